@@ -1,0 +1,42 @@
+"""Time, as something that is passed in.
+
+The only file that imports ``time``. Everything that acts over time takes a
+:class:`Clock`, so a test can move it; the pure floors (``translate/``,
+``batches/``) take plain numbers instead.
+"""
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the gateway may ask of time."""
+
+    def now(self) -> int:
+        """Milliseconds since the epoch, UTC. May jump; never used to measure a duration."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after ``seconds``; zero yields to other tasks once."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend the current task."""
+        await asyncio.sleep(seconds)
