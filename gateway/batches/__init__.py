@@ -1,0 +1,1 @@
+"""The batch itself, pure: records, lifecycle, planning, polling, audit."""

@@ -1,0 +1,176 @@
+"""Every error the gateway raises on purpose.
+
+::
+
+    GatewayError                        what a client may see; status, type, code, param
+    |- RequestError            400      the client sent something wrong
+    |  |- AuthenticationError  401
+    |  |- PermissionDeniedError 403
+    |  |- NotFoundError        404
+    |  |- MethodNotAllowedError 405
+    |  |- ConflictError        409
+    |  `- TooLargeError        413
+    |- UnavailableError        503      we cannot now; retry later
+    `- InternalError           500      our fault
+    UpstreamError                       what a call to the upstream can come to
+    |- UpstreamUnavailableError         not done, worth retrying
+    |- UpstreamRefusedError             not done, and about this job: its lines become error lines
+    |- UpstreamHeldError                not done, and about the account: key, quota, location
+    |- UpstreamStaleError               not done: what was staged is gone, stage it again
+    |- UpstreamGoneError                the named job does not exist upstream
+    `- UpstreamAmbiguousError           nobody can say whether it was done
+    WorkerError                         a worker process died or ran past its deadline
+    AuditError                          lines went missing or came twice; nothing is published
+    SettingsError                       the process must not start like this
+
+The first tree carries what OpenAI's error envelope needs (``{"error": {message, type, param,
+code}}``; openai-python maps the status to an exception class and prints the message alone, so
+messages name the field).
+"""
+
+from collections.abc import Sequence
+
+
+class GatewayError(Exception):
+    """An error with an HTTP status and OpenAI's words for it."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+
+class RequestError(GatewayError):
+    """The client sent something wrong; sending it again cannot help."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class AuthenticationError(RequestError):
+    """No credential, or one that is not known here."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class PermissionDeniedError(RequestError):
+    """The credential may not do this."""
+
+    status = 403
+
+
+class NotFoundError(RequestError):
+    """No such object for this owner, or no such URL."""
+
+    status = 404
+
+
+class MethodNotAllowedError(RequestError):
+    """The URL exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
+
+
+class ConflictError(RequestError):
+    """The object's state forbids it."""
+
+    status = 409
+
+
+class TooLargeError(RequestError):
+    """A body or file beyond a limit."""
+
+    status = 413
+
+
+class UnavailableError(GatewayError):
+    """Not now: draining, or out of room. ``retry_after`` is in seconds, at most 120.
+
+    Above 120 s the OpenAI SDKs give up retrying altogether (openai-python ``_base_client.py``).
+    """
+
+    status = 503
+    code = "server_is_overloaded"
+
+    def __init__(self, message: str, *, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = min(retry_after, 120)
+
+
+class InternalError(GatewayError):
+    """Our fault."""
+
+    status = 500
+
+
+class UpstreamError(Exception):
+    """A call to the upstream that did not give what was asked for.
+
+    ``message`` is safe to store and to show: scrubbed of keys and cut to a limit by the adapter.
+    ``status`` is the HTTP status, 0 when no answer came.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+
+
+class UpstreamUnavailableError(UpstreamError):
+    """Not done, worth retrying. ``retry_after`` is the upstream's own hint in seconds, if any."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, code=code)
+        self.retry_after = retry_after
+
+
+class UpstreamRefusedError(UpstreamError):
+    """Not done, and about this job: its lines become error lines with this status and message."""
+
+
+class UpstreamHeldError(UpstreamError):
+    """Not done, and about the account: the job is held, visibly, and tried again."""
+
+
+class UpstreamStaleError(UpstreamError):
+    """Not done: what was staged is no longer there."""
+
+
+class UpstreamGoneError(UpstreamError):
+    """The upstream says there is no such job."""
+
+
+class UpstreamAmbiguousError(UpstreamError):
+    """Nobody can say whether it was done: a lost answer, a 5xx, an unreadable 2xx."""
+
+
+class WorkerError(Exception):
+    """A worker process died or ran past its deadline; the step may be tried again."""
+
+
+class AuditError(Exception):
+    """The lines to be published are not exactly the lines that came in."""
+
+
+class SettingsError(Exception):
+    """A setting that must stop the start; the message names it."""

@@ -1,0 +1,69 @@
+"""The forms of ids, and digests.
+
+Random ids are opaque: at least 128 bits (the job's 60 bits are no secret, they only need to be
+unique), nothing of the upstream or the owner inside, always looked up together with the owner.
+"""
+
+import hashlib
+import re
+import secrets
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+
+FILE_ID = re.compile(r"file-[0-9A-Za-z]{24}")
+BATCH_ID = re.compile(r"batch_[0-9a-f]{32}")
+
+
+def _pick(alphabet: str, count: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(count))
+
+
+def new_file_id() -> str:
+    """``file-`` and 24 base62 characters, as OpenAI's (142 bits)."""
+    return f"file-{_pick(_BASE62, 24)}"
+
+
+def new_batch_id() -> str:
+    """``batch_`` and 32 hex digits."""
+    return f"batch_{secrets.token_hex(16)}"
+
+
+def new_job_id() -> str:
+    """Twelve base32 characters: short, because it stands in the upstream's display name."""
+    return _pick(_BASE32, 12)
+
+
+def new_gateway_id() -> str:
+    """Made once per store; the first part of every display name."""
+    return f"gw{_pick(_BASE32, 8)}"
+
+
+def new_blob_name() -> str:
+    """A fresh name under which bytes are written once."""
+    return secrets.token_hex(16)
+
+
+def new_request_id() -> str:
+    """For ``x-request-id``."""
+    return f"req_{secrets.token_hex(16)}"
+
+
+def jitter() -> float:
+    """A fraction in [0, 1) for spreading retries."""
+    return secrets.randbelow(1 << 20) / (1 << 20)
+
+
+def digest(*parts: str | int) -> str:
+    """64 hex digits over the parts, with a separator no part can contain."""
+    return hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
+
+
+def batch_request_id(batch_id: str, line: int) -> str:
+    """The ``id`` of an output line: the same for the same batch and line, for ever."""
+    return f"batch_req_{digest('line', batch_id, line)[:32]}"
+
+
+def owner_of(secret: str) -> str:
+    """The owner behind a nameless credential: a digest, never the secret."""
+    return f"key-{digest('owner', secret)[:24]}"

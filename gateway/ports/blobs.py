@@ -1,0 +1,53 @@
+"""File bytes. A name is written once, whole, and never again.
+
+An implementation passes ``tests/conformance/blobs.py``.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+
+class BlobWriter(Protocol):
+    """Bytes on their way into a blob."""
+
+    async def write(self, block: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes; may return before they are on disk."""
+        ...
+
+
+class Blobs(Protocol):
+    """Where file bytes live."""
+
+    async def open(self) -> None:
+        """Make ready; refuse a place that cannot be written."""
+        ...
+
+    def create(self, name: str) -> AbstractAsyncContextManager[BlobWriter]:
+        """Write a blob. It exists, durably, once the block ends without an exception, else not."""
+        ...
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from ``start``, in blocks of about 1 MiB; FileNotFoundError at the first."""
+        ...
+
+    async def size(self, name: str) -> int:
+        """Bytes of a blob; FileNotFoundError."""
+        ...
+
+    async def bring(self, name: str, path: Path) -> None:
+        """Have the blob's bytes at a local path: a link locally, a download elsewhere."""
+        ...
+
+    async def take(self, path: Path, name: str) -> None:
+        """Make a local file a blob, durably; the path is gone afterwards (a rename locally)."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Remove the bytes; a name that is not there is fine."""
+        ...
+
+    async def names(self, written_before: int) -> Sequence[str]:
+        """Names whose bytes were last touched before that time (ms); for the sweeper."""
+        ...

@@ -1,0 +1,211 @@
+"""Records. Every method is one transaction; when it returns, a crash cannot undo it.
+
+An implementation passes ``tests/conformance/store.py``. Reads that take an owner find nothing of
+another owner's. Writes named ``save_*`` are guarded: they change nothing and return False when the
+row's fence is no longer the one in the record that is passed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
+
+Row = TypeVar("Row", File, Batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """A stretch of a list, newest or oldest first."""
+
+    data: Sequence[Row]
+    has_more: bool
+
+
+class Deletion(Enum):
+    """How ``delete_file`` ended."""
+
+    DELETED = "deleted"
+    MISSING = "missing"
+    IN_USE = "in use"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A batch with all its jobs, in order of their number."""
+
+    batch: Batch
+    jobs: Sequence[Job]
+
+
+@dataclass(frozen=True, slots=True)
+class BlobChange:
+    """Blobs that a transaction makes live (it points at them) or dooms (it no longer does)."""
+
+    live: Sequence[str] = ()
+    doomed: Sequence[str] = ()
+
+
+class Store(Protocol):
+    """The gateway's records."""
+
+    async def open(self, now: int) -> None:
+        """Migrate, take the lock if there is one, and forget what a dead process left behind.
+
+        Where the lock proves that no other process serves this store: leases are cleared, send
+        deadlines ahead are cut to ``now``, pending blobs are doomed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish pending writes and let go."""
+        ...
+
+    async def gateway_id(self) -> str:
+        """The random id made when the store was; first part of every display name."""
+        ...
+
+    # Blobs
+
+    async def register_blob(self, name: str, now: int) -> None:
+        """Record a name as pending, before its first byte is written."""
+        ...
+
+    async def sweepable_blobs(self, before: int, limit: int) -> Sequence[str]:
+        """Names pending since, or doomed, before that time."""
+        ...
+
+    async def forget_blobs(self, names: Sequence[str]) -> None:
+        """Remove the rows of blobs whose bytes are gone."""
+        ...
+
+    async def known_blobs(self, names: Sequence[str]) -> set[str]:
+        """Those of the names that have a row."""
+        ...
+
+    # Files
+
+    async def add_file(self, file: File) -> File:
+        """Insert; its segments' blobs go live. The answer carries ``seq``."""
+        ...
+
+    async def get_file(self, owner: str, file_id: str, now: int) -> File | None:
+        """A file that is neither deleted nor expired."""
+        ...
+
+    async def list_files(  # the query of GET /v1/files
+        self,
+        owner: str,
+        now: int,
+        *,
+        limit: int,
+        after: str | None = None,
+        purpose: str | None = None,
+        ascending: bool = False,
+    ) -> Page[File] | None:
+        """Files by ``seq``; ``after`` may name a deleted file. None: ``after`` is unknown."""
+        ...
+
+    async def delete_file(self, owner: str, file_id: str, now: int) -> Deletion:
+        """Leave a tombstone and doom the blobs, unless a live batch reads the file."""
+        ...
+
+    async def expire_files(self, now: int, limit: int) -> int:
+        """Delete files past their expiry that no live batch reads; how many."""
+        ...
+
+    # Batches, as requests see them
+
+    async def add_batch(self, batch: Batch, *, same_since: int | None = None) -> Batch | None:
+        """Insert, and be due at once; None when the input file is not there for this owner.
+
+        Returns an earlier batch instead, and inserts nothing, when one of the same owner has the
+        same ``idempotency_key`` (if the key is not None), or, with ``same_since``, the same
+        fingerprint and was created at or after that time (the newest such).
+        """
+        ...
+
+    async def get_batch(self, owner: str, batch_id: str) -> Batch | None:
+        """One batch."""
+        ...
+
+    async def list_batches(
+        self, owner: str, *, limit: int, after: str | None = None
+    ) -> Page[Batch] | None:
+        """Batches, newest first. None: ``after`` is unknown."""
+        ...
+
+    async def request_cancel(self, owner: str, batch_id: str, now: int) -> Batch | None:
+        """Set ``cancel_requested_at`` on a live batch, once, and make it due; the batch."""
+        ...
+
+    # The runner's side
+
+    async def due_work(self, now: int, limit: int) -> Sequence[Work]:
+        """Batches that are due, or have a job that is; the longest due first.
+
+        A batch counts while it is live; a job while it is not released.
+        """
+        ...
+
+    async def next_due(self) -> int | None:
+        """The earliest time at which :meth:`due_work` will have something."""
+        ...
+
+    async def load_work(self, batch_id: str) -> Work | None:
+        """One batch with its jobs, whatever its owner."""
+        ...
+
+    async def input_file(self, batch_id: str) -> File | None:
+        """The input file of a batch, deleted or not."""
+        ...
+
+    async def running_job(self, credential: str, submitted_before: int) -> Job | None:
+        """Some job that must be in the upstream's listing: running, submitted before that time."""
+        ...
+
+    async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
+        """Set when the batch row is due next, if its ``due_at`` still is what was read."""
+        ...
+
+    async def claim_batch(self, batch_id: str, now: int, lease_until: int) -> Batch | None:
+        """Take the batch row, raising its fence; None while another's lease lasts."""
+        ...
+
+    async def claim_job(self, job_id: str, now: int, lease_until: int) -> Job | None:
+        """Take a job's row, raising its fence; None while another's lease lasts."""
+        ...
+
+    async def save_batch(
+        self,
+        batch: Batch,
+        *,
+        jobs: Sequence[Job] = (),
+        files: Sequence[File] = (),
+        blobs: BlobChange = BlobChange(),
+        keep: bool = False,
+    ) -> bool:
+        """Write the runner's columns of a claimed batch, guarded by its fence.
+
+        Inserts new jobs and files (their segments go live) in the same transaction. Ends the
+        claim unless ``keep``. ``cancel_requested_at`` is never written here.
+        """
+        ...
+
+    async def save_job(
+        self,
+        job: Job,
+        *,
+        counts: Counts = Counts(),
+        usage: TokenUsage = TokenUsage(),
+        blobs: BlobChange = BlobChange(),
+        ring: bool = False,
+        keep: bool = False,
+    ) -> bool:
+        """Write a claimed job, guarded by its fence; ends the claim unless ``keep``.
+
+        ``counts`` and ``usage`` are added to the batch's in the same transaction; ``ring`` makes
+        the batch row due at once (the job's ``due_at`` or 0).
+        """
+        ...

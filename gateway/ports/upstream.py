@@ -1,0 +1,115 @@
+"""The upstream: whoever runs the jobs. The port speaks of work, not of HTTP.
+
+Every call takes the name of the **credential** to use. Failures are the ``Upstream*`` errors of
+:mod:`gateway.errors`; nothing else escapes, cancellation aside.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.batches.records import Job
+
+
+class Source(Protocol):
+    """Bytes that can be read again from any offset."""
+
+    size: int
+
+    def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` to the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What create needs of a staged spool; ``until`` in ms, after which it must be staged anew."""
+
+    ref: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Jobs that carry the display name, the oldest first: upstream names."""
+
+    names: Sequence[str]
+
+
+class Absent:
+    """A listing, read to its end and shown to work, that has no such job."""
+
+
+class Unknown:
+    """A listing that proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the upstream says of a job.
+
+    ``state`` is the upstream's own word without its prefix (``SUCCEEDED``), kept for show;
+    ``ended`` is the only thing to act on. ``output`` is what :meth:`Upstream.fetch` takes, None
+    when nothing came out; ``error`` the upstream's reason, scrubbed; ``ended_at`` in ms.
+    """
+
+    state: str
+    ended: bool
+    output: str | None = None
+    error_code: str | None = None
+    error: str | None = None
+    ended_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model the upstream offers: bare id and the methods it supports."""
+
+    id: str
+    methods: frozenset[str]
+
+
+class Upstream(Protocol):
+    """One upstream's batch API."""
+
+    async def stage(self, job: Job, spool: Source) -> Staged:
+        """Upload the spool so that create can name it. May be called again for the same job."""
+        ...
+
+    async def create(self, job: Job, spool: Source, seconds: float) -> str:
+        """Create the job, inline from the spool or from ``job.staged``; its upstream name.
+
+        Never retried inside; on a connection of its own; ended after ``seconds``. An
+        :class:`~gateway.errors.UpstreamAmbiguousError` means it may exist.
+        """
+        ...
+
+    async def find(
+        self, display_name: str, credential: str, known: str | None
+    ) -> Found | Absent | Unknown:
+        """Look for a job by display name. ``known`` names a job that a working listing shows."""
+        ...
+
+    async def observe(self, name: str, credential: str) -> Observation:
+        """The job's state, without its results."""
+        ...
+
+    def fetch(self, name: str, output: str, credential: str) -> AsyncIterator[bytes]:
+        """The raw results, complete or an error: what :func:`gateway.wire.gemini.results` reads."""
+        ...
+
+    async def cancel(self, name: str, credential: str) -> None:
+        """Ask for the job's end; a job that has ended or is gone is fine."""
+        ...
+
+    async def release(self, job: Job) -> None:
+        """Delete the upstream's copies: the staged file and the job. What is gone is fine."""
+        ...
+
+    async def models(self, credential: str) -> Sequence[Model]:
+        """What the upstream offers now."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
