@@ -1,0 +1,95 @@
+"""JSONL framing: lines read under limits, lines written so that no reader splits them wrongly."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+UTF8_BOM = b"\xef\xbb\xbf"
+
+# str.splitlines() and the OpenAI SDKs' own iter_lines() end a line at these characters too;
+# measured with openai-python: two lines that carry them raw come back as six. orjson has no
+# option to escape them. In valid JSON they can stand inside strings only.
+_SEPARATORS = (
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+    (b"\xc2\x85", b"\\u0085"),
+)
+
+
+def escape_separators(line: bytes) -> bytes:
+    r"""Write U+2028, U+2029 and U+0085 as ``\uXXXX`` in one encoded JSON text."""
+    for raw, escaped in _SEPARATORS:
+        if raw in line:
+            line = line.replace(raw, escaped)
+    return line
+
+
+@dataclass(slots=True)
+class LongLine:
+    """Stands in for a line beyond the limit; its bytes were skipped. ``size`` counts them."""
+
+    size: int
+
+
+def read_lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes | LongLine]:
+    """Each physical line without its end, never holding more than ``max_bytes`` of one.
+
+    A byte order mark before the first line is dropped, a last line without an end counts, the
+    nothing behind the last line end does not.
+    """
+    first = True
+    while piece := file.readline(max_bytes + 2):
+        if first:
+            piece = piece.removeprefix(UTF8_BOM)
+            first = False
+            if not piece:
+                return
+        if piece.endswith(b"\n"):
+            line = piece[:-1].removesuffix(b"\r")
+            yield line if len(line) <= max_bytes else LongLine(len(line))
+        elif len(piece) <= max_bytes:
+            yield piece
+        else:
+            yield _skip(file, len(piece))
+
+
+def _skip(file: BinaryIO, size: int) -> LongLine:
+    """Read on to the end of a line that is too long, in blocks."""
+    while piece := file.readline(1 << 20):
+        if piece.endswith(b"\n"):
+            return LongLine(size + len(piece) - 1)
+        size += len(piece)
+    return LongLine(size)
+
+
+def depth_exceeds(text: bytes, limit: int) -> bool:
+    """Whether JSON text nests deeper than ``limit``; cheap for text that cannot.
+
+    orjson reads 1,023 levels but writes only 254, so what is accepted must stay well below.
+    """
+    if text.count(b"[") + text.count(b"{") <= limit:
+        return False
+    return _depth(text, limit) > limit
+
+
+def _depth(text: bytes, limit: int) -> int:
+    deepest = depth = 0
+    inside = escaped = False
+    for byte in text:
+        if inside:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                inside = False
+        elif byte == 0x22:
+            inside = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > limit:
+                return deepest
+        elif byte in b"]}":
+            depth -= 1
+    return deepest

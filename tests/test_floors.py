@@ -1,0 +1,147 @@
+"""The floors of the building: imports point down only, rooms on one floor do not meet."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "gateway"
+
+FLOORS: dict[str, int] = {
+    "__init__": 0,
+    "errors": 0,
+    "ids": 0,
+    "clock": 0,
+    "settings": 1,
+    "wire": 1,
+    "translate": 2,
+    "batches": 2,
+    "ports": 3,
+    "store": 4,
+    "blobs": 4,
+    "upstream": 4,
+    "runner": 4,
+    "api": 4,
+    "emulator": 4,
+    "app": 5,
+    "cli": 6,
+    "__main__": 6,
+}
+
+# settings.py is for app.py and what stands above it; the emulator shares nothing but the clock,
+# or it would mirror our own mistakes.
+ONLY_FROM = {"settings": {"app", "cli", "__main__"}}
+ONLY_THESE = {"emulator": {"clock"}}
+
+# A CPU step runs in a worker process: pure rooms and the words, nothing that acts.
+WORKER_FILES = {"runner/work.py", "runner/worker.py"}
+WORKER_ROOMS = {"translate", "batches", "wire", "runner", "errors", "ids"}
+
+# Sans-IO: what the pure rooms may import of the standard library and beside it.
+PURE_ROOMS = {"translate", "batches"}
+PURE_MODULES = {
+    "__future__",
+    "array",
+    "base64",
+    "binascii",
+    "bisect",
+    "collections",
+    "dataclasses",
+    "enum",
+    "functools",
+    "hashlib",
+    "heapq",
+    "itertools",
+    "math",
+    "operator",
+    "orjson",
+    "re",
+    "string",
+    "struct",
+    "types",
+    "typing",
+    "urllib",
+}
+
+TIME_FILE = "clock.py"
+
+
+def _files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Every module a file imports, anywhere in it, functions included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield node.module
+            if node.module == "gateway":
+                yield from (f"gateway.{alias.name}" for alias in node.names)
+
+
+def _rooms_imported(path: Path) -> set[str]:
+    parts = [name.split(".") for name in _imports(path)]
+    return {names[1] for names in parts if names[0] == "gateway" and len(names) > 1} - {
+        "__version__"
+    }
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    """Each file imports lower floors and its own room only; a new room must be placed first."""
+    room = _room(path)
+    assert room in FLOORS, f"place {room} on a floor"
+    for other in _rooms_imported(path) - {room}:
+        assert other in FLOORS, f"{path} imports {other}, which has no floor"
+        assert FLOORS[other] < FLOORS[room], f"{path} imports {other}"
+        assert room in ONLY_FROM.get(other, {room}), f"{path} imports {other}"
+        assert other in ONLY_THESE.get(room, {other}), f"{path} imports {other}"
+
+
+@pytest.mark.parametrize("room", sorted(PURE_ROOMS))
+def test_pure_rooms_do_nothing(room: str) -> None:
+    """No clock, files, network, logging, environment, randomness; no async either."""
+    for path in (PACKAGE / room).rglob("*.py"):
+        for name in _imports(path):
+            top = name.split(".")[0]
+            assert top in PURE_MODULES | {"gateway"}, f"{path} imports {name}"
+            assert name != "urllib.request", f"{path} imports {name}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not isinstance(node, ast.AsyncFunctionDef | ast.Await), f"{path} is async"
+            called = node.func.id if _is_plain_call(node) else ""
+            assert called not in {"open", "print", "input", "eval", "exec"}, f"{path}: {called}()"
+
+
+def _is_plain_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def test_one_file_imports_time() -> None:
+    """Time is passed in, so that tests can move it."""
+    importers = {
+        str(path.relative_to(PACKAGE)) for path in _files() if {"time"} & set(_imports(path))
+    }
+
+    assert importers == {TIME_FILE}
+
+
+@pytest.mark.parametrize("name", sorted(WORKER_FILES))
+def test_workers_import_pure_rooms_only(name: str) -> None:
+    """What runs in a worker process starts fast and cannot act."""
+    assert _rooms_imported(PACKAGE / name) <= WORKER_ROOMS
+
+
+def test_httpx_stays_in_its_room() -> None:
+    """A change of HTTP client is a change of one room."""
+    for path in _files():
+        if {name.split(".")[0] for name in _imports(path)} & {"httpx", "httpx2"}:
+            assert _room(path) == "upstream", f"{path} imports httpx"

@@ -1,0 +1,197 @@
+"""Settings: typed, checked at start, named in every complaint."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import SettingsError
+from gateway.settings import (
+    SETTINGS,
+    ApiKey,
+    Secret,
+    Settings,
+    describe,
+    field_of,
+    is_loopback,
+    load,
+    usable_cpus,
+)
+
+KEY = {"GEMINI_API_KEY": "AIza-test"}
+
+# What kubelet sets in a pod beside a Service called "gateway" with two ports.
+KUBERNETES = {
+    "GATEWAY_SERVICE_HOST": "10.0.0.11",
+    "GATEWAY_SERVICE_PORT": "8080",
+    "GATEWAY_SERVICE_PORT_HTTP": "8080",
+    "GATEWAY_PORT": "tcp://10.0.0.11:8080",
+    "GATEWAY_PORT_8080_TCP": "tcp://10.0.0.11:8080",
+    "GATEWAY_PORT_8080_TCP_PROTO": "tcp",
+    "GATEWAY_PORT_8080_TCP_PORT": "8080",
+    "GATEWAY_PORT_8080_TCP_ADDR": "10.0.0.11",
+    "GATEWAY_PORT_53_UDP": "udp://10.0.0.11:53",
+    "GATEWAY_PORT_53_UDP_ADDR": "10.0.0.11",
+}
+
+
+def test_defaults_are_the_fixed_ones() -> None:
+    """The defaults that the documentation names."""
+    settings, warnings = load(KEY)
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.data_dir == Path("gateway-data")
+    assert settings.gemini_api_version == "v1beta"
+    assert (settings.poll_min_seconds, settings.poll_max_seconds) == (5, 60)
+    assert (settings.retry_min_seconds, settings.retry_max_seconds) == (1, 300)
+    assert settings.settle_seconds == 180
+    assert (settings.inline_max_bytes, settings.inline_max_items) == (1 << 20, 100)
+    assert (settings.items_per_job, settings.bytes_per_job) == (50_000, 512 << 20)
+    assert (settings.max_file_bytes, settings.max_lines) == (2 << 30, 1_000_000)
+    assert (settings.max_items, settings.max_line_bytes) == (1_000_000, 32 << 20)
+    assert (settings.max_reported_errors, settings.drain_seconds) == (1000, 20)
+    assert 1 <= settings.translate_workers <= 4
+    assert warnings == []
+
+
+def test_every_setting_has_its_field() -> None:
+    """The table and the dataclass name the same settings."""
+    assert [field_of(setting.name) for setting in SETTINGS] == [f.name for f in fields(Settings)]
+
+
+def test_an_unknown_name_stops_the_start_and_suggests() -> None:
+    """A typing error must not be ignored in silence."""
+    with pytest.raises(SettingsError, match=r"GATEWAY_POTR is no setting.*GATEWAY_PORT"):
+        load(KEY | {"GATEWAY_POTR": "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWAY_PORT", "http"),
+        ("GATEWAY_PORT", "70000"),
+        ("GATEWAY_POLL_MIN_SECONDS", "soon"),
+        ("GATEWAY_POLL_MIN_SECONDS", "-1"),
+        ("GATEWAY_RETRY_MAX_SECONDS", "nan"),
+        ("GATEWAY_MAX_FILE_BYTES", "2 GB"),
+        ("GATEWAY_MODEL_ALIASES", "[1]"),
+        ("GATEWAY_MODEL_ALIASES", "{"),
+        ("GATEWAY_GEMINI_BASE_URL", "ftp://x"),
+        ("GATEWAY_GEMINI_BASE_URL", "https://user:pw@x"),
+        ("GATEWAY_GEMINI_API_VERSION", "../x"),
+        ("GATEWAY_ITEMS_PER_JOB", "0"),
+        ("GATEWAY_API_KEYS", "a=s1,b=s1"),
+        ("GATEWAY_LOG_LEVEL", "loud"),
+        ("GATEWAY_HOST", " "),
+        ("GEMINI_API_KEY", ""),
+    ],
+)
+def test_a_bad_value_stops_the_start_and_is_named(name: str, value: str) -> None:
+    """The message names the setting, never a secret's value."""
+    with pytest.raises(SettingsError, match=name):
+        load(KEY | {name: value})
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    """One start shows every mistake."""
+    with pytest.raises(SettingsError, match=r"GATEWAY_X .*GATEWAY_PORT"):
+        load(KEY | {"GATEWAY_X": "1", "GATEWAY_PORT": "x"})
+
+
+def test_what_kubernetes_injects_is_ignored_with_one_warning() -> None:
+    """A Service called gateway must not stop the start."""
+    settings, warnings = load(KEY | KUBERNETES)
+
+    assert settings.port == 8080
+    assert len(warnings) == 1
+    assert all(name in warnings[0] for name in KUBERNETES)
+
+
+def test_secrets_come_from_files(tmp_path: Path) -> None:
+    """NAME_FILE, as mounted secrets are."""
+    secret = tmp_path / "key"
+    secret.write_text("AIza-file\n")
+
+    settings, _ = load({"GEMINI_API_KEY_FILE": str(secret)})
+
+    assert settings.gemini_api_key == Secret("AIza-file")
+
+
+def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    """The message names setting and path."""
+    with pytest.raises(SettingsError, match=r"GEMINI_API_KEY cannot be read.*nowhere"):
+        load({"GEMINI_API_KEY_FILE": str(tmp_path / "nowhere")})
+
+
+def test_a_secret_from_both_places_is_refused(tmp_path: Path) -> None:
+    """Nobody should have to guess which one wins."""
+    with pytest.raises(SettingsError, match="both set"):
+        load(KEY | {"GEMINI_API_KEY_FILE": str(tmp_path)})
+
+
+def test_no_start_without_a_key_for_google() -> None:
+    """Except against a loopback upstream."""
+    with pytest.raises(SettingsError, match="GEMINI_API_KEY is not set"):
+        load({})
+
+    settings, _ = load({"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1:9/"})
+
+    assert settings.gemini_api_key is None
+    assert settings.gemini_base_url == "http://127.0.0.1:9"
+
+
+def test_open_hosts_need_credentials() -> None:
+    """Without keys the gateway is for this machine only."""
+    with pytest.raises(SettingsError, match="GATEWAY_API_KEYS"):
+        load(KEY | {"GATEWAY_HOST": "0.0.0.0"})
+
+    settings, _ = load(KEY | {"GATEWAY_HOST": "0.0.0.0", "GATEWAY_API_KEYS": "team=s"})
+
+    assert settings.api_keys == (ApiKey("team", Secret("s")),)
+
+
+def test_api_keys_with_and_without_names() -> None:
+    """A base64 secret that ends in '=' is no name."""
+    settings, _ = load(KEY | {"GATEWAY_API_KEYS": "a=s1, plain\nc2VjcmV0==,"})
+
+    assert [(k.owner, k.secret.value) for k in settings.api_keys] == [
+        ("a", "s1"),
+        (None, "plain"),
+        (None, "c2VjcmV0=="),
+    ]
+
+
+def test_bounds_must_not_cross() -> None:
+    """A minimum above its maximum is a mistake."""
+    with pytest.raises(SettingsError, match="GATEWAY_POLL_MIN_SECONDS"):
+        load(KEY | {"GATEWAY_POLL_MIN_SECONDS": "61"})
+
+
+def test_shown_settings_hide_secrets() -> None:
+    """What `gateway config` prints."""
+    settings, _ = load(KEY | {"GATEWAY_API_KEYS": "a=hush-1,hush-2"})
+    shown = dict(describe(settings))
+
+    assert shown["GEMINI_API_KEY"] == "***"
+    assert shown["GATEWAY_API_KEYS"] == "a=***, ***"
+    assert "hush" not in repr(settings)
+    assert "AIza" not in repr(settings)
+    assert list(shown) == [setting.name for setting in SETTINGS]
+
+
+def test_usable_cpus_obey_the_cgroup(tmp_path: Path) -> None:
+    """The quota counts, not the host."""
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    assert usable_cpus(tmp_path) == 1
+
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert usable_cpus(tmp_path) == usable_cpus(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("localhost", True), ("127.9.9.9", True), ("::1", True), ("0.0.0.0", False), ("x.org", False)],
+)
+def test_loopback(host: str, loopback: bool) -> None:
+    """Only addresses that cannot be reached from outside count."""
+    assert is_loopback(host) is loopback
