@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 UTF8_BOM = b"\xef\xbb\xbf"
 
@@ -62,34 +62,22 @@ def _skip(file: BinaryIO, size: int) -> LongLine:
     return LongLine(size)
 
 
-def depth_exceeds(text: bytes, limit: int) -> bool:
-    """Whether JSON text nests deeper than ``limit``; cheap for text that cannot.
+def depth_exceeds(text: bytes, value: Any, limit: int) -> bool:  # noqa: ANN401 - parsed JSON
+    """Whether ``value``, parsed from ``text``, nests deeper than ``limit``.
 
-    orjson reads 1,023 levels but writes only 254, so what is accepted must stay well below.
+    Free for text with no more brackets than the limit. orjson reads 1,023 levels but writes only
+    254, so what is accepted must stay well below.
     """
     if text.count(b"[") + text.count(b"{") <= limit:
         return False
-    return _depth(text, limit) > limit
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        level = [child for parent in level for child in _containers(parent)]
+        if not level:
+            return False
+    return True
 
 
-def _depth(text: bytes, limit: int) -> int:
-    deepest = depth = 0
-    inside = escaped = False
-    for byte in text:
-        if inside:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                inside = False
-        elif byte == 0x22:
-            inside = True
-        elif byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > limit:
-                return deepest
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
+def _containers(value: Any) -> Iterator[Any]:  # noqa: ANN401 - parsed JSON
+    children = value.values() if isinstance(value, dict) else value
+    return (child for child in children if isinstance(child, dict | list))
