@@ -1,0 +1,214 @@
+"""GenerateContentResponse -> chat.completion."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.ids import digest
+from gateway.translate.errors import Failure, failure_of
+from gateway.translate.finish import failed, finish_of
+from gateway.translate.logprobs import openai_logprobs
+from gateway.translate.replies import Reply, read_parts
+from gateway.translate.shapes import Answer, Context, Json, Rendered, Usage
+from gateway.translate.usage import openai_usage, usage_of
+
+# Every field of the response and of a candidate, and what becomes of it; a test compares this
+# with google-genai's types.
+RESPONSE: Final = {
+    "candidates": "`choices`",
+    "promptFeedback": "a choice with `content_filter` and `refusal` when the prompt was blocked",
+    "usageMetadata": "`usage`",
+    "modelVersion": "`model`",
+    "responseId": "`id`",
+    "createTime": "left out: the batch's own end time is `created` (Vertex only)",
+    "modelStatus": "left out: describes the model's retirement",
+    "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
+    "parsed": "left out: made by the SDK, never on the wire",
+    "sdkHttpResponse": "left out: made by the SDK, never on the wire",
+}
+CANDIDATE: Final = {
+    "content": "`message`",
+    "finishReason": "`finish_reason`, and as it was in `native_finish_reason`",
+    "finishMessage": "the message of an error line",
+    "index": "`index`",
+    "logprobsResult": "`logprobs` when asked for",
+    "citationMetadata": "left out: OpenAI has no such member",
+    "safetyRatings": "left out: OpenAI has no such member",
+    "avgLogprobs": "left out: OpenAI has no such member",
+    "tokenCount": "left out: `usage` counts",
+    "groundingMetadata": "left out: only with Google's own tools, which a line cannot ask for yet",
+    "groundingAttributions": "left out: AQA models only",
+    "urlContextMetadata": "left out: only with Google's own tools",
+    "continuationToken": "left out: a batch cannot continue an answer",
+}
+# Why a prompt was blocked -> words for the refusal. Anything else is shown as it is.
+BLOCKED: Final = {
+    "BLOCKED_REASON_UNSPECIFIED": "no reason given",
+    "BLOCK_REASON_UNSPECIFIED": "no reason given",
+    "SAFETY": "safety",
+    "OTHER": "unnamed reasons",
+    "BLOCKLIST": "a blocked term",
+    "PROHIBITED_CONTENT": "prohibited content",
+    "IMAGE_SAFETY": "safety of an image",
+    "MODEL_ARMOR": "Model Armor",
+    "JAILBREAK": "an attempted jailbreak",
+}
+
+
+def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:
+    """Render one line.
+
+    ``{"response": {"candidates": [{"content": {"parts": [{"text": "Hi"}]},
+    "finishReason": "STOP"}], "usageMetadata": {…}}}`` -> ``{"object": "chat.completion",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, …}], …}``
+
+    A line of several items (``n`` on models with one candidate) is one completion: what one item
+    failed with fails the line, the prompt is counted once.
+    """
+    choices: list[Json] = []
+    usages: list[Usage] = []
+    failure: Failure | None = None
+    for answer in answers:
+        wrong = failure_of(answer)
+        if wrong is None:
+            response = answer["response"]
+            usages.append(usage_of(response.get("usageMetadata")))
+            wrong = _add_choices(response, choices, echo, context)
+        failure = failure or wrong
+    usage = usages[0] if len(usages) == 1 else _summed(usages)
+    if failure is not None or not choices:
+        return (failure or _EMPTY).rendered(usage)
+    return Rendered(200, _completion(echo, answers[0]["response"], choices, usage, context), usage)
+
+
+_EMPTY: Final = Failure(500, "empty_response", "Gemini answered without any candidate.")
+
+
+def _completion(
+    echo: Json, response: Json, choices: list[Json], usage: Usage, context: Context
+) -> Json:
+    identity = response.get("responseId")
+    if type(identity) is not str or not identity:
+        identity = digest("completion", context.batch_id, context.line)[:32]
+    version = response.get("modelVersion")
+    if type(version) is not str or not version:
+        version = echo["model"]
+    body = {
+        "id": "chatcmpl-" + identity,
+        "object": "chat.completion",
+        "created": context.created,
+        "model": version.removeprefix("models/"),
+        "choices": choices,
+        "usage": openai_usage(usage),
+        "service_tier": "default",
+        "system_fingerprint": None,
+    }
+    if "metadata" in echo:
+        body["metadata"] = echo["metadata"]
+    return body
+
+
+def _summed(usages: list[Usage]) -> Usage:
+    """The prompt was one prompt to the client, however often it was sent."""
+    if not usages:
+        return Usage()
+    return Usage(
+        max(usage.input_tokens for usage in usages),
+        max(usage.cached_tokens for usage in usages),
+        sum(usage.output_tokens for usage in usages),
+        sum(usage.reasoning_tokens for usage in usages),
+    )
+
+
+def _add_choices(
+    response: Json, choices: list[Json], echo: Json, context: Context
+) -> Failure | None:
+    candidates = response.get("candidates")
+    if type(candidates) is not list or not candidates:
+        return _add_blocked(response, choices)
+    first = len(choices)
+    for candidate in candidates:
+        if type(candidate) is not dict:
+            return _EMPTY
+        choice = _choice(candidate, len(choices), echo, context)
+        if isinstance(choice, Failure):
+            return choice
+        choices.append(choice)
+    if len(candidates) > 1:
+        _reorder(candidates, choices, first)
+    return None
+
+
+def _reorder(candidates: list[Json], choices: list[Json], first: int) -> None:
+    """Put several candidates in the order of their own indexes, when these make sense."""
+    indexes = [candidate.get("index", 0) for candidate in candidates]
+    if any(type(index) is not int for index in indexes):
+        return
+    if sorted(indexes) != list(range(len(candidates))):
+        return
+    added = choices[first:]
+    for index, choice in zip(indexes, added, strict=True):
+        choice["index"] = first + index
+        choices[first + index] = choice
+
+
+def _add_blocked(response: Json, choices: list[Json]) -> Failure | None:
+    """A blocked prompt is an answer to OpenAI's users: ``content_filter`` and a refusal."""
+    feedback = response.get("promptFeedback")
+    reason = feedback.get("blockReason") if type(feedback) is dict else None
+    if type(reason) is not str or not reason:
+        return _EMPTY
+    why = BLOCKED.get(reason, reason[:100])
+    refusal = f"Gemini blocked the prompt: {why} ({reason[:100]})."
+    message = {"role": "assistant", "content": None, "refusal": refusal}
+    choices.append(
+        {
+            "index": len(choices),
+            "message": message,
+            "logprobs": None,
+            "finish_reason": "content_filter",
+            "native_finish_reason": reason[:100],
+        }
+    )
+    return None
+
+
+def _choice(candidate: Json, index: int, echo: Json, context: Context) -> Json | Failure:
+    content = candidate.get("content")
+    parts = content.get("parts") if type(content) is dict else None
+    reply = read_parts(parts, context, index)
+    reason = candidate.get("finishReason")
+    finish = finish_of(reason)
+    if finish.failure and (finish.always or not reply.has_output()):
+        return reply.failure or failed(finish, reason, candidate.get("finishMessage"))
+    if reply.failure:
+        return reply.failure
+    word = finish.word
+    message: Json = {"role": "assistant", "content": reply.text or None, "refusal": None}
+    if reply.calls or reply.extras:
+        word = _extend(message, reply, word, legacy="legacy" in echo)
+    choice: Json = {
+        "index": index,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": word,
+    }
+    if "logprobs" in echo:
+        choice["logprobs"] = openai_logprobs(candidate.get("logprobsResult"))
+    if type(reason) is str and reason != "STOP":
+        choice["native_finish_reason"] = reason[:100]
+    return choice
+
+
+def _extend(message: Json, reply: Reply, word: str, *, legacy: bool) -> str:
+    """Add what is not plain text; calls turn ``stop`` into the word for calls."""
+    message.update(reply.extras)
+    if not reply.calls:
+        return word
+    if legacy:
+        # The old form has room for one call.
+        message["function_call"] = reply.calls[0]["function"]
+    else:
+        message["tool_calls"] = reply.calls
+    if word != "stop":
+        return word
+    return "function_call" if legacy else "tool_calls"

@@ -1,0 +1,225 @@
+"""Calls in the history and their results: ``tool_calls`` and ``tool`` messages.
+
+Every call keeps its id on both sides: Gemini accepts foreign ids everywhere (230 recorded
+requests) and needs them to tell two calls of one function apart. Identical calls stay two calls.
+"""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from gateway.translate.draft import Draft
+from gateway.translate.fields import FieldTable, dropped, mapped, refused
+from gateway.translate.names import gemini_name
+from gateway.translate.parts import TEXT_PARTS, member, read_content, string
+from gateway.translate.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    one_of,
+    quoted,
+    unsupported_value,
+)
+from gateway.translate.shapes import Json
+from gateway.translate.signatures import FOREIGN_HISTORY, call_signature, split_call_id
+
+TOOL_CALL: Final = FieldTable(
+    mapped("id", "`functionCall.id`"),
+    mapped("type", "function only"),
+    mapped("function", "`functionCall`"),
+    mapped("extra_content", "`thoughtSignature`"),
+    dropped("index", "left over from streaming"),
+    refused("custom", "Gemini has no tools with free-form input."),
+)
+FUNCTION_CALL: Final = FieldTable(
+    mapped("name", "`functionCall.name`"),
+    mapped("arguments", "`functionCall.args`"),
+)
+
+# Arguments travel as parsed JSON, so their depth adds to the request's own; Google's parser stops
+# at about 100 levels.
+MAX_ARGUMENT_DEPTH: Final = 64
+# Google's Struct holds doubles: a longer integer in a result would change, so it goes as text.
+_LONG_INTEGER: Final = re.compile(r"\d{16}")
+
+
+class Calls:
+    """The calls of one turn, waiting for their results."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Json] = {}
+        self.responses: dict[str, Json] = {}
+
+    def expect(self, key: str, function_response: Json) -> None:
+        """Wait for the result that names ``key``."""
+        if key in self.names:
+            invalid_value(f"{quoted(key)} is used by two calls of one message.", "id")
+        self.names[key] = function_response
+
+    def answer(self, key: str, param: str, response: Json) -> None:
+        """Keep one result."""
+        known = self.names.get(key)
+        if known is None:
+            invalid_value(f"{quoted(key)} names no call of the preceding message.", param)
+        if key in self.responses:
+            invalid_value(f"{quoted(key)} already has a result.", param)
+        self.responses[key] = {"functionResponse": {**known, "response": response}}
+
+    def complete(self) -> bool:
+        """Whether every call has its result."""
+        return len(self.responses) == len(self.names)
+
+    def results(self) -> list[Json]:
+        """The results in the order of the calls."""
+        return [self.responses[key] for key in self.names]
+
+    def refuse_unanswered(self) -> None:
+        """Refuse what OpenAI refuses: calls whose results are missing."""
+        absent = ", ".join(quoted(key) for key in self.names if key not in self.responses)
+        raise Refused(
+            "invalid_value",
+            "",
+            "Invalid value for '{param}': an assistant message with calls must be followed by "
+            f"the result of each; there is none for {absent}.",
+        )
+
+
+def read_tool_calls(value: object, parts: list[Json], draft: Draft) -> Calls | None:
+    """Append one ``functionCall`` part per call.
+
+    ``[{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]`` ->
+    ``[{"functionCall": {"id": "call_1", "name": "f", "args": {}}}]``
+    """
+    if type(value) is not list:
+        invalid_type(value, "an array of objects", "tool_calls")
+    calls = Calls()
+    for index, call in enumerate(value):
+        try:
+            parts.append(_read_tool_call(call, calls, draft, first=index == 0))
+        except Refused as refusal:
+            refusal.under(f"tool_calls[{index}]")
+            raise
+    return calls if value else None
+
+
+def _read_tool_call(call: object, calls: Calls, draft: Draft, *, first: bool) -> Json:
+    if type(call) is not dict:
+        invalid_type(call, "an object")
+    kind = call.get("type", "function")
+    if kind == "custom":
+        unsupported_value("Gemini has no tools with free-form input.", "type")
+    if kind != "function":
+        one_of(kind, ("function",), "type")
+    TOOL_CALL.check(call)
+    key = string(call, "id")
+    call_id, hidden = split_call_id(key)
+    try:
+        named = _function_call(member(call, "function"))
+    except Refused as refusal:
+        if not refusal.param.startswith("function"):
+            refusal.under("function")
+        raise
+    calls.expect(key, {"id": call_id, "name": named["name"]})
+    part: Json = {"functionCall": {"id": call_id, **named}}
+    _sign(part, call_signature(call, hidden), draft, first=first)
+    return part
+
+
+def read_legacy_call(value: object, parts: list[Json], draft: Draft) -> Calls:
+    """``function_call`` of an assistant message: one call, paired with its result by name."""
+    if type(value) is not dict:
+        invalid_type(value, "an object", "function_call")
+    try:
+        named = _function_call(value)
+    except Refused as refusal:
+        refusal.under("function_call")
+        raise
+    calls = Calls()
+    calls.expect(value["name"], {"name": named["name"]})
+    part: Json = {"functionCall": named}
+    _sign(part, call_signature(value, ""), draft, first=True)
+    parts.append(part)
+    return calls
+
+
+def _function_call(function: Json) -> Json:
+    if len(function) != 2:
+        FUNCTION_CALL.check(function)
+    if "name" not in function:
+        missing("name")
+    return {
+        "name": gemini_name(function["name"], "name"),
+        "args": parsed_arguments(string(function, "arguments")),
+    }
+
+
+def _sign(part: Json, signature: str, draft: Draft, *, first: bool) -> None:
+    """Only the first of parallel calls carries a signature (recorded), so only it is excused."""
+    if signature:
+        part["thoughtSignature"] = signature
+    elif first and draft.can.signatures:
+        part["thoughtSignature"] = FOREIGN_HISTORY
+
+
+def parsed_arguments(text: str) -> Json:
+    """``'{"city": "Ulm"}'`` -> ``{"city": "Ulm"}``; nothing at all means no arguments."""
+    if not text or text.isspace():
+        return {}
+    try:
+        arguments = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        invalid_value("the arguments of the call are not valid JSON.", "arguments")
+    if arguments is None:
+        return {}
+    if type(arguments) is not dict:
+        invalid_value("the arguments of the call are not a JSON object.", "arguments")
+    if brackets(text) > MAX_ARGUMENT_DEPTH and depth_of(arguments) > MAX_ARGUMENT_DEPTH:
+        invalid_value(f"nested deeper than {MAX_ARGUMENT_DEPTH} levels.", "arguments")
+    return arguments
+
+
+def result_of(message: Json, draft: Draft) -> Json:
+    """A tool's result as the object Gemini wants.
+
+    The text of a JSON object becomes that object; anything else is wrapped: ``"12"`` ->
+    ``{"output": "12"}``. Wrapped too: a ``$ref`` (inside a response it points at parts, says the
+    proto), integers that a double cannot hold, and depth that no parser takes.
+    """
+    if "content" not in message:
+        missing("content")
+    content = message["content"]
+    if content is None and message["role"] == "function":
+        content = ""
+    text = "".join(part["text"] for part in read_content(content, TEXT_PARTS, draft))
+    if text.lstrip()[:1] != "{" or '$ref"' in text or brackets(text) > MAX_ARGUMENT_DEPTH:
+        return {"output": text}
+    if _LONG_INTEGER.search(text):
+        return {"output": text}
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {"output": text}
+    return value if type(value) is dict else {"output": text}
+
+
+def brackets(text: str) -> int:
+    """No JSON text is nested deeper than its brackets that open; counted at C speed."""
+    return text.count("{") + text.count("[")
+
+
+def depth_of(value: object) -> int:
+    """How deep a JSON value is nested, level by level, so that no depth exhausts the stack."""
+    depth = 0
+    level = [value]
+    while level:
+        depth += 1
+        below: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                below.extend(item.values())
+            elif type(item) is list:
+                below.extend(item)
+        level = [item for item in below if type(item) in (dict, list)]
+    return depth

@@ -1,0 +1,136 @@
+"""What each generation of Gemini models can do. Unknown or newer: the newest behaviour.
+
+Every row is evidence, not a guess: see the issue or page named beside it. A new generation is
+one more row.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+Effort = dict[str, int] | dict[str, str]
+
+# Google's own table of reasoning_effort (ai.google.dev "OpenAI compatibility", "Thinking").
+# Numbers are thinkingBudget (2.5), words thinkingLevel (3 and later): the two are exclusive, and
+# a level on 2.5 is a 400.
+_BUDGETS: Final[dict[str, int]] = {
+    "none": 0,
+    "minimal": 1024,
+    "low": 1024,
+    "medium": 8192,
+    "high": 24576,
+    "xhigh": 24576,
+    "max": 24576,
+}
+# 2.5 Pro cannot stop thinking (128 is its least) and may think longer.
+_PRO_BUDGETS: Final[dict[str, int]] = {**_BUDGETS, "none": 128, "xhigh": 32768, "max": 32768}
+_LEVELS: Final[dict[str, str]] = {
+    "none": "LOW",
+    "minimal": "LOW",
+    "low": "LOW",
+    "medium": "MEDIUM",
+    "high": "HIGH",
+    "xhigh": "HIGH",
+    "max": "HIGH",
+}
+_MINIMAL_LEVELS: Final[dict[str, str]] = {**_LEVELS, "none": "MINIMAL", "minimal": "MINIMAL"}
+# The first 3 Pro knew LOW and HIGH only.
+_TWO_LEVELS: Final[dict[str, str]] = {**_LEVELS, "medium": "HIGH"}
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """The differences between models that change a request. The defaults are the newest."""
+
+    # candidateCount above 1: 400 "Multiple candidates is not enabled for this model" on 3.x
+    # (js-genai#1609, python-genai#1723). 0: fan out.
+    max_candidates: int = 1
+    # Non-zero penalties: 400 "Penalty is not enabled" from 2.5 on (cookbook#1290, litellm#26108).
+    penalties: bool = False
+    # temperature, topP, topK have no effect or are refused on 3.5-flash-lite and 3.6+
+    # (changelog 2026-07-21).
+    sampling: bool = False
+    # A conversation that ends with the model's turn: 400 on 3.5-flash-lite and 3.6+ (same page).
+    prefill: bool = False
+    # functionCall parts need a thoughtSignature (thought-signatures page: 3 and later).
+    signatures: bool = True
+    # mediaResolution on a part: 3 and later; before only for the whole request.
+    part_resolution: bool = True
+    # Functions beside a response schema or JSON mode: 2.5 answers 400 "Function calling with a
+    # response mime type: 'application/json' is unsupported".
+    tools_with_json: bool = True
+    # Built-in tools beside functions: 3 and later, with includeServerSideToolInvocations.
+    mixed_tools: bool = True
+    # logprobs: off on 2.5-pro and 2.5-flash-lite (issues); elsewhere Gemini decides.
+    logprobs: bool = True
+    # reasoning_effort -> thinkingLevel or thinkingBudget; None: the model does not think.
+    effort: Effort | None = None
+    # The efforts that only come near what was asked for: noted as clamped.
+    clamped: frozenset[str] = frozenset()
+    # gemini-embedding-001 vectors have unit length at this size only; 0: always.
+    full_dimensions: int = 0
+
+
+_NEWEST: Final = Capabilities(effort=_LEVELS, clamped=frozenset({"none", "minimal"}))
+_GEMINI_3: Final = replace(
+    _NEWEST,
+    sampling=True,
+    prefill=True,
+    effort=_MINIMAL_LEVELS,
+    clamped=frozenset({"none"}),
+)
+_GEMINI_25: Final = replace(
+    _GEMINI_3,
+    max_candidates=8,
+    signatures=False,
+    part_resolution=False,
+    tools_with_json=False,
+    mixed_tools=False,
+    effort=_BUDGETS,
+    clamped=frozenset(),
+)
+
+# The first pattern that matches the model's name decides; `-latest` aliases, tuned models and
+# everything else fall through to the newest.
+_GENERATIONS: Final = tuple(
+    (re.compile(pattern), capabilities)
+    for pattern, capabilities in (
+        (r"gemini-embedding-001", replace(_NEWEST, effort=None, full_dimensions=3072)),
+        (r".*(embedding|-tts|-image|imagen|transcribe)", replace(_GEMINI_3, effort=None)),
+        (
+            r"gemini-(1\.|2\.0)",
+            replace(_GEMINI_25, penalties=True, effort=None),
+        ),
+        (
+            r"gemini-2\.5-pro",
+            replace(_GEMINI_25, logprobs=False, effort=_PRO_BUDGETS, clamped=frozenset({"none"})),
+        ),
+        (r"gemini-2\.5-flash-lite", replace(_GEMINI_25, logprobs=False)),
+        (r"gemini-2\.5", _GEMINI_25),
+        (
+            r"gemini-3-pro",
+            replace(
+                _GEMINI_3,
+                effort=_TWO_LEVELS,
+                clamped=frozenset({"none", "minimal", "medium"}),
+            ),
+        ),
+        (
+            r"gemini-3\.1-pro",
+            replace(_GEMINI_3, effort=_LEVELS, clamped=frozenset({"none", "minimal"})),
+        ),
+        (r"gemini-3\.5-flash-lite", replace(_GEMINI_3, sampling=False, prefill=False)),
+        (r"gemini-(3|3\.[1-5])-", _GEMINI_3),
+        (r"gemini-3\.6", replace(_GEMINI_3, sampling=False, prefill=False)),
+    )
+)
+
+
+@lru_cache(maxsize=1024)
+def capabilities_of(model: str) -> Capabilities:
+    """What a model can do; a name nobody has seen yet gets the newest behaviour."""
+    for pattern, capabilities in _GENERATIONS:
+        if pattern.match(model):
+            return capabilities
+    return _NEWEST

@@ -1,0 +1,27 @@
+"""The OpenAI paths a line may name. A new endpoint is one file and one line here."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.translate import answers, chat, embeddings
+from gateway.translate.shapes import Endpoint
+
+ENDPOINTS: Final[Mapping[str, Endpoint]] = {
+    endpoint.path: endpoint
+    for endpoint in (
+        Endpoint(
+            path="/v1/chat/completions",
+            method="batchGenerateContent",
+            required=("messages",),
+            to_gemini=chat.to_gemini,
+            from_gemini=answers.from_gemini,
+        ),
+        Endpoint(
+            path="/v1/embeddings",
+            method="asyncBatchEmbedContent",
+            required=("input",),
+            to_gemini=embeddings.to_gemini,
+            from_gemini=embeddings.from_gemini,
+        ),
+    )
+}

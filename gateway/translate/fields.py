@@ -1,0 +1,74 @@
+"""Every request field stands in exactly one place: mapped, dropped or refused.
+
+A :class:`Field` is one row of that table. What hot loops need (name -> reader) is derived from
+the rows once; README's fidelity table and the completeness tests read the same rows.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NoReturn
+
+from gateway.translate.draft import Draft
+from gateway.translate.refusal import unknown_parameter, unsupported_parameter
+
+Reader = Callable[[Any, Draft], None]
+
+
+class Placing(StrEnum):
+    """What becomes of a field."""
+
+    MAPPED = "mapped"
+    DROPPED = "dropped"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: where it goes (``mapped``) or why it does not (``dropped``, ``refused``)."""
+
+    name: str
+    placing: Placing
+    about: str
+    read: Reader | None = None
+
+
+def mapped(name: str, about: str, read: Reader | None = None) -> Field:
+    """A field with a place in the request; without a reader, its object's mapper reads it."""
+    return Field(name, Placing.MAPPED, about, read)
+
+
+def dropped(name: str, about: str, read: Reader | None = None) -> Field:
+    """A field that does not touch the answer; a reader leaves a note where somebody may care."""
+    return Field(name, Placing.DROPPED, about, read)
+
+
+def refused(name: str, about: str) -> Field:
+    """A field whose effect would be lost: the line becomes a 400 that names it."""
+    return Field(name, Placing.REFUSED, about)
+
+
+class FieldTable:
+    """The rows of one object and what is derived from them."""
+
+    def __init__(self, *rows: Field) -> None:
+        self.rows: Final = rows
+        self.by_name: Final[Mapping[str, Field]] = {row.name: row for row in rows}
+        # None in here means: known, nothing to do. Missing: refused or unknown.
+        self.readers: Final[Mapping[str, Reader | None]] = {
+            row.name: row.read for row in rows if row.placing is not Placing.REFUSED
+        }
+        self.accepted: Final = frozenset(self.readers)
+
+    def refuse(self, name: str) -> NoReturn:
+        """Refuse a field that is known to be impossible, or that nobody knows."""
+        row = self.by_name.get(name)
+        if row is None:
+            unknown_parameter(name)
+        unsupported_parameter(row.about, name)
+
+    def check(self, value: Mapping[str, Any]) -> None:
+        """Refuse the first member that is neither mapped nor dropped; null means absent."""
+        for name in value:
+            if name not in self.accepted and (value[name] is not None or name not in self.by_name):
+                self.refuse(name)

@@ -1,0 +1,93 @@
+"""Bytes and references in content parts: data URIs, https URLs, base64 -> Gemini's Blob, FileData.
+
+Nothing is fetched here. Base64 passes through as the string it is: a full check of its alphabet
+costs 1.4 to 4 times what parsing and writing the line costs (measured on 1 MB), so both ends, the
+length and the characters that occur in practice by mistake are checked at C speed.
+"""
+
+import re
+from typing import Final
+
+from gateway.translate.refusal import invalid_value, unsupported_value
+from gateway.translate.shapes import Json
+
+_DATA_URI: Final = re.compile(
+    r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]{0,100}){0,5})(;base64)?,", re.IGNORECASE
+)
+_BASE64_HEAD: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}\Z")
+# How much of either end is looked at character by character.
+_CHECKED_CHARACTERS: Final = 256
+# What base64 is wrapped or broken with in practice; each costs one memchr over the data.
+_LINE_BREAKS: Final = ("\n", "\r", " ")
+
+# Suffix of a URL or file name -> the type Gemini wants named. Unknown suffixes of images: the
+# type most images have, as Google's own layer does.
+MIME_BY_SUFFIX: Final = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "bmp": "image/bmp",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "html": "text/html",
+    "htm": "text/html",
+    "xml": "text/xml",
+    "json": "application/json",
+    "mp3": "audio/mp3",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "aac": "audio/aac",
+    "mp4": "video/mp4",
+    "mov": "video/mov",
+    "webm": "video/webm",
+    "mpeg": "video/mpeg",
+}
+_YOUTUBE: Final = re.compile(r"https://(www\.|m\.)?(youtube\.com|youtu\.be)/")
+
+
+def inline_data(uri: str, param: str) -> Json:
+    """``data:image/png;base64,AAAA`` -> ``{"mimeType": "image/png", "data": "AAAA"}``."""
+    match = _DATA_URI.match(uri)
+    if match is None or match[3] is None:
+        invalid_value("expected a data URI as in 'data:image/png;base64,…'.", param)
+    return {"mimeType": match[1].lower(), "data": checked_base64(uri[match.end() :], param)}
+
+
+def checked_base64(data: str, param: str) -> str:
+    """Refuse what is certainly no base64; line breaks of wrapped base64 are taken out."""
+    for character in _LINE_BREAKS:
+        if character in data:
+            data = data.replace(character, "")
+    head = data[:_CHECKED_CHARACTERS]
+    tail = data[-_CHECKED_CHARACTERS:]
+    plausible = (
+        data.isascii()
+        and len(data.rstrip("=")) % 4 != 1
+        and _BASE64_HEAD.match(tail) is not None
+        and (len(data) == len(head) or _BASE64_HEAD.match(head) is not None)
+    )
+    if not plausible:
+        invalid_value("the data is not valid base64.", param)
+    return data
+
+
+def file_data(url: str, param: str) -> Json:
+    """``https://host/cat.png`` -> ``{"mimeType": "image/png", "fileUri": …}``; Google fetches it.
+
+    Public https URLs up to 100 MB are fetched by the Developer API itself, in batch too
+    (page "File input methods"). So the gateway never fetches what a client names.
+    """
+    if _YOUTUBE.match(url):
+        return {"mimeType": "video/mp4", "fileUri": url}
+    if not url.startswith("https://"):
+        unsupported_value("expected a data URI or a public https URL.", param)
+    path = url.split("?", 1)[0].split("#", 1)[0]
+    suffix = path.rsplit(".", 1)[-1].lower()
+    return {"mimeType": MIME_BY_SUFFIX.get(suffix, "image/jpeg"), "fileUri": url}

@@ -1,0 +1,32 @@
+"""Function names: OpenAI lets them begin with a digit or a dash, Gemini does not.
+
+``1st`` <-> ``f_1st``. Names that already look renamed get one more prefix, so the way back needs
+no memory: ``f_1st`` <-> ``f_f_1st``.
+"""
+
+import re
+from typing import Final
+
+from gateway.translate.refusal import invalid_type, invalid_value, quoted
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_NEEDS_PREFIX: Final = re.compile(r"(f_)*[0-9.:-]")
+_PREFIX: Final = "f_"
+
+
+def gemini_name(value: object, param: str) -> str:
+    """Check a function's name and make it one that Gemini accepts."""
+    if type(value) is not str:
+        invalid_type(value, "a string", param)
+    if not _NAME.match(value):
+        invalid_value(
+            f"{quoted(value)} does not match the pattern '^[a-zA-Z0-9_-]{{1,64}}$'.", param
+        )
+    return _PREFIX + value if _NEEDS_PREFIX.match(value) else value
+
+
+def openai_name(name: str) -> str:
+    """The client's own name of a function that Gemini called."""
+    if name.startswith(_PREFIX) and _NEEDS_PREFIX.match(name):
+        return name[len(_PREFIX) :]
+    return name

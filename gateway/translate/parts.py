@@ -1,0 +1,193 @@
+"""Content parts of a message -> Gemini parts, in order."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gateway.translate.draft import Draft
+from gateway.translate.fields import FieldTable, dropped, mapped, refused
+from gateway.translate.media import MIME_BY_SUFFIX, checked_base64, file_data, inline_data
+from gateway.translate.refusal import (
+    Refused,
+    invalid_type,
+    missing,
+    one_of,
+    unsupported_parameter,
+    unsupported_value,
+)
+from gateway.translate.shapes import Json
+
+PartReader = Callable[[Json, Draft], Json]
+
+_TYPE: Final = mapped("type", "selects the kind of part")
+_BREAKPOINT: Final = dropped("prompt_cache_breakpoint", "OpenAI's cache; Gemini caches by itself")
+
+TEXT_PART: Final = FieldTable(_TYPE, mapped("text", "`text`"), _BREAKPOINT)
+REFUSAL_PART: Final = FieldTable(_TYPE, mapped("refusal", "`text` of the model's turn"))
+IMAGE_PART: Final = FieldTable(
+    _TYPE, mapped("image_url", "`inlineData` or `fileData`"), _BREAKPOINT
+)
+IMAGE_URL: Final = FieldTable(
+    mapped("url", "data URI -> `inlineData`; https URL -> `fileData`, fetched by Google"),
+    mapped("detail", "`mediaResolution`: low, high; original is the highest a model has"),
+)
+AUDIO_PART: Final = FieldTable(_TYPE, mapped("input_audio", "`inlineData`"), _BREAKPOINT)
+INPUT_AUDIO: Final = FieldTable(
+    mapped("data", "`inlineData.data`"), mapped("format", "`inlineData.mimeType`")
+)
+FILE_PART: Final = FieldTable(_TYPE, mapped("file", "`inlineData`"), _BREAKPOINT)
+FILE: Final = FieldTable(
+    mapped("file_data", "`inlineData.data`"),
+    mapped("filename", "`inlineData.mimeType` of bare base64"),
+    refused("file_id", "Files uploaded to the gateway cannot be named in a line yet."),
+)
+
+_AUDIO_TYPES: Final = {"wav": "audio/wav", "mp3": "audio/mp3"}
+# detail -> the level of a part on Gemini 3 and later, and of the whole request before.
+_RESOLUTIONS: Final = {
+    "low": ("MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_LOW"),
+    "high": ("MEDIA_RESOLUTION_HIGH", "MEDIA_RESOLUTION_HIGH"),
+    "original": ("MEDIA_RESOLUTION_ULTRA_HIGH", "MEDIA_RESOLUTION_HIGH"),
+    "auto": ("", ""),
+}
+
+
+def read_content(value: object, readers: Mapping[str, PartReader], draft: Draft) -> list[Json]:
+    """``"Hi"`` -> ``[{"text": "Hi"}]``; a list of parts -> the same parts in Gemini's words.
+
+    An empty text beside other parts says nothing and is left out; alone it stays, because a turn
+    must not vanish (accepted by 2.5, recorded).
+    """
+    if type(value) is str:
+        return [{"text": value}]
+    if type(value) is not list:
+        invalid_type(value, "one of a string or array of objects", "content")
+    if not value:
+        invalid_type(value, "at least one part", "content")
+    parts = []
+    for index, part in enumerate(value):
+        try:
+            parts.append(_read_part(part, readers, draft))
+        except Refused as refusal:
+            refusal.under(f"content[{index}]")
+            raise
+    return [part for part in parts if part.get("text") != ""] or parts[:1]
+
+
+def _read_part(part: object, readers: Mapping[str, PartReader], draft: Draft) -> Json:
+    if type(part) is not dict:
+        invalid_type(part, "an object")
+    kind = part.get("type")
+    if kind is None:
+        missing("type")
+    reader = readers.get(kind) if type(kind) is str else None
+    if reader is None:
+        one_of(kind, readers, "type")
+    return reader(part, draft)
+
+
+def text_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of a PartReader
+    """``{"type": "text", "text": "Hi"}`` -> ``{"text": "Hi"}``."""
+    if len(part) != 2:
+        TEXT_PART.check(part)
+    return {"text": string(part, "text")}
+
+
+def refusal_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of a PartReader
+    """``{"type": "refusal", "refusal": "No."}`` -> ``{"text": "No."}``: history stays coherent."""
+    REFUSAL_PART.check(part)
+    return {"text": string(part, "refusal")}
+
+
+def image_part(part: Json, draft: Draft) -> Json:
+    """``{"type": "image_url", "image_url": {"url": "data:…"}}`` -> ``{"inlineData": …}``."""
+    IMAGE_PART.check(part)
+    image = member(part, "image_url")
+    IMAGE_URL.check(image)
+    param = "image_url.url"
+    url = string(image, "url", param)
+    # 5: the scheme is compared without regard to case, the URL behind it is not copied.
+    if url[:5].lower() == "data:":
+        built = {"inlineData": inline_data(url, param)}
+    else:
+        built = {"fileData": file_data(url, param)}
+    detail = image.get("detail")
+    if detail is not None:
+        _resolution(detail, built, draft)
+    return built
+
+
+def _resolution(detail: object, part: Json, draft: Draft) -> None:
+    if type(detail) is not str or detail not in _RESOLUTIONS:
+        one_of(detail, _RESOLUTIONS, "image_url.detail")
+    level, whole = _RESOLUTIONS[detail]
+    if not draft.can.part_resolution:
+        if draft.resolutions is None:
+            draft.resolutions = set()
+        draft.resolutions.add(whole)
+    elif level:
+        part["mediaResolution"] = {"level": level}
+
+
+def audio_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of a PartReader
+    """``{"input_audio": {"data": "AAAA", "format": "wav"}}`` -> ``{"inlineData": …}``."""
+    AUDIO_PART.check(part)
+    audio = member(part, "input_audio")
+    INPUT_AUDIO.check(audio)
+    data = string(audio, "data", "input_audio.data")
+    kind = string(audio, "format", "input_audio.format")
+    if kind not in _AUDIO_TYPES:
+        one_of(kind, _AUDIO_TYPES, "input_audio.format")
+    return {
+        "inlineData": {
+            "mimeType": _AUDIO_TYPES[kind],
+            "data": checked_base64(data, "input_audio.data"),
+        }
+    }
+
+
+def file_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of a PartReader
+    """``{"file": {"file_data": "data:application/pdf;base64,…"}}`` -> ``{"inlineData": …}``."""
+    FILE_PART.check(part)
+    file = member(part, "file")
+    if file.get("file_id") is not None:
+        unsupported_parameter(FILE.by_name["file_id"].about, "file.file_id")
+    FILE.check(file)
+    param = "file.file_data"
+    data = string(file, "file_data", param)
+    if data[:5].lower() == "data:":
+        return {"inlineData": inline_data(data, param)}
+    name = string(file, "filename", "file.filename")
+    kind = MIME_BY_SUFFIX.get(name.rsplit(".", 1)[-1].lower())
+    if kind is None:
+        unsupported_value("its suffix names no media type that Gemini reads.", "file.filename")
+    return {"inlineData": {"mimeType": kind, "data": checked_base64(data, param)}}
+
+
+def string(owner: Json, name: str, param: str = "") -> str:
+    """Read a required member that must be a string."""
+    value = owner.get(name)
+    if type(value) is str:
+        return value
+    if name not in owner:
+        missing(param or name)
+    return invalid_type(value, "a string", param or name)
+
+
+def member(owner: Json, name: str) -> Json:
+    """Read a required member that must be an object."""
+    value = owner.get(name)
+    if type(value) is dict:
+        return value
+    if name not in owner:
+        missing(name)
+    return invalid_type(value, "an object", name)
+
+
+TEXT_PARTS: Final[Mapping[str, PartReader]] = {"text": text_part}
+ASSISTANT_PARTS: Final[Mapping[str, PartReader]] = {"text": text_part, "refusal": refusal_part}
+USER_PARTS: Final[Mapping[str, PartReader]] = {
+    "text": text_part,
+    "image_url": image_part,
+    "input_audio": audio_part,
+    "file": file_part,
+}

@@ -1,0 +1,172 @@
+"""The parts of a candidate -> text, thoughts, calls and images of one assistant message."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import orjson
+
+from gateway.ids import digest
+from gateway.translate.errors import Failure
+from gateway.translate.names import openai_name
+from gateway.translate.shapes import Context, Json
+
+# Every field of Gemini's Part and what becomes of it in an answer; a test compares this with
+# google-genai's type and with the schema.
+PART: Final = {
+    "text": "`content`; with `thought`, `reasoning_content`",
+    "thought": "sends the text to `reasoning_content`",
+    "thoughtSignature": "`extra_content.google.thought_signature` of the call or the message",
+    "functionCall": "`tool_calls`, or `function_call` when the line used `functions`",
+    "inlineData": "`images`; other media make an error line",
+    "executableCode": "a fenced block in `content`",
+    "codeExecutionResult": "a fenced block in `content`",
+    "toolCall": "left out: a step of Google's own tools",
+    "toolResponse": "left out: a step of Google's own tools",
+    "functionResponse": "left out: never part of an answer",
+    "fileData": "left out: never part of an answer",
+    "videoMetadata": "left out: describes inputs",
+    "mediaResolution": "left out: describes inputs",
+    "partMetadata": "left out: describes inputs",
+    "audioTranscription": "left out: describes inputs",
+    "mediaProcessing": "left out: describes inputs",
+    "speechMetadata": "left out: describes inputs",
+    "documentMetadata": "left out: describes inputs",
+    "spreadsheetMetadata": "left out: describes inputs",
+    "audioMetadata": "left out: describes inputs",
+}
+
+
+class Reply:
+    """What the parts add up to; members beyond text are rare, their defaults stand here."""
+
+    failure: Failure | None = None
+    signature: str = ""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.thoughts = ""
+        self.calls: list[Json] = []
+        self.images: list[Json] = []
+        # Members of the message beside content, made once at the end.
+        self.extras: Json = {}
+
+    def has_output(self) -> bool:
+        """Whether a client gets anything: thoughts alone are no answer."""
+        return bool(self.text or self.calls or self.images)
+
+
+def read_parts(parts: object, context: Context, choice: int) -> Reply:
+    """Walk the parts in order.
+
+    ``[{"text": "…", "thought": true}, {"text": "Hi"}, {"functionCall": {"name": "f"}}]`` ->
+    thoughts, text ``"Hi"``, one call with ``arguments`` ``"{}"``. Missing parts are an empty
+    reply: a thinking model out of budget answers so (recorded).
+    """
+    reply = Reply()
+    if type(parts) is not list:
+        return reply
+    for part in parts:
+        if type(part) is not dict:
+            continue
+        text = part.get("text")
+        if type(text) is str and len(part) == 1:
+            reply.text += text
+        else:
+            _read_part(part, reply, context, choice)
+    if reply.thoughts:
+        reply.extras["reasoning_content"] = reply.thoughts
+    if reply.images:
+        reply.extras["images"] = reply.images
+    if reply.signature:
+        reply.extras["extra_content"] = _extra_content(reply.signature)
+    return reply
+
+
+def _read_part(part: Json, reply: Reply, context: Context, choice: int) -> None:
+    if "functionCall" in part:
+        _read_call(part, reply, context, choice)
+        return
+    signature = part.get("thoughtSignature")
+    if type(signature) is str and signature:
+        reply.signature = signature
+    text = part.get("text")
+    if part.get("thought") is True:
+        # Drafts of images are thoughts too: only texts are kept.
+        reply.thoughts += text if type(text) is str else ""
+    elif type(text) is str:
+        reply.text += text
+    else:
+        for name, read in _KINDS.items():
+            value = part.get(name)
+            if type(value) is dict:
+                read(value, reply)
+
+
+def _read_call(part: Json, reply: Reply, context: Context, choice: int) -> None:
+    """``{"functionCall": {"name": "f", "args": {"a": 1}}}`` -> one ``tool_calls`` entry."""
+    call = part["functionCall"]
+    name = call.get("name") if type(call) is dict else None
+    if type(name) is not str or not name:
+        reply.failure = Failure(
+            502, "malformed_function_call", "Gemini called no function by name."
+        )
+        return
+    arguments = call.get("args")
+    try:
+        text = orjson.dumps({} if arguments is None else arguments).decode()
+    except TypeError:
+        # Nested deeper than any JSON writer goes.
+        reply.failure = Failure(502, "malformed_function_call", "Gemini's arguments are no JSON.")
+        return
+    call_id = call.get("id")
+    if type(call_id) is not str or not call_id:
+        where = (context.batch_id, context.line, choice, len(reply.calls))
+        call_id = "call_" + digest("call", *where)[:24]
+    entry: Json = {
+        "id": call_id,
+        "type": "function",
+        "function": {"name": openai_name(name), "arguments": text},
+    }
+    signature = part.get("thoughtSignature")
+    if type(signature) is str and signature:
+        entry["extra_content"] = _extra_content(signature)
+    reply.calls.append(entry)
+
+
+def _extra_content(signature: str) -> Json:
+    """Where Google documents the signature for OpenAI's protocol."""
+    return {"google": {"thought_signature": signature}}
+
+
+def _read_code(value: Json, reply: Reply) -> None:
+    _fence("python", value.get("code"), reply)
+
+
+def _read_code_result(value: Json, reply: Reply) -> None:
+    _fence("output", value.get("output"), reply)
+
+
+def _fence(label: str, text: object, reply: Reply) -> None:
+    if type(text) is str and text:
+        gap = "" if not reply.text or reply.text.endswith("\n") else "\n"
+        end = "" if text.endswith("\n") else "\n"
+        reply.text += f"{gap}```{label}\n{text}{end}```\n"
+
+
+def _read_media(value: Json, reply: Reply) -> None:
+    kind, data = value.get("mimeType"), value.get("data")
+    if type(kind) is not str or type(data) is not str:
+        return
+    if kind.startswith("image/"):
+        url = f"data:{kind};base64,{data}"
+        reply.images.append({"type": "image_url", "image_url": {"url": url}})
+    else:
+        why = f"Gemini answered with {kind[:100]}, which is not translated yet."
+        reply.failure = Failure(502, "unsupported_output", why)
+
+
+_KINDS: Final[Mapping[str, Callable[[Json, Reply], None]]] = {
+    "inlineData": _read_media,
+    "executableCode": _read_code,
+    "codeExecutionResult": _read_code_result,
+}

@@ -1,0 +1,158 @@
+"""Sampling and limits: the flat fields of ``generationConfig``, with their ranges."""
+
+from typing import Final
+
+from gateway.translate.draft import Draft
+from gateway.translate.refusal import invalid_type, invalid_value, unsupported_value
+from gateway.translate.shapes import Json
+
+# OpenAI allows 4, Gemini 5: whatever passes Gemini passes here.
+MAX_STOP_SEQUENCES: Final = 5
+MAX_TOP_LOGPROBS: Final = 20
+MAX_CHOICES: Final = 128
+_INT32_MAX: Final = 2**31 - 1
+
+
+def number(value: object, low: float, high: float, param: str) -> float:
+    """A number within its range; JSON's integers count as numbers, its booleans do not."""
+    if type(value) is not float and type(value) is not int:
+        invalid_type(value, "a decimal", param)
+    if not low <= value <= high:
+        invalid_value(f"expected a value between {low:g} and {high:g}.", param)
+    return value
+
+
+def integer(value: object, low: int, high: int, param: str) -> int:
+    """An integer within its range; ``8.0`` counts, because JSON does not tell it from ``8``."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int:
+        invalid_type(value, "an integer", param)
+    if not low <= value <= high:
+        invalid_value(f"expected a value between {low} and {high}.", param)
+    return value
+
+
+def boolean(value: object, param: str) -> bool:
+    """A boolean."""
+    if type(value) is not bool:
+        invalid_type(value, "a boolean", param)
+    return value
+
+
+def read_temperature(value: object, draft: Draft) -> None:
+    """``temperature`` -> ``temperature``; never invented."""
+    _sampling("temperature", "temperature", number(value, 0, 2, "temperature"), draft)
+
+
+def read_top_p(value: object, draft: Draft) -> None:
+    """``top_p`` -> ``topP``."""
+    _sampling("top_p", "topP", number(value, 0, 1, "top_p"), draft)
+
+
+def read_top_k(value: object, draft: Draft) -> None:
+    """``top_k`` (an extension many clients know) -> ``topK``."""
+    _sampling("top_k", "topK", integer(value, 1, _INT32_MAX, "top_k"), draft)
+
+
+def _sampling(field: str, target: str, value: float, draft: Draft) -> None:
+    if draft.can.sampling:
+        draft.config[target] = value
+    else:
+        draft.note("dropped", field)
+
+
+def read_seed(value: object, draft: Draft) -> None:
+    """``seed`` -> ``seed``: OpenAI's has 64 bits, Gemini's 32, so a larger one is folded."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int:
+        invalid_type(value, "an integer", "seed")
+    if not -_INT32_MAX <= value <= _INT32_MAX:
+        value %= 2**31
+        draft.note("approximated", "seed")
+    draft.config["seed"] = value
+
+
+def read_stop(value: object, draft: Draft) -> None:
+    """``"END"`` or ``["END", "STOP"]`` -> ``stopSequences``; empty ones stop nothing."""
+    words = [value] if type(value) is str else value
+    if type(words) is not list:
+        invalid_type(value, "one of a string or array of strings", "stop")
+    for index, word in enumerate(words):
+        if type(word) is not str:
+            invalid_type(word, "a string", f"stop[{index}]")
+    words = [word for word in words if word]
+    if len(words) > MAX_STOP_SEQUENCES:
+        invalid_value(f"at most {MAX_STOP_SEQUENCES} sequences are possible.", "stop")
+    if words:
+        draft.config["stopSequences"] = words
+
+
+def read_max_tokens(value: object, draft: Draft) -> None:
+    """``max_tokens`` (deprecated) -> ``maxOutputTokens``."""
+    draft.max_tokens = integer(value, 1, _INT32_MAX, "max_tokens")
+
+
+def read_max_completion_tokens(value: object, draft: Draft) -> None:
+    """``max_completion_tokens`` -> ``maxOutputTokens``; both count the thoughts."""
+    draft.max_completion_tokens = integer(value, 1, _INT32_MAX, "max_completion_tokens")
+
+
+def read_frequency_penalty(value: object, draft: Draft) -> None:
+    """``frequency_penalty`` -> ``frequencyPenalty`` where the model takes it."""
+    _penalty(value, "frequency_penalty", "frequencyPenalty", draft)
+
+
+def read_presence_penalty(value: object, draft: Draft) -> None:
+    """``presence_penalty`` -> ``presencePenalty`` where the model takes it."""
+    _penalty(value, "presence_penalty", "presencePenalty", draft)
+
+
+def _penalty(value: object, field: str, target: str, draft: Draft) -> None:
+    """0 is the default; from 2.5 on anything else is a 400 (cookbook#1290), so it is dropped."""
+    if not number(value, -2, 2, field):
+        return
+    if draft.can.penalties:
+        draft.config[target] = value
+    else:
+        draft.note("dropped", field)
+
+
+def read_logit_bias(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
+    """An empty map says nothing; token ids belong to OpenAI's tokenizers."""
+    if type(value) is not dict:
+        invalid_type(value, "an object", "logit_bias")
+    if value:
+        unsupported_value("token ids belong to another tokenizer.", "logit_bias")
+
+
+def read_logprobs(value: object, draft: Draft) -> None:
+    """``logprobs`` -> ``responseLogprobs``."""
+    draft.logprobs = boolean(value, "logprobs")
+
+
+def read_top_logprobs(value: object, draft: Draft) -> None:
+    """``top_logprobs`` -> ``logprobs``."""
+    draft.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
+
+
+def read_n(value: object, draft: Draft) -> None:
+    """``n`` -> ``candidateCount``, or as many items where the model gives one candidate only."""
+    draft.choices = integer(value, 1, MAX_CHOICES, "n")
+
+
+def close_limits(draft: Draft, config: Json) -> None:
+    """What several fields say together."""
+    limit = draft.max_completion_tokens or draft.max_tokens
+    if limit is not None:
+        config["maxOutputTokens"] = limit
+    if draft.logprobs:
+        if not draft.can.logprobs:
+            unsupported_value("this model gives no log probabilities.", "logprobs")
+        config["responseLogprobs"] = True
+        draft.echo["logprobs"] = True
+        if draft.top_logprobs:
+            config["logprobs"] = draft.top_logprobs
+    elif draft.top_logprobs:
+        invalid_value("'logprobs' must be true when 'top_logprobs' is given.", "top_logprobs")

@@ -1,0 +1,45 @@
+"""Thought signatures: opaque base64 that Gemini 3 wants back beside the calls it made.
+
+Google documents ``extra_content.google.thought_signature``, on a tool call and on a message;
+LiteLLM and Bifrost hide it behind a marker in the call's id, and histories with such ids exist.
+"""
+
+import re
+from typing import Final
+
+from gateway.translate.shapes import Json
+
+# Google's documented bypass for histories that other models, or clients that drop unknown
+# fields, wrote (page "Thought signatures"). Sent raw, as the page shows it.
+FOREIGN_HISTORY: Final = "skip_thought_signature_validator"
+
+_ID_MARKERS: Final = ("__thought__", "_ts_")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{2,}={0,2}\Z")
+
+
+def call_signature(call: Json, hidden: str) -> str:
+    """The signature sent back with a call, or ``""``; ``hidden`` is what its id carried."""
+    return message_signature(call) or _valid(hidden)
+
+
+def message_signature(owner: Json) -> str:
+    """``{"extra_content": {"google": {"thought_signature": "…"}}}`` -> the signature or ``""``."""
+    extra = owner.get("extra_content")
+    google = extra.get("google") if type(extra) is dict else None
+    return _valid(google.get("thought_signature")) if type(google) is dict else ""
+
+
+def split_call_id(call_id: str) -> tuple[str, str]:
+    """``"call_1__thought__c2ln"`` -> ``("call_1", "c2ln")``."""
+    for marker in _ID_MARKERS:
+        bare, _, signature = call_id.partition(marker)
+        if bare and _valid(signature):
+            return bare, signature
+    return call_id, ""
+
+
+def _valid(signature: object) -> str:
+    """What is no base64 counts as missing: Google would answer 400 for the whole line."""
+    if type(signature) is not str or not _BASE64.match(signature):
+        return ""
+    return signature if len(signature.rstrip("=")) % 4 != 1 else ""
