@@ -1,0 +1,171 @@
+"""What comes next, from stored state alone.
+
+:func:`next_steps` returns every step that may run, at most one per job. It reads rows and the
+time, nothing else, so asking again after a crash gives the same answer. :data:`TRANSITIONS` is
+the whole life of a job; :func:`moved` is the only way from one state to another.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from gateway.batches.records import (
+    DONE_STATES,
+    LIVE_STATUSES,
+    Batch,
+    BatchStatus,
+    Failure,
+    Job,
+    JobState,
+)
+
+
+class Act(StrEnum):
+    """Everything the runner can do."""
+
+    VALIDATE = "validate"  # read the input, cut it into jobs
+    WITHDRAW = "withdraw"  # a batch cancelled before it was validated: nothing ever runs
+    STAGE = "stage"  # upload a spool
+    CREATE = "create"  # save the intent, create the upstream job
+    RECONCILE = "reconcile"  # find out whether a create landed
+    POLL = "poll"  # ask for the upstream's state
+    CANCEL = "cancel"  # ask the upstream to end a job
+    REFUSE = "refuse"  # a job that was never sent will not be
+    SECURE = "secure"  # copy raw results
+    COLLECT = "collect"  # raw results -> run
+    RELEASE = "release"  # delete the upstream's copies
+    PUBLISH = "publish"  # runs -> output and error file, terminal status
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do; ``job_id`` is None for a step on the batch itself."""
+
+    act: Act
+    batch_id: str
+    job_id: str | None = None
+
+
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.PLANNED: frozenset({JobState.STAGING, JobState.SUBMITTING, JobState.REFUSED}),
+    JobState.STAGING: frozenset({JobState.PLANNED, JobState.SUBMITTING, JobState.REFUSED}),
+    # Back to planned or staging only on a definite "not created".
+    JobState.SUBMITTING: frozenset(
+        {JobState.PLANNED, JobState.STAGING, JobState.RUNNING, JobState.REFUSED}
+    ),
+    JobState.RUNNING: frozenset({JobState.ENDED, JobState.LOST}),
+    JobState.ENDED: frozenset({JobState.SECURED, JobState.LOST}),
+    JobState.SECURED: frozenset({JobState.COLLECTED, JobState.LOST}),
+    JobState.REFUSED: frozenset({JobState.COLLECTED}),
+    JobState.LOST: frozenset({JobState.COLLECTED}),
+    JobState.COLLECTED: frozenset({JobState.RELEASED}),
+    JobState.RELEASED: frozenset(),
+}
+
+
+class IllegalMoveError(Exception):
+    """A transition that is not in the table: a mistake of ours, never of a client or upstream."""
+
+
+def moved(job: Job, state: JobState, **changes: Any) -> Job:  # noqa: ANN401 - any column's type
+    """The job in another state, its failures forgotten and due at once unless said otherwise."""
+    if state not in TRANSITIONS[job.state]:
+        raise IllegalMoveError(f"job {job.id}: {job.state} cannot become {state}")
+    fresh: dict[str, Any] = {"failures": 0, "last_error": None, "due_at": 0}
+    return replace(job, state=state, **(fresh | changes))
+
+
+CANCELLED = Failure("batch_cancelled", "This request was not executed: the batch was cancelled.")
+# OpenAI's own words, Batch guide "Batch expiration".
+EXPIRED = Failure(
+    "batch_expired",
+    "This request could not be executed before the completion window expired.",
+)
+
+
+def stop_reason(batch: Batch, now: int) -> Failure | None:
+    """Why nothing more of this batch may run, if so. A cancel outranks the expiry."""
+    if batch.cancel_requested_at is not None:
+        return CANCELLED
+    if now >= batch.expires_at:
+        return EXPIRED
+    return None
+
+
+def next_steps(batch: Batch, jobs: Sequence[Job], now: int) -> list[Step]:
+    """Every step that may run now. ``now`` in ms."""
+    steps = []
+    act = _batch_act(batch, jobs, now)
+    if act is not None:
+        steps.append(Step(act, batch.id))
+    for job in jobs:
+        act = _job_act(batch, job, now)
+        if act is not None:
+            steps.append(Step(act, batch.id, job.id))
+    return steps
+
+
+def _batch_act(batch: Batch, jobs: Sequence[Job], now: int) -> Act | None:
+    if batch.status not in LIVE_STATUSES or batch.due_at is None or batch.due_at > now:
+        return None
+    if batch.status is BatchStatus.VALIDATING:
+        return Act.VALIDATE if batch.cancel_requested_at is None else Act.WITHDRAW
+    if all(job.state in DONE_STATES for job in jobs):
+        return Act.PUBLISH
+    return None
+
+
+_SIMPLE_ACTS: Mapping[JobState, Act] = {
+    JobState.SUBMITTING: Act.RECONCILE,
+    JobState.ENDED: Act.SECURE,
+    JobState.SECURED: Act.COLLECT,
+    JobState.REFUSED: Act.COLLECT,
+    JobState.LOST: Act.COLLECT,
+    JobState.COLLECTED: Act.RELEASE,
+}
+
+
+def _job_act(batch: Batch, job: Job, now: int) -> Act | None:
+    due = job.due_at is not None and job.due_at <= now
+    if job.state in {JobState.PLANNED, JobState.STAGING}:
+        return _sending_act(batch, job, now, due=due)
+    if job.state is JobState.RUNNING:
+        # A cancel does not wait for the next poll, but it obeys the pause after a failure.
+        stopping = stop_reason(batch, now) is not None and job.cancel_sent_at is None
+        if stopping and (due or job.failures == 0):
+            return Act.CANCEL
+        return Act.POLL if due else None
+    return _SIMPLE_ACTS.get(job.state) if due else None
+
+
+def _sending_act(batch: Batch, job: Job, now: int, *, due: bool) -> Act | None:
+    if stop_reason(batch, now) is not None:
+        return Act.REFUSE
+    if not due:
+        return None
+    if job.inline:
+        return Act.CREATE
+    stale = job.staged_until is not None and job.staged_until <= now
+    return Act.STAGE if job.state is JobState.PLANNED or stale else Act.CREATE
+
+
+def rest_until(batch: Batch, now: int) -> int | None:
+    """When the batch row itself is due next, if nothing happens to its jobs before (ms)."""
+    if batch.status is BatchStatus.IN_PROGRESS and now < batch.expires_at:
+        return batch.expires_at
+    return None
+
+
+def final_status(batch: Batch, jobs: Sequence[Job]) -> BatchStatus:
+    """How a batch ends whose lines are all accounted for."""
+    if batch.cancel_requested_at is not None:
+        return BatchStatus.CANCELLED
+    if any(job.failure == EXPIRED or job.cancel_sent_at is not None for job in jobs):
+        return BatchStatus.EXPIRED
+    return BatchStatus.COMPLETED
+
+
+def unserved(batch: Batch) -> Failure:
+    """What to say of a line that the upstream never got to, once the job was told to end."""
+    return EXPIRED if batch.cancel_requested_at is None else CANCELLED

@@ -1,0 +1,64 @@
+"""Runs: rendered lines, with an index of fixed records, and the audit before they are published.
+
+An index record is ``line u32, kind u8, offset u64, length u32``, little-endian, ascending by line.
+"""
+
+import heapq
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from gateway.errors import AuditError
+
+RECORD = struct.Struct("<IBQI")
+
+
+class Kind(IntEnum):
+    """What a rendered line is."""
+
+    OUTPUT = 1  # an answer: output file, counted as completed
+    ERROR = 2  # an HTTP-level error: error file, counted as failed
+    # Never executed (cancelled, expired): error file, in ``total`` only, as OpenAI counts them
+    # (seen live: total 8, completed 4, failed 0).
+    UNSERVED = 3
+
+
+class Entry(NamedTuple):
+    """One index record."""
+
+    line: int
+    kind: int
+    offset: int
+    length: int
+
+
+def unpack(block: bytes) -> Iterator[Entry]:
+    """The records of a block whose length is a multiple of the record's."""
+    return map(Entry._make, RECORD.iter_unpack(block))
+
+
+def merged(indexes: Sequence[Iterable[Entry]]) -> Iterator[tuple[int, Entry]]:
+    """All records by line, each with the number of the run it stands in."""
+    numbered = [_numbered(run, index) for run, index in enumerate(indexes)]
+    return heapq.merge(*numbered, key=lambda pair: pair[1].line)
+
+
+def _numbered(run: int, index: Iterable[Entry]) -> Iterator[tuple[int, Entry]]:
+    return ((run, entry) for entry in index)
+
+
+def audited(entries: Iterable[tuple[int, Entry]], lines: int) -> Iterator[tuple[int, Entry]]:
+    """Pass the records on while they are exactly lines 1 to ``lines``, once each.
+
+    Errors: AuditError naming the first line that is missing or comes twice.
+    """
+    expected = 1
+    for run, entry in entries:
+        if entry.line != expected:
+            what = "comes twice" if entry.line < expected else f"follows {expected - 1}"
+            raise AuditError(f"line {entry.line} {what}")
+        expected += 1
+        yield run, entry
+    if expected != lines + 1:
+        raise AuditError(f"{expected - 1} of {lines} lines are there")
