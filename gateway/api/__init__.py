@@ -1,0 +1,1 @@
+"""The HTTP side: parse with ``wire/``, act through ``ports/``, answer with ``wire/``."""

@@ -1,0 +1,79 @@
+"""Bodies of answers, and the envelope for what went wrong."""
+
+import errno
+import logging
+import traceback
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.errors import (
+    GatewayError,
+    InternalError,
+    MethodNotAllowedError,
+    RequestError,
+    UnavailableError,
+    UpstreamError,
+)
+from gateway.wire.openai import encode_error
+
+log = logging.getLogger(__name__)
+
+# The one client error that is worth sending again: the body stood still (408).
+_RETRYABLE: Final = frozenset({408})
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def answer(body: Mapping[str, Any], status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+def answer_error(error: GatewayError) -> Response:
+    """The envelope, with the headers that tell an SDK whether and when to try again.
+
+    Both SDKs retry 408, 409, 429 and 5xx unless ``x-should-retry: false`` says it is useless.
+    """
+    response = answer(encode_error(error), error.status)
+    if isinstance(error, RequestError):
+        if error.status in _RETRYABLE:
+            response.headers["connection"] = "close"  # the rest of the body is not waited for
+        else:
+            response.headers["x-should-retry"] = "false"
+    if isinstance(error, UnavailableError):
+        response.headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, MethodNotAllowedError):
+        response.headers["allow"] = ", ".join(error.allowed)
+    if error.status == 401:
+        response.headers["www-authenticate"] = "Bearer"
+    return response
+
+
+def as_gateway_error(error: Exception) -> GatewayError:
+    """What the client is told of an exception.
+
+    What nobody expected is logged by type and place: its text, or a traceback's, may carry
+    prompts.
+    """
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, UpstreamError):  # only GET /v1/models asks it while a client waits
+        return UnavailableError(f"The upstream did not answer: {error.message}")
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("%s at %s:%s", type(error).__name__, place.filename, place.lineno)
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return UnavailableError("There is no room for more files.", retry_after=60)
+    return InternalError("The server had an error while processing your request. Sorry about that!")
+
+
+async def on_error(_request: Request, error: Exception) -> Response:
+    """Starlette's exception handler for every exception.
+
+    It stands in an ``ExceptionMiddleware``: Starlette's application class would answer and then
+    raise again, for the server to log with a traceback.
+    """
+    return answer_error(as_gateway_error(error))

@@ -1,0 +1,90 @@
+"""The ASGI application: routes, and around them ids, errors and canonical paths.
+
+::
+
+    RequestIds            every answer has an id
+      ExceptionMiddleware   every exception is an envelope
+        CanonicalPaths        every form of a URL is one path
+          Router                one Resource per path
+            Resource              method, key, readiness; then the endpoint
+"""
+
+from collections.abc import Iterable, Mapping
+
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.api.answers import on_error
+from gateway.api.auth import owner_of_request
+from gateway.api.paths import ASKED_PATH, CanonicalPaths
+from gateway.api.requestid import RequestIds
+from gateway.api.routes import ROUTES, ApiRoute
+from gateway.api.services import ApiOptions, Call, Services
+from gateway.errors import MethodNotAllowedError, NotFoundError, UnavailableError
+from gateway.wire.openai import shown
+
+# While the process drains, its successor is a few seconds away.
+DRAIN_RETRY_AFTER_SECONDS = 5
+
+
+def create_api(services: Services, options: ApiOptions) -> ASGIApp:
+    """The API over what it acts through."""
+    routes = [
+        Route(path, Resource(by_method, services, options))
+        for path, by_method in _by_path(ROUTES).items()
+    ]
+    router = Router(routes, redirect_slashes=False, default=_unknown_url)
+    return RequestIds(ExceptionMiddleware(CanonicalPaths(router), {Exception: on_error}))
+
+
+class Resource:
+    """One path. Whether a key is needed hangs on the route, never on the text of a URL."""
+
+    def __init__(
+        self, by_method: Mapping[str, ApiRoute], services: Services, options: ApiOptions
+    ) -> None:
+        self._by_method = by_method
+        self._services = services
+        self._options = options
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        request = Request(scope, receive, send)
+        route = self._by_method.get(request.method)
+        if route is None:
+            raise MethodNotAllowedError(
+                f"Not allowed to {request.method} on {shown(scope[ASKED_PATH])}."
+                " (HINT: Perhaps you meant to make your request to another HTTP method?)",
+                allowed=sorted(self._by_method),
+            )
+        owner = ""
+        if not route.public:
+            owner = owner_of_request(request.headers, self._options.credentials)
+        if route.starts_work and not self._services.ready():
+            raise UnavailableError(
+                "The server is starting or stopping. Please try again.",
+                retry_after=DRAIN_RETRY_AFTER_SECONDS,
+            )
+        response = await route.endpoint(Call(request, owner, self._services, self._options))
+        await response(scope, receive, send)
+
+
+def _by_path(routes: Iterable[ApiRoute]) -> dict[str, dict[str, ApiRoute]]:
+    grouped: dict[str, dict[str, ApiRoute]] = {}
+    for route in routes:
+        by_method = grouped.setdefault(route.path, {})
+        by_method[route.method] = route
+        if route.method == "GET":
+            by_method["HEAD"] = route
+    return grouped
+
+
+async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
+    if scope["type"] == "http":
+        raise NotFoundError(
+            f"Unknown request URL: {scope['method']} {shown(scope[ASKED_PATH])}."
+            " Please check the URL for typos, or see this gateway's README for what it serves.",
+            code="unknown_url",
+        )

@@ -1,0 +1,50 @@
+"""Whose request this is.
+
+Secrets are compared as SHA-256 digests, in constant time, against every configured one; a secret
+is never looked up, logged or repeated.
+"""
+
+import hmac
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+
+from gateway.api.services import LOCAL_OWNER
+from gateway.errors import AuthenticationError, RequestError
+from gateway.ids import digest
+
+
+class MissingKeyError(RequestError):
+    """No key at all: OpenAI's answer has no code then."""
+
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You didn't provide an API key. You need to provide your API key in an Authorization"
+            " header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
+        )
+
+
+def owner_of_request(headers: Headers, credentials: Mapping[str, str] | None) -> str:
+    """The owner behind the request's key. Without ``credentials`` any key will do."""
+    secret = _secret(headers)
+    if not secret:
+        raise MissingKeyError
+    if credentials is None:
+        return LOCAL_OWNER
+    presented = digest(secret)
+    owners = [
+        owner for known, owner in credentials.items() if hmac.compare_digest(known, presented)
+    ]
+    if not owners:
+        raise AuthenticationError("Incorrect API key provided.")
+    return owners[0]
+
+
+def _secret(headers: Headers) -> str:
+    """``Authorization: Bearer``, or the header of Azure's client."""
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and secret.strip():
+        return secret.strip()
+    return headers.get("api-key", "").strip()

@@ -1,0 +1,158 @@
+"""``/v1/batches``: create, list, retrieve, cancel. Inserts a row or sets its own column; no more.
+
+Statuses and counts are the runner's to write; what clients see is derived from both.
+"""
+
+import re
+from typing import Final
+
+import orjson
+from starlette.responses import Response
+
+from gateway.api.answers import answer
+from gateway.api.body import read_json_bytes
+from gateway.api.objects import encode_batch
+from gateway.api.services import Call
+from gateway.batches.records import LIVE_STATUSES, Batch, BatchStatus
+from gateway.errors import ConflictError, NotFoundError, RequestError
+from gateway.ids import digest, new_batch_id
+from gateway.wire.openai import (
+    CreateBatch,
+    encode_page,
+    parse_create_batch,
+    parse_json,
+    parse_list_query,
+    shown,
+)
+
+WINDOW_MS: Final = 24 * 3600 * 1000
+
+# Neither SDK sends an Idempotency-Key, but both retry POST and say so: a repeated create within
+# this time is the same create. Twice the default timeout of 600 s would be the SDK's worst case
+# of three attempts; a program that runs again starts at retry count 0.
+RETRY_WINDOW_MS: Final = 15 * 60 * 1000
+
+DEFAULT_LIMIT: Final = 20
+MAX_LIMIT: Final = 100
+
+_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+async def create(call: Call) -> Response:
+    """``POST /v1/batches``: a record in ``validating``, and the runner is woken."""
+    body = parse_json(await read_json_bytes(call))
+    wanted = parse_create_batch(body, call.services.endpoints)
+    await _check_purpose(call, wanted.input_file_id)
+    asked = _new_batch(call, wanted)
+    repeated = _is_retry(call)
+    batch = await call.store.add_batch(
+        asked, same_since=asked.created_at - RETRY_WINDOW_MS if repeated else None
+    )
+    if batch is None:
+        raise _no_input_file(wanted.input_file_id)
+    if batch.fingerprint != asked.fingerprint:
+        raise RequestError(
+            "Keys for idempotent requests can only be used with the same parameters they were"
+            " first used with: the header 'Idempotency-Key' names another batch.",
+            code="idempotency_key_reused",
+        )
+    call.services.wake()
+    return answer(encode_batch(batch))
+
+
+async def list_batches(call: Call) -> Response:
+    """``GET /v1/batches``, newest first."""
+    query = parse_list_query(
+        call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT
+    )
+    page = await call.store.list_batches(call.owner, limit=query.limit, after=query.after)
+    if page is None:
+        raise _no_such_batch(query.after or "", param="after")
+    return answer(encode_page([encode_batch(batch) for batch in page.data], has_more=page.has_more))
+
+
+async def retrieve(call: Call) -> Response:
+    """``GET /v1/batches/{id}``."""
+    batch = await call.store.get_batch(call.owner, call.path_id())
+    if batch is None:
+        raise _no_such_batch(call.path_id())
+    return answer(encode_batch(batch))
+
+
+async def cancel(call: Call) -> Response:
+    """``POST /v1/batches/{id}/cancel``; the body is never read.
+
+    openai-python announces JSON and sends nothing.
+    """
+    batch = await call.store.request_cancel(call.owner, call.path_id(), call.now())
+    if batch is None:
+        raise _no_such_batch(call.path_id())
+    if batch.status not in LIVE_STATUSES | {BatchStatus.CANCELLED}:
+        raise ConflictError(f"Cannot cancel a batch with status '{batch.status.value}'.")
+    call.services.wake()
+    return answer(encode_batch(batch))
+
+
+def _no_such_batch(batch_id: str, param: str | None = None) -> NotFoundError:
+    return NotFoundError(f"No batch found with id '{shown(batch_id)}'.", param=param)
+
+
+def _no_input_file(file_id: str) -> RequestError:
+    """As OpenAI answered in 2024; since then it creates a batch that fails later."""
+    return RequestError(
+        f"Cannot find file {shown(file_id)}, or this API key does not have access to it.",
+        param="file_id",
+    )
+
+
+async def _check_purpose(call: Call, file_id: str) -> None:
+    """A file that is not there is left to ``add_batch``: a retry may be about a batch that is."""
+    file = await call.store.get_file(call.owner, file_id, call.now())
+    if file is not None and file.purpose != "batch":
+        raise RequestError(
+            f"Invalid 'input_file_id': file {file_id} has the purpose '{file.purpose}', the input"
+            " of a batch must have the purpose 'batch'.",
+            param="input_file_id",
+            code="invalid_value",
+        )
+
+
+def _new_batch(call: Call, wanted: CreateBatch) -> Batch:
+    now = call.now()
+    return Batch(
+        id=new_batch_id(),
+        owner=call.owner,
+        endpoint=wanted.endpoint,
+        input_file_id=wanted.input_file_id,
+        created_at=now,
+        expires_at=now + WINDOW_MS,
+        metadata=wanted.metadata,
+        output_expires_after=wanted.output_expires_after,
+        policy=call.services.policy,
+        idempotency_key=_idempotency_key(call),
+        fingerprint=_fingerprint(wanted),
+    )
+
+
+def _fingerprint(wanted: CreateBatch) -> str:
+    """The same for the same request; an input file's id is fresh with every upload."""
+    metadata = orjson.dumps(wanted.metadata, option=orjson.OPT_SORT_KEYS).decode()
+    return digest(
+        "batch",
+        wanted.input_file_id,
+        wanted.endpoint,
+        wanted.output_expires_after or 0,
+        metadata,
+    )
+
+
+def _idempotency_key(call: Call) -> str | None:
+    key = call.request.headers.get("idempotency-key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise RequestError("Invalid 'Idempotency-Key': expected 1 to 255 visible ASCII characters.")
+    return key
+
+
+def _is_retry(call: Call) -> bool:
+    count = call.request.headers.get("x-stainless-retry-count", "")
+    return count.isdecimal() and count.strip("0") != ""

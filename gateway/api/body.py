@@ -1,0 +1,78 @@
+"""Request bodies, piece by piece: limits are counted, never believed; patience is limited."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from gateway.api.services import Call
+from gateway.errors import RequestError, TooLargeError
+
+# A batch's JSON holds sixteen metadata pairs at most: some 10 KB.
+MAX_JSON_BYTES: Final = 1024 * 1024
+
+# Patience begins anew each time this much has come: under about 1 KB/s a client is cut off.
+PROGRESS_BYTES: Final = 64 * 1024
+
+
+class StalledBodyError(RequestError):
+    """The client stopped sending; sending again may help."""
+
+    status = 408
+
+
+class BrokenBodyError(RequestError):
+    """The client is gone; nobody reads the answer."""
+
+
+async def pieces(call: Call) -> AsyncIterator[bytes]:
+    """The body as it arrives."""
+    clock = call.services.clock
+    left = call.options.body_idle_seconds
+    gained = 0
+    more = True
+    while more:
+        began = clock.monotonic()
+        try:
+            async with asyncio.timeout(left):
+                message = await call.request.receive()
+        except TimeoutError as error:
+            raise StalledBodyError("The request body did not arrive in time.") from error
+        if message["type"] == "http.disconnect":
+            raise BrokenBodyError("The request body broke off.")
+        body = message.get("body", b"")
+        left -= clock.monotonic() - began
+        gained += len(body)
+        if gained >= PROGRESS_BYTES:
+            gained, left = 0, call.options.body_idle_seconds
+        more = message.get("more_body", False)
+        if body:
+            yield body
+
+
+def check_declared_length(call: Call, limit: int) -> None:
+    """Refuse early what says itself that it is too large."""
+    declared = call.request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise too_large(limit)
+
+
+def too_large(limit: int) -> TooLargeError:
+    """A body beyond a limit."""
+    return TooLargeError(f"The request body is too large: at most {limit} bytes are accepted.")
+
+
+async def read_json_bytes(call: Call) -> bytes:
+    """A small JSON body, whole. A request that names no content type is given the benefit."""
+    content_type = call.request.headers.get("content-type", "application/json")
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise RequestError(
+            "Unsupported content type: this API method only accepts 'application/json' requests.",
+            code="unsupported_content_type",
+        )
+    check_declared_length(call, MAX_JSON_BYTES)
+    body = bytearray()
+    async for piece in pieces(call):
+        body += piece
+        if len(body) > MAX_JSON_BYTES:
+            raise too_large(MAX_JSON_BYTES)
+    return bytes(body)

@@ -1,0 +1,174 @@
+"""A file's bytes on their way out: whole or one range, conditional, exactly as long as promised.
+
+Answers RFC 9110 sections 8.8.3 (a strong ETag: the SHA-256), 13.1.2, 13.1.5 and 14. Only single
+ranges: several in one request are answered with the whole file, which section 14.2 allows
+(Starlette's own merging was CVE-2025-62727).
+"""
+
+import logging
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
+
+from gateway.api.answers import answer_error
+from gateway.batches.records import File
+from gateway.errors import NotFoundError, RequestError
+from gateway.ports.blobs import Blobs
+
+log = logging.getLogger(__name__)
+
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._ ()+=@-]")
+
+
+class RangeError(RequestError):
+    """A range beyond the file."""
+
+    status = 416
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes ``start`` up to, not including, ``end``."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to answer; ``span`` None for an answer without a body."""
+
+    status: int
+    headers: Mapping[str, str]
+    span: Span | None
+
+
+async def answer_content(file: File, blobs: Blobs, headers: Headers, *, head: bool) -> Response:
+    """The answer to a GET or HEAD of a file's bytes."""
+    try:
+        plan = plan_content(file, headers, head=head)
+    except RangeError as error:
+        refusal = answer_error(error)
+        refusal.headers["content-range"] = f"bytes */{file.bytes}"
+        return refusal
+    if plan.span is None:
+        return Response(None, plan.status, plan.headers)
+    blocks = read_span(file, blobs, plan.span)
+    try:  # before anything is promised: the file may just have been deleted
+        first = await anext(blocks, b"")
+    except FileNotFoundError as error:
+        raise NotFoundError(f"No such File object: {file.id}", param="id") from error
+    return Download(_rejoined(first, blocks), plan.status, plan.headers)
+
+
+def plan_content(file: File, headers: Headers, *, head: bool) -> Plan:
+    """Decide on conditions and range; :class:`RangeError` for a range beyond the file."""
+    etag = f'"{file.sha256}"'
+    common = {"etag": etag, "accept-ranges": "bytes"}
+    if _matches(headers.get("if-none-match"), etag):
+        return Plan(304, common, None)
+    asked = None if head else _requested_span(headers, etag, file.bytes)
+    span = asked or Span(0, file.bytes)
+    described = common | {
+        "content-type": "application/octet-stream",
+        "content-length": str(span.end - span.start),
+        "content-disposition": content_disposition(file.filename),
+        "x-content-type-options": "nosniff",
+    }
+    if asked is not None:
+        described["content-range"] = f"bytes {span.start}-{span.end - 1}/{file.bytes}"
+    return Plan(200 if asked is None else 206, described, None if head else span)
+
+
+class Download(StreamingResponse):
+    """A stream that, when its source fails, breaks off: too short beats wrong.
+
+    Starlette's part: it stops when the client leaves.
+    """
+
+    def __init__(
+        self, blocks: AsyncGenerator[bytes, None], status: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(blocks, status, headers)
+        self._blocks = blocks
+
+    async def stream_response(self, send: Send) -> None:
+        """Send block by block; a source that fails leaves the answer without its end."""
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+        await send(start)
+        async with aclosing(self._blocks):
+            try:
+                async for block in self._blocks:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
+            except OSError as error:
+                log.error("a download broke off: %s", type(error).__name__)  # noqa: TRY400
+                return
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _rejoined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        yield first
+        async for block in rest:
+            yield block
+
+
+async def read_span(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[bytes, None]:
+    """The bytes of a span, across the file's segments."""
+    offset = 0
+    for segment in file.segments:
+        start = max(span.start - offset, 0)
+        length = min(span.end - offset, segment.bytes) - start
+        offset += segment.bytes
+        if length <= 0:
+            continue
+        async for block in blobs.read(segment.blob, start, length):
+            yield block
+
+
+def content_disposition(filename: str) -> str:
+    """An attachment's name, for old and new readers (RFC 6266, RFC 5987)."""
+    plain = _UNSAFE.sub("_", filename)
+    value = f'attachment; filename="{plain}"'
+    if plain == filename:
+        return value
+    return f"{value}; filename*=UTF-8''{quote(filename.replace('/', '_'), safe='')}"
+
+
+def _matches(condition: str | None, etag: str) -> bool:
+    """``If-None-Match``: compared weakly, as RFC 9110 13.1.2 says."""
+    if condition is None:
+        return False
+    tags = {tag.strip().removeprefix("W/") for tag in condition.split(",")}
+    return "*" in tags or etag in tags
+
+
+def _requested_span(headers: Headers, etag: str, size: int) -> Span | None:
+    """The range to send, or None for the whole: also for a range that is not understood."""
+    asked = _RANGE.fullmatch(headers.get("range", "").strip())
+    if asked is None or headers.get("if-range", etag) != etag:
+        return None
+    first, last = asked.groups()
+    if first:
+        span = Span(int(first), min(int(last) + 1, size) if last else size)
+        if last and int(last) < int(first):
+            return None
+    elif last:
+        span = Span(max(size - int(last), 0), size)
+    else:
+        return None
+    if span.start >= span.end:
+        raise RangeError(f"The requested range is not within the file's {size} bytes.")
+    return span

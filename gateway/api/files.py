@@ -1,0 +1,132 @@
+"""``/v1/files``: create, list, retrieve, delete, content."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from gateway.api.answers import answer
+from gateway.api.content import answer_content
+from gateway.api.intake import Intake, UploadForm, read_form
+from gateway.api.objects import encode_file
+from gateway.api.services import Call
+from gateway.batches.records import File, Segment
+from gateway.errors import ConflictError, NotFoundError, RequestError
+from gateway.ids import new_blob_name, new_file_id
+from gateway.ports.store import Deletion
+from gateway.wire.multipart import MultipartReader, parse_boundary
+from gateway.wire.openai import (
+    NewFile,
+    encode_deleted_file,
+    encode_page,
+    parse_list_query,
+    parse_new_file,
+    shown,
+)
+
+# OpenAI: purpose=batch expires after 30 days, everything else is kept (FileExpirationAfter).
+DEFAULT_EXPIRY_SECONDS: Final = {"batch": 30 * 24 * 3600}
+
+DEFAULT_LIMIT: Final = 10_000
+MAX_LIMIT: Final = 10_000
+
+
+async def create(call: Call) -> Response:
+    """``POST /v1/files``: straight from the socket into a blob.
+
+    The blob ends with an exception unless the whole form was good, and then it does not exist;
+    its name was registered before its first byte, so even a crash leaves nothing for long.
+    """
+    reader = MultipartReader(parse_boundary(call.request.headers.get("content-type")))
+    blob = new_blob_name()
+    await call.store.register_blob(blob, call.now())
+    async with call.blobs.create(blob) as writer:
+        intake = Intake(writer, call.options.max_file_bytes)
+        form = await read_form(call, reader, intake)
+        wanted = parse_new_file(form.fields)
+        await intake.finish()
+        _check_not_empty(wanted, intake)
+    file = await call.store.add_file(_new_file(call, form, wanted, intake, blob))
+    return answer(encode_file(file))
+
+
+async def list_files(call: Call) -> Response:
+    """``GET /v1/files``."""
+    query = parse_list_query(
+        call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT, sortable=True
+    )
+    page = await call.store.list_files(
+        call.owner,
+        call.now(),
+        limit=query.limit,
+        after=query.after,
+        purpose=query.purpose,
+        ascending=query.ascending,
+    )
+    if page is None:
+        raise NotFoundError(f"No such File object: {shown(query.after or '')}", param="after")
+    return answer(encode_page([encode_file(file) for file in page.data], has_more=page.has_more))
+
+
+async def retrieve(call: Call) -> Response:
+    """``GET /v1/files/{id}``."""
+    return answer(encode_file(await _found(call)))
+
+
+async def content(call: Call) -> Response:
+    """``GET /v1/files/{id}/content``."""
+    request = call.request
+    file = await _found(call)
+    return await answer_content(file, call.blobs, request.headers, head=request.method == "HEAD")
+
+
+async def delete(call: Call) -> Response:
+    """``DELETE /v1/files/{id}``: gone at once, unless a live batch reads it."""
+    file_id = call.path_id()
+    match await call.store.delete_file(call.owner, file_id, call.now()):
+        case Deletion.MISSING:
+            raise _no_such_file(file_id)
+        case Deletion.IN_USE:
+            raise ConflictError(
+                f"Cannot delete file {file_id}: a batch that has not ended reads it. Cancel the"
+                " batch, or wait for its end.",
+                param="id",
+            )
+    return answer(encode_deleted_file(file_id))
+
+
+async def _found(call: Call) -> File:
+    file_id = call.path_id()
+    file = await call.store.get_file(call.owner, file_id, call.now())
+    if file is None:
+        raise _no_such_file(file_id)
+    return file
+
+
+def _no_such_file(file_id: str) -> NotFoundError:
+    return NotFoundError(f"No such File object: {shown(file_id)}", param="id")
+
+
+def _check_not_empty(wanted: NewFile, intake: Intake) -> None:
+    """OpenAI refuses an empty batch input at once, other faults of its lines at validation."""
+    if wanted.purpose == "batch" and not intake.bytes:
+        raise RequestError(
+            "Invalid file format for Batch API: the file is empty. It must be .jsonl with at least"
+            " one request."
+        )
+
+
+def _new_file(call: Call, form: UploadForm, wanted: NewFile, intake: Intake, blob: str) -> File:
+    now = call.now()
+    seconds = wanted.expires_after or DEFAULT_EXPIRY_SECONDS.get(wanted.purpose)
+    return File(
+        id=new_file_id(),
+        owner=call.owner,
+        purpose=wanted.purpose,
+        filename=form.filename,
+        bytes=intake.bytes,
+        lines=intake.lines,
+        sha256=intake.sha256,
+        segments=(Segment(blob, intake.bytes),),
+        created_at=now,
+        expires_at=None if seconds is None else now + seconds * 1000,
+    )

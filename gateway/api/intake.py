@@ -1,0 +1,133 @@
+"""An upload on its way: the form's parts, and the file's bytes into a blob as they arrive."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.api.body import check_declared_length, pieces, too_large
+from gateway.api.services import Call
+from gateway.errors import RequestError, TooLargeError
+from gateway.ports.blobs import BlobWriter
+from gateway.wire.multipart import (
+    MAX_OVERHEAD_BYTES,
+    Event,
+    FieldValue,
+    FileData,
+    FileStart,
+    MultipartReader,
+)
+
+# Bytes are digested and written in blocks of this size; a digest of one leaves the event loop.
+BLOCK_BYTES: Final = 1024 * 1024
+
+DEFAULT_FILENAME: Final = "upload"
+
+
+class Intake:
+    """One file's bytes: counted, digested and written. Holds a block at most."""
+
+    def __init__(self, writer: BlobWriter, limit: int) -> None:
+        self._writer = writer
+        self._limit = limit
+        self._held = bytearray()
+        self._digest = hashlib.sha256()
+        self._newlines = 0
+        self._last = b""
+        self.bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        """Of all bytes, once :meth:`finish` has returned."""
+        return self._digest.hexdigest()
+
+    @property
+    def lines(self) -> int:
+        """Newlines, and a last line that has none."""
+        return self._newlines + (self._last not in {b"", b"\n"})
+
+    async def take(self, data: memoryview) -> None:
+        """The next bytes."""
+        self.bytes += len(data)
+        if self.bytes > self._limit:
+            raise TooLargeError(f"File is too large: at most {self._limit} bytes are accepted.")
+        self._held += data
+        if len(self._held) >= BLOCK_BYTES:
+            block, self._held = self._held, bytearray()
+            await asyncio.to_thread(self._digest.update, block)
+            await self._write(block)
+
+    async def finish(self) -> None:
+        """No more bytes will come."""
+        if self._held:
+            self._digest.update(self._held)
+            await self._write(self._held)
+
+    async def _write(self, block: bytearray) -> None:
+        self._newlines += block.count(b"\n")
+        self._last = bytes(block[-1:])
+        await self._writer.write(block)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """What came beside the bytes."""
+
+    fields: Mapping[str, str]
+    filename: str
+
+
+async def read_form(call: Call, reader: MultipartReader, intake: Intake) -> UploadForm:
+    """Read the body to its end; the part ``file`` goes through ``intake``."""
+    check_declared_length(call, call.options.max_file_bytes + MAX_OVERHEAD_BYTES)
+    sorter = _Sorter(intake, call.options.max_file_bytes)
+    async for piece in pieces(call):
+        for event in reader.feed(piece):
+            await sorter.take(event)
+    reader.close()
+    if sorter.filename is None:
+        raise RequestError(
+            "Missing required parameter: 'file'.",
+            param="file",
+            code="missing_required_parameter",
+        )
+    return UploadForm(sorter.fields, sorter.filename)
+
+
+class _Sorter:
+    """Gives each event to where it belongs. Files of other names are read and let go."""
+
+    def __init__(self, intake: Intake, limit: int) -> None:
+        self.fields: dict[str, str] = {}
+        self.filename: str | None = None
+        self._intake = intake
+        self._limit = limit
+        self._wanted = False
+        self._ignored = 0
+
+    async def take(self, event: Event) -> None:
+        """The parts come in any order."""
+        match event:
+            case FileData(data):
+                await self._take_data(data)
+            case FieldValue(name, value):
+                self.fields[name] = value
+            case FileStart(name, filename):
+                self._begin(name, filename)
+
+    def _begin(self, name: str, filename: str | None) -> None:
+        self._wanted = name == "file"
+        if not self._wanted:
+            return
+        if self.filename is not None:
+            raise RequestError("Invalid 'file': more than one file was sent.", param="file")
+        self.filename = filename or DEFAULT_FILENAME
+
+    async def _take_data(self, data: memoryview) -> None:
+        if self._wanted:
+            await self._intake.take(data)
+            return
+        self._ignored += len(data)
+        if self._ignored > self._limit:
+            raise too_large(self._limit)

@@ -1,0 +1,30 @@
+"""``/v1/models``: what the upstream offers now."""
+
+from starlette.responses import Response
+
+from gateway.api.answers import answer
+from gateway.api.services import Call
+from gateway.errors import NotFoundError
+from gateway.wire.openai import encode_model, shown
+
+
+async def list_models(call: Call) -> Response:
+    """``GET /v1/models``; never paged, at OpenAI neither."""
+    return answer({"object": "list", "data": [encode_model(name) for name in await _names(call)]})
+
+
+async def retrieve(call: Call) -> Response:
+    """``GET /v1/models/{id}``, with or without Google's ``models/`` before the id."""
+    model_id = call.path_id().removeprefix("models/")
+    if model_id not in await _names(call):
+        raise NotFoundError(
+            f"The model '{shown(model_id)}' does not exist or you do not have access to it.",
+            param="model",
+            code="model_not_found",
+        )
+    return answer(encode_model(model_id))
+
+
+async def _names(call: Call) -> list[str]:
+    offered = call.services.models
+    return [] if offered is None else [model.id for model in await offered()]

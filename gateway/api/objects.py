@@ -1,0 +1,92 @@
+"""Records as OpenAI's objects. Every key is always there, null when it has no value.
+
+openai-python's ``to_dict()`` leaves out what an answer left out, so users who store batches would
+lose keys; OpenAI's own answers carry the nulls that its OpenAPI types forbid.
+"""
+
+from typing import Any, Final
+
+from gateway.batches.records import LIVE_STATUSES, Batch, BatchStatus, Counts, File, TokenUsage
+from gateway.wire.openai import COMPLETION_WINDOW
+
+# Before validation nobody has counted; of a failed batch nothing ran (OpenAI shows 0/0/0).
+_UNCOUNTED: Final = frozenset({BatchStatus.VALIDATING, BatchStatus.FAILED})
+
+
+def encode_file(file: File) -> dict[str, Any]:
+    """OpenAI's file. ``processed``: openai-python's ``wait_for_processing`` polls for it."""
+    return {
+        "id": file.id,
+        "object": "file",
+        "bytes": file.bytes,
+        "created_at": _seconds(file.created_at),
+        "expires_at": _seconds(file.expires_at),
+        "filename": file.filename,
+        "purpose": file.purpose,
+        "status": "processed",
+        "status_details": None,
+    }
+
+
+def encode_batch(batch: Batch) -> dict[str, Any]:
+    """OpenAI's batch, derived from what the runner and the requests wrote."""
+    live = batch.status in LIVE_STATUSES
+    return {
+        "id": batch.id,
+        "object": "batch",
+        "endpoint": batch.endpoint,
+        "model": batch.model,
+        "errors": _errors(batch),
+        "input_file_id": batch.input_file_id,
+        "completion_window": COMPLETION_WINDOW,
+        "status": shown_status(batch),
+        "output_file_id": None if live else batch.output_file_id,
+        "error_file_id": None if live else batch.error_file_id,
+        "created_at": _seconds(batch.created_at),
+        "in_progress_at": _seconds(batch.in_progress_at),
+        "expires_at": _seconds(batch.expires_at),
+        "finalizing_at": _seconds(batch.finalizing_at),
+        "completed_at": _seconds(batch.completed_at),
+        "failed_at": _seconds(batch.failed_at),
+        "expired_at": _seconds(batch.expired_at),
+        "cancelling_at": _seconds(batch.cancel_requested_at),
+        "cancelled_at": _seconds(batch.cancelled_at),
+        "request_counts": _counts(Counts() if batch.status in _UNCOUNTED else batch.counts),
+        "usage": _usage(batch.usage),
+        "metadata": None if batch.metadata is None else dict(batch.metadata),
+    }
+
+
+def shown_status(batch: Batch) -> str:
+    """A live batch that is to be cancelled is ``cancelling``: nobody stores that word."""
+    if batch.status in LIVE_STATUSES and batch.cancel_requested_at is not None:
+        return "cancelling"
+    return batch.status.value
+
+
+def _seconds(milliseconds: int | None) -> int | None:
+    return None if milliseconds is None else milliseconds // 1000
+
+
+def _errors(batch: Batch) -> dict[str, Any] | None:
+    if not batch.errors:
+        return None
+    data = [
+        {"code": error.code, "message": error.message, "param": error.param, "line": error.line}
+        for error in batch.errors
+    ]
+    return {"object": "list", "data": data}
+
+
+def _counts(counts: Counts) -> dict[str, int]:
+    return {"total": counts.total, "completed": counts.completed, "failed": counts.failed}
+
+
+def _usage(usage: TokenUsage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }

@@ -1,0 +1,39 @@
+"""One canonical path for the many base URLs that clients are given.
+
+in   /v1/files/  /files  /openai/files  /openai/v1/files
+out  /files
+
+Each form is served itself: a redirect would cost a second upload of the whole file.
+"""
+
+import re
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+# openai-python and -node append to a base URL with or without /v1; Azure's clients to /openai.
+_PREFIX: Final = re.compile(r"(?:/openai)?(?:/v1)?(?=/)")
+
+# Where the path as it was asked for is kept, for messages.
+ASKED_PATH: Final = "gateway.asked_path"
+
+
+def canonical_path(path: str) -> str:
+    """Without the prefixes, and without a slash at the end."""
+    short = path[match.end() :] if (match := _PREFIX.match(path)) else path
+    return short.rstrip("/") or "/"
+
+
+class CanonicalPaths:
+    """Middleware that shows the routes the canonical path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http":
+            asked = scope["path"]
+            path = canonical_path(asked.removeprefix(scope.get("root_path", "")))
+            scope = {**scope, "path": path, "root_path": "", ASKED_PATH: asked}
+        await self._app(scope, receive, send)

@@ -1,0 +1,36 @@
+"""``x-request-id`` on every answer: both SDKs show it, and it is what logs are searched by."""
+
+import re
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.ids import new_request_id
+
+# What a client may choose itself: safe in a header and in a log line.
+_SAFE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+HEADER: Final = "x-request-id"
+
+
+class RequestIds:
+    """Middleware that gives each answer the client's id, or one of ours."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(HEADER, "")
+        request_id = given if _SAFE.fullmatch(given) else new_request_id()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[HEADER] = request_id
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)

@@ -1,0 +1,43 @@
+"""The route table: one line per endpoint. Paths are canonical, see :mod:`gateway.api.paths`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.responses import Response
+
+from gateway.api import batches, files, health, models
+from gateway.api.services import Call
+
+Endpoint = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRoute:
+    """``public``: no key is asked for. ``starts_work``: refused when not ready, or on the way down.
+
+    ``GET`` stands for ``HEAD`` too.
+    """
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    public: bool = False
+    starts_work: bool = False
+
+
+ROUTES: Final = (
+    ApiRoute("POST", "/files", files.create, starts_work=True),
+    ApiRoute("GET", "/files", files.list_files),
+    ApiRoute("GET", "/files/{id}", files.retrieve),
+    ApiRoute("DELETE", "/files/{id}", files.delete),
+    ApiRoute("GET", "/files/{id}/content", files.content),
+    ApiRoute("POST", "/batches", batches.create, starts_work=True),
+    ApiRoute("GET", "/batches", batches.list_batches),
+    ApiRoute("GET", "/batches/{id}", batches.retrieve),
+    ApiRoute("POST", "/batches/{id}/cancel", batches.cancel),
+    ApiRoute("GET", "/models", models.list_models),
+    ApiRoute("GET", "/models/{id:path}", models.retrieve),
+    ApiRoute("GET", "/healthz", health.live, public=True),
+    ApiRoute("GET", "/readyz", health.ready, public=True),
+)

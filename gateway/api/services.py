@@ -1,0 +1,71 @@
+"""What the endpoints act through, and what they are allowed: given once, by ``app.py``."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from gateway.clock import Clock
+from gateway.ports.blobs import Blobs
+from gateway.ports.store import Store
+from gateway.ports.upstream import Model
+
+# Whoever calls while no credentials are configured.
+LOCAL_OWNER: Final = "local"
+
+DEFAULT_MAX_FILE_BYTES: Final = 2 * 1024**3
+
+# A body that stands still this long is given up (uvicorn has no timeout for bodies).
+DEFAULT_BODY_IDLE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The world, as far as a request may touch it."""
+
+    store: Store
+    blobs: Blobs
+    clock: Clock
+    wake: Callable[[], None]  # there is work for the runner
+    ready: Callable[[], bool]  # False before the start is done and from the first SIGTERM on
+    endpoints: Collection[str]  # what a batch may name
+    policy: Mapping[str, Any] = field(default_factory=dict)  # stored with each new batch
+    models: Callable[[], Awaitable[Sequence[Model]]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """``credentials`` maps ``ids.digest(secret)`` to an owner; None: any key will do."""
+
+    credentials: Mapping[str, str] | None = None
+    max_file_bytes: int = DEFAULT_MAX_FILE_BYTES
+    body_idle_seconds: float = DEFAULT_BODY_IDLE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to an endpoint, with whose it is."""
+
+    request: Request
+    owner: str
+    services: Services
+    options: ApiOptions
+
+    @property
+    def store(self) -> Store:
+        """The records."""
+        return self.services.store
+
+    @property
+    def blobs(self) -> Blobs:
+        """The bytes."""
+        return self.services.blobs
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        return self.services.clock.now()
+
+    def path_id(self) -> str:
+        """The object's id in the path."""
+        return str(self.request.path_params["id"])

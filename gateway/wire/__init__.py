@@ -1,0 +1,1 @@
+"""The words of both protocols: types, parsing, framing. No decisions."""

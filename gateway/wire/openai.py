@@ -1,0 +1,362 @@
+"""OpenAI's words: error envelope, lists, deletions, and what requests may say.
+
+Texts and codes are OpenAI's where they are on record; openai-python prints the message alone
+(``_base_client.py``), so every message names its parameter.
+
+in   {"input_file_id": "file-…", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+out  CreateBatch(input_file_id="file-…", endpoint="/v1/chat/completions", …)
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from gateway.errors import GatewayError, RequestError
+
+COMPLETION_WINDOW: Final = "24h"
+
+# Limits of OpenAI's OpenAPI schemas Metadata, FileExpirationAfter and BatchFileExpirationAfter.
+METADATA_PAIRS: Final = 16
+METADATA_KEY_CHARACTERS: Final = 64
+METADATA_VALUE_CHARACTERS: Final = 512
+EXPIRES_AFTER_MIN_SECONDS: Final = 3_600
+EXPIRES_AFTER_MAX_SECONDS: Final = 2_592_000
+
+# In the order of OpenAI's own complaint about a wrong purpose.
+FILE_PURPOSES: Final = ("fine-tune", "assistants", "batch", "user_data", "vision", "evals")
+
+# The longest piece of a request that an error message repeats.
+SHOWN_CHARACTERS: Final = 200
+
+# Endpoints OpenAI's Batch API knows, and why a gateway in front of Gemini may not offer them.
+OPENAI_ENDPOINTS: Final[Mapping[str, str]] = {
+    "/v1/responses": "Use '/v1/chat/completions' instead.",
+    "/v1/chat/completions": "It is switched off.",
+    "/v1/embeddings": "It is switched off.",
+    "/v1/completions": "Gemini has chat models only; use '/v1/chat/completions' instead.",
+    "/v1/moderations": "Gemini has no moderation model.",
+    "/v1/images/generations": "Images are not generated through this gateway.",
+    "/v1/images/edits": "Images are not edited through this gateway.",
+    "/v1/videos": "Gemini's Batch API makes no videos.",
+}
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBatch:
+    """What ``POST /v1/batches`` asks for; ``output_expires_after`` in seconds."""
+
+    input_file_id: str
+    endpoint: str
+    metadata: Mapping[str, str] | None
+    output_expires_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What the text parts of ``POST /v1/files`` ask for; ``expires_after`` in seconds."""
+
+    purpose: str
+    expires_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """The query of a list."""
+
+    limit: int
+    after: str | None
+    ascending: bool
+    purpose: str | None
+
+
+def shown(text: str) -> str:
+    """A piece of a request as an error message repeats it: cut, so an answer stays small."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+# Answers
+
+
+def encode_error(error: GatewayError) -> dict[str, Any]:
+    """The envelope: all four keys, always (OpenAPI ``Error`` requires them)."""
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.type,
+            "param": error.param,
+            "code": error.code,
+        }
+    }
+
+
+def encode_page(items: Sequence[Mapping[str, Any]], *, has_more: bool) -> dict[str, Any]:
+    """A page of a cursor list. openai-python asks on for ever when ``has_more`` is missing."""
+    return {
+        "object": "list",
+        "data": items,
+        "first_id": items[0]["id"] if items else None,
+        "last_id": items[-1]["id"] if items else None,
+        "has_more": has_more,
+    }
+
+
+def encode_deleted_file(file_id: str) -> dict[str, Any]:
+    """The answer to ``DELETE /v1/files/{id}``."""
+    return {"id": file_id, "object": "file", "deleted": True}
+
+
+def encode_model(model_id: str) -> dict[str, Any]:
+    """A model. Google does not say when one was made; OpenAI requires an integer."""
+    return {"id": model_id, "object": "model", "created": 0, "owned_by": "google"}
+
+
+# Requests
+
+
+def parse_json(body: bytes) -> object:
+    """A JSON body; orjson refuses NaN, lone surrogates, and depths of 1,024 and more."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(
+            "We could not parse the JSON body of your request: it is not valid JSON."
+        ) from error
+
+
+def parse_create_batch(body: object, endpoints: Collection[str]) -> CreateBatch:
+    """The body of ``POST /v1/batches``; ``endpoints`` are those offered here."""
+    if not isinstance(body, dict):
+        raise RequestError(f"Invalid request body: expected an object, but got {_kind(body)}.")
+    known = {
+        "input_file_id": True,
+        "endpoint": True,
+        "completion_window": True,
+        "metadata": False,
+        "output_expires_after": False,
+    }
+    _check_members(body, known, "")
+    input_file_id = _text(body["input_file_id"], "input_file_id")
+    endpoint = _text(body["endpoint"], "endpoint")
+    _check_endpoint(endpoint, endpoints)
+    window = _text(body["completion_window"], "completion_window")
+    if window != COMPLETION_WINDOW:
+        raise _unsupported(window, "completion_window", [COMPLETION_WINDOW])
+    return CreateBatch(
+        input_file_id=input_file_id,
+        endpoint=endpoint,
+        metadata=_metadata(body.get("metadata")),
+        output_expires_after=_expires_after(body.get("output_expires_after")),
+    )
+
+
+def parse_new_file(fields: Mapping[str, str]) -> NewFile:
+    """The text parts of an upload: ``purpose`` and ``expires_after[anchor]``/``[seconds]``."""
+    purpose = fields.get("purpose")
+    if purpose is None:
+        raise _missing("purpose")
+    if purpose not in FILE_PURPOSES:
+        raise RequestError(
+            f"'{shown(purpose)}' is not one of {list(FILE_PURPOSES)} - 'purpose'", param="purpose"
+        )
+    return NewFile(purpose=purpose, expires_after=_form_expires_after(fields))
+
+
+def parse_list_query(
+    query: Mapping[str, str], *, default_limit: int, max_limit: int, sortable: bool = False
+) -> ListQuery:
+    """``after``, ``limit``, and where the list knows them ``order`` and ``purpose``.
+
+    Parameters that are not known are ignored, as OpenAI ignores them in queries.
+    """
+    limit = default_limit
+    if "limit" in query:
+        limit = _bounded(_integer(query["limit"], "limit"), "limit", 1, max_limit)
+    order = query.get("order", "desc") if sortable else "desc"
+    if order not in {"asc", "desc"}:
+        raise _unsupported(order, "order", ["asc", "desc"])
+    return ListQuery(
+        limit=limit,
+        after=query.get("after") or None,
+        ascending=order == "asc",
+        purpose=(query.get("purpose") or None) if sortable else None,
+    )
+
+
+# One complaint each
+
+
+def _missing(param: str) -> RequestError:
+    return RequestError(
+        f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+    )
+
+
+def _unsupported(value: str, param: str, supported: Iterable[str], why: str = "") -> RequestError:
+    return RequestError(
+        f"Invalid value: '{shown(value)}'. Supported values are: {_listed(supported)}.{why}"
+        f" - '{param}'",
+        param=param,
+        code="invalid_value",
+    )
+
+
+def _wrong_type(param: str, expected: str, value: object) -> RequestError:
+    return RequestError(
+        f"Invalid type for '{shown(param)}': expected {expected}, but got {_kind(value)} instead.",
+        param=shown(param),
+        code="invalid_type",
+    )
+
+
+def _check_members(value: Mapping[str, Any], known: Mapping[str, bool], prefix: str) -> None:
+    """``known`` says of each member whether it is required."""
+    for name in value:
+        if name not in known:
+            param = shown(f"{prefix}{name}")
+            raise RequestError(
+                f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter"
+            )
+    for name, required in known.items():
+        if required and name not in value:
+            raise _missing(f"{prefix}{name}")
+
+
+def _check_endpoint(endpoint: str, endpoints: Collection[str]) -> None:
+    if endpoint in endpoints:
+        return
+    why = OPENAI_ENDPOINTS.get(endpoint)
+    sentence = f" OpenAI's Batch API has '{endpoint}', this gateway does not: {why}" if why else ""
+    raise _unsupported(endpoint, "endpoint", sorted(endpoints), sentence)
+
+
+def _metadata(value: object) -> Mapping[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _wrong_type("metadata", "an object", value)
+    if len(value) > METADATA_PAIRS:
+        raise RequestError(
+            f"Invalid 'metadata': too many properties. Expected an object with at most"
+            f" {METADATA_PAIRS} properties, but got an object with {len(value)} properties"
+            " instead.",
+            param="metadata",
+            code="object_above_max_properties",
+        )
+    for key, text in value.items():
+        _check_pair(key, text)
+    return value
+
+
+def _check_pair(key: str, text: object) -> None:
+    if len(key) > METADATA_KEY_CHARACTERS:
+        raise RequestError(
+            f"Invalid property name in 'metadata': name too long. Expected a name with maximum"
+            f" length {METADATA_KEY_CHARACTERS}, but got a name with length {len(key)} instead.",
+            param="metadata",
+            code="property_name_above_max_length",
+        )
+    param = f"metadata.{key}"
+    if not isinstance(text, str):
+        raise _wrong_type(param, "a string", text)
+    if len(text) > METADATA_VALUE_CHARACTERS:
+        raise RequestError(
+            f"Invalid '{param}': string too long. Expected a string with maximum length"
+            f" {METADATA_VALUE_CHARACTERS}, but got a string with length {len(text)} instead.",
+            param=param,
+            code="string_above_max_length",
+        )
+
+
+def _expires_after(value: object) -> int | None:
+    name = "output_expires_after"
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _wrong_type(name, "an object", value)
+    _check_members(value, {"anchor": True, "seconds": True}, f"{name}.")
+    anchor = _text(value["anchor"], f"{name}.anchor")
+    if anchor != "created_at":
+        raise _unsupported(anchor, f"{name}.anchor", ["created_at"])
+    seconds = value["seconds"]
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise _wrong_type(f"{name}.seconds", "an integer", seconds)
+    return _lifetime(seconds, f"{name}.seconds")
+
+
+def _form_expires_after(fields: Mapping[str, str]) -> int | None:
+    """Both bracketed keys, or neither (OpenAPI ``FileExpirationAfter`` requires both)."""
+    anchor = fields.get("expires_after[anchor]")
+    seconds = fields.get("expires_after[seconds]")
+    if anchor is None and seconds is None:
+        return None
+    if anchor is None:
+        raise _missing("expires_after[anchor]")
+    if seconds is None:
+        raise _missing("expires_after[seconds]")
+    if anchor != "created_at":
+        raise _unsupported(anchor, "expires_after[anchor]", ["created_at"])
+    name = "expires_after[seconds]"
+    return _lifetime(_integer(seconds, name), name)
+
+
+def _lifetime(seconds: int, param: str) -> int:
+    return _bounded(seconds, param, EXPIRES_AFTER_MIN_SECONDS, EXPIRES_AFTER_MAX_SECONDS)
+
+
+def _bounded(value: int, param: str, least: int, most: int) -> int:
+    if value < least:
+        raise RequestError(
+            f"Invalid '{param}': integer below minimum value. Expected a value >= {least}, but"
+            f" got {value} instead.",
+            param=param,
+            code="integer_below_min_value",
+        )
+    if value > most:
+        raise RequestError(
+            f"Invalid '{param}': integer above maximum value. Expected a value <= {most}, but"
+            f" got {value} instead.",
+            param=param,
+            code="integer_above_max_value",
+        )
+    return value
+
+
+def _integer(text: str, param: str) -> int:
+    """An integer that travels as text, in a query or a form."""
+    if not _INTEGER.fullmatch(text):
+        raise _wrong_type(param, "an integer", text)
+    return int(text)
+
+
+def _text(value: object, param: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(param, "a string", value)
+    return value
+
+
+def _listed(values: Iterable[str]) -> str:
+    """'a', 'b', and 'c'."""
+    quoted = [f"'{value}'" for value in values]
+    if len(quoted) < 3:
+        return " and ".join(quoted)
+    return f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
+
+
+# Most specific first: a boolean is an int in Python.
+_KINDS: Final[Sequence[tuple[type, str]]] = (
+    (bool, "a boolean"),
+    (int, "an integer"),
+    (float, "a decimal number"),
+    (str, "a string"),
+    (list, "an array"),
+    (dict, "an object"),
+)
+
+
+def _kind(value: object) -> str:
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), "null")
