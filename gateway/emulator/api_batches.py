@@ -1,0 +1,132 @@
+"""Routes of batch jobs."""
+
+from starlette.responses import Response
+
+from gateway.emulator.calls import Call
+from gateway.emulator.errors import JsonObject, invalid
+from gateway.emulator.jobs import Job
+from gateway.emulator.models import page_bounds
+from gateway.emulator.operations import metadata, operation
+from gateway.emulator.schema import parse_body
+from gateway.emulator.timing import SECOND
+
+DEFAULT_PAGE = 50
+MAX_PAGE = 1000
+_SMALL_BODY = 64 * 1024
+_TOKEN_PREFIX = "Cg"  # noqa: S105 - the beginning of a page token
+
+_CREATES = {
+    "generate": ("batchGenerateContent", "BatchGenerateContentRequest"),
+    "embed": ("asyncBatchEmbedContent", "AsyncBatchEmbedContentRequest"),
+}
+
+
+async def create_generate(call: Call) -> Response:
+    """POST models/{m}:batchGenerateContent."""
+    return await _create(call, "generate")
+
+
+async def create_embed(call: Call) -> Response:
+    """POST models/{m}:asyncBatchEmbedContent."""
+    return await _create(call, "embed")
+
+
+async def _create(call: Call, kind: str) -> Response:
+    method, message = _CREATES[kind]
+    model = call.path("model")
+    call.world.models.require(call.version, model, method)
+    body = await call.message(message, call.world.options.max_create_bytes)
+    batch = body.get("batch", {})
+    _check_input(batch, message)
+    job = call.world.accept(kind, model, batch, call.key)
+    return call.answer(operation(job, call.world.look(job), call.world.faults, call="create"))
+
+
+def _check_input(batch: JsonObject, message: str) -> None:
+    config = batch.get("inputConfig", {})
+    if "fileName" not in config and not config.get("requests", {}).get("requests"):
+        raise invalid(f"* {message}.batch.input_config: input_config is not specified\n")
+    for at, entry in enumerate(config.get("requests", {}).get("requests", [])):
+        if "request" not in entry:
+            place = f"{message}.batch.input_config.requests.requests[{at}].request"
+            raise invalid(f"* {place}: request is not specified\n")
+
+
+async def get(call: Call) -> Response:
+    """GET batches/{id}."""
+    job = call.world.jobs.get(call.path("id"))
+    return call.answer(operation(job, call.world.look(job), call.world.faults, call="get"))
+
+
+async def list_jobs(call: Call) -> Response:
+    """GET batches: newest first, without output, counts as at create."""
+    faults = call.world.faults
+    if faults.take("list-empty", "list"):
+        return call.answer({})
+    token = call.query.get("pageToken", "")
+    if faults.take("list-empty-page", "list"):
+        return call.answer({"nextPageToken": token or _token(1 << 40)})
+    size, before = _page(call)
+    visible = [job for job in call.world.jobs.newest_first(before) if not _hidden(call, job)]
+    answer: JsonObject = {}
+    if shown := visible[:size]:
+        answer["operations"] = [
+            operation(job, call.world.look(job), faults, call="list") for job in shown
+        ]
+    if len(visible) > size:
+        answer["nextPageToken"] = _token(shown[-1].number)
+        if token and faults.take("list-cycles", "list"):
+            answer["nextPageToken"] = token
+    if faults.take("list-unreachable", "list"):
+        answer["unreachable"] = ["locations/elsewhere"]
+    return call.answer(answer)
+
+
+def _page(call: Call) -> tuple[int, int | None]:
+    """(page size, number below which to go on)."""
+    size, _ = page_bounds({"pageSize": call.query.get("pageSize", "")}, DEFAULT_PAGE, MAX_PAGE)
+    token = call.query.get("pageToken", "")
+    if not token:
+        return size, None
+    digits = token.removeprefix(_TOKEN_PREFIX).rstrip("=")
+    if not (token.startswith(_TOKEN_PREFIX) and digits.isdigit()):
+        raise invalid("Page token is invalid.")
+    return size, int(digits)
+
+
+def _token(number: int) -> str:
+    return f"{_TOKEN_PREFIX}{number:012d}=="
+
+
+def _hidden(call: Call, job: Job) -> bool:
+    fault = job.faults.get("list-hides")
+    age = call.world.clock.now_ns() - job.created_ns
+    return fault is not None and age < fault.seconds * SECOND
+
+
+async def cancel(call: Call) -> Response:
+    """POST batches/{id}:cancel -> {}."""
+    job = call.world.jobs.get(call.path("id"))
+    parse_body("Empty", await call.body(_SMALL_BODY))
+    if call.world.look(job).done and call.world.options.cancel_finished_status != 200:
+        raise invalid("The batch has already ended and cannot be cancelled.")
+    call.world.cancel(job)
+    return call.answer({})
+
+
+async def delete(call: Call) -> Response:
+    """DELETE batches/{id} -> {}."""
+    call.world.delete(call.world.jobs.get(call.path("id")))
+    return call.answer({})
+
+
+async def update(call: Call) -> Response:
+    """PATCH batches/{id}:update...Batch: displayName and priority; answers the bare batch."""
+    job = call.world.jobs.get(call.path("id"))
+    message = "GenerateContentBatch" if job.kind == "generate" else "EmbedContentBatch"
+    batch = await call.message(message, call.world.options.max_create_bytes)
+    job.display_name = batch.get("displayName", job.display_name)
+    job.priority = batch.get("priority", job.priority)
+    found = metadata(job, call.world.look(job))
+    del found["@type"]
+    return call.answer(found)

@@ -1,0 +1,148 @@
+"""Routes that steer an emulator: journal, faults, clock, jobs. Off unless asked for, and not guarded.
+
+========================  =======================================================================
+GET /emulator/journal     ``{"entries": [...]}``; ``?kind=create`` and ``?since=SEQ`` choose
+DELETE /emulator/journal  forget
+GET /emulator/faults      ``{"faults": [...], "known": {name: what}}`` with how often each applied
+POST /emulator/faults     ``{"name": "create-500-after", "times": 2}``, or a list, or a specification
+DELETE /emulator/faults   disarm all
+GET /emulator/clock       ``{"now", "speed"}``
+POST /emulator/clock      ``{"advance": seconds}`` and/or ``{"speed": factor}``
+GET /emulator/jobs        every job with its state and counts, deleted ones too
+POST /emulator/jobs       ``{"name": "batches/..."}`` (or no name: all): its time is over now
+========================  =======================================================================
+"""
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.emulator.errors import JsonObject, json_response
+from gateway.emulator.faults import FAULTS, Fault, make_fault, parse_fault
+from gateway.emulator.jobs import Job
+from gateway.emulator.timing import stamp
+from gateway.emulator.world import World
+
+Function = Callable[[World, Request], Awaitable[JsonObject]]
+
+
+async def read_journal(world: World, request: Request) -> JsonObject:
+    """The journal."""
+    since = int(request.query_params.get("since", "0"))
+    return {"entries": world.journal.entries(request.query_params.get("kind", ""), since)}
+
+
+async def clear_journal(world: World, _request: Request) -> JsonObject:
+    """Forget the journal."""
+    world.journal.clear()
+    return {}
+
+
+async def read_faults(world: World, _request: Request) -> JsonObject:
+    """What is armed, and what could be."""
+    known = {name: kind.what for name, kind in FAULTS.items()}
+    return {"faults": world.faults.report(), "known": known}
+
+
+async def arm_faults(world: World, request: Request) -> JsonObject:
+    """Arm one fault or several; nothing is armed when one of them is wrong (ValueError)."""
+    asked = orjson.loads(await request.body())
+    faults = [read_fault(one) for one in (asked if isinstance(asked, list) else [asked])]
+    for fault in faults:
+        world.faults.arm(fault)
+    return {"faults": world.faults.report()}
+
+
+def read_fault(asked: object) -> Fault:
+    """A fault from ``{"name", ...parameters}`` or a specification; raises ValueError."""
+    if isinstance(asked, str):
+        return parse_fault(asked)
+    if not isinstance(asked, dict) or not isinstance(asked.get("name"), str):
+        raise ValueError("a fault is an object with a name, or a specification")
+    parameters = {key: value for key, value in asked.items() if key != "name"}
+    return make_fault(asked["name"], parameters)
+
+
+async def clear_faults(world: World, _request: Request) -> JsonObject:
+    """Disarm everything."""
+    world.faults.clear()
+    return {}
+
+
+async def read_clock(world: World, _request: Request) -> JsonObject:
+    """What time it is."""
+    return {"now": stamp(world.clock.now_ns()), "speed": world.clock.speed}
+
+
+async def move_clock(world: World, request: Request) -> JsonObject:
+    """Move the time or change its speed; raises ValueError."""
+    asked = orjson.loads(await request.body())
+    if "advance" in asked:
+        world.clock.advance(float(asked["advance"]))
+    if "speed" in asked:
+        world.clock.set_speed(float(asked["speed"]))
+    return await read_clock(world, request)
+
+
+async def read_jobs(world: World, _request: Request) -> JsonObject:
+    """Every job."""
+    return {"jobs": [job_state(world, job) for job in world.jobs.every()]}
+
+
+def job_state(world: World, job: Job) -> JsonObject:
+    """One job as its emulator sees it."""
+    seen = world.look(job)
+    return {
+        "name": job.name,
+        "displayName": job.display_name,
+        "model": job.model,
+        "state": seen.state,
+        "items": job.total,
+        "succeeded": seen.counts.succeeded,
+        "failed": seen.counts.failed,
+        "deleted": job.deleted,
+        "faults": sorted(job.faults),
+    }
+
+
+async def finish_jobs(world: World, request: Request) -> JsonObject:
+    """Let the time of one job, or of all, be over."""
+    asked = orjson.loads(await request.body() or b"{}")
+    jobs = [job for job in world.jobs.every() if asked.get("name") in {None, job.name}]
+    for job in jobs:
+        world.finish(job)
+    return {"jobs": [job_state(world, job) for job in jobs]}
+
+
+_TABLE: tuple[tuple[str, str, Function], ...] = (
+    ("GET", "/emulator/journal", read_journal),
+    ("DELETE", "/emulator/journal", clear_journal),
+    ("GET", "/emulator/faults", read_faults),
+    ("POST", "/emulator/faults", arm_faults),
+    ("DELETE", "/emulator/faults", clear_faults),
+    ("GET", "/emulator/clock", read_clock),
+    ("POST", "/emulator/clock", move_clock),
+    ("GET", "/emulator/jobs", read_jobs),
+    ("POST", "/emulator/jobs", finish_jobs),
+)
+
+
+def control_routes(world: World) -> list[Route]:
+    """The routes, for an emulator that was asked for them."""
+    return [
+        Route(path, _endpoint(world, function), methods=[method])
+        for method, path, function in _TABLE
+    ]
+
+
+def _endpoint(world: World, function: Function) -> Callable[[Request], Awaitable[Response]]:
+    async def respond(request: Request) -> Response:
+        try:
+            return json_response(await function(world, request))
+        except (ValueError, TypeError) as exc:
+            return json_response({"error": str(exc)}, 400)
+
+    return respond

@@ -1,0 +1,108 @@
+"""The emulator as an ASGI app: one table of routes, on every version of the API."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.clock import Clock, SystemClock
+from gateway.emulator import api_batches, api_files, api_models
+from gateway.emulator.api_control import control_routes
+from gateway.emulator.calls import Endpoint, Function
+from gateway.emulator.options import EmulatorOptions
+from gateway.emulator.world import World
+
+VERSIONS = ("v1", "v1beta", "v1alpha")
+
+_ROUTES: tuple[tuple[str, str, str, Function], ...] = (
+    ("POST", "/models/{model}:batchGenerateContent", "create", api_batches.create_generate),
+    ("POST", "/models/{model}:asyncBatchEmbedContent", "create", api_batches.create_embed),
+    ("GET", "/batches", "list", api_batches.list_jobs),
+    ("POST", "/batches/{id}:cancel", "cancel", api_batches.cancel),
+    ("PATCH", "/batches/{id}:updateGenerateContentBatch", "update", api_batches.update),
+    ("PATCH", "/batches/{id}:updateEmbedContentBatch", "update", api_batches.update),
+    ("GET", "/batches/{id}", "get", api_batches.get),
+    ("DELETE", "/batches/{id}", "delete", api_batches.delete),
+    ("GET", "/files", "file-list", api_files.list_files),
+    ("POST", "/files", "upload", api_files.create_metadata),
+    ("GET", "/files/{id}:download", "redirect", api_files.redirect),
+    ("GET", "/files/{id}", "file-get", api_files.get),
+    ("DELETE", "/files/{id}", "file-delete", api_files.delete),
+    ("GET", "/models", "models", api_models.list_models),
+    ("GET", "/models/{model}", "models", api_models.get),
+    ("POST", "/models/{model}:generateContent", "generate", api_models.generate_content),
+    ("POST", "/models/{model}:streamGenerateContent", "stream", api_models.stream_generate_content),
+    ("POST", "/models/{model}:countTokens", "count", api_models.count_tokens),
+    ("POST", "/models/{model}:embedContent", "embed", api_models.embed_content),
+    ("POST", "/models/{model}:batchEmbedContents", "embed", api_models.batch_embed_contents),
+)
+"""Method, path under a version, operation (what faults call it), function."""
+
+
+def routes(world: World) -> list[BaseRoute]:
+    """Every route of the API; the version is a path parameter of three known values."""
+    found: list[BaseRoute] = []
+    for version in VERSIONS:
+        for method, path, operation, function in _ROUTES:
+            endpoint = _Versioned(version, Endpoint(world, operation, function))
+            found.append(Route(f"/{version}{path}", endpoint, methods=[method]))
+        found += _byte_routes(world, version)
+    return found
+
+
+def _byte_routes(world: World, version: str) -> list[BaseRoute]:
+    upload = Endpoint(world, api_files.upload_operation, api_files.upload, api_files.has_upload_id)
+    download = Endpoint(world, "download", api_files.download)
+    return [
+        *(
+            Route(f"{start}/{version}/files", _Versioned(version, upload), methods=[method])
+            for start in ("/upload", "/resumable/upload")
+            for method in ("POST", "PUT")
+        ),
+        Route(
+            f"/download/{version}/files/{{id}}:download",
+            _Versioned(version, download),
+            methods=["GET"],
+        ),
+    ]
+
+
+class _Versioned:
+    """Tells an endpoint under which version it was called."""
+
+    def __init__(self, version: str, endpoint: Endpoint) -> None:
+        self._version = version
+        self._endpoint = endpoint
+
+    async def __call__(self, scope, receive, send):  # type: ignore[no-untyped-def]
+        scope["path_params"] = {**scope.get("path_params", {}), "version": self._version}
+        await self._endpoint(scope, receive, send)
+
+
+async def _unknown(request: Request, _error: Exception) -> Response:
+    """What Google's front end answers outside the API: a page, not JSON."""
+    text = f"<!DOCTYPE html><title>Error 404 (Not Found)!!1</title><p>{request.url.path}"
+    return Response(text, 404, {"content-type": "text/html; charset=UTF-8"})
+
+
+def create_app(options: EmulatorOptions, clock: Clock | None = None) -> Starlette:
+    """The app; its state (``app.state.world``) lives in memory and in a temporary directory."""
+    world = World(options, clock or SystemClock())
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        world.close()
+
+    control = control_routes(world) if options.control else []
+    handlers: dict[object, Callable[..., object]] = {404: _unknown, 405: _unknown}
+    app = Starlette(
+        routes=[*routes(world), *control],
+        lifespan=lifespan,
+        exception_handlers=handlers,  # type: ignore[arg-type]
+    )
+    app.state.world = world
+    return app

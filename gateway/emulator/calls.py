@@ -1,0 +1,199 @@
+"""One call of the API: its key, its version, its body; and the faults any call can have."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.emulator.errors import (
+    ApiError,
+    JsonObject,
+    api_key_invalid,
+    api_key_missing,
+    json_response,
+    of_status,
+    too_large,
+)
+from gateway.emulator.masks import apply_mask, parse_mask
+from gateway.emulator.schema import parse_body
+from gateway.emulator.world import World
+
+CLOSE = "gateway.emulator.close"
+"""Key of ``scope["extensions"]`` under which the server offers to close the connection."""
+_SMALL = 64 * 1024
+"""Bodies up to this are parsed on the event loop."""
+
+
+class NoAnswerError(Exception):
+    """The call ends without an answer: the connection was closed, by either side."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request together with the world it is about."""
+
+    request: Request
+    world: World
+    operation: str
+
+    @property
+    def version(self) -> str:
+        """``v1``, ``v1beta`` or ``v1alpha``."""
+        return self.path("version")
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters."""
+        return self.request.query_params
+
+    @property
+    def base_url(self) -> str:
+        """Scheme and host as the client used them."""
+        return f"{self.request.url.scheme}://{self.request.headers.get('host', '')}"
+
+    @property
+    def key(self) -> str:
+        """The API key, by header, query or Bearer; empty if there is none."""
+        headers = self.request.headers
+        bearer = headers.get("authorization", "")
+        token = bearer[7:] if bearer[:7].lower() == "bearer " else ""
+        return (
+            headers.get("x-goog-api-key")
+            or self.query.get("key")
+            or token
+            or self.query.get("access_token")
+            or ""
+        )
+
+    def path(self, name: str) -> str:
+        """A parameter of the path."""
+        return str(self.request.path_params[name])
+
+    def check_key(self) -> None:
+        """Raise ApiError unless a key is there and, where some are set, one of them."""
+        if not self.key:
+            raise api_key_missing()
+        if self.world.options.api_keys and self.key not in self.world.options.api_keys:
+            raise api_key_invalid()
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body; raises ApiError 400 when it has more than ``limit`` bytes."""
+        announced = self.request.headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > limit:
+            raise too_large(limit)
+        pieces, size = [], 0
+        async for piece in self.stream():
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def message(self, name: str, limit: int) -> JsonObject:
+        """The body as a message of the grammar; raises ApiError 400."""
+        body = await self.body(limit)
+        if len(body) <= _SMALL:
+            return parse_body(name, body)
+        return await asyncio.to_thread(parse_body, name, body)
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """The body as it comes; raises ClientDisconnect."""
+        return self.request.stream()
+
+    def answer(self, body: JsonObject, status: int = 200) -> Response:
+        """A JSON answer, cut to the ``fields`` asked for."""
+        shown: object = body
+        if fields := self.query.get("fields"):
+            shown = apply_mask(parse_mask(fields), orjson.loads(orjson.dumps(body)))
+        return json_response(shown, status, pretty=self.query.get("prettyPrint") == "true")
+
+    async def close(self) -> NoAnswerError:
+        """Close the connection after what was sent so far; to be raised."""
+        extensions = self.request.scope.get("extensions") or {}
+        if CLOSE not in extensions:
+            raise RuntimeError("this server cannot close connections: run it with serve.py")
+        cast("Callable[[], None]", extensions[CLOSE])()
+        return await self.hang()
+
+    async def hang(self) -> NoAnswerError:
+        """Wait until the client gives up; to be raised."""
+        while (await self.request.receive())["type"] != "http.disconnect":
+            pass
+        return NoAnswerError("never answered")
+
+
+Function = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An ASGI app around one function of the API: key, faults, errors."""
+
+    world: World
+    operation: str | Callable[[Request], str]
+    function: Function
+    keyless: Callable[[Request], bool] = lambda _request: False
+    """Whether a request needs no key (an upload URL carries its own authority)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        named = self.operation if isinstance(self.operation, str) else self.operation(request)
+        try:
+            response = await self._respond(Call(request, self.world, named))
+            await response(scope, receive, send)
+        except (NoAnswerError, ClientDisconnect):
+            return
+
+    async def _respond(self, call: Call) -> Response:
+        try:
+            if not self.keyless(call.request):
+                call.check_key()
+            await before(call)
+            response = await self.function(call)
+            return await after(call, response)
+        except ApiError as refusal:
+            return refusal.response()
+
+
+async def before(call: Call) -> None:
+    """Faults of a call that then does nothing."""
+    faults, operation = call.world.faults, call.operation
+    if fault := faults.take("slow", operation):
+        await call.world.clock.sleep(fault.seconds)
+    if fault := faults.take("error", operation):
+        _note(call, "error")
+        raise of_status(fault.status)
+    if faults.take("hang", operation):
+        _note(call, "hang")
+        raise await call.hang()
+    if faults.take("drop", operation):
+        _note(call, "drop")
+        raise await call.close()
+
+
+async def after(call: Call, response: Response) -> Response:
+    """Faults of a call that has been done."""
+    faults, operation = call.world.faults, call.operation
+    if fault := faults.take("error-after", operation):
+        _note(call, "error-after")
+        raise of_status(fault.status)
+    if faults.take("hang-after", operation):
+        _note(call, "hang-after")
+        raise await call.hang()
+    if faults.take("drop-after", operation):
+        _note(call, "drop-after")
+        raise await call.close()
+    if faults.take("garbage-after", operation):
+        _note(call, "garbage-after")
+        return Response(b"<html>", 200, {"content-type": "text/html"})
+    return response
+
+
+def _note(call: Call, name: str) -> None:
+    call.world.journal.note("fault", name=name, on=call.operation)

@@ -1,0 +1,176 @@
+"""Errors in Google's envelope, with the texts of the live service.
+
+``ApiError`` -> ``{"error": {"code", "message", "status", "details"}}``. Texts are recordings
+(ruby_llm and pydantic-ai cassettes of 2026-08, issues of python-genai, js-genai and go-genai).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+JsonObject = dict[str, Any]
+"""A JSON object as parsed; its values are any JSON."""
+
+STATUS_NAMES = {
+    302: "UNKNOWN",
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    416: "OUT_OF_RANGE",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""HTTP status -> google.rpc.Code name."""
+
+JSON_HEADERS = {
+    "content-type": "application/json; charset=UTF-8",
+    "server": "scaffolding on HTTPServer2",
+    "vary": "Origin, X-Origin, Referer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+    "x-xss-protection": "0",
+}
+"""Headers of every JSON answer of the API front end, as recorded."""
+
+QUOTA_TEXT = (
+    "You exceeded your current quota, please check your plan and billing details. For more "
+    "information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. To "
+    "monitor your current usage, head to: https://ai.dev/rate-limit. "
+)
+INTERNAL_TEXT = (
+    "An internal error has occurred. Please retry or report in "
+    "https://developers.generativeai.google/guide/troubleshooting"
+)
+TEXTS = {
+    401: "Request had invalid authentication credentials.",
+    403: "The caller does not have permission",
+    404: "Requested entity was not found.",
+    429: QUOTA_TEXT,
+    500: INTERNAL_TEXT,
+    503: "The model is overloaded. Please try again later.",
+    504: "Deadline expired before operation could complete.",
+}
+
+
+class ApiError(Exception):
+    """A call that is refused; rendered by the route that raised it."""
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        status: str = "",
+        details: Sequence[JsonObject] = (),
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status or STATUS_NAMES.get(code, "UNKNOWN")
+        self.details = list(details)
+
+    def body(self) -> JsonObject:
+        """The JSON envelope; ``details`` only when there are any."""
+        error: JsonObject = {"code": self.code, "message": self.message, "status": self.status}
+        if self.details:
+            error["details"] = self.details
+        return {"error": error}
+
+    def response(self) -> Response:
+        """The whole HTTP answer."""
+        return json_response(self.body(), self.code)
+
+
+def json_response(body: object, status: int = 200, *, pretty: bool = False) -> Response:
+    """A JSON answer with the headers of the API front end."""
+    option = orjson.OPT_INDENT_2 if pretty else None
+    return Response(orjson.dumps(body, option=option), status, JSON_HEADERS)
+
+
+def invalid(message: str) -> ApiError:
+    """400 INVALID_ARGUMENT."""
+    return ApiError(400, message)
+
+
+def api_key_invalid() -> ApiError:
+    """A wrong key is 400, not 401 (recorded 2026-08)."""
+    text = "API key not valid. Please pass a valid API key."
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    }
+    localized = {
+        "@type": "type.googleapis.com/google.rpc.LocalizedMessage",
+        "locale": "en-US",
+        "message": text,
+    }
+    return ApiError(400, text, details=[info, localized])
+
+
+def api_key_missing() -> ApiError:
+    """A call without any key."""
+    return ApiError(
+        403,
+        "Method doesn't allow unregistered callers (callers without established identity). Please "
+        "use API Key or other form of API consumer identity to call this API.",
+    )
+
+
+def quota() -> ApiError:
+    """429 of batch create: Help only, no QuotaFailure, no RetryInfo (js-genai#1264, #1901)."""
+    links = [
+        {
+            "description": "Learn more about Gemini API quotas",
+            "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
+        },
+    ]
+    detail = {"@type": "type.googleapis.com/google.rpc.Help", "links": links}
+    return ApiError(429, QUOTA_TEXT, details=[detail])
+
+
+def of_status(code: int) -> ApiError:
+    """The service's usual error for an HTTP status; used by faults."""
+    if code == 429:
+        return quota()
+    return ApiError(code, TEXTS.get(code, f"Error {code}."))
+
+
+def model_not_found(version: str, model: str, method: str) -> ApiError:
+    """404 for a model that is unknown or has not got the method (recorded 2026-08)."""
+    service = "ModelService.ListModels" if method == "generateContent" else "ListModels"
+    return ApiError(
+        404,
+        f"models/{model} is not found for API version {version}, or is not supported for {method}. "
+        f"Call {service} to see the list of available models and their supported methods.",
+    )
+
+
+def file_gone(file_id: str) -> ApiError:
+    """403, not 404: unknown, deleted, expired and foreign files look the same."""
+    return ApiError(
+        403,
+        f"You do not have permission to access the File {file_id} or it may not exist.",
+    )
+
+
+def too_large(limit: int) -> ApiError:
+    """400 for a request body beyond ``limit`` bytes."""
+    return ApiError(400, f"Request payload size exceeds the limit: {limit} bytes.")
+
+
+def entity_not_found() -> ApiError:
+    """404 with Google's general text."""
+    return ApiError(404, TEXTS[404])

@@ -1,0 +1,218 @@
+"""Files: uploaded ones and results, on disk, gone after 48 hours."""
+
+import base64
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from gateway.emulator.errors import ApiError, JsonObject, file_gone, invalid
+from gateway.emulator.identity import FILE_LENGTH, new_id
+from gateway.emulator.models import page_bounds, page_token
+from gateway.emulator.options import EmulatorOptions
+from gateway.emulator.timing import SECOND, EmulatorClock, stamp
+
+MAX_ID = 40
+MAX_DISPLAY_NAME = 512
+DEFAULT_PAGE = 10
+MAX_PAGE = 100
+_ID = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_BLOCK = 1 << 20
+
+
+@dataclass
+class StoredFile:
+    """One file resource and its bytes."""
+
+    id: str
+    path: Path
+    display_name: str
+    mime_type: str
+    size: int
+    sha256: str
+    """Hex digest."""
+    lines: int
+    source: str
+    """UPLOADED or GENERATED."""
+    created_ns: int
+    expires_ns: int
+    active_ns: int = 0
+    """From when on it is ACTIVE."""
+    failed: bool = False
+
+    def wire(self, now_ns: int, base_url: str, version: str) -> JsonObject:
+        """The File resource: sha256Hash is base64 of the hex text (recorded 2026-08-19)."""
+        found: JsonObject = {"name": f"files/{self.id}"}
+        if self.display_name:
+            found["displayName"] = self.display_name
+        found |= {
+            "mimeType": self.mime_type,
+            "sizeBytes": str(self.size),
+            "createTime": stamp(self.created_ns, 6),
+            "updateTime": stamp(self.created_ns, 6),
+            "expirationTime": stamp(self.expires_ns),
+            "sha256Hash": base64.b64encode(self.sha256.encode()).decode(),
+            "uri": f"{base_url}/{version}/files/{self.id}",
+            "state": self.state(now_ns),
+            "source": self.source,
+        }
+        if self.failed:
+            found["error"] = {"code": 13, "message": "The file could not be processed."}
+        return found
+
+    def state(self, now_ns: int) -> str:
+        """PROCESSING, ACTIVE or FAILED."""
+        if now_ns < self.active_ns:
+            return "PROCESSING"
+        return "FAILED" if self.failed else "ACTIVE"
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What is known of a file's bytes."""
+
+    size: int
+    sha256: str
+    lines: int
+
+
+def digest_file(path: Path) -> Digest:
+    """Read a file once; seconds for gigabytes, so never on the event loop."""
+    hasher, size, lines, last = sha256(), 0, 0, b"\n"
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            hasher.update(block)
+            size += len(block)
+            lines += block.count(b"\n")
+            last = block[-1:]
+    return Digest(size, hasher.hexdigest(), lines + (last != b"\n"))
+
+
+class Files:
+    """The files of one emulator; ids of results are ``batch-<36>``."""
+
+    def __init__(self, options: EmulatorOptions, clock: EmulatorClock, directory: Path) -> None:
+        self._options = options
+        self._clock = clock
+        self._directory = directory
+        self._files: dict[str, StoredFile] = {}
+
+    def stored_bytes(self) -> int:
+        """Bytes of all living files (the limit is 20 GB a project)."""
+        return sum(file.size for file in self._files.values())
+
+    def check_room(self, size: int) -> None:
+        """Raise ApiError unless a file of ``size`` bytes may come."""
+        if size > self._options.max_file_bytes:
+            raise invalid(f"Media is too large. Limit: {self._options.max_file_bytes} bytes.")
+        if self.stored_bytes() + size > self._options.max_storage_bytes:
+            raise ApiError(
+                429,
+                f"File storage quota of {self._options.max_storage_bytes} bytes is exhausted.",
+            )
+
+    def check_name(self, asked: str) -> str:
+        """The id a new file gets: the asked one if it is allowed and free, else a random one."""
+        if not asked:
+            return new_id(FILE_LENGTH)
+        file_id = asked.removeprefix("files/")
+        if len(file_id) > MAX_ID or not _ID.fullmatch(file_id):
+            raise invalid(
+                "* CreateFileRequest.file.name: File ID must be at most 40 characters of lowercase "
+                "letters, digits or dashes, and not begin or end with a dash.\n",
+            )
+        if file_id in self._files:
+            raise ApiError(409, f"File {file_id} already exists.", status="ALREADY_EXISTS")
+        return file_id
+
+    def add_uploaded(
+        self,
+        file_id: str,
+        path: Path,
+        digest: Digest,
+        *,
+        display_name: str,
+        mime_type: str,
+    ) -> StoredFile:
+        """Take over the finished bytes at ``path``."""
+        return self._add(file_id, path, digest, display_name, mime_type, "UPLOADED")
+
+    def add_result(self, file_id: str, path: Path, digest: Digest) -> StoredFile:
+        """Take over a job's results at ``path``."""
+        return self._add(file_id, path, digest, file_id, "application/jsonl", "GENERATED")
+
+    def _add(
+        self,
+        file_id: str,
+        path: Path,
+        digest: Digest,
+        display_name: str,
+        mime_type: str,
+        source: str,
+    ) -> StoredFile:
+        now = self._clock.now_ns()
+        found = StoredFile(
+            file_id,
+            path,
+            display_name,
+            mime_type,
+            digest.size,
+            digest.sha256,
+            digest.lines,
+            source,
+            now,
+            now + int(self._options.file_seconds * SECOND),
+        )
+        self._files[file_id] = found
+        return found
+
+    def get(self, file_id: str) -> StoredFile:
+        """A living file; raises ApiError 403 as for files of others."""
+        found = self._files.get(file_id)
+        if found is None:
+            raise file_gone(file_id)
+        if self._clock.now_ns() >= found.expires_ns:
+            self._remove(found)
+            raise file_gone(file_id)
+        return found
+
+    def resource(self, file_id: str, method: str) -> StoredFile:
+        """A file for get and delete, which refuse ids of results (go-genai#436, js-genai#1227)."""
+        if len(file_id) > MAX_ID:
+            raise invalid(
+                f"* {method}FileRequest.name: File ID (name excluding 'files/') cannot be more than "
+                "40 characters.\n",
+            )
+        return self.get(file_id)
+
+    def delete(self, file_id: str) -> None:
+        """Remove a file and its bytes; raises ApiError."""
+        self._remove(self.resource(file_id, "Delete"))
+
+    def _remove(self, file: StoredFile) -> None:
+        del self._files[file.id]
+        file.path.unlink(missing_ok=True)
+
+    def link(self, file: StoredFile) -> Path:
+        """A second name of a file's bytes for a job, which outlives the file."""
+        path = self._directory / f"input-{new_id(16)}"
+        os.link(file.path, path)
+        return path
+
+    def page(self, query: Mapping[str, str], base_url: str, version: str) -> JsonObject:
+        """``{"files": [...], "nextPageToken"}``, newest first; uploads only; default 10, at most 100."""
+        now = self._clock.now_ns()
+        living = [
+            file
+            for file in reversed(self._files.values())
+            if file.source == "UPLOADED" and now < file.expires_ns
+        ]
+        size, start = page_bounds(query, DEFAULT_PAGE, MAX_PAGE)
+        answer: JsonObject = {}
+        if shown := living[start : start + size]:
+            answer["files"] = [file.wire(now, base_url, version) for file in shown]
+        if start + size < len(living):
+            answer["nextPageToken"] = page_token(start + size)
+        return answer

@@ -1,0 +1,65 @@
+"""Whether an answer calls functions, which, and with what arguments."""
+
+import re
+
+from gateway.emulator.checks import declarations
+from gateway.emulator.errors import JsonObject
+from gateway.emulator.jsonfit import fit
+from gateway.emulator.markers import Marks
+
+_SMALL_WORDS = frozenset({"call", "create", "find", "from", "function", "list", "make", "with"})
+_WORD = re.compile(r"[a-z0-9]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def choose_calls(request: JsonObject, text: str, marks: Marks) -> list[str]:
+    """Names of the functions to call; empty for an answer in text.
+
+    ANY calls always; AUTO and VALIDATED call what a marker says, or a function whose name shares a
+    word with the prompt ("what is the weather" and ``get_weather``), unless functions have just
+    answered; NONE never calls.
+    """
+    calling = request.get("toolConfig", {}).get("functionCallingConfig", {})
+    mode = calling.get("mode", "AUTO")
+    names = calling.get("allowedFunctionNames") or list(declarations(request))
+    if not names or mode == "NONE" or _answered(request):
+        return [names[0]] if names and mode == "ANY" else []
+    wanted = _wanted(names, text, marks)
+    if not wanted and mode == "ANY":
+        wanted = [names[0]]
+    count = marks["calls"].number(2) if "calls" in marks else len(wanted)
+    return [wanted[at % len(wanted)] for at in range(count)] if wanted else []
+
+
+def _answered(request: JsonObject) -> bool:
+    return any("functionResponse" in part for part in request["contents"][-1]["parts"])
+
+
+def _wanted(names: list[str], text: str, marks: Marks) -> list[str]:
+    if "call" in marks:
+        return [marks["call"].value or names[0]]
+    if "calls" in marks:
+        return names
+    words = set(_WORD.findall(text.lower()))
+    return [name for name in names if name.lower() in text.lower() or _telling(name) & words]
+
+
+def _telling(name: str) -> set[str]:
+    """The words of a function's name that tell what it is about."""
+    words = _WORD.findall(_CAMEL.sub(" ", name).lower())
+    return {word for word in words if len(word) >= 4} - _SMALL_WORDS
+
+
+def call_part(name: str, request: JsonObject, text: str, marks: Marks, number: int) -> JsonObject:
+    """``{"functionCall": {"name", "args"}}`` with arguments that fit the declaration."""
+    declared = declarations(request).get(name, {})
+    schema = declared.get("parameters") or declared.get("parametersJsonSchema") or {}
+    call: JsonObject = {"name": name}
+    args = fit({"type": "object"} | schema, text)
+    if args and "no-args" not in marks:
+        call["args"] = args
+    elif "no-args" not in marks:
+        call["args"] = {}
+    if "call-id" in marks:
+        call["id"] = f"call{number:05d}"
+    return {"functionCall": call}

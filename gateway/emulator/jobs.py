@@ -1,0 +1,179 @@
+"""Batch jobs and their states, which follow from the clock.
+
+Nothing ticks: a job's state is worked out from when it was created, cancelled or asked to end
+whenever somebody looks (:func:`settle`). Rules, with their evidence:
+
+- PENDING, RUNNING, then SUCCEEDED or FAILED; no progress is visible while RUNNING (26 polls on record).
+- A cancel before work starts ends CANCELLED with error 13; one while RUNNING ends SUCCEEDED, items
+  not served yet are ``{"error": {"code": 1}}`` (live 2026-08-15).
+- 48 hours after create an unfinished job is EXPIRED, and nothing can be fetched (Google's guide).
+- A job never ends before its work is done.
+"""
+
+import math
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gateway.emulator.errors import JsonObject, entity_not_found
+from gateway.emulator.faults import Fault
+from gateway.emulator.work import BadLineError, Counts, Work, fault_status
+
+NEVER = math.inf
+
+
+@dataclass
+class Run:
+    """One go at a job's work; ``lines`` for inline results, ``path`` for a file's."""
+
+    work: Work
+    future: "Future[None]"
+    lines: list[bytes] = field(default_factory=list)
+    path: Path | None = None
+
+
+@dataclass
+class Job:
+    """One batch job as accepted; only cancel, delete, finish and the run change it."""
+
+    id: str
+    number: int
+    kind: str
+    """``generate`` or ``embed``."""
+    model: str
+    display_name: str
+    owner: str
+    """The key that made it."""
+    file_name: str
+    """``files/...`` or empty for an inline job."""
+    total: int
+    tokens: int
+    priority: str
+    created_ns: int
+    starts_ns: float
+    ends_ns: float
+    expires_ns: int
+    webhook: JsonObject
+    faults: dict[str, Fault]
+    input_path: Path | None = None
+    requests: list[JsonObject] = field(default_factory=list)
+    run: Run | None = None
+    cancelled_ns: int | None = None
+    deleted: bool = False
+    result_file: str = ""
+    webhook_sent: bool = False
+
+    @property
+    def name(self) -> str:
+        """``batches/<36>``."""
+        return f"batches/{self.id}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a job looks like at one moment; ``ended_ns`` is set when it is over."""
+
+    state: str
+    """Without prefix: PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, EXPIRED."""
+    counts: Counts
+    ended_ns: int | None = None
+    error: JsonObject | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the job has ended."""
+        return self.ended_ns is not None
+
+
+def settle(job: Job, now_ns: int) -> Snapshot:
+    """The job's state at ``now_ns``."""
+    unserved = Counts(total=job.total)
+    if job.cancelled_ns is not None and job.cancelled_ns < job.starts_ns:
+        error = {"code": 13, "message": "The batch was cancelled."}
+        return Snapshot("CANCELLED", unserved, job.cancelled_ns, error)
+    if now_ns < min(job.starts_ns, job.expires_ns):
+        return Snapshot("PENDING", unserved)
+    return _started(job, now_ns, unserved)
+
+
+def _started(job: Job, now_ns: int, unserved: Counts) -> Snapshot:
+    ends = job.ends_ns if job.cancelled_ns is None else job.cancelled_ns
+    if ends > job.expires_ns and now_ns >= job.expires_ns:
+        return _expired(job, unserved, job.expires_ns)
+    run = job.run
+    if now_ns < ends or run is None or not run.future.done():
+        return Snapshot("RUNNING", unserved)
+    ended = max(int(ends), run.work.finished_ns)
+    if "job-expires" in job.faults:
+        return _expired(job, unserved, ended)
+    error = _failure(job, run)
+    if error is not None:
+        return Snapshot("FAILED", unserved, ended, error)
+    return Snapshot("SUCCEEDED", run.work.counts, ended)
+
+
+def _expired(job: Job, unserved: Counts, ended: int) -> Snapshot:
+    error = {"code": 4, "message": "The batch expired before it was processed."}
+    return Snapshot("EXPIRED", replace(unserved, total=job.total), ended, error)
+
+
+def _failure(job: Job, run: Run) -> JsonObject | None:
+    """google.rpc.Status of a failed job, None for one that did not fail."""
+    fault = job.faults.get("job-fails")
+    if fault is not None:
+        return fault_status(fault)
+    problem = run.future.exception()
+    if isinstance(problem, BadLineError):
+        return {"code": 3, "message": problem.refusal.message}
+    return None if problem is None else {"code": 13, "message": type(problem).__name__}
+
+
+def served_share(job: Job, now_ns: int) -> float:
+    """The part of a RUNNING job that is done at ``now_ns``, as a cancel finds it."""
+    length = job.ends_ns - job.starts_ns
+    if not math.isfinite(length) or length <= 0:
+        return 0.5
+    return min(max((now_ns - job.starts_ns) / length, 0.0), 1.0)
+
+
+class Jobs:
+    """All jobs, by id, in order of creation."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._live: dict[str, Job] = {}
+
+    def add(self, job: Job) -> None:
+        """Accept a job."""
+        self._jobs[job.id] = job
+        self._live[job.id] = job
+
+    def count(self) -> int:
+        """How many were ever accepted."""
+        return len(self._jobs)
+
+    def every(self) -> Iterable[Job]:
+        """Every job, deleted ones too, oldest first."""
+        return self._jobs.values()
+
+    def get(self, job_id: str) -> Job:
+        """A job that is not deleted (or lingers); raises ApiError 404."""
+        job = self._jobs.get(job_id)
+        if job is None or (job.deleted and "delete-lingers" not in job.faults):
+            raise entity_not_found()
+        return job
+
+    def newest_first(self, before: int | None) -> Iterable[Job]:
+        """Jobs to list, newest first, from the one with number below ``before``."""
+        for job in reversed(self._jobs.values()):
+            visible = not job.deleted or "delete-lingers" in job.faults
+            if visible and (before is None or job.number < before):
+                yield job
+
+    def live(self, owner: str, now_ns: int) -> list[Job]:
+        """Unfinished jobs of one key."""
+        ended = [one.id for one in self._live.values() if one.deleted or settle(one, now_ns).done]
+        for job_id in ended:
+            del self._live[job_id]
+        return [job for job in self._live.values() if job.owner == owner]

@@ -1,0 +1,44 @@
+"""What the emulator accepted, in order: the evidence of tests that count paid jobs."""
+
+import threading
+from typing import Any
+
+from gateway.emulator.timing import EmulatorClock, stamp
+
+JsonObject = dict[str, Any]
+
+
+class Journal:
+    """An append-only list of entries ``{"seq", "at", "kind", ...}``; safe from any thread.
+
+    Kinds: ``create`` (a job was accepted, whatever was answered), ``cancel``, ``delete``,
+    ``upload`` (a file was finished), ``upload-start``, ``upload-chunk``, ``download``,
+    ``file-delete``, ``fault`` (one was applied), ``webhook`` (one was sent). No prompt is noted.
+    """
+
+    def __init__(self, clock: EmulatorClock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._entries: list[JsonObject] = []
+        self._next = 1
+
+    def note(self, kind: str, **details: object) -> None:
+        """Append one entry; ``details`` must be JSON values."""
+        with self._lock:
+            entry = {"seq": self._next, "at": stamp(self._clock.now_ns()), "kind": kind, **details}
+            self._next += 1
+            self._entries.append(entry)
+
+    def entries(self, kind: str = "", since: int = 0) -> list[JsonObject]:
+        """Copies of entries with ``seq`` above ``since``, of one kind if given."""
+        with self._lock:
+            return [
+                dict(entry)
+                for entry in self._entries
+                if entry["seq"] > since and kind in {"", entry["kind"]}
+            ]
+
+    def clear(self) -> None:
+        """Forget everything; numbering goes on."""
+        with self._lock:
+            self._entries.clear()

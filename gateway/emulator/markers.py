@@ -1,0 +1,90 @@
+"""Markers: words in a prompt that say how it shall be answered. One table says all.
+
+``[[name]]`` or ``[[name:value]]`` in the last user text (embeddings: in the content). Several may
+stand together. ``[[error:13,times=2]]`` fails a prompt the first two times it is asked, and is how a
+transient error looks.
+"""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+MARKERS = {
+    "error": "an error: google.rpc code[,times=N][,message=TEXT]; message= alone leaves it out",
+    "block": "the prompt is blocked: no candidates; value: blockReason (SAFETY)",
+    "finish": "finishReason; anything but STOP and MAX_TOKENS comes without content",
+    "empty": "a response without candidates",
+    "citation-only": "a candidate with citationMetadata and nothing else (python-genai#1341)",
+    "text": "the answer is this text",
+    "tokens": "the answer is about this many tokens long",
+    "parts": "the text comes in this many parts",
+    "think": "this many thought tokens",
+    "signature-only": "a last part that has a thoughtSignature and nothing else",
+    "call": "call this function, whatever the calling mode (but NONE)",
+    "calls": "this many calls in parallel",
+    "no-args": "the function call has no args",
+    "call-id": "the function call has an id",
+    "cut-json": "the JSON answer ends in the middle (discuss.ai.google.dev/t/140889)",
+    "malformed-call": "MALFORMED_FUNCTION_CALL",
+    "no-usage": "no usageMetadata",
+    "no-index": "the candidate has no index",
+    "model": "modelVersion",
+    "drop": "batch: the item does not come back",
+    "double": "batch: the item comes back twice",
+    "keyless": "batch: the item comes back without its key/metadata",
+    "blank": "batch: the item comes back with neither response nor error",
+    "slow": "synchronous calls answer after this many seconds",
+}
+"""Marker -> what it does."""
+
+_MARKER = re.compile(r"\[\[([a-z-]+)(?::([^\]]*))?\]\]")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One marker of a prompt: its value and its ``name=value`` options."""
+
+    value: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def number(self, default: int) -> int:
+        """The value as a whole number, ``default`` if it is none."""
+        return int(self.value) if self.value.isdigit() else default
+
+
+Marks = Mapping[str, Mark]
+
+NO_MARKS: Marks = {}
+
+
+def find_marks(text: str) -> Marks:
+    """The known markers of ``text``; words that are no markers are left alone."""
+    if "[[" not in text:
+        return NO_MARKS
+    return {name: _mark(name, value) for name, value in _MARKER.findall(text) if name in MARKERS}
+
+
+def _mark(name: str, text: str) -> Mark:
+    if name != "error":
+        return Mark(text)
+    value, *options = text.split(",")
+    pairs = (option.partition("=") for option in options)
+    return Mark(value, {key.strip(): setting for key, _, setting in pairs})
+
+
+class Seen:
+    """How often each marked prompt was asked, for ``times``; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: Counter[bytes] = Counter()
+
+    def count(self, text: str) -> int:
+        """Count ``text`` once more; how often that makes."""
+        digest = sha256(text.encode()).digest()
+        with self._lock:
+            self._asked[digest] += 1
+            return self._asked[digest]

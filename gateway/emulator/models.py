@@ -1,0 +1,103 @@
+"""The models an emulator serves: the list recorded in August 2026 and newer names."""
+
+import importlib.resources
+from collections.abc import Mapping
+
+import orjson
+
+from gateway.emulator.errors import ApiError, JsonObject, invalid, model_not_found
+
+DEFAULT_PAGE = 50
+MAX_PAGE = 1000
+
+RESOLVED = {
+    "gemini-flash-latest": "gemini-3.5-flash",
+    "gemini-flash-lite-latest": "gemini-3.5-flash-lite",
+    "gemini-pro-latest": "gemini-3.1-pro-preview",
+    "gemini-2.0-flash": "gemini-2.0-flash",
+}
+"""Names that answer with another ``modelVersion``."""
+
+_SPOKEN = {"batchEmbedContents": "embedContent"}
+"""Method -> the one its 404 speaks of (recorded: batchEmbedContents names embedContent)."""
+
+_NEEDED = {
+    "streamGenerateContent": "generateContent",
+    "batchEmbedContents": "embedContent",
+}
+"""Method -> the entry of supportedGenerationMethods that allows it."""
+
+
+class Models:
+    """The served models by bare name."""
+
+    def __init__(self, *, serve_unknown: bool) -> None:
+        text = importlib.resources.files("gateway.emulator").joinpath("models.json").read_bytes()
+        entries: list[JsonObject] = orjson.loads(text)["models"]
+        self._models = {entry["name"].removeprefix("models/"): entry for entry in entries}
+        self._serve_unknown = serve_unknown
+
+    def names(self) -> list[str]:
+        """Bare names in list order."""
+        return list(self._models)
+
+    def get(self, version: str, name: str) -> JsonObject:
+        """One model resource; raises ApiError 404."""
+        if name in self._models:
+            return self._models[name]
+        if self._serve_unknown:
+            return {"name": f"models/{name}", "version": "001", "displayName": name}
+        raise ApiError(
+            404,
+            f"Model is not found: models/{name} for api version {version}",
+        )
+
+    def require(self, version: str, name: str, method: str) -> None:
+        """Raise ApiError 404 unless ``name`` serves ``method``."""
+        entry = self._models.get(name)
+        if entry is None and self._serve_unknown:
+            return
+        needed = _NEEDED.get(method, method)
+        if entry is None or needed not in entry["supportedGenerationMethods"]:
+            raise model_not_found(version, name, _SPOKEN.get(method, method))
+
+    def page(self, query: Mapping[str, str]) -> JsonObject:
+        """``{"models": [...], "nextPageToken"}``; default 50, at most 1000 a page."""
+        entries = list(self._models.values())
+        size, start = page_bounds(query, DEFAULT_PAGE, MAX_PAGE)
+        answer: JsonObject = {"models": entries[start : start + size]}
+        if start + size < len(entries):
+            answer["nextPageToken"] = page_token(start + size)
+        return answer
+
+
+def thinks(model: str) -> bool:
+    """Whether a generate model thinks unless told otherwise: 2.5 (not lite) and everything newer."""
+    old = ("gemini-1", "gemini-2.0", "gemini-2.5-flash-lite", "gemini-2.5-flash-image", "gemma")
+    return not model.startswith(old) and "tts" not in model
+
+
+def signs(model: str) -> bool:
+    """Whether a model insists on thought signatures: Gemini 3 and everything newer."""
+    old = ("gemini-1", "gemini-2", "gemma")
+    return not model.startswith(old) and not model.endswith("-latest")
+
+
+def page_token(start: int) -> str:
+    """An opaque token that names the next entry; its padding must be URL-encoded by clients."""
+    return f"Ch{start:08d}=="
+
+
+def page_bounds(query: Mapping[str, str], default: int, most: int) -> tuple[int, int]:
+    """(page size, first index) of a list call; raises ApiError 400."""
+    size_text = query.get("pageSize") or query.get("page_size") or "0"
+    if not size_text.isdigit():
+        raise invalid(f"Invalid value at 'page_size' (TYPE_INT32), \"{size_text}\"")
+    token = query.get("pageToken") or query.get("page_token") or ""
+    size = min(int(size_text) or default, most)
+    if not token:
+        return size, 0
+    digits = token.removeprefix("Ch").rstrip("=")
+    if not digits.isdigit():
+        raise invalid("Page token is invalid.")
+    return size, int(digits)

@@ -1,0 +1,71 @@
+"""An emulator behind uvicorn; it logs nothing of what it is asked."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.emulator.app import create_app
+from gateway.emulator.calls import CLOSE
+from gateway.emulator.options import EmulatorOptions
+
+KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 1
+"""How long calls that hang may go on when the server stops."""
+
+
+class ClosableProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 that lets the app close the connection (for faults)."""
+
+    def on_message_begin(self) -> None:
+        """Offer the way out to each request."""
+        super().on_message_begin()
+        close: Callable[[], None] = self.transport.close
+        self.scope["extensions"] = {CLOSE: close}  # type: ignore[typeddict-item]
+
+
+def make_server(app: Starlette, host: str, port: int) -> uvicorn.Server:
+    """A uvicorn server, not started."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=ClosableProtocol,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+async def serve(options: EmulatorOptions, host: str = "127.0.0.1", port: int = 0) -> None:
+    """Serve an emulator until cancelled or signalled; raises OSError when the port is taken."""
+    with contextlib.closing(listen(host, port)) as listener:
+        server = make_server(create_app(options), host, port)
+        task = asyncio.ensure_future(server.serve(sockets=[listener]))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            await task
+            raise
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,52 @@
+"""The emulator's own time: it can run faster than the machine's, and be moved."""
+
+from datetime import UTC, datetime
+
+from gateway.clock import Clock
+
+SECOND = 1_000_000_000
+"""Nanoseconds in a second: the emulator counts time in integer nanoseconds UTC."""
+
+
+class EmulatorClock:
+    """Nanoseconds UTC that follow a :class:`Clock` at some speed and can be moved forward."""
+
+    def __init__(self, clock: Clock, speed: float) -> None:
+        self._clock = clock
+        self._speed = speed
+        self._origin_ns = clock.now() * 1_000_000
+        self._mark = clock.monotonic()
+
+    @property
+    def speed(self) -> float:
+        """Emulated seconds per real second."""
+        return self._speed
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the epoch, UTC, as this emulator sees it; never goes back."""
+        return self._origin_ns + int((self._clock.monotonic() - self._mark) * self._speed * SECOND)
+
+    def advance(self, seconds: float) -> None:
+        """Move the time forward by ``seconds``; raises ValueError if negative."""
+        if seconds < 0:
+            raise ValueError("time does not go back")
+        self._origin_ns += int(seconds * SECOND)
+
+    def set_speed(self, speed: float) -> None:
+        """Run at ``speed`` from now on; raises ValueError unless positive."""
+        if speed <= 0:
+            raise ValueError("speed must be positive")
+        self._origin_ns = self.now_ns()
+        self._mark = self._clock.monotonic()
+        self._speed = speed
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after ``seconds`` of the machine's time (faults delay answers in real time)."""
+        await self._clock.sleep(seconds)
+
+
+def stamp(ns: int, digits: int = 9) -> str:
+    """``2026-08-19T14:34:12.267870162Z``: jobs carry 9 digits, files' createTime 6."""
+    seconds, fraction = divmod(ns, SECOND)
+    day = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{day}.{fraction:09d}"[: len(day) + 1 + digits] + "Z"

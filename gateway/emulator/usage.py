@@ -1,0 +1,77 @@
+"""Tokens: how many a request has, and a usageMetadata that adds up.
+
+Counting is a stand-in (four bytes of UTF-8 are a token, an image is 258), the sums are not: over 410
+recordings ``totalTokenCount = prompt + candidates + thoughts + toolUsePrompt`` without exception, and
+``candidatesTokenCount`` is absent where there are none.
+"""
+
+from collections import Counter
+
+import orjson
+
+from gateway.emulator.errors import JsonObject
+
+BYTES_PER_TOKEN = 4
+IMAGE_TOKENS = 258
+_MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "application": "DOCUMENT"}
+
+
+def tokens_of(text: str) -> int:
+    """Tokens of a text: a quarter of its bytes, rounded up."""
+    return -(-len(text.encode()) // BYTES_PER_TOKEN)
+
+
+def cut_tokens(text: str, tokens: int) -> str:
+    """The first ``tokens`` tokens of ``text``."""
+    return text.encode()[: tokens * BYTES_PER_TOKEN].decode(errors="ignore")
+
+
+def prompt_tokens(request: JsonObject) -> Counter[str]:
+    """Tokens of a GenerateContentRequest by modality; at least one of TEXT."""
+    found: Counter[str] = Counter()
+    for content in request.get("contents", []):
+        _count_content(content, found)
+    if "systemInstruction" in request:
+        _count_content(request["systemInstruction"], found)
+    if "tools" in request:
+        found["TEXT"] += len(orjson.dumps(request["tools"])) // BYTES_PER_TOKEN
+    found["TEXT"] = max(found["TEXT"], 1)
+    return found
+
+
+def content_tokens(content: JsonObject) -> int:
+    """Tokens of one Content, all modalities; at least one."""
+    found: Counter[str] = Counter()
+    _count_content(content, found)
+    return max(sum(found.values()), 1)
+
+
+def _count_content(content: JsonObject, found: Counter[str]) -> None:
+    for part in content.get("parts", []):
+        if "text" in part:
+            found["TEXT"] += tokens_of(part["text"])
+        elif media := part.get("inlineData") or part.get("fileData"):
+            kind = str(media.get("mimeType", "image/png")).partition("/")[0]
+            found[_MODALITIES.get(kind, "TEXT")] += IMAGE_TOKENS
+        else:
+            found["TEXT"] += len(orjson.dumps(part)) // BYTES_PER_TOKEN
+
+
+def details(found: Counter[str]) -> list[JsonObject]:
+    """``[{"modality": "TEXT", "tokenCount": 8}]``."""
+    return [{"modality": name, "tokenCount": count} for name, count in found.items() if count]
+
+
+def usage(prompt: Counter[str], answer: int, thoughts: int, *, cached: int = 0) -> JsonObject:
+    """UsageMetadata as recorded: counts that are zero are left out."""
+    total = sum(prompt.values())
+    found: JsonObject = {"promptTokenCount": total}
+    if answer:
+        found["candidatesTokenCount"] = answer
+    found["totalTokenCount"] = total + answer + thoughts
+    found["promptTokensDetails"] = details(prompt)
+    if thoughts:
+        found["thoughtsTokenCount"] = thoughts
+    if cached:
+        found["cachedContentTokenCount"] = cached
+    return found | {"serviceTier": "standard"}
