@@ -35,7 +35,7 @@ ONLY_FROM = {"settings": {"app", "cli", "__main__"}}
 ONLY_THESE = {"emulator": {"clock"}}
 
 # A CPU step runs in a worker process: pure rooms and the words, nothing that acts.
-WORKER_FILES = {"runner/work.py", "runner/worker.py"}
+WORKER_FILES = sorted([*PACKAGE.glob("runner/work/*.py"), PACKAGE / "runner/worker.py"])
 WORKER_ROOMS = {"translate", "batches", "wire", "runner", "errors", "ids"}
 
 # Sans-IO: what the pure rooms may import of the standard library and beside it.
@@ -134,10 +134,13 @@ def test_one_file_imports_time() -> None:
     assert importers == {TIME_FILE}
 
 
-@pytest.mark.parametrize("name", sorted(WORKER_FILES))
-def test_workers_import_pure_rooms_only(name: str) -> None:
+@pytest.mark.parametrize("path", WORKER_FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_workers_import_pure_rooms_only(path: Path) -> None:
     """What runs in a worker process starts fast and cannot act."""
-    assert _rooms_imported(PACKAGE / name) <= WORKER_ROOMS
+    assert _rooms_imported(path) <= WORKER_ROOMS
+    for name in _imports(path):
+        inside = not name.startswith("gateway.runner") or name.startswith("gateway.runner.work")
+        assert inside, f"{path} imports {name}"
 
 
 def test_httpx_stays_in_its_room() -> None:

@@ -1,0 +1,1 @@
+"""The only thing that acts over time."""

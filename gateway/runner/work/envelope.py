@@ -1,0 +1,191 @@
+"""The envelope of an input line: what fails the whole batch, in OpenAI's words.
+
+Codes, params and texts as api.openai.com returned them where they were recorded (llama-stack's
+``test_batches_errors.py``, public transcripts of 2026); the others are ours, in their manner.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from gateway.batches.records import BatchError
+from gateway.translate.models import resolve_model
+from gateway.translate.shapes import Endpoint, Policy
+from gateway.wire.jsonl import LongLine, depth_exceeds
+
+MAX_DEPTH = 128
+MAX_REMEMBERED = 1000  # model names are the client's: never an endless table
+MEMBERS = frozenset({"custom_id", "method", "url", "body"})
+
+# It stands in a URL path: nothing that a client writes may leave it.
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+_JSON_TYPES = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number",
+    type(None): "null",
+}
+
+
+class Line(NamedTuple):
+    """An input line whose envelope is good; ``model`` is resolved, ``extra`` names what else."""
+
+    custom_id: str
+    model: str
+    body: dict[str, Any]
+    extra: tuple[str, ...]
+
+
+class Envelope:
+    """Checks the envelope of one batch's lines."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        policy: Policy,
+        models: Mapping[str, frozenset[str]] | None,
+        max_line_bytes: int,
+    ) -> None:
+        self._endpoint = endpoint
+        self._policy = policy
+        self._models = models
+        self._max_line_bytes = max_line_bytes
+        self._resolved: dict[str, str | None] = {}
+
+    def read(self, raw: bytes | LongLine, number: int) -> Line | BatchError:
+        """The line, or the first complaint about it."""
+        if isinstance(raw, LongLine):
+            return BatchError(
+                "line_too_long",
+                f"This line has {raw.size} bytes; at most {self._max_line_bytes} are allowed.",
+                None,
+                number,
+            )
+        try:
+            line = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return _unreadable("This line is not parseable as valid JSON.", number)
+        if not isinstance(line, dict):
+            return _unreadable("This line is not a JSON object.", number)
+        if depth_exceeds(raw, line, MAX_DEPTH):
+            return _unreadable(f"This line nests deeper than {MAX_DEPTH} levels.", number)
+        return self._check(line, number)
+
+    def _check(self, line: dict[str, Any], number: int) -> Line | BatchError:
+        complaint = self._check_members(line, number)
+        if complaint is not None:
+            return complaint
+        body = line["body"]
+        model = self._resolve(body["model"])
+        if model is None:
+            return _unknown_model(body["model"], number)
+        complaint = self._check_body(body, number)
+        if complaint is not None:
+            return complaint
+        extra = tuple(line.keys() - MEMBERS) if len(line) > len(MEMBERS) else ()
+        return Line(line["custom_id"], model, body, extra)
+
+    def _check_members(self, line: dict[str, Any], number: int) -> BatchError | None:
+        custom_id = line.get("custom_id")
+        if not isinstance(custom_id, str) or not custom_id:
+            return _wrong(line, "custom_id", "a non-empty string", number)
+        if line.get("method") != "POST":
+            return _wrong_method(line, number)
+        if line.get("url") != self._endpoint.path:
+            return _wrong_url(line, number)
+        body = line.get("body")
+        if not isinstance(body, dict):
+            return _wrong(line, "body", "an object", number)
+        name = body.get("model")
+        if not isinstance(name, str) or not name:
+            return _wrong(body, "model", "a string", number, "body.")
+        return None
+
+    def _check_body(self, body: dict[str, Any], number: int) -> BatchError | None:
+        for name in self._endpoint.required:
+            if body.get(name) is None:
+                return BatchError(
+                    "missing_required_parameter",
+                    f"Missing required parameter: '{name}'.",
+                    f"body.{name}",
+                    number,
+                )
+        if body.get("stream") is True:
+            return BatchError(
+                "streaming_unsupported",
+                "Streaming is not supported in the Batch API ('body.stream').",
+                "body.stream",
+                number,
+            )
+        return None
+
+    def _resolve(self, name: str) -> str | None:
+        """The upstream's model id, None when it has no such model for this endpoint."""
+        if name not in self._resolved:
+            if len(self._resolved) >= MAX_REMEMBERED:
+                self._resolved.clear()
+            model = resolve_model(name, self._policy)
+            self._resolved[name] = model if self._offers(model) else None
+        return self._resolved[name]
+
+    def _offers(self, model: str) -> bool:
+        if not _MODEL_ID.fullmatch(model):
+            return False
+        if self._models is None:
+            return True
+        return self._endpoint.method in self._models.get(model, frozenset())
+
+
+def _unreadable(message: str, number: int) -> BatchError:
+    return BatchError("invalid_json_line", message, None, number)
+
+
+def _wrong(
+    holder: dict[str, Any], name: str, expected: str, number: int, prefix: str = ""
+) -> BatchError:
+    param = f"{prefix}{name}"
+    if name not in holder:
+        return BatchError(
+            "missing_required_parameter", f"Missing required parameter: '{name}'.", param, number
+        )
+    got = "an empty string" if holder[name] == "" else _JSON_TYPES[type(holder[name])]
+    return BatchError(
+        "invalid_type",
+        f"Invalid type for '{param}': expected {expected}, but got {got} instead.",
+        param,
+        number,
+    )
+
+
+def _wrong_method(line: dict[str, Any], number: int) -> BatchError:
+    if not isinstance(line.get("method"), str):
+        return _wrong(line, "method", "a string", number)
+    return BatchError(
+        "invalid_method", "Invalid value for 'method': only POST is supported.", "method", number
+    )
+
+
+def _wrong_url(line: dict[str, Any], number: int) -> BatchError:
+    if not isinstance(line.get("url"), str):
+        return _wrong(line, "url", "a string", number)
+    return BatchError(
+        "invalid_url",
+        "The URL provided for this request does not match the batch endpoint.",
+        "url",
+        number,
+    )
+
+
+def _unknown_model(name: str, number: int) -> BatchError:
+    return BatchError(
+        "model_not_found",
+        f"The provided model '{name[:200]}' is not supported by the Batch API.",
+        "body.model",
+        number,
+    )

@@ -1,0 +1,98 @@
+"""Output lines, and the runs they are written to."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.batches.records import Failure
+from gateway.batches.runs import RECORD, Kind
+from gateway.ids import batch_request_id, digest
+from gateway.wire.jsonl import escape_separators
+
+BUFFER = 256 * 1024
+
+
+def answer_line(
+    batch_id: str, line: int, custom_id: str, status: int, body: Mapping[str, Any]
+) -> bytes:
+    """A line with a response: an answer, or an HTTP-level error (then ``error`` is null too)."""
+    return _encode(
+        {
+            "id": batch_request_id(batch_id, line),
+            "custom_id": custom_id,
+            "response": {
+                "status_code": status,
+                "request_id": digest("request", batch_id, line)[:32],
+                "body": body,
+            },
+            "error": None,
+        }
+    )
+
+
+def unserved_line(batch_id: str, line: int, custom_id: str, failure: Failure) -> bytes:
+    """A line that never ran: ``response`` is null (OpenAI's Batch guide, ``batch_expired``)."""
+    return _encode(
+        {
+            "id": batch_request_id(batch_id, line),
+            "custom_id": custom_id,
+            "response": None,
+            "error": {"code": failure.code, "message": failure.message},
+        }
+    )
+
+
+def error_body(
+    status: int, code: str | None, message: str, param: str | None = None
+) -> dict[str, Any]:
+    """OpenAI's error envelope."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def failure_line(batch_id: str, line: int, custom_id: str, failure: Failure) -> tuple[Kind, bytes]:
+    """What a job's failure makes of one of its lines."""
+    if failure.status is None:
+        return Kind.UNSERVED, unserved_line(batch_id, line, custom_id, failure)
+    body = error_body(failure.status, failure.code, failure.message)
+    return Kind.ERROR, answer_line(batch_id, line, custom_id, failure.status, body)
+
+
+def _encode(value: Mapping[str, Any]) -> bytes:
+    return escape_separators(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+
+
+class RunWriter:
+    """Rendered lines as they come; where each went is the caller's to index."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=BUFFER)
+        self._offset = 0
+
+    def write(self, line: bytes) -> tuple[int, int]:
+        """Append; offset and length."""
+        offset = self._offset
+        self._file.write(line)
+        self._offset += len(line)
+        return offset, len(line)
+
+    def close(self) -> None:
+        """Flush."""
+        self._file.close()
+
+
+class IndexWriter:
+    """Index records, in ascending order of lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=BUFFER)
+
+    def write(self, line: int, kind: int, offset: int, length: int) -> None:
+        """Append one record."""
+        self._file.write(RECORD.pack(line, kind, offset, length))
+
+    def close(self) -> None:
+        """Flush."""
+        self._file.close()

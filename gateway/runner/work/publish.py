@@ -1,0 +1,99 @@
+"""Publish: every line once, in input order, into the output and the error file."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.batches.records import Counts
+from gateway.batches.runs import RECORD, Entry, Kind, audited, merged, unpack
+
+BUFFER = 1 << 20
+INDEX_BLOCK = 1024 * RECORD.size
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """A run and its index."""
+
+    run: str
+    index: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishTask:
+    """``lines`` is the number of lines of the input."""
+
+    scratch: str
+    runs: Sequence[RunPaths]
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """One file, hashed as it was written."""
+
+    path: str
+    bytes: int
+    lines: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishSummary:
+    """None for a file that would be empty, as OpenAI leaves it out."""
+
+    output: PublishedFile | None
+    error: PublishedFile | None
+    counts: Counts
+
+
+def publish(task: PublishTask) -> PublishSummary:
+    """Write both files. Errors: AuditError when a line is missing or comes twice; OSError."""
+    with ExitStack() as files:
+        runs = [
+            files.enter_context(Path(paths.run).open("rb", buffering=0)).fileno()
+            for paths in task.runs
+        ]
+        output = _Writer(Path(task.scratch) / "output", files)
+        error = _Writer(Path(task.scratch) / "error", files)
+        kinds: Counter[int] = Counter()
+        indexes = [_entries(Path(paths.index)) for paths in task.runs]
+        for run, entry in audited(merged(indexes), task.lines):
+            writer = output if entry.kind == Kind.OUTPUT else error
+            writer.write(os.pread(runs[run], entry.length, entry.offset))
+            kinds[entry.kind] += 1
+        return PublishSummary(
+            output.close(),
+            error.close(),
+            Counts(task.lines, kinds[Kind.OUTPUT], kinds[Kind.ERROR]),
+        )
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    with path.open("rb") as file:
+        while block := file.read(INDEX_BLOCK):
+            yield from unpack(block)
+
+
+class _Writer:
+    def __init__(self, path: Path, files: ExitStack) -> None:
+        self._path = path
+        self._file = files.enter_context(path.open("wb", buffering=BUFFER))
+        self._hash = hashlib.sha256()
+        self._bytes = self._lines = 0
+
+    def write(self, line: bytes) -> None:
+        self._file.write(line)
+        self._hash.update(line)
+        self._bytes += len(line)
+        self._lines += 1
+
+    def close(self) -> PublishedFile | None:
+        self._file.close()
+        if self._lines == 0:
+            return None
+        return PublishedFile(str(self._path), self._bytes, self._lines, self._hash.hexdigest())

@@ -1,0 +1,322 @@
+"""Validate: read the input once; check and translate every line; write spools and echoes."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.batches.planning import MAX_MODELS, JobLimits, goes_inline, must_cut
+from gateway.batches.records import BatchError
+from gateway.batches.runs import Kind
+from gateway.runner.work.duplicates import Seen, repeated
+from gateway.runner.work.echoes import ECHO_FORMAT
+from gateway.runner.work.envelope import Envelope, Line
+from gateway.runner.work.guard import MESSAGE, Guard
+from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, error_body
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.shapes import LineError, Policy, Translation
+from gateway.wire.jsonl import escape_separators, read_lines
+
+BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
+BYTES_PER_TOKEN = 4  # a rough guess, for the enqueued-token quota
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits:
+    """Limits of one input file."""
+
+    max_lines: int
+    max_items: int
+    max_line_bytes: int
+    max_reported_errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateTask:
+    """``models``: what the upstream offers, id to methods; None when that is not known."""
+
+    input: str
+    scratch: str
+    batch_id: str
+    endpoint: str
+    policy: Mapping[str, Any]
+    models: Mapping[str, Sequence[str]] | None
+    limits: InputLimits
+    jobs: JobLimits
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """One job, cut; ``spool`` and ``echo`` are paths in the scratch directory."""
+
+    number: int
+    model: str
+    method: str
+    items: int
+    lines: int
+    bytes: int
+    tokens: int
+    inline: bool
+    spool: str
+    echo: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateSummary:
+    """What validation found. With ``errors`` the batch fails and there are no jobs."""
+
+    lines: int
+    refused: int = 0
+    errors: Sequence[BatchError] = ()
+    jobs: Sequence[PlannedJob] = ()
+    model: str | None = None
+    run: str | None = None
+    index: str | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+    internal: Mapping[str, int] = field(default_factory=dict)
+
+
+class _OpenJob:
+    """A job that still takes lines."""
+
+    def __init__(self, number: int, model: str, scratch: Path, files: ExitStack) -> None:
+        self.number = number
+        self.model = model
+        self.spool_path = scratch / f"spool-{number}"
+        self.echo_path = scratch / f"echo-{number}"
+        self._spool = files.enter_context(self.spool_path.open("wb", buffering=BUFFER))
+        self._echo = files.enter_context(self.echo_path.open("wb", buffering=BUFFER))
+        self._echo.write(orjson.dumps({"format": ECHO_FORMAT}) + b"\n")
+        self.items = self.lines = self.bytes = 0
+
+    def add(self, spooled: Sequence[bytes], echo: bytes) -> None:
+        self._spool.writelines(spooled)
+        self._echo.write(echo)
+        self.items += len(spooled)
+        self.bytes += sum(map(len, spooled))
+        self.lines += 1
+
+    def close(self, method: str, limits: JobLimits) -> PlannedJob:
+        self._spool.close()
+        self._echo.close()
+        return PlannedJob(
+            number=self.number,
+            model=self.model,
+            method=method,
+            items=self.items,
+            lines=self.lines,
+            bytes=self.bytes,
+            tokens=self.bytes // BYTES_PER_TOKEN,
+            inline=goes_inline(method, self.items, self.bytes, limits),
+            spool=str(self.spool_path),
+            echo=str(self.echo_path),
+        )
+
+
+def validate(task: ValidateTask) -> ValidateSummary:
+    """Check and translate a whole input file. Errors: OSError of the scratch directory."""
+    with ExitStack() as files:
+        return _Validation(task, files).summary()
+
+
+class _Validation:
+    def __init__(self, task: ValidateTask, files: ExitStack) -> None:
+        self._task = task
+        self._files = files
+        self._scratch = Path(task.scratch)
+        self._endpoint = ENDPOINTS[task.endpoint]
+        self._policy = Policy.from_json(task.policy)
+        models = task.models
+        self._envelope = Envelope(
+            self._endpoint,
+            self._policy,
+            None if models is None else {name: frozenset(models[name]) for name in models},
+            task.limits.max_line_bytes,
+        )
+        self._guard = Guard()
+        self._seen = Seen()
+        self._errors: list[BatchError] = []
+        self._unreported = 0
+        self._notes: Counter[str] = Counter()
+        self._open: dict[str, _OpenJob] = {}
+        self._done: list[PlannedJob] = []
+        self._jobs = self._items = self._lines = self._refused = 0
+        self._run_path = self._scratch / "run-0"
+        self._index_path = self._scratch / "index-0"
+        self._run = RunWriter(self._run_path)
+        self._index = IndexWriter(self._index_path)
+        files.callback(self._run.close)
+        files.callback(self._index.close)
+
+    def summary(self) -> ValidateSummary:
+        self._read_all()
+        self._find_duplicates()
+        if self._lines == 0 and not self._errors:
+            self._errors.append(
+                BatchError(
+                    "empty_file",
+                    "The input file is empty. Please ensure that the batch contains at least "
+                    "one request.",
+                )
+            )
+        internal = dict(self._guard.caught)
+        if self._errors:
+            return ValidateSummary(self._lines, errors=self._reported(), internal=internal)
+        method = self._endpoint.method
+        self._done += [job.close(method, self._task.jobs) for job in self._open.values()]
+        self._done.sort(key=lambda job: job.number)
+        self._run.close()
+        self._index.close()
+        models = {job.model for job in self._done}
+        return ValidateSummary(
+            lines=self._lines,
+            refused=self._refused,
+            jobs=self._done,
+            model=models.pop() if len(models) == 1 else None,
+            run=str(self._run_path),
+            index=str(self._index_path),
+            notes=dict(self._notes),
+            internal=internal,
+        )
+
+    def _lines_of_input(self) -> Iterator[tuple[int, Any]]:
+        with Path(self._task.input).open("rb", buffering=1 << 20) as file:
+            yield from enumerate(read_lines(file, self._task.limits.max_line_bytes), 1)
+
+    def _read_all(self) -> None:
+        for number, raw in self._lines_of_input():
+            if number > self._task.limits.max_lines:
+                self._refuse_file("lines", self._task.limits.max_lines)
+                return
+            self._lines = number
+            line = self._envelope.read(raw, number)
+            if isinstance(line, BatchError):
+                self._complain(line)
+                continue
+            self._seen.add(line.custom_id)
+            if not self._errors:
+                self._translate(line, number)
+
+    def _refuse_file(self, what: str, most: int) -> None:
+        # Azure's code; OpenAI's own for more than 50,000 requests is not known.
+        self._complain(
+            BatchError("too_many_tasks", f"The input file has more than {most} {what}.", None, None)
+        )
+
+    def _complain(self, error: BatchError) -> None:
+        if len(self._errors) < self._task.limits.max_reported_errors:
+            self._errors.append(error)
+        else:
+            self._unreported += 1
+
+    def _translate(self, line: Line, number: int) -> None:
+        for name in line.extra:
+            self._notes[f"unknown_member:{name[:64]}"] += 1
+        made = self._guard.call(lambda: self._make(line, number))
+        if made is None:
+            self._refuse(line, number, LineError(500, "internal_error", None, MESSAGE))
+        elif isinstance(made, LineError):
+            self._refuse(line, number, made)
+        else:
+            self._place(line, *made)
+
+    def _make(self, line: Line, number: int) -> LineError | tuple[list[bytes], bytes]:
+        """Everything that can go wrong on a line happens here, before anything is written."""
+        made = self._endpoint.to_gemini(line.body, self._policy, line.model)
+        if isinstance(made, LineError):
+            return made
+        echo = [number, line.custom_id, len(made.items), made.echo]
+        spooled = _spooled(made, number)
+        for note in made.notes:
+            self._notes[note.code] += 1
+        return spooled, orjson.dumps(echo, option=orjson.OPT_APPEND_NEWLINE)
+
+    def _refuse(self, line: Line, number: int, why: LineError) -> None:
+        body = error_body(why.status, why.code, why.message, why.param)
+        text = answer_line(self._task.batch_id, number, line.custom_id, why.status, body)
+        self._index.write(number, Kind.ERROR, *self._run.write(text))
+        self._refused += 1
+
+    def _place(self, line: Line, spooled: list[bytes], echo: bytes) -> None:
+        self._items += len(spooled)
+        if self._items > self._task.limits.max_items:
+            self._refuse_file("upstream requests", self._task.limits.max_items)
+            return
+        size = sum(map(len, spooled))
+        job = self._open.get(line.model)
+        if job is None and len(self._open) >= MAX_MODELS:
+            self._complain(_too_many_models(self._lines))
+            return
+        if job is not None and must_cut(job.items, job.bytes, len(spooled), size, self._task.jobs):
+            self._done.append(job.close(self._endpoint.method, self._task.jobs))
+            job = None
+        if job is None:
+            job = _OpenJob(self._jobs, line.model, self._scratch, self._files)
+            self._open[line.model] = job
+            self._jobs += 1
+        job.add(spooled, echo)
+
+    def _find_duplicates(self) -> None:
+        suspects, rest = self._seen.suspects()
+        if not suspects:
+            return
+        found = [_duplicate(*pair) for pair in repeated(self._ids(), suspects)]
+        self._errors = sorted(self._errors + found, key=lambda error: error.line or 0)
+        self._unreported += rest
+
+    def _ids(self) -> Iterator[tuple[int, str]]:
+        """Line and custom_id of the lines whose envelope is good, read again."""
+        for number, raw in self._lines_of_input():
+            if number > self._lines:
+                return
+            line = self._envelope.read(raw, number)
+            if isinstance(line, Line):
+                yield number, line.custom_id
+
+    def _reported(self) -> list[BatchError]:
+        most = self._task.limits.max_reported_errors
+        more = self._unreported + max(len(self._errors) - most, 0)
+        shown = self._errors[:most]
+        if more:
+            shown.append(BatchError("too_many_errors", f"{more} more errors are not listed."))
+        return shown
+
+
+def _spooled(made: Translation, number: int) -> list[bytes]:
+    """The items as spool lines; a key is ``<line>``, or ``<line>.<item>`` where there are several.
+
+    The user's custom_id never travels.
+    """
+    single = len(made.items) == 1
+    return [
+        escape_separators(
+            orjson.dumps(
+                {"key": f"{number}" if single else f"{number}.{ordinal}", "request": item},
+                option=orjson.OPT_APPEND_NEWLINE,
+            )
+        )
+        for ordinal, item in enumerate(made.items)
+    ]
+
+
+def _duplicate(line: int, custom_id: str) -> BatchError:
+    return BatchError(
+        "duplicate_custom_id",
+        f"The custom_id '{custom_id[:200]}' for this request is a duplicate of another request. "
+        "The custom_id parameter must be unique for each request in a batch.",
+        "custom_id",
+        line,
+    )
+
+
+def _too_many_models(line: int) -> BatchError:
+    return BatchError(
+        "mismatched_model",
+        f"The model of this request is one too many: a batch may name at most {MAX_MODELS} models.",
+        "body.model",
+        line,
+    )

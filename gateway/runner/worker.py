@@ -1,0 +1,94 @@
+"""A worker process: ``python -m gateway.runner.worker``, tasks in on stdin, summaries on stdout.
+
+One JSON line each way per task. Standard input is also the lifeline: when the parent is gone,
+however it ended, reading it ends, and so does this process, in the middle of whatever it does.
+(An executor's workers outlive a killed parent and go on writing: measured for spawn, fork and
+forkserver alike.)
+"""
+
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from gateway.batches.planning import JobLimits
+from gateway.batches.records import Failure
+from gateway.errors import AuditError
+from gateway.runner.work.collect import CollectTask, collect
+from gateway.runner.work.publish import PublishTask, RunPaths, publish
+from gateway.runner.work.validate import InputLimits, ValidateTask, validate
+
+NICENESS = 10  # the API's p99 comes first: measured, it halves when the workers step back
+ORPHANED = 3
+
+
+def _failure(value: Mapping[str, Any] | None) -> Failure | None:
+    return None if value is None else Failure(**value)
+
+
+def _validate(task: dict[str, Any]) -> object:
+    limits = InputLimits(**task.pop("limits"))
+    jobs = JobLimits(**task.pop("jobs"))
+    return validate(ValidateTask(**task, limits=limits, jobs=jobs))
+
+
+def _collect(task: dict[str, Any]) -> object:
+    failure, unserved = _failure(task.pop("failure")), _failure(task.pop("unserved"))
+    return collect(CollectTask(**task, failure=failure, unserved=unserved))
+
+
+def _publish(task: dict[str, Any]) -> object:
+    runs = [RunPaths(**paths) for paths in task.pop("runs")]
+    return publish(PublishTask(**task, runs=runs))
+
+
+CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
+    "validate": _validate,
+    "collect": _collect,
+    "publish": _publish,
+}
+
+
+def answer(line: bytes) -> bytes:
+    """Run one task; ``{"summary": …}``, or ``{"refused": …}`` for what trying again cannot mend."""
+    request = orjson.loads(line)
+    try:
+        summary = CALLS[request["call"]](request["task"])
+    except AuditError as error:
+        return orjson.dumps({"refused": str(error)}) + b"\n"
+    return orjson.dumps({"summary": summary}, option=orjson.OPT_SERIALIZE_DATACLASS) + b"\n"
+
+
+def _read_tasks(tasks: "queue.SimpleQueue[bytes]") -> None:
+    for line in sys.stdin.buffer:
+        tasks.put(line)
+    os._exit(ORPHANED)  # mid-task: nobody is left to want the result
+
+
+def _report(kind: type[BaseException], _: BaseException, trace: TracebackType | None) -> None:
+    """Where it broke, without what it was working on: messages may quote prompts."""
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
+    sys.stderr.write(f"worker: {kind.__name__} at {' < '.join(reversed(places))}\n")
+
+
+def main() -> None:
+    """Work until standard input ends."""
+    sys.excepthook = _report
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.nice(NICENESS)
+    tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read_tasks, args=(tasks,), daemon=True, name="lifeline").start()
+    while True:
+        sys.stdout.buffer.write(answer(tasks.get()))
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
