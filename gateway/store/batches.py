@@ -1,0 +1,133 @@
+"""Transactions over batches.
+
+A row is made due from outside by *ringing*: its ``due_at`` becomes a negative number that never
+comes twice. So :func:`rest` cannot mistake a new ring for the one it read, and :func:`save` can
+tell that somebody rang after its claim.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.batches.records import LIVE_STATUSES, Batch, File, Job
+from gateway.ports.store import BlobChange, Page
+from gateway.store import blobs as blob_rows
+from gateway.store import files as file_rows
+from gateway.store import jobs as job_rows
+from gateway.store.columns import batch_of, batch_values
+from gateway.store.session import Row, Session
+
+
+def _maybe(row: Row | None) -> Batch | None:
+    return None if row is None else batch_of(row)
+
+
+def add(session: Session, batch: Batch, same_since: int | None) -> Batch | None:
+    """Insert, due at once; or an earlier batch that is the same; or None without its input."""
+    same = _same(session, batch, same_since)
+    if same is not None:
+        return same
+    if file_rows.current(session, batch.owner, batch.input_file_id, batch.created_at) is None:
+        return None
+    due_at = batch.created_at if batch.due_at is None else batch.due_at
+    session.run("insert_batch", batch_values(replace(batch, due_at=due_at)))
+    return by_id(session, batch.id)
+
+
+def _same(session: Session, batch: Batch, same_since: int | None) -> Batch | None:
+    row = None
+    if batch.idempotency_key is not None:
+        row = session.one(
+            "batch_of_key", {"owner": batch.owner, "idempotency_key": batch.idempotency_key}
+        )
+    if row is None and same_since is not None and batch.fingerprint is not None:
+        row = session.one(
+            "batch_alike",
+            {"owner": batch.owner, "fingerprint": batch.fingerprint, "since": same_since},
+        )
+    return _maybe(row)
+
+
+def by_id(session: Session, batch_id: str) -> Batch | None:
+    """A batch, whatever its owner."""
+    return _maybe(session.one("batch_by_id", {"id": batch_id}))
+
+
+def owned(session: Session, owner: str, batch_id: str) -> Batch | None:
+    """A batch of this owner."""
+    return _maybe(session.one("owned_batch", {"owner": owner, "id": batch_id}))
+
+
+def page(session: Session, owner: str, limit: int, after: str | None) -> Page[Batch] | None:
+    """A stretch of the list, newest first, one row more read than shown."""
+    start = file_rows.LAST
+    if after is not None:
+        row = session.one("owned_batch", {"owner": owner, "id": after})
+        if row is None:
+            return None
+        start = row["seq"]
+    rows = session.all("batches_newest_first", {"owner": owner, "after": start, "limit": limit + 1})
+    return Page([batch_of(row) for row in rows[:limit]], has_more=len(rows) > limit)
+
+
+def request_cancel(session: Session, owner: str, batch_id: str, now: int) -> Batch | None:
+    """Note the wish once, on a live batch, and ring."""
+    session.run("request_cancel", {"owner": owner, "id": batch_id, "now": now})
+    return owned(session, owner, batch_id)
+
+
+def rest(session: Session, batch: Batch, due_at: int | None) -> None:
+    """Set when the row is due next, unless that changed since it was read."""
+    session.run("rest_batch", {"id": batch.id, "was": batch.due_at, "due_at": due_at})
+
+
+def claim(session: Session, batch_id: str, now: int, lease_until: int) -> Batch | None:
+    """Take a live batch whose row nobody holds."""
+    return _maybe(
+        session.one("claim_batch", {"id": batch_id, "now": now, "lease_until": lease_until})
+    )
+
+
+def save(
+    session: Session,
+    batch: Batch,
+    *,
+    jobs: Sequence[Job],
+    files: Sequence[File],
+    blobs: BlobChange,
+    keep: bool,
+    now: int,
+) -> bool:
+    """The runner's columns of a batch that is still live and still its; and what comes with them.
+
+    Files come before the row that names them. Counts and usage are written when the batch leaves
+    validation and when it ends; in between they are the sums that saves of jobs have made.
+    """
+    values = batch_values(batch if keep else replace(batch, lease_until=None))
+    row = session.one("batch_by_id", {"id": batch.id})
+    if row is None or row["fence"] != batch.fence or row["status"] not in LIVE_STATUSES:
+        return False
+    for file in files:
+        file_rows.add(session, file)
+    session.run("set_counts", {**values, "final": batch.status not in LIVE_STATUSES})
+    session.run("save_batch", values)
+    for job in jobs:
+        job_rows.insert(session, job)
+    blob_rows.change(session, blobs, now)
+    return True
+
+
+def due(session: Session, now: int, limit: int) -> Sequence[str]:
+    """Ids of batches with something due; those nobody holds first, then the longest due."""
+    return [row["batch_id"] for row in session.all("due_work", {"now": now, "limit": limit})]
+
+
+def next_due(session: Session) -> int | None:
+    """When something will be due that nobody holds."""
+    row = session.one("next_due")
+    earliest: int | None = None if row is None else row["due"]
+    return earliest
+
+
+def recover(session: Session) -> None:
+    """Leases of a dead process."""
+    session.run("recover_batches")

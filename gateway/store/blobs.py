@@ -1,0 +1,60 @@
+"""Transactions over the rows of blobs. They know names and states, never bytes."""
+
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from gateway.errors import InternalError
+from gateway.ports.store import BlobChange
+from gateway.store.session import Session
+
+
+def register(session: Session, name: str, now: int) -> None:
+    """A new name, pending."""
+    session.run("register_blob", {"name": name, "now": now})
+
+
+def enliven(session: Session, names: Iterable[str]) -> None:
+    """Pending names become live; pointing at anything else would point at bytes that may go."""
+    for name in names:
+        if session.run("enliven_blob", {"name": name}) == 0:
+            raise InternalError(f"blob {name} is not pending, so nothing may point at it")
+
+
+def doom(session: Session, names: Iterable[str], now: int) -> None:
+    """The sweeper takes these; those doomed before keep their time."""
+    for name in names:
+        session.run("doom_blob", {"name": name, "now": now})
+
+
+def change(session: Session, blobs: BlobChange, now: int) -> None:
+    """What a transaction says about blobs."""
+    enliven(session, blobs.live)
+    doom(session, blobs.doomed, now)
+
+
+def sweepable(session: Session, before: int, limit: int) -> Sequence[str]:
+    """Doom what was pending for too long, then name what may be swept.
+
+    Dooming comes first so that no transaction can point at a name the sweeper is about to remove.
+    """
+    session.run("doom_pending_blobs", {"before": before})
+    rows = session.all("doomed_blobs", {"before": before, "limit": limit})
+    return [row["name"] for row in rows]
+
+
+def forget(session: Session, names: Iterable[str]) -> None:
+    """Drop rows; a live one stays."""
+    for name in names:
+        session.run("forget_blob", {"name": name})
+
+
+def known(session: Session, names: Sequence[str]) -> set[str]:
+    """Those that have a row."""
+    rows = session.all("known_blobs", {"names": orjson.dumps(list(names)).decode()})
+    return {row["name"] for row in rows}
+
+
+def recover(session: Session) -> None:
+    """What was being written when the last process ended will never be finished."""
+    session.run("recover_blobs")

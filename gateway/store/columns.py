@@ -1,0 +1,129 @@
+"""Rows and records: a column per field, named alike.
+
+``counts`` and ``usage`` are flattened into ``counts_total`` ..., so that SQL can add to them; the
+other composite fields are JSON.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+import orjson
+
+from gateway.batches.records import (
+    Batch,
+    BatchError,
+    BatchStatus,
+    Counts,
+    Failure,
+    File,
+    Job,
+    JobState,
+    Segment,
+    TokenUsage,
+)
+
+Row = Mapping[str, Any]
+Values = dict[str, Any]
+
+
+def _plain(record: type[File | Batch | Job], *composite: str) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record) if field.name not in composite)
+
+
+_COUNTS = tuple((field.name, f"counts_{field.name}") for field in fields(Counts))
+_USAGE = tuple((field.name, f"usage_{field.name}") for field in fields(TokenUsage))
+_FILE = _plain(File, "segments")
+_BATCH = _plain(Batch, "status", "metadata", "policy", "counts", "usage", "errors", "notes")
+_JOB = _plain(Job, "state", "inline", "counts", "usage", "failure")
+
+
+def _pick(row: Row, names: Iterable[str]) -> Values:
+    return {name: row[name] for name in names}
+
+
+def _attributes(record: object, names: Iterable[str]) -> Values:
+    return {name: getattr(record, name) for name in names}
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def sums_values(counts: Counts, usage: TokenUsage) -> Values:
+    """The flattened columns of counts and usage."""
+    values = {column: getattr(counts, name) for name, column in _COUNTS}
+    values.update({column: getattr(usage, name) for name, column in _USAGE})
+    return values
+
+
+def _counts(row: Row) -> Counts:
+    return Counts(**{name: row[column] for name, column in _COUNTS})
+
+
+def _usage(row: Row) -> TokenUsage:
+    return TokenUsage(**{name: row[column] for name, column in _USAGE})
+
+
+def file_values(file: File) -> Values:
+    """A file's columns."""
+    segments = [[segment.blob, segment.bytes] for segment in file.segments]
+    return {**_attributes(file, _FILE), "segments": _json(segments)}
+
+
+def file_of(row: Row) -> File:
+    """The file in a row."""
+    segments = tuple(Segment(*segment) for segment in orjson.loads(row["segments"]))
+    return File(**_pick(row, _FILE), segments=segments)
+
+
+def batch_values(batch: Batch) -> Values:
+    """A batch's columns."""
+    return {
+        **_attributes(batch, _BATCH),
+        **sums_values(batch.counts, batch.usage),
+        "status": batch.status.value,
+        "metadata": None if batch.metadata is None else _json(dict(batch.metadata)),
+        "policy": _json(dict(batch.policy)),
+        "errors": _json([asdict(error) for error in batch.errors]),
+        "notes": _json(dict(batch.notes)),
+    }
+
+
+def batch_of(row: Row) -> Batch:
+    """The batch in a row."""
+    metadata = row["metadata"]
+    return Batch(
+        **_pick(row, _BATCH),
+        status=BatchStatus(row["status"]),
+        metadata=None if metadata is None else orjson.loads(metadata),
+        policy=orjson.loads(row["policy"]),
+        counts=_counts(row),
+        usage=_usage(row),
+        errors=tuple(BatchError(**error) for error in orjson.loads(row["errors"])),
+        notes=orjson.loads(row["notes"]),
+    )
+
+
+def job_values(job: Job) -> Values:
+    """A job's columns."""
+    return {
+        **_attributes(job, _JOB),
+        **sums_values(job.counts, job.usage),
+        "state": job.state.value,
+        "inline": int(job.inline),
+        "failure": None if job.failure is None else _json(asdict(job.failure)),
+    }
+
+
+def job_of(row: Row) -> Job:
+    """The job in a row."""
+    failure = row["failure"]
+    return Job(
+        **_pick(row, _JOB),
+        state=JobState(row["state"]),
+        inline=bool(row["inline"]),
+        counts=_counts(row),
+        usage=_usage(row),
+        failure=None if failure is None else Failure(**orjson.loads(failure)),
+    )

@@ -1,0 +1,81 @@
+"""Transactions over files."""
+
+from dataclasses import replace
+
+from gateway.batches.records import File
+from gateway.ports.store import Deletion, Page
+from gateway.store import blobs
+from gateway.store.columns import file_of, file_values
+from gateway.store.session import Session
+
+# Before the first and after the last row of a list.
+FIRST, LAST = 0, 2**63 - 1
+
+
+def add(session: Session, file: File) -> File:
+    """A new row; the blobs it points at go live. The answer carries ``seq``."""
+    row = session.the("insert_file", file_values(file))
+    blobs.enliven(session, (segment.blob for segment in file.segments))
+    return replace(file, seq=row["seq"])
+
+
+def current(session: Session, owner: str, file_id: str, now: int) -> File | None:
+    """A file that is neither deleted nor expired."""
+    row = session.one("current_file", {"owner": owner, "id": file_id, "now": now})
+    return None if row is None else file_of(row)
+
+
+def page(
+    session: Session,
+    owner: str,
+    now: int,
+    *,
+    limit: int,
+    after: str | None,
+    purpose: str | None,
+    ascending: bool,
+) -> Page[File] | None:
+    """A stretch of the list, one row more read than shown."""
+    start = FIRST if ascending else LAST
+    if after is not None:
+        row = session.one("owned_file", {"owner": owner, "id": after})
+        if row is None:
+            return None
+        start = row["seq"]
+    query = "files" if purpose is None else "files_of_purpose"
+    query += "_oldest_first" if ascending else "_newest_first"
+    rows = session.all(
+        query,
+        {"owner": owner, "now": now, "purpose": purpose, "after": start, "limit": limit + 1},
+    )
+    return Page([file_of(row) for row in rows[:limit]], has_more=len(rows) > limit)
+
+
+def delete(session: Session, owner: str, file_id: str, now: int) -> Deletion:
+    """Leave a tombstone, unless a live batch reads the file."""
+    file = current(session, owner, file_id, now)
+    if file is None:
+        return Deletion.MISSING
+    if session.one("file_is_read", {"id": file_id}) is not None:
+        return Deletion.IN_USE
+    _bury(session, file, now)
+    return Deletion.DELETED
+
+
+def expire(session: Session, now: int, limit: int) -> int:
+    """Delete files past their expiry that no live batch reads."""
+    expired = [file_of(row) for row in session.all("expired_files", {"now": now, "limit": limit})]
+    for file in expired:
+        _bury(session, file, now)
+    return len(expired)
+
+
+def input_of(session: Session, batch_id: str) -> File | None:
+    """The input file of a batch, deleted or not."""
+    row = session.one("input_file", {"id": batch_id})
+    return None if row is None else file_of(row)
+
+
+def _bury(session: Session, file: File, now: int) -> None:
+    session.run("delete_file", {"id": file.id, "now": now})
+    blobs.doom(session, (segment.blob for segment in file.segments), now)

@@ -1,0 +1,63 @@
+"""Transactions over jobs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.batches.records import Counts, Job, TokenUsage
+from gateway.ports.store import BlobChange
+from gateway.store import blobs as blob_rows
+from gateway.store.columns import job_of, job_values, sums_values
+from gateway.store.session import Session
+
+
+def insert(session: Session, job: Job) -> None:
+    """A new row."""
+    session.run("insert_job", job_values(job))
+
+
+def of_batch(session: Session, batch_id: str) -> Sequence[Job]:
+    """The jobs of a batch, in order of their number."""
+    return [job_of(row) for row in session.all("jobs_of_batch", {"batch_id": batch_id})]
+
+
+def running(session: Session, credential: str, submitted_before: int) -> Job | None:
+    """The youngest job that must be in the upstream's listing."""
+    row = session.one(
+        "running_job", {"credential": credential, "submitted_before": submitted_before}
+    )
+    return None if row is None else job_of(row)
+
+
+def claim(session: Session, job_id: str, now: int, lease_until: int) -> Job | None:
+    """Take a job that is not released and that nobody holds."""
+    row = session.one("claim_job", {"id": job_id, "now": now, "lease_until": lease_until})
+    return None if row is None else job_of(row)
+
+
+def save(
+    session: Session,
+    job: Job,
+    *,
+    counts: Counts,
+    usage: TokenUsage,
+    blobs: BlobChange,
+    ring: bool,
+    keep: bool,
+    now: int,
+) -> bool:
+    """A job that is not released and still its holder's; and what its batch gains by it."""
+    values = job_values(job if keep else replace(job, lease_until=None))
+    if session.run("save_job", values) == 0:
+        return False
+    if counts != Counts() or usage != TokenUsage():
+        session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage)})
+    if ring:
+        session.run("ring_batch", {"id": job.batch_id})
+    blob_rows.change(session, blobs, now)
+    return True
+
+
+def recover(session: Session, now: int) -> None:
+    """Leases and running sends of a dead process."""
+    session.run("recover_jobs")
+    session.run("cut_send_deadlines", {"now": now})

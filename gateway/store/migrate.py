@@ -1,0 +1,55 @@
+"""The schema, brought up to date by ordered files; the table ``migrations`` says which ran."""
+
+import sqlite3
+from collections.abc import Iterator
+from importlib.resources import files
+
+from gateway.errors import SettingsError
+
+
+def read_migrations() -> list[tuple[str, str]]:
+    """Names and texts of the migrations, in order."""
+    folder = files("gateway.store").joinpath("migrations", "sqlite")
+    return sorted((entry.name, entry.read_text(encoding="utf-8")) for entry in folder.iterdir())
+
+
+def split_statements(text: str) -> Iterator[str]:
+    """The statements of a file, each ending where a line completes it."""
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if line.rstrip().endswith(";") and sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        raise ValueError("the last statement of a migration does not end")
+
+
+def migrate(connection: sqlite3.Connection, now: int) -> None:
+    """Apply what has not been applied, each file in a transaction of its own."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations "
+        "(name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT"
+    )
+    applied = {row[0] for row in connection.execute("SELECT name FROM migrations")}
+    known = read_migrations()
+    if ahead := applied - {name for name, _ in known}:
+        raise SettingsError(
+            f"the database was written by a newer version of the gateway ({max(ahead)} is unknown "
+            "here); start that version, or restore a copy from before the upgrade"
+        )
+    for name, text in known:
+        if name not in applied:
+            _apply(connection, name, text, now)
+
+
+def _apply(connection: sqlite3.Connection, name: str, text: str, now: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in split_statements(text):
+            connection.execute(statement)
+        connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
+    except sqlite3.Error:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

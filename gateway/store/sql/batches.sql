@@ -1,0 +1,132 @@
+-- name: insert_batch
+INSERT INTO batches (
+    id, owner, endpoint, input_file_id, created_at, expires_at, status, metadata,
+    output_expires_after, policy, model, in_progress_at, finalizing_at, completed_at, failed_at,
+    expired_at, cancelled_at, cancel_requested_at, counts_total, counts_completed, counts_failed,
+    usage_input_tokens, usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, errors,
+    notes, output_file_id, error_file_id, notes_file_id, idempotency_key, fingerprint, lines, run,
+    "index", due_at, failures, last_error, fence, lease_until
+)
+VALUES (
+    :id, :owner, :endpoint, :input_file_id, :created_at, :expires_at, :status, :metadata,
+    :output_expires_after, :policy, :model, :in_progress_at, :finalizing_at, :completed_at,
+    :failed_at, :expired_at, :cancelled_at, :cancel_requested_at, :counts_total,
+    :counts_completed, :counts_failed, :usage_input_tokens, :usage_cached_tokens,
+    :usage_output_tokens, :usage_reasoning_tokens, :errors, :notes, :output_file_id,
+    :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index, :due_at,
+    :failures, :last_error, :fence, :lease_until
+);
+
+-- name: batch_by_id
+SELECT * FROM batches WHERE id = :id;
+
+-- name: owned_batch
+SELECT * FROM batches WHERE owner = :owner AND id = :id;
+
+-- name: batch_of_key
+SELECT * FROM batches WHERE owner = :owner AND idempotency_key = :idempotency_key;
+
+-- name: batch_alike
+SELECT * FROM batches
+WHERE owner = :owner AND fingerprint = :fingerprint AND created_at >= :since
+ORDER BY seq DESC LIMIT 1;
+
+-- name: batches_newest_first
+SELECT * FROM batches WHERE owner = :owner AND seq < :after ORDER BY seq DESC LIMIT :limit;
+
+-- name: request_cancel
+UPDATE batches
+SET cancel_requested_at = :now, rings = rings + 1, due_at = -(rings + 1)
+WHERE owner = :owner AND id = :id AND cancel_requested_at IS NULL
+    AND status IN ('validating', 'in_progress', 'finalizing');
+
+-- name: ring_batch
+UPDATE batches SET rings = rings + 1, due_at = -(rings + 1)
+WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
+
+-- name: rest_batch
+UPDATE batches SET due_at = :due_at WHERE id = :id AND due_at IS :was;
+
+-- name: claim_batch
+UPDATE batches SET fence = fence + 1, lease_until = :lease_until, heard = rings
+WHERE id = :id AND (lease_until IS NULL OR lease_until <= :now)
+    AND status IN ('validating', 'in_progress', 'finalizing')
+RETURNING *;
+
+-- name: save_batch
+-- Between validation and the end, counts and usage belong to add_counts: a claim on the batch row
+-- does not stop jobs from being collected.
+UPDATE batches SET
+    status = :status, model = :model, in_progress_at = :in_progress_at,
+    finalizing_at = :finalizing_at, completed_at = :completed_at, failed_at = :failed_at,
+    expired_at = :expired_at, cancelled_at = :cancelled_at, errors = :errors, notes = :notes,
+    output_file_id = :output_file_id, error_file_id = :error_file_id,
+    notes_file_id = :notes_file_id, lines = :lines, run = :run, "index" = :index,
+    failures = :failures, last_error = :last_error, lease_until = :lease_until,
+    due_at = CASE WHEN rings > heard THEN -rings ELSE :due_at END
+WHERE id = :id AND fence = :fence
+    AND status IN ('validating', 'in_progress', 'finalizing');
+
+-- name: set_counts
+UPDATE batches SET
+    counts_total = :counts_total, counts_completed = :counts_completed,
+    counts_failed = :counts_failed, usage_input_tokens = :usage_input_tokens,
+    usage_cached_tokens = :usage_cached_tokens, usage_output_tokens = :usage_output_tokens,
+    usage_reasoning_tokens = :usage_reasoning_tokens
+WHERE id = :id AND fence = :fence
+    AND (status = 'validating' OR (:final AND status IN ('validating', 'in_progress', 'finalizing')));
+
+-- name: add_counts
+UPDATE batches SET
+    counts_total = counts_total + :counts_total,
+    counts_completed = counts_completed + :counts_completed,
+    counts_failed = counts_failed + :counts_failed,
+    usage_input_tokens = usage_input_tokens + :usage_input_tokens,
+    usage_cached_tokens = usage_cached_tokens + :usage_cached_tokens,
+    usage_output_tokens = usage_output_tokens + :usage_output_tokens,
+    usage_reasoning_tokens = usage_reasoning_tokens + :usage_reasoning_tokens
+WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
+
+-- name: due_work
+-- A row under somebody's lease comes after all that are free, so that long steps starve nobody.
+SELECT batch_id FROM (
+    SELECT id AS batch_id, due_at, coalesce(lease_until > :now, 0) AS leased FROM batches
+    WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at <= :now
+    UNION ALL
+    SELECT batch_id, due_at, coalesce(lease_until > :now, 0) FROM jobs
+    WHERE state <> 'released' AND due_at <= :now
+)
+GROUP BY batch_id
+ORDER BY min(leased), min(due_at), batch_id
+LIMIT :limit;
+
+-- name: next_due
+-- A leased row counts from the end of its lease.
+SELECT min(due) AS due FROM (
+    SELECT * FROM (
+        SELECT due_at AS due FROM batches
+        WHERE status IN ('validating', 'in_progress', 'finalizing')
+            AND due_at IS NOT NULL AND lease_until IS NULL
+        ORDER BY due_at LIMIT 1
+    )
+    UNION ALL
+    SELECT * FROM (
+        SELECT due_at FROM jobs
+        WHERE state <> 'released' AND due_at IS NOT NULL AND lease_until IS NULL
+        ORDER BY due_at LIMIT 1
+    )
+    UNION ALL
+    SELECT min(max(due_at, lease_until)) FROM batches
+    WHERE lease_until IS NOT NULL AND due_at IS NOT NULL
+        AND status IN ('validating', 'in_progress', 'finalizing')
+    UNION ALL
+    SELECT min(max(due_at, lease_until)) FROM jobs
+    WHERE lease_until IS NOT NULL AND due_at IS NOT NULL AND state <> 'released'
+);
+
+-- name: input_file
+SELECT files.* FROM files JOIN batches ON batches.input_file_id = files.id
+WHERE batches.id = :id;
+
+-- name: recover_batches
+UPDATE batches SET lease_until = NULL WHERE lease_until IS NOT NULL;

@@ -1,0 +1,26 @@
+-- name: register_blob
+INSERT INTO blobs (name, state, created_at) VALUES (:name, 'pending', :now);
+
+-- name: enliven_blob
+UPDATE blobs SET state = 'live' WHERE name = :name AND state = 'pending';
+
+-- name: doom_blob
+UPDATE blobs SET state = 'doomed', doomed_at = :now WHERE name = :name AND state <> 'doomed';
+
+-- name: doom_pending_blobs
+UPDATE blobs SET state = 'doomed', doomed_at = created_at
+WHERE state = 'pending' AND created_at < :before;
+
+-- name: doomed_blobs
+SELECT name FROM blobs
+WHERE state = 'doomed' AND doomed_at < :before
+ORDER BY doomed_at LIMIT :limit;
+
+-- name: forget_blob
+DELETE FROM blobs WHERE name = :name AND state <> 'live';
+
+-- name: known_blobs
+SELECT name FROM blobs WHERE name IN (SELECT value FROM json_each(:names));
+
+-- name: recover_blobs
+UPDATE blobs SET state = 'doomed', doomed_at = 0 WHERE state = 'pending';

@@ -1,0 +1,61 @@
+-- name: insert_file
+INSERT INTO files (
+    id, owner, purpose, filename, bytes, lines, sha256, segments, created_at, expires_at,
+    deleted_at
+)
+VALUES (
+    :id, :owner, :purpose, :filename, :bytes, :lines, :sha256, :segments, :created_at,
+    :expires_at, :deleted_at
+)
+RETURNING seq;
+
+-- name: owned_file
+SELECT * FROM files WHERE owner = :owner AND id = :id;
+
+-- name: current_file
+SELECT * FROM files
+WHERE owner = :owner AND id = :id
+    AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
+
+-- name: files_newest_first
+SELECT * FROM files
+WHERE owner = :owner AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+    AND seq < :after
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: files_oldest_first
+SELECT * FROM files
+WHERE owner = :owner AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+    AND seq > :after
+ORDER BY seq LIMIT :limit;
+
+-- name: files_of_purpose_newest_first
+SELECT * FROM files
+WHERE owner = :owner AND purpose = :purpose
+    AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+    AND seq < :after
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: files_of_purpose_oldest_first
+SELECT * FROM files
+WHERE owner = :owner AND purpose = :purpose
+    AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+    AND seq > :after
+ORDER BY seq LIMIT :limit;
+
+-- name: file_is_read
+SELECT 1 FROM batches
+WHERE input_file_id = :id AND status IN ('validating', 'in_progress', 'finalizing') LIMIT 1;
+
+-- name: delete_file
+UPDATE files SET deleted_at = :now WHERE id = :id;
+
+-- name: expired_files
+SELECT * FROM files
+WHERE deleted_at IS NULL AND expires_at <= :now
+    AND NOT EXISTS (
+        SELECT 1 FROM batches
+        WHERE batches.input_file_id = files.id
+            AND batches.status IN ('validating', 'in_progress', 'finalizing')
+    )
+ORDER BY expires_at LIMIT :limit;

@@ -1,0 +1,52 @@
+-- name: insert_job
+INSERT INTO jobs (
+    id, batch_id, number, model, method, items, lines, bytes, tokens, spool, echo, display_name,
+    created_at, state, follows, cause, credential, inline, staged, staged_until, send_deadline,
+    submitted_at, upstream_name, upstream_state, output, cancel_sent_at, ended_at, raw, run,
+    "index", held, counts_total, counts_completed, counts_failed, usage_input_tokens,
+    usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
+    due_at, failures, last_error, fence, lease_until
+)
+VALUES (
+    :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
+    :display_name, :created_at, :state, :follows, :cause, :credential, :inline, :staged,
+    :staged_until, :send_deadline, :submitted_at, :upstream_name, :upstream_state, :output,
+    :cancel_sent_at, :ended_at, :raw, :run, :index, :held, :counts_total, :counts_completed,
+    :counts_failed, :usage_input_tokens, :usage_cached_tokens, :usage_output_tokens,
+    :usage_reasoning_tokens, :failure, :doubt, :absences, :due_at, :failures, :last_error, :fence,
+    :lease_until
+);
+
+-- name: jobs_of_batch
+SELECT * FROM jobs WHERE batch_id = :batch_id ORDER BY number;
+
+-- name: running_job
+SELECT * FROM jobs
+WHERE state = 'running' AND credential = :credential AND submitted_at < :submitted_before
+ORDER BY submitted_at DESC LIMIT 1;
+
+-- name: claim_job
+UPDATE jobs SET fence = fence + 1, lease_until = :lease_until
+WHERE id = :id AND (lease_until IS NULL OR lease_until <= :now) AND state <> 'released'
+RETURNING *;
+
+-- name: save_job
+UPDATE jobs SET
+    items = :items, lines = :lines, bytes = :bytes, tokens = :tokens, spool = :spool,
+    echo = :echo, state = :state, credential = :credential, inline = :inline, staged = :staged,
+    staged_until = :staged_until, send_deadline = :send_deadline, submitted_at = :submitted_at,
+    upstream_name = :upstream_name, upstream_state = :upstream_state, output = :output,
+    cancel_sent_at = :cancel_sent_at, ended_at = :ended_at, raw = :raw, run = :run,
+    "index" = :index, held = :held, counts_total = :counts_total,
+    counts_completed = :counts_completed, counts_failed = :counts_failed,
+    usage_input_tokens = :usage_input_tokens, usage_cached_tokens = :usage_cached_tokens,
+    usage_output_tokens = :usage_output_tokens, usage_reasoning_tokens = :usage_reasoning_tokens,
+    failure = :failure, doubt = :doubt, absences = :absences, due_at = :due_at,
+    failures = :failures, last_error = :last_error, lease_until = :lease_until
+WHERE id = :id AND fence = :fence AND state <> 'released';
+
+-- name: recover_jobs
+UPDATE jobs SET lease_until = NULL WHERE lease_until IS NOT NULL;
+
+-- name: cut_send_deadlines
+UPDATE jobs SET send_deadline = :now WHERE state = 'submitting' AND send_deadline > :now;

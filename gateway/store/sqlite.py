@@ -1,0 +1,239 @@
+"""The store on SQLite: one file, one writing thread, reads in the event loop."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
+from gateway.clock import Clock, SystemClock
+from gateway.ids import new_gateway_id
+from gateway.ports.store import BlobChange, Deletion, Page, Work
+from gateway.store import batches, blobs, files, jobs
+from gateway.store.lock import DirectoryLock
+from gateway.store.migrate import migrate
+from gateway.store.queries import load_queries
+from gateway.store.session import Session, open_reader, open_writer
+from gateway.store.volumes import refuse_network
+from gateway.store.writer import Writer
+
+
+class SQLiteStore:
+    """The gateway's records in one database file.
+
+    ``path`` names the file; its directory is the data directory, locked while the store is open.
+    ``clock`` gives the time at which a save dooms blobs, the only time no caller passes.
+    """
+
+    def __init__(self, path: Path, clock: Clock = SystemClock()) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock: DirectoryLock
+        self._writer: Writer
+        self._reader: Session
+        self._gateway_id: str
+
+    async def open(self, now: int) -> None:
+        """Take the lock, migrate, and forget what a dead process left behind."""
+        directory = self._path.parent
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_network(directory)
+        self._lock = DirectoryLock(directory)
+        try:
+            await self._start(now)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    async def _start(self, now: int) -> None:
+        queries = load_queries()
+        session = open_writer(self._path, queries)
+        try:
+            migrate(session.connection, now)
+        except BaseException:
+            session.close()
+            raise
+        self._writer = Writer(session)
+        self._reader = open_reader(self._path, queries)
+        self._gateway_id = await self._writer.run(lambda session: _recover(session, now))
+
+    async def close(self) -> None:
+        """Finish pending writes, close both connections, release the lock."""
+        await self._writer.close()
+        self._reader.close()
+        self._lock.release()
+
+    async def gateway_id(self) -> str:
+        """The random id made when the store was."""
+        return self._gateway_id
+
+    # Blobs
+
+    async def register_blob(self, name: str, now: int) -> None:
+        """Record a name as pending."""
+        await self._writer.run(lambda session: blobs.register(session, name, now))
+
+    async def sweepable_blobs(self, before: int, limit: int) -> Sequence[str]:
+        """Names pending since, or doomed, before that time; nothing can point at them any more."""
+        return await self._writer.run(lambda session: blobs.sweepable(session, before, limit))
+
+    async def forget_blobs(self, names: Sequence[str]) -> None:
+        """Remove the rows of blobs whose bytes are gone."""
+        await self._writer.run(lambda session: blobs.forget(session, names))
+
+    async def known_blobs(self, names: Sequence[str]) -> set[str]:
+        """Those of the names that have a row."""
+        return blobs.known(self._reader, names)
+
+    # Files
+
+    async def add_file(self, file: File) -> File:
+        """Insert; its segments' blobs go live."""
+        return await self._writer.run(lambda session: files.add(session, file))
+
+    async def get_file(self, owner: str, file_id: str, now: int) -> File | None:
+        """A file that is neither deleted nor expired."""
+        return files.current(self._reader, owner, file_id, now)
+
+    async def list_files(
+        self,
+        owner: str,
+        now: int,
+        *,
+        limit: int,
+        after: str | None = None,
+        purpose: str | None = None,
+        ascending: bool = False,
+    ) -> Page[File] | None:
+        """Files by ``seq``; None when ``after`` is unknown."""
+        return files.page(
+            self._reader,
+            owner,
+            now,
+            limit=limit,
+            after=after,
+            purpose=purpose,
+            ascending=ascending,
+        )
+
+    async def delete_file(self, owner: str, file_id: str, now: int) -> Deletion:
+        """Leave a tombstone and doom the blobs, unless a live batch reads the file."""
+        return await self._writer.run(lambda session: files.delete(session, owner, file_id, now))
+
+    async def expire_files(self, now: int, limit: int) -> int:
+        """Delete files past their expiry that no live batch reads; how many."""
+        return await self._writer.run(lambda session: files.expire(session, now, limit))
+
+    # Batches, as requests see them
+
+    async def add_batch(self, batch: Batch, *, same_since: int | None = None) -> Batch | None:
+        """Insert, or the earlier batch that is the same; None without the input file."""
+        return await self._writer.run(lambda session: batches.add(session, batch, same_since))
+
+    async def get_batch(self, owner: str, batch_id: str) -> Batch | None:
+        """One batch."""
+        return batches.owned(self._reader, owner, batch_id)
+
+    async def list_batches(
+        self, owner: str, *, limit: int, after: str | None = None
+    ) -> Page[Batch] | None:
+        """Batches, newest first; None when ``after`` is unknown."""
+        return batches.page(self._reader, owner, limit, after)
+
+    async def request_cancel(self, owner: str, batch_id: str, now: int) -> Batch | None:
+        """Set ``cancel_requested_at`` on a live batch, once, and make it due."""
+        return await self._writer.run(
+            lambda session: batches.request_cancel(session, owner, batch_id, now)
+        )
+
+    # The runner's side
+
+    async def due_work(self, now: int, limit: int) -> Sequence[Work]:
+        """Batches that are due, or have a job that is."""
+        with self._reader.snapshot():
+            ids = batches.due(self._reader, now, limit)
+            return [work for batch_id in ids if (work := self._work(batch_id)) is not None]
+
+    async def next_due(self) -> int | None:
+        """When something will be due that nobody holds."""
+        return batches.next_due(self._reader)
+
+    async def load_work(self, batch_id: str) -> Work | None:
+        """One batch with its jobs, whatever its owner."""
+        with self._reader.snapshot():
+            return self._work(batch_id)
+
+    def _work(self, batch_id: str) -> Work | None:
+        batch = batches.by_id(self._reader, batch_id)
+        return None if batch is None else Work(batch, jobs.of_batch(self._reader, batch_id))
+
+    async def input_file(self, batch_id: str) -> File | None:
+        """The input file of a batch, deleted or not."""
+        return files.input_of(self._reader, batch_id)
+
+    async def running_job(self, credential: str, submitted_before: int) -> Job | None:
+        """Some job that must be in the upstream's listing."""
+        return jobs.running(self._reader, credential, submitted_before)
+
+    async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
+        """Set when the batch row is due next, if its ``due_at`` still is what was read."""
+        await self._writer.run(lambda session: batches.rest(session, batch, due_at))
+
+    async def claim_batch(self, batch_id: str, now: int, lease_until: int) -> Batch | None:
+        """Take a live batch's row, raising its fence."""
+        return await self._writer.run(
+            lambda session: batches.claim(session, batch_id, now, lease_until)
+        )
+
+    async def claim_job(self, job_id: str, now: int, lease_until: int) -> Job | None:
+        """Take a job's row, raising its fence."""
+        return await self._writer.run(lambda session: jobs.claim(session, job_id, now, lease_until))
+
+    async def save_batch(
+        self,
+        batch: Batch,
+        *,
+        jobs: Sequence[Job] = (),
+        files: Sequence[File] = (),
+        blobs: BlobChange = BlobChange(),
+        keep: bool = False,
+    ) -> bool:
+        """Write the runner's columns of a claimed batch, guarded by its fence."""
+        now = self._clock.now()
+        return await self._writer.run(
+            lambda session: batches.save(
+                session, batch, jobs=jobs, files=files, blobs=blobs, keep=keep, now=now
+            )
+        )
+
+    async def save_job(
+        self,
+        job: Job,
+        *,
+        counts: Counts = Counts(),
+        usage: TokenUsage = TokenUsage(),
+        blobs: BlobChange = BlobChange(),
+        ring: bool = False,
+        keep: bool = False,
+    ) -> bool:
+        """Write a claimed job, guarded by its fence."""
+        now = self._clock.now()
+        return await self._writer.run(
+            lambda session: jobs.save(
+                session,
+                job,
+                counts=counts,
+                usage=usage,
+                blobs=blobs,
+                ring=ring,
+                keep=keep,
+                now=now,
+            )
+        )
+
+
+def _recover(session: Session, now: int) -> str:
+    batches.recover(session)
+    jobs.recover(session, now)
+    blobs.recover(session)
+    session.run("keep_meta", {"key": "gateway_id", "value": new_gateway_id()})
+    gateway_id: str = session.the("get_meta", {"key": "gateway_id"})["value"]
+    return gateway_id
