@@ -66,6 +66,8 @@ class Capabilities:
     logprobs: bool = True
     # reasoning_effort -> thinkingLevel or thinkingBudget; None: the model does not think.
     effort: Effort | None = None
+    # thinkingLevel is a 400 on 2.5.
+    thinking_levels: bool = True
     # The efforts that only come near what was asked for: noted as clamped.
     clamped: frozenset[str] = frozenset()
     # gemini-embedding-001 vectors have unit length at this size only; 0: always.
@@ -87,6 +89,7 @@ _GEMINI_25: Final = replace(
     part_resolution=False,
     tools_with_json=False,
     mixed_tools=False,
+    thinking_levels=False,
     effort=_BUDGETS,
     clamped=frozenset(),
 )
@@ -97,6 +100,7 @@ _GENERATIONS: Final = tuple(
     (re.compile(pattern), capabilities)
     for pattern, capabilities in (
         (r"gemini-embedding-001", replace(_NEWEST, effort=None, full_dimensions=3072)),
+        (r"gemini-2\.5-.*(-tts|image)", replace(_GEMINI_25, effort=None)),
         (r".*(embedding|-tts|-image|imagen|transcribe)", replace(_GEMINI_3, effort=None)),
         (
             r"gemini-(1\.|2\.0)",

@@ -4,10 +4,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.translate.draft import Draft
+from gateway.translate.extension import read_extra_body, read_google
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.messages import read_messages
-from gateway.translate.refusal import Refused, invalid_type, missing, unsupported_value
+from gateway.translate.parts import close_resolution
+from gateway.translate.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    named,
+    one_of,
+    unsupported_value,
+)
+from gateway.translate.response_format import check_beside_tools, read_response_format
 from gateway.translate.sampling import (
+    boolean,
     close_limits,
     read_frequency_penalty,
     read_logit_bias,
@@ -24,6 +36,9 @@ from gateway.translate.sampling import (
     read_top_p,
 )
 from gateway.translate.shapes import Json, LineError, Policy, Translation
+from gateway.translate.thinking import close_thinking, read_reasoning_effort
+from gateway.translate.tool_choice import calling_config, legacy_calling_config
+from gateway.translate.tools import read_functions, read_tools
 
 
 def _read_stream(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
@@ -34,9 +49,48 @@ def _read_stream(value: object, draft: Draft) -> None:  # noqa: ARG001 - the sha
 def _read_metadata(value: object, draft: Draft) -> None:
     if type(value) is not dict:
         invalid_type(value, "an object", "metadata")
+    for name, member in value.items():
+        if type(member) is not str:
+            invalid_type(member, "a string", f"metadata.{named(name)}")
     draft.echo["metadata"] = value
 
 
+def _read_tools(value: object, draft: Draft) -> None:
+    draft.tools = read_tools(value, draft)
+
+
+def _read_functions(value: object, draft: Draft) -> None:
+    draft.functions = read_functions(value, draft)
+
+
+def _read_tool_choice(value: object, draft: Draft) -> None:
+    draft.tool_choice = value
+
+
+def _read_function_call(value: object, draft: Draft) -> None:
+    draft.function_call = value
+
+
+def _read_parallel(value: object, draft: Draft) -> None:
+    """True is how Gemini works; it cannot be told otherwise."""
+    if not boolean(value, "parallel_tool_calls"):
+        draft.note("dropped", "parallel_tool_calls")
+
+
+def _read_modalities(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
+    if type(value) is not list:
+        invalid_type(value, "an array of strings", "modalities")
+    if value != ["text"]:
+        unsupported_value("only text is translated yet.", "modalities")
+
+
+def _read_verbosity(value: object, draft: Draft) -> None:
+    if value not in _VERBOSITIES:
+        one_of(value, _VERBOSITIES, "verbosity")
+    draft.note("dropped", "verbosity")
+
+
+_VERBOSITIES: Final = ("low", "medium", "high")
 CHAT: Final = FieldTable(
     mapped("model", "the model of the job"),
     mapped("messages", "`contents`, `systemInstruction`", read_messages),
@@ -63,6 +117,17 @@ CHAT: Final = FieldTable(
     mapped("logprobs", "`generationConfig.responseLogprobs`", read_logprobs),
     mapped("top_logprobs", "`generationConfig.logprobs`", read_top_logprobs),
     mapped("logit_bias", "nothing when empty; otherwise refused", read_logit_bias),
+    mapped("response_format", "`responseMimeType`, `responseSchema`", read_response_format),
+    mapped("tools", "`tools[0].functionDeclarations`", _read_tools),
+    mapped("tool_choice", "`toolConfig.functionCallingConfig`", _read_tool_choice),
+    mapped("functions", "like `tools`; answered in `function_call`", _read_functions),
+    mapped("function_call", "like `tool_choice`", _read_function_call),
+    mapped("reasoning_effort", "`generationConfig.thinkingConfig`", read_reasoning_effort),
+    mapped("modalities", "text only", _read_modalities),
+    mapped("google", "Google's documented extensions", read_google),
+    mapped("extra_body", "the same one level further down", read_extra_body),
+    dropped("parallel_tool_calls", "Gemini cannot be told; false is noted", _read_parallel),
+    dropped("verbosity", "Gemini has no such setting; noted", _read_verbosity),
     mapped("metadata", "echoed in the answer", _read_metadata),
     mapped("stream", "false only", _read_stream),
     dropped("stream_options", "without streaming it says nothing"),
@@ -111,12 +176,54 @@ def _read(body: Json, draft: Draft) -> None:
             read(value, draft)
 
 
+def _add_tools(draft: Draft, request: Json) -> None:
+    if draft.tools is None and draft.functions is None:
+        for field, choice in (
+            ("tool_choice", draft.tool_choice),
+            ("function_call", draft.function_call),
+        ):
+            if choice not in (None, "none", "auto"):
+                invalid_value("it is only allowed when 'tools' are specified.", field)
+        return
+    if draft.tools is not None and draft.functions is not None:
+        invalid_value("it cannot be combined with 'tools'.", "functions")
+    if draft.functions is not None:
+        declarations = draft.functions
+        calling = legacy_calling_config(draft.function_call, declarations)
+        draft.echo["legacy"] = True
+    else:
+        declarations = draft.tools
+        calling = calling_config(draft.tool_choice, declarations)
+    check_beside_tools(draft)
+    request["tools"] = [{"functionDeclarations": list(declarations.by_name.values())}]
+    if calling is not None:
+        request["toolConfig"] = {"functionCallingConfig": calling}
+
+
+def _add_cache(name: str, request: Json) -> None:
+    """A cache holds these itself; beside it they are a 400."""
+    for member in ("systemInstruction", "tools", "toolConfig"):
+        if member in request:
+            why = "cached content excludes instructions, tools and tool_choice in the line."
+            invalid_value(why, "google.cached_content")
+    request["cachedContent"] = name
+
+
 def _assemble(draft: Draft) -> Sequence[Json]:
     config = draft.config
     close_limits(draft, config)
     request: Json = {"contents": draft.contents}
     if draft.system:
         request["systemInstruction"] = {"parts": draft.system}
+    _add_tools(draft, request)
+    if draft.thinking is not None:
+        close_thinking(draft)
+    if draft.resolutions is not None:
+        close_resolution(draft)
+    if draft.safety_settings is not None:
+        request["safetySettings"] = draft.safety_settings
+    if draft.cached_content is not None:
+        _add_cache(draft.cached_content, request)
     items = [request]
     if draft.choices > 1:
         if draft.choices <= draft.can.max_candidates:

@@ -18,8 +18,8 @@ class Draft:
     tool_choice: Any = None
     functions: Any = None
     function_call: Any = None
-    response_format: Any = None
-    extension: Json | None = None
+    thinking: Json | None = None
+    extended: bool = False
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     logprobs: bool = False
@@ -32,8 +32,6 @@ class Draft:
     resolutions: set[str] | None = None
     cached_content: str | None = None
     safety_settings: list[Json] | None = None
-    google_tools: list[Json] | None = None
-    labels: Json | None = None
 
     def __init__(self, policy: Policy, model: str) -> None:
         self.policy = policy

@@ -128,6 +128,16 @@ def _resolution(detail: object, part: Json, draft: Draft) -> None:
         part["mediaResolution"] = {"level": level}
 
 
+def close_resolution(draft: Draft) -> None:
+    """Before Gemini 3 a request has one resolution: used when all images agree."""
+    if draft.resolutions is not None and len(draft.resolutions) == 1:
+        (whole,) = draft.resolutions
+        if whole:
+            draft.config["mediaResolution"] = whole
+    elif draft.resolutions is not None:
+        draft.note("dropped", "messages.content.image_url.detail")
+
+
 def audio_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of a PartReader
     """``{"input_audio": {"data": "AAAA", "format": "wav"}}`` -> ``{"inlineData": …}``."""
     AUDIO_PART.check(part)

@@ -1,0 +1,84 @@
+"""``response_format`` -> ``responseMimeType`` and a schema."""
+
+from typing import Final
+
+from gateway.translate.draft import Draft
+from gateway.translate.fields import FieldTable, dropped, mapped
+from gateway.translate.parts import member
+from gateway.translate.refusal import Refused, invalid_type, missing, one_of, unsupported_value
+from gateway.translate.schema import convert
+from gateway.translate.shapes import Json
+
+RESPONSE_FORMAT: Final = FieldTable(
+    mapped("type", "`responseMimeType`"), mapped("json_schema", "`responseSchema`")
+)
+JSON_SCHEMA: Final = FieldTable(
+    mapped("schema", "`responseSchema`; with recursion, maps or tuples `responseJsonSchema`"),
+    mapped("description", "`description` of a schema that has none"),
+    dropped("name", "Gemini's schemas have no names"),
+    dropped("strict", "Gemini's schemas are always strict"),
+)
+_TYPES: Final = ("text", "json_object", "json_schema")
+
+
+def read_response_format(value: object, draft: Draft) -> None:
+    """Write into ``generationConfig``.
+
+    ``{"type": "json_schema", "json_schema": {"name": "x", "schema": {…}}}`` ->
+    ``{"responseMimeType": "application/json", "responseSchema": {…}}``
+    """
+    if type(value) is not dict:
+        invalid_type(value, "an object", "response_format")
+    try:
+        if len(value) != 1:
+            RESPONSE_FORMAT.check(value)
+        _read(value, draft)
+    except Refused as refusal:
+        refusal.under("response_format")
+        raise
+
+
+def _read(value: Json, draft: Draft) -> None:
+    kind = value.get("type")
+    if kind is None:
+        missing("type")
+    if kind not in _TYPES:
+        one_of(kind, _TYPES, "type")
+    if kind == "text":
+        return
+    draft.config["responseMimeType"] = "application/json"
+    if kind == "json_schema":
+        description = member(value, "json_schema")
+        try:
+            _read_schema(description, draft)
+        except Refused as refusal:
+            refusal.under("json_schema")
+            raise
+
+
+def _read_schema(owner: Json, draft: Draft) -> None:
+    JSON_SCHEMA.check(owner)
+    if owner.get("schema") is None:
+        # OpenAI lets the schema be absent: then any JSON will do.
+        return
+    converted = convert(owner["schema"], "schema")
+    schema = converted.schema
+    words = owner.get("description")
+    if words is not None:
+        if type(words) is not str:
+            invalid_type(words, "a string", "description")
+        if words and "description" not in schema:
+            schema = {**schema, "description": words}
+    if converted.openapi:
+        draft.config["responseSchema"] = schema
+    else:
+        draft.config["responseJsonSchema"] = schema
+        draft.note("unverified", "response_format.json_schema.schema")
+    for path in converted.dropped:
+        draft.note("dropped", f"response_format.json_schema.schema{path}")
+
+
+def check_beside_tools(draft: Draft) -> None:
+    """Gemini 2.5 refuses functions beside JSON."""
+    if "responseMimeType" in draft.config and not draft.can.tools_with_json:
+        unsupported_value("this model takes no JSON format beside tools.", "response_format")

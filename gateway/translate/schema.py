@@ -1,0 +1,80 @@
+"""JSON Schema -> Gemini's two dialects: one converter for tools and for response formats.
+
+``openapi``  the ``Schema`` message (``responseSchema``, ``parameters``): no references, no maps, no
+             tuples; an unknown keyword is a 400. Works in batch.
+``json``     JSON Schema itself (``responseJsonSchema``, ``parametersJsonSchema``): a list of
+             keywords is kept, all others are ignored. Reports about batch conflict
+             (ruby_llm#894: accepted, but degenerate answers).
+
+So ``auto`` takes the OpenAPI form whenever that loses nothing. Schemas are walked by position,
+never by key name: a property that is called ``const`` or ``strict`` is a property.
+
+Converting costs some 50 times what parsing does, and the lines of a batch share few schemas, so
+results are remembered by the schema's own bytes. They are shared between lines: never change one.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import orjson
+
+from gateway.translate.refusal import Refused, invalid_type
+from gateway.translate.schema_json import to_json_dialect
+from gateway.translate.schema_openapi import to_openapi
+from gateway.translate.schema_walk import NotLosslessError, Source, TooLargeError
+from gateway.translate.shapes import Json
+
+# Schemas remembered at a time, and the size from which one is not worth the memory.
+_REMEMBERED: Final = 128
+_LARGEST_REMEMBERED: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A converted schema: its dialect, and what was left out of it on the way."""
+
+    openapi: bool
+    schema: Json
+    dropped: tuple[str, ...]
+
+
+def convert(schema: object, param: str) -> Converted:
+    """Convert a schema; ``param`` names it in complaints.
+
+    ``{"type": "object", "properties": {"a": {"type": ["integer", "null"]}}}`` ->
+    ``{"type": "OBJECT", "properties": {"a": {"type": "INTEGER", "nullable": true}}}``
+    """
+    if type(schema) is not dict:
+        invalid_type(schema, "an object", param)
+    try:
+        key = orjson.dumps(schema)
+        return _remembered(key) if len(key) <= _LARGEST_REMEMBERED else _convert(schema)
+    except Refused as refusal:
+        # The path inside a schema leads through references, so it stands in the message and the
+        # parameter stays a field that the client can find.
+        refusal.message = refusal.message.replace("{param}", f"{param}{refusal.param}")
+        refusal.param = param
+        raise
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(key: bytes) -> Converted:
+    return _convert(orjson.loads(key))
+
+
+def _convert(schema: Json) -> Converted:
+    source = Source(schema)
+    try:
+        return Converted(True, to_openapi(source), tuple(source.dropped))
+    except (NotLosslessError, TooLargeError):
+        source = Source(schema)
+        return Converted(False, to_json_dialect(source), tuple(source.dropped))
+
+
+def says_nothing(schema: object) -> bool:
+    """Whether the parameters of a function are none: ``{"type": "object", "properties": {}}``."""
+    return type(schema) is dict and not schema.get("properties") and schema.keys() <= _NOTHING
+
+
+_NOTHING: Final = frozenset({"type", "properties", "required", "additionalProperties", "$schema"})

@@ -1,0 +1,196 @@
+"""JSON Schema -> the JSON Schema that Gemini reads: kept keywords only, references renamed.
+
+Kept (page "Structured output", ``responseJsonSchema`` in the proto): ``$defs $ref type format
+title description enum items prefixItems minItems maxItems minimum maximum anyOf properties
+additionalProperties required propertyOrdering``. All others are ignored there, so they are left
+out here and noted.
+"""
+
+from typing import Any, Final
+
+from gateway.translate.refusal import invalid_type
+from gateway.translate.schema_walk import (
+    Source,
+    bounds,
+    branches_of,
+    enum_of,
+    flatten,
+    merge,
+    properties_of,
+    required_of,
+    text,
+    type_list,
+    whole,
+)
+from gateway.translate.shapes import Json
+
+_ABOUT: Final = ("title", "description", "format")
+_SILENT: Final = frozenset(
+    ("$schema", "$id", "$comment", "$defs", "$anchor", "definitions", "examples", "example")
+) | frozenset(("default", "deprecated", "readOnly", "writeOnly", "strict", "propertyOrdering"))
+_PLACED: Final = (
+    frozenset(
+        ("$ref", "type", "nullable", "enum", "anyOf", "oneOf", "items", "prefixItems", "minItems")
+    )
+    | frozenset(
+        ("maxItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "properties")
+    )
+    | frozenset(("additionalProperties", "additionalItems", "required", *_ABOUT))
+)
+
+
+def to_json_dialect(source: Source) -> Json:
+    """Convert the root and every definition it reaches."""
+    converter = _Converter(source)
+    root = converter.schema(source.root, "", 1)
+    done: Json = {}
+    while len(done) < len(converter.names):
+        reference, name = list(converter.names.items())[len(done)]
+        target = source.resolve(reference, "")
+        done[name] = converter.schema(target, f".{reference}", 1)
+    if done:
+        root["$defs"] = done
+    return root
+
+
+class _Converter:
+    """One conversion; ``names`` gives each referenced place its name under ``$defs``."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.names: dict[str, str] = {}
+
+    def schema(self, value: object, path: str, depth: int) -> Json:
+        """Any schema, wherever it stands."""
+        self.source.visit(path, depth)
+        value = flatten(value, path, self.source)
+        converted: Json = {}
+        if "$ref" in value:
+            return self._reference(value, path, depth)
+        for key in _ABOUT:
+            if key in value:
+                converted[key] = text(value, key, path)
+        nullable = value.get("nullable") is True
+        if "type" in value:
+            types = type_list(value["type"], path)
+            if nullable and "null" not in types:
+                types = [*types, "null"]
+            converted["type"] = types[0] if len(types) == 1 else types
+        self._values(value, converted, path)
+        converted.update(bounds(value, path, self.source))
+        for key in ("minItems", "maxItems"):
+            if key in value:
+                converted[key] = whole(value, key, path)
+        self._array(value, converted, path, depth)
+        self._object(value, converted, path, depth)
+        self._any_of(value, converted, path, depth)
+        for key in value:
+            if key not in _PLACED and key not in _SILENT:
+                self.source.drop(f"{path}.{key}")
+        return converted
+
+    def _reference(self, value: Json, path: str, depth: int) -> Json:
+        """A reference stays one, because it may be recursive; only words may stand beside it."""
+        reference = value["$ref"]
+        target = self.source.resolve(reference, path)
+        beside = {key: value[key] for key in value if key != "$ref" and key not in _SILENT}
+        if any(key not in _ABOUT for key in beside):
+            return self.schema(merge(beside, target, path), path, depth + 1)
+        name = self.names.setdefault(reference, _name_of(reference, self.names))
+        converted: Json = {"$ref": f"#/$defs/{name}"}
+        for key in beside:
+            converted[key] = text(beside, key, path)
+        return converted
+
+    def _values(self, value: Json, converted: Json, path: str) -> None:
+        values = enum_of(value, path)
+        if values is None:
+            return
+        kept = [item for item in values if type(item) in (str, int, float)]
+        if len(kept) == len(values):
+            converted["enum"] = kept
+            converted.setdefault("type", _types_of_values(kept))
+            return
+        # The keyword holds strings and numbers only; null and booleans are said by types.
+        simple = {type(None): "null", bool: "boolean"}
+        types = sorted({simple.get(type(item), "") for item in values} - {""})
+        if any(type(item) not in (str, int, float, bool, type(None)) for item in values):
+            self.source.drop(f"{path}.enum")
+            return
+        if kept:
+            branches: list[Json] = [{"type": _types_of_values(kept), "enum": kept}]
+            converted["anyOf"] = branches + [{"type": name} for name in types]
+            converted.pop("type", None)
+        else:
+            converted["type"] = types[0] if len(types) == 1 else types
+            if types != ["null"] and len(values) == 1:
+                self.source.drop(f"{path}.enum")
+
+    def _array(self, value: Json, converted: Json, path: str, depth: int) -> None:
+        items = value.get("items")
+        prefix = value.get("prefixItems")
+        if type(items) is list:
+            # Drafts before 2020-12 wrote tuples here.
+            prefix, items = items, value.get("additionalItems")
+        if prefix is not None:
+            if type(prefix) is not list:
+                invalid_type(prefix, "an array of objects", f"{path}.prefixItems")
+            converted["prefixItems"] = [
+                self.schema(item, f"{path}.prefixItems[{index}]", depth + 1)
+                for index, item in enumerate(prefix)
+            ]
+            if items is False:
+                converted.setdefault("maxItems", len(prefix))
+        if items is not None and type(items) is not bool:
+            converted["items"] = self.schema(items, f"{path}.items", depth + 1)
+
+    def _object(self, value: Json, converted: Json, path: str, depth: int) -> None:
+        properties = properties_of(value, path)
+        if properties:
+            converted["properties"] = {
+                name: self.schema(item, f"{path}.properties.{name}", depth + 1)
+                for name, item in properties.items()
+            }
+            required = required_of(value, properties, path, self.source)
+            if required:
+                converted["required"] = required
+        extra = value.get("additionalProperties")
+        if type(extra) is bool:
+            converted["additionalProperties"] = extra
+        elif extra is not None:
+            where = f"{path}.additionalProperties"
+            converted["additionalProperties"] = self.schema(extra, where, depth + 1)
+        elif not properties and value.get("type") == "object":
+            converted["additionalProperties"] = True
+
+    def _any_of(self, value: Json, converted: Json, path: str, depth: int) -> None:
+        branches = branches_of(value, path)
+        if branches is None:
+            return
+        if "anyOf" in converted:
+            # An enum of several types took the place of the alternatives.
+            self.source.drop(f"{path}.anyOf")
+            return
+        key = "anyOf" if "anyOf" in value else "oneOf"
+        converted["anyOf"] = [
+            self.schema(branch, f"{path}.{key}[{index}]", depth + 1)
+            for index, branch in enumerate(branches)
+        ]
+
+
+def _types_of_values(values: list[Any]) -> str | list[str]:
+    names = {str: "string", int: "integer", float: "number"}
+    types = list(dict.fromkeys(names[type(value)] for value in values))
+    return types[0] if len(types) == 1 else types
+
+
+def _name_of(reference: str, taken: dict[str, str]) -> str:
+    """``#/$defs/Pet`` -> ``Pet``; ``#`` -> ``root``; a second one of a name gets a number."""
+    last = reference.rsplit("/", 1)[-1] if "/" in reference else "root"
+    name = "".join(letter for letter in last if letter.isalnum() or letter in "_-") or "schema"
+    number = 1
+    candidate = name
+    while candidate in taken.values():
+        number += 1
+        candidate = f"{name}{number}"
+    return candidate

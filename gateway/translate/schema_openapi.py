@@ -1,0 +1,249 @@
+"""JSON Schema -> the ``Schema`` message, or :class:`NotLosslessError`."""
+
+from typing import Any, Final
+
+from gateway.translate.refusal import invalid_type
+from gateway.translate.schema_walk import (
+    NotLosslessError,
+    Source,
+    bounds,
+    branches_of,
+    enum_of,
+    flatten,
+    inlined,
+    merge,
+    properties_of,
+    required_of,
+    text,
+    types_of,
+    whole,
+)
+from gateway.translate.shapes import Json
+
+# Google answers 400 for any other format of a string.
+_FORMATS: Final = {
+    "string": frozenset({"date-time", "enum"}),
+    "number": frozenset({"float", "double"}),
+    "integer": frozenset({"int32", "int64"}),
+}
+# What is never an error and never a constraint.
+_SILENT: Final = frozenset(
+    ("$schema", "$id", "$comment", "$defs", "$anchor", "definitions", "examples", "example")
+) | frozenset(("default", "deprecated", "readOnly", "writeOnly", "strict", "propertyOrdering"))
+# Keywords with a place of their own below, by the type they belong to.
+_COUNTS: Final = {
+    "string": ("minLength", "maxLength"),
+    "array": ("minItems", "maxItems"),
+    "object": ("minProperties", "maxProperties"),
+}
+_PLACED: Final = (
+    frozenset(
+        ("type", "title", "description", "nullable", "enum", "format", "items", "prefixItems")
+    )
+    | frozenset(
+        ("properties", "required", "additionalProperties", "anyOf", "oneOf", "pattern", "minimum")
+    )
+    | frozenset(
+        ("maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems")
+    )
+    | frozenset(("maxItems", "minProperties", "maxProperties", "additionalItems"))
+)
+# Left out of either dialect, but what they say cannot be guessed from the rest.
+_NEEDS_JSON: Final = frozenset({"patternProperties", "$dynamicRef", "$recursiveRef"})
+
+_BRANCHES: Final = ("anyOf", "oneOf")
+_ABOUT: Final = ("title", "description")
+
+
+def to_openapi(source: Source) -> Json:
+    """Convert the root."""
+    return _Converter(source).schema(source.root, "", 1, ("#",))
+
+
+class _Converter:
+    """One conversion; ``active`` are the references being expanded, so recursion is seen."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def schema(self, value: object, path: str, depth: int, active: tuple[str, ...]) -> Json:
+        """Any schema, wherever it stands."""
+        self.source.visit(path, depth)
+        value = flatten(value, path, self.source)
+        while "$ref" in value:
+            target = self.source.resolve(value["$ref"], path)
+            if value["$ref"] in active:
+                raise NotLosslessError
+            active = (*active, value["$ref"])
+            beside = {key: value[key] for key in value if key != "$ref"}
+            value = flatten(merge(beside, target, path) if beside else target, path, self.source)
+        if not _NEEDS_JSON.isdisjoint(value):
+            raise NotLosslessError
+        converted = self._kind(value, path, depth, active)
+        for key in value:
+            if key not in _PLACED and key not in _SILENT:
+                self.source.drop(f"{path}.{key}")
+        return converted
+
+    def _kind(self, value: Json, path: str, depth: int, active: tuple[str, ...]) -> Json:
+        branches = branches_of(value, path)
+        if branches is not None:
+            return self._any_of(value, branches, path, depth, active)
+        types = types_of(value, path)
+        values = enum_of(value, path)
+        nullable = value.get("nullable") is True or "null" in types
+        if values is not None:
+            return self._about(value, _enum(values, types, nullable, path), path)
+        types = [name for name in types if name != "null"]
+        if not types:
+            if nullable and "type" in value:
+                return self._about(value, {"type": "NULL"}, path)
+            raise NotLosslessError
+        if len(types) == 1:
+            converted = self._typed(value, types[0], path, depth, active)
+        else:
+            own = {key: value[key] for key in value if key not in _ABOUT}
+            converted = {
+                "anyOf": [
+                    self._typed({**own, "type": name}, name, path, depth, active) for name in types
+                ]
+            }
+        if nullable:
+            converted["nullable"] = True
+        return self._about(value, converted, path)
+
+    def _about(self, value: Json, converted: Json, path: str) -> Json:
+        for key in _ABOUT:
+            if key in value:
+                converted[key] = text(value, key, path)
+        return converted
+
+    def _any_of(
+        self, value: Json, branches: list[Json], path: str, depth: int, active: tuple[str, ...]
+    ) -> Json:
+        """``anyOf`` stands alone in Google's message: what is beside it goes into each branch."""
+        key = "anyOf" if "anyOf" in value else "oneOf"
+        beside = {
+            name: value[name]
+            for name in value
+            if name not in _BRANCHES and name not in _ABOUT and name not in _SILENT
+        }
+        nullable = beside.pop("nullable", None) is True
+        converted = []
+        for index, branch in enumerate(branches):
+            where = f"{path}.{key}[{index}]"
+            if branch.get("type") == "null":
+                nullable = True
+                continue
+            if beside:
+                branch = merge(  # noqa: PLW2901 - the branch as it is meant
+                    inlined(branch, where, self.source), beside, where
+                )
+            converted.append(self.schema(branch, where, depth + 1, active))
+        if not converted:
+            return self._about(value, {"type": "NULL"}, path)
+        result: Json = converted[0] if len(converted) == 1 else {"anyOf": converted}
+        if nullable:
+            result["nullable"] = True
+        return self._about(value, result, path)
+
+    def _typed(
+        self, value: Json, name: str, path: str, depth: int, active: tuple[str, ...]
+    ) -> Json:
+        converted: Json = {"type": name.upper()}
+        kind = value.get("format")
+        if kind is not None:
+            if type(kind) is str and kind in _FORMATS.get(name, ()):
+                converted["format"] = kind
+            else:
+                self.source.drop(f"{path}.format")
+        for key in _COUNTS.get(name, ()):
+            if key in value:
+                converted[key] = whole(value, key, path)
+        if name == "string" and "pattern" in value:
+            converted["pattern"] = text(value, "pattern", path)
+        if name in ("number", "integer"):
+            converted.update(bounds(value, path, self.source))
+        if name == "array":
+            self._array(value, converted, path, depth, active)
+        elif name == "object":
+            self._object(value, converted, path, depth, active)
+        return converted
+
+    def _array(
+        self, value: Json, converted: Json, path: str, depth: int, active: tuple[str, ...]
+    ) -> None:
+        items = value.get("items")
+        if type(items) is list or "prefixItems" in value or items is None or items is True:
+            # Tuples, and arrays of anything.
+            raise NotLosslessError
+        converted["items"] = self.schema(items, f"{path}.items", depth + 1, active)
+
+    def _object(
+        self, value: Json, converted: Json, path: str, depth: int, active: tuple[str, ...]
+    ) -> None:
+        extra = value.get("additionalProperties")
+        if type(extra) is dict and extra:
+            raise NotLosslessError
+        if extra is not None and type(extra) not in (bool, dict):
+            invalid_type(extra, "a boolean or an object", f"{path}.additionalProperties")
+        properties = properties_of(value, path)
+        if not properties:
+            if extra is not False:
+                # An object of anything: the message can only say an empty one.
+                raise NotLosslessError
+            return
+        converted["properties"] = {
+            name: self.schema(item, f"{path}.properties.{name}", depth + 1, active)
+            for name, item in properties.items()
+        }
+        required = required_of(value, properties, path, self.source)
+        if required:
+            converted["required"] = required
+        if len(properties) > 1:
+            converted["propertyOrdering"] = list(properties)
+
+
+def _enum(values: list[Any], types: list[str], nullable: bool, path: str) -> Json:
+    """``[1, 2]`` -> ``{"type": "INTEGER", "format": "enum", "enum": ["1", "2"]}``.
+
+    The message holds strings only, so numbers travel as strings beside their type, and values of
+    several types become alternatives.
+    """
+    groups: dict[str, list[str]] = {}
+    for value in values:
+        if value is None:
+            nullable = True
+            continue
+        name, word = _enum_word(value)
+        if types and name not in types and not (name == "integer" and "number" in types):
+            continue
+        groups.setdefault(name, []).append(word)
+    converted = [_enum_group(name, words) for name, words in groups.items()]
+    if not converted:
+        if not nullable:
+            invalid_type(values, "values of the schema's own type", f"{path}.enum")
+        return {"type": "NULL"}
+    result: Json = converted[0] if len(converted) == 1 else {"anyOf": converted}
+    if nullable:
+        result["nullable"] = True
+    return result
+
+
+def _enum_word(value: object) -> tuple[str, str]:
+    """A value's type and the string that stands for it; the message has no empty string."""
+    if type(value) is str and value:
+        return "string", value
+    if type(value) is bool:
+        return "boolean", "true" if value else "false"
+    if type(value) is int:
+        return "integer", str(value)
+    if type(value) is float:
+        return "number", repr(value)
+    raise NotLosslessError
+
+
+def _enum_group(name: str, words: list[str]) -> Json:
+    if name == "boolean" and len(set(words)) == 2:
+        return {"type": "BOOLEAN"}
+    return {"type": name.upper(), "format": "enum", "enum": words}

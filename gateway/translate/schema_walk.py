@@ -1,0 +1,357 @@
+"""What both dialects of schemas share: references, ``allOf``, ``const``, types, limits."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
+
+from gateway.translate.refusal import Refused, invalid_type, invalid_value, json_type, named
+from gateway.translate.shapes import Json
+
+# OpenAI allows 10 levels; Google's parser stops at about 100 levels of JSON, two per level here.
+MAX_DEPTH: Final = 32
+# OpenAI allows 5,000 properties. Inlined references can multiply, so nodes are counted.
+MAX_NODES: Final = 10_000
+
+TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "null")
+
+
+class NotLosslessError(Exception):
+    """The OpenAPI dialect cannot say this; the JSON dialect may."""
+
+
+class TooLargeError(Refused):
+    """Deeper or larger than a dialect takes; inlined references may be the reason."""
+
+
+class Source:
+    """The schema being converted: its root for references, a budget, and what was dropped."""
+
+    def __init__(self, root: Json) -> None:
+        self.root = root
+        self.dropped: list[str] = []
+        self.nodes = 0
+
+    def visit(self, path: str, depth: int) -> None:
+        """Count a node; neither depth nor number may run away."""
+        self.nodes += 1
+        if depth > MAX_DEPTH:
+            _too_large(f"the schema is nested deeper than {MAX_DEPTH} levels.", path)
+        if self.nodes > MAX_NODES:
+            _too_large(f"the schema has more than {MAX_NODES} parts.", path)
+
+    def drop(self, path: str) -> None:
+        """Remember a keyword that Gemini does not know."""
+        self.dropped.append(path)
+
+    def resolve(self, reference: object, path: str) -> Json:
+        """``#/$defs/Pet`` -> the schema at that place."""
+        if type(reference) is not str:
+            invalid_type(reference, "a string", f"{path}.$ref")
+        if reference != "#" and not reference.startswith("#/"):
+            _no_such_place(reference, path)
+        value: Any = self.root
+        for step in reference.split("/")[1:]:
+            key = step.replace("~1", "/").replace("~0", "~")
+            if type(value) is dict and key in value:
+                value = value[key]
+            elif type(value) is list and key.isascii() and key.isdigit() and len(key) < 6:
+                value = value[int(key)] if int(key) < len(value) else None
+            else:
+                _no_such_place(reference, path)
+        if type(value) is not dict:
+            _no_such_place(reference, path)
+        return value
+
+
+def _too_large(why: str, path: str) -> NoReturn:
+    raise TooLargeError("invalid_value", path, f"Invalid value for '{{param}}': {why}")
+
+
+def _no_such_place(reference: str, path: str) -> NoReturn:
+    invalid_value(f"the reference '{named(reference)}' leads nowhere.", f"{path}.$ref")
+
+
+def flatten(schema: object, path: str, source: Source) -> Json:
+    """Merge ``allOf`` into the schema that has it, and ``const`` into ``enum``.
+
+    ``{"allOf": [{"$ref": "#/$defs/A"}], "description": "x"}`` -> A with that description. The
+    dialects ignore ``const`` and ``allOf``, which would leave the answer unconstrained.
+    """
+    if schema is True:
+        return {}
+    if type(schema) is not dict:
+        invalid_type(schema, "an object", path)
+    rounds = 0
+    while "allOf" in schema:
+        rounds += 1
+        source.visit(path, rounds)
+        schema = _only_reference(schema) or _merge_all(schema, path, source)
+    if "const" in schema:
+        value = schema["const"]
+        others = {key: schema[key] for key in schema if key != "const"}
+        schema = merge(others, {"enum": [value]}, path)
+    return schema
+
+
+def _only_reference(schema: Json) -> Json | None:
+    """``{"allOf": [{"$ref": "x"}], "title": "t"}`` (Pydantic 1) -> ``{"$ref": "x", "title": "t"}``.
+
+    So a recursive reference stays a reference.
+    """
+    members = schema["allOf"]
+    if type(members) is not list or len(members) != 1 or "$ref" in schema:
+        return None
+    member = members[0]
+    if type(member) is not dict or member.keys() != {"$ref"}:
+        return None
+    return {**member, **{key: schema[key] for key in schema if key != "allOf"}}
+
+
+def _merge_all(schema: Json, path: str, source: Source) -> Json:
+    members = schema["allOf"]
+    if type(members) is not list:
+        invalid_type(members, "an array of objects", f"{path}.allOf")
+    merged: Json = {key: schema[key] for key in schema if key != "allOf"}
+    for index, member in enumerate(members):
+        where = f"{path}.allOf[{index}]"
+        if type(member) is not dict:
+            invalid_type(member, "an object", where)
+        merged = merge(merged, inlined(member, where, source), where)
+    return merged
+
+
+def inlined(schema: Json, path: str, source: Source) -> Json:
+    """Follow ``$ref`` until there is none; what stands beside it is merged and wins."""
+    rounds = 0
+    while "$ref" in schema:
+        rounds += 1
+        source.visit(path, rounds)
+        target = source.resolve(schema["$ref"], path)
+        beside = {key: schema[key] for key in schema if key != "$ref"}
+        schema = merge(beside, target, path) if beside else target
+    return schema
+
+
+# Keywords that describe and do not constrain: the outer, more specific one wins.
+_ANNOTATIONS: Final = frozenset(
+    ("title", "description", "default", "examples", "$schema", "$id", "$comment", "$defs")
+) | frozenset(("definitions", "deprecated", "readOnly", "writeOnly", "format", "strict"))
+
+
+def merge(outer: Json, inner: Json, path: str) -> Json:
+    """Both schemas at once, as ``allOf`` means it; what cannot be said in one is refused."""
+    merged = dict(outer)
+    for key, value in inner.items():
+        if key not in merged:
+            merged[key] = value
+        elif key not in _ANNOTATIONS and merged[key] != value:
+            merged[key] = _both(key, merged[key], value, path)
+    return merged
+
+
+_TIGHTER: Final[Mapping[str, Callable[[float, float], float]]] = {
+    **dict.fromkeys(("minimum", "minItems", "minLength", "minProperties"), max),
+    **dict.fromkeys(("maximum", "maxItems", "maxLength", "maxProperties"), min),
+    "exclusiveMinimum": max,
+    "exclusiveMaximum": min,
+}
+
+
+def _both(key: str, outer: object, inner: object, path: str) -> object:
+    if key == "properties" and type(outer) is dict and type(inner) is dict:
+        return merge_properties(outer, inner, path)
+    if key in ("items", "additionalProperties"):
+        return _both_schemas(outer, inner, path)
+    if key in ("required", "enum") and type(outer) is list and type(inner) is list:
+        return _both_lists(key, outer, inner, path)
+    if key in _TIGHTER:
+        return _TIGHTER[key](_comparable(outer, path), _comparable(inner, path))
+    if key == "type":
+        return _both_types(outer, inner, path)
+    return conflict(key, path)
+
+
+def merge_properties(outer: Json, inner: Json, path: str) -> Json:
+    """Properties of both; one that both name must satisfy both."""
+    merged = dict(outer)
+    for name, value in inner.items():
+        merged[name] = _both_schemas(merged[name], value, path) if name in merged else value
+    return merged
+
+
+def _both_schemas(outer: object, inner: object, path: str) -> object:
+    if outer is False or inner is False:
+        return False
+    if type(outer) is dict and type(inner) is dict:
+        return outer if outer == inner else {"allOf": [outer, inner]}
+    if outer is True:
+        return inner
+    return outer if inner is True else conflict("allOf", path)
+
+
+def _both_lists(key: str, outer: list[Any], inner: list[Any], path: str) -> list[Any]:
+    if key == "required":
+        return outer + [name for name in inner if name not in outer]
+    common = [value for value in outer if any(same(value, other) for other in inner)]
+    return common or conflict(key, path)
+
+
+def _both_types(outer: object, inner: object, path: str) -> object:
+    left, right = type_list(outer, path), type_list(inner, path)
+    common = [name for name in left if name in right]
+    if "integer" in left + right and "number" in left + right and "integer" not in common:
+        common.append("integer")
+    if not common:
+        conflict("type", path)
+    return common if len(common) > 1 else common[0]
+
+
+def same(left: object, right: object) -> bool:
+    """Whether two JSON values are one: Python's ``True == 1`` is not JSON's."""
+    return type(left) is type(right) and bool(left == right)
+
+
+def _comparable(value: object, path: str) -> float:
+    if type(value) is not int and type(value) is not float:
+        invalid_type(value, "a number", path)
+    return value
+
+
+def conflict(key: str, path: str) -> NoReturn:
+    """Refuse schemas that cannot be merged into one."""
+    invalid_value(f"schemas that contradict each other in '{named(key)}'.", path)
+
+
+def type_list(value: object, path: str) -> list[str]:
+    """``"string"`` or ``["string", "null"]`` -> a list of known types."""
+    names = [value] if type(value) is str else value
+    if type(names) is not list or not names:
+        invalid_type(value, "a string or an array of strings", f"{path}.type")
+    for name in names:
+        if name not in TYPES:
+            raise Refused(
+                "invalid_value",
+                f"{path}.type",
+                f"Invalid value for '{{param}}': expected one of {', '.join(TYPES)}.",
+            )
+    return names
+
+
+def types_of(schema: Json, path: str) -> list[str]:
+    """The types a schema names, or the one its keywords speak of; empty: any."""
+    if "type" in schema:
+        return type_list(schema["type"], path)
+    if "properties" in schema:
+        return ["object"]
+    if "items" in schema or "prefixItems" in schema:
+        return ["array"]
+    return []
+
+
+def enum_of(schema: Json, path: str) -> list[Any] | None:
+    """The values a schema allows."""
+    values = schema.get("enum")
+    if values is None:
+        return None
+    if type(values) is not list or not values:
+        invalid_type(values, "an array with at least one value", f"{path}.enum")
+    return values
+
+
+def text(schema: Json, key: str, path: str) -> str:
+    """A keyword whose value is a string."""
+    value = schema[key]
+    if type(value) is not str:
+        invalid_type(value, "a string", f"{path}.{key}")
+    return value
+
+
+def whole(schema: Json, key: str, path: str) -> int:
+    """A keyword whose value counts something."""
+    value = schema[key]
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int or value < 0:
+        invalid_type(value, "a non-negative integer", f"{path}.{key}")
+    return value
+
+
+def numeric(schema: Json, key: str, path: str) -> float:
+    """A keyword whose value is a number."""
+    value = schema[key]
+    if type(value) is not int and type(value) is not float:
+        invalid_type(value, "a number", f"{path}.{key}")
+    return value
+
+
+def bounds(schema: Json, path: str, source: Source) -> Json:
+    """``minimum`` and ``maximum``; exclusive ones exactly for integers, nearly for decimals."""
+    found: Json = {}
+    for key, exclusive, step in (
+        ("minimum", "exclusiveMinimum", 1),
+        ("maximum", "exclusiveMaximum", -1),
+    ):
+        limits = [numeric(schema, key, path)] if key in schema else []
+        open_end = schema.get(exclusive)
+        # Draft 4 wrote a boolean beside the limit.
+        if open_end is True and limits:
+            open_end, limits = limits[0], []
+        if open_end is not None and open_end is not False:
+            limit = numeric({exclusive: open_end}, exclusive, path)
+            if "integer" in types_of(schema, path) and float(limit).is_integer():
+                limit = int(limit) + step
+            else:
+                source.drop(f"{path}.{exclusive}")
+            limits.append(limit)
+        if limits:
+            found[key] = max(limits) if step > 0 else min(limits)
+    return found
+
+
+def properties_of(schema: Json, path: str) -> Json:
+    """The properties of an object."""
+    value = schema.get("properties")
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        invalid_type(value, "an object", f"{path}.properties")
+    return value
+
+
+def required_of(schema: Json, properties: Json, path: str, source: Source) -> list[str]:
+    """Required names; Google refuses one that is no property."""
+    names = schema.get("required")
+    # Draft 3 wrote a boolean at the property.
+    if names is None or type(names) is bool:
+        return []
+    if type(names) is not list:
+        invalid_type(names, "an array of strings", f"{path}.required")
+    kept = []
+    for index, name in enumerate(names):
+        if type(name) is not str:
+            invalid_type(name, "a string", f"{path}.required[{index}]")
+        if name not in properties:
+            source.drop(f"{path}.required")
+        elif name not in kept:
+            kept.append(name)
+    return kept
+
+
+def branches_of(schema: Json, path: str) -> list[Json] | None:
+    """The alternatives of ``anyOf`` or ``oneOf``; Google treats the second as the first."""
+    key = "anyOf" if "anyOf" in schema else "oneOf" if "oneOf" in schema else None
+    if key is None:
+        return None
+    if "anyOf" in schema and "oneOf" in schema:
+        invalid_value("'anyOf' and 'oneOf' beside each other cannot be translated.", path)
+    branches = schema[key]
+    if type(branches) is not list or not branches:
+        invalid_type(branches, "an array with at least one schema", f"{path}.{key}")
+    for index, branch in enumerate(branches):
+        if type(branch) is not dict:
+            raise Refused(
+                "invalid_type",
+                f"{path}.{key}[{index}]",
+                f"Invalid type for '{{param}}': expected an object, "
+                f"but got {json_type(branch)} instead.",
+            )
+    return branches

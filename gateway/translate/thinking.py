@@ -1,0 +1,91 @@
+"""``reasoning_effort`` -> ``thinkingConfig``, by the model's family.
+
+A level on 2.5 and a budget beside a level are 400s. What a model cannot do is clamped and noted:
+in a batch a near answer is kinder than an error line.
+"""
+
+from typing import Final
+
+from gateway.translate.draft import Draft
+from gateway.translate.fields import FieldTable, mapped
+from gateway.translate.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    one_of,
+    unsupported_value,
+)
+from gateway.translate.sampling import boolean, integer
+from gateway.translate.shapes import Json
+
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+LEVELS: Final = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+# -1 lets the model decide; 32,768 is the most any model has (2.5 Pro).
+_LEAST_BUDGET: Final = -1
+_MOST_BUDGET: Final = 32_768
+
+THINKING: Final = FieldTable(
+    mapped("thinking_budget", "`thinkingConfig.thinkingBudget`"),
+    mapped("thinking_level", "`thinkingConfig.thinkingLevel`"),
+    mapped("include_thoughts", "`thinkingConfig.includeThoughts`"),
+)
+
+
+def read_reasoning_effort(value: object, draft: Draft) -> None:
+    """``"low"`` -> ``{"thinkingLevel": "LOW"}`` or, on 2.5, ``{"thinkingBudget": 1024}``."""
+    if type(value) is not str or value not in EFFORTS:
+        one_of(value, EFFORTS, "reasoning_effort")
+    draft.effort = value
+    table = draft.can.effort
+    if table is None:
+        draft.note("dropped", "reasoning_effort")
+        return
+    if value in draft.can.clamped:
+        draft.note("clamped", "reasoning_effort")
+    chosen = table[value]
+    key = "thinkingLevel" if type(chosen) is str else "thinkingBudget"
+    draft.config["thinkingConfig"] = {key: chosen}
+
+
+def read_thinking_config(value: object, draft: Draft) -> None:
+    """``{"thinking_budget": 512, "include_thoughts": true}``: Google's extension, checked."""
+    if type(value) is not dict:
+        invalid_type(value, "an object", "thinking_config")
+    try:
+        THINKING.check(value)
+        config = _thinking_config(value, draft)
+    except Refused as refusal:
+        refusal.under("thinking_config")
+        raise
+    if config:
+        draft.thinking = config
+
+
+def _thinking_config(value: Json, draft: Draft) -> Json:
+    config: Json = {}
+    budget, level = value.get("thinking_budget"), value.get("thinking_level")
+    if budget is not None and level is not None:
+        invalid_value("a budget and a level exclude each other.", "thinking_level")
+    if budget is not None:
+        config["thinkingBudget"] = integer(budget, _LEAST_BUDGET, _MOST_BUDGET, "thinking_budget")
+    if level is not None:
+        word = level.upper() if type(level) is str else level
+        if word not in LEVELS:
+            one_of(level, LEVELS, "thinking_level")
+        config["thinkingLevel"] = word
+    if value.get("include_thoughts") is not None:
+        config["includeThoughts"] = boolean(value["include_thoughts"], "include_thoughts")
+    if config and draft.can.effort is None:
+        unsupported_value("this model does not think.", "")
+    if level is not None and not draft.can.thinking_levels:
+        unsupported_value("this model takes a budget, not a level.", "thinking_level")
+    return config
+
+
+def close_thinking(draft: Draft) -> None:
+    """Effort and Google's own configuration cannot be combined (Google's own layer says so)."""
+    if draft.thinking is None:
+        return
+    if draft.effort is not None:
+        invalid_value("it cannot be combined with google.thinking_config.", "reasoning_effort")
+    draft.config["thinkingConfig"] = draft.thinking

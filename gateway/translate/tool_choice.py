@@ -1,0 +1,136 @@
+"""``tool_choice`` and the older ``function_call`` -> ``functionCallingConfig``.
+
+AUTO is the default and left out. VALIDATED is AUTO whose calls match their schemas; recordings
+show that it accepts whatever AUTO accepts, and it is the only such mode that takes names.
+"""
+
+from typing import Final
+
+from gateway.translate.fields import FieldTable, mapped, refused
+from gateway.translate.names import gemini_name
+from gateway.translate.parts import member
+from gateway.translate.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    one_of,
+    quoted,
+    unsupported_value,
+)
+from gateway.translate.shapes import Json
+from gateway.translate.tools import Declarations
+
+_CHOICE_TYPES: Final = ("function", "allowed_tools")
+NAMED_CHOICE: Final = FieldTable(
+    mapped("type", "selects the kind of choice"),
+    mapped("function", "`ANY` with `allowedFunctionNames`"),
+    mapped("name", "the flat form of the responses endpoint"),
+    mapped("allowed_tools", "`ANY` or `VALIDATED` with `allowedFunctionNames`"),
+    mapped("mode", "the flat form of the responses endpoint"),
+    mapped("tools", "the flat form of the responses endpoint"),
+    refused("custom", "Gemini has no tools with free-form input."),
+)
+ALLOWED_TOOLS: Final = FieldTable(
+    mapped("mode", "required: `ANY`; auto: `VALIDATED`"),
+    mapped("tools", "`allowedFunctionNames`"),
+)
+_MODES: Final = {"auto": "VALIDATED", "required": "ANY"}
+
+
+def calling_config(choice: object, declarations: Declarations) -> Json | None:
+    """Say how the model may use the declared functions.
+
+    ``"required"`` -> ``{"mode": "ANY"}``;
+    ``{"type": "function", "function": {"name": "f"}}`` ->
+    ``{"mode": "ANY", "allowedFunctionNames": ["f"]}``
+    """
+    if choice is None or choice == "auto":
+        return {"mode": "VALIDATED"} if declarations.strict else None
+    if choice == "none":
+        return {"mode": "NONE"}
+    if choice == "required":
+        return {"mode": "ANY"}
+    if type(choice) is str:
+        one_of(choice, ("none", "auto", "required"), "tool_choice")
+    if type(choice) is not dict:
+        invalid_type(choice, "one of a string or object", "tool_choice")
+    try:
+        return _from_object(choice, declarations)
+    except Refused as refusal:
+        refusal.under("tool_choice")
+        raise
+
+
+def legacy_calling_config(choice: object, declarations: Declarations) -> Json | None:
+    """``function_call``: ``none``, ``auto``, or one function by name."""
+    if choice is None or choice == "auto":
+        return None
+    if choice == "none":
+        return {"mode": "NONE"}
+    if type(choice) is str:
+        one_of(choice, ("none", "auto"), "function_call")
+    if type(choice) is not dict:
+        invalid_type(choice, "one of a string or object", "function_call")
+    if "name" not in choice:
+        missing("function_call.name")
+    name = _declared(choice["name"], "function_call.name", declarations)
+    return {"mode": "ANY", "allowedFunctionNames": [name]}
+
+
+def _from_object(choice: Json, declarations: Declarations) -> Json:
+    kind = choice.get("type")
+    if kind is None:
+        missing("type")
+    if kind == "custom":
+        unsupported_value("Gemini has no tools with free-form input.", "type")
+    if kind not in _CHOICE_TYPES:
+        one_of(kind, _CHOICE_TYPES, "type")
+    NAMED_CHOICE.check(choice)
+    if kind == "function":
+        return {"mode": "ANY", "allowedFunctionNames": [_function(choice, "", declarations)]}
+    return _allowed(choice, declarations)
+
+
+def _allowed(choice: Json, declarations: Declarations) -> Json:
+    """``{"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]}``."""
+    allowed = member(choice, "allowed_tools") if "allowed_tools" in choice else choice
+    prefix = "allowed_tools." if "allowed_tools" in choice else ""
+    if prefix:
+        ALLOWED_TOOLS.check(allowed)
+    mode = allowed.get("mode")
+    if mode is None:
+        missing(f"{prefix}mode")
+    if type(mode) is not str or mode not in _MODES:
+        one_of(mode, _MODES, f"{prefix}mode")
+    tools = allowed.get("tools")
+    if type(tools) is not list or not tools:
+        invalid_type(tools, "an array with at least one tool", f"{prefix}tools")
+    names = []
+    for index, tool in enumerate(tools):
+        where = f"{prefix}tools[{index}]"
+        if type(tool) is not dict:
+            invalid_type(tool, "an object", where)
+        names.append(_function(tool, f"{where}.", declarations))
+    return {"mode": _MODES[mode], "allowedFunctionNames": names}
+
+
+def _function(tool: Json, prefix: str, declarations: Declarations) -> str:
+    """The name in ``{"function": {"name": "f"}}`` or in the flat ``{"name": "f"}``."""
+    if "function" not in tool and "name" in tool:
+        return _declared(tool["name"], f"{prefix}name", declarations)
+    function = tool.get("function")
+    if function is None:
+        missing(f"{prefix}function")
+    if type(function) is not dict:
+        invalid_type(function, "an object", f"{prefix}function")
+    if "name" not in function:
+        missing(f"{prefix}function.name")
+    return _declared(function["name"], f"{prefix}function.name", declarations)
+
+
+def _declared(value: object, param: str, declarations: Declarations) -> str:
+    name = gemini_name(value, param)
+    if name not in declarations.by_name:
+        invalid_value(f"{quoted(value)} is not among the declared tools.", param)
+    return name
