@@ -1,0 +1,1 @@
+"""File bytes: a local directory (``local.py``)."""

@@ -1,0 +1,108 @@
+"""Where a blob lies below the root, and calls that keep that durable.
+
+::
+
+    root/3f/3f9c...    a blob, in one of as many folders as there are first two characters
+    root/tmp/3f9c...   bytes on their way; whatever is here when a process starts is garbage
+
+All calls block; :mod:`gateway.blobs.threads` moves them out of the way.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.errors import UnavailableError
+
+_NAME = re.compile(r"[0-9A-Za-z_-]{4,128}")
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_TEMPORARY = "tmp"
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Say "not now" where the system says that there is no room left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise UnavailableError("The gateway's storage is full; try again later.") from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_to_read(path: Path) -> int:
+    """A descriptor of a regular name, never of what a link points at."""
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def open_new(path: Path) -> int:
+    """A descriptor of a file that was not there, for its owner alone."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)
+
+
+class Layout:
+    """Paths below one root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.temporary = root / _TEMPORARY
+
+    def path(self, name: str) -> Path:
+        """Where the blob of that name lies."""
+        return self.root / self._checked(name)[:2] / name
+
+    def partial(self, name: str) -> Path:
+        """Where it lies while it is written."""
+        return self.temporary / self._checked(name)
+
+    def _checked(self, name: str) -> str:
+        if _NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is not a blob's name")
+        return name
+
+    def prepare(self) -> None:
+        """Make the root, and clear what an earlier process left half-written."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.temporary.mkdir(mode=0o700, exist_ok=True)
+        for leftover in self.temporary.iterdir():
+            leftover.unlink()
+        probe = self.temporary / "probe"
+        os.close(open_new(probe))
+        probe.unlink()
+        sync_directory(self.root)
+
+    def publish(self, source: Path, name: str) -> None:
+        """Give finished bytes their name, durably; a name is never given twice."""
+        target = self.path(name)
+        if not target.parent.is_dir():
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            sync_directory(self.root)
+        refuse_existing(target)
+        source.rename(target)
+        sync_directory(target.parent)
+
+    def blobs(self) -> Iterator[os.DirEntry[str]]:
+        """Every blob."""
+        for folder in self.root.iterdir():
+            if folder.is_dir() and folder != self.temporary:
+                with os.scandir(folder) as entries:
+                    yield from entries
+
+
+def refuse_existing(path: Path) -> None:
+    """A name is written once."""
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, "a blob is written once, this one is there", str(path))
