@@ -2,7 +2,12 @@
 
 An implementation passes ``tests/conformance/store.py``. Reads that take an owner find nothing of
 another owner's. Writes named ``save_*`` are guarded: they change nothing and return False when the
-row's fence is no longer the one in the record that is passed.
+row's fence is no longer the one in the record that is passed, or when the row has reached its end:
+a terminal batch, a released job.
+
+A batch row is *rung* when something outside its claim makes it due: its ``due_at`` then becomes a
+number that lies in the past and never comes twice for that batch. No resting or saving that has
+not seen the ring silences it.
 """
 
 from collections.abc import Sequence
@@ -41,7 +46,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class BlobChange:
-    """Blobs that a transaction makes live (it points at them) or dooms (it no longer does)."""
+    """Blobs that a transaction makes live (it points at them) or dooms (it no longer does).
+
+    Making live a name that is not pending is a bug: the transaction fails with InternalError.
+    """
 
     live: Sequence[str] = ()
     doomed: Sequence[str] = ()
@@ -73,11 +81,14 @@ class Store(Protocol):
         ...
 
     async def sweepable_blobs(self, before: int, limit: int) -> Sequence[str]:
-        """Names pending since, or doomed, before that time."""
+        """Names pending since, or doomed, before that time.
+
+        From here on nothing can make them live: the caller may delete their bytes.
+        """
         ...
 
     async def forget_blobs(self, names: Sequence[str]) -> None:
-        """Remove the rows of blobs whose bytes are gone."""
+        """Remove the rows of blobs whose bytes are gone; a live blob's row stays."""
         ...
 
     async def known_blobs(self, names: Sequence[str]) -> set[str]:
@@ -87,7 +98,7 @@ class Store(Protocol):
     # Files
 
     async def add_file(self, file: File) -> File:
-        """Insert; its segments' blobs go live. The answer carries ``seq``."""
+        """Insert; its segments' blobs, pending until now, go live. The answer carries ``seq``."""
         ...
 
     async def get_file(self, owner: str, file_id: str, now: int) -> File | None:
@@ -122,7 +133,8 @@ class Store(Protocol):
 
         Returns an earlier batch instead, and inserts nothing, when one of the same owner has the
         same ``idempotency_key`` (if the key is not None), or, with ``same_since``, the same
-        fingerprint and was created at or after that time (the newest such).
+        fingerprint and was created at or after that time (the newest such). The earlier batch is
+        returned even when the input file is gone by now.
         """
         ...
 
@@ -137,7 +149,7 @@ class Store(Protocol):
         ...
 
     async def request_cancel(self, owner: str, batch_id: str, now: int) -> Batch | None:
-        """Set ``cancel_requested_at`` on a live batch, once, and make it due; the batch."""
+        """Set ``cancel_requested_at`` on a live batch, once, and ring it; the batch."""
         ...
 
     # The runner's side
@@ -145,12 +157,16 @@ class Store(Protocol):
     async def due_work(self, now: int, limit: int) -> Sequence[Work]:
         """Batches that are due, or have a job that is; the longest due first.
 
-        A batch counts while it is live; a job while it is not released.
+        A batch counts while it is live; a job while it is not released. Rows under a lease count
+        too (a claim decides), but come after all that are free: long steps starve nobody.
         """
         ...
 
     async def next_due(self) -> int | None:
-        """The earliest time at which :meth:`due_work` will have something."""
+        """The earliest time at which something is due that nobody holds.
+
+        A row under a lease counts from the end of its lease. May lie in the past.
+        """
         ...
 
     async def load_work(self, batch_id: str) -> Work | None:
@@ -170,11 +186,11 @@ class Store(Protocol):
         ...
 
     async def claim_batch(self, batch_id: str, now: int, lease_until: int) -> Batch | None:
-        """Take the batch row, raising its fence; None while another's lease lasts."""
+        """Take a live batch's row, raising its fence; None while another's lease lasts."""
         ...
 
     async def claim_job(self, job_id: str, now: int, lease_until: int) -> Job | None:
-        """Take a job's row, raising its fence; None while another's lease lasts."""
+        """Take an unreleased job's row, raising its fence; None while another's lease lasts."""
         ...
 
     async def save_batch(
@@ -189,7 +205,10 @@ class Store(Protocol):
         """Write the runner's columns of a claimed batch, guarded by its fence.
 
         Inserts new jobs and files (their segments go live) in the same transaction. Ends the
-        claim unless ``keep``. ``cancel_requested_at`` is never written here.
+        claim, or with ``keep`` extends it to the record's ``lease_until``. ``due_at`` is written
+        unless the row was rung after the claim; ``cancel_requested_at`` never. ``counts`` and
+        ``usage`` are written when the batch leaves validation and when it ends; in between they
+        belong to :meth:`save_job`, which adds to them whoever holds the batch row.
         """
         ...
 
@@ -203,9 +222,10 @@ class Store(Protocol):
         ring: bool = False,
         keep: bool = False,
     ) -> bool:
-        """Write a claimed job, guarded by its fence; ends the claim unless ``keep``.
+        """Write a claimed job, guarded by its fence.
 
-        ``counts`` and ``usage`` are added to the batch's in the same transaction; ``ring`` makes
-        the batch row due at once (the job's ``due_at`` or 0).
+        Ends the claim, or with ``keep`` extends it to the record's ``lease_until``. ``counts`` and
+        ``usage`` are added to those of a batch that is still live, in the same transaction;
+        ``ring`` rings the batch row.
         """
         ...
