@@ -1,10 +1,10 @@
-"""Routes that steer an emulator: journal, faults, clock, jobs. Off unless asked for, and not guarded.
+"""Routes that steer an emulator. They are off unless asked for, and not guarded.
 
 ========================  =======================================================================
 GET /emulator/journal     ``{"entries": [...]}``; ``?kind=create`` and ``?since=SEQ`` choose
 DELETE /emulator/journal  forget
 GET /emulator/faults      ``{"faults": [...], "known": {name: what}}`` with how often each applied
-POST /emulator/faults     ``{"name": "create-500-after", "times": 2}``, or a list, or a specification
+POST /emulator/faults     ``{"name": "create-500-after", "times": 2}``, a list, or a text
 DELETE /emulator/faults   disarm all
 GET /emulator/clock       ``{"now", "speed"}``
 POST /emulator/clock      ``{"advance": seconds}`` and/or ``{"speed": factor}``
@@ -57,11 +57,11 @@ async def arm_faults(world: World, request: Request) -> JsonObject:
 
 
 def read_fault(asked: object) -> Fault:
-    """A fault from ``{"name", ...parameters}`` or a specification; raises ValueError."""
+    """A fault from ``{"name", ...parameters}`` or a specification; raises ValueError, TypeError."""
     if isinstance(asked, str):
         return parse_fault(asked)
-    if not isinstance(asked, dict) or not isinstance(asked.get("name"), str):
-        raise ValueError("a fault is an object with a name, or a specification")
+    if not (isinstance(asked, dict) and isinstance(asked.get("name"), str)):
+        raise TypeError("a fault is an object with a name, or a specification")
     parameters = {key: value for key, value in asked.items() if key != "name"}
     return make_fault(asked["name"], parameters)
 

@@ -179,12 +179,13 @@ async def _store(call: Call, session: Upload) -> StoredFile:
         with session.path.open("r+b") as stream:
             stream.truncate(session.received - 1)
     digest = await asyncio.to_thread(digest_file, session.path)
-    file = world.files.add_uploaded(
+    file = world.files.add(
         session.file_id,
         session.path,
         digest,
         display_name=session.display_name,
         mime_type=session.mime_type,
+        source="UPLOADED",
     )
     if fault := world.faults.take("file-processing", call.operation):
         file.active_ns = file.created_ns + int(fault.seconds * SECOND)

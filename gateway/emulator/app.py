@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from gateway.clock import Clock, SystemClock
 from gateway.emulator import api_batches, api_files, api_models
@@ -77,7 +78,7 @@ class _Versioned:
         self._version = version
         self._endpoint = endpoint
 
-    async def __call__(self, scope, receive, send):  # type: ignore[no-untyped-def]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["path_params"] = {**scope.get("path_params", {}), "version": self._version}
         await self._endpoint(scope, receive, send)
 

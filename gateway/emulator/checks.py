@@ -12,8 +12,8 @@ MAX_CANDIDATES = 8
 MAX_INPUT_TOKENS = 1_048_576
 MIME_TYPES = ("text/plain", "application/json", "text/x.enum")
 SIGNATURE_TEXT = (
-    "Function call is missing a thought_signature in functionCall parts. This is required for tools "
-    "to work correctly, and missing thought_signature may lead to degraded model performance."
+    "Function call is missing a thought_signature in functionCall parts. This is required for "
+    "tools to work correctly, and missing thought_signature may lead to degraded model performance."
 )
 RANGES = {
     "temperature": (0.0, 2.0),
@@ -153,8 +153,8 @@ def _cache(_model: str, request: JsonObject) -> None:
     clash = {"systemInstruction", "tools", "toolConfig"} & request.keys()
     if "cachedContent" in request and clash:
         raise invalid(
-            "CachedContent can not be used with GenerateContent request setting system_instruction, "
-            "tools or tool_config.",
+            "CachedContent can not be used with GenerateContent request setting "
+            "system_instruction, tools or tool_config.",
         )
 
 
@@ -169,8 +169,8 @@ def _turns(model: str, request: JsonObject) -> None:
         answers = [part for part in following if "functionResponse" in part]
         if calls and len(answers) != len(calls):
             raise invalid(
-                "Please ensure that the number of function response parts is equal to the number of "
-                "function call parts of the function call turn.",
+                "Please ensure that the number of function response parts is equal to the number "
+                "of function call parts of the function call turn.",
             )
 
 

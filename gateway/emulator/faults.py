@@ -179,7 +179,7 @@ def make_fault(name: str, parameters: Mapping[str, object]) -> Fault:
     fault = replace(FAULTS[name].base, **converted)  # type: ignore[arg-type]
     unknown = set(fault.on.split("|")) - set(OPERATIONS) - {"any"}
     if unknown:
-        raise ValueError(f"no operation is called {sorted(unknown)[0]!r}")
+        raise ValueError(f"no operation is called {min(unknown)!r}")
     return fault
 
 

@@ -127,7 +127,7 @@ class Files:
             raise ApiError(409, f"File {file_id} already exists.", status="ALREADY_EXISTS")
         return file_id
 
-    def add_uploaded(
+    def add(
         self,
         file_id: str,
         path: Path,
@@ -135,23 +135,9 @@ class Files:
         *,
         display_name: str,
         mime_type: str,
-    ) -> StoredFile:
-        """Take over the finished bytes at ``path``."""
-        return self._add(file_id, path, digest, display_name, mime_type, "UPLOADED")
-
-    def add_result(self, file_id: str, path: Path, digest: Digest) -> StoredFile:
-        """Take over a job's results at ``path``."""
-        return self._add(file_id, path, digest, file_id, "application/jsonl", "GENERATED")
-
-    def _add(
-        self,
-        file_id: str,
-        path: Path,
-        digest: Digest,
-        display_name: str,
-        mime_type: str,
         source: str,
     ) -> StoredFile:
+        """Take over the finished bytes at ``path``; ``source`` is UPLOADED or GENERATED."""
         now = self._clock.now_ns()
         found = StoredFile(
             file_id,
@@ -182,8 +168,8 @@ class Files:
         """A file for get and delete, which refuse ids of results (go-genai#436, js-genai#1227)."""
         if len(file_id) > MAX_ID:
             raise invalid(
-                f"* {method}FileRequest.name: File ID (name excluding 'files/') cannot be more than "
-                "40 characters.\n",
+                f"* {method}FileRequest.name: File ID (name excluding 'files/') cannot be more "
+                "than 40 characters.\n",
             )
         return self.get(file_id)
 
@@ -202,7 +188,7 @@ class Files:
         return path
 
     def page(self, query: Mapping[str, str], base_url: str, version: str) -> JsonObject:
-        """``{"files": [...], "nextPageToken"}``, newest first; uploads only; default 10, at most 100."""
+        """``{"files": [...], "nextPageToken"}``, newest first, uploads only."""
         now = self._clock.now_ns()
         living = [
             file

@@ -3,7 +3,7 @@
 Nothing ticks: a job's state is worked out from when it was created, cancelled or asked to end
 whenever somebody looks (:func:`settle`). Rules, with their evidence:
 
-- PENDING, RUNNING, then SUCCEEDED or FAILED; no progress is visible while RUNNING (26 polls on record).
+- PENDING, RUNNING, then SUCCEEDED or FAILED; no progress shows while RUNNING (26 polls on record).
 - A cancel before work starts ends CANCELLED with error 13; one while RUNNING ends SUCCEEDED, items
   not served yet are ``{"error": {"code": 1}}`` (live 2026-08-15).
 - 48 hours after create an unfinished job is EXPIRED, and nothing can be fetched (Google's guide).

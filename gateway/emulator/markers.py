@@ -1,8 +1,8 @@
 """Markers: words in a prompt that say how it shall be answered. One table says all.
 
 ``[[name]]`` or ``[[name:value]]`` in the last user text (embeddings: in the content). Several may
-stand together. ``[[error:13,times=2]]`` fails a prompt the first two times it is asked, and is how a
-transient error looks.
+stand together. ``[[error:13,times=2]]`` fails a prompt the first two times it is asked, which is
+how a transient error looks.
 """
 
 import re

@@ -72,7 +72,7 @@ class Models:
 
 
 def thinks(model: str) -> bool:
-    """Whether a generate model thinks unless told otherwise: 2.5 (not lite) and everything newer."""
+    """Whether a generate model thinks unless told otherwise: 2.5 (not lite) and all newer."""
     old = ("gemini-1", "gemini-2.0", "gemini-2.5-flash-lite", "gemini-2.5-flash-image", "gemma")
     return not model.startswith(old) and "tts" not in model
 

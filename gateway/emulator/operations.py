@@ -1,9 +1,9 @@
 """A job as an Operation on the wire.
 
-As recorded (ruby_llm cassettes of 2026-08-19, captures of 2026-07-25): ``@type`` says v1main on every
-version of the URL, ``inputConfig`` is echoed for files only, ``done`` is absent until the end, counts
-are strings and absent when zero, output stands twice, a list has neither output nor ``updateTime`` and
-its counts are as they were at create.
+As recorded (ruby_llm cassettes of 2026-08-19, captures of 2026-07-25): ``@type`` says v1main on
+every version of the URL, ``inputConfig`` is echoed for files only, ``done`` is absent until the
+end, counts are strings and absent when zero, output stands twice, a list has neither output nor
+``updateTime`` and its counts are as they were at create.
 """
 
 import orjson

@@ -27,7 +27,7 @@ class EmulatorOptions:
     """
 
     job_seconds: float = 1.0
-    """From create to the end of a job; fractions and 0 allowed. Work that takes longer ends later."""
+    """From create to the end of a job; fractions and 0 allowed. Longer work ends later."""
     pending_share: float = 0.25
     """The part of ``job_seconds`` a job is PENDING; the rest it is RUNNING."""
     speed: float = 1.0
@@ -39,7 +39,7 @@ class EmulatorOptions:
     api_keys: tuple[str, ...] = ()
     """Keys that are accepted; any non-empty key when empty."""
     control: bool = False
-    """Whether ``/emulator/...`` routes exist (journal, faults, clock, jobs). They are not guarded."""
+    """Whether ``/emulator/...`` routes exist (journal, faults, clock, jobs); not guarded."""
     faults: tuple[str, ...] = ()
     """Faults armed from the start, e.g. ``"create-500-after:times=2"``."""
     seed: int = 0

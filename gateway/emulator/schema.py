@@ -71,11 +71,13 @@ class _Reading:
         text = f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
         self.violations.append(Violation(path, text))
 
-    def wrong(self, path: str, kind: str, value: object) -> None:
+    def wrong(self, path: str, kind: str, value: object) -> object:
+        """Note a wrong value; what stands for it is never looked at."""
         shown = orjson.dumps(value).decode() if not isinstance(value, int) else str(value)
         self.violations.append(
             Violation(path, f"Invalid value at '{path}' ({kind}), {shown[:200]}")
         )
+        return None
 
 
 _Reader = Callable[[object, str, _Reading], object]

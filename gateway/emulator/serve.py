@@ -25,7 +25,7 @@ class ClosableProtocol(HttpToolsProtocol):
         """Offer the way out to each request."""
         super().on_message_begin()
         close: Callable[[], None] = self.transport.close
-        self.scope["extensions"] = {CLOSE: close}  # type: ignore[typeddict-item]
+        self.scope["extensions"] = {CLOSE: close}  # type: ignore[dict-item]
 
 
 def make_server(app: Starlette, host: str, port: int) -> uvicorn.Server:

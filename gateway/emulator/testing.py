@@ -7,8 +7,8 @@
         ...
         assert len(gemini.journal("create")) == 1
 
-It runs on a free loopback port in a thread of the calling process, so it survives whatever happens to
-the program under test.
+It runs on a free loopback port in a thread of the calling process, so it survives whatever happens
+to the program under test.
 """
 
 import contextlib

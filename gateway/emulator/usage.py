@@ -1,8 +1,8 @@
 """Tokens: how many a request has, and a usageMetadata that adds up.
 
-Counting is a stand-in (four bytes of UTF-8 are a token, an image is 258), the sums are not: over 410
-recordings ``totalTokenCount = prompt + candidates + thoughts + toolUsePrompt`` without exception, and
-``candidatesTokenCount`` is absent where there are none.
+Counting is a stand-in (four bytes of UTF-8 are a token, an image is 258), the sums are not: over
+410 recordings ``totalTokenCount = prompt + candidates + thoughts + toolUsePrompt`` without
+exception, and ``candidatesTokenCount`` is absent where there are none.
 """
 
 from collections import Counter

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded per job: a run of faults can be repeated
-from types import TracebackType
 from typing import Protocol
 
 import orjson
@@ -117,15 +116,8 @@ class FileSink:
         """Append, one per line."""
         self._stream.writelines(line + b"\n" for line in lines)
 
-    def __enter__(self) -> "FileSink":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Finish the file."""
         self._stream.close()
 
 

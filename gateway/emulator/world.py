@@ -1,5 +1,6 @@
 """Everything one emulator holds, and the changes that touch more than one part of it."""
 
+import contextlib
 import shutil
 import tempfile
 import weakref
@@ -195,7 +196,7 @@ class World:
             work.run(inline_items(job.requests), sink)
             lines += sink.lines
         else:
-            with FileSink(path) as stream:
+            with contextlib.closing(FileSink(path)) as stream:
                 work.run(file_items(job.input_path, MESSAGES[job.kind]), stream)
             self._publish(job, work, path)
         work.finished_ns = self.clock.now_ns()
@@ -204,8 +205,16 @@ class World:
         if work.stopped:
             path.unlink(missing_ok=True)
             return
-        self.files.add_result(f"batch-{job.id}", path, digest_file(path))
-        job.result_file = f"batch-{job.id}"
+        name = f"batch-{job.id}"
+        self.files.add(
+            name,
+            path,
+            digest_file(path),
+            display_name=name,
+            mime_type="application/jsonl",
+            source="GENERATED",
+        )
+        job.result_file = name
 
     def look(self, job: Job) -> Snapshot:
         """The job's state now."""
