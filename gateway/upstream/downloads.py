@@ -1,0 +1,176 @@
+"""Results, streamed: complete, or an error.
+
+A results file is fetched from ``/download/…`` directly; the documented ``/{v}/files/…:download``
+answers a 302 there that echoes the caller's key (recorded). Ranges are not documented, so a cut
+download is resumed if the upstream answers 206, else read again from the start and the bytes
+that were passed on already are skipped, after checking that they are the same.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import httpx
+
+from gateway.errors import UpstreamRefusedError, UpstreamUnavailableError
+from gateway.upstream.errors import Call, mapped
+from gateway.upstream.transport import Transport, worth_a_quick_retry
+from gateway.wire.gemini import INLINE
+
+
+def fetch(transport: Transport, name: str, output: str, credential: str) -> AsyncIterator[bytes]:
+    """The raw results: a results file, or the whole operation of an inline job."""
+    if output == INLINE:
+        url, limit = transport.url_of(name), transport.options.inline_bytes
+    else:
+        url, limit = (
+            transport.url_of(output, before="/download", suffix=":download?alt=media"),
+            None,
+        )
+    return _Download(transport, url, credential, limit).blocks()
+
+
+class _ChangedError(UpstreamUnavailableError):
+    """What comes now does not continue what was passed on already."""
+
+
+class _Download:
+    """One body over as many connections as it takes. With a ``limit`` it cannot be resumed."""
+
+    def __init__(self, transport: Transport, url: str, credential: str, limit: int | None) -> None:
+        self._transport = transport
+        self._url = url
+        self._credential = credential
+        self._limit = limit
+        self._passed = 0
+        self._digest = hashlib.sha256()
+        self._total: int | None = None
+        self._ranges = True
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """The body's bytes, each once."""
+        failures = 0
+        while True:
+            before = self._passed
+            try:
+                async with aclosing(self._attempt()) as attempt:
+                    async for block in attempt:
+                        yield block
+            except UpstreamUnavailableError as exc:
+                failures = 1 if self._passed > before else failures + 1
+                if not self._may_go_on(exc, failures):
+                    raise
+            else:
+                return
+            await self._transport.back_off(failures)
+
+    def _may_go_on(self, exc: UpstreamUnavailableError, failures: int) -> bool:
+        if isinstance(exc, _ChangedError) or not worth_a_quick_retry(exc):
+            return False
+        # An operation is written anew for every GET, in any member order: no resuming there.
+        resumable = self._limit is None or self._passed == 0
+        return resumable and failures < self._transport.options.download_attempts
+
+    async def _attempt(self) -> AsyncGenerator[bytes, None]:
+        with mapped(Call.OTHER, self._transport.scrub):
+            async with self._open() as response:
+                if response.status_code == 416:
+                    self._end_or_start_over()
+                    return
+                rest = _Rest(self._passed, self._digest) if response.status_code != 206 else None
+                expected, received = self._expected(response), 0
+                async for block in response.aiter_raw():
+                    received += len(block)
+                    fresh = rest.after(block) if rest else block
+                    if fresh:
+                        self._note(fresh)
+                        yield fresh
+                if expected is not None and received != expected:
+                    raise UpstreamUnavailableError("The upstream's answer was cut short.")
+                if rest and rest.skip:
+                    raise _ChangedError("The upstream's results have become shorter.")
+
+    def _note(self, block: bytes) -> None:
+        self._passed += len(block)
+        self._digest.update(block)
+        if self._limit is not None and self._passed > self._limit:
+            raise UpstreamRefusedError(
+                f"The job's inline results exceed {self._limit} bytes.", code="result_too_large"
+            )
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[httpx.Response]:
+        """The answer to read from, after at most one redirect on the upstream's own host."""
+        async with self._get(self._url) as response:
+            if not response.is_redirect:
+                yield response
+                return
+            target = httpx.URL(self._url).join(response.headers["location"])
+        async with self._get(str(target)) as response:
+            if response.is_redirect:
+                raise UpstreamUnavailableError("The upstream redirects a download in circles.")
+            yield response
+
+    @asynccontextmanager
+    async def _get(self, url: str) -> AsyncIterator[httpx.Response]:
+        headers = {"Accept": "*/*"}
+        if self._passed and self._ranges:
+            headers["Range"] = f"bytes={self._passed}-"
+        accept = frozenset({301, 302, 303, 307, 308, 416})
+        async with self._transport.stream(
+            "GET", url, self._credential, headers=headers, accept=accept
+        ) as response:
+            yield response
+
+    def _end_or_start_over(self) -> None:
+        """416: either everything had come, or the range is not understood."""
+        if self._passed != self._total:
+            self._ranges = False
+            raise UpstreamUnavailableError("The upstream refused to resume a download.")
+
+    def _expected(self, response: httpx.Response) -> int | None:
+        """Content-Length, None if the body is chunked; refuse what could be cut unnoticed."""
+        headers = response.headers
+        if headers.get("content-encoding", "identity") != "identity":
+            raise UpstreamUnavailableError("The upstream encodes results without being asked.")
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            length = None
+        elif headers.get("content-length", "").isdecimal():
+            length = int(headers["content-length"])
+        else:
+            raise UpstreamUnavailableError("The upstream does not say how long the results are.")
+        self._check_place(response, length)
+        return length
+
+    def _check_place(self, response: httpx.Response, length: int | None) -> None:
+        """A 206 must begin where we are; a total must stay what it was."""
+        total = length
+        if response.status_code == 206:
+            start, _, total_text = response.headers.get("content-range", "").partition("/")
+            total = int(total_text) if total_text.isdecimal() else None
+            if not start.startswith(f"bytes {self._passed}-"):
+                self._ranges = False
+                raise UpstreamUnavailableError("The upstream resumed a download elsewhere.")
+        if total is not None and self._total not in {None, total}:
+            raise _ChangedError("The upstream's results have changed their length.")
+        self._total = total or self._total
+
+
+class _Rest:
+    """Skips what was passed on already, and checks that it is the same."""
+
+    def __init__(self, skip: int, digest: "hashlib._Hash") -> None:
+        self.skip = skip
+        self._expected = digest.digest()
+        self._digest = hashlib.sha256()
+
+    def after(self, block: bytes) -> bytes:
+        """The part of ``block`` that is new."""
+        if not self.skip:
+            return block
+        again = block[: self.skip]
+        self._digest.update(again)
+        self.skip -= len(again)
+        if not self.skip and self._digest.digest() != self._expected:
+            raise _ChangedError("The upstream's results have changed between two attempts.")
+        return block[len(again) :]

@@ -1,0 +1,171 @@
+"""The one boundary: answers and transport failures become ``Upstream*`` errors.
+
+Which class an answer is depends on what was asked, so each kind of call has its row:
+
+==============================  ==========  ============================  ======================
+answer                          create      stage                         everything else
+==============================  ==========  ============================  ======================
+no connection                   Unavailable Unavailable                   Unavailable
+connection lost, time is up     Ambiguous   Unavailable                   Unavailable
+408, 409, 499, 5xx, 3xx         Ambiguous   Unavailable                   Unavailable
+429                             Unavailable Unavailable                   Unavailable
+key, quota holder, location     Held        Held                          Held
+404                             Refused     Held                          Gone
+404 that is not the API's own   Held        Held                          Held
+the staged file is gone         Stale       Unavailable                   Gone
+another 4xx                     Refused     Refused                       Unavailable
+==============================  ==========  ============================  ======================
+
+"Everything else" must not condemn a job that runs and is paid for, so an answer nobody expects is
+tried again there. Messages are scrubbed of keys and cut; response headers are never looked at here
+(a 302 has been recorded that echoed the caller's key in them).
+"""
+
+import re
+import ssl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Final
+
+import httpx
+
+from gateway.errors import (
+    UpstreamAmbiguousError,
+    UpstreamError,
+    UpstreamGoneError,
+    UpstreamHeldError,
+    UpstreamRefusedError,
+    UpstreamStaleError,
+    UpstreamUnavailableError,
+)
+from gateway.upstream.options import MAX_RETRY_AFTER
+from gateway.wire.gemini import ErrorInfo, parse_error_body
+
+MESSAGE_LIMIT: Final = 500
+
+# The request has not left: httpx raises these before a connection stands.
+NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+# Everything a transfer can die of. ssl.SSLError is what a broken record raises, past httpx.
+TRANSPORT: Final = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    ssl.SSLError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+class Call(Enum):
+    """What was asked, as far as the meaning of an error depends on it."""
+
+    CREATE = "create"
+    STAGE = "stage"
+    OTHER = "other"
+
+
+class Scrubber:
+    """Makes a text safe to store and to show."""
+
+    _SECRETS: Final = re.compile(
+        r"AIza[\w-]{10,}|AQ\.[\w-]{10,}|ya29\.[\w.-]+|(?i:bearer)\s+[\w.~+/=-]+"
+        r"|(?i:(?:key|upload_id|access_token)=)[^\s&\"']+"
+    )
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = sorted(set(secrets), key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """The text without keys, on one line, cut to a limit."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        text = " ".join(self._SECRETS.sub("***", text).split())
+        return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"
+
+
+@contextmanager
+def mapped(call: Call, scrub: Scrubber) -> Iterator[None]:
+    """Turn whatever a transfer dies of into an ``Upstream*`` error."""
+    try:
+        yield
+    except TRANSPORT as exc:
+        told = str(exc)
+        message = scrub(f"{type(exc).__name__}: {told}" if told else type(exc).__name__)
+        if call is Call.CREATE and not isinstance(exc, NOT_SENT):
+            raise UpstreamAmbiguousError(message) from exc
+        raise UpstreamUnavailableError(message) from exc
+
+
+# Statuses after which a create may have happened; 499 is google.rpc.Code CANCELLED over HTTP.
+_DOUBTFUL: Final = frozenset({408, 409, 425, 499})
+# What is about the account, whatever the HTTP status: a bad key is 400 (recorded), SERVICE_DISABLED
+# 403 (Google's Firebase test data), the location 400 FAILED_PRECONDITION (the same).
+_ACCOUNT_REASONS: Final = re.compile(
+    r"API_KEY_|SERVICE_DISABLED|BILLING|CONSUMER_|ACCESS_TOKEN_|USER_PROJECT_|ACCOUNT_STATE"
+)
+_ACCOUNT_TEXT: Final = re.compile(
+    r"\bAPI key (?:not|expired|is)\b|User location is not supported"
+    r"|billing (?:account|is)|free tier",
+    re.IGNORECASE,
+)
+_ACCOUNT_HTTP: Final = frozenset({401, 402, 403, 407})
+# 403 "You do not have permission to access the File X or it may not exist." (live-shaped sample),
+# 400 "The File X is not in an ACTIVE state and usage is not allowed" (edsl#1907).
+_FILE_GONE: Final = re.compile(
+    r"\bfile\b.*(?:may not exist|not exist|not found|ACTIVE state|expired)", re.IGNORECASE
+)
+
+
+def error_of(call: Call, status: int, body: bytes, scrub: Scrubber) -> UpstreamError:
+    """The error that an answer other than 2xx stands for."""
+    told = parse_error_body(body)
+    info = told or ErrorInfo()
+    message = scrub(info.message) or f"The upstream answered {status} without a reason."
+    code = scrub(info.reason or info.status or "") or None
+    if status == 429:
+        delay = None if info.retry_delay is None else min(info.retry_delay, MAX_RETRY_AFTER)
+        return UpstreamUnavailableError(message, status=status, code=code, retry_after=delay)
+    return _kind(call, status, told)(message, status=status, code=code)
+
+
+def _kind(call: Call, status: int, told: ErrorInfo | None) -> type[UpstreamError]:
+    info = told or ErrorInfo()
+    if status in _DOUBTFUL or not 400 <= status < 500:
+        return UpstreamAmbiguousError if call is Call.CREATE else UpstreamUnavailableError
+    if _FILE_GONE.search(info.message):
+        return _FILE_GONE_KIND[call]
+    if _about_account(call, status, info):
+        return UpstreamHeldError
+    if status == 404:
+        # A 404 that is not the API's own says something of the base URL, not of the job.
+        return _NOT_FOUND_KIND[call] if told else UpstreamHeldError
+    return UpstreamUnavailableError if call is Call.OTHER else UpstreamRefusedError
+
+
+_FILE_GONE_KIND: Final[dict[Call, type[UpstreamError]]] = {
+    Call.CREATE: UpstreamStaleError,
+    Call.STAGE: UpstreamUnavailableError,
+    Call.OTHER: UpstreamGoneError,
+}
+_NOT_FOUND_KIND: Final[dict[Call, type[UpstreamError]]] = {
+    Call.CREATE: UpstreamRefusedError,
+    Call.STAGE: UpstreamHeldError,
+    Call.OTHER: UpstreamGoneError,
+}
+
+
+def _about_account(call: Call, status: int, info: ErrorInfo) -> bool:
+    return (
+        status in _ACCOUNT_HTTP
+        or (info.status == "FAILED_PRECONDITION" and call is not Call.OTHER)
+        or bool(_ACCOUNT_REASONS.search(info.reason or ""))
+        or (status == 400 and bool(_ACCOUNT_TEXT.search(info.message)))
+    )

@@ -1,0 +1,101 @@
+"""The Gemini Developer API as the gateway's upstream."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+
+import httpx
+
+from gateway.batches.records import Job
+from gateway.clock import Clock
+from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError
+from gateway.ports.upstream import Absent, Found, Model, Observation, Source, Staged, Unknown
+from gateway.upstream import jobs
+from gateway.upstream.downloads import fetch
+from gateway.upstream.errors import Scrubber
+from gateway.upstream.options import MODELS_PER_PAGE, GeminiOptions
+from gateway.upstream.transport import Transport
+from gateway.upstream.uploads import stage
+from gateway.wire.gemini import parse_model
+
+
+class GeminiUpstream:
+    """Implements :class:`gateway.ports.upstream.Upstream`.
+
+    ``inner`` replaces httpx's own transport, for tests.
+    """
+
+    def __init__(
+        self,
+        options: GeminiOptions,
+        clock: Clock,
+        inner: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._transport = Transport(options, clock, Scrubber(options.credentials.values()), inner)
+        self._observer = jobs.Observer(self._transport)
+
+    async def stage(self, job: Job, spool: Source) -> Staged:
+        """Upload the spool through the resumable upload."""
+        return await stage(self._transport, job, spool)
+
+    async def create(self, job: Job, spool: Source, seconds: float) -> str:
+        """Create the job once; its name (``batches/…``)."""
+        return await jobs.create(self._transport, job, spool, seconds)
+
+    async def find(
+        self, display_name: str, credential: str, known: str | None
+    ) -> Found | Absent | Unknown:
+        """Look for jobs of that display name in the whole listing."""
+        return await jobs.find(self._transport, display_name, credential, known)
+
+    async def observe(self, name: str, credential: str) -> Observation:
+        """The job's state, without its results."""
+        return await self._observer.observe(name, credential)
+
+    def fetch(self, name: str, output: str, credential: str) -> AsyncIterator[bytes]:
+        """A results file, or the operation of an inline job, as they come."""
+        return fetch(self._transport, name, output, credential)
+
+    async def cancel(self, name: str, credential: str) -> None:
+        """Ask for the job's end. 404 and 400 mean there is nothing to end any more."""
+        url = self._transport.url_of(name, suffix=":cancel")
+        try:
+            await self._transport.call("POST", url, credential)
+        except UpstreamGoneError:
+            return
+        except UpstreamUnavailableError as exc:
+            if exc.status != 400:
+                raise
+
+    async def release(self, job: Job) -> None:
+        """Delete the staged file and the job; both are tried, the first failure is raised.
+
+        Results files cannot be deleted: their names are longer than the API allows
+        (python-genai#1759).
+        """
+        names = [name for name in (job.staged, job.upstream_name) if name]
+        failures = [error for name in names if (error := await self._delete(name, job.credential))]
+        if failures:
+            raise failures[0]
+
+    async def _delete(self, name: str, credential: str) -> UpstreamError | None:
+        try:
+            with suppress(UpstreamGoneError):
+                await self._transport.call("DELETE", self._transport.url_of(name), credential)
+        except UpstreamUnavailableError as exc:
+            # Google's generic text for operations allows a server not to implement delete.
+            return None if exc.status == 501 else exc
+        except UpstreamError as exc:
+            return exc
+        return None
+
+    async def models(self, credential: str) -> Sequence[Model]:
+        """Every model with the methods it supports."""
+        pages = self._transport.pages(
+            self._transport.url("models"), credential, member="models", size=MODELS_PER_PAGE
+        )
+        parsed = [parse_model(item) async for page in pages for item in page.items]
+        return [Model(each.id, each.methods) for each in parsed if each]
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._transport.close()

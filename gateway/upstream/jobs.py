@@ -1,0 +1,198 @@
+"""Create, find and observe a job."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from gateway.batches.records import Job
+from gateway.errors import (
+    UpstreamAmbiguousError,
+    UpstreamError,
+    UpstreamRefusedError,
+    UpstreamStaleError,
+    UpstreamUnavailableError,
+)
+from gateway.ports.upstream import Absent, Found, Observation, Source, Unknown
+from gateway.upstream.errors import Call, Scrubber, error_of, mapped
+from gateway.upstream.options import ERROR_BYTES, JOBS_PER_PAGE
+from gateway.upstream.transport import Transport, parse_object, read_capped
+from gateway.wire.gemini import (
+    INLINE,
+    KNOWN_STATES,
+    SUCCEEDED,
+    UNSPECIFIED,
+    Operation,
+    parse_operation,
+)
+
+_log = logging.getLogger(__name__)
+
+EMBED: Final = "asyncBatchEmbedContent"
+
+# A finished inline job carries its whole output, twice, on every GET. `fields` is a standard
+# parameter (discovery), but unproven on this endpoint: a 400 falls back to a plain GET.
+_MASK: Final = (
+    "name,done,error,"
+    "metadata(name,state,displayName,createTime,endTime,updateTime,output/responsesFile)"
+)
+
+# --- create -----------------------------------------------------------------------------------
+
+
+async def create(transport: Transport, job: Job, spool: Source, seconds: float) -> str:
+    """Create the job once, on a connection of its own; its name."""
+    headers = {**transport.key(job.credential), "Content-Type": "application/json"}
+    url = transport.url("models", job.model, suffix=f":{job.method}")
+    sent = False
+    try:
+        async with asyncio.timeout(seconds):
+            body = await _body(job, spool)
+            sent = True
+            status, answer = await _post_alone(transport, url, headers, body, seconds)
+    except TimeoutError as exc:
+        message = f"The upstream did not answer within {seconds:g} s."
+        raise (UpstreamAmbiguousError if sent else UpstreamUnavailableError)(message) from exc
+    if 200 <= status < 300:
+        return _created_name(status, answer)
+    error = error_of(Call.CREATE, status, answer, transport.scrub)
+    if job.inline and isinstance(error, UpstreamStaleError):
+        # Nothing was staged: the missing file is one that an item names.
+        error = UpstreamRefusedError(error.message, status=error.status, code=error.code)
+    raise error
+
+
+async def _post_alone(
+    transport: Transport, url: str, headers: Mapping[str, str], body: bytes, seconds: float
+) -> tuple[int, bytes]:
+    timeout = httpx.Timeout(seconds, connect=min(seconds, transport.options.connect_seconds))
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
+    with mapped(Call.CREATE, transport.scrub):
+        async with (
+            transport.new_client(timeout, limits) as client,
+            client.stream("POST", url, headers=headers, content=body) as response,
+        ):
+            return response.status_code, await read_capped(response, ERROR_BYTES, cut=True)
+
+
+def _created_name(status: int, answer: bytes) -> str:
+    try:
+        name = parse_operation(parse_object(answer)).name
+    except UpstreamUnavailableError as exc:
+        raise UpstreamAmbiguousError(exc.message, status=status) from exc
+    if not name:
+        raise UpstreamAmbiguousError("The upstream's answer names no job.", status=status)
+    return name
+
+
+async def _body(job: Job, spool: Source) -> bytes:
+    """``{"batch":{"displayName":…,"inputConfig":{"fileName":…}}}``, or the requests inline."""
+    if job.inline:
+        config: dict[str, Any] = {"requests": {"requests": await _inline_requests(job, spool)}}
+    elif job.staged:
+        config = {"fileName": job.staged}
+    else:
+        raise UpstreamStaleError("The job's spool has not been staged.")
+    return orjson.dumps({"batch": {"displayName": job.display_name, "inputConfig": config}})
+
+
+async def _inline_requests(job: Job, spool: Source) -> list[dict[str, Any]]:
+    """Spool lines ``{"key":…,"request":{…}}`` -> ``{"request":{…},"metadata":{"key":…}}``.
+
+    An embedding request names its model here (as the request builders that work do), a generate
+    request need not: the URL has it.
+    """
+    text = b"".join([block async for block in spool.blocks()])
+    extra = {"model": f"models/{job.model}"} if job.method == EMBED else {}
+    rows = (orjson.loads(line) for line in text.splitlines() if line)
+    return [
+        {"request": {**extra, **row["request"]}, "metadata": {"key": row["key"]}} for row in rows
+    ]
+
+
+# --- find -------------------------------------------------------------------------------------
+
+
+async def find(
+    transport: Transport, display_name: str, credential: str, known: str | None
+) -> Found | Absent | Unknown:
+    """List to the end and match the display name exactly.
+
+    Absent only if the listing was whole and, where a job is known to exist, showed that one: a
+    listing has been seen to be empty for no reason (python-genai#1250), and believing a truncated
+    one has cost others thousands of paid requests (sourcelibrary-v2#4889).
+    """
+    matches: list[Operation] = []
+    whole, shown = True, known is None
+    url = transport.url("batches")
+    async for page in transport.pages(url, credential, member="operations", size=JOBS_PER_PAGE):
+        whole = whole and page.complete
+        for operation in map(parse_operation, page.items):
+            shown = shown or operation.name == known
+            if operation.display_name == display_name and operation.name:
+                matches.append(operation)
+    if matches:
+        matches.sort(key=lambda each: (each.created_at is None, each.created_at or 0))
+        return Found([each.name for each in matches])
+    return Absent() if whole and shown else Unknown()
+
+
+# --- observe ----------------------------------------------------------------------------------
+
+
+class Observer:
+    """Asks for a job's state; remembers whether this upstream takes a field mask."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._masked = True
+
+    async def observe(self, name: str, credential: str) -> Observation:
+        """The job's state, and where its output is once it has ended."""
+        operation = await self._look(name, credential)
+        if operation.ended and operation.output is None and self._masked:
+            # The mask hides inline output. A job that succeeded without a file has it inline; of
+            # the others the operation itself must tell, for some hold results all the same.
+            if operation.state == SUCCEEDED:
+                operation = replace(operation, output=INLINE)
+            else:
+                operation = await self._plain(name, credential)
+        return _observation(operation, self._transport.scrub)
+
+    async def _look(self, name: str, credential: str) -> Operation:
+        if not self._masked:
+            return await self._plain(name, credential)
+        url = self._transport.url_of(name)
+        try:
+            body = await self._transport.get(url, credential, {"fields": _MASK})
+        except UpstreamError as exc:
+            if exc.status != 400:
+                raise
+        else:
+            operation = parse_operation(body)
+            if operation.state != UNSPECIFIED:
+                return operation
+        operation = await self._plain(name, credential)
+        self._masked = False  # the plain call works where the masked one did not
+        return operation
+
+    async def _plain(self, name: str, credential: str) -> Operation:
+        return parse_operation(await self._transport.get(self._transport.url_of(name), credential))
+
+
+def _observation(operation: Operation, scrub: Scrubber) -> Observation:
+    if operation.state not in KNOWN_STATES:
+        _log.warning("job %s is in the unknown state %s", operation.name, scrub(operation.state))
+    error = operation.error
+    return Observation(
+        state=operation.state,
+        ended=operation.ended,
+        output=operation.output if operation.ended else None,
+        error_code=error.status if error else None,
+        error=scrub(error.message) or None if error else None,
+        ended_at=operation.ended_at or operation.updated_at if operation.ended else None,
+    )

@@ -1,0 +1,75 @@
+"""What the Gemini client needs to know, and every limit and timeout by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.errors import SettingsError
+
+GOOGLE: Final = "https://generativelanguage.googleapis.com"
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+HOUR_MS: Final = 3_600_000
+
+# Bodies. A finished inline embedding job answers about 48 KB per item on every plain GET.
+JSON_BYTES: Final = 64 * MIB
+ERROR_BYTES: Final = 64 * KIB
+
+# Sub-blocks of a chunk: httpx given 8 MiB as one body holds 240 MB (reference measurement).
+BLOCK_BYTES: Final = 512 * KIB
+
+# Listings: a page of jobs (100 works, recorded), of models (1,000 is the maximum, discovery).
+JOBS_PER_PAGE: Final = 100
+MODELS_PER_PAGE: Final = 1000
+MAX_PAGES: Final = 1000
+
+# Above this an upstream's own hint is not believed: a full file store answers a RetryInfo of
+# 2^63-1 seconds (python-genai#1172).
+MAX_RETRY_AFTER: Final = 3600.0
+
+# A file lives for 48 h (guide); create must come well before that.
+FILE_LIFE_MS: Final = 47 * HOUR_MS
+FILE_MARGIN_MS: Final = HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiOptions:
+    """Where the upstream is, with which keys, and how patient to be. Seconds, bytes, counts.
+
+    ``trust_env`` takes proxies and extra certificate authorities from the usual variables
+    (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``), which containers often need; a loopback
+    upstream is never reached through a proxy.
+    """
+
+    credentials: Mapping[str, str] = field(repr=False)
+    base_url: str = GOOGLE
+    api_version: str = "v1beta"
+    trust_env: bool = True
+    connect_seconds: float = 10.0
+    stall_seconds: float = 60.0  # without a byte, in either direction
+    call_seconds: float = 90.0  # one small call, all in all
+    chunk_seconds: float = 300.0  # one chunk of an upload, the answer included
+    chunk_bytes: int = 8 * MIB
+    chunk_attempts: int = 5  # in a row without progress
+    session_attempts: int = 3  # whole uploads
+    download_attempts: int = 5  # in a row without progress
+    call_attempts: int = 3
+    retry_min_seconds: float = 0.5
+    retry_max_seconds: float = 8.0
+    inline_bytes: int = 256 * MIB  # of a finished operation
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail later, and differently, inside a header or a URL."""
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise SettingsError("the Gemini base URL must be an http(s) URL without a query")
+        for name, key in self.credentials.items():
+            if not (key.isascii() and key.isprintable() and key.strip() == key and key):
+                raise SettingsError(f"the Gemini key {name!r} is empty or not plain ASCII")
+
+    @property
+    def root(self) -> str:
+        """The base URL without a trailing slash."""
+        return self.base_url.rstrip("/")

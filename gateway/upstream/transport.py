@@ -1,0 +1,255 @@
+"""One HTTP call: where it may go, with which key, how long, how much, and whether to repeat it."""
+
+import asyncio
+import ipaddress
+import logging
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+import orjson
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from gateway.clock import Clock
+from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailableError
+from gateway.ids import jitter
+from gateway.upstream.errors import Call, Scrubber, error_of, mapped
+from gateway.upstream.options import ERROR_BYTES, JSON_BYTES, MAX_PAGES, GeminiOptions
+from gateway.wire.gemini import Page, parse_page
+
+_GOOGLE_HOSTS: Final = ".googleapis.com"
+_HEADERS: Final = {
+    "User-Agent": "gemini-batch-gateway",
+    "Accept": "application/json",
+    # Content-Length then counts the bytes that are read, so a cut answer is noticed.
+    "Accept-Encoding": "identity",
+}
+
+
+class Transport:
+    """HTTP towards one upstream. Redirects are never followed; TLS is always verified."""
+
+    def __init__(
+        self,
+        options: GeminiOptions,
+        clock: Clock,
+        scrub: Scrubber,
+        inner: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.options = options
+        self.clock = clock
+        self.scrub = scrub
+        self._inner = inner
+        self._trust_env = options.trust_env and not _is_loopback(options.base_url)
+        self._tls = _tls(options.base_url, trust_env=self._trust_env)
+        _silence_http_logs()
+        stall = httpx.Timeout(options.stall_seconds, connect=options.connect_seconds)
+        self._client = self.new_client(stall, httpx.Limits())
+
+    def new_client(self, timeout: httpx.Timeout, limits: httpx.Limits) -> httpx.AsyncClient:
+        """A client with our rules; create takes one of its own, so it shares no connection."""
+        return httpx.AsyncClient(
+            headers=_HEADERS,
+            verify=self._tls,
+            trust_env=self._trust_env,
+            follow_redirects=False,
+            limits=limits,
+            timeout=timeout,
+            transport=self._inner,
+        )
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.aclose()
+
+    # --- URLs -------------------------------------------------------------------------------
+
+    def url(self, *path: str, before: str = "", suffix: str = "") -> str:
+        """``"batches", "abc"`` + ``:cancel`` -> ``https://host/v1beta/batches/abc:cancel``."""
+        quoted = "/".join(quote(part, safe="") for part in path)
+        return f"{self.options.root}{before}/{self.options.api_version}/{quoted}{suffix}"
+
+    def url_of(self, name: str, *, before: str = "", suffix: str = "") -> str:
+        """The same for a resource name: ``batches/abc``, ``files/xyz``."""
+        return self.url(*name.split("/"), before=before, suffix=suffix)
+
+    # --- calls ------------------------------------------------------------------------------
+
+    def key(self, credential: str) -> Mapping[str, str]:
+        """The header that carries the key. Only for URLs made by :meth:`url`."""
+        if credential not in self.options.credentials:
+            raise UpstreamHeldError(f"There is no upstream key named {credential!r}.")
+        return {"x-goog-api-key": self.options.credentials[credential]}
+
+    async def pages(
+        self, url: str, credential: str, *, member: str, size: int
+    ) -> AsyncIterator[Page]:
+        """A listing to its end. An endless one is an error, not an end."""
+        seen: set[str] = set()
+        params: dict[str, str | int] = {"pageSize": size}
+        while True:
+            page = parse_page(await self.get(url, credential, params), member)
+            yield page
+            if page.token is None:
+                return
+            if page.token in seen or len(seen) >= MAX_PAGES:
+                raise UpstreamUnavailableError("The upstream's listing does not end.", status=200)
+            seen.add(page.token)
+            params["pageToken"] = page.token
+
+    async def get(
+        self, url: str, credential: str, params: Mapping[str, str | int] | None = None
+    ) -> dict[str, Any]:
+        """A GET, repeated a few times quickly when that may help; its JSON object."""
+        async for attempt in self._retrying():
+            with attempt:
+                return await self.call("GET", url, credential, params=params)
+        raise AssertionError("tenacity returns or raises")  # pragma: no cover
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        credential: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+    ) -> dict[str, Any]:
+        """One small call and its JSON object; every failure is an ``Upstream*`` error."""
+        with mapped(Call.OTHER, self.scrub):
+            async with asyncio.timeout(self.options.call_seconds):
+                async with self.stream(method, url, credential, params=params) as response:
+                    body = await read_capped(response, JSON_BYTES)
+        return parse_object(body)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        credential: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: frozenset[int] = frozenset(),
+    ) -> AsyncIterator[httpx.Response]:
+        """An answer whose body is still to be read: 2xx, or a status in ``accept``."""
+        if _origin(url) != _origin(self.options.base_url):
+            raise UpstreamUnavailableError("The upstream's key would go to a host not its own.")
+        sent = {**self.key(credential), **(headers or {})}
+        async with self._client.stream(method, url, params=params, headers=sent) as response:
+            if not (response.is_success or response.status_code in accept):
+                raise await self.failure(Call.OTHER, response)
+            yield response
+
+    async def post(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | AsyncIterator[bytes],
+        seconds: float,
+    ) -> tuple[httpx.Response, bytes]:
+        """A POST of the upload protocol and its whole answer, whatever its status."""
+        with mapped(Call.STAGE, self.scrub):
+            async with asyncio.timeout(seconds):
+                async with self._client.stream(
+                    "POST", url, headers=headers, content=content
+                ) as response:
+                    return response, await read_capped(response, ERROR_BYTES)
+
+    async def failure(self, call: Call, response: httpx.Response) -> UpstreamError:
+        """The error that a streamed answer stands for."""
+        body = await read_capped(response, ERROR_BYTES, cut=True)
+        return error_of(call, response.status_code, body, self.scrub)
+
+    async def back_off(self, failures: int) -> None:
+        """Wait before the next attempt: exponentially, with jitter, up to a few seconds."""
+        options = self.options
+        longest = min(options.retry_max_seconds, options.retry_min_seconds * 2 ** (failures - 1))
+        await self.clock.sleep(longest * (1 + jitter()) / 2)
+
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception(worth_a_quick_retry),
+            stop=stop_after_attempt(self.options.call_attempts),
+            wait=wait_random_exponential(
+                multiplier=self.options.retry_min_seconds, max=self.options.retry_max_seconds
+            ),
+            sleep=self.clock.sleep,
+            reraise=True,
+        )
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a 2xx answer."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise UpstreamUnavailableError("The upstream's answer is not JSON.", status=200) from exc
+    if not isinstance(value, dict):
+        raise UpstreamUnavailableError("The upstream's answer is no JSON object.", status=200)
+    return value
+
+
+async def read_capped(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
+    """The body, at most ``limit`` bytes of it; longer ones are cut, or an error."""
+    body = bytearray()
+    async for block in response.aiter_bytes():
+        body += block
+        if len(body) > limit:
+            if cut:
+                break
+            raise UpstreamUnavailableError(
+                f"The upstream's answer exceeds {limit} bytes.", status=response.status_code
+            )
+    return bytes(body[:limit])
+
+
+def worth_a_quick_retry(exc: BaseException) -> bool:
+    """A lost connection or a 5xx. A 429 is for the runner, which backs off for longer."""
+    return isinstance(exc, UpstreamUnavailableError) and (exc.status == 0 or exc.status >= 500)
+
+
+def is_upload_host(url: str, base_url: str) -> bool:
+    """Whether bytes may go there: the base URL's own origin, for Google any of its API hosts."""
+    scheme, host, port = _origin(url)
+    home = _origin(base_url)
+    if not host or (scheme, host, port) == home:
+        return bool(host)
+    both_google = host.endswith(_GOOGLE_HOSTS) and home[1].endswith(_GOOGLE_HOSTS)
+    return both_google and (scheme, port) == (home[0], home[2]) == ("https", None)
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port, parsed by the library that will connect; empty for what is no URL."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return "", "", None
+    return (parsed.scheme, parsed.host, parsed.port) if not parsed.userinfo else ("", "", None)
+
+
+def _is_loopback(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls(url: str, *, trust_env: bool) -> ssl.SSLContext | bool:
+    """One context for all clients of an https upstream: making one costs tens of ms."""
+    return httpx.create_ssl_context(trust_env=trust_env) if url.startswith("https") else True
+
+
+def _silence_http_logs() -> None:
+    """Keep URLs and response headers out of the logs.
+
+    httpx logs every URL at INFO (an upload URL carries its own authority), httpcore every response
+    header at DEBUG (a 302 has been recorded that echoed the caller's key).
+    """
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

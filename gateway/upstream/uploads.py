@@ -1,0 +1,255 @@
+"""The resumable upload: start, chunks, query after trouble, and a check of what arrived.
+
+The protocol (recorded, and google-genai's source; ``query`` is Google's general upload protocol)::
+
+    POST /upload/v1beta/files            X-Goog-Upload-Command: start
+                                         -> X-Goog-Upload-URL, X-Goog-Upload-Chunk-Granularity
+    POST <upload URL>                    upload            -> X-Goog-Upload-Status: active
+    POST <upload URL>                    upload, finalize  -> final, {"file":{…}}
+    POST <upload URL>                    query             -> active, X-Goog-Upload-Size-Received
+
+The upload URL carries its own authority; no key is sent to it, and none of our bytes go to a host
+that is not the upstream's own.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+import httpx
+import orjson
+
+from gateway.batches.records import Job
+from gateway.errors import UpstreamError, UpstreamUnavailableError
+from gateway.ports.upstream import Source, Staged
+from gateway.upstream.errors import Call, error_of
+from gateway.upstream.options import BLOCK_BYTES, FILE_LIFE_MS, FILE_MARGIN_MS, MIB
+from gateway.upstream.transport import Transport, is_upload_host, parse_object
+from gateway.wire.gemini import FileInfo, as_object, parse_file, parse_int
+
+_MIME: Final = "application/jsonl"  # the SDK cannot guess .jsonl; this one is reported working
+_GRANULARITY: Final = 8 * MIB  # recorded; used when the header is missing
+_READY_POLLS: Final = 10  # JSONL files are ACTIVE at once in every recording
+_PASSING: Final = frozenset({401, 403, 408, 429})  # 4xx that do not say the session is lost
+
+
+class _UploadLostError(Exception):
+    """This upload leads nowhere; another one may."""
+
+
+async def stage(transport: Transport, job: Job, spool: Source) -> Staged:
+    """Upload the spool, whole and verified; what create needs of it."""
+    lost = ""
+    for attempt in range(transport.options.session_attempts):
+        if attempt:
+            await transport.back_off(attempt)
+        try:
+            file = await _Upload(transport, job, spool).run()
+            file = await _ready(transport, file, job.credential)
+        except _UploadLostError as exc:
+            lost = str(exc)
+        else:
+            return Staged(file.name, _until(file, transport.clock.now()))
+    raise UpstreamUnavailableError(f"The upload failed: {lost}.")
+
+
+def _until(file: FileInfo, now: int) -> int:
+    if file.expires_at is None:
+        return now + FILE_LIFE_MS
+    return file.expires_at - FILE_MARGIN_MS
+
+
+async def _ready(transport: Transport, file: FileInfo, credential: str) -> FileInfo:
+    """Wait until the file can be used."""
+    for attempt in range(_READY_POLLS):
+        if file.state == "FAILED":
+            raise _UploadLostError("the upstream could not take the file in")
+        if file.state != "PROCESSING":
+            return file
+        await transport.back_off(attempt + 1)
+        seen = parse_file(await transport.get(transport.url_of(file.name), credential))
+        file = seen or file
+    raise UpstreamUnavailableError("The uploaded file is still being processed.")
+
+
+class _Upload:
+    """One upload session. ``_offset`` is where the next chunk begins."""
+
+    def __init__(self, transport: Transport, job: Job, spool: Source) -> None:
+        self._transport = transport
+        self._job = job
+        self._spool = _SpoolReader(spool)
+        self._size = spool.size
+        self._offset = 0
+        self._chunk = transport.options.chunk_bytes
+        self._url = ""
+
+    async def run(self) -> FileInfo:
+        """Upload everything; the file as the upstream describes it, checked."""
+        try:
+            await self._start()
+            file = await self._send()
+        finally:
+            await self._spool.close()
+        if file.size in {None, self._size} and file.sha256 in {None, self._spool.sha256()}:
+            return file
+        with suppress(UpstreamError):
+            await self._transport.call(
+                "DELETE", self._transport.url_of(file.name), self._job.credential
+            )
+        raise _UploadLostError("what arrived is not what was sent")
+
+    async def _start(self) -> None:
+        """Open the session and learn its URL and the chunk size it wants."""
+        headers = {
+            **self._transport.key(self._job.credential),
+            "X-Goog-Upload-Protocol": "resumable",
+            "X-Goog-Upload-Command": "start",
+            "X-Goog-Upload-Header-Content-Length": str(self._size),
+            "X-Goog-Upload-Header-Content-Type": _MIME,
+            "Content-Type": "application/json",
+        }
+        body = {"file": {"displayName": self._job.display_name, "mimeType": _MIME}}
+        response, answer = await self._transport.post(
+            self._transport.url("files", before="/upload"),
+            headers=headers,
+            content=orjson.dumps(body),
+            seconds=self._transport.options.call_seconds,
+        )
+        if not response.is_success:
+            raise error_of(Call.STAGE, response.status_code, answer, self._transport.scrub)
+        self._url = response.headers.get("x-goog-upload-url", "")
+        if not is_upload_host(self._url, self._transport.options.base_url):
+            raise UpstreamUnavailableError("The upstream gave no upload URL on its own host.")
+        unit = parse_int(response.headers.get("x-goog-upload-chunk-granularity")) or _GRANULARITY
+        self._chunk = max(1, self._chunk // unit) * unit
+
+    async def _send(self) -> FileInfo:
+        """Chunk after chunk; after trouble, from where the upstream says it is."""
+        failures, reached, doubtful = 0, 0, False
+        while True:
+            try:
+                file = await (self._query() if doubtful else self._send_chunk())
+            except UpstreamUnavailableError:
+                failures += 1
+                if failures >= self._transport.options.chunk_attempts:
+                    raise
+                doubtful = True
+                await self._transport.back_off(failures)
+                continue
+            if file is not None:
+                return file
+            doubtful = False
+            if self._offset > reached:
+                failures, reached = 0, self._offset
+
+    async def _send_chunk(self) -> FileInfo | None:
+        """Send the chunk at ``_offset``; the file, if that was the last one."""
+        end = min(self._offset + self._chunk, self._size)
+        last = end == self._size
+        response, answer = await self._transport.post(
+            self._url,
+            headers={
+                "X-Goog-Upload-Command": "upload, finalize" if last else "upload",
+                "X-Goog-Upload-Offset": str(self._offset),
+                "Content-Length": str(end - self._offset),
+            },
+            content=self._spool.read(self._offset, end),
+            seconds=self._transport.options.chunk_seconds,
+        )
+        file = self._outcome(response, answer)
+        if file is None:
+            if last or response.headers.get("x-goog-upload-status") != "active":
+                raise UpstreamUnavailableError("The upstream did not say what became of a chunk.")
+            self._offset = end
+        return file
+
+    async def _query(self) -> FileInfo | None:
+        """Ask how much has arrived and go on from there; the file, if all of it had."""
+        response, answer = await self._transport.post(
+            self._url,
+            headers={"X-Goog-Upload-Command": "query"},
+            content=b"",
+            seconds=self._transport.options.call_seconds,
+        )
+        file = self._outcome(response, answer)
+        if file is None:
+            received = parse_int(response.headers.get("x-goog-upload-size-received"))
+            if received is None or not 0 <= received <= self._size:
+                raise _UploadLostError("the upstream does not say how much it has")
+            self._offset = received
+        return file
+
+    def _outcome(self, response: httpx.Response, answer: bytes) -> FileInfo | None:
+        """The finished file, None while the session is active; everything else is an error."""
+        status = response.status_code
+        if not response.is_success:
+            error = error_of(Call.STAGE, status, answer, self._transport.scrub)
+            if 400 <= status < 500 and status not in _PASSING:
+                raise _UploadLostError(error.message)
+            raise error
+        if (file := _file(answer)) is not None:
+            return file
+        state = response.headers.get("x-goog-upload-status")
+        if state in {"final", "cancelled"}:
+            # A 2xx without `file` has been reported: python-genai#1248.
+            raise _UploadLostError(f"the session is {state} and gave no file")
+        return None
+
+
+def _file(answer: bytes) -> FileInfo | None:
+    try:
+        return parse_file(as_object(parse_object(answer).get("file")))
+    except UpstreamUnavailableError:
+        return None
+
+
+class _SpoolReader:
+    """The spool in small blocks from any offset; takes the digest as the bytes pass first."""
+
+    def __init__(self, spool: Source) -> None:
+        self._spool = spool
+        self._blocks: AsyncIterator[bytes] | None = None
+        self._rest = memoryview(b"")
+        self._position = 0
+        self._digest = hashlib.sha256()
+        self._hashed = 0
+
+    def sha256(self) -> str:
+        """The digest of everything read so far, in hex."""
+        return self._digest.hexdigest()
+
+    async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` to ``end``."""
+        blocks = await self._seek(start)
+        while self._position < end:
+            if not self._rest:
+                self._rest = memoryview(await anext(blocks, b""))
+                if not self._rest:
+                    raise EOFError("the spool is shorter than it said")
+            block = self._rest[: min(BLOCK_BYTES, end - self._position)]
+            self._rest = self._rest[len(block) :]
+            self._note(block)
+            yield bytes(block)
+
+    async def close(self) -> None:
+        """Let go of the spool."""
+        if isinstance(self._blocks, AsyncGenerator):
+            await self._blocks.aclose()
+        self._blocks, self._rest = None, memoryview(b"")
+
+    async def _seek(self, start: int) -> AsyncIterator[bytes]:
+        if self._blocks is None or start != self._position:
+            await self.close()
+            self._blocks = self._spool.blocks(start)
+            self._position = start
+        return self._blocks
+
+    def _note(self, block: memoryview) -> None:
+        """Move on; a chunk sent again brings bytes that are in the digest already."""
+        fresh = self._position + len(block) - self._hashed
+        if fresh > 0:
+            self._digest.update(block[len(block) - fresh :])
+            self._hashed += fresh
+        self._position += len(block)

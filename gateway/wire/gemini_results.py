@@ -1,0 +1,175 @@
+"""Results as the API gives them: JSONL files, and items inside a finished operation.
+
+Runs in worker processes. An inline job's raw blob is the operation as it was fetched;
+:func:`unfold_inline` rewrites it as the JSONL a file job would have brought, so everything after
+it knows one form. Answers are matched by key, never by position: the order is promised and not
+kept (python-genai#1909).
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from gateway.wire.gemini import (
+    RPC_CODES,
+    RPC_NUMBERS,
+    Json,
+    as_object,
+    as_text,
+    inlined_items,
+    parse_int,
+)
+
+# ``{"response": {…}}`` or ``{"error": {"code": int, "status": str, "message": str, …}}``.
+Answer = dict[str, Any]
+
+_INTERNAL: Final = 13
+
+# google.rpc.Code by the HTTP status it is written as, for errors that carry the latter.
+_BY_HTTP: Final = {
+    400: 3,
+    401: 16,
+    403: 7,
+    404: 5,
+    408: 4,
+    409: 10,
+    429: 8,
+    499: 1,
+    503: 14,
+    504: 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of a results file, and where it stands. ``key`` is None if the line has none."""
+
+    key: str | None
+    answer: Answer
+    offset: int
+    length: int
+
+
+def read_results(path: Path) -> Iterator[Result]:
+    """Every line of a results file, read one at a time; blank lines are nothing."""
+    with path.open("rb") as lines:
+        offset = 0
+        for line in lines:
+            if line.strip():
+                key, answer = parse_result(line)
+                yield Result(key, answer, offset, len(line))
+            offset += len(line)
+
+
+def parse_result(line: bytes) -> tuple[str | None, Answer]:
+    """One result -> its key and its answer. Never raises; what cannot be read is an error answer.
+
+    ``{"key":"1.0","response":{…}}`` and ``{"key":"1.0","error":{"code":13,"message":…}}`` (files,
+    recorded), the same with ``"metadata":{"key":"1.0"}`` (inline, recorded), and an error told
+    under ``status`` (sage-wiki#63).
+    """
+    try:
+        row = _loads(line)
+    except (ValueError, RecursionError):
+        return None, _failure("The upstream's result cannot be read as JSON.")
+    return parse_item(row)
+
+
+def parse_item(row: object) -> tuple[str | None, Answer]:
+    """The same for a result that has been parsed already."""
+    if not isinstance(row, dict):
+        return None, _failure("The upstream's result is no JSON object.")
+    return _key(row), _answer(row)
+
+
+def unfold_inline(operation: Path, jsonl: Path) -> int:
+    """Rewrite a fetched operation as a JSONL results file; the number of items.
+
+    An operation that cannot be read, or has no output, has no items: all of them are missing.
+    """
+    try:
+        body = _loads(operation.read_bytes())
+    except (ValueError, RecursionError):
+        body = None
+    items = inlined_items(as_object(body)) or []
+    with jsonl.open("wb") as lines:
+        for item in items:
+            key, answer = parse_item(item)
+            lines.write(_dumps(answer if key is None else {"key": key, **answer}) + b"\n")
+    return len(items)
+
+
+def _key(row: Json) -> str | None:
+    for holder in (row, as_object(row.get("metadata"))):
+        key = holder.get("key")
+        if isinstance(key, str):
+            return key
+        if isinstance(key, int) and not isinstance(key, bool):
+            return str(key)
+    return None
+
+
+def _answer(row: Json) -> Answer:
+    """A response wins over an error beside it, unless it is empty."""
+    response = row.get("response")
+    if isinstance(response, dict) and response:
+        return {"response": response}
+    for name in ("error", "status"):
+        if told := row.get(name):
+            return {"error": _error(told)}
+    if isinstance(response, dict):
+        return {"response": response}
+    return _failure("The upstream gave neither a response nor an error.")
+
+
+def _error(told: object) -> dict[str, Any]:
+    """A google.rpc.Status with ``code``, ``status`` and ``message`` all there.
+
+    ``{"code":1}`` (a cancelled item) has no message, ``{"status":"UNAVAILABLE"}`` no code, and
+    Vertex tells a whole error as one text.
+    """
+    error = dict(told) if isinstance(told, dict) else {"message": str(told)}
+    named = RPC_NUMBERS.get(as_text(error.get("status")) or "")
+    code = named or _code(parse_int(error.get("code")))
+    error["code"] = code
+    error["status"] = RPC_CODES[code]
+    error["message"] = as_text(error.get("message")) or ""
+    return error
+
+
+def _code(code: int | None) -> int:
+    if code in RPC_CODES:
+        return code
+    return _BY_HTTP.get(code or 0, _INTERNAL)
+
+
+def _failure(message: str) -> Answer:
+    return {"error": {"code": _INTERNAL, "status": RPC_CODES[_INTERNAL], "message": message}}
+
+
+def _loads(text: bytes) -> object:
+    """Parse, also what orjson refuses: NaN, a byte order mark, lone surrogates, depth over 1,023.
+
+    A lone surrogate (half of an emoji at a token limit) becomes U+FFFD, because no JSON writer
+    would take it further.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value: object = json.loads(text)  # noqa: TID251 - what orjson refused
+        written = json.dumps(value, ensure_ascii=False)  # noqa: TID251 - it may hold surrogates
+        mended = written.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        again: object = json.loads(mended)  # noqa: TID251 - NaN and depth are still there
+        return again
+
+
+def _dumps(value: Answer) -> bytes:
+    """Write, also what orjson refuses: integers over 64 bits, depth over 254."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return json.dumps(value).encode()  # noqa: TID251 - what orjson refused
