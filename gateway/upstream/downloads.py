@@ -9,6 +9,7 @@ that were passed on already are skipped, after checking that they are the same.
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from typing import Final
 
 import httpx
 
@@ -16,6 +17,8 @@ from gateway.errors import UpstreamRefusedError, UpstreamUnavailableError
 from gateway.upstream.errors import Call, mapped
 from gateway.upstream.transport import Transport, worth_a_quick_retry
 from gateway.wire.gemini import INLINE
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 def fetch(transport: Transport, name: str, output: str, credential: str) -> AsyncIterator[bytes]:
@@ -89,6 +92,8 @@ class _Download:
                     raise UpstreamUnavailableError("The upstream's answer was cut short.")
                 if rest and rest.skip:
                     raise _ChangedError("The upstream's results have become shorter.")
+                if self._total not in {None, self._passed}:
+                    raise UpstreamUnavailableError("The upstream sent a part of what was left.")
 
     def _note(self, block: bytes) -> None:
         self._passed += len(block)
@@ -102,13 +107,11 @@ class _Download:
     async def _open(self) -> AsyncIterator[httpx.Response]:
         """The answer to read from, after at most one redirect on the upstream's own host."""
         async with self._get(self._url) as response:
-            if not response.is_redirect:
+            if not response.has_redirect_location:
                 yield response
                 return
             target = httpx.URL(self._url).join(response.headers["location"])
         async with self._get(str(target)) as response:
-            if response.is_redirect:
-                raise UpstreamUnavailableError("The upstream redirects a download in circles.")
             yield response
 
     @asynccontextmanager
@@ -116,9 +119,8 @@ class _Download:
         headers = {"Accept": "*/*"}
         if self._passed and self._ranges:
             headers["Range"] = f"bytes={self._passed}-"
-        accept = frozenset({301, 302, 303, 307, 308, 416})
         async with self._transport.stream(
-            "GET", url, self._credential, headers=headers, accept=accept
+            "GET", url, self._credential, headers=headers, accept=_REDIRECTS | {416}
         ) as response:
             yield response
 
@@ -131,6 +133,10 @@ class _Download:
     def _expected(self, response: httpx.Response) -> int | None:
         """Content-Length, None if the body is chunked; refuse what could be cut unnoticed."""
         headers = response.headers
+        if not response.is_success:
+            raise UpstreamUnavailableError(
+                "The upstream redirects a download to nowhere.", status=response.status_code
+            )
         if headers.get("content-encoding", "identity") != "identity":
             raise UpstreamUnavailableError("The upstream encodes results without being asked.")
         if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -148,9 +154,12 @@ class _Download:
         if response.status_code == 206:
             start, _, total_text = response.headers.get("content-range", "").partition("/")
             total = int(total_text) if total_text.isdecimal() else None
-            if not start.startswith(f"bytes {self._passed}-"):
+            total = self._total if total is None else total
+            if total is None or not start.startswith(f"bytes {self._passed}-"):
                 self._ranges = False
                 raise UpstreamUnavailableError("The upstream resumed a download elsewhere.")
+        if not self._passed:
+            self._total = None  # nothing to continue: whatever comes is the beginning
         if total is not None and self._total not in {None, total}:
             raise _ChangedError("The upstream's results have changed their length.")
         self._total = total or self._total

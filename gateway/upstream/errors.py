@@ -43,6 +43,7 @@ from gateway.upstream.options import MAX_RETRY_AFTER
 from gateway.wire.gemini import ErrorInfo, parse_error_body
 
 MESSAGE_LIMIT: Final = 500
+SECRET_CHARACTERS: Final = 6
 
 # The request has not left: httpx raises these before a connection stands.
 NOT_SENT: Final = (
@@ -81,7 +82,9 @@ class Scrubber:
     )
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted(set(secrets), key=len, reverse=True)
+        # Anything shorter is a stand-in, and replacing it would garble the message.
+        known = {secret for secret in secrets if len(secret) >= SECRET_CHARACTERS}
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """The text without keys, on one line, cut to a limit."""

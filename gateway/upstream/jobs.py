@@ -37,8 +37,8 @@ EMBED: Final = "asyncBatchEmbedContent"
 # A finished inline job carries its whole output, twice, on every GET. `fields` is a standard
 # parameter (discovery), but unproven on this endpoint: a 400 falls back to a plain GET.
 _MASK: Final = (
-    "name,done,error,"
-    "metadata(name,state,displayName,createTime,endTime,updateTime,output/responsesFile)"
+    "name,done,error,response/responsesFile,metadata(name,state,displayName,"
+    "inputConfig/fileName,output/responsesFile,createTime,endTime,updateTime)"
 )
 
 # --- create -----------------------------------------------------------------------------------
@@ -150,18 +150,27 @@ class Observer:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._masked = True
+        self._wondered: set[str] = set()
 
     async def observe(self, name: str, credential: str) -> Observation:
         """The job's state, and where its output is once it has ended."""
         operation = await self._look(name, credential)
         if operation.ended and operation.output is None and self._masked:
-            # The mask hides inline output. A job that succeeded without a file has it inline; of
-            # the others the operation itself must tell, for some hold results all the same.
-            if operation.state == SUCCEEDED:
+            # The mask hides inline output. An inline job that succeeded has it; of the others the
+            # whole operation must tell, for some hold results all the same.
+            if operation.state == SUCCEEDED and operation.input_file is None:
                 operation = replace(operation, output=INLINE)
             else:
                 operation = await self._plain(name, credential)
+        self._wonder(operation)
         return _observation(operation, self._transport.scrub)
+
+    def _wonder(self, operation: Operation) -> None:
+        """An unknown state is polled on; that it was seen is said once."""
+        state = self._transport.scrub(operation.state)
+        if operation.state not in KNOWN_STATES and state not in self._wondered:
+            self._wondered.add(state)
+            _log.warning("job %s is in the unknown state %s", operation.name, state)
 
     async def _look(self, name: str, credential: str) -> Operation:
         if not self._masked:
@@ -185,11 +194,9 @@ class Observer:
 
 
 def _observation(operation: Operation, scrub: Scrubber) -> Observation:
-    if operation.state not in KNOWN_STATES:
-        _log.warning("job %s is in the unknown state %s", operation.name, scrub(operation.state))
     error = operation.error
     return Observation(
-        state=operation.state,
+        state=scrub(operation.state),
         ended=operation.ended,
         output=operation.output if operation.ended else None,
         error_code=error.status if error else None,

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
+
+import httpx
 
 from gateway.errors import SettingsError
 
@@ -62,9 +63,14 @@ class GeminiOptions:
 
     def __post_init__(self) -> None:
         """Refuse what would fail later, and differently, inside a header or a URL."""
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-            raise SettingsError("the Gemini base URL must be an http(s) URL without a query")
+        try:
+            url = httpx.URL(self.base_url)
+        except httpx.InvalidURL as exc:
+            raise SettingsError("the Gemini base URL is no URL") from exc
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise SettingsError("the Gemini base URL must begin with https:// or http://")
+        if url.userinfo or url.query or url.fragment:
+            raise SettingsError("the Gemini base URL must be a host and perhaps a path, no more")
         for name, key in self.credentials.items():
             if not (key.isascii() and key.isprintable() and key.strip() == key and key):
                 raise SettingsError(f"the Gemini key {name!r} is empty or not plain ASCII")

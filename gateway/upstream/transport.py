@@ -6,6 +6,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailable
 from gateway.ids import jitter
 from gateway.upstream.errors import Call, Scrubber, error_of, mapped
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES, MAX_PAGES, GeminiOptions
-from gateway.wire.gemini import Page, parse_page
+from gateway.wire.gemini import Page, parse_error, parse_page
 
 _GOOGLE_HOSTS: Final = ".googleapis.com"
 _HEADERS: Final = {
@@ -58,6 +59,7 @@ class Transport:
             follow_redirects=False,
             limits=limits,
             timeout=timeout,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # nothing of theirs is kept
             transport=self._inner,
         )
 
@@ -104,10 +106,7 @@ class Transport:
         self, url: str, credential: str, params: Mapping[str, str | int] | None = None
     ) -> dict[str, Any]:
         """A GET, repeated a few times quickly when that may help; its JSON object."""
-        async for attempt in self._retrying():
-            with attempt:
-                return await self.call("GET", url, credential, params=params)
-        raise AssertionError("tenacity returns or raises")  # pragma: no cover
+        return await self.retrying()(self.call, "GET", url, credential, params=params)
 
     async def call(
         self,
@@ -121,8 +120,12 @@ class Transport:
         with mapped(Call.OTHER, self.scrub):
             async with asyncio.timeout(self.options.call_seconds):
                 async with self.stream(method, url, credential, params=params) as response:
-                    body = await read_capped(response, JSON_BYTES)
-        return parse_object(body)
+                    body = parse_object(await read_capped(response, JSON_BYTES))
+        if body.keys() == {"error"}:
+            # Proxies have been seen to wrap a refusal in a 200; an empty listing it is not.
+            info = parse_error(body)
+            raise UpstreamUnavailableError(self.scrub(info.message if info else ""), status=200)
+        return body
 
     @asynccontextmanager
     async def stream(
@@ -137,7 +140,9 @@ class Transport:
     ) -> AsyncIterator[httpx.Response]:
         """An answer whose body is still to be read: 2xx, or a status in ``accept``."""
         if _origin(url) != _origin(self.options.base_url):
-            raise UpstreamUnavailableError("The upstream's key would go to a host not its own.")
+            raise UpstreamUnavailableError(
+                "The upstream redirects to a host that is not its own.", status=302
+            )
         sent = {**self.key(credential), **(headers or {})}
         async with self._client.stream(method, url, params=params, headers=sent) as response:
             if not (response.is_success or response.status_code in accept):
@@ -171,7 +176,8 @@ class Transport:
         longest = min(options.retry_max_seconds, options.retry_min_seconds * 2 ** (failures - 1))
         await self.clock.sleep(longest * (1 + jitter()) / 2)
 
-    def _retrying(self) -> AsyncRetrying:
+    def retrying(self) -> AsyncRetrying:
+        """Repeat what may be repeated, a few times and quickly; longer waits are the runner's."""
         return AsyncRetrying(
             retry=retry_if_exception(worth_a_quick_retry),
             stop=stop_after_attempt(self.options.call_attempts),

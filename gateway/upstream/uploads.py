@@ -13,7 +13,7 @@ that is not the upstream's own.
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -21,7 +21,7 @@ import httpx
 import orjson
 
 from gateway.batches.records import Job
-from gateway.errors import UpstreamError, UpstreamUnavailableError
+from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError
 from gateway.ports.upstream import Source, Staged
 from gateway.upstream.errors import Call, error_of
 from gateway.upstream.options import BLOCK_BYTES, FILE_LIFE_MS, FILE_MARGIN_MS, MIB
@@ -68,7 +68,10 @@ async def _ready(transport: Transport, file: FileInfo, credential: str) -> FileI
         if file.state != "PROCESSING":
             return file
         await transport.back_off(attempt + 1)
-        seen = parse_file(await transport.get(transport.url_of(file.name), credential))
+        try:
+            seen = parse_file(await transport.get(transport.url_of(file.name), credential))
+        except UpstreamGoneError as exc:
+            raise _UploadLostError("the uploaded file is gone") from exc
         file = seen or file
     raise UpstreamUnavailableError("The uploaded file is still being processed.")
 
@@ -111,19 +114,25 @@ class _Upload:
             "Content-Type": "application/json",
         }
         body = {"file": {"displayName": self._job.display_name, "mimeType": _MIME}}
-        response, answer = await self._transport.post(
-            self._transport.url("files", before="/upload"),
-            headers=headers,
-            content=orjson.dumps(body),
-            seconds=self._transport.options.call_seconds,
+        response: httpx.Response = await self._transport.retrying()(
+            self._ask, headers, orjson.dumps(body)
         )
-        if not response.is_success:
-            raise error_of(Call.STAGE, response.status_code, answer, self._transport.scrub)
         self._url = response.headers.get("x-goog-upload-url", "")
         if not is_upload_host(self._url, self._transport.options.base_url):
             raise UpstreamUnavailableError("The upstream gave no upload URL on its own host.")
         unit = parse_int(response.headers.get("x-goog-upload-chunk-granularity")) or _GRANULARITY
         self._chunk = max(1, self._chunk // unit) * unit
+
+    async def _ask(self, headers: Mapping[str, str], body: bytes) -> httpx.Response:
+        response, answer = await self._transport.post(
+            self._transport.url("files", before="/upload"),
+            headers=headers,
+            content=body,
+            seconds=self._transport.options.call_seconds,
+        )
+        if not response.is_success:
+            raise error_of(Call.STAGE, response.status_code, answer, self._transport.scrub)
+        return response
 
     async def _send(self) -> FileInfo:
         """Chunk after chunk; after trouble, from where the upstream says it is."""

@@ -171,12 +171,13 @@ INLINE: Final = "inline"  # an output that stands in the operation itself
 class Operation:
     """A batch job as the API shows it.
 
-    ``output`` is a file name, :data:`INLINE`, or None when none is to be seen; times in ms.
+    ``input_file`` is echoed for file jobs only (recorded); ``output`` is a file name,
+    :data:`INLINE`, or None when none is to be seen; times in ms.
     """
 
     name: str
     display_name: str | None = None
-    model: str | None = None
+    input_file: str | None = None
     state: str = UNSPECIFIED
     done: bool = False
     output: str | None = None
@@ -201,7 +202,7 @@ def parse_operation(body: Json) -> Operation:
     return Operation(
         name=as_text(body.get("name")) or as_text(batch.get("name")) or "",
         display_name=as_text(batch.get("displayName")),
-        model=as_text(batch.get("model")),
+        input_file=as_text(as_object(batch.get("inputConfig")).get("fileName")),
         state=parse_state(batch.get("state")),
         done=body.get("done") is True,
         output=_output(body, batch),
@@ -262,7 +263,7 @@ def parse_page(body: Json, member: str) -> Page:
     return Page(
         items=[each for each in items if isinstance(each, dict)] if isinstance(items, list) else [],
         token=as_text(body.get("nextPageToken")),
-        complete=not body.get("unreachable"),
+        complete=isinstance(items, list | None) and not body.get("unreachable"),
     )
 
 
