@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from gateway.errors import SettingsError
+from gateway.store.session import Session
 
 
 def read_migrations() -> list[tuple[str, str]]:
@@ -25,31 +26,23 @@ def split_statements(text: str) -> Iterator[str]:
         raise ValueError("the last statement of a migration does not end")
 
 
-def migrate(connection: sqlite3.Connection, now: int) -> None:
+def migrate(session: Session, now: int) -> None:
     """Apply what has not been applied, each file in a transaction of its own."""
+    connection = session.connection
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations "
         "(name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT"
     )
-    applied = {row[0] for row in connection.execute("SELECT name FROM migrations")}
+    applied = {row["name"] for row in connection.execute("SELECT name FROM migrations")}
     known = read_migrations()
     if ahead := applied - {name for name, _ in known}:
         raise SettingsError(
             f"the database was written by a newer version of the gateway ({max(ahead)} is unknown "
-            "here); start that version, or restore a copy from before the upgrade"
+            "here): start that version, or restore a copy from before the upgrade"
         )
     for name, text in known:
         if name not in applied:
-            _apply(connection, name, text, now)
-
-
-def _apply(connection: sqlite3.Connection, name: str, text: str, now: int) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for statement in split_statements(text):
-            connection.execute(statement)
-        connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
-    except sqlite3.Error:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+            with session.transaction():
+                for statement in split_statements(text):
+                    connection.execute(statement)
+                connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))

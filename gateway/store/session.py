@@ -14,6 +14,11 @@ Row = Mapping[str, Any]
 # Another process may hold the database for a moment (a backup, a shell); never one that serves.
 _BUSY_SECONDS = 5.0
 
+# Bytes of the write-ahead log that stay on disk after a burst.
+_LOG_KEPT = 64 << 20
+
+_OLDEST = (3, 37, 0)
+
 
 class Session:
     """One SQLite connection and the named statements."""
@@ -53,34 +58,58 @@ class Session:
         finally:
             self.connection.execute("COMMIT")
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Several writes, all or none."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Refuse a library without RETURNING (3.35) and STRICT tables (3.37)."""
+    if version < _OLDEST:
+        raise SettingsError(
+            f"SQLite {'.'.join(map(str, _OLDEST))} or newer is needed, "
+            f"this Python has {'.'.join(map(str, version))}"
+        )
+
+
+def _connect(path: Path, queries: Mapping[str, str], *pragmas: str) -> Session:
     connection = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+    try:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
     connection.row_factory = sqlite3.Row
-    return connection
+    return Session(connection, queries)
 
 
 def open_writer(path: Path, queries: Mapping[str, str]) -> Session:
     """The connection that writes; makes the database file, for its owner alone."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-    connection = _connect(path)
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        connection.close()
-        raise SettingsError(f"{path} cannot be used with a write-ahead log (journal mode {mode})")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return Session(connection, queries)
+    return _connect(
+        path,
+        queries,
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"journal_size_limit = {_LOG_KEPT}",
+    )
 
 
 def open_reader(path: Path, queries: Mapping[str, str]) -> Session:
     """A connection that only reads."""
-    connection = _connect(path)
-    connection.execute("PRAGMA query_only = ON")
-    return Session(connection, queries)
+    return _connect(path, queries, "query_only = ON")

@@ -1,17 +1,20 @@
 """The store on SQLite: one file, one writing thread, reads in the event loop."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
 from gateway.clock import Clock, SystemClock
+from gateway.errors import SettingsError
 from gateway.ids import new_gateway_id
 from gateway.ports.store import BlobChange, Deletion, Page, Work
 from gateway.store import batches, blobs, files, jobs
 from gateway.store.lock import DirectoryLock
 from gateway.store.migrate import migrate
 from gateway.store.queries import load_queries
-from gateway.store.session import Session, open_reader, open_writer
+from gateway.store.session import Session, open_reader, open_writer, require_sqlite
 from gateway.store.volumes import refuse_network
 from gateway.store.writer import Writer
 
@@ -33,27 +36,28 @@ class SQLiteStore:
 
     async def open(self, now: int) -> None:
         """Take the lock, migrate, and forget what a dead process left behind."""
+        require_sqlite()
         directory = self._path.parent
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_network(directory)
-        self._lock = DirectoryLock(directory)
         try:
-            await self._start(now)
-        except BaseException:
-            self._lock.release()
-            raise
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._start(directory, now)
+        except (OSError, sqlite3.Error) as error:
+            raise SettingsError(f"{self._path} cannot be used as a database: {error}") from error
 
-    async def _start(self, now: int) -> None:
+    def _start(self, directory: Path, now: int) -> None:
         queries = load_queries()
-        session = open_writer(self._path, queries)
-        try:
-            migrate(session.connection, now)
-        except BaseException:
-            session.close()
-            raise
-        self._writer = Writer(session)
-        self._reader = open_reader(self._path, queries)
-        self._gateway_id = await self._writer.run(lambda session: _recover(session, now))
+        with ExitStack() as undo:
+            self._lock = DirectoryLock(directory)
+            undo.callback(self._lock.release)
+            session = open_writer(self._path, queries)
+            undo.callback(session.close)
+            migrate(session, now)
+            with session.transaction():
+                self._gateway_id = _recover(session, now)
+            self._reader = open_reader(self._path, queries)
+            self._writer = Writer(session)
+            undo.pop_all()
 
     async def close(self) -> None:
         """Finish pending writes, close both connections, release the lock."""

@@ -1,0 +1,751 @@
+"""Rules every store obeys; ``tests/store/`` runs them on each implementation.
+
+A test class inherits :class:`StoreRules` and has a fixture ``store``: an open, empty store.
+"""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gateway.batches.records import (
+    LIVE_STATUSES,
+    BatchError,
+    BatchStatus,
+    Counts,
+    Failure,
+    JobState,
+    Segment,
+    TokenUsage,
+)
+from gateway.errors import InternalError
+from gateway.ports.store import BlobChange, Deletion, Store, Work
+from tests.conformance.records import (
+    OTHER,
+    OWNER,
+    a_batch,
+    a_file,
+    a_job,
+    add_file_with_blob,
+    claim,
+    claim_job,
+    claimed_batch,
+    make_live,
+)
+
+LATER = 10_000_000
+TERMINAL = [status for status in BatchStatus if status not in LIVE_STATUSES]
+
+
+async def due_ids(store: Store, now: int, limit: int = 10) -> list[str]:
+    """Ids of the batches with work."""
+    return [work.batch.id for work in await store.due_work(now, limit)]
+
+
+async def load(store: Store, batch_id: str = "batch_one") -> Work:
+    """Work that must be there."""
+    work = await store.load_work(batch_id)
+    assert work is not None
+    return work
+
+
+class BlobRules:
+    """Names go from pending to live to doomed to forgotten."""
+
+    async def test_pending_blobs_are_sweepable_when_old(self, store: Store) -> None:
+        await store.register_blob("old", 1_000)
+        await store.register_blob("new", 2_000)
+        assert await store.sweepable_blobs(2_000, 10) == ["old"]
+
+    async def test_a_live_blob_is_not_sweepable(self, store: Store) -> None:
+        await make_live(store, "used")
+        assert await store.sweepable_blobs(LATER, 10) == []
+
+    async def test_a_doomed_blob_is_sweepable_from_then_on(self, store: Store) -> None:
+        await add_file_with_blob(store)
+        await store.delete_file(OWNER, "file-one", 5_000)
+        assert await store.sweepable_blobs(5_000, 10) == []
+        assert await store.sweepable_blobs(5_001, 10) == ["blob-one"]
+
+    async def test_a_blob_doomed_twice_keeps_the_first_time(self, store: Store) -> None:
+        await add_file_with_blob(store)
+        await store.delete_file(OWNER, "file-one", 5_000)
+        batch = await claimed_batch(store, "two")
+        await store.save_batch(batch, blobs=BlobChange(doomed=["blob-one"]))
+        assert await store.sweepable_blobs(5_001, 10) == ["blob-one"]
+
+    async def test_what_is_sweepable_can_no_longer_go_live(self, store: Store) -> None:
+        """Else a slow upload could point at bytes that are being removed."""
+        await store.register_blob("slow", 1_000)
+        assert await store.sweepable_blobs(2_000, 10) == ["slow"]
+        with pytest.raises(InternalError, match="slow"):
+            await store.add_file(a_file(segments=(Segment("slow", 1),)))
+
+    async def test_sweepable_takes_at_most_the_limit(self, store: Store) -> None:
+        for number in range(5):
+            await store.register_blob(f"blob-{number}", number)
+        assert len(await store.sweepable_blobs(LATER, 2)) == 2
+
+    async def test_forgotten_blobs_have_no_row(self, store: Store) -> None:
+        await store.register_blob("gone", 1_000)
+        await store.register_blob("kept", 1_000)
+        await store.forget_blobs(["gone", "never-there"])
+        assert await store.known_blobs(["gone", "kept", "never-there"]) == {"kept"}
+
+    async def test_a_live_blob_is_not_forgotten(self, store: Store) -> None:
+        await make_live(store, "used")
+        await store.forget_blobs(["used"])
+        assert await store.known_blobs(["used"]) == {"used"}
+
+    async def test_known_blobs_of_no_names(self, store: Store) -> None:
+        assert await store.known_blobs([]) == set()
+
+    async def test_pointing_at_an_unregistered_blob_fails_the_whole_write(
+        self, store: Store
+    ) -> None:
+        with pytest.raises(InternalError, match="nowhere"):
+            await store.add_file(a_file(segments=(Segment("nowhere", 1),)))
+        assert await store.get_file(OWNER, "file-one", 1_000) is None
+
+
+class FileRules:
+    """Files belong to an owner, end by deletion or expiry, and leave a tombstone."""
+
+    async def test_a_file_comes_back_as_it_went_in(self, store: Store) -> None:
+        await store.register_blob("first", 1)
+        await store.register_blob("second", 1)
+        segments = (Segment("first", 600), Segment("second", 400))
+        file = a_file(segments=segments, expires_at=9_000, filename='a "\u00e9\u2028\U0001f600".x')
+        added = await store.add_file(file)
+        assert replace(added, seq=0) == file
+        assert added.seq > 0
+        assert await store.get_file(OWNER, file.id, 1_000) == added
+
+    async def test_another_owner_finds_nothing(self, store: Store) -> None:
+        await add_file_with_blob(store)
+        assert await store.get_file(OTHER, "file-one", 1_000) is None
+        assert await store.delete_file(OTHER, "file-one", 1_000) is Deletion.MISSING
+        assert await store.list_files(OTHER, 1_000, limit=10, after="file-one") is None
+        page = await store.list_files(OTHER, 1_000, limit=10)
+        assert page is not None
+        assert page.data == []
+
+    async def test_a_file_expires_at_its_moment(self, store: Store) -> None:
+        await store.add_file(a_file(expires_at=2_000))
+        assert await store.get_file(OWNER, "file-one", 1_999) is not None
+        assert await store.get_file(OWNER, "file-one", 2_000) is None
+        page = await store.list_files(OWNER, 2_000, limit=10)
+        assert page is not None
+        assert page.data == []
+        assert await store.delete_file(OWNER, "file-one", 2_000) is Deletion.MISSING
+
+    @pytest.mark.parametrize("ascending", [True, False])
+    @pytest.mark.parametrize("purpose", [None, "batch"])
+    async def test_pages_cover_the_list_once_in_order(
+        self, store: Store, purpose: str | None, ascending: bool
+    ) -> None:
+        for number in range(7):
+            await store.add_file(a_file(f"{number}"))
+            await store.add_file(a_file(f"other-{number}", owner=OTHER))
+            if purpose is not None:
+                await store.add_file(a_file(f"output-{number}", purpose="batch_output"))
+        seen: list[str] = []
+        more, after = True, None
+        while more:
+            page = await store.list_files(
+                OWNER, 1_000, limit=3, after=after, purpose=purpose, ascending=ascending
+            )
+            assert page is not None
+            seen += [file.id for file in page.data]
+            more, after = page.has_more, seen[-1]
+        numbers = range(7) if ascending else reversed(range(7))
+        assert seen == [f"file-{number}" for number in numbers]
+
+    async def test_a_full_last_page_has_no_more(self, store: Store) -> None:
+        for number in range(4):
+            await store.add_file(a_file(f"{number}"))
+        page = await store.list_files(OWNER, 1_000, limit=2, after="file-2")
+        assert page is not None
+        assert [file.id for file in page.data] == ["file-1", "file-0"]
+        assert not page.has_more
+
+    @pytest.mark.parametrize("ascending", [True, False])
+    async def test_a_cursor_may_name_a_deleted_file(self, store: Store, ascending: bool) -> None:
+        for number in range(3):
+            await store.add_file(a_file(f"{number}"))
+        await store.delete_file(OWNER, "file-1", 1_000)
+        page = await store.list_files(OWNER, 1_000, limit=9, after="file-1", ascending=ascending)
+        assert page is not None
+        assert [file.id for file in page.data] == ["file-2" if ascending else "file-0"]
+
+    async def test_an_unknown_cursor_is_told_apart_from_an_empty_page(self, store: Store) -> None:
+        assert await store.list_files(OWNER, 1_000, limit=9, after="file-never") is None
+
+    async def test_a_deleted_file_is_missing(self, store: Store) -> None:
+        await add_file_with_blob(store)
+        assert await store.delete_file(OWNER, "file-one", 2_000) is Deletion.DELETED
+        assert await store.get_file(OWNER, "file-one", 2_000) is None
+        assert await store.delete_file(OWNER, "file-one", 2_000) is Deletion.MISSING
+
+    @pytest.mark.parametrize("status", list(BatchStatus))
+    async def test_a_file_a_live_batch_reads_stays(self, store: Store, status: BatchStatus) -> None:
+        batch = await claimed_batch(store)
+        assert await store.save_batch(replace(batch, status=status))
+        deletion = await store.delete_file(OWNER, batch.input_file_id, 2_000)
+        assert deletion is (Deletion.IN_USE if status in LIVE_STATUSES else Deletion.DELETED)
+
+    async def test_expiry_deletes_what_no_live_batch_reads(self, store: Store) -> None:
+        await add_file_with_blob(store, expires_at=2_000)
+        await add_file_with_blob(store, "two", expires_at=2_000)
+        await add_file_with_blob(store, "later", expires_at=2_001)
+        await add_file_with_blob(store, "never")
+        await store.add_batch(a_batch())
+        assert await store.expire_files(2_000, 10) == 1
+        assert await store.expire_files(2_000, 10) == 0
+        assert await store.sweepable_blobs(LATER, 10) == ["blob-two"]
+        batch = await claim(store, "batch_one")
+        await store.save_batch(replace(batch, status=BatchStatus.COMPLETED))
+        assert await store.expire_files(2_000, 10) == 1
+
+    async def test_files_in_use_do_not_fill_the_limit_of_an_expiry(self, store: Store) -> None:
+        await add_file_with_blob(store, expires_at=2_000)
+        await store.add_batch(a_batch())
+        await add_file_with_blob(store, "two", expires_at=2_001)
+        assert await store.expire_files(3_000, 1) == 1
+
+    async def test_a_batch_keeps_the_name_of_a_deleted_output(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        done = replace(batch, status=BatchStatus.COMPLETED, output_file_id="file-out")
+        assert await store.save_batch(done, files=[a_file("out", purpose="batch_output")])
+        assert await store.delete_file(OWNER, "file-out", 2_000) is Deletion.DELETED
+        assert (await load(store)).batch.output_file_id == "file-out"
+
+
+class BatchRules:
+    """Batches as requests see them."""
+
+    async def test_a_batch_comes_back_as_it_went_in_and_is_due(self, store: Store) -> None:
+        await store.add_file(a_file())
+        batch = a_batch(
+            metadata={"customer": "\u00e9\u2028"},
+            output_expires_after=3_600,
+            policy={"aliases": {"a": ["b", 1, None, True]}},
+            model="gemini-9",
+            idempotency_key="again",
+            fingerprint="f" * 64,
+        )
+        added = await store.add_batch(batch)
+        assert added is not None
+        assert replace(added, seq=0, due_at=None) == batch
+        assert await store.get_batch(OWNER, batch.id) == added
+        assert await due_ids(store, 1_000) == [batch.id]
+
+    async def test_another_owner_finds_nothing(self, store: Store) -> None:
+        await store.add_file(a_file())
+        await store.add_batch(a_batch())
+        assert await store.get_batch(OTHER, "batch_one") is None
+        assert await store.request_cancel(OTHER, "batch_one", 2_000) is None
+        assert await store.list_batches(OTHER, limit=5, after="batch_one") is None
+        page = await store.list_batches(OTHER, limit=5)
+        assert page is not None
+        assert page.data == []
+        assert (await load(store)).batch.cancel_requested_at is None
+
+    async def test_no_batch_without_its_input_file(self, store: Store) -> None:
+        await store.add_file(a_file(owner=OTHER))
+        await store.add_file(a_file("deleted"))
+        await store.delete_file(OWNER, "file-deleted", 500)
+        await store.add_file(a_file("expired", expires_at=1_000))
+        assert await store.add_batch(a_batch()) is None
+        for name in ("never", "deleted", "expired"):
+            assert await store.add_batch(a_batch(name, input_file_id=f"file-{name}")) is None
+        page = await store.list_batches(OWNER, limit=5)
+        assert page is not None
+        assert page.data == []
+
+    async def test_the_same_idempotency_key_finds_the_first_batch(self, store: Store) -> None:
+        await store.add_file(a_file())
+        first = await store.add_batch(a_batch(idempotency_key="k"))
+        assert await store.add_batch(a_batch("two", idempotency_key="k")) == first
+        assert await store.get_batch(OWNER, "batch_two") is None
+
+    async def test_an_idempotency_key_is_its_owners(self, store: Store) -> None:
+        await store.add_file(a_file())
+        await store.add_file(a_file("two", owner=OTHER))
+        await store.add_batch(a_batch(idempotency_key="k"))
+        batch = a_batch("two", owner=OTHER, input_file_id="file-two", idempotency_key="k")
+        added = await store.add_batch(batch)
+        assert added is not None
+        assert added.id == "batch_two"
+
+    async def test_a_key_finds_its_batch_when_the_file_is_gone(self, store: Store) -> None:
+        batch = await claimed_batch(store, idempotency_key="k")
+        await store.save_batch(replace(batch, status=BatchStatus.COMPLETED))
+        await store.delete_file(OWNER, batch.input_file_id, 2_000)
+        retried = a_batch("two", input_file_id=batch.input_file_id, idempotency_key="k")
+        again = await store.add_batch(retried)
+        assert again is not None
+        assert again.id == "batch_one"
+
+    async def test_the_same_fingerprint_counts_within_its_window_alone(self, store: Store) -> None:
+        await store.add_file(a_file())
+        await store.add_batch(a_batch("early", fingerprint="f", created_at=1_000))
+        second = await store.add_batch(a_batch("second", fingerprint="f", created_at=2_000))
+        again = a_batch("again", fingerprint="f", created_at=3_000)
+        assert await store.add_batch(again, same_since=1_000) == second
+        assert await store.add_batch(again, same_since=2_000) == second
+        added = await store.add_batch(again, same_since=2_001)
+        assert added is not None
+        assert added.id == "batch_again"
+
+    async def test_a_fingerprint_alone_does_not_dedupe(self, store: Store) -> None:
+        await store.add_file(a_file())
+        await store.add_batch(a_batch(fingerprint="f"))
+        added = await store.add_batch(a_batch("two", fingerprint="f"))
+        assert added is not None
+        assert added.id == "batch_two"
+
+    async def test_of_many_creates_with_one_key_one_inserts(self, store: Store) -> None:
+        await store.add_file(a_file())
+        creates = (store.add_batch(a_batch(f"{n}", idempotency_key="k")) for n in range(20))
+        answers = await asyncio.gather(*creates)
+        assert len({answer.id for answer in answers if answer is not None}) == 1
+
+    async def test_pages_cover_the_list_once_newest_first(self, store: Store) -> None:
+        await store.add_file(a_file())
+        for number in range(7):
+            await store.add_batch(a_batch(f"{number}"))
+        seen: list[str] = []
+        more, after = True, None
+        while more:
+            page = await store.list_batches(OWNER, limit=3, after=after)
+            assert page is not None
+            seen += [batch.id for batch in page.data]
+            more, after = page.has_more, seen[-1]
+        assert seen == [f"batch_{number}" for number in reversed(range(7))]
+
+    async def test_an_unknown_cursor_is_told_apart_from_an_empty_page(self, store: Store) -> None:
+        assert await store.list_batches(OWNER, limit=5, after="batch_never") is None
+
+    async def test_a_cancel_is_noted_once_and_makes_due(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        assert await store.save_batch(replace(batch, due_at=None))
+        assert await due_ids(store, LATER) == []
+        cancelled = await store.request_cancel(OWNER, "batch_one", 5_000)
+        again = await store.request_cancel(OWNER, "batch_one", 6_000)
+        assert cancelled == again
+        assert cancelled is not None
+        assert cancelled.cancel_requested_at == 5_000
+        assert await due_ids(store, 5_000) == ["batch_one"]
+
+    @pytest.mark.parametrize("status", TERMINAL)
+    async def test_a_terminal_batch_cannot_be_cancelled(
+        self, store: Store, status: BatchStatus
+    ) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(replace(batch, status=status))
+        cancelled = await store.request_cancel(OWNER, "batch_one", 5_000)
+        assert cancelled is not None
+        assert cancelled.cancel_requested_at is None
+        assert cancelled.status is status
+
+    async def test_cancelling_what_is_not_there(self, store: Store) -> None:
+        assert await store.request_cancel(OWNER, "batch_never", 5_000) is None
+
+
+class ClaimRules:
+    """Leases decide who tries, fences who is right."""
+
+    async def test_of_two_claims_exactly_one_wins(self, store: Store) -> None:
+        await store.add_file(a_file())
+        await store.add_batch(a_batch())
+        claims = (store.claim_batch("batch_one", 1_000, 2_000) for _ in range(10))
+        won = [batch for batch in await asyncio.gather(*claims) if batch is not None]
+        assert [(batch.fence, batch.lease_until) for batch in won] == [(1, 2_000)]
+
+    async def test_of_two_claims_on_a_job_exactly_one_wins(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(batch, jobs=[a_job()])
+        claims = (store.claim_job("one", 1_000, 2_000) for _ in range(10))
+        won = [job for job in await asyncio.gather(*claims) if job is not None]
+        assert [(job.fence, job.lease_until) for job in won] == [(1, 2_000)]
+
+    async def test_a_lease_lasts_until_its_moment(self, store: Store) -> None:
+        await store.add_file(a_file())
+        await store.add_batch(a_batch())
+        assert await store.claim_batch("batch_one", 1_000, 2_000) is not None
+        assert await store.claim_batch("batch_one", 1_999, 3_000) is None
+        second = await store.claim_batch("batch_one", 2_000, 3_000)
+        assert second is not None
+        assert second.fence == 2
+
+    async def test_who_lost_the_claim_changes_nothing(self, store: Store) -> None:
+        first = await claimed_batch(store)
+        await store.register_blob("late", 1)
+        second = await claim(store, "batch_one", LATER)
+        assert not await store.save_batch(
+            replace(first, status=BatchStatus.FAILED),
+            jobs=[a_job()],
+            files=[a_file("out")],
+            blobs=BlobChange(live=["late"], doomed=["late"]),
+        )
+        work = await load(store)
+        assert work.batch == second
+        assert work.jobs == []
+        assert await store.get_file(OWNER, "file-out", 1_000) is None
+
+    async def test_who_lost_a_jobs_claim_changes_nothing(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(batch, jobs=[a_job()])
+        before = await load(store)
+        first = await claim_job(store, "one")
+        second = await claim_job(store, "one", LATER)
+        assert not await store.save_job(
+            replace(first, state=JobState.RUNNING), counts=Counts(failed=1), ring=True
+        )
+        assert await load(store) == Work(before.batch, [second])
+
+    async def test_nothing_to_claim(self, store: Store) -> None:
+        assert await store.claim_batch("batch_never", 1, 2) is None
+        assert await store.claim_job("never", 1, 2) is None
+        assert not await store.save_batch(a_batch("never"))
+        assert not await store.save_job(a_job("never"))
+        assert await store.load_work("batch_never") is None
+        assert await store.input_file("batch_never") is None
+
+    async def test_a_save_ends_the_claim(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        assert await store.save_batch(batch, jobs=[a_job()])
+        job = await claim_job(store, "one")
+        assert await store.save_job(job)
+        assert (await claim(store, "batch_one")).fence == 2
+        assert (await claim_job(store, "one")).fence == 2
+
+    async def test_a_save_may_extend_the_claim(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(replace(batch, lease_until=200_000), jobs=[a_job()], keep=True)
+        job = await claim_job(store, "one")
+        await store.save_job(replace(job, lease_until=200_000), keep=True)
+        assert await store.claim_batch("batch_one", 199_999, LATER) is None
+        assert await store.claim_job("one", 199_999, LATER) is None
+        assert await store.save_batch(batch)
+        assert await store.save_job(job)
+
+    @pytest.mark.parametrize("status", TERMINAL)
+    async def test_a_terminal_status_never_changes(self, store: Store, status: BatchStatus) -> None:
+        batch = await claimed_batch(store)
+        assert await store.save_batch(replace(batch, status=status), keep=True)
+        for other in BatchStatus:
+            assert not await store.save_batch(replace(batch, status=other))
+        assert await store.claim_batch("batch_one", LATER, LATER + 1) is None
+        assert (await load(store)).batch.status is status
+
+    async def test_a_released_job_never_changes(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(batch, jobs=[a_job()])
+        job = await claim_job(store, "one")
+        assert await store.save_job(replace(job, state=JobState.RELEASED), keep=True)
+        assert not await store.save_job(replace(job, state=JobState.RUNNING))
+        assert await store.claim_job("one", LATER, LATER + 1) is None
+
+
+class SaveRules:
+    """What a save writes, and what it must leave alone."""
+
+    async def test_every_field_the_runner_owns_is_written(self, store: Store) -> None:
+        await store.add_file(a_file("out"))
+        claimed = await claimed_batch(store)
+        batch = replace(
+            claimed,
+            status=BatchStatus.EXPIRED,
+            model="gemini-9",
+            in_progress_at=1,
+            finalizing_at=2,
+            completed_at=3,
+            failed_at=4,
+            expired_at=5,
+            cancelled_at=6,
+            counts=Counts(30, 20, 10),
+            usage=TokenUsage(1, 2, 3, 4),
+            errors=(BatchError("bad", "why", "body", 7), BatchError("more", "many")),
+            notes={"dropped": 3},
+            output_file_id="file-out",
+            error_file_id="file-out",
+            notes_file_id="file-out",
+            lines=30,
+            run="run",
+            index="index",
+            due_at=77,
+            failures=2,
+            last_error="slow",
+        )
+        assert await store.save_batch(batch)
+        assert (await load(store)).batch == replace(batch, lease_until=None)
+
+    async def test_the_columns_of_requests_are_left_alone(self, store: Store) -> None:
+        claimed = await claimed_batch(store)
+        await store.request_cancel(OWNER, "batch_one", 5_000)
+        forged = replace(
+            claimed,
+            owner=OTHER,
+            endpoint="/other",
+            metadata={"a": "b"},
+            policy={"a": 1},
+            created_at=9,
+            expires_at=9,
+            output_expires_after=9,
+            idempotency_key="k",
+            fingerprint="f",
+        )
+        assert await store.save_batch(forged)
+        stored = (await load(store)).batch
+        expected = replace(claimed, cancel_requested_at=5_000, lease_until=None)
+        assert replace(stored, due_at=None) == replace(expected, due_at=None)
+
+    async def test_every_field_of_a_job_comes_back(self, store: Store) -> None:
+        claimed = await claimed_batch(store)
+        new = a_job(follows="earlier", cause="retry", credential="second", inline=True, due_at=5)
+        assert await store.save_batch(claimed, jobs=[new])
+        assert list((await load(store)).jobs) == [new]
+        job = replace(
+            await claim_job(store, "one"),
+            state=JobState.LOST,
+            items=6,
+            lines=5,
+            bytes=301,
+            tokens=71,
+            spool="recut",
+            echo="recut-echo",
+            inline=False,
+            credential="third",
+            staged="files/1",
+            staged_until=1,
+            send_deadline=2,
+            submitted_at=3,
+            upstream_name="batches/1",
+            upstream_state="BATCH_STATE_FAILED",
+            output="files/2",
+            cancel_sent_at=4,
+            ended_at=5,
+            raw="raw",
+            run="run",
+            index="index",
+            held="held",
+            counts=Counts(4, 3, 1),
+            usage=TokenUsage(5, 6, 7, 8),
+            failure=Failure("lost", "nothing there", 500),
+            doubt=6,
+            absences=7,
+            due_at=8,
+            failures=9,
+            last_error="slow",
+        )
+        assert await store.save_job(job)
+        assert list((await load(store)).jobs) == [replace(job, lease_until=None)]
+
+    async def test_jobs_and_files_come_with_the_batch_or_not_at_all(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        await store.register_blob("made", 1)
+        with pytest.raises(InternalError, match="unmade"):
+            await store.save_batch(
+                replace(batch, status=BatchStatus.COMPLETED, output_file_id="file-out"),
+                jobs=[a_job()],
+                files=[a_file("out", segments=(Segment("made", 1), Segment("unmade", 1)))],
+            )
+        assert await load(store) == Work(batch, [])
+        assert await store.get_file(OWNER, "file-out", 1_000) is None
+        assert await store.save_batch(
+            replace(batch, status=BatchStatus.COMPLETED, output_file_id="file-out"),
+            jobs=[a_job()],
+            files=[a_file("out", segments=(Segment("made", 1),))],
+        )
+        assert await store.get_file(OWNER, "file-out", 1_000) is not None
+
+    async def test_counts_of_jobs_add_up_whoever_holds_the_batch(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        jobs = [a_job(f"j{number}", number=number) for number in range(10)]
+        running = replace(batch, status=BatchStatus.IN_PROGRESS, counts=Counts(total=40))
+        await store.save_batch(running, jobs=jobs)
+        held = await claim(store, "batch_one")
+        for job in jobs:
+            claimed = await claim_job(store, job.id)
+            await store.save_job(claimed, counts=Counts(0, 3, 1), usage=TokenUsage(1, 2, 3, 4))
+        await store.save_batch(replace(held, status=BatchStatus.FINALIZING), keep=True)
+        stored = (await load(store)).batch
+        assert (stored.counts, stored.usage) == (Counts(40, 30, 10), TokenUsage(10, 20, 30, 40))
+        final = replace(held, status=BatchStatus.COMPLETED, counts=Counts(40, 31, 9))
+        await store.save_batch(final)
+        assert (await load(store)).batch.counts == Counts(40, 31, 9)
+
+    async def test_counts_of_a_terminal_batch_stay(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(
+            replace(batch, status=BatchStatus.EXPIRED, counts=Counts(4)), jobs=[a_job()]
+        )
+        job = await claim_job(store, "one")
+        assert await store.save_job(job, counts=Counts(completed=4), ring=True)
+        assert (await load(store)).batch.counts == Counts(4)
+        assert await due_ids(store, LATER) == []
+
+    async def test_a_job_makes_live_and_dooms_blobs(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        await store.register_blob("spool", 1)
+        await store.save_batch(batch, jobs=[a_job()], blobs=BlobChange(live=["spool"]))
+        await store.register_blob("raw", 1)
+        job = await claim_job(store, "one")
+        await store.save_job(job, blobs=BlobChange(live=["raw"], doomed=["spool"]))
+        assert await store.sweepable_blobs(2**60, 10) == ["spool"]
+
+
+class DueRules:
+    """What is due, in which order, and what never gets lost between two looks."""
+
+    async def test_the_longest_due_come_first(self, store: Store) -> None:
+        await store.add_file(a_file())
+        for name, created in (("b", 3_000), ("a", 1_000), ("c", 2_000), ("later", 9_000)):
+            await store.add_batch(a_batch(name, created_at=created))
+        assert await due_ids(store, 3_000) == ["batch_a", "batch_c", "batch_b"]
+        assert await due_ids(store, 3_000, limit=2) == ["batch_a", "batch_c"]
+        assert await store.next_due() == 1_000
+
+    async def test_a_due_job_brings_its_batch_and_all_jobs_in_order(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        jobs = [a_job(f"j{n}", number=n, due_at=5_000 if n == 2 else None) for n in (3, 1, 2)]
+        await store.save_batch(
+            replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None), jobs=jobs
+        )
+        assert await due_ids(store, 4_999) == []
+        assert await store.next_due() == 5_000
+        (work,) = await store.due_work(5_000, 10)
+        assert [job.number for job in work.jobs] == [1, 2, 3]
+
+    @pytest.mark.parametrize("status", list(BatchStatus))
+    async def test_a_batch_counts_while_live_its_jobs_until_released(
+        self, store: Store, status: BatchStatus
+    ) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(replace(batch, status=status, due_at=1), jobs=[a_job()])
+        assert await due_ids(store, LATER) == (["batch_one"] if status in LIVE_STATUSES else [])
+        job = await claim_job(store, "one")
+        await store.save_job(replace(job, state=JobState.COLLECTED, due_at=2))
+        assert await due_ids(store, LATER) == ["batch_one"]
+        job = await claim_job(store, "one")
+        await store.save_job(replace(job, state=JobState.RELEASED))
+        assert await due_ids(store, LATER) == (["batch_one"] if status in LIVE_STATUSES else [])
+
+    async def test_nothing_due(self, store: Store) -> None:
+        assert await store.due_work(LATER, 10) == []
+        assert await store.next_due() is None
+
+    async def test_leased_rows_come_last_and_starve_nobody(self, store: Store) -> None:
+        await store.add_file(a_file())
+        for number in range(4):
+            await store.add_batch(a_batch(f"{number}", created_at=1_000 + number))
+        for number in range(3):
+            await store.claim_batch(f"batch_{number}", 2_000, 9_000)
+        assert await due_ids(store, 3_000, limit=1) == ["batch_3"]
+        expected = ["batch_3", "batch_0", "batch_1", "batch_2"]
+        assert await due_ids(store, 3_000) == expected
+        assert await due_ids(store, 9_000, limit=1) == ["batch_0"]
+
+    async def test_a_leased_row_is_next_due_when_its_lease_ends(self, store: Store) -> None:
+        """Else the runner would spin while its own step runs."""
+        batch = await claimed_batch(store)
+        assert batch.lease_until == 61_000
+        assert await store.next_due() == 61_000
+        await store.save_batch(replace(batch, due_at=None), jobs=[a_job(due_at=50)])
+        job = await claim_job(store, "one")
+        assert await store.next_due() == 61_000
+        await store.save_job(replace(job, due_at=70_000))
+        assert await store.next_due() == 70_000
+
+    async def test_rest_sets_the_next_time(self, store: Store) -> None:
+        await store.add_file(a_file())
+        batch = await store.add_batch(a_batch())
+        assert batch is not None
+        await store.rest_batch(batch, 50_000)
+        assert await due_ids(store, 49_999) == []
+        assert await store.next_due() == 50_000
+        await store.rest_batch(replace(batch, due_at=50_000), None)
+        assert await store.next_due() is None
+
+    async def test_rest_does_not_silence_a_ring_it_has_not_seen(self, store: Store) -> None:
+        """Two rings in a row: the runner saw the first and rests after the second."""
+        batch = await claimed_batch(store)
+        jobs = [a_job("a", number=1), a_job("b", number=2)]
+        await store.save_batch(
+            replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None), jobs=jobs
+        )
+        await store.save_job(await claim_job(store, "a"), ring=True)
+        (seen,) = await store.due_work(1_000, 10)
+        await store.save_job(await claim_job(store, "b"), ring=True)
+        await store.rest_batch(seen.batch, 50_000)
+        assert await due_ids(store, 1_000) == ["batch_one"]
+
+    async def test_a_late_rest_does_not_silence_a_ring_after_another_rest(
+        self, store: Store
+    ) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(replace(batch, due_at=None), jobs=[a_job()])
+        await store.save_job(await claim_job(store, "one"), ring=True)
+        (seen,) = await store.due_work(1_000, 10)
+        await store.rest_batch(seen.batch, 50_000)
+        await store.save_job(await claim_job(store, "one"), ring=True)
+        await store.rest_batch(seen.batch, 60_000)
+        assert await due_ids(store, 1_000) == ["batch_one"]
+
+    @pytest.mark.parametrize("keep", [True, False])
+    async def test_a_save_does_not_silence_a_cancel_after_the_claim(
+        self, store: Store, keep: bool
+    ) -> None:
+        batch = await claimed_batch(store)
+        await store.request_cancel(OWNER, "batch_one", 1_500)
+        await store.save_batch(replace(batch, due_at=None), keep=keep)
+        assert await due_ids(store, 1_500) == ["batch_one"]
+        assert (await load(store)).batch.cancel_requested_at == 1_500
+
+    async def test_a_save_does_not_silence_a_job_that_rang_after_the_claim(
+        self, store: Store
+    ) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(batch, jobs=[a_job()])
+        held = await claim(store, "batch_one")
+        await store.save_job(await claim_job(store, "one"), ring=True)
+        await store.save_batch(replace(held, due_at=90_000))
+        assert await due_ids(store, 1_000) == ["batch_one"]
+        heard = await claim(store, "batch_one")
+        await store.save_batch(replace(heard, due_at=90_000))
+        assert await due_ids(store, 1_000) == []
+        assert await store.next_due() == 90_000
+
+    async def test_the_input_file_is_found_though_deleted(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        await store.save_batch(replace(batch, status=BatchStatus.COMPLETED))
+        await store.delete_file(OWNER, batch.input_file_id, 2_000)
+        file = await store.input_file("batch_one")
+        assert file is not None
+        assert (file.id, file.deleted_at) == (batch.input_file_id, 2_000)
+
+    async def test_a_running_job_that_must_be_listed(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        jobs = [a_job(f"j{number}", number=number) for number in range(4)]
+        await store.save_batch(batch, jobs=jobs)
+        changes = (
+            {"state": JobState.RUNNING, "submitted_at": 5_000},
+            {"state": JobState.RUNNING, "submitted_at": 4_000, "credential": "other"},
+            {"state": JobState.ENDED, "submitted_at": 3_000},
+        )
+        for job, change in zip(jobs, changes, strict=False):
+            await store.save_job(replace(await claim_job(store, job.id), **change))  # type: ignore[arg-type]
+        assert await store.running_job("default", 5_000) is None
+        found = await store.running_job("default", 5_001)
+        assert found is not None
+        assert found.id == "j0"
+        assert await store.running_job("third", 9_000) is None
+
+    async def test_the_gateway_id_stays(self, store: Store) -> None:
+        assert await store.gateway_id() == await store.gateway_id()
+
+
+class StoreRules(BlobRules, FileRules, BatchRules, ClaimRules, SaveRules, DueRules):
+    """All of it."""
