@@ -255,10 +255,12 @@ async def download(call: Call) -> Response:
 
 
 class Streamed(Response):
-    """A body sent piece by piece under a Content-Length of its own."""
+    """A body sent piece by piece, under the Content-Length given or in chunks."""
 
     def __init__(self, pieces: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
         super().__init__(None, 200, headers)
+        if "content-length" not in headers:
+            del self.headers["content-length"]
         self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002

@@ -5,108 +5,24 @@
     def test_my_pipeline(gemini):
         client = genai.Client(api_key="any", http_options={"base_url": gemini.base_url})
         ...
-        assert len(gemini.journal("create")) == 1
+        gemini.finish()                            # the jobs' time is over, the results are there
+        assert len(gemini.journal("create")) == 1  # and nothing was paid for twice
 
-It runs on a free loopback port in a thread of the calling process, so it survives whatever happens
-to the program under test.
+Needs pytest; ``gateway.emulator.running`` has the rest of it without.
 """
 
-import contextlib
-import threading
 from collections.abc import Iterator
-from dataclasses import replace
 
-import uvicorn
+import pytest
 
-from gateway.clock import Clock
-from gateway.emulator.api_control import job_state
-from gateway.emulator.app import create_app
-from gateway.emulator.errors import JsonObject
-from gateway.emulator.faults import make_fault
 from gateway.emulator.options import EmulatorOptions
-from gateway.emulator.serve import listen, make_server
-from gateway.emulator.world import World
+from gateway.emulator.running import Emulator, running
 
-START_SECONDS = 30
-
-
-class Emulator:
-    """A running emulator: where it is, what it accepted, and how to make it misbehave."""
-
-    def __init__(self, base_url: str, world: World) -> None:
-        self.base_url = base_url
-        """``http://127.0.0.1:PORT``, without a version."""
-        self._world = world
-
-    def journal(self, kind: str = "") -> list[JsonObject]:
-        """What was accepted, in order; of one kind if given (``create``, ``upload`` ...)."""
-        return self._world.journal.entries(kind)
-
-    def jobs(self) -> list[JsonObject]:
-        """Every job with its state and counts, deleted ones too."""
-        return [job_state(self._world, job) for job in list(self._world.jobs.every())]
-
-    def fault(self, name: str, **parameters: object) -> None:
-        """Arm a fault of ``faults.FAULTS``; raises ValueError."""
-        self._world.faults.arm(make_fault(name, parameters))
-
-    def faults(self) -> list[dict[str, object]]:
-        """The armed faults with how often each was asked and applied."""
-        return self._world.faults.report()
-
-    def clear_faults(self) -> None:
-        """Disarm everything."""
-        self._world.faults.clear()
-
-    def advance(self, seconds: float) -> None:
-        """Move the emulator's clock forward."""
-        self._world.clock.advance(seconds)
-
-    def finish(self, name: str = "") -> None:
-        """Let the time of one job (or of all) be over."""
-        for job in list(self._world.jobs.every()):
-            if name in {"", job.name}:
-                self._world.finish(job)
-
-    def control(self, path: str) -> str:
-        """URL of a control route: ``control("journal")``."""
-        return f"{self.base_url}/emulator/{path}"
+__all__ = ["Emulator", "EmulatorOptions", "gemini", "running"]
 
 
-class _Server(uvicorn.Server):
-    """Says when it is ready."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Start, and say so."""
-        await super().startup(sockets)  # type: ignore[arg-type]
-        self.ready.set()
-
-
-@contextlib.contextmanager
-def running(
-    options: EmulatorOptions | None = None, clock: Clock | None = None
-) -> Iterator[Emulator]:
-    """An emulator on a free loopback port, its control routes on; stopped at the end."""
-    chosen = replace(options or EmulatorOptions(), control=True)
-    app = create_app(chosen, clock)
-    with contextlib.closing(listen("127.0.0.1", 0)) as listener:
-        server = _Server(make_server(app, "127.0.0.1", 0).config)
-        thread = threading.Thread(
-            target=server.run,
-            kwargs={"sockets": [listener]},
-            name="emulator",
-            daemon=True,
-        )
-        thread.start()
-        try:
-            if not server.ready.wait(START_SECONDS):
-                raise TimeoutError("the emulator did not start")
-            host, port = listener.getsockname()[:2]
-            yield Emulator(f"http://{host}:{port}", app.state.world)
-        finally:
-            server.should_exit = True
-            thread.join()
+@pytest.fixture
+def gemini() -> Iterator[Emulator]:
+    """A fresh emulator with its default options for each test."""
+    with running() as emulator:
+        yield emulator

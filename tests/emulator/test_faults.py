@@ -1,0 +1,546 @@
+"""Each fault, seen from outside; the table of faults is complete here."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.emulator.faults import FAULTS, FaultBook, make_fault, parse_fault
+from gateway.emulator.testing import Emulator, EmulatorOptions, running
+
+Json = dict[str, Any]
+Create = Callable[..., httpx.Response]
+Results = Callable[[str], list[Json]]
+HEADERS = {"x-goog-api-key": "test-key"}
+START = {"X-Goog-Upload-Command": "start", "X-Goog-Upload-Protocol": "resumable"}
+
+
+def _state(api: httpx.Client, name: str) -> str:
+    state: str = api.get(f"/v1beta/{name}").json()["metadata"]["state"]
+    return state
+
+
+def _keys(items: list[Json]) -> list[str]:
+    return [item.get("metadata", {}).get("key", "") for item in items]
+
+
+# --- answers of any call -------------------------------------------------------------------------
+
+
+def test_error_before(create: Create, gemini: Emulator) -> None:
+    """Refused calls do nothing, and pass once the count is used up."""
+    gemini.fault("error", on="create", status=503, times=2)
+    assert [create("x").status_code for _ in range(3)] == [503, 503, 200]
+    assert len(gemini.journal("create")) == 1
+
+
+def test_create_500_after(create: Create, gemini: Emulator) -> None:
+    """The answer is 500 and the job exists."""
+    gemini.fault("create-500-after", times=1)
+    answer = create("x")
+    assert (answer.status_code, answer.json()["error"]["status"]) == (500, "INTERNAL")
+    assert [job["items"] for job in gemini.jobs()] == [1]
+
+
+def test_quota_has_help_only(create: Create, gemini: Emulator) -> None:
+    """429 with neither QuotaFailure nor RetryInfo (js-genai#1264)."""
+    gemini.fault("quota", times=1)
+    error = create("x").json()["error"]
+    assert error["status"] == "RESOURCE_EXHAUSTED"
+    assert [detail["@type"].rpartition(".")[2] for detail in error["details"]] == ["Help"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [
+        ("get", lambda api: api.get("/v1beta/batches/x")),
+        ("list", lambda api: api.get("/v1beta/batches")),
+        ("upload-start", lambda api: api.post("/upload/v1beta/files", headers=START)),
+        ("models", lambda api: api.get("/v1beta/models")),
+    ],
+)
+def test_error_on_other_calls(
+    api: httpx.Client,
+    gemini: Emulator,
+    operation: str,
+    call: Callable[[httpx.Client], httpx.Response],
+) -> None:
+    """``on`` names the call that is hit; others are not."""
+    gemini.fault("error", on=operation, status=429, times=1)
+    assert api.get("/v1beta/files").status_code == 200
+    assert call(api).status_code == 429
+    assert gemini.faults()[0]["applied"] == 1
+
+
+@pytest.mark.parametrize(("fault", "jobs"), [("create-hang", 0), ("create-hang-after", 1)])
+def test_hang(create: Create, gemini: Emulator, fault: str, jobs: int) -> None:
+    """No answer ever comes; the job is there, or not."""
+    gemini.fault(fault, times=1)
+    with httpx.Client(base_url=gemini.base_url, headers=HEADERS, timeout=0.3) as impatient:
+        path = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
+        contents = [{"parts": [{"text": "x"}]}]
+        requests = {"requests": {"requests": [{"request": {"contents": contents}}]}}
+        with pytest.raises(httpx.ReadTimeout):
+            impatient.post(path, json={"batch": {"inputConfig": requests}})
+    assert len(gemini.jobs()) == jobs
+    assert create("y").status_code == 200
+
+
+@pytest.mark.parametrize(("fault", "jobs"), [("create-drop", 0), ("create-drop-after", 1)])
+def test_drop(create: Create, gemini: Emulator, fault: str, jobs: int) -> None:
+    """The connection closes without an answer."""
+    gemini.fault(fault, times=1)
+    with pytest.raises(httpx.RemoteProtocolError):
+        create("x")
+    assert len(gemini.jobs()) == jobs
+
+
+def test_create_500(create: Create, gemini: Emulator) -> None:
+    """Refused with 500: no job."""
+    gemini.fault("create-500", times=1)
+    assert create("x").status_code == 500
+    assert gemini.jobs() == []
+
+
+def test_garbage_after(create: Create, gemini: Emulator) -> None:
+    """A 2xx that cannot be read, after the job was made."""
+    gemini.fault("garbage-after", times=1)
+    answer = create("x")
+    assert (answer.status_code, answer.text) == (200, "<html>")
+    assert len(gemini.jobs()) == 1
+
+
+def test_overloaded(api: httpx.Client, gemini: Emulator) -> None:
+    """503 on any call."""
+    gemini.fault("overloaded", times=1)
+    answer = api.get("/v1beta/batches")
+    assert answer.status_code == 503
+    assert answer.json()["error"]["message"].startswith("The model is overloaded")
+
+
+def test_slow(gemini: Emulator) -> None:
+    """An answer that takes longer than its client waits."""
+    gemini.fault("slow", on="list", seconds=5, times=1)
+    with httpx.Client(base_url=gemini.base_url, headers=HEADERS, timeout=0.3) as impatient:
+        with pytest.raises(httpx.ReadTimeout):
+            impatient.get("/v1beta/batches")
+        assert impatient.get("/v1beta/batches").status_code == 200
+
+
+# --- jobs ----------------------------------------------------------------------------------------
+
+
+def test_stuck_job_expires(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """PENDING for two days, then EXPIRED with nothing to fetch (python-genai#1482)."""
+    gemini.fault("job-stuck", times=1)
+    name = create("x").json()["name"]
+    gemini.advance(47 * 3600)
+    assert _state(api, name) == "BATCH_STATE_PENDING"
+    gemini.advance(3600)
+    answer = api.get(f"/v1beta/{name}").json()
+    assert answer["metadata"]["state"] == "BATCH_STATE_EXPIRED"
+    assert answer["done"] is True
+    assert "response" not in answer
+
+
+def test_failed_job(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """FAILED with a google.rpc.Status."""
+    gemini.fault("job-fails", code=8, message="Enqueued token quota exceeded.", times=1)
+    name = create("x").json()["name"]
+    gemini.finish()
+    answer = api.get(f"/v1beta/{name}").json()
+    assert answer["error"] == {"code": 8, "message": "Enqueued token quota exceeded."}
+    assert answer["metadata"]["state"] == "BATCH_STATE_FAILED"
+
+
+def test_slow_job(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """A job that takes its own time."""
+    gemini.fault("job-slow", seconds=1000, times=1)
+    name = create("x").json()["name"]
+    gemini.advance(999)
+    assert _state(api, name) == "BATCH_STATE_RUNNING"
+    gemini.finish()
+    assert _state(api, name) == "BATCH_STATE_SUCCEEDED"
+
+
+def test_job_expires(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """EXPIRED at once, for tests that cannot move the clock."""
+    gemini.fault("job-expires", times=1)
+    name = create("x").json()["name"]
+    gemini.finish()
+    assert _state(api, name) == "BATCH_STATE_EXPIRED"
+
+
+def test_cancel_ignored(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """Best effort: 200, and the job goes on."""
+    gemini.fault("cancel-ignored", times=1)
+    name = create("x").json()["name"]
+    assert api.post(f"/v1beta/{name}:cancel").json() == {}
+    gemini.finish()
+    assert _state(api, name) == "BATCH_STATE_SUCCEEDED"
+
+
+def test_delete_lingers(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """A deleted job is still got and listed (python-genai#2495)."""
+    gemini.fault("delete-lingers", times=1)
+    name = create("x").json()["name"]
+    assert api.delete(f"/v1beta/{name}").status_code == 200
+    assert api.get(f"/v1beta/{name}").status_code == 200
+    assert [job["name"] for job in api.get("/v1beta/batches").json()["operations"]] == [name]
+
+
+# --- what get and list show ----------------------------------------------------------------------
+
+
+def test_unknown_state(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """A state nobody has heard of, while the job is not over."""
+    gemini.fault("state-unknown", on="get", state="BATCH_STATE_DREAMING", times=1)
+    name = create("x").json()["name"]
+    assert _state(api, name) == "BATCH_STATE_DREAMING"
+    assert _state(api, name) == "BATCH_STATE_PENDING"
+
+
+def test_state_spelling(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """The guide's JOB_STATE_ instead of the wire's BATCH_STATE_."""
+    gemini.fault("state-spelling", on="get")
+    name = create("x").json()["name"]
+    assert _state(api, name) == "JOB_STATE_PENDING"
+
+
+@pytest.mark.parametrize("place", ["response", "metadata"])
+def test_output_in_one_place(
+    api: httpx.Client,
+    create: Create,
+    gemini: Emulator,
+    place: str,
+) -> None:
+    """Output comes twice as a rule; here once (bifrost#3951)."""
+    gemini.fault("output-only", place=place)
+    name = create("x").json()["name"]
+    gemini.finish()
+    answer = api.get(f"/v1beta/{name}").json()
+    assert ("response" in answer) is (place == "response")
+    assert ("output" in answer["metadata"]) is (place == "metadata")
+
+
+def test_output_nowhere(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """Succeeded, and nothing to show for it; the next look has it."""
+    gemini.fault("output-nowhere", times=1)
+    name = create("x").json()["name"]
+    gemini.finish()
+    first = api.get(f"/v1beta/{name}").json()
+    assert "response" not in first
+    assert "output" not in first["metadata"]
+    assert "response" in api.get(f"/v1beta/{name}").json()
+
+
+def test_embed_spelling(api: httpx.Client, gemini: Emulator) -> None:
+    """The SDK's own spelling of inline embeddings beside the recorded one."""
+    gemini.fault("embed-spelling")
+    request = {"request": {"content": {"parts": [{"text": "a"}]}, "outputDimensionality": 4}}
+    name = api.post(
+        "/v1beta/models/gemini-embedding-001:asyncBatchEmbedContent",
+        json={"batch": {"inputConfig": {"requests": {"requests": [request]}}}},
+    ).json()["name"]
+    gemini.finish()
+    output = api.get(f"/v1beta/{name}").json()["response"]
+    assert output["inlinedEmbedContentResponses"] == output["inlinedResponses"]
+
+
+def test_list_empty(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """Nothing, no token (python-genai#1250)."""
+    create("x")
+    gemini.fault("list-empty", times=1)
+    assert api.get("/v1beta/batches").json() == {}
+    assert len(api.get("/v1beta/batches").json()["operations"]) == 1
+
+
+def test_list_empty_page(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """An empty page whose token leads to the jobs."""
+    create("x")
+    gemini.fault("list-empty-page", times=2)
+    token = api.get("/v1beta/batches").json()["nextPageToken"]
+    again = api.get("/v1beta/batches", params={"pageToken": token}).json()
+    assert "operations" not in again
+    last = api.get("/v1beta/batches", params={"pageToken": again["nextPageToken"]}).json()
+    assert len(last["operations"]) == 1
+
+
+def test_list_hides_the_new(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """A listing that lags behind: the job is there, the list does not know."""
+    gemini.fault("list-hides", seconds=60, times=1)
+    name = create("x").json()["name"]
+    assert api.get("/v1beta/batches").json() == {}
+    assert api.get(f"/v1beta/{name}").status_code == 200
+    gemini.advance(61)
+    assert len(api.get("/v1beta/batches").json()["operations"]) == 1
+
+
+def test_list_unreachable(api: httpx.Client, gemini: Emulator) -> None:
+    """Part of the jobs could not be asked for."""
+    gemini.fault("list-unreachable", times=1)
+    assert api.get("/v1beta/batches").json()["unreachable"]
+
+
+def test_list_cycles(api: httpx.Client, create: Create, gemini: Emulator) -> None:
+    """A token that leads back to itself."""
+    for _ in range(4):
+        create("x")
+    first = api.get("/v1beta/batches", params={"pageSize": 1}).json()["nextPageToken"]
+    gemini.fault("list-cycles", times=1)
+    query = {"pageSize": 1, "pageToken": first}
+    assert api.get("/v1beta/batches", params=query).json()["nextPageToken"] == first
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+def test_results_shuffled(create: Create, results: Results, gemini: Emulator) -> None:
+    """Every answer, in another order (python-genai#1909)."""
+    gemini.fault("results-shuffled")
+    keys = _keys(results(create(*"abcdef").json()["name"]))
+    assert sorted(keys) == [f"k{at}" for at in range(6)]
+    assert keys != sorted(keys)
+
+
+def test_results_doubled(create: Create, results: Results, gemini: Emulator) -> None:
+    """Chosen items come twice."""
+    gemini.fault("results-doubled", keys="k1")
+    assert _keys(results(create("a", "b").json()["name"])) == ["k0", "k1", "k1"]
+
+
+def test_results_dropped(create: Create, results: Results, gemini: Emulator) -> None:
+    """Chosen items do not come."""
+    gemini.fault("results-dropped", keys="k0|k2")
+    assert _keys(results(create("a", "b", "c").json()["name"])) == ["k1"]
+
+
+@pytest.mark.parametrize("code", [13, 8, 3])
+def test_results_fail(create: Create, results: Results, gemini: Emulator, code: int) -> None:
+    """Items fail with a numeric code; counted as failed."""
+    gemini.fault("results-fail", code=code, keys="k0")
+    found = results(create("a", "b").json()["name"])
+    assert found[0]["error"]["code"] == code
+    assert found[0]["error"]["message"]
+    assert "response" in found[1]
+    assert (gemini.jobs()[0]["succeeded"], gemini.jobs()[0]["failed"]) == (1, 1)
+
+
+def test_results_fail_without_message(
+    create: Create,
+    results: Results,
+    gemini: Emulator,
+) -> None:
+    """An error may be a code and nothing else."""
+    gemini.fault("results-fail", code=13, message="")
+    assert results(create("a").json()["name"])[0]["error"] == {"code": 13}
+
+
+def test_results_share(create: Create, results: Results, gemini: Emulator) -> None:
+    """About half of a job's items (python-genai#1341)."""
+    gemini.fault("results-fail", share=0.5)
+    texts = [f"t{at}" for at in range(200)]
+    failed = [item for item in results(create(*texts).json()["name"]) if "error" in item]
+    assert 60 < len(failed) < 140
+
+
+def test_results_keyless(create: Create, results: Results, gemini: Emulator) -> None:
+    """Items come back without their metadata (python-genai#1886)."""
+    gemini.fault("results-keyless", keys="k1")
+    assert _keys(results(create("a", "b").json()["name"])) == ["k0", ""]
+
+
+def test_results_empty(create: Create, results: Results, gemini: Emulator) -> None:
+    """A response without candidates."""
+    gemini.fault("results-empty")
+    response = results(create("a").json()["name"])[0]["response"]
+    assert "candidates" not in response
+    assert "usageMetadata" in response
+
+
+def test_results_citation_only(create: Create, results: Results, gemini: Emulator) -> None:
+    """Only citationMetadata (python-genai#1341)."""
+    gemini.fault("results-citation-only")
+    candidates = results(create("a").json()["name"])[0]["response"]["candidates"]
+    assert [set(candidate) for candidate in candidates] == [{"citationMetadata"}]
+
+
+def test_results_blank(create: Create, results: Results, gemini: Emulator) -> None:
+    """Neither response nor error."""
+    gemini.fault("results-blank")
+    assert results(create("a").json()["name"]) == [{"metadata": {"key": "k0"}}]
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _start(api: httpx.Client, size: int) -> str:
+    headers = {
+        "X-Goog-Upload-Command": "start",
+        "X-Goog-Upload-Header-Content-Length": str(size),
+    }
+    url: str = api.post("/upload/v1beta/files", headers=headers).headers["x-goog-upload-url"]
+    return url
+
+
+def _send(
+    url: str, data: bytes, offset: int = 0, command: str = "upload, finalize"
+) -> httpx.Response:
+    headers = {"X-Goog-Upload-Offset": str(offset), "X-Goog-Upload-Command": command}
+    return httpx.post(url, content=data, headers=headers, timeout=20)
+
+
+def test_upload_without_file(api: httpx.Client, gemini: Emulator) -> None:
+    """The final answer is 200 and has no file (python-genai#1248)."""
+    gemini.fault("upload-no-file", times=1)
+    answer = _send(_start(api, 3), b"abc")
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert answer.headers["x-goog-upload-status"] == "final"
+
+
+def test_upload_chunk_fails(api: httpx.Client, gemini: Emulator) -> None:
+    """A chunk answered with 503 was not taken; sent again it is."""
+    gemini.fault("error", on="upload", status=503, times=1)
+    url = _start(api, 3)
+    assert _send(url, b"abc").status_code == 503
+    assert _send(url, b"", command="query").headers["x-goog-upload-size-received"] == "0"
+    assert _send(url, b"abc").json()["file"]["sizeBytes"] == "3"
+
+
+def test_upload_cut_mid_chunk(api: httpx.Client, gemini: Emulator) -> None:
+    """What came before the connection broke is kept in pieces of 256 KiB."""
+    gemini.fault("upload-cut", bytes=300_000, times=1)
+    data = bytes(range(256)) * 4096
+    url = _start(api, len(data))
+    with pytest.raises(httpx.TransportError):
+        _send(url, data)
+    asked = _send(url, b"", command="query")
+    assert asked.headers["x-goog-upload-status"] == "active"
+    received = int(asked.headers["x-goog-upload-size-received"])
+    assert received == 262_144
+    assert _send(url, data[received:], received).json()["file"]["sizeBytes"] == str(len(data))
+
+
+def test_upload_short(api: httpx.Client, gemini: Emulator) -> None:
+    """The stored file is not what was sent: size and hash tell."""
+    gemini.fault("upload-short", times=1)
+    assert _send(_start(api, 3), b"abc").json()["file"]["sizeBytes"] == "2"
+
+
+def test_upload_no_status(api: httpx.Client, gemini: Emulator) -> None:
+    """A chunk's answer lacks the header the SDK waits for."""
+    gemini.fault("upload-no-status", times=1)
+    chunk = b"x" * (8 * 1024 * 1024)
+    answer = _send(_start(api, len(chunk) + 1), chunk, command="upload")
+    assert answer.status_code == 200
+    assert "x-goog-upload-status" not in answer.headers
+
+
+def test_file_processing_and_failing(api: httpx.Client, gemini: Emulator) -> None:
+    """A file that needs time, and one that comes to nothing."""
+    gemini.fault("file-processing", seconds=60, times=1)
+    gemini.fault("file-fails", times=1)
+    file = _send(_start(api, 3), b"abc").json()["file"]
+    assert file["state"] == "PROCESSING"
+    gemini.advance(61)
+    assert api.get(f"/v1beta/{file['name']}").json()["state"] == "FAILED"
+
+
+def _result_path(api: httpx.Client, gemini: Emulator, file: str) -> str:
+    name = api.post(
+        "/v1beta/models/gemini-2.5-flash:batchGenerateContent",
+        json={"batch": {"inputConfig": {"fileName": file}}},
+    ).json()["name"]
+    gemini.finish()
+    output = api.get(f"/v1beta/{name}").json()["response"]["responsesFile"]
+    return f"/download/v1beta/{output}:download?alt=media"
+
+
+LINE = b'{"key":"a","request":{"contents":[{"parts":[{"text":"hello"}]}]}}\n'
+
+
+def test_download_cut(
+    api: httpx.Client,
+    gemini: Emulator,
+    put_file: Callable[[bytes], str],
+) -> None:
+    """The connection closes early under an honest Content-Length, twice; then all comes."""
+    path = _result_path(api, gemini, put_file(LINE * 10))
+    whole = api.get(path)
+    gemini.fault("download-cut", bytes=100, times=2)
+    for _ in range(2):
+        with api.stream("GET", path) as response:
+            assert response.headers["content-length"] == str(len(whole.content))
+            pieces = response.iter_raw()
+            assert next(pieces) == whole.content[:100]
+            with pytest.raises(httpx.RemoteProtocolError):
+                next(pieces)
+    assert api.get(path).content == whole.content
+
+
+def test_download_slow(
+    api: httpx.Client,
+    gemini: Emulator,
+    put_file: Callable[[bytes], str],
+) -> None:
+    """The bytes trickle: they come in many small pieces."""
+    path = _result_path(api, gemini, put_file(LINE * 10))
+    gemini.fault("download-slow", rate=20_000, times=1)
+    with api.stream("GET", path) as response:
+        pieces = list(response.iter_raw())
+    assert max(map(len, pieces)) <= 2000
+    assert sum(map(len, pieces)) == int(response.headers["content-length"])
+
+
+# --- the machinery -------------------------------------------------------------------------------
+
+
+def test_every_fault_is_tested() -> None:
+    """No row of the table without a test here."""
+    text = Path(__file__).read_text(encoding="utf-8")
+    named = set(re.findall(r'(?:fault\(|\(\(?|, \(|\[\()"([a-z0-9-]+)"', text))
+    assert (
+        set(FAULTS) - named - {"error-after", "hang-after", "drop-after", "hang", "drop"} == set()
+    )
+
+
+def test_specification() -> None:
+    """Text, parameters and defaults."""
+    fault = parse_fault("results-fail:code=8,share=0.5,times=3")
+    assert (fault.name, fault.code, fault.share, fault.times) == ("results-fail", 8, 0.5, 3)
+    assert parse_fault("create-hang-after") == make_fault("hang-after", {"on": "create"})
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("no-such", "no-such"), ("error:on=never", "never"), ("error:colour=1", "colour")],
+)
+def test_wrong_specification(text: str, named: str) -> None:
+    """What is wrong is named."""
+    with pytest.raises(ValueError, match=named):
+        parse_fault(text)
+
+
+def test_skip_and_probability() -> None:
+    """``skip`` lets occasions through; the dice are the same for the same seed."""
+    book = FaultBook(["error:skip=2,times=1"], seed=1)
+    assert [book.take("error", "create") is not None for _ in range(4)] == [0, 0, 1, 0]
+    throws = {seed: _throws(seed) for seed in (5, 6)}
+    assert 20 < sum(throws[5]) < 80
+    assert throws[5] == _throws(5)
+    assert throws[5] != throws[6]
+
+
+def _throws(seed: int) -> list[bool]:
+    dice = FaultBook(["error:probability=0.5"], seed)
+    return [dice.take("error", "create") is not None for _ in range(100)]
+
+
+def test_armed_at_start() -> None:
+    """``faults`` of the options are armed when the emulator starts."""
+    with running(EmulatorOptions(faults=("error:on=list,status=503",))) as emulator:
+        answer = httpx.get(f"{emulator.base_url}/v1/batches", headers=HEADERS)
+    assert answer.status_code == 503
