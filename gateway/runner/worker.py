@@ -57,12 +57,18 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
 
 
 def answer(line: bytes) -> bytes:
-    """Run one task; ``{"summary": …}``, or ``{"refused": …}`` for what trying again cannot mend."""
+    """Run one task.
+
+    ``{"summary": …}``, ``{"refused": …}`` when the audit fails, ``{"unavailable": …}`` when the
+    machine does (a full disk).
+    """
     request = orjson.loads(line)
     try:
         summary = CALLS[request["call"]](request["task"])
     except AuditError as error:
         return orjson.dumps({"refused": str(error)}) + b"\n"
+    except OSError as error:
+        return orjson.dumps({"unavailable": error.strerror or type(error).__name__}) + b"\n"
     return orjson.dumps({"summary": summary}, option=orjson.OPT_SERIALIZE_DATACLASS) + b"\n"
 
 

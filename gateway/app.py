@@ -1,0 +1,264 @@
+"""The composition root: the one place where concrete classes meet, and the process's life."""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from gateway.api.app import create_api
+from gateway.api.services import ApiOptions, Services
+from gateway.batches.pacing import Pace
+from gateway.batches.planning import JobLimits
+from gateway.blobs.local import LocalBlobs
+from gateway.clock import Clock, SystemClock
+from gateway.ids import digest, owner_of
+from gateway.runner.runner import Runner
+from gateway.runner.sweeper import Sweeper
+from gateway.runner.tools import RunnerOptions, Tools
+from gateway.runner.work.validate import InputLimits
+from gateway.runner.workers import Workers
+from gateway.settings import Settings
+from gateway.store.sqlite import SQLiteStore
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.shapes import Policy
+from gateway.upstream.gemini import GeminiUpstream
+from gateway.upstream.options import GeminiOptions
+
+logger = logging.getLogger(__name__)
+
+CREDENTIAL = "default"
+NO_KEY = "no-key"  # a loopback upstream wants some key, not a particular one
+
+# uvicorn closes idle connections after 5 s; the OpenAI SDKs keep them in a pool and retry the
+# POST that met the reset.
+KEEP_ALIVE_SECONDS = 75
+
+# Between "not ready" and closing the port, so that probes see the 503 before a refusal.
+NOTICE_SECONDS = 0.5
+
+EXIT_NOW = 128 + signal.SIGTERM
+
+
+def api_options(settings: Settings) -> ApiOptions:
+    """What the API needs of the settings."""
+    credentials = {
+        digest(key.secret.value): key.owner or owner_of(key.secret.value)
+        for key in settings.api_keys
+    }
+    return ApiOptions(credentials=credentials or None, max_file_bytes=settings.max_file_bytes)
+
+
+def gemini_options(settings: Settings) -> GeminiOptions:
+    """What the upstream needs of the settings."""
+    key = settings.gemini_api_key
+    return GeminiOptions(
+        credentials={CREDENTIAL: key.value if key else NO_KEY},
+        base_url=settings.gemini_base_url,
+        api_version=settings.gemini_api_version,
+        retry_min_seconds=min(0.5, settings.retry_min_seconds),
+        retry_max_seconds=min(8.0, settings.retry_max_seconds),
+    )
+
+
+def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
+    """What the runner needs of the settings."""
+    return RunnerOptions(
+        poll=_pace(settings.poll_min_seconds, settings.poll_max_seconds),
+        retry=_pace(settings.retry_min_seconds, settings.retry_max_seconds),
+        settle=int(settings.settle_seconds * 1000),
+        create_seconds=settings.create_timeout_seconds,
+        sweep_age=int(settings.sweep_seconds * 1000),
+        input_limits=input_limits(settings),
+        job_limits=job_limits(settings),
+        gateway_id=gateway_id,
+        credential=CREDENTIAL,
+    )
+
+
+def input_limits(settings: Settings) -> InputLimits:
+    """Limits of one input file."""
+    return InputLimits(
+        max_lines=settings.max_lines,
+        max_items=settings.max_items,
+        max_line_bytes=settings.max_line_bytes,
+        max_reported_errors=settings.max_reported_errors,
+    )
+
+
+def job_limits(settings: Settings) -> JobLimits:
+    """Where jobs are cut, and what may go inline."""
+    return JobLimits(
+        items_per_job=settings.items_per_job,
+        bytes_per_job=settings.bytes_per_job,
+        inline_max_bytes=settings.inline_max_bytes,
+        inline_max_items=settings.inline_max_items,
+        inline_max_embeddings=settings.inline_max_embeddings,
+    )
+
+
+def policy(settings: Settings) -> Policy:
+    """The settings that change a line, as they are stored with each batch."""
+    return Policy(aliases=settings.model_aliases)
+
+
+def _pace(shortest: float, longest: float) -> Pace:
+    return Pace(int(shortest * 1000), int(longest * 1000))
+
+
+@dataclass(slots=True)
+class _Readiness:
+    ready: bool = False
+
+
+class Gateway:
+    """The whole service: API, runner and sweeper over one data directory."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._readiness = _Readiness()
+
+    async def serve(self, announce: Callable[[str], None]) -> None:
+        """Until SIGTERM or SIGINT. ``announce`` gets the URL once the API answers.
+
+        Errors: SettingsError when the data directory cannot be used; OSError of the port.
+        """
+        settings = self._settings
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store = SQLiteStore(settings.data_dir / "gateway.sqlite3", self._clock)
+        await store.open(self._clock.now())
+        upstream = GeminiUpstream(gemini_options(settings), self._clock)
+        workers = Workers(settings.translate_workers)
+        try:
+            tools = await self._tools(store, upstream, workers)
+            with closing(_listen(settings.host, settings.port)) as listener:
+                await self._serve(tools, listener, announce)
+        finally:
+            await workers.close()
+            await upstream.close()
+            await store.close()
+
+    async def _tools(self, store: SQLiteStore, upstream: GeminiUpstream, workers: Workers) -> Tools:
+        blobs = LocalBlobs(self._settings.data_dir / "blobs")
+        await blobs.open()
+        scratch = self._settings.data_dir / "scratch"
+        # This process holds the directory's lock: what lies here is a dead process's.
+        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        options = runner_options(self._settings, await store.gateway_id())
+        return Tools(store, blobs, upstream, workers, self._clock, scratch, options)
+
+    async def _serve(
+        self, tools: Tools, listener: socket.socket, announce: Callable[[str], None]
+    ) -> None:
+        runner = Runner(tools)
+        server = _Server(self._asgi(tools, runner), self._settings.drain_seconds)
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(server.serve(sockets=[listener]), name="api")
+            running = group.create_task(runner.run(), name="runner")
+            sweeping = group.create_task(Sweeper(tools).run(), name="sweeper")
+            with _on_signals(stop):
+                await server.up.wait()
+                self._readiness.ready = True
+                announce(_url(listener))
+                await stop.wait()
+                logger.info("stopping: no new work, %g s for requests in flight", server.drain)
+                self._readiness.ready = False
+                runner.stop()
+                sweeping.cancel()
+                await running
+                await tools.workers.close()
+                await self._clock.sleep(NOTICE_SECONDS)
+                server.should_exit = True
+                await serving
+        logger.info("stopped")
+
+    def _asgi(self, tools: Tools, runner: Runner) -> Any:  # noqa: ANN401 - an ASGI application
+        services = Services(
+            store=tools.store,
+            blobs=tools.blobs,
+            clock=self._clock,
+            wake=runner.wake,
+            ready=lambda: self._readiness.ready,
+            endpoints=tuple(ENDPOINTS),
+            policy=policy(self._settings).to_json(),
+            models=lambda: tools.upstream.models(CREDENTIAL),
+        )
+        return create_api(services, api_options(self._settings))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers; ``up`` is set once it answers."""
+
+    def __init__(self, app: Any, drain: float) -> None:  # noqa: ANN401 - an ASGI application
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=True,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=max(1, round(drain)),
+            )
+        )
+        self.drain = drain
+        self.up = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Any:  # noqa: ANN401 - as uvicorn declares it
+        """Signals are the process's, not the server's."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening."""
+        await super().startup(sockets)
+        self.up.set()
+
+
+@contextmanager
+def _on_signals(stop: asyncio.Event) -> Any:  # noqa: ANN401 - a context manager
+    """The first SIGTERM or SIGINT asks for the end, a second one is the end."""
+    loop = asyncio.get_running_loop()
+
+    def heard() -> None:
+        if stop.is_set():
+            os._exit(EXIT_NOW)
+        stop.set()
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, heard)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

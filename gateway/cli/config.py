@@ -1,0 +1,22 @@
+"""``gateway config``."""
+
+import click
+
+from gateway.cli.environment import read_settings
+from gateway.settings import SETTINGS, describe
+
+
+@click.command()
+@click.option("--help-settings", is_flag=True, help="Show what each setting means instead.")
+def config(help_settings: bool) -> None:
+    """Print the settings in force, secrets masked."""
+    if help_settings:
+        for setting in SETTINGS:
+            default = "none" if setting.default in {None, ""} else setting.default
+            click.echo(f"{setting.name} ({setting.type}, default {default})\n    {setting.help}")
+        return
+    settings, warnings = read_settings()
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    for name, value in describe(settings):
+        click.echo(f"{name}={value}")

@@ -1,0 +1,8 @@
+"""``gateway demo``."""
+
+import click
+
+
+@click.command()
+def demo() -> None:
+    """Placeholder until the next commit."""

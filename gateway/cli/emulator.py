@@ -1,0 +1,52 @@
+"""``gateway emulator``."""
+
+import asyncio
+
+import click
+
+from gateway.emulator import EmulatorOptions, serve
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8081, show_default=True, help="Port to listen on.")
+@click.option(
+    "--job-seconds", default=1.0, show_default=True, help="From a job's create to its end."
+)
+@click.option("--speed", default=1.0, show_default=True, help="Emulated seconds in a real second.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="SPEC",
+    help="A fault to arm, e.g. create-500-after:times=2; may be given again.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of what is random about faults.")
+@click.option("--control", is_flag=True, help="Serve /emulator/... (journal, faults, clock).")
+def emulator(  # noqa: PLR0917 - one parameter an option
+    host: str,
+    port: int,
+    job_seconds: float,
+    speed: float,
+    faults: tuple[str, ...],
+    seed: int,
+    control: bool,
+) -> None:
+    """Serve a local look-alike of the Gemini batch API: no key, no network, nothing to pay.
+
+    Point the gateway at it with GATEWAY_GEMINI_BASE_URL=http://127.0.0.1:8081, or Google's own
+    SDK with http_options={"base_url": ...}.
+    """
+    try:
+        options = EmulatorOptions(
+            job_seconds=job_seconds, speed=speed, faults=faults, seed=seed, control=control
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(f"emulator listening on http://{host}:{port}")
+    try:
+        asyncio.run(serve(options, host, port))
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    except KeyboardInterrupt:
+        pass

@@ -1,0 +1,22 @@
+"""Settings for commands: read, checked, or an exit that says what is wrong."""
+
+import click
+
+from gateway.errors import SettingsError
+from gateway.settings import Settings, load
+
+EXIT_SETTINGS = 78  # EX_CONFIG, sysexits.h
+
+
+class BadSettings(click.ClickException):
+    """The process must not start like this."""
+
+    exit_code = EXIT_SETTINGS
+
+
+def read_settings() -> tuple[Settings, list[str]]:
+    """The settings in force and warnings about them."""
+    try:
+        return load()
+    except SettingsError as error:
+        raise BadSettings(str(error)) from error

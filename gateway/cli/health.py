@@ -1,0 +1,36 @@
+"""``gateway health``: for exec probes."""
+
+import http.client
+
+import click
+
+from gateway.cli.environment import read_settings
+
+PROBE_SECONDS = 5
+
+# An address to listen on that cannot be connected to, and the one that can.
+_REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
+
+
+@click.command()
+@click.option("--live", is_flag=True, help="Ask only whether the process answers (liveness).")
+def health(live: bool) -> None:
+    """Ask the gateway on this machine whether it is alive and ready; exit 1 if not."""
+    settings, _ = read_settings()
+    host = _REACHABLE.get(settings.host, settings.host)
+    for path in ("/healthz",) if live else ("/healthz", "/readyz"):
+        status = _ask(host, settings.port, path)
+        click.echo(f"{path} {status}")
+        if status != 200:
+            raise SystemExit(1)
+
+
+def _ask(host: str, port: int, path: str) -> int | str:
+    connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer ({type(error).__name__})"
+    finally:
+        connection.close()

@@ -1,0 +1,40 @@
+"""``gateway serve``."""
+
+import asyncio
+import logging
+
+import click
+import uvloop
+
+from gateway.app import Gateway
+from gateway.cli.environment import BadSettings, read_settings
+from gateway.cli.logs import set_up_logs
+from gateway.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+def serve() -> None:
+    """Run the API and the runner as one service over one data directory.
+
+    Ends on SIGTERM or Ctrl-C after the requests in flight; a second signal ends it at once.
+    """
+    settings, warnings = read_settings()
+    set_up_logs(settings.log_level)
+    for warning in warnings:
+        logger.warning(warning)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        try:
+            loop.run(Gateway(settings).serve(_announce))
+        except SettingsError as error:
+            raise BadSettings(str(error)) from error
+        except OSError as error:
+            raise click.ClickException(
+                f"cannot listen on {settings.host}:{settings.port} or use "
+                f"{settings.data_dir}: {error.strerror or error}"
+            ) from error
+
+
+def _announce(url: str) -> None:
+    click.echo(f"gateway listening on {url}/v1")

@@ -1,0 +1,111 @@
+"""``gateway translate``: what a file would become, offline."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from gateway.app import input_limits, policy
+from gateway.batches.records import BatchError
+from gateway.runner.work.envelope import Envelope, Line
+from gateway.settings import Settings, load
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.shapes import Endpoint, LineError
+from gateway.wire.jsonl import LongLine, read_lines
+
+# A key is not needed to translate, and no setting of the service may stop it.
+OFFLINE = {"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1"}
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--endpoint", type=click.Choice(sorted(ENDPOINTS)), help="Default: the first line's.")
+@click.option("--alias", "aliases", multiple=True, metavar="NAME=MODEL", help="A model alias.")
+def translate(file: Path, endpoint: str | None, aliases: tuple[str, ...]) -> None:
+    """Print the Gemini items of an OpenAI batch file and every complaint; nothing is sent.
+
+    One JSON object a line: {"line", "model", "items", "notes"} or {"line", "fails", "error"}, where
+    fails says whether the whole batch or the line alone fails. Totals go to stderr. Exit 1 when the
+    batch would fail.
+    """
+    settings, _ = load({**OFFLINE, **_alias_setting(aliases)})
+    path = endpoint or _endpoint_of(file, settings.max_line_bytes)
+    explained = _Explained(settings, ENDPOINTS[path])
+    with file.open("rb") as lines:
+        for number, raw in enumerate(read_lines(lines, settings.max_line_bytes), 1):
+            click.echo(orjson.dumps(explained.line(raw, number)))
+    totals = explained.totals
+    click.echo(
+        f"{path}: {totals['lines']} lines, {totals['items']} items, {totals['line']} refused, "
+        f"{totals['batch']} that fail the batch",
+        err=True,
+    )
+    if totals["batch"] or not totals["lines"]:
+        raise SystemExit(1)
+
+
+def _alias_setting(aliases: tuple[str, ...]) -> Mapping[str, str]:
+    pairs = dict(alias.partition("=")[::2] for alias in aliases)
+    if not all(pairs.values()):
+        raise click.BadParameter("an alias is NAME=MODEL", param_hint="--alias")
+    return {"GATEWAY_MODEL_ALIASES": orjson.dumps(pairs).decode()}
+
+
+def _endpoint_of(file: Path, max_line_bytes: int) -> str:
+    """The url of the first line that names one of ours."""
+    with file.open("rb") as lines:
+        for raw in read_lines(lines, max_line_bytes):
+            try:
+                url = orjson.loads(raw)["url"] if isinstance(raw, bytes) else None
+            except (orjson.JSONDecodeError, TypeError, KeyError):
+                continue
+            if url in ENDPOINTS:
+                return str(url)
+    raise click.ClickException(f"no line names one of {', '.join(ENDPOINTS)}: give --endpoint")
+
+
+class _Explained:
+    def __init__(self, settings: Settings, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._policy = policy(settings)
+        limits = input_limits(settings)
+        self._envelope = Envelope(endpoint, self._policy, None, limits.max_line_bytes)
+        self._seen: dict[str, int] = {}
+        self.totals: Counter[str] = Counter()
+
+    def line(self, raw: bytes | LongLine, number: int) -> dict[str, Any]:
+        """What becomes of one line."""
+        self.totals["lines"] += 1
+        line = self._envelope.read(raw, number)
+        if isinstance(line, BatchError):
+            return self._complaint(number, "batch", line.code, line.param, line.message)
+        first = self._seen.setdefault(line.custom_id, number)
+        if first != number:
+            return self._complaint(
+                number, "batch", "duplicate_custom_id", "custom_id", f"as on line {first}"
+            )
+        return self._translated(line, number)
+
+    def _translated(self, line: Line, number: int) -> dict[str, Any]:
+        made = self._endpoint.to_gemini(line.body, self._policy, line.model)
+        if isinstance(made, LineError):
+            return self._complaint(number, "line", made.code, made.param, made.message)
+        self.totals["items"] += len(made.items)
+        return {
+            "line": number,
+            "custom_id": line.custom_id,
+            "model": line.model,
+            "method": self._endpoint.method,
+            "items": made.items,
+            "notes": [{"code": note.code, "field": note.field} for note in made.notes],
+        }
+
+    def _complaint(
+        self, number: int, fails: str, code: str | None, param: str | None, message: str
+    ) -> dict[str, Any]:
+        self.totals[fails] += 1
+        error = {"code": code, "param": param, "message": message}
+        return {"line": number, "fails": fails, "error": error}

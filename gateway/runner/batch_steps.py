@@ -1,0 +1,269 @@
+"""Steps on the batch row: validate, withdraw, publish."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gateway.batches.lifecycle import final_status, rest_until
+from gateway.batches.planning import display_name
+from gateway.batches.records import (
+    Batch,
+    BatchError,
+    BatchStatus,
+    Counts,
+    File,
+    Job,
+    Segment,
+)
+from gateway.errors import UpstreamError, WorkerError
+from gateway.ids import new_file_id, new_job_id
+from gateway.ports.store import BlobChange
+from gateway.runner.tools import BatchClaim, Tools
+from gateway.runner.work.publish import PublishTask, RunPaths
+from gateway.runner.work.validate import ValidateTask
+
+logger = logging.getLogger(__name__)
+
+CPU_STEP_SECONDS = 4 * 3600.0  # 2 GiB take a few minutes; far beyond that something hangs
+MODELS_AGE = 600_000  # ms for which a list of models is good
+MAX_WORKER_DEATHS = 3
+
+BATCH_OUTPUT = "batch_output"
+
+
+class ModelList:
+    """What the upstream offers, asked for at most every ten minutes; None when it cannot say."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._models: dict[str, list[str]] | None = None
+        self._asked_at: int | None = None
+
+    async def get(self) -> dict[str, list[str]] | None:
+        """Model id to its methods."""
+        now = self._tools.clock.now()
+        if self._asked_at is None or not 0 <= now - self._asked_at < MODELS_AGE:
+            await self._ask(now)
+        return self._models
+
+    async def _ask(self, now: int) -> None:
+        try:
+            models = await self._tools.upstream.models(self._tools.options.credential)
+        except UpstreamError as error:
+            # A model nobody knows then fails when its job is created, line by line.
+            logger.warning("models are not checked, the upstream cannot list: %s", error.message)
+            self._models = None
+            return
+        self._models = {model.id: sorted(model.methods) for model in models}
+        self._asked_at = now
+
+
+async def validate(tools: Tools, models: ModelList, claim: BatchClaim) -> None:
+    """Read the input once; the batch becomes ``in_progress`` with its jobs, or ``failed``."""
+    batch = claim.row
+    known = await models.get()
+    async with tools.workplace() as place:
+        await _bring_input(tools, batch, place / "input")
+        task = ValidateTask(
+            input=str(place / "input"),
+            scratch=str(place),
+            batch_id=batch.id,
+            endpoint=batch.endpoint,
+            policy=batch.policy,
+            models=known,
+            limits=tools.options.input_limits,
+            jobs=tools.options.job_limits,
+        )
+        try:
+            summary = await tools.workers.run("validate", task, CPU_STEP_SECONDS)
+        except WorkerError:
+            if batch.failures + 1 < MAX_WORKER_DEATHS:
+                raise
+            await _fail(tools, claim, [_gave_up()])
+            return
+        _log_internal(batch.id, summary["internal"])
+        if summary["errors"]:
+            await _fail(tools, claim, [BatchError(**error) for error in summary["errors"]])
+        else:
+            await _start(tools, claim, summary)
+
+
+async def _bring_input(tools: Tools, batch: Batch, path: Path) -> None:
+    file = await tools.store.input_file(batch.id)
+    if file is None or len(file.segments) != 1:
+        raise LookupError("the input file of a live batch is not there in one piece")
+    await tools.blobs.bring(file.segments[0].blob, path)
+
+
+def _gave_up() -> BatchError:
+    return BatchError(
+        "internal_error",
+        "The gateway failed to read the input file, three times. Nothing was run.",
+    )
+
+
+def _log_internal(batch_id: str, internal: Mapping[str, int]) -> None:
+    for place, count in internal.items():
+        logger.error("batch %s: %d lines failed inside the gateway: %s", batch_id, count, place)
+
+
+async def _fail(tools: Tools, claim: BatchClaim, errors: Sequence[BatchError]) -> None:
+    now = tools.clock.now()
+    await claim.save(
+        replace(
+            claim.row,
+            status=BatchStatus.FAILED,
+            failed_at=now,
+            errors=tuple(errors),
+            due_at=None,
+        )
+    )
+    logger.info("batch %s failed validation with %d errors", claim.row.id, len(errors))
+
+
+async def _start(tools: Tools, claim: BatchClaim, summary: Mapping[str, Any]) -> None:
+    planned = summary["jobs"]
+    paths = [summary["run"], summary["index"]]
+    for plan in planned:
+        paths += [plan["spool"], plan["echo"]]
+    names = await tools.keep(paths)
+    now = tools.clock.now()
+    jobs = [
+        _job(tools, claim.row, plan, (names[2 + 2 * place], names[3 + 2 * place]), now)
+        for place, plan in enumerate(planned)
+    ]
+    batch = replace(
+        claim.row,
+        status=BatchStatus.IN_PROGRESS,
+        in_progress_at=now,
+        model=summary["model"],
+        lines=summary["lines"],
+        counts=Counts(total=summary["lines"], failed=summary["refused"]),
+        notes=summary["notes"],
+        run=names[0],
+        index=names[1],
+        failures=0,
+        last_error=None,
+    )
+    # With no job at all there is nothing left but to publish the refused lines.
+    batch = replace(batch, due_at=rest_until(batch, now) if jobs else now)
+    await claim.save(batch, jobs=jobs, blobs=BlobChange(live=names))
+    logger.info(
+        "batch %s in progress: %d lines, %d refused, %d jobs",
+        batch.id,
+        summary["lines"],
+        summary["refused"],
+        len(jobs),
+    )
+
+
+def _job(
+    tools: Tools, batch: Batch, plan: Mapping[str, Any], blobs: tuple[str, str], now: int
+) -> Job:
+    job_id = new_job_id()
+    same = ("number", "model", "method", "items", "lines", "bytes", "tokens", "inline")
+    return Job(
+        id=job_id,
+        batch_id=batch.id,
+        spool=blobs[0],
+        echo=blobs[1],
+        display_name=display_name(tools.options.gateway_id, job_id),
+        credential=tools.options.credential,
+        created_at=now,
+        due_at=now,
+        **{name: plan[name] for name in same},
+    )
+
+
+async def withdraw(tools: Tools, claim: BatchClaim) -> None:
+    """A batch cancelled before it was validated: nothing ran, there is nothing to publish."""
+    now = tools.clock.now()
+    await claim.save(
+        replace(claim.row, status=BatchStatus.CANCELLED, cancelled_at=now, due_at=None)
+    )
+    logger.info("batch %s cancelled before it was validated", claim.row.id)
+
+
+async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
+    """Audit the runs, write both files once, make all of it visible in one transaction."""
+    batch = claim.row
+    if batch.status is BatchStatus.IN_PROGRESS:
+        now = tools.clock.now()
+        batch = replace(batch, status=BatchStatus.FINALIZING, finalizing_at=now)
+        await claim.save(batch, keep=True)
+    async with tools.workplace() as place:
+        runs = await _bring_runs(tools, batch, jobs, place)
+        task = PublishTask(scratch=str(place), runs=runs, lines=batch.lines)
+        summary = await tools.workers.run("publish", task, CPU_STEP_SECONDS)
+        written = [summary[name] for name in ("output", "error") if summary[name]]
+        names = await tools.keep([made["path"] for made in written])
+    now = tools.clock.now()
+    files = {
+        name: _file(batch, name, summary[name], blob, now)
+        for name, blob in zip(
+            [name for name in ("output", "error") if summary[name]], names, strict=True
+        )
+    }
+    status = final_status(batch, jobs)
+    done = replace(
+        batch,
+        status=status,
+        counts=Counts(**summary["counts"]),
+        output_file_id=files["output"].id if "output" in files else None,
+        error_file_id=files["error"].id if "error" in files else None,
+        run=None,
+        index=None,
+        due_at=None,
+        failures=0,
+        last_error=None,
+        completed_at=now if status is BatchStatus.COMPLETED else None,
+        expired_at=now if status is BatchStatus.EXPIRED else None,
+        cancelled_at=now if status is BatchStatus.CANCELLED else None,
+    )
+    doomed = [blob for blob in _blobs_of(batch, jobs) if blob is not None]
+    await claim.save(done, files=list(files.values()), blobs=BlobChange(doomed=doomed))
+    logger.info("batch %s %s: %s", batch.id, status, done.counts)
+
+
+async def _bring_runs(
+    tools: Tools, batch: Batch, jobs: Sequence[Job], place: Path
+) -> list[RunPaths]:
+    runs = []
+    for number, (run, index) in enumerate(
+        [(batch.run, batch.index), *((job.run, job.index) for job in jobs)]
+    ):
+        if run is None or index is None:
+            raise LookupError("a run that is to be published is not there")
+        paths = RunPaths(str(place / f"run-{number}"), str(place / f"index-{number}"))
+        await tools.blobs.bring(run, Path(paths.run))
+        await tools.blobs.bring(index, Path(paths.index))
+        runs.append(paths)
+    return runs
+
+
+def _blobs_of(batch: Batch, jobs: Sequence[Job]) -> list[str | None]:
+    """Everything that only served to get here."""
+    blobs = [batch.run, batch.index]
+    for job in jobs:
+        blobs += [job.spool, job.echo, job.raw, job.run, job.index, job.held]
+    return blobs
+
+
+def _file(batch: Batch, name: str, made: Mapping[str, Any], blob: str, now: int) -> File:
+    expires = None
+    if batch.output_expires_after is not None:
+        expires = now + batch.output_expires_after * 1000
+    return File(
+        id=new_file_id(),
+        owner=batch.owner,
+        purpose=BATCH_OUTPUT,
+        filename=f"{batch.id}_{name}.jsonl",
+        bytes=made["bytes"],
+        lines=made["lines"],
+        sha256=made["sha256"],
+        segments=(Segment(blob, made["bytes"]),),
+        created_at=now,
+        expires_at=expires,
+    )

@@ -1,0 +1,225 @@
+"""The loop that does what :func:`gateway.batches.lifecycle.next_steps` says.
+
+It keeps no state that matters: which steps are under way, and a bell.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.batches.lifecycle import Act, Step, next_steps, rest_until
+from gateway.batches.pacing import next_retry
+from gateway.errors import (
+    AuditError,
+    GatewayError,
+    UpstreamError,
+    UpstreamHeldError,
+    UpstreamUnavailableError,
+    WorkerError,
+)
+from gateway.ids import jitter
+from gateway.ports.store import Work
+from gateway.runner import batch_steps, job_steps
+from gateway.runner.tools import BatchClaim, JobClaim, LostClaimError, Tools
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0  # how long to wait at most while work is due but nothing more may start
+MAX_DUE = 200
+MAX_UNDER_WAY = 256
+LEASE = 6 * 3600 * 1000  # ms; longer than any step may take, cleared when a process starts anew
+
+# How many steps of a kind run at once; CPU steps are limited by the workers themselves.
+SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4}
+OTHER_SLOTS = 16
+
+# An account that is not in order is not asked every second: the pause starts here on the ladder.
+HELD_FAILURES = 6
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    act: Act
+    task: asyncio.Task[None]
+
+
+class Runner:
+    """Runs every batch of one store."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._models = batch_steps.ModelList(tools)
+        self._bell = asyncio.Event()
+        self._stopping = False
+        self._under_way: dict[tuple[str, str | None], _UnderWay] = {}
+        self._slots = {act: asyncio.Semaphore(SLOTS.get(act, OTHER_SLOTS)) for act in Act}
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._bell.set()
+
+    def stop(self) -> None:
+        """Start nothing more and end what runs; :meth:`run` returns when it has."""
+        self._stopping = True
+        for step in self._under_way.values():
+            step.task.cancel()
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Until :meth:`stop`. An exception that ends it is a defect and must end the process."""
+        async with asyncio.TaskGroup() as group:
+            while not self._stopping:
+                self._bell.clear()
+                started = await self._start_due(group)
+                if not started:
+                    await self._pause()
+
+    async def _pause(self) -> None:
+        due = await self._tools.store.next_due()
+        seconds = TICK_SECONDS
+        if due is not None:
+            ahead = (due - self._tools.clock.now()) / 1000
+            seconds = min(ahead, TICK_SECONDS) if ahead > 0 else TICK_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                await self._bell.wait()
+        except TimeoutError:
+            pass
+
+    async def _start_due(self, group: asyncio.TaskGroup) -> int:
+        """Start a task for every step that may run; how many were started."""
+        now = self._tools.clock.now()
+        started = 0
+        for work in await self._tools.store.due_work(now, MAX_DUE):
+            steps = next_steps(work.batch, work.jobs, now)
+            for step in steps:
+                started += self._start(group, step)
+            own = [step for step in steps if step.job_id is None]
+            if not own and work.batch.due_at is not None and work.batch.due_at <= now:
+                await self._tools.store.rest_batch(work.batch, rest_until(work.batch, now))
+        return started
+
+    def _start(self, group: asyncio.TaskGroup, step: Step) -> bool:
+        key = (step.batch_id, step.job_id)
+        other = self._under_way.get(key)
+        if other is not None:
+            if step.act is Act.WITHDRAW and other.act is Act.VALIDATE:
+                other.task.cancel()  # the worker reads a file whose batch was cancelled
+            return False
+        if self._stopping or len(self._under_way) >= MAX_UNDER_WAY:
+            return False
+        task = group.create_task(self._run(step), name=f"{step.act} {step.job_id or step.batch_id}")
+        self._under_way[key] = _UnderWay(step.act, task)
+        task.add_done_callback(lambda _: self._done(key))
+        return True
+
+    def _done(self, key: tuple[str, str | None]) -> None:
+        del self._under_way[key]
+        self._bell.set()
+
+    async def _run(self, step: Step) -> None:
+        async with self._slots[step.act]:
+            claim = await self._claim(step)
+            if claim is not None:
+                await self._supervise(step, claim)
+
+    async def _claim(self, step: Step) -> BatchClaim | JobClaim | None:
+        store = self._tools.store
+        now = self._tools.clock.now()
+        if step.job_id is None:
+            batch = await store.claim_batch(step.batch_id, now, now + LEASE)
+            return None if batch is None else BatchClaim(batch, store.save_batch)
+        job = await store.claim_job(step.job_id, now, now + LEASE)
+        return None if job is None else JobClaim(job, store.save_job)
+
+    async def _supervise(self, step: Step, claim: BatchClaim | JobClaim) -> None:
+        """One of the two places that may catch Exception.
+
+        A step that fails, in whatever way, is recorded and backs off by itself; other batches
+        never notice.
+        """
+        try:
+            work = await self._still_wanted(step)
+            if work is not None:
+                await self._act(step.act, work, claim)
+        except LostClaimError:
+            logger.info("%s: another has taken over", step)
+        except Exception as error:  # noqa: BLE001 - the supervisor named in this docstring
+            await self._back_off(step, claim, error)
+        finally:
+            await claim.end()
+
+    async def _still_wanted(self, step: Step) -> Work | None:
+        """The rows as they are under the claim, if they still ask for this step."""
+        work = await self._tools.store.load_work(step.batch_id)
+        if work is None:
+            return None
+        steps = next_steps(work.batch, work.jobs, self._tools.clock.now())
+        return work if step in steps else None
+
+    async def _act(self, act: Act, work: Work, claim: BatchClaim | JobClaim) -> None:
+        tools = self._tools
+        if isinstance(claim, JobClaim):
+            await _JOB_STEPS[act](tools, work.batch, claim)
+        elif act is Act.VALIDATE:
+            await batch_steps.validate(tools, self._models, claim)
+        elif act is Act.WITHDRAW:
+            await batch_steps.withdraw(tools, claim)
+        else:
+            await batch_steps.publish(tools, claim, work.jobs)
+
+    async def _back_off(self, step: Step, claim: BatchClaim | JobClaim, error: Exception) -> None:
+        failures = claim.row.failures + 1
+        pause = self._pause_after(failures, error)
+        held = isinstance(error, UpstreamHeldError)
+        logger.warning(
+            "%s of %s failed (%d in a row), again in %.1f s%s: %s",
+            step.act,
+            step.job_id or step.batch_id,
+            failures,
+            pause / 1000,
+            "; held until the account is in order" if held else "",
+            describe(error),
+        )
+        if claim.open:
+            due = self._tools.clock.now() + pause
+            changes: dict[str, Any] = {"last_error": describe(error), "due_at": due}
+            if isinstance(claim, JobClaim):
+                await claim.save(replace(claim.row, failures=failures, **changes))
+            else:
+                await claim.save(replace(claim.row, failures=failures, **changes))
+
+    def _pause_after(self, failures: int, error: Exception) -> int:
+        hint = error.retry_after if isinstance(error, UpstreamUnavailableError) else None
+        if isinstance(error, UpstreamHeldError):
+            failures = max(failures, HELD_FAILURES)
+        return next_retry(failures, self._tools.options.retry, jitter(), hint)
+
+
+def describe(error: Exception) -> str:
+    """What may be stored and logged of an error: our own messages, else the type alone.
+
+    A foreign message may quote what was being worked on.
+    """
+    if isinstance(error, UpstreamError | GatewayError):
+        return error.message
+    if isinstance(error, WorkerError | AuditError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"
+    return type(error).__name__
+
+
+_JOB_STEPS = {
+    Act.STAGE: job_steps.stage,
+    Act.CREATE: job_steps.create,
+    Act.RECONCILE: job_steps.reconcile,
+    Act.POLL: job_steps.poll,
+    Act.CANCEL: job_steps.cancel,
+    Act.REFUSE: job_steps.refuse,
+    Act.SECURE: job_steps.secure,
+    Act.COLLECT: job_steps.collect,
+    Act.RELEASE: job_steps.release,
+}

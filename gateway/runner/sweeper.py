@@ -1,0 +1,56 @@
+"""Removes bytes that nothing points at, and files past their expiry."""
+
+import logging
+
+from gateway.runner.tools import Tools
+
+logger = logging.getLogger(__name__)
+
+SWEEP_AT_ONCE = 500
+LONGEST_PAUSE = 60.0  # seconds
+SHORTEST_PAUSE = 1.0
+
+
+class Sweeper:
+    """Sweeps now and then; a sweep that fails is tried again with the next."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    async def run(self) -> None:
+        """For ever."""
+        age = self._tools.options.sweep_age / 1000
+        while True:
+            try:
+                await self.sweep()
+            except OSError as error:
+                logger.warning("sweeping failed: %s", error.strerror)
+            await self._tools.clock.sleep(min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE))
+
+    async def sweep(self) -> int:
+        """One round: doomed and pending blobs past the age, bytes without a row; how many."""
+        now = self._tools.clock.now()
+        before = now - self._tools.options.sweep_age
+        await self._tools.store.expire_files(now, SWEEP_AT_ONCE)
+        swept = 0
+        while names := await self._tools.store.sweepable_blobs(before, SWEEP_AT_ONCE):
+            for name in names:
+                await self._tools.blobs.delete(name)
+            await self._tools.store.forget_blobs(names)
+            swept += len(names)
+        swept += await self._sweep_strangers(before)
+        if swept:
+            logger.info("swept %d blobs", swept)
+        return swept
+
+    async def _sweep_strangers(self, before: int) -> int:
+        """Bytes whose row is gone: a crash between the two removals leaves them."""
+        swept = 0
+        names = list(await self._tools.blobs.names(before))
+        for start in range(0, len(names), SWEEP_AT_ONCE):
+            some = names[start : start + SWEEP_AT_ONCE]
+            known = await self._tools.store.known_blobs(some)
+            for name in set(some) - known:
+                await self._tools.blobs.delete(name)
+                swept += 1
+        return swept

@@ -1,0 +1,127 @@
+"""What every step works with, and how a claim is held."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from gateway.batches.pacing import Pace
+from gateway.batches.planning import JobLimits
+from gateway.batches.records import Batch, Job
+from gateway.clock import Clock
+from gateway.ids import new_blob_name
+from gateway.ports.blobs import Blobs
+from gateway.ports.store import Store
+from gateway.ports.upstream import Upstream
+from gateway.runner.work.validate import InputLimits
+from gateway.runner.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerOptions:
+    """How the runner paces itself. ``settle`` and ``sweep_age`` in ms."""
+
+    poll: Pace
+    retry: Pace
+    settle: int
+    create_seconds: float
+    sweep_age: int
+    input_limits: InputLimits
+    job_limits: JobLimits
+    gateway_id: str
+    credential: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The ports, the workers, the clock and a directory for what is on its way."""
+
+    store: Store
+    blobs: Blobs
+    upstream: Upstream
+    workers: Workers
+    clock: Clock
+    scratch: Path
+    options: RunnerOptions
+
+    async def new_blob(self) -> str:
+        """A fresh name, registered before its first byte."""
+        name = new_blob_name()
+        await self.store.register_blob(name, self.clock.now())
+        return name
+
+    async def keep(self, paths: Sequence[str]) -> list[str]:
+        """Make blobs of files that a worker wrote; their names in the same order."""
+        names = list(await asyncio.gather(*(self.new_blob() for _ in paths)))
+        for path, name in zip(paths, names, strict=True):
+            await self.blobs.take(Path(path), name)
+        return names
+
+    @asynccontextmanager
+    async def workplace(self) -> AsyncIterator[Path]:
+        """An empty directory for one step, removed afterwards."""
+        place = self.scratch / new_blob_name()
+        place.mkdir(mode=0o700, parents=True)
+        try:
+            yield place
+        finally:
+            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+
+
+class BlobSource:
+    """A blob as the upstream reads it: again from any offset."""
+
+    def __init__(self, blobs: Blobs, name: str, size: int) -> None:
+        self._blobs = blobs
+        self._name = name
+        self.size = size
+
+    def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` to the end."""
+        return self._blobs.read(self._name, start)
+
+
+class LostClaimError(Exception):
+    """Somebody else has the row now; whatever we did is garbage that will be swept."""
+
+
+Row = TypeVar("Row", Batch, Job)
+
+
+class Claim(Generic[Row]):
+    """A claimed row: the record as it was last saved, while the claim is open."""
+
+    def __init__(self, row: Row, write: Callable[..., Awaitable[bool]]) -> None:
+        self._write = write
+        self.row: Row = row
+        self.open = True
+
+    async def save(self, row: Row, *, keep: bool = False, **others: Any) -> None:  # noqa: ANN401
+        """Write the record, shielded: what a call upstream came to must not get lost.
+
+        ``others`` as in ``save_job`` and ``save_batch`` of :class:`gateway.ports.store.Store`.
+        Errors: LostClaimError.
+        """
+        saved = await asyncio.shield(self._write(row, keep=keep, **others))
+        if not saved:
+            self.open = False
+            raise LostClaimError(row.id)
+        self.row = row
+        self.open = keep
+
+    async def end(self) -> None:
+        """Let go of a claim that is still open, with the record as it was last saved."""
+        if self.open:
+            self.open = False
+            await asyncio.shield(self._write(self.row))
+
+
+class BatchClaim(Claim[Batch]):
+    """A claimed batch row."""
+
+
+class JobClaim(Claim[Job]):
+    """A claimed job."""

@@ -1,0 +1,104 @@
+"""Worker processes: spawned when first needed, killed one by one, never outliving their parent."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import orjson
+
+from gateway.errors import AuditError, UnavailableError, WorkerError
+
+# A summary carries at most the reported errors of one file.
+MAX_SUMMARY_BYTES = 64 * 1024 * 1024
+
+
+class Workers:
+    """A pool of at most ``count`` processes; each runs one task at a time."""
+
+    def __init__(self, count: int) -> None:
+        self._slots = asyncio.Semaphore(count)
+        self._idle: list[asyncio.subprocess.Process] = []
+        self._all: set[asyncio.subprocess.Process] = set()
+
+    async def run(self, call: str, task: object, seconds: float) -> dict[str, Any]:
+        """Run a task and give its summary.
+
+        Errors: WorkerError when the process died or took longer than ``seconds``; AuditError;
+        UnavailableError when the disk is full or broken.
+        Cancelled, or after an error, the process is killed: it may be half way.
+        """
+        if not is_dataclass(task) or isinstance(task, type):
+            raise TypeError("a task is a dataclass instance")
+        line = orjson.dumps({"call": call, "task": asdict(task)}) + b"\n"
+        async with self._slots, self._process() as process:
+            try:
+                async with asyncio.timeout(seconds):
+                    reply = await _exchange(process, line)
+            except TimeoutError as error:
+                raise WorkerError(f"{call} took longer than {seconds:g} s") from error
+        if "refused" in reply:
+            raise AuditError(reply["refused"])
+        if "unavailable" in reply:
+            raise UnavailableError(f"{call}: {reply['unavailable']}")
+        summary: dict[str, Any] = reply["summary"]
+        return summary
+
+    @asynccontextmanager
+    async def _process(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        process = await self._take()
+        try:
+            yield process
+        except BaseException:
+            await self._end(process)
+            raise
+        self._idle.append(process)
+
+    async def _take(self) -> asyncio.subprocess.Process:
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+            self._all.discard(process)
+        return await self._spawn()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "gateway.runner.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=MAX_SUMMARY_BYTES,
+        )
+        self._all.add(process)
+        return process
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        self._all.discard(process)
+        if process.returncode is None:
+            process.kill()
+        await asyncio.shield(process.wait())
+
+    async def close(self) -> None:
+        """End every process, busy or not."""
+        self._idle.clear()
+        for process in list(self._all):
+            await self._end(process)
+
+
+async def _exchange(process: asyncio.subprocess.Process, line: bytes) -> Mapping[str, Any]:
+    assert process.stdin is not None  # noqa: S101 - spawned with pipes
+    assert process.stdout is not None  # noqa: S101 - spawned with pipes
+    try:
+        process.stdin.write(line)
+        await process.stdin.drain()
+        reply = await process.stdout.readline()
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise WorkerError("a worker process died") from error
+    if not reply.endswith(b"\n"):
+        raise WorkerError("a worker process died")
+    parsed: Mapping[str, Any] = orjson.loads(reply)
+    return parsed
