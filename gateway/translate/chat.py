@@ -20,7 +20,7 @@ from gateway.translate.refusal import (
 from gateway.translate.response_format import check_beside_tools, read_response_format
 from gateway.translate.sampling import (
     boolean,
-    close_limits,
+    close_logprobs,
     read_frequency_penalty,
     read_logit_bias,
     read_logprobs,
@@ -52,22 +52,26 @@ def _read_metadata(value: object, draft: Draft) -> None:
     for name, member in value.items():
         if type(member) is not str:
             invalid_type(member, "a string", f"metadata.{named(name)}")
-    draft.echo["metadata"] = value
+    draft.remember("metadata", value)
 
 
 def _read_tools(value: object, draft: Draft) -> None:
+    draft.combined = True
     draft.tools = read_tools(value, draft)
 
 
 def _read_functions(value: object, draft: Draft) -> None:
+    draft.combined = True
     draft.functions = read_functions(value, draft)
 
 
 def _read_tool_choice(value: object, draft: Draft) -> None:
+    draft.combined = True
     draft.tool_choice = value
 
 
 def _read_function_call(value: object, draft: Draft) -> None:
+    draft.combined = True
     draft.function_call = value
 
 
@@ -151,29 +155,33 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     ``{"model": "gemini-3.6-flash", "messages": [{"role": "user", "content": "Hi"}]}`` ->
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
-    draft = Draft(policy, model)
+    draft = Draft()
+    draft.policy, draft.model, draft.config = policy, model, {}
+    readers = CHAT.readers
     try:
-        _read(body, draft)
+        if body.get("messages") is None:
+            missing("messages")
+        for name, value in body.items():
+            read = readers.get(name)
+            if read is not None:
+                if value is not None:
+                    read(value, draft)
+            elif name not in CHAT.unread:
+                _refuse(name, value)
         items = _assemble(draft)
     except Refused as refusal:
         return refusal.line_error()
-    name = body.get("model")
-    draft.echo["model"] = name if type(name) is str else model
-    return Translation(items, draft.echo, draft.notes)
+    requested = body.get("model")
+    echo: Json = {"model": requested if type(requested) is str else model}
+    if draft.echo:
+        echo.update(draft.echo)
+    return Translation(items, echo, draft.notes)
 
 
-def _read(body: Json, draft: Draft) -> None:
-    readers = CHAT.readers
-    if body.get("messages") is None:
-        missing("messages")
-    for name, value in body.items():
-        if name not in readers:
-            if value is None and name in CHAT.by_name:
-                continue
-            CHAT.refuse(name)
-        read = readers[name]
-        if read is not None and value is not None:
-            read(value, draft)
+def _refuse(name: str, value: object) -> None:
+    """Null means absent, but a name that nobody knows is a mistake either way."""
+    if value is not None or name not in CHAT.by_name:
+        CHAT.refuse(name)
 
 
 def _add_tools(draft: Draft, request: Json) -> None:
@@ -190,7 +198,7 @@ def _add_tools(draft: Draft, request: Json) -> None:
     if draft.functions is not None:
         declarations = draft.functions
         calling = legacy_calling_config(draft.function_call, declarations)
-        draft.echo["legacy"] = True
+        draft.remember("legacy", True)
     else:
         declarations = draft.tools
         calling = calling_config(draft.tool_choice, declarations)
@@ -210,26 +218,27 @@ def _add_cache(name: str, request: Json) -> None:
 
 
 def _assemble(draft: Draft) -> Sequence[Json]:
-    config = draft.config
-    close_limits(draft, config)
     request: Json = {"contents": draft.contents}
     if draft.system:
         request["systemInstruction"] = {"parts": draft.system}
+    if draft.combined:
+        _combine(draft, request)
+    if draft.config:
+        request["generationConfig"] = draft.config
+    if draft.choices == 1 or "candidateCount" in draft.config:
+        return (request,)
+    return [request] * draft.choices
+
+
+def _combine(draft: Draft, request: Json) -> None:
+    """Write what several fields say together."""
+    close_logprobs(draft)
     _add_tools(draft, request)
-    if draft.thinking is not None:
-        close_thinking(draft)
-    if draft.resolutions is not None:
-        close_resolution(draft)
+    close_thinking(draft)
+    close_resolution(draft)
     if draft.safety_settings is not None:
         request["safetySettings"] = draft.safety_settings
     if draft.cached_content is not None:
         _add_cache(draft.cached_content, request)
-    items = [request]
-    if draft.choices > 1:
-        if draft.choices <= draft.can.max_candidates:
-            config["candidateCount"] = draft.choices
-        else:
-            items = [request] * draft.choices
-    if config:
-        request["generationConfig"] = config
-    return items
+    if 1 < draft.choices <= draft.can.max_candidates:
+        draft.config["candidateCount"] = draft.choices

@@ -12,7 +12,6 @@ from typing import Any, Final
 import orjson
 
 from gateway.translate.capabilities import capabilities_of
-from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.fields import FieldTable, dropped, mapped
 from gateway.translate.refusal import (
@@ -51,23 +50,22 @@ EMBEDDINGS: Final = FieldTable(
 _FORMATS: Final = ("float", "base64")
 
 
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:  # noqa: ARG001
     """Translate one line.
 
     ``{"input": ["a", "b"], "dimensions": 256}`` -> two times
     ``{"content": {"parts": [{"text": …}]}, "outputDimensionality": 256}``
     """
     try:
-        return _translate(body, policy, model)
+        return _translate(body, model)
     except Refused as refusal:
         return refusal.line_error()
 
 
-def _translate(body: Json, policy: Policy, model: str) -> Translation:
+def _translate(body: Json, model: str) -> Translation:
     EMBEDDINGS.check(body)
     name = body.get("model")
     echo: Json = {"model": name if type(name) is str else model}
-    draft = Draft(policy, model)
     encoding = body.get("encoding_format")
     if encoding is not None and encoding not in _FORMATS:
         one_of(encoding, _FORMATS, "encoding_format")
@@ -82,7 +80,7 @@ def _translate(body: Json, policy: Policy, model: str) -> Translation:
             echo["normalise"] = True
         for item in items:
             item["outputDimensionality"] = size
-    return Translation(items, echo, draft.notes)
+    return Translation(items, echo)
 
 
 def _texts(body: Json) -> list[str]:

@@ -18,7 +18,7 @@ class Failure:
     message: str
     type: str = ""
 
-    def rendered(self, usage: Usage = Usage()) -> Rendered:  # noqa: B008 - frozen
+    def rendered(self, usage: Usage | None = None) -> Rendered:
         """The error envelope of this line."""
         error = {
             "message": self.message,
@@ -26,7 +26,7 @@ class Failure:
             "param": None,
             "code": self.code,
         }
-        return Rendered(self.status, {"error": error}, usage)
+        return Rendered(self.status, {"error": error}, usage or Usage())
 
 
 # HTTP status -> the type OpenAI gives such errors.

@@ -61,9 +61,8 @@ def read_google(value: object, draft: Draft) -> None:
     try:
         GOOGLE.check(value)
         for name, member in value.items():
-            read = GOOGLE.readers.get(name)
-            if read is not None and member is not None:
-                read(member, draft)
+            if member is not None:
+                GOOGLE.readers[name](member, draft)
     except Refused as refusal:
         refusal.under("google")
         raise
@@ -74,6 +73,7 @@ def _read_cached_content(value: object, draft: Draft) -> None:
         invalid_type(value, "a string", "cached_content")
     if not value.startswith("cachedContents/"):
         invalid_value("expected a name as in 'cachedContents/abc'.", "cached_content")
+    draft.combined = True
     draft.cached_content = value
 
 
@@ -92,6 +92,7 @@ def _read_safety_settings(value: object, draft: Draft) -> None:
             raise
         settings[kept["category"]] = kept
     if settings:
+        draft.combined = True
         draft.safety_settings = list(settings.values())
 
 

@@ -54,11 +54,14 @@ class FieldTable:
     def __init__(self, *rows: Field) -> None:
         self.rows: Final = rows
         self.by_name: Final[Mapping[str, Field]] = {row.name: row for row in rows}
-        # None in here means: known, nothing to do. Missing: refused or unknown.
-        self.readers: Final[Mapping[str, Reader | None]] = {
-            row.name: row.read for row in rows if row.placing is not Placing.REFUSED
+        self.readers: Final[Mapping[str, Reader]] = {
+            row.name: row.read for row in rows if row.read is not None
         }
-        self.accepted: Final = frozenset(self.readers)
+        self.accepted: Final = frozenset(
+            row.name for row in rows if row.placing is not Placing.REFUSED
+        )
+        # Accepted, and nothing to do, or the mapper of the object reads it.
+        self.unread: Final = self.accepted - self.readers.keys()
 
     def refuse(self, name: str) -> NoReturn:
         """Refuse a field that is known to be impossible, or that nobody knows."""

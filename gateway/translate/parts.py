@@ -122,6 +122,7 @@ def _resolution(detail: object, part: Json, draft: Draft) -> None:
     level, whole = _RESOLUTIONS[detail]
     if not draft.can.part_resolution:
         if draft.resolutions is None:
+            draft.combined = True
             draft.resolutions = set()
         draft.resolutions.add(whole)
     elif level:

@@ -4,7 +4,6 @@ from typing import Final
 
 from gateway.translate.draft import Draft
 from gateway.translate.refusal import invalid_type, invalid_value, unsupported_value
-from gateway.translate.shapes import Json
 
 # OpenAI allows 4, Gemini 5: whatever passes Gemini passes here.
 MAX_STOP_SEQUENCES: Final = 5
@@ -91,12 +90,12 @@ def read_stop(value: object, draft: Draft) -> None:
 
 def read_max_tokens(value: object, draft: Draft) -> None:
     """``max_tokens`` (deprecated) -> ``maxOutputTokens``."""
-    draft.max_tokens = integer(value, 1, _INT32_MAX, "max_tokens")
+    draft.config.setdefault("maxOutputTokens", integer(value, 1, _INT32_MAX, "max_tokens"))
 
 
 def read_max_completion_tokens(value: object, draft: Draft) -> None:
-    """``max_completion_tokens`` -> ``maxOutputTokens``; both count the thoughts."""
-    draft.max_completion_tokens = integer(value, 1, _INT32_MAX, "max_completion_tokens")
+    """``max_completion_tokens`` -> ``maxOutputTokens``; it wins over ``max_tokens``."""
+    draft.config["maxOutputTokens"] = integer(value, 1, _INT32_MAX, "max_completion_tokens")
 
 
 def read_frequency_penalty(value: object, draft: Draft) -> None:
@@ -129,29 +128,30 @@ def read_logit_bias(value: object, draft: Draft) -> None:  # noqa: ARG001 - the 
 
 def read_logprobs(value: object, draft: Draft) -> None:
     """``logprobs`` -> ``responseLogprobs``."""
+    draft.combined = True
     draft.logprobs = boolean(value, "logprobs")
 
 
 def read_top_logprobs(value: object, draft: Draft) -> None:
     """``top_logprobs`` -> ``logprobs``."""
+    draft.combined = True
     draft.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
 
 
 def read_n(value: object, draft: Draft) -> None:
     """``n`` -> ``candidateCount``, or as many items where the model gives one candidate only."""
+    draft.combined = True
     draft.choices = integer(value, 1, MAX_CHOICES, "n")
 
 
-def close_limits(draft: Draft, config: Json) -> None:
-    """What several fields say together."""
-    limit = draft.max_completion_tokens or draft.max_tokens
-    if limit is not None:
-        config["maxOutputTokens"] = limit
+def close_logprobs(draft: Draft) -> None:
+    """``logprobs`` and ``top_logprobs`` together."""
+    config = draft.config
     if draft.logprobs:
         if not draft.can.logprobs:
             unsupported_value("this model gives no log probabilities.", "logprobs")
         config["responseLogprobs"] = True
-        draft.echo["logprobs"] = True
+        draft.remember("logprobs", True)
         if draft.top_logprobs:
             config["logprobs"] = draft.top_logprobs
     elif draft.top_logprobs:

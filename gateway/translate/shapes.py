@@ -39,7 +39,9 @@ class Note:
     field: str
 
 
-@dataclass(frozen=True, slots=True)
+# The three records made for every line are not frozen, only because freezing costs 0.4 microseconds
+# each: more than 10 % of what a 300-byte line may cost. Treat them as frozen all the same.
+@dataclass(slots=True)
 class Translation:
     """What one line becomes.
 
@@ -79,7 +81,7 @@ class Context:
     created: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
     """Token counts of one line, as OpenAI's batch object sums them."""
 
@@ -89,7 +91,7 @@ class Usage:
     reasoning_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rendered:
     """One line's answer: an OpenAI body, or an OpenAI error envelope when ``status_code`` >= 400.
 
@@ -98,7 +100,7 @@ class Rendered:
 
     status_code: int
     body: Json
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     notes: Sequence[Note] = ()
 
 

@@ -58,6 +58,7 @@ def read_thinking_config(value: object, draft: Draft) -> None:
         refusal.under("thinking_config")
         raise
     if config:
+        draft.combined = True
         draft.thinking = config
 
 

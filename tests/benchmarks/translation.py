@@ -1,0 +1,148 @@
+"""Translation both ways against ``orjson.loads`` + ``dumps`` of the same lines, on one core.
+
+``python tests/benchmarks/translation.py`` prints one row per kind of line: the floor, ours, and
+their ratio. Floor and ours take turns on pieces of the sample, and of each piece the best of several
+rounds counts, so that a busy machine disturbs little.
+"""
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+
+import lines
+
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.shapes import Context, LineError, Policy
+
+_POLICY: Final = Policy()
+# CPU time of this process: what a busy neighbour takes is not counted.
+_clock: Final = time.process_time
+_PIECES: Final = 40
+
+
+@dataclass(frozen=True)
+class Case:
+    """Lines, what is measured on each, and the ratio to stay below (0: none is promised)."""
+
+    name: str
+    lines: list[bytes]
+    translate: Callable[[bytes], object]
+    goal: float
+
+
+def floor(line: bytes) -> bytes:
+    """Parse and write, nothing else."""
+    return orjson.dumps(orjson.loads(line))
+
+
+def forward(line: bytes) -> object:
+    """One input line -> the spool bytes of its items."""
+    envelope = orjson.loads(line)
+    custom_id, method = envelope.get("custom_id"), envelope.get("method")
+    if type(custom_id) is not str or method != "POST":
+        raise ValueError(custom_id)
+    body = envelope["body"]
+    translation = ENDPOINTS[envelope["url"]].to_gemini(body, _POLICY, body["model"])
+    if isinstance(translation, LineError):
+        raise TypeError(translation.message)
+    written = []
+    for index, item in enumerate(translation.items):
+        written.append(orjson.dumps({"key": f"1.{index}", "request": item}))
+    return written
+
+
+def backward(path: str, echo: dict[str, Any]) -> Callable[[bytes], object]:
+    """One result line -> its output line."""
+    render = ENDPOINTS[path].from_gemini
+    context = Context(batch_id="batch_" + "0" * 32, line=1, created=1_790_000_000)
+
+    def translate(line: bytes) -> object:
+        rendered = render(echo, [orjson.loads(line)], context)
+        if rendered.status_code != 200:
+            raise ValueError(rendered.body)
+        return orjson.dumps(
+            {
+                "id": "batch_req_" + "0" * 32,
+                "custom_id": "request-0000001",
+                "response": {
+                    "status_code": rendered.status_code,
+                    "request_id": "0" * 32,
+                    "body": rendered.body,
+                },
+                "error": None,
+            }
+        )
+
+    return translate
+
+
+def seconds(work: Callable[[bytes], object], sample: Iterable[bytes]) -> float:
+    """Run over the sample once."""
+    start = _clock()
+    for line in sample:
+        work(line)
+    return _clock() - start
+
+
+def measure(case: Case, rounds: int) -> tuple[float, float]:
+    """CPU seconds of floor and translation: per piece the best round, summed over the pieces."""
+    size = -(-len(case.lines) // _PIECES)
+    base = ours = 0.0
+    for start in range(0, len(case.lines), size):
+        piece = case.lines[start : start + size]
+        times = [(seconds(floor, piece), seconds(case.translate, piece)) for _ in range(rounds)]
+        base += min(time for time, _ in times)
+        ours += min(time for _, time in times)
+    return base, ours
+
+
+def cases(scale: float) -> list[Case]:
+    """Every row of the table."""
+
+    def take(source: Iterable[bytes], count: int) -> list[bytes]:
+        return list(itertools.islice(source, max(1, int(count * scale))))
+
+    chat, embeddings = "/v1/chat/completions", "/v1/embeddings"
+    echo = {"model": "gemini-2.5-flash"}
+    packed = {"model": "gemini-embedding-001", "base64": True}
+    return [
+        Case("forward, mixed", take(lines.mixed(), 4_000), forward, 1.6),
+        Case("forward, 300 bytes", take(lines.small(), 40_000), forward, 3.0),
+        Case("forward, media 1 MB", take(lines.media(), 60), forward, 1.2),
+        Case("forward, embeddings", take(lines.embeddings(), 10_000), forward, 0),
+        Case("back, mixed", take(lines.results(small=False), 8_000), backward(chat, echo), 1.6),
+        Case("back, small", take(lines.results(small=True), 40_000), backward(chat, echo), 3.0),
+        Case("back, vectors", take(lines.vectors(), 200), backward(embeddings, echo), 0),
+        Case("back, vectors base64", take(lines.vectors(), 200), backward(embeddings, packed), 0),
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the usual lines")
+    arguments = parser.parse_args()
+    print(f"{'':22}{'lines':>8}{'MB':>8}{'floor us':>10}{'ours us':>10}{'ratio':>8}{'goal':>7}")
+    for case in cases(arguments.scale):
+        base, ours = measure(case, arguments.rounds)
+        count = len(case.lines)
+        size = sum(map(len, case.lines)) / 1e6
+        goal = f"{case.goal:>7}" if case.goal else ""
+        print(
+            f"{case.name:22}{count:>8}{size:>8.1f}{base / count * 1e6:>10.2f}"
+            f"{ours / count * 1e6:>10.2f}{ours / base:>8.2f}{goal}"
+        )
+
+
+if __name__ == "__main__":
+    main()
