@@ -1,0 +1,253 @@
+"""A local directory as a place for blobs."""
+
+import asyncio
+import errno
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.blobs.local import LocalBlobs
+from gateway.errors import SettingsError, UnavailableError
+from gateway.ports.blobs import Blobs
+from tests.conformance.blobs import ALWAYS, MIB, BlobsRules, get, put, some_bytes
+
+
+@pytest.fixture
+async def local(tmp_path: Path) -> LocalBlobs:
+    """Open and empty."""
+    blobs = LocalBlobs(tmp_path / "data" / "blobs")
+    await blobs.open()
+    return blobs
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Where it is."""
+    return tmp_path / "data" / "blobs"
+
+
+def files_below(root: Path) -> list[str]:
+    """Every file, relative."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+class TestLocalBlobs(BlobsRules):
+    """The rules of every place for blobs."""
+
+    @pytest.fixture
+    def blobs(self, local: LocalBlobs) -> Blobs:
+        """The local directory."""
+        return local
+
+
+class TestLayout:
+    """Names, modes and links on disk."""
+
+    async def test_blobs_fan_out_by_their_first_characters(
+        self, local: LocalBlobs, root: Path
+    ) -> None:
+        await put(local, "3f9c0000", b"x")
+        await put(local, "3fff0000", b"x")
+        await put(local, "tmp00000", b"x")
+        assert files_below(root) == ["3f/3f9c0000", "3f/3fff0000", "tm/tmp00000"]
+
+    async def test_only_the_owner_may_look(self, local: LocalBlobs, root: Path) -> None:
+        previous = os.umask(0)
+        try:
+            await put(local, "3f9c0000", b"x")
+            made = root.parent / "made"
+            made.write_bytes(b"x")
+            await local.take(made, "3f9c1111")
+        finally:
+            os.umask(previous)
+        for path in (root, root / "tmp", root / "3f"):
+            assert path.stat().st_mode & 0o777 == 0o700
+        for path in (root / "3f" / "3f9c0000", root / "3f" / "3f9c1111"):
+            assert path.stat().st_mode & 0o777 == 0o600
+
+    async def test_a_symbolic_link_is_not_followed(self, local: LocalBlobs, root: Path) -> None:
+        await put(local, "3f9c0000", b"x")
+        secret = root.parent / "secret"
+        secret.write_bytes(b"secret")
+        (root / "3f" / "3f9c1111").symlink_to(secret)
+        with pytest.raises(OSError, match="symbolic link") as caught:
+            await get(local.read("3f9c1111"))
+        assert caught.value.errno == errno.ELOOP
+        (root.parent / "link").symlink_to(secret)
+        with pytest.raises(OSError, match="symbolic link"):
+            await local.take(root.parent / "link", "3f9c2222")
+
+    async def test_bring_links_rather_than_copies(self, local: LocalBlobs, root: Path) -> None:
+        await put(local, "3f9c0000", b"x")
+        await local.bring("3f9c0000", root.parent / "here")
+        assert (root.parent / "here").stat().st_ino == (root / "3f" / "3f9c0000").stat().st_ino
+
+    async def test_bring_does_not_replace_a_file(self, local: LocalBlobs, root: Path) -> None:
+        await put(local, "3f9c0000", b"x")
+        (root.parent / "here").write_bytes(b"mine")
+        with pytest.raises(FileExistsError):
+            await local.bring("3f9c0000", root.parent / "here")
+        assert (root.parent / "here").read_bytes() == b"mine"
+
+    async def test_names_go_by_the_time_of_the_bytes(self, local: LocalBlobs, root: Path) -> None:
+        for name, seconds in (("aa00", 10), ("bb00", 20)):
+            await put(local, name, b"x")
+            os.utime(root / name[:2] / name, (seconds, seconds))
+        assert await local.names(10_000) == []
+        assert await local.names(10_001) == ["aa00"]
+        assert sorted(await local.names(20_001)) == ["aa00", "bb00"]
+
+
+class TestOtherDevice:
+    """Where neither a link nor a rename reaches. /dev/shm is another device in every container."""
+
+    @pytest.fixture
+    def elsewhere(self, root: Path) -> Iterator[Path]:
+        """A directory on another device."""
+        directory = Path("/dev/shm") / f"blobs-{os.getpid()}-{root.stat().st_ino}"
+        directory.mkdir()
+        assert directory.stat().st_dev != root.stat().st_dev
+        yield directory
+        shutil.rmtree(directory)
+
+    @pytest.fixture(autouse=True)
+    def _opened(self, local: LocalBlobs) -> None:
+        """The root has to be there first."""
+
+    async def test_bring_copies(self, local: LocalBlobs, elsewhere: Path) -> None:
+        data = some_bytes(2 * MIB + 1)
+        await put(local, "blob", data)
+        await local.bring("blob", elsewhere / "here")
+        assert (elsewhere / "here").read_bytes() == data
+
+    async def test_take_copies_and_removes(self, local: LocalBlobs, elsewhere: Path) -> None:
+        data = some_bytes(2 * MIB + 1)
+        (elsewhere / "made").write_bytes(data)
+        await local.take(elsewhere / "made", "blob")
+        assert await get(local.read("blob")) == data
+        assert files_below(elsewhere) == []
+
+    async def test_a_take_that_fails_keeps_the_file(
+        self, local: LocalBlobs, elsewhere: Path, root: Path
+    ) -> None:
+        (elsewhere / "made").write_bytes(some_bytes(2 * MIB))
+        with file_size_limit(MIB), pytest.raises(UnavailableError):
+            await local.take(elsewhere / "made", "blob")
+        assert (elsewhere / "made").stat().st_size == 2 * MIB
+        assert files_below(root) == []
+
+
+class file_size_limit:  # noqa: N801 - reads like a function
+    """The kernel refuses to let a file grow beyond this: a full disk in miniature."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def __enter__(self) -> None:
+        self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self._limit, self._before[1]))
+
+    def __exit__(self, *_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
+
+
+class TestNoRoom:
+    """Out of room is "not now", and leaves nothing."""
+
+    @pytest.mark.parametrize("size", [MIB + 1, 4 * MIB])
+    async def test_a_full_disk_is_unavailable(
+        self, local: LocalBlobs, root: Path, size: int
+    ) -> None:
+        with file_size_limit(MIB), pytest.raises(UnavailableError, match="full") as caught:
+            await put(local, "blob", some_bytes(size))
+        assert isinstance(caught.value.__cause__, OSError)
+        assert files_below(root) == []
+        await put(local, "blob", some_bytes(size))
+        assert await local.size("blob") == size
+
+    async def test_a_cancelled_upload_stays_cancelled_on_a_full_disk(
+        self, local: LocalBlobs, root: Path
+    ) -> None:
+        """The block that fails in the thread must not replace the cancellation."""
+        writing = asyncio.Event()
+
+        async def upload() -> None:
+            async with local.create("blob") as writer:
+                await writer.write(some_bytes(2 * MIB))
+                writing.set()
+                await asyncio.Event().wait()
+
+        with file_size_limit(MIB):
+            task = asyncio.ensure_future(upload())
+            await writing.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert files_below(root) == []
+
+    async def test_other_failures_stay_what_they_are(self, local: LocalBlobs, root: Path) -> None:
+        shutil.rmtree(root / "tmp")
+        with pytest.raises(FileNotFoundError):
+            await put(local, "blob", b"x")
+
+
+class TestOpen:
+    """The directory is one process's own."""
+
+    async def test_leftovers_of_a_dead_process_are_removed(
+        self, local: LocalBlobs, root: Path
+    ) -> None:
+        await put(local, "kept", b"x")
+        (root / "tmp" / "half").write_bytes(b"half")
+        (root / "tmp" / "probe").write_bytes(b"")
+        again = LocalBlobs(root)
+        await again.open()
+        assert files_below(root) == ["ke/kept"]
+        assert await again.names(ALWAYS) == ["kept"]
+
+    async def test_a_place_that_is_no_directory_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(SettingsError, match="cannot hold files"):
+            await LocalBlobs(tmp_path / "file").open()
+
+    def test_a_killed_writer_leaves_a_leftover_and_no_blob(self, tmp_path: Path) -> None:
+        """A real process, killed while it writes."""
+        with subprocess.Popen(
+            [sys.executable, "-c", _WRITE_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"writing\n"
+            process.kill()
+        assert files_below(tmp_path) == ["do/done", "tmp/half"]
+
+        async def reopen() -> bytes:
+            blobs = LocalBlobs(tmp_path)
+            await blobs.open()
+            return await get(blobs.read("done"))
+
+        assert asyncio.run(reopen()) == b"whole"
+        assert files_below(tmp_path) == ["do/done"]
+
+
+_WRITE_FOR_EVER = """
+import asyncio, pathlib, sys
+from gateway.blobs.local import LocalBlobs
+
+async def main():
+    blobs = LocalBlobs(pathlib.Path(sys.argv[1]))
+    await blobs.open()
+    async with blobs.create("done") as writer:
+        await writer.write(b"whole")
+    async with blobs.create("half") as writer:
+        await writer.write(bytes(3 << 20))
+        print("writing", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
