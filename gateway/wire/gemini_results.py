@@ -99,7 +99,7 @@ def unfold_inline(operation: Path, jsonl: Path) -> int:
     with jsonl.open("wb") as lines:
         for item in items:
             key, answer = parse_item(item)
-            lines.write(_dumps(answer if key is None else {"key": key, **answer}) + b"\n")
+            lines.write(_line(key, answer) + b"\n")
     return len(items)
 
 
@@ -167,9 +167,14 @@ def _loads(text: bytes) -> object:
         return again
 
 
-def _dumps(value: Answer) -> bytes:
+def _line(key: str | None, answer: Answer) -> bytes:
     """Write, also what orjson refuses: integers over 64 bits, depth over 254."""
+    row = answer if key is None else {"key": key, **answer}
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(row)
     except orjson.JSONEncodeError:
-        return json.dumps(value).encode()  # noqa: TID251 - what orjson refused
+        pass
+    try:
+        return json.dumps(row).encode()  # noqa: TID251 - what orjson refused
+    except RecursionError:
+        return orjson.dumps({"key": key, **_failure("The upstream's result is nested too deeply.")})

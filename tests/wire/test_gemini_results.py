@@ -1,0 +1,225 @@
+"""Results of jobs, from files and from operations."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.wire.gemini_results import parse_result, read_results, unfold_inline
+
+SAMPLES = Path(__file__).parents[1] / "data" / "gemini-samples.jsonl"
+ROWS = [orjson.loads(line) for line in SAMPLES.read_bytes().splitlines()]
+
+
+def lines(*kinds: str) -> list[Any]:
+    """The recorded result lines of those kinds."""
+    return [pytest.param(row["line"], id=row["id"]) for row in ROWS if row["kind"] in kinds]
+
+
+def operation(name: str) -> Any:
+    """A recorded operation."""
+    return next(row["response"]["body"] for row in ROWS if row["id"] == name)
+
+
+class TestResults:
+    """One line, and a file of them."""
+
+    @pytest.mark.parametrize("line", lines("jsonl.output.generate", "jsonl.output.embed"))
+    def test_recorded_response_lines_are_passed_on_as_they_are(self, line: Any) -> None:
+        assert parse_result(orjson.dumps(line)) == (line["key"], {"response": line["response"]})
+
+    @pytest.mark.parametrize("line", lines("inline.item.error", "jsonl.output.generate.error"))
+    def test_recorded_errors_have_code_status_and_message(self, line: Any) -> None:
+        key, answer = parse_result(orjson.dumps(line))
+        assert key == line.get("key", line.get("metadata", {}).get("key"))
+        assert answer["error"]["message"] == line["error"].get("message", "")
+        assert answer["error"]["code"] == line["error"].get("code", 14)
+
+    @pytest.mark.parametrize(
+        ("row", "key"),
+        [
+            ({"key": "17.0"}, "17.0"),
+            ({"metadata": {"key": "17.0"}}, "17.0"),
+            ({"key": "17.0", "metadata": {"key": "18.0"}}, "17.0"),
+            ({"key": 17}, "17"),
+            ({"key": True}, None),
+            ({"key": None, "metadata": {"key": "2"}}, "2"),
+            ({"metadata": {"custom_id": "0"}}, None),
+            ({"metadata": "odd"}, None),
+            ({}, None),
+        ],
+    )
+    def test_where_the_key_stands(self, row: Any, key: str | None) -> None:
+        assert parse_result(orjson.dumps(row))[0] == key
+
+    @pytest.mark.parametrize(
+        ("row", "code", "status"),
+        [
+            ({"error": {"code": 8, "message": "m"}}, 8, "RESOURCE_EXHAUSTED"),
+            ({"error": {"code": "3", "message": "m"}}, 3, "INVALID_ARGUMENT"),
+            ({"error": {"status": "UNAVAILABLE", "message": "m"}}, 14, "UNAVAILABLE"),
+            ({"error": {"code": 429, "message": "m"}}, 8, "RESOURCE_EXHAUSTED"),
+            (
+                {"error": {"code": 400, "status": "FAILED_PRECONDITION", "message": "m"}},
+                9,
+                "FAILED_PRECONDITION",
+            ),
+            ({"error": {"code": 9999, "message": "m"}}, 13, "INTERNAL"),
+            ({"error": "m"}, 13, "INTERNAL"),
+            ({"status": {"code": 4, "message": "m"}}, 4, "DEADLINE_EXCEEDED"),
+            ({"status": "m"}, 13, "INTERNAL"),
+            ({"status": "m", "response": {}}, 13, "INTERNAL"),
+        ],
+    )
+    def test_an_error_is_normalised(self, row: Any, code: int, status: str) -> None:
+        _, answer = parse_result(orjson.dumps({"key": "1", **row}))
+        assert answer == {"error": {"code": code, "status": status, "message": "m"}}
+
+    def test_an_error_keeps_its_details(self) -> None:
+        _, answer = parse_result(
+            b'{"key":"1","error":{"code":3,"message":"m","details":[{"a":1}]}}'
+        )
+        assert answer["error"]["details"] == [{"a": 1}]
+
+    def test_a_response_wins_over_a_status_beside_it(self) -> None:
+        assert parse_result(b'{"key":"1","status":"","response":{"a":1}}')[1] == {
+            "response": {"a": 1}
+        }
+        assert parse_result(b'{"key":"1","status":"x","response":{"a":1}}')[1] == {
+            "response": {"a": 1}
+        }
+
+    def test_an_empty_response_is_a_response(self) -> None:
+        assert parse_result(b'{"key":"1","response":{}}') == ("1", {"response": {}})
+
+    @pytest.mark.parametrize("line", [b'{"key":"1"}', b'{"key":"1","response":null,"error":{}}'])
+    def test_neither_response_nor_error_is_an_error_worth_another_try(self, line: bytes) -> None:
+        key, answer = parse_result(line)
+        assert key == "1"
+        assert answer["error"]["code"] == 13
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"",
+            b"{",
+            b"null",
+            b"[1]",
+            b'"text"',
+            b"\xff\xfe",
+            b'{"key":"1","response":{"a":1}',
+            b"[" * 200_000,
+            b'{"a":' * 200_000 + b"1" + b"}" * 200_000,
+            b'{"n":' + b"9" * 10_000 + b',"s":"\\ud800"}',
+        ],
+    )
+    def test_what_cannot_be_read_is_an_error_without_a_key(self, line: bytes) -> None:
+        key, answer = parse_result(line)
+        assert key is None
+        assert answer["error"]["code"] == 13
+
+    def test_half_an_emoji_becomes_a_replacement_character(self) -> None:
+        key, answer = parse_result(b'{"key":"1","response":{"t":"a\\ud83d","u":"\\ud83d\\ude00"}}')
+        assert (key, answer) == ("1", {"response": {"t": "a\ufffd", "u": "\U0001f600"}})
+        assert orjson.loads(orjson.dumps(answer)) == answer
+
+    @pytest.mark.parametrize(
+        ("line", "answer"),
+        [
+            (b'\xef\xbb\xbf{"key":"1","response":{"t":1}}', {"response": {"t": 1}}),
+            (b'{"key":"1","response":{"t":-Infinity}}', {"response": {"t": float("-inf")}}),
+            (
+                b'{"key":"1","response":{"n":123456789012345678901,"t":"\\udc00"}}',
+                {"response": {"n": 123456789012345678901, "t": "\ufffd"}},
+            ),
+        ],
+    )
+    def test_what_orjson_refuses_is_read_all_the_same(self, line: bytes, answer: Any) -> None:
+        assert parse_result(line) == ("1", answer)
+
+    def test_results_are_read_with_their_place(self, tmp_path: Path) -> None:
+        path = tmp_path / "results.jsonl"
+        first = b'{"key":"1.0","response":{"t":"\xe2\x80\xa8"}}\r\n'
+        last = b'{"error":{"code":13},"key":"2.0"}'
+        path.write_bytes(first + b"\n" + b"  \n" + last)
+        results = list(read_results(path))
+        assert [result.key for result in results] == ["1.0", "2.0"]
+        assert [(result.offset, result.length) for result in results] == [
+            (0, len(first)),
+            (len(first) + 4, len(last)),
+        ]
+        for result in results:
+            found = path.read_bytes()[result.offset : result.offset + result.length]
+            assert parse_result(found) == (result.key, result.answer)
+
+
+def unfolded(tmp_path: Path, body: bytes) -> tuple[int, list[tuple[str | None, Any]]]:
+    """Unfold an operation and read the results back."""
+    raw, jsonl = tmp_path / "operation.json", tmp_path / "results.jsonl"
+    raw.write_bytes(body)
+    count = unfold_inline(raw, jsonl)
+    return count, [(result.key, result.answer) for result in read_results(jsonl)]
+
+
+class TestInline:
+    """The operation of an inline job, rewritten as a results file."""
+
+    @pytest.mark.parametrize("name", ["g010", "g017"])
+    def test_a_recorded_inline_job_reads_like_a_file(self, tmp_path: Path, name: str) -> None:
+        body = operation(name)
+        items = body["response"]["inlinedResponses"]["inlinedResponses"]
+        count, results = unfolded(tmp_path, orjson.dumps(body))
+        assert count == len(items) == len(results)
+        for (key, answer), item in zip(results, items, strict=True):
+            assert key == item["metadata"]["key"]
+            assert answer.get("response") == item.get("response")
+            assert answer.get("error", {}).get("code") == item.get("error", {}).get("code")
+
+    def test_items_in_the_metadata_alone_are_found(self, tmp_path: Path) -> None:
+        body = operation("g017")
+        del body["response"]
+        assert unfolded(tmp_path, orjson.dumps(body))[0] == 2
+
+    def test_the_sdk_spelling_of_embeddings_is_found(self, tmp_path: Path) -> None:
+        item = {"response": {"embedding": {"values": [0.5]}}, "metadata": {"key": "1.0"}}
+        body = {"response": {"inlinedEmbedContentResponses": {"inlinedResponses": [item]}}}
+        count, results = unfolded(tmp_path, orjson.dumps(body))
+        assert (count, results) == (1, [("1.0", {"response": item["response"]})])
+
+    def test_odd_items_are_results_without_a_key(self, tmp_path: Path) -> None:
+        body = {"response": {"inlinedResponses": {"inlinedResponses": [3, {"response": {"a": 1}}]}}}
+        count, results = unfolded(tmp_path, orjson.dumps(body))
+        assert count == 2
+        assert [key for key, _ in results] == [None, None]
+        assert results[1][1] == {"response": {"a": 1}}
+
+    @pytest.mark.parametrize(
+        "body",
+        [b"", b"{", b"[]", b"null", b'{"response":{}}', b"[" * 200_000, b"\xff"],
+    )
+    def test_an_operation_without_output_has_no_items(self, tmp_path: Path, body: bytes) -> None:
+        assert unfolded(tmp_path, body) == (0, [])
+
+    def test_an_answer_too_deep_to_write_is_an_error_of_its_own(self, tmp_path: Path) -> None:
+        deep = b'{"a":' * 1010 + b"1" + b"}" * 1010
+        body = (
+            b'{"response":{"inlinedResponses":{"inlinedResponses":['
+            b'{"metadata":{"key":"1.0"},"response":%b},{"metadata":{"key":"2.0"},"response":{"a":1}}'
+            b"]}}}" % deep
+        )
+        count, results = unfolded(tmp_path, body)
+        assert (count, [key for key, _ in results]) == (2, ["1.0", "2.0"])
+        assert results[0][1]["error"]["code"] == 13
+        assert results[1][1] == {"response": {"a": 1}}
+
+    @pytest.mark.parametrize("depth", [200, 260, 900])
+    def test_deep_answers_are_carried(self, tmp_path: Path, depth: int) -> None:
+        deep = b'{"a":' * depth + b"1" + b"}" * depth
+        body = (
+            b'{"response":{"inlinedResponses":{"inlinedResponses":'
+            b'[{"metadata":{"key":"1.0"},"response":%b}]}}}' % deep
+        )
+        count, results = unfolded(tmp_path, body)
+        assert (count, results[0][0]) == (1, "1.0")
+        assert orjson.loads(deep) == results[0][1]["response"]
