@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from starlette.types import Message
+
 from gateway.api.services import Call
 from gateway.errors import RequestError, TooLargeError
 
@@ -19,6 +21,9 @@ class StalledBodyError(RequestError):
 
     status = 408
 
+    def __init__(self) -> None:
+        super().__init__("The request body did not arrive in time.")
+
 
 class BrokenBodyError(RequestError):
     """The client is gone; nobody reads the answer."""
@@ -32,21 +37,29 @@ async def pieces(call: Call) -> AsyncIterator[bytes]:
     more = True
     while more:
         began = clock.monotonic()
-        try:
-            async with asyncio.timeout(left):
-                message = await call.request.receive()
-        except TimeoutError as error:
-            raise StalledBodyError("The request body did not arrive in time.") from error
-        if message["type"] == "http.disconnect":
-            raise BrokenBodyError("The request body broke off.")
-        body = message.get("body", b"")
+        message = await _received(call, left)
         left -= clock.monotonic() - began
+        if left <= 0:
+            raise StalledBodyError
+        body = message.get("body", b"")
         gained += len(body)
         if gained >= PROGRESS_BYTES:
             gained, left = 0, call.options.body_idle_seconds
         more = message.get("more_body", False)
         if body:
             yield body
+
+
+async def _received(call: Call, seconds: float) -> Message:
+    """The next message, if there is patience left for one."""
+    try:
+        async with asyncio.timeout(seconds):
+            message = await call.request.receive()
+    except TimeoutError as error:
+        raise StalledBodyError from error
+    if message["type"] == "http.disconnect":
+        raise BrokenBodyError("The request body broke off.")
+    return message
 
 
 def check_declared_length(call: Call, limit: int) -> None:

@@ -144,7 +144,9 @@ def content_disposition(filename: str) -> str:
     value = f'attachment; filename="{plain}"'
     if plain == filename:
         return value
-    return f"{value}; filename*=UTF-8''{quote(filename.replace('/', '_'), safe='')}"
+    return (
+        f"{value}; filename*=UTF-8''{quote(filename.replace('/', '_'), safe='', errors='replace')}"
+    )
 
 
 def _matches(condition: str | None, etag: str) -> bool:

@@ -1,0 +1,192 @@
+"""Every route, every wrong input: OpenAI's envelope, an id, and whether a retry is useless."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.api.routes import ROUTES, ApiRoute
+from tests.api.world import World
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
+PATHS = sorted({route.path for route in ROUTES})
+KEYED = [route for route in ROUTES if not route.public]
+
+
+def _concrete(path: str) -> str:
+    return path.replace("{id:path}", "m").replace("{id}", "none")
+
+
+def _name(route: ApiRoute) -> str:
+    return f"{route.method} {route.path}"
+
+
+def check_envelope(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """All four keys, an id, the retry header; what it says."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert list(body) == ["error"]
+    error: dict[str, Any] = body["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    assert (answer.headers.get("x-should-retry") == "false") == (400 <= status < 500)
+    assert error["type"] == ("invalid_request_error" if status < 500 else "server_error")
+    return error
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+async def test_methods_a_path_does_not_have(
+    alice: httpx.AsyncClient, prefix: str, path: str
+) -> None:
+    """405, and which it has."""
+    has = {route.method for route in ROUTES if route.path == path}
+    has |= {"HEAD"} if "GET" in has else set()
+    for method in set(METHODS) - has - {"HEAD"}:  # which has no body to look at
+        answer = await alice.request(method, prefix + _concrete(path))
+        error = check_envelope(answer, 405)
+        assert set(answer.headers["allow"].split(", ")) == has
+        assert error["code"] == "method_not_allowed"
+        assert f"{method} on {prefix}{_concrete(path)}" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/x",
+        "/v2/files",
+        "/files/a/b/c",
+        "/v1/chat/completions",
+        "/v1//files",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
+async def test_unknown_urls(alice: httpx.AsyncClient, method: str, path: str) -> None:
+    """404 in OpenAI's words, with the path as it was asked for."""
+    error = check_envelope(await alice.request(method, path), 404)
+
+    assert error["message"].startswith(f"Unknown request URL: {method} {path}. ")
+    assert error["code"] == "unknown_url"
+
+
+@pytest.mark.parametrize("route", KEYED, ids=_name)
+async def test_no_key(world: World, route: ApiRoute) -> None:
+    """401 before anything else is looked at."""
+    transport = httpx.ASGITransport(world.app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        answer = await client.request(route.method, _concrete(route.path))
+
+    error = check_envelope(answer, 401)
+    assert (answer.headers["www-authenticate"], error["code"]) == ("Bearer", None)
+
+
+@pytest.mark.parametrize("route", [r for r in KEYED if "{id" in r.path], ids=_name)
+@pytest.mark.parametrize("object_id", ["none", "file-x", "%00", "%2e%2e", "ü" * 300, "a'--", "{}"])
+async def test_unknown_ids(alice: httpx.AsyncClient, route: ApiRoute, object_id: str) -> None:
+    """404, whatever the id looks like, and an answer of a small size."""
+    path = route.path.replace("{id:path}", object_id).replace("{id}", object_id)
+    answer = await alice.request(route.method, f"/v1{path}")
+
+    check_envelope(answer, 404)
+    assert len(answer.content) < 1500
+
+
+BODIES: dict[str, tuple[bytes, str | None]] = {
+    "nothing": (b"", None),
+    "nothing as json": (b"", "application/json"),
+    "no json": (b"{", "application/json"),
+    "not utf-8": (b"\xff\xfe", "application/json"),
+    "deep": (b"[" * 100_000, "application/json"),
+    "deep object": (b'{"metadata":' * 900 + b"1" + b"}" * 900, "application/json"),
+    "an array": (b"[]", "application/json"),
+    "null": (b"null", "application/json"),
+    "a form": (b"a=b", "application/x-www-form-urlencoded"),
+    "text": (b"{}", "text/plain"),
+    "multipart without boundary": (b"--x", "multipart/form-data"),
+    "multipart of garbage": (b"x" * 3000, "multipart/form-data; boundary=x"),
+    "multipart of nothing": (b"", "multipart/form-data; boundary=x"),
+    "multipart, empty": (b"--x--\r\n", "multipart/form-data; boundary=x"),
+    "overlong boundary": (b"--x--\r\n", "multipart/form-data; boundary=" + "x" * 500),
+    "strange type": (b"{}", "\x00;;=;"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/batches"])
+async def test_wrong_bodies(world: World, alice: httpx.AsyncClient, path: str, name: str) -> None:
+    """400, never 500: SDKs send a 500 again."""
+    body, content_type = BODIES[name]
+    headers = {} if content_type is None else {"content-type": content_type}
+
+    check_envelope(await alice.post(path, content=body, headers=headers), 400)
+    assert world.blob_files() == []
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_an_overlong_json_body(alice: httpx.AsyncClient, *, declared: bool) -> None:
+    """413, whether or not it said so."""
+    body = b" " * (2 * 1024 * 1024)
+
+    async def pieces() -> Any:
+        for at in range(0, len(body), 65536):
+            yield body[at : at + 65536]
+
+    answer = await alice.post(
+        "/v1/batches",
+        content=body if declared else pieces(),
+        headers={"content-type": "application/json"},
+    )
+
+    check_envelope(answer, 413)
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/batches"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=99999", "after=none"])
+async def test_wrong_queries(alice: httpx.AsyncClient, path: str, query: str) -> None:
+    """The parameter is named."""
+    error = check_envelope(
+        await alice.get(f"{path}?{query}"), 404 if query.startswith("after") else 400
+    )
+
+    assert error["param"] == query.partition("=")[0]
+
+
+class _StrangeError(Exception):
+    """Nobody expects it."""
+
+
+async def test_what_nobody_expected(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """500 for the client; the log names type and place, and nothing of the text."""
+
+    async def broken() -> Any:
+        raise _StrangeError("prompt: my secret diary")
+
+    transport = httpx.ASGITransport(world.app(models=broken))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        answer = await client.get("/v1/models", headers={"api-key": "secret-a"})
+
+    error = check_envelope(answer, 500)
+    assert "diary" not in error["message"]
+    [record] = caplog.records
+    assert record.getMessage().startswith("_StrangeError at ")
+    assert "test_error_shape.py" in record.getMessage()
+    assert "diary" not in caplog.text
+
+
+async def test_a_full_disk(world: World) -> None:
+    """503: there may be room later."""
+
+    async def full() -> Any:
+        raise OSError(28, "No space left on device")
+
+    transport = httpx.ASGITransport(world.app(models=full))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        answer = await client.get("/v1/models", headers={"api-key": "secret-a"})
+
+    check_envelope(answer, 503)
+    assert answer.headers["retry-after"] == "60"

@@ -1,0 +1,57 @@
+"""``/v1/models``."""
+
+import httpx
+import pytest
+
+from gateway.errors import UpstreamHeldError, UpstreamUnavailableError
+from tests.api.world import World
+
+FLASH = {"id": "gemini-2.5-flash", "object": "model", "created": 0, "owned_by": "google"}
+
+
+async def test_list(alice: httpx.AsyncClient) -> None:
+    """What the upstream offers, as OpenAI's models."""
+    assert (await alice.get("/v1/models")).json() == {"object": "list", "data": [FLASH]}
+
+
+@pytest.mark.parametrize("name", ["gemini-2.5-flash", "models/gemini-2.5-flash"])
+async def test_retrieve(alice: httpx.AsyncClient, name: str) -> None:
+    """With or without Google's prefix."""
+    assert (await alice.get(f"/v1/models/{name}")).json() == FLASH
+
+
+async def test_an_unknown_model(alice: httpx.AsyncClient) -> None:
+    """404 with OpenAI's code."""
+    answer = await alice.get("/v1/models/gpt-4o")
+
+    assert (answer.status_code, answer.json()["error"]) == (
+        404,
+        {
+            "message": "The model 'gpt-4o' does not exist or you do not have access to it.",
+            "type": "invalid_request_error",
+            "param": "model",
+            "code": "model_not_found",
+        },
+    )
+
+
+@pytest.mark.parametrize("error", [UpstreamUnavailableError("down"), UpstreamHeldError("no key")])
+async def test_an_upstream_that_fails(
+    world: World, alice: httpx.AsyncClient, error: Exception
+) -> None:
+    """503: not the client's fault, and it may pass."""
+    world.offered = error
+
+    answer = await alice.get("/v1/models")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+async def test_a_gateway_without_models(world: World) -> None:
+    """An empty list, and no model is there."""
+    transport = httpx.ASGITransport(world.app(models=None))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://gateway", headers={"api-key": "secret-a"}
+    ) as client:
+        assert (await client.get("/v1/models")).json()["data"] == []
+        assert (await client.get("/v1/models/m")).status_code == 404

@@ -1,0 +1,29 @@
+"""``x-request-id``."""
+
+import httpx
+import pytest
+
+
+@pytest.mark.parametrize("given", ["a", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "A.b_c:d-9" * 14])
+async def test_a_safe_id_is_kept(alice: httpx.AsyncClient, given: str) -> None:
+    """So a client finds its own request in the logs."""
+    answer = await alice.get("/v1/files", headers={"x-request-id": given})
+
+    assert answer.headers.get_list("x-request-id") == [given]
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "ö", "<script>", "a\tb"])
+@pytest.mark.parametrize("path", ["/v1/files", "/healthz", "/nowhere"])
+async def test_any_other_is_replaced(alice: httpx.AsyncClient, path: str, given: str) -> None:
+    """Every answer has exactly one."""
+    answer = await alice.get(path, headers={"x-request-id": given.encode()})
+
+    [made] = answer.headers.get_list("x-request-id")
+    assert made.startswith("req_")
+
+
+async def test_ids_differ(alice: httpx.AsyncClient) -> None:
+    """One each."""
+    made = {(await alice.get("/healthz")).headers["x-request-id"] for _ in range(10)}
+
+    assert len(made) == 10
