@@ -49,4 +49,6 @@ WHERE id = :id AND fence = :fence AND state <> 'released';
 UPDATE jobs SET lease_until = NULL WHERE lease_until IS NOT NULL;
 
 -- name: cut_send_deadlines
-UPDATE jobs SET send_deadline = :now WHERE state = 'submitting' AND send_deadline > :now;
+-- Due at once: the reconcile step works out from the deadline when to look.
+UPDATE jobs SET send_deadline = :now, due_at = :now
+WHERE state = 'submitting' AND send_deadline > :now;
