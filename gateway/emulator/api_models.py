@@ -123,7 +123,7 @@ def _vector(call: Call, model: str, request: JsonObject) -> JsonObject:
 
 def _embedded(_call: Call, model: str, requests: list[JsonObject]) -> JsonObject:
     """``usageMetadata`` as gemini-embedding-2 answers it (recorded 2026-08)."""
-    if model.endswith(("-001", "-preview")):
+    if model.endswith("-001"):
         return {}
     tokens = sum(content_tokens(request["content"]) for request in requests)
     text = sum(len(text_of(request["content"])) for request in requests)

@@ -32,7 +32,19 @@ def choose_calls(request: JsonObject, text: str, marks: Marks) -> list[str]:
 
 
 def _answered(request: JsonObject) -> bool:
-    return any("functionResponse" in part for part in request["contents"][-1]["parts"])
+    return bool(answers(request))
+
+
+def answers(request: JsonObject) -> list[JsonObject]:
+    """The function responses given since the model last spoke."""
+    found: list[JsonObject] = []
+    for content in reversed(request["contents"]):
+        if content.get("role") == "model":
+            return found
+        found += [
+            part["functionResponse"] for part in content["parts"] if "functionResponse" in part
+        ]
+    return found
 
 
 def _wanted(names: list[str], text: str, marks: Marks) -> list[str]:
@@ -50,16 +62,25 @@ def _telling(name: str) -> set[str]:
     return {word for word in words if len(word) >= 4} - _SMALL_WORDS
 
 
-def call_part(name: str, request: JsonObject, text: str, marks: Marks, number: int) -> JsonObject:
-    """``{"functionCall": {"name", "args"}}`` with arguments that fit the declaration."""
+def call_part(
+    name: str,
+    request: JsonObject,
+    text: str,
+    marks: Marks,
+    *,
+    number: int,
+    with_id: bool,
+) -> JsonObject:
+    """``{"functionCall": {"name", "args"}}`` with arguments that fit the declaration.
+
+    Newer models give some calls an ``id`` (23 of 181 on record), older ones never.
+    """
     declared = declarations(request).get(name, {})
     schema = declared.get("parameters") or declared.get("parametersJsonSchema") or {}
     call: JsonObject = {"name": name}
     args = fit({"type": "object"} | schema, text)
-    if args and "no-args" not in marks:
+    if "no-args" not in marks:
         call["args"] = args
-    elif "no-args" not in marks:
-        call["args"] = {}
-    if "call-id" in marks:
-        call["id"] = f"call{number:05d}"
+    if with_id or "call-id" in marks:
+        call["id"] = f"call{number:04d}"
     return {"functionCall": call}

@@ -6,18 +6,26 @@ its sha256), so a test can check that every request got its own answer.
 
 import base64
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import orjson
 
 from gateway.emulator import checks
 from gateway.emulator.errors import TEXTS, ApiError, JsonObject
-from gateway.emulator.functioncalls import call_part, choose_calls
+from gateway.emulator.functioncalls import answers, call_part, choose_calls
 from gateway.emulator.jsonfit import fit
 from gateway.emulator.markers import Marks, Seen, find_marks
 from gateway.emulator.models import RESOLVED, signs, thinks
-from gateway.emulator.usage import cut_tokens, prompt_tokens, tokens_of, usage
+from gateway.emulator.servertools import Traces, traces
+from gateway.emulator.usage import (
+    BYTES_PER_TOKEN,
+    Spent,
+    cut_tokens,
+    prompt_tokens,
+    tokens_of,
+    usage,
+)
 
 ECHO_CHARACTERS = 200
 """Longer prompts are named by their beginning and their digest."""
@@ -27,6 +35,10 @@ HTTP_OF_CODE = {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 13: 500,
 CODE_OF_HTTP = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 499: 1, 500: 13, 503: 14, 504: 4}
 
 _WITH_CONTENT = frozenset({"STOP", "MAX_TOKENS"})
+IMAGE_TOKENS = 1290
+"""Tokens of a generated picture (recorded)."""
+AUDIO_TOKENS = 32
+_SILENCE = base64.b64encode(bytes(480)).decode()
 _PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
     "rkJggg=="
@@ -43,6 +55,11 @@ class Prompt:
     text: str
     marks: Marks
     digest: bytes
+
+    @property
+    def is_old(self) -> bool:
+        """Models before 2.5 tell avgLogprobs and details of the answer, and no index (recorded)."""
+        return self.model.startswith(("gemini-1", "gemini-2.0"))
 
     @property
     def echo(self) -> str:
@@ -93,7 +110,7 @@ def generate(model: str, request: JsonObject, seen: Seen) -> JsonObject:
     if "block" in prompt.marks:
         return _blocked(prompt, asked)
     if "empty" in prompt.marks:
-        return {"usageMetadata": usage(asked, 0, 0)} | _signed_off(prompt)
+        return {"usageMetadata": usage(asked, Spent())} | _signed_off(prompt)
     return _answered(prompt, asked)
 
 
@@ -101,7 +118,7 @@ def _blocked(prompt: Prompt, asked: Counter[str]) -> JsonObject:
     reason = prompt.marks["block"].value or "SAFETY"
     return {
         "promptFeedback": {"blockReason": reason},
-        "usageMetadata": usage(asked, 0, 0),
+        "usageMetadata": usage(asked, Spent()),
     } | _signed_off(prompt)
 
 
@@ -120,17 +137,23 @@ def response_id(digest: bytes) -> str:
 
 def _answered(prompt: Prompt, asked: Counter[str]) -> JsonObject:
     thoughts = thought_tokens(prompt)
-    candidates, tokens = [], 0
+    spent = Spent()
+    candidates = []
     for index in range(prompt.config.get("candidateCount", 1)):
-        candidate, spent = _candidate(prompt, thoughts, index)
+        candidate, one = _candidate(prompt, thoughts, index)
         candidates.append(candidate)
-        tokens += spent
+        spent = replace(
+            one,
+            text=spent.text + one.text,
+            images=spent.images + one.images,
+            audio=spent.audio + one.audio,
+        )
     response: JsonObject = {"candidates": candidates}
     if "no-usage" not in prompt.marks:
         limit = prompt.config.get("maxOutputTokens")
-        thoughts = thoughts if limit is None else min(thoughts, limit)
-        cached = sum(asked.values()) if "cachedContent" in prompt.request else 0
-        response["usageMetadata"] = usage(asked, tokens, thoughts, cached=cached)
+        spent = replace(spent, thoughts=thoughts if limit is None else min(thoughts, limit))
+        cached = "cachedContent" in prompt.request
+        response["usageMetadata"] = usage(asked, spent, cached=cached, detailed=prompt.is_old)
     return response | _signed_off(prompt)
 
 
@@ -140,49 +163,77 @@ def thought_tokens(prompt: Prompt) -> int:
         return prompt.marks["think"].number(64)
     config = prompt.config.get("thinkingConfig", {})
     budget = config.get("thinkingBudget")
-    if budget == 0 or (
-        budget is None and "thinkingLevel" not in config and not thinks(prompt.model)
-    ):
+    silent = budget is None and "thinkingLevel" not in config and not thinks(prompt.model)
+    if budget == 0 or silent:
         return 0
     wanted = 12 + prompt.digest[0] % 24
     return wanted if budget is None or budget < 0 else min(wanted, budget)
 
 
-def _candidate(prompt: Prompt, thoughts: int, index: int) -> tuple[JsonObject, int]:
+def _candidate(prompt: Prompt, thoughts: int, index: int) -> tuple[JsonObject, Spent]:
     """One candidate and the tokens of its content."""
-    parts, finish, tokens = _content(prompt, thoughts, index)
-    candidate: JsonObject = {}
     if "citation-only" in prompt.marks:
         source = {"startIndex": 0, "endIndex": 1, "uri": "https://example.com/"}
-        return {"citationMetadata": {"citationSources": [source]}}, 0
-    if finish in _WITH_CONTENT:
-        candidate["content"] = ({"parts": parts} if parts else {}) | {"role": "model"}
-    candidate["finishReason"] = finish
-    if any("functionCall" in part for part in parts):
+        return {"citationMetadata": {"citationSources": [source]}}, Spent()
+    content = _content(prompt, thoughts, index)
+    candidate: JsonObject = {}
+    if content.finish in _WITH_CONTENT:
+        parts = {"parts": content.parts} if content.parts else {}
+        candidate["content"] = parts | {"role": "model"}
+    candidate["finishReason"] = content.finish
+    if any("functionCall" in part for part in content.parts):
         candidate["finishMessage"] = "Model generated function call(s)."
-    if index or ("no-index" not in prompt.marks and prompt.digest[1] % 10):
+    if _shows_index(prompt, index):
         candidate["index"] = index
     if prompt.config.get("responseLogprobs"):
-        candidate |= _logprobs(parts, prompt.config.get("logprobs", 0))
-    return candidate, tokens
+        candidate |= _logprobs(content.parts, prompt.config.get("logprobs", 0))
+    elif prompt.is_old:
+        candidate["avgLogprobs"] = -0.01 - prompt.digest[3] / 1000
+    tools = content.traces.tokens
+    return candidate | content.traces.candidate, replace(content.spent, tools=tools)
 
 
-def _content(prompt: Prompt, thoughts: int, index: int) -> tuple[list[JsonObject], str, int]:
-    """Parts, finish reason and tokens of one candidate."""
+def _shows_index(prompt: Prompt, index: int) -> bool:
+    """The first candidate's index is there as a rule, and missing in 38 of 410 recordings."""
+    if index:
+        return True
+    return not prompt.is_old and "no-index" not in prompt.marks and prompt.digest[1] % 10 > 0
+
+
+@dataclass(frozen=True)
+class _Content:
+    parts: list[JsonObject]
+    finish: str
+    spent: Spent = field(default_factory=Spent)
+    traces: Traces = field(default_factory=Traces)
+
+
+def _content(prompt: Prompt, thoughts: int, index: int) -> _Content:
     finish = _forced_finish(prompt)
     if finish not in _WITH_CONTENT:
-        return [], finish, 0
+        return _Content([], finish)
     limit = prompt.config.get("maxOutputTokens")
     if limit is not None and thoughts >= limit:
-        return [], "MAX_TOKENS", 0
+        return _Content([], "MAX_TOKENS")
     names = choose_calls(prompt.request, prompt.text, prompt.marks)
     if names:
         parts = _call_parts(prompt, names)
-        return _with_thoughts(prompt, parts, thoughts), finish, len(orjson.dumps(parts)) // 4
+        spent = Spent(text=len(orjson.dumps(parts)) // BYTES_PER_TOKEN)
+        return _Content(_with_thoughts(prompt, parts, thoughts), finish, spent)
+    return _spoken(prompt, thoughts, index, finish)
+
+
+def _spoken(prompt: Prompt, thoughts: int, index: int, finish: str) -> _Content:
+    """An answer in text, pictures or sound."""
+    media = _media(prompt)
+    if "AUDIO" in media:
+        return _Content([media["AUDIO"]], finish, Spent(audio=AUDIO_TOKENS))
     text, cut = _limited(prompt, _text(prompt, index), thoughts)
-    parts = _signed(prompt, _text_parts(prompt, text), thoughts)
-    tokens = tokens_of(text) + _image_tokens(parts)
-    return _with_thoughts(prompt, parts, thoughts), "MAX_TOKENS" if cut else finish, tokens
+    found = traces(prompt.request, prompt.text, text)
+    parts = _signed(prompt, [*_text_parts(prompt, text), *media.values()], thoughts)
+    parts = _with_thoughts(prompt, [*found.parts, *parts], thoughts)
+    spent = Spent(text=tokens_of(text), images=IMAGE_TOKENS * len(media))
+    return _Content(parts, "MAX_TOKENS" if cut else finish, spent, found)
 
 
 def _forced_finish(prompt: Prompt) -> str:
@@ -193,11 +244,19 @@ def _forced_finish(prompt: Prompt) -> str:
 
 
 def _call_parts(prompt: Prompt, names: list[str]) -> list[JsonObject]:
+    with_id = signs(prompt.model) and prompt.digest[4] % 2 == 0
     parts = [
-        call_part(name, prompt.request, prompt.echo, prompt.marks, number)
+        call_part(
+            name,
+            prompt.request,
+            prompt.echo,
+            prompt.marks,
+            number=number,
+            with_id=with_id,
+        )
         for number, name in enumerate(names)
     ]
-    if signs(prompt.model) or thinks(prompt.model):
+    if thinks(prompt.model):
         parts[0]["thoughtSignature"] = signature(prompt.digest)
     return parts
 
@@ -211,18 +270,26 @@ def _text(prompt: Prompt, index: int) -> str:
     if "text" in prompt.marks:
         return prompt.marks["text"].value
     mime = prompt.config.get("responseMimeType", "text/plain")
+    if mime != "text/plain":
+        return _structured(prompt, mime)
+    text = f"Echo: {prompt.echo}" if not index else f"Echo {index}: {prompt.echo}"
+    for answer in answers(prompt.request):
+        shown = orjson.dumps(answer.get("response", {})).decode()
+        text += f" | {answer.get('name')} -> {shown[:ECHO_CHARACTERS]}"
+    if "tokens" in prompt.marks:
+        wanted = prompt.marks["tokens"].number(16) * BYTES_PER_TOKEN
+        text = (text + " lorem ipsum" * wanted)[:wanted]
+    return text
+
+
+def _structured(prompt: Prompt, mime: str) -> str:
+    """JSON (or one word) that fits the schema; without one an object that names the prompt."""
     schema = prompt.config.get("responseSchema") or prompt.config.get("responseJsonSchema")
     if mime == "text/x.enum":
         return str(fit(schema, prompt.echo))
-    if mime == "application/json":
-        value = fit(schema, prompt.echo) if schema else {"answer": prompt.echo}
-        text = orjson.dumps(value).decode()
-        return text[: len(text) // 2] if "cut-json" in prompt.marks else text
-    text = f"Echo: {prompt.echo}" if not index else f"Echo {index}: {prompt.echo}"
-    if "tokens" in prompt.marks:
-        wanted = prompt.marks["tokens"].number(16) * 4
-        text = (text + " lorem ipsum" * wanted)[:wanted]
-    return text
+    value = fit(schema, prompt.echo) if schema else {"answer": prompt.echo}
+    text = orjson.dumps(value).decode()
+    return text[: len(text) // 2] if "cut-json" in prompt.marks else text
 
 
 def _limited(prompt: Prompt, text: str, thoughts: int) -> tuple[str, bool]:
@@ -239,25 +306,31 @@ def _limited(prompt: Prompt, text: str, thoughts: int) -> tuple[str, bool]:
 def _text_parts(prompt: Prompt, text: str) -> list[JsonObject]:
     count = prompt.marks["parts"].number(2) if "parts" in prompt.marks else 1
     step = max(-(-len(text) // max(count, 1)), 1)
-    parts: list[JsonObject] = [
-        {"text": text[at : at + step]} for at in range(0, len(text), step)
-    ] or [{"text": ""}]
-    if "IMAGE" in prompt.config.get("responseModalities", []):
-        parts.append({"inlineData": {"mimeType": "image/png", "data": _PNG}})
-    return parts
+    return [{"text": text[at : at + step]} for at in range(0, len(text), step)] or [{"text": ""}]
 
 
-def _image_tokens(parts: list[JsonObject]) -> int:
-    return 1290 * sum("inlineData" in part for part in parts)
+def _media(prompt: Prompt) -> dict[str, JsonObject]:
+    """Pictures of image models (unless only text is asked for), sound of speech models."""
+    modalities = prompt.config.get("responseModalities", [])
+    draws = any(word in prompt.model for word in ("-image", "nano-banana"))
+    if "-tts" in prompt.model:
+        mime = "audio/L16;codec=pcm;rate=24000"
+        return {"AUDIO": {"inlineData": {"mimeType": mime, "data": _SILENCE}}}
+    if draws and (not modalities or "IMAGE" in modalities):
+        return {"IMAGE": {"inlineData": {"mimeType": "image/png", "data": _PNG}}}
+    return {}
 
 
 def _signed(prompt: Prompt, parts: list[JsonObject], thoughts: int) -> list[JsonObject]:
-    """Signatures of Gemini 3: on the last text, or on a part of their own."""
+    """Thought signatures: on the last part, or on a part of their own.
+
+    Gemini 3 signs whenever it thought, 2.5 where functions are declared.
+    """
     if "signature-only" in prompt.marks:
         return [*parts, {"thoughtSignature": signature(prompt.digest)}]
-    if not (thoughts and signs(prompt.model)):
+    if not (thoughts and (signs(prompt.model) or checks.declarations(prompt.request))):
         return parts
-    if prompt.digest[2] % 4 == 0:
+    if signs(prompt.model) and prompt.digest[2] % 4 == 0:
         return [*parts, {"thoughtSignature": signature(prompt.digest)}]
     return [*parts[:-1], parts[-1] | {"thoughtSignature": signature(prompt.digest)}]
 

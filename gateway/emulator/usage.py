@@ -6,6 +6,7 @@ exception, and ``candidatesTokenCount`` is absent where there are none.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 
 import orjson
 
@@ -62,16 +63,46 @@ def details(found: Counter[str]) -> list[JsonObject]:
     return [{"modality": name, "tokenCount": count} for name, count in found.items() if count]
 
 
-def usage(prompt: Counter[str], answer: int, thoughts: int, *, cached: int = 0) -> JsonObject:
+@dataclass(frozen=True)
+class Spent:
+    """Tokens of an answer."""
+
+    text: int = 0
+    images: int = 0
+    audio: int = 0
+    thoughts: int = 0
+    tools: int = 0
+
+    @property
+    def answer(self) -> int:
+        """candidatesTokenCount: without thoughts."""
+        return self.text + self.images + self.audio
+
+
+def usage(
+    prompt: Counter[str],
+    spent: Spent,
+    *,
+    cached: bool = False,
+    detailed: bool = False,
+) -> JsonObject:
     """UsageMetadata as recorded: counts that are zero are left out."""
     total = sum(prompt.values())
+    answer, thoughts = spent.answer, spent.thoughts
     found: JsonObject = {"promptTokenCount": total}
     if answer:
         found["candidatesTokenCount"] = answer
-    found["totalTokenCount"] = total + answer + thoughts
+    found["totalTokenCount"] = total + answer + thoughts + spent.tools
     found["promptTokensDetails"] = details(prompt)
     if thoughts:
         found["thoughtsTokenCount"] = thoughts
+    if spent.tools:
+        found["toolUsePromptTokenCount"] = spent.tools
+        found["toolUsePromptTokensDetails"] = details(Counter(TEXT=spent.tools))
     if cached:
-        found["cachedContentTokenCount"] = cached
+        found["cachedContentTokenCount"] = total
+        found["cacheTokensDetails"] = details(prompt)
+    if answer and (detailed or spent.images or spent.audio):
+        kinds = Counter(TEXT=spent.text, IMAGE=spent.images, AUDIO=spent.audio)
+        found["candidatesTokensDetails"] = details(kinds)
     return found | {"serviceTier": "standard"}
