@@ -1,15 +1,24 @@
 """``gateway emulator``."""
 
 import asyncio
+import contextlib
+import socket
 
 import click
 
-from gateway.emulator import EmulatorOptions, serve
+from gateway.emulator import EmulatorOptions, create_app
+from gateway.emulator.serve import listen, make_server
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8081, show_default=True, help="Port to listen on.")
+@click.option(
+    "--port",
+    default=8081,
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help="Port; 0 takes a free one.",
+)
 @click.option(
     "--job-seconds", default=1.0, show_default=True, help="From a job's create to its end."
 )
@@ -43,10 +52,19 @@ def emulator(  # noqa: PLR0917 - one parameter an option
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(f"emulator listening on http://{host}:{port}")
+    with contextlib.closing(_listen(host, port)) as listener:
+        port = listener.getsockname()[1]
+        click.echo(f"emulator listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+        server = make_server(create_app(options), host, port)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(server.serve(sockets=[listener]))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that connections may come to already: whoever reads the next line may call."""
     try:
-        asyncio.run(serve(options, host, port))
+        listener = listen(host, port)
+        listener.listen()
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
-    except KeyboardInterrupt:
-        pass
+    return listener
