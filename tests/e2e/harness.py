@@ -1,0 +1,204 @@
+"""The real program in a process of its own, and what an SDK user does with it."""
+
+import contextlib
+import io
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+import orjson
+import psutil
+from openai.types import Batch
+
+from gateway.clock import SystemClock
+
+START_SECONDS = 60
+CLOCK = SystemClock()
+
+# Quick, so that a test waits for work and not for pauses.
+QUICK = {
+    "GATEWAY_PORT": "0",
+    "GATEWAY_POLL_MIN_SECONDS": "0.05",
+    "GATEWAY_POLL_MAX_SECONDS": "0.2",
+    "GATEWAY_RETRY_MIN_SECONDS": "0.05",
+    "GATEWAY_RETRY_MAX_SECONDS": "0.5",
+    "GATEWAY_SETTLE_SECONDS": "0.3",
+    "GATEWAY_SWEEP_SECONDS": "0",
+}
+
+TERMINAL = frozenset({"completed", "failed", "expired", "cancelled"})
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """The first true value of ``condition``; fails after ``seconds``."""
+    pause = threading.Event()
+    end = CLOCK.monotonic() + seconds
+    while not (value := condition()):
+        assert CLOCK.monotonic() < end, f"not within {seconds} s: {what}"
+        pause.wait(0.01)
+    return value
+
+
+@dataclass
+class GatewayProcess:
+    """``gateway serve`` over a data directory; may be killed and started again."""
+
+    data: Path
+    base_url: str
+    settings: Mapping[str, str]
+    url: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it listens."""
+        plain = {
+            name: value
+            for name, value in os.environ.items()  # noqa: TID251 - a child's environment
+            if not name.startswith(("GATEWAY_", "GEMINI_", "OPENAI_"))
+        }
+        own = {"GATEWAY_DATA_DIR": str(self.data), "GATEWAY_GEMINI_BASE_URL": self.base_url}
+        with (self.data.parent / "gateway.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "serve"],
+                env={**plain, **QUICK, **own, **self.settings},
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().decode()
+        assert "listening on" in line, self.log()[-3000:]
+        self.url = line.split()[-1]
+
+    def log(self) -> str:
+        """Everything logged so far, over all starts."""
+        return (self.data.parent / "gateway.log").read_text()
+
+    @property
+    def pid(self) -> int:
+        """Of the main process."""
+        assert self.process is not None
+        return self.process.pid
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes, now."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.pid).children(recursive=True)
+        return []
+
+    def kill(self) -> None:
+        """Kill -9, the main process alone; its workers must notice by themselves."""
+        assert self.process is not None
+        workers = self.workers()
+        self.process.kill()
+        self._reap()
+        gone, alive = psutil.wait_procs(workers, timeout=10)
+        assert not alive, f"workers outlived their parent by 10 s: {alive} ({len(gone)} ended)"
+
+    def terminate(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self._reap()
+
+    def _reap(self) -> int:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        code = self.process.wait(60)
+        self.process.stdout.close()
+        return code
+
+    def client(self, **options: Any) -> openai.OpenAI:
+        """The real SDK, with strict response validation."""
+        given = {"max_retries": 0, "api_key": "any", **options}
+        return openai.OpenAI(base_url=self.url, _strict_response_validation=True, **given)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Look into the records, read-only (white box: to hit a phase, to find leftovers)."""
+        path = f"file:{self.data}/gateway.sqlite3?mode=ro"
+        with contextlib.closing(sqlite3.connect(path, uri=True, timeout=10)) as database:
+            return database.execute(query, values).fetchall()
+
+
+@contextlib.contextmanager
+def serving(tmp_path: Path, base_url: str, **settings: str) -> Iterator[GatewayProcess]:
+    """A gateway process that is ended with the block."""
+    gateway = GatewayProcess(tmp_path / "data", base_url, settings)
+    gateway.data.mkdir(exist_ok=True)
+    gateway.start()
+    try:
+        yield gateway
+    finally:
+        if gateway.process is not None and gateway.process.poll() is None:
+            gateway.process.kill()
+            gateway.process.wait(30)
+        if gateway.process is not None and gateway.process.stdout is not None:
+            gateway.process.stdout.close()
+
+
+def chat_line(custom_id: str, text: str, model: str = "gemini-2.5-flash", **body: Any) -> bytes:
+    """One chat line."""
+    messages = [{"role": "user", "content": text}]
+    return line(custom_id, "/v1/chat/completions", {"model": model, "messages": messages, **body})
+
+
+def embedding_line(custom_id: str, given: Any, **body: Any) -> bytes:
+    """One embeddings line."""
+    model = "gemini-embedding-001"
+    return line(custom_id, "/v1/embeddings", {"model": model, "input": given, **body})
+
+
+def line(custom_id: str, url: str, body: Mapping[str, Any]) -> bytes:
+    """One line of an input file."""
+    value = {"custom_id": custom_id, "method": "POST", "url": url, "body": body}
+    return orjson.dumps(value) + b"\n"
+
+
+def submit(
+    client: openai.OpenAI, lines: Iterable[bytes], endpoint: str = "/v1/chat/completions"
+) -> Batch:
+    """Upload and create, as a user does."""
+    content = io.BytesIO(b"".join(lines))
+    file = client.files.create(file=("input.jsonl", content), purpose="batch")
+    return client.batches.create(
+        input_file_id=file.id,
+        endpoint=endpoint,  # type: ignore[arg-type]  # also ones that do not exist
+        completion_window="24h",
+    )
+
+
+def finished(client: openai.OpenAI, batch: Batch, seconds: float = 60) -> Batch:
+    """Poll to the end, as a user does."""
+
+    def ended() -> Batch | None:
+        now = client.batches.retrieve(batch.id)
+        return now if now.status in TERMINAL else None
+
+    done = until(ended, f"{batch.id} ends", seconds)
+    assert isinstance(done, Batch)
+    return done
+
+
+def read_lines(client: openai.OpenAI, file_id: str | None) -> list[dict[str, Any]]:
+    """The lines of an output or error file."""
+    if file_id is None:
+        return []
+    content = client.files.content(file_id).content
+    assert content.endswith(b"\n")
+    return [orjson.loads(one) for one in content.splitlines()]
+
+
+def content_of(row: Mapping[str, Any]) -> str:
+    """The text of a chat output line."""
+    return str(row["response"]["body"]["choices"][0]["message"]["content"])
+
+
+def assert_conserved(ids: Sequence[str], *files: Sequence[Mapping[str, Any]]) -> None:
+    """Every custom_id exactly once over all files."""
+    assert sorted(row["custom_id"] for rows in files for row in rows) == sorted(ids)
