@@ -1,14 +1,14 @@
 """The schema, brought up to date by ordered files; the table ``migrations`` says which ran."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 from gateway.errors import SettingsError
 from gateway.store.session import Session
 
 
-def read_migrations() -> list[tuple[str, str]]:
+def read_migrations() -> Sequence[tuple[str, str]]:
     """Names and texts of the migrations, in order."""
     folder = files("gateway.store").joinpath("migrations", "sqlite")
     return sorted((entry.name, entry.read_text(encoding="utf-8")) for entry in folder.iterdir())
@@ -26,21 +26,20 @@ def split_statements(text: str) -> Iterator[str]:
         raise ValueError("the last statement of a migration does not end")
 
 
-def migrate(session: Session, now: int) -> None:
-    """Apply what has not been applied, each file in a transaction of its own."""
+def migrate(session: Session, migrations: Sequence[tuple[str, str]], now: int) -> None:
+    """Apply what has not been applied, each in a transaction of its own."""
     connection = session.connection
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations "
         "(name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT"
     )
     applied = {row["name"] for row in connection.execute("SELECT name FROM migrations")}
-    known = read_migrations()
-    if ahead := applied - {name for name, _ in known}:
+    if ahead := applied - {name for name, _ in migrations}:
         raise SettingsError(
             f"the database was written by a newer version of the gateway ({max(ahead)} is unknown "
             "here): start that version, or restore a copy from before the upgrade"
         )
-    for name, text in known:
+    for name, text in migrations:
         if name not in applied:
             with session.transaction():
                 for statement in split_statements(text):

@@ -12,7 +12,7 @@ from gateway.ids import new_gateway_id
 from gateway.ports.store import BlobChange, Deletion, Page, Work
 from gateway.store import batches, blobs, files, jobs
 from gateway.store.lock import DirectoryLock
-from gateway.store.migrate import migrate
+from gateway.store.migrate import migrate, read_migrations
 from gateway.store.queries import load_queries
 from gateway.store.session import Session, open_reader, open_writer, require_sqlite
 from gateway.store.volumes import refuse_network
@@ -52,7 +52,7 @@ class SQLiteStore:
             undo.callback(self._lock.release)
             session = open_writer(self._path, queries)
             undo.callback(session.close)
-            migrate(session, now)
+            migrate(session, read_migrations(), now)
             with session.transaction():
                 self._gateway_id = _recover(session, now)
             self._reader = open_reader(self._path, queries)

@@ -1,23 +1,197 @@
-"""SQLite as a store."""
+"""SQLite as a store: the rules of every store, and what is special."""
 
-from collections.abc import AsyncIterator
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.ports.store import Store
+from gateway.batches.records import JobState
+from gateway.errors import SettingsError
+from gateway.ports.store import BlobChange, Store
+from gateway.store.queries import load_queries
 from gateway.store.sqlite import SQLiteStore
+from tests.conformance.records import (
+    OWNER,
+    a_batch,
+    a_file,
+    a_job,
+    add_file_with_blob,
+    claim_job,
+    claimed_batch,
+    make_live,
+)
 from tests.conformance.store import StoreRules
 
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty store."""
-    opened = SQLiteStore(tmp_path / "gateway.db")
-    await opened.open(0)
-    yield opened
-    await opened.close()
+Reopen = Callable[[int], Awaitable[SQLiteStore]]
 
 
 class TestSQLite(StoreRules):
     """The rules of every store."""
+
+    @pytest.fixture
+    def store(self, sqlite: SQLiteStore) -> Store:
+        """The store under test."""
+        return sqlite
+
+
+@pytest.fixture
+def reopen(sqlite: SQLiteStore) -> Reopen:
+    """Close the store and open it again, as the next process would."""
+
+    async def close_and_open(now: int) -> SQLiteStore:
+        await sqlite.close()
+        await sqlite.open(now)
+        return sqlite
+
+    return close_and_open
+
+
+class TestOpen:
+    """What the next process finds."""
+
+    async def test_records_are_still_there(self, sqlite: SQLiteStore, reopen: Reopen) -> None:
+        gateway_id = await sqlite.gateway_id()
+        file = await add_file_with_blob(sqlite)
+        batch = await sqlite.add_batch(a_batch())
+        again = await reopen(5_000)
+        assert await again.get_file(OWNER, "file-one", 5_000) == file
+        assert await again.get_batch(OWNER, "batch_one") == batch
+        assert await again.gateway_id() == gateway_id
+
+    async def test_leases_of_the_dead_are_cleared(
+        self, sqlite: SQLiteStore, reopen: Reopen
+    ) -> None:
+        batch = await claimed_batch(sqlite)
+        await sqlite.save_batch(replace(batch, lease_until=10**9), jobs=[a_job()], keep=True)
+        await sqlite.claim_job("one", 1_000, 10**9)
+        again = await reopen(2_000)
+        claimed = await again.claim_batch("batch_one", 2_000, 3_000)
+        job = await again.claim_job("one", 2_000, 3_000)
+        assert (claimed and claimed.fence, job and job.fence) == (2, 2)
+
+    async def test_deadlines_ahead_of_sends_are_cut(
+        self, sqlite: SQLiteStore, reopen: Reopen
+    ) -> None:
+        """Nobody is sending any more, so reconciling need not wait."""
+        batch = await claimed_batch(sqlite)
+        states = {
+            "ahead": (JobState.SUBMITTING, 9_000),
+            "past": (JobState.SUBMITTING, 1_500),
+            "running": (JobState.RUNNING, 9_000),
+        }
+        jobs = [a_job(name, number=number) for number, name in enumerate(states)]
+        await sqlite.save_batch(batch, jobs=jobs)
+        for name, (state, deadline) in states.items():
+            job = await claim_job(sqlite, name)
+            await sqlite.save_job(replace(job, state=state, send_deadline=deadline))
+        work = await (await reopen(2_000)).load_work("batch_one")
+        assert work is not None
+        deadlines = {job.id: job.send_deadline for job in work.jobs}
+        assert deadlines == {"ahead": 2_000, "past": 1_500, "running": 9_000}
+
+    async def test_blobs_being_written_are_doomed(
+        self, sqlite: SQLiteStore, reopen: Reopen
+    ) -> None:
+        await make_live(sqlite, "used")
+        await sqlite.register_blob("half", 1_900)
+        assert await (await reopen(2_000)).sweepable_blobs(1, 10) == ["half"]
+
+    async def test_only_the_owner_may_look(self, tmp_path: Path) -> None:
+        previous = os.umask(0)
+        try:
+            store = SQLiteStore(tmp_path / "data" / "gateway.db")
+            await store.open(0)
+            await store.add_file(a_file())
+        finally:
+            os.umask(previous)
+        modes = {p.name: p.stat().st_mode & 0o777 for p in (tmp_path / "data").iterdir()}
+        await store.close()
+        assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+        assert modes == dict.fromkeys(
+            ["gateway.db", "gateway.db-wal", "gateway.db-shm", "gateway.lock"], 0o600
+        )
+
+    @pytest.mark.parametrize("content", [b"no database at all, but long enough\n" * 200])
+    async def test_what_is_no_database_is_refused(self, tmp_path: Path, content: bytes) -> None:
+        """Refused, left as it is, and not left locked."""
+        (tmp_path / "gateway.db").write_bytes(content)
+        for _ in range(2):
+            with pytest.raises(SettingsError, match="cannot be used as a database"):
+                await SQLiteStore(tmp_path / "gateway.db").open(0)
+        assert (tmp_path / "gateway.db").read_bytes() == content
+
+    async def test_a_directory_that_cannot_be_made_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(SettingsError, match="cannot be used"):
+            await SQLiteStore(tmp_path / "file" / "gateway.db").open(0)
+
+    async def test_a_symbolic_link_is_not_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "gateway.db").symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(SettingsError, match="cannot be used"):
+            await SQLiteStore(tmp_path / "gateway.db").open(0)
+
+    async def test_a_closed_store_leaves_one_file_of_data(self, path: Path) -> None:
+        """So a copy of that file is a backup."""
+        store = SQLiteStore(path)
+        await store.open(0)
+        await add_file_with_blob(store)
+        await store.close()
+        assert sorted(p.name for p in path.parent.iterdir()) == ["gateway.db", "gateway.lock"]
+
+
+class _Clock:
+    """Stands still."""
+
+    def now(self) -> int:
+        return 7_000
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError(seconds)
+
+
+async def test_saves_doom_blobs_at_the_stores_own_time(path: Path) -> None:
+    """The only time that no caller passes."""
+    store = SQLiteStore(path, _Clock())
+    await store.open(0)
+    await make_live(store, "used")
+    batch = await claimed_batch(store)
+    await store.save_batch(batch, blobs=BlobChange(doomed=["used"]))
+    assert await store.sweepable_blobs(7_000, 10) == []
+    assert await store.sweepable_blobs(7_001, 10) == ["used"]
+    await store.close()
+
+
+class TestStatements:
+    """The database as it is set up, and how it finds rows."""
+
+    async def test_commits_wait_for_the_disk(self, sqlite: SQLiteStore) -> None:
+        def ask(pragma: str) -> Awaitable[object]:
+            return sqlite._writer.run(
+                lambda session: session.connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+            )
+
+        assert await ask("journal_mode") == "wal"
+        assert await ask("synchronous") == 2  # FULL
+        assert await ask("foreign_keys") == 1
+
+    async def test_the_reading_connection_cannot_write(self, sqlite: SQLiteStore) -> None:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            sqlite._reader.run("recover_blobs")
+
+    @pytest.mark.parametrize("name", sorted(load_queries()))
+    async def test_no_statement_scans_a_table(self, sqlite: SQLiteStore, name: str) -> None:
+        """Rows stay as tombstones for ever: what is not found by an index gets slow."""
+        statement = load_queries()[name]
+        values: defaultdict[str, None] = defaultdict(lambda: None)
+        plan = sqlite._reader.connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+        steps = [row["detail"] for row in plan]
+        tables = ("SCAN files", "SCAN batches", "SCAN jobs", "SCAN blobs")
+        scans = [step for step in steps if step.startswith(tables) and "USING" not in step]
+        assert scans == []

@@ -1,0 +1,30 @@
+"""Records and rows have the same fields."""
+
+from dataclasses import fields
+
+import pytest
+
+from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
+from gateway.store.sqlite import SQLiteStore
+
+FLAT = {
+    "counts": [f"counts_{field.name}" for field in fields(Counts)],
+    "usage": [f"usage_{field.name}" for field in fields(TokenUsage)],
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "record", "own"),
+    [
+        ("files", File, set()),
+        ("batches", Batch, {"rings", "heard"}),
+        ("jobs", Job, set()),
+    ],
+)
+async def test_every_field_has_its_column(
+    sqlite: SQLiteStore, table: str, record: type[File | Batch | Job], own: set[str]
+) -> None:
+    """And every column but the store's own has its field."""
+    rows = sqlite._reader.connection.execute(f"SELECT name FROM pragma_table_info('{table}')")
+    expected = {name for field in fields(record) for name in FLAT.get(field.name, [field.name])}
+    assert {row["name"] for row in rows} == expected | own

@@ -1,0 +1,29 @@
+"""Statements by name."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.store.queries import load_queries, parse_queries
+
+SOURCES = Path(__file__).parents[2] / "gateway" / "store"
+
+
+def test_a_file_is_split_at_its_headers() -> None:
+    """Comments below a header belong to the statement."""
+    text = "-- name: a\nSELECT 1;\n\n-- name: b\n-- why\nSELECT\n  2;\n"
+    assert dict(parse_queries(text)) == {"a": "SELECT 1;", "b": "-- why\nSELECT\n  2;"}
+
+
+def test_a_file_without_headers_has_nothing() -> None:
+    """What stands before the first belongs to nobody."""
+    assert dict(parse_queries("SELECT 1;")) == {}
+
+
+@pytest.mark.parametrize("name", sorted(load_queries()))
+def test_every_statement_is_one_and_is_used(name: str) -> None:
+    """No dead SQL."""
+    assert load_queries()[name].count(";") == 1
+    sources = "".join(path.read_text() for path in SOURCES.glob("*.py"))
+    stems = (name, name.removesuffix("_newest_first"), name.removesuffix("_oldest_first"))
+    assert any(f'"{stem}"' in sources for stem in stems)
