@@ -161,7 +161,7 @@ async def test_idempotency_keys(alice: httpx.AsyncClient, upload: Make) -> None:
 async def test_bad_idempotency_keys(alice: httpx.AsyncClient, upload: Make, key: str) -> None:
     """Visible ASCII, not too long."""
     answer = await alice.post(
-        "/v1/batches", json=_body(await upload()), headers={"idempotency-key": key.encode()}
+        "/v1/batches", json=_body(await upload()), headers={b"idempotency-key": key.encode()}
     )
 
     assert answer.status_code == 400

@@ -16,7 +16,7 @@ async def test_a_safe_id_is_kept(alice: httpx.AsyncClient, given: str) -> None:
 @pytest.mark.parametrize("path", ["/v1/files", "/healthz", "/nowhere"])
 async def test_any_other_is_replaced(alice: httpx.AsyncClient, path: str, given: str) -> None:
     """Every answer has exactly one."""
-    answer = await alice.get(path, headers={"x-request-id": given.encode()})
+    answer = await alice.get(path, headers={b"x-request-id": given.encode()})
 
     [made] = answer.headers.get_list("x-request-id")
     assert made.startswith("req_")

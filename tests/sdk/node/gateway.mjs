@@ -1,0 +1,108 @@
+// Runs one scenario of openai-node against a gateway and prints what came of it, as one JSON line.
+//
+//   node gateway.mjs BASE_URL SCENARIO [KEY] [ARGUMENTS AS JSON]
+//
+// files      upload, list, retrieve, content, delete, and what a deleted file answers
+// batches    upload, create, retrieve, list, cancel twice
+// pages      ARGUMENTS.files uploads, then the list two at a time
+// errors     what the SDK makes of 400, 401, 404
+// run        ARGUMENTS.lines as a batch to its end: the batch, its output and error lines
+import OpenAI, { toFile } from "openai";
+
+const [, , baseURL, scenario, apiKey = "secret-a", given = "{}"] = process.argv;
+const options = JSON.parse(given);
+const client = new OpenAI({ apiKey, baseURL, organization: null, project: null });
+
+const LINE = { custom_id: "1", method: "POST", url: "/v1/embeddings", body: { model: "m", input: "a" } };
+
+const upload = async (lines = [LINE], filename = "größe \"1\".jsonl") =>
+  client.files.create({
+    file: await toFile(Buffer.from(lines.map((line) => JSON.stringify(line) + "\n").join("")), filename),
+    purpose: "batch",
+    expires_after: { anchor: "created_at", seconds: 3600 },
+  });
+
+const failure = async (promise) => {
+  try {
+    await promise;
+    return null;
+  } catch (error) {
+    const { status, code, param, type, message, requestID } = error;
+    return { name: error.constructor.name, status, code, param, type, message, requestID };
+  }
+};
+
+const collect = async (pages) => {
+  const items = [];
+  for await (const item of pages) items.push(item);
+  return items;
+};
+
+const lines = async (fileId) =>
+  fileId === null
+    ? []
+    : (await (await client.files.content(fileId)).text()).trimEnd().split("\n").map((line) => JSON.parse(line));
+
+const scenarios = {
+  async files() {
+    const made = await upload();
+    const listed = await collect(client.files.list({ purpose: "batch" }));
+    const retrieved = await client.files.retrieve(made.id);
+    const response = await client.files.content(made.id);
+    const content = await response.text();
+    const deleted = await client.files.delete(made.id);
+    const gone = await failure(client.files.retrieve(made.id));
+    return { made, listed, retrieved, content, length: response.headers.get("content-length"), deleted, gone };
+  },
+
+  async batches() {
+    const file = await upload();
+    const created = await client.batches.create({
+      input_file_id: file.id,
+      endpoint: options.endpoint ?? "/v1/embeddings",
+      completion_window: "24h",
+      metadata: { a: "b" },
+    });
+    const retrieved = await client.batches.retrieve(created.id);
+    const listed = await collect(client.batches.list({ limit: 1 }));
+    const inUse = await failure(client.files.delete(file.id));
+    const cancelled = await client.batches.cancel(created.id);
+    const again = await client.batches.cancel(created.id);
+    return { created, retrieved, listed, inUse, cancelled, again };
+  },
+
+  async pages() {
+    const made = [];
+    for (let n = 0; n < options.files; n += 1) made.push((await upload()).id);
+    const listed = (await collect(client.files.list({ limit: 2 }))).map((file) => file.id);
+    return { made, listed };
+  },
+
+  async errors() {
+    const stranger = new OpenAI({ apiKey: "wrong", baseURL, organization: null, project: null });
+    return {
+      unknown: await failure(client.batches.retrieve("batch_none")),
+      endpoint: await failure(
+        client.batches.create({ input_file_id: "x", endpoint: "/v1/none", completion_window: "24h" }),
+      ),
+      stranger: await failure(stranger.files.list()),
+    };
+  },
+
+  async run() {
+    const file = await upload(options.lines);
+    let batch = await client.batches.create({
+      input_file_id: file.id,
+      endpoint: options.endpoint,
+      completion_window: "24h",
+    });
+    const open = new Set(["validating", "in_progress", "finalizing", "cancelling"]);
+    while (open.has(batch.status)) {
+      await new Promise((resolve) => setTimeout(resolve, options.pollMilliseconds ?? 200));
+      batch = await client.batches.retrieve(batch.id);
+    }
+    return { batch, output: await lines(batch.output_file_id), errors: await lines(batch.error_file_id) };
+  },
+};
+
+console.log(JSON.stringify(await scenarios[scenario]()));
