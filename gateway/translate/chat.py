@@ -56,22 +56,22 @@ def _read_metadata(value: object, draft: Draft) -> None:
 
 
 def _read_tools(value: object, draft: Draft) -> None:
-    draft.combined = True
+    draft.combine()
     draft.tools = read_tools(value, draft)
 
 
 def _read_functions(value: object, draft: Draft) -> None:
-    draft.combined = True
+    draft.combine()
     draft.functions = read_functions(value, draft)
 
 
 def _read_tool_choice(value: object, draft: Draft) -> None:
-    draft.combined = True
+    draft.combine()
     draft.tool_choice = value
 
 
 def _read_function_call(value: object, draft: Draft) -> None:
-    draft.combined = True
+    draft.combine()
     draft.function_call = value
 
 
@@ -155,8 +155,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     ``{"model": "gemini-3.6-flash", "messages": [{"role": "user", "content": "Hi"}]}`` ->
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
-    draft = Draft()
-    draft.policy, draft.model, draft.config = policy, model, {}
+    draft = Draft(policy, model)
     readers = CHAT.readers
     try:
         if body.get("messages") is None:
@@ -173,7 +172,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         return refusal.line_error()
     requested = body.get("model")
     echo: Json = {"model": requested if type(requested) is str else model}
-    if draft.echo:
+    if draft.echo is not None:
         echo.update(draft.echo)
     return Translation(items, echo, draft.notes)
 
@@ -203,7 +202,7 @@ def _add_tools(draft: Draft, request: Json) -> None:
         declarations = draft.tools
         calling = calling_config(draft.tool_choice, declarations)
     check_beside_tools(draft)
-    request["tools"] = [{"functionDeclarations": list(declarations.by_name.values())}]
+    request["tools"] = declarations.tool
     if calling is not None:
         request["toolConfig"] = {"functionCallingConfig": calling}
 

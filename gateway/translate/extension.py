@@ -55,6 +55,7 @@ def read_google(value: object, draft: Draft) -> None:
     """Read each member by its row; nothing is copied through."""
     if type(value) is not dict:
         invalid_type(value, "an object", "google")
+    draft.combine()
     if draft.extended:
         invalid_value("it is given twice, here and in extra_body.", "google")
     draft.extended = True
@@ -73,7 +74,6 @@ def _read_cached_content(value: object, draft: Draft) -> None:
         invalid_type(value, "a string", "cached_content")
     if not value.startswith("cachedContents/"):
         invalid_value("expected a name as in 'cachedContents/abc'.", "cached_content")
-    draft.combined = True
     draft.cached_content = value
 
 
@@ -92,7 +92,6 @@ def _read_safety_settings(value: object, draft: Draft) -> None:
             raise
         settings[kept["category"]] = kept
     if settings:
-        draft.combined = True
         draft.safety_settings = list(settings.values())
 
 

@@ -14,9 +14,10 @@ from gateway.translate.shapes import Json
 _DATA_URI: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]{0,100}){0,5})(;base64)?,", re.IGNORECASE
 )
-_BASE64_HEAD: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}\Z")
 # How much of either end is looked at character by character.
-_CHECKED_CHARACTERS: Final = 256
+_CHECKED_CHARACTERS: Final = 64
+_BASE64_HEAD: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}\Z")
+_BASE64_END: Final = _BASE64_HEAD
 # What base64 is wrapped or broken with in practice; each costs one memchr over the data.
 _LINE_BREAKS: Final = ("\n", "\r", " ")
 
@@ -65,13 +66,12 @@ def checked_base64(data: str, param: str) -> str:
     for character in _LINE_BREAKS:
         if character in data:
             data = data.replace(character, "")
-    head = data[:_CHECKED_CHARACTERS]
-    tail = data[-_CHECKED_CHARACTERS:]
+    padding = data[-2:].count("=")
     plausible = (
         data.isascii()
-        and len(data.rstrip("=")) % 4 != 1
-        and _BASE64_HEAD.match(tail) is not None
-        and (len(data) == len(head) or _BASE64_HEAD.match(head) is not None)
+        and (len(data) - padding) % 4 != 1
+        and _BASE64_END.match(data, max(0, len(data) - _CHECKED_CHARACTERS)) is not None
+        and _BASE64_HEAD.match(data, 0, _CHECKED_CHARACTERS + padding) is not None
     )
     if not plausible:
         invalid_value("the data is not valid base64.", param)

@@ -64,21 +64,18 @@ FUNCTION_MESSAGE: Final = FieldTable(
 class Conversation:
     """The turns so far, and which calls still wait for their results."""
 
-    calls: Calls | None = None
-    # The role whose last turn may still grow.
-    open: str = ""
-
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, last: str) -> None:
         self.draft = draft
-        self.contents: list[Json] = []
-        self.system: list[Json] = []
+        self.calls: Calls | None = None
+        # The role whose last turn may still grow; none after the results of tools.
+        self.open = last
 
     def say(self, role: str, parts: list[Json]) -> None:
         """Add parts to the role's open turn, or begin one."""
         if self.open == role:
-            self.contents[-1]["parts"].extend(parts)
+            self.draft.contents[-1]["parts"].extend(parts)
         else:
-            self.contents.append({"role": role, "parts": parts})
+            self.draft.contents.append({"role": role, "parts": parts})
             self.open = role
 
     def answer(self, key: str, param: str, message: Json) -> None:
@@ -88,7 +85,7 @@ class Conversation:
             invalid_value("there is no preceding call that this is the result of.", param)
         calls.answer(key, param, result_of(message, self.draft))
         if calls.complete():
-            self.contents.append({"role": "user", "parts": calls.results()})
+            self.draft.contents.append({"role": "user", "parts": calls.results()})
             self.open = ""
             self.calls = None
 
@@ -97,47 +94,64 @@ def read_messages(value: object, draft: Draft) -> None:
     """``{"role": "user", "content": "Hi"}`` -> ``{"role": "user", "parts": [{"text": "Hi"}]}``."""
     if type(value) is not list:
         invalid_type(value, "an array of objects", "messages")
-    # Most messages are a role and a string, and a small line consists of little else: reading
-    # these here costs a third. Anything more is left to _read_any, from the start.
     contents: list[Json] = []
     system: list[Json] = []
-    last = ""
-    for message in value:
+    read, last = _read_plain(value, "", contents, system)
+    draft.contents, draft.system = contents, system
+    if read != len(value) or last != "user":
+        _read_rest(value, read, last, draft)
+
+
+def _read_plain(
+    messages: list[Any], last: str, contents: list[Json], system: list[Json]
+) -> tuple[int, str]:
+    """Read messages that are a role and a string, up to the first that is more.
+
+    Most messages are such, and a small line consists of little else: reading them here costs a
+    third. Returned are how many were read, and the role whose turn may still grow.
+    """
+    read = 0
+    for message in messages:
         if type(message) is not dict or len(message) != 2:
-            return _read_any(value, draft)
+            break
         content, role = message.get("content"), message.get("role")
-        if type(content) is not str or type(role) is not str or not content:
-            return _read_any(value, draft)
-        if role == last:
-            contents[-1]["parts"].append({"text": content})
-        elif role in _SPEAKERS:
-            contents.append({"role": _SPEAKERS[role], "parts": [{"text": content}]})
-            last = role
-        elif role in _INSTRUCTORS:
+        if type(content) is not str or not content:
+            break
+        if role == "user":
+            if last == "user":
+                contents[-1]["parts"].append({"text": content})
+            else:
+                contents.append({"role": "user", "parts": [{"text": content}]})
+                last = "user"
+        elif role in ("system", "developer"):
             system.append({"text": content})
+        elif role == "assistant" and last != "model":
+            contents.append({"role": "model", "parts": [{"text": content}]})
+            last = "model"
         else:
-            return _read_any(value, draft)
-    draft.contents = contents
-    draft.system = system
-    if last != "user":
-        _read_any(value, draft)
-    return None
+            break
+        read += 1
+    return read, last
 
 
-def _read_any(messages: list[Any], draft: Draft) -> None:
-    conversation = Conversation(draft)
-    index = 0
+def _read_rest(messages: list[Any], index: int, last: str, draft: Draft) -> None:
+    """Read on where :func:`_read_plain` stopped, and let it go on after each such message."""
+    conversation = Conversation(draft, last)
     try:
-        for index, message in enumerate(messages):  # noqa: B007 - names it in a refusal
-            _read_message(message, conversation)
+        while index < len(messages):
+            _read_message(messages[index], conversation)
+            index += 1
+            if conversation.calls is None:
+                read, conversation.open = _read_plain(
+                    messages[index:], conversation.open, draft.contents, draft.system
+                )
+                index += read
         if conversation.calls is not None:
             conversation.calls.refuse_unanswered()
     except Refused as refusal:
-        refusal.under(f"messages[{index}]")
+        refusal.under(f"messages[{min(index, len(messages) - 1)}]")
         raise
-    _close(conversation, index)
-    draft.contents = conversation.contents
-    draft.system = conversation.system
+    _close(draft, index - 1)
 
 
 def _read_message(message: object, conversation: Conversation) -> None:
@@ -154,16 +168,16 @@ def _read_message(message: object, conversation: Conversation) -> None:
     reader(message, conversation)
 
 
-def _close(conversation: Conversation, last: int) -> None:
+def _close(draft: Draft, last: int) -> None:
     """Check what only the whole conversation shows."""
-    contents = conversation.contents
+    contents = draft.contents
     if not contents:
         # OpenAI answers a conversation of instructions alone; Gemini wants a turn.
-        if not conversation.system:
+        if not draft.system:
             invalid_value("there is no message with content.", "messages")
-        contents.append({"role": "user", "parts": conversation.system})
-        conversation.system = []
-    elif contents[-1]["role"] == "model" and not conversation.draft.can.prefill:
+        contents.append({"role": "user", "parts": draft.system})
+        draft.system = []
+    elif contents[-1]["role"] == "model" and not draft.can.prefill:
         unsupported_value(
             "this model refuses a conversation that ends with the assistant's words.",
             f"messages[{last}]",
@@ -173,7 +187,7 @@ def _close(conversation: Conversation, last: int) -> None:
 def _system(message: Json, conversation: Conversation) -> None:
     if len(message) != 2:
         SYSTEM_MESSAGE.check(message)
-    conversation.system += read_content(_content(message), TEXT_PARTS, conversation.draft)
+    conversation.draft.system += read_content(_content(message), TEXT_PARTS, conversation.draft)
 
 
 def _user(message: Json, conversation: Conversation) -> None:
@@ -228,6 +242,4 @@ _ROLES: Final[Mapping[str, Callable[[Json, Conversation], None]]] = {
     "tool": _tool,
     "function": _function,
 }
-_SPEAKERS: Final = {"user": "user", "assistant": "model"}
-_INSTRUCTORS: Final = frozenset({"system", "developer"})
 _RESULT_ROLES: Final = ("tool", "function")

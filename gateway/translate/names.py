@@ -5,6 +5,7 @@ no memory: ``f_1st`` <-> ``f_f_1st``.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from gateway.translate.refusal import invalid_type, invalid_value, quoted
@@ -18,11 +19,20 @@ def gemini_name(value: object, param: str) -> str:
     """Check a function's name and make it one that Gemini accepts."""
     if type(value) is not str:
         invalid_type(value, "a string", param)
-    if not _NAME.match(value):
+    name = _renamed(value)
+    if not name:
         invalid_value(
             f"{quoted(value)} does not match the pattern '^[a-zA-Z0-9_-]{{1,64}}$'.", param
         )
-    return _PREFIX + value if _NEEDS_PREFIX.match(value) else value
+    return name
+
+
+# The lines of a batch share few names.
+@lru_cache(maxsize=4096)
+def _renamed(name: str) -> str:
+    if not _NAME.match(name):
+        return ""
+    return _PREFIX + name if _NEEDS_PREFIX.match(name) else name
 
 
 def openai_name(name: str) -> str:

@@ -121,8 +121,8 @@ def _resolution(detail: object, part: Json, draft: Draft) -> None:
         one_of(detail, _RESOLUTIONS, "image_url.detail")
     level, whole = _RESOLUTIONS[detail]
     if not draft.can.part_resolution:
+        draft.combine()
         if draft.resolutions is None:
-            draft.combined = True
             draft.resolutions = set()
         draft.resolutions.add(whole)
     elif level:

@@ -128,19 +128,19 @@ def read_logit_bias(value: object, draft: Draft) -> None:  # noqa: ARG001 - the 
 
 def read_logprobs(value: object, draft: Draft) -> None:
     """``logprobs`` -> ``responseLogprobs``."""
-    draft.combined = True
+    draft.combine()
     draft.logprobs = boolean(value, "logprobs")
 
 
 def read_top_logprobs(value: object, draft: Draft) -> None:
     """``top_logprobs`` -> ``logprobs``."""
-    draft.combined = True
+    draft.combine()
     draft.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
 
 
 def read_n(value: object, draft: Draft) -> None:
     """``n`` -> ``candidateCount``, or as many items where the model gives one candidate only."""
-    draft.combined = True
+    draft.combine()
     draft.choices = integer(value, 1, MAX_CHOICES, "n")
 
 

@@ -31,6 +31,8 @@ def message_signature(owner: Json) -> str:
 
 def split_call_id(call_id: str) -> tuple[str, str]:
     """``"call_1__thought__c2ln"`` -> ``("call_1", "c2ln")``."""
+    if "_t" not in call_id:
+        return call_id, ""
     for marker in _ID_MARKERS:
         bare, _, signature = call_id.partition(marker)
         if bare and _valid(signature):

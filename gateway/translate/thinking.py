@@ -35,6 +35,7 @@ def read_reasoning_effort(value: object, draft: Draft) -> None:
     """``"low"`` -> ``{"thinkingLevel": "LOW"}`` or, on 2.5, ``{"thinkingBudget": 1024}``."""
     if type(value) is not str or value not in EFFORTS:
         one_of(value, EFFORTS, "reasoning_effort")
+    draft.combine()
     draft.effort = value
     table = draft.can.effort
     if table is None:
@@ -58,7 +59,6 @@ def read_thinking_config(value: object, draft: Draft) -> None:
         refusal.under("thinking_config")
         raise
     if config:
-        draft.combined = True
         draft.thinking = config
 
 

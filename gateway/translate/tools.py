@@ -1,6 +1,9 @@
 """``tools`` and the older ``functions`` -> one Tool with all ``functionDeclarations``."""
 
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
 
 from gateway.translate.draft import Draft
 from gateway.translate.fields import FieldTable, mapped, refused
@@ -16,7 +19,7 @@ from gateway.translate.refusal import (
     unsupported_value,
 )
 from gateway.translate.schema import convert, says_nothing
-from gateway.translate.shapes import Json
+from gateway.translate.shapes import Json, Note
 
 TOOL: Final = FieldTable(
     mapped("type", "function only"),
@@ -38,14 +41,22 @@ LEGACY_FUNCTION: Final = FieldTable(
 MAX_TOOLS: Final = 128
 
 
+# Lists of tools remembered at a time, and the size from which one is not worth the memory: the
+# lines of a batch nearly always share theirs.
+_REMEMBERED: Final = 128
+_LARGEST_REMEMBERED: Final = 64 * 1024
+
+
 class Declarations:
-    """The functions a line declares."""
+    """The functions a line declares. Shared between lines: complete once it is returned."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, Json] = {}
         self.strict = False
+        self.notes: list[Note] = []
+        self.tool: list[Json] = []
 
-    def add(self, function: Json, table: FieldTable, field: str, draft: Draft) -> None:
+    def add(self, function: Json, table: FieldTable, field: str) -> None:
         """Declare one function; ``field`` names it in notes."""
         table.check(function)
         if function.get("name") is None:
@@ -59,15 +70,14 @@ class Declarations:
             if type(words) is not str:
                 invalid_type(words, "a string", "description")
             declaration["description"] = words
-        self._parameters(function.get("parameters"), declaration, field, draft)
+        self._parameters(function.get("parameters"), declaration, field)
         strict = function.get("strict")
         if strict is not None and type(strict) is not bool:
             invalid_type(strict, "a boolean", "strict")
         self.strict = self.strict or strict is True
         self.by_name[name] = declaration
 
-    @staticmethod
-    def _parameters(value: object, declaration: Json, field: str, draft: Draft) -> None:
+    def _parameters(self, value: object, declaration: Json, field: str) -> None:
         if value is None or says_nothing(value):
             return
         converted = convert(value, "parameters")
@@ -75,9 +85,8 @@ class Declarations:
             declaration["parameters"] = converted.schema
         else:
             declaration["parametersJsonSchema"] = converted.schema
-            draft.note("unverified", f"{field}.parameters")
-        for path in converted.dropped:
-            draft.note("dropped", f"{field}.parameters{path}")
+            self.notes.append(Note("unverified", f"{field}.parameters"))
+        self.notes += [Note("dropped", f"{field}.parameters{path}") for path in converted.dropped]
 
 
 def read_tools(value: object, draft: Draft) -> Declarations | None:
@@ -86,23 +95,55 @@ def read_tools(value: object, draft: Draft) -> Declarations | None:
     ``[{"type": "function", "function": {"name": "f", "description": "d"}}]`` ->
     ``[{"functionDeclarations": [{"name": "f", "description": "d"}]}]``
     """
+    return _read("tools", value, draft)
+
+
+def read_functions(value: object, draft: Draft) -> Declarations | None:
+    """``functions``: the same without the envelope around each."""
+    return _read("functions", value, draft)
+
+
+def _read(field: str, value: object, draft: Draft) -> Declarations | None:
     if type(value) is not list:
-        invalid_type(value, "an array of objects", "tools")
-    if len(value) > MAX_TOOLS:
-        invalid_value(f"at most {MAX_TOOLS} tools are possible.", "tools")
+        invalid_type(value, "an array of objects", field)
+    if not value:
+        return None
+    key = orjson.dumps(value)
+    if len(key) <= _LARGEST_REMEMBERED:
+        declarations = _remembered(field, key)
+    else:
+        declarations = _declare(field, value)
+    for note in declarations.notes:
+        draft.note(note.code, note.field)
+    return declarations
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(field: str, key: bytes) -> Declarations:
+    return _declare(field, orjson.loads(key))
+
+
+def _declare(field: str, tools: list[Any]) -> Declarations:
+    if len(tools) > MAX_TOOLS:
+        invalid_value(f"at most {MAX_TOOLS} are possible.", field)
     declarations = Declarations()
-    for index, tool in enumerate(value):
+    for index, tool in enumerate(tools):
+        where = f"{field}[{index}]"
         try:
-            _read_tool(tool, declarations, f"tools[{index}].function", draft)
+            if type(tool) is not dict:
+                invalid_type(tool, "an object")
+            if field == "tools":
+                _read_tool(tool, declarations, where)
+            else:
+                declarations.add(tool, LEGACY_FUNCTION, where)
         except Refused as refusal:
-            refusal.under(f"tools[{index}]")
+            refusal.under(where)
             raise
-    return declarations if value else None
+    declarations.tool = [{"functionDeclarations": list(declarations.by_name.values())}]
+    return declarations
 
 
-def _read_tool(tool: object, declarations: Declarations, field: str, draft: Draft) -> None:
-    if type(tool) is not dict:
-        invalid_type(tool, "an object")
+def _read_tool(tool: Json, declarations: Declarations, where: str) -> None:
     kind = tool.get("type")
     if kind is None:
         missing("type")
@@ -113,25 +154,7 @@ def _read_tool(tool: object, declarations: Declarations, field: str, draft: Draf
     TOOL.check(tool)
     function = member(tool, "function")
     try:
-        declarations.add(function, FUNCTION, field, draft)
+        declarations.add(function, FUNCTION, f"{where}.function")
     except Refused as refusal:
         refusal.under("function")
         raise
-
-
-def read_functions(value: object, draft: Draft) -> Declarations | None:
-    """``functions``: the same without the envelope around each."""
-    if type(value) is not list:
-        invalid_type(value, "an array of objects", "functions")
-    if len(value) > MAX_TOOLS:
-        invalid_value(f"at most {MAX_TOOLS} functions are possible.", "functions")
-    declarations = Declarations()
-    for index, function in enumerate(value):
-        try:
-            if type(function) is not dict:
-                invalid_type(function, "an object")
-            declarations.add(function, LEGACY_FUNCTION, f"functions[{index}]", draft)
-        except Refused as refusal:
-            refusal.under(f"functions[{index}]")
-            raise
-    return declarations if value else None

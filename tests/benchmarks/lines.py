@@ -22,13 +22,7 @@ Json = dict[str, Any]
 SMALL_LINE_BYTES: Final = 300
 MEDIA_BYTES: Final = 768 * 1024
 _SEED: Final = 20261123
-_WORDS: Final = (
-    "the of and to in is that for it as was with be by on not he his but at are this have from or "
-    "had an they which one you were all her she there would their we him been has when who will "
-    "no more if out so up said what its about than into them can only other time new some could "
-    "batch gateway request answer invoice customer order shipping refund contract paragraph "
-    "summary classify sentiment extract translate Übersetzung größer naïve café 東京 データ 🙂"
-).split()
+_WORDS: Final = ["the", "of", "and", "to", "in", "is", "that", "for", "it", "as", "was", "with", "be", "by", "on", "not", "he", "his", "but", "at", "are", "this", "have", "from", "or", "had", "an", "they", "which", "one", "you", "were", "all", "her", "she", "there", "would", "their", "we", "him", "been", "has", "when", "who", "will", "no", "more", "if", "out", "so", "up", "said", "what", "its", "about", "than", "into", "them", "can", "only", "other", "time", "new", "some", "could", "batch", "gateway", "request", "answer", "invoice", "customer", "order", "shipping", "refund", "contract", "paragraph", "summary", "classify", "sentiment", "extract", "translate", "Übersetzung", "größer", "naïve", "café", "東京", "データ", "🙂"]
 
 
 def text(random: Random, characters: int) -> str:
@@ -109,26 +103,29 @@ def _structured(random: Random) -> Json:
     }
 
 
-def _tools(random: Random) -> Json:
-    tools = [
-        {
-            "type": "function",
-            "function": {
-                "name": name,
-                "description": text(random, 120),
-                "parameters": {
-                    "type": "object",
-                    "properties": {
-                        "city": {"type": "string", "description": "City and country"},
-                        "days": {"type": "integer", "minimum": 1},
-                        "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
-                    },
-                    "required": ["city"],
+# The lines of a batch come from one program: they share their tools.
+_TOOLS: Final[list[Json]] = [
+    {
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": text(Random(name), 120),
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "city": {"type": "string", "description": "City and country"},
+                    "days": {"type": "integer", "minimum": 1},
+                    "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
                 },
+                "required": ["city"],
             },
-        }
-        for name in ("get_weather", "find_order", "refund")
-    ]
+        },
+    }
+    for name in ("get_weather", "find_order", "refund")
+]
+
+
+def _tools(random: Random) -> Json:
     calls = [
         {
             "id": f"call_{random.getrandbits(64):016x}",
@@ -149,7 +146,7 @@ def _tools(random: Random) -> Json:
         _message("assistant", text(random, 300)),
         _message("user", text(random, 200)),
     ]
-    return {"messages": turns, "tools": tools, "tool_choice": "auto"}
+    return {"messages": turns, "tools": _TOOLS, "tool_choice": "auto"}
 
 
 def _image(random: Random) -> Json:

@@ -54,10 +54,10 @@ def forward(line: bytes) -> object:
     translation = ENDPOINTS[envelope["url"]].to_gemini(body, _POLICY, body["model"])
     if isinstance(translation, LineError):
         raise TypeError(translation.message)
-    written = []
-    for index, item in enumerate(translation.items):
-        written.append(orjson.dumps({"key": f"1.{index}", "request": item}))
-    return written
+    items = translation.items
+    if len(items) == 1:
+        return orjson.dumps({"key": "1.0", "request": items[0]})
+    return [orjson.dumps({"key": f"1.{n}", "request": item}) for n, item in enumerate(items)]
 
 
 def backward(path: str, echo: dict[str, Any]) -> Callable[[bytes], object]:
