@@ -1,8 +1,147 @@
-"""``gateway demo``."""
+"""``gateway demo``: the whole product on this machine, no key, no network, nothing to pay."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
 
 import click
+import orjson
+
+from gateway.cli.demo_lines import ALIASES, chat_lines, embedding_lines, write_lines
+
+EXTRA: Final = ("openai", "rich")
+STOP_SECONDS: Final = 15
+JOB_SECONDS: Final = 2
+
+# Quick where a real upstream would be asked every few seconds; and with more than a few items a
+# job travels as a file, so the demo shows both ways.
+SETTINGS: Final = {
+    "GATEWAY_PORT": "0",
+    "GATEWAY_MODEL_ALIASES": orjson.dumps(ALIASES).decode(),
+    "GATEWAY_POLL_MIN_SECONDS": "0.2",
+    "GATEWAY_POLL_MAX_SECONDS": "1",
+    "GATEWAY_INLINE_MAX_ITEMS": "10",
+}
+
+# Of the caller's environment nothing that would lead a demo elsewhere.
+NOT_INHERITED: Final = ("GATEWAY_", "GEMINI_", "OPENAI_")
 
 
 @click.command()
-def demo() -> None:
-    """Placeholder until the next commit."""
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where inputs, outputs and logs go. Default: a new temporary directory.",
+)
+def demo(keep: Path | None) -> None:
+    """Run a program of OpenAI's SDK over two batches against a Gemini emulator.
+
+    Needs the [demo] extra, no key and no network. Starts the emulator and the gateway, ends both.
+    """
+    missing = [name for name in EXTRA if find_spec(name) is None]
+    if missing:
+        raise click.ClickException(
+            f"the demo needs {' and '.join(missing)}: pip install 'gemini-batch-gateway[demo]'"
+        )
+    directory = keep or Path(tempfile.mkdtemp(prefix="gateway-demo-"))
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with _ended_by_sigterm():
+            _run(directory.resolve())
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted; emulator and gateway have ended") from None
+
+
+def _run(directory: Path) -> None:
+    write_lines(directory, "chat", "/v1/chat/completions", chat_lines())
+    write_lines(directory, "embeddings", "/v1/embeddings", embedding_lines())
+    emulator = ("emulator", "--port", "0", "--job-seconds", str(JOB_SECONDS))
+    with _server(directory, "emulator", emulator, {}) as upstream:
+        settings = SETTINGS | {
+            "GATEWAY_GEMINI_BASE_URL": upstream,
+            "GATEWAY_DATA_DIR": str(directory / "gateway-data"),
+        }
+        with _server(directory, "gateway", ("serve",), settings) as base_url:
+            client = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "any key will do"}
+            _program("gateway.cli.demo_client", directory, client)
+    _program("gateway.cli.demo_report", directory, {})
+    click.echo(f"\nInputs, outputs and logs are in {directory}:")
+    for path in sorted(directory.iterdir()):
+        click.echo(f"  {path.name}{'/' if path.is_dir() else ''}")
+
+
+def _environment(given: Mapping[str, str]) -> dict[str, str]:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251 - children inherit it, but for ours
+        if not name.startswith(NOT_INHERITED) and not name.lower().endswith("_proxy")
+    }
+    return inherited | dict(given)
+
+
+@contextmanager
+def _server(
+    directory: Path, name: str, command: Sequence[str], settings: Mapping[str, str]
+) -> Iterator[str]:
+    """One of our servers, ended at the end; gives its URL once it listens."""
+    log = directory / f"{name}.log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-m", "gateway", *command],
+            env=_environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the demo, which ends its servers in order
+        )
+    try:
+        yield _url(process, log)
+    finally:
+        _end(process)
+
+
+def _url(process: subprocess.Popen[str], log: Path) -> str:
+    """Read ``… listening on URL``."""
+    assert process.stdout is not None  # noqa: S101 - asked for above
+    line = process.stdout.readline().strip()
+    if " listening on " not in line:
+        raise click.ClickException(f"{log.stem} did not start: {log.read_text().strip()}")
+    click.echo(line)
+    return line.rpartition(" ")[2]
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.communicate(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def _program(module: str, directory: Path, settings: Mapping[str, str]) -> None:
+    command = [sys.executable, "-u", "-m", module, str(directory)]
+    done = subprocess.run(command, env=_environment(settings), check=False)  # noqa: S603 - ours
+    if done.returncode != 0:
+        raise click.ClickException(f"{module} failed; the logs are in {directory}")
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does: through every ``finally``."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

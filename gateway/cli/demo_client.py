@@ -1,0 +1,51 @@
+# ruff: noqa: T201 - a program that prints
+"""Run two batches with OpenAI's SDK and keep what comes back: python demo_client.py DIRECTORY.
+
+OPENAI_BASE_URL and OPENAI_API_KEY say where and with which key, as for every OpenAI program.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Literal
+
+from openai import AsyncOpenAI
+
+Endpoint = Literal["/v1/chat/completions", "/v1/embeddings"]
+ENDED = {"completed", "failed", "expired", "cancelled"}
+
+
+async def run(client: AsyncOpenAI, path: Path, endpoint: Endpoint) -> None:
+    """Upload, create, poll, download."""
+    with path.open("rb") as lines:  # an open file is streamed; a Path would be read whole
+        file = await client.files.create(file=lines, purpose="batch")
+    batch = await client.batches.create(
+        input_file_id=file.id, endpoint=endpoint, completion_window="24h"
+    )
+    print(f"{path.name}: uploaded as {file.id}, created {batch.id}")
+    shown = None
+    while batch.status not in ENDED:
+        await asyncio.sleep(0.2)  # against Google: a minute
+        batch = await client.batches.retrieve(batch.id)
+        counts = batch.request_counts
+        if counts and (batch.status, counts) != shown:
+            shown = (batch.status, counts)
+            print(f"{path.name}: {batch.status}, {counts.completed + counts.failed}/{counts.total}")
+    path.with_suffix(".batch.json").write_text(batch.to_json(), encoding="utf-8")
+    for name, file_id in (("output", batch.output_file_id), ("error", batch.error_file_id)):
+        if file_id:
+            content = await client.files.content(file_id)
+            content.write_to_file(path.with_suffix(f".{name}.jsonl"))
+
+
+async def main(directory: Path) -> None:
+    """Both batches at once."""
+    async with AsyncOpenAI() as client:
+        await asyncio.gather(
+            run(client, directory / "chat.jsonl", "/v1/chat/completions"),
+            run(client, directory / "embeddings.jsonl", "/v1/embeddings"),
+        )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
