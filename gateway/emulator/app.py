@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.clock import Clock, SystemClock
-from gateway.emulator import api_batches, api_files, api_models
+from gateway.emulator import api_batches, api_caches, api_files, api_models
 from gateway.emulator.api_control import control_routes
 from gateway.emulator.calls import Endpoint, Function
 from gateway.emulator.options import EmulatorOptions
@@ -32,6 +32,11 @@ _ROUTES: tuple[tuple[str, str, str, Function], ...] = (
     ("GET", "/files/{id}:download", "redirect", api_files.redirect),
     ("GET", "/files/{id}", "file-get", api_files.get),
     ("DELETE", "/files/{id}", "file-delete", api_files.delete),
+    ("POST", "/cachedContents", "caches", api_caches.create),
+    ("GET", "/cachedContents", "caches", api_caches.list_caches),
+    ("GET", "/cachedContents/{id}", "caches", api_caches.get),
+    ("PATCH", "/cachedContents/{id}", "caches", api_caches.update),
+    ("DELETE", "/cachedContents/{id}", "caches", api_caches.delete),
     ("GET", "/models", "models", api_models.list_models),
     ("GET", "/models/{model}", "models", api_models.get),
     ("POST", "/models/{model}:generateContent", "generate", api_models.generate_content),

@@ -168,7 +168,7 @@ async def before(call: Call) -> None:
         await call.world.clock.sleep(fault.seconds)
     if fault := faults.take("error", operation):
         _note(call, "error")
-        raise of_status(fault.status)
+        raise of_status(fault.status, operation)
     if faults.take("hang", operation):
         _note(call, "hang")
         raise await call.hang()
@@ -182,7 +182,7 @@ async def after(call: Call, response: Response) -> Response:
     faults, operation = call.world.faults, call.operation
     if fault := faults.take("error-after", operation):
         _note(call, "error-after")
-        raise of_status(fault.status)
+        raise of_status(fault.status, operation)
     if faults.take("hang-after", operation):
         _note(call, "hang-after")
         raise await call.hang()

@@ -141,10 +141,35 @@ def quota() -> ApiError:
     return ApiError(429, QUOTA_TEXT, details=[detail])
 
 
-def of_status(code: int) -> ApiError:
-    """The service's usual error for an HTTP status; used by faults."""
+def interactive_quota() -> ApiError:
+    """429 of the synchronous calls: QuotaFailure and RetryInfo beside Help (recorded 2026-08)."""
+    failure = {
+        "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+        "violations": [
+            {
+                "quotaMetric": f"generativelanguage.googleapis.com/{_METRIC}",
+                "quotaId": "GenerateContentPaidTierInputTokensPerModelPerMinute",
+                "quotaDimensions": {"model": "gemini-2.5-flash", "location": "global"},
+                "quotaValue": "1000000",
+            },
+        ],
+    }
+    retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "48s"}
+    text = (
+        f"{QUOTA_TEXT}\n* Quota exceeded for metric: generativelanguage.googleapis.com/{_METRIC}, "
+        "limit: 1000000, model: gemini-2.5-flash\nPlease retry in 48.939935699s."
+    )
+    return ApiError(429, text, details=[*quota().details, failure, retry])
+
+
+_METRIC = "generate_content_paid_tier_input_token_count"
+_INTERACTIVE = frozenset({"generate", "stream", "embed", "count"})
+
+
+def of_status(code: int, operation: str = "") -> ApiError:
+    """The service's usual error for an HTTP status of an operation; used by faults."""
     if code == 429:
-        return quota()
+        return interactive_quota() if operation in _INTERACTIVE else quota()
     return ApiError(code, TEXTS.get(code, f"Error {code}."))
 
 

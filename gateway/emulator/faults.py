@@ -36,6 +36,7 @@ OPERATIONS = (
     "stream",
     "embed",
     "count",
+    "caches",
     "webhooks",
 )
 """What ``on`` may name: one word per call of the API."""

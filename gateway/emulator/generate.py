@@ -17,7 +17,7 @@ from gateway.emulator.functioncalls import answers, call_part, choose_calls
 from gateway.emulator.jsonfit import fit
 from gateway.emulator.markers import Marks, Seen, find_marks
 from gateway.emulator.models import RESOLVED, signs, thinks
-from gateway.emulator.servertools import Traces, traces
+from gateway.emulator.servertools import Traces, shown_search, traces
 from gateway.emulator.usage import (
     BYTES_PER_TOKEN,
     Spent,
@@ -152,7 +152,7 @@ def _answered(prompt: Prompt, asked: Counter[str]) -> JsonObject:
     if "no-usage" not in prompt.marks:
         limit = prompt.config.get("maxOutputTokens")
         spent = replace(spent, thoughts=thoughts if limit is None else min(thoughts, limit))
-        cached = "cachedContent" in prompt.request
+        cached = "cachedContent" in prompt.request or "cached" in prompt.marks
         response["usageMetadata"] = usage(asked, spent, cached=cached, detailed=prompt.is_old)
     return response | _signed_off(prompt)
 
@@ -217,7 +217,7 @@ def _content(prompt: Prompt, thoughts: int, index: int) -> _Content:
         return _Content([], "MAX_TOKENS")
     names = choose_calls(prompt.request, prompt.text, prompt.marks)
     if names:
-        parts = _call_parts(prompt, names)
+        parts = [*_call_parts(prompt, names), *shown_search(prompt.request, prompt.text)]
         spent = Spent(text=len(orjson.dumps(parts)) // BYTES_PER_TOKEN)
         return _Content(_with_thoughts(prompt, parts, thoughts), finish, spent)
     return _spoken(prompt, thoughts, index, finish)

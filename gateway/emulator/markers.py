@@ -30,6 +30,7 @@ MARKERS = {
     "cut-json": "the JSON answer ends in the middle (discuss.ai.google.dev/t/140889)",
     "malformed-call": "MALFORMED_FUNCTION_CALL",
     "no-usage": "no usageMetadata",
+    "cached": "the whole prompt counts as cached (an implicit cache hit)",
     "no-index": "the candidate has no index",
     "model": "modelVersion",
     "drop": "batch: the item does not come back",

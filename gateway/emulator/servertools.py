@@ -60,12 +60,16 @@ def _search(found: Traces, request: JsonObject, question: str, text: str) -> Non
     grounding = found.candidate["groundingMetadata"]
     grounding["webSearchQueries"] = [question[:100]]
     grounding["searchEntryPoint"] = {"renderedContent": "<div class=container></div>"}
-    if request.get("toolConfig", {}).get("includeServerSideToolInvocations"):
-        found.parts += server_side_call(question)
+    found.parts += shown_search(request, question)
 
 
-def server_side_call(question: str) -> list[JsonObject]:
-    """The parts of a search that is shown (Gemini 3, beside functions)."""
+def shown_search(request: JsonObject, question: str) -> list[JsonObject]:
+    """The parts of a search that is shown (Gemini 3, beside functions); once a conversation."""
+    wanted = request.get("toolConfig", {}).get("includeServerSideToolInvocations")
+    searches = any("googleSearch" in tool for tool in request.get("tools", []))
+    parts = [part for content in request["contents"] for part in content["parts"]]
+    if not (wanted and searches) or any("toolCall" in part for part in parts):
+        return []
     kind = {"toolType": "GOOGLE_SEARCH_WEB", "id": "93z4z1x3"}
     return [
         {"toolCall": {**kind, "args": {"queries": [question[:100]]}}},
@@ -98,13 +102,20 @@ def _files(found: Traces, tool: JsonObject, text: str) -> None:
 
 
 def _ground(found: Traces, text: str, *chunks: JsonObject) -> None:
-    """Add chunks and a support that says the whole text rests on them (offsets are bytes)."""
+    """Add chunks and supports that say both halves of the text rest on them (byte offsets)."""
     grounding = found.candidate.setdefault("groundingMetadata", {})
     known = grounding.setdefault("groundingChunks", [])
     first = len(known)
     known += chunks
-    support = {
-        "segment": {"endIndex": len(text.encode()), "text": text},
-        "groundingChunkIndices": list(range(first, first + len(chunks))),
-    }
-    grounding.setdefault("groundingSupports", []).append(support)
+    indices = list(range(first, first + len(chunks)))
+    half, whole = text[: len(text) // 2], text
+    middle, end = len(half.encode()), len(whole.encode())
+    grounding.setdefault("groundingSupports", []).extend(
+        [
+            {"segment": {"endIndex": middle, "text": half}, "groundingChunkIndices": indices},
+            {
+                "segment": {"startIndex": middle, "endIndex": end, "text": text[len(half) :]},
+                "groundingChunkIndices": indices,
+            },
+        ],
+    )

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.clock import Clock
+from gateway.emulator.caches import Caches
 from gateway.emulator.embed import embed, text_of
 from gateway.emulator.errors import JsonObject, quota
 from gateway.emulator.faults import Fault, FaultBook
@@ -81,6 +82,7 @@ class World:
         self.models = Models(serve_unknown=options.unknown_models)
         self.files = Files(options, self.clock, self.directory)
         self.uploads = Uploads(self.directory)
+        self.caches = Caches()
         self.jobs = Jobs()
         self.seen = Seen()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="emulator-job")

@@ -1,0 +1,57 @@
+"""Cached contents: counted, not kept; gone when their time is over."""
+
+from dataclasses import dataclass
+
+from gateway.emulator.errors import ApiError, JsonObject
+from gateway.emulator.timing import stamp
+
+
+@dataclass
+class Cache:
+    """One cached content; its contents are not kept, only counted."""
+
+    name: str
+    model: str
+    display_name: str
+    tokens: int
+    created_ns: int
+    updated_ns: int
+    expires_ns: int
+
+    def wire(self) -> JsonObject:
+        """The CachedContent resource; displayName is there even when empty."""
+        return {
+            "name": self.name,
+            "model": self.model,
+            "createTime": stamp(self.created_ns, 6),
+            "updateTime": stamp(self.updated_ns, 6),
+            "expireTime": stamp(self.expires_ns),
+            "displayName": self.display_name,
+            "usageMetadata": {"totalTokenCount": self.tokens},
+        }
+
+
+class Caches:
+    """The caches of one emulator."""
+
+    def __init__(self) -> None:
+        self._caches: dict[str, Cache] = {}
+
+    def add(self, cache: Cache) -> None:
+        """Keep a cache."""
+        self._caches[cache.name] = cache
+
+    def living(self, now_ns: int) -> list[Cache]:
+        """Caches whose time is not over."""
+        return [cache for cache in self._caches.values() if now_ns < cache.expires_ns]
+
+    def get(self, name: str, now_ns: int) -> Cache:
+        """A living cache; raises ApiError 403, as for those of others."""
+        cache = self._caches.get(name)
+        if cache is None or now_ns >= cache.expires_ns:
+            raise ApiError(403, "CachedContent not found (or permission denied)")
+        return cache
+
+    def remove(self, cache: Cache) -> None:
+        """Forget a cache."""
+        del self._caches[cache.name]
