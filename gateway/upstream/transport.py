@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from gateway.upstream.errors import Call, Scrubber, error_of, mapped
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES, MAX_PAGES, GeminiOptions
 from gateway.wire.gemini import Page, parse_error, parse_page
 
-_GOOGLE_HOSTS: Final = ".googleapis.com"
+_GOOGLE_HOST: Final = re.compile(r"[a-z0-9.-]+\.googleapis\.com")
 _HEADERS: Final = {
     "User-Agent": "gemini-batch-gateway",
     "Accept": "application/json",
@@ -225,8 +226,8 @@ def is_upload_host(url: str, base_url: str) -> bool:
     home = _origin(base_url)
     if not host or (scheme, host, port) == home:
         return bool(host)
-    both_google = host.endswith(_GOOGLE_HOSTS) and home[1].endswith(_GOOGLE_HOSTS)
-    return both_google and (scheme, port) == (home[0], home[2]) == ("https", None)
+    both_google = _GOOGLE_HOST.fullmatch(host) and _GOOGLE_HOST.fullmatch(home[1])
+    return bool(both_google) and (scheme, port) == (home[0], home[2]) == ("https", None)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -388,7 +388,7 @@ class TestObserve:
         self, bench: Bench, metadata: Any
     ) -> None:
         def handler(request: httpx.Request) -> httpx.Response:
-            whole = {"inlinedResponses": {"inlinedResponses": []}}
+            whole: Any = {"inlinedResponses": {"inlinedResponses": []}}
             extra = {} if "fields" in request.url.params else {"response": whole}
             return httpx.Response(200, json={"metadata": metadata, "done": True, **extra})
 
