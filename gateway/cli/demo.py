@@ -128,7 +128,9 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def _program(module: str, directory: Path, settings: Mapping[str, str]) -> None:
     command = [sys.executable, "-u", "-m", module, str(directory)]
-    done = subprocess.run(command, env=_environment(settings), check=False)  # noqa: S603 - ours
+    done = subprocess.run(  # noqa: S603 - ours; Ctrl-C is for the demo alone, see _server
+        command, env=_environment(settings), check=False, start_new_session=True
+    )
     if done.returncode != 0:
         raise click.ClickException(f"{module} failed; the logs are in {directory}")
 
