@@ -26,13 +26,17 @@ DEFAULT_FILENAME: Final = "upload"
 
 
 class Intake:
-    """One file's bytes: counted, digested and written. Holds a block at most."""
+    """One file's bytes: counted, digested and written. Holds two blocks at most.
+
+    A block is digested in a thread while the next one arrives.
+    """
 
     def __init__(self, writer: BlobWriter, limit: int) -> None:
         self._writer = writer
         self._limit = limit
         self._held = bytearray()
         self._digest = hashlib.sha256()
+        self._digesting: asyncio.Future[None] | None = None
         self._newlines = 0
         self._last = b""
         self.bytes = 0
@@ -54,20 +58,26 @@ class Intake:
             raise TooLargeError(f"File is too large: at most {self._limit} bytes are accepted.")
         self._held += data
         if len(self._held) >= BLOCK_BYTES:
-            block, self._held = self._held, bytearray()
-            await asyncio.to_thread(self._digest.update, block)
-            await self._write(block)
+            await self._write()
 
     async def finish(self) -> None:
         """No more bytes will come."""
-        if self._held:
-            self._digest.update(self._held)
-            await self._write(self._held)
+        await self._write()
+        await self._digested()
 
-    async def _write(self, block: bytearray) -> None:
+    async def _write(self) -> None:
+        block, self._held = self._held, bytearray()
+        await self._digested()
+        loop = asyncio.get_running_loop()
+        self._digesting = loop.run_in_executor(None, self._digest.update, block)
         self._newlines += block.count(b"\n")
-        self._last = bytes(block[-1:])
+        self._last = bytes(block[-1:]) or self._last
         await self._writer.write(block)
+
+    async def _digested(self) -> None:
+        if self._digesting is not None:
+            await self._digesting
+            self._digesting = None
 
 
 @dataclass(frozen=True, slots=True)
