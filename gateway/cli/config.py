@@ -6,7 +6,7 @@ from gateway.cli.environment import read_settings
 from gateway.settings import SETTINGS, describe
 
 
-@click.command()
+@click.command(short_help="Print the settings in force.")
 @click.option("--help-settings", is_flag=True, help="Show what each setting means instead.")
 def config(help_settings: bool) -> None:
     """Print the settings in force, secrets masked."""

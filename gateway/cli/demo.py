@@ -34,7 +34,7 @@ SETTINGS: Final = {
 NOT_INHERITED: Final = ("GATEWAY_", "GEMINI_", "OPENAI_")
 
 
-@click.command()
+@click.command(short_help="See it work: no key, no network.")
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),

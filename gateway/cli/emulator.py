@@ -10,7 +10,7 @@ from gateway.emulator import EmulatorOptions, create_app
 from gateway.emulator.serve import listen, make_server
 
 
-@click.command()
+@click.command(short_help="Serve a look-alike of Gemini's batch API.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",

@@ -12,7 +12,7 @@ PROBE_SECONDS = 5
 _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 
 
-@click.command()
+@click.command(short_help="Ask a running gateway; for probes.")
 @click.option("--live", is_flag=True, help="Ask only whether the process answers (liveness).")
 def health(live: bool) -> None:
     """Ask the gateway on this machine whether it is alive and ready; exit 1 if not."""

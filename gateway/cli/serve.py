@@ -14,7 +14,7 @@ from gateway.errors import SettingsError
 logger = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command(short_help="Run the gateway.")
 def serve() -> None:
     """Run the API and the runner as one service over one data directory.
 

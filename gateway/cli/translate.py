@@ -20,7 +20,7 @@ from gateway.wire.jsonl import LongLine, read_lines
 OFFLINE = {"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1"}
 
 
-@click.command()
+@click.command(short_help="Show what a batch file becomes, offline.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--endpoint", type=click.Choice(sorted(ENDPOINTS)), help="Default: the first line's.")
 @click.option("--alias", "aliases", multiple=True, metavar="NAME=MODEL", help="A model alias.")
@@ -29,7 +29,7 @@ def translate(file: Path, endpoint: str | None, aliases: tuple[str, ...]) -> Non
 
     One JSON object a line: {"line", "model", "items", "notes"} or {"line", "fails", "error"}, where
     fails says whether the whole batch or the line alone fails. Totals go to stderr. Exit 1 when the
-    batch would fail.
+    batch would fail. Whether the upstream has a model is not known offline.
     """
     settings, _ = load({**OFFLINE, **_alias_setting(aliases)})
     path = endpoint or _endpoint_of(file, settings.max_line_bytes)
@@ -92,7 +92,8 @@ class _Explained:
     def _translated(self, line: Line, number: int) -> dict[str, Any]:
         made = self._endpoint.to_gemini(line.body, self._policy, line.model)
         if isinstance(made, LineError):
-            return self._complaint(number, "line", made.code, made.param, made.message)
+            complaint = self._complaint(number, "line", made.code, made.param, made.message)
+            return {"line": number, "custom_id": line.custom_id, **complaint}
         self.totals["items"] += len(made.items)
         return {
             "line": number,
