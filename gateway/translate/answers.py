@@ -40,6 +40,25 @@ CANDIDATE: Final = {
     "urlContextMetadata": "left out: only with Google's own tools",
     "continuationToken": "left out: a batch cannot continue an answer",
 }
+FEEDBACK: Final = {
+    "blockReason": "`refusal`, `native_finish_reason`",
+    "blockReasonMessage": "left out: Vertex only",
+    "safetyRatings": "left out: OpenAI has no such member",
+}
+USAGE: Final = {
+    "promptTokenCount": "`prompt_tokens`",
+    "toolUsePromptTokenCount": "`prompt_tokens`",
+    "cachedContentTokenCount": "`prompt_tokens_details.cached_tokens`",
+    "candidatesTokenCount": "`completion_tokens`",
+    "thoughtsTokenCount": "`completion_tokens`, `completion_tokens_details.reasoning_tokens`",
+    "totalTokenCount": "`completion_tokens` where the candidates are not counted",
+    "promptTokensDetails": "left out: tokens by kind of medium",
+    "candidatesTokensDetails": "left out: tokens by kind of medium",
+    "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
+    "cacheTokensDetails": "left out: tokens by kind of medium",
+    "serviceTier": "left out: batch is a class of its own",
+    "trafficType": "left out: Vertex only",
+}
 # Why a prompt was blocked -> words for the refusal. Anything else is shown as it is.
 BLOCKED: Final = {
     "BLOCKED_REASON_UNSPECIFIED": "no reason given",

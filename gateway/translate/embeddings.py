@@ -7,7 +7,7 @@ import struct
 from binascii import b2a_base64
 from collections.abc import Sequence
 from math import fsum, isfinite, sqrt
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -37,6 +37,8 @@ from gateway.translate.usage import count
 
 # OpenAI's limit on the inputs of one request.
 MAX_INPUTS: Final = 2048
+# The largest float32.
+_LARGEST: Final = 3.4028234663852886e38
 # The largest vectors of today have 3,072; a limit far above lets Google decide.
 MAX_DIMENSIONS: Final = 65_536
 
@@ -47,6 +49,16 @@ EMBEDDINGS: Final = FieldTable(
     mapped("encoding_format", "applied to the answer: float, or base64 of little-endian float32"),
     dropped("user", "names the caller's user to OpenAI"),
 )
+# Every field of EmbedContentResponse and what becomes of it; a test compares this with the SDK.
+RESPONSE: Final = {
+    "embedding": "`data[].embedding`",
+    "embeddings": "left out: the SDK's own list of one",
+    "usageMetadata": "`usage`",
+    "tokenCount": "`usage`",
+    "metadata": "left out: Vertex only",
+    "truncated": "left out: Vertex only",
+    "sdkHttpResponse": "left out: made by the SDK, never on the wire",
+}
 _FORMATS: Final = ("float", "base64")
 
 
@@ -130,9 +142,10 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         embedding = response.get("embedding")
         values = embedding.get("values") if type(embedding) is dict else None
         if type(values) is not orjson.Fragment:
-            if type(values) is not list or not _is_vector(values):
+            numbers = _numbers(values)
+            if not numbers:
                 return Failure(502, "invalid_response", "Gemini's answer has no vector.").rendered()
-            values = _encoded(values, echo)
+            values = _encoded(numbers, echo)
         data.append({"object": "embedding", "index": index, "embedding": values})
         tokens += _tokens(response)
     body = {
@@ -144,8 +157,19 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     return Rendered(200, body, Usage(input_tokens=tokens))
 
 
-def _is_vector(values: list[Any]) -> bool:
-    return bool(values) and set(map(type, values)) <= {float, int} and all(map(isfinite, values))
+def _numbers(values: object) -> list[float]:
+    """A vector that a float32 can hold, or nothing."""
+    if type(values) is not list or not values:
+        return []
+    kinds = set(map(type, values))
+    if not kinds <= {float, int}:
+        return []
+    # Also false for NaN at either end; the rest of them shows below.
+    if not (-_LARGEST <= min(values) and max(values) <= _LARGEST):
+        return []
+    if not all(map(isfinite, values)):
+        return []
+    return values if kinds == {float} else list(map(float, values))
 
 
 def _encoded(values: list[float], echo: Json) -> list[float] | str:

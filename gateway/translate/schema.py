@@ -53,7 +53,7 @@ def convert(schema: object, param: str) -> Converted:
     except Refused as refusal:
         # The path inside a schema leads through references, so it stands in the message and the
         # parameter stays a field that the client can find.
-        refusal.message = refusal.message.replace("{param}", f"{param}{refusal.param}")
+        refusal.message = refusal.message.replace("{param}", f"{{param}}{refusal.param}")
         refusal.param = param
         raise
 

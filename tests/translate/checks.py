@@ -1,0 +1,78 @@
+"""What must hold of everything the translation gives out."""
+
+import math
+from typing import Any
+
+import orjson
+from openai.types import CreateEmbeddingResponse
+from openai.types.chat import ChatCompletion
+
+from gateway.translate.shapes import LineError, Rendered, Translation
+from tests.translate.gemini_schema import complaints
+
+# The codes an error line may carry for what is wrong in its body.
+BODY_CODES = {
+    "invalid_type",
+    "invalid_value",
+    "missing_required_parameter",
+    "unknown_parameter",
+    "unsupported_parameter",
+    "unsupported_value",
+}
+
+
+def check_translation(translation: Translation, message: str) -> None:
+    """Items are what Google's parser takes, and echo and items survive writing."""
+    assert translation.items
+    for item in translation.items:
+        assert complaints(item, message) == []
+    assert orjson.loads(orjson.dumps(translation.echo)) == translation.echo
+    orjson.dumps(list(translation.items))
+
+
+def check_refusal(error: LineError, body: dict[str, Any]) -> None:
+    """A refusal names a field, in its parameter and in the message that SDK users see."""
+    assert error.status == 400
+    assert error.code in BODY_CODES
+    assert error.param
+    assert error.param in error.message
+    assert len(error.message) < 2_000
+    first = error.param.split(".")[0].split("[")[0]
+    assert first in body or error.code == "missing_required_parameter"
+
+
+def check_rendered(rendered: Rendered, model: type[ChatCompletion | CreateEmbeddingResponse]) -> None:
+    """An answer passes the SDK's own types, an error is OpenAI's envelope; both can be written."""
+    written = orjson.dumps(rendered.body)
+    if rendered.status_code == 200:
+        model.model_validate_json(written, strict=True)
+        assert "error" not in rendered.body
+        if model is ChatCompletion:
+            check_choices(rendered.body)
+    else:
+        assert 400 <= rendered.status_code < 600
+        assert rendered.body.keys() == {"error"}
+        error = rendered.body["error"]
+        assert error.keys() == {"message", "type", "param", "code"}
+        assert isinstance(error["message"], str)
+        assert error["message"]
+        assert error["type"]
+    for count in (rendered.usage.input_tokens, rendered.usage.output_tokens):
+        assert 0 <= count < 2**60
+
+
+def check_choices(body: dict[str, Any]) -> None:
+    """What the SDK's types leave open: order, words, arguments, sums."""
+    choices = body["choices"]
+    assert [choice["index"] for choice in choices] == list(range(len(choices)))
+    for choice in choices:
+        message = choice["message"]
+        calls = message.get("tool_calls", [])
+        for call in calls:
+            orjson.loads(call["function"]["arguments"])
+        assert len({call["id"] for call in calls}) == len(calls)
+        # An empty "stop" is an answer only when Gemini itself said STOP.
+        for entry in (choice["logprobs"] or {}).get("content") or []:
+            assert math.isfinite(entry["logprob"])
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]

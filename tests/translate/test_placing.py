@@ -1,0 +1,204 @@
+"""Every field the vendors' current types list stands in exactly one place of our tables."""
+
+import types
+from collections.abc import Iterator
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from google.genai import types as gemini
+from openai.types import EmbeddingCreateParams
+from openai.types.chat import (
+    ChatCompletionAllowedToolsParam,
+    ChatCompletionAssistantMessageParam,
+    ChatCompletionContentPartImageParam,
+    ChatCompletionContentPartInputAudioParam,
+    ChatCompletionContentPartRefusalParam,
+    ChatCompletionContentPartTextParam,
+    ChatCompletionDeveloperMessageParam,
+    ChatCompletionFunctionMessageParam,
+    ChatCompletionSystemMessageParam,
+    ChatCompletionToolMessageParam,
+    ChatCompletionUserMessageParam,
+    chat_completion_message_param,
+    chat_completion_message_tool_call_union_param,
+    chat_completion_tool_choice_option_param,
+    chat_completion_tool_union_param,
+    completion_create_params,
+)
+from openai.types.chat.chat_completion_content_part_image_param import ImageURL
+from openai.types.chat.chat_completion_content_part_input_audio_param import InputAudio
+from openai.types.chat.chat_completion_content_part_param import (
+    ChatCompletionContentPartParam,
+    File,
+    FileFile,
+)
+from openai.types.chat.chat_completion_message_function_tool_call_param import (
+    Function as CalledFunction,
+)
+from openai.types.shared_params import FunctionDefinition, ResponseFormatJSONSchema
+from openai.types.shared_params.response_format_json_schema import JSONSchema
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+
+from gateway.translate import (
+    answers,
+    calls,
+    chat,
+    embeddings,
+    finish,
+    messages,
+    parts,
+    replies,
+    response_format,
+    thinking,
+    tool_choice,
+    tools,
+)
+from gateway.translate.fields import FieldTable
+from tests.translate.gemini_schema import DOCUMENT, SCHEMAS
+
+Create = completion_create_params.CompletionCreateParamsNonStreaming
+
+
+def _members(*objects: Any) -> set[str]:
+    return {name for kind in objects for name in get_type_hints(kind)}
+
+
+def _union(alias: Any) -> tuple[Any, ...]:
+    return get_args(alias)
+
+
+TABLES: list[tuple[str, FieldTable, set[str]]] = [
+    ("chat", chat.CHAT, _members(Create)),
+    ("embeddings", embeddings.EMBEDDINGS, _members(EmbeddingCreateParams)),
+    ("system", messages.SYSTEM_MESSAGE, _members(ChatCompletionSystemMessageParam)),
+    ("developer", messages.SYSTEM_MESSAGE, _members(ChatCompletionDeveloperMessageParam)),
+    ("user", messages.USER_MESSAGE, _members(ChatCompletionUserMessageParam)),
+    ("assistant", messages.ASSISTANT_MESSAGE, _members(ChatCompletionAssistantMessageParam)),
+    ("tool", messages.TOOL_MESSAGE, _members(ChatCompletionToolMessageParam)),
+    ("function", messages.FUNCTION_MESSAGE, _members(ChatCompletionFunctionMessageParam)),
+    ("text part", parts.TEXT_PART, _members(ChatCompletionContentPartTextParam)),
+    ("refusal part", parts.REFUSAL_PART, _members(ChatCompletionContentPartRefusalParam)),
+    ("image part", parts.IMAGE_PART, _members(ChatCompletionContentPartImageParam)),
+    ("image url", parts.IMAGE_URL, _members(ImageURL)),
+    ("audio part", parts.AUDIO_PART, _members(ChatCompletionContentPartInputAudioParam)),
+    ("input audio", parts.INPUT_AUDIO, _members(InputAudio)),
+    ("file part", parts.FILE_PART, _members(File)),
+    ("file", parts.FILE, _members(FileFile)),
+    (
+        "tool call",
+        calls.TOOL_CALL,
+        _members(
+            *_union(
+                chat_completion_message_tool_call_union_param.ChatCompletionMessageToolCallUnionParam
+            )
+        ),
+    ),
+    ("called function", calls.FUNCTION_CALL, _members(CalledFunction)),
+    (
+        "tool",
+        tools.TOOL,
+        _members(*_union(chat_completion_tool_union_param.ChatCompletionToolUnionParam)),
+    ),
+    ("function definition", tools.FUNCTION, _members(FunctionDefinition)),
+    ("legacy function", tools.LEGACY_FUNCTION, _members(completion_create_params.Function)),
+    (
+        "tool choice",
+        tool_choice.NAMED_CHOICE,
+        _members(
+            *_union(chat_completion_tool_choice_option_param.ChatCompletionToolChoiceOptionParam)[1:]
+        ),
+    ),
+    ("allowed tools", tool_choice.ALLOWED_TOOLS, _members(ChatCompletionAllowedToolsParam)),
+    ("response format", response_format.RESPONSE_FORMAT, _members(ResponseFormatJSONSchema)),
+    ("json schema", response_format.JSON_SCHEMA, _members(JSONSchema)),
+]
+
+
+@pytest.mark.parametrize(("table", "listed"), [row[1:] for row in TABLES], ids=[r[0] for r in TABLES])
+def test_every_request_field_is_placed(table: FieldTable, listed: set[str]) -> None:
+    """A field that a new SDK brings fails here until somebody says what becomes of it."""
+    assert listed - table.by_name.keys() == set()
+
+
+@pytest.mark.parametrize("table", [row[1] for row in TABLES], ids=[row[0] for row in TABLES])
+def test_a_field_stands_in_one_place_and_says_why(table: FieldTable) -> None:
+    """Two rows of one name would hide each other; a row without words explains nothing."""
+    assert len(table.rows) == len(table.by_name)
+    assert [row.name for row in table.rows if not row.about] == []
+
+
+def test_every_role_is_read() -> None:
+    """Each member of the SDK's union of messages has a reader."""
+    roles = {
+        role
+        for message in _union(chat_completion_message_param.ChatCompletionMessageParam)
+        for role in get_args(get_args(get_type_hints(message, include_extras=True)["role"])[0])
+    }
+    assert roles == messages._ROLES.keys()
+
+
+def test_every_content_part_is_read() -> None:
+    """Each member of the SDK's union of user parts has a reader."""
+    kinds = {
+        kind
+        for part in _union(ChatCompletionContentPartParam)
+        for kind in get_args(get_args(get_type_hints(part, include_extras=True)["type"])[0])
+    }
+    assert kinds == parts.USER_PARTS.keys()
+
+
+def test_every_effort_is_known() -> None:
+    """The SDK's ReasoningEffort and every family's table have the same words."""
+    efforts = set(_literals(get_type_hints(Create)["reasoning_effort"]))
+    assert efforts == set(thinking.EFFORTS)
+
+
+def _literals(hint: Any) -> Iterator[str]:
+    for argument in get_args(hint):
+        if isinstance(argument, str):
+            yield argument
+        elif get_origin(argument) in (Union, types.UnionType) or get_args(argument):
+            yield from _literals(argument)
+
+
+def _wire_names(model: type[BaseModel]) -> set[str]:
+    return {to_camel(name) for name in model.model_fields}
+
+
+def test_every_finish_reason_is_placed() -> None:
+    """Google-genai's enum, the discovery document's and its additions."""
+    listed = {member.value for member in gemini.FinishReason}
+    listed |= set(SCHEMAS["Candidate"]["finishReason"]["enum"])
+    listed |= set(DOCUMENT["newer_than_this_revision"]["FinishReason"])
+    assert listed == finish.FINISH.keys()
+
+
+def test_every_block_reason_is_placed() -> None:
+    """Google-genai's enum, the discovery document's and its additions."""
+    listed = {member.value for member in gemini.BlockedReason}
+    listed |= set(SCHEMAS["PromptFeedback"]["blockReason"]["enum"])
+    listed |= set(DOCUMENT["newer_than_this_revision"]["BlockReason"])
+    assert listed == answers.BLOCKED.keys()
+
+
+@pytest.mark.parametrize(
+    ("table", "model", "message"),
+    [
+        (replies.PART, gemini.Part, "Part"),
+        (answers.CANDIDATE, gemini.Candidate, "Candidate"),
+        (answers.RESPONSE, gemini.GenerateContentResponse, "GenerateContentResponse"),
+        (answers.USAGE, gemini.GenerateContentResponseUsageMetadata, "UsageMetadata"),
+        (answers.FEEDBACK, gemini.GenerateContentResponsePromptFeedback, "PromptFeedback"),
+        (embeddings.RESPONSE, gemini.EmbedContentResponse, "EmbedContentResponse"),
+    ],
+)
+def test_every_response_field_is_placed(
+    table: dict[str, str], model: type[BaseModel], message: str
+) -> None:
+    """Each field of an answer has a row that says what becomes of it."""
+    newer = DOCUMENT["newer_than_this_revision"].get(message, [])
+    listed = _wire_names(model) | SCHEMAS[message].keys()
+    listed |= {name.split(" ")[0] for name in newer}
+    assert listed - table.keys() == set()
+    assert [name for name, about in table.items() if not about] == []

@@ -1,0 +1,367 @@
+"""Any body becomes a request that Google's parser takes, or a 400 that names one of its fields."""
+
+import copy
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openai.types import CreateEmbeddingResponse
+from openai.types.chat import ChatCompletion
+
+from gateway.translate import answers, chat, embeddings
+from gateway.translate.shapes import Context, LineError, Policy
+from tests.translate.checks import check_refusal, check_rendered, check_translation
+from tests.translate.samples import ODD
+
+POLICY = Policy()
+CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
+MODELS = st.sampled_from(
+    (
+        "gemini-2.0-flash",
+        "gemini-2.5-flash",
+        "gemini-2.5-pro",
+        "gemini-3-pro-preview",
+        "gemini-3.6-flash",
+        "gemini-99-pro",
+        "gemini-embedding-001",
+        "tunedModels/mine",
+    )
+)
+BOUNDED = settings(
+    max_examples=100,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=8)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+TEXT = st.text(max_size=12)
+NAME = st.sampled_from(("f", "1st", "-x", "f_1", "get_weather", "no name", "", "ü"))
+PARTS = st.lists(
+    st.one_of(
+        st.builds(lambda text: {"type": "text", "text": text}, TEXT),
+        st.sampled_from(
+            (
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+                {"type": "image_url", "image_url": {"url": "https://x/y.webp", "detail": "high"}},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,A"}},
+                {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+                {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA"}},
+                {"type": "file", "file": {"file_id": "file-1"}},
+            )
+        ),
+    ),
+    max_size=3,
+)
+CALL = st.builds(
+    lambda key, name, arguments: {
+        "id": key,
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    },
+    st.sampled_from(("a", "b", "a__thought__c2ln")),
+    NAME,
+    st.sampled_from(("{}", "", '{"a":1}', "[", "null", '{"a":' + "[" * 99 + "]" * 99 + "}")),
+)
+MESSAGE = st.one_of(
+    st.fixed_dictionaries({"role": st.sampled_from(("system", "developer")), "content": TEXT}),
+    st.fixed_dictionaries({"role": st.just("user"), "content": TEXT | PARTS}),
+    st.fixed_dictionaries(
+        {"role": st.just("assistant")},
+        optional={
+            "content": TEXT | st.none(),
+            "refusal": TEXT | st.none(),
+            "tool_calls": st.lists(CALL, max_size=2),
+            "function_call": st.fixed_dictionaries({"name": NAME, "arguments": st.just("{}")}),
+        },
+    ),
+    st.fixed_dictionaries(
+        {
+            "role": st.just("tool"),
+            "tool_call_id": st.sampled_from(("a", "b")),
+            "content": TEXT | st.sampled_from(('{"a":1}', '{"$ref":"x"}', '{"a":12345678901234567}')),
+        }
+    ),
+    st.fixed_dictionaries({"role": st.just("function"), "name": NAME, "content": TEXT}),
+)
+LEAF_SCHEMA = st.one_of(
+    st.builds(lambda name: {"type": name}, st.sampled_from(("string", "integer", "null", "array"))),
+    st.sampled_from(
+        (
+            {"type": ["string", "null"], "minLength": 1},
+            {"enum": ["a", 1, None, True]},
+            {"const": 3},
+            {"$ref": "#/$defs/A"},
+            {"$ref": "#"},
+            {"type": "number", "exclusiveMinimum": 0.5},
+            {"type": "object"},
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            {},
+        )
+    ),
+)
+SCHEMA: st.SearchStrategy[dict[str, Any]] = st.recursive(
+    LEAF_SCHEMA,
+    lambda inner: st.one_of(
+        st.builds(
+            lambda properties: {
+                "type": "object",
+                "properties": properties,
+                "required": list(properties)[:1],
+                "additionalProperties": False,
+            },
+            st.dictionaries(st.sampled_from(("a", "const", "type", "$ref")), inner, max_size=3),
+        ),
+        st.builds(lambda items: {"type": "array", "items": items}, inner),
+        st.builds(lambda branches: {"anyOf": branches}, st.lists(inner, min_size=1, max_size=3)),
+        st.builds(lambda branches: {"allOf": branches}, st.lists(inner, min_size=1, max_size=2)),
+        st.builds(lambda items: {"type": "array", "prefixItems": items}, st.lists(inner, max_size=2)),
+    ),
+    max_leaves=6,
+)
+ROOT_SCHEMA = st.builds(lambda schema, other: {**schema, "$defs": {"A": other}}, SCHEMA, SCHEMA)
+FUNCTION = st.fixed_dictionaries(
+    {"name": NAME}, optional={"description": TEXT, "parameters": ROOT_SCHEMA, "strict": st.booleans()}
+)
+TOOL = st.fixed_dictionaries({"type": st.just("function"), "function": FUNCTION})
+BODY: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"messages": st.lists(MESSAGE, max_size=5)},
+    optional={
+        "model": TEXT,
+        "temperature": st.floats(-1, 3) | st.none(),
+        "top_p": st.floats(0, 1),
+        "max_tokens": st.integers(-1, 2**40),
+        "max_completion_tokens": st.integers(0, 100),
+        "stop": TEXT | st.lists(TEXT, max_size=6),
+        "seed": st.integers(-(2**63), 2**63),
+        "n": st.integers(0, 9),
+        "logprobs": st.booleans(),
+        "top_logprobs": st.integers(0, 21),
+        "presence_penalty": st.floats(-3, 3),
+        "tools": st.lists(TOOL, max_size=3),
+        "functions": st.lists(FUNCTION, max_size=2),
+        "tool_choice": st.sampled_from(
+            (
+                "auto",
+                "none",
+                "required",
+                "some",
+                {"type": "function", "function": {"name": "f"}},
+                {"type": "function", "name": "1st"},
+                {
+                    "type": "allowed_tools",
+                    "allowed_tools": {
+                        "mode": "auto",
+                        "tools": [{"type": "function", "function": {"name": "f"}}],
+                    },
+                },
+            )
+        ),
+        "response_format": st.one_of(
+            st.sampled_from(({"type": "text"}, {"type": "json_object"}, {"type": "yaml"})),
+            st.builds(
+                lambda schema: {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+                ROOT_SCHEMA,
+            ),
+        ),
+        "reasoning_effort": st.sampled_from(("none", "low", "medium", "high", "xhigh", "odd")),
+        "user": TEXT,
+        "stream": st.booleans(),
+        "metadata": st.dictionaries(TEXT, TEXT, max_size=2),
+        "google": st.fixed_dictionaries(
+            {},
+            optional={
+                "thinking_config": st.sampled_from(
+                    ({"thinking_budget": 5}, {"thinking_level": "low"}, {"include_thoughts": True})
+                ),
+                "cached_content": st.just("cachedContents/x"),
+            },
+        ),
+    },
+)
+
+
+def _check_chat(body: dict[str, Any], model: str) -> None:
+    before = copy.deepcopy(body)
+    first = chat.to_gemini(body, POLICY, model)
+    assert body == before
+    if isinstance(first, LineError):
+        check_refusal(first, body)
+    else:
+        check_translation(first, "GenerateContentRequest")
+        assert chat.to_gemini(before, POLICY, model) == first
+
+
+@BOUNDED
+@given(body=BODY, model=MODELS)
+def test_bodies_from_the_grammar(body: dict[str, Any], model: str) -> None:
+    """Bodies that a client may mean."""
+    _check_chat(body, model)
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    members: Any = ()
+    if isinstance(value, dict):
+        members = value.items()
+    elif isinstance(value, list):
+        members = enumerate(value)
+    found = []
+    for key, member in members:
+        found += [(*path, key), *_paths(member, (*path, key))]
+    return found
+
+
+@BOUNDED
+@given(body=BODY, model=MODELS, data=st.data())
+def test_bodies_with_one_odd_member(body: dict[str, Any], model: str, data: st.DataObject) -> None:
+    """The same with any member replaced by something of any type, or by an unknown name."""
+    body = copy.deepcopy(body)
+    path = data.draw(st.sampled_from(_paths(body)))
+    odd = data.draw(st.sampled_from(ODD[:5] + ODD[6:]) | JSON)
+    owner: Any = body
+    for key in path[:-1]:
+        owner = owner[key]
+    if isinstance(owner, dict) and data.draw(st.booleans()):
+        owner["odd"] = owner.pop(path[-1])
+    else:
+        owner[path[-1]] = odd
+    if not isinstance(body.get("messages"), list) or not all(
+        isinstance(message, dict) for message in body["messages"]
+    ):
+        assert isinstance(chat.to_gemini(body, POLICY, model), LineError)
+        return
+    _check_chat(body, model)
+
+
+@BOUNDED
+@given(body=st.dictionaries(st.sampled_from(("messages", "n", "tools", "stop", "google")), JSON))
+def test_bodies_of_anything(body: dict[str, Any]) -> None:
+    """Any JSON at all under known names."""
+    result = chat.to_gemini(body, POLICY, "gemini-3.6-flash")
+    if isinstance(result, LineError):
+        check_refusal(result, body)
+
+
+@BOUNDED
+@given(
+    body=st.fixed_dictionaries(
+        {"input": st.text(max_size=5) | st.lists(st.text(max_size=5), max_size=3) | JSON},
+        optional={
+            "model": TEXT,
+            "dimensions": st.integers(-1, 4000) | JSON,
+            "encoding_format": st.sampled_from(("float", "base64", "int8")) | JSON,
+            "user": TEXT,
+            "odd": JSON,
+        },
+    ),
+    model=MODELS,
+)
+def test_embedding_bodies(body: dict[str, Any], model: str) -> None:
+    """Any input, dimensions and format."""
+    before = copy.deepcopy(body)
+    result = embeddings.to_gemini(body, POLICY, model)
+    assert body == before
+    if isinstance(result, LineError):
+        check_refusal(result, body)
+    else:
+        check_translation(result, "EmbedContentRequest")
+
+
+PART = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": TEXT | JSON,
+        "thought": st.booleans() | JSON,
+        "thoughtSignature": TEXT,
+        "functionCall": st.fixed_dictionaries(
+            {}, optional={"name": NAME | JSON, "args": JSON, "id": TEXT | JSON}
+        ),
+        "inlineData": st.fixed_dictionaries(
+            {}, optional={"mimeType": st.sampled_from(("image/png", "audio/L16")), "data": TEXT}
+        ),
+        "executableCode": st.fixed_dictionaries({}, optional={"code": TEXT | JSON}),
+        "toolCall": JSON,
+    },
+)
+CANDIDATE = st.fixed_dictionaries(
+    {},
+    optional={
+        "content": st.fixed_dictionaries({}, optional={"parts": st.lists(PART, max_size=3) | JSON}),
+        "finishReason": st.sampled_from(("STOP", "MAX_TOKENS", "SAFETY", "OTHER", "NEW")) | JSON,
+        "finishMessage": TEXT | JSON,
+        "index": st.integers(0, 3) | JSON,
+        "logprobsResult": st.fixed_dictionaries(
+            {},
+            optional={
+                "chosenCandidates": st.lists(
+                    st.fixed_dictionaries(
+                        {}, optional={"token": TEXT, "logProbability": st.floats() | JSON}
+                    ),
+                    max_size=2,
+                )
+                | JSON,
+                "topCandidates": JSON,
+            },
+        ),
+    },
+)
+RESPONSE = st.fixed_dictionaries(
+    {},
+    optional={
+        "candidates": st.lists(CANDIDATE, max_size=3) | JSON,
+        "promptFeedback": st.fixed_dictionaries({}, optional={"blockReason": TEXT | JSON}) | JSON,
+        "usageMetadata": st.dictionaries(
+            st.sampled_from(("promptTokenCount", "candidatesTokenCount", "totalTokenCount")),
+            st.integers(0, 2**70) | JSON,
+        )
+        | JSON,
+        "modelVersion": TEXT | JSON,
+        "responseId": TEXT | JSON,
+    },
+)
+ERROR = st.fixed_dictionaries(
+    {}, optional={"code": st.integers(-5, 600) | JSON, "message": TEXT | JSON, "status": TEXT | JSON}
+)
+ANSWER = st.one_of(
+    st.builds(lambda response: {"response": response}, RESPONSE | JSON),
+    st.builds(lambda error: {"error": error}, ERROR | JSON),
+)
+
+
+@BOUNDED
+@given(
+    items=st.lists(ANSWER, min_size=1, max_size=3),
+    echo=st.fixed_dictionaries(
+        {"model": st.just("m")}, optional={"logprobs": st.just(True), "legacy": st.just(True)}
+    ),
+)
+def test_answers_from_the_schema(items: list[dict[str, Any]], echo: dict[str, Any]) -> None:
+    """Any answer becomes a valid completion or an error line."""
+    check_rendered(answers.from_gemini(echo, items, CONTEXT), ChatCompletion)
+
+
+VALUES = st.lists(st.floats() | st.integers(), max_size=4)
+
+
+@BOUNDED
+@given(
+    items=st.lists(
+        ANSWER
+        | st.builds(lambda values: {"response": {"embedding": {"values": values}}}, VALUES | JSON),
+        min_size=1,
+        max_size=3,
+    ),
+    normalise=st.booleans(),
+)
+def test_vectors_of_anything(items: list[dict[str, Any]], normalise: bool) -> None:
+    """Any answer becomes valid vectors or an error line; base64 packs whatever is valid."""
+    echo: dict[str, Any] = {"model": "m", **({"normalise": True} if normalise else {})}
+    rendered = embeddings.from_gemini(echo, items, CONTEXT)
+    check_rendered(rendered, CreateEmbeddingResponse)
+    packed = embeddings.from_gemini({**echo, "base64": True}, items, CONTEXT)
+    assert packed.status_code == rendered.status_code

@@ -1,0 +1,89 @@
+"""Recorded answers, and every mutation of them, become valid completions or error lines."""
+
+from typing import Any
+
+import orjson
+import pytest
+from openai.types import CreateEmbeddingResponse
+from openai.types.chat import ChatCompletion
+
+from gateway.translate import answers, embeddings
+from gateway.translate.shapes import Context
+from tests.translate.checks import check_rendered
+from tests.translate.samples import chat_answers, embedding_answers, mutations
+
+CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
+ECHO = {"model": "gemini-2.5-flash"}
+ECHOES: list[dict[str, Any]] = [
+    ECHO,
+    {**ECHO, "logprobs": True, "legacy": True, "metadata": {"a": "b"}},
+]
+CHAT = dict(chat_answers())
+VECTORS = dict(embedding_answers())
+
+
+@pytest.mark.parametrize("echo", ECHOES, ids=["plain", "everything"])
+@pytest.mark.parametrize("answer", CHAT.values(), ids=CHAT.keys())
+def test_recorded_answers_are_rendered(answer: dict[str, Any], echo: dict[str, Any]) -> None:
+    """Each recording passes the SDK's strict types, unchanged by being read."""
+    before = orjson.dumps(answer)
+    # g154 is sound alone, which nothing asks for yet.
+    expected = "response" in answer and has_answer(answer) and answer is not CHAT["g154"]
+    rendered = answers.from_gemini(echo, [answer], CONTEXT)
+    check_rendered(rendered, ChatCompletion)
+    assert orjson.dumps(answer) == before
+    assert answers.from_gemini(echo, [orjson.loads(before)], CONTEXT) == rendered
+    assert (rendered.status_code == 200) == expected
+
+
+def has_answer(answer: dict[str, Any]) -> bool:
+    """Whether a recording holds something a client can use: judged apart from our code."""
+    response = answer["response"]
+    if response.get("promptFeedback", {}).get("blockReason"):
+        return True
+    for candidate in response.get("candidates", []):
+        reason = candidate.get("finishReason")
+        if reason in ("STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "SPII"):
+            return True
+        for part in candidate.get("content", {}).get("parts", []):
+            if part.get("text") or "functionCall" in part:
+                return True
+    return False
+
+
+
+@pytest.mark.parametrize("name", CHAT.keys())
+def test_mutated_answers_never_break(name: str) -> None:
+    """One member removed or odd: a valid completion or an error line, never an exception."""
+    for mutation in mutations(CHAT[name]):
+        for echo in ECHOES:
+            check_rendered(answers.from_gemini(echo, [mutation], CONTEXT), ChatCompletion)
+
+
+@pytest.mark.parametrize("name", CHAT.keys())
+def test_two_items_are_one_completion(name: str) -> None:
+    """A fanned-out line has the choices of both items, its prompt counted once."""
+    one = answers.from_gemini(ECHO, [CHAT[name]], CONTEXT)
+    two = answers.from_gemini(ECHO, [CHAT[name], CHAT[name]], CONTEXT)
+    check_rendered(two, ChatCompletion)
+    assert one.status_code == two.status_code
+    if one.status_code == 200:
+        assert len(two.body["choices"]) == 2 * len(one.body["choices"])
+        assert two.usage.input_tokens == one.usage.input_tokens
+        assert two.usage.output_tokens == 2 * one.usage.output_tokens
+
+
+@pytest.mark.parametrize("name", VECTORS.keys())
+def test_recorded_vectors_are_rendered(name: str) -> None:
+    """Recordings and their mutations give vectors or an error line."""
+    rendered = embeddings.from_gemini(ECHO, [VECTORS[name]], CONTEXT)
+    assert rendered.status_code == 200
+    for echo in (ECHO, {**ECHO, "normalise": True}):
+        for mutation in mutations(VECTORS[name]):
+            check_rendered(embeddings.from_gemini(echo, [mutation], CONTEXT), CreateEmbeddingResponse)
+
+
+def test_there_are_recordings() -> None:
+    """The selection by kind still finds what the file holds."""
+    assert len(CHAT) >= 80
+    assert len(VECTORS) >= 2
