@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from gateway.emulator.errors import JsonObject, invalid
 from gateway.emulator.models import signs, thinks
-from gateway.emulator.usage import prompt_tokens
 
 MAX_STOP_SEQUENCES = 5
 MAX_CANDIDATES = 8
@@ -184,8 +183,8 @@ def _current_turn(contents: list[JsonObject]) -> int:
     return spoken[-1] if spoken else 0
 
 
-def _size(_model: str, request: JsonObject) -> None:
-    total = sum(prompt_tokens(request).values())
+def check_size(total: int) -> None:
+    """Raise ApiError 400 for a prompt of more tokens than a model takes."""
     if total > MAX_INPUT_TOKENS:
         raise invalid(
             f"The input token count ({total}) exceeds the maximum number of tokens allowed "
@@ -202,5 +201,4 @@ _RULES: tuple[Callable[[str, JsonObject], None], ...] = (
     _thinking,
     _cache,
     _turns,
-    _size,
 )

@@ -107,6 +107,7 @@ def generate(model: str, request: JsonObject, seen: Seen) -> JsonObject:
     prompt = read_prompt(model, request)
     check_error_mark(prompt.marks, prompt.text, seen)
     asked = prompt_tokens(request)
+    checks.check_size(sum(asked.values()))
     if "block" in prompt.marks:
         return _blocked(prompt, asked)
     if "empty" in prompt.marks:

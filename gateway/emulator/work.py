@@ -205,7 +205,7 @@ class Work:
         return [entry, entry] if doubled else [entry]
 
     def _hit(self, name: str, item: Item) -> bool:
-        return self._shape.picks(name, item, self._random)
+        return bool(self._shape.faults) and self._shape.picks(name, item, self._random)
 
     def _result(self, item: Item) -> JsonObject:
         """``{"response"}`` or ``{"error"}``, counted."""

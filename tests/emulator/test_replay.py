@@ -1,7 +1,7 @@
 """Recorded exchanges of the live service, sent as recorded, get answers of the recorded shape.
 
-Every sample of ``tests/data/gemini-samples.jsonl`` is in one of two tables: it is replayed, or it is
-said why not. A shape is the set of paths with the type at each (number or string included), the
+Every sample of ``tests/data/gemini-samples.jsonl`` is in one of two tables: replayed, or why not.
+A shape is the set of paths with the type at each (number or string included), the
 status, and the values of enums; texts, times and numbers are the service's own.
 """
 

@@ -1,0 +1,443 @@
+"""Answers: deterministic, naming their prompt, adding up; every marker does what its row says."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import orjson
+import pytest
+
+from gateway.emulator.embed import embed, vector
+from gateway.emulator.errors import ApiError
+from gateway.emulator.generate import generate
+from gateway.emulator.jsonfit import fit
+from gateway.emulator.markers import MARKERS, Seen, find_marks
+from gateway.emulator.schema import parse, read
+from gateway.emulator.work import ListSink, Shape, Work, inline_items
+from gateway.emulator.world import generate_marks
+
+Json = dict[str, Any]
+FLASH = "gemini-2.5-flash"
+
+
+def _ask(text: str, model: str = FLASH, seen: Seen | None = None, **request: Any) -> Json:
+    body = {"contents": [{"role": "user", "parts": [{"text": text}]}], **request}
+    response = generate(model, parse("GenerateContentRequest", body), seen or Seen())
+    assert read("GenerateContentResponse", response)[1] == []
+    return response
+
+
+def _texts(response: Json) -> list[str]:
+    parts = response["candidates"][0]["content"]["parts"]
+    return [part["text"] for part in parts if "text" in part and not part.get("thought")]
+
+
+def _text(response: Json) -> str:
+    return "".join(_texts(response))
+
+
+def _refusal(text: str = "x", model: str = FLASH, **request: Any) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        _ask(text, model, **request)
+    return caught.value
+
+
+TOOL = {"functionDeclarations": [{"name": "get_weather", "description": "d"}]}
+
+
+# --- text ----------------------------------------------------------------------------------------
+
+
+def test_the_answer_names_its_prompt() -> None:
+    """Whole when short, by its beginning and its digest when long; the same every time."""
+    assert _text(_ask("hello")) == "Echo: hello"
+    long = [_text(_ask("x" * 300 + end)) for end in ("a", "b", "a")]
+    assert long[0].startswith("Echo: " + "x" * 200)
+    assert "sha256" in long[0]
+    assert long[0] != long[1]
+    assert _ask("x" * 300 + "a") == _ask("x" * 300 + "a")
+
+
+@pytest.mark.parametrize("model", [FLASH, "gemini-2.0-flash", "gemini-3-pro-preview", "gemini-9"])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"tools": [TOOL], "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
+        {"tools": [{"codeExecution": {}}]},
+        {"generationConfig": {"maxOutputTokens": 20}},
+        {"generationConfig": {"candidateCount": 3}},
+    ],
+)
+def test_usage_adds_up(model: str, request_: Json) -> None:
+    """Total = prompt + candidates + thoughts + tool use, as in 410 recordings."""
+    for text in ("a", "weather " * 50):
+        usage = _ask(text, model, **request_)["usageMetadata"]
+        names = (
+            "promptTokenCount",
+            "candidatesTokenCount",
+            "thoughtsTokenCount",
+            "toolUsePromptTokenCount",
+        )
+        assert usage["totalTokenCount"] == sum(usage.get(name, 0) for name in names)
+        assert 0 not in usage.values()
+
+
+def test_token_limit() -> None:
+    """Cut with MAX_TOKENS; when thoughts took everything there are no parts and no count."""
+    config = {"maxOutputTokens": 4, "thinkingConfig": {"thinkingBudget": 0}}
+    cut = _ask("x" * 100, generationConfig=config)
+    assert cut["candidates"][0]["finishReason"] == "MAX_TOKENS"
+    assert cut["usageMetadata"]["candidatesTokenCount"] == 4
+    thought = _ask("hello [[think:50]]", generationConfig={"maxOutputTokens": 10})
+    candidate = thought["candidates"][0]
+    assert (candidate["content"], candidate["finishReason"]) == ({"role": "model"}, "MAX_TOKENS")
+    assert "candidatesTokenCount" not in thought["usageMetadata"]
+    assert thought["usageMetadata"]["thoughtsTokenCount"] == 10
+
+
+def test_stop_sequences() -> None:
+    """The text ends before the first one."""
+    response = _ask("one STOP two", generationConfig={"stopSequences": ["STOP"]})
+    assert _text(response) == "Echo: one "
+
+
+def test_several_candidates() -> None:
+    """As many as asked, numbered."""
+    candidates = _ask("x", generationConfig={"candidateCount": 3})["candidates"]
+    assert [candidate.get("index", 0) for candidate in candidates] == [0, 1, 2]
+
+
+def test_thoughts_and_signatures() -> None:
+    """Thought parts when asked; Gemini 3 signs its answers, 2.5 without functions does not."""
+    config = {"thinkingConfig": {"includeThoughts": True}}
+    parts = _ask("x", generationConfig=config)["candidates"][0]["content"]["parts"]
+    assert [part.get("thought", False) for part in parts] == [True, False]
+    for model, signed in ((FLASH, False), ("gemini-3-pro-preview", True)):
+        parts = _ask("x", model)["candidates"][0]["content"]["parts"]
+        assert any("thoughtSignature" in part for part in parts) is signed
+
+
+def test_logprobs() -> None:
+    """One chosen token per word and the asked number of alternatives."""
+    config = {"responseLogprobs": True, "logprobs": 2}
+    candidate = _ask("a b", generationConfig=config)["candidates"][0]
+    result = candidate["logprobsResult"]
+    assert "".join(one["token"] for one in result["chosenCandidates"]) == "Echo: a b "
+    assert [len(one["candidates"]) for one in result["topCandidates"]] == [2, 2, 2]
+    assert candidate["avgLogprobs"] < 0
+
+
+def test_media() -> None:
+    """Pictures from image models, sound from speech models, each counted."""
+    drawn = _ask("x", "gemini-2.5-flash-image")
+    kinds = [part["inlineData"]["mimeType"] for part in _parts(drawn) if "inlineData" in part]
+    assert kinds == ["image/png"]
+    details = drawn["usageMetadata"]["candidatesTokensDetails"]
+    assert {"modality": "IMAGE", "tokenCount": 1290} in details
+    spoken = _parts(_ask("x", "gemini-2.5-pro-preview-tts"))
+    assert spoken[0]["inlineData"]["mimeType"].startswith("audio/L16")
+
+
+def _parts(response: Json) -> list[Json]:
+    parts: list[Json] = response["candidates"][0]["content"]["parts"]
+    return parts
+
+
+# --- functions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "called"),
+    [
+        ("ANY", "nothing to do with it", True),
+        ("AUTO", "nothing to do with it", False),
+        ("AUTO", "what is the weather like", True),
+        ("VALIDATED", "use get_weather", True),
+        ("NONE", "use get_weather", False),
+    ],
+)
+def test_calling_modes(mode: str, text: str, called: bool) -> None:
+    """ANY always, NONE never, the others when the prompt speaks of the function."""
+    config = {"functionCallingConfig": {"mode": mode}}
+    response = _ask(text, tools=[TOOL], toolConfig=config)
+    assert any("functionCall" in part for part in _parts(response)) is called
+    assert response["candidates"][0]["finishReason"] == "STOP"
+
+
+def test_allowed_functions() -> None:
+    """Only those allowed are called."""
+    tools = [{"functionDeclarations": [{"name": "one"}, {"name": "two"}]}]
+    config = {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["two"]}}
+    call = _parts(_ask("one", tools=tools, toolConfig=config))[0]["functionCall"]
+    assert call["name"] == "two"
+
+
+def test_after_the_results_comes_text() -> None:
+    """Function responses are answered in text that holds them."""
+    contents = [
+        {"role": "user", "parts": [{"text": "weather?"}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "get_weather"}}]},
+        {
+            "role": "user",
+            "parts": [{"functionResponse": {"name": "get_weather", "response": {"sky": "blue"}}}],
+        },
+    ]
+    text = _text(_ask("", contents=contents, tools=[TOOL]))
+    assert text == 'Echo: weather? | get_weather -> {"sky":"blue"}'
+
+
+SCHEMAS: list[Json] = [
+    {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+    {"type": "array", "items": {"type": "integer", "minimum": 5, "maximum": 7}, "minItems": 2},
+    {"type": "object", "properties": {"k": {"enum": ["x", 3, None]}}},
+    {"type": ["string", "null"]},
+    {"anyOf": [{"type": "null"}, {"type": "number", "minimum": -3, "maximum": -1}]},
+    {"oneOf": [{"type": "boolean"}, {"type": "string"}]},
+    {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "maxItems": 2},
+    {
+        "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}},
+        "$ref": "#/$defs/node",
+    },
+    {"type": "object", "additionalProperties": False},
+    {"properties": {"when": {"type": "string", "format": "date-time"}}},
+]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_json_fits_a_json_schema(schema: Json) -> None:
+    """Judged by a JSON Schema validator."""
+    for text in ("hello", "other", ""):
+        jsonschema.validate(fit(schema, text), schema)
+
+
+def test_json_fits_an_openapi_schema() -> None:
+    """Types in capitals, limits as text, ordering kept, lengths kept."""
+    schema = {
+        "type": "OBJECT",
+        "properties": {
+            "b": {"type": "STRING", "maxLength": "3"},
+            "a": {"type": "ARRAY", "items": {"type": "INTEGER"}, "minItems": "2"},
+        },
+        "propertyOrdering": ["a", "b"],
+    }
+    value = fit(schema, "hello")
+    assert isinstance(value, dict)
+    assert list(value) == ["a", "b"]
+    assert value["b"] == "hel"
+    assert len(value["a"]) == 2
+
+
+def test_ignored_keywords() -> None:
+    """What Google ignores in JSON Schema is not kept here either."""
+    schema = {"type": "string", "const": "c", "minLength": 50, "pattern": "^z"}
+    assert fit(schema, "hello") == "hello"
+
+
+def test_enum_answers() -> None:
+    """text/x.enum answers one bare value."""
+    config = {
+        "responseMimeType": "text/x.enum",
+        "responseSchema": {"type": "STRING", "enum": ["red", "blue"]},
+    }
+    assert _text(_ask("x", generationConfig=config)) in {"red", "blue"}
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "model", "request_"),
+    [
+        ("contents is not specified", FLASH, {"contents": []}),
+        ("valid role", FLASH, {"contents": [{"role": "system", "parts": [{"text": "x"}]}]}),
+        ("parts must not be empty", FLASH, {"contents": [{"role": "user", "parts": []}]}),
+        ("required oneof", FLASH, {"contents": [{"parts": [{"thought": True}]}]}),
+        ("temperature", FLASH, {"generationConfig": {"temperature": 2.5}}),
+        ("stop_sequences", FLASH, {"generationConfig": {"stopSequences": list("abcdef")}}),
+        ("mimetypes", FLASH, {"generationConfig": {"responseMimeType": "image/png"}}),
+        ("response_mime_type", FLASH, {"generationConfig": {"responseSchema": {"type": "STRING"}}}),
+        ("Duplicate", FLASH, {"tools": [TOOL, TOOL]}),
+        ("function name", FLASH, {"tools": [{"functionDeclarations": [{"name": "1x"}]}]}),
+        (
+            "not declared",
+            FLASH,
+            {"toolConfig": {"functionCallingConfig": {"allowedFunctionNames": ["x"]}}},
+        ),
+        (
+            "only one of thinking",
+            FLASH,
+            {"generationConfig": {"thinkingConfig": {"thinkingBudget": 1, "thinkingLevel": "LOW"}}},
+        ),
+        ("level", FLASH, {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}),
+        (
+            "Budget 0",
+            "gemini-2.5-pro",
+            {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}},
+        ),
+        (
+            "not enabled",
+            "gemini-2.0-flash",
+            {"generationConfig": {"thinkingConfig": {"thinkingBudget": 9}}},
+        ),
+        ("CachedContent", FLASH, {"cachedContent": "cachedContents/x", "tools": [TOOL]}),
+        ("input token count", FLASH, {"systemInstruction": {"parts": [{"text": "x" * 4_200_000}]}}),
+        (
+            "number of function response parts",
+            FLASH,
+            {"contents": [{"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]},
+        ),
+    ],
+)
+def test_refusals(words: str, model: str, request_: Json) -> None:
+    """400, in the service's words."""
+    refusal = _refusal(model=model, **request_)
+    assert refusal.code == 400
+    assert words in refusal.message
+
+
+# --- markers -------------------------------------------------------------------------------------
+
+
+def test_error_marker() -> None:
+    """A code, for good or for the first times."""
+    assert _refusal("a [[error:8]]").code == 429
+    assert _refusal("a [[error:3,message=no]]").message == "no"
+    seen = Seen()
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            _ask("b [[error:13,times=2]]", seen=seen)
+    assert _text(_ask("b [[error:13,times=2]]", seen=seen)).startswith("Echo: b")
+
+
+@pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "PROHIBITED_CONTENT", "SPII"])
+def test_finish_marker(reason: str) -> None:
+    """A finish reason without content."""
+    candidate = _ask(f"[[finish:{reason}]]")["candidates"][0]
+    assert candidate["finishReason"] == reason
+    assert "content" not in candidate
+
+
+def test_finish_max_tokens_marker() -> None:
+    """MAX_TOKENS keeps its text."""
+    response = _ask("a [[finish:MAX_TOKENS]]")
+    assert response["candidates"][0]["finishReason"] == "MAX_TOKENS"
+    assert _text(response)
+
+
+def test_markers_of_the_whole_response() -> None:
+    """block, empty, citation-only, model, no-usage, no-index, cached."""
+    blocked = _ask("[[block:PROHIBITED_CONTENT]]")
+    assert blocked["promptFeedback"] == {"blockReason": "PROHIBITED_CONTENT"}
+    assert "candidates" not in blocked
+    assert "candidates" not in _ask("[[empty]]")
+    assert set(_ask("[[citation-only]]")["candidates"][0]) == {"citationMetadata"}
+    assert _ask("[[model:gemini-x]]")["modelVersion"] == "gemini-x"
+    assert "usageMetadata" not in _ask("[[no-usage]]")
+    assert "index" not in _ask("[[no-index]]")["candidates"][0]
+    usage = _ask("[[cached]]")["usageMetadata"]
+    assert usage["cachedContentTokenCount"] == usage["promptTokenCount"]
+
+
+def test_markers_of_the_text() -> None:
+    """text, tokens, parts, think, signature-only, cut-json."""
+    assert _text(_ask("[[text:just this]]")) == "just this"
+    assert _ask("[[tokens:100]]")["usageMetadata"]["candidatesTokenCount"] == 100
+    assert len(_texts(_ask("something [[parts:3]]"))) == 3
+    assert _ask("[[think:77]]")["usageMetadata"]["thoughtsTokenCount"] == 77
+    assert set(_parts(_ask("[[signature-only]]"))[-1]) == {"thoughtSignature"}
+    config = {"responseMimeType": "application/json"}
+    with pytest.raises(orjson.JSONDecodeError):
+        orjson.loads(_text(_ask("[[cut-json]]", generationConfig=config)))
+
+
+def test_markers_of_calls() -> None:
+    """call, calls, no-args, call-id, malformed-call."""
+    calls = [part["functionCall"] for part in _parts(_ask("[[calls:2]]", tools=[TOOL]))]
+    assert [call["name"] for call in calls] == ["get_weather"] * 2
+    call = _parts(_ask("[[call:get_weather]] [[no-args]] [[call-id]]", tools=[TOOL]))[0]
+    assert "args" not in call["functionCall"]
+    assert call["functionCall"]["id"]
+    malformed = _ask("[[malformed-call]]", tools=[TOOL])["candidates"][0]
+    assert malformed["finishReason"] == "MALFORMED_FUNCTION_CALL"
+
+
+@pytest.mark.parametrize(
+    ("mark", "expected"),
+    [
+        ("drop", []),
+        ("double", [{"response", "metadata"}] * 2),
+        ("keyless", [{"response"}]),
+        ("blank", [{"metadata"}]),
+    ],
+)
+def test_markers_of_batch_items(mark: str, expected: list[set[str]]) -> None:
+    """drop, double, keyless, blank."""
+    work = Work(lambda _: {}, generate_marks, Shape(), serve=None, strict=False)
+    request = {"contents": [{"parts": [{"text": f"[[{mark}]]"}]}]}
+    sink = ListSink()
+    work.run(inline_items([{"request": request, "metadata": {"key": "a"}}]), sink)
+    assert [set(orjson.loads(line)) for line in sink.lines] == expected
+
+
+def test_unknown_markers_are_text() -> None:
+    """Only words of the table are markers."""
+    assert find_marks("[[nonsense]] [[1,2]] [[a:b]]") == {}
+    assert set(find_marks("[[drop]][[think:3]]")) == {"drop", "think"}
+
+
+def test_every_marker_is_tested() -> None:
+    """No row of the table without a test here (slow is in test_control.py)."""
+    text = Path(__file__).read_text(encoding="utf-8")
+    named = set(re.findall(r"\[\[([a-z-]+)", text)) | {"drop", "double", "keyless", "blank"}
+    assert set(MARKERS) - named == {"slow"}
+
+
+# --- embeddings ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 8, 768, 3072])
+def test_unit_vectors(size: int) -> None:
+    """Of the asked size, of length one, none of it zero."""
+    values = vector("hello world", size)
+    assert len(values) == size
+    assert math.isclose(math.sqrt(sum(value * value for value in values)), 1, abs_tol=1e-6)
+
+
+def test_closer_texts_are_closer() -> None:
+    """A text is nearer to its rewording than to another text."""
+    base = vector("the quick brown fox jumps", 768)
+    near = vector("the quick brown fox sleeps", 768)
+    far = vector("quarterly revenue of banks", 768)
+    dots = [sum(a * b for a, b in zip(base, other, strict=True)) for other in (base, near, far)]
+    assert dots[0] > dots[1] > dots[2]
+    assert dots[1] > 0.5
+    assert abs(dots[2]) < 0.3
+
+
+def test_embedding_shapes() -> None:
+    """TokenCount as text for -001, usageMetadata for newer models."""
+    request = {"content": {"parts": [{"text": "hello"}]}, "outputDimensionality": 4}
+    assert embed("gemini-embedding-001", request, Seen())["tokenCount"] == "2"
+    newer = embed("gemini-embedding-2", request, Seen())
+    assert newer["usageMetadata"] == {"promptTokenCount": 2}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"content": {"parts": []}},
+        {"content": {"parts": [{"text": "x"}]}, "outputDimensionality": 5000},
+        {"content": {"parts": [{"text": "x"}]}, "title": "t", "taskType": "CLUSTERING"},
+        {"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": ""}}]}},
+        {"content": {"parts": [{"text": "x [[error:3]]"}]}},
+    ],
+)
+def test_embedding_refusals(request_: Json) -> None:
+    """400."""
+    with pytest.raises(ApiError) as caught:
+        embed("gemini-embedding-001", request_, Seen())
+    assert caught.value.code == 400
