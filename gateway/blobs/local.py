@@ -4,8 +4,8 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from gateway.blobs.layout import Layout, open_new, open_to_read, refuse_existing, room
@@ -156,16 +156,17 @@ class LocalBlobs:
         return await in_thread(self._names, written_before)
 
     def _names(self, written_before: int) -> Sequence[str]:
-        before = written_before * 1_000_000
-        found = []
-        for entry in self._layout.blobs():
-            try:
-                touched = entry.stat(follow_symlinks=False).st_mtime_ns
-            except FileNotFoundError:  # deleted meanwhile
-                continue
-            if touched < before:
+        return written(self._layout.blobs(), written_before * 1_000_000)
+
+
+def written(entries: Iterable[os.DirEntry[str]], before: int) -> Sequence[str]:
+    """Names of entries last touched before a time in nanoseconds."""
+    found = []
+    for entry in entries:
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            if entry.stat(follow_symlinks=False).st_mtime_ns < before:
                 found.append(entry.name)
-        return found
+    return found
 
 
 def _write(descriptor: int, block: bytearray) -> None:

@@ -4,7 +4,7 @@
 other composite fields are JSON.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -22,8 +22,8 @@ from gateway.batches.records import (
     Segment,
     TokenUsage,
 )
+from gateway.store.session import Row
 
-Row = Mapping[str, Any]
 Values = dict[str, Any]
 
 
@@ -38,8 +38,13 @@ _BATCH = _plain(Batch, "status", "metadata", "policy", "counts", "usage", "error
 _JOB = _plain(Job, "state", "inline", "counts", "usage", "failure")
 
 
-def _pick(row: Row, names: Iterable[str]) -> Values:
-    return {name: row[name] for name in names}
+def _named(row: Row) -> Values:
+    """The values by name; a row itself searches all its columns for every one."""
+    return dict(zip(row.keys(), row, strict=True))
+
+
+def _pick(values: Values, names: Iterable[str]) -> Values:
+    return {name: values[name] for name in names}
 
 
 def _attributes(record: object, names: Iterable[str]) -> Values:
@@ -57,12 +62,12 @@ def sums_values(counts: Counts, usage: TokenUsage) -> Values:
     return values
 
 
-def _counts(row: Row) -> Counts:
-    return Counts(**{name: row[column] for name, column in _COUNTS})
+def _counts(values: Values) -> Counts:
+    return Counts(**{name: values[column] for name, column in _COUNTS})
 
 
-def _usage(row: Row) -> TokenUsage:
-    return TokenUsage(**{name: row[column] for name, column in _USAGE})
+def _usage(values: Values) -> TokenUsage:
+    return TokenUsage(**{name: values[column] for name, column in _USAGE})
 
 
 def file_values(file: File) -> Values:
@@ -73,8 +78,9 @@ def file_values(file: File) -> Values:
 
 def file_of(row: Row) -> File:
     """The file in a row."""
-    segments = tuple(Segment(*segment) for segment in orjson.loads(row["segments"]))
-    return File(**_pick(row, _FILE), segments=segments)
+    values = _named(row)
+    segments = tuple(Segment(*segment) for segment in orjson.loads(values["segments"]))
+    return File(**_pick(values, _FILE), segments=segments)
 
 
 def batch_values(batch: Batch) -> Values:
@@ -92,16 +98,17 @@ def batch_values(batch: Batch) -> Values:
 
 def batch_of(row: Row) -> Batch:
     """The batch in a row."""
-    metadata = row["metadata"]
+    values = _named(row)
+    metadata = values["metadata"]
     return Batch(
-        **_pick(row, _BATCH),
-        status=BatchStatus(row["status"]),
+        **_pick(values, _BATCH),
+        status=BatchStatus(values["status"]),
         metadata=None if metadata is None else orjson.loads(metadata),
-        policy=orjson.loads(row["policy"]),
-        counts=_counts(row),
-        usage=_usage(row),
-        errors=tuple(BatchError(**error) for error in orjson.loads(row["errors"])),
-        notes=orjson.loads(row["notes"]),
+        policy=orjson.loads(values["policy"]),
+        counts=_counts(values),
+        usage=_usage(values),
+        errors=tuple(BatchError(**error) for error in orjson.loads(values["errors"])),
+        notes=orjson.loads(values["notes"]),
     )
 
 
@@ -118,12 +125,13 @@ def job_values(job: Job) -> Values:
 
 def job_of(row: Row) -> Job:
     """The job in a row."""
-    failure = row["failure"]
+    values = _named(row)
+    failure = values["failure"]
     return Job(
-        **_pick(row, _JOB),
-        state=JobState(row["state"]),
-        inline=bool(row["inline"]),
-        counts=_counts(row),
-        usage=_usage(row),
+        **_pick(values, _JOB),
+        state=JobState(values["state"]),
+        inline=bool(values["inline"]),
+        counts=_counts(values),
+        usage=_usage(values),
         failure=None if failure is None else Failure(**orjson.loads(failure)),
     )

@@ -7,7 +7,7 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 
 _HEADER = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -21,10 +21,16 @@ def parse_queries(text: str) -> Iterator[tuple[str, str]]:
 
 
 def load_queries() -> Mapping[str, str]:
-    """Every statement; a name that stands twice is a mistake."""
+    """Every statement there is."""
+    folder = files("gateway.store").joinpath("sql")
+    return collect_queries(entry.read_text(encoding="utf-8") for entry in folder.iterdir())
+
+
+def collect_queries(texts: Iterable[str]) -> Mapping[str, str]:
+    """The statements of several files; a name that stands twice is a mistake."""
     queries: dict[str, str] = {}
-    for entry in files("gateway.store").joinpath("sql").iterdir():
-        for name, statement in parse_queries(entry.read_text(encoding="utf-8")):
+    for text in texts:
+        for name, statement in parse_queries(text):
             if name in queries:
                 raise ValueError(f"query {name} is defined twice")
             queries[name] = statement

@@ -5,11 +5,10 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from gateway.errors import SettingsError
 
-Row = Mapping[str, Any]
+Row = sqlite3.Row
 
 # Another process may hold the database for a moment (a backup, a shell); never one that serves.
 _BUSY_SECONDS = 5.0

@@ -1,5 +1,6 @@
 """The store on SQLite: one file, one writing thread, reads in the event loop."""
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -151,10 +152,15 @@ class SQLiteStore:
     # The runner's side
 
     async def due_work(self, now: int, limit: int) -> Sequence[Work]:
-        """Batches that are due, or have a job that is."""
-        with self._reader.snapshot():
-            ids = batches.due(self._reader, now, limit)
-            return [work for batch_id in ids if (work := self._work(batch_id)) is not None]
+        """Batches that are due, or have a job that is.
+
+        Each with its jobs at one moment; in between the loop may do something else.
+        """
+        found = []
+        for batch_id in batches.due(self._reader, now, limit):
+            found.append(await self.load_work(batch_id))
+            await asyncio.sleep(0)
+        return [work for work in found if work is not None]
 
     async def next_due(self) -> int | None:
         """When something will be due that nobody holds."""
@@ -163,11 +169,8 @@ class SQLiteStore:
     async def load_work(self, batch_id: str) -> Work | None:
         """One batch with its jobs, whatever its owner."""
         with self._reader.snapshot():
-            return self._work(batch_id)
-
-    def _work(self, batch_id: str) -> Work | None:
-        batch = batches.by_id(self._reader, batch_id)
-        return None if batch is None else Work(batch, jobs.of_batch(self._reader, batch_id))
+            batch = batches.by_id(self._reader, batch_id)
+            return None if batch is None else Work(batch, jobs.of_batch(self._reader, batch_id))
 
     async def input_file(self, batch_id: str) -> File | None:
         """The input file of a batch, deleted or not."""

@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -142,9 +143,6 @@ class Writer:
         connection.execute("RELEASE one")
 
     def _announce(self, writes: Sequence[_Write]) -> None:
-        try:
+        # A closed loop refuses. Then everybody who waited is gone too; the writes are on disk.
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_settle, writes)
-        except RuntimeError:
-            # The loop is gone, and with it everybody who waited. The writes are on disk.
-            if not self._loop.is_closed():
-                raise

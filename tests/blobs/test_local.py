@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.blobs.local import LocalBlobs
+from gateway.blobs.local import LocalBlobs, written
 from gateway.errors import SettingsError, UnavailableError
 from gateway.ports.blobs import Blobs
 from tests.conformance.blobs import ALWAYS, MIB, BlobsRules, get, put, some_bytes
@@ -104,6 +104,16 @@ class TestLayout:
         assert sorted(await local.names(20_001)) == ["aa00", "bb00"]
 
 
+def test_a_blob_deleted_during_the_listing_is_left_out(tmp_path: Path) -> None:
+    """Others go on meanwhile."""
+    for name in ("gone", "kept"):
+        (tmp_path / name).write_bytes(b"x")
+    with os.scandir(tmp_path) as entries:
+        listed = list(entries)
+    (tmp_path / "gone").unlink()
+    assert written(listed, ALWAYS * 1_000_000) == ["kept"]
+
+
 class TestOtherDevice:
     """Where neither a link nor a rename reaches. /dev/shm is another device in every container."""
 
@@ -190,6 +200,16 @@ class TestNoRoom:
             with pytest.raises(asyncio.CancelledError):
                 await task
         assert files_below(root) == []
+
+    async def test_a_take_that_fails_otherwise_keeps_the_file(
+        self, local: LocalBlobs, root: Path
+    ) -> None:
+        (root / "bl").write_bytes(b"in the way")
+        made = root.parent / "made"
+        made.write_bytes(b"x")
+        with pytest.raises(FileExistsError):
+            await local.take(made, "blob")
+        assert made.read_bytes() == b"x"
 
     async def test_other_failures_stay_what_they_are(self, local: LocalBlobs, root: Path) -> None:
         shutil.rmtree(root / "tmp")

@@ -271,3 +271,9 @@ class SweepRules:
 
 class BlobsRules(WriteRules, ReadRules, MoveRules, SweepRules):
     """All of it."""
+
+    def test_no_rule_hides_another(self) -> None:
+        """Of two with one name only the first would run."""
+        names = [name for rules in BlobsRules.__bases__ for name in vars(rules)]
+        tests = [name for name in names if name.startswith("test_")]
+        assert len(tests) == len(set(tests))

@@ -121,7 +121,7 @@ class FileRules:
         assert added.seq > 0
         assert await store.get_file(OWNER, file.id, 1_000) == added
 
-    async def test_another_owner_finds_nothing(self, store: Store) -> None:
+    async def test_another_owner_finds_no_file(self, store: Store) -> None:
         await add_file_with_blob(store)
         assert await store.get_file(OTHER, "file-one", 1_000) is None
         assert await store.delete_file(OTHER, "file-one", 1_000) is Deletion.MISSING
@@ -178,7 +178,7 @@ class FileRules:
         assert page is not None
         assert [file.id for file in page.data] == ["file-2" if ascending else "file-0"]
 
-    async def test_an_unknown_cursor_is_told_apart_from_an_empty_page(self, store: Store) -> None:
+    async def test_an_unknown_file_as_a_cursor(self, store: Store) -> None:
         assert await store.list_files(OWNER, 1_000, limit=9, after="file-never") is None
 
     async def test_a_deleted_file_is_missing(self, store: Store) -> None:
@@ -240,7 +240,7 @@ class BatchRules:
         assert await store.get_batch(OWNER, batch.id) == added
         assert await due_ids(store, 1_000) == [batch.id]
 
-    async def test_another_owner_finds_nothing(self, store: Store) -> None:
+    async def test_another_owner_finds_no_batch(self, store: Store) -> None:
         await store.add_file(a_file())
         await store.add_batch(a_batch())
         assert await store.get_batch(OTHER, "batch_one") is None
@@ -324,7 +324,7 @@ class BatchRules:
             more, after = page.has_more, seen[-1]
         assert seen == [f"batch_{number}" for number in reversed(range(7))]
 
-    async def test_an_unknown_cursor_is_told_apart_from_an_empty_page(self, store: Store) -> None:
+    async def test_an_unknown_batch_as_a_cursor(self, store: Store) -> None:
         assert await store.list_batches(OWNER, limit=5, after="batch_never") is None
 
     async def test_a_cancel_is_noted_once_and_makes_due(self, store: Store) -> None:
@@ -749,3 +749,9 @@ class DueRules:
 
 class StoreRules(BlobRules, FileRules, BatchRules, ClaimRules, SaveRules, DueRules):
     """All of it."""
+
+    def test_no_rule_hides_another(self) -> None:
+        """Of two with one name only the first would run."""
+        names = [name for rules in StoreRules.__bases__ for name in vars(rules)]
+        tests = [name for name in names if name.startswith("test_")]
+        assert len(tests) == len(set(tests))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.queries import load_queries, parse_queries
+from gateway.store.queries import collect_queries, load_queries, parse_queries
 
 SOURCES = Path(__file__).parents[2] / "gateway" / "store"
 
@@ -18,6 +18,12 @@ def test_a_file_is_split_at_its_headers() -> None:
 def test_a_file_without_headers_has_nothing() -> None:
     """What stands before the first belongs to nobody."""
     assert dict(parse_queries("SELECT 1;")) == {}
+
+
+def test_a_name_stands_once() -> None:
+    """Also across files."""
+    with pytest.raises(ValueError, match="query a is defined twice"):
+        collect_queries(["-- name: a\nSELECT 1;", "-- name: a\nSELECT 2;"])
 
 
 @pytest.mark.parametrize("name", sorted(load_queries()))

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import UnavailableError
+from gateway.store.columns import batch_values
 from gateway.store.session import Session, open_writer
 from gateway.store.sqlite import SQLiteStore
 from gateway.store.writer import Writer
-from tests.conformance.records import OWNER, a_file
+from tests.conformance.records import OWNER, a_batch, a_file
 
 
 class Gate:
@@ -140,6 +141,26 @@ class TestIsolation:
         assert [type(outcome) for outcome in outcomes] == [sqlite3.OperationalError] * 3
         assert await sqlite.known_blobs(["before", "after"]) == set()
         await sqlite.register_blob("before", 1)
+
+    async def test_a_commit_that_fails_fails_the_whole_group(
+        self, sqlite: SQLiteStore, gate: Gate
+    ) -> None:
+        """Here by a broken reference that is only looked at in the end."""
+
+        def defer(session: Session) -> None:
+            session.connection.execute("PRAGMA defer_foreign_keys = ON")
+
+        orphan = a_batch(input_file_id="file-never")
+        tasks = await queued(
+            sqlite._writer.run(defer),
+            sqlite._writer.run(lambda session: session.run("insert_batch", batch_values(orphan))),
+            sqlite.register_blob("beside", 1),
+        )
+        await gate.let_go()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [sqlite3.IntegrityError] * 3
+        assert await sqlite.known_blobs(["beside"]) == set()
+        await sqlite.register_blob("beside", 1)
 
 
 class TestCancellation:
