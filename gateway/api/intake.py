@@ -18,6 +18,7 @@ from gateway.wire.multipart import (
     FileStart,
     MultipartReader,
 )
+from gateway.wire.openai import parse_purpose
 
 # Bytes are digested and written in blocks of this size; a digest of one leaves the event loop.
 BLOCK_BYTES: Final = 1024 * 1024
@@ -130,6 +131,8 @@ class _Sorter:
         self._wanted = name == "file"
         if not self._wanted:
             return
+        if "purpose" in self.fields:  # if it is wrong, the bytes need not be taken
+            parse_purpose(self.fields["purpose"])
         if self.filename is not None:
             raise RequestError("Invalid 'file': more than one file was sent.", param="file")
         self.filename = filename or DEFAULT_FILENAME

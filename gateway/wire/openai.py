@@ -156,14 +156,20 @@ def parse_create_batch(body: object, endpoints: Collection[str]) -> CreateBatch:
 
 def parse_new_file(fields: Mapping[str, str]) -> NewFile:
     """The text parts of an upload: ``purpose`` and ``expires_after[anchor]``/``[seconds]``."""
-    purpose = fields.get("purpose")
-    if purpose is None:
+    if "purpose" not in fields:
         raise _missing("purpose")
+    return NewFile(
+        purpose=parse_purpose(fields["purpose"]), expires_after=_form_expires_after(fields)
+    )
+
+
+def parse_purpose(purpose: str) -> str:
+    """What a client may upload for; openai-python says it before the file."""
     if purpose not in FILE_PURPOSES:
         raise RequestError(
             f"'{shown(purpose)}' is not one of {list(FILE_PURPOSES)} - 'purpose'", param="purpose"
         )
-    return NewFile(purpose=purpose, expires_after=_form_expires_after(fields))
+    return purpose
 
 
 def parse_list_query(
