@@ -35,6 +35,9 @@ MAX_RELEASE_FAILURES = 5
 # Two listings, a settling time apart, must both lack a job before it is created again.
 ABSENCES_NEEDED = 2
 
+# For how many settling times after a second create the first is still looked for.
+DOUBT_SETTLES = 10
+
 RESOURCE_EXHAUSTED = "8"
 
 
@@ -179,16 +182,26 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
 
 
 async def _settle_doubt(tools: Tools, claim: JobClaim) -> None:
-    """After an ambiguous create and another one: once, look whether the first came up late."""
+    """After an ambiguous create and a second one: look for a while whether the first comes up.
+
+    A listing that shows neither is still behind. Our own name counts whether it is listed or not:
+    of two jobs the older is usually listed first.
+    """
     job = claim.row
-    now = tools.clock.now()
-    if job.doubt is None or now < (job.submitted_at or now) + tools.options.settle:
+    if job.doubt is None:
+        return
+    age = tools.clock.now() - (job.submitted_at or 0)
+    if age < tools.options.settle:
         return
     found = await tools.upstream.find(job.display_name, job.credential, job.upstream_name)
     if not isinstance(found, Found):
-        return  # the listing lags: asked again with the next poll
-    await _cancel_others(tools, job, found)
-    await claim.save(replace(job, upstream_name=found.names[0], doubt=None), keep=True)
+        return
+    own = _name(job)
+    names = [*found.names, *([] if own in found.names else [own])]
+    await _cancel_others(tools, job, Found(names))
+    settled = len(names) > 1 or age >= DOUBT_SETTLES * tools.options.settle
+    doubt = None if settled else job.doubt
+    await claim.save(replace(job, upstream_name=names[0], doubt=doubt), keep=True)
 
 
 def _name(job: Job) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class GatewayProcess:
     settings: Mapping[str, str]
     url: str = ""
     process: subprocess.Popen[bytes] | None = None
+    clients: list[openai.OpenAI] = field(default_factory=list)
 
     def start(self) -> None:
         """Start, and wait until it listens."""
@@ -117,7 +118,19 @@ class GatewayProcess:
     def client(self, **options: Any) -> openai.OpenAI:
         """The real SDK, with strict response validation."""
         given = {"max_retries": 0, "api_key": "any", **options}
-        return openai.OpenAI(base_url=self.url, _strict_response_validation=True, **given)
+        client = openai.OpenAI(base_url=self.url, _strict_response_validation=True, **given)
+        self.clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """End it, and every client of it."""
+        for client in self.clients:
+            client.close()
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(30)
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Look into the records, read-only (white box: to hit a phase, to find leftovers)."""
@@ -135,11 +148,7 @@ def serving(tmp_path: Path, base_url: str, **settings: str) -> Iterator[GatewayP
     try:
         yield gateway
     finally:
-        if gateway.process is not None and gateway.process.poll() is None:
-            gateway.process.kill()
-            gateway.process.wait(30)
-        if gateway.process is not None and gateway.process.stdout is not None:
-            gateway.process.stdout.close()
+        gateway.close()
 
 
 def chat_line(custom_id: str, text: str, model: str = "gemini-2.5-flash", **body: Any) -> bytes:
