@@ -10,6 +10,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.requestid import REQUEST_ID
 from gateway.errors import (
     GatewayError,
     InternalError,
@@ -53,7 +54,7 @@ def answer_error(error: GatewayError) -> Response:
     return response
 
 
-def as_gateway_error(error: Exception) -> GatewayError:
+def as_gateway_error(error: Exception, request_id: str) -> GatewayError:
     """What the client is told of an exception.
 
     What nobody expected is logged by type and place: its text, or a traceback's, may carry
@@ -64,16 +65,17 @@ def as_gateway_error(error: Exception) -> GatewayError:
     if isinstance(error, UpstreamError):  # only GET /v1/models asks it while a client waits
         return UnavailableError(f"The upstream did not answer: {error.message}")
     place = traceback.extract_tb(error.__traceback__)[-1]
-    log.error("%s at %s:%s", type(error).__name__, place.filename, place.lineno)
+    name = type(error).__name__
+    log.error("%s at %s:%s in request %s", name, place.filename, place.lineno, request_id)
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return UnavailableError("There is no room for more files.", retry_after=60)
     return InternalError("The server had an error while processing your request. Sorry about that!")
 
 
-async def on_error(_request: Request, error: Exception) -> Response:
+async def on_error(request: Request, error: Exception) -> Response:
     """Starlette's exception handler for every exception.
 
     It stands in an ``ExceptionMiddleware``: Starlette's application class would answer and then
     raise again, for the server to log with a traceback.
     """
-    return answer_error(as_gateway_error(error))
+    return answer_error(as_gateway_error(error, request.scope[REQUEST_ID]))

@@ -31,6 +31,8 @@ class BrokenBodyError(RequestError):
 
 async def pieces(call: Call) -> AsyncIterator[bytes]:
     """The body as it arrives."""
+    if call.request.headers.get("content-encoding", "identity") != "identity":
+        raise RequestError("Unsupported content encoding: send the request body uncompressed.")
     clock = call.services.clock
     left = call.options.body_idle_seconds
     gained = 0

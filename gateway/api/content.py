@@ -5,6 +5,7 @@ ranges: several in one request are answered with the whole file, which section 1
 (Starlette's own merging was CVE-2025-62727).
 """
 
+import errno
 import logging
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -135,7 +136,10 @@ async def read_span(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[byte
         if length <= 0:
             continue
         async for block in blobs.read(segment.blob, start, length):
+            length -= len(block)
             yield block
+        if length > 0:
+            raise OSError(errno.EIO, "a blob is shorter than its record")
 
 
 def content_disposition(filename: str) -> str:

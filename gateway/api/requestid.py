@@ -13,6 +13,9 @@ _SAFE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 HEADER: Final = "x-request-id"
 
+# Where the id is found while the request is served.
+REQUEST_ID: Final = "gateway.request_id"
+
 
 class RequestIds:
     """Middleware that gives each answer the client's id, or one of ours."""
@@ -33,4 +36,4 @@ class RequestIds:
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        await self._app({**scope, REQUEST_ID: request_id}, receive, send_with_id)

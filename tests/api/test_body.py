@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from gateway.api.body import BrokenBodyError, StalledBodyError, pieces, read_json_bytes
 from gateway.api.services import ApiOptions, Call, Services
-from gateway.errors import TooLargeError
+from gateway.errors import RequestError, TooLargeError
 from tests.api.world import LINE, START, World, form_of, serving, until
 
 NOTHING: Any = None
@@ -98,6 +98,12 @@ async def test_strange_lengths_are_not_believed(declared: bytes) -> None:
     call = _call(b"{}", headers=[(b"content-length", declared)])
 
     assert await read_json_bytes(call) == b"{}"
+
+
+async def test_compressed_bodies_are_refused() -> None:
+    """By name, rather than by what their bytes would look like."""
+    with pytest.raises(RequestError, match="uncompressed"):
+        await _all(_call(b"x", headers=[(b"content-encoding", b"gzip")]))
 
 
 @asynccontextmanager

@@ -175,6 +175,7 @@ async def test_what_nobody_expected(world: World, caplog: pytest.LogCaptureFixtu
     [record] = caplog.records
     assert record.getMessage().startswith("_StrangeError at ")
     assert "test_error_shape.py" in record.getMessage()
+    assert answer.headers["x-request-id"] in record.getMessage()
     assert "diary" not in caplog.text
 
 
