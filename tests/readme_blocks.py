@@ -1,0 +1,177 @@
+"""README's generated blocks: ``python -m tests.readme_blocks`` writes them anew.
+
+A block stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what it says comes from
+the tables and files that the product itself runs on, and test_readme.py compares.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from gateway.api.routes import ROUTES
+from gateway.settings import SETTINGS
+from gateway.translate import calls, messages, parts, response_format, thinking, tool_choice, tools
+from gateway.translate.chat import CHAT
+from gateway.translate.embeddings import EMBEDDINGS
+from gateway.translate.extension import GOOGLE, SAFETY_SETTING
+from gateway.translate.fields import Field, FieldTable, Placing
+from gateway.translate.finish import FINISH, Finish
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+
+# Where an object stands in a line's body, and the table of its fields.
+INNER_TABLES: Sequence[tuple[str, FieldTable]] = (
+    ("messages[] of system, developer", messages.SYSTEM_MESSAGE),
+    ("messages[] of user", messages.USER_MESSAGE),
+    ("messages[] of assistant", messages.ASSISTANT_MESSAGE),
+    ("messages[] of tool", messages.TOOL_MESSAGE),
+    ("messages[] of function", messages.FUNCTION_MESSAGE),
+    ("content[] text", parts.TEXT_PART),
+    ("content[] refusal", parts.REFUSAL_PART),
+    ("content[] image_url", parts.IMAGE_PART),
+    ("content[].image_url", parts.IMAGE_URL),
+    ("content[] input_audio", parts.AUDIO_PART),
+    ("content[].input_audio", parts.INPUT_AUDIO),
+    ("content[] file", parts.FILE_PART),
+    ("content[].file", parts.FILE),
+    ("tool_calls[]", calls.TOOL_CALL),
+    ("tool_calls[].function, function_call", calls.FUNCTION_CALL),
+    ("tools[]", tools.TOOL),
+    ("tools[].function", tools.FUNCTION),
+    ("functions[]", tools.LEGACY_FUNCTION),
+    ("tool_choice", tool_choice.NAMED_CHOICE),
+    ("tool_choice.allowed_tools", tool_choice.ALLOWED_TOOLS),
+    ("response_format", response_format.RESPONSE_FORMAT),
+    ("response_format.json_schema", response_format.JSON_SCHEMA),
+    ("google", GOOGLE),
+    ("google.thinking_config", thinking.THINKING),
+    ("google.safety_settings[]", SAFETY_SETTING),
+)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def settings() -> str:
+    """Every setting."""
+    return table(
+        ("setting", "default", "type", "meaning"),
+        (
+            (f"`{row.name}`", f"`{row.default}`" if row.default else "none", row.type, row.help)
+            for row in SETTINGS
+        ),
+    )
+
+
+def routes() -> str:
+    """Every route."""
+    return table(
+        ("method", "path"),
+        (
+            (f"`{row.method}`", f"`{row.path}`" if row.public else f"`/v1{row.path}`")
+            for row in ROUTES
+        ),
+    )
+
+
+def chat_fields() -> str:
+    """The body of a chat line."""
+    return fields(CHAT.rows)
+
+
+def embeddings_fields() -> str:
+    """The body of an embeddings line."""
+    return fields(EMBEDDINGS.rows)
+
+
+def fields(rows: Sequence[Field]) -> str:
+    """A table of fields: the mapped, then the dropped, then the refused."""
+    order = list(Placing)
+    ordered = sorted(rows, key=lambda row: order.index(row.placing))
+    return table(
+        ("field", "", "what becomes of it"),
+        ((f"`{row.name}`", row.placing.value, row.about) for row in ordered),
+    )
+
+
+def inner_fields() -> str:
+    """The objects inside a chat line."""
+    return table(
+        ("object", "field", "", "what becomes of it"),
+        (
+            (f"`{where}`", f"`{row.name}`", row.placing.value, row.about)
+            for where, inner in INNER_TABLES
+            for row in inner.rows
+        ),
+    )
+
+
+def finish_reasons() -> str:
+    """Gemini's finishReason."""
+    return table(
+        ("Gemini's `finishReason`", "`finish_reason`", "without output"),
+        ((f"`{name}`", _word(finish), _failure(finish)) for name, finish in FINISH.items()),
+    )
+
+
+def _word(finish: Finish) -> str:
+    return "never" if finish.always else f"`{finish.word}`"
+
+
+def _failure(finish: Finish) -> str:
+    if finish.failure is None:
+        return "the same, with empty content"
+    status, code = finish.failure
+    return f"error line, {status} `{code}`"
+
+
+def demo_client() -> str:
+    """The program that ``gateway demo`` runs, word for word."""
+    return _fenced("python", (ROOT / "gateway/cli/demo_client.py").read_text(encoding="utf-8"))
+
+
+def sidecar() -> str:
+    """The part of the manifest that is about the gateway and its client."""
+    text = (ROOT / "deploy/kubernetes.yaml").read_text(encoding="utf-8")
+    start = text.index("      initContainers:\n")
+    end = text.index("          securityContext:\n", text.index("      containers:\n"))
+    return _fenced("yaml", text[start:end])
+
+
+def _fenced(language: str, text: str) -> str:
+    return f"```{language}\n{text.rstrip()}\n```"
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "settings": settings,
+    "routes": routes,
+    "chat-fields": chat_fields,
+    "inner-fields": inner_fields,
+    "embeddings-fields": embeddings_fields,
+    "finish-reasons": finish_reasons,
+    "demo-client": demo_client,
+    "sidecar": sidecar,
+}
+
+
+def with_blocks(text: str) -> str:
+    """README with every block as it should be; a block that is nowhere is an error."""
+    for name, make in BLOCKS.items():
+        block = re.compile(f"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+        if len(block.findall(text)) != 1:
+            raise LookupError(f"README needs the block {name} once")
+        made = make()
+        text = block.sub(lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text)  # type: ignore[misc]
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(with_blocks(README.read_text(encoding="utf-8")), encoding="utf-8")
