@@ -19,7 +19,7 @@ from gateway.errors import (
 )
 from gateway.ports.upstream import Absent, Found, Observation, Source, Unknown
 from gateway.upstream.errors import Call, Scrubber, error_of, mapped
-from gateway.upstream.options import ERROR_BYTES, JOBS_PER_PAGE
+from gateway.upstream.options import ERROR_BYTES, JOBS_PER_PAGE, JSON_BYTES
 from gateway.upstream.transport import Transport, parse_object, read_capped
 from gateway.wire.gemini import (
     INLINE,
@@ -70,13 +70,13 @@ async def _post_alone(
     transport: Transport, url: str, headers: Mapping[str, str], body: bytes, seconds: float
 ) -> tuple[int, bytes]:
     timeout = httpx.Timeout(seconds, connect=min(seconds, transport.options.connect_seconds))
-    limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
     with mapped(Call.CREATE, transport.scrub):
         async with (
-            transport.new_client(timeout, limits) as client,
+            transport.new_client(timeout) as client,
             client.stream("POST", url, headers=headers, content=body) as response,
         ):
-            return response.status_code, await read_capped(response, ERROR_BYTES, cut=True)
+            limit = JSON_BYTES if response.is_success else ERROR_BYTES
+            return response.status_code, await read_capped(response, limit, cut=True)
 
 
 def _created_name(status: int, answer: bytes) -> str:

@@ -49,16 +49,15 @@ class Transport:
         self._tls = _tls(options.base_url, trust_env=self._trust_env)
         _silence_http_logs()
         stall = httpx.Timeout(options.stall_seconds, connect=options.connect_seconds)
-        self._client = self.new_client(stall, httpx.Limits())
+        self._client = self.new_client(stall)
 
-    def new_client(self, timeout: httpx.Timeout, limits: httpx.Limits) -> httpx.AsyncClient:
+    def new_client(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
         """A client with our rules; create takes one of its own, so it shares no connection."""
         return httpx.AsyncClient(
             headers=_HEADERS,
             verify=self._tls,
             trust_env=self._trust_env,
             follow_redirects=False,
-            limits=limits,
             timeout=timeout,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # nothing of theirs is kept
             transport=self._inner,

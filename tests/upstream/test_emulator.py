@@ -308,12 +308,6 @@ class TestFindFaults:
         emulator.fault("list-unreachable", times=1)
         assert isinstance(await client.find("no such job", "default", None), Unknown)
 
-    async def test_a_cycle(self, client: GeminiUpstream, emulator: Emulator) -> None:
-        emulator.fault("list-empty-page", times=1)
-        emulator.fault("list-cycles")
-        with pytest.raises(UpstreamUnavailableError, match="does not end"):
-            await client.find("no such job", "default", None)
-
 
 class TestTransferFaults:
     """Uploads and downloads on a bad line."""

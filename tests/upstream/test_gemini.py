@@ -186,7 +186,7 @@ class TestEveryCall:
             await wire.reader.read()
 
         upstream = bench.client(await bench.serving(drip), call_seconds=0.2, call_attempts=1)
-        with pytest.raises(UpstreamUnavailableError):
+        with pytest.raises(UpstreamUnavailableError, match="TimeoutError"):
             await upstream.observe("batches/a", "default")
 
     async def test_an_endless_answer_is_refused(

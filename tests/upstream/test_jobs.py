@@ -109,12 +109,16 @@ class TestCreate:
 
     @pytest.mark.parametrize(
         "content",
-        [b"", b"<html>garbage", b"[]", b"{}", b'{"name":3}', b'{"error":{"code":429}}'],
+        [b"", b"<html>", b"[]", b"{}", b'{"name":3}', b'{"error":{"code":429}}', b" " * 70_000],
     )
     async def test_a_2xx_that_names_no_job_is_ambiguous(self, bench: Bench, content: bytes) -> None:
         upstream = bench.asking(lambda _: httpx.Response(200, content=content))
         with pytest.raises(UpstreamAmbiguousError):
             await upstream.create(STAGED, make_spool(), 5)
+
+    async def test_an_answer_that_echoes_a_large_job_is_read(self, bench: Bench) -> None:
+        upstream = bench.asking(answer(200, {"echo": "x" * 2_000_000, "name": "batches/a"}))
+        assert await upstream.create(STAGED, make_spool(), 5) == "batches/a"
 
     @pytest.mark.parametrize(
         ("name", "kind"),
@@ -373,7 +377,8 @@ class TestObserve:
         assert seen.output == "inline"
         (mask,) = masks
         assert mask is not None
-        assert "responsesFile" in mask
+        assert "response/responsesFile" in mask
+        assert "output/responsesFile" in mask
         assert "inlined" not in mask
 
     @pytest.mark.parametrize(
@@ -455,9 +460,16 @@ class TestObserve:
         assert (await bench.asking(answer(200, body)).observe("batches/a", "default")).ended
 
     async def test_a_job_the_upstream_does_not_know_is_gone(self, bench: Bench) -> None:
-        body = {"error": {"code": 404, "message": "not found", "status": "NOT_FOUND"}}
+        calls: list[httpx.Request] = []
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            calls.append(request)
+            body = {"error": {"code": 404, "message": "not found", "status": "NOT_FOUND"}}
+            return httpx.Response(404, json=body)
+
         with pytest.raises(UpstreamGoneError):
-            await bench.asking(answer(404, body)).observe("batches/a", "default")
+            await bench.asking(handler).observe("batches/a", "default")
+        assert len(calls) == 1
 
     async def test_a_key_in_an_upstream_message_is_not_shown(self, bench: Bench) -> None:
         body = {

@@ -332,6 +332,12 @@ class TestTrouble:
         await staged(bench, server)
         assert server.sessions == 2
 
+    async def test_a_chunk_for_a_cancelled_session_too(self, bench: Bench) -> None:
+        server = Server(None, status(200, **{"x-goog-upload-status": "cancelled"}))
+        await staged(bench, server)
+        assert server.sessions == 2
+        assert "query" not in server.commands
+
     @pytest.mark.parametrize(
         "changes", [{"sizeBytes": "4607"}, {"sha256Hash": base64.b64encode(b"0" * 64).decode()}]
     )
@@ -396,6 +402,17 @@ class TestReady:
         server.states = ["PROCESSING"]
         with pytest.raises(UpstreamUnavailableError, match="still being processed"):
             await staged(bench, server)
+
+    async def test_a_file_that_vanishes_is_uploaded_again(self, bench: Bench) -> None:
+        server = Server()
+        server.states = ["PROCESSING", "ACTIVE"]
+        gone = {"error": {"code": 404, "message": "m", "status": "NOT_FOUND"}}
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            return server(request) if request.method == "POST" else httpx.Response(404, json=gone)
+
+        staged = await bench.asking(handler).stage(make_job(), Spool(CONTENT))
+        assert staged.ref == "files/upload2"
 
     async def test_a_failed_file_is_uploaded_again(self, bench: Bench) -> None:
         server = Server()
@@ -470,6 +487,7 @@ class TestUploadHosts:
             ("https://generativelanguage.googleapis.com:444/upload", GOOGLE, False),
             ("http://generativelanguage.googleapis.com/upload", GOOGLE, False),
             ("https://evilgoogleapis.com/upload", GOOGLE, False),
+            ("https://user@generativelanguage.googleapis.com/upload", GOOGLE, False),
             ("https://googleapis.com.evil.test/upload", GOOGLE, False),
             ("https://evil.test\\.googleapis.com/upload", GOOGLE, False),
             ("https://evil.test#.googleapis.com", GOOGLE, False),
