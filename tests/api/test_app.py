@@ -56,7 +56,6 @@ async def test_head_is_get_without_its_body(
 @pytest.mark.parametrize("secret", ["wrong", ""])
 async def test_a_key_is_asked_for_before_a_body_is_read(world: World, secret: str) -> None:
     """Nobody uploads without one."""
-
     read = []
 
     async def watched() -> AsyncGenerator[bytes, None]:
