@@ -181,14 +181,19 @@ def test_an_ambiguous_create_is_paid_once(
             gemini.fault(fault, times=1, **parameters)
             batch = submit(gateway.client(), [chat_line("a", "x"), chat_line("b", "y")])
             if kill:
-                until(lambda: gateway.rows(job_is("submitting"), batch.id), "it is being sent")
-                gateway.kill()
-                gateway.start()
+                kill_while_sending(gateway, batch.id)
             done = finished(gateway.client(), batch)
             assert done.status == "completed"
             rows = read_lines(gateway.client(), done.output_file_id)
             assert_conserved(["a", "b"], rows)
             assert_paid_once(gateway, gemini)
+
+
+def kill_while_sending(gateway: GatewayProcess, batch_id: str) -> None:
+    """Kill between the intent and the outcome, and start again."""
+    until(lambda: gateway.rows(job_is("submitting"), batch_id), "it is being sent")
+    gateway.kill()
+    gateway.start()
 
 
 def test_a_late_second_match_is_cancelled(tmp_path: Path) -> None:
