@@ -270,6 +270,12 @@ def test_any_json_is_a_batch_or_a_client_error(body: object) -> None:
     assert orjson.dumps(answer)
 
 
+def test_three_values_are_listed_as_in_prose() -> None:
+    """As OpenAI lists them, in a fixed order."""
+    with pytest.raises(RequestError, match="are: '/a', '/b', and '/c'"):
+        parse_create_batch(GOOD, ["/c", "/a", "/b"])
+
+
 def test_long_values_are_not_repeated_in_full() -> None:
     """An answer stays small whatever was sent."""
     with pytest.raises(RequestError) as caught:
