@@ -111,8 +111,8 @@ COMPLAINTS = [
         "invalid_value",
         (
             "Invalid value: '/v1/videos'. Supported values are: '/v1/chat/completions' and"
-            " '/v1/embeddings'. OpenAI's Batch API has '/v1/videos', this gateway does not: Gemini's"
-            " Batch API makes no videos. - 'endpoint'"
+            " '/v1/embeddings'. OpenAI's Batch API has '/v1/videos', this gateway does not:"
+            " Gemini's Batch API makes no videos. - 'endpoint'"
         ),
     ),
     (
@@ -151,8 +151,8 @@ COMPLAINTS = [
         "metadata",
         "property_name_above_max_length",
         (
-            "Invalid property name in 'metadata': name too long. Expected a name with maximum length"
-            " 64, but got a name with length 65 instead."
+            "Invalid property name in 'metadata': name too long. Expected a name with maximum"
+            " length 64, but got a name with length 65 instead."
         ),
     ),
     (
@@ -160,8 +160,8 @@ COMPLAINTS = [
         "metadata.k",
         "string_above_max_length",
         (
-            "Invalid 'metadata.k': string too long. Expected a string with maximum length 512, but got"
-            " a string with length 513 instead."
+            "Invalid 'metadata.k': string too long. Expected a string with maximum length 512, but"
+            " got a string with length 513 instead."
         ),
     ),
     (
