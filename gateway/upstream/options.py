@@ -53,9 +53,9 @@ class GeminiOptions:
     call_seconds: float = 90.0  # one small call, all in all
     chunk_seconds: float = 300.0  # one chunk of an upload, the answer included
     chunk_bytes: int = 8 * MIB
-    chunk_attempts: int = 5  # in a row without progress
+    chunk_attempts: int = 8  # in a row without progress
     session_attempts: int = 3  # whole uploads
-    download_attempts: int = 5  # in a row without progress
+    download_attempts: int = 8  # in a row without progress
     call_attempts: int = 3
     retry_min_seconds: float = 0.5
     retry_max_seconds: float = 8.0

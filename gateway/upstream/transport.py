@@ -45,8 +45,8 @@ class Transport:
         self.clock = clock
         self.scrub = scrub
         self._inner = inner
-        self._trust_env = options.trust_env and not _is_loopback(options.base_url)
-        self._tls = _tls(options.base_url, trust_env=self._trust_env)
+        self._tls = _tls(options.base_url, trust_env=options.trust_env)
+        self._proxies = options.trust_env and not _is_loopback(options.base_url)
         _silence_http_logs()
         stall = httpx.Timeout(options.stall_seconds, connect=options.connect_seconds)
         self._client = self.new_client(stall)
@@ -56,7 +56,7 @@ class Transport:
         return httpx.AsyncClient(
             headers=_HEADERS,
             verify=self._tls,
-            trust_env=self._trust_env,
+            trust_env=self._proxies,
             follow_redirects=False,
             timeout=timeout,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # nothing of theirs is kept

@@ -1,6 +1,7 @@
 """A client of the Gemini upstream against small servers, on a clock that does not wait."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -124,7 +125,7 @@ Script = Callable[[Wire], Awaitable[None]]
 
 
 @asynccontextmanager
-async def raw_server(script: Script) -> AsyncIterator[str]:
+async def raw_server(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """A loopback server that hands every request to ``script`` and closes after it; its URL."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -144,10 +145,10 @@ async def raw_server(script: Script) -> AsyncIterator[str]:
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
         host, port = server.sockets[0].getsockname()[:2]
-        yield f"http://{host}:{port}"
+        yield f"{'https' if tls else 'http'}://{host}:{port}"
     finally:
         server.close()
         for task in tasks:
@@ -181,6 +182,6 @@ class Bench:
         base_url = options.pop("base_url", "https://gemini.test")
         return self.client(base_url, httpx.MockTransport(handler), **options)
 
-    async def serving(self, script: Script) -> str:
+    async def serving(self, script: Script, tls: ssl.SSLContext | None = None) -> str:
         """Start a raw server; its URL."""
-        return await self._stack.enter_async_context(raw_server(script))
+        return await self._stack.enter_async_context(raw_server(script, tls))

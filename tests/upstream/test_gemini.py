@@ -1,6 +1,7 @@
 """Cancel, release, models, and the rules of every call."""
 
 import logging
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.ports.upstream import Upstream
-from tests.upstream.bench import KEY, Bench, Wire, make_job
+from tests.upstream.bench import KEY, Bench, Wire, make_job, make_spool
 
 SAMPLES = Path(__file__).parents[1] / "data" / "gemini-samples.jsonl"
 ROWS = {row["id"]: row for row in map(orjson.loads, SAMPLES.read_bytes().splitlines())}
+# Self-signed for 127.0.0.1, for a hundred years; its key guards nothing.
+CERTIFICATE = Path(__file__).with_name("loopback.pem")
 NOT_FOUND = {"error": {"code": 404, "message": "not found", "status": "NOT_FOUND"}}
 FINISHED = {"error": {"code": 400, "message": "It has finished.", "status": "FAILED_PRECONDITION"}}
 JOB = make_job(staged="files/abc", upstream_name="batches/xyz")
@@ -246,6 +249,27 @@ class TestEveryCall:
         else:
             with pytest.raises(UpstreamUnavailableError):
                 await upstream.models("default")
+
+    @pytest.mark.parametrize("trusted", [True, False])
+    async def test_a_certificate_nobody_vouches_for_gets_no_key(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch, trusted: bool
+    ) -> None:
+        asked: list[str] = []
+
+        async def script(wire: Wire) -> None:
+            asked.append(wire.head.target)
+            await wire.answer(200, b'{"name":"batches/a"}')
+
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(CERTIFICATE)
+        url = await bench.serving(script, tls)
+        if trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+            assert await bench.client(url).create(JOB, make_spool(), 5) == "batches/a"
+        else:
+            with pytest.raises(UpstreamUnavailableError, match="certificate"):
+                await bench.client(url).create(JOB, make_spool(), 5)
+            assert asked == []
 
     async def test_urls_and_headers_are_in_no_log(
         self, bench: Bench, caplog: pytest.LogCaptureFixture
