@@ -122,7 +122,6 @@ class LocalBlobs:
             await in_thread(self._take, path, name)
 
     def _take(self, path: Path, name: str) -> None:
-        refuse_existing(self._layout.path(name))
         descriptor = open_to_read(path)
         try:
             os.fchmod(descriptor, 0o600)

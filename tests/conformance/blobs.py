@@ -75,8 +75,16 @@ class WriteRules:
 
     async def test_a_name_is_not_written_twice(self, blobs: Blobs) -> None:
         await put(blobs, "blob", b"first")
+        entered = False
+
+        async def again() -> None:
+            nonlocal entered
+            async with blobs.create("blob"):
+                entered = True
+
         with pytest.raises(FileExistsError):
-            await put(blobs, "blob", b"second")
+            await again()
+        assert not entered, "nobody should upload a file to be told in the end"
         assert await get(blobs.read("blob")) == b"first"
 
     async def test_of_two_writers_of_one_name_one_wins(self, blobs: Blobs) -> None:

@@ -167,8 +167,8 @@ class TestCancellation:
     """Who no longer waits changes nothing."""
 
     async def test_a_cancelled_write_is_carried_out(self, sqlite: SQLiteStore, gate: Gate) -> None:
-        kept, cancelled, failing = await queued(
-            sqlite.register_blob("kept", 1),
+        cancelled, failing, kept = await queued(
+            sqlite.register_blob("cancelled", 1),
             sqlite.register_blob("cancelled", 1),
             sqlite.register_blob("kept", 1),
         )
