@@ -1,5 +1,7 @@
 """Routes of batch jobs."""
 
+import itertools
+
 from starlette.responses import Response
 
 from gateway.emulator.calls import Call
@@ -67,7 +69,8 @@ async def list_jobs(call: Call) -> Response:
     if faults.take("list-empty-page", "list"):
         return call.answer({"nextPageToken": token or _token(1 << 40)})
     size, before = _page(call)
-    visible = [job for job in call.world.jobs.newest_first(before) if not _hidden(call, job)]
+    every = (job for job in call.world.jobs.newest_first(before) if not _hidden(call, job))
+    visible = list(itertools.islice(every, size + 1))
     answer: JsonObject = {}
     if shown := visible[:size]:
         answer["operations"] = [
