@@ -114,6 +114,42 @@ def test_a_blob_deleted_during_the_listing_is_left_out(tmp_path: Path) -> None:
     assert written(listed, ALWAYS * 1_000_000) == ["kept"]
 
 
+class TestDurability:
+    """The one promise that cannot be seen from outside without pulling the plug."""
+
+    @pytest.fixture
+    def synced(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """What goes to disk, in order; it really goes."""
+        names: list[str] = []
+        fsync = os.fsync
+
+        def tell(descriptor: int) -> None:
+            fsync(descriptor)
+            path = Path(f"/proc/self/fd/{descriptor}").readlink()
+            names.append(str(path.relative_to(root.parent)))
+
+        monkeypatch.setattr(os, "fsync", tell)
+        return names
+
+    async def test_bytes_go_to_disk_before_their_name(
+        self, local: LocalBlobs, synced: list[str]
+    ) -> None:
+        synced.clear()
+        await put(local, "blob", b"x")
+        assert synced == ["blobs/tmp/blob", "blobs", "blobs/bl"]
+        synced.clear()
+        await put(local, "blob2", b"x")
+        assert synced == ["blobs/tmp/blob2", "blobs/bl"]
+
+    async def test_so_do_those_that_are_taken(
+        self, local: LocalBlobs, root: Path, synced: list[str]
+    ) -> None:
+        (root.parent / "made").write_bytes(b"x")
+        synced.clear()
+        await local.take(root.parent / "made", "blob")
+        assert synced == ["made", "blobs", "blobs/bl"]
+
+
 class TestOtherDevice:
     """Where neither a link nor a rename reaches. /dev/shm is another device in every container."""
 
