@@ -30,8 +30,8 @@ MAX_PAGES: Final = 1000
 # 2^63-1 seconds (python-genai#1172).
 MAX_RETRY_AFTER: Final = 3600.0
 
-# A file lives for 48 h (guide); create must come well before that.
-FILE_LIFE_MS: Final = 47 * HOUR_MS
+# A file lives for 48 h (guide, recorded); create must come well before its end.
+FILE_LIFE_MS: Final = 48 * HOUR_MS
 FILE_MARGIN_MS: Final = HOUR_MS
 
 

@@ -55,9 +55,11 @@ async def stage(transport: Transport, job: Job, spool: Source) -> Staged:
 
 
 def _until(file: FileInfo, now: int) -> int:
-    if file.expires_at is None:
-        return now + FILE_LIFE_MS
-    return file.expires_at - FILE_MARGIN_MS
+    """When to stage anew: well before the file's life ends, counted on our clock, not theirs."""
+    life = FILE_LIFE_MS
+    if file.created_at is not None and file.expires_at is not None:
+        life = file.expires_at - file.created_at
+    return now + life - min(FILE_MARGIN_MS, life // 10)
 
 
 async def _ready(transport: Transport, file: FileInfo, credential: str) -> FileInfo:

@@ -275,6 +275,7 @@ class FileInfo:
     state: str
     size: int | None = None
     sha256: str | None = None
+    created_at: int | None = None
     expires_at: int | None = None
     error: ErrorInfo | None = None
 
@@ -289,6 +290,7 @@ def parse_file(body: Json) -> FileInfo | None:
         state=as_text(body.get("state")) or "STATE_UNSPECIFIED",
         size=parse_int(body.get("sizeBytes")),
         sha256=_sha256(as_text(body.get("sha256Hash"))),
+        created_at=parse_time(body.get("createTime")),
         expires_at=parse_time(body.get("expirationTime")),
         error=parse_error(body.get("error")),
     )

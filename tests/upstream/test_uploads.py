@@ -81,6 +81,7 @@ class Server:
             "name": f"files/upload{self.sessions}",
             "sizeBytes": str(len(self.received)),
             "sha256Hash": base64.b64encode(digest).decode(),
+            "createTime": "2026-08-19T14:34:22.044992Z",
             "expirationTime": "2026-08-21T14:34:21.475407640Z",
             "state": self.states.pop(0) if len(self.states) > 1 else self.states[0],
             **self.changes,
@@ -136,7 +137,6 @@ class TestGoodDay:
         assert bytes(server.received) == CONTENT
         assert server.commands == ["start", "upload", "upload", "upload, finalize"]
         assert result.ref == "files/upload1"
-        assert result.until == 1787322861475 - HOUR_MS
         start = server.requests[0]
         assert start.url == f"{HOME}/upload/v1beta/files"
         assert start.headers["x-goog-api-key"] == KEY
@@ -199,9 +199,20 @@ class TestGoodDay:
         assert sum(sizes) == 3 * MIB
         assert spool.starts == [0], "the spool is read once, on and on"
 
-    async def test_without_an_expiry_the_documented_one_is_taken(self, bench: Bench) -> None:
-        result = await staged(bench, Server(expirationTime=None))
-        assert result.until == bench.clock.now() + 47 * HOUR_MS
+    @pytest.mark.parametrize(
+        ("expiry", "milliseconds"),
+        [
+            ("2026-08-21T14:34:21.475407640Z", 47 * HOUR_MS - 569),  # recorded
+            ("2026-08-19T14:35:22.044992Z", 54_000),
+            (None, 47 * HOUR_MS),
+        ],
+    )
+    async def test_it_must_be_used_well_before_it_expires(
+        self, bench: Bench, expiry: str | None, milliseconds: int
+    ) -> None:
+        """Counted on our own clock: theirs may be elsewhere."""
+        result = await staged(bench, Server(expirationTime=expiry))
+        assert result.until - bench.clock.now() == milliseconds
 
     async def test_without_size_and_hash_nothing_can_be_checked(self, bench: Bench) -> None:
         assert await staged(bench, Server(sizeBytes=None, sha256Hash=None))
