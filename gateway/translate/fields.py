@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, NoReturn
 
 from gateway.translate.draft import Draft
-from gateway.translate.refusal import unknown_parameter, unsupported_parameter
+from gateway.translate.refusal import Refused, unknown_parameter, unsupported_parameter
 
 Reader = Callable[[Any, Draft], None]
 
@@ -70,8 +70,16 @@ class FieldTable:
             unknown_parameter(name)
         unsupported_parameter(row.about, name)
 
-    def check(self, value: Mapping[str, Any]) -> None:
-        """Refuse the first member that is neither mapped nor dropped; null means absent."""
+    def check(self, value: Mapping[str, Any], owner: str = "") -> None:
+        """Refuse the first member that is neither mapped nor dropped; null means absent.
+
+        ``owner`` names the object when the caller does not add its own step to the path.
+        """
         for name in value:
             if name not in self.accepted and (value[name] is not None or name not in self.by_name):
-                self.refuse(name)
+                try:
+                    self.refuse(name)
+                except Refused as refusal:
+                    if owner:
+                        refusal.under(owner)
+                    raise

@@ -102,7 +102,7 @@ def image_part(part: Json, draft: Draft) -> Json:
     """``{"type": "image_url", "image_url": {"url": "data:…"}}`` -> ``{"inlineData": …}``."""
     IMAGE_PART.check(part)
     image = member(part, "image_url")
-    IMAGE_URL.check(image)
+    IMAGE_URL.check(image, "image_url")
     param = "image_url.url"
     url = string(image, "url", param)
     # 5: the scheme is compared without regard to case, the URL behind it is not copied.
@@ -143,7 +143,7 @@ def audio_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of
     """``{"input_audio": {"data": "AAAA", "format": "wav"}}`` -> ``{"inlineData": …}``."""
     AUDIO_PART.check(part)
     audio = member(part, "input_audio")
-    INPUT_AUDIO.check(audio)
+    INPUT_AUDIO.check(audio, "input_audio")
     data = string(audio, "data", "input_audio.data")
     kind = string(audio, "format", "input_audio.format")
     if kind not in _AUDIO_TYPES:
@@ -162,7 +162,7 @@ def file_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of 
     file = member(part, "file")
     if file.get("file_id") is not None:
         unsupported_parameter(FILE.by_name["file_id"].about, "file.file_id")
-    FILE.check(file)
+    FILE.check(file, "file")
     param = "file.file_data"
     data = string(file, "file_data", param)
     if data[:5].lower() == "data:":

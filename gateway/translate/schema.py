@@ -74,7 +74,12 @@ def _convert(schema: Json) -> Converted:
 
 def says_nothing(schema: object) -> bool:
     """Whether the parameters of a function are none: ``{"type": "object", "properties": {}}``."""
-    return type(schema) is dict and not schema.get("properties") and schema.keys() <= _NOTHING
+    return (
+        type(schema) is dict
+        and not schema.get("properties")
+        and not schema.get("additionalProperties")
+        and schema.keys() <= _NOTHING
+    )
 
 
 _NOTHING: Final = frozenset({"type", "properties", "required", "additionalProperties", "$schema"})

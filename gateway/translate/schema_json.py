@@ -15,6 +15,7 @@ from gateway.translate.schema_walk import (
     branches_of,
     enum_of,
     flatten,
+    inlined,
     merge,
     properties_of,
     required_of,
@@ -46,7 +47,8 @@ def to_json_dialect(source: Source) -> Json:
     done: Json = {}
     while len(done) < len(converter.names):
         reference, name = list(converter.names.items())[len(done)]
-        target = source.resolve(reference, "")
+        # A chain of references that only leads back to itself says nothing and is refused here.
+        target = inlined(source.resolve(reference, ""), f".{reference}", source)
         done[name] = converter.schema(target, f".{reference}", 1)
     if done:
         root["$defs"] = done

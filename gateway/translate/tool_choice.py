@@ -97,7 +97,7 @@ def _allowed(choice: Json, declarations: Declarations) -> Json:
     allowed = member(choice, "allowed_tools") if "allowed_tools" in choice else choice
     prefix = "allowed_tools." if "allowed_tools" in choice else ""
     if prefix:
-        ALLOWED_TOOLS.check(allowed)
+        ALLOWED_TOOLS.check(allowed, "allowed_tools")
     mode = allowed.get("mode")
     if mode is None:
         missing(f"{prefix}mode")

@@ -41,7 +41,9 @@ def check_refusal(error: LineError, body: dict[str, Any]) -> None:
     assert first in body or error.code == "missing_required_parameter"
 
 
-def check_rendered(rendered: Rendered, model: type[ChatCompletion | CreateEmbeddingResponse]) -> None:
+def check_rendered(
+    rendered: Rendered, model: type[ChatCompletion | CreateEmbeddingResponse]
+) -> None:
     """An answer passes the SDK's own types, an error is OpenAI's envelope; both can be written."""
     written = orjson.dumps(rendered.body)
     if rendered.status_code == 200:

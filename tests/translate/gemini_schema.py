@@ -70,12 +70,16 @@ def _typed(value: Any, field: dict[str, Any], path: str) -> list[str]:
         if not isinstance(value, list):
             return [f"{path}: no array"]
         inner = {**field, "type": kind[1:-1]}
-        return [text for n, item in enumerate(value) for text in _typed(item, inner, f"{path}[{n}]")]
+        return [
+            text for n, item in enumerate(value) for text in _typed(item, inner, f"{path}[{n}]")
+        ]
     if kind.startswith("map<"):
         if not isinstance(value, dict):
             return [f"{path}: no map"]
         inner = {**field, "type": kind[4:-1]}
-        return [text for key, item in value.items() for text in _typed(item, inner, f"{path}.{key}")]
+        return [
+            text for key, item in value.items() for text in _typed(item, inner, f"{path}.{key}")
+        ]
     if kind in _SCALARS:
         if not _SCALARS[kind](value):
             return [f"{path}: {value!r} is no {kind}"]

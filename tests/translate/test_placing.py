@@ -106,7 +106,9 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
         "tool choice",
         tool_choice.NAMED_CHOICE,
         _members(
-            *_union(chat_completion_tool_choice_option_param.ChatCompletionToolChoiceOptionParam)[1:]
+            *_union(chat_completion_tool_choice_option_param.ChatCompletionToolChoiceOptionParam)[
+                1:
+            ]
         ),
     ),
     ("allowed tools", tool_choice.ALLOWED_TOOLS, _members(ChatCompletionAllowedToolsParam)),
@@ -115,7 +117,9 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("table", "listed"), [row[1:] for row in TABLES], ids=[r[0] for r in TABLES])
+@pytest.mark.parametrize(
+    ("table", "listed"), [row[1:] for row in TABLES], ids=[r[0] for r in TABLES]
+)
 def test_every_request_field_is_placed(table: FieldTable, listed: set[str]) -> None:
     """A field that a new SDK brings fails here until somebody says what becomes of it."""
     assert listed - table.by_name.keys() == set()

@@ -51,7 +51,6 @@ def has_answer(answer: dict[str, Any]) -> bool:
     return False
 
 
-
 @pytest.mark.parametrize("name", CHAT.keys())
 def test_mutated_answers_never_break(name: str) -> None:
     """One member removed or odd: a valid completion or an error line, never an exception."""
@@ -80,7 +79,9 @@ def test_recorded_vectors_are_rendered(name: str) -> None:
     assert rendered.status_code == 200
     for echo in (ECHO, {**ECHO, "normalise": True}):
         for mutation in mutations(VECTORS[name]):
-            check_rendered(embeddings.from_gemini(echo, [mutation], CONTEXT), CreateEmbeddingResponse)
+            check_rendered(
+                embeddings.from_gemini(echo, [mutation], CONTEXT), CreateEmbeddingResponse
+            )
 
 
 def test_there_are_recordings() -> None:

@@ -1,0 +1,18 @@
+"""The tables of cases: JSON files of one concept each, every case with its source."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+_CASES = Path(__file__).parent / "cases"
+
+
+def load(direction: str) -> list[Any]:
+    """Every case below ``cases/<direction>/`` as a parameter named after file and case."""
+    found = []
+    for path in sorted((_CASES / direction).glob("*.json")):
+        for case in orjson.loads(path.read_bytes()):
+            found.append(pytest.param(path.stem, case, id=f"{path.stem}: {case['name']}"))
+    return found

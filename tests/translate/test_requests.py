@@ -1,0 +1,42 @@
+"""OpenAI bodies -> Gemini requests, by the table in ``cases/requests/``."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.shapes import LineError, Policy, Translation
+from tests.translate.cases import load
+from tests.translate.checks import check_refusal, check_translation
+
+CASES = load("requests")
+
+
+@pytest.mark.parametrize(("concept", "case"), CASES)
+def test_request(concept: str, case: dict[str, Any]) -> None:
+    """A body becomes exactly these items, or is refused for exactly this field."""
+    embeds = concept == "embeddings"
+    endpoint = ENDPOINTS["/v1/embeddings" if embeds else "/v1/chat/completions"]
+    body = copy.deepcopy(case["openai"])
+    result = endpoint.to_gemini(body, Policy(), case["model"])
+    assert body == case["openai"]
+    expected = case["expected"]
+    if "error" in expected:
+        assert isinstance(result, LineError)
+        assert {"code": result.code, "param": result.param} == expected["error"]
+        check_refusal(result, body)
+    else:
+        assert isinstance(result, Translation), result
+        assert list(result.items) == expected["items"]
+        assert [[note.code, note.field] for note in result.notes] == expected.get("notes", [])
+        if "echo" in expected:
+            assert result.echo == expected["echo"]
+        check_translation(result, "EmbedContentRequest" if embeds else "GenerateContentRequest")
+
+
+def test_the_table_is_large_and_named() -> None:
+    """Names are unique within a file, and every case says where it comes from."""
+    assert len(CASES) >= 450
+    assert len({case.id for case in CASES}) == len(CASES)
+    assert all(case.values[1]["source"] for case in CASES)
