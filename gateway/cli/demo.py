@@ -6,10 +6,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import click
 import orjson
@@ -90,49 +90,64 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
 def _server(
     directory: Path, name: str, command: Sequence[str], settings: Mapping[str, str]
 ) -> Iterator[str]:
-    """One of our servers, ended at the end; gives its URL once it listens."""
+    """One of our servers for as long as it is needed; gives its URL once it listens."""
     log = directory / f"{name}.log"
     with log.open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-m", "gateway", *command],
-            env=_environment(settings),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the demo, which ends its servers in order
-        )
-    try:
+        process = _start(["gateway", *command], settings, subprocess.PIPE, errors)
+    with process, _ended(process):
         yield _url(process, log)
-    finally:
-        _end(process)
 
 
 def _url(process: subprocess.Popen[str], log: Path) -> str:
     """Read ``… listening on URL``."""
-    assert process.stdout is not None  # noqa: S101 - asked for above
+    assert process.stdout is not None  # noqa: S101 - started with a pipe
     line = process.stdout.readline().strip()
     if " listening on " not in line:
-        raise click.ClickException(f"{log.stem} did not start: {log.read_text().strip()}")
+        said = log.read_text(encoding="utf-8").strip()
+        raise click.ClickException(f"{log.stem} did not start: {said}")
     click.echo(line)
     return line.rpartition(" ")[2]
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.communicate(timeout=STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-
-
 def _program(module: str, directory: Path, settings: Mapping[str, str]) -> None:
-    command = [sys.executable, "-u", "-m", module, str(directory)]
-    done = subprocess.run(  # noqa: S603 - ours; Ctrl-C is for the demo alone, see _server
-        command, env=_environment(settings), check=False, start_new_session=True
-    )
-    if done.returncode != 0:
+    """Run one to its end; what it prints is the demo's."""
+    process = _start([module, str(directory)], settings)
+    with _ended(process):
+        code = process.wait()
+    if code != 0:
         raise click.ClickException(f"{module} failed; the logs are in {directory}")
+
+
+def _start(
+    module: Sequence[str],
+    settings: Mapping[str, str],
+    stdout: int | None = None,
+    stderr: IO[bytes] | None = None,
+) -> subprocess.Popen[str]:
+    """In a session of its own: Ctrl-C is for the demo, which ends what it started in order."""
+    return subprocess.Popen(  # noqa: S603 - Python itself, with modules of ours
+        [sys.executable, "-u", "-m", *module],
+        env=_environment(settings),
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Whatever happens, the process has ended afterwards."""
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

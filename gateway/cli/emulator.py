@@ -50,12 +50,13 @@ def emulator(  # noqa: PLR0917 - one parameter an option
         options = EmulatorOptions(
             job_seconds=job_seconds, speed=speed, faults=faults, seed=seed, control=control
         )
+        app = create_app(options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with contextlib.closing(_listen(host, port)) as listener:
         port = listener.getsockname()[1]
         click.echo(f"emulator listening on http://{f'[{host}]' if ':' in host else host}:{port}")
-        server = make_server(create_app(options), host, port)
+        server = make_server(app, host, port)
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(server.serve(sockets=[listener]))
 

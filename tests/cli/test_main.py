@@ -1,0 +1,65 @@
+"""The command line as a whole."""
+
+import subprocess
+import sys
+
+import pytest
+
+from gateway import __version__
+from gateway.cli.main import COMMANDS
+from tests.cli.processes import environment, run
+
+
+def test_help_lists_every_command() -> None:
+    """With a line about each."""
+    done = run("--help")
+
+    listed = done.stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    assert all(len(line.split()) > 1 for line in listed)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    """That says how it is used."""
+    done = run(command, "--help")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Usage: gateway {command} ")
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    """Named."""
+    done = run("sreve")
+
+    assert done.returncode == 2
+    assert "No such command 'sreve'" in done.stderr
+
+
+def test_it_is_a_module_too() -> None:
+    """``python -m gateway`` is the same."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "--version"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == f"gateway, version {__version__}\n"
+
+
+def test_health_does_not_load_the_service() -> None:
+    """Probes run every few seconds for as long as a container lives."""
+    code = (
+        "import sys; from gateway.cli import main;"
+        " main(['health', '--help'], standalone_mode=False);"
+        " print(sorted(m for m in sys.modules if m.split('.')[0] in {'starlette', 'httpx',"
+        " 'uvicorn', 'uvloop'}))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]"
