@@ -26,7 +26,7 @@ FLOORS: dict[str, int] = {
     "emulator": 4,
     "app": 5,
     "cli": 6,
-    "__main__": 6,
+    "__main__": 7,  # the door to the command line, nothing else
 }
 
 # settings.py is for app.py and what stands above it; the emulator shares nothing but the clock,

@@ -80,10 +80,12 @@ class Store(Protocol):
         """Record a name as pending, before its first byte is written."""
         ...
 
-    async def sweepable_blobs(self, before: int, limit: int) -> Sequence[str]:
-        """Names pending since, or doomed, before that time.
+    async def sweepable_blobs(
+        self, before: int, limit: int, *, pending_before: int | None = None
+    ) -> Sequence[str]:
+        """Names doomed before that time, or pending since before ``pending_before`` (or it).
 
-        From here on nothing can make them live: the caller may delete their bytes.
+        None of them can be pointed at any more: a writer that is still at it has lost.
         """
         ...
 

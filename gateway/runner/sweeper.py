@@ -7,6 +7,11 @@ from gateway.runner.tools import Tools
 logger = logging.getLogger(__name__)
 
 SWEEP_AT_ONCE = 500
+
+# A pending blob may still be written: an upload or a download over a slow line takes hours. What
+# a dead process left pending is doomed when the store is opened, so nothing waits this long.
+LONGEST_WRITE = 24 * 3600 * 1000  # ms
+
 LONGEST_PAUSE = 60.0  # seconds
 SHORTEST_PAUSE = 1.0
 
@@ -33,7 +38,10 @@ class Sweeper:
         before = now - self._tools.options.sweep_age
         await self._tools.store.expire_files(now, SWEEP_AT_ONCE)
         swept = 0
-        while names := await self._tools.store.sweepable_blobs(before, SWEEP_AT_ONCE):
+        pending_before = now - max(self._tools.options.sweep_age, LONGEST_WRITE)
+        while names := await self._tools.store.sweepable_blobs(
+            before, SWEEP_AT_ONCE, pending_before=pending_before
+        ):
             for name in names:
                 await self._tools.blobs.delete(name)
             await self._tools.store.forget_blobs(names)

@@ -33,12 +33,12 @@ def change(session: Session, blobs: BlobChange, now: int) -> None:
     doom(session, blobs.doomed, now)
 
 
-def sweepable(session: Session, before: int, limit: int) -> Sequence[str]:
+def sweepable(session: Session, before: int, pending_before: int, limit: int) -> Sequence[str]:
     """Doom what was pending for too long, then name what may be swept.
 
     Dooming comes first so that no transaction can point at a name the sweeper is about to remove.
     """
-    session.run("doom_pending_blobs", {"before": before})
+    session.run("doom_pending_blobs", {"before": pending_before})
     rows = session.all("doomed_blobs", {"before": before, "limit": limit})
     return [row["name"] for row in rows]
 

@@ -76,9 +76,14 @@ class SQLiteStore:
         """Record a name as pending."""
         await self._writer.run(lambda session: blobs.register(session, name, now))
 
-    async def sweepable_blobs(self, before: int, limit: int) -> Sequence[str]:
-        """Names pending since, or doomed, before that time; nothing can point at them any more."""
-        return await self._writer.run(lambda session: blobs.sweepable(session, before, limit))
+    async def sweepable_blobs(
+        self, before: int, limit: int, *, pending_before: int | None = None
+    ) -> Sequence[str]:
+        """Names doomed or pending for too long; nothing can point at them any more."""
+        pending = before if pending_before is None else pending_before
+        return await self._writer.run(
+            lambda session: blobs.sweepable(session, before, pending, limit)
+        )
 
     async def forget_blobs(self, names: Sequence[str]) -> None:
         """Remove the rows of blobs whose bytes are gone."""

@@ -26,7 +26,7 @@ def escape_separators(line: bytes) -> bytes:
 
 @dataclass(slots=True)
 class LongLine:
-    """Stands in for a line beyond the limit; its bytes were skipped. ``size`` counts all but the newline."""
+    """Stands in for a line beyond the limit; ``size`` counts all of its bytes but the newline."""
 
     size: int
 
