@@ -76,7 +76,7 @@ class TestOpen:
     async def test_deadlines_ahead_of_sends_are_cut(
         self, sqlite: SQLiteStore, reopen: Reopen
     ) -> None:
-        """Nobody is sending any more, so reconciling need not wait."""
+        """Nobody is sending any more, so reconciling may begin at once."""
         batch = await claimed_batch(sqlite)
         states = {
             "ahead": (JobState.SUBMITTING, 9_000),
@@ -87,11 +87,15 @@ class TestOpen:
         await sqlite.save_batch(batch, jobs=jobs)
         for name, (state, deadline) in states.items():
             job = await claim_job(sqlite, name)
-            await sqlite.save_job(replace(job, state=state, send_deadline=deadline))
+            await sqlite.save_job(replace(job, state=state, send_deadline=deadline, due_at=80_000))
         work = await (await reopen(2_000)).load_work("batch_one")
         assert work is not None
-        deadlines = {job.id: job.send_deadline for job in work.jobs}
-        assert deadlines == {"ahead": 2_000, "past": 1_500, "running": 9_000}
+        found = {job.id: (job.send_deadline, job.due_at) for job in work.jobs}
+        assert found == {
+            "ahead": (2_000, 2_000),
+            "past": (1_500, 80_000),
+            "running": (9_000, 80_000),
+        }
 
     async def test_blobs_being_written_are_doomed(
         self, sqlite: SQLiteStore, reopen: Reopen
