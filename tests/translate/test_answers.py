@@ -1,0 +1,82 @@
+"""Gemini answers -> OpenAI bodies, by the table in ``cases/answers/``."""
+
+import copy
+from typing import Any
+
+import orjson
+import pytest
+from openai.types import CreateEmbeddingResponse
+from openai.types.chat import ChatCompletion
+
+from gateway.ids import digest
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.shapes import Context
+from tests.translate.cases import load
+from tests.translate.checks import check_rendered
+
+CASES = load("answers")
+CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
+# What a case cannot write down: the id of a completion, and of its first and second call.
+NAMED = {
+    "@id": digest("completion", CONTEXT.batch_id, CONTEXT.line)[:32],
+    "@1": "call_" + digest("call", CONTEXT.batch_id, CONTEXT.line, 0, 0)[:24],
+    "@2": "call_" + digest("call", CONTEXT.batch_id, CONTEXT.line, 0, 1)[:24],
+}
+
+
+def _named(value: Any) -> Any:
+    text = orjson.dumps(value).decode()
+    for name, meant in NAMED.items():
+        text = text.replace(f'{name}"', f'{meant}"')
+    return orjson.loads(text)
+
+
+@pytest.mark.parametrize(("concept", "case"), CASES)
+def test_answer(concept: str, case: dict[str, Any]) -> None:
+    """Answers become exactly this body, or an error line with this code."""
+    embeds = concept == "embeddings"
+    endpoint = ENDPOINTS["/v1/embeddings" if embeds else "/v1/chat/completions"]
+    answers = copy.deepcopy(case["gemini"])
+    echo = case.get("echo", {"model": "m"})
+    rendered = endpoint.from_gemini(echo, answers, CONTEXT)
+    assert answers == case["gemini"]
+    expected = case["expected"]
+    assert rendered.status_code == expected["status"], rendered.body
+    if "choices" in expected:
+        assert rendered.body["choices"] == _named(expected["choices"])
+    if "body" in expected:
+        assert rendered.body == _named(expected["body"])
+    if "error" in expected:
+        assert rendered.body["error"]["code"] == expected["error"]
+    if "usage" in expected:
+        usage = rendered.usage
+        counts = [usage.input_tokens, usage.cached_tokens, usage.output_tokens]
+        assert [*counts, usage.reasoning_tokens] == expected["usage"]
+    if "base64" not in echo:
+        check_rendered(rendered, CreateEmbeddingResponse if embeds else ChatCompletion)
+
+
+def test_the_table_is_large_and_named() -> None:
+    """Names are unique within a file, and every case says where it comes from."""
+    assert len(CASES) >= 140
+    assert len({case.id for case in CASES}) == len(CASES)
+    assert all(case.values[1]["source"] for case in CASES)
+
+
+def test_a_long_message_is_cut() -> None:
+    """Google sometimes repeats the whole request in a message."""
+    answer = {"error": {"code": 3, "message": "x" * 100_000}}
+    chat = ENDPOINTS["/v1/chat/completions"]
+    rendered = chat.from_gemini({"model": "m"}, [answer], CONTEXT)
+    assert len(rendered.body["error"]["message"]) == 2_001
+
+
+def test_arguments_deeper_than_any_writer_goes() -> None:
+    """The standard parser reads what orjson refuses to write; that is an error line."""
+    args: dict[str, Any] = {}
+    for _ in range(300):
+        args = {"a": args}
+    parts = [{"functionCall": {"name": "f", "args": args}}]
+    answer = {"response": {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}}
+    rendered = ENDPOINTS["/v1/chat/completions"].from_gemini({"model": "m"}, [answer], CONTEXT)
+    assert rendered.body["error"]["code"] == "malformed_function_call"
