@@ -126,7 +126,7 @@ async def find(
     listing has been seen to be empty for no reason (python-genai#1250), and believing a truncated
     one has cost others thousands of paid requests (sourcelibrary-v2#4889).
     """
-    matches: list[Operation] = []
+    matches: dict[str, Operation] = {}  # by name: pages that shift show a job twice
     whole, shown = True, known is None
     url = transport.url("batches")
     async for page in transport.pages(url, credential, member="operations", size=JOBS_PER_PAGE):
@@ -134,11 +134,15 @@ async def find(
         for operation in map(parse_operation, page.items):
             shown = shown or operation.name == known
             if operation.display_name == display_name and operation.name:
-                matches.append(operation)
+                matches[operation.name] = operation
     if matches:
-        matches.sort(key=lambda each: (each.created_at is None, each.created_at or 0))
-        return Found([each.name for each in matches])
+        return Found(sorted(matches, key=lambda name: _age_rank(matches[name])))
     return Absent() if whole and shown else Unknown()
+
+
+def _age_rank(operation: Operation) -> tuple[bool, int]:
+    """The oldest first; what has no time last."""
+    return operation.created_at is None, operation.created_at or 0
 
 
 # --- observe ----------------------------------------------------------------------------------

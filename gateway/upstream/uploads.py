@@ -147,6 +147,7 @@ class _Upload:
                 if failures >= self._transport.options.chunk_attempts:
                     raise
                 doubtful = True
+                await self._spool.close()  # it may have been stopped within a read
                 await self._transport.back_off(failures)
                 continue
             if file is not None:
@@ -232,8 +233,10 @@ class _SpoolReader:
         return self._digest.hexdigest()
 
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to ``end``."""
-        blocks = await self._seek(start)
+        """The bytes from ``start`` to ``end``; without a close before, on from the last ``end``."""
+        if self._blocks is None:
+            self._blocks, self._position = self._spool.blocks(start), start
+        blocks = self._blocks
         while self._position < end:
             if not self._rest:
                 self._rest = memoryview(await anext(blocks, b""))
@@ -245,17 +248,10 @@ class _SpoolReader:
             yield bytes(block)
 
     async def close(self) -> None:
-        """Let go of the spool."""
+        """Let go of the spool; the next read opens it anew."""
         if isinstance(self._blocks, AsyncGenerator):
             await self._blocks.aclose()
         self._blocks, self._rest = None, memoryview(b"")
-
-    async def _seek(self, start: int) -> AsyncIterator[bytes]:
-        if self._blocks is None or start != self._position:
-            await self.close()
-            self._blocks = self._spool.blocks(start)
-            self._position = start
-        return self._blocks
 
     def _note(self, block: memoryview) -> None:
         """Move on; a chunk sent again brings bytes that are in the digest already."""

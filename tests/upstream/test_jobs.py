@@ -270,6 +270,14 @@ class TestFind:
         assert isinstance(found, Found)
         assert list(found.names) == ["batches/older", "batches/younger", "batches/undated"]
 
+    async def test_a_job_that_two_pages_show_is_one_job(self, bench: Bench) -> None:
+        """A second name would be taken for a twin, and cancelled."""
+        page = {"operations": [listed("a", "mine")]}
+        handler, _ = listing({**page, "nextPageToken": "next"}, page)
+        found = await bench.asking(handler).find("mine", "default", None)
+        assert isinstance(found, Found)
+        assert list(found.names) == ["batches/a"]
+
     @pytest.mark.parametrize("display_name", ["min", "mine2", "MINE", " mine", None])
     async def test_nothing_but_the_exact_display_name_matches(
         self, bench: Bench, display_name: Any

@@ -1,8 +1,9 @@
 """The resumable upload, on a good day and on the bad ones."""
 
+import asyncio
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -366,6 +367,23 @@ class TestTrouble:
         server = Server(half, None, half, None, lost_answer)
         await staged(bench, server)
         assert server.sessions == 1
+
+    async def test_a_chunk_out_of_time_while_the_spool_is_read(self, bench: Bench) -> None:
+        """The interrupted reading is over; the spool is read anew from there."""
+
+        class Slow(Spool):
+            async def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
+                async for block in super().blocks(start):
+                    if len(self.starts) == 1:
+                        await asyncio.Event().wait()
+                    yield block
+
+        server = Server()
+        spool = Slow(CONTENT, block=700)
+        upstream = bench.asking(server, chunk_bytes=2 * UNIT, chunk_seconds=0.05)
+        await upstream.stage(make_job(), spool)
+        assert bytes(server.received) == CONTENT
+        assert (server.sessions, len(spool.starts)) == (1, 2)
 
     async def test_a_connection_dropped_inside_a_chunk(self, bench: Bench) -> None:
         """The same on a real socket."""
