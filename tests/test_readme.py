@@ -1,0 +1,224 @@
+"""README says what is true: its tables are the product's, its commands and programs run."""
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import click
+import orjson
+import pytest
+
+import gateway.translate
+from gateway import __version__
+from gateway.cli.main import COMMANDS, main
+from gateway.settings import SETTINGS, load
+from gateway.translate.extension import EXTRA_BODY
+from gateway.translate.fields import FieldTable
+from tests.cli.processes import loopback, run, serving
+from tests.readme_blocks import INNER_TABLES, README, ROOT, with_blocks
+
+TEXT = README.read_text(encoding="utf-8")
+KNOWN = {row.name for row in SETTINGS} | {f"{row.name}_FILE" for row in SETTINGS if row.secret}
+
+
+def blocks(language: str) -> list[str]:
+    """Fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+
+
+def commands() -> Iterator[list[str]]:
+    """What README says to type, each command split as a shell would."""
+    for block in blocks("sh"):
+        for line in block.splitlines():
+            for command in line.split("&&"):
+                yield shlex.split(command)
+
+
+def test_generated_blocks_are_up_to_date() -> None:
+    """``python -m tests.readme_blocks`` writes them."""
+    assert with_blocks(TEXT) == TEXT
+
+
+def test_every_table_of_fields_is_shown() -> None:
+    """A new object of a line cannot be left out of README."""
+    found = {
+        id(value)
+        for module in iter_modules(gateway.translate.__path__)
+        for value in vars(import_module(f"gateway.translate.{module.name}")).values()
+        if isinstance(value, FieldTable)
+    }
+    translate = [import_module(f"gateway.translate.{name}") for name in ("chat", "embeddings")]
+    whole = {id(translate[0].CHAT), id(translate[1].EMBEDDINGS)}
+
+    assert found == {id(table) for _, table in INNER_TABLES} | whole | {id(EXTRA_BODY)}
+
+
+def test_every_name_of_a_setting_is_a_real_one() -> None:
+    """In prose, tables and commands alike."""
+    names = set(re.findall(r"\b(?:GATEWAY|GEMINI)_[A-Z_]+[A-Z]\b", TEXT))
+
+    assert names <= KNOWN
+    assert {row.name for row in SETTINGS} <= names
+
+
+def test_the_two_commands_are_one_line_each() -> None:
+    """Everything from a bare checkout: an environment, an install, and the thing itself."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    firsts = [command for command in commands() if command[:3] == ["python3", "-m", "venv"]]
+    lines = [line for block in blocks("sh") for line in block.splitlines() if "-m venv" in line]
+    installs = [command for command in commands() if command[0] == ".venv/bin/pip"]
+
+    assert len(firsts) == len(lines) == len(installs) == 2
+    assert lines[0].endswith("&& .venv/bin/gateway demo")
+    assert lines[1].endswith("&& .venv/bin/pytest -q")
+    for extra, install in zip(("demo", "test"), installs, strict=True):
+        assert install[-1] == f".[{extra}]"
+        assert extra in extras["optional-dependencies"]
+
+
+def test_gateway_commands_have_the_options_that_are_shown() -> None:
+    """Of every command that README types or names."""
+    typed = [
+        command[command.index("gateway") + 1 :] for command in commands() if "gateway" in command
+    ]
+    named = [span.split()[1:] for span in re.findall(r"`(gateway [^`\n]+)`", TEXT)]
+
+    assert {words[0] for words in [*typed, *named]} == set(COMMANDS)
+    for name, *words in [*typed, *named]:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_openais_limits_can_be_restored() -> None:
+    """The line that README gives for it."""
+    (line,) = (words for words in commands() if words[0] == "export" and len(words) > 2)
+
+    settings, _ = load(dict(word.split("=") for word in line[1:]) | {"GEMINI_API_KEY": "k"})
+
+    assert (settings.max_file_bytes, settings.max_lines, settings.max_items) == (
+        200_000_000,
+        50_000,
+        50_000,
+    )
+
+
+def test_the_alias_setting_is_one() -> None:
+    """The JSON that README exports."""
+    (line,) = (words for words in commands() if words[0] == "export" and len(words) == 2)
+
+    settings, _ = load(dict([line[1].split("=", 1)]) | {"GEMINI_API_KEY": "k"})
+
+    assert settings.model_aliases == {"gpt-4o-mini": "gemini-2.5-flash"}
+
+
+def _codes_of(path: Path) -> Iterator[str]:
+    """First arguments of BatchError(...) and Failure(...) that are plain strings."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
+            continue
+        first = node.args[0]
+        if node.func.id in {"BatchError", "Failure"} and isinstance(first, ast.Constant):
+            yield str(first.value)
+
+
+def test_every_code_of_a_failure_is_explained() -> None:
+    """Those that fail a batch, and those of jobs that fail all their lines."""
+    files = [*(ROOT / "gateway/runner").rglob("*.py"), *(ROOT / "gateway/batches").rglob("*.py")]
+    codes = {code for path in files for code in _codes_of(path)}
+
+    assert len(codes) > 15
+    assert {code for code in codes if f"`{code}`" not in TEXT} == set()
+
+
+def test_every_room_is_in_the_picture() -> None:
+    """A folder of the package that README does not name is a folder nobody finds."""
+    picture = blocks("text")[0]
+    rooms = {path.parent.name for path in ROOT.glob("gateway/*/__init__.py")}
+
+    assert {room for room in rooms if f"{room}/" not in picture} == set()
+
+
+def test_links_lead_somewhere() -> None:
+    """To headings of this page and files of this repository."""
+    headings = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        if target.startswith("#"):
+            assert target[1:] in headings
+        elif not target.startswith("https://"):
+            assert (ROOT / target).exists()
+
+
+@pytest.fixture(name="requests")
+def _requests(tmp_path: Path) -> Path:
+    """README's input line, and one with a typing error."""
+    line = orjson.loads(blocks("json")[0])
+    wrong = {**line, "custom_id": "2", "body": {**line["body"], "temprature": 1}}
+    path = tmp_path / "requests.jsonl"
+    path.write_bytes(orjson.dumps(line) + b"\n" + orjson.dumps(wrong) + b"\n")
+    return path
+
+
+def test_translate_prints_what_is_shown(requests: Path) -> None:
+    """Word for word."""
+    shown = blocks("console")[0].splitlines()
+
+    done = run("translate", requests.name, cwd=requests.parent)
+
+    assert shown[0] == "$ gateway translate requests.jsonl"
+    assert (done.stdout + done.stderr).splitlines() == shown[1:]
+
+
+def test_the_program_runs(requests: Path, tmp_path: Path) -> None:
+    """README's first program, pointed at this gateway and asking more often."""
+    (program,) = (block for block in blocks("python") if "requests.jsonl" in block)
+    assert "time.sleep(30)" in program
+    assert "http://127.0.0.1:8080/v1" in program
+    with serving(tmp_path, "emulator", "--port", "0") as emulator:
+        env = loopback(tmp_path, GATEWAY_GEMINI_BASE_URL=emulator.url)
+        with serving(tmp_path, "serve", env=env) as server:
+            program = program.replace("http://127.0.0.1:8080/v1", server.url)
+            (tmp_path / "program.py").write_text(program.replace("sleep(30)", "sleep(0.2)"))
+            done = subprocess.run(
+                [sys.executable, "program.py"],
+                cwd=requests.parent,
+                env={},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("completed BatchRequestCounts(completed=1, failed=1, total=2)")
+    assert "Echo: Say hello." in done.stdout
+    assert "Unknown parameter: 'temprature'." in done.stdout
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    """Keep a Changelog's headings, and the package's own number."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(.+?)\](?: - (.+))?$", text, re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert versions[0] == ("Unreleased", "")
+    assert versions[1][0] == __version__ == project["version"]
+    assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= {
+        "Added",
+        "Changed",
+        "Deprecated",
+        "Removed",
+        "Fixed",
+        "Security",
+    }
