@@ -172,7 +172,8 @@ class _Upload:
         )
         file = self._outcome(response, answer)
         if file is None:
-            if last or response.headers.get("x-goog-upload-status") != "active":
+            active = response.headers.get("x-goog-upload-status") == "active"
+            if last or not active or self._spool.position != end:
                 raise UpstreamUnavailableError("The upstream did not say what became of a chunk.")
             self._offset = end
         return file
@@ -224,7 +225,7 @@ class _SpoolReader:
         self._spool = spool
         self._blocks: AsyncIterator[bytes] | None = None
         self._rest = memoryview(b"")
-        self._position = 0
+        self.position = 0
         self._digest = hashlib.sha256()
         self._hashed = 0
 
@@ -235,14 +236,14 @@ class _SpoolReader:
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from ``start`` to ``end``; without a close before, on from the last ``end``."""
         if self._blocks is None:
-            self._blocks, self._position = self._spool.blocks(start), start
+            self._blocks, self.position = self._spool.blocks(start), start
         blocks = self._blocks
-        while self._position < end:
+        while self.position < end:
             if not self._rest:
                 self._rest = memoryview(await anext(blocks, b""))
                 if not self._rest:
                     raise EOFError("the spool is shorter than it said")
-            block = self._rest[: min(BLOCK_BYTES, end - self._position)]
+            block = self._rest[: min(BLOCK_BYTES, end - self.position)]
             self._rest = self._rest[len(block) :]
             self._note(block)
             yield bytes(block)
@@ -255,8 +256,8 @@ class _SpoolReader:
 
     def _note(self, block: memoryview) -> None:
         """Move on; a chunk sent again brings bytes that are in the digest already."""
-        fresh = self._position + len(block) - self._hashed
+        fresh = self.position + len(block) - self._hashed
         if fresh > 0:
             self._digest.update(block[len(block) - fresh :])
             self._hashed += fresh
-        self._position += len(block)
+        self.position += len(block)

@@ -385,6 +385,23 @@ class TestTrouble:
         assert bytes(server.received) == CONTENT
         assert (server.sessions, len(spool.starts)) == (1, 2)
 
+    async def test_an_answer_before_the_chunk_had_left_is_doubted(self, bench: Bench) -> None:
+        """What the upstream has then is asked, not taken from what it should have."""
+        server = Server()
+        early = [httpx.Response(200, headers={"x-goog-upload-status": "active"})]
+
+        class Inner(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                if request.headers["x-goog-upload-command"] == "upload" and early:
+                    return early.pop()
+                await request.aread()
+                return server(request)
+
+        upstream = bench.client(HOME, Inner(), chunk_bytes=2 * UNIT)
+        await upstream.stage(make_job(), Spool(CONTENT, block=700))
+        assert bytes(server.received) == CONTENT
+        assert server.sessions == 1
+
     async def test_a_connection_dropped_inside_a_chunk(self, bench: Bench) -> None:
         """The same on a real socket."""
         server = Server()
