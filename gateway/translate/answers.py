@@ -83,6 +83,25 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     A line of several items (``n`` on models with one candidate) is one completion: what one item
     failed with fails the line, the prompt is counted once.
     """
+    if len(answers) == 1:
+        return _one(echo, answers[0], context)
+    return _several(echo, answers, context)
+
+
+def _one(echo: Json, answer: Answer, context: Context) -> Rendered:
+    failure = failure_of(answer)
+    if failure is not None:
+        return failure.rendered()
+    response = answer["response"]
+    usage = usage_of(response.get("usageMetadata"))
+    choices: list[Json] = []
+    failure = _add_choices(response, choices, echo, context)
+    if failure is not None:
+        return failure.rendered(usage)
+    return Rendered(200, _completion(echo, response, choices, usage, context), usage)
+
+
+def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:
     choices: list[Json] = []
     usages: list[Usage] = []
     failure: Failure | None = None
@@ -93,9 +112,9 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
             usages.append(usage_of(response.get("usageMetadata")))
             wrong = _add_choices(response, choices, echo, context)
         failure = failure or wrong
-    usage = usages[0] if len(usages) == 1 else _summed(usages)
-    if failure is not None or not choices:
-        return (failure or _EMPTY).rendered(usage)
+    usage = _summed(usages)
+    if failure is not None:
+        return failure.rendered(usage)
     return Rendered(200, _completion(echo, answers[0]["response"], choices, usage, context), usage)
 
 
@@ -194,8 +213,17 @@ def _add_blocked(response: Json, choices: list[Json]) -> Failure | None:
 def _choice(candidate: Json, index: int, echo: Json, context: Context) -> Json | Failure:
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
-    reply = read_parts(parts, context, index)
     reason = candidate.get("finishReason")
+    if reason == "STOP" and "logprobs" not in echo:
+        text = _only_text(parts)
+        if text:
+            return {
+                "index": index,
+                "message": {"role": "assistant", "content": text, "refusal": None},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+    reply = read_parts(parts, context, index)
     finish = finish_of(reason)
     if finish.failure and (finish.always or not reply.has_output()):
         return reply.failure or failed(finish, reason, candidate.get("finishMessage"))
@@ -216,6 +244,17 @@ def _choice(candidate: Json, index: int, echo: Json, context: Context) -> Json |
     if type(reason) is str and reason != "STOP":
         choice["native_finish_reason"] = reason[:100]
     return choice
+
+
+def _only_text(parts: object) -> str:
+    """The text of the one part that most answers have, or ``""`` when there is more to read."""
+    if type(parts) is not list or len(parts) != 1:
+        return ""
+    part = parts[0]
+    if type(part) is not dict or len(part) != 1:
+        return ""
+    text = part.get("text")
+    return text if type(text) is str else ""
 
 
 def _extend(message: Json, reply: Reply, word: str, *, legacy: bool) -> str:

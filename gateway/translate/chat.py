@@ -1,6 +1,5 @@
 """``/v1/chat/completions`` -> GenerateContentRequest, in raw REST shape."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from gateway.translate.draft import Draft
@@ -149,17 +148,15 @@ CHAT: Final = FieldTable(
 )
 
 
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:  # noqa: ARG001, C901
     """Translate one line.
 
     ``{"model": "gemini-3.6-flash", "messages": [{"role": "user", "content": "Hi"}]}`` ->
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
-    draft = Draft(policy, model)
+    draft = Draft(model)
     readers = CHAT.readers
     try:
-        if body.get("messages") is None:
-            missing("messages")
         for name, value in body.items():
             read = readers.get(name)
             if read is not None:
@@ -167,14 +164,24 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
                     read(value, draft)
             elif name not in CHAT.unread:
                 _refuse(name, value)
-        items = _assemble(draft)
+        if not draft.contents:
+            missing("messages")
+        request: Json = {"contents": draft.contents}
+        if draft.system:
+            request["systemInstruction"] = {"parts": draft.system}
+        if draft.combined:
+            _combine(draft, request)
     except Refused as refusal:
         return refusal.line_error()
+    if draft.config:
+        request["generationConfig"] = draft.config
     requested = body.get("model")
     echo: Json = {"model": requested if type(requested) is str else model}
-    if draft.echo is not None:
-        echo.update(draft.echo)
-    return Translation(items, echo, draft.notes)
+    if not draft.combined:
+        return Translation((request,), echo)
+    fanned_out = draft.choices > 1 and "candidateCount" not in draft.config
+    items = [request] * (draft.choices if fanned_out else 1)
+    return Translation(items, echo | draft.echo, draft.notes)
 
 
 def _refuse(name: str, value: object) -> None:
@@ -214,19 +221,6 @@ def _add_cache(name: str, request: Json) -> None:
             why = "cached content excludes instructions, tools and tool_choice in the line."
             invalid_value(why, "google.cached_content")
     request["cachedContent"] = name
-
-
-def _assemble(draft: Draft) -> Sequence[Json]:
-    request: Json = {"contents": draft.contents}
-    if draft.system:
-        request["systemInstruction"] = {"parts": draft.system}
-    if draft.combined:
-        _combine(draft, request)
-    if draft.config:
-        request["generationConfig"] = draft.config
-    if draft.choices == 1 or "candidateCount" in draft.config:
-        return (request,)
-    return [request] * draft.choices
 
 
 def _combine(draft: Draft, request: Json) -> None:

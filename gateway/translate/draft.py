@@ -3,7 +3,10 @@
 from typing import Any
 
 from gateway.translate.capabilities import Capabilities, capabilities_of
-from gateway.translate.shapes import Json, Note, Policy
+from gateway.translate.shapes import Json, Note
+
+# Never changed: whoever has contents sets a list of its own.
+_NOTHING: list[Json] = []
 
 
 class Draft:
@@ -27,7 +30,6 @@ class Draft:
         "logprobs",
         "model",
         "notes",
-        "policy",
         "resolutions",
         "safety_settings",
         "system",
@@ -37,7 +39,11 @@ class Draft:
         "top_logprobs",
     )
 
-    # Set when a field is read that only makes sense together with others.
+    # There after `combine`: what few fields say, some of it only together with others.
+    notes: tuple[Note, ...]
+    # What the answer needs from the request, beside the model's name.
+    echo: Json
+    choices: int
     tools: Any
     tool_choice: Any
     functions: Any
@@ -51,17 +57,13 @@ class Draft:
     cached_content: str | None
     safety_settings: list[Json] | None
 
-    def __init__(self, policy: Policy, model: str) -> None:
-        self.policy = policy
+    def __init__(self, model: str) -> None:
         self.model = model
         # generationConfig.
         self.config: Json = {}
-        self.contents: list[Json] = []
-        self.system: list[Json] = []
-        self.choices = 1
-        self.notes: tuple[Note, ...] = ()
-        # What the answer needs from the request, beside the model's name.
-        self.echo: Json | None = None
+        # Replaced by the reader of messages, which every line has.
+        self.contents: list[Json] = _NOTHING
+        self.system: list[Json] = _NOTHING
         self.combined = False
 
     @property
@@ -70,9 +72,12 @@ class Draft:
         return capabilities_of(self.model)
 
     def combine(self) -> None:
-        """Expect fields that only make sense together; most lines have none."""
+        """Make room for what most lines do not have; they never pay for it."""
         if not self.combined:
             self.combined = True
+            self.notes = ()
+            self.echo = {}
+            self.choices = 1
             self.tools = self.tool_choice = self.functions = self.function_call = None
             self.thinking = self.resolutions = self.cached_content = self.safety_settings = None
             self.top_logprobs = self.effort = None
@@ -80,10 +85,10 @@ class Draft:
 
     def note(self, code: str, field: str) -> None:
         """Remember what was dropped, clamped or approximated."""
+        self.combine()
         self.notes = (*self.notes, Note(code, field))
 
     def remember(self, name: str, value: object) -> None:
         """Keep what the answer will need from the request."""
-        if self.echo is None:
-            self.echo = {}
+        self.combine()
         self.echo[name] = value

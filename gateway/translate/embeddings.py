@@ -165,7 +165,7 @@ def _numbers(values: object) -> list[float]:
     if not kinds <= {float, int}:
         return []
     # Also false for NaN at either end; the rest of them shows below.
-    if not (-_LARGEST <= min(values) and max(values) <= _LARGEST):
+    if not (min(values) >= -_LARGEST and max(values) <= _LARGEST):
         return []
     if not all(map(isfinite, values)):
         return []

@@ -100,8 +100,10 @@ def failure_of(answer: Answer) -> Failure | None:
 
     ``{"error": {"code": 8, "message": "…"}}`` -> 429 ``rate_limit_exceeded``.
     """
-    error = answer.get("error")
     response = answer.get("response")
+    if "error" not in answer and type(response) is dict:
+        return None
+    error = answer.get("error")
     if type(error) is dict:
         # A response beside an empty error: proto3 writes OK as {} in places.
         if error or type(response) is not dict:

@@ -112,9 +112,10 @@ def _read_plain(
     """
     read = 0
     for message in messages:
-        if type(message) is not dict or len(message) != 2:
+        if type(message) is not dict or len(message) != 2 or "content" not in message:
             break
-        content, role = message.get("content"), message.get("role")
+        content = message["content"]
+        role = message.get("role")
         if type(content) is not str or not content:
             break
         if role == "user":

@@ -90,7 +90,9 @@ def read_stop(value: object, draft: Draft) -> None:
 
 def read_max_tokens(value: object, draft: Draft) -> None:
     """``max_tokens`` (deprecated) -> ``maxOutputTokens``."""
-    draft.config.setdefault("maxOutputTokens", integer(value, 1, _INT32_MAX, "max_tokens"))
+    limit = integer(value, 1, _INT32_MAX, "max_tokens")
+    if "maxOutputTokens" not in draft.config:
+        draft.config["maxOutputTokens"] = limit
 
 
 def read_max_completion_tokens(value: object, draft: Draft) -> None:

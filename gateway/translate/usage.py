@@ -11,28 +11,38 @@ from gateway.translate.shapes import Json, Usage
 
 # No request has more; a larger count is no count (and a 64-bit column could not hold the sum).
 _MOST_TOKENS: Final = 2**40
+_LONGEST_COUNT: Final = 14
 
 
 def count(value: object) -> int:
     """``12`` or ``"12"`` (proto3 writes 64-bit integers as strings) -> 12; anything else 0."""
-    if (type(value) is str and value.isascii() and value.isdigit() and len(value) < 16) or (
-        type(value) is float and value.is_integer()
-    ):
-        value = int(value)
-    return value if type(value) is int and 0 <= value < _MOST_TOKENS else 0
+    if type(value) is int:
+        return value if 0 <= value < _MOST_TOKENS else 0
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) < _LONGEST_COUNT:
+        return count(int(value))
+    return count(int(value)) if type(value) is float and value.is_integer() else 0
 
 
 def usage_of(metadata: object) -> Usage:
     """Sum up one answer; a missing usageMetadata counts as zeros."""
     if type(metadata) is not dict:
         return Usage()
-    read = metadata.get
-    prompt = count(read("promptTokenCount")) + count(read("toolUsePromptTokenCount"))
-    thoughts = count(read("thoughtsTokenCount"))
-    output = count(read("candidatesTokenCount")) + thoughts
+    prompt = output = cached = thoughts = 0
+    # Counts of zero are left out, so most of these are absent.
+    if "promptTokenCount" in metadata:
+        prompt = count(metadata["promptTokenCount"])
+    if "candidatesTokenCount" in metadata:
+        output = count(metadata["candidatesTokenCount"])
+    if "thoughtsTokenCount" in metadata:
+        thoughts = count(metadata["thoughtsTokenCount"])
+        output += thoughts
+    if "cachedContentTokenCount" in metadata:
+        cached = count(metadata["cachedContentTokenCount"])
+    if "toolUsePromptTokenCount" in metadata:
+        prompt += count(metadata["toolUsePromptTokenCount"])
     if not output:
-        output = max(0, count(read("totalTokenCount")) - prompt)
-    return Usage(prompt, count(read("cachedContentTokenCount")), output, thoughts)
+        output = max(0, count(metadata.get("totalTokenCount")) - prompt)
+    return Usage(prompt, cached, output, thoughts)
 
 
 def openai_usage(usage: Usage) -> Json:
