@@ -57,6 +57,15 @@ class BlobRules:
         await store.register_blob("new", 2_000)
         assert await store.sweepable_blobs(2_000, 10) == ["old"]
 
+    async def test_what_is_being_written_may_have_longer(self, store: Store) -> None:
+        """A long upload is no garbage; what was doomed meanwhile is."""
+        await add_file_with_blob(store)
+        await store.delete_file(OWNER, "file-one", 2_000)
+        await store.register_blob("slow", 1_000)
+        assert await store.sweepable_blobs(9_000, 10, pending_before=1_000) == ["blob-one"]
+        swept = await store.sweepable_blobs(9_000, 10, pending_before=1_001)
+        assert sorted(swept) == ["blob-one", "slow"]
+
     async def test_a_live_blob_is_not_sweepable(self, store: Store) -> None:
         await make_live(store, "used")
         assert await store.sweepable_blobs(LATER, 10) == []
