@@ -1,5 +1,6 @@
 """The emulator as an ASGI app: one table of routes, on every version of the API."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.clock import Clock, SystemClock
-from gateway.emulator import api_batches, api_caches, api_files, api_models
+from gateway.emulator import api_batches, api_caches, api_files, api_models, api_webhooks
 from gateway.emulator.api_control import control_routes
 from gateway.emulator.calls import Endpoint, Function
 from gateway.emulator.options import EmulatorOptions
@@ -37,6 +38,13 @@ _ROUTES: tuple[tuple[str, str, str, Function], ...] = (
     ("GET", "/cachedContents/{id}", "caches", api_caches.get),
     ("PATCH", "/cachedContents/{id}", "caches", api_caches.update),
     ("DELETE", "/cachedContents/{id}", "caches", api_caches.delete),
+    ("POST", "/webhooks", "webhooks", api_webhooks.create),
+    ("GET", "/webhooks", "webhooks", api_webhooks.list_webhooks),
+    ("POST", "/webhooks/{id}:ping", "webhooks", api_webhooks.ping),
+    ("POST", "/webhooks/{id}:rotateSigningSecret", "webhooks", api_webhooks.rotate),
+    ("GET", "/webhooks/{id}", "webhooks", api_webhooks.get),
+    ("PATCH", "/webhooks/{id}", "webhooks", api_webhooks.update),
+    ("DELETE", "/webhooks/{id}", "webhooks", api_webhooks.delete),
     ("GET", "/models", "models", api_models.list_models),
     ("GET", "/models/{model}", "models", api_models.get),
     ("POST", "/models/{model}:generateContent", "generate", api_models.generate_content),
@@ -50,7 +58,8 @@ _ROUTES: tuple[tuple[str, str, str, Function], ...] = (
 
 def routes(world: World) -> list[BaseRoute]:
     """Every route of the API; the version is a path parameter of three known values."""
-    found: list[BaseRoute] = []
+    keys = Endpoint(world, "webhooks", api_webhooks.jwks, lambda _request: True)
+    found: list[BaseRoute] = [Route("/.well-known/jwks.json", keys, methods=["GET"])]
     for version in VERSIONS:
         for method, path, operation, function in _ROUTES:
             endpoint = _Versioned(version, Endpoint(world, operation, function))
@@ -100,7 +109,10 @@ def create_app(options: EmulatorOptions, clock: Clock | None = None) -> Starlett
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with asyncio.TaskGroup() as tasks:
+            courier = tasks.create_task(world.courier.run(), name="webhooks")
+            yield
+            courier.cancel()
         world.close()
 
     control = control_routes(world) if options.control else []

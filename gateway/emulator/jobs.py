@@ -62,7 +62,6 @@ class Job:
     cancelled_ns: int | None = None
     deleted: bool = False
     result_file: str = ""
-    webhook_sent: bool = False
 
     @property
     def name(self) -> str:

@@ -46,7 +46,7 @@ class EmulatorClock:
 
 
 def stamp(ns: int, digits: int = 9) -> str:
-    """``2026-08-19T14:34:12.267870162Z``: jobs carry 9 digits, files' createTime 6."""
+    """``2026-08-19T14:34:12.267870162Z``: jobs carry 9 digits, files' createTime 6, events 0."""
     seconds, fraction = divmod(ns, SECOND)
     day = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{day}.{fraction:09d}"[: len(day) + 1 + digits] + "Z"
+    return f"{day}.{fraction:09d}"[: len(day) + digits + (digits > 0)] + "Z"

@@ -25,6 +25,7 @@ from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.timing import SECOND, EmulatorClock
 from gateway.emulator.uploads import Uploads
 from gateway.emulator.usage import BYTES_PER_TOKEN, content_tokens, prompt_tokens
+from gateway.emulator.webhooks import Courier, Webhooks
 from gateway.emulator.work import FileSink, ListSink, Shape, Work, file_items, inline_items
 
 THREADS = 2
@@ -83,6 +84,8 @@ class World:
         self.files = Files(options, self.clock, self.directory)
         self.uploads = Uploads(self.directory)
         self.caches = Caches()
+        self.webhooks = Webhooks(self.clock)
+        self.courier = Courier(options, self.clock, self.journal, self.webhooks)
         self.jobs = Jobs()
         self.seen = Seen()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="emulator-job")
@@ -102,6 +105,7 @@ class World:
         self._check_quota(job)
         self.jobs.add(job)
         job.run = self._start(job, None)
+        self.courier.watched.append(job)
         self.journal.note(
             "create",
             name=job.name,

@@ -1,0 +1,95 @@
+"""Routes of webhooks; this family of the API speaks snake_case both ways."""
+
+import asyncio
+
+import orjson
+from starlette.responses import Response
+
+from gateway.emulator.calls import Call
+from gateway.emulator.errors import JsonObject, invalid
+from gateway.emulator.models import page_bounds, page_token
+from gateway.emulator.rsa import process_key
+from gateway.emulator.schema import parse_json
+from gateway.emulator.timing import stamp
+
+MAX_BODY = 64 * 1024
+DEFAULT_PAGE = 50
+MAX_PAGE = 1000
+AT_ONCE = "revoke_previous_secrets_immediately"
+LATER = "revoke_previous_secrets_after_h24"
+
+
+async def _body(call: Call) -> JsonObject:
+    """A JSON object; empty for no body. Raises ApiError 400."""
+    body = await call.body(MAX_BODY)
+    found = parse_json(body) if body.strip() else {}
+    if not isinstance(found, dict):
+        raise invalid("Invalid JSON payload received. Expected an object.")
+    return found
+
+
+async def create(call: Call) -> Response:
+    """POST webhooks: the only answer, beside rotation's, that shows a secret."""
+    return call.answer(call.world.webhooks.create(await _body(call)))
+
+
+async def get(call: Call) -> Response:
+    """GET webhooks/{id}."""
+    return call.answer(call.world.webhooks.get(call.path("id")).wire())
+
+
+async def list_webhooks(call: Call) -> Response:
+    """GET webhooks."""
+    query = {
+        "pageSize": call.query.get("page_size", call.query.get("pageSize", "")),
+        "pageToken": call.query.get("page_token", call.query.get("pageToken", "")),
+    }
+    size, start = page_bounds(query, DEFAULT_PAGE, MAX_PAGE)
+    every = call.world.webhooks.every()
+    answer: JsonObject = {"webhooks": [hook.wire() for hook in every[start : start + size]]}
+    if start + size < len(every):
+        answer["next_page_token"] = page_token(start + size)
+    return call.answer(answer)
+
+
+async def update(call: Call) -> Response:
+    """PATCH webhooks/{id}, all of the body or what ``update_mask`` names."""
+    mask = call.query.get("update_mask", call.query.get("updateMask", ""))
+    names = [name for name in mask.split(",") if name]
+    hook = call.world.webhooks.update(call.path("id"), await _body(call), names)
+    return call.answer(hook.wire())
+
+
+async def delete(call: Call) -> Response:
+    """DELETE webhooks/{id} -> {}."""
+    call.world.webhooks.delete(call.path("id"))
+    return call.answer({})
+
+
+async def ping(call: Call) -> Response:
+    """POST webhooks/{id}:ping -> {}; a test event is on its way."""
+    hook = call.world.webhooks.get(call.path("id"))
+    event = {
+        "type": "webhook.ping",
+        "version": "v1",
+        "timestamp": stamp(call.world.clock.now_ns(), 0),
+        "data": {"id": hook.id},
+    }
+    call.world.courier.enqueue(hook.uri, event, hook.id, {})
+    return call.answer({})
+
+
+async def rotate(call: Call) -> Response:
+    """POST webhooks/{id}:rotateSigningSecret -> {"secret"}."""
+    behaviour = (await _body(call)).get("revocation_behavior", LATER)
+    if behaviour not in {AT_ONCE, LATER}:
+        raise invalid(f"Invalid value at 'revocation_behavior': {behaviour}")
+    at_once = behaviour == AT_ONCE
+    return call.answer({"secret": call.world.webhooks.rotate(call.path("id"), at_once=at_once)})
+
+
+async def jwks(_call: Call) -> Response:
+    """GET /.well-known/jwks.json: the keys that sign what jobs' own webhooks get."""
+    key = await asyncio.to_thread(process_key)
+    headers = {"content-type": "application/json; charset=UTF-8"}
+    return Response(orjson.dumps({"keys": [key.jwk()]}), 200, headers)
