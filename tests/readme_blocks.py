@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gateway.api.routes import ROUTES
+from gateway.emulator.faults import FAULTS
+from gateway.emulator.markers import MARKERS
 from gateway.settings import SETTINGS
 from gateway.translate import calls, messages, parts, response_format, thinking, tool_choice, tools
 from gateway.translate.chat import CHAT
@@ -133,6 +135,22 @@ def _failure(finish: Finish) -> str:
     return f"error line, {status} `{code}`"
 
 
+def markers() -> str:
+    """Words in a prompt that the emulator obeys."""
+    return table(
+        ("in a prompt", "what happens"),
+        ((f"`[[{name}]]`", what) for name, what in MARKERS.items()),
+    )
+
+
+def faults() -> str:
+    """What the emulator can be told to do wrong."""
+    return table(
+        ("`--fault`", "what happens"),
+        ((f"`{name}`", kind.what) for name, kind in FAULTS.items()),
+    )
+
+
 def demo_client() -> str:
     """The program that ``gateway demo`` runs, word for word."""
     return _fenced("python", (ROOT / "gateway/cli/demo_client.py").read_text(encoding="utf-8"))
@@ -157,6 +175,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "inner-fields": inner_fields,
     "embeddings-fields": embeddings_fields,
     "finish-reasons": finish_reasons,
+    "markers": markers,
+    "faults": faults,
     "demo-client": demo_client,
     "sidecar": sidecar,
 }

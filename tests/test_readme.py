@@ -18,6 +18,7 @@ import pytest
 import gateway.translate
 from gateway import __version__
 from gateway.cli.main import COMMANDS, main
+from gateway.emulator.faults import parse_fault
 from gateway.settings import SETTINGS, load
 from gateway.translate.extension import EXTRA_BODY
 from gateway.translate.fields import FieldTable
@@ -96,6 +97,13 @@ def test_gateway_commands_have_the_options_that_are_shown() -> None:
         assert command is not None
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_faults_that_are_shown_can_be_armed() -> None:
+    """As they are written."""
+    shown = re.findall(r"`--fault ([^`]+)`", TEXT)
+
+    assert [parse_fault(text).name for text in shown] == ["error-after"]
 
 
 def test_openais_limits_can_be_restored() -> None:
