@@ -90,11 +90,14 @@ def test_the_image_runs_commands_that_exist() -> None:
 
 
 def test_everything_it_copies_is_there() -> None:
-    """From the build's context, the root of the repository."""
-    for one in named("COPY"):
-        *sources, _ = one.words
-        if not sources[0].startswith("--from="):
-            assert [source for source in sources if not (ROOT / source).exists()] == []
+    """From the build's context, the root of the repository; and nothing else is in it."""
+    copied = [one.words[:-1] for one in named("COPY") if "--from=" not in one.text]
+    sources = {source.removeprefix("./") for names in copied for source in names}
+    ignore = Path(f"{DOCKERFILE}.dockerignore").read_text().splitlines()
+
+    assert [source for source in sources if not (ROOT / source).exists()] == []
+    assert "*" in ignore
+    assert {line[1:] for line in ignore if line.startswith("!")} == sources
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def commands() -> Iterator[list[str]]:
 
 def test_generated_blocks_are_up_to_date() -> None:
     """``python -m tests.readme_blocks`` writes them."""
-    assert with_blocks(TEXT) == TEXT
+    assert with_blocks(TEXT) == TEXT, "run python -m tests.readme_blocks"
 
 
 def test_every_table_of_fields_is_shown() -> None:
@@ -212,6 +212,16 @@ def test_the_program_runs(requests: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith("completed BatchRequestCounts(completed=1, failed=1, total=2)")
     assert "Echo: Say hello." in done.stdout
     assert "Unknown parameter: 'temprature'." in done.stdout
+
+
+def test_the_image_is_built_as_the_manifest_names_it() -> None:
+    """By name and version."""
+    (build,) = (command for command in commands() if command[0] == "docker")
+    image = build[build.index("-t") + 1]
+
+    assert image == f"gemini-batch-gateway:{__version__}"
+    assert f"image: {image}\n" in (ROOT / "deploy/kubernetes.yaml").read_text()
+    assert (ROOT / build[build.index("-f") + 1]).exists()
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import psutil
+import pytest
 from openai.types import Batch, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
@@ -82,7 +83,8 @@ def check_embeddings(directory: Path) -> None:
     ]
 
 
-def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_ctrl_c_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
     """In the middle of the batches: a message, and no process is left."""
     with subprocess.Popen(
         [GATEWAY, "demo", "--keep", str(tmp_path)],
@@ -93,10 +95,9 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
         start_new_session=True,
     ) as demo:
         assert demo.stdout is not None
-        while "created batch_" not in demo.stdout.readline():
-            pass
+        assert any("created batch_" in line for line in demo.stdout)
         children = psutil.Process(demo.pid).children(recursive=True)
-        demo.send_signal(signal.SIGINT)
+        demo.send_signal(number)
         _, said = demo.communicate(timeout=30)
 
     assert len(children) >= 3
