@@ -4,7 +4,7 @@ Every call takes the name of the **credential** to use. Failures are the ``Upstr
 :mod:`gateway.errors`; nothing else escapes, cancellation aside.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,7 +49,8 @@ class Observation:
     """What the upstream says of a job.
 
     ``state`` is the upstream's own word without its prefix (``SUCCEEDED``), kept for show;
-    ``ended`` is the only thing to act on. ``output`` is what :meth:`Upstream.fetch` takes, None
+    ``ended`` is the only thing to act on; ``error_code`` is google.rpc's name
+    (``RESOURCE_EXHAUSTED``). ``output`` is what :meth:`Upstream.fetch` takes, None
     when nothing came out; ``error`` the upstream's reason, scrubbed; ``ended_at`` in ms.
     """
 
@@ -94,8 +95,8 @@ class Upstream(Protocol):
         """The job's state, without its results."""
         ...
 
-    def fetch(self, name: str, output: str, credential: str) -> AsyncIterator[bytes]:
-        """The raw results, complete or an error: what :func:`gateway.wire.gemini.results` reads."""
+    def fetch(self, name: str, output: str, credential: str) -> AsyncGenerator[bytes, None]:
+        """The raw results, complete or an error: what :func:`gateway.wire.gemini_results` reads."""
         ...
 
     async def cancel(self, name: str, credential: str) -> None:

@@ -1,6 +1,7 @@
 """Steps on one job: stage, create, reconcile, poll, cancel, refuse, secure, collect, release."""
 
 import logging
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,7 @@ ABSENCES_NEEDED = 2
 # For how many settling times after a second create the first is still looked for.
 DOUBT_SETTLES = 10
 
-RESOURCE_EXHAUSTED = "8"
+RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
 
 
 async def stage(tools: Tools, _: Batch, claim: JobClaim) -> None:
@@ -244,9 +245,9 @@ async def secure(tools: Tools, _: Batch, claim: JobClaim) -> None:
     """Copy the raw results before the upstream forgets them."""
     job = claim.row
     raw = await tools.new_blob()
-    blocks = tools.upstream.fetch(_name(job), job.output or "", job.credential)
+    fetched = tools.upstream.fetch(_name(job), job.output or "", job.credential)
     try:
-        async with tools.blobs.create(raw) as writer:
+        async with aclosing(fetched) as blocks, tools.blobs.create(raw) as writer:
             async for block in blocks:
                 await writer.write(block)
     except (UpstreamRefusedError, UpstreamGoneError, UpstreamStaleError) as error:

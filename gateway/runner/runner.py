@@ -14,6 +14,7 @@ from gateway.batches.pacing import next_retry
 from gateway.errors import (
     AuditError,
     GatewayError,
+    UnavailableError,
     UpstreamError,
     UpstreamHeldError,
     UpstreamUnavailableError,
@@ -72,12 +73,16 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             while not self._stopping:
                 self._bell.clear()
-                started = await self._start_due(group)
+                try:
+                    started = await self._start_due(group)
+                    due = await self._tools.store.next_due()
+                except UnavailableError as error:
+                    logger.warning("the records cannot be used now: %s", error.message)
+                    started, due = 0, None
                 if not started:
-                    await self._pause()
+                    await self._pause(due)
 
-    async def _pause(self) -> None:
-        due = await self._tools.store.next_due()
+    async def _pause(self, due: int | None) -> None:
         seconds = TICK_SECONDS
         if due is not None:
             ahead = (due - self._tools.clock.now()) / 1000
@@ -121,9 +126,13 @@ class Runner:
 
     async def _run(self, step: Step) -> None:
         async with self._slots[step.act]:
-            claim = await self._claim(step)
-            if claim is not None:
-                await self._supervise(step, claim)
+            try:
+                claim = await self._claim(step)
+                if claim is not None:
+                    await self._supervise(step, claim)
+            except UnavailableError as error:
+                logger.warning("%s waits for the records: %s", step.act, error.message)
+                await self._tools.clock.sleep(TICK_SECONDS)
 
     async def _claim(self, step: Step) -> BatchClaim | JobClaim | None:
         store = self._tools.store
@@ -149,7 +158,20 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - the supervisor named in this docstring
             await self._back_off(step, claim, error)
         finally:
-            await claim.end()
+            await self._let_go(claim)
+
+    async def _let_go(self, claim: BatchClaim | JobClaim) -> None:
+        """End a claim, however long the records cannot be written: a lease must not stay behind.
+
+        A full disk, say. When the process ends first, the next one clears all leases.
+        """
+        while claim.open:
+            try:
+                await claim.end()
+            except UnavailableError:
+                if self._stopping:
+                    return
+                await self._tools.clock.sleep(TICK_SECONDS)
 
     async def _still_wanted(self, step: Step) -> Work | None:
         """The rows as they are under the claim, if they still ask for this step."""

@@ -2,6 +2,7 @@
 
 import logging
 
+from gateway.errors import UnavailableError
 from gateway.runner.tools import Tools
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ class Sweeper:
         while True:
             try:
                 await self.sweep()
-            except OSError as error:
-                logger.warning("sweeping failed: %s", error.strerror)
+            except (OSError, UnavailableError) as error:
+                logger.warning("sweeping failed: %s", error)
             await self._tools.clock.sleep(min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE))
 
     async def sweep(self) -> int:

@@ -115,8 +115,8 @@ class Claim(Generic[Row]):
     async def end(self) -> None:
         """Let go of a claim that is still open, with the record as it was last saved."""
         if self.open:
-            self.open = False
             await asyncio.shield(self._write(self.row))
+            self.open = False
 
 
 class BatchClaim(Claim[Batch]):

@@ -21,7 +21,9 @@ from gateway.wire.gemini import INLINE
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
-def fetch(transport: Transport, name: str, output: str, credential: str) -> AsyncIterator[bytes]:
+def fetch(
+    transport: Transport, name: str, output: str, credential: str
+) -> AsyncGenerator[bytes, None]:
     """The raw results: a results file, or the whole operation of an inline job."""
     if output == INLINE:
         url, limit = transport.url_of(name), transport.options.inline_bytes
@@ -50,7 +52,7 @@ class _Download:
         self._total: int | None = None
         self._ranges = True
 
-    async def blocks(self) -> AsyncIterator[bytes]:
+    async def blocks(self) -> AsyncGenerator[bytes, None]:
         """The body's bytes, each once."""
         failures = 0
         while True:

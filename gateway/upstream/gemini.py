@@ -1,6 +1,6 @@
 """The Gemini Developer API as the gateway's upstream."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
 import httpx
@@ -51,7 +51,7 @@ class GeminiUpstream:
         """The job's state, without its results."""
         return await self._observer.observe(name, credential)
 
-    def fetch(self, name: str, output: str, credential: str) -> AsyncIterator[bytes]:
+    def fetch(self, name: str, output: str, credential: str) -> AsyncGenerator[bytes, None]:
         """A results file, or the operation of an inline job, as they come."""
         return fetch(self._transport, name, output, credential)
 

@@ -47,9 +47,10 @@ class Echoes:
 
     def _scan(self) -> None:
         head = self._file.readline()
-        offset = len(head)
         if orjson.loads(head) != {"format": ECHO_FORMAT}:
+            self._file.close()
             raise ValueError("the echo file has an unknown format")
+        offset = len(head)
         for text in self._file:
             echo = Echo._make(orjson.loads(text))
             self.lines.append(echo.line)

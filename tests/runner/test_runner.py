@@ -1,0 +1,318 @@
+"""The runner against a scripted upstream: what fails what, and what only waits."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from gateway.batches.records import BatchStatus, JobState
+from gateway.errors import (
+    UpstreamAmbiguousError,
+    UpstreamError,
+    UpstreamGoneError,
+    UpstreamHeldError,
+    UpstreamRefusedError,
+    UpstreamStaleError,
+    UpstreamUnavailableError,
+)
+from tests.runner.world import HOUR, OWNER, World, chat, sweep, world
+
+TWO = chat("a", "one") + chat("b", "two")
+
+
+async def assert_good(here: World, done: Any) -> None:
+    """The two lines came back whole."""
+    assert done.status is BatchStatus.COMPLETED
+    rows = await here.lines(done.output_file_id)
+    contents = [row["response"]["body"]["choices"][0]["message"]["content"] for row in rows]
+    assert contents == ["re one", "re two"]
+
+
+@pytest.mark.parametrize("inline_items", [100, 0], ids=["inline", "file"])
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        ("create", UpstreamUnavailableError("quota", status=429)),
+        ("create", UpstreamHeldError("billing is off", status=403)),
+        ("observe", UpstreamUnavailableError("busy", status=503)),
+        ("observe", UpstreamGoneError("gone", status=404)),
+        ("fetch", UpstreamUnavailableError("cut")),
+        ("fetch", UpstreamRefusedError("no", status=400)),
+        ("release", UpstreamUnavailableError("busy", status=503)),
+        ("models", UpstreamUnavailableError("busy", status=503)),
+    ],
+)
+async def test_what_only_waits(
+    tmp_path: Path, method: str, error: UpstreamError, inline_items: int
+) -> None:
+    """Tried again until it works; the job is created once."""
+    async with world(tmp_path, inline_items=inline_items) as here:
+        here.upstream.script[method] = [error, error]
+
+        done = await here.ended(await here.submit(TWO))
+
+        await assert_good(here, done)
+        assert len(here.upstream.jobs) == 1
+
+
+async def test_a_stale_upload_is_staged_again(tmp_path: Path) -> None:
+    """Create was told the file is gone."""
+    async with world(tmp_path, inline_items=0) as here:
+        here.upstream.script["create"] = [UpstreamStaleError("gone", status=403)]
+
+        await assert_good(here, await here.ended(await here.submit(TWO)))
+
+        assert here.upstream.calls.count("stage") == 2
+
+
+async def test_a_refused_job_is_its_lines_errors(tmp_path: Path) -> None:
+    """With the upstream's status and words; the batch completes."""
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [
+            UpstreamRefusedError("models/x is not found", status=404, code="model_not_found")
+        ]
+
+        done = await here.ended(await here.submit(TWO))
+
+        assert done.status is BatchStatus.COMPLETED
+        assert done.output_file_id is None
+        rows = await here.lines(done.error_file_id)
+        assert [row["response"]["status_code"] for row in rows] == [404, 404]
+        error = rows[0]["response"]["body"]["error"]
+        assert (error["code"], error["message"]) == ("model_not_found", "models/x is not found")
+        assert (done.counts.total, done.counts.completed, done.counts.failed) == (2, 0, 2)
+
+
+async def test_an_ambiguous_create_is_adopted(tmp_path: Path) -> None:
+    """One job upstream, found by its display name; the older of two is kept."""
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [UpstreamAmbiguousError("no answer")]
+
+        batch = await here.submit(TWO)
+        await assert_good(here, await here.ended(batch))
+
+        assert len(here.upstream.jobs) == 1
+        [job] = (await here.work(batch)).jobs
+        assert job.display_name == here.upstream.jobs[0].display_name == f"gwtest-{job.id}"
+
+
+@pytest.mark.parametrize(
+    ("seen", "status", "code"),
+    [
+        (("FAILED", "INTERNAL", "boom"), 500, "upstream_job_failed"),
+        (("FAILED", "RESOURCE_EXHAUSTED", "out of tokens"), 429, "rate_limit_exceeded"),
+        (("CANCELLED", "CANCELLED", "cancelled"), 500, "upstream_job_failed"),
+    ],
+)
+async def test_a_job_that_ends_with_nothing(
+    tmp_path: Path, seen: tuple[str, str, str], status: int, code: str
+) -> None:
+    """Every line says why."""
+    async with world(tmp_path) as here:
+        here.upstream.output = None
+        here.upstream.state, here.upstream.error_code, here.upstream.error = seen
+
+        done = await here.ended(await here.submit(TWO))
+
+        rows = await here.lines(done.error_file_id)
+        assert done.status is BatchStatus.COMPLETED
+        assert [row["response"]["status_code"] for row in rows] == [status, status]
+        assert rows[0]["response"]["body"]["error"]["code"] == code
+        assert seen[2] in rows[0]["response"]["body"]["error"]["message"]
+
+
+async def test_an_upstream_expiry_is_batch_expired(tmp_path: Path) -> None:
+    """Lines of a job that the upstream let expire never ran."""
+    async with world(tmp_path) as here:
+        here.upstream.state, here.upstream.output = "EXPIRED", None
+
+        done = await here.ended(await here.submit(TWO))
+
+        rows = await here.lines(done.error_file_id)
+        assert done.status is BatchStatus.EXPIRED
+        assert [row["error"]["code"] for row in rows] == ["batch_expired"] * 2
+        assert all(row["response"] is None for row in rows)
+
+
+@pytest.mark.parametrize("method", ["observe", "fetch"])
+async def test_a_job_that_stays_gone_is_lost(tmp_path: Path, method: str) -> None:
+    """Only after it was denied again and again."""
+    async with world(tmp_path) as here:
+        here.upstream.script[method] = [UpstreamGoneError("gone", status=404)] * 5
+
+        done = await here.ended(await here.submit(TWO))
+
+        rows = await here.lines(done.error_file_id)
+        assert len(rows) == 2
+        assert {row["response"]["status_code"] for row in rows} == {500}
+        assert not here.upstream.script[method]
+
+
+async def test_the_window_ends(tmp_path: Path) -> None:
+    """After 24 h the job is told to end; what was served stays, the rest is batch_expired."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        here.upstream.served = lambda key: key == "1"
+        batch = await here.submit(TWO)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+
+        here.clock.ahead = 25 * HOUR
+        done = await here.ended(batch)
+
+        assert done.status is BatchStatus.EXPIRED
+        assert done.expired_at is not None
+        assert [row["custom_id"] for row in await here.lines(done.output_file_id)] == ["a"]
+        [row] = await here.lines(done.error_file_id)
+        assert (row["custom_id"], row["error"]["code"]) == ("b", "batch_expired")
+        assert (done.counts.total, done.counts.completed, done.counts.failed) == (2, 1, 0)
+        assert here.upstream.calls.count("cancel") == 1
+
+
+async def test_the_window_ends_before_anything_was_sent(tmp_path: Path) -> None:
+    """Nothing is created any more."""
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [UpstreamUnavailableError("quota", status=429)] * 10_000
+        batch = await here.submit(TWO)
+        await here.until(lambda work: work.jobs and work.jobs[0].failures > 1, batch)
+
+        here.clock.ahead = 25 * HOUR
+        done = await here.ended(batch)
+
+        assert done.status is BatchStatus.EXPIRED
+        assert len(await here.lines(done.error_file_id)) == 2
+        assert here.upstream.jobs == []
+
+
+async def test_a_cancel_ends_a_validation(tmp_path: Path) -> None:
+    """The worker is killed, nothing runs, in_progress_at stays null."""
+    async with world(tmp_path) as here:
+        batch = await here.submit(b"".join(chat(f"c{n}", "x" * 500) for n in range(60_000)))
+        process = psutil.Process()
+        async with asyncio.timeout(60):
+            while not process.children():
+                await here.clock.sleep(0.01)
+        [worker] = process.children()
+
+        await here.tools.store.request_cancel(OWNER, batch.id, here.clock.now())
+        here.runner.wake()
+        done = await here.ended(batch)
+
+        assert done.status is BatchStatus.CANCELLED
+        assert done.in_progress_at is None
+        assert not worker.is_running()
+        assert here.upstream.jobs == []
+
+
+async def test_three_dead_workers_fail_the_batch(tmp_path: Path) -> None:
+    """Visibly, and nothing is retried for ever."""
+    async with world(tmp_path) as here:
+        batch = await here.submit(b"".join(chat(f"c{n}", "x" * 500) for n in range(60_000)))
+        process = psutil.Process()
+        killed: set[int] = set()
+        async with asyncio.timeout(60):
+            while len(killed) < 3:
+                for worker in process.children():
+                    if worker.pid not in killed:
+                        worker.kill()
+                        killed.add(worker.pid)
+                await here.clock.sleep(0.01)
+
+        done = await here.ended(batch)
+
+        assert done.status is BatchStatus.FAILED
+        assert [error.code for error in done.errors] == ["internal_error"]
+
+
+async def test_one_bad_batch_does_not_hold_up_another(tmp_path: Path) -> None:
+    """A batch whose input cannot be read backs off alone."""
+    async with world(tmp_path) as here:
+        poisoned = await here.submit(TWO)
+        file = await here.tools.store.input_file(poisoned.id)
+        assert file is not None
+        await here.tools.blobs.delete(file.segments[0].blob)
+
+        good = await here.ended(await here.submit(TWO))
+
+        await assert_good(here, good)
+
+
+@pytest.mark.parametrize("phase", ["validating", "running"])
+async def test_a_full_disk_is_waited_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, phase: str
+) -> None:
+    """Whenever it fills, the runner lives on, and goes on when there is room again."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        batch = await here.submit(TWO)
+        if phase == "running":
+            await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        here.store.full = True
+        here.upstream.state = "SUCCEEDED"
+        for job in here.upstream.jobs:
+            job.state = "SUCCEEDED"
+        async with asyncio.timeout(30):
+            while "storage is full" not in caplog.text:
+                await here.clock.sleep(0.01)
+
+        here.store.full = False
+        await assert_good(here, await here.ended(batch))
+
+        assert len(here.upstream.jobs) == 1
+
+
+async def test_release_is_given_up_after_a_while(tmp_path: Path) -> None:
+    """The upstream's copies expire by themselves."""
+    async with world(tmp_path) as here:
+        here.upstream.script["release"] = [UpstreamUnavailableError("busy")] * 5
+        batch = await here.submit(TWO)
+
+        work = await here.until(
+            lambda work: work.jobs and work.jobs[0].state is JobState.RELEASED, batch
+        )
+
+        assert here.upstream.calls.count("release") == 5
+        await assert_good(here, work.batch)
+
+
+async def test_the_sweep_leaves_what_files_point_at(tmp_path: Path) -> None:
+    """Input and output stay, everything that only served to get there goes."""
+    async with world(tmp_path) as here:
+        done = await here.ended(await here.submit(TWO))
+        await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, done)
+        here.clock.ahead = 1000
+        stranger = tmp_path / "data" / "blobs" / "ab" / ("ab" + "0" * 30)
+        stranger.parent.mkdir(exist_ok=True)
+        stranger.write_bytes(b"left behind")
+
+        swept = await sweep(here.tools)
+
+        # run 0 and its index, spool, echo, raw, run, index, and the stranger
+        assert swept == 8
+        assert await sweep(here.tools) == 0
+        await assert_good(here, done)
+
+
+async def test_models_nobody_offers_fail_the_batch(tmp_path: Path) -> None:
+    """The list is asked for once and kept for a while."""
+    async with world(tmp_path) as here:
+        line = chat("a").replace(b"gemini-2.5-flash", b"gpt-4o")
+
+        done = await here.ended(await here.submit(line))
+        await here.ended(await here.submit(TWO))
+
+        assert done.status is BatchStatus.FAILED
+        assert [(error.code, error.line) for error in done.errors] == [("model_not_found", 1)]
+        assert here.upstream.calls.count("models") == 1
+
+
+async def test_output_files_expire_as_asked(tmp_path: Path) -> None:
+    """``output_expires_after``, from the file's creation."""
+    async with world(tmp_path) as here:
+        done = await here.ended(await here.submit(TWO, output_expires_after=3600))
+        assert done.output_file_id is not None
+        file = await here.tools.store.get_file(OWNER, done.output_file_id, here.clock.now())
+
+        assert file is not None
+        assert file.expires_at == file.created_at + HOUR

@@ -1,0 +1,326 @@
+"""The CPU steps by themselves: limits, duplicates, cuts, and the odd results."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.batches.planning import JobLimits
+from gateway.batches.records import Failure
+from gateway.batches.runs import Kind, unpack
+from gateway.runner.work.collect import CollectTask, collect
+from gateway.runner.work.duplicates import Seen, repeated
+from gateway.runner.work.echoes import Echoes
+from gateway.runner.work.guard import Guard
+from gateway.runner.work.validate import InputLimits, ValidateSummary, ValidateTask, validate
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.shapes import Policy, Translation
+from tests.runner.world import chat
+
+LIMITS = InputLimits(max_lines=100, max_items=100, max_line_bytes=4000, max_reported_errors=5)
+JOBS = JobLimits(1000, 10**9, 2**20, 100, 20)
+CHAT = "/v1/chat/completions"
+
+
+def check(
+    tmp_path: Path,
+    lines: Iterable[bytes],
+    limits: InputLimits = LIMITS,
+    jobs: JobLimits = JOBS,
+    **changes: Any,
+) -> ValidateSummary:
+    """Validate these lines."""
+    (tmp_path / "input").write_bytes(b"".join(lines))
+    scratch = str(tmp_path)
+    task = ValidateTask(f"{scratch}/input", scratch, "b", CHAT, {}, None, limits, jobs)
+    return validate(replace(task, **changes))
+
+
+def complaints(summary: ValidateSummary) -> list[tuple[str, int | None]]:
+    """Codes and lines."""
+    return [(error.code, error.line) for error in summary.errors]
+
+
+def test_an_empty_file_fails(tmp_path: Path) -> None:
+    """Also one that is a byte order mark alone."""
+    assert complaints(check(tmp_path, [])) == [("empty_file", None)]
+    assert complaints(check(tmp_path, [b"\xef\xbb\xbf"])) == [("empty_file", None)]
+
+
+def test_limits_are_named(tmp_path: Path) -> None:
+    """Lines, items, and the length of a line."""
+    many = [chat(f"c{n}") for n in range(101)]
+    assert complaints(check(tmp_path, many)) == [("too_many_tasks", None)]
+    few = replace(LIMITS, max_items=99)
+    assert complaints(check(tmp_path, many[:100], few)) == [("too_many_tasks", None)]
+    long = [chat("a"), chat("b", "x" * 5000), chat("c")]
+    assert complaints(check(tmp_path, long)) == [("line_too_long", 2)]
+
+
+def test_errors_are_capped_and_counted(tmp_path: Path) -> None:
+    """In order of lines; the last entry says how many more there are."""
+    lines = [chat("same")] * 4 + [b"{}\n"] * 4
+
+    summary = check(tmp_path, lines)
+
+    assert complaints(summary) == [
+        ("duplicate_custom_id", 2),
+        ("duplicate_custom_id", 3),
+        ("duplicate_custom_id", 4),
+        ("missing_required_parameter", 5),
+        ("missing_required_parameter", 6),
+        ("too_many_errors", None),
+    ]
+    assert summary.errors[-1].message.startswith("2 more")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"custom_id":"\\ud800"}\n',
+        b'{"custom_id":NaN}\n',
+        b"[" * 200 + b"]" * 200 + b"\n",
+        b"[" * 2000 + b"\n",
+        b"\xff\xfe\n",
+        b"null\n",
+        b'"text"\n',
+        b'{"custom_id":"a","method":"POST","url":"%s","body":%s}\n'
+        % (CHAT.encode(), b'{"a":' * 200 + b"1" + b"}" * 200),
+    ],
+)
+def test_what_is_no_json_object(tmp_path: Path, raw: bytes) -> None:
+    """Lone surrogates, NaN, depth: never an exception."""
+    assert complaints(check(tmp_path, [raw])) == [("invalid_json_line", 1)]
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "code"),
+    [
+        ("custom_id", 5, "invalid_type"),
+        ("custom_id", "", "invalid_type"),
+        ("custom_id", None, "invalid_type"),
+        ("method", 1, "invalid_type"),
+        ("url", ["x"], "invalid_type"),
+        ("url", "/v1/chat/completions/", "invalid_url"),
+        ("body", "x", "invalid_type"),
+        ("body", {"model": 1, "messages": []}, "invalid_type"),
+        ("body", {"model": "", "messages": []}, "invalid_type"),
+        ("body", {"model": "../../x", "messages": []}, "model_not_found"),
+        ("body", {"model": "gemini\n", "messages": []}, "model_not_found"),
+        ("body", {"model": "gémini", "messages": []}, "model_not_found"),
+    ],
+)
+def test_wrong_members(tmp_path: Path, member: str, value: object, code: str) -> None:
+    """The message names the member, since it is all an SDK shows."""
+    line = orjson.loads(chat("a"))
+    line[member] = value
+
+    summary = check(tmp_path, [orjson.dumps(line) + b"\n"])
+
+    assert complaints(summary) == [(code, 1)]
+    if code == "invalid_type":
+        assert member in summary.errors[0].message or "model" in summary.errors[0].message
+
+
+def test_an_unknown_member_is_noted(tmp_path: Path) -> None:
+    """It cannot change the answer, but it is not lost in silence."""
+    line = orjson.loads(chat("a")) | {"priority": 5}
+
+    summary = check(tmp_path, [orjson.dumps(line) + b"\n"])
+
+    assert summary.notes == {"unknown_member:priority": 1}
+
+
+def test_jobs_are_cut_and_numbered(tmp_path: Path) -> None:
+    """By model and by size; every line in one job, in order."""
+    models = ["m-1", "m-2", "m-1"]
+    lines = [chat(f"c{n}", model=models[n % 3]) for n in range(12)]
+
+    summary = check(tmp_path, lines, jobs=replace(JOBS, items_per_job=5))
+
+    assert [(job.number, job.model, job.lines) for job in summary.jobs] == [
+        (0, "m-1", 5),
+        (1, "m-2", 4),
+        (2, "m-1", 3),
+    ]
+    assert summary.model is None
+    keys = [orjson.loads(text)["key"] for text in Path(summary.jobs[0].spool).read_bytes().split()]
+    assert keys == ["1", "3", "4", "6", "7"]
+    assert all(job.bytes == Path(job.spool).stat().st_size for job in summary.jobs)
+
+
+def test_at_most_fifty_models(tmp_path: Path) -> None:
+    """One job each; the fifty-first fails its line, and so the batch."""
+    lines = [chat(f"c{n}", model=f"m-{n}") for n in range(51)]
+
+    assert len(check(tmp_path, lines[:50]).jobs) == 50
+    assert complaints(check(tmp_path, lines)) == [("mismatched_model", 51)]
+
+
+def test_equal_hashes_are_looked_at_twice() -> None:
+    """A suspect is only what stands twice in the file itself."""
+    seen = Seen()
+    for custom_id in ("a", "b", "a"):
+        seen.add(custom_id)
+
+    suspects, rest = seen.suspects()
+
+    assert (suspects, rest) == ({hash("a")}, 0)
+    ids = [(1, "a"), (2, "b"), (3, "a"), (4, "a")]
+    assert list(repeated(ids, suspects | {hash("b")})) == [(3, "a"), (4, "a")]
+
+
+def test_the_guard_tells_place_and_type_only() -> None:
+    """Never the message: it may quote a prompt."""
+    guard = Guard()
+
+    def broken() -> int:
+        raise KeyError("the user's secret")
+
+    assert guard.call(broken) is None
+    assert guard.call(lambda: 7) == 7
+    [(place, count)] = guard.caught.items()
+    assert place.startswith("KeyError at test_work.py:")
+    assert count == 1
+
+
+def echo_of(line: int, custom_id: str, **body: Any) -> list[Any]:
+    """What validation would write."""
+    asked = {"messages": [{"role": "user", "content": "x"}], **body}
+    made = ENDPOINTS[CHAT].to_gemini(asked, Policy(), "gemini-3-flash-preview")
+    assert isinstance(made, Translation)
+    return [line, custom_id, len(made.items), made.echo]
+
+
+ECHO = [*(echo_of(n, f"id-{n}") for n in (2, 3, 7)), echo_of(9, "many", n=2)]
+
+
+def collected(
+    tmp_path: Path, results: Sequence[dict[str, Any]], **changes: Any
+) -> tuple[dict[int, dict[str, Any]], Any]:
+    """Collect these results for lines 2, 3 and 7 (one item) and 9 (two items)."""
+    rows = [{"format": 1}, *ECHO]
+    (tmp_path / "echo").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    (tmp_path / "raw").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in results))
+    base = CollectTask(
+        str(tmp_path / "echo"), str(tmp_path), "batch", CHAT, 1, raw=str(tmp_path / "raw")
+    )
+    summary = collect(replace(base, **changes))
+    content = Path(summary.run).read_bytes()
+    entries = list(unpack(Path(summary.index).read_bytes()))
+    assert [entry.line for entry in entries] == [2, 3, 7, 9]
+    cut = {e.line: content[e.offset : e.offset + e.length] for e in entries}
+    lines = {number: orjson.loads(text) for number, text in cut.items()}
+    assert [line["custom_id"] for line in lines.values()] == ["id-2", "id-3", "id-7", "many"]
+    kinds = {entry.line: entry.kind for entry in entries}
+    for number, line in lines.items():
+        served = line["response"] is not None and line["response"]["status_code"] == 200
+        assert (kinds[number] == Kind.OUTPUT) is served
+    return lines, summary
+
+
+def good(key: str, text: str) -> dict[str, Any]:
+    """A result."""
+    candidate = {"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}
+    return {"key": key, "response": {"candidates": [candidate]}}
+
+
+def bad(key: str, code: int = 13) -> dict[str, Any]:
+    """An error."""
+    return {"key": key, "error": {"code": code, "message": "no"}}
+
+
+def text_of(line: dict[str, Any]) -> str:
+    """The text of an output line."""
+    return str(line["response"]["body"]["choices"][0]["message"]["content"])
+
+
+def test_a_success_wins_then_the_first(tmp_path: Path) -> None:
+    """Whatever the order in which results come."""
+    lines, summary = collected(
+        tmp_path,
+        [
+            bad("2"),
+            good("7", "seven"),
+            good("2", "first"),
+            good("2", "second"),
+            bad("7"),
+            bad("3"),
+            bad("3", 8),
+            good("9.1", "b"),
+            bad("9.0"),
+            good("9.0", "a"),
+        ],
+    )
+
+    assert text_of(lines[2]) == "first"
+    assert text_of(lines[7]) == "seven"
+    assert lines[3]["response"]["status_code"] == 500
+    assert summary.doubled == 5
+    assert summary.missing == 0
+
+
+@pytest.mark.parametrize("key", ["1", "4", "99999999999", "2.1", "9.2", "x", "", "2.", "-2", "²"])
+def test_strangers_are_counted_and_nothing_else(tmp_path: Path, key: str) -> None:
+    """A key nobody sent matches no line."""
+    lines, summary = collected(tmp_path, [good(key, "who?"), {"response": {}}])
+
+    assert summary.strays == 2
+    assert summary.missing == 4
+    codes = {line["response"]["body"]["error"]["code"] for line in lines.values()}
+    assert codes == {"result_missing"}
+
+
+def test_what_a_cancelled_job_did_not_serve_never_ran(tmp_path: Path) -> None:
+    """Missing results and google.rpc CANCELLED alike; other errors stay errors."""
+    told = Failure("batch_cancelled", "cancelled")
+
+    lines, summary = collected(
+        tmp_path, [good("2", "served"), bad("3", 1), bad("7", 13)], unserved=told
+    )
+
+    assert text_of(lines[2]) == "served"
+    assert (
+        lines[3]["error"]
+        == lines[9]["error"]
+        == {
+            "code": "batch_cancelled",
+            "message": "cancelled",
+        }
+    )
+    assert lines[7]["response"]["status_code"] == 500
+    counts = summary.counts
+    assert (counts.completed, counts.failed) == (1, 1)
+
+
+def test_unreadable_results_are_strangers(tmp_path: Path) -> None:
+    """A torn line costs the line whose answer it was, no more."""
+    (tmp_path / "torn").mkdir()
+    lines, _ = collected(tmp_path / "torn", [good("2", "x")])
+    raw = tmp_path / "torn" / "raw"
+    raw.write_bytes(b'{"key":"3","resp\n' + raw.read_bytes())
+
+    lines, summary = collected(tmp_path, [good("2", "x")], raw=str(raw))
+
+    assert text_of(lines[2]) == "x"
+    assert summary.strays == 1
+
+
+def test_rendering_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Ids and ``created`` are functions of the batch and the line."""
+    results = [good("2", "x"), bad("3"), good("7", "y")]
+    first = Path(collected(tmp_path, results)[1].run).read_bytes()
+
+    assert Path(collected(tmp_path, results)[1].run).read_bytes() == first
+
+
+def test_an_echo_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    """Rather than misread."""
+    path = tmp_path / "echo"
+    path.write_bytes(b'{"format":2}\n')
+
+    with pytest.raises(ValueError, match="unknown format"):
+        Echoes(path)

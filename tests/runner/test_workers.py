@@ -1,0 +1,133 @@
+"""Worker processes: started when needed, ended one by one, never a hang."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gateway.batches.planning import JobLimits
+from gateway.batches.runs import RECORD, Kind
+from gateway.clock import SystemClock
+from gateway.errors import AuditError, UnavailableError, WorkerError
+from gateway.runner.work.publish import PublishTask, RunPaths
+from gateway.runner.work.validate import InputLimits, ValidateTask
+from gateway.runner.workers import Workers
+from tests.runner.world import chat
+
+LIMITS = InputLimits(10**6, 10**6, 2**20, 10)
+JOBS = JobLimits(1000, 10**9, 2**20, 100, 20)
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    """Two at most."""
+    pool = Workers(2)
+    yield pool
+    await pool.close()
+    assert children() == []
+
+
+def children() -> list[psutil.Process]:
+    """The processes of this one, now."""
+    return psutil.Process().children(recursive=True)
+
+
+def task(tmp_path: Path, lines: int) -> ValidateTask:
+    """Validate a file of that many lines."""
+    tmp_path.mkdir(exist_ok=True)
+    (tmp_path / "input").write_bytes(b"".join(chat(f"c{n}", "x" * 300) for n in range(lines)))
+    scratch = str(tmp_path)
+    return ValidateTask(
+        f"{scratch}/input", scratch, "b", "/v1/chat/completions", {}, None, LIMITS, JOBS
+    )
+
+
+async def test_a_process_is_kept_for_the_next_task(workers: Workers, tmp_path: Path) -> None:
+    """None before the first task, one for tasks in a row, lowered in priority."""
+    assert children() == []
+
+    summaries = [await workers.run("validate", task(tmp_path, 3), 60) for _ in range(3)]
+
+    assert [summary["lines"] for summary in summaries] == [3, 3, 3]
+    [process] = children()
+    assert process.nice() > psutil.Process().nice()
+
+
+async def test_at_most_as_many_as_given(workers: Workers, tmp_path: Path) -> None:
+    """The others wait."""
+    tasks = [task(tmp_path / str(n), 50) for n in range(5)]
+
+    await asyncio.gather(*(workers.run("validate", one, 60) for one in tasks))
+
+    assert len(children()) == 2
+
+
+async def test_a_dead_process_fails_its_task_alone(workers: Workers, tmp_path: Path) -> None:
+    """The next task gets a new one."""
+    running = asyncio.ensure_future(workers.run("validate", task(tmp_path, 50_000), 60))
+    async with asyncio.timeout(30):
+        while not children():
+            await SystemClock().sleep(0.01)
+    children()[0].kill()
+
+    with pytest.raises(WorkerError, match="died"):
+        await running
+    assert (await workers.run("validate", task(tmp_path, 1), 60))["lines"] == 1
+
+
+async def test_an_idle_process_that_died_is_not_used(workers: Workers, tmp_path: Path) -> None:
+    """Killed for want of memory, say."""
+    await workers.run("validate", task(tmp_path, 1), 60)
+    [idle] = children()
+    idle.kill()
+    async with asyncio.timeout(30):
+        while idle.is_running() and idle.status() != psutil.STATUS_ZOMBIE:
+            await SystemClock().sleep(0.01)
+        while idle.is_running():
+            await SystemClock().sleep(0.01)
+
+    assert (await workers.run("validate", task(tmp_path, 1), 60))["lines"] == 1
+
+
+async def test_past_its_deadline_it_is_killed(workers: Workers, tmp_path: Path) -> None:
+    """And the task fails."""
+    with pytest.raises(WorkerError, match="longer than"):
+        await workers.run("validate", task(tmp_path, 50_000), 0.05)
+
+    assert children() == []
+
+
+async def test_a_cancelled_task_kills_its_process(workers: Workers, tmp_path: Path) -> None:
+    """It may be half way."""
+    running = asyncio.ensure_future(workers.run("validate", task(tmp_path, 50_000), 60))
+    async with asyncio.timeout(30):
+        while not children():
+            await SystemClock().sleep(0.01)
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert children() == []
+
+
+async def test_what_fails_on_the_machine_says_so(workers: Workers, tmp_path: Path) -> None:
+    """A scratch directory that is not there: the process lives on."""
+    gone = task(tmp_path, 1)
+    (tmp_path / "input").unlink()
+
+    with pytest.raises(UnavailableError, match="No such file"):
+        await workers.run("validate", gone, 60)
+    assert len(children()) == 1
+
+
+async def test_a_failed_audit_publishes_nothing(workers: Workers, tmp_path: Path) -> None:
+    """Line 2 is nowhere."""
+    (tmp_path / "run").write_bytes(b"{}\n{}\n")
+    records = [RECORD.pack(line, Kind.OUTPUT, 0, 3) for line in (1, 3)]
+    (tmp_path / "index").write_bytes(b"".join(records))
+    runs = [RunPaths(str(tmp_path / "run"), str(tmp_path / "index"))]
+
+    with pytest.raises(AuditError, match="line 3 follows 1"):
+        await workers.run("publish", PublishTask(str(tmp_path), runs, 3), 60)

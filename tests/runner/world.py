@@ -1,0 +1,314 @@
+"""A runner over a real store, real blobs and real workers, with a scripted upstream."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.batches.pacing import Pace
+from gateway.batches.planning import JobLimits
+from gateway.batches.records import Batch, File, Job, Segment
+from gateway.blobs.local import LocalBlobs
+from gateway.clock import SystemClock
+from gateway.errors import UnavailableError, UpstreamAmbiguousError, UpstreamGoneError
+from gateway.ids import new_batch_id, new_blob_name, new_file_id
+from gateway.ports.store import Work
+from gateway.ports.upstream import Absent, Found, Model, Observation, Source, Staged
+from gateway.runner.runner import Runner
+from gateway.runner.sweeper import Sweeper
+from gateway.runner.tools import RunnerOptions, Tools
+from gateway.runner.work.validate import InputLimits
+from gateway.runner.workers import Workers
+from gateway.store.sqlite import SQLiteStore
+
+OWNER = "owner"
+HOUR = 3_600_000
+MODEL = "gemini-2.5-flash"
+
+
+class ShiftedClock(SystemClock):
+    """The machine's clock, ahead by as much as a test likes."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+
+    def now(self) -> int:
+        """Milliseconds, shifted."""
+        return super().now() + self.ahead
+
+
+class FillingStore(SQLiteStore):
+    """Records on a disk that can be full: then nothing is written."""
+
+    full = False
+
+    def _room(self) -> None:
+        if self.full:
+            raise UnavailableError("storage is full")
+
+    async def claim_batch(self, batch_id: str, now: int, lease_until: int) -> Batch | None:
+        """Claim."""
+        self._room()
+        return await super().claim_batch(batch_id, now, lease_until)
+
+    async def claim_job(self, job_id: str, now: int, lease_until: int) -> Job | None:
+        """Claim."""
+        self._room()
+        return await super().claim_job(job_id, now, lease_until)
+
+    async def save_job(self, job: Job, **others: Any) -> bool:
+        """Save."""
+        self._room()
+        return await super().save_job(job, **others)
+
+    async def save_batch(self, batch: Batch, **others: Any) -> bool:
+        """Save."""
+        self._room()
+        return await super().save_batch(batch, **others)
+
+
+@dataclass
+class UpstreamJob:
+    """One job of the scripted upstream."""
+
+    name: str
+    display_name: str
+    spool: bytes
+    state: str = "SUCCEEDED"
+    cancelled: bool = False
+
+
+@dataclass
+class ScriptedUpstream:
+    """Does what the port says, at once; ``script`` has what to raise first, by method.
+
+    ``state`` is the state in which a job is from its creation on; ``served`` says which keys get
+    an answer.
+    """
+
+    script: dict[str, list[BaseException]] = field(default_factory=lambda: defaultdict(list))
+    jobs: list[UpstreamJob] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    state: str = "SUCCEEDED"
+    error_code: str | None = None
+    error: str | None = None
+    output: str | None = "files/out"
+    served: Callable[[str], bool] = lambda _: True
+
+    def _call(self, method: str) -> None:
+        self.calls.append(method)
+        if self.script[method]:
+            raise self.script[method].pop(0)
+
+    def _job(self, name: str) -> UpstreamJob:
+        for job in self.jobs:
+            if job.name == name:
+                return job
+        raise UpstreamGoneError("no such job", status=404)
+
+    async def stage(self, job: Job, spool: Source) -> Staged:
+        """Upload."""
+        self._call("stage")
+        size = sum([len(block) async for block in spool.blocks()])
+        assert size == spool.size == job.bytes
+        return Staged(f"files/{len(self.calls)}", 2**53)
+
+    async def create(self, job: Job, spool: Source, seconds: float) -> str:
+        """Create; an ambiguous error is raised after the job was made."""
+        assert seconds > 0
+        assert job.inline == (job.staged is None)
+        try:
+            self._call("create")
+        except UpstreamAmbiguousError:
+            await self._accept(job, spool)
+            raise
+        return await self._accept(job, spool)
+
+    async def _accept(self, job: Job, spool: Source) -> str:
+        content = b"".join([block async for block in spool.blocks()])
+        name = f"batches/{len(self.jobs)}"
+        self.jobs.append(UpstreamJob(name, job.display_name, content, self.state))
+        return name
+
+    async def find(self, display_name: str, credential: str, known: str | None) -> Any:
+        """List."""
+        assert credential == "default"
+        if known is not None:
+            self._job(known)
+        self._call("find")
+        names = [job.name for job in self.jobs if job.display_name == display_name]
+        return Found(names) if names else Absent()
+
+    async def observe(self, name: str, credential: str) -> Observation:
+        """Get."""
+        assert credential == "default"
+        self._call("observe")
+        job = self._job(name)
+        ended = job.state not in {"PENDING", "RUNNING"}
+        return Observation(
+            job.state, ended, self.output if ended else None, self.error_code, self.error
+        )
+
+    async def fetch(self, name: str, output: str, credential: str) -> AsyncGenerator[bytes, None]:
+        """Download, in two blocks."""
+        assert (output, credential) == ("files/out", "default")
+        self._call("fetch")
+        rows = [orjson.loads(line) for line in self._job(name).spool.splitlines()]
+        lines = [_result(row) for row in rows if self.served(row["key"])]
+        for block in (b"".join(lines[:1]), b"".join(lines[1:])):
+            yield block
+
+    async def cancel(self, name: str, credential: str) -> None:
+        """Cancel."""
+        assert credential == "default"
+        self._call("cancel")
+        job = self._job(name)
+        job.cancelled = True
+        job.state = "CANCELLED" if job.state in {"PENDING", "RUNNING"} else job.state
+
+    async def release(self, job: Job) -> None:
+        """Delete."""
+        assert job.upstream_name or job.staged
+        self._call("release")
+
+    async def models(self, credential: str) -> Sequence[Model]:
+        """List models."""
+        assert credential == "default"
+        self._call("models")
+        return [Model(MODEL, frozenset({"batchGenerateContent"}))]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def _result(row: dict[str, Any]) -> bytes:
+    text = row["request"]["contents"][0]["parts"][0]["text"]
+    candidate = {"content": {"parts": [{"text": f"re {text}"}]}, "finishReason": "STOP"}
+    usage = {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3}
+    answer = {"candidates": [candidate], "usageMetadata": usage}
+    return orjson.dumps({"key": row["key"], "response": answer}) + b"\n"
+
+
+@dataclass
+class World:
+    """Everything a runner test touches."""
+
+    tools: Tools
+    upstream: ScriptedUpstream
+    clock: ShiftedClock
+    runner: Runner
+    store: FillingStore
+
+    async def submit(self, content: bytes, **columns: Any) -> Batch:
+        """Upload a file and create a batch, past the API."""
+        store, now = self.tools.store, self.clock.now()
+        blob = new_blob_name()
+        await store.register_blob(blob, now)
+        async with self.tools.blobs.create(blob) as writer:
+            await writer.write(content)
+        segments = (Segment(blob, len(content)),)
+        file = File(new_file_id(), OWNER, "batch", "f", len(content), 1, "0", segments, now)
+        await store.add_file(file)
+        batch = Batch(
+            id=new_batch_id(),
+            owner=OWNER,
+            endpoint="/v1/chat/completions",
+            input_file_id=file.id,
+            created_at=now,
+            expires_at=now + 24 * HOUR,
+            due_at=now,
+            **columns,
+        )
+        added = await store.add_batch(batch)
+        assert added is not None
+        self.runner.wake()
+        return added
+
+    async def get(self, batch: Batch) -> Batch:
+        """The batch as it is."""
+        now = await self.tools.store.get_batch(OWNER, batch.id)
+        assert now is not None
+        return now
+
+    async def work(self, batch: Batch) -> Work:
+        """The batch and its jobs as they are."""
+        work = await self.tools.store.load_work(batch.id)
+        assert work is not None
+        return work
+
+    async def until(self, condition: Callable[[Work], Any], batch: Batch) -> Work:
+        """Wait for the rows to be so."""
+        async with asyncio.timeout(60):
+            while not condition(work := await self.work(batch)):
+                await self.clock.sleep(0.01)
+        return work
+
+    async def ended(self, batch: Batch) -> Batch:
+        """Wait for a terminal status."""
+        ends = {"completed", "failed", "expired", "cancelled"}
+        return (await self.until(lambda work: work.batch.status in ends, batch)).batch
+
+    async def lines(self, file_id: str | None) -> list[dict[str, Any]]:
+        """The lines of a published file."""
+        if file_id is None:
+            return []
+        file = await self.tools.store.get_file(OWNER, file_id, self.clock.now())
+        assert file is not None
+        blocks = [block async for block in self.tools.blobs.read(file.segments[0].blob)]
+        return [orjson.loads(line) for line in b"".join(blocks).splitlines()]
+
+
+def options(**changes: Any) -> RunnerOptions:
+    """Quick ones."""
+    limits = JobLimits(50_000, 2**29, 2**20, changes.pop("inline_items", 100), 20)
+    values = {
+        "poll": Pace(10, 50),
+        "retry": Pace(5, 50),
+        "settle": 50,
+        "create_seconds": 5.0,
+        "sweep_age": 0,
+        "input_limits": InputLimits(1000_000, 1000_000, 2**25, 5),
+        "job_limits": limits,
+        "gateway_id": "gwtest",
+    }
+    return RunnerOptions(**{**values, **changes})
+
+
+@contextlib.asynccontextmanager
+async def world(tmp_path: Path, **changes: Any) -> AsyncIterator[World]:
+    """A running runner."""
+    clock = ShiftedClock()
+    store = FillingStore(tmp_path / "data" / "gateway.sqlite3", clock)
+    await store.open(clock.now())
+    blobs = LocalBlobs(tmp_path / "data" / "blobs")
+    await blobs.open()
+    upstream = ScriptedUpstream()
+    workers = Workers(1)
+    scratch = tmp_path / "data" / "scratch"
+    tools = Tools(store, blobs, upstream, workers, clock, scratch, options(**changes))
+    runner = Runner(tools)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(runner.run())
+            yield World(tools, upstream, clock, runner, store)
+            runner.stop()
+    finally:
+        await workers.close()
+        await store.close()
+
+
+async def sweep(tools: Tools) -> int:
+    """One round of the sweeper."""
+    return await Sweeper(tools).sweep()
+
+
+def chat(custom_id: str, text: str = "x", **body: Any) -> bytes:
+    """One chat line."""
+    body = {"model": MODEL, "messages": [{"role": "user", "content": text}], **body}
+    value = {"custom_id": custom_id, "method": "POST", "url": "/v1/chat/completions", "body": body}
+    return orjson.dumps(value) + b"\n"
