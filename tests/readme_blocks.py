@@ -78,7 +78,7 @@ def routes() -> str:
     return table(
         ("method", "path"),
         (
-            (f"`{row.method}`", f"`{row.path}`" if row.public else f"`/v1{row.path}`")
+            (f"`{row.method}`", f"`{'' if row.public else '/v1'}{row.path.replace(':path', '')}`")
             for row in ROUTES
         ),
     )
