@@ -4,7 +4,7 @@ import itertools
 
 from starlette.responses import Response
 
-from gateway.emulator.calls import Call
+from gateway.emulator.calls import Call, after, before, marked
 from gateway.emulator.errors import JsonObject, invalid
 from gateway.emulator.jobs import Job
 from gateway.emulator.models import page_bounds
@@ -40,8 +40,11 @@ async def _create(call: Call, kind: str) -> Response:
     body = await call.message(message, call.world.options.max_create_bytes)
     batch = body.get("batch", {})
     _check_input(batch, message)
-    job = call.world.accept(kind, model, batch, call.key)
-    return call.answer(operation(job, call.world.look(job), call.world.faults, call="create"))
+    faults = call.world.marked_faults(kind, batch)
+    await before(call, marked(call, faults))
+    job = call.world.accept(kind, model, batch, call.key, faults)
+    answer = operation(job, call.world.look(job), call.world.faults, call="create")
+    return await after(call, call.answer(answer), marked(call, faults))
 
 
 def _check_input(batch: JsonObject, message: str) -> None:

@@ -12,11 +12,14 @@ from gateway.emulator.calls import Call
 from gateway.emulator.crc import crc32c
 from gateway.emulator.errors import ApiError, JsonObject, invalid, json_response
 from gateway.emulator.files import MAX_DISPLAY_NAME, StoredFile, digest_file
+from gateway.emulator.related import split_related
 from gateway.emulator.schema import parse_body
 from gateway.emulator.timing import SECOND
 from gateway.emulator.uploads import Upload
 
 METADATA_BYTES = 64 * 1024
+MAX_WHOLE_BYTES = 100 * 1024 * 1024
+"""An upload of one call is held in memory; larger ones are resumable."""
 _BLOCK = 256 * 1024
 _CRC_BYTES = 1 << 20
 """Results up to this size come with a checksum."""
@@ -51,9 +54,7 @@ async def upload(call: Call) -> Response:
     """POST /upload/{v}/files: every command of the resumable protocol."""
     command = call.request.headers.get("x-goog-upload-command", "").replace(" ", "").lower()
     if not has_upload_id(call.request):
-        if "start" not in command:
-            raise invalid("Only resumable uploads are served: X-Goog-Upload-Command: start.")
-        return await _start(call)
+        return await (_start(call) if "start" in command else _whole(call))
     session = call.world.uploads.get(call.query["upload_id"])
     if command == "query":
         return _status(session, size=True)
@@ -63,6 +64,25 @@ async def upload(call: Call) -> Response:
     if not command or set(command.split(",")) - {"upload", "finalize"}:
         raise invalid(f"Invalid upload command: {command}")
     return await _chunk(call, session, command.split(","))
+
+
+async def _whole(call: Call) -> Response:
+    """All in one call: the bytes alone, or metadata and bytes as multipart/related.
+
+    ``uploadType=media`` and ``multipart`` of the discovery document's mediaUpload.
+    """
+    kind = call.request.headers.get("content-type", "")
+    body = await call.body(MAX_WHOLE_BYTES)
+    metadata: JsonObject = {}
+    if kind.startswith("multipart/"):
+        described, kind, body = split_related(kind, body)
+        metadata = parse_body("CreateFileRequest", described).get("file", {})
+    call.world.files.check_room(len(body))
+    file_id = call.world.files.check_name(metadata.get("name", ""))
+    session = call.world.uploads.start(file_id, metadata, kind, len(body))
+    session.write(0, body)
+    session.keep(len(body))
+    return await _finish(call, session)
 
 
 async def _start(call: Call) -> Response:

@@ -19,6 +19,7 @@ from gateway.emulator.errors import (
     of_status,
     too_large,
 )
+from gateway.emulator.faults import Fault
 from gateway.emulator.masks import apply_mask, parse_mask
 from gateway.emulator.schema import parse_body
 from gateway.emulator.world import World
@@ -154,42 +155,57 @@ class Endpoint:
         try:
             if not self.keyless(call.request):
                 call.check_key()
-            await before(call)
+            await before(call, armed(call))
             response = await self.function(call)
-            return await after(call, response)
+            return await after(call, response, armed(call))
         except ApiError as refusal:
             return refusal.response()
 
 
-async def before(call: Call) -> None:
+Take = Callable[[str], Fault | None]
+"""The fault of a name that happens now, if any."""
+
+
+def armed(call: Call) -> Take:
+    """Faults of the book."""
+    return lambda name: call.world.faults.take(name, call.operation)
+
+
+def marked(call: Call, faults: list[Fault]) -> Take:
+    """Faults that stand in the prompts of this very call."""
+    return lambda name: next(
+        (fault for fault in faults if fault.name == name and fault.hits(call.operation)),
+        None,
+    )
+
+
+async def before(call: Call, take: Take) -> None:
     """Faults of a call that then does nothing."""
-    faults, operation = call.world.faults, call.operation
-    if fault := faults.take("slow", operation):
+    if fault := take("slow"):
         await call.world.clock.sleep(fault.seconds)
-    if fault := faults.take("error", operation):
+    if fault := take("error"):
         _note(call, "error")
-        raise of_status(fault.status, operation)
-    if faults.take("hang", operation):
+        raise of_status(fault.status, call.operation)
+    if take("hang"):
         _note(call, "hang")
         raise await call.hang()
-    if faults.take("drop", operation):
+    if take("drop"):
         _note(call, "drop")
         raise await call.close()
 
 
-async def after(call: Call, response: Response) -> Response:
+async def after(call: Call, response: Response, take: Take) -> Response:
     """Faults of a call that has been done."""
-    faults, operation = call.world.faults, call.operation
-    if fault := faults.take("error-after", operation):
+    if fault := take("error-after"):
         _note(call, "error-after")
-        raise of_status(fault.status, operation)
-    if faults.take("hang-after", operation):
+        raise of_status(fault.status, call.operation)
+    if take("hang-after"):
         _note(call, "hang-after")
         raise await call.hang()
-    if faults.take("drop-after", operation):
+    if take("drop-after"):
         _note(call, "drop-after")
         raise await call.close()
-    if faults.take("garbage-after", operation):
+    if take("garbage-after"):
         _note(call, "garbage-after")
         return Response(b"<html>", 200, {"content-type": "text/html"})
     return response

@@ -119,6 +119,7 @@ FAULTS: dict[str, FaultKind] = {
     "job-fails": _kind("FAILED with code and message", "job-fails", code=8),
     "job-expires": _kind("EXPIRED at its end; nothing kept", "job-expires"),
     "cancel-ignored": _kind("cancel answers 200 and the job goes on", "cancel-ignored"),
+    "quota-lingers": _kind("counts as live for seconds after its end (#2495)", "quota-lingers"),
     "delete-lingers": _kind("a deleted job can still be got and listed", "delete-lingers"),
     # what get and list show; times counts answers
     "state-unknown": _kind("an unfinished job's state reads state", "state-unknown"),

@@ -101,7 +101,8 @@ class Files:
 
     def stored_bytes(self) -> int:
         """Bytes of all living files (the limit is 20 GB a project)."""
-        return sum(file.size for file in self._files.values())
+        now = self._clock.now_ns()
+        return sum(file.size for file in self._files.values() if now < file.expires_ns)
 
     def check_room(self, size: int) -> None:
         """Raise ApiError unless a file of ``size`` bytes may come."""

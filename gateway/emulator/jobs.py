@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gateway.emulator.errors import JsonObject, entity_not_found
 from gateway.emulator.faults import Fault
+from gateway.emulator.timing import SECOND
 from gateway.emulator.work import BadLineError, Counts, Work, fault_status
 
 NEVER = math.inf
@@ -128,6 +129,16 @@ def _failure(job: Job, run: Run) -> JsonObject | None:
     return None if problem is None else {"code": 13, "message": type(problem).__name__}
 
 
+def _released(job: Job, now_ns: int) -> bool:
+    """Whether a job no longer counts against the limits of live jobs and enqueued tokens."""
+    seen = settle(job, now_ns)
+    lingers = job.faults.get("quota-lingers")
+    if lingers is None:
+        return job.deleted or seen.done
+    held = int(lingers.seconds * SECOND)
+    return seen.ended_ns is not None and now_ns >= seen.ended_ns + held
+
+
 def served_share(job: Job, now_ns: int) -> float:
     """The part of a RUNNING job that is done at ``now_ns``, as a cancel finds it."""
     length = job.ends_ns - job.starts_ns
@@ -172,7 +183,7 @@ class Jobs:
 
     def live(self, owner: str, now_ns: int) -> list[Job]:
         """Unfinished jobs of one key."""
-        ended = [one.id for one in self._live.values() if one.deleted or settle(one, now_ns).done]
+        ended = [one.id for one in self._live.values() if _released(one, now_ns)]
         for job_id in ended:
             del self._live[job_id]
         return [job for job in self._live.values() if job.owner == owner]

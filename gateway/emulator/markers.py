@@ -8,7 +8,7 @@ how a transient error looks.
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -37,6 +37,8 @@ MARKERS = {
     "double": "batch: the item comes back twice",
     "keyless": "batch: the item comes back without its key/metadata",
     "blank": "batch: the item comes back with neither response nor error",
+    "fault": "a fault of faults.py by its specification, for the job this prompt is in (inline: in "
+    "any prompt, file: in the first line); its times, default 1, count per prompt",
     "slow": "synchronous calls answer after this many seconds",
 }
 """Marker -> what it does."""
@@ -59,6 +61,19 @@ class Mark:
 Marks = Mapping[str, Mark]
 
 NO_MARKS: Marks = {}
+
+
+_FAULT = re.compile(r"\[\[fault:([^\]]+)\]\]")
+
+
+def find_faults(texts: Iterable[str]) -> dict[str, str]:
+    """Specifications of ``[[fault:...]]`` in ``texts``, with the text each stands in."""
+    return {
+        specification: text
+        for text in texts
+        if "[[fault:" in text
+        for specification in _FAULT.findall(text)
+    }
 
 
 def find_marks(text: str) -> Marks:

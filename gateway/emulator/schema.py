@@ -71,6 +71,12 @@ class _Reading:
         text = f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
         self.violations.append(Violation(path, text))
 
+    def too_deep(self, path: str) -> object:
+        """Note a message of too many levels."""
+        text = "Invalid JSON payload received. Message too deep. Max recursion depth reached."
+        self.violations.append(Violation(path, text))
+        return None
+
     def wrong(self, path: str, kind: str, value: object) -> object:
         """Note a wrong value; what stands for it is never looked at."""
         shown = orjson.dumps(value).decode() if not isinstance(value, int) else str(value)
@@ -288,7 +294,10 @@ _SCALARS: dict[str, _Reader] = {
 def read(message: str, value: object, path: str = "") -> tuple[JsonObject, list[Violation]]:
     """``value`` as a ``message`` with camelCase names, and every complaint about it."""
     reading = _Reading()
-    found = _read_message(message, value, path, reading)
+    try:
+        found = _read_message(message, value, path, reading)
+    except RecursionError:
+        found = reading.too_deep(path)
     return (found if isinstance(found, dict) else {}), reading.violations
 
 

@@ -60,9 +60,13 @@ async def serve(options: EmulatorOptions, host: str = "127.0.0.1", port: int = 0
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one."""
+    """A bound socket; port 0 takes a free one.
+
+    The protocol is named, not left 0: asyncio switches Nagle's algorithm off for such sockets only,
+    and with it on a POST took 44 ms instead of 2 (measured).
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

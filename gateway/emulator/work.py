@@ -16,7 +16,7 @@ import orjson
 from gateway.emulator.errors import ApiError, JsonObject, invalid
 from gateway.emulator.faults import Fault
 from gateway.emulator.generate import CODE_OF_HTTP
-from gateway.emulator.markers import Marks
+from gateway.emulator.markers import find_marks
 from gateway.emulator.schema import read, refuse
 
 Answer = Callable[[JsonObject], JsonObject]
@@ -144,14 +144,14 @@ class Work:
     def __init__(
         self,
         answer: Answer,
-        marks_of: Callable[[JsonObject], Marks],
+        text_of: Callable[[JsonObject], str],
         shape: Shape,
         *,
         serve: int | None,
         strict: bool,
     ) -> None:
         self._answer = answer
-        self._marks_of = marks_of
+        self._text_of = text_of
         self._shape = shape
         self._serve = serve
         self._strict = strict
@@ -195,12 +195,14 @@ class Work:
     def _entries(self, item: Item) -> list[JsonObject]:
         """The results of one item: one, or by a fault none or two."""
         result = self._result(item)
-        marks = self._marks_of(item.request) if item.request else {}
+        marks = find_marks(self._text_of(item.request)) if item.request else {}
         if "drop" in marks or self._hit("results-dropped", item):
             return []
         keyless = "keyless" in marks or self._hit("results-keyless", item)
         blank = "blank" in marks or self._hit("results-blank", item)
-        entry = ({} if blank else result) | ({} if keyless else item.tag)
+        tag = {} if keyless else item.tag
+        entry = tag | result if at_odds(item) else result | tag
+        entry = tag if blank else entry
         doubled = "double" in marks or self._hit("results-doubled", item)
         return [entry, entry] if doubled else [entry]
 
@@ -239,6 +241,11 @@ class Work:
                 raise BadLineError(item.refusal)
             raise item.refusal
         return self._answer(item.request or {})
+
+
+def at_odds(item: Item) -> bool:
+    """Whether an item's members stand in the other order (order is arbitrary on record)."""
+    return len(item.key) % 2 == 1
 
 
 def status(refusal: ApiError) -> JsonObject:

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,14 @@ from pathlib import Path
 from gateway.clock import Clock
 from gateway.emulator.caches import Caches
 from gateway.emulator.embed import embed, text_of
-from gateway.emulator.errors import JsonObject, quota
-from gateway.emulator.faults import Fault, FaultBook
+from gateway.emulator.errors import JsonObject, invalid, quota
+from gateway.emulator.faults import Fault, FaultBook, parse_fault
 from gateway.emulator.files import Files, digest_file
 from gateway.emulator.generate import generate, last_user_text
 from gateway.emulator.identity import BATCH_LENGTH, new_id
 from gateway.emulator.jobs import NEVER, Job, Jobs, Run, Snapshot, served_share, settle
 from gateway.emulator.journal import Journal
-from gateway.emulator.markers import Marks, Seen, find_marks
+from gateway.emulator.markers import Seen, find_faults
 from gateway.emulator.models import Models
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.timing import SECOND, EmulatorClock
@@ -38,6 +38,7 @@ JOB_FAULTS = (
     "job-expires",
     "cancel-ignored",
     "delete-lingers",
+    "quota-lingers",
     "results-shuffled",
     "results-doubled",
     "results-dropped",
@@ -56,17 +57,17 @@ _ANSWERS: dict[str, Callable[[str, JsonObject, Seen], JsonObject]] = {
 }
 
 
-def generate_marks(request: JsonObject) -> Marks:
-    """Markers of a generate request."""
-    return find_marks(last_user_text(request.get("contents", [])))
+def generate_text(request: JsonObject) -> str:
+    """What a generate request says, its markers included."""
+    return last_user_text(request.get("contents", []))
 
 
-def embed_marks(request: JsonObject) -> Marks:
-    """Markers of an embed request."""
-    return find_marks(text_of(request.get("content", {})))
+def embed_text(request: JsonObject) -> str:
+    """What an embed request says."""
+    return text_of(request.get("content", {}))
 
 
-_MARKS = {"generate": generate_marks, "embed": embed_marks}
+_TEXTS = {"generate": generate_text, "embed": embed_text}
 
 
 class World:
@@ -98,9 +99,40 @@ class World:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._remove()
 
-    def accept(self, kind: str, model: str, batch: JsonObject, owner: str) -> Job:
+    def marked_faults(self, kind: str, batch: JsonObject) -> list[Fault]:
+        """Faults that the prompts of a batch ask for; raises ApiError 400 for a wrong one."""
+        texts = [_TEXTS[kind](request) for request in self._sample(kind, batch)]
+        found = []
+        for specification, text in find_faults(texts).items():
+            try:
+                fault = parse_fault(specification)
+            except ValueError as exc:
+                raise invalid(str(exc)) from exc
+            if self.seen.count(specification + text) <= (fault.times or 1):
+                found.append(fault)
+        return found
+
+    def _sample(self, kind: str, batch: JsonObject) -> list[JsonObject]:
+        """The requests of an inline batch; the first one of a file."""
+        config = batch.get("inputConfig", {})
+        if "fileName" not in config:
+            return [entry["request"] for entry in config["requests"]["requests"]]
+        path = self.files.get(config["fileName"].removeprefix("files/")).path
+        first = next(file_items(path, MESSAGES[kind]), None)
+        return [first.request] if first and first.request and not first.refusal else []
+
+    def accept(
+        self,
+        kind: str,
+        model: str,
+        batch: JsonObject,
+        owner: str,
+        marked: Sequence[Fault] = (),
+    ) -> Job:
         """Make a job of a parsed batch and start its work; raises ApiError."""
-        faults = self._job_faults()
+        faults = self._job_faults() | {
+            fault.name: fault for fault in marked if fault.name in JOB_FAULTS
+        }
         job = self._new_job(kind, model, batch, owner, faults)
         self._check_quota(job)
         self.jobs.add(job)
@@ -189,7 +221,7 @@ class World:
         shape = Shape(job.faults, f"{self.options.seed}:{job.number}")
         answer = partial(_answer, job.kind, job.model, self.seen)
         strict = self.options.bad_line == "job"
-        work = Work(answer, _MARKS[job.kind], shape, serve=serve, strict=strict)
+        work = Work(answer, _TEXTS[job.kind], shape, serve=serve, strict=strict)
         path = self.directory / f"results-{new_id(16)}" if job.input_path else None
         lines: list[bytes] = []
         future = self._threads.submit(self._work, job, work, lines, path)

@@ -192,6 +192,24 @@ def test_delete_lingers(api: httpx.Client, create: Create, gemini: Emulator) -> 
     assert [job["name"] for job in api.get("/v1beta/batches").json()["operations"]] == [name]
 
 
+def test_quota_lingers() -> None:
+    """A job that was deleted still counts for a while (python-genai#2495)."""
+    options = EmulatorOptions(max_live_jobs=1, faults=("quota-lingers:seconds=3600,times=1",))
+    request = {"request": {"contents": [{"parts": [{"text": "x"}]}]}}
+    body = {"batch": {"inputConfig": {"requests": {"requests": [request]}}}}
+    path = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
+    with (
+        running(options) as gemini,
+        httpx.Client(base_url=gemini.base_url, headers=HEADERS) as api,
+    ):
+        name = api.post(path, json=body).json()["name"]
+        gemini.finish()
+        api.delete(f"/v1beta/{name}")
+        assert api.post(path, json=body).status_code == 429
+        gemini.advance(3601)
+        assert api.post(path, json=body).status_code == 200
+
+
 # --- what get and list show ----------------------------------------------------------------------
 
 
@@ -501,7 +519,7 @@ def test_download_slow(
 def test_every_fault_is_tested() -> None:
     """No row of the table without a test here."""
     text = Path(__file__).read_text(encoding="utf-8")
-    named = set(re.findall(r'(?:fault\(|\(\(?|, \(|\[\()"([a-z0-9-]+)"', text))
+    named = set(re.findall(r'(?:fault\(|faults=\(|\(\(?|, \(|\[\()"([a-z0-9-]+)[":]', text))
     assert (
         set(FAULTS) - named - {"error-after", "hang-after", "drop-after", "hang", "drop"} == set()
     )

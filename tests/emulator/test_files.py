@@ -115,6 +115,39 @@ def test_resumable_alias(api: httpx.Client) -> None:
     assert api.post("/resumable/upload/v1/files", headers=headers).status_code == 200
 
 
+def test_upload_in_one_call(api: httpx.Client) -> None:
+    """The bytes alone, or metadata and bytes as multipart/related."""
+    alone = api.post(
+        "/upload/v1beta/files",
+        params={"uploadType": "media"},
+        content=b"hello",
+        headers={"content-type": "text/plain"},
+    ).json()["file"]
+    assert (alone["sizeBytes"], alone["mimeType"]) == ("5", "text/plain")
+    body = (
+        b'--x\r\nContent-Type: application/json\r\n\r\n{"file":{"display_name":"d"}}\r\n'
+        b"--x\r\nContent-Type: text/csv\r\n\r\na,b\r\n1,2\r\n\r\n--x--\r\n"
+    )
+    related = {"content-type": 'multipart/related; boundary="x"'}
+    both = api.post("/upload/v1beta/files", content=body, headers=related).json()["file"]
+    assert (both["displayName"], both["mimeType"]) == ("d", "text/csv")
+    assert both["sizeBytes"] == str(len(b"a,b\r\n1,2\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/related", b"--x\r\n\r\n--x--"),
+        ("multipart/related; boundary=x", b"--x\r\n\r\n{}\r\n--x--"),
+        ("multipart/related; boundary=x", b"--x{}--x{}--x--"),
+    ],
+)
+def test_malformed_multipart(api: httpx.Client, kind: str, body: bytes) -> None:
+    """400."""
+    answer = api.post("/upload/v1/files", content=body, headers={"content-type": kind})
+    assert answer.status_code == 400
+
+
 @pytest.mark.parametrize(
     ("name", "status"),
     [("good-1", 200), ("-bad", 400), ("Bad", 400), ("x" * 41, 400)],

@@ -16,7 +16,7 @@ from gateway.emulator.jsonfit import fit
 from gateway.emulator.markers import MARKERS, Seen, find_marks
 from gateway.emulator.schema import parse, read
 from gateway.emulator.work import ListSink, Shape, Work, inline_items
-from gateway.emulator.world import generate_marks
+from gateway.emulator.world import generate_text
 
 Json = dict[str, Any]
 FLASH = "gemini-2.5-flash"
@@ -375,7 +375,7 @@ def test_markers_of_calls() -> None:
 )
 def test_markers_of_batch_items(mark: str, expected: list[set[str]]) -> None:
     """drop, double, keyless, blank."""
-    work = Work(lambda _: {}, generate_marks, Shape(), serve=None, strict=False)
+    work = Work(lambda _: {}, generate_text, Shape(), serve=None, strict=False)
     request = {"contents": [{"parts": [{"text": f"[[{mark}]]"}]}]}
     sink = ListSink()
     work.run(inline_items([{"request": request, "metadata": {"key": "a"}}]), sink)
@@ -389,10 +389,10 @@ def test_unknown_markers_are_text() -> None:
 
 
 def test_every_marker_is_tested() -> None:
-    """No row of the table without a test here (slow is in test_control.py)."""
+    """No row of the table without a test here (slow and fault are in test_control.py)."""
     text = Path(__file__).read_text(encoding="utf-8")
     named = set(re.findall(r"\[\[([a-z-]+)", text)) | {"drop", "double", "keyless", "blank"}
-    assert set(MARKERS) - named == {"slow"}
+    assert set(MARKERS) - named == {"slow", "fault"}
 
 
 # --- embeddings ----------------------------------------------------------------------------------

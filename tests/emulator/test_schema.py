@@ -274,6 +274,14 @@ def test_broken_json(body: bytes) -> None:
     assert caught.value.details[0]["fieldViolations"]
 
 
+def test_too_deep() -> None:
+    """A schema nested beyond reason is a complaint, not a crash."""
+    body = b'{"items":' * 900 + b"{}" + b"}" * 900
+    config = b'{"generationConfig":{"responseSchema":' + body + b"}}"
+    with pytest.raises(ApiError, match="too deep"):
+        parse_body("GenerateContentRequest", config)
+
+
 @pytest.mark.parametrize("body", [b"[]", b"5", b'"x"', b"null"])
 def test_no_object(api: httpx.Client, body: bytes) -> None:
     """Valid JSON that is no message."""
