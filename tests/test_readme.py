@@ -22,8 +22,9 @@ from gateway.emulator.faults import parse_fault
 from gateway.settings import SETTINGS, load
 from gateway.translate.extension import EXTRA_BODY
 from gateway.translate.fields import FieldTable
-from tests.cli.processes import loopback, run, serving
+from tests.cli.processes import Server, loopback, run, serving
 from tests.readme_blocks import INNER_TABLES, README, ROOT, with_blocks
+from tests.sdk.nodejs import NODE, installed
 
 TEXT = README.read_text(encoding="utf-8")
 KNOWN = {row.name for row in SETTINGS} | {f"{row.name}_FILE" for row in SETTINGS if row.secret}
@@ -188,30 +189,53 @@ def test_translate_prints_what_is_shown(requests: Path) -> None:
     assert (done.stdout + done.stderr).splitlines() == shown[1:]
 
 
-def test_the_program_runs(requests: Path, tmp_path: Path) -> None:
-    """README's first program, pointed at this gateway and asking more often."""
-    (program,) = (block for block in blocks("python") if "requests.jsonl" in block)
-    assert "time.sleep(30)" in program
-    assert "http://127.0.0.1:8080/v1" in program
+@pytest.fixture(name="server")
+def _server(tmp_path: Path) -> Iterator[Server]:
+    """A gateway in front of the emulator."""
     with serving(tmp_path, "emulator", "--port", "0") as emulator:
         env = loopback(tmp_path, GATEWAY_GEMINI_BASE_URL=emulator.url)
         with serving(tmp_path, "serve", env=env) as server:
-            program = program.replace("http://127.0.0.1:8080/v1", server.url)
-            (tmp_path / "program.py").write_text(program.replace("sleep(30)", "sleep(0.2)"))
-            done = subprocess.run(
-                [sys.executable, "program.py"],
-                cwd=requests.parent,
-                env={},
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=60,
-            )
+            yield server
 
+
+def program(language: str, pause: str, url: str) -> str:
+    """The one that reads requests.jsonl, pointed at another gateway and asking more often."""
+    (text,) = (block for block in blocks(language) if "requests.jsonl" in block)
+    assert pause in text
+    assert "http://127.0.0.1:8080/v1" in text
+    quick = {"(30)": "(0.2)", "30_000": "200"}[pause]
+    return text.replace("http://127.0.0.1:8080/v1", url).replace(pause, quick)
+
+
+def output_of(command: list[str], directory: Path) -> str:
+    """What a program prints that succeeds and complains of nothing."""
+    done = subprocess.run(
+        command, cwd=directory, env={}, capture_output=True, text=True, check=False, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("completed BatchRequestCounts(completed=1, failed=1, total=2)")
-    assert "Echo: Say hello." in done.stdout
-    assert "Unknown parameter: 'temprature'." in done.stdout
+    return done.stdout
+
+
+def check_answers(said: str) -> None:
+    """One line is answered, the other refused."""
+    assert said.startswith("completed ")
+    assert "Echo: Say hello." in said
+    assert "Unknown parameter: 'temprature'." in said
+
+
+def test_the_program_runs(requests: Path, server: Server) -> None:
+    """In Python."""
+    (requests.parent / "program.py").write_text(program("python", "(30)", server.url))
+
+    check_answers(output_of([sys.executable, "program.py"], requests.parent))
+
+
+def test_the_program_runs_in_node(requests: Path, server: Server) -> None:
+    """With openai-node."""
+    (requests.parent / "node_modules").symlink_to(installed() / "node_modules")
+    (requests.parent / "program.mjs").write_text(program("js", "30_000", server.url))
+
+    check_answers(output_of([str(NODE), "program.mjs"], requests.parent))
 
 
 def test_the_image_is_built_as_the_manifest_names_it() -> None:

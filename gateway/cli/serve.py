@@ -6,6 +6,7 @@ import logging
 import click
 import uvloop
 
+from gateway import __version__
 from gateway.app import Gateway
 from gateway.cli.environment import BadSettings, read_settings
 from gateway.cli.logs import set_up_logs
@@ -24,6 +25,13 @@ def serve() -> None:
     set_up_logs(settings.log_level)
     for warning in warnings:
         logger.warning(warning)
+    logger.info(
+        "gateway %s: data in %s, upstream %s, %d workers",
+        __version__,
+        settings.data_dir.absolute(),
+        settings.gemini_base_url,
+        settings.translate_workers,
+    )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
         try:
             loop.run(Gateway(settings).serve(_announce))

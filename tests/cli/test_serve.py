@@ -9,6 +9,7 @@ from urllib.error import HTTPError
 import orjson
 import pytest
 
+from gateway import __version__
 from tests.cli.processes import Server, loopback, run, serving
 
 BAD_SETTINGS = 78
@@ -113,7 +114,9 @@ def test_it_serves_until_sigterm(tmp_path: Path) -> None:
         assert status_of(f"{server.url}/files") == 401
         assert status_of(f"{server.url}/files", key="any") == 200
         assert server.stop() == 0
-        assert [entry["level"] for entry in log_of(server)] == ["info", "info"]
+        first, *others = log_of(server)
+        assert first["message"].startswith(f"gateway {__version__}: data in {tmp_path}/data, ")
+        assert [entry["level"] for entry in others] == ["info", "info"]
 
 
 def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
