@@ -112,7 +112,7 @@ def _url(process: subprocess.Popen[str], log: Path) -> str:
 def _program(module: str, directory: Path, settings: Mapping[str, str]) -> None:
     """Run one to its end; what it prints is the demo's."""
     process = _start([module, str(directory)], settings)
-    with _ended(process):
+    with process, _ended(process):
         code = process.wait()
     if code != 0:
         raise click.ClickException(f"{module} failed; the logs are in {directory}")
@@ -124,10 +124,14 @@ def _start(
     stdout: int | None = None,
     stderr: IO[bytes] | None = None,
 ) -> subprocess.Popen[str]:
-    """In a session of its own: Ctrl-C is for the demo, which ends what it started in order."""
+    """In a session of its own: Ctrl-C is for the demo, which ends what it started in order.
+
+    Should the demo be killed, its lifelines end with it.
+    """
     return subprocess.Popen(  # noqa: S603 - Python itself, with modules of ours
-        [sys.executable, "-u", "-m", *module],
+        [sys.executable, "-u", "-m", "gateway.cli.lifeline", *module],
         env=_environment(settings),
+        stdin=subprocess.PIPE,
         stdout=stdout,
         stderr=stderr,
         text=True,

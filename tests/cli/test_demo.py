@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +85,13 @@ def check_embeddings(directory: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-def test_ctrl_c_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
-    """In the middle of the batches: a message, and no process is left."""
+@contextmanager
+def interrupted(
+    directory: Path, number: signal.Signals
+) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """A demo that gets a signal in the middle of its batches, and what it had started."""
     with subprocess.Popen(
-        [GATEWAY, "demo", "--keep", str(tmp_path)],
+        [GATEWAY, "demo", "--keep", str(directory)],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -97,13 +101,28 @@ def test_ctrl_c_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
         assert demo.stdout is not None
         assert any("created batch_" in line for line in demo.stdout)
         children = psutil.Process(demo.pid).children(recursive=True)
+        assert len(children) >= 3
         demo.send_signal(number)
+        yield demo, children
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_ctrl_c_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
+    """A message, and when it is there no process is left."""
+    with interrupted(tmp_path, number) as (demo, children):
         _, said = demo.communicate(timeout=30)
 
-    assert len(children) >= 3
-    assert said == "Error: interrupted; emulator and gateway have ended\n"
-    assert demo.returncode == 1
-    assert [child for child in children if child.is_running()] == []
+        assert said == "Error: interrupted; emulator and gateway have ended\n"
+        assert demo.returncode == 1
+        assert [child for child in children if child.is_running()] == []
+
+
+def test_what_it_started_does_not_outlive_a_killed_demo(tmp_path: Path) -> None:
+    """Whose cleaning up never ran."""
+    with interrupted(tmp_path, signal.SIGKILL) as (_, children):
+        _, alive = psutil.wait_procs(children, timeout=30)
+
+        assert alive == []
 
 
 def test_without_its_extra_it_says_what_to_install() -> None:
