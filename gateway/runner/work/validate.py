@@ -19,7 +19,7 @@ from gateway.runner.work.guard import MESSAGE, Guard
 from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, error_body
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy, Translation
-from gateway.wire.jsonl import escape_separators, read_lines
+from gateway.wire.jsonl import read_lines
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
 BYTES_PER_TOKEN = 4  # a rough guess, for the enqueued-token quota
@@ -293,11 +293,9 @@ def _spooled(made: Translation, number: int) -> list[bytes]:
     """
     single = len(made.items) == 1
     return [
-        escape_separators(
-            orjson.dumps(
-                {"key": f"{number}" if single else f"{number}.{ordinal}", "request": item},
-                option=orjson.OPT_APPEND_NEWLINE,
-            )
+        orjson.dumps(
+            {"key": f"{number}" if single else f"{number}.{ordinal}", "request": item},
+            option=orjson.OPT_APPEND_NEWLINE,
         )
         for ordinal, item in enumerate(made.items)
     ]
