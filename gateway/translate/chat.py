@@ -40,6 +40,12 @@ from gateway.translate.tool_choice import calling_config, legacy_calling_config
 from gateway.translate.tools import read_functions, read_tools
 
 
+def _read_model(value: object, draft: Draft) -> None:
+    """The job's model is settled; the answer may need the name that the client wrote."""
+    if type(value) is str:
+        draft.requested = value
+
+
 def _read_stream(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
     if value is not False:
         unsupported_value("streaming is not supported in a batch.", "stream")
@@ -95,7 +101,7 @@ def _read_verbosity(value: object, draft: Draft) -> None:
 
 _VERBOSITIES: Final = ("low", "medium", "high")
 CHAT: Final = FieldTable(
-    mapped("model", "the model of the job"),
+    mapped("model", "the model of the job", _read_model),
     mapped("messages", "`contents`, `systemInstruction`", read_messages),
     mapped("temperature", "`generationConfig.temperature`", read_temperature),
     mapped("top_p", "`generationConfig.topP`", read_top_p),
@@ -148,7 +154,7 @@ CHAT: Final = FieldTable(
 )
 
 
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:  # noqa: ARG001, C901
+def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:  # noqa: ARG001
     """Translate one line.
 
     ``{"model": "gemini-3.6-flash", "messages": [{"role": "user", "content": "Hi"}]}`` ->
@@ -158,12 +164,13 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     readers = CHAT.readers
     try:
         for name, value in body.items():
-            read = readers.get(name)
-            if read is not None:
-                if value is not None:
-                    read(value, draft)
-            elif name not in CHAT.unread:
+            try:
+                read = readers[name]
+            except KeyError:
                 _refuse(name, value)
+                continue
+            if value is not None:
+                read(value, draft)
         if not draft.contents:
             missing("messages")
         request: Json = {"contents": draft.contents}
@@ -175,8 +182,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         return refusal.line_error()
     if draft.config:
         request["generationConfig"] = draft.config
-    requested = body.get("model")
-    echo: Json = {"model": requested if type(requested) is str else model}
+    echo: Json = {"model": draft.requested}
     if not draft.combined:
         return Translation((request,), echo)
     fanned_out = draft.choices > 1 and "candidateCount" not in draft.config

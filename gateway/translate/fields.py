@@ -48,20 +48,23 @@ def refused(name: str, about: str) -> Field:
     return Field(name, Placing.REFUSED, about)
 
 
+def _read_nothing(value: object, draft: Draft) -> None:
+    """A field that has nothing to say, or that the mapper of its object reads."""
+
+
 class FieldTable:
     """The rows of one object and what is derived from them."""
 
     def __init__(self, *rows: Field) -> None:
         self.rows: Final = rows
         self.by_name: Final[Mapping[str, Field]] = {row.name: row for row in rows}
-        self.readers: Final[Mapping[str, Reader]] = {
-            row.name: row.read for row in rows if row.read is not None
+        # Every accepted field has a reader, so a hot loop asks once.
+        self.readers: Final[dict[str, Reader]] = {
+            row.name: row.read or _read_nothing
+            for row in rows
+            if row.placing is not Placing.REFUSED
         }
-        self.accepted: Final = frozenset(
-            row.name for row in rows if row.placing is not Placing.REFUSED
-        )
-        # Accepted, and nothing to do, or the mapper of the object reads it.
-        self.unread: Final = self.accepted - self.readers.keys()
+        self.accepted: Final = frozenset(self.readers)
 
     def refuse(self, name: str) -> NoReturn:
         """Refuse a field that is known to be impossible, or that nobody knows."""

@@ -112,11 +112,11 @@ def _read_plain(
     """
     read = 0
     for message in messages:
-        if type(message) is not dict or len(message) != 2 or "content" not in message:
+        try:
+            role, content = message["role"], message["content"]
+        except (KeyError, TypeError):
             break
-        content = message["content"]
-        role = message.get("role")
-        if type(content) is not str or not content:
+        if type(content) is not str or not content or len(message) != 2:
             break
         if role == "user":
             if last == "user":
@@ -124,7 +124,7 @@ def _read_plain(
             else:
                 contents.append({"role": "user", "parts": [{"text": content}]})
                 last = "user"
-        elif role in ("system", "developer"):
+        elif role == "system" or role == "developer":  # noqa: PLR1714 - twice as fast
             system.append({"text": content})
         elif role == "assistant" and last != "model":
             contents.append({"role": "model", "parts": [{"text": content}]})

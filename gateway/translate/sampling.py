@@ -90,7 +90,9 @@ def read_stop(value: object, draft: Draft) -> None:
 
 def read_max_tokens(value: object, draft: Draft) -> None:
     """``max_tokens`` (deprecated) -> ``maxOutputTokens``."""
-    limit = integer(value, 1, _INT32_MAX, "max_tokens")
+    # Nearly every line has this field: the usual value is let through at once.
+    usual = type(value) is int and 0 < value <= _INT32_MAX
+    limit = value if usual else integer(value, 1, _INT32_MAX, "max_tokens")
     if "maxOutputTokens" not in draft.config:
         draft.config["maxOutputTokens"] = limit
 

@@ -66,27 +66,33 @@ def complaints(value: Any, message: str, path: str = "") -> list[str]:
 
 def _typed(value: Any, field: dict[str, Any], path: str) -> list[str]:
     kind = field["type"]
+    if kind.startswith(("[", "map<")):
+        return _several(value, field, path)
+    if kind not in _SCALARS:
+        return complaints(value, kind, path)
+    if not _SCALARS[kind](value):
+        return [f"{path}: {value!r} is no {kind}"]
+    if field.get("enum") and value not in field["enum"]:
+        return [f"{path}: {value!r} is none of the enum"]
+    return []
+
+
+def _several(value: Any, field: dict[str, Any], path: str) -> list[str]:
+    """``[Part]`` and ``map<Schema>``."""
+    kind = field["type"]
     if kind.startswith("["):
         if not isinstance(value, list):
             return [f"{path}: no array"]
-        inner = {**field, "type": kind[1:-1]}
-        return [
-            text for n, item in enumerate(value) for text in _typed(item, inner, f"{path}[{n}]")
-        ]
-    if kind.startswith("map<"):
+        inner, members = kind[1:-1], dict(enumerate(value))
+    else:
         if not isinstance(value, dict):
             return [f"{path}: no map"]
-        inner = {**field, "type": kind[4:-1]}
-        return [
-            text for key, item in value.items() for text in _typed(item, inner, f"{path}.{key}")
-        ]
-    if kind in _SCALARS:
-        if not _SCALARS[kind](value):
-            return [f"{path}: {value!r} is no {kind}"]
-        if field.get("enum") and value not in field["enum"]:
-            return [f"{path}: {value!r} is none of the enum"]
-        return []
-    return complaints(value, kind, path)
+        inner, members = kind[4:-1], value
+    return [
+        text
+        for key, item in members.items()
+        for text in _typed(item, {**field, "type": inner}, f"{path}[{key}]")
+    ]
 
 
 def _integer(bits: int) -> Callable[[Any], bool]:

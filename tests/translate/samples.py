@@ -26,9 +26,10 @@ def chat_answers() -> Iterator[tuple[str, dict[str, Any]]]:
             yield sample["id"], sample["line"]
         elif isinstance(body, dict) and "error" in body and set(body) == {"error"}:
             yield sample["id"], body
-        elif "generateContent" in kind or kind == "cookbook.rest":
-            if isinstance(body, dict) and body.keys() & {"candidates", "promptFeedback"}:
-                yield sample["id"], {"response": body}
+        elif "generateContent" not in kind and kind != "cookbook.rest":
+            continue
+        elif isinstance(body, dict) and body.keys() & {"candidates", "promptFeedback"}:
+            yield sample["id"], {"response": body}
 
 
 def embedding_answers() -> Iterator[tuple[str, dict[str, Any]]]:

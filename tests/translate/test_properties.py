@@ -34,12 +34,19 @@ BOUNDED = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=8)
-    | st.floats(allow_nan=False, allow_infinity=False),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**64 - 1),
+        st.text(max_size=8),
+        st.floats(allow_nan=False, allow_infinity=False),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 TEXT = st.text(max_size=12)
 NAME = st.sampled_from(("f", "1st", "-x", "f_1", "get_weather"))
 PARTS = st.lists(
@@ -155,7 +162,9 @@ FUNCTION = st.fixed_dictionaries(
     {"name": NAME},
     optional={"description": TEXT, "parameters": ROOT_SCHEMA, "strict": st.booleans()},
 )
-TOOL = st.fixed_dictionaries({"type": st.just("function"), "function": FUNCTION})
+TOOL: st.SearchStrategy[Any] = st.fixed_dictionaries(
+    {"type": st.just("function"), "function": FUNCTION}
+)
 BODY: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"messages": MESSAGES},
     optional={
