@@ -1,6 +1,7 @@
 """Routes of files: resumable upload, metadata, download."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -23,6 +24,7 @@ MAX_WHOLE_BYTES = 100 * 1024 * 1024
 _BLOCK = 256 * 1024
 _CRC_BYTES = 1 << 20
 """Results up to this size come with a checksum."""
+_RANGE = re.compile(r"bytes=(\d+)-")
 _HOP_HEADERS = frozenset(
     {
         "host",
@@ -262,43 +264,64 @@ async def download(call: Call) -> Response:
     file = call.world.files.get(call.path("id"))
     if file.source != "GENERATED":
         raise invalid(f"The file {file.id} cannot be downloaded: only generated files can.")
-    call.world.journal.note("download", file=f"files/{file.id}", bytes=file.size)
+    start = _range_start(call, file)
+    call.world.journal.note("download", file=f"files/{file.id}", bytes=file.size, start=start)
     headers = {
         "content-type": file.mime_type,
         "content-disposition": "attachment",
-        "content-length": str(file.size),
+        "content-length": str(file.size - start),
         "cache-control": "private, max-age=0",
     }
-    if file.size <= _CRC_BYTES:
+    if start:
+        headers["content-range"] = f"bytes {start}-{file.size - 1}/{file.size}"
+    elif file.size <= _CRC_BYTES:
         headers["x-goog-hash"] = f"crc32c={crc32c(file.path.read_bytes())}"
-    return Streamed(_bytes(call, file), _UPLOAD_HEADERS | headers)
+    status = 206 if start else 200
+    return Streamed(_bytes(call, file, start), _UPLOAD_HEADERS | headers, status)
+
+
+def _range_start(call: Call, file: StoredFile) -> int:
+    """Where a download starts: 0 unless the options allow ranges and one is asked for."""
+    asked = _RANGE.fullmatch(call.request.headers.get("range", ""))
+    start = int(asked[1]) if asked and call.world.options.ranges else 0
+    return start if start < file.size else 0
 
 
 class Streamed(Response):
     """A body sent piece by piece, under the Content-Length given or in chunks."""
 
-    def __init__(self, pieces: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
-        super().__init__(None, 200, headers)
+    def __init__(
+        self,
+        pieces: AsyncIterator[bytes],
+        headers: Mapping[str, str],
+        status: int = 200,
+    ) -> None:
+        super().__init__(None, status, headers)
         if "content-length" not in headers:
             del self.headers["content-length"]
         self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send everything; NoAnswerError when the pieces end in one."""
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
         await send(start)
         async for piece in self._pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _bytes(call: Call, file: StoredFile) -> AsyncIterator[bytes]:
+async def _bytes(call: Call, file: StoredFile, start: int) -> AsyncIterator[bytes]:
     """The file's bytes, slowly or not to the end where a fault says so."""
     slow = call.world.faults.take("download-slow", call.operation)
     cut = call.world.faults.take("download-cut", call.operation)
-    left = file.size if cut is None else min(cut.bytes, file.size)
+    whole = file.size - start
+    left = whole if cut is None else min(cut.bytes, whole)
     block = _BLOCK if slow is None else max(slow.rate // 10, 1)
-    async for piece in _pieces(file.path, left, block):
+    async for piece in _pieces(file.path, start, left, block):
         yield piece
         if slow is not None:
             await call.world.clock.sleep(len(piece) / slow.rate)
@@ -306,8 +329,9 @@ async def _bytes(call: Call, file: StoredFile) -> AsyncIterator[bytes]:
         raise await call.close()
 
 
-async def _pieces(path: Path, size: int, block: int) -> AsyncIterator[bytes]:
+async def _pieces(path: Path, start: int, size: int, block: int) -> AsyncIterator[bytes]:
     with path.open("rb") as stream:
+        stream.seek(start)
         while size > 0 and (piece := stream.read(min(block, size))):
             size -= len(piece)
             yield piece

@@ -14,6 +14,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.emulator import api_batches, api_caches, api_files, api_models, api_webhooks
 from gateway.emulator.api_control import control_routes
 from gateway.emulator.calls import Endpoint, Function
+from gateway.emulator.errors import of_status
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.world import World
 
@@ -103,6 +104,11 @@ async def _unknown(request: Request, _error: Exception) -> Response:
     return Response(text, 404, {"content-type": "text/html; charset=UTF-8"})
 
 
+async def _internal(_request: Request, _error: Exception) -> Response:
+    """A fault of the emulator's own, in Google's envelope; the server's log has the traceback."""
+    return of_status(500).response()
+
+
 def create_app(options: EmulatorOptions, clock: Clock | None = None) -> Starlette:
     """The app; its state (``app.state.world``) lives in memory and in a temporary directory."""
     world = World(options, clock or SystemClock())
@@ -116,7 +122,11 @@ def create_app(options: EmulatorOptions, clock: Clock | None = None) -> Starlett
         world.close()
 
     control = control_routes(world) if options.control else []
-    handlers: dict[object, Callable[..., object]] = {404: _unknown, 405: _unknown}
+    handlers: dict[object, Callable[..., object]] = {
+        404: _unknown,
+        405: _unknown,
+        Exception: _internal,
+    }
     app = Starlette(
         routes=[*routes(world), *control],
         lifespan=lifespan,

@@ -165,6 +165,14 @@ class Files:
             raise file_gone(file_id)
         return found
 
+    def usable(self, file_id: str) -> StoredFile:
+        """A file that a job may read; raises ApiError 403, or 400 while it is not ACTIVE."""
+        found = self.get(file_id)
+        if found.state(self._clock.now_ns()) != "ACTIVE":
+            text = f"The File {file_id} is not in an ACTIVE state and usage is not allowed."
+            raise ApiError(400, text, status="FAILED_PRECONDITION")
+        return found
+
     def resource(self, file_id: str, method: str) -> StoredFile:
         """A file for get and delete, which refuse ids of results (go-genai#436, js-genai#1227)."""
         if len(file_id) > MAX_ID:

@@ -185,5 +185,5 @@ class Jobs:
         """Unfinished jobs of one key."""
         ended = [one.id for one in self._live.values() if _released(one, now_ns)]
         for job_id in ended:
-            del self._live[job_id]
+            self._live.pop(job_id).requests = []  # nothing can make it run again
         return [job for job in self._live.values() if job.owner == owner]

@@ -63,6 +63,10 @@ class EmulatorOptions:
     """Whether a model that is not in the recorded list is served instead of answered with 404."""
     redirect_leaks: bool = True
     """Whether the redirect of a download echoes the request's headers, as recorded 2026-08-19."""
+    ranges: bool = False
+    """Whether downloads answer ``Range: bytes=N-`` with 206; of Google's it is not known."""
+    line_metadata: bool = False
+    """Whether ``metadata`` of a file's line comes back with its result; not on record either."""
     webhook_timeout: float = 5.0
     """Seconds a webhook's receiver has to answer."""
 

@@ -40,7 +40,7 @@ class Item:
     def key(self) -> str:
         """What faults with ``keys`` call this item."""
         metadata = self.tag.get("metadata")
-        if isinstance(metadata, dict):
+        if "key" not in self.tag and isinstance(metadata, dict):
             return str(metadata.get("key", metadata.get("custom_id", "")))
         return str(self.tag.get("key", ""))
 
@@ -52,15 +52,18 @@ def inline_items(requests: list[JsonObject]) -> Iterator[Item]:
         yield Item(tag, entry.get("request", {}))
 
 
-def file_items(path: Path, message: str) -> Iterator[Item]:
-    """Items of a JSONL file; a line that cannot be read is an item with a refusal."""
+def file_items(path: Path, message: str, *, metadata: bool = False) -> Iterator[Item]:
+    """Items of a JSONL file; a line that cannot be read is an item with a refusal.
+
+    ``metadata`` says whether a line's own is kept in its tag.
+    """
     with path.open("rb") as stream:
         for line in stream:
             if not line.isspace():
-                yield line_item(line, message)
+                yield line_item(line, message, metadata=metadata)
 
 
-def line_item(line: bytes, message: str) -> Item:
+def line_item(line: bytes, message: str, *, metadata: bool = False) -> Item:
     """``{"key", "request"}`` or a bare request, which has no key then (Google's batch guide)."""
     try:
         value = orjson.loads(line)
@@ -68,7 +71,8 @@ def line_item(line: bytes, message: str) -> Item:
         return Item({}, None, invalid(f"Invalid JSON payload received. {exc.msg}."))
     if not isinstance(value, dict):
         return Item({}, None, invalid("Invalid JSON payload received. Expected an object."))
-    tag = {"key": value["key"]} if "key" in value else {}
+    kept = ("key", "metadata") if metadata else ("key",)
+    tag = {name: value[name] for name in kept if name in value}
     bare = "request" not in value and "key" not in value
     request, violations = read(message, value if bare else value.get("request", {}), "request")
     return Item(tag, request, refuse(violations) if violations else None)

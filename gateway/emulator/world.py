@@ -166,7 +166,7 @@ class World:
         config = batch.get("inputConfig", {})
         file_name = config.get("fileName", "")
         requests = config.get("requests", {}).get("requests", [])
-        file = self.files.get(file_name.removeprefix("files/")) if file_name else None
+        file = self.files.usable(file_name.removeprefix("files/")) if file_name else None
         now = self.clock.now_ns()
         starts, ends = self._times(now, faults)
         return Job(
@@ -234,8 +234,10 @@ class World:
             work.run(inline_items(job.requests), sink)
             lines += sink.lines
         else:
+            kept = self.options.line_metadata
+            items = file_items(job.input_path, MESSAGES[job.kind], metadata=kept)
             with contextlib.closing(FileSink(path)) as stream:
-                work.run(file_items(job.input_path, MESSAGES[job.kind]), stream)
+                work.run(items, stream)
             self._publish(job, work, path)
         work.finished_ns = self.clock.now_ns()
 

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
+from gateway.emulator.work import line_item
 
 Json = dict[str, Any]
 Create = Callable[..., httpx.Response]
@@ -220,6 +221,19 @@ def test_lines_of_every_kind(
     assert found[2]["error"]["message"] == (
         "Invalid JSON payload received. Unknown name \"config\" at 'request': Cannot find field."
     )
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_metadata_of_a_line(kept: bool) -> None:
+    """Not on record: it comes back, or does not."""
+    line = {
+        "key": "a",
+        "metadata": {"n": 1},
+        "request": {"contents": [{"parts": [{"text": "x"}]}]},
+    }
+    found = line_item(orjson.dumps(line), "GenerateContentRequest", metadata=kept)
+    assert found.tag == ({"key": "a", "metadata": {"n": 1}} if kept else {"key": "a"})
+    assert found.key == "a"
 
 
 def test_bad_line_can_fail_the_job() -> None:

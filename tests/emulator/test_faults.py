@@ -463,6 +463,9 @@ def test_file_processing_and_failing(api: httpx.Client, gemini: Emulator) -> Non
     gemini.fault("file-fails", times=1)
     file = _send(_start(api, 3), b"abc").json()["file"]
     assert file["state"] == "PROCESSING"
+    path = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
+    used = api.post(path, json={"batch": {"inputConfig": {"fileName": file["name"]}}})
+    assert (used.status_code, used.json()["error"]["status"]) == (400, "FAILED_PRECONDITION")
     gemini.advance(61)
     assert api.get(f"/v1beta/{file['name']}").json()["state"] == "FAILED"
 

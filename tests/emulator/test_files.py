@@ -249,6 +249,28 @@ def test_download(
     )
 
 
+@pytest.mark.parametrize(("ranges", "status"), [(True, 206), (False, 200)])
+def test_ranges(ranges: bool, status: int) -> None:
+    """The rest from an offset, or the whole again: both can be chosen."""
+    options = EmulatorOptions(ranges=ranges)
+    headers = {"x-goog-api-key": "k"}
+    with running(options) as gemini, httpx.Client(base_url=gemini.base_url) as api:
+        api.headers.update(headers)
+        line = b'{"key":"a","request":{"contents":[{"parts":[{"text":"x"}]}]}}'
+        file = api.post("/upload/v1/files", content=line).json()["file"]["name"]
+        path = "/v1/models/gemini-2.5-flash:batchGenerateContent"
+        name = api.post(path, json={"batch": {"inputConfig": {"fileName": file}}}).json()["name"]
+        gemini.finish()
+        result = api.get(f"/v1/{name}").json()["response"]["responsesFile"]
+        url = f"/download/v1/{result}:download"
+        whole = api.get(url).content
+        rest = api.get(url, headers={"range": "bytes=10-"})
+    assert rest.status_code == status
+    assert rest.content == (whole[10:] if ranges else whole)
+    if ranges:
+        assert rest.headers["content-range"] == f"bytes 10-{len(whole) - 1}/{len(whole)}"
+
+
 def test_crc32c() -> None:
     """The check value of CRC-32C (RFC 3720)."""
     assert base64.b64decode(crc32c(b"123456789")) == bytes.fromhex("e3069283")
