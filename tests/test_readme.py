@@ -107,6 +107,15 @@ def test_the_faults_that_are_shown_can_be_armed() -> None:
     assert [parse_fault(text).name for text in shown] == ["error-after"]
 
 
+@pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.splitlines()[0][:40])
+def test_python_is_python_and_its_imports_exist(block: str) -> None:
+    """Of every block, also those that are not run."""
+    for node in ast.walk(ast.parse(block)):
+        if isinstance(node, ast.ImportFrom):
+            module = import_module(str(node.module))
+            assert [name for name in node.names if not hasattr(module, name.name)] == []
+
+
 def test_openais_limits_can_be_restored() -> None:
     """The line that README gives for it."""
     (line,) = (words for words in commands() if words[0] == "export" and len(words) > 2)

@@ -53,12 +53,13 @@ def emulator(  # noqa: PLR0917 - one parameter an option
         app = create_app(options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    with contextlib.closing(_listen(host, port)) as listener:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        contextlib.closing(_listen(host, port)) as listener,
+    ):
         port = listener.getsockname()[1]
         click.echo(f"emulator listening on http://{f'[{host}]' if ':' in host else host}:{port}")
-        server = make_server(app, host, port)
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(server.serve(sockets=[listener]))
+        asyncio.run(make_server(app, host, port).serve(sockets=[listener]))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,10 +1,13 @@
 """``gateway emulator``."""
 
+import signal
 import socket
 import urllib.request
 from pathlib import Path
+from urllib.error import HTTPError
 
 import orjson
+import pytest
 
 from tests.cli.processes import run, serving
 
@@ -18,10 +21,30 @@ def get(url: str) -> dict[str, object]:
 
 
 def test_it_answers_as_soon_as_it_says_so(tmp_path: Path) -> None:
-    """On a free port, with and without its control routes."""
-    with serving(tmp_path, "emulator", "--port", "0", "--control") as server:
+    """On a free port, and with no route beside Google's."""
+    with serving(tmp_path, "emulator", "--port", "0") as server:
         assert get(f"{server.url}/v1beta/models")["models"]
-        assert "jobs" in get(f"{server.url}/emulator/journal") or get(f"{server.url}/v1/models")
+        with pytest.raises(HTTPError) as refusal:
+            get(f"{server.url}/emulator/journal")
+        refusal.value.close()
+
+    assert refusal.value.code == 404
+
+
+def test_its_control_routes_are_asked_for(tmp_path: Path) -> None:
+    """They are not guarded."""
+    arguments = ("--port", "0", "--control", "--fault", "quota:times=2", "--speed", "60")
+    with serving(tmp_path, "emulator", *arguments) as server:
+        assert get(f"{server.url}/emulator/journal") == {"entries": []}
+        assert get(f"{server.url}/emulator/faults")["faults"]
+        assert get(f"{server.url}/emulator/clock")["speed"] == 60
+
+
+def test_ctrl_c_ends_it(tmp_path: Path) -> None:
+    """Without a traceback."""
+    with serving(tmp_path, "emulator", "--port", "0") as server:
+        assert server.stop(signal.SIGINT) == 0
+        assert server.errors.read_text() == ""
 
 
 def test_a_taken_port_is_a_message() -> None:
