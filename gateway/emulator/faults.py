@@ -140,6 +140,8 @@ FAULTS: dict[str, FaultKind] = {
     "results-keyless": _kind("items come without key/metadata", "results-keyless"),
     "results-empty": _kind("items are responses without candidates", "results-empty"),
     "results-citation-only": _kind("only citationMetadata (#1341)", "results-citation-only"),
+    "results-cut": _kind("texts end in the middle, with STOP", "results-cut"),
+    "results-refused": _kind("no content, finishReason SAFETY", "results-refused"),
     "results-blank": _kind("items have neither response nor error", "results-blank"),
     # files
     "upload-no-file": _kind("the final answer has no file (#1248)", "upload-no-file"),

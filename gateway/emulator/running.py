@@ -3,8 +3,10 @@
 It survives whatever happens to the program under test, and is steered without HTTP.
 """
 
+import asyncio
 import concurrent.futures
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +19,7 @@ from gateway.emulator.app import create_app
 from gateway.emulator.errors import JsonObject
 from gateway.emulator.faults import make_fault
 from gateway.emulator.options import EmulatorOptions
-from gateway.emulator.serve import listen, make_server
+from gateway.emulator.serve import GRACE_SECONDS, listen, make_server
 from gateway.emulator.world import World
 
 START_SECONDS = 30
@@ -74,16 +76,42 @@ class Emulator:
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready."""
+    """uvicorn that says when it is ready and stops at once: a test suite runs hundreds of these."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over = asyncio.Event()
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
-        await super().startup(sockets)  # type: ignore[arg-type]
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        """Until :meth:`stop`; the Date header is renewed every second."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._over.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        """Close every connection: who still waits for an answer gets none."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        if tasks := list(self.server_state.tasks):
+            await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+        await self.lifespan.shutdown()
+
+    def stop(self) -> None:
+        """End :meth:`main_loop`; from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._over.set)
 
 
 @contextlib.contextmanager
@@ -108,5 +136,5 @@ def running(
             host, port = listener.getsockname()[:2]
             yield Emulator(f"http://{host}:{port}", app.state.world)
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join()

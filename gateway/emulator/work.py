@@ -232,11 +232,9 @@ class Work:
             self.counts.failed += 1
             return {"error": status(refusal)}
         self.counts.succeeded += 1
-        if self._hit("results-empty", item):
-            response = {key: value for key, value in response.items() if key != "candidates"}
-        if self._hit("results-citation-only", item):
-            citation = {"citationSources": [{"startIndex": 0, "endIndex": 1}]}
-            response = {**response, "candidates": [{"citationMetadata": citation}]}
+        for name, spoil in _SPOILERS.items():
+            if self._hit(name, item):
+                response = spoil(response)
         return {"response": response}
 
     def _respond(self, item: Item) -> JsonObject:
@@ -245,6 +243,46 @@ class Work:
                 raise BadLineError(item.refusal)
             raise item.refusal
         return self._answer(item.request or {})
+
+
+def _empty(response: JsonObject) -> JsonObject:
+    return {key: value for key, value in response.items() if key != "candidates"}
+
+
+def _citation_only(response: JsonObject) -> JsonObject:
+    citation = {"citationSources": [{"startIndex": 0, "endIndex": 1}]}
+    return {**response, "candidates": [{"citationMetadata": citation}]}
+
+
+def _refused(response: JsonObject) -> JsonObject:
+    return {**response, "candidates": [{"finishReason": "SAFETY", "index": 0}]}
+
+
+def _cut(response: JsonObject) -> JsonObject:
+    candidates = [
+        {**candidate, "content": _cut_content(candidate["content"])}
+        if "content" in candidate
+        else candidate
+        for candidate in response.get("candidates", [])
+    ]
+    return {**response, "candidates": candidates}
+
+
+def _cut_content(content: JsonObject) -> JsonObject:
+    parts = [
+        {**part, "text": part["text"][: len(part["text"]) // 2]} if "text" in part else part
+        for part in content.get("parts", [])
+    ]
+    return {**content, "parts": parts}
+
+
+_SPOILERS: dict[str, Callable[[JsonObject], JsonObject]] = {
+    "results-empty": _empty,
+    "results-citation-only": _citation_only,
+    "results-refused": _refused,
+    "results-cut": _cut,
+}
+"""Fault -> what it makes of a response."""
 
 
 def at_odds(item: Item) -> bool:

@@ -46,6 +46,8 @@ JOB_FAULTS = (
     "results-keyless",
     "results-empty",
     "results-citation-only",
+    "results-cut",
+    "results-refused",
     "results-blank",
     "list-hides",
 )

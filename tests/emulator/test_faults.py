@@ -386,6 +386,23 @@ def test_results_citation_only(create: Create, results: Results, gemini: Emulato
     assert [set(candidate) for candidate in candidates] == [{"citationMetadata"}]
 
 
+def test_results_cut(create: Create, results: Results, gemini: Emulator) -> None:
+    """Half an answer under STOP (discuss.ai.google.dev/t/140889)."""
+    gemini.fault("results-cut")
+    [candidate] = results(create("abcd").json()["name"])[0]["response"]["candidates"]
+    assert candidate["finishReason"] == "STOP"
+    assert candidate["content"]["parts"][0]["text"] == "Echo:"
+
+
+def test_results_refused(create: Create, results: Results, gemini: Emulator) -> None:
+    """A refusal is a success without content (langextract#528)."""
+    gemini.fault("results-refused", keys="k1")
+    found = results(create("a", "b").json()["name"])
+    candidates = [item["response"]["candidates"][0] for item in found]
+    assert [candidate["finishReason"] for candidate in candidates] == ["STOP", "SAFETY"]
+    assert "content" not in candidates[1]
+
+
 def test_results_blank(create: Create, results: Results, gemini: Emulator) -> None:
     """Neither response nor error."""
     gemini.fault("results-blank")
