@@ -19,7 +19,7 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.refusal import Refused, invalid_type
+from gateway.translate.refusal import Refused, invalid_type, invalid_value
 from gateway.translate.schema_json import to_json_dialect
 from gateway.translate.schema_openapi import to_openapi
 from gateway.translate.schema_walk import NotLosslessError, Source, TooLargeError
@@ -28,6 +28,8 @@ from gateway.translate.shapes import Json
 # Schemas remembered at a time, and the size from which one is not worth the memory.
 _REMEMBERED: Final = 128
 _LARGEST_REMEMBERED: Final = 64 * 1024
+# Where a complaint inside a schema is cut.
+_LONGEST_PATH: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,24 @@ def convert(schema: object, param: str) -> Converted:
     """
     if type(schema) is not dict:
         invalid_type(schema, "an object", param)
+    key = written(schema, param)
     try:
-        key = orjson.dumps(schema)
         return _remembered(key) if len(key) <= _LARGEST_REMEMBERED else _convert(schema)
     except Refused as refusal:
         # The path inside a schema leads through references, so it stands in the message and the
         # parameter stays a field that the client can find.
-        refusal.message = refusal.message.replace("{param}", f"{{param}}{refusal.param}")
+        inside = refusal.param[:_LONGEST_PATH]
+        refusal.message = refusal.message.replace("{param}", f"{{param}}{inside}")
         refusal.param = param
         raise
+
+
+def written(value: object, param: str) -> bytes:
+    """The bytes a value is remembered by; what no JSON writer writes is nested too deep."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        invalid_value("it is nested too deep.", param)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -8,7 +8,7 @@ out here and noted.
 
 from typing import Any, Final
 
-from gateway.translate.refusal import invalid_type
+from gateway.translate.refusal import invalid_type, named
 from gateway.translate.schema_walk import (
     Source,
     bounds,
@@ -150,7 +150,7 @@ class _Converter:
         properties = properties_of(value, path)
         if properties:
             converted["properties"] = {
-                name: self.schema(item, f"{path}.properties.{name}", depth + 1)
+                name: self.schema(item, f"{path}.properties.{named(name)}", depth + 1)
                 for name, item in properties.items()
             }
             required = required_of(value, properties, path, self.source)

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from gateway.translate.refusal import invalid_type
+from gateway.translate.refusal import invalid_type, named
 from gateway.translate.schema_walk import (
     NotLosslessError,
     Source,
@@ -194,7 +194,7 @@ class _Converter:
                 raise NotLosslessError
             return
         converted["properties"] = {
-            name: self.schema(item, f"{path}.properties.{name}", depth + 1, active)
+            name: self.schema(item, f"{path}.properties.{named(name)}", depth + 1, active)
             for name, item in properties.items()
         }
         required = required_of(value, properties, path, self.source)

@@ -18,7 +18,7 @@ from gateway.translate.refusal import (
     quoted,
     unsupported_value,
 )
-from gateway.translate.schema import convert, says_nothing
+from gateway.translate.schema import convert, says_nothing, written
 from gateway.translate.shapes import Json, Note
 
 TOOL: Final = FieldTable(
@@ -108,7 +108,7 @@ def _read(field: str, value: object, draft: Draft) -> Declarations | None:
         invalid_type(value, "an array of objects", field)
     if not value:
         return None
-    key = orjson.dumps(value)
+    key = written(value, field)
     if len(key) <= _LARGEST_REMEMBERED:
         declarations = _remembered(field, key)
     else:

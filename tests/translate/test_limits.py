@@ -1,0 +1,127 @@
+"""Nothing a client sends exhausts the stack, the time or the memory of a worker."""
+
+import time
+from typing import Any
+
+import pytest
+
+from gateway.translate.chat import to_gemini
+from gateway.translate.embeddings import to_gemini as embed
+from gateway.translate.refusal import MAX_QUOTED_CHARACTERS
+from gateway.translate.schema import convert
+from gateway.translate.shapes import LineError, Policy
+
+MESSAGES = [{"role": "user", "content": "Hi"}]
+DEPTH = 900
+
+
+def _deep(wrap: Any) -> Any:
+    value: Any = {}
+    for _ in range(DEPTH):
+        value = wrap(value)
+    return value
+
+
+DEEP_LIST = _deep(lambda inner: [inner])
+DEEP_OBJECT = _deep(lambda inner: {"a": inner})
+DEEP_SCHEMA = _deep(lambda inner: {"type": "array", "items": inner})
+DEEP_ALL_OF = _deep(lambda inner: {"allOf": [inner]})
+
+
+@pytest.mark.parametrize("deep", [DEEP_LIST, DEEP_OBJECT], ids=["list", "object"])
+@pytest.mark.parametrize(
+    "name", ["messages", "tools", "functions", "tool_choice", "response_format", "metadata", "stop"]
+)
+def test_depth_under_any_field_is_refused(name: str, deep: Any) -> None:
+    """Nesting deeper than any parser of ours allows is a 400 of its line."""
+    body = {"messages": MESSAGES, name: deep}
+    error = to_gemini(body, Policy(), "gemini-3.6-flash")
+    assert isinstance(error, LineError)
+    assert error.param is not None
+    assert error.param.startswith(name)
+
+
+@pytest.mark.parametrize("deep", [DEEP_LIST, DEEP_OBJECT], ids=["list", "object"])
+def test_depth_in_messages_is_refused(deep: Any) -> None:
+    """Content, parts and calls of any depth are a 400."""
+    for message in (
+        {"role": "user", "content": deep},
+        {"role": "user", "content": [deep]},
+        {"role": "user", "content": [{"type": "text", "text": deep}]},
+        {"role": "assistant", "tool_calls": deep},
+        {"role": "assistant", "tool_calls": [{"id": "a", "function": deep}]},
+        deep,
+    ):
+        assert isinstance(to_gemini({"messages": [message]}, Policy(), "m"), LineError)
+    assert isinstance(embed({"input": deep}, Policy(), "m"), LineError)
+
+
+@pytest.mark.parametrize("deep", [DEEP_SCHEMA, DEEP_ALL_OF], ids=["items", "allOf"])
+def test_deep_schemas_are_refused(deep: Any) -> None:
+    """For tools and formats alike."""
+    tools = [{"type": "function", "function": {"name": "f", "parameters": deep}}]
+    assert isinstance(to_gemini({"messages": MESSAGES, "tools": tools}, Policy(), "m"), LineError)
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": deep}}
+    body = {"messages": MESSAGES, "response_format": schema}
+    assert isinstance(to_gemini(body, Policy(), "m"), LineError)
+
+
+def test_references_that_multiply_stay_references() -> None:
+    """Twelve levels of eight references each would be 68 billion nodes inlined."""
+    levels = {
+        f"d{n}": {
+            "type": "object",
+            "properties": {k: {"$ref": f"#/$defs/d{n + 1}"} for k in "abcdefgh"},
+        }
+        for n in range(12)
+    }
+    start = time.process_time()
+    converted = convert({"$ref": "#/$defs/d0", "$defs": {**levels, "d12": {"type": "string"}}}, "x")
+    assert not converted.openapi
+    assert len(converted.schema["$defs"]) == 13
+    assert time.process_time() - start < 5
+
+
+def test_what_a_client_wrote_is_cut_in_messages() -> None:
+    """An error line never repeats a megabyte."""
+    huge = "x" * 1_000_000
+    for body in (
+        {"messages": MESSAGES, huge: 1},
+        {"messages": MESSAGES, "reasoning_effort": huge},
+        {"messages": MESSAGES, "metadata": {huge: 1}},
+        {"messages": [{"role": huge, "content": "Hi"}]},
+        {"messages": MESSAGES, "tools": [{"type": "function", "function": {"name": huge}}]},
+        {"messages": MESSAGES, "response_format": _schema({"$ref": "#/" + huge})},
+        {"messages": MESSAGES, "response_format": _schema({"properties": {huge: {"type": 1}}})},
+    ):
+        error = to_gemini(body, Policy(), "m")
+        assert isinstance(error, LineError)
+        assert len(error.message) + len(error.param or "") < 10 * MAX_QUOTED_CHARACTERS
+
+
+def _schema(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+
+def test_large_values_pass_through_uncopied() -> None:
+    """A long text in the request is the client's own string."""
+    text = "x" * 1_000_000
+    result = to_gemini({"messages": [{"role": "user", "content": text}]}, Policy(), "m")
+    assert not isinstance(result, LineError)
+    assert result.items[0]["contents"][0]["parts"][0]["text"] is text
+
+
+def test_unanswered_calls_are_named() -> None:
+    """The message names the calls that lack a result, not the others."""
+    calls = [
+        {"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for name in ("done", "open")
+    ]
+    messages = [
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "done", "content": "1"},
+    ]
+    error = to_gemini({"messages": messages}, Policy(), "m")
+    assert isinstance(error, LineError)
+    assert "'open'" in error.message
+    assert "'done'" not in error.message
