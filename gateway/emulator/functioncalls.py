@@ -80,7 +80,7 @@ def call_part(
     call: JsonObject = {"name": name}
     args = fit({"type": "object"} | schema, text)
     if "no-args" not in marks:
-        call["args"] = args
+        call["args"] = args if isinstance(args, dict) else {}
     if with_id or "call-id" in marks:
         call["id"] = f"call{number:04d}"
     return {"functionCall": call}

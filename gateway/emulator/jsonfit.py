@@ -7,12 +7,18 @@ pipeline that trusts them finds out.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 MAX_DEPTH = 12
 """Beyond this depth only what is required is filled in (cyclic ``$ref``)."""
+
+MAX_ITEMS = 1000
+MAX_LENGTH = 10_000
+"""What a schema may ask for at least, so that nobody fills the memory by asking."""
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d+)?")
 
 _FORMATS = {
     "date-time": "2026-08-19T14:34:12Z",
@@ -135,7 +141,8 @@ def _fit_object(schema: Schema, path: str, depth: int, fitting: _Fitting) -> obj
 
 def _ordered(schema: Schema, properties: Mapping[str, object]) -> list[str]:
     ordering = schema.get("propertyOrdering")
-    first = [name for name in ordering if name in properties] if isinstance(ordering, list) else []
+    wanted = ordering if isinstance(ordering, list) else []
+    first = [name for name in wanted if isinstance(name, str) and name in properties]
     return [*first, *(name for name in properties if name not in first)]
 
 
@@ -144,7 +151,8 @@ def _fit_array(schema: Schema, path: str, depth: int, fitting: _Fitting) -> obje
     places = prefix if isinstance(prefix, list) else []
     least = _bound(schema, "minItems", 1 if depth < MAX_DEPTH else 0)
     most = _bound(schema, "maxItems", math.inf)
-    count = int(min(max(least, len(places), 1 if depth < MAX_DEPTH else 0), most))
+    wanted = max(least, len(places), 1 if depth < MAX_DEPTH else 0)
+    count = max(int(min(wanted, most, MAX_ITEMS)), 0)
     items = [*places, *([schema.get("items")] * count)][:count]
     return [_fit(item, f"{path}[{at}]", depth + 1, fitting) for at, item in enumerate(items)]
 
@@ -152,7 +160,7 @@ def _fit_array(schema: Schema, path: str, depth: int, fitting: _Fitting) -> obje
 def _bound(schema: Schema, word: str, default: float) -> float:
     """A limit that may be a number or, as int64, a string."""
     value = schema.get(word)
-    if isinstance(value, str):
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
         return float(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else default
 
@@ -175,6 +183,6 @@ def _fit_string(schema: Schema, fitting: _Fitting) -> str:
         return _FORMATS[form]
     text = fitting.text
     if fitting.strict_strings:
-        text = text.ljust(int(_bound(schema, "minLength", 0)), ".")
-        text = text[: int(_bound(schema, "maxLength", len(text)))]
+        text = text.ljust(int(min(_bound(schema, "minLength", 0), MAX_LENGTH)), ".")
+        text = text[: int(max(_bound(schema, "maxLength", len(text)), 0))]
     return text

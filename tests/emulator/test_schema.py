@@ -4,6 +4,7 @@ Requests are made from ``schema.json`` itself, in both spellings at random.
 """
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.emulator.embed import embed
 from gateway.emulator.errors import ApiError
+from gateway.emulator.generate import generate
+from gateway.emulator.jsonfit import fit
+from gateway.emulator.markers import Seen
 from gateway.emulator.schema import ONEOFS, fields_of, message_names, parse_body, read, snake
+from gateway.emulator.usage import prompt_tokens
 
 Json = dict[str, Any]
 DEPTH = 4
@@ -296,3 +302,85 @@ def test_grammar_is_closed() -> None:
             kind = field["type"].strip("[]").removeprefix("map<").removesuffix(">")
             assert kind in SCALARS or kind in message_names(), (name, kind)
     assert orjson.dumps(message_names())
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+MODELS = ("gemini-2.0-flash", "gemini-2.5-flash", "gemini-3-pro-preview", "gemini-2.5-flash-image")
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> Json:
+    """A GenerateContentRequest that says something, with anything else the grammar allows."""
+    request = draw(message("GenerateContentRequest", DEPTH))
+    request.pop("contents", None)
+    words = draw(st.sampled_from(["hello", "", "[[calls:2]]", "[[parts:3]]", "the name of it"]))
+    contents = [{"role": "user", "parts": [{"text": words}]}]
+    contents += draw(st.lists(message("Content", 3), max_size=2))
+    return {**request, "contents": contents}
+
+
+def _answer(ask: Callable[[], Json]) -> Json | None:
+    """The answer; None for a refusal, which must be one that the caller is to blame for."""
+    try:
+        return ask()
+    except ApiError as refusal:
+        if not 400 <= refusal.code < 500:
+            raise
+    return None
+
+
+@pytest.mark.parametrize("model", MODELS)
+@QUICK
+@given(body=conversations())
+def test_every_answer_is_in_the_grammar(model: str, body: Json) -> None:
+    """Whatever is asked is refused in words or answered in the grammar, and adds up."""
+    request, violations = read("GenerateContentRequest", body)
+    assert violations == []
+    response = _answer(lambda: generate(model, request, Seen()))
+    if response is None:
+        return
+    assert read("GenerateContentResponse", orjson.loads(orjson.dumps(response)))[1] == []
+    usage = response["usageMetadata"]
+    spent = ("candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
+    total = usage["promptTokenCount"] + sum(usage.get(name, 0) for name in spent)
+    assert usage["totalTokenCount"] == total
+
+
+@pytest.mark.parametrize("model", ["gemini-embedding-001", "gemini-embedding-2"])
+@QUICK
+@given(body=message("EmbedContentRequest", DEPTH))
+def test_every_embedding_is_in_the_grammar(model: str, body: Json) -> None:
+    """The same for vectors."""
+    response = _answer(lambda: embed(model, read("EmbedContentRequest", body)[0], Seen()))
+    if response is None:
+        return
+    assert read("EmbedContentResponse", response)[1] == []
+    assert sum(value * value for value in response["embedding"]["values"]) == pytest.approx(1)
+
+
+@QUICK
+@given(body=message("CountTokensRequest", DEPTH))
+def test_every_request_is_counted(body: Json) -> None:
+    """Tokens of anything the grammar allows."""
+    request = read("CountTokensRequest", body)[0]
+    assert sum(prompt_tokens(request.get("generateContentRequest", request)).values()) > 0
+
+
+KEYWORDS = ("type", "properties", "items", "enum", "anyOf", "required", "minItems", "maxItems")
+LOOSE = st.dictionaries(st.sampled_from((*KEYWORDS, "prefixItems", "$ref", "minimum")), FREE)
+
+
+@QUICK
+@given(schema=message("Schema", 5) | LOOSE)
+def test_any_schema_is_fitted(schema: Json) -> None:
+    """Nonsense among schemas yields some value, not a crash; called functions have arguments."""
+    assert orjson.dumps(fit(schema, "text"))
+    declared = {"name": "f", "parametersJsonSchema": schema}
+    request = {
+        "contents": [{"parts": [{"text": "f"}]}],
+        "tools": [{"functionDeclarations": [declared]}],
+        "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
+    }
+    parts = generate("gemini-2.5-flash", request, Seen())["candidates"][0]["content"]["parts"]
+    assert isinstance(parts[-1]["functionCall"]["args"], dict)
