@@ -112,7 +112,9 @@ def _read_tool_call(call: object, calls: Calls, draft: Draft, *, first: bool) ->
         unsupported_value("Gemini has no tools with free-form input.", "type")
     if kind != "function":
         one_of(kind, ("function",), "type")
-    TOOL_CALL.check(call)
+    # With three members these are the three it must have, or one of them is missed below.
+    if len(call) != 3 or "type" not in call:
+        TOOL_CALL.check(call)
     key = string(call, "id")
     call_id, hidden = split_call_id(key)
     try:
@@ -192,7 +194,10 @@ def result_of(message: Json, draft: Draft) -> Json:
     content = message["content"]
     if content is None and message["role"] == "function":
         content = ""
-    text = "".join(part["text"] for part in read_content(content, TEXT_PARTS, draft))
+    if type(content) is str:
+        text = content
+    else:
+        text = "".join(part["text"] for part in read_content(content, TEXT_PARTS, draft))
     if text.lstrip()[:1] != "{" or '$ref"' in text or brackets(text) > MAX_ARGUMENT_DEPTH:
         return {"output": text}
     if _LONG_INTEGER.search(text):

@@ -94,36 +94,22 @@ def read_messages(value: object, draft: Draft) -> None:
     """``{"role": "user", "content": "Hi"}`` -> ``{"role": "user", "parts": [{"text": "Hi"}]}``."""
     if type(value) is not list:
         invalid_type(value, "an array of objects", "messages")
-    contents: list[Json] = []
-    system: list[Json] = []
-    read, last = _read_plain(value, "", contents, system)
-    draft.contents, draft.system = contents, system
-    if read != len(value) or last != "user":
-        _read_rest(value, read, last, draft)
-
-
-def _read_plain(
-    messages: list[Any], last: str, contents: list[Json], system: list[Json]
-) -> tuple[int, str]:
-    """Read messages that are a role and a string, up to the first that is more.
-
-    Most messages are such, and a small line consists of little else: reading them here costs a
-    third. Returned are how many were read, and the role whose turn may still grow.
-    """
+    draft.contents = contents = []
+    draft.system = system = []
+    last = ""
     read = 0
-    for message in messages:
+    # Most conversations are roles and strings alone, and a small line consists of little else:
+    # reading these here, without a call, costs a third. From the first that is more, _read_rest.
+    for message in value:
         try:
             role, content = message["role"], message["content"]
         except (KeyError, TypeError):
             break
         if type(content) is not str or not content or len(message) != 2:
             break
-        if role == "user":
-            if last == "user":
-                contents[-1]["parts"].append({"text": content})
-            else:
-                contents.append({"role": "user", "parts": [{"text": content}]})
-                last = "user"
+        if role == "user" and last != "user":
+            contents.append({"role": "user", "parts": [{"text": content}]})
+            last = "user"
         elif role == "system" or role == "developer":  # noqa: PLR1714 - twice as fast
             system.append({"text": content})
         elif role == "assistant" and last != "model":
@@ -132,21 +118,17 @@ def _read_plain(
         else:
             break
         read += 1
-    return read, last
+    if last != "user" or read != len(value):
+        _read_rest(value, read, last, draft)
 
 
 def _read_rest(messages: list[Any], index: int, last: str, draft: Draft) -> None:
-    """Read on where :func:`_read_plain` stopped, and let it go on after each such message."""
+    """Read on from a message, whatever it is, and judge the whole."""
     conversation = Conversation(draft, last)
     try:
         while index < len(messages):
             _read_message(messages[index], conversation)
             index += 1
-            if conversation.calls is None:
-                read, conversation.open = _read_plain(
-                    messages[index:], conversation.open, draft.contents, draft.system
-                )
-                index += read
         if conversation.calls is not None:
             conversation.calls.refuse_unanswered()
     except Refused as refusal:
@@ -200,16 +182,19 @@ def _user(message: Json, conversation: Conversation) -> None:
 
 def _assistant(message: Json, conversation: Conversation) -> None:
     """Text in front of calls, as Gemini itself produces them."""
-    ASSISTANT_MESSAGE.check(message)
+    # The three members of nearly every turn of calls need no second look.
+    if len(message) != 3 or "tool_calls" not in message or "content" not in message:
+        ASSISTANT_MESSAGE.check(message)
     content = message.get("content")
     parts: list[Json] = []
     if content is not None and content != "":
         parts = read_content(content, ASSISTANT_PARTS, conversation.draft)
     if message.get("refusal") is not None:
         parts.append({"text": string(message, "refusal")})
-    signature = message_signature(message)
-    if signature and parts:
-        parts[-1]["thoughtSignature"] = signature
+    if parts and "extra_content" in message:
+        signature = message_signature(message)
+        if signature:
+            parts[-1]["thoughtSignature"] = signature
     if message.get("tool_calls") is not None:
         conversation.calls = read_tool_calls(message["tool_calls"], parts, conversation.draft)
     elif message.get("function_call") is not None:
@@ -219,7 +204,9 @@ def _assistant(message: Json, conversation: Conversation) -> None:
 
 
 def _tool(message: Json, conversation: Conversation) -> None:
-    TOOL_MESSAGE.check(message)
+    # With three members these are the three it must have, or one of them is missed below.
+    if len(message) != 3:
+        TOOL_MESSAGE.check(message)
     conversation.answer(string(message, "tool_call_id"), "tool_call_id", message)
 
 
