@@ -168,6 +168,8 @@ class Runner:
         while claim.open:
             try:
                 await claim.end()
+            except LostClaimError:
+                return
             except UnavailableError:
                 if self._stopping:
                     return

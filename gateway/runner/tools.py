@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +96,7 @@ class Claim(Generic[Row]):
 
     def __init__(self, row: Row, write: Callable[..., Awaitable[bool]]) -> None:
         self._write = write
+        self._saving: asyncio.Future[None] | None = None
         self.row: Row = row
         self.open = True
 
@@ -105,18 +106,26 @@ class Claim(Generic[Row]):
         ``others`` as in ``save_job`` and ``save_batch`` of :class:`gateway.ports.store.Store`.
         Errors: LostClaimError.
         """
-        saved = await asyncio.shield(self._write(row, keep=keep, **others))
-        if not saved:
+        self._saving = asyncio.ensure_future(self._save(row, keep, others))
+        await asyncio.shield(self._saving)
+
+    async def _save(self, row: Row, keep: bool, others: Mapping[str, Any]) -> None:
+        if not await self._write(row, keep=keep, **others):
             self.open = False
             raise LostClaimError(row.id)
         self.row = row
         self.open = keep
 
     async def end(self) -> None:
-        """Let go of a claim that is still open, with the record as it was last saved."""
+        """Let go of a claim that is still open, with the record as it was last saved.
+
+        A save that goes on behind a cancelled step comes first: writing an older record over it
+        would forget what it says.
+        """
+        if self._saving is not None:
+            await asyncio.wait([self._saving])
         if self.open:
-            await asyncio.shield(self._write(self.row))
-            self.open = False
+            await self.save(self.row)
 
 
 class BatchClaim(Claim[Batch]):
