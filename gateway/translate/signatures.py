@@ -14,6 +14,9 @@ from gateway.translate.shapes import Json
 FOREIGN_HISTORY: Final = "skip_thought_signature_validator"
 
 _ID_MARKERS: Final = ("__thought__", "_ts_")
+# OpenAI's own ids have 40 characters at most, real signatures hundreds: a shorter end of an id
+# is a part of that id, and sending it as a signature would be a 400.
+_SHORTEST_HIDDEN: Final = 40
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{2,}={0,2}\Z")
 
 
@@ -30,12 +33,12 @@ def message_signature(owner: Json) -> str:
 
 
 def split_call_id(call_id: str) -> tuple[str, str]:
-    """``"call_1__thought__c2ln"`` -> ``("call_1", "c2ln")``."""
+    """``"call_1__thought__c2ln…"`` -> ``("call_1", "c2ln…")``."""
     if "_t" not in call_id:
         return call_id, ""
     for marker in _ID_MARKERS:
         bare, _, signature = call_id.partition(marker)
-        if bare and _valid(signature):
+        if bare and len(signature) >= _SHORTEST_HIDDEN and _valid(signature):
             return bare, signature
     return call_id, ""
 

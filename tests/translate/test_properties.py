@@ -105,7 +105,7 @@ TURNS = st.one_of(
     st.builds(
         _tool_turn,
         st.dictionaries(
-            st.sampled_from(("a", "b", "c__thought__c2ln")),
+            st.sampled_from(("a", "b", "c__thought__" + "c2ln" * 12)),
             st.tuples(NAME, ARGUMENTS, RESULT),
             min_size=1,
         ),
