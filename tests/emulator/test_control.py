@@ -137,7 +137,9 @@ def test_slow_marker(gemini: Emulator) -> None:
     body = {"contents": [{"parts": [{"text": "x [[slow:5]]"}]}]}
     url = f"{gemini.base_url}/v1/models/gemini-2.5-flash:generateContent"
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(url, json=body, headers={"x-goog-api-key": "k"}, timeout=0.3)
+        httpx.post(
+            url, json=body, headers={"x-goog-api-key": "k"}, timeout=httpx.Timeout(20, read=0.3)
+        )
 
 
 def test_fault_marker(api: httpx.Client, gemini: Emulator, create: Create) -> None:

@@ -15,6 +15,7 @@ Json = dict[str, Any]
 Create = Callable[..., httpx.Response]
 Results = Callable[[str], list[Json]]
 HEADERS = {"x-goog-api-key": "test-key"}
+IMPATIENT = httpx.Timeout(20, read=0.3)
 START = {"X-Goog-Upload-Command": "start", "X-Goog-Upload-Protocol": "resumable"}
 
 
@@ -79,7 +80,7 @@ def test_error_on_other_calls(
 def test_hang(create: Create, gemini: Emulator, fault: str, jobs: int) -> None:
     """No answer ever comes; the job is there, or not."""
     gemini.fault(fault, times=1)
-    with httpx.Client(base_url=gemini.base_url, headers=HEADERS, timeout=0.3) as impatient:
+    with httpx.Client(base_url=gemini.base_url, headers=HEADERS, timeout=IMPATIENT) as impatient:
         path = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
         contents = [{"parts": [{"text": "x"}]}]
         requests = {"requests": {"requests": [{"request": {"contents": contents}}]}}
@@ -121,13 +122,15 @@ def test_overloaded(api: httpx.Client, gemini: Emulator) -> None:
     assert answer.json()["error"]["message"].startswith("The model is overloaded")
 
 
-def test_slow(gemini: Emulator) -> None:
+def test_slow(api: httpx.Client, gemini: Emulator) -> None:
     """An answer that takes longer than its client waits."""
     gemini.fault("slow", on="list", seconds=5, times=1)
-    with httpx.Client(base_url=gemini.base_url, headers=HEADERS, timeout=0.3) as impatient:
-        with pytest.raises(httpx.ReadTimeout):
-            impatient.get("/v1beta/batches")
-        assert impatient.get("/v1beta/batches").status_code == 200
+    with (
+        httpx.Client(base_url=gemini.base_url, headers=HEADERS, timeout=IMPATIENT) as impatient,
+        pytest.raises(httpx.ReadTimeout),
+    ):
+        impatient.get("/v1beta/batches")
+    assert api.get("/v1beta/batches").status_code == 200
 
 
 # --- jobs ----------------------------------------------------------------------------------------
@@ -160,7 +163,7 @@ def test_slow_job(api: httpx.Client, create: Create, gemini: Emulator) -> None:
     """A job that takes its own time."""
     gemini.fault("job-slow", seconds=1000, times=1)
     name = create("x").json()["name"]
-    gemini.advance(999)
+    gemini.advance(900)
     assert _state(api, name) == "BATCH_STATE_RUNNING"
     gemini.finish()
     assert _state(api, name) == "BATCH_STATE_SUCCEEDED"
@@ -215,6 +218,7 @@ def test_quota_lingers() -> None:
 
 def test_unknown_state(api: httpx.Client, create: Create, gemini: Emulator) -> None:
     """A state nobody has heard of, while the job is not over."""
+    gemini.fault("job-slow", seconds=1000)
     gemini.fault("state-unknown", on="get", state="BATCH_STATE_DREAMING", times=1)
     name = create("x").json()["name"]
     assert _state(api, name) == "BATCH_STATE_DREAMING"
@@ -223,6 +227,7 @@ def test_unknown_state(api: httpx.Client, create: Create, gemini: Emulator) -> N
 
 def test_state_spelling(api: httpx.Client, create: Create, gemini: Emulator) -> None:
     """The guide's JOB_STATE_ instead of the wire's BATCH_STATE_."""
+    gemini.fault("job-slow", seconds=1000)
     gemini.fault("state-spelling", on="get")
     name = create("x").json()["name"]
     assert _state(api, name) == "JOB_STATE_PENDING"

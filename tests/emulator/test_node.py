@@ -94,8 +94,9 @@ def test_embeddings(node: Node, gemini: Emulator) -> None:
     assert [len(item["response"]["embedding"]["values"]) for item in found] == [8, 8]
 
 
-def test_list_cancel_delete(node: Node) -> None:
+def test_list_cancel_delete(node: Node, gemini: Emulator) -> None:
     """Pages are followed; cancelled and deleted jobs say so."""
+    gemini.fault("job-slow", seconds=1000)
     saw = node("manage")
     assert saw["listed"] == saw["names"][::-1]
     assert saw["cancelled"] == "JOB_STATE_CANCELLED"

@@ -93,6 +93,7 @@ def test_embedding_job(sdk: genai.Client, gemini: Emulator, model: str) -> None:
 
 def test_list_cancel_delete(sdk: genai.Client, gemini: Emulator) -> None:
     """Paged lists end; a cancelled job says so; a deleted one is gone."""
+    gemini.fault("job-slow", seconds=1000)
     names = [str(sdk.batches.create(model=MODEL, src=_inline("x")).name) for _ in range(3)]
     assert [job.name for job in sdk.batches.list(config={"page_size": 2})] == names[::-1]
     sdk.batches.cancel(name=names[0])

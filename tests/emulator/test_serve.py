@@ -50,6 +50,6 @@ def test_stopping_does_not_wait_for_those_who_hang() -> None:
             httpx.get(
                 f"{emulator.base_url}/v1/batches",
                 headers={"x-goog-api-key": "k"},
-                timeout=0.2,
+                timeout=httpx.Timeout(20, read=0.2),
             )
     assert emulator.faults()[0]["applied"] == 1
