@@ -37,8 +37,6 @@ from gateway.translate.usage import count
 
 # OpenAI's limit on the inputs of one request.
 MAX_INPUTS: Final = 2048
-# The largest float32.
-_LARGEST: Final = 3.4028234663852886e38
 # The largest vectors of today have 3,072; a limit far above lets Google decide.
 MAX_DIMENSIONS: Final = 65_536
 
@@ -158,18 +156,19 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
 
 
 def _numbers(values: object) -> list[float]:
-    """A vector that a float32 can hold, or nothing."""
+    """A vector that float32 can hold, or nothing. Packing checks each number at C speed."""
     if type(values) is not list or not values:
         return []
     kinds = set(map(type, values))
     if not kinds <= {float, int}:
         return []
-    # Also false for NaN at either end; the rest of them shows below.
-    if not (min(values) >= -_LARGEST and max(values) <= _LARGEST):
+    try:
+        numbers: list[float] = list(map(float, values)) if int in kinds else values
+        struct.pack(f"<{len(numbers)}f", *numbers)
+    except OverflowError:
         return []
-    if not all(map(isfinite, values)):
-        return []
-    return values if kinds == {float} else list(map(float, values))
+    # NaN and infinity pass the packing and spoil the sum.
+    return numbers if isfinite(sum(numbers)) else []
 
 
 def _encoded(values: list[float], echo: Json) -> list[float] | str:
