@@ -5,6 +5,7 @@ import contextlib
 import socket
 
 import click
+import uvicorn
 
 from gateway.emulator import EmulatorOptions, create_app
 from gateway.emulator.serve import listen, make_server
@@ -53,13 +54,17 @@ def emulator(  # noqa: PLR0917 - one parameter an option
         app = create_app(options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        contextlib.closing(_listen(host, port)) as listener,
-    ):
-        port = listener.getsockname()[1]
-        click.echo(f"emulator listening on http://{f'[{host}]' if ':' in host else host}:{port}")
-        asyncio.run(make_server(app, host, port).serve(sockets=[listener]))
+    with contextlib.closing(_listen(host, port)) as listener:
+        server = make_server(app, host, port)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve(server, listener, host))
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, host: str) -> None:
+    """Announce it from within the loop, where Ctrl-C is an end in order already."""
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"emulator listening on http://{shown}:{listener.getsockname()[1]}")
+    await server.serve(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
