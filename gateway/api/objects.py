@@ -54,7 +54,18 @@ def encode_batch(batch: Batch) -> dict[str, Any]:
         "request_counts": _counts(Counts() if batch.status in _UNCOUNTED else batch.counts),
         "usage": _usage(batch.usage),
         "metadata": None if batch.metadata is None else dict(batch.metadata),
+        **_extension(batch),
     }
+
+
+def _extension(batch: Batch) -> dict[str, Any]:
+    """Ours, and only while there is something to say: why a live batch does not go on.
+
+    OpenAI has no word for it; the SDKs keep unknown members (``batch.gateway``).
+    """
+    if batch.status not in LIVE_STATUSES or batch.last_error is None:
+        return {}
+    return {"gateway": {"waiting_for": batch.last_error}}
 
 
 def shown_status(batch: Batch) -> str:

@@ -228,6 +228,8 @@ class Store(Protocol):
 
         Ends the claim, or with ``keep`` extends it to the record's ``lease_until``. ``counts`` and
         ``usage`` are added to those of a batch that is still live, in the same transaction;
-        ``ring`` rings the batch row.
+        ``ring`` rings the batch row. The ``last_error`` of a batch in progress becomes that of
+        the job which failed most often in a row, so that whoever reads the batch sees what it
+        waits for.
         """
         ...

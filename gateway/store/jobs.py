@@ -49,6 +49,7 @@ def save(
     values = job_values(job if keep else replace(job, lease_until=None))
     if session.run("save_job", values) == 0:
         return False
+    session.run("tell_batch", {"batch_id": job.batch_id})
     if counts != Counts() or usage != TokenUsage():
         session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage)})
     if ring:

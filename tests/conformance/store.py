@@ -511,6 +511,21 @@ class SaveRules:
         expected = replace(claimed, cancel_requested_at=5_000, lease_until=None)
         assert replace(stored, due_at=None) == replace(expected, due_at=None)
 
+    async def test_a_batch_in_progress_says_what_it_waits_for(self, store: Store) -> None:
+        claimed = await claimed_batch(store)
+        batch = replace(claimed, status=BatchStatus.IN_PROGRESS)
+        await store.save_batch(batch, jobs=[a_job("one"), a_job("two", number=7)])
+        for name, error, failures in (("one", "busy", 1), ("two", "no quota", 4)):
+            job = await claim_job(store, name)
+            await store.save_job(replace(job, last_error=error, failures=failures))
+        assert (await load(store)).batch.last_error == "no quota"
+        job = await claim_job(store, "two")
+        await store.save_job(replace(job, last_error=None, failures=0))
+        assert (await load(store)).batch.last_error == "busy"
+        job = await claim_job(store, "one")
+        await store.save_job(replace(job, last_error="old news", state=JobState.COLLECTED))
+        assert (await load(store)).batch.last_error is None
+
     async def test_every_field_of_a_job_comes_back(self, store: Store) -> None:
         claimed = await claimed_batch(store)
         new = a_job(follows="earlier", cause="retry", credential="second", inline=True, due_at=5)

@@ -83,9 +83,7 @@ async def test_an_idle_process_that_died_is_not_used(workers: Workers, tmp_path:
     [idle] = children()
     idle.kill()
     async with asyncio.timeout(30):
-        while idle.is_running() and idle.status() != psutil.STATUS_ZOMBIE:
-            await SystemClock().sleep(0.01)
-        while idle.is_running():
+        while workers._idle[0].returncode is None:
             await SystemClock().sleep(0.01)
 
     assert (await workers.run("validate", task(tmp_path, 1), 60))["lines"] == 1

@@ -52,3 +52,13 @@ UPDATE jobs SET lease_until = NULL WHERE lease_until IS NOT NULL;
 -- Due at once: the reconcile step works out from the deadline when to look.
 UPDATE jobs SET send_deadline = :now, due_at = :now
 WHERE state = 'submitting' AND send_deadline > :now;
+
+-- name: tell_batch
+-- What a live batch waits for is the error of the job that failed most often in a row.
+UPDATE batches SET last_error = (
+    SELECT last_error FROM jobs
+    WHERE batch_id = :batch_id AND last_error IS NOT NULL
+        AND state NOT IN ('collected', 'released')
+    ORDER BY failures DESC, number LIMIT 1
+)
+WHERE id = :batch_id AND status = 'in_progress';
