@@ -61,10 +61,16 @@ def emulator(  # noqa: PLR0917 - one parameter an option
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, host: str) -> None:
-    """Announce it from within the loop, where Ctrl-C is an end in order already."""
+    """Announce and serve. A Ctrl-C cancels this; the server then starts no more, but ends."""
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"emulator listening on http://{shown}:{listener.getsockname()[1]}")
-    await server.serve(sockets=[listener])
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
 
 
 def _listen(host: str, port: int) -> socket.socket:
