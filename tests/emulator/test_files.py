@@ -92,6 +92,15 @@ def test_refused_chunks(api: httpx.Client, data: bytes, offset: int, command: st
     assert _send(url, b"x" * 1000, 0, "upload, finalize").status_code == 200
 
 
+def test_offset_must_be_where_the_last_chunk_ended(api: httpx.Client) -> None:
+    """Neither a gap nor a piece sent twice, even where no size was announced."""
+    url = _start(api).headers["x-goog-upload-url"]
+    assert _send(url, b"x", 5, "upload, finalize").status_code == 400
+    assert _send(url, bytes(CHUNK), 0, "upload").status_code == 200
+    assert _send(url, bytes(CHUNK), 0, "upload").status_code == 400
+    assert _send(url, b"x", CHUNK, "upload, finalize").json()["file"]["sizeBytes"] == str(CHUNK + 1)
+
+
 def test_cancelled_upload(api: httpx.Client) -> None:
     """Cancelled is cancelled."""
     url = _start(api, 3).headers["x-goog-upload-url"]
