@@ -195,7 +195,11 @@ SETTINGS: tuple[Setting, ...] = (
         'Model names clients may write, e.g. `{"gpt-4o-mini":"gemini-2.5-flash"}`.',
     ),
     Setting(
-        "GATEWAY_POLL_MIN_SECONDS", "5", _seconds, "seconds", "Shortest pause between two polls."
+        "GATEWAY_POLL_MIN_SECONDS",
+        "5",
+        _seconds,
+        "seconds",
+        "Shortest pause between two polls; jobs of more than 100 items start at 30 s.",
     ),
     Setting(
         "GATEWAY_POLL_MAX_SECONDS", "60", _seconds, "seconds", "Longest pause between two polls."

@@ -71,7 +71,7 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
     except UpstreamAmbiguousError as error:
         await _doubt(tools, claim, error)
     except UpstreamStaleError:
-        logger.info("job %s: what was staged is gone, staging again", intent.id)
+        logger.info("%s: what was staged is gone, staging again", _named(intent))
         await claim.save(moved(intent, JobState.PLANNED, staged=None, staged_until=None))
     except UpstreamRefusedError as error:
         failure = Failure(error.code or "upstream_refused", error.message, error.status or 400)
@@ -87,7 +87,7 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
 async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
     """Nobody knows whether it was created. This process has stopped sending, so settle from now."""
     now = tools.clock.now()
-    logger.warning("job %s: the create is ambiguous: %s", claim.row.id, error.message)
+    logger.warning("%s: the create is ambiguous: %s", _named(claim.row), error.message)
     await claim.save(
         replace(
             claim.row,
@@ -126,7 +126,7 @@ async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
     if isinstance(found, Unknown):
         raise UpstreamUnavailableError("the upstream's listing does not prove anything")
     if isinstance(found, Found):
-        logger.info("job %s: the create had landed", job.id)
+        logger.info("%s: the create had landed", _named(job))
         await _cancel_others(tools, job, found)
         await _adopt(tools, claim, found.names[0])
         return
@@ -134,7 +134,7 @@ async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
         again = replace(job, absences=job.absences + 1, doubt=job.doubt or now, failures=0)
         await claim.save(replace(again, due_at=now + tools.options.settle))
         return
-    logger.info("job %s: the create had not landed, creating again", job.id)
+    logger.info("%s: the create had not landed, creating again", _named(job))
     state = JobState.STAGING if job.staged is not None else JobState.PLANNED
     await claim.save(moved(job, state, doubt=job.doubt or now, absences=0, send_deadline=None))
 
@@ -149,7 +149,7 @@ async def _find(tools: Tools, job: Job, now: int) -> object:
 async def _cancel_others(tools: Tools, job: Job, found: Found) -> None:
     """A second job for the same work must not run on: the older is kept."""
     for name in found.names[1:]:
-        logger.warning("job %s: the upstream has it twice, the younger is cancelled", job.id)
+        logger.warning("%s: the upstream has it twice, the younger is cancelled", _named(job))
         await tools.upstream.cancel(name, job.credential)
 
 
@@ -179,7 +179,7 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         await claim.save(moved(job, JobState.LOST, failure=failure, **ended))
     else:
         await claim.save(moved(job, JobState.ENDED, output=seen.output, **ended))
-    logger.info("job %s ended upstream: %s", job.id, seen.state)
+    logger.info("%s ended upstream: %s", _named(job), seen.state)
 
 
 async def _settle_doubt(tools: Tools, claim: JobClaim) -> None:
@@ -203,6 +203,11 @@ async def _settle_doubt(tools: Tools, claim: JobClaim) -> None:
     settled = len(names) > 1 or age >= DOUBT_SETTLES * tools.options.settle
     doubt = None if settled else job.doubt
     await claim.save(replace(job, upstream_name=names[0], doubt=doubt), keep=True)
+
+
+def _named(job: Job) -> str:
+    """As it stands in logs: nobody should have to look up whose job it is."""
+    return f"batch {job.batch_id}: job {job.id}"
 
 
 def _name(job: Job) -> str:
@@ -276,10 +281,11 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
             return
         names = await tools.keep([summary["run"], summary["index"]])
     for place_of_error, count in summary["internal"].items():
-        logger.error("job %s: %d lines failed inside: %s", job.id, count, place_of_error)
-    if summary["missing"] or summary["doubled"] or summary["strays"]:
+        logger.error("%s: %d lines failed inside: %s", _named(job), count, place_of_error)
+    odd_results = summary["missing"] or summary["doubled"] or summary["strays"]
+    if odd_results and job.failure is None:
         odd = (summary["missing"], summary["doubled"], summary["strays"])
-        logger.warning("job %s: results missing %d, doubled %d, unknown %d", job.id, *odd)
+        logger.warning("%s: results missing %d, doubled %d, unknown %d", _named(job), *odd)
     counts = Counts(**summary["counts"])
     usage = TokenUsage(**summary["usage"])
     await claim.save(
@@ -322,5 +328,5 @@ async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:
         except UpstreamError as error:
             if job.failures + 1 < MAX_RELEASE_FAILURES:
                 raise
-            logger.warning("job %s: left behind at the upstream: %s", job.id, error.message)
+            logger.warning("%s: left behind at the upstream: %s", _named(job), error.message)
     await claim.save(moved(job, JobState.RELEASED, due_at=None))

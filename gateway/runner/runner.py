@@ -199,9 +199,10 @@ class Runner:
         pause = self._pause_after(failures, error)
         held = isinstance(error, UpstreamHeldError)
         logger.warning(
-            "%s of %s failed (%d in a row), again in %.1f s%s: %s",
+            "batch %s: %s%s failed (%d in a row), again in %.1f s%s: %s",
+            step.batch_id,
             step.act,
-            step.job_id or step.batch_id,
+            f" of job {step.job_id}" if step.job_id else "",
             failures,
             pause / 1000,
             "; held until the account is in order" if held else "",

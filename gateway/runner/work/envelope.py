@@ -185,7 +185,9 @@ def _wrong_url(line: dict[str, Any], number: int) -> BatchError:
 def _unknown_model(name: str, number: int) -> BatchError:
     return BatchError(
         "model_not_found",
-        f"The provided model '{name[:200]}' is not supported by the Batch API.",
+        f"The provided model '{name[:200]}' is not supported by the Batch API. It must be a Gemini "
+        "model that the upstream offers for this endpoint, or an alias of one "
+        "(GATEWAY_MODEL_ALIASES).",
         "body.model",
         number,
     )
