@@ -79,7 +79,7 @@ def test_the_two_commands_are_one_line_each() -> None:
 
     assert len(firsts) == len(lines) == len(installs) == 2
     assert lines[0].endswith("&& .venv/bin/gateway demo")
-    assert lines[1].endswith("&& .venv/bin/pytest -q -n 4")
+    assert lines[1].endswith("&& .venv/bin/pytest -q -n 4 --dist worksteal")
     assert f"{lines[1]} || exit 1\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for extra, install in zip(("demo", "test"), installs, strict=True):
         assert install[-1] == f".[{extra}]"
