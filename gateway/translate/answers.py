@@ -8,7 +8,7 @@ from gateway.translate.errors import Failure, failure_of
 from gateway.translate.finish import failed, finish_of
 from gateway.translate.logprobs import openai_logprobs
 from gateway.translate.replies import Reply, read_parts
-from gateway.translate.shapes import Answer, Context, Json, Rendered, Usage
+from gateway.translate.shapes import NO_USAGE, Answer, Context, Json, Rendered, Usage
 from gateway.translate.usage import openai_usage, usage_of
 
 # Every field of the response and of a candidate, and what becomes of it; a test compares this
@@ -148,7 +148,7 @@ def _completion(
 def _summed(usages: list[Usage]) -> Usage:
     """The prompt was one prompt to the client, however often it was sent."""
     if not usages:
-        return Usage()
+        return NO_USAGE
     return Usage(
         max(usage.input_tokens for usage in usages),
         max(usage.cached_tokens for usage in usages),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.translate.shapes import Answer, Json, Rendered, Usage
+from gateway.translate.shapes import NO_USAGE, Answer, Json, Rendered, Usage
 
 # Google repeats whole requests in some messages; an error file is for reading.
 MAX_MESSAGE_CHARACTERS: Final = 2_000
@@ -26,7 +26,7 @@ class Failure:
             "param": None,
             "code": self.code,
         }
-        return Rendered(self.status, {"error": error}, usage or Usage())
+        return Rendered(self.status, {"error": error}, usage or NO_USAGE)
 
 
 # HTTP status -> the type OpenAI gives such errors.

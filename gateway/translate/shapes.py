@@ -7,7 +7,7 @@ logging, no randomness, and neither changes its input.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 Json = dict[str, Any]
 
@@ -39,9 +39,10 @@ class Note:
     field: str
 
 
-# The three records made for every line are not frozen, only because freezing costs 0.4 microseconds
-# each: more than 10 % of what a 300-byte line may cost. Treat them as frozen all the same.
-@dataclass(slots=True)
+# The three records made for every line have slots and constructors of their own: a class that
+# dataclass() makes anew for its slots costs 0.1 microseconds more to call, freezing another 0.4,
+# and a 300-byte line has 4 in all (measured on 3.11). Treat them as frozen all the same.
+@dataclass(init=False)
 class Translation:
     """What one line becomes.
 
@@ -50,10 +51,24 @@ class Translation:
     ``files`` are gateway file ids left as placeholders in the items.
     """
 
+    __slots__ = ("echo", "files", "items", "notes")
+
     items: Sequence[Json]
     echo: Any
-    notes: Sequence[Note] = ()
-    files: Sequence[str] = ()
+    notes: Sequence[Note]
+    files: Sequence[str]
+
+    def __init__(
+        self,
+        items: Sequence[Json],
+        echo: Any,  # noqa: ANN401 - any JSON
+        notes: Sequence[Note] = (),
+        files: Sequence[str] = (),
+    ) -> None:
+        self.items = items
+        self.echo = echo
+        self.notes = notes
+        self.files = files
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +96,58 @@ class Context:
     created: int
 
 
-@dataclass(slots=True)
+@dataclass(init=False)
 class Usage:
     """Token counts of one line, as OpenAI's batch object sums them."""
 
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
+    __slots__ = ("cached_tokens", "input_tokens", "output_tokens", "reasoning_tokens")
+
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+
+    def __init__(
+        self,
+        input_tokens: int = 0,
+        cached_tokens: int = 0,
+        output_tokens: int = 0,
+        reasoning_tokens: int = 0,
+    ) -> None:
+        self.input_tokens = input_tokens
+        self.cached_tokens = cached_tokens
+        self.output_tokens = output_tokens
+        self.reasoning_tokens = reasoning_tokens
 
 
-@dataclass(slots=True)
+NO_USAGE: Final = Usage()
+
+
+@dataclass(init=False)
 class Rendered:
     """One line's answer: an OpenAI body, or an OpenAI error envelope when ``status_code`` >= 400.
 
     ``body`` may contain :class:`orjson.Fragment` values (bytes passed through untouched).
     """
 
+    __slots__ = ("body", "notes", "status_code", "usage")
+
     status_code: int
     body: Json
-    usage: Usage = field(default_factory=Usage)
-    notes: Sequence[Note] = ()
+    usage: Usage
+    notes: Sequence[Note]
+
+    def __init__(
+        self,
+        status_code: int,
+        body: Json,
+        usage: Usage = NO_USAGE,
+        notes: Sequence[Note] = (),
+    ) -> None:
+        self.status_code = status_code
+        self.body = body
+        self.usage = usage
+        self.notes = notes
 
 
 # An item's answer: ``{"response": {...}}`` or ``{"error": {"code": int, "message": str, ...}}``

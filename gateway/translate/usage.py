@@ -7,7 +7,7 @@ counts of zero are left out.
 
 from typing import Final
 
-from gateway.translate.shapes import Json, Usage
+from gateway.translate.shapes import NO_USAGE, Json, Usage
 
 # No request has more; a larger count is no count (and a 64-bit column could not hold the sum).
 _MOST_TOKENS: Final = 2**40
@@ -26,7 +26,7 @@ def count(value: object) -> int:
 def usage_of(metadata: object) -> Usage:
     """Sum up one answer; a missing usageMetadata counts as zeros."""
     if type(metadata) is not dict:
-        return Usage()
+        return NO_USAGE
     prompt = output = cached = thoughts = 0
     # Counts of zero are left out, so most of these are absent.
     if "promptTokenCount" in metadata:

@@ -25,7 +25,7 @@ from gateway.runner.work.lines import (
     failure_line,
 )
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Answer, Context, Rendered, Usage
+from gateway.translate.shapes import NO_USAGE, Answer, Context, Rendered
 from gateway.wire.gemini_results import Result, parse_result, read_results, unfold_inline
 
 MISSING = Failure(
@@ -189,8 +189,8 @@ class _Collection:
         return made, text
 
     def _count(self, rendered: Rendered) -> None:
-        if rendered.usage != Usage():
-            usage = rendered.usage
+        usage = rendered.usage
+        if usage is not NO_USAGE:
             self._usage += TokenUsage(
                 usage.input_tokens,
                 usage.cached_tokens,
