@@ -3,22 +3,26 @@
 import asyncio
 import logging
 import os
+import resource
 import shutil
 import signal
 import socket
 from collections.abc import Callable
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from gateway.api.app import create_api
+from gateway.api.protocol import BoundedHttpProtocol
 from gateway.api.services import ApiOptions, Services
 from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
 from gateway.blobs.local import LocalBlobs
 from gateway.clock import Clock, SystemClock
+from gateway.errors import SettingsError
 from gateway.ids import digest, owner_of
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
@@ -43,6 +47,9 @@ KEEP_ALIVE_SECONDS = 75
 
 # Between "not ready" and closing the port, so that probes see the 503 before a refusal.
 NOTICE_SECONDS = 0.5
+
+DATABASE = "gateway.sqlite3"
+BLOBS = "blobs"
 
 EXIT_NOW = 128 + signal.SIGTERM
 
@@ -133,7 +140,9 @@ class Gateway:
         """
         settings = self._settings
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = SQLiteStore(settings.data_dir / "gateway.sqlite3", self._clock)
+        _raise_file_limit()
+        _refuse_orphans(settings.data_dir)
+        store = SQLiteStore(settings.data_dir / DATABASE, self._clock)
         await store.open(self._clock.now())
         upstream = GeminiUpstream(gemini_options(settings), self._clock)
         workers = Workers(settings.translate_workers)
@@ -147,7 +156,7 @@ class Gateway:
             await store.close()
 
     async def _tools(self, store: SQLiteStore, upstream: GeminiUpstream, workers: Workers) -> Tools:
-        blobs = LocalBlobs(self._settings.data_dir / "blobs")
+        blobs = LocalBlobs(self._settings.data_dir / BLOBS)
         await blobs.open()
         scratch = self._settings.data_dir / "scratch"
         # This process holds the directory's lock: what lies here is a dead process's.
@@ -195,6 +204,27 @@ class Gateway:
         return create_api(services, api_options(self._settings))
 
 
+def _raise_file_limit() -> None:
+    """Use all file descriptors that the process may have; publish opens two for each job."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _refuse_orphans(data_dir: Path) -> None:
+    """Never start as new beside bytes of an older life: the sweeper would remove them all.
+
+    A database that was lost can be restored from a backup, bytes that were swept cannot.
+    """
+    database = data_dir / DATABASE
+    if database.exists() and database.stat().st_size > 0:
+        return
+    if any(path.is_file() for path in (data_dir / BLOBS).rglob("*")):
+        raise SettingsError(
+            f"{database} is missing or empty, but {data_dir / BLOBS} holds files: restore the "
+            "database, or move the files away to start anew"
+        )
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers; ``up`` is set once it answers."""
 
@@ -202,7 +232,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=BoundedHttpProtocol,
                 ws="none",
                 lifespan="off",
                 access_log=False,

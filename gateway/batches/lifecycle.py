@@ -72,7 +72,7 @@ def moved(job: Job, state: JobState, **changes: Any) -> Job:  # noqa: ANN401 - a
     """The job in another state, its failures forgotten and due at once unless said otherwise."""
     if state not in TRANSITIONS[job.state]:
         raise IllegalMoveError(f"job {job.id}: {job.state} cannot become {state}")
-    fresh: dict[str, Any] = {"failures": 0, "last_error": None, "due_at": 0}
+    fresh: dict[str, Any] = {"failures": 0, "defects": 0, "last_error": None, "due_at": 0}
     return replace(job, state=state, **(fresh | changes))
 
 

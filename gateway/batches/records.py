@@ -168,6 +168,8 @@ class Batch:
     index: str | None = None
     due_at: int | None = None
     failures: int = 0
+    # Failures of a kind that no waiting mends: dead workers, local bytes that are not there.
+    defects: int = 0
     last_error: str | None = None
     fence: int = 0
     lease_until: int | None = None
@@ -227,8 +229,11 @@ class Job:
     # Since when nobody knows how a create ended; ``absences`` listings have not shown it since.
     doubt: int | None = None
     absences: int = 0
+    # How often in a row the upstream said that what we asked for is not there.
+    denials: int = 0
     due_at: int | None = None
     failures: int = 0
+    defects: int = 0  # as a batch's
     last_error: str | None = None
     fence: int = 0
     lease_until: int | None = None

@@ -156,8 +156,11 @@ class Store(Protocol):
 
     # The runner's side
 
-    async def due_work(self, now: int, limit: int) -> Sequence[Work]:
+    async def due_work(self, now: int, limit: int, *, validating: bool = True) -> Sequence[Work]:
         """Batches that are due, or have a job that is; the longest due first.
+
+        Without ``validating``, batches that wait for their validation are left out (cancelled
+        ones are not): a backlog of them must not stand before everything else.
 
         A batch counts while it is live; a job while it is not released. Rows under a lease count
         too (a claim decides), but come after all that are free: long steps starve nobody.
@@ -180,7 +183,7 @@ class Store(Protocol):
         ...
 
     async def running_job(self, credential: str, submitted_before: int) -> Job | None:
-        """Some job that must be in the upstream's listing: running, submitted before that time."""
+        """Some job that must be in the upstream's listing: submitted before that, not released."""
         ...
 
     async def rest_batch(self, batch: Batch, due_at: int | None) -> None:

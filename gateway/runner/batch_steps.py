@@ -17,10 +17,10 @@ from gateway.batches.records import (
     Job,
     Segment,
 )
-from gateway.errors import UpstreamError, WorkerError
+from gateway.errors import UpstreamError
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
-from gateway.runner.tools import BatchClaim, Tools
+from gateway.runner.tools import DEFECTS, MAX_DEFECTS, BatchClaim, Tools
 from gateway.runner.work.publish import PublishTask, RunPaths
 from gateway.runner.work.validate import ValidateTask
 
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 CPU_STEP_SECONDS = 4 * 3600.0  # 2 GiB take a few minutes; far beyond that something hangs
 MODELS_AGE = 600_000  # ms for which a list of models is good
-MAX_WORKER_DEATHS = 3
 
 BATCH_OUTPUT = "batch_output"
 
@@ -63,23 +62,11 @@ class ModelList:
 async def validate(tools: Tools, models: ModelList, claim: BatchClaim) -> None:
     """Read the input once; the batch becomes ``in_progress`` with its jobs, or ``failed``."""
     batch = claim.row
-    known = await models.get()
     async with tools.workplace() as place:
-        await _bring_input(tools, batch, place / "input")
-        task = ValidateTask(
-            input=str(place / "input"),
-            scratch=str(place),
-            batch_id=batch.id,
-            endpoint=batch.endpoint,
-            policy=batch.policy,
-            models=known,
-            limits=tools.options.input_limits,
-            jobs=tools.options.job_limits,
-        )
         try:
-            summary = await tools.workers.run("validate", task, CPU_STEP_SECONDS)
-        except WorkerError:
-            if batch.failures + 1 < MAX_WORKER_DEATHS:
+            summary = await _read_input(tools, models, batch, place)
+        except DEFECTS:
+            if batch.defects + 1 < MAX_DEFECTS:
                 raise
             await _fail(tools, claim, [_gave_up()])
             return
@@ -88,6 +75,23 @@ async def validate(tools: Tools, models: ModelList, claim: BatchClaim) -> None:
             await _fail(tools, claim, [BatchError(**error) for error in summary["errors"]])
         else:
             await _start(tools, claim, summary)
+
+
+async def _read_input(
+    tools: Tools, models: ModelList, batch: Batch, place: Path
+) -> Mapping[str, Any]:
+    await _bring_input(tools, batch, place / "input")
+    task = ValidateTask(
+        input=str(place / "input"),
+        scratch=str(place),
+        batch_id=batch.id,
+        endpoint=batch.endpoint,
+        policy=batch.policy,
+        models=await models.get(),
+        limits=tools.options.input_limits,
+        jobs=tools.options.job_limits,
+    )
+    return await tools.workers.run("validate", task, CPU_STEP_SECONDS)
 
 
 async def _bring_input(tools: Tools, batch: Batch, path: Path) -> None:

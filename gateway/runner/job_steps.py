@@ -1,14 +1,17 @@
 """Steps on one job: stage, create, reconcile, poll, cancel, refuse, secure, collect, release."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gateway.batches.lifecycle import EXPIRED, moved, stop_reason, unserved
-from gateway.batches.pacing import next_poll
+from gateway.batches.pacing import next_poll, next_retry
 from gateway.batches.records import Batch, Counts, Failure, Job, JobState, TokenUsage
 from gateway.errors import (
+    UnavailableError,
     UpstreamAmbiguousError,
     UpstreamError,
     UpstreamGoneError,
@@ -16,30 +19,36 @@ from gateway.errors import (
     UpstreamRefusedError,
     UpstreamStaleError,
     UpstreamUnavailableError,
-    WorkerError,
 )
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Found, Observation, Unknown
-from gateway.runner.tools import BlobSource, JobClaim, Tools
+from gateway.runner.tools import DEFECTS, MAX_DEFECTS, BlobSource, JobClaim, Tools
 from gateway.runner.work.collect import INTERNAL, CollectTask
 
 logger = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 4 * 3600.0
-MAX_WORKER_DEATHS = 3
 # A job the upstream denies is asked for this often before it counts as lost: deleting one was
 # seen to show late (python-genai#2495), and a listing was once taken for the truth at the price
 # of 14,070 submissions for 10,207 pages (sourcelibrary-v2#4889).
 MAX_DENIALS = 5
+# Nor is a staged file uploaded again and again that create does not find.
+MAX_RESTAGINGS = 5
 MAX_RELEASE_FAILURES = 5
 # Two listings, a settling time apart, must both lack a job before it is created again.
 ABSENCES_NEEDED = 2
+# When nothing is known that a working listing must show, an empty one is believed later.
+ABSENCES_NEEDED_UNPROVEN = 4
 
-# For how many settling times after a second create the first is still looked for.
+# For how many settling times after an ambiguous create a job that nobody adopted is looked for.
 DOUBT_SETTLES = 10
 
 RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+
+GONE = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
+# Should the upstream have been wrong, somebody can still fetch what these made.
+LEFT_BEHIND = (GONE,)
 
 
 async def stage(tools: Tools, _: Batch, claim: JobClaim) -> None:
@@ -66,13 +75,17 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
     )
     await claim.save(intent, keep=True)
     source = BlobSource(tools.blobs, intent.spool, intent.bytes)
+    left = (deadline - tools.clock.now()) / 1000
+    if left <= 0:  # the save took that long: whoever reconciles may believe that nothing is sent
+        back = moved(intent, before.state, failures=before.failures, send_deadline=None)
+        await claim.save(back, keep=True)
+        raise UnavailableError("the intent was saved too late to send anything")
     try:
-        name = await tools.upstream.create(intent, source, tools.options.create_seconds)
+        name = await tools.upstream.create(intent, source, left)
     except UpstreamAmbiguousError as error:
         await _doubt(tools, claim, error)
-    except UpstreamStaleError:
-        logger.info("%s: what was staged is gone, staging again", _named(intent))
-        await claim.save(moved(intent, JobState.PLANNED, staged=None, staged_until=None))
+    except UpstreamStaleError as error:
+        await _stage_again(tools, claim, error)
     except UpstreamRefusedError as error:
         failure = Failure(error.code or "upstream_refused", error.message, error.status or 400)
         await claim.save(moved(intent, JobState.REFUSED, failure=failure))
@@ -82,6 +95,20 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
         raise
     else:
         await _adopt(tools, claim, name)
+
+
+async def _stage_again(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
+    """Create did not find what was staged: upload it again, after a pause, a few times."""
+    job = claim.row
+    if job.denials + 1 >= MAX_RESTAGINGS:
+        failure = Failure("upstream_file_lost", error.message, 500)
+        await claim.save(moved(job, JobState.REFUSED, failure=failure))
+        return
+    logger.info("%s: what was staged is gone, staging again", _named(job))
+    pause = next_retry(job.denials + 1, tools.options.retry, jitter())
+    again = moved(job, JobState.PLANNED, staged=None, staged_until=None, send_deadline=None)
+    due = tools.clock.now() + pause
+    await claim.save(replace(again, denials=job.denials + 1, due_at=due))
 
 
 async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
@@ -109,6 +136,7 @@ async def _adopt(tools: Tools, claim: JobClaim, name: str) -> None:
             upstream_name=name,
             submitted_at=now,
             send_deadline=None,
+            denials=0,
             due_at=due,
         )
     )
@@ -122,7 +150,10 @@ async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
     if now < settled:
         await claim.save(replace(job, due_at=settled))
         return
-    found = await _find(tools, job, now)
+    known = await tools.store.running_job(job.credential, now - tools.options.settle)
+    found = await tools.upstream.find(
+        job.display_name, job.credential, known.upstream_name if known else None
+    )
     if isinstance(found, Unknown):
         raise UpstreamUnavailableError("the upstream's listing does not prove anything")
     if isinstance(found, Found):
@@ -130,20 +161,14 @@ async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
         await _cancel_others(tools, job, found)
         await _adopt(tools, claim, found.names[0])
         return
-    if job.absences + 1 < ABSENCES_NEEDED:
+    needed = ABSENCES_NEEDED if known else ABSENCES_NEEDED_UNPROVEN
+    if job.absences + 1 < needed:
         again = replace(job, absences=job.absences + 1, doubt=job.doubt or now, failures=0)
         await claim.save(replace(again, due_at=now + tools.options.settle))
         return
-    logger.info("%s: the create had not landed, creating again", _named(job))
+    logger.info("%s: the create had not landed", _named(job))
     state = JobState.STAGING if job.staged is not None else JobState.PLANNED
     await claim.save(moved(job, state, doubt=job.doubt or now, absences=0, send_deadline=None))
-
-
-async def _find(tools: Tools, job: Job, now: int) -> object:
-    known = await tools.store.running_job(job.credential, now - tools.options.settle)
-    return await tools.upstream.find(
-        job.display_name, job.credential, known.upstream_name if known else None
-    )
 
 
 async def _cancel_others(tools: Tools, job: Job, found: Found) -> None:
@@ -155,25 +180,29 @@ async def _cancel_others(tools: Tools, job: Job, found: Found) -> None:
 
 async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     """Ask for the state; the cadence follows age and size."""
-    await _settle_doubt(tools, claim)
+    try:
+        await _settle_doubt(tools, claim)
+    except UpstreamError as error:  # a broken listing must not keep results from being secured
+        logger.warning("%s: its twin is not looked for: %s", _named(claim.row), error.code)
     job = claim.row
     try:
         seen = await tools.upstream.observe(_name(job), job.credential)
     except UpstreamGoneError:
-        if job.failures + 1 < MAX_DENIALS:
+        if await _denied(claim):
             raise
-        gone = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
-        await claim.save(moved(job, JobState.LOST, failure=gone, ended_at=tools.clock.now()))
+        await claim.save(moved(job, JobState.LOST, failure=GONE, ended_at=tools.clock.now()))
         return
     now = tools.clock.now()
     if not seen.ended:
         age = now - (job.submitted_at or now)
         due = now + next_poll(age, job.items, tools.options.poll, jitter())
         await claim.save(
-            replace(job, upstream_state=seen.state, due_at=due, failures=0, last_error=None)
+            replace(
+                job, upstream_state=seen.state, due_at=due, failures=0, denials=0, last_error=None
+            )
         )
         return
-    ended = {"upstream_state": seen.state, "ended_at": seen.ended_at or now}
+    ended = {"upstream_state": seen.state, "ended_at": seen.ended_at or now, "denials": 0}
     if seen.output is None:
         failure = _failure(batch, job, seen)
         await claim.save(moved(job, JobState.LOST, failure=failure, **ended))
@@ -182,27 +211,43 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     logger.info("%s ended upstream: %s", _named(job), seen.state)
 
 
-async def _settle_doubt(tools: Tools, claim: JobClaim) -> None:
-    """After an ambiguous create and a second one: look for a while whether the first comes up.
+async def _denied(claim: JobClaim) -> bool:
+    """Count one more denial; whether there may be another before it is believed."""
+    denied = replace(claim.row, denials=claim.row.denials + 1)
+    if denied.denials >= MAX_DENIALS:
+        return False
+    await claim.save(denied, keep=True)
+    return True
 
-    A listing that shows neither is still behind. Our own name counts whether it is listed or not:
-    of two jobs the older is usually listed first.
+
+async def _settle_doubt(tools: Tools, claim: JobClaim) -> bool:
+    """After an ambiguous create: look for a while whether it made a job that nobody reads.
+
+    Such a job is cancelled; of two that run, the older is kept. True when there is nothing (more)
+    to doubt. Our own name counts whether it is listed or not: of two jobs the older is usually
+    listed first.
     """
     job = claim.row
     if job.doubt is None:
-        return
-    age = tools.clock.now() - (job.submitted_at or 0)
+        return True
+    age = tools.clock.now() - max(job.doubt, job.submitted_at or 0)
     if age < tools.options.settle:
-        return
+        return False
     found = await tools.upstream.find(job.display_name, job.credential, job.upstream_name)
-    if not isinstance(found, Found):
-        return
-    own = _name(job)
-    names = [*found.names, *([] if own in found.names else [own])]
-    await _cancel_others(tools, job, Found(names))
-    settled = len(names) > 1 or age >= DOUBT_SETTLES * tools.options.settle
+    names = list(found.names) if isinstance(found, Found) else []
+    own = job.upstream_name
+    if own is not None and own not in names:
+        names.append(own)
+    keep = names[0] if job.state is JobState.RUNNING else own
+    for name in names:
+        if name != keep:
+            logger.warning("%s: the upstream has it twice, one is cancelled", _named(job))
+            await tools.upstream.cancel(name, job.credential)
+    twins = len(names) > (own is not None)
+    settled = twins or age >= DOUBT_SETTLES * tools.options.settle
     doubt = None if settled else job.doubt
-    await claim.save(replace(job, upstream_name=names[0], doubt=doubt), keep=True)
+    await claim.save(replace(job, upstream_name=keep, doubt=doubt), keep=True)
+    return settled
 
 
 def _named(job: Job) -> str:
@@ -256,7 +301,7 @@ async def secure(tools: Tools, _: Batch, claim: JobClaim) -> None:
             async for block in blocks:
                 await writer.write(block)
     except (UpstreamRefusedError, UpstreamGoneError, UpstreamStaleError) as error:
-        if job.failures + 1 < MAX_DENIALS:
+        if await _denied(claim):
             raise
         failure = Failure("upstream_results_lost", error.message, 500)
         await claim.save(moved(job, JobState.LOST, failure=failure))
@@ -268,14 +313,10 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     """Render the job's lines."""
     job = claim.row
     async with tools.workplace() as place:
-        await tools.blobs.bring(job.echo, place / "echo")
-        if job.raw is not None:
-            await tools.blobs.bring(job.raw, place / "raw")
-        task = _collect_task(batch, job, place)
         try:
-            summary = await tools.workers.run("collect", task, COLLECT_SECONDS)
-        except WorkerError:
-            if job.state is not JobState.SECURED or job.failures + 1 < MAX_WORKER_DEATHS:
+            summary = await _render(tools, batch, job, place)
+        except DEFECTS:
+            if job.state is not JobState.SECURED or job.defects + 1 < MAX_DEFECTS:
                 raise
             await claim.save(moved(job, JobState.LOST, failure=INTERNAL))
             return
@@ -295,6 +336,13 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         blobs=BlobChange(live=names),
         ring=True,
     )
+
+
+async def _render(tools: Tools, batch: Batch, job: Job, place: Path) -> Mapping[str, Any]:
+    await tools.blobs.bring(job.echo, place / "echo")
+    if job.raw is not None:
+        await tools.blobs.bring(job.raw, place / "raw")
+    return await tools.workers.run("collect", _collect_task(batch, job, place), COLLECT_SECONDS)
 
 
 def _collect_task(batch: Batch, job: Job, place: Path) -> CollectTask:
@@ -320,13 +368,21 @@ def _unserved_by(batch: Batch, job: Job) -> Failure | None:
 
 
 async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:
-    """Delete the upstream's copies. They expire by themselves, so it is given up after a while."""
+    """Delete the upstream's copies. They expire by themselves, so it is given up after a while.
+
+    Results that we could not get are left where they are: they are paid for.
+    """
+    if not await _settle_doubt(tools, claim):
+        due = tools.clock.now() + max(tools.options.settle, tools.options.retry.shortest)
+        await claim.save(replace(claim.row, due_at=due, failures=0, last_error=None))
+        return
     job = claim.row
-    if job.upstream_name is not None or job.staged is not None:
+    secured = job.raw is not None or job.output is None
+    if secured and job.failure not in LEFT_BEHIND and (job.upstream_name or job.staged):
         try:
             await tools.upstream.release(job)
         except UpstreamError as error:
             if job.failures + 1 < MAX_RELEASE_FAILURES:
                 raise
-            logger.warning("%s: left behind at the upstream: %s", _named(job), error.message)
+            logger.warning("%s: left behind at the upstream: %s", _named(job), error.code)
     await claim.save(moved(job, JobState.RELEASED, due_at=None))

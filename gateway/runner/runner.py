@@ -23,16 +23,15 @@ from gateway.errors import (
 from gateway.ids import jitter
 from gateway.ports.store import Work
 from gateway.runner import batch_steps, job_steps
-from gateway.runner.tools import BatchClaim, JobClaim, LostClaimError, Tools
+from gateway.runner.tools import DEFECTS, BatchClaim, JobClaim, LostClaimError, Tools
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0  # how long to wait at most while work is due but nothing more may start
 MAX_DUE = 200
-MAX_UNDER_WAY = 256
 LEASE = 6 * 3600 * 1000  # ms; longer than any step may take, cleared when a process starts anew
 
-# How many steps of a kind run at once; CPU steps are limited by the workers themselves.
+# How many steps of a kind run at once.
 SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4}
 OTHER_SLOTS = 16
 
@@ -55,7 +54,10 @@ class Runner:
         self._bell = asyncio.Event()
         self._stopping = False
         self._under_way: dict[tuple[str, str | None], _UnderWay] = {}
-        self._slots = {act: asyncio.Semaphore(SLOTS.get(act, OTHER_SLOTS)) for act in Act}
+        self._free = {act: SLOTS.get(act, OTHER_SLOTS) for act in Act}
+        # A validation may hold a worker for minutes: no more of them than there are workers, and
+        # the others wait their turn in the records, not in front of every collect.
+        self._free[Act.VALIDATE] = tools.workers.count
 
     def wake(self) -> None:
         """Look for work now."""
@@ -97,7 +99,8 @@ class Runner:
         """Start a task for every step that may run; how many were started."""
         now = self._tools.clock.now()
         started = 0
-        for work in await self._tools.store.due_work(now, MAX_DUE):
+        validating = self._free[Act.VALIDATE] > 0
+        for work in await self._tools.store.due_work(now, MAX_DUE, validating=validating):
             steps = next_steps(work.batch, work.jobs, now)
             for step in steps:
                 started += self._start(group, step)
@@ -113,26 +116,26 @@ class Runner:
             if step.act is Act.WITHDRAW and other.act is Act.VALIDATE:
                 other.task.cancel()  # the worker reads a file whose batch was cancelled
             return False
-        if self._stopping or len(self._under_way) >= MAX_UNDER_WAY:
+        if self._stopping or not self._free[step.act]:
             return False
+        self._free[step.act] -= 1
         task = group.create_task(self._run(step), name=f"{step.act} {step.job_id or step.batch_id}")
         self._under_way[key] = _UnderWay(step.act, task)
         task.add_done_callback(lambda _: self._done(key))
         return True
 
     def _done(self, key: tuple[str, str | None]) -> None:
-        del self._under_way[key]
+        self._free[self._under_way.pop(key).act] += 1
         self._bell.set()
 
     async def _run(self, step: Step) -> None:
-        async with self._slots[step.act]:
-            try:
-                claim = await self._claim(step)
-                if claim is not None:
-                    await self._supervise(step, claim)
-            except UnavailableError as error:
-                logger.warning("%s waits for the records: %s", step.act, error.message)
-                await self._tools.clock.sleep(TICK_SECONDS)
+        try:
+            claim = await self._claim(step)
+            if claim is not None:
+                await self._supervise(step, claim)
+        except UnavailableError as error:
+            logger.warning("%s waits for the records: %s", step.act, error.message)
+            await self._tools.clock.sleep(TICK_SECONDS)
 
     async def _claim(self, step: Step) -> BatchClaim | JobClaim | None:
         store = self._tools.store
@@ -210,7 +213,11 @@ class Runner:
         )
         if claim.open:
             due = self._tools.clock.now() + pause
-            changes: dict[str, Any] = {"last_error": describe(error), "due_at": due}
+            changes: dict[str, Any] = {
+                "last_error": describe(error),
+                "due_at": due,
+                "defects": claim.row.defects + isinstance(error, DEFECTS),
+            }
             if isinstance(claim, JobClaim):
                 await claim.save(replace(claim.row, failures=failures, **changes))
             else:
@@ -228,6 +235,9 @@ def describe(error: Exception) -> str:
 
     A foreign message may quote what was being worked on.
     """
+    if isinstance(error, UpstreamError) and error.status:
+        # Google quotes the request in some messages: those stand in error lines alone.
+        return f"the upstream answered {error.status} {error.code or ''}".rstrip()
     if isinstance(error, UpstreamError | GatewayError):
         return error.message
     if isinstance(error, WorkerError | AuditError):

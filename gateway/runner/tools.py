@@ -12,12 +12,19 @@ from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
 from gateway.batches.records import Batch, Job
 from gateway.clock import Clock
+from gateway.errors import WorkerError
 from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
 from gateway.ports.store import Store
 from gateway.ports.upstream import Upstream
 from gateway.runner.work.validate import InputLimits
 from gateway.runner.workers import Workers
+
+# How often a step may fail in a way that waiting does not mend, before it ends visibly.
+MAX_DEFECTS = 3
+
+# Such failures: a worker died, or something of ours is not where it must be.
+DEFECTS = (WorkerError, LookupError, FileNotFoundError)
 
 
 @dataclass(frozen=True, slots=True)

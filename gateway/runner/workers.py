@@ -19,6 +19,7 @@ class Workers:
     """A pool of at most ``count`` processes; each runs one task at a time."""
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self._slots = asyncio.Semaphore(count)
         self._idle: list[asyncio.subprocess.Process] = []
         self._all: set[asyncio.subprocess.Process] = set()
@@ -98,6 +99,8 @@ async def _exchange(process: asyncio.subprocess.Process, line: bytes) -> Mapping
         reply = await process.stdout.readline()
     except (BrokenPipeError, ConnectionResetError) as error:
         raise WorkerError("a worker process died") from error
+    except ValueError as error:  # asyncio's word for a line beyond the limit
+        raise WorkerError("a worker's summary is too large") from error
     if not reply.endswith(b"\n"):
         raise WorkerError("a worker process died")
     parsed: Mapping[str, Any] = orjson.loads(reply)

@@ -116,9 +116,10 @@ def save(
     return True
 
 
-def due(session: Session, now: int, limit: int) -> Sequence[str]:
+def due(session: Session, now: int, limit: int, *, validating: bool) -> Sequence[str]:
     """Ids of batches with something due; those nobody holds first, then the longest due."""
-    return [row["batch_id"] for row in session.all("due_work", {"now": now, "limit": limit})]
+    values = {"now": now, "limit": limit, "validating": validating}
+    return [row["batch_id"] for row in session.all("due_work", values)]
 
 
 def next_due(session: Session) -> int | None:

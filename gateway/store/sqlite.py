@@ -156,13 +156,13 @@ class SQLiteStore:
 
     # The runner's side
 
-    async def due_work(self, now: int, limit: int) -> Sequence[Work]:
+    async def due_work(self, now: int, limit: int, *, validating: bool = True) -> Sequence[Work]:
         """Batches that are due, or have a job that is.
 
         Each with its jobs at one moment; in between the loop may do something else.
         """
         found = []
-        for batch_id in batches.due(self._reader, now, limit):
+        for batch_id in batches.due(self._reader, now, limit, validating=validating):
             found.append(await self.load_work(batch_id))
             await asyncio.sleep(0)
         return [work for work in found if work is not None]

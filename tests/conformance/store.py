@@ -750,22 +750,35 @@ class DueRules:
         assert file is not None
         assert (file.id, file.deleted_at) == (batch.input_file_id, 2_000)
 
-    async def test_a_running_job_that_must_be_listed(self, store: Store) -> None:
+    async def test_a_job_that_must_be_listed(self, store: Store) -> None:
         batch = await claimed_batch(store)
-        jobs = [a_job(f"j{number}", number=number) for number in range(4)]
+        jobs = [a_job(f"j{number}", number=number) for number in range(6)]
         await store.save_batch(batch, jobs=jobs)
         changes = (
-            {"state": JobState.RUNNING, "submitted_at": 5_000},
+            {"state": JobState.COLLECTED, "submitted_at": 5_000},
             {"state": JobState.RUNNING, "submitted_at": 4_000, "credential": "other"},
-            {"state": JobState.ENDED, "submitted_at": 3_000},
+            {"state": JobState.RUNNING, "submitted_at": 3_000},
+            {"state": JobState.RELEASED, "submitted_at": 2_000},
+            {"state": JobState.REFUSED, "submitted_at": 1_000, "upstream_name": None},
         )
         for job, change in zip(jobs, changes, strict=False):
-            await store.save_job(replace(await claim_job(store, job.id), **change))  # type: ignore[arg-type]
-        assert await store.running_job("default", 5_000) is None
-        found = await store.running_job("default", 5_001)
-        assert found is not None
-        assert found.id == "j0"
+            named = replace(await claim_job(store, job.id), upstream_name=f"batches/{job.id}")
+            await store.save_job(replace(named, **change))  # type: ignore[arg-type]
+        assert await store.running_job("default", 3_000) is None
+        for before, name in ((3_001, "j2"), (5_001, "j0")):
+            found = await store.running_job("default", before)
+            assert found is not None
+            assert found.id == name
         assert await store.running_job("third", 9_000) is None
+
+    async def test_a_backlog_of_validations_can_be_left_out(self, store: Store) -> None:
+        await store.add_file(a_file())
+        await store.add_batch(a_batch("one", due_at=1))
+        await store.add_batch(a_batch("two", due_at=1))
+        await store.request_cancel(OWNER, "batch_two", 2)
+        assert len(await store.due_work(10, 10)) == 2
+        [work] = await store.due_work(10, 10, validating=False)
+        assert work.batch.id == "batch_two"
 
     async def test_the_gateway_id_stays(self, store: Store) -> None:
         assert await store.gateway_id() == await store.gateway_id()

@@ -136,7 +136,7 @@ def test_an_input_in_use_cannot_be_deleted(tmp_path: Path) -> None:
             waiting = client.batches.retrieve(batch.id)
             assert waiting.status == "in_progress"
             # Held visibly: an extension member that SDKs keep.
-            assert "quota" in waiting.to_dict()["gateway"]["waiting_for"]  # type: ignore[index]
+            assert "429" in waiting.to_dict()["gateway"]["waiting_for"]  # type: ignore[index]
 
             with pytest.raises(openai.ConflictError):
                 client.files.delete(batch.input_file_id)

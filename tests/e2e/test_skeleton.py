@@ -152,7 +152,7 @@ def test_mixed_models_become_one_job_each(gateway: GatewayProcess, gemini: Emula
     [
         (b"{]\n", "invalid_json_line", None, 1),
         (b"[]\n", "invalid_json_line", None, 1),
-        (b"\n", "invalid_json_line", None, 1),
+        (b"\n" + chat_line("a", "x"), "invalid_json_line", None, 1),
         (chat_line("a", "x") + b"{}\n", "missing_required_parameter", "custom_id", 2),
         (chat_line("a", "x") * 2, "duplicate_custom_id", "custom_id", 2),
         (line("a", EMBEDDINGS, {}), "invalid_url", "url", 1),

@@ -226,7 +226,7 @@ async def test_three_dead_workers_fail_the_batch(tmp_path: Path) -> None:
 
 
 async def test_one_bad_batch_does_not_hold_up_another(tmp_path: Path) -> None:
-    """A batch whose input cannot be read backs off alone."""
+    """A batch whose input is not there backs off alone, and fails visibly in the end."""
     async with world(tmp_path) as here:
         poisoned = await here.submit(TWO)
         file = await here.tools.store.input_file(poisoned.id)
@@ -236,6 +236,115 @@ async def test_one_bad_batch_does_not_hold_up_another(tmp_path: Path) -> None:
         good = await here.ended(await here.submit(TWO))
 
         await assert_good(here, good)
+        gone = await here.ended(poisoned)
+        assert gone.status is BatchStatus.FAILED
+        assert [error.code for error in gone.errors] == ["internal_error"]
+
+
+@pytest.mark.parametrize("method", ["observe", "fetch"])
+async def test_an_outage_is_no_denial(tmp_path: Path, method: str) -> None:
+    """Many failures and then one 404: the paid results are not given up."""
+    async with world(tmp_path) as here:
+        busy = [UpstreamUnavailableError("busy", status=503) for _ in range(8)]
+        here.upstream.script[method] = [*busy, UpstreamGoneError("gone", status=404)]
+
+        await assert_good(here, await here.ended(await here.submit(TWO)))
+
+
+async def test_what_is_lost_to_us_is_left_at_the_upstream(tmp_path: Path) -> None:
+    """A job that we could not get is paid for: it is not deleted."""
+    async with world(tmp_path) as here:
+        here.upstream.script["fetch"] = [UpstreamGoneError("gone", status=404)] * 5
+        batch = await here.submit(TWO)
+
+        await here.until(lambda work: work.jobs and work.jobs[0].state is JobState.RELEASED, batch)
+
+        assert "release" not in here.upstream.calls
+
+
+async def test_an_upload_that_is_never_found_ends_visibly(tmp_path: Path) -> None:
+    """Not uploaded again for ever."""
+    async with world(tmp_path, inline_items=0) as here:
+        stale = [UpstreamStaleError("not in an ACTIVE state", status=400) for _ in range(50)]
+        here.upstream.script["create"] = list(stale)
+
+        done = await here.ended(await here.submit(TWO))
+
+        rows = await here.lines(done.error_file_id)
+        assert {row["response"]["body"]["error"]["code"] for row in rows} == {"upstream_file_lost"}
+        assert here.upstream.calls.count("stage") == 5
+
+
+async def test_a_twin_that_shows_late_is_cancelled(tmp_path: Path) -> None:
+    """Even when the second job has long ended and its batch was published."""
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [UpstreamAmbiguousError("no answer")]
+        here.upstream.hidden = {"batches/0"}
+        done = await here.ended(await here.submit(TWO))
+        await assert_good(here, done)
+        assert [job.cancelled for job in here.upstream.jobs] == [False, False]
+
+        here.upstream.hidden = set()
+        await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, done)
+
+        assert [job.cancelled for job in here.upstream.jobs] == [True, False]
+
+
+async def test_a_job_nobody_adopted_is_cancelled(tmp_path: Path) -> None:
+    """Its create was ambiguous, no listing showed it, then the client cancelled the batch."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        here.upstream.script["create"] = [
+            UpstreamAmbiguousError("no answer"),
+            *[UpstreamUnavailableError("quota", status=429) for _ in range(10_000)],
+        ]
+        here.upstream.hidden = {"batches/0"}
+        batch = await here.submit(TWO)
+        await here.until(lambda _: here.upstream.calls.count("create") > 1, batch)
+        await here.tools.store.request_cancel(OWNER, batch.id, here.clock.now())
+        here.runner.wake()
+        done = await here.ended(batch)
+        assert done.status is BatchStatus.CANCELLED
+
+        here.upstream.hidden = set()
+        await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
+
+        [orphan] = here.upstream.jobs
+        assert orphan.cancelled
+
+
+async def test_a_broken_listing_does_not_keep_results_away(tmp_path: Path) -> None:
+    """A job in doubt is polled all the same."""
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [UpstreamAmbiguousError("no answer")]
+        here.upstream.hidden = {"batches/0"}
+        here.upstream.state = "RUNNING"
+        batch = await here.submit(TWO)
+        await here.until(lambda _: len(here.upstream.jobs) == 2, batch)
+        here.upstream.script["find"] = [UpstreamUnavailableError("busy", status=503)] * 10_000
+        for job in here.upstream.jobs:
+            job.state = "SUCCEEDED"
+
+        await assert_good(here, await here.ended(batch))
+
+
+async def test_a_backlog_of_validations_stands_before_nothing(tmp_path: Path) -> None:
+    """A batch that runs is collected while hundreds wait to be validated."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        first = await here.submit(TWO)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, first)
+        big = b"".join(chat(f"c{n}") for n in range(3000))
+        for _ in range(250):
+            await here.submit(big)
+        here.upstream.jobs[0].state = "SUCCEEDED"
+
+        await assert_good(here, await here.ended(first))
+
+        left = await here.tools.store.list_batches(OWNER, limit=300)
+        assert left is not None
+        waiting = [batch for batch in left.data if batch.status is BatchStatus.VALIDATING]
+        assert len(waiting) > 100
 
 
 @pytest.mark.parametrize("phase", ["validating", "running"])

@@ -134,6 +134,29 @@ def test_an_unknown_member_is_noted(tmp_path: Path) -> None:
     assert summary.notes == {"unknown_member:priority": 1}
 
 
+def test_there_is_an_end_to_what_is_noted(tmp_path: Path) -> None:
+    """Names of members are the client's."""
+    line = orjson.loads(chat("a")) | {f"m{n}": 1 for n in range(5000)}
+    text = orjson.dumps(line) + b"\n"
+
+    summary = check(tmp_path, [text, text.replace(b'"a"', b'"b"')], replace_limit(len(text)))
+
+    assert len(summary.notes) <= 101
+
+
+def replace_limit(size: int) -> InputLimits:
+    """Limits that let a line of that size through."""
+    return replace(LIMITS, max_line_bytes=size)
+
+
+def test_blank_lines_at_the_end_are_nothing(tmp_path: Path) -> None:
+    """In between they are lines that are no JSON."""
+    assert check(tmp_path, [chat("a"), b"\n", b"\r\n", b"\n"]).lines == 1
+    between = check(tmp_path, [chat("a"), b"\n", b"\n", chat("b"), b"\n"])
+    assert complaints(between) == [("invalid_json_line", 2), ("invalid_json_line", 3)]
+    assert complaints(check(tmp_path, [b"\n", b"\n"])) == [("empty_file", None)]
+
+
 def test_jobs_are_cut_and_numbered(tmp_path: Path) -> None:
     """By model and by size; every line in one job, in order."""
     models = ["m-1", "m-2", "m-1"]

@@ -88,7 +88,7 @@ class ScriptedUpstream:
     """Does what the port says, at once; ``script`` has what to raise first, by method.
 
     ``state`` is the state in which a job is from its creation on; ``served`` says which keys get
-    an answer.
+    an answer, ``hidden`` which jobs no listing shows.
     """
 
     script: dict[str, list[BaseException]] = field(default_factory=lambda: defaultdict(list))
@@ -99,6 +99,7 @@ class ScriptedUpstream:
     error: str | None = None
     output: str | None = "files/out"
     served: Callable[[str], bool] = lambda _: True
+    hidden: set[str] = field(default_factory=set)
 
     def _call(self, method: str) -> None:
         self.calls.append(method)
@@ -141,7 +142,8 @@ class ScriptedUpstream:
         if known is not None:
             self._job(known)
         self._call("find")
-        names = [job.name for job in self.jobs if job.display_name == display_name]
+        listed = [job for job in self.jobs if job.name not in self.hidden]
+        names = [job.name for job in listed if job.display_name == display_name]
         return Found(names) if names else Absent()
 
     async def observe(self, name: str, credential: str) -> Observation:

@@ -19,9 +19,10 @@ from gateway.runner.work.guard import MESSAGE, Guard
 from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, error_body
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy, Translation
-from gateway.wire.jsonl import read_lines
+from gateway.wire.jsonl import LongLine, read_lines
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
+MAX_NOTE_CODES = 100
 BYTES_PER_TOKEN = 4  # a rough guess, for the enqueued-token quota
 
 
@@ -188,18 +189,28 @@ class _Validation:
             yield from enumerate(read_lines(file, self._task.limits.max_line_bytes), 1)
 
     def _read_all(self) -> None:
+        blank = 0  # how many blank lines stand before this one: at the end they are nothing
         for number, raw in self._lines_of_input():
+            if raw == b"":
+                blank += 1
+                continue
+            for earlier in range(number - blank, number):
+                self._read_line(b"", earlier)
+            blank = 0
             if number > self._task.limits.max_lines:
                 self._refuse_file("lines", self._task.limits.max_lines)
                 return
-            self._lines = number
-            line = self._envelope.read(raw, number)
-            if isinstance(line, BatchError):
-                self._complain(line)
-                continue
-            self._seen.add(line.custom_id)
-            if not self._errors:
-                self._translate(line, number)
+            self._read_line(raw, number)
+
+    def _read_line(self, raw: bytes | LongLine, number: int) -> None:
+        self._lines = number
+        line = self._envelope.read(raw, number)
+        if isinstance(line, BatchError):
+            self._complain(line)
+            return
+        self._seen.add(line.custom_id)
+        if not self._errors:
+            self._translate(line, number)
 
     def _refuse_file(self, what: str, most: int) -> None:
         # Azure's code; OpenAI's own for more than 50,000 requests is not known.
@@ -214,8 +225,8 @@ class _Validation:
             self._unreported += 1
 
     def _translate(self, line: Line, number: int) -> None:
-        for name in line.extra:
-            self._notes[f"unknown_member:{name[:64]}"] += 1
+        for name in line.extra[:MAX_NOTE_CODES]:
+            self._note(f"unknown_member:{name[:64]}")
         made = self._guard.call(lambda: self._make(line, number))
         if made is None:
             self._refuse(line, number, LineError(500, "internal_error", None, MESSAGE))
@@ -232,8 +243,14 @@ class _Validation:
         echo = [number, line.custom_id, len(made.items), made.echo]
         spooled = _spooled(made, number)
         for note in made.notes:
-            self._notes[note.code] += 1
+            self._note(note.code)
         return spooled, orjson.dumps(echo, option=orjson.OPT_APPEND_NEWLINE)
+
+    def _note(self, code: str) -> None:
+        """Count a note; names are the client's, so there is an end to how many are told apart."""
+        if code not in self._notes and len(self._notes) >= MAX_NOTE_CODES:
+            code = "other"
+        self._notes[code] += 1
 
     def _refuse(self, line: Line, number: int, why: LineError) -> None:
         body = error_body(why.status, why.code, why.message, why.param)
@@ -262,11 +279,16 @@ class _Validation:
 
     def _find_duplicates(self) -> None:
         suspects, rest = self._seen.suspects()
+        self._unreported += rest
         if not suspects:
             return
-        found = [_duplicate(*pair) for pair in repeated(self._ids(), suspects)]
+        found: list[BatchError] = []
+        for line, custom_id in repeated(self._ids(), suspects):
+            if len(found) < self._task.limits.max_reported_errors:
+                found.append(_duplicate(line, custom_id))
+            else:
+                self._unreported += 1
         self._errors = sorted(self._errors + found, key=lambda error: error.line or 0)
-        self._unreported += rest
 
     def _ids(self) -> Iterator[tuple[int, str]]:
         """Line and custom_id of the lines whose envelope is good, read again."""

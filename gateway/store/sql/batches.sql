@@ -5,7 +5,7 @@ INSERT INTO batches (
     expired_at, cancelled_at, cancel_requested_at, counts_total, counts_completed, counts_failed,
     usage_input_tokens, usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, errors,
     notes, output_file_id, error_file_id, notes_file_id, idempotency_key, fingerprint, lines, run,
-    "index", due_at, failures, last_error, fence, lease_until
+    "index", due_at, failures, defects, last_error, fence, lease_until
 )
 VALUES (
     :id, :owner, :endpoint, :input_file_id, :created_at, :expires_at, :status, :metadata,
@@ -14,7 +14,7 @@ VALUES (
     :counts_completed, :counts_failed, :usage_input_tokens, :usage_cached_tokens,
     :usage_output_tokens, :usage_reasoning_tokens, :errors, :notes, :output_file_id,
     :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index, :due_at,
-    :failures, :last_error, :fence, :lease_until
+    :failures, :defects, :last_error, :fence, :lease_until
 );
 
 -- name: batch_by_id
@@ -29,6 +29,7 @@ SELECT * FROM batches WHERE owner = :owner AND idempotency_key = :idempotency_ke
 -- name: batch_alike
 SELECT * FROM batches
 WHERE owner = :owner AND fingerprint = :fingerprint AND created_at >= :since
+    AND cancel_requested_at IS NULL -- who cancels and creates again wants another one
 ORDER BY seq DESC LIMIT 1;
 
 -- name: batches_newest_first
@@ -62,7 +63,7 @@ UPDATE batches SET
     expired_at = :expired_at, cancelled_at = :cancelled_at, errors = :errors, notes = :notes,
     output_file_id = :output_file_id, error_file_id = :error_file_id,
     notes_file_id = :notes_file_id, lines = :lines, run = :run, "index" = :index,
-    failures = :failures, last_error = :last_error, lease_until = :lease_until,
+    failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until,
     due_at = CASE WHEN rings > heard THEN -rings ELSE :due_at END
 WHERE id = :id AND fence = :fence
     AND status IN ('validating', 'in_progress', 'finalizing');
@@ -92,6 +93,7 @@ WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
 SELECT batch_id FROM (
     SELECT id AS batch_id, due_at, coalesce(lease_until > :now, 0) AS leased FROM batches
     WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at <= :now
+        AND (:validating OR status <> 'validating' OR cancel_requested_at IS NOT NULL)
     UNION ALL
     SELECT batch_id, due_at, coalesce(lease_until > :now, 0) FROM jobs
     WHERE state <> 'released' AND due_at <= :now

@@ -5,7 +5,7 @@ INSERT INTO jobs (
     submitted_at, upstream_name, upstream_state, output, cancel_sent_at, ended_at, raw, run,
     "index", held, counts_total, counts_completed, counts_failed, usage_input_tokens,
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
-    due_at, failures, last_error, fence, lease_until
+    denials, due_at, failures, defects, last_error, fence, lease_until
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -13,16 +13,18 @@ VALUES (
     :staged_until, :send_deadline, :submitted_at, :upstream_name, :upstream_state, :output,
     :cancel_sent_at, :ended_at, :raw, :run, :index, :held, :counts_total, :counts_completed,
     :counts_failed, :usage_input_tokens, :usage_cached_tokens, :usage_output_tokens,
-    :usage_reasoning_tokens, :failure, :doubt, :absences, :due_at, :failures, :last_error, :fence,
-    :lease_until
+    :usage_reasoning_tokens, :failure, :doubt, :absences, :denials, :due_at, :failures, :defects,
+    :last_error, :fence, :lease_until
 );
 
 -- name: jobs_of_batch
 SELECT * FROM jobs WHERE batch_id = :batch_id ORDER BY number;
 
 -- name: running_job
+-- Until it is released, nobody has deleted it.
 SELECT * FROM jobs
-WHERE state = 'running' AND credential = :credential AND submitted_at < :submitted_before
+WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS NOT NULL
+    AND credential = :credential AND submitted_at < :submitted_before
 ORDER BY submitted_at DESC LIMIT 1;
 
 -- name: claim_job
@@ -41,8 +43,8 @@ UPDATE jobs SET
     counts_completed = :counts_completed, counts_failed = :counts_failed,
     usage_input_tokens = :usage_input_tokens, usage_cached_tokens = :usage_cached_tokens,
     usage_output_tokens = :usage_output_tokens, usage_reasoning_tokens = :usage_reasoning_tokens,
-    failure = :failure, doubt = :doubt, absences = :absences, due_at = :due_at,
-    failures = :failures, last_error = :last_error, lease_until = :lease_until
+    failure = :failure, doubt = :doubt, absences = :absences, denials = :denials,
+    due_at = :due_at, failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until
 WHERE id = :id AND fence = :fence AND state <> 'released';
 
 -- name: recover_jobs

@@ -77,6 +77,7 @@ CREATE TABLE batches (
     "index" TEXT,
     due_at INTEGER,
     failures INTEGER NOT NULL,
+    defects INTEGER NOT NULL,
     last_error TEXT,
     fence INTEGER NOT NULL,
     lease_until INTEGER,
@@ -138,6 +139,8 @@ CREATE TABLE jobs (
     absences INTEGER NOT NULL,
     due_at INTEGER,
     failures INTEGER NOT NULL,
+    defects INTEGER NOT NULL,
+    denials INTEGER NOT NULL,
     last_error TEXT,
     fence INTEGER NOT NULL,
     lease_until INTEGER,
@@ -147,4 +150,5 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_due ON jobs (due_at) WHERE state <> 'released' AND due_at IS NOT NULL;
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX jobs_submitting ON jobs (send_deadline) WHERE state = 'submitting';
-CREATE INDEX jobs_running ON jobs (credential, submitted_at) WHERE state = 'running';
+CREATE INDEX jobs_upstream ON jobs (credential, submitted_at)
+WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS NOT NULL;
