@@ -1,5 +1,8 @@
 """``/v1/files``: create, list, retrieve, delete, content."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.responses import Response
@@ -37,9 +40,7 @@ async def create(call: Call) -> Response:
     its name was registered before its first byte, so even a crash leaves nothing for long.
     """
     reader = MultipartReader(parse_boundary(call.request.headers.get("content-type")))
-    blob = new_blob_name()
-    await call.store.register_blob(blob, call.now())
-    async with call.blobs.create(blob) as writer:
+    async with _registered(call) as blob, call.blobs.create(blob) as writer:
         intake = Intake(writer, call.options.max_file_bytes)
         form = await read_form(call, reader, intake)
         wanted = parse_new_file(form.fields)
@@ -47,6 +48,18 @@ async def create(call: Call) -> Response:
         _check_not_empty(wanted, intake)
     file = await call.store.add_file(_new_file(call, form, wanted, intake, blob))
     return answer(encode_file(file))
+
+
+@asynccontextmanager
+async def _registered(call: Call) -> AsyncIterator[str]:
+    """A blob's name, forgotten again unless its bytes are whole."""
+    blob = new_blob_name()
+    await call.store.register_blob(blob, call.now())
+    try:
+        yield blob
+    except BaseException:
+        await asyncio.shield(call.store.forget_blobs([blob]))
+        raise
 
 
 async def list_files(call: Call) -> Response:

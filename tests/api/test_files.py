@@ -166,12 +166,12 @@ async def test_a_file_of_exactly_the_limit_is_taken(world: World) -> None:
     assert answer.status_code == 200
 
 
-async def test_a_bad_upload_is_swept(world: World, alice: httpx.AsyncClient) -> None:
-    """Its name was registered before its first byte, so the sweeper knows it."""
+async def test_a_bad_upload_is_forgotten(world: World, alice: httpx.AsyncClient) -> None:
+    """Its name, registered before its first byte, as well as its bytes."""
     body, headers = form_of(LINE, purpose="nonsense")
     await alice.post("/v1/files", content=body, headers=headers)
 
-    assert len(await world.store.sweepable_blobs(START + 1, 10)) == 1
+    assert await world.store.sweepable_blobs(START + 1, 10) == []
 
 
 async def test_list_pages(world: World, alice: httpx.AsyncClient, upload: Upload) -> None:
