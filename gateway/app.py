@@ -139,7 +139,7 @@ class Gateway:
         Errors: SettingsError when the data directory cannot be used; OSError of the port.
         """
         settings = self._settings
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_directory(settings.data_dir)
         _raise_file_limit()
         _refuse_orphans(settings.data_dir)
         store = SQLiteStore(settings.data_dir / DATABASE, self._clock)
@@ -202,6 +202,14 @@ class Gateway:
             models=lambda: tools.upstream.models(CREDENTIAL),
         )
         return create_api(services, api_options(self._settings))
+
+
+def _make_directory(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(f"GATEWAY_DATA_DIR {data_dir} cannot be used: {reason}") from error
 
 
 def _raise_file_limit() -> None:

@@ -23,6 +23,7 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
+API_VERSIONS = ("v1beta", "v1", "v1alpha")
 GOOGLE_BASE_URL = "https://generativelanguage.googleapis.com"
 
 # What Kubernetes injects into every pod of a namespace with a Service called "gateway"
@@ -108,12 +109,16 @@ def _url(value: str) -> str:
         raise ValueError("is not an http(s) URL")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must not carry credentials, a query or a fragment")
+    if parts.path.strip("/"):
+        raise ValueError("must be a host without a path")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("must begin with https:// (the key travels with every call)")
     return value.strip().rstrip("/")
 
 
 def _version(value: str) -> str:
-    if not re.fullmatch(r"v\d+[a-z0-9]*", value.strip()):
-        raise ValueError("is not an API version such as v1beta or v1")
+    if value.strip() not in API_VERSIONS:
+        raise ValueError(f"is none of {', '.join(API_VERSIONS)}")
     return value.strip()
 
 
@@ -136,7 +141,11 @@ def _api_keys(value: str) -> tuple[ApiKey, ...]:
     for entry in re.split(r"[,\n]", value):
         if not entry.strip():
             continue
+        if re.search(r"\s", entry.strip()) or entry.strip().startswith("#"):
+            raise ValueError("holds an entry with a space or a comment")
         name, equals, secret = entry.strip().partition("=")
+        if equals and not secret:
+            raise ValueError("holds a name without a secret")
         # "c2VjcmV0==" is base64, not a name: a name is a plain word.
         named = bool(equals and secret.strip("=") and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name))
         keys.append(ApiKey(name, Secret(secret)) if named else ApiKey(None, Secret(entry.strip())))
@@ -329,12 +338,14 @@ def field_of(name: str) -> str:
     return name.removeprefix("GATEWAY_").lower()
 
 
-def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
-    """Read the environment; the settings in force, and warnings to log once.
+def load(
+    environ: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None
+) -> tuple[Settings, list[str]]:
+    """Read the environment, ``overrides`` over it; settings in force, and warnings to log once.
 
     Errors: SettingsError that names every bad setting.
     """
-    given = dict(os.environ if environ is None else environ)
+    given = {**(os.environ if environ is None else environ), **(overrides or {})}
     injected = _take_injected(given)
     problems = _unknown_names(given)
     values: dict[str, Any] = {}

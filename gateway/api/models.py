@@ -26,5 +26,8 @@ async def retrieve(call: Call) -> Response:
 
 
 async def _names(call: Call) -> list[str]:
+    """The upstream's models and the aliases of them that batches may name."""
     offered = call.services.models
-    return [] if offered is None else [model.id for model in await offered()]
+    names = [] if offered is None else [model.id for model in await offered()]
+    aliases = call.services.policy.get("aliases", {})
+    return [*names, *(alias for alias, model in aliases.items() if model in names)]

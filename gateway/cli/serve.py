@@ -39,8 +39,7 @@ def serve() -> None:
             raise BadSettings(str(error)) from error
         except OSError as error:
             raise click.ClickException(
-                f"cannot listen on {settings.host}:{settings.port} or use "
-                f"{settings.data_dir}: {error.strerror or error}"
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
             ) from error
 
 

@@ -1,7 +1,6 @@
 """``gateway translate``: what a file would become, offline."""
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,13 @@ import orjson
 
 from gateway.app import input_limits, policy
 from gateway.batches.records import BatchError
+from gateway.cli.environment import BadSettings
+from gateway.errors import SettingsError
 from gateway.runner.work.envelope import Envelope, Line
 from gateway.settings import Settings, load
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import Endpoint, LineError
-from gateway.wire.jsonl import LongLine, read_lines
+from gateway.wire.jsonl import LongLine, drop_blank_end, read_lines
 
 # A key is not needed to translate, and no setting of the service may stop it.
 OFFLINE = {"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1"}
@@ -31,11 +32,12 @@ def translate(file: Path, endpoint: str | None, aliases: tuple[str, ...]) -> Non
     fails says whether the whole batch or the line alone fails. Totals go to stderr. Exit 1 when the
     batch would fail. Whether the upstream has a model is not known offline.
     """
-    settings, _ = load({**OFFLINE, **_alias_setting(aliases)})
+    settings = _settings(aliases)
     path = endpoint or _endpoint_of(file, settings.max_line_bytes)
     explained = _Explained(settings, ENDPOINTS[path])
     with file.open("rb") as lines:
-        for number, raw in enumerate(read_lines(lines, settings.max_line_bytes), 1):
+        some = drop_blank_end(read_lines(lines, settings.max_line_bytes))
+        for number, raw in enumerate(some, 1):
             click.echo(orjson.dumps(explained.line(raw, number)))
     totals = explained.totals
     click.echo(
@@ -47,11 +49,19 @@ def translate(file: Path, endpoint: str | None, aliases: tuple[str, ...]) -> Non
         raise SystemExit(1)
 
 
-def _alias_setting(aliases: tuple[str, ...]) -> Mapping[str, str]:
+def _settings(aliases: tuple[str, ...]) -> Settings:
+    """The service's own, with the aliases of the command line over those of the environment."""
     pairs = dict(alias.partition("=")[::2] for alias in aliases)
     if not all(pairs.values()):
         raise click.BadParameter("an alias is NAME=MODEL", param_hint="--alias")
-    return {"GATEWAY_MODEL_ALIASES": orjson.dumps(pairs).decode()}
+    try:
+        settings, _ = load(overrides=OFFLINE)
+        pairs = {**settings.model_aliases, **pairs}
+        given = {"GATEWAY_MODEL_ALIASES": orjson.dumps(pairs).decode()}
+        settings, _ = load(overrides={**OFFLINE, **given})
+    except SettingsError as error:
+        raise BadSettings(str(error)) from error
+    return settings
 
 
 def _endpoint_of(file: Path, max_line_bytes: int) -> str:
@@ -64,7 +74,9 @@ def _endpoint_of(file: Path, max_line_bytes: int) -> str:
                 continue
             if url in ENDPOINTS:
                 return str(url)
-    raise click.ClickException(f"no line names one of {', '.join(ENDPOINTS)}: give --endpoint")
+    default = next(iter(ENDPOINTS))
+    click.echo(f"no line names one of {', '.join(ENDPOINTS)}: read as {default}", err=True)
+    return default
 
 
 class _Explained:

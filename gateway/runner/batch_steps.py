@@ -228,7 +228,8 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
     )
     doomed = [blob for blob in _blobs_of(batch, jobs) if blob is not None]
     await claim.save(done, files=list(files.values()), blobs=BlobChange(doomed=doomed))
-    logger.info("batch %s %s: %s", batch.id, status, done.counts)
+    counts = (done.counts.total, done.counts.completed, done.counts.failed)
+    logger.info("batch %s %s: %d lines, %d completed, %d failed", batch.id, status, *counts)
 
 
 async def _bring_runs(

@@ -140,6 +140,7 @@ async def _adopt(tools: Tools, claim: JobClaim, name: str) -> None:
             due_at=due,
         )
     )
+    logger.info("%s runs upstream: %d items", _named(claim.row), claim.row.items)
 
 
 async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:

@@ -40,12 +40,6 @@ from gateway.translate.tool_choice import calling_config, legacy_calling_config
 from gateway.translate.tools import read_functions, read_tools
 
 
-def _read_model(value: object, draft: Draft) -> None:
-    """The job's model is settled; the answer may need the name that the client wrote."""
-    if type(value) is str:
-        draft.requested = value
-
-
 def _read_stream(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
     if value is not False:
         unsupported_value("streaming is not supported in a batch.", "stream")
@@ -101,7 +95,7 @@ def _read_verbosity(value: object, draft: Draft) -> None:
 
 _VERBOSITIES: Final = ("low", "medium", "high")
 CHAT: Final = FieldTable(
-    mapped("model", "the model of the job", _read_model),
+    mapped("model", "the model of the job"),
     mapped("messages", "`contents`, `systemInstruction`", read_messages),
     mapped("temperature", "`generationConfig.temperature`", read_temperature),
     mapped("top_p", "`generationConfig.topP`", read_top_p),
@@ -169,7 +163,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
             except KeyError:
                 _refuse(name, value)
                 continue
-            if value is not None:
+            if read is not None and value is not None:
                 read(value, draft)
         if not draft.contents:
             missing("messages")
@@ -182,7 +176,8 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         return refusal.line_error()
     if draft.config:
         request["generationConfig"] = draft.config
-    echo: Json = {"model": draft.requested}
+    # The job's model is settled; the answer may need the name that the client wrote.
+    echo: Json = {"model": body.get("model", model)}
     if not draft.combined:
         return Translation((request,), echo)
     fanned_out = draft.choices > 1 and "candidateCount" not in draft.config

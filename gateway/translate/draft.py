@@ -35,7 +35,7 @@ class Draft:
     safety_settings: list[Json] | None
 
     def __init__(self, model: str) -> None:
-        self.model = self.requested = model
+        self.model = model
         # generationConfig.
         self.config: Json = {}
         # Replaced by the reader of messages, which every line has.

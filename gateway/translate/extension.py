@@ -62,8 +62,9 @@ def read_google(value: object, draft: Draft) -> None:
     try:
         GOOGLE.check(value)
         for name, member in value.items():
-            if member is not None:
-                GOOGLE.readers[name](member, draft)
+            read = GOOGLE.readers[name]
+            if read is not None and member is not None:
+                read(member, draft)
     except Refused as refusal:
         refusal.under("google")
         raise

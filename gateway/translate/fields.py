@@ -48,21 +48,16 @@ def refused(name: str, about: str) -> Field:
     return Field(name, Placing.REFUSED, about)
 
 
-def _read_nothing(value: object, draft: Draft) -> None:
-    """A field that has nothing to say, or that the mapper of its object reads."""
-
-
 class FieldTable:
     """The rows of one object and what is derived from them."""
 
     def __init__(self, *rows: Field) -> None:
         self.rows: Final = rows
         self.by_name: Final[Mapping[str, Field]] = {row.name: row for row in rows}
-        # Every accepted field has a reader, so a hot loop asks once.
-        self.readers: Final[dict[str, Reader]] = {
-            row.name: row.read or _read_nothing
-            for row in rows
-            if row.placing is not Placing.REFUSED
+        # Every accepted field is here, so a hot loop asks once; None where there is nothing to
+        # read, or where the mapper of the object reads it.
+        self.readers: Final[dict[str, Reader | None]] = {
+            row.name: row.read for row in rows if row.placing is not Placing.REFUSED
         }
         self.accepted: Final = frozenset(self.readers)
 

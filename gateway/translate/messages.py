@@ -97,7 +97,6 @@ def read_messages(value: object, draft: Draft) -> None:
     draft.contents = contents = []
     draft.system = system = []
     last = ""
-    read = 0
     # Most conversations are roles and strings alone, and a small line consists of little else:
     # reading these here, without a call, costs a third. From the first that is more, _read_rest.
     for message in value:
@@ -117,7 +116,7 @@ def read_messages(value: object, draft: Draft) -> None:
             last = "model"
         else:
             break
-        read += 1
+    read = len(contents) + len(system)  # each message became one turn or one part
     if last != "user" or read != len(value):
         _read_rest(value, read, last, draft)
 

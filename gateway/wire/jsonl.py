@@ -1,6 +1,7 @@
 """JSONL framing: lines read under limits, lines written so that no reader splits them wrongly."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -53,6 +54,18 @@ def read_lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes | LongLine]:
             yield piece
         else:
             yield _skip(file, len(piece))
+
+
+def drop_blank_end(lines: Iterable[bytes | LongLine]) -> Iterator[bytes | LongLine]:
+    """Lines without the empty ones at the end, as editors and shells leave them."""
+    held = 0
+    for line in lines:
+        if line == b"":
+            held += 1
+            continue
+        yield from itertools.repeat(b"", held)
+        held = 0
+        yield line
 
 
 def _skip(file: BinaryIO, size: int) -> LongLine:

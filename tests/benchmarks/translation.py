@@ -134,6 +134,13 @@ def cases(scale: float) -> list[Case]:
     ]
 
 
+# A line and its answer, once each way.
+BOTH_WAYS = (
+    ("both ways, mixed", ("forward, mixed", "back, mixed"), 1.6),
+    ("both ways, 300 bytes", ("forward, 300 bytes", "back, small"), 3.0),
+)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -141,15 +148,20 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual lines")
     arguments = parser.parse_args()
     print(f"{'':22}{'lines':>8}{'MB':>8}{'floor us':>10}{'ours us':>10}{'ratio':>8}{'goal':>7}")
+    measured = {}
     for case in cases(arguments.scale):
         base, ours = measure(case, arguments.rounds)
         count = len(case.lines)
+        measured[case.name] = (base / count, ours / count)
         size = sum(map(len, case.lines)) / 1e6
         goal = f"{case.goal:>7}" if case.goal else ""
         print(
             f"{case.name:22}{count:>8}{size:>8.1f}{base / count * 1e6:>10.2f}"
             f"{ours / count * 1e6:>10.2f}{ours / base:>8.2f}{goal}"
         )
+    for name, ways, most in BOTH_WAYS:
+        base, ours = (sum(measured[way][column] for way in ways) for column in (0, 1))
+        print(f"{name:38}{base * 1e6:>10.2f}{ours * 1e6:>10.2f}{ours / base:>8.2f}{most:>7}")
 
 
 if __name__ == "__main__":

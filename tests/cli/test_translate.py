@@ -103,12 +103,12 @@ def test_embeddings_are_found_by_the_first_url(tmp_path: Path) -> None:
     assert totals.startswith("/v1/embeddings: 1 lines, 2 items")
 
 
-def test_a_file_without_an_endpoint_needs_one(tmp_path: Path) -> None:
-    """The message says which there are."""
-    code, made, said = translate(tmp_path, b"{}")
+def test_a_file_without_an_endpoint_is_read_as_chat(tmp_path: Path) -> None:
+    """So that what is wrong with its lines is said."""
+    code, (made,), said = translate(tmp_path, b"{bad")
 
-    assert (code, made) == (1, [])
-    assert "give --endpoint" in said
+    assert (code, made["error"]["code"]) == (1, "invalid_json_line")
+    assert "no line names one of" in said
 
 
 def test_a_given_endpoint_decides(tmp_path: Path) -> None:

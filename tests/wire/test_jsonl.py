@@ -6,7 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.wire.jsonl import LongLine, depth_exceeds, escape_separators, read_lines
+from gateway.wire.jsonl import (
+    LongLine,
+    depth_exceeds,
+    drop_blank_end,
+    escape_separators,
+    read_lines,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +44,14 @@ def test_a_line_at_the_limit_is_read_and_one_beyond_is_skipped(end: bytes) -> No
         LongLine(3_000_000),
         LongLine(10 if end == b"\r\n" else 9),
     ]
+
+
+def test_blank_lines_at_the_end_are_nothing() -> None:
+    """Those before a line stay, and so does its number."""
+    lines = [b"", b"a", b"", b"", b"b", LongLine(9), b"", b""]
+
+    assert list(drop_blank_end(lines)) == lines[:6]
+    assert list(drop_blank_end([b"", b""])) == []
 
 
 def test_separators_are_escaped_and_nothing_else() -> None:

@@ -19,7 +19,7 @@ from gateway.runner.work.guard import MESSAGE, Guard
 from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, error_body
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy, Translation
-from gateway.wire.jsonl import LongLine, read_lines
+from gateway.wire.jsonl import drop_blank_end, read_lines
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
 MAX_NOTE_CODES = 100
@@ -186,31 +186,22 @@ class _Validation:
 
     def _lines_of_input(self) -> Iterator[tuple[int, Any]]:
         with Path(self._task.input).open("rb", buffering=1 << 20) as file:
-            yield from enumerate(read_lines(file, self._task.limits.max_line_bytes), 1)
+            lines = read_lines(file, self._task.limits.max_line_bytes)
+            yield from enumerate(drop_blank_end(lines), 1)
 
     def _read_all(self) -> None:
-        blank = 0  # how many blank lines stand before this one: at the end they are nothing
         for number, raw in self._lines_of_input():
-            if raw == b"":
-                blank += 1
-                continue
-            for earlier in range(number - blank, number):
-                self._read_line(b"", earlier)
-            blank = 0
             if number > self._task.limits.max_lines:
                 self._refuse_file("lines", self._task.limits.max_lines)
                 return
-            self._read_line(raw, number)
-
-    def _read_line(self, raw: bytes | LongLine, number: int) -> None:
-        self._lines = number
-        line = self._envelope.read(raw, number)
-        if isinstance(line, BatchError):
-            self._complain(line)
-            return
-        self._seen.add(line.custom_id)
-        if not self._errors:
-            self._translate(line, number)
+            self._lines = number
+            line = self._envelope.read(raw, number)
+            if isinstance(line, BatchError):
+                self._complain(line)
+                continue
+            self._seen.add(line.custom_id)
+            if not self._errors:
+                self._translate(line, number)
 
     def _refuse_file(self, what: str, most: int) -> None:
         # Azure's code; OpenAI's own for more than 50,000 requests is not known.
