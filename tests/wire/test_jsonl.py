@@ -48,7 +48,7 @@ def test_a_line_at_the_limit_is_read_and_one_beyond_is_skipped(end: bytes) -> No
 
 def test_blank_lines_at_the_end_are_nothing() -> None:
     """Those before a line stay, and so does its number."""
-    lines = [b"", b"a", b"", b"", b"b", LongLine(9), b"", b""]
+    lines: list[bytes | LongLine] = [b"", b"a", b"", b"", b"b", LongLine(9), b"", b""]
 
     assert list(drop_blank_end(lines)) == lines[:6]
     assert list(drop_blank_end([b"", b""])) == []
