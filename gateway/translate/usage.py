@@ -27,12 +27,15 @@ def usage_of(metadata: object) -> Usage:
     """Sum up one answer; a missing usageMetadata counts as zeros."""
     if type(metadata) is not dict:
         return NO_USAGE
-    prompt = output = cached = thoughts = 0
-    # Counts of zero are left out, so most of these are absent.
-    if "promptTokenCount" in metadata:
-        prompt = count(metadata["promptTokenCount"])
-    if "candidatesTokenCount" in metadata:
-        output = count(metadata["candidatesTokenCount"])
+    cached = thoughts = 0
+    # Every answer has these two, as plain numbers but for what no recording shows.
+    prompt = metadata.get("promptTokenCount", 0)
+    if type(prompt) is not int or not 0 <= prompt < _MOST_TOKENS:
+        prompt = count(prompt)
+    output = metadata.get("candidatesTokenCount", 0)
+    if type(output) is not int or not 0 <= output < _MOST_TOKENS:
+        output = count(output)
+    # Counts of zero are left out, so most of the others are absent.
     if "thoughtsTokenCount" in metadata:
         thoughts = count(metadata["thoughtsTokenCount"])
         output += thoughts
@@ -45,17 +48,28 @@ def usage_of(metadata: object) -> Usage:
     return Usage(prompt, cached, output, thoughts)
 
 
+# Of most lines nothing was cached and nothing reasoned: they share these, which nobody changes.
+_NOTHING_CACHED: Final = {"cached_tokens": 0, "audio_tokens": 0}
+_NOTHING_REASONED: Final = {
+    "reasoning_tokens": 0,
+    "audio_tokens": 0,
+    "accepted_prediction_tokens": 0,
+    "rejected_prediction_tokens": 0,
+}
+
+
 def openai_usage(usage: Usage) -> Json:
     """The ``usage`` member of a chat completion."""
+    prompt, output = usage.input_tokens, usage.output_tokens
+    cached, reasoned = usage.cached_tokens, usage.reasoning_tokens
     return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": usage.reasoning_tokens,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
+        "prompt_tokens": prompt,
+        "completion_tokens": output,
+        "total_tokens": prompt + output,
+        "prompt_tokens_details": (
+            {**_NOTHING_CACHED, "cached_tokens": cached} if cached else _NOTHING_CACHED
+        ),
+        "completion_tokens_details": (
+            {**_NOTHING_REASONED, "reasoning_tokens": reasoned} if reasoned else _NOTHING_REASONED
+        ),
     }
