@@ -83,16 +83,12 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     A line of several items (``n`` on models with one candidate) is one completion: what one item
     failed with fails the line, the prompt is counted once.
     """
-    if len(answers) == 1:
-        return _one(echo, answers[0], context)
-    return _several(echo, answers, context)
-
-
-def _one(echo: Json, answer: Answer, context: Context) -> Rendered:
-    failure = failure_of(answer)
+    if len(answers) != 1:
+        return _several(echo, answers, context)
+    failure = failure_of(answers[0])
     if failure is not None:
         return failure.rendered()
-    response = answer["response"]
+    response = answers[0]["response"]
     usage = usage_of(response.get("usageMetadata"))
     choices: list[Json] = []
     failure = _add_choices(response, choices, echo, context)
@@ -214,9 +210,11 @@ def _choice(candidate: Json, index: int, echo: Json, context: Context) -> Json |
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
     reason = candidate.get("finishReason")
-    if reason == "STOP" and "logprobs" not in echo:
-        text = _only_text(parts)
-        if text:
+    # Most answers are one part with a text and nothing else.
+    if reason == "STOP" and type(parts) is list and len(parts) == 1 and "logprobs" not in echo:
+        part = parts[0]
+        text = part.get("text") if type(part) is dict and len(part) == 1 else None
+        if text and type(text) is str:
             return {
                 "index": index,
                 "message": {"role": "assistant", "content": text, "refusal": None},
@@ -244,17 +242,6 @@ def _choice(candidate: Json, index: int, echo: Json, context: Context) -> Json |
     if type(reason) is str and reason != "STOP":
         choice["native_finish_reason"] = reason[:100]
     return choice
-
-
-def _only_text(parts: object) -> str:
-    """The text of the one part that most answers have, or ``""`` when there is more to read."""
-    if type(parts) is not list or len(parts) != 1:
-        return ""
-    part = parts[0]
-    if type(part) is not dict or len(part) != 1:
-        return ""
-    text = part.get("text")
-    return text if type(text) is str else ""
 
 
 def _extend(message: Json, reply: Reply, word: str, *, legacy: bool) -> str:

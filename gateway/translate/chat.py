@@ -148,6 +148,9 @@ CHAT: Final = FieldTable(
 )
 
 
+_READERS: Final = CHAT.readers
+
+
 def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:  # noqa: ARG001
     """Translate one line.
 
@@ -155,7 +158,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
     draft = Draft(model)
-    readers = CHAT.readers
+    readers = _READERS
     try:
         for name, value in body.items():
             try:
