@@ -5,7 +5,6 @@
     GatewayError                        what a client may see; status, type, code, param
     |- RequestError            400      the client sent something wrong
     |  |- AuthenticationError  401
-    |  |- PermissionDeniedError 403
     |  |- NotFoundError        404
     |  |- MethodNotAllowedError 405
     |  |- ConflictError        409
@@ -58,12 +57,6 @@ class AuthenticationError(RequestError):
 
     status = 401
     code = "invalid_api_key"
-
-
-class PermissionDeniedError(RequestError):
-    """The credential may not do this."""
-
-    status = 403
 
 
 class NotFoundError(RequestError):

@@ -23,7 +23,14 @@ from gateway.errors import (
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Found, Observation, Unknown
-from gateway.runner.tools import DEFECTS, MAX_DEFECTS, BlobSource, JobClaim, Tools
+from gateway.runner.tools import (
+    DEFECTS,
+    MAX_DEFECTS,
+    BlobSource,
+    JobClaim,
+    Tools,
+    describe,
+)
 from gateway.runner.work.collect import INTERNAL, CollectTask
 
 logger = logging.getLogger(__name__)
@@ -114,14 +121,14 @@ async def _stage_again(tools: Tools, claim: JobClaim, error: UpstreamError) -> N
 async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
     """Nobody knows whether it was created. This process has stopped sending, so settle from now."""
     now = tools.clock.now()
-    logger.warning("%s: the create is ambiguous: %s", _named(claim.row), error.message)
+    logger.warning("%s: the create is ambiguous: %s", _named(claim.row), describe(error))
     await claim.save(
         replace(
             claim.row,
             doubt=now,
             send_deadline=now,
             due_at=now + tools.options.settle,
-            last_error=error.message,
+            last_error=describe(error),
         )
     )
 
@@ -184,7 +191,7 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     try:
         await _settle_doubt(tools, claim)
     except UpstreamError as error:  # a broken listing must not keep results from being secured
-        logger.warning("%s: its twin is not looked for: %s", _named(claim.row), error.code)
+        logger.warning("%s: its twin is not looked for: %s", _named(claim.row), describe(error))
     job = claim.row
     try:
         seen = await tools.upstream.observe(_name(job), job.credential)
@@ -385,5 +392,5 @@ async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:
         except UpstreamError as error:
             if job.failures + 1 < MAX_RELEASE_FAILURES:
                 raise
-            logger.warning("%s: left behind at the upstream: %s", _named(job), error.code)
+            logger.warning("%s: left behind at the upstream: %s", _named(job), describe(error))
     await claim.save(moved(job, JobState.RELEASED, due_at=None))

@@ -12,18 +12,21 @@ from typing import Any
 from gateway.batches.lifecycle import Act, Step, next_steps, rest_until
 from gateway.batches.pacing import next_retry
 from gateway.errors import (
-    AuditError,
-    GatewayError,
     UnavailableError,
-    UpstreamError,
     UpstreamHeldError,
     UpstreamUnavailableError,
-    WorkerError,
 )
 from gateway.ids import jitter
 from gateway.ports.store import Work
 from gateway.runner import batch_steps, job_steps
-from gateway.runner.tools import DEFECTS, BatchClaim, JobClaim, LostClaimError, Tools
+from gateway.runner.tools import (
+    DEFECTS,
+    BatchClaim,
+    JobClaim,
+    LostClaimError,
+    Tools,
+    describe,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -228,23 +231,6 @@ class Runner:
         if isinstance(error, UpstreamHeldError):
             failures = max(failures, HELD_FAILURES)
         return next_retry(failures, self._tools.options.retry, jitter(), hint)
-
-
-def describe(error: Exception) -> str:
-    """What may be stored and logged of an error: our own messages, else the type alone.
-
-    A foreign message may quote what was being worked on.
-    """
-    if isinstance(error, UpstreamError) and error.status:
-        # Google quotes the request in some messages: those stand in error lines alone.
-        return f"the upstream answered {error.status} {error.code or ''}".rstrip()
-    if isinstance(error, UpstreamError | GatewayError):
-        return error.message
-    if isinstance(error, WorkerError | AuditError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{type(error).__name__}: {error.strerror}"
-    return type(error).__name__
 
 
 _JOB_STEPS = {

@@ -12,7 +12,7 @@ from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
 from gateway.batches.records import Batch, Job
 from gateway.clock import Clock
-from gateway.errors import WorkerError
+from gateway.errors import AuditError, GatewayError, UpstreamError, WorkerError
 from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
 from gateway.ports.store import Store
@@ -141,3 +141,20 @@ class BatchClaim(Claim[Batch]):
 
 class JobClaim(Claim[Job]):
     """A claimed job."""
+
+
+def describe(error: Exception) -> str:
+    """What may be stored and logged of an error: our own messages, else the type alone.
+
+    A foreign message may quote what was being worked on.
+    """
+    if isinstance(error, UpstreamError) and error.status:
+        # Google quotes the request in some messages: those stand in error lines alone.
+        return f"the upstream answered {error.status} {error.code or ''}".rstrip()
+    if isinstance(error, UpstreamError | GatewayError):
+        return error.message
+    if isinstance(error, WorkerError | AuditError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"
+    return type(error).__name__

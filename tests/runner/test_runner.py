@@ -313,6 +313,27 @@ async def test_a_job_nobody_adopted_is_cancelled(tmp_path: Path) -> None:
         assert orphan.cancelled
 
 
+async def test_what_an_upstream_says_is_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its messages may quote a prompt: log and ``last_error`` carry status and code alone."""
+    quoted = "cannot process 'the user's secret'"
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [
+            UpstreamUnavailableError(quoted, status=429, code="RESOURCE_EXHAUSTED"),
+            UpstreamAmbiguousError(quoted, status=500, code="INTERNAL"),
+        ]
+        here.upstream.script["find"] = [UpstreamUnavailableError(quoted, status=503)] * 3
+        batch = await here.submit(TWO)
+        work = await here.until(lambda work: work.batch.last_error, batch)
+        await assert_good(here, await here.ended(batch))
+
+    assert work.batch.last_error is not None
+    assert work.batch.last_error.startswith("the upstream answered ")
+    assert "the upstream answered 500 INTERNAL" in caplog.text
+    assert "secret" not in caplog.text
+
+
 async def test_a_broken_listing_does_not_keep_results_away(tmp_path: Path) -> None:
     """A job in doubt is polled all the same."""
     async with world(tmp_path) as here:
