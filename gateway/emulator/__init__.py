@@ -5,9 +5,9 @@ by Google's own SDKs, so that a misreading of the protocol is not made twice.
 
 Where to look: ``options.py`` what can be set at start; ``faults.py`` the table of what can be made
 to go wrong; ``markers.py`` the table of words in a prompt that say how it shall be answered;
-``api_control.py`` the routes that steer a running emulator; ``testing.py`` the pytest fixture;
-``jobs.py`` how states follow from the clock; ``operations.py`` a job on the wire; ``generate.py``
-and ``embed.py`` the answers.
+``api/control.py`` the routes that steer a running emulator; ``testing.py`` the pytest fixture;
+``jobs.py`` how states follow from the clock; ``operations.py`` a job on the wire; ``answers/`` what
+models say; ``api/`` the routes.
 
 Known to differ: caches a request names are not looked up, tokens are counted by bytes, what
 Google's OpenAI layer serves is not served, and every key sees the jobs of every other.

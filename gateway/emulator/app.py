@@ -11,8 +11,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.clock import Clock, SystemClock
-from gateway.emulator import api_batches, api_caches, api_files, api_models, api_webhooks
-from gateway.emulator.api_control import control_routes
+from gateway.emulator.api import batches, caches, files, models, webhooks
+from gateway.emulator.api.control import control_routes
 from gateway.emulator.calls import Endpoint, Function
 from gateway.emulator.errors import of_status
 from gateway.emulator.options import EmulatorOptions
@@ -21,45 +21,45 @@ from gateway.emulator.world import World
 VERSIONS = ("v1", "v1beta", "v1alpha")
 
 _ROUTES: tuple[tuple[str, str, str, Function], ...] = (
-    ("POST", "/models/{model}:batchGenerateContent", "create", api_batches.create_generate),
-    ("POST", "/models/{model}:asyncBatchEmbedContent", "create", api_batches.create_embed),
-    ("GET", "/batches", "list", api_batches.list_jobs),
-    ("POST", "/batches/{id}:cancel", "cancel", api_batches.cancel),
-    ("PATCH", "/batches/{id}:updateGenerateContentBatch", "update", api_batches.update),
-    ("PATCH", "/batches/{id}:updateEmbedContentBatch", "update", api_batches.update),
-    ("GET", "/batches/{id}", "get", api_batches.get),
-    ("DELETE", "/batches/{id}", "delete", api_batches.delete),
-    ("GET", "/files", "file-list", api_files.list_files),
-    ("POST", "/files", "upload", api_files.create_metadata),
-    ("GET", "/files/{id}:download", "redirect", api_files.redirect),
-    ("GET", "/files/{id}", "file-get", api_files.get),
-    ("DELETE", "/files/{id}", "file-delete", api_files.delete),
-    ("POST", "/cachedContents", "caches", api_caches.create),
-    ("GET", "/cachedContents", "caches", api_caches.list_caches),
-    ("GET", "/cachedContents/{id}", "caches", api_caches.get),
-    ("PATCH", "/cachedContents/{id}", "caches", api_caches.update),
-    ("DELETE", "/cachedContents/{id}", "caches", api_caches.delete),
-    ("POST", "/webhooks", "webhooks", api_webhooks.create),
-    ("GET", "/webhooks", "webhooks", api_webhooks.list_webhooks),
-    ("POST", "/webhooks/{id}:ping", "webhooks", api_webhooks.ping),
-    ("POST", "/webhooks/{id}:rotateSigningSecret", "webhooks", api_webhooks.rotate),
-    ("GET", "/webhooks/{id}", "webhooks", api_webhooks.get),
-    ("PATCH", "/webhooks/{id}", "webhooks", api_webhooks.update),
-    ("DELETE", "/webhooks/{id}", "webhooks", api_webhooks.delete),
-    ("GET", "/models", "models", api_models.list_models),
-    ("GET", "/models/{model}", "models", api_models.get),
-    ("POST", "/models/{model}:generateContent", "generate", api_models.generate_content),
-    ("POST", "/models/{model}:streamGenerateContent", "stream", api_models.stream_generate_content),
-    ("POST", "/models/{model}:countTokens", "count", api_models.count_tokens),
-    ("POST", "/models/{model}:embedContent", "embed", api_models.embed_content),
-    ("POST", "/models/{model}:batchEmbedContents", "embed", api_models.batch_embed_contents),
+    ("POST", "/models/{model}:batchGenerateContent", "create", batches.create_generate),
+    ("POST", "/models/{model}:asyncBatchEmbedContent", "create", batches.create_embed),
+    ("GET", "/batches", "list", batches.list_jobs),
+    ("POST", "/batches/{id}:cancel", "cancel", batches.cancel),
+    ("PATCH", "/batches/{id}:updateGenerateContentBatch", "update", batches.update),
+    ("PATCH", "/batches/{id}:updateEmbedContentBatch", "update", batches.update),
+    ("GET", "/batches/{id}", "get", batches.get),
+    ("DELETE", "/batches/{id}", "delete", batches.delete),
+    ("GET", "/files", "file-list", files.list_files),
+    ("POST", "/files", "upload", files.create_metadata),
+    ("GET", "/files/{id}:download", "redirect", files.redirect),
+    ("GET", "/files/{id}", "file-get", files.get),
+    ("DELETE", "/files/{id}", "file-delete", files.delete),
+    ("POST", "/cachedContents", "caches", caches.create),
+    ("GET", "/cachedContents", "caches", caches.list_caches),
+    ("GET", "/cachedContents/{id}", "caches", caches.get),
+    ("PATCH", "/cachedContents/{id}", "caches", caches.update),
+    ("DELETE", "/cachedContents/{id}", "caches", caches.delete),
+    ("POST", "/webhooks", "webhooks", webhooks.create),
+    ("GET", "/webhooks", "webhooks", webhooks.list_webhooks),
+    ("POST", "/webhooks/{id}:ping", "webhooks", webhooks.ping),
+    ("POST", "/webhooks/{id}:rotateSigningSecret", "webhooks", webhooks.rotate),
+    ("GET", "/webhooks/{id}", "webhooks", webhooks.get),
+    ("PATCH", "/webhooks/{id}", "webhooks", webhooks.update),
+    ("DELETE", "/webhooks/{id}", "webhooks", webhooks.delete),
+    ("GET", "/models", "models", models.list_models),
+    ("GET", "/models/{model}", "models", models.get),
+    ("POST", "/models/{model}:generateContent", "generate", models.generate_content),
+    ("POST", "/models/{model}:streamGenerateContent", "stream", models.stream_generate_content),
+    ("POST", "/models/{model}:countTokens", "count", models.count_tokens),
+    ("POST", "/models/{model}:embedContent", "embed", models.embed_content),
+    ("POST", "/models/{model}:batchEmbedContents", "embed", models.batch_embed_contents),
 )
 """Method, path under a version, operation (what faults call it), function."""
 
 
 def routes(world: World) -> list[BaseRoute]:
     """Every route of the API; the version is a path parameter of three known values."""
-    keys = Endpoint(world, "webhooks", api_webhooks.jwks, lambda _request: True)
+    keys = Endpoint(world, "webhooks", webhooks.jwks, lambda _request: True)
     found: list[BaseRoute] = [Route("/.well-known/jwks.json", keys, methods=["GET"])]
     for version in VERSIONS:
         for method, path, operation, function in _ROUTES:
@@ -70,8 +70,8 @@ def routes(world: World) -> list[BaseRoute]:
 
 
 def _byte_routes(world: World, version: str) -> list[BaseRoute]:
-    upload = Endpoint(world, api_files.upload_operation, api_files.upload, api_files.has_upload_id)
-    download = Endpoint(world, "download", api_files.download)
+    upload = Endpoint(world, files.upload_operation, files.upload, files.has_upload_id)
+    download = Endpoint(world, "download", files.download)
     return [
         *(
             Route(f"{start}/{version}/files", _Versioned(version, upload), methods=[method])

@@ -14,7 +14,7 @@ from dataclasses import replace
 import uvicorn
 
 from gateway.clock import Clock
-from gateway.emulator.api_control import job_state
+from gateway.emulator.api.control import job_state
 from gateway.emulator.app import create_app
 from gateway.emulator.errors import JsonObject
 from gateway.emulator.faults import make_fault

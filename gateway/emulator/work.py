@@ -13,9 +13,9 @@ from typing import Protocol
 
 import orjson
 
+from gateway.emulator.answers.generate import CODE_OF_HTTP
 from gateway.emulator.errors import ApiError, JsonObject, invalid
 from gateway.emulator.faults import Fault
-from gateway.emulator.generate import CODE_OF_HTTP
 from gateway.emulator.markers import find_marks
 from gateway.emulator.schema import read, refuse
 

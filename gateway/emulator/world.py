@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from gateway.clock import Clock
+from gateway.emulator.answers.embed import embed, text_of
+from gateway.emulator.answers.generate import generate, last_user_text
+from gateway.emulator.answers.usage import BYTES_PER_TOKEN, content_tokens, prompt_tokens
 from gateway.emulator.caches import Caches
-from gateway.emulator.embed import embed, text_of
 from gateway.emulator.errors import JsonObject, invalid, quota
 from gateway.emulator.faults import Fault, FaultBook, parse_fault
 from gateway.emulator.files import Files, digest_file
-from gateway.emulator.generate import generate, last_user_text
 from gateway.emulator.identity import BATCH_LENGTH, new_id
 from gateway.emulator.jobs import NEVER, Job, Jobs, Run, Snapshot, served_share, settle
 from gateway.emulator.journal import Journal
@@ -24,7 +25,6 @@ from gateway.emulator.models import Models
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.timing import SECOND, EmulatorClock
 from gateway.emulator.uploads import Uploads
-from gateway.emulator.usage import BYTES_PER_TOKEN, content_tokens, prompt_tokens
 from gateway.emulator.webhooks import Courier, Webhooks
 from gateway.emulator.work import FileSink, ListSink, Shape, Work, file_items, inline_items
 

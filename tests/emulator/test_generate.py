@@ -9,10 +9,10 @@ import jsonschema  # type: ignore[import-untyped]
 import orjson
 import pytest
 
-from gateway.emulator.embed import embed, vector
+from gateway.emulator.answers.embed import embed, vector
+from gateway.emulator.answers.generate import generate
+from gateway.emulator.answers.jsonfit import fit
 from gateway.emulator.errors import ApiError
-from gateway.emulator.generate import generate
-from gateway.emulator.jsonfit import fit
 from gateway.emulator.markers import MARKERS, Seen, find_marks
 from gateway.emulator.schema import parse, read
 from gateway.emulator.work import ListSink, Shape, Work, inline_items

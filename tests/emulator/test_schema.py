@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.emulator.embed import embed
+from gateway.emulator.answers.embed import embed
+from gateway.emulator.answers.generate import generate
+from gateway.emulator.answers.jsonfit import fit
+from gateway.emulator.answers.usage import prompt_tokens
 from gateway.emulator.errors import ApiError
-from gateway.emulator.generate import generate
-from gateway.emulator.jsonfit import fit
 from gateway.emulator.markers import Seen
 from gateway.emulator.schema import ONEOFS, fields_of, message_names, parse_body, read, snake
-from gateway.emulator.usage import prompt_tokens
 
 Json = dict[str, Any]
 DEPTH = 4

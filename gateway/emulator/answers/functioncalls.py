@@ -2,9 +2,9 @@
 
 import re
 
-from gateway.emulator.checks import declarations
+from gateway.emulator.answers.checks import declarations
+from gateway.emulator.answers.jsonfit import fit
 from gateway.emulator.errors import JsonObject
-from gateway.emulator.jsonfit import fit
 from gateway.emulator.markers import Marks
 
 _SMALL_WORDS = frozenset({"call", "create", "find", "from", "function", "list", "make", "with"})

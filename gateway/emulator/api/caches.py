@@ -6,13 +6,13 @@ checked, and its tokens count as cached.
 
 from starlette.responses import Response
 
+from gateway.emulator.answers.usage import prompt_tokens
 from gateway.emulator.caches import Cache
 from gateway.emulator.calls import Call
 from gateway.emulator.errors import JsonObject, invalid
 from gateway.emulator.identity import new_id
 from gateway.emulator.models import page_bounds, page_token
 from gateway.emulator.timing import SECOND
-from gateway.emulator.usage import prompt_tokens
 
 DEFAULT_SECONDS = 3600.0
 NAME_LENGTH = 40

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 import orjson
 from starlette.responses import Response
 
-from gateway.emulator.api_files import Streamed
+from gateway.emulator.answers.embed import embed, text_of
+from gateway.emulator.answers.generate import generate, last_user_text
+from gateway.emulator.answers.usage import content_tokens, details, prompt_tokens
+from gateway.emulator.api.files import Streamed
 from gateway.emulator.calls import Call
-from gateway.emulator.embed import embed, text_of
 from gateway.emulator.errors import JSON_HEADERS, JsonObject, invalid
-from gateway.emulator.generate import generate, last_user_text
 from gateway.emulator.markers import find_marks
-from gateway.emulator.usage import content_tokens, details, prompt_tokens
 
 MAX_BODY = 100 * 1024 * 1024
 """Inline bytes of an interactive request (ai.google.dev/gemini-api/docs/files)."""

@@ -11,14 +11,11 @@ from hashlib import sha256
 
 import orjson
 
-from gateway.emulator import checks
-from gateway.emulator.errors import TEXTS, ApiError, JsonObject
-from gateway.emulator.functioncalls import answers, call_part, choose_calls
-from gateway.emulator.jsonfit import fit
-from gateway.emulator.markers import Marks, Seen, find_marks
-from gateway.emulator.models import RESOLVED, signs, thinks
-from gateway.emulator.servertools import Traces, shown_search, traces
-from gateway.emulator.usage import (
+from gateway.emulator.answers import checks
+from gateway.emulator.answers.functioncalls import answers, call_part, choose_calls
+from gateway.emulator.answers.jsonfit import fit
+from gateway.emulator.answers.servertools import Traces, shown_search, traces
+from gateway.emulator.answers.usage import (
     BYTES_PER_TOKEN,
     Spent,
     cut_tokens,
@@ -26,6 +23,9 @@ from gateway.emulator.usage import (
     tokens_of,
     usage,
 )
+from gateway.emulator.errors import TEXTS, ApiError, JsonObject
+from gateway.emulator.markers import Marks, Seen, find_marks
+from gateway.emulator.models import RESOLVED, signs, thinks
 
 ECHO_CHARACTERS = 200
 """Longer prompts are named by their beginning and their digest."""

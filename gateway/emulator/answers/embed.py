@@ -10,10 +10,10 @@ from functools import cache
 from hashlib import blake2b
 from random import Random  # noqa: TID251 - seeded: the same text has the same vector everywhere
 
+from gateway.emulator.answers.generate import check_error_mark
+from gateway.emulator.answers.usage import content_tokens
 from gateway.emulator.errors import ApiError, JsonObject, invalid
-from gateway.emulator.generate import check_error_mark
 from gateway.emulator.markers import Seen, find_marks
-from gateway.emulator.usage import content_tokens
 
 DEFAULT_SIZE = 3072
 """Dimensions of gemini-embedding-001 and -2 unless asked otherwise."""
