@@ -185,7 +185,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         return Translation((request,), echo)
     fanned_out = draft.choices > 1 and "candidateCount" not in draft.config
     items = [request] * (draft.choices if fanned_out else 1)
-    return Translation(items, echo | draft.echo, draft.notes)
+    return Translation(items, echo | draft.echo, draft.notes, draft.files)
 
 
 def _refuse(name: str, value: object) -> None:

@@ -18,6 +18,8 @@ class Draft:
 
     # There after `combine`: what few fields say, some of it only together with others.
     notes: tuple[Note, ...]
+    # Ids of uploaded files that the items name (gateway.translate.uploads).
+    files: list[str]
     # What the answer needs from the request, beside the model's name.
     echo: Json
     choices: int
@@ -53,6 +55,7 @@ class Draft:
         if not self.combined:
             self.combined = True
             self.notes = ()
+            self.files = []
             self.echo = {}
             self.choices = 1
             self.tools = self.tool_choice = self.functions = self.function_call = None
@@ -64,6 +67,11 @@ class Draft:
         """Remember what was dropped, clamped or approximated."""
         self.combine()
         self.notes = (*self.notes, Note(code, field))
+
+    def name_file(self, file_id: str) -> None:
+        """Remember that an item has a placeholder for this file."""
+        self.combine()
+        self.files.append(file_id)
 
     def remember(self, name: str, value: object) -> None:
         """Keep what the answer will need from the request."""

@@ -4,17 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.translate.draft import Draft
-from gateway.translate.fields import FieldTable, dropped, mapped, refused
+from gateway.translate.fields import FieldTable, dropped, mapped
 from gateway.translate.media import MIME_BY_SUFFIX, checked_base64, file_data, inline_data
 from gateway.translate.refusal import (
     Refused,
     invalid_type,
+    invalid_value,
     missing,
     one_of,
-    unsupported_parameter,
     unsupported_value,
 )
 from gateway.translate.shapes import Json
+from gateway.translate.uploads import uploaded_file
 
 PartReader = Callable[[Json, Draft], Json]
 
@@ -34,11 +35,13 @@ AUDIO_PART: Final = FieldTable(_TYPE, mapped("input_audio", "`inlineData`"), _BR
 INPUT_AUDIO: Final = FieldTable(
     mapped("data", "`inlineData.data`"), mapped("format", "`inlineData.mimeType`")
 )
-FILE_PART: Final = FieldTable(_TYPE, mapped("file", "`inlineData`"), _BREAKPOINT)
+FILE_PART: Final = FieldTable(
+    _TYPE, mapped("file", "`inlineData`, or `fileData` of an uploaded file"), _BREAKPOINT
+)
 FILE: Final = FieldTable(
     mapped("file_data", "`inlineData.data`"),
     mapped("filename", "`inlineData.mimeType` of bare base64"),
-    refused("file_id", "Files uploaded to the gateway cannot be named in a line yet."),
+    mapped("file_id", "`fileData`; the gateway keeps the file at Gemini while the job needs it"),
 )
 
 _AUDIO_TYPES: Final = {"wav": "audio/wav", "mp3": "audio/mp3"}
@@ -156,13 +159,18 @@ def audio_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of
     }
 
 
-def file_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of a PartReader
-    """``{"file": {"file_data": "data:application/pdf;base64,…"}}`` -> ``{"inlineData": …}``."""
+def file_part(part: Json, draft: Draft) -> Json:
+    """``{"file": {"file_data": "data:application/pdf;base64,…"}}`` -> ``{"inlineData": …}``.
+
+    ``{"file": {"file_id": "file-…"}}`` -> ``{"fileData": …}``, filled in when the file is staged.
+    """
     FILE_PART.check(part)
     file = member(part, "file")
-    if file.get("file_id") is not None:
-        unsupported_parameter(FILE.by_name["file_id"].about, "file.file_id")
     FILE.check(file, "file")
+    if file.get("file_id") is not None:
+        if file.get("file_data") is not None:
+            invalid_value("it cannot be combined with 'file_id'.", "file.file_data")
+        return uploaded_file(file["file_id"], "file.file_id", draft)
     param = "file.file_data"
     data = string(file, "file_data", param)
     if data[:5].lower() == "data:":

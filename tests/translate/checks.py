@@ -12,6 +12,7 @@ from tests.translate.gemini_schema import complaints
 
 # The codes an error line may carry for what is wrong in its body.
 BODY_CODES = {
+    "file_not_found",
     "invalid_type",
     "invalid_value",
     "missing_required_parameter",

@@ -30,6 +30,7 @@ def test_request(concept: str, case: dict[str, Any]) -> None:
         assert isinstance(result, Translation), result
         assert list(result.items) == expected["items"]
         assert [[note.code, note.field] for note in result.notes] == expected.get("notes", [])
+        assert list(result.files) == expected.get("files", [])
         if "echo" in expected:
             assert result.echo == expected["echo"]
         check_translation(result, "EmbedContentRequest" if embeds else "GenerateContentRequest")

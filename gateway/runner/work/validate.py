@@ -19,6 +19,7 @@ from gateway.runner.work.guard import MESSAGE, Guard
 from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, error_body
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy, Translation
+from gateway.translate.uploads import not_found, refusal_of
 from gateway.wire.jsonl import drop_blank_end, read_lines
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
@@ -231,6 +232,8 @@ class _Validation:
         made = self._endpoint.to_gemini(line.body, self._policy, line.model)
         if isinstance(made, LineError):
             return made
+        for file_id in made.files:  # until files are staged, none is known
+            return refusal_of(file_id, not_found(file_id), line.body)
         echo = [number, line.custom_id, len(made.items), made.echo]
         spooled = _spooled(made, number)
         for note in made.notes:
