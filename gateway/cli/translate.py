@@ -106,14 +106,15 @@ class _Explained:
         if isinstance(made, LineError):
             complaint = self._complaint(number, "line", made.code, made.param, made.message)
             return {"line": number, "custom_id": line.custom_id, **complaint}
-        self.totals["items"] += len(made.items)
+        items, _, notes, _ = made
+        self.totals["items"] += len(items)
         return {
             "line": number,
             "custom_id": line.custom_id,
             "model": line.model,
             "method": self._endpoint.method,
-            "items": made.items,
-            "notes": [{"code": note.code, "field": note.field} for note in made.notes],
+            "items": [orjson.Fragment(item) for item in items],
+            "notes": [{"code": note.code, "field": note.field} for note in notes],
         }
 
     def _complaint(

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.translate.draft import Draft
+from gateway.translate.conversation import Calls, Conversation
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.names import gemini_name
 from gateway.translate.parts import TEXT_PARTS, member, read_content, string
@@ -19,7 +19,6 @@ from gateway.translate.refusal import (
     invalid_value,
     missing,
     one_of,
-    quoted,
     unsupported_value,
 )
 from gateway.translate.shapes import Json
@@ -45,48 +44,7 @@ MAX_ARGUMENT_DEPTH: Final = 64
 _LONG_INTEGER: Final = re.compile(r"\d{16}")
 
 
-class Calls:
-    """The calls of one turn, waiting for their results."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, Json] = {}
-        self.responses: dict[str, Json] = {}
-
-    def expect(self, key: str, function_response: Json) -> None:
-        """Wait for the result that names ``key``."""
-        if key in self.names:
-            invalid_value(f"{quoted(key)} is used by two calls of one message.", "id")
-        self.names[key] = function_response
-
-    def answer(self, key: str, param: str, response: Json) -> None:
-        """Keep one result."""
-        known = self.names.get(key)
-        if known is None:
-            invalid_value(f"{quoted(key)} names no call of the preceding message.", param)
-        if key in self.responses:
-            invalid_value(f"{quoted(key)} already has a result.", param)
-        self.responses[key] = {"functionResponse": {**known, "response": response}}
-
-    def complete(self) -> bool:
-        """Whether every call has its result."""
-        return len(self.responses) == len(self.names)
-
-    def results(self) -> list[Json]:
-        """The results in the order of the calls."""
-        return [self.responses[key] for key in self.names]
-
-    def refuse_unanswered(self) -> None:
-        """Refuse what OpenAI refuses: calls whose results are missing."""
-        absent = ", ".join(quoted(key) for key in self.names if key not in self.responses)
-        raise Refused(
-            "invalid_value",
-            "",
-            "Invalid value for '{param}': an assistant message with calls must be followed by "
-            f"the result of each; there is none for {absent}.",
-        )
-
-
-def read_tool_calls(value: object, parts: list[Json], draft: Draft) -> Calls | None:
+def read_tool_calls(value: object, parts: list[Json], conversation: Conversation) -> Calls | None:
     """Append one ``functionCall`` part per call.
 
     ``[{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]`` ->
@@ -97,14 +55,14 @@ def read_tool_calls(value: object, parts: list[Json], draft: Draft) -> Calls | N
     calls = Calls()
     for index, call in enumerate(value):
         try:
-            parts.append(_read_tool_call(call, calls, draft, first=index == 0))
+            parts.append(_read_tool_call(call, calls, conversation, first=index == 0))
         except Refused as refusal:
             refusal.under(f"tool_calls[{index}]")
             raise
     return calls if value else None
 
 
-def _read_tool_call(call: object, calls: Calls, draft: Draft, *, first: bool) -> Json:
+def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, first: bool) -> Json:
     if type(call) is not dict:
         invalid_type(call, "an object")
     kind = call.get("type", "function")
@@ -125,11 +83,11 @@ def _read_tool_call(call: object, calls: Calls, draft: Draft, *, first: bool) ->
         raise
     calls.expect(key, {"id": call_id, "name": named["name"]})
     part: Json = {"functionCall": {"id": call_id, **named}}
-    _sign(part, call_signature(call, hidden), draft, first=first)
+    _sign(part, call_signature(call, hidden), conversation, first=first)
     return part
 
 
-def read_legacy_call(value: object, parts: list[Json], draft: Draft) -> Calls:
+def read_legacy_call(value: object, parts: list[Json], conversation: Conversation) -> Calls:
     """``function_call`` of an assistant message: one call, paired with its result by name."""
     if type(value) is not dict:
         invalid_type(value, "an object", "function_call")
@@ -141,7 +99,7 @@ def read_legacy_call(value: object, parts: list[Json], draft: Draft) -> Calls:
     calls = Calls()
     calls.expect(value["name"], {"name": named["name"]})
     part: Json = {"functionCall": named}
-    _sign(part, call_signature(value, ""), draft, first=True)
+    _sign(part, call_signature(value, ""), conversation, first=True)
     parts.append(part)
     return calls
 
@@ -157,11 +115,11 @@ def _function_call(function: Json) -> Json:
     }
 
 
-def _sign(part: Json, signature: str, draft: Draft, *, first: bool) -> None:
+def _sign(part: Json, signature: str, conversation: Conversation, *, first: bool) -> None:
     """Only the first of parallel calls carries a signature (recorded), so only it is excused."""
     if signature:
         part["thoughtSignature"] = signature
-    elif first and draft.can.signatures:
+    elif first and conversation.can.signatures:
         part["thoughtSignature"] = FOREIGN_HISTORY
 
 
@@ -182,7 +140,7 @@ def parsed_arguments(text: str) -> Json:
     return arguments
 
 
-def result_of(message: Json, draft: Draft) -> Json:
+def result_of(message: Json, conversation: Conversation) -> Json:
     """A tool's result as the object Gemini wants.
 
     The text of a JSON object becomes that object; anything else is wrapped: ``"12"`` ->
@@ -197,7 +155,7 @@ def result_of(message: Json, draft: Draft) -> Json:
     if type(content) is str:
         text = content
     else:
-        text = "".join(part["text"] for part in read_content(content, TEXT_PARTS, draft))
+        text = "".join(part["text"] for part in read_content(content, TEXT_PARTS, conversation))
     if text.lstrip()[:1] != "{" or '$ref"' in text or brackets(text) > MAX_ARGUMENT_DEPTH:
         return {"output": text}
     if _LONG_INTEGER.search(text):

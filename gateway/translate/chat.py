@@ -2,11 +2,12 @@
 
 from typing import Final
 
+from gateway.translate.conversation import Conversation
 from gateway.translate.draft import Draft
 from gateway.translate.extension import read_extra_body, read_google
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
+from gateway.translate.frames import frame_of
 from gateway.translate.messages import read_messages
-from gateway.translate.parts import close_resolution
 from gateway.translate.refusal import (
     Refused,
     invalid_type,
@@ -51,26 +52,22 @@ def _read_metadata(value: object, draft: Draft) -> None:
     for name, member in value.items():
         if type(member) is not str:
             invalid_type(member, "a string", f"metadata.{named(name)}")
-    draft.remember("metadata", value)
+    draft.echo["metadata"] = value
 
 
 def _read_tools(value: object, draft: Draft) -> None:
-    draft.combine()
     draft.tools = read_tools(value, draft)
 
 
 def _read_functions(value: object, draft: Draft) -> None:
-    draft.combine()
     draft.functions = read_functions(value, draft)
 
 
 def _read_tool_choice(value: object, draft: Draft) -> None:
-    draft.combine()
     draft.tool_choice = value
 
 
 def _read_function_call(value: object, draft: Draft) -> None:
-    draft.combine()
     draft.function_call = value
 
 
@@ -96,7 +93,7 @@ def _read_verbosity(value: object, draft: Draft) -> None:
 _VERBOSITIES: Final = ("low", "medium", "high")
 CHAT: Final = FieldTable(
     mapped("model", "the model of the job"),
-    mapped("messages", "`contents`, `systemInstruction`", read_messages),
+    mapped("messages", "`contents`, `systemInstruction`"),
     mapped("temperature", "`generationConfig.temperature`", read_temperature),
     mapped("top_p", "`generationConfig.topP`", read_top_p),
     mapped("top_k", "`generationConfig.topK` (extension)", read_top_k),
@@ -148,53 +145,50 @@ CHAT: Final = FieldTable(
 )
 
 
-_READERS: Final = CHAT.readers
-
-
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:  # noqa: ARG001
+def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
     """Translate one line.
 
     ``{"model": "gemini-3.6-flash", "messages": [{"role": "user", "content": "Hi"}]}`` ->
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
-    draft = Draft(model)
-    readers = _READERS
+    rest = body.copy()
+    messages = rest.pop("messages", None)
     try:
-        for name, value in body.items():
-            try:
-                read = readers[name]
-            except KeyError:
-                _refuse(name, value)
-                continue
-            if read is not None and value is not None:
-                read(value, draft)
-        if not draft.contents:
+        frame = frame_of(_read_rest, rest, model, policy)
+        if frame.shared:
+            item = frame.plain(messages, read_messages)
+            if item is not None:
+                return (item,) * frame.items, frame.echo, frame.notes, ()
+        frame.shared = True
+        if messages is None:
             missing("messages")
-        request: Json = {"contents": draft.contents}
-        if draft.system:
-            request["systemInstruction"] = {"parts": draft.system}
-        if draft.combined:
-            _combine(draft, request)
+        conversation = Conversation(model, policy)
+        read_messages(messages, conversation)
+        item = frame.write(conversation)
+        notes = (*frame.notes, *conversation.notes)
+        return (item,) * frame.items, frame.echo, notes, tuple(conversation.files)
     except Refused as refusal:
         return refusal.line_error()
-    if draft.config:
-        request["generationConfig"] = draft.config
+
+
+def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
+    """Read every field but the messages, then what several of them say together."""
+    draft = Draft(model, policy)
     # The job's model is settled; the answer may need the name that the client wrote.
-    echo: Json = {"model": body.get("model", model)}
-    if not draft.combined:
-        return Translation((request,), echo)
-    fanned_out = draft.choices > 1 and "candidateCount" not in draft.config
-    items = [request] * (draft.choices if fanned_out else 1)
-    return Translation(items, echo | draft.echo, draft.notes, draft.files)
+    draft.echo["model"] = rest.get("model", model)
+    CHAT.read(rest, draft)
+    close_logprobs(draft)
+    _close_tools(draft)
+    close_thinking(draft)
+    if "cachedContent" in draft.members and "tools" in draft.members:
+        why = "cached content excludes instructions, tools and tool_choice in the line."
+        invalid_value(why, "google.cached_content")
+    if 1 < draft.choices <= draft.can.max_candidates:
+        draft.config["candidateCount"] = draft.choices
+    return draft
 
 
-def _refuse(name: str, value: object) -> None:
-    """Null means absent, but a name that nobody knows is a mistake either way."""
-    if value is not None or name not in CHAT.by_name:
-        CHAT.refuse(name)
-
-
-def _add_tools(draft: Draft, request: Json) -> None:
+def _close_tools(draft: Draft) -> None:
     if draft.tools is None and draft.functions is None:
         for field, choice in (
             ("tool_choice", draft.tool_choice),
@@ -208,34 +202,11 @@ def _add_tools(draft: Draft, request: Json) -> None:
     if draft.functions is not None:
         declarations = draft.functions
         calling = legacy_calling_config(draft.function_call, declarations)
-        draft.remember("legacy", True)
+        draft.echo["legacy"] = True
     else:
         declarations = draft.tools
         calling = calling_config(draft.tool_choice, declarations)
     check_beside_tools(draft)
-    request["tools"] = declarations.tool
+    draft.members["tools"] = declarations.tool
     if calling is not None:
-        request["toolConfig"] = {"functionCallingConfig": calling}
-
-
-def _add_cache(name: str, request: Json) -> None:
-    """A cache holds these itself; beside it they are a 400."""
-    for member in ("systemInstruction", "tools", "toolConfig"):
-        if member in request:
-            why = "cached content excludes instructions, tools and tool_choice in the line."
-            invalid_value(why, "google.cached_content")
-    request["cachedContent"] = name
-
-
-def _combine(draft: Draft, request: Json) -> None:
-    """Write what several fields say together."""
-    close_logprobs(draft)
-    _add_tools(draft, request)
-    close_thinking(draft)
-    close_resolution(draft)
-    if draft.safety_settings is not None:
-        request["safetySettings"] = draft.safety_settings
-    if draft.cached_content is not None:
-        _add_cache(draft.cached_content, request)
-    if 1 < draft.choices <= draft.can.max_candidates:
-        draft.config["candidateCount"] = draft.choices
+        draft.members["toolConfig"] = {"functionCallingConfig": calling}

@@ -31,7 +31,6 @@ from gateway.translate.shapes import (
     Policy,
     Rendered,
     Translation,
-    Usage,
 )
 from gateway.translate.usage import count
 
@@ -82,15 +81,15 @@ def _translate(body: Json, model: str) -> Translation:
     if encoding == "base64":
         echo["base64"] = True
     texts = _texts(body)
-    items: list[Json] = [{"content": {"parts": [{"text": text}]}} for text in texts]
+    common: Json = {}
     dimensions = body.get("dimensions")
     if dimensions is not None:
         size = integer(dimensions, 1, MAX_DIMENSIONS, "dimensions")
         if size < capabilities_of(model).full_dimensions:
             echo["normalise"] = True
-        for item in items:
-            item["outputDimensionality"] = size
-    return Translation(items, echo)
+        common["outputDimensionality"] = size
+    items = [orjson.dumps({"content": {"parts": [{"text": text}]}, **common}) for text in texts]
+    return items, orjson.dumps(echo), (), ()
 
 
 def _texts(body: Json) -> list[str]:
@@ -152,7 +151,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         "model": echo["model"],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
-    return Rendered(200, body, Usage(input_tokens=tokens))
+    return 200, orjson.dumps(body), (tokens, 0, 0, 0), ()
 
 
 def _numbers(values: object) -> list[float]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from gateway.translate.shapes import NO_USAGE, Answer, Json, Rendered, Usage
 
 # Google repeats whole requests in some messages; an error file is for reading.
@@ -26,7 +28,7 @@ class Failure:
             "param": None,
             "code": self.code,
         }
-        return Rendered(self.status, {"error": error}, usage or NO_USAGE)
+        return self.status, orjson.dumps({"error": error}), usage or NO_USAGE, ()
 
 
 # HTTP status -> the type OpenAI gives such errors.

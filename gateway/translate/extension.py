@@ -55,16 +55,11 @@ def read_google(value: object, draft: Draft) -> None:
     """Read each member by its row; nothing is copied through."""
     if type(value) is not dict:
         invalid_type(value, "an object", "google")
-    draft.combine()
     if draft.extended:
         invalid_value("it is given twice, here and in extra_body.", "google")
     draft.extended = True
     try:
-        GOOGLE.check(value)
-        for name, member in value.items():
-            read = GOOGLE.readers[name]
-            if read is not None and member is not None:
-                read(member, draft)
+        GOOGLE.read(value, draft)
     except Refused as refusal:
         refusal.under("google")
         raise
@@ -75,7 +70,7 @@ def _read_cached_content(value: object, draft: Draft) -> None:
         invalid_type(value, "a string", "cached_content")
     if not value.startswith("cachedContents/"):
         invalid_value("expected a name as in 'cachedContents/abc'.", "cached_content")
-    draft.cached_content = value
+    draft.members["cachedContent"] = value
 
 
 def _read_safety_settings(value: object, draft: Draft) -> None:
@@ -93,7 +88,7 @@ def _read_safety_settings(value: object, draft: Draft) -> None:
             raise
         settings[kept["category"]] = kept
     if settings:
-        draft.safety_settings = list(settings.values())
+        draft.members["safetySettings"] = list(settings.values())
 
 
 def _safety_setting(setting: object) -> Json:

@@ -54,8 +54,8 @@ class FieldTable:
     def __init__(self, *rows: Field) -> None:
         self.rows: Final = rows
         self.by_name: Final[Mapping[str, Field]] = {row.name: row for row in rows}
-        # Every accepted field is here, so a hot loop asks once; None where there is nothing to
-        # read, or where the mapper of the object reads it.
+        # Every accepted field; None where there is nothing to read, or where the mapper of the
+        # object reads it.
         self.readers: Final[dict[str, Reader | None]] = {
             row.name: row.read for row in rows if row.placing is not Placing.REFUSED
         }
@@ -67,6 +67,17 @@ class FieldTable:
         if row is None:
             unknown_parameter(name)
         unsupported_parameter(row.about, name)
+
+    def read(self, value: Mapping[str, Any], draft: Draft) -> None:
+        """Read every member by its row; null means absent."""
+        for name, member in value.items():
+            if name in self.readers:
+                read = self.readers[name]
+                if read is not None and member is not None:
+                    read(member, draft)
+            elif member is not None or name not in self.by_name:
+                # A name that nobody knows is a mistake either way.
+                self.refuse(name)
 
     def check(self, value: Mapping[str, Any], owner: str = "") -> None:
         """Refuse the first member that is neither mapped nor dropped; null means absent.

@@ -1,14 +1,10 @@
-"""Messages -> ``contents`` and ``systemInstruction``.
-
-Turns of one role that follow each other become one; results of tools never share a turn with
-words of the user, because Gemini 3 counts functionResponse parts against the calls before them.
-"""
+"""Messages -> ``contents`` and ``systemInstruction``."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-from gateway.translate.calls import Calls, read_legacy_call, read_tool_calls, result_of
-from gateway.translate.draft import Draft
+from gateway.translate.calls import read_legacy_call, read_tool_calls, result_of
+from gateway.translate.conversation import Conversation
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.parts import (
     ASSISTANT_PARTS,
@@ -61,79 +57,20 @@ FUNCTION_MESSAGE: Final = FieldTable(
 )
 
 
-class Conversation:
-    """The turns so far, and which calls still wait for their results."""
-
-    def __init__(self, draft: Draft, last: str) -> None:
-        self.draft = draft
-        self.calls: Calls | None = None
-        # The role whose last turn may still grow; none after the results of tools.
-        self.open = last
-
-    def say(self, role: str, parts: list[Json]) -> None:
-        """Add parts to the role's open turn, or begin one."""
-        if self.open == role:
-            self.draft.contents[-1]["parts"].extend(parts)
-        else:
-            self.draft.contents.append({"role": role, "parts": parts})
-            self.open = role
-
-    def answer(self, key: str, param: str, message: Json) -> None:
-        """Keep a tool's result; the last one that was waited for closes the turn of results."""
-        calls = self.calls
-        if calls is None:
-            invalid_value("there is no preceding call that this is the result of.", param)
-        calls.answer(key, param, result_of(message, self.draft))
-        if calls.complete():
-            self.draft.contents.append({"role": "user", "parts": calls.results()})
-            self.open = ""
-            self.calls = None
-
-
-def read_messages(value: object, draft: Draft) -> None:
+def read_messages(value: object, conversation: Conversation) -> None:
     """``{"role": "user", "content": "Hi"}`` -> ``{"role": "user", "parts": [{"text": "Hi"}]}``."""
     if type(value) is not list:
         invalid_type(value, "an array of objects", "messages")
-    draft.contents = contents = []
-    draft.system = system = []
-    last = ""
-    # Most conversations are roles and strings alone, and a small line consists of little else:
-    # reading these here, without a call, costs a third. From the first that is more, _read_rest.
-    for message in value:
-        try:
-            role, content = message["role"], message["content"]
-        except (KeyError, TypeError):
-            break
-        if type(content) is not str or not content or len(message) != 2:
-            break
-        if role == "user" and last != "user":
-            contents.append({"role": "user", "parts": [{"text": content}]})
-            last = "user"
-        elif role == "system" or role == "developer":  # noqa: PLR1714 - twice as fast
-            system.append({"text": content})
-        elif role == "assistant" and last != "model":
-            contents.append({"role": "model", "parts": [{"text": content}]})
-            last = "model"
-        else:
-            break
-    read = len(contents) + len(system)  # each message became one turn or one part
-    if last != "user" or read != len(value):
-        _read_rest(value, read, last, draft)
-
-
-def _read_rest(messages: list[Any], index: int, last: str, draft: Draft) -> None:
-    """Read on from a message, whatever it is, and judge the whole."""
-    conversation = Conversation(draft, last)
+    index = 0
     try:
-        while index < len(messages):
-            _read_message(messages[index], conversation)
-            index += 1
+        for index, message in enumerate(value):  # noqa: B007 - names the message in a refusal
+            _read_message(message, conversation)
         if conversation.calls is not None:
             conversation.calls.refuse_unanswered()
     except Refused as refusal:
-        refusal.under(f"messages[{min(index, len(messages) - 1)}]")
+        refusal.under(f"messages[{index}]")
         raise
-    _close(draft, index - 1)
+    _close(conversation, index)
 
 
 def _read_message(message: object, conversation: Conversation) -> None:
@@ -150,16 +87,16 @@ def _read_message(message: object, conversation: Conversation) -> None:
     reader(message, conversation)
 
 
-def _close(draft: Draft, last: int) -> None:
+def _close(conversation: Conversation, last: int) -> None:
     """Check what only the whole conversation shows."""
-    contents = draft.contents
+    contents = conversation.contents
     if not contents:
         # OpenAI answers a conversation of instructions alone; Gemini wants a turn.
-        if not draft.system:
+        if not conversation.system:
             invalid_value("there is no message with content.", "messages")
-        contents.append({"role": "user", "parts": draft.system})
-        draft.system = []
-    elif contents[-1]["role"] == "model" and not draft.can.prefill:
+        contents.append({"role": "user", "parts": conversation.system})
+        conversation.system = []
+    elif contents[-1]["role"] == "model" and not conversation.can.prefill:
         unsupported_value(
             "this model refuses a conversation that ends with the assistant's words.",
             f"messages[{last}]",
@@ -169,13 +106,13 @@ def _close(draft: Draft, last: int) -> None:
 def _system(message: Json, conversation: Conversation) -> None:
     if len(message) != 2:
         SYSTEM_MESSAGE.check(message)
-    conversation.draft.system += read_content(_content(message), TEXT_PARTS, conversation.draft)
+    conversation.system += read_content(_content(message), TEXT_PARTS, conversation)
 
 
 def _user(message: Json, conversation: Conversation) -> None:
     if len(message) != 2:
         USER_MESSAGE.check(message)
-    parts = read_content(_content(message), USER_PARTS, conversation.draft)
+    parts = read_content(_content(message), USER_PARTS, conversation)
     conversation.say("user", parts)
 
 
@@ -187,7 +124,7 @@ def _assistant(message: Json, conversation: Conversation) -> None:
     content = message.get("content")
     parts: list[Json] = []
     if content is not None and content != "":
-        parts = read_content(content, ASSISTANT_PARTS, conversation.draft)
+        parts = read_content(content, ASSISTANT_PARTS, conversation)
     if message.get("refusal") is not None:
         parts.append({"text": string(message, "refusal")})
     if parts and "extra_content" in message:
@@ -195,23 +132,33 @@ def _assistant(message: Json, conversation: Conversation) -> None:
         if signature:
             parts[-1]["thoughtSignature"] = signature
     if message.get("tool_calls") is not None:
-        conversation.calls = read_tool_calls(message["tool_calls"], parts, conversation.draft)
+        conversation.calls = read_tool_calls(message["tool_calls"], parts, conversation)
     elif message.get("function_call") is not None:
-        conversation.calls = read_legacy_call(message["function_call"], parts, conversation.draft)
+        conversation.calls = read_legacy_call(message["function_call"], parts, conversation)
     if parts:
         conversation.say("model", parts)
+
+
+def _answer(key: str, param: str, message: Json, conversation: Conversation) -> None:
+    """Keep a tool's result; the last one that was waited for closes the turn of results."""
+    calls = conversation.calls
+    if calls is None:
+        invalid_value("there is no preceding call that this is the result of.", param)
+    calls.answer(key, param, result_of(message, conversation))
+    if calls.complete():
+        conversation.result(calls.results())
 
 
 def _tool(message: Json, conversation: Conversation) -> None:
     # With three members these are the three it must have, or one of them is missed below.
     if len(message) != 3:
         TOOL_MESSAGE.check(message)
-    conversation.answer(string(message, "tool_call_id"), "tool_call_id", message)
+    _answer(string(message, "tool_call_id"), "tool_call_id", message, conversation)
 
 
 def _function(message: Json, conversation: Conversation) -> None:
     FUNCTION_MESSAGE.check(message)
-    conversation.answer(string(message, "name"), "name", message)
+    _answer(string(message, "name"), "name", message, conversation)
 
 
 def _content(message: Json) -> object:

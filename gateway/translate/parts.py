@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gateway.translate.draft import Draft
+from gateway.translate.conversation import Conversation
 from gateway.translate.fields import FieldTable, dropped, mapped
 from gateway.translate.media import MIME_BY_SUFFIX, checked_base64, file_data, inline_data
 from gateway.translate.refusal import (
@@ -17,7 +17,7 @@ from gateway.translate.refusal import (
 from gateway.translate.shapes import Json
 from gateway.translate.uploads import uploaded_file
 
-PartReader = Callable[[Json, Draft], Json]
+PartReader = Callable[[Json, Conversation], Json]
 
 _TYPE: Final = mapped("type", "selects the kind of part")
 _BREAKPOINT: Final = dropped("prompt_cache_breakpoint", "OpenAI's cache; Gemini caches by itself")
@@ -54,7 +54,9 @@ _RESOLUTIONS: Final = {
 }
 
 
-def read_content(value: object, readers: Mapping[str, PartReader], draft: Draft) -> list[Json]:
+def read_content(
+    value: object, readers: Mapping[str, PartReader], conversation: Conversation
+) -> list[Json]:
     """``"Hi"`` -> ``[{"text": "Hi"}]``; a list of parts -> the same parts in Gemini's words.
 
     An empty text beside other parts says nothing and is left out; alone it stays, because a turn
@@ -69,14 +71,14 @@ def read_content(value: object, readers: Mapping[str, PartReader], draft: Draft)
     parts = []
     for index, part in enumerate(value):
         try:
-            parts.append(_read_part(part, readers, draft))
+            parts.append(_read_part(part, readers, conversation))
         except Refused as refusal:
             refusal.under(f"content[{index}]")
             raise
     return [part for part in parts if part.get("text") != ""] or parts[:1]
 
 
-def _read_part(part: object, readers: Mapping[str, PartReader], draft: Draft) -> Json:
+def _read_part(part: object, readers: Mapping[str, PartReader], conversation: Conversation) -> Json:
     if type(part) is not dict:
         invalid_type(part, "an object")
     kind = part.get("type")
@@ -85,23 +87,23 @@ def _read_part(part: object, readers: Mapping[str, PartReader], draft: Draft) ->
     reader = readers.get(kind) if type(kind) is str else None
     if reader is None:
         one_of(kind, readers, "type")
-    return reader(part, draft)
+    return reader(part, conversation)
 
 
-def text_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of a PartReader
+def text_part(part: Json, conversation: Conversation) -> Json:  # noqa: ARG001 - the shape of a PartReader
     """``{"type": "text", "text": "Hi"}`` -> ``{"text": "Hi"}``."""
     if len(part) != 2:
         TEXT_PART.check(part)
     return {"text": string(part, "text")}
 
 
-def refusal_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of a PartReader
+def refusal_part(part: Json, conversation: Conversation) -> Json:  # noqa: ARG001 - the shape of a PartReader
     """``{"type": "refusal", "refusal": "No."}`` -> ``{"text": "No."}``: history stays coherent."""
     REFUSAL_PART.check(part)
     return {"text": string(part, "refusal")}
 
 
-def image_part(part: Json, draft: Draft) -> Json:
+def image_part(part: Json, conversation: Conversation) -> Json:
     """``{"type": "image_url", "image_url": {"url": "data:…"}}`` -> ``{"inlineData": …}``."""
     IMAGE_PART.check(part)
     image = member(part, "image_url")
@@ -115,34 +117,29 @@ def image_part(part: Json, draft: Draft) -> Json:
         built = {"fileData": file_data(url, param)}
     detail = image.get("detail")
     if detail is not None:
-        _resolution(detail, built, draft)
+        _resolution(detail, built, conversation)
     return built
 
 
-def _resolution(detail: object, part: Json, draft: Draft) -> None:
+def _resolution(detail: object, part: Json, conversation: Conversation) -> None:
     if type(detail) is not str or detail not in _RESOLUTIONS:
         one_of(detail, _RESOLUTIONS, "image_url.detail")
     level, whole = _RESOLUTIONS[detail]
-    if not draft.can.part_resolution:
-        draft.combine()
-        if draft.resolutions is None:
-            draft.resolutions = set()
-        draft.resolutions.add(whole)
+    if not conversation.can.part_resolution:
+        conversation.resolutions.add(whole)
     elif level:
         part["mediaResolution"] = {"level": level}
 
 
-def close_resolution(draft: Draft) -> None:
-    """Before Gemini 3 a request has one resolution: used when all images agree."""
-    if draft.resolutions is not None and len(draft.resolutions) == 1:
-        (whole,) = draft.resolutions
-        if whole:
-            draft.config["mediaResolution"] = whole
-    elif draft.resolutions is not None:
-        draft.note("dropped", "messages.content.image_url.detail")
+def whole_resolution(conversation: Conversation) -> str:
+    """Before Gemini 3 a request has one resolution: used when all images agree, else ``""``."""
+    if len(conversation.resolutions) > 1:
+        conversation.note("dropped", "messages.content.image_url.detail")
+        return ""
+    return next(iter(conversation.resolutions), "")
 
 
-def audio_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of a PartReader
+def audio_part(part: Json, conversation: Conversation) -> Json:  # noqa: ARG001 - the shape of a PartReader
     """``{"input_audio": {"data": "AAAA", "format": "wav"}}`` -> ``{"inlineData": …}``."""
     AUDIO_PART.check(part)
     audio = member(part, "input_audio")
@@ -159,7 +156,7 @@ def audio_part(part: Json, draft: Draft) -> Json:  # noqa: ARG001 - the shape of
     }
 
 
-def file_part(part: Json, draft: Draft) -> Json:
+def file_part(part: Json, conversation: Conversation) -> Json:
     """``{"file": {"file_data": "data:application/pdf;base64,…"}}`` -> ``{"inlineData": …}``.
 
     ``{"file": {"file_id": "file-…"}}`` -> ``{"fileData": …}``, filled in when the file is staged.
@@ -170,7 +167,7 @@ def file_part(part: Json, draft: Draft) -> Json:
     if file.get("file_id") is not None:
         if file.get("file_data") is not None:
             invalid_value("it cannot be combined with 'file_id'.", "file.file_data")
-        return uploaded_file(file["file_id"], "file.file_id", draft)
+        return uploaded_file(file["file_id"], "file.file_id", conversation)
     param = "file.file_data"
     data = string(file, "file_data", param)
     if data[:5].lower() == "data:":

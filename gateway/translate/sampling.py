@@ -132,19 +132,16 @@ def read_logit_bias(value: object, draft: Draft) -> None:  # noqa: ARG001 - the 
 
 def read_logprobs(value: object, draft: Draft) -> None:
     """``logprobs`` -> ``responseLogprobs``."""
-    draft.combine()
     draft.logprobs = boolean(value, "logprobs")
 
 
 def read_top_logprobs(value: object, draft: Draft) -> None:
     """``top_logprobs`` -> ``logprobs``."""
-    draft.combine()
     draft.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
 
 
 def read_n(value: object, draft: Draft) -> None:
     """``n`` -> ``candidateCount``, or as many items where the model gives one candidate only."""
-    draft.combine()
     draft.choices = integer(value, 1, MAX_CHOICES, "n")
 
 
@@ -155,7 +152,7 @@ def close_logprobs(draft: Draft) -> None:
         if not draft.can.logprobs:
             unsupported_value("this model gives no log probabilities.", "logprobs")
         config["responseLogprobs"] = True
-        draft.remember("logprobs", True)
+        draft.echo["logprobs"] = True
         if draft.top_logprobs:
             config["logprobs"] = draft.top_logprobs
     elif draft.top_logprobs:

@@ -35,7 +35,6 @@ def read_reasoning_effort(value: object, draft: Draft) -> None:
     """``"low"`` -> ``{"thinkingLevel": "LOW"}`` or, on 2.5, ``{"thinkingBudget": 1024}``."""
     if type(value) is not str or value not in EFFORTS:
         one_of(value, EFFORTS, "reasoning_effort")
-    draft.combine()
     draft.effort = value
     table = draft.can.effort
     if table is None:

@@ -6,7 +6,7 @@
     ->  {"fileData": {"fileUri": "gateway-file:file-…"}}                         translated
     ->  {"fileData": {"mimeType": "application/pdf", "fileUri": "https://…"}}    staged
 
-Translation knows no files. It leaves a placeholder and names the id in ``Translation.files``;
+Translation knows no files. It leaves a placeholder and names the id among the files of the line;
 whoever has the records says which ids cannot be used, and writes the URIs in once the bytes are
 at Gemini. No client can write a placeholder of its own: a ``fileUri`` is made of https URLs alone
 (:func:`gateway.translate.media.file_data`), and :func:`placeholders` looks only where content
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.ids import FILE_ID
-from gateway.translate.draft import Draft
+from gateway.translate.conversation import Conversation
 from gateway.translate.refusal import Refused, invalid_type, quoted
 from gateway.translate.shapes import Json, LineError
 
@@ -42,14 +42,14 @@ def not_found(file_id: str) -> Unusable:
     )
 
 
-def uploaded_file(file_id: object, param: str, draft: Draft) -> Json:
+def uploaded_file(file_id: object, param: str, conversation: Conversation) -> Json:
     """Write the part that stands for an uploaded file, for every field that names one."""
     if type(file_id) is not str:
         invalid_type(file_id, "a string", param)
     if not FILE_ID.fullmatch(file_id):
         unknown = not_found(file_id)
         raise Refused(unknown.code, param, unknown.message)
-    draft.name_file(file_id)
+    conversation.files.append(file_id)
     return {"fileData": {"fileUri": PLACEHOLDER + file_id}}
 
 

@@ -27,25 +27,36 @@ def usage_of(metadata: object) -> Usage:
     """Sum up one answer; a missing usageMetadata counts as zeros."""
     if type(metadata) is not dict:
         return NO_USAGE
-    cached = thoughts = 0
-    # Every answer has these two, as plain numbers but for what no recording shows.
-    prompt = metadata.get("promptTokenCount", 0)
-    if type(prompt) is not int or not 0 <= prompt < _MOST_TOKENS:
-        prompt = count(prompt)
-    output = metadata.get("candidatesTokenCount", 0)
-    if type(output) is not int or not 0 <= output < _MOST_TOKENS:
-        output = count(output)
-    # Counts of zero are left out, so most of the others are absent.
-    if "thoughtsTokenCount" in metadata:
-        thoughts = count(metadata["thoughtsTokenCount"])
-        output += thoughts
-    if "cachedContentTokenCount" in metadata:
-        cached = count(metadata["cachedContentTokenCount"])
-    if "toolUsePromptTokenCount" in metadata:
-        prompt += count(metadata["toolUsePromptTokenCount"])
+    # Nearly every answer has these two, as plain numbers, and no calls of Google's own tools.
+    try:
+        prompt, output = metadata["promptTokenCount"], metadata["candidatesTokenCount"]
+        thoughts = metadata.get("thoughtsTokenCount", 0)
+        cached = metadata.get("cachedContentTokenCount", 0)
+    except KeyError:
+        return _odd(metadata)
+    usual = (
+        type(prompt) is type(output) is type(thoughts) is type(cached) is int
+        and 0 <= prompt < _MOST_TOKENS
+        and 0 < output < _MOST_TOKENS
+        and 0 <= thoughts < _MOST_TOKENS
+        and 0 <= cached < _MOST_TOKENS
+        and "toolUsePromptTokenCount" not in metadata
+    )
+    if not usual:
+        return _odd(metadata)
+    return prompt, cached, output + thoughts, thoughts
+
+
+def _odd(metadata: Json) -> Usage:
+    """Counts of zero are left out, and nothing is certain."""
+    prompt = count(metadata.get("promptTokenCount")) + count(
+        metadata.get("toolUsePromptTokenCount")
+    )
+    thoughts = count(metadata.get("thoughtsTokenCount"))
+    output = count(metadata.get("candidatesTokenCount")) + thoughts
     if not output:
         output = max(0, count(metadata.get("totalTokenCount")) - prompt)
-    return Usage(prompt, cached, output, thoughts)
+    return prompt, count(metadata.get("cachedContentTokenCount")), output, thoughts
 
 
 # Of most lines nothing was cached and nothing reasoned: they share these, which nobody changes.
@@ -60,8 +71,7 @@ _NOTHING_REASONED: Final = {
 
 def openai_usage(usage: Usage) -> Json:
     """The ``usage`` member of a chat completion."""
-    prompt, output = usage.input_tokens, usage.output_tokens
-    cached, reasoned = usage.cached_tokens, usage.reasoning_tokens
+    prompt, cached, output, reasoned = usage
     return {
         "prompt_tokens": prompt,
         "completion_tokens": output,

@@ -19,6 +19,7 @@ import orjson
 # Run as a program, a file finds its own folder only.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from gateway.runner.work.lines import ANSWER_LINE, spool_lines
 from gateway.translate.embeddings import wants_raw_vectors
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import Context, LineError, Policy
@@ -58,10 +59,7 @@ def forward(path: str) -> Callable[[bytes], object]:
         translation = to_gemini(body, _POLICY, body["model"])
         if isinstance(translation, LineError):
             raise TypeError(translation.message)
-        items = translation.items
-        if len(items) == 1:
-            return orjson.dumps({"key": "1.0", "request": items[0]})
-        return [orjson.dumps({"key": f"1.{n}", "request": item}) for n, item in enumerate(items)]
+        return spool_lines(translation[0], 1)
 
     return translate
 
@@ -74,21 +72,10 @@ def backward(path: str, echo: dict[str, Any]) -> Callable[[bytes], object]:
 
     def translate(line: bytes) -> object:
         answer = raw and loads_vector(line)
-        rendered = render(echo, [answer or orjson.loads(line)], context)
-        if rendered.status_code != 200:
-            raise ValueError(rendered.body)
-        return orjson.dumps(
-            {
-                "id": "batch_req_" + "0" * 32,
-                "custom_id": "request-0000001",
-                "response": {
-                    "status_code": rendered.status_code,
-                    "request_id": "0" * 32,
-                    "body": rendered.body,
-                },
-                "error": None,
-            }
-        )
+        status, body, _, _ = render(echo, [answer or orjson.loads(line)], context)
+        if status != 200:
+            raise ValueError(body)
+        return ANSWER_LINE % (b"batch_req_" + b"0" * 32, b'"request-0000001"', 200, b"0" * 32, body)
 
     return translate
 
@@ -124,11 +111,11 @@ def cases(scale: float) -> list[Case]:
     packed = {"model": "gemini-embedding-001", "base64": True}
     return [
         Case("forward, mixed", take(lines.mixed(), 4_000), forward(chat), 1.6),
-        Case("forward, 300 bytes", take(lines.small(), 40_000), forward(chat), 3.0),
+        Case("forward, 300 bytes", take(lines.small(), 40_000), forward(chat), 2.5),
         Case("forward, media 1 MB", take(lines.media(), 60), forward(chat), 1.2),
         Case("forward, embeddings", take(lines.embeddings(), 10_000), forward(embeddings), 0),
         Case("back, mixed", take(lines.results(small=False), 8_000), backward(chat, echo), 1.6),
-        Case("back, small", take(lines.results(small=True), 40_000), backward(chat, echo), 3.0),
+        Case("back, small", take(lines.results(small=True), 40_000), backward(chat, echo), 2.5),
         Case("back, vectors", take(lines.vectors(), 200), backward(embeddings, echo), 0),
         Case("back, vectors base64", take(lines.vectors(), 200), backward(embeddings, packed), 0),
     ]
@@ -137,7 +124,7 @@ def cases(scale: float) -> list[Case]:
 # A line and its answer, once each way.
 BOTH_WAYS = (
     ("both ways, mixed", ("forward, mixed", "back, mixed"), 1.6),
-    ("both ways, 300 bytes", ("forward, 300 bytes", "back, small"), 3.0),
+    ("both ways, 300 bytes", ("forward, 300 bytes", "back, small"), 2.5),
 )
 
 

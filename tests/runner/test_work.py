@@ -17,7 +17,7 @@ from gateway.runner.work.echoes import Echoes
 from gateway.runner.work.guard import Guard
 from gateway.runner.work.validate import InputLimits, ValidateSummary, ValidateTask, validate
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Policy, Translation
+from gateway.translate.shapes import LineError, Policy
 from tests.runner.world import chat
 
 LIMITS = InputLimits(max_lines=100, max_items=100, max_line_bytes=4000, max_reported_errors=5)
@@ -214,8 +214,8 @@ def echo_of(line: int, custom_id: str, **body: Any) -> list[Any]:
     """What validation would write."""
     asked = {"messages": [{"role": "user", "content": "x"}], **body}
     made = ENDPOINTS[CHAT].to_gemini(asked, Policy(), "gemini-3-flash-preview")
-    assert isinstance(made, Translation)
-    return [line, custom_id, len(made.items), made.echo]
+    assert not isinstance(made, LineError)
+    return [line, custom_id, len(made[0]), orjson.loads(made[1])]
 
 
 ECHO = [*(echo_of(n, f"id-{n}") for n in (2, 3, 7)), echo_of(9, "many", n=2)]

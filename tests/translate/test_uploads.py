@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from gateway.translate.chat import to_gemini
-from gateway.translate.shapes import LineError, Policy, Translation
+from gateway.translate.shapes import LineError, Policy
 from gateway.translate.uploads import Unusable, not_found, placeholders, refusal_of
+from tests.translate.checks import items_of
 
 ONE = "file-" + "1" * 24
 TWO = "file-" + "2" * 24
@@ -25,12 +26,13 @@ def test_placeholders_are_found_in_every_turn() -> None:
         {"role": "user", "content": [part(TWO), part(ONE)]},
     ]
     made = to_gemini({"messages": messages}, Policy(), "gemini-3.6-flash")
-    assert isinstance(made, Translation)
-    found = list(placeholders(made.items[0]))
-    assert [file_id for file_id, _ in found] == [ONE, TWO, ONE] == list(made.files)
+    assert not isinstance(made, LineError)
+    [item] = items_of(made)
+    found = list(placeholders(item))
+    assert [file_id for file_id, _ in found] == [ONE, TWO, ONE] == list(made[3])
     for _, data in found:
         data["fileUri"] = "https://host/files/1"
-    assert list(placeholders(made.items[0])) == []
+    assert list(placeholders(item)) == []
 
 
 def test_what_a_client_writes_is_no_placeholder() -> None:
@@ -44,9 +46,9 @@ def test_what_a_client_writes_is_no_placeholder() -> None:
         {"role": "tool", "tool_call_id": "c", "content": result},
     ]
     made = to_gemini({"messages": messages}, Policy(), "gemini-2.5-flash")
-    assert isinstance(made, Translation)
-    assert list(made.files) == []
-    assert list(placeholders(made.items[0])) == []
+    assert not isinstance(made, LineError)
+    assert list(made[3]) == []
+    assert list(placeholders(items_of(made)[0])) == []
 
 
 @pytest.mark.parametrize(

@@ -175,30 +175,20 @@ class _Collection:
         if made is None:
             self._write(ordinal, *failure_line(task.batch_id, *echo[:2], INTERNAL))
             return
-        rendered, line = made
-        self._count(rendered)
-        kind = Kind.OUTPUT if rendered.status_code < 400 else Kind.ERROR
-        self._write(ordinal, kind, line)
+        (status, _, usage, notes), line = made
+        if usage is not NO_USAGE:
+            self._usage += TokenUsage(*usage)
+        for note in notes:
+            self._notes[note.code] += 1
+        self._write(ordinal, Kind.OUTPUT if status < 400 else Kind.ERROR, line)
 
     def _translate(self, echo: Echo, answers: Sequence[Answer]) -> tuple[Rendered, bytes]:
         """Everything that can go wrong on a line happens here, before anything is counted."""
         task = self._task
         context = Context(task.batch_id, echo.line, task.created)
         made = self._endpoint.from_gemini(echo.options, answers, context)
-        text = answer_line(task.batch_id, echo.line, echo.custom_id, made.status_code, made.body)
-        return made, text
-
-    def _count(self, rendered: Rendered) -> None:
-        usage = rendered.usage
-        if usage is not NO_USAGE:
-            self._usage += TokenUsage(
-                usage.input_tokens,
-                usage.cached_tokens,
-                usage.output_tokens,
-                usage.reasoning_tokens,
-            )
-        for note in rendered.notes:
-            self._notes[note.code] += 1
+        status, body, _, _ = made
+        return made, answer_line(task.batch_id, echo.line, echo.custom_id, status, body)
 
     def _write(self, ordinal: int, kind: Kind, line: bytes) -> None:
         self._kinds[ordinal] = kind

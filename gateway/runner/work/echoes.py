@@ -15,6 +15,11 @@ import orjson
 ECHO_FORMAT = 1
 
 
+def echo_line(line: int, custom_id: str, items: int, options: bytes) -> bytes:
+    """One line's echo, written; ``options`` is written JSON."""
+    return b"[%d,%b,%d,%b]\n" % (line, orjson.dumps(custom_id), items, options)
+
+
 class Echo(NamedTuple):
     """One line's echo."""
 

@@ -1,6 +1,6 @@
-"""Output lines, and the runs they are written to."""
+"""Spool lines and output lines, and the runs the latter are written to."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +13,52 @@ from gateway.wire.jsonl import escape_separators
 
 BUFFER = 256 * 1024
 
+# Id, custom_id, status, request id, body.
+ANSWER_LINE = (
+    b'{"id":"%b","custom_id":%b,"response":{"status_code":%d,"request_id":"%b","body":%b},'
+    b'"error":null}\n'
+)
 
-def answer_line(
-    batch_id: str, line: int, custom_id: str, status: int, body: Mapping[str, Any]
-) -> bytes:
-    """A line with a response: an answer, or an HTTP-level error (then ``error`` is null too)."""
-    return _encode(
-        {
-            "id": batch_request_id(batch_id, line),
-            "custom_id": custom_id,
-            "response": {
-                "status_code": status,
-                "request_id": digest("request", batch_id, line)[:32],
-                "body": body,
-            },
-            "error": None,
-        }
+
+def spool_lines(items: Sequence[bytes], number: int) -> list[bytes]:
+    """A line's items as spool lines; a key is ``<line>``, or ``<line>.<item>`` of several.
+
+    The user's custom_id never travels. In pieces: an item may hold megabytes that need no copy.
+    """
+    if len(items) == 1:
+        return [b'{"key":"%d","request":' % number, items[0], b"}\n"]
+    pieces = []
+    for ordinal, item in enumerate(items):
+        pieces += [b'{"key":"%d.%d","request":' % (number, ordinal), item, b"}\n"]
+    return pieces
+
+
+def answer_line(batch_id: str, line: int, custom_id: str, status: int, body: bytes) -> bytes:
+    """A line with a response: an answer, or an HTTP-level error (then ``error`` is null too).
+
+    ``body`` is written JSON.
+    """
+    return escape_separators(
+        ANSWER_LINE
+        % (
+            batch_request_id(batch_id, line).encode(),
+            orjson.dumps(custom_id),
+            status,
+            digest("request", batch_id, line)[:32].encode(),
+            body,
+        )
     )
 
 
 def unserved_line(batch_id: str, line: int, custom_id: str, failure: Failure) -> bytes:
     """A line that never ran: ``response`` is null (OpenAI's Batch guide, ``batch_expired``)."""
-    return _encode(
-        {
-            "id": batch_request_id(batch_id, line),
-            "custom_id": custom_id,
-            "response": None,
-            "error": {"code": failure.code, "message": failure.message},
-        }
-    )
+    value = {
+        "id": batch_request_id(batch_id, line),
+        "custom_id": custom_id,
+        "response": None,
+        "error": {"code": failure.code, "message": failure.message},
+    }
+    return escape_separators(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def error_body(
@@ -56,12 +73,8 @@ def failure_line(batch_id: str, line: int, custom_id: str, failure: Failure) -> 
     """What a job's failure makes of one of its lines."""
     if failure.status is None:
         return Kind.UNSERVED, unserved_line(batch_id, line, custom_id, failure)
-    body = error_body(failure.status, failure.code, failure.message)
+    body = orjson.dumps(error_body(failure.status, failure.code, failure.message))
     return Kind.ERROR, answer_line(batch_id, line, custom_id, failure.status, body)
-
-
-def _encode(value: Mapping[str, Any]) -> bytes:
-    return escape_separators(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
 
 
 class RunWriter:

@@ -13,10 +13,16 @@ from gateway.batches.planning import MAX_MODELS, JobLimits, goes_inline, must_cu
 from gateway.batches.records import BatchError
 from gateway.batches.runs import Kind
 from gateway.runner.work.duplicates import Seen, repeated
-from gateway.runner.work.echoes import ECHO_FORMAT
+from gateway.runner.work.echoes import ECHO_FORMAT, echo_line
 from gateway.runner.work.envelope import Envelope, Line
 from gateway.runner.work.guard import MESSAGE, Guard
-from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, error_body
+from gateway.runner.work.lines import (
+    IndexWriter,
+    RunWriter,
+    answer_line,
+    error_body,
+    spool_lines,
+)
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy, Translation
 from gateway.translate.uploads import not_found, refusal_of
@@ -95,10 +101,11 @@ class _OpenJob:
         self._echo.write(orjson.dumps({"format": ECHO_FORMAT}) + b"\n")
         self.items = self.lines = self.bytes = 0
 
-    def add(self, spooled: Sequence[bytes], echo: bytes) -> None:
+    def add(self, items: int, spooled: Sequence[bytes], echo: bytes) -> None:
+        """Take a line: how many items it has, the pieces of their spool lines, its echo."""
         self._spool.writelines(spooled)
         self._echo.write(echo)
-        self.items += len(spooled)
+        self.items += items
         self.bytes += sum(map(len, spooled))
         self.lines += 1
 
@@ -225,20 +232,19 @@ class _Validation:
         elif isinstance(made, LineError):
             self._refuse(line, number, made)
         else:
-            self._place(line, *made)
+            self._place(line, number, *made)
 
-    def _make(self, line: Line, number: int) -> LineError | tuple[list[bytes], bytes]:
+    def _make(self, line: Line, number: int) -> LineError | tuple[Translation, bytes]:
         """Everything that can go wrong on a line happens here, before anything is written."""
         made = self._endpoint.to_gemini(line.body, self._policy, line.model)
         if isinstance(made, LineError):
             return made
-        for file_id in made.files:  # until files are staged, none is known
+        items, echo, notes, files = made
+        for file_id in files:  # until files are staged, none is known
             return refusal_of(file_id, not_found(file_id), line.body)
-        echo = [number, line.custom_id, len(made.items), made.echo]
-        spooled = _spooled(made, number)
-        for note in made.notes:
+        for note in notes:
             self._note(note.code)
-        return spooled, orjson.dumps(echo, option=orjson.OPT_APPEND_NEWLINE)
+        return made, echo_line(number, line.custom_id, len(items), echo)
 
     def _note(self, code: str) -> None:
         """Count a note; names are the client's, so there is an end to how many are told apart."""
@@ -247,29 +253,31 @@ class _Validation:
         self._notes[code] += 1
 
     def _refuse(self, line: Line, number: int, why: LineError) -> None:
-        body = error_body(why.status, why.code, why.message, why.param)
+        body = orjson.dumps(error_body(why.status, why.code, why.message, why.param))
         text = answer_line(self._task.batch_id, number, line.custom_id, why.status, body)
         self._index.write(number, Kind.ERROR, *self._run.write(text))
         self._refused += 1
 
-    def _place(self, line: Line, spooled: list[bytes], echo: bytes) -> None:
-        self._items += len(spooled)
+    def _place(self, line: Line, number: int, made: Translation, echo: bytes) -> None:
+        items = made[0]
+        self._items += len(items)
         if self._items > self._task.limits.max_items:
             self._refuse_file("upstream requests", self._task.limits.max_items)
             return
+        spooled = spool_lines(items, number)
         size = sum(map(len, spooled))
         job = self._open.get(line.model)
         if job is None and len(self._open) >= MAX_MODELS:
             self._complain(_too_many_models(self._lines))
             return
-        if job is not None and must_cut(job.items, job.bytes, len(spooled), size, self._task.jobs):
+        if job is not None and must_cut(job.items, job.bytes, len(items), size, self._task.jobs):
             self._done.append(job.close(self._endpoint.method, self._task.jobs))
             job = None
         if job is None:
             job = _OpenJob(self._jobs, line.model, self._scratch, self._files)
             self._open[line.model] = job
             self._jobs += 1
-        job.add(spooled, echo)
+        job.add(len(items), spooled, echo)
 
     def _find_duplicates(self) -> None:
         suspects, rest = self._seen.suspects()
@@ -300,21 +308,6 @@ class _Validation:
         if more:
             shown.append(BatchError("too_many_errors", f"{more} more errors are not listed."))
         return shown
-
-
-def _spooled(made: Translation, number: int) -> list[bytes]:
-    """The items as spool lines; a key is ``<line>``, or ``<line>.<item>`` where there are several.
-
-    The user's custom_id never travels.
-    """
-    single = len(made.items) == 1
-    return [
-        orjson.dumps(
-            {"key": f"{number}" if single else f"{number}.{ordinal}", "request": item},
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
-        for ordinal, item in enumerate(made.items)
-    ]
 
 
 def _duplicate(line: int, custom_id: str) -> BatchError:

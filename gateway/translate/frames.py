@@ -1,0 +1,131 @@
+"""What lines of a batch have in common: everything but their words.
+
+The lines of a batch come from one program, so what a body says beside its conversation (limits,
+tools, schemas) is read, checked and written once and remembered by its own bytes; so is the shape
+of a conversation of plain texts. Reading a line again for what the line before said costs twice
+what parsing it does (measured). What is remembered is a function of the bytes alone: whether
+something was remembered shows in the time a line takes, never in what comes out.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+from orjson import Fragment, dumps, loads
+
+from gateway.translate.conversation import Conversation
+from gateway.translate.draft import Draft
+from gateway.translate.parts import whole_resolution
+from gateway.translate.refusal import Refused, invalid_value
+from gateway.translate.schema import written
+from gateway.translate.shapes import Json, Policy
+from gateway.translate.templates import hole, stand_in, template_of
+
+# Frames remembered at a time, and the size from which one is not worth the memory.
+_REMEMBERED: Final = 128
+_LARGEST_REMEMBERED: Final = 64 * 1024
+# Shapes of conversations remembered for a frame, and the turns from which one is no use.
+_MOST_SHAPES: Final = 64
+_MOST_TURNS: Final = 64
+
+
+Build = Callable[[Json, str, Policy], Draft]
+Read = Callable[[Any, Conversation], None]
+
+
+class Frame:
+    """What bodies say beside their conversation. Shared by lines, so never changed by one."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.model = draft.model
+        self.policy = draft.policy
+        self.config = draft.config
+        self.notes = tuple(draft.notes)
+        self.echo = dumps(draft.echo)
+        fanned_out = draft.choices > 1 and "candidateCount" not in draft.config
+        self.items = draft.choices if fanned_out else 1
+        members = draft.members
+        if draft.config:
+            members = {**members, "generationConfig": draft.config}
+        self.members = {name: Fragment(dumps(members[name])) for name in members}
+        # Only the second line pays for learning shapes: many bodies come once.
+        self.shared = False
+        self._shapes: dict[tuple[str, ...], bytes | None] = {}
+
+    def write(self, conversation: Conversation) -> bytes:
+        """The item of a conversation."""
+        request: Json = {}
+        if conversation.system:
+            if "cachedContent" in self.members:
+                why = "cached content excludes instructions, tools and tool_choice in the line."
+                invalid_value(why, "google.cached_content")
+            # In front, as the texts of most conversations come: a template keeps their order.
+            request["systemInstruction"] = {"parts": conversation.system}
+        request["contents"] = conversation.contents
+        request.update(self.members)
+        resolution = whole_resolution(conversation)
+        if resolution:
+            request["generationConfig"] = {**self.config, "mediaResolution": resolution}
+        return dumps(request)
+
+    def _learn(self, roles: tuple[str, ...], read: Read) -> bytes | None:
+        """The template of a conversation of plain texts; None when it is not that simple."""
+        if len(roles) > _MOST_TURNS:
+            return None
+        conversation = Conversation(self.model, self.policy)
+        stand_ins = [{"role": role, "content": stand_in(n)} for n, role in enumerate(roles)]
+        template = None
+        try:
+            read(stand_ins, conversation)
+            if not conversation.notes:
+                holes = [hole(n) for n in range(len(roles))]
+                template = template_of(self.write(conversation), holes)
+        except Refused:  # said in full by whoever reads the line in full
+            pass
+        if len(self._shapes) >= _MOST_SHAPES:
+            self._shapes.clear()
+        self._shapes[roles] = template
+        return template
+
+    def plain(self, messages: object, read: Read) -> bytes | None:
+        """The item of a conversation of roles and texts alone, None if it is more than that.
+
+        ``[{"role": "user", "content": "Hi"}]``; ``read`` is how the endpoint reads it otherwise.
+        """
+        if type(messages) is not list:
+            return None
+        roles = []
+        texts = []
+        try:
+            for message in messages:
+                role, content = message["role"], message["content"]
+                if type(content) is not str or not content or len(message) != 2:
+                    return None
+                roles.append(role)
+                texts.append(dumps(content))
+            shape = tuple(roles)
+            template = self._shapes[shape] if shape in self._shapes else self._learn(shape, read)
+        except (KeyError, TypeError):  # no message, or a role that is no string
+            return None
+        return template and template % tuple(texts)
+
+
+def frame_of(build: Build, rest: Json, model: str, policy: Policy) -> Frame:
+    """The frame of a body without its conversation.
+
+    Errors: Refused, by ``build`` or because it is nested too deep to be written.
+    """
+    try:
+        key = dumps(rest)
+    except TypeError:
+        for name, value in rest.items():
+            written(value, name)
+        raise
+    if len(key) > _LARGEST_REMEMBERED:
+        return Frame(build(rest, model, policy))
+    return _remembered(build, key, model, policy)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(build: Build, key: bytes, model: str, policy: Policy) -> Frame:
+    return Frame(build(loads(key), model, policy))

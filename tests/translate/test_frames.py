@@ -1,0 +1,130 @@
+"""What lines have in common is remembered; what comes out must not show it."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.translate import answers, chat, frames
+from gateway.translate.messages import read_messages
+from gateway.translate.shapes import Context, LineError, Policy, Translation
+from gateway.translate.templates import hole, stand_in, template_of
+
+POLICY = Policy()
+MODEL = "gemini-3.6-flash"
+CONTEXT = Context(batch_id="batch_" + "0" * 32, line=1, created=1_790_000_000)
+
+TEXTS = st.text(min_size=1) | st.sampled_from(
+    ["%", "%b%d%%", stand_in(0), stand_in(1), '"\\', "\u2028", "x" * 5_000]
+)
+TURNS = st.lists(st.sampled_from(["system", "developer", "user", "assistant"]), max_size=5)
+RESTS = st.fixed_dictionaries(
+    {"model": st.just(MODEL)},
+    optional={
+        "max_tokens": st.sampled_from([1, 20, 1.0, True, "1"]),
+        "n": st.sampled_from([1, 2]),
+        "stop": TEXTS,
+        "metadata": st.dictionaries(TEXTS, TEXTS, max_size=1),
+    },
+)
+
+
+def fresh(body: dict[str, Any]) -> Translation | LineError:
+    """Translate with nothing remembered."""
+    frames._remembered.cache_clear()
+    return chat.to_gemini(body, POLICY, MODEL)
+
+
+@given(rest=RESTS, roles=TURNS, data=st.data())
+def test_a_remembered_shape_writes_the_same_bytes(
+    rest: dict[str, Any], roles: list[str], data: st.DataObject
+) -> None:
+    """Whatever lines came before, in whatever words."""
+    lines = [
+        {
+            **rest,
+            "messages": [{"role": role, "content": data.draw(TEXTS)} for role in [*roles, "user"]],
+        }
+        for _ in range(3)
+    ]
+    alone = [fresh(line) for line in lines]
+    frames._remembered.cache_clear()
+    assert [chat.to_gemini(line, POLICY, MODEL) for line in lines] == alone
+
+
+def test_a_shape_is_learnt() -> None:
+    """Otherwise the property above would compare the ordinary way with itself."""
+    messages = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
+    frame = frames.frame_of(chat._read_rest, {"model": "m", "max_tokens": 5}, MODEL, POLICY)
+    item = frame.plain(messages, read_messages)
+    assert item is not None
+    assert orjson.loads(item) == {
+        "systemInstruction": {"parts": [{"text": "a"}]},
+        "contents": [{"role": "user", "parts": [{"text": "b"}]}],
+        "generationConfig": {"maxOutputTokens": 5},
+    }
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        None,
+        [],
+        [7],
+        ["text"],
+        [{"role": "user"}],
+        [{"role": "user", "content": ""}],
+        [{"role": "user", "content": ["x"]}],
+        [{"role": "user", "content": "x", "name": "y"}],
+        [{"role": ["user"], "content": "x"}],
+        [{"role": "tool", "content": "x"}],
+        [{"role": "nobody", "content": "x"}],
+        [{"role": "user", "content": "x"}] * 200,
+    ],
+)
+def test_more_than_roles_and_texts_is_read_in_full(messages: Any) -> None:
+    """The short way says None and leaves complaints to the ordinary one."""
+    frame = frames.frame_of(chat._read_rest, {"model": "m"}, MODEL, POLICY)
+    assert frame.plain(messages, read_messages) is None
+
+
+def test_one_is_not_true() -> None:
+    """Values that Python finds equal are different bytes, so one is no answer for the other."""
+    messages = [{"role": "user", "content": "x"}]
+    assert not isinstance(chat.to_gemini({"messages": messages, "n": 1}, POLICY, MODEL), LineError)
+    assert isinstance(chat.to_gemini({"messages": messages, "n": True}, POLICY, MODEL), LineError)
+
+
+def test_holes_are_found_once_and_in_order() -> None:
+    """Anything else is no template."""
+    two = [hole(0), hole(1)]
+    assert template_of(b'["100%", "\\u001a0\\u001a", "\\u001a1\\u001a"]', two) == (
+        b'["100%%", %b, %b]'
+    )
+    for text in ('["\\u001a1\\u001a", "\\u001a0\\u001a"]', '["\\u001a0\\u001a"]'):
+        assert template_of(text.encode(), two) is None
+    twice = b'["\\u001a0\\u001a", "\\u001a0\\u001a", "\\u001a1\\u001a"]'
+    assert template_of(twice, two) is None
+
+
+@given(text=TEXTS, identity=TEXTS, counts=st.lists(st.integers(1, 2**39), min_size=4, max_size=4))
+def test_a_plain_answer_is_written_as_any_other(
+    text: str, identity: str, counts: list[int]
+) -> None:
+    """A member that is left out sends the same answer down the ordinary way."""
+    names = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
+    usage = dict(zip((*names, "cachedContentTokenCount"), counts, strict=True))
+    candidate = {"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}
+    response = {
+        "candidates": [candidate],
+        "responseId": identity,
+        "modelVersion": "models/gemini-x",
+        "usageMetadata": usage,
+    }
+    echo = {"model": "m"}
+    plain = answers.from_gemini(echo, [{"response": response}], CONTEXT)
+    candidate["unheardOf"] = {}
+    assert answers._plain({"response": response}, CONTEXT.created) is None
+    assert answers.from_gemini(echo, [{"response": response}], CONTEXT) == plain
