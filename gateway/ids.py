@@ -34,6 +34,11 @@ def new_job_id() -> str:
     return _pick(_BASE32, 12)
 
 
+def new_staged_id() -> str:
+    """As a job's: it stands in the display name of a file at the upstream."""
+    return _pick(_BASE32, 12)
+
+
 def new_gateway_id() -> str:
     """Made once per store; the first part of every display name."""
     return f"gw{_pick(_BASE32, 8)}"

@@ -26,6 +26,7 @@ class Act(StrEnum):
 
     VALIDATE = "validate"  # read the input, cut it into jobs
     WITHDRAW = "withdraw"  # a batch cancelled before it was validated: nothing ever runs
+    FILL = "fill"  # have the files that a spool names staged, and write their URIs into it
     STAGE = "stage"  # upload a spool
     CREATE = "create"  # save the intent, create the upstream job
     RECONCILE = "reconcile"  # find out whether a create landed
@@ -36,6 +37,9 @@ class Act(StrEnum):
     COLLECT = "collect"  # raw results -> run
     RELEASE = "release"  # delete the upstream's copies
     PUBLISH = "publish"  # runs -> output and error file, terminal status
+    UPLOAD = "upload"  # make the upstream's copy of a file
+    LOOK = "look"  # ask whether a copy can be used
+    REMOVE = "remove"  # delete a copy that nobody needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +148,16 @@ def _sending_act(batch: Batch, job: Job, now: int, *, due: bool) -> Act | None:
         return Act.REFUSE
     if not due:
         return None
+    if job.files and not _is_filled(job, now):
+        return Act.FILL
     if job.inline:
         return Act.CREATE
     stale = job.staged_until is not None and job.staged_until <= now
     return Act.STAGE if job.state is JobState.PLANNED or stale else Act.CREATE
+
+
+def _is_filled(job: Job, now: int) -> bool:
+    return job.filled is not None and (job.filled_until is None or now < job.filled_until)
 
 
 def rest_until(batch: Batch, now: int) -> int | None:

@@ -36,7 +36,8 @@ LIVE_STATUSES = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, Batc
 class JobState(StrEnum):
     """Where one upstream job stands.
 
-    planned     cut by validation; spool and echo blobs exist. Next: stage (file jobs) or create.
+    planned     cut by validation; spool and echo blobs exist. Next: fill (when the spool names
+                uploaded files), then stage (file jobs) or create.
     staging     the spool is at the upstream under ``staged``. Next: create.
     submitting  the intent is saved; create is being called, or nobody knows how it ended. After a
                 crash only reconcile leaves this state.
@@ -210,6 +211,12 @@ class Job:
     cause: str = "first"
     credential: str = "default"
     inline: bool = False
+    # How many uploaded files the spool names. Then ``filled`` is the spool with their URIs in it,
+    # which may be sent before ``filled_until`` (None: until the batch ends).
+    files: int = 0
+    filled: str | None = None
+    filled_bytes: int | None = None
+    filled_until: int | None = None
     staged: str | None = None
     staged_until: int | None = None
     send_deadline: int | None = None
@@ -237,3 +244,10 @@ class Job:
     last_error: str | None = None
     fence: int = 0
     lease_until: int | None = None
+
+    @property
+    def outgoing(self) -> tuple[str, int]:
+        """The blob that is sent, and its size in bytes."""
+        if self.filled is not None and self.filled_bytes is not None:
+            return self.filled, self.filled_bytes
+        return self.spool, self.bytes

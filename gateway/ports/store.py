@@ -10,14 +10,18 @@ number that lies in the past and never comes twice for that batch. No resting or
 not seen the ring silences it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
+from gateway.batches.staging import NamedFile, StagedFile
 
 Row = TypeVar("Row", File, Batch)
+
+NOTHING_NAMED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +125,11 @@ class Store(Protocol):
         ...
 
     async def delete_file(self, owner: str, file_id: str, now: int) -> Deletion:
-        """Leave a tombstone and doom the blobs, unless a live batch reads the file."""
+        """Leave a tombstone and doom the blobs, unless a live batch reads or names the file."""
         ...
 
     async def expire_files(self, now: int, limit: int) -> int:
-        """Delete files past their expiry that no live batch reads; how many."""
+        """Delete files past their expiry that no live batch reads or names; how many."""
         ...
 
     # Batches, as requests see them
@@ -203,13 +207,17 @@ class Store(Protocol):
         batch: Batch,
         *,
         jobs: Sequence[Job] = (),
+        named: Mapping[str, Mapping[str, str]] = NOTHING_NAMED,
         files: Sequence[File] = (),
         blobs: BlobChange = BlobChange(),
         keep: bool = False,
     ) -> bool:
         """Write the runner's columns of a claimed batch, guarded by its fence.
 
-        Inserts new jobs and files (their segments go live) in the same transaction. Ends the
+        Inserts new jobs and files (their segments go live) in the same transaction. ``named``
+        says which uploaded files the lines of a new job name, by job id: file id -> media type.
+        If one of them is gone by now, nothing is written: ConflictError. They are kept from being
+        deleted, also by their expiry, until the batch ends. Ends the
         claim, or with ``keep`` extends it to the record's ``lease_until``. ``due_at`` is written
         unless the row was rung after the claim; ``cancel_requested_at`` never. ``counts`` and
         ``usage`` are written when the batch leaves validation and when it ends; in between they
@@ -225,14 +233,64 @@ class Store(Protocol):
         usage: TokenUsage = TokenUsage(),
         blobs: BlobChange = BlobChange(),
         ring: bool = False,
+        doubt_files: bool = False,
         keep: bool = False,
     ) -> bool:
         """Write a claimed job, guarded by its fence.
+
+        Collected or released, it needs the copies of the files it names no more. With
+        ``doubt_files`` the upstream did not find one of them: those that were ready are due to be
+        looked at, in the same transaction.
 
         Ends the claim, or with ``keep`` extends it to the record's ``lease_until``. ``counts`` and
         ``usage`` are added to those of a batch that is still live, in the same transaction;
         ``ring`` rings the batch row. The ``last_error`` of a batch in progress becomes that of
         the job which failed most often in a row, so that whoever reads the batch sees what it
         waits for.
+        """
+        ...
+
+    # Files that lines name, and their copies at the upstream. A copy is needed while a job that
+    # uses it is neither collected nor released.
+
+    async def get_files(self, owner: str, file_ids: Sequence[str], now: int) -> Sequence[File]:
+        """Those of the files that are neither deleted nor expired, in any order."""
+        ...
+
+    async def failed_files(self, job_id: str) -> Sequence[NamedFile]:
+        """Those of the files a job names whose copies have failed; none once it is collected."""
+        ...
+
+    async def stage_files(self, job: Job, expires_at: int, now: int) -> Sequence[NamedFile] | None:
+        """Give each file that a claimed job names a copy to use; None when the claim is lost.
+
+        Kept, if it is usable (:func:`gateway.batches.staging.is_usable`, by the end of the batch's
+        window) and of the job's credential; else the youngest usable copy of the same content,
+        media type and credential that has not failed; else a new one in ``wanted``, due at once.
+        """
+        ...
+
+    async def due_staged(self, now: int, limit: int) -> Sequence[StagedFile]:
+        """Copies that are due and under nobody's lease, the longest due first."""
+        ...
+
+    async def claim_staged(self, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
+        """Take a copy, raising its fence; None while another's lease lasts.
+
+        One that is not needed is ``removing`` from then on, and no job takes it any more.
+        """
+        ...
+
+    async def content_of_staged(self, staged_id: str) -> File | None:
+        """A file whose bytes a copy is of; there while a live batch names one."""
+        ...
+
+    async def save_staged(
+        self, staged: StagedFile, *, keep: bool = False, gone: bool = False
+    ) -> bool:
+        """Write a claimed copy, guarded by its fence; with ``gone``, forget one being removed.
+
+        Ends the claim, or with ``keep`` extends it. What is not needed any more is due at once,
+        whatever ``due_at`` says, unless it is being removed already.
         """
         ...

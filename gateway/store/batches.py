@@ -5,7 +5,7 @@ comes twice. So :func:`rest` cannot mistake a new ring for the one it read, and 
 tell that somebody rang after its claim.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gateway.batches.records import LIVE_STATUSES, Batch, File, Job
@@ -13,6 +13,7 @@ from gateway.ports.store import BlobChange, Page
 from gateway.store import blobs as blob_rows
 from gateway.store import files as file_rows
 from gateway.store import jobs as job_rows
+from gateway.store import staging
 from gateway.store.columns import batch_of, batch_values
 from gateway.store.session import Row, Session
 
@@ -92,6 +93,7 @@ def save(
     batch: Batch,
     *,
     jobs: Sequence[Job],
+    named: Mapping[str, Mapping[str, str]],
     files: Sequence[File],
     blobs: BlobChange,
     keep: bool,
@@ -112,6 +114,9 @@ def save(
     session.run("save_batch", values)
     for job in jobs:
         job_rows.insert(session, job)
+        staging.name(session, row["owner"], job.id, named.get(job.id, {}), now)
+    if batch.status not in LIVE_STATUSES:
+        staging.forget(session, batch.id)
     blob_rows.change(session, blobs, now)
     return True
 

@@ -22,12 +22,13 @@ from gateway.batches.records import (
     Segment,
     TokenUsage,
 )
+from gateway.batches.staging import NamedFile, StagedFile, StagedState
 from gateway.store.session import Row
 
 Values = dict[str, Any]
 
 
-def _plain(record: type[File | Batch | Job], *composite: str) -> tuple[str, ...]:
+def _plain(record: type[File | Batch | Job | StagedFile], *composite: str) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record) if field.name not in composite)
 
 
@@ -36,6 +37,7 @@ _USAGE = tuple((field.name, f"usage_{field.name}") for field in fields(TokenUsag
 _FILE = _plain(File, "segments")
 _BATCH = _plain(Batch, "status", "metadata", "policy", "counts", "usage", "errors", "notes")
 _JOB = _plain(Job, "state", "inline", "counts", "usage", "failure")
+_STAGED = _plain(StagedFile, "state", "failure")
 
 
 def _named(row: Row) -> Values:
@@ -68,6 +70,15 @@ def _counts(values: Values) -> Counts:
 
 def _usage(values: Values) -> TokenUsage:
     return TokenUsage(**{name: values[column] for name, column in _USAGE})
+
+
+def _failure_text(failure: Failure | None) -> str | None:
+    return None if failure is None else _json(asdict(failure))
+
+
+def _failure(values: Values) -> Failure | None:
+    text = values["failure"]
+    return None if text is None else Failure(**orjson.loads(text))
 
 
 def file_values(file: File) -> Values:
@@ -119,19 +130,50 @@ def job_values(job: Job) -> Values:
         **sums_values(job.counts, job.usage),
         "state": job.state.value,
         "inline": int(job.inline),
-        "failure": None if job.failure is None else _json(asdict(job.failure)),
+        "failure": _failure_text(job.failure),
     }
 
 
 def job_of(row: Row) -> Job:
     """The job in a row."""
     values = _named(row)
-    failure = values["failure"]
     return Job(
         **_pick(values, _JOB),
         state=JobState(values["state"]),
         inline=bool(values["inline"]),
         counts=_counts(values),
         usage=_usage(values),
-        failure=None if failure is None else Failure(**orjson.loads(failure)),
+        failure=_failure(values),
+    )
+
+
+def staged_values(staged: StagedFile) -> Values:
+    """A copy's columns."""
+    return {
+        **_attributes(staged, _STAGED),
+        "state": staged.state.value,
+        "failure": _failure_text(staged.failure),
+    }
+
+
+def staged_of(row: Row) -> StagedFile:
+    """The copy in a row."""
+    return _staged(_named(row))
+
+
+def _staged(values: Values) -> StagedFile:
+    return StagedFile(
+        **_pick(values, _STAGED), state=StagedState(values["state"]), failure=_failure(values)
+    )
+
+
+def named_of(row: Row) -> NamedFile:
+    """A file that a job names, and its copy; see the query ``named_files``."""
+    values = _named(row)
+    return NamedFile(
+        values["named_id"],
+        values["named_type"],
+        values["named_sha256"],
+        values["named_bytes"],
+        None if values["id"] is None else _staged(values),
     )

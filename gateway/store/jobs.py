@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.batches.records import Counts, Job, TokenUsage
+from gateway.batches.records import DONE_STATES, Counts, Job, TokenUsage
 from gateway.ports.store import BlobChange
 from gateway.store import blobs as blob_rows
+from gateway.store import staging
 from gateway.store.columns import job_of, job_values, sums_values
 from gateway.store.session import Session
 
@@ -42,6 +43,7 @@ def save(
     usage: TokenUsage,
     blobs: BlobChange,
     ring: bool,
+    doubt_files: bool,
     keep: bool,
     now: int,
 ) -> bool:
@@ -54,6 +56,10 @@ def save(
         session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage)})
     if ring:
         session.run("ring_batch", {"id": job.batch_id})
+    if job.files and job.state in DONE_STATES:
+        staging.let_go(session, job.id, now)
+    if doubt_files:
+        staging.doubt(session, job.id, now)
     blob_rows.change(session, blobs, now)
     return True
 

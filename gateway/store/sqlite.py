@@ -2,16 +2,17 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
+from gateway.batches.staging import NamedFile, StagedFile
 from gateway.clock import Clock, SystemClock
 from gateway.errors import SettingsError
 from gateway.ids import new_gateway_id
-from gateway.ports.store import BlobChange, Deletion, Page, Work
-from gateway.store import batches, blobs, files, jobs
+from gateway.ports.store import NOTHING_NAMED, BlobChange, Deletion, Page, Work
+from gateway.store import batches, blobs, files, jobs, staging
 from gateway.store.lock import DirectoryLock
 from gateway.store.migrate import migrate, read_migrations
 from gateway.store.queries import load_queries
@@ -204,6 +205,7 @@ class SQLiteStore:
         batch: Batch,
         *,
         jobs: Sequence[Job] = (),
+        named: Mapping[str, Mapping[str, str]] = NOTHING_NAMED,
         files: Sequence[File] = (),
         blobs: BlobChange = BlobChange(),
         keep: bool = False,
@@ -212,7 +214,14 @@ class SQLiteStore:
         now = self._clock.now()
         return await self._writer.run(
             lambda session: batches.save(
-                session, batch, jobs=jobs, files=files, blobs=blobs, keep=keep, now=now
+                session,
+                batch,
+                jobs=jobs,
+                named=named,
+                files=files,
+                blobs=blobs,
+                keep=keep,
+                now=now,
             )
         )
 
@@ -224,6 +233,7 @@ class SQLiteStore:
         usage: TokenUsage = TokenUsage(),
         blobs: BlobChange = BlobChange(),
         ring: bool = False,
+        doubt_files: bool = False,
         keep: bool = False,
     ) -> bool:
         """Write a claimed job, guarded by its fence."""
@@ -236,15 +246,54 @@ class SQLiteStore:
                 usage=usage,
                 blobs=blobs,
                 ring=ring,
+                doubt_files=doubt_files,
                 keep=keep,
                 now=now,
             )
+        )
+
+    # Files that lines name
+
+    async def get_files(self, owner: str, file_ids: Sequence[str], now: int) -> Sequence[File]:
+        """Those of the files that are neither deleted nor expired."""
+        return staging.owned(self._reader, owner, file_ids, now)
+
+    async def failed_files(self, job_id: str) -> Sequence[NamedFile]:
+        """Those of the files a job names that the upstream cannot use."""
+        return staging.failed(self._reader, job_id)
+
+    async def stage_files(self, job: Job, expires_at: int, now: int) -> Sequence[NamedFile] | None:
+        """Give each file that a claimed job names a copy to use."""
+        return await self._writer.run(lambda session: staging.stage(session, job, expires_at, now))
+
+    async def due_staged(self, now: int, limit: int) -> Sequence[StagedFile]:
+        """Copies with something to do that nobody holds."""
+        return staging.due(self._reader, now, limit)
+
+    async def claim_staged(self, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
+        """Take a copy, raising its fence; one that nobody needs is to be removed."""
+        return await self._writer.run(
+            lambda session: staging.claim(session, staged_id, now, lease_until)
+        )
+
+    async def content_of_staged(self, staged_id: str) -> File | None:
+        """A file whose bytes a copy is of."""
+        return staging.content(self._reader, staged_id)
+
+    async def save_staged(
+        self, staged: StagedFile, *, keep: bool = False, gone: bool = False
+    ) -> bool:
+        """Write a claimed copy, or remove its row, guarded by its fence."""
+        now = self._clock.now()
+        return await self._writer.run(
+            lambda session: staging.save(session, staged, keep=keep, gone=gone, now=now)
         )
 
 
 def _recover(session: Session, now: int) -> str:
     batches.recover(session)
     jobs.recover(session, now)
+    staging.recover(session)
     blobs.recover(session)
     session.run("keep_meta", {"key": "gateway_id", "value": new_gateway_id()})
     gateway_id: str = session.the("get_meta", {"key": "gateway_id"})["value"]

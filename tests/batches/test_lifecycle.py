@@ -90,6 +90,17 @@ def test_only_the_table_moves_a_job(state: JobState, target: JobState) -> None:
     [
         ({}, Act.STAGE),
         ({"inline": True}, Act.CREATE),
+        ({"files": 1}, Act.FILL),
+        ({"files": 1, "inline": True}, Act.FILL),
+        ({"files": 1, "filled": "f"}, Act.STAGE),
+        ({"files": 1, "filled": "f", "inline": True}, Act.CREATE),
+        ({"files": 1, "filled": "f", "filled_until": NOW + 1}, Act.STAGE),
+        ({"files": 1, "filled": "f", "filled_until": NOW}, Act.FILL),
+        (
+            {"files": 1, "filled": "f", "filled_until": NOW, "state": JobState.STAGING},
+            Act.FILL,
+        ),
+        ({"files": 1, "state": JobState.RUNNING}, Act.POLL),
         ({"state": JobState.STAGING, "staged": "f", "staged_until": NOW + 1}, Act.CREATE),
         ({"state": JobState.STAGING, "staged": "f", "staged_until": NOW}, Act.STAGE),
         ({"state": JobState.SUBMITTING}, Act.RECONCILE),
@@ -119,6 +130,7 @@ OVERDUE = replace(BATCH, expires_at=NOW)
     [
         ({"due_at": NOW + 1}, Act.REFUSE),
         ({"state": JobState.STAGING, "due_at": None}, Act.REFUSE),
+        ({"files": 1, "due_at": NOW + 1}, Act.REFUSE),
         ({"state": JobState.RUNNING, "due_at": NOW + 1}, Act.CANCEL),
         ({"state": JobState.RUNNING, "due_at": NOW + 1, "failures": 1}, None),
         ({"state": JobState.RUNNING, "failures": 1}, Act.CANCEL),
@@ -207,6 +219,9 @@ def jobs(draw: st.DrawFn) -> Job:
         failures=draw(st.integers(0, 3)),
         cancel_sent_at=draw(st.sampled_from([None, 1])),
         staged_until=draw(st.sampled_from([None, NOW, NOW + 1])),
+        files=draw(st.integers(0, 1)),
+        filled=draw(st.sampled_from([None, "f"])),
+        filled_until=draw(st.sampled_from([None, NOW, NOW + 1])),
     )
 
 

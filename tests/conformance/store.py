@@ -32,6 +32,7 @@ from tests.conformance.records import (
     claimed_batch,
     make_live,
 )
+from tests.conformance.staging import StagingRules
 
 LATER = 10_000_000
 TERMINAL = [status for status in BatchStatus if status not in LIVE_STATUSES]
@@ -784,11 +785,11 @@ class DueRules:
         assert await store.gateway_id() == await store.gateway_id()
 
 
-class StoreRules(BlobRules, FileRules, BatchRules, ClaimRules, SaveRules, DueRules):
+class StoreRules(BlobRules, FileRules, BatchRules, ClaimRules, SaveRules, DueRules, StagingRules):
     """All of it."""
 
     def test_no_rule_hides_another(self) -> None:
         """Of two with one name only the first would run."""
-        names = [name for rules in StoreRules.__bases__ for name in vars(rules)]
+        names = [name for rules in StoreRules.__mro__[1:] for name in vars(rules)]
         tests = [name for name in names if name.startswith("test_")]
         assert len(tests) == len(set(tests))

@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
+from gateway.batches.staging import StagedFile
 from gateway.store.sqlite import SQLiteStore
 
 FLAT = {
@@ -19,10 +20,11 @@ FLAT = {
         ("files", File, set()),
         ("batches", Batch, {"rings", "heard"}),
         ("jobs", Job, set()),
+        ("staged_files", StagedFile, set()),
     ],
 )
 async def test_every_field_has_its_column(
-    sqlite: SQLiteStore, table: str, record: type[File | Batch | Job], own: set[str]
+    sqlite: SQLiteStore, table: str, record: type[File | Batch | Job | StagedFile], own: set[str]
 ) -> None:
     """And every column but the store's own has its field."""
     rows = sqlite._reader.connection.execute(f"SELECT name FROM pragma_table_info('{table}')")

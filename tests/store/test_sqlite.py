@@ -24,6 +24,7 @@ from tests.conformance.records import (
     claimed_batch,
     make_live,
 )
+from tests.conformance.staging import named_by_jobs, staged
 from tests.conformance.store import StoreRules
 
 Reopen = Callable[[int], Awaitable[SQLiteStore]]
@@ -72,6 +73,15 @@ class TestOpen:
         claimed = await again.claim_batch("batch_one", 2_000, 3_000)
         job = await again.claim_job("one", 2_000, 3_000)
         assert (claimed and claimed.fence, job and job.fence) == (2, 2)
+
+    async def test_a_dead_process_uploads_nothing_any_more(
+        self, sqlite: SQLiteStore, reopen: Reopen
+    ) -> None:
+        await named_by_jobs(sqlite, "a")
+        [copy] = await staged(sqlite, "a")
+        await sqlite.claim_staged(copy.id, 1_000, 10**9)
+        again = await reopen(2_000)
+        assert [one.id for one in await again.due_staged(2_000, 10)] == [copy.id]
 
     async def test_deadlines_ahead_of_sends_are_cut(
         self, sqlite: SQLiteStore, reopen: Reopen
@@ -196,6 +206,7 @@ class TestStatements:
         values: defaultdict[str, None] = defaultdict(lambda: None)
         plan = sqlite._reader.connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
         steps = [row["detail"] for row in plan]
-        tables = ("SCAN files", "SCAN batches", "SCAN jobs", "SCAN blobs")
+        names = ("files", "batches", "jobs", "blobs", "job_files", "staged_files")
+        tables = tuple(f"SCAN {name}" for name in names)
         scans = [step for step in steps if step.startswith(tables)]
         assert set(scans) <= {"SCAN blobs USING INDEX blobs_pending"}  # it takes all of them

@@ -118,12 +118,21 @@ SELECT min(due) AS due FROM (
         ORDER BY due_at LIMIT 1
     )
     UNION ALL
+    SELECT * FROM (
+        SELECT due_at FROM staged_files
+        WHERE due_at IS NOT NULL AND lease_until IS NULL
+        ORDER BY due_at LIMIT 1
+    )
+    UNION ALL
     SELECT min(max(due_at, lease_until)) FROM batches
     WHERE lease_until IS NOT NULL AND due_at IS NOT NULL
         AND status IN ('validating', 'in_progress', 'finalizing')
     UNION ALL
     SELECT min(max(due_at, lease_until)) FROM jobs
     WHERE lease_until IS NOT NULL AND due_at IS NOT NULL AND state <> 'released'
+    UNION ALL
+    SELECT min(max(due_at, lease_until)) FROM staged_files
+    WHERE lease_until IS NOT NULL AND due_at IS NOT NULL
 );
 
 -- name: input_file

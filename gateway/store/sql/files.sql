@@ -44,8 +44,12 @@ WHERE owner = :owner AND purpose = :purpose
 ORDER BY seq LIMIT :limit;
 
 -- name: file_is_read
+-- As an input, or by a line that names it: those rows go when the batch ends.
 SELECT 1 FROM batches
-WHERE input_file_id = :id AND status IN ('validating', 'in_progress', 'finalizing') LIMIT 1;
+WHERE input_file_id = :id AND status IN ('validating', 'in_progress', 'finalizing')
+UNION ALL
+SELECT 1 FROM job_files WHERE file_id = :id
+LIMIT 1;
 
 -- name: delete_file
 UPDATE files SET deleted_at = :now WHERE id = :id;
@@ -58,4 +62,5 @@ WHERE deleted_at IS NULL AND expires_at <= :now
         WHERE batches.input_file_id = files.id
             AND batches.status IN ('validating', 'in_progress', 'finalizing')
     )
+    AND NOT EXISTS (SELECT 1 FROM job_files WHERE job_files.file_id = files.id)
 ORDER BY expires_at LIMIT :limit;

@@ -5,7 +5,8 @@ INSERT INTO jobs (
     submitted_at, upstream_name, upstream_state, output, cancel_sent_at, ended_at, raw, run,
     "index", held, counts_total, counts_completed, counts_failed, usage_input_tokens,
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
-    denials, due_at, failures, defects, last_error, fence, lease_until
+    denials, due_at, failures, defects, last_error, fence, lease_until, files, filled,
+    filled_bytes, filled_until
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -14,7 +15,7 @@ VALUES (
     :cancel_sent_at, :ended_at, :raw, :run, :index, :held, :counts_total, :counts_completed,
     :counts_failed, :usage_input_tokens, :usage_cached_tokens, :usage_output_tokens,
     :usage_reasoning_tokens, :failure, :doubt, :absences, :denials, :due_at, :failures, :defects,
-    :last_error, :fence, :lease_until
+    :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until
 );
 
 -- name: jobs_of_batch
@@ -39,7 +40,8 @@ UPDATE jobs SET
     staged_until = :staged_until, send_deadline = :send_deadline, submitted_at = :submitted_at,
     upstream_name = :upstream_name, upstream_state = :upstream_state, output = :output,
     cancel_sent_at = :cancel_sent_at, ended_at = :ended_at, raw = :raw, run = :run,
-    "index" = :index, held = :held, counts_total = :counts_total,
+    "index" = :index, held = :held, filled = :filled, filled_bytes = :filled_bytes,
+    filled_until = :filled_until, counts_total = :counts_total,
     counts_completed = :counts_completed, counts_failed = :counts_failed,
     usage_input_tokens = :usage_input_tokens, usage_cached_tokens = :usage_cached_tokens,
     usage_output_tokens = :usage_output_tokens, usage_reasoning_tokens = :usage_reasoning_tokens,

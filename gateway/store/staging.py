@@ -1,0 +1,124 @@
+"""Transactions over the files that jobs name, and over their copies at the upstream.
+
+Whether a copy is needed is asked inside the statements that claim and save it, so no job can take
+one that is being removed, and none that became superfluous is forgotten.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import orjson
+
+from gateway.batches.records import File, Job
+from gateway.batches.staging import NamedFile, StagedFile, is_usable
+from gateway.errors import ConflictError
+from gateway.ids import new_staged_id
+from gateway.store.columns import file_of, named_of, staged_of, staged_values
+from gateway.store.session import Row, Session
+
+
+def _maybe(row: Row | None) -> StagedFile | None:
+    return None if row is None else staged_of(row)
+
+
+def owned(session: Session, owner: str, file_ids: Iterable[str], now: int) -> Sequence[File]:
+    """Those of the files that are there for this owner."""
+    ids = orjson.dumps(list(file_ids)).decode()
+    rows = session.all("files_of_owner", {"owner": owner, "ids": ids, "now": now})
+    return [file_of(row) for row in rows]
+
+
+def name(session: Session, owner: str, job_id: str, files: Mapping[str, str], now: int) -> None:
+    """Note which files a new job names, each with its media type; all of them must be there."""
+    for file_id, media_type in files.items():
+        values = {"owner": owner, "job_id": job_id, "file_id": file_id, "now": now}
+        if session.run("name_file", {**values, "media_type": media_type}) == 0:
+            raise ConflictError(f"file {file_id}, which a line names, was deleted meanwhile")
+
+
+def named(session: Session, job_id: str) -> Sequence[NamedFile]:
+    """The files a job names, with the copies it uses."""
+    return [named_of(row) for row in session.all("named_files", {"job_id": job_id})]
+
+
+def failed(session: Session, job_id: str) -> Sequence[NamedFile]:
+    """Those of the files a job names that the upstream cannot use."""
+    return [named_of(row) for row in session.all("failed_files", {"job_id": job_id})]
+
+
+def stage(session: Session, job: Job, expires_at: int, now: int) -> Sequence[NamedFile] | None:
+    """Give each file that the job names a copy to use, a new row where there is none."""
+    if session.one("job_is_held", {"id": job.id, "fence": job.fence}) is None:
+        return None
+    files = []
+    for file in named(session, job.id):
+        copy = file.staged
+        if (
+            copy is None
+            or copy.credential != job.credential
+            or not is_usable(copy, expires_at, now)
+        ):
+            if copy is not None:
+                session.run("ring_copy", {"id": copy.id, "now": now})
+            copy = _copy(session, job, file, expires_at, now)
+            session.run("use_copy", {"job_id": job.id, "file_id": file.file_id, "staged": copy.id})
+        files.append(replace(file, staged=copy))
+    return files
+
+
+def _copy(session: Session, job: Job, file: NamedFile, expires_at: int, now: int) -> StagedFile:
+    """The best copy of a content, or a new row that waits for its upload."""
+    content = (file.sha256, file.media_type, job.credential)
+    names = ("sha256", "media_type", "credential")
+    for row in session.all("copies_of_content", dict(zip(names, content, strict=True))):
+        copy = staged_of(row)
+        if is_usable(copy, expires_at, now):
+            return copy
+    copy = StagedFile(new_staged_id(), *content, file.bytes, now, due_at=now)
+    session.run("insert_staged", staged_values(copy))
+    return copy
+
+
+def due(session: Session, now: int, limit: int) -> Sequence[StagedFile]:
+    """Copies with something to do that nobody holds, the longest due first."""
+    return [staged_of(row) for row in session.all("due_staged", {"now": now, "limit": limit})]
+
+
+def claim(session: Session, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
+    """Take a copy that nobody holds; one that nobody needs is to be removed from now on."""
+    values = {"id": staged_id, "now": now, "lease_until": lease_until}
+    return _maybe(session.one("claim_staged", values))
+
+
+def save(session: Session, staged: StagedFile, *, keep: bool, gone: bool, now: int) -> bool:
+    """A copy that is still its holder's."""
+    if gone:
+        return session.run("drop_staged", {"id": staged.id, "fence": staged.fence}) == 1
+    values = staged_values(staged if keep else replace(staged, lease_until=None))
+    return session.run("save_staged", {**values, "now": now}) == 1
+
+
+def content(session: Session, staged_id: str) -> File | None:
+    """A file whose bytes a copy is of."""
+    row = session.one("content_of_staged", {"id": staged_id})
+    return None if row is None else file_of(row)
+
+
+def let_go(session: Session, job_id: str, now: int) -> None:
+    """Have somebody look whether the copies a job used are needed any more."""
+    session.run("ring_copies_of_job", {"job_id": job_id, "now": now})
+
+
+def doubt(session: Session, job_id: str, now: int) -> None:
+    """Have somebody look whether the copies a job uses are there."""
+    session.run("doubt_copies_of_job", {"job_id": job_id, "now": now})
+
+
+def forget(session: Session, batch_id: str) -> None:
+    """The batch has ended: its files may be deleted."""
+    session.run("forget_names", {"batch_id": batch_id})
+
+
+def recover(session: Session) -> None:
+    """Leases of a dead process."""
+    session.run("recover_staged")
