@@ -9,8 +9,8 @@ to go wrong; ``markers.py`` the table of words in a prompt that say how it shall
 ``jobs.py`` how states follow from the clock; ``operations.py`` a job on the wire; ``answers/`` what
 models say; ``api/`` the routes.
 
-Known to differ: caches a request names are not looked up, tokens are counted by bytes, what
-Google's OpenAI layer serves is not served, and every key sees the jobs of every other.
+Known to differ: tokens are counted by bytes, media are not looked into, and what Google's OpenAI
+layer serves is not served.
 """
 
 from gateway.emulator.app import create_app

@@ -31,6 +31,7 @@ _ROUTES: tuple[tuple[str, str, str, Function], ...] = (
     ("DELETE", "/batches/{id}", "delete", batches.delete),
     ("GET", "/files", "file-list", files.list_files),
     ("POST", "/files", "upload", files.create_metadata),
+    ("POST", "/files:register", "upload", files.register),
     ("GET", "/files/{id}:download", "redirect", files.redirect),
     ("GET", "/files/{id}", "file-get", files.get),
     ("DELETE", "/files/{id}", "file-delete", files.delete),

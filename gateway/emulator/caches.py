@@ -1,22 +1,27 @@
-"""Cached contents: counted, not kept; gone when their time is over."""
+"""Cached contents: counted, not kept (but for their tools); gone when their time is over."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
-from gateway.emulator.errors import ApiError, JsonObject
+from gateway.emulator.errors import JsonObject, cache_gone
 from gateway.emulator.timing import stamp
 
 
 @dataclass
 class Cache:
-    """One cached content; its contents are not kept, only counted."""
+    """One cached content: what of it matters to the requests that rest on it."""
 
     name: str
     model: str
+    """``models/...``."""
     display_name: str
-    tokens: int
+    tokens: Counter[str]
+    """By modality."""
     created_ns: int
     updated_ns: int
     expires_ns: int
+    tools: JsonObject = field(default_factory=dict)
+    """``tools`` and ``toolConfig`` as they were given."""
 
     def wire(self) -> JsonObject:
         """The CachedContent resource; displayName is there even when empty."""
@@ -27,7 +32,7 @@ class Cache:
             "updateTime": stamp(self.updated_ns, 6),
             "expireTime": stamp(self.expires_ns),
             "displayName": self.display_name,
-            "usageMetadata": {"totalTokenCount": self.tokens},
+            "usageMetadata": {"totalTokenCount": sum(self.tokens.values())},
         }
 
 
@@ -49,7 +54,7 @@ class Caches:
         """A living cache; raises ApiError 403, as for those of others."""
         cache = self._caches.get(name)
         if cache is None or now_ns >= cache.expires_ns:
-            raise ApiError(403, "CachedContent not found (or permission denied)")
+            raise cache_gone()
         return cache
 
     def remove(self, cache: Cache) -> None:

@@ -21,6 +21,7 @@ from gateway.emulator.errors import (
 )
 from gateway.emulator.faults import Fault
 from gateway.emulator.masks import apply_mask, parse_mask
+from gateway.emulator.projects import Project
 from gateway.emulator.schema import parse_body
 from gateway.emulator.world import World
 
@@ -71,6 +72,11 @@ class Call:
             or ""
         )
 
+    @property
+    def project(self) -> Project:
+        """The project of the key."""
+        return self.world.project(self.key)
+
     def path(self, name: str) -> str:
         """A parameter of the path."""
         return str(self.request.path_params[name])
@@ -79,7 +85,8 @@ class Call:
         """Raise ApiError unless a key is there and, where some are set, one of them."""
         if not self.key:
             raise api_key_missing()
-        if self.world.options.api_keys and self.key not in self.world.options.api_keys:
+        accepted = self.world.options.keys
+        if accepted and self.key not in accepted:
             raise api_key_invalid()
 
     async def body(self, limit: int) -> bytes:

@@ -33,6 +33,11 @@ STATUS_NAMES = {
 }
 """HTTP status -> google.rpc.Code name."""
 
+HTTP_OF_CODE = {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 13: 500, 14: 503, 16: 401}
+"""google.rpc.Code -> HTTP status."""
+CODE_OF_HTTP = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 499: 1, 500: 13, 503: 14, 504: 4}
+"""HTTP status -> google.rpc.Code, where a status name does not say more."""
+
 JSON_HEADERS = {
     "content-type": "application/json; charset=UTF-8",
     "server": "scaffolding on HTTPServer2",
@@ -129,6 +134,23 @@ def api_key_missing() -> ApiError:
     )
 
 
+def oauth_missing(method: str) -> ApiError:
+    """401 of a method that a key is not enough for (Google's general text)."""
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "CREDENTIALS_MISSING",
+        "domain": "googleapis.com",
+        "metadata": {"method": method, "service": "generativelanguage.googleapis.com"},
+    }
+    return ApiError(
+        401,
+        "API keys are not supported by this API. Expected OAuth2 access token or other "
+        "authentication credentials that assert a principal. See "
+        "https://cloud.google.com/docs/authentication",
+        details=[info],
+    )
+
+
 def quota() -> ApiError:
     """429 of batch create: Help only, no QuotaFailure, no RetryInfo (js-genai#1264, #1901)."""
     links = [
@@ -189,6 +211,11 @@ def file_gone(file_id: str) -> ApiError:
         403,
         f"You do not have permission to access the File {file_id} or it may not exist.",
     )
+
+
+def cache_gone() -> ApiError:
+    """403 for a cache that is unknown, over, or another project's."""
+    return ApiError(403, "CachedContent not found (or permission denied)")
 
 
 def too_large(limit: int) -> ApiError:

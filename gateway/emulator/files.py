@@ -1,6 +1,7 @@
-"""Files: uploaded ones and results, on disk, gone after 48 hours."""
+"""Files of a project: uploads and results on disk, gone after 48 hours; registered objects."""
 
 import base64
+import mimetypes
 import os
 import re
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from gateway.emulator.timing import SECOND, EmulatorClock, stamp
 
 MAX_ID = 40
 MAX_DISPLAY_NAME = 512
+REGISTERED_SECONDS = 30 * 24 * 3600.0
+"""How long a registered object can be used (ai.google.dev, "Files")."""
 DEFAULT_PAGE = 10
 MAX_PAGE = 100
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -35,12 +38,14 @@ class StoredFile:
     """Hex digest."""
     lines: int
     source: str
-    """UPLOADED or GENERATED."""
+    """UPLOADED, GENERATED or REGISTERED."""
     created_ns: int
     expires_ns: int
     active_ns: int = 0
     """From when on it is ACTIVE."""
     failed: bool = False
+    gs_uri: str = ""
+    """Of a registered object."""
 
     def wire(self, now_ns: int, base_url: str, version: str) -> JsonObject:
         """The File resource: sha256Hash is base64 of the hex text (recorded 2026-08-19)."""
@@ -49,12 +54,12 @@ class StoredFile:
             found["displayName"] = self.display_name
         found |= {
             "mimeType": self.mime_type,
-            "sizeBytes": str(self.size),
+            **({"sizeBytes": str(self.size)} if self.size else {}),
             "createTime": stamp(self.created_ns, 6),
             "updateTime": stamp(self.created_ns, 6),
             "expirationTime": stamp(self.expires_ns),
-            "sha256Hash": base64.b64encode(self.sha256.encode()).decode(),
-            "uri": f"{base_url}/{version}/files/{self.id}",
+            **({"sha256Hash": _hash_text(self.sha256)} if self.sha256 else {}),
+            "uri": self.gs_uri or f"{base_url}/{version}/files/{self.id}",
             "state": self.state(now_ns),
             "source": self.source,
         }
@@ -67,6 +72,15 @@ class StoredFile:
         if now_ns < self.active_ns:
             return "PROCESSING"
         return "FAILED" if self.failed else "ACTIVE"
+
+
+def _hash_text(digest: str) -> str:
+    return base64.b64encode(digest.encode()).decode()
+
+
+def guess_type(uri: str) -> str:
+    """The MIME type that the end of a name tells."""
+    return mimetypes.guess_type(uri)[0] or "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,7 @@ def digest_file(path: Path) -> Digest:
 
 
 class Files:
-    """The files of one emulator; ids of results are ``batch-<36>``."""
+    """The files of one project; ids of results are ``batch-<36>``. Results come from threads."""
 
     def __init__(self, options: EmulatorOptions, clock: EmulatorClock, directory: Path) -> None:
         self._options = options
@@ -100,9 +114,15 @@ class Files:
         self._files: dict[str, StoredFile] = {}
 
     def stored_bytes(self) -> int:
-        """Bytes of all living files (the limit is 20 GB a project)."""
+        """Bytes of all living uploads (the limit is 20 GB a project); results cost nothing."""
+        self._sweep()
+        return sum(file.size for file in list(self._files.values()) if file.source == "UPLOADED")
+
+    def _sweep(self) -> None:
+        """Remove what has ended, so that a long life fills no disk."""
         now = self._clock.now_ns()
-        return sum(file.size for file in self._files.values() if now < file.expires_ns)
+        for file in [one for one in list(self._files.values()) if now >= one.expires_ns]:
+            self._remove(file)
 
     def check_room(self, size: int) -> None:
         """Raise ApiError unless a file of ``size`` bytes may come."""
@@ -161,9 +181,35 @@ class Files:
         if found is None:
             raise file_gone(file_id)
         if self._clock.now_ns() >= found.expires_ns:
-            self._remove(found)
             raise file_gone(file_id)
         return found
+
+    def register(self, uri: str, mime_type: str) -> StoredFile:
+        """Make an object of Cloud Storage a file; nothing is fetched."""
+        now = self._clock.now_ns()
+        ends = now + int(REGISTERED_SECONDS * SECOND)
+        found = StoredFile(
+            new_id(FILE_LENGTH),
+            self._directory / "nothing",
+            uri.rpartition("/")[2],
+            mime_type,
+            0,
+            "",
+            0,
+            "REGISTERED",
+            now,
+            ends,
+            gs_uri=uri,
+        )
+        self._files[found.id] = found
+        return found
+
+    def is_registered(self, uri: str) -> bool:
+        """Whether an object was registered and is still."""
+        now = self._clock.now_ns()
+        return any(
+            file.gs_uri == uri and now < file.expires_ns for file in list(self._files.values())
+        )
 
     def usable(self, file_id: str) -> StoredFile:
         """A file that a job may read; raises ApiError 403, or 400 while it is not ACTIVE."""
@@ -187,7 +233,7 @@ class Files:
         self._remove(self.resource(file_id, "Delete"))
 
     def _remove(self, file: StoredFile) -> None:
-        del self._files[file.id]
+        self._files.pop(file.id, None)
         file.path.unlink(missing_ok=True)
 
     def link(self, file: StoredFile) -> Path:
@@ -201,8 +247,8 @@ class Files:
         now = self._clock.now_ns()
         living = [
             file
-            for file in reversed(self._files.values())
-            if file.source == "UPLOADED" and now < file.expires_ns
+            for file in reversed(list(self._files.values()))
+            if file.source != "GENERATED" and now < file.expires_ns
         ]
         size, start = page_bounds(query, DEFAULT_PAGE, MAX_PAGE)
         answer: JsonObject = {}

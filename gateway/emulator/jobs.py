@@ -44,8 +44,8 @@ class Job:
     """``generate`` or ``embed``."""
     model: str
     display_name: str
-    owner: str
-    """The key that made it."""
+    project: str
+    """Name of the project it belongs to."""
     file_name: str
     """``files/...`` or empty for an inline job."""
     total: int
@@ -148,7 +148,7 @@ def served_share(job: Job, now_ns: int) -> float:
 
 
 class Jobs:
-    """All jobs, by id, in order of creation."""
+    """All jobs of a project, by id, in order of creation."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
@@ -159,13 +159,9 @@ class Jobs:
         self._jobs[job.id] = job
         self._live[job.id] = job
 
-    def count(self) -> int:
-        """How many were ever accepted."""
-        return len(self._jobs)
-
-    def every(self) -> Iterable[Job]:
-        """Every job, deleted ones too, oldest first."""
-        return self._jobs.values()
+    def every(self) -> list[Job]:
+        """Every job, deleted ones too, oldest first; from any thread."""
+        return list(self._jobs.values())
 
     def get(self, job_id: str) -> Job:
         """A job that is not deleted (or lingers); raises ApiError 404."""
@@ -181,9 +177,9 @@ class Jobs:
             if visible and (before is None or job.number < before):
                 yield job
 
-    def live(self, owner: str, now_ns: int) -> list[Job]:
-        """Unfinished jobs of one key."""
+    def live(self, now_ns: int) -> list[Job]:
+        """Unfinished jobs."""
         ended = [one.id for one in self._live.values() if _released(one, now_ns)]
         for job_id in ended:
             self._live.pop(job_id).requests = []  # nothing can make it run again
-        return [job for job in self._live.values() if job.owner == owner]
+        return list(self._live.values())

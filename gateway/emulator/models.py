@@ -10,14 +10,6 @@ from gateway.emulator.errors import ApiError, JsonObject, invalid, model_not_fou
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
 
-RESOLVED = {
-    "gemini-flash-latest": "gemini-3.5-flash",
-    "gemini-flash-lite-latest": "gemini-3.5-flash-lite",
-    "gemini-pro-latest": "gemini-3.1-pro-preview",
-    "gemini-2.0-flash": "gemini-2.0-flash",
-}
-"""Names that answer with another ``modelVersion``."""
-
 _SPOKEN = {"batchEmbedContents": "embedContent"}
 """Method -> the one its 404 speaks of (recorded: batchEmbedContents names embedContent)."""
 
@@ -69,18 +61,6 @@ class Models:
         if start + size < len(entries):
             answer["nextPageToken"] = page_token(start + size)
         return answer
-
-
-def thinks(model: str) -> bool:
-    """Whether a generate model thinks unless told otherwise: 2.5 (not lite) and all newer."""
-    old = ("gemini-1", "gemini-2.0", "gemini-2.5-flash-lite", "gemini-2.5-flash-image", "gemma")
-    return not model.startswith(old) and "tts" not in model
-
-
-def signs(model: str) -> bool:
-    """Whether a model insists on thought signatures: Gemini 3 and everything newer."""
-    old = ("gemini-1", "gemini-2", "gemma")
-    return not model.startswith(old) and not model.endswith("-latest")
 
 
 def page_token(start: int) -> str:

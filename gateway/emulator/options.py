@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -16,6 +18,11 @@ MAX_STORAGE_BYTES = 20 * GIB
 UPLOAD_GRANULARITY = 8 * MIB
 # ai.google.dev/gemini-api/docs/rate-limits: 100 concurrent batch jobs
 MAX_LIVE_JOBS = 100
+
+
+def _project_name(key: str) -> str:
+    """A name for the project of a key: it may be shown, a key may not."""
+    return f"project-{sha256(key.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class EmulatorOptions:
     file_seconds: float = 48 * HOUR
     """An uploaded or generated file is gone after this long."""
     api_keys: tuple[str, ...] = ()
-    """Keys that are accepted; any non-empty key when empty."""
+    """Keys that are accepted, ``KEY`` or ``KEY=PROJECT``; any non-empty key when empty."""
     control: bool = False
     """Whether ``/emulator/...`` routes exist (journal, faults, clock, jobs); not guarded."""
     faults: tuple[str, ...] = ()
@@ -69,6 +76,16 @@ class EmulatorOptions:
     """Whether ``metadata`` of a file's line comes back with its result; not on record either."""
     webhook_timeout: float = 5.0
     """Seconds a webhook's receiver has to answer."""
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """Accepted key -> its project."""
+        pairs = (one.partition("=") for one in self.api_keys)
+        return {key: project or _project_name(key) for key, _, project in pairs}
+
+    def project_of(self, key: str) -> str:
+        """The project a key belongs to: its own, unless it was said which."""
+        return self.keys.get(key) or _project_name(key)
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing; raises ValueError naming the option."""

@@ -40,7 +40,7 @@ class Emulator:
 
     def jobs(self) -> list[JsonObject]:
         """Every job with its state and counts, deleted ones too."""
-        return [job_state(self._world, job) for job in list(self._world.jobs.every())]
+        return [job_state(self._world, job) for job in self._world.jobs()]
 
     def fault(self, name: str, **parameters: object) -> None:
         """Arm a fault of ``faults.FAULTS``; raises ValueError."""
@@ -63,7 +63,7 @@ class Emulator:
 
         Raises TimeoutError when the work is not done within :data:`WORK_SECONDS`.
         """
-        jobs = [job for job in list(self._world.jobs.every()) if name in {"", job.name}]
+        jobs = [job for job in self._world.jobs() if name in {"", job.name}]
         for job in jobs:
             self._world.finish(job)
         runs = [job.run.future for job in jobs if job.run is not None]

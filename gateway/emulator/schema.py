@@ -9,6 +9,7 @@ as strings, null for "not set". Output-only fields are read and dropped.
 
 import base64
 import binascii
+import contextlib
 import importlib.resources
 import re
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from typing import Any
 import orjson
 
 from gateway.emulator.errors import ApiError, JsonObject
+from gateway.emulator.timing import parse_stamp
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
@@ -277,6 +279,14 @@ def _pattern_reader(pattern: re.Pattern[str], kind: str) -> _Reader:
     return read
 
 
+def _read_timestamp(value: object, path: str, reading: _Reading) -> object:
+    if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
+        with contextlib.suppress(ValueError, OverflowError):
+            parse_stamp(value)
+            return value
+    return reading.wrong(path, "type.googleapis.com/google.protobuf.Timestamp", value)
+
+
 _SCALARS: dict[str, _Reader] = {
     "any": _read_any,
     "string": _read_string,
@@ -286,7 +296,7 @@ _SCALARS: dict[str, _Reader] = {
     "number:float": _read_number,
     "number:double": _read_number,
     "string:byte": _read_bytes,
-    "string:google-datetime": _pattern_reader(_TIMESTAMP, "Timestamp"),
+    "string:google-datetime": _read_timestamp,
     "string:google-duration": _pattern_reader(_DURATION, "Duration"),
 }
 

@@ -45,6 +45,12 @@ class EmulatorClock:
         await self._clock.sleep(seconds)
 
 
+def parse_stamp(text: str) -> int:
+    """Nanoseconds of an RFC 3339 timestamp (microseconds count); raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return int(moment.timestamp()) * SECOND + moment.microsecond * 1000
+
+
 def stamp(ns: int, digits: int = 9) -> str:
     """``2026-08-19T14:34:12.267870162Z``: jobs carry 9 digits, files' createTime 6, events 0."""
     seconds, fraction = divmod(ns, SECOND)

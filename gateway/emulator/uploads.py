@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.emulator.errors import ApiError, JsonObject, invalid
-from gateway.emulator.files import StoredFile
+from gateway.emulator.files import MAX_DISPLAY_NAME, Files, StoredFile
 from gateway.emulator.identity import new_id, new_upload_id
 
 KEPT_PIECE = 256 * 1024
@@ -27,6 +27,8 @@ class Upload:
     mime_type: str
     declared: int | None
     """Size the start call spoke of, if it did."""
+    files: Files
+    """Where the file goes: those of the project that started."""
     received: int = 0
     status: str = "active"
     file: StoredFile | None = None
@@ -69,8 +71,17 @@ class Uploads:
         self._directory = directory
         self._uploads: dict[str, Upload] = {}
 
-    def start(self, file_id: str, metadata: JsonObject, mime: str, size: int | None) -> Upload:
-        """Open a session for a file described by ``metadata`` (a File message)."""
+    def start(self, files: Files, metadata: JsonObject, mime: str, size: int | None) -> Upload:
+        """Open a session for a file described by ``metadata`` (a File message).
+
+        Raises ApiError: a name that is wrong or taken, too many bytes.
+        """
+        if len(metadata.get("displayName", "")) > MAX_DISPLAY_NAME:
+            raise invalid(
+                f"* CreateFileRequest.file.display_name: at most {MAX_DISPLAY_NAME} characters.\n",
+            )
+        files.check_room(size or 0)
+        file_id = files.check_name(metadata.get("name", ""))
         path = self._directory / f"upload-{new_id(16)}"
         path.touch()
         found = Upload(
@@ -78,8 +89,9 @@ class Uploads:
             path,
             file_id,
             metadata.get("displayName", ""),
-            mime or DEFAULT_MIME,
+            mime or metadata.get("mimeType") or DEFAULT_MIME,
             size,
+            files,
         )
         self._uploads[found.id] = found
         return found

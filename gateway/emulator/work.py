@@ -13,8 +13,7 @@ from typing import Protocol
 
 import orjson
 
-from gateway.emulator.answers.generate import CODE_OF_HTTP
-from gateway.emulator.errors import ApiError, JsonObject, invalid
+from gateway.emulator.errors import CODE_OF_HTTP, ApiError, JsonObject, invalid
 from gateway.emulator.faults import Fault
 from gateway.emulator.markers import find_marks
 from gateway.emulator.schema import read, refuse

@@ -11,21 +11,23 @@ from pathlib import Path
 
 from gateway.clock import Clock
 from gateway.emulator.answers.embed import embed, text_of
-from gateway.emulator.answers.generate import generate, last_user_text
+from gateway.emulator.answers.generate import generate
+from gateway.emulator.answers.holdings import Holdings
+from gateway.emulator.answers.prompt import last_user_text
 from gateway.emulator.answers.usage import BYTES_PER_TOKEN, content_tokens, prompt_tokens
-from gateway.emulator.caches import Caches
+from gateway.emulator.courier import Courier
 from gateway.emulator.errors import JsonObject, invalid, quota
 from gateway.emulator.faults import Fault, FaultBook, parse_fault
-from gateway.emulator.files import Files, digest_file
+from gateway.emulator.files import digest_file
 from gateway.emulator.identity import BATCH_LENGTH, new_id
-from gateway.emulator.jobs import NEVER, Job, Jobs, Run, Snapshot, served_share, settle
+from gateway.emulator.jobs import NEVER, Job, Run, Snapshot, served_share, settle
 from gateway.emulator.journal import Journal
-from gateway.emulator.markers import Seen, find_faults
+from gateway.emulator.markers import find_faults
 from gateway.emulator.models import Models
 from gateway.emulator.options import EmulatorOptions
+from gateway.emulator.projects import Project
 from gateway.emulator.timing import SECOND, EmulatorClock
 from gateway.emulator.uploads import Uploads
-from gateway.emulator.webhooks import Courier, Webhooks
 from gateway.emulator.work import FileSink, ListSink, Shape, Work, file_items, inline_items
 
 THREADS = 2
@@ -53,7 +55,7 @@ JOB_FAULTS = (
 )
 """Faults that are decided when a job is created."""
 MESSAGES = {"generate": "GenerateContentRequest", "embed": "EmbedContentRequest"}
-_ANSWERS: dict[str, Callable[[str, JsonObject, Seen], JsonObject]] = {
+_ANSWERS: dict[str, Callable[[str, JsonObject, Holdings], JsonObject]] = {
     "generate": generate,
     "embed": embed,
 }
@@ -84,42 +86,52 @@ class World:
         self.faults = FaultBook(options.faults, options.seed)
         self.journal = Journal(self.clock)
         self.models = Models(serve_unknown=options.unknown_models)
-        self.files = Files(options, self.clock, self.directory)
         self.uploads = Uploads(self.directory)
-        self.caches = Caches()
-        self.webhooks = Webhooks(self.clock)
-        self.courier = Courier(options, self.clock, self.journal, self.webhooks)
-        self.jobs = Jobs()
-        self.seen = Seen()
+        self.courier = Courier(options, self.clock, self.journal)
+        self._projects: dict[str, Project] = {}
+        self._jobs_made = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="emulator-job")
 
     def close(self) -> None:
         """Stop all work and remove what is on disk."""
-        for job in self.jobs.every():
+        for job in self.jobs():
             if job.run is not None:
                 job.run.work.stop()
+        self.courier.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._remove()
 
-    def marked_faults(self, kind: str, batch: JsonObject) -> list[Fault]:
+    def project(self, key: str) -> Project:
+        """The project that a key belongs to."""
+        name = self.options.project_of(key)
+        if name not in self._projects:
+            self._projects[name] = Project(name, self.options, self.clock, self.directory)
+        return self._projects[name]
+
+    def jobs(self) -> list[Job]:
+        """Every job of every project, deleted ones too, oldest first."""
+        found = [job for project in list(self._projects.values()) for job in project.jobs.every()]
+        return sorted(found, key=lambda job: job.number)
+
+    def marked_faults(self, project: Project, kind: str, batch: JsonObject) -> list[Fault]:
         """Faults that the prompts of a batch ask for; raises ApiError 400 for a wrong one."""
-        texts = [_TEXTS[kind](request) for request in self._sample(kind, batch)]
+        texts = [_TEXTS[kind](request) for request in self._sample(project, kind, batch)]
         found = []
         for specification, text in find_faults(texts).items():
             try:
                 fault = parse_fault(specification)
             except ValueError as exc:
                 raise invalid(str(exc)) from exc
-            if self.seen.count(specification + text) <= (fault.times or 1):
+            if project.seen.count(specification + text) <= (fault.times or 1):
                 found.append(fault)
         return found
 
-    def _sample(self, kind: str, batch: JsonObject) -> list[JsonObject]:
+    def _sample(self, project: Project, kind: str, batch: JsonObject) -> list[JsonObject]:
         """The requests of an inline batch; the first one of a file."""
         config = batch.get("inputConfig", {})
         if "fileName" not in config:
             return [entry["request"] for entry in config["requests"]["requests"]]
-        path = self.files.get(config["fileName"].removeprefix("files/")).path
+        path = project.files.get(config["fileName"].removeprefix("files/")).path
         first = next(file_items(path, MESSAGES[kind]), None)
         return [first.request] if first and first.request and not first.refusal else []
 
@@ -128,18 +140,19 @@ class World:
         kind: str,
         model: str,
         batch: JsonObject,
-        owner: str,
+        project: Project,
         marked: Sequence[Fault] = (),
     ) -> Job:
         """Make a job of a parsed batch and start its work; raises ApiError."""
         faults = self._job_faults() | {
             fault.name: fault for fault in marked if fault.name in JOB_FAULTS
         }
-        job = self._new_job(kind, model, batch, owner, faults)
-        self._check_quota(job)
-        self.jobs.add(job)
+        job = self._new_job(kind, model, batch, project, faults)
+        self._check_quota(project, job)
+        project.jobs.add(job)
+        self._jobs_made += 1
         job.run = self._start(job, None)
-        self.courier.watched.append(job)
+        self.courier.watch(job, project.webhooks)
         self.journal.note(
             "create",
             name=job.name,
@@ -162,22 +175,22 @@ class World:
         kind: str,
         model: str,
         batch: JsonObject,
-        owner: str,
+        project: Project,
         faults: dict[str, Fault],
     ) -> Job:
         config = batch.get("inputConfig", {})
         file_name = config.get("fileName", "")
         requests = config.get("requests", {}).get("requests", [])
-        file = self.files.usable(file_name.removeprefix("files/")) if file_name else None
+        file = project.files.usable(file_name.removeprefix("files/")) if file_name else None
         now = self.clock.now_ns()
         starts, ends = self._times(now, faults)
         return Job(
             id=new_id(BATCH_LENGTH),
-            number=self.jobs.count(),
+            number=self._jobs_made,
             kind=kind,
             model=model,
             display_name=batch.get("displayName", ""),
-            owner=owner,
+            project=project.name,
             file_name=file_name,
             total=file.lines if file else len(requests),
             tokens=file.size // BYTES_PER_TOKEN if file else self._tokens(kind, requests),
@@ -188,7 +201,7 @@ class World:
             expires_ns=now + int(self.options.expire_seconds * SECOND),
             webhook=batch.get("webhookConfig", {}),
             faults=faults,
-            input_path=self.files.link(file) if file else None,
+            input_path=project.files.link(file) if file else None,
             requests=requests,
         )
 
@@ -206,12 +219,14 @@ class World:
         if not self.options.enqueued_tokens:
             return 0
         if kind == "embed":
-            return sum(content_tokens(one["request"].get("content", {})) for one in requests)
+            return sum(
+                content_tokens(one["request"].get("content", {})).total() for one in requests
+            )
         return sum(sum(prompt_tokens(one["request"]).values()) for one in requests)
 
-    def _check_quota(self, job: Job) -> None:
+    def _check_quota(self, project: Project, job: Job) -> None:
         """Raise the 429 that tells neither tokens from jobs nor when to come back."""
-        live = self.jobs.live(job.owner, job.created_ns)
+        live = project.jobs.live(job.created_ns)
         limits = self.options.enqueued_tokens
         limit = limits.get(job.model, limits.get("*"))
         waiting = sum(one.tokens for one in live if one.model == job.model)
@@ -221,7 +236,7 @@ class World:
 
     def _start(self, job: Job, serve: int | None) -> Run:
         shape = Shape(job.faults, f"{self.options.seed}:{job.number}")
-        answer = partial(_answer, job.kind, job.model, self.seen)
+        answer = partial(_answer, job.kind, job.model, self._projects[job.project])
         strict = self.options.bad_line == "job"
         work = Work(answer, _TEXTS[job.kind], shape, serve=serve, strict=strict)
         path = self.directory / f"results-{new_id(16)}" if job.input_path else None
@@ -248,7 +263,7 @@ class World:
             path.unlink(missing_ok=True)
             return
         name = f"batch-{job.id}"
-        self.files.add(
+        self._projects[job.project].files.add(
             name,
             path,
             digest_file(path),
@@ -289,5 +304,5 @@ class World:
         job.ends_ns = min(job.ends_ns, now)
 
 
-def _answer(kind: str, model: str, seen: Seen, request: JsonObject) -> JsonObject:
-    return _ANSWERS[kind](model, request, seen)
+def _answer(kind: str, model: str, holdings: Holdings, request: JsonObject) -> JsonObject:
+    return _ANSWERS[kind](model, request, holdings)

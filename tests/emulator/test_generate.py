@@ -3,61 +3,31 @@
 import math
 import re
 from pathlib import Path
-from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import orjson
 import pytest
 
 from gateway.emulator.answers.embed import embed, vector
-from gateway.emulator.answers.generate import generate
+from gateway.emulator.answers.holdings import Holdings
 from gateway.emulator.answers.jsonfit import fit
 from gateway.emulator.errors import ApiError
-from gateway.emulator.markers import MARKERS, Seen, find_marks
-from gateway.emulator.schema import parse, read
+from gateway.emulator.markers import MARKERS, find_marks
 from gateway.emulator.work import ListSink, Shape, Work, inline_items
 from gateway.emulator.world import generate_text
-
-Json = dict[str, Any]
-FLASH = "gemini-2.5-flash"
-
-
-def _ask(text: str, model: str = FLASH, seen: Seen | None = None, **request: Any) -> Json:
-    body = {"contents": [{"role": "user", "parts": [{"text": text}]}], **request}
-    response = generate(model, parse("GenerateContentRequest", body), seen or Seen())
-    assert read("GenerateContentResponse", response)[1] == []
-    return response
-
-
-def _texts(response: Json) -> list[str]:
-    parts = response["candidates"][0]["content"]["parts"]
-    return [part["text"] for part in parts if "text" in part and not part.get("thought")]
-
-
-def _text(response: Json) -> str:
-    return "".join(_texts(response))
-
-
-def _refusal(text: str = "x", model: str = FLASH, **request: Any) -> ApiError:
-    with pytest.raises(ApiError) as caught:
-        _ask(text, model, **request)
-    return caught.value
-
-
-TOOL = {"functionDeclarations": [{"name": "get_weather", "description": "d"}]}
-
+from tests.emulator.asking import FLASH, TOOL, Json, ask, parts_of, refusal, text_of, texts_of
 
 # --- text ----------------------------------------------------------------------------------------
 
 
 def test_the_answer_names_its_prompt() -> None:
     """Whole when short, by its beginning and its digest when long; the same every time."""
-    assert _text(_ask("hello")) == "Echo: hello"
-    long = [_text(_ask("x" * 300 + end)) for end in ("a", "b", "a")]
+    assert text_of(ask("hello")) == "Echo: hello"
+    long = [text_of(ask("x" * 300 + end)) for end in ("a", "b", "a")]
     assert long[0].startswith("Echo: " + "x" * 200)
     assert "sha256" in long[0]
     assert long[0] != long[1]
-    assert _ask("x" * 300 + "a") == _ask("x" * 300 + "a")
+    assert ask("x" * 300 + "a") == ask("x" * 300 + "a")
 
 
 @pytest.mark.parametrize("model", [FLASH, "gemini-2.0-flash", "gemini-3-pro-preview", "gemini-9"])
@@ -68,13 +38,13 @@ def test_the_answer_names_its_prompt() -> None:
         {"tools": [TOOL], "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
         {"tools": [{"codeExecution": {}}]},
         {"generationConfig": {"maxOutputTokens": 20}},
-        {"generationConfig": {"candidateCount": 3}},
+        {"generationConfig": {"candidateCount": 1}},
     ],
 )
 def test_usage_adds_up(model: str, request_: Json) -> None:
     """Total = prompt + candidates + thoughts + tool use, as in 410 recordings."""
     for text in ("a", "weather " * 50):
-        usage = _ask(text, model, **request_)["usageMetadata"]
+        usage = ask(text, model, **request_)["usageMetadata"]
         names = (
             "promptTokenCount",
             "candidatesTokenCount",
@@ -88,10 +58,10 @@ def test_usage_adds_up(model: str, request_: Json) -> None:
 def test_token_limit() -> None:
     """Cut with MAX_TOKENS; when thoughts took everything there are no parts and no count."""
     config = {"maxOutputTokens": 4, "thinkingConfig": {"thinkingBudget": 0}}
-    cut = _ask("x" * 100, generationConfig=config)
+    cut = ask("x" * 100, generationConfig=config)
     assert cut["candidates"][0]["finishReason"] == "MAX_TOKENS"
     assert cut["usageMetadata"]["candidatesTokenCount"] == 4
-    thought = _ask("hello [[think:50]]", generationConfig={"maxOutputTokens": 10})
+    thought = ask("hello [[think:50]]", generationConfig={"maxOutputTokens": 10})
     candidate = thought["candidates"][0]
     assert (candidate["content"], candidate["finishReason"]) == ({"role": "model"}, "MAX_TOKENS")
     assert "candidatesTokenCount" not in thought["usageMetadata"]
@@ -100,50 +70,36 @@ def test_token_limit() -> None:
 
 def test_stop_sequences() -> None:
     """The text ends before the first one."""
-    response = _ask("one STOP two", generationConfig={"stopSequences": ["STOP"]})
-    assert _text(response) == "Echo: one "
+    response = ask("one STOP two", generationConfig={"stopSequences": ["STOP"]})
+    assert text_of(response) == "Echo: one "
 
 
 def test_several_candidates() -> None:
     """As many as asked, numbered."""
-    candidates = _ask("x", generationConfig={"candidateCount": 3})["candidates"]
-    assert [candidate.get("index", 0) for candidate in candidates] == [0, 1, 2]
+    response = ask("x", generationConfig={"candidateCount": 3})
+    assert [candidate.get("index", 0) for candidate in response["candidates"]] == [0, 1, 2]
+    one = ask("x")["usageMetadata"]["candidatesTokenCount"]
+    assert response["usageMetadata"]["candidatesTokenCount"] > 2 * one
 
 
 def test_thoughts_and_signatures() -> None:
     """Thought parts when asked; Gemini 3 signs its answers, 2.5 without functions does not."""
     config = {"thinkingConfig": {"includeThoughts": True}}
-    parts = _ask("x", generationConfig=config)["candidates"][0]["content"]["parts"]
+    parts = ask("x", generationConfig=config)["candidates"][0]["content"]["parts"]
     assert [part.get("thought", False) for part in parts] == [True, False]
     for model, signed in ((FLASH, False), ("gemini-3-pro-preview", True)):
-        parts = _ask("x", model)["candidates"][0]["content"]["parts"]
+        parts = ask("x", model)["candidates"][0]["content"]["parts"]
         assert any("thoughtSignature" in part for part in parts) is signed
 
 
 def test_logprobs() -> None:
     """One chosen token per word and the asked number of alternatives."""
     config = {"responseLogprobs": True, "logprobs": 2}
-    candidate = _ask("a b", generationConfig=config)["candidates"][0]
+    candidate = ask("a b", generationConfig=config)["candidates"][0]
     result = candidate["logprobsResult"]
     assert "".join(one["token"] for one in result["chosenCandidates"]) == "Echo: a b "
     assert [len(one["candidates"]) for one in result["topCandidates"]] == [2, 2, 2]
     assert candidate["avgLogprobs"] < 0
-
-
-def test_media() -> None:
-    """Pictures from image models, sound from speech models, each counted."""
-    drawn = _ask("x", "gemini-2.5-flash-image")
-    kinds = [part["inlineData"]["mimeType"] for part in _parts(drawn) if "inlineData" in part]
-    assert kinds == ["image/png"]
-    details = drawn["usageMetadata"]["candidatesTokensDetails"]
-    assert {"modality": "IMAGE", "tokenCount": 1290} in details
-    spoken = _parts(_ask("x", "gemini-2.5-pro-preview-tts"))
-    assert spoken[0]["inlineData"]["mimeType"].startswith("audio/L16")
-
-
-def _parts(response: Json) -> list[Json]:
-    parts: list[Json] = response["candidates"][0]["content"]["parts"]
-    return parts
 
 
 # --- functions -----------------------------------------------------------------------------------
@@ -162,8 +118,8 @@ def _parts(response: Json) -> list[Json]:
 def test_calling_modes(mode: str, text: str, called: bool) -> None:
     """ANY always, NONE never, the others when the prompt speaks of the function."""
     config = {"functionCallingConfig": {"mode": mode}}
-    response = _ask(text, tools=[TOOL], toolConfig=config)
-    assert any("functionCall" in part for part in _parts(response)) is called
+    response = ask(text, tools=[TOOL], toolConfig=config)
+    assert any("functionCall" in part for part in parts_of(response)) is called
     assert response["candidates"][0]["finishReason"] == "STOP"
 
 
@@ -171,11 +127,11 @@ def test_allowed_functions() -> None:
     """Only those allowed are called."""
     tools = [{"functionDeclarations": [{"name": "one"}, {"name": "two"}]}]
     config = {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["two"]}}
-    call = _parts(_ask("one", tools=tools, toolConfig=config))[0]["functionCall"]
+    call = parts_of(ask("one", tools=tools, toolConfig=config))[0]["functionCall"]
     assert call["name"] == "two"
 
 
-def test_after_the_results_comes_text() -> None:
+def test_after_the_results_comestext_of() -> None:
     """Function responses are answered in text that holds them."""
     contents = [
         {"role": "user", "parts": [{"text": "weather?"}]},
@@ -185,7 +141,7 @@ def test_after_the_results_comes_text() -> None:
             "parts": [{"functionResponse": {"name": "get_weather", "response": {"sky": "blue"}}}],
         },
     ]
-    text = _text(_ask("", contents=contents, tools=[TOOL]))
+    text = text_of(ask("", contents=contents, tools=[TOOL]))
     assert text == 'Echo: weather? | get_weather -> {"sky":"blue"}'
 
 
@@ -242,60 +198,7 @@ def test_enum_answers() -> None:
         "responseMimeType": "text/x.enum",
         "responseSchema": {"type": "STRING", "enum": ["red", "blue"]},
     }
-    assert _text(_ask("x", generationConfig=config)) in {"red", "blue"}
-
-
-# --- refusals ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("words", "model", "request_"),
-    [
-        ("contents is not specified", FLASH, {"contents": []}),
-        ("valid role", FLASH, {"contents": [{"role": "system", "parts": [{"text": "x"}]}]}),
-        ("parts must not be empty", FLASH, {"contents": [{"role": "user", "parts": []}]}),
-        ("required oneof", FLASH, {"contents": [{"parts": [{"thought": True}]}]}),
-        ("temperature", FLASH, {"generationConfig": {"temperature": 2.5}}),
-        ("stop_sequences", FLASH, {"generationConfig": {"stopSequences": list("abcdef")}}),
-        ("mimetypes", FLASH, {"generationConfig": {"responseMimeType": "image/png"}}),
-        ("response_mime_type", FLASH, {"generationConfig": {"responseSchema": {"type": "STRING"}}}),
-        ("Duplicate", FLASH, {"tools": [TOOL, TOOL]}),
-        ("function name", FLASH, {"tools": [{"functionDeclarations": [{"name": "1x"}]}]}),
-        (
-            "not declared",
-            FLASH,
-            {"toolConfig": {"functionCallingConfig": {"allowedFunctionNames": ["x"]}}},
-        ),
-        (
-            "only one of thinking",
-            FLASH,
-            {"generationConfig": {"thinkingConfig": {"thinkingBudget": 1, "thinkingLevel": "LOW"}}},
-        ),
-        ("level", FLASH, {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}),
-        (
-            "Budget 0",
-            "gemini-2.5-pro",
-            {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}},
-        ),
-        (
-            "not enabled",
-            "gemini-2.0-flash",
-            {"generationConfig": {"thinkingConfig": {"thinkingBudget": 9}}},
-        ),
-        ("CachedContent", FLASH, {"cachedContent": "cachedContents/x", "tools": [TOOL]}),
-        ("input token count", FLASH, {"systemInstruction": {"parts": [{"text": "x" * 4_200_000}]}}),
-        (
-            "number of function response parts",
-            FLASH,
-            {"contents": [{"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]},
-        ),
-    ],
-)
-def test_refusals(words: str, model: str, request_: Json) -> None:
-    """400, in the service's words."""
-    refusal = _refusal(model=model, **request_)
-    assert refusal.code == 400
-    assert words in refusal.message
+    assert text_of(ask("x", generationConfig=config)) in {"red", "blue"}
 
 
 # --- markers -------------------------------------------------------------------------------------
@@ -303,64 +206,83 @@ def test_refusals(words: str, model: str, request_: Json) -> None:
 
 def test_error_marker() -> None:
     """A code, for good or for the first times."""
-    assert _refusal("a [[error:8]]").code == 429
-    assert _refusal("a [[error:3,message=no]]").message == "no"
-    seen = Seen()
+    assert refusal("a [[error:8]]").code == 429
+    assert refusal("a [[error:3,message=no]]").message == "no"
+    holdings = Holdings()
     for _ in range(2):
         with pytest.raises(ApiError):
-            _ask("b [[error:13,times=2]]", seen=seen)
-    assert _text(_ask("b [[error:13,times=2]]", seen=seen)).startswith("Echo: b")
+            ask("b [[error:13,times=2]]", holdings=holdings)
+    assert text_of(ask("b [[error:13,times=2]]", holdings=holdings)).startswith("Echo: b")
 
 
 @pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "PROHIBITED_CONTENT", "SPII"])
 def test_finish_marker(reason: str) -> None:
     """A finish reason without content."""
-    candidate = _ask(f"[[finish:{reason}]]")["candidates"][0]
+    candidate = ask(f"[[finish:{reason}]]")["candidates"][0]
     assert candidate["finishReason"] == reason
     assert "content" not in candidate
 
 
+def test_finish_marker_with_content() -> None:
+    """``[[partial]]`` keeps what was said before the model was stopped (firebase mock data)."""
+    response = ask("a [[finish:SAFETY]] [[partial]]")
+    assert response["candidates"][0]["finishReason"] == "SAFETY"
+    assert text_of(response).startswith("Echo: a")
+
+
+def test_ratings() -> None:
+    """What is blocked for safety says which harm it was; a block for other reasons does not."""
+    [candidate] = ask("[[finish:SAFETY]]")["candidates"]
+    feedback = ask("[[block]]")["promptFeedback"]
+    for ratings in (candidate["safetyRatings"], feedback["safetyRatings"]):
+        assert [rating["category"] for rating in ratings if rating.get("blocked")] == [
+            "HARM_CATEGORY_DANGEROUS_CONTENT",
+        ]
+        assert len(ratings) == 4
+    assert "safetyRatings" not in ask("[[finish:SPII]]")["candidates"][0]
+
+
 def test_finish_max_tokens_marker() -> None:
     """MAX_TOKENS keeps its text."""
-    response = _ask("a [[finish:MAX_TOKENS]]")
+    response = ask("a [[finish:MAX_TOKENS]]")
     assert response["candidates"][0]["finishReason"] == "MAX_TOKENS"
-    assert _text(response)
+    assert text_of(response)
 
 
 def test_markers_of_the_whole_response() -> None:
     """block, empty, citation-only, model, no-usage, no-index, cached."""
-    blocked = _ask("[[block:PROHIBITED_CONTENT]]")
+    blocked = ask("[[block:PROHIBITED_CONTENT]]")
     assert blocked["promptFeedback"] == {"blockReason": "PROHIBITED_CONTENT"}
     assert "candidates" not in blocked
-    assert "candidates" not in _ask("[[empty]]")
-    assert set(_ask("[[citation-only]]")["candidates"][0]) == {"citationMetadata"}
-    assert _ask("[[model:gemini-x]]")["modelVersion"] == "gemini-x"
-    assert "usageMetadata" not in _ask("[[no-usage]]")
-    assert "index" not in _ask("[[no-index]]")["candidates"][0]
-    usage = _ask("[[cached]]")["usageMetadata"]
+    assert "candidates" not in ask("[[empty]]")
+    assert set(ask("[[citation-only]]")["candidates"][0]) == {"citationMetadata"}
+    assert ask("[[model:gemini-x]]")["modelVersion"] == "gemini-x"
+    assert "usageMetadata" not in ask("[[no-usage]]")
+    assert "index" not in ask("[[no-index]]")["candidates"][0]
+    usage = ask("[[cached]]")["usageMetadata"]
     assert usage["cachedContentTokenCount"] == usage["promptTokenCount"]
 
 
-def test_markers_of_the_text() -> None:
+def test_markers_of_thetext_of() -> None:
     """text, tokens, parts, think, signature-only, cut-json."""
-    assert _text(_ask("[[text:just this]]")) == "just this"
-    assert _ask("[[tokens:100]]")["usageMetadata"]["candidatesTokenCount"] == 100
-    assert len(_texts(_ask("something [[parts:3]]"))) == 3
-    assert _ask("[[think:77]]")["usageMetadata"]["thoughtsTokenCount"] == 77
-    assert set(_parts(_ask("[[signature-only]]"))[-1]) == {"thoughtSignature"}
+    assert text_of(ask("[[text:just this]]")) == "just this"
+    assert ask("[[tokens:100]]")["usageMetadata"]["candidatesTokenCount"] == 100
+    assert len(texts_of(ask("something [[parts:3]]"))) == 3
+    assert ask("[[think:77]]")["usageMetadata"]["thoughtsTokenCount"] == 77
+    assert set(parts_of(ask("[[signature-only]]"))[-1]) == {"thoughtSignature"}
     config = {"responseMimeType": "application/json"}
     with pytest.raises(orjson.JSONDecodeError):
-        orjson.loads(_text(_ask("[[cut-json]]", generationConfig=config)))
+        orjson.loads(text_of(ask("[[cut-json]]", generationConfig=config)))
 
 
 def test_markers_of_calls() -> None:
     """call, calls, no-args, call-id, malformed-call."""
-    calls = [part["functionCall"] for part in _parts(_ask("[[calls:2]]", tools=[TOOL]))]
+    calls = [part["functionCall"] for part in parts_of(ask("[[calls:2]]", tools=[TOOL]))]
     assert [call["name"] for call in calls] == ["get_weather"] * 2
-    call = _parts(_ask("[[call:get_weather]] [[no-args]] [[call-id]]", tools=[TOOL]))[0]
+    call = parts_of(ask("[[call:get_weather]] [[no-args]] [[call-id]]", tools=[TOOL]))[0]
     assert "args" not in call["functionCall"]
     assert call["functionCall"]["id"]
-    malformed = _ask("[[malformed-call]]", tools=[TOOL])["candidates"][0]
+    malformed = ask("[[malformed-call]]", tools=[TOOL])["candidates"][0]
     assert malformed["finishReason"] == "MALFORMED_FUNCTION_CALL"
 
 
@@ -382,17 +304,20 @@ def test_markers_of_batch_items(mark: str, expected: list[set[str]]) -> None:
     assert [set(orjson.loads(line)) for line in sink.lines] == expected
 
 
-def test_unknown_markers_are_text() -> None:
+def test_unknown_markers_aretext_of() -> None:
     """Only words of the table are markers."""
     assert find_marks("[[nonsense]] [[1,2]] [[a:b]]") == {}
     assert set(find_marks("[[drop]][[think:3]]")) == {"drop", "think"}
 
 
 def test_every_marker_is_tested() -> None:
-    """No row of the table without a test here (slow and fault are in test_control.py)."""
+    """No row of the table without a test here or, three of them, beside it.
+
+    slow and fault are in test_control.py, shifted is in test_servertools.py.
+    """
     text = Path(__file__).read_text(encoding="utf-8")
     named = set(re.findall(r"\[\[([a-z-]+)", text)) | {"drop", "double", "keyless", "blank"}
-    assert set(MARKERS) - named == {"slow", "fault"}
+    assert set(MARKERS) - named == {"slow", "fault", "shifted"}
 
 
 # --- embeddings ----------------------------------------------------------------------------------
@@ -420,8 +345,8 @@ def test_closer_texts_are_closer() -> None:
 def test_embedding_shapes() -> None:
     """TokenCount as text for -001, usageMetadata for newer models."""
     request = {"content": {"parts": [{"text": "hello"}]}, "outputDimensionality": 4}
-    assert embed("gemini-embedding-001", request, Seen())["tokenCount"] == "2"
-    newer = embed("gemini-embedding-2", request, Seen())
+    assert embed("gemini-embedding-001", request, Holdings())["tokenCount"] == "2"
+    newer = embed("gemini-embedding-2", request, Holdings())
     assert newer["usageMetadata"] == {"promptTokenCount": 2}
 
 
@@ -439,5 +364,5 @@ def test_embedding_shapes() -> None:
 def test_embedding_refusals(request_: Json) -> None:
     """400."""
     with pytest.raises(ApiError) as caught:
-        embed("gemini-embedding-001", request_, Seen())
+        embed("gemini-embedding-001", request_, Holdings())
     assert caught.value.code == 400

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from gateway.emulator.answers.embed import embed
 from gateway.emulator.answers.generate import generate
+from gateway.emulator.answers.holdings import Holdings
 from gateway.emulator.answers.jsonfit import fit
 from gateway.emulator.answers.usage import prompt_tokens
 from gateway.emulator.errors import ApiError
-from gateway.emulator.markers import Seen
 from gateway.emulator.schema import ONEOFS, fields_of, message_names, parse_body, read, snake
 
 Json = dict[str, Any]
@@ -337,7 +337,7 @@ def test_every_answer_is_in_the_grammar(model: str, body: Json) -> None:
     """Whatever is asked is refused in words or answered in the grammar, and adds up."""
     request, violations = read("GenerateContentRequest", body)
     assert violations == []
-    response = _answer(lambda: generate(model, request, Seen()))
+    response = _answer(lambda: generate(model, request, Holdings()))
     if response is None:
         return
     assert read("GenerateContentResponse", orjson.loads(orjson.dumps(response)))[1] == []
@@ -352,7 +352,7 @@ def test_every_answer_is_in_the_grammar(model: str, body: Json) -> None:
 @given(body=message("EmbedContentRequest", DEPTH))
 def test_every_embedding_is_in_the_grammar(model: str, body: Json) -> None:
     """The same for vectors."""
-    response = _answer(lambda: embed(model, read("EmbedContentRequest", body)[0], Seen()))
+    response = _answer(lambda: embed(model, read("EmbedContentRequest", body)[0], Holdings()))
     if response is None:
         return
     assert read("EmbedContentResponse", response)[1] == []
@@ -382,5 +382,5 @@ def test_any_schema_is_fitted(schema: Json) -> None:
         "tools": [{"functionDeclarations": [declared]}],
         "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
     }
-    parts = generate("gemini-2.5-flash", request, Seen())["candidates"][0]["content"]["parts"]
+    parts = generate("gemini-2.5-flash", request, Holdings())["candidates"][0]["content"]["parts"]
     assert isinstance(parts[-1]["functionCall"]["args"], dict)

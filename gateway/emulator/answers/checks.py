@@ -1,37 +1,48 @@
 """What a generate request is refused for beyond its grammar; texts as the service words them."""
 
-from collections import Counter
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
 
+from gateway.emulator.answers.abilities import Abilities, abilities_of
+from gateway.emulator.answers.check_config import check_config
+from gateway.emulator.answers.check_tools import check_tools
+from gateway.emulator.answers.holdings import Holdings
+from gateway.emulator.caches import Cache
 from gateway.emulator.errors import JsonObject, invalid
-from gateway.emulator.models import signs, thinks
+from gateway.emulator.schema import decode_bytes
 
-MAX_STOP_SEQUENCES = 5
-MAX_CANDIDATES = 8
 MAX_INPUT_TOKENS = 1_048_576
-MIME_TYPES = ("text/plain", "application/json", "text/x.enum")
 SIGNATURE_TEXT = (
     "Function call is missing a thought_signature in functionCall parts. This is required for "
     "tools to work correctly, and missing thought_signature may lead to degraded model performance."
 )
-RANGES = {
-    "temperature": (0.0, 2.0),
-    "topP": (0.0, 1.0),
-    "presencePenalty": (-2.0, 2.0),
-    "frequencyPenalty": (-2.0, 2.0),
-    "logprobs": (0, 20),
-    "candidateCount": (1, MAX_CANDIDATES),
-}
-"""generationConfig field -> least and greatest value."""
+UNSIGNED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+"""What history without signatures may carry instead (ai.google.dev, "Thought signatures")."""
+_SIGNATURE_STARTS = (b"\x0a", b"\x12")
+"""First byte of every recorded signature: fields 1 (2.5) and 2 (3) of a message."""
+_FILE_URI = re.compile(r"(?:https?://[^/]+/v1(?:alpha|beta)?/)?files/([a-z0-9-]+)")
+_DOCUMENTS = re.compile(
+    r"(image|audio|video|text)/.+|application/(pdf|json|rtf|xml|x-javascript|javascript|x-python"
+    r"|x-python-code|typescript|x-typescript|x-ipynb\+json|ogg)"
+)
+_NOT_READ = frozenset({"image/gif", "image/svg+xml"})
+_ATTRIBUTES = frozenset({"thought", "thoughtSignature", "partMetadata", "mediaResolution"})
+_MEDIA = ("inlineData", "fileData")
 
 
-def check(model: str, request: JsonObject) -> None:
-    """Raise ApiError 400 for the first thing this model would refuse."""
-    for rule in _RULES:
-        rule(model, request)
+def check(model: str, request: JsonObject, holdings: Holdings) -> None:
+    """Raise ApiError for the first thing this model would refuse: 400, 403 for what is not held."""
+    abilities = abilities_of(model)
+    _contents(request)
+    check_config(model, abilities, request)
+    check_tools(abilities, request)
+    _cache_beside(request)
+    _turns(abilities, request)
+    for part in _parts(request):
+        _media(part, abilities, holdings)
 
 
-def _contents(_model: str, request: JsonObject) -> None:
+def _contents(request: JsonObject) -> None:
     contents = request.get("contents", [])
     if not contents:
         raise invalid("* GenerateContentRequest.contents: contents is not specified\n")
@@ -46,7 +57,7 @@ def _contents(_model: str, request: JsonObject) -> None:
 
 
 def _part(part: JsonObject, path: str) -> None:
-    if not part.keys() - {"thought", "thoughtSignature", "partMetadata", "mediaResolution"}:
+    if not part.keys() - _ATTRIBUTES:
         if "thoughtSignature" in part:
             return
         raise invalid(
@@ -58,97 +69,41 @@ def _part(part: JsonObject, path: str) -> None:
         raise invalid(f"* {path}.function_response.name: Name cannot be empty.\n")
 
 
-def _ranges(_model: str, request: JsonObject) -> None:
-    config = request.get("generationConfig", {})
-    for name, (least, most) in RANGES.items():
-        if name in config and not least <= config[name] <= most:
-            raise invalid(
-                f"* GenerateContentRequest.generation_config.{name}: must be in the range "
-                f"[{least}, {most}].\n",
-            )
-    if len(config.get("stopSequences", [])) > MAX_STOP_SEQUENCES:
-        raise invalid(
-            "* GenerateContentRequest.generation_config.stop_sequences: at most "
-            f"{MAX_STOP_SEQUENCES} sequences may be set.\n",
-        )
+def _parts(request: JsonObject) -> Iterator[JsonObject]:
+    """Every part of the conversation, those inside function responses too."""
+    for content in request["contents"]:
+        for part in content["parts"]:
+            yield part
+            yield from part.get("functionResponse", {}).get("parts", [])
 
 
-def _formats(_model: str, request: JsonObject) -> None:
-    config = request.get("generationConfig", {})
-    mime = config.get("responseMimeType", "text/plain")
-    if mime not in MIME_TYPES:
-        raise invalid(
-            "* GenerateContentRequest.generation_config.response_mime_type: allowed mimetypes are "
-            "`text/plain`, `application/json`, `application/xml`, `application/yaml` and "
-            "`text/x.enum`.\n",
-        )
-    given = [name for name in ("responseSchema", "responseJsonSchema") if name in config]
-    if len(given) > 1:
-        raise invalid("Only one of response_schema and response_json_schema may be set.")
-    if given and mime == "text/plain":
-        raise invalid(
-            "* GenerateContentRequest.generation_config.response_schema: only allowed when "
-            "response_mime_type is `application/json` or `text/x.enum`.\n",
-        )
+def _media(part: JsonObject, abilities: Abilities, holdings: Holdings) -> None:
+    for name in _MEDIA:
+        mime = part.get(name, {}).get("mimeType", "").partition(";")[0]
+        if mime and (mime in _NOT_READ or not _DOCUMENTS.fullmatch(mime)):
+            raise invalid(f"Unsupported MIME type: {mime}")
+    if "inlineData" in part and not part["inlineData"].get("mimeType"):
+        raise invalid("Unsupported MIME type: ")
+    if "fileData" in part:
+        _uri(part["fileData"].get("fileUri", ""), abilities, holdings)
 
 
-def declarations(request: JsonObject) -> dict[str, JsonObject]:
-    """The declared functions by name."""
-    return {
-        one.get("name", ""): one
-        for tool in request.get("tools", [])
-        for one in tool.get("functionDeclarations", [])
-    }
-
-
-def _tools(_model: str, request: JsonObject) -> None:
-    names = [
-        one.get("name", "")
-        for tool in request.get("tools", [])
-        for one in tool.get("functionDeclarations", [])
-    ]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise invalid(f"Duplicate function declaration found: {name}")
-        if not name or len(name) > 128 or not (name[0].isalpha() or name[0] == "_"):
-            raise invalid(
-                "Invalid function name. Must start with a letter or an underscore. Must be "
-                "alphameric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), "
-                "with a maximum length of 128.",
-            )
-    calling = request.get("toolConfig", {}).get("functionCallingConfig", {})
-    for name in calling.get("allowedFunctionNames", []):
-        if name not in names:
-            raise invalid(
-                f"allowed_function_names contains a function that is not declared: {name}"
-            )
-
-
-def _parameters(_model: str, request: JsonObject) -> None:
-    for name, declared in declarations(request).items():
-        if "parameters" in declared and "parametersJsonSchema" in declared:
-            raise invalid(
-                f"functionDeclaration parameters schema of {name} must be set in only one of "
-                "parameters and parameters_json_schema.",
-            )
-
-
-def _thinking(model: str, request: JsonObject) -> None:
-    config = request.get("generationConfig", {}).get("thinkingConfig")
-    if config is None:
+def _uri(uri: str, abilities: Abilities, holdings: Holdings) -> None:
+    """Files of this API must be there; public URLs must be https and fetchable."""
+    if found := _FILE_URI.fullmatch(uri):
+        holdings.use_file(found[1])
         return
-    budget, level = config.get("thinkingBudget"), config.get("thinkingLevel")
-    if budget is not None and level is not None:
-        raise invalid("You can only set only one of thinking budget and thinking level.")
-    if not thinks(model) and "2.5-flash-lite" not in model:
-        raise invalid("Thinking is not enabled for this model.")
-    if level is not None and "2.5" in model:
-        raise invalid("Thinking level is not supported for this model.")
-    if budget == 0 and "pro" in model:
-        raise invalid("Budget 0 is invalid. This model only works in thinking mode.")
+    if uri.startswith("gs://"):
+        holdings.use_registered(uri)
+        return
+    video = re.match(r"https://((www|m)\.)?(youtube\.com|youtu\.be)/", uri)
+    if not uri.startswith("https://") or not (abilities.urls or video):
+        raise invalid(f"Invalid or unsupported file uri: {uri}")
+    if re.match(r"https://[^/:]*\.invalid([/:]|$)", uri):  # RFC 2606: never to be resolved
+        raise invalid("Cannot fetch content from the provided URL.")
 
 
-def _cache(_model: str, request: JsonObject) -> None:
+def _cache_beside(request: JsonObject) -> None:
     clash = {"systemInstruction", "tools", "toolConfig"} & request.keys()
     if "cachedContent" in request and clash:
         raise invalid(
@@ -157,20 +112,50 @@ def _cache(_model: str, request: JsonObject) -> None:
         )
 
 
-def _turns(model: str, request: JsonObject) -> None:
+def cache_of(model: str, request: JsonObject, holdings: Holdings) -> Cache | None:
+    """The cache a request rests on; raises ApiError 403, 400 when it is another model's."""
+    if "cachedContent" not in request:
+        return None
+    cache = holdings.cache(request["cachedContent"])
+    if cache.model != f"models/{model}":
+        raise invalid(
+            f"Model used by GenerateContent request (models/{model}) and CachedContent "
+            f"({cache.model}) has to be the same.",
+        )
+    return cache
+
+
+def _turns(abilities: Abilities, request: JsonObject) -> None:
     contents = request["contents"]
     start = _current_turn(contents)
     for at, content in enumerate(contents):
         calls = [part for part in content["parts"] if "functionCall" in part]
-        if calls and signs(model) and at >= start and "thoughtSignature" not in calls[0]:
+        if calls:
+            _calls(calls, contents[at + 1 : at + 2], signed=abilities.signs and at >= start)
+    if contents[-1].get("role") == "model" and not abilities.prefill:
+        raise invalid("Requests ending with a model turn are not supported.")
+
+
+def _calls(calls: list[JsonObject], following: list[JsonObject], *, signed: bool) -> None:
+    if signed:
+        if "thoughtSignature" not in calls[0]:
             raise invalid(SIGNATURE_TEXT)
-        following = contents[at + 1]["parts"] if at + 1 < len(contents) else []
-        answers = [part for part in following if "functionResponse" in part]
-        if calls and len(answers) != len(calls):
-            raise invalid(
-                "Please ensure that the number of function response parts is equal to the number "
-                "of function call parts of the function call turn.",
-            )
+        _signature(calls[0]["thoughtSignature"])
+    answers = [part for content in following for part in content["parts"]]
+    if len([part for part in answers if "functionResponse" in part]) != len(calls):
+        raise invalid(
+            "Please ensure that the number of function response parts is equal to the number "
+            "of function call parts of the function call turn.",
+        )
+
+
+def _signature(text: str) -> None:
+    """Refuse bytes no model has signed with; sentinels go as they are or in base64."""
+    if text in UNSIGNED:
+        return
+    signed = decode_bytes(text)
+    if not signed.startswith(_SIGNATURE_STARTS) and signed not in map(str.encode, UNSIGNED):
+        raise invalid("Corrupted thought signature.")
 
 
 def _current_turn(contents: list[JsonObject]) -> int:
@@ -190,15 +175,3 @@ def check_size(total: int) -> None:
             f"The input token count ({total}) exceeds the maximum number of tokens allowed "
             f"({MAX_INPUT_TOKENS}).",
         )
-
-
-_RULES: tuple[Callable[[str, JsonObject], None], ...] = (
-    _contents,
-    _ranges,
-    _formats,
-    _tools,
-    _parameters,
-    _thinking,
-    _cache,
-    _turns,
-)

@@ -10,10 +10,11 @@ from functools import cache
 from hashlib import blake2b
 from random import Random  # noqa: TID251 - seeded: the same text has the same vector everywhere
 
-from gateway.emulator.answers.generate import check_error_mark
+from gateway.emulator.answers.holdings import Holdings
+from gateway.emulator.answers.prompt import check_error_mark
 from gateway.emulator.answers.usage import content_tokens
 from gateway.emulator.errors import ApiError, JsonObject, invalid
-from gateway.emulator.markers import Seen, find_marks
+from gateway.emulator.markers import find_marks
 
 DEFAULT_SIZE = 3072
 """Dimensions of gemini-embedding-001 and -2 unless asked otherwise."""
@@ -72,7 +73,7 @@ def check(model: str, request: JsonObject) -> None:
         raise invalid("The model only supports text inputs.")
 
 
-def embed(model: str, request: JsonObject, seen: Seen) -> JsonObject:
+def embed(model: str, request: JsonObject, holdings: Holdings) -> JsonObject:
     """The batch form of one answer; raises ApiError.
 
     ``{"embedding": {"values"}, "tokenCount": "1"}`` for gemini-embedding-001,
@@ -81,8 +82,8 @@ def embed(model: str, request: JsonObject, seen: Seen) -> JsonObject:
     """
     check(model, request)
     text = text_of(request["content"])
-    check_error_mark(find_marks(text), text, seen)
-    tokens = content_tokens(request["content"])
+    check_error_mark(find_marks(text), text, holdings.seen)
+    tokens = content_tokens(request["content"]).total()
     values = vector(text, request.get("outputDimensionality", DEFAULT_SIZE))
     if model.endswith("-001"):
         return {"tokenCount": str(tokens), "embedding": {"values": values}}

@@ -2,7 +2,7 @@
 
 import re
 
-from gateway.emulator.answers.checks import declarations
+from gateway.emulator.answers.check_tools import declarations
 from gateway.emulator.answers.jsonfit import fit
 from gateway.emulator.errors import JsonObject
 from gateway.emulator.markers import Marks

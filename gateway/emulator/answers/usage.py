@@ -40,11 +40,12 @@ def prompt_tokens(request: JsonObject) -> Counter[str]:
     return found
 
 
-def content_tokens(content: JsonObject) -> int:
-    """Tokens of one Content, all modalities; at least one."""
+def content_tokens(*contents: JsonObject) -> Counter[str]:
+    """Tokens of some Contents by modality; at least one."""
     found: Counter[str] = Counter()
-    _count_content(content, found)
-    return max(sum(found.values()), 1)
+    for content in contents:
+        _count_content(content, found)
+    return found if found.total() else Counter(TEXT=1)
 
 
 def _count_content(content: JsonObject, found: Counter[str]) -> None:
@@ -83,7 +84,7 @@ def usage(
     prompt: Counter[str],
     spent: Spent,
     *,
-    cached: bool = False,
+    cached: Counter[str] | None = None,
     detailed: bool = False,
 ) -> JsonObject:
     """UsageMetadata as recorded: counts that are zero are left out."""
@@ -100,8 +101,8 @@ def usage(
         found["toolUsePromptTokenCount"] = spent.tools
         found["toolUsePromptTokensDetails"] = details(Counter(TEXT=spent.tools))
     if cached:
-        found["cachedContentTokenCount"] = total
-        found["cacheTokensDetails"] = details(prompt)
+        found["cachedContentTokenCount"] = sum(cached.values())
+        found["cacheTokensDetails"] = details(cached)
     if answer and (detailed or spent.images or spent.audio):
         kinds = Counter(TEXT=spent.text, IMAGE=spent.images, AUDIO=spent.audio)
         found["candidatesTokensDetails"] = details(kinds)

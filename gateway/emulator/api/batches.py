@@ -11,6 +11,7 @@ from gateway.emulator.models import page_bounds
 from gateway.emulator.operations import metadata, operation
 from gateway.emulator.schema import parse_body
 from gateway.emulator.timing import SECOND
+from gateway.emulator.webhooks import check_uri
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
@@ -40,14 +41,16 @@ async def _create(call: Call, kind: str) -> Response:
     body = await call.message(message, call.world.options.max_create_bytes)
     batch = body.get("batch", {})
     _check_input(batch, message)
-    faults = call.world.marked_faults(kind, batch)
+    faults = call.world.marked_faults(call.project, kind, batch)
     await before(call, marked(call, faults))
-    job = call.world.accept(kind, model, batch, call.key, faults)
+    job = call.world.accept(kind, model, batch, call.project, faults)
     answer = operation(job, call.world.look(job), call.world.faults, call="create")
     return await after(call, call.answer(answer), marked(call, faults))
 
 
 def _check_input(batch: JsonObject, message: str) -> None:
+    for uri in batch.get("webhookConfig", {}).get("uris", []):
+        check_uri(uri)
     config = batch.get("inputConfig", {})
     if "fileName" not in config and not config.get("requests", {}).get("requests"):
         raise invalid(f"* {message}.batch.input_config: input_config is not specified\n")
@@ -59,7 +62,7 @@ def _check_input(batch: JsonObject, message: str) -> None:
 
 async def get(call: Call) -> Response:
     """GET batches/{id}."""
-    job = call.world.jobs.get(call.path("id"))
+    job = call.project.jobs.get(call.path("id"))
     return call.answer(operation(job, call.world.look(job), call.world.faults, call="get"))
 
 
@@ -72,7 +75,7 @@ async def list_jobs(call: Call) -> Response:
     if faults.take("list-empty-page", "list"):
         return call.answer({"nextPageToken": token or _token(1 << 40)})
     size, before = _page(call)
-    every = (job for job in call.world.jobs.newest_first(before) if not _hidden(call, job))
+    every = (job for job in call.project.jobs.newest_first(before) if not _hidden(call, job))
     visible = list(itertools.islice(every, size + 1))
     answer: JsonObject = {}
     if shown := visible[:size]:
@@ -112,7 +115,7 @@ def _hidden(call: Call, job: Job) -> bool:
 
 async def cancel(call: Call) -> Response:
     """POST batches/{id}:cancel -> {}."""
-    job = call.world.jobs.get(call.path("id"))
+    job = call.project.jobs.get(call.path("id"))
     parse_body("Empty", await call.body(_SMALL_BODY))
     if call.world.look(job).done and call.world.options.cancel_finished_status != 200:
         raise invalid("The batch has already ended and cannot be cancelled.")
@@ -122,13 +125,13 @@ async def cancel(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     """DELETE batches/{id} -> {}."""
-    call.world.delete(call.world.jobs.get(call.path("id")))
+    call.world.delete(call.project.jobs.get(call.path("id")))
     return call.answer({})
 
 
 async def update(call: Call) -> Response:
     """PATCH batches/{id}:update...Batch: displayName and priority; answers the bare batch."""
-    job = call.world.jobs.get(call.path("id"))
+    job = call.project.jobs.get(call.path("id"))
     message = "GenerateContentBatch" if job.kind == "generate" else "EmbedContentBatch"
     batch = await call.message(message, call.world.options.max_create_bytes)
     job.display_name = batch.get("displayName", job.display_name)

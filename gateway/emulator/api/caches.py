@@ -1,7 +1,6 @@
 """Routes of cachedContents: made, looked at, prolonged, deleted; gone when their time is over.
 
-Shapes as recorded 2026-05 and 2026-08. A request may name any cache: whether it exists is not
-checked, and its tokens count as cached.
+Shapes as recorded 2026-05 and 2026-08; what is too small is refused (litellm#17696).
 """
 
 from starlette.responses import Response
@@ -12,9 +11,12 @@ from gateway.emulator.calls import Call
 from gateway.emulator.errors import JsonObject, invalid
 from gateway.emulator.identity import new_id
 from gateway.emulator.models import page_bounds, page_token
-from gateway.emulator.timing import SECOND
+from gateway.emulator.timing import SECOND, parse_stamp
 
 DEFAULT_SECONDS = 3600.0
+LEAST_TOKENS = 1024
+LEAST_PRO_TOKENS = 4096
+"""Fewer are not cached (ai.google.dev, "Context caching"; pflow#432)."""
 NAME_LENGTH = 40
 MAX_BODY = 100 * 1024 * 1024
 
@@ -26,28 +28,46 @@ async def create(call: Call) -> Response:
         raise invalid("* CreateCachedContentRequest.cached_content.model: model is required\n")
     model = body["model"].removeprefix("models/")
     call.world.models.require(call.version, model, "createCachedContent")
-    now = call.world.clock.now_ns()
+    now, tokens = call.world.clock.now_ns(), prompt_tokens(body)
+    _check_size(model, sum(tokens.values()))
     cache = Cache(
         name=f"cachedContents/{new_id(NAME_LENGTH)}",
         model=f"models/{model}",
         display_name=body.get("displayName", ""),
-        tokens=sum(prompt_tokens(body).values()),
+        tokens=tokens,
         created_ns=now,
         updated_ns=now,
-        expires_ns=now + _lifetime(body),
+        expires_ns=_ends(body, now),
+        tools={name: body[name] for name in ("tools", "toolConfig") if name in body},
     )
-    call.world.caches.add(cache)
+    call.project.caches.add(cache)
+    call.world.journal.note("cache", name=cache.name, tokens=sum(tokens.values()))
     return call.answer(cache.wire())
 
 
-def _lifetime(body: JsonObject) -> int:
-    """Nanoseconds: ``ttl`` ("600s"), an hour without one."""
-    seconds = float(str(body.get("ttl", f"{DEFAULT_SECONDS}s")).removesuffix("s"))
-    return int(seconds * SECOND)
+def _check_size(model: str, tokens: int) -> None:
+    least = LEAST_TOKENS if "flash" in model else LEAST_PRO_TOKENS
+    if tokens < least:
+        raise invalid(
+            f"Cached content is too small. total_token_count={tokens}, "
+            f"min_total_token_count={least}",
+        )
+
+
+def _ends(body: JsonObject, now: int) -> int:
+    """Nanoseconds: at ``expireTime``, or ``ttl`` ("600s") from now; an hour without either."""
+    if "expireTime" in body:
+        ends = parse_stamp(body["expireTime"])
+    else:
+        seconds = float(str(body.get("ttl", f"{DEFAULT_SECONDS}s")).removesuffix("s"))
+        ends = now + int(seconds * SECOND)
+    if ends <= now:
+        raise invalid("CachedContent must not have expired already.")
+    return ends
 
 
 def _named(call: Call) -> Cache:
-    return call.world.caches.get(f"cachedContents/{call.path('id')}", call.world.clock.now_ns())
+    return call.project.caches.get(f"cachedContents/{call.path('id')}", call.world.clock.now_ns())
 
 
 async def get(call: Call) -> Response:
@@ -57,7 +77,7 @@ async def get(call: Call) -> Response:
 
 async def list_caches(call: Call) -> Response:
     """GET cachedContents."""
-    living = call.world.caches.living(call.world.clock.now_ns())
+    living = call.project.caches.living(call.world.clock.now_ns())
     size, start = page_bounds(call.query, 50, 1000)
     answer: JsonObject = {}
     if shown := living[start : start + size]:
@@ -71,12 +91,14 @@ async def update(call: Call) -> Response:
     """PATCH cachedContents/{id}: only the time it lives can be changed."""
     cache = _named(call)
     body = await call.message("CachedContent", MAX_BODY)
+    if body.keys() - {"ttl", "expireTime", "name", "model"}:
+        raise invalid("* UpdateCachedContentRequest: only ttl and expire_time can be updated.\n")
     cache.updated_ns = call.world.clock.now_ns()
-    cache.expires_ns = cache.updated_ns + _lifetime(body)
+    cache.expires_ns = _ends(body, cache.updated_ns)
     return call.answer(cache.wire())
 
 
 async def delete(call: Call) -> Response:
     """DELETE cachedContents/{id} -> {}."""
-    call.world.caches.remove(_named(call))
+    call.project.caches.remove(_named(call))
     return call.answer({})

@@ -89,7 +89,7 @@ async def move_clock(world: World, request: Request) -> JsonObject:
 
 async def read_jobs(world: World, _request: Request) -> JsonObject:
     """Every job."""
-    return {"jobs": [job_state(world, job) for job in world.jobs.every()]}
+    return {"jobs": [job_state(world, job) for job in world.jobs()]}
 
 
 def job_state(world: World, job: Job) -> JsonObject:
@@ -97,6 +97,7 @@ def job_state(world: World, job: Job) -> JsonObject:
     seen = world.look(job)
     return {
         "name": job.name,
+        "project": job.project,
         "displayName": job.display_name,
         "model": job.model,
         "state": seen.state,
@@ -111,7 +112,7 @@ def job_state(world: World, job: Job) -> JsonObject:
 async def finish_jobs(world: World, request: Request) -> JsonObject:
     """Let the time of one job, or of all, be over."""
     asked = orjson.loads(await request.body() or b"{}")
-    jobs = [job for job in world.jobs.every() if asked.get("name") in {None, job.name}]
+    jobs = [job for job in world.jobs() if asked.get("name") in {None, job.name}]
     for job in jobs:
         world.finish(job)
     return {"jobs": [job_state(world, job) for job in jobs]}

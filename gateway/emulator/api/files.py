@@ -11,8 +11,14 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.emulator.calls import Call
 from gateway.emulator.crc import crc32c
-from gateway.emulator.errors import ApiError, JsonObject, invalid, json_response
-from gateway.emulator.files import MAX_DISPLAY_NAME, StoredFile, digest_file
+from gateway.emulator.errors import (
+    ApiError,
+    JsonObject,
+    invalid,
+    json_response,
+    oauth_missing,
+)
+from gateway.emulator.files import StoredFile, digest_file, guess_type
 from gateway.emulator.related import split_related
 from gateway.emulator.schema import parse_body
 from gateway.emulator.timing import SECOND
@@ -79,9 +85,7 @@ async def _whole(call: Call) -> Response:
     if kind.startswith("multipart/"):
         described, kind, body = split_related(kind, body)
         metadata = parse_body("CreateFileRequest", described).get("file", {})
-    call.world.files.check_room(len(body))
-    file_id = call.world.files.check_name(metadata.get("name", ""))
-    session = call.world.uploads.start(file_id, metadata, kind, len(body))
+    session = call.world.uploads.start(call.project.files, metadata, kind, len(body))
     session.write(0, body)
     session.keep(len(body))
     return await _finish(call, session)
@@ -93,15 +97,9 @@ async def _start(call: Call) -> Response:
     metadata: JsonObject = body.get("file", {})
     size_text = headers.get("x-goog-upload-header-content-length", "")
     size = int(size_text) if size_text.isdigit() else None
-    if len(metadata.get("displayName", "")) > MAX_DISPLAY_NAME:
-        raise invalid(
-            f"* CreateFileRequest.file.display_name: at most {MAX_DISPLAY_NAME} characters.\n",
-        )
-    call.world.files.check_room(size or 0)
-    file_id = call.world.files.check_name(metadata.get("name", ""))
     mime = headers.get("x-goog-upload-header-content-type", "")
-    session = call.world.uploads.start(file_id, metadata, mime, size)
-    call.world.journal.note("upload-start", file=f"files/{file_id}", size=size)
+    session = call.world.uploads.start(call.project.files, metadata, mime, size)
+    call.world.journal.note("upload-start", file=f"files/{session.file_id}", size=size)
     return _started(call, session)
 
 
@@ -154,7 +152,7 @@ def _check_length(call: Call, session: Upload, offset: int, *, final: bool) -> N
     if announced.isdigit():
         granularity = call.world.options.upload_granularity
         session.check(offset, int(announced), final=final, granularity=granularity)
-        call.world.files.check_room(offset + int(announced))
+        session.files.check_room(offset + int(announced))
 
 
 async def _receive(call: Call, session: Upload, offset: int) -> int:
@@ -201,7 +199,7 @@ async def _store(call: Call, session: Upload) -> StoredFile:
         with session.path.open("r+b") as stream:
             stream.truncate(session.received - 1)
     digest = await asyncio.to_thread(digest_file, session.path)
-    file = world.files.add(
+    file = session.files.add(
         session.file_id,
         session.path,
         digest,
@@ -220,26 +218,39 @@ async def create_metadata(call: Call) -> Response:
     """POST /{v}/files without bytes: an empty file of the given name."""
     body = parse_body("CreateFileRequest", await call.body(METADATA_BYTES))
     metadata: JsonObject = body.get("file", {})
-    file_id = call.world.files.check_name(metadata.get("name", ""))
-    session = call.world.uploads.start(file_id, metadata, "", 0)
+    session = call.world.uploads.start(call.project.files, metadata, "", 0)
     file = await _store(call, session)
     return call.answer({"file": file.wire(call.world.clock.now_ns(), call.base_url, call.version)})
 
 
+async def register(call: Call) -> Response:
+    """POST files:register: objects of Cloud Storage become files; wants OAuth, not a key."""
+    if not call.request.headers.get("authorization", "").lower().startswith("bearer "):
+        raise oauth_missing("google.ai.generativelanguage.v1main.FileService.RegisterFiles")
+    body = parse_body("RegisterFilesRequest", await call.body(METADATA_BYTES))
+    uris: list[str] = body.get("uris", [])
+    if not uris or any(not uri.startswith("gs://") for uri in uris):
+        raise invalid("* RegisterFilesRequest.uris: gs:// URIs are required.\n")
+    files = [call.project.files.register(uri, guess_type(uri)) for uri in uris]
+    call.world.journal.note("register", files=[f"files/{file.id}" for file in files])
+    now = call.world.clock.now_ns()
+    return call.answer({"files": [file.wire(now, call.base_url, call.version) for file in files]})
+
+
 async def get(call: Call) -> Response:
     """GET files/{id}."""
-    file = call.world.files.resource(call.path("id"), "Get")
+    file = call.project.files.resource(call.path("id"), "Get")
     return call.answer(file.wire(call.world.clock.now_ns(), call.base_url, call.version))
 
 
 async def list_files(call: Call) -> Response:
     """GET files."""
-    return call.answer(call.world.files.page(call.query, call.base_url, call.version))
+    return call.answer(call.project.files.page(call.query, call.base_url, call.version))
 
 
 async def delete(call: Call) -> Response:
     """DELETE files/{id} -> {}."""
-    call.world.files.delete(call.path("id"))
+    call.project.files.delete(call.path("id"))
     call.world.journal.note("file-delete", file=f"files/{call.path('id')}")
     return call.answer({})
 
@@ -261,7 +272,7 @@ async def redirect(call: Call) -> Response:
 
 async def download(call: Call) -> Response:
     """GET /download/{v}/files/{id}:download: the bytes, with an honest Content-Length."""
-    file = call.world.files.get(call.path("id"))
+    file = call.project.files.get(call.path("id"))
     if file.source != "GENERATED":
         raise invalid(f"The file {file.id} cannot be downloaded: only generated files can.")
     start = _range_start(call, file)

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import orjson
 from starlette.responses import Response
 
-from gateway.emulator.answers.embed import embed, text_of
-from gateway.emulator.answers.generate import generate, last_user_text
+from gateway.emulator.answers.embed import embed
+from gateway.emulator.answers.generate import generate
+from gateway.emulator.answers.prompt import last_user_text
 from gateway.emulator.answers.usage import content_tokens, details, prompt_tokens
 from gateway.emulator.api.files import Streamed
 from gateway.emulator.calls import Call
@@ -36,7 +37,7 @@ async def _generated(call: Call, method: str) -> JsonObject:
     marks = find_marks(last_user_text(request.get("contents", [])))
     if "slow" in marks:
         await call.world.clock.sleep(float(marks["slow"].value or 1))
-    return generate(model, request, call.world.seen)
+    return generate(model, request, call.project)
 
 
 async def generate_content(call: Call) -> Response:
@@ -97,9 +98,7 @@ async def embed_content(call: Call) -> Response:
     model = call.path("model")
     call.world.models.require(call.version, model, "embedContent")
     request = await call.message("EmbedContentRequest", MAX_BODY)
-    return call.answer(
-        _embedded(call, model, [request]) | {"embedding": _vector(call, model, request)}
-    )
+    return call.answer(_embedded(model, [request]) | {"embedding": _vector(call, model, request)})
 
 
 async def batch_embed_contents(call: Call) -> Response:
@@ -113,20 +112,18 @@ async def batch_embed_contents(call: Call) -> Response:
             "* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch\n",
         )
     vectors = [_vector(call, model, request) for request in requests]
-    return call.answer({"embeddings": vectors} | _embedded(call, model, requests))
+    return call.answer({"embeddings": vectors} | _embedded(model, requests))
 
 
 def _vector(call: Call, model: str, request: JsonObject) -> JsonObject:
-    found: JsonObject = embed(model, request, call.world.seen)["embedding"]
+    found: JsonObject = embed(model, request, call.project)["embedding"]
     return found
 
 
-def _embedded(_call: Call, model: str, requests: list[JsonObject]) -> JsonObject:
+def _embedded(model: str, requests: list[JsonObject]) -> JsonObject:
     """``usageMetadata`` as gemini-embedding-2 answers it (recorded 2026-08)."""
     if model.endswith("-001"):
         return {}
-    tokens = sum(content_tokens(request["content"]) for request in requests)
-    text = sum(len(text_of(request["content"])) for request in requests)
-    modality = "TEXT" if text else "IMAGE"
-    detail = {"modality": modality, "tokenCount": tokens}
-    return {"usageMetadata": {"promptTokenCount": tokens, "promptTokenDetails": [detail]}}
+    tokens = content_tokens(*(request["content"] for request in requests))
+    found = {"promptTokenCount": sum(tokens.values()), "promptTokenDetails": details(tokens)}
+    return {"usageMetadata": found}

@@ -30,12 +30,12 @@ async def _body(call: Call) -> JsonObject:
 
 async def create(call: Call) -> Response:
     """POST webhooks: the only answer, beside rotation's, that shows a secret."""
-    return call.answer(call.world.webhooks.create(await _body(call)))
+    return call.answer(call.project.webhooks.create(await _body(call)))
 
 
 async def get(call: Call) -> Response:
     """GET webhooks/{id}."""
-    return call.answer(call.world.webhooks.get(call.path("id")).wire())
+    return call.answer(call.project.webhooks.get(call.path("id")).wire())
 
 
 async def list_webhooks(call: Call) -> Response:
@@ -45,7 +45,7 @@ async def list_webhooks(call: Call) -> Response:
         "pageToken": call.query.get("page_token", call.query.get("pageToken", "")),
     }
     size, start = page_bounds(query, DEFAULT_PAGE, MAX_PAGE)
-    every = call.world.webhooks.every()
+    every = call.project.webhooks.every()
     answer: JsonObject = {"webhooks": [hook.wire() for hook in every[start : start + size]]}
     if start + size < len(every):
         answer["next_page_token"] = page_token(start + size)
@@ -56,26 +56,26 @@ async def update(call: Call) -> Response:
     """PATCH webhooks/{id}, all of the body or what ``update_mask`` names."""
     mask = call.query.get("update_mask", call.query.get("updateMask", ""))
     names = [name for name in mask.split(",") if name]
-    hook = call.world.webhooks.update(call.path("id"), await _body(call), names)
+    hook = call.project.webhooks.update(call.path("id"), await _body(call), names)
     return call.answer(hook.wire())
 
 
 async def delete(call: Call) -> Response:
     """DELETE webhooks/{id} -> {}."""
-    call.world.webhooks.delete(call.path("id"))
+    call.project.webhooks.delete(call.path("id"))
     return call.answer({})
 
 
 async def ping(call: Call) -> Response:
     """POST webhooks/{id}:ping -> {}; a test event is on its way."""
-    hook = call.world.webhooks.get(call.path("id"))
+    hook = call.project.webhooks.get(call.path("id"))
     event = {
         "type": "webhook.ping",
         "version": "v1",
         "timestamp": stamp(call.world.clock.now_ns(), 0),
         "data": {"id": hook.id},
     }
-    call.world.courier.enqueue(hook.uri, event, hook.id, {})
+    call.world.courier.enqueue(hook.uri, event, call.project.webhooks, hook.id, {})
     return call.answer({})
 
 
@@ -85,7 +85,7 @@ async def rotate(call: Call) -> Response:
     if behaviour not in {AT_ONCE, LATER}:
         raise invalid(f"Invalid value at 'revocation_behavior': {behaviour}")
     at_once = behaviour == AT_ONCE
-    return call.answer({"secret": call.world.webhooks.rotate(call.path("id"), at_once=at_once)})
+    return call.answer({"secret": call.project.webhooks.rotate(call.path("id"), at_once=at_once)})
 
 
 async def jwks(_call: Call) -> Response:

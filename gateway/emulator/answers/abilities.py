@@ -1,0 +1,104 @@
+"""What a model can do, told from its name. One table; the first row that matches decides.
+
+Every column is evidence, named beside it; an unknown or newer name gets the newest behaviour.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+RESOLVED = {
+    "gemini-flash-latest": "gemini-3.5-flash",
+    "gemini-flash-lite-latest": "gemini-3.5-flash-lite",
+    "gemini-pro-latest": "gemini-3.1-pro-preview",
+    "nano-banana-pro-preview": "gemini-3-pro-image-preview",
+}
+"""Aliases -> the model that answers, and what ``modelVersion`` says."""
+
+ALL_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """The differences between models that show in answers or refusals; the defaults are 3.8's."""
+
+    thinks: bool = True
+    """Unless told otherwise (recordings: ``thoughtsTokenCount`` on 2.5 Pro, Flash and all of 3)."""
+    may_think: bool = True
+    """Whether thinkingConfig is allowed at all ([D]: an error on models that cannot)."""
+    levels: tuple[str, ...] = ("LOW", "MEDIUM", "HIGH")
+    """thinkingLevel; none: 400 (RooCode#10700). MINIMAL of 3.7: 400 (kiss-translator#1048)."""
+    budget: tuple[int, int] = (0, 32768)
+    """thinkingBudget, beside -1 and 0 (ai.google.dev, "Thinking"); RooCode#4399."""
+    may_rest: bool = True
+    """Whether a budget of 0 is allowed: never on a Pro."""
+    signs: bool = True
+    """Insists on thought signatures: 3 and later (ai.google.dev, "Thought signatures")."""
+    candidates: int = 1
+    """candidateCount: 8 up to 2.5, 1 from 3 on (js-genai#1609) and for pictures."""
+    penalties: bool = False
+    """Non-zero penalties are a 400 from 2.5 on (cookbook#1290)."""
+    logprobs: bool = True
+    """Refused by 2.5 Pro and Flash-Lite (generative-ai#135, python-genai#1921)."""
+    prefill: bool = False
+    """A last turn of the model: 400 on 3.5 Flash-Lite and from 3.6 on (LibreChat agents#323)."""
+    mixes: bool = True
+    """Google's tools beside functions: 3 and later; before, neither with JSON (go-genai#323)."""
+    urls: bool = True
+    """Public URLs as fileUri: not 2.0 (baml#1548)."""
+    old: bool = False
+    """Models before 2.5 tell avgLogprobs and details of the answer, and no index (recorded)."""
+    outputs: tuple[tuple[str, ...], ...] = (("TEXT",),)
+    """responseModalities that are accepted; the first is meant when nothing is asked."""
+
+
+_NEWEST = Abilities()
+_PICTURES = (("TEXT", "IMAGE"), ("IMAGE",), ("TEXT",))
+_THREE = Abilities(levels=ALL_LEVELS, prefill=True)
+_TWO_FIVE = replace(_THREE, levels=(), budget=(0, 24576), signs=False, candidates=8, mixes=False)
+_OLD = replace(_TWO_FIVE, thinks=False, may_think=False, penalties=True, urls=False, old=True)
+_SPOKEN = replace(
+    _TWO_FIVE, thinks=False, may_think=False, candidates=1, logprobs=False, outputs=(("AUDIO",),)
+)
+
+_TABLE = (
+    (r"gemini-1|gemini-2\.0|gemma-3|learnlm|aqa", _OLD),
+    (r"gemma-4", replace(_TWO_FIVE, levels=("MINIMAL", "HIGH"), candidates=1)),
+    (r".*-tts", _SPOKEN),
+    (
+        r"gemini-2\.5-flash-image",
+        replace(
+            _TWO_FIVE,
+            thinks=False,
+            may_think=False,
+            candidates=1,
+            logprobs=False,
+            outputs=_PICTURES,
+        ),
+    ),
+    (
+        r".*(-image|nano-banana)",
+        replace(_THREE, levels=ALL_LEVELS, logprobs=False, may_rest=False, outputs=_PICTURES),
+    ),
+    (r"gemini-2\.5-pro", replace(_TWO_FIVE, budget=(128, 32768), may_rest=False, logprobs=False)),
+    (
+        r"gemini-2\.5-flash-lite",
+        replace(_TWO_FIVE, thinks=False, budget=(512, 24576), logprobs=False),
+    ),
+    (r"gemini-2\.5|gemini-robotics-er-1\.5", _TWO_FIVE),
+    (r"gemini-3-pro", replace(_THREE, levels=("LOW", "HIGH"), may_rest=False)),
+    (r"gemini-3\.1-pro", replace(_THREE, levels=("LOW", "MEDIUM", "HIGH"), may_rest=False)),
+    (r"gemini-3\.5-flash-lite|gemini-3\.6", replace(_THREE, prefill=False)),
+    (r"gemini-3(\.[1-5])?-|gemini-robotics|gemini-omni", _THREE),
+    (r".*-pro", replace(_NEWEST, may_rest=False)),
+    (r"gemini-([4-9]|\d\d)", replace(_NEWEST, levels=("LOW", "MEDIUM", "HIGH", "XHIGH"))),
+)
+"""Pattern of a name -> abilities; what matches nothing is as new as can be."""
+_COMPILED = tuple((re.compile(pattern), abilities) for pattern, abilities in _TABLE)
+
+
+@lru_cache(maxsize=256)
+def abilities_of(model: str) -> Abilities:
+    """The abilities of a model by its bare name; aliases have those of what they stand for."""
+    name = RESOLVED.get(model, model)
+    return next((found for pattern, found in _COMPILED if pattern.match(name)), _NEWEST)

@@ -1,0 +1,146 @@
+"""Pictures and sound of an answer: small, valid, of the asked size, the same for a prompt.
+
+A picture is a PNG of one colour (recorded: image/png of 2.5 Flash Image; 3 Pro Image answered
+image/jpeg), a sound a tone of 24 kHz 16-bit little-endian PCM (recorded mimeType).
+"""
+
+import base64
+import math
+import struct
+import zlib
+from array import array
+from dataclasses import dataclass
+from functools import lru_cache
+
+from gateway.emulator.errors import JsonObject, invalid
+
+SIZES = {
+    "1:1": (1024, 1024),
+    "2:3": (832, 1248),
+    "3:2": (1248, 832),
+    "3:4": (864, 1184),
+    "4:3": (1184, 864),
+    "4:5": (896, 1152),
+    "5:4": (1152, 896),
+    "9:16": (768, 1344),
+    "16:9": (1344, 768),
+    "21:9": (1536, 672),
+    "1:4": (512, 2048),
+    "4:1": (2048, 512),
+    "1:8": (384, 3072),
+    "8:1": (3072, 384),
+}
+"""aspectRatio -> width and height at 1K (ai.google.dev, "Image generation")."""
+FACTORS = {"512": 0.5, "1K": 1.0, "2K": 2.0, "4K": 4.0}
+"""imageSize -> factor on both sides."""
+PICTURE_TOKENS = {"512": 747, "1K": 1290, "2K": 1290, "4K": 2000}
+"""imageSize -> tokens (recorded: 1290 of 2.5 Flash Image)."""
+RATE = 24_000
+SOUND_TYPE = "audio/L16;codec=pcm;rate=24000"
+MAX_SECONDS = 0.5
+CHARACTERS_PER_SECOND = 14.5
+TOKENS_PER_SECOND = 25
+"""Of a recorded sound: 111 tokens for 64 characters."""
+_AMPLITUDE = 8000
+
+VOICES = frozenset(
+    {
+        "achernar",
+        "achird",
+        "algenib",
+        "algieba",
+        "alnilam",
+        "aoede",
+        "autonoe",
+        "callirrhoe",
+        "charon",
+        "despina",
+        "enceladus",
+        "erinome",
+        "fenrir",
+        "gacrux",
+        "iapetus",
+        "kore",
+        "laomedeia",
+        "leda",
+        "orus",
+        "puck",
+        "pulcherrima",
+        "rasalgethi",
+        "sadachbia",
+        "sadaltager",
+        "schedar",
+        "sulafat",
+        "umbriel",
+        "vindemiatrix",
+        "zephyr",
+        "zubenelgenubi",
+    }
+)
+"""Names of prebuilt voices (ai.google.dev, "Speech generation"), in lower case."""
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A part with inline data, and what it costs."""
+
+    part: JsonObject
+    tokens: int
+
+
+def check_image_config(config: JsonObject) -> None:
+    """Raise ApiError 400 for a ratio or a size that there is not."""
+    place = "* GenerateContentRequest.generation_config.image_config."
+    if config.get("aspectRatio", "1:1") not in SIZES:
+        raise invalid(f"{place}aspect_ratio: must be one of {', '.join(SIZES)}.\n")
+    if config.get("imageSize", "1K") not in FACTORS:
+        raise invalid(f"{place}image_size: must be one of {', '.join(FACTORS)}.\n")
+
+
+def check_speech_config(config: JsonObject) -> None:
+    """Raise ApiError 400 for a voice that there is not."""
+    speakers = config.get("multiSpeakerVoiceConfig", {}).get("speakerVoiceConfigs", [])
+    for one in [config, *speakers]:
+        name = one.get("voiceConfig", {}).get("prebuiltVoiceConfig", {}).get("voiceName", "Kore")
+        if name.lower() not in VOICES:
+            allowed = ", ".join(sorted(VOICES))
+            raise invalid(f"Voice name {name} is not supported. Allowed voice names are: {allowed}")
+
+
+def picture(config: JsonObject, digest: bytes) -> Medium:
+    """An image part of the size that ``imageConfig`` asks for."""
+    size = config.get("imageSize", "1K")
+    width, height = (int(side * FACTORS[size]) for side in SIZES[config.get("aspectRatio", "1:1")])
+    data = base64.b64encode(png(width, height, digest[:3])).decode()
+    return Medium({"inlineData": {"mimeType": "image/png", "data": data}}, PICTURE_TOKENS[size])
+
+
+@lru_cache(maxsize=32)
+def png(width: int, height: int, colour: bytes) -> bytes:
+    """A PNG of one RGB colour, one bit a pixel: some hundred bytes even at 4K."""
+    header = struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0)
+    rows = (b"\x00" * (1 + -(-width // 8))) * height
+    chunks = ((b"IHDR", header), (b"PLTE", colour), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def sound(text: str, digest: bytes) -> Medium:
+    """An audio part: longer for longer texts, up to half a second."""
+    seconds = min(max(len(text), 1) / CHARACTERS_PER_SECOND, MAX_SECONDS)
+    data = base64.b64encode(tone(220 + 4 * digest[0], int(seconds * RATE))).decode()
+    tokens = math.ceil(seconds * TOKENS_PER_SECOND)
+    return Medium({"inlineData": {"mimeType": SOUND_TYPE, "data": data}}, tokens)
+
+
+@lru_cache(maxsize=32)
+def tone(hertz: int, samples: int) -> bytes:
+    """Signed 16-bit little-endian samples of a sine."""
+    step = 2 * math.pi * hertz / RATE
+    wave = array("h", (int(_AMPLITUDE * math.sin(step * at)) for at in range(samples)))
+    if struct.pack("=h", 1) != struct.pack("<h", 1):
+        wave.byteswap()
+    return wave.tobytes()

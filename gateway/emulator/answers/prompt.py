@@ -1,0 +1,71 @@
+"""A generate request as the answers need it, and the errors its markers ask for."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import orjson
+
+from gateway.emulator.answers.abilities import Abilities, abilities_of
+from gateway.emulator.errors import HTTP_OF_CODE, TEXTS, ApiError, JsonObject
+from gateway.emulator.markers import Marks, Seen, find_marks
+
+ECHO_CHARACTERS = 200
+"""Longer prompts are named by their beginning and their digest."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is asked, of whom, and how it shall be answered."""
+
+    model: str
+    abilities: Abilities
+    request: JsonObject
+    config: JsonObject
+    text: str
+    marks: Marks
+    digest: bytes
+
+    @property
+    def echo(self) -> str:
+        """What names this prompt in its answer."""
+        if len(self.text) <= ECHO_CHARACTERS:
+            return self.text
+        return f"{self.text[:ECHO_CHARACTERS]}… (sha256 {self.digest.hex()})"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The kinds of parts to answer with."""
+        asked = tuple(self.config.get("responseModalities", ()))
+        return asked or self.abilities.outputs[0]
+
+
+def read_prompt(model: str, request: JsonObject) -> Prompt:
+    """The prompt of a parsed and checked GenerateContentRequest."""
+    text = last_user_text(request["contents"])
+    digest = sha256(orjson.dumps(request["contents"])).digest()
+    if len(text) > ECHO_CHARACTERS:
+        digest = sha256(text.encode()).digest()
+    config = request.get("generationConfig", {})
+    return Prompt(model, abilities_of(model), request, config, text, find_marks(text), digest)
+
+
+def last_user_text(contents: list[JsonObject]) -> str:
+    """The texts of the last content of the user that has any, joined by line ends."""
+    for content in reversed(contents):
+        if content.get("role") != "model":
+            texts = [part["text"] for part in content.get("parts", []) if "text" in part]
+            if texts:
+                return "\n".join(texts)
+    return ""
+
+
+def check_error_mark(marks: Marks, text: str, seen: Seen) -> None:
+    """Raise the ApiError that ``[[error:...]]`` asks for."""
+    mark = marks.get("error")
+    if mark is None:
+        return
+    times = mark.options.get("times", "")
+    if times.isdigit() and seen.count(text) > int(times):
+        return
+    code = HTTP_OF_CODE.get(mark.number(13), 500)
+    raise ApiError(code, mark.options.get("message", TEXTS.get(code, "The request is invalid.")))
