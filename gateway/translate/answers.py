@@ -98,10 +98,10 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     response = answers[0]["response"]
     usage = usage_of(response.get("usageMetadata"))
     choices: list[Json] = []
-    failure = _add_choices(response, choices, echo, context)
+    failure = add_choices(response, choices, echo, context)
     if failure is not None:
         return failure.rendered(usage)
-    body = _completion(echo, response, choices, usage, context)
+    body = completion(echo, response, choices, usage, context)
     return 200, orjson.dumps(body), usage, ()
 
 
@@ -162,21 +162,22 @@ def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendere
         if wrong is None:
             response = answer["response"]
             usages.append(usage_of(response.get("usageMetadata")))
-            wrong = _add_choices(response, choices, echo, context)
+            wrong = add_choices(response, choices, echo, context)
         failure = failure or wrong
-    usage = _summed(usages)
+    usage = summed(usages)
     if failure is not None:
         return failure.rendered(usage)
-    body = _completion(echo, answers[0]["response"], choices, usage, context)
+    body = completion(echo, answers[0]["response"], choices, usage, context)
     return 200, orjson.dumps(body), usage, ()
 
 
 _EMPTY: Final = Failure(500, "empty_response", "Gemini answered without any candidate.")
 
 
-def _completion(
+def completion(
     echo: Json, response: Json, choices: list[Json], usage: Usage, context: Context
 ) -> Json:
+    """The completion around its choices; ``response`` is the first item's."""
     identity = response.get("responseId")
     if type(identity) is not str or not identity:
         identity = digest("completion", context.batch_id, context.line)[:32]
@@ -198,7 +199,7 @@ def _completion(
     return body
 
 
-def _summed(usages: list[Usage]) -> Usage:
+def summed(usages: list[Usage]) -> Usage:
     """The prompt was one prompt to the client, however often it was sent."""
     if not usages:
         return NO_USAGE
@@ -206,9 +207,10 @@ def _summed(usages: list[Usage]) -> Usage:
     return max(prompts), max(cached), sum(outputs), sum(reasoning)
 
 
-def _add_choices(
+def add_choices(
     response: Json, choices: list[Json], echo: Json, context: Context
 ) -> Failure | None:
+    """Append one choice per candidate, or say why the line fails."""
     candidates = response.get("candidates")
     if type(candidates) is not list or not candidates:
         return _add_blocked(response, choices)
@@ -311,7 +313,7 @@ def _plain_template() -> bytes:
     choice = _choice(candidate, 0, {}, context)
     assert not isinstance(choice, Failure)  # noqa: S101 - a text is an answer
     usage = (prompt, cached, output, reasoning)
-    body = _completion({"model": ""}, response, [choice], usage, context)
+    body = completion({"model": ""}, response, [choice], usage, context)
     counts = [(b"%d" % n, b"%d") for n in (prompt, output, prompt + output, cached, reasoning)]
     holes = [
         (orjson.dumps("chatcmpl-" + stand_in(0)), b"%b"),

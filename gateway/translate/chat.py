@@ -36,14 +36,10 @@ from gateway.translate.sampling import (
     read_top_p,
 )
 from gateway.translate.shapes import Json, LineError, Policy, Translation
+from gateway.translate.streaming import read_stream
 from gateway.translate.thinking import close_thinking, read_reasoning_effort
 from gateway.translate.tool_choice import calling_config, legacy_calling_config
 from gateway.translate.tools import read_functions, read_tools
-
-
-def _read_stream(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
-    if value is not False:
-        unsupported_value("streaming is not supported in a batch.", "stream")
 
 
 def _read_metadata(value: object, draft: Draft) -> None:
@@ -129,7 +125,7 @@ CHAT: Final = FieldTable(
     dropped("parallel_tool_calls", "Gemini cannot be told; false is noted", _read_parallel),
     dropped("verbosity", "Gemini has no such setting; noted", _read_verbosity),
     mapped("metadata", "echoed in the answer", _read_metadata),
-    mapped("stream", "false only", _read_stream),
+    mapped("stream", "false only", read_stream),
     dropped("stream_options", "without streaming it says nothing"),
     dropped("user", "names the caller's user to OpenAI"),
     dropped("safety_identifier", "names the caller's user to OpenAI"),

@@ -25,6 +25,8 @@ class Draft:
         self.echo: Json = {}
         self.notes: list[Note] = []
         self.choices = 1
+        self.best_of: int | None = None
+        self.image_config: Json | None = None
         # What fields say only together with others, kept until all of them have been read.
         self.tools: Any = None
         self.tool_choice: Any = None

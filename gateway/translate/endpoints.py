@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.translate import answers, chat, embeddings
+from gateway.translate import answers, chat, completions, embeddings, images
 from gateway.translate.shapes import Endpoint
 
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
@@ -17,11 +17,25 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = {
             from_gemini=answers.from_gemini,
         ),
         Endpoint(
+            path="/v1/completions",
+            method="batchGenerateContent",
+            required=("prompt",),
+            to_gemini=completions.to_gemini,
+            from_gemini=completions.from_gemini,
+        ),
+        Endpoint(
             path="/v1/embeddings",
             method="asyncBatchEmbedContent",
             required=("input",),
             to_gemini=embeddings.to_gemini,
             from_gemini=embeddings.from_gemini,
+        ),
+        Endpoint(
+            path="/v1/images/generations",
+            method="batchGenerateContent",
+            required=("prompt",),
+            to_gemini=images.to_gemini,
+            from_gemini=images.from_gemini,
         ),
     )
 }

@@ -41,6 +41,7 @@ class Frame:
         self.policy = draft.policy
         self.config = draft.config
         self.notes = tuple(draft.notes)
+        self.asked = draft.echo
         self.echo = dumps(draft.echo)
         fanned_out = draft.choices > 1 and "candidateCount" not in draft.config
         self.items = draft.choices if fanned_out else 1

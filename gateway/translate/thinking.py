@@ -6,6 +6,7 @@ in a batch a near answer is kinder than an error line.
 
 from typing import Final
 
+from gateway.translate.capabilities import Capabilities, Effort
 from gateway.translate.draft import Draft
 from gateway.translate.fields import FieldTable, mapped
 from gateway.translate.refusal import (
@@ -42,9 +43,17 @@ def read_reasoning_effort(value: object, draft: Draft) -> None:
         return
     if value in draft.can.clamped:
         draft.note("clamped", "reasoning_effort")
-    chosen = table[value]
-    key = "thinkingLevel" if type(chosen) is str else "thinkingBudget"
-    draft.config["thinkingConfig"] = {key: chosen}
+    draft.config["thinkingConfig"] = _chosen(table, value)
+
+
+def least_thinking(can: Capabilities) -> Json:
+    """The part of ``generationConfig`` that turns thinking down as far as the model lets it."""
+    return {"thinkingConfig": _chosen(can.effort, "none")} if can.effort is not None else {}
+
+
+def _chosen(table: Effort, effort: str) -> Json:
+    chosen = table[effort]
+    return {"thinkingLevel" if type(chosen) is str else "thinkingBudget": chosen}
 
 
 def read_thinking_config(value: object, draft: Draft) -> None:

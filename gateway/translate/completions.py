@@ -1,0 +1,272 @@
+"""``/v1/completions`` <-> GenerateContentRequest: one user turn per prompt.
+
+Gemini follows instructions, it does not go on with raw text: a prompt is a request here. The
+endpoint is there for programs that still use it, with its own defaults kept: 16 tokens unless
+``max_tokens`` says otherwise. As thoughts count among them, thinking is turned down as far as the
+model lets it unless the line asks for it.
+
+Several prompts, and several choices of each on models with one candidate, are as many items; the
+choices come back in OpenAI's order: all of the first prompt, then all of the second.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Final
+
+import orjson
+
+from gateway.translate.answers import add_choices, completion, summed
+from gateway.translate.conversation import Conversation
+from gateway.translate.draft import Draft
+from gateway.translate.errors import Failure, failure_of
+from gateway.translate.extension import read_extra_body, read_google
+from gateway.translate.fields import FieldTable, dropped, mapped, refused
+from gateway.translate.frames import Frame, frame_of
+from gateway.translate.messages import read_messages
+from gateway.translate.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    unsupported_value,
+)
+from gateway.translate.sampling import (
+    MAX_CHOICES,
+    boolean,
+    integer,
+    read_frequency_penalty,
+    read_logit_bias,
+    read_max_tokens,
+    read_n,
+    read_presence_penalty,
+    read_seed,
+    read_stop,
+    read_temperature,
+    read_top_k,
+    read_top_p,
+)
+from gateway.translate.shapes import (
+    Answer,
+    Context,
+    Json,
+    LineError,
+    Policy,
+    Rendered,
+    Translation,
+    Usage,
+)
+from gateway.translate.streaming import read_stream
+from gateway.translate.thinking import close_thinking, least_thinking, read_reasoning_effort
+from gateway.translate.usage import usage_of
+
+# OpenAI's default, which old programs rely on.
+DEFAULT_MAX_TOKENS: Final = 16
+MAX_PROMPTS: Final = 2048
+# Of one line: prompts times their choices.
+MAX_ITEMS: Final = 4096
+MAX_LOGPROBS: Final = 5
+
+
+def _read_echo(value: object, draft: Draft) -> None:
+    if boolean(value, "echo"):
+        draft.echo["echo"] = []
+
+
+def _read_logprobs(value: object, draft: Draft) -> None:
+    """How many alternatives; 0 still gives the chosen token's."""
+    count = integer(value, 0, MAX_LOGPROBS, "logprobs")
+    if not draft.can.logprobs:
+        unsupported_value("this model gives no log probabilities.", "logprobs")
+    draft.config["responseLogprobs"] = True
+    if count:
+        draft.config["logprobs"] = count
+    draft.echo["logprobs"] = True
+
+
+def _read_best_of(value: object, draft: Draft) -> None:
+    draft.best_of = integer(value, 1, MAX_CHOICES, "best_of")
+
+
+COMPLETIONS: Final = FieldTable(
+    mapped("model", "the model of the job"),
+    mapped("prompt", "`contents`: one user turn; an array of strings is as many items"),
+    mapped("max_tokens", "`generationConfig.maxOutputTokens`, 16 when absent", read_max_tokens),
+    mapped("temperature", "`generationConfig.temperature`", read_temperature),
+    mapped("top_p", "`generationConfig.topP`", read_top_p),
+    mapped("top_k", "`generationConfig.topK` (extension)", read_top_k),
+    mapped("n", "`candidateCount`, or one item per choice", read_n),
+    mapped("best_of", "nothing when it is `n`; otherwise refused", _read_best_of),
+    mapped("stop", "`generationConfig.stopSequences`", read_stop),
+    mapped("seed", "`generationConfig.seed`, folded to 31 bits", read_seed),
+    mapped("echo", "the prompt is put in front of the answer's text", _read_echo),
+    mapped("logprobs", "`generationConfig.responseLogprobs`, `logprobs`", _read_logprobs),
+    mapped(
+        "frequency_penalty",
+        "`generationConfig.frequencyPenalty`; models from 2.5 on refuse it: dropped",
+        read_frequency_penalty,
+    ),
+    mapped(
+        "presence_penalty",
+        "`generationConfig.presencePenalty`; models from 2.5 on refuse it: dropped",
+        read_presence_penalty,
+    ),
+    mapped("logit_bias", "nothing when empty; otherwise refused", read_logit_bias),
+    mapped(
+        "reasoning_effort",
+        "`generationConfig.thinkingConfig` (extension); as little as possible when absent",
+        read_reasoning_effort,
+    ),
+    mapped("google", "Google's documented extensions", read_google),
+    mapped("extra_body", "the same one level further down", read_extra_body),
+    mapped("stream", "false only", read_stream),
+    dropped("stream_options", "without streaming it says nothing"),
+    dropped("user", "names the caller's user to OpenAI"),
+    refused("suffix", "Gemini cannot write towards a text that follows."),
+)
+
+
+def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+    """Translate one line.
+
+    ``{"model": "gemini-2.5-flash", "prompt": "Say hi", "max_tokens": 5}`` ->
+    ``{"contents": [{"role": "user", "parts": [{"text": "Say hi"}]}], "generationConfig": {…}}``
+    """
+    rest = body.copy()
+    prompt = rest.pop("prompt", None)
+    try:
+        frame = frame_of(_read_rest, rest, model, policy)
+        prompts = _prompts(prompt)
+        if len(prompts) * frame.items > MAX_ITEMS:
+            invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
+        items = [item for text in prompts for item in (_item(frame, text),) * frame.items]
+    except Refused as refusal:
+        return refusal.line_error()
+    echo = frame.echo
+    if "echo" in frame.asked:
+        echo = orjson.dumps({**frame.asked, "echo": prompts})
+    return items, echo, frame.notes, ()
+
+
+def _item(frame: Frame, prompt: str) -> bytes:
+    messages = [{"role": "user", "content": prompt}]
+    item = frame.plain(messages, read_messages)
+    if item is None:
+        conversation = Conversation(frame.model, frame.policy)
+        read_messages(messages, conversation)
+        item = frame.write(conversation)
+    return item
+
+
+def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
+    draft = Draft(model, policy)
+    draft.echo["model"] = rest.get("model", model)
+    COMPLETIONS.read(rest, draft)
+    close_thinking(draft)
+    if draft.best_of not in (None, draft.choices):
+        unsupported_value("Gemini does not choose among its answers.", "best_of")
+    if "echo" in draft.echo and "logprobs" in draft.echo:
+        unsupported_value("Gemini gives no log probabilities of a prompt.", "echo")
+    draft.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
+    if "thinkingConfig" not in draft.config:
+        draft.config.update(least_thinking(draft.can))
+    if 1 < draft.choices <= draft.can.max_candidates:
+        draft.config["candidateCount"] = draft.choices
+        draft.echo["candidates"] = draft.choices
+    elif draft.choices > 1:
+        draft.echo["items"] = draft.choices
+    return draft
+
+
+def _prompts(value: object) -> list[str]:
+    if value is None:
+        missing("prompt")
+    prompts = [value] if type(value) is str else value
+    if type(prompts) is not list:
+        invalid_type(value, "one of a string or array of strings", "prompt")
+    if not prompts:
+        invalid_value("the array is empty.", "prompt")
+    if len(prompts) > MAX_PROMPTS:
+        invalid_value(f"at most {MAX_PROMPTS} prompts are possible.", "prompt")
+    for index, text in enumerate(prompts):
+        if type(text) is int or type(text) is list:
+            unsupported_value("token ids belong to another tokenizer; send text.", "prompt")
+        if type(text) is not str:
+            invalid_type(text, "a string", f"prompt[{index}]")
+        if not text:
+            # OpenAI's default, the end-of-text token, has no counterpart.
+            param = "prompt" if type(value) is str else f"prompt[{index}]"
+            invalid_value("a prompt cannot be an empty string.", param)
+    return prompts
+
+
+def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:
+    """Render one line: any item that failed fails it, because a choice would be missing.
+
+    ``{"response": {"candidates": [{"content": {"parts": [{"text": "Hi"}]}, …}]}}`` ->
+    ``{"object": "text_completion", "choices": [{"index": 0, "text": "Hi", …}], …}``
+    """
+    choices: list[Json] = []
+    usages: list[Usage] = []
+    failure: Failure | None = None
+    for ordinal, answer in enumerate(answers):
+        found: list[Json] = []
+        wrong = failure_of(answer)
+        if wrong is None:
+            usages.append(usage_of(answer["response"].get("usageMetadata")))
+            wrong = add_choices(answer["response"], found, echo, context)
+        failure = failure or wrong
+        first = ordinal * echo.get("candidates", 1)
+        choices += [_text_choice(choice, first + index, echo) for index, choice in enumerate(found)]
+    usage = _summed(usages, echo.get("items", 1))
+    if failure is not None:
+        return failure.rendered(usage)
+    body = {
+        **completion(echo, answers[0]["response"], choices, usage, context),
+        "object": "text_completion",
+    }
+    body["id"] = "cmpl-" + body["id"].removeprefix("chatcmpl-")
+    del body["service_tier"]
+    return 200, orjson.dumps(body), usage, ()
+
+
+def _text_choice(choice: Json, index: int, echo: Json) -> Json:
+    """A chat choice -> one of a text completion: the words, and how they ended."""
+    prompts = echo.get("echo")
+    text = choice["message"]["content"] or ""
+    if prompts:
+        each = echo.get("candidates", 1) * echo.get("items", 1)
+        text = prompts[index // each] + text
+    return {
+        "text": text,
+        "index": index,
+        "logprobs": _legacy_logprobs(choice["logprobs"]),
+        "finish_reason": choice["finish_reason"],
+    }
+
+
+def _legacy_logprobs(logprobs: Json | None) -> Json | None:
+    """Chat's log probabilities in the older form: parallel lists, alternatives as a map."""
+    if logprobs is None:
+        return None
+    tokens = logprobs["content"]
+    texts = [token["token"] for token in tokens]
+    return {
+        "tokens": texts,
+        "token_logprobs": [token["logprob"] for token in tokens],
+        "top_logprobs": [
+            {top["token"]: top["logprob"] for top in [*token["top_logprobs"], token]}
+            for token in tokens
+        ],
+        "text_offset": list(accumulate(map(len, texts[:-1]), initial=0)) if texts else [],
+    }
+
+
+def _summed(usages: list[Usage], copies: int) -> Usage:
+    """Each prompt counts once, however often it was sent for its choices."""
+    groups = [summed(usages[start : start + copies]) for start in range(0, len(usages), copies)]
+    return (
+        sum(group[0] for group in groups),
+        sum(group[1] for group in groups),
+        sum(group[2] for group in groups),
+        sum(group[3] for group in groups),
+    )
