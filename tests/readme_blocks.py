@@ -12,44 +12,13 @@ from gateway.api.routes import ROUTES
 from gateway.emulator.faults import FAULTS
 from gateway.emulator.markers import MARKERS
 from gateway.settings import SETTINGS
-from gateway.translate import calls, messages, parts, response_format, thinking, tool_choice, tools
-from gateway.translate.chat import CHAT
-from gateway.translate.embeddings import EMBEDDINGS
-from gateway.translate.extension import GOOGLE, SAFETY_SETTING
-from gateway.translate.fields import Field, FieldTable, Placing
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.fidelity import ANSWERS, REQUESTS
+from gateway.translate.fields import Field, Placing
 from gateway.translate.finish import FINISH, Finish
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-
-# Where an object stands in a line's body, and the table of its fields.
-INNER_TABLES: Sequence[tuple[str, FieldTable]] = (
-    ("messages[] of system, developer", messages.SYSTEM_MESSAGE),
-    ("messages[] of user", messages.USER_MESSAGE),
-    ("messages[] of assistant", messages.ASSISTANT_MESSAGE),
-    ("messages[] of tool", messages.TOOL_MESSAGE),
-    ("messages[] of function", messages.FUNCTION_MESSAGE),
-    ("content[] text", parts.TEXT_PART),
-    ("content[] refusal", parts.REFUSAL_PART),
-    ("content[] image_url", parts.IMAGE_PART),
-    ("content[].image_url", parts.IMAGE_URL),
-    ("content[] input_audio", parts.AUDIO_PART),
-    ("content[].input_audio", parts.INPUT_AUDIO),
-    ("content[] file", parts.FILE_PART),
-    ("content[].file", parts.FILE),
-    ("tool_calls[]", calls.TOOL_CALL),
-    ("tool_calls[].function, function_call", calls.FUNCTION_CALL),
-    ("tools[]", tools.TOOL),
-    ("tools[].function", tools.FUNCTION),
-    ("functions[]", tools.LEGACY_FUNCTION),
-    ("tool_choice", tool_choice.NAMED_CHOICE),
-    ("tool_choice.allowed_tools", tool_choice.ALLOWED_TOOLS),
-    ("response_format", response_format.RESPONSE_FORMAT),
-    ("response_format.json_schema", response_format.JSON_SCHEMA),
-    ("google", GOOGLE),
-    ("google.thinking_config", thinking.THINKING),
-    ("google.safety_settings[]", SAFETY_SETTING),
-)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -84,14 +53,9 @@ def routes() -> str:
     )
 
 
-def chat_fields() -> str:
-    """The body of a chat line."""
-    return fields(CHAT.rows)
-
-
-def embeddings_fields() -> str:
-    """The body of an embeddings line."""
-    return fields(EMBEDDINGS.rows)
+def endpoint_fields(path: str) -> Callable[[], str]:
+    """The body of an endpoint's line."""
+    return lambda: fields(REQUESTS[path].rows)
 
 
 def fields(rows: Sequence[Field]) -> str:
@@ -105,13 +69,26 @@ def fields(rows: Sequence[Field]) -> str:
 
 
 def inner_fields() -> str:
-    """The objects inside a chat line."""
+    """The objects inside a line."""
     return table(
         ("object", "field", "", "what becomes of it"),
         (
             (f"`{where}`", f"`{row.name}`", row.placing.value, row.about)
-            for where, inner in INNER_TABLES
+            for where, inner in REQUESTS.items()
+            if where not in ENDPOINTS
             for row in inner.rows
+        ),
+    )
+
+
+def answer_fields() -> str:
+    """Every field of Gemini's answers."""
+    return table(
+        ("message", "field", "what becomes of it"),
+        (
+            (f"`{message}`", f"`{name}`", about)
+            for message, rows in ANSWERS.items()
+            for name, about in rows.items()
         ),
     )
 
@@ -130,7 +107,7 @@ def _word(finish: Finish) -> str:
 
 def _failure(finish: Finish) -> str:
     if finish.failure is None:
-        return "the same, with empty content"
+        return "the same, `content` null"
     status, code = finish.failure
     return f"error line, {status} `{code}`"
 
@@ -171,9 +148,9 @@ def _fenced(language: str, text: str) -> str:
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "routes": routes,
-    "chat-fields": chat_fields,
+    **{f"fields of {path}": endpoint_fields(path) for path in ENDPOINTS},
     "inner-fields": inner_fields,
-    "embeddings-fields": embeddings_fields,
+    "answer-fields": answer_fields,
     "finish-reasons": finish_reasons,
     "markers": markers,
     "faults": faults,

@@ -9,21 +9,17 @@ import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 
 import click
 import orjson
 import pytest
 
-import gateway.translate
 from gateway import __version__
 from gateway.cli.main import COMMANDS, main
 from gateway.emulator.faults import parse_fault
 from gateway.settings import SETTINGS, load
-from gateway.translate.extension import EXTRA_BODY
-from gateway.translate.fields import FieldTable
 from tests.cli.processes import Server, loopback, run, serving
-from tests.readme_blocks import INNER_TABLES, README, ROOT, with_blocks
+from tests.readme_blocks import README, ROOT, with_blocks
 from tests.sdk.nodejs import NODE, installed
 
 TEXT = README.read_text(encoding="utf-8")
@@ -46,20 +42,6 @@ def commands() -> Iterator[list[str]]:
 def test_generated_blocks_are_up_to_date() -> None:
     """``python -m tests.readme_blocks`` writes them."""
     assert with_blocks(TEXT) == TEXT, "run python -m tests.readme_blocks"
-
-
-def test_every_table_of_fields_is_shown() -> None:
-    """A new object of a line cannot be left out of README."""
-    found = {
-        id(value)
-        for module in iter_modules(gateway.translate.__path__)
-        for value in vars(import_module(f"gateway.translate.{module.name}")).values()
-        if isinstance(value, FieldTable)
-    }
-    translate = [import_module(f"gateway.translate.{name}") for name in ("chat", "embeddings")]
-    whole = {id(translate[0].CHAT), id(translate[1].EMBEDDINGS)}
-
-    assert found == {id(table) for _, table in INNER_TABLES} | whole | {id(EXTRA_BODY)}
 
 
 def test_every_name_of_a_setting_is_a_real_one() -> None:

@@ -29,12 +29,15 @@ def must_cut(items: int, size: int, more_items: int, more_size: int, limits: Job
     return items + more_items > limits.items_per_job or size + more_size > limits.bytes_per_job
 
 
-def goes_inline(method: str, items: int, size: int, limits: JobLimits) -> bool:
+def goes_inline(method: str, items: int, size: int, limits: JobLimits, *, media: bool) -> bool:
     """Whether a job is tiny enough to travel in the create call itself.
 
     A finished inline job answers with all results, twice, on every GET (about 48 KB for each
-    embedding), so embeddings have a limit of their own.
+    embedding), so embeddings have a limit of their own; ``media``, answers of megabytes each,
+    never come that way.
     """
+    if media:
+        return False
     most = limits.inline_max_embeddings if method == EMBEDDING_METHOD else limits.inline_max_items
     return items <= most and size <= limits.inline_max_bytes
 

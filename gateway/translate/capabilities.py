@@ -70,6 +70,8 @@ class Capabilities:
     thinking_levels: bool = True
     # The efforts that only come near what was asked for: noted as clamped.
     clamped: frozenset[str] = frozenset()
+    # Answers are images or sound, megabytes each.
+    media: bool = False
     # gemini-embedding-001 vectors have unit length at this size only; 0: always.
     full_dimensions: int = 0
 
@@ -100,8 +102,9 @@ _GENERATIONS: Final = tuple(
     (re.compile(pattern), capabilities)
     for pattern, capabilities in (
         (r"gemini-embedding-001", replace(_NEWEST, effort=None, full_dimensions=3072)),
-        (r"gemini-2\.5-.*(-tts|image)", replace(_GEMINI_25, effort=None)),
-        (r".*(embedding|-tts|-image|imagen|transcribe)", replace(_GEMINI_3, effort=None)),
+        (r"gemini-2\.5-.*(-tts|image)", replace(_GEMINI_25, effort=None, media=True)),
+        (r".*(-tts|-image|imagen|nano-banana)", replace(_GEMINI_3, effort=None, media=True)),
+        (r".*(embedding|transcribe)", replace(_GEMINI_3, effort=None)),
         (
             r"gemini-(1\.|2\.0)",
             replace(_GEMINI_25, penalties=True, effort=None),

@@ -215,8 +215,12 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
             usages.append(usage_of(answer["response"].get("usageMetadata")))
             wrong = add_choices(answer["response"], found, echo, context)
         failure = failure or wrong
-        first = ordinal * echo.get("candidates", 1)
-        choices += [_text_choice(choice, first + index, echo) for index, choice in enumerate(found)]
+        # A place belongs to a prompt, so more candidates than were asked for have none.
+        most = echo.get("candidates", 1)
+        choices += [
+            _text_choice(choice, ordinal * most + index, echo)
+            for index, choice in enumerate(found[:most])
+        ]
     usage = _summed(usages, echo.get("items", 1))
     if failure is not None:
         return failure.rendered(usage)

@@ -5,9 +5,11 @@ from typing import Final
 from gateway.translate import answers, embeddings, replies
 from gateway.translate.calls import FUNCTION_CALL, TOOL_CALL
 from gateway.translate.chat import CHAT
+from gateway.translate.completions import COMPLETIONS
 from gateway.translate.embeddings import EMBEDDINGS
 from gateway.translate.extension import GOOGLE, SAFETY_SETTING
 from gateway.translate.fields import FieldTable
+from gateway.translate.images import IMAGES
 from gateway.translate.messages import (
     ASSISTANT_MESSAGE,
     FUNCTION_MESSAGE,
@@ -30,34 +32,37 @@ from gateway.translate.thinking import THINKING
 from gateway.translate.tool_choice import ALLOWED_TOOLS, NAMED_CHOICE
 from gateway.translate.tools import FUNCTION, LEGACY_FUNCTION, TOOL
 
+# An endpoint, or where an object stands in a line's body.
 REQUESTS: Final[dict[str, FieldTable]] = {
     "/v1/chat/completions": CHAT,
-    "messages: system, developer": SYSTEM_MESSAGE,
-    "messages: user": USER_MESSAGE,
-    "messages: assistant": ASSISTANT_MESSAGE,
-    "messages: assistant, tool_calls": TOOL_CALL,
-    "messages: assistant, tool_calls, function": FUNCTION_CALL,
-    "messages: tool": TOOL_MESSAGE,
-    "messages: function": FUNCTION_MESSAGE,
-    "parts: text": TEXT_PART,
-    "parts: refusal": REFUSAL_PART,
-    "parts: image_url": IMAGE_PART,
-    "parts: image_url, image_url": IMAGE_URL,
-    "parts: input_audio": AUDIO_PART,
-    "parts: input_audio, input_audio": INPUT_AUDIO,
-    "parts: file": FILE_PART,
-    "parts: file, file": FILE,
-    "tools": TOOL,
-    "tools, function": FUNCTION,
-    "functions": LEGACY_FUNCTION,
-    "tool_choice": NAMED_CHOICE,
-    "tool_choice, allowed_tools": ALLOWED_TOOLS,
-    "response_format": RESPONSE_FORMAT,
-    "response_format, json_schema": JSON_SCHEMA,
-    "google": GOOGLE,
-    "google, thinking_config": THINKING,
-    "google, safety_settings": SAFETY_SETTING,
+    "/v1/completions": COMPLETIONS,
     "/v1/embeddings": EMBEDDINGS,
+    "/v1/images/generations": IMAGES,
+    "messages[] of system, developer": SYSTEM_MESSAGE,
+    "messages[] of user": USER_MESSAGE,
+    "messages[] of assistant": ASSISTANT_MESSAGE,
+    "tool_calls[]": TOOL_CALL,
+    "tool_calls[].function, function_call": FUNCTION_CALL,
+    "messages[] of tool": TOOL_MESSAGE,
+    "messages[] of function": FUNCTION_MESSAGE,
+    "content[] text": TEXT_PART,
+    "content[] refusal": REFUSAL_PART,
+    "content[] image_url": IMAGE_PART,
+    "content[].image_url": IMAGE_URL,
+    "content[] input_audio": AUDIO_PART,
+    "content[].input_audio": INPUT_AUDIO,
+    "content[] file": FILE_PART,
+    "content[].file": FILE,
+    "tools[]": TOOL,
+    "tools[].function": FUNCTION,
+    "functions[]": LEGACY_FUNCTION,
+    "tool_choice": NAMED_CHOICE,
+    "tool_choice.allowed_tools": ALLOWED_TOOLS,
+    "response_format": RESPONSE_FORMAT,
+    "response_format.json_schema": JSON_SCHEMA,
+    "google": GOOGLE,
+    "google.thinking_config": THINKING,
+    "google.safety_settings[]": SAFETY_SETTING,
 }
 ANSWERS: Final[dict[str, dict[str, str]]] = {
     "GenerateContentResponse": answers.RESPONSE,

@@ -36,11 +36,12 @@ OPENAI_ENDPOINTS: Final[Mapping[str, str]] = {
     "/v1/responses": "Use '/v1/chat/completions' instead.",
     "/v1/chat/completions": "It is switched off.",
     "/v1/embeddings": "It is switched off.",
-    "/v1/completions": "Gemini has chat models only; use '/v1/chat/completions' instead.",
-    "/v1/moderations": "Gemini has no moderation model.",
-    "/v1/images/generations": "Images are not generated through this gateway.",
-    "/v1/images/edits": "Images are not edited through this gateway.",
-    "/v1/videos": "Gemini's Batch API makes no videos.",
+    "/v1/completions": "It is switched off.",
+    "/v1/moderations": "Gemini has no moderation model: its safety ratings come with an answer"
+    " only, in five categories without scores.",
+    "/v1/images/generations": "It is switched off.",
+    "/v1/images/edits": "Gemini has no masks; an image model edits the image of a chat line.",
+    "/v1/videos": "Gemini's Batch API makes no videos, and OpenAI retires this endpoint.",
 }
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")

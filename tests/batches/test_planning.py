@@ -34,18 +34,19 @@ def test_a_job_is_cut_before_it_is_too_large(
 
 
 @pytest.mark.parametrize(
-    ("method", "items", "size", "inline"),
+    ("method", "items", "size", "media", "inline"),
     [
-        (CHAT, 5, 500, True),
-        (CHAT, 6, 500, False),
-        (CHAT, 5, 501, False),
-        (EMBED, 2, 500, True),
-        (EMBED, 3, 1, False),
+        (CHAT, 5, 500, False, True),
+        (CHAT, 6, 500, False, False),
+        (CHAT, 5, 501, False, False),
+        (CHAT, 1, 1, True, False),
+        (EMBED, 2, 500, False, True),
+        (EMBED, 3, 1, False, False),
     ],
 )
-def test_tiny_jobs_go_inline(method: str, items: int, size: int, inline: bool) -> None:
-    """Both bounds count; embeddings have their own."""
-    assert goes_inline(method, items, size, LIMITS) is inline
+def test_tiny_jobs_go_inline(method: str, items: int, size: int, media: bool, inline: bool) -> None:
+    """Both bounds count; embeddings have their own, images and sound never do."""
+    assert goes_inline(method, items, size, LIMITS, media=media) is inline
 
 
 def test_the_display_name_is_the_same_for_the_same_work() -> None:

@@ -7,6 +7,17 @@ import orjson
 import pytest
 
 _CASES = Path(__file__).parent / "cases"
+# A file of cases is about chat unless its name begins with another endpoint's.
+_ENDPOINTS = {
+    "completions": "/v1/completions",
+    "embeddings": "/v1/embeddings",
+    "images": "/v1/images/generations",
+}
+
+
+def path_of(concept: str) -> str:
+    """The endpoint that a file of cases is about."""
+    return _ENDPOINTS.get(concept.split("_", maxsplit=1)[0], "/v1/chat/completions")
 
 
 def load(direction: str) -> list[Any]:

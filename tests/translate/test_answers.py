@@ -5,16 +5,23 @@ from typing import Any
 
 import orjson
 import pytest
-from openai.types import CreateEmbeddingResponse
+from openai.types import Completion, CreateEmbeddingResponse, ImagesResponse
 from openai.types.chat import ChatCompletion
+from pydantic import BaseModel
 
 from gateway.ids import digest
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import Context
-from tests.translate.cases import load
+from tests.translate.cases import load, path_of
 from tests.translate.checks import body_of, check_rendered
 
 CASES = load("answers")
+MODELS: dict[str, type[BaseModel]] = {
+    "/v1/chat/completions": ChatCompletion,
+    "/v1/completions": Completion,
+    "/v1/embeddings": CreateEmbeddingResponse,
+    "/v1/images/generations": ImagesResponse,
+}
 CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 # What a case cannot write down: the id of a completion, and of its first and second call.
 NAMED = {
@@ -34,8 +41,8 @@ def _named(value: Any) -> Any:
 @pytest.mark.parametrize(("concept", "case"), CASES)
 def test_answer(concept: str, case: dict[str, Any]) -> None:
     """Answers become exactly this body, or an error line with this code."""
-    embeds = concept == "embeddings"
-    endpoint = ENDPOINTS["/v1/embeddings" if embeds else "/v1/chat/completions"]
+    path = path_of(concept)
+    endpoint = ENDPOINTS[path]
     answers = copy.deepcopy(case["gemini"])
     echo = case.get("echo", {"model": "m"})
     rendered = endpoint.from_gemini(echo, answers, CONTEXT)
@@ -52,7 +59,7 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
         usage = rendered[2]
         assert list(usage) == expected["usage"]
     if "base64" not in echo:
-        check_rendered(rendered, CreateEmbeddingResponse if embeds else ChatCompletion)
+        check_rendered(rendered, MODELS[path])
 
 
 def test_the_table_is_large_and_named() -> None:

@@ -6,7 +6,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from google.genai import types as gemini
-from openai.types import EmbeddingCreateParams
+from openai.types import EmbeddingCreateParams, image_generate_params
+from openai.types import completion_create_params as legacy_create_params
 from openai.types.chat import (
     ChatCompletionAllowedToolsParam,
     ChatCompletionAssistantMessageParam,
@@ -44,8 +45,10 @@ from gateway.translate import (
     answers,
     calls,
     chat,
+    completions,
     embeddings,
     finish,
+    images,
     messages,
     parts,
     replies,
@@ -70,6 +73,16 @@ def _union(alias: Any) -> tuple[Any, ...]:
 
 TABLES: list[tuple[str, FieldTable, set[str]]] = [
     ("chat", chat.CHAT, _members(Create)),
+    (
+        "completions",
+        completions.COMPLETIONS,
+        _members(legacy_create_params.CompletionCreateParamsNonStreaming),
+    ),
+    (
+        "images",
+        images.IMAGES,
+        _members(image_generate_params.ImageGenerateParamsNonStreaming),
+    ),
     ("embeddings", embeddings.EMBEDDINGS, _members(EmbeddingCreateParams)),
     ("system", messages.SYSTEM_MESSAGE, _members(ChatCompletionSystemMessageParam)),
     ("developer", messages.SYSTEM_MESSAGE, _members(ChatCompletionDeveloperMessageParam)),

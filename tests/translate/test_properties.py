@@ -5,10 +5,10 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openai.types import CreateEmbeddingResponse
+from openai.types import Completion, CreateEmbeddingResponse, ImagesResponse
 from openai.types.chat import ChatCompletion
 
-from gateway.translate import answers, chat, embeddings
+from gateway.translate import answers, chat, completions, embeddings, images
 from gateway.translate.shapes import Context, LineError, Policy
 from tests.translate.checks import check_refusal, check_rendered, check_translation
 from tests.translate.samples import ODD
@@ -286,6 +286,64 @@ def test_bodies_of_anything(body: dict[str, Any]) -> None:
 @BOUNDED
 @given(
     body=st.fixed_dictionaries(
+        {"prompt": TEXT | st.lists(TEXT, max_size=3) | JSON},
+        optional={
+            "model": TEXT,
+            "n": st.integers(0, 4) | JSON,
+            "best_of": st.integers(0, 4) | JSON,
+            "echo": st.booleans() | JSON,
+            "logprobs": st.integers(-1, 6) | JSON,
+            "max_tokens": st.integers(-1, 40) | JSON,
+            "stop": TEXT | st.lists(TEXT, max_size=6) | JSON,
+            "temperature": st.floats(0, 2) | JSON,
+            "reasoning_effort": st.sampled_from(("none", "low", "high")) | JSON,
+            "suffix": TEXT | st.none(),
+            "odd": JSON,
+        },
+    ),
+    model=MODELS,
+)
+def test_completion_bodies(body: dict[str, Any], model: str) -> None:
+    """Prompts of any kind, among fields of any kind."""
+    before = copy.deepcopy(body)
+    result = completions.to_gemini(body, POLICY, model)
+    assert body == before
+    if isinstance(result, LineError):
+        check_refusal(result, body)
+    else:
+        check_translation(result, "GenerateContentRequest")
+        assert completions.to_gemini(before, POLICY, model) == result
+
+
+@BOUNDED
+@given(
+    body=st.fixed_dictionaries(
+        {"prompt": TEXT | JSON},
+        optional={
+            "n": st.integers(0, 11) | JSON,
+            "size": st.from_regex(r"\A[0-9]{1,5}x[0-9]{1,5}\Z") | st.just("auto") | JSON,
+            "response_format": st.sampled_from(("b64_json", "url")) | JSON,
+            "output_format": st.sampled_from(("png", "svg", "jpeg")) | JSON,
+            "background": st.sampled_from(("transparent", "opaque", "auto")) | JSON,
+            "quality": st.sampled_from(("low", "hd")) | JSON,
+            "output_compression": st.integers(-1, 101) | JSON,
+            "odd": JSON,
+        },
+    ),
+    model=MODELS | st.just("gemini-3-pro-image"),
+)
+def test_image_bodies(body: dict[str, Any], model: str) -> None:
+    """Prompts of any kind, among fields of any kind."""
+    result = images.to_gemini(body, POLICY, model)
+    if isinstance(result, LineError):
+        check_refusal(result, body)
+    else:
+        check_translation(result, "GenerateContentRequest")
+
+
+@BOUNDED
+@given(
+    body=st.fixed_dictionaries(
         {"input": st.text(max_size=5) | st.lists(st.text(max_size=5), max_size=3) | JSON},
         optional={
             "model": TEXT,
@@ -380,6 +438,25 @@ ANSWER = st.one_of(
 def test_answers_from_the_schema(items: list[dict[str, Any]], echo: dict[str, Any]) -> None:
     """Any answer becomes a valid completion or an error line."""
     check_rendered(answers.from_gemini(echo, items, CONTEXT), ChatCompletion)
+
+
+@BOUNDED
+@given(
+    items=st.lists(ANSWER, min_size=1, max_size=4),
+    echo=st.sampled_from(
+        (
+            {"model": "m"},
+            {"model": "m", "logprobs": True, "candidates": 2},
+            {"model": "m", "echo": ["a", "b", "c", "d"]},
+        )
+    ),
+)
+def test_completions_and_images_of_anything(
+    items: list[dict[str, Any]], echo: dict[str, Any]
+) -> None:
+    """Any answer becomes a valid object or an error line."""
+    check_rendered(completions.from_gemini(echo, items, CONTEXT), Completion)
+    check_rendered(images.from_gemini(echo, items, CONTEXT), ImagesResponse)
 
 
 VALUES = st.lists(st.floats() | st.integers(), max_size=4)

@@ -8,17 +8,20 @@ import pytest
 
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy
-from tests.translate.cases import load
+from tests.translate.cases import load, path_of
 from tests.translate.checks import check_refusal, check_translation, items_of
 
 CASES = load("requests")
+REQUESTS = {
+    "batchGenerateContent": "GenerateContentRequest",
+    "asyncBatchEmbedContent": "EmbedContentRequest",
+}
 
 
 @pytest.mark.parametrize(("concept", "case"), CASES)
 def test_request(concept: str, case: dict[str, Any]) -> None:
     """A body becomes exactly these items, or is refused for exactly this field."""
-    embeds = concept == "embeddings"
-    endpoint = ENDPOINTS["/v1/embeddings" if embeds else "/v1/chat/completions"]
+    endpoint = ENDPOINTS[path_of(concept)]
     body = copy.deepcopy(case["openai"])
     result = endpoint.to_gemini(body, Policy(), case["model"])
     assert body == case["openai"]
@@ -34,7 +37,7 @@ def test_request(concept: str, case: dict[str, Any]) -> None:
         assert list(result[3]) == expected.get("files", [])
         if "echo" in expected:
             assert orjson.loads(result[1]) == expected["echo"]
-        check_translation(result, "EmbedContentRequest" if embeds else "GenerateContentRequest")
+        check_translation(result, REQUESTS[endpoint.method])
 
 
 def test_the_table_is_large_and_named() -> None:

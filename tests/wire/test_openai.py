@@ -112,7 +112,7 @@ COMPLAINTS = [
         (
             "Invalid value: '/v1/videos'. Supported values are: '/v1/chat/completions' and"
             " '/v1/embeddings'. OpenAI's Batch API has '/v1/videos', this gateway does not:"
-            " Gemini's Batch API makes no videos. - 'endpoint'"
+            " Gemini's Batch API makes no videos, and OpenAI retires this endpoint. - 'endpoint'"
         ),
     ),
     (

@@ -23,6 +23,7 @@ from gateway.runner.work.lines import (
     error_body,
     spool_lines,
 )
+from gateway.translate.capabilities import capabilities_of
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy, Translation
 from gateway.translate.uploads import not_found, refusal_of
@@ -120,7 +121,13 @@ class _OpenJob:
             lines=self.lines,
             bytes=self.bytes,
             tokens=self.bytes // BYTES_PER_TOKEN,
-            inline=goes_inline(method, self.items, self.bytes, limits),
+            inline=goes_inline(
+                method,
+                self.items,
+                self.bytes,
+                limits,
+                media=capabilities_of(self.model).media,
+            ),
             spool=str(self.spool_path),
             echo=str(self.echo_path),
         )
