@@ -5,10 +5,10 @@ from typing import Final
 
 import orjson
 
-from gateway.ids import digest
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.finish import failed, finish_of
 from gateway.translate.logprobs import openai_logprobs
+from gateway.translate.received import EMPTY, blocked_of, identity_of, model_of
 from gateway.translate.replies import Reply, read_parts
 from gateway.translate.shapes import NO_USAGE, Answer, Context, Json, Rendered, Usage
 from gateway.translate.templates import hole, stand_in, template_of
@@ -43,11 +43,6 @@ CANDIDATE: Final = {
     "urlContextMetadata": "left out: only with Google's own tools",
     "continuationToken": "left out: a batch cannot continue an answer",
 }
-FEEDBACK: Final = {
-    "blockReason": "`refusal`, `native_finish_reason`",
-    "blockReasonMessage": "left out: Vertex only",
-    "safetyRatings": "left out: OpenAI has no such member",
-}
 USAGE: Final = {
     "promptTokenCount": "`prompt_tokens`",
     "toolUsePromptTokenCount": "`prompt_tokens`",
@@ -61,18 +56,6 @@ USAGE: Final = {
     "cacheTokensDetails": "left out: tokens by kind of medium",
     "serviceTier": "left out: batch is a class of its own",
     "trafficType": "left out: Vertex only",
-}
-# Why a prompt was blocked -> words for the refusal. Anything else is shown as it is.
-BLOCKED: Final = {
-    "BLOCKED_REASON_UNSPECIFIED": "no reason given",
-    "BLOCK_REASON_UNSPECIFIED": "no reason given",
-    "SAFETY": "safety",
-    "OTHER": "unnamed reasons",
-    "BLOCKLIST": "a blocked term",
-    "PROHIBITED_CONTENT": "prohibited content",
-    "IMAGE_SAFETY": "safety of an image",
-    "MODEL_ARMOR": "Model Armor",
-    "JAILBREAK": "an attempted jailbreak",
 }
 
 
@@ -171,24 +154,15 @@ def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendere
     return 200, orjson.dumps(body), usage, ()
 
 
-_EMPTY: Final = Failure(500, "empty_response", "Gemini answered without any candidate.")
-
-
 def completion(
     echo: Json, response: Json, choices: list[Json], usage: Usage, context: Context
 ) -> Json:
     """The completion around its choices; ``response`` is the first item's."""
-    identity = response.get("responseId")
-    if type(identity) is not str or not identity:
-        identity = digest("completion", context.batch_id, context.line)[:32]
-    version = response.get("modelVersion")
-    if type(version) is not str or not version:
-        version = echo["model"]
     body = {
-        "id": "chatcmpl-" + identity,
+        "id": "chatcmpl-" + identity_of(response, context),
         "object": "chat.completion",
         "created": context.created,
-        "model": version.removeprefix("models/"),
+        "model": model_of(response, echo),
         "choices": choices,
         "usage": openai_usage(usage),
         "service_tier": "default",
@@ -217,7 +191,7 @@ def add_choices(
     first = len(choices)
     for candidate in candidates:
         if type(candidate) is not dict:
-            return _EMPTY
+            return EMPTY
         choice = _choice(candidate, len(choices), echo, context)
         if isinstance(choice, Failure):
             return choice
@@ -242,12 +216,10 @@ def _reorder(candidates: list[Json], choices: list[Json], first: int) -> None:
 
 def _add_blocked(response: Json, choices: list[Json]) -> Failure | None:
     """A blocked prompt is an answer to OpenAI's users: ``content_filter`` and a refusal."""
-    feedback = response.get("promptFeedback")
-    reason = feedback.get("blockReason") if type(feedback) is dict else None
-    if type(reason) is not str or not reason:
-        return _EMPTY
-    why = BLOCKED.get(reason, reason[:100])
-    refusal = f"Gemini blocked the prompt: {why} ({reason[:100]})."
+    blocked = blocked_of(response)
+    if isinstance(blocked, Failure):
+        return blocked
+    reason, refusal = blocked
     message = {"role": "assistant", "content": None, "refusal": refusal}
     choices.append(
         {
@@ -255,7 +227,7 @@ def _add_blocked(response: Json, choices: list[Json]) -> Failure | None:
             "message": message,
             "logprobs": None,
             "finish_reason": "content_filter",
-            "native_finish_reason": reason[:100],
+            "native_finish_reason": reason,
         }
     )
     return None

@@ -52,7 +52,7 @@ def read_tool_calls(value: object, parts: list[Json], conversation: Conversation
     """
     if type(value) is not list:
         invalid_type(value, "an array of objects", "tool_calls")
-    calls = Calls()
+    calls = Calls("id")
     for index, call in enumerate(value):
         try:
             parts.append(_read_tool_call(call, calls, conversation, first=index == 0))
@@ -96,7 +96,7 @@ def read_legacy_call(value: object, parts: list[Json], conversation: Conversatio
     except Refused as refusal:
         refusal.under("function_call")
         raise
-    calls = Calls()
+    calls = Calls("name")
     calls.expect(value["name"], {"name": named["name"]})
     part: Json = {"functionCall": named}
     _sign(part, call_signature(value, ""), conversation, first=True)

@@ -12,14 +12,16 @@ from gateway.translate.shapes import Json, Note, Policy
 class Calls:
     """The calls of one turn, waiting for their results."""
 
-    def __init__(self) -> None:
+    def __init__(self, id_field: str) -> None:
+        # The field of a call that its result repeats.
+        self.id_field = id_field
         self.names: dict[str, Json] = {}
         self.responses: dict[str, Json] = {}
 
     def expect(self, key: str, function_response: Json) -> None:
         """Wait for the result that names ``key``."""
         if key in self.names:
-            invalid_value(f"{quoted(key)} is used by two calls of one message.", "id")
+            invalid_value(f"{quoted(key)} is used by two calls of one turn.", self.id_field)
         self.names[key] = function_response
 
     def answer(self, key: str, param: str, response: Json) -> None:
@@ -53,7 +55,7 @@ class Calls:
 class Conversation:
     """The turns so far, and which calls still wait for their results."""
 
-    def __init__(self, model: str, policy: Policy) -> None:
+    def __init__(self, model: str, policy: Policy, field: str = "messages") -> None:
         self.policy = policy
         self.can = capabilities_of(model)
         self.contents: list[Json] = []
@@ -64,6 +66,8 @@ class Conversation:
         self.files: list[str] = []
         # What images ask for on models whose resolution is the whole request's.
         self.resolutions: set[str] = set()
+        # The field of the body that the turns stand in, for notes.
+        self.field = field
         self.calls: Calls | None = None
         # The role whose last turn may still grow; none after the results of tools.
         self.open = ""

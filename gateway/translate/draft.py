@@ -21,6 +21,8 @@ class Draft:
         self.config: Json = {}
         # Members of the request beside contents, systemInstruction and generationConfig.
         self.members: Json = {}
+        # What systemInstruction begins with, in front of what the conversation adds.
+        self.system: list[Json] = []
         # What the answer needs from the request.
         self.echo: Json = {}
         self.notes: list[Note] = []

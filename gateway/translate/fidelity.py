@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gateway.translate import answers, embeddings, replies
+from gateway.translate import answers, embeddings, received, replies
 from gateway.translate.calls import FUNCTION_CALL, TOOL_CALL
 from gateway.translate.chat import CHAT
 from gateway.translate.completions import COMPLETIONS
@@ -68,7 +68,7 @@ ANSWERS: Final[dict[str, dict[str, str]]] = {
     "GenerateContentResponse": answers.RESPONSE,
     "Candidate": answers.CANDIDATE,
     "Part": replies.PART,
-    "PromptFeedback": answers.FEEDBACK,
+    "PromptFeedback": received.FEEDBACK,
     "UsageMetadata": answers.USAGE,
     "EmbedContentResponse": embeddings.RESPONSE,
 }

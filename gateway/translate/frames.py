@@ -40,6 +40,7 @@ class Frame:
         self.model = draft.model
         self.policy = draft.policy
         self.config = draft.config
+        self.system = draft.system
         self.notes = tuple(draft.notes)
         self.asked = draft.echo
         self.echo = dumps(draft.echo)
@@ -56,12 +57,13 @@ class Frame:
     def write(self, conversation: Conversation) -> bytes:
         """The item of a conversation."""
         request: Json = {}
-        if conversation.system:
+        system = self.system + conversation.system
+        if system:
             if "cachedContent" in self.members:
                 why = "cached content excludes instructions, tools and tool_choice in the line."
                 invalid_value(why, "google.cached_content")
             # In front, as the texts of most conversations come: a template keeps their order.
-            request["systemInstruction"] = {"parts": conversation.system}
+            request["systemInstruction"] = {"parts": system}
         request["contents"] = conversation.contents
         request.update(self.members)
         resolution = whole_resolution(conversation)

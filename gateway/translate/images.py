@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.answers import BLOCKED, summed
+from gateway.translate.answers import summed
 from gateway.translate.conversation import Conversation
 from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
@@ -22,6 +22,7 @@ from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.finish import finish_of
 from gateway.translate.frames import frame_of
 from gateway.translate.messages import read_messages
+from gateway.translate.received import blocked_of
 from gateway.translate.refusal import (
     Refused,
     invalid_type,
@@ -290,13 +291,10 @@ _REFUSED_TYPE: Final = "image_generation_user_error"
 
 
 def _blocked(response: Json) -> Failure:
-    feedback = response.get("promptFeedback")
-    reason = feedback.get("blockReason") if type(feedback) is dict else None
-    if type(reason) is not str or not reason:
-        return Failure(500, "empty_response", "Gemini answered without any candidate.")
-    why = BLOCKED.get(reason, reason[:100])
-    message = f"Gemini blocked the prompt: {why} ({reason[:100]})."
-    return Failure(400, _REFUSED, message, _REFUSED_TYPE)
+    blocked = blocked_of(response)
+    if isinstance(blocked, Failure):
+        return blocked
+    return Failure(400, _REFUSED, blocked[1], _REFUSED_TYPE)
 
 
 def _no_image(candidate: Json, words: str) -> Failure:

@@ -117,13 +117,14 @@ def image_part(part: Json, conversation: Conversation) -> Json:
         built = {"fileData": file_data(url, param)}
     detail = image.get("detail")
     if detail is not None:
-        _resolution(detail, built, conversation)
+        set_resolution(detail, "image_url.detail", built, conversation)
     return built
 
 
-def _resolution(detail: object, part: Json, conversation: Conversation) -> None:
+def set_resolution(detail: object, param: str, part: Json, conversation: Conversation) -> None:
+    """``"low"`` -> ``mediaResolution`` of the part, or one that the whole request may have."""
     if type(detail) is not str or detail not in _RESOLUTIONS:
-        one_of(detail, _RESOLUTIONS, "image_url.detail")
+        one_of(detail, _RESOLUTIONS, param)
     level, whole = _RESOLUTIONS[detail]
     if not conversation.can.part_resolution:
         conversation.resolutions.add(whole)
@@ -134,7 +135,7 @@ def _resolution(detail: object, part: Json, conversation: Conversation) -> None:
 def whole_resolution(conversation: Conversation) -> str:
     """Before Gemini 3 a request has one resolution: used when all images agree, else ``""``."""
     if len(conversation.resolutions) > 1:
-        conversation.note("dropped", "messages.content.image_url.detail")
+        conversation.note("dropped", f"{conversation.field}.content.detail")
         return ""
     return next(iter(conversation.resolutions), "")
 

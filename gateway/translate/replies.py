@@ -3,11 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import orjson
-
-from gateway.ids import digest
+from gateway.translate.called import called
 from gateway.translate.errors import Failure
-from gateway.translate.names import openai_name
 from gateway.translate.shapes import Context, Json
 
 # Every field of Gemini's Part and what becomes of it in an answer; a test compares this with
@@ -104,32 +101,17 @@ def _read_part(part: Json, reply: Reply, context: Context, choice: int) -> None:
 
 def _read_call(part: Json, reply: Reply, context: Context, choice: int) -> None:
     """``{"functionCall": {"name": "f", "args": {"a": 1}}}`` -> one ``tool_calls`` entry."""
-    call = part["functionCall"]
-    name = call.get("name") if type(call) is dict else None
-    if type(name) is not str or not name:
-        reply.failure = Failure(
-            502, "malformed_function_call", "Gemini called no function by name."
-        )
+    call = called(part, context, choice, len(reply.calls))
+    if isinstance(call, Failure):
+        reply.failure = call
         return
-    arguments = call.get("args")
-    try:
-        text = orjson.dumps({} if arguments is None else arguments).decode()
-    except TypeError:
-        # Nested deeper than any JSON writer goes.
-        reply.failure = Failure(502, "malformed_function_call", "Gemini's arguments are no JSON.")
-        return
-    call_id = call.get("id")
-    if type(call_id) is not str or not call_id:
-        where = (context.batch_id, context.line, choice, len(reply.calls))
-        call_id = "call_" + digest("call", *where)[:24]
     entry: Json = {
-        "id": call_id,
+        "id": call.call_id,
         "type": "function",
-        "function": {"name": openai_name(name), "arguments": text},
+        "function": {"name": call.name, "arguments": call.arguments},
     }
-    signature = part.get("thoughtSignature")
-    if type(signature) is str and signature:
-        entry["extra_content"] = _extra_content(signature)
+    if call.signature:
+        entry["extra_content"] = _extra_content(call.signature)
     reply.calls.append(entry)
 
 

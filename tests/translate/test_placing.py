@@ -51,6 +51,7 @@ from gateway.translate import (
     images,
     messages,
     parts,
+    received,
     replies,
     response_format,
     thinking,
@@ -196,7 +197,7 @@ def test_every_block_reason_is_placed() -> None:
     listed = {member.value for member in gemini.BlockedReason}
     listed |= set(SCHEMAS["PromptFeedback"]["blockReason"]["enum"])
     listed |= set(DOCUMENT["newer_than_this_revision"]["BlockReason"])
-    assert listed == answers.BLOCKED.keys()
+    assert listed == received.BLOCKED.keys()
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_every_block_reason_is_placed() -> None:
         (answers.CANDIDATE, gemini.Candidate, "Candidate"),
         (answers.RESPONSE, gemini.GenerateContentResponse, "GenerateContentResponse"),
         (answers.USAGE, gemini.GenerateContentResponseUsageMetadata, "UsageMetadata"),
-        (answers.FEEDBACK, gemini.GenerateContentResponsePromptFeedback, "PromptFeedback"),
+        (received.FEEDBACK, gemini.GenerateContentResponsePromptFeedback, "PromptFeedback"),
         (embeddings.RESPONSE, gemini.EmbedContentResponse, "EmbedContentResponse"),
     ],
 )

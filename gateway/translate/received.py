@@ -1,0 +1,58 @@
+"""What any answer of generateContent says beside its candidates: id, model, a blocked prompt."""
+
+from typing import Final
+
+from gateway.ids import digest
+from gateway.translate.errors import Failure
+from gateway.translate.shapes import Context, Json
+
+# Every field of PromptFeedback and what becomes of it; a test compares this with google-genai's.
+FEEDBACK: Final = {
+    "blockReason": "`refusal`, `native_finish_reason`",
+    "blockReasonMessage": "left out: Vertex only",
+    "safetyRatings": "left out: OpenAI has no such member",
+}
+# Why a prompt was blocked -> words for the refusal. Anything else is shown as it is.
+BLOCKED: Final = {
+    "BLOCKED_REASON_UNSPECIFIED": "no reason given",
+    "BLOCK_REASON_UNSPECIFIED": "no reason given",
+    "SAFETY": "safety",
+    "OTHER": "unnamed reasons",
+    "BLOCKLIST": "a blocked term",
+    "PROHIBITED_CONTENT": "prohibited content",
+    "IMAGE_SAFETY": "safety of an image",
+    "MODEL_ARMOR": "Model Armor",
+    "JAILBREAK": "an attempted jailbreak",
+}
+EMPTY: Final = Failure(500, "empty_response", "Gemini answered without any candidate.")
+
+
+def identity_of(response: Json, context: Context) -> str:
+    """Gemini's id of the answer; where it gave none, one of the batch and the line."""
+    identity = response.get("responseId")
+    if type(identity) is str and identity:
+        return identity
+    return digest("completion", context.batch_id, context.line)[:32]
+
+
+def model_of(response: Json, echo: Json) -> str:
+    """The model that answered; where Gemini does not say, the one that was asked."""
+    version = response.get("modelVersion")
+    if type(version) is not str or not version:
+        version = echo["model"]
+    name: str = version.removeprefix("models/")
+    return name
+
+
+def blocked_of(response: Json) -> tuple[str, str] | Failure:
+    """Why there is no candidate: Gemini's word and a refusal for users, or else a failure.
+
+    ``{"promptFeedback": {"blockReason": "SAFETY"}}`` ->
+    ``("SAFETY", "Gemini blocked the prompt: safety (SAFETY).")``
+    """
+    feedback = response.get("promptFeedback")
+    reason = feedback.get("blockReason") if type(feedback) is dict else None
+    if type(reason) is not str or not reason:
+        return EMPTY
+    why = BLOCKED.get(reason, reason[:100])
+    return reason[:100], f"Gemini blocked the prompt: {why} ({reason[:100]})."
