@@ -274,6 +274,21 @@ SETTINGS: tuple[Setting, ...] = (
         "Entries of a failed batch's `errors`; a last entry says how many more there are.",
     ),
     Setting(
+        "GATEWAY_MAX_NAMED_FILES",
+        "10000",
+        _whole,
+        "number",
+        "Different uploaded files that the lines of one input may name.",
+    ),
+    Setting(
+        "GATEWAY_MAX_STAGED_BYTES",
+        "16 GiB",
+        _size,
+        "size",
+        "What uploaded files may take at Google at a time, so also what the lines of one input may "
+        "name. Google stores 20 GB for a project.",
+    ),
+    Setting(
         "GATEWAY_SWEEP_SECONDS",
         "3600",
         _seconds,
@@ -328,6 +343,8 @@ class Settings:
     max_items: int
     max_line_bytes: int
     max_reported_errors: int
+    max_named_files: int
+    max_staged_bytes: int
     sweep_seconds: float
     drain_seconds: float
     log_level: str

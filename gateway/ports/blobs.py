@@ -3,7 +3,7 @@
 An implementation passes ``tests/conformance/blobs.py``.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -28,8 +28,13 @@ class Blobs(Protocol):
         """Write a blob. It exists, durably, once the block ends without an exception, else not."""
         ...
 
-    def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from ``start``, in blocks of about 1 MiB; FileNotFoundError at the first."""
+    def read(
+        self, name: str, start: int = 0, length: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes from ``start``, in blocks of about 1 MiB; FileNotFoundError at the first.
+
+        Whoever stops before the end closes it.
+        """
         ...
 
     async def size(self, name: str) -> int:

@@ -261,12 +261,16 @@ class Store(Protocol):
         """Those of the files a job names whose copies have failed; none once it is collected."""
         ...
 
-    async def stage_files(self, job: Job, expires_at: int, now: int) -> Sequence[NamedFile] | None:
+    async def stage_files(
+        self, job: Job, expires_at: int, room: int, now: int
+    ) -> Sequence[NamedFile] | None:
         """Give each file that a claimed job names a copy to use; None when the claim is lost.
 
         Kept, if it is usable (:func:`gateway.batches.staging.is_usable`, by the end of the batch's
         window) and of the job's credential; else the youngest usable copy of the same content,
         media type and credential that has not failed; else a new one in ``wanted``, due at once.
+        But if that made more than ``room`` bytes of copies for the credential, none is given at
+        all, and those it had are let go of: ``staged`` is None everywhere.
         """
         ...
 

@@ -6,9 +6,11 @@ Every call takes the name of the **credential** to use. Failures are the ``Upstr
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from gateway.batches.records import Job
+from gateway.batches.staging import StagedFile
 
 
 class Source(Protocol):
@@ -27,6 +29,35 @@ class Staged:
 
     ref: str
     until: int
+
+
+class FileState(Enum):
+    """Whether a file at the upstream can be used."""
+
+    READY = "ready"
+    PROCESSING = "processing"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class FileSeen:
+    """What the upstream says of a file; ``reason`` of a failure, scrubbed, if it gives one."""
+
+    state: FileState
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A file that is at the upstream: its name, the URI that requests name, the end of its life.
+
+    ``until`` in ms, on our clock.
+    """
+
+    name: str
+    uri: str
+    until: int
+    seen: FileSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +111,22 @@ class Upstream(Protocol):
     async def create(self, job: Job, spool: Source, seconds: float) -> str:
         """Create the job, inline from the spool or from ``job.staged``; its upstream name.
 
-        Never retried inside; on a connection of its own; ended after ``seconds``. An
-        :class:`~gateway.errors.UpstreamAmbiguousError` means it may exist.
+        ``spool`` is what :attr:`Job.outgoing` names. Never retried inside; on a connection of its
+        own; ended after ``seconds``. An :class:`~gateway.errors.UpstreamAmbiguousError` means it
+        may exist.
         """
+        ...
+
+    async def stage_file(self, staged: StagedFile, display_name: str, content: Source) -> Uploaded:
+        """Upload a client's file, for requests to name; whether it can be used may show later."""
+        ...
+
+    async def observe_file(self, name: str, credential: str) -> FileSeen:
+        """Whether such a file can be used now; UpstreamGoneError when it is not there."""
+        ...
+
+    async def release_file(self, name: str, credential: str) -> None:
+        """Delete such a file; one that is gone is fine."""
         ...
 
     async def find(

@@ -20,6 +20,7 @@ from gateway.batches.records import (
 from gateway.errors import UpstreamError
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
+from gateway.runner.named_files import NamedFiles, find_files
 from gateway.runner.tools import DEFECTS, MAX_DEFECTS, BatchClaim, Tools
 from gateway.runner.work.publish import PublishTask, RunPaths
 from gateway.runner.work.validate import ValidateTask
@@ -64,22 +65,27 @@ async def validate(tools: Tools, models: ModelList, claim: BatchClaim) -> None:
     batch = claim.row
     async with tools.workplace() as place:
         try:
-            summary = await _read_input(tools, models, batch, place)
+            summary, files = await _read_input(tools, models, batch, place)
         except DEFECTS:
             if batch.defects + 1 < MAX_DEFECTS:
                 raise
             await _fail(tools, claim, [_gave_up()])
             return
         _log_internal(batch.id, summary["internal"])
-        if summary["errors"]:
-            await _fail(tools, claim, [BatchError(**error) for error in summary["errors"]])
+        errors = [BatchError(**error) for error in summary["errors"]] or _too_large(tools, files)
+        if errors:
+            await _fail(tools, claim, errors)
         else:
-            await _start(tools, claim, summary)
+            await _start(tools, claim, summary, files)
 
 
 async def _read_input(
     tools: Tools, models: ModelList, batch: Batch, place: Path
-) -> Mapping[str, Any]:
+) -> tuple[Mapping[str, Any], NamedFiles]:
+    """Read the input; again, if its lines name files that cannot be used, to refuse these.
+
+    A third time, and so on, only if files are deleted at that very moment.
+    """
     await _bring_input(tools, batch, place / "input")
     task = ValidateTask(
         input=str(place / "input"),
@@ -91,7 +97,24 @@ async def _read_input(
         limits=tools.options.input_limits,
         jobs=tools.options.job_limits,
     )
-    return await tools.workers.run("validate", task, CPU_STEP_SECONDS)
+    while True:
+        summary = await tools.workers.run("validate", task, CPU_STEP_SECONDS)
+        named = sorted({file_id for job in summary["jobs"] for file_id in job["files"]})
+        files = await find_files(tools, batch.owner, named)
+        if not files.unusable:
+            return summary, files
+        task = replace(task, unusable={**task.unusable, **files.unusable})
+
+
+def _too_large(tools: Tools, files: NamedFiles) -> list[BatchError]:
+    most = tools.options.input_limits.max_staged_bytes
+    if files.bytes <= most:
+        return []
+    message = (
+        f"The files that the lines name have {files.bytes} bytes in all; at most {most} are"
+        " accepted for one batch."
+    )
+    return [BatchError("files_too_large", message)]
 
 
 async def _bring_input(tools: Tools, batch: Batch, path: Path) -> None:
@@ -127,7 +150,9 @@ async def _fail(tools: Tools, claim: BatchClaim, errors: Sequence[BatchError]) -
     logger.info("batch %s failed validation with %d errors", claim.row.id, len(errors))
 
 
-async def _start(tools: Tools, claim: BatchClaim, summary: Mapping[str, Any]) -> None:
+async def _start(
+    tools: Tools, claim: BatchClaim, summary: Mapping[str, Any], files: NamedFiles
+) -> None:
     planned = summary["jobs"]
     paths = [summary["run"], summary["index"]]
     for plan in planned:
@@ -153,7 +178,11 @@ async def _start(tools: Tools, claim: BatchClaim, summary: Mapping[str, Any]) ->
     )
     # With no job at all there is nothing left but to publish the refused lines.
     batch = replace(batch, due_at=rest_until(batch, now) if jobs else now)
-    await claim.save(batch, jobs=jobs, blobs=BlobChange(live=names))
+    named = {
+        job.id: {file_id: files.media_types[file_id] for file_id in plan["files"]}
+        for job, plan in zip(jobs, planned, strict=True)
+    }
+    await claim.save(batch, jobs=jobs, named=named, blobs=BlobChange(live=names))
     logger.info(
         "batch %s in progress: %d lines, %d refused, %d jobs",
         batch.id,
@@ -175,6 +204,7 @@ def _job(
         echo=blobs[1],
         display_name=display_name(tools.options.gateway_id, job_id),
         credential=tools.options.credential,
+        files=len(plan["files"]),
         created_at=now,
         due_at=now,
         **{name: plan[name] for name in same},
@@ -252,7 +282,7 @@ def _blobs_of(batch: Batch, jobs: Sequence[Job]) -> list[str | None]:
     """Everything that only served to get here."""
     blobs = [batch.run, batch.index]
     for job in jobs:
-        blobs += [job.spool, job.echo, job.raw, job.run, job.index, job.held]
+        blobs += [job.spool, job.filled, job.echo, job.raw, job.run, job.index, job.held]
     return blobs
 
 

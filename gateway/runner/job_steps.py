@@ -23,10 +23,10 @@ from gateway.errors import (
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Found, Observation, Unknown
+from gateway.runner.fill_step import unusable_files
 from gateway.runner.tools import (
     DEFECTS,
     MAX_DEFECTS,
-    BlobSource,
     JobClaim,
     Tools,
     describe,
@@ -53,6 +53,15 @@ DOUBT_SETTLES = 10
 
 RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
 
+# What a job forgets that must be put together anew.
+UNSENT = {
+    "staged": None,
+    "staged_until": None,
+    "filled": None,
+    "filled_bytes": None,
+    "filled_until": None,
+}
+
 GONE = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
 # Should the upstream have been wrong, somebody can still fetch what these made.
 LEFT_BEHIND = (GONE,)
@@ -61,7 +70,7 @@ LEFT_BEHIND = (GONE,)
 async def stage(tools: Tools, _: Batch, claim: JobClaim) -> None:
     """Upload the spool."""
     job = claim.row
-    staged = await tools.upstream.stage(job, BlobSource(tools.blobs, job.spool, job.bytes))
+    staged = await tools.upstream.stage(job, tools.outgoing(job))
     changes = {"staged": staged.ref, "staged_until": staged.until}
     if job.state is JobState.STAGING:  # what was staged before had grown too old
         job = moved(job, JobState.PLANNED)
@@ -81,7 +90,7 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
         absences=0,
     )
     await claim.save(intent, keep=True)
-    source = BlobSource(tools.blobs, intent.spool, intent.bytes)
+    source = tools.outgoing(intent)
     left = (deadline - tools.clock.now()) / 1000
     if left <= 0:  # the save took that long: whoever reconciles may believe that nothing is sent
         back = moved(intent, before.state, failures=before.failures, send_deadline=None)
@@ -105,7 +114,10 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
 
 
 async def _stage_again(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
-    """Create did not find what was staged: upload it again, after a pause, a few times."""
+    """Create did not find what was staged: upload it again, after a pause, a few times.
+
+    Which it did not find is not said for sure, so the copies of files are looked at as well.
+    """
     job = claim.row
     if job.denials + 1 >= MAX_RESTAGINGS:
         failure = Failure("upstream_file_lost", error.message, 500)
@@ -113,9 +125,16 @@ async def _stage_again(tools: Tools, claim: JobClaim, error: UpstreamError) -> N
         return
     logger.info("%s: what was staged is gone, staging again", _named(job))
     pause = next_retry(job.denials + 1, tools.options.retry, jitter())
-    again = moved(job, JobState.PLANNED, staged=None, staged_until=None, send_deadline=None)
-    due = tools.clock.now() + pause
-    await claim.save(replace(again, denials=job.denials + 1, due_at=due))
+    again = moved(
+        job,
+        JobState.PLANNED,
+        **UNSENT,
+        send_deadline=None,
+        denials=job.denials + 1,
+        due_at=tools.clock.now() + pause,
+    )
+    doomed = [] if job.filled is None else [job.filled]
+    await claim.save(again, blobs=BlobChange(doomed=doomed), doubt_files=job.files > 0)
 
 
 async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
@@ -350,10 +369,16 @@ async def _render(tools: Tools, batch: Batch, job: Job, place: Path) -> Mapping[
     await tools.blobs.bring(job.echo, place / "echo")
     if job.raw is not None:
         await tools.blobs.bring(job.raw, place / "raw")
-    return await tools.workers.run("collect", _collect_task(batch, job, place), COLLECT_SECONDS)
+    unusable = await unusable_files(tools, job)
+    if unusable:
+        await tools.blobs.bring(job.spool, place / "spool")
+    task = _collect_task(batch, job, place, unusable)
+    return await tools.workers.run("collect", task, COLLECT_SECONDS)
 
 
-def _collect_task(batch: Batch, job: Job, place: Path) -> CollectTask:
+def _collect_task(
+    batch: Batch, job: Job, place: Path, unusable: Mapping[str, Failure]
+) -> CollectTask:
     has_results = job.raw is not None and job.state is JobState.SECURED
     ended_at = job.ended_at or job.created_at
     return CollectTask(
@@ -366,6 +391,8 @@ def _collect_task(batch: Batch, job: Job, place: Path) -> CollectTask:
         inline=job.output == "inline",
         failure=job.failure,
         unserved=_unserved_by(batch, job),
+        spool=str(place / "spool") if unusable else None,
+        unusable=unusable,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.batches.lifecycle import Act, Step, next_steps, rest_until
 from gateway.batches.pacing import next_retry
+from gateway.batches.staging import FileStep, next_act
 from gateway.errors import (
     UnavailableError,
     UpstreamHeldError,
@@ -18,10 +19,12 @@ from gateway.errors import (
 )
 from gateway.ids import jitter
 from gateway.ports.store import Work
-from gateway.runner import batch_steps, job_steps
+from gateway.runner import batch_steps, file_steps, job_steps
+from gateway.runner.fill_step import fill
 from gateway.runner.tools import (
     DEFECTS,
     BatchClaim,
+    FileClaim,
     JobClaim,
     LostClaimError,
     Tools,
@@ -35,17 +38,37 @@ MAX_DUE = 200
 LEASE = 6 * 3600 * 1000  # ms; longer than any step may take, cleared when a process starts anew
 
 # How many steps of a kind run at once.
-SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4}
+SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4, Act.UPLOAD: 4}
 OTHER_SLOTS = 16
 
 # An account that is not in order is not asked every second: the pause starts here on the ladder.
 HELD_FAILURES = 6
 
 
+AnyStep = Step | FileStep
+AnyClaim = BatchClaim | JobClaim | FileClaim
+Key = tuple[str, str | None]
+
+
 @dataclass(slots=True)
 class _UnderWay:
     act: Act
     task: asyncio.Task[None]
+
+
+def _key(step: AnyStep) -> Key:
+    """The row a step is about: one at a time."""
+    if isinstance(step, FileStep):
+        return step.staged_id, None
+    return step.batch_id, step.job_id
+
+
+def _named(step: AnyStep) -> str:
+    """As it stands in logs."""
+    if isinstance(step, FileStep):
+        return f"{step.act} of file {step.staged_id}"
+    job = f" of job {step.job_id}" if step.job_id else ""
+    return f"batch {step.batch_id}: {step.act}{job}"
 
 
 class Runner:
@@ -56,7 +79,7 @@ class Runner:
         self._models = batch_steps.ModelList(tools)
         self._bell = asyncio.Event()
         self._stopping = False
-        self._under_way: dict[tuple[str, str | None], _UnderWay] = {}
+        self._under_way: dict[Key, _UnderWay] = {}
         self._free = {act: SLOTS.get(act, OTHER_SLOTS) for act in Act}
         # A validation may hold a worker for minutes: no more of them than there are workers, and
         # the others wait their turn in the records, not in front of every collect.
@@ -110,10 +133,13 @@ class Runner:
             own = [step for step in steps if step.job_id is None]
             if not own and work.batch.due_at is not None and work.batch.due_at <= now:
                 await self._tools.store.rest_batch(work.batch, rest_until(work.batch, now))
+        for copy in await self._tools.store.due_staged(now, MAX_DUE):
+            # Whether anybody needs it shows under the claim: a look may become a removal.
+            started += self._start(group, FileStep(next_act(copy) or Act.LOOK, copy.id))
         return started
 
-    def _start(self, group: asyncio.TaskGroup, step: Step) -> bool:
-        key = (step.batch_id, step.job_id)
+    def _start(self, group: asyncio.TaskGroup, step: AnyStep) -> bool:
+        key = _key(step)
         other = self._under_way.get(key)
         if other is not None:
             if step.act is Act.WITHDRAW and other.act is Act.VALIDATE:
@@ -122,16 +148,16 @@ class Runner:
         if self._stopping or not self._free[step.act]:
             return False
         self._free[step.act] -= 1
-        task = group.create_task(self._run(step), name=f"{step.act} {step.job_id or step.batch_id}")
+        task = group.create_task(self._run(step), name=_named(step))
         self._under_way[key] = _UnderWay(step.act, task)
         task.add_done_callback(lambda _: self._done(key))
         return True
 
-    def _done(self, key: tuple[str, str | None]) -> None:
+    def _done(self, key: Key) -> None:
         self._free[self._under_way.pop(key).act] += 1
         self._bell.set()
 
-    async def _run(self, step: Step) -> None:
+    async def _run(self, step: AnyStep) -> None:
         try:
             claim = await self._claim(step)
             if claim is not None:
@@ -140,24 +166,28 @@ class Runner:
             logger.warning("%s waits for the records: %s", step.act, error.message)
             await self._tools.clock.sleep(TICK_SECONDS)
 
-    async def _claim(self, step: Step) -> BatchClaim | JobClaim | None:
+    async def _claim(self, step: AnyStep) -> AnyClaim | None:
         store = self._tools.store
         now = self._tools.clock.now()
+        if isinstance(step, FileStep):
+            copy = await store.claim_staged(step.staged_id, now, now + LEASE)
+            return None if copy is None else FileClaim(copy, store.save_staged)
         if step.job_id is None:
             batch = await store.claim_batch(step.batch_id, now, now + LEASE)
             return None if batch is None else BatchClaim(batch, store.save_batch)
         job = await store.claim_job(step.job_id, now, now + LEASE)
         return None if job is None else JobClaim(job, store.save_job)
 
-    async def _supervise(self, step: Step, claim: BatchClaim | JobClaim) -> None:
+    async def _supervise(self, step: AnyStep, claim: AnyClaim) -> None:
         """One of the two places that may catch Exception.
 
         A step that fails, in whatever way, is recorded and backs off by itself; other batches
         never notice.
         """
         try:
-            work = await self._still_wanted(step)
-            if work is not None:
+            if isinstance(claim, FileClaim):
+                await self._act_on_file(claim)
+            elif isinstance(step, Step) and (work := await self._still_wanted(step)) is not None:
                 await self._act(step.act, work, claim)
         except LostClaimError:
             logger.info("%s: another has taken over", step)
@@ -166,7 +196,7 @@ class Runner:
         finally:
             await self._let_go(claim)
 
-    async def _let_go(self, claim: BatchClaim | JobClaim) -> None:
+    async def _let_go(self, claim: AnyClaim) -> None:
         """End a claim, however long the records cannot be written: a lease must not stay behind.
 
         A full disk, say. When the process ends first, the next one clears all leases.
@@ -200,15 +230,21 @@ class Runner:
         else:
             await batch_steps.publish(tools, claim, work.jobs)
 
-    async def _back_off(self, step: Step, claim: BatchClaim | JobClaim, error: Exception) -> None:
+    async def _act_on_file(self, claim: FileClaim) -> None:
+        """What the row asks for now; it rests when that is nothing."""
+        act = next_act(claim.row)
+        if act is None:
+            await claim.save(replace(claim.row, due_at=None))
+        else:
+            await _FILE_STEPS[act](self._tools, claim)
+
+    async def _back_off(self, step: AnyStep, claim: AnyClaim, error: Exception) -> None:
         failures = claim.row.failures + 1
         pause = self._pause_after(failures, error)
         held = isinstance(error, UpstreamHeldError)
         logger.warning(
-            "batch %s: %s%s failed (%d in a row), again in %.1f s%s: %s",
-            step.batch_id,
-            step.act,
-            f" of job {step.job_id}" if step.job_id else "",
+            "%s failed (%d in a row), again in %.1f s%s: %s",
+            _named(step),
             failures,
             pause / 1000,
             "; held until the account is in order" if held else "",
@@ -221,10 +257,13 @@ class Runner:
                 "due_at": due,
                 "defects": claim.row.defects + isinstance(error, DEFECTS),
             }
-            if isinstance(claim, JobClaim):
-                await claim.save(replace(claim.row, failures=failures, **changes))
-            else:
-                await claim.save(replace(claim.row, failures=failures, **changes))
+            match claim:  # one line for each kind of row: a type checker cannot tell them apart
+                case BatchClaim():
+                    await claim.save(replace(claim.row, failures=failures, **changes))
+                case JobClaim():
+                    await claim.save(replace(claim.row, failures=failures, **changes))
+                case FileClaim():
+                    await claim.save(replace(claim.row, failures=failures, **changes))
 
     def _pause_after(self, failures: int, error: Exception) -> int:
         hint = error.retry_after if isinstance(error, UpstreamUnavailableError) else None
@@ -234,6 +273,7 @@ class Runner:
 
 
 _JOB_STEPS = {
+    Act.FILL: fill,
     Act.STAGE: job_steps.stage,
     Act.CREATE: job_steps.create,
     Act.RECONCILE: job_steps.reconcile,
@@ -243,4 +283,9 @@ _JOB_STEPS = {
     Act.SECURE: job_steps.secure,
     Act.COLLECT: job_steps.collect,
     Act.RELEASE: job_steps.release,
+}
+_FILE_STEPS = {
+    Act.UPLOAD: file_steps.upload,
+    Act.LOOK: file_steps.look,
+    Act.REMOVE: file_steps.remove,
 }

@@ -3,14 +3,15 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
-from gateway.batches.records import Batch, Job
+from gateway.batches.records import Batch, Job, Segment
+from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
 from gateway.errors import AuditError, GatewayError, UpstreamError, WorkerError
 from gateway.ids import new_blob_name
@@ -42,6 +43,24 @@ class RunnerOptions:
     credential: str = "default"
 
 
+class BlobSource:
+    """Blobs as the upstream reads them: one after the other, again from any offset."""
+
+    def __init__(self, blobs: Blobs, segments: Sequence[Segment]) -> None:
+        self._blobs = blobs
+        self._segments = segments
+        self.size = sum(segment.bytes for segment in segments)
+
+    async def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` to the end."""
+        for segment in self._segments:
+            if start < segment.bytes:
+                async with aclosing(self._blobs.read(segment.blob, start)) as blocks:
+                    async for block in blocks:
+                        yield block
+            start = max(start - segment.bytes, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """The ports, the workers, the clock and a directory for what is on its way."""
@@ -53,6 +72,10 @@ class Tools:
     clock: Clock
     scratch: Path
     options: RunnerOptions
+
+    def outgoing(self, job: Job) -> BlobSource:
+        """What is sent of a job."""
+        return BlobSource(self.blobs, [Segment(*job.outgoing)])
 
     async def new_blob(self) -> str:
         """A fresh name, registered before its first byte."""
@@ -78,24 +101,11 @@ class Tools:
             await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 
 
-class BlobSource:
-    """A blob as the upstream reads it: again from any offset."""
-
-    def __init__(self, blobs: Blobs, name: str, size: int) -> None:
-        self._blobs = blobs
-        self._name = name
-        self.size = size
-
-    def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to the end."""
-        return self._blobs.read(self._name, start)
-
-
 class LostClaimError(Exception):
     """Somebody else has the row now; whatever we did is garbage that will be swept."""
 
 
-Row = TypeVar("Row", Batch, Job)
+Row = TypeVar("Row", Batch, Job, StagedFile)
 
 
 class Claim(Generic[Row]):
@@ -110,7 +120,7 @@ class Claim(Generic[Row]):
     async def save(self, row: Row, *, keep: bool = False, **others: Any) -> None:  # noqa: ANN401
         """Write the record, shielded: what a call upstream came to must not get lost.
 
-        ``others`` as in ``save_job`` and ``save_batch`` of :class:`gateway.ports.store.Store`.
+        ``others`` as in the ``save_…`` of :class:`gateway.ports.store.Store`.
         Errors: LostClaimError.
         """
         self._saving = asyncio.ensure_future(self._save(row, keep, others))
@@ -141,6 +151,10 @@ class BatchClaim(Claim[Batch]):
 
 class JobClaim(Claim[Job]):
     """A claimed job."""
+
+
+class FileClaim(Claim[StagedFile]):
+    """A claimed copy of a file."""
 
 
 def describe(error: Exception) -> str:

@@ -23,8 +23,10 @@ from gateway.batches.planning import JobLimits
 from gateway.batches.records import Failure
 from gateway.errors import AuditError
 from gateway.runner.work.collect import CollectTask, collect
+from gateway.runner.work.fill import FillTask, Usable, fill
 from gateway.runner.work.publish import PublishTask, RunPaths, publish
 from gateway.runner.work.validate import InputLimits, ValidateTask, validate
+from gateway.translate.uploads import Unusable
 
 NICENESS = 19  # the API's p99 comes first: measured, it halves when the workers step back
 ORPHANED = 3
@@ -41,12 +43,19 @@ def _failure(value: Mapping[str, Any] | None) -> Failure | None:
 def _validate(task: dict[str, Any]) -> object:
     limits = InputLimits(**task.pop("limits"))
     jobs = JobLimits(**task.pop("jobs"))
-    return validate(ValidateTask(**task, limits=limits, jobs=jobs))
+    unusable = {name: Unusable(**why) for name, why in task.pop("unusable").items()}
+    return validate(ValidateTask(**task, limits=limits, jobs=jobs, unusable=unusable))
+
+
+def _fill(task: dict[str, Any]) -> object:
+    files = {name: Usable(**file) for name, file in task.pop("files").items()}
+    return fill(FillTask(**task, files=files))
 
 
 def _collect(task: dict[str, Any]) -> object:
     failure, unserved = _failure(task.pop("failure")), _failure(task.pop("unserved"))
-    return collect(CollectTask(**task, failure=failure, unserved=unserved))
+    unusable = {name: Failure(**why) for name, why in task.pop("unusable").items()}
+    return collect(CollectTask(**task, failure=failure, unserved=unserved, unusable=unusable))
 
 
 def _publish(task: dict[str, Any]) -> object:
@@ -56,6 +65,7 @@ def _publish(task: dict[str, Any]) -> object:
 
 CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "validate": _validate,
+    "fill": _fill,
     "collect": _collect,
     "publish": _publish,
 }

@@ -262,9 +262,13 @@ class SQLiteStore:
         """Those of the files a job names that the upstream cannot use."""
         return staging.failed(self._reader, job_id)
 
-    async def stage_files(self, job: Job, expires_at: int, now: int) -> Sequence[NamedFile] | None:
+    async def stage_files(
+        self, job: Job, expires_at: int, room: int, now: int
+    ) -> Sequence[NamedFile] | None:
         """Give each file that a claimed job names a copy to use."""
-        return await self._writer.run(lambda session: staging.stage(session, job, expires_at, now))
+        return await self._writer.run(
+            lambda session: staging.stage(session, job, expires_at, room, now)
+        )
 
     async def due_staged(self, now: int, limit: int) -> Sequence[StagedFile]:
         """Copies with something to do that nobody holds."""

@@ -16,6 +16,9 @@ from gateway.ids import new_staged_id
 from gateway.store.columns import file_of, named_of, staged_of, staged_values
 from gateway.store.session import Row, Session
 
+# What makes a copy: sha256, media type, credential.
+Content = tuple[str, str, str]
+
 
 def _maybe(row: Row | None) -> StagedFile | None:
     return None if row is None else staged_of(row)
@@ -46,37 +49,66 @@ def failed(session: Session, job_id: str) -> Sequence[NamedFile]:
     return [named_of(row) for row in session.all("failed_files", {"job_id": job_id})]
 
 
-def stage(session: Session, job: Job, expires_at: int, now: int) -> Sequence[NamedFile] | None:
-    """Give each file that the job names a copy to use, a new row where there is none."""
+def stage(
+    session: Session, job: Job, expires_at: int, room: int, now: int
+) -> Sequence[NamedFile] | None:
+    """Give each file that the job names a copy to use, new rows where there is none.
+
+    All of them or none: two jobs that each held a part of what fits would wait for each other.
+    """
     if session.one("job_is_held", {"id": job.id, "fence": job.fence}) is None:
         return None
-    files = []
-    for file in named(session, job.id):
-        copy = file.staged
-        if (
-            copy is None
-            or copy.credential != job.credential
-            or not is_usable(copy, expires_at, now)
-        ):
-            if copy is not None:
-                session.run("ring_copy", {"id": copy.id, "now": now})
-            copy = _copy(session, job, file, expires_at, now)
-            session.run("use_copy", {"job_id": job.id, "file_id": file.file_id, "staged": copy.id})
-        files.append(replace(file, staged=copy))
-    return files
+    files = named(session, job.id)
+    copies = {
+        _content(job, file): file.staged
+        for file in files
+        if file.staged is not None
+        and file.staged.credential == job.credential
+        and is_usable(file.staged, expires_at, now)
+    }
+    fresh = []
+    for file in files:
+        content = _content(job, file)
+        if content not in copies:
+            best = _best(session, content, expires_at, now)
+            copies[content] = best or StagedFile(
+                new_staged_id(), *content, file.bytes, now, due_at=now
+            )
+            fresh += [] if best else [copies[content]]
+    if fresh and not _fits(session, job.credential, fresh, room):
+        return [_using(session, job, file, None, now) for file in files]
+    for copy in fresh:
+        session.run("insert_staged", staged_values(copy))
+    return [_using(session, job, file, copies[_content(job, file)], now) for file in files]
 
 
-def _copy(session: Session, job: Job, file: NamedFile, expires_at: int, now: int) -> StagedFile:
-    """The best copy of a content, or a new row that waits for its upload."""
-    content = (file.sha256, file.media_type, job.credential)
-    names = ("sha256", "media_type", "credential")
-    for row in session.all("copies_of_content", dict(zip(names, content, strict=True))):
-        copy = staged_of(row)
-        if is_usable(copy, expires_at, now):
-            return copy
-    copy = StagedFile(new_staged_id(), *content, file.bytes, now, due_at=now)
-    session.run("insert_staged", staged_values(copy))
-    return copy
+def _content(job: Job, file: NamedFile) -> Content:
+    return file.sha256, file.media_type, job.credential
+
+
+def _best(session: Session, content: Content, expires_at: int, now: int) -> StagedFile | None:
+    """The usable copy of a content that lives longest."""
+    values = dict(zip(("sha256", "media_type", "credential"), content, strict=True))
+    copies = map(staged_of, session.all("copies_of_content", values))
+    return next((copy for copy in copies if is_usable(copy, expires_at, now)), None)
+
+
+def _fits(session: Session, credential: str, fresh: Sequence[StagedFile], room: int) -> bool:
+    stored: int = session.the("staged_bytes", {"credential": credential})["bytes"]
+    return stored + sum(copy.bytes for copy in fresh) <= room
+
+
+def _using(
+    session: Session, job: Job, file: NamedFile, copy: StagedFile | None, now: int
+) -> NamedFile:
+    """Note which copy the job uses for a file; one it used before may be needed no more."""
+    before = None if file.staged is None else file.staged.id
+    after = None if copy is None else copy.id
+    if before != after:
+        session.run("use_copy", {"job_id": job.id, "file_id": file.file_id, "staged": after})
+        if before is not None:
+            session.run("ring_copy", {"id": before, "now": now})
+    return replace(file, staged=copy)
 
 
 def due(session: Session, now: int, limit: int) -> Sequence[StagedFile]:

@@ -43,12 +43,51 @@ MIME_BY_SUFFIX: Final = {
     "flac": "audio/flac",
     "ogg": "audio/ogg",
     "aac": "audio/aac",
+    "aiff": "audio/aiff",
     "mp4": "video/mp4",
     "mov": "video/mov",
     "webm": "video/webm",
     "mpeg": "video/mpeg",
+    "mpg": "video/mpg",
+    "avi": "video/avi",
+    "wmv": "video/wmv",
+    "flv": "video/x-flv",
+    "3gp": "video/3gpp",
+    # application/rtf is refused (discuss.ai.google.dev/t/67388).
+    "rtf": "text/rtf",
+    # Texts of other names; programs and the like are read as plain text.
+    "log": "text/plain",
+    "tsv": "text/plain",
+    "jsonl": "text/plain",
+    "yaml": "text/plain",
+    "yml": "text/plain",
+    "toml": "text/plain",
+    "ini": "text/plain",
+    "tex": "text/plain",
+    "rst": "text/plain",
+    "sql": "text/plain",
+    "css": "text/plain",
+    "js": "text/plain",
+    "ts": "text/plain",
+    "py": "text/plain",
+    "java": "text/plain",
+    "c": "text/plain",
+    "h": "text/plain",
+    "cpp": "text/plain",
+    "cs": "text/plain",
+    "go": "text/plain",
+    "rs": "text/plain",
+    "rb": "text/plain",
+    "php": "text/plain",
+    "sh": "text/plain",
 }
 _YOUTUBE: Final = re.compile(r"https://(www\.|m\.)?(youtube\.com|youtu\.be)/")
+
+
+def media_type_of(filename: str) -> str | None:
+    """``report.PDF`` -> ``application/pdf``; None without a suffix that names a type."""
+    _, dot, suffix = filename.rpartition(".")
+    return MIME_BY_SUFFIX.get(suffix.lower()) if dot else None
 
 
 def inline_data(uri: str, param: str) -> Json:

@@ -6,15 +6,26 @@ from contextlib import suppress
 import httpx
 
 from gateway.batches.records import Job
+from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError
-from gateway.ports.upstream import Absent, Found, Model, Observation, Source, Staged, Unknown
+from gateway.ports.upstream import (
+    Absent,
+    FileSeen,
+    Found,
+    Model,
+    Observation,
+    Source,
+    Staged,
+    Unknown,
+    Uploaded,
+)
 from gateway.upstream import jobs
 from gateway.upstream.downloads import fetch
 from gateway.upstream.errors import Scrubber
 from gateway.upstream.options import MODELS_PER_PAGE, GeminiOptions
 from gateway.upstream.transport import Transport
-from gateway.upstream.uploads import stage
+from gateway.upstream.uploads import observe_file, stage, stage_file
 from gateway.wire.gemini import parse_model
 
 
@@ -36,6 +47,20 @@ class GeminiUpstream:
     async def stage(self, job: Job, spool: Source) -> Staged:
         """Upload the spool through the resumable upload."""
         return await stage(self._transport, job, spool)
+
+    async def stage_file(self, staged: StagedFile, display_name: str, content: Source) -> Uploaded:
+        """Upload a client's file through the resumable upload."""
+        return await stage_file(self._transport, staged, display_name, content)
+
+    async def observe_file(self, name: str, credential: str) -> FileSeen:
+        """Whether a client's file can be used now."""
+        return await observe_file(self._transport, name, credential)
+
+    async def release_file(self, name: str, credential: str) -> None:
+        """Delete a client's file."""
+        error = await self._delete(name, credential)
+        if error is not None:
+            raise error
 
     async def create(self, job: Job, spool: Source, seconds: float) -> str:
         """Create the job once; its name (``batches/…``)."""

@@ -60,8 +60,8 @@ async def create(transport: Transport, job: Job, spool: Source, seconds: float) 
     if 200 <= status < 300:
         return _created_name(status, answer)
     error = error_of(Call.CREATE, status, answer, transport.scrub)
-    if job.inline and isinstance(error, UpstreamStaleError):
-        # Nothing was staged: the missing file is one that an item names.
+    if job.inline and not job.files and isinstance(error, UpstreamStaleError):
+        # Nothing was staged: the missing file is one that a client named by its URI.
         error = UpstreamRefusedError(error.message, status=error.status, code=error.code)
     raise error
 

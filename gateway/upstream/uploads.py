@@ -15,14 +15,16 @@ that is not the upstream's own.
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import httpx
 import orjson
 
 from gateway.batches.records import Job
+from gateway.batches.staging import StagedFile
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError
-from gateway.ports.upstream import Source, Staged
+from gateway.ports.upstream import FileSeen, FileState, Source, Staged, Uploaded
 from gateway.upstream.errors import Call, error_of
 from gateway.upstream.options import BLOCK_BYTES, FILE_LIFE_MS, FILE_MARGIN_MS, MIB
 from gateway.upstream.transport import Transport, is_upload_host, parse_object
@@ -38,19 +40,63 @@ class _UploadLostError(Exception):
     """This upload leads nowhere; another one may."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """What is uploaded, as what, and for whom."""
+
+    content: Source
+    media_type: str
+    display_name: str
+    credential: str
+
+
 async def stage(transport: Transport, job: Job, spool: Source) -> Staged:
     """Upload the spool, whole and verified; what create needs of it."""
+    parcel = _Parcel(spool, _MIME, job.display_name, job.credential)
+    file = await _deliver(transport, parcel, until_ready=True)
+    return Staged(file.name, _until(file, transport.clock.now()))
+
+
+async def stage_file(
+    transport: Transport, staged: StagedFile, display_name: str, content: Source
+) -> Uploaded:
+    """Upload a client's file, whole and verified. Videos are looked at for minutes afterwards."""
+    parcel = _Parcel(content, staged.media_type, display_name, staged.credential)
+    file = await _deliver(transport, parcel, until_ready=False)
+    uri = file.uri or transport.url_of(file.name)
+    until = _until(file, transport.clock.now())
+    return Uploaded(file.name, uri, until, _seen(transport, file))
+
+
+async def observe_file(transport: Transport, name: str, credential: str) -> FileSeen:
+    """Ask for a file's state."""
+    file = parse_file(await transport.get(transport.url_of(name), credential))
+    if file is None:
+        raise UpstreamUnavailableError("The upstream's answer is no file.", status=200)
+    return _seen(transport, file)
+
+
+def _seen(transport: Transport, file: FileInfo) -> FileSeen:
+    """A state that nobody knows is taken for a good one: the job would tell."""
+    if file.state == "PROCESSING":
+        return FileSeen(FileState.PROCESSING)
+    if file.state != "FAILED":
+        return FileSeen(FileState.READY)
+    reason = transport.scrub(file.error.message) if file.error else ""
+    return FileSeen(FileState.FAILED, reason or None)
+
+
+async def _deliver(transport: Transport, parcel: _Parcel, *, until_ready: bool) -> FileInfo:
+    """Upload in one session, and in another if that leads nowhere."""
     lost = ""
     for attempt in range(transport.options.session_attempts):
         if attempt:
             await transport.back_off(attempt)
         try:
-            file = await _Upload(transport, job, spool).run()
-            file = await _ready(transport, file, job.credential)
+            file = await _Upload(transport, parcel).run()
+            return await _ready(transport, file, parcel.credential) if until_ready else file
         except _UploadLostError as exc:
             lost = str(exc)
-        else:
-            return Staged(file.name, _until(file, transport.clock.now()))
     raise UpstreamUnavailableError(f"The upload failed: {lost}.")
 
 
@@ -81,11 +127,11 @@ async def _ready(transport: Transport, file: FileInfo, credential: str) -> FileI
 class _Upload:
     """One upload session. ``_offset`` is where the next chunk begins."""
 
-    def __init__(self, transport: Transport, job: Job, spool: Source) -> None:
+    def __init__(self, transport: Transport, parcel: _Parcel) -> None:
         self._transport = transport
-        self._job = job
-        self._spool = _SpoolReader(spool)
-        self._size = spool.size
+        self._parcel = parcel
+        self._content = _Reader(parcel.content)
+        self._size = parcel.content.size
         self._offset = 0
         self._chunk = transport.options.chunk_bytes
         self._url = ""
@@ -96,26 +142,27 @@ class _Upload:
             await self._start()
             file = await self._send()
         finally:
-            await self._spool.close()
-        if file.size in {None, self._size} and file.sha256 in {None, self._spool.sha256()}:
+            await self._content.close()
+        if file.size in {None, self._size} and file.sha256 in {None, self._content.sha256()}:
             return file
         with suppress(UpstreamError):
             await self._transport.call(
-                "DELETE", self._transport.url_of(file.name), self._job.credential
+                "DELETE", self._transport.url_of(file.name), self._parcel.credential
             )
         raise _UploadLostError("what arrived is not what was sent")
 
     async def _start(self) -> None:
         """Open the session and learn its URL and the chunk size it wants."""
         headers = {
-            **self._transport.key(self._job.credential),
+            **self._transport.key(self._parcel.credential),
             "X-Goog-Upload-Protocol": "resumable",
             "X-Goog-Upload-Command": "start",
             "X-Goog-Upload-Header-Content-Length": str(self._size),
-            "X-Goog-Upload-Header-Content-Type": _MIME,
+            "X-Goog-Upload-Header-Content-Type": self._parcel.media_type,
             "Content-Type": "application/json",
         }
-        body = {"file": {"displayName": self._job.display_name, "mimeType": _MIME}}
+        parcel = self._parcel
+        body = {"file": {"displayName": parcel.display_name, "mimeType": parcel.media_type}}
         response: httpx.Response = await self._transport.retrying()(
             self._ask, headers, orjson.dumps(body)
         )
@@ -147,7 +194,7 @@ class _Upload:
                 if failures >= self._transport.options.chunk_attempts:
                     raise
                 doubtful = True
-                await self._spool.close()  # it may have been stopped within a read
+                await self._content.close()  # it may have been stopped within a read
                 await self._transport.back_off(failures)
                 continue
             if file is not None:
@@ -167,13 +214,13 @@ class _Upload:
                 "X-Goog-Upload-Offset": str(self._offset),
                 "Content-Length": str(end - self._offset),
             },
-            content=self._spool.read(self._offset, end),
+            content=self._content.read(self._offset, end),
             seconds=self._transport.options.chunk_seconds,
         )
         file = self._outcome(response, answer)
         if file is None:
             active = response.headers.get("x-goog-upload-status") == "active"
-            if last or not active or self._spool.position != end:
+            if last or not active or self._content.position != end:
                 raise UpstreamUnavailableError("The upstream did not say what became of a chunk.")
             self._offset = end
         return file
@@ -218,11 +265,11 @@ def _file(answer: bytes) -> FileInfo | None:
         return None
 
 
-class _SpoolReader:
-    """The spool in small blocks from any offset; takes the digest as the bytes pass first."""
+class _Reader:
+    """The content in small blocks from any offset; takes the digest as the bytes pass first."""
 
-    def __init__(self, spool: Source) -> None:
-        self._spool = spool
+    def __init__(self, content: Source) -> None:
+        self._content = content
         self._blocks: AsyncIterator[bytes] | None = None
         self._rest = memoryview(b"")
         self.position = 0
@@ -236,20 +283,20 @@ class _SpoolReader:
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from ``start`` to ``end``; without a close before, on from the last ``end``."""
         if self._blocks is None:
-            self._blocks, self.position = self._spool.blocks(start), start
+            self._blocks, self.position = self._content.blocks(start), start
         blocks = self._blocks
         while self.position < end:
             if not self._rest:
                 self._rest = memoryview(await anext(blocks, b""))
                 if not self._rest:
-                    raise EOFError("the spool is shorter than it said")
+                    raise EOFError("the content is shorter than it said")
             block = self._rest[: min(BLOCK_BYTES, end - self.position)]
             self._rest = self._rest[len(block) :]
             self._note(block)
             yield bytes(block)
 
     async def close(self) -> None:
-        """Let go of the spool; the next read opens it anew."""
+        """Let go of the content; the next read opens it anew."""
         if isinstance(self._blocks, AsyncGenerator):
             await self._blocks.aclose()
         self._blocks, self._rest = None, memoryview(b"")

@@ -273,6 +273,7 @@ class FileInfo:
 
     name: str
     state: str
+    uri: str | None = None
     size: int | None = None
     sha256: str | None = None
     created_at: int | None = None
@@ -288,6 +289,7 @@ def parse_file(body: Json) -> FileInfo | None:
     return FileInfo(
         name=name,
         state=as_text(body.get("state")) or "STATE_UNSPECIFIED",
+        uri=as_text(body.get("uri")),
         size=parse_int(body.get("sizeBytes")),
         sha256=_sha256(as_text(body.get("sha256Hash"))),
         created_at=parse_time(body.get("createTime")),

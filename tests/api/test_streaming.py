@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -156,7 +156,7 @@ class _Failing(LocalBlobs):
 
     async def read(
         self, name: str, start: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         async for block in super().read(name, start, length):
             yield block
             raise OSError(5, "Input/output error: secret path")

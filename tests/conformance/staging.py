@@ -23,7 +23,6 @@ from tests.conformance.records import (
 # Ends of windows and of copies' lives, far from everything else.
 WINDOW = 10**8
 LONG = 10**9
-FAR = 2**50  # behind any clock
 PDF = "application/pdf"
 
 
@@ -45,10 +44,13 @@ async def plan(store: Store, name: str, named: dict[str, dict[str, str]]) -> Bat
     return running
 
 
-async def staged(store: Store, job_id: str, now: int = 1_000) -> list[StagedFile]:
+FAR = 2**50  # behind any clock, beyond any room
+
+
+async def staged(store: Store, job_id: str, now: int = 1_000, room: int = FAR) -> list[StagedFile]:
     """The copies a job is given."""
     job = await claim_job(store, job_id, now)
-    named = await store.stage_files(job, WINDOW, now)
+    named = await store.stage_files(job, WINDOW, room, now)
     assert await store.save_job(replace(job, due_at=None))
     assert named is not None
     return [file.staged for file in named if file.staged is not None]
@@ -213,11 +215,48 @@ class CopyRules:
         assert other.state is StagedState.WANTED
         assert await store.failed_files("b") == []
 
+    async def test_a_job_gets_all_of_its_copies_or_none(self, store: Store) -> None:
+        """Else two of them would wait for each other, each with a part of what fits."""
+        await add_file_with_blob(store, "pdf")
+        await add_file_with_blob(store, "other", sha256="cd" * 32)
+        await add_file_with_blob(store, "again", sha256="cd" * 32)
+        both = {"file-pdf": PDF, "file-other": PDF, "file-again": PDF}
+        await plan(store, "one", {"a": {"file-pdf": PDF}, "b": both})
+        [first] = await staged(store, "a", room=1_000)
+        assert await staged(store, "b", room=1_999) == []
+        assert await store.due_staged(FAR, 10) == [first]
+        given = await staged(store, "b", room=2_000)
+        assert len({copy.id for copy in given}) == 2
+        assert first in given
+
+    async def test_a_job_that_does_not_fit_lets_go(self, store: Store) -> None:
+        """What it holds is somebody else's room."""
+        await add_file_with_blob(store, "pdf")
+        await add_file_with_blob(store, "other", sha256="cd" * 32)
+        await plan(store, "one", {"a": {"file-pdf": PDF, "file-other": PDF}})
+        old, young = [
+            await upload(store, copy, uploaded_at=1_000, until=until)
+            for copy, until in zip(await staged(store, "a"), (61_000, LONG), strict=True)
+        ]
+        assert await staged(store, "a", now=11_000, room=2_999) == []
+        for copy in (old, young):
+            removing = await take(store, copy)
+            assert removing.state is StagedState.REMOVING
+            assert await store.save_staged(removing, gone=True)
+        assert len(await staged(store, "a", now=11_000, room=2_000)) == 2
+
+    async def test_room_is_counted_for_each_credential(self, store: Store) -> None:
+        await named_by_jobs(store, "a", "b")
+        job = await claim_job(store, "b")
+        await store.save_job(replace(job, credential="second"))
+        assert len(await staged(store, "a", room=1_000)) == 1
+        assert len(await staged(store, "b", room=1_000)) == 1
+
     async def test_who_lost_the_job_gets_no_copies(self, store: Store) -> None:
         await named_by_jobs(store, "a")
         job = await claim_job(store, "a")
         await claim_job(store, "a", 100_000)
-        assert await store.stage_files(job, WINDOW, 100_000) is None
+        assert await store.stage_files(job, WINDOW, FAR, 100_000) is None
         assert await store.due_staged(WINDOW, 10) == []
 
     async def test_the_content_of_a_copy(self, store: Store) -> None:

@@ -20,7 +20,14 @@ from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy
 from tests.runner.world import chat
 
-LIMITS = InputLimits(max_lines=100, max_items=100, max_line_bytes=4000, max_reported_errors=5)
+LIMITS = InputLimits(
+    max_lines=100,
+    max_items=100,
+    max_line_bytes=4000,
+    max_reported_errors=5,
+    max_named_files=3,
+    max_staged_bytes=1000,
+)
 JOBS = JobLimits(1000, 10**9, 2**20, 100, 20)
 CHAT = "/v1/chat/completions"
 

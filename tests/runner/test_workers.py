@@ -16,7 +16,7 @@ from gateway.runner.work.validate import InputLimits, ValidateTask
 from gateway.runner.workers import Workers
 from tests.runner.world import chat
 
-LIMITS = InputLimits(10**6, 10**6, 2**20, 10)
+LIMITS = InputLimits(10**6, 10**6, 2**20, 10, 10, 10**6)
 JOBS = JobLimits(1000, 10**9, 2**20, 100, 20)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,23 @@ import orjson
 from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
 from gateway.batches.records import Batch, File, Job, Segment
+from gateway.batches.staging import StagedFile
 from gateway.blobs.local import LocalBlobs
 from gateway.clock import SystemClock
 from gateway.errors import UnavailableError, UpstreamAmbiguousError, UpstreamGoneError
 from gateway.ids import new_batch_id, new_blob_name, new_file_id
 from gateway.ports.store import Work
-from gateway.ports.upstream import Absent, Found, Model, Observation, Source, Staged
+from gateway.ports.upstream import (
+    Absent,
+    FileSeen,
+    FileState,
+    Found,
+    Model,
+    Observation,
+    Source,
+    Staged,
+    Uploaded,
+)
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
 from gateway.runner.tools import RunnerOptions, Tools
@@ -29,6 +41,7 @@ from gateway.store.sqlite import SQLiteStore
 OWNER = "owner"
 HOUR = 3_600_000
 MODEL = "gemini-2.5-flash"
+READY = FileSeen(FileState.READY)
 
 
 class ShiftedClock(SystemClock):
@@ -100,6 +113,12 @@ class ScriptedUpstream:
     output: str | None = "files/out"
     served: Callable[[str], bool] = lambda _: True
     hidden: set[str] = field(default_factory=set)
+    # Clients' files by name, those that are there, the states they are seen in next, their life.
+    uploaded: dict[str, bytes] = field(default_factory=dict)
+    there: set[str] = field(default_factory=set)
+    file_states: list[FileState] = field(default_factory=list)
+    file_life: int = 47 * HOUR
+    clock: Callable[[], int] = lambda: 0
 
     def _call(self, method: str) -> None:
         self.calls.append(method)
@@ -116,8 +135,34 @@ class ScriptedUpstream:
         """Upload."""
         self._call("stage")
         size = sum([len(block) async for block in spool.blocks()])
-        assert size == spool.size == job.bytes
+        assert size == spool.size == job.outgoing[1]
         return Staged(f"files/{len(self.calls)}", 2**53)
+
+    async def stage_file(self, staged: StagedFile, display_name: str, content: Source) -> Uploaded:
+        """Upload a client's file."""
+        assert display_name == f"gwtest-{staged.id}"
+        self._call("stage_file")
+        data = b"".join([block async for block in content.blocks()])
+        assert len(data) == content.size == staged.bytes
+        name = f"files/c{len(self.uploaded)}"
+        self.uploaded[name] = data
+        self.there.add(name)
+        seen = FileSeen(self.file_states.pop(0)) if self.file_states else READY
+        return Uploaded(name, f"https://upstream/{name}", self.clock() + self.file_life, seen)
+
+    async def observe_file(self, name: str, credential: str) -> FileSeen:
+        """Get a client's file."""
+        assert credential == "default"
+        self._call("observe_file")
+        if name not in self.there:
+            raise UpstreamGoneError("no such file", status=403)
+        return FileSeen(self.file_states.pop(0), "spoilt") if self.file_states else READY
+
+    async def release_file(self, name: str, credential: str) -> None:
+        """Delete a client's file."""
+        assert credential == "default"
+        self._call("release_file")
+        self.there.remove(name)
 
     async def create(self, job: Job, spool: Source, seconds: float) -> str:
         """Create; an ambiguous error is raised after the job was made."""
@@ -209,13 +254,7 @@ class World:
     async def submit(self, content: bytes, **columns: Any) -> Batch:
         """Upload a file and create a batch, past the API."""
         store, now = self.tools.store, self.clock.now()
-        blob = new_blob_name()
-        await store.register_blob(blob, now)
-        async with self.tools.blobs.create(blob) as writer:
-            await writer.write(content)
-        segments = (Segment(blob, len(content)),)
-        file = File(new_file_id(), OWNER, "batch", "f", len(content), 1, "0", segments, now)
-        await store.add_file(file)
+        file = await self.upload(content, "input.jsonl", purpose="batch")
         batch = Batch(
             id=new_batch_id(),
             owner=OWNER,
@@ -230,6 +269,31 @@ class World:
         assert added is not None
         self.runner.wake()
         return added
+
+    async def upload(
+        self, content: bytes, filename: str, *, purpose: str = "user_data", owner: str = OWNER
+    ) -> File:
+        """Upload a file, past the API, in two segments if it is long enough."""
+        store, now = self.tools.store, self.clock.now()
+        segments = []
+        for piece in (content,) if purpose == "batch" else (content[:2], content[2:]):
+            blob = new_blob_name()
+            await store.register_blob(blob, now)
+            async with self.tools.blobs.create(blob) as writer:
+                await writer.write(piece)
+            segments.append(Segment(blob, len(piece)))
+        file = File(
+            id=new_file_id(),
+            owner=owner,
+            purpose=purpose,
+            filename=filename,
+            bytes=len(content),
+            lines=1,
+            sha256=hashlib.sha256(content).hexdigest(),
+            segments=tuple(segments),
+            created_at=now,
+        )
+        return await store.add_file(file)
 
     async def get(self, batch: Batch) -> Batch:
         """The batch as it is."""
@@ -274,7 +338,7 @@ def options(**changes: Any) -> RunnerOptions:
         "settle": 50,
         "create_seconds": 5.0,
         "sweep_age": 0,
-        "input_limits": InputLimits(1000_000, 1000_000, 2**25, 5),
+        "input_limits": InputLimits(1000_000, 1000_000, 2**25, 5, 20, 1000),
         "job_limits": limits,
         "gateway_id": "gwtest",
     }
@@ -289,7 +353,7 @@ async def world(tmp_path: Path, **changes: Any) -> AsyncIterator[World]:
     await store.open(clock.now())
     blobs = LocalBlobs(tmp_path / "data" / "blobs")
     await blobs.open()
-    upstream = ScriptedUpstream()
+    upstream = ScriptedUpstream(clock=clock.now)
     workers = Workers(1)
     scratch = tmp_path / "data" / "scratch"
     tools = Tools(store, blobs, upstream, workers, clock, scratch, options(**changes))
@@ -307,6 +371,13 @@ async def world(tmp_path: Path, **changes: Any) -> AsyncIterator[World]:
 async def sweep(tools: Tools) -> int:
     """One round of the sweeper."""
     return await Sweeper(tools).sweep()
+
+
+def naming(custom_id: str, *file_ids: str) -> bytes:
+    """One chat line that names files."""
+    parts = [{"type": "file", "file": {"file_id": file_id}} for file_id in file_ids]
+    message = {"role": "user", "content": [{"type": "text", "text": custom_id}, *parts]}
+    return chat(custom_id, messages=[message])
 
 
 def chat(custom_id: str, text: str = "x", **body: Any) -> bytes:

@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from gateway.batches.records import Job
+from gateway.batches.staging import StagedFile
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
 
@@ -72,6 +73,12 @@ def make_job(**changes: Any) -> Job:
         created_at=0,
     )
     return replace(job, **changes)
+
+
+def make_staged(**changes: Any) -> StagedFile:
+    """A client's file on its way to the upstream."""
+    staged = StagedFile("stagedstaged", "ab" * 32, "application/pdf", "default", 1, created_at=0)
+    return replace(staged, **changes)
 
 
 def make_spool(items: int = 2, text: str = "hi") -> Spool:

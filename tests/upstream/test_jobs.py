@@ -151,6 +151,13 @@ class TestCreate:
         with pytest.raises(UpstreamRefusedError, match="File in1"):
             await upstream.create(make_job(inline=True), make_spool(), 5)
 
+    async def test_a_file_that_we_wrote_into_an_item_is_ours_to_stage_again(
+        self, bench: Bench
+    ) -> None:
+        upstream = bench.asking(answer(403, ROWS["g050"]["response"]["body"]))
+        with pytest.raises(UpstreamStaleError):
+            await upstream.create(make_job(inline=True, files=1), make_spool(), 5)
+
     async def test_a_refused_connection_is_not_ambiguous(self, bench: Bench) -> None:
         server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]

@@ -270,6 +270,7 @@ class TestFiles:
         assert (file.name, file.state, file.size) == ("files/mwp1gi5it47f", "ACTIVE", 18810)
         assert file.sha256 == "229defbb0cee6f02673a5cde290d0673e75a0dc31cec43989c8ab2a4eca7e1bb"
         assert (file.created_at, file.expires_at) == (1787150062044, 1787322861475)
+        assert file.uri == "https://generativelanguage.googleapis.com/v1beta/files/mwp1gi5it47f"
 
     @pytest.mark.parametrize("hash_", ["", "???", "AAAA", "w6k=", None, 3])
     def test_an_odd_hash_is_none(self, hash_: object) -> None:

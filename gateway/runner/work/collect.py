@@ -17,6 +17,7 @@ from typing import Any
 from gateway.batches.records import Counts, Failure, TokenUsage
 from gateway.batches.runs import Kind
 from gateway.runner.work.echoes import Echo, Echoes
+from gateway.runner.work.fill import lines_naming
 from gateway.runner.work.guard import MESSAGE, Guard
 from gateway.runner.work.lines import (
     IndexWriter,
@@ -42,7 +43,9 @@ class CollectTask:
     """``raw`` is None when there are no results: then every line gets ``failure``.
 
     ``unserved`` is what to say of items the upstream never got to (the job was told to end);
-    ``created`` is the job's end in whole seconds.
+    ``unusable`` what to say of lines that name an uploaded file which the upstream cannot use, by
+    the file's id, and ``spool`` then says which these are; ``created`` is the job's end in whole
+    seconds.
     """
 
     echo: str
@@ -54,6 +57,8 @@ class CollectTask:
     inline: bool = False
     failure: Failure | None = None
     unserved: Failure | None = None
+    spool: str | None = None
+    unusable: Mapping[str, Failure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +203,18 @@ class _Collection:
         """An error line for every line that got no answer."""
         task = self._task
         failure = task.failure or task.unserved or MISSING
+        spool = None if task.spool is None else Path(task.spool)
+        never_sent = {} if spool is None else lines_naming(spool, task.unusable)
         for ordinal in range(len(self._echoes)):
-            if self._kinds[ordinal] == 0:
+            if self._kinds[ordinal] != 0:
+                continue
+            echo = self._echoes.read(ordinal)
+            why = failure
+            if echo.line in never_sent:
+                why = task.unusable[never_sent[echo.line]]
+            else:
                 self._missing += 1
-                echo = self._echoes.read(ordinal)
-                self._write(ordinal, *failure_line(task.batch_id, *echo[:2], failure))
+            self._write(ordinal, *failure_line(task.batch_id, *echo[:2], why))
 
     def _write_index(self, path: Path) -> None:
         index = IndexWriter(path)

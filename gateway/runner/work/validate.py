@@ -26,7 +26,7 @@ from gateway.runner.work.lines import (
 from gateway.translate.capabilities import capabilities_of
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy, Translation
-from gateway.translate.uploads import not_found, refusal_of
+from gateway.translate.uploads import Unusable, refusal_of
 from gateway.wire.jsonl import drop_blank_end, read_lines
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
@@ -42,11 +42,16 @@ class InputLimits:
     max_items: int
     max_line_bytes: int
     max_reported_errors: int
+    max_named_files: int  # different uploaded files that all lines together may name
+    max_staged_bytes: int  # what these may have in all, and those of all batches at a time
 
 
 @dataclass(frozen=True, slots=True)
 class ValidateTask:
-    """``models``: what the upstream offers, id to methods; None when that is not known."""
+    """``models``: what the upstream offers, id to methods; None when that is not known.
+
+    ``unusable``: uploaded files that lines may not name, and why; every other id is taken as good.
+    """
 
     input: str
     scratch: str
@@ -56,11 +61,15 @@ class ValidateTask:
     models: Mapping[str, Sequence[str]] | None
     limits: InputLimits
     jobs: JobLimits
+    unusable: Mapping[str, Unusable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """One job, cut; ``spool`` and ``echo`` are paths in the scratch directory."""
+    """One job, cut; ``spool`` and ``echo`` are paths in the scratch directory.
+
+    ``files`` are the ids of uploaded files for which the spool holds placeholders.
+    """
 
     number: int
     model: str
@@ -72,6 +81,7 @@ class PlannedJob:
     inline: bool
     spool: str
     echo: str
+    files: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +111,13 @@ class _OpenJob:
         self._echo = files.enter_context(self.echo_path.open("wb", buffering=BUFFER))
         self._echo.write(orjson.dumps({"format": ECHO_FORMAT}) + b"\n")
         self.items = self.lines = self.bytes = 0
+        self.named: set[str] = set()
 
-    def add(self, items: int, spooled: Sequence[bytes], echo: bytes) -> None:
-        """Take a line: how many items it has, the pieces of their spool lines, its echo."""
+    def add(self, items: int, spooled: Sequence[bytes], echo: bytes, named: Sequence[str]) -> None:
+        """Take a line: how many items, the pieces of their spool lines, its echo, its files."""
         self._spool.writelines(spooled)
         self._echo.write(echo)
+        self.named.update(named)
         self.items += items
         self.bytes += sum(map(len, spooled))
         self.lines += 1
@@ -130,6 +142,7 @@ class _OpenJob:
             ),
             spool=str(self.spool_path),
             echo=str(self.echo_path),
+            files=sorted(self.named),
         )
 
 
@@ -158,6 +171,7 @@ class _Validation:
         self._errors: list[BatchError] = []
         self._unreported = 0
         self._notes: Counter[str] = Counter()
+        self._named: set[str] = set()
         self._open: dict[str, _OpenJob] = {}
         self._done: list[PlannedJob] = []
         self._jobs = self._items = self._lines = self._refused = 0
@@ -247,8 +261,9 @@ class _Validation:
         if isinstance(made, LineError):
             return made
         items, echo, notes, files = made
-        for file_id in files:  # until files are staged, none is known
-            return refusal_of(file_id, not_found(file_id), line.body)
+        for file_id in files:
+            if file_id in self._task.unusable:
+                return refusal_of(file_id, self._task.unusable[file_id], line.body)
         for note in notes:
             self._note(note.code)
         return made, echo_line(number, line.custom_id, len(items), echo)
@@ -266,10 +281,14 @@ class _Validation:
         self._refused += 1
 
     def _place(self, line: Line, number: int, made: Translation, echo: bytes) -> None:
-        items = made[0]
+        items, _, _, named = made
         self._items += len(items)
         if self._items > self._task.limits.max_items:
             self._refuse_file("upstream requests", self._task.limits.max_items)
+            return
+        self._named.update(named)
+        if len(self._named) > self._task.limits.max_named_files:
+            self._complain(_too_many_files(self._task.limits.max_named_files))
             return
         spooled = spool_lines(items, number)
         size = sum(map(len, spooled))
@@ -284,7 +303,7 @@ class _Validation:
             job = _OpenJob(self._jobs, line.model, self._scratch, self._files)
             self._open[line.model] = job
             self._jobs += 1
-        job.add(len(items), spooled, echo)
+        job.add(len(items), spooled, echo, named)
 
     def _find_duplicates(self) -> None:
         suspects, rest = self._seen.suspects()
@@ -324,6 +343,12 @@ def _duplicate(line: int, custom_id: str) -> BatchError:
         "The custom_id parameter must be unique for each request in a batch.",
         "custom_id",
         line,
+    )
+
+
+def _too_many_files(most: int) -> BatchError:
+    return BatchError(
+        "too_many_files", f"The lines of the input file name more than {most} different files."
     )
 
 

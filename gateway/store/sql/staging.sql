@@ -51,6 +51,9 @@ VALUES (
     :lease_until
 );
 
+-- name: staged_bytes
+SELECT coalesce(sum(bytes), 0) AS bytes FROM staged_files WHERE credential = :credential;
+
 -- name: use_copy
 UPDATE job_files SET staged = :staged WHERE job_id = :job_id AND file_id = :file_id;
 

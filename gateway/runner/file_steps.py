@@ -1,0 +1,98 @@
+"""Steps on the upstream's copy of a file: upload, look, remove."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from gateway.batches.pacing import next_poll
+from gateway.batches.planning import display_name
+from gateway.batches.records import Failure
+from gateway.batches.staging import StagedFile, StagedState
+from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamRefusedError
+from gateway.ids import jitter
+from gateway.ports.upstream import FileSeen, FileState
+from gateway.runner.tools import BlobSource, FileClaim, Tools, describe
+
+logger = logging.getLogger(__name__)
+
+# A copy is not uploaded again and again that the upstream then does not have.
+MAX_DENIALS = 5
+# It is gone after 48 hours by itself.
+MAX_REMOVAL_FAILURES = 5
+
+LOST = Failure("upstream_file_lost", "the upstream loses it, five times.", 500)
+
+
+async def upload(tools: Tools, claim: FileClaim) -> None:
+    """Bring the bytes there. What a crash left of an earlier attempt expires by itself."""
+    staged = claim.row
+    file = await tools.store.content_of_staged(staged.id)
+    if file is None:
+        raise LookupError("a file that a live batch names is not there")
+    name = display_name(tools.options.gateway_id, staged.id)
+    try:
+        made = await tools.upstream.stage_file(staged, name, BlobSource(tools.blobs, file.segments))
+    except UpstreamRefusedError as error:
+        await _fail(claim, Failure("file_failed", error.message, error.status or 400))
+        return
+    now = tools.clock.now()
+    there = replace(staged, name=made.name, uri=made.uri, uploaded_at=now, until=made.until)
+    await _note(tools, claim, there, made.seen)
+
+
+async def look(tools: Tools, claim: FileClaim) -> None:
+    """Ask whether it can be used; uploaded once more if it is gone."""
+    staged = claim.row
+    if staged.name is None:
+        raise LookupError("an uploaded file has no upstream name")
+    try:
+        seen = await tools.upstream.observe_file(staged.name, staged.credential)
+    except UpstreamGoneError:
+        if staged.denials + 1 >= MAX_DENIALS:
+            await _fail(claim, LOST)
+            return
+        logger.info("file %s is gone at the upstream, it is uploaded again", staged.id)
+        gone: dict[str, Any] = {"name": None, "uri": None, "uploaded_at": None, "until": None}
+        again = replace(staged, state=StagedState.WANTED, denials=staged.denials + 1, **gone)
+        await claim.save(_calm(again, tools.clock.now()))
+        return
+    await _note(tools, claim, staged, seen)
+
+
+async def _note(tools: Tools, claim: FileClaim, staged: StagedFile, seen: FileSeen) -> None:
+    """Save what the upstream says of a copy that is there."""
+    if seen.state is FileState.FAILED:
+        reason = f": {seen.reason}" if seen.reason else "."
+        why = Failure("file_failed", f"the upstream could not process it{reason}", 400)
+        await _fail(claim, why, staged)
+    elif seen.state is FileState.PROCESSING:
+        now = tools.clock.now()
+        pause = next_poll(now - (staged.uploaded_at or now), 1, tools.options.poll, jitter())
+        await claim.save(_calm(replace(staged, state=StagedState.UPLOADED), now + pause))
+    else:
+        await claim.save(_calm(replace(staged, state=StagedState.READY), None))
+        logger.info("file %s is at the upstream: %d bytes", staged.id, staged.bytes)
+
+
+async def _fail(claim: FileClaim, why: Failure, staged: StagedFile | None = None) -> None:
+    failed = replace(staged or claim.row, state=StagedState.FAILED, failure=why)
+    await claim.save(_calm(failed, None))
+    logger.warning("file %s cannot be used at the upstream: %s", failed.id, why.code)
+
+
+def _calm(staged: StagedFile, due_at: int | None) -> StagedFile:
+    """After something went well: due then, and the failures before forgotten."""
+    return replace(staged, due_at=due_at, failures=0, defects=0, last_error=None)
+
+
+async def remove(tools: Tools, claim: FileClaim) -> None:
+    """Delete it there and forget it here."""
+    staged = claim.row
+    if staged.name is not None:
+        try:
+            await tools.upstream.release_file(staged.name, staged.credential)
+        except UpstreamError as error:
+            if staged.failures + 1 < MAX_REMOVAL_FAILURES:
+                raise
+            logger.warning("file %s: left behind at the upstream: %s", staged.id, describe(error))
+    await claim.save(staged, gone=True)

@@ -1,0 +1,104 @@
+"""The step between planning and sending of a job whose spool names uploaded files."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from gateway.batches.lifecycle import moved
+from gateway.batches.pacing import next_poll
+from gateway.batches.records import Batch, Failure, Job, JobState
+from gateway.batches.staging import NamedFile, StagedState, earliest, usable_until
+from gateway.ids import jitter
+from gateway.ports.store import BlobChange
+from gateway.runner.tools import JobClaim, LostClaimError, Tools
+from gateway.runner.work.fill import FillTask, Usable
+
+logger = logging.getLogger(__name__)
+
+FILL_SECONDS = 4 * 3600.0
+ON_THEIR_WAY = frozenset({StagedState.WANTED, StagedState.UPLOADED})
+
+
+async def fill(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+    """Have every file staged; when all are, write their URIs into the spool."""
+    job = claim.row
+    now = tools.clock.now()
+    room = tools.options.input_limits.max_staged_bytes
+    files = await tools.store.stage_files(job, batch.expires_at, room, now)
+    if files is None:
+        raise LostClaimError(job.id)
+    if job.state is JobState.STAGING:  # what it sends names copies that have grown too old
+        job = moved(job, JobState.PLANNED, staged=None, staged_until=None)
+    waiting = _waits_for(files)
+    if waiting is None:
+        await _write(tools, batch, claim, job, files)
+        return
+    pause = next_poll(now - job.created_at, len(files), tools.options.poll, jitter())
+    await claim.save(replace(job, due_at=now + pause, failures=0, last_error=waiting))
+
+
+def _waits_for(files: Sequence[NamedFile]) -> str | None:
+    """Why the spool cannot be filled yet."""
+    copies = [file.staged for file in files if file.staged is not None]
+    if len(copies) < len(files):
+        return "files of other batches leave no room for this one's at the upstream"
+    waiting = [copy for copy in copies if copy.state in ON_THEIR_WAY]
+    if not waiting:
+        return None
+    why = f"{len(waiting)} of {len(files)} files are on their way to the upstream"
+    troubles = [copy.last_error for copy in waiting if copy.last_error is not None]
+    return ": ".join([why, *troubles[:1]])
+
+
+async def _write(
+    tools: Tools, batch: Batch, claim: JobClaim, job: Job, files: Sequence[NamedFile]
+) -> None:
+    ready = {
+        file.file_id: Usable(file.staged.uri or "", file.staged.media_type)
+        for file in files
+        if file.staged is not None and file.staged.state is StagedState.READY
+    }
+    failed = sorted({file.file_id for file in files} - ready.keys())
+    async with tools.workplace() as place:
+        await tools.blobs.bring(job.spool, place / "spool")
+        task = FillTask(str(place / "spool"), str(place), ready, failed)
+        summary = await tools.workers.run("fill", task, FILL_SECONDS)
+        if failed:
+            left = (job.items - summary["items"], job.items, len(failed))
+            logger.warning("batch %s: %d of %d items name %d failed files", job.batch_id, *left)
+        if not summary["items"]:
+            await claim.save(moved(job, JobState.REFUSED, failure=NOTHING_LEFT))
+            return
+        [blob] = await tools.keep([summary["path"]])
+    until = earliest(
+        [usable_until(file.staged, batch.expires_at) for file in files if file.staged is not None]
+    )
+    filled = replace(
+        job,
+        filled=blob,
+        filled_bytes=summary["bytes"],
+        filled_until=until,
+        due_at=tools.clock.now(),
+        failures=0,
+        defects=0,
+        last_error=None,
+    )
+    doomed = [] if job.filled is None else [job.filled]
+    await claim.save(filled, blobs=BlobChange(live=[blob], doomed=doomed))
+
+
+# Never shown: each line of such a job names a failed file, and is told which.
+NOTHING_LEFT = Failure("file_failed", "The upstream cannot use the files of this job.", 400)
+
+
+async def unusable_files(tools: Tools, job: Job) -> Mapping[str, Failure]:
+    """What to say of the lines that name files which the upstream cannot use, by file."""
+    if not job.files:
+        return {}
+    failures = {}
+    for file in await tools.store.failed_files(job.id):
+        why = file.staged.failure if file.staged is not None else None
+        why = why or NOTHING_LEFT
+        message = f"File '{file.file_id}', which this request names, cannot be used: {why.message}"
+        failures[file.file_id] = replace(why, message=message)
+    return failures
