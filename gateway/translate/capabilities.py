@@ -72,6 +72,8 @@ class Capabilities:
     clamped: frozenset[str] = frozenset()
     # Answers are images or sound, megabytes each.
     media: bool = False
+    # Embeddings: taskType is ignored, words before the text say it (gemini-embedding-2 and later).
+    task_words: bool = True
     # gemini-embedding-001 vectors have unit length at this size only; 0: always.
     full_dimensions: int = 0
 
@@ -101,7 +103,10 @@ _GEMINI_25: Final = replace(
 _GENERATIONS: Final = tuple(
     (re.compile(pattern), capabilities)
     for pattern, capabilities in (
-        (r"gemini-embedding-001", replace(_NEWEST, effort=None, full_dimensions=3072)),
+        (
+            r"(gemini-embedding-001|text-embedding-)",
+            replace(_NEWEST, effort=None, full_dimensions=3072, task_words=False),
+        ),
         (r"gemini-2\.5-.*(-tts|image)", replace(_GEMINI_25, effort=None, media=True)),
         (r".*(-tts|-image|imagen|nano-banana)", replace(_GEMINI_3, effort=None, media=True)),
         (r".*(embedding|transcribe)", replace(_GEMINI_3, effort=None)),

@@ -6,13 +6,15 @@ Several parts in one content would be merged into one vector, so an array is fan
 import struct
 from binascii import b2a_base64
 from collections.abc import Sequence
+from functools import lru_cache
 from math import fsum, isfinite, sqrt
 from typing import Final
 
 import orjson
 
-from gateway.translate.capabilities import capabilities_of
+from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
+from gateway.translate.extension import EXTRA_BODY
 from gateway.translate.fields import FieldTable, dropped, mapped
 from gateway.translate.refusal import (
     Refused,
@@ -23,15 +25,18 @@ from gateway.translate.refusal import (
     unsupported_value,
 )
 from gateway.translate.sampling import integer
+from gateway.translate.schema import written
 from gateway.translate.shapes import (
     Answer,
     Context,
     Json,
     LineError,
+    Note,
     Policy,
     Rendered,
     Translation,
 )
+from gateway.translate.templates import hole, stand_in, template_of
 from gateway.translate.usage import count
 
 # OpenAI's limit on the inputs of one request.
@@ -39,11 +44,99 @@ MAX_INPUTS: Final = 2048
 # The largest vectors of today have 3,072; a limit far above lets Google decide.
 MAX_DIMENSIONS: Final = 65_536
 
+# taskType, and the words that gemini-embedding-2 wants in front of the text instead (page
+# "Embeddings", "Task types": it ignores the field). A document has its title there.
+TASKS: Final = {
+    "RETRIEVAL_QUERY": "task: search result | query: ",
+    "RETRIEVAL_DOCUMENT": "title: none | text: ",
+    "SEMANTIC_SIMILARITY": "task: sentence similarity | query: ",
+    "CLASSIFICATION": "task: classification | query: ",
+    "CLUSTERING": "task: clustering | query: ",
+    "QUESTION_ANSWERING": "task: question answering | query: ",
+    "FACT_VERIFICATION": "task: fact checking | query: ",
+    "CODE_RETRIEVAL_QUERY": "task: code retrieval | query: ",
+}
+_DOCUMENT: Final = "RETRIEVAL_DOCUMENT"
+
+
+def _read_dimensions(value: object, draft: Draft) -> None:
+    size = integer(value, 1, MAX_DIMENSIONS, "dimensions")
+    draft.members["outputDimensionality"] = size
+    if size < draft.can.full_dimensions:
+        draft.echo["normalise"] = True
+
+
+def _read_encoding_format(value: object, draft: Draft) -> None:
+    if value not in _FORMATS:
+        one_of(value, _FORMATS, "encoding_format")
+    if value == "base64":
+        draft.echo["base64"] = True
+
+
+def _read_google(value: object, draft: Draft) -> None:
+    if type(value) is not dict:
+        invalid_type(value, "an object", "google")
+    if draft.extended:
+        invalid_value("it is given twice, here and in extra_body.", "google")
+    draft.extended = True
+    try:
+        GOOGLE_EMBEDDING.read(value, draft)
+    except Refused as refusal:
+        refusal.under("google")
+        raise
+
+
+def _read_extra_body(value: object, draft: Draft) -> None:
+    if type(value) is not dict:
+        invalid_type(value, "an object", "extra_body")
+    try:
+        for name, member in value.items():
+            if name != "google":
+                EXTRA_BODY.refuse(name)
+            if member is not None:
+                _read_google(member, draft)
+    except Refused as refusal:
+        refusal.under("extra_body")
+        raise
+
+
+def _read_task_type(value: object, draft: Draft) -> None:
+    word = value.upper() if type(value) is str else value
+    if word not in TASKS:
+        one_of(value, TASKS, "task_type")
+    draft.members["taskType"] = word
+
+
+def _read_title(value: object, draft: Draft) -> None:
+    if type(value) is not str:
+        invalid_type(value, "a string", "title")
+    if value:
+        draft.members["title"] = value
+
+
+GOOGLE_EMBEDDING: Final = FieldTable(
+    mapped(
+        "task_type",
+        "`taskType`; from gemini-embedding-2 on the documented words in front of the text",
+        _read_task_type,
+    ),
+    mapped("title", "`title`, of task_type RETRIEVAL_DOCUMENT; likewise", _read_title),
+)
 EMBEDDINGS: Final = FieldTable(
     mapped("model", "the model of the job"),
     mapped("input", "`content`, one item per string"),
-    mapped("dimensions", "`outputDimensionality`, renormalised where the model does not"),
-    mapped("encoding_format", "applied to the answer: float, or base64 of little-endian float32"),
+    mapped(
+        "dimensions",
+        "`outputDimensionality`, renormalised where the model does not",
+        _read_dimensions,
+    ),
+    mapped(
+        "encoding_format",
+        "applied to the answer: float, or base64 of little-endian float32",
+        _read_encoding_format,
+    ),
+    mapped("google", "`task_type` and `title`", _read_google),
+    mapped("extra_body", "the same one level further down", _read_extra_body),
     dropped("user", "names the caller's user to OpenAI"),
 )
 # Every field of EmbedContentResponse and what becomes of it; a test compares this with the SDK.
@@ -59,41 +152,64 @@ RESPONSE: Final = {
 _FORMATS: Final = ("float", "base64")
 
 
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:  # noqa: ARG001
+def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
     """Translate one line.
 
     ``{"input": ["a", "b"], "dimensions": 256}`` -> two times
     ``{"content": {"parts": [{"text": …}]}, "outputDimensionality": 256}``
     """
+    rest = body.copy()
+    given = rest.pop("input", None)
     try:
-        return _translate(body, model)
+        frame = _frame_of(rest, model, policy)
+        texts = _texts(given)
     except Refused as refusal:
         return refusal.line_error()
+    prefix, template = frame.prefix, frame.template
+    items = [template % orjson.dumps(prefix + text) for text in texts]
+    return items, frame.echo, frame.notes, ()
 
 
-def _translate(body: Json, model: str) -> Translation:
-    EMBEDDINGS.check(body)
-    name = body.get("model")
-    echo: Json = {"model": name if type(name) is str else model}
-    encoding = body.get("encoding_format")
-    if encoding is not None and encoding not in _FORMATS:
-        one_of(encoding, _FORMATS, "encoding_format")
-    if encoding == "base64":
-        echo["base64"] = True
-    texts = _texts(body)
-    common: Json = {}
-    dimensions = body.get("dimensions")
-    if dimensions is not None:
-        size = integer(dimensions, 1, MAX_DIMENSIONS, "dimensions")
-        if size < capabilities_of(model).full_dimensions:
-            echo["normalise"] = True
-        common["outputDimensionality"] = size
-    items = [orjson.dumps({"content": {"parts": [{"text": text}]}, **common}) for text in texts]
-    return items, orjson.dumps(echo), (), ()
+class _Frame:
+    """What lines say beside their input, see :mod:`gateway.translate.frames`."""
+
+    def __init__(self, draft: Draft) -> None:
+        members = draft.members
+        task = members.get("taskType")
+        if "title" in members and task != _DOCUMENT:
+            invalid_value("only task_type RETRIEVAL_DOCUMENT has one.", "google.title")
+        self.prefix = ""
+        if draft.can.task_words:
+            members = {k: v for k, v in members.items() if k not in ("taskType", "title")}
+            self.prefix = TASKS.get(task or "", "")
+            if "title" in draft.members:
+                self.prefix = f"title: {draft.members['title']} | text: "
+        item = {"content": {"parts": [{"text": stand_in(0)}]}, **members}
+        template = template_of(orjson.dumps(item), [hole(0)])
+        if template is None:
+            invalid_value("it holds control characters.", "google.title")
+        self.template = template
+        self.echo = orjson.dumps(draft.echo)
+        self.notes = tuple(draft.notes)
 
 
-def _texts(body: Json) -> list[str]:
-    value = body.get("input")
+def _frame_of(rest: Json, model: str, policy: Policy) -> _Frame:
+    for name, value in rest.items():
+        if type(value) is dict:
+            written(value, name)
+    return _remembered(orjson.dumps(rest), model, policy)
+
+
+@lru_cache(maxsize=128)
+def _remembered(key: bytes, model: str, policy: Policy) -> _Frame:
+    rest = orjson.loads(key)
+    draft = Draft(model, policy)
+    draft.echo["model"] = rest.get("model", model)
+    EMBEDDINGS.read(rest, draft)
+    return _Frame(draft)
+
+
+def _texts(value: object) -> list[str]:
     if value is None:
         missing("input")
     if type(value) is str:
@@ -131,6 +247,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     """
     data: list[Json] = []
     tokens = 0
+    notes: tuple[Note, ...] = ()
     for index, answer in enumerate(answers):
         failure = failure_of(answer)
         if failure is not None:
@@ -144,14 +261,18 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
                 return Failure(502, "invalid_response", "Gemini's answer has no vector.").rendered()
             values = _encoded(numbers, echo)
         data.append({"object": "embedding", "index": index, "embedding": values})
-        tokens += _tokens(response)
+        counted = _tokens(response)
+        if counted is None:
+            notes = _UNCOUNTED
+        else:
+            tokens += counted
     body = {
         "object": "list",
         "data": data,
         "model": echo["model"],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
-    return 200, orjson.dumps(body), (tokens, 0, 0, 0), ()
+    return 200, orjson.dumps(body), (tokens, 0, 0, 0), notes
 
 
 def _numbers(values: object) -> list[float]:
@@ -181,9 +302,13 @@ def _encoded(values: list[float], echo: Json) -> list[float] | str:
     return values
 
 
-def _tokens(response: Json) -> int:
+# OpenAI's usage has no word for unknown: the tokens nobody counted are 0, and that is noted.
+_UNCOUNTED: Final = (Note("unknown", "usage"),)
+
+
+def _tokens(response: Json) -> int | None:
     """gemini-embedding-2 reports ``usageMetadata``, -001 in batch ``tokenCount`` as a string."""
     usage = response.get("usageMetadata")
-    if type(usage) is dict:
-        return count(usage.get("promptTokenCount"))
-    return count(response.get("tokenCount"))
+    if type(usage) is dict and "promptTokenCount" in usage:
+        return count(usage["promptTokenCount"])
+    return count(response["tokenCount"]) if "tokenCount" in response else None

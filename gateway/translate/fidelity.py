@@ -6,7 +6,7 @@ from gateway.translate import answers, embeddings, received, replies
 from gateway.translate.calls import FUNCTION_CALL, TOOL_CALL
 from gateway.translate.chat import CHAT
 from gateway.translate.completions import COMPLETIONS
-from gateway.translate.embeddings import EMBEDDINGS
+from gateway.translate.embeddings import EMBEDDINGS, GOOGLE_EMBEDDING
 from gateway.translate.extension import GOOGLE, SAFETY_SETTING
 from gateway.translate.fields import FieldTable
 from gateway.translate.images import IMAGES
@@ -60,6 +60,7 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "tool_choice.allowed_tools": ALLOWED_TOOLS,
     "response_format": RESPONSE_FORMAT,
     "response_format.json_schema": JSON_SCHEMA,
+    "google of /v1/embeddings": GOOGLE_EMBEDDING,
     "google": GOOGLE,
     "google.thinking_config": THINKING,
     "google.safety_settings[]": SAFETY_SETTING,
