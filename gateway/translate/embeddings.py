@@ -234,11 +234,6 @@ def _refuse_input(value: object, param: str) -> None:
     invalid_type(value, "a string", param)
 
 
-def wants_raw_vectors(echo: object) -> bool:
-    """Whether ``values`` may arrive as an ``orjson.Fragment`` and pass through untouched."""
-    return type(echo) is dict and not echo.get("base64") and not echo.get("normalise")
-
-
 def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:  # noqa: ARG001
     """Render one line: any item that failed fails the line, because a vector would be missing.
 
@@ -254,12 +249,9 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
             return failure.rendered()
         response = answer["response"]
         embedding = response.get("embedding")
-        values = embedding.get("values") if type(embedding) is dict else None
-        if type(values) is not orjson.Fragment:
-            numbers = _numbers(values)
-            if not numbers:
-                return Failure(502, "invalid_response", "Gemini's answer has no vector.").rendered()
-            values = _encoded(numbers, echo)
+        values = _vector(embedding.get("values") if type(embedding) is dict else None, echo)
+        if not values:
+            return Failure(502, "invalid_response", "Gemini's answer has no vector.").rendered()
         data.append({"object": "embedding", "index": index, "embedding": values})
         counted = _tokens(response)
         if counted is None:
@@ -273,6 +265,23 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     return 200, orjson.dumps(body), (tokens, 0, 0, 0), notes
+
+
+def _vector(values: object, echo: Json) -> object:
+    """A vector as the line wants it, or nothing.
+
+    One that was cut out by :mod:`gateway.translate.vectors` passes through as it is, unless it is
+    to be packed or scaled.
+    """
+    if type(values) is bytes:
+        if not echo.get("base64") and not echo.get("normalise"):
+            return orjson.Fragment(values)
+        try:
+            values = orjson.loads(values)
+        except orjson.JSONDecodeError:
+            return None
+    numbers = _numbers(values)
+    return _encoded(numbers, echo) if numbers else None
 
 
 def _numbers(values: object) -> list[float]:

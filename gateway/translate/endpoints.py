@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.translate import answers, chat, completions, embeddings, images
+from gateway.translate import answers, chat, completions, embeddings, images, vectors
 from gateway.translate.shapes import Endpoint
 
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
@@ -29,6 +29,7 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = {
             required=("input",),
             to_gemini=embeddings.to_gemini,
             from_gemini=embeddings.from_gemini,
+            quick=vectors.quick_loads,
         ),
         Endpoint(
             path="/v1/images/generations",

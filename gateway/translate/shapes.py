@@ -92,6 +92,9 @@ class Context:
 # (google.rpc.Status), as the result line carried it.
 Answer = Json
 
+# A parser of result lines; None for a line that is not what it takes.
+Loads = Callable[[bytes], Json | None]
+
 ToGemini = Callable[[Json, Policy, str], Translation | LineError]
 FromGemini = Callable[[Any, Sequence[Answer], Context], Rendered]
 
@@ -102,7 +105,8 @@ class Endpoint:
 
     ``method`` is the Gemini method that answers it: ``batchGenerateContent`` or
     ``asyncBatchEmbedContent``. ``required`` are body members without which the whole batch
-    fails (beside ``model``), as OpenAI does.
+    fails (beside ``model``), as OpenAI does. ``quick`` says how to parse results of lines
+    with such an echo quicker than any JSON parser does, if there is a way.
     """
 
     path: str
@@ -110,3 +114,4 @@ class Endpoint:
     required: tuple[str, ...]
     to_gemini: ToGemini
     from_gemini: FromGemini
+    quick: Callable[[Any], Loads | None] | None = None

@@ -20,10 +20,8 @@ import orjson
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gateway.runner.work.lines import ANSWER_LINE, spool_lines
-from gateway.translate.embeddings import wants_raw_vectors
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import Context, LineError, Policy
-from gateway.translate.vectors import loads_vector
 from tests.benchmarks import lines
 
 _POLICY: Final = Policy()
@@ -66,12 +64,13 @@ def forward(path: str) -> Callable[[bytes], object]:
 
 def backward(path: str, echo: dict[str, Any]) -> Callable[[bytes], object]:
     """One result line -> its output line."""
-    render = ENDPOINTS[path].from_gemini
-    raw = path == "/v1/embeddings" and wants_raw_vectors(echo)
+    endpoint = ENDPOINTS[path]
+    render = endpoint.from_gemini
+    quick = endpoint.quick and endpoint.quick(echo)
     context = Context(batch_id="batch_" + "0" * 32, line=1, created=1_790_000_000)
 
     def translate(line: bytes) -> object:
-        answer = raw and loads_vector(line)
+        answer = quick and quick(line)
         status, body, _, _ = render(echo, [answer or orjson.loads(line)], context)
         if status != 200:
             raise ValueError(body)

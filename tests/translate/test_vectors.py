@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types import CreateEmbeddingResponse
 
-from gateway.translate.embeddings import from_gemini, wants_raw_vectors
+from gateway.translate.embeddings import from_gemini
 from gateway.translate.shapes import Context
-from gateway.translate.vectors import cut_vector, loads_vector
+from gateway.translate.vectors import cut_vector, loads_vector, quick_loads
 from tests.translate.checks import body_of
 from tests.translate.samples import embedding_answers
 
@@ -67,7 +67,10 @@ def test_recorded_lines_are_cut() -> None:
     for _, answer in embedding_answers():
         cut = loads_vector(orjson.dumps(answer))
         assert cut is not None
-        assert orjson.loads(orjson.dumps(cut)) == answer
+        cut["response"]["embedding"]["values"] = orjson.loads(
+            cut["response"]["embedding"]["values"]
+        )
+        assert cut == answer
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)
@@ -79,13 +82,34 @@ def test_any_vector_survives(values: list[float], indented: int) -> None:
     cut = cut_vector(line)
     assert cut is not None or b"\n" in line
     if cut is not None:
-        assert orjson.loads(orjson.dumps(cut[1])) == values
+        assert orjson.loads(cut[1]) == values
         assert orjson.loads(cut[0])["response"]["embedding"]["values"] is None
 
 
-def test_only_lines_that_change_nothing_want_raw_vectors() -> None:
-    """Packing and renormalising need the numbers."""
-    assert wants_raw_vectors({"model": "m"})
-    assert not wants_raw_vectors({"model": "m", "base64": True})
-    assert not wants_raw_vectors({"model": "m", "normalise": True})
-    assert not wants_raw_vectors(None)
+@pytest.mark.parametrize("extra", [{"base64": True}, {"normalise": True}])
+def test_a_cut_vector_can_be_packed_and_scaled(extra: dict[str, Any]) -> None:
+    """As one that was parsed; what is no JSON after all is an error line."""
+    line = b'{"response":{"embedding":{"values":[0.5, -1.25e-1]}},"key":"1.0"}'
+    cut = loads_vector(line)
+    assert cut is not None
+    echo = {**ECHO, **extra}
+    assert from_gemini(echo, [cut], CONTEXT) == from_gemini(echo, [orjson.loads(line)], CONTEXT)
+    broken = loads_vector(line.replace(b"0.5", b"0.5.5"))
+    assert broken is not None
+    assert from_gemini(echo, [broken], CONTEXT)[0] == 502
+
+
+def test_tokens_that_nobody_counted_are_noted() -> None:
+    """OpenAI's usage cannot say unknown."""
+    line = b'{"response":{"embedding":{"values":[0.5]}},"key":"1.0"}'
+    _, body, usage, notes = from_gemini(ECHO, [orjson.loads(line)], CONTEXT)
+    assert orjson.loads(body)["usage"] == {"prompt_tokens": 0, "total_tokens": 0}
+    assert usage == (0, 0, 0, 0)
+    assert [(note.code, note.field) for note in notes] == [("unknown", "usage")]
+
+
+def test_who_packs_or_scales_parses() -> None:
+    """The quick way is slower where the numbers are needed after all."""
+    assert quick_loads(ECHO) is loads_vector
+    assert quick_loads({**ECHO, "base64": True}) is None
+    assert quick_loads({**ECHO, "normalise": True}) is None

@@ -27,7 +27,7 @@ from gateway.runner.work.lines import (
 )
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import NO_USAGE, Answer, Context, Rendered
-from gateway.wire.gemini_results import Result, parse_result, read_results, unfold_inline
+from gateway.wire.gemini_results import Loads, Result, parse_result, read_results, unfold_inline
 
 MISSING = Failure(
     "result_missing", "The upstream job ended without a result for this request.", 500
@@ -92,6 +92,9 @@ class _Collection:
         self._run = RunWriter(self._run_path)
         files.callback(self._run.close)
         count = len(self._echoes)
+        # The lines of a job are of one kind, mostly; any other is only parsed slower.
+        quick = self._endpoint.quick
+        self._loads = quick(self._echoes.read(0).options) if quick and count else None
         self._states = bytearray(count)
         self._kinds = bytearray(count)
         self._offsets = array("Q", bytes(8 * count))
@@ -130,7 +133,7 @@ class _Collection:
         return unfolded
 
     def _read(self, path: Path) -> None:
-        for result in read_results(path):
+        for result in read_results(path, self._loads):
             place = self._echoes.locate(result.key)
             if place is None:
                 self._strays += 1
@@ -166,7 +169,8 @@ class _Collection:
                 if items == 1:
                     continue
                 first = self._echoes.first_item[ordinal]
-                answers = self._parts.answers(file.fileno(), range(first, first + items))
+                some = range(first, first + items)
+                answers = self._parts.answers(file.fileno(), some, self._loads)
                 if answers is not None:
                     self._states[ordinal] = SERVED
                     self._render(ordinal, self._echoes.read(ordinal), answers)
@@ -246,11 +250,11 @@ class _Parts:
             self._lengths[item] = length
         return fresh
 
-    def answers(self, descriptor: int, items: range) -> list[Answer] | None:
+    def answers(self, descriptor: int, items: range, loads: Loads | None) -> list[Answer] | None:
         """The answers of a line's items in order, None while one is missing."""
         if any(self._states[item] == NOTHING for item in items):
             return None
         return [
-            parse_result(os.pread(descriptor, self._lengths[item], self._offsets[item]))[1]
+            parse_result(os.pread(descriptor, self._lengths[item], self._offsets[item]), loads)[1]
             for item in items
         ]
