@@ -7,6 +7,7 @@ import orjson
 
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.finish import failed, finish_of
+from gateway.translate.grounding import citations
 from gateway.translate.logprobs import openai_logprobs
 from gateway.translate.received import EMPTY, blocked_of, identity_of, model_of
 from gateway.translate.replies import Reply, read_parts
@@ -38,9 +39,9 @@ CANDIDATE: Final = {
     "safetyRatings": "left out: OpenAI has no such member",
     "avgLogprobs": "left out: OpenAI has no such member",
     "tokenCount": "left out: `usage` counts",
-    "groundingMetadata": "left out: only with Google's own tools, which a line cannot ask for yet",
+    "groundingMetadata": "`annotations`, or `extra_content.google.grounding_metadata`",
     "groundingAttributions": "left out: AQA models only",
-    "urlContextMetadata": "left out: only with Google's own tools",
+    "urlContextMetadata": "`annotations`, or `extra_content.google.url_context_metadata`",
     "continuationToken": "left out: a batch cannot continue an answer",
 }
 USAGE: Final = {
@@ -243,9 +244,11 @@ def _choice(candidate: Json, index: int, echo: Json, context: Context) -> Json |
         return reply.failure or failed(finish, reason, candidate.get("finishMessage"))
     if reply.failure:
         return reply.failure
+    if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
+        _cite(parts, candidate, reply)
     word = finish.word
     message: Json = {"role": "assistant", "content": reply.text or None, "refusal": None}
-    if reply.calls or reply.extras:
+    if reply.calls or reply.extras or reply.google:
         word = _extend(message, reply, word, legacy="legacy" in echo)
     choice: Json = {
         "index": index,
@@ -260,9 +263,25 @@ def _choice(candidate: Json, index: int, echo: Json, context: Context) -> Json |
     return choice
 
 
+def _cite(parts: object, candidate: Json, reply: Reply) -> None:
+    """Citations count the visible text; in the content blocks of code may stand among it."""
+    cited, rest = citations(parts, candidate)
+    for citation in cited if reply.fences else ():
+        start, end = citation["start_index"], citation["end_index"]
+        citation["start_index"] += sum(size for at, size in reply.fences if at <= start)
+        citation["end_index"] += sum(size for at, size in reply.fences if at < end)
+    if cited:
+        reply.extras["annotations"] = [
+            {"type": "url_citation", "url_citation": citation} for citation in cited
+        ]
+    reply.google.update(rest)
+
+
 def _extend(message: Json, reply: Reply, word: str, *, legacy: bool) -> str:
     """Add what is not plain text; calls turn ``stop`` into the word for calls."""
     message.update(reply.extras)
+    if reply.google:
+        message["extra_content"] = {"google": reply.google}
     if not reply.calls:
         return word
     if legacy:

@@ -11,13 +11,12 @@ from gateway.translate.messages import read_messages
 from gateway.translate.refusal import (
     Refused,
     invalid_type,
-    invalid_value,
     missing,
     named,
     one_of,
     unsupported_value,
 )
-from gateway.translate.response_format import check_beside_tools, read_response_format
+from gateway.translate.response_format import read_response_format
 from gateway.translate.sampling import (
     boolean,
     close_logprobs,
@@ -38,8 +37,9 @@ from gateway.translate.sampling import (
 from gateway.translate.shapes import Json, LineError, Policy, Translation
 from gateway.translate.streaming import read_stream
 from gateway.translate.thinking import close_thinking, read_reasoning_effort
-from gateway.translate.tool_choice import calling_config, legacy_calling_config
 from gateway.translate.tools import read_functions, read_tools
+from gateway.translate.toolset import close_tools
+from gateway.translate.web_search import read_web_search
 
 
 def _read_metadata(value: object, draft: Draft) -> None:
@@ -118,6 +118,7 @@ CHAT: Final = FieldTable(
     mapped("tool_choice", "`toolConfig.functionCallingConfig`", _read_tool_choice),
     mapped("functions", "like `tools`; answered in `function_call`", _read_functions),
     mapped("function_call", "like `tool_choice`", _read_function_call),
+    mapped("web_search_options", "the `googleSearch` tool", read_web_search),
     mapped("reasoning_effort", "`generationConfig.thinkingConfig`", read_reasoning_effort),
     mapped("modalities", "text only", _read_modalities),
     mapped("google", "Google's documented extensions", read_google),
@@ -137,7 +138,6 @@ CHAT: Final = FieldTable(
     dropped("prediction", "a hint for speed"),
     refused("audio", "Audio answers are not translated yet."),
     refused("moderation", "Gemini has no moderation scores beside an answer."),
-    refused("web_search_options", "Web search is not translated yet."),
 )
 
 
@@ -174,35 +174,8 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     draft.echo["model"] = rest.get("model", model)
     CHAT.read(rest, draft)
     close_logprobs(draft)
-    _close_tools(draft)
+    close_tools(draft)
     close_thinking(draft)
-    if "cachedContent" in draft.members and "tools" in draft.members:
-        why = "cached content excludes instructions, tools and tool_choice in the line."
-        invalid_value(why, "google.cached_content")
     if 1 < draft.choices <= draft.can.max_candidates:
         draft.config["candidateCount"] = draft.choices
     return draft
-
-
-def _close_tools(draft: Draft) -> None:
-    if draft.tools is None and draft.functions is None:
-        for field, choice in (
-            ("tool_choice", draft.tool_choice),
-            ("function_call", draft.function_call),
-        ):
-            if choice not in (None, "none", "auto"):
-                invalid_value("it is only allowed when 'tools' are specified.", field)
-        return
-    if draft.tools is not None and draft.functions is not None:
-        invalid_value("it cannot be combined with 'tools'.", "functions")
-    if draft.functions is not None:
-        declarations = draft.functions
-        calling = legacy_calling_config(draft.function_call, declarations)
-        draft.echo["legacy"] = True
-    else:
-        declarations = draft.tools
-        calling = calling_config(draft.tool_choice, declarations)
-    check_beside_tools(draft)
-    draft.members["tools"] = declarations.tool
-    if calling is not None:
-        draft.members["toolConfig"] = {"functionCallingConfig": calling}

@@ -34,6 +34,8 @@ class Draft:
         self.tool_choice: Any = None
         self.functions: Any = None
         self.function_call: Any = None
+        # Google's own tools by Gemini's name: what is asked of them, and the field that asked.
+        self.google_tools: dict[str, tuple[Json, str]] = {}
         self.thinking: Json | None = None
         self.effort: str | None = None
         self.logprobs = False

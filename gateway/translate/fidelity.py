@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gateway.translate import answers, embeddings, received, replies
+from gateway.translate import answers, embeddings, grounding, received, replies
 from gateway.translate.calls import FUNCTION_CALL, TOOL_CALL
 from gateway.translate.chat import CHAT
 from gateway.translate.completions import COMPLETIONS
@@ -31,6 +31,7 @@ from gateway.translate.response_format import JSON_SCHEMA, RESPONSE_FORMAT
 from gateway.translate.thinking import THINKING
 from gateway.translate.tool_choice import ALLOWED_TOOLS, NAMED_CHOICE
 from gateway.translate.tools import FUNCTION, LEGACY_FUNCTION, TOOL
+from gateway.translate.web_search import WEB_SEARCH
 
 # An endpoint, or where an object stands in a line's body.
 REQUESTS: Final[dict[str, FieldTable]] = {
@@ -58,6 +59,7 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "functions[]": LEGACY_FUNCTION,
     "tool_choice": NAMED_CHOICE,
     "tool_choice.allowed_tools": ALLOWED_TOOLS,
+    "web_search_options": WEB_SEARCH,
     "response_format": RESPONSE_FORMAT,
     "response_format.json_schema": JSON_SCHEMA,
     "google of /v1/embeddings": GOOGLE_EMBEDDING,
@@ -69,6 +71,11 @@ ANSWERS: Final[dict[str, dict[str, str]]] = {
     "GenerateContentResponse": answers.RESPONSE,
     "Candidate": answers.CANDIDATE,
     "Part": replies.PART,
+    "GroundingMetadata": grounding.GROUNDING,
+    "GroundingChunk": grounding.CHUNK,
+    "GroundingSupport": grounding.SUPPORT,
+    "Segment": grounding.SEGMENT,
+    "UrlContextMetadata": grounding.URL_CONTEXT,
     "PromptFeedback": received.FEEDBACK,
     "UsageMetadata": answers.USAGE,
     "EmbedContentResponse": embeddings.RESPONSE,

@@ -23,6 +23,7 @@ from gateway.translate.refusal import (
 )
 from gateway.translate.shapes import Json
 from gateway.translate.signatures import message_signature
+from gateway.translate.steps import returned_steps
 
 _ROLE: Final = mapped("role", "`role`, or `systemInstruction`")
 _NAME: Final = dropped("name", "Gemini has no names for speakers; in the text it would change it")
@@ -36,7 +37,11 @@ ASSISTANT_MESSAGE: Final = FieldTable(
     mapped("refusal", "`text`"),
     mapped("tool_calls", "`functionCall` parts"),
     mapped("function_call", "a `functionCall` part"),
-    mapped("extra_content", "`thoughtSignature` of the last text part"),
+    mapped(
+        "extra_content",
+        "`google.thought_signature`: that of the last text part; `google.parts`: steps of "
+        "Google's own tools",
+    ),
     refused("audio", "An earlier audio answer cannot be replayed to Gemini."),
     # What answers carry and clients send back as it was.
     dropped("annotations", "part of an earlier answer, not of the conversation"),
@@ -127,16 +132,25 @@ def _assistant(message: Json, conversation: Conversation) -> None:
         parts = read_content(content, ASSISTANT_PARTS, conversation)
     if message.get("refusal") is not None:
         parts.append({"text": string(message, "refusal")})
-    if parts and "extra_content" in message:
-        signature = message_signature(message)
-        if signature:
-            parts[-1]["thoughtSignature"] = signature
+    if "extra_content" in message:
+        parts = _with_extras(parts, message, conversation)
     if message.get("tool_calls") is not None:
         conversation.calls = read_tool_calls(message["tool_calls"], parts, conversation)
     elif message.get("function_call") is not None:
         conversation.calls = read_legacy_call(message["function_call"], parts, conversation)
     if parts:
         conversation.say("model", parts)
+
+
+def _with_extras(parts: list[Json], message: Json, conversation: Conversation) -> list[Json]:
+    """Steps of Google's own tools come before the words that rest on them."""
+    signature = message_signature(message)
+    if signature and not parts and message.get("tool_calls"):
+        # Gemini wrote a part of nothing but its signature.
+        parts = [{"text": ""}]
+    if signature and parts:
+        parts[-1]["thoughtSignature"] = signature
+    return returned_steps(message, conversation) + parts
 
 
 def _answer(key: str, param: str, message: Json, conversation: Conversation) -> None:

@@ -1,11 +1,12 @@
 """The parts of a candidate -> text, thoughts, calls and images of one assistant message."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from gateway.translate.called import called
 from gateway.translate.errors import Failure
 from gateway.translate.shapes import Context, Json
+from gateway.translate.steps import shown_step
 
 # Every field of Gemini's Part and what becomes of it in an answer; a test compares this with
 # google-genai's type and with the schema.
@@ -17,8 +18,8 @@ PART: Final = {
     "inlineData": "`images`; other media make an error line",
     "executableCode": "a fenced block in `content`",
     "codeExecutionResult": "a fenced block in `content`",
-    "toolCall": "left out: a step of Google's own tools",
-    "toolResponse": "left out: a step of Google's own tools",
+    "toolCall": "`extra_content.google.parts` of the message",
+    "toolResponse": "`extra_content.google.parts` of the message",
     "functionResponse": "left out: never part of an answer",
     "fileData": "left out: never part of an answer",
     "videoMetadata": "left out: describes inputs",
@@ -37,7 +38,9 @@ class Reply:
     """What the parts add up to; members beyond text are rare, their defaults stand here."""
 
     failure: Failure | None = None
-    signature: str = ""
+    # Where a block of code stands among the visible text: the characters of visible text before
+    # it, and its own length.
+    fences: Sequence[tuple[int, int]] = ()
 
     def __init__(self) -> None:
         self.text = ""
@@ -46,6 +49,8 @@ class Reply:
         self.images: list[Json] = []
         # Members of the message beside content, made once at the end.
         self.extras: Json = {}
+        # What the message says to Google's own extension, `extra_content.google`.
+        self.google: Json = {}
 
     def has_output(self) -> bool:
         """Whether a client gets anything: thoughts alone are no answer."""
@@ -74,8 +79,6 @@ def read_parts(parts: object, context: Context, choice: int) -> Reply:
         reply.extras["reasoning_content"] = reply.thoughts
     if reply.images:
         reply.extras["images"] = reply.images
-    if reply.signature:
-        reply.extras["extra_content"] = _extra_content(reply.signature)
     return reply
 
 
@@ -83,9 +86,14 @@ def _read_part(part: Json, reply: Reply, context: Context, choice: int) -> None:
     if "functionCall" in part:
         _read_call(part, reply, context, choice)
         return
+    if "toolCall" in part or "toolResponse" in part:
+        step = shown_step(part)
+        if step is not None:
+            reply.google.setdefault("parts", []).append(step)
+        return
     signature = part.get("thoughtSignature")
     if type(signature) is str and signature:
-        reply.signature = signature
+        reply.google["thought_signature"] = signature
     text = part.get("text")
     if part.get("thought") is True:
         # Drafts of images are thoughts too: only texts are kept.
@@ -132,7 +140,10 @@ def _fence(label: str, text: object, reply: Reply) -> None:
     if type(text) is str and text:
         gap = "" if not reply.text or reply.text.endswith("\n") else "\n"
         end = "" if text.endswith("\n") else "\n"
-        reply.text += f"{gap}```{label}\n{text}{end}```\n"
+        block = f"{gap}```{label}\n{text}{end}```\n"
+        spoken = len(reply.text) - sum(length for _, length in reply.fences)
+        reply.fences = (*reply.fences, (spoken, len(block)))
+        reply.text += block
 
 
 def _read_media(value: Json, reply: Reply) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from gateway.translate.draft import Draft
 from gateway.translate.fields import FieldTable, dropped, mapped
 from gateway.translate.parts import member
-from gateway.translate.refusal import Refused, invalid_type, missing, one_of, unsupported_value
+from gateway.translate.refusal import Refused, invalid_type, missing, one_of
 from gateway.translate.schema import convert
 from gateway.translate.shapes import Json
 
@@ -76,9 +76,3 @@ def _read_schema(owner: Json, draft: Draft) -> None:
         draft.note("unverified", "response_format.json_schema.schema")
     for path in converted.dropped:
         draft.note("dropped", f"response_format.json_schema.schema{path}")
-
-
-def check_beside_tools(draft: Draft) -> None:
-    """Gemini 2.5 refuses functions beside JSON."""
-    if "responseMimeType" in draft.config and not draft.can.tools_with_json:
-        unsupported_value("this model takes no JSON format beside tools.", "response_format")

@@ -22,14 +22,14 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{2,}={0,2}\Z")
 
 def call_signature(call: Json, hidden: str) -> str:
     """The signature sent back with a call, or ``""``; ``hidden`` is what its id carried."""
-    return message_signature(call) or _valid(hidden)
+    return message_signature(call) or valid_signature(hidden)
 
 
 def message_signature(owner: Json) -> str:
     """``{"extra_content": {"google": {"thought_signature": "…"}}}`` -> the signature or ``""``."""
     extra = owner.get("extra_content")
     google = extra.get("google") if type(extra) is dict else None
-    return _valid(google.get("thought_signature")) if type(google) is dict else ""
+    return valid_signature(google.get("thought_signature")) if type(google) is dict else ""
 
 
 def split_call_id(call_id: str) -> tuple[str, str]:
@@ -38,12 +38,12 @@ def split_call_id(call_id: str) -> tuple[str, str]:
         return call_id, ""
     for marker in _ID_MARKERS:
         bare, _, signature = call_id.partition(marker)
-        if bare and len(signature) >= _SHORTEST_HIDDEN and _valid(signature):
+        if bare and len(signature) >= _SHORTEST_HIDDEN and valid_signature(signature):
             return bare, signature
     return call_id, ""
 
 
-def _valid(signature: object) -> str:
+def valid_signature(signature: object) -> str:
     """What is no base64 counts as missing: Google would answer 400 for the whole line."""
     if type(signature) is not str or not _BASE64.match(signature):
         return ""

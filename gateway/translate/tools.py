@@ -54,7 +54,6 @@ class Declarations:
         self.by_name: dict[str, Json] = {}
         self.strict = False
         self.notes: list[Note] = []
-        self.tool: list[Json] = []
 
     def add(self, function: Json, table: FieldTable, field: str) -> None:
         """Declare one function; ``field`` names it in notes."""
@@ -76,6 +75,10 @@ class Declarations:
             invalid_type(strict, "a boolean", "strict")
         self.strict = self.strict or strict is True
         self.by_name[name] = declaration
+
+    def tool(self) -> Json:
+        """The Tool object of all functions."""
+        return {"functionDeclarations": list(self.by_name.values())}
 
     def _parameters(self, value: object, declaration: Json, field: str) -> None:
         if value is None or says_nothing(value):
@@ -139,7 +142,6 @@ def _declare(field: str, tools: list[Any]) -> Declarations:
         except Refused as refusal:
             refusal.under(where)
             raise
-    declarations.tool = [{"functionDeclarations": list(declarations.by_name.values())}]
     return declarations
 
 

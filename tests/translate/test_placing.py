@@ -48,15 +48,18 @@ from gateway.translate import (
     completions,
     embeddings,
     finish,
+    grounding,
     images,
     messages,
     parts,
     received,
     replies,
     response_format,
+    steps,
     thinking,
     tool_choice,
     tools,
+    web_search,
 )
 from gateway.translate.fields import FieldTable
 from tests.translate.gemini_schema import DOCUMENT, SCHEMAS
@@ -126,6 +129,11 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
         ),
     ),
     ("allowed tools", tool_choice.ALLOWED_TOOLS, _members(ChatCompletionAllowedToolsParam)),
+    (
+        "web search",
+        web_search.WEB_SEARCH,
+        _members(completion_create_params.WebSearchOptions),
+    ),
     ("response format", response_format.RESPONSE_FORMAT, _members(ResponseFormatJSONSchema)),
     ("json schema", response_format.JSON_SCHEMA, _members(JSONSchema)),
 ]
@@ -164,6 +172,14 @@ def test_every_content_part_is_read() -> None:
         for kind in get_args(get_args(get_type_hints(part, include_extras=True)["type"])[0])
     }
     assert kinds == parts.USER_PARTS.keys()
+
+
+def test_every_kind_of_step_is_known() -> None:
+    """Google-genai's enum, the discovery document's and its additions."""
+    listed = {member.value for member in gemini.ToolType}
+    listed |= set(SCHEMAS["ToolCall"]["toolType"]["enum"])
+    listed |= set(DOCUMENT["newer_than_this_revision"]["ToolType"])
+    assert listed == steps.TOOL_TYPES
 
 
 def test_every_effort_is_known() -> None:
@@ -205,6 +221,15 @@ def test_every_block_reason_is_placed() -> None:
     [
         (replies.PART, gemini.Part, "Part"),
         (answers.CANDIDATE, gemini.Candidate, "Candidate"),
+        (grounding.GROUNDING, gemini.GroundingMetadata, "GroundingMetadata"),
+        (grounding.CHUNK, gemini.GroundingChunk, "GroundingChunk"),
+        (
+            grounding.SUPPORT,
+            gemini.GroundingSupport,
+            "GoogleAiGenerativelanguageV1alphaGroundingSupport",
+        ),
+        (grounding.SEGMENT, gemini.Segment, "GoogleAiGenerativelanguageV1alphaSegment"),
+        (grounding.URL_CONTEXT, gemini.UrlContextMetadata, "UrlContextMetadata"),
         (answers.RESPONSE, gemini.GenerateContentResponse, "GenerateContentResponse"),
         (answers.USAGE, gemini.GenerateContentResponseUsageMetadata, "UsageMetadata"),
         (received.FEEDBACK, gemini.GenerateContentResponsePromptFeedback, "PromptFeedback"),

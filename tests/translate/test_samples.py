@@ -1,5 +1,6 @@
 """Recorded answers, and every mutation of them, become valid completions or error lines."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -49,6 +50,27 @@ def has_answer(answer: dict[str, Any]) -> bool:
             if part.get("text") or "functionCall" in part:
                 return True
     return False
+
+
+def _supports() -> Iterator[Any]:
+    for name, answer in CHAT.items():
+        for candidate in answer.get("response", {}).get("candidates", []):
+            for support in candidate.get("groundingMetadata", {}).get("groundingSupports", []):
+                yield pytest.param(name, support["segment"]["text"], id=f"{name}: {support}")
+
+
+@pytest.mark.parametrize(("name", "cited"), list(_supports()))
+def test_recorded_supports_are_cited(name: str, cited: str) -> None:
+    """Each recorded support is a citation of just its text, or stays in Google's own words."""
+    body = body_of(answers.from_gemini(ECHO, [CHAT[name]], CONTEXT))
+    message = body["choices"][0]["message"]
+    spans = [entry["url_citation"] for entry in message.get("annotations", [])]
+    texts = [message["content"][span["start_index"] : span["end_index"]] for span in spans]
+    assert cited in texts or "grounding_metadata" in message["extra_content"]["google"]
+    assert ("grounding_metadata" in message.get("extra_content", {}).get("google", {})) == (
+        # The one recording whose sources have no URL.
+        name == "g100"
+    )
 
 
 @pytest.mark.parametrize("name", CHAT.keys())
