@@ -65,5 +65,5 @@ def loads_vector(line: bytes) -> Json | None:
 
 
 def quick_loads(echo: Json) -> Loads | None:
-    """:func:`loads_vector` where the numbers pass through; to pack or scale them they are parsed."""
+    """:func:`loads_vector` where numbers pass through; to pack or scale them they are parsed."""
     return None if echo.get("base64") or echo.get("normalise") else loads_vector
