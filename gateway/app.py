@@ -7,9 +7,9 @@ import resource
 import shutil
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,9 @@ from gateway.runner.work.validate import InputLimits
 from gateway.runner.workers import Workers
 from gateway.settings import Settings
 from gateway.store.sqlite import SQLiteStore
+from gateway.translate.capabilities import check_overrides
 from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.extension import check_safety_settings
 from gateway.translate.shapes import Policy
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
@@ -113,9 +115,29 @@ def job_limits(settings: Settings) -> JobLimits:
     )
 
 
+# Settings whose words only the translation knows, and who checks them.
+_CHECKS: Mapping[str, Callable[[Any], None]] = {
+    "capabilities": check_overrides,
+    "safety_settings": check_safety_settings,
+}
+
+
 def policy(settings: Settings) -> Policy:
-    """The settings that change a line, as they are stored with each batch."""
-    return Policy(aliases=settings.model_aliases)
+    """The settings that change a line, as they are stored with each batch.
+
+    Errors: SettingsError that names the setting.
+    """
+    members = {
+        member.name: getattr(settings, member.name)
+        for member in fields(Policy)
+        if member.name != "aliases"
+    }
+    for name, check in _CHECKS.items():
+        try:
+            check(members[name])
+        except ValueError as error:
+            raise SettingsError(f"GATEWAY_{name.upper()} {error}") from error
+    return Policy(aliases=settings.model_aliases, **members)
 
 
 def _pace(shortest: float, longest: float) -> Pace:
@@ -132,6 +154,7 @@ class Gateway:
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
+        self._policy = policy(settings)
         self._clock = clock or SystemClock()
         self._readiness = _Readiness()
 
@@ -200,7 +223,7 @@ class Gateway:
             wake=runner.wake,
             ready=lambda: self._readiness.ready,
             endpoints=tuple(ENDPOINTS),
-            policy=policy(self._settings).to_json(),
+            policy=self._policy.to_json(),
             models=lambda: tools.upstream.models(CREDENTIAL),
         )
         return create_api(services, api_options(self._settings))

@@ -132,6 +132,45 @@ def _aliases(value: str) -> dict[str, str]:
     return parsed
 
 
+def _switch(value: str) -> bool:
+    return _choice(value, ("true", "false")) == "true"
+
+
+def _names(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in names):
+        raise ValueError("is not a list of field names, separated by commas")
+    return names
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    return lambda value: _choice(value, allowed)
+
+
+def _words(value: str) -> dict[str, str]:
+    parsed = _object(value)
+    if not all(isinstance(word, str) and word for word in parsed.values()):
+        raise ValueError("is not a JSON map of texts")
+    return parsed
+
+
+def _objects(value: str) -> dict[str, dict[str, Any]]:
+    parsed = _object(value)
+    if not all(isinstance(member, dict) for member in parsed.values()):
+        raise ValueError("is not a JSON map of objects")
+    return parsed
+
+
+def _object(value: str) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        raise ValueError("is not JSON") from None
+    if isinstance(parsed, dict):
+        return parsed
+    raise ValueError("is not a JSON object")
+
+
 def _secret(value: str) -> Secret:
     return Secret(_text(value))
 
@@ -202,6 +241,124 @@ SETTINGS: tuple[Setting, ...] = (
         _aliases,
         "JSON",
         'Model names clients may write, e.g. `{"gpt-4o-mini":"gemini-2.5-flash"}`.',
+    ),
+    Setting(
+        "GATEWAY_CAPABILITIES",
+        "{}",
+        _objects,
+        "JSON",
+        "What is known of models, changed by name, or by the beginning of one with `*`, e.g. "
+        '`{"gemini-4*":{"sampling":true}}`; the members are those of `capabilities.py`.',
+    ),
+    Setting(
+        "GATEWAY_STRICT",
+        "false",
+        _switch,
+        "true, false",
+        "Refuse a line, naming the field, where something would be dropped with an effect, clamped "
+        "or approximated; otherwise it is noted.",
+    ),
+    Setting(
+        "GATEWAY_STRICT_FIELDS",
+        "",
+        _names,
+        "list",
+        "The same for these fields of a body alone, e.g. `frequency_penalty,presence_penalty`.",
+    ),
+    Setting(
+        "GATEWAY_UNKNOWN_FIELDS",
+        "refuse",
+        _one_of("refuse", "drop"),
+        "refuse, drop",
+        "A field that nobody knows, anywhere in a body: refuse the line, or drop the field with a "
+        "note.",
+    ),
+    Setting(
+        "GATEWAY_SCHEMA_MODE",
+        "auto",
+        _one_of("auto", "openapi", "json"),
+        "auto, openapi, json",
+        "How JSON Schemas are sent: as Google's `Schema` (openapi; what it cannot say is refused), "
+        "as JSON Schema (json; reports from batches conflict), or as `Schema` wherever that loses "
+        "nothing (auto).",
+    ),
+    Setting(
+        "GATEWAY_LATE_SYSTEM",
+        "hoist",
+        _one_of("hoist", "inline"),
+        "hoist, inline",
+        "A system message after the first turn: join the instructions in front, or stay in its "
+        "place as the user's words. Noted.",
+    ),
+    Setting(
+        "GATEWAY_MESSAGE_NAMES",
+        "drop",
+        _one_of("drop", "prefix"),
+        "drop, prefix",
+        "A message's `name`: drop it with a note, or write it in front of the text (`name: text`).",
+    ),
+    Setting(
+        "GATEWAY_MISSING_RESULTS",
+        "refuse",
+        _one_of("refuse", "fill"),
+        "refuse, fill",
+        "A tool call without a result: refuse the line as OpenAI does, or answer the call with an "
+        "error, with a note.",
+    ),
+    Setting(
+        "GATEWAY_PREFILL",
+        "refuse",
+        _one_of("refuse", "trim"),
+        "refuse, trim",
+        "Assistant's words at the end, for models that take none (3.5-flash-lite, 3.6 and later): "
+        "refuse the line, or drop them with a note.",
+    ),
+    Setting(
+        "GATEWAY_REMOTE_MEDIA",
+        "pass",
+        _one_of("pass", "refuse"),
+        "pass, refuse",
+        "An https URL of an image: Google fetches it, or the line is refused. The gateway fetches "
+        "nothing.",
+    ),
+    Setting(
+        "GATEWAY_GS_URIS",
+        "refuse",
+        _one_of("refuse", "pass"),
+        "refuse, pass",
+        "A `gs://` URI: refuse the line, or pass it on (it must be registered with Google's Files "
+        "API).",
+    ),
+    Setting(
+        "GATEWAY_PARALLEL_TOOL_CALLS",
+        "note",
+        _one_of("note", "first"),
+        "note, first",
+        "`parallel_tool_calls: false`, which Gemini cannot be told: note it, or keep only the "
+        "first call of an answer.",
+    ),
+    Setting(
+        "GATEWAY_SAFETY_SETTINGS",
+        "{}",
+        _words,
+        "JSON",
+        "Thresholds for lines that name none for a category, e.g. "
+        '`{"HARM_CATEGORY_HARASSMENT":"BLOCK_ONLY_HIGH"}`.',
+    ),
+    Setting(
+        "GATEWAY_BLOCKED_PROMPT",
+        "refusal",
+        _one_of("refusal", "error"),
+        "refusal, error",
+        "A prompt that Gemini blocks: an answer with `finish_reason` content_filter and a refusal, "
+        "or an error line with 400 `content_policy_violation`.",
+    ),
+    Setting(
+        "GATEWAY_EXECUTED_CODE",
+        "show",
+        _one_of("show", "omit"),
+        "show, omit",
+        "Code that the model ran, and its output: fenced blocks in the answer's text, or left out.",
     ),
     Setting(
         "GATEWAY_POLL_MIN_SECONDS",
@@ -326,6 +483,21 @@ class Settings:
     gemini_api_version: str
     api_keys: tuple[ApiKey, ...]
     model_aliases: dict[str, str]
+    capabilities: dict[str, dict[str, Any]]
+    strict: bool
+    strict_fields: tuple[str, ...]
+    unknown_fields: str
+    schema_mode: str
+    late_system: str
+    message_names: str
+    missing_results: str
+    prefill: str
+    remote_media: str
+    gs_uris: str
+    parallel_tool_calls: str
+    safety_settings: dict[str, str]
+    blocked_prompt: str
+    executed_code: str
     poll_min_seconds: float
     poll_max_seconds: float
     retry_min_seconds: float
@@ -495,6 +667,8 @@ def _masked(setting: Setting, value: Any) -> str:  # noqa: ANN401 - any setting'
         return ", ".join(f"{key.owner}=***" if key.owner else "***" for key in value)
     if setting.secret:
         return "***"
-    if isinstance(value, dict):
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, dict | bool):
         return orjson.dumps(value).decode()
     return f"{value:g}" if isinstance(value, float) else str(value)

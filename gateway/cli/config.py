@@ -2,7 +2,9 @@
 
 import click
 
-from gateway.cli.environment import read_settings
+from gateway.app import policy
+from gateway.cli.environment import BadSettings, read_settings
+from gateway.errors import SettingsError
 from gateway.settings import SETTINGS, describe
 
 
@@ -16,6 +18,10 @@ def config(help_settings: bool) -> None:
             click.echo(f"{setting.name} ({setting.type}, default {default})\n    {setting.help}")
         return
     settings, warnings = read_settings()
+    try:
+        policy(settings)
+    except SettingsError as error:
+        raise BadSettings(str(error)) from error
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     for name, value in describe(settings):

@@ -14,7 +14,7 @@ from gateway.errors import SettingsError
 from gateway.runner.work.envelope import Envelope, Line
 from gateway.settings import Settings, load
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Endpoint, LineError
+from gateway.translate.shapes import Endpoint, LineError, Policy
 from gateway.wire.jsonl import LongLine, drop_blank_end, read_lines
 
 # A key is not needed to translate, and no setting of the service may stop it.
@@ -33,8 +33,12 @@ def translate(file: Path, endpoint: str | None, aliases: tuple[str, ...]) -> Non
     batch would fail. Whether the upstream has a model is not known offline.
     """
     settings = _settings(aliases)
+    try:
+        rules = policy(settings)
+    except SettingsError as error:
+        raise BadSettings(str(error)) from error
     path = endpoint or _endpoint_of(file, settings.max_line_bytes)
-    explained = _Explained(settings, ENDPOINTS[path])
+    explained = _Explained(settings, rules, ENDPOINTS[path])
     with file.open("rb") as lines:
         some = drop_blank_end(read_lines(lines, settings.max_line_bytes))
         for number, raw in enumerate(some, 1):
@@ -80,9 +84,9 @@ def _endpoint_of(file: Path, max_line_bytes: int) -> str:
 
 
 class _Explained:
-    def __init__(self, settings: Settings, endpoint: Endpoint) -> None:
+    def __init__(self, settings: Settings, rules: Policy, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._policy = policy(settings)
+        self._policy = rules
         limits = input_limits(settings)
         self._envelope = Envelope(endpoint, self._policy, None, limits.max_line_bytes)
         self._seen: dict[str, int] = {}

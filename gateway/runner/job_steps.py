@@ -387,6 +387,7 @@ def _collect_task(
         batch_id=batch.id,
         endpoint=batch.endpoint,
         created=ended_at // 1000,
+        policy=batch.policy,
         raw=str(place / "raw") if has_results else None,
         inline=job.output == "inline",
         failure=job.failure,

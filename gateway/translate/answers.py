@@ -11,7 +11,7 @@ from gateway.translate.grounding import citations
 from gateway.translate.logprobs import openai_logprobs
 from gateway.translate.received import EMPTY, blocked_of, identity_of, model_of
 from gateway.translate.replies import Reply, read_parts
-from gateway.translate.shapes import NO_USAGE, Answer, Context, Json, Rendered, Usage
+from gateway.translate.shapes import NO_USAGE, Answer, Context, Json, Note, Rendered, Usage
 from gateway.translate.templates import hole, stand_in, template_of
 from gateway.translate.usage import openai_usage, usage_of
 
@@ -82,11 +82,12 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     response = answers[0]["response"]
     usage = usage_of(response.get("usageMetadata"))
     choices: list[Json] = []
-    failure = add_choices(response, choices, echo, context)
+    notes: list[Note] = []
+    failure = add_choices(response, choices, notes, echo, context)
     if failure is not None:
         return failure.rendered(usage)
     body = completion(echo, response, choices, usage, context)
-    return 200, orjson.dumps(body), usage, ()
+    return 200, orjson.dumps(body), usage, tuple(notes)
 
 
 # What a candidate may carry and stay plain: its text, and members that are left out.
@@ -139,6 +140,7 @@ def _plain(answer: Answer, created: int) -> Rendered | None:
 
 def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:
     choices: list[Json] = []
+    notes: list[Note] = []
     usages: list[Usage] = []
     failure: Failure | None = None
     for answer in answers:
@@ -146,13 +148,13 @@ def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendere
         if wrong is None:
             response = answer["response"]
             usages.append(usage_of(response.get("usageMetadata")))
-            wrong = add_choices(response, choices, echo, context)
+            wrong = add_choices(response, choices, notes, echo, context)
         failure = failure or wrong
     usage = summed(usages)
     if failure is not None:
         return failure.rendered(usage)
     body = completion(echo, answers[0]["response"], choices, usage, context)
-    return 200, orjson.dumps(body), usage, ()
+    return 200, orjson.dumps(body), usage, tuple(notes)
 
 
 def completion(
@@ -183,44 +185,42 @@ def summed(usages: list[Usage]) -> Usage:
 
 
 def add_choices(
-    response: Json, choices: list[Json], echo: Json, context: Context
+    response: Json, choices: list[Json], notes: list[Note], echo: Json, context: Context
 ) -> Failure | None:
     """Append one choice per candidate, or say why the line fails."""
     candidates = response.get("candidates")
     if type(candidates) is not list or not candidates:
-        return _add_blocked(response, choices)
-    first = len(choices)
-    for candidate in candidates:
+        return _add_blocked(response, choices, context)
+    for candidate in _in_order(candidates):
         if type(candidate) is not dict:
             return EMPTY
-        choice = _choice(candidate, len(choices), echo, context)
+        choice = _choice(candidate, len(choices), notes, echo, context)
         if isinstance(choice, Failure):
             return choice
         choices.append(choice)
-    if len(candidates) > 1:
-        _reorder(candidates, choices, first)
     return None
 
 
-def _reorder(candidates: list[Json], choices: list[Json], first: int) -> None:
-    """Put several candidates in the order of their own indexes, when these make sense."""
-    indexes = [candidate.get("index", 0) for candidate in candidates]
+def _in_order(candidates: list[Json]) -> list[Json]:
+    """Several candidates in the order of their own indexes, when these make sense."""
+    if len(candidates) < 2:
+        return candidates
+    indexes = [c.get("index", 0) for c in candidates if type(c) is dict]
     if any(type(index) is not int for index in indexes):
-        return
+        return candidates
     if sorted(indexes) != list(range(len(candidates))):
-        return
-    added = choices[first:]
-    for index, choice in zip(indexes, added, strict=True):
-        choice["index"] = first + index
-        choices[first + index] = choice
+        return candidates
+    return [candidates[indexes.index(place)] for place in range(len(candidates))]
 
 
-def _add_blocked(response: Json, choices: list[Json]) -> Failure | None:
+def _add_blocked(response: Json, choices: list[Json], context: Context) -> Failure | None:
     """A blocked prompt is an answer to OpenAI's users: ``content_filter`` and a refusal."""
     blocked = blocked_of(response)
     if isinstance(blocked, Failure):
         return blocked
     reason, refusal = blocked
+    if context.policy.blocked_prompt == "error":
+        return Failure(400, "content_policy_violation", refusal)
     message = {"role": "assistant", "content": None, "refusal": refusal}
     choices.append(
         {
@@ -234,7 +234,9 @@ def _add_blocked(response: Json, choices: list[Json]) -> Failure | None:
     return None
 
 
-def _choice(candidate: Json, index: int, echo: Json, context: Context) -> Json | Failure:
+def _choice(
+    candidate: Json, index: int, notes: list[Note], echo: Json, context: Context
+) -> Json | Failure:
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
     reason = candidate.get("finishReason")
@@ -249,6 +251,11 @@ def _choice(candidate: Json, index: int, echo: Json, context: Context) -> Json |
     word = finish.word
     message: Json = {"role": "assistant", "content": reply.text or None, "refusal": None}
     if reply.calls or reply.extras or reply.google:
+        one_call = "legacy" in echo or "one_call" in echo
+        if one_call and len(reply.calls) > 1:
+            where = f"choices[{index}].message.tool_calls"
+            notes += [Note("dropped", f"{where}[{n}]") for n in range(1, len(reply.calls))]
+            del reply.calls[1:]
         word = _extend(message, reply, word, legacy="legacy" in echo)
     choice: Json = {
         "index": index,
@@ -301,7 +308,7 @@ def _plain_template() -> bytes:
     # Larger than any that usage_of lets through, so they stand nowhere else.
     created, prompt, output, cached, reasoning = (2**60 + n for n in range(5))
     context = Context("", 0, created)
-    choice = _choice(candidate, 0, {}, context)
+    choice = _choice(candidate, 0, [], {}, context)
     assert not isinstance(choice, Failure)  # noqa: S101 - a text is an answer
     usage = (prompt, cached, output, reasoning)
     body = completion({"model": ""}, response, [choice], usage, context)

@@ -1,15 +1,20 @@
 """What each generation of Gemini models can do. Unknown or newer: the newest behaviour.
 
 Every row is evidence, not a guess: see the issue or page named beside it. A new generation is
-one more row.
+one more row; until there is one, the policy may change what is known of a model.
 """
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
+
+from gateway.translate.shapes import Json, Policy
 
 Effort = dict[str, int] | dict[str, str]
+Overrides = Mapping[str, Mapping[str, Any]]
+LEVELS: Final = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 
 # Google's own table of reasoning_effort (ai.google.dev "OpenAI compatibility", "Thinking").
 # Numbers are thinkingBudget (2.5), words thinkingLevel (3 and later): the two are exclusive, and
@@ -140,9 +145,76 @@ _GENERATIONS: Final = tuple(
 
 
 @lru_cache(maxsize=1024)
-def capabilities_of(model: str) -> Capabilities:
+def capabilities_of(model: str, policy: Policy) -> Capabilities:
     """What a model can do; a name nobody has seen yet gets the newest behaviour."""
+    given = _override(model, policy.capabilities)
+    can = _by_generation(model)
+    return _changed(can, given) if given else can
+
+
+def _by_generation(model: str) -> Capabilities:
     for pattern, capabilities in _GENERATIONS:
         if pattern.match(model):
             return capabilities
     return _NEWEST
+
+
+def _override(model: str, overrides: Overrides) -> Mapping[str, Any]:
+    """What is given for this model by name, else by the longest ``gemini-4*`` that fits."""
+    if model in overrides:
+        return overrides[model]
+    fitting = [key for key in overrides if key.endswith("*") and model.startswith(key[:-1])]
+    return overrides[max(fitting, key=len)] if fitting else {}
+
+
+def _changed(can: Capabilities, given: Mapping[str, Any]) -> Capabilities:
+    """Errors: ValueError that says what cannot be."""
+    kinds = {field.name: type(getattr(_NEWEST, field.name)) for field in fields(Capabilities)}
+    changes: Json = {}
+    for name, value in given.items():
+        if name not in kinds:
+            raise ValueError(f"{name!r} is none of {', '.join(kinds)}")
+        if name == "effort":
+            changes[name] = _efforts(can.effort, value)
+        elif name == "clamped":
+            changes[name] = _clamped(value)
+        elif type(value) is not kinds[name] or (type(value) is int and value < 0):
+            kind = "true or false" if kinds[name] is bool else "a whole number"
+            raise ValueError(f"{name!r} must be {kind}")
+        else:
+            changes[name] = value
+    return replace(can, **changes)
+
+
+def _efforts(known: Effort | None, value: object) -> Effort | None:
+    """Budgets or levels by effort, those that are not given as they were; null: does not think."""
+    if value is None:
+        return None
+    if type(value) is not dict:
+        raise ValueError("'effort' must be a JSON object or null")
+    efforts: dict[str, Any] = {**(known or {}), **value}
+    kinds = set(map(type, efforts.values()))
+    if efforts.keys() != _LEVELS.keys() or kinds not in ({int}, {str}):
+        every = ", ".join(_LEVELS)
+        raise ValueError(f"'effort' must give budgets, or levels, for {every}")
+    if kinds == {str} and not set(efforts.values()) <= set(LEVELS):
+        raise ValueError(f"'effort' must give levels out of {', '.join(LEVELS)}")
+    return efforts
+
+
+def _clamped(value: object) -> frozenset[str]:
+    if type(value) is not list or not all(effort in _LEVELS for effort in value):
+        raise ValueError(f"'clamped' must be an array out of {', '.join(_LEVELS)}")
+    return frozenset(value)
+
+
+def check_overrides(overrides: Overrides) -> None:
+    """Whether ``{"gemini-4*": {"sampling": true}}`` can be applied.
+
+    Errors: ValueError that names model and member.
+    """
+    for key, given in overrides.items():
+        try:
+            _changed(_by_generation(key.removesuffix("*")), given)
+        except ValueError as error:
+            raise ValueError(f"{key!r}: {error}") from None

@@ -7,6 +7,7 @@ from gateway.translate.draft import Draft
 from gateway.translate.extension import read_extra_body, read_google
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.frames import frame_of
+from gateway.translate.lenient import refused_line
 from gateway.translate.messages import read_messages
 from gateway.translate.refusal import (
     Refused,
@@ -69,7 +70,11 @@ def _read_function_call(value: object, draft: Draft) -> None:
 
 def _read_parallel(value: object, draft: Draft) -> None:
     """True is how Gemini works; it cannot be told otherwise."""
-    if not boolean(value, "parallel_tool_calls"):
+    if boolean(value, "parallel_tool_calls"):
+        return
+    if draft.policy.parallel_tool_calls == "first":
+        draft.echo["one_call"] = True
+    else:
         draft.note("dropped", "parallel_tool_calls")
 
 
@@ -123,7 +128,11 @@ CHAT: Final = FieldTable(
     mapped("modalities", "text only", _read_modalities),
     mapped("google", "Google's documented extensions", read_google),
     mapped("extra_body", "the same one level further down", read_extra_body),
-    dropped("parallel_tool_calls", "Gemini cannot be told; false is noted", _read_parallel),
+    dropped(
+        "parallel_tool_calls",
+        "Gemini cannot be told; false is noted, or by setting keeps the first call",
+        _read_parallel,
+    ),
     dropped("verbosity", "Gemini has no such setting; noted", _read_verbosity),
     mapped("metadata", "echoed in the answer", _read_metadata),
     mapped("stream", "false only", read_stream),
@@ -164,7 +173,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         notes = (*frame.notes, *conversation.notes)
         return (item,) * frame.items, frame.echo, notes, tuple(conversation.files)
     except Refused as refusal:
-        return refusal.line_error()
+        return refused_line(refusal, to_gemini, body, policy, model)
 
 
 def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:

@@ -22,6 +22,7 @@ from gateway.translate.errors import Failure, failure_of
 from gateway.translate.extension import read_extra_body, read_google
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.frames import Frame, frame_of
+from gateway.translate.lenient import refused_line
 from gateway.translate.messages import read_messages
 from gateway.translate.refusal import (
     Refused,
@@ -50,6 +51,7 @@ from gateway.translate.shapes import (
     Context,
     Json,
     LineError,
+    Note,
     Policy,
     Rendered,
     Translation,
@@ -140,7 +142,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
             invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
         items = [item for text in prompts for item in (_item(frame, text),) * frame.items]
     except Refused as refusal:
-        return refusal.line_error()
+        return refused_line(refusal, to_gemini, body, policy, model)
     echo = frame.echo
     if "echo" in frame.asked:
         echo = orjson.dumps({**frame.asked, "echo": prompts})
@@ -206,6 +208,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     ``{"object": "text_completion", "choices": [{"index": 0, "text": "Hi", …}], …}``
     """
     choices: list[Json] = []
+    notes: list[Note] = []
     usages: list[Usage] = []
     failure: Failure | None = None
     for ordinal, answer in enumerate(answers):
@@ -213,7 +216,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         wrong = failure_of(answer)
         if wrong is None:
             usages.append(usage_of(answer["response"].get("usageMetadata")))
-            wrong = add_choices(answer["response"], found, echo, context)
+            wrong = add_choices(answer["response"], found, notes, echo, context)
         failure = failure or wrong
         # A place belongs to a prompt, so more candidates than were asked for have none.
         most = echo.get("candidates", 1)
@@ -230,7 +233,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     }
     body["id"] = "cmpl-" + body["id"].removeprefix("chatcmpl-")
     del body["service_tier"]
-    return 200, orjson.dumps(body), usage, ()
+    return 200, orjson.dumps(body), usage, tuple(notes)
 
 
 def _text_choice(choice: Json, index: int, echo: Json) -> Json:

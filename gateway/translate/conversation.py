@@ -5,8 +5,9 @@ words of the user, because Gemini 3 counts functionResponse parts against the ca
 """
 
 from gateway.translate.capabilities import capabilities_of
+from gateway.translate.notes import Noting, place_of
 from gateway.translate.refusal import Refused, invalid_value, quoted
-from gateway.translate.shapes import Json, Note, Policy
+from gateway.translate.shapes import Json, Policy
 
 
 class Calls:
@@ -15,6 +16,8 @@ class Calls:
     def __init__(self, id_field: str) -> None:
         # The field of a call that its result repeats.
         self.id_field = id_field
+        # The message that has the calls, once it is read.
+        self.message: Json = {}
         self.names: dict[str, Json] = {}
         self.responses: dict[str, Json] = {}
 
@@ -41,6 +44,13 @@ class Calls:
         """The results in the order of the calls."""
         return [self.responses[key] for key in self.names]
 
+    def fill(self) -> None:
+        """Say of every call without a result that it has none."""
+        for key, known in self.names.items():
+            if key not in self.responses:
+                response = {"error": "no result"}
+                self.responses[key] = {"functionResponse": {**known, "response": response}}
+
     def refuse_unanswered(self) -> None:
         """Refuse what OpenAI refuses: calls whose results are missing."""
         absent = ", ".join(quoted(key) for key in self.names if key not in self.responses)
@@ -52,22 +62,24 @@ class Calls:
         )
 
 
-class Conversation:
+class Conversation(Noting):
     """The turns so far, and which calls still wait for their results."""
 
     def __init__(self, model: str, policy: Policy, field: str = "messages") -> None:
-        self.policy = policy
-        self.can = capabilities_of(model)
+        super().__init__(policy)
+        self.can = capabilities_of(model, policy)
+        # The field of the body that the turns stand in, and its value: where something stands is
+        # looked up when there is something to note.
+        self.field = field
+        self.source: object = None
         self.contents: list[Json] = []
         # The parts of systemInstruction.
         self.system: list[Json] = []
-        self.notes: list[Note] = []
         # Ids of uploaded files that the turns name (gateway.translate.uploads).
         self.files: list[str] = []
-        # What images ask for on models whose resolution is the whole request's.
-        self.resolutions: set[str] = set()
-        # The field of the body that the turns stand in, for notes.
-        self.field = field
+        # What images ask for on models whose resolution is the whole request's, and the objects
+        # that ask.
+        self.resolutions: list[tuple[Json, str]] = []
         self.calls: Calls | None = None
         # The role whose last turn may still grow; none after the results of tools.
         self.open = ""
@@ -80,12 +92,24 @@ class Conversation:
             self.contents.append({"role": role, "parts": parts})
             self.open = role
 
+    def close_calls(self) -> None:
+        """End the wait for results that do not come."""
+        calls = self.calls
+        if calls is None:
+            return
+        if self.policy.missing_results == "refuse":
+            calls.refuse_unanswered()
+        calls.fill()
+        self.note_of(calls.message, "approximated")
+        self.result(calls.results())
+
     def result(self, parts: list[Json]) -> None:
         """Add the turn of results that the calls before waited for."""
         self.contents.append({"role": "user", "parts": parts})
         self.open = ""
         self.calls = None
 
-    def note(self, code: str, field: str) -> None:
-        """Remember what was dropped, clamped or approximated."""
-        self.notes.append(Note(code, field))
+    def note_of(self, owner: Json, code: str, field: str = "") -> None:
+        """Note something of an object that is being read, e.g. the ``name`` of a message."""
+        place = place_of(owner, self.source, self.field)
+        self.note(code, f"{place}.{field}" if field else place)

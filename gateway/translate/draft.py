@@ -3,10 +3,11 @@
 from typing import Any
 
 from gateway.translate.capabilities import capabilities_of
-from gateway.translate.shapes import Json, Note, Policy
+from gateway.translate.notes import Noting
+from gateway.translate.shapes import Json, Policy
 
 
-class Draft:
+class Draft(Noting):
     """A request while it grows, without its contents.
 
     One is made for every body that says something new (:mod:`gateway.translate.frames`), not for
@@ -14,9 +15,9 @@ class Draft:
     """
 
     def __init__(self, model: str, policy: Policy) -> None:
+        super().__init__(policy)
         self.model = model
-        self.policy = policy
-        self.can = capabilities_of(model)
+        self.can = capabilities_of(model, policy)
         # generationConfig.
         self.config: Json = {}
         # Members of the request beside contents, systemInstruction and generationConfig.
@@ -25,7 +26,6 @@ class Draft:
         self.system: list[Json] = []
         # What the answer needs from the request.
         self.echo: Json = {}
-        self.notes: list[Note] = []
         self.choices = 1
         self.best_of: int | None = None
         self.image_config: Json | None = None
@@ -41,7 +41,3 @@ class Draft:
         self.logprobs = False
         self.top_logprobs: int | None = None
         self.extended = False
-
-    def note(self, code: str, field: str) -> None:
-        """Remember what was dropped, clamped or approximated."""
-        self.notes.append(Note(code, field))

@@ -16,6 +16,7 @@ from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.extension import EXTRA_BODY
 from gateway.translate.fields import FieldTable, dropped, mapped
+from gateway.translate.lenient import refused_line
 from gateway.translate.refusal import (
     Refused,
     invalid_type,
@@ -164,7 +165,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         frame = _frame_of(rest, model, policy)
         texts = _texts(given)
     except Refused as refusal:
-        return refusal.line_error()
+        return refused_line(refusal, to_gemini, body, policy, model)
     prefix, template = frame.prefix, frame.template
     items = [template % orjson.dumps(prefix + text) for text in texts]
     return items, frame.echo, frame.notes, ()

@@ -4,6 +4,7 @@ The page writes ``extra_body={"extra_body": {"google": {…}}}``, which SDKs sen
 ``extra_body``; users who nest it once send ``google``. Both mean the same.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from gateway.translate.draft import Draft
@@ -89,6 +90,35 @@ def _read_safety_settings(value: object, draft: Draft) -> None:
         settings[kept["category"]] = kept
     if settings:
         draft.members["safetySettings"] = list(settings.values())
+
+
+def close_safety(draft: Draft) -> None:
+    """The gateway's own thresholds, for the categories that the line does not name."""
+    defaults = draft.policy.safety_settings
+    if not defaults:
+        return
+    given = draft.members.get("safetySettings", ())
+    named = {setting["category"] for setting in given}
+    draft.members["safetySettings"] = [
+        *given,
+        *(
+            {"category": category, "threshold": threshold}
+            for category, threshold in defaults.items()
+            if category not in named
+        ),
+    ]
+
+
+def check_safety_settings(settings: Mapping[str, object]) -> None:
+    """Whether ``{"HARM_CATEGORY_HARASSMENT": "OFF"}`` names categories and thresholds.
+
+    Errors: ValueError that names what does not exist.
+    """
+    for category, threshold in settings.items():
+        if category not in _CATEGORIES:
+            raise ValueError(f"{category!r} is none of {', '.join(sorted(_CATEGORIES))}")
+        if threshold not in _THRESHOLDS:
+            raise ValueError(f"{category!r}: {threshold!r} is none of {', '.join(_THRESHOLDS)}")
 
 
 def _safety_setting(setting: object) -> Json:

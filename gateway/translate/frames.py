@@ -15,6 +15,7 @@ from orjson import Fragment, dumps, loads
 
 from gateway.translate.conversation import Conversation
 from gateway.translate.draft import Draft
+from gateway.translate.extension import close_safety
 from gateway.translate.parts import whole_resolution
 from gateway.translate.refusal import Refused, invalid_value
 from gateway.translate.schema import written
@@ -37,6 +38,7 @@ class Frame:
     """What bodies say beside their conversation. Shared by lines, so never changed by one."""
 
     def __init__(self, draft: Draft) -> None:
+        close_safety(draft)
         self.model = draft.model
         self.policy = draft.policy
         self.config = draft.config

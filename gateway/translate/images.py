@@ -21,6 +21,7 @@ from gateway.translate.extension import read_extra_body, read_google
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.finish import finish_of
 from gateway.translate.frames import frame_of
+from gateway.translate.lenient import refused_line
 from gateway.translate.messages import read_messages
 from gateway.translate.received import blocked_of
 from gateway.translate.refusal import (
@@ -198,7 +199,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
             read_messages(messages, conversation)
             item = frame.write(conversation)
     except Refused as refusal:
-        return refusal.line_error()
+        return refused_line(refusal, to_gemini, body, policy, model)
     return (item,) * frame.items, frame.echo, frame.notes, ()
 
 

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from gateway.translate.refusal import invalid_value, unsupported_value
-from gateway.translate.shapes import Json
+from gateway.translate.shapes import Json, Policy
 
 _DATA_URI: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]{0,100}){0,5})(;base64)?,", re.IGNORECASE
@@ -81,6 +81,7 @@ MIME_BY_SUFFIX: Final = {
     "php": "text/plain",
     "sh": "text/plain",
 }
+_GS: Final = "gs://"
 _YOUTUBE: Final = re.compile(r"https://(www\.|m\.)?(youtube\.com|youtu\.be)/")
 
 
@@ -114,16 +115,21 @@ def checked_base64(data: str, param: str) -> str:
     return data
 
 
-def file_data(url: str, param: str) -> Json:
+def file_data(url: str, param: str, policy: Policy) -> Json:
     """``https://host/cat.png`` -> ``{"mimeType": "image/png", "fileUri": …}``; Google fetches it.
 
     Public https URLs up to 100 MB are fetched by the Developer API itself, in batch too
-    (page "File input methods"). So the gateway never fetches what a client names.
+    (page "File input methods"). So the gateway never fetches what a client names. ``gs://`` works
+    for objects that somebody registered with the Files API; any other is a 400 or 403 there.
     """
+    if url.startswith(_GS) and policy.gs_uris == "refuse":
+        unsupported_value("this gateway passes no gs:// URI on (GATEWAY_GS_URIS).", param)
+    if not url.startswith(("https://", _GS)):
+        unsupported_value("expected a data URI or a public https URL.", param)
+    if not url.startswith(_GS) and policy.remote_media == "refuse":
+        unsupported_value("this gateway passes no URL on (GATEWAY_REMOTE_MEDIA).", param)
     if _YOUTUBE.match(url):
         return {"mimeType": "video/mp4", "fileUri": url}
-    if not url.startswith("https://"):
-        unsupported_value("expected a data URI or a public https URL.", param)
     path = url.split("?", 1)[0].split("#", 1)[0]
     suffix = path.rsplit(".", 1)[-1].lower()
     return {"mimeType": MIME_BY_SUFFIX.get(suffix, "image/jpeg"), "fileUri": url}

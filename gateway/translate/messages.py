@@ -26,7 +26,9 @@ from gateway.translate.signatures import message_signature
 from gateway.translate.steps import returned_steps
 
 _ROLE: Final = mapped("role", "`role`, or `systemInstruction`")
-_NAME: Final = dropped("name", "Gemini has no names for speakers; in the text it would change it")
+_NAME: Final = dropped(
+    "name", "Gemini has no names for speakers; noted, or by setting put in front of the text"
+)
 
 SYSTEM_MESSAGE: Final = FieldTable(_ROLE, mapped("content", "`systemInstruction.parts`"), _NAME)
 USER_MESSAGE: Final = FieldTable(_ROLE, mapped("content", "`parts`"), _NAME)
@@ -66,16 +68,16 @@ def read_messages(value: object, conversation: Conversation) -> None:
     """``{"role": "user", "content": "Hi"}`` -> ``{"role": "user", "parts": [{"text": "Hi"}]}``."""
     if type(value) is not list:
         invalid_type(value, "an array of objects", "messages")
+    conversation.source = value
     index = 0
     try:
         for index, message in enumerate(value):  # noqa: B007 - names the message in a refusal
             _read_message(message, conversation)
-        if conversation.calls is not None:
-            conversation.calls.refuse_unanswered()
+        conversation.close_calls()
     except Refused as refusal:
         refusal.under(f"messages[{index}]")
         raise
-    _close(conversation, index)
+    _close(conversation, value)
 
 
 def _read_message(message: object, conversation: Conversation) -> None:
@@ -88,37 +90,73 @@ def _read_message(message: object, conversation: Conversation) -> None:
     if reader is None:
         one_of(role, _ROLES, "role")
     if conversation.calls is not None and role not in _RESULT_ROLES:
-        conversation.calls.refuse_unanswered()
+        conversation.close_calls()
     reader(message, conversation)
 
 
-def _close(conversation: Conversation, last: int) -> None:
+def _close(conversation: Conversation, messages: list[Json]) -> None:
     """Check what only the whole conversation shows."""
     contents = conversation.contents
+    if contents and contents[-1]["role"] == "model" and not conversation.can.prefill:
+        _prefill(conversation, messages)
     if not contents:
         # OpenAI answers a conversation of instructions alone; Gemini wants a turn.
         if not conversation.system:
             invalid_value("there is no message with content.", "messages")
         contents.append({"role": "user", "parts": conversation.system})
         conversation.system = []
-    elif contents[-1]["role"] == "model" and not conversation.can.prefill:
+
+
+def _prefill(conversation: Conversation, messages: list[Json]) -> None:
+    """Words put into the model's mouth, for a model that takes none."""
+    if conversation.policy.prefill == "refuse":
         unsupported_value(
             "this model refuses a conversation that ends with the assistant's words.",
-            f"messages[{last}]",
+            f"messages[{len(messages) - 1}]",
         )
+    first = len(messages)
+    while first and messages[first - 1]["role"] == "assistant":
+        first -= 1
+    for index in range(first, len(messages)):
+        conversation.note("dropped", f"messages[{index}]")
+    conversation.contents.pop()
 
 
 def _system(message: Json, conversation: Conversation) -> None:
     if len(message) != 2:
         SYSTEM_MESSAGE.check(message)
-    conversation.system += read_content(_content(message), TEXT_PARTS, conversation)
+    parts = read_content(_content(message), TEXT_PARTS, conversation)
+    if "name" in message:
+        _name(message, parts, conversation)
+    if conversation.contents:
+        # Gemini knows instructions for the whole conversation only.
+        conversation.note_of(message, "approximated")
+        if conversation.policy.late_system == "inline":
+            conversation.say("user", parts)
+            return
+    conversation.system += parts
 
 
 def _user(message: Json, conversation: Conversation) -> None:
     if len(message) != 2:
         USER_MESSAGE.check(message)
     parts = read_content(_content(message), USER_PARTS, conversation)
+    if "name" in message:
+        _name(message, parts, conversation)
     conversation.say("user", parts)
+
+
+def _name(message: Json, parts: list[Json], conversation: Conversation) -> None:
+    """The name of a speaker, if there is one: noted, or written in front of the text."""
+    if message.get("name") is None:
+        return
+    name = string(message, "name")
+    if conversation.policy.message_names == "drop":
+        conversation.note_of(message, "dropped", "name")
+    elif parts and "text" in parts[0]:
+        parts[0]["text"] = f"{name}: {parts[0]['text']}"
+    else:
+        parts.insert(0, {"text": f"{name}:"})
 
 
 def _assistant(message: Json, conversation: Conversation) -> None:
@@ -132,14 +170,23 @@ def _assistant(message: Json, conversation: Conversation) -> None:
         parts = read_content(content, ASSISTANT_PARTS, conversation)
     if message.get("refusal") is not None:
         parts.append({"text": string(message, "refusal")})
+    if "name" in message:
+        _name(message, parts, conversation)
     if "extra_content" in message:
         parts = _with_extras(parts, message, conversation)
+    _calls(message, parts, conversation)
+    if parts:
+        conversation.say("model", parts)
+
+
+def _calls(message: Json, parts: list[Json], conversation: Conversation) -> None:
+    """Append the calls of an assistant's message; their results are waited for."""
     if message.get("tool_calls") is not None:
         conversation.calls = read_tool_calls(message["tool_calls"], parts, conversation)
     elif message.get("function_call") is not None:
         conversation.calls = read_legacy_call(message["function_call"], parts, conversation)
-    if parts:
-        conversation.say("model", parts)
+    if conversation.calls is not None:
+        conversation.calls.message = message
 
 
 def _with_extras(parts: list[Json], message: Json, conversation: Conversation) -> list[Json]:

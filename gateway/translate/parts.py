@@ -114,30 +114,38 @@ def image_part(part: Json, conversation: Conversation) -> Json:
     if url[:5].lower() == "data:":
         built = {"inlineData": inline_data(url, param)}
     else:
-        built = {"fileData": file_data(url, param)}
-    detail = image.get("detail")
-    if detail is not None:
-        set_resolution(detail, "image_url.detail", built, conversation)
+        built = {"fileData": file_data(url, param, conversation.policy)}
+    set_resolution(image, "image_url.detail", built, conversation)
     return built
 
 
-def set_resolution(detail: object, param: str, part: Json, conversation: Conversation) -> None:
-    """``"low"`` -> ``mediaResolution`` of the part, or one that the whole request may have."""
+def set_resolution(owner: Json, param: str, part: Json, conversation: Conversation) -> None:
+    """``detail`` -> ``mediaResolution`` of the part, or one that the whole request may have.
+
+    ``owner`` is the object that has it; ``param`` is its path from the part.
+    """
+    detail = owner.get("detail")
+    if detail is None:
+        return
     if type(detail) is not str or detail not in _RESOLUTIONS:
         one_of(detail, _RESOLUTIONS, param)
     level, whole = _RESOLUTIONS[detail]
     if not conversation.can.part_resolution:
-        conversation.resolutions.add(whole)
+        conversation.resolutions.append((owner, whole))
+        if detail == "original":
+            conversation.note_of(owner, "clamped", "detail")
     elif level:
         part["mediaResolution"] = {"level": level}
 
 
 def whole_resolution(conversation: Conversation) -> str:
     """Before Gemini 3 a request has one resolution: used when all images agree, else ``""``."""
-    if len(conversation.resolutions) > 1:
-        conversation.note("dropped", f"{conversation.field}.content.detail")
+    asked = {whole for _, whole in conversation.resolutions}
+    if len(asked) > 1:
+        for owner, _ in conversation.resolutions:
+            conversation.note_of(owner, "dropped", "detail")
         return ""
-    return next(iter(conversation.resolutions), "")
+    return asked.pop() if asked else ""
 
 
 def audio_part(part: Json, conversation: Conversation) -> Json:  # noqa: ARG001 - the shape of a PartReader

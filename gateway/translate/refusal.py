@@ -48,6 +48,21 @@ class Refused(Exception):  # noqa: N818 - a decision about a line, no failure of
         return LineError(400, self.code, self.param, self.message.replace("{param}", self.param))
 
 
+class Unfaithful(Refused):
+    """The line could be sent, but not as it is, and is strict. ``param`` is its whole path."""
+
+    def __init__(self, param: str, why: str) -> None:
+        super().__init__(
+            "unsupported_value",
+            param,
+            f"Unsupported value for '{{param}}': {why}, which this gateway refuses (strict).",
+        )
+
+    def under(self, prefix: str) -> "Refused":  # noqa: ARG002 - the path is complete
+        """Leave the path as it is."""
+        return self
+
+
 def json_type(value: object) -> str:
     """Name a value's JSON type as OpenAI's messages do."""
     return _JSON_TYPES.get(type(value), "an unknown type")

@@ -16,8 +16,8 @@ PART: Final = {
     "thoughtSignature": "`extra_content.google.thought_signature` of the call or the message",
     "functionCall": "`tool_calls`, or `function_call` when the line used `functions`",
     "inlineData": "`images`; other media make an error line",
-    "executableCode": "a fenced block in `content`",
-    "codeExecutionResult": "a fenced block in `content`",
+    "executableCode": "a fenced block in `content`; left out by setting",
+    "codeExecutionResult": "a fenced block in `content`; left out by setting",
     "toolCall": "`extra_content.google.parts` of the message",
     "toolResponse": "`extra_content.google.parts` of the message",
     "functionResponse": "left out: never part of an answer",
@@ -103,7 +103,7 @@ def _read_part(part: Json, reply: Reply, context: Context, choice: int) -> None:
     else:
         for name, read in _KINDS.items():
             value = part.get(name)
-            if type(value) is dict:
+            if type(value) is dict and (name not in _CODE or shows_code(context)):
                 read(value, reply)
 
 
@@ -126,6 +126,11 @@ def _read_call(part: Json, reply: Reply, context: Context, choice: int) -> None:
 def _extra_content(signature: str) -> Json:
     """Where Google documents the signature for OpenAI's protocol."""
     return {"google": {"thought_signature": signature}}
+
+
+def shows_code(context: Context) -> bool:
+    """Whether code that the model ran is part of its answer."""
+    return context.policy.executed_code == "show"
 
 
 def _read_code(value: Json, reply: Reply) -> None:
@@ -158,6 +163,7 @@ def _read_media(value: Json, reply: Reply) -> None:
         reply.failure = Failure(502, "unsupported_output", why)
 
 
+_CODE: Final = frozenset({"executableCode", "codeExecutionResult"})
 _KINDS: Final[Mapping[str, Callable[[Json, Reply], None]]] = {
     "inlineData": _read_media,
     "executableCode": _read_code,

@@ -61,7 +61,7 @@ def _read_schema(owner: Json, draft: Draft) -> None:
     if owner.get("schema") is None:
         # OpenAI lets the schema be absent: then any JSON will do.
         return
-    converted = convert(owner["schema"], "schema")
+    converted = convert(owner["schema"], "schema", draft.policy.schema_mode)
     schema = converted.schema
     words = owner.get("description")
     if words is not None:

@@ -6,7 +6,8 @@
              keywords is kept, all others are ignored. Reports about batch conflict
              (ruby_llm#894: accepted, but degenerate answers).
 
-So ``auto`` takes the OpenAPI form whenever that loses nothing. Schemas are walked by position,
+So the mode ``auto`` takes the OpenAPI form whenever that loses nothing; the modes ``openapi`` and
+``json`` take no other form than their own. Schemas are walked by position,
 never by key name: a property that is called ``const`` or ``strict`` is a property.
 
 Converting costs some 50 times what parsing does, and the lines of a batch share few schemas, so
@@ -15,7 +16,7 @@ results are remembered by the schema's own bytes. They are shared between lines:
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import orjson
 
@@ -24,6 +25,8 @@ from gateway.translate.schema_json import to_json_dialect
 from gateway.translate.schema_openapi import to_openapi
 from gateway.translate.schema_walk import NotLosslessError, Source, TooLargeError
 from gateway.translate.shapes import Json
+
+Mode = Literal["auto", "openapi", "json"]
 
 # Schemas remembered at a time, and the size from which one is not worth the memory.
 _REMEMBERED: Final = 128
@@ -41,7 +44,7 @@ class Converted:
     dropped: tuple[str, ...]
 
 
-def convert(schema: object, param: str) -> Converted:
+def convert(schema: object, param: str, mode: Mode) -> Converted:
     """Convert a schema; ``param`` names it in complaints.
 
     ``{"type": "object", "properties": {"a": {"type": ["integer", "null"]}}}`` ->
@@ -51,7 +54,9 @@ def convert(schema: object, param: str) -> Converted:
         invalid_type(schema, "an object", param)
     key = written(schema, param)
     try:
-        return _remembered(key) if len(key) <= _LARGEST_REMEMBERED else _convert(schema)
+        if len(key) <= _LARGEST_REMEMBERED:
+            return _remembered(key, mode)
+        return _convert(schema, mode)
     except Refused as refusal:
         # The path inside a schema leads through references, so it stands in the message and the
         # parameter stays a field that the client can find.
@@ -70,17 +75,23 @@ def written(value: object, param: str) -> bytes:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _remembered(key: bytes) -> Converted:
-    return _convert(orjson.loads(key))
+def _remembered(key: bytes, mode: Mode) -> Converted:
+    return _convert(orjson.loads(key), mode)
 
 
-def _convert(schema: Json) -> Converted:
+def _convert(schema: Json, mode: Mode) -> Converted:
     source = Source(schema)
-    try:
-        return Converted(True, to_openapi(source), tuple(source.dropped))
-    except (NotLosslessError, TooLargeError):
+    if mode != "json":
+        try:
+            return Converted(True, to_openapi(source), tuple(source.dropped))
+        except NotLosslessError:
+            if mode == "openapi":
+                invalid_value("it says what only JSON Schema can, and this gateway sends none.")
+        except TooLargeError:
+            if mode == "openapi":
+                raise
         source = Source(schema)
-        return Converted(False, to_json_dialect(source), tuple(source.dropped))
+    return Converted(False, to_json_dialect(source), tuple(source.dropped))
 
 
 def says_nothing(schema: object) -> bool:

@@ -6,8 +6,8 @@ logging, no randomness, and neither changes its input.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal
 
 Json = dict[str, Any]
 
@@ -17,20 +17,43 @@ class Policy:
     """Every setting that changes a line. Stored with the batch, so rendering again is the same.
 
     Equal by identity: what was read of a line is remembered by the policy it was read under.
+    Each member has a setting of the same name (``GATEWAY_STRICT`` ...), which explains it.
 
-    ``aliases`` maps a model name that clients write to a Gemini model id.
+    ``aliases`` maps a model name that clients write to a Gemini model id; ``capabilities`` changes
+    rows of :mod:`gateway.translate.capabilities` by model, ``safety_settings`` maps a category to a
+    threshold, ``voices`` a voice of OpenAI's to one of Gemini's.
     """
 
     aliases: Mapping[str, str] = field(default_factory=dict)
+    capabilities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    strict: bool = False
+    strict_fields: Sequence[str] = ()
+    unknown_fields: Literal["refuse", "drop"] = "refuse"
+    schema_mode: Literal["auto", "openapi", "json"] = "auto"
+    late_system: Literal["hoist", "inline"] = "hoist"
+    message_names: Literal["drop", "prefix"] = "drop"
+    missing_results: Literal["refuse", "fill"] = "refuse"
+    prefill: Literal["refuse", "trim"] = "refuse"
+    remote_media: Literal["pass", "refuse"] = "pass"
+    gs_uris: Literal["refuse", "pass"] = "refuse"
+    parallel_tool_calls: Literal["note", "first"] = "note"
+    safety_settings: Mapping[str, str] = field(default_factory=dict)
+    blocked_prompt: Literal["refusal", "error"] = "refusal"
+    executed_code: Literal["show", "omit"] = "show"
 
     def to_json(self) -> Json:
         """The policy as a JSON object, as it is stored on a batch."""
-        return {"aliases": dict(self.aliases)}
+        values = {name: getattr(self, name) for name in _members()}
+        return {**values, "strict_fields": list(self.strict_fields)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Policy":
         """Read back what :meth:`to_json` wrote; members a later version added are ignored."""
-        return cls(aliases=dict(value.get("aliases", {})))
+        return cls(**{name: value[name] for name in _members() if name in value})
+
+
+def _members() -> list[str]:
+    return [member.name for member in fields(Policy)]
 
 
 DEFAULT_POLICY: Final = Policy()

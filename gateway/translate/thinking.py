@@ -6,7 +6,7 @@ in a batch a near answer is kinder than an error line.
 
 from typing import Final
 
-from gateway.translate.capabilities import Capabilities, Effort
+from gateway.translate.capabilities import LEVELS, Capabilities, Effort
 from gateway.translate.draft import Draft
 from gateway.translate.fields import FieldTable, mapped
 from gateway.translate.refusal import (
@@ -20,7 +20,6 @@ from gateway.translate.sampling import boolean, integer
 from gateway.translate.shapes import Json
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-LEVELS: Final = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 # -1 lets the model decide; 32,768 is the most any model has (2.5 Pro).
 _LEAST_BUDGET: Final = -1
 _MOST_BUDGET: Final = 32_768

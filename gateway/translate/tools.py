@@ -18,7 +18,7 @@ from gateway.translate.refusal import (
     quoted,
     unsupported_value,
 )
-from gateway.translate.schema import convert, says_nothing, written
+from gateway.translate.schema import Mode, convert, says_nothing, written
 from gateway.translate.shapes import Json, Note
 
 TOOL: Final = FieldTable(
@@ -50,7 +50,8 @@ _LARGEST_REMEMBERED: Final = 64 * 1024
 class Declarations:
     """The functions a line declares. Shared between lines: complete once it is returned."""
 
-    def __init__(self) -> None:
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
         self.by_name: dict[str, Json] = {}
         self.strict = False
         self.notes: list[Note] = []
@@ -83,7 +84,7 @@ class Declarations:
     def _parameters(self, value: object, declaration: Json, field: str) -> None:
         if value is None or says_nothing(value):
             return
-        converted = convert(value, "parameters")
+        converted = convert(value, "parameters", self.mode)
         if converted.openapi:
             declaration["parameters"] = converted.schema
         else:
@@ -113,23 +114,23 @@ def _read(field: str, value: object, draft: Draft) -> Declarations | None:
         return None
     key = written(value, field)
     if len(key) <= _LARGEST_REMEMBERED:
-        declarations = _remembered(field, key)
+        declarations = _remembered(field, key, draft.policy.schema_mode)
     else:
-        declarations = _declare(field, value)
+        declarations = _declare(field, value, draft.policy.schema_mode)
     for note in declarations.notes:
         draft.note(note.code, note.field)
     return declarations
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _remembered(field: str, key: bytes) -> Declarations:
-    return _declare(field, orjson.loads(key))
+def _remembered(field: str, key: bytes, mode: Mode) -> Declarations:
+    return _declare(field, orjson.loads(key), mode)
 
 
-def _declare(field: str, tools: list[Any]) -> Declarations:
+def _declare(field: str, tools: list[Any], mode: Mode) -> Declarations:
     if len(tools) > MAX_TOOLS:
         invalid_value(f"at most {MAX_TOOLS} are possible.", field)
-    declarations = Declarations()
+    declarations = Declarations(mode)
     for index, tool in enumerate(tools):
         where = f"{field}[{index}]"
         try:

@@ -1,6 +1,7 @@
 """Gemini answers -> OpenAI bodies, by the table in ``cases/answers/``."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 
 from gateway.ids import digest
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Context
+from gateway.translate.shapes import Context, Policy
 from tests.translate.cases import load, path_of
 from tests.translate.checks import body_of, check_rendered
 
@@ -45,9 +46,11 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
     endpoint = ENDPOINTS[path]
     answers = copy.deepcopy(case["gemini"])
     echo = case.get("echo", {"model": "m"})
-    rendered = endpoint.from_gemini(echo, answers, CONTEXT)
+    policy = Policy.from_json(case.get("policy", {}))
+    rendered = endpoint.from_gemini(echo, answers, replace(CONTEXT, policy=policy))
     assert answers == case["gemini"]
     expected = case["expected"]
+    assert [[note.code, note.field] for note in rendered[3]] == expected.get("notes", [])
     assert rendered[0] == expected["status"], rendered[1]
     if "choices" in expected:
         assert body_of(rendered)["choices"] == _named(expected["choices"])

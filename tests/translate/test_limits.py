@@ -77,7 +77,9 @@ def test_references_that_multiply_stay_references() -> None:
         for n in range(12)
     }
     start = time.process_time()
-    converted = convert({"$ref": "#/$defs/d0", "$defs": {**levels, "d12": {"type": "string"}}}, "x")
+    converted = convert(
+        {"$ref": "#/$defs/d0", "$defs": {**levels, "d12": {"type": "string"}}}, "x", "auto"
+    )
     assert not converted.openapi
     assert len(converted.schema["$defs"]) == 13
     assert time.process_time() - start < 5

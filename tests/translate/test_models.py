@@ -4,7 +4,7 @@ import pytest
 
 from gateway.translate.capabilities import capabilities_of
 from gateway.translate.models import resolve_model
-from gateway.translate.shapes import Policy
+from gateway.translate.shapes import DEFAULT_POLICY, Policy
 
 ALIASES = Policy(
     aliases={
@@ -40,9 +40,9 @@ def test_a_name_is_resolved(name: str, model: str) -> None:
 
 def test_unknown_models_are_the_newest() -> None:
     """A name nobody has seen yet is served like the newest, never refused."""
-    newest = capabilities_of("gemini-99-pro-preview")
-    assert capabilities_of("gemini-4-argon") == newest
-    assert capabilities_of("gemini-flash-latest") == newest
+    newest = capabilities_of("gemini-99-pro-preview", DEFAULT_POLICY)
+    assert capabilities_of("gemini-4-argon", DEFAULT_POLICY) == newest
+    assert capabilities_of("gemini-flash-latest", DEFAULT_POLICY) == newest
     assert newest.signatures
     assert newest.max_candidates == 1
 
@@ -65,7 +65,7 @@ def test_unknown_models_are_the_newest() -> None:
 )
 def test_generations_differ(model: str, expected: tuple[object, ...]) -> None:
     """The rows of the table, by the model names they are for."""
-    can = capabilities_of(model)
+    can = capabilities_of(model, DEFAULT_POLICY)
     thinks = can.effort is not None
     found = (can.signatures, can.max_candidates, can.sampling, can.prefill, thinks)
     assert found == expected

@@ -23,7 +23,8 @@ def test_request(concept: str, case: dict[str, Any]) -> None:
     """A body becomes exactly these items, or is refused for exactly this field."""
     endpoint = ENDPOINTS[path_of(concept)]
     body = copy.deepcopy(case["openai"])
-    result = endpoint.to_gemini(body, Policy(), case["model"])
+    policy = Policy.from_json(case.get("policy", {}))
+    result = endpoint.to_gemini(body, policy, case["model"])
     assert body == case["openai"]
     expected = case["expected"]
     if "error" in expected:

@@ -26,7 +26,7 @@ from gateway.runner.work.lines import (
     failure_line,
 )
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import NO_USAGE, Answer, Context, Rendered
+from gateway.translate.shapes import NO_USAGE, Answer, Context, Policy, Rendered
 from gateway.wire.gemini_results import Loads, Result, parse_result, read_results, unfold_inline
 
 MISSING = Failure(
@@ -53,6 +53,7 @@ class CollectTask:
     batch_id: str
     endpoint: str
     created: int
+    policy: Mapping[str, Any] = field(default_factory=dict)
     raw: str | None = None
     inline: bool = False
     failure: Failure | None = None
@@ -86,6 +87,7 @@ class _Collection:
     def __init__(self, task: CollectTask, files: ExitStack) -> None:
         self._task = task
         self._endpoint = ENDPOINTS[task.endpoint]
+        self._policy = Policy.from_json(task.policy)
         self._scratch = Path(task.scratch)
         self._echoes = files.enter_context(Echoes(Path(task.echo)))
         self._run_path = self._scratch / "run"
@@ -194,7 +196,7 @@ class _Collection:
     def _translate(self, echo: Echo, answers: Sequence[Answer]) -> tuple[Rendered, bytes]:
         """Everything that can go wrong on a line happens here, before anything is counted."""
         task = self._task
-        context = Context(task.batch_id, echo.line, task.created)
+        context = Context(task.batch_id, echo.line, task.created, self._policy)
         made = self._endpoint.from_gemini(echo.options, answers, context)
         status, body, _, _ = made
         return made, answer_line(task.batch_id, echo.line, echo.custom_id, status, body)

@@ -122,7 +122,7 @@ class _OpenJob:
         self.bytes += sum(map(len, spooled))
         self.lines += 1
 
-    def close(self, method: str, limits: JobLimits) -> PlannedJob:
+    def close(self, method: str, limits: JobLimits, policy: Policy) -> PlannedJob:
         self._spool.close()
         self._echo.close()
         return PlannedJob(
@@ -138,7 +138,7 @@ class _OpenJob:
                 self.items,
                 self.bytes,
                 limits,
-                media=capabilities_of(self.model).media,
+                media=capabilities_of(self.model, policy).media,
             ),
             spool=str(self.spool_path),
             echo=str(self.echo_path),
@@ -197,7 +197,9 @@ class _Validation:
         if self._errors:
             return ValidateSummary(self._lines, errors=self._reported(), internal=internal)
         method = self._endpoint.method
-        self._done += [job.close(method, self._task.jobs) for job in self._open.values()]
+        self._done += [
+            job.close(method, self._task.jobs, self._policy) for job in self._open.values()
+        ]
         self._done.sort(key=lambda job: job.number)
         self._run.close()
         self._index.close()
@@ -297,7 +299,7 @@ class _Validation:
             self._complain(_too_many_models(self._lines))
             return
         if job is not None and must_cut(job.items, job.bytes, len(items), size, self._task.jobs):
-            self._done.append(job.close(self._endpoint.method, self._task.jobs))
+            self._done.append(job.close(self._endpoint.method, self._task.jobs, self._policy))
             job = None
         if job is None:
             job = _OpenJob(self._jobs, line.model, self._scratch, self._files)

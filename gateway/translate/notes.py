@@ -1,0 +1,71 @@
+"""Notes: what a line says that Gemini does not get as it is, and what is odd about an answer.
+
+In strict mode what would be noted as lost or changed is refused instead, under the same path.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from gateway.translate.refusal import Unfaithful
+from gateway.translate.shapes import Json, Note, Policy
+
+# Every code a note may have, and what it means: README shows this table.
+CODES: Final[Mapping[str, str]] = {
+    "dropped": "Gemini cannot be told: the request goes without it",
+    "clamped": "the model's nearest value is sent instead",
+    "approximated": "sent in a form that only comes near to what was asked for",
+    "unverified": "sent in a form about which reports from Gemini's batches conflict",
+    "unknown": "Gemini did not say it, so what stands there is no measurement",
+}
+# What strict mode refuses, in words that follow "Unsupported value for 'x':".
+_LOSSES: Final[Mapping[str, str]] = {
+    "dropped": "Gemini cannot be told",
+    "clamped": "this model has only a value that comes near",
+    "approximated": "Gemini can only be told something that comes near",
+}
+# A path leads through a client's own names: where it is cut.
+LONGEST_PATH: Final = 500
+
+
+class Noting:
+    """What readers of fields write their notes into."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.notes: list[Note] = []
+
+    def note(self, code: str, field: str) -> None:
+        """Remember what is lost or changed; ``field`` is its path in the body.
+
+        Errors: Unfaithful in strict mode.
+        """
+        if len(field) > LONGEST_PATH:
+            field = field[:LONGEST_PATH] + "…"
+        policy = self.policy
+        if code in _LOSSES and (policy.strict or _first(field) in policy.strict_fields):
+            raise Unfaithful(field, _LOSSES[code])
+        self.notes.append(Note(code, field))
+
+
+def _first(path: str) -> str:
+    """``messages`` of ``messages[0].name``."""
+    return path.split(".", 1)[0].split("[", 1)[0]
+
+
+def place_of(owner: Json, root: object, path: str) -> str:
+    """Where an object stands below ``root``, whose own path is given: ``messages[0].content[1]``.
+
+    Looked up by identity and only when something is noted, so no reader has to carry a path.
+    """
+    return next(_places(owner, root, path), path)
+
+
+def _places(owner: Json, value: object, path: str) -> Iterator[str]:
+    if value is owner:
+        yield path
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield from _places(owner, member, f"{path}.{name}")
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from _places(owner, member, f"{path}[{index}]")
