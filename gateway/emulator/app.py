@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.clock import Clock, SystemClock
-from gateway.emulator.api import batches, caches, files, models, webhooks
+from gateway.emulator.api import batches, caches, files, models, uploads, webhooks
 from gateway.emulator.api.control import control_routes
 from gateway.emulator.calls import Endpoint, Function
 from gateway.emulator.errors import of_status
@@ -30,7 +30,7 @@ _ROUTES: tuple[tuple[str, str, str, Function], ...] = (
     ("GET", "/batches/{id}", "get", batches.get),
     ("DELETE", "/batches/{id}", "delete", batches.delete),
     ("GET", "/files", "file-list", files.list_files),
-    ("POST", "/files", "upload", files.create_metadata),
+    ("POST", "/files", "upload", uploads.create_metadata),
     ("POST", "/files:register", "upload", files.register),
     ("GET", "/files/{id}:download", "redirect", files.redirect),
     ("GET", "/files/{id}", "file-get", files.get),
@@ -71,7 +71,7 @@ def routes(world: World) -> list[BaseRoute]:
 
 
 def _byte_routes(world: World, version: str) -> list[BaseRoute]:
-    upload = Endpoint(world, files.upload_operation, files.upload, files.has_upload_id)
+    upload = Endpoint(world, uploads.upload_operation, uploads.upload, uploads.has_upload_id)
     download = Endpoint(world, "download", files.download)
     return [
         *(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import orjson
@@ -15,18 +15,24 @@ from gateway.emulator.errors import (
     JsonObject,
     api_key_invalid,
     api_key_missing,
+    invalid,
     json_response,
     of_status,
     too_large,
 )
-from gateway.emulator.faults import Fault
+from gateway.emulator.faults import Fault, FaultBook, Take, take_from
+from gateway.emulator.jobs import RESULT_PREFIX, Job
+from gateway.emulator.marked import JOB_OPERATIONS
 from gateway.emulator.masks import apply_mask, parse_mask
 from gateway.emulator.projects import Project
 from gateway.emulator.schema import parse_body
+from gateway.emulator.streams import cut
 from gateway.emulator.world import World
 
 CLOSE = "gateway.emulator.close"
 """Key of ``scope["extensions"]`` under which the server offers to close the connection."""
+GENERATING = frozenset({"generate", "stream"})
+"""Operations whose answers, refusals too, tell their service tier (recorded)."""
 _SMALL = 64 * 1024
 """Bodies up to this are parsed on the event loop."""
 
@@ -42,6 +48,8 @@ class Call:
     request: Request
     world: World
     operation: str
+    books: list[FaultBook] = field(default_factory=list)
+    """Whose faults may strike: everybody's, those of the job, of the prompts."""
 
     @property
     def version(self) -> str:
@@ -76,6 +84,23 @@ class Call:
     def project(self) -> Project:
         """The project of the key."""
         return self.world.project(self.key)
+
+    def take(self, name: str) -> Fault | None:
+        """The fault of a name that happens on this call, if any."""
+        return take_from(*self.books)(name, self.operation)
+
+    async def meet(self, faults: list[Fault]) -> None:
+        """Have faults that came with the call strike, too: now, and when it is done."""
+        book = FaultBook(faults)
+        self.books.append(book)
+        await before(self, book.take)
+
+    def find_job(self) -> Job | None:
+        """The job this call is about, or about whose result file it is."""
+        if self.operation not in JOB_OPERATIONS:
+            return None
+        name = str(self.request.path_params.get("id", ""))
+        return self.project.jobs.find(name.removeprefix(RESULT_PREFIX))
 
     def path(self, name: str) -> str:
         """A parameter of the path."""
@@ -117,6 +142,8 @@ class Call:
         """A JSON answer, cut to the ``fields`` asked for."""
         shown: object = body
         if fields := self.query.get("fields"):
+            if self.take("fields-refused"):
+                raise invalid(f"Request contains an invalid argument: fields={fields}")
             shown = apply_mask(parse_mask(fields), orjson.loads(orjson.dumps(body)))
         return json_response(shown, status, pretty=self.query.get("prettyPrint") == "true")
 
@@ -152,69 +179,62 @@ class Endpoint:
         """Answer one request."""
         request = Request(scope, receive)
         named = self.operation if isinstance(self.operation, str) else self.operation(request)
+        started = self.world.clock.monotonic()
         try:
             response = await self._respond(Call(request, self.world, named))
+            took = int((self.world.clock.monotonic() - started) * 1000)
+            response.headers["server-timing"] = f"gfet4t7; dur={took}"
+            if named in GENERATING:
+                response.headers["x-gemini-service-tier"] = "standard"
             await response(scope, receive, send)
         except (NoAnswerError, ClientDisconnect):
             return
 
     async def _respond(self, call: Call) -> Response:
         try:
+            call.books.append(self.world.faults)
             if not self.keyless(call.request):
                 call.check_key()
-            await before(call, armed(call))
-            response = await self.function(call)
-            return await after(call, response, armed(call))
+                if job := call.find_job():
+                    call.books.append(job.book)
+            await before(call, take_from(*call.books))
+            return await after(call, await self.function(call))
         except ApiError as refusal:
             return refusal.response()
 
 
-Take = Callable[[str], Fault | None]
-"""The fault of a name that happens now, if any."""
-
-
-def armed(call: Call) -> Take:
-    """Faults of the book."""
-    return lambda name: call.world.faults.take(name, call.operation)
-
-
-def marked(call: Call, faults: list[Fault]) -> Take:
-    """Faults that stand in the prompts of this very call."""
-    return lambda name: next(
-        (fault for fault in faults if fault.name == name and fault.hits(call.operation)),
-        None,
-    )
-
-
 async def before(call: Call, take: Take) -> None:
     """Faults of a call that then does nothing."""
-    if fault := take("slow"):
+    if fault := take("slow", call.operation):
         await call.world.clock.sleep(fault.seconds)
-    if fault := take("error"):
+    if fault := take("error", call.operation):
         _note(call, "error")
         raise of_status(fault.status, call.operation)
-    if take("hang"):
+    if take("hang", call.operation):
         _note(call, "hang")
         raise await call.hang()
-    if take("drop"):
+    if take("drop", call.operation):
         _note(call, "drop")
         raise await call.close()
 
 
-async def after(call: Call, response: Response, take: Take) -> Response:
+async def after(call: Call, response: Response) -> Response:
     """Faults of a call that has been done."""
-    if fault := take("error-after"):
+    if fault := call.take("error-after"):
         _note(call, "error-after")
         raise of_status(fault.status, call.operation)
-    if take("hang-after"):
+    if call.take("hang-after"):
         _note(call, "hang-after")
         raise await call.hang()
-    if take("drop-after"):
+    if call.take("drop-after"):
         _note(call, "drop-after")
         raise await call.close()
-    if take("garbage-after"):
+    if call.take("garbage-after"):
         _note(call, "garbage-after")
         return Response(b"<html>", 200, {"content-type": "text/html"})
+    if fault := call.take("cut-after"):
+        _note(call, "cut-after")
+        return cut(response, fault.bytes, call.close)
     return response
 
 

@@ -67,8 +67,8 @@ def event_of(job: Job, seen: Snapshot, now_ns: int) -> JsonObject | None:
     if kind is None:
         return None
     data: JsonObject = {"id": job.name}
-    if job.result_file and kind == "batch.succeeded":
-        data["output_file_uri"] = f"files/{job.result_file}"
+    if job.has_file and kind == "batch.succeeded":
+        data["output_file_uri"] = f"files/{job.result_id}"
     if kind == "batch.failed" and seen.error is not None:
         data["error_code"] = str(seen.error["code"])
         data["error_message"] = seen.error.get("message", "")

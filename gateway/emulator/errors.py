@@ -98,9 +98,12 @@ class ApiError(Exception):
 
 
 def json_response(body: object, status: int = 200, *, pretty: bool = False) -> Response:
-    """A JSON answer with the headers of the API front end."""
+    """A JSON answer with the headers of the API front end; a success comes in chunks (recorded)."""
     option = orjson.OPT_INDENT_2 if pretty else None
-    return Response(orjson.dumps(body, option=option), status, JSON_HEADERS)
+    response = Response(orjson.dumps(body, option=option), status, JSON_HEADERS)
+    if status < 400:
+        del response.headers["content-length"]
+    return response
 
 
 def invalid(message: str) -> ApiError:

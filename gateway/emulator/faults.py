@@ -1,19 +1,25 @@
 """Faults: what goes wrong, when, how often. One table says all.
 
-A fault is armed at start (``--fault``), while running (``POST /emulator/faults``), and some per
-request by a marker in the prompt (see ``markers.py``). Specification::
+A fault is armed at start (``--fault``), while running (``POST /emulator/faults``), and by
+``[[fault:SPECIFICATION]]`` in a prompt. Specification::
 
     name[:parameter=value[,parameter=value]...]
     create-500-after:times=2        results-fail:code=13,probability=0.5,times=1
     error:on=get|list,status=429,times=3        download-cut:bytes=1000,times=2
 
-Parameters every fault knows: ``times`` (how many occasions, default all), ``skip`` (occasions let
-through first), ``probability`` (of each occasion), ``on`` (operations, joined with ``|``; ``any``).
+Parameters every fault knows: ``times`` (how many occasions; default, and ``all``: every one),
+``skip`` (occasions let through first), ``probability`` (of each occasion; the dice have a seed),
+``on`` (operations, joined with ``|``; ``any``).
+
+In a prompt a fault strikes what comes of that prompt, by its scope (:class:`Scope`), and ``times``
+(default 1) says how often the prompt is struck when it is sent again.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from enum import Enum
+from functools import partial
 from random import Random  # noqa: TID251 - seeded, so that a run of faults can be repeated
 
 OPERATIONS = (
@@ -63,8 +69,9 @@ class Fault:
     rate: int = 65536
     """Bytes per second."""
     state: str = "BATCH_STATE_PAUSED"
+    """A state: of a job as it is, or as the wire has it."""
     place: str = "response"
-    """Where output stays: ``response`` or ``metadata``."""
+    """Where output stays (``response`` or ``metadata``), or the host a redirect leads to."""
     keys: str = ""
     """Item keys, joined with ``|``; empty: any item."""
     share: float = 1.0
@@ -81,77 +88,144 @@ class Fault:
         return self.share >= 1 or random.random() < self.share
 
 
+class Scope(Enum):
+    """When a fault is decided, and so whom it strikes."""
+
+    CALL = "each call; in a prompt: its own call, or by ``on`` the later calls about its job"
+    JOB = "when a job is created; in a prompt (of a file: in its first line): its job"
+    ITEMS = "in a job's results, by ``keys`` and ``share``; in a prompt: its item"
+    VIEW = "whenever a job is shown or downloaded; in a prompt: its job, every time"
+    LIST = "whenever jobs are listed; in a prompt: the next listing"
+    UPLOAD = "when a file is uploaded; in a file's first line: that file"
+
+
 @dataclass(frozen=True)
 class FaultKind:
-    """A row of the table: what happens, and what its parameters are unless given."""
+    """A row of the table: what happens, when, and what its parameters are unless given."""
 
     what: str
+    scope: Scope
     base: Fault
     """The fault with its own defaults; its name is the one that code asks for."""
 
 
-def _kind(what: str, name: str, **defaults: object) -> FaultKind:
-    return FaultKind(what, replace(Fault(name), **defaults))  # type: ignore[arg-type]
+def _kind(scope: Scope, what: str, name: str, **defaults: object) -> FaultKind:
+    return FaultKind(what, scope, replace(Fault(name), **defaults))  # type: ignore[arg-type]
 
+
+_call = partial(_kind, Scope.CALL)
+_job = partial(_kind, Scope.JOB)
+_items = partial(_kind, Scope.ITEMS)
+_view = partial(_kind, Scope.VIEW)
+_list = partial(_kind, Scope.LIST)
+_upload = partial(_kind, Scope.UPLOAD)
 
 FAULTS: dict[str, FaultKind] = {
-    # any call
-    "error": _kind("refuse before doing anything: status", "error", on="create"),
-    "hang": _kind("never answer, do nothing", "hang", on="create"),
-    "drop": _kind("close the connection, do nothing", "drop", on="create"),
-    "slow": _kind("answer after seconds", "slow"),
-    "error-after": _kind("do it, then answer status", "error-after", on="create"),
-    "hang-after": _kind("do it, then never answer", "hang-after", on="create"),
-    "drop-after": _kind("do it, then close the connection", "drop-after", on="create"),
-    "garbage-after": _kind("do it, then answer 200 without JSON", "garbage-after", on="create"),
+    "error": _call("refuse before doing anything: status", "error", on="create"),
+    "hang": _call("never answer, do nothing", "hang", on="create"),
+    "drop": _call("close the connection, do nothing", "drop", on="create"),
+    "slow": _call("answer after seconds", "slow"),
+    "error-after": _call("do it, then answer status", "error-after", on="create"),
+    "hang-after": _call("do it, then never answer", "hang-after", on="create"),
+    "drop-after": _call("do it, then close the connection", "drop-after", on="create"),
+    "garbage-after": _call("do it, then answer 200 without JSON", "garbage-after", on="create"),
+    "cut-after": _call(
+        "do it, then close after bytes of the answer, as a proxy with a limit does",
+        "cut-after",
+        on="get",
+        bytes=1000,
+    ),
+    "fields-refused": _call("400 for a call that asks for fields", "fields-refused"),
     # the same by their usual names
-    "create-500": _kind("create refused with 500", "error", on="create"),
-    "create-500-after": _kind("create accepted, then 500", "error-after", on="create"),
-    "create-hang": _kind("create never answers, no job", "hang", on="create"),
-    "create-hang-after": _kind("create accepted, no answer", "hang-after", on="create"),
-    "create-drop": _kind("create's connection closed, no job", "drop", on="create"),
-    "create-drop-after": _kind("create accepted, connection closed", "drop-after", on="create"),
-    "quota": _kind("429, Help only, no RetryInfo", "error", on="create", status=429),
-    "overloaded": _kind("503", "error", on="any", status=503),
-    # jobs; taken when a job is created, so times counts jobs
-    "job-stuck": _kind("PENDING for ever, then EXPIRED", "job-stuck"),
-    "job-slow": _kind("takes seconds", "job-slow", seconds=60.0),
-    "job-fails": _kind("FAILED with code and message", "job-fails", code=8),
-    "job-expires": _kind("EXPIRED at its end; nothing kept", "job-expires"),
-    "cancel-ignored": _kind("cancel answers 200 and the job goes on", "cancel-ignored"),
-    "quota-lingers": _kind("counts as live for seconds after its end (#2495)", "quota-lingers"),
-    "delete-lingers": _kind("a deleted job can still be got and listed", "delete-lingers"),
-    # what get and list show; times counts answers
-    "state-unknown": _kind("an unfinished job's state reads state", "state-unknown"),
-    "state-spelling": _kind("JOB_STATE_ instead of BATCH_STATE_", "state-spelling"),
-    "output-only": _kind("output in place only", "output-only"),
-    "output-nowhere": _kind("SUCCEEDED without output", "output-nowhere"),
-    "embed-spelling": _kind("inlinedEmbedContentResponses beside the usual", "embed-spelling"),
-    "list-empty": _kind("no operations, no token", "list-empty"),
-    "list-empty-page": _kind("an empty page whose token goes on", "list-empty-page"),
-    "list-hides": _kind("a job is not listed until seconds old", "list-hides", seconds=5.0),
-    "list-unreachable": _kind("unreachable names a place", "list-unreachable"),
-    "list-cycles": _kind("nextPageToken is the one just used", "list-cycles"),
-    # results; taken when a job is created, share/keys choose items
-    "results-shuffled": _kind("another order", "results-shuffled"),
-    "results-doubled": _kind("items come twice", "results-doubled"),
-    "results-dropped": _kind("items do not come", "results-dropped"),
-    "results-fail": _kind("items are errors: code, message", "results-fail"),
-    "results-keyless": _kind("items come without key/metadata", "results-keyless"),
-    "results-empty": _kind("items are responses without candidates", "results-empty"),
-    "results-citation-only": _kind("only citationMetadata (#1341)", "results-citation-only"),
-    "results-cut": _kind("texts end in the middle, with STOP", "results-cut"),
-    "results-refused": _kind("no content, finishReason SAFETY", "results-refused"),
-    "results-blank": _kind("items have neither response nor error", "results-blank"),
+    "create-500": _call("create refused with 500", "error", on="create"),
+    "create-500-after": _call("create accepted, then 500", "error-after", on="create"),
+    "create-hang": _call("create never answers, no job", "hang", on="create"),
+    "create-hang-after": _call("create accepted, no answer", "hang-after", on="create"),
+    "create-drop": _call("create's connection closed, no job", "drop", on="create"),
+    "create-drop-after": _call("create accepted, connection closed", "drop-after", on="create"),
+    "quota": _call(
+        "429, Help only, no RetryInfo (python-genai#1901)", "error", on="create", status=429
+    ),
+    "overloaded": _call("503", "error", on="any", status=503),
+    # jobs
+    "job-stuck": _job(
+        "PENDING (or RUNNING: state) for ever, then EXPIRED (python-genai#1482)",
+        "job-stuck",
+        state="PENDING",
+    ),
+    "job-slow": _job("takes seconds", "job-slow", seconds=60.0),
+    "job-fails": _job("FAILED with code and message", "job-fails", code=8),
+    "job-expires": _job("EXPIRED at its end", "job-expires"),
+    "output-kept": _job("FAILED, EXPIRED, CANCELLED show what was served", "output-kept"),
+    "cancel-ignored": _job("cancel answers 200 and the job goes on", "cancel-ignored"),
+    "quota-lingers": _job(
+        "counts as live for seconds after its end (python-genai#2495)", "quota-lingers"
+    ),
+    "delete-lingers": _job(
+        "a deleted job can still be got and listed (python-genai#2495)", "delete-lingers"
+    ),
+    "list-hides": _job("a job is not listed until seconds old", "list-hides", seconds=5.0),
+    "cache-ignored": _job("cachedContent has no effect (python-genai#1313)", "cache-ignored"),
+    "lines-unchecked": _job(
+        "unknown fields of a line are lost, not refused (python-genai#1137)", "lines-unchecked"
+    ),
+    "results-shuffled": _job("another order (python-genai#1909)", "results-shuffled"),
+    # results
+    "results-doubled": _items("items come twice", "results-doubled"),
+    "results-dropped": _items("items do not come", "results-dropped"),
+    "results-fail": _items("items are errors: code, message", "results-fail"),
+    "results-keyless": _items(
+        "items come without key/metadata (python-genai#1886)", "results-keyless"
+    ),
+    "results-empty": _items("items are responses without candidates", "results-empty"),
+    "results-citation-only": _items(
+        "only citationMetadata (python-genai#1341)", "results-citation-only"
+    ),
+    "results-cut": _items(
+        "texts end in the middle, with STOP (discuss.ai.google.dev/t/140889)", "results-cut"
+    ),
+    "results-refused": _items(
+        "no content, finishReason SAFETY (langextract#528)", "results-refused"
+    ),
+    "results-blank": _items("items have neither response nor error", "results-blank"),
+    "results-garbled": _items("lines of a result file end in the middle", "results-garbled"),
+    # what get and list show
+    "state-unknown": _view("an unfinished job's state reads state", "state-unknown"),
+    "state-spelling": _view("JOB_STATE_ instead of BATCH_STATE_", "state-spelling"),
+    "output-only": _view("output in place only (bifrost#3951)", "output-only"),
+    "output-nowhere": _view("SUCCEEDED without output", "output-nowhere"),
+    "embed-spelling": _view("inlinedEmbedContentResponses beside the usual", "embed-spelling"),
+    "list-fresh": _view("a listed job's counts are true, not those of its create", "list-fresh"),
+    "list-empty": _list("no operations, no token", "list-empty"),
+    "list-needs-size": _list(
+        "no operations for a call without pageSize (python-genai#1250)", "list-needs-size"
+    ),
+    "list-empty-page": _list("an empty page whose token goes on", "list-empty-page"),
+    "list-unreachable": _list("unreachable names a place", "list-unreachable"),
+    "list-cycles": _list("nextPageToken is the one just used", "list-cycles"),
     # files
-    "upload-no-file": _kind("the final answer has no file (#1248)", "upload-no-file"),
-    "upload-cut": _kind("the connection closes after bytes of a chunk", "upload-cut"),
-    "upload-short": _kind("the file lacks its last byte", "upload-short"),
-    "upload-no-status": _kind("a chunk's answer has no X-Goog-Upload-Status", "upload-no-status"),
-    "file-processing": _kind("a file is PROCESSING for seconds", "file-processing", seconds=5.0),
-    "file-fails": _kind("a file ends FAILED", "file-fails"),
-    "download-cut": _kind("closed after bytes, Content-Length honest", "download-cut"),
-    "download-slow": _kind("at most rate bytes per second", "download-slow"),
+    "upload-no-file": _upload("the final answer has no file (python-genai#1248)", "upload-no-file"),
+    "upload-cut": _upload("the connection closes after bytes of a chunk", "upload-cut"),
+    "upload-short": _upload("the file lacks its last byte", "upload-short"),
+    "upload-corrupt": _upload("a byte of the file is wrong; its hash tells", "upload-corrupt"),
+    "upload-no-status": _upload("a chunk's answer has no X-Goog-Upload-Status", "upload-no-status"),
+    "file-processing": _upload("a file is PROCESSING for seconds", "file-processing", seconds=5.0),
+    "file-fails": _upload("a file ends FAILED", "file-fails"),
+    "result-file-known": _view(
+        "files.get and delete know a result file (go-genai#436 says they do not)",
+        "result-file-known",
+    ),
+    "redirect-elsewhere": _view(
+        "a download's redirect leads to place, a host",
+        "redirect-elsewhere",
+        place="nowhere.invalid",
+    ),
+    "download-direct": _view(
+        "the bytes come without a redirect (js-genai#1184)", "download-direct"
+    ),
+    "download-gone": _view("a result file is gone: 403", "download-gone"),
+    "download-cut": _view("closed after bytes, Content-Length honest", "download-cut"),
+    "download-slow": _view("at most rate bytes per second", "download-slow"),
 }
 
 _TYPES: dict[str, type] = {
@@ -172,6 +246,25 @@ _TYPES: dict[str, type] = {
 }
 
 
+_CHOICES = {
+    "job-stuck": ("state", ("PENDING", "RUNNING")),
+    "output-only": ("place", ("response", "metadata")),
+}
+"""Fault -> a parameter of it, and the values that mean something."""
+_RANGES = {
+    "times": (0, 2**31),
+    "skip": (0, 2**31),
+    "probability": (0, 1),
+    "share": (0, 1),
+    "status": (400, 599),
+    "code": (0, 16),
+    "seconds": (0, 2**31),
+    "bytes": (0, 2**63),
+    "rate": (1, 2**31),
+}
+"""Parameter -> least and greatest value."""
+
+
 def make_fault(name: str, parameters: Mapping[str, object]) -> Fault:
     """A fault by its name in :data:`FAULTS`.
 
@@ -184,18 +277,25 @@ def make_fault(name: str, parameters: Mapping[str, object]) -> Fault:
     unknown = set(fault.on.split("|")) - set(OPERATIONS) - {"any"}
     if unknown:
         raise ValueError(f"no operation is called {min(unknown)!r}")
+    parameter, choices = _CHOICES.get(fault.name, ("name", (fault.name,)))
+    if getattr(fault, parameter) not in choices:
+        raise ValueError(f"{parameter} of {name} is one of {', '.join(choices)}")
     return fault
 
 
 def _convert(key: str, value: object) -> object:
     if key not in _TYPES:
         raise ValueError(f"a fault has no parameter {key!r}; there are {', '.join(_TYPES)}")
-    if key == "times" and value is None:
+    if key == "times" and value in {None, "all"}:
         return None
     try:
-        return _TYPES[key](value)
+        converted = _TYPES[key](value)
     except (TypeError, ValueError) as exc:
         raise ValueError(f"{key}={value!r} is not of type {_TYPES[key].__name__}") from exc
+    least, most = _RANGES.get(key, (converted, converted))
+    if not least <= converted <= most:
+        raise ValueError(f"{key}={value!r} is not between {least} and {most}")
+    return converted
 
 
 def parse_fault(text: str) -> Fault:
@@ -233,10 +333,10 @@ class _Armed:
 class FaultBook:
     """The armed faults, their counts and their dice; safe from any thread."""
 
-    def __init__(self, specifications: Iterable[str], seed: int) -> None:
+    def __init__(self, faults: Iterable[Fault] = (), seed: int = 0) -> None:
         self._lock = threading.Lock()
         self._random = Random(seed)  # noqa: S311 - dice, not secrets
-        self._armed = [_Armed(parse_fault(text)) for text in specifications]
+        self._armed = [_Armed(fault) for fault in faults]
 
     def arm(self, fault: Fault) -> None:
         """Add a fault; those armed earlier are asked first."""
@@ -267,6 +367,22 @@ class FaultBook:
                 {**describe(armed.fault), "seen": armed.seen, "applied": armed.applied}
                 for armed in self._armed
             ]
+
+
+Take = Callable[[str, str], Fault | None]
+"""(name of a fault, operation) -> the fault that happens now, if any."""
+
+
+def take_from(*books: FaultBook) -> Take:
+    """Ask several books, one after the other."""
+
+    def take(name: str, operation: str = "any") -> Fault | None:
+        for book in books:
+            if fault := book.take(name, operation):
+                return fault
+        return None
+
+    return take
 
 
 assert set(_TYPES) == {item.name for item in fields(Fault)} - {"name"}  # noqa: S101 - one table

@@ -122,17 +122,21 @@ class Files:
         """Remove what has ended, so that a long life fills no disk."""
         now = self._clock.now_ns()
         for file in [one for one in list(self._files.values()) if now >= one.expires_ns]:
-            self._remove(file)
+            self.delete(file)
 
     def check_room(self, size: int) -> None:
         """Raise ApiError unless a file of ``size`` bytes may come."""
-        if size > self._options.max_file_bytes:
-            raise invalid(f"Media is too large. Limit: {self._options.max_file_bytes} bytes.")
+        self.check_size(size)
         if self.stored_bytes() + size > self._options.max_storage_bytes:
             raise ApiError(
                 429,
                 f"File storage quota of {self._options.max_storage_bytes} bytes is exhausted.",
             )
+
+    def check_size(self, size: int) -> None:
+        """Raise ApiError for more bytes than a file may have."""
+        if size > self._options.max_file_bytes:
+            raise invalid(f"Media is too large. Limit: {self._options.max_file_bytes} bytes.")
 
     def check_name(self, asked: str) -> str:
         """The id a new file gets: the asked one if it is allowed and free, else a random one."""
@@ -157,9 +161,13 @@ class Files:
         display_name: str,
         mime_type: str,
         source: str,
+        born_ns: int = 0,
     ) -> StoredFile:
-        """Take over the finished bytes at ``path``; ``source`` is UPLOADED or GENERATED."""
-        now = self._clock.now_ns()
+        """Take over the finished bytes at ``path``; ``source`` is UPLOADED or GENERATED.
+
+        Its 48 hours begin now, or at ``born_ns`` if that is later.
+        """
+        now = max(self._clock.now_ns(), born_ns)
         found = StoredFile(
             file_id,
             path,
@@ -228,11 +236,8 @@ class Files:
             )
         return self.get(file_id)
 
-    def delete(self, file_id: str) -> None:
-        """Remove a file and its bytes; raises ApiError."""
-        self._remove(self.resource(file_id, "Delete"))
-
-    def _remove(self, file: StoredFile) -> None:
+    def delete(self, file: StoredFile) -> None:
+        """Remove a file and its bytes."""
         self._files.pop(file.id, None)
         file.path.unlink(missing_ok=True)
 

@@ -13,15 +13,17 @@ whenever somebody looks (:func:`settle`). Rules, with their evidence:
 import math
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.emulator.errors import JsonObject, entity_not_found
-from gateway.emulator.faults import Fault
+from gateway.emulator.faults import Fault, FaultBook
 from gateway.emulator.timing import SECOND
 from gateway.emulator.work import BadLineError, Counts, Work, fault_status
 
 NEVER = math.inf
+RESULT_PREFIX = "batch-"
+"""How the id of a result file begins; the id of its job follows."""
 
 
 @dataclass
@@ -59,15 +61,23 @@ class Job:
     faults: dict[str, Fault]
     input_path: Path | None = None
     requests: list[JsonObject] = field(default_factory=list)
+    book: FaultBook = field(default_factory=FaultBook)
+    """Faults of the calls about it."""
     run: Run | None = None
     cancelled_ns: int | None = None
     deleted: bool = False
-    result_file: str = ""
+    has_file: bool = False
+    """Whether its results are a file."""
 
     @property
     def name(self) -> str:
         """``batches/<36>``."""
         return f"batches/{self.id}"
+
+    @property
+    def result_id(self) -> str:
+        """``batch-<36>``."""
+        return RESULT_PREFIX + self.id
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,7 @@ class Snapshot:
     counts: Counts
     ended_ns: int | None = None
     error: JsonObject | None = None
+    has_output: bool = False
 
     @property
     def done(self) -> bool:
@@ -86,12 +97,14 @@ class Snapshot:
         return self.ended_ns is not None
 
 
+CANCELLATION: JsonObject = {"code": 13, "message": "The batch was cancelled."}
+
+
 def settle(job: Job, now_ns: int) -> Snapshot:
     """The job's state at ``now_ns``."""
     unserved = Counts(total=job.total)
     if job.cancelled_ns is not None and job.cancelled_ns < job.starts_ns:
-        error = {"code": 13, "message": "The batch was cancelled."}
-        return Snapshot("CANCELLED", unserved, job.cancelled_ns, error)
+        return Snapshot("CANCELLED", unserved, job.cancelled_ns, CANCELLATION)
     if now_ns < min(job.starts_ns, job.expires_ns):
         return Snapshot("PENDING", unserved)
     return _started(job, now_ns, unserved)
@@ -100,22 +113,32 @@ def settle(job: Job, now_ns: int) -> Snapshot:
 def _started(job: Job, now_ns: int, unserved: Counts) -> Snapshot:
     ends = job.ends_ns if job.cancelled_ns is None else job.cancelled_ns
     if ends > job.expires_ns and now_ns >= job.expires_ns:
-        return _expired(job, unserved, job.expires_ns)
+        return _expired(job, job.expires_ns)
     run = job.run
     if now_ns < ends or run is None or not run.future.done():
         return Snapshot("RUNNING", unserved)
     ended = max(int(ends), run.work.finished_ns)
     if "job-expires" in job.faults:
-        return _expired(job, unserved, ended)
+        return _expired(job, ended)
     error = _failure(job, run)
     if error is not None:
-        return Snapshot("FAILED", unserved, ended, error)
-    return Snapshot("SUCCEEDED", run.work.counts, ended)
+        return _badly("FAILED", job, ended, error)
+    if job.cancelled_ns is not None and "output-kept" in job.faults:
+        return _badly("CANCELLED", job, ended, CANCELLATION)
+    return Snapshot("SUCCEEDED", run.work.counts, ended, has_output=True)
 
 
-def _expired(job: Job, unserved: Counts, ended: int) -> Snapshot:
+def _expired(job: Job, ended: int) -> Snapshot:
     error = {"code": 4, "message": "The batch expired before it was processed."}
-    return Snapshot("EXPIRED", replace(unserved, total=job.total), ended, error)
+    return _badly("EXPIRED", job, ended, error)
+
+
+def _badly(state: str, job: Job, ended: int, error: JsonObject) -> Snapshot:
+    """The end of a job that did not succeed: nothing to fetch, unless its output is kept."""
+    run = job.run
+    if "output-kept" in job.faults and run is not None and run.future.done():
+        return Snapshot(state, run.work.counts, ended, error, has_output=True)
+    return Snapshot(state, Counts(total=job.total), ended, error)
 
 
 def _failure(job: Job, run: Run) -> JsonObject | None:
@@ -162,6 +185,10 @@ class Jobs:
     def every(self) -> list[Job]:
         """Every job, deleted ones too, oldest first; from any thread."""
         return list(self._jobs.values())
+
+    def find(self, job_id: str) -> Job | None:
+        """A job by its id, deleted or not."""
+        return self._jobs.get(job_id)
 
     def get(self, job_id: str) -> Job:
         """A job that is not deleted (or lingers); raises ApiError 404."""

@@ -12,8 +12,9 @@ class Journal:
     """An append-only list of entries ``{"seq", "at", "kind", ...}``; safe from any thread.
 
     Kinds: ``create`` (a job was accepted, whatever was answered), ``cancel``, ``delete``,
-    ``upload`` (a file was finished), ``upload-start``, ``upload-chunk``, ``download``,
-    ``file-delete``, ``fault`` (one was applied), ``webhook`` (one was sent). No prompt is noted.
+    ``update``, ``upload`` (a file was finished), ``upload-start``, ``upload-chunk``, ``download``,
+    ``file-delete``, ``register``, ``cache``, ``generate``, ``stream``, ``count``, ``embed``,
+    ``fault`` (one was applied to a call), ``webhook`` (one was sent). No prompt is noted.
     """
 
     def __init__(self, clock: EmulatorClock) -> None:

@@ -39,12 +39,13 @@ MARKERS = {
     "double": "batch: the item comes back twice",
     "keyless": "batch: the item comes back without its key/metadata",
     "blank": "batch: the item comes back with neither response nor error",
-    "fault": "a fault of faults.py by its specification, for the job this prompt is in (inline: in "
-    "any prompt, file: in the first line); its times, default 1, count per prompt",
+    "fault": "a fault by its specification, for what comes of this prompt: its call, item or job; "
+    "times, default 1, says how often when the prompt is sent again",
     "slow": "synchronous calls answer after this many seconds",
 }
 """Marker -> what it does."""
 
+_SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?")
 _MARKER = re.compile(r"\[\[([a-z-]+)(?::([^\]]*))?\]\]")
 
 
@@ -58,6 +59,10 @@ class Mark:
     def number(self, default: int) -> int:
         """The value as a whole number, ``default`` if it is none."""
         return int(self.value) if self.value.isdigit() else default
+
+    def seconds(self, default: float) -> float:
+        """The value as a time, ``default`` if it is none."""
+        return float(self.value) if _SECONDS.fullmatch(self.value) else default
 
 
 Marks = Mapping[str, Mark]

@@ -9,7 +9,7 @@ end, counts are strings and absent when zero, output stands twice, a list has ne
 import orjson
 
 from gateway.emulator.errors import JsonObject
-from gateway.emulator.faults import FaultBook
+from gateway.emulator.faults import Take
 from gateway.emulator.jobs import Job, Snapshot
 from gateway.emulator.timing import stamp
 
@@ -19,22 +19,24 @@ SKEW_NS = 130
 """endTime and updateTime differ by some hundred nanoseconds (recorded)."""
 
 
-def operation(job: Job, seen: Snapshot, faults: FaultBook, *, call: str) -> JsonObject:
+def operation(job: Job, seen: Snapshot, take: Take, *, call: str) -> JsonObject:
     """The Operation that ``create``, ``get`` or ``list`` answers."""
     listed = call == "list"
-    answer: JsonObject = {"name": job.name, "metadata": metadata(job, seen, listed=listed)}
-    metadata_state(answer["metadata"], seen, faults, call)
+    stale = listed and not take("list-fresh", call)
+    found = metadata(job, seen, listed=listed, stale=stale)
+    answer: JsonObject = {"name": job.name, "metadata": found}
+    metadata_state(answer["metadata"], seen, take, call)
     if not seen.done:
         return answer
     answer["done"] = True
     if seen.error is not None and not listed:
         answer["error"] = seen.error
-    if seen.state == "SUCCEEDED" and not listed:
-        _add_output(answer, job, faults)
+    if seen.has_output and not listed:
+        _add_output(answer, job, take)
     return answer
 
 
-def metadata(job: Job, seen: Snapshot, *, listed: bool = False) -> JsonObject:
+def metadata(job: Job, seen: Snapshot, *, listed: bool = False, stale: bool = False) -> JsonObject:
     """The batch resource, without output."""
     found: JsonObject = {"@type": _TYPE + _RESOURCES[job.kind], "model": f"models/{job.model}"}
     if job.display_name:
@@ -46,7 +48,7 @@ def metadata(job: Job, seen: Snapshot, *, listed: bool = False) -> JsonObject:
         found["endTime"] = stamp(seen.ended_ns + SKEW_NS)
     if not listed:
         found["updateTime"] = stamp(job.created_ns if seen.ended_ns is None else seen.ended_ns)
-    found["batchStats"] = stats(job, seen, stale=listed)
+    found["batchStats"] = stats(job, seen, stale=stale)
     found["state"] = f"BATCH_STATE_{seen.state}"
     found["name"] = job.name
     if job.priority not in {"", "0"}:
@@ -57,27 +59,28 @@ def metadata(job: Job, seen: Snapshot, *, listed: bool = False) -> JsonObject:
 def stats(job: Job, seen: Snapshot, *, stale: bool) -> JsonObject:
     """Counts as strings, zeros left out."""
     counts = {"requestCount": job.total}
-    if seen.state in {"PENDING", "RUNNING"} or stale or seen.state == "EXPIRED":
-        counts["pendingRequestCount"] = job.total
-    elif seen.state == "SUCCEEDED":
+    if seen.has_output and not stale:
+        counts["requestCount"] = seen.counts.total
         counts["successfulRequestCount"] = seen.counts.succeeded
         counts["failedRequestCount"] = seen.counts.failed
+    elif seen.state in {"PENDING", "RUNNING", "EXPIRED"} or stale:
+        counts["pendingRequestCount"] = job.total
     return {name: str(count) for name, count in counts.items() if count}
 
 
-def metadata_state(found: JsonObject, seen: Snapshot, faults: FaultBook, call: str) -> None:
+def metadata_state(found: JsonObject, seen: Snapshot, take: Take, call: str) -> None:
     """Put the states that clients are known to stumble over."""
-    if not seen.done and (fault := faults.take("state-unknown", call)):
+    if not seen.done and (fault := take("state-unknown", call)):
         found["state"] = fault.state
-    if faults.take("state-spelling", call):
+    if take("state-spelling", call):
         found["state"] = str(found["state"]).replace("BATCH_STATE_", "JOB_STATE_")
 
 
-def _add_output(answer: JsonObject, job: Job, faults: FaultBook) -> None:
-    if faults.take("output-nowhere", "get"):
+def _add_output(answer: JsonObject, job: Job, take: Take) -> None:
+    if take("output-nowhere", "get"):
         return
-    found = output(job, faults)
-    only = faults.take("output-only", "get")
+    found = output(job, take)
+    only = take("output-only", "get")
     if only is None or only.place == "metadata":
         answer["metadata"]["output"] = found
     if only is None or only.place == "response":
@@ -85,13 +88,13 @@ def _add_output(answer: JsonObject, job: Job, faults: FaultBook) -> None:
         answer["response"] = {"@type": kind, **found}
 
 
-def output(job: Job, faults: FaultBook) -> JsonObject:
+def output(job: Job, take: Take) -> JsonObject:
     """``{"responsesFile"}`` or ``{"inlinedResponses": {"inlinedResponses": [...]}}``."""
-    if job.result_file:
-        return {"responsesFile": f"files/{job.result_file}"}
+    if job.has_file:
+        return {"responsesFile": f"files/{job.result_id}"}
     lines = job.run.lines if job.run else []
     inner = {"inlinedResponses": orjson.Fragment(b"[" + b",".join(lines) + b"]")}
     found: JsonObject = {"inlinedResponses": inner}
-    if job.kind == "embed" and faults.take("embed-spelling", "get"):
+    if job.kind == "embed" and take("embed-spelling", "get"):
         found["inlinedEmbedContentResponses"] = inner
     return found

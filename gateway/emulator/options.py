@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
+from gateway.emulator.tiers import tier_limit
+
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 HOUR = 3600.0
@@ -60,8 +62,13 @@ class EmulatorOptions:
     """A chunk that does not end the upload must be a multiple of this."""
     max_live_jobs: int = MAX_LIVE_JOBS
     """Jobs of one key that may be unfinished at once; one more create answers 429."""
+    tier: int = 0
+    """Usage tier 1, 2 or 3, whose limits of enqueued tokens hold (``tiers.py``); 0: no limits."""
     enqueued_tokens: Mapping[str, int] = field(default_factory=dict)
-    """Limit of enqueued tokens by model name (without ``models/``); ``"*"`` for any other model."""
+    """Limit of enqueued tokens by model name (without ``models/``), before those of the tier.
+
+    ``"*"`` stands for any other model.
+    """
     bad_line: str = "item"
     """A line that cannot be read fails itself with code 3 (``item``) or its job (``job``)."""
     cancel_finished_status: int = 200
@@ -76,6 +83,18 @@ class EmulatorOptions:
     """Whether ``metadata`` of a file's line comes back with its result; not on record either."""
     webhook_timeout: float = 5.0
     """Seconds a webhook's receiver has to answer."""
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether any limit of enqueued tokens is set."""
+        return bool(self.enqueued_tokens or self.tier)
+
+    def token_limit(self, model: str) -> int | None:
+        """How many tokens may be enqueued for a model; None: any number."""
+        for name in (model, "*"):
+            if name in self.enqueued_tokens:
+                return self.enqueued_tokens[name]
+        return tier_limit(self.tier, model) if self.tier else None
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -96,5 +115,7 @@ class EmulatorOptions:
             raise ValueError("speed must be positive")
         if not 0 <= self.pending_share <= 1:
             raise ValueError("pending_share must be between 0 and 1")
+        if self.tier not in {0, 1, 2, 3}:
+            raise ValueError("tier must be 0, 1, 2 or 3")
         if self.bad_line not in {"item", "job"}:
             raise ValueError("bad_line must be 'item' or 'job'")

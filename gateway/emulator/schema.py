@@ -26,6 +26,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _DURATION = re.compile(r"-?\d+(\.\d{1,9})?s")
 _PACKAGE = "type.googleapis.com/google.ai.generativelanguage.v1main"
+UNKNOWN_NAME_END = ": Cannot find field."
 _INT32 = 2**31
 _INT64 = 2**63
 
@@ -57,6 +58,11 @@ class Violation:
     field: str
     description: str
 
+    @property
+    def is_unknown_name(self) -> bool:
+        """Whether it is about a field that there is not."""
+        return self.description.endswith(UNKNOWN_NAME_END)
+
     def wire(self) -> JsonObject:
         """As in google.rpc.BadRequest; no ``field`` at the top."""
         if not self.field:
@@ -70,7 +76,7 @@ class _Reading:
 
     def unknown(self, name: str, path: str) -> None:
         where = f" at '{path}'" if path else ""
-        text = f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
+        text = f'Invalid JSON payload received. Unknown name "{name}"{where}{UNKNOWN_NAME_END}'
         self.violations.append(Violation(path, text))
 
     def too_deep(self, path: str) -> object:

@@ -26,6 +26,10 @@ class EmulatorClock:
         """Nanoseconds since the epoch, UTC, as this emulator sees it; never goes back."""
         return self._origin_ns + int((self._clock.monotonic() - self._mark) * self._speed * SECOND)
 
+    def monotonic(self) -> float:
+        """Seconds of the machine's own time."""
+        return self._clock.monotonic()
+
     def advance(self, seconds: float) -> None:
         """Move the time forward by ``seconds``; raises ValueError if negative."""
         if seconds < 0:

@@ -5,12 +5,14 @@ The protocol is Google's (recorded 2026-08-19 for start and ``upload, finalize``
 connection broke is kept in whole pieces of 256 KiB, so a client must ask before it goes on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.emulator.errors import ApiError, JsonObject, invalid
-from gateway.emulator.files import MAX_DISPLAY_NAME, Files, StoredFile
+from gateway.emulator.faults import FaultBook
+from gateway.emulator.files import MAX_DISPLAY_NAME, StoredFile
 from gateway.emulator.identity import new_id, new_upload_id
+from gateway.emulator.projects import Project
 
 KEPT_PIECE = 256 * 1024
 DEFAULT_MIME = "application/octet-stream"
@@ -27,11 +29,13 @@ class Upload:
     mime_type: str
     declared: int | None
     """Size the start call spoke of, if it did."""
-    files: Files
-    """Where the file goes: those of the project that started."""
+    project: Project
+    """Whose file it will be: of the key that started."""
     received: int = 0
     status: str = "active"
     file: StoredFile | None = None
+    book: FaultBook = field(default_factory=FaultBook)
+    """Faults that the first line of the file asks for."""
 
     def write(self, offset: int, data: bytes) -> None:
         """Put ``data`` at ``offset``."""
@@ -71,7 +75,7 @@ class Uploads:
         self._directory = directory
         self._uploads: dict[str, Upload] = {}
 
-    def start(self, files: Files, metadata: JsonObject, mime: str, size: int | None) -> Upload:
+    def start(self, project: Project, metadata: JsonObject, mime: str, size: int | None) -> Upload:
         """Open a session for a file described by ``metadata`` (a File message).
 
         Raises ApiError: a name that is wrong or taken, too many bytes.
@@ -80,8 +84,8 @@ class Uploads:
             raise invalid(
                 f"* CreateFileRequest.file.display_name: at most {MAX_DISPLAY_NAME} characters.\n",
             )
-        files.check_room(size or 0)
-        file_id = files.check_name(metadata.get("name", ""))
+        project.files.check_room(size or 0)
+        file_id = project.files.check_name(metadata.get("name", ""))
         path = self._directory / f"upload-{new_id(16)}"
         path.touch()
         found = Upload(
@@ -91,7 +95,7 @@ class Uploads:
             metadata.get("displayName", ""),
             mime or metadata.get("mimeType") or DEFAULT_MIME,
             size,
-            files,
+            project,
         )
         self._uploads[found.id] = found
         return found

@@ -5,24 +5,26 @@ and written one by one, so a job of a million lines needs no more memory than on
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded per job: a run of faults can be repeated
 from typing import Protocol
 
 import orjson
 
+from gateway.emulator.answers.holdings import Holdings
 from gateway.emulator.errors import CODE_OF_HTTP, ApiError, JsonObject, invalid
 from gateway.emulator.faults import Fault
+from gateway.emulator.marked import of_item
 from gateway.emulator.markers import find_marks
 from gateway.emulator.schema import read, refuse
 
-Answer = Callable[[JsonObject], JsonObject]
-"""A parsed request -> its response; raises ApiError."""
+Answer = Callable[[JsonObject, Holdings], JsonObject]
+"""A parsed request and what it may refer to -> its response; raises ApiError."""
 
-CANCELLED: JsonObject = {"error": {"code": 1}}
-"""What an item is that a cancel left unserved: no message (a live capture of 2026-08-15)."""
+MESSAGES = {"generate": "GenerateContentRequest", "embed": "EmbedContentRequest"}
+"""Kind of job -> the message of one of its requests."""
 
 _SHUFFLE_WINDOW = 4096
 
@@ -51,18 +53,23 @@ def inline_items(requests: list[JsonObject]) -> Iterator[Item]:
         yield Item(tag, entry.get("request", {}))
 
 
-def file_items(path: Path, message: str, *, metadata: bool = False) -> Iterator[Item]:
+def file_items(
+    path: Path, message: str, *, metadata: bool = False, unchecked: bool = False
+) -> Iterator[Item]:
     """Items of a JSONL file; a line that cannot be read is an item with a refusal.
 
-    ``metadata`` says whether a line's own is kept in its tag.
+    ``metadata`` says whether a line's own is kept in its tag, ``unchecked`` whether fields that
+    there are not are let pass.
     """
     with path.open("rb") as stream:
         for line in stream:
             if not line.isspace():
-                yield line_item(line, message, metadata=metadata)
+                yield line_item(line, message, metadata=metadata, unchecked=unchecked)
 
 
-def line_item(line: bytes, message: str, *, metadata: bool = False) -> Item:
+def line_item(
+    line: bytes, message: str, *, metadata: bool = False, unchecked: bool = False
+) -> Item:
     """``{"key", "request"}`` or a bare request, which has no key then (Google's batch guide)."""
     try:
         value = orjson.loads(line)
@@ -74,6 +81,8 @@ def line_item(line: bytes, message: str, *, metadata: bool = False) -> Item:
     tag = {name: value[name] for name in kept if name in value}
     bare = "request" not in value and "key" not in value
     request, violations = read(message, value if bare else value.get("request", {}), "request")
+    if unchecked:
+        violations = [one for one in violations if not one.is_unknown_name]
     return Item(tag, request, refuse(violations) if violations else None)
 
 
@@ -81,17 +90,19 @@ def line_item(line: bytes, message: str, *, metadata: bool = False) -> Item:
 class Shape:
     """The faults of one job's results."""
 
-    faults: dict[str, Fault] = field(default_factory=dict)
+    faults: Mapping[str, Fault] = field(default_factory=dict)
     seed: str = ""
 
-    def picks(self, name: str, item: Item, random: Random) -> bool:
-        """Whether the fault called ``name`` hits ``item``."""
-        fault = self.faults.get(name)
-        return fault is not None and fault.picks(item.key, random)
+    def picks(self, item: Item, random: Random) -> dict[str, Fault]:
+        """The faults that hit ``item``."""
+        return {name: fault for name, fault in self.faults.items() if fault.picks(item.key, random)}
 
 
 class Sink(Protocol):
     """Where results go."""
+
+    is_of_lines: bool
+    """Whether a result may be no JSON: only lines of a file can."""
 
     def write(self, lines: list[bytes]) -> None:
         """Take some results, one JSON text each."""
@@ -100,6 +111,8 @@ class Sink(Protocol):
 
 class ListSink:
     """Results in memory, for inline jobs."""
+
+    is_of_lines = False
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -111,6 +124,8 @@ class ListSink:
 
 class FileSink:
     """Results as lines of a file."""
+
+    is_of_lines = True
 
     def __init__(self, path: Path) -> None:
         self._stream = path.open("wb")
@@ -147,18 +162,23 @@ class Work:
     def __init__(
         self,
         answer: Answer,
+        holdings: Holdings,
         text_of: Callable[[JsonObject], str],
         shape: Shape,
         *,
-        serve: int | None,
-        strict: bool,
+        serve: int | None = None,
+        unserved: int = 1,
+        strict: bool = False,
     ) -> None:
         self._answer = answer
+        self._holdings = holdings
         self._text_of = text_of
         self._shape = shape
         self._serve = serve
+        self._unserved = unserved
         self._strict = strict
         self._random = Random(shape.seed)  # noqa: S311 - dice, not secrets
+        self._order = Random(shape.seed)  # noqa: S311 - dice, not secrets
         self._stop = threading.Event()
         self.counts = Counts()
         self.finished_ns = 0
@@ -179,52 +199,65 @@ class Work:
         for item in items:
             if self._stop.is_set():
                 return
-            results = [orjson.dumps(entry) for entry in self._entries(item)]
+            results = self._results(item, garble=sink.is_of_lines)
             if not shuffled:
                 sink.write(results)
                 continue
             waiting += results
             if len(waiting) >= _SHUFFLE_WINDOW:
-                sink.write(self._mixed(waiting))
+                sink.write(self._shuffled(waiting))
                 waiting = []
-        sink.write(self._mixed(waiting))
+        sink.write(self._shuffled(waiting))
 
-    def _mixed(self, lines: list[bytes]) -> list[bytes]:
+    def _shuffled(self, lines: list[bytes]) -> list[bytes]:
         """Another order; for sure so with two or more."""
         mixed = list(lines)
         self._random.shuffle(mixed)
         return mixed if mixed != lines else mixed[::-1]
 
-    def _entries(self, item: Item) -> list[JsonObject]:
-        """The results of one item: one, or by a fault none or two."""
-        result = self._result(item)
-        marks = find_marks(self._text_of(item.request)) if item.request else {}
-        if "drop" in marks or self._hit("results-dropped", item):
+    def _results(self, item: Item, *, garble: bool) -> list[bytes]:
+        """The results of one item as JSON: one, or by a fault none, two or a broken one."""
+        text = self._text_of(item.request) if item.request else ""
+        marks = find_marks(text)
+        try:
+            faults = self._shape.picks(item, self._random) | of_item(text, self._holdings.seen)
+        except ApiError as wrong:
+            faults, item = {}, replace(item, refusal=wrong)
+        result = self._result(item, faults)
+        if "drop" in marks or "results-dropped" in faults:
             return []
-        keyless = "keyless" in marks or self._hit("results-keyless", item)
-        blank = "blank" in marks or self._hit("results-blank", item)
-        tag = {} if keyless else item.tag
-        entry = tag | result if at_odds(item) else result | tag
-        entry = tag if blank else entry
-        doubled = "double" in marks or self._hit("results-doubled", item)
-        return [entry, entry] if doubled else [entry]
+        tag = {} if "keyless" in marks or "results-keyless" in faults else item.tag
+        blank = "blank" in marks or "results-blank" in faults
+        line = orjson.dumps(self._mixed(tag if blank else tag | result))
+        if garble and "results-garbled" in faults:
+            line = line[: len(line) // 2]
+        return [line] * (2 if "double" in marks or "results-doubled" in faults else 1)
 
-    def _hit(self, name: str, item: Item) -> bool:
-        return bool(self._shape.faults) and self._shape.picks(name, item, self._random)
+    def _mixed(self, entry: JsonObject) -> JsonObject:
+        """Its members, and those of its response, in any order (recorded result files)."""
+        names = list(entry)
+        self._order.shuffle(names)
+        mixed = {name: entry[name] for name in names}
+        if "response" in mixed:
+            response = mixed["response"]
+            names = list(response)
+            self._order.shuffle(names)
+            mixed["response"] = {name: response[name] for name in names}
+        return mixed
 
-    def _result(self, item: Item) -> JsonObject:
+    def _result(self, item: Item, faults: Mapping[str, Fault]) -> JsonObject:
         """``{"response"}`` or ``{"error"}``, counted."""
         at = self.counts.total
         self.counts.total += 1
         if self._serve is not None and at >= self._serve:
             self.counts.failed += 1
-            return CANCELLED
-        if self._hit("results-fail", item):
+            return {"error": {"code": self._unserved}}  # no message: a live capture of 2026-08-15
+        if "results-fail" in faults:
             self.counts.failed += 1
-            return {"error": fault_status(self._shape.faults["results-fail"])}
-        return self._served(item)
+            return {"error": fault_status(faults["results-fail"])}
+        return self._served(item, faults)
 
-    def _served(self, item: Item) -> JsonObject:
+    def _served(self, item: Item, faults: Mapping[str, Fault]) -> JsonObject:
         try:
             response = self._respond(item)
         except ApiError as refusal:
@@ -232,7 +265,7 @@ class Work:
             return {"error": status(refusal)}
         self.counts.succeeded += 1
         for name, spoil in _SPOILERS.items():
-            if self._hit(name, item):
+            if name in faults:
                 response = spoil(response)
         return {"response": response}
 
@@ -241,7 +274,10 @@ class Work:
             if self._strict:
                 raise BadLineError(item.refusal)
             raise item.refusal
-        return self._answer(item.request or {})
+        request = item.request or {}
+        if "cache-ignored" in self._shape.faults:
+            request = {name: value for name, value in request.items() if name != "cachedContent"}
+        return self._answer(request, self._holdings)
 
 
 def _empty(response: JsonObject) -> JsonObject:
@@ -282,11 +318,6 @@ _SPOILERS: dict[str, Callable[[JsonObject], JsonObject]] = {
     "results-cut": _cut,
 }
 """Fault -> what it makes of a response."""
-
-
-def at_odds(item: Item) -> bool:
-    """Whether an item's members stand in the other order (order is arbitrary on record)."""
-    return len(item.key) % 2 == 1
 
 
 def status(refusal: ApiError) -> JsonObject:

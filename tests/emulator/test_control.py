@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
-import orjson
 import pytest
 
 from gateway.emulator import EmulatorOptions, create_app
@@ -140,34 +139,6 @@ def test_slow_marker(gemini: Emulator) -> None:
         httpx.post(
             url, json=body, headers={"x-goog-api-key": "k"}, timeout=httpx.Timeout(20, read=0.3)
         )
-
-
-def test_fault_marker(api: httpx.Client, gemini: Emulator, create: Create) -> None:
-    """A fault for the call and the job its prompt is in, once unless it says otherwise."""
-    assert create("a", "b [[fault:create-500-after]]").status_code == 500
-    assert create("a", "b [[fault:create-500-after]]").status_code == 200
-    assert len(gemini.journal("create")) == 2
-    name = create("c [[fault:job-fails:code=8]]").json()["name"]
-    gemini.finish()
-    assert api.get(f"/v1beta/{name}").json()["error"]["code"] == 8
-    assert create("d [[fault:quota]]").status_code == 429
-    assert len(gemini.journal("create")) == 3
-    assert "no fault is called" in create("[[fault:nope]]").json()["error"]["message"]
-
-
-def test_fault_marker_in_a_file(
-    api: httpx.Client,
-    gemini: Emulator,
-    put_file: Callable[[bytes], str],
-) -> None:
-    """In the first line."""
-    text = "x [[fault:job-expires]]"
-    line = orjson.dumps({"key": "a", "request": {"contents": [{"parts": [{"text": text}]}]}})
-    path = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
-    batch = {"inputConfig": {"fileName": put_file(line)}}
-    name = api.post(path, json={"batch": batch}).json()["name"]
-    gemini.finish()
-    assert api.get(f"/v1beta/{name}").json()["metadata"]["state"] == "BATCH_STATE_EXPIRED"
 
 
 @pytest.mark.parametrize(

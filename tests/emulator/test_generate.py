@@ -12,9 +12,9 @@ from gateway.emulator.answers.embed import embed, vector
 from gateway.emulator.answers.holdings import Holdings
 from gateway.emulator.answers.jsonfit import fit
 from gateway.emulator.errors import ApiError
+from gateway.emulator.intake import generate_text
 from gateway.emulator.markers import MARKERS, find_marks
 from gateway.emulator.work import ListSink, Shape, Work, inline_items
-from gateway.emulator.world import generate_text
 from tests.emulator.asking import FLASH, TOOL, Json, ask, parts_of, refusal, text_of, texts_of
 
 # --- text ----------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def test_markers_of_calls() -> None:
 )
 def test_markers_of_batch_items(mark: str, expected: list[set[str]]) -> None:
     """drop, double, keyless, blank."""
-    work = Work(lambda _: {}, generate_text, Shape(), serve=None, strict=False)
+    work = Work(lambda _request, _holdings: {}, Holdings(), generate_text, Shape())
     request = {"contents": [{"parts": [{"text": f"[[{mark}]]"}]}]}
     sink = ListSink()
     work.run(inline_items([{"request": request, "metadata": {"key": "a"}}]), sink)

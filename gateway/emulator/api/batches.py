@@ -4,8 +4,10 @@ import itertools
 
 from starlette.responses import Response
 
-from gateway.emulator.calls import Call, after, before, marked
+from gateway.emulator.calls import Call
 from gateway.emulator.errors import JsonObject, invalid
+from gateway.emulator.faults import take_from
+from gateway.emulator.intake import Order, marked_faults
 from gateway.emulator.jobs import Job
 from gateway.emulator.models import page_bounds
 from gateway.emulator.operations import metadata, operation
@@ -41,11 +43,16 @@ async def _create(call: Call, kind: str) -> Response:
     body = await call.message(message, call.world.options.max_create_bytes)
     batch = body.get("batch", {})
     _check_input(batch, message)
-    faults = call.world.marked_faults(call.project, kind, batch)
-    await before(call, marked(call, faults))
-    job = call.world.accept(kind, model, batch, call.project, faults)
-    answer = operation(job, call.world.look(job), call.world.faults, call="create")
-    return await after(call, call.answer(answer), marked(call, faults))
+    marked = marked_faults(call.project, kind, batch)
+    await call.meet(marked.call)
+    job = call.world.accept(call.project, Order(kind, model, batch, marked))
+    return call.answer(shown(call, job, "create"))
+
+
+def shown(call: Call, job: Job, as_in: str) -> JsonObject:
+    """A job as ``create``, ``get`` or ``list`` shows it, under the faults of its own, too."""
+    take = take_from(job.book, call.world.faults)
+    return operation(job, call.world.look(job), take, call=as_in)
 
 
 def _check_input(batch: JsonObject, message: str) -> None:
@@ -63,30 +70,29 @@ def _check_input(batch: JsonObject, message: str) -> None:
 async def get(call: Call) -> Response:
     """GET batches/{id}."""
     job = call.project.jobs.get(call.path("id"))
-    return call.answer(operation(job, call.world.look(job), call.world.faults, call="get"))
+    return call.answer(shown(call, job, "get"))
 
 
 async def list_jobs(call: Call) -> Response:
     """GET batches: newest first, without output, counts as at create."""
-    faults = call.world.faults
-    if faults.take("list-empty", "list"):
+    if call.take("list-empty"):
+        return call.answer({})
+    if "pageSize" not in call.query and call.take("list-needs-size"):
         return call.answer({})
     token = call.query.get("pageToken", "")
-    if faults.take("list-empty-page", "list"):
+    if call.take("list-empty-page"):
         return call.answer({"nextPageToken": token or _token(1 << 40)})
     size, before = _page(call)
     every = (job for job in call.project.jobs.newest_first(before) if not _hidden(call, job))
     visible = list(itertools.islice(every, size + 1))
     answer: JsonObject = {}
-    if shown := visible[:size]:
-        answer["operations"] = [
-            operation(job, call.world.look(job), faults, call="list") for job in shown
-        ]
+    if page := visible[:size]:
+        answer["operations"] = [shown(call, job, "list") for job in page]
     if len(visible) > size:
-        answer["nextPageToken"] = _token(shown[-1].number)
-        if token and faults.take("list-cycles", "list"):
+        answer["nextPageToken"] = _token(page[-1].number)
+        if token and call.take("list-cycles"):
             answer["nextPageToken"] = token
-    if faults.take("list-unreachable", "list"):
+    if call.take("list-unreachable"):
         answer["unreachable"] = ["locations/elsewhere"]
     return call.answer(answer)
 
@@ -119,7 +125,7 @@ async def cancel(call: Call) -> Response:
     parse_body("Empty", await call.body(_SMALL_BODY))
     if call.world.look(job).done and call.world.options.cancel_finished_status != 200:
         raise invalid("The batch has already ended and cannot be cancelled.")
-    call.world.cancel(job)
+    call.world.cancel(call.project, job)
     return call.answer({})
 
 

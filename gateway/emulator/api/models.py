@@ -1,23 +1,24 @@
 """Routes of models and of the synchronous calls, which answer from the same generator as jobs."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import orjson
 from starlette.responses import Response
 
-from gateway.emulator.answers.embed import embed
+from gateway.emulator.answers.embed import embed, text_of
 from gateway.emulator.answers.generate import generate
 from gateway.emulator.answers.prompt import last_user_text
 from gateway.emulator.answers.usage import content_tokens, details, prompt_tokens
-from gateway.emulator.api.files import Streamed
 from gateway.emulator.calls import Call
 from gateway.emulator.errors import JSON_HEADERS, JsonObject, invalid
+from gateway.emulator.marked import sort_marked
 from gateway.emulator.markers import find_marks
+from gateway.emulator.streams import Streamed
 
 MAX_BODY = 100 * 1024 * 1024
 """Inline bytes of an interactive request (ai.google.dev/gemini-api/docs/files)."""
 MAX_EMBED_REQUESTS = 100
-STANDARD_TIER = {"x-gemini-service-tier": "standard"}
 
 
 async def get(call: Call) -> Response:
@@ -30,21 +31,41 @@ async def list_models(call: Call) -> Response:
     return call.answer(call.world.models.page(call.query))
 
 
-async def _generated(call: Call, method: str) -> JsonObject:
+async def _asked(
+    call: Call, method: str, message: str, text: Callable[[JsonObject], str]
+) -> tuple[str, JsonObject]:
+    """The model and the request of a call; what its text asks for happens to the call."""
     model = call.path("model")
     call.world.models.require(call.version, model, method)
-    request = await call.message("GenerateContentRequest", MAX_BODY)
-    marks = find_marks(last_user_text(request.get("contents", [])))
-    if "slow" in marks:
-        await call.world.clock.sleep(float(marks["slow"].value or 1))
-    return generate(model, request, call.project)
+    request = await call.message(message, MAX_BODY)
+    said = text(request)
+    marked = sort_marked([said], call.operation, call.project.seen)
+    for fault in marked.others:
+        call.world.faults.arm(fault)
+    await call.meet(marked.call)
+    if mark := find_marks(said).get("slow"):
+        await call.world.clock.sleep(mark.seconds(1.0))
+    return model, request
+
+
+def _prompt(request: JsonObject) -> str:
+    return last_user_text(request.get("contents", []))
+
+
+def _content(request: JsonObject) -> str:
+    return text_of(request.get("content", {}))
+
+
+async def _generated(call: Call, method: str) -> JsonObject:
+    model, request = await _asked(call, method, "GenerateContentRequest", _prompt)
+    response = await asyncio.to_thread(generate, model, request, call.project)
+    call.world.journal.note(call.operation, model=model)
+    return response
 
 
 async def generate_content(call: Call) -> Response:
     """POST models/{m}:generateContent."""
-    response = call.answer(await _generated(call, "generateContent"))
-    response.headers.update(STANDARD_TIER)
-    return response
+    return call.answer(await _generated(call, "generateContent"))
 
 
 async def stream_generate_content(call: Call) -> Response:
@@ -53,12 +74,18 @@ async def stream_generate_content(call: Call) -> Response:
     if call.query.get("alt") == "sse":
         headers = JSON_HEADERS | {"content-type": "text/event-stream"}
         return Streamed(_events(pieces), headers)
-    return Response(orjson.dumps(pieces), 200, JSON_HEADERS)
+    return Streamed(_array(pieces), JSON_HEADERS)
 
 
 async def _events(pieces: list[JsonObject]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield b"data: " + orjson.dumps(piece) + b"\r\n\r\n"
+
+
+async def _array(pieces: list[JsonObject]) -> AsyncIterator[bytes]:
+    for at, piece in enumerate(pieces):
+        yield (b",\r\n" if at else b"[") + orjson.dumps(piece)
+    yield b"]"
 
 
 def stream_pieces(response: JsonObject) -> list[JsonObject]:
@@ -83,41 +110,53 @@ def stream_pieces(response: JsonObject) -> list[JsonObject]:
 
 async def count_tokens(call: Call) -> Response:
     """POST models/{m}:countTokens."""
-    model = call.path("model")
-    call.world.models.require(call.version, model, "countTokens")
-    body = await call.message("CountTokensRequest", MAX_BODY)
+    _, body = await _asked(
+        call,
+        "countTokens",
+        "CountTokensRequest",
+        lambda body: _prompt(body.get("generateContentRequest", body)),
+    )
     request = body.get("generateContentRequest", body)
     if not request.get("contents"):
         raise invalid("* CountTokensRequest.contents: contents is not specified\n")
     found = prompt_tokens(request)
-    return call.answer({"totalTokens": sum(found.values()), "promptTokensDetails": details(found)})
+    call.world.journal.note(call.operation, model=call.path("model"))
+    return call.answer({"totalTokens": found.total(), "promptTokensDetails": details(found)})
 
 
 async def embed_content(call: Call) -> Response:
     """POST models/{m}:embedContent: usageMetadata for gemini-embedding-2, none for -001."""
-    model = call.path("model")
-    call.world.models.require(call.version, model, "embedContent")
-    request = await call.message("EmbedContentRequest", MAX_BODY)
-    return call.answer(_embedded(model, [request]) | {"embedding": _vector(call, model, request)})
+    model, request = await _asked(call, "embedContent", "EmbedContentRequest", _content)
+    [vector] = await _vectors(call, model, [request])
+    return call.answer({"embedding": vector} | _embedded(model, [request]))
 
 
 async def batch_embed_contents(call: Call) -> Response:
     """POST models/{m}:batchEmbedContents: at most 100."""
-    model = call.path("model")
-    call.world.models.require(call.version, model, "batchEmbedContents")
-    body = await call.message("BatchEmbedContentsRequest", MAX_BODY)
+    model, body = await _asked(
+        call,
+        "batchEmbedContents",
+        "BatchEmbedContentsRequest",
+        lambda body: "\n".join(map(_content, body.get("requests", []))),
+    )
     requests = body.get("requests", [])
+    if not requests:
+        raise invalid("* BatchEmbedContentsRequest.requests: requests is not specified\n")
     if len(requests) > MAX_EMBED_REQUESTS:
         raise invalid(
             "* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch\n",
         )
-    vectors = [_vector(call, model, request) for request in requests]
+    vectors = await _vectors(call, model, requests)
     return call.answer({"embeddings": vectors} | _embedded(model, requests))
 
 
-def _vector(call: Call, model: str, request: JsonObject) -> JsonObject:
-    found: JsonObject = embed(model, request, call.project)["embedding"]
-    return found
+async def _vectors(call: Call, model: str, requests: list[JsonObject]) -> list[JsonObject]:
+    def work() -> list[JsonObject]:
+        return [embed(model, request, call.project)["embedding"] for request in requests]
+
+    vectors = await asyncio.to_thread(work)
+    call.world.journal.note(call.operation, model=model, items=len(requests))
+    return vectors
 
 
 def _embedded(model: str, requests: list[JsonObject]) -> JsonObject:
@@ -125,5 +164,5 @@ def _embedded(model: str, requests: list[JsonObject]) -> JsonObject:
     if model.endswith("-001"):
         return {}
     tokens = content_tokens(*(request["content"] for request in requests))
-    found = {"promptTokenCount": sum(tokens.values()), "promptTokenDetails": details(tokens)}
+    found = {"promptTokenCount": tokens.total(), "promptTokenDetails": details(tokens)}
     return {"usageMetadata": found}

@@ -1,0 +1,232 @@
+"""Routes of uploads: every command of the resumable protocol, and uploads in one call."""
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from gateway.emulator.calls import Call
+from gateway.emulator.errors import JsonObject, invalid, json_response
+from gateway.emulator.faults import FaultBook
+from gateway.emulator.files import StoredFile, digest_file
+from gateway.emulator.marked import of_upload
+from gateway.emulator.related import split_related
+from gateway.emulator.schema import parse_body
+from gateway.emulator.timing import SECOND
+from gateway.emulator.uploads import Upload
+
+METADATA_BYTES = 64 * 1024
+MAX_WHOLE_BYTES = 100 * 1024 * 1024
+"""An upload of one call is held in memory; larger ones are resumable."""
+UPLOAD_HEADERS = {
+    "server": "UploadServer",
+    "vary": "Origin",
+    "x-content-type-options": "nosniff",
+}
+"""Headers of what moves bytes (recorded)."""
+
+
+def upload_operation(request: Request) -> str:
+    """Which operation a POST to an upload path is."""
+    command = request.headers.get("x-goog-upload-command", "")
+    if "upload_id" not in request.query_params:
+        return "upload-start" if "start" in command else "upload"
+    return "upload-query" if command == "query" else "upload"
+
+
+def has_upload_id(request: Request) -> bool:
+    """Whether the URL carries its own authority."""
+    return "upload_id" in request.query_params
+
+
+async def upload(call: Call) -> Response:
+    """POST /upload/{v}/files: every command of the resumable protocol."""
+    command = call.request.headers.get("x-goog-upload-command", "").replace(" ", "").lower()
+    if not has_upload_id(call.request):
+        return await (_start(call) if "start" in command else _whole(call))
+    session = call.world.uploads.get(call.query["upload_id"])
+    call.books.append(session.book)
+    if command == "query":
+        return _status(session, size=True)
+    if command == "cancel":
+        call.world.uploads.cancel(session)
+        return _status(session)
+    if not command or set(command.split(",")) - {"upload", "finalize"}:
+        raise invalid(f"Invalid upload command: {command}")
+    return await _chunk(call, session, command.split(","))
+
+
+async def _whole(call: Call) -> Response:
+    """All in one call: the bytes alone, or metadata and bytes as multipart/related.
+
+    ``uploadType=media`` and ``multipart`` of the discovery document's mediaUpload.
+    """
+    kind = call.request.headers.get("content-type", "")
+    body = await call.body(MAX_WHOLE_BYTES)
+    metadata: JsonObject = {}
+    if kind.startswith("multipart/"):
+        described, kind, body = split_related(kind, body)
+        metadata = parse_body("CreateFileRequest", described).get("file", {})
+    session = call.world.uploads.start(call.project, metadata, kind, len(body))
+    await _meet(call, session, body)
+    session.write(0, body)
+    session.keep(len(body))
+    return await _finish(call, session)
+
+
+async def _start(call: Call) -> Response:
+    headers = call.request.headers
+    body = parse_body("CreateFileRequest", await call.body(METADATA_BYTES))
+    metadata: JsonObject = body.get("file", {})
+    size_text = headers.get("x-goog-upload-header-content-length", "")
+    size = int(size_text) if size_text.isdigit() else None
+    mime = headers.get("x-goog-upload-header-content-type", "")
+    session = call.world.uploads.start(call.project, metadata, mime, size)
+    call.world.journal.note("upload-start", file=f"files/{session.file_id}", size=size)
+    return _started(call, session)
+
+
+def _started(call: Call, session: Upload) -> Response:
+    path = f"/upload/{call.version}/files"
+    url = f"{call.base_url}{path}?upload_id={session.id}&upload_protocol=resumable"
+    headers = {
+        "content-type": "text/plain; charset=utf-8",
+        "x-guploader-uploadid": session.id,
+        "x-goog-upload-status": "active",
+        "x-goog-upload-url": url,
+        "x-goog-upload-control-url": url,
+        "x-goog-upload-chunk-granularity": str(call.world.options.upload_granularity),
+        "x-goog-upload-header-content-type": "application/json; charset=UTF-8",
+    }
+    return Response(b"", 200, UPLOAD_HEADERS | headers)
+
+
+def _status(session: Upload, *, size: bool = False) -> Response:
+    headers = {
+        "content-type": "text/plain; charset=utf-8",
+        "x-guploader-uploadid": session.id,
+        "x-goog-upload-status": session.status,
+    }
+    if size:
+        headers["x-goog-upload-size-received"] = str(session.received)
+    return Response(b"", 200, UPLOAD_HEADERS | headers)
+
+
+async def _chunk(call: Call, session: Upload, command: list[str]) -> Response:
+    offset_text = call.request.headers.get("x-goog-upload-offset", str(session.received))
+    if not offset_text.isdigit():
+        raise invalid(f"Invalid upload offset: {offset_text}")
+    offset, final = int(offset_text), "finalize" in command
+    _check_length(call, session, offset, final=final)
+    length = 0
+    if "upload" in command:
+        length = await _receive(call, session, offset)
+    session.check(offset, length, final=final, granularity=call.world.options.upload_granularity)
+    session.keep(offset + length)
+    call.world.journal.note(
+        "upload-chunk", file=f"files/{session.file_id}", offset=offset, bytes=length
+    )
+    return await _finish(call, session) if final else _chunk_answer(call, session)
+
+
+def _check_length(call: Call, session: Upload, offset: int, *, final: bool) -> None:
+    """Refuse a chunk by its announced length before it is read."""
+    announced = call.request.headers.get("content-length", "")
+    if announced.isdigit():
+        granularity = call.world.options.upload_granularity
+        session.check(offset, int(announced), final=final, granularity=granularity)
+        session.project.files.check_room(offset + int(announced))
+
+
+async def _receive(call: Call, session: Upload, offset: int) -> int:
+    """Write a chunk's body as it comes; how many bytes it had."""
+    came = 0
+    cut = call.take("upload-cut")
+    try:
+        async for piece in call.stream():
+            if offset + came == 0 and piece:
+                await _meet(call, session, piece)
+                cut = cut or call.take("upload-cut")
+            session.write(offset + came, piece)
+            came += len(piece)
+            session.project.files.check_size(offset + came)
+            if cut is not None and came > cut.bytes:
+                session.keep_pieces(offset, min(came, cut.bytes))
+                raise await call.close()
+    except ClientDisconnect:
+        session.keep_pieces(offset, came)
+        raise
+    return came
+
+
+async def _meet(call: Call, session: Upload, beginning: bytes) -> None:
+    """Have the faults that the first line of a file asks for strike."""
+    line = beginning.partition(b"\n")[0].decode(errors="replace")
+    of_call, of_file = of_upload(line, session.project.seen)
+    session.book = FaultBook(of_file)
+    call.books.append(session.book)
+    await call.meet(of_call)
+
+
+def _chunk_answer(call: Call, session: Upload) -> Response:
+    response = _status(session)
+    if call.take("upload-no-status"):
+        del response.headers["x-goog-upload-status"]
+    return response
+
+
+async def _finish(call: Call, session: Upload) -> Response:
+    file = session.file or await _store(call, session)
+    session.status = "final"
+    session.file = file
+    body: JsonObject = {"file": file.wire(call.world.clock.now_ns(), call.base_url, call.version)}
+    if call.take("upload-no-file"):
+        body = {}
+    response = json_response(body)
+    response.headers.update(UPLOAD_HEADERS)
+    response.headers["content-length"] = str(len(response.body))
+    response.headers["x-guploader-uploadid"] = session.id
+    response.headers["x-goog-upload-status"] = session.status
+    return response
+
+
+def _spoil(call: Call, session: Upload) -> None:
+    """Faults of the bytes themselves."""
+    corrupt, short = call.take("upload-corrupt"), call.take("upload-short")
+    with session.path.open("r+b") as stream:
+        if corrupt:
+            stream.seek(session.received - 1)
+            [last] = stream.read(1)
+            stream.seek(session.received - 1)
+            stream.write(bytes([last ^ 1]))
+        if short:
+            stream.truncate(session.received - 1)
+
+
+async def _store(call: Call, session: Upload) -> StoredFile:
+    world = call.world
+    if session.received:
+        _spoil(call, session)
+    digest = await asyncio.to_thread(digest_file, session.path)
+    file = session.project.files.add(
+        session.file_id,
+        session.path,
+        digest,
+        display_name=session.display_name,
+        mime_type=session.mime_type,
+        source="UPLOADED",
+    )
+    if fault := call.take("file-processing"):
+        file.active_ns = file.created_ns + int(fault.seconds * SECOND)
+    file.failed = call.take("file-fails") is not None
+    world.journal.note("upload", file=f"files/{file.id}", bytes=file.size, lines=file.lines)
+    return file
+
+
+async def create_metadata(call: Call) -> Response:
+    """POST /{v}/files without bytes: an empty file of the given name."""
+    body = parse_body("CreateFileRequest", await call.body(METADATA_BYTES))
+    metadata: JsonObject = body.get("file", {})
+    session = call.world.uploads.start(call.project, metadata, "", 0)
+    file = await _store(call, session)
+    return call.answer({"file": file.wire(call.world.clock.now_ns(), call.base_url, call.version)})
