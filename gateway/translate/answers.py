@@ -5,12 +5,9 @@ from typing import Final
 
 import orjson
 
+from gateway.translate.choices import choice_of
 from gateway.translate.errors import Failure, failure_of
-from gateway.translate.finish import failed, finish_of
-from gateway.translate.grounding import citations
-from gateway.translate.logprobs import openai_logprobs
 from gateway.translate.received import EMPTY, blocked_of, identity_of, model_of
-from gateway.translate.replies import Reply, read_parts
 from gateway.translate.shapes import NO_USAGE, Answer, Context, Json, Note, Rendered, Usage
 from gateway.translate.templates import hole, stand_in, template_of
 from gateway.translate.usage import openai_usage, usage_of
@@ -28,21 +25,6 @@ RESPONSE: Final = {
     "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
     "parsed": "left out: made by the SDK, never on the wire",
     "sdkHttpResponse": "left out: made by the SDK, never on the wire",
-}
-CANDIDATE: Final = {
-    "content": "`message`",
-    "finishReason": "`finish_reason`, and as it was in `native_finish_reason`",
-    "finishMessage": "the message of an error line",
-    "index": "`index`",
-    "logprobsResult": "`logprobs` when asked for",
-    "citationMetadata": "left out: OpenAI has no such member",
-    "safetyRatings": "left out: OpenAI has no such member",
-    "avgLogprobs": "left out: OpenAI has no such member",
-    "tokenCount": "left out: `usage` counts",
-    "groundingMetadata": "`annotations`, or `extra_content.google.grounding_metadata`",
-    "groundingAttributions": "left out: AQA models only",
-    "urlContextMetadata": "`annotations`, or `extra_content.google.url_context_metadata`",
-    "continuationToken": "left out: a batch cannot continue an answer",
 }
 USAGE: Final = {
     "promptTokenCount": "`prompt_tokens`",
@@ -194,7 +176,7 @@ def add_choices(
     for candidate in _in_order(candidates):
         if type(candidate) is not dict:
             return EMPTY
-        choice = _choice(candidate, len(choices), notes, echo, context)
+        choice = choice_of(candidate, len(choices), notes, echo, context)
         if isinstance(choice, Failure):
             return choice
         choices.append(choice)
@@ -234,73 +216,6 @@ def _add_blocked(response: Json, choices: list[Json], context: Context) -> Failu
     return None
 
 
-def _choice(
-    candidate: Json, index: int, notes: list[Note], echo: Json, context: Context
-) -> Json | Failure:
-    content = candidate.get("content")
-    parts = content.get("parts") if type(content) is dict else None
-    reason = candidate.get("finishReason")
-    reply = read_parts(parts, context, index)
-    finish = finish_of(reason)
-    if finish.failure and (finish.always or not reply.has_output()):
-        return reply.failure or failed(finish, reason, candidate.get("finishMessage"))
-    if reply.failure:
-        return reply.failure
-    if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
-        _cite(parts, candidate, reply)
-    word = finish.word
-    message: Json = {"role": "assistant", "content": reply.text or None, "refusal": None}
-    if reply.calls or reply.extras or reply.google:
-        one_call = "legacy" in echo or "one_call" in echo
-        if one_call and len(reply.calls) > 1:
-            where = f"choices[{index}].message.tool_calls"
-            notes += [Note("dropped", f"{where}[{n}]") for n in range(1, len(reply.calls))]
-            del reply.calls[1:]
-        word = _extend(message, reply, word, legacy="legacy" in echo)
-    choice: Json = {
-        "index": index,
-        "message": message,
-        "logprobs": None,
-        "finish_reason": word,
-    }
-    if "logprobs" in echo:
-        choice["logprobs"] = openai_logprobs(candidate.get("logprobsResult"))
-    if type(reason) is str and reason != "STOP":
-        choice["native_finish_reason"] = reason[:100]
-    return choice
-
-
-def _cite(parts: object, candidate: Json, reply: Reply) -> None:
-    """Citations count the visible text; in the content blocks of code may stand among it."""
-    cited, rest = citations(parts, candidate)
-    for citation in cited if reply.fences else ():
-        start, end = citation["start_index"], citation["end_index"]
-        citation["start_index"] += sum(size for at, size in reply.fences if at <= start)
-        citation["end_index"] += sum(size for at, size in reply.fences if at < end)
-    if cited:
-        reply.extras["annotations"] = [
-            {"type": "url_citation", "url_citation": citation} for citation in cited
-        ]
-    reply.google.update(rest)
-
-
-def _extend(message: Json, reply: Reply, word: str, *, legacy: bool) -> str:
-    """Add what is not plain text; calls turn ``stop`` into the word for calls."""
-    message.update(reply.extras)
-    if reply.google:
-        message["extra_content"] = {"google": reply.google}
-    if not reply.calls:
-        return word
-    if legacy:
-        # The old form has room for one call.
-        message["function_call"] = reply.calls[0]["function"]
-    else:
-        message["tool_calls"] = reply.calls
-    if word != "stop":
-        return word
-    return "function_call" if legacy else "tool_calls"
-
-
 def _plain_template() -> bytes:
     """What the ordinary way makes of an answer of one text, with holes."""
     response = {"responseId": stand_in(0), "modelVersion": stand_in(1)}
@@ -308,7 +223,7 @@ def _plain_template() -> bytes:
     # Larger than any that usage_of lets through, so they stand nowhere else.
     created, prompt, output, cached, reasoning = (2**60 + n for n in range(5))
     context = Context("", 0, created)
-    choice = _choice(candidate, 0, [], {}, context)
+    choice = choice_of(candidate, 0, [], {}, context)
     assert not isinstance(choice, Failure)  # noqa: S101 - a text is an answer
     usage = (prompt, cached, output, reasoning)
     body = completion({"model": ""}, response, [choice], usage, context)

@@ -71,6 +71,11 @@ class Capabilities:
     logprobs: bool = True
     # reasoning_effort -> thinkingLevel or thinkingBudget; None: the model does not think.
     effort: Effort | None = None
+    # Answers in speech and in nothing else.
+    speaks: bool = False
+    # systemInstruction: 400 "Developer instruction is not enabled for this model" on models that
+    # speak (adt-studio#476, robot_comic#122).
+    instructions: bool = True
     # thinkingLevel is a 400 on 2.5.
     thinking_levels: bool = True
     # The efforts that only come near what was asked for: noted as clamped.
@@ -103,6 +108,12 @@ _GEMINI_25: Final = replace(
     clamped=frozenset(),
 )
 
+_SPEAKS: Final[dict[str, Any]] = {
+    "effort": None,
+    "media": True,
+    "speaks": True,
+    "instructions": False,
+}
 # The first pattern that matches the model's name decides; `-latest` aliases, tuned models and
 # everything else fall through to the newest.
 _GENERATIONS: Final = tuple(
@@ -112,8 +123,10 @@ _GENERATIONS: Final = tuple(
             r"(gemini-embedding-001|text-embedding-)",
             replace(_NEWEST, effort=None, full_dimensions=3072, task_words=False),
         ),
-        (r"gemini-2\.5-.*(-tts|image)", replace(_GEMINI_25, effort=None, media=True)),
-        (r".*(-tts|-image|imagen|nano-banana)", replace(_GEMINI_3, effort=None, media=True)),
+        (r"gemini-2\.5-.*-tts", replace(_GEMINI_25, **_SPEAKS)),
+        (r".*-tts", replace(_GEMINI_3, **_SPEAKS)),
+        (r"gemini-2\.5-.*image", replace(_GEMINI_25, effort=None, media=True)),
+        (r".*(-image|imagen|nano-banana)", replace(_GEMINI_3, effort=None, media=True)),
         (r".*(embedding|transcribe)", replace(_GEMINI_3, effort=None)),
         (
             r"gemini-(1\.|2\.0)",

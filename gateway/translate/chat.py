@@ -9,13 +9,13 @@ from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.frames import frame_of
 from gateway.translate.lenient import refused_line
 from gateway.translate.messages import read_messages
+from gateway.translate.modalities import close_modalities, read_audio, read_modalities
 from gateway.translate.refusal import (
     Refused,
     invalid_type,
     missing,
     named,
     one_of,
-    unsupported_value,
 )
 from gateway.translate.response_format import read_response_format
 from gateway.translate.sampling import (
@@ -78,13 +78,6 @@ def _read_parallel(value: object, draft: Draft) -> None:
         draft.note("dropped", "parallel_tool_calls")
 
 
-def _read_modalities(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
-    if type(value) is not list:
-        invalid_type(value, "an array of strings", "modalities")
-    if value != ["text"]:
-        unsupported_value("only text is translated yet.", "modalities")
-
-
 def _read_verbosity(value: object, draft: Draft) -> None:
     if value not in _VERBOSITIES:
         one_of(value, _VERBOSITIES, "verbosity")
@@ -125,7 +118,12 @@ CHAT: Final = FieldTable(
     mapped("function_call", "like `tool_choice`", _read_function_call),
     mapped("web_search_options", "the `googleSearch` tool", read_web_search),
     mapped("reasoning_effort", "`generationConfig.thinkingConfig`", read_reasoning_effort),
-    mapped("modalities", "text only", _read_modalities),
+    mapped(
+        "modalities",
+        "`responseModalities`; `image` (an extension) gives `images` of the message",
+        read_modalities,
+    ),
+    mapped("audio", "`speechConfig`, and the format of `audio` of the message", read_audio),
     mapped("google", "Google's documented extensions", read_google),
     mapped("extra_body", "the same one level further down", read_extra_body),
     dropped(
@@ -145,7 +143,6 @@ CHAT: Final = FieldTable(
     dropped("prompt_cache_retention", "OpenAI's cache; Gemini caches by itself"),
     dropped("service_tier", "batch is a class of its own; a dearer tier is never asked for"),
     dropped("prediction", "a hint for speed"),
-    refused("audio", "Audio answers are not translated yet."),
     refused("moderation", "Gemini has no moderation scores beside an answer."),
 )
 
@@ -183,6 +180,7 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     draft.echo["model"] = rest.get("model", model)
     CHAT.read(rest, draft)
     close_logprobs(draft)
+    close_modalities(draft)
     close_tools(draft)
     close_thinking(draft)
     if 1 < draft.choices <= draft.can.max_candidates:

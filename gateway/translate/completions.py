@@ -19,7 +19,7 @@ from gateway.translate.answers import add_choices, completion, summed
 from gateway.translate.conversation import Conversation
 from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
-from gateway.translate.extension import read_extra_body, read_google
+from gateway.translate.extension import read_extra_body, read_google, refuse_google
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.frames import Frame, frame_of
 from gateway.translate.lenient import refused_line
@@ -127,6 +127,16 @@ COMPLETIONS: Final = FieldTable(
 )
 
 
+# Members of Google's whose answers are more than text.
+_WITHOUT_PLACE: Final = (
+    "tools",
+    "retrieval_config",
+    "response_modalities",
+    "speech_config",
+    "image_config",
+)
+
+
 def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
     """Translate one line.
 
@@ -163,6 +173,7 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     draft = Draft(model, policy)
     draft.echo["model"] = rest.get("model", model)
     COMPLETIONS.read(rest, draft)
+    refuse_google(draft, _WITHOUT_PLACE)
     close_thinking(draft)
     if draft.best_of not in (None, draft.choices):
         unsupported_value("Gemini does not choose among its answers.", "best_of")

@@ -103,6 +103,15 @@ class Conversation(Noting):
         self.note_of(calls.message, "approximated")
         self.result(calls.results())
 
+    def begin(self, instructions: list[Json]) -> None:
+        """Put instructions in front of the user's first words: this model takes no others."""
+        self.note("approximated", "messages")
+        first = self.contents[0]
+        if first["role"] == "user":
+            first["parts"] = instructions + first["parts"]
+        else:
+            self.contents.insert(0, {"role": "user", "parts": instructions})
+
     def result(self, parts: list[Json]) -> None:
         """Add the turn of results that the calls before waited for."""
         self.contents.append({"role": "user", "parts": parts})

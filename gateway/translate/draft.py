@@ -34,10 +34,15 @@ class Draft(Noting):
         self.tool_choice: Any = None
         self.functions: Any = None
         self.function_call: Any = None
-        # Google's own tools by Gemini's name: what is asked of them, and the field that asked.
-        self.google_tools: dict[str, tuple[Json, str]] = {}
+        # Google's own tools: Gemini's name, what is asked of the tool, the field that asked.
+        self.google_tools: list[tuple[str, Json, str]] = []
         self.thinking: Json | None = None
         self.effort: str | None = None
         self.logprobs = False
         self.top_logprobs: int | None = None
-        self.extended = False
+        # Answers in images or sound, and the voice and format of sound.
+        self.modalities: list[str] | None = None
+        self.audio: tuple[str, str] | None = None
+        # Google's own members, and where in the body they stand; "" when there are none.
+        self.google: Json = {}
+        self.google_path = ""

@@ -14,7 +14,7 @@ import orjson
 
 from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
-from gateway.translate.extension import EXTRA_BODY
+from gateway.translate.extension import google_readers
 from gateway.translate.fields import FieldTable, dropped, mapped
 from gateway.translate.lenient import refused_line
 from gateway.translate.refusal import (
@@ -74,33 +74,6 @@ def _read_encoding_format(value: object, draft: Draft) -> None:
         draft.echo["base64"] = True
 
 
-def _read_google(value: object, draft: Draft) -> None:
-    if type(value) is not dict:
-        invalid_type(value, "an object", "google")
-    if draft.extended:
-        invalid_value("it is given twice, here and in extra_body.", "google")
-    draft.extended = True
-    try:
-        GOOGLE_EMBEDDING.read(value, draft)
-    except Refused as refusal:
-        refusal.under("google")
-        raise
-
-
-def _read_extra_body(value: object, draft: Draft) -> None:
-    if type(value) is not dict:
-        invalid_type(value, "an object", "extra_body")
-    try:
-        for name, member in value.items():
-            if name != "google":
-                EXTRA_BODY.refuse(name)
-            if member is not None:
-                _read_google(member, draft)
-    except Refused as refusal:
-        refusal.under("extra_body")
-        raise
-
-
 def _read_task_type(value: object, draft: Draft) -> None:
     word = value.upper() if type(value) is str else value
     if word not in TASKS:
@@ -123,6 +96,7 @@ GOOGLE_EMBEDDING: Final = FieldTable(
     ),
     mapped("title", "`title`, of task_type RETRIEVAL_DOCUMENT; likewise", _read_title),
 )
+_read_google, _read_extra_body = google_readers(GOOGLE_EMBEDDING)
 EMBEDDINGS: Final = FieldTable(
     mapped("model", "the model of the job"),
     mapped("input", "`content`, one item per string"),

@@ -4,12 +4,29 @@ The page writes ``extra_body={"extra_body": {"google": {…}}}``, which SDKs sen
 ``extra_body``; users who nest it once send ``google``. Both mean the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gateway.translate.draft import Draft
-from gateway.translate.fields import FieldTable, mapped, refused
-from gateway.translate.refusal import Refused, invalid_type, invalid_value, missing, one_of
+from gateway.translate.fields import FieldTable, Reader, mapped, refused
+from gateway.translate.google_config import (
+    read_civic_answers,
+    read_image_config,
+    read_media_resolution,
+    read_response_modalities,
+    read_retrieval_config,
+    read_speech_config,
+)
+from gateway.translate.google_tools import read_google_tools
+from gateway.translate.objects import UNPUBLISHED, VERTEX_ONLY
+from gateway.translate.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    one_of,
+    unsupported_parameter,
+)
 from gateway.translate.sampling import read_top_k
 from gateway.translate.shapes import Json
 from gateway.translate.thinking import read_thinking_config
@@ -33,37 +50,52 @@ _THRESHOLDS: Final = (
 SAFETY_SETTING: Final = FieldTable(
     mapped("category", "`category`"),
     mapped("threshold", "`threshold`"),
-    refused("method", "Only Vertex AI knows it."),
+    refused("method", VERTEX_ONLY),
 )
 
 
-def read_extra_body(value: object, draft: Draft) -> None:
-    """``{"google": {…}}``."""
-    if type(value) is not dict:
-        invalid_type(value, "an object", "extra_body")
-    try:
-        for name, member in value.items():
-            if name != "google":
-                EXTRA_BODY.refuse(name)
-            if member is not None:
-                read_google(member, draft)
-    except Refused as refusal:
-        refusal.under("extra_body")
-        raise
+def google_readers(table: FieldTable) -> tuple[Reader, Reader]:
+    """The readers of ``google`` and of ``extra_body`` on an endpoint that knows these members."""
+
+    def read_google(value: object, draft: Draft) -> None:
+        _read(value, table, draft, "google")
+
+    def read_extra_body(value: object, draft: Draft) -> None:
+        if type(value) is not dict:
+            invalid_type(value, "an object", "extra_body")
+        try:
+            for name, member in value.items():
+                if name != "google":
+                    EXTRA_BODY.refuse(name)
+                if member is not None:
+                    _read(member, table, draft, "extra_body.google")
+        except Refused as refusal:
+            refusal.under("extra_body")
+            raise
+
+    return read_google, read_extra_body
 
 
-def read_google(value: object, draft: Draft) -> None:
+def _read(value: object, table: FieldTable, draft: Draft, path: str) -> None:
     """Read each member by its row; nothing is copied through."""
     if type(value) is not dict:
         invalid_type(value, "an object", "google")
-    if draft.extended:
-        invalid_value("it is given twice, here and in extra_body.", "google")
-    draft.extended = True
+    if draft.google_path:
+        invalid_value("it is given twice, as 'google' and in 'extra_body'.", "google")
+    draft.google, draft.google_path = value, path
     try:
-        GOOGLE.read(value, draft)
+        table.read(value, draft)
     except Refused as refusal:
         refusal.under("google")
         raise
+
+
+def refuse_google(draft: Draft, names: Iterable[str]) -> None:
+    """Refuse members that this endpoint's answers have no place for."""
+    for name in names:
+        if draft.google.get(name) is not None:
+            why = "Answers of this endpoint have no place for it."
+            unsupported_parameter(why, f"{draft.google_path}.{name}")
 
 
 def _read_cached_content(value: object, draft: Draft) -> None:
@@ -134,16 +166,64 @@ def _safety_setting(setting: object) -> Json:
 
 
 EXTRA_BODY: Final = FieldTable(mapped("google", "see `google`"))
-_NOT_YET: Final = "It is not translated yet."
+
+# What Google's own configuration has beside these, and OpenAI says with a field of its own.
+_SAID_BY: Final = {
+    "system_instruction": "a system message",
+    "temperature": "`temperature`",
+    "top_p": "`top_p`",
+    "candidate_count": "`n`",
+    "max_output_tokens": "`max_completion_tokens`",
+    "stop_sequences": "`stop`",
+    "response_logprobs": "`logprobs`",
+    "logprobs": "`top_logprobs`",
+    "presence_penalty": "`presence_penalty`",
+    "frequency_penalty": "`frequency_penalty`",
+    "seed": "`seed`",
+    "response_mime_type": "`response_format`",
+    "response_schema": "`response_format`",
+    "response_json_schema": "`response_format`",
+    "tool_config": "`tool_choice`",
+}
+_OF_THE_CLIENT: Final = (
+    "http_options",
+    "should_return_http_response",
+    "automatic_function_calling",
+    "automatic_continuation",
+)
+_OF_VERTEX: Final = (
+    "routing_config",
+    "model_selection_config",
+    "model_armor_config",
+    "audio_timestamp",
+)
+_UNPUBLISHED: Final = (
+    "labels",
+    "audio_transcription_config",
+    "generation_output_config",
+    "continuation_token",
+)
 GOOGLE: Final = FieldTable(
     mapped("thinking_config", "`generationConfig.thinkingConfig`", read_thinking_config),
     mapped("cached_content", "`cachedContent`", _read_cached_content),
     mapped("safety_settings", "`safetySettings`", _read_safety_settings),
+    mapped("tools", "`tools`: each of Google's own as a Tool of its own", read_google_tools),
+    mapped("retrieval_config", "`toolConfig.retrievalConfig`", read_retrieval_config),
     mapped("top_k", "`generationConfig.topK`", read_top_k),
-    refused("tools", _NOT_YET),
-    refused("media_resolution", _NOT_YET),
-    refused("response_modalities", _NOT_YET),
-    refused("speech_config", _NOT_YET),
-    refused("image_config", _NOT_YET),
-    refused("labels", _NOT_YET),
+    mapped("media_resolution", "`generationConfig.mediaResolution`", read_media_resolution),
+    mapped("response_modalities", "`responseModalities`", read_response_modalities),
+    mapped("speech_config", "`generationConfig.speechConfig`", read_speech_config),
+    mapped("image_config", "`generationConfig.imageConfig`", read_image_config),
+    mapped(
+        "enable_enhanced_civic_answers",
+        "`generationConfig.enableEnhancedCivicAnswers`",
+        read_civic_answers,
+    ),
+    refused("service_tier", "A batch is a class of its own."),
+    refused("store", "Where Google keeps requests is settled in its project."),
+    *(refused(name, f"Use {field}.") for name, field in _SAID_BY.items()),
+    *(refused(name, UNPUBLISHED) for name in _UNPUBLISHED),
+    *(refused(name, VERTEX_ONLY) for name in _OF_VERTEX),
+    *(refused(name, "A setting of Google's client.") for name in _OF_THE_CLIENT),
 )
+read_google, read_extra_body = google_readers(GOOGLE)

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from gateway.translate import answers, embeddings, grounding, received, replies
+from gateway.translate import (
+    answers,
+    choices,
+    embeddings,
+    google_config,
+    google_tools,
+    grounding,
+    received,
+    replies,
+)
 from gateway.translate.calls import FUNCTION_CALL, TOOL_CALL
 from gateway.translate.chat import CHAT
 from gateway.translate.completions import COMPLETIONS
@@ -17,6 +26,7 @@ from gateway.translate.messages import (
     TOOL_MESSAGE,
     USER_MESSAGE,
 )
+from gateway.translate.modalities import AUDIO
 from gateway.translate.parts import (
     AUDIO_PART,
     FILE,
@@ -28,6 +38,7 @@ from gateway.translate.parts import (
     TEXT_PART,
 )
 from gateway.translate.response_format import JSON_SCHEMA, RESPONSE_FORMAT
+from gateway.translate.returned import RETURNED_IMAGE
 from gateway.translate.thinking import THINKING
 from gateway.translate.tool_choice import ALLOWED_TOOLS, NAMED_CHOICE
 from gateway.translate.tools import FUNCTION, LEGACY_FUNCTION, TOOL
@@ -42,6 +53,7 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "messages[] of system, developer": SYSTEM_MESSAGE,
     "messages[] of user": USER_MESSAGE,
     "messages[] of assistant": ASSISTANT_MESSAGE,
+    "messages[].images[]": RETURNED_IMAGE,
     "tool_calls[]": TOOL_CALL,
     "tool_calls[].function, function_call": FUNCTION_CALL,
     "messages[] of tool": TOOL_MESSAGE,
@@ -64,12 +76,29 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "response_format.json_schema": JSON_SCHEMA,
     "google of /v1/embeddings": GOOGLE_EMBEDDING,
     "google": GOOGLE,
+    "audio": AUDIO,
     "google.thinking_config": THINKING,
     "google.safety_settings[]": SAFETY_SETTING,
+    "google.tools[]": google_tools.GOOGLE_TOOL,
+    "google.tools[].google_search": google_tools.GOOGLE_SEARCH,
+    "google.tools[].google_search.search_types": google_tools.SEARCH_TYPES,
+    "google.tools[].google_search.time_range_filter": google_tools.TIME_RANGE,
+    "google.tools[].google_maps": google_tools.GOOGLE_MAPS,
+    "google.tools[].file_search": google_tools.FILE_SEARCH,
+    "google.retrieval_config": google_config.RETRIEVAL,
+    "google.retrieval_config.lat_lng": google_config.PLACE,
+    "google.image_config": google_config.IMAGE,
+    "google.speech_config": google_config.SPEECH,
+    "google.speech_config.voice_config": google_config.VOICE,
+    "google.speech_config.voice_config.prebuilt_voice_config": google_config.PREBUILT_VOICE,
+    "google.speech_config.multi_speaker_voice_config": google_config.SPEAKERS,
+    "google.speech_config.multi_speaker_voice_config.speaker_voice_configs[]": (
+        google_config.SPEAKER
+    ),
 }
 ANSWERS: Final[dict[str, dict[str, str]]] = {
     "GenerateContentResponse": answers.RESPONSE,
-    "Candidate": answers.CANDIDATE,
+    "Candidate": choices.CANDIDATE,
     "Part": replies.PART,
     "GroundingMetadata": grounding.GROUNDING,
     "GroundingChunk": grounding.CHUNK,

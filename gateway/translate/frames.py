@@ -43,6 +43,7 @@ class Frame:
         self.policy = draft.policy
         self.config = draft.config
         self.system = draft.system
+        self.google_path = draft.google_path
         self.notes = tuple(draft.notes)
         self.asked = draft.echo
         self.echo = dumps(draft.echo)
@@ -60,15 +61,17 @@ class Frame:
         """The item of a conversation."""
         request: Json = {}
         system = self.system + conversation.system
-        if system:
+        if system and not conversation.can.instructions:
+            conversation.begin(system)
+        elif system:
             if "cachedContent" in self.members:
                 why = "cached content excludes instructions, tools and tool_choice in the line."
-                invalid_value(why, "google.cached_content")
+                invalid_value(why, f"{self.google_path}.cached_content")
             # In front, as the texts of most conversations come: a template keeps their order.
             request["systemInstruction"] = {"parts": system}
         request["contents"] = conversation.contents
         request.update(self.members)
-        resolution = whole_resolution(conversation)
+        resolution = whole_resolution(conversation, self.config.get("mediaResolution", ""))
         if resolution:
             request["generationConfig"] = {**self.config, "mediaResolution": resolution}
         return dumps(request)
@@ -82,9 +85,9 @@ class Frame:
         template = None
         try:
             read(stand_ins, conversation)
+            item = self.write(conversation)
             if not conversation.notes:
-                holes = [hole(n) for n in range(len(roles))]
-                template = template_of(self.write(conversation), holes)
+                template = template_of(item, [hole(n) for n in range(len(roles))])
         except Refused:  # said in full by whoever reads the line in full
             pass
         if len(self._shapes) >= _MOST_SHAPES:

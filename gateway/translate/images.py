@@ -17,7 +17,7 @@ from gateway.translate.answers import summed
 from gateway.translate.conversation import Conversation
 from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
-from gateway.translate.extension import read_extra_body, read_google
+from gateway.translate.extension import read_extra_body, read_google, refuse_google
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.finish import finish_of
 from gateway.translate.frames import frame_of
@@ -44,6 +44,8 @@ from gateway.translate.shapes import (
     Usage,
 )
 from gateway.translate.streaming import read_stream
+from gateway.translate.thinking import close_thinking
+from gateway.translate.toolset import close_tools
 from gateway.translate.usage import count, usage_of
 
 # OpenAI's limits.
@@ -219,7 +221,12 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     draft = Draft(model, policy)
     draft.echo["model"] = rest.get("model", model)
     IMAGES.read(rest, draft)
-    draft.config.setdefault("responseModalities", ["IMAGE"])
+    refuse_google(draft, ("speech_config",))
+    close_tools(draft)
+    close_thinking(draft)
+    if "IMAGE" not in draft.config.setdefault("responseModalities", ["IMAGE"]):
+        where = f"{draft.google_path}.response_modalities"
+        unsupported_value("an answer without images is none here.", where)
     if draft.image_config is not None:
         if "imageConfig" in draft.config:
             invalid_value("it cannot be combined with google.image_config.", "size")

@@ -21,9 +21,8 @@ from gateway.translate.refusal import (
     one_of,
     unsupported_value,
 )
+from gateway.translate.returned import with_returned
 from gateway.translate.shapes import Json
-from gateway.translate.signatures import message_signature
-from gateway.translate.steps import returned_steps
 
 _ROLE: Final = mapped("role", "`role`, or `systemInstruction`")
 _NAME: Final = dropped(
@@ -44,10 +43,10 @@ ASSISTANT_MESSAGE: Final = FieldTable(
         "`google.thought_signature`: that of the last text part; `google.parts`: steps of "
         "Google's own tools",
     ),
+    mapped("images", "`inlineData` after the text: a later turn may edit them"),
     refused("audio", "An earlier audio answer cannot be replayed to Gemini."),
     # What answers carry and clients send back as it was.
     dropped("annotations", "part of an earlier answer, not of the conversation"),
-    dropped("images", "part of an earlier answer, not of the conversation"),
     dropped("reasoning", "useless to Gemini without its signature"),
     dropped("reasoning_content", "useless to Gemini without its signature"),
 )
@@ -172,8 +171,8 @@ def _assistant(message: Json, conversation: Conversation) -> None:
         parts.append({"text": string(message, "refusal")})
     if "name" in message:
         _name(message, parts, conversation)
-    if "extra_content" in message:
-        parts = _with_extras(parts, message, conversation)
+    if "extra_content" in message or "images" in message:
+        parts = with_returned(parts, message, conversation)
     _calls(message, parts, conversation)
     if parts:
         conversation.say("model", parts)
@@ -187,17 +186,6 @@ def _calls(message: Json, parts: list[Json], conversation: Conversation) -> None
         conversation.calls = read_legacy_call(message["function_call"], parts, conversation)
     if conversation.calls is not None:
         conversation.calls.message = message
-
-
-def _with_extras(parts: list[Json], message: Json, conversation: Conversation) -> list[Json]:
-    """Steps of Google's own tools come before the words that rest on them."""
-    signature = message_signature(message)
-    if signature and not parts and message.get("tool_calls"):
-        # Gemini wrote a part of nothing but its signature.
-        parts = [{"text": ""}]
-    if signature and parts:
-        parts[-1]["thoughtSignature"] = signature
-    return returned_steps(message, conversation) + parts
 
 
 def _answer(key: str, param: str, message: Json, conversation: Conversation) -> None:

@@ -138,10 +138,13 @@ def set_resolution(owner: Json, param: str, part: Json, conversation: Conversati
         part["mediaResolution"] = {"level": level}
 
 
-def whole_resolution(conversation: Conversation) -> str:
-    """Before Gemini 3 a request has one resolution: used when all images agree, else ``""``."""
+def whole_resolution(conversation: Conversation, given: str) -> str:
+    """Before Gemini 3 a request has one resolution: used when all images agree, else ``""``.
+
+    ``given`` is what the line itself asks for, in Google's words: it stays.
+    """
     asked = {whole for _, whole in conversation.resolutions}
-    if len(asked) > 1:
+    if len(asked) > 1 or (given and asked - {given}):
         for owner, _ in conversation.resolutions:
             conversation.note_of(owner, "dropped", "detail")
         return ""

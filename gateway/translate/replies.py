@@ -6,6 +6,7 @@ from typing import Final
 from gateway.translate.called import called
 from gateway.translate.errors import Failure
 from gateway.translate.shapes import Context, Json
+from gateway.translate.sound import Sound
 from gateway.translate.steps import shown_step
 
 # Every field of Gemini's Part and what becomes of it in an answer; a test compares this with
@@ -15,7 +16,7 @@ PART: Final = {
     "thought": "sends the text to `reasoning_content`",
     "thoughtSignature": "`extra_content.google.thought_signature` of the call or the message",
     "functionCall": "`tool_calls`, or `function_call` when the line used `functions`",
-    "inlineData": "`images`; other media make an error line",
+    "inlineData": "`images`, or `audio`; other media make an error line",
     "executableCode": "a fenced block in `content`; left out by setting",
     "codeExecutionResult": "a fenced block in `content`; left out by setting",
     "toolCall": "`extra_content.google.parts` of the message",
@@ -41,6 +42,7 @@ class Reply:
     # Where a block of code stands among the visible text: the characters of visible text before
     # it, and its own length.
     fences: Sequence[tuple[int, int]] = ()
+    sounds: Sequence[Sound] = ()
 
     def __init__(self) -> None:
         self.text = ""
@@ -54,7 +56,7 @@ class Reply:
 
     def has_output(self) -> bool:
         """Whether a client gets anything: thoughts alone are no answer."""
-        return bool(self.text or self.calls or self.images)
+        return bool(self.text or self.calls or self.images or self.sounds)
 
 
 def read_parts(parts: object, context: Context, choice: int) -> Reply:
@@ -85,12 +87,17 @@ def read_parts(parts: object, context: Context, choice: int) -> Reply:
 def _read_part(part: Json, reply: Reply, context: Context, choice: int) -> None:
     if "functionCall" in part:
         _read_call(part, reply, context, choice)
-        return
-    if "toolCall" in part or "toolResponse" in part:
+    elif "toolCall" in part or "toolResponse" in part:
         step = shown_step(part)
         if step is not None:
             reply.google.setdefault("parts", []).append(step)
-        return
+    elif "inlineData" in part and part.get("thought") is not True:
+        _read_media(part, reply)
+    else:
+        _read_words(part, reply, context)
+
+
+def _read_words(part: Json, reply: Reply, context: Context) -> None:
     signature = part.get("thoughtSignature")
     if type(signature) is str and signature:
         reply.google["thought_signature"] = signature
@@ -101,9 +108,9 @@ def _read_part(part: Json, reply: Reply, context: Context, choice: int) -> None:
     elif type(text) is str:
         reply.text += text
     else:
-        for name, read in _KINDS.items():
+        for name, read in _CODE.items():
             value = part.get(name)
-            if type(value) is dict and (name not in _CODE or shows_code(context)):
+            if type(value) is dict and shows_code(context):
                 read(value, reply)
 
 
@@ -119,13 +126,13 @@ def _read_call(part: Json, reply: Reply, context: Context, choice: int) -> None:
         "function": {"name": call.name, "arguments": call.arguments},
     }
     if call.signature:
-        entry["extra_content"] = _extra_content(call.signature)
+        entry.update(_extra_content(call.signature))
     reply.calls.append(entry)
 
 
 def _extra_content(signature: str) -> Json:
     """Where Google documents the signature for OpenAI's protocol."""
-    return {"google": {"thought_signature": signature}}
+    return {"extra_content": {"google": {"thought_signature": signature}}}
 
 
 def shows_code(context: Context) -> bool:
@@ -151,21 +158,28 @@ def _fence(label: str, text: object, reply: Reply) -> None:
         reply.text += block
 
 
-def _read_media(value: Json, reply: Reply) -> None:
-    kind, data = value.get("mimeType"), value.get("data")
+def _read_media(part: Json, reply: Reply) -> None:
+    """An image keeps its own signature: image models of Gemini 3 want it back with the image."""
+    blob, signature = part["inlineData"], part.get("thoughtSignature")
+    if type(blob) is not dict:
+        return
+    kind, data = blob.get("mimeType"), blob.get("data")
     if type(kind) is not str or type(data) is not str:
         return
     if kind.startswith("image/"):
         url = f"data:{kind};base64,{data}"
-        reply.images.append({"type": "image_url", "image_url": {"url": url}})
+        image: Json = {"type": "image_url", "image_url": {"url": url}}
+        if type(signature) is str and signature:
+            image.update(_extra_content(signature))
+        reply.images.append(image)
+    elif kind.startswith("audio/"):
+        reply.sounds = (*reply.sounds, (kind, data))
     else:
-        why = f"Gemini answered with {kind[:100]}, which is not translated yet."
+        why = f"Gemini answered with {kind[:100]}, which has no place in this answer."
         reply.failure = Failure(502, "unsupported_output", why)
 
 
-_CODE: Final = frozenset({"executableCode", "codeExecutionResult"})
-_KINDS: Final[Mapping[str, Callable[[Json, Reply], None]]] = {
-    "inlineData": _read_media,
+_CODE: Final[Mapping[str, Callable[[Json, Reply], None]]] = {
     "executableCode": _read_code,
     "codeExecutionResult": _read_code_result,
 }

@@ -28,10 +28,10 @@ def close_tools(draft: Draft, json_field: str = "response_format") -> None:
         return
     if "cachedContent" in draft.members:
         why = "cached content excludes instructions, tools and tool_choice in the line."
-        invalid_value(why, "google.cached_content")
+        invalid_value(why, f"{draft.google_path}.cached_content")
     if "responseMimeType" in draft.config and not draft.can.tools_with_json:
         unsupported_value("this model takes no JSON format beside tools.", json_field)
-    tools: list[Json] = [{kind: value} for kind, (value, _) in draft.google_tools.items()]
+    tools = _google_tools(draft)
     if declarations is not None:
         calling = _calling(draft, declarations)
         tools.append(declarations.tool())
@@ -41,6 +41,18 @@ def close_tools(draft: Draft, json_field: str = "response_format") -> None:
         if calling is not None:
             _configure(draft, "functionCallingConfig", calling)
     draft.members["tools"] = tools
+
+
+def _google_tools(draft: Draft) -> list[Json]:
+    """One Tool object each, in the order of the line."""
+    asked: dict[str, str] = {}
+    tools = []
+    for kind, value, param in draft.google_tools:
+        if kind in asked:
+            invalid_value(f"'{asked[kind]}' already asks for this tool.", param)
+        asked[kind] = param
+        tools.append({kind: value})
+    return tools
 
 
 def _declarations(draft: Draft) -> Declarations | None:
@@ -67,7 +79,7 @@ def _calling(draft: Draft, declarations: Declarations) -> Json | None:
 
 def _combine(draft: Draft) -> None:
     if not draft.can.mixed_tools:
-        _, param = next(iter(draft.google_tools.values()))
+        _, _, param = draft.google_tools[0]
         unsupported_value("this model takes no tool of Google's beside functions.", param)
     _configure(draft, "includeServerSideToolInvocations", True)
 

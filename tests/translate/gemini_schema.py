@@ -7,6 +7,7 @@ complaint, because Google answers 400 ``Unknown name`` for it.
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,17 @@ def _bytes(value: Any) -> bool:
     return True
 
 
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
 _SCALARS: dict[str, Callable[[Any], bool]] = {
     "any": lambda _: True,
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
     "string:byte": _bytes,
+    "string:google-datetime": _matches(r"\d{4}-\d\d-\d\dT[\d:.]{8,18}(Z|[+-]\d\d:\d\d)"),
+    "string:google-duration": _matches(r"\d+(\.\d{1,9})?s"),
     "integer:int32": _integer(32),
     # proto3 reads 64-bit integers from numbers and strings.
     "string:int64": _integer(64),

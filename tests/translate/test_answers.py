@@ -27,6 +27,7 @@ CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 # What a case cannot write down: the id of a completion, and of its first and second call.
 NAMED = {
     "@id": digest("completion", CONTEXT.batch_id, CONTEXT.line)[:32],
+    "@a": digest("audio", CONTEXT.batch_id, CONTEXT.line, 0)[:24],
     "@1": "call_" + digest("call", CONTEXT.batch_id, CONTEXT.line, 0, 0)[:24],
     "@2": "call_" + digest("call", CONTEXT.batch_id, CONTEXT.line, 0, 1)[:24],
 }

@@ -11,6 +11,7 @@ from openai.types import completion_create_params as legacy_create_params
 from openai.types.chat import (
     ChatCompletionAllowedToolsParam,
     ChatCompletionAssistantMessageParam,
+    ChatCompletionAudioParam,
     ChatCompletionContentPartImageParam,
     ChatCompletionContentPartInputAudioParam,
     ChatCompletionContentPartRefusalParam,
@@ -45,12 +46,17 @@ from gateway.translate import (
     answers,
     calls,
     chat,
+    choices,
     completions,
     embeddings,
+    extension,
     finish,
+    google_config,
+    google_tools,
     grounding,
     images,
     messages,
+    modalities,
     parts,
     received,
     replies,
@@ -129,6 +135,7 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
         ),
     ),
     ("allowed tools", tool_choice.ALLOWED_TOOLS, _members(ChatCompletionAllowedToolsParam)),
+    ("audio", modalities.AUDIO, _members(ChatCompletionAudioParam)),
     (
         "web search",
         web_search.WEB_SEARCH,
@@ -172,6 +179,54 @@ def test_every_content_part_is_read() -> None:
         for kind in get_args(get_args(get_type_hints(part, include_extras=True)["type"])[0])
     }
     assert kinds == parts.USER_PARTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("table", "model", "message"),
+    [
+        (extension.GOOGLE, gemini.GenerateContentConfig, ""),
+        (extension.SAFETY_SETTING, gemini.SafetySetting, "SafetySetting"),
+        (thinking.THINKING, gemini.ThinkingConfig, "ThinkingConfig"),
+        (google_tools.GOOGLE_TOOL, gemini.Tool, "Tool"),
+        (google_tools.GOOGLE_SEARCH, gemini.GoogleSearch, "GoogleSearch"),
+        (google_tools.SEARCH_TYPES, gemini.SearchTypes, "SearchTypes"),
+        (google_tools.TIME_RANGE, gemini.Interval, "Interval"),
+        (google_tools.GOOGLE_MAPS, gemini.GoogleMaps, "GoogleMaps"),
+        (google_tools.FILE_SEARCH, gemini.FileSearch, "FileSearch"),
+        (google_config.RETRIEVAL, gemini.RetrievalConfig, "RetrievalConfig"),
+        (google_config.PLACE, gemini.LatLng, "LatLng"),
+        (google_config.IMAGE, gemini.ImageConfig, "ImageConfig"),
+        (google_config.SPEECH, gemini.SpeechConfig, "SpeechConfig"),
+        (google_config.VOICE, gemini.VoiceConfig, "VoiceConfig"),
+        (google_config.PREBUILT_VOICE, gemini.PrebuiltVoiceConfig, "PrebuiltVoiceConfig"),
+        (google_config.SPEAKER, gemini.SpeakerVoiceConfig, "SpeakerVoiceConfig"),
+        (google_config.SPEAKERS, gemini.MultiSpeakerVoiceConfig, "MultiSpeakerVoiceConfig"),
+    ],
+)
+def test_every_member_of_googles_objects_is_placed(
+    table: FieldTable, model: type[BaseModel], message: str
+) -> None:
+    """As google-genai's types and the discovery document list them."""
+    assert model.model_fields.keys() - table.by_name.keys() == set()
+    ours = {to_camel(name) for name in table.by_name}
+    assert SCHEMAS.get(message, {}).keys() - ours == set()
+
+
+def test_every_tool_without_members_has_none() -> None:
+    """Tools that are only named take a new member of Google's as soon as there is one."""
+    for model in (gemini.UrlContext, gemini.ToolCodeExecution, gemini.WebSearch):
+        assert model.model_fields == {}
+    for message in ("UrlContext", "CodeExecution", "WebSearch", "ImageSearch"):
+        assert SCHEMAS[message] == {}
+
+
+def test_every_voice_format_and_modality_is_placed() -> None:
+    """The words of the SDK's types for sound."""
+    hints = get_type_hints(ChatCompletionAudioParam, include_extras=True)
+    assert set(_literals(hints["voice"])) <= modalities.VOICES.keys()
+    formats = {*modalities.FORMATS, *modalities.COMPRESSED}
+    assert set(_literals(hints["format"])) == formats
+    assert set(_literals(get_type_hints(Create)["modalities"])) <= set(modalities.MODALITIES)
 
 
 def test_every_kind_of_step_is_known() -> None:
@@ -220,7 +275,7 @@ def test_every_block_reason_is_placed() -> None:
     ("table", "model", "message"),
     [
         (replies.PART, gemini.Part, "Part"),
-        (answers.CANDIDATE, gemini.Candidate, "Candidate"),
+        (choices.CANDIDATE, gemini.Candidate, "Candidate"),
         (grounding.GROUNDING, gemini.GroundingMetadata, "GroundingMetadata"),
         (grounding.CHUNK, gemini.GroundingChunk, "GroundingChunk"),
         (

@@ -1,0 +1,115 @@
+"""One candidate of an answer -> one choice of a chat completion."""
+
+from typing import Final
+
+from gateway.translate.errors import Failure
+from gateway.translate.finish import failed, finish_of
+from gateway.translate.grounding import citations
+from gateway.translate.logprobs import openai_logprobs
+from gateway.translate.replies import Reply, read_parts
+from gateway.translate.shapes import Context, Json, Note
+from gateway.translate.sound import openai_audio
+
+# Every field of a candidate, and what becomes of it; a test compares this with google-genai's type.
+CANDIDATE: Final = {
+    "content": "`message`",
+    "finishReason": "`finish_reason`, and as it was in `native_finish_reason`",
+    "finishMessage": "the message of an error line",
+    "index": "`index`",
+    "logprobsResult": "`logprobs` when asked for",
+    "citationMetadata": "left out: OpenAI has no such member",
+    "safetyRatings": "left out: OpenAI has no such member",
+    "avgLogprobs": "left out: OpenAI has no such member",
+    "tokenCount": "left out: `usage` counts",
+    "groundingMetadata": "`annotations`, or `extra_content.google.grounding_metadata`",
+    "groundingAttributions": "left out: AQA models only",
+    "urlContextMetadata": "`annotations`, or `extra_content.google.url_context_metadata`",
+    "continuationToken": "left out: a batch cannot continue an answer",
+}
+
+
+def choice_of(
+    candidate: Json, index: int, notes: list[Note], echo: Json, context: Context
+) -> Json | Failure:
+    """Render a candidate, or say why there is nothing to render.
+
+    ``{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}`` -> ``{"index": 0,
+    "message": {"role": "assistant", "content": "Hi", …}, "finish_reason": "stop"}``
+    """
+    content = candidate.get("content")
+    parts = content.get("parts") if type(content) is dict else None
+    reason = candidate.get("finishReason")
+    reply = read_parts(parts, context, index)
+    finish = finish_of(reason)
+    if finish.failure and (finish.always or not reply.has_output()):
+        return reply.failure or failed(finish, reason, candidate.get("finishMessage"))
+    if reply.sounds:
+        _speak(reply, index, echo, context)
+    if reply.failure:
+        return reply.failure
+    if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
+        _cite(parts, candidate, reply)
+    word = finish.word
+    message: Json = {"role": "assistant", "content": reply.text or None, "refusal": None}
+    if reply.calls or reply.extras or reply.google:
+        _drop_calls(reply, index, notes, echo)
+        word = _extend(message, reply, word, legacy="legacy" in echo)
+    choice: Json = {
+        "index": index,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": word,
+    }
+    if "logprobs" in echo:
+        choice["logprobs"] = openai_logprobs(candidate.get("logprobsResult"))
+    if type(reason) is str and reason != "STOP":
+        choice["native_finish_reason"] = reason[:100]
+    return choice
+
+
+def _speak(reply: Reply, index: int, echo: Json, context: Context) -> None:
+    """Sound in the format that the line asked for; what it says, where Gemini says so."""
+    audio = openai_audio(reply.sounds, echo.get("audio", "wav"), reply.text, index, context)
+    if isinstance(audio, Failure):
+        reply.failure = audio
+    else:
+        reply.extras["audio"] = audio
+
+
+def _drop_calls(reply: Reply, index: int, notes: list[Note], echo: Json) -> None:
+    """Keep the first call where the line has room for one."""
+    if len(reply.calls) > 1 and ("legacy" in echo or "one_call" in echo):
+        where = f"choices[{index}].message.tool_calls"
+        notes += [Note("dropped", f"{where}[{n}]") for n in range(1, len(reply.calls))]
+        del reply.calls[1:]
+
+
+def _cite(parts: object, candidate: Json, reply: Reply) -> None:
+    """Citations count the visible text; in the content blocks of code may stand among it."""
+    cited, rest = citations(parts, candidate)
+    for citation in cited if reply.fences else ():
+        start, end = citation["start_index"], citation["end_index"]
+        citation["start_index"] += sum(size for at, size in reply.fences if at <= start)
+        citation["end_index"] += sum(size for at, size in reply.fences if at < end)
+    if cited:
+        reply.extras["annotations"] = [
+            {"type": "url_citation", "url_citation": citation} for citation in cited
+        ]
+    reply.google.update(rest)
+
+
+def _extend(message: Json, reply: Reply, word: str, *, legacy: bool) -> str:
+    """Add what is not plain text; calls turn ``stop`` into the word for calls."""
+    message.update(reply.extras)
+    if reply.google:
+        message["extra_content"] = {"google": reply.google}
+    if not reply.calls:
+        return word
+    if legacy:
+        # The old form has room for one call.
+        message["function_call"] = reply.calls[0]["function"]
+    else:
+        message["tool_calls"] = reply.calls
+    if word != "stop":
+        return word
+    return "function_call" if legacy else "tool_calls"
