@@ -1,0 +1,107 @@
+"""Mutation testing of ``translate/``, module by module: what the tests would not notice.
+
+``pip install -e '.[test,mutation]' && python tests/mutation.py`` mutates every module in turn and
+prints a table; ``python tests/mutation.py usage media`` only these; ``--survivors usage`` shows
+what survived there. It works in ``mutants/`` beside the checkout's files (ignored by git) and
+resumes where it was ended; a changed module or test is done again. ``[tool.mutmut]`` in
+pyproject.toml says what is run on a mutant: the tables of cases and the small tests, not the
+property tests, which take a hundred times as long.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+ROOM: Final = "gateway.translate"
+MUTMUT: Final = (sys.executable, "-m", "mutmut")
+# What counts as noticed; everything else is a survivor, mutants that no test reaches included.
+NOTICED: Final = ("killed", "timeout", "segfault", "caught by type check")
+
+
+def modules() -> list[str]:
+    """Every module of the room."""
+    names = [path.stem for path in (ROOT / "gateway/translate").glob("*.py")]
+    return sorted(name for name in names if name != "__init__")
+
+
+def mutate(module: str, children: int) -> None:
+    """Run what is left to run of one module; mutmut keeps the results."""
+    command = [*MUTMUT, "run", "--max-children", str(children), f"{ROOM}.{module}.*"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).replace("\r", "\n").splitlines()
+        print("\n".join(said[-30:]))
+        raise SystemExit(f"{module}: mutmut failed")
+
+
+def results() -> Iterator[tuple[str, str, str]]:
+    """Module, mutant and verdict of everything that has one."""
+    command = [*MUTMUT, "results", "--all", "true"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    for line in done.stdout.splitlines():
+        name, _, verdict = line.strip().partition(": ")
+        if name.startswith(f"{ROOM}.") and verdict != "not checked":
+            yield name.removeprefix(f"{ROOM}.").split(".")[0], name, verdict
+
+
+def report(wanted: Sequence[str]) -> None:
+    """Print the table of what has been run."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for module, _, verdict in results():
+        if module in wanted:
+            counts[module][verdict] += 1
+    print(f"{'module':24}{'mutants':>8}{'noticed':>8}{'rate':>8}")
+    total: Counter[str] = Counter()
+    for module in sorted(counts):
+        total += counts[module]
+        print(_row(module, counts[module]))
+    print(_row("all", total))
+
+
+def _row(name: str, counts: Counter[str]) -> str:
+    mutants = counts.total()
+    noticed = sum(counts[verdict] for verdict in NOTICED)
+    return f"{name:24}{mutants:>8}{noticed:>8}{noticed / max(mutants, 1):>8.1%}"
+
+
+def survivors(module: str) -> None:
+    """Print the change of every mutant that nobody noticed."""
+    for found, name, verdict in results():
+        if found == module and verdict not in NOTICED:
+            command = [*MUTMUT, "show", name]
+            shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+            print(f"{name}: {verdict}")
+            print("\n".join(_changes(shown.stdout)))
+
+
+def _changes(diff: str) -> Iterator[str]:
+    for line in diff.splitlines():
+        if line[:1] in "+-" and line[:3] not in ("+++", "---"):
+            yield f"  {line}"
+
+
+def main() -> None:
+    """Mutate, then report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="default: all")
+    parser.add_argument("--children", type=int, default=2, help="mutants at a time")
+    parser.add_argument("--survivors", metavar="MODULE", help="show what survived there")
+    parser.add_argument("--report", action="store_true", help="only print what is known")
+    arguments = parser.parse_args()
+    if arguments.survivors:
+        survivors(arguments.survivors)
+        return
+    wanted = arguments.modules or modules()
+    for module in () if arguments.report else wanted:
+        mutate(module, arguments.children)
+        print(f"{module} done", flush=True)
+    report(wanted)
+
+
+if __name__ == "__main__":
+    main()
