@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -31,6 +31,7 @@ DEFAULT_EXPIRY_SECONDS: Final = {"batch": 30 * 24 * 3600}
 
 DEFAULT_LIMIT: Final = 10_000
 MAX_LIMIT: Final = 10_000
+LIST_PIECE: Final = 250
 
 
 async def create(call: Call) -> Response:
@@ -67,17 +68,26 @@ async def list_files(call: Call) -> Response:
     query = parse_list_query(
         call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT, sortable=True
     )
-    page = await call.store.list_files(
-        call.owner,
-        call.now(),
-        limit=query.limit,
-        after=query.after,
-        purpose=query.purpose,
-        ascending=query.ascending,
-    )
-    if page is None:
-        raise NotFoundError(f"No such File object: {shown(query.after or '')}", param="after")
-    return answer(encode_page([encode_file(file) for file in page.data], has_more=page.has_more))
+    found: list[dict[str, Any]] = []
+    after, has_more = query.after, True
+    # A page may have 10,000 entries: others are answered in between.
+    while has_more and len(found) < query.limit:
+        page = await call.store.list_files(
+            call.owner,
+            call.now(),
+            limit=min(query.limit - len(found), LIST_PIECE),
+            after=after,
+            purpose=query.purpose,
+            ascending=query.ascending,
+        )
+        if page is None:
+            raise NotFoundError(f"No such File object: {shown(query.after or '')}", param="after")
+        found += map(encode_file, page.data)
+        has_more = page.has_more
+        if page.data:
+            after = page.data[-1].id
+        await asyncio.sleep(0)
+    return answer(encode_page(found, has_more=has_more))
 
 
 async def retrieve(call: Call) -> Response:

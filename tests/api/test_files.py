@@ -1,13 +1,16 @@
 """``/v1/files`` through HTTP."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from gateway.batches.records import BatchStatus
+from gateway.api.files import LIST_PIECE
+from gateway.batches.records import BatchStatus, File
 from tests.api.world import LINE, START, World, form_of
 
 Json = dict[str, Any]
@@ -196,6 +199,35 @@ async def test_list_pages(world: World, alice: httpx.AsyncClient, upload: Upload
     assert (await listed("purpose=user_data"))["data"] == [other]
     assert (await listed("purpose=nothing"))["last_id"] is None
     assert world.rung == 0
+
+
+async def test_a_long_list_lets_others_in(world: World, alice: httpx.AsyncClient) -> None:
+    """It is read in pieces: the loop turns between them, and nothing is lost or doubled."""
+    count = 3 * LIST_PIECE + 7
+    file = File("", "alice", "batch", "in.jsonl", 0, 0, "", (), START)
+    ids = [f"file-{number:024}" for number in range(count)]
+    for file_id in ids:
+        await world.store.add_file(replace(file, id=file_id))
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    other = asyncio.ensure_future(turn())
+    try:
+        body = (await alice.get("/v1/files?order=asc")).json()
+    finally:
+        other.cancel()
+
+    assert [entry["id"] for entry in body["data"]] == ids
+    assert body["has_more"] is False
+    assert turns >= count // LIST_PIECE
+    some = (await alice.get(f"/v1/files?limit={LIST_PIECE + 1}")).json()
+    assert [entry["id"] for entry in some["data"]] == ids[: -LIST_PIECE - 2 : -1]
+    assert some["has_more"] is True
 
 
 async def test_deleting_while_listing_loses_nothing(
