@@ -25,12 +25,30 @@ from gateway.emulator.jobs import RESULT_PREFIX, Job
 from gateway.emulator.marked import JOB_OPERATIONS
 from gateway.emulator.masks import apply_mask, parse_mask
 from gateway.emulator.projects import Project
-from gateway.emulator.schema import parse_body
+from gateway.emulator.schema import Violation, camel, parse_body, refuse
 from gateway.emulator.streams import cut
 from gateway.emulator.world import World
 
 CLOSE = "gateway.emulator.close"
 """Key of ``scope["extensions"]`` under which the server offers to close the connection."""
+STANDARD_QUERY = frozenset(
+    {
+        "$.xgafv",
+        "accessToken",
+        "alt",
+        "callback",
+        "fields",
+        "key",
+        "oauthToken",
+        "prettyPrint",
+        "quotaUser",
+        "uploadType",
+        "uploadProtocol",
+        *(f"$.{name}" for name in ("alt", "fields", "key", "prettyPrint")),
+        *(f"${name}" for name in ("alt", "fields", "key", "prettyPrint")),
+    }
+)
+"""Query parameters of every method (Google's discovery document), and their system spelling."""
 GENERATING = frozenset({"generate", "stream"})
 """Operations whose answers, refusals too, tell their service tier (recorded)."""
 _SMALL = 64 * 1024
@@ -58,8 +76,8 @@ class Call:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The query parameters."""
-        return self.request.query_params
+        """The query parameters, all in camelCase."""
+        return {camel(name): value for name, value in self.request.query_params.items()}
 
     @property
     def base_url(self) -> str:
@@ -76,7 +94,8 @@ class Call:
             headers.get("x-goog-api-key")
             or self.query.get("key")
             or token
-            or self.query.get("access_token")
+            or self.query.get("accessToken")
+            or self.query.get("oauthToken")
             or ""
         )
 
@@ -105,6 +124,21 @@ class Call:
     def path(self, name: str) -> str:
         """A parameter of the path."""
         return str(self.request.path_params[name])
+
+    def check_query(self, known: frozenset[str]) -> None:
+        """Raise ApiError 400 for a parameter that no such call takes."""
+        unknown = self.query.keys() - known - STANDARD_QUERY
+        if unknown:
+            raise refuse(
+                [
+                    Violation(
+                        "",
+                        f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query '
+                        f"parameter. Field '{name}' could not be found in request message.",
+                    )
+                    for name in sorted(unknown)
+                ],
+            )
 
     def check_key(self) -> None:
         """Raise ApiError unless a key is there and, where some are set, one of them."""
@@ -172,6 +206,8 @@ class Endpoint:
     world: World
     operation: str | Callable[[Request], str]
     function: Function
+    query: frozenset[str] = frozenset()
+    """Query parameters beside those that every call takes."""
     keyless: Callable[[Request], bool] = lambda _request: False
     """Whether a request needs no key (an upload URL carries its own authority)."""
 
@@ -193,6 +229,7 @@ class Endpoint:
     async def _respond(self, call: Call) -> Response:
         try:
             call.books.append(self.world.faults)
+            call.check_query(self.query)
             if not self.keyless(call.request):
                 call.check_key()
                 if job := call.find_job():

@@ -201,9 +201,10 @@ def of_status(code: int, operation: str = "") -> ApiError:
 def model_not_found(version: str, model: str, method: str) -> ApiError:
     """404 for a model that is unknown or has not got the method (recorded 2026-08)."""
     service = "ModelService.ListModels" if method == "generateContent" else "ListModels"
+    name = model if "/" in model else f"models/{model}"
     return ApiError(
         404,
-        f"models/{model} is not found for API version {version}, or is not supported for {method}. "
+        f"{name} is not found for API version {version}, or is not supported for {method}. "
         f"Call {service} to see the list of available models and their supported methods.",
     )
 

@@ -11,12 +11,15 @@ from gateway.emulator.errors import invalid
 Mask = dict[str, "Mask"]
 """Field -> the mask inside it; an empty mask keeps everything."""
 
+MAX_DEPTH = 100
 _TOKEN = re.compile(r"[A-Za-z0-9_@.*-]+|[,()/]")
 
 
 def parse_mask(text: str) -> Mask:
     """The mask of a ``fields`` parameter; raises ApiError 400."""
     tokens = _TOKEN.findall(text)
+    if tokens.count("/") + tokens.count("(") > MAX_DEPTH:
+        raise invalid(f"Request contains an invalid argument: fields={text}")
     if "".join(tokens) != text.replace(" ", "") or not tokens:
         raise invalid(f"Request contains an invalid argument: fields={text}")
     mask, rest = _parse_list(tokens, text)

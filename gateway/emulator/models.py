@@ -70,10 +70,10 @@ def page_token(start: int) -> str:
 
 def page_bounds(query: Mapping[str, str], default: int, most: int) -> tuple[int, int]:
     """(page size, first index) of a list call; raises ApiError 400."""
-    size_text = query.get("pageSize") or query.get("page_size") or "0"
+    size_text = query.get("pageSize") or "0"
     if not size_text.isdigit():
         raise invalid(f"Invalid value at 'page_size' (TYPE_INT32), \"{size_text}\"")
-    token = query.get("pageToken") or query.get("page_token") or ""
+    token = query.get("pageToken", "")
     size = min(int(size_text) or default, most)
     if not token:
         return size, 0

@@ -110,6 +110,12 @@ def snake(name: str) -> str:
     return _CAMEL.sub(r"_\1", name).lower()
 
 
+def camel(name: str) -> str:
+    """``page_size`` -> ``pageSize``; what has no underscore stays."""
+    first, *rest = name.split("_")
+    return first + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
 @cache
 def _schemas() -> dict[str, dict[str, JsonObject]]:
     text = importlib.resources.files("gateway.emulator").joinpath("schema.json").read_bytes()

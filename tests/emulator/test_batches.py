@@ -331,35 +331,15 @@ def test_update(api: httpx.Client, create: Create) -> None:
     assert api.get(f"/v1beta/{name}").json()["metadata"]["displayName"] == "new"
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        {"headers": {"x-goog-api-key": "good"}},
-        {"headers": {"authorization": "Bearer good"}},
-        {"params": {"key": "good"}},
-    ],
-)
-def test_keys(where: Json) -> None:
-    """By header, Bearer or query; a wrong one is 400, none is 403."""
-    with running(EmulatorOptions(api_keys=("good",))) as gemini:
-        url = f"{gemini.base_url}/v1beta/models"
-        assert httpx.get(url, **where).status_code == 200
-        wrong = httpx.get(url, headers={"x-goog-api-key": "bad"})
-        assert wrong.status_code == 400
-        assert wrong.json()["error"]["details"][0]["reason"] == "API_KEY_INVALID"
-        assert httpx.get(url).status_code == 403
-
-
-def test_unknown_route(api: httpx.Client) -> None:
-    """Google's front end answers with a page."""
-    answer = api.get("/v1beta/nothing")
-    assert answer.status_code == 404
-    assert answer.headers["content-type"].startswith("text/html")
-    assert api.post("/v1beta/batches/x:delete").status_code == 404
-
-
-def test_every_version(gemini: Emulator) -> None:
-    """The same routes on v1, v1beta and v1alpha."""
-    for version in ("v1", "v1beta", "v1alpha"):
-        answer = httpx.get(f"{gemini.base_url}/{version}/batches", params={"key": "k"})
-        assert answer.json() == {}
+def test_update_by_mask(api: httpx.Client, create: Create) -> None:
+    """What the mask names is set, or emptied; what cannot be changed is refused."""
+    name = create("x", displayName="old", priority=5).json()["name"]
+    path = f"/v1beta/{name}:updateGenerateContentBatch"
+    body = {"displayName": "new", "priority": "9", "model": "models/gemini-2.5-flash"}
+    one = api.patch(path, json=body, params={"updateMask": "display_name"}).json()
+    assert (one["displayName"], one["priority"]) == ("new", "5")
+    emptied = api.patch(path, json={}, params={"update_mask": "displayName,priority"}).json()
+    assert emptied.keys() & {"displayName", "priority"} == set()
+    assert api.patch(path, json=body).json()["priority"] == "9"
+    refused = api.patch(path, json=body, params={"updateMask": "model"})
+    assert refused.status_code == 400

@@ -11,12 +11,13 @@ from gateway.emulator.intake import Order, marked_faults
 from gateway.emulator.jobs import Job
 from gateway.emulator.models import page_bounds
 from gateway.emulator.operations import metadata, operation
-from gateway.emulator.schema import parse_body
+from gateway.emulator.schema import camel, parse_body
 from gateway.emulator.timing import SECOND
 from gateway.emulator.webhooks import check_uri
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
+MUTABLE = frozenset({"displayName", "priority"})
 _SMALL_BODY = 64 * 1024
 _TOKEN_PREFIX = "Cg"  # noqa: S105 - the beginning of a page token
 
@@ -136,12 +137,23 @@ async def delete(call: Call) -> Response:
 
 
 async def update(call: Call) -> Response:
-    """PATCH batches/{id}:update...Batch: displayName and priority; answers the bare batch."""
+    """PATCH batches/{id}:update...Batch: displayName and priority; answers the bare batch.
+
+    What ``updateMask`` names is set, or emptied where the body has none; without a mask what the
+    body has.
+    """
     job = call.project.jobs.get(call.path("id"))
     message = "GenerateContentBatch" if job.kind == "generate" else "EmbedContentBatch"
     batch = await call.message(message, call.world.options.max_create_bytes)
-    job.display_name = batch.get("displayName", job.display_name)
-    job.priority = batch.get("priority", job.priority)
+    mask = [camel(name) for name in call.query.get("updateMask", "").split(",") if name]
+    names = set(mask) or MUTABLE & batch.keys()
+    if fixed := names - MUTABLE:
+        raise invalid(f"* Update{message}Request.update_mask: {min(fixed)} is immutable.\n")
+    if "displayName" in names:
+        job.display_name = batch.get("displayName", "")
+    if "priority" in names:
+        job.priority = batch.get("priority", "")
+    call.world.journal.note("update", name=job.name, fields=sorted(names))
     found = metadata(job, call.world.look(job))
     del found["@type"]
     return call.answer(found)

@@ -44,7 +44,7 @@ async def upload(call: Call) -> Response:
     command = call.request.headers.get("x-goog-upload-command", "").replace(" ", "").lower()
     if not has_upload_id(call.request):
         return await (_start(call) if "start" in command else _whole(call))
-    session = call.world.uploads.get(call.query["upload_id"])
+    session = call.world.uploads.get(call.query["uploadId"])
     call.books.append(session.book)
     if command == "query":
         return _status(session, size=True)

@@ -40,11 +40,7 @@ async def get(call: Call) -> Response:
 
 async def list_webhooks(call: Call) -> Response:
     """GET webhooks."""
-    query = {
-        "pageSize": call.query.get("page_size", call.query.get("pageSize", "")),
-        "pageToken": call.query.get("page_token", call.query.get("pageToken", "")),
-    }
-    size, start = page_bounds(query, DEFAULT_PAGE, MAX_PAGE)
+    size, start = page_bounds(call.query, DEFAULT_PAGE, MAX_PAGE)
     every = call.project.webhooks.every()
     answer: JsonObject = {"webhooks": [hook.wire() for hook in every[start : start + size]]}
     if start + size < len(every):
@@ -54,7 +50,7 @@ async def list_webhooks(call: Call) -> Response:
 
 async def update(call: Call) -> Response:
     """PATCH webhooks/{id}, all of the body or what ``update_mask`` names."""
-    mask = call.query.get("update_mask", call.query.get("updateMask", ""))
+    mask = call.query.get("updateMask", "")
     names = [name for name in mask.split(",") if name]
     hook = call.project.webhooks.update(call.path("id"), await _body(call), names)
     return call.answer(hook.wire())
