@@ -5,12 +5,14 @@ requests) and needs them to tell two calls of one function apart. Identical call
 """
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
 
 from gateway.translate.conversation import Calls, Conversation
-from gateway.translate.fields import FieldTable, dropped, mapped, refused
+from gateway.translate.custom_tools import custom_call
+from gateway.translate.fields import FieldTable, dropped, mapped
 from gateway.translate.names import gemini_name
 from gateway.translate.parts import TEXT_PARTS, member, read_content, string
 from gateway.translate.refusal import (
@@ -19,18 +21,17 @@ from gateway.translate.refusal import (
     invalid_value,
     missing,
     one_of,
-    unsupported_value,
 )
 from gateway.translate.shapes import Json
 from gateway.translate.signatures import FOREIGN_HISTORY, call_signature, split_call_id
 
 TOOL_CALL: Final = FieldTable(
     mapped("id", "`functionCall.id`"),
-    mapped("type", "function only"),
+    mapped("type", "function, custom"),
     mapped("function", "`functionCall`"),
+    mapped("custom", "`functionCall` with one text, `input`"),
     mapped("extra_content", "`thoughtSignature`"),
     dropped("index", "left over from streaming"),
-    refused("custom", "Gemini has no tools with free-form input."),
 )
 FUNCTION_CALL: Final = FieldTable(
     mapped("name", "`functionCall.name`"),
@@ -66,20 +67,19 @@ def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, f
     if type(call) is not dict:
         invalid_type(call, "an object")
     kind = call.get("type", "function")
-    if kind == "custom":
-        unsupported_value("Gemini has no tools with free-form input.", "type")
-    if kind != "function":
-        one_of(kind, ("function",), "type")
+    read = _CALLS.get(kind) if type(kind) is str else None
+    if read is None:
+        one_of(kind, _CALLS, "type")
     # With three members these are the three it must have, or one of them is missed below.
     if len(call) != 3 or "type" not in call:
         TOOL_CALL.check(call)
     key = string(call, "id")
     call_id, hidden = split_call_id(key)
     try:
-        named = _function_call(member(call, "function"))
+        named = read(member(call, kind))
     except Refused as refusal:
-        if not refusal.param.startswith("function"):
-            refusal.under("function")
+        if not refusal.param.startswith(kind):
+            refusal.under(kind)
         raise
     calls.expect(key, {"id": call_id, "name": named["name"]})
     part: Json = {"functionCall": {"id": call_id, **named}}
@@ -113,6 +113,12 @@ def _function_call(function: Json) -> Json:
         "name": gemini_name(function["name"], "name"),
         "args": parsed_arguments(string(function, "arguments")),
     }
+
+
+_CALLS: Final[Mapping[str, Callable[[Json], Json]]] = {
+    "function": _function_call,
+    "custom": custom_call,
+}
 
 
 def _sign(part: Json, signature: str, conversation: Conversation, *, first: bool) -> None:

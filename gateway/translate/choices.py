@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from gateway.translate.custom_tools import input_of
 from gateway.translate.errors import Failure
 from gateway.translate.finish import failed, finish_of
 from gateway.translate.grounding import citations
@@ -53,7 +54,7 @@ def choice_of(
     message: Json = {"role": "assistant", "content": reply.text or None, "refusal": None}
     if reply.calls or reply.extras or reply.google:
         _drop_calls(reply, index, notes, echo)
-        word = _extend(message, reply, word, legacy="legacy" in echo)
+        word = _extend(message, reply, finish.word, echo)
     choice: Json = {
         "index": index,
         "message": message,
@@ -98,18 +99,27 @@ def _cite(parts: object, candidate: Json, reply: Reply) -> None:
     reply.google.update(rest)
 
 
-def _extend(message: Json, reply: Reply, word: str, *, legacy: bool) -> str:
+def _extend(message: Json, reply: Reply, word: str, echo: Json) -> str:
     """Add what is not plain text; calls turn ``stop`` into the word for calls."""
     message.update(reply.extras)
     if reply.google:
         message["extra_content"] = {"google": reply.google}
     if not reply.calls:
         return word
-    if legacy:
+    if "legacy" in echo:
         # The old form has room for one call.
         message["function_call"] = reply.calls[0]["function"]
-    else:
-        message["tool_calls"] = reply.calls
-    if word != "stop":
-        return word
-    return "function_call" if legacy else "tool_calls"
+        return "function_call" if word == "stop" else word
+    if "custom" in echo:
+        reply.calls = [_custom(call, echo["custom"]) for call in reply.calls]
+    message["tool_calls"] = reply.calls
+    return "tool_calls" if word == "stop" else word
+
+
+def _custom(call: Json, names: list[str]) -> Json:
+    """A call of a custom tool has its text where a function has arguments."""
+    function = call.pop("function")
+    if function["name"] not in names:
+        return {**call, "function": function}
+    text = input_of(function["arguments"])
+    return {**call, "type": "custom", "custom": {"name": function["name"], "input": text}}

@@ -15,6 +15,7 @@ from gateway.translate import (
 from gateway.translate.calls import FUNCTION_CALL, TOOL_CALL
 from gateway.translate.chat import CHAT
 from gateway.translate.completions import COMPLETIONS
+from gateway.translate.custom_tools import CUSTOM, CUSTOM_CALL, CUSTOM_FORMAT
 from gateway.translate.embeddings import EMBEDDINGS, GOOGLE_EMBEDDING
 from gateway.translate.extension import GOOGLE, SAFETY_SETTING
 from gateway.translate.fields import FieldTable
@@ -56,6 +57,7 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "messages[].images[]": RETURNED_IMAGE,
     "tool_calls[]": TOOL_CALL,
     "tool_calls[].function, function_call": FUNCTION_CALL,
+    "tool_calls[].custom": CUSTOM_CALL,
     "messages[] of tool": TOOL_MESSAGE,
     "messages[] of function": FUNCTION_MESSAGE,
     "content[] text": TEXT_PART,
@@ -68,6 +70,8 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "content[].file": FILE,
     "tools[]": TOOL,
     "tools[].function": FUNCTION,
+    "tools[].custom": CUSTOM,
+    "tools[].custom.format": CUSTOM_FORMAT,
     "functions[]": LEGACY_FUNCTION,
     "tool_choice": NAMED_CHOICE,
     "tool_choice.allowed_tools": ALLOWED_TOOLS,

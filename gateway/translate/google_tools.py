@@ -82,6 +82,6 @@ def read_google_tools(value: object, draft: Draft) -> None:
         except Refused as refusal:
             refusal.under(where)
             raise
-        for name in GOOGLE_TOOL.accepted:
+        for name in GOOGLE_TOOL.by_name:
             if camel(name) in built:
                 use(draft, camel(name), built[camel(name)], f"{draft.google_path}.{where}.{name}")

@@ -4,9 +4,9 @@ AUTO is the default and left out. VALIDATED is AUTO whose calls match their sche
 show that it accepts whatever AUTO accepts, and it is the only such mode that takes names.
 """
 
-from typing import Final
+from typing import Any, Final
 
-from gateway.translate.fields import FieldTable, mapped, refused
+from gateway.translate.fields import FieldTable, mapped
 from gateway.translate.names import gemini_name
 from gateway.translate.parts import member
 from gateway.translate.refusal import (
@@ -16,12 +16,12 @@ from gateway.translate.refusal import (
     missing,
     one_of,
     quoted,
-    unsupported_value,
 )
 from gateway.translate.shapes import Json
 from gateway.translate.tools import Declarations
 
-_CHOICE_TYPES: Final = ("function", "allowed_tools")
+_TOOL_TYPES: Final = ("function", "custom")
+_CHOICE_TYPES: Final = (*_TOOL_TYPES, "allowed_tools")
 NAMED_CHOICE: Final = FieldTable(
     mapped("type", "selects the kind of choice"),
     mapped("function", "`ANY` with `allowedFunctionNames`"),
@@ -29,7 +29,7 @@ NAMED_CHOICE: Final = FieldTable(
     mapped("allowed_tools", "`ANY` or `VALIDATED` with `allowedFunctionNames`"),
     mapped("mode", "the flat form of the responses endpoint"),
     mapped("tools", "the flat form of the responses endpoint"),
-    refused("custom", "Gemini has no tools with free-form input."),
+    mapped("custom", "`ANY` with `allowedFunctionNames`"),
 )
 ALLOWED_TOOLS: Final = FieldTable(
     mapped("mode", "required: `ANY`; auto: `VALIDATED`"),
@@ -82,14 +82,12 @@ def _from_object(choice: Json, declarations: Declarations) -> Json:
     kind = choice.get("type")
     if kind is None:
         missing("type")
-    if kind == "custom":
-        unsupported_value("Gemini has no tools with free-form input.", "type")
     if kind not in _CHOICE_TYPES:
         one_of(kind, _CHOICE_TYPES, "type")
     NAMED_CHOICE.check(choice)
-    if kind == "function":
-        return {"mode": "ANY", "allowedFunctionNames": [_function(choice, "", declarations)]}
-    return _allowed(choice, declarations)
+    if kind == "allowed_tools":
+        return _allowed(choice, declarations)
+    return {"mode": "ANY", "allowedFunctionNames": [_tool(choice, kind, "", declarations)]}
 
 
 def _allowed(choice: Json, declarations: Declarations) -> Json:
@@ -111,22 +109,28 @@ def _allowed(choice: Json, declarations: Declarations) -> Json:
         where = f"{prefix}tools[{index}]"
         if type(tool) is not dict:
             invalid_type(tool, "an object", where)
-        names.append(_function(tool, f"{where}.", declarations))
+        kind = tool.get("type", "function")
+        if kind not in _TOOL_TYPES:
+            one_of(kind, _TOOL_TYPES, f"{where}.type")
+        names.append(_tool(tool, kind, f"{where}.", declarations))
     return {"mode": _MODES[mode], "allowedFunctionNames": names}
 
 
-def _function(tool: Json, prefix: str, declarations: Declarations) -> str:
+def _tool(tool: Json, kind: str, prefix: str, declarations: Declarations) -> str:
     """The name in ``{"function": {"name": "f"}}`` or in the flat ``{"name": "f"}``."""
-    if "function" not in tool and "name" in tool:
-        return _declared(tool["name"], f"{prefix}name", declarations)
-    function = tool.get("function")
-    if function is None:
-        missing(f"{prefix}function")
-    if type(function) is not dict:
-        invalid_type(function, "an object", f"{prefix}function")
-    if "name" not in function:
-        missing(f"{prefix}function.name")
-    return _declared(function["name"], f"{prefix}function.name", declarations)
+    flat = kind not in tool and "name" in tool
+    owner: Any = tool if flat else tool.get(kind)
+    path = prefix if flat else f"{prefix}{kind}."
+    if owner is None:
+        missing(path.removesuffix("."))
+    if type(owner) is not dict:
+        invalid_type(owner, "an object", path.removesuffix("."))
+    if "name" not in owner:
+        missing(f"{path}name")
+    name = _declared(owner["name"], f"{path}name", declarations)
+    if (owner["name"] in declarations.custom) != (kind == "custom"):
+        invalid_value(f"{quoted(owner['name'])} is a tool of another type.", f"{path}name")
+    return name
 
 
 def _declared(value: object, param: str, declarations: Declarations) -> str:

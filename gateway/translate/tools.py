@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.translate.custom_tools import CUSTOM, PARAMETERS, check_format
 from gateway.translate.draft import Draft
-from gateway.translate.fields import FieldTable, mapped, refused
+from gateway.translate.fields import FieldTable, mapped
 from gateway.translate.names import gemini_name
 from gateway.translate.parts import member
 from gateway.translate.refusal import (
@@ -16,15 +17,14 @@ from gateway.translate.refusal import (
     missing,
     one_of,
     quoted,
-    unsupported_value,
 )
 from gateway.translate.schema import Mode, convert, says_nothing, written
 from gateway.translate.shapes import Json, Note
 
 TOOL: Final = FieldTable(
-    mapped("type", "function only"),
+    mapped("type", "function, custom"),
     mapped("function", "`functionDeclarations`"),
-    refused("custom", "Gemini has no tools with free-form input."),
+    mapped("custom", "a function with one text, `input`"),
 )
 FUNCTION: Final = FieldTable(
     mapped("name", "`name`; one that begins with a digit or dash is renamed there and back"),
@@ -37,6 +37,7 @@ LEGACY_FUNCTION: Final = FieldTable(
     mapped("description", "`description`"),
     mapped("parameters", "`parameters` or `parametersJsonSchema`"),
 )
+_KINDS: Final = ("function", "custom")
 # OpenAI's limit.
 MAX_TOOLS: Final = 128
 
@@ -54,28 +55,47 @@ class Declarations:
         self.mode = mode
         self.by_name: dict[str, Json] = {}
         self.strict = False
+        # The client's names of custom tools, and Gemini's.
+        self.custom: dict[str, str] = {}
         self.notes: list[Note] = []
 
     def add(self, function: Json, table: FieldTable, field: str) -> None:
         """Declare one function; ``field`` names it in notes."""
         table.check(function)
-        if function.get("name") is None:
-            missing("name")
-        name = gemini_name(function["name"], "name")
-        if name in self.by_name:
-            invalid_value(f"{quoted(function['name'])} is declared twice.", "name")
-        declaration: Json = {"name": name}
-        words = function.get("description")
-        if words is not None:
-            if type(words) is not str:
-                invalid_type(words, "a string", "description")
-            declaration["description"] = words
+        declaration = self._named(function)
         self._parameters(function.get("parameters"), declaration, field)
         strict = function.get("strict")
         if strict is not None and type(strict) is not bool:
             invalid_type(strict, "a boolean", "strict")
         self.strict = self.strict or strict is True
+
+    def add_custom(self, tool: Json, table: FieldTable) -> None:
+        """Declare a tool of free text."""
+        table.check(tool)
+        try:
+            check_format(tool.get("format"))
+        except Refused as refusal:
+            refusal.under("format")
+            raise
+        declaration = self._named(tool)
+        declaration["parameters"] = PARAMETERS
+        self.custom[tool["name"]] = declaration["name"]
+
+    def _named(self, owner: Json) -> Json:
+        """A declaration of this name and description, added."""
+        if owner.get("name") is None:
+            missing("name")
+        name = gemini_name(owner["name"], "name")
+        if name in self.by_name:
+            invalid_value(f"{quoted(owner['name'])} is declared twice.", "name")
+        declaration: Json = {"name": name}
+        words = owner.get("description")
+        if words is not None:
+            if type(words) is not str:
+                invalid_type(words, "a string", "description")
+            declaration["description"] = words
         self.by_name[name] = declaration
+        return declaration
 
     def tool(self) -> Json:
         """The Tool object of all functions."""
@@ -150,14 +170,15 @@ def _read_tool(tool: Json, declarations: Declarations, where: str) -> None:
     kind = tool.get("type")
     if kind is None:
         missing("type")
-    if kind == "custom":
-        unsupported_value("Gemini has no tools with free-form input.", "type")
-    if kind != "function":
-        one_of(kind, ("function",), "type")
+    if kind not in _KINDS:
+        one_of(kind, _KINDS, "type")
     TOOL.check(tool)
-    function = member(tool, "function")
+    owner = member(tool, kind)
     try:
-        declarations.add(function, FUNCTION, f"{where}.function")
+        if kind == "function":
+            declarations.add(owner, FUNCTION, f"{where}.function")
+        else:
+            declarations.add_custom(owner, CUSTOM)
     except Refused as refusal:
-        refusal.under("function")
+        refusal.under(kind)
         raise

@@ -34,6 +34,8 @@ def close_tools(draft: Draft, json_field: str = "response_format") -> None:
     tools = _google_tools(draft)
     if declarations is not None:
         calling = _calling(draft, declarations)
+        if declarations.custom:
+            draft.echo["custom"] = list(declarations.custom)
         tools.append(declarations.tool())
         if draft.google_tools:
             _combine(draft)

@@ -81,7 +81,8 @@ def check_choices(body: dict[str, Any]) -> None:
         message = choice["message"]
         calls = message.get("tool_calls", [])
         for call in calls:
-            orjson.loads(call["function"]["arguments"])
+            if call["type"] == "function":
+                orjson.loads(call["function"]["arguments"])
         assert len({call["id"] for call in calls}) == len(calls)
         # An empty "stop" is an answer only when Gemini itself said STOP.
         for entry in (choice["logprobs"] or {}).get("content") or []:

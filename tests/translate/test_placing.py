@@ -34,6 +34,10 @@ from openai.types.chat.chat_completion_content_part_param import (
     File,
     FileFile,
 )
+from openai.types.chat.chat_completion_custom_tool_param import Custom, CustomFormat
+from openai.types.chat.chat_completion_message_custom_tool_call_param import (
+    Custom as CalledCustom,
+)
 from openai.types.chat.chat_completion_message_function_tool_call_param import (
     Function as CalledFunction,
 )
@@ -48,6 +52,7 @@ from gateway.translate import (
     chat,
     choices,
     completions,
+    custom_tools,
     embeddings,
     extension,
     finish,
@@ -117,6 +122,9 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
             )
         ),
     ),
+    ("custom tool", custom_tools.CUSTOM, _members(Custom)),
+    ("custom format", custom_tools.CUSTOM_FORMAT, _members(*_union(CustomFormat))),
+    ("called custom tool", custom_tools.CUSTOM_CALL, _members(CalledCustom)),
     ("called function", calls.FUNCTION_CALL, _members(CalledFunction)),
     (
         "tool",
