@@ -37,6 +37,7 @@ from gateway.translate.parts import (
     INPUT_AUDIO,
     REFUSAL_PART,
     TEXT_PART,
+    VIDEO,
 )
 from gateway.translate.response_format import JSON_SCHEMA, RESPONSE_FORMAT
 from gateway.translate.returned import RETURNED_IMAGE
@@ -68,6 +69,7 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "content[].input_audio": INPUT_AUDIO,
     "content[] file": FILE_PART,
     "content[].file": FILE,
+    "content[].file.video_metadata, content[].image_url.video_metadata": VIDEO,
     "tools[]": TOOL,
     "tools[].function": FUNCTION,
     "tools[].custom": CUSTOM,

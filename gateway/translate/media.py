@@ -8,7 +8,13 @@ length and the characters that occur in practice by mistake are checked at C spe
 import re
 from typing import Final
 
-from gateway.translate.refusal import invalid_value, unsupported_value
+from gateway.translate.refusal import (
+    invalid_type,
+    invalid_value,
+    missing,
+    quoted,
+    unsupported_value,
+)
 from gateway.translate.shapes import Json, Policy
 
 _DATA_URI: Final = re.compile(
@@ -82,6 +88,31 @@ MIME_BY_SUFFIX: Final = {
     "sh": "text/plain",
 }
 _GS: Final = "gs://"
+# Types that clients write and Gemini knows by another name.
+_ALIASES: Final = {
+    "image/jpg": "image/jpeg",
+    "audio/mpeg": "audio/mp3",
+    "audio/x-wav": "audio/wav",
+    "audio/wave": "audio/wav",
+    "application/xml": "text/xml",
+    "application/rtf": "text/rtf",
+    "application/x-yaml": "text/plain",
+    "application/yaml": "text/plain",
+}
+# What types begin with that Gemini reads (page "File input methods").
+_READ: Final = (
+    "application/pdf",
+    "application/json",
+    "application/x-javascript",
+    "application/x-typescript",
+    "application/x-python-code",
+    "text/",
+    "image/",
+    "audio/",
+    "video/",
+)
+# A file of the Files API has its own type, which no suffix tells.
+_FILES_API: Final = "https://generativelanguage.googleapis.com/"
 _YOUTUBE: Final = re.compile(r"https://(www\.|m\.)?(youtube\.com|youtu\.be)/")
 
 
@@ -96,7 +127,42 @@ def inline_data(uri: str, param: str) -> Json:
     match = _DATA_URI.match(uri)
     if match is None or match[3] is None:
         invalid_value("expected a data URI as in 'data:image/png;base64,…'.", param)
-    return {"mimeType": match[1].lower(), "data": checked_base64(uri[match.end() :], param)}
+    kind = match[1].lower()
+    data = checked_base64(uri[match.end() :], param)
+    return {"mimeType": _ALIASES.get(kind, kind), "data": data}
+
+
+def inline_image(uri: str, param: str) -> Json:
+    """A data URI where an image belongs; other media have a field of their own."""
+    blob = inline_data(uri, param)
+    if not blob["mimeType"].startswith("image/"):
+        kind = quoted(blob["mimeType"])
+        invalid_value(f"expected an image, but the data URI names {kind}.", param)
+    return blob
+
+
+def inline_file(data: str, filename: object, param: str, name_param: str) -> Json:
+    """A file as a data URI, or as bare base64 that is typed by its name.
+
+    The name also decides where the data URI's type is none that Gemini reads, as in
+    ``data:application/octet-stream;base64,…``.
+    """
+    named = media_type_of(filename) if type(filename) is str else None
+    if data[:5].lower() == "data:":
+        blob = inline_data(data, param)
+        kind = blob["mimeType"]
+        if not kind.startswith(_READ):
+            if named is None:
+                unsupported_value(f"Gemini reads no files of the type {quoted(kind)}.", param)
+            blob["mimeType"] = named
+        return blob
+    if filename is None:
+        missing(name_param)
+    if type(filename) is not str:
+        invalid_type(filename, "a string", name_param)
+    if named is None:
+        unsupported_value("its suffix names no media type that Gemini reads.", name_param)
+    return {"mimeType": named, "data": checked_base64(data, param)}
 
 
 def checked_base64(data: str, param: str) -> str:
@@ -130,6 +196,8 @@ def file_data(url: str, param: str, policy: Policy) -> Json:
         unsupported_value("this gateway passes no URL on (GATEWAY_REMOTE_MEDIA).", param)
     if _YOUTUBE.match(url):
         return {"mimeType": "video/mp4", "fileUri": url}
+    if url.startswith(_FILES_API):
+        return {"fileUri": url}
     path = url.split("?", 1)[0].split("#", 1)[0]
     suffix = path.rsplit(".", 1)[-1].lower()
     return {"mimeType": MIME_BY_SUFFIX.get(suffix, "image/jpeg"), "fileUri": url}

@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.translate.conversation import Conversation
-from gateway.translate.fields import FieldTable, dropped, mapped
-from gateway.translate.media import MIME_BY_SUFFIX, checked_base64, file_data, inline_data
+from gateway.translate.fields import FieldTable, dropped, mapped, refused
+from gateway.translate.media import checked_base64, file_data, inline_file, inline_image
+from gateway.translate.objects import UNPUBLISHED, GoogleObject, decimal, duration
 from gateway.translate.refusal import (
     Refused,
     invalid_type,
     invalid_value,
     missing,
     one_of,
-    unsupported_value,
 )
 from gateway.translate.shapes import Json
 from gateway.translate.uploads import uploaded_file
@@ -20,6 +20,7 @@ from gateway.translate.uploads import uploaded_file
 PartReader = Callable[[Json, Conversation], Json]
 
 _TYPE: Final = mapped("type", "selects the kind of part")
+_VIDEO_METADATA: Final = mapped("video_metadata", "`videoMetadata` (extension)")
 _BREAKPOINT: Final = dropped("prompt_cache_breakpoint", "OpenAI's cache; Gemini caches by itself")
 
 TEXT_PART: Final = FieldTable(_TYPE, mapped("text", "`text`"), _BREAKPOINT)
@@ -30,6 +31,7 @@ IMAGE_PART: Final = FieldTable(
 IMAGE_URL: Final = FieldTable(
     mapped("url", "data URI -> `inlineData`; https URL -> `fileData`, fetched by Google"),
     mapped("detail", "`mediaResolution`: low, high; original is the highest a model has"),
+    _VIDEO_METADATA,
 )
 AUDIO_PART: Final = FieldTable(_TYPE, mapped("input_audio", "`inlineData`"), _BREAKPOINT)
 INPUT_AUDIO: Final = FieldTable(
@@ -41,9 +43,17 @@ FILE_PART: Final = FieldTable(
 FILE: Final = FieldTable(
     mapped("file_data", "`inlineData.data`"),
     mapped("filename", "`inlineData.mimeType` of bare base64"),
+    _VIDEO_METADATA,
     mapped("file_id", "`fileData`; the gateway keeps the file at Gemini while the job needs it"),
 )
 
+# Of a second at most 24 frames are read (content.proto).
+_MOST_FRAMES: Final = 24
+VIDEO: Final = GoogleObject(
+    "videoMetadata",
+    {"start_offset": duration, "end_offset": duration, "fps": decimal(0, _MOST_FRAMES)},
+    refused("content_layers", UNPUBLISHED),
+)
 _AUDIO_TYPES: Final = {"wav": "audio/wav", "mp3": "audio/mp3"}
 # detail -> the level of a part on Gemini 3 and later, and of the whole request before.
 _RESOLUTIONS: Final = {
@@ -112,10 +122,11 @@ def image_part(part: Json, conversation: Conversation) -> Json:
     url = string(image, "url", param)
     # 5: the scheme is compared without regard to case, the URL behind it is not copied.
     if url[:5].lower() == "data:":
-        built = {"inlineData": inline_data(url, param)}
+        built = {"inlineData": inline_image(url, param)}
     else:
         built = {"fileData": file_data(url, param, conversation.policy)}
     set_resolution(image, "image_url.detail", built, conversation)
+    _set_video(image, "image_url", built)
     return built
 
 
@@ -176,19 +187,28 @@ def file_part(part: Json, conversation: Conversation) -> Json:
     FILE_PART.check(part)
     file = member(part, "file")
     FILE.check(file, "file")
+    param = "file.file_data"
     if file.get("file_id") is not None:
         if file.get("file_data") is not None:
-            invalid_value("it cannot be combined with 'file_id'.", "file.file_data")
-        return uploaded_file(file["file_id"], "file.file_id", conversation)
-    param = "file.file_data"
-    data = string(file, "file_data", param)
-    if data[:5].lower() == "data:":
-        return {"inlineData": inline_data(data, param)}
-    name = string(file, "filename", "file.filename")
-    kind = MIME_BY_SUFFIX.get(name.rsplit(".", 1)[-1].lower())
-    if kind is None:
-        unsupported_value("its suffix names no media type that Gemini reads.", "file.filename")
-    return {"inlineData": {"mimeType": kind, "data": checked_base64(data, param)}}
+            invalid_value("it cannot be combined with 'file_id'.", param)
+        built = uploaded_file(file["file_id"], "file.file_id", conversation)
+    else:
+        data = string(file, "file_data", param)
+        built = {"inlineData": inline_file(data, file.get("filename"), param, "file.filename")}
+    _set_video(file, "file", built)
+    return built
+
+
+def _set_video(owner: Json, param: str, part: Json) -> None:
+    """``video_metadata`` (an extension LiteLLM has too) -> ``videoMetadata`` of the part."""
+    given = owner.get("video_metadata")
+    if given is None:
+        return
+    try:
+        part["videoMetadata"] = VIDEO.build(given)
+    except Refused as refusal:
+        refusal.under(f"{param}.video_metadata")
+        raise
 
 
 def string(owner: Json, name: str, param: str = "") -> str:

@@ -193,6 +193,7 @@ def test_every_content_part_is_read() -> None:
     ("table", "model", "message"),
     [
         (extension.GOOGLE, gemini.GenerateContentConfig, ""),
+        (parts.VIDEO, gemini.VideoMetadata, "VideoMetadata"),
         (extension.SAFETY_SETTING, gemini.SafetySetting, "SafetySetting"),
         (thinking.THINKING, gemini.ThinkingConfig, "ThinkingConfig"),
         (google_tools.GOOGLE_TOOL, gemini.Tool, "Tool"),
