@@ -99,6 +99,7 @@ def input_limits(settings: Settings) -> InputLimits:
         max_items=settings.max_items,
         max_line_bytes=settings.max_line_bytes,
         max_reported_errors=settings.max_reported_errors,
+        max_warnings=settings.max_warnings,
         max_named_files=settings.max_named_files,
         max_staged_bytes=settings.max_staged_bytes,
     )

@@ -431,6 +431,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Entries of a failed batch's `errors`; a last entry says how many more there are.",
     ),
     Setting(
+        "GATEWAY_MAX_WARNINGS",
+        "10000",
+        _positive,
+        "number",
+        "Notes that a batch's warnings file lists; a last entry says how many more there are.",
+    ),
+    Setting(
         "GATEWAY_MAX_NAMED_FILES",
         "10000",
         _whole,
@@ -515,6 +522,7 @@ class Settings:
     max_items: int
     max_line_bytes: int
     max_reported_errors: int
+    max_warnings: int
     max_named_files: int
     max_staged_bytes: int
     sweep_seconds: float

@@ -16,6 +16,7 @@ from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.fidelity import ANSWERS, REQUESTS
 from gateway.translate.fields import Field, Placing
 from gateway.translate.finish import FINISH, Finish
+from gateway.translate.notes import CODES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -112,6 +113,11 @@ def _failure(finish: Finish) -> str:
     return f"error line, {status} `{code}`"
 
 
+def note_codes() -> str:
+    """Codes of notes."""
+    return table(("code", "meaning"), ((f"`{code}`", what) for code, what in CODES.items()))
+
+
 def markers() -> str:
     """Words in a prompt that the emulator obeys."""
     return table(
@@ -152,6 +158,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "inner-fields": inner_fields,
     "answer-fields": answer_fields,
     "finish-reasons": finish_reasons,
+    "note-codes": note_codes,
     "markers": markers,
     "faults": faults,
     "demo-client": demo_client,

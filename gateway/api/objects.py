@@ -54,18 +54,21 @@ def encode_batch(batch: Batch) -> dict[str, Any]:
         "request_counts": _counts(Counts() if batch.status in _UNCOUNTED else batch.counts),
         "usage": _usage(batch.usage),
         "metadata": None if batch.metadata is None else dict(batch.metadata),
-        **_extension(batch),
+        "gateway": _extension(batch, live=live),
     }
 
 
-def _extension(batch: Batch) -> dict[str, Any]:
-    """Ours, and only while there is something to say: why a live batch does not go on.
+def _extension(batch: Batch, *, live: bool) -> dict[str, Any]:
+    """What OpenAI has no word for; its SDKs keep unknown members (``batch.gateway``).
 
-    OpenAI has no word for it; the SDKs keep unknown members (``batch.gateway``).
+    Why a live batch does not go on; the notes about its lines, counted by code, and the file that
+    lists them.
     """
-    if batch.status not in LIVE_STATUSES or batch.last_error is None:
-        return {}
-    return {"gateway": {"waiting_for": batch.last_error}}
+    return {
+        "waiting_for": batch.last_error if live else None,
+        "warnings": dict(batch.notes),
+        "warnings_file_id": None if live else batch.notes_file_id,
+    }
 
 
 def shown_status(batch: Batch) -> str:

@@ -158,7 +158,8 @@ class Batch:
     counts: Counts = Counts()
     usage: TokenUsage = TokenUsage()
     errors: tuple[BatchError, ...] = ()
-    notes: Mapping[str, int] = field(default_factory=dict)  # counts by code
+    # Counts by code: of the lines alone until the batch ends, then of their answers too.
+    notes: Mapping[str, int] = field(default_factory=dict)
     output_file_id: str | None = None
     error_file_id: str | None = None
     notes_file_id: str | None = None
@@ -232,6 +233,7 @@ class Job:
     held: str | None = None
     counts: Counts = Counts()
     usage: TokenUsage = TokenUsage()
+    notes: Mapping[str, int] = field(default_factory=dict)  # of its answers, counted by code
     failure: Failure | None = None
     # Since when nobody knows how a create ended; ``absences`` listings have not shown it since.
     doubt: int | None = None

@@ -1,4 +1,4 @@
-"""Runs: rendered lines, with an index of fixed records, and the audit before they are published.
+"""Runs: rendered lines and notes, with an index of fixed records, and the audit before publishing.
 
 An index record is ``line u32, kind u8, offset u64, length u32``, little-endian, ascending by line.
 """
@@ -22,6 +22,8 @@ class Kind(IntEnum):
     # Never executed (cancelled, expired): error file, in ``total`` only, as OpenAI counts them
     # (seen live: total 8, completed 4, failed 0).
     UNSERVED = 3
+    # What is noted about the line, beside it: entries of the warnings file.
+    NOTES = 4
 
 
 class Entry(NamedTuple):
@@ -49,12 +51,15 @@ def _numbered(run: int, index: Iterable[Entry]) -> Iterator[tuple[int, Entry]]:
 
 
 def audited(entries: Iterable[tuple[int, Entry]], lines: int) -> Iterator[tuple[int, Entry]]:
-    """Pass the records on while they are exactly lines 1 to ``lines``, once each.
+    """Pass the records on while they are exactly lines 1 to ``lines``, once each, and their notes.
 
     Errors: AuditError naming the first line that is missing or comes twice.
     """
     expected = 1
     for run, entry in entries:
+        if entry.kind == Kind.NOTES:
+            yield run, entry
+            continue
         if entry.line != expected:
             what = "comes twice" if entry.line < expected else f"follows {expected - 1}"
             raise AuditError(f"line {entry.line} {what}")

@@ -1,6 +1,7 @@
 """Steps on the batch row: validate, withdraw, publish."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ CPU_STEP_SECONDS = 4 * 3600.0  # 2 GiB take a few minutes; far beyond that somet
 MODELS_AGE = 600_000  # ms for which a list of models is good
 
 BATCH_OUTPUT = "batch_output"
+FILES = ("output", "error", "warnings")  # what a batch ends with, each unless it would be empty
 
 
 class ModelList:
@@ -221,32 +223,40 @@ async def withdraw(tools: Tools, claim: BatchClaim) -> None:
 
 
 async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
-    """Audit the runs, write both files once, make all of it visible in one transaction."""
+    """Audit the runs, write the files once, make all of it visible in one transaction."""
     batch = claim.row
     if batch.status is BatchStatus.IN_PROGRESS:
         now = tools.clock.now()
         batch = replace(batch, status=BatchStatus.FINALIZING, finalizing_at=now)
         await claim.save(batch, keep=True)
+    notes = Counter(batch.notes)
+    for job in jobs:
+        notes.update(job.notes)
     async with tools.workplace() as place:
-        runs = await _bring_runs(tools, batch, jobs, place)
-        task = PublishTask(scratch=str(place), runs=runs, lines=batch.lines)
+        task = PublishTask(
+            scratch=str(place),
+            runs=await _bring_runs(tools, batch, jobs, place),
+            lines=batch.lines,
+            noted=notes.total(),
+            max_warnings=tools.options.input_limits.max_warnings,
+        )
         summary = await tools.workers.run("publish", task, CPU_STEP_SECONDS)
-        written = [summary[name] for name in ("output", "error") if summary[name]]
-        names = await tools.keep([made["path"] for made in written])
+        written = {name: summary[name] for name in FILES if summary[name]}
+        names = await tools.keep([made["path"] for made in written.values()])
     now = tools.clock.now()
     files = {
-        name: _file(batch, name, summary[name], blob, now)
-        for name, blob in zip(
-            [name for name in ("output", "error") if summary[name]], names, strict=True
-        )
+        name: _file(batch, name, made, blob, now)
+        for (name, made), blob in zip(written.items(), names, strict=True)
     }
     status = final_status(batch, jobs)
     done = replace(
         batch,
         status=status,
         counts=Counts(**summary["counts"]),
+        notes=dict(notes),
         output_file_id=files["output"].id if "output" in files else None,
         error_file_id=files["error"].id if "error" in files else None,
+        notes_file_id=files["warnings"].id if "warnings" in files else None,
         run=None,
         index=None,
         due_at=None,

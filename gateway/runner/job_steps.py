@@ -357,7 +357,15 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     counts = Counts(**summary["counts"])
     usage = TokenUsage(**summary["usage"])
     await claim.save(
-        moved(job, JobState.COLLECTED, run=names[0], index=names[1], counts=counts, usage=usage),
+        moved(
+            job,
+            JobState.COLLECTED,
+            run=names[0],
+            index=names[1],
+            counts=counts,
+            usage=usage,
+            notes=summary["notes"],
+        ),
         counts=counts,
         usage=usage,
         blobs=BlobChange(live=names),
@@ -372,12 +380,12 @@ async def _render(tools: Tools, batch: Batch, job: Job, place: Path) -> Mapping[
     unusable = await unusable_files(tools, job)
     if unusable:
         await tools.blobs.bring(job.spool, place / "spool")
-    task = _collect_task(batch, job, place, unusable)
+    task = _collect_task(tools, batch, job, place, unusable)
     return await tools.workers.run("collect", task, COLLECT_SECONDS)
 
 
 def _collect_task(
-    batch: Batch, job: Job, place: Path, unusable: Mapping[str, Failure]
+    tools: Tools, batch: Batch, job: Job, place: Path, unusable: Mapping[str, Failure]
 ) -> CollectTask:
     has_results = job.raw is not None and job.state is JobState.SECURED
     ended_at = job.ended_at or job.created_at
@@ -387,6 +395,7 @@ def _collect_task(
         batch_id=batch.id,
         endpoint=batch.endpoint,
         created=ended_at // 1000,
+        max_warnings=tools.options.input_limits.max_warnings,
         policy=batch.policy,
         raw=str(place / "raw") if has_results else None,
         inline=job.output == "inline",

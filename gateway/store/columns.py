@@ -36,7 +36,7 @@ _COUNTS = tuple((field.name, f"counts_{field.name}") for field in fields(Counts)
 _USAGE = tuple((field.name, f"usage_{field.name}") for field in fields(TokenUsage))
 _FILE = _plain(File, "segments")
 _BATCH = _plain(Batch, "status", "metadata", "policy", "counts", "usage", "errors", "notes")
-_JOB = _plain(Job, "state", "inline", "counts", "usage", "failure")
+_JOB = _plain(Job, "state", "inline", "counts", "usage", "notes", "failure")
 _STAGED = _plain(StagedFile, "state", "failure")
 
 
@@ -130,6 +130,7 @@ def job_values(job: Job) -> Values:
         **sums_values(job.counts, job.usage),
         "state": job.state.value,
         "inline": int(job.inline),
+        "notes": _json(dict(job.notes)),
         "failure": _failure_text(job.failure),
     }
 
@@ -143,6 +144,7 @@ def job_of(row: Row) -> Job:
         inline=bool(values["inline"]),
         counts=_counts(values),
         usage=_usage(values),
+        notes=orjson.loads(values["notes"]),
         failure=_failure(values),
     )
 

@@ -15,7 +15,9 @@ CODES: Final[Mapping[str, str]] = {
     "clamped": "the model's nearest value is sent instead",
     "approximated": "sent in a form that only comes near to what was asked for",
     "unverified": "sent in a form about which reports from Gemini's batches conflict",
+    "unknown_member": "nobody reads it: a line has custom_id, method, url and body",
     "unknown": "Gemini did not say it, so what stands there is no measurement",
+    "not_listed": "the last entry: how many more notes there are",
 }
 # What strict mode refuses, in words that follow "Unsupported value for 'x':".
 _LOSSES: Final[Mapping[str, str]] = {

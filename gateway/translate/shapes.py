@@ -61,10 +61,15 @@ DEFAULT_POLICY: Final = Policy()
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something of a line that was dropped, clamped or approximated."""
+    """Something of a line that was lost or changed, or something odd about its answer.
+
+    ``code`` is one of :data:`gateway.translate.notes.CODES`, ``field`` a path in the line's body or
+    in the answer's, ``message`` what they do not say; never content.
+    """
 
     code: str
     field: str
+    message: str = ""
 
 
 # What is made for every line is a plain tuple: a record of its own class, however it is declared,

@@ -58,6 +58,7 @@ async def test_create_answers_every_field(world: World, create: Make) -> None:
         "request_counts": {"total": 0, "completed": 0, "failed": 0},
         "usage": NO_USAGE,
         "metadata": {"a": "b"},
+        "gateway": {"waiting_for": None, "warnings": {}, "warnings_file_id": None},
     }
     assert world.rung == 1
     kept = await world.store.get_batch("alice", batch["id"])

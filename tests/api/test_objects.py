@@ -40,13 +40,34 @@ def test_counts_by_status(status: BatchStatus) -> None:
 @pytest.mark.parametrize("status", BatchStatus)
 def test_live_batches_show_no_files(status: BatchStatus) -> None:
     """Ids appear with the terminal status, not before."""
-    batch = replace(BATCH, status=status, output_file_id="file-o", error_file_id="file-e")
+    ended = replace(BATCH, output_file_id="o", error_file_id="e", notes_file_id="w")
     live = status in {"validating", "in_progress", "finalizing"}
-    shown = encode_batch(batch)
+    shown = encode_batch(replace(ended, status=status))
 
-    assert (shown["output_file_id"], shown["error_file_id"]) == (
-        (None, None) if live else ("file-o", "file-e")
+    told = (
+        shown["output_file_id"],
+        shown["error_file_id"],
+        shown["gateway"]["warnings_file_id"],
     )
+    assert told == ((None, None, None) if live else ("o", "e", "w"))
+
+
+@pytest.mark.parametrize("status", BatchStatus)
+def test_what_openai_has_no_word_for(status: BatchStatus) -> None:
+    """Every member is always there; what a batch waited for is nothing once it has ended."""
+    live = status in {"validating", "in_progress", "finalizing"}
+    waiting = replace(BATCH, status=status, last_error="no quota", notes={"dropped": 3})
+
+    assert encode_batch(waiting)["gateway"] == {
+        "waiting_for": "no quota" if live else None,
+        "warnings": {"dropped": 3},
+        "warnings_file_id": None,
+    }
+    assert encode_batch(replace(BATCH, status=status))["gateway"] == {
+        "waiting_for": None,
+        "warnings": {},
+        "warnings_file_id": None,
+    }
 
 
 def test_errors_and_usage() -> None:

@@ -203,6 +203,13 @@ def read_lines(client: openai.OpenAI, file_id: str | None) -> list[dict[str, Any
     return [orjson.loads(one) for one in content.splitlines()]
 
 
+def extension(batch: Batch) -> Mapping[str, Any]:
+    """The gateway's own member, which the SDK keeps and does not know."""
+    told = batch.to_dict()["gateway"]
+    assert isinstance(told, dict)
+    return told
+
+
 def content_of(row: Mapping[str, Any]) -> str:
     """The text of a chat output line."""
     return str(row["response"]["body"]["choices"][0]["message"]["content"])

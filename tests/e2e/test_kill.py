@@ -14,12 +14,14 @@ from random import Random  # noqa: TID251 - seeded: a failing round can be repea
 
 import openai
 import pytest
+from openai.types import Batch
 
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.e2e.harness import (
     GatewayProcess,
     assert_conserved,
     chat_line,
+    extension,
     finished,
     read_lines,
     serving,
@@ -32,7 +34,25 @@ MAX_ROUNDS = 3 * KILLS
 
 LINES = 1500
 IDS = [f"id-{number}" for number in range(LINES)]
-CONTENT = b"".join(chat_line(i, f"{i} " + "x" * 400) for i in IDS)
+# There is something to note about these lines: of their requests, and of one's answer.
+NOTED = range(0, LINES, 100)
+NOTED_ANSWER = 777
+FUNCTIONS = [{"name": name} for name in "fg"]
+
+
+def line_of(number: int) -> bytes:
+    """One line of the input."""
+    text = f"{IDS[number]} " + "x" * 400
+    if number == NOTED_ANSWER:
+        return chat_line(IDS[number], f"[[calls:2]] {text}", functions=FUNCTIONS)
+    return chat_line(IDS[number], text, **({"verbosity": "low"} if number in NOTED else {}))
+
+
+CONTENT = b"".join(map(line_of, range(LINES)))
+WARNINGS = sorted(
+    [(n + 1, IDS[n], "dropped", "verbosity") for n in NOTED]
+    + [(NOTED_ANSWER + 1, IDS[NOTED_ANSWER], "dropped", "choices[0].message.tool_calls[1]")]
+)
 
 
 def batch_is(status: str) -> str:
@@ -124,9 +144,20 @@ def assert_whole(client: openai.OpenAI, batch_id: str) -> None:
     assert done.status == "completed"
     rows = read_lines(client, done.output_file_id)
     assert [row["custom_id"] for row in rows] == IDS
+    called = rows.pop(NOTED_ANSWER)["response"]["body"]["choices"][0]
+    assert called["finish_reason"] == "function_call"
     for row in rows:
         content = row["response"]["body"]["choices"][0]["message"]["content"]
         assert content.startswith(f"Echo: {row['custom_id']} x")
+    assert_noted(client, done)
+
+
+def assert_noted(client: openai.OpenAI, done: Batch) -> None:
+    """Each note is there once, in the order of the lines."""
+    told = extension(done)
+    assert told["warnings"] == {"dropped": len(WARNINGS)}
+    noted = read_lines(client, told["warnings_file_id"])
+    assert [tuple(entry.values()) for entry in noted] == WARNINGS
 
 
 def assert_paid_once(gateway: GatewayProcess, gemini: Emulator) -> None:

@@ -11,7 +11,7 @@ import pytest
 from gateway.batches.planning import JobLimits
 from gateway.batches.records import Failure
 from gateway.batches.runs import Kind, unpack
-from gateway.runner.work.collect import CollectTask, collect
+from gateway.runner.work.collect import CollectSummary, CollectTask, collect
 from gateway.runner.work.duplicates import Seen, repeated
 from gateway.runner.work.echoes import Echoes
 from gateway.runner.work.guard import Guard
@@ -24,6 +24,7 @@ LIMITS = InputLimits(
     max_lines=100,
     max_items=100,
     max_line_bytes=4000,
+    max_warnings=100,
     max_reported_errors=5,
     max_named_files=3,
     max_staged_bytes=1000,
@@ -44,6 +45,18 @@ def check(
     scratch = str(tmp_path)
     task = ValidateTask(f"{scratch}/input", scratch, "b", CHAT, {}, None, limits, jobs)
     return validate(replace(task, **changes))
+
+
+def noted(summary: ValidateSummary | CollectSummary) -> list[dict[str, Any]]:
+    """What a step wrote for the warnings file."""
+    content = Path(summary.run or "").read_bytes()
+    entries = list(unpack(Path(summary.index or "").read_bytes()))
+    return [
+        orjson.loads(text)
+        for e in entries
+        if e.kind == Kind.NOTES
+        for text in content[e.offset : e.offset + e.length].splitlines()
+    ]
 
 
 def complaints(summary: ValidateSummary) -> list[tuple[str, int | None]]:
@@ -134,26 +147,15 @@ def test_wrong_members(tmp_path: Path, member: str, value: object, code: str) ->
 
 def test_an_unknown_member_is_noted(tmp_path: Path) -> None:
     """It cannot change the answer, but it is not lost in silence."""
-    line = orjson.loads(chat("a")) | {"priority": 5}
+    line = orjson.loads(chat("a")) | {"priority": 5, "x" * 500: 1}
 
     summary = check(tmp_path, [orjson.dumps(line) + b"\n"])
 
-    assert summary.notes == {"unknown_member:priority": 1}
-
-
-def test_there_is_an_end_to_what_is_noted(tmp_path: Path) -> None:
-    """Names of members are the client's."""
-    line = orjson.loads(chat("a")) | {f"m{n}": 1 for n in range(5000)}
-    text = orjson.dumps(line) + b"\n"
-
-    summary = check(tmp_path, [text, text.replace(b'"a"', b'"b"')], replace_limit(len(text)))
-
-    assert len(summary.notes) <= 101
-
-
-def replace_limit(size: int) -> InputLimits:
-    """Limits that let a line of that size through."""
-    return replace(LIMITS, max_line_bytes=size)
+    assert summary.notes == {"unknown_member": 2}
+    assert [(row["line"], row["field"]) for row in noted(summary)] == [
+        (1, "priority"),
+        (1, "x" * 100),
+    ]
 
 
 def test_blank_lines_at_the_end_are_nothing(tmp_path: Path) -> None:
@@ -236,11 +238,12 @@ def collected(
     (tmp_path / "echo").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     (tmp_path / "raw").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in results))
     base = CollectTask(
-        str(tmp_path / "echo"), str(tmp_path), "batch", CHAT, 1, raw=str(tmp_path / "raw")
+        str(tmp_path / "echo"), str(tmp_path), "batch", CHAT, 1, 100, raw=str(tmp_path / "raw")
     )
     summary = collect(replace(base, **changes))
     content = Path(summary.run).read_bytes()
     entries = list(unpack(Path(summary.index).read_bytes()))
+    entries = [entry for entry in entries if entry.kind != Kind.NOTES]
     assert [entry.line for entry in entries] == [2, 3, 7, 9]
     cut = {e.line: content[e.offset : e.offset + e.length] for e in entries}
     lines = {number: orjson.loads(text) for number, text in cut.items()}

@@ -16,7 +16,7 @@ from gateway.runner.work.validate import InputLimits, ValidateTask
 from gateway.runner.workers import Workers
 from tests.runner.world import chat
 
-LIMITS = InputLimits(10**6, 10**6, 2**20, 10, 10, 10**6)
+LIMITS = InputLimits(10**6, 10**6, 2**20, 10, 10, 10**6, 100)
 JOBS = JobLimits(1000, 10**9, 2**20, 100, 20)
 
 
@@ -128,4 +128,4 @@ async def test_a_failed_audit_publishes_nothing(workers: Workers, tmp_path: Path
     runs = [RunPaths(str(tmp_path / "run"), str(tmp_path / "index"))]
 
     with pytest.raises(AuditError, match="line 3 follows 1"):
-        await workers.run("publish", PublishTask(str(tmp_path), runs, 3), 60)
+        await workers.run("publish", PublishTask(str(tmp_path), runs, 3, 0, 100), 60)

@@ -338,7 +338,9 @@ def options(**changes: Any) -> RunnerOptions:
         "settle": 50,
         "create_seconds": 5.0,
         "sweep_age": 0,
-        "input_limits": InputLimits(1000_000, 1000_000, 2**25, 5, 20, 1000),
+        "input_limits": InputLimits(
+            1000_000, 1000_000, 2**25, 5, 20, 1000, changes.pop("max_warnings", 100)
+        ),
         "job_limits": limits,
         "gateway_id": "gwtest",
     }

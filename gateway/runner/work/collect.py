@@ -25,6 +25,7 @@ from gateway.runner.work.lines import (
     answer_line,
     failure_line,
 )
+from gateway.runner.work.notes import NoteWriter
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import NO_USAGE, Answer, Context, Policy, Rendered
 from gateway.wire.gemini_results import Loads, Result, parse_result, read_results, unfold_inline
@@ -53,6 +54,7 @@ class CollectTask:
     batch_id: str
     endpoint: str
     created: int
+    max_warnings: int
     policy: Mapping[str, Any] = field(default_factory=dict)
     raw: str | None = None
     inline: bool = False
@@ -103,7 +105,8 @@ class _Collection:
         self._lengths = array("I", bytes(4 * count))
         self._parts: _Parts | None = None
         self._guard = Guard()
-        self._notes: Counter[str] = Counter()
+        self._notes = NoteWriter(self._run, task.max_warnings)
+        self._noted: dict[int, tuple[int, int]] = {}
         self._usage = TokenUsage()
         self._missing = self._doubled = self._strays = 0
 
@@ -123,7 +126,7 @@ class _Collection:
             missing=self._missing,
             doubled=self._doubled,
             strays=self._strays,
-            notes=dict(self._notes),
+            notes=dict(self._notes.counts),
             internal=dict(self._guard.caught),
         )
 
@@ -189,8 +192,10 @@ class _Collection:
         (status, _, usage, notes), line = made
         if usage is not NO_USAGE:
             self._usage += TokenUsage(*usage)
-        for note in notes:
-            self._notes[note.code] += 1
+        if notes:
+            written = self._notes.write(echo.line, echo.custom_id, notes)
+            if written is not None:
+                self._noted[ordinal] = written
         self._write(ordinal, Kind.OUTPUT if status < 400 else Kind.ERROR, line)
 
     def _translate(self, echo: Echo, answers: Sequence[Answer]) -> tuple[Rendered, bytes]:
@@ -225,8 +230,10 @@ class _Collection:
     def _write_index(self, path: Path) -> None:
         index = IndexWriter(path)
         rows = zip(self._echoes.lines, self._kinds, self._offsets, self._lengths, strict=True)
-        for row in rows:
+        for ordinal, row in enumerate(rows):
             index.write(*row)
+            if ordinal in self._noted:
+                index.write(row[0], Kind.NOTES, *self._noted[ordinal])
         index.close()
 
 

@@ -88,7 +88,9 @@ class Envelope:
         complaint = self._check_body(body, number)
         if complaint is not None:
             return complaint
-        extra = tuple(line.keys() - MEMBERS) if len(line) > len(MEMBERS) else ()
+        extra = (
+            tuple(name for name in line if name not in MEMBERS) if len(line) > len(MEMBERS) else ()
+        )
         return Line(line["custom_id"], model, body, extra)
 
     def _check_members(self, line: dict[str, Any], number: int) -> BatchError | None:

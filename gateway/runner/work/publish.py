@@ -1,4 +1,4 @@
-"""Publish: every line once, in input order, into the output and the error file."""
+"""Publish: every line once, in input order, into the output and the error file; notes beside it."""
 
 import hashlib
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.batches.records import Counts
 from gateway.batches.runs import RECORD, Entry, Kind, audited, merged, unpack
+from gateway.runner.work.notes import MAX_BYTES, rest_entry
 
 BUFFER = 1 << 20
 INDEX_BLOCK = 1024 * RECORD.size
@@ -25,11 +26,13 @@ class RunPaths:
 
 @dataclass(frozen=True, slots=True)
 class PublishTask:
-    """``lines`` is the number of lines of the input."""
+    """``lines`` is the number of lines of the input, ``noted`` that of all notes about them."""
 
     scratch: str
     runs: Sequence[RunPaths]
     lines: int
+    noted: int
+    max_warnings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,12 @@ class PublishSummary:
 
     output: PublishedFile | None
     error: PublishedFile | None
+    warnings: PublishedFile | None
     counts: Counts
 
 
 def publish(task: PublishTask) -> PublishSummary:
-    """Write both files. Errors: AuditError when a line is missing or comes twice; OSError."""
+    """Write the files. Errors: AuditError when a line is missing or comes twice; OSError."""
     with ExitStack() as files:
         runs = [
             files.enter_context(Path(paths.run).open("rb", buffering=0)).fileno()
@@ -60,17 +64,32 @@ def publish(task: PublishTask) -> PublishSummary:
         ]
         output = _Writer(Path(task.scratch) / "output", files)
         error = _Writer(Path(task.scratch) / "error", files)
+        warnings = _Writer(Path(task.scratch) / "warnings", files)
         kinds: Counter[int] = Counter()
         indexes = [_entries(Path(paths.index)) for paths in task.runs]
         for run, entry in audited(merged(indexes), task.lines):
+            text = os.pread(runs[run], entry.length, entry.offset)
+            if entry.kind == Kind.NOTES:
+                _write_notes(text, warnings, task.max_warnings)
+                continue
             writer = output if entry.kind == Kind.OUTPUT else error
-            writer.write(os.pread(runs[run], entry.length, entry.offset))
+            writer.write(text)
             kinds[entry.kind] += 1
+        if task.noted > warnings.lines:
+            warnings.write(rest_entry(task.noted - warnings.lines))
         return PublishSummary(
             output.close(),
             error.close(),
+            warnings.close(),
             Counts(task.lines, kinds[Kind.OUTPUT], kinds[Kind.ERROR]),
         )
+
+
+def _write_notes(entries: bytes, warnings: "_Writer", most: int) -> None:
+    """The entries about one line, as far as there is room."""
+    if warnings.lines < most and warnings.bytes < MAX_BYTES:
+        for text in entries.splitlines(keepends=True)[: most - warnings.lines]:
+            warnings.write(text)
 
 
 def _entries(path: Path) -> Iterator[Entry]:
@@ -84,16 +103,16 @@ class _Writer:
         self._path = path
         self._file = files.enter_context(path.open("wb", buffering=BUFFER))
         self._hash = hashlib.sha256()
-        self._bytes = self._lines = 0
+        self.bytes = self.lines = 0
 
     def write(self, line: bytes) -> None:
         self._file.write(line)
         self._hash.update(line)
-        self._bytes += len(line)
-        self._lines += 1
+        self.bytes += len(line)
+        self.lines += 1
 
     def close(self) -> PublishedFile | None:
         self._file.close()
-        if self._lines == 0:
+        if self.lines == 0:
             return None
-        return PublishedFile(str(self._path), self._bytes, self._lines, self._hash.hexdigest())
+        return PublishedFile(str(self._path), self.bytes, self.lines, self._hash.hexdigest())

@@ -1,6 +1,5 @@
 """Validate: read the input once; check and translate every line; write spools and echoes."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,14 +22,15 @@ from gateway.runner.work.lines import (
     error_body,
     spool_lines,
 )
+from gateway.runner.work.notes import NoteWriter
 from gateway.translate.capabilities import capabilities_of
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import LineError, Policy, Translation
+from gateway.translate.shapes import LineError, Note, Policy, Translation
 from gateway.translate.uploads import Unusable, refusal_of
 from gateway.wire.jsonl import drop_blank_end, read_lines
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
-MAX_NOTE_CODES = 100
+UNKNOWN_MEMBER = "unknown_member"
 BYTES_PER_TOKEN = 4  # a rough guess, for the enqueued-token quota
 
 
@@ -44,6 +44,7 @@ class InputLimits:
     max_reported_errors: int
     max_named_files: int  # different uploaded files that all lines together may name
     max_staged_bytes: int  # what these may have in all, and those of all batches at a time
+    max_warnings: int  # notes about its lines, and their answers, that are listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,6 @@ class _Validation:
         self._seen = Seen()
         self._errors: list[BatchError] = []
         self._unreported = 0
-        self._notes: Counter[str] = Counter()
         self._named: set[str] = set()
         self._open: dict[str, _OpenJob] = {}
         self._done: list[PlannedJob] = []
@@ -179,6 +179,7 @@ class _Validation:
         self._index_path = self._scratch / "index-0"
         self._run = RunWriter(self._run_path)
         self._index = IndexWriter(self._index_path)
+        self._notes = NoteWriter(self._run, task.limits.max_warnings)
         files.callback(self._run.close)
         files.callback(self._index.close)
 
@@ -211,7 +212,7 @@ class _Validation:
             model=models.pop() if len(models) == 1 else None,
             run=str(self._run_path),
             index=str(self._index_path),
-            notes=dict(self._notes),
+            notes=dict(self._notes.counts),
             internal=internal,
         )
 
@@ -247,8 +248,8 @@ class _Validation:
             self._unreported += 1
 
     def _translate(self, line: Line, number: int) -> None:
-        for name in line.extra[:MAX_NOTE_CODES]:
-            self._note(f"unknown_member:{name[:64]}")
+        if line.extra:
+            self._note(line, number, [Note(UNKNOWN_MEMBER, name[:100]) for name in line.extra])
         made = self._guard.call(lambda: self._make(line, number))
         if made is None:
             self._refuse(line, number, LineError(500, "internal_error", None, MESSAGE))
@@ -262,19 +263,16 @@ class _Validation:
         made = self._endpoint.to_gemini(line.body, self._policy, line.model)
         if isinstance(made, LineError):
             return made
-        items, echo, notes, files = made
+        items, echo, _, files = made
         for file_id in files:
             if file_id in self._task.unusable:
                 return refusal_of(file_id, self._task.unusable[file_id], line.body)
-        for note in notes:
-            self._note(note.code)
         return made, echo_line(number, line.custom_id, len(items), echo)
 
-    def _note(self, code: str) -> None:
-        """Count a note; names are the client's, so there is an end to how many are told apart."""
-        if code not in self._notes and len(self._notes) >= MAX_NOTE_CODES:
-            code = "other"
-        self._notes[code] += 1
+    def _note(self, line: Line, number: int, notes: Sequence[Note]) -> None:
+        written = self._notes.write(number, line.custom_id, notes)
+        if written is not None:
+            self._index.write(number, Kind.NOTES, *written)
 
     def _refuse(self, line: Line, number: int, why: LineError) -> None:
         body = orjson.dumps(error_body(why.status, why.code, why.message, why.param))
@@ -283,7 +281,9 @@ class _Validation:
         self._refused += 1
 
     def _place(self, line: Line, number: int, made: Translation, echo: bytes) -> None:
-        items, _, _, named = made
+        items, _, notes, named = made
+        if notes:
+            self._note(line, number, notes)
         self._items += len(items)
         if self._items > self._task.limits.max_items:
             self._refuse_file("upstream requests", self._task.limits.max_items)

@@ -6,7 +6,7 @@ INSERT INTO jobs (
     "index", held, counts_total, counts_completed, counts_failed, usage_input_tokens,
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
     denials, due_at, failures, defects, last_error, fence, lease_until, files, filled,
-    filled_bytes, filled_until
+    filled_bytes, filled_until, notes
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -15,7 +15,8 @@ VALUES (
     :cancel_sent_at, :ended_at, :raw, :run, :index, :held, :counts_total, :counts_completed,
     :counts_failed, :usage_input_tokens, :usage_cached_tokens, :usage_output_tokens,
     :usage_reasoning_tokens, :failure, :doubt, :absences, :denials, :due_at, :failures, :defects,
-    :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until
+    :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until,
+    :notes
 );
 
 -- name: jobs_of_batch
@@ -45,7 +46,7 @@ UPDATE jobs SET
     counts_completed = :counts_completed, counts_failed = :counts_failed,
     usage_input_tokens = :usage_input_tokens, usage_cached_tokens = :usage_cached_tokens,
     usage_output_tokens = :usage_output_tokens, usage_reasoning_tokens = :usage_reasoning_tokens,
-    failure = :failure, doubt = :doubt, absences = :absences, denials = :denials,
+    notes = :notes, failure = :failure, doubt = :doubt, absences = :absences, denials = :denials,
     due_at = :due_at, failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until
 WHERE id = :id AND fence = :fence AND state <> 'released';
 
