@@ -13,8 +13,8 @@ from gateway.emulator.faults import FAULTS
 from gateway.emulator.markers import MARKERS
 from gateway.settings import SETTINGS
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.fidelity import ANSWERS, REQUESTS
-from gateway.translate.fields import Field, Placing
+from gateway.translate.fidelity import ANSWERS, REQUESTS, RESPONSES_OBJECTS
+from gateway.translate.fields import Field, FieldTable, Placing
 from gateway.translate.finish import FINISH, Finish
 from gateway.translate.notes import CODES
 
@@ -70,13 +70,29 @@ def fields(rows: Sequence[Field]) -> str:
 
 
 def inner_fields() -> str:
-    """The objects inside a line."""
+    """The objects inside a line of any endpoint but responses."""
+    responses = list(RESPONSES_OBJECTS.values())
+    return objects(
+        {
+            where: inner
+            for where, inner in REQUESTS.items()
+            if where not in ENDPOINTS and inner not in responses
+        }
+    )
+
+
+def responses_objects() -> str:
+    """The objects inside a responses line."""
+    return objects(RESPONSES_OBJECTS)
+
+
+def objects(tables: Mapping[str, FieldTable]) -> str:
+    """A table of the fields of several objects."""
     return table(
         ("object", "field", "", "what becomes of it"),
         (
             (f"`{where}`", f"`{row.name}`", row.placing.value, row.about)
-            for where, inner in REQUESTS.items()
-            if where not in ENDPOINTS
+            for where, inner in tables.items()
             for row in inner.rows
         ),
     )
@@ -156,6 +172,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "routes": routes,
     **{f"fields of {path}": endpoint_fields(path) for path in ENDPOINTS},
     "inner-fields": inner_fields,
+    "responses-objects": responses_objects,
     "answer-fields": answer_fields,
     "finish-reasons": finish_reasons,
     "note-codes": note_codes,

@@ -83,7 +83,7 @@ def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, f
         raise
     calls.expect(key, {"id": call_id, "name": named["name"]})
     part: Json = {"functionCall": {"id": call_id, **named}}
-    _sign(part, call_signature(call, hidden), conversation, first=first)
+    sign(part, call_signature(call, hidden), conversation, first=first)
     return part
 
 
@@ -92,21 +92,26 @@ def read_legacy_call(value: object, parts: list[Json], conversation: Conversatio
     if type(value) is not dict:
         invalid_type(value, "an object", "function_call")
     try:
-        named = _function_call(value)
+        named = _function(value)
     except Refused as refusal:
         refusal.under("function_call")
         raise
     calls = Calls("name")
     calls.expect(value["name"], {"name": named["name"]})
     part: Json = {"functionCall": named}
-    _sign(part, call_signature(value, ""), conversation, first=True)
+    sign(part, call_signature(value, ""), conversation, first=True)
     parts.append(part)
     return calls
 
 
-def _function_call(function: Json) -> Json:
+def _function(function: Json) -> Json:
     if len(function) != 2:
         FUNCTION_CALL.check(function)
+    return named_call(function)
+
+
+def named_call(function: Json) -> Json:
+    """``{"name": "f", "arguments": "{}"}`` -> ``{"name": "f", "args": {}}``."""
     if "name" not in function:
         missing("name")
     return {
@@ -116,12 +121,12 @@ def _function_call(function: Json) -> Json:
 
 
 _CALLS: Final[Mapping[str, Callable[[Json], Json]]] = {
-    "function": _function_call,
+    "function": _function,
     "custom": custom_call,
 }
 
 
-def _sign(part: Json, signature: str, conversation: Conversation, *, first: bool) -> None:
+def sign(part: Json, signature: str, conversation: Conversation, *, first: bool) -> None:
     """Only the first of parallel calls carries a signature (recorded), so only it is excused."""
     if signature:
         part["thoughtSignature"] = signature
@@ -147,12 +152,7 @@ def parsed_arguments(text: str) -> Json:
 
 
 def result_of(message: Json, conversation: Conversation) -> Json:
-    """A tool's result as the object Gemini wants.
-
-    The text of a JSON object becomes that object; anything else is wrapped: ``"12"`` ->
-    ``{"output": "12"}``. Wrapped too: a ``$ref`` (inside a response it points at parts, says the
-    proto), integers that a double cannot hold, and depth that no parser takes.
-    """
+    """The result in a message of a tool, its parts joined."""
     if "content" not in message:
         missing("content")
     content = message["content"]
@@ -162,6 +162,16 @@ def result_of(message: Json, conversation: Conversation) -> Json:
         text = content
     else:
         text = "".join(part["text"] for part in read_content(content, TEXT_PARTS, conversation))
+    return parsed_result(text)
+
+
+def parsed_result(text: str) -> Json:
+    """A tool's result as the object Gemini wants.
+
+    The text of a JSON object becomes that object; anything else is wrapped: ``"12"`` ->
+    ``{"output": "12"}``. Wrapped too: a ``$ref`` (inside a response it points at parts, says the
+    proto), integers that a double cannot hold, and depth that no parser takes.
+    """
     if text.lstrip()[:1] != "{" or '$ref"' in text or brackets(text) > MAX_ARGUMENT_DEPTH:
         return {"output": text}
     if _LONG_INTEGER.search(text):

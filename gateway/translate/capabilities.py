@@ -69,6 +69,10 @@ class Capabilities:
     mixed_tools: bool = True
     # logprobs: off on 2.5-pro and 2.5-flash-lite (issues); elsewhere Gemini decides.
     logprobs: bool = True
+    # Media inside a functionResponse: 3 and later (page "Function calling", multimodal results).
+    result_parts: bool = True
+    # 2.5 Flash-Lite thinks only when it is told to (page "Thinking").
+    thinks: bool = True
     # reasoning_effort -> thinkingLevel or thinkingBudget; None: the model does not think.
     effort: Effort | None = None
     # Answers in speech and in nothing else.
@@ -103,6 +107,7 @@ _GEMINI_25: Final = replace(
     part_resolution=False,
     tools_with_json=False,
     mixed_tools=False,
+    result_parts=False,
     thinking_levels=False,
     effort=_BUDGETS,
     clamped=frozenset(),
@@ -136,7 +141,7 @@ _GENERATIONS: Final = tuple(
             r"gemini-2\.5-pro",
             replace(_GEMINI_25, logprobs=False, effort=_PRO_BUDGETS, clamped=frozenset({"none"})),
         ),
-        (r"gemini-2\.5-flash-lite", replace(_GEMINI_25, logprobs=False)),
+        (r"gemini-2\.5-flash-lite", replace(_GEMINI_25, logprobs=False, thinks=False)),
         (r"gemini-2\.5", _GEMINI_25),
         (
             r"gemini-3-pro",

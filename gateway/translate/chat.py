@@ -9,17 +9,14 @@ from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.frames import frame_of
 from gateway.translate.lenient import refused_line
 from gateway.translate.messages import read_messages
+from gateway.translate.metadata import checked_metadata
 from gateway.translate.modalities import close_modalities, read_audio, read_modalities
 from gateway.translate.refusal import (
     Refused,
-    invalid_type,
     missing,
-    named,
-    one_of,
 )
 from gateway.translate.response_format import read_response_format
 from gateway.translate.sampling import (
-    boolean,
     close_logprobs,
     read_frequency_penalty,
     read_logit_bias,
@@ -40,16 +37,12 @@ from gateway.translate.streaming import read_stream
 from gateway.translate.thinking import close_thinking, read_reasoning_effort
 from gateway.translate.tools import read_functions, read_tools
 from gateway.translate.toolset import close_tools
+from gateway.translate.untold import read_parallel_tool_calls, read_verbosity
 from gateway.translate.web_search import read_web_search
 
 
 def _read_metadata(value: object, draft: Draft) -> None:
-    if type(value) is not dict:
-        invalid_type(value, "an object", "metadata")
-    for name, member in value.items():
-        if type(member) is not str:
-            invalid_type(member, "a string", f"metadata.{named(name)}")
-    draft.echo["metadata"] = value
+    draft.echo["metadata"] = checked_metadata(value)
 
 
 def _read_tools(value: object, draft: Draft) -> None:
@@ -68,23 +61,6 @@ def _read_function_call(value: object, draft: Draft) -> None:
     draft.function_call = value
 
 
-def _read_parallel(value: object, draft: Draft) -> None:
-    """True is how Gemini works; it cannot be told otherwise."""
-    if boolean(value, "parallel_tool_calls"):
-        return
-    if draft.policy.parallel_tool_calls == "first":
-        draft.echo["one_call"] = True
-    else:
-        draft.note("dropped", "parallel_tool_calls")
-
-
-def _read_verbosity(value: object, draft: Draft) -> None:
-    if value not in _VERBOSITIES:
-        one_of(value, _VERBOSITIES, "verbosity")
-    draft.note("dropped", "verbosity")
-
-
-_VERBOSITIES: Final = ("low", "medium", "high")
 CHAT: Final = FieldTable(
     mapped("model", "the model of the job"),
     mapped("messages", "`contents`, `systemInstruction`"),
@@ -129,9 +105,9 @@ CHAT: Final = FieldTable(
     dropped(
         "parallel_tool_calls",
         "Gemini cannot be told; false is noted, or by setting keeps the first call",
-        _read_parallel,
+        read_parallel_tool_calls,
     ),
-    dropped("verbosity", "Gemini has no such setting; noted", _read_verbosity),
+    dropped("verbosity", "Gemini has no such setting; noted", read_verbosity),
     mapped("metadata", "echoed in the answer", _read_metadata),
     mapped("stream", "false only", read_stream),
     dropped("stream_options", "without streaming it says nothing"),

@@ -4,9 +4,11 @@ Turns of one role that follow each other become one; results of tools never shar
 words of the user, because Gemini 3 counts functionResponse parts against the calls before them.
 """
 
+from collections.abc import Callable, Sequence
+
 from gateway.translate.capabilities import capabilities_of
 from gateway.translate.notes import Noting, place_of
-from gateway.translate.refusal import Refused, invalid_value, quoted
+from gateway.translate.refusal import Refused, invalid_value, quoted, unsupported_value
 from gateway.translate.shapes import Json, Policy
 
 
@@ -20,6 +22,8 @@ class Calls:
         self.message: Json = {}
         self.names: dict[str, Json] = {}
         self.responses: dict[str, Json] = {}
+        # Media of results that have no place inside them.
+        self.beside: list[Json] = []
 
     def expect(self, key: str, function_response: Json) -> None:
         """Wait for the result that names ``key``."""
@@ -27,14 +31,14 @@ class Calls:
             invalid_value(f"{quoted(key)} is used by two calls of one turn.", self.id_field)
         self.names[key] = function_response
 
-    def answer(self, key: str, param: str, response: Json) -> None:
-        """Keep one result."""
+    def answer(self, key: str, param: str, result: Json) -> None:
+        """Keep one result: ``response``, and ``parts`` of media."""
         known = self.names.get(key)
         if known is None:
             invalid_value(f"{quoted(key)} names no call of the preceding message.", param)
         if key in self.responses:
             invalid_value(f"{quoted(key)} already has a result.", param)
-        self.responses[key] = {"functionResponse": {**known, "response": response}}
+        self.responses[key] = {"functionResponse": {**known, **result}}
 
     def complete(self) -> bool:
         """Whether every call has its result."""
@@ -101,22 +105,89 @@ class Conversation(Noting):
             calls.refuse_unanswered()
         calls.fill()
         self.note_of(calls.message, "approximated")
-        self.result(calls.results())
+        self._results(calls)
 
     def begin(self, instructions: list[Json]) -> None:
         """Put instructions in front of the user's first words: this model takes no others."""
-        self.note("approximated", "messages")
+        self.note("approximated", self.field)
         first = self.contents[0]
         if first["role"] == "user":
             first["parts"] = instructions + first["parts"]
         else:
             self.contents.insert(0, {"role": "user", "parts": instructions})
 
-    def result(self, parts: list[Json]) -> None:
-        """Add the turn of results that the calls before waited for."""
+    def instruct(self, owner: Json, parts: list[Json]) -> None:
+        """Add words of the system; ``owner`` is the message that has them."""
+        if self.contents:
+            # Gemini knows instructions for the whole conversation only.
+            self.note_of(owner, "approximated")
+            if self.policy.late_system == "inline":
+                self.say("user", parts)
+                return
+        self.system += parts
+
+    def answer(self, owner: Json, param: str, response: Json, media: Sequence[Json] = ()) -> None:
+        """Keep a result; the last one that was waited for closes the turn of results.
+
+        ``owner`` is the message that has it, ``param`` its field that names the call. Media go
+        inside the result where the model takes them, else beside it. A ``fileData`` always goes
+        beside: inside a result only Vertex AI knows it.
+        """
+        calls = self.calls
+        if calls is None:
+            invalid_value("there is no preceding call that this is the result of.", param)
+        result: Json = {"response": response}
+        inside = self.can.result_parts
+        parts = [{"inlineData": part["inlineData"]} for part in media if "inlineData" in part]
+        if parts and inside:
+            result["parts"] = parts
+        calls.answer(owner[param], param, result)
+        if inside and any("mediaResolution" in part for part in media):
+            self.note_of(owner, "dropped", "output.detail")
+        beside = [part for part in media if not inside or "inlineData" not in part]
+        if beside:
+            self.note_of(owner, "approximated", "output")
+            calls.beside += beside
+        if calls.complete():
+            self._results(calls)
+
+    def _results(self, calls: Calls) -> None:
+        """Add the turn of results; Gemini 3 wants nothing else in it."""
+        parts = calls.results()
+        beside = calls.beside
+        if beside and not self.can.result_parts:
+            parts, beside = parts + beside, []
         self.contents.append({"role": "user", "parts": parts})
         self.open = ""
         self.calls = None
+        if beside:
+            self.say("user", beside)
+
+    def close(self, items: list[Json], is_models: Callable[[Json], bool]) -> None:
+        """Check what only the whole conversation shows; ``is_models`` tells whose item one is."""
+        contents = self.contents
+        if contents and contents[-1]["role"] == "model" and not self.can.prefill:
+            self._prefill(items, is_models)
+        if not contents:
+            # OpenAI answers a conversation of instructions alone; Gemini wants a turn.
+            if not self.system:
+                invalid_value("there is no message with content.", self.field)
+            contents.append({"role": "user", "parts": self.system})
+            self.system = []
+
+    def _prefill(self, items: list[Json], is_models: Callable[[Json], bool]) -> None:
+        """Words put into the model's mouth, for a model that takes none."""
+        if self.policy.prefill == "refuse":
+            unsupported_value(
+                "this model refuses a conversation that ends with the assistant's words.",
+                f"{self.field}[{len(items) - 1}]",
+            )
+        first = len(items)
+        while first and is_models(items[first - 1]):
+            first -= 1
+        for index in range(first, len(items)):
+            self.note("dropped", f"{self.field}[{index}]")
+        self.contents.pop()
 
     def note_of(self, owner: Json, code: str, field: str = "") -> None:
         """Note something of an object that is being read, e.g. the ``name`` of a message."""

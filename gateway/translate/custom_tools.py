@@ -58,6 +58,11 @@ def check_format(value: object) -> None:
 def custom_call(call: Json) -> Json:
     """``{"name": "run", "input": "ls"}`` -> ``{"name": "run", "args": {"input": "ls"}}``."""
     CUSTOM_CALL.check(call)
+    return named_input(call)
+
+
+def named_input(call: Json) -> Json:
+    """The same of an object that has other members too."""
     if "name" not in call:
         missing("name")
     return {"name": gemini_name(call["name"], "name"), "args": {"input": string(call, "input")}}

@@ -26,6 +26,8 @@ class Draft(Noting):
         self.system: list[Json] = []
         # What the answer needs from the request.
         self.echo: Json = {}
+        # Members of the answer that repeat the request.
+        self.repeats: Json = {}
         self.choices = 1
         self.best_of: int | None = None
         self.image_config: Json | None = None
@@ -38,6 +40,8 @@ class Draft(Noting):
         self.google_tools: list[tuple[str, Json, str]] = []
         self.thinking: Json | None = None
         self.effort: str | None = None
+        # The field that asks to see thoughts.
+        self.summary_field = ""
         self.logprobs = False
         self.top_logprobs: int | None = None
         # Answers in images or sound, and the voice and format of sound.

@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.translate import answers, chat, completions, embeddings, images, vectors
+from gateway.translate import (
+    answers,
+    chat,
+    completions,
+    embeddings,
+    images,
+    responses,
+    responses_answers,
+    vectors,
+)
 from gateway.translate.shapes import Endpoint
 
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
@@ -37,6 +46,13 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = {
             required=("prompt",),
             to_gemini=images.to_gemini,
             from_gemini=images.from_gemini,
+        ),
+        Endpoint(
+            path="/v1/responses",
+            method="batchGenerateContent",
+            required=("input",),
+            to_gemini=responses.to_gemini,
+            from_gemini=responses_answers.from_gemini,
         ),
     )
 }

@@ -9,8 +9,10 @@ from gateway.translate import (
     google_config,
     google_tools,
     grounding,
+    output_items,
     received,
     replies,
+    responses_answers,
 )
 from gateway.translate.calls import FUNCTION_CALL, TOOL_CALL
 from gateway.translate.chat import CHAT
@@ -40,18 +42,84 @@ from gateway.translate.parts import (
     VIDEO,
 )
 from gateway.translate.response_format import JSON_SCHEMA, RESPONSE_FORMAT
+from gateway.translate.responses import RESPONSES
+from gateway.translate.responses_include import INCLUDE
+from gateway.translate.responses_item_kinds import (
+    CODE_ITEM,
+    CUSTOM_CALL_ITEM,
+    FUNCTION_CALL_ITEM,
+    FUNCTION_OUTPUT_ITEM,
+    IMAGE_ITEM,
+    ITEM_KINDS,
+    MESSAGE_ITEM,
+    REASONING_ITEM,
+    SEARCH_ITEM,
+)
+from gateway.translate.responses_parts import INPUT_FILE, INPUT_IMAGE, INPUT_TEXT, OUTPUT_TEXT
+from gateway.translate.responses_reasoning import REASONING
+from gateway.translate.responses_text import TEXT, TEXT_FORMAT
+from gateway.translate.responses_tool_choice import (
+    ALLOWED_CHOICE,
+    CHOICE_KINDS,
+    FUNCTION_CHOICE,
+    HOSTED_CHOICE,
+)
+from gateway.translate.responses_tools import (
+    CODE_INTERPRETER_TOOL,
+    CONTAINER,
+    CUSTOM_TOOL,
+    FUNCTION_TOOL,
+    SEARCH_FILTERS,
+    TOOL_KINDS,
+    USER_LOCATION,
+    WEB_SEARCH_TOOL,
+)
 from gateway.translate.returned import RETURNED_IMAGE
 from gateway.translate.thinking import THINKING
 from gateway.translate.tool_choice import ALLOWED_TOOLS, NAMED_CHOICE
 from gateway.translate.tools import FUNCTION, LEGACY_FUNCTION, TOOL
 from gateway.translate.web_search import WEB_SEARCH
 
+RESPONSES_PATH: Final = "/v1/responses"
+# Where an object stands in the body of such a line.
+RESPONSES_OBJECTS: Final[dict[str, FieldTable]] = {
+    "input[]": ITEM_KINDS,
+    "input[] message": MESSAGE_ITEM,
+    "input[] function_call": FUNCTION_CALL_ITEM,
+    "input[] custom_tool_call": CUSTOM_CALL_ITEM,
+    "input[] function_call_output, custom_tool_call_output": FUNCTION_OUTPUT_ITEM,
+    "input[] reasoning": REASONING_ITEM,
+    "input[] code_interpreter_call": CODE_ITEM,
+    "input[] image_generation_call": IMAGE_ITEM,
+    "input[] web_search_call": SEARCH_ITEM,
+    "input[].content[] input_text": INPUT_TEXT,
+    "input[].content[] input_image": INPUT_IMAGE,
+    "input[].content[] input_file": INPUT_FILE,
+    "input[].content[] output_text": OUTPUT_TEXT,
+    "tools[]": TOOL_KINDS,
+    "tools[] function": FUNCTION_TOOL,
+    "tools[] custom": CUSTOM_TOOL,
+    "tools[] web_search": WEB_SEARCH_TOOL,
+    "tools[].filters": SEARCH_FILTERS,
+    "tools[].user_location": USER_LOCATION,
+    "tools[] code_interpreter": CODE_INTERPRETER_TOOL,
+    "tools[].container": CONTAINER,
+    "tool_choice": CHOICE_KINDS,
+    "tool_choice function": FUNCTION_CHOICE,
+    "tool_choice allowed_tools": ALLOWED_CHOICE,
+    "tool_choice web_search, code_interpreter": HOSTED_CHOICE,
+    "text": TEXT,
+    "text.format": TEXT_FORMAT,
+    "reasoning": REASONING,
+    "include[]": INCLUDE,
+}
 # An endpoint, or where an object stands in a line's body.
 REQUESTS: Final[dict[str, FieldTable]] = {
     "/v1/chat/completions": CHAT,
     "/v1/completions": COMPLETIONS,
     "/v1/embeddings": EMBEDDINGS,
     "/v1/images/generations": IMAGES,
+    RESPONSES_PATH: RESPONSES,
     "messages[] of system, developer": SYSTEM_MESSAGE,
     "messages[] of user": USER_MESSAGE,
     "messages[] of assistant": ASSISTANT_MESSAGE,
@@ -101,11 +169,16 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "google.speech_config.multi_speaker_voice_config.speaker_voice_configs[]": (
         google_config.SPEAKER
     ),
+    **{f"{where} ({RESPONSES_PATH})": table for where, table in RESPONSES_OBJECTS.items()},
 }
 ANSWERS: Final[dict[str, dict[str, str]]] = {
     "GenerateContentResponse": answers.RESPONSE,
     "Candidate": choices.CANDIDATE,
     "Part": replies.PART,
+    "GenerateContentResponse, in a Response": responses_answers.RESPONSE,
+    "Candidate, in a Response": responses_answers.CANDIDATE,
+    "Part, in a Response": output_items.PART,
+    "UsageMetadata, in a Response": responses_answers.USAGE,
     "GroundingMetadata": grounding.GROUNDING,
     "GroundingChunk": grounding.CHUNK,
     "GroundingSupport": grounding.SUPPORT,

@@ -114,6 +114,13 @@ def citations(parts: object, candidate: Json) -> tuple[list[Json], Json]:
     return cited, rest
 
 
+def source_urls(candidate: Json) -> list[str]:
+    """The pages that a candidate names as its sources, each once."""
+    chunks = _object(candidate.get("groundingMetadata")).get("groundingChunks")
+    sources = map(_source, chunks) if type(chunks) is list else ()
+    return list(dict.fromkeys(source["url"] for source in sources if source is not None))
+
+
 def _span(segment: Json, visible: Visible) -> tuple[int, int]:
     """Where a segment stands, in characters; one that says nothing is the whole text."""
     part = segment.get("partIndex")

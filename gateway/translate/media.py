@@ -181,12 +181,13 @@ def checked_base64(data: str, param: str) -> str:
     return data
 
 
-def file_data(url: str, param: str, policy: Policy) -> Json:
+def file_data(url: str, param: str, policy: Policy, otherwise: str = "image/jpeg") -> Json:
     """``https://host/cat.png`` -> ``{"mimeType": "image/png", "fileUri": …}``; Google fetches it.
 
     Public https URLs up to 100 MB are fetched by the Developer API itself, in batch too
     (page "File input methods"). So the gateway never fetches what a client names. ``gs://`` works
     for objects that somebody registered with the Files API; any other is a 400 or 403 there.
+    ``otherwise`` is the type of a URL whose suffix names none.
     """
     if url.startswith(_GS) and policy.gs_uris == "refuse":
         unsupported_value("this gateway passes no gs:// URI on (GATEWAY_GS_URIS).", param)
@@ -200,4 +201,4 @@ def file_data(url: str, param: str, policy: Policy) -> Json:
         return {"fileUri": url}
     path = url.split("?", 1)[0].split("#", 1)[0]
     suffix = path.rsplit(".", 1)[-1].lower()
-    return {"mimeType": MIME_BY_SUFFIX.get(suffix, "image/jpeg"), "fileUri": url}
+    return {"mimeType": MIME_BY_SUFFIX.get(suffix, otherwise), "fileUri": url}

@@ -16,10 +16,8 @@ from gateway.translate.parts import (
 from gateway.translate.refusal import (
     Refused,
     invalid_type,
-    invalid_value,
     missing,
     one_of,
-    unsupported_value,
 )
 from gateway.translate.returned import with_returned
 from gateway.translate.shapes import Json
@@ -76,7 +74,7 @@ def read_messages(value: object, conversation: Conversation) -> None:
     except Refused as refusal:
         refusal.under(f"messages[{index}]")
         raise
-    _close(conversation, value)
+    conversation.close(value, _is_assistants)
 
 
 def _read_message(message: object, conversation: Conversation) -> None:
@@ -93,32 +91,8 @@ def _read_message(message: object, conversation: Conversation) -> None:
     reader(message, conversation)
 
 
-def _close(conversation: Conversation, messages: list[Json]) -> None:
-    """Check what only the whole conversation shows."""
-    contents = conversation.contents
-    if contents and contents[-1]["role"] == "model" and not conversation.can.prefill:
-        _prefill(conversation, messages)
-    if not contents:
-        # OpenAI answers a conversation of instructions alone; Gemini wants a turn.
-        if not conversation.system:
-            invalid_value("there is no message with content.", "messages")
-        contents.append({"role": "user", "parts": conversation.system})
-        conversation.system = []
-
-
-def _prefill(conversation: Conversation, messages: list[Json]) -> None:
-    """Words put into the model's mouth, for a model that takes none."""
-    if conversation.policy.prefill == "refuse":
-        unsupported_value(
-            "this model refuses a conversation that ends with the assistant's words.",
-            f"messages[{len(messages) - 1}]",
-        )
-    first = len(messages)
-    while first and messages[first - 1]["role"] == "assistant":
-        first -= 1
-    for index in range(first, len(messages)):
-        conversation.note("dropped", f"messages[{index}]")
-    conversation.contents.pop()
+def _is_assistants(message: Json) -> bool:
+    return bool(message["role"] == "assistant")
 
 
 def _system(message: Json, conversation: Conversation) -> None:
@@ -127,13 +101,7 @@ def _system(message: Json, conversation: Conversation) -> None:
     parts = read_content(_content(message), TEXT_PARTS, conversation)
     if "name" in message:
         _name(message, parts, conversation)
-    if conversation.contents:
-        # Gemini knows instructions for the whole conversation only.
-        conversation.note_of(message, "approximated")
-        if conversation.policy.late_system == "inline":
-            conversation.say("user", parts)
-            return
-    conversation.system += parts
+    conversation.instruct(message, parts)
 
 
 def _user(message: Json, conversation: Conversation) -> None:
@@ -188,26 +156,18 @@ def _calls(message: Json, parts: list[Json], conversation: Conversation) -> None
         conversation.calls.message = message
 
 
-def _answer(key: str, param: str, message: Json, conversation: Conversation) -> None:
-    """Keep a tool's result; the last one that was waited for closes the turn of results."""
-    calls = conversation.calls
-    if calls is None:
-        invalid_value("there is no preceding call that this is the result of.", param)
-    calls.answer(key, param, result_of(message, conversation))
-    if calls.complete():
-        conversation.result(calls.results())
-
-
 def _tool(message: Json, conversation: Conversation) -> None:
     # With three members these are the three it must have, or one of them is missed below.
     if len(message) != 3:
         TOOL_MESSAGE.check(message)
-    _answer(string(message, "tool_call_id"), "tool_call_id", message, conversation)
+    string(message, "tool_call_id")
+    conversation.answer(message, "tool_call_id", result_of(message, conversation))
 
 
 def _function(message: Json, conversation: Conversation) -> None:
     FUNCTION_MESSAGE.check(message)
-    _answer(string(message, "name"), "name", message, conversation)
+    string(message, "name")
+    conversation.answer(message, "name", result_of(message, conversation))
 
 
 def _content(message: Json) -> object:

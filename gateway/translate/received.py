@@ -4,7 +4,8 @@ from typing import Final
 
 from gateway.ids import digest
 from gateway.translate.errors import Failure
-from gateway.translate.shapes import Context, Json
+from gateway.translate.shapes import Answer, Context, Json, Policy, Usage
+from gateway.translate.usage import usage_of
 
 # Every field of PromptFeedback and what becomes of it; a test compares this with google-genai's.
 FEEDBACK: Final = {
@@ -56,3 +57,44 @@ def blocked_of(response: Json) -> tuple[str, str] | Failure:
         return EMPTY
     why = BLOCKED.get(reason, reason[:100])
     return reason[:100], f"Gemini blocked the prompt: {why} ({reason[:100]})."
+
+
+def answered_block(response: Json, policy: Policy) -> tuple[str, str] | Failure:
+    """The same where a refusal is an answer, unless the policy wants an error."""
+    blocked = blocked_of(response)
+    if policy.blocked_prompt == "error" and not isinstance(blocked, Failure):
+        return Failure(400, "content_policy_violation", blocked[1])
+    return blocked
+
+
+# What a candidate may carry and stay plain: its text, and members that are left out.
+_UNSEEN: Final = frozenset(
+    ("index", "safetyRatings", "avgLogprobs", "tokenCount", "citationMetadata")
+)
+_PLAIN_MEMBERS: Final = _UNSEEN | {"content", "finishReason"}
+
+
+def plain_of(answer: Answer) -> tuple[str, str, str, Usage] | None:
+    """Id, model version, text and usage of an answer that is no more; most are.
+
+    None when there is anything else in it: then it is read in full.
+    """
+    try:
+        response = answer["response"]
+        [candidate] = response["candidates"]
+        [part] = candidate["content"]["parts"]
+        text = part["text"]
+        identity, version = response["responseId"], response["modelVersion"]
+        plain = (
+            candidate["finishReason"] == "STOP"
+            and type(text) is type(identity) is type(version) is str
+            and len(part) == 1
+            and text
+            and identity
+            and version
+            and "error" not in answer
+            and candidate.keys() <= _PLAIN_MEMBERS
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (identity, version, text, usage_of(response.get("usageMetadata"))) if plain else None

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.translate.called import called
 from gateway.translate.errors import Failure
+from gateway.translate.fenced import fenced
 from gateway.translate.shapes import Context, Json
 from gateway.translate.sound import Sound
 from gateway.translate.steps import shown_step
@@ -149,10 +150,8 @@ def _read_code_result(value: Json, reply: Reply) -> None:
 
 
 def _fence(label: str, text: object, reply: Reply) -> None:
-    if type(text) is str and text:
-        gap = "" if not reply.text or reply.text.endswith("\n") else "\n"
-        end = "" if text.endswith("\n") else "\n"
-        block = f"{gap}```{label}\n{text}{end}```\n"
+    block = fenced(label, text, reply.text)
+    if block:
         spoken = len(reply.text) - sum(length for _, length in reply.fences)
         reply.fences = (*reply.fences, (spoken, len(block)))
         reply.text += block

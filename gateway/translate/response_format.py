@@ -50,17 +50,17 @@ def _read(value: Json, draft: Draft) -> None:
     if kind == "json_schema":
         description = member(value, "json_schema")
         try:
-            _read_schema(description, draft)
+            JSON_SCHEMA.check(description)
+            # OpenAI lets the schema be absent: then any JSON will do.
+            if description.get("schema") is not None:
+                write_schema(description, "response_format.json_schema", draft)
         except Refused as refusal:
             refusal.under("json_schema")
             raise
 
 
-def _read_schema(owner: Json, draft: Draft) -> None:
-    JSON_SCHEMA.check(owner)
-    if owner.get("schema") is None:
-        # OpenAI lets the schema be absent: then any JSON will do.
-        return
+def write_schema(owner: Json, field: str, draft: Draft) -> None:
+    """``schema`` and ``description`` of the object in ``field`` into ``generationConfig``."""
     converted = convert(owner["schema"], "schema", draft.policy.schema_mode)
     schema = converted.schema
     words = owner.get("description")
@@ -73,6 +73,6 @@ def _read_schema(owner: Json, draft: Draft) -> None:
         draft.config["responseSchema"] = schema
     else:
         draft.config["responseJsonSchema"] = schema
-        draft.note("unverified", "response_format.json_schema.schema")
+        draft.note("unverified", f"{field}.schema")
     for path in converted.dropped:
-        draft.note("dropped", f"response_format.json_schema.schema{path}")
+        draft.note("dropped", f"{field}.schema{path}")

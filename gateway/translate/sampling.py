@@ -102,6 +102,11 @@ def read_max_completion_tokens(value: object, draft: Draft) -> None:
     draft.config["maxOutputTokens"] = integer(value, 1, _INT32_MAX, "max_completion_tokens")
 
 
+def read_max_output_tokens(value: object, draft: Draft) -> None:
+    """``max_output_tokens`` of the responses endpoint -> ``maxOutputTokens``."""
+    draft.config["maxOutputTokens"] = integer(value, 1, _INT32_MAX, "max_output_tokens")
+
+
 def read_frequency_penalty(value: object, draft: Draft) -> None:
     """``frequency_penalty`` -> ``frequencyPenalty`` where the model takes it."""
     _penalty(value, "frequency_penalty", "frequencyPenalty", draft)
@@ -147,13 +152,17 @@ def read_n(value: object, draft: Draft) -> None:
 
 def close_logprobs(draft: Draft) -> None:
     """``logprobs`` and ``top_logprobs`` together."""
-    config = draft.config
     if draft.logprobs:
-        if not draft.can.logprobs:
-            unsupported_value("this model gives no log probabilities.", "logprobs")
-        config["responseLogprobs"] = True
-        draft.echo["logprobs"] = True
-        if draft.top_logprobs:
-            config["logprobs"] = draft.top_logprobs
+        ask_logprobs(draft, "logprobs")
     elif draft.top_logprobs:
         invalid_value("'logprobs' must be true when 'top_logprobs' is given.", "top_logprobs")
+
+
+def ask_logprobs(draft: Draft, field: str) -> None:
+    """Ask for log probabilities, which ``field`` of the body wants."""
+    if not draft.can.logprobs:
+        unsupported_value("this model gives no log probabilities.", field)
+    draft.config["responseLogprobs"] = True
+    draft.echo["logprobs"] = True
+    if draft.top_logprobs:
+        draft.config["logprobs"] = draft.top_logprobs

@@ -62,7 +62,7 @@ def returned_steps(message: Json, conversation: Conversation) -> list[Json]:
     steps = []
     for index, part in enumerate(given):
         try:
-            step = _read(part)
+            step = returned_step(part)
         except Refused as refusal:
             refusal.under(f"{where}[{index}]")
             raise
@@ -73,7 +73,11 @@ def returned_steps(message: Json, conversation: Conversation) -> list[Json]:
     return steps
 
 
-def _read(part: object) -> Json | None:
+def returned_step(part: object) -> Json | None:
+    """A step as Gemini takes it; None for a kind that nobody knows.
+
+    Errors: Refused for what is no step.
+    """
     if type(part) is not dict:
         invalid_type(part, "an object")
     for kind, content in _KINDS.items():

@@ -33,15 +33,20 @@ THINKING: Final = FieldTable(
 
 def read_reasoning_effort(value: object, draft: Draft) -> None:
     """``"low"`` -> ``{"thinkingLevel": "LOW"}`` or, on 2.5, ``{"thinkingBudget": 1024}``."""
+    set_effort(value, "reasoning_effort", draft)
+
+
+def set_effort(value: object, field: str, draft: Draft) -> None:
+    """The same, for an effort that stands in ``field`` of the body."""
     if type(value) is not str or value not in EFFORTS:
-        one_of(value, EFFORTS, "reasoning_effort")
+        one_of(value, EFFORTS, field)
     draft.effort = value
     table = draft.can.effort
     if table is None:
-        draft.note("dropped", "reasoning_effort")
+        draft.note("dropped", field)
         return
     if value in draft.can.clamped:
-        draft.note("clamped", "reasoning_effort")
+        draft.note("clamped", field)
     draft.config["thinkingConfig"] = _chosen(table, value)
 
 
@@ -90,10 +95,10 @@ def _thinking_config(value: Json, draft: Draft) -> Json:
     return config
 
 
-def close_thinking(draft: Draft) -> None:
+def close_thinking(draft: Draft, effort_field: str = "reasoning_effort") -> None:
     """Effort and Google's own configuration cannot be combined (Google's own layer says so)."""
     if draft.thinking is None:
         return
     if draft.effort is not None:
-        invalid_value("it cannot be combined with google.thinking_config.", "reasoning_effort")
+        invalid_value("it cannot be combined with google.thinking_config.", effort_field)
     draft.config["thinkingConfig"] = draft.thinking

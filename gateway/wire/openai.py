@@ -33,7 +33,7 @@ SHOWN_CHARACTERS: Final = 200
 
 # Endpoints OpenAI's Batch API knows, and why a gateway in front of Gemini may not offer them.
 OPENAI_ENDPOINTS: Final[Mapping[str, str]] = {
-    "/v1/responses": "Use '/v1/chat/completions' instead.",
+    "/v1/responses": "It is switched off.",
     "/v1/chat/completions": "It is switched off.",
     "/v1/embeddings": "It is switched off.",
     "/v1/completions": "It is switched off.",

@@ -12,6 +12,7 @@ _ENDPOINTS = {
     "completions": "/v1/completions",
     "embeddings": "/v1/embeddings",
     "images": "/v1/images/generations",
+    "responses": "/v1/responses",
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from openai.types.chat import ChatCompletion
+from openai.types.responses import Response
 from pydantic import BaseModel
 
 from gateway.translate.shapes import LineError, Rendered, Translation
@@ -58,9 +59,11 @@ def check_rendered(rendered: Rendered, model: type[BaseModel]) -> None:
     assert b"\n" not in rendered[1]
     if rendered[0] == 200:
         model.model_validate_json(rendered[1], strict=True)
-        assert "error" not in body
+        assert body.get("error") is None
         if model is ChatCompletion:
             check_choices(body)
+        if model is Response:
+            check_response(body)
     else:
         assert 400 <= rendered[0] < 600
         assert body.keys() == {"error"}
@@ -89,3 +92,47 @@ def check_choices(body: dict[str, Any]) -> None:
             assert math.isfinite(entry["logprob"])
     usage = body["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+# Members that OpenAI's specification requires although its SDK lets them be absent.
+REQUIRED = (
+    "error",
+    "incomplete_details",
+    "instructions",
+    "metadata",
+    "temperature",
+    "top_p",
+)
+
+
+def check_response(body: dict[str, Any]) -> None:
+    """What the SDK's types leave open: members, ids, statuses, arguments, offsets, sums."""
+    assert body.keys() >= set(REQUIRED)
+    complete = body["status"] == "completed"
+    assert complete == (body["incomplete_details"] is None) == (body["completed_at"] is not None)
+    items = body["output"]
+    assert len({item["id"] for item in items}) == len(items)
+    for place, item in enumerate(items):
+        if item["type"] == "message":
+            check_message(item)
+        if item["type"] == "function_call":
+            orjson.loads(item["arguments"])
+        if complete or place < len(items) - 1:
+            assert item.get("status") in (None, "completed", "failed", "incomplete")
+            assert item["type"] != "message" or item["status"] == "completed"
+    # Nobody gets a success without anything in it.
+    assert not complete or any(item["type"] != "reasoning" for item in items)
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert usage["input_tokens_details"]["cache_write_tokens"] == 0
+
+
+def check_message(item: dict[str, Any]) -> None:
+    """Citations stand inside their text; the specification requires logprobs."""
+    for content in item["content"]:
+        for annotation in content.get("annotations", ()):
+            assert 0 <= annotation["start_index"] <= annotation["end_index"]
+            assert annotation["end_index"] <= len(content["text"])
+        for entry in content.get("logprobs", ()):
+            assert math.isfinite(entry["logprob"])
+        assert content["type"] == "refusal" or "logprobs" in content

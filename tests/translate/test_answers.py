@@ -8,11 +8,12 @@ import orjson
 import pytest
 from openai.types import Completion, CreateEmbeddingResponse, ImagesResponse
 from openai.types.chat import ChatCompletion
+from openai.types.responses import Response
 from pydantic import BaseModel
 
 from gateway.ids import digest
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Context, Policy
+from gateway.translate.shapes import Context, LineError, Policy, Translation
 from tests.translate.cases import load, path_of
 from tests.translate.checks import body_of, check_rendered
 
@@ -22,6 +23,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "/v1/completions": Completion,
     "/v1/embeddings": CreateEmbeddingResponse,
     "/v1/images/generations": ImagesResponse,
+    "/v1/responses": Response,
 }
 CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 # What a case cannot write down: the id of a completion, and of its first and second call.
@@ -36,8 +38,14 @@ NAMED = {
 def _named(value: Any) -> Any:
     text = orjson.dumps(value).decode()
     for name, meant in NAMED.items():
-        text = text.replace(f'{name}"', f'{meant}"')
+        text = text.replace(f'{name}"', f'{meant}"').replace(f"{name}_", f"{meant}_")
     return orjson.loads(text)
+
+
+def echo_of(made: Translation | LineError) -> Any:
+    """What the answer is told of its request."""
+    assert not isinstance(made, LineError), made
+    return orjson.loads(made[1])
 
 
 @pytest.mark.parametrize(("concept", "case"), CASES)
@@ -46,8 +54,12 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
     path = path_of(concept)
     endpoint = ENDPOINTS[path]
     answers = copy.deepcopy(case["gemini"])
-    echo = case.get("echo", {"model": "m"})
     policy = Policy.from_json(case.get("policy", {}))
+    echo = case.get("echo", {"model": "m"})
+    if path == "/v1/responses":
+        # Both ways: the answer repeats what its request said.
+        body = {"model": "gemini-3.6-flash", "input": "Hi", **case.get("request", {})}
+        echo = echo_of(endpoint.to_gemini(body, policy, body["model"]))
     rendered = endpoint.from_gemini(echo, answers, replace(CONTEXT, policy=policy))
     assert answers == case["gemini"]
     expected = case["expected"]
@@ -55,6 +67,11 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
     assert rendered[0] == expected["status"], rendered[1]
     if "choices" in expected:
         assert body_of(rendered)["choices"] == _named(expected["choices"])
+    if "output" in expected:
+        assert body_of(rendered)["output"] == _named(expected["output"])
+    if "members" in expected:
+        members = body_of(rendered)
+        assert {name: members[name] for name in expected["members"]} == expected["members"]
     if "body" in expected:
         assert body_of(rendered) == _named(expected["body"])
     if "error" in expected:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.translate import answers, chat, frames
+from gateway.translate import answers, chat, frames, received
 from gateway.translate.messages import read_messages
 from gateway.translate.shapes import Context, LineError, Policy, Translation
 from gateway.translate.templates import hole, stand_in, template_of
@@ -126,5 +126,5 @@ def test_a_plain_answer_is_written_as_any_other(
     echo = {"model": "m"}
     plain = answers.from_gemini(echo, [{"response": response}], CONTEXT)
     candidate["unheardOf"] = {}
-    assert answers._plain({"response": response}, CONTEXT.created) is None
+    assert received.plain_of({"response": response}) is None
     assert answers.from_gemini(echo, [{"response": response}], CONTEXT) == plain

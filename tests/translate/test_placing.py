@@ -62,10 +62,15 @@ from gateway.translate import (
     images,
     messages,
     modalities,
+    output_items,
     parts,
     received,
     replies,
     response_format,
+    responses_answers,
+    responses_item_kinds,
+    responses_items,
+    responses_tools,
     steps,
     thinking,
     tool_choice,
@@ -73,6 +78,7 @@ from gateway.translate import (
     web_search,
 )
 from gateway.translate.fields import FieldTable
+from tests.translate import placing_responses
 from tests.translate.gemini_schema import DOCUMENT, SCHEMAS
 
 Create = completion_create_params.CompletionCreateParamsNonStreaming
@@ -151,6 +157,8 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
     ),
     ("response format", response_format.RESPONSE_FORMAT, _members(ResponseFormatJSONSchema)),
     ("json schema", response_format.JSON_SCHEMA, _members(JSONSchema)),
+    *placing_responses.TABLES,
+    *placing_responses.UNIONS,
 ]
 
 
@@ -246,6 +254,24 @@ def test_every_kind_of_step_is_known() -> None:
     assert listed == steps.TOOL_TYPES
 
 
+@pytest.mark.parametrize(
+    ("read", "listed"),
+    [row[1:] for row in placing_responses.WORDS],
+    ids=[row[0] for row in placing_responses.WORDS],
+)
+def test_every_word_of_responses_is_read(read: set[str], listed: set[str]) -> None:
+    """Content parts, formats, roles and the like: what the SDK lists is what readers know."""
+    assert listed
+    assert listed - read == set()
+
+
+def test_every_item_that_is_not_refused_has_a_reader() -> None:
+    """The table of kinds and the readers behind it agree."""
+    assert responses_item_kinds.ITEM_KINDS.accepted == responses_items._READERS.keys()
+    hosted = responses_tools.TOOL_KINDS.accepted - {"function", "custom"}
+    assert hosted == responses_tools._HOSTED.keys()
+
+
 def test_every_effort_is_known() -> None:
     """The SDK's ReasoningEffort and every family's table have the same words."""
     efforts = set(_literals(get_type_hints(Create)["reasoning_effort"]))
@@ -285,6 +311,18 @@ def test_every_block_reason_is_placed() -> None:
     [
         (replies.PART, gemini.Part, "Part"),
         (choices.CANDIDATE, gemini.Candidate, "Candidate"),
+        (output_items.PART, gemini.Part, "Part"),
+        (responses_answers.CANDIDATE, gemini.Candidate, "Candidate"),
+        (
+            responses_answers.RESPONSE,
+            gemini.GenerateContentResponse,
+            "GenerateContentResponse",
+        ),
+        (
+            responses_answers.USAGE,
+            gemini.GenerateContentResponseUsageMetadata,
+            "UsageMetadata",
+        ),
         (grounding.GROUNDING, gemini.GroundingMetadata, "GroundingMetadata"),
         (grounding.CHUNK, gemini.GroundingChunk, "GroundingChunk"),
         (

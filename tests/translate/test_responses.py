@@ -1,0 +1,144 @@
+"""``/v1/responses`` both ways: recorded answers, and items that come back as input."""
+
+from typing import Any
+
+import orjson
+import pytest
+from openai.types.responses import Response
+
+from gateway.translate import responses, responses_answers
+from gateway.translate.received import plain_of
+from gateway.translate.shapes import Context, LineError, Policy
+from tests.translate.checks import body_of, check_rendered, check_translation
+from tests.translate.samples import chat_answers, mutations
+from tests.translate.test_samples import has_answer
+
+CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
+POLICY = Policy()
+MODEL = "gemini-3.6-flash"
+ANSWERS = dict(chat_answers())
+EVERYTHING = {
+    "include": [
+        "reasoning.encrypted_content",
+        "code_interpreter_call.outputs",
+        "web_search_call.action.sources",
+        "message.output_text.logprobs",
+    ],
+    "instructions": "Be brief.",
+    "metadata": {"a": "b"},
+    "temperature": 1,
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "tools": [
+        {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": False},
+        {"type": "web_search", "search_context_size": "low"},
+        {"type": "code_interpreter", "container": {"type": "auto"}},
+    ],
+    "text": {"format": {"type": "json_object"}, "verbosity": "low"},
+}
+
+
+def echo(**body: Any) -> Any:
+    """What an answer is told of its request."""
+    made = responses.to_gemini({"model": MODEL, "input": "Hi", **body}, POLICY, MODEL)
+    assert not isinstance(made, LineError), made
+    return orjson.loads(made[1])
+
+
+ECHOES = [echo(), echo(**EVERYTHING), echo(parallel_tool_calls=False)]
+
+
+@pytest.mark.parametrize("asked", ECHOES[:2], ids=["plain", "everything"])
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_recorded_answers_are_rendered(answer: dict[str, Any], asked: Any) -> None:
+    """Each recording passes the SDK's strict types, unchanged by being read."""
+    before = orjson.dumps(answer)
+    # g154 is sound alone, which nothing asks for yet.
+    expected = "response" in answer and has_answer(answer) and answer is not ANSWERS["g154"]
+    rendered = responses_answers.from_gemini(asked, [answer], CONTEXT)
+    check_rendered(rendered, Response)
+    assert orjson.dumps(answer) == before
+    assert responses_answers.from_gemini(asked, [orjson.loads(before)], CONTEXT) == rendered
+    assert (rendered[0] == 200) == expected
+
+
+@pytest.mark.parametrize("name", ANSWERS.keys())
+def test_mutated_answers_never_break(name: str) -> None:
+    """One member removed or odd: a valid Response or an error line, never an exception."""
+    for mutation in mutations(ANSWERS[name]):
+        for asked in ECHOES[:2]:
+            rendered = responses_answers.from_gemini(asked, [mutation], CONTEXT)
+            check_rendered(rendered, Response)
+
+
+@pytest.mark.parametrize("name", ANSWERS.keys())
+def test_an_answer_can_be_sent_back(name: str) -> None:
+    """Output items, as the SDK writes them, are input items of the next line."""
+    rendered = responses_answers.from_gemini(ECHOES[1], [ANSWERS[name]], CONTEXT)
+    if rendered[0] != 200:
+        return
+    answer = Response.model_validate_json(rendered[1])
+    raw = body_of(rendered)["output"]
+    dumped = [item.model_dump(mode="json") for item in answer.output]
+    for items in (raw, dumped):
+        results = [
+            {"type": "function_call_output", "call_id": item["call_id"], "output": "{}"}
+            for item in items
+            if item["type"] == "function_call"
+        ]
+        said = {"role": "user", "content": "Go on."}
+        body = {"model": MODEL, "input": [said, *items, *results, said]}
+        made = responses.to_gemini(body, POLICY, MODEL)
+        assert not isinstance(made, LineError), made
+        check_translation(made, "GenerateContentRequest")
+
+
+@pytest.mark.parametrize("name", ANSWERS.keys())
+def test_signatures_come_back_where_they_were(name: str) -> None:
+    """Each part that Gemini signed is sent with its own signature again, code aside."""
+    rendered = responses_answers.from_gemini(ECHOES[1], [ANSWERS[name]], CONTEXT)
+    if rendered[0] != 200 or not ANSWERS[name]["response"].get("candidates"):
+        return
+    [candidate, *_] = ANSWERS[name]["response"]["candidates"]
+    signed = [
+        part["thoughtSignature"]
+        for part in candidate.get("content", {}).get("parts", [])
+        if "thoughtSignature" in part and "executableCode" not in part
+    ]
+    items = body_of(rendered)["output"]
+    results = [
+        {"type": "function_call_output", "call_id": item["call_id"], "output": "{}"}
+        for item in items
+        if item["type"] == "function_call"
+    ]
+    body = {"model": MODEL, "input": [*items, *results, {"role": "user", "content": "Go on."}]}
+    made = responses.to_gemini(body, POLICY, MODEL)
+    assert not isinstance(made, LineError), made
+    back = [
+        part["thoughtSignature"]
+        for content in orjson.loads(made[0][0])["contents"]
+        for part in content["parts"]
+        if part.get("thoughtSignature") not in (None, "skip_thought_signature_validator")
+    ]
+    assert back == signed
+
+
+def test_a_plain_answer_is_written_as_any_other() -> None:
+    """A member that is left out sends the same answer down the ordinary way."""
+    candidate: dict[str, Any] = {
+        "content": {"parts": [{"text": "%é\u2028"}]},
+        "finishReason": "STOP",
+    }
+    response = {
+        "candidates": [candidate],
+        "responseId": "R%1",
+        "modelVersion": "models/gemini-x",
+        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4},
+    }
+    for asked in (ECHOES[0], echo(instructions="%d", metadata={"%": "%b"})):
+        plain = responses_answers.from_gemini(asked, [{"response": response}], CONTEXT)
+        assert plain_of({"response": response}) is not None
+        candidate["unheardOf"] = {}
+        assert plain_of({"response": response}) is None
+        assert responses_answers.from_gemini(asked, [{"response": response}], CONTEXT) == plain
+        check_rendered(plain, Response)
+        del candidate["unheardOf"]
