@@ -22,6 +22,8 @@ from gateway.clock import SystemClock
 START_SECONDS = 60
 CLOCK = SystemClock()
 
+SERVE = (sys.executable, "-m", "gateway", "serve")
+
 # Quick, so that a test waits for work and not for pauses.
 QUICK = {
     "GATEWAY_PORT": "0",
@@ -53,6 +55,7 @@ class GatewayProcess:
     data: Path
     base_url: str
     settings: Mapping[str, str]
+    command: Sequence[str] = SERVE
     url: str = ""
     process: subprocess.Popen[bytes] | None = None
     clients: list[openai.OpenAI] = field(default_factory=list)
@@ -67,7 +70,7 @@ class GatewayProcess:
         own = {"GATEWAY_DATA_DIR": str(self.data), "GATEWAY_GEMINI_BASE_URL": self.base_url}
         with (self.data.parent / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve"],
+                self.command,
                 env={**plain, **QUICK, **own, **self.settings},
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -140,9 +143,11 @@ class GatewayProcess:
 
 
 @contextlib.contextmanager
-def serving(tmp_path: Path, base_url: str, **settings: str) -> Iterator[GatewayProcess]:
+def serving(
+    tmp_path: Path, base_url: str, command: Sequence[str] = SERVE, **settings: str
+) -> Iterator[GatewayProcess]:
     """A gateway process that is ended with the block."""
-    gateway = GatewayProcess(tmp_path / "data", base_url, settings)
+    gateway = GatewayProcess(tmp_path / "data", base_url, settings, command)
     gateway.data.mkdir(exist_ok=True)
     gateway.start()
     try:
