@@ -38,7 +38,7 @@ MAX_DUE = 200
 LEASE = 6 * 3600 * 1000  # ms; longer than any step may take, cleared when a process starts anew
 
 # How many steps of a kind run at once.
-SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4, Act.UPLOAD: 4}
+SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4, Act.UPLOAD: 8}
 OTHER_SLOTS = 16
 
 # An account that is not in order is not asked every second: the pause starts here on the ladder.

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 import orjson
@@ -33,7 +33,8 @@ class Workers:
         """
         if not is_dataclass(task) or isinstance(task, type):
             raise TypeError("a task is a dataclass instance")
-        line = orjson.dumps({"call": call, "task": asdict(task)}) + b"\n"
+        # Not by way of asdict(): that copies a task of thousands of files for 0.1 s, in the loop.
+        line = orjson.dumps({"call": call, "task": task}, option=orjson.OPT_APPEND_NEWLINE)
         async with self._slots, self._process() as process:
             try:
                 async with asyncio.timeout(seconds):
