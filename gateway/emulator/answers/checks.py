@@ -39,7 +39,7 @@ def check(model: str, request: JsonObject, holdings: Holdings) -> None:
     _cache_beside(request)
     _turns(abilities, request)
     for part in _parts(request):
-        _media(part, abilities, holdings)
+        check_media(part, abilities, holdings)
 
 
 def _contents(request: JsonObject) -> None:
@@ -77,7 +77,8 @@ def _parts(request: JsonObject) -> Iterator[JsonObject]:
             yield from part.get("functionResponse", {}).get("parts", [])
 
 
-def _media(part: JsonObject, abilities: Abilities, holdings: Holdings) -> None:
+def check_media(part: JsonObject, abilities: Abilities, holdings: Holdings) -> None:
+    """Raise ApiError for data of a type no model reads, or a file that is not to be had."""
     for name in _MEDIA:
         mime = part.get(name, {}).get("mimeType", "").partition(";")[0]
         if mime and (mime in _NOT_READ or not _DOCUMENTS.fullmatch(mime)):

@@ -10,6 +10,8 @@ from functools import cache
 from hashlib import blake2b
 from random import Random  # noqa: TID251 - seeded: the same text has the same vector everywhere
 
+from gateway.emulator.answers.abilities import abilities_of
+from gateway.emulator.answers.checks import check_media
 from gateway.emulator.answers.holdings import Holdings
 from gateway.emulator.answers.prompt import check_error_mark
 from gateway.emulator.answers.usage import content_tokens
@@ -57,8 +59,8 @@ def text_of(content: JsonObject) -> str:
     return "\n".join(part["text"] for part in content.get("parts", []) if "text" in part)
 
 
-def check(model: str, request: JsonObject) -> None:
-    """Raise ApiError 400 for a request this model refuses."""
+def check(model: str, request: JsonObject, holdings: Holdings) -> None:
+    """Raise ApiError for a request this model refuses: 400, 403 for a file that is not held."""
     content = request.get("content", {})
     if not content.get("parts"):
         raise invalid("* EmbedContentRequest.content: contents is not specified\n")
@@ -71,6 +73,8 @@ def check(model: str, request: JsonObject) -> None:
         raise ApiError(400, "The title is only supported when the task type is RETRIEVAL_DOCUMENT")
     if model.endswith("-001") and any("text" not in part for part in content["parts"]):
         raise invalid("The model only supports text inputs.")
+    for part in content["parts"]:
+        check_media(part, abilities_of(model), holdings)
 
 
 def embed(model: str, request: JsonObject, holdings: Holdings) -> JsonObject:
@@ -80,7 +84,7 @@ def embed(model: str, request: JsonObject, holdings: Holdings) -> JsonObject:
     ``{"embedding": {"values"}, "usageMetadata": {"promptTokenCount": 81}}`` for newer ones
     (cookbook results file; captures of 2026-07-25).
     """
-    check(model, request)
+    check(model, request, holdings)
     text = text_of(request["content"])
     check_error_mark(find_marks(text), text, holdings.seen)
     tokens = content_tokens(request["content"]).total()
