@@ -34,6 +34,7 @@ from gateway.store.sqlite import SQLiteStore
 from gateway.translate.capabilities import check_overrides
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.extension import check_safety_settings
+from gateway.translate.modalities import check_voices
 from gateway.translate.shapes import Policy
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
@@ -120,6 +121,7 @@ def job_limits(settings: Settings) -> JobLimits:
 _CHECKS: Mapping[str, Callable[[Any], None]] = {
     "capabilities": check_overrides,
     "safety_settings": check_safety_settings,
+    "voices": check_voices,
 }
 
 

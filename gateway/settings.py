@@ -346,6 +346,14 @@ SETTINGS: tuple[Setting, ...] = (
         '`{"HARM_CATEGORY_HARASSMENT":"BLOCK_ONLY_HIGH"}`.',
     ),
     Setting(
+        "GATEWAY_VOICES",
+        "{}",
+        _words,
+        "JSON",
+        "Gemini's voices for OpenAI's, over those that come near by default, e.g. "
+        '`{"alloy":"Charon"}`; without a note.',
+    ),
+    Setting(
         "GATEWAY_BLOCKED_PROMPT",
         "refusal",
         _one_of("refusal", "error"),
@@ -503,6 +511,7 @@ class Settings:
     gs_uris: str
     parallel_tool_calls: str
     safety_settings: dict[str, str]
+    voices: dict[str, str]
     blocked_prompt: str
     executed_code: str
     poll_min_seconds: float

@@ -6,6 +6,7 @@ here compresses sound, so the other formats are refused.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from gateway.translate.draft import Draft
@@ -99,6 +100,9 @@ def _voice(value: object, draft: Draft) -> str:
         unsupported_value("voices made at OpenAI are not known to Gemini.", "voice")
     if type(value) is not str:
         invalid_type(value, "a string", "voice")
+    chosen = draft.policy.voices.get(value.lower())
+    if chosen is not None:
+        return chosen
     known = VOICES.get(value.lower())
     if known is not None:
         draft.note("approximated", "audio.voice")
@@ -106,6 +110,18 @@ def _voice(value: object, draft: Draft) -> str:
     if not _VOICE.match(value):
         invalid_value("expected the name of a voice as in 'alloy' or 'Kore'.", "voice")
     return value
+
+
+def check_voices(voices: Mapping[str, str]) -> None:
+    """Whether ``{"alloy": "Charon"}`` names voices, OpenAI's as a line is compared with them.
+
+    Errors: ValueError that names what is no voice.
+    """
+    for name, voice in voices.items():
+        if name != name.lower():
+            raise ValueError(f"{name!r} is not in lower case")
+        if not _VOICE.match(voice):
+            raise ValueError(f"{name!r}: {voice!r} is not the name of a voice")
 
 
 def close_modalities(draft: Draft) -> None:

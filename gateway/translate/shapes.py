@@ -38,6 +38,7 @@ class Policy:
     gs_uris: Literal["refuse", "pass"] = "refuse"
     parallel_tool_calls: Literal["note", "first"] = "note"
     safety_settings: Mapping[str, str] = field(default_factory=dict)
+    voices: Mapping[str, str] = field(default_factory=dict)
     blocked_prompt: Literal["refusal", "error"] = "refusal"
     executed_code: Literal["show", "omit"] = "show"
 

@@ -27,6 +27,7 @@ OTHER: dict[str, Any] = {
     "strict": True,
     "strict_fields": ["seed"],
     "safety_settings": {"HARM_CATEGORY_HARASSMENT": "OFF"},
+    "voices": {"alloy": "Charon"},
 }
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
 
@@ -98,6 +99,8 @@ def test_every_member_has_a_setting(member: str) -> None:
         ("GATEWAY_SAFETY_SETTINGS", '{"A":"OFF"}', "'A' is none of"),
         ("GATEWAY_SAFETY_SETTINGS", '{"A":1}', "not a JSON map of texts"),
         ("GATEWAY_SAFETY_SETTINGS", '{"HARM_CATEGORY_HARASSMENT":"NO"}', "'NO' is none of"),
+        ("GATEWAY_VOICES", '{"alloy":"no voice"}', "'alloy': 'no voice' is not the name"),
+        ("GATEWAY_VOICES", '{"Alloy":"Kore"}', "'Alloy' is not in lower case"),
         ("GATEWAY_CAPABILITIES", '{"x":1}', "not a JSON map of objects"),
         ("GATEWAY_CAPABILITIES", '{"x":{"wings":true}}', "'x': 'wings' is none of"),
         ("GATEWAY_CAPABILITIES", '{"x":{"sampling":1}}', "'sampling' must be true or false"),
