@@ -10,8 +10,15 @@ from gateway.batches.records import Failure
 from gateway.batches.staging import StagedFile, StagedState
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamRefusedError
 from gateway.ids import jitter
-from gateway.ports.upstream import FileSeen, FileState
-from gateway.runner.tools import BlobSource, FileClaim, Tools, describe
+from gateway.ports.upstream import FileSeen, FileState, Uploaded
+from gateway.runner.tools import (
+    DEFECTS,
+    MAX_DEFECTS,
+    BlobSource,
+    FileClaim,
+    Tools,
+    describe,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -20,24 +27,34 @@ MAX_DENIALS = 5
 # It is gone after 48 hours by itself.
 MAX_REMOVAL_FAILURES = 5
 
+UNREADABLE = Failure("internal_error", "the gateway failed to read it, three times.", 500)
 LOST = Failure("upstream_file_lost", "the upstream loses it, five times.", 500)
 
 
 async def upload(tools: Tools, claim: FileClaim) -> None:
     """Bring the bytes there. What a crash left of an earlier attempt expires by itself."""
     staged = claim.row
-    file = await tools.store.content_of_staged(staged.id)
-    if file is None:
-        raise LookupError("a file that a live batch names is not there")
-    name = display_name(tools.options.gateway_id, staged.id)
     try:
-        made = await tools.upstream.stage_file(staged, name, BlobSource(tools.blobs, file.segments))
+        made = await _upload(tools, staged)
     except UpstreamRefusedError as error:
         await _fail(claim, Failure("file_failed", error.message, error.status or 400))
+        return
+    except DEFECTS:
+        if staged.defects + 1 < MAX_DEFECTS:
+            raise
+        await _fail(claim, UNREADABLE)
         return
     now = tools.clock.now()
     there = replace(staged, name=made.name, uri=made.uri, uploaded_at=now, until=made.until)
     await _note(tools, claim, there, made.seen)
+
+
+async def _upload(tools: Tools, staged: StagedFile) -> Uploaded:
+    file = await tools.store.content_of_staged(staged.id)
+    if file is None:
+        raise LookupError("a file that a live batch names is not there")
+    name = display_name(tools.options.gateway_id, staged.id)
+    return await tools.upstream.stage_file(staged, name, BlobSource(tools.blobs, file.segments))
 
 
 async def look(tools: Tools, claim: FileClaim) -> None:

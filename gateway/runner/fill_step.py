@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from gateway.batches.lifecycle import moved
 from gateway.batches.pacing import next_poll
@@ -10,7 +12,15 @@ from gateway.batches.records import Batch, Failure, Job, JobState
 from gateway.batches.staging import NamedFile, StagedState, earliest, usable_until
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
-from gateway.runner.tools import JobClaim, LostClaimError, Tools
+from gateway.runner.tools import (
+    DEFECTS,
+    MAX_DEFECTS,
+    JobClaim,
+    LostClaimError,
+    Tools,
+    named,
+)
+from gateway.runner.work.collect import INTERNAL
 from gateway.runner.work.fill import FillTask, Usable
 
 logger = logging.getLogger(__name__)
@@ -53,31 +63,33 @@ def _waits_for(files: Sequence[NamedFile]) -> str | None:
 async def _write(
     tools: Tools, batch: Batch, claim: JobClaim, job: Job, files: Sequence[NamedFile]
 ) -> None:
+    copies = [(file.file_id, file.staged) for file in files if file.staged is not None]
     ready = {
-        file.file_id: Usable(file.staged.uri or "", file.staged.media_type)
-        for file in files
-        if file.staged is not None and file.staged.state is StagedState.READY
+        file_id: Usable(copy.uri or "", copy.media_type)
+        for file_id, copy in copies
+        if copy.state is StagedState.READY
     }
-    failed = sorted({file.file_id for file in files} - ready.keys())
+    failed = sorted({file_id for file_id, _ in copies} - ready.keys())
     async with tools.workplace() as place:
-        await tools.blobs.bring(job.spool, place / "spool")
-        task = FillTask(str(place / "spool"), str(place), ready, failed)
-        summary = await tools.workers.run("fill", task, FILL_SECONDS)
+        try:
+            summary = await _filled(tools, job, ready, failed, place)
+        except DEFECTS:
+            if job.defects + 1 < MAX_DEFECTS:
+                raise
+            await claim.save(moved(job, JobState.REFUSED, failure=INTERNAL))
+            return
         if failed:
             left = (job.items - summary["items"], job.items, len(failed))
-            logger.warning("batch %s: %d of %d items name %d failed files", job.batch_id, *left)
+            logger.warning("%s: %d of %d items name %d failed files", named(job), *left)
         if not summary["items"]:
             await claim.save(moved(job, JobState.REFUSED, failure=NOTHING_LEFT))
             return
         [blob] = await tools.keep([summary["path"]])
-    until = earliest(
-        [usable_until(file.staged, batch.expires_at) for file in files if file.staged is not None]
-    )
     filled = replace(
         job,
         filled=blob,
         filled_bytes=summary["bytes"],
-        filled_until=until,
+        filled_until=earliest([usable_until(copy, batch.expires_at) for _, copy in copies]),
         due_at=tools.clock.now(),
         failures=0,
         defects=0,
@@ -85,6 +97,14 @@ async def _write(
     )
     doomed = [] if job.filled is None else [job.filled]
     await claim.save(filled, blobs=BlobChange(live=[blob], doomed=doomed))
+
+
+async def _filled(
+    tools: Tools, job: Job, ready: Mapping[str, Usable], failed: Sequence[str], place: Path
+) -> Mapping[str, Any]:
+    await tools.blobs.bring(job.spool, place / "spool")
+    task = FillTask(str(place / "spool"), str(place), ready, failed)
+    return await tools.workers.run("fill", task, FILL_SECONDS)
 
 
 # Never shown: each line of such a job names a failed file, and is told which.

@@ -1,4 +1,4 @@
-"""Steps on one job: stage, create, reconcile, poll, cancel, refuse, secure, collect, release."""
+"""Steps on a job that was sent: poll, cancel, secure, collect, release."""
 
 import logging
 from collections.abc import Mapping
@@ -7,22 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gateway.batches.lifecycle import EXPIRED, moved, stop_reason, unserved
-from gateway.batches.pacing import next_poll, next_retry
+from gateway.batches.lifecycle import EXPIRED, moved, unserved
+from gateway.batches.pacing import next_poll
 from gateway.batches.records import Batch, Counts, Failure, Job, JobState, TokenUsage
 from gateway.errors import (
-    UnavailableError,
-    UpstreamAmbiguousError,
     UpstreamError,
     UpstreamGoneError,
-    UpstreamHeldError,
     UpstreamRefusedError,
     UpstreamStaleError,
-    UpstreamUnavailableError,
 )
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
-from gateway.ports.upstream import Found, Observation, Unknown
+from gateway.ports.upstream import Found, Observation
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.tools import (
     DEFECTS,
@@ -30,6 +26,7 @@ from gateway.runner.tools import (
     JobClaim,
     Tools,
     describe,
+    named,
 )
 from gateway.runner.work.collect import INTERNAL, CollectTask
 
@@ -40,169 +37,15 @@ COLLECT_SECONDS = 4 * 3600.0
 # seen to show late (python-genai#2495), and a listing was once taken for the truth at the price
 # of 14,070 submissions for 10,207 pages (sourcelibrary-v2#4889).
 MAX_DENIALS = 5
-# Nor is a staged file uploaded again and again that create does not find.
-MAX_RESTAGINGS = 5
 MAX_RELEASE_FAILURES = 5
-# Two listings, a settling time apart, must both lack a job before it is created again.
-ABSENCES_NEEDED = 2
-# When nothing is known that a working listing must show, an empty one is believed later.
-ABSENCES_NEEDED_UNPROVEN = 4
-
 # For how many settling times after an ambiguous create a job that nobody adopted is looked for.
 DOUBT_SETTLES = 10
 
 RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
 
-# What a job forgets that must be put together anew.
-UNSENT = {
-    "staged": None,
-    "staged_until": None,
-    "filled": None,
-    "filled_bytes": None,
-    "filled_until": None,
-}
-
 GONE = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
 # Should the upstream have been wrong, somebody can still fetch what these made.
 LEFT_BEHIND = (GONE,)
-
-
-async def stage(tools: Tools, _: Batch, claim: JobClaim) -> None:
-    """Upload the spool."""
-    job = claim.row
-    staged = await tools.upstream.stage(job, tools.outgoing(job))
-    changes = {"staged": staged.ref, "staged_until": staged.until}
-    if job.state is JobState.STAGING:  # what was staged before had grown too old
-        job = moved(job, JobState.PLANNED)
-    await claim.save(moved(job, JobState.STAGING, **changes))
-
-
-async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
-    """Save the intent, then call create: at most once for it, whatever happens."""
-    before = claim.row
-    now = tools.clock.now()
-    deadline = now + int(tools.options.create_seconds * 1000)
-    intent = moved(
-        before,
-        JobState.SUBMITTING,
-        send_deadline=deadline,
-        due_at=deadline + tools.options.settle,
-        absences=0,
-    )
-    await claim.save(intent, keep=True)
-    source = tools.outgoing(intent)
-    left = (deadline - tools.clock.now()) / 1000
-    if left <= 0:  # the save took that long: whoever reconciles may believe that nothing is sent
-        back = moved(intent, before.state, failures=before.failures, send_deadline=None)
-        await claim.save(back, keep=True)
-        raise UnavailableError("the intent was saved too late to send anything")
-    try:
-        name = await tools.upstream.create(intent, source, left)
-    except UpstreamAmbiguousError as error:
-        await _doubt(tools, claim, error)
-    except UpstreamStaleError as error:
-        await _stage_again(tools, claim, error)
-    except UpstreamRefusedError as error:
-        failure = Failure(error.code or "upstream_refused", error.message, error.status or 400)
-        await claim.save(moved(intent, JobState.REFUSED, failure=failure))
-    except (UpstreamUnavailableError, UpstreamHeldError):
-        back = moved(intent, before.state, failures=before.failures, send_deadline=None)
-        await claim.save(back, keep=True)
-        raise
-    else:
-        await _adopt(tools, claim, name)
-
-
-async def _stage_again(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
-    """Create did not find what was staged: upload it again, after a pause, a few times.
-
-    Which it did not find is not said for sure, so the copies of files are looked at as well.
-    """
-    job = claim.row
-    if job.denials + 1 >= MAX_RESTAGINGS:
-        failure = Failure("upstream_file_lost", error.message, 500)
-        await claim.save(moved(job, JobState.REFUSED, failure=failure))
-        return
-    logger.info("%s: what was staged is gone, staging again", _named(job))
-    pause = next_retry(job.denials + 1, tools.options.retry, jitter())
-    again = moved(
-        job,
-        JobState.PLANNED,
-        **UNSENT,
-        send_deadline=None,
-        denials=job.denials + 1,
-        due_at=tools.clock.now() + pause,
-    )
-    doomed = [] if job.filled is None else [job.filled]
-    await claim.save(again, blobs=BlobChange(doomed=doomed), doubt_files=job.files > 0)
-
-
-async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
-    """Nobody knows whether it was created. This process has stopped sending, so settle from now."""
-    now = tools.clock.now()
-    logger.warning("%s: the create is ambiguous: %s", _named(claim.row), describe(error))
-    await claim.save(
-        replace(
-            claim.row,
-            doubt=now,
-            send_deadline=now,
-            due_at=now + tools.options.settle,
-            last_error=describe(error),
-        )
-    )
-
-
-async def _adopt(tools: Tools, claim: JobClaim, name: str) -> None:
-    now = tools.clock.now()
-    due = now + next_poll(0, claim.row.items, tools.options.poll, jitter())
-    await claim.save(
-        moved(
-            claim.row,
-            JobState.RUNNING,
-            upstream_name=name,
-            submitted_at=now,
-            send_deadline=None,
-            denials=0,
-            due_at=due,
-        )
-    )
-    logger.info("%s runs upstream: %d items", _named(claim.row), claim.row.items)
-
-
-async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
-    """Find out whether a create landed. Absence from one listing proves nothing."""
-    job = claim.row
-    now = tools.clock.now()
-    settled = (job.send_deadline or 0) + tools.options.settle
-    if now < settled:
-        await claim.save(replace(job, due_at=settled))
-        return
-    known = await tools.store.running_job(job.credential, now - tools.options.settle)
-    found = await tools.upstream.find(
-        job.display_name, job.credential, known.upstream_name if known else None
-    )
-    if isinstance(found, Unknown):
-        raise UpstreamUnavailableError("the upstream's listing does not prove anything")
-    if isinstance(found, Found):
-        logger.info("%s: the create had landed", _named(job))
-        await _cancel_others(tools, job, found)
-        await _adopt(tools, claim, found.names[0])
-        return
-    needed = ABSENCES_NEEDED if known else ABSENCES_NEEDED_UNPROVEN
-    if job.absences + 1 < needed:
-        again = replace(job, absences=job.absences + 1, doubt=job.doubt or now, failures=0)
-        await claim.save(replace(again, due_at=now + tools.options.settle))
-        return
-    logger.info("%s: the create had not landed", _named(job))
-    state = JobState.STAGING if job.staged is not None else JobState.PLANNED
-    await claim.save(moved(job, state, doubt=job.doubt or now, absences=0, send_deadline=None))
-
-
-async def _cancel_others(tools: Tools, job: Job, found: Found) -> None:
-    """A second job for the same work must not run on: the older is kept."""
-    for name in found.names[1:]:
-        logger.warning("%s: the upstream has it twice, the younger is cancelled", _named(job))
-        await tools.upstream.cancel(name, job.credential)
 
 
 async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
@@ -210,7 +53,7 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     try:
         await _settle_doubt(tools, claim)
     except UpstreamError as error:  # a broken listing must not keep results from being secured
-        logger.warning("%s: its twin is not looked for: %s", _named(claim.row), describe(error))
+        logger.warning("%s: its twin is not looked for: %s", named(claim.row), describe(error))
     job = claim.row
     try:
         seen = await tools.upstream.observe(_name(job), job.credential)
@@ -235,7 +78,7 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         await claim.save(moved(job, JobState.LOST, failure=failure, **ended))
     else:
         await claim.save(moved(job, JobState.ENDED, output=seen.output, **ended))
-    logger.info("%s ended upstream: %s", _named(job), seen.state)
+    logger.info("%s ended upstream: %s", named(job), seen.state)
 
 
 async def _denied(claim: JobClaim) -> bool:
@@ -268,18 +111,13 @@ async def _settle_doubt(tools: Tools, claim: JobClaim) -> bool:
     keep = names[0] if job.state is JobState.RUNNING else own
     for name in names:
         if name != keep:
-            logger.warning("%s: the upstream has it twice, one is cancelled", _named(job))
+            logger.warning("%s: the upstream has it twice, one is cancelled", named(job))
             await tools.upstream.cancel(name, job.credential)
     twins = len(names) > (own is not None)
     settled = twins or age >= DOUBT_SETTLES * tools.options.settle
     doubt = None if settled else job.doubt
     await claim.save(replace(job, upstream_name=keep, doubt=doubt), keep=True)
     return settled
-
-
-def _named(job: Job) -> str:
-    """As it stands in logs: nobody should have to look up whose job it is."""
-    return f"batch {job.batch_id}: job {job.id}"
 
 
 def _name(job: Job) -> str:
@@ -308,14 +146,6 @@ async def cancel(tools: Tools, _: Batch, claim: JobClaim) -> None:
     now = tools.clock.now()
     due = now + tools.options.poll.shortest
     await claim.save(replace(job, cancel_sent_at=now, due_at=due, failures=0, last_error=None))
-
-
-async def refuse(tools: Tools, batch: Batch, claim: JobClaim) -> None:
-    """A job that was never sent will not be: its batch was cancelled or ran out of time."""
-    reason = stop_reason(batch, tools.clock.now())
-    if reason is None:
-        raise LookupError("a job is refused without a reason")
-    await claim.save(moved(claim.row, JobState.REFUSED, failure=reason))
 
 
 async def secure(tools: Tools, _: Batch, claim: JobClaim) -> None:
@@ -349,11 +179,11 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
             return
         names = await tools.keep([summary["run"], summary["index"]])
     for place_of_error, count in summary["internal"].items():
-        logger.error("%s: %d lines failed inside: %s", _named(job), count, place_of_error)
+        logger.error("%s: %d lines failed inside: %s", named(job), count, place_of_error)
     odd_results = summary["missing"] or summary["doubled"] or summary["strays"]
     if odd_results and job.failure is None:
         odd = (summary["missing"], summary["doubled"], summary["strays"])
-        logger.warning("%s: results missing %d, doubled %d, unknown %d", _named(job), *odd)
+        logger.warning("%s: results missing %d, doubled %d, unknown %d", named(job), *odd)
     counts = Counts(**summary["counts"])
     usage = TokenUsage(**summary["usage"])
     await claim.save(
@@ -429,5 +259,5 @@ async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:
         except UpstreamError as error:
             if job.failures + 1 < MAX_RELEASE_FAILURES:
                 raise
-            logger.warning("%s: left behind at the upstream: %s", _named(job), describe(error))
+            logger.warning("%s: left behind at the upstream: %s", named(job), describe(error))
     await claim.save(moved(job, JobState.RELEASED, due_at=None))

@@ -19,7 +19,7 @@ from gateway.errors import (
 )
 from gateway.ids import jitter
 from gateway.ports.store import Work
-from gateway.runner import batch_steps, file_steps, job_steps
+from gateway.runner import batch_steps, file_steps, job_steps, send_steps
 from gateway.runner.fill_step import fill
 from gateway.runner.tools import (
     DEFECTS,
@@ -274,12 +274,12 @@ class Runner:
 
 _JOB_STEPS = {
     Act.FILL: fill,
-    Act.STAGE: job_steps.stage,
-    Act.CREATE: job_steps.create,
-    Act.RECONCILE: job_steps.reconcile,
+    Act.STAGE: send_steps.stage,
+    Act.CREATE: send_steps.create,
+    Act.RECONCILE: send_steps.reconcile,
     Act.POLL: job_steps.poll,
     Act.CANCEL: job_steps.cancel,
-    Act.REFUSE: job_steps.refuse,
+    Act.REFUSE: send_steps.refuse,
     Act.SECURE: job_steps.secure,
     Act.COLLECT: job_steps.collect,
     Act.RELEASE: job_steps.release,

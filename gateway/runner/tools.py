@@ -172,3 +172,8 @@ def describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{type(error).__name__}: {error.strerror}"
     return type(error).__name__
+
+
+def named(job: Job) -> str:
+    """As it stands in logs: nobody should have to look up whose job it is."""
+    return f"batch {job.batch_id}: job {job.id}"

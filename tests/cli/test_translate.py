@@ -47,6 +47,19 @@ def test_a_good_line_becomes_items(tmp_path: Path) -> None:
     assert totals == f"{CHAT}: 1 lines, 1 items, 0 refused, 0 that fail the batch\n"
 
 
+def test_an_uploaded_file_is_a_placeholder(tmp_path: Path) -> None:
+    """Whether it is there is not known offline."""
+    file_id = f"file-{'0' * 24}"
+    content = [{"type": "file", "file": {"file_id": file_id}}]
+    body = {**chat(), "messages": [{"role": "user", "content": content}]}
+
+    code, (made,), _ = translate(tmp_path, line("a", body))
+
+    assert code == 0
+    [part] = made["items"][0]["contents"][0]["parts"]
+    assert part == {"fileData": {"fileUri": f"gateway-file:{file_id}"}}
+
+
 def test_a_bad_body_fails_its_line_alone(tmp_path: Path) -> None:
     """Named by custom_id; the file as a whole would run."""
     code, (_, bad), totals = translate(

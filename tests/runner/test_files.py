@@ -39,6 +39,18 @@ async def released(here: World) -> None:
             await here.clock.sleep(0.01)
 
 
+async def nothing_leaks(here: World, batch: Batch) -> None:
+    """After the sweep there are the bytes of files and no others."""
+    await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
+    here.clock.ahead += 1000
+    await sweep(here.tools)
+    ask = here.store._reader.connection.execute
+    blobs = {row["name"] for row in ask("SELECT name FROM blobs")}
+    assert blobs == {
+        blob for row in ask("SELECT segments FROM files") for blob, _ in orjson.loads(row[0])
+    }
+
+
 async def copies(here: World) -> Sequence[str]:
     """Ids of every copy there is a row of."""
     rows = here.store._reader.connection.execute("SELECT id FROM staged_files").fetchall()
@@ -83,10 +95,7 @@ async def test_a_line_names_files(tmp_path: Path, inline_items: int) -> None:
         await released(here)
         assert here.upstream.calls.count("release_file") == 2
         assert here.upstream.calls.count("create") == 1
-        await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
-        await sweep(here.tools)
-        left = here.store._reader.connection.execute("SELECT count(*) FROM blobs").fetchone()[0]
-        assert left == 1 + 2 * 2 + 1  # input, two files of two segments each, output
+        await nothing_leaks(here, batch)
 
 
 async def test_one_copy_for_one_content(tmp_path: Path) -> None:
@@ -355,6 +364,7 @@ async def test_a_create_that_misses_a_file(tmp_path: Path, inline_items: int, go
         done = await here.ended(await here.submit(naming("a", file.id)))
 
         assert done.counts.completed == 1
+        await nothing_leaks(here, done)
         assert len(here.upstream.jobs) == 1
         assert here.upstream.calls.count("stage_file") == 1 + gone
         assert here.upstream.calls.count("observe_file") == 1
@@ -441,6 +451,7 @@ async def test_a_job_that_waits_to_be_sent_gets_fresh_copies(tmp_path: Path) -> 
         [[data]] = sent(here)
         assert data["fileUri"] == "https://upstream/files/c1"
         await released(here)
+        await nothing_leaks(here, done)
 
 
 async def test_a_cancel_does_not_wait_for_files(tmp_path: Path) -> None:
@@ -477,6 +488,45 @@ async def test_a_removal_that_fails(tmp_path: Path, failures: int) -> None:
 
         assert here.upstream.calls.count("release_file") == min(failures + 1, 5)
         assert here.upstream.there == (set() if failures < 5 else {"files/c0"})
+
+
+async def lose(here: World, *names: str) -> None:
+    """Remove bytes behind the gateway's back."""
+    for name in names:
+        await here.tools.blobs.delete(name)
+
+
+async def test_bytes_that_are_lost_end_visibly(tmp_path: Path) -> None:
+    """The file's: its lines say so, after three attempts; the others go on."""
+    async with world(tmp_path) as here:
+        file = await here.upload(PDF, "a.pdf")
+        await lose(here, *(segment.blob for segment in file.segments))
+
+        done = await here.ended(await here.submit(naming("a", file.id) + chat("b")))
+
+        assert errors(await here.lines(done.error_file_id)) == {"a": (500, "internal_error")}
+        assert texts(await here.lines(done.output_file_id)) == ["re x"]
+        assert here.upstream.calls.count("stage_file") == 3
+
+
+async def test_a_spool_that_is_lost_ends_visibly(tmp_path: Path) -> None:
+    """It cannot be filled, three times; every line says so."""
+    async with world(tmp_path) as here:
+        here.upstream.script["stage_file"] = [UpstreamUnavailableError("busy", status=503)] * 9999
+        file = await here.upload(PDF, "a.pdf")
+        batch = await here.submit(naming("a", file.id) + chat("b"))
+        work = await here.until(lambda work: work.jobs and work.jobs[0].last_error, batch)
+        await lose(here, work.jobs[0].spool)
+        here.upstream.script["stage_file"] = []
+
+        done = await here.ended(batch)
+
+        assert errors(await here.lines(done.error_file_id)) == {
+            "a": (500, "internal_error"),
+            "b": (500, "internal_error"),
+        }
+        assert here.upstream.jobs == []
+        await released(here)
 
 
 async def test_many_files_and_jobs(tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""Steps that send a job, or find out whether it was sent: stage, create, reconcile, refuse."""
+
+import logging
+from dataclasses import replace
+
+from gateway.batches.lifecycle import moved, stop_reason
+from gateway.batches.pacing import next_poll, next_retry
+from gateway.batches.records import Batch, Failure, Job, JobState
+from gateway.errors import (
+    UnavailableError,
+    UpstreamAmbiguousError,
+    UpstreamError,
+    UpstreamHeldError,
+    UpstreamRefusedError,
+    UpstreamStaleError,
+    UpstreamUnavailableError,
+)
+from gateway.ids import jitter
+from gateway.ports.store import BlobChange
+from gateway.ports.upstream import Found, Unknown
+from gateway.runner.tools import JobClaim, Tools, describe, named
+
+logger = logging.getLogger(__name__)
+
+# What was staged is not uploaded again and again that create does not find.
+MAX_RESTAGINGS = 5
+# Two listings, a settling time apart, must both lack a job before it is created again.
+ABSENCES_NEEDED = 2
+# When nothing is known that a working listing must show, an empty one is believed later.
+ABSENCES_NEEDED_UNPROVEN = 4
+
+# What a job forgets that must be put together anew.
+UNSENT = {
+    "staged": None,
+    "staged_until": None,
+    "filled": None,
+    "filled_bytes": None,
+    "filled_until": None,
+}
+
+
+async def stage(tools: Tools, _: Batch, claim: JobClaim) -> None:
+    """Upload the spool."""
+    job = claim.row
+    staged = await tools.upstream.stage(job, tools.outgoing(job))
+    changes = {"staged": staged.ref, "staged_until": staged.until}
+    if job.state is JobState.STAGING:  # what was staged before had grown too old
+        job = moved(job, JobState.PLANNED)
+    await claim.save(moved(job, JobState.STAGING, **changes))
+
+
+async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
+    """Save the intent, then call create: at most once for it, whatever happens."""
+    before = claim.row
+    now = tools.clock.now()
+    deadline = now + int(tools.options.create_seconds * 1000)
+    intent = moved(
+        before,
+        JobState.SUBMITTING,
+        send_deadline=deadline,
+        due_at=deadline + tools.options.settle,
+        absences=0,
+    )
+    await claim.save(intent, keep=True)
+    source = tools.outgoing(intent)
+    left = (deadline - tools.clock.now()) / 1000
+    if left <= 0:  # the save took that long: whoever reconciles may believe that nothing is sent
+        back = moved(intent, before.state, failures=before.failures, send_deadline=None)
+        await claim.save(back, keep=True)
+        raise UnavailableError("the intent was saved too late to send anything")
+    try:
+        name = await tools.upstream.create(intent, source, left)
+    except UpstreamAmbiguousError as error:
+        await _doubt(tools, claim, error)
+    except UpstreamStaleError as error:
+        await _stage_again(tools, claim, error)
+    except UpstreamRefusedError as error:
+        failure = Failure(error.code or "upstream_refused", error.message, error.status or 400)
+        await claim.save(moved(intent, JobState.REFUSED, failure=failure))
+    except (UpstreamUnavailableError, UpstreamHeldError):
+        back = moved(intent, before.state, failures=before.failures, send_deadline=None)
+        await claim.save(back, keep=True)
+        raise
+    else:
+        await _adopt(tools, claim, name)
+
+
+async def _stage_again(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
+    """Create did not find what was staged: upload it again, after a pause, a few times.
+
+    Which it did not find is not said for sure, so the copies of files are looked at as well.
+    """
+    job = claim.row
+    if job.denials + 1 >= MAX_RESTAGINGS:
+        failure = Failure("upstream_file_lost", error.message, 500)
+        await claim.save(moved(job, JobState.REFUSED, failure=failure))
+        return
+    logger.info("%s: what was staged is gone, staging again", named(job))
+    pause = next_retry(job.denials + 1, tools.options.retry, jitter())
+    again = moved(
+        job,
+        JobState.PLANNED,
+        **UNSENT,
+        send_deadline=None,
+        denials=job.denials + 1,
+        due_at=tools.clock.now() + pause,
+    )
+    doomed = [] if job.filled is None else [job.filled]
+    await claim.save(again, blobs=BlobChange(doomed=doomed), doubt_files=job.files > 0)
+
+
+async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
+    """Nobody knows whether it was created. This process has stopped sending, so settle from now."""
+    now = tools.clock.now()
+    logger.warning("%s: the create is ambiguous: %s", named(claim.row), describe(error))
+    await claim.save(
+        replace(
+            claim.row,
+            doubt=now,
+            send_deadline=now,
+            due_at=now + tools.options.settle,
+            last_error=describe(error),
+        )
+    )
+
+
+async def _adopt(tools: Tools, claim: JobClaim, name: str) -> None:
+    now = tools.clock.now()
+    due = now + next_poll(0, claim.row.items, tools.options.poll, jitter())
+    await claim.save(
+        moved(
+            claim.row,
+            JobState.RUNNING,
+            upstream_name=name,
+            submitted_at=now,
+            send_deadline=None,
+            denials=0,
+            due_at=due,
+        )
+    )
+    logger.info("%s runs upstream: %d items", named(claim.row), claim.row.items)
+
+
+async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
+    """Find out whether a create landed. Absence from one listing proves nothing."""
+    job = claim.row
+    now = tools.clock.now()
+    settled = (job.send_deadline or 0) + tools.options.settle
+    if now < settled:
+        await claim.save(replace(job, due_at=settled))
+        return
+    known = await tools.store.running_job(job.credential, now - tools.options.settle)
+    found = await tools.upstream.find(
+        job.display_name, job.credential, known.upstream_name if known else None
+    )
+    if isinstance(found, Unknown):
+        raise UpstreamUnavailableError("the upstream's listing does not prove anything")
+    if isinstance(found, Found):
+        logger.info("%s: the create had landed", named(job))
+        await _cancel_others(tools, job, found)
+        await _adopt(tools, claim, found.names[0])
+        return
+    needed = ABSENCES_NEEDED if known else ABSENCES_NEEDED_UNPROVEN
+    if job.absences + 1 < needed:
+        again = replace(job, absences=job.absences + 1, doubt=job.doubt or now, failures=0)
+        await claim.save(replace(again, due_at=now + tools.options.settle))
+        return
+    logger.info("%s: the create had not landed", named(job))
+    state = JobState.STAGING if job.staged is not None else JobState.PLANNED
+    await claim.save(moved(job, state, doubt=job.doubt or now, absences=0, send_deadline=None))
+
+
+async def _cancel_others(tools: Tools, job: Job, found: Found) -> None:
+    """A second job for the same work must not run on: the older is kept."""
+    for name in found.names[1:]:
+        logger.warning("%s: the upstream has it twice, the younger is cancelled", named(job))
+        await tools.upstream.cancel(name, job.credential)
+
+
+async def refuse(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+    """A job that was never sent will not be: its batch was cancelled or ran out of time."""
+    reason = stop_reason(batch, tools.clock.now())
+    if reason is None:
+        raise LookupError("a job is refused without a reason")
+    await claim.save(moved(claim.row, JobState.REFUSED, failure=reason))
