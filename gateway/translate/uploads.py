@@ -8,7 +8,7 @@
 
 Translation knows no files. It leaves a placeholder and names the id among the files of the line;
 whoever has the records says which ids cannot be used, and writes the URIs in once the bytes are
-at Gemini. No client can write a placeholder of its own: a ``fileUri`` is made of https URLs alone
+at Gemini. No client can write a placeholder of its own: a ``fileUri`` is made of https and gs URLs
 (:func:`gateway.translate.media.file_data`), and :func:`placeholders` looks only where content
 parts stand, never into arguments or results of tools.
 """

@@ -13,6 +13,7 @@ from typing import Any
 import openai
 import pytest
 from openai.types import Batch, FileObject
+from openai.types.responses import Response
 
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.e2e import shifted
@@ -121,6 +122,34 @@ def test_a_batch_names_files(tmp_path: Path, gemini: Emulator, inline: str) -> N
         assert client.files.delete(pdf.id).deleted
         assert "about" not in gateway.log()
         assert_nothing_left(gateway)
+
+
+def test_responses_name_files(tmp_path: Path, gemini: Emulator) -> None:
+    """As ``input_file`` and as ``input_image``."""
+    with serving(tmp_path, gemini.base_url) as gateway:
+        client = gateway.client()
+        pdf = upload(client, "report.pdf", PDF)
+        png = upload(client, "picture.png", PNG, "vision")
+
+        def asked(custom_id: str, image: str) -> bytes:
+            content = [
+                {"type": "input_text", "text": "What is it?"},
+                {"type": "input_file", "file_id": pdf.id},
+                {"type": "input_image", "file_id": image, "detail": "low"},
+            ]
+            body = {"model": MODEL, "input": [{"role": "user", "content": content}]}
+            return line(custom_id, "/v1/responses", body)
+
+        lines = [asked("good", png.id), asked("bad", "file-" + "0" * 24)]
+
+        done = finished(client, submit(client, lines, "/v1/responses"))
+
+        [good] = read_lines(client, done.output_file_id)
+        assert Response.model_validate(good["response"]["body"]).output_text
+        [bad] = read_lines(client, done.error_file_id)
+        assert refusal(bad) == (400, "file_not_found", "input[0].content[2].file_id")
+        assert len(gemini.journal("upload")) == 2
+        until(lambda: not left_at(gemini), "the copies are removed")
 
 
 def test_batches_share_a_copy_and_hold_the_file(tmp_path: Path) -> None:
