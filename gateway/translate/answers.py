@@ -10,7 +10,7 @@ from gateway.translate.errors import Failure, failure_of
 from gateway.translate.received import EMPTY, answered_block, identity_of, model_of, plain_of
 from gateway.translate.shapes import NO_USAGE, Answer, Context, Json, Note, Rendered, Usage
 from gateway.translate.templates import hole, stand_in, template_of
-from gateway.translate.usage import openai_usage, usage_of
+from gateway.translate.usage import media_of, openai_usage, usage_of
 
 # Every field of the response and of a candidate, and what becomes of it; a test compares this
 # with google-genai's types.
@@ -33,8 +33,8 @@ USAGE: Final = {
     "candidatesTokenCount": "`completion_tokens`",
     "thoughtsTokenCount": "`completion_tokens`, `completion_tokens_details.reasoning_tokens`",
     "totalTokenCount": "`completion_tokens` where the candidates are not counted",
-    "promptTokensDetails": "left out: tokens by kind of medium",
-    "candidatesTokensDetails": "left out: tokens by kind of medium",
+    "promptTokensDetails": "`prompt_tokens_details`: `audio_tokens`, `image_tokens`",
+    "candidatesTokensDetails": "`completion_tokens_details.audio_tokens`",
     "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
     "cacheTokensDetails": "left out: tokens by kind of medium",
     "serviceTier": "left out: batch is a class of its own",
@@ -67,7 +67,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     failure = add_choices(response, choices, notes, echo, context)
     if failure is not None:
         return failure.rendered(usage)
-    body = completion(echo, response, choices, usage, context)
+    body = completion(echo, [response], choices, usage, context)
     return 200, orjson.dumps(body), usage, tuple(notes)
 
 
@@ -107,21 +107,22 @@ def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendere
     usage = summed(usages)
     if failure is not None:
         return failure.rendered(usage)
-    body = completion(echo, answers[0]["response"], choices, usage, context)
+    responses = [answer["response"] for answer in answers]
+    body = completion(echo, responses, choices, usage, context)
     return 200, orjson.dumps(body), usage, tuple(notes)
 
 
 def completion(
-    echo: Json, response: Json, choices: list[Json], usage: Usage, context: Context
+    echo: Json, responses: Sequence[Json], choices: list[Json], usage: Usage, context: Context
 ) -> Json:
-    """The completion around its choices; ``response`` is the first item's."""
+    """The completion around its choices; id and model are the first item's."""
     body = {
-        "id": "chatcmpl-" + identity_of(response, context),
+        "id": "chatcmpl-" + identity_of(responses[0], context),
         "object": "chat.completion",
         "created": context.created,
-        "model": model_of(response, echo),
+        "model": model_of(responses[0], echo),
         "choices": choices,
-        "usage": openai_usage(usage),
+        "usage": openai_usage(usage, media_of(responses)),
         "service_tier": "default",
         "system_fingerprint": None,
     }
@@ -196,7 +197,7 @@ def _plain_template() -> bytes:
     choice = choice_of(candidate, 0, [], {}, context)
     assert not isinstance(choice, Failure)  # noqa: S101 - a text is an answer
     usage = (prompt, cached, output, reasoning)
-    body = completion({"model": ""}, response, [choice], usage, context)
+    body = completion({"model": ""}, [response], [choice], usage, context)
     counts = [(b"%d" % n, b"%d") for n in (prompt, output, prompt + output, cached, reasoning)]
     holes = [
         (orjson.dumps("chatcmpl-" + stand_in(0)), b"%b"),

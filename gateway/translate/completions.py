@@ -239,7 +239,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     if failure is not None:
         return failure.rendered(usage)
     body = {
-        **completion(echo, answers[0]["response"], choices, usage, context),
+        **completion(echo, [answer["response"] for answer in answers], choices, usage, context),
         "object": "text_completion",
     }
     body["id"] = "cmpl-" + body["id"].removeprefix("chatcmpl-")

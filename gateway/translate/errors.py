@@ -1,5 +1,6 @@
 """google.rpc.Status of an item, or an answer that says nothing -> OpenAI's error envelope."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,6 +95,8 @@ _BY_STATUS: Final = {
     503: "overloaded",
     504: "deadline_exceeded",
 }
+# A google.protobuf.Duration.
+_DELAY: Final = re.compile(r"\d{1,9}(\.\d{1,9})?s\Z", re.ASCII)
 _UNKNOWN: Final = (500, "server_error")
 
 
@@ -119,11 +122,12 @@ def failure_of(answer: Answer) -> Failure | None:
 
 def _from_status(error: Json) -> Failure:
     status, code = _status_and_code(error)
+    message = _message(error.get("message"), status) + _retry_hint(error)
     if status == 402 or (status == 429 and _is_daily_quota(error)):
         # A quota of the day or an empty account: waiting a minute does not help.
         status, code = 429, "insufficient_quota"
-        return Failure(status, code, _message(error.get("message"), status), code)
-    return Failure(status, code, _message(error.get("message"), status))
+        return Failure(status, code, message, code)
+    return Failure(status, code, message)
 
 
 def _status_and_code(error: Json) -> tuple[int, str]:
@@ -142,11 +146,28 @@ def _status_and_code(error: Json) -> tuple[int, str]:
     return _UNKNOWN
 
 
+def _retry_hint(error: Json) -> str:
+    """RetryInfo in words, where Google's message does not say it anyhow (recorded: it does)."""
+    for detail in _details(error):
+        delay = detail.get("retryDelay")
+        if (
+            type(delay) is str
+            and _DELAY.match(delay)
+            and "retry in" not in str(error.get("message"))
+        ):
+            return f" Please retry in {delay}."
+    return ""
+
+
+def _details(error: Json) -> list[Json]:
+    details = error.get("details")
+    return [detail for detail in details if type(detail) is dict] if type(details) is list else []
+
+
 def _is_daily_quota(error: Json) -> bool:
     """Whether a QuotaFailure names a quota per day."""
-    details = error.get("details")
-    for detail in details if type(details) is list else ():
-        violations = detail.get("violations") if type(detail) is dict else None
+    for detail in _details(error):
+        violations = detail.get("violations")
         for violation in violations if type(violations) is list else ():
             quota = violation.get("quotaId") if type(violation) is dict else None
             if type(quota) is str and "PerDay" in quota:

@@ -16,6 +16,7 @@ CODES: Final[Mapping[str, str]] = {
     "approximated": "sent in a form that only comes near to what was asked for",
     "unverified": "sent in a form about which reports from Gemini's batches conflict",
     "unknown_member": "nobody reads it: a line has custom_id, method, url and body",
+    "risky": "sent as it is, but thoughts may take all the tokens of the answer",
     "unknown": "Gemini did not say it, so what stands there is no measurement",
     "not_listed": "the last entry: how many more notes there are",
 }

@@ -72,6 +72,8 @@ _UNSEEN: Final = frozenset(
     ("index", "safetyRatings", "avgLogprobs", "tokenCount", "citationMetadata")
 )
 _PLAIN_MEMBERS: Final = _UNSEEN | {"content", "finishReason"}
+_NO_USAGE: Final[Json] = {}
+_ONLY_TEXT: Final = ({"modality": "TEXT"},)
 
 
 def plain_of(answer: Answer) -> tuple[str, str, str, Usage] | None:
@@ -95,6 +97,10 @@ def plain_of(answer: Answer) -> tuple[str, str, str, Usage] | None:
             and "error" not in answer
             and candidate.keys() <= _PLAIN_MEMBERS
         )
-    except (KeyError, TypeError, ValueError):
+        metadata = response.get("usageMetadata", _NO_USAGE)
+        [medium] = metadata.get("promptTokensDetails", _ONLY_TEXT)
+        if not plain or medium["modality"] != "TEXT":
+            return None
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    return (identity, version, text, usage_of(response.get("usageMetadata"))) if plain else None
+    return identity, version, text, usage_of(metadata)

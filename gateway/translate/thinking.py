@@ -96,9 +96,17 @@ def _thinking_config(value: Json, draft: Draft) -> Json:
 
 
 def close_thinking(draft: Draft, effort_field: str = "reasoning_effort") -> None:
-    """Effort and Google's own configuration cannot be combined (Google's own layer says so)."""
-    if draft.thinking is None:
-        return
-    if draft.effort is not None:
-        invalid_value("it cannot be combined with google.thinking_config.", effort_field)
-    draft.config["thinkingConfig"] = draft.thinking
+    """Effort and Google's own configuration cannot be combined (Google's own layer says so).
+
+    Thoughts count among the tokens of the answer: a budget that takes them all is noted, because
+    such an answer comes without a word (recorded: content without parts, MAX_TOKENS).
+    """
+    field = effort_field
+    if draft.thinking is not None:
+        if draft.effort is not None:
+            invalid_value("it cannot be combined with google.thinking_config.", field)
+        draft.config["thinkingConfig"] = draft.thinking
+        field = f"{draft.google_path}.thinking_config.thinking_budget"
+    budget = draft.config.get("thinkingConfig", {}).get("thinkingBudget", 0)
+    if budget >= draft.config.get("maxOutputTokens", budget + 1):
+        draft.note("risky", field)

@@ -5,6 +5,7 @@ exception; ``promptTokenCount`` includes cached tokens, ``candidatesTokenCount``
 counts of zero are left out.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.translate.shapes import NO_USAGE, Json, Usage
@@ -69,9 +70,40 @@ _NOTHING_REASONED: Final = {
 }
 
 
-def openai_usage(usage: Usage) -> Json:
+# Tokens of one line by kind of medium: sound and images of the prompt, sound of the answer.
+Media = tuple[int, int, int]
+_NO_MEDIA: Final[Media] = (0, 0, 0)
+
+
+def media_of(responses: Sequence[Json]) -> Media:
+    """What the answers of one line count beside text; their prompt is one prompt."""
+    found = _NO_MEDIA
+    for response in responses:
+        metadata = response.get("usageMetadata")
+        if type(metadata) is dict:
+            given = metadata.get("promptTokensDetails")
+            made = metadata.get("candidatesTokensDetails")
+            found = (
+                max(found[0], _of_medium("AUDIO", given)),
+                max(found[1], _of_medium("IMAGE", given)),
+                found[2] + _of_medium("AUDIO", made),
+            )
+    return found
+
+
+def _of_medium(medium: str, details: object) -> int:
+    return sum(
+        count(detail.get("tokenCount"))
+        for detail in (details if type(details) is list else ())
+        if type(detail) is dict and detail.get("modality") == medium
+    )
+
+
+def openai_usage(usage: Usage, media: Media) -> Json:
     """The ``usage`` member of a chat completion."""
     prompt, cached, output, reasoned = usage
+    if media != _NO_MEDIA:
+        return _with_media(usage, media)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": output,
@@ -83,3 +115,14 @@ def openai_usage(usage: Usage) -> Json:
             {**_NOTHING_REASONED, "reasoning_tokens": reasoned} if reasoned else _NOTHING_REASONED
         ),
     }
+
+
+def _with_media(usage: Usage, media: Media) -> Json:
+    prompt, _, output, _ = usage
+    sound, images, speech = media
+    found = openai_usage(usage, _NO_MEDIA)
+    given = {**found["prompt_tokens_details"], "audio_tokens": min(sound, prompt)}
+    if images:
+        given["image_tokens"] = min(images, prompt)
+    made = {**found["completion_tokens_details"], "audio_tokens": min(speech, output)}
+    return {**found, "prompt_tokens_details": given, "completion_tokens_details": made}
