@@ -221,7 +221,6 @@ def test_every_method_is_called() -> None:
     types = package.read_text(encoding="utf-8")
     program = PROGRAM.read_text(encoding="utf-8")
     missing = []
-    lines = re.MULTILINE | re.DOTALL
     for module in ("Batches", "Files", "Models", "Caches"):
         found = re.search(
             rf"^(?:export )?declare class {module} extends.*?^}}", types, re.MULTILINE | re.DOTALL
