@@ -59,7 +59,8 @@ class FieldTable:
         self.readers: Final[dict[str, Reader | None]] = {
             row.name: row.read for row in rows if row.placing is not Placing.REFUSED
         }
-        self.accepted: Final = frozenset(self.readers)
+        # In the order of the rows: messages list them, and are the same in every process.
+        self.accepted: Final = self.readers.keys()
 
     def refuse(self, name: str) -> NoReturn:
         """Refuse a field that is known to be impossible, or that nobody knows."""
@@ -85,7 +86,7 @@ class FieldTable:
         ``owner`` names the object when the caller does not add its own step to the path.
         """
         for name in value:
-            if name not in self.accepted and (value[name] is not None or name not in self.by_name):
+            if name not in self.readers and (value[name] is not None or name not in self.by_name):
                 try:
                     self.refuse(name)
                 except Refused as refusal:

@@ -47,6 +47,12 @@ def mutations(value: Any) -> Iterator[Any]:
         yield _changed(value, path, None, remove=True)
 
 
+def with_odd_words(value: Any) -> Iterator[Any]:
+    """Every copy of a JSON value with one member that is a word nobody knows."""
+    for path in _paths(value):
+        yield _changed(value, path, "ODD", remove=False)
+
+
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     members: list[Any] = []
     if isinstance(value, dict):
