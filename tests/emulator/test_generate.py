@@ -4,13 +4,11 @@ import math
 import re
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]
 import orjson
 import pytest
 
 from gateway.emulator.answers.embed import embed, vector
 from gateway.emulator.answers.holdings import Holdings
-from gateway.emulator.answers.jsonfit import fit
 from gateway.emulator.errors import ApiError
 from gateway.emulator.intake import generate_text
 from gateway.emulator.markers import MARKERS, find_marks
@@ -143,53 +141,6 @@ def test_after_the_results_comestext_of() -> None:
     ]
     text = text_of(ask("", contents=contents, tools=[TOOL]))
     assert text == 'Echo: weather? | get_weather -> {"sky":"blue"}'
-
-
-SCHEMAS: list[Json] = [
-    {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
-    {"type": "array", "items": {"type": "integer", "minimum": 5, "maximum": 7}, "minItems": 2},
-    {"type": "object", "properties": {"k": {"enum": ["x", 3, None]}}},
-    {"type": ["string", "null"]},
-    {"anyOf": [{"type": "null"}, {"type": "number", "minimum": -3, "maximum": -1}]},
-    {"oneOf": [{"type": "boolean"}, {"type": "string"}]},
-    {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "maxItems": 2},
-    {
-        "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}},
-        "$ref": "#/$defs/node",
-    },
-    {"type": "object", "additionalProperties": False},
-    {"properties": {"when": {"type": "string", "format": "date-time"}}},
-]
-
-
-@pytest.mark.parametrize("schema", SCHEMAS)
-def test_json_fits_a_json_schema(schema: Json) -> None:
-    """Judged by a JSON Schema validator."""
-    for text in ("hello", "other", ""):
-        jsonschema.validate(fit(schema, text), schema)
-
-
-def test_json_fits_an_openapi_schema() -> None:
-    """Types in capitals, limits as text, ordering kept, lengths kept."""
-    schema = {
-        "type": "OBJECT",
-        "properties": {
-            "b": {"type": "STRING", "maxLength": "3"},
-            "a": {"type": "ARRAY", "items": {"type": "INTEGER"}, "minItems": "2"},
-        },
-        "propertyOrdering": ["a", "b"],
-    }
-    value = fit(schema, "hello")
-    assert isinstance(value, dict)
-    assert list(value) == ["a", "b"]
-    assert value["b"] == "hel"
-    assert len(value["a"]) == 2
-
-
-def test_ignored_keywords() -> None:
-    """What Google ignores in JSON Schema is not kept here either."""
-    schema = {"type": "string", "const": "c", "minLength": 50, "pattern": "^z"}
-    assert fit(schema, "hello") == "hello"
 
 
 def test_enum_answers() -> None:
