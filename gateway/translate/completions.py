@@ -153,9 +153,9 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         items = [item for text in prompts for item in (_item(frame, text),) * frame.items]
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
-    echo = frame.echo
+    echo: tuple[bytes, ...] = frame.echo
     if "echo" in frame.asked:
-        echo = orjson.dumps({**frame.asked, "echo": prompts})
+        echo = (*echo, orjson.dumps({"echo": prompts}))
     return items, echo, frame.notes, ()
 
 

@@ -164,7 +164,7 @@ class _Frame:
         if template is None:
             invalid_value("it holds control characters.", "google.title")
         self.template = template
-        self.echo = orjson.dumps(draft.echo)
+        self.echo = (orjson.dumps(draft.echo),)
         self.notes = tuple(draft.notes)
 
 

@@ -46,7 +46,7 @@ class Frame:
         self.google_path = draft.google_path
         self.notes = tuple(draft.notes)
         self.asked = draft.echo
-        self.echo = dumps(draft.echo)
+        self.echo = (dumps(draft.echo),)
         fanned_out = draft.choices > 1 and "candidateCount" not in draft.config
         self.items = draft.choices if fanned_out else 1
         members = draft.members

@@ -77,10 +77,10 @@ class Note:
 # takes 0.2 microseconds more, and a 300-byte line has 2.5 in all each way (measured on 3.11).
 
 # What one line becomes: items, echo, notes, files. The items are the upstream requests in raw REST
-# shape, written (a line has one, or several when it is fanned out); the echo is written JSON,
-# small, that FromGemini needs to render the answer; the files are gateway file ids left as
-# placeholders in the items.
-Translation = tuple[Sequence[bytes], bytes, Sequence[Note], Sequence[str]]
+# shape, written (a line has one, or several when it is fanned out); the echo is written JSON
+# objects that FromGemini needs, merged, to render the answer: a job keeps each once, however many
+# lines have it; the files are gateway file ids left as placeholders in the items.
+Translation = tuple[Sequence[bytes], Sequence[bytes], Sequence[Note], Sequence[str]]
 
 # Token counts of one line: input, cached (of the input), output, reasoning (of the output).
 Usage = tuple[int, int, int, int]

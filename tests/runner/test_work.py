@@ -13,7 +13,7 @@ from gateway.batches.records import Failure
 from gateway.batches.runs import Kind, unpack
 from gateway.runner.work.collect import CollectSummary, CollectTask, collect
 from gateway.runner.work.duplicates import Seen, repeated
-from gateway.runner.work.echoes import Echoes
+from gateway.runner.work.echoes import Echoes, EchoWriter
 from gateway.runner.work.guard import Guard
 from gateway.runner.work.validate import InputLimits, ValidateSummary, ValidateTask, validate
 from gateway.translate.endpoints import ENDPOINTS
@@ -219,12 +219,12 @@ def test_the_guard_tells_place_and_type_only() -> None:
     assert count == 1
 
 
-def echo_of(line: int, custom_id: str, **body: Any) -> list[Any]:
+def echo_of(line: int, custom_id: str, **body: Any) -> tuple[int, str, int, Sequence[bytes]]:
     """What validation would write."""
     asked = {"messages": [{"role": "user", "content": "x"}], **body}
     made = ENDPOINTS[CHAT].to_gemini(asked, Policy(), "gemini-3-flash-preview")
     assert not isinstance(made, LineError)
-    return [line, custom_id, len(made[0]), orjson.loads(made[1])]
+    return line, custom_id, len(made[0]), made[1]
 
 
 ECHO = [*(echo_of(n, f"id-{n}") for n in (2, 3, 7)), echo_of(9, "many", n=2)]
@@ -234,8 +234,10 @@ def collected(
     tmp_path: Path, results: Sequence[dict[str, Any]], **changes: Any
 ) -> tuple[dict[int, dict[str, Any]], Any]:
     """Collect these results for lines 2, 3 and 7 (one item) and 9 (two items)."""
-    rows = [{"format": 1}, *ECHO]
-    (tmp_path / "echo").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    echoes = EchoWriter(tmp_path / "echo")
+    for echo in ECHO:
+        echoes.add(*echo)
+    echoes.close()
     (tmp_path / "raw").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in results))
     base = CollectTask(
         str(tmp_path / "echo"), str(tmp_path), "batch", CHAT, 1, 100, raw=str(tmp_path / "raw")
@@ -353,7 +355,7 @@ def test_rendering_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_an_echo_file_of_another_format_is_refused(tmp_path: Path) -> None:
     """Rather than misread."""
     path = tmp_path / "echo"
-    path.write_bytes(b'{"format":2}\n')
+    path.write_bytes(b'{"format":1}\n')
 
     with pytest.raises(ValueError, match="unknown format"):
         Echoes(path)

@@ -15,7 +15,7 @@ from gateway.ids import digest
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import Context, LineError, Policy, Translation
 from tests.translate.cases import load, path_of
-from tests.translate.checks import body_of, check_rendered
+from tests.translate.checks import body_of, check_rendered, echo_of
 
 CASES = load("answers")
 MODELS: dict[str, type[BaseModel]] = {
@@ -42,10 +42,10 @@ def _named(value: Any) -> Any:
     return orjson.loads(text)
 
 
-def echo_of(made: Translation | LineError) -> Any:
+def told(made: Translation | LineError) -> Any:
     """What the answer is told of its request."""
     assert not isinstance(made, LineError), made
-    return orjson.loads(made[1])
+    return echo_of(made)
 
 
 @pytest.mark.parametrize(("concept", "case"), CASES)
@@ -59,7 +59,7 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
     if path == "/v1/responses":
         # Both ways: the answer repeats what its request said.
         body = {"model": "gemini-3.6-flash", "input": "Hi", **case.get("request", {})}
-        echo = echo_of(endpoint.to_gemini(body, policy, body["model"]))
+        echo = told(endpoint.to_gemini(body, policy, body["model"]))
     rendered = endpoint.from_gemini(echo, answers, replace(CONTEXT, policy=policy))
     assert answers == case["gemini"]
     expected = case["expected"]

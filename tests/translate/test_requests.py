@@ -3,13 +3,12 @@
 import copy
 from typing import Any
 
-import orjson
 import pytest
 
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy
 from tests.translate.cases import load, path_of
-from tests.translate.checks import check_refusal, check_translation, items_of
+from tests.translate.checks import check_refusal, check_translation, echo_of, items_of
 
 CASES = load("requests")
 REQUESTS = {
@@ -37,7 +36,7 @@ def test_request(concept: str, case: dict[str, Any]) -> None:
         assert [[note.code, note.field] for note in result[2]] == expected.get("notes", [])
         assert list(result[3]) == expected.get("files", [])
         if "echo" in expected:
-            assert orjson.loads(result[1]) == expected["echo"]
+            assert echo_of(result) == expected["echo"]
         check_translation(result, REQUESTS[endpoint.method])
 
 

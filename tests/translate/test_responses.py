@@ -9,7 +9,7 @@ from openai.types.responses import Response
 from gateway.translate import responses, responses_answers
 from gateway.translate.received import plain_of
 from gateway.translate.shapes import Context, LineError, Policy
-from tests.translate.checks import body_of, check_rendered, check_translation
+from tests.translate.checks import body_of, check_rendered, check_translation, echo_of
 from tests.translate.samples import chat_answers, mutations
 from tests.translate.test_samples import has_answer
 
@@ -41,7 +41,7 @@ def echo(**body: Any) -> Any:
     """What an answer is told of its request."""
     made = responses.to_gemini({"model": MODEL, "input": "Hi", **body}, POLICY, MODEL)
     assert not isinstance(made, LineError), made
-    return orjson.loads(made[1])
+    return echo_of(made)
 
 
 ECHOES = [echo(), echo(**EVERYTHING), echo(parallel_tool_calls=False)]

@@ -1,23 +1,92 @@
-"""An echo file, read at random: what a line's answer needs from its request.
+"""An echo file, written as lines come and read at random: what answers need of their requests.
 
-First line ``{"format":1}``, then one JSON array per line, ascending: ``[line, custom_id, items,
-options]``. In memory stay a few integers per line.
+::
+
+    {"format":2}
+    {"model":"gemini-2.5-flash"}            a part, at byte 13
+    {"schema":"{…}"}                        a part, at byte 42
+    [1,"a",1,13,42]                         line, custom_id, items, where its parts begin
+    [2,"b",1,13,42]
+
+Lines of a batch say mostly the same beside their words, so what they say is written once: the
+options of a line are its parts merged. In memory stay a few integers per line, and what was read
+or written last.
 """
 
 import os
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import orjson
 
-ECHO_FORMAT = 1
+ECHO_FORMAT: Final = 2
+BUFFER: Final = 64 * 1024
+# Parts that are remembered, in bytes: of all of a job's, and the largest.
+REMEMBERED: Final = 1024 * 1024
+LARGEST_REMEMBERED: Final = 64 * 1024
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
-def echo_line(line: int, custom_id: str, items: int, options: bytes) -> bytes:
-    """One line's echo, written; ``options`` is written JSON."""
-    return b"[%d,%b,%d,%b]\n" % (line, orjson.dumps(custom_id), items, options)
+class _Remembered(dict[Key, Value]):
+    """What was seen last, forgotten as a whole when it has grown to too many bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._room = REMEMBERED
+
+    def keep(self, key: Key, value: Value, size: int) -> None:
+        """Remember, unless it is not worth the memory."""
+        if size > LARGEST_REMEMBERED:
+            return
+        if size > self._room:
+            self.clear()
+            self._room = REMEMBERED
+        self._room -= size
+        self[key] = value
+
+
+class EchoWriter:
+    """An echo file that grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=BUFFER)
+        self._offset = 0
+        self._write(orjson.dumps({"format": ECHO_FORMAT}))
+        self._known: _Remembered[bytes, int] = _Remembered()
+        self._last: Sequence[bytes] = ()
+        self._places = b""
+
+    def add(self, line: int, custom_id: str, items: int, parts: Sequence[bytes]) -> None:
+        """Write one line's echo; its parts are written JSON objects."""
+        if parts is not self._last:  # lines of one frame have one echo
+            self._places = b"".join([b",%d" % self._place(part) for part in parts])
+            self._last = parts
+        self._write(b"[%d,%b,%d%b]" % (line, orjson.dumps(custom_id), items, self._places))
+
+    def close(self) -> None:
+        """Flush."""
+        self._file.close()
+
+    def _place(self, part: bytes) -> int:
+        """Where a part stands; written now unless it is known to be there."""
+        place = self._known.get(part)
+        if place is not None:
+            return place
+        place = self._write(part)
+        self._known.keep(part, place, len(part))
+        return place
+
+    def _write(self, text: bytes) -> int:
+        place = self._offset
+        self._file.write(text)
+        self._file.write(b"\n")
+        self._offset += len(text) + 1
+        return place
 
 
 class Echo(NamedTuple):
@@ -39,6 +108,7 @@ class Echoes:
         self.first_item = array("Q")  # among all items of the job
         self._offsets = array("Q")
         self.total_items = 0
+        self._known: _Remembered[tuple[int, ...], Any] = _Remembered()
         self._scan()
 
     def __enter__(self) -> Self:
@@ -57,20 +127,38 @@ class Echoes:
             raise ValueError("the echo file has an unknown format")
         offset = len(head)
         for text in self._file:
-            echo = Echo._make(orjson.loads(text))
-            self.lines.append(echo.line)
-            self.items.append(echo.items)
-            self.first_item.append(self.total_items)
-            self._offsets.append(offset)
-            self.total_items += echo.items
+            if text[:1] == b"[":
+                line, _, items, *_ = orjson.loads(text)
+                self.lines.append(line)
+                self.items.append(items)
+                self.first_item.append(self.total_items)
+                self._offsets.append(offset)
+                self.total_items += items
             offset += len(text)
         self._offsets.append(offset)
 
     def read(self, ordinal: int) -> Echo:
-        """The echo of one line."""
+        """The echo of one line. Lines share what it holds: never change it."""
         start = self._offsets[ordinal]
         text = os.pread(self._file.fileno(), self._offsets[ordinal + 1] - start, start)
-        return Echo._make(orjson.loads(text))
+        # Parts of the lines behind it may follow.
+        line, custom_id, items, *places = orjson.loads(text.split(b"\n", 1)[0])
+        return Echo(line, custom_id, items, self._options(tuple(places)))
+
+    def _options(self, places: tuple[int, ...]) -> Any:  # noqa: ANN401 - parsed JSON
+        """The parts at these places, merged."""
+        known = self._known.get(places)
+        if known is not None:
+            return known
+        options: dict[str, Any] = {}
+        size = 0
+        for place in places:
+            self._file.seek(place)
+            text = self._file.readline()
+            options.update(orjson.loads(text))
+            size += len(text)
+        self._known.keep(places, options, size)
+        return options
 
     def locate(self, key: str | None) -> tuple[int, int] | None:
         """Ordinal of the line and number of the item a key names; None for a stranger."""

@@ -12,7 +12,7 @@ from gateway.batches.planning import MAX_MODELS, JobLimits, goes_inline, must_cu
 from gateway.batches.records import BatchError
 from gateway.batches.runs import Kind
 from gateway.runner.work.duplicates import Seen, repeated
-from gateway.runner.work.echoes import ECHO_FORMAT, echo_line
+from gateway.runner.work.echoes import EchoWriter
 from gateway.runner.work.envelope import Envelope, Line
 from gateway.runner.work.guard import MESSAGE, Guard
 from gateway.runner.work.lines import (
@@ -109,15 +109,17 @@ class _OpenJob:
         self.spool_path = scratch / f"spool-{number}"
         self.echo_path = scratch / f"echo-{number}"
         self._spool = files.enter_context(self.spool_path.open("wb", buffering=BUFFER))
-        self._echo = files.enter_context(self.echo_path.open("wb", buffering=BUFFER))
-        self._echo.write(orjson.dumps({"format": ECHO_FORMAT}) + b"\n")
+        self._echo = EchoWriter(self.echo_path)
+        files.callback(self._echo.close)
         self.items = self.lines = self.bytes = 0
         self.named: set[str] = set()
 
-    def add(self, items: int, spooled: Sequence[bytes], echo: bytes, named: Sequence[str]) -> None:
-        """Take a line: how many items, the pieces of their spool lines, its echo, its files."""
+    def add(self, line: Line, number: int, made: Translation, spooled: Sequence[bytes]) -> None:
+        """Take a line: what it was translated to, and the pieces of its spool lines."""
+        _, echo, _, named = made
+        items = len(made[0])
         self._spool.writelines(spooled)
-        self._echo.write(echo)
+        self._echo.add(number, line.custom_id, items, echo)
         self.named.update(named)
         self.items += items
         self.bytes += sum(map(len, spooled))
@@ -250,24 +252,23 @@ class _Validation:
     def _translate(self, line: Line, number: int) -> None:
         if line.extra:
             self._note(line, number, [Note(UNKNOWN_MEMBER, name[:100]) for name in line.extra])
-        made = self._guard.call(lambda: self._make(line, number))
+        made = self._guard.call(lambda: self._make(line))
         if made is None:
             self._refuse(line, number, LineError(500, "internal_error", None, MESSAGE))
         elif isinstance(made, LineError):
             self._refuse(line, number, made)
         else:
-            self._place(line, number, *made)
+            self._place(line, number, made)
 
-    def _make(self, line: Line, number: int) -> LineError | tuple[Translation, bytes]:
+    def _make(self, line: Line) -> LineError | Translation:
         """Everything that can go wrong on a line happens here, before anything is written."""
         made = self._endpoint.to_gemini(line.body, self._policy, line.model)
         if isinstance(made, LineError):
             return made
-        items, echo, _, files = made
-        for file_id in files:
+        for file_id in made[3]:
             if file_id in self._task.unusable:
                 return refusal_of(file_id, self._task.unusable[file_id], line.body)
-        return made, echo_line(number, line.custom_id, len(items), echo)
+        return made
 
     def _note(self, line: Line, number: int, notes: Sequence[Note]) -> None:
         written = self._notes.write(number, line.custom_id, notes)
@@ -280,7 +281,7 @@ class _Validation:
         self._index.write(number, Kind.ERROR, *self._run.write(text))
         self._refused += 1
 
-    def _place(self, line: Line, number: int, made: Translation, echo: bytes) -> None:
+    def _place(self, line: Line, number: int, made: Translation) -> None:
         items, _, notes, named = made
         if notes:
             self._note(line, number, notes)
@@ -305,7 +306,7 @@ class _Validation:
             job = _OpenJob(self._jobs, line.model, self._scratch, self._files)
             self._open[line.model] = job
             self._jobs += 1
-        job.add(len(items), spooled, echo, named)
+        job.add(line, number, made, spooled)
 
     def _find_duplicates(self) -> None:
         suspects, rest = self._seen.suspects()
