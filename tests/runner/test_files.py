@@ -262,7 +262,7 @@ async def test_a_job_waits_for_room(tmp_path: Path) -> None:
 async def test_an_upload_that_waits_is_told(tmp_path: Path, error: UpstreamError) -> None:
     """The batch says what it waits for, and goes on when it can."""
     async with world(tmp_path) as here:
-        here.upstream.script["stage_file"] = [error] * 3
+        here.upstream.script["stage_file"] = [error] * 9999
         file = await here.upload(PDF, "a.pdf")
         batch = await here.submit(naming("a", file.id) + chat("b"))
 
@@ -270,6 +270,7 @@ async def test_an_upload_that_waits_is_told(tmp_path: Path, error: UpstreamError
         assert seen.batch.last_error == (
             f"1 of 1 files are on their way to the upstream: the upstream answered {error.status}"
         )
+        here.upstream.script["stage_file"] = []
         done = await here.ended(batch)
 
         assert texts(await here.lines(done.output_file_id)) == ["re a", "re x"]
