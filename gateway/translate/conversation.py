@@ -142,8 +142,9 @@ class Conversation(Noting):
         if parts and inside:
             result["parts"] = parts
         calls.answer(owner[param], param, result)
-        if inside and any("mediaResolution" in part for part in media):
-            self.note_of(owner, "dropped", "output.detail")
+        if inside and any("inlineData" in part and len(part) > 1 for part in media):
+            # A resolution or a part of a film: inside a result there is no place for it.
+            self.note_of(owner, "dropped", "output")
         beside = [part for part in media if not inside or "inlineData" not in part]
         if beside:
             self.note_of(owner, "approximated", "output")

@@ -20,7 +20,7 @@ from gateway.translate.uploads import uploaded_file
 PartReader = Callable[[Json, Conversation], Json]
 
 _TYPE: Final = mapped("type", "selects the kind of part")
-_VIDEO_METADATA: Final = mapped("video_metadata", "`videoMetadata` (extension)")
+VIDEO_METADATA: Final = mapped("video_metadata", "`videoMetadata` (extension)")
 _BREAKPOINT: Final = dropped("prompt_cache_breakpoint", "OpenAI's cache; Gemini caches by itself")
 
 TEXT_PART: Final = FieldTable(_TYPE, mapped("text", "`text`"), _BREAKPOINT)
@@ -31,7 +31,7 @@ IMAGE_PART: Final = FieldTable(
 IMAGE_URL: Final = FieldTable(
     mapped("url", "data URI -> `inlineData`; https URL -> `fileData`, fetched by Google"),
     mapped("detail", "`mediaResolution`: low, high; original is the highest a model has"),
-    _VIDEO_METADATA,
+    VIDEO_METADATA,
 )
 AUDIO_PART: Final = FieldTable(_TYPE, mapped("input_audio", "`inlineData`"), _BREAKPOINT)
 INPUT_AUDIO: Final = FieldTable(
@@ -43,7 +43,7 @@ FILE_PART: Final = FieldTable(
 FILE: Final = FieldTable(
     mapped("file_data", "`inlineData.data`"),
     mapped("filename", "`inlineData.mimeType` of bare base64"),
-    _VIDEO_METADATA,
+    VIDEO_METADATA,
     mapped("file_id", "`fileData`; the gateway keeps the file at Gemini while the job needs it"),
 )
 
@@ -126,7 +126,7 @@ def image_part(part: Json, conversation: Conversation) -> Json:
     else:
         built = {"fileData": file_data(url, param, conversation.policy)}
     set_resolution(image, "image_url.detail", built, conversation)
-    _set_video(image, "image_url", built)
+    set_video(image, "image_url", built)
     return built
 
 
@@ -195,11 +195,11 @@ def file_part(part: Json, conversation: Conversation) -> Json:
     else:
         data = string(file, "file_data", param)
         built = {"inlineData": inline_file(data, file.get("filename"), param, "file.filename")}
-    _set_video(file, "file", built)
+    set_video(file, "file", built)
     return built
 
 
-def _set_video(owner: Json, param: str, part: Json) -> None:
+def set_video(owner: Json, param: str, part: Json) -> None:
     """``video_metadata`` (an extension LiteLLM has too) -> ``videoMetadata`` of the part."""
     given = owner.get("video_metadata")
     if given is None:
@@ -207,7 +207,7 @@ def _set_video(owner: Json, param: str, part: Json) -> None:
     try:
         part["videoMetadata"] = VIDEO.build(given)
     except Refused as refusal:
-        refusal.under(f"{param}.video_metadata")
+        refusal.under(f"{param}.video_metadata" if param else "video_metadata")
         raise
 
 

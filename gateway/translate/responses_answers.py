@@ -60,6 +60,8 @@ USAGE: Final = {
     "serviceTier": "left out: batch is a class of its own",
     "trafficType": "left out: Vertex only",
 }
+# Items whose status may say that they are not whole.
+_CAN_BE_CUT: Final = ("message", "function_call")
 # Where chat's words for how an answer ended stand in a Response; "stop" is a completed one.
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -155,7 +157,7 @@ def _blocked(response: Json, context: Context) -> _Answered | Failure:
 
 def _cut(items: list[Json]) -> None:
     """The last item is where the answer was cut off."""
-    if items and "status" in items[-1]:
+    if items and items[-1]["type"] in _CAN_BE_CUT:
         items[-1]["status"] = "incomplete"
 
 

@@ -5,15 +5,17 @@ from typing import Final
 
 from gateway.translate.conversation import Conversation
 from gateway.translate.fields import FieldTable, dropped, mapped
-from gateway.translate.media import MIME_BY_SUFFIX, checked_base64, file_data, inline_data
+from gateway.translate.media import file_data, inline_file, inline_image
 from gateway.translate.parts import (
+    VIDEO_METADATA,
     PartReader,
     audio_part,
     refusal_part,
     set_resolution,
+    set_video,
     string,
 )
-from gateway.translate.refusal import invalid_type, invalid_value, missing, unsupported_value
+from gateway.translate.refusal import invalid_type, invalid_value, missing
 from gateway.translate.shapes import Json
 from gateway.translate.uploads import uploaded_file
 
@@ -27,6 +29,7 @@ INPUT_IMAGE: Final = FieldTable(
     mapped("image_url", "data URI -> `inlineData`; https URL -> `fileData`, fetched by Google"),
     mapped("file_id", "`fileData`; the gateway keeps the file at Gemini while the job needs it"),
     mapped("detail", _DETAIL),
+    VIDEO_METADATA,
     _BREAKPOINT,
 )
 INPUT_FILE: Final = FieldTable(
@@ -36,6 +39,7 @@ INPUT_FILE: Final = FieldTable(
     mapped("file_id", "`fileData`; the gateway keeps the file at Gemini while the job needs it"),
     mapped("filename", "`inlineData.mimeType` of bare base64"),
     mapped("detail", _DETAIL),
+    VIDEO_METADATA,
     _BREAKPOINT,
 )
 OUTPUT_TEXT: Final = FieldTable(
@@ -68,10 +72,11 @@ def _input_image(part: Json, conversation: Conversation) -> Json:
         invalid_type(url, "a string", "image_url")
     # 5: the scheme is compared without regard to case, the URL behind it is not copied.
     elif url[:5].lower() == "data:":
-        built = {"inlineData": inline_data(url, "image_url")}
+        built = {"inlineData": inline_image(url, "image_url")}
     else:
         built = {"fileData": file_data(url, "image_url", conversation.policy)}
     set_resolution(part, "detail", built, conversation)
+    set_video(part, "", built)
     return built
 
 
@@ -86,20 +91,11 @@ def _input_file(part: Json, conversation: Conversation) -> Json:
         kind = "application/pdf"
         built = {"fileData": file_data(url, "file_url", conversation.policy, kind)}
     else:
-        built = {"inlineData": _file_bytes(part)}
+        data = string(part, "file_data")
+        built = {"inlineData": inline_file(data, part.get("filename"), "file_data", "filename")}
     set_resolution(part, "detail", built, conversation)
+    set_video(part, "", built)
     return built
-
-
-def _file_bytes(part: Json) -> Json:
-    data = string(part, "file_data")
-    if data[:5].lower() == "data:":
-        return inline_data(data, "file_data")
-    name = string(part, "filename")
-    kind = MIME_BY_SUFFIX.get(name.rsplit(".", 1)[-1].lower())
-    if kind is None:
-        unsupported_value("its suffix names no media type that Gemini reads.", "filename")
-    return {"mimeType": kind, "data": checked_base64(data, "file_data")}
 
 
 def _one_of(part: Json, names: tuple[str, ...]) -> None:

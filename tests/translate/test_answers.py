@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from gateway.ids import digest
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Context, LineError, Policy, Translation
+from gateway.translate.shapes import Context, LineError, Policy
 from tests.translate.cases import load, path_of
 from tests.translate.checks import body_of, check_rendered, echo_of
 
@@ -42,8 +42,12 @@ def _named(value: Any) -> Any:
     return orjson.loads(text)
 
 
-def told(made: Translation | LineError) -> Any:
-    """What the answer is told of its request."""
+def told(path: str, case: dict[str, Any], policy: Policy) -> Any:
+    """What the answer is told of its request: Responses repeat it, so they have a real one."""
+    if path != "/v1/responses":
+        return case.get("echo", {"model": "m"})
+    body = {"model": "gemini-3.6-flash", "input": "Hi", **case.get("request", {})}
+    made = ENDPOINTS[path].to_gemini(body, policy, body["model"])
     assert not isinstance(made, LineError), made
     return echo_of(made)
 
@@ -55,11 +59,7 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
     endpoint = ENDPOINTS[path]
     answers = copy.deepcopy(case["gemini"])
     policy = Policy.from_json(case.get("policy", {}))
-    echo = case.get("echo", {"model": "m"})
-    if path == "/v1/responses":
-        # Both ways: the answer repeats what its request said.
-        body = {"model": "gemini-3.6-flash", "input": "Hi", **case.get("request", {})}
-        echo = told(endpoint.to_gemini(body, policy, body["model"]))
+    echo = told(path, case, policy)
     rendered = endpoint.from_gemini(echo, answers, replace(CONTEXT, policy=policy))
     assert answers == case["gemini"]
     expected = case["expected"]

@@ -8,7 +8,7 @@ from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import Context, Policy
 from tests.translate.cases import load, path_of
 from tests.translate.samples import with_odd_words
-from tests.translate.test_answers import CONTEXT
+from tests.translate.test_answers import CONTEXT, told
 
 RESPONSE = {
     "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
@@ -30,10 +30,11 @@ def digest_of_all_cases() -> str:
             found.update(repr(made).encode())
     for case in load("answers"):
         concept, body = case.values
-        echo = body.get("echo", {"model": "m"})
+        path = path_of(concept)
+        echo = told(path, body, Policy())
         context = Context(CONTEXT.batch_id, CONTEXT.line, CONTEXT.created)
-        endpoint = ENDPOINTS[path_of(concept)]
-        found.update(repr(endpoint.from_gemini(echo, body["gemini"], context)).encode())
+        rendered = ENDPOINTS[path].from_gemini(echo, body["gemini"], context)
+        found.update(repr(rendered).encode())
     return found.hexdigest()
 
 
