@@ -11,6 +11,7 @@ from typing import Any, Final
 from gateway.translate.refusal import invalid_type, named
 from gateway.translate.schema_walk import (
     Source,
+    annotates,
     bounds,
     branches_of,
     enum_of,
@@ -26,9 +27,6 @@ from gateway.translate.schema_walk import (
 from gateway.translate.shapes import Json
 
 _ABOUT: Final = ("title", "description", "format")
-_SILENT: Final = frozenset(
-    ("$schema", "$id", "$comment", "$defs", "$anchor", "definitions", "examples", "example")
-) | frozenset(("default", "deprecated", "readOnly", "writeOnly", "strict", "propertyOrdering"))
 _PLACED: Final = (
     frozenset(
         ("$ref", "type", "nullable", "enum", "anyOf", "oneOf", "items", "prefixItems", "minItems")
@@ -87,21 +85,27 @@ class _Converter:
         self._object(value, converted, path, depth)
         self._any_of(value, converted, path, depth)
         for key in value:
-            if key not in _PLACED and key not in _SILENT:
+            if key not in _PLACED and not annotates(key):
                 self.source.drop(f"{path}.{key}")
         return converted
 
     def _reference(self, value: Json, path: str, depth: int) -> Json:
-        """A reference stays one, because it may be recursive; only words may stand beside it."""
+        """A reference stays one, because it may be recursive.
+
+        Google takes a description beside it and answers 400 to nearly anything else
+        (opencode#12295): constraints are merged into what it refers to, a title is left out.
+        """
         reference = value["$ref"]
         target = self.source.resolve(reference, path)
-        beside = {key: value[key] for key in value if key != "$ref" and key not in _SILENT}
-        if any(key not in _ABOUT for key in beside):
+        beside = {key: value[key] for key in value if key != "$ref" and not annotates(key)}
+        if beside.keys() - {"title", "description"}:
             return self.schema(merge(beside, target, path), path, depth + 1)
         name = self.names.setdefault(reference, _name_of(reference, self.names))
         converted: Json = {"$ref": f"#/$defs/{name}"}
-        for key in beside:
-            converted[key] = text(beside, key, path)
+        if "description" in beside:
+            converted["description"] = text(beside, "description", path)
+        if "title" in beside:
+            self.source.drop(f"{path}.title")
         return converted
 
     def _values(self, value: Json, converted: Json, path: str) -> None:

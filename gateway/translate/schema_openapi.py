@@ -2,10 +2,13 @@
 
 from typing import Any, Final
 
+import orjson
+
 from gateway.translate.refusal import invalid_type, named
 from gateway.translate.schema_walk import (
     NotLosslessError,
     Source,
+    annotates,
     bounds,
     branches_of,
     enum_of,
@@ -26,10 +29,6 @@ _FORMATS: Final = {
     "number": frozenset({"float", "double"}),
     "integer": frozenset({"int32", "int64"}),
 }
-# What is never an error and never a constraint.
-_SILENT: Final = frozenset(
-    ("$schema", "$id", "$comment", "$defs", "$anchor", "definitions", "examples", "example")
-) | frozenset(("default", "deprecated", "readOnly", "writeOnly", "strict", "propertyOrdering"))
 # Keywords with a place of their own below, by the type they belong to.
 _COUNTS: Final = {
     "string": ("minLength", "maxLength"),
@@ -81,7 +80,7 @@ class _Converter:
             raise NotLosslessError
         converted = self._kind(value, path, depth, active)
         for key in value:
-            if key not in _PLACED and key not in _SILENT:
+            if key not in _PLACED and not annotates(key):
                 self.source.drop(f"{path}.{key}")
         return converted
 
@@ -126,7 +125,7 @@ class _Converter:
         beside = {
             name: value[name]
             for name in value
-            if name not in _BRANCHES and name not in _ABOUT and name not in _SILENT
+            if name not in _BRANCHES and name not in _ABOUT and not annotates(name)
         }
         nullable = beside.pop("nullable", None) is True
         converted = []
@@ -173,9 +172,14 @@ class _Converter:
     def _array(
         self, value: Json, converted: Json, path: str, depth: int, active: tuple[str, ...]
     ) -> None:
-        items = value.get("items")
-        if type(items) is list or "prefixItems" in value or items is None or items is True:
-            # Tuples, and arrays of anything.
+        items, prefix = value.get("items"), value.get("prefixItems")
+        if type(items) is list:
+            # Drafts before 2020-12 wrote tuples here.
+            prefix, items = items, value.get("additionalItems")
+        if prefix is not None:
+            items = _one_type(prefix, items, converted)
+        if items is None or items is True:
+            # Arrays of anything.
             raise NotLosslessError
         converted["items"] = self.schema(items, f"{path}.items", depth + 1, active)
 
@@ -202,6 +206,20 @@ class _Converter:
             converted["required"] = required
         if len(properties) > 1:
             converted["propertyOrdering"] = list(properties)
+
+
+def _one_type(prefix: object, rest: object, converted: Json) -> object:
+    """The one schema of all places of a closed tuple: that is an array of so many at most."""
+    if type(prefix) is not list or not prefix:
+        raise NotLosslessError
+    kinds = {orjson.dumps(schema) for schema in prefix}
+    if rest is False:
+        converted["maxItems"] = min(converted.get("maxItems", len(prefix)), len(prefix))
+    elif converted.get("maxItems", len(prefix) + 1) > len(prefix):
+        kinds.add(orjson.dumps(rest))
+    if len(kinds) > 1:
+        raise NotLosslessError
+    return prefix[0]
 
 
 def _enum(values: list[Any], types: list[str], nullable: bool, path: str) -> Json:

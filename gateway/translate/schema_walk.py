@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
+from urllib.parse import unquote
 
 from gateway.translate.refusal import Refused, invalid_type, invalid_value, json_type, named
 from gateway.translate.shapes import Json
@@ -12,6 +13,27 @@ MAX_DEPTH: Final = 32
 MAX_NODES: Final = 10_000
 
 TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "null")
+
+
+# Keywords that are never an error and never a constraint.
+_SILENT: Final = frozenset(
+    ("$schema", "$id", "$comment", "$defs", "$anchor", "definitions", "examples", "example")
+) | frozenset(
+    (
+        "default",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "strict",
+        "propertyOrdering",
+        "discriminator",
+    )
+)
+
+
+def annotates(keyword: str) -> bool:
+    """Whether a keyword constrains nothing; ``x-…`` are annotations of somebody's own."""
+    return keyword in _SILENT or keyword.startswith("x-")
 
 
 class NotLosslessError(Exception):
@@ -51,6 +73,9 @@ class Source:
         value: Any = self.root
         for step in reference.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
+            if type(value) is dict and key not in value:
+                # The pointer is part of a URI: generators write Page%5BPet%5D for Page[Pet].
+                key = unquote(key)
             if type(value) is dict and key in value:
                 value = value[key]
             elif type(value) is list and key.isascii() and key.isdigit() and len(key) < 6:
