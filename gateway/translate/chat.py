@@ -134,7 +134,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     try:
         frame = frame_of(_read_rest, rest, model, policy)
         if frame.shared:
-            item = frame.plain(messages, read_messages)
+            item = frame.plain(messages, read_messages, "text")
             if item is not None:
                 return (item,) * frame.items, frame.echo, frame.notes, ()
         frame.shared = True

@@ -95,27 +95,41 @@ class Frame:
         self._shapes[roles] = template
         return template
 
-    def plain(self, messages: object, read: Read) -> bytes | None:
+    def plain(self, messages: object, read: Read, part: str = "") -> bytes | None:
         """The item of a conversation of roles and texts alone, None if it is more than that.
 
-        ``[{"role": "user", "content": "Hi"}]``; ``read`` is how the endpoint reads it otherwise.
+        ``[{"role": "user", "content": "Hi"}]``; ``read`` is how the endpoint reads it otherwise,
+        ``part`` the type of the one part that says no more than a text does, if there is one.
         """
         if type(messages) is not list:
             return None
         roles = []
-        texts = []
+        contents = []
         try:
             for message in messages:
                 role, content = message["role"], message["content"]
-                if type(content) is not str or not content or len(message) != 2:
+                if type(content) is not str:
+                    content = _only_text(content, part)
+                if not content or len(message) != 2:
                     return None
                 roles.append(role)
-                texts.append(dumps(content))
+                contents.append(content)
             shape = tuple(roles)
             template = self._shapes[shape] if shape in self._shapes else self._learn(shape, read)
         except (KeyError, TypeError):  # no message, or a role that is no string
             return None
-        return template and template % tuple(texts)
+        return template and template % tuple(map(dumps, contents))
+
+
+def _only_text(content: object, part: str) -> str:
+    """``[{"type": "text", "text": "Hi"}]`` -> ``"Hi"``; nothing if it is more, or no text."""
+    if type(content) is not list or len(content) != 1:
+        return ""
+    only: Any = content[0]
+    if type(only) is not dict or len(only) != 2 or only.get("type") != part:
+        return ""
+    text = only.get("text")
+    return text if type(text) is str else ""
 
 
 def frame_of(build: Build, rest: Json, model: str, policy: Policy) -> Frame:

@@ -19,6 +19,8 @@ CONTEXT = Context(batch_id="batch_" + "0" * 32, line=1, created=1_790_000_000)
 TEXTS = st.text(min_size=1) | st.sampled_from(
     ["%", "%b%d%%", stand_in(0), stand_in(1), '"\\', "\u2028", "x" * 5_000]
 )
+PART = st.builds(lambda text: {"type": "text", "text": text}, TEXTS)
+CONTENTS = TEXTS | st.lists(PART, min_size=1, max_size=2)
 TURNS = st.lists(st.sampled_from(["system", "developer", "user", "assistant"]), max_size=5)
 RESTS = st.fixed_dictionaries(
     {"model": st.just(MODEL)},
@@ -45,7 +47,9 @@ def test_a_remembered_shape_writes_the_same_bytes(
     lines = [
         {
             **rest,
-            "messages": [{"role": role, "content": data.draw(TEXTS)} for role in [*roles, "user"]],
+            "messages": [
+                {"role": role, "content": data.draw(CONTENTS)} for role in [*roles, "user"]
+            ],
         }
         for _ in range(3)
     ]
@@ -87,7 +91,31 @@ def test_a_shape_is_learnt() -> None:
 def test_more_than_roles_and_texts_is_read_in_full(messages: Any) -> None:
     """The short way says None and leaves complaints to the ordinary one."""
     frame = frames.frame_of(chat._read_rest, {"model": "m"}, MODEL, POLICY)
-    assert frame.plain(messages, read_messages) is None
+    assert frame.plain(messages, read_messages, "text") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        [{"type": "text", "text": ""}],
+        [{"type": "text", "text": 7}],
+        [{"type": "input_text", "text": "x"}],
+        [{"type": "text", "text": "x", "prompt_cache_breakpoint": {}}],
+        [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}],
+        [{"type": "text"}],
+        ["text"],
+        {"type": "text", "text": "x"},
+    ],
+)
+def test_only_one_text_part_is_a_text(content: Any) -> None:
+    """Anything more is read in full; a text part where the endpoint has none is no text."""
+    frame = frames.frame_of(chat._read_rest, {"model": "m"}, MODEL, POLICY)
+    assert frame.plain([{"role": "user", "content": content}], read_messages, "text") is None
+    only = [{"role": "user", "content": [{"type": "text", "text": "x"}]}]
+    plain = frame.plain([{"role": "user", "content": "x"}], read_messages)
+    assert frame.plain(only, read_messages, "text") == plain
+    assert frame.plain(only, read_messages) is None
 
 
 def test_one_is_not_true() -> None:
