@@ -27,6 +27,8 @@ _SILENT: Final = frozenset(
         "strict",
         "propertyOrdering",
         "discriminator",
+        "xml",
+        "externalDocs",
     )
 )
 
@@ -156,10 +158,8 @@ def inlined(schema: Json, path: str, source: Source) -> Json:
     return schema
 
 
-# Keywords that describe and do not constrain: the outer, more specific one wins.
-_ANNOTATIONS: Final = frozenset(
-    ("title", "description", "default", "examples", "$schema", "$id", "$comment", "$defs")
-) | frozenset(("definitions", "deprecated", "readOnly", "writeOnly", "format", "strict"))
+# Keywords with a place that do not constrain either: the outer, more specific one wins.
+_WORDS: Final = frozenset(("title", "description", "format"))
 
 
 def merge(outer: Json, inner: Json, path: str) -> Json:
@@ -168,7 +168,7 @@ def merge(outer: Json, inner: Json, path: str) -> Json:
     for key, value in inner.items():
         if key not in merged:
             merged[key] = value
-        elif key not in _ANNOTATIONS and merged[key] != value:
+        elif key not in _WORDS and not annotates(key) and merged[key] != value:
             merged[key] = _both(key, merged[key], value, path)
     return merged
 
