@@ -274,8 +274,14 @@ class Store(Protocol):
         """
         ...
 
-    async def due_staged(self, now: int, limit: int) -> Sequence[StagedFile]:
-        """Copies that are due and under nobody's lease, the longest due first."""
+    async def due_staged(
+        self, now: int, limit: int, *, uploads: int | None = None
+    ) -> Sequence[StagedFile]:
+        """Copies that are due and under nobody's lease, the longest due first.
+
+        At most ``limit``, and after them at most ``uploads`` (if not given, ``limit``) that wait
+        for their upload: a backlog of these must not stand before everything else.
+        """
         ...
 
     async def claim_staged(self, staged_id: str, now: int, lease_until: int) -> StagedFile | None:

@@ -133,7 +133,8 @@ class Runner:
             own = [step for step in steps if step.job_id is None]
             if not own and work.batch.due_at is not None and work.batch.due_at <= now:
                 await self._tools.store.rest_batch(work.batch, rest_until(work.batch, now))
-        for copy in await self._tools.store.due_staged(now, MAX_DUE):
+        uploads = self._free[Act.UPLOAD]
+        for copy in await self._tools.store.due_staged(now, MAX_DUE, uploads=uploads):
             # Whether anybody needs it shows under the claim: a look may become a removal.
             started += self._start(group, FileStep(next_act(copy) or Act.LOOK, copy.id))
         return started

@@ -270,9 +270,11 @@ class SQLiteStore:
             lambda session: staging.stage(session, job, expires_at, room, now)
         )
 
-    async def due_staged(self, now: int, limit: int) -> Sequence[StagedFile]:
+    async def due_staged(
+        self, now: int, limit: int, *, uploads: int | None = None
+    ) -> Sequence[StagedFile]:
         """Copies with something to do that nobody holds."""
-        return staging.due(self._reader, now, limit)
+        return staging.due(self._reader, now, limit, limit if uploads is None else uploads)
 
     async def claim_staged(self, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
         """Take a copy, raising its fence; one that nobody needs is to be removed."""

@@ -111,9 +111,10 @@ def _using(
     return replace(file, staged=copy)
 
 
-def due(session: Session, now: int, limit: int) -> Sequence[StagedFile]:
-    """Copies with something to do that nobody holds, the longest due first."""
-    return [staged_of(row) for row in session.all("due_staged", {"now": now, "limit": limit})]
+def due(session: Session, now: int, limit: int, uploads: int) -> Sequence[StagedFile]:
+    """Copies with something to do that nobody holds; those that wait for their upload come last."""
+    values = {"now": now, "limit": limit, "uploads": uploads}
+    return [staged_of(row) for row in session.all("due_staged", values)]
 
 
 def claim(session: Session, staged_id: str, now: int, lease_until: int) -> StagedFile | None:

@@ -347,6 +347,21 @@ class CopyClaimRules:
         await end(store, "a")
         assert [one.id for one in await store.due_staged(FAR, 10)] == [copy.id]
 
+    async def test_uploads_stand_before_nothing_else(self, store: Store) -> None:
+        """However many there are, and however long they have been due."""
+        names = [f"f{number}" for number in range(5)]
+        for number, name in enumerate(names):
+            await add_file_with_blob(store, name, sha256=f"{number:064x}")
+        await plan(store, "one", {"a": {f"file-{name}": PDF for name in names}})
+        copies = await staged(store, "a")
+        await upload(store, copies[3], state=StagedState.UPLOADED, due_at=9_000)
+        due = await store.due_staged(9_000, 2, uploads=3)
+        states = [copy.state for copy in due]
+        assert states == [StagedState.UPLOADED, *[StagedState.WANTED] * 3]
+        [only] = await store.due_staged(9_000, 2, uploads=0)
+        assert only.id == copies[3].id
+        assert len(await store.due_staged(9_000, 2)) == 1 + 2
+
     async def test_a_need_that_ends_during_a_claim_is_not_forgotten(self, store: Store) -> None:
         """The upload goes on, and is removed at once."""
         await named_by_jobs(store, "a")

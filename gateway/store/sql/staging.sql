@@ -61,9 +61,19 @@ UPDATE job_files SET staged = :staged WHERE job_id = :job_id AND file_id = :file
 SELECT 1 FROM jobs WHERE id = :id AND fence = :fence AND state <> 'released';
 
 -- name: due_staged
-SELECT * FROM staged_files
-WHERE due_at <= :now AND (lease_until IS NULL OR lease_until <= :now)
-ORDER BY due_at LIMIT :limit;
+-- Thousands may wait for their upload: the others do not stand behind them.
+SELECT * FROM (
+    SELECT * FROM staged_files
+    WHERE state IN ('uploaded', 'ready', 'failed', 'removing') AND due_at <= :now
+        AND (lease_until IS NULL OR lease_until <= :now)
+    ORDER BY due_at LIMIT :limit
+)
+UNION ALL
+SELECT * FROM (
+    SELECT * FROM staged_files
+    WHERE state = 'wanted' AND due_at <= :now AND (lease_until IS NULL OR lease_until <= :now)
+    ORDER BY due_at LIMIT :uploads
+);
 
 -- name: claim_staged
 -- What no job needs is removed, decided together with the claim: from then on no job takes it.

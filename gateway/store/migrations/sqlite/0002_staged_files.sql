@@ -30,6 +30,7 @@ CREATE TABLE staged_files (
 CREATE INDEX staged_files_of_content ON staged_files (sha256, media_type, credential);
 CREATE INDEX staged_files_stored ON staged_files (credential, bytes);
 CREATE INDEX staged_files_due ON staged_files (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX staged_files_in_state ON staged_files (state, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX staged_files_leased ON staged_files (lease_until) WHERE lease_until IS NOT NULL;
 
 -- A row lives from the planning of its job to the end of the batch: while it is there the file
