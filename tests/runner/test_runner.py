@@ -292,7 +292,8 @@ async def test_a_twin_that_shows_late_is_cancelled(tmp_path: Path) -> None:
 
 async def test_a_job_nobody_adopted_is_cancelled(tmp_path: Path) -> None:
     """Its create was ambiguous, no listing showed it, then the client cancelled the batch."""
-    async with world(tmp_path) as here:
+    # Doubt lasts for ten settling times: enough for the batch to end on a busy machine.
+    async with world(tmp_path, settle=200) as here:
         here.upstream.state = "RUNNING"
         here.upstream.script["create"] = [
             UpstreamAmbiguousError("no answer"),
