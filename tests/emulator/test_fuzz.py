@@ -552,6 +552,8 @@ def test_answers_of_gets_are_in_the_grammar(shared: httpx.Client, path: str, mes
     assert faults_of("CreateFileResponse", file) == []
     cache = {"model": "models/gemini-2.5-flash", "contents": [{"parts": [{"text": "a " * 3000}]}]}
     assert faults_of("CachedContent", post(shared, "cachedContents", cache).json()) == []
+    batch = {"inputConfig": {"requests": {"requests": [{"request": {"contents": [SAID]}}]}}}
+    post(shared, "models/gemini-2.5-flash:batchGenerateContent", {"batch": batch})
     answer = shared.get(f"/v1beta/{path}").json()
     assert answer
     assert faults_of(message, answer) == []
