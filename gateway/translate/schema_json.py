@@ -9,15 +9,13 @@ out here and noted.
 from typing import Any, Final
 
 from gateway.translate.refusal import invalid_type, named
+from gateway.translate.schema_merge import flatten, inlined, merge
 from gateway.translate.schema_walk import (
     Source,
     annotates,
     bounds,
     branches_of,
     enum_of,
-    flatten,
-    inlined,
-    merge,
     properties_of,
     required_of,
     text,

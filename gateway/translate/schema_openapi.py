@@ -5,6 +5,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.translate.refusal import invalid_type, named
+from gateway.translate.schema_merge import flatten, inlined, merge
 from gateway.translate.schema_walk import (
     NotLosslessError,
     Source,
@@ -12,9 +13,6 @@ from gateway.translate.schema_walk import (
     bounds,
     branches_of,
     enum_of,
-    flatten,
-    inlined,
-    merge,
     properties_of,
     required_of,
     text,
