@@ -36,6 +36,7 @@ TOOL_CALL: Final = FieldTable(
 FUNCTION_CALL: Final = FieldTable(
     mapped("name", "`functionCall.name`"),
     mapped("arguments", "`functionCall.args`"),
+    dropped("parsed_arguments", "made by the SDK from the arguments"),
 )
 
 # Arguments travel as parsed JSON, so their depth adds to the request's own; Google's parser stops

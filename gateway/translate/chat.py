@@ -136,7 +136,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         if frame.shared:
             item = frame.plain(messages, read_messages, "text")
             if item is not None:
-                return (item,) * frame.items, frame.echo, frame.notes, ()
+                return frame.spread(item), frame.echo, frame.notes, ()
         frame.shared = True
         if messages is None:
             missing("messages")
@@ -144,7 +144,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         read_messages(messages, conversation)
         item = frame.write(conversation)
         notes = (*frame.notes, *conversation.notes)
-        return (item,) * frame.items, frame.echo, notes, tuple(conversation.files)
+        return frame.spread(item), frame.echo, notes, tuple(conversation.files)
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
 

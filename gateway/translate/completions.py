@@ -150,7 +150,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         prompts = _prompts(prompt)
         if len(prompts) * frame.items > MAX_ITEMS:
             invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
-        items = [item for text in prompts for item in (_item(frame, text),) * frame.items]
+        items = [item for text in prompts for item in frame.spread(_item(frame, text))]
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
     echo: tuple[bytes, ...] = frame.echo

@@ -7,7 +7,7 @@ what parsing it does (measured). What is remembered is a function of the bytes a
 something was remembered shows in the time a line takes, never in what comes out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -49,6 +49,8 @@ class Frame:
         self.echo = (dumps(draft.echo),)
         fanned_out = draft.choices > 1 and "candidateCount" not in draft.config
         self.items = draft.choices if fanned_out else 1
+        # One seed for all would make them one answer.
+        self.seed: int | None = draft.config.get("seed") if fanned_out else None
         members = draft.members
         if draft.config:
             members = {**members, "generationConfig": draft.config}
@@ -75,6 +77,13 @@ class Frame:
         if resolution:
             request["generationConfig"] = {**self.config, "mediaResolution": resolution}
         return dumps(request)
+
+    def spread(self, item: bytes) -> Sequence[bytes]:
+        """The items of one conversation: as many as the line has choices."""
+        if self.seed is None:
+            return (item,) * self.items
+        seeds = range(self.seed, self.seed + self.items)
+        return [_seeded(item, seed if seed < 2**31 else seed - 2**31) for seed in seeds]
 
     def _learn(self, roles: tuple[str, ...], read: Read) -> bytes | None:
         """The template of a conversation of plain texts; None when it is not that simple."""
@@ -130,6 +139,12 @@ def _only_text(content: object, part: str) -> str:
         return ""
     text = only.get("text")
     return text if type(text) is str else ""
+
+
+def _seeded(item: bytes, seed: int) -> bytes:
+    request = loads(item)
+    request["generationConfig"]["seed"] = seed
+    return dumps(request)
 
 
 def frame_of(build: Build, rest: Json, model: str, policy: Policy) -> Frame:

@@ -202,7 +202,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
             item = frame.write(conversation)
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
-    return (item,) * frame.items, frame.echo, frame.notes, ()
+    return frame.spread(item), frame.echo, frame.notes, ()
 
 
 def _prompt(value: object) -> str:

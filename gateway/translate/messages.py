@@ -44,6 +44,7 @@ ASSISTANT_MESSAGE: Final = FieldTable(
     mapped("images", "`inlineData` after the text: a later turn may edit them"),
     refused("audio", "An earlier audio answer cannot be replayed to Gemini."),
     # What answers carry and clients send back as it was.
+    dropped("parsed", "made by the SDK from the text"),
     dropped("annotations", "part of an earlier answer, not of the conversation"),
     dropped("reasoning", "useless to Gemini without its signature"),
     dropped("reasoning_content", "useless to Gemini without its signature"),

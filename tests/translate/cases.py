@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-_CASES = Path(__file__).parent / "cases"
+CASES = Path(__file__).parent / "cases"
 # A file of cases is about chat unless its name begins with another endpoint's.
 _ENDPOINTS = {
     "completions": "/v1/completions",
@@ -24,7 +24,7 @@ def path_of(concept: str) -> str:
 def load(direction: str) -> list[Any]:
     """Every case below ``cases/<direction>/`` as a parameter named after file and case."""
     found = []
-    for path in sorted((_CASES / direction).glob("*.json")):
+    for path in sorted((CASES / direction).glob("*.json")):
         for case in orjson.loads(path.read_bytes()):
             found.append(pytest.param(path.stem, case, id=f"{path.stem}: {case['name']}"))
     return found

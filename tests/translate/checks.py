@@ -95,6 +95,11 @@ def check_choices(body: dict[str, Any]) -> None:
             if call["type"] == "function":
                 orjson.loads(call["function"]["arguments"])
         assert len({call["id"] for call in calls}) == len(calls)
+        for annotation in message.get("annotations", []):
+            citation = annotation["url_citation"]
+            length = len(message["content"] or "")
+            assert 0 <= citation["start_index"] <= citation["end_index"] <= length
+            assert citation["url"]
         # An empty "stop" is an answer only when Gemini itself said STOP.
         for entry in (choice["logprobs"] or {}).get("content") or []:
             assert math.isfinite(entry["logprob"])

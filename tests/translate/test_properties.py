@@ -23,6 +23,8 @@ MODELS = st.sampled_from(
         "gemini-3-pro-preview",
         "gemini-3.6-flash",
         "gemini-99-pro",
+        "gemini-3.1-flash-tts-preview",
+        "gemini-3-pro-image",
         "gemini-embedding-001",
         "tunedModels/mine",
     )
@@ -58,6 +60,13 @@ PARTS = st.lists(
                 {"type": "image_url", "image_url": {"url": "https://x/y.webp", "detail": "high"}},
                 {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
                 {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA"}},
+                {
+                    "type": "file",
+                    "file": {
+                        "file_data": "data:video/mp4;base64,AAAA",
+                        "video_metadata": {"start_offset": "1.5s", "fps": 2},
+                    },
+                },
             )
         ),
     ),
@@ -77,6 +86,8 @@ def _tool_turn(
     """A turn of calls and, in reverse order, their results."""
     made = [
         {"id": key, "type": "function", "function": {"name": name, "arguments": text}, **signed}
+        if key != "b"
+        else {"id": key, "type": "custom", "custom": {"name": name, "input": text}, **signed}
         for key, (name, text, _) in calls.items()
     ]
     results = [
@@ -102,6 +113,23 @@ TURNS = st.one_of(
     ),
     st.builds(lambda content: [{"role": "user", "content": content, "name": "Ann"}], TEXT | PARTS),
     st.builds(lambda text: [{"role": "assistant", "content": text, "refusal": "No."}], TEXT),
+    st.builds(
+        lambda text, extra: [{"role": "assistant", "content": text, **extra}],
+        TEXT | st.none(),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "images": st.just([{"image_url": {"url": "data:image/png;base64,AAAA"}}]),
+                "extra_content": st.sampled_from(
+                    (
+                        {"google": {"thought_signature": "c2ln"}},
+                        {"google": {"parts": [{"toolCall": {"toolType": "URL_CONTEXT"}}]}},
+                        {"google": {"parts": [{"toolResponse": {"toolType": "NEW"}}]}},
+                    )
+                ),
+            },
+        ),
+    ),
     st.builds(
         _tool_turn,
         st.dictionaries(
@@ -162,8 +190,25 @@ FUNCTION = st.fixed_dictionaries(
     {"name": NAME},
     optional={"description": TEXT, "parameters": ROOT_SCHEMA, "strict": st.booleans()},
 )
-TOOL: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {"type": st.just("function"), "function": FUNCTION}
+TOOL: st.SearchStrategy[Any] = st.one_of(
+    st.fixed_dictionaries({"type": st.just("function"), "function": FUNCTION}),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("custom"),
+            "custom": st.fixed_dictionaries(
+                {"name": st.sampled_from(("run", "2nd"))}, optional={"description": TEXT}
+            ),
+        }
+    ),
+)
+GOOGLE_TOOL = st.sampled_from(
+    (
+        {"google_search": {}},
+        {"google_search": {"time_range_filter": {"start_time": "2026-01-01T00:00:00Z"}}},
+        {"code_execution": {}, "url_context": {}},
+        {"google_maps": {"enable_widget": False}},
+        {"file_search": {"file_search_store_names": ["fileSearchStores/x"], "top_k": 3}},
+    )
 )
 BODY: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"messages": MESSAGES},
@@ -178,7 +223,10 @@ BODY: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "n": st.integers(1, 9),
         "logprobs": st.just(True),
         "presence_penalty": st.floats(-2, 2),
-        "tools": st.lists(TOOL, max_size=3, unique_by=lambda tool: tool["function"]["name"]),
+        "tools": st.lists(TOOL, max_size=3, unique_by=lambda tool: tool[tool["type"]]["name"]),
+        "web_search_options": st.sampled_from(({}, {"search_context_size": "low"})),
+        "modalities": st.sampled_from((["text"], ["text", "audio"], ["image"])),
+        "audio": st.just({"voice": "alloy", "format": "wav"}),
         "tool_choice": st.sampled_from(
             (
                 "auto",
@@ -216,6 +264,12 @@ BODY: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
                     ({"thinking_budget": 5}, {"thinking_level": "low"}, {"include_thoughts": True})
                 ),
                 "cached_content": st.just("cachedContents/x"),
+                "tools": st.lists(GOOGLE_TOOL, max_size=2),
+                "retrieval_config": st.just({"lat_lng": {"latitude": 1, "longitude": -2.5}}),
+                "media_resolution": st.just("MEDIA_RESOLUTION_LOW"),
+                "response_modalities": st.just(["TEXT"]),
+                "speech_config": st.just({"language_code": "de-DE"}),
+                "image_config": st.just({"aspect_ratio": "1:1"}),
             },
         ),
     },
@@ -376,10 +430,40 @@ PART = st.fixed_dictionaries(
             {}, optional={"name": NAME | JSON, "args": JSON, "id": TEXT | JSON}
         ),
         "inlineData": st.fixed_dictionaries(
-            {}, optional={"mimeType": st.sampled_from(("image/png", "audio/L16")), "data": TEXT}
+            {},
+            optional={
+                "mimeType": st.sampled_from(("image/png", "audio/L16;rate=24000", "audio/wav")),
+                "data": TEXT | st.just("AAAA"),
+            },
         ),
         "executableCode": st.fixed_dictionaries({}, optional={"code": TEXT | JSON}),
         "toolCall": JSON,
+        "toolResponse": JSON,
+    },
+)
+CHUNK = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.dictionaries(st.sampled_from(("uri", "title", "sourceUri")), TEXT | JSON)
+        for name in ("web", "maps", "image", "retrievedContext")
+    },
+)
+SUPPORT = st.fixed_dictionaries(
+    {},
+    optional={
+        "segment": st.dictionaries(
+            st.sampled_from(("startIndex", "endIndex", "partIndex", "text")),
+            st.integers(-3, 40) | TEXT | JSON,
+        ),
+        "groundingChunkIndices": st.lists(st.integers(-1, 3), max_size=3) | JSON,
+    },
+)
+GROUNDING = st.fixed_dictionaries(
+    {},
+    optional={
+        "groundingChunks": st.lists(CHUNK, max_size=3) | JSON,
+        "groundingSupports": st.lists(SUPPORT, max_size=3) | JSON,
+        "webSearchQueries": JSON,
     },
 )
 CANDIDATE = st.fixed_dictionaries(
@@ -389,6 +473,8 @@ CANDIDATE = st.fixed_dictionaries(
         "finishReason": st.sampled_from(("STOP", "MAX_TOKENS", "SAFETY", "OTHER", "NEW")) | JSON,
         "finishMessage": TEXT | JSON,
         "index": st.integers(0, 3) | JSON,
+        "groundingMetadata": GROUNDING | JSON,
+        "urlContextMetadata": st.just({"urlMetadata": [{"retrievedUrl": "https://x/"}]}) | JSON,
         "logprobsResult": st.fixed_dictionaries(
             {},
             optional={
@@ -432,7 +518,13 @@ ANSWER = st.one_of(
 @given(
     items=st.lists(ANSWER, min_size=1, max_size=3),
     echo=st.fixed_dictionaries(
-        {"model": st.just("m")}, optional={"logprobs": st.just(True), "legacy": st.just(True)}
+        {"model": st.just("m")},
+        optional={
+            "logprobs": st.just(True),
+            "legacy": st.just(True),
+            "custom": st.just(["f"]),
+            "audio": st.sampled_from(("wav", "pcm16")),
+        },
     ),
 )
 def test_answers_from_the_schema(items: list[dict[str, Any]], echo: dict[str, Any]) -> None:
