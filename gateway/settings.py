@@ -283,6 +283,14 @@ SETTINGS: tuple[Setting, ...] = (
         "nothing (auto).",
     ),
     Setting(
+        "GATEWAY_SCHEMA_CHECK",
+        "note",
+        _one_of("note", "error", "off"),
+        "note, error, off",
+        "An answer that does not fit its line's JSON Schema: noted, or an error line with 502 "
+        "`schema_violation`; off: nobody looks.",
+    ),
+    Setting(
         "GATEWAY_LATE_SYSTEM",
         "hoist",
         _one_of("hoist", "inline"),
@@ -503,6 +511,7 @@ class Settings:
     strict_fields: tuple[str, ...]
     unknown_fields: str
     schema_mode: str
+    schema_check: str
     late_system: str
     message_names: str
     missing_results: str

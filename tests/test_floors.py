@@ -53,6 +53,7 @@ PURE_MODULES = {
     "hashlib",
     "heapq",
     "itertools",
+    "jsonschema_rs",
     "math",
     "operator",
     "orjson",

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from gateway.translate.answer_checks import check_answer
 from gateway.translate.custom_tools import input_of
 from gateway.translate.errors import Failure
 from gateway.translate.finish import failed, finish_of
@@ -65,6 +66,20 @@ def choice_of(
         choice["logprobs"] = openai_logprobs(candidate.get("logprobsResult"))
     if type(reason) is str and reason != "STOP":
         choice["native_finish_reason"] = reason[:100]
+    if "schema" in echo and not reply.calls:
+        return _checked(choice, notes, echo, context)
+    return choice
+
+
+def _checked(choice: Json, notes: list[Note], echo: Json, context: Context) -> Json | Failure:
+    """Hold the answer against the schema that its line asked for."""
+    field = f"choices[{choice['index']}].message.content"
+    text, cut = choice["message"]["content"] or "", choice["finish_reason"] != "stop"
+    checked = check_answer(text, echo, field, context, cut=cut)
+    if isinstance(checked, Failure):
+        return checked
+    if checked is not None:
+        notes.append(checked)
     return choice
 
 

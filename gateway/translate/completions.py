@@ -153,7 +153,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         items = [item for text in prompts for item in frame.spread(_item(frame, text))]
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
-    echo: tuple[bytes, ...] = frame.echo
+    echo = frame.echo
     if "echo" in frame.asked:
         echo = (*echo, orjson.dumps({"echo": prompts}))
     return items, echo, frame.notes, ()

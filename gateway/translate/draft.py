@@ -24,6 +24,8 @@ class Draft(Noting):
         self.members: Json = {}
         # What systemInstruction begins with, in front of what the conversation adds.
         self.system: list[Json] = []
+        # The caller's own schema of the answer, as JSON text.
+        self.schema = ""
         # What the answer needs from the request.
         self.echo: Json = {}
         # Members of the answer that repeat the request.

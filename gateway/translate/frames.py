@@ -46,7 +46,10 @@ class Frame:
         self.google_path = draft.google_path
         self.notes = tuple(draft.notes)
         self.asked = draft.echo
-        self.echo = (dumps(draft.echo),)
+        self.echo: tuple[bytes, ...] = (dumps(draft.echo),)
+        if draft.schema:
+            # On its own: lines that differ in nothing but their metadata have it in common.
+            self.echo += (dumps({"schema": draft.schema}),)
         fanned_out = draft.choices > 1 and "candidateCount" not in draft.config
         self.items = draft.choices if fanned_out else 1
         # One seed for all would make them one answer.

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import orjson
+
 from gateway.translate.draft import Draft
 from gateway.translate.fields import FieldTable, dropped, mapped
 from gateway.translate.parts import member
@@ -69,6 +71,8 @@ def write_schema(owner: Json, field: str, draft: Draft) -> None:
             invalid_type(words, "a string", "description")
         if words and "description" not in schema:
             schema = {**schema, "description": words}
+    if draft.policy.schema_check != "off":
+        draft.schema = orjson.dumps(owner["schema"]).decode()
     if converted.openapi:
         draft.config["responseSchema"] = schema
     else:

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from gateway.translate.answer_checks import check_answer
 from gateway.translate.cited_items import cite
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.finish import failed, finish_of
@@ -87,7 +88,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     if isinstance(made, Failure):
         return made.rendered(usage)
     body = _response(echo, response, made, usage, context)
-    return 200, _with_repeats(orjson.dumps(body), echo), usage, made.notes
+    return 200, _with_repeats(orjson.dumps(body), echo), usage, tuple(made.notes)
 
 
 def _with_repeats(written: bytes, echo: Json) -> bytes:
@@ -127,11 +128,15 @@ def _answered(response: Json, echo: Json, context: Context) -> _Answered | Failu
         return output.failure or failed(finish, reason, candidate.get("finishMessage"))
     if output.failure:
         return output.failure
-    notes = output.keep_first_call() if "one_call" in echo else ()
+    notes = output.keep_first_call() if "one_call" in echo else []
     incomplete = _INCOMPLETE.get(finish.word, "")
     extra: Json = {}
     if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
         extra = cite(output, parts, candidate, sources="sources" in echo)
+    checked = _checked(output.items, echo, context, cut=bool(incomplete))
+    if isinstance(checked, Failure):
+        return checked
+    notes += checked
     if "logprobs" in echo:
         _add_logprobs(output.items, candidate.get("logprobsResult"))
     if incomplete:
@@ -140,6 +145,21 @@ def _answered(response: Json, echo: Json, context: Context) -> _Answered | Failu
         output.say_nothing()
     word = reason[:100] if type(reason) is str and reason != "STOP" else ""
     return _Answered(output.items, incomplete, word, extra, notes)
+
+
+def _checked(
+    items: Sequence[Json], echo: Json, context: Context, *, cut: bool
+) -> Sequence[Note] | Failure:
+    """Hold the words of all messages together against the caller's schema; calls are no answer."""
+    if "schema" not in echo or any(item["type"].endswith("_call") for item in items):
+        return ()
+    messages = [n for n, item in enumerate(items) if item["type"] == "message"]
+    text = "".join(part.get("text", "") for n in messages for part in items[n]["content"])
+    field = f"output[{messages[0]}].content[0].text" if messages else "output"
+    checked = check_answer(text, echo, field, context, cut=cut)
+    if isinstance(checked, Failure):
+        return checked
+    return () if checked is None else (checked,)
 
 
 def _blocked(response: Json, context: Context) -> _Answered | Failure:

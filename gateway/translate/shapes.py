@@ -30,6 +30,7 @@ class Policy:
     strict_fields: Sequence[str] = ()
     unknown_fields: Literal["refuse", "drop"] = "refuse"
     schema_mode: Literal["auto", "openapi", "json"] = "auto"
+    schema_check: Literal["note", "error", "off"] = "note"
     late_system: Literal["hoist", "inline"] = "hoist"
     message_names: Literal["drop", "prefix"] = "drop"
     missing_results: Literal["refuse", "fill"] = "refuse"

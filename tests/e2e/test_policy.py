@@ -169,6 +169,62 @@ def test_strict_refuses_what_would_be_noted(tmp_path: Path, gemini: Emulator) ->
         assert extension(batch)["warnings"] == {}
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
+    "required": ["city", "people"],
+    "additionalProperties": False,
+}
+STRUCTURED: dict[str, Any] = {
+    "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
+}
+
+
+def structured_lines() -> list[bytes]:
+    """Answers that fit, do not, are cut off, and were not asked to fit anything."""
+    return [
+        chat_line("fits", "x", **STRUCTURED),
+        chat_line("broken", "[[cut-json]]", **STRUCTURED),
+        chat_line("foreign", "[[text:{}]]", **STRUCTURED),
+        chat_line("short", "[[finish:MAX_TOKENS]]", **STRUCTURED),
+        chat_line("free", "[[text:{}]]"),
+    ]
+
+
+def test_structured_answers_are_checked(gateway: GatewayProcess) -> None:
+    """A violation is an answer with a note; what it says is not told again."""
+    client = gateway.client()
+
+    batch = finished(client, submit(client, structured_lines()))
+
+    assert batch.error_file_id is None
+    told = extension(batch)
+    assert told["warnings"] == {"schema_violation": 2, "truncated": 1}
+    noted = read_lines(client, told["warnings_file_id"])
+    assert [(entry["custom_id"], entry["code"], entry.get("message")) for entry in noted] == [
+        ("broken", "schema_violation", "it is not JSON."),
+        ("foreign", "schema_violation", "$ breaks 'required'."),
+        ("short", "truncated", None),
+    ]
+    assert {entry["field"] for entry in noted} == {"choices[0].message.content"}
+
+
+def test_a_violation_may_be_an_error(tmp_path: Path, gemini: Emulator) -> None:
+    """By setting; the other lines are served."""
+    with serving(tmp_path, gemini.base_url, GATEWAY_SCHEMA_CHECK="error") as gateway:
+        client = gateway.client()
+
+        batch = finished(client, submit(client, structured_lines()))
+
+        errors = read_lines(client, batch.error_file_id)
+        assert codes(errors) == {
+            "broken": ("schema_violation", None),
+            "foreign": ("schema_violation", None),
+        }
+        assert {row["response"]["status_code"] for row in errors} == {502}
+        assert extension(batch)["warnings"] == {"truncated": 1}
+
+
 def test_answers_follow_the_policy_that_was_stored(tmp_path: Path) -> None:
     """A batch is rendered under the policy it was created under, whatever is in force by then."""
     blocked = [chat_line("a", "[[block:SAFETY]]")]
