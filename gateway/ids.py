@@ -64,9 +64,10 @@ def digest(*parts: str | int) -> str:
     return hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
 
 
-def batch_request_id(batch_id: str, line: int) -> str:
-    """The ``id`` of an output line: the same for the same batch and line, for ever."""
-    return f"batch_req_{digest('line', batch_id, line)[:32]}"
+def line_ids(batch_id: str, line: int) -> tuple[str, str]:
+    """``id`` and ``request_id`` of an output line: the same for batch and line, for ever."""
+    both = digest("line", batch_id, line)
+    return f"batch_req_{both[:32]}", both[32:]
 
 
 def owner_of(secret: str) -> str:

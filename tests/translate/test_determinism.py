@@ -1,54 +1,111 @@
-"""Whatever is translated twice is the same bytes, in any process."""
+"""The same input gives the same bytes: twice, and in another process."""
 
+import copy
+import hashlib
+import os
 import subprocess
 import sys
-from hashlib import sha256
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import orjson
+import pytest
+
+from gateway.runner.work.lines import answer_line
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Context, Policy
+from gateway.translate.shapes import LineError, Policy, Rendered, Translation
 from tests.translate.cases import load, path_of
-from tests.translate.samples import with_odd_words
 from tests.translate.test_answers import CONTEXT, told
 
-RESPONSE = {
-    "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
-    "tools": [{"type": "web_search"}],
-}
-SEEDS = ("1", "2")
+REQUESTS = [case.values for case in load("requests")]
+ANSWERS = [case.values for case in load("answers")]
+# The SDKs' own line readers split at these; "…" and "ß" share their first bytes.
+SEPARATORS = "…\u2028ß\u2029\u0085"
+ROOT = Path(__file__).parents[2]
 
 
-def digest_of_all_cases() -> str:
-    """One digest of what every case of both tables becomes, messages of refusals included.
-
-    Of requests also with each member an odd word in turn, because complaints list what is known.
-    """
-    found = sha256()
-    lines = [(path_of(case.values[0]), case.values[1]["openai"]) for case in load("requests")]
-    for path, body in [*lines, ("/v1/responses", RESPONSE)]:
-        for line in (body, *with_odd_words(body)):
-            made = ENDPOINTS[path].to_gemini(line, Policy(), "gemini-3.6-flash")
-            found.update(repr(made).encode())
-    for case in load("answers"):
-        concept, body = case.values
-        path = path_of(concept)
-        echo = told(path, body, Policy())
-        context = Context(CONTEXT.batch_id, CONTEXT.line, CONTEXT.created)
-        rendered = ENDPOINTS[path].from_gemini(echo, body["gemini"], context)
-        found.update(repr(rendered).encode())
-    return found.hexdigest()
+def translated(concept: str, case: dict[str, Any]) -> Translation | LineError:
+    """One request, everything made anew."""
+    policy = Policy.from_json(case.get("policy", {}))
+    body = copy.deepcopy(case["openai"])
+    return ENDPOINTS[path_of(concept)].to_gemini(body, policy, case["model"])
 
 
-def test_another_process_says_the_same() -> None:
-    """Sets of strings have another order in every process; nothing may hang on it."""
-    program = "from tests.translate.test_determinism import *; print(digest_of_all_cases())"
-    digests = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        for seed in SEEDS
-    }
-    assert digests == {digest_of_all_cases() + "\n"}
+def rendered(concept: str, case: dict[str, Any]) -> Rendered:
+    """One answer, everything made anew."""
+    path = path_of(concept)
+    policy = Policy.from_json(case.get("policy", {}))
+    answers = copy.deepcopy(case["gemini"])
+    context = replace(CONTEXT, policy=policy)
+    return ENDPOINTS[path].from_gemini(told(path, case, policy), answers, context)
+
+
+def line_of(made: Rendered) -> bytes:
+    """As it stands in an output file."""
+    return answer_line(CONTEXT.batch_id, CONTEXT.line, SEPARATORS, made[0], made[1])
+
+
+def fingerprint() -> str:
+    """A digest of everything that all cases become."""
+    whole = hashlib.sha256()
+    for concept, case in REQUESTS:
+        whole.update(repr(translated(concept, case)).encode())
+    for concept, case in ANSWERS:
+        whole.update(repr(rendered(concept, case)).encode())
+        whole.update(line_of(rendered(concept, case)))
+    return whole.hexdigest()
+
+
+@pytest.mark.parametrize(("concept", "case"), load("requests"))
+def test_a_request_is_translated_to_the_same_bytes(concept: str, case: dict[str, Any]) -> None:
+    """Also when its frame is remembered by then, and under an equal policy of its own."""
+    assert translated(concept, case) == translated(concept, case)
+
+
+@pytest.mark.parametrize(("concept", "case"), load("answers"))
+def test_an_answer_is_rendered_to_the_same_bytes(concept: str, case: dict[str, Any]) -> None:
+    """Ids and times are functions of the batch and the line."""
+    assert rendered(concept, case) == rendered(concept, case)
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_another_process_makes_the_same_bytes(seed: str) -> None:
+    """Sets and hashes of texts are in another order there."""
+    code = "from tests.translate.test_determinism import fingerprint; print(fingerprint())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": seed},  # noqa: TID251 - a child's environment
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == fingerprint()
+
+
+def with_separators(value: Any) -> Any:
+    """The same answer with the characters in every text that Gemini wrote."""
+    if isinstance(value, list):
+        return [with_separators(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: with_separators(one) for name, one in value.items()}
+    for name in ("text", "code", "output", "message", "finishMessage", "title", "token"):
+        if isinstance(made.get(name), str):
+            made[name] += SEPARATORS
+    return made
+
+
+@pytest.mark.parametrize(("concept", "case"), load("answers"))
+def test_no_output_line_is_split_by_the_sdks(concept: str, case: dict[str, Any]) -> None:
+    """Not by what Gemini says, not by a custom_id; and nothing of it is lost."""
+    made = rendered(concept, {**case, "gemini": with_separators(case["gemini"])})
+
+    line = line_of(made)
+
+    assert line.decode().splitlines() == [line[:-1].decode()]
+    read = orjson.loads(line)
+    assert read["custom_id"] == SEPARATORS
+    assert read["response"]["body"] == orjson.loads(made[1])

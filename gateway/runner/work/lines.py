@@ -8,7 +8,7 @@ import orjson
 
 from gateway.batches.records import Failure
 from gateway.batches.runs import RECORD, Kind
-from gateway.ids import batch_request_id, digest
+from gateway.ids import line_ids
 from gateway.wire.jsonl import escape_separators
 
 BUFFER = 256 * 1024
@@ -38,22 +38,15 @@ def answer_line(batch_id: str, line: int, custom_id: str, status: int, body: byt
 
     ``body`` is written JSON.
     """
-    return escape_separators(
-        ANSWER_LINE
-        % (
-            batch_request_id(batch_id, line).encode(),
-            orjson.dumps(custom_id),
-            status,
-            digest("request", batch_id, line)[:32].encode(),
-            body,
-        )
-    )
+    name, request = line_ids(batch_id, line)
+    values = (name.encode(), orjson.dumps(custom_id), status, request.encode(), body)
+    return escape_separators(ANSWER_LINE % values)
 
 
 def unserved_line(batch_id: str, line: int, custom_id: str, failure: Failure) -> bytes:
     """A line that never ran: ``response`` is null (OpenAI's Batch guide, ``batch_expired``)."""
     value = {
-        "id": batch_request_id(batch_id, line),
+        "id": line_ids(batch_id, line)[0],
         "custom_id": custom_id,
         "response": None,
         "error": {"code": failure.code, "message": failure.message},
