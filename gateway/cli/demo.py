@@ -14,7 +14,13 @@ from typing import IO, Final
 import click
 import orjson
 
-from gateway.cli.demo_lines import ALIASES, chat_lines, embedding_lines, write_lines
+from gateway.cli.demo_lines import (
+    ALIASES,
+    chat_lines,
+    embedding_lines,
+    response_lines,
+    write_lines,
+)
 
 EXTRA: Final = ("openai", "rich")
 STOP_SECONDS: Final = 15
@@ -41,7 +47,7 @@ NOT_INHERITED: Final = ("GATEWAY_", "GEMINI_", "OPENAI_")
     help="Where inputs, outputs and logs go. Default: a new temporary directory.",
 )
 def demo(keep: Path | None) -> None:
-    """Run a program of OpenAI's SDK over two batches against a Gemini emulator.
+    """Run a program of OpenAI's SDK over three batches against a Gemini emulator.
 
     Needs the [demo] extra, no key and no network. Starts the emulator and the gateway, ends both.
     """
@@ -61,6 +67,7 @@ def demo(keep: Path | None) -> None:
 
 def _run(directory: Path) -> None:
     write_lines(directory, "chat", "/v1/chat/completions", chat_lines())
+    write_lines(directory, "responses", "/v1/responses", response_lines())
     write_lines(directory, "embeddings", "/v1/embeddings", embedding_lines())
     emulator = ("emulator", "--port", "0", "--job-seconds", str(JOB_SECONDS))
     with _server(directory, "emulator", emulator, {}) as upstream:

@@ -1,5 +1,5 @@
 # ruff: noqa: T201 - a program that prints
-"""Run two batches with OpenAI's SDK and keep what comes back: python demo_client.py DIRECTORY.
+"""Run three batches with OpenAI's SDK and keep what comes back: python demo_client.py DIRECTORY.
 
 OPENAI_BASE_URL and OPENAI_API_KEY say where and with which key, as for every OpenAI program.
 """
@@ -11,7 +11,7 @@ from typing import Literal
 
 from openai import AsyncOpenAI
 
-Endpoint = Literal["/v1/chat/completions", "/v1/embeddings"]
+Endpoint = Literal["/v1/chat/completions", "/v1/responses", "/v1/embeddings"]
 ENDED = {"completed", "failed", "expired", "cancelled"}
 
 
@@ -39,10 +39,11 @@ async def run(client: AsyncOpenAI, path: Path, endpoint: Endpoint) -> None:
 
 
 async def main(directory: Path) -> None:
-    """Both batches at once."""
+    """All batches at once."""
     async with AsyncOpenAI() as client:
         await asyncio.gather(
             run(client, directory / "chat.jsonl", "/v1/chat/completions"),
+            run(client, directory / "responses.jsonl", "/v1/responses"),
             run(client, directory / "embeddings.jsonl", "/v1/embeddings"),
         )
 

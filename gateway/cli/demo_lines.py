@@ -74,6 +74,41 @@ def chat_lines() -> dict[str, Body]:
     return {name: body for part in _CHAT for name, body in part()}
 
 
+def response_lines() -> dict[str, Body]:
+    """Bodies for ``/v1/responses``."""
+    weather = {"type": "function", **_WEATHER["function"]}
+    person = {"type": "json_schema", **_PERSON["json_schema"]}
+    interpreter: Body = {"type": "code_interpreter", "container": {"type": "auto"}}
+    history = [
+        _said("What is the weather in Zürich?"),
+        _called("call_1", '{"city":"Zürich","unit":"celsius"}'),
+        {"type": "function_call_output", "call_id": "call_1", "output": '{"degrees": 21}'},
+    ]
+    return {
+        "text": _response("Say hello."),
+        "instructions": _response("What is a batch?", instructions="You answer in rhymes."),
+        "items": _response([_said("What is a batch?")], model=NEWER, metadata={"ticket": "7"}),
+        "reasoning": _response("Is 2027 prime?", reasoning={"effort": "high", "summary": "auto"}),
+        "json-format": _response("Invent a person.", text={"format": person}),
+        "function-calls": _response("Weather here and there? [[calls:2]]", tools=[weather]),
+        "function-result": _response(history, tools=[weather]),
+        "web-search": _response("What is new?", tools=[{"type": "web_search"}]),
+        "code-interpreter": _response("Count to seven.", tools=[interpreter]),
+        "incomplete": _response("Count. [[tokens:200]]", max_output_tokens=60),
+        "blocked-prompt": _response("This is blocked. [[block:SAFETY]]"),
+        "refused-previous": _response("And then?", previous_response_id="resp_1"),
+    }
+
+
+def _response(given: object, model: str = FLASH, **options: object) -> Body:
+    return {"model": model, "input": given, **options}
+
+
+def _called(call_id: str, arguments: str) -> Body:
+    named = {"name": "get_weather", "arguments": arguments}
+    return {"type": "function_call", "call_id": call_id, **named}
+
+
 def embedding_lines() -> dict[str, Body]:
     """Bodies for ``/v1/embeddings``."""
     return {

@@ -13,11 +13,17 @@ import orjson
 from openai.types import Batch, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
+from openai.types.responses import (
+    Response,
+    ResponseOutputItem,
+    ResponseOutputRefusal,
+    ResponseOutputText,
+)
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-BATCHES = ("chat", "embeddings")
+BATCHES = ("chat", "responses", "embeddings")
 WIDTH_WITHOUT_TERMINAL = 120
 TOKENS_WIDTH = 8
 SHOWN_NUMBERS = 3
@@ -66,7 +72,32 @@ def _answer(line: dict[str, Any], name: str) -> tuple[str, str]:
         return f"[red]{_shown(words)}[/]", ""
     if name == "embeddings":
         return _vectors(body)
+    if name == "responses":
+        return _response(Response.model_validate(body))
     return _completion(ChatCompletion.model_validate(body))
+
+
+def _response(response: Response) -> tuple[str, str]:
+    usage = response.usage
+    tokens = f"{usage.input_tokens} + {usage.output_tokens}" if usage else ""
+    said = " ".join(map(_item, response.output))
+    details = response.incomplete_details
+    return f"[magenta]{details.reason}[/] {said}" if details else said, tokens
+
+
+def _item(item: ResponseOutputItem) -> str:
+    """Words as they are, calls as calls, of everything else its kind."""
+    if item.type == "function_call":
+        return f"[cyan]{_shown(f'{item.name}({item.arguments})')}[/]"
+    if item.type != "message":
+        return f"[dim]{item.type}[/]"
+    return " ".join(map(_content, item.content))
+
+
+def _content(content: ResponseOutputText | ResponseOutputRefusal) -> str:
+    if content.type == "refusal":
+        return f"[yellow]{_shown(content.refusal)}[/]"
+    return _shown(content.text)
 
 
 def _completion(completion: ChatCompletion) -> tuple[str, str]:

@@ -13,8 +13,9 @@ import psutil
 import pytest
 from openai.types import Batch, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
+from openai.types.responses import Response
 
-from gateway.cli.demo_lines import chat_lines, embedding_lines
+from gateway.cli.demo_lines import chat_lines, embedding_lines, response_lines
 from tests.cli.processes import GATEWAY, environment, run
 
 
@@ -26,14 +27,15 @@ def lines_of(path: Path) -> dict[str, Any]:
 
 
 def test_the_demo_shows_every_line_and_keeps_the_files(tmp_path: Path) -> None:
-    """Real servers, the SDK's program, both batches; then nothing is left running."""
+    """Real servers, the SDK's program, all batches; then nothing is left running."""
     done = run("demo", "--keep", str(tmp_path))
 
     assert (done.returncode, done.stderr) == (0, "")
-    for custom_id in (*chat_lines(), *embedding_lines()):
+    for custom_id in (*chat_lines(), *response_lines(), *embedding_lines()):
         assert f" {custom_id} " in done.stdout
     assert f"Inputs, outputs and logs are in {tmp_path}:" in done.stdout
     check_chat(tmp_path)
+    check_responses(tmp_path)
     check_embeddings(tmp_path)
     assert not [p for p in psutil.process_iter() if str(tmp_path) in str(_environment(p))]
 
@@ -69,6 +71,23 @@ def check_chat(directory: Path) -> None:
     assert completions["cut-off"].choices[0].finish_reason == "length"
     assert completions["upstream-blocked"].choices[0].finish_reason == "content_filter"
     assert "Zürich" in str(completions["city-1"].choices[0].message.content)
+
+
+def check_responses(directory: Path) -> None:
+    """Each is a Response by the SDK's type; what has no place here is refused."""
+    answers = {
+        name: Response.model_validate(line["response"]["body"])
+        for name, line in lines_of(directory / "responses.output.jsonl").items()
+    }
+    errors = lines_of(directory / "responses.error.jsonl")
+
+    assert sorted([*answers, *errors]) == sorted(response_lines())
+    assert list(errors) == ["refused-previous"]
+    assert answers["instructions"].instructions == "You answer in rhymes."
+    assert [item.type for item in answers["function-calls"].output] == ["function_call"] * 2
+    assert answers["code-interpreter"].output[0].type == "code_interpreter_call"
+    assert answers["incomplete"].status == "incomplete"
+    assert answers["text"].output_text == "Echo: Say hello."
 
 
 def check_embeddings(directory: Path) -> None:

@@ -116,6 +116,36 @@ def test_embeddings_are_found_by_the_first_url(tmp_path: Path) -> None:
     assert totals.startswith("/v1/embeddings: 1 lines, 2 items")
 
 
+def test_responses_are_found_by_the_first_url(tmp_path: Path) -> None:
+    """With notes, and what has no place here refused on its line."""
+    body = {"model": "gemini-3.6-flash", "input": "Hi", "instructions": "Rhyme."}
+    url = "/v1/responses"
+
+    code, (made, bad), totals = translate(
+        tmp_path,
+        line("a", {**body, "truncation": "auto"}, url),
+        line("b", {**body, "previous_response_id": "resp_1"}, url),
+    )
+
+    assert (code, made["method"]) == (0, "batchGenerateContent")
+    assert made["items"] == [
+        {
+            "systemInstruction": {"parts": [{"text": "Rhyme."}]},
+            "contents": [{"role": "user", "parts": [{"text": "Hi"}]}],
+        }
+    ]
+    assert [note["field"] for note in made["notes"]] == ["truncation"]
+    assert (bad["fails"], bad["error"]["param"]) == ("line", "previous_response_id")
+    assert totals.startswith("/v1/responses: 2 lines, 1 items, 1 refused")
+
+
+def test_a_responses_line_needs_its_input(tmp_path: Path) -> None:
+    """Without one the whole batch fails, as at OpenAI."""
+    code, (made,), _ = translate(tmp_path, line("a", {"model": "m"}, "/v1/responses"))
+
+    assert (code, made["fails"], made["error"]["param"]) == (1, "batch", "body.input")
+
+
 def test_a_file_without_an_endpoint_is_read_as_chat(tmp_path: Path) -> None:
     """So that what is wrong with its lines is said."""
     code, (made,), said = translate(tmp_path, b"{bad")

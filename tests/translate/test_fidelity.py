@@ -7,12 +7,22 @@ from typing import Any
 import pytest
 
 import gateway.translate
-from gateway.translate import fidelity
-from gateway.translate.chat import CHAT, to_gemini
-from gateway.translate.fields import FieldTable, Placing
-from gateway.translate.shapes import LineError, Policy
+from gateway.translate import chat, fidelity, responses
+from gateway.translate.chat import CHAT
+from gateway.translate.fields import Field, FieldTable, Placing
+from gateway.translate.responses import RESPONSES
+from gateway.translate.shapes import LineError, Policy, ToGemini
 
-BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
+BODIES: dict[ToGemini, dict[str, Any]] = {
+    chat.to_gemini: {"messages": [{"role": "user", "content": "Hi"}]},
+    responses.to_gemini: {"input": "Hi"},
+}
+ROWS: list[tuple[ToGemini, Field]] = [
+    *((chat.to_gemini, row) for row in CHAT.rows),
+    *((responses.to_gemini, row) for row in RESPONSES.rows),
+]
+REFUSED = [pair for pair in ROWS if pair[1].placing is Placing.REFUSED]
+DROPPED = [pair for pair in ROWS if pair[1].placing is Placing.DROPPED and not pair[1].read]
 VALUES: tuple[Any, ...] = ({}, [], "x", 1, True)
 
 
@@ -37,22 +47,28 @@ def test_every_row_is_written() -> None:
     assert {line.count("|") for line in written} == {4}
 
 
-@pytest.mark.parametrize("name", [row.name for row in CHAT.rows if row.placing is Placing.REFUSED])
-def test_refused_fields_are_refused_by_name(name: str) -> None:
+@pytest.mark.parametrize(("to_gemini", "row"), REFUSED, ids=[row.name for _, row in REFUSED])
+def test_refused_fields_are_refused_by_name(to_gemini: ToGemini, row: Field) -> None:
     """A refused row is a 400 that names the field, whatever its value, unless it is null."""
+    body, name = BODIES[to_gemini], row.name
     for value in VALUES:
-        result = to_gemini({**BODY, name: value}, Policy(), "gemini-3.6-flash")
+        result = to_gemini({**body, name: value}, Policy(), "gemini-3.6-flash")
         assert isinstance(result, LineError)
         assert (result.status, result.param) == (400, name)
         assert f"'{name}'" in result.message
-    assert not isinstance(to_gemini({**BODY, name: None}, Policy(), "m"), LineError)
+    assert not isinstance(to_gemini({**body, name: None}, Policy(), "m"), LineError)
 
 
-@pytest.mark.parametrize(
-    "row", [r for r in CHAT.rows if r.placing is Placing.DROPPED and not r.read]
-)
-def test_dropped_fields_change_nothing(row: Any) -> None:
+@pytest.mark.parametrize(("to_gemini", "row"), DROPPED, ids=[row.name for _, row in DROPPED])
+def test_dropped_fields_change_nothing(to_gemini: ToGemini, row: Field) -> None:
     """A dropped row leaves the request as it was, whatever its value."""
-    plain = to_gemini(BODY, Policy(), "gemini-3.6-flash")
+    body = BODIES[to_gemini]
+    plain = to_gemini(body, Policy(), "gemini-3.6-flash")
     for value in (*VALUES, None):
-        assert to_gemini({**BODY, row.name: value}, Policy(), "gemini-3.6-flash") == plain
+        assert to_gemini({**body, row.name: value}, Policy(), "gemini-3.6-flash") == plain
+
+
+def test_there_are_such_rows() -> None:
+    """Of both kinds, on both endpoints."""
+    for rows in (REFUSED, DROPPED):
+        assert {to_gemini for to_gemini, _ in rows} == set(BODIES)
