@@ -36,7 +36,8 @@ PART: Final = {
     "audioMetadata": "left out: describes inputs",
 }
 _OUTCOMES: Final = {"OUTCOME_FAILED": "failed", "OUTCOME_DEADLINE_EXCEEDED": "incomplete"}
-_CALLS: Final = ("function_call", "custom_tool_call")
+# Items that wait for what the caller's own tools give back.
+CALLS: Final = ("function_call", "custom_tool_call")
 _CODE: Final = frozenset({"executableCode", "codeExecutionResult"})
 _IMAGES: Final = frozenset({"png", "webp", "jpeg", "gif", "svg"})
 
@@ -85,7 +86,7 @@ class Output:
 
     def keep_first_call(self) -> list[Note]:
         """Leave out all calls but the first, and say which."""
-        indices = [n for n, item in enumerate(self.items) if item["type"] in _CALLS][1:]
+        indices = [n for n, item in enumerate(self.items) if item["type"] in CALLS][1:]
         for index in reversed(indices):
             del self.items[index]
         return [Note("dropped", f"output[{index}]") for index in indices]

@@ -217,7 +217,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         frame = frame_of(_read_rest, rest, model, policy)
         items = [{"role": "user", "content": given}] if type(given) is str else given
         if frame.shared:
-            item = frame.plain(items, read_input)
+            item = frame.plain(items, read_input, "input_text")
             if item is not None:
                 return (item,), frame.echo, frame.notes, ()
         frame.shared = True

@@ -10,7 +10,7 @@ from gateway.translate.cited_items import cite
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.finish import failed, finish_of
 from gateway.translate.logprobs import openai_logprobs
-from gateway.translate.output_items import Output
+from gateway.translate.output_items import CALLS, Output
 from gateway.translate.received import EMPTY, answered_block, identity_of, model_of, plain_of
 from gateway.translate.shapes import Answer, Context, Json, Note, Rendered, Usage
 from gateway.translate.templates import hole, stand_in, template_of
@@ -151,7 +151,7 @@ def _checked(
     items: Sequence[Json], echo: Json, context: Context, *, cut: bool
 ) -> Sequence[Note] | Failure:
     """Hold the words of all messages together against the caller's schema; calls are no answer."""
-    if "schema" not in echo or any(item["type"].endswith("_call") for item in items):
+    if "schema" not in echo or any(item["type"] in CALLS for item in items):
         return ()
     messages = [n for n, item in enumerate(items) if item["type"] == "message"]
     text = "".join(part.get("text", "") for n in messages for part in items[n]["content"])

@@ -66,6 +66,7 @@ FUNCTION_CALL_ITEM: Final = FieldTable(
     _NAMESPACE,
     dropped("async", "the call has its result, whenever it came"),
     dropped("async_", "how OpenAI's Python SDK dumps `async`"),
+    dropped("parsed_arguments", "made by the SDK from the arguments"),
 )
 CUSTOM_CALL_ITEM: Final = FieldTable(
     _TYPE,

@@ -45,6 +45,7 @@ INPUT_FILE: Final = FieldTable(
 OUTPUT_TEXT: Final = FieldTable(
     _TYPE,
     mapped("text", "`text` of the model's turn"),
+    dropped("parsed", "made by the SDK from the text"),
     dropped("annotations", "part of an earlier answer, not of the conversation"),
     dropped("logprobs", "part of an earlier answer, not of the conversation"),
 )
