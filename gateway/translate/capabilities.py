@@ -118,6 +118,7 @@ _SPEAKS: Final[dict[str, Any]] = {
     "media": True,
     "speaks": True,
     "instructions": False,
+    "max_candidates": 1,
 }
 # The first pattern that matches the model's name decides; `-latest` aliases, tuned models and
 # everything else fall through to the newest.
@@ -130,7 +131,7 @@ _GENERATIONS: Final = tuple(
         ),
         (r"gemini-2\.5-.*-tts", replace(_GEMINI_25, **_SPEAKS)),
         (r".*-tts", replace(_GEMINI_3, **_SPEAKS)),
-        (r"gemini-2\.5-.*image", replace(_GEMINI_25, effort=None, media=True)),
+        (r"gemini-2\.5-.*image", replace(_GEMINI_25, effort=None, media=True, max_candidates=1)),
         (r".*(-image|imagen|nano-banana)", replace(_GEMINI_3, effort=None, media=True)),
         (r".*(embedding|transcribe)", replace(_GEMINI_3, effort=None)),
         (

@@ -53,7 +53,9 @@ def test_unknown_models_are_the_newest() -> None:
         # signatures, candidates, sampling, prefill, thinks
         ("gemini-2.0-flash-001", (False, 8, True, True, False)),
         ("gemini-2.5-flash-lite", (False, 8, True, True, True)),
-        ("gemini-2.5-flash-image", (False, 8, True, True, False)),
+        ("gemini-2.5-flash-image", (False, 1, True, True, False)),
+        ("gemini-2.5-flash-preview-tts", (False, 1, True, True, False)),
+        ("gemini-3.1-flash-tts-preview", (True, 1, True, True, False)),
         ("gemini-3-flash-preview", (True, 1, True, True, True)),
         ("gemini-3-pro-image-preview", (True, 1, True, True, False)),
         ("gemini-3.1-flash-lite", (True, 1, True, True, True)),
