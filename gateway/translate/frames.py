@@ -28,6 +28,8 @@ _LARGEST_REMEMBERED: Final = 64 * 1024
 # Shapes of conversations remembered for a frame, and the turns from which one is no use.
 _MOST_SHAPES: Final = 64
 _MOST_TURNS: Final = 64
+# The shape of the shortest conversation.
+_ONE_TEXT: Final = ("user",)
 
 
 Build = Callable[[Json, str, Policy], Draft]
@@ -106,6 +108,14 @@ class Frame:
             self._shapes.clear()
         self._shapes[roles] = template
         return template
+
+    def one_text(self, text: str, read: Read) -> bytes | None:
+        """The item of one text of the user's, None if it is more than that: an empty one is."""
+        if not text:
+            return None
+        shapes = self._shapes
+        template = shapes[_ONE_TEXT] if _ONE_TEXT in shapes else self._learn(_ONE_TEXT, read)
+        return template and template % dumps(text)
 
     def plain(self, messages: object, read: Read, part: str = "") -> bytes | None:
         """The item of a conversation of roles and texts alone, None if it is more than that.

@@ -215,14 +215,17 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     given = rest.pop("input", None)
     try:
         frame = frame_of(_read_rest, rest, model, policy)
-        items = [{"role": "user", "content": given}] if type(given) is str else given
         if frame.shared:
-            item = frame.plain(items, read_input, "input_text")
+            if type(given) is str:
+                item = frame.one_text(given, read_input)
+            else:
+                item = frame.plain(given, read_input, "input_text")
             if item is not None:
                 return (item,), frame.echo, frame.notes, ()
         frame.shared = True
         if given is None:
             missing("input")
+        items = [{"role": "user", "content": given}] if type(given) is str else given
         conversation = Conversation(model, policy, "input")
         read_input(items, conversation)
         item = frame.write(conversation)
@@ -242,8 +245,8 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     close_include(draft)
     close_responses_tools(draft)
     close_reasoning(draft)
-    # Written once: it passes into the answer as it is, and tools may be large.
-    draft.echo["repeats"] = orjson.dumps({**REPEATED, **draft.repeats}).decode()
+    # Written once, and without the brace in front: it is put behind what the answer says itself.
+    draft.echo["repeats"] = orjson.dumps({**REPEATED, **draft.repeats})[1:].decode()
     return draft
 
 

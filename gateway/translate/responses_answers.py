@@ -88,13 +88,9 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     if isinstance(made, Failure):
         return made.rendered(usage)
     body = _response(echo, response, made, usage, context)
-    return 200, _with_repeats(orjson.dumps(body), echo), usage, tuple(made.notes)
-
-
-def _with_repeats(written: bytes, echo: Json) -> bytes:
-    """The members that repeat the request pass through as they were written."""
-    repeats: bytes = echo["repeats"].encode()
-    return written[:-1] + b"," + repeats[1:]
+    # The members that repeat the request pass through as they were written.
+    written = orjson.dumps(body)[:-1] + b"," + echo["repeats"].encode()
+    return 200, written, usage, tuple(made.notes)
 
 
 class _Answered(NamedTuple):
@@ -223,20 +219,22 @@ def _plain(plain: tuple[str, str, str, Usage], echo: Json, context: Context) -> 
     """Write an answer of one text by template: most are no more."""
     identity, version, text, usage = plain
     prompt, cached, written, reasoned = usage
+    name = orjson.dumps(identity)[1:-1]
     body = _PLAIN % (
-        orjson.dumps("resp_" + identity),
+        name,
         context.created,
         context.created,
         orjson.dumps(version.removeprefix("models/")),
-        orjson.dumps(f"msg_{identity}_0"),
+        name,
         orjson.dumps(text),
         prompt,
         cached,
         written,
         reasoned,
         prompt + written,
+        echo["repeats"].encode(),
     )
-    return 200, _with_repeats(body, echo), usage, ()
+    return 200, body, usage, ()
 
 
 def _plain_template() -> bytes:
@@ -254,16 +252,18 @@ def _plain_template() -> bytes:
     made = _answered(response, {}, context)
     assert not isinstance(made, Failure)  # noqa: S101 - a text is an answer
     usage = (prompt, cached, written, reasoned)
-    body = orjson.dumps(_response({}, response, made, usage, context))
+    body = orjson.dumps({**_response({}, response, made, usage, context), stand_in(3): 0})
+    name = orjson.dumps(identity)[1:-1]
     counts = (prompt, cached, written, reasoned, prompt + written)
     holes = [
-        (orjson.dumps("resp_" + identity), b"%b"),
+        (b'"resp_%b"' % name, b'"resp_%b"'),
         (b'"created_at":%d' % created, b'"created_at":%d'),
         (b'"completed_at":%d' % created, b'"completed_at":%d'),
         hole(1),
-        (orjson.dumps(f"msg_{identity}_0"), b"%b"),
+        (b'"msg_%b_0"' % name, b'"msg_%b_0"'),
         hole(2),
         *((b"%d" % count, b"%d") for count in counts),
+        (b"%b:0}" % orjson.dumps(stand_in(3)), b"%b"),
     ]
     template = template_of(body, holes)
     assert template is not None  # noqa: S101 - tested

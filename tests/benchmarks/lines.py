@@ -299,6 +299,21 @@ def small() -> Iterator[bytes]:
         yield line.replace(b" late, but", b" late, but" + padding[:missing].encode())
 
 
+def small_responses() -> Iterator[bytes]:
+    """Yield lines of 300 bytes for the responses endpoint: instructions, a text and a limit."""
+    random = Random(_SEED)
+    for number in itertools.count(1):
+        body = {
+            "instructions": "Classify the sentiment.",
+            "input": f"{random.getrandbits(64):020} arrived late, but",
+            "max_output_tokens": 20,
+        }
+        line = _line(number, body, "/v1/responses", "gemini-2.5-flash")
+        padding = " it works" * 20
+        missing = SMALL_LINE_BYTES - len(line)
+        yield line.replace(b" late, but", b" late, but" + padding[:missing].encode())
+
+
 def media() -> Iterator[bytes]:
     """Yield lines with one large image each; four different ones take turns."""
     random = Random(_SEED)

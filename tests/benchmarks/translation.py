@@ -79,6 +79,15 @@ def backward(path: str, echo: dict[str, Any]) -> Callable[[bytes], object]:
     return translate
 
 
+def asked() -> dict[str, Any]:
+    """What the answer of a small responses line is told of its request."""
+    line = orjson.loads(next(lines.small_responses()))
+    made = ENDPOINTS["/v1/responses"].to_gemini(line["body"], _POLICY, line["body"]["model"])
+    if isinstance(made, LineError):
+        raise TypeError(made.message)
+    return {name: value for part in made[1] for name, value in orjson.loads(part).items()}
+
+
 def seconds(work: Callable[[bytes], object], sample: Iterable[bytes]) -> float:
     """Run over the sample once."""
     start = _clock()
@@ -105,16 +114,35 @@ def cases(scale: float) -> list[Case]:
     def take(source: Iterable[bytes], count: int) -> list[bytes]:
         return list(itertools.islice(source, max(1, int(count * scale))))
 
-    chat, embeddings = "/v1/chat/completions", "/v1/embeddings"
+    chat, responses = "/v1/chat/completions", "/v1/responses"
+    embeddings = "/v1/embeddings"
     echo = {"model": "gemini-2.5-flash"}
     packed = {"model": "gemini-embedding-001", "base64": True}
     return [
         Case("forward, mixed", take(lines.mixed(), 4_000), forward(chat), 1.6),
         Case("forward, 300 bytes", take(lines.small(), 40_000), forward(chat), 2.5),
         Case("forward, media 1 MB", take(lines.media(), 60), forward(chat), 1.2),
+        Case(
+            "forward, responses 300",
+            take(lines.small_responses(), 40_000),
+            forward(responses),
+            2.5,
+        ),
         Case("forward, embeddings", take(lines.embeddings(), 10_000), forward(embeddings), 0),
         Case("back, mixed", take(lines.results(small=False), 8_000), backward(chat, echo), 1.6),
         Case("back, small", take(lines.results(small=True), 40_000), backward(chat, echo), 2.5),
+        Case(
+            "back, responses mixed",
+            take(lines.results(small=False), 8_000),
+            backward(responses, asked()),
+            0,
+        ),
+        Case(
+            "back, responses small",
+            take(lines.results(small=True), 40_000),
+            backward(responses, asked()),
+            2.5,
+        ),
         Case("back, vectors", take(lines.vectors(), 200), backward(embeddings, echo), 0),
         Case("back, vectors base64", take(lines.vectors(), 200), backward(embeddings, packed), 0),
     ]
@@ -124,6 +152,11 @@ def cases(scale: float) -> list[Case]:
 BOTH_WAYS = (
     ("both ways, mixed", ("forward, mixed", "back, mixed"), 1.6),
     ("both ways, 300 bytes", ("forward, 300 bytes", "back, small"), 2.5),
+    (
+        "both ways, responses",
+        ("forward, responses 300", "back, responses small"),
+        2.5,
+    ),
 )
 
 

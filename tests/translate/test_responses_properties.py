@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response
 
-from gateway.translate import responses, responses_answers
+from gateway.translate import frames, responses, responses_answers
 from gateway.translate.finish import FINISH
 from gateway.translate.shapes import LineError
+from gateway.translate.templates import stand_in
 from tests.translate.checks import (
     body_of,
     check_refusal,
@@ -288,6 +289,43 @@ def _check(body: dict[str, Any], model: str) -> None:
 def test_bodies_from_the_grammar(body: dict[str, Any], model: str) -> None:
     """Bodies that a client may mean."""
     _check(body, model)
+
+
+# Few inputs and rests, so that lines of one batch often share what is remembered.
+ALIKE = st.fixed_dictionaries(
+    {
+        "model": st.just("m"),
+        "input": st.sampled_from(("Hi", "%d", "", stand_in(0)))
+        | st.builds(
+            lambda role, content: [{"role": role, "content": content}],
+            st.sampled_from(("user", "system", "assistant", "tool")),
+            st.sampled_from(
+                (
+                    "Hi",
+                    "%b",
+                    "",
+                    [{"type": "input_text", "text": "%"}],
+                    [{"type": "input_text", "text": ""}],
+                )
+            ),
+        ),
+    },
+    optional={"instructions": st.sampled_from(("%s", stand_in(1))), "truncation": st.just("auto")},
+)
+
+
+@BOUNDED
+@given(lines=st.lists(ALIKE, max_size=8), model=MODELS)
+def test_what_is_remembered_does_not_show(lines: list[dict[str, Any]], model: str) -> None:
+    """Whatever lines came before, a line becomes the same bytes."""
+    alone = []
+    for line in lines:
+        frames._remembered.cache_clear()
+        alone.append(responses.to_gemini(line, POLICY, model))
+    frames._remembered.cache_clear()
+    assert [responses.to_gemini(line, POLICY, model) for line in lines] == alone
+    shared = [responses.to_gemini(line, POLICY, model) for line in lines]
+    assert shared == alone
 
 
 @BOUNDED
