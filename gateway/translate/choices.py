@@ -41,7 +41,7 @@ def choice_of(
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
     reason = candidate.get("finishReason")
-    reply = read_parts(parts, context, index)
+    reply = read_parts(parts, context, index, code="json" not in echo)
     finish = finish_of(reason)
     if finish.failure and (finish.always or not reply.has_output()):
         return reply.failure or failed(finish, reason, candidate.get("finishMessage"))

@@ -44,6 +44,8 @@ class Reply:
     # it, and its own length.
     fences: Sequence[tuple[int, int]] = ()
     sounds: Sequence[Sound] = ()
+    # Whether code that the model ran is shown.
+    code: bool = True
 
     def __init__(self) -> None:
         self.text = ""
@@ -60,14 +62,16 @@ class Reply:
         return bool(self.text or self.calls or self.images or self.sounds)
 
 
-def read_parts(parts: object, context: Context, choice: int) -> Reply:
-    """Walk the parts in order.
+def read_parts(parts: object, context: Context, choice: int, *, code: bool = True) -> Reply:
+    """Walk the parts in order; without ``code``, code that the model ran is left out.
 
     ``[{"text": "…", "thought": true}, {"text": "Hi"}, {"functionCall": {"name": "f"}}]`` ->
     thoughts, text ``"Hi"``, one call with ``arguments`` ``"{}"``. Missing parts are an empty
     reply: a thinking model out of budget answers so (recorded).
     """
     reply = Reply()
+    if not code:
+        reply.code = False
     if type(parts) is not list:
         return reply
     for part in parts:
@@ -111,7 +115,7 @@ def _read_words(part: Json, reply: Reply, context: Context) -> None:
     else:
         for name, read in _CODE.items():
             value = part.get(name)
-            if type(value) is dict and shows_code(context):
+            if type(value) is dict and reply.code and shows_code(context):
                 read(value, reply)
 
 

@@ -32,6 +32,9 @@ def close_tools(draft: Draft, json_field: str = "response_format") -> None:
     if "responseMimeType" in draft.config and not draft.can.tools_with_json:
         unsupported_value("this model takes no JSON format beside tools.", json_field)
     tools = _google_tools(draft)
+    if "responseMimeType" in draft.config and {"codeExecution": {}} in tools:
+        # Blocks of code in front of the JSON would make it none.
+        draft.echo["json"] = True
     if declarations is not None:
         calling = _calling(draft, declarations)
         if declarations.custom:
