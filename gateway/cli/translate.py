@@ -1,56 +1,97 @@
 """``gateway translate``: what a file would become, offline."""
 
-from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
-from gateway.app import input_limits, policy
-from gateway.batches.records import BatchError
+from gateway.app import policy
 from gateway.cli.environment import BadSettings
+from gateway.cli.explain import Explained
+from gateway.clock import SystemClock
 from gateway.errors import SettingsError
-from gateway.runner.work.envelope import Envelope, Line
 from gateway.settings import Settings, load
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Endpoint, LineError, Policy
-from gateway.wire.jsonl import LongLine, drop_blank_end, read_lines
+from gateway.translate.prices import PAGE, READ_ON, Price
+from gateway.wire.jsonl import drop_blank_end, read_lines
 
 # A key is not needed to translate, and no setting of the service may stop it.
 OFFLINE = {"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1"}
 
+HELP = f"""Print what each line of an OpenAI batch file becomes. Nothing is sent.
 
-@click.command(short_help="Show what a batch file becomes, offline.")
+One JSON object a line on stdout: {{"line", "custom_id", "model", "items", "notes", "estimate"}}, or
+{{"line", "fails", "error"}}, where fails says whether the whole batch or the line alone fails.
+Totals go to stderr. Exit 1 when the batch would fail. The settings of the environment decide, as in
+the service; whether the upstream has a model is not known offline.
+
+Tokens and costs are estimates: texts at four bytes a token, and what an answer may take at most.
+Prices are Google's for batches as of {READ_ON} ({PAGE}); a model, a picture, a file or a tool whose
+price is not known makes a cost null, never a guess.
+
+\b
+  gateway translate requests.jsonl
+  gateway translate --summary requests.jsonl
+  gateway translate --summary --json requests.jsonl
+  gateway translate --price gemini-9-pro=1.25/10 --summary requests.jsonl
+  GATEWAY_STRICT=true gateway translate requests.jsonl
+"""
+
+
+@click.command(short_help="Show what a batch file becomes, offline.", help=HELP)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--endpoint", type=click.Choice(sorted(ENDPOINTS)), help="Default: the first line's.")
 @click.option("--alias", "aliases", multiple=True, metavar="NAME=MODEL", help="A model alias.")
-def translate(file: Path, endpoint: str | None, aliases: tuple[str, ...]) -> None:
-    """Print the Gemini items of an OpenAI batch file and every complaint; nothing is sent.
-
-    One JSON object a line: {"line", "model", "items", "notes"} or {"line", "fails", "error"}, where
-    fails says whether the whole batch or the line alone fails. Totals go to stderr. Exit 1 when the
-    batch would fail. Whether the upstream has a model is not known offline.
-    """
+@click.option(
+    "--price",
+    "prices",
+    multiple=True,
+    metavar="MODEL=IN/OUT",
+    help="US dollars for a million tokens in and out, instead of the table's.",
+)
+@click.option("--summary", is_flag=True, help="Print the totals instead of the lines.")
+@click.option("--json", "as_json", is_flag=True, help="With --summary: one JSON object.")
+def translate(  # noqa: PLR0917 - click gives each by its name
+    file: Path,
+    endpoint: str | None,
+    aliases: tuple[str, ...],
+    prices: tuple[str, ...],
+    summary: bool,
+    as_json: bool,
+) -> None:
+    """See HELP."""
     settings = _settings(aliases)
+    given = _prices(prices)
+    path = endpoint or _endpoint_of(file, settings.max_line_bytes)
+    explained = _explained(settings, path)
+    explained.prices.update(given)
+    with file.open("rb") as lines:
+        some = drop_blank_end(read_lines(lines, settings.max_line_bytes))
+        for number, raw in enumerate(some, 1):
+            told = explained.line(raw, number)
+            if not summary:
+                click.echo(orjson.dumps(told))
+    totals = explained.summary()
+    if not summary:
+        click.echo(_headline(totals), err=True)
+    elif as_json:
+        click.echo(orjson.dumps(totals))
+    else:
+        click.echo("\n".join(_told(totals)))
+    if totals["fail_the_batch"] or not totals["lines"]:
+        raise SystemExit(1)
+
+
+def _explained(settings: Settings, path: str) -> Explained:
     try:
         rules = policy(settings)
     except SettingsError as error:
         raise BadSettings(str(error)) from error
-    path = endpoint or _endpoint_of(file, settings.max_line_bytes)
-    explained = _Explained(settings, rules, ENDPOINTS[path])
-    with file.open("rb") as lines:
-        some = drop_blank_end(read_lines(lines, settings.max_line_bytes))
-        for number, raw in enumerate(some, 1):
-            click.echo(orjson.dumps(explained.line(raw, number)))
-    totals = explained.totals
-    click.echo(
-        f"{path}: {totals['lines']} lines, {totals['items']} items, {totals['line']} refused, "
-        f"{totals['batch']} that fail the batch",
-        err=True,
-    )
-    if totals["batch"] or not totals["lines"]:
-        raise SystemExit(1)
+    today = datetime.fromtimestamp(SystemClock().now() / 1000, UTC).date().isoformat()
+    return Explained(ENDPOINTS[path], rules, settings.max_line_bytes, today)
 
 
 def _settings(aliases: tuple[str, ...]) -> Settings:
@@ -68,6 +109,18 @@ def _settings(aliases: tuple[str, ...]) -> Settings:
     return settings
 
 
+def _prices(given: tuple[str, ...]) -> dict[str, Price]:
+    prices = {}
+    for text in given:
+        model, _, price = text.partition("=")
+        sent, _, answered = price.partition("/")
+        try:
+            prices[model] = Price(float(sent), float(answered))
+        except ValueError:
+            raise click.BadParameter("a price is MODEL=IN/OUT", param_hint="--price") from None
+    return prices
+
+
 def _endpoint_of(file: Path, max_line_bytes: int) -> str:
     """The url of the first line that names one of ours."""
     with file.open("rb") as lines:
@@ -83,47 +136,62 @@ def _endpoint_of(file: Path, max_line_bytes: int) -> str:
     return default
 
 
-class _Explained:
-    def __init__(self, settings: Settings, rules: Policy, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._policy = rules
-        limits = input_limits(settings)
-        self._envelope = Envelope(endpoint, self._policy, None, limits.max_line_bytes)
-        self._seen: dict[str, int] = {}
-        self.totals: Counter[str] = Counter()
+def _headline(totals: Mapping[str, Any]) -> str:
+    return (
+        f"{totals['endpoint']}: {totals['lines']} lines, {totals['items']} items, "
+        f"{totals['refused']} refused, {totals['fail_the_batch']} that fail the batch"
+    )
 
-    def line(self, raw: bytes | LongLine, number: int) -> dict[str, Any]:
-        """What becomes of one line."""
-        self.totals["lines"] += 1
-        line = self._envelope.read(raw, number)
-        if isinstance(line, BatchError):
-            return self._complaint(number, "batch", line.code, line.param, line.message)
-        first = self._seen.setdefault(line.custom_id, number)
-        if first != number:
-            return self._complaint(
-                number, "batch", "duplicate_custom_id", "custom_id", f"as on line {first}"
-            )
-        return self._translated(line, number)
 
-    def _translated(self, line: Line, number: int) -> dict[str, Any]:
-        made = self._endpoint.to_gemini(line.body, self._policy, line.model)
-        if isinstance(made, LineError):
-            complaint = self._complaint(number, "line", made.code, made.param, made.message)
-            return {"line": number, "custom_id": line.custom_id, **complaint}
-        items, _, notes, _ = made
-        self.totals["items"] += len(items)
-        return {
-            "line": number,
-            "custom_id": line.custom_id,
-            "model": line.model,
-            "method": self._endpoint.method,
-            "items": [orjson.Fragment(item) for item in items],
-            "notes": [{"code": note.code, "field": note.field} for note in notes],
-        }
+def _told(totals: Mapping[str, Any]) -> Iterator[str]:
+    """The totals for people."""
+    yield _headline(totals)
+    if totals["models"]:
+        yield ""
+        yield from _table(totals)
+    for title, kinds in (("noted", totals["notes"]), ("refused", totals["errors"])):
+        if kinds:
+            yield ""
+        for kind in kinds:
+            what = f"{kind['code']} {kind['field']}".rstrip()
+            yield f"{title} {kind['count']:>9,}  {what} (first on line {kind['first_line']:,})"
+    if totals["models"]:
+        yield ""
+        yield f"Estimates: text at 4 bytes a token; US dollars, batch prices as of {READ_ON}."
 
-    def _complaint(
-        self, number: int, fails: str, code: str | None, param: str | None, message: str
-    ) -> dict[str, Any]:
-        self.totals[fails] += 1
-        error = {"code": code, "param": param, "message": message}
-        return {"line": number, "fails": fails, "error": error}
+
+_COLUMNS = ("model", "lines", "items", "text tokens in", "out at most", "$ in", "$ at most")
+
+
+def _table(totals: Mapping[str, Any]) -> Iterator[str]:
+    models = totals["models"]
+    rows = [_COLUMNS, *(_row(name, of) for name, of in models.items())]
+    if len(models) > 1:
+        rows.append(_row("all", totals["total"]))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        yield "  ".join(cells)
+    for name, of in models.items():
+        for why, lines in of["without_estimate"].items():
+            yield f"{name}: no estimate of what {lines:,} lines cost, because of: {why}"
+
+
+def _row(name: str, totals: Mapping[str, Any]) -> tuple[str, ...]:
+    most = totals["output_tokens_at_most"]
+    return (
+        name,
+        f"{totals['lines']:,}",
+        f"{totals['items']:,}",
+        f"{totals['input_text_tokens']:,}",
+        "no limit" if most is None else f"{most:,}",
+        _sum(totals["input_usd"], totals["known_input_usd"]),
+        _sum(totals["usd_at_most"]),
+    )
+
+
+def _sum(dollars: float | None, known: float = 0.0) -> str:
+    if dollars is None:
+        return f"over {known:,.4f}" if known >= 0.0001 else "unknown"
+    return "under 0.0001" if 0 < dollars < 0.0001 else f"{dollars:,.4f}"

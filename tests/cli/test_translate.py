@@ -169,3 +169,143 @@ def test_an_empty_file_would_fail(tmp_path: Path) -> None:
 
     assert (code, made) == (1, [])
     assert said == f"{CHAT}: 0 lines, 0 items, 0 refused, 0 that fail the batch\n"
+
+
+def summary(tmp_path: Path, *lines: bytes, options: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The totals for programs."""
+    code, (totals,), said = translate(tmp_path, *lines, options=("--summary", "--json", *options))
+    assert (code, said) == (0, "")
+    return totals
+
+
+def test_an_estimate_says_what_it_knows(tmp_path: Path) -> None:
+    """12 letters are 3 tokens; 100 tokens of an answer at most; 2.5-flash at $0.15 and $1.25."""
+    body = chat(max_tokens=100)
+    body["messages"][0]["content"] = "Hello, world"
+
+    _, (made,), _ = translate(tmp_path, line("a", body))
+
+    assert made["estimate"] == {
+        "input_text_tokens": 3,
+        "output_tokens_at_most": 100,
+        "input_usd": 4.5e-07,
+        "usd_at_most": 0.00012545,
+    }
+
+
+def test_what_is_not_known_is_null(tmp_path: Path) -> None:
+    """A model without a price, and a picture that nobody has measured."""
+    picture = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    seen = chat(max_tokens=5)
+    seen["messages"][0]["content"] = [picture]
+
+    _, made, _ = translate(tmp_path, line("a", chat("gemini-99", max_tokens=5)), line("b", seen))
+
+    assert [one["estimate"]["unknown"] for one in made] == [["price"], ["media"]]
+    for one in made:
+        assert one["estimate"]["output_tokens_at_most"] == 5
+        assert one["estimate"]["input_usd"] is one["estimate"]["usd_at_most"] is None
+
+
+def test_a_summary_adds_up_by_model(tmp_path: Path) -> None:
+    """Sums that are not whole are null; what is known stands beside them."""
+    lines = [
+        line("a", chat(max_tokens=10)),
+        line("b", chat(max_tokens=20, n=3)),
+        line("c", chat("gemini-2.5-pro")),
+        line("d", chat("gemini-99", max_tokens=1)),
+        line("e", chat(temprature=1)),
+    ]
+
+    totals = summary(tmp_path, *lines)
+
+    models = totals["models"]
+    assert (totals["lines"], totals["items"], totals["refused"]) == (5, 4, 1)
+    assert models["gemini-2.5-flash"]["output_tokens_at_most"] == 10 + 3 * 20
+    assert models["gemini-2.5-flash"]["usd_at_most"] == round(2 * 0.15e-6 + 70 * 1.25e-6, 9)
+    assert models["gemini-2.5-pro"]["output_tokens_at_most"] is None
+    assert models["gemini-2.5-pro"]["input_usd"] == round(0.625e-6, 9)
+    assert models["gemini-99"]["without_estimate"] == {"price": 1}
+    assert totals["total"]["input_usd"] is None
+    assert totals["total"]["known_input_usd"] == round(2 * 0.15e-6 + 0.625e-6, 9)
+    assert totals["total"]["lines"] == 4
+
+
+def test_a_price_may_be_given(tmp_path: Path) -> None:
+    """For a model that is newer than the table, or a contract of one's own."""
+    options = ("--price", "gemini-99=1000000/2000000")
+
+    totals = summary(tmp_path, line("a", chat("gemini-99", max_tokens=3)), options=options)
+
+    assert totals["models"]["gemini-99"]["usd_at_most"] == 1 + 3 * 2
+
+
+def test_a_price_needs_both_numbers(tmp_path: Path) -> None:
+    """A usage error, not a traceback."""
+    code, _, said = translate(tmp_path, line("a", chat()), options=("--price", "gemini-99=1"))
+
+    assert code == 2
+    assert "a price is MODEL=IN/OUT" in said
+
+
+def test_a_summary_counts_notes_and_complaints_by_field(tmp_path: Path) -> None:
+    """Places in arrays count as one field; the most frequent come first."""
+    named = {"messages": [{"role": "user", "content": "Hi", "name": n} for n in "ab"]}
+    lines = [
+        line("a", {"model": "gemini-2.5-flash", **named}),
+        line("b", chat(verbosity="low")),
+        line("c", chat(nonsense=1)),
+        line("d", chat(nonsense=2)),
+    ]
+
+    totals = summary(tmp_path, *lines)
+
+    assert totals["notes"] == [
+        {"code": "dropped", "field": "messages[].name", "count": 2, "first_line": 1},
+        {"code": "dropped", "field": "verbosity", "count": 1, "first_line": 2},
+    ]
+    assert totals["errors"] == [
+        {"code": "unknown_parameter", "field": "nonsense", "count": 2, "first_line": 3}
+    ]
+
+
+def test_a_summary_for_people(tmp_path: Path) -> None:
+    """A table, and why a cost is not known."""
+    (tmp_path / "input.jsonl").write_bytes(
+        line("a", chat(max_tokens=10_000_000)) + b"\n" + line("b", chat("gemini-99"))
+    )
+
+    done = run("translate", "--summary", str(tmp_path / "input.jsonl"))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {text.split("  ")[0]: text.split() for text in done.stdout.splitlines()}
+    assert rows["gemini-2.5-flash"][1:5] == ["1", "1", "1", "10,000,000"]
+    assert rows["gemini-2.5-flash"][-1] == "12.5000"
+    assert rows["gemini-99"][-2:] == ["unknown", "unknown"]
+    assert rows["all"][1:4] == ["2", "2", "2"]
+    assert "gemini-99: no estimate of what 1 lines cost, because of: price" in done.stdout
+
+
+def test_the_policy_of_the_environment_decides(tmp_path: Path) -> None:
+    """As in the service; a bad one stops it as it stops a start."""
+    (tmp_path / "input.jsonl").write_bytes(line("a", chat(verbosity="low")))
+
+    strict = run("translate", str(tmp_path / "input.jsonl"), env={"GATEWAY_STRICT": "true"})
+    bad = run("translate", str(tmp_path / "input.jsonl"), env={"GATEWAY_VOICES": '{"A":"x"}'})
+
+    assert orjson.loads(strict.stdout)["error"]["param"] == "verbosity"
+    assert bad.returncode == 78
+    assert "GATEWAY_VOICES" in bad.stderr
+
+
+def test_unknown_members_and_files_are_shown(tmp_path: Path) -> None:
+    """What the service would note, and what it would have to stage."""
+    file_id = "file-" + "a" * 24
+    body = chat()
+    body["messages"][0]["content"] = [{"type": "file", "file": {"file_id": file_id}}]
+    given = orjson.dumps({**orjson.loads(line("a", body)), "priority": 1})
+
+    _, (made,), _ = translate(tmp_path, given)
+
+    assert made["files"] == [file_id]
+    assert made["notes"] == [{"code": "unknown_member", "field": "priority"}]

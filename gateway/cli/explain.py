@@ -1,0 +1,186 @@
+"""What ``gateway translate`` says of a file: of each line, and in all."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+import orjson
+
+from gateway.batches.records import BatchError
+from gateway.runner.work.envelope import Envelope, Line
+from gateway.runner.work.validate import UNKNOWN_MEMBER
+from gateway.translate.estimates import Estimate, estimate
+from gateway.translate.prices import Price, price_of
+from gateway.translate.shapes import Endpoint, LineError, Note, Policy, Translation
+from gateway.wire.jsonl import LongLine
+
+# Fields are counted by name, and names are the file's: never an endless table.
+MAX_KINDS: Final = 1000
+DECIMALS: Final = 9  # a token costs some 0.0000001 dollars
+_INDEX: Final = re.compile(r"\[\d+\]")
+
+
+@dataclass(slots=True)
+class ModelTotals:
+    """The lines of one model. Sums are US dollars, of lines that have an estimate alone."""
+
+    lines: int = 0
+    items: int = 0
+    text_tokens: int = 0
+    output_tokens: int = 0
+    unlimited: int = 0  # lines whose answer may be as long as the model likes
+    input_cost: float = 0.0
+    most_cost: float = 0.0
+    unknown: Counter[str] = field(default_factory=Counter)  # lines without an estimate, by why
+    without_cost: int = 0
+
+    def add(self, items: int, of: Estimate) -> None:
+        """Count one line."""
+        self.lines += 1
+        self.items += items
+        self.text_tokens += of.text_tokens
+        self.unlimited += of.output_tokens is None
+        self.output_tokens += of.output_tokens or 0
+        self.unknown.update(of.unknown)
+        self.without_cost += of.input_cost is None
+        self.input_cost += of.input_cost or 0.0
+        self.most_cost += of.most_cost or 0.0
+
+    def __add__(self, other: "ModelTotals") -> "ModelTotals":
+        return ModelTotals(
+            **{
+                each.name: getattr(self, each.name) + getattr(other, each.name)
+                for each in fields(self)
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A sum that is not whole is null: a number would be wrong. What is known is beside it."""
+        return {
+            "lines": self.lines,
+            "items": self.items,
+            "input_text_tokens": self.text_tokens,
+            "output_tokens_at_most": None if self.unlimited else self.output_tokens,
+            "input_usd": None if self.without_cost else _dollars(self.input_cost),
+            "known_input_usd": _dollars(self.input_cost),
+            "usd_at_most": (
+                None if self.without_cost or self.unlimited else _dollars(self.most_cost)
+            ),
+            "without_estimate": dict(self.unknown),
+        }
+
+
+class Explained:
+    """A file, line by line; ``day`` is today, for prices; ``prices`` come before the table."""
+
+    def __init__(self, endpoint: Endpoint, policy: Policy, max_line_bytes: int, day: str) -> None:
+        self._endpoint = endpoint
+        self._policy = policy
+        self._day = day
+        self._envelope = Envelope(endpoint, policy, None, max_line_bytes)
+        self._seen: dict[str, int] = {}
+        self.prices: dict[str, Price] = {}
+        self.totals: Counter[str] = Counter()
+        self.models: dict[str, ModelTotals] = {}
+        # By code and field: how many, and the line that is the first.
+        self.notes: dict[tuple[str, str], list[int]] = {}
+        self.errors: dict[tuple[str, str], list[int]] = {}
+
+    def line(self, raw: bytes | LongLine, number: int) -> dict[str, Any]:
+        """What becomes of one line."""
+        self.totals["lines"] += 1
+        line = self._envelope.read(raw, number)
+        if isinstance(line, BatchError):
+            return self._complaint(number, "batch", line.code, line.param, line.message)
+        first = self._seen.setdefault(line.custom_id, number)
+        if first != number:
+            return self._complaint(
+                number, "batch", "duplicate_custom_id", "custom_id", f"as on line {first}"
+            )
+        made = self._endpoint.to_gemini(line.body, self._policy, line.model)
+        if isinstance(made, LineError):
+            complaint = self._complaint(number, "line", made.code, made.param, made.message)
+            return {"line": number, "custom_id": line.custom_id, **complaint}
+        return self._translated(line, number, made)
+
+    def _translated(self, line: Line, number: int, made: Translation) -> dict[str, Any]:
+        items, _, noted, files = made
+        notes = [*(Note(UNKNOWN_MEMBER, name[:100]) for name in line.extra), *noted]
+        for note in notes:
+            _count(self.notes, note.code, note.field, number)
+        reckoned = estimate(items, self._price(line.model))
+        self.totals["items"] += len(items)
+        self.models.setdefault(line.model, ModelTotals()).add(len(items), reckoned)
+        return {
+            "line": number,
+            "custom_id": line.custom_id,
+            "model": line.model,
+            "method": self._endpoint.method,
+            "items": [orjson.Fragment(item) for item in items],
+            **({"files": list(files)} if files else {}),
+            "notes": [_note(note) for note in notes],
+            "estimate": _estimate(reckoned),
+        }
+
+    def _price(self, model: str) -> Price | None:
+        return self.prices.get(model) or price_of(model, self._day)
+
+    def _complaint(
+        self, number: int, fails: str, code: str | None, param: str | None, message: str
+    ) -> dict[str, Any]:
+        self.totals[fails] += 1
+        _count(self.errors, code or "", param or "", number)
+        error = {"code": code, "param": param, "message": message}
+        return {"line": number, "fails": fails, "error": error}
+
+    def summary(self) -> dict[str, Any]:
+        """Everything in all, for programs."""
+        return {
+            "endpoint": self._endpoint.path,
+            "lines": self.totals["lines"],
+            "items": self.totals["items"],
+            "refused": self.totals["line"],
+            "fail_the_batch": self.totals["batch"],
+            "models": {name: totals.to_json() for name, totals in sorted(self.models.items())},
+            "total": sum(self.models.values(), ModelTotals()).to_json(),
+            "notes": _kinds(self.notes),
+            "errors": _kinds(self.errors),
+        }
+
+
+def _dollars(cost: float | None) -> float | None:
+    return None if cost is None else round(cost, DECIMALS)
+
+
+def _estimate(of: Estimate) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "input_text_tokens": of.text_tokens,
+        "output_tokens_at_most": of.output_tokens,
+        "input_usd": _dollars(of.input_cost),
+        "usd_at_most": _dollars(of.most_cost),
+    }
+    return {**told, "unknown": list(of.unknown)} if of.unknown else told
+
+
+def _note(note: Note) -> dict[str, str]:
+    told = {"code": note.code, "field": note.field}
+    return {**told, "message": note.message} if note.message else told
+
+
+def _count(kinds: dict[tuple[str, str], list[int]], code: str, path: str, number: int) -> None:
+    """``messages[3].name`` counts as ``messages[].name``."""
+    key = (code, _INDEX.sub("[]", path))
+    if key not in kinds and len(kinds) >= MAX_KINDS:
+        key = (code, "(others)")
+    kinds.setdefault(key, [0, number])[0] += 1
+
+
+def _kinds(kinds: Mapping[tuple[str, str], list[int]]) -> list[dict[str, Any]]:
+    """The most frequent first."""
+    ordered = sorted(kinds.items(), key=lambda kind: (-kind[1][0], kind[0]))
+    return [
+        {"code": code, "field": path, "count": count, "first_line": first}
+        for (code, path), (count, first) in ordered
+    ]

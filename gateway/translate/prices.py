@@ -1,0 +1,66 @@
+"""What Google asks for tokens in a batch: half of the standard price, by model and day.
+
+Read on 2026-11-25 from transcripts of https://ai.google.dev/gemini-api/docs/pricing: that of
+api-evangelist of 2026-10-07 (standard prices, word for word), LiteLLM 1.110.2's table (batch
+prices), models.dev and TokenMeter 0.13.1 (prices that end on a day). A model stands here when two
+of them agree. Prices are for text; thoughts are output.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+PAGE: Final = "https://ai.google.dev/gemini-api/docs/pricing"
+READ_ON: Final = "2026-11-25"
+# Prompts of more tokens cost more with some models.
+LONG_PROMPT: Final = 200_000
+MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens; ``long_`` for prompts beyond :data:`LONG_PROMPT`."""
+
+    input: float
+    output: float
+    long_input: float | None = None
+    long_output: float | None = None
+
+    def of(self, input_tokens: int) -> tuple[float, float]:
+        """What a token of the prompt and one of the answer cost, for a prompt of that size."""
+        if input_tokens <= LONG_PROMPT or self.long_input is None or self.long_output is None:
+            return self.input / MILLION, self.output / MILLION
+        return self.long_input / MILLION, self.long_output / MILLION
+
+
+# Day from which a price holds, as ISO 8601; "" is until the next. None: nobody has said.
+_Rows = Sequence[tuple[str, Price | None]]
+_FLASH_INTRODUCTION: Final = Price(0.375, 1.875)
+_LITE: Final = Price(0.125, 0.75)
+
+PRICES: Final[Mapping[str, _Rows]] = {
+    "gemini-2.5-pro": [("", Price(0.625, 5.0, 1.25, 7.5))],
+    "gemini-2.5-flash": [("", Price(0.15, 1.25))],
+    "gemini-2.5-flash-lite": [("", Price(0.05, 0.2))],
+    "gemini-3-flash-preview": [("", Price(0.25, 1.5))],
+    "gemini-3.1-pro-preview": [("", Price(1.0, 6.0, 2.0, 9.0))],
+    "gemini-3.1-flash-lite": [("", _LITE)],
+    "gemini-3.1-flash-lite-preview": [("", _LITE)],
+    "gemini-3.5-flash": [("", Price(0.75, 4.5))],
+    "gemini-3.5-flash-lite": [("", Price(0.15, 1.25))],
+    "gemini-3.6-flash": [("", _FLASH_INTRODUCTION), ("2027-01-01", Price(0.75, 3.75))],
+    "gemini-3.7-flash": [("", _FLASH_INTRODUCTION), ("2027-01-01", None)],
+    "gemini-3.8-flash": [("", _FLASH_INTRODUCTION), ("2027-01-01", Price(0.75, 3.75))],
+    "gemini-4-argon": [("", Price(1.0, 5.0)), ("2026-12-01", Price(2.0, 10.0))],
+    "gemini-embedding-001": [("", Price(0.075, 0.0))],
+    "gemini-embedding-2": [("", Price(0.1, 0.0))],
+}
+
+
+def price_of(model: str, day: str) -> Price | None:
+    """The price of a model on a day (``2026-11-25``); None when it is not known."""
+    found: Price | None = None
+    for since, price in PRICES.get(model, ()):
+        if since <= day:
+            found = price
+    return found
