@@ -83,9 +83,8 @@ def named(key: str) -> str:
 
 def invalid_type(value: object, expected: str, param: str = "") -> NoReturn:
     """Refuse a value of the wrong JSON type."""
-    message = (
-        f"Invalid type for '{{param}}': expected {expected}, but got {json_type(value)} instead."
-    )
+    got = "an empty array" if value == [] else json_type(value)
+    message = f"Invalid type for '{{param}}': expected {expected}, but got {got} instead."
     raise Refused("invalid_type", param, message)
 
 

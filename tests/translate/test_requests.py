@@ -3,14 +3,17 @@
 import copy
 from typing import Any
 
+import orjson
 import pytest
 
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy
 from tests.translate.cases import load, path_of
 from tests.translate.checks import check_refusal, check_translation, echo_of, items_of
+from tests.translate.words import FILE
 
 CASES = load("requests")
+WORDS = orjson.loads(FILE.read_bytes())
 REQUESTS = {
     "batchGenerateContent": "GenerateContentRequest",
     "asyncBatchEmbedContent": "EmbedContentRequest",
@@ -29,6 +32,7 @@ def test_request(concept: str, case: dict[str, Any]) -> None:
     if "error" in expected:
         assert isinstance(result, LineError)
         assert {"code": result.code, "param": result.param} == expected["error"]
+        assert result.message == WORDS[concept][case["name"]], "python -m tests.translate.words"
         check_refusal(result, body)
     else:
         assert not isinstance(result, LineError), result
