@@ -102,12 +102,32 @@ def test_a_long_message_is_cut() -> None:
     assert len(body_of(rendered)["error"]["message"]) == 2_001
 
 
-def test_arguments_deeper_than_any_writer_goes() -> None:
-    """The standard parser reads what orjson refuses to write; that is an error line."""
-    args: dict[str, Any] = {}
+def _deep() -> dict[str, Any]:
+    """The standard parser reads what orjson refuses to write."""
+    value: dict[str, Any] = {}
     for _ in range(300):
-        args = {"a": args}
-    parts = [{"functionCall": {"name": "f", "args": args}}]
+        value = {"a": value}
+    return value
+
+
+def test_extras_deeper_than_any_writer_goes() -> None:
+    """What stands beside the answer is left out, the answer is not."""
+    parts = [{"toolCall": _deep()}, {"text": "Hi"}]
+    candidate = {
+        "content": {"parts": parts},
+        "finishReason": "STOP",
+        "groundingMetadata": _deep(),
+        "urlContextMetadata": _deep(),
+    }
+    answer = {"response": {"candidates": [candidate]}}
+    rendered = ENDPOINTS["/v1/chat/completions"].from_gemini({"model": "m"}, [answer], CONTEXT)
+    message = body_of(rendered)["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": "Hi", "refusal": None}
+
+
+def test_arguments_deeper_than_any_writer_goes() -> None:
+    """That is an error line."""
+    parts = [{"functionCall": {"name": "f", "args": _deep()}}]
     answer = {"response": {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}}
     rendered = ENDPOINTS["/v1/chat/completions"].from_gemini({"model": "m"}, [answer], CONTEXT)
     assert body_of(rendered)["error"]["code"] == "malformed_function_call"

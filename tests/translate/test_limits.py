@@ -31,7 +31,21 @@ DEEP_ALL_OF = _deep(lambda inner: {"allOf": [inner]})
 
 @pytest.mark.parametrize("deep", [DEEP_LIST, DEEP_OBJECT], ids=["list", "object"])
 @pytest.mark.parametrize(
-    "name", ["messages", "tools", "functions", "tool_choice", "response_format", "metadata", "stop"]
+    "name",
+    [
+        "messages",
+        "tools",
+        "functions",
+        "tool_choice",
+        "response_format",
+        "metadata",
+        "stop",
+        "modalities",
+        "audio",
+        "web_search_options",
+        "google",
+        "extra_body",
+    ],
 )
 def test_depth_under_any_field_is_refused(name: str, deep: Any) -> None:
     """Nesting deeper than any parser of ours allows is a 400 of its line."""
@@ -51,6 +65,16 @@ def test_depth_in_messages_is_refused(deep: Any) -> None:
         {"role": "user", "content": [{"type": "text", "text": deep}]},
         {"role": "assistant", "tool_calls": deep},
         {"role": "assistant", "tool_calls": [{"id": "a", "function": deep}]},
+        {"role": "assistant", "images": deep},
+        {"role": "assistant", "images": [{"image_url": deep}]},
+        {"role": "assistant", "extra_content": {"google": {"parts": deep}}},
+        {"role": "assistant", "extra_content": {"google": {"parts": [{"toolCall": deep}]}}},
+        {
+            "role": "assistant",
+            "extra_content": {
+                "google": {"parts": [{"toolCall": {"toolType": "URL_CONTEXT", "args": deep}}]}
+            },
+        },
         deep,
     ):
         assert isinstance(to_gemini({"messages": [message]}, Policy(), "m"), LineError)
