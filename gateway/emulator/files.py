@@ -63,6 +63,8 @@ class StoredFile:
             "state": self.state(now_ns),
             "source": self.source,
         }
+        if self.mime_type.startswith("video/") and self.state(now_ns) == "ACTIVE":
+            found["videoMetadata"] = {"videoDuration": "1s"}
         if self.failed:
             found["error"] = {"code": 13, "message": "The file could not be processed."}
         return found
@@ -180,6 +182,8 @@ class Files:
             now,
             now + int(self._options.file_seconds * SECOND),
         )
+        if mime_type.startswith("video/"):
+            found.active_ns = now + int(self._options.video_seconds * SECOND)
         self._files[file_id] = found
         return found
 

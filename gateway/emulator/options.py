@@ -81,6 +81,8 @@ class EmulatorOptions:
     """Whether downloads answer ``Range: bytes=N-`` with 206; of Google's it is not known."""
     line_metadata: bool = False
     """Whether ``metadata`` of a file's line comes back with its result; not on record either."""
+    video_seconds: float = 2.0
+    """How long an uploaded video is PROCESSING before it can be used (recorded: seconds)."""
     webhook_timeout: float = 5.0
     """Seconds a webhook's receiver has to answer."""
 
@@ -108,7 +110,7 @@ class EmulatorOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing; raises ValueError naming the option."""
-        for name in ("job_seconds", "expire_seconds", "file_seconds"):
+        for name in ("job_seconds", "expire_seconds", "file_seconds", "video_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if self.speed <= 0:

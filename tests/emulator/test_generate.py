@@ -171,7 +171,7 @@ def test_finish_marker(reason: str) -> None:
     """A finish reason without content."""
     candidate = ask(f"[[finish:{reason}]]")["candidates"][0]
     assert candidate["finishReason"] == reason
-    assert "content" not in candidate
+    assert not candidate.get("content")
 
 
 def test_finish_marker_with_content() -> None:
@@ -191,6 +191,22 @@ def test_ratings() -> None:
         ]
         assert len(ratings) == 4
     assert "safetyRatings" not in ask("[[finish:SPII]]")["candidates"][0]
+
+
+def test_content_of_refusals() -> None:
+    """Empty or not there: both are on record, and both come."""
+    found = [ask(f"{at} [[finish:SAFETY]]")["candidates"][0].get("content") for at in range(20)]
+    assert {} in found
+    assert None in found
+
+
+def test_ratings_and_citations_markers() -> None:
+    """On answers that are not stopped, as models before 2.5 had them."""
+    [candidate] = ask("a [[ratings]] [[citations]]")["candidates"]
+    assert [rating["probability"] for rating in candidate["safetyRatings"]] == ["NEGLIGIBLE"] * 4
+    [source] = candidate["citationMetadata"]["citationSources"]
+    said = candidate["content"]["parts"][0]["text"]
+    assert source["endIndex"] == len(said) // 2
 
 
 def test_finish_max_tokens_marker() -> None:
@@ -255,7 +271,20 @@ def test_markers_of_batch_items(mark: str, expected: list[set[str]]) -> None:
     assert [set(orjson.loads(line)) for line in sink.lines] == expected
 
 
-def test_unknown_markers_aretext_of() -> None:
+def test_rounds_marker() -> None:
+    """A function is called again after it answered, as often as said; then there is text."""
+    contents = [{"role": "user", "parts": [{"text": "go [[call:get_weather]] [[rounds:2]]"}]}]
+    kinds = []
+    for _ in range(3):
+        response = ask("", contents=contents, tools=[TOOL])
+        [part] = parts_of(response)
+        kinds.append("functionCall" in part)
+        answer = {"functionResponse": {"name": "get_weather", "response": {"a": 1}}}
+        contents += [{"role": "model", "parts": [part]}, {"role": "user", "parts": [answer]}]
+    assert kinds == [True, True, False]
+
+
+def test_unknown_markers_are_text() -> None:
     """Only words of the table are markers."""
     assert find_marks("[[nonsense]] [[1,2]] [[a:b]]") == {}
     assert set(find_marks("[[drop]][[think:3]]")) == {"drop", "think"}

@@ -20,6 +20,7 @@ from google import genai
 from google.genai import types
 
 from gateway.emulator.testing import Emulator
+from tests.emulator.replaying import SAMPLES, compare, differences, replays, send
 
 Json = dict[str, Any]
 Create = Callable[..., httpx.Response]
@@ -102,6 +103,15 @@ def test_sdk_manages_webhooks(sdk: genai.Client, receiver: Receiver) -> None:
     assert not sdk.webhooks.list().webhooks
 
 
+@replays("g080")
+def test_registered_as_recorded(gemini: Emulator, api: httpx.Client) -> None:
+    """The secret is told once."""
+    answer = send(gemini.base_url, "g080")
+    compare("g080", answer)
+    assert "new_signing_secret" not in api.get(f"/v1beta/webhooks/{answer.json()['id']}").json()
+
+
+@replays("g081")
 def test_success_of_a_file_job(
     api: httpx.Client,
     gemini: Emulator,
@@ -120,10 +130,15 @@ def test_success_of_a_file_job(
     assert set(event) == {"type", "version", "timestamp", "data"}
     assert (event["type"], event["version"]) == ("batch.succeeded", "v1")
     assert len(event["timestamp"]) == len("2026-06-22T10:00:00Z")
+    recorded = SAMPLES["g081"]["request"]
+    assert differences("g081", recorded["body"], event) == []
+    assert recorded["headers"].keys() <= headers.keys()
+    assert [len(headers["webhook-timestamp"]), headers["webhook-id"][:4]] == [10, "msg_"]
     result = name.replace("batches/", "files/batch-")
     assert event["data"] == {"id": name, "output_file_uri": result}
 
 
+@replays("g082")
 def test_failure_and_expiry(
     api: httpx.Client,
     gemini: Emulator,
@@ -137,6 +152,8 @@ def test_failure_and_expiry(
     names = [create("x").json()["name"] for _ in range(2)]
     gemini.finish()
     events = [orjson.loads(receiver.next()[1]) for _ in range(2)]
+    failed = next(event for event in events if event["type"] == "batch.failed")
+    assert differences("g082", SAMPLES["g082"]["request"]["body"], failed) == []
     found = {event["type"]: event["data"] for event in events}
     assert found == {
         "batch.failed": {"id": names[0], "error_code": "8", "error_message": "quota"},

@@ -17,12 +17,12 @@ def choose_calls(request: JsonObject, text: str, marks: Marks) -> list[str]:
 
     ANY calls always; AUTO and VALIDATED call what a marker says, or a function whose name shares a
     word with the prompt ("what is the weather" and ``get_weather``), unless functions have just
-    answered; NONE never calls.
+    answered and no marker wants more rounds; NONE never calls.
     """
     calling = request.get("toolConfig", {}).get("functionCallingConfig", {})
     mode = calling.get("mode", "AUTO")
     names = calling.get("allowedFunctionNames") or list(declarations(request))
-    if not names or mode == "NONE" or _answered(request):
+    if not names or mode == "NONE" or _done(request, marks):
         return [names[0]] if names and mode == "ANY" else []
     wanted = _wanted(names, text, marks)
     if not wanted and mode == "ANY":
@@ -31,8 +31,22 @@ def choose_calls(request: JsonObject, text: str, marks: Marks) -> list[str]:
     return [wanted[at % len(wanted)] for at in range(count)] if wanted else []
 
 
-def _answered(request: JsonObject) -> bool:
+def _done(request: JsonObject, marks: Marks) -> bool:
+    """Whether functions have just answered, in as many rounds as a marker wants."""
+    if "rounds" in marks and _rounds(request) < marks["rounds"].number(1):
+        return False
     return bool(answers(request))
+
+
+def _rounds(request: JsonObject) -> int:
+    """How many contents since the last prompt hold answers of functions."""
+    found = 0
+    for content in reversed(request["contents"]):
+        if content.get("role") != "model":
+            found += any("functionResponse" in part for part in content["parts"])
+            if any("text" in part for part in content["parts"]):
+                break
+    return found
 
 
 def answers(request: JsonObject) -> list[JsonObject]:

@@ -68,21 +68,28 @@ def generate(model: str, request: JsonObject, holdings: Holdings) -> JsonObject:
 
 def _blocked(prompt: Prompt, asked: _Asked) -> JsonObject:
     reason = prompt.marks["block"].value or "SAFETY"
-    return {
-        "promptFeedback": {"blockReason": reason} | _ratings(reason),
-        "usageMetadata": _usage(prompt, asked, Spent()),
-    } | _signed_off(prompt)
+    feedback: JsonObject = {"blockReason": reason}
+    if reason == "SAFETY":
+        feedback["safetyRatings"] = _ratings(blocked=True)
+    usage = {"usageMetadata": _usage(prompt, asked, Spent())}
+    return {"promptFeedback": feedback} | usage | _signed_off(prompt)
 
 
-def _ratings(reason: str) -> JsonObject:
-    """``safetyRatings`` of what is stopped for safety: one harm is likely, and blocks."""
-    if reason != "SAFETY":
-        return {}
+def _ratings(*, blocked: bool) -> list[JsonObject]:
+    """Safety ratings; where they stop something one harm is likely, and blocks."""
     ratings: list[JsonObject] = [
         {"category": f"HARM_CATEGORY_{harm}", "probability": "NEGLIGIBLE"} for harm in _RATED
     ]
-    ratings[1] |= {"probability": "HIGH", "blocked": True}
-    return {"safetyRatings": ratings}
+    if blocked:
+        ratings[1] |= {"probability": "HIGH", "blocked": True}
+    return ratings
+
+
+def _cited(parts: list[JsonObject]) -> JsonObject:
+    """``citationMetadata`` of an answer: its first half is from somewhere."""
+    said = "".join(part.get("text", "") for part in parts if "thought" not in part).encode()
+    source = {"startIndex": 0, "endIndex": len(said) // 2, "uri": "https://example.com/book"}
+    return {"citationMetadata": {"citationSources": [source | {"license": "mit"}]}}
 
 
 def _usage(prompt: Prompt, asked: _Asked, spent: Spent) -> JsonObject:
@@ -146,15 +153,20 @@ def _candidate(prompt: Prompt, thoughts: int, index: int) -> tuple[JsonObject, S
     if content.finish in _WITH_CONTENT or content.parts:
         parts = {"parts": content.parts} if content.parts else {}
         candidate["content"] = parts | {"role": "model"}
+    elif prompt.digest[5] % 2:
+        candidate["content"] = {}  # or none at all: both are on record
     candidate["finishReason"] = content.finish
-    candidate |= _ratings(content.finish)
+    if content.finish == "SAFETY" or "ratings" in prompt.marks:
+        candidate["safetyRatings"] = _ratings(blocked=content.finish == "SAFETY")
+    if "citations" in prompt.marks:
+        candidate |= _cited(content.parts)
     if any("functionCall" in part for part in content.parts):
         candidate["finishMessage"] = "Model generated function call(s)."
     if _shows_index(prompt, index):
         candidate["index"] = index
     if prompt.config.get("responseLogprobs"):
         candidate |= logprobs(content.parts, prompt.config.get("logprobs", 0))
-    elif prompt.abilities.old:
+    elif prompt.abilities.old and content.parts:
         candidate["avgLogprobs"] = -0.01 - prompt.digest[3] / 1000
     tools = content.traces.tokens
     return candidate | content.traces.candidate, replace(content.spent, tools=tools)

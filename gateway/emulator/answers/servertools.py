@@ -81,6 +81,8 @@ def _search(found: Traces, tool: JsonObject, prompt: Prompt, text: str) -> None:
     if "imageSearch" not in kinds or "webSearch" in kinds:
         grounding["webSearchQueries"] = [query]
     grounding["searchEntryPoint"] = {"renderedContent": "<div class=container></div>"}
+    if prompt.abilities.old:
+        grounding["retrievalMetadata"] = {}
     found.parts += shown_search(prompt)
 
 

@@ -104,6 +104,8 @@ def usage(
         found["cachedContentTokenCount"] = sum(cached.values())
         found["cacheTokensDetails"] = details(cached)
     if answer and (detailed or spent.images or spent.audio):
-        kinds = Counter(TEXT=spent.text, IMAGE=spent.images, AUDIO=spent.audio)
+        kinds = Counter(IMAGE=spent.images, AUDIO=spent.audio)
+        if detailed:  # otherwise the text beside a picture is in the sum only, as recorded
+            kinds["TEXT"] = spent.text
         found["candidatesTokensDetails"] = details(kinds)
     return found | {"serviceTier": "standard"}
