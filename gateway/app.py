@@ -29,7 +29,7 @@ from gateway.runner.sweeper import Sweeper
 from gateway.runner.tools import RunnerOptions, Tools
 from gateway.runner.work.validate import InputLimits
 from gateway.runner.workers import Workers
-from gateway.settings import Settings
+from gateway.settings.load import Settings
 from gateway.store.sqlite import SQLiteStore
 from gateway.translate.capabilities import check_overrides
 from gateway.translate.endpoints import ENDPOINTS

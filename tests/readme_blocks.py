@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.api.routes import ROUTES
 from gateway.emulator.faults import FAULTS
 from gateway.emulator.markers import MARKERS
-from gateway.settings import SETTINGS
+from gateway.settings.table import SETTINGS
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.fidelity import ANSWERS, REQUESTS, RESPONSES_OBJECTS
 from gateway.translate.fields import Field, FieldTable, Placing

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.app import Gateway
 from gateway.errors import SettingsError
-from gateway.settings import load
+from gateway.settings.load import load
 
 
 async def test_a_lost_database_beside_files_stops_the_start(tmp_path: Path) -> None:

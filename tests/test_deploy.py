@@ -18,7 +18,7 @@ import yaml
 
 from gateway import __version__
 from gateway.cli.main import COMMANDS
-from gateway.settings import SETTINGS
+from gateway.settings.table import SETTINGS
 from tests.cli.processes import loopback, serving
 
 ROOT = Path(__file__).parent.parent

@@ -29,7 +29,7 @@ FLOORS: dict[str, int] = {
     "__main__": 7,  # the door to the command line, nothing else
 }
 
-# settings.py is for app.py and what stands above it; the emulator shares nothing but the clock,
+# settings/ is for app.py and what stands above it; the emulator shares nothing but the clock,
 # or it would mirror our own mistakes.
 ONLY_FROM = {"settings": {"app", "cli", "__main__"}}
 ONLY_THESE = {"emulator": {"clock"}}

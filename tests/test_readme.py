@@ -17,7 +17,8 @@ import pytest
 from gateway import __version__
 from gateway.cli.main import COMMANDS, main
 from gateway.emulator.faults import parse_fault
-from gateway.settings import SETTINGS, load
+from gateway.settings.load import load
+from gateway.settings.table import SETTINGS
 from tests.cli.processes import Server, loopback, run, serving
 from tests.readme_blocks import README, ROOT, with_blocks
 from tests.sdk.nodejs import NODE, installed

@@ -6,17 +6,9 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import SettingsError
-from gateway.settings import (
-    SETTINGS,
-    ApiKey,
-    Secret,
-    Settings,
-    describe,
-    field_of,
-    is_loopback,
-    load,
-    usable_cpus,
-)
+from gateway.settings.load import Settings, describe, load, usable_cpus
+from gateway.settings.table import SETTINGS, field_of
+from gateway.settings.values import ApiKey, Secret, is_loopback
 
 KEY = {"GEMINI_API_KEY": "AIza-test"}
 

@@ -5,7 +5,8 @@ import click
 from gateway.app import policy
 from gateway.cli.environment import BadSettings, read_settings
 from gateway.errors import SettingsError
-from gateway.settings import SETTINGS, describe
+from gateway.settings.load import describe
+from gateway.settings.table import SETTINGS
 
 
 @click.command(short_help="Print the settings in force.")

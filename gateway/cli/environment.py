@@ -3,7 +3,7 @@
 import click
 
 from gateway.errors import SettingsError
-from gateway.settings import Settings, load
+from gateway.settings.load import Settings, load
 
 EXIT_SETTINGS = 78  # EX_CONFIG, sysexits.h
 

@@ -13,7 +13,7 @@ from gateway.cli.environment import BadSettings
 from gateway.cli.explain import Explained
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
-from gateway.settings import Settings, load
+from gateway.settings.load import Settings, load
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.prices import PAGE, READ_ON, Price
 from gateway.wire.jsonl import drop_blank_end, read_lines

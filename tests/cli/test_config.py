@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway.settings import SETTINGS
+from gateway.settings.table import SETTINGS
 from tests.cli.processes import run
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from gateway.app import Gateway
 from gateway.cli.logs import set_up_logs
 from gateway.clock import SystemClock
-from gateway.settings import load
+from gateway.settings.load import load
 
 
 class ShiftedClock(SystemClock):

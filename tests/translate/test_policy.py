@@ -10,7 +10,8 @@ import pytest
 
 from gateway.app import policy
 from gateway.errors import SettingsError
-from gateway.settings import SETTINGS, Setting, load
+from gateway.settings.load import load
+from gateway.settings.table import SETTINGS, Setting
 from gateway.translate import lenient, notes
 from gateway.translate.capabilities import capabilities_of
 from gateway.translate.endpoints import ENDPOINTS

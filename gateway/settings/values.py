@@ -1,0 +1,217 @@
+"""What settings are made of: each function reads a text, or says what is wrong with it.
+
+Errors: ValueError whose message follows the name of a setting.
+"""
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+API_VERSIONS = ("v1beta", "v1", "v1alpha")
+
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
+_UNITS = {"b": 1, "kib": KIB, "mib": MIB, "gib": GIB}
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that never shows itself."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One credential that clients may present; ``owner`` is None when it was given no name."""
+
+    owner: str | None
+    secret: Secret
+
+
+def text(value: str) -> str:
+    """Anything but nothing."""
+    if not value.strip():
+        raise ValueError("is empty")
+    return value.strip()
+
+
+def port(value: str) -> int:
+    """A port; 0 takes a free one."""
+    port = whole(value)
+    if port > 65535:
+        raise ValueError("is not a port (0 to 65535; 0 takes a free one)")
+    return port
+
+
+def whole(value: str) -> int:
+    """A whole number, zero or more."""
+    if not re.fullmatch(r"\d{1,15}", value.strip()):
+        raise ValueError("is not a whole number")
+    return int(value)
+
+
+def positive(value: str) -> int:
+    """A whole number, one or more."""
+    number = whole(value)
+    if number < 1:
+        raise ValueError("must be at least 1")
+    return number
+
+
+def seconds(value: str) -> float:
+    """A number of seconds, zero or more."""
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError("is not a number of seconds") from None
+    if not math.isfinite(number) or number < 0:
+        raise ValueError("must be a finite number of seconds, zero or more")
+    return number
+
+
+def size(value: str) -> int:
+    """Bytes: a number, alone or with KiB, MiB or GiB."""
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("is not a size: give bytes, or a number with KiB, MiB or GiB")
+    return int(match[1]) * _UNITS[(match[2] or "B").lower()]
+
+
+def path(value: str) -> Path:
+    """A path; ``~`` is the home directory."""
+    return Path(text(value)).expanduser()
+
+
+def url(value: str) -> str:
+    """An http(s) URL without path, query and credentials; http for this machine alone."""
+    parts = urlsplit(value.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not an http(s) URL")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must not carry credentials, a query or a fragment")
+    if parts.path.strip("/"):
+        raise ValueError("must be a host without a path")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("must begin with https:// (the key travels with every call)")
+    return value.strip().rstrip("/")
+
+
+def version(value: str) -> str:
+    """A version of Google's API."""
+    if value.strip() not in API_VERSIONS:
+        raise ValueError(f"is none of {', '.join(API_VERSIONS)}")
+    return value.strip()
+
+
+def aliases(value: str) -> dict[str, str]:
+    """A JSON map of names."""
+    parsed = _object(value)
+    if not all(isinstance(name, str) and name for name in parsed.values()):
+        raise ValueError('is not a JSON map of names, e.g. {"gpt-4o-mini":"gemini-2.5-flash"}')
+    return parsed
+
+
+def switch(value: str) -> bool:
+    """``true`` or ``false``."""
+    return choice(value, ("true", "false")) == "true"
+
+
+def names(value: str) -> tuple[str, ...]:
+    """Names of fields, separated by commas."""
+    found = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in found):
+        raise ValueError("is not a list of field names, separated by commas")
+    return found
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """One of these words."""
+    return lambda value: choice(value, allowed)
+
+
+def words(value: str) -> dict[str, str]:
+    """A JSON map of texts."""
+    parsed = _object(value)
+    if not all(isinstance(word, str) and word for word in parsed.values()):
+        raise ValueError("is not a JSON map of texts")
+    return parsed
+
+
+def objects(value: str) -> dict[str, dict[str, Any]]:
+    """A JSON map of objects."""
+    parsed = _object(value)
+    if not all(isinstance(member, dict) for member in parsed.values()):
+        raise ValueError("is not a JSON map of objects")
+    return parsed
+
+
+def _object(value: str) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        raise ValueError("is not JSON") from None
+    if isinstance(parsed, dict):
+        return parsed
+    raise ValueError("is not a JSON object")
+
+
+def secret(value: str) -> Secret:
+    """Something that never shows itself."""
+    return Secret(text(value))
+
+
+def api_keys(value: str) -> tuple[ApiKey, ...]:
+    """``name=secret`` or ``secret``, separated by commas or newlines."""
+    keys = []
+    for entry in re.split(r"[,\n]", value):
+        if not entry.strip():
+            continue
+        if re.search(r"\s", entry.strip()) or entry.strip().startswith("#"):
+            raise ValueError("holds an entry with a space or a comment")
+        name, equals, secret = entry.strip().partition("=")
+        if equals and not secret:
+            raise ValueError("holds a name without a secret")
+        # "c2VjcmV0==" is base64, not a name: a name is a plain word.
+        named = bool(equals and secret.strip("=") and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name))
+        keys.append(ApiKey(name, Secret(secret)) if named else ApiKey(None, Secret(entry.strip())))
+    if len({key.secret.value for key in keys}) != len(keys):
+        raise ValueError("lists a secret twice")
+    return tuple(keys)
+
+
+def optional_positive(value: str) -> int | None:
+    """A whole number, or nothing."""
+    return positive(value) if value.strip() else None
+
+
+def choice(value: str, allowed: tuple[str, ...]) -> str:
+    """One of these words, in any case."""
+    if value.strip().lower() not in allowed:
+        raise ValueError(f"is none of {', '.join(allowed)}")
+    return value.strip().lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
