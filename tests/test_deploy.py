@@ -221,7 +221,7 @@ def test_the_image_is_of_this_version_and_compiled(image: Path) -> None:
     )
 
     assert done.stdout == f"gateway, version {__version__}\n"
-    assert list(package.glob("__pycache__/settings.*.pyc"))
+    assert list(package.glob("settings/__pycache__/load.*.pyc"))
     assert not (package.parent / "pytest").exists()
     assert not (package.parent / "openai").exists()
 
