@@ -108,6 +108,11 @@ def _read_context_management(value: object, draft: Draft) -> None:
         draft.note("dropped", "context_management")
 
 
+def _read_cache_options(value: object, draft: Draft) -> None:  # noqa: ARG001 - a Reader
+    if type(value) is dict and value.get("prewarm") is True:
+        unsupported_value("a batch is for answers.", "prompt_cache_options.prewarm")
+
+
 def _read_top_logprobs(value: object, draft: Draft) -> None:
     draft.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
     draft.repeats["top_logprobs"] = draft.top_logprobs
@@ -193,7 +198,11 @@ RESPONSES: Final = FieldTable(
     dropped("stream_options", "without streaming it says nothing"),
     dropped("background_options", "without background it says nothing"),
     dropped("service_tier", "batch is a class of its own; a dearer tier is never asked for"),
-    dropped("prompt_cache_options", "OpenAI's cache; Gemini caches by itself"),
+    dropped(
+        "prompt_cache_options",
+        "OpenAI's cache; Gemini caches by itself; prewarm is refused: it asks for no answer",
+        _read_cache_options,
+    ),
     dropped("prompt_cache_retention", "OpenAI's cache; Gemini caches by itself"),
     dropped("access_programs", "programs of access at OpenAI"),
     dropped("image", "OpenAI's compression of images in its context"),

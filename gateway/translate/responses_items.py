@@ -131,6 +131,9 @@ class _Items:
         signature = self._signature(item.get("id")) or message_signature(item)
         if signature:
             parts[-1]["thoughtSignature"] = signature
+        elif parts == [{"text": ""}]:
+            # How an answer without words comes back.
+            return
         self._say(parts)
 
     def _say(self, parts: list[Json]) -> None:

@@ -1,5 +1,6 @@
 """``/v1/responses`` both ways: recorded answers, and items that come back as input."""
 
+from base64 import b64decode
 from typing import Any
 
 import orjson
@@ -120,6 +121,25 @@ def test_signatures_come_back_where_they_were(name: str) -> None:
         if part.get("thoughtSignature") not in (None, "skip_thought_signature_validator")
     ]
     assert back == signed
+
+
+def test_a_step_deeper_than_any_writer_goes_is_left_out() -> None:
+    """Nobody could send it back; the signatures beside it stay."""
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    parts = [
+        {"text": "Hi", "thoughtSignature": "c2ln"},
+        {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": deep}},
+    ]
+    candidate = {"content": {"parts": parts}, "finishReason": "STOP"}
+    rendered = responses_answers.from_gemini(
+        ECHOES[1], [{"response": {"candidates": [candidate], "responseId": "R"}}], CONTEXT
+    )
+    check_rendered(rendered, Response)
+    reasoning, *_ = body_of(rendered)["output"]
+    kept = orjson.loads(b64decode(reasoning["encrypted_content"]))
+    assert kept == {"v": 1, "signatures": {"msg_R_0": "c2ln"}, "parts": {}}
 
 
 def test_a_plain_answer_is_written_as_any_other() -> None:
