@@ -10,7 +10,13 @@ from enum import StrEnum
 from typing import Any, Final, NoReturn
 
 from gateway.translate.draft import Draft
-from gateway.translate.refusal import Refused, unknown_parameter, unsupported_parameter
+from gateway.translate.refusal import (
+    Refused,
+    one_of,
+    unknown_parameter,
+    unsupported_parameter,
+    unsupported_value,
+)
 
 Reader = Callable[[Any, Draft], None]
 
@@ -68,6 +74,18 @@ class FieldTable:
         if row is None:
             unknown_parameter(name)
         unsupported_parameter(row.about, name)
+
+    def kind(self, value: object, param: str = "type") -> str:
+        """Read which row of a union an object is: its ``type``, of a kind that is not refused.
+
+        ``param`` names the field that is complained of.
+        """
+        row = self.by_name.get(value) if type(value) is str else None
+        if row is None:
+            one_of(value, self.accepted, param)
+        if row.placing is Placing.REFUSED:
+            unsupported_value(f"'{row.name}' is not supported. {row.about}", param)
+        return row.name
 
     def read(self, value: Mapping[str, Any], draft: Draft) -> None:
         """Read every member by its row; null means absent."""

@@ -11,7 +11,6 @@ from gateway.translate.calls import named_call, parsed_result, sign
 from gateway.translate.conversation import Calls, Conversation
 from gateway.translate.custom_tools import named_input
 from gateway.translate.fenced import fenced
-from gateway.translate.fields import Placing
 from gateway.translate.kept_reasoning import Kept, decode_kept
 from gateway.translate.media import checked_base64
 from gateway.translate.parts import read_content, string
@@ -95,12 +94,7 @@ class _Items:
         kind = item.get("type")
         if kind is None:
             kind = _untyped(item)
-        row = ITEM_KINDS.by_name.get(kind) if type(kind) is str else None
-        if row is None:
-            one_of(kind, ITEM_KINDS.accepted, "type")
-        if row.placing is Placing.REFUSED:
-            unsupported_value(row.about, "type" if "type" in item else "id")
-        _READERS[kind](self, item)
+        _READERS[ITEM_KINDS.kind(kind, "type" if "type" in item else "id")](self, item)
 
     def message(self, item: Json) -> None:
         """``{"role": "user", "content": "Hi"}``; the type may be absent."""

@@ -7,7 +7,7 @@ that tool and is noted as approximated.
 from typing import Final
 
 from gateway.translate.draft import Draft
-from gateway.translate.fields import FieldTable, Placing, mapped, refused
+from gateway.translate.fields import FieldTable, mapped, refused
 from gateway.translate.names import gemini_name
 from gateway.translate.parts import string
 from gateway.translate.refusal import (
@@ -17,7 +17,6 @@ from gateway.translate.refusal import (
     missing,
     one_of,
     quoted,
-    unsupported_value,
 )
 from gateway.translate.shapes import Json
 
@@ -93,11 +92,7 @@ def _object(choice: Json, draft: Draft) -> Json:
     kind = choice.get("type")
     if kind is None:
         missing("type")
-    row = CHOICE_KINDS.by_name.get(kind) if type(kind) is str else None
-    if row is None:
-        one_of(kind, CHOICE_KINDS.accepted, "type")
-    if row.placing is Placing.REFUSED:
-        unsupported_value(row.about, "type")
+    kind = CHOICE_KINDS.kind(kind)
     if kind in _NAMED:
         FUNCTION_CHOICE.check(choice)
         draft.google_tools.clear()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.translate.draft import Draft
-from gateway.translate.fields import FieldTable, Placing, dropped, mapped, refused
+from gateway.translate.fields import FieldTable, dropped, mapped, refused
 from gateway.translate.google_tools import use
 from gateway.translate.parts import member
 from gateway.translate.refusal import (
@@ -129,11 +129,7 @@ def _read_tool(tool: object, declarations: Declarations, where: str, draft: Draf
     kind = tool.get("type")
     if kind is None:
         missing("type")
-    row = TOOL_KINDS.by_name.get(kind) if type(kind) is str else None
-    if row is None:
-        one_of(kind, TOOL_KINDS.accepted, "type")
-    if row.placing is Placing.REFUSED:
-        unsupported_value(row.about, "type")
+    kind = TOOL_KINDS.kind(kind)
     if kind == "function":
         return _read_function(tool, declarations, where)
     if kind == "custom":
