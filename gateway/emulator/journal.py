@@ -1,6 +1,7 @@
 """What the emulator accepted, in order: the evidence of tests that count paid jobs."""
 
 import threading
+from collections import deque
 from typing import Any
 
 from gateway.emulator.timing import EmulatorClock, stamp
@@ -9,18 +10,19 @@ JsonObject = dict[str, Any]
 
 
 class Journal:
-    """An append-only list of entries ``{"seq", "at", "kind", ...}``; safe from any thread.
+    """A list of entries ``{"seq", "at", "kind", ...}``; safe from any thread.
 
     Kinds: ``create`` (a job was accepted, whatever was answered), ``cancel``, ``delete``,
     ``update``, ``upload`` (a file was finished), ``upload-start``, ``upload-chunk``, ``download``,
     ``file-delete``, ``register``, ``cache``, ``generate``, ``stream``, ``count``, ``embed``,
-    ``fault`` (one was applied to a call), ``webhook`` (one was sent). No prompt is noted.
+    ``fault`` (one was applied to a call), ``webhook`` (one was sent). No prompt is noted. Of more
+    than ``limit`` the oldest are forgotten; ``seq`` goes on, so a gap can be seen.
     """
 
-    def __init__(self, clock: EmulatorClock) -> None:
+    def __init__(self, clock: EmulatorClock, limit: int) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._entries: list[JsonObject] = []
+        self._entries: deque[JsonObject] = deque(maxlen=limit)
         self._next = 1
 
     def note(self, kind: str, **details: object) -> None:

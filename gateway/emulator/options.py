@@ -1,9 +1,14 @@
-"""What can be set when an emulator starts; every default is safe for a laptop."""
+"""What can be set when an emulator starts; every default is safe for a laptop.
+
+One table says all: the fields of :class:`EmulatorOptions`, whose help is theirs and those of
+``gateway emulator``.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
 from gateway.emulator.tiers import tier_limit
 
@@ -20,6 +25,23 @@ MAX_STORAGE_BYTES = 20 * GIB
 UPLOAD_GRANULARITY = 8 * MIB
 # ai.google.dev/gemini-api/docs/rate-limits: 100 concurrent batch jobs
 MAX_LIVE_JOBS = 100
+JOURNAL_ENTRIES = 200_000
+"""About 100 MiB."""
+
+
+def _option(
+    default: object,
+    about: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[object, ...] = (),
+) -> Any:  # noqa: ANN401 - a field of any type
+    """A field with its help and the values that mean something."""
+    metadata = {"about": about, "least": least, "most": most, "choices": choices}
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def _project_name(key: str) -> str:
@@ -35,56 +57,78 @@ class EmulatorOptions:
     bytes. ``faults`` are specifications as :func:`gateway.emulator.faults.parse_fault` reads them.
     """
 
-    job_seconds: float = 1.0
-    """From create to the end of a job; fractions and 0 allowed. Longer work ends later."""
-    pending_share: float = 0.25
-    """The part of ``job_seconds`` a job is PENDING; the rest it is RUNNING."""
-    speed: float = 1.0
-    """How many emulated seconds pass in one real second."""
-    expire_seconds: float = 48 * HOUR
-    """A job unfinished after this long is EXPIRED."""
-    file_seconds: float = 48 * HOUR
-    """An uploaded or generated file is gone after this long."""
-    api_keys: tuple[str, ...] = ()
-    """Keys that are accepted, ``KEY`` or ``KEY=PROJECT``; any non-empty key when empty."""
-    control: bool = False
-    """Whether ``/emulator/...`` routes exist (journal, faults, clock, jobs); not guarded."""
-    faults: tuple[str, ...] = ()
-    """Faults armed from the start, e.g. ``"create-500-after:times=2"``."""
-    seed: int = 0
-    """Seed of everything random about faults, so that a run can be repeated."""
-    directory: str | None = None
-    """Where uploads and results are spooled; a temporary directory, removed at the end, if None."""
-    max_create_bytes: int = MAX_CREATE_BYTES
-    max_file_bytes: int = MAX_FILE_BYTES
-    max_storage_bytes: int = MAX_STORAGE_BYTES
-    upload_granularity: int = UPLOAD_GRANULARITY
-    """A chunk that does not end the upload must be a multiple of this."""
-    max_live_jobs: int = MAX_LIVE_JOBS
-    """Jobs of one key that may be unfinished at once; one more create answers 429."""
-    tier: int = 0
-    """Usage tier 1, 2 or 3, whose limits of enqueued tokens hold (``tiers.py``); 0: no limits."""
-    enqueued_tokens: Mapping[str, int] = field(default_factory=dict)
-    """Limit of enqueued tokens by model name (without ``models/``), before those of the tier.
-
-    ``"*"`` stands for any other model.
-    """
-    bad_line: str = "item"
-    """A line that cannot be read fails itself with code 3 (``item``) or its job (``job``)."""
-    cancel_finished_status: int = 200
-    """Answer of cancel on a finished job; Google's is not on record, 200 or 400 are both met."""
-    unknown_models: bool = False
-    """Whether a model that is not in the recorded list is served instead of answered with 404."""
-    redirect_leaks: bool = True
-    """Whether the redirect of a download echoes the request's headers, as recorded 2026-08-19."""
-    ranges: bool = False
-    """Whether downloads answer ``Range: bytes=N-`` with 206; of Google's it is not known."""
-    line_metadata: bool = False
-    """Whether ``metadata`` of a file's line comes back with its result; not on record either."""
-    video_seconds: float = 2.0
-    """How long an uploaded video is PROCESSING before it can be used (recorded: seconds)."""
-    webhook_timeout: float = 5.0
-    """Seconds a webhook's receiver has to answer."""
+    job_seconds: float = _option(
+        1.0, "From a job's create to its end; longer work ends later.", least=0
+    )
+    pending_share: float = _option(
+        0.25, "The part of that time a job is PENDING; the rest it is RUNNING.", least=0, most=1
+    )
+    speed: float = _option(1.0, "Emulated seconds in a real second.", least=1e-9)
+    faults: tuple[str, ...] = _option(
+        (), "A fault to arm, e.g. create-500-after:times=2; see --list-faults."
+    )
+    seed: int = _option(0, "Seed of what is random about faults, so that a run can be repeated.")
+    control: bool = _option(
+        default=False,
+        about="Serve /emulator/... (journal, faults, clock, jobs); these routes ask for no key.",
+    )
+    api_keys: tuple[str, ...] = _option(
+        (),
+        "A key to accept, KEY or KEY=PROJECT; each project has jobs, files and caches of its own. "
+        "Without this option any key is accepted.",
+    )
+    unknown_models: bool = _option(
+        default=False, about="Serve any model, not only those of the recorded list (else 404)."
+    )
+    max_live_jobs: int = _option(
+        MAX_LIVE_JOBS, "Unfinished jobs of a project; one more create answers 429.", least=0
+    )
+    tier: int = _option(
+        0,
+        "Usage tier whose limits of enqueued tokens hold; 0: no limits.",
+        choices=(0, 1, 2, 3),
+    )
+    enqueued_tokens: Mapping[str, int] = _option(
+        {},
+        "Limit of enqueued tokens of a model (* is any other), before that of the tier; "
+        "one more create answers 429.",
+    )
+    expire_seconds: float = _option(48 * HOUR, "When an unfinished job is EXPIRED.", least=0)
+    file_seconds: float = _option(48 * HOUR, "How long files are kept.", least=0)
+    video_seconds: float = _option(2.0, "How long an uploaded video is PROCESSING.", least=0)
+    bad_line: str = _option(
+        "item",
+        "A line that cannot be read fails itself (item) or its job (job).",
+        choices=("item", "job"),
+    )
+    line_metadata: bool = _option(
+        default=False, about="Give metadata of a file's line back with its result."
+    )
+    cancel_finished_status: int = _option(
+        200, "Answer of cancel on a finished job (both are met).", choices=(200, 400)
+    )
+    ranges: bool = _option(default=False, about="Answer Range: bytes=N- of a download with 206.")
+    redirect_leaks: bool = _option(
+        default=True,
+        about="Echo a request's headers, key included, in a download's redirect, as Google did.",
+    )
+    webhook_timeout: float = _option(
+        5.0, "Real seconds a webhook's receiver has to answer.", least=0.001
+    )
+    max_create_bytes: int = _option(MAX_CREATE_BYTES, "Largest create; more is 400.", least=1)
+    max_file_bytes: int = _option(MAX_FILE_BYTES, "Largest file.", least=1)
+    max_storage_bytes: int = _option(MAX_STORAGE_BYTES, "All files of a project.", least=1)
+    upload_granularity: int = _option(
+        UPLOAD_GRANULARITY,
+        "A chunk that does not end its upload must be a multiple of this.",
+        least=1,
+    )
+    journal_entries: int = _option(
+        JOURNAL_ENTRIES, "Entries the journal keeps; the oldest are forgotten.", least=1
+    )
+    directory: str | None = _option(
+        None, "Where uploads and results are; else a temporary directory, removed at the end."
+    )
 
     @property
     def counts_tokens(self) -> bool:
@@ -110,14 +154,15 @@ class EmulatorOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing; raises ValueError naming the option."""
-        for name in ("job_seconds", "expire_seconds", "file_seconds", "video_seconds"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative")
-        if self.speed <= 0:
-            raise ValueError("speed must be positive")
-        if not 0 <= self.pending_share <= 1:
-            raise ValueError("pending_share must be between 0 and 1")
-        if self.tier not in {0, 1, 2, 3}:
-            raise ValueError("tier must be 0, 1, 2 or 3")
-        if self.bad_line not in {"item", "job"}:
-            raise ValueError("bad_line must be 'item' or 'job'")
+        for one in fields(self):
+            value, allowed = getattr(self, one.name), one.metadata["choices"]
+            least, most = one.metadata["least"], one.metadata["most"]
+            if allowed and value not in allowed:
+                named = ", ".join(map(str, allowed))
+                raise ValueError(f"{one.name} must be one of {named}")
+            if least is not None and not value >= least:
+                raise ValueError(f"{one.name} must be at least {least:g}")
+            if most is not None and not value <= most:
+                raise ValueError(f"{one.name} must be at most {most:g}")
+        if "" in self.keys:
+            raise ValueError("a key of api_keys is empty")

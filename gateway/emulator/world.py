@@ -34,7 +34,7 @@ class World:
         # also for apps whose lifespan nobody runs
         self._remove = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.faults = FaultBook([parse_fault(text) for text in options.faults], options.seed)
-        self.journal = Journal(self.clock)
+        self.journal = Journal(self.clock, options.journal_entries)
         self.models = Models(serve_unknown=options.unknown_models)
         self.uploads = Uploads(self.directory)
         self.courier = Courier(options, self.clock, self.journal)

@@ -211,3 +211,13 @@ def test_wrong_masks(mask: str) -> None:
     """400."""
     with pytest.raises(ApiError):
         parse_mask(mask)
+
+
+def test_the_journal_forgets_the_oldest() -> None:
+    """Of more entries than it keeps; their numbers go on."""
+    with running(EmulatorOptions(journal_entries=2)) as emulator:
+        headers = {"x-goog-api-key": "k"}
+        path = f"{emulator.base_url}/v1beta/models/gemini-2.5-flash:countTokens"
+        for _ in range(4):
+            httpx.post(path, headers=headers, json={"contents": [{"parts": [{"text": "x"}]}]})
+        assert [entry["seq"] for entry in emulator.journal()] == [3, 4]

@@ -118,7 +118,7 @@ async def finish_jobs(world: World, request: Request) -> JsonObject:
     return {"jobs": [job_state(world, job) for job in jobs]}
 
 
-_TABLE: tuple[tuple[str, str, Function], ...] = (
+TABLE: tuple[tuple[str, str, Function], ...] = (
     ("GET", "/emulator/journal", read_journal),
     ("DELETE", "/emulator/journal", clear_journal),
     ("GET", "/emulator/faults", read_faults),
@@ -135,7 +135,7 @@ def control_routes(world: World) -> list[Route]:
     """The routes, for an emulator that was asked for them."""
     return [
         Route(path, _endpoint(world, function), methods=[method])
-        for method, path, function in _TABLE
+        for method, path, function in TABLE
     ]
 
 
