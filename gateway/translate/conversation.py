@@ -7,7 +7,7 @@ words of the user, because Gemini 3 counts functionResponse parts against the ca
 from collections.abc import Callable, Sequence
 
 from gateway.translate.capabilities import capabilities_of
-from gateway.translate.notes import Noting, place_of
+from gateway.translate.notes import Noting, places_in
 from gateway.translate.refusal import Refused, invalid_value, quoted, unsupported_value
 from gateway.translate.shapes import Json, Policy
 
@@ -68,6 +68,9 @@ class Calls:
 
 class Conversation(Noting):
     """The turns so far, and which calls still wait for their results."""
+
+    # Of every object of the source, once there is something to note; see ``note_of``.
+    _places: dict[int, str] | None = None
 
     def __init__(self, model: str, policy: Policy, field: str = "messages") -> None:
         super().__init__(policy)
@@ -192,5 +195,7 @@ class Conversation(Noting):
 
     def note_of(self, owner: Json, code: str, field: str = "") -> None:
         """Note something of an object that is being read, e.g. the ``name`` of a message."""
-        place = place_of(owner, self.source, self.field)
+        if self._places is None:
+            self._places = places_in(self.source, self.field)
+        place = self._places.get(id(owner), self.field)
         self.note(code, f"{place}.{field}" if field else place)

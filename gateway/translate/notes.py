@@ -3,11 +3,11 @@
 In strict mode what would be noted as lost or changed is refused instead, under the same path.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from gateway.translate.refusal import Unfaithful
-from gateway.translate.shapes import Json, Note, Policy
+from gateway.translate.refusal import Unfaithful, named
+from gateway.translate.shapes import Note, Policy
 
 # Every code a note may have, and what it means: README shows this table.
 CODES: Final[Mapping[str, str]] = {
@@ -58,20 +58,20 @@ def _first(path: str) -> str:
     return path.split(".", 1)[0].split("[", 1)[0]
 
 
-def place_of(owner: Json, root: object, path: str) -> str:
-    """Where an object stands below ``root``, whose own path is given: ``messages[0].content[1]``.
+def places_in(root: object, path: str) -> dict[int, str]:
+    """Where every object below ``root`` stands, by its ``id``: ``messages[0].content[1]``.
 
-    Looked up by identity and only when something is noted, so no reader has to carry a path.
+    ``path`` is the root's own. Made once something is noted, so no reader has to carry a path.
     """
-    return next(_places(owner, root, path), path)
-
-
-def _places(owner: Json, value: object, path: str) -> Iterator[str]:
-    if value is owner:
-        yield path
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            yield from _places(owner, member, f"{path}.{name}")
-    elif isinstance(value, list):
-        for index, member in enumerate(value):
-            yield from _places(owner, member, f"{path}[{index}]")
+    places: dict[int, str] = {}
+    waiting = [(root, path)]
+    while waiting:
+        value, place = waiting.pop()
+        if len(place) > LONGEST_PATH:
+            place = place[:LONGEST_PATH]
+        if isinstance(value, dict):
+            places[id(value)] = place
+            waiting += [(member, f"{place}.{named(name)}") for name, member in value.items()]
+        elif isinstance(value, list):
+            waiting += [(member, f"{place}[{index}]") for index, member in enumerate(value)]
+    return places

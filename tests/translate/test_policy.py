@@ -1,6 +1,7 @@
 """The policy: stored and read back, every member behind a setting, bad ones refused by name."""
 
 import ast
+import time
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -13,9 +14,9 @@ from gateway.errors import SettingsError
 from gateway.settings.load import load
 from gateway.settings.table import SETTINGS, Setting
 from gateway.translate import lenient, notes
-from gateway.translate.capabilities import capabilities_of
+from gateway.translate.capabilities import Capabilities, capabilities_of, check_overrides
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.notes import CODES, LONGEST_PATH, Noting
+from gateway.translate.notes import CODES, LONGEST_PATH, Noting, places_in
 from gateway.translate.refusal import Refused
 from gateway.translate.shapes import DEFAULT_POLICY, LineError, Policy
 
@@ -215,3 +216,42 @@ def test_strict_refuses_losses_alone(code: str) -> None:
     else:
         strict.note(code, "seed")
         assert [note.code for note in strict.notes] == [code]
+
+
+def test_notes_of_a_long_conversation_take_no_long_time() -> None:
+    """Each has its place, and none of them is looked for from the beginning."""
+    messages = [{"role": "user", "content": "Hi", "name": "ann"}] * 3 + [
+        {"role": "user", "content": "Hi", "name": str(n)} for n in range(30_000)
+    ]
+    body = orjson.loads(orjson.dumps({"messages": messages}))
+    start = time.process_time()
+
+    made = ENDPOINTS["/v1/chat/completions"].to_gemini(body, DEFAULT_POLICY, "gemini-2.5-flash")
+
+    assert time.process_time() - start < 5
+    assert not isinstance(made, LineError)
+    assert [note.field for note in made[2]] == [f"messages[{n}].name" for n in range(30_003)]
+
+
+def test_long_names_on_the_way_are_cut() -> None:
+    """A megabyte that leads to a thousand objects is no gigabyte."""
+    root: Any = {"x" * 1_000_000: [{"a": {}} for _ in range(1000)]}
+
+    places = places_in(root, "input")
+
+    assert max(map(len, places.values())) <= LONGEST_PATH
+    assert len(places) == 2001
+
+
+@pytest.mark.parametrize("field", fields(Capabilities), ids=lambda field: field.name)
+def test_every_capability_can_be_given(field: Any) -> None:
+    """As it is, in JSON's words; and nothing else changes."""
+    known = capabilities_of("gemini-2.5-flash", DEFAULT_POLICY)
+    value = getattr(known, field.name)
+    given = sorted(value) if isinstance(value, frozenset) else value
+    overrides = {"gemini-2.5-flash": {field.name: given}}
+
+    check_overrides(overrides)
+
+    changed = replace(DEFAULT_POLICY, capabilities=overrides)
+    assert capabilities_of("gemini-2.5-flash", changed) == known
