@@ -206,7 +206,7 @@ class Output:
         if type(kind) is not str or type(data) is not str:
             return
         if not kind.startswith("image/"):
-            why = f"Gemini answered with {kind[:100]}, which is not translated yet."
+            why = f"Gemini answered with {kind[:100]}, which has no place in a Response."
             self.failure = Failure(502, "unsupported_output", why)
         elif self._kind == "code":
             # Shown whether or not outputs were asked for: it is nowhere else.
