@@ -76,7 +76,7 @@ def read_input(value: object, conversation: Conversation) -> None:
 
 
 def _is_models(item: Json) -> bool:
-    kind = item.get("type", "message")
+    kind = item.get("type") or "message"
     return bool(item.get("role") == "assistant" or kind not in _USERS)
 
 
