@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 from random import Random  # noqa: TID251 - seeded, so that a run of faults can be repeated
 
 OPERATIONS = (
@@ -335,8 +335,13 @@ class FaultBook:
 
     def __init__(self, faults: Iterable[Fault] = (), seed: int = 0) -> None:
         self._lock = threading.Lock()
-        self._random = Random(seed)  # noqa: S311 - dice, not secrets
+        self._seed = seed
         self._armed = [_Armed(fault) for fault in faults]
+
+    @cached_property
+    def _dice(self) -> Random:
+        """Made when they are first needed: every job has a book, few of them a fault."""
+        return Random(self._seed)  # noqa: S311 - dice, not secrets
 
     def arm(self, fault: Fault) -> None:
         """Add a fault; those armed earlier are asked first."""
@@ -356,7 +361,7 @@ class FaultBook:
                     continue
                 if operation != "any" and not armed.fault.hits(operation):
                     continue
-                if armed.strikes(self._random):
+                if armed.strikes(self._dice):
                     return armed.fault
         return None
 

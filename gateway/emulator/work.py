@@ -118,8 +118,8 @@ class ListSink:
         self.lines: list[bytes] = []
 
     def write(self, lines: list[bytes]) -> None:
-        """Append."""
-        self.lines += lines
+        """Append; as copies, for what orjson makes holds 4 KiB however short it is (measured)."""
+        self.lines += (bytes(memoryview(line)) for line in lines)
 
 
 class FileSink:
@@ -156,6 +156,14 @@ class Counts:
     failed: int = 0
 
 
+class _Dice:
+    """The dice of one run: which items are hit, and the order of members. 5 KiB."""
+
+    def __init__(self, seed: str) -> None:
+        self.hits = Random(seed)  # noqa: S311 - dice, not secrets
+        self.order = Random(seed)  # noqa: S311 - dice, not secrets
+
+
 class Work:
     """Turns items into results; asked to stop, it stops at the next item."""
 
@@ -177,8 +185,6 @@ class Work:
         self._serve = serve
         self._unserved = unserved
         self._strict = strict
-        self._random = Random(shape.seed)  # noqa: S311 - dice, not secrets
-        self._order = Random(shape.seed)  # noqa: S311 - dice, not secrets
         self._stop = threading.Event()
         self.counts = Counts()
         self.finished_ns = 0
@@ -195,32 +201,27 @@ class Work:
     def run(self, items: Iterable[Item], sink: Sink) -> None:
         """Answer all ``items`` into ``sink``; raises BadLineError when strict."""
         waiting: list[bytes] = []
+        dice = _Dice(self._shape.seed)
         shuffled = "results-shuffled" in self._shape.faults
         for item in items:
             if self._stop.is_set():
                 return
-            results = self._results(item, garble=sink.is_of_lines)
+            results = self._results(item, dice, garble=sink.is_of_lines)
             if not shuffled:
                 sink.write(results)
                 continue
             waiting += results
             if len(waiting) >= _SHUFFLE_WINDOW:
-                sink.write(self._shuffled(waiting))
+                sink.write(_shuffled(waiting, dice))
                 waiting = []
-        sink.write(self._shuffled(waiting))
+        sink.write(_shuffled(waiting, dice))
 
-    def _shuffled(self, lines: list[bytes]) -> list[bytes]:
-        """Another order; for sure so with two or more."""
-        mixed = list(lines)
-        self._random.shuffle(mixed)
-        return mixed if mixed != lines else mixed[::-1]
-
-    def _results(self, item: Item, *, garble: bool) -> list[bytes]:
+    def _results(self, item: Item, dice: _Dice, *, garble: bool) -> list[bytes]:
         """The results of one item as JSON: one, or by a fault none, two or a broken one."""
         text = self._text_of(item.request) if item.request else ""
         marks = find_marks(text)
         try:
-            faults = self._shape.picks(item, self._random) | of_item(text, self._holdings.seen)
+            faults = self._shape.picks(item, dice.hits) | of_item(text, self._holdings.seen)
         except ApiError as wrong:
             faults, item = {}, replace(item, refusal=wrong)
         result = self._result(item, faults)
@@ -228,22 +229,10 @@ class Work:
             return []
         tag = {} if "keyless" in marks or "results-keyless" in faults else item.tag
         blank = "blank" in marks or "results-blank" in faults
-        line = orjson.dumps(self._mixed(tag if blank else tag | result))
+        line = orjson.dumps(_mixed(tag if blank else tag | result, dice))
         if garble and "results-garbled" in faults:
             line = line[: len(line) // 2]
         return [line] * (2 if "double" in marks or "results-doubled" in faults else 1)
-
-    def _mixed(self, entry: JsonObject) -> JsonObject:
-        """Its members, and those of its response, in any order (recorded result files)."""
-        names = list(entry)
-        self._order.shuffle(names)
-        mixed = {name: entry[name] for name in names}
-        if "response" in mixed:
-            response = mixed["response"]
-            names = list(response)
-            self._order.shuffle(names)
-            mixed["response"] = {name: response[name] for name in names}
-        return mixed
 
     def _result(self, item: Item, faults: Mapping[str, Fault]) -> JsonObject:
         """``{"response"}`` or ``{"error"}``, counted."""
@@ -278,6 +267,26 @@ class Work:
         if "cache-ignored" in self._shape.faults:
             request = {name: value for name, value in request.items() if name != "cachedContent"}
         return self._answer(request, self._holdings)
+
+
+def _shuffled(lines: list[bytes], dice: _Dice) -> list[bytes]:
+    """Another order; for sure so with two or more."""
+    mixed = list(lines)
+    dice.hits.shuffle(mixed)
+    return mixed if mixed != lines else mixed[::-1]
+
+
+def _mixed(entry: JsonObject, dice: _Dice) -> JsonObject:
+    """Its members, and those of its response, in any order (recorded result files)."""
+    names = list(entry)
+    dice.order.shuffle(names)
+    mixed = {name: entry[name] for name in names}
+    if "response" in mixed:
+        response = mixed["response"]
+        names = list(response)
+        dice.order.shuffle(names)
+        mixed["response"] = {name: response[name] for name in names}
+    return mixed
 
 
 def _empty(response: JsonObject) -> JsonObject:

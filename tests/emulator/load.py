@@ -67,7 +67,9 @@ class Watcher:
             thread.join()
         worst, median = max(times) * 1000, statistics.median(times) * 1000
         print(
-            f"{what}: {took:.1f} s, {max(peak):.0f} MB, GET {median:.1f} ms, worst {worst:.0f} ms"
+            f"{what}: {took:.1f} s, {peak[0]:.0f} MB before, {max(peak):.0f} MB at most,"
+            f" GET {median:.1f} ms, worst {worst:.0f} ms",
+            flush=True,
         )
 
     def _watch(self, peak: list[float], times: list[float], over: threading.Event) -> None:
@@ -166,8 +168,8 @@ def main() -> None:
             client.get("/v1beta/batches")
             print(f"idle: {watcher.memory():.0f} MB")
             large_upload(client, watcher, asked.gib)
-            many_jobs(client, watcher, asked.jobs)
             large_job(client, watcher, asked.lines)
+            many_jobs(client, watcher, asked.jobs)
     finally:
         process.terminate()
         process.join()
