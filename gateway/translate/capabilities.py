@@ -88,6 +88,8 @@ class Capabilities:
     media: bool = False
     # Embeddings: taskType is ignored, words before the text say it (gemini-embedding-2 and later).
     task_words: bool = True
+    # outputDimensionality above it is a 400; a model nobody knows may have larger vectors.
+    most_dimensions: int = 65_536
     # gemini-embedding-001 vectors have unit length at this size only; 0: always.
     full_dimensions: int = 0
 
@@ -127,8 +129,11 @@ _GENERATIONS: Final = tuple(
     for pattern, capabilities in (
         (
             r"(gemini-embedding-001|text-embedding-)",
-            replace(_NEWEST, effort=None, full_dimensions=3072, task_words=False),
+            replace(
+                _NEWEST, effort=None, full_dimensions=3072, most_dimensions=3072, task_words=False
+            ),
         ),
+        (r"gemini-embedding-2(-|$)", replace(_GEMINI_3, effort=None, most_dimensions=3072)),
         (r"gemini-2\.5-.*-tts", replace(_GEMINI_25, **_SPEAKS)),
         (r".*-tts", replace(_GEMINI_3, **_SPEAKS)),
         (r"gemini-2\.5-.*image", replace(_GEMINI_25, effort=None, media=True, max_candidates=1)),

@@ -228,7 +228,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         if wrong is None:
             usages.append(usage_of(answer["response"].get("usageMetadata")))
             wrong = add_choices(answer["response"], found, notes, echo, context)
-        failure = failure or wrong
+        failure = failure or wrong or _without_place(found, notes)
         # A place belongs to a prompt, so more candidates than were asked for have none.
         most = echo.get("candidates", 1)
         choices += [
@@ -245,6 +245,24 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     body["id"] = "cmpl-" + body["id"].removeprefix("chatcmpl-")
     del body["service_tier"]
     return 200, orjson.dumps(body), usage, tuple(notes)
+
+
+def _without_place(choices: list[Json], notes: list[Note]) -> Failure | None:
+    """A completion is a text: calls, images and sound beside one are noted, alone they fail it."""
+    for choice in choices:
+        message = choice["message"]
+        for name in _NO_TEXT & message.keys():
+            if not message["content"]:
+                why = f"Gemini answered with {_NAMES[name]}, which a text completion cannot hold."
+                return Failure(502, "unsupported_output", why)
+            notes.append(Note("dropped", f"choices[{choice['index']}].message.{name}"))
+        if choice["finish_reason"] in ("tool_calls", "function_call"):
+            choice["finish_reason"] = "stop"
+    return None
+
+
+_NAMES: Final = {"tool_calls": "a call of a function", "images": "an image", "audio": "sound"}
+_NO_TEXT: Final = frozenset(_NAMES)
 
 
 def _text_choice(choice: Json, index: int, echo: Json) -> Json:

@@ -42,8 +42,6 @@ from gateway.translate.usage import count
 
 # OpenAI's limit on the inputs of one request.
 MAX_INPUTS: Final = 2048
-# The largest vectors of today have 3,072; a limit far above lets Google decide.
-MAX_DIMENSIONS: Final = 65_536
 
 # taskType, and the words that gemini-embedding-2 wants in front of the text instead (page
 # "Embeddings", "Task types": it ignores the field). A document has its title there.
@@ -61,7 +59,7 @@ _DOCUMENT: Final = "RETRIEVAL_DOCUMENT"
 
 
 def _read_dimensions(value: object, draft: Draft) -> None:
-    size = integer(value, 1, MAX_DIMENSIONS, "dimensions")
+    size = integer(value, 1, draft.can.most_dimensions, "dimensions")
     draft.members["outputDimensionality"] = size
     if size < draft.can.full_dimensions:
         draft.echo["normalise"] = True
@@ -169,10 +167,13 @@ class _Frame:
 
 
 def _frame_of(rest: Json, model: str, policy: Policy) -> _Frame:
-    for name, value in rest.items():
-        if type(value) is dict:
+    try:
+        key = orjson.dumps(rest)
+    except TypeError:
+        for name, value in rest.items():
             written(value, name)
-    return _remembered(orjson.dumps(rest), model, policy)
+        raise
+    return _remembered(key, model, policy)
 
 
 @lru_cache(maxsize=128)

@@ -28,6 +28,8 @@ _LARGEST_REMEMBERED: Final = 64 * 1024
 # Shapes of conversations remembered for a frame, and the turns from which one is no use.
 _MOST_SHAPES: Final = 64
 _MOST_TURNS: Final = 64
+# Each shape holds the tools and schemas of its frame: all frames together stay below 16 MiB.
+_MOST_SHAPE_BYTES: Final = 128 * 1024
 # The shape of the shortest conversation.
 _ONE_TEXT: Final = ("user",)
 
@@ -63,6 +65,7 @@ class Frame:
         # Only the second line pays for learning shapes: many bodies come once.
         self.shared = False
         self._shapes: dict[tuple[str, ...], bytes | None] = {}
+        self._shapes_bytes = 0
 
     def write(self, conversation: Conversation) -> bytes:
         """The item of a conversation."""
@@ -104,9 +107,12 @@ class Frame:
                 template = template_of(item, [hole(n) for n in range(len(roles))])
         except Refused:  # said in full by whoever reads the line in full
             pass
-        if len(self._shapes) >= _MOST_SHAPES:
+        size = len(template or b"")
+        if len(self._shapes) >= _MOST_SHAPES or self._shapes_bytes + size > _MOST_SHAPE_BYTES:
             self._shapes.clear()
+            self._shapes_bytes = 0
         self._shapes[roles] = template
+        self._shapes_bytes += size
         return template
 
     def one_text(self, text: str, read: Read) -> bytes | None:

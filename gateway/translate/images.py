@@ -67,6 +67,8 @@ ASPECT_RATIOS: Final = (
 )
 # Pixels from which the next size is nearer: 1K is about 1 megapixel, 2K about 4, 4K about 16.
 _SIZES: Final = ((2_100_000, ""), (8_400_000, "2K"), (1 << 62, "4K"))
+# What a square of each size has; other ratios come near what was asked for.
+_SQUARES: Final = {"": (1024, 1024), "2K": (2048, 2048), "4K": (4096, 4096)}
 # Gemini 2.5 makes 1K images only; imageSize came with 3.
 _ONE_SIZE: Final = re.compile(r"gemini-2\.")
 _PIXELS: Final = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})")
@@ -97,7 +99,7 @@ def _read_size(value: object, draft: Draft) -> None:
     if size and _ONE_SIZE.match(draft.model):
         size, exact = "", False
     draft.image_config = {"aspectRatio": ratio, **({"imageSize": size} if size else {})}
-    if not exact or (width, height) != (1024, 1024):
+    if not exact or (width, height) != _SQUARES[size]:
         draft.note("approximated", "size")
 
 
