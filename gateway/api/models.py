@@ -1,9 +1,10 @@
-"""``/v1/models``: what the upstream offers now."""
+"""``/v1/models``: what the upstream runs batches of, now."""
 
 from starlette.responses import Response
 
 from gateway.api.answers import answer
 from gateway.api.services import Call
+from gateway.batches.planning import BATCH_METHODS
 from gateway.errors import NotFoundError
 from gateway.wire.openai import encode_model, shown
 
@@ -28,6 +29,7 @@ async def retrieve(call: Call) -> Response:
 async def _names(call: Call) -> list[str]:
     """The upstream's models and the aliases of them that batches may name."""
     offered = call.services.models
-    names = [] if offered is None else [model.id for model in await offered()]
+    models = [] if offered is None else await offered()
+    names = [model.id for model in models if model.methods & BATCH_METHODS]
     aliases = call.services.policy.get("aliases", {})
     return [*names, *(alias for alias, model in aliases.items() if model in names)]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 EMBEDDING_METHOD = "asyncBatchEmbedContent"
+# A model with neither is of no use here, whatever else it can do.
+BATCH_METHODS = frozenset({"batchGenerateContent", EMBEDDING_METHOD})
 
 # "Mixed models in one file become one job per model": each open job costs two open files.
 MAX_MODELS = 50

@@ -12,7 +12,11 @@ from gateway.settings.table import SETTINGS
 @click.command(short_help="Print the settings in force.")
 @click.option("--help-settings", is_flag=True, help="Show what each setting means instead.")
 def config(help_settings: bool) -> None:
-    """Print the settings in force, secrets masked."""
+    """Print the settings in force, secrets masked.
+
+    Nothing is in force while one of them is wrong or missing: then this says which.
+    --help-settings explains every setting either way.
+    """
     if help_settings:
         for setting in SETTINGS:
             default = "none" if setting.default in {None, ""} else setting.default

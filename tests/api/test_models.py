@@ -10,7 +10,7 @@ FLASH = {"id": "gemini-2.5-flash", "object": "model", "created": 0, "owned_by": 
 
 
 async def test_list(alice: httpx.AsyncClient) -> None:
-    """What the upstream offers, as OpenAI's models."""
+    """What the upstream runs batches of, as OpenAI's models; others would only fail."""
     assert (await alice.get("/v1/models")).json() == {"object": "list", "data": [FLASH]}
 
 
@@ -18,6 +18,11 @@ async def test_list(alice: httpx.AsyncClient) -> None:
 async def test_retrieve(alice: httpx.AsyncClient, name: str) -> None:
     """With or without Google's prefix."""
     assert (await alice.get(f"/v1/models/{name}")).json() == FLASH
+
+
+async def test_a_model_without_batches(alice: httpx.AsyncClient) -> None:
+    """As good as unknown here."""
+    assert (await alice.get("/v1/models/veo-3.1")).status_code == 404
 
 
 async def test_an_unknown_model(alice: httpx.AsyncClient) -> None:

@@ -61,7 +61,10 @@ class World:
     clock: TestClock = field(default_factory=TestClock)
     rung: int = 0
     is_ready: bool = True
-    offered: Sequence[Model] | Exception = (Model("gemini-2.5-flash", frozenset()),)
+    offered: Sequence[Model] | Exception = (
+        Model("gemini-2.5-flash", frozenset({"generateContent", "batchGenerateContent"})),
+        Model("veo-3.1", frozenset({"predictLongRunning"})),
+    )
 
     def app(self, **changes: Any) -> ASGIApp:
         """The API with the test's secrets; ``changes`` go to its options or its services."""

@@ -117,6 +117,27 @@ def test_what_is_no_json_object(tmp_path: Path, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("veo-3.1", "but runs no batches of it for this endpoint"),
+        ("models/gemini-embedding-001", "but runs no batches of it for this endpoint"),
+        ("gpt-9", "or an alias of one (GATEWAY_MODEL_ALIASES)"),
+    ],
+)
+def test_models_that_cannot_be_used(tmp_path: Path, model: str, words: str) -> None:
+    """One that is there but has no batches is told from one that is not."""
+    models = {"veo-3.1": ["predictLongRunning"], "gemini-embedding-001": ["asyncBatchEmbedContent"]}
+    line = orjson.loads(chat("a"))
+    line["body"]["model"] = model
+
+    [error] = check(tmp_path, [orjson.dumps(line) + b"\n"], models=models).errors
+
+    assert (error.code, error.param, error.line) == ("model_not_found", "body.model", 1)
+    assert f"'{model}' is not supported" in error.message
+    assert words in error.message
+
+
+@pytest.mark.parametrize(
     ("member", "value", "code"),
     [
         ("custom_id", 5, "invalid_type"),

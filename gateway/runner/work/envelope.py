@@ -84,7 +84,7 @@ class Envelope:
         body = line["body"]
         model = self._resolve(body["model"])
         if model is None:
-            return _unknown_model(body["model"], number)
+            return self._no_such_model(body["model"], number)
         complaint = self._check_body(body, number)
         if complaint is not None:
             return complaint
@@ -143,6 +143,16 @@ class Envelope:
             return True
         return self._endpoint.method in self._models.get(model, frozenset())
 
+    def _no_such_model(self, name: str, number: int) -> BatchError:
+        why = (
+            "It must be a Gemini model that the upstream offers for this endpoint, or an alias of "
+            "one (GATEWAY_MODEL_ALIASES)."
+        )
+        if self._models and resolve_model(name, self._policy) in self._models:
+            why = "The upstream has this model, but runs no batches of it for this endpoint."
+        message = f"The provided model '{name[:200]}' is not supported by the Batch API. {why}"
+        return BatchError("model_not_found", message, "body.model", number)
+
 
 def _unreadable(message: str, number: int) -> BatchError:
     return BatchError("invalid_json_line", message, None, number)
@@ -180,16 +190,5 @@ def _wrong_url(line: dict[str, Any], number: int) -> BatchError:
         "invalid_url",
         "The URL provided for this request does not match the batch endpoint.",
         "url",
-        number,
-    )
-
-
-def _unknown_model(name: str, number: int) -> BatchError:
-    return BatchError(
-        "model_not_found",
-        f"The provided model '{name[:200]}' is not supported by the Batch API. It must be a Gemini "
-        "model that the upstream offers for this endpoint, or an alias of one "
-        "(GATEWAY_MODEL_ALIASES).",
-        "body.model",
         number,
     )
