@@ -4,13 +4,18 @@ A block stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what i
 the tables and files that the product itself runs on, and test_readme.py compares.
 """
 
+import dataclasses
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gateway.api.routes import ROUTES
-from gateway.emulator.faults import FAULTS
+from gateway.cli.emulator import flag_of
+from gateway.emulator import EmulatorOptions
+from gateway.emulator.faults import FAULTS, Fault, Scope, describe
 from gateway.emulator.markers import MARKERS
+from gateway.emulator.reports import REPORTS, Report
 from gateway.settings.table import SETTINGS
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.fidelity import ANSWERS, REQUESTS, RESPONSES_OBJECTS
@@ -145,9 +150,75 @@ def markers() -> str:
 def faults() -> str:
     """What the emulator can be told to do wrong."""
     return table(
-        ("`--fault`", "what happens"),
-        ((f"`{name}`", kind.what) for name, kind in FAULTS.items()),
+        ("fault", "what happens", "decided", "unless told otherwise"),
+        (
+            (f"`{name}`", kind.what, kind.scope.name.lower(), own_values(kind.base))
+            for name, kind in FAULTS.items()
+        ),
     )
+
+
+def own_values(fault: Fault) -> str:
+    """A fault's own values of its parameters."""
+    shown = (f"`{name}={value}`" for name, value in describe(fault).items() if name != "name")
+    return ", ".join(shown)
+
+
+def scopes() -> str:
+    """When faults are decided."""
+    return "\n".join(f"- {scope.name.lower()}: {scope.value}" for scope in Scope)
+
+
+def reports() -> str:
+    """What is reported of Google's service, and the switch for it."""
+    return table(
+        ("reported", "where", "switch"),
+        ((report.what, report.where, _switches(report)) for report in REPORTS),
+    )
+
+
+def _switches(report: Report) -> str:
+    names = [*report.faults, *(f"[[{name}]]" for name in report.markers)]
+    shown = ", ".join(f"`{name}`" for name in names)
+    return "; ".join(text for text in (shown, report.always) if text)
+
+
+def emulator_options() -> str:
+    """What an emulator can be started with."""
+    return table(
+        ("option", "default", "meaning"),
+        (
+            (f"`{flag_of(one.name)}`", _plain(one), one.metadata["about"])
+            for one in dataclasses.fields(EmulatorOptions)
+        ),
+    )
+
+
+def _plain(one: "dataclasses.Field[Any]") -> str:
+    if isinstance(one.default, bool):
+        return "on" if one.default else "off"
+    return "none" if one.default in {dataclasses.MISSING, (), None} else f"`{one.default}`"
+
+
+def replayed() -> str:
+    """What became of every recorded exchange."""
+    kinds: dict[str, Counter[str]] = {}
+    for name, sample in SAMPLES.items():
+        how = REPLAYED.get(name) or f"not replayed: {NOT_REPLAYED[name]}"
+        kinds.setdefault(sample["kind"], Counter())[how] += 1
+    return table(
+        ("kind", "samples", "replayed"),
+        (
+            (f"`{kind}`", str(found.total()), _how(found))
+            for kind, found in sorted(kinds.items(), key=lambda one: one[0])
+        ),
+    )
+
+
+def _how(found: Counter[str]) -> str:
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{count} {how}" for how, count in found.most_common())
 
 
 def demo_client() -> str:
@@ -178,6 +249,10 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "note-codes": note_codes,
     "markers": markers,
     "faults": faults,
+    "scopes": scopes,
+    "reports": reports,
+    "emulator-options": emulator_options,
+    "replayed": replayed,
     "demo-client": demo_client,
     "sidecar": sidecar,
 }

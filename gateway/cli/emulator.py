@@ -14,6 +14,7 @@ import uvicorn
 from gateway.emulator import EmulatorOptions, create_app
 from gateway.emulator.faults import FAULTS, OPERATIONS, FaultKind, Scope, describe
 from gateway.emulator.markers import MARKERS
+from gateway.emulator.reports import REPORTS
 from gateway.emulator.serve import listen, make_server
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -111,6 +112,11 @@ def _fault_lines() -> Iterable[str]:
         for name, kind in FAULTS.items():
             if kind.scope is scope:
                 yield f"  {name:23}{kind.what}{_defaults(kind)}"
+    yield "\nWhat is reported of Google's service, and what shows it:"
+    for report in REPORTS:
+        shown = [*report.faults, *(f"[[{name}]]" for name in report.markers)]
+        yield f"  {report.what}" + (f" ({report.where})" if report.where else "")
+        yield f"      {', '.join(shown)}{'; ' if shown and report.always else ''}{report.always}"
 
 
 def _defaults(kind: FaultKind) -> str:

@@ -33,7 +33,8 @@ KEY = {"x-goog-api-key": "test-key"}
 REPLAYED: dict[str, str] = {}
 """Sample -> how: as recorded, or with a prompt of our own where the request was not published."""
 AS_RECORDED = "as recorded"
-OUR_PROMPT = "answer only: with a prompt of ours"
+WITH_A_MARKER = "as recorded, with a marker in its text"
+OUR_PROMPT = "its answer, to a prompt of ours"
 
 KINDS_NOT_REPLAYED = {
     "firebase.vertexai.generateContent": "another API (Vertex AI)",

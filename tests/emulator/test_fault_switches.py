@@ -15,6 +15,8 @@ import orjson
 import pytest
 
 from gateway.emulator.faults import FAULTS, parse_fault
+from gateway.emulator.markers import MARKERS
+from gateway.emulator.reports import REPORTS
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 
 Json = dict[str, Any]
@@ -538,3 +540,12 @@ def test_asked_for_in_a_prompt(name: str) -> None:
 def test_the_table_is_complete() -> None:
     """No fault without a row, and every row is a fault."""
     assert list(ROWS) == list(FAULTS)
+
+
+def test_every_report_has_a_switch() -> None:
+    """All 18 reports of the reference; but for one that is not about Google."""
+    assert len(REPORTS) == 18
+    assert {name for report in REPORTS for name in report.faults} <= set(FAULTS)
+    assert {name for report in REPORTS for name in report.markers} <= set(MARKERS)
+    [without] = [report for report in REPORTS if not report.faults]
+    assert without.where.startswith("litellm")

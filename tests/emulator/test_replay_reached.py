@@ -13,7 +13,16 @@ import pytest
 
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.emulator.grammar import faults_of
-from tests.emulator.replaying import KEY, OUR_PROMPT, SAMPLES, Json, compare, differences, replays
+from tests.emulator.replaying import (
+    KEY,
+    OUR_PROMPT,
+    SAMPLES,
+    WITH_A_MARKER,
+    Json,
+    compare,
+    differences,
+    replays,
+)
 from tests.emulator.replaying import upload as upload_file
 
 
@@ -83,7 +92,7 @@ DECIDED = {
 }
 
 
-@replays(*DECIDED)
+@replays(*DECIDED, how=WITH_A_MARKER)
 @pytest.mark.parametrize(("name", "marker"), DECIDED.items())
 def test_decisions_of_the_model(old_and_new: httpx.Client, name: str, marker: str) -> None:
     """The recorded request; only a marker is added to the text that says what to do."""
