@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gateway.api.routes import ROUTES
 from gateway.cli.emulator import flag_of
@@ -22,6 +23,8 @@ from gateway.translate.fidelity import ANSWERS, REQUESTS, RESPONSES_OBJECTS
 from gateway.translate.fields import Field, FieldTable, Placing
 from gateway.translate.finish import FINISH, Finish
 from gateway.translate.notes import CODES
+from tests.emulator import test_replay as _fills_the_table  # noqa: F401
+from tests.emulator.replaying import NOT_REPLAYED, REPLAYED, SAMPLES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

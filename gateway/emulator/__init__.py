@@ -4,13 +4,12 @@ It imports nothing of the gateway but its clock, and is judged by recordings of 
 by Google's own SDKs, so that a misreading of the protocol is not made twice.
 
 Where to look: ``options.py`` what can be set at start; ``faults.py`` the table of what can be made
-to go wrong; ``markers.py`` the table of words in a prompt that say how it shall be answered;
-``api/control.py`` the routes that steer a running emulator; ``testing.py`` the pytest fixture;
-``jobs.py`` how states follow from the clock; ``operations.py`` a job on the wire; ``answers/`` what
-models say; ``api/`` the routes.
+to go wrong, ``reports.py`` what of it is reported of Google's service; ``markers.py`` the table of
+words in a prompt that say how it shall be answered; ``api/control.py`` the routes that steer a
+running emulator; ``testing.py`` the pytest fixture; ``jobs.py`` how states follow from the clock;
+``operations.py`` a job on the wire; ``answers/`` what models say; ``api/`` the routes.
 
-Known to differ: tokens are counted by bytes, media are not looked into, and what Google's OpenAI
-layer serves is not served.
+Known to differ: see README, "What differs from Google, knowingly".
 """
 
 from gateway.emulator.app import create_app

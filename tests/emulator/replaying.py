@@ -31,10 +31,11 @@ KEY = {"x-goog-api-key": "test-key"}
 # --- the table -----------------------------------------------------------------------------------
 
 REPLAYED: dict[str, str] = {}
-"""Sample -> how: as recorded, or with a prompt of our own where the request was not published."""
-AS_RECORDED = "as recorded"
+"""Sample -> how: as recorded, or with a request of our own where its own was not published."""
+AS_RECORDED = "as recorded"  # but for the names of jobs, files and caches
 WITH_A_MARKER = "as recorded, with a marker in its text"
-OUR_PROMPT = "its answer, to a prompt of ours"
+OUR_PROMPT = "its answer, to a request of ours"
+BY_A_FAULT = "its answer, by a fault"
 
 KINDS_NOT_REPLAYED = {
     "firebase.vertexai.generateContent": "another API (Vertex AI)",

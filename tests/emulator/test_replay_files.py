@@ -9,7 +9,9 @@ import pytest
 
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.emulator.replaying import (
+    BY_A_FAULT,
     FLASH_JOBS,
+    OUR_PROMPT,
     SAMPLES,
     compare,
     differences,
@@ -40,7 +42,7 @@ def test_upload(gemini: Emulator, start: str, finish: str) -> None:
     assert base64.b64decode(done.json()["file"]["sha256Hash"]).decode() == digest
 
 
-@replays("g048")
+@replays("g048", how=OUR_PROMPT)
 def test_uploaded_lines(api: httpx.Client) -> None:
     """The cookbook's type of a file of lines is kept, though it is none."""
     file = upload(api, "", LINES, "jsonl").json()["file"]
@@ -110,7 +112,7 @@ def test_wrong_key() -> None:
         _word_for_word("g073", send(gemini.base_url, "g073"))
 
 
-@replays("g074")
+@replays("g074", how=BY_A_FAULT)
 def test_quota(gemini: Emulator) -> None:
     """429 of the synchronous calls tells what and when."""
     gemini.fault("error", on="generate", status=429, times=1)
@@ -120,7 +122,7 @@ def test_quota(gemini: Emulator) -> None:
     assert answer.json()["error"]["message"] == recorded["message"]
 
 
-@replays("g076")
+@replays("g076", how=BY_A_FAULT)
 def test_overloaded(gemini: Emulator) -> None:
     """503, word for word."""
     gemini.fault("overloaded", times=1)
@@ -134,7 +136,7 @@ def test_files_that_cannot_be_had(gemini: Emulator, api: httpx.Client) -> None:
     _word_for_word("g050", send(gemini.base_url, "g050"))
 
 
-@replays("g078")
+@replays("g078", how=OUR_PROMPT)
 def test_missing_signature(api: httpx.Client) -> None:
     """Gemini 3 refuses a call that lost its signature; Gemini 2.5 does not mind."""
     contents = [
@@ -149,7 +151,7 @@ def test_missing_signature(api: httpx.Client) -> None:
     assert old.status_code == 200
 
 
-@replays("g079")
+@replays("g079", how=OUR_PROMPT)
 def test_too_many_embeddings(api: httpx.Client) -> None:
     """At most 100, word for word."""
     request = {"model": "models/gemini-embedding-001", "content": {"parts": [{"text": "x"}]}}

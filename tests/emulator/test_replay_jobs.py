@@ -9,7 +9,9 @@ import pytest
 from gateway.emulator.testing import Emulator
 from tests.emulator.conftest import Create
 from tests.emulator.replaying import (
+    BY_A_FAULT,
     FLASH_JOBS,
+    OUR_PROMPT,
     SAMPLES,
     Json,
     compare,
@@ -85,7 +87,8 @@ def test_succeeded_inline(gemini: Emulator, api: httpx.Client) -> None:
     assert [item["metadata"] for item in items[0]] == [item["metadata"] for item in items[1]]
 
 
-@replays("g011", "g012")
+@replays("g011")
+@replays("g012", how=BY_A_FAULT)
 def test_list(gemini: Emulator, api: httpx.Client) -> None:
     """Without output, without updateTime, with the counts of the create."""
     send(gemini.base_url, "g013")
@@ -106,7 +109,7 @@ def test_cancel_and_delete(gemini: Emulator, name: str) -> None:
     assert answer.json() == {}
 
 
-@replays("g016", "g017")
+@replays("g016", "g017", how=OUR_PROMPT)
 @pytest.mark.parametrize(("name", "seconds"), [("g016", 0), ("g017", 62.5)])
 def test_cancelled(
     gemini: Emulator, api: httpx.Client, create: Create, name: str, seconds: float
@@ -120,7 +123,7 @@ def test_cancelled(
     compare(name, api.get(f"/v1beta/{made}"), "Operation")
 
 
-@replays("g018")
+@replays("g018", how=BY_A_FAULT)
 def test_failed(gemini: Emulator, api: httpx.Client, create: Create) -> None:
     """A job that fails as a whole has an error with the recorded code."""
     recorded = SAMPLES["g018"]["response"]["body"]["error"]
@@ -132,7 +135,7 @@ def test_failed(gemini: Emulator, api: httpx.Client, create: Create) -> None:
     assert seen.json()["error"]["code"] == recorded["code"]
 
 
-@replays("g019")
+@replays("g019", how=BY_A_FAULT)
 def test_expired(gemini: Emulator, api: httpx.Client, create: Create) -> None:
     """Unfinished after 48 hours."""
     gemini.fault("job-stuck")
@@ -144,7 +147,7 @@ def test_expired(gemini: Emulator, api: httpx.Client, create: Create) -> None:
 # --- items and lines -----------------------------------------------------------------------------
 
 
-@each("g020", "g021", "g022", "g036")
+@each("g020", "g021", "g022", "g036", how=BY_A_FAULT)
 def test_item_errors(
     gemini: Emulator, create: Create, put_file: PutFile, results: Results, name: str
 ) -> None:
@@ -176,7 +179,7 @@ def test_input_lines(api: httpx.Client, put_file: PutFile, results: Results, nam
     assert result.get("key") == line.get("key")
 
 
-@each(*of_kind("jsonl.output.generate"))
+@each(*of_kind("jsonl.output.generate"), how=OUR_PROMPT)
 def test_output_lines(api: httpx.Client, put_file: PutFile, results: Results, name: str) -> None:
     """Result lines of the recorded shape; for g007 with a part that has only a signature."""
     recorded = SAMPLES[name]["line"]
@@ -187,7 +190,7 @@ def test_output_lines(api: httpx.Client, put_file: PutFile, results: Results, na
     assert differences(name, recorded, found) == []
 
 
-@each(*of_kind("jsonl.output.embed"))
+@each(*of_kind("jsonl.output.embed"), how=OUR_PROMPT)
 def test_embedded_lines(api: httpx.Client, put_file: PutFile, results: Results, name: str) -> None:
     """The same of embeddings."""
     request = {"content": {"parts": [{"text": "1"}]}, "output_dimensionality": 3}
@@ -199,7 +202,7 @@ def test_embedded_lines(api: httpx.Client, put_file: PutFile, results: Results, 
 # --- refusals ------------------------------------------------------------------------------------
 
 
-@replays("g051")
+@replays("g051", how=OUR_PROMPT)
 def test_too_large(api: httpx.Client) -> None:
     """400, word for word."""
     answer = api.post(SAMPLES["g051"]["request"]["path"], content=b" " * (20 * 1024 * 1024 + 1))
@@ -207,7 +210,7 @@ def test_too_large(api: httpx.Client) -> None:
     assert answer.json() == SAMPLES["g051"]["response"]["body"]
 
 
-@replays("g075")
+@replays("g075", how=BY_A_FAULT)
 def test_quota_of_creates(gemini: Emulator) -> None:
     """429, word for word: unlike that of synchronous calls it tells neither what nor when."""
     gemini.fault("error", on="create", status=429, times=1)
@@ -216,7 +219,7 @@ def test_quota_of_creates(gemini: Emulator) -> None:
     assert answer.json() == SAMPLES["g075"]["response"]["body"]
 
 
-@replays("g077")
+@replays("g077", how=OUR_PROMPT)
 def test_unknown_field(api: httpx.Client) -> None:
     """``config`` in an item, word for word (cookbook#846)."""
     request = {"contents": [{"parts": [{"text": "x"}]}], "config": {}}

@@ -20,7 +20,7 @@ from google import genai
 from google.genai import types
 
 from gateway.emulator.testing import Emulator
-from tests.emulator.replaying import SAMPLES, compare, differences, replays, send
+from tests.emulator.replaying import BY_A_FAULT, SAMPLES, compare, differences, replays, send
 
 Json = dict[str, Any]
 Create = Callable[..., httpx.Response]
@@ -138,7 +138,7 @@ def test_success_of_a_file_job(
     assert event["data"] == {"id": name, "output_file_uri": result}
 
 
-@replays("g082")
+@replays("g082", how=BY_A_FAULT)
 def test_failure_and_expiry(
     api: httpx.Client,
     gemini: Emulator,
