@@ -44,6 +44,9 @@ FUNCTION_CALL: Final = FieldTable(
 MAX_ARGUMENT_DEPTH: Final = 64
 # Google's Struct holds doubles: a longer integer in a result would change, so it goes as text.
 _LONG_INTEGER: Final = re.compile(r"\d{16}")
+# Of JSON text: a string, or a number; the first so that digits inside it are no number.
+_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*')
+_INTEGER: Final = re.compile(r"-?\d{16,}\Z")
 
 
 def read_tool_calls(value: object, parts: list[Json], conversation: Conversation) -> Calls | None:
@@ -75,13 +78,17 @@ def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, f
     if len(call) != 3 or "type" not in call:
         TOOL_CALL.check(call)
     key = string(call, "id")
-    call_id, hidden = split_call_id(key)
+    bare, hidden = split_call_id(key)
     try:
-        named = read(member(call, kind))
+        owner = member(call, kind)
+        named = read(owner)
+        if kind == "function":
+            note_long_integers(owner, conversation)
     except Refused as refusal:
         if not refusal.param.startswith(kind):
             refusal.under(kind)
         raise
+    call_id = calls.id_of(key, bare)
     calls.expect(key, {"id": call_id, "name": named["name"]})
     part: Json = {"functionCall": {"id": call_id, **named}}
     sign(part, call_signature(call, hidden), conversation, first=first)
@@ -94,6 +101,7 @@ def read_legacy_call(value: object, parts: list[Json], conversation: Conversatio
         invalid_type(value, "an object", "function_call")
     try:
         named = _function(value)
+        note_long_integers(value, conversation)
     except Refused as refusal:
         refusal.under("function_call")
         raise
@@ -150,6 +158,21 @@ def parsed_arguments(text: str) -> Json:
     if brackets(text) > MAX_ARGUMENT_DEPTH and depth_of(arguments) > MAX_ARGUMENT_DEPTH:
         invalid_value(f"nested deeper than {MAX_ARGUMENT_DEPTH} levels.", "arguments")
     return arguments
+
+
+def note_long_integers(owner: Json, conversation: Conversation) -> None:
+    """Note arguments with an integer that no double holds; ``owner`` is the object that has them.
+
+    They must be an object for Gemini, so they cannot go as text as a result does.
+    """
+    text = owner["arguments"]
+    if _LONG_INTEGER.search(text) and any(map(_changes, _TOKEN.findall(text))):
+        conversation.note_of(owner, "approximated", "arguments")
+
+
+def _changes(token: str) -> bool:
+    """Compared as text: the longest integers are too long to be read as one."""
+    return _INTEGER.match(token) is not None and f"{float(token):.0f}" != token
 
 
 def result_of(message: Json, conversation: Conversation) -> Json:

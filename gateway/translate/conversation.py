@@ -22,8 +22,20 @@ class Calls:
         self.message: Json = {}
         self.names: dict[str, Json] = {}
         self.responses: dict[str, Json] = {}
+        self._ids: set[str] = set()
         # Media of results that have no place inside them.
         self.beside: list[Json] = []
+
+    def id_of(self, key: str, bare: str) -> str:
+        """What Gemini knows the call by: ``bare``, unless another call of the turn has that id.
+
+        ``bare`` is ``key`` without a signature that hides in it, so it may not be the only one.
+        """
+        call_id = key if bare in self._ids else bare
+        if call_id in self._ids:
+            invalid_value(f"{quoted(key)} is used by two calls of one turn.", self.id_field)
+        self._ids.add(call_id)
+        return call_id
 
     def expect(self, key: str, function_response: Json) -> None:
         """Wait for the result that names ``key``."""

@@ -1,8 +1,9 @@
 """Bytes and references in content parts: data URIs, https URLs, base64 -> Gemini's Blob, FileData.
 
 Nothing is fetched here. Base64 passes through as the string it is: a full check of its alphabet
-costs 1.4 to 4 times what parsing and writing the line costs (measured on 1 MB), so both ends, the
-length and the characters that occur in practice by mistake are checked at C speed.
+costs 1.1 to 6 times what parsing and writing the line costs (measured on 1 MB), so both ends, the
+length, line breaks and samples in between are looked at: to look for one character everywhere
+costs 3 percent, all samples 1. What hides between them, Gemini refuses.
 """
 
 import re
@@ -18,12 +19,15 @@ from gateway.translate.refusal import (
 from gateway.translate.shapes import Json, Policy
 
 _DATA_URI: Final = re.compile(
-    r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]{0,100}){0,5})(;base64)?,", re.IGNORECASE
+    r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]{0,100}){0,5})(;base64)?,",
+    re.IGNORECASE | re.ASCII,
 )
-# How much of either end is looked at character by character.
+# How much of the end and of every sample is looked at character by character. Data shorter than
+# its samples is looked at as a whole.
 _CHECKED_CHARACTERS: Final = 64
-_BASE64_HEAD: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}\Z")
-_BASE64_END: Final = _BASE64_HEAD
+_SAMPLES: Final = 8
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+\Z")
+_BASE64_END: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}\Z")
 
 # Suffix of a URL or file name -> the type Gemini wants named. Unknown suffixes of images: the
 # type most images have, as Google's own layer does.
@@ -113,7 +117,7 @@ _READ: Final = (
 )
 # A file of the Files API has its own type, which no suffix tells.
 _FILES_API: Final = "https://generativelanguage.googleapis.com/"
-_YOUTUBE: Final = re.compile(r"https://(www\.|m\.)?(youtube\.com|youtu\.be)/")
+_YOUTUBE: Final = re.compile(r"https://(www\.|m\.)?(youtube\.com|youtu\.be)/", re.IGNORECASE)
 
 
 def media_type_of(filename: str) -> str | None:
@@ -174,11 +178,19 @@ def checked_base64(data: str, param: str) -> str:
         data.isascii()
         and (len(data) - padding) % 4 != 1
         and _BASE64_END.match(data, max(0, len(data) - _CHECKED_CHARACTERS)) is not None
-        and _BASE64_HEAD.match(data, 0, _CHECKED_CHARACTERS + padding) is not None
+        and _is_base64_where_looked_at(data, len(data) - padding)
     )
     if not plausible:
         invalid_value("the data is not valid base64.", param)
     return data
+
+
+def _is_base64_where_looked_at(data: str, end: int) -> bool:
+    step = max(_CHECKED_CHARACTERS, end // _SAMPLES)
+    return all(
+        _BASE64.match(data, start, min(start + _CHECKED_CHARACTERS, end))
+        for start in range(0, end, step)
+    )
 
 
 def file_data(url: str, param: str, policy: Policy, otherwise: str = "image/jpeg") -> Json:
@@ -189,6 +201,8 @@ def file_data(url: str, param: str, policy: Policy, otherwise: str = "image/jpeg
     for objects that somebody registered with the Files API; any other is a 400 or 403 there.
     ``otherwise`` is the type of a URL whose suffix names none.
     """
+    scheme, mark, rest = url.partition("://")
+    url = scheme.lower() + mark + rest
     if url.startswith(_GS) and policy.gs_uris == "refuse":
         unsupported_value("this gateway passes no gs:// URI on (GATEWAY_GS_URIS).", param)
     if not url.startswith(("https://", _GS)):

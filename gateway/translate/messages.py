@@ -16,6 +16,7 @@ from gateway.translate.parts import (
 from gateway.translate.refusal import (
     Refused,
     invalid_type,
+    invalid_value,
     missing,
     one_of,
 )
@@ -151,7 +152,9 @@ def _calls(message: Json, parts: list[Json], conversation: Conversation) -> None
     """Append the calls of an assistant's message; their results are waited for."""
     if message.get("tool_calls") is not None:
         conversation.calls = read_tool_calls(message["tool_calls"], parts, conversation)
-    elif message.get("function_call") is not None:
+    if message.get("function_call") is not None:
+        if conversation.calls is not None:
+            invalid_value("it cannot stand beside tool_calls.", "function_call")
         conversation.calls = read_legacy_call(message["function_call"], parts, conversation)
     if conversation.calls is not None:
         conversation.calls.message = message

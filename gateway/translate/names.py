@@ -13,6 +13,8 @@ from gateway.translate.refusal import invalid_type, invalid_value, quoted
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 _NEEDS_PREFIX: Final = re.compile(r"(f_)*[0-9.:-]")
 _PREFIX: Final = "f_"
+# Of Gemini's names too (FunctionDeclaration.name).
+_LONGEST: Final = 64
 
 
 def gemini_name(value: object, param: str) -> str:
@@ -24,6 +26,9 @@ def gemini_name(value: object, param: str) -> str:
         invalid_value(
             f"{quoted(value)} does not match the pattern '^[a-zA-Z0-9_-]{{1,64}}$'.", param
         )
+    if len(name) > _LONGEST:
+        why = f"Gemini knows it as {quoted(name)}, and no name longer than {_LONGEST} characters."
+        invalid_value(why, param)
     return name
 
 

@@ -7,7 +7,7 @@ and their results. Items of an earlier answer come back as they were, in their o
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gateway.translate.calls import named_call, parsed_result, sign
+from gateway.translate.calls import named_call, note_long_integers, parsed_result, sign
 from gateway.translate.conversation import Calls, Conversation
 from gateway.translate.custom_tools import named_input
 from gateway.translate.fenced import fenced
@@ -146,7 +146,9 @@ class _Items:
     def function_call(self, item: Json) -> None:
         """Calls that follow each other are parallel: they wait together for their results."""
         FUNCTION_CALL_ITEM.check(item)
-        self._call(item, named_call(item))
+        named = named_call(item)
+        note_long_integers(item, self._conversation)
+        self._call(item, named)
 
     def custom_call(self, item: Json) -> None:
         """A call of a custom tool is one of a function with one text."""
@@ -156,16 +158,18 @@ class _Items:
     def _call(self, item: Json, named: Json) -> None:
         _check_caller(item)
         key = string(item, "call_id")
-        call_id, hidden = split_call_id(key)
+        bare, hidden = split_call_id(key)
         conversation = self._conversation
-        part: Json = {"functionCall": {"id": call_id, **named}}
+        call: Json = {"id": bare, **named}
+        part: Json = {"functionCall": call}
         signature = self._signature(key) or call_signature(item, hidden)
         sign(part, signature, conversation, first=conversation.calls is None)
         self._say([part, *self._parts(key)])
         if conversation.calls is None:
             conversation.calls = Calls("call_id")
             conversation.calls.message = item
-        conversation.calls.expect(key, {"id": call_id, "name": named["name"]})
+        call["id"] = conversation.calls.id_of(key, bare)
+        conversation.calls.expect(key, {"id": call["id"], "name": named["name"]})
 
     def function_output(self, item: Json) -> None:
         """``{"call_id": "call_1", "output": "21"}``; the output may be a list of parts."""
