@@ -27,6 +27,7 @@ from gateway.emulator.masks import apply_mask, parse_mask
 from gateway.emulator.projects import Project
 from gateway.emulator.schema import Violation, camel, parse_body, refuse
 from gateway.emulator.streams import cut
+from gateway.emulator.wholes import whole_number
 from gateway.emulator.world import World
 
 CLOSE = "gateway.emulator.close"
@@ -150,8 +151,8 @@ class Call:
 
     async def body(self, limit: int) -> bytes:
         """The whole body; raises ApiError 400 when it has more than ``limit`` bytes."""
-        announced = self.request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > limit:
+        announced = whole_number(self.request.headers.get("content-length", ""))
+        if announced is not None and announced > limit:
             raise too_large(limit)
         pieces, size = [], 0
         async for piece in self.stream():

@@ -114,11 +114,10 @@ class Files:
         self._clock = clock
         self._directory = directory
         self._files: dict[str, StoredFile] = {}
-
-    def stored_bytes(self) -> int:
-        """Bytes of all living uploads (the limit is 20 GB a project); results cost nothing."""
-        self._sweep()
-        return sum(file.size for file in list(self._files.values()) if file.source == "UPLOADED")
+        self._stored = 0
+        """Bytes of all uploads (the limit is 20 GB a project); results cost nothing."""
+        self.open_bytes = 0
+        """Bytes of uploads that are not files yet."""
 
     def _sweep(self) -> None:
         """Remove what has ended, so that a long life fills no disk."""
@@ -129,7 +128,12 @@ class Files:
     def check_room(self, size: int) -> None:
         """Raise ApiError unless a file of ``size`` bytes may come."""
         self.check_size(size)
-        if self.stored_bytes() + size > self._options.max_storage_bytes:
+        self._sweep()
+        self.check_growth(size)
+
+    def check_growth(self, size: int) -> None:
+        """Raise ApiError unless ``size`` bytes more fit into what a project may store."""
+        if self._stored + self.open_bytes + size > self._options.max_storage_bytes:
             raise ApiError(
                 429,
                 f"File storage quota of {self._options.max_storage_bytes} bytes is exhausted.",
@@ -150,9 +154,13 @@ class Files:
                 "* CreateFileRequest.file.name: File ID must be at most 40 characters of lowercase "
                 "letters, digits or dashes, and not begin or end with a dash.\n",
             )
+        self._check_free(file_id)
+        return file_id
+
+    def _check_free(self, file_id: str) -> None:
+        self._sweep()
         if file_id in self._files:
             raise ApiError(409, f"File {file_id} already exists.", status="ALREADY_EXISTS")
-        return file_id
 
     def add(
         self,
@@ -167,8 +175,12 @@ class Files:
     ) -> StoredFile:
         """Take over the finished bytes at ``path``; ``source`` is UPLOADED or GENERATED.
 
-        Its 48 hours begin now, or at ``born_ns`` if that is later.
+        Its 48 hours begin now, or at ``born_ns`` if that is later. Raises ApiError 409 for an
+        upload whose name was free when it began and is no longer.
         """
+        if source == "UPLOADED":
+            self._check_free(file_id)
+            self._stored += digest.size
         now = max(self._clock.now_ns(), born_ns)
         found = StoredFile(
             file_id,
@@ -242,7 +254,8 @@ class Files:
 
     def delete(self, file: StoredFile) -> None:
         """Remove a file and its bytes."""
-        self._files.pop(file.id, None)
+        if self._files.pop(file.id, None) is not None and file.source == "UPLOADED":
+            self._stored -= file.size
         file.path.unlink(missing_ok=True)
 
     def link(self, file: StoredFile) -> Path:

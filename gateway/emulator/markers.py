@@ -8,9 +8,12 @@ how a transient error looks.
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
+
+from gateway.emulator.wholes import whole_number
 
 MARKERS = {
     "error": "an error: google.rpc code[,times=N][,message=TEXT]; message= alone leaves it out",
@@ -48,8 +51,10 @@ MARKERS = {
 }
 """Marker -> what it does."""
 
-_SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?")
-_MARKER = re.compile(r"\[\[([a-z-]+)(?::([^\]]*))?\]\]")
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
+_OPENING = re.compile(r"\[\[([a-z-]+)(?::|\Z)")
+MAX_FAULTS = 16
+"""Of one prompt: each has the whole prompt hashed to count it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ class Mark:
 
     def number(self, default: int) -> int:
         """The value as a whole number, ``default`` if it is none."""
-        return int(self.value) if self.value.isdigit() else default
+        found = whole_number(self.value)
+        return default if found is None else found
 
     def seconds(self, default: float) -> float:
         """The value as a time, ``default`` if it is none."""
@@ -73,24 +79,43 @@ Marks = Mapping[str, Mark]
 NO_MARKS: Marks = {}
 
 
-_FAULT = re.compile(r"\[\[fault:([^\]]+)\]\]")
-
-
 def find_faults(texts: Iterable[str]) -> dict[str, str]:
-    """Specifications of ``[[fault:...]]`` in ``texts``, with the text each stands in."""
-    return {
-        specification: text
-        for text in texts
-        if "[[fault:" in text
-        for specification in _FAULT.findall(text)
-    }
+    """Specifications of ``[[fault:...]]`` in ``texts``, with the text each stands in.
+
+    Of one text no more than :data:`MAX_FAULTS`.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        if "[[fault:" in text:
+            found |= dict.fromkeys(islice(_specifications(text), MAX_FAULTS), text)
+    return found
+
+
+def _specifications(text: str) -> Iterator[str]:
+    for stretch in _closed(text):
+        _, opening, specification = stretch.partition("[[fault:")
+        if opening and specification:
+            yield specification
+
+
+def _closed(text: str) -> Iterator[str]:
+    """Every stretch without ``]`` that ``]]`` ends; in linear time, whatever stands in ``text``."""
+    start = 0
+    while (end := text.find("]]", start)) >= 0:
+        yield text[max(text.rfind("]", start, end) + 1, start) : end]
+        start = end + 2
 
 
 def find_marks(text: str) -> Marks:
     """The known markers of ``text``; words that are no markers are left alone."""
     if "[[" not in text:
         return NO_MARKS
-    return {name: _mark(name, value) for name, value in _MARKER.findall(text) if name in MARKERS}
+    found = {}
+    for stretch in _closed(text):
+        opening = _OPENING.search(stretch)
+        if opening and opening[1] in MARKERS:
+            found[opening[1]] = _mark(opening[1], stretch[opening.end() :])
+    return found
 
 
 def _mark(name: str, text: str) -> Mark:

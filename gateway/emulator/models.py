@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import orjson
 
 from gateway.emulator.errors import ApiError, JsonObject, invalid, model_not_found
+from gateway.emulator.wholes import whole_number
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
@@ -71,13 +72,14 @@ def page_token(start: int) -> str:
 def page_bounds(query: Mapping[str, str], default: int, most: int) -> tuple[int, int]:
     """(page size, first index) of a list call; raises ApiError 400."""
     size_text = query.get("pageSize") or "0"
-    if not size_text.isdigit():
-        raise invalid(f"Invalid value at 'page_size' (TYPE_INT32), \"{size_text}\"")
+    asked = whole_number(size_text)
+    if asked is None or asked >= 2**31:
+        raise invalid(f"Invalid value at 'page_size' (TYPE_INT32), \"{size_text[:200]}\"")
     token = query.get("pageToken", "")
-    size = min(int(size_text) or default, most)
+    size = min(asked or default, most)
     if not token:
         return size, 0
-    digits = token.removeprefix("Ch").rstrip("=")
-    if not digits.isdigit():
+    start = whole_number(token.removeprefix("Ch").rstrip("="))
+    if start is None:
         raise invalid("Page token is invalid.")
-    return size, int(digits)
+    return size, start

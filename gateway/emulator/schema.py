@@ -12,7 +12,7 @@ import binascii
 import contextlib
 import importlib.resources
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -23,10 +23,15 @@ from gateway.emulator.errors import ApiError, JsonObject
 from gateway.emulator.timing import parse_stamp
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
-_DURATION = re.compile(r"-?\d+(\.\d{1,9})?s")
+_TIMESTAMP = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+_DURATION = re.compile(r"-?\d{1,12}(\.\d{1,9})?s", re.ASCII)
 _PACKAGE = "type.googleapis.com/google.ai.generativelanguage.v1main"
 UNKNOWN_NAME_END = ": Cannot find field."
+MAX_DEPTH = 100
+"""Levels of lists and objects that Google's parser of JSON follows."""
+_TOO_DEEP = "Invalid JSON payload received. Message too deep. Max recursion depth reached."
 _INT32 = 2**31
 _INT64 = 2**63
 
@@ -81,8 +86,7 @@ class _Reading:
 
     def too_deep(self, path: str) -> object:
         """Note a message of too many levels."""
-        text = "Invalid JSON payload received. Message too deep. Max recursion depth reached."
-        self.violations.append(Violation(path, text))
+        self.violations.append(Violation(path, _TOO_DEEP))
         return None
 
     def wrong(self, path: str, kind: str, value: object) -> object:
@@ -253,7 +257,7 @@ def _whole(value: object, limit: int) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        if not re.fullmatch(r"-?\d{1,19}", value):
+        if not re.fullmatch(r"-?[0-9]{1,19}", value):
             return None
         value = int(value)
     if isinstance(value, float) and value.is_integer():
@@ -349,10 +353,36 @@ def parse_body(message: str, body: bytes) -> JsonObject:
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
     """Any JSON; raises ApiError 400 in the transcoder's words."""
     try:
-        return orjson.loads(body)
+        found = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         text = f"Invalid JSON payload received. {exc.msg}."
         raise refuse([Violation("", text)]) from exc
+    if is_deep(body, found):
+        raise too_deep()
+    return found
+
+
+def is_deep(text: bytes, value: object) -> bool:
+    """Whether ``value``, parsed from ``text``, has more levels than :data:`MAX_DEPTH`."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False  # nearly every line of a job
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [child for one in level for child in _members(one)]
+        if not level:
+            return False
+    return True
+
+
+def _members(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def too_deep() -> ApiError:
+    """400 for JSON of more than :data:`MAX_DEPTH` levels."""
+    return refuse([Violation("", _TOO_DEEP)])
 
 
 def decode_bytes(text: str) -> bytes:

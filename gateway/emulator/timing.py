@@ -6,6 +6,8 @@ from gateway.clock import Clock
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second: the emulator counts time in integer nanoseconds UTC."""
+LAST_NS = 253_402_300_799 * SECOND
+"""The last second of the year 9999, beyond which there are no timestamps."""
 
 
 class EmulatorClock:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from gateway.emulator.errors import ApiError, JsonObject, invalid
 from gateway.emulator.faults import FaultBook
-from gateway.emulator.files import MAX_DISPLAY_NAME, StoredFile
+from gateway.emulator.files import MAX_DISPLAY_NAME
 from gateway.emulator.identity import new_id, new_upload_id
 from gateway.emulator.projects import Project
+from gateway.emulator.timing import SECOND, EmulatorClock
 
 KEPT_PIECE = 256 * 1024
+SESSION_SECONDS = 7 * 24 * 3600.0
+"""A resumable session lives a week (cloud.google.com/storage/docs/resumable-uploads)."""
 DEFAULT_MIME = "application/octet-stream"
 
 
@@ -31,17 +34,21 @@ class Upload:
     """Size the start call spoke of, if it did."""
     project: Project
     """Whose file it will be: of the key that started."""
+    started_ns: int
     received: int = 0
+    held: int = 0
+    """Bytes on disk, those of a chunk under way too."""
     status: str = "active"
-    file: StoredFile | None = None
     book: FaultBook = field(default_factory=FaultBook)
     """Faults that the first line of the file asks for."""
 
     def write(self, offset: int, data: bytes) -> None:
         """Put ``data`` at ``offset``."""
+        self.project.files.check_growth(offset + len(data) - self.held)
         with self.path.open("r+b") as stream:
             stream.seek(offset)
             stream.write(data)
+        self._hold(offset + len(data))
 
     def keep(self, received: int) -> None:
         """A whole chunk has come: ``received`` bytes altogether."""
@@ -50,15 +57,34 @@ class Upload:
     def keep_pieces(self, offset: int, came: int) -> None:
         """A chunk at ``offset`` broke off after ``came`` bytes: keep its whole pieces."""
         self.received = offset + came - came % KEPT_PIECE
-        with self.path.open("r+b") as stream:
-            stream.truncate(self.received)
+        self.keep_none()
 
-    def check(self, offset: int, length: int, *, final: bool, granularity: int) -> None:
-        """Raise ApiError 400 for a chunk that may not be sent now."""
+    def keep_none(self) -> None:
+        """A chunk is refused: what came of it goes."""
+        if self.status == "active":
+            with self.path.open("r+b") as stream:
+                stream.truncate(self.received)
+            self._hold(self.received)
+
+    def _hold(self, size: int) -> None:
+        self.project.files.open_bytes += size - self.held
+        self.held = size
+
+    def end(self, status: str) -> None:
+        """The session is over: its bytes are a file's now, or nobody's."""
+        self.status = status
+        self._hold(0)
+
+    def check_start(self, offset: int) -> None:
+        """Raise ApiError 400 for a chunk that may not begin now and there."""
         if self.status != "active":
             raise invalid(f"Upload has already been {self.status}.")
         if offset != self.received:
             raise invalid(f"Invalid offset {offset}: {self.received} bytes have been received.")
+
+    def check(self, offset: int, length: int, *, final: bool, granularity: int) -> None:
+        """Raise ApiError 400 for a chunk that may not be sent now."""
+        self.check_start(offset)
         if not final and length % granularity:
             raise invalid(
                 f"Chunk of {length} bytes is not a multiple of the granularity {granularity}.",
@@ -71,8 +97,9 @@ class Upload:
 class Uploads:
     """The sessions of one emulator."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: EmulatorClock) -> None:
         self._directory = directory
+        self._clock = clock
         self._uploads: dict[str, Upload] = {}
 
     def start(self, project: Project, metadata: JsonObject, mime: str, size: int | None) -> Upload:
@@ -84,6 +111,7 @@ class Uploads:
             raise invalid(
                 f"* CreateFileRequest.file.display_name: at most {MAX_DISPLAY_NAME} characters.\n",
             )
+        self._sweep()
         project.files.check_room(size or 0)
         file_id = project.files.check_name(metadata.get("name", ""))
         path = self._directory / f"upload-{new_id(16)}"
@@ -96,6 +124,7 @@ class Uploads:
             mime or metadata.get("mimeType") or DEFAULT_MIME,
             size,
             project,
+            self._clock.now_ns(),
         )
         self._uploads[found.id] = found
         return found
@@ -110,5 +139,14 @@ class Uploads:
     def cancel(self, upload: Upload) -> None:
         """Forget the bytes; the session stays known as cancelled."""
         if upload.status == "active":
-            upload.status = "cancelled"
+            upload.end("cancelled")
             upload.path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Forget old sessions; nobody goes on with them."""
+        oldest = self._clock.now_ns() - int(SESSION_SECONDS * SECOND)
+        for upload in list(self._uploads.values()):
+            if upload.started_ns > oldest:
+                return
+            self.cancel(upload)
+            del self._uploads[upload.id]

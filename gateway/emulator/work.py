@@ -18,7 +18,7 @@ from gateway.emulator.errors import CODE_OF_HTTP, ApiError, JsonObject, invalid
 from gateway.emulator.faults import Fault
 from gateway.emulator.marked import of_item
 from gateway.emulator.markers import find_marks
-from gateway.emulator.schema import read, refuse
+from gateway.emulator.schema import is_deep, read, refuse, too_deep
 
 Answer = Callable[[JsonObject, Holdings], JsonObject]
 """A parsed request and what it may refer to -> its response; raises ApiError."""
@@ -77,8 +77,11 @@ def line_item(
         return Item({}, None, invalid(f"Invalid JSON payload received. {exc.msg}."))
     if not isinstance(value, dict):
         return Item({}, None, invalid("Invalid JSON payload received. Expected an object."))
-    kept = ("key", "metadata") if metadata else ("key",)
+    deep = is_deep(line, value)
+    kept = ("key", "metadata") if metadata and not deep else ("key",)
     tag = {name: value[name] for name in kept if name in value}
+    if deep:
+        return Item(tag if isinstance(tag.get("key"), str) else {}, None, too_deep())
     bare = "request" not in value and "key" not in value
     request, violations = read(message, value if bare else value.get("request", {}), "request")
     if unchecked:

@@ -36,7 +36,7 @@ class World:
         self.faults = FaultBook([parse_fault(text) for text in options.faults], options.seed)
         self.journal = Journal(self.clock, options.journal_entries)
         self.models = Models(serve_unknown=options.unknown_models)
-        self.uploads = Uploads(self.directory)
+        self.uploads = Uploads(self.directory, self.clock)
         self.courier = Courier(options, self.clock, self.journal)
         self._workshop = Workshop(options, self.clock, self.directory)
         self._projects: dict[str, Project] = {}

@@ -8,6 +8,7 @@ import orjson
 from gateway.emulator.answers.abilities import Abilities, abilities_of
 from gateway.emulator.errors import HTTP_OF_CODE, TEXTS, ApiError, JsonObject
 from gateway.emulator.markers import Marks, Seen, find_marks
+from gateway.emulator.wholes import whole_number
 
 ECHO_CHARACTERS = 200
 """Longer prompts are named by their beginning and their digest."""
@@ -64,8 +65,8 @@ def check_error_mark(marks: Marks, text: str, seen: Seen) -> None:
     mark = marks.get("error")
     if mark is None:
         return
-    times = mark.options.get("times", "")
-    if times.isdigit() and seen.count(text) > int(times):
+    times = whole_number(mark.options.get("times", ""))
+    if times is not None and seen.count(text) > times:
         return
     code = HTTP_OF_CODE.get(mark.number(13), 500)
     raise ApiError(code, mark.options.get("message", TEXTS.get(code, "The request is invalid.")))

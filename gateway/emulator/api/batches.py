@@ -14,6 +14,7 @@ from gateway.emulator.operations import metadata, operation
 from gateway.emulator.schema import camel, parse_body
 from gateway.emulator.timing import SECOND
 from gateway.emulator.webhooks import check_uri
+from gateway.emulator.wholes import whole_number
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
@@ -104,10 +105,10 @@ def _page(call: Call) -> tuple[int, int | None]:
     token = call.query.get("pageToken", "")
     if not token:
         return size, None
-    digits = token.removeprefix(_TOKEN_PREFIX).rstrip("=")
-    if not (token.startswith(_TOKEN_PREFIX) and digits.isdigit()):
+    number = whole_number(token.removeprefix(_TOKEN_PREFIX).rstrip("="))
+    if number is None or not token.startswith(_TOKEN_PREFIX):
         raise invalid("Page token is invalid.")
-    return size, int(digits)
+    return size, number
 
 
 def _token(number: int) -> str:

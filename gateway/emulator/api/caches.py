@@ -11,7 +11,7 @@ from gateway.emulator.calls import Call
 from gateway.emulator.errors import JsonObject, invalid
 from gateway.emulator.identity import new_id
 from gateway.emulator.models import page_bounds, page_token
-from gateway.emulator.timing import SECOND, parse_stamp
+from gateway.emulator.timing import LAST_NS, SECOND, parse_stamp
 
 DEFAULT_SECONDS = 3600.0
 LEAST_TOKENS = 1024
@@ -59,8 +59,10 @@ def _ends(body: JsonObject, now: int) -> int:
     if "expireTime" in body:
         ends = parse_stamp(body["expireTime"])
     else:
-        seconds = float(str(body.get("ttl", f"{DEFAULT_SECONDS}s")).removesuffix("s"))
+        seconds = float(body.get("ttl", f"{DEFAULT_SECONDS}s").removesuffix("s"))
         ends = now + int(seconds * SECOND)
+    if ends > LAST_NS:
+        raise invalid("CachedContent must expire before the year 10000.")
     if ends <= now:
         raise invalid("CachedContent must not have expired already.")
     return ends
@@ -93,8 +95,9 @@ async def update(call: Call) -> Response:
     body = await call.message("CachedContent", MAX_BODY)
     if body.keys() - {"ttl", "expireTime", "name", "model"}:
         raise invalid("* UpdateCachedContentRequest: only ttl and expire_time can be updated.\n")
-    cache.updated_ns = call.world.clock.now_ns()
-    cache.expires_ns = _ends(body, cache.updated_ns)
+    now = call.world.clock.now_ns()
+    cache.expires_ns = _ends(body, now)
+    cache.updated_ns = now
     return call.answer(cache.wire())
 
 

@@ -18,7 +18,7 @@ from gateway.emulator.streams import Streamed
 _BLOCK = 256 * 1024
 _CRC_BYTES = 1 << 20
 """Results up to this size come with a checksum."""
-_RANGE = re.compile(r"bytes=(\d+)-")
+_RANGE = re.compile(r"bytes=([0-9]{1,18})-")
 _HOP_HEADERS = frozenset(
     {
         "host",

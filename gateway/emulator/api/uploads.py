@@ -6,7 +6,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.emulator.calls import Call
-from gateway.emulator.errors import JsonObject, invalid, json_response
+from gateway.emulator.errors import ApiError, JsonObject, invalid, json_response
 from gateway.emulator.faults import FaultBook
 from gateway.emulator.files import StoredFile, digest_file
 from gateway.emulator.marked import of_upload
@@ -14,6 +14,7 @@ from gateway.emulator.related import split_related
 from gateway.emulator.schema import parse_body
 from gateway.emulator.timing import SECOND
 from gateway.emulator.uploads import Upload
+from gateway.emulator.wholes import whole_number
 
 METADATA_BYTES = 64 * 1024
 MAX_WHOLE_BYTES = 100 * 1024 * 1024
@@ -79,7 +80,9 @@ async def _start(call: Call) -> Response:
     body = parse_body("CreateFileRequest", await call.body(METADATA_BYTES))
     metadata: JsonObject = body.get("file", {})
     size_text = headers.get("x-goog-upload-header-content-length", "")
-    size = int(size_text) if size_text.isdigit() else None
+    size = whole_number(size_text)
+    if size_text and size is None:
+        raise invalid(f"Invalid X-Goog-Upload-Header-Content-Length: {size_text[:200]}")
     mime = headers.get("x-goog-upload-header-content-type", "")
     session = call.world.uploads.start(call.project, metadata, mime, size)
     call.world.journal.note("upload-start", file=f"files/{session.file_id}", size=size)
@@ -114,14 +117,18 @@ def _status(session: Upload, *, size: bool = False) -> Response:
 
 async def _chunk(call: Call, session: Upload, command: list[str]) -> Response:
     offset_text = call.request.headers.get("x-goog-upload-offset", str(session.received))
-    if not offset_text.isdigit():
-        raise invalid(f"Invalid upload offset: {offset_text}")
-    offset, final = int(offset_text), "finalize" in command
+    offset, final = whole_number(offset_text), "finalize" in command
+    if offset is None:
+        raise invalid(f"Invalid upload offset: {offset_text[:200]}")
+    session.check_start(offset)
     _check_length(call, session, offset, final=final)
-    length = 0
-    if "upload" in command:
-        length = await _receive(call, session, offset)
-    session.check(offset, length, final=final, granularity=call.world.options.upload_granularity)
+    granularity = call.world.options.upload_granularity
+    try:
+        length = await _receive(call, session, offset) if "upload" in command else 0
+        session.check(offset, length, final=final, granularity=granularity)
+    except ApiError:
+        session.keep_none()
+        raise
     session.keep(offset + length)
     call.world.journal.note(
         "upload-chunk", file=f"files/{session.file_id}", offset=offset, bytes=length
@@ -131,11 +138,12 @@ async def _chunk(call: Call, session: Upload, command: list[str]) -> Response:
 
 def _check_length(call: Call, session: Upload, offset: int, *, final: bool) -> None:
     """Refuse a chunk by its announced length before it is read."""
-    announced = call.request.headers.get("content-length", "")
-    if announced.isdigit():
+    announced = whole_number(call.request.headers.get("content-length", ""))
+    if announced is not None:
         granularity = call.world.options.upload_granularity
-        session.check(offset, int(announced), final=final, granularity=granularity)
-        session.project.files.check_room(offset + int(announced))
+        session.check(offset, announced, final=final, granularity=granularity)
+        session.project.files.check_size(offset + announced)
+        session.project.files.check_room(announced)
 
 
 async def _receive(call: Call, session: Upload, offset: int) -> int:
@@ -147,9 +155,9 @@ async def _receive(call: Call, session: Upload, offset: int) -> int:
             if offset + came == 0 and piece:
                 await _meet(call, session, piece)
                 cut = cut or call.take("upload-cut")
+            session.project.files.check_size(offset + came + len(piece))
             session.write(offset + came, piece)
             came += len(piece)
-            session.project.files.check_size(offset + came)
             if cut is not None and came > cut.bytes:
                 session.keep_pieces(offset, min(came, cut.bytes))
                 raise await call.close()
@@ -176,9 +184,12 @@ def _chunk_answer(call: Call, session: Upload) -> Response:
 
 
 async def _finish(call: Call, session: Upload) -> Response:
-    file = session.file or await _store(call, session)
-    session.status = "final"
-    session.file = file
+    try:
+        file = await _store(call, session)
+    except ApiError:
+        call.world.uploads.cancel(session)
+        raise
+    session.end("final")
     body: JsonObject = {"file": file.wire(call.world.clock.now_ns(), call.base_url, call.version)}
     if call.take("upload-no-file"):
         body = {}

@@ -1,0 +1,11 @@
+"""Whole numbers as clients write them: a few ASCII digits, nothing that only looks like them."""
+
+import re
+
+_WHOLE = re.compile(r"[0-9]{1,18}")
+"""``str.isdigit`` knows more digits than ``int`` does, and ``int`` refuses very long texts."""
+
+
+def whole_number(text: str) -> int | None:
+    """The number that ``text`` says; None when it says none, or one beyond 18 digits."""
+    return int(text) if _WHOLE.fullmatch(text) else None

@@ -1,0 +1,203 @@
+"""Requests that no good client sends: each is refused by itself and harms nobody else."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.emulator.markers import find_faults, find_marks
+from gateway.emulator.options import EmulatorOptions
+from gateway.emulator.testing import running
+
+Json = dict[str, Any]
+Create = Callable[..., httpx.Response]
+Results = Callable[[str], list[Json]]
+FLASH = "/v1beta/models/gemini-2.5-flash"
+MIB = 1 << 20
+
+
+def nested(levels: int, inner: object = 1) -> Json:
+    """``inner`` inside so many objects."""
+    found: Any = inner
+    for _ in range(levels):
+        found = {"a": found}
+    return {"a": found}
+
+
+def asked(text: str = "x", **more: Any) -> Json:
+    """A GenerateContentRequest."""
+    return {"contents": [{"parts": [{"text": text}]}], **more}
+
+
+def refused(answer: httpx.Response, *words: str, status: int = 400) -> None:
+    """An answer is a refusal in Google's envelope that has these words."""
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert error["code"] == status
+    for word in words:
+        assert word in error["message"]
+
+
+@pytest.fixture
+def small() -> Iterator[httpx.Client]:
+    """A client of an emulator whose projects may store 3 MiB."""
+    with (
+        running(EmulatorOptions(max_storage_bytes=3 * MIB)) as emulator,
+        httpx.Client(base_url=emulator.base_url, headers={"x-goog-api-key": "k"}) as client,
+    ):
+        yield client
+
+
+def started(api: httpx.Client, name: str = "", **headers: str) -> str:
+    """The URL of a new upload."""
+    answer = api.post(
+        "/upload/v1beta/files",
+        json={"file": {"name": name}} if name else {},
+        headers={"x-goog-upload-command": "start", **headers},
+    )
+    assert answer.status_code == 200, answer.text
+    url: str = answer.headers["x-goog-upload-url"]
+    return url
+
+
+def sent(
+    url: str, data: bytes | Iterator[bytes], offset: str = "0", command: str = "upload, finalize"
+) -> httpx.Response:
+    """A chunk of an upload."""
+    headers = {"x-goog-upload-offset": offset, "x-goog-upload-command": command}
+    return httpx.post(url, content=data, headers=headers)
+
+
+@pytest.mark.parametrize("opening", ["[[a:", "[[fault:", "[[", "[[a]"])
+def test_many_openings_cost_no_time(opening: str) -> None:
+    """Looking for markers takes time by the length of a text, not by its square."""
+    text = opening * 300_000 + "[[tokens:3]][[fault:slow]]"
+    started = time.process_time()
+    marks, faults = find_marks(text), find_faults([text])
+    assert time.process_time() - started < 5
+    assert len(marks) + len(faults) <= 3
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "[[tokens:3]] [[text:a [b, c]] [[blank]]",
+            {"tokens": "3", "text": "a [b, c", "blank": ""},
+        ),
+        ("x]] [[a] [[text:x]] ]]", {"text": "x"}),
+        ("[[[text:x]]]", {"text": "x"}),
+        ("[[text:x] [[tokens:1]]", {"tokens": "1"}),
+        ("[[text", {}),
+    ],
+)
+def test_markers_are_found(text: str, found: dict[str, str]) -> None:
+    """A marker ends at the first bracket after it, which must be two."""
+    assert {name: mark.value for name, mark in find_marks(text).items()} == found
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"functionCall": {"name": "f", "args": nested(150)}},
+        {"functionResponse": {"name": "f", "response": nested(300)}},
+    ],
+)
+def test_deep_parts(api: httpx.Client, part: Json) -> None:
+    """Too many levels are refused, wherever they are."""
+    answer = api.post(f"{FLASH}:generateContent", json={"contents": [{"parts": [part]}]})
+    refused(answer, "Message too deep")
+
+
+def test_deep_values(api: httpx.Client, create: Create) -> None:
+    """So is a value of a wrong type, inline metadata, metadata of a webhook."""
+    deep: Any = "x"
+    for _ in range(300):
+        deep = [deep]
+    refused(api.post(f"{FLASH}:generateContent", json=asked(model=deep)), "Message too deep")
+    hook = {"uris": ["http://127.0.0.1:9/"], "userMetadata": nested(300)}
+    refused(create("a", webhookConfig=hook), "Message too deep")
+    requests = [{"request": asked(), "metadata": nested(300)}]
+    batch = {"batch": {"inputConfig": {"requests": {"requests": requests}}}}
+    refused(api.post(f"{FLASH}:batchGenerateContent", json=batch), "Message too deep")
+
+
+def test_a_deep_line_is_alone(
+    api: httpx.Client, put_file: Callable[[bytes], str], results: Results
+) -> None:
+    """A line of too many levels is an error of its own, with its key; the others are served."""
+    requests = [asked(), asked(model=nested(300)), asked()]
+    rows = [{"key": f"k{at}", "request": request} for at, request in enumerate(requests)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)  # noqa: TID251 - deeper than orjson goes
+    file = put_file(text.encode())
+    batch = {"batch": {"inputConfig": {"fileName": file}}}
+    job = api.post(f"{FLASH}:batchGenerateContent", json=batch).json()
+    found = {line["key"]: line for line in results(job["name"])}
+    assert [("response" in found[f"k{at}"]) for at in range(3)] == [True, False, True]
+    assert "Message too deep" in found["k1"]["error"]["message"]
+
+
+@pytest.mark.parametrize("ends", [{"ttl": "999999999999s"}, {"ttl": "9" * 400 + "s"}])
+def test_a_cache_for_ever(api: httpx.Client, ends: Json) -> None:
+    """A cache ends before time does; one that is refused leaves nothing behind."""
+    body = asked("word " * 2000, model="models/gemini-2.5-flash")
+    refused(api.post("/v1beta/cachedContents", json=body | ends))
+    assert api.get("/v1beta/cachedContents").json() == {}
+    cache = api.post("/v1beta/cachedContents", json=body).json()
+    refused(api.patch(f"/v1beta/{cache['name']}", json=ends))
+    assert api.get(f"/v1beta/{cache['name']}").json() == cache
+
+
+def test_a_refused_chunk_leaves_nothing(api: httpx.Client) -> None:
+    """What came of it is no part of the file; a wrong offset overwrites nothing."""
+    url = started(api)
+    refused(sent(url, iter([b"x" * 100]), command="upload"), "granularity")
+    done = sent(url, b"y" * 10).json()["file"]
+    assert done["sizeBytes"] == "10"
+    refused(sent(url, iter([b"z" * 10])), "final")
+    cancelled = started(api)
+    assert sent(cancelled, b"", command="cancel").status_code == 200
+    refused(sent(cancelled, iter([b"z" * 10])), "cancelled")
+
+
+def test_storage_is_counted_while_it_fills(small: httpx.Client) -> None:
+    """Uploads that announce no size count, also under way; what is refused or gone does not."""
+    two = b"x" * (2 * MIB)
+    first = started(small)
+    assert sent(first, iter([two]), command="upload").status_code == 400  # the granularity
+    assert sent(first, iter([two])).status_code == 200
+    second = started(small)
+    refused(sent(second, iter([two])), status=429)
+    assert sent(second, b"", command="query").headers["x-goog-upload-size-received"] == "0"
+    [file] = small.get("/v1beta/files").json()["files"]
+    assert small.delete(f"/v1beta/{file['name']}").status_code == 200
+    assert sent(second, iter([two])).status_code == 200
+
+
+def test_a_name_is_given_once(api: httpx.Client) -> None:
+    """Of two uploads of one name the one that ends second is refused."""
+    urls = [started(api, "files/mine") for _ in range(2)]
+    assert sent(urls[0], b"first").status_code == 200
+    refused(sent(urls[1], b"second one"), "already exists", status=409)
+    assert api.get("/v1beta/files/mine").json()["sizeBytes"] == "5"
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "\u0663"])
+def test_what_only_looks_like_numbers(api: httpx.Client, number: str) -> None:
+    """Other digits than ASCII's, and endless ones, are refused."""
+    for path in ("batches", "models", "files", "cachedContents", "webhooks"):
+        refused(api.get(f"/v1beta/{path}", params={"pageSize": number}))
+        refused(api.get(f"/v1beta/{path}", params={"pageToken": f"Cg{number}"}))
+    raw = number.encode("latin-1", errors="ignore") or b"\xb3"
+    url = started(api)
+    headers = {b"x-goog-upload-offset": raw, b"x-goog-upload-command": b"upload, finalize"}
+    refused(httpx.post(url, content=b"x", headers=headers), "offset")
+    start = {b"x-goog-upload-command": b"start", b"x-goog-upload-header-content-length": raw}
+    refused(api.post("/upload/v1beta/files", headers=start), "Content-Length")
+    for mark in (f"[[error:{number}]]", f"[[tokens:{number}]]", f"[[error:3,times={number}]]"):
+        answer = api.post(f"{FLASH}:generateContent", json=asked(mark))
+        assert ("error" in mark) == (answer.status_code != 200)
+        assert answer.headers["server"] == "scaffolding on HTTPServer2"
