@@ -19,7 +19,7 @@ LEVELS: Final = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 # Google's own table of reasoning_effort (ai.google.dev "OpenAI compatibility", "Thinking").
 # Numbers are thinkingBudget (2.5), words thinkingLevel (3 and later): the two are exclusive, and
 # a level on 2.5 is a 400.
-_BUDGETS: Final[dict[str, int]] = {
+BUDGETS: Final[dict[str, int]] = {
     "none": 0,
     "minimal": 1024,
     "low": 1024,
@@ -29,7 +29,7 @@ _BUDGETS: Final[dict[str, int]] = {
     "max": 24576,
 }
 # 2.5 Pro cannot stop thinking (128 is its least) and may think longer.
-_PRO_BUDGETS: Final[dict[str, int]] = {**_BUDGETS, "none": 128, "xhigh": 32768, "max": 32768}
+_PRO_BUDGETS: Final[dict[str, int]] = {**BUDGETS, "none": 128, "xhigh": 32768, "max": 32768}
 _LEVELS: Final[dict[str, str]] = {
     "none": "LOW",
     "minimal": "LOW",
@@ -80,6 +80,9 @@ class Capabilities:
     # systemInstruction: 400 "Developer instruction is not enabled for this model" on models that
     # speak (adt-studio#476, robot_comic#122).
     instructions: bool = True
+    # The least thinkingBudget above 0 (page "Thinking"); the most, and whether 0 is one, say the
+    # efforts.
+    least_budget: int = 1
     # thinkingLevel is a 400 on 2.5.
     thinking_levels: bool = True
     # The efforts that only come near what was asked for: noted as clamped.
@@ -111,7 +114,7 @@ _GEMINI_25: Final = replace(
     mixed_tools=False,
     result_parts=False,
     thinking_levels=False,
-    effort=_BUDGETS,
+    effort=BUDGETS,
     clamped=frozenset(),
 )
 
@@ -145,9 +148,18 @@ _GENERATIONS: Final = tuple(
         ),
         (
             r"gemini-2\.5-pro",
-            replace(_GEMINI_25, logprobs=False, effort=_PRO_BUDGETS, clamped=frozenset({"none"})),
+            replace(
+                _GEMINI_25,
+                logprobs=False,
+                effort=_PRO_BUDGETS,
+                clamped=frozenset({"none"}),
+                least_budget=128,
+            ),
         ),
-        (r"gemini-2\.5-flash-lite", replace(_GEMINI_25, logprobs=False, thinks=False)),
+        (
+            r"gemini-2\.5-flash-lite",
+            replace(_GEMINI_25, logprobs=False, thinks=False, least_budget=512),
+        ),
         (r"gemini-2\.5", _GEMINI_25),
         (
             r"gemini-3-pro",

@@ -6,7 +6,7 @@ in a batch a near answer is kinder than an error line.
 
 from typing import Final
 
-from gateway.translate.capabilities import LEVELS, Capabilities, Effort
+from gateway.translate.capabilities import BUDGETS, LEVELS, Capabilities, Effort
 from gateway.translate.draft import Draft
 from gateway.translate.fields import FieldTable, mapped
 from gateway.translate.refusal import (
@@ -23,9 +23,14 @@ EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 # -1 lets the model decide; 32,768 is the most any model has (2.5 Pro).
 _LEAST_BUDGET: Final = -1
 _MOST_BUDGET: Final = 32_768
+# The efforts whose budgets differ, the least first.
+_STEPS: Final = ("none", "low", "medium", "high")
 
 THINKING: Final = FieldTable(
-    mapped("thinking_budget", "`thinkingConfig.thinkingBudget`"),
+    mapped(
+        "thinking_budget",
+        "`thinkingConfig.thinkingBudget`; the nearest `thinkingLevel` on models without budgets",
+    ),
     mapped("thinking_level", "`thinkingConfig.thinkingLevel`"),
     mapped("include_thoughts", "`thinkingConfig.includeThoughts`"),
 )
@@ -80,19 +85,57 @@ def _thinking_config(value: Json, draft: Draft) -> Json:
     if budget is not None and level is not None:
         invalid_value("a budget and a level exclude each other.", "thinking_level")
     if budget is not None:
-        config["thinkingBudget"] = integer(budget, _LEAST_BUDGET, _MOST_BUDGET, "thinking_budget")
-    if level is not None:
-        word = level.upper() if type(level) is str else level
-        if word not in LEVELS:
-            one_of(level, LEVELS, "thinking_level")
-        config["thinkingLevel"] = word
+        budget = integer(budget, _LEAST_BUDGET, _MOST_BUDGET, "thinking_budget")
     if value.get("include_thoughts") is not None:
         config["includeThoughts"] = boolean(value["include_thoughts"], "include_thoughts")
-    if config and draft.can.effort is None:
-        unsupported_value("this model does not think.", "")
-    if level is not None and not draft.can.thinking_levels:
-        unsupported_value("this model takes a budget, not a level.", "thinking_level")
+    efforts = draft.can.effort
+    if efforts is None:
+        if config or budget is not None or level is not None:
+            unsupported_value("this model does not think.", "")
+        return config
+    if level is not None:
+        config["thinkingLevel"] = _possible_level(level, efforts, draft)
+    if budget is not None:
+        config.update(_possible_budget(budget, efforts, draft))
     return config
+
+
+def _possible_level(value: object, efforts: Effort, draft: Draft) -> str:
+    """The level, or the next one that the model has: those above come before those below."""
+    level = value.upper() if type(value) is str else ""
+    if level not in LEVELS:
+        one_of(value, LEVELS, "thinking_level")
+    if not draft.can.thinking_levels:
+        unsupported_value("this model takes a budget, not a level.", "thinking_level")
+    known = [word for word in LEVELS if word in efforts.values()]
+    if level in known or not known:
+        return level
+    _note_config(draft, "clamped", "thinking_level")
+    at = LEVELS.index(level)
+    return next((word for word in known if LEVELS.index(word) > at), known[-1])
+
+
+def _possible_budget(budget: int, efforts: Effort, draft: Draft) -> Json:
+    """The budget, or the nearest one that the model has; a level where it has none of its own.
+
+    The level is that of the least effort whose budget, in Google's table of efforts, is as large.
+    """
+    if type(efforts["none"]) is str:
+        _note_config(draft, "approximated", "thinking_budget")
+        if budget < 0:
+            return {}
+        fitting = (effort for effort in _STEPS if BUDGETS[effort] >= budget)
+        return _chosen(efforts, next(fitting, "high"))
+    if budget < 0 or (budget == 0 and 0 in efforts.values()):
+        return {"thinkingBudget": budget}
+    possible = min(max(budget, draft.can.least_budget), max(map(int, efforts.values())))
+    if possible != budget:
+        _note_config(draft, "clamped", "thinking_budget")
+    return {"thinkingBudget": possible}
+
+
+def _note_config(draft: Draft, code: str, name: str) -> None:
+    draft.note(code, f"{draft.google_path}.thinking_config.{name}")
 
 
 def close_thinking(draft: Draft, effort_field: str = "reasoning_effort") -> None:
