@@ -68,7 +68,7 @@ class Call:
     world: World
     operation: str
     books: list[FaultBook] = field(default_factory=list)
-    """Whose faults may strike: everybody's, those of the job, of the prompts."""
+    """Whose faults may strike: everybody's, those of the project, of the job, of the prompts."""
 
     @property
     def version(self) -> str:
@@ -121,6 +121,11 @@ class Call:
             return None
         name = str(self.request.path_params.get("id", ""))
         return self.project.jobs.find(name.removeprefix(RESULT_PREFIX))
+
+    @property
+    def model(self) -> str:
+        """The model of the path, empty if it names none."""
+        return str(self.request.path_params.get("model", ""))
 
     def path(self, name: str) -> str:
         """A parameter of the path."""
@@ -233,6 +238,7 @@ class Endpoint:
             call.check_query(self.query)
             if not self.keyless(call.request):
                 call.check_key()
+                call.books.append(call.project.faults)
                 if job := call.find_job():
                     call.books.append(job.book)
             await before(call, take_from(*call.books))
@@ -247,7 +253,7 @@ async def before(call: Call, take: Take) -> None:
         await call.world.clock.sleep(fault.seconds)
     if fault := take("error", call.operation):
         _note(call, "error")
-        raise of_status(fault.status, call.operation)
+        raise of_status(fault.status, call.operation, call.model)
     if take("hang", call.operation):
         _note(call, "hang")
         raise await call.hang()
@@ -260,7 +266,7 @@ async def after(call: Call, response: Response) -> Response:
     """Faults of a call that has been done."""
     if fault := call.take("error-after"):
         _note(call, "error-after")
-        raise of_status(fault.status, call.operation)
+        raise of_status(fault.status, call.operation, call.model)
     if call.take("hang-after"):
         _note(call, "hang-after")
         raise await call.hang()

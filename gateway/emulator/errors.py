@@ -39,6 +39,7 @@ CODE_OF_HTTP = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 499: 1, 500: 13, 503: 1
 """HTTP status -> google.rpc.Code, where a status name does not say more."""
 
 JSON_HEADERS = {
+    "alt-svc": 'h3=":443"; ma=2592000,h3-29=":443"; ma=2592000',
     "content-type": "application/json; charset=UTF-8",
     "server": "scaffolding on HTTPServer2",
     "vary": "Origin, X-Origin, Referer",
@@ -166,7 +167,7 @@ def quota() -> ApiError:
     return ApiError(429, QUOTA_TEXT, details=[detail])
 
 
-def interactive_quota() -> ApiError:
+def interactive_quota(model: str) -> ApiError:
     """429 of the synchronous calls: QuotaFailure and RetryInfo beside Help (recorded 2026-08)."""
     failure = {
         "@type": "type.googleapis.com/google.rpc.QuotaFailure",
@@ -174,7 +175,7 @@ def interactive_quota() -> ApiError:
             {
                 "quotaMetric": f"generativelanguage.googleapis.com/{_METRIC}",
                 "quotaId": "GenerateContentPaidTierInputTokensPerModelPerMinute",
-                "quotaDimensions": {"model": "gemini-2.5-flash", "location": "global"},
+                "quotaDimensions": {"model": model, "location": "global"},
                 "quotaValue": "1000000",
             },
         ],
@@ -182,7 +183,7 @@ def interactive_quota() -> ApiError:
     retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "48s"}
     text = (
         f"{QUOTA_TEXT}\n* Quota exceeded for metric: generativelanguage.googleapis.com/{_METRIC}, "
-        "limit: 1000000, model: gemini-2.5-flash\nPlease retry in 48.939935699s."
+        f"limit: 1000000, model: {model}\nPlease retry in 48.939935699s."
     )
     return ApiError(429, text, details=[*quota().details, failure, retry])
 
@@ -191,10 +192,10 @@ _METRIC = "generate_content_paid_tier_input_token_count"
 _INTERACTIVE = frozenset({"generate", "stream", "embed", "count"})
 
 
-def of_status(code: int, operation: str = "") -> ApiError:
+def of_status(code: int, operation: str = "", model: str = "") -> ApiError:
     """The service's usual error for an HTTP status of an operation; used by faults."""
     if code == 429:
-        return interactive_quota() if operation in _INTERACTIVE else quota()
+        return interactive_quota(model) if operation in _INTERACTIVE else quota()
     return ApiError(code, TEXTS.get(code, f"Error {code}."))
 
 

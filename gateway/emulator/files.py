@@ -119,7 +119,7 @@ class Files:
         self.open_bytes = 0
         """Bytes of uploads that are not files yet."""
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Remove what has ended, so that a long life fills no disk."""
         now = self._clock.now_ns()
         for file in [one for one in list(self._files.values()) if now >= one.expires_ns]:
@@ -128,7 +128,7 @@ class Files:
     def check_room(self, size: int) -> None:
         """Raise ApiError unless a file of ``size`` bytes may come."""
         self.check_size(size)
-        self._sweep()
+        self.sweep()
         self.check_growth(size)
 
     def check_growth(self, size: int) -> None:
@@ -158,7 +158,7 @@ class Files:
         return file_id
 
     def _check_free(self, file_id: str) -> None:
-        self._sweep()
+        self.sweep()
         if file_id in self._files:
             raise ApiError(409, f"File {file_id} already exists.", status="ALREADY_EXISTS")
 

@@ -9,7 +9,8 @@ from gateway.emulator.errors import JsonObject, invalid, quota
 from gateway.emulator.faults import FAULTS, Fault, FaultBook, Scope
 from gateway.emulator.identity import BATCH_LENGTH, new_id
 from gateway.emulator.jobs import NEVER, Job
-from gateway.emulator.marked import Marked, sort_marked
+from gateway.emulator.marked import Marked, of_job, sort_marked
+from gateway.emulator.markers import Seen
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.projects import Project
 from gateway.emulator.timing import SECOND
@@ -54,10 +55,15 @@ def _first_line(project: Project, file_name: str) -> str:
         return stream.readline(FIRST_LINE_BYTES).decode(errors="replace")
 
 
-def job_faults(book: FaultBook, marked: Marked) -> dict[str, Fault]:
-    """The faults a new job gets: those that are armed, and those its prompts ask for."""
+def job_faults(book: FaultBook, marked: Marked, seen: Seen) -> dict[str, Fault]:
+    """The faults a new job gets: those that are armed, and those its prompts ask for.
+
+    To be asked when nothing can refuse the job any more: each counts as applied.
+    """
     taken = {name: book.take(name) for name in JOB_FAULTS}
-    return {name: fault for name, fault in taken.items() if fault is not None} | marked.job
+    return {name: fault for name, fault in taken.items() if fault is not None} | of_job(
+        marked, seen
+    )
 
 
 @dataclass(frozen=True)
@@ -73,15 +79,9 @@ class Order:
 
 
 def new_job(
-    options: EmulatorOptions,
-    project: Project,
-    order: Order,
-    faults: dict[str, Fault],
-    *,
-    number: int,
-    now_ns: int,
+    options: EmulatorOptions, project: Project, order: Order, *, number: int, now_ns: int
 ) -> Job:
-    """The job of an order, not started; raises ApiError for a file that cannot be read."""
+    """The job of an order, not started; raises ApiError for a file that cannot be read, 429."""
     batch = order.batch
     config = batch.get("inputConfig", {})
     file_name = config.get("fileName", "")
@@ -89,10 +89,11 @@ def new_job(
     file = project.files.usable(file_name.removeprefix("files/")) if file_name else None
     if file and file.source == "REGISTERED":
         raise invalid(f"The object {file.gs_uri} has no bytes here: this is an emulator.")
-    starts, ends = _times(options, now_ns, faults)
     tokens = file.size // BYTES_PER_TOKEN if file else 0
     if not file and options.counts_tokens:
         tokens = _tokens(order.kind, requests)
+    _check_quota(options, project, order.model, tokens, now_ns)
+    starts, ends = _times(options, now_ns, {})
     return Job(
         id=new_id(BATCH_LENGTH),
         number=number,
@@ -109,10 +110,15 @@ def new_job(
         ends_ns=ends,
         expires_ns=now_ns + int(options.expire_seconds * SECOND),
         webhook=batch.get("webhookConfig", {}),
-        faults=faults,
         input_path=project.files.link(file) if file else None,
         requests=requests,
     )
+
+
+def strike(options: EmulatorOptions, job: Job, faults: dict[str, Fault]) -> None:
+    """Give a new job its faults."""
+    job.faults = faults
+    job.starts_ns, job.ends_ns = _times(options, job.created_ns, faults)
 
 
 def _times(options: EmulatorOptions, now_ns: int, faults: dict[str, Fault]) -> tuple[float, float]:
@@ -131,11 +137,13 @@ def _tokens(kind: str, requests: list[JsonObject]) -> int:
     return sum(prompt_tokens(one["request"]).total() for one in requests)
 
 
-def check_quota(options: EmulatorOptions, project: Project, job: Job) -> None:
+def _check_quota(
+    options: EmulatorOptions, project: Project, model: str, tokens: int, now_ns: int
+) -> None:
     """Raise the 429 that tells neither tokens from jobs nor when to come back."""
-    live = project.jobs.live(job.created_ns)
-    limit = options.token_limit(job.model)
-    waiting = sum(one.tokens for one in live if one.model == job.model)
-    tokens_over = limit is not None and waiting + job.tokens > limit
+    live = project.jobs.live(now_ns)
+    limit = options.token_limit(model)
+    waiting = sum(one.tokens for one in live if one.model == model)
+    tokens_over = limit is not None and waiting + tokens > limit
     if len(live) >= options.max_live_jobs or tokens_over:
         raise quota()

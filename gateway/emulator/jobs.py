@@ -58,7 +58,7 @@ class Job:
     ends_ns: float
     expires_ns: int
     webhook: JsonObject
-    faults: dict[str, Fault]
+    faults: dict[str, Fault] = field(default_factory=dict)
     input_path: Path | None = None
     requests: list[JsonObject] = field(default_factory=list)
     book: FaultBook = field(default_factory=FaultBook)
@@ -78,6 +78,17 @@ class Job:
     def result_id(self) -> str:
         """``batch-<36>``."""
         return RESULT_PREFIX + self.id
+
+    def forget_input(self) -> None:
+        """It is over: what it was made of is needed no more."""
+        self.requests = []
+        if self.input_path is not None:
+            self.input_path.unlink(missing_ok=True)
+
+    def forget_results(self) -> None:
+        """Nobody will ask for its inline results."""
+        if self.run is not None:
+            self.run.lines.clear()
 
 
 @dataclass(frozen=True)
@@ -208,5 +219,7 @@ class Jobs:
         """Unfinished jobs."""
         ended = [one.id for one in self._live.values() if _released(one, now_ns)]
         for job_id in ended:
-            self._live.pop(job_id).requests = []  # nothing can make it run again
+            job = self._live.pop(job_id)
+            if job.run is None or job.run.future.done():
+                job.forget_input()  # nothing can make it run again
         return list(self._live.values())

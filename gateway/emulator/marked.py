@@ -20,8 +20,8 @@ class Marked:
 
     call: list[Fault] = field(default_factory=list)
     """The call that brings the prompts."""
-    job: dict[str, Fault] = field(default_factory=dict)
-    """The job that is made of them."""
+    job: list[tuple[Fault, str]] = field(default_factory=list)
+    """The job that is made of them, if one is; with the prompt that each stands in."""
     later: list[Fault] = field(default_factory=list)
     """Calls about that job."""
     others: list[Fault] = field(default_factory=list)
@@ -50,7 +50,7 @@ def sort_marked(texts: Iterable[str], operation: str, seen: Seen) -> Marked:
     for specification, text in find_faults(texts).items():
         fault, scope = parse_marked(specification)
         if scope is Scope.JOB:
-            found.job |= {fault.name: fault} if _again(fault, text, seen) else {}
+            found.job.append((fault, text))
         elif scope is Scope.VIEW:
             found.later.append(fault)
         elif scope is Scope.CALL:
@@ -58,6 +58,11 @@ def sort_marked(texts: Iterable[str], operation: str, seen: Seen) -> Marked:
         elif scope is Scope.LIST:
             found.others.append(fault)
     return found
+
+
+def of_job(marked: Marked, seen: Seen) -> dict[str, Fault]:
+    """The faults that prompts ask for of their job, counted now that it is made."""
+    return {fault.name: fault for fault, text in marked.job if _again(fault, text, seen)}
 
 
 def _sort_call(found: Marked, fault: Fault, operation: str, again: bool) -> None:

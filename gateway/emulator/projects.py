@@ -9,6 +9,7 @@ from pathlib import Path
 from gateway.emulator.answers.holdings import Holdings
 from gateway.emulator.caches import Cache, Caches
 from gateway.emulator.errors import file_gone
+from gateway.emulator.faults import FaultBook
 from gateway.emulator.files import Files
 from gateway.emulator.jobs import Jobs
 from gateway.emulator.options import EmulatorOptions
@@ -29,6 +30,8 @@ class Project(Holdings):
         self.caches = Caches()
         self.webhooks = Webhooks(clock)
         self.jobs = Jobs()
+        self.faults = FaultBook(seed=options.seed)
+        """What prompts of this project armed for later calls."""
 
     def use_file(self, file_id: str) -> None:
         """A file named in a request; raises ApiError 403 or 400. From any thread."""

@@ -48,11 +48,11 @@ class Emulator:
 
     def faults(self) -> list[dict[str, object]]:
         """The armed faults with how often each was asked and applied."""
-        return self._world.faults.report()
+        return self._world.armed()
 
     def clear_faults(self) -> None:
         """Disarm everything."""
-        self._world.faults.clear()
+        self._world.disarm()
 
     def advance(self, seconds: float) -> None:
         """Move the emulator's clock forward."""

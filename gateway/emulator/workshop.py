@@ -19,6 +19,7 @@ from gateway.emulator.projects import Project
 from gateway.emulator.timing import EmulatorClock
 from gateway.emulator.work import (
     MESSAGES,
+    BadLineError,
     FileSink,
     ListSink,
     Shape,
@@ -72,8 +73,15 @@ class Workshop:
         )
         path = self._directory / f"results-{new_id(16)}" if job.input_path else None
         lines: list[bytes] = []
-        future = self._threads.submit(self._do, job, project, work, lines, path)
+        future = self._threads.submit(self._begin, job, project, work, lines, path)
         return Run(work, future, lines, path)
+
+    def _begin(
+        self, job: Job, project: Project, work: Work, lines: list[bytes], path: Path | None
+    ) -> None:
+        """In a thread: do what is still wanted; of a deleted job nothing is there any more."""
+        if not work.stopped:
+            self._do(job, project, work, lines, path)
 
     def _do(
         self, job: Job, project: Project, work: Work, lines: list[bytes], path: Path | None
@@ -82,7 +90,7 @@ class Workshop:
         if path is None or job.input_path is None:
             sink = ListSink()
             work.run(inline_items(job.requests), sink)
-            lines += sink.lines
+            lines += () if work.stopped else sink.lines
         else:
             items = file_items(
                 job.input_path,
@@ -91,7 +99,11 @@ class Workshop:
                 unchecked="lines-unchecked" in job.faults,
             )
             with contextlib.closing(FileSink(path)) as stream:
-                work.run(items, stream)
+                try:
+                    work.run(items, stream)
+                except BadLineError:
+                    path.unlink()
+                    raise
             self._publish(job, project, work, path)
         work.finished_ns = self._clock.now_ns()
 

@@ -10,7 +10,7 @@ from gateway.emulator.courier import Courier
 from gateway.emulator.errors import file_gone
 from gateway.emulator.faults import FaultBook, parse_fault
 from gateway.emulator.files import StoredFile
-from gateway.emulator.intake import Order, check_quota, job_faults, new_job
+from gateway.emulator.intake import Order, job_faults, new_job, strike
 from gateway.emulator.jobs import RESULT_PREFIX, Job, Snapshot, served_share, settle
 from gateway.emulator.journal import Journal
 from gateway.emulator.models import Models
@@ -51,6 +51,17 @@ class World:
         self._workshop.close()
         self._remove()
 
+    def armed(self) -> list[dict[str, object]]:
+        """Every armed fault, those that prompts armed for their projects too."""
+        books = [self.faults, *(project.faults for project in list(self._projects.values()))]
+        return [fault for book in books for fault in book.report()]
+
+    def disarm(self) -> None:
+        """Disarm everything, everywhere."""
+        self.faults.clear()
+        for project in list(self._projects.values()):
+            project.faults.clear()
+
     def project(self, key: str) -> Project:
         """The project that a key belongs to."""
         name = self.options.project_of(key)
@@ -65,17 +76,16 @@ class World:
 
     def accept(self, project: Project, order: Order) -> Job:
         """Make a job of an order and start its work; raises ApiError."""
-        faults = job_faults(self.faults, order.marked)
+        project.files.sweep()
         now = self.clock.now_ns()
-        number = self._jobs_made
-        job = new_job(self.options, project, order, faults, number=number, now_ns=now)
-        check_quota(self.options, project, job)
+        job = new_job(self.options, project, order, number=self._jobs_made, now_ns=now)
+        strike(self.options, job, job_faults(self.faults, order.marked, project.seen))
         self._jobs_made += 1
         project.jobs.add(job)
         for fault in order.marked.later:
             job.book.arm(fault)
         for fault in order.marked.others:
-            self.faults.arm(fault)
+            project.faults.arm(fault)
         job.run = self._workshop.begin(job, project)
         self.courier.watch(job, project.webhooks)
         self._note(job)
@@ -128,8 +138,12 @@ class World:
         """Take a job off the list and stop its work."""
         self.journal.note("delete", name=job.name, state=self.look(job).state)
         job.deleted = True
-        if job.run is not None and "delete-lingers" not in job.faults:
+        if "delete-lingers" in job.faults:
+            return
+        if job.run is not None:
             job.run.work.stop()
+        job.forget_input()
+        job.forget_results()
 
     def finish(self, job: Job) -> None:
         """Let a job's time be over now, whatever its faults (control route)."""

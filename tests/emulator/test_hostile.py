@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from gateway.emulator.markers import find_faults, find_marks
 from gateway.emulator.options import EmulatorOptions
-from gateway.emulator.testing import running
+from gateway.emulator.testing import Emulator, running
 
 Json = dict[str, Any]
 Create = Callable[..., httpx.Response]
@@ -201,3 +202,84 @@ def test_what_only_looks_like_numbers(api: httpx.Client, number: str) -> None:
         answer = api.post(f"{FLASH}:generateContent", json=asked(mark))
         assert ("error" in mark) == (answer.status_code != 200)
         assert answer.headers["server"] == "scaffolding on HTTPServer2"
+
+
+def test_deleted_jobs_are_given_back(
+    api: httpx.Client,
+    gemini: Emulator,
+    create: Create,
+    put_file: Callable[[bytes], str],
+    results: Results,
+) -> None:
+    """A deleted job holds neither its input nor its inline results; control still counts them."""
+    world = gemini._world
+    name = create(*("x" * 50 for _ in range(20))).json()["name"]
+    assert len(results(name)) == 20
+    file = put_file(orjson.dumps({"key": "k", "request": asked()}) + b"\n")
+    batch = {"batch": {"inputConfig": {"fileName": file}}}
+    of_file = api.post(f"{FLASH}:batchGenerateContent", json=batch).json()["name"]
+    assert len(results(of_file)) == 1
+    for one in (name, of_file):
+        assert api.delete(f"/v1beta/{one}").status_code == 200
+    for job in world.jobs():
+        assert job.run is not None
+        assert (job.requests, job.run.lines) == ([], [])
+    assert [job["succeeded"] for job in gemini.jobs()] == [20, 1]
+    assert [path.name for path in world.directory.glob("input-*")] == []
+
+
+def test_abandoned_uploads_are_given_back(api: httpx.Client, gemini: Emulator) -> None:
+    """A session that nobody goes on with is gone after a week, its bytes too."""
+    world = gemini._world
+    url = started(api)
+    gemini.advance(8 * 24 * 3600)
+    started(api)
+    assert len(list(world.directory.glob("upload-*"))) == 1
+    refused(sent(url, b"x"), status=404)
+
+
+def test_marked_faults_stay_in_their_project(gemini: Emulator, api: httpx.Client) -> None:
+    """What a prompt of one key armed strikes no other key; control shows it and disarms it."""
+    for operation in ("generateContent", "batchGenerateContent"):
+        text = f"{operation} [[fault:list-empty]] [[fault:error:on=file-list,status=503]]"
+        batch = {"batch": {"inputConfig": {"requests": {"requests": [{"request": asked(text)}]}}}}
+        body = asked(text) if operation == "generateContent" else batch
+        assert api.post(f"{FLASH}:{operation}", json=body).status_code == 200
+        other = httpx.Client(base_url=gemini.base_url, headers={"x-goog-api-key": "another"})
+        with other:
+            assert other.get("/v1beta/files").status_code == 200
+        assert api.get("/v1beta/files").status_code == 503
+        assert [fault["applied"] for fault in gemini.faults()] == [0, 1]
+        gemini.clear_faults()
+        assert gemini.faults() == []
+
+
+@pytest.mark.parametrize(("limit", "asks"), [(65_536, {}), (100, {"maxOutputTokens": 100})])
+def test_an_answer_has_an_end(api: httpx.Client, limit: int, asks: Json) -> None:
+    """No marker makes a model say more than it can."""
+    request = asked("[[tokens:999999999999]]", generationConfig=asks)
+    answer = api.post(f"{FLASH}:generateContent", json=request).json()
+    assert answer["candidates"][0]["finishReason"] == "MAX_TOKENS"
+    usage = answer["usageMetadata"]
+    assert usage["candidatesTokenCount"] + usage.get("thoughtsTokenCount", 0) == limit
+
+
+def test_a_refused_create_uses_no_fault_of_jobs(create: Create, gemini: Emulator) -> None:
+    """Faults of jobs are counted by jobs, whether a fault or the quota refused the create."""
+    text = "x [[fault:job-fails:times=1]] [[fault:quota:times=1]]"
+    assert [create(text).status_code for _ in range(2)] == [429, 200]
+    assert gemini.jobs()[0]["faults"] == ["job-fails"]
+    gemini.fault("job-expires", times=1)
+    refused(create("y", inputConfig={"fileName": "files/none"}), status=403)
+    assert create("y").status_code == 200
+    assert gemini.jobs()[1]["faults"] == ["job-expires"]
+
+
+def test_a_refusal_names_its_model(api: httpx.Client, gemini: Emulator) -> None:
+    """The quota that is used up is the one of the model that was asked."""
+    gemini.fault("error", on="generate", status=429)
+    answer = api.post("/v1beta/models/gemini-2.5-pro:generateContent", json=asked())
+    refused(answer, "model: gemini-2.5-pro", status=429)
+    failure = next(one for one in answer.json()["error"]["details"] if "violations" in one)
+    assert failure["violations"][0]["quotaDimensions"]["model"] == "gemini-2.5-pro"
+    assert "h3=" in answer.headers["alt-svc"]

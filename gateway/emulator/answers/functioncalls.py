@@ -7,6 +7,7 @@ from gateway.emulator.answers.jsonfit import fit
 from gateway.emulator.errors import JsonObject
 from gateway.emulator.markers import Marks
 
+MAX_CALLS = 1000
 _SMALL_WORDS = frozenset({"call", "create", "find", "from", "function", "list", "make", "with"})
 _WORD = re.compile(r"[a-z0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -27,7 +28,7 @@ def choose_calls(request: JsonObject, text: str, marks: Marks) -> list[str]:
     wanted = _wanted(names, text, marks)
     if not wanted and mode == "ANY":
         wanted = [names[0]]
-    count = marks["calls"].number(2) if "calls" in marks else len(wanted)
+    count = min(marks["calls"].number(2), MAX_CALLS) if "calls" in marks else len(wanted)
     return [wanted[at % len(wanted)] for at in range(count)] if wanted else []
 
 

@@ -28,6 +28,7 @@ from gateway.emulator.answers.prompt import (
 from gateway.emulator.answers.servertools import Traces, shown_search, traces
 from gateway.emulator.answers.usage import (
     BYTES_PER_TOKEN,
+    MAX_OUTPUT_TOKENS,
     Spent,
     cut_tokens,
     prompt_tokens,
@@ -37,6 +38,7 @@ from gateway.emulator.answers.usage import (
 from gateway.emulator.errors import JsonObject
 
 _WITH_CONTENT = frozenset({"STOP", "MAX_TOKENS"})
+_FILLING = " lorem ipsum"
 _RATED = ("HATE_SPEECH", "DANGEROUS_CONTENT", "HARASSMENT", "SEXUALLY_EXPLICIT")
 """Harms in the order of a recorded rating."""
 
@@ -124,8 +126,7 @@ def _answered(prompt: Prompt, asked: _Asked) -> JsonObject:
         )
     response: JsonObject = {"candidates": candidates}
     if "no-usage" not in prompt.marks:
-        limit = prompt.config.get("maxOutputTokens")
-        spent = replace(spent, thoughts=thoughts if limit is None else min(thoughts, limit))
+        spent = replace(spent, thoughts=min(thoughts, _output_limit(prompt)))
         response["usageMetadata"] = _usage(prompt, asked, spent)
     return response | _signed_off(prompt)
 
@@ -191,8 +192,7 @@ def _content(prompt: Prompt, thoughts: int, index: int) -> _Content:
     finish = _forced_finish(prompt)
     if finish not in _WITH_CONTENT and "partial" not in prompt.marks:
         return _Content([], finish)
-    limit = prompt.config.get("maxOutputTokens")
-    if limit is not None and thoughts >= limit:
+    if thoughts >= _output_limit(prompt):
         return _Content([], "MAX_TOKENS")
     names = choose_calls(prompt.request, prompt.text, prompt.marks)
     if names:
@@ -200,6 +200,12 @@ def _content(prompt: Prompt, thoughts: int, index: int) -> _Content:
         spent = Spent(text=len(orjson.dumps(parts)) // BYTES_PER_TOKEN)
         return _Content(_with_thoughts(prompt, parts, thoughts), finish, spent)
     return _spoken(prompt, thoughts, index, finish)
+
+
+def _output_limit(prompt: Prompt) -> int:
+    """Tokens of thoughts and answer: as many as are asked for, never more than a model has."""
+    asked: int = prompt.config.get("maxOutputTokens", MAX_OUTPUT_TOKENS)
+    return min(asked, MAX_OUTPUT_TOKENS)
 
 
 def _spoken(prompt: Prompt, thoughts: int, index: int, finish: str) -> _Content:
@@ -263,8 +269,8 @@ def _text(prompt: Prompt, index: int) -> str:
         shown = orjson.dumps(answer.get("response", {})).decode()
         text += f" | {answer.get('name')} -> {shown[:ECHO_CHARACTERS]}"
     if "tokens" in prompt.marks:
-        wanted = prompt.marks["tokens"].number(16) * BYTES_PER_TOKEN
-        text = (text + " lorem ipsum" * wanted)[:wanted]
+        wanted = min(prompt.marks["tokens"].number(16), MAX_OUTPUT_TOKENS + 1) * BYTES_PER_TOKEN
+        text = (text + _FILLING * (wanted // len(_FILLING) + 1))[:wanted]
     return text
 
 
@@ -282,9 +288,9 @@ def _limited(prompt: Prompt, text: str, thoughts: int) -> tuple[str, bool]:
     """``text`` up to its first stop sequence and token limit; whether the limit cut it."""
     for stop in prompt.config.get("stopSequences", []):
         text = text.partition(stop)[0] if stop else text
-    limit = prompt.config.get("maxOutputTokens")
-    if limit is not None and tokens_of(text) > limit - thoughts:
-        return cut_tokens(text, limit - thoughts), True
+    limit = _output_limit(prompt) - thoughts
+    if tokens_of(text) > limit:
+        return cut_tokens(text, limit), True
     cut = prompt.marks.get("finish")
     return text, bool(cut and cut.value == "MAX_TOKENS")
 

@@ -12,6 +12,8 @@ import orjson
 
 from gateway.emulator.errors import JsonObject
 
+MAX_OUTPUT_TOKENS = 65_536
+"""What a text model says at most (outputTokenLimit of the recorded models)."""
 BYTES_PER_TOKEN = 4
 IMAGE_TOKENS = 258
 _MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "application": "DOCUMENT"}

@@ -44,7 +44,7 @@ async def clear_journal(world: World, _request: Request) -> JsonObject:
 async def read_faults(world: World, _request: Request) -> JsonObject:
     """What is armed, and what could be."""
     known = {name: kind.what for name, kind in FAULTS.items()}
-    return {"faults": world.faults.report(), "known": known}
+    return {"faults": world.armed(), "known": known}
 
 
 async def arm_faults(world: World, request: Request) -> JsonObject:
@@ -53,7 +53,7 @@ async def arm_faults(world: World, request: Request) -> JsonObject:
     faults = [read_fault(one) for one in (asked if isinstance(asked, list) else [asked])]
     for fault in faults:
         world.faults.arm(fault)
-    return {"faults": world.faults.report()}
+    return {"faults": world.armed()}
 
 
 def read_fault(asked: object) -> Fault:
@@ -68,7 +68,7 @@ def read_fault(asked: object) -> Fault:
 
 async def clear_faults(world: World, _request: Request) -> JsonObject:
     """Disarm everything."""
-    world.faults.clear()
+    world.disarm()
     return {}
 
 

@@ -41,7 +41,7 @@ async def _asked(
     said = text(request)
     marked = sort_marked([said], call.operation, call.project.seen)
     for fault in marked.others:
-        call.world.faults.arm(fault)
+        call.project.faults.arm(fault)
     await call.meet(marked.call)
     if mark := find_marks(said).get("slow"):
         await call.world.clock.sleep(mark.seconds(1.0))
