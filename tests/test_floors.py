@@ -50,6 +50,7 @@ PURE_MODULES = {
     "dataclasses",
     "enum",
     "functools",
+    "graphlib",
     "hashlib",
     "heapq",
     "itertools",

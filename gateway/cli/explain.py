@@ -10,6 +10,7 @@ import orjson
 
 from gateway.batches.records import BatchError
 from gateway.runner.work.envelope import Envelope, Line
+from gateway.runner.work.guard import MESSAGE, Guard
 from gateway.runner.work.validate import UNKNOWN_MEMBER
 from gateway.translate.estimates import Estimate, estimate
 from gateway.translate.prices import Price, price_of
@@ -81,6 +82,7 @@ class Explained:
         self._day = day
         self._envelope = Envelope(endpoint, policy, None, max_line_bytes)
         self._seen: dict[str, int] = {}
+        self._guard = Guard()
         self.prices: dict[str, Price] = {}
         self.totals: Counter[str] = Counter()
         self.models: dict[str, ModelTotals] = {}
@@ -99,18 +101,33 @@ class Explained:
             return self._complaint(
                 number, "batch", "duplicate_custom_id", "custom_id", f"as on line {first}"
             )
-        made = self._endpoint.to_gemini(line.body, self._policy, line.model)
+        made = self._guard.call(lambda: self._make(line))
+        if made is None:
+            made = LineError(500, "internal_error", None, MESSAGE)
         if isinstance(made, LineError):
             complaint = self._complaint(number, "line", made.code, made.param, made.message)
             return {"line": number, "custom_id": line.custom_id, **complaint}
-        return self._translated(line, number, made)
+        return self._translated(line, number, *made)
 
-    def _translated(self, line: Line, number: int, made: Translation) -> dict[str, Any]:
+    @property
+    def caught(self) -> Mapping[str, int]:
+        """Where the gateway itself failed, and on how many lines."""
+        return self._guard.caught
+
+    def _make(self, line: Line) -> LineError | tuple[Translation, Estimate]:
+        """Everything that can go wrong on a line happens here, before anything is counted."""
+        made = self._endpoint.to_gemini(line.body, self._policy, line.model)
+        if isinstance(made, LineError):
+            return made
+        return made, estimate(made[0], self._price(line.model))
+
+    def _translated(
+        self, line: Line, number: int, made: Translation, reckoned: Estimate
+    ) -> dict[str, Any]:
         items, _, noted, files = made
         notes = [*(Note(UNKNOWN_MEMBER, name[:100]) for name in line.extra), *noted]
         for note in notes:
             _count(self.notes, note.code, note.field, number)
-        reckoned = estimate(items, self._price(line.model))
         self.totals["items"] += len(items)
         self.models.setdefault(line.model, ModelTotals()).add(len(items), reckoned)
         return {

@@ -81,6 +81,10 @@ def translate(  # noqa: PLR0917 - click gives each by its name
         click.echo(orjson.dumps(totals))
     else:
         click.echo("\n".join(_told(totals)))
+    for place, count in explained.caught.items():
+        click.echo(
+            f"the gateway itself failed on {count:,} lines, please report: {place}", err=True
+        )
     if totals["fail_the_batch"] or not totals["lines"]:
         raise SystemExit(1)
 

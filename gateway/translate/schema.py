@@ -16,7 +16,7 @@ results are remembered by the schema's own bytes. They are shared between lines:
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeGuard
 
 import orjson
 
@@ -94,7 +94,7 @@ def _convert(schema: Json, mode: Mode) -> Converted:
     return Converted(False, to_json_dialect(source), tuple(source.dropped))
 
 
-def says_nothing(schema: object) -> bool:
+def says_nothing(schema: object) -> TypeGuard[Json]:
     """Whether the parameters of a function are none: ``{"type": "object", "properties": {}}``."""
     return (
         type(schema) is dict

@@ -14,7 +14,7 @@ import jsonschema_rs
 import orjson
 
 from gateway.translate.calls import depth_of
-from gateway.translate.schema_cost import Steps, UncheckableError
+from gateway.translate.schema_cost import MANY, Steps, UncheckableError
 from gateway.translate.shapes import Json
 
 # Steps that one answer may take: half a second at most, usually some hundred.
@@ -62,11 +62,17 @@ class Checker:
             return None
         if steps > MAX_STEPS_TOLD:
             return VIOLATION, "it breaks one of many alternatives"
+        return VIOLATION, self._complaint_of(value)
+
+    def _complaint_of(self, value: object) -> str:
+        """What is wrong with a value that is known to be."""
         try:
             self._validator.validate(value)
         except jsonschema_rs.ValidationError as error:
-            return VIOLATION, _where(error)
-        return None
+            return _where(error)
+        except ValueError:  # of the library's own: it copies no more than 255 levels to tell where
+            pass
+        return "it is nested too deep to tell where"
 
     def _steps_of(self, text: str, value: object) -> int | None:
         """How often schemas are held against one of the answer's values; None: too often in all."""
@@ -75,7 +81,8 @@ class Checker:
         steps = self._steps.at_any_depth()
         if steps > MAX_STEPS_TOLD or values * steps > MAX_STEPS:
             steps = self._steps.at(depth_of(value))
-        return steps if values * steps <= MAX_STEPS else None
+        # Nobody counted on from MANY.
+        return steps if steps < MANY and values * steps <= MAX_STEPS else None
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -6,9 +6,11 @@ additionalProperties required propertyOrdering``. All others are ignored there, 
 out here and noted.
 """
 
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from gateway.translate.refusal import invalid_type, named
+from gateway.translate.refusal import invalid_type, invalid_value, named
 from gateway.translate.schema_merge import flatten, inlined, merge
 from gateway.translate.schema_walk import (
     Source,
@@ -46,9 +48,29 @@ def to_json_dialect(source: Source) -> Json:
         # A chain of references that only leads back to itself says nothing and is refused here.
         target = inlined(source.resolve(reference, ""), f".{reference}", source)
         done[name] = converter.schema(target, f".{reference}", 1)
+    _refuse_loops(done)
     if done:
         root["$defs"] = done
     return root
+
+
+def _refuse_loops(definitions: Json) -> None:
+    """Refuse a definition that is itself, or itself or something else: nothing fits or all does."""
+    same = {name: list(_same_value(schema)) for name, schema in definitions.items()}
+    try:
+        TopologicalSorter(same).prepare()
+    except CycleError:
+        invalid_value("a schema that refers to itself without a property or an item between.")
+
+
+def _same_value(schema: Json) -> Iterator[str]:
+    """The definitions that a schema holds against the very value it is held against."""
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if "$ref" in part:
+            yield part["$ref"].removeprefix("#/$defs/")
+        waiting += part.get("anyOf", ())
 
 
 class _Converter:
@@ -110,6 +132,8 @@ class _Converter:
         values = enum_of(value, path)
         if values is None:
             return
+        if value.get("nullable") is True and None not in values:
+            values = [*values, None]
         kept = [item for item in values if type(item) in (str, int, float)]
         if len(kept) == len(values):
             converted["enum"] = kept
@@ -121,14 +145,14 @@ class _Converter:
         if any(type(item) not in (str, int, float, bool, type(None)) for item in values):
             self.source.drop(f"{path}.enum")
             return
+        if len({item for item in values if type(item) is bool}) == 1:
+            self.source.drop(f"{path}.enum")
         if kept:
             branches: list[Json] = [{"type": _types_of_values(kept), "enum": kept}]
             converted["anyOf"] = branches + [{"type": name} for name in types]
             converted.pop("type", None)
         else:
             converted["type"] = types[0] if len(types) == 1 else types
-            if types != ["null"] and len(values) == 1:
-                self.source.drop(f"{path}.enum")
 
     def _array(self, value: Json, converted: Json, path: str, depth: int) -> None:
         items = value.get("items")
@@ -155,9 +179,9 @@ class _Converter:
                 name: self.schema(item, f"{path}.properties.{named(name)}", depth + 1)
                 for name, item in properties.items()
             }
-            required = required_of(value, properties, path, self.source)
-            if required:
-                converted["required"] = required
+        required = required_of(value, properties, path, self.source)
+        if required:
+            converted["required"] = required
         extra = value.get("additionalProperties")
         if type(extra) is bool:
             converted["additionalProperties"] = extra

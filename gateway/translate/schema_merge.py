@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from gateway.translate.refusal import invalid_type, invalid_value, named
-from gateway.translate.schema_walk import Source, annotates, same, type_list
+from gateway.translate.schema_walk import Source, annotates, identity, type_list
 from gateway.translate.shapes import Json
 
 
@@ -52,12 +52,18 @@ def _merge_all(schema: Json, path: str, source: Source) -> Json:
     if type(members) is not list:
         invalid_type(members, "an array of objects", f"{path}.allOf")
     merged: Json = {key: schema[key] for key in schema if key != "allOf"}
+    # At once, not member by member: that takes the square of their number.
+    required: list[Any] = []
     for index, member in enumerate(members):
         where = f"{path}.allOf[{index}]"
         if type(member) is not dict:
             invalid_type(member, "an object", where)
-        merged = merge(merged, inlined(member, where, source), where)
-    return merged
+        inner = dict(inlined(member, where, source))
+        source.merge(merged, inner, where)
+        if type(inner.get("required")) is list:
+            required += inner.pop("required")
+        merged = merge(merged, inner, where)
+    return merge(merged, {"required": required}, path) if required else merged
 
 
 def inlined(schema: Json, path: str, source: Source) -> Json:
@@ -129,9 +135,17 @@ def _both_schemas(outer: object, inner: object, path: str) -> object:
 
 def _both_lists(key: str, outer: list[Any], inner: list[Any], path: str) -> list[Any]:
     if key == "required":
-        return outer + [name for name in inner if name not in outer]
-    common = [value for value in outer if any(same(value, other) for other in inner)]
+        return _all_names(outer, inner, path)
+    allowed = {identity(value) for value in inner}
+    common = [value for value in outer if identity(value) in allowed]
     return common or conflict(key, path)
+
+
+def _all_names(outer: list[Any], inner: list[Any], path: str) -> list[Any]:
+    try:
+        return list(dict.fromkeys([*outer, *inner]))
+    except TypeError:  # no strings
+        invalid_type([*outer, *inner], "an array of strings", f"{path}.required")
 
 
 def _both_types(outer: object, inner: object, path: str) -> object:

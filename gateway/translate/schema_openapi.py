@@ -194,6 +194,7 @@ class _Converter:
             if extra is not False:
                 # An object of anything: the message can only say an empty one.
                 raise NotLosslessError
+            required_of(value, properties, path, self.source)
             return
         converted["properties"] = {
             name: self.schema(item, f"{path}.properties.{named(name)}", depth + 1, active)
@@ -226,16 +227,23 @@ def _enum(values: list[Any], types: list[str], nullable: bool, path: str) -> Jso
     The message holds strings only, so numbers travel as strings beside their type, and values of
     several types become alternatives.
     """
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, dict[str, None]] = {}
     for value in values:
         if value is None:
             nullable = True
             continue
+        if (
+            type(value) is float
+            and value.is_integer()
+            and ("number" not in types or "integer" in types)
+        ):
+            # An integer, however it is written.
+            value = int(value)  # noqa: PLW2901
         name, word = _enum_word(value)
         if types and name not in types and not (name == "integer" and "number" in types):
             continue
-        groups.setdefault(name, []).append(word)
-    converted = [_enum_group(name, words) for name, words in groups.items()]
+        groups.setdefault(name, {})[word] = None
+    converted = [_enum_group(name, list(words)) for name, words in groups.items()]
     if not converted:
         if not nullable:
             invalid_type(values, "values of the schema's own type", f"{path}.enum")
@@ -260,6 +268,6 @@ def _enum_word(value: object) -> tuple[str, str]:
 
 
 def _enum_group(name: str, words: list[str]) -> Json:
-    if name == "boolean" and len(set(words)) == 2:
+    if name == "boolean" and len(words) == 2:
         return {"type": "BOOLEAN"}
     return {"type": name.upper(), "format": "enum", "enum": words}

@@ -3,6 +3,8 @@
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
+import orjson
+
 from gateway.translate.refusal import Refused, invalid_type, invalid_value, json_type, named
 from gateway.translate.shapes import Json
 
@@ -10,6 +12,11 @@ from gateway.translate.shapes import Json
 MAX_DEPTH: Final = 32
 # OpenAI allows 5,000 properties. Inlined references can multiply, so nodes are counted.
 MAX_NODES: Final = 10_000
+# Members and values that ``allOf`` goes through, a microsecond each at most: each schema in it goes
+# through what is merged so far, and references multiply schemas.
+MAX_MERGED: Final = 1_000_000
+# What Google's counts hold: int64.
+MAX_COUNT: Final = 2**63 - 1
 
 TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "null")
 
@@ -50,8 +57,9 @@ class Source:
 
     def __init__(self, root: Json) -> None:
         self.root = root
-        self.dropped: list[str] = []
+        self.dropped: dict[str, None] = {}
         self.nodes = 0
+        self.merged = 0
 
     def visit(self, path: str, depth: int) -> None:
         """Count a node; neither depth nor number may run away."""
@@ -61,9 +69,16 @@ class Source:
         if self.nodes > MAX_NODES:
             _too_large(f"the schema has more than {MAX_NODES} parts.", path)
 
+    def merge(self, merged: Json, member: Json, path: str) -> None:
+        """Count what merging a member into what is merged so far goes through."""
+        for each in (*merged.values(), *member.values()):
+            self.merged += len(each) if type(each) in (dict, list) else 1
+        if self.merged > MAX_MERGED:
+            _too_large(f"'allOf' merges more than {MAX_MERGED} members and values.", path)
+
     def drop(self, path: str) -> None:
         """Remember a keyword that Gemini does not know."""
-        self.dropped.append(path)
+        self.dropped[path] = None
 
     def resolve(self, reference: object, path: str) -> Json:
         """``#/$defs/Pet`` -> the schema at that place."""
@@ -96,9 +111,13 @@ def _no_such_place(reference: str, path: str) -> NoReturn:
     invalid_value(f"the reference '{named(reference)}' leads nowhere.", f"{path}.$ref")
 
 
-def same(left: object, right: object) -> bool:
-    """Whether two JSON values are one: Python's ``True == 1`` is not JSON's."""
-    return type(left) is type(right) and bool(left == right)
+def identity(value: object) -> object:
+    """What tells one JSON value from another: ``True == 1`` is Python's alone, not ``1 == 1.0``."""
+    if type(value) is float and value.is_integer():
+        return int, int(value)
+    if type(value) is dict or type(value) is list:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return type(value), value
 
 
 def type_list(value: object, path: str) -> list[str]:
@@ -152,6 +171,8 @@ def whole(schema: Json, key: str, path: str) -> int:
         value = int(value)
     if type(value) is not int or value < 0:
         invalid_type(value, "a non-negative integer", f"{path}.{key}")
+    if value > MAX_COUNT:
+        invalid_value(f"expected a value <= {MAX_COUNT}.", f"{path}.{key}")
     return value
 
 
@@ -177,7 +198,9 @@ def bounds(schema: Json, path: str, source: Source) -> Json:
             open_end, limits = limits[0], []
         if open_end is not None and open_end is not False:
             limit = numeric({exclusive: open_end}, exclusive, path)
-            if "integer" in types_of(schema, path) and float(limit).is_integer():
+            whole_steps = "integer" in types_of(schema, path) and float(limit).is_integer()
+            # Beyond, Google's doubles have no next integer, and JSON writers none at all.
+            if whole_steps and abs(limit) < MAX_COUNT:
                 limit = int(limit) + step
             else:
                 source.drop(f"{path}.{exclusive}")
@@ -205,15 +228,15 @@ def required_of(schema: Json, properties: Json, path: str, source: Source) -> li
         return []
     if type(names) is not list:
         invalid_type(names, "an array of strings", f"{path}.required")
-    kept = []
+    kept: dict[str, None] = {}
     for index, name in enumerate(names):
         if type(name) is not str:
             invalid_type(name, "a string", f"{path}.required[{index}]")
         if name not in properties:
             source.drop(f"{path}.required")
-        elif name not in kept:
-            kept.append(name)
-    return kept
+        else:
+            kept[name] = None
+    return list(kept)
 
 
 def branches_of(schema: Json, path: str) -> list[Json] | None:

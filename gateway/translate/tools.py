@@ -102,7 +102,11 @@ class Declarations:
         return {"functionDeclarations": list(self.by_name.values())}
 
     def _parameters(self, value: object, declaration: Json, field: str) -> None:
-        if value is None or says_nothing(value):
+        if value is None:
+            return
+        if says_nothing(value):
+            if value.get("required"):
+                self.notes.append(Note("dropped", f"{field}.parameters.required"))
             return
         converted = convert(value, "parameters", self.mode)
         if converted.openapi:

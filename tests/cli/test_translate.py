@@ -1,11 +1,16 @@
 """``gateway translate``: items and complaints, offline."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from gateway.cli.explain import Explained
+from gateway.runner.work.guard import MESSAGE
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.shapes import Json, LineError, Policy, Translation
 from tests.cli.processes import run
 
 CHAT = "/v1/chat/completions"
@@ -45,6 +50,29 @@ def test_a_good_line_becomes_items(tmp_path: Path) -> None:
     ]
     assert made["notes"] == [{"code": "dropped", "field": "verbosity"}]
     assert totals == f"{CHAT}: 1 lines, 1 items, 0 refused, 0 that fail the batch\n"
+
+
+def test_a_line_the_gateway_fails_on_costs_that_line_alone() -> None:
+    """As in the service; the next line is explained as if nothing had been."""
+    chat_endpoint = ENDPOINTS[CHAT]
+
+    def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+        if body.get("user") == "bad":
+            raise TypeError("a defect of the gateway's, with content")
+        return chat_endpoint.to_gemini(body, policy, model)
+
+    endpoint = dataclasses.replace(chat_endpoint, to_gemini=to_gemini)
+    explained = Explained(endpoint, Policy(), 1000, "2026-11-25")
+
+    bad = explained.line(line("a", chat(user="bad")), 1)
+    good = explained.line(line("b", chat()), 2)
+
+    assert (bad["custom_id"], bad["fails"]) == ("a", "line")
+    assert bad["error"] == {"code": "internal_error", "param": None, "message": MESSAGE}
+    assert len(good["items"]) == 1
+    totals = explained.summary()
+    assert (totals["lines"], totals["items"], totals["refused"]) == (2, 1, 1)
+    assert [place.split(":")[0] for place in explained.caught] == ["TypeError at test_translate.py"]
 
 
 def test_an_uploaded_file_is_a_placeholder(tmp_path: Path) -> None:

@@ -152,3 +152,32 @@ def test_unanswered_calls_are_named() -> None:
     assert isinstance(error, LineError)
     assert "'open'" in error.message
     assert "'done'" not in error.message
+
+
+MANY_NAMES = {f"p{n}": {"type": "string"} for n in range(3000)}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"allOf": [{"enum": list(range(8000))}, {"enum": [*range(8000, 16_000), 0]}]},
+        {"allOf": [{"required": [f"{n}_{m}" for m in range(20)]} for n in range(4000)]},
+        {"allOf": [{"properties": {f"p{n}": {}}} for n in range(20_000)]},
+        {
+            "allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}] * 2000,
+            "$defs": {
+                "a": {"properties": MANY_NAMES},
+                "b": {"properties": {**MANY_NAMES, "q": {}}},
+            },
+        },
+    ],
+    ids=["enum", "required", "properties", "references"],
+)
+def test_merging_takes_no_square_of_time(schema: dict[str, Any]) -> None:
+    """Whether it ends in a schema or in a refusal."""
+    body = {"messages": MESSAGES, "response_format": _schema(schema)}
+    start = time.process_time()
+
+    to_gemini(body, Policy(), "gemini-2.5-flash")
+
+    assert time.process_time() - start < 2
