@@ -106,7 +106,8 @@ def _cite(parts: object, candidate: Json, reply: Reply) -> None:
     for citation in cited if reply.fences else ():
         start, end = citation["start_index"], citation["end_index"]
         citation["start_index"] += sum(size for at, size in reply.fences if at <= start)
-        citation["end_index"] += sum(size for at, size in reply.fences if at < end)
+        end += sum(size for at, size in reply.fences if at < end)
+        citation["end_index"] = max(end, citation["start_index"])
     if cited:
         reply.extras["annotations"] = [
             {"type": "url_citation", "url_citation": citation} for citation in cited

@@ -17,14 +17,16 @@ def cite(output: Output, parts: object, candidate: Json, *, sources: bool) -> Js
     cited, rest = citations(parts, candidate)
     _add_steps(output, candidate)
     start = 0
-    for item in output.items:
-        if item["type"] == "message":
-            [content] = item["content"]
-            end = start + len(content["text"])
-            content["annotations"] = [
-                _annotation(one, start, end) for one in cited if start <= one["start_index"] < end
-            ]
-            start = end
+    messages = [item for item in output.items if item["type"] == "message"]
+    for number, item in enumerate(messages, 1):
+        [content] = item["content"]
+        end = start + len(content["text"])
+        # What begins where the words end is the last one's.
+        past = end + (number == len(messages))
+        content["annotations"] = [
+            _annotation(one, start, end) for one in cited if start <= one["start_index"] < past
+        ]
+        start = end
     if sources:
         _add_sources(output.items, candidate)
     return rest

@@ -122,18 +122,22 @@ def source_urls(candidate: Json) -> list[str]:
 
 
 def _span(segment: Json, visible: Visible) -> tuple[int, int]:
-    """Where a segment stands, in characters; one that says nothing is the whole text."""
+    """Where a segment stands, in characters; one that says nothing is the whole text.
+
+    Offsets that cannot be are brought into the text: such a citation may have no length.
+    """
     part = segment.get("partIndex")
     base = visible.starts.get(part, 0) if type(part) is int else 0
     before = visible.bytes_before(base)
-    start = visible.character(before + _offset(segment.get("startIndex")))
-    end = visible.character(before + _offset(segment.get("endIndex")))
+    first, last = segment.get("startIndex"), segment.get("endIndex")
+    start = visible.character(before + _offset(first))
+    end = visible.character(before + _offset(last))
     text = segment.get("text")
     if type(text) is str and text:
         found = _nearest(text, start, visible.text)
         if found >= 0:
             return found, found + len(text)
-    return (start, end) if start < end else (0, len(visible.text))
+    return (start, max(start, end)) if first or last else (0, len(visible.text))
 
 
 def _nearest(text: str, start: int, whole: str) -> int:

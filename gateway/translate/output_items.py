@@ -7,7 +7,7 @@ from gateway.translate.called import called
 from gateway.translate.custom_tools import input_of
 from gateway.translate.errors import Failure
 from gateway.translate.kept_reasoning import Kept
-from gateway.translate.replies import shows_code
+from gateway.translate.replies import shows_code, unusable_of
 from gateway.translate.shapes import Context, Json, Note
 
 # Every field of Gemini's Part and what becomes of it in a Response; a test compares this with
@@ -23,8 +23,8 @@ PART: Final = {
     "codeExecutionResult": "`status` of that item, and `outputs` when asked for",
     "toolCall": "a web_search_call item; as it is in `encrypted_content`, when asked for",
     "toolResponse": "in `encrypted_content`, when asked for",
-    "functionResponse": "left out: never part of an answer",
-    "fileData": "left out: never part of an answer",
+    "functionResponse": "left out: never part of an answer; alone, an error line",
+    "fileData": "left out: never part of an answer; alone, an error line",
     "videoMetadata": "left out: describes inputs",
     "mediaResolution": "left out: describes inputs",
     "partMetadata": "left out: describes inputs",
@@ -72,6 +72,8 @@ class Output:
         for part in parts if type(parts) is list else ():
             if type(part) is dict:
                 self._read_part(part)
+        if not self.has_output() and self.failure is None:
+            self.failure = unusable_of(parts)
         for item, kept in self._kept:
             content = kept.encode()
             if content:
@@ -203,7 +205,7 @@ class Output:
     def media(self, part: Json, signature: str) -> None:
         """An image is an item of its own, or what the code before it drew."""
         kind, data = part["inlineData"].get("mimeType"), part["inlineData"].get("data")
-        if type(kind) is not str or type(data) is not str:
+        if type(kind) is not str or type(data) is not str or not data:
             return
         if not kind.startswith("image/"):
             why = f"Gemini answered with {kind[:100]}, which has no place in a Response."

@@ -22,8 +22,8 @@ PART: Final = {
     "codeExecutionResult": "a fenced block in `content`; left out by setting",
     "toolCall": "`extra_content.google.parts` of the message",
     "toolResponse": "`extra_content.google.parts` of the message",
-    "functionResponse": "left out: never part of an answer",
-    "fileData": "left out: never part of an answer",
+    "functionResponse": "left out: never part of an answer; alone, an error line",
+    "fileData": "left out: never part of an answer; alone, an error line",
     "videoMetadata": "left out: describes inputs",
     "mediaResolution": "left out: describes inputs",
     "partMetadata": "left out: describes inputs",
@@ -34,6 +34,9 @@ PART: Final = {
     "spreadsheetMetadata": "left out: describes inputs",
     "audioMetadata": "left out: describes inputs",
 }
+
+# Nothing of these is shown; ``inlineData`` that is whole is output.
+_UNUSABLE: Final = ("inlineData", "fileData", "functionResponse")
 
 
 class Reply:
@@ -86,7 +89,22 @@ def read_parts(parts: object, context: Context, choice: int, *, code: bool = Tru
         reply.extras["reasoning_content"] = reply.thoughts
     if reply.images:
         reply.extras["images"] = reply.images
+    if not reply.has_output() and reply.failure is None:
+        reply.failure = unusable_of(parts)
     return reply
+
+
+def unusable_of(parts: object) -> Failure | None:
+    """What fails an answer without output: a part that none has, or a medium without its bytes.
+
+    ``[{"fileData": {"fileUri": "https://x/y"}}]`` -> a failure; thoughts and steps are none.
+    """
+    for part in parts if type(parts) is list else ():
+        for name in _UNUSABLE if type(part) is dict and part.get("thought") is not True else ():
+            if name in part:
+                why = f"Gemini answered with {name} that has no place in this answer."
+                return Failure(502, "unsupported_output", why)
+    return None
 
 
 def _read_part(part: Json, reply: Reply, context: Context, choice: int) -> None:
@@ -167,7 +185,7 @@ def _read_media(part: Json, reply: Reply) -> None:
     if type(blob) is not dict:
         return
     kind, data = blob.get("mimeType"), blob.get("data")
-    if type(kind) is not str or type(data) is not str:
+    if type(kind) is not str or type(data) is not str or not data:
         return
     if kind.startswith("image/"):
         url = f"data:{kind};base64,{data}"
