@@ -142,11 +142,16 @@ def summed(usages: list[Usage]) -> Usage:
 def add_choices(
     response: Json, choices: list[Json], notes: list[Note], echo: Json, context: Context
 ) -> Failure | None:
-    """Append one choice per candidate, or say why the line fails."""
+    """Append one choice per candidate that was asked for, or say why the line fails."""
     candidates = response.get("candidates")
+    asked = echo.get("candidates", 1)
     if type(candidates) is not list or not candidates:
         return _add_blocked(response, choices, context)
-    for candidate in _in_order(candidates):
+    if len(candidates) < asked:
+        notes.append(Note("fewer", "choices"))
+    elif len(candidates) > asked:
+        notes.append(Note("dropped", "choices"))
+    for candidate in _in_order(candidates)[:asked]:
         if type(candidate) is not dict:
             return EMPTY
         choice = choice_of(candidate, len(choices), notes, echo, context)

@@ -161,4 +161,5 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     close_thinking(draft)
     if 1 < draft.choices <= draft.can.max_candidates:
         draft.config["candidateCount"] = draft.choices
+        draft.echo["candidates"] = draft.choices
     return draft

@@ -21,6 +21,7 @@ CODES: Final[Mapping[str, str]] = {
     "unknown_member": "nobody reads it: a line has custom_id, method, url and body",
     "risky": "sent as it is, but thoughts may take all the tokens of the answer",
     "unknown": "Gemini did not say it, so what stands there is no measurement",
+    "fewer": "Gemini answered with fewer choices than the line asked for",
     "not_listed": "the last entry: how many more notes there are",
 }
 # What strict mode refuses, in words that follow "Unsupported value for 'x':".
