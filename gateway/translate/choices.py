@@ -52,6 +52,8 @@ def choice_of(
     if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
         _cite(parts, candidate, reply)
     word = finish.word
+    if word == "length" and not reply.has_output():
+        notes.append(Note("exhausted", f"choices[{index}].message.content"))
     message: Json = {"role": "assistant", "content": reply.text or None, "refusal": None}
     if reply.calls or reply.extras or reply.google:
         _drop_calls(reply, index, notes, echo)

@@ -21,6 +21,7 @@ CODES: Final[Mapping[str, str]] = {
     "unknown_member": "nobody reads it: a line has custom_id, method, url and body",
     "risky": "sent as it is, but thoughts may take all the tokens of the answer",
     "unknown": "Gemini did not say it, so what stands there is no measurement",
+    "exhausted": "thoughts took all the tokens, so the answer has no words: allow it more of them",
     "fewer": "Gemini answered with fewer choices than the line asked for",
     "not_listed": "the last entry: how many more notes there are",
 }

@@ -136,7 +136,7 @@ def _answered(response: Json, echo: Json, context: Context) -> _Answered | Failu
     if "logprobs" in echo:
         _add_logprobs(output.items, candidate.get("logprobsResult"))
     if incomplete:
-        _cut(output.items)
+        notes += _cut(output, finish.word)
     elif not output.has_output():
         output.say_nothing()
     word = reason[:100] if type(reason) is str and reason != "STOP" else ""
@@ -171,10 +171,15 @@ def _blocked(response: Json, context: Context) -> _Answered | Failure:
     return _Answered(output.items, "content_filter", word, {}, ())
 
 
-def _cut(items: list[Json]) -> None:
-    """The last item is where the answer was cut off."""
+def _cut(output: Output, word: str) -> Sequence[Note]:
+    """The last item is where the answer was cut off; nothing but thoughts is no answer."""
+    items = output.items
     if items and items[-1]["type"] in _CAN_BE_CUT:
         items[-1]["status"] = "incomplete"
+    return (_EXHAUSTED,) if word == "length" and not output.has_output() else ()
+
+
+_EXHAUSTED: Final = Note("exhausted", "output")
 
 
 def _add_logprobs(items: list[Json], result: object) -> None:
