@@ -1,10 +1,13 @@
 """Cached contents: counted, not kept (but for their tools); gone when their time is over."""
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 
 from gateway.emulator.errors import JsonObject, cache_gone
 from gateway.emulator.timing import stamp
+
+_NUMBERS = itertools.count(1)
 
 
 @dataclass
@@ -22,6 +25,8 @@ class Cache:
     expires_ns: int
     tools: JsonObject = field(default_factory=dict)
     """``tools`` and ``toolConfig`` as they were given."""
+    number: int = field(default_factory=_NUMBERS.__next__)
+    """Later caches have greater ones."""
 
     def wire(self) -> JsonObject:
         """The CachedContent resource; displayName is there even when empty."""

@@ -180,12 +180,17 @@ class Call:
 
     def answer(self, body: JsonObject, status: int = 200) -> Response:
         """A JSON answer, cut to the ``fields`` asked for."""
-        shown: object = body
-        if fields := self.query.get("fields"):
-            if self.take("fields-refused"):
-                raise invalid(f"Request contains an invalid argument: fields={fields}")
-            shown = apply_mask(parse_mask(fields), orjson.loads(orjson.dumps(body)))
-        return json_response(shown, status, pretty=self.query.get("prettyPrint") == "true")
+        pretty = self.query.get("prettyPrint") == "true"
+        return json_response(self.masked(body), status, pretty=pretty)
+
+    def masked(self, body: JsonObject) -> object:
+        """What of ``body`` the ``fields`` ask for."""
+        fields = self.query.get("fields")
+        if not fields:
+            return body
+        if self.take("fields-refused"):
+            raise invalid(f"Request contains an invalid argument: fields={fields}")
+        return apply_mask(parse_mask(fields), orjson.loads(orjson.dumps(body)))
 
     async def close(self) -> NoAnswerError:
         """Close the connection after what was sent so far; to be raised."""

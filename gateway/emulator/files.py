@@ -1,17 +1,18 @@
 """Files of a project: uploads and results on disk, gone after 48 hours; registered objects."""
 
 import base64
+import itertools
 import mimetypes
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 from gateway.emulator.errors import ApiError, JsonObject, file_gone, invalid
 from gateway.emulator.identity import FILE_LENGTH, new_id
-from gateway.emulator.models import page_bounds, page_token
+from gateway.emulator.models import keyed_page
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.timing import SECOND, EmulatorClock, stamp
 
@@ -23,6 +24,7 @@ DEFAULT_PAGE = 10
 MAX_PAGE = 100
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _BLOCK = 1 << 20
+_NUMBERS = itertools.count(1)
 
 
 @dataclass
@@ -46,6 +48,8 @@ class StoredFile:
     failed: bool = False
     gs_uri: str = ""
     """Of a registered object."""
+    number: int = field(default_factory=_NUMBERS.__next__)
+    """Later files have greater ones."""
 
     def wire(self, now_ns: int, base_url: str, version: str) -> JsonObject:
         """The File resource: sha256Hash is base64 of the hex text (recorded 2026-08-19)."""
@@ -272,10 +276,10 @@ class Files:
             for file in reversed(list(self._files.values()))
             if file.source != "GENERATED" and now < file.expires_ns
         ]
-        size, start = page_bounds(query, DEFAULT_PAGE, MAX_PAGE)
+        shown, token = keyed_page(
+            living, query, default=DEFAULT_PAGE, most=MAX_PAGE, newest_first=True
+        )
         answer: JsonObject = {}
-        if shown := living[start : start + size]:
+        if shown:
             answer["files"] = [file.wire(now, base_url, version) for file in shown]
-        if start + size < len(living):
-            answer["nextPageToken"] = page_token(start + size)
-        return answer
+        return answer | ({"nextPageToken": token} if token else {})

@@ -9,7 +9,7 @@ import re
 from gateway.emulator.errors import invalid
 
 Mask = dict[str, "Mask"]
-"""Field -> the mask inside it; an empty mask keeps everything."""
+"""Field -> the mask inside it; one that has ``*`` keeps everything."""
 
 MAX_DEPTH = 100
 _TOKEN = re.compile(r"[A-Za-z0-9_@.*-]+|[,()/]")
@@ -48,14 +48,21 @@ def _parse_path(tokens: list[str], mask: Mask, text: str) -> list[str]:
         found, tokens = _parse_list(tokens[1:], text)
         if not tokens or tokens[0] != ")":
             raise invalid(f"Invalid field selection {text}")
-        inner.update(found)
+        _merge(inner, found)
         return tokens[1:]
+    inner["*"] = {}
     return tokens
+
+
+def _merge(mask: Mask, more: Mask) -> None:
+    """Let ``mask`` keep what ``more`` keeps, too."""
+    for name, inner in more.items():
+        _merge(mask.setdefault(name, {}), inner)
 
 
 def apply_mask(mask: Mask, value: object) -> object:
     """``value`` with only what ``mask`` names; lists are masked element by element."""
-    if not mask or "*" in mask:
+    if "*" in mask:
         return value
     if isinstance(value, list):
         return [apply_mask(mask, one) for one in value]

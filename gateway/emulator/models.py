@@ -2,6 +2,7 @@
 
 import importlib.resources
 from collections.abc import Mapping
+from typing import Protocol, TypeVar
 
 import orjson
 
@@ -67,6 +68,30 @@ class Models:
 def page_token(start: int) -> str:
     """An opaque token that names the next entry; its padding must be URL-encoded by clients."""
     return f"Ch{start:08d}=="
+
+
+class _Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+_Entry = TypeVar("_Entry", bound=_Numbered)
+
+
+def keyed_page(
+    entries: list[_Entry], query: Mapping[str, str], *, default: int, most: int, newest_first: bool
+) -> tuple[list[_Entry], str]:
+    """(the entries of a list call's page, the token of the next page: empty at the end).
+
+    The token names the last entry that was shown, so that none slips by when some of those shown
+    are deleted meanwhile. Raises ApiError 400.
+    """
+    size, last = page_bounds(query, default, most)
+    if query.get("pageToken"):
+        step = -1 if newest_first else 1
+        entries = [one for one in entries if (one.number - last) * step > 0]
+    page = entries[:size]
+    return page, page_token(page[-1].number) if len(entries) > size else ""
 
 
 def page_bounds(query: Mapping[str, str], default: int, most: int) -> tuple[int, int]:

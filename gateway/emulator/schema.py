@@ -31,7 +31,6 @@ _PACKAGE = "type.googleapis.com/google.ai.generativelanguage.v1main"
 UNKNOWN_NAME_END = ": Cannot find field."
 MAX_DEPTH = 100
 """Levels of lists and objects that Google's parser of JSON follows."""
-_TOO_DEEP = "Invalid JSON payload received. Message too deep. Max recursion depth reached."
 _INT32 = 2**31
 _INT64 = 2**63
 
@@ -83,11 +82,6 @@ class _Reading:
         where = f" at '{path}'" if path else ""
         text = f'Invalid JSON payload received. Unknown name "{name}"{where}{UNKNOWN_NAME_END}'
         self.violations.append(Violation(path, text))
-
-    def too_deep(self, path: str) -> object:
-        """Note a message of too many levels."""
-        self.violations.append(Violation(path, _TOO_DEEP))
-        return None
 
     def wrong(self, path: str, kind: str, value: object) -> object:
         """Note a wrong value; what stands for it is never looked at."""
@@ -320,10 +314,7 @@ _SCALARS: dict[str, _Reader] = {
 def read(message: str, value: object, path: str = "") -> tuple[JsonObject, list[Violation]]:
     """``value`` as a ``message`` with camelCase names, and every complaint about it."""
     reading = _Reading()
-    try:
-        found = _read_message(message, value, path, reading)
-    except RecursionError:
-        found = reading.too_deep(path)
+    found = _read_message(message, value, path, reading)
     return (found if isinstance(found, dict) else {}), reading.violations
 
 
@@ -367,7 +358,7 @@ def is_deep(text: bytes, value: object) -> bool:
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False  # nearly every line of a job
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [child for one in level for child in _members(one)]
         if not level:
             return False
@@ -382,7 +373,8 @@ def _members(value: object) -> Iterable[object]:
 
 def too_deep() -> ApiError:
     """400 for JSON of more than :data:`MAX_DEPTH` levels."""
-    return refuse([Violation("", _TOO_DEEP)])
+    text = "Invalid JSON payload received. Message too deep. Max recursion depth reached."
+    return refuse([Violation("", text)])
 
 
 def decode_bytes(text: str) -> bytes:

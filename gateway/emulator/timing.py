@@ -6,6 +6,8 @@ from gateway.clock import Clock
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second: the emulator counts time in integer nanoseconds UTC."""
+MAX_ADVANCE = 100 * 365 * 24 * 3600.0
+MAX_SPEED = 1e6
 LAST_NS = 253_402_300_799 * SECOND
 """The last second of the year 9999, beyond which there are no timestamps."""
 
@@ -33,15 +35,22 @@ class EmulatorClock:
         return self._clock.monotonic()
 
     def advance(self, seconds: float) -> None:
-        """Move the time forward by ``seconds``; raises ValueError if negative."""
-        if seconds < 0:
+        """Move the time forward by ``seconds``; raises ValueError if negative or beyond years."""
+        if not seconds >= 0:
             raise ValueError("time does not go back")
+        if (
+            seconds > MAX_ADVANCE
+            or self.now_ns() + seconds * SECOND > LAST_NS - MAX_ADVANCE * SECOND
+        ):
+            raise ValueError(
+                f"time goes forward by at most {MAX_ADVANCE:.0f} s, not to the year 10000"
+            )
         self._origin_ns += int(seconds * SECOND)
 
     def set_speed(self, speed: float) -> None:
-        """Run at ``speed`` from now on; raises ValueError unless positive."""
-        if speed <= 0:
-            raise ValueError("speed must be positive")
+        """Run at ``speed`` from now on; raises ValueError unless positive and at most a million."""
+        if not 0 < speed <= MAX_SPEED:
+            raise ValueError(f"speed must be positive and at most {MAX_SPEED:.0f}")
         self._origin_ns = self.now_ns()
         self._mark = self._clock.monotonic()
         self._speed = speed

@@ -1,6 +1,7 @@
 """Registered webhooks: who is to be told of a job's end, and the secrets that sign the telling."""
 
 import base64
+import itertools
 import secrets
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ EVENTS = (
 STATES = ("enabled", "disabled")
 OVERLAP_SECONDS = 24 * 3600.0
 """How long a rotated secret still signs (revoke_previous_secrets_after_h24)."""
+_REQUIRED = ("uri", "subscribed_events")
+_UNSET: JsonObject = {"name": "", "state": "enabled"}
 _KEEP_FIELDS = frozenset({"name", "uri", "subscribed_events", "state"})
 
 
@@ -45,6 +48,8 @@ class Webhook:
     secrets: tuple[Secret, ...]
     created_ns: int
     updated_ns: int
+    number: int
+    """Later hooks have greater ones."""
 
     def wire(self) -> JsonObject:
         """The resource, in snake_case; a secret is shown by its beginning only."""
@@ -78,6 +83,7 @@ class Webhooks:
     def __init__(self, clock: EmulatorClock) -> None:
         self._clock = clock
         self._hooks: dict[str, Webhook] = {}
+        self._numbers = itertools.count(1)
 
     def every(self) -> list[Webhook]:
         """All of them, oldest first."""
@@ -107,14 +113,24 @@ class Webhooks:
             secrets=(Secret(secret),),
             created_ns=now,
             updated_ns=now,
+            number=next(self._numbers),
         )
         self._hooks[hook.id] = hook
         return hook.wire() | {"new_signing_secret": secret}
 
     def update(self, hook_id: str, body: JsonObject, mask: list[str]) -> Webhook:
-        """Change name, uri, events or state; raises ApiError."""
+        """Change name, uri, events or state; raises ApiError.
+
+        What ``mask`` names is set, or emptied where the body has none (a name, a state) or refused
+        (what is required); without a mask what the body has.
+        """
         _check(body, required=False)
-        changes = {name: body[name] for name in mask or body if name in body}
+        for name in mask:
+            if name not in _KEEP_FIELDS:
+                raise invalid(f"Invalid field in update_mask: {name}")
+        changes: JsonObject = {name: body.get(name, _UNSET.get(name)) for name in mask or body}
+        if not all(changes.get(name, True) for name in _REQUIRED):
+            raise invalid("uri and subscribed_events are required.")
         if "subscribed_events" in changes:
             changes["events"] = tuple(changes.pop("subscribed_events"))
         hook = replace(self.get(hook_id), **changes, updated_ns=self._clock.now_ns())

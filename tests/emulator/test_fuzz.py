@@ -456,9 +456,10 @@ EMBEDS: Overrides = {
 
 
 @st.composite
-def embed_requests(draw: st.DrawFn) -> Json:
-    """An EmbedContentRequest that a model takes."""
-    return {**draw(messages("EmbedContentRequest", 3, EMBEDS)), "content": draw(CONTENT)}
+def embed_requests(draw: st.DrawFn, model: str) -> Json:
+    """An EmbedContentRequest that a model takes, which it names or not."""
+    body = {**draw(messages("EmbedContentRequest", 3, EMBEDS)), "content": draw(CONTENT)}
+    return body | ({"model": f"models/{model}"} if "model" in body else {})
 
 
 @pytest.mark.parametrize("model", ["gemini-embedding-001", "gemini-embedding-2"])
@@ -468,7 +469,7 @@ def test_valid_embeddings_are_answered(
     shared: httpx.Client, model: str, data: st.DataObject
 ) -> None:
     """Unit vectors of the asked size, of one and of many."""
-    body = data.draw(embed_requests())
+    body = data.draw(embed_requests(model))
     answer = post(shared, f"models/{model}:embedContent", body)
     assert answer.status_code == 200, answer.text
     assert faults_of("EmbedContentResponse", answer.json()) == []
@@ -498,7 +499,7 @@ def test_valid_jobs_are_accepted_and_shown(shared: httpx.Client, data: st.DataOb
                 optional={
                     "displayName": st.text(max_size=9),
                     "priority": st.integers(-5, 5) | st.just("7"),
-                    "model": st.just("models/ignored"),
+                    "model": st.just(f"models/{model}"),
                     "state": st.just("BATCH_STATE_SUCCEEDED"),
                 },
             ),

@@ -283,3 +283,123 @@ def test_a_refusal_names_its_model(api: httpx.Client, gemini: Emulator) -> None:
     failure = next(one for one in answer.json()["error"]["details"] if "violations" in one)
     assert failure["violations"][0]["quotaDimensions"]["model"] == "gemini-2.5-pro"
     assert "h3=" in answer.headers["alt-svc"]
+
+
+SYSTEM = {"parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"systemInstruction": SYSTEM}, "only supports text"),
+        ({"contents": [{"role": "function", "parts": [{"text": "x"}]}]}, "valid role"),
+        ({"contents": [{"parts": [{"functionResponse": {"name": "f"}}]}]}, "response"),
+        ({"contents": [{"parts": [{"executableCode": {}}]}]}, "executable_code"),
+        ({"contents": [{"parts": [{"text": "x", "videoMetadata": {"fps": 25}}]}]}, "fps"),
+        ({"contents": [{"parts": [{"text": "x", "videoMetadata": {"fps": 0}}]}]}, "fps"),
+        ({"model": "models/gemini-2.5-pro"}, "not the model of the URL"),
+        ({"model": "gemini-2.5-pro"}, "not the model of the URL"),
+    ],
+)
+def test_what_no_model_takes(api: httpx.Client, gemini: Emulator, change: Json, word: str) -> None:
+    """Refused when asked at once, and alone as an item of a job."""
+    request = asked() | change
+    refused(api.post(f"{FLASH}:generateContent", json=request), word)
+    requests = [{"request": request}, {"request": asked(model="gemini-2.5-flash")}]
+    batch = {"batch": {"inputConfig": {"requests": {"requests": requests}}}}
+    name = api.post(f"{FLASH}:batchGenerateContent", json=batch).json()["name"]
+    gemini.finish()
+    output = api.get(f"/v1beta/{name}").json()["response"]["inlinedResponses"]["inlinedResponses"]
+    assert output[0]["error"]["code"] == 3
+    assert word in output[0]["error"]["message"]
+    assert "response" in output[1]
+
+
+def test_a_foreign_model(api: httpx.Client) -> None:
+    """Of a batch, of an embedding of several, of a count."""
+    other = "models/gemini-2.5-pro"
+    inline = {"requests": {"requests": [{"request": asked()}]}}
+    batch = {"batch": {"model": other, "inputConfig": inline}}
+    refused(api.post(f"{FLASH}:batchGenerateContent", json=batch), "batch.model")
+    embeds = {"requests": [{"model": other, "content": {"parts": [{"text": "x"}]}}]}
+    path = "/v1beta/models/gemini-embedding-001:batchEmbedContents"
+    refused(api.post(path, json=embeds), "EmbedContentRequest.model")
+    count = {"generateContentRequest": asked(model=other)}
+    refused(api.post(f"{FLASH}:countTokens", json=count), "generate_content_request.model")
+
+
+def test_fields_of_uploads_and_streams(api: httpx.Client, create: Create) -> None:
+    """Partial responses are for these, too; what is asked for twice is there whole."""
+    done = sent(f"{started(api)}&fields=file/name", b"x").json()
+    assert list(done["file"]) == ["name"]
+    stream = f"{FLASH}:streamGenerateContent"
+    for piece in api.post(stream, json=asked(), params={"fields": "modelVersion"}).json():
+        assert list(piece) == ["modelVersion"]
+    job = create("x").json()
+    for fields in ("metadata,metadata/state", "metadata/state,metadata"):
+        found = api.get(f"/v1beta/{job['name']}", params={"fields": fields}).json()
+        assert found["metadata"]["name"] == job["name"]
+    both = {"fields": "metadata/state,metadata(name)"}
+    found = api.get(f"/v1beta/{job['name']}", params=both).json()
+    assert sorted(found["metadata"]) == ["name", "state"]
+
+
+def test_deleting_while_paging(api: httpx.Client) -> None:
+    """Each page goes on after the last one shown, whatever was deleted: files, caches, hooks."""
+    cache = asked("word " * 2000, model="models/gemini-2.5-flash")
+    hook = {"uri": "http://127.0.0.1:9/", "subscribed_events": ["batch.failed"]}
+    for at in range(5):
+        assert sent(started(api, f"files/f{at}"), b"x").status_code == 200
+        api.post("/v1beta/cachedContents", json=cache)
+        api.post("/v1beta/webhooks", json=hook)
+    for family in ("files", "cachedContents", "webhooks"):
+        seen: list[str] = []
+        token = ""
+        while token or not seen:
+            query = {"pageSize": "2", "pageToken": token}
+            page = api.get(f"/v1beta/{family}", params=query).json()
+            names = [one.get("name") or f"webhooks/{one['id']}" for one in page[family]]
+            for name in names:
+                assert api.delete(f"/v1beta/{name}").status_code == 200
+            seen += names
+            token = page.get("nextPageToken", page.get("next_page_token", ""))
+        assert len(seen) == len(set(seen)) == 5
+        assert not api.get(f"/v1beta/{family}").json().get(family)
+
+
+def test_webhooks_of_any_shape(api: httpx.Client) -> None:
+    """Wrong ones are refused; null is not set; a mask empties what the body has not."""
+    hook = {"uri": "http://127.0.0.1:9/", "subscribed_events": ["batch.failed"], "name": "n"}
+    made = api.post("/v1beta/webhooks", json=hook | {"state": None}).json()
+    path = f"/v1beta/webhooks/{made['id']}"
+    behaviours: tuple[object, ...] = ([], {}, 1, "at once")
+    for behaviour in behaviours:
+        body = {"revocation_behavior": behaviour}
+        refused(api.post(f"{path}:rotateSigningSecret", json=body), "revocation_behavior")
+    refused(api.patch(path, json={"subscribed_events": []}), "required")
+    refused(api.patch(path, json={}, params={"update_mask": "uri"}), "required")
+    refused(api.patch(path, json={}, params={"update_mask": "id"}), "update_mask")
+    refused(api.patch(path, json={"state": []}), "state")
+    refused(api.patch(path, json={"subscribed_events": [[]]}), "subscribed_events")
+    assert api.patch(path, json={"name": None}).json()["name"] == "n"
+    assert "name" not in api.patch(path, json={}, params={"update_mask": "name"}).json()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("clock", {"advance": 1e300}),
+        ("clock", {"advance": 1e12}),
+        ("clock", {"speed": 1e300}),
+        ("clock", []),
+        ("jobs", []),
+        ("jobs", {"name": "batches/none"}),
+        ("jobs", {"name": []}),
+    ],
+)
+def test_control_of_any_shape(gemini: Emulator, path: str, body: object) -> None:
+    """A control route says what is wrong, and the emulator goes on."""
+    answer = httpx.post(gemini.control(path), json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert httpx.get(gemini.control("clock")).status_code == 200

@@ -341,13 +341,16 @@ def test_accepted(model: str, request_: Json) -> None:
 
 
 def test_deep_schemas_are_refused() -> None:
-    """Nested beyond what can be followed: a 400, not a crash."""
-    schema = b'{"items":' * 990 + b"{}" + b"}" * 990
+    """Nested beyond what is followed: a 400; one level less is answered."""
     body = b'{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"responseMimeType":'
-    body += b'"application/json","responseJsonSchema":' + schema + b"}}"
-    request = parse_body("GenerateContentRequest", body)
-    with pytest.raises(ApiError, match="nested too deep"):
-        generate(FLASH, request, Holdings())
+    body += b'"application/json","responseJsonSchema":'
+    for levels in (97, 990):
+        schema = b'{"items":' * levels + b"{}" + b"}" * levels + b"}}"
+        with pytest.raises(ApiError, match="Message too deep"):
+            parse_body("GenerateContentRequest", body + schema.replace(b"{}", b'{"items":{}}'))
+    schema = b'{"items":' * 97 + b"{}" + b"}" * 97 + b"}}"
+    request = parse_body("GenerateContentRequest", body + schema)
+    assert generate(FLASH, request, Holdings())["candidates"]
 
 
 def test_unknown_models_are_as_new_as_can_be() -> None:

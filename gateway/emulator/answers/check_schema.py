@@ -67,8 +67,6 @@ def check_json_schema(schema: object) -> None:
         raise invalid(
             f"Invalid JSON schema: {exc.args[1][0]} refers to itself in required properties."
         ) from exc
-    except RecursionError as exc:
-        raise invalid("Invalid JSON schema: it is nested too deep.") from exc
 
 
 def _graph(schema: JsonObject) -> dict[str, set[str]]:

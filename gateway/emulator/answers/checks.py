@@ -9,7 +9,7 @@ from gateway.emulator.answers.check_tools import check_tools
 from gateway.emulator.answers.holdings import Holdings
 from gateway.emulator.caches import Cache
 from gateway.emulator.errors import JsonObject, invalid
-from gateway.emulator.schema import decode_bytes
+from gateway.emulator.schema import decode_bytes, snake
 
 MAX_INPUT_TOKENS = 1_048_576
 SIGNATURE_TEXT = (
@@ -28,12 +28,22 @@ _DOCUMENTS = re.compile(
 _NOT_READ = frozenset({"image/gif", "image/svg+xml"})
 _ATTRIBUTES = frozenset({"thought", "thoughtSignature", "partMetadata", "mediaResolution"})
 _MEDIA = ("inlineData", "fileData")
+MAX_FPS = 24.0
+"""ai.google.dev, "Video understanding": a frame rate in (0.0, 24.0]."""
+_REQUIRED = {
+    "functionResponse": {"response"},
+    "executableCode": {"language", "code"},
+    "codeExecutionResult": {"outcome"},
+}
+"""Part -> fields that the grammar requires; an empty one is there."""
 
 
 def check(model: str, request: JsonObject, holdings: Holdings) -> None:
     """Raise ApiError for the first thing this model would refuse: 400, 403 for what is not held."""
     abilities = abilities_of(model)
+    check_model(model, request, "GenerateContentRequest")
     _contents(request)
+    _instruction(request)
     check_config(model, abilities, request)
     check_tools(abilities, request)
     _cache_beside(request)
@@ -42,12 +52,28 @@ def check(model: str, request: JsonObject, holdings: Holdings) -> None:
         check_media(part, abilities, holdings)
 
 
+def check_model(model: str, message: JsonObject, name: str) -> None:
+    """Raise ApiError 400 for a message that names another model than its URL does.
+
+    A bare name is taken, too (recorded).
+    """
+    named: str = message.get("model", "")
+    if named and named.removeprefix("models/") != model:
+        raise invalid(f"* {name}.model: {named} is not the model of the URL, models/{model}\n")
+
+
+def _instruction(request: JsonObject) -> None:
+    for part in request.get("systemInstruction", {}).get("parts", []):
+        if part.keys() - _ATTRIBUTES - {"text"}:
+            raise invalid("Developer instruction only supports text.")
+
+
 def _contents(request: JsonObject) -> None:
     contents = request.get("contents", [])
     if not contents:
         raise invalid("* GenerateContentRequest.contents: contents is not specified\n")
     for at, content in enumerate(contents):
-        if content.get("role", "") not in {"", "user", "model", "function"}:
+        if content.get("role", "") not in {"", "user", "model"}:
             raise invalid("Please use a valid role: user, model.")
         if not content.get("parts"):
             path = f"GenerateContentRequest.contents[{at}].parts"
@@ -67,6 +93,11 @@ def _part(part: JsonObject, path: str) -> None:
         raise invalid(f"* {path}.function_call.name: Name cannot be empty.\n")
     if "functionResponse" in part and not part["functionResponse"].get("name"):
         raise invalid(f"* {path}.function_response.name: Name cannot be empty.\n")
+    for name, needed in _REQUIRED.items():
+        for missing in needed - part.get(name, dict.fromkeys(needed)).keys():
+            raise invalid(f"* {path}.{snake(name)}.{missing}: {missing} is not specified\n")
+    if not 0 < part.get("videoMetadata", {}).get("fps", 1) <= MAX_FPS:
+        raise invalid(f"* {path}.video_metadata.fps: must be in (0.0, {MAX_FPS}].\n")
 
 
 def _parts(request: JsonObject) -> Iterator[JsonObject]:

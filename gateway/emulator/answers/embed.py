@@ -11,7 +11,7 @@ from hashlib import blake2b
 from random import Random  # noqa: TID251 - seeded: the same text has the same vector everywhere
 
 from gateway.emulator.answers.abilities import abilities_of
-from gateway.emulator.answers.checks import check_media
+from gateway.emulator.answers.checks import check_media, check_model
 from gateway.emulator.answers.holdings import Holdings
 from gateway.emulator.answers.prompt import check_error_mark
 from gateway.emulator.answers.usage import content_tokens
@@ -61,6 +61,7 @@ def text_of(content: JsonObject) -> str:
 
 def check(model: str, request: JsonObject, holdings: Holdings) -> None:
     """Raise ApiError for a request this model refuses: 400, 403 for a file that is not held."""
+    check_model(model, request, "EmbedContentRequest")
     content = request.get("content", {})
     if not content.get("parts"):
         raise invalid("* EmbedContentRequest.content: contents is not specified\n")

@@ -4,6 +4,7 @@ import itertools
 
 from starlette.responses import Response
 
+from gateway.emulator.answers.checks import check_model
 from gateway.emulator.calls import Call
 from gateway.emulator.errors import JsonObject, invalid
 from gateway.emulator.faults import take_from
@@ -44,6 +45,7 @@ async def _create(call: Call, kind: str) -> Response:
     call.world.models.require(call.version, model, method)
     body = await call.message(message, call.world.options.max_create_bytes)
     batch = body.get("batch", {})
+    check_model(model, batch, f"{message}.batch")
     _check_input(batch, message)
     marked = marked_faults(call.project, kind, batch)
     await call.meet(marked.call)

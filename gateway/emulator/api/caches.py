@@ -10,7 +10,7 @@ from gateway.emulator.caches import Cache
 from gateway.emulator.calls import Call
 from gateway.emulator.errors import JsonObject, invalid
 from gateway.emulator.identity import new_id
-from gateway.emulator.models import page_bounds, page_token
+from gateway.emulator.models import keyed_page
 from gateway.emulator.timing import LAST_NS, SECOND, parse_stamp
 
 DEFAULT_SECONDS = 3600.0
@@ -80,13 +80,11 @@ async def get(call: Call) -> Response:
 async def list_caches(call: Call) -> Response:
     """GET cachedContents."""
     living = call.project.caches.living(call.world.clock.now_ns())
-    size, start = page_bounds(call.query, 50, 1000)
+    shown, token = keyed_page(living, call.query, default=50, most=1000, newest_first=False)
     answer: JsonObject = {}
-    if shown := living[start : start + size]:
+    if shown:
         answer["cachedContents"] = [cache.wire() for cache in shown]
-    if start + size < len(living):
-        answer["nextPageToken"] = page_token(start + size)
-    return call.answer(answer)
+    return call.answer(answer | ({"nextPageToken": token} if token else {}))
 
 
 async def update(call: Call) -> Response:

@@ -29,6 +29,13 @@ from gateway.emulator.world import World
 Function = Callable[[World, Request], Awaitable[JsonObject]]
 
 
+def _object(body: bytes) -> JsonObject:
+    found = orjson.loads(body)
+    if not isinstance(found, dict):
+        raise TypeError("the body must be an object")
+    return found
+
+
 async def read_journal(world: World, request: Request) -> JsonObject:
     """The journal."""
     since = int(request.query_params.get("since", "0"))
@@ -79,11 +86,11 @@ async def read_clock(world: World, _request: Request) -> JsonObject:
 
 async def move_clock(world: World, request: Request) -> JsonObject:
     """Move the time or change its speed; raises ValueError."""
-    asked = orjson.loads(await request.body())
-    if "advance" in asked:
-        world.clock.advance(float(asked["advance"]))
+    asked = _object(await request.body())
     if "speed" in asked:
         world.clock.set_speed(float(asked["speed"]))
+    if "advance" in asked:
+        world.clock.advance(float(asked["advance"]))
     return await read_clock(world, request)
 
 
@@ -110,9 +117,11 @@ def job_state(world: World, job: Job) -> JsonObject:
 
 
 async def finish_jobs(world: World, request: Request) -> JsonObject:
-    """Let the time of one job, or of all, be over."""
-    asked = orjson.loads(await request.body() or b"{}")
-    jobs = [job for job in world.jobs() if asked.get("name") in {None, job.name}]
+    """Let the time of one job, or of all, be over; raises ValueError for one there is not."""
+    name = _object(await request.body() or b"{}").get("name")
+    jobs = [job for job in world.jobs() if name is None or name == job.name]
+    if name is not None and not jobs:
+        raise ValueError(f"there is no job {name}")
     for job in jobs:
         world.finish(job)
     return {"jobs": [job_state(world, job) for job in jobs]}

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import orjson
 from starlette.responses import Response
 
+from gateway.emulator.answers.checks import check_model
 from gateway.emulator.answers.embed import embed, text_of
 from gateway.emulator.answers.generate import generate
 from gateway.emulator.answers.prompt import last_user_text
@@ -19,6 +20,7 @@ from gateway.emulator.streams import Streamed
 MAX_BODY = 100 * 1024 * 1024
 """Inline bytes of an interactive request (ai.google.dev/gemini-api/docs/files)."""
 MAX_EMBED_REQUESTS = 100
+_STREAM = "streamGenerateContent"
 
 
 async def get(call: Call) -> Response:
@@ -70,19 +72,19 @@ async def generate_content(call: Call) -> Response:
 
 async def stream_generate_content(call: Call) -> Response:
     """POST models/{m}:streamGenerateContent: server-sent events with alt=sse, else a JSON array."""
-    pieces = stream_pieces(await _generated(call, "streamGenerateContent"))
+    pieces = [call.masked(one) for one in stream_pieces(await _generated(call, _STREAM))]
     if call.query.get("alt") == "sse":
         headers = JSON_HEADERS | {"content-type": "text/event-stream"}
         return Streamed(_events(pieces), headers)
     return Streamed(_array(pieces), JSON_HEADERS)
 
 
-async def _events(pieces: list[JsonObject]) -> AsyncIterator[bytes]:
+async def _events(pieces: list[object]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield b"data: " + orjson.dumps(piece) + b"\r\n\r\n"
 
 
-async def _array(pieces: list[JsonObject]) -> AsyncIterator[bytes]:
+async def _array(pieces: list[object]) -> AsyncIterator[bytes]:
     for at, piece in enumerate(pieces):
         yield (b",\r\n" if at else b"[") + orjson.dumps(piece)
     yield b"]"
@@ -110,13 +112,14 @@ def stream_pieces(response: JsonObject) -> list[JsonObject]:
 
 async def count_tokens(call: Call) -> Response:
     """POST models/{m}:countTokens."""
-    _, body = await _asked(
+    model, body = await _asked(
         call,
         "countTokens",
         "CountTokensRequest",
         lambda body: _prompt(body.get("generateContentRequest", body)),
     )
     request = body.get("generateContentRequest", body)
+    check_model(model, request, "CountTokensRequest.generate_content_request")
     if not request.get("contents"):
         raise invalid("* CountTokensRequest.contents: contents is not specified\n")
     found = prompt_tokens(request)

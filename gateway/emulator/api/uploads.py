@@ -6,7 +6,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.emulator.calls import Call
-from gateway.emulator.errors import ApiError, JsonObject, invalid, json_response
+from gateway.emulator.errors import ApiError, JsonObject, invalid
 from gateway.emulator.faults import FaultBook
 from gateway.emulator.files import StoredFile, digest_file
 from gateway.emulator.marked import of_upload
@@ -193,7 +193,7 @@ async def _finish(call: Call, session: Upload) -> Response:
     body: JsonObject = {"file": file.wire(call.world.clock.now_ns(), call.base_url, call.version)}
     if call.take("upload-no-file"):
         body = {}
-    response = json_response(body)
+    response = call.answer(body)
     response.headers.update(UPLOAD_HEADERS)
     response.headers["content-length"] = str(len(response.body))
     response.headers["x-guploader-uploadid"] = session.id

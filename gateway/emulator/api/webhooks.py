@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from gateway.emulator.calls import Call
 from gateway.emulator.errors import JsonObject, invalid
-from gateway.emulator.models import page_bounds, page_token
+from gateway.emulator.models import keyed_page
 from gateway.emulator.rsa import process_key
 from gateway.emulator.schema import parse_json
 from gateway.emulator.timing import stamp
@@ -20,12 +20,12 @@ LATER = "revoke_previous_secrets_after_h24"
 
 
 async def _body(call: Call) -> JsonObject:
-    """A JSON object; empty for no body. Raises ApiError 400."""
+    """A JSON object, what is null left out; empty for no body. Raises ApiError 400."""
     body = await call.body(MAX_BODY)
     found = parse_json(body) if body.strip() else {}
     if not isinstance(found, dict):
         raise invalid("Invalid JSON payload received. Expected an object.")
-    return found
+    return {name: value for name, value in found.items() if value is not None}
 
 
 async def create(call: Call) -> Response:
@@ -40,12 +40,12 @@ async def get(call: Call) -> Response:
 
 async def list_webhooks(call: Call) -> Response:
     """GET webhooks."""
-    size, start = page_bounds(call.query, DEFAULT_PAGE, MAX_PAGE)
     every = call.project.webhooks.every()
-    answer: JsonObject = {"webhooks": [hook.wire() for hook in every[start : start + size]]}
-    if start + size < len(every):
-        answer["next_page_token"] = page_token(start + size)
-    return call.answer(answer)
+    shown, token = keyed_page(
+        every, call.query, default=DEFAULT_PAGE, most=MAX_PAGE, newest_first=False
+    )
+    answer: JsonObject = {"webhooks": [hook.wire() for hook in shown]}
+    return call.answer(answer | ({"next_page_token": token} if token else {}))
 
 
 async def update(call: Call) -> Response:
@@ -78,7 +78,7 @@ async def ping(call: Call) -> Response:
 async def rotate(call: Call) -> Response:
     """POST webhooks/{id}:rotateSigningSecret -> {"secret"}."""
     behaviour = (await _body(call)).get("revocation_behavior", LATER)
-    if behaviour not in {AT_ONCE, LATER}:
+    if behaviour not in (AT_ONCE, LATER):
         raise invalid(f"Invalid value at 'revocation_behavior': {behaviour}")
     at_once = behaviour == AT_ONCE
     return call.answer({"secret": call.project.webhooks.rotate(call.path("id"), at_once=at_once)})
