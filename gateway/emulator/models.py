@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 import orjson
 
 from gateway.emulator.errors import ApiError, JsonObject, invalid, model_not_found
+from gateway.emulator.schema import Violation, refuse
 from gateway.emulator.wholes import whole_number
 
 DEFAULT_PAGE = 50
@@ -99,7 +100,8 @@ def page_bounds(query: Mapping[str, str], default: int, most: int) -> tuple[int,
     size_text = query.get("pageSize") or "0"
     asked = whole_number(size_text)
     if asked is None or asked >= 2**31:
-        raise invalid(f"Invalid value at 'page_size' (TYPE_INT32), \"{size_text[:200]}\"")
+        text = f"Invalid value at 'page_size' (TYPE_INT32), \"{size_text[:200]}\""
+        raise refuse([Violation("page_size", text)])
     token = query.get("pageToken", "")
     size = min(asked or default, most)
     if not token:

@@ -83,9 +83,17 @@ class _Reading:
         text = f'Invalid JSON payload received. Unknown name "{name}"{where}{UNKNOWN_NAME_END}'
         self.violations.append(Violation(path, text))
 
+    def twice(self, field_name: str, name: str, path: str) -> None:
+        """Note a field that stands there in both spellings."""
+        text = (
+            f"Invalid value at '{path}', field '{field_name}' is already set. Cannot set '{name}'"
+        )
+        self.violations.append(Violation(path, text))
+
     def wrong(self, path: str, kind: str, value: object) -> object:
         """Note a wrong value; what stands for it is never looked at."""
-        shown = orjson.dumps(value).decode() if not isinstance(value, int) else str(value)
+        big = isinstance(value, int) and not isinstance(value, bool)
+        shown = str(value) if big else orjson.dumps(value).decode()
         self.violations.append(
             Violation(path, f"Invalid value at '{path}' ({kind}), {shown[:200]}")
         )
@@ -191,11 +199,15 @@ def _read_message(message: str, value: object, path: str, reading: _Reading) -> 
         return reading.wrong(path, f"{_PACKAGE}.{message}", value)
     known = _fields(message)
     found: JsonObject = {}
+    given: set[str] = set()
     for name, inner in value.items():
         entry = known.get(name)
         if entry is None:
             reading.unknown(name, path)
         elif inner is not None:
+            if entry.name in given:
+                reading.twice(entry.snake, name, path)
+            given.add(entry.name)
             _read_field(entry, inner, path, found, reading)
     if message in ONEOFS:
         _check_oneof(message, found, path, reading)

@@ -403,3 +403,15 @@ def test_control_of_any_shape(gemini: Emulator, path: str, body: object) -> None
     assert answer.status_code == 400
     assert answer.json()["error"]
     assert httpx.get(gemini.control("clock")).status_code == 200
+
+
+def test_complaints(api: httpx.Client) -> None:
+    """As Google words them: JSON's true, a page size by its field, a field in both spellings."""
+    path = f"{FLASH}:generateContent"
+    wrong = api.post(path, json={"contents": [{"parts": [{"text": True}]}]})
+    refused(wrong, "'contents[0].parts[0].text' (TYPE_STRING), true")
+    refused(api.post(path, json=asked(generationConfig={"topP": 1, "top_p": 0.5})), "'top_p'")
+    size = api.get("/v1beta/batches", params={"pageSize": "abc"})
+    refused(size, "'page_size' (TYPE_INT32)")
+    [detail] = size.json()["error"]["details"]
+    assert detail["fieldViolations"][0]["field"] == "page_size"
