@@ -119,7 +119,7 @@ class _Items:
             conversation.instruct(item, parts)
 
     def _assistant(self, item: Json, content: object) -> None:
-        if content in ("", []):
+        if content == []:
             return
         parts = read_content(content, ANSWER_PARTS, self._conversation)
         signature = self._signature(item.get("id")) or message_signature(item)
@@ -179,16 +179,14 @@ class _Items:
         output = item.get("output")
         if output is None:
             missing("output")
-        media: list[Json] = []
-        if type(output) is not str:
-            try:
-                parts = read_content(output, RESULT_PARTS, self._conversation)
-            except Refused as refusal:
-                refusal.param = refusal.param.replace("content", "output", 1)
-                raise
-            output = "".join(part["text"] for part in parts if "text" in part)
-            media = [part for part in parts if "text" not in part]
-        self._conversation.answer(item, "call_id", parsed_result(output), media)
+        try:
+            parts = read_content(output, RESULT_PARTS, self._conversation)
+        except Refused as refusal:
+            refusal.param = refusal.param.replace("content", "output", 1)
+            raise
+        text = "".join(part["text"] for part in parts if "text" in part)
+        media = [part for part in parts if "text" not in part]
+        self._conversation.answer(item, "call_id", parsed_result(text), media)
 
     def reasoning(self, item: Json) -> None:
         """Nothing of it is sent by itself; what it keeps goes with the items behind it."""
