@@ -199,15 +199,13 @@ def _read_message(message: str, value: object, path: str, reading: _Reading) -> 
         return reading.wrong(path, f"{_PACKAGE}.{message}", value)
     known = _fields(message)
     found: JsonObject = {}
-    given: set[str] = set()
     for name, inner in value.items():
         entry = known.get(name)
         if entry is None:
             reading.unknown(name, path)
         elif inner is not None:
-            if entry.name in given:
+            if entry.name in found:
                 reading.twice(entry.snake, name, path)
-            given.add(entry.name)
             _read_field(entry, inner, path, found, reading)
     if message in ONEOFS:
         _check_oneof(message, found, path, reading)

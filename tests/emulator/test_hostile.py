@@ -1,8 +1,10 @@
 """Requests that no good client sends: each is refused by itself and harms nobody else."""
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -415,3 +417,33 @@ def test_complaints(api: httpx.Client) -> None:
     refused(size, "'page_size' (TYPE_INT32)")
     [detail] = size.json()["error"]["details"]
     assert detail["fieldViolations"][0]["field"] == "page_size"
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+def test_simple_uploads_in_pieces(api: httpx.Client, size: int) -> None:
+    """However a multipart body is cut, the media are whole, what looks like a boundary too."""
+    media = (b"a\r\n--\r\n--x\r\n-" * 9) + b"\r\n"
+    text = b'--xyz\r\ncontent-type: application/json\r\n\r\n{"file":{"displayName":"d"}}\r\n'
+    text += b"--xyz\r\nContent-Type: text/plain\r\n\r\n" + media + b"\r\n--xyz--\r\n"
+    pieces = (text[at : at + size] for at in range(0, len(text), size))
+    headers = {"content-type": "multipart/related; boundary=xyz"}
+    file = api.post("/upload/v1beta/files", content=pieces, headers=headers).json()["file"]
+    assert (file["displayName"], file["mimeType"]) == ("d", "text/plain")
+    assert file["sizeBytes"] == str(len(media))
+    assert base64.b64decode(file["sha256Hash"]).decode() == sha256(media).hexdigest()
+
+
+def test_simple_uploads_have_the_limit_of_files(small: httpx.Client, api: httpx.Client) -> None:
+    """They are not held in memory, so more than 100 MiB may come; what does not fit leaves none."""
+    block = b"x" * MIB
+    large = api.post("/upload/v1beta/files", content=(block for _ in range(120)), timeout=60)
+    assert large.json()["file"]["sizeBytes"] == str(120 * MIB)
+    refused(small.post("/upload/v1beta/files", content=iter([block] * 4)), status=429)
+    assert small.post("/upload/v1beta/files", content=iter([block] * 3)).status_code == 200
+
+
+def test_a_head_without_end(api: httpx.Client) -> None:
+    """A multipart body whose media never begin is refused before it is all read."""
+    headers = {"content-type": "multipart/related; boundary=xyz"}
+    body = iter([b"\r\n\r\n" * 1000] * 100)
+    refused(api.post("/upload/v1beta/files", content=body, headers=headers), "Malformed")

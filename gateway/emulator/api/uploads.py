@@ -1,24 +1,23 @@
 """Routes of uploads: every command of the resumable protocol, and uploads in one call."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from gateway.emulator.calls import Call
+from gateway.emulator.calls import Call, NoAnswerError
 from gateway.emulator.errors import ApiError, JsonObject, invalid
 from gateway.emulator.faults import FaultBook
 from gateway.emulator.files import StoredFile, digest_file
 from gateway.emulator.marked import of_upload
-from gateway.emulator.related import split_related
+from gateway.emulator.related import Related
 from gateway.emulator.schema import parse_body
 from gateway.emulator.timing import SECOND
 from gateway.emulator.uploads import Upload
 from gateway.emulator.wholes import whole_number
 
 METADATA_BYTES = 64 * 1024
-MAX_WHOLE_BYTES = 100 * 1024 * 1024
-"""An upload of one call is held in memory; larger ones are resumable."""
 UPLOAD_HEADERS = {
     "server": "UploadServer",
     "vary": "Origin",
@@ -63,16 +62,40 @@ async def _whole(call: Call) -> Response:
     ``uploadType=media`` and ``multipart`` of the discovery document's mediaUpload.
     """
     kind = call.request.headers.get("content-type", "")
-    body = await call.body(MAX_WHOLE_BYTES)
-    metadata: JsonObject = {}
+    announced = whole_number(call.request.headers.get("content-length", "")) or 0
+    call.project.files.check_room(announced)
+    metadata, pieces = JsonObject(), call.stream()
     if kind.startswith("multipart/"):
-        described, kind, body = split_related(kind, body)
-        metadata = parse_body("CreateFileRequest", described).get("file", {})
-    session = call.world.uploads.start(call.project, metadata, kind, len(body))
-    await _meet(call, session, body)
-    session.write(0, body)
-    session.keep(len(body))
+        related = Related(kind)
+        first = await _read_head(related, pieces)
+        metadata = parse_body("CreateFileRequest", related.metadata or b"").get("file", {})
+        kind, pieces = related.kind, _media(related, first, pieces)
+    session = call.world.uploads.start(call.project, metadata, kind, None)
+    try:
+        session.keep(await _receive(call, session, 0, pieces))
+    except (ApiError, ClientDisconnect, NoAnswerError):
+        call.world.uploads.cancel(session)
+        raise
     return await _finish(call, session)
+
+
+async def _read_head(related: Related, pieces: AsyncIterator[bytes]) -> bytes:
+    """Read up to the media; what of them has come. Raises ApiError 400."""
+    async for piece in pieces:
+        first = related.feed(piece)
+        if related.metadata is not None:
+            return first
+    related.end()
+    return b""
+
+
+async def _media(
+    related: Related, first: bytes, pieces: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in pieces:
+        yield related.feed(piece)
+    related.end()
 
 
 async def _start(call: Call) -> Response:
@@ -124,7 +147,7 @@ async def _chunk(call: Call, session: Upload, command: list[str]) -> Response:
     _check_length(call, session, offset, final=final)
     granularity = call.world.options.upload_granularity
     try:
-        length = await _receive(call, session, offset) if "upload" in command else 0
+        length = await _receive(call, session, offset, call.stream()) if "upload" in command else 0
         session.check(offset, length, final=final, granularity=granularity)
     except ApiError:
         session.keep_none()
@@ -146,12 +169,12 @@ def _check_length(call: Call, session: Upload, offset: int, *, final: bool) -> N
         session.project.files.check_room(announced)
 
 
-async def _receive(call: Call, session: Upload, offset: int) -> int:
-    """Write a chunk's body as it comes; how many bytes it had."""
+async def _receive(call: Call, session: Upload, offset: int, pieces: AsyncIterator[bytes]) -> int:
+    """Write ``pieces`` as they come; how many bytes it had."""
     came = 0
     cut = call.take("upload-cut")
     try:
-        async for piece in call.stream():
+        async for piece in pieces:
             if offset + came == 0 and piece:
                 await _meet(call, session, piece)
                 cut = cut or call.take("upload-cut")
