@@ -180,8 +180,12 @@ class Call:
 
     def answer(self, body: JsonObject, status: int = 200) -> Response:
         """A JSON answer, cut to the ``fields`` asked for."""
-        pretty = self.query.get("prettyPrint") == "true"
-        return json_response(self.masked(body), status, pretty=pretty)
+        return json_response(self.masked(body), status, pretty=self.is_pretty)
+
+    @property
+    def is_pretty(self) -> bool:
+        """Whether JSON is asked for as people read it, which it is unless told otherwise."""
+        return self.query.get("prettyPrint", "true").lower() != "false"
 
     def masked(self, body: JsonObject) -> object:
         """What of ``body`` the ``fields`` ask for."""
@@ -249,7 +253,7 @@ class Endpoint:
             await before(call, take_from(*call.books))
             return await after(call, await self.function(call))
         except ApiError as refusal:
-            return refusal.response()
+            return refusal.response(pretty=call.is_pretty)
 
 
 async def before(call: Call, take: Take) -> None:

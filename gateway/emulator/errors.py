@@ -93,15 +93,24 @@ class ApiError(Exception):
             error["details"] = self.details
         return {"error": error}
 
-    def response(self) -> Response:
+    def response(self, *, pretty: bool = True) -> Response:
         """The whole HTTP answer."""
-        return json_response(self.body(), self.code)
+        return json_response(self.body(), self.code, pretty=pretty)
 
 
-def json_response(body: object, status: int = 200, *, pretty: bool = False) -> Response:
+def json_bytes(body: object, *, pretty: bool = True) -> bytes:
+    """JSON as Google writes it: indented, a line end at its end (sizes of recorded bodies)."""
+    compact = orjson.dumps(body)
+    if not pretty:
+        return compact
+    # parsed again, for results of jobs are in it as they are kept
+    option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(orjson.loads(compact), option=option)
+
+
+def json_response(body: object, status: int = 200, *, pretty: bool = True) -> Response:
     """A JSON answer with the headers of the API front end; a success comes in chunks (recorded)."""
-    option = orjson.OPT_INDENT_2 if pretty else None
-    response = Response(orjson.dumps(body, option=option), status, JSON_HEADERS)
+    response = Response(json_bytes(body, pretty=pretty), status, JSON_HEADERS)
     if status < 400:
         del response.headers["content-length"]
     return response

@@ -9,6 +9,8 @@ import pytest
 
 from gateway.emulator.routes import ROUTES, VERSIONS
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
+from tests.emulator.conftest import Create
+from tests.emulator.replaying import SAMPLES
 
 Json = dict[str, Any]
 _DATA = Path(__file__).parent.parent / "data" / "gemini-schema.json"
@@ -189,3 +191,40 @@ def test_every_version_sees_the_same(gemini: Emulator) -> None:
         name = client.post(f"/v1/{path}", json={"batch": batch}).json()["name"]
         states = [client.get(f"/{version}/{name}").status_code for version in VERSIONS]
     assert states == [200] * 3
+
+
+# --- how JSON is written -------------------------------------------------------------------------
+
+
+def written(value: object) -> bytes:
+    """As Google writes JSON: two spaces, a line end."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def test_json_is_written_as_google_writes_it(
+    api: httpx.Client, gemini: Emulator, create: Create
+) -> None:
+    """Indented, a line end after it: so the recorded body of an upload has its 542 bytes."""
+    recorded = SAMPLES["g043"]["response"]
+    assert len(written(recorded["body"])) == int(recorded["headers"]["Content-Length"])
+    made = create("a", "b").json()["name"]
+    gemini.finish()
+    flash = "/v1beta/models/gemini-2.5-flash"
+    for answer in (
+        api.get(f"/v1beta/{made}"),
+        api.get("/v1beta/batches?pageSize=1"),
+        api.get("/v1beta/models?fields=models(name)"),
+        api.get("/v1beta/batches/none"),
+        api.post(f"{flash}:generateContent", json={"contents": [{"parts": [{"text": "x"}]}]}),
+        api.post(f"{flash}:generateContent", json={"nonsense": 1}),
+    ):
+        assert answer.content == written(answer.json())
+
+
+def test_json_without_spaces(api: httpx.Client, gemini: Emulator, create: Create) -> None:
+    """When it is asked for, refusals too."""
+    made = create("a").json()["name"]
+    gemini.finish()
+    for name in (made, "batches/none"):
+        answer = api.get(f"/v1beta/{name}?prettyPrint=false")
+        assert answer.content == orjson.dumps(answer.json())

@@ -151,8 +151,8 @@ def control_routes(world: World) -> list[Route]:
 def _endpoint(world: World, function: Function) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         try:
-            return json_response(await function(world, request))
+            return json_response(await function(world, request), pretty=False)
         except (ValueError, TypeError) as exc:
-            return json_response({"error": str(exc)}, 400)
+            return json_response({"error": str(exc)}, 400, pretty=False)
 
     return respond

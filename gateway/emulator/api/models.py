@@ -12,7 +12,7 @@ from gateway.emulator.answers.generate import generate
 from gateway.emulator.answers.prompt import last_user_text
 from gateway.emulator.answers.usage import content_tokens, details, prompt_tokens
 from gateway.emulator.calls import Call
-from gateway.emulator.errors import JSON_HEADERS, JsonObject, invalid
+from gateway.emulator.errors import JSON_HEADERS, JsonObject, invalid, json_bytes
 from gateway.emulator.marked import sort_marked
 from gateway.emulator.markers import find_marks
 from gateway.emulator.streams import Streamed
@@ -86,7 +86,7 @@ async def _events(pieces: list[object]) -> AsyncIterator[bytes]:
 
 async def _array(pieces: list[object]) -> AsyncIterator[bytes]:
     for at, piece in enumerate(pieces):
-        yield (b",\r\n" if at else b"[") + orjson.dumps(piece)
+        yield (b",\r\n" if at else b"[") + json_bytes(piece)
     yield b"]"
 
 
