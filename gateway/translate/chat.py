@@ -136,7 +136,8 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         if frame.shared:
             item = frame.plain(messages, read_messages, "text")
             if item is not None:
-                return frame.spread(item), frame.echo, frame.notes, ()
+                items = (item,) if frame.items == 1 else frame.spread(item)
+                return items, frame.echo, frame.notes, ()
         frame.shared = True
         if messages is None:
             missing("messages")

@@ -404,7 +404,7 @@ async def test_release_is_given_up_after_a_while(tmp_path: Path) -> None:
         )
 
         assert here.upstream.calls.count("release") == 5
-        await assert_good(here, work.batch)
+        await assert_good(here, await here.ended(work.batch))
 
 
 async def test_the_sweep_leaves_what_files_point_at(tmp_path: Path) -> None:
