@@ -162,3 +162,54 @@ def test_a_plain_answer_is_written_as_any_other() -> None:
         assert responses_answers.from_gemini(asked, [{"response": response}], CONTEXT) == plain
         check_rendered(plain, Response)
         del candidate["unheardOf"]
+
+
+def test_small_inputs_of_a_remembered_request() -> None:
+    """Lines after the first of a request are read the short way, and say the same."""
+    rest = {"model": MODEL, "instructions": "Remembered.", "temperature": 1}
+    inputs: list[Any] = [
+        "one",
+        "two",
+        [{"role": "user", "content": "three"}, {"role": "assistant", "content": "four"}] * 2,
+        [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "five"}]}],
+        [{"role": "user", "content": "six"}, {"type": "function_call"}],
+        [],
+        None,
+    ]
+    short = [responses.to_gemini({**rest, "input": given}, POLICY, MODEL) for given in inputs]
+    # Other metadata is another rest: each is read as the first of its kind.
+    for number, given in enumerate(inputs):
+        alone = {"metadata": {"number": str(number)}, **rest, "input": given}
+        met, first = short[number], responses.to_gemini(alone, POLICY, MODEL)
+        if isinstance(met, LineError) or isinstance(first, LineError):
+            assert met == first
+        else:
+            assert (met[0], *met[2:]) == (first[0], *first[2:])
+
+
+@pytest.mark.parametrize("field", ["background", "parallel_tool_calls"])
+def test_a_switch_is_true_or_false(field: str) -> None:
+    """A word for it is refused, by the name of its field."""
+    error = responses.to_gemini({"model": MODEL, "input": "Hi", field: "yes"}, POLICY, MODEL)
+    assert isinstance(error, LineError)
+    assert (error.code, error.param) == ("invalid_type", field)
+
+
+def test_the_model_is_the_clients_where_gemini_names_none() -> None:
+    """A Response must name one."""
+    asked = responses.to_gemini({"model": "my-model", "input": "Hi"}, POLICY, MODEL)
+    assert not isinstance(asked, LineError)
+    answer = {"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}]}
+    rendered = responses_answers.from_gemini(echo_of(asked), [{"response": answer}], CONTEXT)
+    assert orjson.loads(rendered[1])["model"] == "my-model"
+
+
+def test_a_failed_answer_says_why_and_what_it_cost() -> None:
+    """The error line has Gemini's message, the batch its tokens."""
+    candidate = {"finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": "It wrote f(."}
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 2, "thoughtsTokenCount": 4}
+    answer = {"response": {"candidates": [candidate], "usageMetadata": usage}}
+    status, body, counted, _ = responses_answers.from_gemini(ECHOES[0], [answer], CONTEXT)
+    assert status >= 400
+    assert b"It wrote f(." in body
+    assert counted == (3, 0, 6, 4)
