@@ -88,7 +88,8 @@ class Explained:
         self.models: dict[str, ModelTotals] = {}
         # By code and field: how many, and the line that is the first.
         self.notes: dict[tuple[str, str], list[int]] = {}
-        self.errors: dict[tuple[str, str], list[int]] = {}
+        # The same of what is refused, and of what fails the whole batch.
+        self.errors: dict[str, dict[tuple[str, str], list[int]]] = {"batch": {}, "line": {}}
 
     def line(self, raw: bytes | LongLine, number: int) -> dict[str, Any]:
         """What becomes of one line."""
@@ -148,7 +149,7 @@ class Explained:
         self, number: int, fails: str, code: str | None, param: str | None, message: str
     ) -> dict[str, Any]:
         self.totals[fails] += 1
-        _count(self.errors, code or "", param or "", number)
+        _count(self.errors[fails], code or "", param or "", number)
         error = {"code": code, "param": param, "message": message}
         return {"line": number, "fails": fails, "error": error}
 
@@ -163,7 +164,11 @@ class Explained:
             "models": {name: totals.to_json() for name, totals in sorted(self.models.items())},
             "total": sum(self.models.values(), ModelTotals()).to_json(),
             "notes": _kinds(self.notes),
-            "errors": _kinds(self.errors),
+            "errors": [
+                {**kind, "fails": fails}
+                for fails, kinds in self.errors.items()
+                for kind in _kinds(kinds)
+            ],
         }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import orjson
@@ -147,18 +147,24 @@ def _headline(totals: Mapping[str, Any]) -> str:
     )
 
 
+_TITLES: Final = {"": "noted", "line": "refused", "batch": "fails the batch"}
+
+
 def _told(totals: Mapping[str, Any]) -> Iterator[str]:
     """The totals for people."""
     yield _headline(totals)
     if totals["models"]:
         yield ""
         yield from _table(totals)
-    for title, kinds in (("noted", totals["notes"]), ("refused", totals["errors"])):
+    for kinds in (totals["notes"], totals["errors"]):
         if kinds:
             yield ""
-        for kind in kinds:
+        titles = [_TITLES[kind.get("fails", "")] for kind in kinds]
+        width = max(map(len, titles), default=0)
+        for title, kind in zip(titles, kinds, strict=True):
             what = f"{kind['code']} {kind['field']}".rstrip()
-            yield f"{title} {kind['count']:>9,}  {what} (first on line {kind['first_line']:,})"
+            first = f"(first on line {kind['first_line']:,})"
+            yield f"{title:{width}} {kind['count']:>9,}  {what} {first}"
     if totals["models"]:
         yield ""
         yield f"Estimates: text at 4 bytes a token; US dollars, batch prices as of {READ_ON}."

@@ -97,13 +97,14 @@ def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendere
     notes: list[Note] = []
     usages: list[Usage] = []
     failure: Failure | None = None
-    for answer in answers:
+    for number, answer in enumerate(answers, 1):
         wrong = failure_of(answer)
         if wrong is None:
             response = answer["response"]
             usages.append(usage_of(response.get("usageMetadata")))
             wrong = add_choices(response, choices, notes, echo, context)
-        failure = failure or wrong
+        if wrong is not None and failure is None:
+            failure = wrong.among("Choice", number, len(answers))
     usage = summed(usages)
     if failure is not None:
         return failure.rendered(usage)

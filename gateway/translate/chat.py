@@ -17,20 +17,12 @@ from gateway.translate.refusal import (
 )
 from gateway.translate.response_format import read_response_format
 from gateway.translate.sampling import (
+    SAMPLING,
     close_logprobs,
-    read_frequency_penalty,
-    read_logit_bias,
     read_logprobs,
     read_max_completion_tokens,
     read_max_tokens,
-    read_n,
-    read_presence_penalty,
-    read_seed,
-    read_stop,
-    read_temperature,
-    read_top_k,
     read_top_logprobs,
-    read_top_p,
 )
 from gateway.translate.shapes import Json, LineError, Policy, Translation
 from gateway.translate.streaming import read_stream
@@ -64,29 +56,13 @@ def _read_function_call(value: object, draft: Draft) -> None:
 CHAT: Final = FieldTable(
     mapped("model", "the model of the job"),
     mapped("messages", "`contents`, `systemInstruction`"),
-    mapped("temperature", "`generationConfig.temperature`", read_temperature),
-    mapped("top_p", "`generationConfig.topP`", read_top_p),
-    mapped("top_k", "`generationConfig.topK` (extension)", read_top_k),
+    *SAMPLING,
     mapped("max_tokens", "`generationConfig.maxOutputTokens`", read_max_tokens),
     mapped(
         "max_completion_tokens", "`generationConfig.maxOutputTokens`", read_max_completion_tokens
     ),
-    mapped("stop", "`generationConfig.stopSequences`", read_stop),
-    mapped("seed", "`generationConfig.seed`, folded to 31 bits", read_seed),
-    mapped(
-        "frequency_penalty",
-        "`generationConfig.frequencyPenalty`; models from 2.5 on refuse it: dropped",
-        read_frequency_penalty,
-    ),
-    mapped(
-        "presence_penalty",
-        "`generationConfig.presencePenalty`; models from 2.5 on refuse it: dropped",
-        read_presence_penalty,
-    ),
-    mapped("n", "`candidateCount`, or one item per choice", read_n),
     mapped("logprobs", "`generationConfig.responseLogprobs`", read_logprobs),
     mapped("top_logprobs", "`generationConfig.logprobs`", read_top_logprobs),
-    mapped("logit_bias", "nothing when empty; otherwise refused", read_logit_bias),
     mapped("response_format", "`responseMimeType`, `responseSchema`", read_response_format),
     mapped("tools", "`tools[0].functionDeclarations`", _read_tools),
     mapped("tool_choice", "`toolConfig.functionCallingConfig`", _read_tool_choice),

@@ -10,6 +10,7 @@ choices come back in OpenAI's order: all of the first prompt, then all of the se
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Final
 
@@ -33,18 +34,10 @@ from gateway.translate.refusal import (
 )
 from gateway.translate.sampling import (
     MAX_CHOICES,
+    SAMPLING,
     boolean,
     integer,
-    read_frequency_penalty,
-    read_logit_bias,
     read_max_tokens,
-    read_n,
-    read_presence_penalty,
-    read_seed,
-    read_stop,
-    read_temperature,
-    read_top_k,
-    read_top_p,
 )
 from gateway.translate.shapes import (
     Answer,
@@ -92,27 +85,11 @@ def _read_best_of(value: object, draft: Draft) -> None:
 COMPLETIONS: Final = FieldTable(
     mapped("model", "the model of the job"),
     mapped("prompt", "`contents`: one user turn; an array of strings is as many items"),
+    *SAMPLING,
     mapped("max_tokens", "`generationConfig.maxOutputTokens`, 16 when absent", read_max_tokens),
-    mapped("temperature", "`generationConfig.temperature`", read_temperature),
-    mapped("top_p", "`generationConfig.topP`", read_top_p),
-    mapped("top_k", "`generationConfig.topK` (extension)", read_top_k),
-    mapped("n", "`candidateCount`, or one item per choice", read_n),
     mapped("best_of", "nothing when it is `n`; otherwise refused", _read_best_of),
-    mapped("stop", "`generationConfig.stopSequences`", read_stop),
-    mapped("seed", "`generationConfig.seed`, folded to 31 bits", read_seed),
     mapped("echo", "the prompt is put in front of the answer's text", _read_echo),
     mapped("logprobs", "`generationConfig.responseLogprobs`, `logprobs`", _read_logprobs),
-    mapped(
-        "frequency_penalty",
-        "`generationConfig.frequencyPenalty`; models from 2.5 on refuse it: dropped",
-        read_frequency_penalty,
-    ),
-    mapped(
-        "presence_penalty",
-        "`generationConfig.presencePenalty`; models from 2.5 on refuse it: dropped",
-        read_presence_penalty,
-    ),
-    mapped("logit_bias", "nothing when empty; otherwise refused", read_logit_bias),
     mapped(
         "reasoning_effort",
         "`generationConfig.thinkingConfig` (extension); as little as possible when absent",
@@ -225,10 +202,15 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     for ordinal, answer in enumerate(answers):
         found: list[Json] = []
         wrong = failure_of(answer)
+        # A failed item keeps its place: usages are grouped by prompt.
+        usages.append(usage_of(answer["response"].get("usageMetadata") if wrong is None else None))
         if wrong is None:
-            usages.append(usage_of(answer["response"].get("usageMetadata")))
             wrong = add_choices(answer["response"], found, notes, echo, context)
-        failure = failure or wrong or _without_place(found, notes)
+        wrong = wrong or _without_place(found, notes)
+        if wrong is not None and failure is None:
+            prompt = ordinal // echo.get("items", 1)
+            several = len(answers) > echo.get("items", 1)
+            failure = replace(wrong, param=f"prompt[{prompt}]") if several else wrong
         # A place belongs to a prompt, so more candidates than were asked for have none.
         most = echo.get("candidates", 1)
         choices += [

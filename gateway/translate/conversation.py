@@ -205,9 +205,9 @@ class Conversation(Noting):
             self.note("dropped", f"{self.field}[{index}]")
         self.contents.pop()
 
-    def note_of(self, owner: Json, code: str, field: str = "") -> None:
+    def note_of(self, owner: Json, code: str, field: str = "", message: str = "") -> None:
         """Note something of an object that is being read, e.g. the ``name`` of a message."""
         if self._places is None:
             self._places = places_in(self.source, self.field)
         place = self._places.get(id(owner), self.field)
-        self.note(code, f"{place}.{field}" if field else place)
+        self.note(code, f"{place}.{field}" if field else place, message)

@@ -6,6 +6,7 @@ Several parts in one content would be merged into one vector, so an array is fan
 import struct
 from binascii import b2a_base64
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import fsum, isfinite, sqrt
 from typing import Final
@@ -220,14 +221,11 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     tokens = 0
     notes: tuple[Note, ...] = ()
     for index, answer in enumerate(answers):
-        failure = failure_of(answer)
-        if failure is not None:
-            return failure.rendered()
-        response = answer["response"]
-        embedding = response.get("embedding")
-        values = _vector(embedding.get("values") if type(embedding) is dict else None, echo)
-        if not values:
-            return Failure(502, "invalid_response", "Gemini's answer has no vector.").rendered()
+        made = failure_of(answer) or _read_vector(answer["response"], echo)
+        if isinstance(made, Failure):
+            failure = replace(made, param=f"input[{index}]") if len(answers) > 1 else made
+            return failure.rendered((_paid(answers), 0, 0, 0))
+        response, values = answer["response"], made
         data.append({"object": "embedding", "index": index, "embedding": values})
         counted = _tokens(response)
         if counted is None:
@@ -241,6 +239,18 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     return 200, orjson.dumps(body), (tokens, 0, 0, 0), notes
+
+
+def _paid(answers: Sequence[Answer]) -> int:
+    """The tokens of what was answered, though the line fails."""
+    served = (answer["response"] for answer in answers if failure_of(answer) is None)
+    return sum(_tokens(response) or 0 for response in served)
+
+
+def _read_vector(response: Json, echo: Json) -> object:
+    embedding = response.get("embedding")
+    values = _vector(embedding.get("values") if type(embedding) is dict else None, echo)
+    return values or Failure(502, "invalid_response", "Gemini's answer has no vector.")
 
 
 def _vector(values: object, echo: Json) -> object:

@@ -1,7 +1,7 @@
 """google.rpc.Status of an item, or an answer that says nothing -> OpenAI's error envelope."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -14,19 +14,29 @@ MAX_MESSAGE_CHARACTERS: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A line without an answer: HTTP status, OpenAI's code, and a sentence that says why."""
+    """A line without an answer: HTTP status, OpenAI's code, and a sentence that says why.
+
+    ``param`` names the part of the body that failed, where the line has several.
+    """
 
     status: int
     code: str | None
     message: str
     type: str = ""
+    param: str | None = None
+
+    def among(self, kind: str, number: int, of: int) -> "Failure":
+        """One of the ``n`` that a line asked for failed: ``Choice 2 of 3: …``."""
+        if of == 1:
+            return self
+        return replace(self, message=f"{kind} {number} of {of}: {self.message}", param="n")
 
     def rendered(self, usage: Usage | None = None) -> Rendered:
         """The error envelope of this line."""
         error = {
             "message": self.message,
             "type": self.type or _TYPES.get(self.status, _type_of(self.status)),
-            "param": None,
+            "param": self.param,
             "code": self.code,
         }
         return self.status, orjson.dumps({"error": error}), usage or NO_USAGE, ()

@@ -221,7 +221,10 @@ GOOGLE: Final = FieldTable(
     ),
     refused("service_tier", "A batch is a class of its own."),
     refused("store", "Where Google keeps requests is settled in its project."),
-    *(refused(name, f"Use {field}.") for name, field in _SAID_BY.items()),
+    *(
+        refused(name, f"The line's own fields say it: {field} on chat lines.")
+        for name, field in _SAID_BY.items()
+    ),
     *(refused(name, UNPUBLISHED) for name in _UNPUBLISHED),
     *(refused(name, VERTEX_ONLY) for name in _OF_VERTEX),
     *(refused(name, "A setting of Google's client.") for name in _OF_THE_CLIENT),

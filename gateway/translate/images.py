@@ -100,7 +100,7 @@ def _read_size(value: object, draft: Draft) -> None:
         size, exact = "", False
     draft.image_config = {"aspectRatio": ratio, **({"imageSize": size} if size else {})}
     if not exact or (width, height) != _SQUARES[size]:
-        draft.note("approximated", "size")
+        draft.note("approximated", "size", f"{ratio} at {size or '1K'}")
 
 
 def _nearest_ratio(asked: float) -> tuple[str, bool]:
@@ -246,14 +246,15 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     usages: list[Usage] = []
     tokens = _Tokens()
     failure: Failure | None = None
-    for answer in answers:
+    for number, answer in enumerate(answers, 1):
         wrong = failure_of(answer)
         if wrong is None:
             response = answer["response"]
             usages.append(usage_of(response.get("usageMetadata")))
             tokens.add(response.get("usageMetadata"))
             wrong = _add_images(response, blobs)
-        failure = failure or wrong
+        if wrong is not None and failure is None:
+            failure = wrong.among("Image", number, len(answers))
     usage = summed(usages)
     if failure is not None:
         return failure.rendered(usage)

@@ -9,6 +9,7 @@ costs 3 percent, all samples 1. What hides between them, Gemini refuses.
 import re
 from typing import Final
 
+from gateway.translate.conversation import Conversation
 from gateway.translate.refusal import (
     invalid_type,
     invalid_value,
@@ -16,7 +17,7 @@ from gateway.translate.refusal import (
     quoted,
     unsupported_value,
 )
-from gateway.translate.shapes import Json, Policy
+from gateway.translate.shapes import Json
 
 _DATA_URI: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]{0,100}){0,5})(;base64)?,",
@@ -36,7 +37,6 @@ MIME_BY_SUFFIX: Final = {
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",
     "webp": "image/webp",
-    "gif": "image/gif",
     "heic": "image/heic",
     "heif": "image/heif",
     "bmp": "image/bmp",
@@ -103,6 +103,10 @@ _ALIASES: Final = {
     "application/x-yaml": "text/plain",
     "application/yaml": "text/plain",
 }
+# Images that OpenAI takes, or browsers show, and Gemini does not (page "Image understanding":
+# PNG, JPEG, WEBP, HEIC, HEIF; vscode#286628, MaiBot#1435: "Unsupported MIME type: image/gif").
+_NOT_READ: Final = frozenset(("image/gif", "image/svg+xml"))
+_NOT_READ_SUFFIXES: Final = frozenset(("gif", "svg"))
 # What types begin with that Gemini reads (page "File input methods").
 _READ: Final = (
     "application/pdf",
@@ -142,6 +146,8 @@ def inline_image(uri: str, param: str) -> Json:
     if not blob["mimeType"].startswith("image/"):
         kind = quoted(blob["mimeType"])
         invalid_value(f"expected an image, but the data URI names {kind}.", param)
+    if blob["mimeType"] in _NOT_READ:
+        unsupported_value(f"Gemini reads no images of the type {quoted(blob['mimeType'])}.", param)
     return blob
 
 
@@ -155,7 +161,7 @@ def inline_file(data: str, filename: object, param: str, name_param: str) -> Jso
     if data[:5].lower() == "data:":
         blob = inline_data(data, param)
         kind = blob["mimeType"]
-        if not kind.startswith(_READ):
+        if not kind.startswith(_READ) or kind in _NOT_READ:
             if named is None:
                 unsupported_value(f"Gemini reads no files of the type {quoted(kind)}.", param)
             blob["mimeType"] = named
@@ -193,14 +199,18 @@ def _is_base64_where_looked_at(data: str, end: int) -> bool:
     )
 
 
-def file_data(url: str, param: str, policy: Policy, otherwise: str = "image/jpeg") -> Json:
+def file_data(
+    url: str, param: str, owner: Json, conversation: Conversation, otherwise: str = "image/jpeg"
+) -> Json:
     """``https://host/cat.png`` -> ``{"mimeType": "image/png", "fileUri": …}``; Google fetches it.
 
     Public https URLs up to 100 MB are fetched by the Developer API itself, in batch too
     (page "File input methods"). So the gateway never fetches what a client names. ``gs://`` works
     for objects that somebody registered with the Files API; any other is a 400 or 403 there.
-    ``otherwise`` is the type of a URL whose suffix names none.
+    ``otherwise`` is the type of a URL whose suffix names none, which is noted. ``owner`` is the
+    object that has the URL, ``param`` its path from the part.
     """
+    policy = conversation.policy
     scheme, mark, rest = url.partition("://")
     url = scheme.lower() + mark + rest
     if url.startswith(_GS) and policy.gs_uris == "refuse":
@@ -215,4 +225,10 @@ def file_data(url: str, param: str, policy: Policy, otherwise: str = "image/jpeg
         return {"fileUri": url}
     path = url.split("?", 1)[0].split("#", 1)[0]
     suffix = path.rsplit(".", 1)[-1].lower()
-    return {"mimeType": MIME_BY_SUFFIX.get(suffix, otherwise), "fileUri": url}
+    if suffix in _NOT_READ_SUFFIXES:
+        unsupported_value(f"Gemini reads no images of the type {quoted(suffix)}.", param)
+    kind = MIME_BY_SUFFIX.get(suffix)
+    if kind is None:
+        kind = otherwise
+        conversation.note_of(owner, "guessed", param.rsplit(".", 1)[-1], otherwise)
+    return {"mimeType": kind, "fileUri": url}

@@ -105,7 +105,7 @@ def _voice(value: object, draft: Draft) -> str:
         return chosen
     known = VOICES.get(value.lower())
     if known is not None:
-        draft.note("approximated", "audio.voice")
+        draft.note("approximated", "audio.voice", known)
         return known
     if not _VOICE.match(value):
         invalid_value("expected the name of a voice as in 'alloy' or 'Kore'.", "voice")

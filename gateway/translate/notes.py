@@ -14,6 +14,7 @@ CODES: Final[Mapping[str, str]] = {
     "dropped": "Gemini cannot be told: the request goes without it",
     "clamped": "the model's nearest value is sent instead",
     "approximated": "sent in a form that only comes near to what was asked for",
+    "guessed": "it does not say what it is, so the usual is sent",
     "unverified": "sent in a form about which reports from Gemini's batches conflict",
     "schema_violation": "the answer does not fit the schema that the line asked for",
     "truncated": "the answer was cut off before it was complete, so its schema says nothing",
@@ -42,8 +43,10 @@ class Noting:
         self.policy = policy
         self.notes: list[Note] = []
 
-    def note(self, code: str, field: str) -> None:
+    def note(self, code: str, field: str, message: str = "") -> None:
         """Remember what is lost or changed; ``field`` is its path in the body.
+
+        ``message`` says what is sent instead, where that is short and no content.
 
         Errors: Unfaithful in strict mode.
         """
@@ -51,8 +54,8 @@ class Noting:
             field = field[:LONGEST_PATH] + "…"
         policy = self.policy
         if code in _LOSSES and (policy.strict or _first(field) in policy.strict_fields):
-            raise Unfaithful(field, _LOSSES[code])
-        self.notes.append(Note(code, field))
+            raise Unfaithful(field, f"{_LOSSES[code]} ({message})" if message else _LOSSES[code])
+        self.notes.append(Note(code, field, message))
 
 
 def _first(path: str) -> str:

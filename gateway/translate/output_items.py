@@ -7,7 +7,7 @@ from gateway.translate.called import called
 from gateway.translate.custom_tools import input_of
 from gateway.translate.errors import Failure
 from gateway.translate.kept_reasoning import Kept
-from gateway.translate.replies import shows_code, unusable_of
+from gateway.translate.replies import NEVER_SHOWN, shows_code, unusable_of
 from gateway.translate.shapes import Context, Json, Note
 
 # Every field of Gemini's Part and what becomes of it in a Response; a test compares this with
@@ -23,17 +23,7 @@ PART: Final = {
     "codeExecutionResult": "`status` of that item, and `outputs` when asked for",
     "toolCall": "a web_search_call item; as it is in `encrypted_content`, when asked for",
     "toolResponse": "in `encrypted_content`, when asked for",
-    "functionResponse": "left out: never part of an answer; alone, an error line",
-    "fileData": "left out: never part of an answer; alone, an error line",
-    "videoMetadata": "left out: describes inputs",
-    "mediaResolution": "left out: describes inputs",
-    "partMetadata": "left out: describes inputs",
-    "audioTranscription": "left out: describes inputs",
-    "mediaProcessing": "left out: describes inputs",
-    "speechMetadata": "left out: describes inputs",
-    "documentMetadata": "left out: describes inputs",
-    "spreadsheetMetadata": "left out: describes inputs",
-    "audioMetadata": "left out: describes inputs",
+    **NEVER_SHOWN,
 }
 _OUTCOMES: Final = {"OUTCOME_FAILED": "failed", "OUTCOME_DEADLINE_EXCEEDED": "incomplete"}
 # Items that wait for what the caller's own tools give back.

@@ -124,7 +124,7 @@ def image_part(part: Json, conversation: Conversation) -> Json:
     if url[:5].lower() == "data:":
         built = {"inlineData": inline_image(url, param)}
     else:
-        built = {"fileData": file_data(url, param, conversation.policy)}
+        built = {"fileData": file_data(url, param, image, conversation)}
     set_resolution(image, "image_url.detail", built, conversation)
     set_video(image, "image_url", built)
     return built

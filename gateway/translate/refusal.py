@@ -55,7 +55,8 @@ class Unfaithful(Refused):
         super().__init__(
             "unsupported_value",
             param,
-            f"Unsupported value for '{{param}}': {why}, which this gateway refuses (strict).",
+            f"Unsupported value for '{{param}}': {why}, which this gateway refuses "
+            "(GATEWAY_STRICT).",
         )
 
     def under(self, prefix: str) -> "Refused":  # noqa: ARG002 - the path is complete

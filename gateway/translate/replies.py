@@ -10,6 +10,20 @@ from gateway.translate.shapes import Context, Json
 from gateway.translate.sound import Sound
 from gateway.translate.steps import shown_step
 
+# What no answer shows, in whatever form.
+NEVER_SHOWN: Final = {
+    "functionResponse": "left out: never part of an answer; alone, an error line",
+    "fileData": "left out: never part of an answer; alone, an error line",
+    "videoMetadata": "left out: describes inputs",
+    "mediaResolution": "left out: describes inputs",
+    "partMetadata": "left out: describes inputs",
+    "audioTranscription": "left out: describes inputs",
+    "mediaProcessing": "left out: describes inputs",
+    "speechMetadata": "left out: describes inputs",
+    "documentMetadata": "left out: describes inputs",
+    "spreadsheetMetadata": "left out: describes inputs",
+    "audioMetadata": "left out: describes inputs",
+}
 # Every field of Gemini's Part and what becomes of it in an answer; a test compares this with
 # google-genai's type and with the schema.
 PART: Final = {
@@ -22,17 +36,7 @@ PART: Final = {
     "codeExecutionResult": "a fenced block in `content`; left out by setting",
     "toolCall": "`extra_content.google.parts` of the message",
     "toolResponse": "`extra_content.google.parts` of the message",
-    "functionResponse": "left out: never part of an answer; alone, an error line",
-    "fileData": "left out: never part of an answer; alone, an error line",
-    "videoMetadata": "left out: describes inputs",
-    "mediaResolution": "left out: describes inputs",
-    "partMetadata": "left out: describes inputs",
-    "audioTranscription": "left out: describes inputs",
-    "mediaProcessing": "left out: describes inputs",
-    "speechMetadata": "left out: describes inputs",
-    "documentMetadata": "left out: describes inputs",
-    "spreadsheetMetadata": "left out: describes inputs",
-    "audioMetadata": "left out: describes inputs",
+    **NEVER_SHOWN,
 }
 
 # Nothing of these is shown; ``inlineData`` that is whole is output.

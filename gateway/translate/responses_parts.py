@@ -75,7 +75,7 @@ def _input_image(part: Json, conversation: Conversation) -> Json:
     elif url[:5].lower() == "data:":
         built = {"inlineData": inline_image(url, "image_url")}
     else:
-        built = {"fileData": file_data(url, "image_url", conversation.policy)}
+        built = {"fileData": file_data(url, "image_url", part, conversation)}
     set_resolution(part, "detail", built, conversation)
     set_video(part, "", built)
     return built
@@ -90,7 +90,7 @@ def _input_file(part: Json, conversation: Conversation) -> Json:
     elif part.get("file_url") is not None:
         url = string(part, "file_url")
         kind = "application/pdf"
-        built = {"fileData": file_data(url, "file_url", conversation.policy, kind)}
+        built = {"fileData": file_data(url, "file_url", part, conversation, kind)}
     else:
         data = string(part, "file_data")
         built = {"inlineData": inline_file(data, part.get("filename"), "file_data", "filename")}

@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.translate.draft import Draft
+from gateway.translate.fields import mapped
 from gateway.translate.refusal import invalid_type, invalid_value, unsupported_value
 
 # OpenAI allows 4, Gemini 5: whatever passes Gemini passes here.
@@ -69,7 +70,7 @@ def read_seed(value: object, draft: Draft) -> None:
         invalid_type(value, "an integer", "seed")
     if not -_INT32_MAX <= value <= _INT32_MAX:
         value %= 2**31
-        draft.note("approximated", "seed")
+        draft.note("approximated", "seed", str(value))
     draft.config["seed"] = value
 
 
@@ -166,3 +167,25 @@ def ask_logprobs(draft: Draft, field: str) -> None:
     draft.echo["logprobs"] = True
     if draft.top_logprobs:
         draft.config["logprobs"] = draft.top_logprobs
+
+
+# What completions of chat and of text say in the same words.
+SAMPLING: Final = (
+    mapped("temperature", "`generationConfig.temperature`", read_temperature),
+    mapped("top_p", "`generationConfig.topP`", read_top_p),
+    mapped("top_k", "`generationConfig.topK` (extension)", read_top_k),
+    mapped("n", "`candidateCount`, or one item per choice", read_n),
+    mapped("stop", "`generationConfig.stopSequences`", read_stop),
+    mapped("seed", "`generationConfig.seed`, folded to 31 bits", read_seed),
+    mapped(
+        "frequency_penalty",
+        "`generationConfig.frequencyPenalty`; models from 2.5 on refuse it: dropped, noted",
+        read_frequency_penalty,
+    ),
+    mapped(
+        "presence_penalty",
+        "`generationConfig.presencePenalty`; models from 2.5 on refuse it: dropped, noted",
+        read_presence_penalty,
+    ),
+    mapped("logit_bias", "nothing when empty; otherwise refused", read_logit_bias),
+)

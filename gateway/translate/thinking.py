@@ -50,9 +50,10 @@ def set_effort(value: object, field: str, draft: Draft) -> None:
     if table is None:
         draft.note("dropped", field)
         return
+    chosen = _chosen(table, value)
     if value in draft.can.clamped:
-        draft.note("clamped", field)
-    draft.config["thinkingConfig"] = _chosen(table, value)
+        draft.note("clamped", field, _sent(chosen))
+    draft.config["thinkingConfig"] = chosen
 
 
 def least_thinking(can: Capabilities) -> Json:
@@ -110,9 +111,10 @@ def _possible_level(value: object, efforts: Effort, draft: Draft) -> str:
     known = [word for word in LEVELS if word in efforts.values()]
     if level in known or not known:
         return level
-    _note_config(draft, "clamped", "thinking_level")
     at = LEVELS.index(level)
-    return next((word for word in known if LEVELS.index(word) > at), known[-1])
+    nearest = next((word for word in known if LEVELS.index(word) > at), known[-1])
+    _note_config(draft, "clamped", "thinking_level", {"thinkingLevel": nearest})
+    return nearest
 
 
 def _possible_budget(budget: int, efforts: Effort, draft: Draft) -> Json:
@@ -121,21 +123,26 @@ def _possible_budget(budget: int, efforts: Effort, draft: Draft) -> Json:
     The level is that of the least effort whose budget, in Google's table of efforts, is as large.
     """
     if type(efforts["none"]) is str:
-        _note_config(draft, "approximated", "thinking_budget")
-        if budget < 0:
-            return {}
         fitting = (effort for effort in _STEPS if BUDGETS[effort] >= budget)
-        return _chosen(efforts, next(fitting, "high"))
+        level = {} if budget < 0 else _chosen(efforts, next(fitting, "high"))
+        _note_config(draft, "approximated", "thinking_budget", level)
+        return level
     if budget < 0 or (budget == 0 and 0 in efforts.values()):
         return {"thinkingBudget": budget}
     possible = min(max(budget, draft.can.least_budget), max(map(int, efforts.values())))
+    nearest: Json = {"thinkingBudget": possible}
     if possible != budget:
-        _note_config(draft, "clamped", "thinking_budget")
-    return {"thinkingBudget": possible}
+        _note_config(draft, "clamped", "thinking_budget", nearest)
+    return nearest
 
 
-def _note_config(draft: Draft, code: str, name: str) -> None:
-    draft.note(code, f"{draft.google_path}.thinking_config.{name}")
+def _note_config(draft: Draft, code: str, name: str, sent: Json) -> None:
+    draft.note(code, f"{draft.google_path}.thinking_config.{name}", _sent(sent))
+
+
+def _sent(config: Json) -> str:
+    """``{"thinkingLevel": "LOW"}`` -> ``thinkingLevel LOW``: what is sent instead."""
+    return " ".join(f"{name} {value}" for name, value in config.items())
 
 
 def close_thinking(draft: Draft, effort_field: str = "reasoning_effort") -> None:

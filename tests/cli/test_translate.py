@@ -284,17 +284,35 @@ def test_a_summary_counts_notes_and_complaints_by_field(tmp_path: Path) -> None:
         line("b", chat(verbosity="low")),
         line("c", chat(nonsense=1)),
         line("d", chat(nonsense=2)),
+        line("d", chat()),
     ]
 
-    totals = summary(tmp_path, *lines)
+    code, (totals,), _ = translate(tmp_path, *lines, options=("--summary", "--json"))
 
+    assert code == 1
     assert totals["notes"] == [
         {"code": "dropped", "field": "messages[].name", "count": 2, "first_line": 1},
         {"code": "dropped", "field": "verbosity", "count": 1, "first_line": 2},
     ]
     assert totals["errors"] == [
-        {"code": "unknown_parameter", "field": "nonsense", "count": 2, "first_line": 3}
+        {
+            "code": "duplicate_custom_id",
+            "field": "custom_id",
+            "count": 1,
+            "first_line": 5,
+            "fails": "batch",
+        },
+        {
+            "code": "unknown_parameter",
+            "field": "nonsense",
+            "count": 2,
+            "first_line": 3,
+            "fails": "line",
+        },
     ]
+    told = run("translate", "--summary", str(tmp_path / "input.jsonl")).stdout
+    assert "\nfails the batch         1  duplicate_custom_id custom_id (first on line 5)\n" in told
+    assert "\nrefused                 2  unknown_parameter nonsense (first on line 3)\n" in told
 
 
 def test_a_summary_for_people(tmp_path: Path) -> None:

@@ -2,34 +2,17 @@
 
 import wave
 from base64 import b64decode
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
 import orjson
-import pytest
 from openai.types.chat import ChatCompletion
 
-from gateway.emulator.testing import Emulator, EmulatorOptions, running
-from tests.e2e.harness import GatewayProcess, finished, line, read_lines, serving, submit
+from tests.e2e.harness import GatewayProcess, finished, line, read_lines, submit
 
 PATH = "/v1/chat/completions"
 FUNCTION = {"type": "function", "function": {"name": "lookup", "parameters": {"type": "object"}}}
 SHELL = {"type": "custom", "custom": {"name": "shell", "description": "Runs a command."}}
-
-
-@pytest.fixture(scope="module")
-def gemini() -> Iterator[Emulator]:
-    """An emulator whose jobs end at once."""
-    with running(EmulatorOptions(job_seconds=0.05)) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, gemini: Emulator) -> Iterator[GatewayProcess]:
-    """A gateway before it."""
-    with serving(tmp_path_factory.mktemp("gateway"), gemini.base_url) as process:
-        yield process
 
 
 def answers(

@@ -1,28 +1,12 @@
 """Every endpoint a batch can have, with the real SDK against the whole program."""
 
 from base64 import b64decode
-from collections.abc import Iterator
 
 import openai
 import pytest
 from openai.types import Completion, ImagesResponse
 
-from gateway.emulator.testing import Emulator, EmulatorOptions, running
-from tests.e2e.harness import GatewayProcess, finished, line, read_lines, serving, submit
-
-
-@pytest.fixture(scope="module")
-def gemini() -> Iterator[Emulator]:
-    """An emulator whose jobs end at once."""
-    with running(EmulatorOptions(job_seconds=0.05)) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, gemini: Emulator) -> Iterator[GatewayProcess]:
-    """A gateway before it."""
-    with serving(tmp_path_factory.mktemp("gateway"), gemini.base_url) as process:
-        yield process
+from tests.e2e.harness import GatewayProcess, finished, line, read_lines, submit
 
 
 def test_completions(gateway: GatewayProcess) -> None:

@@ -1,6 +1,5 @@
 """``/v1/responses`` with the real SDK against the whole program, and a second turn."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -8,14 +7,12 @@ import pytest
 from openai import OpenAI
 from openai.types.responses import Response
 
-from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.e2e.harness import (
     GatewayProcess,
     assert_conserved,
     finished,
     line,
     read_lines,
-    serving,
     submit,
 )
 
@@ -44,20 +41,6 @@ PERSON = {
         "additionalProperties": False,
     },
 }
-
-
-@pytest.fixture(scope="module")
-def gemini() -> Iterator[Emulator]:
-    """An emulator whose jobs end at once."""
-    with running(EmulatorOptions(job_seconds=0.05)) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, gemini: Emulator) -> Iterator[GatewayProcess]:
-    """A gateway before it."""
-    with serving(tmp_path_factory.mktemp("gateway"), gemini.base_url) as process:
-        yield process
 
 
 def ask(

@@ -1,6 +1,5 @@
 """Both SDKs, from upload to download, against the whole program."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import openai
@@ -9,7 +8,7 @@ import pytest
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
-from gateway.emulator.testing import Emulator, EmulatorOptions, running
+from gateway.emulator.testing import EmulatorOptions, running
 from tests.e2e.harness import (
     GatewayProcess,
     chat_line,
@@ -20,20 +19,6 @@ from tests.e2e.harness import (
     until,
 )
 from tests.sdk.nodejs import run_node
-
-
-@pytest.fixture(scope="module")
-def gemini() -> Iterator[Emulator]:
-    """An emulator whose jobs end at once."""
-    with running(EmulatorOptions(job_seconds=0.05)) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, gemini: Emulator) -> Iterator[GatewayProcess]:
-    """A gateway before it."""
-    with serving(tmp_path_factory.mktemp("gateway"), gemini.base_url) as process:
-        yield process
 
 
 async def test_node_runs_a_batch(tmp_path: Path, gateway: GatewayProcess) -> None:

@@ -211,7 +211,7 @@ def test_strict_refuses_losses_alone(code: str) -> None:
     """What is only doubtful is noted as ever."""
     strict = Noting(Policy(strict=True))
     if code in {"dropped", "clamped", "approximated"}:
-        with pytest.raises(Refused, match="strict"):
+        with pytest.raises(Refused, match="GATEWAY_STRICT"):
             strict.note(code, "seed")
     else:
         strict.note(code, "seed")
