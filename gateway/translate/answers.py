@@ -1,6 +1,7 @@
 """GenerateContentResponse -> chat.completion."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 import orjson
@@ -78,7 +79,7 @@ def _plain(plain: tuple[str, str, str, Usage], created: int) -> Rendered:
     """
     identity, version, text, usage = plain
     prompt, cached, output, reasoning = usage
-    body = _PLAIN % (
+    body = _plain_template() % (
         orjson.dumps("chatcmpl-" + identity),
         created,
         orjson.dumps(version.removeprefix("models/")),
@@ -193,6 +194,7 @@ def _add_blocked(response: Json, choices: list[Json], context: Context) -> Failu
     return None
 
 
+@cache
 def _plain_template() -> bytes:
     """What the ordinary way makes of an answer of one text, with holes."""
     response = {"responseId": stand_in(0), "modelVersion": stand_in(1)}
@@ -215,6 +217,3 @@ def _plain_template() -> bytes:
     template = template_of(orjson.dumps(body), holes)
     assert template is not None  # noqa: S101 - tested
     return template
-
-
-_PLAIN: Final = _plain_template()

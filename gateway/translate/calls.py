@@ -201,10 +201,10 @@ def parsed_result(text: str) -> Json:
     if _LONG_INTEGER.search(text):
         return {"output": text}
     try:
-        value = orjson.loads(text)
+        value: Json = orjson.loads(text)
     except orjson.JSONDecodeError:
         return {"output": text}
-    return value if type(value) is dict else {"output": text}
+    return value
 
 
 def brackets(text: str) -> int:

@@ -1,6 +1,7 @@
 """GenerateContentResponse -> Response."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 import orjson
@@ -225,7 +226,7 @@ def _plain(plain: tuple[str, str, str, Usage], echo: Json, context: Context) -> 
     identity, version, text, usage = plain
     prompt, cached, written, reasoned = usage
     name = orjson.dumps(identity)[1:-1]
-    body = _PLAIN % (
+    body = _plain_template() % (
         name,
         context.created,
         context.created,
@@ -242,6 +243,7 @@ def _plain(plain: tuple[str, str, str, Usage], echo: Json, context: Context) -> 
     return 200, body, usage, ()
 
 
+@cache
 def _plain_template() -> bytes:
     """What the ordinary way makes of an answer of one text, with holes."""
     identity, version, text = map(stand_in, range(3))
@@ -273,6 +275,3 @@ def _plain_template() -> bytes:
     template = template_of(body, holes)
     assert template is not None  # noqa: S101 - tested
     return template
-
-
-_PLAIN: Final = _plain_template()

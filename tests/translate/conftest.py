@@ -1,18 +1,35 @@
-"""Tests of the translation begin with nothing remembered."""
+"""Under mutation testing every test of the translation begins with nothing remembered.
+
+Mutants are forked from a process that has run these tests already (tests/mutation.py), and a test
+counts as one that reaches a function only when the function is run, not when its result is
+remembered. Otherwise what one line leaves for the next is as it is in service.
+"""
 
 import importlib
 import pkgutil
+import sys
+from collections.abc import Callable
+from functools import cache
 
 import pytest
 
 import gateway.translate
 
 
-@pytest.fixture(scope="session", autouse=True)
+@cache
+def _forget() -> list[Callable[[], None]]:
+    modules = pkgutil.iter_modules(gateway.translate.__path__, "gateway.translate.")
+    members = [
+        member
+        for module in modules
+        for member in vars(importlib.import_module(module.name)).values()
+    ]
+    return [member.cache_clear for member in members if hasattr(member, "cache_clear")]
+
+
+@pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """Mutants are forked from a process that has run these tests already (tests/mutation.py)."""
-    for module in pkgutil.iter_modules(gateway.translate.__path__, "gateway.translate."):
-        for member in vars(importlib.import_module(module.name)).values():
-            forget = getattr(member, "cache_clear", None)
-            if forget is not None:
-                forget()
+    """See above."""
+    if "mutmut" in sys.modules:
+        for forget in _forget():
+            forget()
