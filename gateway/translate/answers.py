@@ -79,7 +79,7 @@ def _plain(plain: tuple[str, str, str, Usage], created: int) -> Rendered:
     """
     identity, version, text, usage = plain
     prompt, cached, output, reasoning = usage
-    body = _plain_template() % (
+    body = _template() % (
         orjson.dumps("chatcmpl-" + identity),
         created,
         orjson.dumps(version.removeprefix("models/")),
@@ -194,7 +194,6 @@ def _add_blocked(response: Json, choices: list[Json], context: Context) -> Failu
     return None
 
 
-@cache
 def _plain_template() -> bytes:
     """What the ordinary way makes of an answer of one text, with holes."""
     response = {"responseId": stand_in(0), "modelVersion": stand_in(1)}
@@ -217,3 +216,6 @@ def _plain_template() -> bytes:
     template = template_of(orjson.dumps(body), holes)
     assert template is not None  # noqa: S101 - tested
     return template
+
+
+_template: Final = cache(_plain_template)

@@ -226,7 +226,7 @@ def _plain(plain: tuple[str, str, str, Usage], echo: Json, context: Context) -> 
     identity, version, text, usage = plain
     prompt, cached, written, reasoned = usage
     name = orjson.dumps(identity)[1:-1]
-    body = _plain_template() % (
+    body = _template() % (
         name,
         context.created,
         context.created,
@@ -243,7 +243,6 @@ def _plain(plain: tuple[str, str, str, Usage], echo: Json, context: Context) -> 
     return 200, body, usage, ()
 
 
-@cache
 def _plain_template() -> bytes:
     """What the ordinary way makes of an answer of one text, with holes."""
     identity, version, text = map(stand_in, range(3))
@@ -275,3 +274,6 @@ def _plain_template() -> bytes:
     template = template_of(body, holes)
     assert template is not None  # noqa: S101 - tested
     return template
+
+
+_template: Final = cache(_plain_template)

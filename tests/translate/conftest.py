@@ -1,6 +1,6 @@
 """Under mutation testing every test of the translation begins with nothing remembered.
 
-Mutants are forked from a process that has run these tests already (tests/mutation.py), and a test
+Mutants are forked from a process that has run these tests already (tests/mutation/), and a test
 counts as one that reaches a function only when the function is run, not when its result is
 remembered. Otherwise what one line leaves for the next is as it is in service.
 """

@@ -1,11 +1,12 @@
 """Mutation testing of ``translate/``, module by module: what the tests would not notice.
 
-``pip install -e '.[test,mutation]' && python tests/mutation.py`` mutates every module in turn and
-prints a table; ``python tests/mutation.py usage media`` only these; ``--survivors usage`` shows
+``pip install -e '.[test,mutation]' && python -m tests.mutation`` mutates every module in turn and
+prints a table; ``python -m tests.mutation usage media`` only these; ``--survivors usage`` shows
 what survived there. It works in ``mutants/`` beside the checkout's files (ignored by git) and
-resumes where it was ended; a changed module or test is done again. ``[tool.mutmut]`` in
-pyproject.toml says what is run on a mutant: the tables of cases and the small tests, not the
-property tests, which take a hundred times as long.
+resumes where it was ended: a function that has changed is done again, and so is every mutant that
+nobody has noticed. ``[tool.mutmut]`` in pyproject.toml says what is run on a mutant: the tables of
+cases and the small tests, not the property tests, which take a hundred times as long. Functions
+with a decorator are left alone by mutmut.
 """
 
 import argparse
@@ -16,9 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parent.parent.parent
 ROOM: Final = "gateway.translate"
-AT_ONCE: Final = 8
 MUTMUT: Final = (sys.executable, "-m", "mutmut")
 # What counts as noticed; everything else is a survivor, mutants that no test reaches included.
 NOTICED: Final = ("killed", "timeout", "segfault", "caught by type check")
@@ -30,21 +30,22 @@ def modules() -> list[str]:
     return sorted(name for name in names if name != "__init__")
 
 
-def batched(wanted: Sequence[str]) -> Iterator[Sequence[str]]:
-    """A few modules at a time: every start of mutmut takes half a minute before its first."""
-    for start in range(0, len(wanted), AT_ONCE):
-        yield wanted[start : start + AT_ONCE]
-
-
-def mutate(wanted: Sequence[str], children: int) -> None:
-    """Run what is left to run of some modules; mutmut keeps the results."""
-    patterns = [f"{ROOM}.{module}.*" for module in wanted]
-    command = [*MUTMUT, "run", "--max-children", str(children), *patterns]
+def make() -> None:
+    """Make the mutants, and note which test reaches which function; mutmut then tries just one."""
+    command = (*MUTMUT, "run", f"{ROOM}.usage.x_count__mutmut_1")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stdout + done.stderr).replace("\r", "\n").splitlines()
         print("\n".join(said[-30:]))
-        raise SystemExit(f"mutmut failed on {', '.join(wanted)}")
+        raise SystemExit("mutmut failed")
+
+
+def mutate(wanted: Sequence[str], children: int) -> None:
+    """Try what nobody has noticed yet of some modules."""
+    command = (sys.executable, "-m", "tests.mutation.forks", str(children), *wanted)
+    done = subprocess.run(command, cwd=ROOT / "mutants", check=False)
+    if done.returncode != 0:
+        raise SystemExit("the mutants could not be tried")
 
 
 def results() -> Iterator[tuple[str, str, str]]:
@@ -105,9 +106,9 @@ def main() -> None:
         survivors(arguments.survivors)
         return
     wanted = arguments.modules or modules()
-    for some in () if arguments.report else batched(wanted):
-        mutate(some, arguments.children)
-        print(f"{', '.join(some)} done", flush=True)
+    if not arguments.report:
+        make()
+        mutate(wanted, arguments.children)
     report(wanted)
 
 

@@ -1,0 +1,123 @@
+"""Try mutants in forks of one process that has collected the tests: some hundred a second.
+
+mutmut makes the mutants and finds out which test reaches which function, but its own runner starts
+pytest anew for every mutant, which costs many times what the tests do. Run in ``mutants/``, where
+``gateway`` and ``tests`` are mutmut's copies: ``python -m tests.mutation.forks 2 usage media``.
+"""
+
+import os
+import resource
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+import orjson
+import pytest
+from _pytest.runner import runtestprotocol
+
+PACKAGE: Final = Path("gateway/translate")
+KILLED: Final = 1
+# As mutmut writes them down.
+SURVIVED: Final = 0
+UNREACHED: Final = 33
+# All tests together take three seconds; some mutants never end, and some of those eat memory.
+CPU_SECONDS: Final = 15
+MEMORY: Final = 4 * 2**30
+
+# A mutant, and the tests that reach its function.
+Work = tuple[str, Sequence[pytest.Item]]
+
+
+class Forks:
+    """A pytest plugin that runs, in place of the tests, for every mutant those that reach it."""
+
+    def __init__(self, modules: Sequence[str], children: int) -> None:
+        self._modules = modules
+        self._children = children
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Go through the modules. Errors: UsageError when the tests fail without a mutant."""
+        items = {item.nodeid: item for item in session.items}
+        reached = orjson.loads(Path("mutmut-stats.json").read_bytes())
+        tests_of = reached["tests_by_mangled_function_name"]
+        if self._codes([("", session.items)]) != {"": SURVIVED}:
+            raise pytest.UsageError("The tests fail as it is.")
+        for module in self._modules:
+            path = PACKAGE / f"{module}.py.meta"
+            known = orjson.loads(path.read_bytes())
+            codes = known["exit_code_by_key"]
+            # What nobody has noticed yet is tried again: a test may have come since.
+            left = [name for name, code in codes.items() if code in (None, SURVIVED, UNREACHED)]
+            codes.update(self._codes(_work(left, tests_of, items)))
+            path.write_bytes(orjson.dumps(known))
+            print(f"{module}: {len(left)} tried", flush=True)
+        return True
+
+    def _codes(self, work: Iterable[Work]) -> dict[str, int]:
+        """Fork for each; exit codes by name, negative for signals as mutmut has them."""
+        running: dict[int, str] = {}
+        codes: dict[str, int] = {}
+        for name, items in work:
+            if not items:
+                codes[name] = UNREACHED
+                continue
+            if len(running) == self._children:
+                _reap(running, codes)
+            process = os.fork()
+            if not process:
+                _try(name, items)
+            running[process] = name
+        while running:
+            _reap(running, codes)
+        return codes
+
+
+def _work(
+    names: Sequence[str], tests_of: Mapping[str, Sequence[str]], items: Mapping[str, pytest.Item]
+) -> Iterator[Work]:
+    for name in names:
+        reaching = set(tests_of.get(name.partition("__mutmut_")[0], ()))
+        # In the order of the files, which spares setting fixtures up twice.
+        yield name, [item for test, item in items.items() if test in reaching]
+
+
+def _reap(running: dict[int, str], codes: dict[str, int]) -> None:
+    process, status = os.wait()
+    codes[running.pop(process)] = os.waitstatus_to_exitcode(status)
+
+
+def _try(name: str, items: Sequence[pytest.Item]) -> NoReturn:
+    """Run tests until one fails. A mutant that never ends is ended by SIGXCPU: noticed as well."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    code = KILLED
+    try:
+        following = [*items[1:], None]
+        if not any(map(_fails, items, following)):
+            code = SURVIVED
+    finally:
+        # Nothing of pytest's own is to be run twice.
+        os._exit(code)
+
+
+def _fails(item: pytest.Item, following: pytest.Item | None) -> bool:
+    reports = runtestprotocol(item, log=False, nextitem=following)
+    return any(report.failed for report in reports)
+
+
+def main(children: str, *modules: str) -> int:
+    """Try what is open of some modules."""
+    mutmut = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["mutmut"]
+    tests = mutmut["pytest_add_cli_args_test_selection"]
+    arguments = ["-qq", "-s", *mutmut["pytest_add_cli_args"], *tests]
+    return pytest.main(arguments, plugins=[Forks(modules, int(children))])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))
