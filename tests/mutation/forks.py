@@ -5,6 +5,7 @@ pytest anew for every mutant, which costs many times what the tests do. Run in `
 ``gateway`` and ``tests`` are mutmut's copies: ``python -m tests.mutation.forks 2 usage media``.
 """
 
+import gc
 import os
 import resource
 import sys
@@ -38,9 +39,12 @@ class Forks:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Go through the modules. Errors: UsageError when the tests fail without a mutant."""
-        items = {item.nodeid: item for item in session.items}
-        reached = orjson.loads(Path("mutmut-stats.json").read_bytes())
-        tests_of = reached["tests_by_mangled_function_name"]
+        seen = orjson.loads(Path("mutmut-stats.json").read_bytes())
+        tests_of, seconds = seen["tests_by_mangled_function_name"], seen["duration_by_test"]
+        # The quick ones first: most mutants are noticed by any.
+        quick = sorted(session.items, key=lambda item: seconds.get(item.nodeid, 0.0))
+        items = {item.nodeid: item for item in quick}
+        gc.freeze()  # or every fork copies everything
         if self._codes([("", session.items)]) != {"": SURVIVED}:
             raise pytest.UsageError("The tests fail as it is.")
         for module in self._modules:
@@ -78,7 +82,6 @@ def _work(
 ) -> Iterator[Work]:
     for name in names:
         reaching = set(tests_of.get(name.partition("__mutmut_")[0], ()))
-        # In the order of the files, which spares setting fixtures up twice.
         yield name, [item for test, item in items.items() if test in reaching]
 
 
