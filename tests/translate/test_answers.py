@@ -13,11 +13,14 @@ from pydantic import BaseModel
 
 from gateway.ids import digest
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Context, LineError, Policy
+from gateway.translate.shapes import Policy
 from tests.translate.cases import load, path_of
-from tests.translate.checks import body_of, check_rendered, echo_of
+from tests.translate.checks import body_of, check_rendered
+from tests.translate.running import CONTEXT, told
+from tests.translate.words import FILE
 
 CASES = load("answers")
+WORDS = orjson.loads(FILE.read_bytes())["answers"]
 MODELS: dict[str, type[BaseModel]] = {
     "/v1/chat/completions": ChatCompletion,
     "/v1/completions": Completion,
@@ -25,7 +28,6 @@ MODELS: dict[str, type[BaseModel]] = {
     "/v1/images/generations": ImagesResponse,
     "/v1/responses": Response,
 }
-CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 # What a case cannot write down: the id of a completion, and of its first and second call.
 NAMED = {
     "@id": digest("completion", CONTEXT.batch_id, CONTEXT.line)[:32],
@@ -40,17 +42,6 @@ def _named(value: Any) -> Any:
     for name, meant in NAMED.items():
         text = text.replace(f'{name}"', f'{meant}"').replace(f"{name}_", f"{meant}_")
     return orjson.loads(text)
-
-
-def told(path: str, case: dict[str, Any], policy: Policy) -> Any:
-    """What the answer is told of its request: Responses repeat it, so they have a real one."""
-    if path != "/v1/responses":
-        schema = {"schema": orjson.dumps(case["schema"]).decode()} if "schema" in case else {}
-        return {**case.get("echo", {"model": "m"}), **schema}
-    body = {"model": "gemini-3.6-flash", "input": "Hi", **case.get("request", {})}
-    made = ENDPOINTS[path].to_gemini(body, policy, body["model"])
-    assert not isinstance(made, LineError), made
-    return echo_of(made)
 
 
 @pytest.mark.parametrize(("concept", "case"), CASES)
@@ -78,6 +69,8 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
         assert body_of(rendered) == _named(expected["body"])
     if "error" in expected:
         error = body_of(rendered)["error"]
+        words = WORDS[concept][case["name"]]
+        assert error["message"] == words, "python -m tests.translate.words"
         whole = isinstance(expected["error"], dict)
         assert (error if whole else error["code"]) == expected["error"]
     if "usage" in expected:

@@ -1,10 +1,8 @@
 """The same input gives the same bytes: twice, and in another process."""
 
-import copy
 import hashlib
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -12,10 +10,10 @@ import pytest
 
 from gateway.runner.work.lines import answer_line
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import LineError, Policy, Rendered, Translation
+from gateway.translate.shapes import Policy, Rendered
 from tests.translate.cases import load, path_of
+from tests.translate.running import CONTEXT, rendered, translated
 from tests.translate.samples import with_odd_words
-from tests.translate.test_answers import CONTEXT, told
 
 REQUESTS = [case.values for case in load("requests")]
 ANSWERS = [case.values for case in load("answers")]
@@ -26,22 +24,6 @@ RESPONSE = {
     "tools": [{"type": "web_search"}],
 }
 SEEDS = ("1", "2")
-
-
-def translated(concept: str, case: dict[str, Any]) -> Translation | LineError:
-    """One request, everything made anew."""
-    policy = Policy.from_json(case.get("policy", {}))
-    body = copy.deepcopy(case["openai"])
-    return ENDPOINTS[path_of(concept)].to_gemini(body, policy, case["model"])
-
-
-def rendered(concept: str, case: dict[str, Any]) -> Rendered:
-    """One answer, everything made anew."""
-    path = path_of(concept)
-    policy = Policy.from_json(case.get("policy", {}))
-    answers = copy.deepcopy(case["gemini"])
-    context = replace(CONTEXT, policy=policy)
-    return ENDPOINTS[path].from_gemini(told(path, case, policy), answers, context)
 
 
 def line_of(made: Rendered) -> bytes:

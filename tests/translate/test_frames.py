@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from gateway.translate import answers, chat, frames, received
 from gateway.translate.messages import read_messages
-from gateway.translate.shapes import Context, LineError, Policy, Translation
+from gateway.translate.shapes import LineError, Policy, Translation
 from gateway.translate.templates import hole, stand_in, template_of
+from tests.translate.running import CONTEXT
 
 POLICY = Policy()
 MODEL = "gemini-3.6-flash"
-CONTEXT = Context(batch_id="batch_" + "0" * 32, line=1, created=1_790_000_000)
 
 TEXTS = st.text(min_size=1) | st.sampled_from(
     ["%", "%b%d%%", stand_in(0), stand_in(1), '"\\', "\u2028", "x" * 5_000]

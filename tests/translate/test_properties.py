@@ -9,12 +9,12 @@ from openai.types import Completion, CreateEmbeddingResponse, ImagesResponse
 from openai.types.chat import ChatCompletion
 
 from gateway.translate import answers, chat, completions, embeddings, images
-from gateway.translate.shapes import Context, LineError, Policy
+from gateway.translate.shapes import LineError, Policy
 from tests.translate.checks import check_refusal, check_rendered, check_translation
+from tests.translate.running import CONTEXT
 from tests.translate.samples import ODD
 
 POLICY = Policy()
-CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 MODELS = st.sampled_from(
     (
         "gemini-2.0-flash",

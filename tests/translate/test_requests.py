@@ -13,7 +13,7 @@ from tests.translate.checks import check_refusal, check_translation, echo_of, it
 from tests.translate.words import FILE
 
 CASES = load("requests")
-WORDS = orjson.loads(FILE.read_bytes())
+WORDS = orjson.loads(FILE.read_bytes())["requests"]
 REQUESTS = {
     "batchGenerateContent": "GenerateContentRequest",
     "asyncBatchEmbedContent": "EmbedContentRequest",

@@ -9,12 +9,12 @@ from openai.types.responses import Response
 
 from gateway.translate import responses, responses_answers
 from gateway.translate.received import plain_of
-from gateway.translate.shapes import Context, LineError, Policy
+from gateway.translate.shapes import LineError, Policy
 from tests.translate.checks import body_of, check_rendered, check_translation, echo_of
+from tests.translate.running import CONTEXT
 from tests.translate.samples import chat_answers, mutations
 from tests.translate.test_samples import has_answer
 
-CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 POLICY = Policy()
 MODEL = "gemini-3.6-flash"
 ANSWERS = dict(chat_answers())

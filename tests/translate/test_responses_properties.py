@@ -21,12 +21,12 @@ from tests.translate.checks import (
     check_translation,
     echo_of,
 )
+from tests.translate.running import CONTEXT
 from tests.translate.samples import ODD
 from tests.translate.test_properties import (
     ANSWER,
     ARGUMENTS,
     BOUNDED,
-    CONTEXT,
     JSON,
     MODELS,
     NAME,

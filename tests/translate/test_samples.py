@@ -9,11 +9,10 @@ from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
 from gateway.translate import answers, embeddings
-from gateway.translate.shapes import Context
 from tests.translate.checks import body_of, check_rendered
+from tests.translate.running import CONTEXT
 from tests.translate.samples import chat_answers, embedding_answers, mutations
 
-CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 ECHO = {"model": "gemini-2.5-flash"}
 ECHOES: list[dict[str, Any]] = [
     ECHO,

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from openai.types import CreateEmbeddingResponse
 
 from gateway.translate.embeddings import from_gemini
-from gateway.translate.shapes import Context
 from gateway.translate.vectors import cut_vector, loads_vector, quick_loads
 from tests.translate.checks import body_of
+from tests.translate.running import CONTEXT
 from tests.translate.samples import embedding_answers
 
-CONTEXT = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 ECHO = {"model": "m"}
 LINES = [
     b'{"response":{"embedding":{"values":[0.5,-1e-05,1]}},"key":"1.0"}',

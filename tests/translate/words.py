@@ -1,38 +1,47 @@
-"""What refusals say: ``python -m tests.translate.words`` writes ``cases/words.json`` anew.
+"""What errors say: ``python -m tests.translate.words`` writes ``cases/words.json`` anew.
 
-The message is all that a user of the SDK sees of an error, so every refused case of the table has
-its words in one file, to be proof-read; test_requests.py compares.
+The message is all that a user of the SDK sees of an error, so those of every case of the tables are
+in one file, to be proof-read; test_requests.py and test_answers.py compare.
 """
 
 from typing import Any, Final
 
 import orjson
 
-from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import LineError, Policy
-from tests.translate.cases import CASES, load, path_of
+from gateway.translate.shapes import LineError
+from tests.translate.cases import CASES, load
+from tests.translate.checks import body_of
+from tests.translate.running import rendered, translated
 
 FILE: Final = CASES / "words.json"
+Words = dict[str, dict[str, str]]
 
 
-def words_of(concept: str, case: dict[str, Any]) -> str:
-    """What a refused case is told."""
-    policy = Policy.from_json(case.get("policy", {}))
-    made = ENDPOINTS[path_of(concept)].to_gemini(case["openai"], policy, case["model"])
-    if not isinstance(made, LineError):
-        raise TypeError(f"{concept}: {case['name']} is not refused")
-    return made.message
-
-
-def written() -> dict[str, dict[str, str]]:
-    """Concept, case, words."""
-    words: dict[str, dict[str, str]] = {}
-    for parameter in load("requests"):
-        concept, case = parameter.values
-        if "error" in case["expected"]:
-            words.setdefault(concept, {})[case["name"]] = words_of(concept, case)
+def refusals() -> Words:
+    """Concept, case, words of what is refused."""
+    words: Words = {}
+    for concept, case in _errors("requests"):
+        made = translated(concept, case)
+        if not isinstance(made, LineError):
+            raise TypeError(f"{concept}: {case['name']} is not refused")
+        words.setdefault(concept, {})[case["name"]] = made.message
     return words
 
 
+def failures() -> Words:
+    """Concept, case, words of answers that are none."""
+    words: Words = {}
+    for concept, case in _errors("answers"):
+        error = body_of(rendered(concept, case))["error"]
+        words.setdefault(concept, {})[case["name"]] = error["message"]
+    return words
+
+
+def _errors(direction: str) -> list[tuple[str, dict[str, Any]]]:
+    cases = [parameter.values for parameter in load(direction)]
+    return [(concept, case) for concept, case in cases if "error" in case["expected"]]
+
+
 if __name__ == "__main__":
-    FILE.write_bytes(orjson.dumps(written(), option=orjson.OPT_INDENT_2) + b"\n")
+    words = {"requests": refusals(), "answers": failures()}
+    FILE.write_bytes(orjson.dumps(words, option=orjson.OPT_INDENT_2) + b"\n")

@@ -1,0 +1,41 @@
+"""One case of the tables -> what the translation makes of it."""
+
+import copy
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.shapes import Context, LineError, Policy, Rendered, Translation
+from tests.translate.cases import path_of
+from tests.translate.checks import echo_of
+
+CONTEXT: Final = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
+
+
+def translated(concept: str, case: dict[str, Any]) -> Translation | LineError:
+    """One request, everything made anew."""
+    policy = Policy.from_json(case.get("policy", {}))
+    body = copy.deepcopy(case["openai"])
+    return ENDPOINTS[path_of(concept)].to_gemini(body, policy, case["model"])
+
+
+def rendered(concept: str, case: dict[str, Any]) -> Rendered:
+    """One answer, everything made anew."""
+    path = path_of(concept)
+    policy = Policy.from_json(case.get("policy", {}))
+    answers = copy.deepcopy(case["gemini"])
+    context = replace(CONTEXT, policy=policy)
+    return ENDPOINTS[path].from_gemini(told(path, case, policy), answers, context)
+
+
+def told(path: str, case: dict[str, Any], policy: Policy) -> Any:
+    """What the answer is told of its request: Responses repeat it, so they have a real one."""
+    if path != "/v1/responses":
+        schema = {"schema": orjson.dumps(case["schema"]).decode()} if "schema" in case else {}
+        return {**case.get("echo", {"model": "m"}), **schema}
+    body = {"model": "gemini-3.6-flash", "input": "Hi", **case.get("request", {})}
+    made = ENDPOINTS[path].to_gemini(body, policy, body["model"])
+    assert not isinstance(made, LineError), made
+    return echo_of(made)
