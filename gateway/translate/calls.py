@@ -38,6 +38,8 @@ FUNCTION_CALL: Final = FieldTable(
     mapped("arguments", "`functionCall.args`"),
     dropped("parsed_arguments", "made by the SDK from the arguments"),
 )
+# The older form has no object around it that could carry a signature.
+LEGACY_CALL: Final = FieldTable(*FUNCTION_CALL.rows, mapped("extra_content", "`thoughtSignature`"))
 
 # Arguments travel as parsed JSON, so their depth adds to the request's own; Google's parser stops
 # at about 100 levels.
@@ -100,7 +102,8 @@ def read_legacy_call(value: object, parts: list[Json], conversation: Conversatio
     if type(value) is not dict:
         invalid_type(value, "an object", "function_call")
     try:
-        named = _function(value)
+        LEGACY_CALL.check(value)
+        named = named_call(value)
         note_long_integers(value, conversation)
     except Refused as refusal:
         refusal.under("function_call")

@@ -126,7 +126,10 @@ def _extend(message: Json, reply: Reply, word: str, echo: Json) -> str:
         return word
     if "legacy" in echo:
         # The old form has room for one call.
-        message["function_call"] = reply.calls[0]["function"]
+        call = reply.calls[0]
+        message["function_call"] = call["function"]
+        if "extra_content" in call:
+            message["function_call"]["extra_content"] = call["extra_content"]
         return "function_call" if word == "stop" else word
     if "custom" in echo:
         reply.calls = [_custom(call, echo["custom"]) for call in reply.calls]

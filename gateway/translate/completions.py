@@ -238,7 +238,7 @@ def _without_place(choices: list[Json], notes: list[Note]) -> Failure | None:
                 why = f"Gemini answered with {_NAMES[name]}, which a text completion cannot hold."
                 return Failure(502, "unsupported_output", why)
             notes.append(Note("dropped", f"choices[{choice['index']}].message.{name}"))
-        if choice["finish_reason"] in ("tool_calls", "function_call"):
+        if choice["finish_reason"] == "tool_calls":
             choice["finish_reason"] = "stop"
     return None
 

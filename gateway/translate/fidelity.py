@@ -14,7 +14,7 @@ from gateway.translate import (
     replies,
     responses_answers,
 )
-from gateway.translate.calls import FUNCTION_CALL, TOOL_CALL
+from gateway.translate.calls import FUNCTION_CALL, LEGACY_CALL, TOOL_CALL
 from gateway.translate.chat import CHAT
 from gateway.translate.completions import COMPLETIONS
 from gateway.translate.custom_tools import CUSTOM, CUSTOM_CALL, CUSTOM_FORMAT
@@ -125,7 +125,8 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "messages[] of assistant": ASSISTANT_MESSAGE,
     "messages[].images[]": RETURNED_IMAGE,
     "tool_calls[]": TOOL_CALL,
-    "tool_calls[].function, function_call": FUNCTION_CALL,
+    "tool_calls[].function": FUNCTION_CALL,
+    "function_call": LEGACY_CALL,
     "tool_calls[].custom": CUSTOM_CALL,
     "messages[] of tool": TOOL_MESSAGE,
     "messages[] of function": FUNCTION_MESSAGE,

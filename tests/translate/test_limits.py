@@ -7,6 +7,9 @@ import orjson
 import pytest
 
 from gateway.translate.chat import to_gemini
+from gateway.translate.completions import MAX_PROMPTS
+from gateway.translate.completions import to_gemini as complete
+from gateway.translate.embeddings import MAX_INPUTS
 from gateway.translate.embeddings import to_gemini as embed
 from gateway.translate.refusal import MAX_QUOTED_CHARACTERS
 from gateway.translate.schema import convert
@@ -181,3 +184,40 @@ def test_merging_takes_no_square_of_time(schema: dict[str, Any]) -> None:
     to_gemini(body, Policy(), "gemini-2.5-flash")
 
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("at_most", "words"),
+    [
+        ({"prompt": ["x"] * MAX_PROMPTS}, "at most 2048 prompts are possible."),
+        ({"prompt": ["x"] * 64, "n": 64}, "at most 4096 choices are possible in all."),
+    ],
+    ids=["prompts", "choices"],
+)
+def test_prompts_of_one_line(at_most: dict[str, Any], words: str) -> None:
+    """So many and no more: a line is not a job of its own."""
+    more = {**at_most, "prompt": [*at_most["prompt"], "x"]}
+    made = complete(at_most, Policy(), "gemini-2.5-flash")
+    error = complete(more, Policy(), "gemini-2.5-flash")
+    assert not isinstance(made, LineError)
+    assert isinstance(error, LineError)
+    assert error.param == "prompt"
+    assert error.message == f"Invalid value for 'prompt': {words}"
+
+
+def test_inputs_of_one_line() -> None:
+    """As many as OpenAI takes."""
+    made = embed({"input": ["x"] * MAX_INPUTS}, Policy(), "gemini-embedding-001")
+    error = embed({"input": ["x"] * (MAX_INPUTS + 1)}, Policy(), "gemini-embedding-001")
+    assert not isinstance(made, LineError)
+    assert len(made[0]) == MAX_INPUTS
+    assert isinstance(error, LineError)
+    assert error.message == "Invalid value for 'input': at most 2048 inputs are possible."
+
+
+def test_embeddings_nested_too_deep() -> None:
+    """The field is named, as on chat lines."""
+    error = embed({"input": "x", "google": DEEP_OBJECT}, Policy(), "gemini-embedding-001")
+    assert isinstance(error, LineError)
+    assert error.param is not None
+    assert error.param.startswith("google")

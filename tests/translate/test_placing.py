@@ -27,6 +27,7 @@ from openai.types.chat import (
     chat_completion_tool_union_param,
     completion_create_params,
 )
+from openai.types.chat.chat_completion_assistant_message_param import FunctionCall as LegacyCall
 from openai.types.chat.chat_completion_content_part_image_param import ImageURL
 from openai.types.chat.chat_completion_content_part_input_audio_param import InputAudio
 from openai.types.chat.chat_completion_content_part_param import (
@@ -132,6 +133,11 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
     ("custom format", custom_tools.CUSTOM_FORMAT, _members(*_union(CustomFormat))),
     ("called custom tool", custom_tools.CUSTOM_CALL, _members(CalledCustom)),
     ("called function", calls.FUNCTION_CALL, _members(CalledFunction)),
+    (
+        "legacy call",
+        calls.LEGACY_CALL,
+        _members(LegacyCall),
+    ),
     (
         "tool",
         tools.TOOL,

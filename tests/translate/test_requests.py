@@ -1,18 +1,22 @@
 """OpenAI bodies -> Gemini requests, by the table in ``cases/requests/``."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
 
+from gateway.translate import frames
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.shapes import LineError, Policy
 from tests.translate.cases import load, path_of
 from tests.translate.checks import check_refusal, check_translation, echo_of, items_of
+from tests.translate.running import translated
 from tests.translate.words import FILE
 
 CASES = load("requests")
+TRANSLATED = [case for case in CASES if "items" in case.values[1]["expected"]]
 WORDS = orjson.loads(FILE.read_bytes())["requests"]
 REQUESTS = {
     "batchGenerateContent": "GenerateContentRequest",
@@ -43,6 +47,24 @@ def test_request(concept: str, case: dict[str, Any]) -> None:
         if "echo" in expected:
             assert echo_of(result) == expected["echo"]
         check_translation(result, REQUESTS[endpoint.method])
+
+
+@pytest.fixture
+def without_templates(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything is written the ordinary way."""
+    frames._remembered.cache_clear()
+    monkeypatch.setattr(frames, "template_of", lambda *_: None)
+    yield
+    frames._remembered.cache_clear()
+
+
+@pytest.mark.parametrize(("concept", "case"), TRANSLATED)
+@pytest.mark.usefixtures("without_templates")
+def test_a_template_saves_time_alone(concept: str, case: dict[str, Any]) -> None:
+    """What a template writes is what is written without."""
+    made = translated(concept, case)
+    assert not isinstance(made, LineError)
+    assert items_of(made) == case["expected"]["items"]
 
 
 def test_the_table_is_large_and_named() -> None:
