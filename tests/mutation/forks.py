@@ -3,15 +3,21 @@
 mutmut makes the mutants and finds out which test reaches which function, but its own runner starts
 pytest anew for every mutant, which costs many times what the tests do. Run in ``mutants/``, where
 ``gateway`` and ``tests`` are mutmut's copies: ``python -m tests.mutation.forks 2 usage media``.
+
+A fork comes too late for a function that runs when its module is imported, e.g. to make a table:
+its mutants get a process of their own.
 """
 
 import gc
+import importlib
 import os
 import resource
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Final, NoReturn
 
 import orjson
@@ -33,9 +39,10 @@ Work = tuple[str, Sequence[pytest.Item]]
 class Forks:
     """A pytest plugin that runs, in place of the tests, for every mutant those that reach it."""
 
-    def __init__(self, modules: Sequence[str], children: int) -> None:
+    def __init__(self, modules: Sequence[str], children: int, early: set[str]) -> None:
         self._modules = modules
         self._children = children
+        self._early = early
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Go through the modules. Errors: UsageError when the tests fail without a mutant."""
@@ -63,14 +70,15 @@ class Forks:
         running: dict[int, str] = {}
         codes: dict[str, int] = {}
         for name, items in work:
-            if not items:
+            early = name.partition("__mutmut_")[0] in self._early
+            if not items and not early:
                 codes[name] = UNREACHED
                 continue
             if len(running) == self._children:
                 _reap(running, codes)
             process = os.fork()
             if not process:
-                _try(name, items)
+                _alone(name) if early else _try(name, items)
             running[process] = name
         while running:
             _reap(running, codes)
@@ -88,6 +96,17 @@ def _work(
 def _reap(running: dict[int, str], codes: dict[str, int]) -> None:
     process, status = os.wait()
     codes[running.pop(process)] = os.waitstatus_to_exitcode(status)
+
+
+def _alone(name: str) -> NoReturn:
+    """Run all tests in a process that meets the mutant from its first import on."""
+    resource.setrlimit(resource.RLIMIT_CPU, (5 * CPU_SECONDS, 5 * CPU_SECONDS + 1))
+    os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
+    command = [sys.executable, "-m", "pytest", *_arguments()]
+    done = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+    )
+    os._exit(KILLED if done.returncode else SURVIVED)
 
 
 def _try(name: str, items: Sequence[pytest.Item]) -> NoReturn:
@@ -120,12 +139,31 @@ def _fails(item: pytest.Item, following: pytest.Item | None) -> bool:
     return wrong is not None and not wrong.errisinstance(pytest.skip.Exception)
 
 
-def main(children: str, *modules: str) -> int:
-    """Try what is open of some modules."""
+def _early() -> set[str]:
+    """The functions of the room that run when its modules are imported: ``…fields.x_mapped``."""
+    found: set[str] = set()
+
+    def seen(frame: FrameType, event: str, _: object) -> None:
+        name, made, _ = frame.f_code.co_qualname.partition("__mutmut_orig")
+        if event == "call" and made:
+            found.add(f"{frame.f_globals['__name__']}.{name.rpartition('.')[2]}")
+
+    sys.setprofile(seen)
+    for path in PACKAGE.glob("*.py"):
+        importlib.import_module(f"gateway.translate.{path.stem}")
+    sys.setprofile(None)
+    return found
+
+
+def _arguments() -> list[str]:
     mutmut = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["mutmut"]
     tests = mutmut["pytest_add_cli_args_test_selection"]
-    arguments = ["-qq", "-s", "--assert=plain", *mutmut["pytest_add_cli_args"], *tests]
-    return pytest.main(arguments, plugins=[Forks(modules, int(children))])
+    return ["-qq", "-s", "--assert=plain", *mutmut["pytest_add_cli_args"], *tests]
+
+
+def main(children: str, *modules: str) -> int:
+    """Try what is open of some modules."""
+    return pytest.main(_arguments(), plugins=[Forks(modules, int(children), _early())])
 
 
 if __name__ == "__main__":
