@@ -189,19 +189,3 @@ ANSWERS: Final[dict[str, dict[str, str]]] = {
     "UsageMetadata": answers.USAGE,
     "EmbedContentResponse": embeddings.RESPONSE,
 }
-
-
-def request_table() -> str:
-    """Every request field: mapped, dropped or refused, and why."""
-    lines = ["| where | field | becomes | how, or why |", "|---|---|---|---|"]
-    for where, table in REQUESTS.items():
-        lines += [f"| {where} | `{row.name}` | {row.placing} | {row.about} |" for row in table.rows]
-    return "\n".join(lines) + "\n"
-
-
-def answer_table() -> str:
-    """Every field of Gemini's answers and its place in OpenAI's."""
-    lines = ["| message | field | becomes |", "|---|---|---|"]
-    for where, table in ANSWERS.items():
-        lines += [f"| {where} | `{name}` | {about} |" for name, about in table.items()]
-    return "\n".join(lines) + "\n"

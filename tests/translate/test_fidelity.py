@@ -37,14 +37,11 @@ def test_every_table_is_published() -> None:
     assert [list(table.by_name) for table in unpublished] == [["google"]]
 
 
-def test_every_row_is_written() -> None:
-    """Both tables have a line for each row, and none with a broken cell."""
-    requests = fidelity.request_table().splitlines()
-    assert len(requests) == 2 + sum(len(table.rows) for table in fidelity.REQUESTS.values())
-    assert {line.count("|") for line in requests} == {5}
-    written = fidelity.answer_table().splitlines()
-    assert len(written) == 2 + sum(map(len, fidelity.ANSWERS.values()))
-    assert {line.count("|") for line in written} == {4}
+def test_no_row_breaks_a_cell() -> None:
+    """README's tables are made of them."""
+    cells = [[row.name, row.about] for table in fidelity.REQUESTS.values() for row in table.rows]
+    cells += [[name, about] for table in fidelity.ANSWERS.values() for name, about in table.items()]
+    assert all(text and "|" not in text and "\n" not in text for row in cells for text in row)
 
 
 @pytest.mark.parametrize(("to_gemini", "row"), REFUSED, ids=[row.name for _, row in REFUSED])

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.translate import answers, chat, frames, received
+from gateway.translate.conversation import Conversation
 from gateway.translate.messages import read_messages
 from gateway.translate.shapes import LineError, Policy, Translation
 from gateway.translate.templates import hole, stand_in, template_of
@@ -69,6 +70,68 @@ def test_a_shape_is_learnt() -> None:
         "contents": [{"role": "user", "parts": [{"text": "b"}]}],
         "generationConfig": {"maxOutputTokens": 5},
     }
+
+
+def test_a_shape_is_learnt_once() -> None:
+    """What the second line of a shape gains."""
+    read = []
+
+    def counted(messages: Any, conversation: Conversation) -> None:
+        read.append(len(messages))
+        read_messages(messages, conversation)
+
+    frame = frames.frame_of(chat._read_rest, {"model": "m"}, MODEL, POLICY)
+    for text in ("a", "b", "c"):
+        assert frame.plain(turns(2, text), counted)
+        assert frame.one_text(text, counted)
+    assert read == [2, 1]
+    # What is too long to be learnt is read in full every time.
+    assert frame.plain(turns(frames._MOST_TURNS), counted)
+    assert frame.plain(turns(frames._MOST_TURNS + 1), counted) is None
+    assert read == [2, 1, frames._MOST_TURNS]
+
+
+def turns(count: int, text: str = "x", last: str = "user") -> list[dict[str, Any]]:
+    """A conversation of the user's alone, but for its end."""
+    roles = ["user"] * (count - 1) + [last]
+    return [{"role": role, "content": text} for role in roles]
+
+
+def test_shapes_are_forgotten_before_they_are_many() -> None:
+    """Lines of ever new shapes do not fill the memory."""
+    frame = frames.frame_of(chat._read_rest, {"model": "m"}, MODEL, POLICY)
+    counts = []
+    for last in ("user", "assistant"):
+        for count in range(2, frames._MOST_TURNS + 1):
+            frame.plain(turns(count, last=last), read_messages)  # the second kind has no template
+            counts.append(len(frame._shapes))
+    assert counts == [1 + n % frames._MOST_SHAPES for n in range(len(counts))]
+
+
+def test_shapes_are_forgotten_before_they_are_large() -> None:
+    """A template repeats what stands beside the texts, e.g. a schema."""
+    large = "x" * 50_000
+    frame = frames.frame_of(
+        chat._read_rest,
+        {"model": "m", "google": {"cached_content": f"cachedContents/{large}"}},
+        MODEL,
+        POLICY,
+    )
+    counts = []
+    for count in range(1, 7):
+        assert frame.plain(turns(count), read_messages)
+        counts.append(len(frame._shapes))
+    assert counts == [1, 2, 1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_what_is_large_is_not_remembered(length: int) -> None:
+    """At the limit it is, beyond it is not."""
+    size = frames._LARGEST_REMEMBERED + length
+    rest = {"model": "m", "user": ""}
+    rest["user"] = "x" * (size - len(orjson.dumps(rest)))
+    one, two = (frames.frame_of(chat._read_rest, rest, MODEL, POLICY) for _ in range(2))
+    assert (one is two) == (length == 0)
 
 
 @pytest.mark.parametrize(
