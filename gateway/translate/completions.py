@@ -17,12 +17,11 @@ from typing import Final
 import orjson
 
 from gateway.translate.answers import add_choices, completion, summed
-from gateway.translate.conversation import Conversation
 from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.extension import read_extra_body, read_google, refuse_google
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
-from gateway.translate.frames import Frame, frame_of
+from gateway.translate.frames import frame_of
 from gateway.translate.lenient import refused_line
 from gateway.translate.messages import read_messages
 from gateway.translate.refusal import (
@@ -127,23 +126,14 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         prompts = _prompts(prompt)
         if len(prompts) * frame.items > MAX_ITEMS:
             invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
-        items = [item for text in prompts for item in frame.spread(_item(frame, text))]
+        written = (frame.text(prompt, read_messages) for prompt in prompts)
+        items = [item for one in written for item in frame.spread(one)]
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
     echo = frame.echo
     if "echo" in frame.asked:
         echo = (*echo, orjson.dumps({"echo": prompts}))
     return items, echo, frame.notes, ()
-
-
-def _item(frame: Frame, prompt: str) -> bytes:
-    messages = [{"role": "user", "content": prompt}]
-    item = frame.plain(messages, read_messages)
-    if item is None:
-        conversation = Conversation(frame.model, frame.policy)
-        read_messages(messages, conversation)
-        item = frame.write(conversation)
-    return item
 
 
 def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:

@@ -126,6 +126,15 @@ class Frame:
         template = shapes[_ONE_TEXT] if _ONE_TEXT in shapes else self._learn(_ONE_TEXT, read)
         return template and template % dumps(text)
 
+    def text(self, text: str, read: Read) -> bytes:
+        """The item of one text of the user's, however it is made."""
+        item = self.one_text(text, read)
+        if item is None:
+            conversation = Conversation(self.model, self.policy)
+            read([{"role": "user", "content": text}], conversation)
+            item = self.write(conversation)
+        return item
+
     def plain(self, messages: object, read: Read, part: str = "") -> bytes | None:
         """The item of a conversation of roles and texts alone, None if it is more than that.
 

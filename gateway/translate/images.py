@@ -14,7 +14,6 @@ from typing import Final
 import orjson
 
 from gateway.translate.answers import summed
-from gateway.translate.conversation import Conversation
 from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.extension import read_extra_body, read_google, refuse_google
@@ -196,12 +195,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     prompt = rest.pop("prompt", None)
     try:
         frame = frame_of(_read_rest, rest, model, policy)
-        messages = [{"role": "user", "content": _prompt(prompt)}]
-        item = frame.plain(messages, read_messages)
-        if item is None:
-            conversation = Conversation(model, policy)
-            read_messages(messages, conversation)
-            item = frame.write(conversation)
+        item = frame.text(_prompt(prompt), read_messages)
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
     return frame.spread(item), frame.echo, frame.notes, ()
