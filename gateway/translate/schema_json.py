@@ -18,6 +18,7 @@ from gateway.translate.schema_walk import (
     bounds,
     branches_of,
     enum_of,
+    ordering_of,
     properties_of,
     required_of,
     text,
@@ -46,8 +47,9 @@ def to_json_dialect(source: Source) -> Json:
     while len(done) < len(converter.names):
         reference, name = list(converter.names.items())[len(done)]
         # A chain of references that only leads back to itself says nothing and is refused here.
-        target = inlined(source.resolve(reference, ""), f".{reference}", source)
-        done[name] = converter.schema(target, f".{reference}", 1)
+        where = reference[1:].replace("/", ".")
+        target = inlined(source.resolve(reference, where), where, source)
+        done[name] = converter.schema(target, where, 1)
     _refuse_loops(done)
     if done:
         root["$defs"] = done
@@ -167,9 +169,10 @@ class _Converter:
                 self.schema(item, f"{path}.prefixItems[{index}]", depth + 1)
                 for index, item in enumerate(prefix)
             ]
-            if items is False:
-                converted.setdefault("maxItems", len(prefix))
-        if items is not None and type(items) is not bool:
+        if items is False:
+            most = len(prefix or ())
+            converted["maxItems"] = min(converted.get("maxItems", most), most)
+        elif items is not None and items is not True:
             converted["items"] = self.schema(items, f"{path}.items", depth + 1)
 
     def _object(self, value: Json, converted: Json, path: str, depth: int) -> None:
@@ -179,6 +182,8 @@ class _Converter:
                 name: self.schema(item, f"{path}.properties.{named(name)}", depth + 1)
                 for name, item in properties.items()
             }
+            if "propertyOrdering" in value:
+                converted["propertyOrdering"] = ordering_of(value, properties, path)
         required = required_of(value, properties, path, self.source)
         if required:
             converted["required"] = required
@@ -204,6 +209,9 @@ class _Converter:
             self.schema(branch, f"{path}.{key}[{index}]", depth + 1)
             for index, branch in enumerate(branches)
         ]
+        nothing = {"type": "null"}
+        if value.get("nullable") is True and nothing not in converted["anyOf"]:
+            converted["anyOf"].append(nothing)
 
 
 def _types_of_values(values: list[Any]) -> str | list[str]:

@@ -13,6 +13,7 @@ from gateway.translate.schema_walk import (
     bounds,
     branches_of,
     enum_of,
+    ordering_of,
     properties_of,
     required_of,
     text,
@@ -176,8 +177,8 @@ class _Converter:
             prefix, items = items, value.get("additionalItems")
         if prefix is not None:
             items = _one_type(prefix, items, converted)
-        if items is None or items is True:
-            # Arrays of anything.
+        if items is None or type(items) is bool:
+            # Arrays of anything, or of nothing.
             raise NotLosslessError
         converted["items"] = self.schema(items, f"{path}.items", depth + 1, active)
 
@@ -191,11 +192,8 @@ class _Converter:
             invalid_type(extra, "a boolean or an object", f"{path}.additionalProperties")
         properties = properties_of(value, path)
         if not properties:
-            if extra is not False:
-                # An object of anything: the message can only say an empty one.
-                raise NotLosslessError
-            required_of(value, properties, path, self.source)
-            return
+            # "properties: should be non-empty for OBJECT type" (browser-use#3786, December 2025).
+            raise NotLosslessError
         converted["properties"] = {
             name: self.schema(item, f"{path}.properties.{named(name)}", depth + 1, active)
             for name, item in properties.items()
@@ -204,7 +202,7 @@ class _Converter:
         if required:
             converted["required"] = required
         if len(properties) > 1:
-            converted["propertyOrdering"] = list(properties)
+            converted["propertyOrdering"] = ordering_of(value, properties, path)
 
 
 def _one_type(prefix: object, rest: object, converted: Json) -> object:

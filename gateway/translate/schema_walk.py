@@ -132,7 +132,7 @@ def type_list(value: object, path: str) -> list[str]:
                 f"{path}.type",
                 f"Invalid value for '{{param}}': expected one of {', '.join(TYPES)}.",
             )
-    return names
+    return list(dict.fromkeys(names))
 
 
 def types_of(schema: Json, path: str) -> list[str]:
@@ -218,6 +218,18 @@ def properties_of(schema: Json, path: str) -> Json:
     if type(value) is not dict:
         invalid_type(value, "an object", f"{path}.properties")
     return value
+
+
+def ordering_of(schema: Json, properties: Json, path: str) -> list[str]:
+    """The order in which properties are written: Google's own keyword, or as they stand."""
+    if "propertyOrdering" not in schema:
+        return list(properties)
+    names = schema["propertyOrdering"]
+    if type(names) is not list or not all(type(name) is str for name in names):
+        invalid_type(names, "an array of strings", f"{path}.propertyOrdering")
+    # Each once: Google refuses one that is no property.
+    known = [name for name in names if name in properties]
+    return list(dict.fromkeys((*known, *properties)))
 
 
 def required_of(schema: Json, properties: Json, path: str, source: Source) -> list[str]:
