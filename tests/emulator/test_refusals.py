@@ -179,6 +179,16 @@ REFUSED: list[tuple[str, str, Json]] = [
     ),
     ("enum[1]: cannot be empty", FLASH, openapi(type="STRING", enum=["a", ""])),
     ("enum: only allowed for STRING type", FLASH, openapi(type="INTEGER", enum=["1"])),
+    (
+        "properties[a].properties: should be non-empty for OBJECT type",
+        FLASH,
+        openapi(type="OBJECT", properties={"a": {"type": "OBJECT"}}),
+    ),
+    (
+        "properties: only allowed for OBJECT type",
+        FLASH,
+        openapi(type="STRING", properties={"a": {"type": "STRING"}}),
+    ),
     ("items: missing field", FLASH, openapi(type="OBJECT", properties={"a": {"type": "ARRAY"}})),
     (
         "any_of[1].required[0]: property is not defined",

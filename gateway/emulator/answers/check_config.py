@@ -88,7 +88,8 @@ def _formats(config: JsonObject) -> None:
             "`application/json` or `text/x.enum`.\n",
         )
     if "responseSchema" in config:
-        check_openapi_schema(config["responseSchema"], f"{_PREFIX}response_schema")
+        path = f"{_PREFIX}response_schema"
+        check_openapi_schema(config["responseSchema"], path, of_answer=True)
     elif given:
         check_json_schema(schema_of(config))
 

@@ -17,8 +17,12 @@ FORMATS = {
 """Type -> the formats it may have (gemini-cli#3178; enums of numbers are a format too)."""
 
 
-def check_openapi_schema(schema: JsonObject, path: str) -> None:
-    """Raise ApiError 400 naming the first place in ``path`` that is refused."""
+def check_openapi_schema(schema: JsonObject, path: str, *, of_answer: bool = False) -> None:
+    """Raise ApiError 400 naming the first place in ``path`` that is refused.
+
+    An object without properties is refused in the schema of an answer (browser-use#3786), while
+    tools may have one (recorded).
+    """
     kind, form = schema.get("type", ""), schema.get("format")
     if form and form not in FORMATS.get(kind, (form,)):
         known = " and ".join(f"'{one}'" for one in FORMATS[kind])
@@ -30,9 +34,14 @@ def check_openapi_schema(schema: JsonObject, path: str) -> None:
         raise invalid(f"{path}.enum: only allowed for STRING type\n")
     if kind == "ARRAY" and "items" not in schema:
         raise invalid(f"{path}.items: missing field.\n")
+    if kind not in ("", "OBJECT") and schema.get("properties"):
+        # opencode#11888.
+        raise invalid(f"{path}.properties: only allowed for OBJECT type\n")
     _required(schema, path)
+    if of_answer and kind == "OBJECT" and not schema.get("properties"):
+        raise invalid(f"{path}.properties: should be non-empty for OBJECT type\n")
     for inner, place in _inner(schema):
-        check_openapi_schema(inner, f"{path}.{place}")
+        check_openapi_schema(inner, f"{path}.{place}", of_answer=of_answer)
 
 
 def _required(schema: JsonObject, path: str) -> None:
