@@ -44,6 +44,7 @@ class Forks:
         self._modules = modules
         self._children = children
         self._early = early
+        self._slow: list[str] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Go through the modules. Errors: UsageError when the tests fail without a mutant."""
@@ -54,6 +55,7 @@ class Forks:
         took = {item: seconds.get(item.nodeid, 0.0) for item in session.items}
         quick = sorted(took, key=took.__getitem__)
         items = {item.nodeid: item for item in quick if took[item] < SLOW_SECONDS}
+        self._slow = [item.nodeid for item in quick if took[item] >= SLOW_SECONDS]
         gc.freeze()  # or every fork copies everything
         if self._codes([("", session.items)]) != {"": SURVIVED}:
             raise pytest.UsageError("The tests fail as it is.")
@@ -81,7 +83,7 @@ class Forks:
                 _reap(running, codes)
             process = os.fork()
             if not process:
-                _alone(name) if early else _try(name, items)
+                _alone(name, self._slow) if early else _try(name, items)
             running[process] = name
         while running:
             _reap(running, codes)
@@ -101,11 +103,12 @@ def _reap(running: dict[int, str], codes: dict[str, int]) -> None:
     codes[running.pop(process)] = os.waitstatus_to_exitcode(status)
 
 
-def _alone(name: str) -> NoReturn:
-    """Run all tests in a process that meets the mutant from its first import on."""
+def _alone(name: str, without: Sequence[str]) -> NoReturn:
+    """Run the tests in a process that meets the mutant from its first import on."""
     resource.setrlimit(resource.RLIMIT_CPU, (5 * CPU_SECONDS, 5 * CPU_SECONDS + 1))
     os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
     command = [sys.executable, "-m", "pytest", *_arguments()]
+    command += [f"--deselect={test}" for test in without]
     done = subprocess.run(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
     )
