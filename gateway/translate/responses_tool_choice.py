@@ -150,6 +150,8 @@ def _allow(tool: object, functions: list[Json], hosted: set[str], draft: Draft) 
     if type(tool) is not dict:
         invalid_type(tool, "an object")
     kind = tool.get("type")
+    if kind is None:
+        missing("type")
     if type(kind) is str and kind in _HOSTED:
         if all(name != _HOSTED[kind] for name, _, _ in draft.google_tools):
             invalid_value(f"'{kind}' is not among the tools.", "type")

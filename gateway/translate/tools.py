@@ -104,6 +104,7 @@ class Declarations:
     def _parameters(self, value: object, declaration: Json, field: str) -> None:
         if value is None:
             return
+        _refuse_no_object(value)
         if says_nothing(value):
             if value.get("required"):
                 self.notes.append(Note("dropped", f"{field}.parameters.required"))
@@ -115,6 +116,13 @@ class Declarations:
             declaration["parametersJsonSchema"] = converted.schema
             self.notes.append(Note("unverified", f"{field}.parameters"))
         self.notes += [Note("dropped", f"{field}.parameters{path}") for path in converted.dropped]
+
+
+def _refuse_no_object(parameters: object) -> None:
+    """Arguments are an object, so their schema is of one; where it names no type it may be."""
+    kinds = parameters.get("type", "object") if type(parameters) is dict else "object"
+    if "object" not in (kinds if type(kinds) is list else [kinds]):
+        invalid_value("expected a schema of the type 'object'.", "parameters.type")
 
 
 def read_tools(value: object, draft: Draft) -> Declarations | None:
