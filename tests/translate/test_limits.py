@@ -12,7 +12,8 @@ from gateway.translate.completions import to_gemini as complete
 from gateway.translate.embeddings import MAX_INPUTS
 from gateway.translate.embeddings import to_gemini as embed
 from gateway.translate.refusal import MAX_QUOTED_CHARACTERS
-from gateway.translate.schema import convert
+from gateway.translate.schema import Mode, convert
+from gateway.translate.schema_walk import MAX_NODES
 from gateway.translate.shapes import LineError, Policy
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
@@ -221,3 +222,24 @@ def test_embeddings_nested_too_deep() -> None:
     assert isinstance(error, LineError)
     assert error.param is not None
     assert error.param.startswith("google")
+
+
+@pytest.mark.parametrize("mode", ["openapi", "json"])
+def test_parts_of_a_schema(mode: Mode) -> None:
+    """As many as OpenAI's own limits allow twice, and no more."""
+    properties = {str(n): {"type": "string"} for n in range(MAX_NODES - 1)}
+    made = convert({"type": "object", "properties": properties}, "schema", mode)
+    assert len(made.schema["properties"]) == MAX_NODES - 1
+    properties["more"] = {"type": "string"}
+    body = {"messages": MESSAGES, "response_format": answer_schema(properties)}
+    error = to_gemini(body, Policy(schema_mode=mode), "gemini-2.5-flash")
+    assert isinstance(error, LineError)
+    place = "response_format.json_schema.schema"
+    why = f"the schema has more than {MAX_NODES} parts."
+    assert error.message == f"Invalid value for '{place}.properties.more': {why}"
+
+
+def answer_schema(properties: dict[str, Any]) -> dict[str, Any]:
+    """A ``response_format`` of an object."""
+    schema = {"type": "object", "properties": properties}
+    return {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}

@@ -16,6 +16,7 @@ from gateway.translate.schema_check import (
 )
 from gateway.translate.schema_cost import MANY, MAX_DEPTH, Steps, UncheckableError
 
+THREE: dict[str, Any] = {"allOf": [{}, {}]}
 NEXT = {"properties": {"x": {"$ref": "#"}}, "required": ["x"], "type": "object"}
 # Two ways down at every level.
 DOUBLING = {"anyOf": [NEXT, {**NEXT, "minProperties": 1}]}
@@ -47,6 +48,16 @@ def text_of(value: Any) -> str:
         ({"items": [{}, {}], "additionalItems": {}}, 1, 1),
         ({"if": {}, "then": {}, "else": {}, "not": {}}, 0, 5),
         ({"dependentSchemas": {"a": {}}, "dependencies": {"b": {}, "c": ["d"]}}, 0, 3),
+        ({"additionalProperties": THREE}, 1, 3),
+        ({"unevaluatedProperties": THREE}, 1, 3),
+        ({"propertyNames": THREE, "properties": {"a": {}}}, 1, 4),
+        ({"prefixItems": [{}, THREE]}, 1, 3),
+        ({"items": THREE}, 1, 3),
+        ({"items": [{}, THREE]}, 1, 3),
+        ({"items": [{}], "additionalItems": THREE}, 1, 3),
+        ({"unevaluatedItems": THREE}, 1, 3),
+        ({"contains": THREE, "items": {}}, 1, 4),
+        ({"properties": {"a": THREE}, "items": {}}, 1, 3),
         (LIST, 0, 1),
         (LIST, 60, 4),
         (LIST, 1000, 4),
@@ -95,7 +106,7 @@ def test_steps_are_reckoned_up(schema: Any, depth: int, steps: int) -> None:
 )
 def test_what_cannot_be_reckoned_up_is_not_checked(schema: Any, why: str) -> None:
     """Rather than begun and never ended."""
-    with pytest.raises(UncheckableError, match=why):
+    with pytest.raises(UncheckableError, match=f"^(the schema|a reference) .*{why}$"):
         Steps(schema)
 
 
