@@ -1,6 +1,7 @@
 """Nothing a client sends exhausts the stack, the time or the memory of a worker."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from gateway.translate.embeddings import MAX_INPUTS
 from gateway.translate.embeddings import to_gemini as embed
 from gateway.translate.refusal import MAX_QUOTED_CHARACTERS
 from gateway.translate.schema import Mode, convert
-from gateway.translate.schema_walk import MAX_NODES
+from gateway.translate.schema_walk import MAX_DEPTH, MAX_NODES
 from gateway.translate.shapes import LineError, Policy
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
@@ -243,3 +244,28 @@ def answer_schema(properties: dict[str, Any]) -> dict[str, Any]:
     """A ``response_format`` of an object."""
     schema = {"type": "object", "properties": properties}
     return {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+
+
+WRAPS: dict[str, Callable[[Any], Any]] = {
+    "properties": lambda inner: {"type": "object", "properties": {"p": inner}},
+    "items": lambda inner: {"type": "array", "items": inner},
+    "anyOf": lambda inner: {"anyOf": [{"type": "integer"}, inner]},
+    "prefixItems": lambda inner: {"type": "array", "prefixItems": [inner], "items": False},
+    "additionalProperties": lambda inner: {"type": "object", "additionalProperties": inner},
+}
+# A map is no OpenAPI, and a tuple of one place is an array there.
+PAIRS = [(mode, name) for mode in ("openapi", "json") for name in WRAPS]
+
+
+@pytest.mark.parametrize(("mode", "name"), [*PAIRS[:4], *PAIRS[5:]])
+def test_depth_of_a_schema(mode: Mode, name: str) -> None:
+    """As deep as Google's parser goes, and no deeper, whatever it is that nests."""
+    schema: Any = {"type": "string"}
+    for _ in range(MAX_DEPTH - 1):
+        schema = WRAPS[name](schema)
+    assert convert(schema, "schema", mode).openapi == (mode == "openapi")
+    body = {"messages": MESSAGES, "response_format": answer_schema({"a": schema})}
+    error = to_gemini(body, Policy(schema_mode=mode), "gemini-2.5-flash")
+    assert isinstance(error, LineError)
+    assert error.message.endswith(f": the schema is nested deeper than {MAX_DEPTH} levels.")
+    assert ".properties.a" in error.message
