@@ -16,6 +16,8 @@ from gateway.translate.refusal import MAX_QUOTED_CHARACTERS
 from gateway.translate.schema import Mode, convert
 from gateway.translate.schema_walk import MAX_DEPTH, MAX_NODES
 from gateway.translate.shapes import LineError, Policy
+from gateway.translate.tools import MAX_TOOLS
+from tests.translate.checks import items_of
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
 DEPTH = 900
@@ -269,3 +271,33 @@ def test_depth_of_a_schema(mode: Mode, name: str) -> None:
     assert isinstance(error, LineError)
     assert error.message.endswith(f": the schema is nested deeper than {MAX_DEPTH} levels.")
     assert ".properties.a" in error.message
+
+
+@pytest.mark.parametrize("field", ["tools", "functions"])
+def test_functions_of_one_line(field: str) -> None:
+    """As many as Gemini declares, and no more; each is told apart."""
+    functions = [{"name": f"f{n}"} for n in range(MAX_TOOLS + 1)]
+    tools = [{"type": "function", "function": function} for function in functions]
+    given = {"tools": tools, "functions": functions}[field]
+    made = to_gemini({"messages": MESSAGES, field: given[:-1]}, Policy(), "gemini-2.5-flash")
+    error = to_gemini({"messages": MESSAGES, field: given}, Policy(), "gemini-2.5-flash")
+    assert not isinstance(made, LineError)
+    assert isinstance(error, LineError)
+    assert error.message == f"Invalid value for '{field}': at most {MAX_TOOLS} are possible."
+
+
+@pytest.mark.parametrize("mode", ["openapi", "json"])
+def test_large_tools_are_declared_as_small_ones(mode: Mode) -> None:
+    """They are not remembered, and nothing else is different."""
+    parameters = {"type": "object", "properties": {"a": {"type": "string", "format": "x"}}}
+    declared = []
+    for words in ("d", "d" * 100_000):
+        function = {"name": "f", "description": words, "parameters": parameters}
+        body = {"messages": MESSAGES, "tools": [{"type": "function", "function": function}]}
+        made = to_gemini(body, Policy(schema_mode=mode), "gemini-2.5-flash")
+        assert not isinstance(made, LineError)
+        (item,) = items_of(made)
+        (declaration,) = item["tools"][0]["functionDeclarations"]
+        assert declaration.pop("description") == words
+        declared.append((declaration, made[2]))
+    assert declared[0] == declared[1]
