@@ -276,9 +276,9 @@ def test_depth_of_a_schema(mode: Mode, name: str) -> None:
 @pytest.mark.parametrize("field", ["tools", "functions"])
 def test_functions_of_one_line(field: str) -> None:
     """As many as Gemini declares, and no more; each is told apart."""
-    functions = [{"name": f"f{n}"} for n in range(MAX_TOOLS + 1)]
-    tools = [{"type": "function", "function": function} for function in functions]
-    given = {"tools": tools, "functions": functions}[field]
+    given: list[dict[str, Any]] = [{"name": f"f{n}"} for n in range(MAX_TOOLS + 1)]
+    if field == "tools":
+        given = [{"type": "function", "function": function} for function in given]
     made = to_gemini({"messages": MESSAGES, field: given[:-1]}, Policy(), "gemini-2.5-flash")
     error = to_gemini({"messages": MESSAGES, field: given}, Policy(), "gemini-2.5-flash")
     assert not isinstance(made, LineError)
