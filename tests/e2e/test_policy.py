@@ -50,7 +50,7 @@ def test_warnings_are_a_file_like_the_others(gateway: GatewayProcess) -> None:
     client = gateway.client()
     lines = [
         chat_line("plain", "x"),
-        chat_line("noted", "x", verbosity="low", seed=2**40),
+        chat_line("noted", "x", verbosity="low", seed=2**40 + 5),
         chat_line("refused", "x", nonsense=1, verbosity="low"),
         chat_line("answer", "[[calls:2]]", **CALLS),
     ]
@@ -66,7 +66,13 @@ def test_warnings_are_a_file_like_the_others(gateway: GatewayProcess) -> None:
     }
     assert read_lines(client, told["warnings_file_id"]) == [
         {"line": 2, "custom_id": "noted", "code": "dropped", "field": "verbosity"},
-        {"line": 2, "custom_id": "noted", "code": "approximated", "field": "seed"},
+        {
+            "line": 2,
+            "custom_id": "noted",
+            "code": "approximated",
+            "field": "seed",
+            "message": "5",
+        },
         {
             "line": 4,
             "custom_id": "answer",

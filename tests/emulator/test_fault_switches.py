@@ -18,12 +18,15 @@ from gateway.emulator.faults import FAULTS, parse_fault
 from gateway.emulator.markers import MARKERS
 from gateway.emulator.reports import REPORTS
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
+from tests.e2e.harness import until
 
 Json = dict[str, Any]
 FLASH = "/v1beta/models/gemini-2.5-flash"
 EMBEDDING = "/v1beta/models/gemini-embedding-001:asyncBatchEmbedContent"
 START = {"X-Goog-Upload-Command": "start", "X-Goog-Upload-Protocol": "resumable"}
-PATIENCE = httpx.Timeout(20, read=0.4)
+PATIENCE = 20
+# How long a client waits that is to be kept waiting.
+SHORT = 0.4
 
 
 class Stage:
@@ -118,14 +121,25 @@ def fails(error: type[Exception] | tuple[type[Exception], ...], call: Callable[[
     return False
 
 
-HANGS = httpx.ReadTimeout
 CLOSES = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 """Closed, with a reset when something of the request was not read yet."""
 
 
+def waits(stage: Stage, call: Callable[[], object]) -> bool:
+    """Whether a call gets no answer in a time that a test can wait."""
+    stage.api.timeout = httpx.Timeout(PATIENCE, read=SHORT)
+    return fails(httpx.ReadTimeout, call)
+
+
+def has_jobs(stage: Stage, count: int) -> bool:
+    """Whether there are so many, at the latest after a while: the client did not wait."""
+    until(lambda: len(stage.emulator.jobs()) >= count, f"{count} jobs")
+    return len(stage.emulator.jobs()) == count
+
+
 def hangs(jobs: int) -> Callable[[Stage], bool]:
     """Create gets no answer, and there are so many jobs."""
-    return lambda stage: fails(HANGS, stage.create) and len(stage.emulator.jobs()) == jobs
+    return lambda stage: waits(stage, stage.create) and has_jobs(stage, jobs)
 
 
 def closes(jobs: int) -> Callable[[Stage], bool]:
@@ -401,7 +415,7 @@ def see_cut_download(stage: Stage) -> bool:
 def see_slow_download(stage: Stage) -> bool:
     """Longer between the pieces than the client waits."""
     name = stage.result_file()
-    return fails(HANGS, lambda: stage.download(name))
+    return waits(stage, lambda: stage.download(name))
 
 
 See = Callable[[Stage], bool]
