@@ -1,7 +1,6 @@
 """GenerateContentResponse -> chat.completion."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Final
 
 import orjson
@@ -79,7 +78,7 @@ def _plain(plain: tuple[str, str, str, Usage], created: int) -> Rendered:
     """
     identity, version, text, usage = plain
     prompt, cached, output, reasoning = usage
-    body = _template() % (
+    body = _PLAIN % (
         orjson.dumps("chatcmpl-" + identity),
         created,
         orjson.dumps(version.removeprefix("models/")),
@@ -218,4 +217,4 @@ def _plain_template() -> bytes:
     return template
 
 
-_template: Final = cache(_plain_template)
+_PLAIN: Final = _plain_template()

@@ -1,7 +1,6 @@
 """GenerateContentResponse -> Response."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Final, NamedTuple
 
 import orjson
@@ -226,7 +225,7 @@ def _plain(plain: tuple[str, str, str, Usage], echo: Json, context: Context) -> 
     identity, version, text, usage = plain
     prompt, cached, written, reasoned = usage
     name = orjson.dumps(identity)[1:-1]
-    body = _template() % (
+    body = _PLAIN % (
         name,
         context.created,
         context.created,
@@ -276,4 +275,4 @@ def _plain_template() -> bytes:
     return template
 
 
-_template: Final = cache(_plain_template)
+_PLAIN: Final = _plain_template()

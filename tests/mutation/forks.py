@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -33,8 +33,12 @@ CPU_SECONDS: Final = 15
 MEMORY: Final = 4 * 2**30
 SLOW_SECONDS: Final = 0.3
 
-# A mutant, and the tests that reach its function.
+# What nobody has noticed yet; None is what has not been tried.
+OPEN: Final = (None, SURVIVED, UNREACHED)
+
+# A mutant, and the tests that reach its function; and what tries one and ends its process.
 Work = tuple[str, Sequence[pytest.Item]]
+Run = Callable[[str, Sequence[pytest.Item]], NoReturn]
 
 
 class Forks:
@@ -44,6 +48,7 @@ class Forks:
         self._modules = modules
         self._children = children
         self._early = early
+        self._quick: list[pytest.Item] = []
         self._slow: list[str] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -54,40 +59,57 @@ class Forks:
         # time, are left out: they take ten times as long as all others together.
         took = {item: seconds.get(item.nodeid, 0.0) for item in session.items}
         quick = sorted(took, key=took.__getitem__)
-        items = {item.nodeid: item for item in quick if took[item] < SLOW_SECONDS}
+        self._quick = [item for item in quick if took[item] < SLOW_SECONDS]
         self._slow = [item.nodeid for item in quick if took[item] >= SLOW_SECONDS]
+        items = {item.nodeid: item for item in self._quick}
         gc.freeze()  # or every fork copies everything
-        if self._codes([("", session.items)]) != {"": SURVIVED}:
-            raise pytest.UsageError("The tests fail as it is.")
+        for run in (_try, self._alone):
+            if self._codes([("", self._quick)], run) != {"": SURVIVED}:
+                raise pytest.UsageError("The tests fail as it is.")
         for module in self._modules:
             path = PACKAGE / f"{module}.py.meta"
             known = orjson.loads(path.read_bytes())
             codes = known["exit_code_by_key"]
             # What nobody has noticed yet is tried again: a test may have come since.
-            left = [name for name, code in codes.items() if code in (None, SURVIVED, UNREACHED)]
-            codes.update(self._codes(_work(left, tests_of, items)))
+            left = [name for name, code in codes.items() if code in OPEN]
+            codes.update(self._codes(_work(left, tests_of, items), _try))
+            codes.update(self._codes(self._too_late(left, codes), self._alone))
             path.write_bytes(orjson.dumps(known))
             print(f"{module}: {len(left)} tried", flush=True)
         return True
 
-    def _codes(self, work: Iterable[Work]) -> dict[str, int]:
+    def _too_late(self, names: Sequence[str], codes: Mapping[str, int]) -> Iterator[Work]:
+        for name in names:
+            if codes[name] in OPEN and name.partition("__mutmut_")[0] in self._early:
+                yield name, self._quick
+
+    def _codes(self, work: Iterable[Work], run: Run) -> dict[str, int]:
         """Fork for each; exit codes by name, negative for signals as mutmut has them."""
         running: dict[int, str] = {}
         codes: dict[str, int] = {}
         for name, items in work:
-            early = name.partition("__mutmut_")[0] in self._early
-            if not items and not early:
+            if not items:
                 codes[name] = UNREACHED
                 continue
             if len(running) == self._children:
                 _reap(running, codes)
             process = os.fork()
             if not process:
-                _alone(name, self._slow) if early else _try(name, items)
+                run(name, items)
             running[process] = name
         while running:
             _reap(running, codes)
         return codes
+
+    def _alone(self, name: str, items: Sequence[pytest.Item]) -> NoReturn:  # noqa: ARG002 - a Run
+        """Run the tests in a process that meets the mutant from its first import on."""
+        resource.setrlimit(resource.RLIMIT_CPU, (5 * CPU_SECONDS, 5 * CPU_SECONDS + 1))
+        os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
+        command = [sys.executable, "-m", "pytest", *_arguments()]
+        command += [f"--deselect={test}" for test in self._slow]
+        nowhere = subprocess.DEVNULL
+        done = subprocess.run(command, stdout=nowhere, stderr=nowhere, check=False)
+        os._exit(KILLED if done.returncode else SURVIVED)
 
 
 def _work(
@@ -101,18 +123,6 @@ def _work(
 def _reap(running: dict[int, str], codes: dict[str, int]) -> None:
     process, status = os.wait()
     codes[running.pop(process)] = os.waitstatus_to_exitcode(status)
-
-
-def _alone(name: str, without: Sequence[str]) -> NoReturn:
-    """Run the tests in a process that meets the mutant from its first import on."""
-    resource.setrlimit(resource.RLIMIT_CPU, (5 * CPU_SECONDS, 5 * CPU_SECONDS + 1))
-    os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
-    command = [sys.executable, "-m", "pytest", *_arguments()]
-    command += [f"--deselect={test}" for test in without]
-    done = subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
-    )
-    os._exit(KILLED if done.returncode else SURVIVED)
 
 
 def _try(name: str, items: Sequence[pytest.Item]) -> NoReturn:
