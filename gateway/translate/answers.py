@@ -10,7 +10,7 @@ from gateway.translate.errors import Failure, failure_of
 from gateway.translate.received import EMPTY, answered_block, identity_of, model_of, plain_of
 from gateway.translate.shapes import NO_USAGE, Answer, Context, Json, Note, Rendered, Usage
 from gateway.translate.templates import hole, stand_in, template_of
-from gateway.translate.usage import media_of, openai_usage, usage_of
+from gateway.translate.usage import media_of, openai_usage, uncounted, usage_of
 
 # Every field of the response and of a candidate, and what becomes of it; a test compares this
 # with google-genai's types.
@@ -68,7 +68,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     if failure is not None:
         return failure.rendered(usage)
     body = completion(echo, [response], choices, usage, context)
-    return 200, orjson.dumps(body), usage, tuple(notes)
+    return 200, orjson.dumps(body), usage, (*notes, *uncounted([response]))
 
 
 def _plain(plain: tuple[str, str, str, Usage], created: int) -> Rendered:
@@ -110,7 +110,7 @@ def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendere
         return failure.rendered(usage)
     responses = [answer["response"] for answer in answers]
     body = completion(echo, responses, choices, usage, context)
-    return 200, orjson.dumps(body), usage, tuple(notes)
+    return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))
 
 
 def completion(

@@ -51,7 +51,7 @@ from gateway.translate.shapes import (
 )
 from gateway.translate.streaming import read_stream
 from gateway.translate.thinking import close_thinking, least_thinking, read_reasoning_effort
-from gateway.translate.usage import usage_of
+from gateway.translate.usage import uncounted, usage_of
 
 # OpenAI's default, which old programs rely on.
 DEFAULT_MAX_TOKENS: Final = 16
@@ -210,13 +210,14 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     usage = _summed(usages, echo.get("items", 1))
     if failure is not None:
         return failure.rendered(usage)
+    responses = [answer["response"] for answer in answers]
     body = {
-        **completion(echo, [answer["response"] for answer in answers], choices, usage, context),
+        **completion(echo, responses, choices, usage, context),
         "object": "text_completion",
     }
     body["id"] = "cmpl-" + body["id"].removeprefix("chatcmpl-")
     del body["service_tier"]
-    return 200, orjson.dumps(body), usage, tuple(notes)
+    return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))
 
 
 def _without_place(choices: list[Json], notes: list[Note]) -> Failure | None:

@@ -39,7 +39,7 @@ from gateway.translate.shapes import (
     Translation,
 )
 from gateway.translate.templates import hole, stand_in, template_of
-from gateway.translate.usage import count
+from gateway.translate.usage import UNCOUNTED, count
 
 # OpenAI's limit on the inputs of one request.
 MAX_INPUTS: Final = 2048
@@ -229,7 +229,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         data.append({"object": "embedding", "index": index, "embedding": values})
         counted = _tokens(response)
         if counted is None:
-            notes = _UNCOUNTED
+            notes = UNCOUNTED
         else:
             tokens += counted
     body = {
@@ -295,10 +295,6 @@ def _encoded(values: list[float], echo: Json) -> list[float] | str:
         packed = struct.pack(f"<{len(values)}f", *values)
         return b2a_base64(packed, newline=False).decode("ascii")
     return values
-
-
-# OpenAI's usage has no word for unknown: the tokens nobody counted are 0, and that is noted.
-_UNCOUNTED: Final = (Note("unknown", "usage"),)
 
 
 def _tokens(response: Json) -> int | None:

@@ -45,7 +45,7 @@ from gateway.translate.shapes import (
 from gateway.translate.streaming import read_stream
 from gateway.translate.thinking import close_thinking
 from gateway.translate.toolset import close_tools
-from gateway.translate.usage import count, usage_of
+from gateway.translate.usage import count, uncounted, usage_of
 
 # OpenAI's limits.
 MAX_IMAGES: Final = 10
@@ -259,7 +259,8 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         **_format(blobs),
         "usage": tokens.usage(usage),
     }
-    return 200, orjson.dumps(body), usage, ()
+    notes = uncounted(answer["response"] for answer in answers)
+    return 200, orjson.dumps(body), usage, notes
 
 
 def _add_images(response: Json, blobs: list[Json]) -> Failure | None:

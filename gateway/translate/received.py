@@ -72,7 +72,6 @@ _UNSEEN: Final = frozenset(
     ("index", "safetyRatings", "avgLogprobs", "tokenCount", "citationMetadata")
 )
 _PLAIN_MEMBERS: Final = _UNSEEN | {"content", "finishReason"}
-_NO_USAGE: Final[Json] = {}
 _ONLY_TEXT: Final = ({"modality": "TEXT"},)
 
 
@@ -97,7 +96,7 @@ def plain_of(answer: Answer) -> tuple[str, str, str, Usage] | None:
             and "error" not in answer
             and candidate.keys() <= _PLAIN_MEMBERS
         )
-        metadata = response.get("usageMetadata", _NO_USAGE)
+        metadata = response["usageMetadata"]
         [medium] = metadata.get("promptTokensDetails", _ONLY_TEXT)
         if not plain or medium["modality"] != "TEXT":
             return None

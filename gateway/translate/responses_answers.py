@@ -14,7 +14,7 @@ from gateway.translate.output_items import CALLS, Output
 from gateway.translate.received import EMPTY, answered_block, identity_of, model_of, plain_of
 from gateway.translate.shapes import Answer, Context, Json, Note, Rendered, Usage
 from gateway.translate.templates import hole, stand_in, template_of
-from gateway.translate.usage import usage_of
+from gateway.translate.usage import uncounted, usage_of
 
 # Every field of the response and of a candidate, and what becomes of it in a Response; a test
 # compares this with google-genai's types.
@@ -90,7 +90,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     body = _response(echo, response, made, usage, context)
     # The members that repeat the request pass through as they were written.
     written = orjson.dumps(body)[:-1] + b"," + echo["repeats"].encode()
-    return 200, written, usage, tuple(made.notes)
+    return 200, written, usage, (*made.notes, *uncounted([response]))
 
 
 class _Answered(NamedTuple):

@@ -5,10 +5,10 @@ exception; ``promptTokenCount`` includes cached tokens, ``candidatesTokenCount``
 counts of zero are left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from gateway.translate.shapes import NO_USAGE, Json, Usage
+from gateway.translate.shapes import NO_USAGE, Json, Note, Usage
 
 # No request has more; a larger count is no count (and a 64-bit column could not hold the sum).
 _MOST_TOKENS: Final = 2**40
@@ -24,8 +24,18 @@ def count(value: object) -> int:
     return count(int(value)) if type(value) is float and value.is_integer() else 0
 
 
+# OpenAI's usage has no word for unknown: the tokens nobody counted are 0, and that is noted.
+UNCOUNTED: Final = (Note("unknown", "usage"),)
+
+
+def uncounted(responses: Iterable[Json]) -> tuple[Note, ...]:
+    """The note on answers of which one does not say what it used."""
+    told = all(type(response.get("usageMetadata")) is dict for response in responses)
+    return () if told else UNCOUNTED
+
+
 def usage_of(metadata: object) -> Usage:
-    """Sum up one answer; a missing usageMetadata counts as zeros."""
+    """Sum up one answer; a missing usageMetadata counts as zeros, see :func:`uncounted`."""
     if type(metadata) is not dict:
         return NO_USAGE
     # Nearly every answer has these two, as plain numbers, and no calls of Google's own tools.

@@ -46,7 +46,8 @@ def rendered(tmp_path: Path, summary: ValidateSummary, most: int = 50) -> list[C
         place.mkdir(exist_ok=True)
         keys = [orjson.loads(line)["key"] for line in Path(job.spool).read_bytes().splitlines()]
         candidate = {"content": {"parts": CALLS}, "finishReason": "STOP"}
-        rows = [{"key": key, "response": {"candidates": [candidate]}} for key in reversed(keys)]
+        response = {"candidates": [candidate], "usageMetadata": {"promptTokenCount": 1}}
+        rows = [{"key": key, "response": response} for key in reversed(keys)]
         (place / "raw").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
         task = CollectTask(job.echo, str(place), "b", CHAT, 1, most, raw=str(place / "raw"))
         made.append(collect(task))
