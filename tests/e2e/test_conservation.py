@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.emulator.testing import Emulator, EmulatorOptions, running
+from gateway.emulator.testing import Emulator
 from tests.e2e.harness import (
     GatewayProcess,
     assert_conserved,
@@ -38,13 +38,6 @@ def text_of(number: int) -> str:
 
 IDS = [f"id {number} {ALPHABETS[number % 7]}" for number in range(LINES)]
 TEXTS = dict(zip(IDS, map(text_of, range(LINES)), strict=True))
-
-
-@pytest.fixture(scope="module")
-def gemini() -> Iterator[Emulator]:
-    """An emulator whose jobs end at once."""
-    with running(EmulatorOptions(job_seconds=0.05)) as emulator:
-        yield emulator
 
 
 @pytest.fixture(scope="module")

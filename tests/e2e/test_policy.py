@@ -24,13 +24,6 @@ CALLS: dict[str, Any] = {"functions": [{"name": name} for name in "fg"]}
 
 
 @pytest.fixture(scope="module")
-def gemini() -> Iterator[Emulator]:
-    """An emulator whose jobs end at once."""
-    with running(EmulatorOptions(job_seconds=0.05)) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, gemini: Emulator) -> Iterator[GatewayProcess]:
     """A gateway with the default policy, and few warnings."""
     with serving(

@@ -27,13 +27,6 @@ EMBEDDINGS = "/v1/embeddings"
 
 
 @pytest.fixture(scope="module")
-def gemini() -> Iterator[Emulator]:
-    """An emulator whose jobs end at once."""
-    with running(EmulatorOptions(job_seconds=0.05)) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, gemini: Emulator) -> Iterator[GatewayProcess]:
     """A gateway before it; ten items inline at most, so that both ways are taken."""
     tmp_path = tmp_path_factory.mktemp("gateway")
