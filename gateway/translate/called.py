@@ -1,5 +1,6 @@
 """One functionCall of an answer, checked: what every endpoint makes its own call of."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import orjson
@@ -19,12 +20,15 @@ class Called(NamedTuple):
     signature: str
 
 
-def called(part: Json, context: Context, choice: int, number: int) -> Called | Failure:
+def called(
+    part: Json, context: Context, choice: int, number: int, taken: Collection[str] = ()
+) -> Called | Failure:
     """Read a part with a functionCall.
 
     ``{"functionCall": {"name": "f", "args": {"a": 1}}}`` ->
     ``Called("call_…", "f", '{"a":1}', "")``. Args and id may be absent; an id of ours names the
-    line, the choice and the ``number`` of the call in it.
+    line, the choice and the ``number`` of the call in it. So does that of a call whose id is
+    ``taken`` by another: nobody could answer both.
     """
     call = part["functionCall"]
     name = call.get("name") if type(call) is dict else None
@@ -37,7 +41,7 @@ def called(part: Json, context: Context, choice: int, number: int) -> Called | F
         # Nested deeper than any JSON writer goes.
         return Failure(502, "malformed_function_call", "Gemini's arguments are no JSON.")
     call_id = call.get("id")
-    if type(call_id) is not str or not call_id:
+    if type(call_id) is not str or not call_id or call_id in taken:
         where = (context.batch_id, context.line, choice, number)
         call_id = "call_" + digest("call", *where)[:24]
     signature = part.get("thoughtSignature")

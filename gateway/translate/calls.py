@@ -97,8 +97,13 @@ def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, f
     return part
 
 
-def read_legacy_call(value: object, parts: list[Json], conversation: Conversation) -> Calls:
-    """``function_call`` of an assistant message: one call, paired with its result by name."""
+def read_legacy_call(
+    value: object, parts: list[Json], conversation: Conversation, signature: str = ""
+) -> Calls:
+    """``function_call`` of an assistant message: one call, paired with its result by name.
+
+    ``signature`` is used when the call has none of its own.
+    """
     if type(value) is not dict:
         invalid_type(value, "an object", "function_call")
     try:
@@ -111,7 +116,7 @@ def read_legacy_call(value: object, parts: list[Json], conversation: Conversatio
     calls = Calls("name")
     calls.expect(value["name"], {"name": named["name"]})
     part: Json = {"functionCall": named}
-    sign(part, call_signature(value, ""), conversation, first=True)
+    sign(part, call_signature(value, signature), conversation, first=True)
     parts.append(part)
     return calls
 

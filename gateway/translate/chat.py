@@ -126,6 +126,16 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         return refused_line(refusal, to_gemini, body, policy, model)
 
 
+def _choose_google_tools(draft: Draft) -> None:
+    """Gemini's mode of calling binds functions alone, ``tool_choice`` all tools."""
+    choice = draft.tool_choice
+    if choice == "none" or type(choice) is dict:
+        # A choice on chat lines names functions, so Google's own tools are not among them.
+        draft.google_tools = []
+    elif choice == "required" and draft.google_tools and draft.tools is not None:
+        draft.note("approximated", "tool_choice")
+
+
 def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     """Read every field but the messages, then what several of them say together."""
     draft = Draft(model, policy)
@@ -134,6 +144,7 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     CHAT.read(rest, draft)
     close_logprobs(draft)
     close_modalities(draft)
+    _choose_google_tools(draft)
     close_tools(draft)
     close_thinking(draft)
     if 1 < draft.choices <= draft.can.max_candidates:

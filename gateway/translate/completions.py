@@ -9,6 +9,7 @@ Several prompts, and several choices of each on models with one candidate, are a
 choices come back in OpenAI's order: all of the first prompt, then all of the second.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -21,7 +22,7 @@ from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.extension import read_extra_body, read_google, refuse_google
 from gateway.translate.fields import FieldTable, dropped, mapped, refused
-from gateway.translate.frames import frame_of
+from gateway.translate.frames import frame_of, refuse_amplified
 from gateway.translate.lenient import refused_line
 from gateway.translate.messages import read_messages
 from gateway.translate.refusal import (
@@ -50,7 +51,12 @@ from gateway.translate.shapes import (
     Usage,
 )
 from gateway.translate.streaming import read_stream
-from gateway.translate.thinking import close_thinking, least_thinking, read_reasoning_effort
+from gateway.translate.thinking import (
+    close_thinking,
+    least_thinking,
+    read_reasoning_effort,
+    refuse_thoughts,
+)
 from gateway.translate.usage import uncounted, usage_of
 
 # OpenAI's default, which old programs rely on.
@@ -126,6 +132,8 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         prompts = _prompts(prompt)
         if len(prompts) * frame.items > MAX_ITEMS:
             invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
+        first = frame.text(prompts[0], read_messages)
+        refuse_amplified(len(first) - len(prompts[0]), len(prompts) * frame.items, "prompt")
         written = (frame.text(prompt, read_messages) for prompt in prompts)
         items = [item for one in written for item in frame.spread(one)]
     except Refused as refusal:
@@ -141,13 +149,14 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     draft.echo["model"] = rest.get("model", model)
     COMPLETIONS.read(rest, draft)
     refuse_google(draft, _WITHOUT_PLACE)
+    refuse_thoughts(draft)
     close_thinking(draft)
     if draft.best_of not in (None, draft.choices):
         unsupported_value("Gemini does not choose among its answers.", "best_of")
     if "echo" in draft.echo and "logprobs" in draft.echo:
         unsupported_value("Gemini gives no log probabilities of a prompt.", "echo")
     draft.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
-    if "thinkingConfig" not in draft.config:
+    if not draft.config.get("thinkingConfig", {}).keys() - {"includeThoughts"}:
         draft.config.update(least_thinking(draft.can))
     if 1 < draft.choices <= draft.can.max_candidates:
         draft.config["candidateCount"] = draft.choices
@@ -189,20 +198,22 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     notes: list[Note] = []
     usages: list[Usage] = []
     failure: Failure | None = None
+    # A place belongs to a prompt, so more candidates than were asked for have none.
+    most = echo.get("candidates", 1)
     for ordinal, answer in enumerate(answers):
         found: list[Json] = []
+        made: list[Note] = []
         wrong = failure_of(answer)
         # A failed item keeps its place: usages are grouped by prompt.
         usages.append(usage_of(answer["response"].get("usageMetadata") if wrong is None else None))
         if wrong is None:
-            wrong = add_choices(answer["response"], found, notes, echo, context)
-        wrong = wrong or _without_place(found, notes)
+            wrong = add_choices(answer["response"], found, made, echo, context)
+        wrong = wrong or _without_place(found, made)
+        notes += [_placed(note, ordinal * most) for note in made]
         if wrong is not None and failure is None:
             prompt = ordinal // echo.get("items", 1)
             several = len(answers) > echo.get("items", 1)
             failure = replace(wrong, param=f"prompt[{prompt}]") if several else wrong
-        # A place belongs to a prompt, so more candidates than were asked for have none.
-        most = echo.get("candidates", 1)
         choices += [
             _text_choice(choice, ordinal * most + index, echo)
             for index, choice in enumerate(found[:most])
@@ -220,11 +231,24 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))
 
 
+_OF_CHAT: Final = re.compile(r"choices\[(\d+)\](?:\.message)?(\.content)?")
+
+
+def _placed(note: Note, first: int) -> Note:
+    """A note on a choice of chat's, in the words of the completion that it became."""
+    match = _OF_CHAT.match(note.field)
+    if match is None:
+        return note
+    text = ".text" if match[2] else ""
+    field = f"choices[{first + int(match[1])}]{text}{note.field[match.end() :]}"
+    return Note(note.code, field, note.message)
+
+
 def _without_place(choices: list[Json], notes: list[Note]) -> Failure | None:
     """A completion is a text: calls, images and sound beside one are noted, alone they fail it."""
     for choice in choices:
         message = choice["message"]
-        for name in _NO_TEXT & message.keys():
+        for name in [name for name in _NAMES if name in message]:
             if not message["content"]:
                 why = f"Gemini answered with {_NAMES[name]}, which a text completion cannot hold."
                 return Failure(502, "unsupported_output", why)
@@ -235,7 +259,6 @@ def _without_place(choices: list[Json], notes: list[Note]) -> Failure | None:
 
 
 _NAMES: Final = {"tool_calls": "a call of a function", "images": "an image", "audio": "sound"}
-_NO_TEXT: Final = frozenset(_NAMES)
 
 
 def _text_choice(choice: Json, index: int, echo: Json) -> Json:
@@ -250,6 +273,7 @@ def _text_choice(choice: Json, index: int, echo: Json) -> Json:
         "index": index,
         "logprobs": _legacy_logprobs(choice["logprobs"]),
         "finish_reason": choice["finish_reason"],
+        **{name: choice[name] for name in ("native_finish_reason",) if name in choice},
     }
 
 

@@ -5,11 +5,17 @@ words of the user, because Gemini 3 counts functionResponse parts against the ca
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from gateway.translate.capabilities import capabilities_of
 from gateway.translate.notes import Noting, places_in
 from gateway.translate.refusal import Refused, invalid_value, quoted, unsupported_value
 from gateway.translate.shapes import Json, Policy
+
+# What stands before the conversation for Gemini, wherever it stands in the line.
+_HOISTED: Final = ("system", "developer")
+# Ids that a message lists.
+_MOST_TOLD: Final = 10
 
 
 class Calls:
@@ -69,7 +75,10 @@ class Calls:
 
     def refuse_unanswered(self) -> None:
         """Refuse what OpenAI refuses: calls whose results are missing."""
-        absent = ", ".join(quoted(key) for key in self.names if key not in self.responses)
+        keys = [quoted(key) for key in self.names if key not in self.responses]
+        absent = ", ".join(keys[:_MOST_TOLD])
+        if len(keys) > _MOST_TOLD:
+            absent += f" and {len(keys) - _MOST_TOLD} more"
         raise Refused(
             "invalid_value",
             "",
@@ -193,15 +202,18 @@ class Conversation(Noting):
 
     def _prefill(self, items: list[Json], is_models: Callable[[Json], bool]) -> None:
         """Words put into the model's mouth, for a model that takes none."""
+        words = []
+        for index in range(len(items) - 1, -1, -1):
+            if is_models(items[index]):
+                words.append(index)
+            elif items[index].get("role") not in _HOISTED:
+                break
         if self.policy.prefill == "refuse":
             unsupported_value(
                 "this model refuses a conversation that ends with the assistant's words.",
-                f"{self.field}[{len(items) - 1}]",
+                f"{self.field}[{words[0]}]",
             )
-        first = len(items)
-        while first and is_models(items[first - 1]):
-            first -= 1
-        for index in range(first, len(items)):
+        for index in reversed(words):
             self.note("dropped", f"{self.field}[{index}]")
         self.contents.pop()
 

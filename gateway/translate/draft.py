@@ -52,3 +52,5 @@ class Draft(Noting):
         # Google's own members, and where in the body they stand; "" when there are none.
         self.google: Json = {}
         self.google_path = ""
+        # Where the line says top_k, which has two places.
+        self.top_k_path = ""

@@ -17,6 +17,7 @@ from gateway.translate.draft import Draft
 from gateway.translate.errors import Failure, failure_of
 from gateway.translate.extension import google_readers
 from gateway.translate.fields import FieldTable, dropped, mapped
+from gateway.translate.frames import refuse_amplified
 from gateway.translate.lenient import refused_line
 from gateway.translate.refusal import (
     Refused,
@@ -74,7 +75,7 @@ def _read_encoding_format(value: object, draft: Draft) -> None:
 
 
 def _read_task_type(value: object, draft: Draft) -> None:
-    word = value.upper() if type(value) is str else value
+    word = value.upper() if type(value) is str else ""
     if word not in TASKS:
         one_of(value, TASKS, "task_type")
     draft.members["taskType"] = word
@@ -137,6 +138,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     try:
         frame = _frame_of(rest, model, policy)
         texts = _texts(given)
+        refuse_amplified(len(frame.template) + len(frame.prefix), len(texts), "input")
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
     prefix, template = frame.prefix, frame.template
@@ -151,7 +153,8 @@ class _Frame:
         members = draft.members
         task = members.get("taskType")
         if "title" in members and task != _DOCUMENT:
-            invalid_value("only task_type RETRIEVAL_DOCUMENT has one.", "google.title")
+            why = "only task_type RETRIEVAL_DOCUMENT has one."
+            invalid_value(why, f"{draft.google_path}.title")
         self.prefix = ""
         if draft.can.task_words:
             members = {k: v for k, v in members.items() if k not in ("taskType", "title")}
@@ -161,7 +164,7 @@ class _Frame:
         item = {"content": {"parts": [{"text": stand_in(0)}]}, **members}
         template = template_of(orjson.dumps(item), [hole(0)])
         if template is None:
-            invalid_value("it holds control characters.", "google.title")
+            invalid_value("it holds control characters.", f"{draft.google_path}.title")
         self.template = template
         self.echo = (orjson.dumps(draft.echo),)
         self.notes = tuple(draft.notes)
@@ -189,9 +192,9 @@ def _remembered(key: bytes, model: str, policy: Policy) -> _Frame:
 def _texts(value: object) -> list[str]:
     if value is None:
         missing("input")
-    if type(value) is str:
-        value = [value]
-    elif type(value) is not list:
+    alone = type(value) is str
+    value = [value] if alone else value
+    if type(value) is not list:
         invalid_type(value, "one of a string or array of strings", "input")
     if not value:
         invalid_value("the array is empty.", "input")
@@ -201,7 +204,8 @@ def _texts(value: object) -> list[str]:
         if type(text) is not str:
             _refuse_input(text, f"input[{index}]")
         if not text:
-            invalid_value("an input cannot be an empty string.", f"input[{index}]")
+            param = "input" if alone else f"input[{index}]"
+            invalid_value("an input cannot be an empty string.", param)
     return value
 
 

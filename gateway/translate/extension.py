@@ -27,7 +27,7 @@ from gateway.translate.refusal import (
     one_of,
     unsupported_parameter,
 )
-from gateway.translate.sampling import read_top_k
+from gateway.translate.sampling import read_google_top_k
 from gateway.translate.shapes import Json
 from gateway.translate.thinking import read_thinking_config
 
@@ -209,7 +209,7 @@ GOOGLE: Final = FieldTable(
     mapped("safety_settings", "`safetySettings`", _read_safety_settings),
     mapped("tools", "`tools`: each of Google's own as a Tool of its own", read_google_tools),
     mapped("retrieval_config", "`toolConfig.retrievalConfig`", read_retrieval_config),
-    mapped("top_k", "`generationConfig.topK`", read_top_k),
+    mapped("top_k", "`generationConfig.topK`", read_google_top_k),
     mapped("media_resolution", "`generationConfig.mediaResolution`", read_media_resolution),
     mapped("response_modalities", "`responseModalities`", read_response_modalities),
     mapped("speech_config", "`generationConfig.speechConfig`", read_speech_config),

@@ -28,6 +28,10 @@ _LARGEST_REMEMBERED: Final = 64 * 1024
 # Shapes of conversations remembered for a frame, and the turns from which one is no use.
 _MOST_SHAPES: Final = 64
 _MOST_TURNS: Final = 64
+# Bytes that one line may make of what it says once beside many texts.
+_MOST_BESIDE: Final = 16 * 2**20
+# A role that nobody knows is the line's, and is not kept.
+_LONGEST_ROLE: Final = 16
 # Each shape holds the tools and schemas of its frame: all frames together stay below 16 MiB.
 _MOST_SHAPE_BYTES: Final = 128 * 1024
 # The shape of the shortest conversation.
@@ -98,7 +102,7 @@ class Frame:
 
     def _learn(self, roles: tuple[str, ...], read: Read) -> bytes | None:
         """The template of a conversation of plain texts; None when it is not that simple."""
-        if len(roles) > _MOST_TURNS:
+        if len(roles) > _MOST_TURNS or any(len(role) > _LONGEST_ROLE for role in roles):
             return None
         conversation = Conversation(self.model, self.policy)
         stand_ins = [{"role": role, "content": stand_in(n)} for n, role in enumerate(roles)]
@@ -179,6 +183,15 @@ def _seeded(item: bytes, seed: int) -> bytes:
     request = loads(item)
     request["generationConfig"]["seed"] = seed
     return dumps(request)
+
+
+def refuse_amplified(beside: int, count: int, param: str) -> None:
+    """Refuse options of so many bytes that to write them with each text takes the memory."""
+    if count > 1 and beside * count > _MOST_BESIDE:
+        why = (
+            f"what stands beside it goes with each of its {count} texts, and is too long for that."
+        )
+        invalid_value(why, param)
 
 
 def frame_of(build: Build, rest: Json, model: str, policy: Policy) -> Frame:

@@ -26,10 +26,14 @@ VOICE: Final = GoogleObject(
     refused("voice", UNPUBLISHED),
 )
 SPEAKER: Final = GoogleObject(
-    "speakerVoiceConfigs[]", {"speaker": text, "voice_config": VOICE.build}
+    "speakerVoiceConfigs[]",
+    {"speaker": text, "voice_config": VOICE.build},
+    required=("speaker", "voice_config"),
 )
 SPEAKERS: Final = GoogleObject(
-    "multiSpeakerVoiceConfig", {"speaker_voice_configs": several(SPEAKER.build)}
+    "multiSpeakerVoiceConfig",
+    {"speaker_voice_configs": several(SPEAKER.build)},
+    required=("speaker_voice_configs",),
 )
 SPEECH: Final = GoogleObject(
     "speechConfig",

@@ -42,6 +42,7 @@ GOOGLE_MAPS: Final = GoogleObject(
 FILE_SEARCH: Final = GoogleObject(
     "fileSearch",
     {"file_search_store_names": several(text), "top_k": whole(1, 1_000), "metadata_filter": text},
+    required=("file_search_store_names",),
 )
 GOOGLE_TOOL: Final = GoogleObject(
     "tools[]",

@@ -37,13 +37,14 @@ from gateway.translate.shapes import (
     Context,
     Json,
     LineError,
+    Note,
     Policy,
     Rendered,
     Translation,
     Usage,
 )
 from gateway.translate.streaming import read_stream
-from gateway.translate.thinking import close_thinking
+from gateway.translate.thinking import close_thinking, refuse_thoughts
 from gateway.translate.toolset import close_tools
 from gateway.translate.usage import count, uncounted, usage_of
 
@@ -219,6 +220,7 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     IMAGES.read(rest, draft)
     refuse_google(draft, ("speech_config",))
     close_tools(draft)
+    refuse_thoughts(draft)
     close_thinking(draft)
     if "IMAGE" not in draft.config.setdefault("responseModalities", ["IMAGE"]):
         where = f"{draft.google_path}.response_modalities"
@@ -237,6 +239,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     "data": "iVBO…"}}]}}]}}`` -> ``{"created": …, "data": [{"b64_json": "iVBO…"}], …}``
     """
     blobs: list[Json] = []
+    dropped: list[Note] = []
     usages: list[Usage] = []
     tokens = _Tokens()
     failure: Failure | None = None
@@ -246,7 +249,12 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
             response = answer["response"]
             usages.append(usage_of(response.get("usageMetadata")))
             tokens.add(response.get("usageMetadata"))
-            wrong = _add_images(response, blobs)
+            found = _images_in_answer(response)
+            wrong = found if isinstance(found, Failure) else None
+            if not isinstance(found, Failure):
+                # One was asked for of each item, and as many as asked for are expected.
+                blobs.append(found[0])
+                dropped += [Note("dropped", "data")] * (len(found) - 1)
         if wrong is not None and failure is None:
             failure = wrong.among("Image", number, len(answers))
     usage = summed(usages)
@@ -260,10 +268,10 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         "usage": tokens.usage(usage),
     }
     notes = uncounted(answer["response"] for answer in answers)
-    return 200, orjson.dumps(body), usage, notes
+    return 200, orjson.dumps(body), usage, (*dropped, *notes)
 
 
-def _add_images(response: Json, blobs: list[Json]) -> Failure | None:
+def _images_in_answer(response: Json) -> list[Json] | Failure:
     candidates = response.get("candidates")
     candidate = candidates[0] if type(candidates) is list and candidates else None
     if type(candidate) is not dict:
@@ -271,8 +279,7 @@ def _add_images(response: Json, blobs: list[Json]) -> Failure | None:
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
     found, words = _images_of(parts if type(parts) is list else [])
-    blobs += found
-    return None if found else _no_image(candidate, words)
+    return found or _no_image(candidate, words)
 
 
 def _images_of(parts: list[object]) -> tuple[list[Json], str]:

@@ -106,7 +106,10 @@ _ALIASES: Final = {
 # Images that OpenAI takes, or browsers show, and Gemini does not (page "Image understanding":
 # PNG, JPEG, WEBP, HEIC, HEIF; vscode#286628, MaiBot#1435: "Unsupported MIME type: image/gif").
 _NOT_READ: Final = frozenset(("image/gif", "image/svg+xml"))
-_NOT_READ_SUFFIXES: Final = frozenset(("gif", "svg"))
+# Their suffixes, and those of documents that people send to OpenAI.
+_NOT_READ_SUFFIXES: Final = frozenset(
+    ("gif", "svg", "doc", "docx", "odt", "ppt", "pptx", "xls", "xlsx", "epub", "zip", "gz", "tar")
+)
 # What types begin with that Gemini reads (page "File input methods").
 _READ: Final = (
     "application/pdf",
@@ -225,10 +228,11 @@ def file_data(
         return {"mimeType": "video/mp4", "fileUri": url}
     if url.startswith(_FILES_API):
         return {"fileUri": url}
-    path = url.split("?", 1)[0].split("#", 1)[0]
-    suffix = path.rsplit(".", 1)[-1].lower()
+    path = rest.split("?", 1)[0].split("#", 1)[0].partition("/")[2]
+    _, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    suffix = suffix.lower() if dot else ""
     if suffix in _NOT_READ_SUFFIXES:
-        unsupported_value(f"Gemini reads no images of the type {quoted(suffix)}.", param)
+        unsupported_value(f"Gemini reads no files of the type {quoted(suffix)}.", param)
     kind = MIME_BY_SUFFIX.get(suffix)
     if kind is None:
         kind = otherwise

@@ -22,6 +22,7 @@ from gateway.translate.refusal import (
 )
 from gateway.translate.returned import with_returned
 from gateway.translate.shapes import Json
+from gateway.translate.signatures import message_signature
 
 _ROLE: Final = mapped("role", "`role`, or `systemInstruction`")
 _NAME: Final = dropped(
@@ -155,7 +156,10 @@ def _calls(message: Json, parts: list[Json], conversation: Conversation) -> None
     if message.get("function_call") is not None:
         if conversation.calls is not None:
             invalid_value("it cannot stand beside tool_calls.", "function_call")
-        conversation.calls = read_legacy_call(message["function_call"], parts, conversation)
+        # With no words before it, the message's own signature is the call's.
+        signature = "" if parts else message_signature(message)
+        call = message["function_call"]
+        conversation.calls = read_legacy_call(call, parts, conversation, signature)
     if conversation.calls is not None:
         conversation.calls.message = message
 

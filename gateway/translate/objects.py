@@ -5,7 +5,7 @@ a value that Google's parser does not know would be a 400, perhaps of a whole jo
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.translate.fields import Field, FieldTable, mapped
@@ -13,6 +13,7 @@ from gateway.translate.refusal import (
     Refused,
     invalid_type,
     invalid_value,
+    missing,
     one_of,
     unknown_parameter,
 )
@@ -41,9 +42,16 @@ def camel(name: str) -> str:
 class GoogleObject(FieldTable):
     """The members of one object, by their names on our side."""
 
-    def __init__(self, owner: str, checks: Mapping[str, Check], *refused_rows: Field) -> None:
+    def __init__(
+        self,
+        owner: str,
+        checks: Mapping[str, Check],
+        *refused_rows: Field,
+        required: Sequence[str] = (),
+    ) -> None:
         rows = (mapped(name, f"`{owner}.{camel(name)}`") for name in checks)
         super().__init__(*rows, *refused_rows)
+        self._required: Final = required
         self._checks: Final = {name: (camel(name), check) for name, check in checks.items()}
 
     def build(self, value: object) -> Json:
@@ -51,6 +59,9 @@ class GoogleObject(FieldTable):
         if type(value) is not dict:
             invalid_type(value, "an object")
         self.check(value)
+        for name in self._required:
+            if value.get(name) is None:
+                missing(name)
         built: Json = {}
         for name, (sent, check) in self._checks.items():
             member = value.get(name)

@@ -48,6 +48,7 @@ class Output:
         self._kept: list[tuple[Json, Kept]] = []
         # A thought's own signature waits for the item behind it.
         self._waiting = ""
+        self._call_ids: set[str] = set()
 
     def has_output(self) -> bool:
         """Whether a client gets anything: thoughts alone are no answer."""
@@ -136,10 +137,11 @@ class Output:
             self._keep_part(key, {"text": "", "thoughtSignature": signature})
 
     def _call(self, part: Json) -> None:
-        call = called(part, self._context, 0, self._calls)
+        call = called(part, self._context, 0, self._calls, self._call_ids)
         if isinstance(call, Failure):
             self.failure = call
             return
+        self._call_ids.add(call.call_id)
         self._kind = "call"
         self._calls += 1
         if call.name in self._echo.get("custom", ()):

@@ -1,5 +1,6 @@
 """Content parts of a message -> Gemini parts, in order."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -54,6 +55,7 @@ VIDEO: Final = GoogleObject(
     {"start_offset": duration, "end_offset": duration, "fps": decimal(0, _MOST_FRAMES)},
     refused("content_layers", UNPUBLISHED),
 )
+_URL: Final = re.compile(r"(https?|gs)://", re.IGNORECASE)
 _AUDIO_TYPES: Final = {"wav": "audio/wav", "mp3": "audio/mp3"}
 # detail -> the level of a part on Gemini 3 and later, and of the whole request before.
 _RESOLUTIONS: Final = {
@@ -188,6 +190,10 @@ def file_part(part: Json, conversation: Conversation) -> Json:
     file = member(part, "file")
     FILE.check(file, "file")
     param = "file.file_data"
+    for name in ("file_id", "file_data"):
+        # Where other gateways take the URL of a file (LiteLLM's file_id; translation.md 1.3).
+        if type(file.get(name)) is str and _URL.match(file[name]):
+            return _file_by_url(file, name, conversation)
     if file.get("file_id") is not None:
         if file.get("file_data") is not None:
             invalid_value("it cannot be combined with 'file_id'.", param)
@@ -195,6 +201,16 @@ def file_part(part: Json, conversation: Conversation) -> Json:
     else:
         data = string(file, "file_data", param)
         built = {"inlineData": inline_file(data, file.get("filename"), param, "file.filename")}
+    set_video(file, "file", built)
+    return built
+
+
+def _file_by_url(file: Json, name: str, conversation: Conversation) -> Json:
+    other = "file_data" if name == "file_id" else "file_id"
+    if file.get(other) is not None:
+        invalid_value(f"it cannot be combined with '{other}'.", f"file.{name}")
+    kind = "application/pdf"
+    built: Json = {"fileData": file_data(file[name], f"file.{name}", file, conversation, kind)}
     set_video(file, "file", built)
     return built
 

@@ -106,7 +106,8 @@ def unsupported_parameter(why: str, param: str = "") -> NoReturn:
 
 def unknown_parameter(name: str) -> NoReturn:
     """Refuse a field nobody knows."""
-    raise Refused("unknown_parameter", named(name), "Unknown parameter: '{param}'.")
+    # An empty name would be the path of its owner.
+    raise Refused("unknown_parameter", named(name) or '""', "Unknown parameter: '{param}'.")
 
 
 def missing(name: str) -> NoReturn:

@@ -58,6 +58,7 @@ class Reply:
         self.text = ""
         self.thoughts = ""
         self.calls: list[Json] = []
+        self.call_ids: set[str] = set()
         self.images: list[Json] = []
         # Members of the message beside content, made once at the end.
         self.extras: Json = {}
@@ -143,10 +144,11 @@ def _read_words(part: Json, reply: Reply, context: Context) -> None:
 
 def _read_call(part: Json, reply: Reply, context: Context, choice: int) -> None:
     """``{"functionCall": {"name": "f", "args": {"a": 1}}}`` -> one ``tool_calls`` entry."""
-    call = called(part, context, choice, len(reply.calls))
+    call = called(part, context, choice, len(reply.calls), reply.call_ids)
     if isinstance(call, Failure):
         reply.failure = call
         return
+    reply.call_ids.add(call.call_id)
     entry: Json = {
         "id": call.call_id,
         "type": "function",

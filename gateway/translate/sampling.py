@@ -52,7 +52,20 @@ def read_top_p(value: object, draft: Draft) -> None:
 
 def read_top_k(value: object, draft: Draft) -> None:
     """``top_k`` (an extension many clients know) -> ``topK``."""
-    _sampling("top_k", "topK", integer(value, 1, _INT32_MAX, "top_k"), draft)
+    _top_k(value, draft, "top_k")
+
+
+def read_google_top_k(value: object, draft: Draft) -> None:
+    """The same among Google's own members."""
+    _top_k(value, draft, f"{draft.google_path}.top_k")
+
+
+def _top_k(value: object, draft: Draft, path: str) -> None:
+    count = integer(value, 1, _INT32_MAX, "top_k")
+    if draft.top_k_path:
+        invalid_value(f"it is given twice, also as '{draft.top_k_path}'.", "top_k")
+    draft.top_k_path = path
+    _sampling(path, "topK", count, draft)
 
 
 def _sampling(field: str, target: str, value: float, draft: Draft) -> None:

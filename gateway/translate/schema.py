@@ -99,7 +99,7 @@ def says_nothing(schema: object) -> TypeGuard[Json]:
     return (
         type(schema) is dict
         and not schema.get("properties")
-        and not schema.get("additionalProperties")
+        and schema.get("additionalProperties") in (None, False)
         and schema.keys() <= _NOTHING
     )
 

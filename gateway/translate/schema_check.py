@@ -47,7 +47,9 @@ class Checker:
 
     def __init__(self, schema: Json) -> None:
         self._steps = Steps(schema)
-        self._validator = _compiled(_with_null(schema))
+        # The root stays where references expect it: that null is an answer is kept beside it.
+        self._nullable = schema.get("nullable") is True
+        self._validator = _compiled({name: _with_null(one) for name, one in schema.items()})
 
     def complaint(self, text: str) -> tuple[str, str] | None:
         """Why an answer is not as it should be: a note's code and message; None: it is."""
@@ -58,7 +60,7 @@ class Checker:
         steps = self._steps_of(text, value)
         if steps is None:
             return UNCHECKED, "it is too large or too deep for this schema"
-        if self._validator.is_valid(value):
+        if self._validator.is_valid(value) or (value is None and self._nullable):
             return None
         if steps > MAX_STEPS_TOLD:
             return VIOLATION, "it breaks one of many alternatives"
@@ -111,10 +113,13 @@ def _with_null(value: Any) -> Any:  # noqa: ANN401 - parsed JSON
     if type(value) is not dict:
         return value
     made = {name: _with_null(one) for name, one in value.items()}
-    if value.get("nullable") is True and type(value.get("type")) is str:
-        made["type"] = [value["type"], "null"]
-        if type(value.get("enum")) is list and None not in value["enum"]:
-            made["enum"] = [*made["enum"], None]
+    if value.get("nullable") is not True:
+        return made
+    if type(value.get("type")) is not str:
+        return {"anyOf": [made, {"type": "null"}]}
+    made["type"] = [value["type"], "null"]
+    if type(value.get("enum")) is list and None not in value["enum"]:
+        made["enum"] = [*made["enum"], None]
     return made
 
 

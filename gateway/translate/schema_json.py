@@ -6,6 +6,7 @@ additionalProperties required propertyOrdering``. All others are ignored there, 
 out here and noted.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
@@ -24,16 +25,37 @@ from gateway.translate.schema_walk import (
     text,
     type_list,
     whole,
+    word_of,
 )
 from gateway.translate.shapes import Json
 
+_NOTHING: Final[Json] = {"type": "null"}
 _ABOUT: Final = ("title", "description", "format")
 _PLACED: Final = (
     frozenset(
-        ("$ref", "type", "nullable", "enum", "anyOf", "oneOf", "items", "prefixItems", "minItems")
+        (
+            "$ref",
+            "type",
+            "nullable",
+            "enum",
+            "const",
+            "anyOf",
+            "oneOf",
+            "items",
+            "prefixItems",
+            "minItems",
+        )
     )
     | frozenset(
-        ("maxItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "properties")
+        (
+            "minItems",
+            "maxItems",
+            "minimum",
+            "maximum",
+            "exclusiveMinimum",
+            "exclusiveMaximum",
+            "properties",
+        )
     )
     | frozenset(("additionalProperties", "additionalItems", "required", *_ABOUT))
 )
@@ -81,6 +103,8 @@ class _Converter:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.names: dict[str, str] = {}
+        # How often each name was wanted: counting up from one takes the cube of many references.
+        self._wanted: Counter[str] = Counter()
 
     def schema(self, value: object, path: str, depth: int) -> Json:
         """Any schema, wherever it stands."""
@@ -120,15 +144,32 @@ class _Converter:
         reference = value["$ref"]
         target = self.source.resolve(reference, path)
         beside = {key: value[key] for key in value if key != "$ref" and not annotates(key)}
-        if beside.keys() - {"title", "description"}:
+        if beside.keys() - {"title", "description", "nullable"}:
             return self.schema(merge(beside, target, path), path, depth + 1)
-        name = self.names.setdefault(reference, _name_of(reference, self.names))
+        if reference not in self.names:
+            self.names[reference] = self._name_of(reference)
+        name = self.names[reference]
         converted: Json = {"$ref": f"#/$defs/{name}"}
         if "description" in beside:
             converted["description"] = text(beside, "description", path)
         if "title" in beside:
             self.source.drop(f"{path}.title")
-        return converted
+        return (
+            {"anyOf": [converted, dict(_NOTHING)]} if beside.get("nullable") is True else converted
+        )
+
+    def _name_of(self, reference: str) -> str:
+        """``#/$defs/Pet`` -> ``Pet``; ``#`` -> ``root``; a second one of a name gets a number."""
+        last = reference.rsplit("/", 1)[-1] if "/" in reference else "root"
+        kept = (letter for letter in last if letter.isalnum() or letter in "_-")
+        name = "".join(kept) or "schema"
+        while True:
+            self._wanted[name] += 1
+            number = self._wanted[name]
+            candidate = f"{name}{number}" if number > 1 else name
+            if candidate == name or not self._wanted[candidate]:
+                self._wanted[candidate] += candidate != name
+                return candidate
 
     def _values(self, value: Json, converted: Json, path: str) -> None:
         values = enum_of(value, path)
@@ -145,10 +186,10 @@ class _Converter:
         simple = {type(None): "null", bool: "boolean"}
         types = sorted({simple.get(type(item), "") for item in values} - {""})
         if any(type(item) not in (str, int, float, bool, type(None)) for item in values):
-            self.source.drop(f"{path}.enum")
+            self.source.drop(f"{path}.{word_of(value)}")
             return
         if len({item for item in values if type(item) is bool}) == 1:
-            self.source.drop(f"{path}.enum")
+            self.source.drop(f"{path}.{word_of(value)}")
         if kept:
             branches: list[Json] = [{"type": _types_of_values(kept), "enum": kept}]
             converted["anyOf"] = branches + [{"type": name} for name in types]
@@ -209,24 +250,11 @@ class _Converter:
             self.schema(branch, f"{path}.{key}[{index}]", depth + 1)
             for index, branch in enumerate(branches)
         ]
-        nothing = {"type": "null"}
-        if value.get("nullable") is True and nothing not in converted["anyOf"]:
-            converted["anyOf"].append(nothing)
+        if value.get("nullable") is True and _NOTHING not in converted["anyOf"]:
+            converted["anyOf"].append(dict(_NOTHING))
 
 
 def _types_of_values(values: list[Any]) -> str | list[str]:
     names = {str: "string", int: "integer", float: "number"}
     types = list(dict.fromkeys(names[type(value)] for value in values))
     return types[0] if len(types) == 1 else types
-
-
-def _name_of(reference: str, taken: dict[str, str]) -> str:
-    """``#/$defs/Pet`` -> ``Pet``; ``#`` -> ``root``; a second one of a name gets a number."""
-    last = reference.rsplit("/", 1)[-1] if "/" in reference else "root"
-    name = "".join(letter for letter in last if letter.isalnum() or letter in "_-") or "schema"
-    number = 1
-    candidate = name
-    while candidate in taken.values():
-        number += 1
-        candidate = f"{name}{number}"
-    return candidate

@@ -29,7 +29,8 @@ def flatten(schema: object, path: str, source: Source) -> Json:
     if "const" in schema:
         value = schema["const"]
         others = {key: schema[key] for key in schema if key != "const"}
-        schema = merge(others, {"enum": [value]}, path)
+        # It stays beside, so that notes name what the line has.
+        schema = {**merge(others, {"enum": [value]}, path), "const": value}
     return schema
 
 
@@ -88,9 +89,14 @@ def merge(outer: Json, inner: Json, path: str) -> Json:
     for key, value in inner.items():
         if key not in merged:
             merged[key] = value
-        elif key not in _WORDS and not annotates(key) and merged[key] != value:
+        elif key not in _WORDS and not annotates(key) and not _same(merged[key], value):
             merged[key] = _both(key, merged[key], value, path)
     return merged
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal as JSON is: ``1`` is not ``true``."""
+    return one == other and identity(one) == identity(other)
 
 
 _TIGHTER: Final[Mapping[str, Callable[[float, float], float]]] = {

@@ -35,20 +35,22 @@ _COUNTS: Final = {
     "object": ("minProperties", "maxProperties"),
 }
 _PLACED: Final = (
-    frozenset(
-        ("type", "title", "description", "nullable", "enum", "format", "items", "prefixItems")
-    )
+    frozenset(("type", "title", "description", "nullable", "enum", "const", "format", "items"))
     | frozenset(
         ("properties", "required", "additionalProperties", "anyOf", "oneOf", "pattern", "minimum")
     )
     | frozenset(
         ("maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems")
     )
-    | frozenset(("maxItems", "minProperties", "maxProperties", "additionalItems"))
+    | frozenset(("maxItems", "minProperties", "maxProperties", "additionalItems", "prefixItems"))
 )
 # Left out of either dialect, but what they say cannot be guessed from the rest.
 _NEEDS_JSON: Final = frozenset({"patternProperties", "$dynamicRef", "$recursiveRef"})
 
+# What an enum of the message has no place beside it for.
+_BESIDE_ENUM: Final = frozenset(
+    ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength")
+) | frozenset(("pattern", "format"))
 _BRANCHES: Final = ("anyOf", "oneOf")
 _ABOUT: Final = ("title", "description")
 
@@ -91,7 +93,12 @@ class _Converter:
         values = enum_of(value, path)
         nullable = value.get("nullable") is True or "null" in types
         if values is not None:
-            return self._about(value, _enum(values, types, nullable, path), path)
+            for key in value:
+                if key in _BESIDE_ENUM:
+                    self.source.drop(f"{path}.{key}")
+            decimals = "number" in types and "integer" not in types
+            nullable = value.get("nullable") is True
+            return self._about(value, _enum(values, decimals, nullable), path)
         types = [name for name in types if name != "null"]
         if not types:
             if nullable and "type" in value:
@@ -219,32 +226,24 @@ def _one_type(prefix: object, rest: object, converted: Json) -> object:
     return prefix[0]
 
 
-def _enum(values: list[Any], types: list[str], nullable: bool, path: str) -> Json:
+def _enum(values: list[Any], decimals: bool, nullable: bool) -> Json:
     """``[1, 2]`` -> ``{"type": "INTEGER", "format": "enum", "enum": ["1", "2"]}``.
 
     The message holds strings only, so numbers travel as strings beside their type, and values of
-    several types become alternatives.
+    several types become alternatives. An integer is one however it is written, unless the schema
+    speaks of ``decimals`` alone.
     """
     groups: dict[str, dict[str, None]] = {}
     for value in values:
         if value is None:
             nullable = True
             continue
-        if (
-            type(value) is float
-            and value.is_integer()
-            and ("number" not in types or "integer" in types)
-        ):
-            # An integer, however it is written.
+        if type(value) is float and value.is_integer() and not decimals:
             value = int(value)  # noqa: PLW2901
         name, word = _enum_word(value)
-        if types and name not in types and not (name == "integer" and "number" in types):
-            continue
         groups.setdefault(name, {})[word] = None
     converted = [_enum_group(name, list(words)) for name, words in groups.items()]
     if not converted:
-        if not nullable:
-            invalid_type(values, "values of the schema's own type", f"{path}.enum")
         return {"type": "NULL"}
     result: Json = converted[0] if len(converted) == 1 else {"anyOf": converted}
     if nullable:

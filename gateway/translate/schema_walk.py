@@ -1,5 +1,6 @@
 """What both dialects of schemas share: references, types, limits."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
@@ -153,7 +154,38 @@ def enum_of(schema: Json, path: str) -> list[Any] | None:
         return None
     if type(values) is not list or not values:
         invalid_type(values, "an array with at least one value", f"{path}.enum")
-    return values
+    if "type" not in schema:
+        return values
+    types = type_list(schema["type"], path)
+    if schema.get("nullable") is True:
+        types.append("null")
+    fitting = [value for value in values if _fits(value, types)]
+    if not fitting:
+        invalid_value("no value is of the schema's own type.", f"{path}.{word_of(schema)}")
+    return fitting
+
+
+def word_of(schema: Json) -> str:
+    """What the line itself calls the values that a schema allows."""
+    return "const" if "const" in schema else "enum"
+
+
+_TYPES_OF: Final[Mapping[type, Sequence[str]]] = {
+    str: ("string",),
+    bool: ("boolean",),
+    int: ("integer", "number"),
+    float: ("number",),
+    dict: ("object",),
+    list: ("array",),
+    type(None): ("null",),
+}
+
+
+def _fits(value: object, types: Sequence[str]) -> bool:
+    kinds = _TYPES_OF[type(value)]
+    if type(value) is float and value.is_integer():
+        kinds = ("integer", "number")
+    return any(kind in types for kind in kinds)
 
 
 def text(schema: Json, key: str, path: str) -> str:

@@ -145,6 +145,13 @@ def _sent(config: Json) -> str:
     return " ".join(f"{name} {value}" for name, value in config.items())
 
 
+def refuse_thoughts(draft: Draft) -> None:
+    """Thoughts cost tokens, and the answers of some endpoints have no place for them."""
+    if draft.thinking is not None and draft.thinking.get("includeThoughts"):
+        where = f"{draft.google_path}.thinking_config.include_thoughts"
+        unsupported_value("answers of this endpoint have no place for thoughts.", where)
+
+
 def close_thinking(draft: Draft, effort_field: str = "reasoning_effort") -> None:
     """Effort and Google's own configuration cannot be combined (Google's own layer says so).
 

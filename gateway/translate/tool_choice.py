@@ -4,6 +4,7 @@ AUTO is the default and left out. VALIDATED is AUTO whose calls match their sche
 show that it accepts whatever AUTO accepts, and it is the only such mode that takes names.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.translate.fields import FieldTable, mapped
@@ -16,6 +17,7 @@ from gateway.translate.refusal import (
     missing,
     one_of,
     quoted,
+    unknown_parameter,
 )
 from gateway.translate.shapes import Json
 from gateway.translate.tools import Declarations
@@ -74,6 +76,7 @@ def legacy_calling_config(choice: object, declarations: Declarations) -> Json | 
         invalid_type(choice, "one of a string or object", "function_call")
     if "name" not in choice:
         missing("function_call.name")
+    _refuse_more(choice, ("name",), "function_call.")
     name = _declared(choice["name"], "function_call.name", declarations)
     return {"mode": "ANY", "allowedFunctionNames": [name]}
 
@@ -94,6 +97,7 @@ def _allowed(choice: Json, declarations: Declarations) -> Json:
     """``{"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]}``."""
     allowed = member(choice, "allowed_tools") if "allowed_tools" in choice else choice
     prefix = "allowed_tools." if "allowed_tools" in choice else ""
+    _refuse_more(choice, ("type", "allowed_tools") if prefix else ("type", "mode", "tools"), "")
     if prefix:
         ALLOWED_TOOLS.check(allowed, "allowed_tools")
     mode = allowed.get("mode")
@@ -127,10 +131,20 @@ def _tool(tool: Json, kind: str, prefix: str, declarations: Declarations) -> str
         invalid_type(owner, "an object", path.removesuffix("."))
     if "name" not in owner:
         missing(f"{path}name")
+    _refuse_more(owner, ("name", "type") if flat else ("name",), path)
+    if not flat:
+        _refuse_more(tool, ("type", kind), prefix)
     name = _declared(owner["name"], f"{path}name", declarations)
     if (owner["name"] in declarations.custom) != (kind == "custom"):
         invalid_value(f"{quoted(owner['name'])} is a tool of another type.", f"{path}name")
     return name
+
+
+def _refuse_more(owner: Json, known: Sequence[str], path: str) -> None:
+    """Refuse a member that is not read here, though another kind of choice may have it."""
+    for name, value in owner.items():
+        if name not in known and value is not None:
+            unknown_parameter(f"{path}{name}")
 
 
 def _declared(value: object, param: str, declarations: Declarations) -> str:

@@ -1,7 +1,7 @@
 """``tools`` and the older ``functions`` -> one Tool with all ``functionDeclarations``."""
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import orjson
 
@@ -110,6 +110,9 @@ class Declarations:
                 self.notes.append(Note("dropped", f"{field}.parameters.required"))
             return
         converted = convert(value, "parameters", self.mode)
+        kind = converted.schema.get("type", "object")
+        if str(kind).lower() != "object" and "object" not in kind:
+            _no_object()
         if converted.openapi:
             declaration["parameters"] = converted.schema
         else:
@@ -122,7 +125,11 @@ def _refuse_no_object(parameters: object) -> None:
     """Arguments are an object, so their schema is of one; where it names no type it may be."""
     kinds = parameters.get("type", "object") if type(parameters) is dict else "object"
     if "object" not in (kinds if type(kinds) is list else [kinds]):
-        invalid_value("expected a schema of the type 'object'.", "parameters.type")
+        _no_object()
+
+
+def _no_object() -> NoReturn:
+    invalid_value("expected a schema of the type 'object'.", "parameters")
 
 
 def read_tools(value: object, draft: Draft) -> Declarations | None:

@@ -64,14 +64,15 @@ def _declarations(draft: Draft) -> Declarations | None:
     """The functions of the line, in the current or the older form."""
     if draft.tools is not None and draft.functions is not None:
         invalid_value("it cannot be combined with 'tools'.", "functions")
+    # Each form has its own word for the choice; "auto" says nothing, nor does "none" of nothing.
+    for field, choice, owner, declared, others in (
+        ("tool_choice", draft.tool_choice, "tools", draft.tools, draft.functions),
+        ("function_call", draft.function_call, "functions", draft.functions, draft.tools),
+    ):
+        idle = choice in (None, "auto") or (choice == "none" and others is None)
+        if declared is None and not idle:
+            invalid_value(f"it is only allowed when '{owner}' are specified.", field)
     found: Declarations | None = draft.tools or draft.functions
-    if found is None:
-        for field, choice in (
-            ("tool_choice", draft.tool_choice),
-            ("function_call", draft.function_call),
-        ):
-            if choice not in (None, "none", "auto"):
-                invalid_value("it is only allowed when 'tools' are specified.", field)
     return found
 
 

@@ -65,8 +65,8 @@ def _odd(metadata: Json) -> Usage:
     )
     thoughts = count(metadata.get("thoughtsTokenCount"))
     output = count(metadata.get("candidatesTokenCount")) + thoughts
-    if not output:
-        output = max(0, count(metadata.get("totalTokenCount")) - prompt)
+    if "candidatesTokenCount" not in metadata or not output:
+        output = max(output, count(metadata.get("totalTokenCount")) - prompt)
     return prompt, count(metadata.get("cachedContentTokenCount")), output, thoughts
 
 

@@ -194,6 +194,7 @@ class StoreMachine(RuleBasedStateMachine):
             if since is not None
             and batch.fingerprint is not None
             and other.fingerprint == batch.fingerprint
+            and other.cancel_requested_at is None
             and other.created_at >= since
         ]
         return alike[-1] if alike else None
