@@ -23,7 +23,7 @@ from gateway.translate.refusal import (
     one_of,
 )
 from gateway.translate.shapes import Json
-from gateway.translate.signatures import FOREIGN_HISTORY, call_signature, split_call_id
+from gateway.translate.signatures import FOREIGN_HISTORY, call_signature, note_unread, split_call_id
 
 TOOL_CALL: Final = FieldTable(
     mapped("id", "`functionCall.id`"),
@@ -79,6 +79,8 @@ def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, f
     # With three members these are the three it must have, or one of them is missed below.
     if len(call) != 3 or "type" not in call:
         TOOL_CALL.check(call)
+    if "extra_content" in call:
+        note_unread(call, conversation)
     key = string(call, "id")
     bare, hidden = split_call_id(key)
     try:

@@ -6,7 +6,9 @@ is absent), ``startIndex`` 0 is left out, and one in eight is off by a few bytes
 own text still stands there verbatim: so that text is looked for where it is nearest.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -51,29 +53,52 @@ URL_CONTEXT: Final = {
 }
 
 
+# Characters between two marks.
+_STEP: Final = 1024
+
+
 class Visible:
     """The text of an answer as its readers see it, and where each part of it begins."""
 
     def __init__(self, parts: object) -> None:
-        self.text = ""
+        texts: list[str] = []
+        length = 0
         # The index of a part -> the character its text begins at.
         self.starts: dict[int, int] = {}
         for index, part in enumerate(parts if type(parts) is list else ()):
             text = part.get("text") if type(part) is dict else None
             if type(text) is str and part.get("thought") is not True and "functionCall" not in part:
-                self.starts[index] = len(self.text)
-                self.text += text
+                self.starts[index] = length
+                length += len(text)
+                texts.append(text)
+        self.text = "".join(texts)
         self._encoded = b"" if self.text.isascii() else self.text.encode(errors="replace")
+        # Bytes before every so many characters: from the start each time takes the square of it.
+        self._marks = list(
+            accumulate(
+                len(self.text[start : start + _STEP].encode(errors="replace"))
+                for start in range(0, len(self.text), _STEP)
+            )
+            if self._encoded
+            else ()
+        )
+        self._marks.insert(0, 0)
 
     def character(self, byte: int) -> int:
         """The character that a byte belongs to; never beyond the text."""
         if not self._encoded:
             return min(byte, len(self.text))
-        return len(self._encoded[:byte].decode(errors="ignore"))
+        index = bisect_right(self._marks, byte) - 1
+        beyond = self._encoded[self._marks[index] : byte].decode(errors="ignore")
+        return min(index * _STEP + len(beyond), len(self.text))
 
     def bytes_before(self, character: int) -> int:
         """How many bytes the text has up to a character."""
-        return len(self.text[:character].encode(errors="replace")) if self._encoded else character
+        if not self._encoded:
+            return character
+        index = character // _STEP
+        beyond = self.text[index * _STEP : character].encode(errors="replace")
+        return self._marks[index] + len(beyond)
 
 
 def citations(parts: object, candidate: Json) -> tuple[list[Json], Json]:

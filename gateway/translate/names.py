@@ -24,7 +24,7 @@ def gemini_name(value: object, param: str) -> str:
     name = _renamed(value)
     if not name:
         invalid_value(
-            f"{quoted(value)} does not match the pattern '^[a-zA-Z0-9_-]{{1,64}}$'.", param
+            f"{quoted(value)} is not 1 to 64 letters, digits, '_', '-', '.' or ':'.", param
         )
     if len(name) > _LONGEST:
         why = f"Gemini knows it as {quoted(name)}, and no name longer than {_LONGEST} characters."

@@ -42,10 +42,13 @@ FILE_PART: Final = FieldTable(
     _TYPE, mapped("file", "`inlineData`, or `fileData` of an uploaded file"), _BREAKPOINT
 )
 FILE: Final = FieldTable(
-    mapped("file_data", "`inlineData.data`"),
+    mapped("file_data", "`inlineData.data`; a URL is `fileData.fileUri`"),
     mapped("filename", "`inlineData.mimeType` of bare base64"),
     VIDEO_METADATA,
-    mapped("file_id", "`fileData`; the gateway keeps the file at Gemini while the job needs it"),
+    mapped(
+        "file_id",
+        "`fileData`: an upload is kept at Gemini while the job needs it, a URL is passed on",
+    ),
 )
 
 # Of a second at most 24 frames are read (content.proto).

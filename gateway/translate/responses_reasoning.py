@@ -6,7 +6,7 @@ from gateway.translate.draft import Draft
 from gateway.translate.fields import FieldTable, dropped, mapped
 from gateway.translate.refusal import invalid_type, invalid_value, one_of
 from gateway.translate.shapes import Json
-from gateway.translate.thinking import close_thinking, set_effort
+from gateway.translate.thinking import close_thinking, set_effort, thinks
 
 REASONING: Final = FieldTable(
     mapped("effort", "`thinkingConfig.thinkingLevel`, or `thinkingBudget` on 2.5"),
@@ -85,8 +85,7 @@ def close_reasoning(draft: Draft) -> None:
     if config.get("includeThoughts") is False:
         why = "google.thinking_config says that thoughts are not included."
         invalid_value(why, draft.summary_field)
-    thinks = draft.can.thinks or "thinkingBudget" in config or "thinkingLevel" in config
-    if draft.can.effort is None or not thinks or config.get("thinkingBudget") == 0:
+    if draft.can.effort is None or not thinks(draft, config):
         draft.note("dropped", draft.summary_field)
     else:
         draft.config["thinkingConfig"] = {**config, "includeThoughts": True}

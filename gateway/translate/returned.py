@@ -11,7 +11,7 @@ from gateway.translate.fields import FieldTable, mapped
 from gateway.translate.parts import image_part
 from gateway.translate.refusal import Refused, invalid_type
 from gateway.translate.shapes import Json
-from gateway.translate.signatures import FOREIGN_HISTORY, message_signature
+from gateway.translate.signatures import FOREIGN_HISTORY, message_signature, note_unread
 from gateway.translate.steps import returned_steps
 
 RETURNED_IMAGE = FieldTable(
@@ -27,6 +27,7 @@ def with_returned(parts: list[Json], message: Json, conversation: Conversation) 
     Steps of Google's own tools come before the words that rest on them, images after them.
     """
     if "extra_content" in message:
+        note_unread(message, conversation)
         signature = message_signature(message)
         if signature and not parts and message.get("tool_calls"):
             # Gemini wrote a part of nothing but its signature.

@@ -8,6 +8,8 @@ from gateway.translate.refusal import invalid_type, invalid_value, unsupported_v
 
 # OpenAI allows 4, Gemini 5: whatever passes Gemini passes here.
 MAX_STOP_SEQUENCES: Final = 5
+# Gemini names no limit; it stands in every item of the line, and nobody ends a text so.
+MAX_STOP_CHARACTERS: Final = 1_000
 MAX_TOP_LOGPROBS: Final = 20
 MAX_CHOICES: Final = 128
 _INT32_MAX: Final = 2**31 - 1
@@ -81,7 +83,7 @@ def read_seed(value: object, draft: Draft) -> None:
         value = int(value)
     if type(value) is not int:
         invalid_type(value, "an integer", "seed")
-    if not -_INT32_MAX <= value <= _INT32_MAX:
+    if not -_INT32_MAX - 1 <= value <= _INT32_MAX:
         value %= 2**31
         draft.note("approximated", "seed", str(value))
     draft.config["seed"] = value
@@ -95,6 +97,9 @@ def read_stop(value: object, draft: Draft) -> None:
     for index, word in enumerate(words):
         if type(word) is not str:
             invalid_type(word, "a string", f"stop[{index}]")
+        if len(word) > MAX_STOP_CHARACTERS:
+            param = "stop" if type(value) is str else f"stop[{index}]"
+            invalid_value(f"at most {MAX_STOP_CHARACTERS} characters are possible.", param)
     words = [word for word in words if word]
     if len(words) > MAX_STOP_SEQUENCES:
         invalid_value(f"at most {MAX_STOP_SEQUENCES} sequences are possible.", "stop")
@@ -107,13 +112,16 @@ def read_max_tokens(value: object, draft: Draft) -> None:
     # Nearly every line has this field: the usual value is let through at once.
     usual = type(value) is int and 0 < value <= _INT32_MAX
     limit = value if usual else integer(value, 1, _INT32_MAX, "max_tokens")
-    if "maxOutputTokens" not in draft.config:
-        draft.config["maxOutputTokens"] = limit
+    if draft.config.setdefault("maxOutputTokens", limit) != limit:
+        draft.note("dropped", "max_tokens")
 
 
 def read_max_completion_tokens(value: object, draft: Draft) -> None:
     """``max_completion_tokens`` -> ``maxOutputTokens``; it wins over ``max_tokens``."""
-    draft.config["maxOutputTokens"] = integer(value, 1, _INT32_MAX, "max_completion_tokens")
+    limit = integer(value, 1, _INT32_MAX, "max_completion_tokens")
+    if draft.config.get("maxOutputTokens", limit) != limit:
+        draft.note("dropped", "max_tokens")
+    draft.config["maxOutputTokens"] = limit
 
 
 def read_max_output_tokens(value: object, draft: Draft) -> None:
@@ -187,7 +195,9 @@ SAMPLING: Final = (
     mapped("temperature", "`generationConfig.temperature`", read_temperature),
     mapped("top_p", "`generationConfig.topP`", read_top_p),
     mapped("top_k", "`generationConfig.topK` (extension)", read_top_k),
-    mapped("n", "`candidateCount`, or one item per choice", read_n),
+    mapped(
+        "n", "`candidateCount`, or one item per choice, with `seed`, `seed` + 1 and so on", read_n
+    ),
     mapped("stop", "`generationConfig.stopSequences`", read_stop),
     mapped("seed", "`generationConfig.seed`, folded to 31 bits", read_seed),
     mapped(

@@ -86,7 +86,8 @@ def _convert(schema: Json, mode: Mode) -> Converted:
             return Converted(True, to_openapi(source), tuple(source.dropped))
         except NotLosslessError:
             if mode == "openapi":
-                invalid_value("it says what only JSON Schema can, and this gateway sends none.")
+                why = "it says what only JSON Schema can, and this gateway sends none"
+                invalid_value(f"{why} (GATEWAY_SCHEMA_MODE).")
         except TooLargeError:
             if mode == "openapi":
                 raise

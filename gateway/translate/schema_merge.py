@@ -6,7 +6,7 @@ Both dialects ignore ``const`` and ``allOf``, which would leave an answer uncons
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
-from gateway.translate.refusal import invalid_type, invalid_value, named
+from gateway.translate.refusal import Refused, invalid_type, named
 from gateway.translate.schema_walk import Source, annotates, identity, type_list
 from gateway.translate.shapes import Json
 
@@ -170,6 +170,11 @@ def _comparable(value: object, path: str) -> float:
     return value
 
 
+class ContradictionError(Refused):
+    """Nothing fits both schemas."""
+
+
 def conflict(key: str, path: str) -> NoReturn:
-    """Refuse schemas that cannot be merged into one."""
-    invalid_value(f"schemas that contradict each other in '{named(key)}'.", path)
+    """Refuse schemas that cannot be merged into one. Errors: ContradictionError."""
+    why = f"schemas that contradict each other in '{named(key)}'."
+    raise ContradictionError("invalid_value", path, f"Invalid value for '{{param}}': {why}")

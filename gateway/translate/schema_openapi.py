@@ -5,7 +5,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.translate.refusal import invalid_type, named
-from gateway.translate.schema_merge import flatten, inlined, merge
+from gateway.translate.schema_merge import ContradictionError, flatten, inlined, merge
 from gateway.translate.schema_walk import (
     NotLosslessError,
     Source,
@@ -135,16 +135,24 @@ class _Converter:
         }
         nullable = beside.pop("nullable", None) is True
         converted = []
+        dead: ContradictionError | None = None
         for index, branch in enumerate(branches):
             where = f"{path}.{key}[{index}]"
             if branch.get("type") == "null":
                 nullable = True
                 continue
             if beside:
-                branch = merge(  # noqa: PLW2901 - the branch as it is meant
-                    inlined(branch, where, self.source), beside, where
-                )
+                try:
+                    branch = merge(  # noqa: PLW2901 - the branch as it is meant
+                        inlined(branch, where, self.source), beside, where
+                    )
+                except ContradictionError as error:
+                    dead = dead or error
+                    continue
             converted.append(self.schema(branch, where, depth + 1, active))
+        if not converted and dead is not None and not nullable:
+            # What no value fits is left out; here that is every alternative.
+            raise dead
         if not converted:
             return self._about(value, {"type": "NULL"}, path)
         result: Json = converted[0] if len(converted) == 1 else {"anyOf": converted}

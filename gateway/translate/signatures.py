@@ -7,12 +7,19 @@ LiteLLM and Bifrost hide it behind a marker in the call's id, and histories with
 import re
 from typing import Final
 
+from gateway.translate.conversation import Conversation
+from gateway.translate.refusal import named
 from gateway.translate.shapes import Json
 
 # Google's documented bypass for histories that other models, or clients that drop unknown
 # fields, wrote (page "Thought signatures"). Sent raw, as the page shows it.
 FOREIGN_HISTORY: Final = "skip_thought_signature_validator"
 
+# What is read of ``extra_content.google``, and what answers show there that is of no use to Gemini;
+# ``thought`` is of Google's own layer.
+_READ: Final = frozenset(
+    ("thought_signature", "parts", "grounding_metadata", "url_context_metadata", "thought")
+)
 _ID_MARKERS: Final = ("__thought__", "_ts_")
 # OpenAI's own ids have 40 characters at most, real signatures hundreds: a shorter end of an id
 # is a part of that id, and sending it as a signature would be a 400.
@@ -30,6 +37,16 @@ def message_signature(owner: Json) -> str:
     extra = owner.get("extra_content")
     google = extra.get("google") if type(extra) is dict else None
     return valid_signature(google.get("thought_signature")) if type(google) is dict else ""
+
+
+def note_unread(owner: Json, conversation: Conversation) -> None:
+    """Note members of ``extra_content.google`` that nobody reads, e.g. a name in camelCase."""
+    extra = owner.get("extra_content")
+    google = extra.get("google") if type(extra) is dict else None
+    if type(google) is dict and google.keys() - _READ:
+        for name in google:
+            if name not in _READ:
+                conversation.note_of(owner, "dropped", f"extra_content.google.{named(name)}")
 
 
 def split_call_id(call_id: str) -> tuple[str, str]:

@@ -67,7 +67,7 @@ def returned_steps(message: Json, conversation: Conversation) -> list[Json]:
             refusal.under(f"{where}[{index}]")
             raise
         if step is None or not conversation.can.mixed_tools:
-            conversation.note("dropped", f"messages.{where}")
+            conversation.note_of(message, "dropped", f"{where}[{index}]")
         else:
             steps.append(step)
     return steps

@@ -152,6 +152,20 @@ def refuse_thoughts(draft: Draft) -> None:
         unsupported_value("answers of this endpoint have no place for thoughts.", where)
 
 
+def thinks(draft: Draft, config: Json) -> bool:
+    """Whether the model thinks at all, as it is told."""
+    told = "thinkingBudget" in config or "thinkingLevel" in config
+    return bool(draft.can.thinks or told) and config.get("thinkingBudget") != 0
+
+
+def _shown(config: Json, draft: Draft) -> Json:
+    """Thoughts of a model that does not think are a 400, see responses_reasoning.py."""
+    if config.get("includeThoughts") and not thinks(draft, config):
+        draft.note("dropped", f"{draft.google_path}.thinking_config.include_thoughts")
+        return {name: value for name, value in config.items() if name != "includeThoughts"}
+    return config
+
+
 def close_thinking(draft: Draft, effort_field: str = "reasoning_effort") -> None:
     """Effort and Google's own configuration cannot be combined (Google's own layer says so).
 
@@ -162,7 +176,9 @@ def close_thinking(draft: Draft, effort_field: str = "reasoning_effort") -> None
     if draft.thinking is not None:
         if draft.effort is not None:
             invalid_value("it cannot be combined with google.thinking_config.", field)
-        draft.config["thinkingConfig"] = draft.thinking
+        shown = _shown(draft.thinking, draft)
+        if shown:
+            draft.config["thinkingConfig"] = shown
         field = f"{draft.google_path}.thinking_config.thinking_budget"
     budget = draft.config.get("thinkingConfig", {}).get("thinkingBudget", 0)
     if budget >= draft.config.get("maxOutputTokens", budget + 1):

@@ -117,6 +117,23 @@ def test_what_is_no_json_object(tmp_path: Path, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"{]\n", "This line is not parseable as valid JSON."),
+        (b'{"a": "\\ud83d" ]\n', "This line is not parseable as valid JSON."),
+        (
+            b'{"a": "b \\ud83d"}\n',
+            "This line holds half of a surrogate pair (as '\\ud83d' alone), which is no character.",
+        ),
+    ],
+)
+def test_why_a_line_is_no_json(tmp_path: Path, raw: bytes, words: str) -> None:
+    """Texts that were cut within a character are what most broken lines hold."""
+    (error,) = check(tmp_path, [raw]).errors
+    assert error.message == words
+
+
+@pytest.mark.parametrize(
     ("model", "words"),
     [
         ("veo-3.1", "but runs no batches of it for this endpoint"),

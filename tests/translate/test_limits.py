@@ -12,6 +12,7 @@ from gateway.translate.completions import MAX_PROMPTS
 from gateway.translate.completions import to_gemini as complete
 from gateway.translate.embeddings import MAX_INPUTS
 from gateway.translate.embeddings import to_gemini as embed
+from gateway.translate.grounding import citations
 from gateway.translate.refusal import MAX_QUOTED_CHARACTERS
 from gateway.translate.schema import Mode, convert
 from gateway.translate.schema_walk import MAX_DEPTH, MAX_NODES
@@ -301,3 +302,38 @@ def test_large_tools_are_declared_as_small_ones(mode: Mode) -> None:
         assert declaration.pop("description") == words
         declared.append((declaration, made[2]))
     assert declared[0] == declared[1]
+
+
+def test_references_of_one_name_take_no_cube_of_time() -> None:
+    """Each gets a number, and none looks at those of all others."""
+    count = 1_000
+    nested: dict[str, Any] = {}
+    for n in range(count):
+        again = {"r": {"$ref": f"#/properties/p{n}/properties/x"}}
+        nested[f"p{n}"] = {
+            "type": "object",
+            "properties": {"x": {"type": "object", "properties": again}},
+        }
+    start = time.process_time()
+    made = convert({"type": "object", "properties": nested}, "schema", "json")
+    assert time.process_time() - start < 3
+    assert list(made.schema["$defs"])[:3] == ["x", "x2", "x3"]
+    assert len(made.schema["$defs"]) == count
+
+
+def test_citations_take_no_square_of_time() -> None:
+    """However many supports a long text in any script has."""
+    text = "日本語の文。" * 20_000
+    supports = [
+        {"segment": {"startIndex": 18 * n, "endIndex": 18 * n + 18}, "groundingChunkIndices": [0]}
+        for n in range(20_000)
+    ]
+    chunks = [{"web": {"uri": "https://x/", "title": "x"}}]
+    candidate = {"groundingMetadata": {"groundingChunks": chunks, "groundingSupports": supports}}
+    start = time.process_time()
+    cited, _ = citations([{"text": text}], candidate)
+    assert time.process_time() - start < 3
+    assert [(one["start_index"], one["end_index"]) for one in cited[-2:]] == [
+        (119_988, 119_994),
+        (119_994, 120_000),
+    ]

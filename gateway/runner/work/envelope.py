@@ -6,7 +6,7 @@ Codes, params and texts as api.openai.com returned them where they were recorded
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -31,6 +31,9 @@ _JSON_TYPES = {
     float: "a number",
     type(None): "null",
 }
+
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 class Line(NamedTuple):
@@ -70,7 +73,7 @@ class Envelope:
         try:
             line = orjson.loads(raw)
         except orjson.JSONDecodeError:
-            return _unreadable("This line is not parseable as valid JSON.", number)
+            return _unreadable(_why_unreadable(raw), number)
         if not isinstance(line, dict):
             return _unreadable("This line is not a JSON object.", number)
         if depth_exceeds(raw, line, MAX_DEPTH):
@@ -152,6 +155,15 @@ class Envelope:
             why = "The upstream has this model, but runs no batches of it for this endpoint."
         message = f"The provided model '{name[:200]}' is not supported by the Batch API. {why}"
         return BatchError("model_not_found", message, "body.model", number)
+
+
+def _why_unreadable(raw: bytes) -> str:
+    """A text cut between the halves of a character is what most broken lines have."""
+    try:
+        orjson.loads(_SURROGATE.sub(b"?", raw))
+    except orjson.JSONDecodeError:
+        return "This line is not parseable as valid JSON."
+    return "This line holds half of a surrogate pair (as '\\ud83d' alone), which is no character."
 
 
 def _unreadable(message: str, number: int) -> BatchError:
