@@ -133,8 +133,11 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         if len(prompts) * frame.items > MAX_ITEMS:
             invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
         first = frame.text(prompts[0], read_messages)
-        refuse_amplified(len(first) - len(prompts[0]), len(prompts) * frame.items, "prompt")
-        written = (frame.text(prompt, read_messages) for prompt in prompts)
+        count = len(prompts) * frame.items
+        if count > 1:
+            # Both as they are written: a line end in a prompt is two bytes there.
+            refuse_amplified(len(first) - len(orjson.dumps(prompts[0])), count, "prompt")
+        written = (first, *(frame.text(prompt, read_messages) for prompt in prompts[1:]))
         items = [item for one in written for item in frame.spread(one)]
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)

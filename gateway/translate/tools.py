@@ -110,8 +110,7 @@ class Declarations:
                 self.notes.append(Note("dropped", f"{field}.parameters.required"))
             return
         converted = convert(value, "parameters", self.mode)
-        kind = converted.schema.get("type", "object")
-        if str(kind).lower() != "object" and "object" not in kind:
+        if not _may_be_object(converted.schema):
             _no_object()
         if converted.openapi:
             declaration["parameters"] = converted.schema
@@ -126,6 +125,14 @@ def _refuse_no_object(parameters: object) -> None:
     kinds = parameters.get("type", "object") if type(parameters) is dict else "object"
     if "object" not in (kinds if type(kinds) is list else [kinds]):
         _no_object()
+
+
+def _may_be_object(schema: Json) -> bool:
+    """Whether an object fits a converted schema, as far as its types and alternatives say."""
+    kinds = schema.get("type")
+    if kinds is not None:
+        return "object" in (kinds if type(kinds) is list else [kinds.lower()])
+    return any(map(_may_be_object, schema["anyOf"])) if "anyOf" in schema else True
 
 
 def _no_object() -> NoReturn:

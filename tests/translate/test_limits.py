@@ -337,3 +337,20 @@ def test_citations_take_no_square_of_time() -> None:
         (119_988, 119_994),
         (119_994, 120_000),
     ]
+
+
+@pytest.mark.parametrize("prompt", ["\n" * 9_000_000, "語" * 5_000_000], ids=["escaped", "wide"])
+def test_a_long_prompt_is_no_option(prompt: str) -> None:
+    """Options are counted by what stands beside the prompt, as both are written."""
+    made = complete({"prompt": [prompt, "x"]}, Policy(), "gemini-2.5-flash")
+    assert not isinstance(made, LineError)
+    assert len(made[0]) == 2
+
+
+def test_options_of_many_prompts() -> None:
+    """What is said once beside thousands of prompts is not written thousands of times."""
+    body = {"prompt": ["x"] * 2_048, "n": 2, "stop": ["s" * 1_000] * 5}
+    error = complete(body, Policy(), "gemini-3.6-flash")
+    assert isinstance(error, LineError)
+    assert error.param == "prompt"
+    assert "too long" in error.message
