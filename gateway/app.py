@@ -31,11 +31,11 @@ from gateway.runner.work.validate import InputLimits
 from gateway.runner.workers import Workers
 from gateway.settings.load import Settings
 from gateway.store.sqlite import SQLiteStore
-from gateway.translate.capabilities import check_overrides
+from gateway.translate.contract import Policy
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.extension import check_safety_settings
-from gateway.translate.modalities import check_voices
-from gateway.translate.shapes import Policy
+from gateway.translate.google import check_safety_settings
+from gateway.translate.models.capabilities import check_overrides
+from gateway.translate.request.modalities import check_voices
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
 

@@ -18,11 +18,11 @@ from gateway.emulator.faults import FAULTS, Fault, Scope, describe
 from gateway.emulator.markers import MARKERS
 from gateway.emulator.reports import REPORTS, Report
 from gateway.settings.table import SETTINGS
+from gateway.translate.answer.finish import FINISH, Finish
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.fidelity import ANSWERS, REQUESTS, RESPONSES_OBJECTS
-from gateway.translate.fields import Field, FieldTable, Placing
-from gateway.translate.finish import FINISH, Finish
-from gateway.translate.notes import CODES
+from gateway.translate.reading.notes import CODES
+from gateway.translate.reading.table import Field, FieldTable, Placing
 from tests.emulator import test_replay as _fills_the_table  # noqa: F401
 from tests.emulator.replaying import NOT_REPLAYED, REPLAYED, SAMPLES
 

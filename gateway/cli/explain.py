@@ -12,9 +12,9 @@ from gateway.batches.records import BatchError
 from gateway.runner.work.envelope import Envelope, Line
 from gateway.runner.work.guard import MESSAGE, Guard
 from gateway.runner.work.validate import UNKNOWN_MEMBER
-from gateway.translate.estimates import Estimate, estimate
-from gateway.translate.prices import Price, price_of
-from gateway.translate.shapes import Endpoint, LineError, Note, Policy, Translation
+from gateway.translate.contract import Endpoint, LineError, Note, Policy, Translation
+from gateway.translate.models.estimates import Estimate, estimate
+from gateway.translate.models.prices import Price, price_of
 from gateway.wire.jsonl import LongLine
 
 # Fields are counted by name, and names are the file's: never an endless table.

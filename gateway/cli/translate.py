@@ -15,7 +15,7 @@ from gateway.clock import SystemClock
 from gateway.errors import SettingsError
 from gateway.settings.load import Settings, load
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.prices import PAGE, READ_ON, Price
+from gateway.translate.models.prices import PAGE, READ_ON, Price
 from gateway.wire.jsonl import drop_blank_end, read_lines
 
 # A key is not needed to translate, and no setting of the service may stop it.

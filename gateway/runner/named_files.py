@@ -6,8 +6,8 @@ from typing import Final
 
 from gateway.batches.records import File
 from gateway.runner.tools import Tools
-from gateway.translate.media import media_type_of
-from gateway.translate.uploads import Unusable, not_found
+from gateway.translate.request.media import media_type_of
+from gateway.translate.request.uploads import Unusable, not_found
 
 # What clients upload for their lines; inputs and outputs of batches are not among it.
 PURPOSES: Final = ("assistants", "vision", "user_data")

@@ -12,11 +12,7 @@ from typing import Any
 from gateway.batches.lifecycle import Act, Step, next_steps, rest_until
 from gateway.batches.pacing import next_retry
 from gateway.batches.staging import FileStep, next_act
-from gateway.errors import (
-    UnavailableError,
-    UpstreamHeldError,
-    UpstreamUnavailableError,
-)
+from gateway.errors import UnavailableError, UpstreamHeldError, UpstreamUnavailableError
 from gateway.ids import jitter
 from gateway.ports.store import Work
 from gateway.runner import batch_steps, file_steps, job_steps, send_steps

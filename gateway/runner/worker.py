@@ -26,7 +26,7 @@ from gateway.runner.work.collect import CollectTask, collect
 from gateway.runner.work.fill import FillTask, Usable, fill
 from gateway.runner.work.publish import PublishTask, RunPaths, publish
 from gateway.runner.work.validate import InputLimits, ValidateTask, validate
-from gateway.translate.uploads import Unusable
+from gateway.translate.request.uploads import Unusable
 
 NICENESS = 19  # the API's p99 comes first: measured, it halves when the workers step back
 ORPHANED = 3

@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.translate import (
-    answers,
-    chat,
-    completions,
-    embeddings,
-    images,
-    responses,
-    responses_answers,
-    vectors,
-)
-from gateway.translate.shapes import Endpoint
+from gateway.translate.chat import answer as answers
+from gateway.translate.chat import request as chat
+from gateway.translate.completions import request as completions
+from gateway.translate.contract import Endpoint
+from gateway.translate.embeddings import request as embeddings
+from gateway.translate.embeddings import vectors
+from gateway.translate.images import request as images
+from gateway.translate.responses import answer as responses_answers
+from gateway.translate.responses import request as responses
 
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
     endpoint.path: endpoint

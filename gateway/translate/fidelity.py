@@ -2,35 +2,28 @@
 
 from typing import Final
 
-from gateway.translate import (
-    answers,
-    choices,
-    embeddings,
-    google_config,
-    google_tools,
-    grounding,
-    output_items,
-    received,
-    replies,
-    responses_answers,
-)
-from gateway.translate.calls import FUNCTION_CALL, LEGACY_CALL, TOOL_CALL
-from gateway.translate.chat import CHAT
-from gateway.translate.completions import COMPLETIONS
-from gateway.translate.custom_tools import CUSTOM, CUSTOM_CALL, CUSTOM_FORMAT
-from gateway.translate.embeddings import EMBEDDINGS, GOOGLE_EMBEDDING
-from gateway.translate.extension import GOOGLE, SAFETY_SETTING
-from gateway.translate.fields import FieldTable
-from gateway.translate.images import IMAGES
-from gateway.translate.messages import (
+from gateway.translate import google_config
+from gateway.translate.answer import envelope as received
+from gateway.translate.answer import grounding
+from gateway.translate.chat import answer as answers
+from gateway.translate.chat import choice as choices
+from gateway.translate.chat import message as replies
+from gateway.translate.chat.messages import (
     ASSISTANT_MESSAGE,
     FUNCTION_MESSAGE,
     SYSTEM_MESSAGE,
     TOOL_MESSAGE,
     USER_MESSAGE,
 )
-from gateway.translate.modalities import AUDIO
-from gateway.translate.parts import (
+from gateway.translate.chat.request import CHAT
+from gateway.translate.chat.returned import RETURNED_IMAGE
+from gateway.translate.completions.request import COMPLETIONS
+from gateway.translate.embeddings import request as embeddings
+from gateway.translate.embeddings.request import EMBEDDINGS, GOOGLE_EMBEDDING
+from gateway.translate.google import GOOGLE, SAFETY_SETTING
+from gateway.translate.images.request import IMAGES
+from gateway.translate.reading.table import FieldTable
+from gateway.translate.request.content import (
     AUDIO_PART,
     FILE,
     FILE_PART,
@@ -41,10 +34,14 @@ from gateway.translate.parts import (
     TEXT_PART,
     VIDEO,
 )
-from gateway.translate.response_format import JSON_SCHEMA, RESPONSE_FORMAT
-from gateway.translate.responses import RESPONSES
-from gateway.translate.responses_include import INCLUDE
-from gateway.translate.responses_item_kinds import (
+from gateway.translate.request.modalities import AUDIO
+from gateway.translate.request.response_format import JSON_SCHEMA, RESPONSE_FORMAT
+from gateway.translate.request.thinking import THINKING
+from gateway.translate.responses import answer as responses_answers
+from gateway.translate.responses import output as output_items
+from gateway.translate.responses.content import INPUT_FILE, INPUT_IMAGE, INPUT_TEXT, OUTPUT_TEXT
+from gateway.translate.responses.include import INCLUDE
+from gateway.translate.responses.item_kinds import (
     CODE_ITEM,
     CUSTOM_CALL_ITEM,
     FUNCTION_CALL_ITEM,
@@ -55,16 +52,16 @@ from gateway.translate.responses_item_kinds import (
     REASONING_ITEM,
     SEARCH_ITEM,
 )
-from gateway.translate.responses_parts import INPUT_FILE, INPUT_IMAGE, INPUT_TEXT, OUTPUT_TEXT
-from gateway.translate.responses_reasoning import REASONING
-from gateway.translate.responses_text import TEXT, TEXT_FORMAT
-from gateway.translate.responses_tool_choice import (
+from gateway.translate.responses.options import TEXT, TEXT_FORMAT
+from gateway.translate.responses.reasoning_options import REASONING
+from gateway.translate.responses.request import RESPONSES
+from gateway.translate.responses.tool_choice import (
     ALLOWED_CHOICE,
     CHOICE_KINDS,
     FUNCTION_CHOICE,
     HOSTED_CHOICE,
 )
-from gateway.translate.responses_tools import (
+from gateway.translate.responses.tools import (
     CODE_INTERPRETER_TOOL,
     CONTAINER,
     CUSTOM_TOOL,
@@ -74,11 +71,12 @@ from gateway.translate.responses_tools import (
     USER_LOCATION,
     WEB_SEARCH_TOOL,
 )
-from gateway.translate.returned import RETURNED_IMAGE
-from gateway.translate.thinking import THINKING
-from gateway.translate.tool_choice import ALLOWED_TOOLS, NAMED_CHOICE
-from gateway.translate.tools import FUNCTION, LEGACY_FUNCTION, TOOL
-from gateway.translate.web_search import WEB_SEARCH
+from gateway.translate.tools import google as google_tools
+from gateway.translate.tools.calls import FUNCTION_CALL, LEGACY_CALL, TOOL_CALL
+from gateway.translate.tools.choice import ALLOWED_TOOLS, NAMED_CHOICE
+from gateway.translate.tools.custom import CUSTOM, CUSTOM_CALL, CUSTOM_FORMAT
+from gateway.translate.tools.declarations import FUNCTION, LEGACY_FUNCTION, TOOL
+from gateway.translate.tools.web_search import WEB_SEARCH
 
 RESPONSES_PATH: Final = "/v1/responses"
 # Where an object stands in the body of such a line.

@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from gateway.translate.draft import Draft
-from gateway.translate.fields import Reader, refused
-from gateway.translate.objects import (
+from gateway.translate.reading.google_object import (
     UNPUBLISHED,
     VERTEX_ONLY,
     Check,
@@ -16,7 +14,9 @@ from gateway.translate.objects import (
     text,
     word,
 )
-from gateway.translate.refusal import Refused
+from gateway.translate.reading.refusal import Refused
+from gateway.translate.reading.table import Reader, refused
+from gateway.translate.request.draft import Draft
 
 PREBUILT_VOICE: Final = GoogleObject("prebuiltVoiceConfig", {"voice_name": text})
 VOICE: Final = GoogleObject(

@@ -20,8 +20,8 @@ import orjson
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gateway.runner.work.lines import ANSWER_LINE, spool_lines
+from gateway.translate.contract import Context, LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Context, LineError, Policy
 from tests.benchmarks import lines
 
 _POLICY: Final = Policy()

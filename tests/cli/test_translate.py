@@ -9,8 +9,8 @@ import orjson
 
 from gateway.cli.explain import Explained
 from gateway.runner.work.guard import MESSAGE
+from gateway.translate.contract import Json, LineError, Policy, Translation
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Json, LineError, Policy, Translation
 from tests.cli.processes import run
 
 CHAT = "/v1/chat/completions"

@@ -1,12 +1,12 @@
 """Mutation testing of ``translate/``, module by module: what the tests would not notice.
 
 ``pip install -e '.[test,mutation]' && python -m tests.mutation`` mutates every module in turn and
-prints a table; ``python -m tests.mutation usage media`` only these; ``--survivors usage`` shows
-what survived there. It works in ``mutants/`` beside the checkout's files (ignored by git) and
-resumes where it was ended: a function that has changed is done again, and so is every mutant that
-nobody has noticed. ``[tool.mutmut]`` in pyproject.toml says what is run on a mutant: the tables of
-cases and the small tests, not the property tests, which take a hundred times as long. Functions
-with a decorator are left alone by mutmut.
+prints a table; ``python -m tests.mutation answer.usage request.media`` only these; ``--survivors
+answer.usage`` shows what survived there. It works in ``mutants/`` beside the checkout's files
+(ignored by git) and resumes where it was ended: a function that has changed is done again, and so
+is every mutant that nobody has noticed. ``[tool.mutmut]`` in pyproject.toml says what is run on a
+mutant: the tables of cases and the small tests, not the property tests, which take a hundred times
+as long. Functions with a decorator are left alone by mutmut.
 """
 
 import argparse
@@ -25,16 +25,17 @@ NOTICED: Final = ("killed", "timeout", "segfault", "caught by type check")
 
 
 def modules() -> list[str]:
-    """Every module of the room."""
-    names = [path.stem for path in (ROOT / "gateway/translate").glob("*.py")]
-    return sorted(name for name in names if name != "__init__")
+    """Every module of the room, as ``chat.request``."""
+    room = ROOT / "gateway/translate"
+    paths = [path for path in room.rglob("*.py") if path.name != "__init__.py"]
+    return sorted(".".join(path.relative_to(room).with_suffix("").parts) for path in paths)
 
 
 def make() -> None:
     """Make the mutants, and note which test reaches which function; mutmut then tries just one."""
     # Kept from before, it would not say which of the older tests reach a new function.
     (ROOT / "mutants/mutmut-stats.json").unlink(missing_ok=True)
-    command = (*MUTMUT, "run", f"{ROOM}.usage.x_count__mutmut_1")
+    command = (*MUTMUT, "run", f"{ROOM}.answer.usage.x_count__mutmut_1")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stdout + done.stderr).replace("\r", "\n").splitlines()
@@ -57,7 +58,7 @@ def results() -> Iterator[tuple[str, str, str]]:
     for line in done.stdout.splitlines():
         name, _, verdict = line.strip().partition(": ")
         if name.startswith(f"{ROOM}.") and verdict != "not checked":
-            yield name.removeprefix(f"{ROOM}.").split(".")[0], name, verdict
+            yield name.removeprefix(f"{ROOM}.").rpartition(".")[0], name, verdict
 
 
 def report(wanted: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 mutmut makes the mutants and finds out which test reaches which function, but its own runner starts
 pytest anew for every mutant, which costs many times what the tests do. Run in ``mutants/``, where
-``gateway`` and ``tests`` are mutmut's copies: ``python -m tests.mutation.forks 2 usage media``.
+``gateway`` and ``tests`` are mutmut's copies: ``python -m tests.mutation.forks 2 answer.usage``.
 
 A fork comes too late for a function that runs when its module is imported, e.g. to make a table:
 its mutants get a process of their own.
@@ -67,7 +67,7 @@ class Forks:
             if self._codes([("", self._quick)], run) != {"": SURVIVED}:
                 raise pytest.UsageError("The tests fail as it is.")
         for module in self._modules:
-            path = PACKAGE / f"{module}.py.meta"
+            path = PACKAGE / f"{module.replace('.', '/')}.py.meta"
             known = orjson.loads(path.read_bytes())
             codes = known["exit_code_by_key"]
             # What nobody has noticed yet is tried again: a test may have come since.
@@ -165,8 +165,8 @@ def _early() -> set[str]:
             found.add(f"{frame.f_globals['__name__']}.{name.rpartition('.')[2]}")
 
     sys.setprofile(seen)
-    for path in PACKAGE.glob("*.py"):
-        importlib.import_module(f"gateway.translate.{path.stem}")
+    for path in PACKAGE.rglob("*.py"):
+        importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
     sys.setprofile(None)
     return found
 

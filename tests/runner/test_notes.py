@@ -15,7 +15,7 @@ from gateway.runner.work.lines import RunWriter
 from gateway.runner.work.notes import NoteWriter
 from gateway.runner.work.publish import PublishSummary, PublishTask, RunPaths, publish
 from gateway.runner.work.validate import InputLimits, ValidateSummary, ValidateTask, validate
-from gateway.translate.shapes import Note
+from gateway.translate.contract import Note
 from tests.runner.world import chat
 
 LIMITS = InputLimits(10**6, 10**6, 10**6, 5, 10, 10**6, max_warnings=50)

@@ -16,8 +16,8 @@ from gateway.runner.work.duplicates import Seen, repeated
 from gateway.runner.work.echoes import Echoes, EchoWriter
 from gateway.runner.work.guard import Guard
 from gateway.runner.work.validate import InputLimits, ValidateSummary, ValidateTask, validate
+from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import LineError, Policy
 from tests.runner.world import chat
 
 LIMITS = InputLimits(

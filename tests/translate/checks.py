@@ -8,7 +8,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 from pydantic import BaseModel
 
-from gateway.translate.shapes import LineError, Rendered, Translation
+from gateway.translate.contract import LineError, Rendered, Translation
 from tests.translate.gemini_schema import complaints
 
 # The codes an error line may carry for what is wrong in its body.

@@ -18,7 +18,7 @@ import gateway.translate
 
 @cache
 def _forget() -> list[Callable[[], None]]:
-    modules = pkgutil.iter_modules(gateway.translate.__path__, "gateway.translate.")
+    modules = pkgutil.walk_packages(gateway.translate.__path__, "gateway.translate.")
     members = [
         member
         for module in modules

@@ -50,20 +50,18 @@ from openai.types.responses.tool_choice_function_param import ToolChoiceFunction
 from openai.types.responses.tool_choice_types_param import ToolChoiceTypesParam
 from openai.types.shared_params import Reasoning
 
-from gateway.translate import (
-    parts,
-    responses,
-    responses_include,
-    responses_item_kinds,
-    responses_items,
-    responses_parts,
-    responses_reasoning,
-    responses_text,
-    responses_tool_choice,
-    responses_tools,
-    thinking,
-)
-from gateway.translate.fields import FieldTable
+from gateway.translate.reading.table import FieldTable
+from gateway.translate.request import content as parts
+from gateway.translate.request import thinking
+from gateway.translate.responses import content as responses_parts
+from gateway.translate.responses import include as responses_include
+from gateway.translate.responses import item_kinds as responses_item_kinds
+from gateway.translate.responses import items as responses_items
+from gateway.translate.responses import options as responses_text
+from gateway.translate.responses import reasoning_options as responses_reasoning
+from gateway.translate.responses import request as responses
+from gateway.translate.responses import tool_choice as responses_tool_choice
+from gateway.translate.responses import tools as responses_tools
 
 CodeContainer = tool_param.CodeInterpreterContainerCodeInterpreterToolAuto
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.translate.contract import Context, LineError, Policy, Rendered, Translation
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Context, LineError, Policy, Rendered, Translation
 from tests.translate.cases import path_of
 from tests.translate.checks import echo_of
 

@@ -12,8 +12,8 @@ from openai.types.responses import Response
 from pydantic import BaseModel
 
 from gateway.ids import digest
+from gateway.translate.contract import Policy
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Policy
 from tests.translate.cases import load, path_of
 from tests.translate.checks import body_of, check_rendered
 from tests.translate.running import CONTEXT, told

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from gateway.runner.work.lines import answer_line
+from gateway.translate.contract import Policy, Rendered
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import Policy, Rendered
 from tests.translate.cases import load, path_of
 from tests.translate.running import CONTEXT, rendered, translated
 from tests.translate.samples import with_odd_words

@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.translate.estimates import Estimate, estimate
-from gateway.translate.prices import LONG_PROMPT, MILLION, PRICES, READ_ON, Price, price_of
+from gateway.translate.models.estimates import Estimate, estimate
+from gateway.translate.models.prices import LONG_PROMPT, MILLION, PRICES, READ_ON, Price, price_of
 
 PRICE = Price(1.0, 2.0, 10.0, 20.0)
 

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 import gateway.translate
-from gateway.translate import chat, fidelity, responses
-from gateway.translate.chat import CHAT
-from gateway.translate.fields import Field, FieldTable, Placing
-from gateway.translate.responses import RESPONSES
-from gateway.translate.shapes import LineError, Policy, ToGemini
+from gateway.translate import fidelity
+from gateway.translate.chat import request as chat
+from gateway.translate.chat.request import CHAT
+from gateway.translate.contract import LineError, Policy, ToGemini
+from gateway.translate.reading.table import Field, FieldTable, Placing
+from gateway.translate.responses import request as responses
+from gateway.translate.responses.request import RESPONSES
 
 BODIES: dict[ToGemini, dict[str, Any]] = {
     chat.to_gemini: {"messages": [{"role": "user", "content": "Hi"}]},
@@ -29,7 +31,7 @@ VALUES: tuple[Any, ...] = ({}, [], "x", 1, True)
 def test_every_table_is_published() -> None:
     """A table that exists in any file of the room stands in the fidelity table."""
     tables = set()
-    for module in pkgutil.iter_modules(gateway.translate.__path__, "gateway.translate."):
+    for module in pkgutil.walk_packages(gateway.translate.__path__, "gateway.translate."):
         members = vars(importlib.import_module(module.name)).values()
         tables |= {member for member in members if isinstance(member, FieldTable)}
     unpublished = tables - set(fidelity.REQUESTS.values())

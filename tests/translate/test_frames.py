@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.translate import answers, chat, frames, received
-from gateway.translate.conversation import Conversation
-from gateway.translate.messages import read_messages
-from gateway.translate.shapes import LineError, Policy, Translation
-from gateway.translate.templates import hole, stand_in, template_of
+from gateway.translate.answer import envelope as received
+from gateway.translate.chat import answer as answers
+from gateway.translate.chat import request as chat
+from gateway.translate.chat.messages import read_messages
+from gateway.translate.contract import LineError, Policy, Translation
+from gateway.translate.request import frame as frames
+from gateway.translate.request.conversation import Conversation
+from gateway.translate.template import hole, stand_in, template_of
 from tests.translate.running import CONTEXT
 
 POLICY = Policy()

@@ -7,17 +7,17 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.translate.chat import to_gemini
-from gateway.translate.completions import MAX_PROMPTS
-from gateway.translate.completions import to_gemini as complete
-from gateway.translate.embeddings import MAX_INPUTS
-from gateway.translate.embeddings import to_gemini as embed
-from gateway.translate.grounding import citations
-from gateway.translate.refusal import MAX_QUOTED_CHARACTERS
-from gateway.translate.schema import Mode, convert
-from gateway.translate.schema_walk import MAX_DEPTH, MAX_NODES
-from gateway.translate.shapes import LineError, Policy
-from gateway.translate.tools import MAX_TOOLS
+from gateway.translate.answer.grounding import citations
+from gateway.translate.chat.request import to_gemini
+from gateway.translate.completions.request import MAX_PROMPTS
+from gateway.translate.completions.request import to_gemini as complete
+from gateway.translate.contract import LineError, Policy
+from gateway.translate.embeddings.request import MAX_INPUTS
+from gateway.translate.embeddings.request import to_gemini as embed
+from gateway.translate.reading.refusal import MAX_QUOTED_CHARACTERS
+from gateway.translate.schemas.convert import Mode, convert
+from gateway.translate.schemas.source import MAX_DEPTH, MAX_NODES
+from gateway.translate.tools.declarations import MAX_TOOLS
 from tests.translate.checks import items_of
 
 MESSAGES = [{"role": "user", "content": "Hi"}]

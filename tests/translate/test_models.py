@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway.translate.capabilities import capabilities_of
-from gateway.translate.models import resolve_model
-from gateway.translate.shapes import DEFAULT_POLICY, Policy
+from gateway.translate.contract import DEFAULT_POLICY, Policy
+from gateway.translate.models.aliases import resolve_model
+from gateway.translate.models.capabilities import capabilities_of
 
 ALIASES = Policy(
     aliases={

@@ -47,38 +47,32 @@ from openai.types.shared_params.response_format_json_schema import JSONSchema
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
-from gateway.translate import (
-    answers,
-    calls,
-    chat,
-    choices,
-    completions,
-    custom_tools,
-    embeddings,
-    extension,
-    finish,
-    google_config,
-    google_tools,
-    grounding,
-    images,
-    messages,
-    modalities,
-    output_items,
-    parts,
-    received,
-    replies,
-    response_format,
-    responses_answers,
-    responses_item_kinds,
-    responses_items,
-    responses_tools,
-    steps,
-    thinking,
-    tool_choice,
-    tools,
-    web_search,
-)
-from gateway.translate.fields import FieldTable
+from gateway.translate import google as extension
+from gateway.translate import google_config
+from gateway.translate.answer import envelope as received
+from gateway.translate.answer import finish, grounding
+from gateway.translate.chat import answer as answers
+from gateway.translate.chat import choice as choices
+from gateway.translate.chat import message as replies
+from gateway.translate.chat import messages
+from gateway.translate.chat import request as chat
+from gateway.translate.completions import request as completions
+from gateway.translate.embeddings import request as embeddings
+from gateway.translate.images import request as images
+from gateway.translate.reading.table import FieldTable
+from gateway.translate.request import content as parts
+from gateway.translate.request import modalities, response_format, thinking
+from gateway.translate.responses import answer as responses_answers
+from gateway.translate.responses import item_kinds as responses_item_kinds
+from gateway.translate.responses import items as responses_items
+from gateway.translate.responses import output as output_items
+from gateway.translate.responses import tools as responses_tools
+from gateway.translate.tools import calls, web_search
+from gateway.translate.tools import choice as tool_choice
+from gateway.translate.tools import custom as custom_tools
+from gateway.translate.tools import declarations as tools
+from gateway.translate.tools import google as google_tools
+from gateway.translate.tools import server_steps as steps
 from tests.translate import placing_responses
 from tests.translate.gemini_schema import DOCUMENT, SCHEMAS
 

@@ -13,12 +13,13 @@ from gateway.app import policy
 from gateway.errors import SettingsError
 from gateway.settings.load import load
 from gateway.settings.table import SETTINGS, Setting
-from gateway.translate import lenient, notes
-from gateway.translate.capabilities import Capabilities, capabilities_of, check_overrides
+from gateway.translate.contract import DEFAULT_POLICY, LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.notes import CODES, LONGEST_PATH, Noting, places_in
-from gateway.translate.refusal import Refused
-from gateway.translate.shapes import DEFAULT_POLICY, LineError, Policy
+from gateway.translate.models.capabilities import Capabilities, capabilities_of, check_overrides
+from gateway.translate.reading import notes
+from gateway.translate.reading import unknown_fields as lenient
+from gateway.translate.reading.notes import CODES, LONGEST_PATH, Noting, places_in
+from gateway.translate.reading.refusal import Refused
 
 KEY = {"GEMINI_API_KEY": "k"}
 # The members whose setting has another name.
@@ -195,7 +196,7 @@ def test_every_code_is_published() -> None:
     place = {"Note": 0, "note": 0, "note_of": 1}
     said = {
         argument.value
-        for path in Path(notes.__file__).parent.glob("*.py")
+        for path in Path(notes.__file__).parents[1].rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and (name := ast.unparse(node.func).rsplit(".", 1)[-1]) in place

@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from openai.types import Completion, CreateEmbeddingResponse, ImagesResponse
 from openai.types.chat import ChatCompletion
 
-from gateway.translate import answers, chat, completions, embeddings, images
-from gateway.translate.shapes import LineError, Policy
+from gateway.translate.chat import answer as answers
+from gateway.translate.chat import request as chat
+from gateway.translate.completions import request as completions
+from gateway.translate.contract import LineError, Policy
+from gateway.translate.embeddings import request as embeddings
+from gateway.translate.images import request as images
 from tests.translate.checks import check_refusal, check_rendered, check_translation
 from tests.translate.running import CONTEXT
 from tests.translate.samples import ODD

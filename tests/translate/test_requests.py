@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.translate import frames
+from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import LineError, Policy
+from gateway.translate.request import frame as frames
 from tests.translate.cases import load, path_of
 from tests.translate.checks import check_refusal, check_translation, echo_of, items_of
 from tests.translate.running import translated

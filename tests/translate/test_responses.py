@@ -7,9 +7,10 @@ import orjson
 import pytest
 from openai.types.responses import Response
 
-from gateway.translate import responses, responses_answers
-from gateway.translate.received import plain_of
-from gateway.translate.shapes import LineError, Policy
+from gateway.translate.answer.envelope import plain_of
+from gateway.translate.contract import LineError, Policy
+from gateway.translate.responses import answer as responses_answers
+from gateway.translate.responses import request as responses
 from tests.translate.checks import body_of, check_rendered, check_translation, echo_of
 from tests.translate.running import CONTEXT
 from tests.translate.samples import chat_answers, mutations

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response
 
-from gateway.translate import frames, responses, responses_answers
-from gateway.translate.finish import FINISH
-from gateway.translate.shapes import LineError
-from gateway.translate.templates import stand_in
+from gateway.translate.answer.finish import FINISH
+from gateway.translate.contract import LineError
+from gateway.translate.request import frame as frames
+from gateway.translate.responses import answer as responses_answers
+from gateway.translate.responses import request as responses
+from gateway.translate.template import stand_in
 from tests.translate.checks import (
     body_of,
     check_refusal,

@@ -8,7 +8,8 @@ import pytest
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
-from gateway.translate import answers, embeddings
+from gateway.translate.chat import answer as answers
+from gateway.translate.embeddings import request as embeddings
 from tests.translate.checks import body_of, check_rendered
 from tests.translate.running import CONTEXT
 from tests.translate.samples import chat_answers, embedding_answers, mutations

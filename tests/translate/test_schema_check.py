@@ -7,14 +7,14 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.translate.schema_check import (
+from gateway.translate.answer.schema_check import (
     MAX_STEPS,
     UNCHECKED,
     VIOLATION,
     Checker,
     checker_of,
 )
-from gateway.translate.schema_cost import MANY, MAX_DEPTH, Steps, UncheckableError
+from gateway.translate.schemas.cost import MANY, MAX_DEPTH, Steps, UncheckableError
 
 THREE: dict[str, Any] = {"allOf": [{}, {}]}
 NEXT = {"properties": {"x": {"$ref": "#"}}, "required": ["x"], "type": "object"}

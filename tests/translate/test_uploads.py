@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.translate.chat import to_gemini
-from gateway.translate.shapes import LineError, Policy
-from gateway.translate.uploads import Unusable, not_found, placeholders, refusal_of
+from gateway.translate.chat.request import to_gemini
+from gateway.translate.contract import LineError, Policy
+from gateway.translate.request.uploads import Unusable, not_found, placeholders, refusal_of
 from tests.translate.checks import items_of
 
 ONE = "file-" + "1" * 24

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types import CreateEmbeddingResponse
 
-from gateway.translate.embeddings import from_gemini
-from gateway.translate.vectors import cut_vector, loads_vector, quick_loads
+from gateway.translate.embeddings.request import from_gemini
+from gateway.translate.embeddings.vectors import cut_vector, loads_vector, quick_loads
 from tests.translate.checks import body_of
 from tests.translate.running import CONTEXT
 from tests.translate.samples import embedding_answers

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.translate.shapes import LineError
+from gateway.translate.contract import LineError
 from tests.translate.cases import CASES, load
 from tests.translate.checks import body_of
 from tests.translate.running import rendered, translated

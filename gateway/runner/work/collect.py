@@ -19,15 +19,10 @@ from gateway.batches.runs import Kind
 from gateway.runner.work.echoes import Echo, Echoes
 from gateway.runner.work.fill import lines_naming
 from gateway.runner.work.guard import MESSAGE, Guard
-from gateway.runner.work.lines import (
-    IndexWriter,
-    RunWriter,
-    answer_line,
-    failure_line,
-)
+from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, failure_line
 from gateway.runner.work.notes import NoteWriter
+from gateway.translate.contract import NO_USAGE, Answer, Context, Policy, Rendered
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import NO_USAGE, Answer, Context, Policy, Rendered
 from gateway.wire.gemini_results import Loads, Result, parse_result, read_results, unfold_inline
 
 MISSING = Failure(

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from gateway.batches.records import BatchError
-from gateway.translate.models import resolve_model
-from gateway.translate.shapes import Endpoint, Policy
+from gateway.translate.contract import Endpoint, Policy
+from gateway.translate.models.aliases import resolve_model
 from gateway.wire.jsonl import LongLine, depth_exceeds
 
 MAX_DEPTH = 128

@@ -15,18 +15,12 @@ from gateway.runner.work.duplicates import Seen, repeated
 from gateway.runner.work.echoes import EchoWriter
 from gateway.runner.work.envelope import Envelope, Line
 from gateway.runner.work.guard import MESSAGE, Guard
-from gateway.runner.work.lines import (
-    IndexWriter,
-    RunWriter,
-    answer_line,
-    error_body,
-    spool_lines,
-)
+from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, error_body, spool_lines
 from gateway.runner.work.notes import NoteWriter
-from gateway.translate.capabilities import capabilities_of
+from gateway.translate.contract import LineError, Note, Policy, Translation
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.shapes import LineError, Note, Policy, Translation
-from gateway.translate.uploads import Unusable, refusal_of
+from gateway.translate.models.capabilities import capabilities_of
+from gateway.translate.request.uploads import Unusable, refusal_of
 from gateway.wire.jsonl import drop_blank_end, read_lines
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once

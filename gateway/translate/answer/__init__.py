@@ -1,0 +1,1 @@
+"""Reading Gemini's answers: what every endpoint needs to render a GenerateContentResponse."""

@@ -1,0 +1,105 @@
+"""What any answer of generateContent says beside its candidates: id, model, a blocked prompt."""
+
+from typing import Final
+
+from gateway.ids import digest
+from gateway.translate.answer.failure import Failure
+from gateway.translate.answer.usage import usage_of
+from gateway.translate.contract import Answer, Context, Json, Policy, Usage
+
+# Every field of PromptFeedback and what becomes of it; a test compares this with google-genai's.
+FEEDBACK: Final = {
+    "blockReason": "`refusal`, `native_finish_reason`",
+    "blockReasonMessage": "left out: Vertex only",
+    "safetyRatings": "left out: OpenAI has no such member",
+}
+# Why a prompt was blocked -> words for the refusal. Anything else is shown as it is.
+BLOCKED: Final = {
+    "BLOCKED_REASON_UNSPECIFIED": "no reason given",
+    "BLOCK_REASON_UNSPECIFIED": "no reason given",
+    "SAFETY": "safety",
+    "OTHER": "unnamed reasons",
+    "BLOCKLIST": "a blocked term",
+    "PROHIBITED_CONTENT": "prohibited content",
+    "IMAGE_SAFETY": "safety of an image",
+    "MODEL_ARMOR": "Model Armor",
+    "JAILBREAK": "an attempted jailbreak",
+}
+EMPTY: Final = Failure(500, "empty_response", "Gemini answered without any candidate.")
+
+
+def identity_of(response: Json, context: Context) -> str:
+    """Gemini's id of the answer; where it gave none, one of the batch and the line."""
+    identity = response.get("responseId")
+    if type(identity) is str and identity:
+        return identity
+    return digest("completion", context.batch_id, context.line)[:32]
+
+
+def model_of(response: Json, echo: Json) -> str:
+    """The model that answered; where Gemini does not say, the one that was asked."""
+    version = response.get("modelVersion")
+    if type(version) is not str or not version:
+        version = echo["model"]
+    name: str = version.removeprefix("models/")
+    return name
+
+
+def blocked_of(response: Json) -> tuple[str, str] | Failure:
+    """Why there is no candidate: Gemini's word and a refusal for users, or else a failure.
+
+    ``{"promptFeedback": {"blockReason": "SAFETY"}}`` ->
+    ``("SAFETY", "Gemini blocked the prompt: safety (SAFETY).")``
+    """
+    feedback = response.get("promptFeedback")
+    reason = feedback.get("blockReason") if type(feedback) is dict else None
+    if type(reason) is not str or not reason:
+        return EMPTY
+    why = BLOCKED.get(reason, reason[:100])
+    return reason[:100], f"Gemini blocked the prompt: {why} ({reason[:100]})."
+
+
+def answered_block(response: Json, policy: Policy) -> tuple[str, str] | Failure:
+    """The same where a refusal is an answer, unless the policy wants an error."""
+    blocked = blocked_of(response)
+    if policy.blocked_prompt == "error" and not isinstance(blocked, Failure):
+        return Failure(400, "content_policy_violation", blocked[1])
+    return blocked
+
+
+# What a candidate may carry and stay plain: its text, and members that are left out.
+_UNSEEN: Final = frozenset(
+    ("index", "safetyRatings", "avgLogprobs", "tokenCount", "citationMetadata")
+)
+_PLAIN_MEMBERS: Final = _UNSEEN | {"content", "finishReason"}
+_ONLY_TEXT: Final = ({"modality": "TEXT"},)
+
+
+def plain_of(answer: Answer) -> tuple[str, str, str, Usage] | None:
+    """Id, model version, text and usage of an answer that is no more; most are.
+
+    None when there is anything else in it: then it is read in full.
+    """
+    try:
+        response = answer["response"]
+        [candidate] = response["candidates"]
+        [part] = candidate["content"]["parts"]
+        text = part["text"]
+        identity, version = response["responseId"], response["modelVersion"]
+        plain = (
+            candidate["finishReason"] == "STOP"
+            and type(text) is type(identity) is type(version) is str
+            and len(part) == 1
+            and text
+            and identity
+            and version
+            and "error" not in answer
+            and candidate.keys() <= _PLAIN_MEMBERS
+        )
+        metadata = response["usageMetadata"]
+        [medium] = metadata.get("promptTokensDetails", _ONLY_TEXT)
+        if not plain or medium["modality"] != "TEXT":
+            return None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return identity, version, text, usage_of(metadata)

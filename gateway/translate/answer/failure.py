@@ -1,0 +1,197 @@
+"""google.rpc.Status of an item, or an answer that says nothing -> OpenAI's error envelope."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+import orjson
+
+from gateway.translate.contract import NO_USAGE, Answer, Json, Rendered, Usage
+
+# Google repeats whole requests in some messages; an error file is for reading.
+MAX_MESSAGE_CHARACTERS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A line without an answer: HTTP status, OpenAI's code, and a sentence that says why.
+
+    ``param`` names the part of the body that failed, where the line has several.
+    """
+
+    status: int
+    code: str | None
+    message: str
+    type: str = ""
+    param: str | None = None
+
+    def among(self, kind: str, number: int, of: int) -> "Failure":
+        """One of the ``n`` that a line asked for failed: ``Choice 2 of 3: …``."""
+        if of == 1:
+            return self
+        return replace(self, message=f"{kind} {number} of {of}: {self.message}", param="n")
+
+    def rendered(self, usage: Usage | None = None) -> Rendered:
+        """The error envelope of this line."""
+        error = {
+            "message": self.message,
+            "type": self.type or _TYPES.get(self.status, _type_of(self.status)),
+            "param": self.param,
+            "code": self.code,
+        }
+        return self.status, orjson.dumps({"error": error}), usage or NO_USAGE, ()
+
+
+# HTTP status -> the type OpenAI gives such errors.
+_TYPES: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+
+# google.rpc.Code by number and by name -> HTTP status and code.
+_BY_CODE: Final = {
+    1: (499, "batch_cancelled"),
+    2: (500, "server_error"),
+    3: (400, "invalid_argument"),
+    4: (504, "deadline_exceeded"),
+    5: (404, "not_found"),
+    6: (409, "already_exists"),
+    7: (403, "permission_denied"),
+    8: (429, "rate_limit_exceeded"),
+    9: (400, "failed_precondition"),
+    10: (409, "aborted"),
+    11: (400, "out_of_range"),
+    12: (501, "unimplemented"),
+    13: (500, "server_error"),
+    14: (503, "overloaded"),
+    15: (500, "data_loss"),
+    16: (401, "invalid_api_key"),
+}
+_NUMBERS: Final = {
+    "CANCELLED": 1,
+    "UNKNOWN": 2,
+    "INVALID_ARGUMENT": 3,
+    "DEADLINE_EXCEEDED": 4,
+    "NOT_FOUND": 5,
+    "ALREADY_EXISTS": 6,
+    "PERMISSION_DENIED": 7,
+    "RESOURCE_EXHAUSTED": 8,
+    "FAILED_PRECONDITION": 9,
+    "ABORTED": 10,
+    "OUT_OF_RANGE": 11,
+    "UNIMPLEMENTED": 12,
+    "INTERNAL": 13,
+    "UNAVAILABLE": 14,
+    "DATA_LOSS": 15,
+    "UNAUTHENTICATED": 16,
+}
+# Codes of HTTP also occur in results (SDK fixtures).
+_BY_STATUS: Final = {
+    400: "invalid_argument",
+    401: "invalid_api_key",
+    402: "insufficient_quota",
+    403: "permission_denied",
+    404: "not_found",
+    408: "deadline_exceeded",
+    409: "aborted",
+    413: "request_too_large",
+    429: "rate_limit_exceeded",
+    499: "batch_cancelled",
+    500: "server_error",
+    501: "unimplemented",
+    502: "server_error",
+    503: "overloaded",
+    504: "deadline_exceeded",
+}
+# A google.protobuf.Duration.
+_DELAY: Final = re.compile(r"\d{1,9}(\.\d{1,9})?s\Z", re.ASCII)
+_UNKNOWN: Final = (500, "server_error")
+
+
+def failure_of(answer: Answer) -> Failure | None:
+    """Why an item has no response, or None when it has one.
+
+    ``{"error": {"code": 8, "message": "…"}}`` -> 429 ``rate_limit_exceeded``.
+    """
+    response = answer.get("response")
+    if "error" not in answer and type(response) is dict:
+        return None
+    error = answer.get("error")
+    if type(error) is dict:
+        # A response beside an empty error: proto3 writes OK as {} in places.
+        if error or type(response) is not dict:
+            return _from_status(error)
+    elif error is not None and type(response) is not dict:
+        return Failure(500, "server_error", _message(error, 500))
+    if type(response) is dict:
+        return None
+    return Failure(500, "empty_response", "Gemini's result holds neither a response nor an error.")
+
+
+def _from_status(error: Json) -> Failure:
+    status, code = _status_and_code(error)
+    message = _message(error.get("message"), status) + _retry_hint(error)
+    if status == 402 or (status == 429 and _is_daily_quota(error)):
+        # A quota of the day or an empty account: waiting a minute does not help.
+        status, code = 429, "insufficient_quota"
+        return Failure(status, code, message, code)
+    return Failure(status, code, message)
+
+
+def _status_and_code(error: Json) -> tuple[int, str]:
+    name = error.get("status")
+    if type(name) is str and name in _NUMBERS:
+        return _BY_CODE[_NUMBERS[name]]
+    code = error.get("code")
+    if type(code) is str and code.isascii() and code.isdigit() and len(code) < 6:
+        code = int(code)
+    if type(code) is not int:
+        return _UNKNOWN
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if 400 <= code <= 599:
+        return code, _BY_STATUS.get(code, "server_error" if code >= 500 else "invalid_argument")
+    return _UNKNOWN
+
+
+def _retry_hint(error: Json) -> str:
+    """RetryInfo in words, where Google's message does not say it anyhow (recorded: it does)."""
+    for detail in _details(error):
+        delay = detail.get("retryDelay")
+        if (
+            type(delay) is str
+            and _DELAY.match(delay)
+            and "retry in" not in str(error.get("message"))
+        ):
+            return f" Please retry in {delay}."
+    return ""
+
+
+def _details(error: Json) -> list[Json]:
+    details = error.get("details")
+    return [detail for detail in details if type(detail) is dict] if type(details) is list else []
+
+
+def _is_daily_quota(error: Json) -> bool:
+    """Whether a QuotaFailure names a quota per day."""
+    for detail in _details(error):
+        violations = detail.get("violations")
+        for violation in violations if type(violations) is list else ():
+            quota = violation.get("quotaId") if type(violation) is dict else None
+            if type(quota) is str and "PerDay" in quota:
+                return True
+    return False
+
+
+def _message(value: object, status: int) -> str:
+    if type(value) is not str or not value.strip():
+        return f"Gemini gave no reason (status {status})."
+    if len(value) > MAX_MESSAGE_CHARACTERS:
+        return value[:MAX_MESSAGE_CHARACTERS] + "…"
+    return value
+
+
+def _type_of(status: int) -> str:
+    return "server_error" if status >= 500 else "invalid_request_error"

@@ -1,0 +1,71 @@
+"""finishReason -> finish_reason: every member of Gemini's enum, and what an empty answer means.
+
+OpenAI's SDK types five values as a Literal, so nothing else may ever come out.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.translate.answer.failure import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """One finishReason: OpenAI's word when there is output, an error when there is none.
+
+    ``failure`` None: the line succeeds without output too. ``always``: partial output is
+    worthless, the line fails either way.
+    """
+
+    word: str
+    failure: tuple[int, str] | None = None
+    always: bool = False
+
+
+_STOP: Final = Finish("stop")
+_FILTERED: Final = Finish("content_filter")
+# Nothing came out and nobody says why: an empty "stop" is what users file bugs about.
+_NOTHING: Final = Finish("stop", (500, "no_output"))
+
+FINISH: Final[dict[str, Finish]] = {
+    "STOP": _STOP,
+    # Also with calls: their arguments may be cut.
+    "MAX_TOKENS": Finish("length"),
+    "CONTINUATION": Finish("length"),
+    "SAFETY": _FILTERED,
+    "PROHIBITED_CONTENT": _FILTERED,
+    "BLOCKLIST": _FILTERED,
+    "SPII": _FILTERED,
+    "IMAGE_SAFETY": _FILTERED,
+    "IMAGE_PROHIBITED_CONTENT": _FILTERED,
+    "RECITATION": _FILTERED,
+    "IMAGE_RECITATION": _FILTERED,
+    "LANGUAGE": _FILTERED,
+    "MODEL_ARMOR": _FILTERED,
+    "ESCALATION": _FILTERED,
+    "PUP_LIMITED_DISABLED": _FILTERED,
+    "OTHER": _NOTHING,
+    "IMAGE_OTHER": _NOTHING,
+    "NO_IMAGE": _NOTHING,
+    "FINISH_REASON_UNSPECIFIED": _NOTHING,
+    "MALFORMED_FUNCTION_CALL": Finish("stop", (502, "malformed_function_call")),
+    "MALFORMED_RESPONSE": Finish("stop", (502, "malformed_response")),
+    "UNEXPECTED_TOOL_CALL": Finish("stop", (502, "unexpected_tool_call"), always=True),
+    "TOO_MANY_TOOL_CALLS": Finish("stop", (502, "too_many_tool_calls"), always=True),
+    "MISSING_THOUGHT_SIGNATURE": Finish("stop", (400, "missing_thought_signature"), always=True),
+}
+
+
+def finish_of(reason: object) -> Finish:
+    """The row of a finishReason; a missing or unknown one is taken for what came out."""
+    return FINISH.get(reason, _NOTHING) if type(reason) is str else _NOTHING
+
+
+def failed(finish: Finish, reason: object, message: object) -> Failure:
+    """The failure of a candidate that ended without an answer, with Gemini's own sentence."""
+    status, code = finish.failure or (500, "no_output")
+    word = reason if type(reason) is str else "nothing"
+    text = f"Gemini ended without an answer (finishReason {word[:100]})."
+    if type(message) is str and message:
+        text = f"{text} {message[:1000]}"
+    return Failure(status, code, text)

@@ -1,0 +1,138 @@
+"""usageMetadata -> usage.
+
+Over 451 recordings ``totalTokenCount = prompt + candidates + thoughts + toolUsePrompt``, without
+exception; ``promptTokenCount`` includes cached tokens, ``candidatesTokenCount`` excludes thoughts,
+counts of zero are left out.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from gateway.translate.contract import NO_USAGE, Json, Note, Usage
+
+# No request has more; a larger count is no count (and a 64-bit column could not hold the sum).
+_MOST_TOKENS: Final = 2**40
+_LONGEST_COUNT: Final = 14
+
+
+def count(value: object) -> int:
+    """``12`` or ``"12"`` (proto3 writes 64-bit integers as strings) -> 12; anything else 0."""
+    if type(value) is int:
+        return value if 0 <= value < _MOST_TOKENS else 0
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) < _LONGEST_COUNT:
+        return count(int(value))
+    return count(int(value)) if type(value) is float and value.is_integer() else 0
+
+
+# OpenAI's usage has no word for unknown: the tokens nobody counted are 0, and that is noted.
+UNCOUNTED: Final = (Note("unknown", "usage"),)
+
+
+def uncounted(responses: Iterable[Json]) -> tuple[Note, ...]:
+    """The note on answers of which one does not say what it used."""
+    told = all(type(response.get("usageMetadata")) is dict for response in responses)
+    return () if told else UNCOUNTED
+
+
+def usage_of(metadata: object) -> Usage:
+    """Sum up one answer; a missing usageMetadata counts as zeros, see :func:`uncounted`."""
+    if type(metadata) is not dict:
+        return NO_USAGE
+    # Nearly every answer has these two, as plain numbers, and no calls of Google's own tools.
+    try:
+        prompt, output = metadata["promptTokenCount"], metadata["candidatesTokenCount"]
+        thoughts = metadata.get("thoughtsTokenCount", 0)
+        cached = metadata.get("cachedContentTokenCount", 0)
+    except KeyError:
+        return _odd(metadata)
+    usual = (
+        type(prompt) is type(output) is type(thoughts) is type(cached) is int
+        and 0 <= prompt < _MOST_TOKENS
+        and 0 < output < _MOST_TOKENS
+        and 0 <= thoughts < _MOST_TOKENS
+        and 0 <= cached < _MOST_TOKENS
+        and "toolUsePromptTokenCount" not in metadata
+    )
+    if not usual:
+        return _odd(metadata)
+    return prompt, cached, output + thoughts, thoughts
+
+
+def _odd(metadata: Json) -> Usage:
+    """Counts of zero are left out, and nothing is certain."""
+    prompt = count(metadata.get("promptTokenCount")) + count(
+        metadata.get("toolUsePromptTokenCount")
+    )
+    thoughts = count(metadata.get("thoughtsTokenCount"))
+    output = count(metadata.get("candidatesTokenCount")) + thoughts
+    if "candidatesTokenCount" not in metadata or not output:
+        output = max(output, count(metadata.get("totalTokenCount")) - prompt)
+    return prompt, count(metadata.get("cachedContentTokenCount")), output, thoughts
+
+
+# Of most lines nothing was cached and nothing reasoned: they share these, which nobody changes.
+_NOTHING_CACHED: Final = {"cached_tokens": 0, "audio_tokens": 0}
+_NOTHING_REASONED: Final = {
+    "reasoning_tokens": 0,
+    "audio_tokens": 0,
+    "accepted_prediction_tokens": 0,
+    "rejected_prediction_tokens": 0,
+}
+
+
+# Tokens of one line by kind of medium: sound and images of the prompt, sound of the answer.
+Media = tuple[int, int, int]
+_NO_MEDIA: Final[Media] = (0, 0, 0)
+
+
+def media_of(responses: Sequence[Json]) -> Media:
+    """What the answers of one line count beside text; their prompt is one prompt."""
+    found = _NO_MEDIA
+    for response in responses:
+        metadata = response.get("usageMetadata")
+        if type(metadata) is dict:
+            given = metadata.get("promptTokensDetails")
+            made = metadata.get("candidatesTokensDetails")
+            found = (
+                max(found[0], _of_medium("AUDIO", given)),
+                max(found[1], _of_medium("IMAGE", given)),
+                found[2] + _of_medium("AUDIO", made),
+            )
+    return found
+
+
+def _of_medium(medium: str, details: object) -> int:
+    return sum(
+        count(detail.get("tokenCount"))
+        for detail in (details if type(details) is list else ())
+        if type(detail) is dict and detail.get("modality") == medium
+    )
+
+
+def openai_usage(usage: Usage, media: Media) -> Json:
+    """The ``usage`` member of a chat completion."""
+    prompt, cached, output, reasoned = usage
+    if media != _NO_MEDIA:
+        return _with_media(usage, media)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": output,
+        "total_tokens": prompt + output,
+        "prompt_tokens_details": (
+            {**_NOTHING_CACHED, "cached_tokens": cached} if cached else _NOTHING_CACHED
+        ),
+        "completion_tokens_details": (
+            {**_NOTHING_REASONED, "reasoning_tokens": reasoned} if reasoned else _NOTHING_REASONED
+        ),
+    }
+
+
+def _with_media(usage: Usage, media: Media) -> Json:
+    prompt, _, output, _ = usage
+    sound, images, speech = media
+    found = openai_usage(usage, _NO_MEDIA)
+    given = {**found["prompt_tokens_details"], "audio_tokens": min(sound, prompt)}
+    if images:
+        given["image_tokens"] = min(images, prompt)
+    made = {**found["completion_tokens_details"], "audio_tokens": min(speech, output)}
+    return {**found, "prompt_tokens_details": given, "completion_tokens_details": made}

@@ -1,0 +1,1 @@
+"""The endpoint ``/v1/chat/completions``: request to Gemini, answer back."""

@@ -1,0 +1,196 @@
+"""Messages -> ``contents`` and ``systemInstruction``."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gateway.translate.chat.returned import with_returned
+from gateway.translate.contract import Json
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    one_of,
+)
+from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
+from gateway.translate.request.content import (
+    ASSISTANT_PARTS,
+    TEXT_PARTS,
+    USER_PARTS,
+    read_content,
+    string,
+)
+from gateway.translate.request.conversation import Conversation
+from gateway.translate.request.signatures import message_signature
+from gateway.translate.tools.calls import read_legacy_call, read_tool_calls, result_of
+
+_ROLE: Final = mapped("role", "`role`, or `systemInstruction`")
+_NAME: Final = dropped(
+    "name", "Gemini has no names for speakers; noted, or by setting put in front of the text"
+)
+
+SYSTEM_MESSAGE: Final = FieldTable(_ROLE, mapped("content", "`systemInstruction.parts`"), _NAME)
+USER_MESSAGE: Final = FieldTable(_ROLE, mapped("content", "`parts`"), _NAME)
+ASSISTANT_MESSAGE: Final = FieldTable(
+    _ROLE,
+    _NAME,
+    mapped("content", "`parts`"),
+    mapped("refusal", "`text`"),
+    mapped("tool_calls", "`functionCall` parts"),
+    mapped("function_call", "a `functionCall` part"),
+    mapped(
+        "extra_content",
+        "`google.thought_signature`: that of the last text part; `google.parts`: steps of "
+        "Google's own tools",
+    ),
+    mapped("images", "`inlineData` after the text: a later turn may edit them"),
+    refused("audio", "An earlier audio answer cannot be replayed to Gemini."),
+    # What answers carry and clients send back as it was.
+    dropped("parsed", "made by the SDK from the text"),
+    dropped("annotations", "part of an earlier answer, not of the conversation"),
+    dropped("reasoning", "useless to Gemini without its signature"),
+    dropped("reasoning_content", "useless to Gemini without its signature"),
+)
+TOOL_MESSAGE: Final = FieldTable(
+    _ROLE,
+    mapped("content", "`functionResponse.response`"),
+    mapped("tool_call_id", "`functionResponse.id`, and `name` by way of the call"),
+    dropped("name", "the call already names its function"),
+)
+FUNCTION_MESSAGE: Final = FieldTable(
+    _ROLE,
+    mapped("content", "`functionResponse.response`"),
+    mapped("name", "`functionResponse.name`"),
+)
+
+
+def read_messages(value: object, conversation: Conversation) -> None:
+    """``{"role": "user", "content": "Hi"}`` -> ``{"role": "user", "parts": [{"text": "Hi"}]}``."""
+    if type(value) is not list:
+        invalid_type(value, "an array of objects", "messages")
+    conversation.source = value
+    index = 0
+    try:
+        for index, message in enumerate(value):  # noqa: B007 - names the message in a refusal
+            _read_message(message, conversation)
+        conversation.close_calls()
+    except Refused as refusal:
+        refusal.under(f"messages[{index}]")
+        raise
+    conversation.close(value, _is_assistants)
+
+
+def _read_message(message: object, conversation: Conversation) -> None:
+    if type(message) is not dict:
+        invalid_type(message, "an object")
+    role = message.get("role")
+    if role is None:
+        missing("role")
+    reader = _ROLES.get(role) if type(role) is str else None
+    if reader is None:
+        one_of(role, _ROLES, "role")
+    if conversation.calls is not None and role not in _RESULT_ROLES:
+        conversation.close_calls()
+    reader(message, conversation)
+
+
+def _is_assistants(message: Json) -> bool:
+    return bool(message["role"] == "assistant")
+
+
+def _system(message: Json, conversation: Conversation) -> None:
+    if len(message) != 2:
+        SYSTEM_MESSAGE.check(message)
+    parts = read_content(_content(message), TEXT_PARTS, conversation)
+    if "name" in message:
+        _name(message, parts, conversation)
+    conversation.instruct(message, parts)
+
+
+def _user(message: Json, conversation: Conversation) -> None:
+    if len(message) != 2:
+        USER_MESSAGE.check(message)
+    parts = read_content(_content(message), USER_PARTS, conversation)
+    if "name" in message:
+        _name(message, parts, conversation)
+    conversation.say("user", parts)
+
+
+def _name(message: Json, parts: list[Json], conversation: Conversation) -> None:
+    """The name of a speaker, if there is one: noted, or written in front of the text."""
+    if message.get("name") is None:
+        return
+    name = string(message, "name")
+    if conversation.policy.message_names == "drop":
+        conversation.note_of(message, "dropped", "name")
+    elif parts and "text" in parts[0]:
+        parts[0]["text"] = f"{name}: {parts[0]['text']}"
+    else:
+        parts.insert(0, {"text": f"{name}:"})
+
+
+def _assistant(message: Json, conversation: Conversation) -> None:
+    """Text in front of calls, as Gemini itself produces them."""
+    # The three members of nearly every turn of calls need no second look.
+    if len(message) != 3 or "tool_calls" not in message or "content" not in message:
+        ASSISTANT_MESSAGE.check(message)
+    content = message.get("content")
+    parts: list[Json] = []
+    if content is not None and content != "":
+        parts = read_content(content, ASSISTANT_PARTS, conversation)
+    if message.get("refusal") is not None:
+        parts.append({"text": string(message, "refusal")})
+    if "name" in message:
+        _name(message, parts, conversation)
+    if "extra_content" in message or "images" in message:
+        parts = with_returned(parts, message, conversation)
+    _calls(message, parts, conversation)
+    if parts:
+        conversation.say("model", parts)
+
+
+def _calls(message: Json, parts: list[Json], conversation: Conversation) -> None:
+    """Append the calls of an assistant's message; their results are waited for."""
+    if message.get("tool_calls") is not None:
+        conversation.calls = read_tool_calls(message["tool_calls"], parts, conversation)
+    if message.get("function_call") is not None:
+        if conversation.calls is not None:
+            invalid_value("it cannot stand beside tool_calls.", "function_call")
+        # With no words before it, the message's own signature is the call's.
+        signature = "" if parts else message_signature(message)
+        call = message["function_call"]
+        conversation.calls = read_legacy_call(call, parts, conversation, signature)
+    if conversation.calls is not None:
+        conversation.calls.message = message
+
+
+def _tool(message: Json, conversation: Conversation) -> None:
+    # With three members these are the three it must have, or one of them is missed below.
+    if len(message) != 3:
+        TOOL_MESSAGE.check(message)
+    string(message, "tool_call_id")
+    conversation.answer(message, "tool_call_id", result_of(message, conversation))
+
+
+def _function(message: Json, conversation: Conversation) -> None:
+    FUNCTION_MESSAGE.check(message)
+    string(message, "name")
+    conversation.answer(message, "name", result_of(message, conversation))
+
+
+def _content(message: Json) -> object:
+    content = message.get("content")
+    if content is None and "content" not in message:
+        missing("content")
+    return content
+
+
+_ROLES: Final[Mapping[str, Callable[[Json, Conversation], None]]] = {
+    "system": _system,
+    "developer": _system,
+    "user": _user,
+    "assistant": _assistant,
+    "tool": _tool,
+    "function": _function,
+}
+_RESULT_ROLES: Final = ("tool", "function")

@@ -1,0 +1,1 @@
+"""The endpoint ``/v1/images/generations``: request to Gemini, answer back."""

@@ -1,0 +1,373 @@
+"""``/v1/images/generations`` <-> GenerateContentRequest of Gemini's image models.
+
+One image per request, so ``n`` is as many items. Gemini knows aspect ratios and three sizes, not
+pixels: the nearest is asked for and noted, and the answer says what came back.
+"""
+
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Sequence
+from math import log
+from typing import Final
+
+import orjson
+
+from gateway.translate.answer.envelope import blocked_of
+from gateway.translate.answer.failure import Failure, failure_of
+from gateway.translate.answer.finish import finish_of
+from gateway.translate.answer.usage import count, uncounted, usage_of
+from gateway.translate.chat.answer import summed
+from gateway.translate.chat.messages import read_messages
+from gateway.translate.contract import (
+    Answer,
+    Context,
+    Json,
+    LineError,
+    Note,
+    Policy,
+    Rendered,
+    Translation,
+    Usage,
+)
+from gateway.translate.google import read_extra_body, read_google, refuse_google
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    one_of,
+    unsupported_value,
+)
+from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
+from gateway.translate.reading.unknown_fields import refused_line
+from gateway.translate.request.draft import Draft
+from gateway.translate.request.frame import frame_of
+from gateway.translate.request.options import integer
+from gateway.translate.request.streaming import read_stream
+from gateway.translate.request.thinking import close_thinking, refuse_thoughts
+from gateway.translate.tools.config import close_tools
+
+# OpenAI's limits.
+MAX_IMAGES: Final = 10
+MAX_PROMPT_CHARACTERS: Final = 32_000
+
+# What every image model of Gemini takes (page "Image generation").
+ASPECT_RATIOS: Final = (
+    "1:1",
+    "2:3",
+    "3:2",
+    "3:4",
+    "4:3",
+    "4:5",
+    "5:4",
+    "9:16",
+    "16:9",
+    "21:9",
+)
+# Pixels from which the next size is nearer: 1K is about 1 megapixel, 2K about 4, 4K about 16.
+_SIZES: Final = ((2_100_000, ""), (8_400_000, "2K"), (1 << 62, "4K"))
+# What a square of each size has; other ratios come near what was asked for.
+_SQUARES: Final = {"": (1024, 1024), "2K": (2048, 2048), "4K": (4096, 4096)}
+# Gemini 2.5 makes 1K images only; imageSize came with 3.
+_ONE_SIZE: Final = re.compile(r"gemini-2\.")
+_PIXELS: Final = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})")
+
+_BACKGROUNDS: Final = ("transparent", "opaque", "auto")
+_QUALITIES: Final = ("low", "medium", "high", "xhigh", "max", "auto", "standard", "hd")
+_FORMATS: Final = ("png", "webp", "jpeg", "gif", "svg")
+_MODERATIONS: Final = ("low", "auto")
+_STYLES: Final = ("vivid", "natural")
+
+
+def _read_n(value: object, draft: Draft) -> None:
+    draft.choices = integer(value, 1, MAX_IMAGES, "n")
+
+
+def _read_size(value: object, draft: Draft) -> None:
+    """``"1536x1024"`` -> ``{"aspectRatio": "3:2"}``; larger ones ask for 2K or 4K too."""
+    if value == "auto":
+        return
+    if type(value) is not str:
+        invalid_type(value, "a string", "size")
+    match = _PIXELS.fullmatch(value)
+    if match is None:
+        invalid_value("expected 'auto' or a size as in '1024x1024'.", "size")
+    width, height = int(match[1]), int(match[2])
+    ratio, exact = _nearest_ratio(width / height)
+    size = next(word for limit, word in _SIZES if width * height <= limit)
+    if size and _ONE_SIZE.match(draft.model):
+        size, exact = "", False
+    draft.image_config = {"aspectRatio": ratio, **({"imageSize": size} if size else {})}
+    if not exact or (width, height) != _SQUARES[size]:
+        draft.note("approximated", "size", f"{ratio} at {size or '1K'}")
+
+
+def _nearest_ratio(asked: float) -> tuple[str, bool]:
+    distances = []
+    for ratio in ASPECT_RATIOS:
+        width, height = map(int, ratio.split(":"))
+        distances.append((abs(log(asked * height / width)), ratio))
+    distance, ratio = min(distances)
+    return ratio, distance < 1e-9
+
+
+def _read_response_format(value: object, draft: Draft) -> None:  # noqa: ARG001 - a Reader
+    if value == "url":
+        unsupported_value("the gateway hosts no images; use 'b64_json'.", "response_format")
+    if value != "b64_json":
+        one_of(value, ("b64_json",), "response_format")
+
+
+def _read_output_format(value: object, draft: Draft) -> None:
+    """Gemini chooses: PNG mostly, JPEG at times; the answer's ``output_format`` says which."""
+    if value not in _FORMATS:
+        one_of(value, _FORMATS, "output_format")
+    if value in ("gif", "svg"):
+        unsupported_value("Gemini makes no such images.", "output_format")
+    if value != "png":
+        draft.note("dropped", "output_format")
+
+
+def _read_background(value: object, draft: Draft) -> None:  # noqa: ARG001 - a Reader
+    if value not in _BACKGROUNDS:
+        one_of(value, _BACKGROUNDS, "background")
+    if value == "transparent":
+        unsupported_value("Gemini makes no transparent images.", "background")
+
+
+def _read_quality(value: object, draft: Draft) -> None:
+    if value not in _QUALITIES:
+        one_of(value, _QUALITIES, "quality")
+    if value not in ("auto", "standard"):
+        draft.note("dropped", "quality")
+
+
+def _read_moderation(value: object, draft: Draft) -> None:
+    if value not in _MODERATIONS:
+        one_of(value, _MODERATIONS, "moderation")
+    if value != "auto":
+        draft.note("dropped", "moderation")
+
+
+def _read_style(value: object, draft: Draft) -> None:
+    if value not in _STYLES:
+        one_of(value, _STYLES, "style")
+    draft.note("dropped", "style")
+
+
+def _read_compression(value: object, draft: Draft) -> None:
+    if integer(value, 0, 100, "output_compression") != 100:
+        draft.note("dropped", "output_compression")
+
+
+IMAGES: Final = FieldTable(
+    mapped("model", "the model of the job"),
+    mapped("prompt", "`contents`: one user turn"),
+    mapped("n", "one item per image", _read_n),
+    mapped("size", "`imageConfig.aspectRatio`, `imageSize`: the nearest, noted", _read_size),
+    mapped("response_format", "`b64_json` only", _read_response_format),
+    mapped("output_format", "png; jpeg and webp are noted: Gemini chooses", _read_output_format),
+    mapped("background", "opaque or auto; transparent is refused", _read_background),
+    mapped("google", "Google's documented extensions", read_google),
+    mapped("extra_body", "the same one level further down", read_extra_body),
+    mapped("stream", "false only", read_stream),
+    dropped("quality", "Gemini has no such setting; noted", _read_quality),
+    dropped("style", "Gemini has no such setting; noted", _read_style),
+    dropped("moderation", "Gemini's filters are set by `google.safety_settings`", _read_moderation),
+    dropped("output_compression", "Gemini chooses; noted", _read_compression),
+    dropped("user", "names the caller's user to OpenAI"),
+    dropped("safety_identifier", "names the caller's user to OpenAI"),
+    refused("partial_images", "Without streaming there are no partial images."),
+    refused("complexity", "Gemini makes no vector images."),
+    refused("svg", "Gemini makes no vector images."),
+    refused("frame_count", "Gemini makes no animations here."),
+    refused("frame_duration_ms", "Gemini makes no animations here."),
+)
+
+
+def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+    """Translate one line.
+
+    ``{"model": "gemini-2.5-flash-image", "prompt": "A cat", "size": "1024x1024"}`` ->
+    ``{"contents": […], "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": …}}``
+    """
+    rest = body.copy()
+    prompt = rest.pop("prompt", None)
+    try:
+        frame = frame_of(_read_rest, rest, model, policy)
+        item = frame.text(_prompt(prompt), read_messages)
+    except Refused as refusal:
+        return refused_line(refusal, to_gemini, body, policy, model)
+    return frame.spread(item), frame.echo, frame.notes, ()
+
+
+def _prompt(value: object) -> str:
+    if value is None:
+        missing("prompt")
+    if type(value) is not str:
+        invalid_type(value, "a string", "prompt")
+    if not value:
+        invalid_value("a prompt cannot be an empty string.", "prompt")
+    if len(value) > MAX_PROMPT_CHARACTERS:
+        invalid_value(f"at most {MAX_PROMPT_CHARACTERS} characters are possible.", "prompt")
+    return value
+
+
+def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
+    draft = Draft(model, policy)
+    draft.echo["model"] = rest.get("model", model)
+    IMAGES.read(rest, draft)
+    refuse_google(draft, ("speech_config",))
+    close_tools(draft)
+    refuse_thoughts(draft)
+    close_thinking(draft)
+    if "IMAGE" not in draft.config.setdefault("responseModalities", ["IMAGE"]):
+        where = f"{draft.google_path}.response_modalities"
+        unsupported_value("an answer without images is none here.", where)
+    if draft.image_config is not None:
+        if "imageConfig" in draft.config:
+            invalid_value("it cannot be combined with google.image_config.", "size")
+        draft.config["imageConfig"] = draft.image_config
+    return draft
+
+
+def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:  # noqa: ARG001
+    """Render one line: any item without an image fails it, because one would be missing.
+
+    ``{"response": {"candidates": [{"content": {"parts": [{"inlineData": {"mimeType": "image/png",
+    "data": "iVBO…"}}]}}]}}`` -> ``{"created": …, "data": [{"b64_json": "iVBO…"}], …}``
+    """
+    blobs: list[Json] = []
+    dropped: list[Note] = []
+    usages: list[Usage] = []
+    tokens = _Tokens()
+    failure: Failure | None = None
+    for number, answer in enumerate(answers, 1):
+        wrong = failure_of(answer)
+        if wrong is None:
+            response = answer["response"]
+            usages.append(usage_of(response.get("usageMetadata")))
+            tokens.add(response.get("usageMetadata"))
+            found = _images_in_answer(response)
+            wrong = found if isinstance(found, Failure) else None
+            if not isinstance(found, Failure):
+                # One was asked for of each item, and as many as asked for are expected.
+                blobs.append(found[0])
+                dropped += [Note("dropped", "data")] * (len(found) - 1)
+        if wrong is not None and failure is None:
+            failure = wrong.among("Image", number, len(answers))
+    usage = summed(usages)
+    if failure is not None:
+        return failure.rendered(usage)
+    body: Json = {
+        "created": context.created,
+        "data": [{"b64_json": blob["data"]} for blob in blobs],
+        "background": "opaque",
+        **_format(blobs),
+        "usage": tokens.usage(usage),
+    }
+    notes = uncounted(answer["response"] for answer in answers)
+    return 200, orjson.dumps(body), usage, (*dropped, *notes)
+
+
+def _images_in_answer(response: Json) -> list[Json] | Failure:
+    candidates = response.get("candidates")
+    candidate = candidates[0] if type(candidates) is list and candidates else None
+    if type(candidate) is not dict:
+        return _blocked(response)
+    content = candidate.get("content")
+    parts = content.get("parts") if type(content) is dict else None
+    found, words = _images_of(parts if type(parts) is list else [])
+    return found or _no_image(candidate, words)
+
+
+def _images_of(parts: list[object]) -> tuple[list[Json], str]:
+    """The images, and the words beside them; drafts are thoughts and left out."""
+    images, words = [], ""
+    for part in parts:
+        if type(part) is not dict or part.get("thought") is True:
+            continue
+        blob, text = part.get("inlineData"), part.get("text")
+        if type(text) is str:
+            words += text
+        if type(blob) is dict and type(blob.get("data")) is str and blob["data"]:
+            kind = blob.get("mimeType")
+            if type(kind) is str and kind.startswith("image/"):
+                images.append(blob)
+    return images, words
+
+
+# What OpenAI's image models answer when they will not (code and type as its SDK users know them).
+_REFUSED: Final = "moderation_blocked"
+_REFUSED_TYPE: Final = "image_generation_user_error"
+
+
+def _blocked(response: Json) -> Failure:
+    blocked = blocked_of(response)
+    if isinstance(blocked, Failure):
+        return blocked
+    return Failure(400, _REFUSED, blocked[1], _REFUSED_TYPE)
+
+
+def _no_image(candidate: Json, words: str) -> Failure:
+    reason = candidate.get("finishReason")
+    said = f" It said: {words[:500]}" if words else ""
+    if finish_of(reason).word == "content_filter":
+        message = f"Gemini refused to make this image ({str(reason)[:100]}).{said}"
+        return Failure(400, _REFUSED, message, _REFUSED_TYPE)
+    message = f"Gemini made no image ({str(reason)[:100]}).{said}"
+    return Failure(500, "no_image", message)
+
+
+def _format(blobs: list[Json]) -> Json:
+    """``output_format`` and, of PNG images, the ``size`` that Gemini chose."""
+    word = str(blobs[0]["mimeType"]).removeprefix("image/")
+    found: Json = {"output_format": word} if word in _FORMATS else {}
+    size = _png_size(blobs[0]["data"])
+    return {**found, "size": size} if size else found
+
+
+def _png_size(data: str) -> str:
+    """Width and height stand at fixed places of a PNG file (RFC 2083, IHDR)."""
+    try:
+        head = a2b_base64(data[:32])
+    except (Base64Error, ValueError):
+        return ""
+    if head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR":
+        return ""
+    return f"{int.from_bytes(head[16:20])}x{int.from_bytes(head[20:24])}"
+
+
+class _Tokens:
+    """Tokens by kind of medium, as ``promptTokensDetails`` and its like count them."""
+
+    def __init__(self) -> None:
+        self.image_in = self.image_out = 0
+
+    def add(self, metadata: object) -> None:
+        if type(metadata) is dict:
+            self.image_in = max(self.image_in, _images_in(metadata.get("promptTokensDetails")))
+            self.image_out += _images_in(metadata.get("candidatesTokensDetails"))
+
+    def usage(self, usage: Usage) -> Json:
+        prompt, _, output, _ = usage
+        image_in, image_out = min(self.image_in, prompt), min(self.image_out, output)
+        return {
+            "input_tokens": prompt,
+            "input_tokens_details": {"image_tokens": image_in, "text_tokens": prompt - image_in},
+            "output_tokens": output,
+            "output_tokens_details": {
+                "image_tokens": image_out,
+                "text_tokens": output - image_out,
+            },
+            "total_tokens": prompt + output,
+        }
+
+
+def _images_in(details: object) -> int:
+    return sum(
+        count(detail.get("tokenCount"))
+        for detail in (details if type(details) is list else ())
+        if type(detail) is dict and detail.get("modality") == "IMAGE"
+    )

@@ -1,0 +1,1 @@
+"""Gemini's models: names and aliases, capabilities, prices and estimates."""

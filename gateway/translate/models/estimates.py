@@ -1,0 +1,108 @@
+"""What a line may use and cost, before anybody has counted: an estimate, or that there is none.
+
+Texts are taken at four bytes of UTF-8 a token (Google: "about 4 characters"). What pictures, sound
+and files take depends on their size and length, what Google's own tools read on what they find:
+then there is no estimate of the cost. What an answer may take is known where the line limits it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from gateway.translate.contract import Json
+from gateway.translate.models.prices import Price
+
+BYTES_PER_TOKEN: Final = 4
+
+# Members of a request whose texts are part of the prompt, beside the contents.
+_TEXTS: Final = ("responseSchema", "responseJsonSchema")
+_MEDIA: Final = ("inlineData", "fileData")
+_CALLS: Final = ("functionCall", "functionResponse")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Of one line. ``unknown`` says why the cost is not known; then both sums are None.
+
+    ``text_tokens`` are those of the prompt that are text; ``output_tokens`` is the most that the
+    line allows, None when that is up to the model. Sums are US dollars.
+    """
+
+    text_tokens: int
+    output_tokens: int | None
+    input_cost: float | None
+    most_cost: float | None
+    unknown: tuple[str, ...] = ()
+
+
+def estimate(items: Iterable[bytes], price: Price | None) -> Estimate:
+    """Reckon up the items of one line.
+
+    ``{"contents": [{"parts": [{"text": "Say hello."}]}], "generationConfig":
+    {"maxOutputTokens": 8}}`` -> 3 tokens in, at most 8 out.
+    """
+    requests = [orjson.loads(item) for item in items]
+    unknown = {} if price is not None else {"price": None}
+    inputs, outputs = [], []
+    for request in requests:
+        unknown.update(dict.fromkeys(_unknown_in(request)))
+        inputs.append(-(-_text_bytes(request) // BYTES_PER_TOKEN))
+        outputs.append(_most_output(request))
+    known = [tokens for tokens in outputs if tokens is not None]
+    output = sum(known) if len(known) == len(outputs) else None
+    costs = _costs(inputs, outputs, None if unknown else price)
+    return Estimate(sum(inputs), output, *costs, tuple(unknown))
+
+
+def _costs(
+    inputs: Sequence[int], outputs: Sequence[int | None], price: Price | None
+) -> tuple[float | None, float | None]:
+    if price is None:
+        return None, None
+    rates = [price.of(tokens) for tokens in inputs]
+    sent = sum(tokens * rate[0] for tokens, rate in zip(inputs, rates, strict=True))
+    most = sent
+    for tokens, rate in zip(outputs, rates, strict=True):
+        if tokens is None:
+            return sent, None
+        most += tokens * rate[1]
+    return sent, most
+
+
+def _parts(request: Json) -> Iterable[Json]:
+    contents = request.get("contents") or [request.get("content", {})]
+    for content in [*contents, request.get("systemInstruction", {})]:
+        yield from content.get("parts", ())
+
+
+def _text_bytes(request: Json) -> int:
+    config = request.get("generationConfig", {})
+    total = sum(len(orjson.dumps(config[name])) for name in _TEXTS if name in config)
+    if "tools" in request:
+        total += len(orjson.dumps(request["tools"]))
+    for part in _parts(request):
+        total += len(part.get("text", "").encode())
+        total += sum(len(orjson.dumps(part[name])) for name in _CALLS if name in part)
+    return total
+
+
+def _unknown_in(request: Json) -> Iterable[str]:
+    if any(name in part for part in _parts(request) for name in _MEDIA):
+        yield "media"
+    if "cachedContent" in request:
+        yield "cached content"
+    if any(tool.keys() - {"functionDeclarations"} for tool in request.get("tools", ())):
+        yield "Google's tools"
+    modalities: Any = request.get("generationConfig", {}).get("responseModalities", ["TEXT"])
+    if modalities != ["TEXT"]:
+        yield "media in the answer"
+
+
+def _most_output(request: Json) -> int | None:
+    if "contents" not in request:  # embeddings answer with numbers that cost nothing
+        return 0
+    config = request.get("generationConfig", {})
+    limit = config.get("maxOutputTokens")
+    return None if limit is None else limit * config.get("candidateCount", 1)

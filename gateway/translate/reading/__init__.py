@@ -1,0 +1,1 @@
+"""Reading a client's JSON: checks, field tables, refusals, notes."""

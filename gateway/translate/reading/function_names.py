@@ -1,0 +1,47 @@
+"""Function names: OpenAI lets them begin with a digit or a dash, Gemini does not.
+
+``1st`` <-> ``f_1st``. Names that already look renamed get one more prefix, so the way back needs
+no memory: ``f_1st`` <-> ``f_f_1st``.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from gateway.translate.reading.refusal import invalid_type, invalid_value, quoted
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_NEEDS_PREFIX: Final = re.compile(r"(f_)*[0-9.:-]")
+_PREFIX: Final = "f_"
+# Of Gemini's names too (FunctionDeclaration.name).
+_LONGEST: Final = 64
+
+
+def gemini_name(value: object, param: str) -> str:
+    """Check a function's name and make it one that Gemini accepts."""
+    if type(value) is not str:
+        invalid_type(value, "a string", param)
+    name = _renamed(value)
+    if not name:
+        invalid_value(
+            f"{quoted(value)} is not 1 to 64 letters, digits, '_', '-', '.' or ':'.", param
+        )
+    if len(name) > _LONGEST:
+        why = f"Gemini knows it as {quoted(name)}, and no name longer than {_LONGEST} characters."
+        invalid_value(why, param)
+    return name
+
+
+# The lines of a batch share few names.
+@lru_cache(maxsize=4096)
+def _renamed(name: str) -> str:
+    if not _NAME.match(name):
+        return ""
+    return _PREFIX + name if _NEEDS_PREFIX.match(name) else name
+
+
+def openai_name(name: str) -> str:
+    """The client's own name of a function that Gemini called."""
+    if name.startswith(_PREFIX) and _NEEDS_PREFIX.match(name):
+        return name[len(_PREFIX) :]
+    return name

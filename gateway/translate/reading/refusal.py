@@ -1,0 +1,123 @@
+"""Why a line is refused: raised deep inside a mapper, caught once at the top of ``to_gemini``.
+
+Mappers name fields relative to themselves; whoever walks a list or a nested object adds its own
+step with :meth:`Refused.under`. So the happy path never builds a path string. The final path
+replaces ``{param}`` in the message, because the OpenAI SDK shows users the message alone.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NoReturn
+
+from gateway.translate.contract import LineError
+
+# A client's own key or value inside a message is cut here: an error line is not a copy of a line.
+MAX_QUOTED_CHARACTERS: Final = 100
+
+_JSON_TYPES: Final = {
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a decimal",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+class Refused(Exception):  # noqa: N818 - a decision about a line, no failure of ours
+    """This line cannot be translated; ``param`` names the field, ``code`` is OpenAI's."""
+
+    def __init__(self, code: str, param: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.param = param
+        self.message = message
+
+    def under(self, prefix: str) -> "Refused":
+        """Name the field from one level further out: ``role`` under ``messages[0]``."""
+        if not self.param:
+            self.param = prefix
+        elif self.param[0] == "[":
+            self.param = prefix + self.param
+        else:
+            self.param = f"{prefix}.{self.param}"
+        return self
+
+    def line_error(self) -> LineError:
+        """The refusal as the 400 of its line."""
+        return LineError(400, self.code, self.param, self.message.replace("{param}", self.param))
+
+
+class Unfaithful(Refused):
+    """The line could be sent, but not as it is, and is strict. ``param`` is its whole path."""
+
+    def __init__(self, param: str, why: str) -> None:
+        super().__init__(
+            "unsupported_value",
+            param,
+            f"Unsupported value for '{{param}}': {why}, which this gateway refuses "
+            "(GATEWAY_STRICT).",
+        )
+
+    def under(self, prefix: str) -> "Refused":  # noqa: ARG002 - the path is complete
+        """Leave the path as it is."""
+        return self
+
+
+def json_type(value: object) -> str:
+    """Name a value's JSON type as OpenAI's messages do."""
+    return _JSON_TYPES.get(type(value), "an unknown type")
+
+
+def quoted(value: object) -> str:
+    """A client's value inside a message, cut to a readable length."""
+    text = value if isinstance(value, str) else json_type(value)
+    if len(text) > MAX_QUOTED_CHARACTERS:
+        text = text[:MAX_QUOTED_CHARACTERS] + "…"
+    return f"'{text}'" if isinstance(value, str) else text
+
+
+def named(key: str) -> str:
+    """A client's key as one step of a path, cut to a readable length."""
+    return key if len(key) <= MAX_QUOTED_CHARACTERS else key[:MAX_QUOTED_CHARACTERS] + "…"
+
+
+def invalid_type(value: object, expected: str, param: str = "") -> NoReturn:
+    """Refuse a value of the wrong JSON type."""
+    got = "an empty array" if value == [] else json_type(value)
+    message = f"Invalid type for '{{param}}': expected {expected}, but got {got} instead."
+    raise Refused("invalid_type", param, message)
+
+
+def invalid_value(why: str, param: str = "") -> NoReturn:
+    """Refuse a value of the right type that cannot be meant."""
+    raise Refused("invalid_value", param, f"Invalid value for '{{param}}': {why}")
+
+
+def unsupported_value(why: str, param: str = "") -> NoReturn:
+    """Refuse a value that OpenAI knows and Gemini has no equivalent for."""
+    raise Refused("unsupported_value", param, f"Unsupported value for '{{param}}': {why}")
+
+
+def unsupported_parameter(why: str, param: str = "") -> NoReturn:
+    """Refuse a field that OpenAI knows and Gemini has no equivalent for."""
+    raise Refused("unsupported_parameter", param, f"Unsupported parameter: '{{param}}'. {why}")
+
+
+def unknown_parameter(name: str) -> NoReturn:
+    """Refuse a field nobody knows."""
+    # An empty name would be the path of its owner.
+    raise Refused("unknown_parameter", named(name) or '""', "Unknown parameter: '{param}'.")
+
+
+def missing(name: str) -> NoReturn:
+    """Refuse an object that lacks a required member."""
+    raise Refused("missing_required_parameter", name, "Missing required parameter: '{param}'.")
+
+
+def one_of(value: object, allowed: Iterable[str], param: str = "") -> NoReturn:
+    """Refuse a value outside a closed vocabulary."""
+    if not isinstance(value, str):
+        invalid_type(value, "a string", param)
+    known = ", ".join(f"'{word}'" for word in allowed)
+    invalid_value(f"{quoted(value)} is not one of {known}.", param)

@@ -1,0 +1,1 @@
+"""Building Gemini requests: contents, generation config, media, thinking, formats."""

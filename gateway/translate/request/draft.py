@@ -1,0 +1,56 @@
+"""What the fields of one body say, its conversation aside: readers of fields write into it."""
+
+from typing import Any
+
+from gateway.translate.contract import Json, Policy
+from gateway.translate.models.capabilities import capabilities_of
+from gateway.translate.reading.notes import Noting
+
+
+class Draft(Noting):
+    """A request while it grows, without its contents.
+
+    One is made for every body that says something new (:mod:`gateway.translate.request.frame`), not
+    for every line.
+    """
+
+    def __init__(self, model: str, policy: Policy) -> None:
+        super().__init__(policy)
+        self.model = model
+        self.can = capabilities_of(model, policy)
+        # generationConfig.
+        self.config: Json = {}
+        # Members of the request beside contents, systemInstruction and generationConfig.
+        self.members: Json = {}
+        # What systemInstruction begins with, in front of what the conversation adds.
+        self.system: list[Json] = []
+        # The caller's own schema of the answer, as JSON text.
+        self.schema = ""
+        # What the answer needs from the request.
+        self.echo: Json = {}
+        # Members of the answer that repeat the request.
+        self.repeats: Json = {}
+        self.choices = 1
+        self.best_of: int | None = None
+        self.image_config: Json | None = None
+        # What fields say only together with others, kept until all of them have been read.
+        self.tools: Any = None
+        self.tool_choice: Any = None
+        self.functions: Any = None
+        self.function_call: Any = None
+        # Google's own tools: Gemini's name, what is asked of the tool, the field that asked.
+        self.google_tools: list[tuple[str, Json, str]] = []
+        self.thinking: Json | None = None
+        self.effort: str | None = None
+        # The field that asks to see thoughts.
+        self.summary_field = ""
+        self.logprobs = False
+        self.top_logprobs: int | None = None
+        # Answers in images or sound, and the voice and format of sound.
+        self.modalities: list[str] | None = None
+        self.audio: tuple[str, str] | None = None
+        # Google's own members, and where in the body they stand; "" when there are none.
+        self.google: Json = {}
+        self.google_path = ""
+        # Where the line says top_k, which has two places.
+        self.top_k_path = ""

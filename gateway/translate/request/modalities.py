@@ -1,0 +1,148 @@
+"""What an answer may be made of: text, images or speech, and how the speech sounds.
+
+Gemini's speech models answer in nothing but speech, as raw PCM: 16 bits, 24 kHz, one channel. That
+is OpenAI's ``pcm16``; ``wav`` is the same behind a header (:mod:`gateway.translate.answer.audio`).
+Nobody here compresses sound, so the other formats are refused.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.translate.contract import Json
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    one_of,
+    unsupported_value,
+)
+from gateway.translate.reading.table import FieldTable, mapped
+from gateway.translate.request.draft import Draft
+
+AUDIO: Final = FieldTable(
+    mapped("voice", "`speechConfig`: Gemini's voice that comes near, or one of Gemini's by name"),
+    mapped("format", "pcm16, wav; Gemini's sound is not compressed, so the others are refused"),
+)
+FORMATS: Final = ("wav", "pcm16")
+COMPRESSED: Final = ("aac", "mp3", "flac", "opus")
+MODALITIES: Final = ("text", "audio", "image")
+
+# OpenAI's voices and those of Gemini that come near them in kind (page "Speech generation" names
+# Gemini's: firm, upbeat, breezy, bright, gravelly, warm …).
+VOICES: Final = {
+    "alloy": "Kore",
+    "ash": "Charon",
+    "ballad": "Enceladus",
+    "cedar": "Alnilam",
+    "coral": "Aoede",
+    "echo": "Iapetus",
+    "fable": "Puck",
+    "marin": "Leda",
+    "nova": "Laomedeia",
+    "onyx": "Algenib",
+    "sage": "Sulafat",
+    "shimmer": "Zephyr",
+    "verse": "Fenrir",
+}
+_VOICE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
+
+
+def voice_config(name: str) -> Json:
+    """``"Kore"`` -> ``{"prebuiltVoiceConfig": {"voiceName": "Kore"}}``."""
+    return {"prebuiltVoiceConfig": {"voiceName": name}}
+
+
+def read_modalities(value: object, draft: Draft) -> None:
+    """``["text", "image"]`` -> ``["TEXT", "IMAGE"]``; text alone says nothing.
+
+    OpenAI's speech comes with a transcript, so it asks for both; Gemini's speech models have none.
+    """
+    if type(value) is not list:
+        invalid_type(value, "an array of strings", "modalities")
+    for index, name in enumerate(value):
+        if name not in MODALITIES:
+            one_of(name, MODALITIES, f"modalities[{index}]")
+    if "audio" in value and "image" in value:
+        unsupported_value("no model answers in sound and images at once.", "modalities")
+    if "audio" in value:
+        draft.modalities = ["AUDIO"]
+    else:
+        draft.modalities = ["TEXT", "IMAGE"] if "image" in value else []
+
+
+def read_audio(value: object, draft: Draft) -> None:
+    """``{"voice": "alloy", "format": "wav"}``, kept until it is known whether anybody speaks."""
+    if type(value) is not dict:
+        invalid_type(value, "an object", "audio")
+    try:
+        AUDIO.check(value)
+        for name in ("format", "voice"):
+            if value.get(name) is None:
+                missing(name)
+        draft.audio = (_voice(value["voice"], draft), _format(value["format"]))
+    except Refused as refusal:
+        refusal.under("audio")
+        raise
+
+
+def _format(value: object) -> str:
+    if value in COMPRESSED:
+        unsupported_value("Gemini's sound is not compressed: 'wav' or 'pcm16'.", "format")
+    if type(value) is not str or value not in FORMATS:
+        one_of(value, FORMATS, "format")
+    return value
+
+
+def _voice(value: object, draft: Draft) -> str:
+    if type(value) is dict:
+        unsupported_value("voices made at OpenAI are not known to Gemini.", "voice")
+    if type(value) is not str:
+        invalid_type(value, "a string", "voice")
+    chosen = draft.policy.voices.get(value.lower())
+    if chosen is not None:
+        return chosen
+    known = VOICES.get(value.lower())
+    if known is not None:
+        draft.note("approximated", "audio.voice", known)
+        return known
+    if not _VOICE.match(value):
+        invalid_value("expected the name of a voice as in 'alloy' or 'Kore'.", "voice")
+    return value
+
+
+def check_voices(voices: Mapping[str, str]) -> None:
+    """Whether ``{"alloy": "Charon"}`` names voices, OpenAI's as a line is compared with them.
+
+    Errors: ValueError that names what is no voice.
+    """
+    for name, voice in voices.items():
+        if name != name.lower():
+            raise ValueError(f"{name!r} is not in lower case")
+        if not _VOICE.match(voice):
+            raise ValueError(f"{name!r}: {voice!r} is not the name of a voice")
+
+
+def close_modalities(draft: Draft) -> None:
+    """Put together what OpenAI's fields and Google's own members say."""
+    config = draft.config
+    if draft.modalities is not None:
+        if "responseModalities" in config:
+            invalid_value("it cannot be combined with google.response_modalities.", "modalities")
+        if draft.modalities:
+            config["responseModalities"] = draft.modalities
+    elif draft.can.speaks:
+        # Models that speak refuse to answer in anything else.
+        config.setdefault("responseModalities", ["AUDIO"])
+    speech = "AUDIO" in config.get("responseModalities", ())
+    if draft.audio is None:
+        if speech and draft.modalities:
+            missing("audio")
+    elif not speech:
+        draft.note("dropped", "audio")
+    else:
+        voice, draft.echo["audio"] = draft.audio
+        if "speechConfig" in config:
+            invalid_value("it cannot be combined with google.speech_config.", "audio.voice")
+        config["speechConfig"] = {"voiceConfig": voice_config(voice)}

@@ -1,0 +1,92 @@
+"""Files that were uploaded to the gateway and are named in a line.
+
+::
+
+    {"type": "file", "file": {"file_id": "file-…"}}
+    ->  {"fileData": {"fileUri": "gateway-file:file-…"}}                         translated
+    ->  {"fileData": {"mimeType": "application/pdf", "fileUri": "https://…"}}    staged
+
+Translation knows no files. It leaves a placeholder and names the id among the files of the line;
+whoever has the records says which ids cannot be used, and writes the URIs in once the bytes are
+at Gemini. No client can write a placeholder of its own: a ``fileUri`` is made of https and gs URLs
+(:func:`gateway.translate.request.media.file_data`), and :func:`placeholders` looks only where
+content parts stand, never into arguments or results of tools.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.ids import FILE_ID
+from gateway.translate.contract import Json, LineError
+from gateway.translate.reading.refusal import Refused, invalid_type, quoted
+from gateway.translate.request.conversation import Conversation
+
+PLACEHOLDER: Final = "gateway-file:"
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why a file cannot be used; ``message`` holds ``{param}`` where the field is to be named."""
+
+    code: str
+    message: str
+
+
+def not_found(file_id: str) -> Unusable:
+    """As for a file that never was: whose it is, or that it was deleted, is not said."""
+    return Unusable(
+        "file_not_found",
+        f"Invalid value for '{{param}}': file {quoted(file_id)} was not found, or this API key does"
+        " not have access to it.",
+    )
+
+
+def uploaded_file(file_id: object, param: str, conversation: Conversation) -> Json:
+    """Write the part that stands for an uploaded file, for every field that names one."""
+    if type(file_id) is not str:
+        invalid_type(file_id, "a string", param)
+    if not FILE_ID.fullmatch(file_id):
+        unknown = not_found(file_id)
+        raise Refused(unknown.code, param, unknown.message)
+    conversation.files.append(file_id)
+    return {"fileData": {"fileUri": PLACEHOLDER + file_id}}
+
+
+def refusal_of(file_id: str, why: Unusable, body: Json) -> LineError:
+    """The 400 of a line that names a file which cannot be used.
+
+    The path of the field is looked up only now: the happy path never builds one.
+    """
+    content = {name: value for name, value in body.items() if name != "metadata"}
+    param = next(_places(content, file_id), "file_id")
+    return LineError(400, why.code, param, why.message.replace("{param}", param))
+
+
+def _places(value: object, file_id: str, path: str = "") -> Iterator[str]:
+    """Where a ``file_id`` says this: ``messages[0].content[1].file.file_id``."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            where = f"{path}.{name}" if path else name
+            if name == "file_id" and member == file_id:
+                yield where
+            yield from _places(member, file_id, where)
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from _places(member, file_id, f"{path}[{index}]")
+
+
+def placeholders(request: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
+    """Every placeholder of a Gemini request: the file's id, and the FileData to write into."""
+    contents = request.get("contents") or [request.get("content", {})]
+    for content in contents:
+        for part in content.get("parts", ()):
+            yield from _of_part(part)
+            for inner in part.get("functionResponse", {}).get("parts", ()):
+                yield from _of_part(inner)
+
+
+def _of_part(part: Json) -> Iterator[tuple[str, Json]]:
+    data = part.get("fileData")
+    if data is not None and data["fileUri"].startswith(PLACEHOLDER):
+        yield data["fileUri"].removeprefix(PLACEHOLDER), data

@@ -1,0 +1,278 @@
+"""GenerateContentResponse -> Response."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import orjson
+
+from gateway.translate.answer.answer_checks import check_answer
+from gateway.translate.answer.envelope import EMPTY, answered_block, identity_of, model_of, plain_of
+from gateway.translate.answer.failure import Failure, failure_of
+from gateway.translate.answer.finish import failed, finish_of
+from gateway.translate.answer.logprobs import openai_logprobs
+from gateway.translate.answer.usage import uncounted, usage_of
+from gateway.translate.contract import Answer, Context, Json, Note, Rendered, Usage
+from gateway.translate.responses.citations import cite
+from gateway.translate.responses.output import CALLS, Output
+from gateway.translate.template import hole, stand_in, template_of
+
+# Every field of the response and of a candidate, and what becomes of it in a Response; a test
+# compares this with google-genai's types.
+RESPONSE: Final = {
+    "candidates": "`output`, of the first",
+    "promptFeedback": "a message item with a `refusal` when the prompt was blocked",
+    "usageMetadata": "`usage`",
+    "modelVersion": "`model`",
+    "responseId": "`id`, and part of the ids of items",
+    "createTime": "left out: the batch's own end time is `created_at` (Vertex only)",
+    "modelStatus": "left out: describes the model's retirement",
+    "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
+    "parsed": "left out: made by the SDK, never on the wire",
+    "sdkHttpResponse": "left out: made by the SDK, never on the wire",
+}
+CANDIDATE: Final = {
+    "content": "`output`",
+    "finishReason": "`status`, `incomplete_details`, and as it was in `native_finish_reason`",
+    "finishMessage": "the message of an error line",
+    "index": "left out: a Response has one answer",
+    "logprobsResult": "`logprobs` of the first text when asked for",
+    "citationMetadata": "left out: OpenAI has no such member",
+    "safetyRatings": "left out: OpenAI has no such member",
+    "avgLogprobs": "left out: OpenAI has no such member",
+    "tokenCount": "left out: `usage` counts",
+    "groundingMetadata": "`annotations` and web_search_call items, or "
+    "`extra_content.google.grounding_metadata`",
+    "groundingAttributions": "left out: AQA models only",
+    "urlContextMetadata": "`annotations` and web_search_call items, or "
+    "`extra_content.google.url_context_metadata`",
+    "continuationToken": "left out: a batch cannot continue an answer",
+}
+USAGE: Final = {
+    "promptTokenCount": "`input_tokens`",
+    "toolUsePromptTokenCount": "`input_tokens`",
+    "cachedContentTokenCount": "`input_tokens_details.cached_tokens`",
+    "candidatesTokenCount": "`output_tokens`",
+    "thoughtsTokenCount": "`output_tokens`, `output_tokens_details.reasoning_tokens`",
+    "totalTokenCount": "`output_tokens` where the candidates are not counted",
+    "promptTokensDetails": "left out: tokens by kind of medium",
+    "candidatesTokensDetails": "left out: tokens by kind of medium",
+    "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
+    "cacheTokensDetails": "left out: tokens by kind of medium",
+    "serviceTier": "left out: batch is a class of its own",
+    "trafficType": "left out: Vertex only",
+}
+# Items whose status may say that they are not whole.
+_CAN_BE_CUT: Final = ("message", "function_call")
+# Where chat's words for how an answer ended stand in a Response; "stop" is a completed one.
+_INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:
+    """Render one line, which has one item.
+
+    ``{"response": {"candidates": [{"content": {"parts": [{"text": "Hi"}]},
+    "finishReason": "STOP"}], "usageMetadata": {…}}}`` -> ``{"object": "response",
+    "status": "completed", "output": [{"type": "message", "content": [{"type": "output_text",
+    "text": "Hi", …}], …}], …}``
+    """
+    answer = answers[0]
+    plain = plain_of(answer) if len(echo) == 2 else None
+    if plain is not None:
+        return _plain(plain, echo, context)
+    failure = failure_of(answer)
+    if failure is not None:
+        return failure.rendered()
+    response = answer["response"]
+    usage = usage_of(response.get("usageMetadata"))
+    made = _answered(response, echo, context)
+    if isinstance(made, Failure):
+        return made.rendered(usage)
+    body = _response(echo, response, made, usage, context)
+    # The members that repeat the request pass through as they were written.
+    written = orjson.dumps(body)[:-1] + b"," + echo["repeats"].encode()
+    return 200, written, usage, (*made.notes, *uncounted([response]))
+
+
+class _Answered(NamedTuple):
+    """What a candidate says.
+
+    ``incomplete`` is OpenAI's reason, ``""`` when there is none; ``word`` is Gemini's own for the
+    end, ``""`` for STOP; ``extra`` is what only Google's extension has a place for.
+    """
+
+    items: list[Json]
+    incomplete: str
+    word: str
+    extra: Json
+    notes: Sequence[Note]
+
+
+def _answered(response: Json, echo: Json, context: Context) -> _Answered | Failure:
+    candidates = response.get("candidates")
+    if type(candidates) is not list or not candidates:
+        return _blocked(response, context)
+    candidate = candidates[0]
+    if type(candidate) is not dict:
+        return EMPTY
+    content = candidate.get("content")
+    output = Output(echo, context, identity_of(response, context))
+    parts = content.get("parts") if type(content) is dict else None
+    output.read(parts)
+    reason = candidate.get("finishReason")
+    finish = finish_of(reason)
+    if finish.failure and (finish.always or not output.has_output()):
+        return output.failure or failed(finish, reason, candidate.get("finishMessage"))
+    if output.failure:
+        return output.failure
+    notes = output.keep_first_call() if "one_call" in echo else []
+    incomplete = _INCOMPLETE.get(finish.word, "")
+    extra: Json = {}
+    if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
+        extra = cite(output, parts, candidate, sources="sources" in echo)
+    checked = _checked(output.items, echo, context, cut=bool(incomplete))
+    if isinstance(checked, Failure):
+        return checked
+    notes += checked
+    if "logprobs" in echo:
+        _add_logprobs(output.items, candidate.get("logprobsResult"))
+    if incomplete:
+        notes += _cut(output, finish.word)
+    elif not output.has_output():
+        output.say_nothing()
+    word = reason[:100] if type(reason) is str and reason != "STOP" else ""
+    return _Answered(output.items, incomplete, word, extra, notes)
+
+
+def _checked(
+    items: Sequence[Json], echo: Json, context: Context, *, cut: bool
+) -> Sequence[Note] | Failure:
+    """Hold the words of all messages together against the caller's schema; calls are no answer."""
+    if "schema" not in echo or any(item["type"] in CALLS for item in items):
+        return ()
+    messages = [n for n, item in enumerate(items) if item["type"] == "message"]
+    text = "".join(part.get("text", "") for n in messages for part in items[n]["content"])
+    field = f"output[{messages[0]}].content[0].text" if messages else "output"
+    checked = check_answer(text, echo, field, context, cut=cut)
+    if isinstance(checked, Failure):
+        return checked
+    return () if checked is None else (checked,)
+
+
+def _blocked(response: Json, context: Context) -> _Answered | Failure:
+    """A blocked prompt is an answer to OpenAI's users: ``content_filter`` and a refusal."""
+    blocked = answered_block(response, context.policy)
+    if isinstance(blocked, Failure):
+        return blocked
+    word, refusal = blocked
+    output = Output({}, context, identity_of(response, context))
+    content = [{"type": "refusal", "refusal": refusal}]
+    message = {"type": "message", "status": "incomplete", "role": "assistant", "content": content}
+    output.add("msg", message)
+    return _Answered(output.items, "content_filter", word, {}, ())
+
+
+def _cut(output: Output, word: str) -> Sequence[Note]:
+    """The last item is where the answer was cut off; nothing but thoughts is no answer."""
+    items = output.items
+    if items and items[-1]["type"] in _CAN_BE_CUT:
+        items[-1]["status"] = "incomplete"
+    return (_EXHAUSTED,) if word == "length" and not output.has_output() else ()
+
+
+_EXHAUSTED: Final = Note("exhausted", "output")
+
+
+def _add_logprobs(items: list[Json], result: object) -> None:
+    """All tokens stand at the first text: which belong to which, Gemini does not say."""
+    logprobs = openai_logprobs(result)
+    for item in items:
+        if logprobs and item["type"] == "message":
+            item["content"][0]["logprobs"] = logprobs["content"]
+            return
+
+
+def _response(
+    echo: Json, response: Json, answered: _Answered, usage: Usage, context: Context
+) -> Json:
+    items, incomplete, word, extra, _ = answered
+    prompt, cached, written, reasoned = usage
+    body: Json = {
+        "id": "resp_" + identity_of(response, context),
+        "object": "response",
+        "created_at": context.created,
+        "status": "incomplete" if incomplete else "completed",
+        "completed_at": None if incomplete else context.created,
+        "model": model_of(response, echo),
+        "output": items,
+        "incomplete_details": {"reason": incomplete} if incomplete else None,
+        "usage": {
+            "input_tokens": prompt,
+            "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
+            "output_tokens": written,
+            "output_tokens_details": {"reasoning_tokens": reasoned},
+            "total_tokens": prompt + written,
+        },
+    }
+    if extra:
+        body["extra_content"] = {"google": extra}
+    if word:
+        body["native_finish_reason"] = word
+    return body
+
+
+def _plain(plain: tuple[str, str, str, Usage], echo: Json, context: Context) -> Rendered:
+    """Write an answer of one text by template: most are no more."""
+    identity, version, text, usage = plain
+    prompt, cached, written, reasoned = usage
+    name = orjson.dumps(identity)[1:-1]
+    body = _PLAIN % (
+        name,
+        context.created,
+        context.created,
+        orjson.dumps(version.removeprefix("models/")),
+        name,
+        orjson.dumps(text),
+        prompt,
+        cached,
+        written,
+        reasoned,
+        prompt + written,
+        echo["repeats"].encode(),
+    )
+    return 200, body, usage, ()
+
+
+def _plain_template() -> bytes:
+    """What the ordinary way makes of an answer of one text, with holes."""
+    identity, version, text = map(stand_in, range(3))
+    # Larger than any that usage_of lets through, so they stand nowhere else.
+    created, prompt, cached, written, reasoned = (2**60 + n for n in range(5))
+    part = {"text": text}
+    response = {
+        "responseId": identity,
+        "modelVersion": version,
+        "candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}],
+    }
+    context = Context("", 0, created)
+    made = _answered(response, {}, context)
+    assert not isinstance(made, Failure)  # noqa: S101 - a text is an answer
+    usage = (prompt, cached, written, reasoned)
+    body = orjson.dumps({**_response({}, response, made, usage, context), stand_in(3): 0})
+    name = orjson.dumps(identity)[1:-1]
+    counts = (prompt, cached, written, reasoned, prompt + written)
+    holes = [
+        (b'"resp_%b"' % name, b'"resp_%b"'),
+        (b'"created_at":%d' % created, b'"created_at":%d'),
+        (b'"completed_at":%d' % created, b'"completed_at":%d'),
+        hole(1),
+        (b'"msg_%b_0"' % name, b'"msg_%b_0"'),
+        hole(2),
+        *((b"%d" % count, b"%d") for count in counts),
+        (b"%b:0}" % orjson.dumps(stand_in(3)), b"%b"),
+    ]
+    template = template_of(body, holes)
+    assert template is not None  # noqa: S101 - tested
+    return template
+
+
+_PLAIN: Final = _plain_template()

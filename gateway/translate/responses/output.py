@@ -1,0 +1,277 @@
+"""The parts of a candidate -> output items of a Response, in the order they were produced."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gateway.translate.answer.failure import Failure
+from gateway.translate.answer.parts import called
+from gateway.translate.chat.message import NEVER_SHOWN, shows_code, unusable_of
+from gateway.translate.contract import Context, Json, Note
+from gateway.translate.responses.reasoning import Kept
+from gateway.translate.tools.custom import input_of
+
+# Every field of Gemini's Part and what becomes of it in a Response; a test compares this with
+# google-genai's type and with the schema.
+PART: Final = {
+    "text": "`output_text` of a message item; with `thought`, `summary` of a reasoning item",
+    "thought": "sends the text to a reasoning item",
+    "thoughtSignature": "`encrypted_content` of the reasoning item before, when asked for",
+    "functionCall": "a function_call item, or a custom_tool_call item",
+    "inlineData": "an image_generation_call item, or an image in `outputs` of the code before it; "
+    "other media make an error line",
+    "executableCode": "`code` of a code_interpreter_call item",
+    "codeExecutionResult": "`status` of that item, and `outputs` when asked for",
+    "toolCall": "a web_search_call item; as it is in `encrypted_content`, when asked for",
+    "toolResponse": "in `encrypted_content`, when asked for",
+    **NEVER_SHOWN,
+}
+_OUTCOMES: Final = {"OUTCOME_FAILED": "failed", "OUTCOME_DEADLINE_EXCEEDED": "incomplete"}
+# Items that wait for what the caller's own tools give back.
+CALLS: Final = ("function_call", "custom_tool_call")
+_CODE: Final = frozenset({"executableCode", "codeExecutionResult"})
+_IMAGES: Final = frozenset({"png", "webp", "jpeg", "gif", "svg"})
+
+
+class Output:
+    """The items so far; the last one may still grow."""
+
+    def __init__(self, echo: Json, context: Context, identity: str) -> None:
+        self.items: list[Json] = []
+        self.failure: Failure | None = None
+        self._echo = echo
+        self._context = context
+        self._identity = identity
+        self._made = self._calls = 0
+        # What the last part was: parts of one kind are joined.
+        self._kind = ""
+        # Each reasoning item and what it keeps; the last one takes what comes.
+        self._kept: list[tuple[Json, Kept]] = []
+        # A thought's own signature waits for the item behind it.
+        self._waiting = ""
+        self._call_ids: set[str] = set()
+
+    def has_output(self) -> bool:
+        """Whether a client gets anything: thoughts alone are no answer."""
+        return any(item["type"] != "reasoning" for item in self.items)
+
+    def read(self, parts: object) -> None:
+        """Walk the parts in order.
+
+        ``[{"text": "Hm.", "thought": true}, {"text": "Hi"}, {"functionCall": {"name": "f"}}]`` ->
+        a reasoning item, a message item, a function_call item.
+        """
+        for part in parts if type(parts) is list else ():
+            if type(part) is dict:
+                self._read_part(part)
+        if not self.has_output() and self.failure is None:
+            self.failure = unusable_of(parts)
+        for item, kept in self._kept:
+            content = kept.encode()
+            if content:
+                item["encrypted_content"] = content
+
+    def add(self, prefix: str, item: Json, at: int | None = None) -> Json:
+        """Put in an item, at the end unless said otherwise; its id is the answer's and a number."""
+        made = {"id": f"{prefix}_{self._identity}_{self._made}", **item}
+        self._made += 1
+        self.items.insert(len(self.items) if at is None else at, made)
+        return made
+
+    def keep_first_call(self) -> list[Note]:
+        """Leave out all calls but the first, and say which."""
+        indices = [n for n, item in enumerate(self.items) if item["type"] in CALLS][1:]
+        for index in reversed(indices):
+            del self.items[index]
+        return [Note("dropped", f"output[{index}]") for index in indices]
+
+    def say_nothing(self) -> None:
+        """A message without words, for an answer that has none: clients look for one."""
+        self.add("msg", _message())
+
+    def _read_part(self, part: Json) -> None:
+        if "functionCall" in part:
+            self._call(part)
+            return
+        text, signature = part.get("text"), part.get("thoughtSignature")
+        if type(signature) is not str:
+            signature = ""
+        if part.get("thought") is True:
+            # Drafts of images are thoughts too: only texts are kept.
+            self._waiting = signature or self._waiting
+            self._think(text if type(text) is str else "")
+        elif type(text) is str:
+            self._say(text, signature)
+        else:
+            self._read_other(part, signature)
+
+    def _read_other(self, part: Json, signature: str) -> None:
+        name = next((name for name in _KINDS if type(part.get(name)) is dict), "")
+        if not name:
+            # A part may be nothing but a signature.
+            self._say("", signature)
+        elif name not in _CODE or shows_code(self._context):
+            _KINDS[name](self, part, signature)
+
+    def _think(self, text: str) -> None:
+        if not text:
+            return
+        if self._kind != "thought":
+            self._kind = "thought"
+            self._reason([{"type": "summary_text", "text": ""}])
+        self._kept[-1][0]["summary"][0]["text"] += text
+
+    def _reason(self, summary: list[Json], at: int | None = None) -> None:
+        self._kept.append((self.add("rs", {"type": "reasoning", "summary": summary}, at), Kept()))
+
+    def _say(self, text: str, signature: str) -> None:
+        if text and self._kind != "text":
+            self._kind = "text"
+            self.add("msg", _message())
+        if self._kind == "text":
+            item = self.items[-1]
+            item["content"][0]["text"] += text
+            self._sign(item["id"], signature)
+        elif signature and self._kind == "call":
+            # A part of nothing but its signature.
+            key = self.items[-1]["call_id"]
+            self._keep_part(key, {"text": "", "thoughtSignature": signature})
+
+    def _call(self, part: Json) -> None:
+        call = called(part, self._context, 0, self._calls, self._call_ids)
+        if isinstance(call, Failure):
+            self.failure = call
+            return
+        self._call_ids.add(call.call_id)
+        self._kind = "call"
+        self._calls += 1
+        if call.name in self._echo.get("custom", ()):
+            item = {"type": "custom_tool_call", "input": input_of(call.arguments)}
+            prefix = "ctc"
+        else:
+            item = {"type": "function_call", "status": "completed", "arguments": call.arguments}
+            prefix = "fc"
+        self.add(prefix, {**item, "call_id": call.call_id, "name": call.name})
+        self._sign(call.call_id, call.signature)
+
+    def _sign(self, key: str, signature: str) -> None:
+        """Keep a signature of the last item."""
+        signature = signature or self._waiting
+        self._waiting = ""
+        if signature and "signatures" in self._echo:
+            self._keeper().signatures[key] = signature
+
+    def _keep_part(self, key: str, part: Json) -> None:
+        """Keep a part that belongs to the last item."""
+        if "signatures" in self._echo:
+            self._keeper().parts.setdefault(key, []).append(part)
+
+    def _keeper(self) -> Kept:
+        """What the reasoning item before the last item keeps."""
+        if not self._kept:
+            self._reason([], len(self.items) - 1)
+        return self._kept[-1][1]
+
+    def code(self, part: Json, signature: str) -> None:
+        """``{"executableCode": {"code": "print(7)"}}`` -> a call that has not ended yet."""
+        code = part["executableCode"].get("code")
+        self._kind = "code"
+        item = self.add("ci", _code_call(code if type(code) is str else None, self._identity))
+        self._sign(item["id"], signature)
+
+    def code_result(self, part: Json, signature: str) -> None:
+        """``{"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "7"}}`` ends the call."""
+        result = part["codeExecutionResult"]
+        if self._kind != "code":
+            self._kind = "code"
+            self.add("ci", _code_call(None, self._identity))
+        item = self.items[-1]
+        outcome, logs = result.get("outcome"), result.get("output")
+        item["status"] = (
+            _OUTCOMES.get(outcome, "completed") if type(outcome) is str else "completed"
+        )
+        if "outputs" in self._echo:
+            shown = [{"type": "logs", "logs": logs}] if type(logs) is str and logs else []
+            item["outputs"] = [*(item["outputs"] or ()), *shown]
+        self._sign(item["id"], signature)
+
+    def media(self, part: Json, signature: str) -> None:
+        """An image is an item of its own, or what the code before it drew."""
+        kind, data = part["inlineData"].get("mimeType"), part["inlineData"].get("data")
+        if type(kind) is not str or type(data) is not str or not data:
+            return
+        if not kind.startswith("image/"):
+            why = f"Gemini answered with {kind[:100]}, which has no place in a Response."
+            self.failure = Failure(502, "unsupported_output", why)
+        elif self._kind == "code":
+            # Shown whether or not outputs were asked for: it is nowhere else.
+            item = self.items[-1]
+            image = {"type": "image", "url": f"data:{kind};base64,{data}"}
+            item["outputs"] = [*(item["outputs"] or ()), image]
+        else:
+            self._kind = "image"
+            word = kind.removeprefix("image/")
+            made = {"type": "image_generation_call", "status": "completed", "result": data}
+            if word in _IMAGES:
+                made["output_format"] = word
+            self._sign(self.add("ig", made)["id"], signature)
+
+    def tool_call(self, part: Json, signature: str) -> None:  # noqa: ARG002 - kept with the part
+        """``{"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": […]}}}``."""
+        call = part["toolCall"]
+        args = call.get("args")
+        if type(args) is not dict:
+            args = {}
+        self._kind = "step"
+        urls = texts_of(args.get("urls"))
+        if call.get("toolType") == "URL_CONTEXT" and urls:
+            for url in urls:
+                self.add("ws", opened(url))
+        else:
+            self.add("ws", searched(texts_of(args.get("queries"))))
+        self._keep_part(self.items[-1]["id"], part)
+
+    def tool_response(self, part: Json, signature: str) -> None:  # noqa: ARG002 - kept with the part
+        """What a step found belongs to the item of its call."""
+        if self._kind == "step":
+            self._keep_part(self.items[-1]["id"], part)
+
+
+def _message() -> Json:
+    text = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
+    return {"type": "message", "status": "completed", "role": "assistant", "content": [text]}
+
+
+def _code_call(code: str | None, identity: str) -> Json:
+    return {
+        "type": "code_interpreter_call",
+        "status": "incomplete",
+        "code": code,
+        "container_id": f"cntr_{identity}",
+        "outputs": None,
+    }
+
+
+def searched(queries: list[str]) -> Json:
+    """The item of a search, without its id."""
+    action = {"type": "search", "query": queries[0] if queries else "", "queries": queries}
+    return {"type": "web_search_call", "status": "completed", "action": action}
+
+
+def opened(url: str) -> Json:
+    """The item of a page that was read, without its id."""
+    action = {"type": "open_page", "url": url}
+    return {"type": "web_search_call", "status": "completed", "action": action}
+
+
+def texts_of(value: object) -> list[str]:
+    """The texts of a list that say something."""
+    return [text for text in value if type(text) is str and text] if type(value) is list else []
+
+
+_KINDS: Final[Mapping[str, Callable[[Output, Json, str], None]]] = {
+    "inlineData": Output.media,
+    "executableCode": Output.code,
+    "codeExecutionResult": Output.code_result,
+    "toolCall": Output.tool_call,
+    "toolResponse": Output.tool_response,
+}

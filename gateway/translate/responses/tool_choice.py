@@ -1,0 +1,166 @@
+"""``tool_choice`` of the responses endpoint, where it also names tools that Google runs.
+
+Gemini can be made to call functions, never to use a tool of its own: such a choice leaves only
+that tool and is noted as approximated.
+"""
+
+from typing import Final
+
+from gateway.translate.contract import Json
+from gateway.translate.reading.function_names import gemini_name
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    one_of,
+    quoted,
+)
+from gateway.translate.reading.table import FieldTable, mapped, refused
+from gateway.translate.request.content import string
+from gateway.translate.request.draft import Draft
+
+_WORDS: Final = ("none", "auto", "required")
+_NAMED: Final = ("function", "custom")
+_MODES: Final = ("auto", "required")
+# Every object that a choice may be, by its type.
+CHOICE_KINDS: Final = FieldTable(
+    mapped("function", "`ANY` with `allowedFunctionNames`"),
+    mapped("custom", "`ANY` with `allowedFunctionNames`"),
+    mapped("allowed_tools", "`ANY` or `VALIDATED` with `allowedFunctionNames`"),
+    mapped("web_search", "that tool alone; it cannot be forced, noted"),
+    mapped("web_search_preview", "that tool alone; it cannot be forced, noted"),
+    mapped("web_search_preview_2025_03_11", "that tool alone; it cannot be forced, noted"),
+    mapped("code_interpreter", "that tool alone; it cannot be forced, noted"),
+    refused("file_search", "There is no such tool here."),
+    refused("computer", "There is no such tool here."),
+    refused("computer_use", "There is no such tool here."),
+    refused("computer_use_preview", "There is no such tool here."),
+    refused("image_generation", "There is no such tool here."),
+    refused("mcp", "There is no such tool here."),
+    refused("programmatic_tool_calling", "There is no such tool here."),
+    refused("apply_patch", "There is no such tool here."),
+    refused("shell", "There is no such tool here."),
+)
+FUNCTION_CHOICE: Final = FieldTable(
+    mapped("type", "function or custom"), mapped("name", "`allowedFunctionNames`")
+)
+ALLOWED_CHOICE: Final = FieldTable(
+    mapped("type", "allowed_tools"),
+    mapped("mode", "required: `ANY`; auto: `VALIDATED`"),
+    mapped("tools", "`allowedFunctionNames`; tools of Google's that are not named are left out"),
+)
+HOSTED_CHOICE: Final = FieldTable(mapped("type", "the tool that is left"))
+# OpenAI's names of tools that Google runs.
+_HOSTED: Final = {
+    "web_search": "googleSearch",
+    "web_search_2025_08_26": "googleSearch",
+    "web_search_preview": "googleSearch",
+    "web_search_preview_2025_03_11": "googleSearch",
+    "code_interpreter": "codeExecution",
+}
+
+
+def read_choice(draft: Draft) -> Json | str:
+    """Reduce the choice to one among functions, drop tools it excludes; the choice to repeat."""
+    choice = draft.tool_choice
+    if type(choice) is str:
+        return _word(choice, draft)
+    if type(choice) is not dict:
+        invalid_type(choice, "one of a string or object", "tool_choice")
+    try:
+        return _object(choice, draft)
+    except Refused as refusal:
+        refusal.under("tool_choice")
+        raise
+
+
+def _word(choice: str, draft: Draft) -> str:
+    if choice not in _WORDS:
+        one_of(choice, _WORDS, "tool_choice")
+    if choice == "none":
+        draft.google_tools.clear()
+    if choice == "required" and draft.google_tools:
+        # Functions can be forced; one of Google's own tools might have been meant as well.
+        draft.note("approximated", "tool_choice")
+        if draft.tools is None:
+            draft.tool_choice = None
+    return choice
+
+
+def _object(choice: Json, draft: Draft) -> Json:
+    kind = choice.get("type")
+    if kind is None:
+        missing("type")
+    kind = CHOICE_KINDS.kind(kind)
+    if kind in _NAMED:
+        FUNCTION_CHOICE.check(choice)
+        draft.google_tools.clear()
+        return {"type": kind, "name": string(choice, "name")}
+    if kind == "allowed_tools":
+        return _allowed(choice, draft)
+    HOSTED_CHOICE.check(choice)
+    return _hosted(kind, draft)
+
+
+def _hosted(kind: str, draft: Draft) -> Json:
+    tool = _HOSTED[kind]
+    if not _keep({tool}, draft):
+        invalid_value(f"'{kind}' is not among the tools.", "type")
+    draft.tools = draft.tool_choice = None
+    draft.note("approximated", "tool_choice")
+    # The SDK's type of an answer does not know the newest name.
+    return {"type": "web_search_preview" if kind == "web_search" else kind}
+
+
+def _keep(names: set[str], draft: Draft) -> bool:
+    """Leave only these of Google's tools; whether there is any."""
+    draft.google_tools = [tool for tool in draft.google_tools if tool[0] in names]
+    return bool(draft.google_tools)
+
+
+def _allowed(choice: Json, draft: Draft) -> Json:
+    ALLOWED_CHOICE.check(choice)
+    mode, tools = choice.get("mode"), choice.get("tools")
+    if mode is None:
+        missing("mode")
+    if mode not in _MODES:
+        one_of(mode, _MODES, "mode")
+    if type(tools) is not list or not tools:
+        invalid_type(tools, "an array with at least one tool", "tools")
+    functions: list[Json] = []
+    hosted: set[str] = set()
+    for index, tool in enumerate(tools):
+        try:
+            _allow(tool, functions, hosted, draft)
+        except Refused as refusal:
+            refusal.under(f"tools[{index}]")
+            raise
+    _keep(hosted, draft)
+    if hosted and mode == "required":
+        draft.note("approximated", "tool_choice")
+    if functions:
+        draft.tool_choice = {"type": "allowed_tools", "mode": mode, "tools": functions}
+    else:
+        draft.tools = draft.tool_choice = None
+    return {"type": "allowed_tools", "mode": mode, "tools": tools}
+
+
+def _allow(tool: object, functions: list[Json], hosted: set[str], draft: Draft) -> None:
+    if type(tool) is not dict:
+        invalid_type(tool, "an object")
+    kind = tool.get("type")
+    if kind is None:
+        missing("type")
+    if type(kind) is str and kind in _HOSTED:
+        if all(name != _HOSTED[kind] for name, _, _ in draft.google_tools):
+            invalid_value(f"'{kind}' is not among the tools.", "type")
+        hosted.add(_HOSTED[kind])
+        return
+    if kind not in _NAMED:
+        one_of(kind, (*_NAMED, *_HOSTED), "type")
+    FUNCTION_CHOICE.check(tool)
+    name = gemini_name(string(tool, "name"), "name")
+    if draft.tools is None or name not in draft.tools.by_name:
+        invalid_value(f"{quoted(tool['name'])} is not among the declared tools.", "name")
+    functions.append(tool)

@@ -1,0 +1,1 @@
+"""JSON Schemas of clients, converted to the two dialects that Gemini takes."""

@@ -1,0 +1,260 @@
+"""JSON Schema -> the JSON Schema that Gemini reads: kept keywords only, references renamed.
+
+Kept (page "Structured output", ``responseJsonSchema`` in the proto): ``$defs $ref type format
+title description enum items prefixItems minItems maxItems minimum maximum anyOf properties
+additionalProperties required propertyOrdering``. All others are ignored there, so they are left
+out here and noted.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Final
+
+from gateway.translate.contract import Json
+from gateway.translate.reading.refusal import invalid_type, invalid_value, named
+from gateway.translate.schemas.merge import flatten, inlined, merge
+from gateway.translate.schemas.source import (
+    Source,
+    annotates,
+    bounds,
+    branches_of,
+    enum_of,
+    ordering_of,
+    properties_of,
+    required_of,
+    text,
+    type_list,
+    whole,
+    word_of,
+)
+
+_NOTHING: Final[Json] = {"type": "null"}
+_ABOUT: Final = ("title", "description", "format")
+_PLACED: Final = (
+    frozenset(
+        (
+            "$ref",
+            "type",
+            "nullable",
+            "enum",
+            "const",
+            "anyOf",
+            "oneOf",
+            "items",
+            "prefixItems",
+            "minItems",
+        )
+    )
+    | frozenset(
+        (
+            "minItems",
+            "maxItems",
+            "minimum",
+            "maximum",
+            "exclusiveMinimum",
+            "exclusiveMaximum",
+            "properties",
+        )
+    )
+    | frozenset(("additionalProperties", "additionalItems", "required", *_ABOUT))
+)
+
+
+def to_json_dialect(source: Source) -> Json:
+    """Convert the root and every definition it reaches."""
+    converter = _Converter(source)
+    root = converter.schema(source.root, "", 1)
+    done: Json = {}
+    while len(done) < len(converter.names):
+        reference, name = list(converter.names.items())[len(done)]
+        # A chain of references that only leads back to itself says nothing and is refused here.
+        where = reference[1:].replace("/", ".")
+        target = inlined(source.resolve(reference, where), where, source)
+        done[name] = converter.schema(target, where, 1)
+    _refuse_loops(done)
+    if done:
+        root["$defs"] = done
+    return root
+
+
+def _refuse_loops(definitions: Json) -> None:
+    """Refuse a definition that is itself, or itself or something else: nothing fits or all does."""
+    same = {name: list(_same_value(schema)) for name, schema in definitions.items()}
+    try:
+        TopologicalSorter(same).prepare()
+    except CycleError:
+        invalid_value("a schema that refers to itself without a property or an item between.")
+
+
+def _same_value(schema: Json) -> Iterator[str]:
+    """The definitions that a schema holds against the very value it is held against."""
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if "$ref" in part:
+            yield part["$ref"].removeprefix("#/$defs/")
+        waiting += part.get("anyOf", ())
+
+
+class _Converter:
+    """One conversion; ``names`` gives each referenced place its name under ``$defs``."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.names: dict[str, str] = {}
+        # How often each name was wanted: counting up from one takes the cube of many references.
+        self._wanted: Counter[str] = Counter()
+
+    def schema(self, value: object, path: str, depth: int) -> Json:
+        """Any schema, wherever it stands."""
+        self.source.visit(path, depth)
+        value = flatten(value, path, self.source)
+        converted: Json = {}
+        if "$ref" in value:
+            return self._reference(value, path, depth)
+        for key in _ABOUT:
+            if key in value:
+                converted[key] = text(value, key, path)
+        nullable = value.get("nullable") is True
+        if "type" in value:
+            types = type_list(value["type"], path)
+            if nullable and "null" not in types:
+                types = [*types, "null"]
+            converted["type"] = types[0] if len(types) == 1 else types
+        self._values(value, converted, path)
+        converted.update(bounds(value, path, self.source))
+        for key in ("minItems", "maxItems"):
+            if key in value:
+                converted[key] = whole(value, key, path)
+        self._array(value, converted, path, depth)
+        self._object(value, converted, path, depth)
+        self._any_of(value, converted, path, depth)
+        for key in value:
+            if key not in _PLACED and not annotates(key):
+                self.source.drop(f"{path}.{key}")
+        return converted
+
+    def _reference(self, value: Json, path: str, depth: int) -> Json:
+        """A reference stays one, because it may be recursive.
+
+        Google takes a description beside it and answers 400 to nearly anything else
+        (opencode#12295): constraints are merged into what it refers to, a title is left out.
+        """
+        reference = value["$ref"]
+        target = self.source.resolve(reference, path)
+        beside = {key: value[key] for key in value if key != "$ref" and not annotates(key)}
+        if beside.keys() - {"title", "description", "nullable"}:
+            return self.schema(merge(beside, target, path), path, depth + 1)
+        if reference not in self.names:
+            self.names[reference] = self._name_of(reference)
+        name = self.names[reference]
+        converted: Json = {"$ref": f"#/$defs/{name}"}
+        if "description" in beside:
+            converted["description"] = text(beside, "description", path)
+        if "title" in beside:
+            self.source.drop(f"{path}.title")
+        return (
+            {"anyOf": [converted, dict(_NOTHING)]} if beside.get("nullable") is True else converted
+        )
+
+    def _name_of(self, reference: str) -> str:
+        """``#/$defs/Pet`` -> ``Pet``; ``#`` -> ``root``; a second one of a name gets a number."""
+        last = reference.rsplit("/", 1)[-1] if "/" in reference else "root"
+        kept = (letter for letter in last if letter.isalnum() or letter in "_-")
+        name = "".join(kept) or "schema"
+        while True:
+            self._wanted[name] += 1
+            number = self._wanted[name]
+            candidate = f"{name}{number}" if number > 1 else name
+            if candidate == name or not self._wanted[candidate]:
+                self._wanted[candidate] += candidate != name
+                return candidate
+
+    def _values(self, value: Json, converted: Json, path: str) -> None:
+        values = enum_of(value, path)
+        if values is None:
+            return
+        if value.get("nullable") is True and None not in values:
+            values = [*values, None]
+        kept = [item for item in values if type(item) in (str, int, float)]
+        if len(kept) == len(values):
+            converted["enum"] = kept
+            converted.setdefault("type", _types_of_values(kept))
+            return
+        # The keyword holds strings and numbers only; null and booleans are said by types.
+        simple = {type(None): "null", bool: "boolean"}
+        types = sorted({simple.get(type(item), "") for item in values} - {""})
+        if any(type(item) not in (str, int, float, bool, type(None)) for item in values):
+            self.source.drop(f"{path}.{word_of(value)}")
+            return
+        if len({item for item in values if type(item) is bool}) == 1:
+            self.source.drop(f"{path}.{word_of(value)}")
+        if kept:
+            branches: list[Json] = [{"type": _types_of_values(kept), "enum": kept}]
+            converted["anyOf"] = branches + [{"type": name} for name in types]
+            converted.pop("type", None)
+        else:
+            converted["type"] = types[0] if len(types) == 1 else types
+
+    def _array(self, value: Json, converted: Json, path: str, depth: int) -> None:
+        items = value.get("items")
+        prefix = value.get("prefixItems")
+        if type(items) is list:
+            # Drafts before 2020-12 wrote tuples here.
+            prefix, items = items, value.get("additionalItems")
+        if prefix is not None:
+            if type(prefix) is not list:
+                invalid_type(prefix, "an array of objects", f"{path}.prefixItems")
+            converted["prefixItems"] = [
+                self.schema(item, f"{path}.prefixItems[{index}]", depth + 1)
+                for index, item in enumerate(prefix)
+            ]
+        if items is False:
+            most = len(prefix or ())
+            converted["maxItems"] = min(converted.get("maxItems", most), most)
+        elif items is not None and items is not True:
+            converted["items"] = self.schema(items, f"{path}.items", depth + 1)
+
+    def _object(self, value: Json, converted: Json, path: str, depth: int) -> None:
+        properties = properties_of(value, path)
+        if properties:
+            converted["properties"] = {
+                name: self.schema(item, f"{path}.properties.{named(name)}", depth + 1)
+                for name, item in properties.items()
+            }
+            if "propertyOrdering" in value:
+                converted["propertyOrdering"] = ordering_of(value, properties, path)
+        required = required_of(value, properties, path, self.source)
+        if required:
+            converted["required"] = required
+        extra = value.get("additionalProperties")
+        if type(extra) is bool:
+            converted["additionalProperties"] = extra
+        elif extra is not None:
+            where = f"{path}.additionalProperties"
+            converted["additionalProperties"] = self.schema(extra, where, depth + 1)
+        elif not properties and value.get("type") == "object":
+            converted["additionalProperties"] = True
+
+    def _any_of(self, value: Json, converted: Json, path: str, depth: int) -> None:
+        branches = branches_of(value, path)
+        if branches is None:
+            return
+        if "anyOf" in converted:
+            # An enum of several types took the place of the alternatives.
+            self.source.drop(f"{path}.anyOf")
+            return
+        key = "anyOf" if "anyOf" in value else "oneOf"
+        converted["anyOf"] = [
+            self.schema(branch, f"{path}.{key}[{index}]", depth + 1)
+            for index, branch in enumerate(branches)
+        ]
+        if value.get("nullable") is True and _NOTHING not in converted["anyOf"]:
+            converted["anyOf"].append(dict(_NOTHING))
+
+
+def _types_of_values(values: list[Any]) -> str | list[str]:
+    names = {str: "string", int: "integer", float: "number"}
+    types = list(dict.fromkeys(names[type(value)] for value in values))
+    return types[0] if len(types) == 1 else types

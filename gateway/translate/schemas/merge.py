@@ -1,0 +1,180 @@
+"""``allOf``, ``const`` and what stands beside a reference, merged into one schema.
+
+Both dialects ignore ``const`` and ``allOf``, which would leave an answer unconstrained.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
+
+from gateway.translate.contract import Json
+from gateway.translate.reading.refusal import Refused, invalid_type, named
+from gateway.translate.schemas.source import Source, annotates, identity, type_list
+
+
+def flatten(schema: object, path: str, source: Source) -> Json:
+    """Merge ``allOf`` into the schema that has it, and ``const`` into ``enum``.
+
+    ``{"allOf": [{"$ref": "#/$defs/A"}], "description": "x"}`` -> A with that description. The
+    dialects ignore ``const`` and ``allOf``, which would leave the answer unconstrained.
+    """
+    if schema is True:
+        return {}
+    if type(schema) is not dict:
+        invalid_type(schema, "an object", path)
+    rounds = 0
+    while "allOf" in schema:
+        rounds += 1
+        source.visit(path, rounds)
+        schema = _only_reference(schema) or _merge_all(schema, path, source)
+    if "const" in schema:
+        value = schema["const"]
+        others = {key: schema[key] for key in schema if key != "const"}
+        # It stays beside, so that notes name what the line has.
+        schema = {**merge(others, {"enum": [value]}, path), "const": value}
+    return schema
+
+
+def _only_reference(schema: Json) -> Json | None:
+    """``{"allOf": [{"$ref": "x"}], "title": "t"}`` (Pydantic 1) -> ``{"$ref": "x", "title": "t"}``.
+
+    So a recursive reference stays a reference.
+    """
+    members = schema["allOf"]
+    if type(members) is not list or len(members) != 1 or "$ref" in schema:
+        return None
+    member = members[0]
+    if type(member) is not dict or member.keys() != {"$ref"}:
+        return None
+    return {**member, **{key: schema[key] for key in schema if key != "allOf"}}
+
+
+def _merge_all(schema: Json, path: str, source: Source) -> Json:
+    members = schema["allOf"]
+    if type(members) is not list:
+        invalid_type(members, "an array of objects", f"{path}.allOf")
+    merged: Json = {key: schema[key] for key in schema if key != "allOf"}
+    # At once, not member by member: that takes the square of their number.
+    required: list[Any] = []
+    for index, member in enumerate(members):
+        where = f"{path}.allOf[{index}]"
+        if type(member) is not dict:
+            invalid_type(member, "an object", where)
+        inner = dict(inlined(member, where, source))
+        source.merge(merged, inner, where)
+        if type(inner.get("required")) is list:
+            required += inner.pop("required")
+        merged = merge(merged, inner, where)
+    return merge(merged, {"required": required}, path) if required else merged
+
+
+def inlined(schema: Json, path: str, source: Source) -> Json:
+    """Follow ``$ref`` until there is none; what stands beside it is merged and wins."""
+    rounds = 0
+    while "$ref" in schema:
+        rounds += 1
+        source.visit(path, rounds)
+        target = source.resolve(schema["$ref"], path)
+        beside = {key: schema[key] for key in schema if key != "$ref"}
+        schema = merge(beside, target, path) if beside else target
+    return schema
+
+
+# Keywords with a place that do not constrain either: the outer, more specific one wins.
+_WORDS: Final = frozenset(("title", "description", "format"))
+
+
+def merge(outer: Json, inner: Json, path: str) -> Json:
+    """Both schemas at once, as ``allOf`` means it; what cannot be said in one is refused."""
+    merged = dict(outer)
+    for key, value in inner.items():
+        if key not in merged:
+            merged[key] = value
+        elif key not in _WORDS and not annotates(key) and not _same(merged[key], value):
+            merged[key] = _both(key, merged[key], value, path)
+    return merged
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal as JSON is: ``1`` is not ``true``."""
+    return one == other and identity(one) == identity(other)
+
+
+_TIGHTER: Final[Mapping[str, Callable[[float, float], float]]] = {
+    **dict.fromkeys(("minimum", "minItems", "minLength", "minProperties"), max),
+    **dict.fromkeys(("maximum", "maxItems", "maxLength", "maxProperties"), min),
+    "exclusiveMinimum": max,
+    "exclusiveMaximum": min,
+}
+
+
+def _both(key: str, outer: object, inner: object, path: str) -> object:
+    if key == "properties" and type(outer) is dict and type(inner) is dict:
+        return merge_properties(outer, inner, path)
+    if key in ("items", "additionalProperties"):
+        return _both_schemas(outer, inner, path)
+    if key in ("required", "enum") and type(outer) is list and type(inner) is list:
+        return _both_lists(key, outer, inner, path)
+    if key in _TIGHTER:
+        return _TIGHTER[key](_comparable(outer, path), _comparable(inner, path))
+    if key == "type":
+        return _both_types(outer, inner, path)
+    return conflict(key, path)
+
+
+def merge_properties(outer: Json, inner: Json, path: str) -> Json:
+    """Properties of both; one that both name must satisfy both."""
+    merged = dict(outer)
+    for name, value in inner.items():
+        merged[name] = _both_schemas(merged[name], value, path) if name in merged else value
+    return merged
+
+
+def _both_schemas(outer: object, inner: object, path: str) -> object:
+    if outer is False or inner is False:
+        return False
+    if type(outer) is dict and type(inner) is dict:
+        return outer if outer == inner else {"allOf": [outer, inner]}
+    if outer is True:
+        return inner
+    return outer if inner is True else conflict("allOf", path)
+
+
+def _both_lists(key: str, outer: list[Any], inner: list[Any], path: str) -> list[Any]:
+    if key == "required":
+        return _all_names(outer, inner, path)
+    allowed = {identity(value) for value in inner}
+    common = [value for value in outer if identity(value) in allowed]
+    return common or conflict(key, path)
+
+
+def _all_names(outer: list[Any], inner: list[Any], path: str) -> list[Any]:
+    try:
+        return list(dict.fromkeys([*outer, *inner]))
+    except TypeError:  # no strings
+        invalid_type([*outer, *inner], "an array of strings", f"{path}.required")
+
+
+def _both_types(outer: object, inner: object, path: str) -> object:
+    left, right = type_list(outer, path), type_list(inner, path)
+    common = [name for name in left if name in right]
+    if "integer" in left + right and "number" in left + right and "integer" not in common:
+        common.append("integer")
+    if not common:
+        conflict("type", path)
+    return common if len(common) > 1 else common[0]
+
+
+def _comparable(value: object, path: str) -> float:
+    if type(value) is not int and type(value) is not float:
+        invalid_type(value, "a number", path)
+    return value
+
+
+class ContradictionError(Refused):
+    """Nothing fits both schemas."""
+
+
+def conflict(key: str, path: str) -> NoReturn:
+    """Refuse schemas that cannot be merged into one. Errors: ContradictionError."""
+    why = f"schemas that contradict each other in '{named(key)}'."
+    raise ContradictionError("invalid_value", path, f"Invalid value for '{{param}}': {why}")

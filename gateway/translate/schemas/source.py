@@ -1,0 +1,304 @@
+"""What both dialects of schemas share: references, types, limits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NoReturn
+from urllib.parse import unquote
+
+import orjson
+
+from gateway.translate.contract import Json
+from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, json_type, named
+
+# OpenAI allows 10 levels; Google's parser stops at about 100 levels of JSON, two per level here.
+MAX_DEPTH: Final = 32
+# OpenAI allows 5,000 properties. Inlined references can multiply, so nodes are counted.
+MAX_NODES: Final = 10_000
+# Members and values that ``allOf`` goes through, a microsecond each at most: each schema in it goes
+# through what is merged so far, and references multiply schemas.
+MAX_MERGED: Final = 1_000_000
+# What Google's counts hold: int64.
+MAX_COUNT: Final = 2**63 - 1
+
+TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "null")
+
+
+# Keywords that are never an error and never a constraint.
+_SILENT: Final = frozenset(
+    ("$schema", "$id", "$comment", "$defs", "$anchor", "definitions", "examples", "example")
+) | frozenset(
+    (
+        "default",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "strict",
+        "propertyOrdering",
+        "discriminator",
+        "xml",
+        "externalDocs",
+    )
+)
+
+
+def annotates(keyword: str) -> bool:
+    """Whether a keyword constrains nothing; ``x-…`` are annotations of somebody's own."""
+    return keyword in _SILENT or keyword.startswith("x-")
+
+
+class NotLosslessError(Exception):
+    """The OpenAPI dialect cannot say this; the JSON dialect may."""
+
+
+class TooLargeError(Refused):
+    """Deeper or larger than a dialect takes; inlined references may be the reason."""
+
+
+class Source:
+    """The schema being converted: its root for references, a budget, and what was dropped."""
+
+    def __init__(self, root: Json) -> None:
+        self.root = root
+        self.dropped: dict[str, None] = {}
+        self.nodes = 0
+        self.merged = 0
+
+    def visit(self, path: str, depth: int) -> None:
+        """Count a node; neither depth nor number may run away."""
+        self.nodes += 1
+        if depth > MAX_DEPTH:
+            _too_large(f"the schema is nested deeper than {MAX_DEPTH} levels.", path)
+        if self.nodes > MAX_NODES:
+            _too_large(f"the schema has more than {MAX_NODES} parts.", path)
+
+    def merge(self, merged: Json, member: Json, path: str) -> None:
+        """Count what merging a member into what is merged so far goes through."""
+        for each in (*merged.values(), *member.values()):
+            self.merged += len(each) if type(each) in (dict, list) else 1
+        if self.merged > MAX_MERGED:
+            _too_large(f"'allOf' merges more than {MAX_MERGED} members and values.", path)
+
+    def drop(self, path: str) -> None:
+        """Remember a keyword that Gemini does not know."""
+        self.dropped[path] = None
+
+    def resolve(self, reference: object, path: str) -> Json:
+        """``#/$defs/Pet`` -> the schema at that place."""
+        if type(reference) is not str:
+            invalid_type(reference, "a string", f"{path}.$ref")
+        if reference != "#" and not reference.startswith("#/"):
+            _no_such_place(reference, path)
+        value: Any = self.root
+        for step in reference.split("/")[1:]:
+            key = step.replace("~1", "/").replace("~0", "~")
+            if type(value) is dict and key not in value:
+                # The pointer is part of a URI: generators write Page%5BPet%5D for Page[Pet].
+                key = unquote(key)
+            if type(value) is dict and key in value:
+                value = value[key]
+            elif type(value) is list and key.isascii() and key.isdigit() and len(key) < 6:
+                value = value[int(key)] if int(key) < len(value) else None
+            else:
+                _no_such_place(reference, path)
+        if type(value) is not dict:
+            _no_such_place(reference, path)
+        return value
+
+
+def _too_large(why: str, path: str) -> NoReturn:
+    raise TooLargeError("invalid_value", path, f"Invalid value for '{{param}}': {why}")
+
+
+def _no_such_place(reference: str, path: str) -> NoReturn:
+    invalid_value(f"the reference '{named(reference)}' leads nowhere.", f"{path}.$ref")
+
+
+def identity(value: object) -> object:
+    """What tells one JSON value from another: ``True == 1`` is Python's alone, not ``1 == 1.0``."""
+    if type(value) is float and value.is_integer():
+        return int, int(value)
+    if type(value) is dict or type(value) is list:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return type(value), value
+
+
+def type_list(value: object, path: str) -> list[str]:
+    """``"string"`` or ``["string", "null"]`` -> a list of known types."""
+    names = [value] if type(value) is str else value
+    if type(names) is not list or not names:
+        invalid_type(value, "a string or an array of strings", f"{path}.type")
+    for name in names:
+        if name not in TYPES:
+            raise Refused(
+                "invalid_value",
+                f"{path}.type",
+                f"Invalid value for '{{param}}': expected one of {', '.join(TYPES)}.",
+            )
+    return list(dict.fromkeys(names))
+
+
+def types_of(schema: Json, path: str) -> list[str]:
+    """The types a schema names, or the one its keywords speak of; empty: any."""
+    if "type" in schema:
+        return type_list(schema["type"], path)
+    if "properties" in schema:
+        return ["object"]
+    if "items" in schema or "prefixItems" in schema:
+        return ["array"]
+    return []
+
+
+def enum_of(schema: Json, path: str) -> list[Any] | None:
+    """The values a schema allows."""
+    values = schema.get("enum")
+    if values is None:
+        return None
+    if type(values) is not list or not values:
+        invalid_type(values, "an array with at least one value", f"{path}.enum")
+    if "type" not in schema:
+        return values
+    types = type_list(schema["type"], path)
+    if schema.get("nullable") is True:
+        types.append("null")
+    fitting = [value for value in values if _fits(value, types)]
+    if not fitting:
+        invalid_value("no value is of the schema's own type.", f"{path}.{word_of(schema)}")
+    return fitting
+
+
+def word_of(schema: Json) -> str:
+    """What the line itself calls the values that a schema allows."""
+    return "const" if "const" in schema else "enum"
+
+
+_TYPES_OF: Final[Mapping[type, Sequence[str]]] = {
+    str: ("string",),
+    bool: ("boolean",),
+    int: ("integer", "number"),
+    float: ("number",),
+    dict: ("object",),
+    list: ("array",),
+    type(None): ("null",),
+}
+
+
+def _fits(value: object, types: Sequence[str]) -> bool:
+    kinds = _TYPES_OF[type(value)]
+    if type(value) is float and value.is_integer():
+        kinds = ("integer", "number")
+    return any(kind in types for kind in kinds)
+
+
+def text(schema: Json, key: str, path: str) -> str:
+    """A keyword whose value is a string."""
+    value = schema[key]
+    if type(value) is not str:
+        invalid_type(value, "a string", f"{path}.{key}")
+    return value
+
+
+def whole(schema: Json, key: str, path: str) -> int:
+    """A keyword whose value counts something."""
+    value = schema[key]
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int or value < 0:
+        invalid_type(value, "a non-negative integer", f"{path}.{key}")
+    if value > MAX_COUNT:
+        invalid_value(f"expected a value <= {MAX_COUNT}.", f"{path}.{key}")
+    return value
+
+
+def numeric(schema: Json, key: str, path: str) -> float:
+    """A keyword whose value is a number."""
+    value = schema[key]
+    if type(value) is not int and type(value) is not float:
+        invalid_type(value, "a number", f"{path}.{key}")
+    return value
+
+
+def bounds(schema: Json, path: str, source: Source) -> Json:
+    """``minimum`` and ``maximum``; exclusive ones exactly for integers, nearly for decimals."""
+    found: Json = {}
+    for key, exclusive, step in (
+        ("minimum", "exclusiveMinimum", 1),
+        ("maximum", "exclusiveMaximum", -1),
+    ):
+        limits = [numeric(schema, key, path)] if key in schema else []
+        open_end = schema.get(exclusive)
+        # Draft 4 wrote a boolean beside the limit.
+        if open_end is True and limits:
+            open_end, limits = limits[0], []
+        if open_end is not None and open_end is not False:
+            limit = numeric({exclusive: open_end}, exclusive, path)
+            whole_steps = "integer" in types_of(schema, path) and float(limit).is_integer()
+            # Beyond, Google's doubles have no next integer, and JSON writers none at all.
+            if whole_steps and abs(limit) < MAX_COUNT:
+                limit = int(limit) + step
+            else:
+                source.drop(f"{path}.{exclusive}")
+            limits.append(limit)
+        if limits:
+            found[key] = max(limits) if step > 0 else min(limits)
+    return found
+
+
+def properties_of(schema: Json, path: str) -> Json:
+    """The properties of an object."""
+    value = schema.get("properties")
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        invalid_type(value, "an object", f"{path}.properties")
+    return value
+
+
+def ordering_of(schema: Json, properties: Json, path: str) -> list[str]:
+    """The order in which properties are written: Google's own keyword, or as they stand."""
+    if "propertyOrdering" not in schema:
+        return list(properties)
+    names = schema["propertyOrdering"]
+    if type(names) is not list or not all(type(name) is str for name in names):
+        invalid_type(names, "an array of strings", f"{path}.propertyOrdering")
+    # Each once: Google refuses one that is no property.
+    known = [name for name in names if name in properties]
+    return list(dict.fromkeys((*known, *properties)))
+
+
+def required_of(schema: Json, properties: Json, path: str, source: Source) -> list[str]:
+    """Required names; Google refuses one that is no property."""
+    names = schema.get("required")
+    # Draft 3 wrote a boolean at the property.
+    if names is None or type(names) is bool:
+        return []
+    if type(names) is not list:
+        invalid_type(names, "an array of strings", f"{path}.required")
+    kept: dict[str, None] = {}
+    for index, name in enumerate(names):
+        if type(name) is not str:
+            invalid_type(name, "a string", f"{path}.required[{index}]")
+        if name not in properties:
+            source.drop(f"{path}.required")
+        else:
+            kept[name] = None
+    return list(kept)
+
+
+def branches_of(schema: Json, path: str) -> list[Json] | None:
+    """The alternatives of ``anyOf`` or ``oneOf``; Google treats the second as the first."""
+    key = "anyOf" if "anyOf" in schema else "oneOf" if "oneOf" in schema else None
+    if key is None:
+        return None
+    if "anyOf" in schema and "oneOf" in schema:
+        invalid_value("'anyOf' and 'oneOf' beside each other cannot be translated.", path)
+    branches = schema[key]
+    if type(branches) is not list or not branches:
+        invalid_type(branches, "an array with at least one schema", f"{path}.{key}")
+    for index, branch in enumerate(branches):
+        if type(branch) is not dict:
+            raise Refused(
+                "invalid_type",
+                f"{path}.{key}[{index}]",
+                f"Invalid type for '{{param}}': expected an object, "
+                f"but got {json_type(branch)} instead.",
+            )
+    return branches

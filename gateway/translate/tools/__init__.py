@@ -1,0 +1,1 @@
+"""Tools in both directions: declarations, choices, calls, Google's own tools."""

@@ -1,0 +1,243 @@
+"""Calls in the history and their results: ``tool_calls`` and ``tool`` messages.
+
+Every call keeps its id on both sides: Gemini accepts foreign ids everywhere (230 recorded
+requests) and needs them to tell two calls of one function apart. Identical calls stay two calls.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from gateway.translate.contract import Json
+from gateway.translate.reading.function_names import gemini_name
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    one_of,
+)
+from gateway.translate.reading.table import FieldTable, dropped, mapped
+from gateway.translate.request.content import TEXT_PARTS, member, read_content, string
+from gateway.translate.request.conversation import Calls, Conversation
+from gateway.translate.request.signatures import (
+    FOREIGN_HISTORY,
+    call_signature,
+    note_unread,
+    split_call_id,
+)
+from gateway.translate.tools.custom import custom_call
+
+TOOL_CALL: Final = FieldTable(
+    mapped("id", "`functionCall.id`"),
+    mapped("type", "function, custom"),
+    mapped("function", "`functionCall`"),
+    mapped("custom", "`functionCall` with one text, `input`"),
+    mapped("extra_content", "`thoughtSignature`"),
+    dropped("index", "left over from streaming"),
+)
+FUNCTION_CALL: Final = FieldTable(
+    mapped("name", "`functionCall.name`"),
+    mapped("arguments", "`functionCall.args`"),
+    dropped("parsed_arguments", "made by the SDK from the arguments"),
+)
+# The older form has no object around it that could carry a signature.
+LEGACY_CALL: Final = FieldTable(*FUNCTION_CALL.rows, mapped("extra_content", "`thoughtSignature`"))
+
+# Arguments travel as parsed JSON, so their depth adds to the request's own; Google's parser stops
+# at about 100 levels.
+MAX_ARGUMENT_DEPTH: Final = 64
+# Google's Struct holds doubles: a longer integer in a result would change, so it goes as text.
+_LONG_INTEGER: Final = re.compile(r"\d{16}")
+# Of JSON text: a string, or a number; the first so that digits inside it are no number.
+_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*')
+_INTEGER: Final = re.compile(r"-?\d{16,}\Z")
+
+
+def read_tool_calls(value: object, parts: list[Json], conversation: Conversation) -> Calls | None:
+    """Append one ``functionCall`` part per call.
+
+    ``[{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]`` ->
+    ``[{"functionCall": {"id": "call_1", "name": "f", "args": {}}}]``
+    """
+    if type(value) is not list:
+        invalid_type(value, "an array of objects", "tool_calls")
+    calls = Calls("id")
+    for index, call in enumerate(value):
+        try:
+            parts.append(_read_tool_call(call, calls, conversation, first=index == 0))
+        except Refused as refusal:
+            refusal.under(f"tool_calls[{index}]")
+            raise
+    return calls if value else None
+
+
+def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, first: bool) -> Json:
+    if type(call) is not dict:
+        invalid_type(call, "an object")
+    kind = call.get("type", "function")
+    read = _CALLS.get(kind) if type(kind) is str else None
+    if read is None:
+        one_of(kind, _CALLS, "type")
+    # With three members these are the three it must have, or one of them is missed below.
+    if len(call) != 3 or "type" not in call:
+        TOOL_CALL.check(call)
+    if "extra_content" in call:
+        note_unread(call, conversation)
+    key = string(call, "id")
+    bare, hidden = split_call_id(key)
+    try:
+        owner = member(call, kind)
+        named = read(owner)
+        if kind == "function":
+            note_long_integers(owner, conversation)
+    except Refused as refusal:
+        if not refusal.param.startswith(kind):
+            refusal.under(kind)
+        raise
+    call_id = calls.id_of(key, bare)
+    calls.expect(key, {"id": call_id, "name": named["name"]})
+    part: Json = {"functionCall": {"id": call_id, **named}}
+    sign(part, call_signature(call, hidden), conversation, first=first)
+    return part
+
+
+def read_legacy_call(
+    value: object, parts: list[Json], conversation: Conversation, signature: str = ""
+) -> Calls:
+    """``function_call`` of an assistant message: one call, paired with its result by name.
+
+    ``signature`` is used when the call has none of its own.
+    """
+    if type(value) is not dict:
+        invalid_type(value, "an object", "function_call")
+    try:
+        LEGACY_CALL.check(value)
+        named = named_call(value)
+        note_long_integers(value, conversation)
+    except Refused as refusal:
+        refusal.under("function_call")
+        raise
+    calls = Calls("name")
+    calls.expect(value["name"], {"name": named["name"]})
+    part: Json = {"functionCall": named}
+    sign(part, call_signature(value, signature), conversation, first=True)
+    parts.append(part)
+    return calls
+
+
+def _function(function: Json) -> Json:
+    if len(function) != 2:
+        FUNCTION_CALL.check(function)
+    return named_call(function)
+
+
+def named_call(function: Json) -> Json:
+    """``{"name": "f", "arguments": "{}"}`` -> ``{"name": "f", "args": {}}``."""
+    if "name" not in function:
+        missing("name")
+    return {
+        "name": gemini_name(function["name"], "name"),
+        "args": parsed_arguments(string(function, "arguments")),
+    }
+
+
+_CALLS: Final[Mapping[str, Callable[[Json], Json]]] = {
+    "function": _function,
+    "custom": custom_call,
+}
+
+
+def sign(part: Json, signature: str, conversation: Conversation, *, first: bool) -> None:
+    """Only the first of parallel calls carries a signature (recorded), so only it is excused."""
+    if signature:
+        part["thoughtSignature"] = signature
+    elif first and conversation.can.signatures:
+        part["thoughtSignature"] = FOREIGN_HISTORY
+
+
+def parsed_arguments(text: str) -> Json:
+    """``'{"city": "Ulm"}'`` -> ``{"city": "Ulm"}``; nothing at all means no arguments."""
+    if not text or text.isspace():
+        return {}
+    try:
+        arguments = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        invalid_value("the arguments of the call are not valid JSON.", "arguments")
+    if arguments is None:
+        return {}
+    if type(arguments) is not dict:
+        invalid_value("the arguments of the call are not a JSON object.", "arguments")
+    if brackets(text) > MAX_ARGUMENT_DEPTH and depth_of(arguments) > MAX_ARGUMENT_DEPTH:
+        invalid_value(f"nested deeper than {MAX_ARGUMENT_DEPTH} levels.", "arguments")
+    return arguments
+
+
+def note_long_integers(owner: Json, conversation: Conversation) -> None:
+    """Note arguments with an integer that no double holds; ``owner`` is the object that has them.
+
+    They must be an object for Gemini, so they cannot go as text as a result does.
+    """
+    text = owner["arguments"]
+    if _LONG_INTEGER.search(text) and any(map(_changes, _TOKEN.findall(text))):
+        conversation.note_of(owner, "approximated", "arguments")
+
+
+def _changes(token: str) -> bool:
+    """Compared as text: the longest integers are too long to be read as one."""
+    return _INTEGER.match(token) is not None and f"{float(token):.0f}" != token
+
+
+def result_of(message: Json, conversation: Conversation) -> Json:
+    """The result in a message of a tool, its parts joined."""
+    if "content" not in message:
+        missing("content")
+    content = message["content"]
+    if content is None and message["role"] == "function":
+        content = ""
+    if type(content) is str:
+        text = content
+    else:
+        text = "".join(part["text"] for part in read_content(content, TEXT_PARTS, conversation))
+    return parsed_result(text)
+
+
+def parsed_result(text: str) -> Json:
+    """A tool's result as the object Gemini wants.
+
+    The text of a JSON object becomes that object; anything else is wrapped: ``"12"`` ->
+    ``{"output": "12"}``. Wrapped too: a ``$ref`` (inside a response it points at parts, says the
+    proto), integers that a double cannot hold, and depth that no parser takes.
+    """
+    if text.lstrip()[:1] != "{" or '$ref"' in text or brackets(text) > MAX_ARGUMENT_DEPTH:
+        return {"output": text}
+    if _LONG_INTEGER.search(text):
+        return {"output": text}
+    try:
+        value: Json = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {"output": text}
+    return value
+
+
+def brackets(text: str) -> int:
+    """No JSON text is nested deeper than its brackets that open; counted at C speed."""
+    return text.count("{") + text.count("[")
+
+
+def depth_of(value: object) -> int:
+    """How deep a JSON value is nested, level by level, so that no depth exhausts the stack."""
+    depth = 0
+    level = [value]
+    while level:
+        depth += 1
+        below: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                below.extend(item.values())
+            elif type(item) is list:
+                below.extend(item)
+        level = [item for item in below if type(item) in (dict, list)]
+    return depth

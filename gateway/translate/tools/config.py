@@ -1,0 +1,94 @@
+"""All tools of a line together: ``tools`` and ``toolConfig``.
+
+Gemini wants one Tool object per kind: one with all functions, and one for each tool of its own.
+Functions beside its own tools are possible from Gemini 3 on, with the server's steps made visible
+and calls in mode VALIDATED (page "Combine built-in tools and function calling"; recorded for
+3-flash); 2.5 answers 400.
+"""
+
+from typing import Final
+
+from gateway.translate.contract import Json
+from gateway.translate.reading.refusal import invalid_value, unsupported_value
+from gateway.translate.request.draft import Draft
+from gateway.translate.tools.choice import calling_config, legacy_calling_config
+from gateway.translate.tools.declarations import Declarations
+
+_VALIDATED: Final[Json] = {"mode": "VALIDATED"}
+
+
+def close_tools(draft: Draft, json_field: str = "response_format") -> None:
+    """Write the tools that were read into the request.
+
+    ``json_field`` names what asks for JSON on this endpoint. Errors: Refused for a choice without
+    tools, and for what the model cannot combine.
+    """
+    declarations = _declarations(draft)
+    if declarations is None and not draft.google_tools:
+        return
+    if "cachedContent" in draft.members:
+        why = "cached content excludes instructions, tools and tool_choice in the line."
+        invalid_value(why, f"{draft.google_path}.cached_content")
+    if "responseMimeType" in draft.config and not draft.can.tools_with_json:
+        unsupported_value("this model takes no JSON format beside tools.", json_field)
+    tools = _google_tools(draft)
+    if "responseMimeType" in draft.config and {"codeExecution": {}} in tools:
+        # Blocks of code in front of the JSON would make it none.
+        draft.echo["json"] = True
+    if declarations is not None:
+        calling = _calling(draft, declarations)
+        if declarations.custom:
+            draft.echo["custom"] = list(declarations.custom)
+        tools.append(declarations.tool())
+        if draft.google_tools:
+            _combine(draft)
+            calling = calling or _VALIDATED
+        if calling is not None:
+            _configure(draft, "functionCallingConfig", calling)
+    draft.members["tools"] = tools
+
+
+def _google_tools(draft: Draft) -> list[Json]:
+    """One Tool object each, in the order of the line."""
+    asked: dict[str, str] = {}
+    tools = []
+    for kind, value, param in draft.google_tools:
+        if kind in asked:
+            invalid_value(f"'{asked[kind]}' already asks for this tool.", param)
+        asked[kind] = param
+        tools.append({kind: value})
+    return tools
+
+
+def _declarations(draft: Draft) -> Declarations | None:
+    """The functions of the line, in the current or the older form."""
+    if draft.tools is not None and draft.functions is not None:
+        invalid_value("it cannot be combined with 'tools'.", "functions")
+    # Each form has its own word for the choice; "auto" says nothing, nor does "none" of nothing.
+    for field, choice, owner, declared, others in (
+        ("tool_choice", draft.tool_choice, "tools", draft.tools, draft.functions),
+        ("function_call", draft.function_call, "functions", draft.functions, draft.tools),
+    ):
+        idle = choice in (None, "auto") or (choice == "none" and others is None)
+        if declared is None and not idle:
+            invalid_value(f"it is only allowed when '{owner}' are specified.", field)
+    found: Declarations | None = draft.tools or draft.functions
+    return found
+
+
+def _calling(draft: Draft, declarations: Declarations) -> Json | None:
+    if draft.functions is None:
+        return calling_config(draft.tool_choice, declarations)
+    draft.echo["legacy"] = True
+    return legacy_calling_config(draft.function_call, declarations)
+
+
+def _combine(draft: Draft) -> None:
+    if not draft.can.mixed_tools:
+        _, _, param = draft.google_tools[0]
+        unsupported_value("this model takes no tool of Google's beside functions.", param)
+    _configure(draft, "includeServerSideToolInvocations", True)
+
+
+def _configure(draft: Draft, name: str, value: object) -> None:
+    draft.members.setdefault("toolConfig", {})[name] = value

@@ -1,0 +1,210 @@
+"""``tools`` and the older ``functions`` -> one Tool with all ``functionDeclarations``."""
+
+from functools import lru_cache
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from gateway.translate.contract import Json, Note
+from gateway.translate.reading.function_names import gemini_name
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    missing,
+    one_of,
+    quoted,
+)
+from gateway.translate.reading.table import FieldTable, mapped
+from gateway.translate.request.content import member
+from gateway.translate.request.draft import Draft
+from gateway.translate.schemas.convert import Mode, convert, says_nothing, written
+from gateway.translate.tools.custom import CUSTOM, PARAMETERS, check_format
+
+TOOL: Final = FieldTable(
+    mapped("type", "function, custom"),
+    mapped("function", "`functionDeclarations`"),
+    mapped("custom", "a function with one text, `input`"),
+)
+FUNCTION: Final = FieldTable(
+    mapped("name", "`name`; one that begins with a digit or dash is renamed there and back"),
+    mapped("description", "`description`"),
+    mapped("parameters", "`parameters`; with recursion, maps or tuples `parametersJsonSchema`"),
+    mapped("strict", "with tool_choice auto, mode `VALIDATED`"),
+)
+LEGACY_FUNCTION: Final = FieldTable(
+    mapped("name", "`name`"),
+    mapped("description", "`description`"),
+    mapped("parameters", "`parameters` or `parametersJsonSchema`"),
+)
+_KINDS: Final = ("function", "custom")
+# OpenAI's limit.
+MAX_TOOLS: Final = 128
+
+
+# Lists of tools remembered at a time, and the size from which one is not worth the memory: the
+# lines of a batch nearly always share theirs.
+_REMEMBERED: Final = 128
+_LARGEST_REMEMBERED: Final = 64 * 1024
+
+
+class Declarations:
+    """The functions a line declares. Shared between lines: complete once it is returned."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self.by_name: dict[str, Json] = {}
+        self.strict = False
+        # The client's names of custom tools, and Gemini's.
+        self.custom: dict[str, str] = {}
+        self.notes: list[Note] = []
+
+    def add(self, function: Json, table: FieldTable, field: str) -> None:
+        """Declare one function; ``field`` names it in notes."""
+        table.check(function)
+        declaration = self._named(function)
+        self._parameters(function.get("parameters"), declaration, field)
+        strict = function.get("strict")
+        if strict is not None and type(strict) is not bool:
+            invalid_type(strict, "a boolean", "strict")
+        self.strict = self.strict or strict is True
+
+    def add_custom(self, tool: Json, table: FieldTable) -> None:
+        """Declare a tool of free text."""
+        table.check(tool)
+        try:
+            check_format(tool.get("format"))
+        except Refused as refusal:
+            refusal.under("format")
+            raise
+        declaration = self._named(tool)
+        declaration["parameters"] = PARAMETERS
+        self.custom[tool["name"]] = declaration["name"]
+
+    def _named(self, owner: Json) -> Json:
+        """A declaration of this name and description, added."""
+        if owner.get("name") is None:
+            missing("name")
+        name = gemini_name(owner["name"], "name")
+        if name in self.by_name:
+            invalid_value(f"{quoted(owner['name'])} is declared twice.", "name")
+        declaration: Json = {"name": name}
+        words = owner.get("description")
+        if words is not None:
+            if type(words) is not str:
+                invalid_type(words, "a string", "description")
+            declaration["description"] = words
+        self.by_name[name] = declaration
+        return declaration
+
+    def tool(self) -> Json:
+        """The Tool object of all functions."""
+        return {"functionDeclarations": list(self.by_name.values())}
+
+    def _parameters(self, value: object, declaration: Json, field: str) -> None:
+        if value is None:
+            return
+        _refuse_no_object(value)
+        if says_nothing(value):
+            if value.get("required"):
+                self.notes.append(Note("dropped", f"{field}.parameters.required"))
+            return
+        converted = convert(value, "parameters", self.mode)
+        if not _may_be_object(converted.schema):
+            _no_object()
+        if converted.openapi:
+            declaration["parameters"] = converted.schema
+        else:
+            declaration["parametersJsonSchema"] = converted.schema
+            self.notes.append(Note("unverified", f"{field}.parameters"))
+        self.notes += [Note("dropped", f"{field}.parameters{path}") for path in converted.dropped]
+
+
+def _refuse_no_object(parameters: object) -> None:
+    """Arguments are an object, so their schema is of one; where it names no type it may be."""
+    kinds = parameters.get("type", "object") if type(parameters) is dict else "object"
+    if "object" not in (kinds if type(kinds) is list else [kinds]):
+        _no_object()
+
+
+def _may_be_object(schema: Json) -> bool:
+    """Whether an object fits a converted schema, as far as its types and alternatives say."""
+    kinds = schema.get("type")
+    if kinds is not None:
+        return "object" in (kinds if type(kinds) is list else [kinds.lower()])
+    return any(map(_may_be_object, schema["anyOf"])) if "anyOf" in schema else True
+
+
+def _no_object() -> NoReturn:
+    invalid_value("expected a schema of the type 'object'.", "parameters")
+
+
+def read_tools(value: object, draft: Draft) -> Declarations | None:
+    """Declare every tool.
+
+    ``[{"type": "function", "function": {"name": "f", "description": "d"}}]`` ->
+    ``[{"functionDeclarations": [{"name": "f", "description": "d"}]}]``
+    """
+    return _read("tools", value, draft)
+
+
+def read_functions(value: object, draft: Draft) -> Declarations | None:
+    """``functions``: the same without the envelope around each."""
+    return _read("functions", value, draft)
+
+
+def _read(field: str, value: object, draft: Draft) -> Declarations | None:
+    if type(value) is not list:
+        invalid_type(value, "an array of objects", field)
+    if not value:
+        return None
+    key = written(value, field)
+    if len(key) <= _LARGEST_REMEMBERED:
+        declarations = _remembered(field, key, draft.policy.schema_mode)
+    else:
+        declarations = _declare(field, value, draft.policy.schema_mode)
+    for note in declarations.notes:
+        draft.note(note.code, note.field)
+    return declarations
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(field: str, key: bytes, mode: Mode) -> Declarations:
+    return _declare(field, orjson.loads(key), mode)
+
+
+def _declare(field: str, tools: list[Any], mode: Mode) -> Declarations:
+    if len(tools) > MAX_TOOLS:
+        invalid_value(f"at most {MAX_TOOLS} are possible.", field)
+    declarations = Declarations(mode)
+    for index, tool in enumerate(tools):
+        where = f"{field}[{index}]"
+        try:
+            if type(tool) is not dict:
+                invalid_type(tool, "an object")
+            if field == "tools":
+                _read_tool(tool, declarations, where)
+            else:
+                declarations.add(tool, LEGACY_FUNCTION, where)
+        except Refused as refusal:
+            refusal.under(where)
+            raise
+    return declarations
+
+
+def _read_tool(tool: Json, declarations: Declarations, where: str) -> None:
+    kind = tool.get("type")
+    if kind is None:
+        missing("type")
+    if kind not in _KINDS:
+        one_of(kind, _KINDS, "type")
+    TOOL.check(tool)
+    owner = member(tool, kind)
+    try:
+        if kind == "function":
+            declarations.add(owner, FUNCTION, f"{where}.function")
+        else:
+            declarations.add_custom(owner, CUSTOM)
+    except Refused as refusal:
+        refusal.under(kind)
+        raise
