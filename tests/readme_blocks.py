@@ -14,9 +14,9 @@ from typing import Any
 from gateway.api.routes import ROUTES
 from gateway.cli.emulator import flag_of
 from gateway.emulator import EmulatorOptions
-from gateway.emulator.faults import FAULTS, Fault, Scope, describe
-from gateway.emulator.markers import MARKERS
-from gateway.emulator.reports import REPORTS, Report
+from gateway.emulator.faults.markers import MARKERS
+from gateway.emulator.faults.reports import REPORTS, Report
+from gateway.emulator.faults.table import FAULTS, Fault, Scope, describe
 from gateway.settings.table import SETTINGS
 from gateway.translate.answer.finish import FINISH, Finish
 from gateway.translate.endpoints import ENDPOINTS

@@ -16,7 +16,7 @@ import pytest
 
 from gateway import __version__
 from gateway.cli.main import COMMANDS, main
-from gateway.emulator.faults import parse_fault
+from gateway.emulator.faults.table import parse_fault
 from gateway.settings.load import load
 from gateway.settings.table import SETTINGS
 from tests.cli.processes import Server, loopback, run, serving

@@ -14,13 +14,7 @@ from typing import IO, Final
 import click
 import orjson
 
-from gateway.cli.demo_lines import (
-    ALIASES,
-    chat_lines,
-    embedding_lines,
-    response_lines,
-    write_lines,
-)
+from gateway.cli.demo_lines import ALIASES, chat_lines, embedding_lines, response_lines, write_lines
 
 EXTRA: Final = ("openai", "rich")
 STOP_SECONDS: Final = 15

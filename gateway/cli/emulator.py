@@ -12,9 +12,9 @@ import click
 import uvicorn
 
 from gateway.emulator import EmulatorOptions, create_app
-from gateway.emulator.faults import FAULTS, OPERATIONS, FaultKind, Scope, describe
-from gateway.emulator.markers import MARKERS
-from gateway.emulator.reports import REPORTS
+from gateway.emulator.faults.markers import MARKERS
+from gateway.emulator.faults.reports import REPORTS
+from gateway.emulator.faults.table import FAULTS, OPERATIONS, FaultKind, Scope, describe
 from gateway.emulator.serve import listen, make_server
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]

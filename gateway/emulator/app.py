@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from gateway.clock import Clock, SystemClock
 from gateway.emulator.api.control import control_routes
-from gateway.emulator.errors import of_status
+from gateway.emulator.api.routes import routes
 from gateway.emulator.options import EmulatorOptions
-from gateway.emulator.routes import routes
-from gateway.emulator.world import World
+from gateway.emulator.protocol.errors import of_status
+from gateway.emulator.state.state import World
 
 
 async def _unknown(request: Request, _error: Exception) -> Response:

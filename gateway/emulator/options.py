@@ -10,7 +10,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from gateway.emulator.tiers import tier_limit
+from gateway.emulator.state.tiers import tier_limit
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -54,7 +54,8 @@ class EmulatorOptions:
     """The knobs of one emulator.
 
     Durations are seconds of the emulator's own clock (``speed`` makes it run faster), sizes are
-    bytes. ``faults`` are specifications as :func:`gateway.emulator.faults.parse_fault` reads them.
+    bytes. ``faults`` are specifications as :func:`gateway.emulator.faults.table.parse_fault` reads
+    them.
     """
 
     job_seconds: float = _option(

@@ -16,11 +16,11 @@ import uvicorn
 from gateway.clock import Clock
 from gateway.emulator.api.control import job_state
 from gateway.emulator.app import create_app
-from gateway.emulator.errors import JsonObject
-from gateway.emulator.faults import make_fault
+from gateway.emulator.faults.table import make_fault
 from gateway.emulator.options import EmulatorOptions
+from gateway.emulator.protocol.errors import JsonObject
 from gateway.emulator.serve import GRACE_SECONDS, listen, make_server
-from gateway.emulator.world import World
+from gateway.emulator.state.state import World
 
 START_SECONDS = 30
 WORK_SECONDS = 60

@@ -9,8 +9,8 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.emulator.api.call import CLOSE
 from gateway.emulator.app import create_app
-from gateway.emulator.calls import CLOSE
 from gateway.emulator.options import EmulatorOptions
 
 KEEP_ALIVE_SECONDS = 75

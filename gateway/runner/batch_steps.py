@@ -9,15 +9,7 @@ from typing import Any
 
 from gateway.batches.lifecycle import final_status, rest_until
 from gateway.batches.planning import display_name
-from gateway.batches.records import (
-    Batch,
-    BatchError,
-    BatchStatus,
-    Counts,
-    File,
-    Job,
-    Segment,
-)
+from gateway.batches.records import Batch, BatchError, BatchStatus, Counts, File, Job, Segment
 from gateway.errors import UpstreamError
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange

@@ -11,14 +11,7 @@ from gateway.batches.staging import StagedFile, StagedState
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamRefusedError
 from gateway.ids import jitter
 from gateway.ports.upstream import FileSeen, FileState, Uploaded
-from gateway.runner.tools import (
-    DEFECTS,
-    MAX_DEFECTS,
-    BlobSource,
-    FileClaim,
-    Tools,
-    describe,
-)
+from gateway.runner.tools import DEFECTS, MAX_DEFECTS, BlobSource, FileClaim, Tools, describe
 
 logger = logging.getLogger(__name__)
 

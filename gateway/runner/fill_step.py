@@ -12,14 +12,7 @@ from gateway.batches.records import Batch, Failure, Job, JobState
 from gateway.batches.staging import NamedFile, StagedState, earliest, usable_until
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
-from gateway.runner.tools import (
-    DEFECTS,
-    MAX_DEFECTS,
-    JobClaim,
-    LostClaimError,
-    Tools,
-    named,
-)
+from gateway.runner.tools import DEFECTS, MAX_DEFECTS, JobClaim, LostClaimError, Tools, named
 from gateway.runner.work.collect import INTERNAL
 from gateway.runner.work.fill import FillTask, Usable
 

@@ -20,14 +20,7 @@ from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Found, Observation
 from gateway.runner.fill_step import unusable_files
-from gateway.runner.tools import (
-    DEFECTS,
-    MAX_DEFECTS,
-    JobClaim,
-    Tools,
-    describe,
-    named,
-)
+from gateway.runner.tools import DEFECTS, MAX_DEFECTS, JobClaim, Tools, describe, named
 from gateway.runner.work.collect import INTERNAL, CollectTask
 
 logger = logging.getLogger(__name__)

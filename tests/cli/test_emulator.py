@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from gateway.cli.emulator import emulator, flag_of, read_options
 from gateway.emulator import EmulatorOptions
 from gateway.emulator.api.control import TABLE
-from gateway.emulator.faults import FAULTS, OPERATIONS
-from gateway.emulator.markers import MARKERS
+from gateway.emulator.faults.markers import MARKERS
+from gateway.emulator.faults.table import FAULTS, OPERATIONS
 from tests.cli.processes import run, serving
 
 

@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from gateway.emulator.answers.generate import generate
-from gateway.emulator.answers.holdings import Holdings
-from gateway.emulator.errors import ApiError
-from gateway.emulator.schema import parse, read
+from gateway.emulator.answers.resources import Holdings
+from gateway.emulator.protocol.errors import ApiError
+from gateway.emulator.protocol.schema import parse, read
 
 Json = dict[str, Any]
 FLASH = "gemini-2.5-flash"

@@ -7,8 +7,8 @@ import httpx
 import orjson
 import pytest
 
+from gateway.emulator.jobs.lines import line_item
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
-from gateway.emulator.work import line_item
 
 Json = dict[str, Any]
 Create = Callable[..., httpx.Response]

@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from gateway.emulator import EmulatorOptions, create_app
-from gateway.emulator.errors import ApiError
-from gateway.emulator.masks import apply_mask, parse_mask
+from gateway.emulator.protocol.clock import EmulatorClock, stamp
+from gateway.emulator.protocol.errors import ApiError
+from gateway.emulator.protocol.masks import apply_mask, parse_mask
 from gateway.emulator.testing import Emulator, running
-from gateway.emulator.timing import EmulatorClock, stamp
 
 Create = Callable[..., httpx.Response]
 

@@ -14,9 +14,9 @@ import httpx
 import orjson
 import pytest
 
-from gateway.emulator.faults import FAULTS, parse_fault
-from gateway.emulator.markers import MARKERS
-from gateway.emulator.reports import REPORTS
+from gateway.emulator.faults.markers import MARKERS
+from gateway.emulator.faults.reports import REPORTS
+from gateway.emulator.faults.table import FAULTS, parse_fault
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.e2e.harness import until
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.emulator.faults import FaultBook, make_fault, parse_fault
+from gateway.emulator.faults.table import FaultBook, make_fault, parse_fault
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from gateway.emulator.crc import crc32c
+from gateway.emulator.protocol.crc32c import crc32c
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 
 CHUNK = 8 * 1024 * 1024

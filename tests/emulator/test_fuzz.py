@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.emulator.schema import fields_of as emulated_fields
-from gateway.emulator.schema import message_names, read
+from gateway.emulator.protocol.schema import fields_of as emulated_fields
+from gateway.emulator.protocol.schema import message_names, read
 from gateway.emulator.testing import EmulatorOptions, running
 from tests.emulator.grammar import (
     ONEOFS,

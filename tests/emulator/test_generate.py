@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from gateway.emulator.answers.embed import embed, vector
-from gateway.emulator.answers.holdings import Holdings
-from gateway.emulator.errors import ApiError
-from gateway.emulator.intake import generate_text
-from gateway.emulator.markers import MARKERS, find_marks
-from gateway.emulator.work import ListSink, Shape, Work, inline_items
+from gateway.emulator.answers.resources import Holdings
+from gateway.emulator.faults.markers import MARKERS, find_marks
+from gateway.emulator.jobs.lines import ListSink, Shape, Work, inline_items
+from gateway.emulator.protocol.errors import ApiError
+from gateway.emulator.state.intake import generate_text
 from tests.emulator.asking import FLASH, TOOL, Json, ask, parts_of, refusal, text_of, texts_of
 
 # --- text ----------------------------------------------------------------------------------------

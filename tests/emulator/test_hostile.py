@@ -11,7 +11,7 @@ import httpx
 import orjson
 import pytest
 
-from gateway.emulator.markers import find_faults, find_marks
+from gateway.emulator.faults.markers import find_faults, find_marks
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.testing import Emulator, running
 

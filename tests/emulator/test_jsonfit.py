@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.emulator.answers.check_schema import check_json_schema, check_openapi_schema
-from gateway.emulator.answers.jsonfit import MAX_VALUES, fit
-from gateway.emulator.errors import ApiError
-from gateway.emulator.schema import read
+from gateway.emulator.answers.fit_schema import MAX_VALUES, fit
+from gateway.emulator.checks.schema import check_json_schema, check_openapi_schema
+from gateway.emulator.protocol.errors import ApiError
+from gateway.emulator.protocol.schema import read
 
 Json = dict[str, Any]
 MANY = settings(

@@ -7,10 +7,10 @@ import pytest
 
 from gateway.emulator.answers.abilities import abilities_of
 from gateway.emulator.answers.generate import generate
-from gateway.emulator.answers.holdings import Holdings
-from gateway.emulator.caches import Cache
-from gateway.emulator.errors import ApiError, cache_gone, file_gone
-from gateway.emulator.schema import parse_body
+from gateway.emulator.answers.resources import Holdings
+from gateway.emulator.protocol.errors import ApiError, cache_gone, file_gone
+from gateway.emulator.protocol.schema import parse_body
+from gateway.emulator.resources.caches import Cache
 from tests.emulator.asking import FLASH, TOOL, Json, ask, parts_of, refusal
 
 PRO = "gemini-2.5-pro"

@@ -6,7 +6,7 @@ import httpx
 import orjson
 import pytest
 
-from gateway.emulator.schema import fields_of
+from gateway.emulator.protocol.schema import fields_of
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.emulator import (
     replaying,

@@ -7,7 +7,7 @@ import httpx
 import orjson
 import pytest
 
-from gateway.emulator.routes import ROUTES, VERSIONS
+from gateway.emulator.api.routes import ROUTES, VERSIONS
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.emulator.conftest import Create
 from tests.emulator.replaying import SAMPLES

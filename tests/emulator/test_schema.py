@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.emulator.errors import ApiError
-from gateway.emulator.schema import parse_body, read
+from gateway.emulator.protocol.errors import ApiError
+from gateway.emulator.protocol.schema import parse_body, read
 
 Json = dict[str, Any]
 

@@ -20,7 +20,7 @@ from google import genai
 from google.genai import types
 from pydantic import BaseModel, ValidationError
 
-from gateway.emulator.schema import read
+from gateway.emulator.protocol.schema import read
 
 Json = dict[str, Any]
 CONFIG_DEPTH, PART_DEPTH = 3, 4

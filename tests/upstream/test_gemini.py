@@ -9,11 +9,7 @@ import httpx
 import orjson
 import pytest
 
-from gateway.errors import (
-    UpstreamError,
-    UpstreamHeldError,
-    UpstreamUnavailableError,
-)
+from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailableError
 from gateway.ports.upstream import Upstream
 from tests.upstream.bench import KEY, Bench, Wire, make_job, make_spool
 

@@ -11,12 +11,12 @@ from hashlib import blake2b
 from random import Random  # noqa: TID251 - seeded: the same text has the same vector everywhere
 
 from gateway.emulator.answers.abilities import abilities_of
-from gateway.emulator.answers.checks import check_media, check_model
-from gateway.emulator.answers.holdings import Holdings
 from gateway.emulator.answers.prompt import check_error_mark
+from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.answers.usage import content_tokens
-from gateway.emulator.errors import ApiError, JsonObject, invalid
-from gateway.emulator.markers import find_marks
+from gateway.emulator.checks.request import check_media, check_model
+from gateway.emulator.faults.markers import find_marks
+from gateway.emulator.protocol.errors import ApiError, JsonObject, invalid
 
 DEFAULT_SIZE = 3072
 """Dimensions of gemini-embedding-001 and -2 unless asked otherwise."""

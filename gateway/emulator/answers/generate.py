@@ -11,21 +11,13 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from gateway.emulator.answers.abilities import RESOLVED
-from gateway.emulator.answers.check_config import schema_of
-from gateway.emulator.answers.check_tools import declarations
-from gateway.emulator.answers.checks import cache_of, check, check_size
-from gateway.emulator.answers.functioncalls import answers, call_part, choose_calls
-from gateway.emulator.answers.holdings import Holdings
-from gateway.emulator.answers.jsonfit import fit
+from gateway.emulator.answers.fit_schema import fit
+from gateway.emulator.answers.function_calls import answers, call_part, choose_calls
 from gateway.emulator.answers.logprobs import logprobs
 from gateway.emulator.answers.media import picture, sound
-from gateway.emulator.answers.prompt import (
-    ECHO_CHARACTERS,
-    Prompt,
-    check_error_mark,
-    read_prompt,
-)
-from gateway.emulator.answers.servertools import Traces, shown_search, traces
+from gateway.emulator.answers.prompt import ECHO_CHARACTERS, Prompt, check_error_mark, read_prompt
+from gateway.emulator.answers.resources import Holdings
+from gateway.emulator.answers.server_tools import Traces, shown_search, traces
 from gateway.emulator.answers.usage import (
     BYTES_PER_TOKEN,
     MAX_OUTPUT_TOKENS,
@@ -35,7 +27,10 @@ from gateway.emulator.answers.usage import (
     tokens_of,
     usage,
 )
-from gateway.emulator.errors import JsonObject
+from gateway.emulator.checks.config import schema_of
+from gateway.emulator.checks.request import cache_of, check, check_size
+from gateway.emulator.checks.tools import declarations
+from gateway.emulator.protocol.errors import JsonObject
 
 _WITH_CONTENT = frozenset({"STOP", "MAX_TOKENS"})
 _FILLING = " lorem ipsum"

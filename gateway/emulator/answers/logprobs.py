@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from gateway.emulator.errors import JsonObject
+from gateway.emulator.protocol.errors import JsonObject
 
 
 def logprobs(parts: list[JsonObject], most: int) -> JsonObject:

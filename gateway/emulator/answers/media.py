@@ -12,7 +12,7 @@ from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gateway.emulator.errors import JsonObject, invalid
+from gateway.emulator.protocol.errors import JsonObject, invalid
 
 SIZES = {
     "1:1": (1024, 1024),

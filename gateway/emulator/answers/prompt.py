@@ -6,9 +6,9 @@ from hashlib import sha256
 import orjson
 
 from gateway.emulator.answers.abilities import Abilities, abilities_of
-from gateway.emulator.errors import HTTP_OF_CODE, TEXTS, ApiError, JsonObject
-from gateway.emulator.markers import Marks, Seen, find_marks
-from gateway.emulator.wholes import whole_number
+from gateway.emulator.faults.markers import Marks, Seen, find_marks
+from gateway.emulator.protocol.errors import HTTP_OF_CODE, TEXTS, ApiError, JsonObject
+from gateway.emulator.protocol.numbers import whole_number
 
 ECHO_CHARACTERS = 200
 """Longer prompts are named by their beginning and their digest."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from gateway.emulator.errors import JsonObject
+from gateway.emulator.protocol.errors import JsonObject
 
 MAX_OUTPUT_TOKENS = 65_536
 """What a text model says at most (outputTokenLimit of the recorded models)."""

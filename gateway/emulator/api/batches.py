@@ -4,18 +4,18 @@ import itertools
 
 from starlette.responses import Response
 
-from gateway.emulator.answers.checks import check_model
-from gateway.emulator.calls import Call
-from gateway.emulator.errors import JsonObject, invalid
-from gateway.emulator.faults import take_from
-from gateway.emulator.intake import Order, marked_faults
-from gateway.emulator.jobs import Job
-from gateway.emulator.models import page_bounds
-from gateway.emulator.operations import metadata, operation
-from gateway.emulator.schema import camel, parse_body
-from gateway.emulator.timing import SECOND
-from gateway.emulator.webhooks import check_uri
-from gateway.emulator.wholes import whole_number
+from gateway.emulator.api.call import Call
+from gateway.emulator.checks.request import check_model
+from gateway.emulator.faults.table import take_from
+from gateway.emulator.jobs.job import Job
+from gateway.emulator.jobs.operation import metadata, operation
+from gateway.emulator.protocol.clock import SECOND
+from gateway.emulator.protocol.errors import JsonObject, invalid
+from gateway.emulator.protocol.numbers import whole_number
+from gateway.emulator.protocol.schema import camel, parse_body
+from gateway.emulator.resources.models import page_bounds
+from gateway.emulator.resources.webhooks import check_uri
+from gateway.emulator.state.intake import Order, marked_faults
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000

@@ -6,12 +6,12 @@ Shapes as recorded 2026-05 and 2026-08; what is too small is refused (litellm#17
 from starlette.responses import Response
 
 from gateway.emulator.answers.usage import prompt_tokens
-from gateway.emulator.caches import Cache
-from gateway.emulator.calls import Call
-from gateway.emulator.errors import JsonObject, invalid
-from gateway.emulator.identity import new_id
-from gateway.emulator.models import keyed_page
-from gateway.emulator.timing import LAST_NS, SECOND, parse_stamp
+from gateway.emulator.api.call import Call
+from gateway.emulator.protocol.clock import LAST_NS, SECOND, parse_stamp
+from gateway.emulator.protocol.errors import JsonObject, invalid
+from gateway.emulator.protocol.ids import new_id
+from gateway.emulator.resources.caches import Cache
+from gateway.emulator.resources.models import keyed_page
 
 DEFAULT_SECONDS = 3600.0
 LEAST_TOKENS = 1024

@@ -20,11 +20,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.emulator.errors import JsonObject, json_response
-from gateway.emulator.faults import FAULTS, Fault, make_fault, parse_fault
-from gateway.emulator.jobs import Job
-from gateway.emulator.timing import stamp
-from gateway.emulator.world import World
+from gateway.emulator.faults.table import FAULTS, Fault, make_fault, parse_fault
+from gateway.emulator.jobs.job import Job
+from gateway.emulator.protocol.clock import stamp
+from gateway.emulator.protocol.errors import JsonObject, json_response
+from gateway.emulator.state.state import World
 
 Function = Callable[[World, Request], Awaitable[JsonObject]]
 

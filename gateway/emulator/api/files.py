@@ -6,14 +6,14 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from gateway.emulator.api.call import Call
 from gateway.emulator.api.uploads import METADATA_BYTES, UPLOAD_HEADERS
-from gateway.emulator.calls import Call
-from gateway.emulator.crc import crc32c
-from gateway.emulator.errors import ApiError, file_gone, invalid, oauth_missing
-from gateway.emulator.files import StoredFile, guess_type
-from gateway.emulator.identity import new_upload_id
-from gateway.emulator.schema import parse_body
-from gateway.emulator.streams import Streamed
+from gateway.emulator.protocol.crc32c import crc32c
+from gateway.emulator.protocol.errors import ApiError, file_gone, invalid, oauth_missing
+from gateway.emulator.protocol.ids import new_upload_id
+from gateway.emulator.protocol.schema import parse_body
+from gateway.emulator.protocol.streams import Streamed
+from gateway.emulator.resources.files import StoredFile, guess_type
 
 _BLOCK = 256 * 1024
 _CRC_BYTES = 1 << 20

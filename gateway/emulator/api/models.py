@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Callable
 import orjson
 from starlette.responses import Response
 
-from gateway.emulator.answers.checks import check_model
 from gateway.emulator.answers.embed import embed, text_of
 from gateway.emulator.answers.generate import generate
 from gateway.emulator.answers.prompt import last_user_text
 from gateway.emulator.answers.usage import content_tokens, details, prompt_tokens
-from gateway.emulator.calls import Call
-from gateway.emulator.errors import JSON_HEADERS, JsonObject, invalid, json_bytes
-from gateway.emulator.marked import sort_marked
-from gateway.emulator.markers import find_marks
-from gateway.emulator.streams import Streamed
+from gateway.emulator.api.call import Call
+from gateway.emulator.checks.request import check_model
+from gateway.emulator.faults.markers import find_marks
+from gateway.emulator.faults.prompt_faults import sort_marked
+from gateway.emulator.protocol.errors import JSON_HEADERS, JsonObject, invalid, json_bytes
+from gateway.emulator.protocol.streams import Streamed
 
 MAX_BODY = 100 * 1024 * 1024
 """Inline bytes of an interactive request (ai.google.dev/gemini-api/docs/files)."""

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from gateway.emulator.calls import Call, NoAnswerError
-from gateway.emulator.errors import ApiError, JsonObject, invalid
-from gateway.emulator.faults import FaultBook
-from gateway.emulator.files import StoredFile, digest_file
-from gateway.emulator.marked import of_upload
-from gateway.emulator.related import Related
-from gateway.emulator.schema import parse_body
-from gateway.emulator.timing import SECOND
-from gateway.emulator.uploads import Upload
-from gateway.emulator.wholes import whole_number
+from gateway.emulator.api.call import Call, NoAnswerError
+from gateway.emulator.faults.prompt_faults import of_upload
+from gateway.emulator.faults.table import FaultBook
+from gateway.emulator.protocol.clock import SECOND
+from gateway.emulator.protocol.errors import ApiError, JsonObject, invalid
+from gateway.emulator.protocol.multipart_related import Related
+from gateway.emulator.protocol.numbers import whole_number
+from gateway.emulator.protocol.schema import parse_body
+from gateway.emulator.resources.files import StoredFile, digest_file
+from gateway.emulator.state.uploads import Upload
 
 METADATA_BYTES = 64 * 1024
 UPLOAD_HEADERS = {

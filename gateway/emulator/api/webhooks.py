@@ -5,12 +5,12 @@ import asyncio
 import orjson
 from starlette.responses import Response
 
-from gateway.emulator.calls import Call
-from gateway.emulator.errors import JsonObject, invalid
-from gateway.emulator.models import keyed_page
-from gateway.emulator.rsa import process_key
-from gateway.emulator.schema import parse_json
-from gateway.emulator.timing import stamp
+from gateway.emulator.api.call import Call
+from gateway.emulator.protocol.clock import stamp
+from gateway.emulator.protocol.errors import JsonObject, invalid
+from gateway.emulator.protocol.rsa import process_key
+from gateway.emulator.protocol.schema import parse_json
+from gateway.emulator.resources.models import keyed_page
 
 MAX_BODY = 64 * 1024
 DEFAULT_PAGE = 50

@@ -5,13 +5,7 @@ from typing import Final
 
 from gateway.translate.chat.returned import with_returned
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_type,
-    invalid_value,
-    missing,
-    one_of,
-)
+from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, missing, one_of
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.request.content import (
     ASSISTANT_PARTS,

@@ -5,10 +5,7 @@ from typing import Final
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.contract import Json, LineError, Policy, Translation
 from gateway.translate.google import read_extra_body, read_google
-from gateway.translate.reading.refusal import (
-    Refused,
-    missing,
-)
+from gateway.translate.reading.refusal import Refused, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import refused_line
 from gateway.translate.request.conversation import Conversation

@@ -6,13 +6,7 @@ from typing import Final
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.google_object import UNPUBLISHED, GoogleObject, decimal, duration
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_type,
-    invalid_value,
-    missing,
-    one_of,
-)
+from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, missing, one_of
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.media import checked_base64, file_data, inline_file, inline_image

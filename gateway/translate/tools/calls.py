@@ -12,13 +12,7 @@ import orjson
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.function_names import gemini_name
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_type,
-    invalid_value,
-    missing,
-    one_of,
-)
+from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, missing, one_of
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.request.content import TEXT_PARTS, member, read_content, string
 from gateway.translate.request.conversation import Calls, Conversation

@@ -1,0 +1,1 @@
+"""Checks of a GenerateContentRequest: what Google refuses with a 400, and its words."""

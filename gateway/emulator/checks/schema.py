@@ -1,0 +1,142 @@
+"""What a schema of an answer or of arguments is refused for, in both dialects.
+
+The OpenAPI dialect is a message of the grammar, so unknown keywords never come here. Of JSON Schema
+nearly everything is let through (and ignored); what cannot be unrolled is not.
+"""
+
+import graphlib
+from collections.abc import Iterator
+
+from gateway.emulator.protocol.errors import JsonObject, invalid
+
+FORMATS = {
+    "STRING": ("enum", "date-time"),
+    "NUMBER": ("float", "double", "enum"),
+    "INTEGER": ("int32", "int64", "enum"),
+}
+"""Type -> the formats it may have (gemini-cli#3178; enums of numbers are a format too)."""
+
+
+def check_openapi_schema(schema: JsonObject, path: str, *, of_answer: bool = False) -> None:
+    """Raise ApiError 400 naming the first place in ``path`` that is refused.
+
+    An object without properties is refused in the schema of an answer (browser-use#3786), while
+    tools may have one (recorded).
+    """
+    kind, form = schema.get("type", ""), schema.get("format")
+    if form and form not in FORMATS.get(kind, (form,)):
+        known = " and ".join(f"'{one}'" for one in FORMATS[kind])
+        raise invalid(f"{path}.format: only {known} are supported for {kind} type\n")
+    for at, value in enumerate(schema.get("enum", [])):
+        if not value:
+            raise invalid(f"{path}.enum[{at}]: cannot be empty\n")
+    if "enum" in schema and kind != "STRING" and form != "enum":
+        raise invalid(f"{path}.enum: only allowed for STRING type\n")
+    if kind == "ARRAY" and "items" not in schema:
+        raise invalid(f"{path}.items: missing field.\n")
+    if kind not in ("", "OBJECT") and schema.get("properties"):
+        # opencode#11888.
+        raise invalid(f"{path}.properties: only allowed for OBJECT type\n")
+    _required(schema, path)
+    if of_answer and kind == "OBJECT" and not schema.get("properties"):
+        raise invalid(f"{path}.properties: should be non-empty for OBJECT type\n")
+    for inner, place in _inner(schema):
+        check_openapi_schema(inner, f"{path}.{place}", of_answer=of_answer)
+
+
+def _required(schema: JsonObject, path: str) -> None:
+    properties = schema.get("properties", {})
+    for at, name in enumerate(schema.get("required", [])):
+        if name not in properties:
+            raise invalid(f"{path}.required[{at}]: property is not defined\n")
+
+
+def _inner(schema: JsonObject) -> Iterator[tuple[JsonObject, str]]:
+    """The schemas inside one, each with its place."""
+    for name, inner in schema.get("properties", {}).items():
+        yield inner, f"properties[{name}]"
+    if "items" in schema:
+        yield schema["items"], "items"
+    for at, inner in enumerate(schema.get("anyOf", [])):
+        yield inner, f"any_of[{at}]"
+
+
+def check_json_schema(schema: object) -> None:
+    """Raise ApiError 400 for a ``$ref`` to nothing, and for one no value could ever fill.
+
+    A reference to a schema that it stands in is unrolled through properties that are not required
+    (google.ai.generativelanguage, ``responseJsonSchema``).
+    """
+    if not isinstance(schema, dict):
+        return
+    try:
+        graph = _graph(schema)
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as exc:
+        raise invalid(
+            f"Invalid JSON schema: {exc.args[1][0]} refers to itself in required properties."
+        ) from exc
+
+
+def _graph(schema: JsonObject) -> dict[str, set[str]]:
+    """Each reference and those that whatever fits it must follow; raises ApiError 400."""
+    graph: dict[str, set[str]] = {}
+    waiting = {"#"}
+    while waiting:
+        reference = waiting.pop()
+        found = look_up(reference, schema)
+        if found is None:
+            raise invalid(f"Invalid JSON schema: reference {reference} cannot be resolved.")
+        met = list(_references(found, needed=True))
+        graph[reference] = {name for name, needed in met if needed}
+        waiting |= {name for name, _ in met} - graph.keys()
+    return graph
+
+
+def _references(schema: object, *, needed: bool) -> Iterator[tuple[str, bool]]:
+    """References inside a schema, and whether every value must follow them."""
+    if not isinstance(schema, dict):
+        return
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        yield reference, needed
+    properties, required = schema.get("properties"), schema.get("required")
+    for name, inner in properties.items() if isinstance(properties, dict) else ():
+        yield from _references(inner, needed=needed and name in _list(required))
+    yield from _references(schema.get("items"), needed=needed and _asks_for_items(schema))
+    for word in ("anyOf", "oneOf", "prefixItems"):
+        for inner in _list(schema.get(word)):
+            yield from _references(inner, needed=False)
+
+
+def _asks_for_items(schema: JsonObject) -> bool:
+    least = schema.get("minItems")
+    return isinstance(least, int | float) and least > 0
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def look_up(reference: str, root: JsonObject) -> JsonObject | None:
+    """The schema behind ``#``, ``#/$defs/X``, ``#anchor``; None if there is none."""
+    if not reference.startswith("#"):
+        return None
+    if reference != "#" and not reference.startswith("#/"):
+        return _anchored(reference[1:], root)
+    found: object = root
+    for step in reference[1:].split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def _anchored(name: str, value: object) -> JsonObject | None:
+    if isinstance(value, dict):
+        if value.get("$anchor") == name:
+            return value
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else []:
+        if found := _anchored(name, inner):
+            return found
+    return None

@@ -1,0 +1,106 @@
+"""Faults that stand in prompts, ``[[fault:SPECIFICATION]]``, and whom they strike."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from gateway.emulator.faults.markers import Seen, find_faults
+from gateway.emulator.faults.table import FAULTS, Fault, Scope, parse_fault
+from gateway.emulator.protocol.errors import invalid
+
+JOB_OPERATIONS = frozenset(
+    {"get", "cancel", "delete", "update", "file-get", "file-delete", "redirect", "download"}
+)
+"""Calls about one job, or about the file of its results."""
+UPLOAD_OPERATIONS = frozenset({"upload-start", "upload", "upload-query"})
+
+
+@dataclass
+class Marked:
+    """The faults of some prompts, by whom they strike."""
+
+    call: list[Fault] = field(default_factory=list)
+    """The call that brings the prompts."""
+    job: list[tuple[Fault, str]] = field(default_factory=list)
+    """The job that is made of them, if one is; with the prompt that each stands in."""
+    later: list[Fault] = field(default_factory=list)
+    """Calls about that job."""
+    others: list[Fault] = field(default_factory=list)
+    """Whatever they are for, next: listings, for one."""
+
+
+def parse_marked(specification: str) -> tuple[Fault, Scope]:
+    """A fault of a prompt, and its scope; once unless it says otherwise. Raises ApiError 400."""
+    try:
+        fault = parse_fault(specification)
+    except ValueError as exc:
+        raise invalid(str(exc)) from exc
+    scope = FAULTS[specification.partition(":")[0].strip()].scope
+    if scope is not Scope.VIEW and "times=" not in specification:
+        fault = replace(fault, times=1)
+    return fault, scope
+
+
+def sort_marked(texts: Iterable[str], operation: str, seen: Seen) -> Marked:
+    """The faults that ``texts`` ask for, in a call that is ``operation``; raises ApiError 400.
+
+    Faults of single items are left to those who answer them (:func:`of_item`), those of uploads to
+    those who take the file (:func:`of_upload`).
+    """
+    found = Marked()
+    for specification, text in find_faults(texts).items():
+        fault, scope = parse_marked(specification)
+        if scope is Scope.JOB:
+            found.job.append((fault, text))
+        elif scope is Scope.VIEW:
+            found.later.append(fault)
+        elif scope is Scope.CALL:
+            _sort_call(found, fault, operation, _again(fault, text, seen))
+        elif scope is Scope.LIST:
+            found.others.append(fault)
+    return found
+
+
+def of_job(marked: Marked, seen: Seen) -> dict[str, Fault]:
+    """The faults that prompts ask for of their job, counted now that it is made."""
+    return {fault.name: fault for fault, text in marked.job if _again(fault, text, seen)}
+
+
+def _sort_call(found: Marked, fault: Fault, operation: str, again: bool) -> None:
+    """A fault of calls: of this one, of those about the job, or of others."""
+    named = set(fault.on.split("|"))
+    if fault.hits(operation) and again:
+        found.call.append(replace(fault, times=1, skip=0))
+    if named & JOB_OPERATIONS:
+        found.later.append(fault)
+    elif not fault.hits(operation) and not named & UPLOAD_OPERATIONS:
+        found.others.append(fault)
+
+
+def of_upload(line: str, seen: Seen) -> tuple[list[Fault], list[Fault]]:
+    """The faults that a file's first line asks for: of the call that brings it, of the file."""
+    of_call: list[Fault] = []
+    of_file: list[Fault] = []
+    for specification in find_faults([line]):
+        fault, scope = parse_marked(specification)
+        struck = scope is Scope.UPLOAD or (scope is Scope.CALL and "upload" in fault.on.split("|"))
+        if struck and _again(fault, line, seen):
+            (of_file if scope is Scope.UPLOAD else of_call).append(replace(fault, skip=0))
+    return of_call, of_file
+
+
+def of_item(text: str, seen: Seen) -> dict[str, Fault]:
+    """The faults of an item that its own prompt asks for; raises ApiError 400."""
+    if "[[fault:" not in text:
+        return {}
+    pairs = [parse_marked(specification) for specification in find_faults([text])]
+    return {
+        fault.name: fault
+        for fault, scope in pairs
+        if scope is Scope.ITEMS and _again(fault, text, seen)
+    }
+
+
+def _again(fault: Fault, text: str, seen: Seen) -> bool:
+    """Count a prompt; whether it is struck once more."""
+    times = seen.count(f"{fault.name} {fault.on} {text}")
+    return times > fault.skip and (fault.times is None or times <= fault.skip + fault.times)

@@ -1,0 +1,1 @@
+"""Google's wire: errors, messages, field masks, streams, checksums, signatures."""

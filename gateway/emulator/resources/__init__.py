@@ -1,0 +1,1 @@
+"""What a project holds: files, cached contents, models, webhooks; and the journal."""

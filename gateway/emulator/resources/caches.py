@@ -1,0 +1,67 @@
+"""Cached contents: counted, not kept (but for their tools); gone when their time is over."""
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+
+from gateway.emulator.protocol.clock import stamp
+from gateway.emulator.protocol.errors import JsonObject, cache_gone
+
+_NUMBERS = itertools.count(1)
+
+
+@dataclass
+class Cache:
+    """One cached content: what of it matters to the requests that rest on it."""
+
+    name: str
+    model: str
+    """``models/...``."""
+    display_name: str
+    tokens: Counter[str]
+    """By modality."""
+    created_ns: int
+    updated_ns: int
+    expires_ns: int
+    tools: JsonObject = field(default_factory=dict)
+    """``tools`` and ``toolConfig`` as they were given."""
+    number: int = field(default_factory=_NUMBERS.__next__)
+    """Later caches have greater ones."""
+
+    def wire(self) -> JsonObject:
+        """The CachedContent resource; displayName is there even when empty."""
+        return {
+            "name": self.name,
+            "model": self.model,
+            "createTime": stamp(self.created_ns, 6),
+            "updateTime": stamp(self.updated_ns, 6),
+            "expireTime": stamp(self.expires_ns),
+            "displayName": self.display_name,
+            "usageMetadata": {"totalTokenCount": sum(self.tokens.values())},
+        }
+
+
+class Caches:
+    """The caches of one emulator."""
+
+    def __init__(self) -> None:
+        self._caches: dict[str, Cache] = {}
+
+    def add(self, cache: Cache) -> None:
+        """Keep a cache."""
+        self._caches[cache.name] = cache
+
+    def living(self, now_ns: int) -> list[Cache]:
+        """Caches whose time is not over."""
+        return [cache for cache in self._caches.values() if now_ns < cache.expires_ns]
+
+    def get(self, name: str, now_ns: int) -> Cache:
+        """A living cache; raises ApiError 403, as for those of others."""
+        cache = self._caches.get(name)
+        if cache is None or now_ns >= cache.expires_ns:
+            raise cache_gone()
+        return cache
+
+    def remove(self, cache: Cache) -> None:
+        """Forget a cache."""
+        del self._caches[cache.name]

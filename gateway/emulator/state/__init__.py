@@ -1,0 +1,1 @@
+"""All that a running emulator knows: projects, uploads, workers, webhook deliveries."""

@@ -1,0 +1,152 @@
+"""Everything one emulator holds, and the changes that touch more than one part of it."""
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+
+from gateway.clock import Clock
+from gateway.emulator.faults.table import FaultBook, parse_fault
+from gateway.emulator.jobs.job import RESULT_PREFIX, Job, Snapshot, served_share, settle
+from gateway.emulator.jobs.lines import inline_items
+from gateway.emulator.options import EmulatorOptions
+from gateway.emulator.protocol.clock import SECOND, EmulatorClock
+from gateway.emulator.protocol.errors import file_gone
+from gateway.emulator.resources.files import StoredFile
+from gateway.emulator.resources.journal import Journal
+from gateway.emulator.resources.models import Models
+from gateway.emulator.state.intake import Order, job_faults, new_job, strike
+from gateway.emulator.state.projects import Project
+from gateway.emulator.state.uploads import Uploads
+from gateway.emulator.state.webhook_delivery import Courier
+from gateway.emulator.state.workers import Workshop
+
+JOURNALED_KEYS = 1000
+
+
+class World:
+    """The state of one emulator; used from one event loop, worked on by its own threads."""
+
+    def __init__(self, options: EmulatorOptions, clock: Clock) -> None:
+        self.options = options
+        self.clock = EmulatorClock(clock, options.speed)
+        self.directory = Path(tempfile.mkdtemp(prefix="gemini-emulator-", dir=options.directory))
+        # also for apps whose lifespan nobody runs
+        self._remove = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
+        self.faults = FaultBook([parse_fault(text) for text in options.faults], options.seed)
+        self.journal = Journal(self.clock, options.journal_entries)
+        self.models = Models(serve_unknown=options.unknown_models)
+        self.uploads = Uploads(self.directory, self.clock)
+        self.courier = Courier(options, self.clock, self.journal)
+        self._workshop = Workshop(options, self.clock, self.directory)
+        self._projects: dict[str, Project] = {}
+        self._jobs_made = 0
+
+    def close(self) -> None:
+        """Stop all work and remove what is on disk."""
+        for job in self.jobs():
+            if job.run is not None:
+                job.run.work.stop()
+        self.courier.close()
+        self._workshop.close()
+        self._remove()
+
+    def armed(self) -> list[dict[str, object]]:
+        """Every armed fault, those that prompts armed for their projects too."""
+        books = [self.faults, *(project.faults for project in list(self._projects.values()))]
+        return [fault for book in books for fault in book.report()]
+
+    def disarm(self) -> None:
+        """Disarm everything, everywhere."""
+        self.faults.clear()
+        for project in list(self._projects.values()):
+            project.faults.clear()
+
+    def project(self, key: str) -> Project:
+        """The project that a key belongs to."""
+        name = self.options.project_of(key)
+        if name not in self._projects:
+            self._projects[name] = Project(name, self.options, self.clock, self.directory)
+        return self._projects[name]
+
+    def jobs(self) -> list[Job]:
+        """Every job of every project, deleted ones too, oldest first; from any thread."""
+        found = [job for project in list(self._projects.values()) for job in project.jobs.every()]
+        return sorted(found, key=lambda job: job.number)
+
+    def accept(self, project: Project, order: Order) -> Job:
+        """Make a job of an order and start its work; raises ApiError."""
+        project.files.sweep()
+        now = self.clock.now_ns()
+        job = new_job(self.options, project, order, number=self._jobs_made, now_ns=now)
+        strike(self.options, job, job_faults(self.faults, order.marked, project.seen))
+        self._jobs_made += 1
+        project.jobs.add(job)
+        for fault in order.marked.later:
+            job.book.arm(fault)
+        for fault in order.marked.others:
+            project.faults.arm(fault)
+        job.run = self._workshop.begin(job, project)
+        self.courier.watch(job, project.webhooks)
+        self._note(job)
+        return job
+
+    def _note(self, job: Job) -> None:
+        self.journal.note(
+            "create",
+            name=job.name,
+            displayName=job.display_name,
+            model=job.model,
+            method=job.kind,
+            items=job.total,
+            file=job.file_name,
+            keys=[item.key for item in inline_items(job.requests[:JOURNALED_KEYS])],
+            faults=sorted(job.faults),
+        )
+
+    def look(self, job: Job) -> Snapshot:
+        """The job's state now."""
+        return settle(job, self.clock.now_ns())
+
+    def result(self, project: Project, file_id: str) -> StoredFile:
+        """A file by its id; raises ApiError 403, for results before their job has ended, too."""
+        file = project.files.get(file_id)
+        job = project.jobs.find(file_id.removeprefix(RESULT_PREFIX))
+        if job is None:
+            return file
+        seen = self.look(job)
+        life = int(self.options.file_seconds * SECOND)
+        if not seen.has_output or self.clock.now_ns() >= (seen.ended_ns or 0) + life:
+            raise file_gone(file_id)
+        return file
+
+    def cancel(self, project: Project, job: Job) -> None:
+        """Cancel a job that has not ended; nothing happens to one that has."""
+        now = self.clock.now_ns()
+        seen = settle(job, now)
+        self.journal.note("cancel", name=job.name, state=seen.state)
+        if seen.done or job.cancelled_ns is not None or "cancel-ignored" in job.faults:
+            return
+        job.cancelled_ns = now
+        if job.run is not None:
+            job.run.work.stop()
+        if seen.state == "RUNNING":
+            serve = int(job.total * served_share(job, now))
+            job.run = self._workshop.again(job, project, serve)
+
+    def delete(self, job: Job) -> None:
+        """Take a job off the list and stop its work."""
+        self.journal.note("delete", name=job.name, state=self.look(job).state)
+        job.deleted = True
+        if "delete-lingers" in job.faults:
+            return
+        if job.run is not None:
+            job.run.work.stop()
+        job.forget_input()
+        job.forget_results()
+
+    def finish(self, job: Job) -> None:
+        """Let a job's time be over now, whatever its faults (control route)."""
+        now = self.clock.now_ns()
+        job.starts_ns = min(job.starts_ns, now)
+        job.ends_ns = min(job.ends_ns, now)
