@@ -24,10 +24,10 @@ from gateway.blobs.local import LocalBlobs
 from gateway.clock import Clock, SystemClock
 from gateway.errors import SettingsError
 from gateway.ids import digest, owner_of
+from gateway.runner.context import RunnerOptions, Tools
+from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
-from gateway.runner.tools import RunnerOptions, Tools
-from gateway.runner.work.validate import InputLimits
 from gateway.runner.workers import Workers
 from gateway.settings.load import Settings
 from gateway.store.sqlite import SQLiteStore

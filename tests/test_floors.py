@@ -35,7 +35,8 @@ ONLY_FROM = {"settings": {"app", "cli", "__main__"}}
 ONLY_THESE = {"emulator": {"clock"}}
 
 # A CPU step runs in a worker process: pure rooms and the words, nothing that acts.
-WORKER_FILES = sorted([*PACKAGE.glob("runner/work/*.py"), PACKAGE / "runner/worker.py"])
+WORKER_FILES = sorted([*PACKAGE.glob("runner/cpu/*.py"), PACKAGE / "runner/worker.py"])
+assert len(WORKER_FILES) > 8, "no CPU steps found: the room has another name"
 WORKER_ROOMS = {"translate", "batches", "wire", "runner", "errors", "ids"}
 
 # Sans-IO: what the pure rooms may import of the standard library and beside it.
@@ -142,7 +143,7 @@ def test_workers_import_pure_rooms_only(path: Path) -> None:
     """What runs in a worker process starts fast and cannot act."""
     assert _rooms_imported(path) <= WORKER_ROOMS
     for name in _imports(path):
-        inside = not name.startswith("gateway.runner") or name.startswith("gateway.runner.work")
+        inside = not name.startswith("gateway.runner") or name.startswith("gateway.runner.cpu")
         assert inside, f"{path} imports {name}"
 
 

@@ -13,7 +13,7 @@ from gateway.api.answers import answer
 from gateway.api.body import read_json_bytes
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
-from gateway.batches.records import LIVE_STATUSES, Batch, BatchStatus
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
 from gateway.errors import ConflictError, NotFoundError, RequestError
 from gateway.ids import digest, new_batch_id
 from gateway.wire.openai import (

@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from gateway.api.answers import answer_error
-from gateway.batches.records import File
+from gateway.batches.file import File
 from gateway.errors import NotFoundError, RequestError
 from gateway.ports.blobs import Blobs
 

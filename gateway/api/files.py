@@ -12,7 +12,7 @@ from gateway.api.content import answer_content
 from gateway.api.intake import Intake, UploadForm, read_form
 from gateway.api.objects import encode_file
 from gateway.api.services import Call
-from gateway.batches.records import File, Segment
+from gateway.batches.file import File, Segment
 from gateway.errors import ConflictError, NotFoundError, RequestError
 from gateway.ids import new_blob_name, new_file_id
 from gateway.ports.store import Deletion

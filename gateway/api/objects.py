@@ -6,7 +6,8 @@ lose keys; OpenAI's own answers carry the nulls that its OpenAPI types forbid.
 
 from typing import Any, Final
 
-from gateway.batches.records import LIVE_STATUSES, Batch, BatchStatus, Counts, File, TokenUsage
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus, Counts, TokenUsage
+from gateway.batches.file import File
 from gateway.wire.openai import COMPLETION_WINDOW
 
 # Before validation nobody has counted; of a failed batch nothing ran (OpenAI shows 0/0/0).

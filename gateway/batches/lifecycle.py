@@ -10,15 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from gateway.batches.records import (
-    DONE_STATES,
-    LIVE_STATUSES,
-    Batch,
-    BatchStatus,
-    Failure,
-    Job,
-    JobState,
-)
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
+from gateway.batches.job import DONE_STATES, Failure, Job, JobState
 
 
 class Act(StrEnum):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.batches.job import Failure
 from gateway.batches.lifecycle import Act
-from gateway.batches.records import Failure
 
 HOUR = 3_600_000  # ms
 

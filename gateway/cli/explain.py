@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.batches.records import BatchError
-from gateway.runner.work.envelope import Envelope, Line
-from gateway.runner.work.guard import MESSAGE, Guard
-from gateway.runner.work.validate import UNKNOWN_MEMBER
+from gateway.batches.batch import BatchError
+from gateway.runner.cpu.envelope import Envelope, Line
+from gateway.runner.cpu.guard import MESSAGE, Guard
+from gateway.runner.cpu.validate import UNKNOWN_MEMBER
 from gateway.translate.contract import Endpoint, LineError, Note, Policy, Translation
 from gateway.translate.models.estimates import Estimate, estimate
 from gateway.translate.models.prices import Price, price_of

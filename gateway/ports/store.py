@@ -16,7 +16,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
 
-from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
+from gateway.batches.batch import Batch, Counts, TokenUsage
+from gateway.batches.file import File
+from gateway.batches.job import Job
 from gateway.batches.staging import NamedFile, StagedFile
 
 Row = TypeVar("Row", File, Batch)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from gateway.batches.records import Job
+from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
 
 

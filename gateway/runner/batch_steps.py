@@ -7,16 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts
+from gateway.batches.file import File, Segment
+from gateway.batches.job import Job
 from gateway.batches.lifecycle import final_status, rest_until
 from gateway.batches.planning import display_name
-from gateway.batches.records import Batch, BatchError, BatchStatus, Counts, File, Job, Segment
 from gateway.errors import UpstreamError
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
+from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, Tools
+from gateway.runner.cpu.publish import PublishTask, RunPaths
+from gateway.runner.cpu.validate import ValidateTask
 from gateway.runner.named_files import NamedFiles, find_files
-from gateway.runner.tools import DEFECTS, MAX_DEFECTS, BatchClaim, Tools
-from gateway.runner.work.publish import PublishTask, RunPaths
-from gateway.runner.work.validate import ValidateTask
 
 logger = logging.getLogger(__name__)
 

@@ -4,14 +4,14 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from gateway.batches.job import Failure
 from gateway.batches.pacing import next_poll
 from gateway.batches.planning import display_name
-from gateway.batches.records import Failure
 from gateway.batches.staging import StagedFile, StagedState
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamRefusedError
 from gateway.ids import jitter
 from gateway.ports.upstream import FileSeen, FileState, Uploaded
-from gateway.runner.tools import DEFECTS, MAX_DEFECTS, BlobSource, FileClaim, Tools, describe
+from gateway.runner.context import DEFECTS, MAX_DEFECTS, BlobSource, FileClaim, Tools, describe
 
 logger = logging.getLogger(__name__)
 

@@ -6,15 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gateway.batches.batch import Batch
+from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import moved
 from gateway.batches.pacing import next_poll
-from gateway.batches.records import Batch, Failure, Job, JobState
 from gateway.batches.staging import NamedFile, StagedState, earliest, usable_until
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
-from gateway.runner.tools import DEFECTS, MAX_DEFECTS, JobClaim, LostClaimError, Tools, named
-from gateway.runner.work.collect import INTERNAL
-from gateway.runner.work.fill import FillTask, Usable
+from gateway.runner.context import DEFECTS, MAX_DEFECTS, JobClaim, LostClaimError, Tools, named
+from gateway.runner.cpu.collect import INTERNAL
+from gateway.runner.cpu.fill import FillTask, Usable
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gateway.batches.batch import Batch, Counts, TokenUsage
+from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import EXPIRED, moved, unserved
 from gateway.batches.pacing import next_poll
-from gateway.batches.records import Batch, Counts, Failure, Job, JobState, TokenUsage
 from gateway.errors import (
     UpstreamError,
     UpstreamGoneError,
@@ -19,9 +20,9 @@ from gateway.errors import (
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Found, Observation
+from gateway.runner.context import DEFECTS, MAX_DEFECTS, JobClaim, Tools, describe, named
+from gateway.runner.cpu.collect import INTERNAL, CollectTask
 from gateway.runner.fill_step import unusable_files
-from gateway.runner.tools import DEFECTS, MAX_DEFECTS, JobClaim, Tools, describe, named
-from gateway.runner.work.collect import INTERNAL, CollectTask
 
 logger = logging.getLogger(__name__)
 

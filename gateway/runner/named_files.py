@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.batches.records import File
-from gateway.runner.tools import Tools
+from gateway.batches.file import File
+from gateway.runner.context import Tools
 from gateway.translate.request.media import media_type_of
 from gateway.translate.request.uploads import Unusable, not_found
 

@@ -16,8 +16,7 @@ from gateway.errors import UnavailableError, UpstreamHeldError, UpstreamUnavaila
 from gateway.ids import jitter
 from gateway.ports.store import Work
 from gateway.runner import batch_steps, file_steps, job_steps, send_steps
-from gateway.runner.fill_step import fill
-from gateway.runner.tools import (
+from gateway.runner.context import (
     DEFECTS,
     BatchClaim,
     FileClaim,
@@ -26,6 +25,7 @@ from gateway.runner.tools import (
     Tools,
     describe,
 )
+from gateway.runner.fill_step import fill
 
 logger = logging.getLogger(__name__)
 

@@ -3,9 +3,10 @@
 import logging
 from dataclasses import replace
 
+from gateway.batches.batch import Batch
+from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import moved, stop_reason
 from gateway.batches.pacing import next_poll, next_retry
-from gateway.batches.records import Batch, Failure, Job, JobState
 from gateway.errors import (
     UnavailableError,
     UpstreamAmbiguousError,
@@ -18,7 +19,7 @@ from gateway.errors import (
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Found, Unknown
-from gateway.runner.tools import JobClaim, Tools, describe, named
+from gateway.runner.context import JobClaim, Tools, describe, named
 
 logger = logging.getLogger(__name__)
 

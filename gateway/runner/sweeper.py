@@ -3,7 +3,7 @@
 import logging
 
 from gateway.errors import UnavailableError
-from gateway.runner.tools import Tools
+from gateway.runner.context import Tools
 
 logger = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from typing import Any
 
 import orjson
 
+from gateway.batches.job import Failure
 from gateway.batches.planning import JobLimits
-from gateway.batches.records import Failure
 from gateway.errors import AuditError
-from gateway.runner.work.collect import CollectTask, collect
-from gateway.runner.work.fill import FillTask, Usable, fill
-from gateway.runner.work.publish import PublishTask, RunPaths, publish
-from gateway.runner.work.validate import InputLimits, ValidateTask, validate
+from gateway.runner.cpu.collect import CollectTask, collect
+from gateway.runner.cpu.fill import FillTask, Usable, fill
+from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
+from gateway.runner.cpu.validate import InputLimits, ValidateTask, validate
 from gateway.translate.request.uploads import Unusable
 
 NICENESS = 19  # the API's p99 comes first: measured, it halves when the workers step back

@@ -8,7 +8,9 @@ tell that somebody rang after its claim.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gateway.batches.records import LIVE_STATUSES, Batch, File, Job
+from gateway.batches.batch import LIVE_STATUSES, Batch
+from gateway.batches.file import File
+from gateway.batches.job import Job
 from gateway.ports.store import BlobChange, Page
 from gateway.store import blobs as blob_rows
 from gateway.store import files as file_rows

@@ -10,18 +10,9 @@ from typing import Any
 
 import orjson
 
-from gateway.batches.records import (
-    Batch,
-    BatchError,
-    BatchStatus,
-    Counts,
-    Failure,
-    File,
-    Job,
-    JobState,
-    Segment,
-    TokenUsage,
-)
+from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts, TokenUsage
+from gateway.batches.file import File, Segment
+from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.staging import NamedFile, StagedFile, StagedState
 from gateway.store.session import Row
 

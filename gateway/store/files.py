@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gateway.batches.records import File
+from gateway.batches.file import File
 from gateway.ports.store import Deletion, Page
 from gateway.store import blobs
 from gateway.store.columns import file_of, file_values

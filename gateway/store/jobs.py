@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.batches.records import DONE_STATES, Counts, Job, TokenUsage
+from gateway.batches.batch import Counts, TokenUsage
+from gateway.batches.job import DONE_STATES, Job
 from gateway.ports.store import BlobChange
 from gateway.store import blobs as blob_rows
 from gateway.store import staging

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
+from gateway.batches.batch import Batch, Counts, TokenUsage
+from gateway.batches.file import File
+from gateway.batches.job import Job
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.clock import Clock, SystemClock
 from gateway.errors import SettingsError

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import orjson
 
-from gateway.batches.records import File, Job
+from gateway.batches.file import File
+from gateway.batches.job import Job
 from gateway.batches.staging import NamedFile, StagedFile, is_usable
 from gateway.errors import ConflictError
 from gateway.ids import new_staged_id

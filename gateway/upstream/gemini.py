@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import httpx
 
-from gateway.batches.records import Job
+from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from gateway.batches.records import Job
+from gateway.batches.job import Job
 from gateway.errors import (
     UpstreamAmbiguousError,
     UpstreamError,

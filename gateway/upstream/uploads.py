@@ -21,7 +21,7 @@ from typing import Final
 import httpx
 import orjson
 
-from gateway.batches.records import Job
+from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError
 from gateway.ports.upstream import FileSeen, FileState, Source, Staged, Uploaded

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from gateway.api.batches import RETRY_WINDOW_MS
-from gateway.batches.records import BatchStatus
+from gateway.batches.batch import BatchStatus
 from tests.api.world import START, World
 
 Json = dict[str, Any]

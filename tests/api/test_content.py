@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from gateway.api.content import Span, content_disposition, plan_content, read_span
-from gateway.batches.records import File, Segment
+from gateway.batches.file import File, Segment
 from tests.api.world import START, World
 
 Upload = Callable[..., Awaitable[dict[str, Any]]]

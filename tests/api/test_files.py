@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from gateway.api.files import LIST_PIECE
-from gateway.batches.records import BatchStatus, File
+from gateway.batches.batch import BatchStatus
+from gateway.batches.file import File
 from tests.api.world import LINE, START, World, form_of
 
 Json = dict[str, Any]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.api.objects import encode_batch, shown_status
-from gateway.batches.records import Batch, BatchError, BatchStatus, Counts, TokenUsage
+from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts, TokenUsage
 
 BATCH = Batch(
     id="batch_1",

@@ -9,7 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import orjson
 import pytest
 
-from gateway.batches.records import BatchError, BatchStatus, Counts
+from gateway.batches.batch import BatchError, BatchStatus, Counts
 from tests.api.world import START, World
 
 Json = dict[str, Any]

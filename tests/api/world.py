@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from gateway.api.app import create_api
 from gateway.api.services import ApiOptions, Services
-from gateway.batches.records import Batch
+from gateway.batches.batch import Batch
 from gateway.blobs.local import LocalBlobs
 from gateway.ids import digest
 from gateway.ports.upstream import Model

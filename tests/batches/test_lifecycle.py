@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
+from gateway.batches.job import DONE_STATES, Failure, Job, JobState
 from gateway.batches.lifecycle import (
     CANCELLED,
     EXPIRED,
@@ -19,15 +21,6 @@ from gateway.batches.lifecycle import (
     rest_until,
     stop_reason,
     unserved,
-)
-from gateway.batches.records import (
-    DONE_STATES,
-    LIVE_STATUSES,
-    Batch,
-    BatchStatus,
-    Failure,
-    Job,
-    JobState,
 )
 
 NOW = 1_000_000

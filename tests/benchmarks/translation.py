@@ -19,7 +19,7 @@ import orjson
 # Run as a program, a file finds its own folder only.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from gateway.runner.work.lines import ANSWER_LINE, spool_lines
+from gateway.runner.cpu.lines import ANSWER_LINE, spool_lines
 from gateway.translate.contract import Context, LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
 from tests.benchmarks import lines

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from gateway.cli.explain import Explained
-from gateway.runner.work.guard import MESSAGE
+from gateway.runner.cpu.guard import MESSAGE
 from gateway.translate.contract import Json, LineError, Policy, Translation
 from gateway.translate.endpoints import ENDPOINTS
 from tests.cli.processes import run

@@ -11,7 +11,8 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gateway.batches.records import LIVE_STATUSES, Batch, BatchStatus, File, Segment
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
+from gateway.batches.file import File, Segment
 from gateway.ports.store import Deletion, Page, Store
 from tests.conformance.records import OTHER, OWNER, a_batch, a_file
 

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from gateway.batches.records import Batch, File, Job, Segment
+from gateway.batches.batch import Batch
+from gateway.batches.file import File, Segment
+from gateway.batches.job import Job
 from gateway.ports.store import BlobChange, Store
 
 OWNER = "key-alice"

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.batches.records import LIVE_STATUSES, Batch, BatchStatus, Failure, Job, JobState
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
+from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.staging import NamedFile, StagedFile, StagedState
 from gateway.errors import ConflictError
 from gateway.ports.store import Deletion, Store

@@ -8,16 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.batches.records import (
-    LIVE_STATUSES,
-    BatchError,
-    BatchStatus,
-    Counts,
-    Failure,
-    JobState,
-    Segment,
-    TokenUsage,
-)
+from gateway.batches.batch import LIVE_STATUSES, BatchError, BatchStatus, Counts, TokenUsage
+from gateway.batches.file import Segment
+from gateway.batches.job import Failure, JobState
 from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Deletion, Store, Work
 from tests.conformance.records import (

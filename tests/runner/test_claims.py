@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.batches.records import Job, JobState
-from gateway.runner.tools import JobClaim, LostClaimError
+from gateway.batches.job import Job, JobState
+from gateway.runner.context import JobClaim, LostClaimError
 
 JOB = Job("j", "b", 0, "m", "x", 1, 1, 1, 1, "spool", "echo", "name", 0)
 

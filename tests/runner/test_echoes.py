@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.runner.work import echoes as echoes_module
-from gateway.runner.work.echoes import Echoes, EchoWriter
+from gateway.runner.cpu import echoes as echoes_module
+from gateway.runner.cpu.echoes import Echoes, EchoWriter
 
 MODEL = b'{"model":"m"}'
 SCHEMA = b'{"schema":"%b"}' % (b"x" * 2000)

@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.batches.records import Batch, BatchStatus, File, JobState
+from gateway.batches.batch import Batch, BatchStatus
+from gateway.batches.file import File
+from gateway.batches.job import JobState
 from gateway.errors import (
     UpstreamError,
     UpstreamGoneError,

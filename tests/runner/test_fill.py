@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.runner.work.fill import FillSummary, FillTask, Usable, fill, lines_naming
+from gateway.runner.cpu.fill import FillSummary, FillTask, Usable, fill, lines_naming
 
 ONE = "file-" + "1" * 24
 TWO = "file-" + "2" * 24

@@ -9,12 +9,12 @@ import orjson
 import pytest
 
 from gateway.batches.planning import JobLimits
-from gateway.runner.work import notes as notes_module
-from gateway.runner.work.collect import CollectSummary, CollectTask, collect
-from gateway.runner.work.lines import RunWriter
-from gateway.runner.work.notes import NoteWriter
-from gateway.runner.work.publish import PublishSummary, PublishTask, RunPaths, publish
-from gateway.runner.work.validate import InputLimits, ValidateSummary, ValidateTask, validate
+from gateway.runner.cpu import notes as notes_module
+from gateway.runner.cpu.collect import CollectSummary, CollectTask, collect
+from gateway.runner.cpu.lines import RunWriter
+from gateway.runner.cpu.notes import NoteWriter
+from gateway.runner.cpu.publish import PublishSummary, PublishTask, RunPaths, publish
+from gateway.runner.cpu.validate import InputLimits, ValidateSummary, ValidateTask, validate
 from gateway.translate.contract import Note
 from tests.runner.world import chat
 

@@ -7,7 +7,8 @@ from typing import Any
 import psutil
 import pytest
 
-from gateway.batches.records import BatchStatus, JobState
+from gateway.batches.batch import BatchStatus
+from gateway.batches.job import JobState
 from gateway.errors import (
     UpstreamAmbiguousError,
     UpstreamError,

@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.batches.job import Failure
 from gateway.batches.planning import JobLimits
-from gateway.batches.records import Failure
 from gateway.batches.runs import Kind, unpack
-from gateway.runner.work.collect import CollectSummary, CollectTask, collect
-from gateway.runner.work.duplicates import Seen, repeated
-from gateway.runner.work.echoes import Echoes, EchoWriter
-from gateway.runner.work.guard import Guard
-from gateway.runner.work.validate import InputLimits, ValidateSummary, ValidateTask, validate
+from gateway.runner.cpu.collect import CollectSummary, CollectTask, collect
+from gateway.runner.cpu.duplicates import Seen, repeated
+from gateway.runner.cpu.echoes import Echoes, EchoWriter
+from gateway.runner.cpu.guard import Guard
+from gateway.runner.cpu.validate import InputLimits, ValidateSummary, ValidateTask, validate
 from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
 from tests.runner.world import chat

@@ -11,8 +11,8 @@ from gateway.batches.planning import JobLimits
 from gateway.batches.runs import RECORD, Kind
 from gateway.clock import SystemClock
 from gateway.errors import AuditError, UnavailableError, WorkerError
-from gateway.runner.work.publish import PublishTask, RunPaths
-from gateway.runner.work.validate import InputLimits, ValidateTask
+from gateway.runner.cpu.publish import PublishTask, RunPaths
+from gateway.runner.cpu.validate import InputLimits, ValidateTask
 from gateway.runner.workers import Workers
 from tests.runner.world import chat
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import orjson
 
+from gateway.batches.batch import Batch
+from gateway.batches.file import File, Segment
+from gateway.batches.job import Job
 from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
-from gateway.batches.records import Batch, File, Job, Segment
 from gateway.batches.staging import StagedFile
 from gateway.blobs.local import LocalBlobs
 from gateway.clock import SystemClock
@@ -31,10 +33,10 @@ from gateway.ports.upstream import (
     Staged,
     Uploaded,
 )
+from gateway.runner.context import RunnerOptions, Tools
+from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
-from gateway.runner.tools import RunnerOptions, Tools
-from gateway.runner.work.validate import InputLimits
 from gateway.runner.workers import Workers
 from gateway.store.sqlite import SQLiteStore
 

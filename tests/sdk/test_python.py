@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from gateway.batches.records import BatchError, BatchStatus, Counts
+from gateway.batches.batch import BatchError, BatchStatus, Counts
 from tests.api.world import LINE, START, World, new_world, serving
 
 BIG = LINE * 40_000  # some megabytes

@@ -4,7 +4,9 @@ from dataclasses import fields
 
 import pytest
 
-from gateway.batches.records import Batch, Counts, File, Job, TokenUsage
+from gateway.batches.batch import Batch, Counts, TokenUsage
+from gateway.batches.file import File
+from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
 from gateway.store.sqlite import SQLiteStore
 

@@ -12,7 +12,8 @@ from tests.conformance.records import OWNER
 
 _WRITE = """
 import asyncio, itertools, pathlib, sys
-from gateway.batches.records import Batch, File, Segment
+from gateway.batches.batch import Batch
+from gateway.batches.file import File, Segment
 from gateway.store.sqlite import SQLiteStore
 
 async def write(store, names):

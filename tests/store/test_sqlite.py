@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.batches.records import JobState
+from gateway.batches.job import JobState
 from gateway.errors import SettingsError
 from gateway.ports.store import BlobChange, Store
 from gateway.store.queries import load_queries

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.runner.work.lines import answer_line
+from gateway.runner.cpu.lines import answer_line
 from gateway.translate.contract import Policy, Rendered
 from gateway.translate.endpoints import ENDPOINTS
 from tests.translate.cases import load, path_of

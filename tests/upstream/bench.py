@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import orjson
 
-from gateway.batches.records import Job
+from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions

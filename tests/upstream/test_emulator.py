@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.batches.records import Job
+from gateway.batches.job import Job
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.testing import Emulator, running
 from gateway.errors import (

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from gateway.batches.batch import Batch
+from gateway.batches.file import Segment
+from gateway.batches.job import Job
 from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
-from gateway.batches.records import Batch, Job, Segment
 from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
 from gateway.errors import AuditError, GatewayError, UpstreamError, WorkerError
@@ -18,7 +20,7 @@ from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
 from gateway.ports.store import Store
 from gateway.ports.upstream import Upstream
-from gateway.runner.work.validate import InputLimits
+from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.workers import Workers
 
 # How often a step may fail in a way that waiting does not mend, before it ends visibly.

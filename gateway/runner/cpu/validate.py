@@ -8,15 +8,15 @@ from typing import Any
 
 import orjson
 
+from gateway.batches.batch import BatchError
 from gateway.batches.planning import MAX_MODELS, JobLimits, goes_inline, must_cut
-from gateway.batches.records import BatchError
 from gateway.batches.runs import Kind
-from gateway.runner.work.duplicates import Seen, repeated
-from gateway.runner.work.echoes import EchoWriter
-from gateway.runner.work.envelope import Envelope, Line
-from gateway.runner.work.guard import MESSAGE, Guard
-from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, error_body, spool_lines
-from gateway.runner.work.notes import NoteWriter
+from gateway.runner.cpu.duplicates import Seen, repeated
+from gateway.runner.cpu.echoes import EchoWriter
+from gateway.runner.cpu.envelope import Envelope, Line
+from gateway.runner.cpu.guard import MESSAGE, Guard
+from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, error_body, spool_lines
+from gateway.runner.cpu.notes import NoteWriter
 from gateway.translate.contract import LineError, Note, Policy, Translation
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.models.capabilities import capabilities_of

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.batches.records import Counts, Failure, TokenUsage
+from gateway.batches.batch import Counts, TokenUsage
+from gateway.batches.job import Failure
 from gateway.batches.runs import Kind
-from gateway.runner.work.echoes import Echo, Echoes
-from gateway.runner.work.fill import lines_naming
-from gateway.runner.work.guard import MESSAGE, Guard
-from gateway.runner.work.lines import IndexWriter, RunWriter, answer_line, failure_line
-from gateway.runner.work.notes import NoteWriter
+from gateway.runner.cpu.echoes import Echo, Echoes
+from gateway.runner.cpu.fill import lines_naming
+from gateway.runner.cpu.guard import MESSAGE, Guard
+from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, failure_line
+from gateway.runner.cpu.notes import NoteWriter
 from gateway.translate.contract import NO_USAGE, Answer, Context, Policy, Rendered
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.wire.gemini_results import Loads, Result, parse_result, read_results, unfold_inline

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.batches.records import BatchError
+from gateway.batches.batch import BatchError
 from gateway.translate.contract import Endpoint, Policy
 from gateway.translate.models.aliases import resolve_model
 from gateway.wire.jsonl import LongLine, depth_exceeds

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from gateway.batches.records import Failure
+from gateway.batches.job import Failure
 from gateway.batches.runs import RECORD, Kind
 from gateway.ids import line_ids
 from gateway.wire.jsonl import escape_separators

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from gateway.runner.work.lines import RunWriter
+from gateway.runner.cpu.lines import RunWriter
 from gateway.translate.contract import Note
 from gateway.wire.jsonl import escape_separators
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.batches.records import Counts
+from gateway.batches.batch import Counts
 from gateway.batches.runs import RECORD, Entry, Kind, audited, merged, unpack
-from gateway.runner.work.notes import MAX_BYTES, rest_entry
+from gateway.runner.cpu.notes import MAX_BYTES, rest_entry
 
 BUFFER = 1 << 20
 INDEX_BLOCK = 1024 * RECORD.size

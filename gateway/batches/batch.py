@@ -1,0 +1,120 @@
+"""The batch, as stored: status, counts, usage, errors. Frozen, as :mod:`gateway.batches.file`.
+
+Times are integer milliseconds since the epoch, UTC, ``None`` when not (yet) set.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class BatchStatus(StrEnum):
+    """OpenAI's words, less ``cancelling``, which is derived from ``cancel_requested_at``.
+
+    validating   set by create. Left by the validate step only. A crash: validated again.
+    in_progress  jobs exist (or every line was refused). Left by the publish step. A crash: the
+                 jobs' own states say what is next.
+    finalizing   set when the publish step begins; a crash: published again from the same runs.
+    completed, expired, cancelled
+                 set in the transaction that makes the files visible. Never change.
+    failed       validation refused the file; nothing ran. Never changes.
+    """
+
+    VALIDATING = "validating"
+    IN_PROGRESS = "in_progress"
+    FINALIZING = "finalizing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+LIVE_STATUSES = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING})
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """OpenAI's ``request_counts``. Lines that never ran count in ``total`` alone."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.total + other.total, self.completed + other.completed, self.failed + other.failed
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """The sums of a batch's ``usage``, in tokens."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(
+            self.input_tokens + other.input_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_tokens + other.output_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchError:
+    """One entry of ``errors.data``; ``line`` is 1-based, ``None`` for the whole file."""
+
+    code: str
+    message: str
+    param: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """OpenAI's batch, as the gateway keeps it."""
+
+    id: str
+    owner: str
+    endpoint: str
+    input_file_id: str
+    created_at: int
+    expires_at: int
+    status: BatchStatus = BatchStatus.VALIDATING
+    metadata: Mapping[str, str] | None = None
+    output_expires_after: int | None = None  # seconds
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    in_progress_at: int | None = None
+    finalizing_at: int | None = None
+    completed_at: int | None = None
+    failed_at: int | None = None
+    expired_at: int | None = None
+    cancelled_at: int | None = None
+    cancel_requested_at: int | None = None
+    counts: Counts = Counts()
+    usage: TokenUsage = TokenUsage()
+    errors: tuple[BatchError, ...] = ()
+    # Counts by code: of the lines alone until the batch ends, then of their answers too.
+    notes: Mapping[str, int] = field(default_factory=dict)
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    notes_file_id: str | None = None
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    lines: int = 0  # physical lines of the input, once validated
+    run: str | None = None  # run 0: the lines refused at validation
+    index: str | None = None
+    due_at: int | None = None
+    failures: int = 0
+    # Failures of a kind that no waiting mends: dead workers, local bytes that are not there.
+    defects: int = 0
+    last_error: str | None = None
+    fence: int = 0
+    lease_until: int | None = None
+    seq: int = 0

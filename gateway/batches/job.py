@@ -1,0 +1,119 @@
+"""One upstream job of a batch, as stored: state, results, health. Frozen, as a batch.
+
+Times are integer milliseconds since the epoch, UTC, ``None`` when not (yet) set.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.batches.batch import Counts, TokenUsage
+
+
+class JobState(StrEnum):
+    """Where one upstream job stands.
+
+    planned     cut by validation; spool and echo blobs exist. Next: fill (when the spool names
+                uploaded files), then stage (file jobs) or create.
+    staging     the spool is at the upstream under ``staged``. Next: create.
+    submitting  the intent is saved; create is being called, or nobody knows how it ended. After a
+                crash only reconcile leaves this state.
+    running     the upstream gave ``upstream_name``. Next: poll (or cancel).
+    ended       the upstream's state is terminal. Next: secure.
+    secured     the raw results are ours (``raw``). Next: collect.
+    refused     it will never run: ``failure`` says why. Next: collect, every line an error line.
+    lost        it ran, but there is nothing to fetch: ``failure`` says why. Next: collect.
+    collected   ``run`` and ``index`` hold a rendered line for every line. Next: release.
+    released    the upstream's copies are gone (or were given up). Nothing follows.
+    """
+
+    PLANNED = "planned"
+    STAGING = "staging"
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    ENDED = "ended"
+    SECURED = "secured"
+    REFUSED = "refused"
+    LOST = "lost"
+    COLLECTED = "collected"
+    RELEASED = "released"
+
+
+DONE_STATES = frozenset({JobState.COLLECTED, JobState.RELEASED})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why all lines of a job that brought no results become error lines.
+
+    ``status`` is the HTTP status of those lines; ``None`` when they never ran (cancelled, expired).
+    """
+
+    code: str
+    message: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One upstream batch job: a stretch of a batch's items of one model."""
+
+    id: str
+    batch_id: str
+    number: int
+    model: str
+    method: str
+    items: int
+    lines: int
+    bytes: int
+    tokens: int
+    spool: str
+    echo: str
+    display_name: str
+    created_at: int
+    state: JobState = JobState.PLANNED
+    follows: str | None = None
+    cause: str = "first"
+    credential: str = "default"
+    inline: bool = False
+    # How many uploaded files the spool names. Then ``filled`` is the spool with their URIs in it,
+    # which may be sent before ``filled_until`` (None: until the batch ends).
+    files: int = 0
+    filled: str | None = None
+    filled_bytes: int | None = None
+    filled_until: int | None = None
+    staged: str | None = None
+    staged_until: int | None = None
+    send_deadline: int | None = None
+    submitted_at: int | None = None
+    upstream_name: str | None = None
+    upstream_state: str | None = None
+    output: str | None = None
+    cancel_sent_at: int | None = None
+    ended_at: int | None = None
+    raw: str | None = None
+    run: str | None = None
+    index: str | None = None
+    held: str | None = None
+    counts: Counts = Counts()
+    usage: TokenUsage = TokenUsage()
+    notes: Mapping[str, int] = field(default_factory=dict)  # of its answers, counted by code
+    failure: Failure | None = None
+    # Since when nobody knows how a create ended; ``absences`` listings have not shown it since.
+    doubt: int | None = None
+    absences: int = 0
+    # How often in a row the upstream said that what we asked for is not there.
+    denials: int = 0
+    due_at: int | None = None
+    failures: int = 0
+    defects: int = 0  # as a batch's
+    last_error: str | None = None
+    fence: int = 0
+    lease_until: int | None = None
+
+    @property
+    def outgoing(self) -> tuple[str, int]:
+        """The blob that is sent, and its size in bytes."""
+        if self.filled is not None and self.filled_bytes is not None:
+            return self.filled, self.filled_bytes
+        return self.spool, self.bytes
