@@ -33,9 +33,9 @@ from gateway.settings.load import Settings
 from gateway.store.sqlite import SQLiteStore
 from gateway.translate.contract import Policy
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.google import check_safety_settings
 from gateway.translate.models.capabilities import check_overrides
 from gateway.translate.request.modalities import check_voices
+from gateway.translate.request.safety import check_safety_settings
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gateway.translate import google_config
+from gateway.translate import google
 from gateway.translate.answer import envelope as received
 from gateway.translate.answer import grounding
 from gateway.translate.chat import answer as answers
@@ -11,16 +11,16 @@ from gateway.translate.chat import message as replies
 from gateway.translate.chat.messages import (
     ASSISTANT_MESSAGE,
     FUNCTION_MESSAGE,
+    RETURNED_IMAGE,
     SYSTEM_MESSAGE,
     TOOL_MESSAGE,
     USER_MESSAGE,
 )
 from gateway.translate.chat.request import CHAT
-from gateway.translate.chat.returned import RETURNED_IMAGE
 from gateway.translate.completions.request import COMPLETIONS
 from gateway.translate.embeddings import request as embeddings
 from gateway.translate.embeddings.request import EMBEDDINGS, GOOGLE_EMBEDDING
-from gateway.translate.google import GOOGLE, SAFETY_SETTING
+from gateway.translate.google import GOOGLE
 from gateway.translate.images.request import IMAGES
 from gateway.translate.reading.table import FieldTable
 from gateway.translate.request.content import (
@@ -36,11 +36,11 @@ from gateway.translate.request.content import (
 )
 from gateway.translate.request.modalities import AUDIO
 from gateway.translate.request.response_format import JSON_SCHEMA, RESPONSE_FORMAT
+from gateway.translate.request.safety import SAFETY_SETTING
 from gateway.translate.request.thinking import THINKING
 from gateway.translate.responses import answer as responses_answers
 from gateway.translate.responses import output as output_items
 from gateway.translate.responses.content import INPUT_FILE, INPUT_IMAGE, INPUT_TEXT, OUTPUT_TEXT
-from gateway.translate.responses.include import INCLUDE
 from gateway.translate.responses.item_kinds import (
     CODE_ITEM,
     CUSTOM_CALL_ITEM,
@@ -52,8 +52,7 @@ from gateway.translate.responses.item_kinds import (
     REASONING_ITEM,
     SEARCH_ITEM,
 )
-from gateway.translate.responses.options import TEXT, TEXT_FORMAT
-from gateway.translate.responses.reasoning_options import REASONING
+from gateway.translate.responses.options import INCLUDE, REASONING, TEXT, TEXT_FORMAT
 from gateway.translate.responses.request import RESPONSES
 from gateway.translate.responses.tool_choice import (
     ALLOWED_CHOICE,
@@ -76,7 +75,7 @@ from gateway.translate.tools.calls import FUNCTION_CALL, LEGACY_CALL, TOOL_CALL
 from gateway.translate.tools.choice import ALLOWED_TOOLS, NAMED_CHOICE
 from gateway.translate.tools.custom import CUSTOM, CUSTOM_CALL, CUSTOM_FORMAT
 from gateway.translate.tools.declarations import FUNCTION, LEGACY_FUNCTION, TOOL
-from gateway.translate.tools.web_search import WEB_SEARCH
+from gateway.translate.tools.google import WEB_SEARCH
 
 RESPONSES_PATH: Final = "/v1/responses"
 # Where an object stands in the body of such a line.
@@ -158,16 +157,14 @@ REQUESTS: Final[dict[str, FieldTable]] = {
     "google.tools[].google_search.time_range_filter": google_tools.TIME_RANGE,
     "google.tools[].google_maps": google_tools.GOOGLE_MAPS,
     "google.tools[].file_search": google_tools.FILE_SEARCH,
-    "google.retrieval_config": google_config.RETRIEVAL,
-    "google.retrieval_config.lat_lng": google_config.PLACE,
-    "google.image_config": google_config.IMAGE,
-    "google.speech_config": google_config.SPEECH,
-    "google.speech_config.voice_config": google_config.VOICE,
-    "google.speech_config.voice_config.prebuilt_voice_config": google_config.PREBUILT_VOICE,
-    "google.speech_config.multi_speaker_voice_config": google_config.SPEAKERS,
-    "google.speech_config.multi_speaker_voice_config.speaker_voice_configs[]": (
-        google_config.SPEAKER
-    ),
+    "google.retrieval_config": google.RETRIEVAL,
+    "google.retrieval_config.lat_lng": google.PLACE,
+    "google.image_config": google.IMAGE,
+    "google.speech_config": google.SPEECH,
+    "google.speech_config.voice_config": google.VOICE,
+    "google.speech_config.voice_config.prebuilt_voice_config": google.PREBUILT_VOICE,
+    "google.speech_config.multi_speaker_voice_config": google.SPEAKERS,
+    "google.speech_config.multi_speaker_voice_config.speaker_voice_configs[]": (google.SPEAKER),
     **{f"{where} ({RESPONSES_PATH})": table for where, table in RESPONSES_OBJECTS.items()},
 }
 ANSWERS: Final[dict[str, dict[str, str]]] = {

@@ -4,54 +4,108 @@ The page writes ``extra_body={"extra_body": {"google": {…}}}``, which SDKs sen
 ``extra_body``; users who nest it once send ``google``. Both mean the same.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
-from gateway.translate.contract import Json
-from gateway.translate.google_config import (
-    read_civic_answers,
-    read_image_config,
-    read_media_resolution,
-    read_response_modalities,
-    read_retrieval_config,
-    read_speech_config,
+from gateway.translate.reading.google_object import (
+    UNPUBLISHED,
+    VERTEX_ONLY,
+    Check,
+    GoogleObject,
+    camel,
+    decimal,
+    flag,
+    several,
+    text,
+    word,
 )
-from gateway.translate.reading.google_object import UNPUBLISHED, VERTEX_ONLY
 from gateway.translate.reading.refusal import (
     Refused,
     invalid_type,
     invalid_value,
-    missing,
-    one_of,
     unsupported_parameter,
 )
 from gateway.translate.reading.table import FieldTable, Reader, mapped, refused
 from gateway.translate.request.draft import Draft
 from gateway.translate.request.options import read_google_top_k
+from gateway.translate.request.safety import read_safety_settings
 from gateway.translate.request.thinking import read_thinking_config
 from gateway.translate.tools.google import read_google_tools
 
-_CATEGORIES: Final = frozenset(
-    (
-        "HARM_CATEGORY_HARASSMENT",
-        "HARM_CATEGORY_HATE_SPEECH",
-        "HARM_CATEGORY_SEXUALLY_EXPLICIT",
-        "HARM_CATEGORY_DANGEROUS_CONTENT",
-        "HARM_CATEGORY_CIVIC_INTEGRITY",
-    )
+PREBUILT_VOICE: Final = GoogleObject("prebuiltVoiceConfig", {"voice_name": text})
+VOICE: Final = GoogleObject(
+    "voiceConfig",
+    {"prebuilt_voice_config": PREBUILT_VOICE.build},
+    refused("replicated_voice_config", VERTEX_ONLY),
+    refused("voice", UNPUBLISHED),
 )
-_THRESHOLDS: Final = (
-    "BLOCK_LOW_AND_ABOVE",
-    "BLOCK_MEDIUM_AND_ABOVE",
-    "BLOCK_ONLY_HIGH",
-    "BLOCK_NONE",
-    "OFF",
+SPEAKER: Final = GoogleObject(
+    "speakerVoiceConfigs[]",
+    {"speaker": text, "voice_config": VOICE.build},
+    required=("speaker", "voice_config"),
 )
-SAFETY_SETTING: Final = FieldTable(
-    mapped("category", "`category`"),
-    mapped("threshold", "`threshold`"),
-    refused("method", VERTEX_ONLY),
+SPEAKERS: Final = GoogleObject(
+    "multiSpeakerVoiceConfig",
+    {"speaker_voice_configs": several(SPEAKER.build)},
+    required=("speaker_voice_configs",),
 )
+SPEECH: Final = GoogleObject(
+    "speechConfig",
+    {
+        "voice_config": VOICE.build,
+        "multi_speaker_voice_config": SPEAKERS.build,
+        "language_code": text,
+    },
+)
+IMAGE: Final = GoogleObject(
+    "imageConfig",
+    {"aspect_ratio": text, "image_size": text},
+    refused("person_generation", VERTEX_ONLY),
+    refused("prominent_people", VERTEX_ONLY),
+    refused("output_mime_type", VERTEX_ONLY),
+    refused("output_compression_quality", VERTEX_ONLY),
+    refused("image_output_options", VERTEX_ONLY),
+)
+PLACE: Final = GoogleObject(
+    "latLng", {"latitude": decimal(-90, 90), "longitude": decimal(-180, 180)}
+)
+RETRIEVAL: Final = GoogleObject("retrievalConfig", {"lat_lng": PLACE.build, "language_code": text})
+
+
+def config_reader(name: str, check: Check) -> Reader:
+    """The reader of one member: ``media_resolution`` -> ``generationConfig.mediaResolution``."""
+
+    def read(value: object, draft: Draft) -> None:
+        draft.config[camel(name)] = checked(name, check, value)
+
+    return read
+
+
+def checked(name: str, check: Check, value: object) -> object:
+    """A member's value, checked; a refusal names the member."""
+    try:
+        return check(value)
+    except Refused as refusal:
+        refusal.under(name)
+        raise
+
+
+read_media_resolution: Final = config_reader(
+    "media_resolution",
+    word("MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLUTION_HIGH"),
+)
+read_response_modalities: Final = config_reader(
+    "response_modalities", several(word("TEXT", "IMAGE", "AUDIO"))
+)
+read_speech_config: Final = config_reader("speech_config", SPEECH.build)
+read_image_config: Final = config_reader("image_config", IMAGE.build)
+read_civic_answers: Final = config_reader("enable_enhanced_civic_answers", flag)
+
+
+def read_retrieval_config(value: object, draft: Draft) -> None:
+    """``{"lat_lng": {…}}`` -> ``toolConfig.retrievalConfig``: where a search on maps is made."""
+    found = checked("retrieval_config", RETRIEVAL.build, value)
+    draft.members.setdefault("toolConfig", {})["retrievalConfig"] = found
 
 
 def google_readers(table: FieldTable) -> tuple[Reader, Reader]:
@@ -106,65 +160,6 @@ def _read_cached_content(value: object, draft: Draft) -> None:
     draft.members["cachedContent"] = value
 
 
-def _read_safety_settings(value: object, draft: Draft) -> None:
-    """``[{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}]``, one per category."""
-    if type(value) is not list:
-        invalid_type(value, "an array of objects", "safety_settings")
-    settings: dict[str, Json] = {}
-    for index, setting in enumerate(value):
-        try:
-            kept = _safety_setting(setting)
-            if kept["category"] in settings:
-                invalid_value("this category is given twice.", "category")
-        except Refused as refusal:
-            refusal.under(f"safety_settings[{index}]")
-            raise
-        settings[kept["category"]] = kept
-    if settings:
-        draft.members["safetySettings"] = list(settings.values())
-
-
-def close_safety(draft: Draft) -> None:
-    """The gateway's own thresholds, for the categories that the line does not name."""
-    defaults = draft.policy.safety_settings
-    if not defaults:
-        return
-    given = draft.members.get("safetySettings", ())
-    named = {setting["category"] for setting in given}
-    draft.members["safetySettings"] = [
-        *given,
-        *(
-            {"category": category, "threshold": threshold}
-            for category, threshold in defaults.items()
-            if category not in named
-        ),
-    ]
-
-
-def check_safety_settings(settings: Mapping[str, object]) -> None:
-    """Whether ``{"HARM_CATEGORY_HARASSMENT": "OFF"}`` names categories and thresholds.
-
-    Errors: ValueError that names what does not exist.
-    """
-    for category, threshold in settings.items():
-        if category not in _CATEGORIES:
-            raise ValueError(f"{category!r} is none of {', '.join(sorted(_CATEGORIES))}")
-        if threshold not in _THRESHOLDS:
-            raise ValueError(f"{category!r}: {threshold!r} is none of {', '.join(_THRESHOLDS)}")
-
-
-def _safety_setting(setting: object) -> Json:
-    if type(setting) is not dict:
-        invalid_type(setting, "an object")
-    SAFETY_SETTING.check(setting)
-    for name, words in (("category", sorted(_CATEGORIES)), ("threshold", _THRESHOLDS)):
-        if setting.get(name) is None:
-            missing(name)
-        if setting[name] not in words:
-            one_of(setting[name], words, name)
-    return {"category": setting["category"], "threshold": setting["threshold"]}
-
-
 EXTRA_BODY: Final = FieldTable(mapped("google", "see `google`"))
 
 # What Google's own configuration has beside these, and OpenAI says with a field of its own.
@@ -206,7 +201,7 @@ _UNPUBLISHED: Final = (
 GOOGLE: Final = FieldTable(
     mapped("thinking_config", "`generationConfig.thinkingConfig`", read_thinking_config),
     mapped("cached_content", "`cachedContent`", _read_cached_content),
-    mapped("safety_settings", "`safetySettings`", _read_safety_settings),
+    mapped("safety_settings", "`safetySettings`", read_safety_settings),
     mapped("tools", "`tools`: each of Google's own as a Tool of its own", read_google_tools),
     mapped("retrieval_config", "`toolConfig.retrievalConfig`", read_retrieval_config),
     mapped("top_k", "`generationConfig.topK`", read_google_top_k),

@@ -54,11 +54,9 @@ from gateway.translate.reading.table import FieldTable
 from gateway.translate.request import content as parts
 from gateway.translate.request import thinking
 from gateway.translate.responses import content as responses_parts
-from gateway.translate.responses import include as responses_include
 from gateway.translate.responses import item_kinds as responses_item_kinds
 from gateway.translate.responses import items as responses_items
-from gateway.translate.responses import options as responses_text
-from gateway.translate.responses import reasoning_options as responses_reasoning
+from gateway.translate.responses import options as responses_options
 from gateway.translate.responses import request as responses
 from gateway.translate.responses import tool_choice as responses_tool_choice
 from gateway.translate.responses import tools as responses_tools
@@ -169,13 +167,13 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
     ),
     ("allowed choice", responses_tool_choice.ALLOWED_CHOICE, members(ToolChoiceAllowedParam)),
     ("hosted choice", responses_tool_choice.HOSTED_CHOICE, members(ToolChoiceTypesParam)),
-    ("text", responses_text.TEXT, members(ResponseTextConfigParam)),
+    ("text", responses_options.TEXT, members(ResponseTextConfigParam)),
     (
         "text format",
-        responses_text.TEXT_FORMAT,
+        responses_options.TEXT_FORMAT,
         members(*get_args(ResponseFormatTextConfigParam)),
     ),
-    ("reasoning", responses_reasoning.REASONING, members(Reasoning)),
+    ("reasoning", responses_options.REASONING, members(Reasoning)),
 ]
 
 # Unions: their name, the table of their members, those that the SDK lists.
@@ -188,7 +186,7 @@ UNIONS: list[tuple[str, FieldTable, set[str]]] = [
     ),
     ("tools", responses_tools.TOOL_KINDS, kinds(tool_param.ToolParam)),
     ("tool choices", responses_tool_choice.CHOICE_KINDS, kinds(response_create_params.ToolChoice)),
-    ("include", responses_include.INCLUDE, literals(ResponseIncludable)),
+    ("include", responses_options.INCLUDE, literals(ResponseIncludable)),
 ]
 
 # Small vocabularies: their name, the words that are read, those that the SDK lists.
@@ -209,7 +207,7 @@ WORDS: list[tuple[str, set[str], set[str]]] = [
         set(responses_parts.ANSWER_PARTS),
         kinds(get_args(get_type_hints(ResponseOutputMessageParam)["content"])[0]),
     ),
-    ("formats", set(responses_text._TYPES), kinds(ResponseFormatTextConfigParam)),
+    ("formats", set(responses_options._TYPES), kinds(ResponseFormatTextConfigParam)),
     (
         "roles",
         set(responses_items._ROLES),
@@ -222,7 +220,7 @@ WORDS: list[tuple[str, set[str], set[str]]] = [
     ),
     (
         "summaries",
-        set(responses_reasoning._SUMMARIES),
+        set(responses_options._SUMMARIES),
         literals(get_type_hints(Reasoning)["summary"]),
     ),
 ]

@@ -48,7 +48,6 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from gateway.translate import google as extension
-from gateway.translate import google_config
 from gateway.translate.answer import envelope as received
 from gateway.translate.answer import finish, grounding
 from gateway.translate.chat import answer as answers
@@ -61,13 +60,13 @@ from gateway.translate.embeddings import request as embeddings
 from gateway.translate.images import request as images
 from gateway.translate.reading.table import FieldTable
 from gateway.translate.request import content as parts
-from gateway.translate.request import modalities, response_format, thinking
+from gateway.translate.request import modalities, response_format, safety, thinking
 from gateway.translate.responses import answer as responses_answers
 from gateway.translate.responses import item_kinds as responses_item_kinds
 from gateway.translate.responses import items as responses_items
 from gateway.translate.responses import output as output_items
 from gateway.translate.responses import tools as responses_tools
-from gateway.translate.tools import calls, web_search
+from gateway.translate.tools import calls
 from gateway.translate.tools import choice as tool_choice
 from gateway.translate.tools import custom as custom_tools
 from gateway.translate.tools import declarations as tools
@@ -152,7 +151,7 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
     ("audio", modalities.AUDIO, _members(ChatCompletionAudioParam)),
     (
         "web search",
-        web_search.WEB_SEARCH,
+        google_tools.WEB_SEARCH,
         _members(completion_create_params.WebSearchOptions),
     ),
     ("response format", response_format.RESPONSE_FORMAT, _members(ResponseFormatJSONSchema)),
@@ -202,7 +201,7 @@ def test_every_content_part_is_read() -> None:
     [
         (extension.GOOGLE, gemini.GenerateContentConfig, ""),
         (parts.VIDEO, gemini.VideoMetadata, "VideoMetadata"),
-        (extension.SAFETY_SETTING, gemini.SafetySetting, "SafetySetting"),
+        (safety.SAFETY_SETTING, gemini.SafetySetting, "SafetySetting"),
         (thinking.THINKING, gemini.ThinkingConfig, "ThinkingConfig"),
         (google_tools.GOOGLE_TOOL, gemini.Tool, "Tool"),
         (google_tools.GOOGLE_SEARCH, gemini.GoogleSearch, "GoogleSearch"),
@@ -210,14 +209,14 @@ def test_every_content_part_is_read() -> None:
         (google_tools.TIME_RANGE, gemini.Interval, "Interval"),
         (google_tools.GOOGLE_MAPS, gemini.GoogleMaps, "GoogleMaps"),
         (google_tools.FILE_SEARCH, gemini.FileSearch, "FileSearch"),
-        (google_config.RETRIEVAL, gemini.RetrievalConfig, "RetrievalConfig"),
-        (google_config.PLACE, gemini.LatLng, "LatLng"),
-        (google_config.IMAGE, gemini.ImageConfig, "ImageConfig"),
-        (google_config.SPEECH, gemini.SpeechConfig, "SpeechConfig"),
-        (google_config.VOICE, gemini.VoiceConfig, "VoiceConfig"),
-        (google_config.PREBUILT_VOICE, gemini.PrebuiltVoiceConfig, "PrebuiltVoiceConfig"),
-        (google_config.SPEAKER, gemini.SpeakerVoiceConfig, "SpeakerVoiceConfig"),
-        (google_config.SPEAKERS, gemini.MultiSpeakerVoiceConfig, "MultiSpeakerVoiceConfig"),
+        (extension.RETRIEVAL, gemini.RetrievalConfig, "RetrievalConfig"),
+        (extension.PLACE, gemini.LatLng, "LatLng"),
+        (extension.IMAGE, gemini.ImageConfig, "ImageConfig"),
+        (extension.SPEECH, gemini.SpeechConfig, "SpeechConfig"),
+        (extension.VOICE, gemini.VoiceConfig, "VoiceConfig"),
+        (extension.PREBUILT_VOICE, gemini.PrebuiltVoiceConfig, "PrebuiltVoiceConfig"),
+        (extension.SPEAKER, gemini.SpeakerVoiceConfig, "SpeakerVoiceConfig"),
+        (extension.SPEAKERS, gemini.MultiSpeakerVoiceConfig, "MultiSpeakerVoiceConfig"),
     ],
 )
 def test_every_member_of_googles_objects_is_placed(

@@ -7,8 +7,7 @@ from gateway.translate.answer.audio import Sound
 from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.parts import called
 from gateway.translate.contract import Context, Json
-from gateway.translate.tools.fenced import fenced
-from gateway.translate.tools.server_steps import shown_step
+from gateway.translate.tools.server_steps import fenced, shown_step
 
 # What no answer shows, in whatever form.
 NEVER_SHOWN: Final = {

@@ -1,9 +1,14 @@
-"""Messages -> ``contents`` and ``systemInstruction``."""
+"""Chat messages -> ``contents`` and ``systemInstruction``.
+
+An assistant's message also returns what an earlier answer carried: signatures and steps of Google's
+tools in ``extra_content``, images in ``images``, an extension that OpenRouter and LiteLLM share, so
+that a later turn may edit them. Image models of Gemini 3 answer 400 "Image part is missing a
+thought_signature" (langchain-google#1431), so each image keeps its own.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gateway.translate.chat.returned import with_returned
 from gateway.translate.contract import Json
 from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, missing, one_of
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
@@ -11,12 +16,14 @@ from gateway.translate.request.content import (
     ASSISTANT_PARTS,
     TEXT_PARTS,
     USER_PARTS,
+    image_part,
     read_content,
     string,
 )
 from gateway.translate.request.conversation import Conversation
-from gateway.translate.request.signatures import message_signature
+from gateway.translate.request.signatures import FOREIGN_HISTORY, message_signature, note_unread
 from gateway.translate.tools.calls import read_legacy_call, read_tool_calls, result_of
+from gateway.translate.tools.server_steps import returned_steps
 
 _ROLE: Final = mapped("role", "`role`, or `systemInstruction`")
 _NAME: Final = dropped(
@@ -188,3 +195,54 @@ _ROLES: Final[Mapping[str, Callable[[Json, Conversation], None]]] = {
     "function": _function,
 }
 _RESULT_ROLES: Final = ("tool", "function")
+
+
+RETURNED_IMAGE = FieldTable(
+    mapped("type", "image_url only"),
+    mapped("image_url", "`inlineData` or `fileData`"),
+    mapped("extra_content", "`thoughtSignature` of the image"),
+)
+
+
+def with_returned(parts: list[Json], message: Json, conversation: Conversation) -> list[Json]:
+    """Add to the text parts of an assistant's message what else its answer had.
+
+    Steps of Google's own tools come before the words that rest on them, images after them.
+    """
+    if "extra_content" in message:
+        note_unread(message, conversation)
+        signature = message_signature(message)
+        if signature and not parts and message.get("tool_calls"):
+            # Gemini wrote a part of nothing but its signature.
+            parts = [{"text": ""}]
+        if signature and parts:
+            parts[-1]["thoughtSignature"] = signature
+        parts = returned_steps(message, conversation) + parts
+    if message.get("images") is not None:
+        parts = parts + _images(message["images"], conversation)
+    return parts
+
+
+def _images(value: object, conversation: Conversation) -> list[Json]:
+    """``[{"image_url": {"url": "data:image/png;base64,…"}}]`` -> ``[{"inlineData": …}]``."""
+    if type(value) is not list:
+        invalid_type(value, "an array of objects", "images")
+    parts = []
+    for index, image in enumerate(value):
+        try:
+            parts.append(_image(image, conversation))
+        except Refused as refusal:
+            refusal.under(f"images[{index}]")
+            raise
+    return parts
+
+
+def _image(image: object, conversation: Conversation) -> Json:
+    if type(image) is not dict:
+        invalid_type(image, "an object")
+    RETURNED_IMAGE.check(image)
+    part = image_part({"image_url": image.get("image_url")}, conversation)
+    signature = message_signature(image)
+    if not signature and conversation.can.signatures and conversation.can.media:
+        signature = FOREIGN_HISTORY
+    return {**part, "thoughtSignature": signature} if signature else part

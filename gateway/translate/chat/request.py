@@ -11,23 +11,24 @@ from gateway.translate.reading.unknown_fields import refused_line
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.draft import Draft
 from gateway.translate.request.frame import frame_of
-from gateway.translate.request.metadata import checked_metadata
 from gateway.translate.request.modalities import close_modalities, read_audio, read_modalities
 from gateway.translate.request.options import (
     SAMPLING,
+    checked_metadata,
     close_logprobs,
     read_logprobs,
     read_max_completion_tokens,
     read_max_tokens,
+    read_parallel_tool_calls,
+    read_stream,
     read_top_logprobs,
+    read_verbosity,
 )
 from gateway.translate.request.response_format import read_response_format
-from gateway.translate.request.streaming import read_stream
 from gateway.translate.request.thinking import close_thinking, read_reasoning_effort
-from gateway.translate.request.untold import read_parallel_tool_calls, read_verbosity
 from gateway.translate.tools.config import close_tools
 from gateway.translate.tools.declarations import read_functions, read_tools
-from gateway.translate.tools.web_search import read_web_search
+from gateway.translate.tools.google import read_web_search
 
 
 def _read_metadata(value: object, draft: Draft) -> None:

@@ -50,8 +50,8 @@ from gateway.translate.request.options import (
     boolean,
     integer,
     read_max_tokens,
+    read_stream,
 )
-from gateway.translate.request.streaming import read_stream
 from gateway.translate.request.thinking import (
     close_thinking,
     least_thinking,

@@ -43,8 +43,7 @@ from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import refused_line
 from gateway.translate.request.draft import Draft
 from gateway.translate.request.frame import frame_of
-from gateway.translate.request.options import integer
-from gateway.translate.request.streaming import read_stream
+from gateway.translate.request.options import integer, read_stream
 from gateway.translate.request.thinking import close_thinking, refuse_thoughts
 from gateway.translate.tools.config import close_tools
 

@@ -14,11 +14,11 @@ from typing import Any, Final
 from orjson import Fragment, dumps, loads
 
 from gateway.translate.contract import Json, Policy
-from gateway.translate.google import close_safety
 from gateway.translate.reading.refusal import Refused, invalid_value
 from gateway.translate.request.content import whole_resolution
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.draft import Draft
+from gateway.translate.request.safety import close_safety
 from gateway.translate.schemas.convert import written
 from gateway.translate.template import hole, stand_in, template_of
 

@@ -1,10 +1,53 @@
-"""Sampling and limits: the flat fields of ``generationConfig``, with their ranges."""
+"""Flat options that endpoints share: sampling, limits, ``stream``, ``metadata``, verbosity."""
 
 from typing import Final
 
-from gateway.translate.reading.refusal import invalid_type, invalid_value, unsupported_value
+from gateway.translate.contract import Json
+from gateway.translate.reading.refusal import (
+    invalid_type,
+    invalid_value,
+    named,
+    one_of,
+    unsupported_value,
+)
 from gateway.translate.reading.table import mapped
 from gateway.translate.request.draft import Draft
+
+_VERBOSITIES: Final = ("low", "medium", "high")
+
+
+def read_parallel_tool_calls(value: object, draft: Draft) -> None:
+    """True is how Gemini works; of false, the answer may keep its first call."""
+    if boolean(value, "parallel_tool_calls"):
+        return
+    if draft.policy.parallel_tool_calls == "first":
+        draft.echo["one_call"] = True
+    else:
+        draft.note("dropped", "parallel_tool_calls")
+
+
+def read_verbosity(value: object, draft: Draft, field: str = "verbosity") -> None:
+    """``low``, ``medium`` or ``high``, in ``field`` of the body."""
+    if value not in _VERBOSITIES:
+        one_of(value, _VERBOSITIES, field)
+    draft.note("dropped", field)
+
+
+def checked_metadata(value: object) -> Json:
+    """``{"ticket": "7"}``, when that is what it is."""
+    if type(value) is not dict:
+        invalid_type(value, "an object", "metadata")
+    for name, member in value.items():
+        if type(member) is not str:
+            invalid_type(member, "a string", f"metadata.{named(name)}")
+    return value
+
+
+def read_stream(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
+    """False says what a batch does anyway."""
+    if value is not False:
+        unsupported_value("streaming is not supported in a batch.", "stream")
+
 
 # OpenAI allows 4, Gemini 5: whatever passes Gemini passes here.
 MAX_STOP_SEQUENCES: Final = 5

@@ -45,7 +45,7 @@ from gateway.translate.responses.item_kinds import (
 from gateway.translate.responses.reasoning import Kept, decode_kept
 from gateway.translate.tools.calls import named_call, note_long_integers, parsed_result, sign
 from gateway.translate.tools.custom import named_input
-from gateway.translate.tools.fenced import fenced
+from gateway.translate.tools.server_steps import fenced
 
 _ROLES: Final = ("user", "assistant", "system", "developer")
 # Kinds of item that are not the model's.

@@ -18,22 +18,26 @@ from gateway.translate.reading.unknown_fields import refused_line
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.draft import Draft
 from gateway.translate.request.frame import frame_of
-from gateway.translate.request.metadata import checked_metadata
 from gateway.translate.request.options import (
     MAX_TOP_LOGPROBS,
     boolean,
+    checked_metadata,
     integer,
     read_max_output_tokens,
+    read_parallel_tool_calls,
+    read_stream,
     read_temperature,
     read_top_k,
     read_top_p,
 )
-from gateway.translate.request.streaming import read_stream
-from gateway.translate.request.untold import read_parallel_tool_calls
-from gateway.translate.responses.include import close_include, read_include
 from gateway.translate.responses.items import read_input
-from gateway.translate.responses.options import read_text
-from gateway.translate.responses.reasoning_options import close_reasoning, read_reasoning
+from gateway.translate.responses.options import (
+    close_include,
+    close_reasoning,
+    read_include,
+    read_reasoning,
+    read_text,
+)
 from gateway.translate.responses.tools import close_responses_tools, read_responses_tools
 
 # The members of an answer that repeat the request, as they are where the request is silent. What

@@ -106,3 +106,12 @@ def _step(value: object, kind: str, content: str) -> Json | None:
             invalid_value(f"nested deeper than {MAX_ARGUMENT_DEPTH} levels.", f"{kind}.{content}")
         step[content] = value[content]
     return step if step.get("toolType") in TOOL_TYPES else None
+
+
+def fenced(label: str, text: object, before: str) -> str:
+    """The block that goes behind ``before``, each fence on a line of its own; no text, no block."""
+    if type(text) is not str or not text:
+        return ""
+    gap = "" if not before or before.endswith("\n") else "\n"
+    end = "" if text.endswith("\n") else "\n"
+    return f"{gap}```{label}\n{text}{end}```\n"
