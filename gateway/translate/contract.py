@@ -1,13 +1,13 @@
 """The shape of a translation: what goes in, what comes out, in both directions.
 
 ``to_gemini(body, policy, model) -> Translation | LineError`` and
-``from_gemini(echo, answers, context) -> Rendered``. Both are pure: no clock, no files, no
+``from_gemini(hints, answers, context) -> Rendered``. Both are pure: no clock, no files, no
 logging, no randomness, and neither changes its input.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict
 
 Json = dict[str, Any]
 
@@ -74,13 +74,60 @@ class Note:
     message: str = ""
 
 
+class AnswerHints(TypedDict, total=False):
+    """What rendering an answer needs from its request; each key is absent where it says nothing.
+
+    Written as JSON when a line is translated and read when its answer has come, perhaps by a later
+    version of the gateway: a key keeps its meaning for ever. The file that holds the hints of a
+    job, and its column, are called ``echo``.
+    """
+
+    # The model as the client wrote it; always there. Shown where Gemini's answer names no model.
+    model: str
+    # Chat: the line's metadata, repeated in the answer.
+    metadata: dict[str, str]
+    # Chat, completions: candidateCount, when one item answers with several candidates.
+    candidates: int
+    # Completions: items made of each prompt, when every choice is an item of its own.
+    items: int
+    # Completions: the prompts, when each choice begins with its own.
+    echo_prompts: list[str]
+    # Log probabilities were asked for.
+    logprobs: bool
+    # The caller's schema of the answer, as JSON text, to check the answer against.
+    schema: str
+    # Chat: the answer is JSON, so code that the model ran is not shown in front of it.
+    json: bool
+    # Chat: functions were declared in the old form: `function_call` instead of `tool_calls`.
+    legacy: bool
+    # Chat, responses: calls after the first are left out.
+    one_call: bool
+    # Chat, responses: names of custom tools, whose calls are answered with their text.
+    custom: list[str]
+    # Chat: the format of sound, `wav` or `pcm16`.
+    audio: str
+    # Responses: members that repeat the request, as JSON text without the outer braces; always
+    # there.
+    repeats: str
+    # Responses: `include` asks for encrypted_content of reasoning items.
+    signatures: bool
+    # Responses: `include` asks for outputs of code_interpreter_call items.
+    outputs: bool
+    # Responses: `include` asks for sources of web_search_call items.
+    sources: bool
+    # Embeddings: the model does not scale shortened vectors to unit length, so the gateway does.
+    normalise: bool
+    # Embeddings: vectors are base64 of little-endian float32.
+    base64: bool
+
+
 # What is made for every line is a plain tuple: a record of its own class, however it is declared,
 # takes 0.2 microseconds more, and a 300-byte line has 2.5 in all each way (measured on 3.11).
 
-# What one line becomes: items, echo, notes, files. The items are the upstream requests in raw REST
-# shape, written (a line has one, or several when it is fanned out); the echo is written JSON
-# objects that FromGemini needs, merged, to render the answer: a job keeps each once, however many
-# lines have it; the files are gateway file ids left as placeholders in the items.
+# What one line becomes: items, hints, notes, files. The items are the upstream requests in raw REST
+# shape, written (a line has one, or several when it is fanned out); the hints are written JSON
+# objects that together are the line's :class:`AnswerHints`: a job keeps each object once, however
+# many lines have it; the files are gateway file ids left as placeholders in the items.
 Translation = tuple[Sequence[bytes], Sequence[bytes], Sequence[Note], Sequence[str]]
 
 # Token counts of one line: input, cached (of the input), output, reasoning (of the output).
@@ -107,7 +154,7 @@ class LineError:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What rendering needs beside the echo and the answers.
+    """Where an answer belongs: its batch, its line, the batch's policy.
 
     ``created`` is the job's stored end time in whole seconds, UTC; ``line`` is physical, 1-based.
     """
@@ -126,7 +173,7 @@ Answer = Json
 Loads = Callable[[bytes], Json | None]
 
 ToGemini = Callable[[Json, Policy, str], Translation | LineError]
-FromGemini = Callable[[Any, Sequence[Answer], Context], Rendered]
+FromGemini = Callable[[AnswerHints, Sequence[Answer], Context], Rendered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +182,8 @@ class Endpoint:
 
     ``method`` is the Gemini method that answers it: ``batchGenerateContent`` or
     ``asyncBatchEmbedContent``. ``required`` are body members without which the whole batch
-    fails (beside ``model``), as OpenAI does. ``quick`` says how to parse results of lines
-    with such an echo quicker than any JSON parser does, if there is a way.
+    fails (in addition to ``model``), as OpenAI does. ``quick`` gives a parser for result lines
+    that is faster than a JSON parser, or None when the hints need the parsed values.
     """
 
     path: str
@@ -144,4 +191,4 @@ class Endpoint:
     required: tuple[str, ...]
     to_gemini: ToGemini
     from_gemini: FromGemini
-    quick: Callable[[Any], Loads | None] | None = None
+    quick: Callable[[AnswerHints], Loads | None] | None = None

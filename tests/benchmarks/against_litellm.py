@@ -22,11 +22,12 @@ import orjson
 # Run as a program, a file finds its own folder only.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from gateway.translate.contract import AnswerHints
 from tests.benchmarks import lines
 from tests.benchmarks.translation import backward, forward, seconds
 
 _CHAT: Final = "/v1/chat/completions"
-_ECHO: Final = {"model": "gemini-2.5-flash"}
+_HINTS: Final[AnswerHints] = {"model": "gemini-2.5-flash"}
 
 
 def litellm_forward() -> Callable[[bytes], object]:
@@ -84,7 +85,7 @@ def main() -> int:
     except ImportError as error:
         print(f"LiteLLM cannot be used here ({error}): pip install litellm")
         return 1
-    ours = (forward(_CHAT), backward(_CHAT, _ECHO))
+    ours = (forward(_CHAT), backward(_CHAT, _HINTS))
 
     def take(source: Iterable[bytes]) -> list[bytes]:
         return list(itertools.islice(source, arguments.lines))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -20,7 +20,7 @@ import orjson
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gateway.runner.cpu.lines import ANSWER_LINE, spool_lines
-from gateway.translate.contract import Context, LineError, Policy
+from gateway.translate.contract import AnswerHints, Context, LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
 from tests.benchmarks import lines
 
@@ -62,16 +62,16 @@ def forward(path: str) -> Callable[[bytes], object]:
     return translate
 
 
-def backward(path: str, echo: dict[str, Any]) -> Callable[[bytes], object]:
+def backward(path: str, hints: AnswerHints) -> Callable[[bytes], object]:
     """One result line -> its output line."""
     endpoint = ENDPOINTS[path]
     render = endpoint.from_gemini
-    quick = endpoint.quick and endpoint.quick(echo)
+    quick = endpoint.quick and endpoint.quick(hints)
     context = Context(batch_id="batch_" + "0" * 32, line=1, created=1_790_000_000)
 
     def translate(line: bytes) -> object:
         answer = quick and quick(line)
-        status, body, _, _ = render(echo, [answer or orjson.loads(line)], context)
+        status, body, _, _ = render(hints, [answer or orjson.loads(line)], context)
         if status != 200:
             raise ValueError(body)
         return ANSWER_LINE % (b"batch_req_" + b"0" * 32, b'"request-0000001"', 200, b"0" * 32, body)
@@ -79,13 +79,16 @@ def backward(path: str, echo: dict[str, Any]) -> Callable[[bytes], object]:
     return translate
 
 
-def asked() -> dict[str, Any]:
+def asked() -> AnswerHints:
     """What the answer of a small responses line is told of its request."""
     line = orjson.loads(next(lines.small_responses()))
     made = ENDPOINTS["/v1/responses"].to_gemini(line["body"], _POLICY, line["body"]["model"])
     if isinstance(made, LineError):
         raise TypeError(made.message)
-    return {name: value for part in made[1] for name, value in orjson.loads(part).items()}
+    hints: AnswerHints = {}
+    for part in made[1]:
+        hints.update(orjson.loads(part))
+    return hints
 
 
 def seconds(work: Callable[[bytes], object], sample: Iterable[bytes]) -> float:
@@ -116,8 +119,8 @@ def cases(scale: float) -> list[Case]:
 
     chat, responses = "/v1/chat/completions", "/v1/responses"
     embeddings = "/v1/embeddings"
-    echo = {"model": "gemini-2.5-flash"}
-    packed = {"model": "gemini-embedding-001", "base64": True}
+    hints: AnswerHints = {"model": "gemini-2.5-flash"}
+    packed: AnswerHints = {"model": "gemini-embedding-001", "base64": True}
     return [
         Case("forward, mixed", take(lines.mixed(), 4_000), forward(chat), 1.6),
         Case("forward, 300 bytes", take(lines.small(), 40_000), forward(chat), 2.5),
@@ -129,8 +132,8 @@ def cases(scale: float) -> list[Case]:
             2.5,
         ),
         Case("forward, embeddings", take(lines.embeddings(), 10_000), forward(embeddings), 0),
-        Case("back, mixed", take(lines.results(small=False), 8_000), backward(chat, echo), 1.6),
-        Case("back, small", take(lines.results(small=True), 40_000), backward(chat, echo), 2.5),
+        Case("back, mixed", take(lines.results(small=False), 8_000), backward(chat, hints), 1.6),
+        Case("back, small", take(lines.results(small=True), 40_000), backward(chat, hints), 2.5),
         Case(
             "back, responses mixed",
             take(lines.results(small=False), 8_000),
@@ -143,7 +146,7 @@ def cases(scale: float) -> list[Case]:
             backward(responses, asked()),
             2.5,
         ),
-        Case("back, vectors", take(lines.vectors(), 200), backward(embeddings, echo), 0),
+        Case("back, vectors", take(lines.vectors(), 200), backward(embeddings, hints), 0),
         Case("back, vectors base64", take(lines.vectors(), 200), backward(embeddings, packed), 0),
     ]
 

@@ -47,7 +47,7 @@ def test_every_line_gets_its_own_parts(
         for ordinal in order:
             echo = echoes.read(ordinal)
             assert echo[:3] == (3 * ordinal + 3, f"id-{ordinal + 1}", 1 + (ordinal + 1) % 2)
-            assert echo.options == merged(parts[ordinal])
+            assert echo.hints == merged(parts[ordinal])
             assert echoes.locate(str(3 * ordinal + 3)) == (ordinal, 0)
 
 
@@ -61,7 +61,7 @@ def test_what_lines_have_in_common_is_written_once(tmp_path: Path) -> None:
     assert path.read_bytes().count(SCHEMA) == 1
     assert path.stat().st_size < 1000 * 35
     with Echoes(path) as echoes:
-        assert echoes.read(0).options is echoes.read(999).options
+        assert echoes.read(0).hints is echoes.read(999).hints
 
 
 def test_a_part_of_its_own_does_not_repeat_the_common_one(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_part_of_its_own_does_not_repeat_the_common_one(tmp_path: Path) -> Non
 
     assert path.read_bytes().count(SCHEMA) == 1
     with Echoes(path) as echoes:
-        assert echoes.read(7).options == merged(lines[7])
+        assert echoes.read(7).hints == merged(lines[7])
 
 
 def test_what_is_remembered_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,5 +84,5 @@ def test_what_is_remembered_has_an_end(tmp_path: Path, monkeypatch: pytest.Monke
 
     assert path.read_bytes().count(b"0007" * 250) == 3
     with Echoes(path) as echoes:
-        assert [echoes.read(n).options for n in range(60)] == [merged(one) for one in parts]
+        assert [echoes.read(n).hints for n in range(60)] == [merged(one) for one in parts]
         assert len(echoes._known) <= 5

@@ -8,7 +8,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 from pydantic import BaseModel
 
-from gateway.translate.contract import LineError, Rendered, Translation
+from gateway.translate.contract import AnswerHints, LineError, Rendered, Translation
 from tests.translate.gemini_schema import complaints
 
 # The codes an error line may carry for what is wrong in its body.
@@ -24,16 +24,16 @@ BODY_CODES = {
 
 
 def check_translation(translation: Translation, message: str) -> None:
-    """Items are what Google's parser takes, and echo and items survive writing."""
+    """Items are what Google's parser takes, and hints and items survive writing."""
     assert translation[0]
     for item in items_of(translation):
         assert complaints(item, message) == []
-    assert isinstance(echo_of(translation), dict)
+    assert isinstance(hints_of(translation), dict)
 
 
-def echo_of(translation: Translation) -> dict[str, Any]:
-    """The echo, as it comes back to whoever renders the answer."""
-    merged: dict[str, Any] = {}
+def hints_of(translation: Translation) -> AnswerHints:
+    """The hints, as they are read back to render the answer."""
+    merged: AnswerHints = {}
     for part in translation[1]:
         merged.update(orjson.loads(part))
     return merged

@@ -9,7 +9,7 @@ import orjson
 from gateway.translate.contract import Context, LineError, Policy, Rendered, Translation
 from gateway.translate.endpoints import ENDPOINTS
 from tests.translate.cases import path_of
-from tests.translate.checks import echo_of
+from tests.translate.checks import hints_of
 
 CONTEXT: Final = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 
@@ -38,4 +38,4 @@ def told(path: str, case: dict[str, Any], policy: Policy) -> Any:
     body = {"model": "gemini-3.6-flash", "input": "Hi", **case.get("request", {})}
     made = ENDPOINTS[path].to_gemini(body, policy, body["model"])
     assert not isinstance(made, LineError), made
-    return echo_of(made)
+    return hints_of(made)

@@ -52,8 +52,8 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
     endpoint = ENDPOINTS[path]
     answers = copy.deepcopy(case["gemini"])
     policy = Policy.from_json(case.get("policy", {}))
-    echo = told(path, case, policy)
-    rendered = endpoint.from_gemini(echo, answers, replace(CONTEXT, policy=policy))
+    hints = told(path, case, policy)
+    rendered = endpoint.from_gemini(hints, answers, replace(CONTEXT, policy=policy))
     assert answers == case["gemini"]
     expected = case["expected"]
     noted = [[note.code, note.field, note.message] for note in rendered[3]]
@@ -77,7 +77,7 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
     if "usage" in expected:
         usage = rendered[2]
         assert list(usage) == expected["usage"]
-    if "base64" not in echo:
+    if "base64" not in hints:
         check_rendered(rendered, MODELS[path])
 
 

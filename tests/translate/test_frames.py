@@ -11,7 +11,7 @@ from gateway.translate.answer import envelope as received
 from gateway.translate.chat import answer as answers
 from gateway.translate.chat import request as chat
 from gateway.translate.chat.messages import read_messages
-from gateway.translate.contract import LineError, Policy, Translation
+from gateway.translate.contract import AnswerHints, LineError, Policy, Translation
 from gateway.translate.request import frame as frames
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.template import hole, stand_in, template_of
@@ -217,8 +217,8 @@ def test_a_plain_answer_is_written_as_any_other(
         "modelVersion": "models/gemini-x",
         "usageMetadata": usage,
     }
-    echo = {"model": "m"}
-    plain = answers.from_gemini(echo, [{"response": response}], CONTEXT)
+    hints: AnswerHints = {"model": "m"}
+    plain = answers.from_gemini(hints, [{"response": response}], CONTEXT)
     candidate["unheardOf"] = {}
     assert received.plain_of({"response": response}) is None
-    assert answers.from_gemini(echo, [{"response": response}], CONTEXT) == plain
+    assert answers.from_gemini(hints, [{"response": response}], CONTEXT) == plain

@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletion
 from gateway.translate.chat import answer as answers
 from gateway.translate.chat import request as chat
 from gateway.translate.completions import request as completions
-from gateway.translate.contract import LineError, Policy
+from gateway.translate.contract import AnswerHints, LineError, Policy
 from gateway.translate.embeddings import request as embeddings
 from gateway.translate.images import request as images
 from tests.translate.checks import check_refusal, check_rendered, check_translation
@@ -521,7 +521,7 @@ ANSWER = st.one_of(
 @BOUNDED
 @given(
     items=st.lists(ANSWER, min_size=1, max_size=3),
-    echo=st.fixed_dictionaries(
+    hints=st.fixed_dictionaries(
         {"model": st.just("m")},
         optional={
             "logprobs": st.just(True),
@@ -531,28 +531,28 @@ ANSWER = st.one_of(
         },
     ),
 )
-def test_answers_from_the_schema(items: list[dict[str, Any]], echo: dict[str, Any]) -> None:
+def test_answers_from_the_schema(items: list[dict[str, Any]], hints: AnswerHints) -> None:
     """Any answer becomes a valid completion or an error line."""
-    check_rendered(answers.from_gemini(echo, items, CONTEXT), ChatCompletion)
+    check_rendered(answers.from_gemini(hints, items, CONTEXT), ChatCompletion)
 
 
 @BOUNDED
 @given(
     items=st.lists(ANSWER, min_size=1, max_size=4),
-    echo=st.sampled_from(
+    hints=st.sampled_from(
         (
             {"model": "m"},
             {"model": "m", "logprobs": True, "candidates": 2},
-            {"model": "m", "echo": ["a", "b", "c", "d"]},
+            {"model": "m", "echo_prompts": ["a", "b", "c", "d"]},
         )
     ),
 )
 def test_completions_and_images_of_anything(
-    items: list[dict[str, Any]], echo: dict[str, Any]
+    items: list[dict[str, Any]], hints: AnswerHints
 ) -> None:
     """Any answer becomes a valid object or an error line."""
-    check_rendered(completions.from_gemini(echo, items, CONTEXT), Completion)
-    check_rendered(images.from_gemini(echo, items, CONTEXT), ImagesResponse)
+    check_rendered(completions.from_gemini(hints, items, CONTEXT), Completion)
+    check_rendered(images.from_gemini(hints, items, CONTEXT), ImagesResponse)
 
 
 VALUES = st.lists(st.floats() | st.integers(), max_size=4)
@@ -570,8 +570,10 @@ VALUES = st.lists(st.floats() | st.integers(), max_size=4)
 )
 def test_vectors_of_anything(items: list[dict[str, Any]], normalise: bool) -> None:
     """Any answer becomes valid vectors or an error line; base64 packs whatever is valid."""
-    echo: dict[str, Any] = {"model": "m", **({"normalise": True} if normalise else {})}
-    rendered = embeddings.from_gemini(echo, items, CONTEXT)
+    hints: AnswerHints = {"model": "m"}
+    if normalise:
+        hints["normalise"] = True
+    rendered = embeddings.from_gemini(hints, items, CONTEXT)
     check_rendered(rendered, CreateEmbeddingResponse)
-    packed = embeddings.from_gemini({**echo, "base64": True}, items, CONTEXT)
+    packed = embeddings.from_gemini({**hints, "base64": True}, items, CONTEXT)
     assert packed[0] == rendered[0]

@@ -11,7 +11,7 @@ from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.request import frame as frames
 from tests.translate.cases import load, path_of
-from tests.translate.checks import check_refusal, check_translation, echo_of, items_of
+from tests.translate.checks import check_refusal, check_translation, hints_of, items_of
 from tests.translate.running import translated
 from tests.translate.words import FILE
 
@@ -45,7 +45,7 @@ def test_request(concept: str, case: dict[str, Any]) -> None:
         assert [note if note[2] else note[:2] for note in noted] == expected.get("notes", [])
         assert list(result[3]) == expected.get("files", [])
         if "echo" in expected:
-            assert echo_of(result) == expected["echo"]
+            assert hints_of(result) == expected["echo"]
         check_translation(result, REQUESTS[endpoint.method])
 
 

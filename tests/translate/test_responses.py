@@ -11,7 +11,7 @@ from gateway.translate.answer.envelope import plain_of
 from gateway.translate.contract import LineError, Policy
 from gateway.translate.responses import answer as responses_answers
 from gateway.translate.responses import request as responses
-from tests.translate.checks import body_of, check_rendered, check_translation, echo_of
+from tests.translate.checks import body_of, check_rendered, check_translation, hints_of
 from tests.translate.running import CONTEXT
 from tests.translate.samples import chat_answers, mutations
 from tests.translate.test_samples import has_answer
@@ -43,7 +43,7 @@ def echo(**body: Any) -> Any:
     """What an answer is told of its request."""
     made = responses.to_gemini({"model": MODEL, "input": "Hi", **body}, POLICY, MODEL)
     assert not isinstance(made, LineError), made
-    return echo_of(made)
+    return hints_of(made)
 
 
 ECHOES = [echo(), echo(**EVERYTHING), echo(parallel_tool_calls=False)]
@@ -201,7 +201,7 @@ def test_the_model_is_the_clients_where_gemini_names_none() -> None:
     asked = responses.to_gemini({"model": "my-model", "input": "Hi"}, POLICY, MODEL)
     assert not isinstance(asked, LineError)
     answer = {"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}]}
-    rendered = responses_answers.from_gemini(echo_of(asked), [{"response": answer}], CONTEXT)
+    rendered = responses_answers.from_gemini(hints_of(asked), [{"response": answer}], CONTEXT)
     assert orjson.loads(rendered[1])["model"] == "my-model"
 
 

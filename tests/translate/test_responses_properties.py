@@ -21,7 +21,7 @@ from tests.translate.checks import (
     check_refusal,
     check_rendered,
     check_translation,
-    echo_of,
+    hints_of,
 )
 from tests.translate.running import CONTEXT
 from tests.translate.samples import ODD
@@ -283,7 +283,7 @@ def _check(body: dict[str, Any], model: str) -> None:
         return
     check_translation(made, "GenerateContentRequest")
     assert responses.to_gemini(before, POLICY, model) == made
-    check_rendered(responses_answers.from_gemini(echo_of(made), [PLAIN], CONTEXT), Response)
+    check_rendered(responses_answers.from_gemini(hints_of(made), [PLAIN], CONTEXT), Response)
 
 
 @BOUNDED
@@ -444,7 +444,7 @@ def test_answers_from_the_schema(answer: dict[str, Any], body: dict[str, Any]) -
     model = "gemini-3-flash-preview"
     made = responses.to_gemini(body, POLICY, model)
     assert not isinstance(made, LineError)
-    rendered = responses_answers.from_gemini(echo_of(made), [answer], CONTEXT)
+    rendered = responses_answers.from_gemini(hints_of(made), [answer], CONTEXT)
     check_rendered(rendered, Response)
     if rendered[0] == 200:
         items = body_of(rendered)["output"]

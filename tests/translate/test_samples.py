@@ -9,30 +9,31 @@ from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
 from gateway.translate.chat import answer as answers
+from gateway.translate.contract import AnswerHints
 from gateway.translate.embeddings import request as embeddings
 from tests.translate.checks import body_of, check_rendered
 from tests.translate.running import CONTEXT
 from tests.translate.samples import chat_answers, embedding_answers, mutations
 
-ECHO = {"model": "gemini-2.5-flash"}
-ECHOES: list[dict[str, Any]] = [
-    ECHO,
-    {**ECHO, "logprobs": True, "legacy": True, "metadata": {"a": "b"}},
+HINTS: AnswerHints = {"model": "gemini-2.5-flash"}
+ALL_HINTS: list[AnswerHints] = [
+    HINTS,
+    {**HINTS, "logprobs": True, "legacy": True, "metadata": {"a": "b"}},
 ]
 CHAT = dict(chat_answers())
 VECTORS = dict(embedding_answers())
 
 
-@pytest.mark.parametrize("echo", ECHOES, ids=["plain", "everything"])
+@pytest.mark.parametrize("hints", ALL_HINTS, ids=["plain", "everything"])
 @pytest.mark.parametrize("answer", CHAT.values(), ids=CHAT.keys())
-def test_recorded_answers_are_rendered(answer: dict[str, Any], echo: dict[str, Any]) -> None:
+def test_recorded_answers_are_rendered(answer: dict[str, Any], hints: AnswerHints) -> None:
     """Each recording passes the SDK's strict types, unchanged by being read."""
     before = orjson.dumps(answer)
     expected = "response" in answer and has_answer(answer)
-    rendered = answers.from_gemini(echo, [answer], CONTEXT)
+    rendered = answers.from_gemini(hints, [answer], CONTEXT)
     check_rendered(rendered, ChatCompletion)
     assert orjson.dumps(answer) == before
-    assert answers.from_gemini(echo, [orjson.loads(before)], CONTEXT) == rendered
+    assert answers.from_gemini(hints, [orjson.loads(before)], CONTEXT) == rendered
     assert (rendered[0] == 200) == expected
 
 
@@ -61,7 +62,7 @@ def _supports() -> Iterator[Any]:
 @pytest.mark.parametrize(("name", "cited"), list(_supports()))
 def test_recorded_supports_are_cited(name: str, cited: str) -> None:
     """Each recorded support is a citation of just its text, or stays in Google's own words."""
-    body = body_of(answers.from_gemini(ECHO, [CHAT[name]], CONTEXT))
+    body = body_of(answers.from_gemini(HINTS, [CHAT[name]], CONTEXT))
     message = body["choices"][0]["message"]
     spans = [entry["url_citation"] for entry in message.get("annotations", [])]
     texts = [message["content"][span["start_index"] : span["end_index"]] for span in spans]
@@ -76,15 +77,15 @@ def test_recorded_supports_are_cited(name: str, cited: str) -> None:
 def test_mutated_answers_never_break(name: str) -> None:
     """One member removed or odd: a valid completion or an error line, never an exception."""
     for mutation in mutations(CHAT[name]):
-        for echo in ECHOES:
-            check_rendered(answers.from_gemini(echo, [mutation], CONTEXT), ChatCompletion)
+        for hints in ALL_HINTS:
+            check_rendered(answers.from_gemini(hints, [mutation], CONTEXT), ChatCompletion)
 
 
 @pytest.mark.parametrize("name", CHAT.keys())
 def test_two_items_are_one_completion(name: str) -> None:
     """A fanned-out line has the choices of both items, its prompt counted once."""
-    one = answers.from_gemini(ECHO, [CHAT[name]], CONTEXT)
-    two = answers.from_gemini(ECHO, [CHAT[name], CHAT[name]], CONTEXT)
+    one = answers.from_gemini(HINTS, [CHAT[name]], CONTEXT)
+    two = answers.from_gemini(HINTS, [CHAT[name], CHAT[name]], CONTEXT)
     check_rendered(two, ChatCompletion)
     assert one[0] == two[0]
     if one[0] == 200:
@@ -96,12 +97,13 @@ def test_two_items_are_one_completion(name: str) -> None:
 @pytest.mark.parametrize("name", VECTORS.keys())
 def test_recorded_vectors_are_rendered(name: str) -> None:
     """Recordings and their mutations give vectors or an error line."""
-    rendered = embeddings.from_gemini(ECHO, [VECTORS[name]], CONTEXT)
+    rendered = embeddings.from_gemini(HINTS, [VECTORS[name]], CONTEXT)
     assert rendered[0] == 200
-    for echo in (ECHO, {**ECHO, "normalise": True}):
+    scaled: AnswerHints = {**HINTS, "normalise": True}
+    for hints in (HINTS, scaled):
         for mutation in mutations(VECTORS[name]):
             check_rendered(
-                embeddings.from_gemini(echo, [mutation], CONTEXT), CreateEmbeddingResponse
+                embeddings.from_gemini(hints, [mutation], CONTEXT), CreateEmbeddingResponse
             )
 
 

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types import CreateEmbeddingResponse
 
+from gateway.translate.contract import AnswerHints
 from gateway.translate.embeddings.request import from_gemini
 from gateway.translate.embeddings.vectors import cut_vector, loads_vector, quick_loads
 from tests.translate.checks import body_of
 from tests.translate.running import CONTEXT
 from tests.translate.samples import embedding_answers
 
-ECHO = {"model": "m"}
+HINTS: AnswerHints = {"model": "m"}
 LINES = [
     b'{"response":{"embedding":{"values":[0.5,-1e-05,1]}},"key":"1.0"}',
     b'{"key":"1.0","response":{"tokenCount":"4","embedding":{"values": [ 0.5, 2 ]}}}',
@@ -48,8 +49,8 @@ def test_a_cut_line_reads_as_a_parsed_one(line: bytes) -> None:
         assert cut is None
         return
     assert cut is not None
-    quick = from_gemini(ECHO, [cut], CONTEXT)
-    slow = from_gemini(ECHO, [orjson.loads(line)], CONTEXT)
+    quick = from_gemini(HINTS, [cut], CONTEXT)
+    slow = from_gemini(HINTS, [orjson.loads(line)], CONTEXT)
     assert body_of(quick) == body_of(slow)
     CreateEmbeddingResponse.model_validate_json(quick[1], strict=True)
     assert quick[2] == slow[2]
@@ -86,22 +87,22 @@ def test_any_vector_survives(values: list[float], indented: int) -> None:
 
 
 @pytest.mark.parametrize("extra", [{"base64": True}, {"normalise": True}])
-def test_a_cut_vector_can_be_packed_and_scaled(extra: dict[str, Any]) -> None:
+def test_a_cut_vector_can_be_packed_and_scaled(extra: AnswerHints) -> None:
     """As one that was parsed; what is no JSON after all is an error line."""
     line = b'{"response":{"embedding":{"values":[0.5, -1.25e-1]}},"key":"1.0"}'
     cut = loads_vector(line)
     assert cut is not None
-    echo = {**ECHO, **extra}
-    assert from_gemini(echo, [cut], CONTEXT) == from_gemini(echo, [orjson.loads(line)], CONTEXT)
+    hints: AnswerHints = {**HINTS, **extra}
+    assert from_gemini(hints, [cut], CONTEXT) == from_gemini(hints, [orjson.loads(line)], CONTEXT)
     broken = loads_vector(line.replace(b"0.5", b"0.5.5"))
     assert broken is not None
-    assert from_gemini(echo, [broken], CONTEXT)[0] == 502
+    assert from_gemini(hints, [broken], CONTEXT)[0] == 502
 
 
 def test_tokens_that_nobody_counted_are_noted() -> None:
     """OpenAI's usage cannot say unknown."""
     line = b'{"response":{"embedding":{"values":[0.5]}},"key":"1.0"}'
-    _, body, usage, notes = from_gemini(ECHO, [orjson.loads(line)], CONTEXT)
+    _, body, usage, notes = from_gemini(HINTS, [orjson.loads(line)], CONTEXT)
     assert orjson.loads(body)["usage"] == {"prompt_tokens": 0, "total_tokens": 0}
     assert usage == (0, 0, 0, 0)
     assert [(note.code, note.field) for note in notes] == [("unknown", "usage")]
@@ -109,6 +110,6 @@ def test_tokens_that_nobody_counted_are_noted() -> None:
 
 def test_who_packs_or_scales_parses() -> None:
     """The quick way is slower where the numbers are needed after all."""
-    assert quick_loads(ECHO) is loads_vector
-    assert quick_loads({**ECHO, "base64": True}) is None
-    assert quick_loads({**ECHO, "normalise": True}) is None
+    assert quick_loads(HINTS) is loads_vector
+    assert quick_loads({**HINTS, "base64": True}) is None
+    assert quick_loads({**HINTS, "normalise": True}) is None

@@ -94,7 +94,7 @@ class _Collection:
         count = len(self._echoes)
         # The lines of a job are of one kind, mostly; any other is only parsed slower.
         quick = self._endpoint.quick
-        self._loads = quick(self._echoes.read(0).options) if quick and count else None
+        self._loads = quick(self._echoes.read(0).hints) if quick and count else None
         self._states = bytearray(count)
         self._kinds = bytearray(count)
         self._offsets = array("Q", bytes(8 * count))
@@ -198,7 +198,7 @@ class _Collection:
         """Everything that can go wrong on a line happens here, before anything is counted."""
         task = self._task
         context = Context(task.batch_id, echo.line, task.created, self._policy)
-        made = self._endpoint.from_gemini(echo.options, answers, context)
+        made = self._endpoint.from_gemini(echo.hints, answers, context)
         status, body, _, _ = made
         return made, answer_line(task.batch_id, echo.line, echo.custom_id, status, body)
 

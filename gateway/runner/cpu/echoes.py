@@ -9,7 +9,7 @@
     [2,"b",1,13,42]
 
 Lines of a batch say mostly the same beside their words, so what they say is written once: the
-options of a line are its parts merged. In memory stay a few integers per line, and what was read
+hints of a line are its parts merged. In memory stay a few integers per line, and what was read
 or written last.
 """
 
@@ -18,9 +18,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 import orjson
+
+from gateway.translate.contract import AnswerHints
 
 ECHO_FORMAT: Final = 2
 BUFFER: Final = 64 * 1024
@@ -95,7 +97,7 @@ class Echo(NamedTuple):
     line: int
     custom_id: str
     items: int
-    options: Any
+    hints: AnswerHints
 
 
 class Echoes:
@@ -108,7 +110,7 @@ class Echoes:
         self.first_item = array("Q")  # among all items of the job
         self._offsets = array("Q")
         self.total_items = 0
-        self._known: _Remembered[tuple[int, ...], Any] = _Remembered()
+        self._known: _Remembered[tuple[int, ...], AnswerHints] = _Remembered()
         self._scan()
 
     def __enter__(self) -> Self:
@@ -143,22 +145,22 @@ class Echoes:
         text = os.pread(self._file.fileno(), self._offsets[ordinal + 1] - start, start)
         # Parts of the lines behind it may follow.
         line, custom_id, items, *places = orjson.loads(text.split(b"\n", 1)[0])
-        return Echo(line, custom_id, items, self._options(tuple(places)))
+        return Echo(line, custom_id, items, self._hints(tuple(places)))
 
-    def _options(self, places: tuple[int, ...]) -> Any:  # noqa: ANN401 - parsed JSON
+    def _hints(self, places: tuple[int, ...]) -> AnswerHints:
         """The parts at these places, merged."""
         known = self._known.get(places)
         if known is not None:
             return known
-        options: dict[str, Any] = {}
+        hints: AnswerHints = {}
         size = 0
         for place in places:
             self._file.seek(place)
             text = self._file.readline()
-            options.update(orjson.loads(text))
+            hints.update(orjson.loads(text))
             size += len(text)
-        self._known.keep(places, options, size)
-        return options
+        self._known.keep(places, hints, size)
+        return hints
 
     def locate(self, key: str | None) -> tuple[int, int] | None:
         """Ordinal of the line and number of the item a key names; None for a stranger."""

@@ -4,20 +4,20 @@ from typing import Final
 
 from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.schema_check import UNCHECKED, VIOLATION, checker_of
-from gateway.translate.contract import Context, Json, Note
+from gateway.translate.contract import AnswerHints, Context, Note
 
 TRUNCATED: Final = "truncated"
 
 
 def check_answer(
-    text: str, echo: Json, field: str, context: Context, *, cut: bool
+    text: str, hints: AnswerHints, field: str, context: Context, *, cut: bool
 ) -> Note | Failure | None:
     """Hold an answer against its caller's schema, if there is one.
 
     ``field`` is the answer's path in the body; ``cut`` says that it ended before it was complete,
     which is no fault of its form.
     """
-    schema = echo.get("schema")
+    schema = hints.get("schema")
     if schema is None or context.policy.schema_check == "off":
         return None
     if cut:

@@ -5,7 +5,7 @@ from typing import Final
 from gateway.ids import digest
 from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.usage import usage_of
-from gateway.translate.contract import Answer, Context, Json, Policy, Usage
+from gateway.translate.contract import Answer, AnswerHints, Context, Json, Policy, Usage
 
 # Every field of PromptFeedback and what becomes of it; a test compares this with google-genai's.
 FEEDBACK: Final = {
@@ -36,11 +36,11 @@ def identity_of(response: Json, context: Context) -> str:
     return digest("completion", context.batch_id, context.line)[:32]
 
 
-def model_of(response: Json, echo: Json) -> str:
+def model_of(response: Json, hints: AnswerHints) -> str:
     """The model that answered; where Gemini does not say, the one that was asked."""
     version = response.get("modelVersion")
     if type(version) is not str or not version:
-        version = echo["model"]
+        version = hints["model"]
     name: str = version.removeprefix("models/")
     return name
 

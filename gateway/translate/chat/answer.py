@@ -9,7 +9,16 @@ from gateway.translate.answer.envelope import EMPTY, answered_block, identity_of
 from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.usage import media_of, openai_usage, uncounted, usage_of
 from gateway.translate.chat.choice import choice_of
-from gateway.translate.contract import NO_USAGE, Answer, Context, Json, Note, Rendered, Usage
+from gateway.translate.contract import (
+    NO_USAGE,
+    Answer,
+    AnswerHints,
+    Context,
+    Json,
+    Note,
+    Rendered,
+    Usage,
+)
 from gateway.translate.template import hole, stand_in, template_of
 
 # Every field of the response and of a candidate, and what becomes of it; a test compares this
@@ -42,7 +51,7 @@ USAGE: Final = {
 }
 
 
-def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:
+def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
     """Render one line.
 
     ``{"response": {"candidates": [{"content": {"parts": [{"text": "Hi"}]},
@@ -53,8 +62,9 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     failed with fails the line, the prompt is counted once.
     """
     if len(answers) != 1:
-        return _several(echo, answers, context)
-    plain = plain_of(answers[0]) if len(echo) == 1 else None
+        return _several(hints, answers, context)
+    # One hint is the model, which every line has: the answer needs nothing else of its request.
+    plain = plain_of(answers[0]) if len(hints) == 1 else None
     if plain is not None:
         return _plain(plain, context.created)
     failure = failure_of(answers[0])
@@ -64,10 +74,10 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     usage = usage_of(response.get("usageMetadata"))
     choices: list[Json] = []
     notes: list[Note] = []
-    failure = add_choices(response, choices, notes, echo, context)
+    failure = add_choices(response, choices, notes, hints, context)
     if failure is not None:
         return failure.rendered(usage)
-    body = completion(echo, [response], choices, usage, context)
+    body = completion(hints, [response], choices, usage, context)
     return 200, orjson.dumps(body), usage, (*notes, *uncounted([response]))
 
 
@@ -92,7 +102,7 @@ def _plain(plain: tuple[str, str, str, Usage], created: int) -> Rendered:
     return 200, body, usage, ()
 
 
-def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:
+def _several(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
     choices: list[Json] = []
     notes: list[Note] = []
     usages: list[Usage] = []
@@ -102,33 +112,37 @@ def _several(echo: Json, answers: Sequence[Answer], context: Context) -> Rendere
         if wrong is None:
             response = answer["response"]
             usages.append(usage_of(response.get("usageMetadata")))
-            wrong = add_choices(response, choices, notes, echo, context)
+            wrong = add_choices(response, choices, notes, hints, context)
         if wrong is not None and failure is None:
             failure = wrong.among("Choice", number, len(answers))
     usage = summed(usages)
     if failure is not None:
         return failure.rendered(usage)
     responses = [answer["response"] for answer in answers]
-    body = completion(echo, responses, choices, usage, context)
+    body = completion(hints, responses, choices, usage, context)
     return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))
 
 
 def completion(
-    echo: Json, responses: Sequence[Json], choices: list[Json], usage: Usage, context: Context
+    hints: AnswerHints,
+    responses: Sequence[Json],
+    choices: list[Json],
+    usage: Usage,
+    context: Context,
 ) -> Json:
     """The completion around its choices; id and model are the first item's."""
     body = {
         "id": "chatcmpl-" + identity_of(responses[0], context),
         "object": "chat.completion",
         "created": context.created,
-        "model": model_of(responses[0], echo),
+        "model": model_of(responses[0], hints),
         "choices": choices,
         "usage": openai_usage(usage, media_of(responses)),
         "service_tier": "default",
         "system_fingerprint": None,
     }
-    if "metadata" in echo:
-        body["metadata"] = echo["metadata"]
+    if "metadata" in hints:
+        body["metadata"] = hints["metadata"]
     return body
 
 
@@ -141,11 +155,11 @@ def summed(usages: list[Usage]) -> Usage:
 
 
 def add_choices(
-    response: Json, choices: list[Json], notes: list[Note], echo: Json, context: Context
+    response: Json, choices: list[Json], notes: list[Note], hints: AnswerHints, context: Context
 ) -> Failure | None:
     """Append one choice per candidate that was asked for, or say why the line fails."""
     candidates = response.get("candidates")
-    asked = echo.get("candidates", 1)
+    asked = hints.get("candidates", 1)
     if type(candidates) is not list or not candidates:
         return _add_blocked(response, choices, context)
     if len(candidates) < asked:
@@ -155,7 +169,7 @@ def add_choices(
     for candidate in _in_order(candidates)[:asked]:
         if type(candidate) is not dict:
             return EMPTY
-        choice = choice_of(candidate, len(choices), notes, echo, context)
+        choice = choice_of(candidate, len(choices), notes, hints, context)
         if isinstance(choice, Failure):
             return choice
         choices.append(choice)

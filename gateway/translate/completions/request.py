@@ -23,6 +23,7 @@ from gateway.translate.chat.answer import add_choices, completion, summed
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.contract import (
     Answer,
+    AnswerHints,
     Context,
     Json,
     LineError,
@@ -69,7 +70,7 @@ MAX_LOGPROBS: Final = 5
 
 def _read_echo(value: object, draft: Draft) -> None:
     if boolean(value, "echo"):
-        draft.echo["echo"] = []
+        draft.echo["echo_prompts"] = []
 
 
 def _read_logprobs(value: object, draft: Draft) -> None:
@@ -142,8 +143,8 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
     echo = frame.echo
-    if "echo" in frame.asked:
-        echo = (*echo, orjson.dumps({"echo": prompts}))
+    if "echo_prompts" in frame.asked:
+        echo = (*echo, orjson.dumps({"echo_prompts": prompts}))
     return items, echo, frame.notes, ()
 
 
@@ -156,7 +157,7 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     close_thinking(draft)
     if draft.best_of not in (None, draft.choices):
         unsupported_value("Gemini does not choose among its answers.", "best_of")
-    if "echo" in draft.echo and "logprobs" in draft.echo:
+    if "echo_prompts" in draft.echo and "logprobs" in draft.echo:
         unsupported_value("Gemini gives no log probabilities of a prompt.", "echo")
     draft.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
     if not draft.config.get("thinkingConfig", {}).keys() - {"includeThoughts"}:
@@ -191,7 +192,7 @@ def _prompts(value: object) -> list[str]:
     return prompts
 
 
-def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:
+def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
     """Render one line: any item that failed fails it, because a choice would be missing.
 
     ``{"response": {"candidates": [{"content": {"parts": [{"text": "Hi"}]}, …}]}}`` ->
@@ -202,7 +203,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     usages: list[Usage] = []
     failure: Failure | None = None
     # A place belongs to a prompt, so more candidates than were asked for have none.
-    most = echo.get("candidates", 1)
+    most = hints.get("candidates", 1)
     for ordinal, answer in enumerate(answers):
         found: list[Json] = []
         made: list[Note] = []
@@ -210,23 +211,23 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
         # A failed item keeps its place: usages are grouped by prompt.
         usages.append(usage_of(answer["response"].get("usageMetadata") if wrong is None else None))
         if wrong is None:
-            wrong = add_choices(answer["response"], found, made, echo, context)
+            wrong = add_choices(answer["response"], found, made, hints, context)
         wrong = wrong or _without_place(found, made)
         notes += [_placed(note, ordinal * most) for note in made]
         if wrong is not None and failure is None:
-            prompt = ordinal // echo.get("items", 1)
-            several = len(answers) > echo.get("items", 1)
+            prompt = ordinal // hints.get("items", 1)
+            several = len(answers) > hints.get("items", 1)
             failure = replace(wrong, param=f"prompt[{prompt}]") if several else wrong
         choices += [
-            _text_choice(choice, ordinal * most + index, echo)
+            _text_choice(choice, ordinal * most + index, hints)
             for index, choice in enumerate(found[:most])
         ]
-    usage = _summed(usages, echo.get("items", 1))
+    usage = _summed(usages, hints.get("items", 1))
     if failure is not None:
         return failure.rendered(usage)
     responses = [answer["response"] for answer in answers]
     body = {
-        **completion(echo, responses, choices, usage, context),
+        **completion(hints, responses, choices, usage, context),
         "object": "text_completion",
     }
     body["id"] = "cmpl-" + body["id"].removeprefix("chatcmpl-")
@@ -264,12 +265,12 @@ def _without_place(choices: list[Json], notes: list[Note]) -> Failure | None:
 _NAMES: Final = {"tool_calls": "a call of a function", "images": "an image", "audio": "sound"}
 
 
-def _text_choice(choice: Json, index: int, echo: Json) -> Json:
+def _text_choice(choice: Json, index: int, hints: AnswerHints) -> Json:
     """A chat choice -> one of a text completion: the words, and how they ended."""
-    prompts = echo.get("echo")
+    prompts = hints.get("echo_prompts")
     text = choice["message"]["content"] or ""
     if prompts:
-        each = echo.get("candidates", 1) * echo.get("items", 1)
+        each = hints.get("candidates", 1) * hints.get("items", 1)
         text = prompts[index // each] + text
     return {
         "text": text,

@@ -17,6 +17,7 @@ from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.usage import UNCOUNTED, count
 from gateway.translate.contract import (
     Answer,
+    AnswerHints,
     Context,
     Json,
     LineError,
@@ -215,7 +216,7 @@ def _refuse_input(value: object, param: str) -> None:
     invalid_type(value, "a string", param)
 
 
-def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:  # noqa: ARG001
+def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:  # noqa: ARG001
     """Render one line: any item that failed fails the line, because a vector would be missing.
 
     ``{"response": {"embedding": {"values": [0.6, 0.8]}, "tokenCount": "1"}}`` ->
@@ -225,7 +226,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     tokens = 0
     notes: tuple[Note, ...] = ()
     for index, answer in enumerate(answers):
-        made = failure_of(answer) or _read_vector(answer["response"], echo)
+        made = failure_of(answer) or _read_vector(answer["response"], hints)
         if isinstance(made, Failure):
             failure = replace(made, param=f"input[{index}]") if len(answers) > 1 else made
             return failure.rendered((_paid(answers), 0, 0, 0))
@@ -239,7 +240,7 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     body = {
         "object": "list",
         "data": data,
-        "model": echo["model"],
+        "model": hints["model"],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     return 200, orjson.dumps(body), (tokens, 0, 0, 0), notes
@@ -251,27 +252,27 @@ def _paid(answers: Sequence[Answer]) -> int:
     return sum(_tokens(response) or 0 for response in served)
 
 
-def _read_vector(response: Json, echo: Json) -> object:
+def _read_vector(response: Json, hints: AnswerHints) -> object:
     embedding = response.get("embedding")
-    values = _vector(embedding.get("values") if type(embedding) is dict else None, echo)
+    values = _vector(embedding.get("values") if type(embedding) is dict else None, hints)
     return values or Failure(502, "invalid_response", "Gemini's answer has no vector.")
 
 
-def _vector(values: object, echo: Json) -> object:
+def _vector(values: object, hints: AnswerHints) -> object:
     """A vector as the line wants it, or nothing.
 
     One that was cut out by :mod:`gateway.translate.embeddings.vectors` passes through as it is,
     unless it is to be packed or scaled.
     """
     if type(values) is bytes:
-        if not echo.get("base64") and not echo.get("normalise"):
+        if not hints.get("base64") and not hints.get("normalise"):
             return orjson.Fragment(values)
         try:
             values = orjson.loads(values)
         except orjson.JSONDecodeError:
             return None
     numbers = _numbers(values)
-    return _encoded(numbers, echo) if numbers else None
+    return _encoded(numbers, hints) if numbers else None
 
 
 def _numbers(values: object) -> list[float]:
@@ -290,12 +291,12 @@ def _numbers(values: object) -> list[float]:
     return numbers if isfinite(sum(numbers)) else []
 
 
-def _encoded(values: list[float], echo: Json) -> list[float] | str:
-    if echo.get("normalise"):
+def _encoded(values: list[float], hints: AnswerHints) -> list[float] | str:
+    if hints.get("normalise"):
         length = sqrt(fsum(value * value for value in values))
         if length:
             values = [value / length for value in values]
-    if echo.get("base64"):
+    if hints.get("base64"):
         packed = struct.pack(f"<{len(values)}f", *values)
         return b2a_base64(packed, newline=False).decode("ascii")
     return values

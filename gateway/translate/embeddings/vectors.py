@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.contract import Json, Loads
+from gateway.translate.contract import AnswerHints, Json, Loads
 
 _KEY: Final = b'"values"'
 _OF_NUMBERS: Final = b"0123456789+-.eE, "
@@ -64,6 +64,6 @@ def loads_vector(line: bytes) -> Json | None:
     return result  # type: ignore[no-any-return]  # a JSON object: it has members by name
 
 
-def quick_loads(echo: Json) -> Loads | None:
+def quick_loads(hints: AnswerHints) -> Loads | None:
     """:func:`loads_vector` where numbers pass through; to pack or scale them they are parsed."""
-    return None if echo.get("base64") or echo.get("normalise") else loads_vector
+    return None if hints.get("base64") or hints.get("normalise") else loads_vector

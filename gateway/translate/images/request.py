@@ -21,6 +21,7 @@ from gateway.translate.chat.answer import summed
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.contract import (
     Answer,
+    AnswerHints,
     Context,
     Json,
     LineError,
@@ -231,7 +232,7 @@ def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
     return draft
 
 
-def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:  # noqa: ARG001
+def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:  # noqa: ARG001
     """Render one line: any item without an image fails it, because one would be missing.
 
     ``{"response": {"candidates": [{"content": {"parts": [{"inlineData": {"mimeType": "image/png",

@@ -11,7 +11,7 @@ from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.finish import failed, finish_of
 from gateway.translate.answer.logprobs import openai_logprobs
 from gateway.translate.answer.usage import uncounted, usage_of
-from gateway.translate.contract import Answer, Context, Json, Note, Rendered, Usage
+from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
 from gateway.translate.responses.citations import cite
 from gateway.translate.responses.output import CALLS, Output
 from gateway.translate.template import hole, stand_in, template_of
@@ -67,7 +67,7 @@ _CAN_BE_CUT: Final = ("message", "function_call")
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rendered:
+def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
     """Render one line, which has one item.
 
     ``{"response": {"candidates": [{"content": {"parts": [{"text": "Hi"}]},
@@ -76,20 +76,21 @@ def from_gemini(echo: Json, answers: Sequence[Answer], context: Context) -> Rend
     "text": "Hi", …}], …}], …}``
     """
     answer = answers[0]
-    plain = plain_of(answer) if len(echo) == 2 else None
+    # Two hints are `model` and `repeats`, which every line has: nothing else was asked for.
+    plain = plain_of(answer) if len(hints) == 2 else None
     if plain is not None:
-        return _plain(plain, echo, context)
+        return _plain(plain, hints, context)
     failure = failure_of(answer)
     if failure is not None:
         return failure.rendered()
     response = answer["response"]
     usage = usage_of(response.get("usageMetadata"))
-    made = _answered(response, echo, context)
+    made = _answered(response, hints, context)
     if isinstance(made, Failure):
         return made.rendered(usage)
-    body = _response(echo, response, made, usage, context)
+    body = _response(hints, response, made, usage, context)
     # The members that repeat the request pass through as they were written.
-    written = orjson.dumps(body)[:-1] + b"," + echo["repeats"].encode()
+    written = orjson.dumps(body)[:-1] + b"," + hints["repeats"].encode()
     return 200, written, usage, (*made.notes, *uncounted([response]))
 
 
@@ -107,7 +108,7 @@ class _Answered(NamedTuple):
     notes: Sequence[Note]
 
 
-def _answered(response: Json, echo: Json, context: Context) -> _Answered | Failure:
+def _answered(response: Json, hints: AnswerHints, context: Context) -> _Answered | Failure:
     candidates = response.get("candidates")
     if type(candidates) is not list or not candidates:
         return _blocked(response, context)
@@ -115,7 +116,7 @@ def _answered(response: Json, echo: Json, context: Context) -> _Answered | Failu
     if type(candidate) is not dict:
         return EMPTY
     content = candidate.get("content")
-    output = Output(echo, context, identity_of(response, context))
+    output = Output(hints, context, identity_of(response, context))
     parts = content.get("parts") if type(content) is dict else None
     output.read(parts)
     reason = candidate.get("finishReason")
@@ -124,16 +125,16 @@ def _answered(response: Json, echo: Json, context: Context) -> _Answered | Failu
         return output.failure or failed(finish, reason, candidate.get("finishMessage"))
     if output.failure:
         return output.failure
-    notes = output.keep_first_call() if "one_call" in echo else []
+    notes = output.keep_first_call() if "one_call" in hints else []
     incomplete = _INCOMPLETE.get(finish.word, "")
     extra: Json = {}
     if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
-        extra = cite(output, parts, candidate, sources="sources" in echo)
-    checked = _checked(output.items, echo, context, cut=bool(incomplete))
+        extra = cite(output, parts, candidate, sources="sources" in hints)
+    checked = _checked(output.items, hints, context, cut=bool(incomplete))
     if isinstance(checked, Failure):
         return checked
     notes += checked
-    if "logprobs" in echo:
+    if "logprobs" in hints:
         _add_logprobs(output.items, candidate.get("logprobsResult"))
     if incomplete:
         notes += _cut(output, finish.word)
@@ -144,15 +145,15 @@ def _answered(response: Json, echo: Json, context: Context) -> _Answered | Failu
 
 
 def _checked(
-    items: Sequence[Json], echo: Json, context: Context, *, cut: bool
+    items: Sequence[Json], hints: AnswerHints, context: Context, *, cut: bool
 ) -> Sequence[Note] | Failure:
     """Hold the words of all messages together against the caller's schema; calls are no answer."""
-    if "schema" not in echo or any(item["type"] in CALLS for item in items):
+    if "schema" not in hints or any(item["type"] in CALLS for item in items):
         return ()
     messages = [n for n, item in enumerate(items) if item["type"] == "message"]
     text = "".join(part.get("text", "") for n in messages for part in items[n]["content"])
     field = f"output[{messages[0]}].content[0].text" if messages else "output"
-    checked = check_answer(text, echo, field, context, cut=cut)
+    checked = check_answer(text, hints, field, context, cut=cut)
     if isinstance(checked, Failure):
         return checked
     return () if checked is None else (checked,)
@@ -192,7 +193,7 @@ def _add_logprobs(items: list[Json], result: object) -> None:
 
 
 def _response(
-    echo: Json, response: Json, answered: _Answered, usage: Usage, context: Context
+    hints: AnswerHints, response: Json, answered: _Answered, usage: Usage, context: Context
 ) -> Json:
     items, incomplete, word, extra, _ = answered
     prompt, cached, written, reasoned = usage
@@ -202,7 +203,7 @@ def _response(
         "created_at": context.created,
         "status": "incomplete" if incomplete else "completed",
         "completed_at": None if incomplete else context.created,
-        "model": model_of(response, echo),
+        "model": model_of(response, hints),
         "output": items,
         "incomplete_details": {"reason": incomplete} if incomplete else None,
         "usage": {
@@ -220,7 +221,7 @@ def _response(
     return body
 
 
-def _plain(plain: tuple[str, str, str, Usage], echo: Json, context: Context) -> Rendered:
+def _plain(plain: tuple[str, str, str, Usage], hints: AnswerHints, context: Context) -> Rendered:
     """Write an answer of one text by template: most are no more."""
     identity, version, text, usage = plain
     prompt, cached, written, reasoned = usage
@@ -237,7 +238,7 @@ def _plain(plain: tuple[str, str, str, Usage], echo: Json, context: Context) -> 
         written,
         reasoned,
         prompt + written,
-        echo["repeats"].encode(),
+        hints["repeats"].encode(),
     )
     return 200, body, usage, ()
 

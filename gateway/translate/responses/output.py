@@ -6,7 +6,7 @@ from typing import Final
 from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.parts import called
 from gateway.translate.chat.message import NEVER_SHOWN, shows_code, unusable_of
-from gateway.translate.contract import Context, Json, Note
+from gateway.translate.contract import AnswerHints, Context, Json, Note
 from gateway.translate.responses.reasoning import Kept
 from gateway.translate.tools.custom import input_of
 
@@ -35,10 +35,10 @@ _IMAGES: Final = frozenset({"png", "webp", "jpeg", "gif", "svg"})
 class Output:
     """The items so far; the last one may still grow."""
 
-    def __init__(self, echo: Json, context: Context, identity: str) -> None:
+    def __init__(self, hints: AnswerHints, context: Context, identity: str) -> None:
         self.items: list[Json] = []
         self.failure: Failure | None = None
-        self._echo = echo
+        self._hints = hints
         self._context = context
         self._identity = identity
         self._made = self._calls = 0
@@ -144,7 +144,7 @@ class Output:
         self._call_ids.add(call.call_id)
         self._kind = "call"
         self._calls += 1
-        if call.name in self._echo.get("custom", ()):
+        if call.name in self._hints.get("custom", ()):
             item = {"type": "custom_tool_call", "input": input_of(call.arguments)}
             prefix = "ctc"
         else:
@@ -157,12 +157,12 @@ class Output:
         """Keep a signature of the last item."""
         signature = signature or self._waiting
         self._waiting = ""
-        if signature and "signatures" in self._echo:
+        if signature and "signatures" in self._hints:
             self._keeper().signatures[key] = signature
 
     def _keep_part(self, key: str, part: Json) -> None:
         """Keep a part that belongs to the last item."""
-        if "signatures" in self._echo:
+        if "signatures" in self._hints:
             self._keeper().parts.setdefault(key, []).append(part)
 
     def _keeper(self) -> Kept:
@@ -189,7 +189,7 @@ class Output:
         item["status"] = (
             _OUTCOMES.get(outcome, "completed") if type(outcome) is str else "completed"
         )
-        if "outputs" in self._echo:
+        if "outputs" in self._hints:
             shown = [{"type": "logs", "logs": logs}] if type(logs) is str and logs else []
             item["outputs"] = [*(item["outputs"] or ()), *shown]
         self._sign(item["id"], signature)
