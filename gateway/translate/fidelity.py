@@ -18,7 +18,7 @@ from gateway.translate.chat.messages import (
 )
 from gateway.translate.chat.request import CHAT
 from gateway.translate.completions.request import COMPLETIONS
-from gateway.translate.embeddings import request as embeddings
+from gateway.translate.embeddings import answer as embeddings_answers
 from gateway.translate.embeddings.request import EMBEDDINGS, GOOGLE_EMBEDDING
 from gateway.translate.google import GOOGLE
 from gateway.translate.images.request import IMAGES
@@ -182,5 +182,5 @@ ANSWERS: Final[dict[str, dict[str, str]]] = {
     "UrlContextMetadata": grounding.URL_CONTEXT,
     "PromptFeedback": received.FEEDBACK,
     "UsageMetadata": answers.USAGE,
-    "EmbedContentResponse": embeddings.RESPONSE,
+    "EmbedContentResponse": embeddings_answers.RESPONSE,
 }

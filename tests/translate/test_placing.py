@@ -56,6 +56,7 @@ from gateway.translate.chat import message as replies
 from gateway.translate.chat import messages
 from gateway.translate.chat import request as chat
 from gateway.translate.completions import request as completions
+from gateway.translate.embeddings import answer as embeddings_answers
 from gateway.translate.embeddings import request as embeddings
 from gateway.translate.images import request as images
 from gateway.translate.reading.table import FieldTable
@@ -334,7 +335,7 @@ def test_every_block_reason_is_placed() -> None:
         (answers.RESPONSE, gemini.GenerateContentResponse, "GenerateContentResponse"),
         (answers.USAGE, gemini.GenerateContentResponseUsageMetadata, "UsageMetadata"),
         (received.FEEDBACK, gemini.GenerateContentResponsePromptFeedback, "PromptFeedback"),
-        (embeddings.RESPONSE, gemini.EmbedContentResponse, "EmbedContentResponse"),
+        (embeddings_answers.RESPONSE, gemini.EmbedContentResponse, "EmbedContentResponse"),
     ],
 )
 def test_every_response_field_is_placed(

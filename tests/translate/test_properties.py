@@ -10,9 +10,12 @@ from openai.types.chat import ChatCompletion
 
 from gateway.translate.chat import answer as answers
 from gateway.translate.chat import request as chat
+from gateway.translate.completions import answer as completions_answers
 from gateway.translate.completions import request as completions
 from gateway.translate.contract import AnswerHints, LineError, Policy
+from gateway.translate.embeddings import answer as embeddings_answers
 from gateway.translate.embeddings import request as embeddings
+from gateway.translate.images import answer as images_answers
 from gateway.translate.images import request as images
 from tests.translate.checks import check_refusal, check_rendered, check_translation
 from tests.translate.running import CONTEXT
@@ -551,8 +554,8 @@ def test_completions_and_images_of_anything(
     items: list[dict[str, Any]], hints: AnswerHints
 ) -> None:
     """Any answer becomes a valid object or an error line."""
-    check_rendered(completions.from_gemini(hints, items, CONTEXT), Completion)
-    check_rendered(images.from_gemini(hints, items, CONTEXT), ImagesResponse)
+    check_rendered(completions_answers.from_gemini(hints, items, CONTEXT), Completion)
+    check_rendered(images_answers.from_gemini(hints, items, CONTEXT), ImagesResponse)
 
 
 VALUES = st.lists(st.floats() | st.integers(), max_size=4)
@@ -573,7 +576,7 @@ def test_vectors_of_anything(items: list[dict[str, Any]], normalise: bool) -> No
     hints: AnswerHints = {"model": "m"}
     if normalise:
         hints["normalise"] = True
-    rendered = embeddings.from_gemini(hints, items, CONTEXT)
+    rendered = embeddings_answers.from_gemini(hints, items, CONTEXT)
     check_rendered(rendered, CreateEmbeddingResponse)
-    packed = embeddings.from_gemini({**hints, "base64": True}, items, CONTEXT)
+    packed = embeddings_answers.from_gemini({**hints, "base64": True}, items, CONTEXT)
     assert packed[0] == rendered[0]

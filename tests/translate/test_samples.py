@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletion
 
 from gateway.translate.chat import answer as answers
 from gateway.translate.contract import AnswerHints
-from gateway.translate.embeddings import request as embeddings
+from gateway.translate.embeddings import answer as embeddings
 from tests.translate.checks import body_of, check_rendered
 from tests.translate.running import CONTEXT
 from tests.translate.samples import chat_answers, embedding_answers, mutations

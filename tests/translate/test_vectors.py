@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 from openai.types import CreateEmbeddingResponse
 
 from gateway.translate.contract import AnswerHints
-from gateway.translate.embeddings.request import from_gemini
-from gateway.translate.embeddings.vectors import cut_vector, loads_vector, quick_loads
+from gateway.translate.embeddings.answer import (
+    cut_vector,
+    from_gemini,
+    loads_vector,
+    quick_loads,
+)
 from tests.translate.checks import body_of
 from tests.translate.running import CONTEXT
 from tests.translate.samples import embedding_answers

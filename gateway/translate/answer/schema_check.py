@@ -13,7 +13,8 @@ from typing import Any, Final
 import jsonschema_rs
 import orjson
 
-from gateway.translate.contract import Json
+from gateway.translate.answer.failure import Failure
+from gateway.translate.contract import AnswerHints, Context, Json, Note
 from gateway.translate.schemas.cost import MANY, Steps, UncheckableError
 from gateway.translate.tools.calls import depth_of
 
@@ -40,6 +41,33 @@ _LONGEST_PATH: Final = 300
 # Codes of notes.
 VIOLATION: Final = "schema_violation"
 UNCHECKED: Final = "unchecked"
+TRUNCATED: Final = "truncated"
+
+
+def check_answer(
+    text: str, hints: AnswerHints, field: str, context: Context, *, cut: bool
+) -> Note | Failure | None:
+    """Hold an answer against its caller's schema, if there is one.
+
+    ``field`` is the answer's path in the body; ``cut`` says that it ended before it was complete,
+    which is no fault of its form.
+    """
+    schema = hints.get("schema")
+    if schema is None or context.policy.schema_check == "off":
+        return None
+    if cut:
+        return Note(TRUNCATED, field)
+    checker = checker_of(schema)
+    if isinstance(checker, str):
+        return Note(UNCHECKED, field, f"{checker}.")
+    complaint = checker.complaint(text)
+    if complaint is None:
+        return None
+    code, why = complaint
+    if code == VIOLATION and context.policy.schema_check == "error":
+        message = f"Gemini's answer does not fit the schema that was asked for: {why}."
+        return Failure(502, VIOLATION, message)
+    return Note(code, field, f"{why}.")
 
 
 class Checker:

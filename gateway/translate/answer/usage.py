@@ -70,6 +70,14 @@ def _odd(metadata: Json) -> Usage:
     return prompt, count(metadata.get("cachedContentTokenCount")), output, thoughts
 
 
+def total_usage(usages: Sequence[Usage]) -> Usage:
+    """Add up the items of one line: its prompt counts once, however often it was sent."""
+    if not usages:
+        return NO_USAGE
+    prompts, cached, outputs, reasoning = zip(*usages, strict=True)
+    return max(prompts), max(cached), sum(outputs), sum(reasoning)
+
+
 # Of most lines nothing was cached and nothing reasoned: they share these, which nobody changes.
 _NOTHING_CACHED: Final = {"cached_tokens": 0, "audio_tokens": 0}
 _NOTHING_REASONED: Final = {

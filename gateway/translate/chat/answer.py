@@ -7,10 +7,9 @@ import orjson
 
 from gateway.translate.answer.envelope import EMPTY, answered_block, identity_of, model_of, plain_of
 from gateway.translate.answer.failure import Failure, failure_of
-from gateway.translate.answer.usage import media_of, openai_usage, uncounted, usage_of
+from gateway.translate.answer.usage import media_of, openai_usage, total_usage, uncounted, usage_of
 from gateway.translate.chat.choice import choice_of
 from gateway.translate.contract import (
-    NO_USAGE,
     Answer,
     AnswerHints,
     Context,
@@ -115,7 +114,7 @@ def _several(hints: AnswerHints, answers: Sequence[Answer], context: Context) ->
             wrong = add_choices(response, choices, notes, hints, context)
         if wrong is not None and failure is None:
             failure = wrong.among("Choice", number, len(answers))
-    usage = summed(usages)
+    usage = total_usage(usages)
     if failure is not None:
         return failure.rendered(usage)
     responses = [answer["response"] for answer in answers]
@@ -144,14 +143,6 @@ def completion(
     if "metadata" in hints:
         body["metadata"] = hints["metadata"]
     return body
-
-
-def summed(usages: list[Usage]) -> Usage:
-    """The prompt was one prompt to the client, however often it was sent."""
-    if not usages:
-        return NO_USAGE
-    prompts, cached, outputs, reasoning = zip(*usages, strict=True)
-    return max(prompts), max(cached), sum(outputs), sum(reasoning)
 
 
 def add_choices(

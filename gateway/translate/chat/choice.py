@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from gateway.translate.answer.answer_checks import check_answer
 from gateway.translate.answer.audio import openai_audio
 from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.finish import failed, finish_of
 from gateway.translate.answer.grounding import citations
 from gateway.translate.answer.logprobs import openai_logprobs
+from gateway.translate.answer.schema_check import check_answer
 from gateway.translate.chat.message import Reply, read_parts
 from gateway.translate.contract import AnswerHints, Context, Json, Note
 from gateway.translate.tools.custom import input_of

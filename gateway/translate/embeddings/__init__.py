@@ -1,1 +1,16 @@
 """The endpoint ``/v1/embeddings``: request to Gemini, answer back."""
+
+from typing import Final
+
+from gateway.translate.contract import Endpoint
+from gateway.translate.embeddings.answer import from_gemini, quick_loads
+from gateway.translate.embeddings.request import to_gemini
+
+ENDPOINT: Final = Endpoint(
+    path="/v1/embeddings",
+    method="asyncBatchEmbedContent",
+    required=("input",),
+    to_gemini=to_gemini,
+    from_gemini=from_gemini,
+    quick=quick_loads,
+)

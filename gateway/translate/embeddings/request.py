@@ -1,29 +1,17 @@
-"""``/v1/embeddings`` <-> EmbedContentRequest: one item and one vector per input string.
+"""``/v1/embeddings`` -> EmbedContentRequests: one item per input string.
 
 Several parts in one content would be merged into one vector, so an array is fanned out.
 """
 
-import struct
-from binascii import b2a_base64
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
-from math import fsum, isfinite, sqrt
 from typing import Final
 
 import orjson
 
-from gateway.translate.answer.failure import Failure, failure_of
-from gateway.translate.answer.usage import UNCOUNTED, count
 from gateway.translate.contract import (
-    Answer,
-    AnswerHints,
-    Context,
     Json,
     LineError,
-    Note,
     Policy,
-    Rendered,
     Translation,
 )
 from gateway.translate.google import google_readers
@@ -115,16 +103,6 @@ EMBEDDINGS: Final = FieldTable(
     mapped("extra_body", "the same one level further down", _read_extra_body),
     dropped("user", "names the caller's user to OpenAI"),
 )
-# Every field of EmbedContentResponse and what becomes of it; a test compares this with the SDK.
-RESPONSE: Final = {
-    "embedding": "`data[].embedding`",
-    "embeddings": "left out: the SDK's own list of one",
-    "usageMetadata": "`usage`",
-    "tokenCount": "`usage`",
-    "metadata": "left out: Vertex only",
-    "truncated": "left out: Vertex only",
-    "sdkHttpResponse": "left out: made by the SDK, never on the wire",
-}
 _FORMATS: Final = ("float", "base64")
 
 
@@ -214,97 +192,3 @@ def _refuse_input(value: object, param: str) -> None:
     if type(value) is int or type(value) is list:
         unsupported_value("token ids belong to another tokenizer; send text.", param)
     invalid_type(value, "a string", param)
-
-
-def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:  # noqa: ARG001
-    """Render one line: any item that failed fails the line, because a vector would be missing.
-
-    ``{"response": {"embedding": {"values": [0.6, 0.8]}, "tokenCount": "1"}}`` ->
-    ``{"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": […]}], …}``
-    """
-    data: list[Json] = []
-    tokens = 0
-    notes: tuple[Note, ...] = ()
-    for index, answer in enumerate(answers):
-        made = failure_of(answer) or _read_vector(answer["response"], hints)
-        if isinstance(made, Failure):
-            failure = replace(made, param=f"input[{index}]") if len(answers) > 1 else made
-            return failure.rendered((_paid(answers), 0, 0, 0))
-        response, values = answer["response"], made
-        data.append({"object": "embedding", "index": index, "embedding": values})
-        counted = _tokens(response)
-        if counted is None:
-            notes = UNCOUNTED
-        else:
-            tokens += counted
-    body = {
-        "object": "list",
-        "data": data,
-        "model": hints["model"],
-        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-    }
-    return 200, orjson.dumps(body), (tokens, 0, 0, 0), notes
-
-
-def _paid(answers: Sequence[Answer]) -> int:
-    """The tokens of what was answered, though the line fails."""
-    served = (answer["response"] for answer in answers if failure_of(answer) is None)
-    return sum(_tokens(response) or 0 for response in served)
-
-
-def _read_vector(response: Json, hints: AnswerHints) -> object:
-    embedding = response.get("embedding")
-    values = _vector(embedding.get("values") if type(embedding) is dict else None, hints)
-    return values or Failure(502, "invalid_response", "Gemini's answer has no vector.")
-
-
-def _vector(values: object, hints: AnswerHints) -> object:
-    """A vector as the line wants it, or nothing.
-
-    One that was cut out by :mod:`gateway.translate.embeddings.vectors` passes through as it is,
-    unless it is to be packed or scaled.
-    """
-    if type(values) is bytes:
-        if not hints.get("base64") and not hints.get("normalise"):
-            return orjson.Fragment(values)
-        try:
-            values = orjson.loads(values)
-        except orjson.JSONDecodeError:
-            return None
-    numbers = _numbers(values)
-    return _encoded(numbers, hints) if numbers else None
-
-
-def _numbers(values: object) -> list[float]:
-    """A vector that float32 can hold, or nothing. Packing checks each number at C speed."""
-    if type(values) is not list or not values:
-        return []
-    kinds = set(map(type, values))
-    if not kinds <= {float, int}:
-        return []
-    try:
-        numbers: list[float] = list(map(float, values)) if int in kinds else values
-        struct.pack(f"<{len(numbers)}f", *numbers)
-    except OverflowError:
-        return []
-    # NaN and infinity pass the packing and spoil the sum.
-    return numbers if isfinite(sum(numbers)) else []
-
-
-def _encoded(values: list[float], hints: AnswerHints) -> list[float] | str:
-    if hints.get("normalise"):
-        length = sqrt(fsum(value * value for value in values))
-        if length:
-            values = [value / length for value in values]
-    if hints.get("base64"):
-        packed = struct.pack(f"<{len(values)}f", *values)
-        return b2a_base64(packed, newline=False).decode("ascii")
-    return values
-
-
-def _tokens(response: Json) -> int | None:
-    """gemini-embedding-2 reports ``usageMetadata``, -001 in batch ``tokenCount`` as a string."""
-    usage = response.get("usageMetadata")
-    if type(usage) is dict and "promptTokenCount" in usage:
-        return count(usage["promptTokenCount"])
-    return count(response["tokenCount"]) if "tokenCount" in response else None

@@ -130,12 +130,12 @@ class Frame:
         template = shapes[_ONE_TEXT] if _ONE_TEXT in shapes else self._learn(_ONE_TEXT, read)
         return template and template % dumps(text)
 
-    def text(self, text: str, read: Read) -> bytes:
-        """The item of one text of the user's, however it is made."""
-        item = self.one_text(text, read)
+    def text(self, text: str) -> bytes:
+        """The item of one text of the user's, on endpoints that have nothing but a prompt."""
+        item = self.one_text(text, _read_prompt)
         if item is None:
             conversation = Conversation(self.model, self.policy)
-            read([{"role": "user", "content": text}], conversation)
+            conversation.say("user", [{"text": text}])
             item = self.write(conversation)
         return item
 
@@ -166,6 +166,11 @@ class Frame:
         except (KeyError, TypeError):  # no message, or a role that is no string
             return None
         return template and template % tuple(texts)
+
+
+def _read_prompt(messages: Sequence[Json], conversation: Conversation) -> None:
+    """The one message that a template is learned from, see :meth:`Frame.one_text`."""
+    conversation.say("user", [{"text": messages[0]["content"]}])
 
 
 def _only_text(content: object, part: str) -> str:

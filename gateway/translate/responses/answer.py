@@ -5,11 +5,11 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from gateway.translate.answer.answer_checks import check_answer
 from gateway.translate.answer.envelope import EMPTY, answered_block, identity_of, model_of, plain_of
 from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.finish import failed, finish_of
 from gateway.translate.answer.logprobs import openai_logprobs
+from gateway.translate.answer.schema_check import check_answer
 from gateway.translate.answer.usage import uncounted, usage_of
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
 from gateway.translate.responses.citations import cite
