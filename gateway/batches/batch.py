@@ -115,6 +115,13 @@ class Batch:
     # Failures of a kind that no waiting mends: dead workers, local bytes that are not there.
     defects: int = 0
     last_error: str | None = None
+    waiting_since: int | None = None  # since when there is one; the store's to write
+    ended_because: str | None = None  # why it ended otherwise than with an answer for every line
+    # Of the job whose state has lasted longest; kept after the end. The store's to write.
+    upstream_state: str | None = None
+    upstream_since: int | None = None
+    # When a client first used the id: from then on its create was answered.
+    used_at: int | None = None
     fence: int = 0
     lease_until: int | None = None
     seq: int = 0

@@ -99,15 +99,28 @@ class Job:
     usage: TokenUsage = TokenUsage()
     notes: Mapping[str, int] = field(default_factory=dict)  # of its answers, counted by code
     failure: Failure | None = None
-    # Since when nobody knows how a create ended; ``absences`` listings have not shown it since.
+    # Since when it is unknown how a create ended; ``absences`` listings have not shown it since.
     doubt: int | None = None
     absences: int = 0
-    # How often in a row the upstream said that what we asked for is not there.
+    # Digest of the key that sent the create: under another key a 404 is no denial.
+    made_by: str | None = None
+    # Since when the upstream denies what is paid for (the job, its output, what was staged for
+    # it), and how often in a row: the time decides, the number only makes the pauses longer.
+    denied_at: int | None = None
     denials: int = 0
+    # Since when it is being ended (cancel, end of the window); when its state was last seen.
+    stop_at: int | None = None
+    looked_at: int | None = None
+    upstream_since: int | None = None  # since when ``upstream_state`` is what it is
+    # Given up, and looked for again until then: what it made is paid for.
+    recover_until: int | None = None
+    # Lines without a result, and results without a line: while there are any, nothing is deleted.
+    unmatched: int = 0
     due_at: int | None = None
     failures: int = 0
     defects: int = 0  # as a batch's
     last_error: str | None = None
+    waiting_since: int | None = None  # since when there is a ``last_error``; the store's to write
     fence: int = 0
     lease_until: int | None = None
 

@@ -58,7 +58,9 @@ class StagedFile:
     uploaded_at: int | None = None
     until: int | None = None
     failure: Failure | None = None
-    # How often the upstream said that what was uploaded is not there.
+    # Since when the upstream says that what was uploaded is not there, and how often: the time
+    # decides, the number only makes the pauses longer.
+    denied_at: int | None = None
     denials: int = 0
     due_at: int | None = None
     failures: int = 0

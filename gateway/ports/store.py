@@ -188,8 +188,12 @@ class Store(Protocol):
         """The input file of a batch, deleted or not."""
         ...
 
-    async def running_job(self, credential: str, submitted_before: int) -> Job | None:
-        """Some job that must be in the upstream's listing: submitted before that, not released."""
+    async def running_job(self, job: Job, submitted_before: int) -> Job | None:
+        """Some other job that must be in the upstream's listing where this one would be.
+
+        Of the same credential and made by the same key, submitted before that, not released, and
+        neither denied nor given up.
+        """
         ...
 
     async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
@@ -248,7 +252,9 @@ class Store(Protocol):
         ``usage`` are added to those of a batch that is still live, in the same transaction;
         ``ring`` rings the batch row. The ``last_error`` of a batch in progress becomes that of
         the job which failed most often in a row, so that whoever reads the batch sees what it
-        waits for.
+        waits for and since when; its ``upstream_state`` that of the job whose state has lasted
+        longest. ``waiting_since`` and ``upstream_since`` are kept by the store: since when the
+        row has a ``last_error``, and has had this ``upstream_state``.
         """
         ...
 

@@ -150,7 +150,7 @@ async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
     if now < settled:
         await claim.save(replace(job, due_at=settled))
         return
-    known = await tools.store.running_job(job.credential, now - tools.options.settle)
+    known = await tools.store.running_job(job, now - tools.options.settle)
     found = await tools.upstream.find(
         job.display_name, job.credential, known.upstream_name if known else None
     )

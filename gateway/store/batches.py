@@ -113,7 +113,7 @@ def save(
     for file in files:
         file_rows.add(session, file)
     session.run("set_counts", {**values, "final": batch.status not in LIVE_STATUSES})
-    session.run("save_batch", values)
+    session.run("save_batch", {**values, "now": now})
     for job in jobs:
         job_rows.insert(session, job)
         staging.name(session, row["owner"], job.id, named.get(job.id, {}), now)

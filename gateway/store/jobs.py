@@ -22,11 +22,15 @@ def of_batch(session: Session, batch_id: str) -> Sequence[Job]:
     return [job_of(row) for row in session.all("jobs_of_batch", {"batch_id": batch_id})]
 
 
-def running(session: Session, credential: str, submitted_before: int) -> Job | None:
-    """The youngest job that must be in the upstream's listing."""
-    row = session.one(
-        "running_job", {"credential": credential, "submitted_before": submitted_before}
-    )
+def running(session: Session, job: Job, submitted_before: int) -> Job | None:
+    """The youngest job of the same key, but this one, that must be in the upstream's listing."""
+    values = {
+        "credential": job.credential,
+        "made_by": job.made_by,
+        "besides": job.id,
+        "submitted_before": submitted_before,
+    }
+    row = session.one("running_job", values)
     return None if row is None else job_of(row)
 
 
@@ -50,7 +54,7 @@ def save(
 ) -> bool:
     """A job that is not released and still its holder's; and what its batch gains by it."""
     values = job_values(job if keep else replace(job, lease_until=None))
-    if session.run("save_job", values) == 0:
+    if session.run("save_job", {**values, "now": now}) == 0:
         return False
     session.run("tell_batch", {"batch_id": job.batch_id})
     if counts != Counts() or usage != TokenUsage():

@@ -184,9 +184,9 @@ class SQLiteStore:
         """The input file of a batch, deleted or not."""
         return files.input_of(self._reader, batch_id)
 
-    async def running_job(self, credential: str, submitted_before: int) -> Job | None:
-        """Some job that must be in the upstream's listing."""
-        return jobs.running(self._reader, credential, submitted_before)
+    async def running_job(self, job: Job, submitted_before: int) -> Job | None:
+        """Some other job that must be in the upstream's listing where this one would be."""
+        return jobs.running(self._reader, job, submitted_before)
 
     async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
         """Set when the batch row is due next, if its ``due_at`` still is what was read."""

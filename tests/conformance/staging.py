@@ -181,6 +181,7 @@ class CopyRules:
             uploaded_at=3,
             until=4,
             failure=Failure("file_failed", "why", 400),
+            denied_at=9,
             denials=5,
             due_at=6,
             failures=7,

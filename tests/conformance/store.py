@@ -5,6 +5,7 @@ A test class inherits :class:`StoreRules` and has a fixture ``store``: an open, 
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -482,8 +483,11 @@ class SaveRules:
             failures=2,
             last_error="slow",
         )
-        assert await store.save_batch(batch)
-        assert (await load(store)).batch == replace(batch, lease_until=None)
+        assert await store.save_batch(replace(batch, ended_because="why"))
+        stored = (await load(store)).batch
+        assert stored.waiting_since is not None
+        expected = replace(batch, lease_until=None, ended_because="why")
+        assert replace(stored, waiting_since=None) == expected
 
     async def test_the_columns_of_requests_are_left_alone(self, store: Store) -> None:
         claimed = await claimed_batch(store)
@@ -557,9 +561,47 @@ class SaveRules:
             due_at=8,
             failures=9,
             last_error="slow",
+            made_by="digest",
+            denied_at=10,
+            denials=11,
+            stop_at=12,
+            looked_at=13,
+            recover_until=14,
+            unmatched=15,
         )
         assert await store.save_job(job)
-        assert list((await load(store)).jobs) == [replace(job, lease_until=None)]
+        work = await load(store)
+        [stored] = work.jobs
+        assert stored.waiting_since is not None
+        assert stored.upstream_since is not None
+        kept = replace(stored, waiting_since=None, upstream_since=None)
+        assert kept == replace(job, lease_until=None)
+
+    async def test_a_wait_and_a_state_know_since_when(self, store: Store) -> None:
+        claimed = await claimed_batch(store)
+        batch = replace(claimed, status=BatchStatus.IN_PROGRESS)
+        await store.save_batch(batch, jobs=[a_job()])
+        seen = replace(await claim_job(store, "one"), last_error="busy", upstream_state="PENDING")
+        await store.save_job(seen)
+        first = await load(store)
+        await store.save_job(
+            replace(await claim_job(store, "one"), last_error="quota", upstream_state="PENDING")
+        )
+        again = await load(store)
+        [job] = again.jobs
+        assert (job.waiting_since, job.upstream_since) == (
+            first.jobs[0].waiting_since,
+            first.jobs[0].upstream_since,
+        )
+        assert (again.batch.last_error, again.batch.waiting_since) == ("quota", job.waiting_since)
+        shown = (again.batch.upstream_state, again.batch.upstream_since)
+        assert shown == ("PENDING", job.upstream_since)
+        await store.save_job(
+            replace(await claim_job(store, "one"), last_error=None, state=JobState.COLLECTED)
+        )
+        ended = (await load(store)).batch
+        assert (ended.last_error, ended.waiting_since) == (None, None)
+        assert ended.upstream_state == "PENDING"
 
     async def test_jobs_and_files_come_with_the_batch_or_not_at_all(self, store: Store) -> None:
         batch = await claimed_batch(store)
@@ -758,12 +800,36 @@ class DueRules:
         for job, change in zip(jobs, changes, strict=False):
             named = replace(await claim_job(store, job.id), upstream_name=f"batches/{job.id}")
             await store.save_job(replace(named, **change))  # type: ignore[arg-type]
-        assert await store.running_job("default", 3_000) is None
+        asking = a_job("asking")
+        assert await store.running_job(asking, 3_000) is None
         for before, name in ((3_001, "j2"), (5_001, "j0")):
-            found = await store.running_job("default", before)
+            found = await store.running_job(asking, before)
             assert found is not None
             assert found.id == name
-        assert await store.running_job("third", 9_000) is None
+        assert await store.running_job(replace(asking, credential="third"), 9_000) is None
+        itself = await store.running_job(replace(asking, id="j0"), 9_000)
+        assert itself is not None
+        assert itself.id == "j2"
+
+    @pytest.mark.parametrize(
+        "change", [{"denied_at": 1}, {"recover_until": 1}, {"made_by": "another key"}]
+    )
+    async def test_a_job_that_proves_nothing_of_a_listing(
+        self, store: Store, change: dict[str, Any]
+    ) -> None:
+        await store.save_batch(await claimed_batch(store), jobs=[a_job()])
+        running = replace(
+            await claim_job(store, "one"),
+            state=JobState.RUNNING,
+            upstream_name="batches/1",
+            submitted_at=1,
+            made_by="a key",
+        )
+        await store.save_job(running)
+        asking = replace(a_job("asking"), made_by="a key")
+        assert await store.running_job(asking, 9_000) is not None
+        await store.save_job(replace(await claim_job(store, "one"), **change))
+        assert await store.running_job(asking, 9_000) is None
 
     async def test_a_backlog_of_validations_can_be_left_out(self, store: Store) -> None:
         await store.add_file(a_file())

@@ -5,7 +5,8 @@ INSERT INTO batches (
     expired_at, cancelled_at, cancel_requested_at, counts_total, counts_completed, counts_failed,
     usage_input_tokens, usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, errors,
     notes, output_file_id, error_file_id, notes_file_id, idempotency_key, fingerprint, lines, run,
-    "index", due_at, failures, defects, last_error, fence, lease_until
+    "index", due_at, failures, defects, last_error, fence, lease_until, waiting_since,
+    ended_because, upstream_state, upstream_since, used_at
 )
 VALUES (
     :id, :owner, :endpoint, :input_file_id, :created_at, :expires_at, :status, :metadata,
@@ -14,7 +15,8 @@ VALUES (
     :counts_completed, :counts_failed, :usage_input_tokens, :usage_cached_tokens,
     :usage_output_tokens, :usage_reasoning_tokens, :errors, :notes, :output_file_id,
     :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index, :due_at,
-    :failures, :defects, :last_error, :fence, :lease_until
+    :failures, :defects, :last_error, :fence, :lease_until, :waiting_since, :ended_because,
+    :upstream_state, :upstream_since, :used_at
 );
 
 -- name: batch_by_id
@@ -64,6 +66,8 @@ UPDATE batches SET
     output_file_id = :output_file_id, error_file_id = :error_file_id,
     notes_file_id = :notes_file_id, lines = :lines, run = :run, "index" = :index,
     failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until,
+    waiting_since = CASE WHEN :last_error IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
+    ended_because = :ended_because,
     due_at = CASE WHEN rings > heard THEN -rings ELSE :due_at END
 WHERE id = :id AND fence = :fence
     AND status IN ('validating', 'in_progress', 'finalizing');

@@ -6,7 +6,8 @@ INSERT INTO jobs (
     "index", held, counts_total, counts_completed, counts_failed, usage_input_tokens,
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
     denials, due_at, failures, defects, last_error, fence, lease_until, files, filled,
-    filled_bytes, filled_until, notes
+    filled_bytes, filled_until, notes, made_by, denied_at, stop_at, looked_at, upstream_since,
+    waiting_since, recover_until, unmatched
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -16,17 +17,20 @@ VALUES (
     :counts_failed, :usage_input_tokens, :usage_cached_tokens, :usage_output_tokens,
     :usage_reasoning_tokens, :failure, :doubt, :absences, :denials, :due_at, :failures, :defects,
     :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until,
-    :notes
+    :notes, :made_by, :denied_at, :stop_at, :looked_at, :upstream_since, :waiting_since,
+    :recover_until, :unmatched
 );
 
 -- name: jobs_of_batch
 SELECT * FROM jobs WHERE batch_id = :batch_id ORDER BY number;
 
 -- name: running_job
--- Until it is released, nobody has deleted it.
+-- Until it is released, nothing of ours has deleted it. One that is denied proves nothing.
 SELECT * FROM jobs
 WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS NOT NULL
     AND credential = :credential AND submitted_at < :submitted_before
+    AND denied_at IS NULL AND recover_until IS NULL AND id <> :besides
+    AND (made_by IS :made_by OR made_by IS NULL)
 ORDER BY submitted_at DESC LIMIT 1;
 
 -- name: claim_job
@@ -47,7 +51,15 @@ UPDATE jobs SET
     usage_input_tokens = :usage_input_tokens, usage_cached_tokens = :usage_cached_tokens,
     usage_output_tokens = :usage_output_tokens, usage_reasoning_tokens = :usage_reasoning_tokens,
     notes = :notes, failure = :failure, doubt = :doubt, absences = :absences, denials = :denials,
-    due_at = :due_at, failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until
+    due_at = :due_at, failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until,
+    made_by = :made_by, denied_at = :denied_at, stop_at = :stop_at, looked_at = :looked_at,
+    upstream_since = CASE
+        WHEN :upstream_state IS NULL THEN NULL
+        WHEN upstream_state IS :upstream_state THEN coalesce(upstream_since, :now)
+        ELSE :now
+    END,
+    waiting_since = CASE WHEN :last_error IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
+    recover_until = :recover_until, unmatched = :unmatched
 WHERE id = :id AND fence = :fence AND state <> 'released';
 
 -- name: recover_jobs
@@ -59,11 +71,16 @@ UPDATE jobs SET send_deadline = :now, due_at = :now
 WHERE state = 'submitting' AND send_deadline > :now;
 
 -- name: tell_batch
--- What a live batch waits for is the error of the job that failed most often in a row.
-UPDATE batches SET last_error = (
-    SELECT last_error FROM jobs
+-- What a live batch waits for is the error of the job that failed most often in a row. The state
+-- that it shows is that of the job whose state has lasted longest, of the live ones first.
+UPDATE batches SET (last_error, waiting_since) = (
+    SELECT last_error, waiting_since FROM jobs
     WHERE batch_id = :batch_id AND last_error IS NOT NULL
         AND state NOT IN ('collected', 'released')
     ORDER BY failures DESC, number LIMIT 1
+), (upstream_state, upstream_since) = (
+    SELECT upstream_state, upstream_since FROM jobs
+    WHERE batch_id = :batch_id AND upstream_state IS NOT NULL
+    ORDER BY state IN ('collected', 'released'), upstream_since, number LIMIT 1
 )
 WHERE id = :batch_id AND status = 'in_progress';

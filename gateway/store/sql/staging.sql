@@ -43,12 +43,12 @@ ORDER BY created_at DESC, id;
 -- name: insert_staged
 INSERT INTO staged_files (
     id, sha256, media_type, credential, bytes, created_at, state, name, uri, uploaded_at, until,
-    failure, denials, due_at, failures, defects, last_error, fence, lease_until
+    failure, denied_at, denials, due_at, failures, defects, last_error, fence, lease_until
 )
 VALUES (
     :id, :sha256, :media_type, :credential, :bytes, :created_at, :state, :name, :uri,
-    :uploaded_at, :until, :failure, :denials, :due_at, :failures, :defects, :last_error, :fence,
-    :lease_until
+    :uploaded_at, :until, :failure, :denied_at, :denials, :due_at, :failures, :defects,
+    :last_error, :fence, :lease_until
 );
 
 -- name: staged_bytes
@@ -94,7 +94,7 @@ RETURNING *;
 -- Who needed it may have gone since the claim, and rings no more: then it is due at once.
 UPDATE staged_files SET
     state = :state, name = :name, uri = :uri, uploaded_at = :uploaded_at, until = :until,
-    failure = :failure, denials = :denials, failures = :failures, defects = :defects,
+    failure = :failure, denied_at = :denied_at, denials = :denials, failures = :failures, defects = :defects,
     last_error = :last_error, lease_until = :lease_until,
     due_at = CASE
         WHEN :state = 'removing' OR EXISTS (
