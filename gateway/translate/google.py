@@ -26,7 +26,7 @@ from gateway.translate.reading.refusal import (
     unsupported_parameter,
 )
 from gateway.translate.reading.table import FieldTable, Reader, mapped, refused
-from gateway.translate.request.draft import Draft
+from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.options import read_google_top_k
 from gateway.translate.request.safety import read_safety_settings
 from gateway.translate.request.thinking import read_thinking_config
@@ -75,8 +75,8 @@ RETRIEVAL: Final = GoogleObject("retrievalConfig", {"lat_lng": PLACE.build, "lan
 def config_reader(name: str, check: Check) -> Reader:
     """The reader of one member: ``media_resolution`` -> ``generationConfig.mediaResolution``."""
 
-    def read(value: object, draft: Draft) -> None:
-        draft.config[camel(name)] = checked(name, check, value)
+    def read(value: object, builder: RequestBuilder) -> None:
+        builder.config[camel(name)] = checked(name, check, value)
 
     return read
 
@@ -86,7 +86,7 @@ def checked(name: str, check: Check, value: object) -> object:
     try:
         return check(value)
     except Refused as refusal:
-        refusal.under(name)
+        refusal.prefixed(name)
         raise
 
 
@@ -102,19 +102,19 @@ read_image_config: Final = config_reader("image_config", IMAGE.build)
 read_civic_answers: Final = config_reader("enable_enhanced_civic_answers", flag)
 
 
-def read_retrieval_config(value: object, draft: Draft) -> None:
+def read_retrieval_config(value: object, builder: RequestBuilder) -> None:
     """``{"lat_lng": {…}}`` -> ``toolConfig.retrievalConfig``: where a search on maps is made."""
     found = checked("retrieval_config", RETRIEVAL.build, value)
-    draft.members.setdefault("toolConfig", {})["retrievalConfig"] = found
+    builder.members.setdefault("toolConfig", {})["retrievalConfig"] = found
 
 
 def google_readers(table: FieldTable) -> tuple[Reader, Reader]:
     """The readers of ``google`` and of ``extra_body`` on an endpoint that knows these members."""
 
-    def read_google(value: object, draft: Draft) -> None:
-        _read(value, table, draft, "google")
+    def read_google(value: object, builder: RequestBuilder) -> None:
+        _read(value, table, builder, "google")
 
-    def read_extra_body(value: object, draft: Draft) -> None:
+    def read_extra_body(value: object, builder: RequestBuilder) -> None:
         if type(value) is not dict:
             invalid_type(value, "an object", "extra_body")
         try:
@@ -122,42 +122,42 @@ def google_readers(table: FieldTable) -> tuple[Reader, Reader]:
                 if name != "google":
                     EXTRA_BODY.refuse(name)
                 if member is not None:
-                    _read(member, table, draft, "extra_body.google")
+                    _read(member, table, builder, "extra_body.google")
         except Refused as refusal:
-            refusal.under("extra_body")
+            refusal.prefixed("extra_body")
             raise
 
     return read_google, read_extra_body
 
 
-def _read(value: object, table: FieldTable, draft: Draft, path: str) -> None:
+def _read(value: object, table: FieldTable, builder: RequestBuilder, path: str) -> None:
     """Read each member by its row; nothing is copied through."""
     if type(value) is not dict:
         invalid_type(value, "an object", "google")
-    if draft.google_path:
+    if builder.google_path:
         invalid_value("it is given twice, as 'google' and in 'extra_body'.", "google")
-    draft.google, draft.google_path = value, path
+    builder.google, builder.google_path = value, path
     try:
-        table.read(value, draft)
+        table.read(value, builder)
     except Refused as refusal:
-        refusal.under("google")
+        refusal.prefixed("google")
         raise
 
 
-def refuse_google(draft: Draft, names: Iterable[str]) -> None:
+def refuse_google(builder: RequestBuilder, names: Iterable[str]) -> None:
     """Refuse members that this endpoint's answers have no place for."""
     for name in names:
-        if draft.google.get(name) is not None:
+        if builder.google.get(name) is not None:
             why = "Answers of this endpoint have no place for it."
-            unsupported_parameter(why, f"{draft.google_path}.{name}")
+            unsupported_parameter(why, f"{builder.google_path}.{name}")
 
 
-def _read_cached_content(value: object, draft: Draft) -> None:
+def _read_cached_content(value: object, builder: RequestBuilder) -> None:
     if type(value) is not str:
         invalid_type(value, "a string", "cached_content")
     if not value.startswith("cachedContents/"):
         invalid_value("expected a name as in 'cachedContents/abc'.", "cached_content")
-    draft.members["cachedContent"] = value
+    builder.members["cachedContent"] = value
 
 
 EXTRA_BODY: Final = FieldTable(mapped("google", "see `google`"))

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.request import frame as frames
+from gateway.translate.request import compiled_options
 from tests.translate.cases import load, path_of
 from tests.translate.checks import check_refusal, check_translation, hints_of, items_of
 from tests.translate.running import translated
@@ -52,10 +52,10 @@ def test_request(concept: str, case: dict[str, Any]) -> None:
 @pytest.fixture
 def without_templates(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Everything is written the ordinary way."""
-    frames._remembered.cache_clear()
-    monkeypatch.setattr(frames, "template_of", lambda *_: None)
+    compiled_options._remembered.cache_clear()
+    monkeypatch.setattr(compiled_options, "template_of", lambda *_: None)
     yield
-    frames._remembered.cache_clear()
+    compiled_options._remembered.cache_clear()
 
 
 @pytest.mark.parametrize(("concept", "case"), TRANSLATED)

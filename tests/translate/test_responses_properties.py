@@ -12,7 +12,7 @@ from openai.types.responses import Response
 
 from gateway.translate.answer.finish import FINISH
 from gateway.translate.contract import LineError
-from gateway.translate.request import frame as frames
+from gateway.translate.request import compiled_options
 from gateway.translate.responses import answer as responses_answers
 from gateway.translate.responses import request as responses
 from gateway.translate.template import stand_in
@@ -322,9 +322,9 @@ def test_what_is_remembered_does_not_show(lines: list[dict[str, Any]], model: st
     """Whatever lines came before, a line becomes the same bytes."""
     alone = []
     for line in lines:
-        frames._remembered.cache_clear()
+        compiled_options._remembered.cache_clear()
         alone.append(responses.to_gemini(line, POLICY, model))
-    frames._remembered.cache_clear()
+    compiled_options._remembered.cache_clear()
     assert [responses.to_gemini(line, POLICY, model) for line in lines] == alone
     shared = [responses.to_gemini(line, POLICY, model) for line in lines]
     assert shared == alone

@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, missing, one_of
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_choice,
+    invalid_type,
+    invalid_value,
+    missing,
+)
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.request.content import (
     ASSISTANT_PARTS,
@@ -76,7 +82,7 @@ def read_messages(value: object, conversation: Conversation) -> None:
             _read_message(message, conversation)
         conversation.close_calls()
     except Refused as refusal:
-        refusal.under(f"messages[{index}]")
+        refusal.prefixed(f"messages[{index}]")
         raise
     conversation.close(value, _is_assistants)
 
@@ -89,7 +95,7 @@ def _read_message(message: object, conversation: Conversation) -> None:
         missing("role")
     reader = _ROLES.get(role) if type(role) is str else None
     if reader is None:
-        one_of(role, _ROLES, "role")
+        invalid_choice(role, _ROLES, "role")
     if conversation.calls is not None and role not in _RESULT_ROLES:
         conversation.close_calls()
     reader(message, conversation)
@@ -232,7 +238,7 @@ def _images(value: object, conversation: Conversation) -> list[Json]:
         try:
             parts.append(_image(image, conversation))
         except Refused as refusal:
-            refusal.under(f"images[{index}]")
+            refusal.prefixed(f"images[{index}]")
             raise
     return parts
 

@@ -8,14 +8,13 @@ from gateway.translate.google import read_extra_body, read_google
 from gateway.translate.reading.refusal import Refused, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import refused_line
+from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.compiled_options import compile_options
 from gateway.translate.request.conversation import Conversation
-from gateway.translate.request.draft import Draft
-from gateway.translate.request.frame import frame_of
-from gateway.translate.request.modalities import close_modalities, read_audio, read_modalities
+from gateway.translate.request.modalities import read_audio, read_modalities, resolve_modalities
 from gateway.translate.request.options import (
     SAMPLING,
     checked_metadata,
-    close_logprobs,
     read_logprobs,
     read_max_completion_tokens,
     read_max_tokens,
@@ -23,32 +22,33 @@ from gateway.translate.request.options import (
     read_stream,
     read_top_logprobs,
     read_verbosity,
+    resolve_logprobs,
 )
 from gateway.translate.request.response_format import read_response_format
-from gateway.translate.request.thinking import close_thinking, read_reasoning_effort
-from gateway.translate.tools.config import close_tools
+from gateway.translate.request.thinking import read_reasoning_effort, resolve_thinking
+from gateway.translate.tools.config import resolve_tools
 from gateway.translate.tools.declarations import read_functions, read_tools
 from gateway.translate.tools.google import read_web_search
 
 
-def _read_metadata(value: object, draft: Draft) -> None:
-    draft.echo["metadata"] = checked_metadata(value)
+def _read_metadata(value: object, builder: RequestBuilder) -> None:
+    builder.echo["metadata"] = checked_metadata(value)
 
 
-def _read_tools(value: object, draft: Draft) -> None:
-    draft.tools = read_tools(value, draft)
+def _read_tools(value: object, builder: RequestBuilder) -> None:
+    builder.tools = read_tools(value, builder)
 
 
-def _read_functions(value: object, draft: Draft) -> None:
-    draft.functions = read_functions(value, draft)
+def _read_functions(value: object, builder: RequestBuilder) -> None:
+    builder.functions = read_functions(value, builder)
 
 
-def _read_tool_choice(value: object, draft: Draft) -> None:
-    draft.tool_choice = value
+def _read_tool_choice(value: object, builder: RequestBuilder) -> None:
+    builder.tool_choice = value
 
 
-def _read_function_call(value: object, draft: Draft) -> None:
-    draft.function_call = value
+def _read_function_call(value: object, builder: RequestBuilder) -> None:
+    builder.function_call = value
 
 
 CHAT: Final = FieldTable(
@@ -106,7 +106,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     rest = body.copy()
     messages = rest.pop("messages", None)
     try:
-        frame = frame_of(_read_rest, rest, model, policy)
+        frame = compile_options(_read_rest, rest, model, policy)
         if frame.shared:
             item = frame.plain(messages, read_messages, "text")
             if item is not None:
@@ -124,28 +124,28 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         return refused_line(refusal, to_gemini, body, policy, model)
 
 
-def _choose_google_tools(draft: Draft) -> None:
+def _choose_google_tools(builder: RequestBuilder) -> None:
     """Gemini's mode of calling binds functions alone, ``tool_choice`` all tools."""
-    choice = draft.tool_choice
+    choice = builder.tool_choice
     if choice == "none" or type(choice) is dict:
         # A choice on chat lines names functions, so Google's own tools are not among them.
-        draft.google_tools = []
-    elif choice == "required" and draft.google_tools and draft.tools is not None:
-        draft.note("approximated", "tool_choice")
+        builder.google_tools = []
+    elif choice == "required" and builder.google_tools and builder.tools is not None:
+        builder.note("approximated", "tool_choice")
 
 
-def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
+def _read_rest(rest: Json, model: str, policy: Policy) -> RequestBuilder:
     """Read every field but the messages, then what several of them say together."""
-    draft = Draft(model, policy)
+    builder = RequestBuilder(model, policy)
     # The job's model is settled; the answer may need the name that the client wrote.
-    draft.echo["model"] = rest.get("model", model)
-    CHAT.read(rest, draft)
-    close_logprobs(draft)
-    close_modalities(draft)
-    _choose_google_tools(draft)
-    close_tools(draft)
-    close_thinking(draft)
-    if 1 < draft.choices <= draft.can.max_candidates:
-        draft.config["candidateCount"] = draft.choices
-        draft.echo["candidates"] = draft.choices
-    return draft
+    builder.echo["model"] = rest.get("model", model)
+    CHAT.read(rest, builder)
+    resolve_logprobs(builder)
+    resolve_modalities(builder)
+    _choose_google_tools(builder)
+    resolve_tools(builder)
+    resolve_thinking(builder)
+    if 1 < builder.choices <= builder.can.max_candidates:
+        builder.config["candidateCount"] = builder.choices
+        builder.echo["candidates"] = builder.choices
+    return builder

@@ -29,8 +29,8 @@ from gateway.translate.reading.refusal import (
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import refused_line
-from gateway.translate.request.draft import Draft
-from gateway.translate.request.frame import frame_of, refuse_amplified
+from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.compiled_options import compile_options, refuse_amplified
 from gateway.translate.request.options import (
     MAX_CHOICES,
     SAMPLING,
@@ -40,10 +40,10 @@ from gateway.translate.request.options import (
     read_stream,
 )
 from gateway.translate.request.thinking import (
-    close_thinking,
     least_thinking,
     read_reasoning_effort,
     refuse_thoughts,
+    resolve_thinking,
 )
 
 # OpenAI's default, which old programs rely on.
@@ -54,12 +54,12 @@ MAX_ITEMS: Final = 4096
 MAX_LOGPROBS: Final = 5
 
 
-def _read_echo(value: object, draft: Draft) -> None:
+def _read_echo(value: object, draft: RequestBuilder) -> None:
     if boolean(value, "echo"):
         draft.echo["echo_prompts"] = []
 
 
-def _read_logprobs(value: object, draft: Draft) -> None:
+def _read_logprobs(value: object, draft: RequestBuilder) -> None:
     """How many alternatives; 0 still gives the chosen token's."""
     count = integer(value, 0, MAX_LOGPROBS, "logprobs")
     if not draft.can.logprobs:
@@ -70,7 +70,7 @@ def _read_logprobs(value: object, draft: Draft) -> None:
     draft.echo["logprobs"] = True
 
 
-def _read_best_of(value: object, draft: Draft) -> None:
+def _read_best_of(value: object, draft: RequestBuilder) -> None:
     draft.best_of = integer(value, 1, MAX_CHOICES, "best_of")
 
 
@@ -115,7 +115,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     rest = body.copy()
     prompt = rest.pop("prompt", None)
     try:
-        frame = frame_of(_read_rest, rest, model, policy)
+        frame = compile_options(_read_rest, rest, model, policy)
         prompts = _prompts(prompt)
         if len(prompts) * frame.items > MAX_ITEMS:
             invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
@@ -134,13 +134,13 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     return items, echo, frame.notes, ()
 
 
-def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
-    draft = Draft(model, policy)
+def _read_rest(rest: Json, model: str, policy: Policy) -> RequestBuilder:
+    draft = RequestBuilder(model, policy)
     draft.echo["model"] = rest.get("model", model)
     COMPLETIONS.read(rest, draft)
     refuse_google(draft, _WITHOUT_PLACE)
     refuse_thoughts(draft)
-    close_thinking(draft)
+    resolve_thinking(draft)
     if draft.best_of not in (None, draft.choices):
         unsupported_value("Gemini does not choose among its answers.", "best_of")
     if "echo_prompts" in draft.echo and "logprobs" in draft.echo:

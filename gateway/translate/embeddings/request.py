@@ -17,16 +17,16 @@ from gateway.translate.contract import (
 from gateway.translate.google import google_readers
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
     unsupported_value,
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.reading.unknown_fields import refused_line
-from gateway.translate.request.draft import Draft
-from gateway.translate.request.frame import refuse_amplified
+from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.compiled_options import refuse_amplified
 from gateway.translate.request.options import integer
 from gateway.translate.schemas.convert import written
 from gateway.translate.template import hole, stand_in, template_of
@@ -49,28 +49,28 @@ TASKS: Final = {
 _DOCUMENT: Final = "RETRIEVAL_DOCUMENT"
 
 
-def _read_dimensions(value: object, draft: Draft) -> None:
+def _read_dimensions(value: object, draft: RequestBuilder) -> None:
     size = integer(value, 1, draft.can.most_dimensions, "dimensions")
     draft.members["outputDimensionality"] = size
     if size < draft.can.full_dimensions:
         draft.echo["normalise"] = True
 
 
-def _read_encoding_format(value: object, draft: Draft) -> None:
+def _read_encoding_format(value: object, draft: RequestBuilder) -> None:
     if value not in _FORMATS:
-        one_of(value, _FORMATS, "encoding_format")
+        invalid_choice(value, _FORMATS, "encoding_format")
     if value == "base64":
         draft.echo["base64"] = True
 
 
-def _read_task_type(value: object, draft: Draft) -> None:
+def _read_task_type(value: object, draft: RequestBuilder) -> None:
     word = value.upper() if type(value) is str else ""
     if word not in TASKS:
-        one_of(value, TASKS, "task_type")
+        invalid_choice(value, TASKS, "task_type")
     draft.members["taskType"] = word
 
 
-def _read_title(value: object, draft: Draft) -> None:
+def _read_title(value: object, draft: RequestBuilder) -> None:
     if type(value) is not str:
         invalid_type(value, "a string", "title")
     if value:
@@ -126,9 +126,9 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
 
 
 class _Frame:
-    """What lines say beside their input, see :mod:`gateway.translate.request.frame`."""
+    """What lines say beside their input, see :mod:`gateway.translate.request.compiled_options`."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: RequestBuilder) -> None:
         members = draft.members
         task = members.get("taskType")
         if "title" in members and task != _DOCUMENT:
@@ -162,7 +162,7 @@ def _frame_of(rest: Json, model: str, policy: Policy) -> _Frame:
 @lru_cache(maxsize=128)
 def _remembered(key: bytes, model: str, policy: Policy) -> _Frame:
     rest = orjson.loads(key)
-    draft = Draft(model, policy)
+    draft = RequestBuilder(model, policy)
     draft.echo["model"] = rest.get("model", model)
     EMBEDDINGS.read(rest, draft)
     return _Frame(draft)

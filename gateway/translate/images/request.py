@@ -17,19 +17,19 @@ from gateway.translate.contract import (
 from gateway.translate.google import read_extra_body, read_google, refuse_google
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
     unsupported_value,
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import refused_line
-from gateway.translate.request.draft import Draft
-from gateway.translate.request.frame import frame_of
+from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.compiled_options import compile_options
 from gateway.translate.request.options import integer, read_stream
-from gateway.translate.request.thinking import close_thinking, refuse_thoughts
-from gateway.translate.tools.config import close_tools
+from gateway.translate.request.thinking import refuse_thoughts, resolve_thinking
+from gateway.translate.tools.config import resolve_tools
 
 # OpenAI's limits.
 MAX_IMAGES: Final = 10
@@ -63,11 +63,11 @@ _MODERATIONS: Final = ("low", "auto")
 _STYLES: Final = ("vivid", "natural")
 
 
-def _read_n(value: object, draft: Draft) -> None:
+def _read_n(value: object, draft: RequestBuilder) -> None:
     draft.choices = integer(value, 1, MAX_IMAGES, "n")
 
 
-def _read_size(value: object, draft: Draft) -> None:
+def _read_size(value: object, draft: RequestBuilder) -> None:
     """``"1536x1024"`` -> ``{"aspectRatio": "3:2"}``; larger ones ask for 2K or 4K too."""
     if value == "auto":
         return
@@ -95,51 +95,51 @@ def _nearest_ratio(asked: float) -> tuple[str, bool]:
     return ratio, distance < 1e-9
 
 
-def _read_response_format(value: object, draft: Draft) -> None:  # noqa: ARG001 - a Reader
+def _read_response_format(value: object, draft: RequestBuilder) -> None:  # noqa: ARG001 - a Reader
     if value == "url":
         unsupported_value("the gateway hosts no images; use 'b64_json'.", "response_format")
     if value != "b64_json":
-        one_of(value, ("b64_json",), "response_format")
+        invalid_choice(value, ("b64_json",), "response_format")
 
 
-def _read_output_format(value: object, draft: Draft) -> None:
+def _read_output_format(value: object, draft: RequestBuilder) -> None:
     """Gemini chooses: PNG mostly, JPEG at times; the answer's ``output_format`` says which."""
     if value not in _FORMATS:
-        one_of(value, _FORMATS, "output_format")
+        invalid_choice(value, _FORMATS, "output_format")
     if value in ("gif", "svg"):
         unsupported_value("Gemini makes no such images.", "output_format")
     if value != "png":
         draft.note("dropped", "output_format")
 
 
-def _read_background(value: object, draft: Draft) -> None:  # noqa: ARG001 - a Reader
+def _read_background(value: object, draft: RequestBuilder) -> None:  # noqa: ARG001 - a Reader
     if value not in _BACKGROUNDS:
-        one_of(value, _BACKGROUNDS, "background")
+        invalid_choice(value, _BACKGROUNDS, "background")
     if value == "transparent":
         unsupported_value("Gemini makes no transparent images.", "background")
 
 
-def _read_quality(value: object, draft: Draft) -> None:
+def _read_quality(value: object, draft: RequestBuilder) -> None:
     if value not in _QUALITIES:
-        one_of(value, _QUALITIES, "quality")
+        invalid_choice(value, _QUALITIES, "quality")
     if value not in ("auto", "standard"):
         draft.note("dropped", "quality")
 
 
-def _read_moderation(value: object, draft: Draft) -> None:
+def _read_moderation(value: object, draft: RequestBuilder) -> None:
     if value not in _MODERATIONS:
-        one_of(value, _MODERATIONS, "moderation")
+        invalid_choice(value, _MODERATIONS, "moderation")
     if value != "auto":
         draft.note("dropped", "moderation")
 
 
-def _read_style(value: object, draft: Draft) -> None:
+def _read_style(value: object, draft: RequestBuilder) -> None:
     if value not in _STYLES:
-        one_of(value, _STYLES, "style")
+        invalid_choice(value, _STYLES, "style")
     draft.note("dropped", "style")
 
 
-def _read_compression(value: object, draft: Draft) -> None:
+def _read_compression(value: object, draft: RequestBuilder) -> None:
     if integer(value, 0, 100, "output_compression") != 100:
         draft.note("dropped", "output_compression")
 
@@ -178,7 +178,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     rest = body.copy()
     prompt = rest.pop("prompt", None)
     try:
-        frame = frame_of(_read_rest, rest, model, policy)
+        frame = compile_options(_read_rest, rest, model, policy)
         item = frame.text(_prompt(prompt))
     except Refused as refusal:
         return refused_line(refusal, to_gemini, body, policy, model)
@@ -197,14 +197,14 @@ def _prompt(value: object) -> str:
     return value
 
 
-def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
-    draft = Draft(model, policy)
+def _read_rest(rest: Json, model: str, policy: Policy) -> RequestBuilder:
+    draft = RequestBuilder(model, policy)
     draft.echo["model"] = rest.get("model", model)
     IMAGES.read(rest, draft)
     refuse_google(draft, ("speech_config",))
-    close_tools(draft)
+    resolve_tools(draft)
     refuse_thoughts(draft)
-    close_thinking(draft)
+    resolve_thinking(draft)
     if "IMAGE" not in draft.config.setdefault("responseModalities", ["IMAGE"]):
         where = f"{draft.google_path}.response_modalities"
         unsupported_value("an answer without images is none here.", where)

@@ -11,10 +11,10 @@ from typing import Any, Final
 from gateway.translate.contract import Json
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
     unknown_parameter,
 )
 from gateway.translate.reading.table import Field, FieldTable, mapped
@@ -69,7 +69,7 @@ class GoogleObject(FieldTable):
                 try:
                     built[sent] = check(member)
                 except Refused as refusal:
-                    refusal.under(name)
+                    refusal.prefixed(name)
                     raise
         return built
 
@@ -112,7 +112,7 @@ def word(*words: str) -> Check:
 
     def check(value: object) -> str:
         found = value.upper() if type(value) is str else value
-        return found if found in words else one_of(value, words)
+        return found if found in words else invalid_choice(value, words)
 
     return check
 
@@ -128,7 +128,7 @@ def several(check: Check) -> Check:
             try:
                 checked.append(check(item))
             except Refused as refusal:
-                refusal.under(f"[{index}]")
+                refusal.prefixed(f"[{index}]")
                 raise
         return checked
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.translate.contract import Note, Policy
-from gateway.translate.reading.refusal import Unfaithful, named
+from gateway.translate.reading.refusal import Unfaithful, shortened
 
 # Every code a note may have, and what it means: README shows this table.
 CODES: Final[Mapping[str, str]] = {
@@ -76,7 +76,7 @@ def places_in(root: object, path: str) -> dict[int, str]:
             place = place[:LONGEST_PATH]
         if isinstance(value, dict):
             places[id(value)] = place
-            waiting += [(member, f"{place}.{named(name)}") for name, member in value.items()]
+            waiting += [(member, f"{place}.{shortened(name)}") for name, member in value.items()]
         elif isinstance(value, list):
             waiting += [(member, f"{place}[{index}]") for index, member in enumerate(value)]
     return places

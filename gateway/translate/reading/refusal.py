@@ -1,7 +1,7 @@
 """Why a line is refused: raised deep inside a mapper, caught once at the top of ``to_gemini``.
 
 Mappers name fields relative to themselves; whoever walks a list or a nested object adds its own
-step with :meth:`Refused.under`. So the happy path never builds a path string. The final path
+step with :meth:`Refused.prefixed`. So the happy path never builds a path string. The final path
 replaces ``{param}`` in the message, because the OpenAI SDK shows users the message alone.
 """
 
@@ -33,7 +33,7 @@ class Refused(Exception):  # noqa: N818 - a decision about a line, no failure of
         self.param = param
         self.message = message
 
-    def under(self, prefix: str) -> "Refused":
+    def prefixed(self, prefix: str) -> "Refused":
         """Name the field from one level further out: ``role`` under ``messages[0]``."""
         if not self.param:
             self.param = prefix
@@ -59,7 +59,7 @@ class Unfaithful(Refused):
             "(GATEWAY_STRICT).",
         )
 
-    def under(self, prefix: str) -> "Refused":  # noqa: ARG002 - the path is complete
+    def prefixed(self, prefix: str) -> "Refused":  # noqa: ARG002 - the path is complete
         """Leave the path as it is."""
         return self
 
@@ -77,7 +77,7 @@ def quoted(value: object) -> str:
     return f"'{text}'" if isinstance(value, str) else text
 
 
-def named(key: str) -> str:
+def shortened(key: str) -> str:
     """A client's key as one step of a path, cut to a readable length."""
     return key if len(key) <= MAX_QUOTED_CHARACTERS else key[:MAX_QUOTED_CHARACTERS] + "…"
 
@@ -107,7 +107,7 @@ def unsupported_parameter(why: str, param: str = "") -> NoReturn:
 def unknown_parameter(name: str) -> NoReturn:
     """Refuse a field nobody knows."""
     # An empty name would be the path of its owner.
-    raise Refused("unknown_parameter", named(name) or '""', "Unknown parameter: '{param}'.")
+    raise Refused("unknown_parameter", shortened(name) or '""', "Unknown parameter: '{param}'.")
 
 
 def missing(name: str) -> NoReturn:
@@ -115,7 +115,7 @@ def missing(name: str) -> NoReturn:
     raise Refused("missing_required_parameter", name, "Missing required parameter: '{param}'.")
 
 
-def one_of(value: object, allowed: Iterable[str], param: str = "") -> NoReturn:
+def invalid_choice(value: object, allowed: Iterable[str], param: str = "") -> NoReturn:
     """Refuse a value outside a closed vocabulary."""
     if not isinstance(value, str):
         invalid_type(value, "a string", param)

@@ -11,14 +11,14 @@ from typing import Any, Final, NoReturn
 
 from gateway.translate.reading.refusal import (
     Refused,
-    one_of,
+    invalid_choice,
     unknown_parameter,
     unsupported_parameter,
     unsupported_value,
 )
-from gateway.translate.request.draft import Draft
+from gateway.translate.request.builder import RequestBuilder
 
-Reader = Callable[[Any, Draft], None]
+Reader = Callable[[Any, RequestBuilder], None]
 
 
 class Placing(StrEnum):
@@ -82,18 +82,18 @@ class FieldTable:
         """
         row = self.by_name.get(value) if type(value) is str else None
         if row is None:
-            one_of(value, self.accepted, param)
+            invalid_choice(value, self.accepted, param)
         if row.placing is Placing.REFUSED:
             unsupported_value(f"'{row.name}' is not supported. {row.about}", param)
         return row.name
 
-    def read(self, value: Mapping[str, Any], draft: Draft) -> None:
+    def read(self, value: Mapping[str, Any], builder: RequestBuilder) -> None:
         """Read every member by its row; null means absent."""
         for name, member in value.items():
             if name in self.readers:
                 read = self.readers[name]
                 if read is not None and member is not None:
-                    read(member, draft)
+                    read(member, builder)
             elif member is not None or name not in self.by_name:
                 # A name that nobody knows is a mistake either way.
                 self.refuse(name)
@@ -109,5 +109,5 @@ class FieldTable:
                     self.refuse(name)
                 except Refused as refusal:
                     if owner:
-                        refusal.under(owner)
+                        refusal.prefixed(owner)
                     raise

@@ -6,7 +6,13 @@ from typing import Final
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.google_object import UNPUBLISHED, GoogleObject, decimal, duration
-from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, missing, one_of
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_choice,
+    invalid_type,
+    invalid_value,
+    missing,
+)
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.media import checked_base64, file_data, inline_file, inline_image
@@ -82,7 +88,7 @@ def read_content(
         try:
             parts.append(_read_part(part, readers, conversation))
         except Refused as refusal:
-            refusal.under(f"content[{index}]")
+            refusal.prefixed(f"content[{index}]")
             raise
     return [part for part in parts if part.get("text") != ""] or parts[:1]
 
@@ -95,7 +101,7 @@ def _read_part(part: object, readers: Mapping[str, PartReader], conversation: Co
         missing("type")
     reader = readers.get(kind) if type(kind) is str else None
     if reader is None:
-        one_of(kind, readers, "type")
+        invalid_choice(kind, readers, "type")
     return reader(part, conversation)
 
 
@@ -138,7 +144,7 @@ def set_resolution(owner: Json, param: str, part: Json, conversation: Conversati
     if detail is None:
         return
     if type(detail) is not str or detail not in _RESOLUTIONS:
-        one_of(detail, _RESOLUTIONS, param)
+        invalid_choice(detail, _RESOLUTIONS, param)
     level, whole = _RESOLUTIONS[detail]
     if not conversation.can.part_resolution:
         conversation.resolutions.append((owner, whole))
@@ -169,7 +175,7 @@ def audio_part(part: Json, conversation: Conversation) -> Json:  # noqa: ARG001 
     data = string(audio, "data", "input_audio.data")
     kind = string(audio, "format", "input_audio.format")
     if kind not in _AUDIO_TYPES:
-        one_of(kind, _AUDIO_TYPES, "input_audio.format")
+        invalid_choice(kind, _AUDIO_TYPES, "input_audio.format")
     return {
         "inlineData": {
             "mimeType": _AUDIO_TYPES[kind],
@@ -220,7 +226,7 @@ def set_video(owner: Json, param: str, part: Json) -> None:
     try:
         part["videoMetadata"] = VIDEO.build(given)
     except Refused as refusal:
-        refusal.under(f"{param}.video_metadata" if param else "video_metadata")
+        refusal.prefixed(f"{param}.video_metadata" if param else "video_metadata")
         raise
 
 

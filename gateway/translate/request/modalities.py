@@ -12,14 +12,14 @@ from typing import Final
 from gateway.translate.contract import Json
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
     unsupported_value,
 )
 from gateway.translate.reading.table import FieldTable, mapped
-from gateway.translate.request.draft import Draft
+from gateway.translate.request.builder import RequestBuilder
 
 AUDIO: Final = FieldTable(
     mapped("voice", "`speechConfig`: Gemini's voice that comes near, or one of Gemini's by name"),
@@ -54,7 +54,7 @@ def voice_config(name: str) -> Json:
     return {"prebuiltVoiceConfig": {"voiceName": name}}
 
 
-def read_modalities(value: object, draft: Draft) -> None:
+def read_modalities(value: object, builder: RequestBuilder) -> None:
     """``["text", "image"]`` -> ``["TEXT", "IMAGE"]``; text alone says nothing.
 
     OpenAI's speech comes with a transcript, so it asks for both; Gemini's speech models have none.
@@ -63,16 +63,16 @@ def read_modalities(value: object, draft: Draft) -> None:
         invalid_type(value, "an array of strings", "modalities")
     for index, name in enumerate(value):
         if name not in MODALITIES:
-            one_of(name, MODALITIES, f"modalities[{index}]")
+            invalid_choice(name, MODALITIES, f"modalities[{index}]")
     if "audio" in value and "image" in value:
         unsupported_value("no model answers in sound and images at once.", "modalities")
     if "audio" in value:
-        draft.modalities = ["AUDIO"]
+        builder.modalities = ["AUDIO"]
     else:
-        draft.modalities = ["TEXT", "IMAGE"] if "image" in value else []
+        builder.modalities = ["TEXT", "IMAGE"] if "image" in value else []
 
 
-def read_audio(value: object, draft: Draft) -> None:
+def read_audio(value: object, builder: RequestBuilder) -> None:
     """``{"voice": "alloy", "format": "wav"}``, kept until it is known whether anybody speaks."""
     if type(value) is not dict:
         invalid_type(value, "an object", "audio")
@@ -81,9 +81,9 @@ def read_audio(value: object, draft: Draft) -> None:
         for name in ("format", "voice"):
             if value.get(name) is None:
                 missing(name)
-        draft.audio = (_voice(value["voice"], draft), _format(value["format"]))
+        builder.audio = (_voice(value["voice"], builder), _format(value["format"]))
     except Refused as refusal:
-        refusal.under("audio")
+        refusal.prefixed("audio")
         raise
 
 
@@ -91,21 +91,21 @@ def _format(value: object) -> str:
     if value in COMPRESSED:
         unsupported_value("Gemini's sound is not compressed: 'wav' or 'pcm16'.", "format")
     if type(value) is not str or value not in FORMATS:
-        one_of(value, FORMATS, "format")
+        invalid_choice(value, FORMATS, "format")
     return value
 
 
-def _voice(value: object, draft: Draft) -> str:
+def _voice(value: object, builder: RequestBuilder) -> str:
     if type(value) is dict:
         unsupported_value("voices made at OpenAI are not known to Gemini.", "voice")
     if type(value) is not str:
         invalid_type(value, "a string", "voice")
-    chosen = draft.policy.voices.get(value.lower())
+    chosen = builder.policy.voices.get(value.lower())
     if chosen is not None:
         return chosen
     known = VOICES.get(value.lower())
     if known is not None:
-        draft.note("approximated", "audio.voice", known)
+        builder.note("approximated", "audio.voice", known)
         return known
     if not _VOICE.match(value):
         invalid_value("expected the name of a voice as in 'alloy' or 'Kore'.", "voice")
@@ -124,25 +124,25 @@ def check_voices(voices: Mapping[str, str]) -> None:
             raise ValueError(f"{name!r}: {voice!r} is not the name of a voice")
 
 
-def close_modalities(draft: Draft) -> None:
+def resolve_modalities(builder: RequestBuilder) -> None:
     """Put together what OpenAI's fields and Google's own members say."""
-    config = draft.config
-    if draft.modalities is not None:
+    config = builder.config
+    if builder.modalities is not None:
         if "responseModalities" in config:
             invalid_value("it cannot be combined with google.response_modalities.", "modalities")
-        if draft.modalities:
-            config["responseModalities"] = draft.modalities
-    elif draft.can.speaks:
+        if builder.modalities:
+            config["responseModalities"] = builder.modalities
+    elif builder.can.speaks:
         # Models that speak refuse to answer in anything else.
         config.setdefault("responseModalities", ["AUDIO"])
     speech = "AUDIO" in config.get("responseModalities", ())
-    if draft.audio is None:
-        if speech and draft.modalities:
+    if builder.audio is None:
+        if speech and builder.modalities:
             missing("audio")
     elif not speech:
-        draft.note("dropped", "audio")
+        builder.note("dropped", "audio")
     else:
-        voice, draft.echo["audio"] = draft.audio
+        voice, builder.echo["audio"] = builder.audio
         if "speechConfig" in config:
             invalid_value("it cannot be combined with google.speech_config.", "audio.voice")
         config["speechConfig"] = {"voiceConfig": voice_config(voice)}

@@ -4,33 +4,33 @@ from typing import Final
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.refusal import (
+    invalid_choice,
     invalid_type,
     invalid_value,
-    named,
-    one_of,
+    shortened,
     unsupported_value,
 )
 from gateway.translate.reading.table import mapped
-from gateway.translate.request.draft import Draft
+from gateway.translate.request.builder import RequestBuilder
 
 _VERBOSITIES: Final = ("low", "medium", "high")
 
 
-def read_parallel_tool_calls(value: object, draft: Draft) -> None:
+def read_parallel_tool_calls(value: object, builder: RequestBuilder) -> None:
     """True is how Gemini works; of false, the answer may keep its first call."""
     if boolean(value, "parallel_tool_calls"):
         return
-    if draft.policy.parallel_tool_calls == "first":
-        draft.echo["one_call"] = True
+    if builder.policy.parallel_tool_calls == "first":
+        builder.echo["one_call"] = True
     else:
-        draft.note("dropped", "parallel_tool_calls")
+        builder.note("dropped", "parallel_tool_calls")
 
 
-def read_verbosity(value: object, draft: Draft, field: str = "verbosity") -> None:
+def read_verbosity(value: object, builder: RequestBuilder, field: str = "verbosity") -> None:
     """``low``, ``medium`` or ``high``, in ``field`` of the body."""
     if value not in _VERBOSITIES:
-        one_of(value, _VERBOSITIES, field)
-    draft.note("dropped", field)
+        invalid_choice(value, _VERBOSITIES, field)
+    builder.note("dropped", field)
 
 
 def checked_metadata(value: object) -> Json:
@@ -39,11 +39,11 @@ def checked_metadata(value: object) -> Json:
         invalid_type(value, "an object", "metadata")
     for name, member in value.items():
         if type(member) is not str:
-            invalid_type(member, "a string", f"metadata.{named(name)}")
+            invalid_type(member, "a string", f"metadata.{shortened(name)}")
     return value
 
 
-def read_stream(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
+def read_stream(value: object, builder: RequestBuilder) -> None:  # noqa: ARG001 - the shape of a Reader
     """False says what a batch does anyway."""
     if value is not False:
         unsupported_value("streaming is not supported in a batch.", "stream")
@@ -85,42 +85,42 @@ def boolean(value: object, param: str) -> bool:
     return value
 
 
-def read_temperature(value: object, draft: Draft) -> None:
+def read_temperature(value: object, builder: RequestBuilder) -> None:
     """``temperature`` -> ``temperature``; never invented."""
-    _sampling("temperature", "temperature", number(value, 0, 2, "temperature"), draft)
+    _sampling("temperature", "temperature", number(value, 0, 2, "temperature"), builder)
 
 
-def read_top_p(value: object, draft: Draft) -> None:
+def read_top_p(value: object, builder: RequestBuilder) -> None:
     """``top_p`` -> ``topP``."""
-    _sampling("top_p", "topP", number(value, 0, 1, "top_p"), draft)
+    _sampling("top_p", "topP", number(value, 0, 1, "top_p"), builder)
 
 
-def read_top_k(value: object, draft: Draft) -> None:
+def read_top_k(value: object, builder: RequestBuilder) -> None:
     """``top_k`` (an extension many clients know) -> ``topK``."""
-    _top_k(value, draft, "top_k")
+    _top_k(value, builder, "top_k")
 
 
-def read_google_top_k(value: object, draft: Draft) -> None:
+def read_google_top_k(value: object, builder: RequestBuilder) -> None:
     """The same among Google's own members."""
-    _top_k(value, draft, f"{draft.google_path}.top_k")
+    _top_k(value, builder, f"{builder.google_path}.top_k")
 
 
-def _top_k(value: object, draft: Draft, path: str) -> None:
+def _top_k(value: object, builder: RequestBuilder, path: str) -> None:
     count = integer(value, 1, _INT32_MAX, "top_k")
-    if draft.top_k_path:
-        invalid_value(f"it is given twice, also as '{draft.top_k_path}'.", "top_k")
-    draft.top_k_path = path
-    _sampling(path, "topK", count, draft)
+    if builder.top_k_path:
+        invalid_value(f"it is given twice, also as '{builder.top_k_path}'.", "top_k")
+    builder.top_k_path = path
+    _sampling(path, "topK", count, builder)
 
 
-def _sampling(field: str, target: str, value: float, draft: Draft) -> None:
-    if draft.can.sampling:
-        draft.config[target] = value
+def _sampling(field: str, target: str, value: float, builder: RequestBuilder) -> None:
+    if builder.can.sampling:
+        builder.config[target] = value
     else:
-        draft.note("dropped", field)
+        builder.note("dropped", field)
 
 
-def read_seed(value: object, draft: Draft) -> None:
+def read_seed(value: object, builder: RequestBuilder) -> None:
     """``seed`` -> ``seed``: OpenAI's has 64 bits, Gemini's 32, so a larger one is folded."""
     if type(value) is float and value.is_integer():
         value = int(value)
@@ -128,11 +128,11 @@ def read_seed(value: object, draft: Draft) -> None:
         invalid_type(value, "an integer", "seed")
     if not -_INT32_MAX - 1 <= value <= _INT32_MAX:
         value %= 2**31
-        draft.note("approximated", "seed", str(value))
-    draft.config["seed"] = value
+        builder.note("approximated", "seed", str(value))
+    builder.config["seed"] = value
 
 
-def read_stop(value: object, draft: Draft) -> None:
+def read_stop(value: object, builder: RequestBuilder) -> None:
     """``"END"`` or ``["END", "STOP"]`` -> ``stopSequences``; empty ones stop nothing."""
     words = [value] if type(value) is str else value
     if type(words) is not list:
@@ -147,52 +147,52 @@ def read_stop(value: object, draft: Draft) -> None:
     if len(words) > MAX_STOP_SEQUENCES:
         invalid_value(f"at most {MAX_STOP_SEQUENCES} sequences are possible.", "stop")
     if words:
-        draft.config["stopSequences"] = words
+        builder.config["stopSequences"] = words
 
 
-def read_max_tokens(value: object, draft: Draft) -> None:
+def read_max_tokens(value: object, builder: RequestBuilder) -> None:
     """``max_tokens`` (deprecated) -> ``maxOutputTokens``."""
     # Nearly every line has this field: the usual value is let through at once.
     usual = type(value) is int and 0 < value <= _INT32_MAX
     limit = value if usual else integer(value, 1, _INT32_MAX, "max_tokens")
-    if draft.config.setdefault("maxOutputTokens", limit) != limit:
-        draft.note("dropped", "max_tokens")
+    if builder.config.setdefault("maxOutputTokens", limit) != limit:
+        builder.note("dropped", "max_tokens")
 
 
-def read_max_completion_tokens(value: object, draft: Draft) -> None:
+def read_max_completion_tokens(value: object, builder: RequestBuilder) -> None:
     """``max_completion_tokens`` -> ``maxOutputTokens``; it wins over ``max_tokens``."""
     limit = integer(value, 1, _INT32_MAX, "max_completion_tokens")
-    if draft.config.get("maxOutputTokens", limit) != limit:
-        draft.note("dropped", "max_tokens")
-    draft.config["maxOutputTokens"] = limit
+    if builder.config.get("maxOutputTokens", limit) != limit:
+        builder.note("dropped", "max_tokens")
+    builder.config["maxOutputTokens"] = limit
 
 
-def read_max_output_tokens(value: object, draft: Draft) -> None:
+def read_max_output_tokens(value: object, builder: RequestBuilder) -> None:
     """``max_output_tokens`` of the responses endpoint -> ``maxOutputTokens``."""
-    draft.config["maxOutputTokens"] = integer(value, 1, _INT32_MAX, "max_output_tokens")
+    builder.config["maxOutputTokens"] = integer(value, 1, _INT32_MAX, "max_output_tokens")
 
 
-def read_frequency_penalty(value: object, draft: Draft) -> None:
+def read_frequency_penalty(value: object, builder: RequestBuilder) -> None:
     """``frequency_penalty`` -> ``frequencyPenalty`` where the model takes it."""
-    _penalty(value, "frequency_penalty", "frequencyPenalty", draft)
+    _penalty(value, "frequency_penalty", "frequencyPenalty", builder)
 
 
-def read_presence_penalty(value: object, draft: Draft) -> None:
+def read_presence_penalty(value: object, builder: RequestBuilder) -> None:
     """``presence_penalty`` -> ``presencePenalty`` where the model takes it."""
-    _penalty(value, "presence_penalty", "presencePenalty", draft)
+    _penalty(value, "presence_penalty", "presencePenalty", builder)
 
 
-def _penalty(value: object, field: str, target: str, draft: Draft) -> None:
+def _penalty(value: object, field: str, target: str, builder: RequestBuilder) -> None:
     """0 is the default; from 2.5 on anything else is a 400 (cookbook#1290), so it is dropped."""
     if not number(value, -2, 2, field):
         return
-    if draft.can.penalties:
-        draft.config[target] = value
+    if builder.can.penalties:
+        builder.config[target] = value
     else:
-        draft.note("dropped", field)
+        builder.note("dropped", field)
 
 
-def read_logit_bias(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
+def read_logit_bias(value: object, builder: RequestBuilder) -> None:  # noqa: ARG001 - the shape of a Reader
     """An empty map says nothing; token ids belong to OpenAI's tokenizers."""
     if type(value) is not dict:
         invalid_type(value, "an object", "logit_bias")
@@ -200,37 +200,37 @@ def read_logit_bias(value: object, draft: Draft) -> None:  # noqa: ARG001 - the 
         unsupported_value("token ids belong to another tokenizer.", "logit_bias")
 
 
-def read_logprobs(value: object, draft: Draft) -> None:
+def read_logprobs(value: object, builder: RequestBuilder) -> None:
     """``logprobs`` -> ``responseLogprobs``."""
-    draft.logprobs = boolean(value, "logprobs")
+    builder.logprobs = boolean(value, "logprobs")
 
 
-def read_top_logprobs(value: object, draft: Draft) -> None:
+def read_top_logprobs(value: object, builder: RequestBuilder) -> None:
     """``top_logprobs`` -> ``logprobs``."""
-    draft.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
+    builder.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
 
 
-def read_n(value: object, draft: Draft) -> None:
+def read_n(value: object, builder: RequestBuilder) -> None:
     """``n`` -> ``candidateCount``, or as many items where the model gives one candidate only."""
-    draft.choices = integer(value, 1, MAX_CHOICES, "n")
+    builder.choices = integer(value, 1, MAX_CHOICES, "n")
 
 
-def close_logprobs(draft: Draft) -> None:
+def resolve_logprobs(builder: RequestBuilder) -> None:
     """``logprobs`` and ``top_logprobs`` together."""
-    if draft.logprobs:
-        ask_logprobs(draft, "logprobs")
-    elif draft.top_logprobs:
+    if builder.logprobs:
+        ask_logprobs(builder, "logprobs")
+    elif builder.top_logprobs:
         invalid_value("'logprobs' must be true when 'top_logprobs' is given.", "top_logprobs")
 
 
-def ask_logprobs(draft: Draft, field: str) -> None:
+def ask_logprobs(builder: RequestBuilder, field: str) -> None:
     """Ask for log probabilities, which ``field`` of the body wants."""
-    if not draft.can.logprobs:
+    if not builder.can.logprobs:
         unsupported_value("this model gives no log probabilities.", field)
-    draft.config["responseLogprobs"] = True
-    draft.echo["logprobs"] = True
-    if draft.top_logprobs:
-        draft.config["logprobs"] = draft.top_logprobs
+    builder.config["responseLogprobs"] = True
+    builder.echo["logprobs"] = True
+    if builder.top_logprobs:
+        builder.config["logprobs"] = builder.top_logprobs
 
 
 # What completions of chat and of text say in the same words.

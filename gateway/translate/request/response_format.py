@@ -5,10 +5,10 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import Refused, invalid_type, missing, one_of
+from gateway.translate.reading.refusal import Refused, invalid_choice, invalid_type, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped
+from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import member
-from gateway.translate.request.draft import Draft
 from gateway.translate.schemas.convert import convert
 
 RESPONSE_FORMAT: Final = FieldTable(
@@ -23,7 +23,7 @@ JSON_SCHEMA: Final = FieldTable(
 _TYPES: Final = ("text", "json_object", "json_schema")
 
 
-def read_response_format(value: object, draft: Draft) -> None:
+def read_response_format(value: object, builder: RequestBuilder) -> None:
     """Write into ``generationConfig``.
 
     ``{"type": "json_schema", "json_schema": {"name": "x", "schema": {…}}}`` ->
@@ -34,36 +34,36 @@ def read_response_format(value: object, draft: Draft) -> None:
     try:
         if len(value) != 1:
             RESPONSE_FORMAT.check(value)
-        _read(value, draft)
+        _read(value, builder)
     except Refused as refusal:
-        refusal.under("response_format")
+        refusal.prefixed("response_format")
         raise
 
 
-def _read(value: Json, draft: Draft) -> None:
+def _read(value: Json, builder: RequestBuilder) -> None:
     kind = value.get("type")
     if kind is None:
         missing("type")
     if kind not in _TYPES:
-        one_of(kind, _TYPES, "type")
+        invalid_choice(kind, _TYPES, "type")
     if kind == "text":
         return
-    draft.config["responseMimeType"] = "application/json"
+    builder.config["responseMimeType"] = "application/json"
     if kind == "json_schema":
         description = member(value, "json_schema")
         try:
             JSON_SCHEMA.check(description)
             # OpenAI lets the schema be absent: then any JSON will do.
             if description.get("schema") is not None:
-                write_schema(description, "response_format.json_schema", draft)
+                write_schema(description, "response_format.json_schema", builder)
         except Refused as refusal:
-            refusal.under("json_schema")
+            refusal.prefixed("json_schema")
             raise
 
 
-def write_schema(owner: Json, field: str, draft: Draft) -> None:
+def write_schema(owner: Json, field: str, builder: RequestBuilder) -> None:
     """``schema`` and ``description`` of the object in ``field`` into ``generationConfig``."""
-    converted = convert(owner["schema"], "schema", draft.policy.schema_mode)
+    converted = convert(owner["schema"], "schema", builder.policy.schema_mode)
     schema = converted.schema
     words = owner.get("description")
     if words is not None:
@@ -71,12 +71,12 @@ def write_schema(owner: Json, field: str, draft: Draft) -> None:
             invalid_type(words, "a string", "description")
         if words and "description" not in schema:
             schema = {**schema, "description": words}
-    if draft.policy.schema_check != "off":
-        draft.schema = orjson.dumps(owner["schema"]).decode()
+    if builder.policy.schema_check != "off":
+        builder.schema = orjson.dumps(owner["schema"]).decode()
     if converted.openapi:
-        draft.config["responseSchema"] = schema
+        builder.config["responseSchema"] = schema
     else:
-        draft.config["responseJsonSchema"] = schema
-        draft.note("unverified", f"{field}.schema")
+        builder.config["responseJsonSchema"] = schema
+        builder.note("unverified", f"{field}.schema")
     for path in converted.dropped:
-        draft.note("dropped", f"{field}.schema{path}")
+        builder.note("dropped", f"{field}.schema{path}")

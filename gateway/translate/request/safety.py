@@ -7,13 +7,13 @@ from gateway.translate.contract import Json
 from gateway.translate.reading.google_object import VERTEX_ONLY
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
 )
 from gateway.translate.reading.table import FieldTable, mapped, refused
-from gateway.translate.request.draft import Draft
+from gateway.translate.request.builder import RequestBuilder
 
 _CATEGORIES: Final = frozenset(
     (
@@ -42,7 +42,7 @@ SAFETY_SETTING: Final = FieldTable(
 )
 
 
-def read_safety_settings(value: object, draft: Draft) -> None:
+def read_safety_settings(value: object, builder: RequestBuilder) -> None:
     """``[{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}]``, one per category."""
     if type(value) is not list:
         invalid_type(value, "an array of objects", "safety_settings")
@@ -53,21 +53,21 @@ def read_safety_settings(value: object, draft: Draft) -> None:
             if kept["category"] in settings:
                 invalid_value("this category is given twice.", "category")
         except Refused as refusal:
-            refusal.under(f"safety_settings[{index}]")
+            refusal.prefixed(f"safety_settings[{index}]")
             raise
         settings[kept["category"]] = kept
     if settings:
-        draft.members["safetySettings"] = list(settings.values())
+        builder.members["safetySettings"] = list(settings.values())
 
 
-def close_safety(draft: Draft) -> None:
+def resolve_safety(builder: RequestBuilder) -> None:
     """The gateway's own thresholds, for the categories that the line does not name."""
-    defaults = draft.policy.safety_settings
+    defaults = builder.policy.safety_settings
     if not defaults:
         return
-    given = draft.members.get("safetySettings", ())
+    given = builder.members.get("safetySettings", ())
     named = {setting["category"] for setting in given}
-    draft.members["safetySettings"] = [
+    builder.members["safetySettings"] = [
         *given,
         *(
             {"category": category, "threshold": threshold}
@@ -97,5 +97,5 @@ def _safety_setting(setting: object) -> Json:
         if setting.get(name) is None:
             missing(name)
         if setting[name] not in words:
-            one_of(setting[name], words, name)
+            invalid_choice(setting[name], words, name)
     return {"category": setting["category"], "threshold": setting["threshold"]}

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import named
+from gateway.translate.reading.refusal import shortened
 from gateway.translate.request.conversation import Conversation
 
 # Google's documented bypass for histories that other models, or clients that drop unknown
@@ -46,7 +46,7 @@ def note_unread(owner: Json, conversation: Conversation) -> None:
     if type(google) is dict and google.keys() - _READ:
         for name in google:
             if name not in _READ:
-                conversation.note_of(owner, "dropped", f"extra_content.google.{named(name)}")
+                conversation.note_of(owner, "dropped", f"extra_content.google.{shortened(name)}")
 
 
 def split_call_id(call_id: str) -> tuple[str, str]:

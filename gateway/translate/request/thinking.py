@@ -10,13 +10,13 @@ from gateway.translate.contract import Json
 from gateway.translate.models.capabilities import BUDGETS, LEVELS, Capabilities, Effort
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
-    one_of,
     unsupported_value,
 )
 from gateway.translate.reading.table import FieldTable, mapped
-from gateway.translate.request.draft import Draft
+from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.options import boolean, integer
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -36,24 +36,24 @@ THINKING: Final = FieldTable(
 )
 
 
-def read_reasoning_effort(value: object, draft: Draft) -> None:
+def read_reasoning_effort(value: object, builder: RequestBuilder) -> None:
     """``"low"`` -> ``{"thinkingLevel": "LOW"}`` or, on 2.5, ``{"thinkingBudget": 1024}``."""
-    set_effort(value, "reasoning_effort", draft)
+    set_effort(value, "reasoning_effort", builder)
 
 
-def set_effort(value: object, field: str, draft: Draft) -> None:
+def set_effort(value: object, field: str, builder: RequestBuilder) -> None:
     """The same, for an effort that stands in ``field`` of the body."""
     if type(value) is not str or value not in EFFORTS:
-        one_of(value, EFFORTS, field)
-    draft.effort = value
-    table = draft.can.effort
+        invalid_choice(value, EFFORTS, field)
+    builder.effort = value
+    table = builder.can.effort
     if table is None:
-        draft.note("dropped", field)
+        builder.note("dropped", field)
         return
     chosen = _chosen(table, value)
-    if value in draft.can.clamped:
-        draft.note("clamped", field, _sent(chosen))
-    draft.config["thinkingConfig"] = chosen
+    if value in builder.can.clamped:
+        builder.note("clamped", field, _sent(chosen))
+    builder.config["thinkingConfig"] = chosen
 
 
 def least_thinking(can: Capabilities) -> Json:
@@ -66,21 +66,21 @@ def _chosen(table: Effort, effort: str) -> Json:
     return {"thinkingLevel" if type(chosen) is str else "thinkingBudget": chosen}
 
 
-def read_thinking_config(value: object, draft: Draft) -> None:
+def read_thinking_config(value: object, builder: RequestBuilder) -> None:
     """``{"thinking_budget": 512, "include_thoughts": true}``: Google's extension, checked."""
     if type(value) is not dict:
         invalid_type(value, "an object", "thinking_config")
     try:
         THINKING.check(value)
-        config = _thinking_config(value, draft)
+        config = _thinking_config(value, builder)
     except Refused as refusal:
-        refusal.under("thinking_config")
+        refusal.prefixed("thinking_config")
         raise
     if config:
-        draft.thinking = config
+        builder.thinking = config
 
 
-def _thinking_config(value: Json, draft: Draft) -> Json:
+def _thinking_config(value: Json, builder: RequestBuilder) -> Json:
     config: Json = {}
     budget, level = value.get("thinking_budget"), value.get("thinking_level")
     if budget is not None and level is not None:
@@ -89,35 +89,35 @@ def _thinking_config(value: Json, draft: Draft) -> Json:
         budget = integer(budget, _LEAST_BUDGET, _MOST_BUDGET, "thinking_budget")
     if value.get("include_thoughts") is not None:
         config["includeThoughts"] = boolean(value["include_thoughts"], "include_thoughts")
-    efforts = draft.can.effort
+    efforts = builder.can.effort
     if efforts is None:
         if config or budget is not None or level is not None:
             unsupported_value("this model does not think.", "")
         return config
     if level is not None:
-        config["thinkingLevel"] = _possible_level(level, efforts, draft)
+        config["thinkingLevel"] = _possible_level(level, efforts, builder)
     if budget is not None:
-        config.update(_possible_budget(budget, efforts, draft))
+        config.update(_possible_budget(budget, efforts, builder))
     return config
 
 
-def _possible_level(value: object, efforts: Effort, draft: Draft) -> str:
+def _possible_level(value: object, efforts: Effort, builder: RequestBuilder) -> str:
     """The level, or the next one that the model has: those above come before those below."""
     level = value.upper() if type(value) is str else ""
     if level not in LEVELS:
-        one_of(value, LEVELS, "thinking_level")
-    if not draft.can.thinking_levels:
+        invalid_choice(value, LEVELS, "thinking_level")
+    if not builder.can.thinking_levels:
         unsupported_value("this model takes a budget, not a level.", "thinking_level")
     known = [word for word in LEVELS if word in efforts.values()]
     if level in known or not known:
         return level
     at = LEVELS.index(level)
     nearest = next((word for word in known if LEVELS.index(word) > at), known[-1])
-    _note_config(draft, "clamped", "thinking_level", {"thinkingLevel": nearest})
+    _note_config(builder, "clamped", "thinking_level", {"thinkingLevel": nearest})
     return nearest
 
 
-def _possible_budget(budget: int, efforts: Effort, draft: Draft) -> Json:
+def _possible_budget(budget: int, efforts: Effort, builder: RequestBuilder) -> Json:
     """The budget, or the nearest one that the model has; a level where it has none of its own.
 
     The level is that of the least effort whose budget, in Google's table of efforts, is as large.
@@ -125,19 +125,19 @@ def _possible_budget(budget: int, efforts: Effort, draft: Draft) -> Json:
     if type(efforts["none"]) is str:
         fitting = (effort for effort in _STEPS if BUDGETS[effort] >= budget)
         level = {} if budget < 0 else _chosen(efforts, next(fitting, "high"))
-        _note_config(draft, "approximated", "thinking_budget", level)
+        _note_config(builder, "approximated", "thinking_budget", level)
         return level
     if budget < 0 or (budget == 0 and 0 in efforts.values()):
         return {"thinkingBudget": budget}
-    possible = min(max(budget, draft.can.least_budget), max(map(int, efforts.values())))
+    possible = min(max(budget, builder.can.least_budget), max(map(int, efforts.values())))
     nearest: Json = {"thinkingBudget": possible}
     if possible != budget:
-        _note_config(draft, "clamped", "thinking_budget", nearest)
+        _note_config(builder, "clamped", "thinking_budget", nearest)
     return nearest
 
 
-def _note_config(draft: Draft, code: str, name: str, sent: Json) -> None:
-    draft.note(code, f"{draft.google_path}.thinking_config.{name}", _sent(sent))
+def _note_config(builder: RequestBuilder, code: str, name: str, sent: Json) -> None:
+    builder.note(code, f"{builder.google_path}.thinking_config.{name}", _sent(sent))
 
 
 def _sent(config: Json) -> str:
@@ -145,41 +145,41 @@ def _sent(config: Json) -> str:
     return " ".join(f"{name} {value}" for name, value in config.items())
 
 
-def refuse_thoughts(draft: Draft) -> None:
+def refuse_thoughts(builder: RequestBuilder) -> None:
     """Thoughts cost tokens, and the answers of some endpoints have no place for them."""
-    if draft.thinking is not None and draft.thinking.get("includeThoughts"):
-        where = f"{draft.google_path}.thinking_config.include_thoughts"
+    if builder.thinking is not None and builder.thinking.get("includeThoughts"):
+        where = f"{builder.google_path}.thinking_config.include_thoughts"
         unsupported_value("answers of this endpoint have no place for thoughts.", where)
 
 
-def thinks(draft: Draft, config: Json) -> bool:
+def thinks(builder: RequestBuilder, config: Json) -> bool:
     """Whether the model thinks at all, as it is told."""
     told = "thinkingBudget" in config or "thinkingLevel" in config
-    return bool(draft.can.thinks or told) and config.get("thinkingBudget") != 0
+    return bool(builder.can.thinks or told) and config.get("thinkingBudget") != 0
 
 
-def _shown(config: Json, draft: Draft) -> Json:
+def _shown(config: Json, builder: RequestBuilder) -> Json:
     """Thoughts of a model that does not think are a 400, see responses_reasoning.py."""
-    if config.get("includeThoughts") and not thinks(draft, config):
-        draft.note("dropped", f"{draft.google_path}.thinking_config.include_thoughts")
+    if config.get("includeThoughts") and not thinks(builder, config):
+        builder.note("dropped", f"{builder.google_path}.thinking_config.include_thoughts")
         return {name: value for name, value in config.items() if name != "includeThoughts"}
     return config
 
 
-def close_thinking(draft: Draft, effort_field: str = "reasoning_effort") -> None:
+def resolve_thinking(builder: RequestBuilder, effort_field: str = "reasoning_effort") -> None:
     """Effort and Google's own configuration cannot be combined (Google's own layer says so).
 
     Thoughts count among the tokens of the answer: a budget that takes them all is noted, because
     such an answer comes without a word (recorded: content without parts, MAX_TOKENS).
     """
     field = effort_field
-    if draft.thinking is not None:
-        if draft.effort is not None:
+    if builder.thinking is not None:
+        if builder.effort is not None:
             invalid_value("it cannot be combined with google.thinking_config.", field)
-        shown = _shown(draft.thinking, draft)
+        shown = _shown(builder.thinking, builder)
         if shown:
-            draft.config["thinkingConfig"] = shown
-        field = f"{draft.google_path}.thinking_config.thinking_budget"
-    budget = draft.config.get("thinkingConfig", {}).get("thinkingBudget", 0)
-    if budget >= draft.config.get("maxOutputTokens", budget + 1):
-        draft.note("risky", field)
+            builder.config["thinkingConfig"] = shown
+        field = f"{builder.google_path}.thinking_config.thinking_budget"
+    budget = builder.config.get("thinkingConfig", {}).get("thinkingBudget", 0)
+    if budget >= builder.config.get("maxOutputTokens", budget + 1):
+        builder.note("risky", field)

@@ -10,10 +10,10 @@ from typing import Final
 from gateway.translate.contract import Json
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
     unsupported_value,
 )
 from gateway.translate.request.content import read_content, string
@@ -70,7 +70,7 @@ def read_input(value: object, conversation: Conversation) -> None:
             items.read(item)
         conversation.close_calls()
     except Refused as refusal:
-        refusal.under(f"input[{index}]")
+        refusal.prefixed(f"input[{index}]")
         raise
     conversation.close(value, _is_models)
 
@@ -104,7 +104,7 @@ class _Items:
         if role is None:
             missing("role")
         if role not in _ROLES:
-            one_of(role, _ROLES, "role")
+            invalid_choice(role, _ROLES, "role")
         if "content" not in item:
             missing("content")
         conversation, content = self._conversation, item["content"]
@@ -224,7 +224,7 @@ class _Items:
             self._conversation.note_of(output, "dropped")
             return ""
         if kind != "logs":
-            one_of(kind, ("logs", "image"), f"{where}.type")
+            invalid_choice(kind, ("logs", "image"), f"{where}.type")
         return string(output, "logs", f"{where}.logs")
 
     def image(self, item: Json) -> None:
@@ -234,7 +234,7 @@ class _Items:
             return
         kind = item.get("output_format") or "png"
         if kind not in _IMAGES:
-            one_of(kind, _IMAGES, "output_format")
+            invalid_choice(kind, _IMAGES, "output_format")
         data = checked_base64(string(item, "result"), "result")
         part: Json = {"inlineData": {"mimeType": f"image/{kind}", "data": data}}
         signature = self._signature(item.get("id"))

@@ -3,13 +3,19 @@
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, missing, one_of
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_choice,
+    invalid_type,
+    invalid_value,
+    missing,
+)
 from gateway.translate.reading.table import FieldTable, Placing, dropped, mapped
+from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import member, string
-from gateway.translate.request.draft import Draft
 from gateway.translate.request.options import ask_logprobs, boolean, read_verbosity
 from gateway.translate.request.response_format import write_schema
-from gateway.translate.request.thinking import close_thinking, set_effort, thinks
+from gateway.translate.request.thinking import resolve_thinking, set_effort, thinks
 
 TEXT: Final = FieldTable(
     mapped("format", "`responseMimeType`, `responseSchema`"),
@@ -25,7 +31,7 @@ TEXT_FORMAT: Final = FieldTable(
 _TYPES: Final = ("text", "json_object", "json_schema")
 
 
-def read_text(value: object, draft: Draft) -> None:
+def read_text(value: object, builder: RequestBuilder) -> None:
     """Write into ``generationConfig``.
 
     ``{"format": {"type": "json_schema", "name": "x", "schema": {…}}}`` ->
@@ -37,34 +43,34 @@ def read_text(value: object, draft: Draft) -> None:
         TEXT.check(value)
         repeated: Json = {"format": {"type": "text"}}
         if value.get("format") is not None:
-            repeated = {"format": _read_format(member(value, "format"), draft)}
+            repeated = {"format": _read_format(member(value, "format"), builder)}
     except Refused as refusal:
-        refusal.under("text")
+        refusal.prefixed("text")
         raise
     if value.get("verbosity") is not None:
-        read_verbosity(value["verbosity"], draft, "text.verbosity")
+        read_verbosity(value["verbosity"], builder, "text.verbosity")
         repeated["verbosity"] = value["verbosity"]
-    draft.repeats["text"] = repeated
+    builder.repeats["text"] = repeated
 
 
-def _read_format(value: Json, draft: Draft) -> Json:
+def _read_format(value: Json, builder: RequestBuilder) -> Json:
     try:
-        return _format(value, draft)
+        return _format(value, builder)
     except Refused as refusal:
-        refusal.under("format")
+        refusal.prefixed("format")
         raise
 
 
-def _format(value: Json, draft: Draft) -> Json:
+def _format(value: Json, builder: RequestBuilder) -> Json:
     TEXT_FORMAT.check(value)
     kind = value.get("type")
     if kind is None:
         missing("type")
     if kind not in _TYPES:
-        one_of(kind, _TYPES, "type")
+        invalid_choice(kind, _TYPES, "type")
     if kind == "text":
         return {"type": "text"}
-    draft.config["responseMimeType"] = "application/json"
+    builder.config["responseMimeType"] = "application/json"
     if kind == "json_object":
         return {"type": "json_object"}
     repeated: Json = {
@@ -76,7 +82,7 @@ def _format(value: Json, draft: Draft) -> Json:
     }
     if repeated["strict"] is not None:
         boolean(repeated["strict"], "strict")
-    write_schema(value, "text.format", draft)
+    write_schema(value, "text.format", builder)
     return repeated
 
 
@@ -101,28 +107,28 @@ _ECHOED: Final = {
 }
 
 
-def read_include(value: object, draft: Draft) -> None:
+def read_include(value: object, builder: RequestBuilder) -> None:
     """``["reasoning.encrypted_content"]``."""
     if type(value) is not list:
         invalid_type(value, "an array of strings", "include")
     for index, name in enumerate(value):
         row = INCLUDE.by_name.get(name) if type(name) is str else None
         if row is None:
-            one_of(name, INCLUDE.by_name, f"include[{index}]")
+            invalid_choice(name, INCLUDE.by_name, f"include[{index}]")
         if name in _ECHOED:
-            draft.echo[_ECHOED[name]] = True
+            builder.echo[_ECHOED[name]] = True
         elif row.placing is Placing.MAPPED:
-            draft.logprobs = True
+            builder.logprobs = True
         elif name == "web_search_call.results":
-            draft.note("dropped", f"include[{index}]")
+            builder.note("dropped", f"include[{index}]")
 
 
-def close_include(draft: Draft) -> None:
+def resolve_include(builder: RequestBuilder) -> None:
     """Log probabilities come when ``include`` asks; how many alternatives, another field says."""
-    if draft.logprobs:
-        ask_logprobs(draft, "include")
-    elif draft.top_logprobs:
-        draft.note("dropped", "top_logprobs")
+    if builder.logprobs:
+        ask_logprobs(builder, "include")
+    elif builder.top_logprobs:
+        builder.note("dropped", "top_logprobs")
 
 
 REASONING: Final = FieldTable(
@@ -136,7 +142,7 @@ _SUMMARIES: Final = ("auto", "concise", "detailed")
 _CONTEXTS: Final = ("auto", "current_turn", "all_turns")
 
 
-def read_reasoning(value: object, draft: Draft) -> None:
+def read_reasoning(value: object, builder: RequestBuilder) -> None:
     """Write into ``generationConfig``.
 
     ``{"effort": "low", "summary": "auto"}`` ->
@@ -147,62 +153,62 @@ def read_reasoning(value: object, draft: Draft) -> None:
     REASONING.check(value, "reasoning")
     effort = value.get("effort")
     if effort is not None:
-        set_effort(effort, "reasoning.effort", draft)
-    summary = _summary(value, draft)
-    _read_context(value.get("context"), draft)
-    _read_mode(value.get("mode"), draft)
-    draft.repeats["reasoning"] = {"effort": effort, "summary": summary}
+        set_effort(effort, "reasoning.effort", builder)
+    summary = _summary(value, builder)
+    _read_context(value.get("context"), builder)
+    _read_mode(value.get("mode"), builder)
+    builder.repeats["reasoning"] = {"effort": effort, "summary": summary}
 
 
-def _summary(value: Json, draft: Draft) -> str | None:
+def _summary(value: Json, builder: RequestBuilder) -> str | None:
     """The newer name wins."""
     for name in ("generate_summary", "summary"):
         word = value.get(name)
         if word is not None:
             if word not in _SUMMARIES:
-                one_of(word, _SUMMARIES, f"reasoning.{name}")
-            draft.summary_field = f"reasoning.{name}"
-    if not draft.summary_field:
+                invalid_choice(word, _SUMMARIES, f"reasoning.{name}")
+            builder.summary_field = f"reasoning.{name}"
+    if not builder.summary_field:
         return None
     summary: str = value.get("summary") or value["generate_summary"]
     if summary != "auto":
-        draft.note("approximated", draft.summary_field)
+        builder.note("approximated", builder.summary_field)
     return summary
 
 
-def _read_context(context: object, draft: Draft) -> None:
+def _read_context(context: object, builder: RequestBuilder) -> None:
     if context is None:
         return
     if context not in _CONTEXTS:
-        one_of(context, _CONTEXTS, "reasoning.context")
+        invalid_choice(context, _CONTEXTS, "reasoning.context")
     if context == "current_turn":
-        draft.note("dropped", "reasoning.context")
+        builder.note("dropped", "reasoning.context")
 
 
-def _read_mode(mode: object, draft: Draft) -> None:
+def _read_mode(mode: object, builder: RequestBuilder) -> None:
     """OpenAI's type lets any word pass."""
     if mode is None:
         return
     if type(mode) is not str:
         invalid_type(mode, "a string", "reasoning.mode")
     if mode != "standard":
-        draft.note("dropped", "reasoning.mode")
+        builder.note("dropped", "reasoning.mode")
 
 
-def close_reasoning(draft: Draft) -> None:
+def resolve_reasoning(builder: RequestBuilder) -> None:
     """Effort, Google's own configuration and the summary together.
 
     Thoughts of a model that does not think are a 400 ("include_thoughts is only enabled when
     thinking is enabled"), so there the summary is dropped.
     """
-    close_thinking(draft, "reasoning.effort")
-    if not draft.summary_field:
+    resolve_thinking(builder, "reasoning.effort")
+    if not builder.summary_field:
         return
-    config: Json = draft.config.get("thinkingConfig", {})
+    config: Json = builder.config.get("thinkingConfig", {})
     if config.get("includeThoughts") is False:
         why = "google.thinking_config says that thoughts are not included."
-        invalid_value(why, draft.summary_field)
-    if draft.can.effort is None or not thinks(draft, config):
-        draft.note("dropped", draft.summary_field)
+        invalid_value(why, builder.summary_field)
+    if builder.can.effort is None or not thinks(builder, config):
+        builder.note("dropped", builder.summary_field)
     else:
-        draft.config["thinkingConfig"] = {**config, "includeThoughts": True}
+        builder.config["thinkingConfig"] = {**config, "includeThoughts": True}

@@ -8,16 +8,16 @@ from gateway.translate.contract import Json, LineError, Policy, Translation
 from gateway.translate.google import read_extra_body, read_google, refuse_google
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     missing,
-    one_of,
     unsupported_value,
 )
 from gateway.translate.reading.table import FieldTable, Reader, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import refused_line
+from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.compiled_options import compile_options
 from gateway.translate.request.conversation import Conversation
-from gateway.translate.request.draft import Draft
-from gateway.translate.request.frame import frame_of
 from gateway.translate.request.options import (
     MAX_TOP_LOGPROBS,
     boolean,
@@ -32,13 +32,13 @@ from gateway.translate.request.options import (
 )
 from gateway.translate.responses.items import read_input
 from gateway.translate.responses.options import (
-    close_include,
-    close_reasoning,
     read_include,
     read_reasoning,
     read_text,
+    resolve_include,
+    resolve_reasoning,
 )
-from gateway.translate.responses.tools import close_responses_tools, read_responses_tools
+from gateway.translate.responses.tools import read_responses_tools, resolve_responses_tools
 
 # The members of an answer that repeat the request, as they are where the request is silent. What
 # the model chooses by itself is null; nothing is stored here.
@@ -69,74 +69,74 @@ _TRUNCATIONS: Final = ("auto", "disabled")
 _MAX_TOOL_CALLS: Final = 2**31 - 1
 
 
-def _read_instructions(value: object, draft: Draft) -> None:
+def _read_instructions(value: object, builder: RequestBuilder) -> None:
     """In front of whatever system and developer items say."""
     if type(value) is not str:
         invalid_type(value, "a string", "instructions")
-    draft.repeats["instructions"] = value
+    builder.repeats["instructions"] = value
     if value:
-        draft.system.append({"text": value})
+        builder.system.append({"text": value})
 
 
-def _read_metadata(value: object, draft: Draft) -> None:
-    draft.repeats["metadata"] = checked_metadata(value)
+def _read_metadata(value: object, builder: RequestBuilder) -> None:
+    builder.repeats["metadata"] = checked_metadata(value)
 
 
-def _read_background(value: object, draft: Draft) -> None:  # noqa: ARG001 - the shape of a Reader
+def _read_background(value: object, builder: RequestBuilder) -> None:  # noqa: ARG001 - the shape of a Reader
     if boolean(value, "background"):
         unsupported_value("a batch already runs in the background.", "background")
 
 
-def _read_truncation(value: object, draft: Draft) -> None:
+def _read_truncation(value: object, builder: RequestBuilder) -> None:
     if value not in _TRUNCATIONS:
-        one_of(value, _TRUNCATIONS, "truncation")
-    draft.repeats["truncation"] = value
+        invalid_choice(value, _TRUNCATIONS, "truncation")
+    builder.repeats["truncation"] = value
     if value == "auto":
-        draft.note("dropped", "truncation")
+        builder.note("dropped", "truncation")
 
 
-def _read_max_tool_calls(value: object, draft: Draft) -> None:
-    draft.repeats["max_tool_calls"] = integer(value, 1, _MAX_TOOL_CALLS, "max_tool_calls")
-    draft.note("dropped", "max_tool_calls")
+def _read_max_tool_calls(value: object, builder: RequestBuilder) -> None:
+    builder.repeats["max_tool_calls"] = integer(value, 1, _MAX_TOOL_CALLS, "max_tool_calls")
+    builder.note("dropped", "max_tool_calls")
 
 
-def _read_parallel(value: object, draft: Draft) -> None:
-    draft.repeats["parallel_tool_calls"] = boolean(value, "parallel_tool_calls")
-    read_parallel_tool_calls(value, draft)
+def _read_parallel(value: object, builder: RequestBuilder) -> None:
+    builder.repeats["parallel_tool_calls"] = boolean(value, "parallel_tool_calls")
+    read_parallel_tool_calls(value, builder)
 
 
-def _read_context_management(value: object, draft: Draft) -> None:
+def _read_context_management(value: object, builder: RequestBuilder) -> None:
     if type(value) is not list:
         invalid_type(value, "an array of objects", "context_management")
     if value:
-        draft.note("dropped", "context_management")
+        builder.note("dropped", "context_management")
 
 
-def _read_cache_options(value: object, draft: Draft) -> None:  # noqa: ARG001 - a Reader
+def _read_cache_options(value: object, builder: RequestBuilder) -> None:  # noqa: ARG001 - a Reader
     if type(value) is dict and value.get("prewarm") is True:
         unsupported_value("a batch is for answers.", "prompt_cache_options.prewarm")
 
 
-def _read_top_logprobs(value: object, draft: Draft) -> None:
-    draft.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
-    draft.repeats["top_logprobs"] = draft.top_logprobs
+def _read_top_logprobs(value: object, builder: RequestBuilder) -> None:
+    builder.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
+    builder.repeats["top_logprobs"] = builder.top_logprobs
 
 
-def _read_tool_choice(value: object, draft: Draft) -> None:
-    draft.tool_choice = value
+def _read_tool_choice(value: object, builder: RequestBuilder) -> None:
+    builder.tool_choice = value
 
 
-def _read_max_output_tokens(value: object, draft: Draft) -> None:
-    read_max_output_tokens(value, draft)
-    draft.repeats["max_output_tokens"] = draft.config["maxOutputTokens"]
+def _read_max_output_tokens(value: object, builder: RequestBuilder) -> None:
+    read_max_output_tokens(value, builder)
+    builder.repeats["max_output_tokens"] = builder.config["maxOutputTokens"]
 
 
 def _repeated(name: str, read: Reader) -> Reader:
     """Read a field, and say in the answer what was asked."""
 
-    def reader(value: Any, draft: Draft) -> None:  # noqa: ANN401 - the shape of a Reader
-        read(value, draft)
-        draft.repeats[name] = value
+    def reader(value: Any, builder: RequestBuilder) -> None:  # noqa: ANN401 - the shape of a Reader
+        read(value, builder)
+        builder.repeats[name] = value
 
     return reader
 
@@ -144,10 +144,10 @@ def _repeated(name: str, read: Reader) -> Reader:
 def _text_repeated(name: str) -> Reader:
     """A text that means nothing to Gemini and comes back in the answer."""
 
-    def reader(value: Any, draft: Draft) -> None:  # noqa: ANN401 - the shape of a Reader
+    def reader(value: Any, builder: RequestBuilder) -> None:  # noqa: ANN401 - the shape of a Reader
         if type(value) is not str:
             invalid_type(value, "a string", name)
-        draft.repeats[name] = value
+        builder.repeats[name] = value
 
     return reader
 
@@ -227,7 +227,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     rest = body.copy()
     given = rest.pop("input", None)
     try:
-        frame = frame_of(_read_rest, rest, model, policy)
+        frame = compile_options(_read_rest, rest, model, policy)
         if frame.shared:
             if type(given) is str:
                 item = frame.one_text(given, read_input)
@@ -248,27 +248,27 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         return refused_line(refusal, to_gemini, body, policy, model)
 
 
-def _read_rest(rest: Json, model: str, policy: Policy) -> Draft:
+def _read_rest(rest: Json, model: str, policy: Policy) -> RequestBuilder:
     """Read every field but the input, then what several of them say together."""
-    draft = Draft(model, policy)
+    builder = RequestBuilder(model, policy)
     # The job's model is settled; the answer may need the name that the client wrote.
-    draft.echo["model"] = rest.get("model", model)
-    RESPONSES.read(rest, draft)
-    _refuse_speech(draft)
-    close_include(draft)
-    close_responses_tools(draft)
-    close_reasoning(draft)
+    builder.echo["model"] = rest.get("model", model)
+    RESPONSES.read(rest, builder)
+    _refuse_speech(builder)
+    resolve_include(builder)
+    resolve_responses_tools(builder)
+    resolve_reasoning(builder)
     # Written once, and without the brace in front: it is put behind what the answer says itself.
-    draft.echo["repeats"] = orjson.dumps({**REPEATED, **draft.repeats})[1:].decode()
-    return draft
+    builder.echo["repeats"] = orjson.dumps({**REPEATED, **builder.repeats})[1:].decode()
+    return builder
 
 
-def _refuse_speech(draft: Draft) -> None:
+def _refuse_speech(builder: RequestBuilder) -> None:
     """A Response has no item of sound."""
-    refuse_google(draft, ("speech_config",))
-    if draft.can.speaks:
+    refuse_google(builder, ("speech_config",))
+    if builder.can.speaks:
         unsupported_value("it answers in speech, which a Response has no place for.", "model")
-    if "AUDIO" in draft.config.get("responseModalities", ()):
+    if "AUDIO" in builder.config.get("responseModalities", ()):
         unsupported_value(
-            "a Response has no place for sound.", f"{draft.google_path}.response_modalities"
+            "a Response has no place for sound.", f"{builder.google_path}.response_modalities"
         )

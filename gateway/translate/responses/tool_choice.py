@@ -10,15 +10,15 @@ from gateway.translate.contract import Json
 from gateway.translate.reading.function_names import gemini_name
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
     quoted,
 )
 from gateway.translate.reading.table import FieldTable, mapped, refused
+from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import string
-from gateway.translate.request.draft import Draft
 
 _WORDS: Final = ("none", "auto", "required")
 _NAMED: Final = ("function", "custom")
@@ -61,106 +61,106 @@ _HOSTED: Final = {
 }
 
 
-def read_choice(draft: Draft) -> Json | str:
+def read_choice(builder: RequestBuilder) -> Json | str:
     """Reduce the choice to one among functions, drop tools it excludes; the choice to repeat."""
-    choice = draft.tool_choice
+    choice = builder.tool_choice
     if type(choice) is str:
-        return _word(choice, draft)
+        return _word(choice, builder)
     if type(choice) is not dict:
         invalid_type(choice, "one of a string or object", "tool_choice")
     try:
-        return _object(choice, draft)
+        return _object(choice, builder)
     except Refused as refusal:
-        refusal.under("tool_choice")
+        refusal.prefixed("tool_choice")
         raise
 
 
-def _word(choice: str, draft: Draft) -> str:
+def _word(choice: str, builder: RequestBuilder) -> str:
     if choice not in _WORDS:
-        one_of(choice, _WORDS, "tool_choice")
+        invalid_choice(choice, _WORDS, "tool_choice")
     if choice == "none":
-        draft.google_tools.clear()
-    if choice == "required" and draft.google_tools:
+        builder.google_tools.clear()
+    if choice == "required" and builder.google_tools:
         # Functions can be forced; one of Google's own tools might have been meant as well.
-        draft.note("approximated", "tool_choice")
-        if draft.tools is None:
-            draft.tool_choice = None
+        builder.note("approximated", "tool_choice")
+        if builder.tools is None:
+            builder.tool_choice = None
     return choice
 
 
-def _object(choice: Json, draft: Draft) -> Json:
+def _object(choice: Json, builder: RequestBuilder) -> Json:
     kind = choice.get("type")
     if kind is None:
         missing("type")
     kind = CHOICE_KINDS.kind(kind)
     if kind in _NAMED:
         FUNCTION_CHOICE.check(choice)
-        draft.google_tools.clear()
+        builder.google_tools.clear()
         return {"type": kind, "name": string(choice, "name")}
     if kind == "allowed_tools":
-        return _allowed(choice, draft)
+        return _allowed(choice, builder)
     HOSTED_CHOICE.check(choice)
-    return _hosted(kind, draft)
+    return _hosted(kind, builder)
 
 
-def _hosted(kind: str, draft: Draft) -> Json:
+def _hosted(kind: str, builder: RequestBuilder) -> Json:
     tool = _HOSTED[kind]
-    if not _keep({tool}, draft):
+    if not _keep({tool}, builder):
         invalid_value(f"'{kind}' is not among the tools.", "type")
-    draft.tools = draft.tool_choice = None
-    draft.note("approximated", "tool_choice")
+    builder.tools = builder.tool_choice = None
+    builder.note("approximated", "tool_choice")
     # The SDK's type of an answer does not know the newest name.
     return {"type": "web_search_preview" if kind == "web_search" else kind}
 
 
-def _keep(names: set[str], draft: Draft) -> bool:
+def _keep(names: set[str], builder: RequestBuilder) -> bool:
     """Leave only these of Google's tools; whether there is any."""
-    draft.google_tools = [tool for tool in draft.google_tools if tool[0] in names]
-    return bool(draft.google_tools)
+    builder.google_tools = [tool for tool in builder.google_tools if tool[0] in names]
+    return bool(builder.google_tools)
 
 
-def _allowed(choice: Json, draft: Draft) -> Json:
+def _allowed(choice: Json, builder: RequestBuilder) -> Json:
     ALLOWED_CHOICE.check(choice)
     mode, tools = choice.get("mode"), choice.get("tools")
     if mode is None:
         missing("mode")
     if mode not in _MODES:
-        one_of(mode, _MODES, "mode")
+        invalid_choice(mode, _MODES, "mode")
     if type(tools) is not list or not tools:
         invalid_type(tools, "an array with at least one tool", "tools")
     functions: list[Json] = []
     hosted: set[str] = set()
     for index, tool in enumerate(tools):
         try:
-            _allow(tool, functions, hosted, draft)
+            _allow(tool, functions, hosted, builder)
         except Refused as refusal:
-            refusal.under(f"tools[{index}]")
+            refusal.prefixed(f"tools[{index}]")
             raise
-    _keep(hosted, draft)
+    _keep(hosted, builder)
     if hosted and mode == "required":
-        draft.note("approximated", "tool_choice")
+        builder.note("approximated", "tool_choice")
     if functions:
-        draft.tool_choice = {"type": "allowed_tools", "mode": mode, "tools": functions}
+        builder.tool_choice = {"type": "allowed_tools", "mode": mode, "tools": functions}
     else:
-        draft.tools = draft.tool_choice = None
+        builder.tools = builder.tool_choice = None
     return {"type": "allowed_tools", "mode": mode, "tools": tools}
 
 
-def _allow(tool: object, functions: list[Json], hosted: set[str], draft: Draft) -> None:
+def _allow(tool: object, functions: list[Json], hosted: set[str], builder: RequestBuilder) -> None:
     if type(tool) is not dict:
         invalid_type(tool, "an object")
     kind = tool.get("type")
     if kind is None:
         missing("type")
     if type(kind) is str and kind in _HOSTED:
-        if all(name != _HOSTED[kind] for name, _, _ in draft.google_tools):
+        if all(name != _HOSTED[kind] for name, _, _ in builder.google_tools):
             invalid_value(f"'{kind}' is not among the tools.", "type")
         hosted.add(_HOSTED[kind])
         return
     if kind not in _NAMED:
-        one_of(kind, (*_NAMED, *_HOSTED), "type")
+        invalid_choice(kind, (*_NAMED, *_HOSTED), "type")
     FUNCTION_CHOICE.check(tool)
     name = gemini_name(string(tool, "name"), "name")
-    if draft.tools is None or name not in draft.tools.by_name:
+    if builder.tools is None or name not in builder.tools.by_name:
         invalid_value(f"{quoted(tool['name'])} is not among the declared tools.", "name")
     functions.append(tool)

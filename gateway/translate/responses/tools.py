@@ -6,18 +6,18 @@ from typing import Final
 from gateway.translate.contract import Json
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
     unsupported_value,
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
+from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import member
-from gateway.translate.request.draft import Draft
 from gateway.translate.request.options import boolean
 from gateway.translate.responses.tool_choice import read_choice
-from gateway.translate.tools.config import close_tools
+from gateway.translate.tools.config import resolve_tools
 from gateway.translate.tools.declarations import MAX_TOOLS, Declarations
 from gateway.translate.tools.google import use
 
@@ -97,7 +97,7 @@ _LIMITS: Final = ("1g", "4g", "16g", "64g")
 _CALLERS: Final = ("direct", "programmatic")
 
 
-def read_responses_tools(value: object, draft: Draft) -> None:
+def read_responses_tools(value: object, builder: RequestBuilder) -> None:
     """Declare every tool.
 
     ``[{"type": "function", "name": "f", "parameters": {…}}, {"type": "web_search"}]`` ->
@@ -107,23 +107,25 @@ def read_responses_tools(value: object, draft: Draft) -> None:
         invalid_type(value, "an array of objects", "tools")
     if len(value) > MAX_TOOLS:
         invalid_value(f"at most {MAX_TOOLS} are possible.", "tools")
-    declarations = Declarations(draft.policy.schema_mode)
+    declarations = Declarations(builder.policy.schema_mode)
     repeated = []
     for index, tool in enumerate(value):
         where = f"tools[{index}]"
         try:
-            repeated.append(_read_tool(tool, declarations, where, draft))
+            repeated.append(_read_tool(tool, declarations, where, builder))
         except Refused as refusal:
-            refusal.under(where)
+            refusal.prefixed(where)
             raise
     if declarations.by_name:
-        draft.tools = declarations
+        builder.tools = declarations
     for note in declarations.notes:
-        draft.note(note.code, note.field)
-    draft.repeats["tools"] = repeated
+        builder.note(note.code, note.field)
+    builder.repeats["tools"] = repeated
 
 
-def _read_tool(tool: object, declarations: Declarations, where: str, draft: Draft) -> Json:
+def _read_tool(
+    tool: object, declarations: Declarations, where: str, builder: RequestBuilder
+) -> Json:
     if type(tool) is not dict:
         invalid_type(tool, "an object")
     kind = tool.get("type")
@@ -134,7 +136,7 @@ def _read_tool(tool: object, declarations: Declarations, where: str, draft: Draf
         return _read_function(tool, declarations, where)
     if kind == "custom":
         return _read_custom(tool, declarations)
-    return _HOSTED[kind](tool, where, draft)
+    return _HOSTED[kind](tool, where, builder)
 
 
 def _read_function(tool: Json, declarations: Declarations, where: str) -> Json:
@@ -171,12 +173,12 @@ def _check_callers(tool: Json) -> None:
         invalid_type(callers, "an array of strings", "allowed_callers")
     for index, caller in enumerate(callers):
         if caller not in _CALLERS:
-            one_of(caller, _CALLERS, f"allowed_callers[{index}]")
+            invalid_choice(caller, _CALLERS, f"allowed_callers[{index}]")
     if callers and "direct" not in callers:
         unsupported_value("Gemini's programs cannot call functions.", "allowed_callers")
 
 
-def _read_web_search(tool: Json, where: str, draft: Draft) -> Json:
+def _read_web_search(tool: Json, where: str, builder: RequestBuilder) -> Json:
     WEB_SEARCH_TOOL.check(tool)
     repeated: Json = {"type": tool["type"]}
     if tool.get("filters") is not None:
@@ -187,18 +189,18 @@ def _read_web_search(tool: Json, where: str, draft: Draft) -> Json:
     size = tool.get("search_context_size")
     if size is not None:
         if size not in _SIZES:
-            one_of(size, _SIZES, "search_context_size")
-        draft.note("dropped", f"{where}.search_context_size")
+            invalid_choice(size, _SIZES, "search_context_size")
+        builder.note("dropped", f"{where}.search_context_size")
         repeated["search_context_size"] = size
     kinds = tool.get("search_content_types")
     if kinds is not None:
         _check_content_types(kinds)
         if "image" in kinds:
-            draft.note("dropped", f"{where}.search_content_types")
+            builder.note("dropped", f"{where}.search_content_types")
     if tool.get("user_location") is not None:
         repeated["user_location"] = _location(member(tool, "user_location"))
-        draft.note("dropped", f"{where}.user_location")
-    use(draft, "googleSearch", {}, where)
+        builder.note("dropped", f"{where}.user_location")
+    use(builder, "googleSearch", {}, where)
     return repeated
 
 
@@ -220,20 +222,20 @@ def _check_content_types(kinds: object) -> None:
         invalid_type(kinds, "an array of strings", "search_content_types")
     for index, kind in enumerate(kinds):
         if kind not in _CONTENT_TYPES:
-            one_of(kind, _CONTENT_TYPES, f"search_content_types[{index}]")
+            invalid_choice(kind, _CONTENT_TYPES, f"search_content_types[{index}]")
 
 
 def _location(location: Json) -> Json:
     USER_LOCATION.check(location, "user_location")
     if location.get("type", "approximate") != "approximate":
-        one_of(location["type"], ("approximate",), "user_location.type")
+        invalid_choice(location["type"], ("approximate",), "user_location.type")
     for name, value in location.items():
         if value is not None and type(value) is not str:
             invalid_type(value, "a string", f"user_location.{name}")
     return {**location, "type": "approximate"}
 
 
-def _read_code_interpreter(tool: Json, where: str, draft: Draft) -> Json:
+def _read_code_interpreter(tool: Json, where: str, builder: RequestBuilder) -> Json:
     CODE_INTERPRETER_TOOL.check(tool)
     _check_callers(tool)
     container = tool.get("container")
@@ -244,19 +246,19 @@ def _read_code_interpreter(tool: Json, where: str, draft: Draft) -> Json:
     if container is None:
         missing("container")
     try:
-        _check_container(member(tool, "container"), where, draft)
+        _check_container(member(tool, "container"), where, builder)
     except Refused as refusal:
         if not refusal.param.startswith("container"):
-            refusal.under("container")
+            refusal.prefixed("container")
         raise
-    use(draft, "codeExecution", {}, where)
+    use(builder, "codeExecution", {}, where)
     return {"type": "code_interpreter", "container": {"type": "auto"}}
 
 
-def _check_container(container: Json, where: str, draft: Draft) -> None:
+def _check_container(container: Json, where: str, builder: RequestBuilder) -> None:
     CONTAINER.check(container)
     if container.get("type") != "auto":
-        one_of(container.get("type"), ("auto",), "type")
+        invalid_choice(container.get("type"), ("auto",), "type")
     files = container.get("file_ids")
     if files is not None and type(files) is not list:
         invalid_type(files, "an array of strings", "file_ids")
@@ -265,21 +267,21 @@ def _check_container(container: Json, where: str, draft: Draft) -> None:
     limit = container.get("memory_limit")
     if limit is not None:
         if limit not in _LIMITS:
-            one_of(limit, _LIMITS, "memory_limit")
-        draft.note("dropped", f"{where}.container.memory_limit")
+            invalid_choice(limit, _LIMITS, "memory_limit")
+        builder.note("dropped", f"{where}.container.memory_limit")
     network = container.get("network_policy")
     if network is not None and (type(network) is not dict or network.get("type") != "disabled"):
         unsupported_value("code at Google has no network.", "network_policy")
 
 
-def close_responses_tools(draft: Draft) -> None:
+def resolve_responses_tools(builder: RequestBuilder) -> None:
     """The tools and the choice among them, once both have been read."""
-    if draft.tool_choice is not None:
-        draft.repeats["tool_choice"] = read_choice(draft)
-    close_tools(draft, "text.format")
+    if builder.tool_choice is not None:
+        builder.repeats["tool_choice"] = read_choice(builder)
+    resolve_tools(builder, "text.format")
 
 
-_HOSTED: Final[Mapping[str, Callable[[Json, str, Draft], Json]]] = {
+_HOSTED: Final[Mapping[str, Callable[[Json, str, RequestBuilder], Json]]] = {
     "web_search": _read_web_search,
     "web_search_2025_08_26": _read_web_search,
     "web_search_preview": _read_web_search,

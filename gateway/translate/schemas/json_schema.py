@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import invalid_type, invalid_value, named
+from gateway.translate.reading.refusal import invalid_type, invalid_value, shortened
 from gateway.translate.schemas.merge import flatten, inlined, merge
 from gateway.translate.schemas.source import (
     Source,
@@ -220,7 +220,7 @@ class _Converter:
         properties = properties_of(value, path)
         if properties:
             converted["properties"] = {
-                name: self.schema(item, f"{path}.properties.{named(name)}", depth + 1)
+                name: self.schema(item, f"{path}.properties.{shortened(name)}", depth + 1)
                 for name, item in properties.items()
             }
             if "propertyOrdering" in value:

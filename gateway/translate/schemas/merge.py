@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import Refused, invalid_type, named
+from gateway.translate.reading.refusal import Refused, invalid_type, shortened
 from gateway.translate.schemas.source import Source, annotates, identity, type_list
 
 
@@ -176,5 +176,5 @@ class ContradictionError(Refused):
 
 def conflict(key: str, path: str) -> NoReturn:
     """Refuse schemas that cannot be merged into one. Errors: ContradictionError."""
-    why = f"schemas that contradict each other in '{named(key)}'."
+    why = f"schemas that contradict each other in '{shortened(key)}'."
     raise ContradictionError("invalid_value", path, f"Invalid value for '{{param}}': {why}")

@@ -5,7 +5,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import invalid_type, named
+from gateway.translate.reading.refusal import invalid_type, shortened
 from gateway.translate.schemas.merge import ContradictionError, flatten, inlined, merge
 from gateway.translate.schemas.source import (
     NotLosslessError,
@@ -210,7 +210,7 @@ class _Converter:
             # "properties: should be non-empty for OBJECT type" (browser-use#3786, December 2025).
             raise NotLosslessError
         converted["properties"] = {
-            name: self.schema(item, f"{path}.properties.{named(name)}", depth + 1, active)
+            name: self.schema(item, f"{path}.properties.{shortened(name)}", depth + 1, active)
             for name, item in properties.items()
         }
         required = required_of(value, properties, path, self.source)

@@ -7,7 +7,13 @@ from urllib.parse import unquote
 import orjson
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, json_type, named
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_type,
+    invalid_value,
+    json_type,
+    shortened,
+)
 
 # OpenAI allows 10 levels; Google's parser stops at about 100 levels of JSON, two per level here.
 MAX_DEPTH: Final = 32
@@ -109,7 +115,7 @@ def _too_large(why: str, path: str) -> NoReturn:
 
 
 def _no_such_place(reference: str, path: str) -> NoReturn:
-    invalid_value(f"the reference '{named(reference)}' leads nowhere.", f"{path}.$ref")
+    invalid_value(f"the reference '{shortened(reference)}' leads nowhere.", f"{path}.$ref")
 
 
 def identity(value: object) -> object:
@@ -225,7 +231,7 @@ def bounds(schema: Json, path: str, source: Source) -> Json:
     ):
         limits = [numeric(schema, key, path)] if key in schema else []
         open_end = schema.get(exclusive)
-        # Draft 4 wrote a boolean beside the limit.
+        # RequestBuilder 4 wrote a boolean beside the limit.
         if open_end is True and limits:
             open_end, limits = limits[0], []
         if open_end is not None and open_end is not False:
@@ -267,7 +273,7 @@ def ordering_of(schema: Json, properties: Json, path: str) -> list[str]:
 def required_of(schema: Json, properties: Json, path: str, source: Source) -> list[str]:
     """Required names; Google refuses one that is no property."""
     names = schema.get("required")
-    # Draft 3 wrote a boolean at the property.
+    # RequestBuilder 3 wrote a boolean at the property.
     if names is None or type(names) is bool:
         return []
     if type(names) is not list:

@@ -12,7 +12,13 @@ import orjson
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.function_names import gemini_name
-from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value, missing, one_of
+from gateway.translate.reading.refusal import (
+    Refused,
+    invalid_choice,
+    invalid_type,
+    invalid_value,
+    missing,
+)
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.request.content import TEXT_PARTS, member, read_content, string
 from gateway.translate.request.conversation import Calls, Conversation
@@ -63,7 +69,7 @@ def read_tool_calls(value: object, parts: list[Json], conversation: Conversation
         try:
             parts.append(_read_tool_call(call, calls, conversation, first=index == 0))
         except Refused as refusal:
-            refusal.under(f"tool_calls[{index}]")
+            refusal.prefixed(f"tool_calls[{index}]")
             raise
     return calls if value else None
 
@@ -74,7 +80,7 @@ def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, f
     kind = call.get("type", "function")
     read = _CALLS.get(kind) if type(kind) is str else None
     if read is None:
-        one_of(kind, _CALLS, "type")
+        invalid_choice(kind, _CALLS, "type")
     # With three members these are the three it must have, or one of them is missed below.
     if len(call) != 3 or "type" not in call:
         TOOL_CALL.check(call)
@@ -89,7 +95,7 @@ def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, f
             note_long_integers(owner, conversation)
     except Refused as refusal:
         if not refusal.param.startswith(kind):
-            refusal.under(kind)
+            refusal.prefixed(kind)
         raise
     call_id = calls.id_of(key, bare)
     calls.expect(key, {"id": call_id, "name": named["name"]})
@@ -112,7 +118,7 @@ def read_legacy_call(
         named = named_call(value)
         note_long_integers(value, conversation)
     except Refused as refusal:
-        refusal.under("function_call")
+        refusal.prefixed("function_call")
         raise
     calls = Calls("name")
     calls.expect(value["name"], {"name": named["name"]})

@@ -11,10 +11,10 @@ from gateway.translate.contract import Json
 from gateway.translate.reading.function_names import gemini_name
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
     quoted,
     unknown_parameter,
 )
@@ -54,13 +54,13 @@ def calling_config(choice: object, declarations: Declarations) -> Json | None:
     if choice == "required":
         return {"mode": "ANY"}
     if type(choice) is str:
-        one_of(choice, ("none", "auto", "required"), "tool_choice")
+        invalid_choice(choice, ("none", "auto", "required"), "tool_choice")
     if type(choice) is not dict:
         invalid_type(choice, "one of a string or object", "tool_choice")
     try:
         return _from_object(choice, declarations)
     except Refused as refusal:
-        refusal.under("tool_choice")
+        refusal.prefixed("tool_choice")
         raise
 
 
@@ -71,7 +71,7 @@ def legacy_calling_config(choice: object, declarations: Declarations) -> Json | 
     if choice == "none":
         return {"mode": "NONE"}
     if type(choice) is str:
-        one_of(choice, ("none", "auto"), "function_call")
+        invalid_choice(choice, ("none", "auto"), "function_call")
     if type(choice) is not dict:
         invalid_type(choice, "one of a string or object", "function_call")
     if "name" not in choice:
@@ -86,7 +86,7 @@ def _from_object(choice: Json, declarations: Declarations) -> Json:
     if kind is None:
         missing("type")
     if kind not in _CHOICE_TYPES:
-        one_of(kind, _CHOICE_TYPES, "type")
+        invalid_choice(kind, _CHOICE_TYPES, "type")
     NAMED_CHOICE.check(choice)
     if kind == "allowed_tools":
         return _allowed(choice, declarations)
@@ -104,7 +104,7 @@ def _allowed(choice: Json, declarations: Declarations) -> Json:
     if mode is None:
         missing(f"{prefix}mode")
     if type(mode) is not str or mode not in _MODES:
-        one_of(mode, _MODES, f"{prefix}mode")
+        invalid_choice(mode, _MODES, f"{prefix}mode")
     tools = allowed.get("tools")
     if type(tools) is not list or not tools:
         invalid_type(tools, "an array with at least one tool", f"{prefix}tools")
@@ -115,7 +115,7 @@ def _allowed(choice: Json, declarations: Declarations) -> Json:
             invalid_type(tool, "an object", where)
         kind = tool.get("type", "function")
         if kind not in _TOOL_TYPES:
-            one_of(kind, _TOOL_TYPES, f"{where}.type")
+            invalid_choice(kind, _TOOL_TYPES, f"{where}.type")
         names.append(_tool(tool, kind, f"{where}.", declarations))
     return {"mode": _MODES[mode], "allowedFunctionNames": names}
 

@@ -10,49 +10,49 @@ from typing import Final
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.refusal import invalid_value, unsupported_value
-from gateway.translate.request.draft import Draft
+from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.tools.choice import calling_config, legacy_calling_config
 from gateway.translate.tools.declarations import Declarations
 
 _VALIDATED: Final[Json] = {"mode": "VALIDATED"}
 
 
-def close_tools(draft: Draft, json_field: str = "response_format") -> None:
+def resolve_tools(builder: RequestBuilder, json_field: str = "response_format") -> None:
     """Write the tools that were read into the request.
 
     ``json_field`` names what asks for JSON on this endpoint. Errors: Refused for a choice without
     tools, and for what the model cannot combine.
     """
-    declarations = _declarations(draft)
-    if declarations is None and not draft.google_tools:
+    declarations = _declarations(builder)
+    if declarations is None and not builder.google_tools:
         return
-    if "cachedContent" in draft.members:
+    if "cachedContent" in builder.members:
         why = "cached content excludes instructions, tools and tool_choice in the line."
-        invalid_value(why, f"{draft.google_path}.cached_content")
-    if "responseMimeType" in draft.config and not draft.can.tools_with_json:
+        invalid_value(why, f"{builder.google_path}.cached_content")
+    if "responseMimeType" in builder.config and not builder.can.tools_with_json:
         unsupported_value("this model takes no JSON format beside tools.", json_field)
-    tools = _google_tools(draft)
-    if "responseMimeType" in draft.config and {"codeExecution": {}} in tools:
+    tools = _google_tools(builder)
+    if "responseMimeType" in builder.config and {"codeExecution": {}} in tools:
         # Blocks of code in front of the JSON would make it none.
-        draft.echo["json"] = True
+        builder.echo["json"] = True
     if declarations is not None:
-        calling = _calling(draft, declarations)
+        calling = _calling(builder, declarations)
         if declarations.custom:
-            draft.echo["custom"] = list(declarations.custom)
+            builder.echo["custom"] = list(declarations.custom)
         tools.append(declarations.tool())
-        if draft.google_tools:
-            _combine(draft)
+        if builder.google_tools:
+            _combine(builder)
             calling = calling or _VALIDATED
         if calling is not None:
-            _configure(draft, "functionCallingConfig", calling)
-    draft.members["tools"] = tools
+            _configure(builder, "functionCallingConfig", calling)
+    builder.members["tools"] = tools
 
 
-def _google_tools(draft: Draft) -> list[Json]:
+def _google_tools(builder: RequestBuilder) -> list[Json]:
     """One Tool object each, in the order of the line."""
     asked: dict[str, str] = {}
     tools = []
-    for kind, value, param in draft.google_tools:
+    for kind, value, param in builder.google_tools:
         if kind in asked:
             invalid_value(f"'{asked[kind]}' already asks for this tool.", param)
         asked[kind] = param
@@ -60,35 +60,35 @@ def _google_tools(draft: Draft) -> list[Json]:
     return tools
 
 
-def _declarations(draft: Draft) -> Declarations | None:
+def _declarations(builder: RequestBuilder) -> Declarations | None:
     """The functions of the line, in the current or the older form."""
-    if draft.tools is not None and draft.functions is not None:
+    if builder.tools is not None and builder.functions is not None:
         invalid_value("it cannot be combined with 'tools'.", "functions")
     # Each form has its own word for the choice; "auto" says nothing, nor does "none" of nothing.
     for field, choice, owner, declared, others in (
-        ("tool_choice", draft.tool_choice, "tools", draft.tools, draft.functions),
-        ("function_call", draft.function_call, "functions", draft.functions, draft.tools),
+        ("tool_choice", builder.tool_choice, "tools", builder.tools, builder.functions),
+        ("function_call", builder.function_call, "functions", builder.functions, builder.tools),
     ):
         idle = choice in (None, "auto") or (choice == "none" and others is None)
         if declared is None and not idle:
             invalid_value(f"it is only allowed when '{owner}' are specified.", field)
-    found: Declarations | None = draft.tools or draft.functions
+    found: Declarations | None = builder.tools or builder.functions
     return found
 
 
-def _calling(draft: Draft, declarations: Declarations) -> Json | None:
-    if draft.functions is None:
-        return calling_config(draft.tool_choice, declarations)
-    draft.echo["legacy"] = True
-    return legacy_calling_config(draft.function_call, declarations)
+def _calling(builder: RequestBuilder, declarations: Declarations) -> Json | None:
+    if builder.functions is None:
+        return calling_config(builder.tool_choice, declarations)
+    builder.echo["legacy"] = True
+    return legacy_calling_config(builder.function_call, declarations)
 
 
-def _combine(draft: Draft) -> None:
-    if not draft.can.mixed_tools:
-        _, _, param = draft.google_tools[0]
+def _combine(builder: RequestBuilder) -> None:
+    if not builder.can.mixed_tools:
+        _, _, param = builder.google_tools[0]
         unsupported_value("this model takes no tool of Google's beside functions.", param)
-    _configure(draft, "includeServerSideToolInvocations", True)
+    _configure(builder, "includeServerSideToolInvocations", True)
 
 
-def _configure(draft: Draft, name: str, value: object) -> None:
-    draft.members.setdefault("toolConfig", {})[name] = value
+def _configure(builder: RequestBuilder, name: str, value: object) -> None:
+    builder.members.setdefault("toolConfig", {})[name] = value

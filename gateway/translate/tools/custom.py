@@ -16,7 +16,12 @@ import orjson
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.function_names import gemini_name
-from gateway.translate.reading.refusal import invalid_type, missing, one_of, unsupported_value
+from gateway.translate.reading.refusal import (
+    invalid_choice,
+    invalid_type,
+    missing,
+    unsupported_value,
+)
 from gateway.translate.reading.table import FieldTable, mapped, refused
 from gateway.translate.request.content import string
 
@@ -51,7 +56,7 @@ def check_format(value: object) -> None:
     if kind == "grammar":
         unsupported_value(_NO_GRAMMAR, "type")
     if kind != "text":
-        one_of(kind, ("text",), "type")
+        invalid_choice(kind, ("text",), "type")
     CUSTOM_FORMAT.check(value)
 
 

@@ -9,15 +9,15 @@ from gateway.translate.contract import Json, Note
 from gateway.translate.reading.function_names import gemini_name
 from gateway.translate.reading.refusal import (
     Refused,
+    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    one_of,
     quoted,
 )
 from gateway.translate.reading.table import FieldTable, mapped
+from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import member
-from gateway.translate.request.draft import Draft
 from gateway.translate.schemas.convert import Mode, convert, says_nothing, written
 from gateway.translate.tools.custom import CUSTOM, PARAMETERS, check_format
 
@@ -75,7 +75,7 @@ class Declarations:
         try:
             check_format(tool.get("format"))
         except Refused as refusal:
-            refusal.under("format")
+            refusal.prefixed("format")
             raise
         declaration = self._named(tool)
         declaration["parameters"] = PARAMETERS
@@ -139,32 +139,32 @@ def _no_object() -> NoReturn:
     invalid_value("expected a schema of the type 'object'.", "parameters")
 
 
-def read_tools(value: object, draft: Draft) -> Declarations | None:
+def read_tools(value: object, builder: RequestBuilder) -> Declarations | None:
     """Declare every tool.
 
     ``[{"type": "function", "function": {"name": "f", "description": "d"}}]`` ->
     ``[{"functionDeclarations": [{"name": "f", "description": "d"}]}]``
     """
-    return _read("tools", value, draft)
+    return _read("tools", value, builder)
 
 
-def read_functions(value: object, draft: Draft) -> Declarations | None:
+def read_functions(value: object, builder: RequestBuilder) -> Declarations | None:
     """``functions``: the same without the envelope around each."""
-    return _read("functions", value, draft)
+    return _read("functions", value, builder)
 
 
-def _read(field: str, value: object, draft: Draft) -> Declarations | None:
+def _read(field: str, value: object, builder: RequestBuilder) -> Declarations | None:
     if type(value) is not list:
         invalid_type(value, "an array of objects", field)
     if not value:
         return None
     key = written(value, field)
     if len(key) <= _LARGEST_REMEMBERED:
-        declarations = _remembered(field, key, draft.policy.schema_mode)
+        declarations = _remembered(field, key, builder.policy.schema_mode)
     else:
-        declarations = _declare(field, value, draft.policy.schema_mode)
+        declarations = _declare(field, value, builder.policy.schema_mode)
     for note in declarations.notes:
-        draft.note(note.code, note.field)
+        builder.note(note.code, note.field)
     return declarations
 
 
@@ -187,7 +187,7 @@ def _declare(field: str, tools: list[Any], mode: Mode) -> Declarations:
             else:
                 declarations.add(tool, LEGACY_FUNCTION, where)
         except Refused as refusal:
-            refusal.under(where)
+            refusal.prefixed(where)
             raise
     return declarations
 
@@ -197,7 +197,7 @@ def _read_tool(tool: Json, declarations: Declarations, where: str) -> None:
     if kind is None:
         missing("type")
     if kind not in _KINDS:
-        one_of(kind, _KINDS, "type")
+        invalid_choice(kind, _KINDS, "type")
     TOOL.check(tool)
     owner = member(tool, kind)
     try:
@@ -206,5 +206,5 @@ def _read_tool(tool: Json, declarations: Declarations, where: str) -> None:
         else:
             declarations.add_custom(owner, CUSTOM)
     except Refused as refusal:
-        refusal.under(kind)
+        refusal.prefixed(kind)
         raise

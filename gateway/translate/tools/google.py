@@ -1,8 +1,8 @@
 """Tools that Google runs itself, such as search and code execution.
 
 Whatever field asks for one (``web_search_options``, ``google.tools``, a hosted tool of the
-responses endpoint), it is kept on the draft until
-:func:`gateway.translate.tools.config.close_tools` puts all tools of the line together. Google's
+responses endpoint), it is kept on the builder until
+:func:`gateway.translate.tools.config.resolve_tools` puts all tools of the line together. Google's
 search takes neither a place nor a size: both are noted.
 """
 
@@ -20,9 +20,9 @@ from gateway.translate.reading.google_object import (
     timestamp,
     whole,
 )
-from gateway.translate.reading.refusal import Refused, invalid_type, one_of
+from gateway.translate.reading.refusal import Refused, invalid_choice, invalid_type
 from gateway.translate.reading.table import FieldTable, dropped, refused
-from gateway.translate.request.draft import Draft
+from gateway.translate.request.builder import RequestBuilder
 
 TIME_RANGE: Final = GoogleObject(
     "timeRangeFilter", {"start_time": timestamp, "end_time": timestamp}
@@ -65,15 +65,15 @@ GOOGLE_TOOL: Final = GoogleObject(
 )
 
 
-def use(draft: Draft, kind: str, value: Json, param: str) -> None:
+def use(builder: RequestBuilder, kind: str, value: Json, param: str) -> None:
     """Ask for the tool that Gemini calls ``kind``, as in ``googleSearch``, with its settings.
 
     ``param`` is the whole path of the field that asks: later complaints name it.
     """
-    draft.google_tools.append((kind, value, param))
+    builder.google_tools.append((kind, value, param))
 
 
-def read_google_tools(value: object, draft: Draft) -> None:
+def read_google_tools(value: object, builder: RequestBuilder) -> None:
     """``[{"google_search": {}}, {"url_context": {}}]``; one object may hold several."""
     if type(value) is not list:
         invalid_type(value, "an array of objects", "tools")
@@ -82,11 +82,16 @@ def read_google_tools(value: object, draft: Draft) -> None:
         try:
             built = GOOGLE_TOOL.build(tool)
         except Refused as refusal:
-            refusal.under(where)
+            refusal.prefixed(where)
             raise
         for name in GOOGLE_TOOL.by_name:
             if camel(name) in built:
-                use(draft, camel(name), built[camel(name)], f"{draft.google_path}.{where}.{name}")
+                use(
+                    builder,
+                    camel(name),
+                    built[camel(name)],
+                    f"{builder.google_path}.{where}.{name}",
+                )
 
 
 WEB_SEARCH: Final = FieldTable(
@@ -96,25 +101,25 @@ WEB_SEARCH: Final = FieldTable(
 _SIZES: Final = ("low", "medium", "high")
 
 
-def read_web_search(value: object, draft: Draft) -> None:
+def read_web_search(value: object, builder: RequestBuilder) -> None:
     """``{}`` -> ``{"googleSearch": {}}`` among the tools."""
     if type(value) is not dict:
         invalid_type(value, "an object", "web_search_options")
     try:
         _check(value)
     except Refused as refusal:
-        refusal.under("web_search_options")
+        refusal.prefixed("web_search_options")
         raise
     for row in WEB_SEARCH.rows:
         if value.get(row.name) is not None:
-            draft.note("dropped", f"web_search_options.{row.name}")
-    use(draft, "googleSearch", {}, "web_search_options")
+            builder.note("dropped", f"web_search_options.{row.name}")
+    use(builder, "googleSearch", {}, "web_search_options")
 
 
 def _check(value: Json) -> None:
     WEB_SEARCH.check(value)
     size, place = value.get("search_context_size"), value.get("user_location")
     if size is not None and size not in _SIZES:
-        one_of(size, _SIZES, "search_context_size")
+        invalid_choice(size, _SIZES, "search_context_size")
     if place is not None and type(place) is not dict:
         invalid_type(place, "an object", "user_location")

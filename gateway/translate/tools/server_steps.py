@@ -64,7 +64,7 @@ def returned_steps(message: Json, conversation: Conversation) -> list[Json]:
         try:
             step = returned_step(part)
         except Refused as refusal:
-            refusal.under(f"{where}[{index}]")
+            refusal.prefixed(f"{where}[{index}]")
             raise
         if step is None or not conversation.can.mixed_tools:
             conversation.note_of(message, "dropped", f"{where}[{index}]")

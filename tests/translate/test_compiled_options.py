@@ -12,7 +12,7 @@ from gateway.translate.chat import answer as answers
 from gateway.translate.chat import request as chat
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.contract import AnswerHints, LineError, Policy, Translation
-from gateway.translate.request import frame as frames
+from gateway.translate.request import compiled_options
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.template import hole, stand_in, template_of
 from tests.translate.running import CONTEXT
@@ -39,7 +39,7 @@ RESTS = st.fixed_dictionaries(
 
 def fresh(body: dict[str, Any]) -> Translation | LineError:
     """Translate with nothing remembered."""
-    frames._remembered.cache_clear()
+    compiled_options._remembered.cache_clear()
     return chat.to_gemini(body, POLICY, MODEL)
 
 
@@ -58,14 +58,16 @@ def test_a_remembered_shape_writes_the_same_bytes(
         for _ in range(3)
     ]
     alone = [fresh(line) for line in lines]
-    frames._remembered.cache_clear()
+    compiled_options._remembered.cache_clear()
     assert [chat.to_gemini(line, POLICY, MODEL) for line in lines] == alone
 
 
 def test_a_shape_is_learnt() -> None:
     """Otherwise the property above would compare the ordinary way with itself."""
     messages = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
-    frame = frames.frame_of(chat._read_rest, {"model": "m", "max_tokens": 5}, MODEL, POLICY)
+    frame = compiled_options.compile_options(
+        chat._read_rest, {"model": "m", "max_tokens": 5}, MODEL, POLICY
+    )
     item = frame.plain(messages, read_messages)
     assert item is not None
     assert orjson.loads(item) == {
@@ -83,15 +85,15 @@ def test_a_shape_is_learnt_once() -> None:
         read.append(len(messages))
         read_messages(messages, conversation)
 
-    frame = frames.Frame(chat._read_rest({"model": "m"}, MODEL, POLICY))
+    frame = compiled_options.CompiledOptions(chat._read_rest({"model": "m"}, MODEL, POLICY))
     for text in ("a", "b", "c"):
         assert frame.plain(turns(2, text), counted)
         assert frame.one_text(text, counted)
     assert read == [2, 1]
     # What is too long to be learnt is read in full every time.
-    assert frame.plain(turns(frames._MOST_TURNS), counted)
-    assert frame.plain(turns(frames._MOST_TURNS + 1), counted) is None
-    assert read == [2, 1, frames._MOST_TURNS]
+    assert frame.plain(turns(compiled_options._MOST_TURNS), counted)
+    assert frame.plain(turns(compiled_options._MOST_TURNS + 1), counted) is None
+    assert read == [2, 1, compiled_options._MOST_TURNS]
 
 
 def turns(count: int, text: str = "x", last: str = "user") -> list[dict[str, Any]]:
@@ -102,19 +104,19 @@ def turns(count: int, text: str = "x", last: str = "user") -> list[dict[str, Any
 
 def test_shapes_are_forgotten_before_they_are_many() -> None:
     """Lines of ever new shapes do not fill the memory."""
-    frame = frames.Frame(chat._read_rest({"model": "m"}, MODEL, POLICY))
+    frame = compiled_options.CompiledOptions(chat._read_rest({"model": "m"}, MODEL, POLICY))
     counts = []
     for last in ("user", "assistant"):
-        for count in range(2, frames._MOST_TURNS + 1):
+        for count in range(2, compiled_options._MOST_TURNS + 1):
             frame.plain(turns(count, last=last), read_messages)  # the second kind has no template
             counts.append(len(frame._shapes))
-    assert counts == [1 + n % frames._MOST_SHAPES for n in range(len(counts))]
+    assert counts == [1 + n % compiled_options._MOST_SHAPES for n in range(len(counts))]
 
 
 def test_shapes_are_forgotten_before_they_are_large() -> None:
     """A template repeats what stands beside the texts, e.g. a schema."""
     large = "x" * 50_000
-    frame = frames.frame_of(
+    frame = compiled_options.compile_options(
         chat._read_rest,
         {"model": "m", "google": {"cached_content": f"cachedContents/{large}"}},
         MODEL,
@@ -130,10 +132,12 @@ def test_shapes_are_forgotten_before_they_are_large() -> None:
 @pytest.mark.parametrize("length", [0, 1])
 def test_what_is_large_is_not_remembered(length: int) -> None:
     """At the limit it is, beyond it is not."""
-    size = frames._LARGEST_REMEMBERED + length
+    size = compiled_options._LARGEST_REMEMBERED + length
     rest = {"model": "m", "user": ""}
     rest["user"] = "x" * (size - len(orjson.dumps(rest)))
-    one, two = (frames.frame_of(chat._read_rest, rest, MODEL, POLICY) for _ in range(2))
+    one, two = (
+        compiled_options.compile_options(chat._read_rest, rest, MODEL, POLICY) for _ in range(2)
+    )
     assert (one is two) == (length == 0)
 
 
@@ -156,7 +160,7 @@ def test_what_is_large_is_not_remembered(length: int) -> None:
 )
 def test_more_than_roles_and_texts_is_read_in_full(messages: Any) -> None:
     """The short way says None and leaves complaints to the ordinary one."""
-    frame = frames.frame_of(chat._read_rest, {"model": "m"}, MODEL, POLICY)
+    frame = compiled_options.compile_options(chat._read_rest, {"model": "m"}, MODEL, POLICY)
     assert frame.plain(messages, read_messages, "text") is None
 
 
@@ -176,7 +180,7 @@ def test_more_than_roles_and_texts_is_read_in_full(messages: Any) -> None:
 )
 def test_only_one_text_part_is_a_text(content: Any) -> None:
     """Anything more is read in full; a text part where the endpoint has none is no text."""
-    frame = frames.frame_of(chat._read_rest, {"model": "m"}, MODEL, POLICY)
+    frame = compiled_options.compile_options(chat._read_rest, {"model": "m"}, MODEL, POLICY)
     assert frame.plain([{"role": "user", "content": content}], read_messages, "text") is None
     only = [{"role": "user", "content": [{"type": "text", "text": "x"}]}]
     plain = frame.plain([{"role": "user", "content": "x"}], read_messages)

@@ -15,10 +15,10 @@ from orjson import Fragment, dumps, loads
 
 from gateway.translate.contract import Json, Policy
 from gateway.translate.reading.refusal import Refused, invalid_value
+from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import whole_resolution
 from gateway.translate.request.conversation import Conversation
-from gateway.translate.request.draft import Draft
-from gateway.translate.request.safety import close_safety
+from gateway.translate.request.safety import resolve_safety
 from gateway.translate.schemas.convert import written
 from gateway.translate.template import hole, stand_in, template_of
 
@@ -41,33 +41,33 @@ _ONE_TEXT: Final = ("user",)
 # No template of ours: stands for a shape that nobody has seen yet.
 _UNKNOWN: Final = b""
 
-Build = Callable[[Json, str, Policy], Draft]
+Build = Callable[[Json, str, Policy], RequestBuilder]
 Read = Callable[[Any, Conversation], None]
 
 
-class Frame:
+class CompiledOptions:
     """What bodies say beside their conversation. Shared by lines, so never changed by one."""
 
-    def __init__(self, draft: Draft) -> None:
-        close_safety(draft)
-        self.model = draft.model
-        self.policy = draft.policy
-        self.config = draft.config
-        self.system = draft.system
-        self.google_path = draft.google_path
-        self.notes = tuple(draft.notes)
-        self.asked = draft.echo
-        self.echo: tuple[bytes, ...] = (dumps(draft.echo),)
-        if draft.schema:
+    def __init__(self, builder: RequestBuilder) -> None:
+        resolve_safety(builder)
+        self.model = builder.model
+        self.policy = builder.policy
+        self.config = builder.config
+        self.system = builder.system
+        self.google_path = builder.google_path
+        self.notes = tuple(builder.notes)
+        self.asked = builder.echo
+        self.echo: tuple[bytes, ...] = (dumps(builder.echo),)
+        if builder.schema:
             # On its own: lines that differ in nothing but their metadata have it in common.
-            self.echo += (dumps({"schema": draft.schema}),)
-        fanned_out = draft.choices > 1 and "candidateCount" not in draft.config
-        self.items = draft.choices if fanned_out else 1
+            self.echo += (dumps({"schema": builder.schema}),)
+        fanned_out = builder.choices > 1 and "candidateCount" not in builder.config
+        self.items = builder.choices if fanned_out else 1
         # One seed for all would make them one answer.
-        self.seed: int | None = draft.config.get("seed") if fanned_out else None
-        members = draft.members
-        if draft.config:
-            members = {**members, "generationConfig": draft.config}
+        self.seed: int | None = builder.config.get("seed") if fanned_out else None
+        members = builder.members
+        if builder.config:
+            members = {**members, "generationConfig": builder.config}
         self.members = {name: Fragment(dumps(members[name])) for name in members}
         # Only the second line pays for learning shapes: many bodies come once.
         self.shared = False
@@ -199,7 +199,7 @@ def refuse_amplified(beside: int, count: int, param: str) -> None:
         invalid_value(why, param)
 
 
-def frame_of(build: Build, rest: Json, model: str, policy: Policy) -> Frame:
+def compile_options(build: Build, rest: Json, model: str, policy: Policy) -> CompiledOptions:
     """The frame of a body without its conversation.
 
     Errors: Refused, by ``build`` or because it is nested too deep to be written.
@@ -211,10 +211,10 @@ def frame_of(build: Build, rest: Json, model: str, policy: Policy) -> Frame:
             written(value, name)
         raise
     if len(key) > _LARGEST_REMEMBERED:
-        return Frame(build(rest, model, policy))
+        return CompiledOptions(build(rest, model, policy))
     return _remembered(build, key, model, policy)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _remembered(build: Build, key: bytes, model: str, policy: Policy) -> Frame:
-    return Frame(build(loads(key), model, policy))
+def _remembered(build: Build, key: bytes, model: str, policy: Policy) -> CompiledOptions:
+    return CompiledOptions(build(loads(key), model, policy))

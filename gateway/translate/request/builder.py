@@ -7,11 +7,11 @@ from gateway.translate.models.capabilities import capabilities_of
 from gateway.translate.reading.notes import Noting
 
 
-class Draft(Noting):
+class RequestBuilder(Noting):
     """A request while it grows, without its contents.
 
-    One is made for every body that says something new (:mod:`gateway.translate.request.frame`), not
-    for every line.
+    One is made for every body with new options, not for every line: see
+    :mod:`gateway.translate.request.compiled_options`.
     """
 
     def __init__(self, model: str, policy: Policy) -> None:
