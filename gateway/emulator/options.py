@@ -25,6 +25,7 @@ MAX_STORAGE_BYTES = 20 * GIB
 UPLOAD_GRANULARITY = 8 * MIB
 # ai.google.dev/gemini-api/docs/rate-limits: 100 concurrent batch jobs
 MAX_LIVE_JOBS = 100
+MAX_OFFSET = 10 * 365 * 24 * HOUR
 JOURNAL_ENTRIES = 200_000
 """About 100 MiB."""
 
@@ -63,6 +64,12 @@ class EmulatorOptions:
     )
     pending_share: float = _option(
         0.25, "The part of that time a job is PENDING; the rest it is RUNNING.", least=0, most=1
+    )
+    clock_offset: float = _option(
+        0.0,
+        "Seconds that the service's clock is ahead of the machine's; negative: behind.",
+        least=-MAX_OFFSET,
+        most=MAX_OFFSET,
     )
     speed: float = _option(1.0, "Emulated seconds in a real second.", least=1e-9)
     faults: tuple[str, ...] = _option(

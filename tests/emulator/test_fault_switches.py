@@ -121,6 +121,8 @@ def fails(error: type[Exception] | tuple[type[Exception], ...], call: Callable[[
     return False
 
 
+See = Callable[["Stage"], bool]
+"""Whether a client sees what a fault does."""
 CLOSES = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 """Closed, with a reset when something of the request was not read yet."""
 
@@ -418,7 +420,96 @@ def see_slow_download(stage: Stage) -> bool:
     return waits(stage, lambda: stage.download(name))
 
 
-See = Callable[[Stage], bool]
+def see_needed_fields(stage: Stage) -> bool:
+    """A whole answer is refused, a partial one is not."""
+    name = stage.made()
+    refused = stage.api.get(f"/v1beta/{name}").status_code == 503
+    return refused and stage.get(name, fields="name") == {"name": name}
+
+
+def see_slow_answer(stage: Stage) -> bool:
+    """Longer between the bytes than the client waits."""
+    name = stage.made()
+    return waits(stage, lambda: stage.get(name))
+
+
+def see_named_item(stage: Stage) -> bool:
+    """The create is refused, and the second of its three items is the reason."""
+    answer = stage.create("a", "b", "c").json()
+    return "requests.requests[" in answer.get("error", {}).get("message", "")
+
+
+def denied(call: Callable[[Stage, str], httpx.Response], *, result: bool, ends: int) -> See:
+    """A call about a job or its results answers 4xx or 503 for ten seconds, then something else."""
+
+    def see(stage: Stage) -> bool:
+        name = stage.result_file() if result else stage.made()
+        first = call(stage, name).status_code
+        stage.emulator.advance(5)
+        second = call(stage, name).status_code
+        stage.emulator.advance(6)
+        return first == second != call(stage, name).status_code == ends
+
+    return see
+
+
+def see_no_models(stage: Stage) -> bool:
+    """A list without a model, whatever was asked before."""
+    stage.create()
+    return bool(stage.api.get("/v1beta/models").json() == {})
+
+
+def get_plain(stage: Stage, name: str) -> httpx.Response:
+    """A job, or a file."""
+    return stage.api.get(f"/v1beta/{name}")
+
+
+def see_refused_delete(stage: Stage) -> bool:
+    """A job stays, and goes later."""
+    path = f"/v1beta/{stage.made()}"
+    first = stage.api.delete(path).status_code
+    stage.emulator.advance(11)
+    return (first, stage.api.delete(path).status_code) == (503, 200)
+
+
+def see_lost_cancel(stage: Stage) -> bool:
+    """The first cancel is not heard, the second is."""
+    name = stage.made()
+    states = []
+    for _ in range(2):
+        stage.api.post(f"/v1beta/{name}:cancel")
+        states.append(stage.state(name))
+    return states == ["BATCH_STATE_PENDING", "BATCH_STATE_CANCELLED"]
+
+
+def see_late_output(stage: Stage) -> bool:
+    """Output in the third get."""
+    name = stage.made()
+    stage.emulator.finish()
+    return ["response" in stage.get(name) for _ in range(3)] == [False, False, True]
+
+
+def see_stale_list(stage: Stage) -> bool:
+    """A job that has ended is listed as if it had not."""
+    name = stage.made()
+    stage.emulator.finish()
+    [job] = listed(stage)["operations"]
+    return "done" not in job and bool(stage.get(name)["done"])
+
+
+def see_short_list(stage: Stage) -> bool:
+    """One of two jobs, and no way to the other."""
+    stage.create()
+    stage.create()
+    page = listed(stage, pageSize=1)
+    return len(page["operations"]) == 1 and "nextPageToken" not in page
+
+
+def see_expired_file(stage: Stage) -> bool:
+    """A file whose time is over when its upload is answered."""
+    file = stage.uploaded()
+    gone = stage.api.get(f"/v1beta/{file['name']}").status_code == 403
+    return gone and file["expirationTime"][:26] == file["createTime"][:26]
 
 
 @dataclass(frozen=True)
@@ -435,13 +526,16 @@ ROWS: dict[str, Row] = {
     "error": Row(answers(500, 0)),
     "hang": Row(hangs(0)),
     "drop": Row(closes(0)),
+    "garbage": Row(lambda stage: stage.create().text == "<html>" and stage.emulator.jobs() == []),
     "slow": Row(hangs(0), "on=create,seconds=5"),
     "error-after": Row(answers(500, 1)),
     "hang-after": Row(hangs(1)),
     "drop-after": Row(closes(1)),
     "garbage-after": Row(lambda stage: stage.create().text == "<html>"),
     "cut-after": Row(see_cut_answer, "on=get,bytes=50"),
+    "drip-after": Row(see_slow_answer),
     "fields-refused": Row(see_refused_fields, "on=get"),
+    "fields-needed": Row(see_needed_fields),
     "create-500": Row(answers(500, 0)),
     "create-500-after": Row(answers(500, 1)),
     "create-hang": Row(hangs(0)),
@@ -450,6 +544,16 @@ ROWS: dict[str, Row] = {
     "create-drop-after": Row(closes(1)),
     "quota": Row(answers(429, 0)),
     "overloaded": Row(answers(503, 0)),
+    "key-invalid": Row(answers(400, 0)),
+    "create-denied": Row(answers(403, 0)),
+    "create-names-item": Row(see_named_item, "index=1"),
+    "model-unserved": Row(answers(404, 0)),
+    "models-empty": Row(see_no_models),
+    "get-denied": Row(denied(get_plain, result=False, ends=200), "seconds=10"),
+    "download-denied": Row(denied(Stage.download, result=True, ends=200), "seconds=10"),
+    "file-denied": Row(denied(get_plain, result=True, ends=400), "seconds=10"),
+    "delete-refused": Row(see_refused_delete, "seconds=10"),
+    "cancel-lost": Row(see_lost_cancel, "times=1"),
     "job-stuck": Row(after(24 * 3600, "PENDING")),
     "job-slow": Row(after(100, "RUNNING"), "seconds=200"),
     "job-fails": Row(ends("FAILED")),
@@ -480,11 +584,14 @@ ROWS: dict[str, Row] = {
     "state-spelling": Row(see_spelling),
     "output-only": Row(see_one_output, "place=metadata"),
     "output-nowhere": Row(see_no_output),
+    "output-late": Row(see_late_output, "gets=2"),
     "embed-spelling": Row(see_embeddings_twice),
     "list-fresh": Row(see_fresh_list),
+    "list-stale": Row(see_stale_list),
     "list-empty": Row(see_empty_list),
     "list-needs-size": Row(see_list_that_needs_a_size),
     "list-empty-page": Row(see_empty_page, "times=1"),
+    "list-short": Row(see_short_list),
     "list-unreachable": Row(see_unreachable),
     "list-cycles": Row(see_cycle),
     "upload-no-file": Row(see_no_file),
@@ -492,6 +599,7 @@ ROWS: dict[str, Row] = {
     "upload-short": Row(see_file(lambda file: int(file["sizeBytes"]) % 2 == 1)),
     "upload-corrupt": Row(see_wrong_hash, "times=1"),
     "upload-no-status": Row(see_no_status),
+    "file-expired": Row(see_expired_file),
     "file-processing": Row(see_file(lambda file: file["state"] == "PROCESSING")),
     "file-fails": Row(see_file(lambda file: file["state"] == "FAILED")),
     "result-file-known": Row(see_known_result),

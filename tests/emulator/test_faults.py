@@ -1,12 +1,16 @@
 """What single faults do in detail; test_fault_switches.py has every one, armed in every way."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.clock import SystemClock
+from gateway.emulator.faults.refusals import REASONS
 from gateway.emulator.faults.table import FaultBook, make_fault, parse_fault
+from gateway.emulator.protocol.errors import STATUS_NAMES
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 
 Json = dict[str, Any]
@@ -130,6 +134,196 @@ def test_slow(api: httpx.Client, gemini: Emulator) -> None:
     ):
         impatient.get("/v1beta/batches")
     assert api.get("/v1beta/batches").status_code == 200
+
+
+# --- what networks and accounts do to each call ---------------------------------------------------
+
+
+OPERATIONS = ("create", "get", "list", "cancel", "delete", "upload", "download", "models")
+ENDED = (httpx.TransportError, ValueError, httpx.HTTPStatusError)
+"""How a client notices: nothing came, it cannot be read, it is refused."""
+
+
+def _prepared(api: httpx.Client, create: Create, gemini: Emulator) -> Callable[[str], Any]:
+    """Calls by their operation, about a job whose results are a file."""
+    name = create("x").json()["name"]
+    upload = api.post("/upload/v1beta/files", headers=START).headers["x-goog-upload-url"]
+    last = {"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"}
+    file = api.post(upload, content=LINE, headers=last).json()["file"]["name"]
+    path = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
+    made = api.post(path, json={"batch": {"inputConfig": {"fileName": file}}}).json()["name"]
+    upload = api.post("/upload/v1beta/files", headers=START).headers["x-goog-upload-url"]
+    gemini.finish()
+    result = api.get(f"/v1beta/{made}").json()["response"]["responsesFile"]
+    calls: dict[str, Callable[[httpx.Client], httpx.Response]] = {
+        "create": lambda client: client.post(
+            path, json={"batch": {"inputConfig": {"fileName": file}}}
+        ),
+        "get": lambda client: client.get(f"/v1beta/{name}"),
+        "list": lambda client: client.get("/v1beta/batches"),
+        "cancel": lambda client: client.post(f"/v1beta/{name}:cancel"),
+        "delete": lambda client: client.delete(f"/v1beta/{name}"),
+        "upload": lambda client: client.post(upload, content=LINE, headers=last),
+        "download": lambda client: client.get(f"/download/v1beta/{result}:download"),
+        "models": lambda client: client.get("/v1beta/models"),
+    }
+
+    def call(operation: str) -> Any:
+        """What the client gets of it, parsed; raises one of ENDED."""
+        with httpx.Client(base_url=gemini.base_url, headers=HEADERS, timeout=IMPATIENT) as client:
+            return calls[operation](client).raise_for_status().json()
+
+    return call
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "hang",
+        "hang-after",
+        "drop",
+        "drop-after",
+        "cut-after:bytes=1",
+        "error-after:status=500",
+        "error:status=408",
+        "error:status=429",
+        "error:status=503",
+        "garbage",
+        "garbage-after",
+        "garbage:body=empty",
+        "garbage-after:body=empty",
+        "drip-after:rate=1",
+    ],
+)
+def test_every_kind_at_every_call(
+    api: httpx.Client, create: Create, gemini: Emulator, kind: str, operation: str
+) -> None:
+    """Struck once, the client gets no answer to use; what ``-after`` strikes was done."""
+    call = _prepared(api, create, gemini)
+    before = len(gemini.journal())
+    fault = parse_fault(kind)
+    gemini.fault(
+        fault.name,
+        on=operation,
+        times=1,
+        status=fault.status,
+        body=fault.body,
+        bytes=fault.bytes,
+        rate=fault.rate,
+    )
+    with pytest.raises(ENDED):
+        call(operation)
+    [struck] = [armed for armed in gemini.faults() if armed["name"] == fault.name]
+    assert struck["applied"] == 1
+    noted = {entry["kind"] for entry in gemini.journal()[before:]} - {"fault"}
+    silent = operation in {"get", "list", "models"}
+    assert bool(noted) is (fault.name.endswith("-after") and not silent)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_reasons(api: httpx.Client, gemini: Emulator, reason: str) -> None:
+    """Every reason is an error as Google writes it, whatever the status of the fault."""
+    gemini.fault("error", on="get", status=500, reason=reason, times=1)
+    answer = api.get("/v1beta/batches/x")
+    error = answer.json()["error"]
+    assert error["code"] == answer.status_code < 500
+    assert error["status"] == STATUS_NAMES.get(answer.status_code, "") or error["status"] == (
+        "FAILED_PRECONDITION"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "content"), [("html", b"<html>"), ("empty", b""), ('{"a":1}', b'{"a":1}')]
+)
+def test_bodies(api: httpx.Client, gemini: Emulator, body: str, content: bytes) -> None:
+    """200 with a proxy's page, with nothing, with the very characters."""
+    gemini.fault("garbage", on="list", body=body)
+    answer = api.get("/v1beta/batches")
+    assert (answer.status_code, answer.content) == (200, content)
+
+
+def test_message_of_any_length(create: Create, gemini: Emulator) -> None:
+    """An error's text is the one it was given."""
+    gemini.fault("error", on="create", status=400, message="requests " * 8192)
+    assert len(create("x").json()["error"]["message"]) == 9 * 8192
+
+
+def test_for_an_hour(create: Create, gemini: Emulator) -> None:
+    """``seconds``: from the first strike on, by the emulator's clock."""
+    gemini.fault("quota", seconds=3600)
+    gemini.advance(7200)
+    assert create("x").status_code == 429
+    gemini.advance(3590)
+    assert create("x").status_code == 429
+    gemini.advance(20)
+    assert create("x").status_code == 200
+
+
+def test_one_model(create: Create, gemini: Emulator) -> None:
+    """``model``: the others work."""
+    gemini.fault("create-denied", reason="permission", model="gemini-2.5-pro")
+    assert create("x").status_code == 200
+    error = create("x", model="gemini-2.5-pro").json()["error"]
+    assert error["message"].endswith("permission to use models/gemini-2.5-pro.")
+
+
+def test_failing_job_of_one_model(create: Create, gemini: Emulator) -> None:
+    """Faults of jobs know the model, too."""
+    gemini.fault("job-fails", model="gemini-2.5-pro")
+    create("x")
+    create("x", model="gemini-2.5-pro")
+    gemini.finish()
+    assert [job["state"] for job in gemini.jobs()] == ["SUCCEEDED", "FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "texts", "place"),
+    [
+        ({"index": 1}, ("a", "b", "c"), "requests[1]"),
+        ({"keys": "k2"}, ("a", "b", "c"), "requests[2]"),
+        ({"index": 1, "reason": "unnamed"}, ("a", "b"), "Request contains an invalid argument."),
+    ],
+)
+def test_refused_item(
+    create: Create, gemini: Emulator, parameters: Json, texts: tuple[str, ...], place: str
+) -> None:
+    """The create says which item it is about, or does not; without the item it passes."""
+    gemini.fault("create-names-item", **parameters)
+    answer = create(*texts)
+    assert (answer.status_code, gemini.jobs()) == (400, [])
+    assert place in answer.json()["error"]["message"]
+    assert create("a").status_code == 200
+
+
+def test_item_refused_for_its_prompt(create: Create, gemini: Emulator) -> None:
+    """A prompt that asks for it is the one that is named, as often as it is sent."""
+    bad = "[[fault:create-names-item:times=all]]"
+    named = [create("a", bad, "c"), create("a", "b", "c", bad), create("a", "c")]
+    assert [answer.status_code for answer in named] == [400, 400, 200]
+    assert "requests[3].request" in named[1].json()["error"]["message"]
+    assert len(gemini.jobs()) == 1
+
+
+def test_fails_at_its_first_attempt(create: Create, results: Results, gemini: Emulator) -> None:
+    """``attempts``: a prompt that comes again is answered."""
+    gemini.fault("results-fail", code=13, share=0.5, attempts=1)
+    texts = [f"question {at}" for at in range(40)]
+    first = results(create(*texts).json()["name"])
+    failed = [text for text, item in zip(texts, first, strict=True) if "error" in item]
+    assert 5 < len(failed) < 35
+    assert all("response" in item for item in results(create(*failed).json()["name"]))
+
+
+@pytest.mark.parametrize("offset", [-86400.0, 86400.0])
+def test_clock_a_day_off(offset: float) -> None:
+    """The service's time is not the machine's."""
+    with running(EmulatorOptions(clock_offset=offset)) as emulator:
+        answer = httpx.get(emulator.control("clock")).json()
+    ahead = datetime.fromisoformat(answer["now"]) - datetime.fromtimestamp(
+        SystemClock().now() / 1000, UTC
+    )
+    assert abs(ahead.total_seconds() - offset) < 60
 
 
 # --- jobs ----------------------------------------------------------------------------------------
@@ -604,6 +798,7 @@ def test_specification() -> None:
         ("error:status=200", "status"),
         ("results-fail:share=-1", "share"),
         ("results-fail:code=17", "code"),
+        ("error:reason=whim", "reason"),
         ("job-stuck:state=DONE", "PENDING, RUNNING"),
         ("output-only:place=nowhere", "response, metadata"),
     ],

@@ -6,8 +6,9 @@ from starlette.responses import Response
 
 from gateway.emulator.api.call import Call
 from gateway.emulator.checks.request import check_model
-from gateway.emulator.faults.table import take_from
+from gateway.emulator.faults.table import Fault, take_from
 from gateway.emulator.jobs.job import Job
+from gateway.emulator.jobs.lines import inline_items
 from gateway.emulator.jobs.operation import metadata, operation
 from gateway.emulator.protocol.clock import SECOND
 from gateway.emulator.protocol.errors import JsonObject, invalid
@@ -15,7 +16,7 @@ from gateway.emulator.protocol.numbers import whole_number
 from gateway.emulator.protocol.schema import camel, parse_body
 from gateway.emulator.resources.models import page_bounds
 from gateway.emulator.resources.webhooks import check_uri
-from gateway.emulator.state.intake import Order, marked_faults
+from gateway.emulator.state.intake import TEXTS, Order, marked_faults
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
@@ -49,8 +50,34 @@ async def _create(call: Call, kind: str) -> Response:
     _check_input(batch, message)
     marked = marked_faults(call.project, kind, batch)
     await call.meet(marked.call)
+    _refuse_item(call, kind, batch, message)
     job = call.world.accept(call.project, Order(kind, model, batch, marked))
     return call.answer(shown(call, job, "create"))
+
+
+def _refuse_item(call: Call, kind: str, batch: JsonObject, message: str) -> None:
+    """Refuse an inline create for one of its items, as a fault has it (python-genai#1103)."""
+    entries = batch["inputConfig"].get("requests", {}).get("requests", [])
+    fault = call.take("create-names-item") if entries else None
+    at = None if fault is None else _index(fault, kind, entries)
+    if fault is None or at is None:
+        return
+    if fault.reason == "unnamed":
+        raise invalid("Request contains an invalid argument.")
+    text = "thinking budget is out of range." if fault.message == "default" else fault.message
+    place = f"{message}.batch.input_config.requests.requests[{at}].request.generation_config"
+    raise invalid(f"* {place}.thinking_config.thinking_budget: {text}\n")
+
+
+def _index(fault: Fault, kind: str, entries: list[JsonObject]) -> int | None:
+    """Where the item is that a fault speaks of: by its key, by its prompt, by its number."""
+    if fault.keys:
+        keys = [item.key for item in inline_items(entries)]
+        return next((at for at, key in enumerate(keys) if key in fault.keys.split("|")), None)
+    mark = f"[[fault:{fault.name}"
+    marked = [at for at, entry in enumerate(entries) if mark in TEXTS[kind](entry["request"])]
+    at = next(iter(marked), fault.index)
+    return at if at < len(entries) else None
 
 
 def shown(call: Call, job: Job, as_in: str) -> JsonObject:
@@ -93,7 +120,8 @@ async def list_jobs(call: Call) -> Response:
     if page := visible[:size]:
         answer["operations"] = [shown(call, job, "list") for job in page]
     if len(visible) > size:
-        answer["nextPageToken"] = _token(page[-1].number)
+        if not call.take("list-short"):
+            answer["nextPageToken"] = _token(page[-1].number)
         if token and call.take("list-cycles"):
             answer["nextPageToken"] = token
     if call.take("list-unreachable"):
@@ -129,6 +157,9 @@ async def cancel(call: Call) -> Response:
     parse_body("Empty", await call.body(_SMALL_BODY))
     if call.world.look(job).done and call.world.options.cancel_finished_status != 200:
         raise invalid("The batch has already ended and cannot be cancelled.")
+    if call.take("cancel-lost"):
+        call.world.journal.note("fault", name="cancel-lost", on="cancel")
+        return call.answer({})
     call.world.cancel(call.project, job)
     return call.answer({})
 

@@ -11,22 +11,23 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.emulator.faults.prompt_faults import JOB_OPERATIONS
+from gateway.emulator.faults.refusals import Refused, refusal
 from gateway.emulator.faults.table import Fault, FaultBook, Take, take_from
 from gateway.emulator.jobs.job import RESULT_PREFIX, Job
 from gateway.emulator.protocol.errors import (
+    JSON_HEADERS,
     ApiError,
     JsonObject,
     api_key_invalid,
     api_key_missing,
     invalid,
     json_response,
-    of_status,
     too_large,
 )
 from gateway.emulator.protocol.masks import apply_mask, parse_mask
 from gateway.emulator.protocol.numbers import whole_number
 from gateway.emulator.protocol.schema import Violation, camel, parse_body, refuse
-from gateway.emulator.protocol.streams import cut
+from gateway.emulator.protocol.streams import cut, drip
 from gateway.emulator.state.projects import Project
 from gateway.emulator.state.state import World
 
@@ -58,6 +59,14 @@ _SMALL = 64 * 1024
 
 class NoAnswerError(Exception):
     """The call ends without an answer: the connection was closed, by either side."""
+
+
+class InsteadError(Exception):
+    """A fault answers the call; raised before anything is done."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("answered by a fault")
+        self.response = response
 
 
 @dataclass(frozen=True)
@@ -107,13 +116,20 @@ class Call:
 
     def take(self, name: str) -> Fault | None:
         """The fault of a name that happens on this call, if any."""
-        return take_from(*self.books)(name, self.operation)
+        return take_from(*self.books, model=self.model)(name, self.operation)
 
     async def meet(self, faults: list[Fault]) -> None:
         """Have faults that came with the call strike, too: now, and when it is done."""
         book = FaultBook(faults)
         self.books.append(book)
-        await before(self, book.take)
+        await before(self, take_from(book, model=self.model))
+
+    def refused(self, fault: Fault) -> ApiError:
+        """How a fault refuses the call."""
+        name = str(self.request.path_params.get("id", ""))
+        version = str(self.request.path_params.get("version", ""))
+        about = Refused(self.operation, self.model, name, version)
+        return refusal(about, fault.status, fault.reason, fault.message)
 
     def find_job(self) -> Job | None:
         """The job this call is about, or about whose result file it is."""
@@ -191,6 +207,8 @@ class Call:
         """What of ``body`` the ``fields`` ask for."""
         fields = self.query.get("fields")
         if not fields:
+            if fault := self.take("fields-needed"):
+                raise self.refused(fault)
             return body
         if self.take("fields-refused"):
             raise invalid(f"Request contains an invalid argument: fields={fields}")
@@ -250,8 +268,10 @@ class Endpoint:
                 call.books.append(call.project.faults)
                 if job := call.find_job():
                     call.books.append(job.book)
-            await before(call, take_from(*call.books))
+            await before(call, take_from(*call.books, model=call.model))
             return await after(call, await self.function(call))
+        except InsteadError as fault:
+            return fault.response
         except ApiError as refusal:
             return refusal.response(pretty=call.is_pretty)
 
@@ -262,7 +282,10 @@ async def before(call: Call, take: Take) -> None:
         await call.world.clock.sleep(fault.seconds)
     if fault := take("error", call.operation):
         _note(call, "error")
-        raise of_status(fault.status, call.operation, call.model)
+        raise call.refused(fault)
+    if fault := take("garbage", call.operation):
+        _note(call, "garbage")
+        raise InsteadError(_garbage(fault))
     if take("hang", call.operation):
         _note(call, "hang")
         raise await call.hang()
@@ -275,20 +298,31 @@ async def after(call: Call, response: Response) -> Response:
     """Faults of a call that has been done."""
     if fault := call.take("error-after"):
         _note(call, "error-after")
-        raise of_status(fault.status, call.operation, call.model)
+        raise call.refused(fault)
     if call.take("hang-after"):
         _note(call, "hang-after")
         raise await call.hang()
     if call.take("drop-after"):
         _note(call, "drop-after")
         raise await call.close()
-    if call.take("garbage-after"):
+    if fault := call.take("garbage-after"):
         _note(call, "garbage-after")
-        return Response(b"<html>", 200, {"content-type": "text/html"})
+        return _garbage(fault)
+    if fault := call.take("drip-after"):
+        _note(call, "drip-after")
+        return drip(response, fault.rate, call.world.clock.sleep)
     if fault := call.take("cut-after"):
         _note(call, "cut-after")
         return cut(response, fault.bytes, call.close)
     return response
+
+
+def _garbage(fault: Fault) -> Response:
+    """200 with what is no answer: a proxy's page, nothing, or the characters of the fault."""
+    if fault.body == "html":
+        return Response(b"<html>", 200, {"content-type": "text/html"})
+    body = b"" if fault.body == "empty" else fault.body.encode()
+    return Response(body, 200, JSON_HEADERS)
 
 
 def _note(call: Call, name: str) -> None:

@@ -57,7 +57,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/models", "models", models.list_models, _PAGES),
     Row("GET", "/models/{model}/operations", "models", tuned.list_operations, _FILTERED),
     Row("GET", "/models/{model}/operations/{id}", "models", tuned.get_operation),
-    Row("GET", "/models/{model}", "models", models.get),
+    Row("GET", "/models/{model}", "model", models.get),
     Row("GET", "/tunedModels", "models", tuned.list_models, _FILTERED),
     Row("GET", "/tunedModels/{model}", "models", tuned.absent),
     Row("PATCH", "/tunedModels/{model}", "models", tuned.absent, _MASK),

@@ -252,6 +252,8 @@ async def _store(call: Call, session: Upload) -> StoredFile:
     )
     if fault := call.take("file-processing"):
         file.active_ns = file.created_ns + int(fault.seconds * SECOND)
+    if fault := call.take("file-expired"):
+        file.expires_ns = file.created_ns + int(fault.seconds * SECOND)
     file.failed = call.take("file-fails") is not None
     world.journal.note("upload", file=f"files/{file.id}", bytes=file.size, lines=file.lines)
     return file

@@ -35,7 +35,8 @@ def parse_marked(specification: str) -> tuple[Fault, Scope]:
     except ValueError as exc:
         raise invalid(str(exc)) from exc
     scope = FAULTS[specification.partition(":")[0].strip()].scope
-    if scope is not Scope.VIEW and "times=" not in specification:
+    later = fault.lasts and not JOB_OPERATIONS.isdisjoint(fault.on.split("|"))
+    if scope is not Scope.VIEW and not later and "times=" not in specification:
         fault = replace(fault, times=1)
     return fault, scope
 
@@ -97,6 +98,15 @@ def of_item(text: str, seen: Seen) -> dict[str, Fault]:
         fault.name: fault
         for fault, scope in pairs
         if scope is Scope.ITEMS and _again(fault, text, seen)
+    }
+
+
+def still_hit(faults: dict[str, Fault], text: str, seen: Seen) -> dict[str, Fault]:
+    """The faults of an item that hit its prompt again: no more often than ``attempts`` say."""
+    return {
+        name: fault
+        for name, fault in faults.items()
+        if not fault.attempts or seen.count(f"{name} attempts {text}") <= fault.attempts
     }
 
 

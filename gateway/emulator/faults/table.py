@@ -9,7 +9,9 @@ A fault is armed at start (``--fault``), while running (``POST /emulator/faults`
 
 Parameters every fault knows: ``times`` (how many occasions; default, and ``all``: every one),
 ``skip`` (occasions let through first), ``probability`` (of each occasion; the dice have a seed),
-``on`` (operations, joined with ``|``; ``any``).
+``on`` (operations, joined with ``|``; ``any``), ``model`` (only calls and jobs of this model).
+A fault of calls that has ``seconds`` strikes for so long, counted on the emulator's clock from its
+first strike: ``error:on=get,status=404,seconds=20`` denies jobs for twenty seconds.
 
 In a prompt a fault strikes what comes of that prompt, by its scope (:class:`Scope`), and ``times``
 (default 1) says how often the prompt is struck when it is sent again.
@@ -21,6 +23,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
 from functools import cached_property, partial
 from random import Random  # noqa: TID251 - seeded, so that a run of faults can be repeated
+
+from gateway.emulator.faults.refusals import REASONS
+from gateway.emulator.protocol.clock import SECOND
 
 OPERATIONS = (
     "create",
@@ -38,6 +43,7 @@ OPERATIONS = (
     "redirect",
     "download",
     "models",
+    "model",
     "generate",
     "stream",
     "embed",
@@ -59,11 +65,14 @@ class Fault:
     probability: float = 1.0
     status: int = 500
     """HTTP status."""
+    reason: str = ""
+    """Which of Google's refusals (:data:`gateway.emulator.faults.refusals.REASONS`); empty: the
+    usual one of the status."""
     code: int = 13
     """google.rpc.Code of a job or an item."""
     message: str = "default"
-    """Message of a job's or item's error; empty: leave it out."""
-    seconds: float = 1.0
+    """Message of an error, of a job's or an item's too; empty: leave it out."""
+    seconds: float = 0.0
     bytes: int = 0
     """Bytes after which something is cut."""
     rate: int = 65536
@@ -72,20 +81,54 @@ class Fault:
     """A state: of a job as it is, or as the wire has it."""
     place: str = "response"
     """Where output stays (``response`` or ``metadata``), or the host a redirect leads to."""
+    body: str = "html"
+    """What an answer is instead: ``html``, ``empty``, or these very characters."""
+    model: str = ""
+    """Model of the calls and jobs that are hit; empty: any."""
+    index: int = 0
+    """Which item of a create, counted from 0."""
     keys: str = ""
     """Item keys, joined with ``|``; empty: any item."""
+    attempts: int = 0
+    """How often one and the same prompt is hit; 0: whenever it comes."""
     share: float = 1.0
     """The part of a job's items that is hit (0..1)."""
 
-    def hits(self, operation: str) -> bool:
-        """Whether ``operation`` is one of those this fault is for."""
-        return self.on == "any" or operation in self.on.split("|")
+    def hits(self, operation: str, model: str = "") -> bool:
+        """Whether ``operation`` is one of those this fault is for, and ``model`` its model."""
+        named = self.on == "any" or operation in self.on.split("|")
+        return named and self.model in {"", model}
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it strikes for ``seconds`` after its first strike, and no longer."""
+        return self.seconds > 0 and self.name in LASTING
 
     def picks(self, key: str, random: Random) -> bool:
         """Whether one item of a job that has this fault is hit."""
         if self.keys and key not in self.keys.split("|"):
             return False
         return self.share >= 1 or random.random() < self.share
+
+
+LASTING = frozenset(
+    {
+        "error",
+        "hang",
+        "drop",
+        "garbage",
+        "error-after",
+        "hang-after",
+        "drop-after",
+        "garbage-after",
+        "cut-after",
+        "drip-after",
+        "fields-refused",
+        "fields-needed",
+        "cancel-lost",
+    }
+)
+"""Faults whose ``seconds`` are how long they strike."""
 
 
 class Scope(Enum):
@@ -124,18 +167,25 @@ FAULTS: dict[str, FaultKind] = {
     "error": _call("refuse before doing anything: status", "error", on="create"),
     "hang": _call("never answer, do nothing", "hang", on="create"),
     "drop": _call("close the connection, do nothing", "drop", on="create"),
-    "slow": _call("answer after seconds", "slow"),
+    "garbage": _call("answer 200 with body, do nothing", "garbage", on="create"),
+    "slow": _call("answer after seconds", "slow", seconds=1.0),
     "error-after": _call("do it, then answer status", "error-after", on="create"),
     "hang-after": _call("do it, then never answer", "hang-after", on="create"),
     "drop-after": _call("do it, then close the connection", "drop-after", on="create"),
-    "garbage-after": _call("do it, then answer 200 without JSON", "garbage-after", on="create"),
+    "garbage-after": _call("do it, then answer 200 with body", "garbage-after", on="create"),
     "cut-after": _call(
         "do it, then close after bytes of the answer, as a proxy with a limit does",
         "cut-after",
         on="get",
         bytes=1000,
     ),
+    "drip-after": _call(
+        "do it, then send the answer at rate bytes per second", "drip-after", on="get", rate=1
+    ),
     "fields-refused": _call("400 for a call that asks for fields", "fields-refused"),
+    "fields-needed": _call(
+        "status for a get without fields (python-genai#2519)", "fields-needed", on="get", status=503
+    ),
     # the same by their usual names
     "create-500": _call("create refused with 500", "error", on="create"),
     "create-500-after": _call("create accepted, then 500", "error-after", on="create"),
@@ -147,6 +197,53 @@ FAULTS: dict[str, FaultKind] = {
         "429, Help only, no RetryInfo (python-genai#1901)", "error", on="create", status=429
     ),
     "overloaded": _call("503", "error", on="any", status=503),
+    "key-invalid": _call("400, the key is refused, for seconds", "error", on="any", reason="key"),
+    "create-denied": _call(
+        "create refused for a reason of the account: file, permission, credits, billing ... "
+        "(python-genai#1218)",
+        "error",
+        on="create",
+        reason="file",
+    ),
+    "create-names-item": _call(
+        "400 for an inline create, naming its item at index or with one of keys; in a prompt: "
+        "the prompt's item; reason=unnamed names none (python-genai#1103, js-genai#846)",
+        "create-names-item",
+        on="create",
+    ),
+    "model-unserved": _call(
+        "a listed model is 404 at create, with advice", "error", on="create", reason="retired"
+    ),
+    "models-empty": _call("a list of models without a model", "garbage", on="models", body="{}"),
+    "get-denied": _call(
+        "a job is 404 (or status) for seconds (anthropic-sdk-python#1432)",
+        "error",
+        on="get",
+        status=404,
+        seconds=20.0,
+    ),
+    "download-denied": _call(
+        "results are 403 (or status) for seconds (python-genai#1218)",
+        "error",
+        on="redirect|download",
+        status=403,
+        seconds=20.0,
+    ),
+    "file-denied": _call(
+        "files.get is 403 (or status) for seconds (python-genai#1218)",
+        "error",
+        on="file-get",
+        status=403,
+        seconds=20.0,
+    ),
+    "delete-refused": _call(
+        "deletes of jobs and files are 503 (or status) for seconds",
+        "error",
+        on="delete|file-delete",
+        status=503,
+        seconds=20.0,
+    ),
+    "cancel-lost": _call("cancel answers 200 and is not heard", "cancel-lost", on="cancel"),
     # jobs
     "job-stuck": _job(
         "PENDING (or RUNNING: state) for ever, then EXPIRED (python-genai#1482)",
@@ -159,7 +256,9 @@ FAULTS: dict[str, FaultKind] = {
     "output-kept": _job("FAILED, EXPIRED, CANCELLED show what was served", "output-kept"),
     "cancel-ignored": _job("cancel answers 200 and the job goes on", "cancel-ignored"),
     "quota-lingers": _job(
-        "counts as live for seconds after its end (python-genai#2495)", "quota-lingers"
+        "counts as live for seconds after its end (python-genai#2495)",
+        "quota-lingers",
+        seconds=1.0,
     ),
     "delete-lingers": _job(
         "a deleted job can still be got and listed (python-genai#2495)", "delete-lingers"
@@ -194,13 +293,18 @@ FAULTS: dict[str, FaultKind] = {
     "state-spelling": _view("JOB_STATE_ instead of BATCH_STATE_", "state-spelling"),
     "output-only": _view("output in place only (bifrost#3951)", "output-only"),
     "output-nowhere": _view("SUCCEEDED without output", "output-nowhere"),
+    "output-late": _view(
+        "SUCCEEDED without output in the first gets (litellm#37715)", "output-nowhere", times=3
+    ),
     "embed-spelling": _view("inlinedEmbedContentResponses beside the usual", "embed-spelling"),
     "list-fresh": _view("a listed job's counts are true, not those of its create", "list-fresh"),
+    "list-stale": _view("a listed job is PENDING, as at its create", "list-stale"),
     "list-empty": _list("no operations, no token", "list-empty"),
     "list-needs-size": _list(
         "no operations for a call without pageSize (python-genai#1250)", "list-needs-size"
     ),
     "list-empty-page": _list("an empty page whose token goes on", "list-empty-page"),
+    "list-short": _list("a page that is full ends the list, without a token", "list-short"),
     "list-unreachable": _list("unreachable names a place", "list-unreachable"),
     "list-cycles": _list("nextPageToken is the one just used", "list-cycles"),
     # files
@@ -209,6 +313,7 @@ FAULTS: dict[str, FaultKind] = {
     "upload-short": _upload("the file lacks its last byte", "upload-short"),
     "upload-corrupt": _upload("a byte of the file is wrong; its hash tells", "upload-corrupt"),
     "upload-no-status": _upload("a chunk's answer has no X-Goog-Upload-Status", "upload-no-status"),
+    "file-expired": _upload("a file expires seconds after its upload: at once", "file-expired"),
     "file-processing": _upload("a file is PROCESSING for seconds", "file-processing", seconds=5.0),
     "file-fails": _upload("a file ends FAILED", "file-fails"),
     "result-file-known": _view(
@@ -234,6 +339,7 @@ _TYPES: dict[str, type] = {
     "skip": int,
     "probability": float,
     "status": int,
+    "reason": str,
     "code": int,
     "message": str,
     "seconds": float,
@@ -241,16 +347,25 @@ _TYPES: dict[str, type] = {
     "rate": int,
     "state": str,
     "place": str,
+    "body": str,
+    "model": str,
+    "index": int,
     "keys": str,
+    "attempts": int,
     "share": float,
 }
 
 
 _CHOICES = {
+    "error": ("reason", ("", *REASONS)),
+    "error-after": ("reason", ("", *REASONS)),
+    "create-names-item": ("reason", ("", "unnamed")),
     "job-stuck": ("state", ("PENDING", "RUNNING")),
     "output-only": ("place", ("response", "metadata")),
 }
 """Fault -> a parameter of it, and the values that mean something."""
+_ALIASES = {"gets": "times"}
+"""Another word for a parameter -> the parameter."""
 _RANGES = {
     "times": (0, 2**31),
     "skip": (0, 2**31),
@@ -261,6 +376,8 @@ _RANGES = {
     "seconds": (0, 2**31),
     "bytes": (0, 2**63),
     "rate": (1, 2**31),
+    "index": (0, 2**31),
+    "attempts": (0, 2**31),
 }
 """Parameter -> least and greatest value."""
 
@@ -272,7 +389,8 @@ def make_fault(name: str, parameters: Mapping[str, object]) -> Fault:
     """
     if name not in FAULTS:
         raise ValueError(f"no fault is called {name!r}; there are {', '.join(FAULTS)}")
-    converted = {key: _convert(key, value) for key, value in parameters.items()}
+    named = {_ALIASES.get(key, key): value for key, value in parameters.items()}
+    converted = {key: _convert(key, value) for key, value in named.items()}
     fault = replace(FAULTS[name].base, **converted)  # type: ignore[arg-type]
     unknown = set(fault.on.split("|")) - set(OPERATIONS) - {"any"}
     if unknown:
@@ -318,23 +436,34 @@ class _Armed:
         self.fault = fault
         self.seen = 0
         self.applied = 0
+        self._first_ns: int | None = None
 
-    def strikes(self, random: Random) -> bool:
+    def strikes(self, random: Random, now_ns: int) -> bool:
         """Count an occasion; whether the fault happens on it."""
         if self.fault.times is not None and self.applied >= self.fault.times:
+            return False
+        if self._first_ns is not None and self._is_over(now_ns - self._first_ns):
             return False
         self.seen += 1
         if self.seen <= self.fault.skip or random.random() >= self.fault.probability:
             return False
         self.applied += 1
+        if self._first_ns is None:
+            self._first_ns = now_ns
         return True
+
+    def _is_over(self, age_ns: int) -> bool:
+        return self.fault.lasts and age_ns >= self.fault.seconds * SECOND
 
 
 class FaultBook:
     """The armed faults, their counts and their dice; safe from any thread."""
 
-    def __init__(self, faults: Iterable[Fault] = (), seed: int = 0) -> None:
+    def __init__(
+        self, faults: Iterable[Fault] = (), seed: int = 0, now_ns: Callable[[], int] = int
+    ) -> None:
         self._lock = threading.Lock()
+        self._now_ns = now_ns
         self._seed = seed
         self._armed = [_Armed(fault) for fault in faults]
 
@@ -353,16 +482,17 @@ class FaultBook:
         with self._lock:
             self._armed.clear()
 
-    def take(self, name: str, operation: str = "any") -> Fault | None:
+    def take(self, name: str, operation: str = "any", model: str = "") -> Fault | None:
         """Count one occasion for ``name``; the fault that happens on it, if any."""
         with self._lock:
             for armed in self._armed:
-                if armed.fault.name != name:
+                fault = armed.fault
+                if fault.name != name or fault.model not in {"", model}:
                     continue
-                if operation != "any" and not armed.fault.hits(operation):
+                if operation != "any" and not fault.hits(operation, model):
                     continue
-                if armed.strikes(self._dice):
-                    return armed.fault
+                if armed.strikes(self._dice, self._now_ns()):
+                    return fault
         return None
 
     def report(self) -> list[dict[str, object]]:
@@ -378,12 +508,12 @@ Take = Callable[[str, str], Fault | None]
 """(name of a fault, operation) -> the fault that happens now, if any."""
 
 
-def take_from(*books: FaultBook) -> Take:
-    """Ask several books, one after the other."""
+def take_from(*books: FaultBook, model: str = "") -> Take:
+    """Ask several books, one after the other, about calls of a model."""
 
     def take(name: str, operation: str = "any") -> Fault | None:
         for book in books:
-            if fault := book.take(name, operation):
+            if fault := book.take(name, operation, model):
                 return fault
         return None
 

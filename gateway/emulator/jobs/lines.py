@@ -15,7 +15,7 @@ import orjson
 
 from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.faults.markers import find_marks
-from gateway.emulator.faults.prompt_faults import of_item
+from gateway.emulator.faults.prompt_faults import of_item, still_hit
 from gateway.emulator.faults.table import Fault
 from gateway.emulator.protocol.errors import CODE_OF_HTTP, ApiError, JsonObject, invalid
 from gateway.emulator.protocol.schema import is_deep, read, refuse, too_deep
@@ -222,9 +222,10 @@ class Work:
     def _results(self, item: Item, dice: _Dice, *, garble: bool) -> list[bytes]:
         """The results of one item as JSON: one, or by a fault none, two or a broken one."""
         text = self._text_of(item.request) if item.request else ""
-        marks = find_marks(text)
+        marks, seen = find_marks(text), self._holdings.seen
         try:
-            faults = self._shape.picks(item, dice.hits) | of_item(text, self._holdings.seen)
+            picked = self._shape.picks(item, dice.hits)
+            faults = still_hit(picked, text, seen) | of_item(text, seen)
         except ApiError as wrong:
             faults, item = {}, replace(item, refusal=wrong)
         result = self._result(item, faults)

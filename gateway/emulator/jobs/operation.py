@@ -22,6 +22,8 @@ SKEW_NS = 130
 def operation(job: Job, seen: Snapshot, take: Take, *, call: str) -> JsonObject:
     """The Operation that ``create``, ``get`` or ``list`` answers."""
     listed = call == "list"
+    if listed and seen.done and take("list-stale", call):
+        seen = Snapshot("PENDING", seen.counts)
     stale = listed and not take("list-fresh", call)
     found = metadata(job, seen, listed=listed, stale=stale)
     answer: JsonObject = {"name": job.name, "metadata": found}

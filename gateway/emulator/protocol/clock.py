@@ -15,10 +15,10 @@ LAST_NS = 253_402_300_799 * SECOND
 class EmulatorClock:
     """Nanoseconds UTC that follow a :class:`Clock` at some speed and can be moved forward."""
 
-    def __init__(self, clock: Clock, speed: float) -> None:
+    def __init__(self, clock: Clock, speed: float, offset: float = 0.0) -> None:
         self._clock = clock
         self._speed = speed
-        self._origin_ns = clock.now() * 1_000_000
+        self._origin_ns = clock.now() * 1_000_000 + int(offset * SECOND)
         self._mark = clock.monotonic()
 
     @property

@@ -62,6 +62,7 @@ TEXTS = {
     401: "Request had invalid authentication credentials.",
     403: "The caller does not have permission",
     404: "Requested entity was not found.",
+    408: "The request timed out. Please try again.",
     429: QUOTA_TEXT,
     500: INTERNAL_TEXT,
     503: "The model is overloaded. Please try again later.",
@@ -124,18 +125,22 @@ def invalid(message: str) -> ApiError:
 def api_key_invalid() -> ApiError:
     """A wrong key is 400, not 401 (recorded 2026-08)."""
     text = "API key not valid. Please pass a valid API key."
-    info = {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": "API_KEY_INVALID",
-        "domain": "googleapis.com",
-        "metadata": {"service": "generativelanguage.googleapis.com"},
-    }
     localized = {
         "@type": "type.googleapis.com/google.rpc.LocalizedMessage",
         "locale": "en-US",
         "message": text,
     }
-    return ApiError(400, text, details=[info, localized])
+    return ApiError(400, text, details=[error_info("API_KEY_INVALID"), localized])
+
+
+def error_info(reason: str) -> JsonObject:
+    """google.rpc.ErrorInfo of the service."""
+    return {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": reason,
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    }
 
 
 def api_key_missing() -> ApiError:

@@ -8,6 +8,8 @@ from starlette.types import Receive, Scope, Send
 End = Callable[[], Awaitable[Exception]]
 """Closes a connection; gives what is to be raised."""
 
+Sleep = Callable[[float], Awaitable[None]]
+
 
 class Streamed(Response):
     """A body sent piece by piece, under the Content-Length given or in chunks."""
@@ -52,6 +54,20 @@ def cut(response: Response, size: int, end: End) -> Streamed:
     """The same answer, closed after ``size`` bytes of its body if it has more."""
     pieces = _first(_pieces(response), size, end)
     return Streamed(pieces, dict(response.headers), response.status_code)
+
+
+def drip(response: Response, rate: int, sleep: Sleep) -> Streamed:
+    """The same answer at ``rate`` bytes per second."""
+    pieces = _slowly(_pieces(response), rate, sleep)
+    return Streamed(pieces, dict(response.headers), response.status_code)
+
+
+async def _slowly(pieces: AsyncIterator[bytes], rate: int, sleep: Sleep) -> AsyncIterator[bytes]:
+    block = max(rate // 10, 1)
+    async for piece in pieces:
+        for start in range(0, len(piece), block):
+            yield piece[start : start + block]
+            await sleep(block / rate)
 
 
 def _pieces(response: Response) -> AsyncIterator[bytes]:

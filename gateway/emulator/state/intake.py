@@ -55,15 +55,14 @@ def _first_line(project: Project, file_name: str) -> str:
         return stream.readline(FIRST_LINE_BYTES).decode(errors="replace")
 
 
-def job_faults(book: FaultBook, marked: Marked, seen: Seen) -> dict[str, Fault]:
+def job_faults(book: FaultBook, order: "Order", seen: Seen) -> dict[str, Fault]:
     """The faults a new job gets: those that are armed, and those its prompts ask for.
 
     To be asked when nothing can refuse the job any more: each counts as applied.
     """
-    taken = {name: book.take(name) for name in JOB_FAULTS}
-    return {name: fault for name, fault in taken.items() if fault is not None} | of_job(
-        marked, seen
-    )
+    taken = {name: book.take(name, model=order.model) for name in JOB_FAULTS}
+    asked = of_job(order.marked, seen)
+    return {name: fault for name, fault in taken.items() if fault is not None} | asked
 
 
 @dataclass(frozen=True)
@@ -112,6 +111,7 @@ def new_job(
         webhook=batch.get("webhookConfig", {}),
         input_path=project.files.link(file) if file else None,
         requests=requests,
+        book=project.new_book(),
     )
 
 

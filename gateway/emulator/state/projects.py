@@ -30,8 +30,12 @@ class Project(Holdings):
         self.caches = Caches()
         self.webhooks = Webhooks(clock)
         self.jobs = Jobs()
-        self.faults = FaultBook(seed=options.seed)
+        self.faults = FaultBook(seed=options.seed, now_ns=clock.now_ns)
         """What prompts of this project armed for later calls."""
+
+    def new_book(self) -> FaultBook:
+        """Faults of the calls about one of its jobs; none yet."""
+        return FaultBook(now_ns=self._clock.now_ns)
 
     def use_file(self, file_id: str) -> None:
         """A file named in a request; raises ApiError 403 or 400. From any thread."""

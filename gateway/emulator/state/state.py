@@ -29,11 +29,13 @@ class World:
 
     def __init__(self, options: EmulatorOptions, clock: Clock) -> None:
         self.options = options
-        self.clock = EmulatorClock(clock, options.speed)
+        self.clock = EmulatorClock(clock, options.speed, options.clock_offset)
         self.directory = Path(tempfile.mkdtemp(prefix="gemini-emulator-", dir=options.directory))
         # also for apps whose lifespan nobody runs
         self._remove = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
-        self.faults = FaultBook([parse_fault(text) for text in options.faults], options.seed)
+        self.faults = FaultBook(
+            [parse_fault(text) for text in options.faults], options.seed, self.clock.now_ns
+        )
         self.journal = Journal(self.clock, options.journal_entries)
         self.models = Models(serve_unknown=options.unknown_models)
         self.uploads = Uploads(self.directory, self.clock)
@@ -79,7 +81,7 @@ class World:
         project.files.sweep()
         now = self.clock.now_ns()
         job = new_job(self.options, project, order, number=self._jobs_made, now_ns=now)
-        strike(self.options, job, job_faults(self.faults, order.marked, project.seen))
+        strike(self.options, job, job_faults(self.faults, order, project.seen))
         self._jobs_made += 1
         project.jobs.add(job)
         for fault in order.marked.later:
