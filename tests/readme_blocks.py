@@ -1,7 +1,8 @@
-"""README's generated blocks: ``python -m tests.readme_blocks`` writes them anew.
+"""Generated blocks of the README files: ``python -m tests.readme_blocks`` writes them anew.
 
-A block stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what it says comes from
-the tables and files that the product itself runs on, and test_readme.py compares.
+A block is the text between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; it is made from the
+tables and files that the product itself runs on, and test_readme.py compares. :data:`BLOCKS` says
+which file each block belongs to.
 """
 
 import dataclasses
@@ -9,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.api.routes import ROUTES
 from gateway.cli.emulator import flag_of
@@ -17,17 +18,34 @@ from gateway.emulator import EmulatorOptions
 from gateway.emulator.faults.markers import MARKERS
 from gateway.emulator.faults.reports import REPORTS, Report
 from gateway.emulator.faults.table import FAULTS, Fault, Scope, describe
-from gateway.settings.table import SETTINGS
+from gateway.settings.table import SETTINGS, Setting
 from gateway.translate.answer.finish import FINISH, Finish
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.fidelity import ANSWERS, REQUESTS, RESPONSES_OBJECTS
 from gateway.translate.reading.notes import CODES
 from gateway.translate.reading.table import Field, FieldTable, Placing
+from gateway.wire.openai import OPENAI_ENDPOINTS
 from tests.emulator import test_replay as _fills_the_table  # noqa: F401
 from tests.emulator.replaying import NOT_REPLAYED, REPLAYED, SAMPLES
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+README = "README.md"
+
+# The twelve settings of the front page, in the order in which they are needed.
+COMMON_SETTINGS: Final = (
+    "GEMINI_API_KEY",
+    "GATEWAY_DATA_DIR",
+    "GATEWAY_HOST",
+    "GATEWAY_PORT",
+    "GATEWAY_API_KEYS",
+    "GATEWAY_MODEL_ALIASES",
+    "GATEWAY_STRICT",
+    "GATEWAY_UNKNOWN_FIELDS",
+    "GATEWAY_SCHEMA_CHECK",
+    "GATEWAY_TRANSLATE_WORKERS",
+    "GATEWAY_GEMINI_BASE_URL",
+    "GATEWAY_LOG_LEVEL",
+)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -42,13 +60,42 @@ def _cell(text: str) -> str:
 
 def settings() -> str:
     """Every setting."""
+    return _settings(SETTINGS)
+
+
+def common_settings() -> str:
+    """The settings of the front page."""
+    rows = {row.name: row for row in SETTINGS}
+    return _settings(rows[name] for name in COMMON_SETTINGS)
+
+
+def _settings(rows: Iterable[Setting]) -> str:
     return table(
         ("setting", "default", "type", "meaning"),
         (
             (f"`{row.name}`", f"`{row.default}`" if row.default else "none", row.type, row.help)
-            for row in SETTINGS
+            for row in rows
         ),
     )
+
+
+def endpoints() -> str:
+    """What a batch may be of, and what it may not."""
+    served = (
+        (f"`{path}`", f"`{endpoint.method}`", _link_to_fields(path))
+        for path, endpoint in ENDPOINTS.items()
+    )
+    refused = (
+        (f"`{path}`", "refused", reason)
+        for path, reason in OPENAI_ENDPOINTS.items()
+        if path not in ENDPOINTS
+    )
+    return table(("endpoint of a batch", "Gemini's method", ""), (*served, *refused))
+
+
+def _link_to_fields(path: str) -> str:
+    anchor = path.replace("/", "")
+    return f"[every field](gateway/translate/README.md#{anchor})"
 
 
 def routes() -> str:
@@ -224,11 +271,6 @@ def _how(found: Counter[str]) -> str:
     return "; ".join(f"{count} {how}" for how, count in found.most_common())
 
 
-def demo_client() -> str:
-    """The program that ``gateway demo`` runs, word for word."""
-    return _fenced("python", (ROOT / "gateway/cli/demo_client.py").read_text(encoding="utf-8"))
-
-
 def sidecar() -> str:
     """The part of the manifest that is about the gateway and its client."""
     text = (ROOT / "deploy/kubernetes.yaml").read_text(encoding="utf-8")
@@ -241,36 +283,57 @@ def _fenced(language: str, text: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```"
 
 
-BLOCKS: Mapping[str, Callable[[], str]] = {
-    "settings": settings,
-    "routes": routes,
-    **{f"fields of {path}": endpoint_fields(path) for path in ENDPOINTS},
-    "inner-fields": inner_fields,
-    "responses-objects": responses_objects,
-    "answer-fields": answer_fields,
-    "finish-reasons": finish_reasons,
-    "note-codes": note_codes,
-    "markers": markers,
-    "faults": faults,
-    "scopes": scopes,
-    "reports": reports,
-    "emulator-options": emulator_options,
-    "replayed": replayed,
-    "demo-client": demo_client,
-    "sidecar": sidecar,
+Blocks = Mapping[str, Callable[[], str]]
+
+# The README files, and the blocks of each.
+BLOCKS: Mapping[str, Blocks] = {
+    README: {
+        "common-settings": common_settings,
+        "endpoints": endpoints,
+    },
+    "gateway/README.md": {
+        "routes": routes,
+        "note-codes": note_codes,
+    },
+    "gateway/translate/README.md": {
+        **{f"fields of {path}": endpoint_fields(path) for path in ENDPOINTS},
+        "inner-fields": inner_fields,
+        "responses-objects": responses_objects,
+        "answer-fields": answer_fields,
+        "finish-reasons": finish_reasons,
+    },
+    "gateway/emulator/README.md": {
+        "markers": markers,
+        "faults": faults,
+        "scopes": scopes,
+        "reports": reports,
+        "emulator-options": emulator_options,
+        "replayed": replayed,
+    },
+    "gateway/settings/README.md": {"settings": settings},
+    "gateway/runner/README.md": {},
+    "gateway/store/README.md": {},
+    "deploy/README.md": {"sidecar": sidecar},
+    "tests/README.md": {},
 }
 
 
-def with_blocks(text: str) -> str:
-    """README with every block as it should be; a block that is nowhere is an error."""
-    for name, make in BLOCKS.items():
-        block = re.compile(f"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-        if len(block.findall(text)) != 1:
-            raise LookupError(f"README needs the block {name} once")
+def read(name: str) -> str:
+    """The text of a README file, by its path below the root."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def with_blocks(name: str, text: str) -> str:
+    """A README file with every block as it should be; each block is in its file, and once."""
+    for block, make in BLOCKS[name].items():
+        pattern = re.compile(f"(<!-- begin {block} -->\n).*?(<!-- end {block} -->)", re.DOTALL)
+        if len(pattern.findall(text)) != 1:
+            raise LookupError(f"{name} needs the block {block} once")
         made = make()
-        text = block.sub(lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text)  # type: ignore[misc]
+        text = pattern.sub(lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text)  # type: ignore[misc]
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(with_blocks(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for readme in BLOCKS:
+        (ROOT / readme).write_text(with_blocks(readme, read(readme)), encoding="utf-8")

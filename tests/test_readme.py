@@ -1,4 +1,4 @@
-"""README says what is true: its tables are the product's, its commands and programs run."""
+"""The README files are true: tables are the product's, commands and programs run, links lead on."""
 
 import ast
 import re
@@ -13,60 +13,99 @@ from pathlib import Path
 import click
 import orjson
 import pytest
+import yaml
 
 from gateway import __version__
 from gateway.cli.main import COMMANDS, main
 from gateway.emulator.faults.table import parse_fault
-from gateway.settings.load import load
+from gateway.settings.load import Settings, load
 from gateway.settings.table import SETTINGS
 from tests.cli.processes import Server, loopback, run, serving
-from tests.readme_blocks import README, ROOT, with_blocks
+from tests.readme_blocks import BLOCKS, README, ROOT, read, with_blocks
 from tests.sdk.nodejs import NODE, installed
 
-TEXT = README.read_text(encoding="utf-8")
+TEXTS = {name: read(name) for name in BLOCKS}
 KNOWN = {row.name for row in SETTINGS} | {f"{row.name}_FILE" for row in SETTINGS if row.secret}
+MOST_LINES = 350
+
+
+def fenced(language: str, text: str) -> list[str]:
+    """Fenced blocks of a language in a text."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def blocks(language: str) -> list[str]:
-    """Fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+    """Fenced blocks of a language in all files."""
+    return [block for text in TEXTS.values() for block in fenced(language, text)]
 
 
 def commands() -> Iterator[list[str]]:
-    """What README says to type, each command split as a shell would."""
+    """What the files say to type, each command split as a shell would."""
     for block in blocks("sh"):
         for line in block.splitlines():
             for command in line.split("&&"):
                 yield shlex.split(command)
 
 
-def test_generated_blocks_are_up_to_date() -> None:
+def test_the_front_page_is_short() -> None:
+    """Tables and measurements belong to the README of their room."""
+    assert len(TEXTS[README].splitlines()) <= MOST_LINES
+
+
+def test_every_readme_is_known() -> None:
+    """A file that is not in the table of blocks is not checked."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*README.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert set(listed.stdout.splitlines()) == set(BLOCKS)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_generated_blocks_are_up_to_date(name: str) -> None:
     """``python -m tests.readme_blocks`` writes them."""
-    assert with_blocks(TEXT) == TEXT, "run python -m tests.readme_blocks"
+    assert with_blocks(name, TEXTS[name]) == TEXTS[name], "run python -m tests.readme_blocks"
 
 
 def test_every_name_of_a_setting_is_a_real_one() -> None:
     """In prose, tables and commands alike."""
-    names = set(re.findall(r"\b(?:GATEWAY|GEMINI)_[A-Z_]+[A-Z]\b", TEXT))
+    text = "\n".join(TEXTS.values())
+    names = set(re.findall(r"\b(?:GATEWAY|GEMINI)_[A-Z_]+[A-Z]\b", text))
 
     assert names <= KNOWN
     assert {row.name for row in SETTINGS} <= names
 
 
-def test_the_two_commands_are_one_line_each() -> None:
+def test_the_first_commands_are_one_line_each() -> None:
     """Everything from a bare checkout: an environment, an install, and the thing itself."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    firsts = [command for command in commands() if command[:3] == ["python3", "-m", "venv"]]
     lines = [line for block in blocks("sh") for line in block.splitlines() if "-m venv" in line]
     installs = [command for command in commands() if command[0] == ".venv/bin/pip"]
 
-    assert len(firsts) == len(lines) == len(installs) == 2
     assert lines[0].endswith("&& .venv/bin/gateway demo")
-    assert lines[1].endswith("&& .venv/bin/pytest -q -n 4 --dist worksteal")
-    assert f"{lines[1]} || exit 1\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    for extra, install in zip(("demo", "test"), installs, strict=True):
-        assert install[-1] == f".[{extra}]"
-        assert extra in extras["optional-dependencies"]
+    assert lines[-1].endswith("&& .venv/bin/pytest -q -n 4 --dist worksteal")
+    assert f"{lines[-1]} || exit 1\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert [install[-1] for install in installs] == [".[demo]", ".[test]"]
+    assert {"demo", "test"} <= extras["optional-dependencies"].keys()
+
+
+@pytest.mark.parametrize(("version", "code"), [((3, 10, 14), 1), ((3, 11, 0), 0), ((4, 0), 0)])
+def test_the_first_command_says_which_python_it_needs(version: tuple[int, ...], code: int) -> None:
+    """In a moment: pip 23.0.1 of Python 3.10 searches for minutes before it says anything."""
+    first = next(commands())
+    assert first[:2] == ["python3", "-c"]
+    program = f"import sys; sys.version_info = {version}; {first[2]}"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == code
+    assert done.stderr == ("Python 3.11 or later is needed\n" if code else "")
 
 
 def test_gateway_commands_have_the_options_that_are_shown() -> None:
@@ -74,19 +113,20 @@ def test_gateway_commands_have_the_options_that_are_shown() -> None:
     typed = [
         command[command.index("gateway") + 1 :] for command in commands() if "gateway" in command
     ]
-    named = [span.split()[1:] for span in re.findall(r"`(gateway [^`\n]+)`", TEXT)]
+    text = "\n".join(TEXTS.values())
+    named = [span.split()[1:] for span in re.findall(r"`(gateway [^`\n]+)`", text)]
 
     assert {words[0] for words in [*typed, *named]} == set(COMMANDS)
     for name, *words in [*typed, *named]:
         command = main.get_command(click.Context(main), name)
         assert command is not None
         known = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in words if word.startswith("--")} <= known
+        assert {word for word in words if word.startswith("--")} <= known | {"--help"}
 
 
 def test_the_faults_that_are_shown_can_be_armed() -> None:
     """As they are written."""
-    shown = re.findall(r"`--fault ([^`]+)`", TEXT)
+    shown = re.findall(r"`--fault ([^`]+)`", TEXTS["gateway/emulator/README.md"])
 
     assert [parse_fault(text).name for text in shown] == ["error-after"]
 
@@ -100,11 +140,17 @@ def test_python_is_python_and_its_imports_exist(block: str) -> None:
             assert [name for name in node.names if not hasattr(module, name.name)] == []
 
 
-def test_openais_limits_can_be_restored() -> None:
-    """The line that README gives for it."""
-    (line,) = (words for words in commands() if words[0] == "export" and len(words) > 2)
+def exported(name: str) -> Settings:
+    """The settings in force after the line that exports one by name."""
+    lines = (words[1:] for words in commands() if words[0] == "export")
+    (line,) = (words for words in lines if any(word.startswith(f"{name}=") for word in words))
+    settings, _ = load(dict(word.split("=", 1) for word in line) | {"GEMINI_API_KEY": "k"})
+    return settings
 
-    settings, _ = load(dict(word.split("=") for word in line[1:]) | {"GEMINI_API_KEY": "k"})
+
+def test_openais_limits_can_be_restored() -> None:
+    """The line that the settings' README gives for it."""
+    settings = exported("GATEWAY_MAX_LINES")
 
     assert (settings.max_file_bytes, settings.max_lines, settings.max_items) == (
         200_000_000,
@@ -114,12 +160,18 @@ def test_openais_limits_can_be_restored() -> None:
 
 
 def test_the_alias_setting_is_one() -> None:
-    """The JSON that README exports."""
-    (line,) = (words for words in commands() if words[0] == "export" and len(words) == 2)
+    """The JSON that the front page exports, which is in accord with its table."""
+    aliases = exported("GATEWAY_MODEL_ALIASES").model_aliases
+    rows = re.findall(r"^\| (`.*`) \| `(gemini-[^`]+)` \|", TEXTS[README], re.MULTILINE)
+    suggested = {name: model for names, model in rows for name in re.findall(r"`([^`]+)`", names)}
 
-    settings, _ = load(dict([line[1].split("=", 1)]) | {"GEMINI_API_KEY": "k"})
+    assert len(suggested) > 10
+    assert aliases.items() <= suggested.items()
 
-    assert settings.model_aliases == {"gpt-4o-mini": "gemini-2.5-flash"}
+
+def test_the_capabilities_setting_is_one() -> None:
+    """The JSON that the settings' README exports."""
+    assert exported("GATEWAY_CAPABILITIES").capabilities == {"gemini-4*": {"sampling": True}}
 
 
 def _codes_of(path: Path) -> Iterator[str]:
@@ -138,34 +190,45 @@ def test_every_code_of_a_failure_is_explained() -> None:
     codes = {code for path in files for code in _codes_of(path)}
 
     assert len(codes) > 15
-    assert {code for code in codes if f"`{code}`" not in TEXT} == set()
+    assert {code for code in codes if f"`{code}`" not in TEXTS["gateway/README.md"]} == set()
 
 
 def test_every_room_is_in_the_picture() -> None:
-    """A folder of the package that README does not name is a folder nobody finds."""
-    picture = blocks("text")[0]
+    """A folder of the package that the front page does not name is hard to find."""
+    picture = fenced("text", TEXTS[README])[0]
     rooms = {path.parent.name for path in ROOT.glob("gateway/*/__init__.py")}
 
     assert {room for room in rooms if f"{room}/" not in picture} == set()
 
 
-def test_links_lead_somewhere() -> None:
-    """To headings of this page and files of this repository."""
-    headings = {
+def headings(text: str) -> set[str]:
+    """Anchors of a page, as GitHub makes them."""
+    return {
         re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     }
-    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        if target.startswith("#"):
-            assert target[1:] in headings
-        elif not target.startswith("https://"):
-            assert (ROOT / target).exists()
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_links_lead_somewhere(name: str) -> None:
+    """To files of this repository, and to headings of these pages."""
+    here = (ROOT / name).parent
+    for target in re.findall(
+        r"\]\(([^)]+)\)", re.sub(r"```.*?```", "", TEXTS[name], flags=re.DOTALL)
+    ):
+        path, _, anchor = target.partition("#")
+        if target.startswith("https://"):
+            continue
+        page = (here / path).resolve() if path else ROOT / name
+        assert page.exists(), target
+        if anchor:
+            assert anchor in headings(page.read_text(encoding="utf-8")), target
 
 
 @pytest.fixture(name="requests")
 def _requests(tmp_path: Path) -> Path:
     """README's input line, and one with a typing error."""
-    line = orjson.loads(blocks("json")[0])
+    line = orjson.loads(fenced("json", TEXTS[README])[0])
     wrong = {**line, "custom_id": "2", "body": {**line["body"], "temprature": 1}}
     path = tmp_path / "requests.jsonl"
     path.write_bytes(orjson.dumps(line) + b"\n" + orjson.dumps(wrong) + b"\n")
@@ -195,7 +258,7 @@ def _server(tmp_path: Path) -> Iterator[Server]:
 
 def program(language: str, pause: str, url: str) -> str:
     """The one that reads requests.jsonl, pointed at another gateway and asking more often."""
-    (text,) = (block for block in blocks(language) if "requests.jsonl" in block)
+    (text,) = (block for block in fenced(language, TEXTS[README]) if "requests.jsonl" in block)
     assert pause in text
     assert "http://127.0.0.1:8080/v1" in text
     quick = {"(30)": "(0.2)", "30_000": "200"}[pause]
@@ -213,7 +276,7 @@ def output_of(command: list[str], directory: Path) -> str:
 
 def check_answers(said: str) -> None:
     """One line is answered, the other refused."""
-    assert said.startswith("completed ")
+    assert re.search("^completed ", said, re.MULTILINE)
     assert "Echo: Say hello." in said
     assert "Unknown parameter: 'temprature'." in said
 
@@ -241,6 +304,19 @@ def test_the_image_is_built_as_the_manifest_names_it() -> None:
     assert image == f"gemini-batch-gateway:{__version__}"
     assert f"image: {image}\n" in (ROOT / "deploy/kubernetes.yaml").read_text()
     assert (ROOT / build[build.index("-f") + 1]).exists()
+
+
+def test_the_sidecar_of_the_front_page_is_the_manifests() -> None:
+    """A part of it, word for word."""
+    (shown,) = fenced("yaml", TEXTS[README])
+    *_, job = yaml.safe_load_all((ROOT / "deploy/kubernetes.yaml").read_text(encoding="utf-8"))
+    pod = job["spec"]["template"]["spec"]
+
+    for kind, (container,) in yaml.safe_load(shown).items():
+        (whole,) = pod[kind]
+        variables = container.pop("env")
+        assert [one for one in variables if one not in whole["env"]] == []
+        assert container.items() <= whole.items()
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -8,7 +8,7 @@ import orjson
 
 Body = dict[str, Any]
 
-FLASH: Final = "gemini-2.5-flash"
+FLASH: Final = "gemini-3.8-flash"
 NEWER: Final = "gemini-3.5-flash"
 EMBEDDING: Final = "gemini-embedding-001"
 

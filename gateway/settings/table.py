@@ -71,7 +71,7 @@ SETTINGS: tuple[Setting, ...] = (
         "{}",
         aliases,
         "JSON",
-        'Model names clients may write, e.g. `{"gpt-4o-mini":"gemini-2.5-flash"}`.',
+        'Model names clients may write, e.g. `{"gpt-4o-mini":"gemini-3.8-flash"}`.',
     ),
     Setting(
         "GATEWAY_CAPABILITIES",

@@ -123,7 +123,7 @@ def aliases(value: str) -> dict[str, str]:
     """A JSON map of names."""
     parsed = _object(value)
     if not all(isinstance(name, str) and name for name in parsed.values()):
-        raise ValueError('is not a JSON map of names, e.g. {"gpt-4o-mini":"gemini-2.5-flash"}')
+        raise ValueError('is not a JSON map of names, e.g. {"gpt-4o-mini":"gemini-3.8-flash"}')
     return parsed
 
 

@@ -1,4 +1,4 @@
-"""The programs of README's section about the emulator run as they are written."""
+"""The programs of the emulator's README run as they are written."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from gateway.emulator.testing import Emulator
 from tests.emulator.test_node import NODE, installed
 
-README = Path(__file__).parent.parent.parent / "README.md"
+README = Path(__file__).parent.parent.parent / "gateway/emulator/README.md"
 ADDRESS = "http://127.0.0.1:8081"
 
 
@@ -48,12 +48,19 @@ def test_google_genai_in_node(gemini: Emulator, tmp_path: Path) -> None:
 
 
 def test_the_fixture(tmp_path: Path) -> None:
-    """In a test of somebody else's."""
+    """In a test of another project."""
     [program] = programs("python", "gateway.emulator.testing")
     (tmp_path / "test_reviews.py").write_text(program)
     quiet = ["-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
     command = [sys.executable, "-m", "pytest", *quiet, "test_reviews.py"]
     assert "2 passed" in output_of(command, tmp_path)
+
+
+def test_the_context_manager(tmp_path: Path) -> None:
+    """In a program without pytest."""
+    [program] = programs("python", "gateway.emulator.running")
+    (tmp_path / "program.py").write_text(program)
+    assert output_of([sys.executable, "program.py"], tmp_path) == "Echo: Say hello.\n"
 
 
 @pytest.mark.parametrize("word", ["gateway emulator --port 8081", "emulator/clock"])
