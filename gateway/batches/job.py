@@ -23,7 +23,8 @@ class JobState(StrEnum):
     secured     the raw results are ours (``raw``). Next: collect.
     refused     it will never run: ``failure`` says why. Next: collect, every line an error line.
     lost        it ran, but there is nothing to fetch: ``failure`` says why. Next: collect.
-    collected   ``run`` and ``index`` hold a rendered line for every line. Next: release.
+    collected   ``run`` and ``index`` hold a rendered line for every line; or there is none, since
+                the job was cut again before it was created and others follow it. Next: release.
     released    the upstream's copies are gone (or were given up). Nothing follows.
     """
 
@@ -38,6 +39,9 @@ class JobState(StrEnum):
     COLLECTED = "collected"
     RELEASED = "released"
 
+
+# Causes of jobs that follow others.
+RECUT = "recut"  # half of a job that was too large for the quota, and was never created
 
 DONE_STATES = frozenset({JobState.COLLECTED, JobState.RELEASED})
 

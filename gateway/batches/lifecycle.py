@@ -45,8 +45,13 @@ class Step:
 
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
-    JobState.PLANNED: frozenset({JobState.STAGING, JobState.SUBMITTING, JobState.REFUSED}),
-    JobState.STAGING: frozenset({JobState.PLANNED, JobState.SUBMITTING, JobState.REFUSED}),
+    # To collected without a result: other jobs have taken over its lines, it was never created.
+    JobState.PLANNED: frozenset(
+        {JobState.STAGING, JobState.SUBMITTING, JobState.REFUSED, JobState.COLLECTED}
+    ),
+    JobState.STAGING: frozenset(
+        {JobState.PLANNED, JobState.SUBMITTING, JobState.REFUSED, JobState.COLLECTED}
+    ),
     # Back to planned or staging only on a definite "not created".
     JobState.SUBMITTING: frozenset(
         {JobState.PLANNED, JobState.STAGING, JobState.RUNNING, JobState.REFUSED}

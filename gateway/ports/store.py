@@ -24,6 +24,7 @@ from gateway.batches.staging import NamedFile, StagedFile
 Row = TypeVar("Row", File, Batch)
 
 NOTHING_NAMED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
+NO_FILES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +239,17 @@ class Store(Protocol):
         counts: Counts = Counts(),
         usage: TokenUsage = TokenUsage(),
         blobs: BlobChange = BlobChange(),
+        jobs: Sequence[Job] = (),
+        named: Mapping[str, Sequence[str]] = NO_FILES,
         ring: bool = False,
         doubt_files: bool = False,
         keep: bool = False,
     ) -> bool:
         """Write a claimed job, guarded by its fence.
+
+        ``jobs`` go on for it (halves of its spool, or what has to run again): inserted in the same
+        transaction, with the next numbers of the batch, whatever theirs are. ``named`` says which
+        of the files that it names their lines name, by job id: they use its copies.
 
         Collected or released, it needs the copies of the files it names no more. With
         ``doubt_files`` the upstream did not find one of them: those that were ready are due to be

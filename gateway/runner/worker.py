@@ -25,6 +25,7 @@ from gateway.errors import AuditError
 from gateway.runner.cpu.collect import CollectTask, collect
 from gateway.runner.cpu.fill import FillTask, Usable, fill
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
+from gateway.runner.cpu.recut import RecutTask, recut
 from gateway.runner.cpu.validate import InputLimits, ValidateTask, validate
 from gateway.translate.request.uploads import Unusable
 
@@ -63,11 +64,16 @@ def _publish(task: dict[str, Any]) -> object:
     return publish(PublishTask(**task, runs=runs))
 
 
+def _recut(task: dict[str, Any]) -> object:
+    return recut(RecutTask(**task))
+
+
 CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "validate": _validate,
     "fill": _fill,
     "collect": _collect,
     "publish": _publish,
+    "recut": _recut,
 }
 
 

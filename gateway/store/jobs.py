@@ -1,6 +1,6 @@
 """Transactions over jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gateway.batches.batch import Counts, TokenUsage
@@ -47,6 +47,8 @@ def save(
     counts: Counts,
     usage: TokenUsage,
     blobs: BlobChange,
+    jobs: Sequence[Job],
+    named: Mapping[str, Sequence[str]],
     ring: bool,
     doubt_files: bool,
     keep: bool,
@@ -56,6 +58,7 @@ def save(
     values = job_values(job if keep else replace(job, lease_until=None))
     if session.run("save_job", {**values, "now": now}) == 0:
         return False
+    _succeed(session, job, jobs, named)
     session.run("tell_batch", {"batch_id": job.batch_id})
     if counts != Counts() or usage != TokenUsage():
         session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage)})
@@ -67,6 +70,18 @@ def save(
         staging.doubt(session, job.id, now)
     blob_rows.change(session, blobs, now)
     return True
+
+
+def _succeed(
+    session: Session, before: Job, jobs: Sequence[Job], named: Mapping[str, Sequence[str]]
+) -> None:
+    """New jobs that go on for one, with the next numbers of the batch."""
+    if not jobs:
+        return
+    last: int = session.the("last_job_number", {"batch_id": before.batch_id})["number"]
+    for number, job in enumerate(jobs, last + 1):
+        insert(session, replace(job, number=number))
+        staging.take_over(session, before.id, job.id, named.get(job.id, ()))
 
 
 def recover(session: Session, now: int) -> None:

@@ -13,8 +13,9 @@ from gateway.batches.staging import NamedFile, StagedFile
 from gateway.clock import Clock, SystemClock
 from gateway.errors import SettingsError
 from gateway.ids import new_gateway_id
-from gateway.ports.store import NOTHING_NAMED, BlobChange, Deletion, Page, Work
-from gateway.store import batches, blobs, files, jobs, staging
+from gateway.ports.store import NO_FILES, NOTHING_NAMED, BlobChange, Deletion, Page, Work
+from gateway.store import batches, blobs, files, staging
+from gateway.store import jobs as job_rows
 from gateway.store.lock import DirectoryLock
 from gateway.store.migrate import migrate, read_migrations
 from gateway.store.queries import load_queries
@@ -178,7 +179,7 @@ class SQLiteStore:
         """One batch with its jobs, whatever its owner."""
         with self._reader.snapshot():
             batch = batches.by_id(self._reader, batch_id)
-            return None if batch is None else Work(batch, jobs.of_batch(self._reader, batch_id))
+            return None if batch is None else Work(batch, job_rows.of_batch(self._reader, batch_id))
 
     async def input_file(self, batch_id: str) -> File | None:
         """The input file of a batch, deleted or not."""
@@ -186,7 +187,7 @@ class SQLiteStore:
 
     async def running_job(self, job: Job, submitted_before: int) -> Job | None:
         """Some other job that must be in the upstream's listing where this one would be."""
-        return jobs.running(self._reader, job, submitted_before)
+        return job_rows.running(self._reader, job, submitted_before)
 
     async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
         """Set when the batch row is due next, if its ``due_at`` still is what was read."""
@@ -200,7 +201,9 @@ class SQLiteStore:
 
     async def claim_job(self, job_id: str, now: int, lease_until: int) -> Job | None:
         """Take a job's row, raising its fence."""
-        return await self._writer.run(lambda session: jobs.claim(session, job_id, now, lease_until))
+        return await self._writer.run(
+            lambda session: job_rows.claim(session, job_id, now, lease_until)
+        )
 
     async def save_batch(
         self,
@@ -234,6 +237,8 @@ class SQLiteStore:
         counts: Counts = Counts(),
         usage: TokenUsage = TokenUsage(),
         blobs: BlobChange = BlobChange(),
+        jobs: Sequence[Job] = (),
+        named: Mapping[str, Sequence[str]] = NO_FILES,
         ring: bool = False,
         doubt_files: bool = False,
         keep: bool = False,
@@ -241,12 +246,14 @@ class SQLiteStore:
         """Write a claimed job, guarded by its fence."""
         now = self._clock.now()
         return await self._writer.run(
-            lambda session: jobs.save(
+            lambda session: job_rows.save(
                 session,
                 job,
                 counts=counts,
                 usage=usage,
                 blobs=blobs,
+                jobs=jobs,
+                named=named,
                 ring=ring,
                 doubt_files=doubt_files,
                 keep=keep,
@@ -300,7 +307,7 @@ class SQLiteStore:
 
 def _recover(session: Session, now: int) -> str:
     batches.recover(session)
-    jobs.recover(session, now)
+    job_rows.recover(session, now)
     staging.recover(session)
     blobs.recover(session)
     session.run("keep_meta", {"key": "gateway_id", "value": new_gateway_id()})

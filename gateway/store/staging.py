@@ -40,6 +40,12 @@ def name(session: Session, owner: str, job_id: str, files: Mapping[str, str], no
             raise ConflictError(f"file {file_id}, which a line names, was deleted meanwhile")
 
 
+def take_over(session: Session, before: str, job_id: str, file_ids: Iterable[str]) -> None:
+    """A job that goes on for another names these of its files, and uses the same copies."""
+    for file_id in file_ids:
+        session.run("take_over_file", {"before": before, "job_id": job_id, "file_id": file_id})
+
+
 def named(session: Session, job_id: str) -> Sequence[NamedFile]:
     """The files a job names, with the copies it uses."""
     return [named_of(row) for row in session.all("named_files", {"job_id": job_id})]

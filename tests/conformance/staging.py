@@ -439,3 +439,22 @@ class FilledRules:
 
 class StagingRules(NameRules, CopyRules, CopyClaimRules, FilledRules):
     """All of it."""
+
+    async def test_jobs_that_go_on_take_over_the_copies(self, store: Store) -> None:
+        """In the transaction that ends the one before them: no copy is without need between."""
+        await named_by_jobs(store, "whole")
+        (copy,) = await staged(store, "whole")
+        ready = await upload(store, copy)
+        whole = await claim_job(store, "whole")
+        halves = [a_job(name, number=0, files=1, follows="whole") for name in ("first", "second")]
+        assert await store.save_job(
+            replace(whole, state=JobState.COLLECTED, due_at=None),
+            jobs=halves,
+            named={"first": ["file-pdf"]},
+        )
+        assert (await take(store, copy)).state is ready.state
+        assert await staged(store, "second") == []
+        work = await store.load_work("batch_one")
+        assert work is not None
+        told = [(job.number, job.id, job.follows) for job in work.jobs]
+        assert told == [(0, "whole", None), (1, "first", "whole"), (2, "second", "whole")]

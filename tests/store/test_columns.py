@@ -21,7 +21,7 @@ FLAT = {
     [
         ("files", File, set()),
         ("batches", Batch, {"rings", "heard"}),
-        ("jobs", Job, set()),
+        ("jobs", Job, {"owner"}),
         ("staged_files", StagedFile, set()),
     ],
 )

@@ -16,9 +16,9 @@ or written last.
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Self, TypeVar
+from typing import BinaryIO, Final, NamedTuple, Self, TypeVar
 
 import orjson
 
@@ -173,3 +173,34 @@ class Echoes:
         number = int(item) if dot else 0
         known = ordinal < len(self.lines) and self.lines[ordinal] == int(line)
         return (ordinal, number) if known and number < self.items[ordinal] else None
+
+
+class EchoParts:
+    """The lines of an echo file with their parts as they were written, for another echo file.
+
+    Line, custom_id, items, parts: what :meth:`EchoWriter.add` takes. Lines that follow each other
+    with the same parts get the same tuple.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[tuple[int, str, int, Sequence[bytes]]]:
+        with self._path.open("rb", buffering=BUFFER) as file, self._path.open("rb") as hints:
+            if orjson.loads(file.readline()) != {"format": ECHO_FORMAT}:
+                raise ValueError("the echo file has an unknown format")
+            last: Sequence[int] = ()
+            parts: tuple[bytes, ...] = ()
+            for text in file:
+                if text[:1] != b"[":
+                    continue
+                line, custom_id, items, *places = orjson.loads(text)
+                if places != last:
+                    parts = tuple([_line_at(hints, place) for place in places])
+                    last = places
+                yield line, custom_id, items, parts
+
+
+def _line_at(file: BinaryIO, place: int) -> bytes:
+    file.seek(place)
+    return file.readline().rstrip(b"\n")

@@ -7,7 +7,7 @@ INSERT INTO jobs (
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
     denials, due_at, failures, defects, last_error, fence, lease_until, files, filled,
     filled_bytes, filled_until, notes, made_by, denied_at, stop_at, looked_at, upstream_since,
-    waiting_since, recover_until, unmatched
+    waiting_since, recover_until, unmatched, owner
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -18,8 +18,12 @@ VALUES (
     :usage_reasoning_tokens, :failure, :doubt, :absences, :denials, :due_at, :failures, :defects,
     :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until,
     :notes, :made_by, :denied_at, :stop_at, :looked_at, :upstream_since, :waiting_since,
-    :recover_until, :unmatched
+    :recover_until, :unmatched,
+    (SELECT owner FROM batches WHERE id = :batch_id)
 );
+
+-- name: last_job_number
+SELECT coalesce(max(number), -1) AS number FROM jobs WHERE batch_id = :batch_id;
 
 -- name: jobs_of_batch
 SELECT * FROM jobs WHERE batch_id = :batch_id ORDER BY number;

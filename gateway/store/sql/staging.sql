@@ -10,6 +10,11 @@ SELECT :job_id, id, :media_type FROM files
 WHERE id = :file_id AND owner = :owner
     AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
 
+-- name: take_over_file
+INSERT INTO job_files (job_id, file_id, media_type, staged)
+SELECT :job_id, file_id, media_type, staged FROM job_files
+WHERE job_id = :before AND file_id = :file_id;
+
 -- name: named_files
 SELECT
     job_files.file_id AS named_id, job_files.media_type AS named_type,

@@ -1,0 +1,144 @@
+"""Recut: a spool and its echo, divided into smaller ones that hold every item once.
+
+:func:`divide` is for every step that sends a part of a job's items anew: the caller says for each
+key to which part it goes, or to none. :func:`recut` halves a job of which nothing was created.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from gateway.runner.cpu.echoes import EchoParts, EchoWriter
+from gateway.translate.models.estimates import item_tokens
+from gateway.translate.request.uploads import PLACEHOLDER, placeholders
+
+BUFFER = 1 << 18
+HALVES = 2
+_MARK = PLACEHOLDER.encode()
+
+# Number of a line and of one of its items -> the part that it goes to; None: to none.
+Choice = Callable[[int, int], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: paths of its spool and echo, and what a job of it must know.
+
+    ``files`` are the ids of uploaded files for which the spool holds placeholders.
+    """
+
+    spool: str
+    echo: str
+    items: int
+    lines: int
+    bytes: int
+    tokens: int
+    files: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RecutTask:
+    """A job's spool and echo, and where the parts are to be written."""
+
+    spool: str
+    echo: str
+    scratch: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecutSummary:
+    """The parts, none of them empty; a single one when the job has one line."""
+
+    parts: Sequence[Part]
+
+
+class _Open:
+    """A part that is being written."""
+
+    def __init__(self, number: int, scratch: Path, files: ExitStack) -> None:
+        self.spool = scratch / f"part-spool-{number}"
+        self.echo = scratch / f"part-echo-{number}"
+        self._spool = files.enter_context(self.spool.open("wb", buffering=BUFFER))
+        self._echo = EchoWriter(self.echo)
+        files.callback(self._echo.close)
+        self.items = self.lines = self.bytes = self.tokens = 0
+        self.named: set[str] = set()
+
+    def add(self, text: bytes) -> None:
+        """One line of the spool."""
+        self._spool.write(text)
+        self.items += 1
+        self.bytes += len(text)
+        self.tokens += item_tokens(text)
+        if _MARK in text:
+            self.named.update(file_id for file_id, _ in placeholders(orjson.loads(text)["request"]))
+
+    def add_line(self, line: int, custom_id: str, items: int, hints: Sequence[bytes]) -> None:
+        """The echo of one line."""
+        self._echo.add(line, custom_id, items, hints)
+        self.lines += 1
+
+    def close(self) -> Part:
+        self._spool.close()
+        self._echo.close()
+        counts = (self.items, self.lines, self.bytes, self.tokens)
+        return Part(str(self.spool), str(self.echo), *counts, sorted(self.named))
+
+
+def divide(spool: Path, echo: Path, scratch: Path, choose: Choice) -> list[Part]:
+    """Write the items that ``choose`` gives a part, and the echoes of their lines; by number.
+
+    Of a line with several items some may go; its echo keeps their number, so that keys stay what
+    they are. Errors: OSError; ValueError of an echo file of another format.
+    """
+    with ExitStack() as files:
+        parts: dict[int, _Open] = {}
+        of_line: dict[int, list[int]] = {}
+        for line, item, text in _spooled(spool):
+            number = choose(line, item)
+            if number is None:
+                continue
+            if number not in parts:
+                parts[number] = _Open(number, scratch, files)
+            parts[number].add(text)
+            places = of_line.setdefault(line, [])
+            if number not in places:
+                places.append(number)
+        for line, custom_id, items, hints in EchoParts(echo):
+            for number in of_line.get(line, ()):
+                parts[number].add_line(line, custom_id, items, hints)
+        return [parts[number].close() for number in sorted(parts)]
+
+
+def recut(task: RecutTask) -> RecutSummary:
+    """Halve a job by tokens; no line is split. Errors as :func:`divide`."""
+    spool = Path(task.spool)
+    total = sum(item_tokens(text) for _, _, text in _spooled(spool))
+    first = _first_half(spool, total)
+    parts = divide(spool, Path(task.echo), Path(task.scratch), lambda line, _: int(line > first))
+    return RecutSummary(parts)
+
+
+def _first_half(spool: Path, total: int) -> int:
+    """The last line of the first half: it holds half of the tokens, and leaves a line behind."""
+    lines: list[int] = []
+    tokens = 0
+    for line, _, text in _spooled(spool):
+        if not lines or lines[-1] != line:
+            if lines and HALVES * tokens >= total:
+                return lines[-1]
+            lines.append(line)
+        tokens += item_tokens(text)
+    return lines[-2] if len(lines) > 1 else lines[-1]
+
+
+def _spooled(spool: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Line, item and text of every line of a spool; keys are written first, by ourselves."""
+    with spool.open("rb", buffering=BUFFER) as file:
+        for text in file:
+            key = text[len(b'{"key":"') : text.index(b'"', len(b'{"key":"'))]
+            line, _, item = key.partition(b".")
+            yield int(line), int(item or 0), text
