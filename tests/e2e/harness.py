@@ -22,7 +22,9 @@ from gateway.clock import SystemClock
 START_SECONDS = 60
 CLOCK = SystemClock()
 
-SERVE = (sys.executable, "-m", "gateway", "serve")
+# A run of tests that is ended, by SIGTERM too, takes the gateways with it: they hold a lifeline.
+LIFELINE = (sys.executable, "-m", "gateway.cli.lifeline")
+SERVE = (*LIFELINE, "gateway", "serve")
 
 # Quick, so that a test waits for work and not for pauses.
 QUICK = {
@@ -72,6 +74,7 @@ class GatewayProcess:
             self.process = subprocess.Popen(
                 self.command,
                 env={**plain, **QUICK, **own, **self.settings},
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
@@ -114,7 +117,9 @@ class GatewayProcess:
     def _reap(self) -> int:
         assert self.process is not None
         assert self.process.stdout is not None
+        assert self.process.stdin is not None
         code = self.process.wait(60)
+        self.process.stdin.close()
         self.process.stdout.close()
         return code
 
@@ -129,11 +134,9 @@ class GatewayProcess:
         """End it, and every client of it."""
         for client in self.clients:
             client.close()
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None:
             self.process.kill()
-            self.process.wait(30)
-        if self.process is not None and self.process.stdout is not None:
-            self.process.stdout.close()
+            self._reap()
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Look into the records, read-only (white box: to hit a phase, to find leftovers)."""

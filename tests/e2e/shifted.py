@@ -22,7 +22,7 @@ class ShiftedClock(SystemClock):
 
 
 def main() -> None:
-    """``python tests/e2e/shifted.py FILE``; settings come from the environment."""
+    """``python -m tests.e2e.shifted FILE``; settings come from the environment."""
     settings, _ = load()
     set_up_logs(settings.log_level)
     gateway = Gateway(settings, ShiftedClock(Path(sys.argv[1])))

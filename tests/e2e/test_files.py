@@ -5,7 +5,6 @@ ACTIVE, so a line that is answered has named the right one in time.
 """
 
 import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from openai.types.responses import Response
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.e2e import shifted
 from tests.e2e.harness import (
+    LIFELINE,
     assert_conserved,
     chat_line,
     content_of,
@@ -204,7 +204,7 @@ def test_copies_are_refreshed_before_they_expire(tmp_path: Path, inline: str) ->
     """Twenty hours later it still outlives a new batch, three more later it would not."""
     ahead = tmp_path / "ahead"
     ahead.write_text("0")
-    command = (sys.executable, str(Path(shifted.__file__)), str(ahead))
+    command = (*LIFELINE, shifted.__name__, str(ahead))
     settings = {"GATEWAY_INLINE_MAX_ITEMS": inline}
     with (
         running(EmulatorOptions(job_seconds=40 * HOUR)) as gemini,
