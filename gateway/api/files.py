@@ -114,7 +114,8 @@ async def delete(call: Call) -> Response:
                 " batch, or wait for its end.",
                 param="id",
             )
-    return answer(encode_deleted_file(file_id))
+        case Deletion.DELETED:
+            return answer(encode_deleted_file(file_id))
 
 
 async def _found(call: Call) -> File:

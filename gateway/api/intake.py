@@ -15,6 +15,7 @@ from gateway.wire.multipart import (
     Event,
     FieldValue,
     FileData,
+    FileEnd,
     FileStart,
     MultipartReader,
 )
@@ -126,6 +127,8 @@ class _Sorter:
                 self.fields[name] = value
             case FileStart(name, filename):
                 self._begin(name, filename)
+            case FileEnd():  # the file ends with the upload, other parts may follow
+                pass
 
     def _begin(self, name: str, filename: str | None) -> None:
         self._wanted = name == "file"

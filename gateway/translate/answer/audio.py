@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.ids import digest
-from gateway.translate.answer.failure import Failure
+from gateway.translate.answer.failure import Failure, unsupported_output
 from gateway.translate.contract import Context, Json
 
 # mimeType and base64 of one part.
@@ -33,7 +33,8 @@ def openai_audio(
     """Render ``message.audio``; ``form`` is ``wav`` or ``pcm16``.
 
     ``[("audio/L16;codec=pcm;rate=24000", "AAA=")]`` -> ``{"id": "audio_…", "data": "UklGR…",
-    "expires_at": …, "transcript": ""}``. It expires at once: nobody keeps it for a later turn.
+    "expires_at": …, "transcript": ""}``. It expires at once: the gateway keeps no sound for later
+    turns.
     """
     data = _joined(sounds, form)
     if isinstance(data, Failure):
@@ -50,19 +51,19 @@ def openai_audio(
 def _joined(sounds: Sequence[Sound], form: str) -> str | Failure:
     kind, only = sounds[0]
     if any(other != kind for other, _ in sounds):
-        return _unsupported("sound of several kinds")
+        return unsupported_output("sound of several kinds")
     if form == "wav" and kind.lower() in _WAV and len(sounds) == 1:
         return only
     parameters = {name.lower(): int(value) for name, value in _PARAMETER.findall(kind)}
     rate, channels = parameters.get("rate", _RATE), parameters.get("channels", 1)
     if not _PCM.match(kind) or (form == "pcm16" and (rate, channels) != (_RATE, 1)):
-        return _unsupported(kind)
+        return unsupported_output(kind)
     if form == "pcm16" and len(sounds) == 1:
         return only
     try:
         samples = b"".join(a2b_base64(data) for _, data in sounds)
     except (Base64Error, ValueError):
-        return _unsupported("sound that is not base64")
+        return unsupported_output("sound that is not base64")
     if form == "wav":
         samples = _header(len(samples), rate, channels) + samples
     return b64encode(samples).decode()
@@ -87,8 +88,3 @@ def _header(size: int, rate: int, channels: int) -> bytes:
         b"data",
         size,
     )
-
-
-def _unsupported(what: str) -> Failure:
-    why = f"Gemini answered with {what[:100]}, which has no place in this answer."
-    return Failure(502, "unsupported_output", why)

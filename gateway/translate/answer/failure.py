@@ -42,6 +42,12 @@ class Failure:
         return self.status, orjson.dumps({"error": error}), usage or NO_USAGE, ()
 
 
+def unsupported_output(what: str) -> Failure:
+    """The failure of an answer that holds something which OpenAI's object has no member for."""
+    why = f"Gemini answered with {what[:100]}, which has no place in this answer."
+    return Failure(502, "unsupported_output", why)
+
+
 # HTTP status -> the type OpenAI gives such errors.
 _TYPES: Final = {
     401: "authentication_error",

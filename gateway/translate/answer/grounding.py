@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from gateway.translate.answer.parts import visible_texts
 from gateway.translate.contract import Json
 
 # Every field of the messages that ground an answer, and what becomes of it; a test compares this
@@ -65,12 +66,10 @@ class Visible:
         length = 0
         # The index of a part -> the character its text begins at.
         self.starts: dict[int, int] = {}
-        for index, part in enumerate(parts if type(parts) is list else ()):
-            text = part.get("text") if type(part) is dict else None
-            if type(text) is str and part.get("thought") is not True and "functionCall" not in part:
-                self.starts[index] = length
-                length += len(text)
-                texts.append(text)
+        for index, text in visible_texts(parts):
+            self.starts[index] = length
+            length += len(text)
+            texts.append(text)
         self.text = "".join(texts)
         self._encoded = b"" if self.text.isascii() else self.text.encode(errors="replace")
         # Bytes before every so many characters: from the start each time takes the square of it.

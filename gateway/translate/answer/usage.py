@@ -6,7 +6,7 @@ counts of zero are left out.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.translate.contract import NO_USAGE, Json, Note, Usage
 
@@ -88,23 +88,31 @@ _NOTHING_REASONED: Final = {
 }
 
 
-# Tokens of one line by kind of medium: sound and images of the prompt, sound of the answer.
-Media = tuple[int, int, int]
-_NO_MEDIA: Final[Media] = (0, 0, 0)
+class MediaTokens(NamedTuple):
+    """Tokens of one line that are no text: sound and images of its prompt and of its answer."""
+
+    audio_in: int = 0
+    images_in: int = 0
+    audio_out: int = 0
+    images_out: int = 0
 
 
-def media_of(responses: Sequence[Json]) -> Media:
-    """What the answers of one line count beside text; their prompt is one prompt."""
+_NO_MEDIA: Final = MediaTokens()
+
+
+def media_of(responses: Iterable[Json]) -> MediaTokens:
+    """Count the media in the answers of one line; their prompt is one prompt."""
     found = _NO_MEDIA
     for response in responses:
         metadata = response.get("usageMetadata")
         if type(metadata) is dict:
             given = metadata.get("promptTokensDetails")
             made = metadata.get("candidatesTokensDetails")
-            found = (
-                max(found[0], _of_medium("AUDIO", given)),
-                max(found[1], _of_medium("IMAGE", given)),
-                found[2] + _of_medium("AUDIO", made),
+            found = MediaTokens(
+                max(found.audio_in, _of_medium("AUDIO", given)),
+                max(found.images_in, _of_medium("IMAGE", given)),
+                found.audio_out + _of_medium("AUDIO", made),
+                found.images_out + _of_medium("IMAGE", made),
             )
     return found
 
@@ -117,10 +125,10 @@ def _of_medium(medium: str, details: object) -> int:
     )
 
 
-def openai_usage(usage: Usage, media: Media) -> Json:
+def openai_usage(usage: Usage, media: MediaTokens) -> Json:
     """The ``usage`` member of a chat completion."""
     prompt, cached, output, reasoned = usage
-    if media != _NO_MEDIA:
+    if any((media.audio_in, media.images_in, media.audio_out)):
         return _with_media(usage, media)
     return {
         "prompt_tokens": prompt,
@@ -135,12 +143,11 @@ def openai_usage(usage: Usage, media: Media) -> Json:
     }
 
 
-def _with_media(usage: Usage, media: Media) -> Json:
+def _with_media(usage: Usage, media: MediaTokens) -> Json:
     prompt, _, output, _ = usage
-    sound, images, speech = media
     found = openai_usage(usage, _NO_MEDIA)
-    given = {**found["prompt_tokens_details"], "audio_tokens": min(sound, prompt)}
-    if images:
-        given["image_tokens"] = min(images, prompt)
-    made = {**found["completion_tokens_details"], "audio_tokens": min(speech, output)}
+    given = {**found["prompt_tokens_details"], "audio_tokens": min(media.audio_in, prompt)}
+    if media.images_in:
+        given["image_tokens"] = min(media.images_in, prompt)
+    made = {**found["completion_tokens_details"], "audio_tokens": min(media.audio_out, output)}
     return {**found, "prompt_tokens_details": given, "completion_tokens_details": made}

@@ -1,5 +1,6 @@
 """One candidate of an answer -> one choice of a chat completion."""
 
+from collections.abc import Collection
 from typing import Final
 
 from gateway.translate.answer.audio import openai_audio
@@ -8,7 +9,7 @@ from gateway.translate.answer.finish import failed, finish_of
 from gateway.translate.answer.grounding import citations
 from gateway.translate.answer.logprobs import openai_logprobs
 from gateway.translate.answer.schema_check import check_answer
-from gateway.translate.chat.message import Reply, read_parts
+from gateway.translate.chat.message import AssistantMessage
 from gateway.translate.contract import AnswerHints, Context, Json, Note
 from gateway.translate.tools.custom import input_of
 
@@ -41,34 +42,34 @@ def choice_of(
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
     reason = candidate.get("finishReason")
-    reply = read_parts(parts, context, index, code="json" not in hints)
+    message = AssistantMessage(context, index, code="json" not in hints)
+    message.read(parts)
     finish = finish_of(reason)
-    if finish.failure and (finish.always or not reply.has_output()):
-        return reply.failure or failed(finish, reason, candidate.get("finishMessage"))
-    if reply.sounds:
-        _speak(reply, index, hints, context)
-    if reply.failure:
-        return reply.failure
+    if finish.failure and (finish.always or not message.has_output()):
+        return message.failure or failed(finish, reason, candidate.get("finishMessage"))
+    if message.sounds:
+        _add_audio(message, index, hints, context)
+    if message.failure:
+        return message.failure
     if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
-        _cite(parts, candidate, reply)
+        _cite(parts, candidate, message)
     word = finish.word
-    if word == "length" and not reply.has_output():
+    if word == "length" and not message.has_output():
         notes.append(Note("exhausted", f"choices[{index}].message.content"))
-    message: Json = {"role": "assistant", "content": reply.text or None, "refusal": None}
-    if reply.calls or reply.extras or reply.google:
-        _drop_calls(reply, index, notes, hints)
-        word = _extend(message, reply, finish.word, hints)
     choice: Json = {
         "index": index,
-        "message": message,
+        "message": {"role": "assistant", "content": message.text or None, "refusal": None},
         "logprobs": None,
         "finish_reason": word,
     }
+    if message.calls or message.extras or message.google:
+        _drop_calls(message, index, notes, hints)
+        choice["finish_reason"] = _extend(choice["message"], message, word, hints)
     if "logprobs" in hints:
         choice["logprobs"] = openai_logprobs(candidate.get("logprobsResult"))
     if type(reason) is str and reason != "STOP":
         choice["native_finish_reason"] = reason[:100]
-    if "schema" in hints and not reply.calls:
+    if "schema" in hints and not message.calls:
         return _checked(choice, notes, hints, context)
     return choice
 
@@ -76,7 +77,7 @@ def choice_of(
 def _checked(
     choice: Json, notes: list[Note], hints: AnswerHints, context: Context
 ) -> Json | Failure:
-    """Hold the answer against the schema that its line asked for."""
+    """Check the answer against the schema that its line asked for."""
     field = f"choices[{choice['index']}].message.content"
     text, cut = choice["message"]["content"] or "", choice["finish_reason"] != "stop"
     checked = check_answer(text, hints, field, context, cut=cut)
@@ -87,62 +88,65 @@ def _checked(
     return choice
 
 
-def _speak(reply: Reply, index: int, hints: AnswerHints, context: Context) -> None:
-    """Sound in the format that the line asked for; what it says, where Gemini says so."""
-    audio = openai_audio(reply.sounds, hints.get("audio", "wav"), reply.text, index, context)
+def _add_audio(message: AssistantMessage, index: int, hints: AnswerHints, context: Context) -> None:
+    """Add sound in the format that the line asked for; the text of the answer is its transcript."""
+    audio = openai_audio(message.sounds, hints.get("audio", "wav"), message.text, index, context)
     if isinstance(audio, Failure):
-        reply.failure = audio
+        message.failure = audio
     else:
-        reply.extras["audio"] = audio
+        message.extras["audio"] = audio
 
 
-def _drop_calls(reply: Reply, index: int, notes: list[Note], hints: AnswerHints) -> None:
+def _drop_calls(
+    message: AssistantMessage, index: int, notes: list[Note], hints: AnswerHints
+) -> None:
     """Keep the first call where the line has room for one."""
-    if len(reply.calls) > 1 and ("legacy" in hints or "one_call" in hints):
+    if len(message.calls) > 1 and ("legacy" in hints or "one_call" in hints):
         where = f"choices[{index}].message.tool_calls"
-        notes += [Note("dropped", f"{where}[{n}]") for n in range(1, len(reply.calls))]
-        del reply.calls[1:]
+        notes += [Note("dropped", f"{where}[{n}]") for n in range(1, len(message.calls))]
+        del message.calls[1:]
 
 
-def _cite(parts: object, candidate: Json, reply: Reply) -> None:
-    """Citations count the visible text; in the content blocks of code may stand among it."""
+def _cite(parts: object, candidate: Json, message: AssistantMessage) -> None:
+    """Add citations. They count the answer's own text; blocks of code in `content` shift them."""
     cited, rest = citations(parts, candidate)
-    for citation in cited if reply.fences else ():
+    for citation in cited if message.blocks else ():
         start, end = citation["start_index"], citation["end_index"]
-        citation["start_index"] += sum(size for at, size in reply.fences if at <= start)
-        end += sum(size for at, size in reply.fences if at < end)
+        citation["start_index"] += sum(size for at, size in message.blocks if at <= start)
+        end += sum(size for at, size in message.blocks if at < end)
         citation["end_index"] = max(end, citation["start_index"])
     if cited:
-        reply.extras["annotations"] = [
+        message.extras["annotations"] = [
             {"type": "url_citation", "url_citation": citation} for citation in cited
         ]
-    reply.google.update(rest)
+    message.google.update(rest)
 
 
-def _extend(message: Json, reply: Reply, word: str, hints: AnswerHints) -> str:
+def _extend(written: Json, message: AssistantMessage, word: str, hints: AnswerHints) -> str:
     """Add what is not plain text; calls turn ``stop`` into the word for calls."""
-    message.update(reply.extras)
-    if reply.google:
-        message["extra_content"] = {"google": reply.google}
-    if not reply.calls:
+    written.update(message.extras)
+    if message.google:
+        written["extra_content"] = {"google": message.google}
+    if not message.calls:
         return word
     if "legacy" in hints:
         # The old form has room for one call.
-        call = reply.calls[0]
-        message["function_call"] = call["function"]
+        call = message.calls[0]
+        written["function_call"] = call["function"]
         if "extra_content" in call:
-            message["function_call"]["extra_content"] = call["extra_content"]
+            written["function_call"]["extra_content"] = call["extra_content"]
         return "function_call" if word == "stop" else word
-    if "custom" in hints:
-        reply.calls = [_custom(call, hints["custom"]) for call in reply.calls]
-    message["tool_calls"] = reply.calls
+    custom = hints.get("custom", ())
+    written["tool_calls"] = (
+        [_custom(call, custom) for call in message.calls] if custom else message.calls
+    )
     return "tool_calls" if word == "stop" else word
 
 
-def _custom(call: Json, names: list[str]) -> Json:
+def _custom(call: Json, names: Collection[str]) -> Json:
     """A call of a custom tool has its text where a function has arguments."""
-    function = call.pop("function")
-    if function["name"] not in names:
-        return {**call, "function": function}
-    text = input_of(function["arguments"])
-    return {**call, "type": "custom", "custom": {"name": function["name"], "input": text}}
+    name = call["function"]["name"]
+    if name not in names:
+        return call
+    text = input_of(call.pop("function")["arguments"])
+    return {**call, "type": "custom", "custom": {"name": name, "input": text}}

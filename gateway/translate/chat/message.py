@@ -1,28 +1,29 @@
-"""The parts of a candidate -> text, thoughts, calls and images of one assistant message."""
+"""The parts of a candidate -> text, thoughts, calls and media of one assistant message."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.translate.answer.audio import Sound
-from gateway.translate.answer.failure import Failure
-from gateway.translate.answer.parts import called
+from gateway.translate.answer.failure import Failure, unsupported_output
+from gateway.translate.answer.parts import (
+    NEVER_SHOWN,
+    Bare,
+    Call,
+    Code,
+    CodeResult,
+    Media,
+    Part,
+    Text,
+    Thought,
+    ToolStep,
+    parts_of,
+    read_function_call,
+    shows_code,
+    unusable_of,
+)
 from gateway.translate.contract import Context, Json
 from gateway.translate.tools.server_steps import fenced, shown_step
 
-# What no answer shows, in whatever form.
-NEVER_SHOWN: Final = {
-    "functionResponse": "left out: never part of an answer; alone, an error line",
-    "fileData": "left out: never part of an answer; alone, an error line",
-    "videoMetadata": "left out: describes inputs",
-    "mediaResolution": "left out: describes inputs",
-    "partMetadata": "left out: describes inputs",
-    "audioTranscription": "left out: describes inputs",
-    "mediaProcessing": "left out: describes inputs",
-    "speechMetadata": "left out: describes inputs",
-    "documentMetadata": "left out: describes inputs",
-    "spreadsheetMetadata": "left out: describes inputs",
-    "audioMetadata": "left out: describes inputs",
-}
 # Every field of Gemini's Part and what becomes of it in an answer; a test compares this with
 # google-genai's type and with the schema.
 PART: Final = {
@@ -38,174 +39,120 @@ PART: Final = {
     **NEVER_SHOWN,
 }
 
-# Nothing of these is shown; ``inlineData`` that is whole is output.
-_UNUSABLE: Final = ("inlineData", "fileData", "functionResponse")
 
+class AssistantMessage:
+    """What the parts add up to. Members beyond text are rare, so their defaults are the class's.
 
-class Reply:
-    """What the parts add up to; members beyond text are rare, their defaults stand here."""
+    Without ``code``, code that the model ran is left out of ``text``.
+    """
 
     failure: Failure | None = None
-    # Where a block of code stands among the visible text: the characters of visible text before
-    # it, and its own length.
-    fences: Sequence[tuple[int, int]] = ()
+    # Where blocks of code are inserted: the characters of the answer's own text before each, and
+    # the length of the block.
+    blocks: Sequence[tuple[int, int]] = ()
     sounds: Sequence[Sound] = ()
-    # Whether code that the model ran is shown.
-    code: bool = True
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context, choice: int, *, code: bool = True) -> None:
         self.text = ""
-        self.thoughts = ""
         self.calls: list[Json] = []
-        self.call_ids: set[str] = set()
-        self.images: list[Json] = []
-        # Members of the message beside content, made once at the end.
+        # Members of the message in addition to content.
         self.extras: Json = {}
-        # What the message says to Google's own extension, `extra_content.google`.
+        # Members of `extra_content.google`, Google's own extension of OpenAI's protocol.
         self.google: Json = {}
+        self._thoughts = ""
+        self._images: list[Json] = []
+        self._call_ids: set[str] = set()
+        self._context = context
+        self._choice = choice
+        self._code = code
 
     def has_output(self) -> bool:
         """Whether a client gets anything: thoughts alone are no answer."""
-        return bool(self.text or self.calls or self.images or self.sounds)
+        return bool(self.text or self.calls or self._images or self.sounds)
 
+    def read(self, parts: object) -> None:
+        """Add the parts in order.
 
-def read_parts(parts: object, context: Context, choice: int, *, code: bool = True) -> Reply:
-    """Walk the parts in order; without ``code``, code that the model ran is left out.
+        ``[{"text": "…", "thought": true}, {"text": "Hi"}, {"functionCall": {"name": "f"}}]`` ->
+        thoughts, text ``"Hi"``, one call with ``arguments`` ``"{}"``. Missing parts are an empty
+        message: a thinking model out of budget answers so (recorded).
+        """
+        for part in parts_of(parts):
+            if type(part) is Text and not part.signature:  # most parts: one call less for each
+                self.text += part.text
+            else:
+                self._show(part)
+        if self._thoughts:
+            self.extras["reasoning_content"] = self._thoughts
+        if self._images:
+            self.extras["images"] = self._images
+        if not self.has_output() and self.failure is None:
+            self.failure = unusable_of(parts)
 
-    ``[{"text": "…", "thought": true}, {"text": "Hi"}, {"functionCall": {"name": "f"}}]`` ->
-    thoughts, text ``"Hi"``, one call with ``arguments`` ``"{}"``. Missing parts are an empty
-    reply: a thinking model out of budget answers so (recorded).
-    """
-    reply = Reply()
-    if not code:
-        reply.code = False
-    if type(parts) is not list:
-        return reply
-    for part in parts:
-        if type(part) is not dict:
-            continue
-        text = part.get("text")
-        if type(text) is str and len(part) == 1:
-            reply.text += text
+    def _show(self, part: Part) -> None:
+        match part:
+            case Text(text, signature):
+                self.text += text
+                self._sign(signature)
+            case Thought(text, signature):
+                self._thoughts += text
+                self._sign(signature)
+            case Call(raw):
+                self._show_call(raw)
+            case Media():
+                self._show_media(part)
+            case Code(code, signature):
+                self._sign(signature)
+                self._show_code("python", code or "")
+            case CodeResult(_, output, signature):
+                self._sign(signature)
+                self._show_code("output", output)
+            case ToolStep(_, raw):
+                step = shown_step(raw)
+                if step is not None:
+                    self.google.setdefault("parts", []).append(step)
+            case Bare(signature):
+                self._sign(signature)
+
+    def _sign(self, signature: str) -> None:
+        """Keep the message's own signature: the last one that no call or image has."""
+        if signature:
+            self.google["thought_signature"] = signature
+
+    def _show_call(self, part: Json) -> None:
+        """``{"functionCall": {"name": "f", "args": {"a": 1}}}`` -> one ``tool_calls`` entry."""
+        number = len(self.calls)
+        call = read_function_call(part, self._context, self._choice, number, self._call_ids)
+        if isinstance(call, Failure):
+            self.failure = call
+            return
+        self._call_ids.add(call.call_id)
+        function = {"name": call.name, "arguments": call.arguments}
+        entry = {"id": call.call_id, "type": "function", "function": function}
+        self.calls.append({**entry, **_signed(call.signature)})
+
+    def _show_code(self, label: str, text: str) -> None:
+        """Append code that the model ran, or what it printed, as a fenced block."""
+        block = fenced(label, text, self.text)
+        if block and self._code and shows_code(self._context):
+            spoken = len(self.text) - sum(length for _, length in self.blocks)
+            self.blocks = (*self.blocks, (spoken, len(block)))
+            self.text += block
+
+    def _show_media(self, media: Media) -> None:
+        """An image keeps its own signature: image models of Gemini 3 want it back with it."""
+        kind, data, signature = media
+        if kind.startswith("image/"):
+            url = {"url": f"data:{kind};base64,{data}"}
+            self._images.append({"type": "image_url", "image_url": url, **_signed(signature)})
+        elif kind.startswith("audio/"):
+            self.sounds = (*self.sounds, (kind, data))
         else:
-            _read_part(part, reply, context, choice)
-    if reply.thoughts:
-        reply.extras["reasoning_content"] = reply.thoughts
-    if reply.images:
-        reply.extras["images"] = reply.images
-    if not reply.has_output() and reply.failure is None:
-        reply.failure = unusable_of(parts)
-    return reply
+            self.failure = unsupported_output(kind)
 
 
-def unusable_of(parts: object) -> Failure | None:
-    """What fails an answer without output: a part that none has, or a medium without its bytes.
-
-    ``[{"fileData": {"fileUri": "https://x/y"}}]`` -> a failure; thoughts and steps are none.
-    """
-    for part in parts if type(parts) is list else ():
-        for name in _UNUSABLE if type(part) is dict and part.get("thought") is not True else ():
-            if name in part:
-                why = f"Gemini answered with {name} that has no place in this answer."
-                return Failure(502, "unsupported_output", why)
-    return None
-
-
-def _read_part(part: Json, reply: Reply, context: Context, choice: int) -> None:
-    if "functionCall" in part:
-        _read_call(part, reply, context, choice)
-    elif "toolCall" in part or "toolResponse" in part:
-        step = shown_step(part)
-        if step is not None:
-            reply.google.setdefault("parts", []).append(step)
-    elif "inlineData" in part and part.get("thought") is not True:
-        _read_media(part, reply)
-    else:
-        _read_words(part, reply, context)
-
-
-def _read_words(part: Json, reply: Reply, context: Context) -> None:
-    signature = part.get("thoughtSignature")
-    if type(signature) is str and signature:
-        reply.google["thought_signature"] = signature
-    text = part.get("text")
-    if part.get("thought") is True:
-        # Drafts of images are thoughts too: only texts are kept.
-        reply.thoughts += text if type(text) is str else ""
-    elif type(text) is str:
-        reply.text += text
-    else:
-        for name, read in _CODE.items():
-            value = part.get(name)
-            if type(value) is dict and reply.code and shows_code(context):
-                read(value, reply)
-
-
-def _read_call(part: Json, reply: Reply, context: Context, choice: int) -> None:
-    """``{"functionCall": {"name": "f", "args": {"a": 1}}}`` -> one ``tool_calls`` entry."""
-    call = called(part, context, choice, len(reply.calls), reply.call_ids)
-    if isinstance(call, Failure):
-        reply.failure = call
-        return
-    reply.call_ids.add(call.call_id)
-    entry: Json = {
-        "id": call.call_id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
-    }
-    if call.signature:
-        entry.update(_extra_content(call.signature))
-    reply.calls.append(entry)
-
-
-def _extra_content(signature: str) -> Json:
-    """Where Google documents the signature for OpenAI's protocol."""
+def _signed(signature: str) -> Json:
+    """The member in which Google documents a signature for OpenAI's protocol, if there is one."""
+    if not signature:
+        return {}
     return {"extra_content": {"google": {"thought_signature": signature}}}
-
-
-def shows_code(context: Context) -> bool:
-    """Whether code that the model ran is part of its answer."""
-    return context.policy.executed_code == "show"
-
-
-def _read_code(value: Json, reply: Reply) -> None:
-    _fence("python", value.get("code"), reply)
-
-
-def _read_code_result(value: Json, reply: Reply) -> None:
-    _fence("output", value.get("output"), reply)
-
-
-def _fence(label: str, text: object, reply: Reply) -> None:
-    block = fenced(label, text, reply.text)
-    if block:
-        spoken = len(reply.text) - sum(length for _, length in reply.fences)
-        reply.fences = (*reply.fences, (spoken, len(block)))
-        reply.text += block
-
-
-def _read_media(part: Json, reply: Reply) -> None:
-    """An image keeps its own signature: image models of Gemini 3 want it back with the image."""
-    blob, signature = part["inlineData"], part.get("thoughtSignature")
-    if type(blob) is not dict:
-        return
-    kind, data = blob.get("mimeType"), blob.get("data")
-    if type(kind) is not str or type(data) is not str or not data:
-        return
-    if kind.startswith("image/"):
-        url = f"data:{kind};base64,{data}"
-        image: Json = {"type": "image_url", "image_url": {"url": url}}
-        if type(signature) is str and signature:
-            image.update(_extra_content(signature))
-        reply.images.append(image)
-    elif kind.startswith("audio/"):
-        reply.sounds = (*reply.sounds, (kind, data))
-    else:
-        why = f"Gemini answered with {kind[:100]}, which has no place in this answer."
-        reply.failure = Failure(502, "unsupported_output", why)
-
-
-_CODE: Final[Mapping[str, Callable[[Json, Reply], None]]] = {
-    "executableCode": _read_code,
-    "codeExecutionResult": _read_code_result,
-}

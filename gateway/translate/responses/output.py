@@ -1,11 +1,24 @@
 """The parts of a candidate -> output items of a Response, in the order they were produced."""
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
-from gateway.translate.answer.failure import Failure
-from gateway.translate.answer.parts import called
-from gateway.translate.chat.message import NEVER_SHOWN, shows_code, unusable_of
+from gateway.translate.answer.failure import Failure, unsupported_output
+from gateway.translate.answer.parts import (
+    NEVER_SHOWN,
+    Bare,
+    Call,
+    Code,
+    CodeResult,
+    Media,
+    Part,
+    Text,
+    Thought,
+    ToolStep,
+    parts_of,
+    read_function_call,
+    shows_code,
+    unusable_of,
+)
 from gateway.translate.contract import AnswerHints, Context, Json, Note
 from gateway.translate.responses.reasoning import Kept
 from gateway.translate.tools.custom import input_of
@@ -28,7 +41,6 @@ PART: Final = {
 _OUTCOMES: Final = {"OUTCOME_FAILED": "failed", "OUTCOME_DEADLINE_EXCEEDED": "incomplete"}
 # Items that wait for what the caller's own tools give back.
 CALLS: Final = ("function_call", "custom_tool_call")
-_CODE: Final = frozenset({"executableCode", "codeExecutionResult"})
 _IMAGES: Final = frozenset({"png", "webp", "jpeg", "gif", "svg"})
 
 
@@ -60,9 +72,8 @@ class Output:
         ``[{"text": "Hm.", "thought": true}, {"text": "Hi"}, {"functionCall": {"name": "f"}}]`` ->
         a reasoning item, a message item, a function_call item.
         """
-        for part in parts if type(parts) is list else ():
-            if type(part) is dict:
-                self._read_part(part)
+        for part in parts_of(parts):
+            self._show(part)
         if not self.has_output() and self.failure is None:
             self.failure = unusable_of(parts)
         for item, kept in self._kept:
@@ -88,29 +99,25 @@ class Output:
         """A message without words, for an answer that has none: clients look for one."""
         self.add("msg", _message())
 
-    def _read_part(self, part: Json) -> None:
-        if "functionCall" in part:
-            self._call(part)
-            return
-        text, signature = part.get("text"), part.get("thoughtSignature")
-        if type(signature) is not str:
-            signature = ""
-        if part.get("thought") is True:
-            # Drafts of images are thoughts too: only texts are kept.
-            self._waiting = signature or self._waiting
-            self._think(text if type(text) is str else "")
-        elif type(text) is str:
-            self._say(text, signature)
-        else:
-            self._read_other(part, signature)
-
-    def _read_other(self, part: Json, signature: str) -> None:
-        name = next((name for name in _KINDS if type(part.get(name)) is dict), "")
-        if not name:
-            # A part may be nothing but a signature.
-            self._say("", signature)
-        elif name not in _CODE or shows_code(self._context):
-            _KINDS[name](self, part, signature)
+    def _show(self, part: Part) -> None:
+        match part:
+            case Text(text, signature):
+                self._say(text, signature)
+            case Thought(text, signature):
+                self._waiting = signature or self._waiting
+                self._think(text)
+            case Call(raw):
+                self._call(raw)
+            case Media():
+                self._show_media(part)
+            case Code():
+                self._show_code(part)
+            case CodeResult():
+                self._show_result(part)
+            case ToolStep():
+                self._show_step(part)
+            case Bare(signature):
+                self._say("", signature)
 
     def _think(self, text: str) -> None:
         if not text:
@@ -137,7 +144,7 @@ class Output:
             self._keep_part(key, {"text": "", "thoughtSignature": signature})
 
     def _call(self, part: Json) -> None:
-        call = called(part, self._context, 0, self._calls, self._call_ids)
+        call = read_function_call(part, self._context, 0, self._calls, self._call_ids)
         if isinstance(call, Failure):
             self.failure = call
             return
@@ -171,37 +178,33 @@ class Output:
             self._reason([], len(self.items) - 1)
         return self._kept[-1][1]
 
-    def code(self, part: Json, signature: str) -> None:
+    def _show_code(self, part: Code) -> None:
         """``{"executableCode": {"code": "print(7)"}}`` -> a call that has not ended yet."""
-        code = part["executableCode"].get("code")
-        self._kind = "code"
-        item = self.add("ci", _code_call(code if type(code) is str else None, self._identity))
-        self._sign(item["id"], signature)
+        if shows_code(self._context):
+            item = self._code_item(part.code)
+            self._sign(item["id"], part.signature)
 
-    def code_result(self, part: Json, signature: str) -> None:
+    def _show_result(self, part: CodeResult) -> None:
         """``{"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "7"}}`` ends the call."""
-        result = part["codeExecutionResult"]
-        if self._kind != "code":
-            self._kind = "code"
-            self.add("ci", _code_call(None, self._identity))
-        item = self.items[-1]
-        outcome, logs = result.get("outcome"), result.get("output")
-        item["status"] = (
-            _OUTCOMES.get(outcome, "completed") if type(outcome) is str else "completed"
-        )
-        if "outputs" in self._hints:
-            shown = [{"type": "logs", "logs": logs}] if type(logs) is str and logs else []
-            item["outputs"] = [*(item["outputs"] or ()), *shown]
-        self._sign(item["id"], signature)
-
-    def media(self, part: Json, signature: str) -> None:
-        """An image is an item of its own, or what the code before it drew."""
-        kind, data = part["inlineData"].get("mimeType"), part["inlineData"].get("data")
-        if type(kind) is not str or type(data) is not str or not data:
+        if not shows_code(self._context):
             return
+        item = self.items[-1] if self._kind == "code" else self._code_item(None)
+        item["status"] = _OUTCOMES.get(part.outcome, "completed")
+        if "outputs" in self._hints:
+            logs = [{"type": "logs", "logs": part.output}] if part.output else []
+            item["outputs"] = [*(item["outputs"] or ()), *logs]
+        self._sign(item["id"], part.signature)
+
+    def _code_item(self, code: str | None) -> Json:
+        self._kind = "code"
+        item = {"type": "code_interpreter_call", "status": "incomplete", "code": code}
+        return self.add("ci", {**item, "container_id": f"cntr_{self._identity}", "outputs": None})
+
+    def _show_media(self, part: Media) -> None:
+        """An image is an item of its own, or what the code before it drew."""
+        kind, data, signature = part
         if not kind.startswith("image/"):
-            why = f"Gemini answered with {kind[:100]}, which has no place in a Response."
-            self.failure = Failure(502, "unsupported_output", why)
+            self.failure = unsupported_output(kind)
         elif self._kind == "code":
             # Shown whether or not outputs were asked for: it is nowhere else.
             item = self.items[-1]
@@ -215,40 +218,32 @@ class Output:
                 made["output_format"] = word
             self._sign(self.add("ig", made)["id"], signature)
 
-    def tool_call(self, part: Json, signature: str) -> None:  # noqa: ARG002 - kept with the part
-        """``{"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": […]}}}``."""
-        call = part["toolCall"]
+    def _show_step(self, part: ToolStep) -> None:
+        """``{"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": […]}}}``.
+
+        What a step found, a ``toolResponse``, belongs to the item of its call.
+        """
+        if part.kind == "toolCall":
+            self._kind = "step"
+            self._show_tool_call(part.part["toolCall"])
+        if self._kind == "step":
+            self._keep_part(self.items[-1]["id"], part.part)
+
+    def _show_tool_call(self, call: Json) -> None:
         args = call.get("args")
         if type(args) is not dict:
             args = {}
-        self._kind = "step"
         urls = texts_of(args.get("urls"))
         if call.get("toolType") == "URL_CONTEXT" and urls:
             for url in urls:
                 self.add("ws", opened(url))
         else:
             self.add("ws", searched(texts_of(args.get("queries"))))
-        self._keep_part(self.items[-1]["id"], part)
-
-    def tool_response(self, part: Json, signature: str) -> None:  # noqa: ARG002 - kept with the part
-        """What a step found belongs to the item of its call."""
-        if self._kind == "step":
-            self._keep_part(self.items[-1]["id"], part)
 
 
 def _message() -> Json:
     text = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
     return {"type": "message", "status": "completed", "role": "assistant", "content": [text]}
-
-
-def _code_call(code: str | None, identity: str) -> Json:
-    return {
-        "type": "code_interpreter_call",
-        "status": "incomplete",
-        "code": code,
-        "container_id": f"cntr_{identity}",
-        "outputs": None,
-    }
 
 
 def searched(queries: list[str]) -> Json:
@@ -266,12 +261,3 @@ def opened(url: str) -> Json:
 def texts_of(value: object) -> list[str]:
     """The texts of a list that say something."""
     return [text for text in value if type(text) is str and text] if type(value) is list else []
-
-
-_KINDS: Final[Mapping[str, Callable[[Output, Json, str], None]]] = {
-    "inlineData": Output.media,
-    "executableCode": Output.code,
-    "codeExecutionResult": Output.code_result,
-    "toolCall": Output.tool_call,
-    "toolResponse": Output.tool_response,
-}
