@@ -13,6 +13,7 @@ FLOORS: dict[str, int] = {
     "errors": 0,
     "ids": 0,
     "clock": 0,
+    "children": 0,
     "settings": 1,
     "wire": 1,
     "translate": 2,

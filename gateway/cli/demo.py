@@ -1,9 +1,7 @@
 """``gateway demo``: the whole product on this machine, no key, no network, nothing to pay."""
 
-import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +12,7 @@ from typing import IO, Final
 import click
 import orjson
 
+from gateway.children import inherited_environment, module_command
 from gateway.cli.demo_lines import ALIASES, chat_lines, embedding_lines, response_lines, write_lines
 
 EXTRA: Final = ("openai", "rich")
@@ -30,9 +29,6 @@ SETTINGS: Final = {
     "GATEWAY_INLINE_MAX_ITEMS": "10",
 }
 
-# Of the caller's environment nothing that would lead a demo elsewhere.
-NOT_INHERITED: Final = ("GATEWAY_", "GEMINI_", "OPENAI_")
-
 
 @click.command(short_help="See it work: no key, no network.")
 @click.option(
@@ -48,7 +44,7 @@ def demo(keep: Path | None) -> None:
     missing = [name for name in EXTRA if find_spec(name) is None]
     if missing:
         raise click.ClickException(
-            f"the demo needs {' and '.join(missing)}: pip install 'gemini-batch-gateway[demo]'"
+            f"the demo needs {' and '.join(missing)}: in the checkout, type pip install '.[demo]'"
         )
     directory = keep or Path(tempfile.mkdtemp(prefix="gateway-demo-"))
     directory.mkdir(parents=True, exist_ok=True)
@@ -79,12 +75,10 @@ def _run(directory: Path) -> None:
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()  # noqa: TID251 - children inherit it, but for ours
-        if not name.startswith(NOT_INHERITED) and not name.lower().endswith("_proxy")
-    }
-    return inherited | dict(given)
+    """Give what a child inherits, without proxies: all its addresses are loopback."""
+    inherited = inherited_environment().items()
+    direct = {name: value for name, value in inherited if not name.lower().endswith("_proxy")}
+    return direct | dict(given)
 
 
 @contextmanager
@@ -130,8 +124,8 @@ def _start(
     Should the demo be killed, its lifelines end with it.
     """
     return subprocess.Popen(  # noqa: S603 - Python itself, with modules of ours
-        [sys.executable, "-u", "-m", "gateway.cli.lifeline", *module],
-        env=_environment(settings),
+        module_command("gateway.cli.lifeline", *module),
+        env=_environment(settings) | {"PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=stdout,
         stderr=stderr,

@@ -1,7 +1,6 @@
 """Worker processes: spawned when first needed, killed one by one, never outliving their parent."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import is_dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from gateway.children import inherited_environment, module_command
 from gateway.errors import AuditError, UnavailableError, WorkerError
 
 # A summary carries at most the reported errors of one file.
@@ -68,9 +68,8 @@ class Workers:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "gateway.runner.worker",
+            *module_command("gateway.runner.worker"),
+            env=inherited_environment(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_SUMMARY_BYTES,

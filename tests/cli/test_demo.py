@@ -157,5 +157,5 @@ def test_without_its_extra_it_says_what_to_install() -> None:
 
     assert done.returncode == 1
     assert done.stderr == (
-        "Error: the demo needs openai and rich: pip install 'gemini-batch-gateway[demo]'\n"
+        "Error: the demo needs openai and rich: in the checkout, type pip install '.[demo]'\n"
     )
