@@ -31,11 +31,13 @@ from gateway.runner.sweeper import Sweeper
 from gateway.runner.workers import Workers
 from gateway.settings.load import Settings
 from gateway.store.sqlite import SQLiteStore
-from gateway.translate.contract import Policy
-from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.models.capabilities import check_overrides
-from gateway.translate.request.modalities import check_voices
-from gateway.translate.request.safety import check_safety_settings
+from gateway.translate import (
+    ENDPOINTS,
+    Policy,
+    check_capabilities,
+    check_safety_settings,
+    check_voices,
+)
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
 
@@ -119,7 +121,7 @@ def job_limits(settings: Settings) -> JobLimits:
 
 # Settings whose words only the translation knows, and who checks them.
 _CHECKS: Mapping[str, Callable[[Any], None]] = {
-    "capabilities": check_overrides,
+    "capabilities": check_capabilities,
     "safety_settings": check_safety_settings,
     "voices": check_voices,
 }

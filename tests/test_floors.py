@@ -70,6 +70,31 @@ PURE_MODULES = {
 
 TIME_FILE = "clock.py"
 
+# The floors inside translate/: request/ and answer/ never meet, nor do endpoints; completions/ is
+# chat's answer rendered in the older form.
+TRANSLATE: dict[str, int] = {
+    "contract": 1,
+    "template": 1,
+    "reading": 2,
+    "models": 2,
+    "schemas": 3,
+    "request": 4,
+    "answer": 4,
+    "tools": 5,
+    "google": 6,
+    "chat": 7,
+    "responses": 7,
+    "embeddings": 7,
+    "images": 7,
+    "completions": 8,
+    "endpoints": 9,
+    "fidelity": 9,
+}
+FACE = "gateway.translate"  # other rooms import this and nothing below it
+MOST_FILES = 12  # a room with more wants another room
+# Value checks and JSON depth move down to reading/ with the rows that use them.
+TO_MOVE = {"reading/google_object.py", "reading/table.py", "answer/schema_check.py"}
+
 
 def _files() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
@@ -88,8 +113,8 @@ def _imports(path: Path) -> Iterator[str]:
             assert node.level == 0, f"{path}: relative import"
             assert node.module is not None
             yield node.module
-            if node.module == "gateway":
-                yield from (f"gateway.{alias.name}" for alias in node.names)
+            if node.module in {"gateway", FACE}:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _rooms_imported(path: Path) -> set[str]:
@@ -153,3 +178,39 @@ def test_httpx_stays_in_its_room() -> None:
     for path in _files():
         if {name.split(".")[0] for name in _imports(path)} & {"httpx", "httpx2"}:
             assert _room(path) == "upstream", f"{path} imports httpx"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "translate").rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_translate_imports_point_down(path: Path) -> None:
+    """The same inside translate/; its face is for the rooms outside."""
+    inside = path.relative_to(PACKAGE / "translate")
+    room = inside.parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    assert room in TRANSLATE, f"place {room} on a floor"
+    for name in _imports(path):
+        if name == FACE:  # `from gateway.translate import chat` names rooms
+            continue
+        other = name.removeprefix(f"{FACE}.").split(".")[0] if name.startswith(FACE) else room
+        assert other in TRANSLATE, f"{path} imports {name}: only rooms outside use the face"
+        down = other == room or TRANSLATE[other] < TRANSLATE[room] or str(inside) in TO_MOVE
+        assert down, f"{path} imports {name}"
+
+
+def test_translate_has_a_face() -> None:
+    """Rooms outside know what translate/ hands on, not where it is made."""
+    for path in _files():
+        if _room(path) != "translate":
+            below = [name for name in _imports(path) if name.startswith(f"{FACE}.")]
+            deep = [name for name in below if name.split(".")[2] in TRANSLATE]
+            assert not deep, f"{path} imports {deep}"
+
+
+@pytest.mark.parametrize(
+    "room", [path for path in (PACKAGE / "translate").rglob("*") if (path / "__init__.py").exists()]
+)
+def test_translate_has_small_rooms(room: Path) -> None:
+    """A room is read at a glance."""
+    assert len([*room.glob("*.py")]) - 1 <= MOST_FILES

@@ -12,9 +12,17 @@ from gateway.batches.batch import BatchError
 from gateway.runner.cpu.envelope import Envelope, Line
 from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.runner.cpu.validate import UNKNOWN_MEMBER
-from gateway.translate.contract import Endpoint, LineError, Note, Policy, Translation
-from gateway.translate.models.estimates import Estimate, estimate
-from gateway.translate.models.prices import Price, price_of
+from gateway.translate import (
+    Endpoint,
+    Estimate,
+    LineError,
+    Note,
+    Policy,
+    Price,
+    Translation,
+    estimate,
+    price_of,
+)
 from gateway.wire.jsonl import LongLine
 
 # Fields are counted by name, and names are the file's: never an endless table.

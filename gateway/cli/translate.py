@@ -14,8 +14,7 @@ from gateway.cli.explain import Explained
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
 from gateway.settings.load import Settings, load
-from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.models.prices import PAGE, READ_ON, Price
+from gateway.translate import ENDPOINTS, PRICES_PAGE, PRICES_READ_ON, Price
 from gateway.wire.jsonl import drop_blank_end, read_lines
 
 # A key is not needed to translate, and no setting of the service may stop it.
@@ -29,8 +28,8 @@ Totals go to stderr. Exit 1 when the batch would fail. The settings of the envir
 the service; whether the upstream has a model is not known offline.
 
 Tokens and costs are estimates: texts at four bytes a token, and what an answer may take at most.
-Prices are Google's for batches as of {READ_ON} ({PAGE}); a model, a picture, a file or a tool whose
-price is not known makes a cost null, never a guess.
+Prices are Google's for batches as of {PRICES_READ_ON} ({PRICES_PAGE});
+a model, a picture, a file or a tool whose price is not known makes a cost null, never a guess.
 
 \b
   gateway translate requests.jsonl
@@ -167,7 +166,8 @@ def _told(totals: Mapping[str, Any]) -> Iterator[str]:
             yield f"{title:{width}} {kind['count']:>9,}  {what} {first}"
     if totals["models"]:
         yield ""
-        yield f"Estimates: text at 4 bytes a token; US dollars, batch prices as of {READ_ON}."
+        prices = f"US dollars, batch prices as of {PRICES_READ_ON}"
+        yield f"Estimates: text at 4 bytes a token; {prices}."
 
 
 _COLUMNS = ("model", "lines", "items", "text tokens in", "out at most", "$ in", "$ at most")

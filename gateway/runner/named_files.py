@@ -6,8 +6,7 @@ from typing import Final
 
 from gateway.batches.file import File
 from gateway.runner.context import Tools
-from gateway.translate.request.media import media_type_of
-from gateway.translate.request.uploads import Unusable, not_found
+from gateway.translate import Unusable, media_type_of, not_found
 
 # What clients upload for their lines; inputs and outputs of batches are not among it.
 PURPOSES: Final = ("assistants", "vision", "user_data")

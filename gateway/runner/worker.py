@@ -27,7 +27,7 @@ from gateway.runner.cpu.fill import FillTask, Usable, fill
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
 from gateway.runner.cpu.recut import RecutTask, recut
 from gateway.runner.cpu.validate import InputLimits, ValidateTask, validate
-from gateway.translate.request.uploads import Unusable
+from gateway.translate import Unusable
 
 NICENESS = 19  # the API's p99 comes first: measured, it halves when the workers step back
 ORPHANED = 3

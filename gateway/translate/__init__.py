@@ -1,1 +1,74 @@
-"""Pure translation between OpenAI's and Gemini's words, one concept per file."""
+"""OpenAI's batch lines <-> the Gemini API: pure functions, and all that other rooms may import.
+
+``ENDPOINTS["/v1/chat/completions"].to_gemini(body, policy, model)`` translates a line's body,
+``.from_gemini(hints, answers, context)`` renders its answer. Start reading at
+:mod:`gateway.translate.contract`; README.md of this room is its map.
+"""
+
+from gateway.translate.contract import (
+    DEFAULT_POLICY,
+    NO_USAGE,
+    Answer,
+    AnswerHints,
+    Context,
+    Endpoint,
+    Json,
+    LineError,
+    Loads,
+    Note,
+    Policy,
+    Rendered,
+    Translation,
+    Usage,
+)
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.models.aliases import resolve_model
+from gateway.translate.models.capabilities import capabilities_of, check_capabilities
+from gateway.translate.models.estimates import Estimate, estimate, item_tokens
+from gateway.translate.models.prices import PRICES_PAGE, PRICES_READ_ON, Price, price_of
+from gateway.translate.request.media import media_type_of
+from gateway.translate.request.modalities import check_voices
+from gateway.translate.request.safety import check_safety_settings
+from gateway.translate.request.uploads import (
+    PLACEHOLDER,
+    Unusable,
+    not_found,
+    placeholders,
+    refusal_of,
+)
+
+__all__ = [
+    "DEFAULT_POLICY",
+    "ENDPOINTS",
+    "NO_USAGE",
+    "PLACEHOLDER",
+    "PRICES_PAGE",
+    "PRICES_READ_ON",
+    "Answer",
+    "AnswerHints",
+    "Context",
+    "Endpoint",
+    "Estimate",
+    "Json",
+    "LineError",
+    "Loads",
+    "Note",
+    "Policy",
+    "Price",
+    "Rendered",
+    "Translation",
+    "Unusable",
+    "Usage",
+    "capabilities_of",
+    "check_capabilities",
+    "check_safety_settings",
+    "check_voices",
+    "estimate",
+    "item_tokens",
+    "media_type_of",
+    "not_found",
+    "placeholders",
+    "price_of",
+    "refusal_of",
+    "resolve_model",
+]

@@ -22,7 +22,7 @@ import orjson
 # Run as a program, a file finds its own folder only.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from gateway.translate.contract import AnswerHints
+from gateway.translate import AnswerHints
 from tests.benchmarks import lines
 from tests.benchmarks.translation import backward, forward, seconds
 

@@ -20,8 +20,7 @@ import orjson
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gateway.runner.cpu.lines import ANSWER_LINE, spool_lines
-from gateway.translate.contract import AnswerHints, Context, LineError, Policy
-from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate import ENDPOINTS, AnswerHints, Context, LineError, Policy
 from tests.benchmarks import lines
 
 _POLICY: Final = Policy()

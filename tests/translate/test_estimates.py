@@ -6,7 +6,14 @@ import orjson
 import pytest
 
 from gateway.translate.models.estimates import Estimate, estimate
-from gateway.translate.models.prices import LONG_PROMPT, MILLION, PRICES, READ_ON, Price, price_of
+from gateway.translate.models.prices import (
+    LONG_PROMPT,
+    MILLION,
+    PRICES,
+    PRICES_READ_ON,
+    Price,
+    price_of,
+)
 
 PRICE = Price(1.0, 2.0, 10.0, 20.0)
 
@@ -103,7 +110,8 @@ def test_long_prompts_cost_more() -> None:
 def test_embeddings_answer_for_nothing() -> None:
     """So their bound is the cost of their text."""
     found = of(
-        {"content": {"parts": [{"text": "1234"}]}}, price=price_of("gemini-embedding-001", READ_ON)
+        {"content": {"parts": [{"text": "1234"}]}},
+        price=price_of("gemini-embedding-001", PRICES_READ_ON),
     )
 
     assert (found.output_tokens, found.input_cost) == (0, found.most_cost)

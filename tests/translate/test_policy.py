@@ -15,7 +15,7 @@ from gateway.settings.load import load
 from gateway.settings.table import SETTINGS, Setting
 from gateway.translate.contract import DEFAULT_POLICY, LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.models.capabilities import Capabilities, capabilities_of, check_overrides
+from gateway.translate.models.capabilities import Capabilities, capabilities_of, check_capabilities
 from gateway.translate.reading import notes
 from gateway.translate.reading import unknown_fields as lenient
 from gateway.translate.reading.notes import CODES, LONGEST_PATH, Noting, places_in
@@ -252,7 +252,7 @@ def test_every_capability_can_be_given(field: Any) -> None:
     given = sorted(value) if isinstance(value, frozenset) else value
     overrides = {"gemini-2.5-flash": {field.name: given}}
 
-    check_overrides(overrides)
+    check_capabilities(overrides)
 
     changed = replace(DEFAULT_POLICY, capabilities=overrides)
     assert capabilities_of("gemini-2.5-flash", changed) == known

@@ -22,8 +22,7 @@ from gateway.runner.cpu.fill import lines_naming
 from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, failure_line
 from gateway.runner.cpu.notes import NoteWriter
-from gateway.translate.contract import NO_USAGE, Answer, Context, Policy, Rendered
-from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate import ENDPOINTS, NO_USAGE, Answer, Context, Policy, Rendered
 from gateway.wire.gemini_results import Loads, Result, parse_result, read_results, unfold_inline
 
 MISSING = Failure(

@@ -22,7 +22,7 @@ from typing import BinaryIO, Final, NamedTuple, Self, TypeVar
 
 import orjson
 
-from gateway.translate.contract import AnswerHints
+from gateway.translate import AnswerHints
 
 ECHO_FORMAT: Final = 2
 BUFFER: Final = 64 * 1024

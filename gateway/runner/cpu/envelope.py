@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from gateway.batches.batch import BatchError
-from gateway.translate.contract import Endpoint, Policy
-from gateway.translate.models.aliases import resolve_model
+from gateway.translate import Endpoint, Policy, resolve_model
 from gateway.wire.jsonl import LongLine, depth_exceeds
 
 MAX_DEPTH = 128

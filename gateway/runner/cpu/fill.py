@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.translate.request.uploads import PLACEHOLDER, placeholders
+from gateway.translate import PLACEHOLDER, placeholders
 
 BUFFER = 1 << 20
 _MARK = PLACEHOLDER.encode()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import orjson
 
 from gateway.runner.cpu.lines import RunWriter
-from gateway.translate.contract import Note
+from gateway.translate import Note
 from gateway.wire.jsonl import escape_separators
 
 # The custom_id stands in every entry and may be as long as a line: what one run writes at most.

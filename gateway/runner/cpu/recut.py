@@ -12,8 +12,7 @@ from pathlib import Path
 import orjson
 
 from gateway.runner.cpu.echoes import EchoParts, EchoWriter
-from gateway.translate.models.estimates import item_tokens
-from gateway.translate.request.uploads import PLACEHOLDER, placeholders
+from gateway.translate import PLACEHOLDER, item_tokens, placeholders
 
 BUFFER = 1 << 18
 HALVES = 2

@@ -17,10 +17,16 @@ from gateway.runner.cpu.envelope import Envelope, Line
 from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, error_body, spool_lines
 from gateway.runner.cpu.notes import NoteWriter
-from gateway.translate.contract import LineError, Note, Policy, Translation
-from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.models.capabilities import capabilities_of
-from gateway.translate.request.uploads import Unusable, refusal_of
+from gateway.translate import (
+    ENDPOINTS,
+    LineError,
+    Note,
+    Policy,
+    Translation,
+    Unusable,
+    capabilities_of,
+    refusal_of,
+)
 from gateway.wire.jsonl import drop_blank_end, read_lines
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once

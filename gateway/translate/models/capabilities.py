@@ -244,7 +244,7 @@ def _clamped(value: object) -> frozenset[str]:
     return frozenset(value)
 
 
-def check_overrides(overrides: Overrides) -> None:
+def check_capabilities(overrides: Overrides) -> None:
     """Whether ``{"gemini-4*": {"sampling": true}}`` can be applied.
 
     Errors: ValueError that names model and member.

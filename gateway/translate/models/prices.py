@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-PAGE: Final = "https://ai.google.dev/gemini-api/docs/pricing"
-READ_ON: Final = "2026-11-25"
+PRICES_PAGE: Final = "https://ai.google.dev/gemini-api/docs/pricing"
+PRICES_READ_ON: Final = "2026-11-25"
 # Prompts of more tokens cost more with some models.
 LONG_PROMPT: Final = 200_000
 MILLION: Final = 1_000_000
