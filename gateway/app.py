@@ -29,7 +29,7 @@ from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
 from gateway.runner.workers import Workers
-from gateway.settings.load import Settings
+from gateway.settings.table import Settings
 from gateway.store.sqlite import SQLiteStore
 from gateway.translate import (
     ENDPOINTS,

@@ -18,8 +18,8 @@ import yaml
 from gateway import __version__
 from gateway.cli.main import COMMANDS, main
 from gateway.emulator.faults.table import parse_fault
-from gateway.settings.load import Settings, load
-from gateway.settings.table import SETTINGS
+from gateway.settings.load import load
+from gateway.settings.table import SETTINGS, Settings
 from tests.cli.processes import Server, loopback, run, serving
 from tests.readme_blocks import BLOCKS, README, ROOT, read, with_blocks
 from tests.sdk.nodejs import NODE, installed

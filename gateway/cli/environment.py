@@ -3,7 +3,8 @@
 import click
 
 from gateway.errors import SettingsError
-from gateway.settings.load import Settings, load
+from gateway.settings.load import load
+from gateway.settings.table import Settings
 
 EXIT_SETTINGS = 78  # EX_CONFIG, sysexits.h
 

@@ -13,7 +13,8 @@ from gateway.cli.environment import BadSettings
 from gateway.cli.explain import Explained
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
-from gateway.settings.load import Settings, load
+from gateway.settings.load import load
+from gateway.settings.table import Settings
 from gateway.translate import ENDPOINTS, PRICES_PAGE, PRICES_READ_ON, Price
 from gateway.wire.jsonl import drop_blank_end, read_lines
 

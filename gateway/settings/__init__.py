@@ -2,9 +2,9 @@
 
 ::
 
-    table.py    a row for each: name, default, type, help
-    values.py   what the rows hold: texts that are read and checked
-    load.py     the environment, and the settings in force
+    table.py    class Settings: a field for each, with name, default, parser and help
+    values.py   the parsers: texts that are read and checked
+    load.py     reads the environment into Settings
 
 Nothing below ``app.py`` imports this room: consumers get small frozen dataclasses declared where
 they are used.

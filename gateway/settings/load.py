@@ -5,7 +5,6 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,68 +12,14 @@ from urllib.parse import urlsplit
 import orjson
 
 from gateway.errors import SettingsError
-from gateway.settings.table import SETTINGS, Setting, field_of
-from gateway.settings.values import ApiKey, Secret, is_loopback
+from gateway.settings.table import SETTINGS, Setting, Settings
+from gateway.settings.values import is_loopback
 
 # What Kubernetes injects into every pod of a namespace with a Service called "gateway"
 # (GATEWAY_PORT=tcp://10.0.0.1:80, GATEWAY_SERVICE_HOST, GATEWAY_PORT_80_TCP_ADDR, ...):
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _KUBERNETES_NAME = re.compile(r"GATEWAY_SERVICE_.+|GATEWAY_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
 _KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What is in force. Field names are the settings' names without their prefix, lower case."""
-
-    host: str
-    port: int
-    data_dir: Path
-    gemini_api_key: Secret | None
-    gemini_base_url: str
-    gemini_api_version: str
-    api_keys: tuple[ApiKey, ...]
-    model_aliases: dict[str, str]
-    capabilities: dict[str, dict[str, Any]]
-    strict: bool
-    strict_fields: tuple[str, ...]
-    unknown_fields: str
-    schema_mode: str
-    schema_check: str
-    late_system: str
-    message_names: str
-    missing_results: str
-    prefill: str
-    remote_media: str
-    gs_uris: str
-    parallel_tool_calls: str
-    safety_settings: dict[str, str]
-    voices: dict[str, str]
-    blocked_prompt: str
-    executed_code: str
-    poll_min_seconds: float
-    poll_max_seconds: float
-    retry_min_seconds: float
-    retry_max_seconds: float
-    settle_seconds: float
-    create_timeout_seconds: float
-    translate_workers: int
-    inline_max_bytes: int
-    inline_max_items: int
-    inline_max_embeddings: int
-    items_per_job: int
-    bytes_per_job: int
-    max_file_bytes: int
-    max_lines: int
-    max_items: int
-    max_line_bytes: int
-    max_reported_errors: int
-    max_warnings: int
-    max_named_files: int
-    max_staged_bytes: int
-    sweep_seconds: float
-    drain_seconds: float
-    log_level: str
 
 
 def load(
@@ -90,7 +35,7 @@ def load(
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         try:
-            values[field_of(setting.name)] = _value_of(setting, given)
+            values[setting.field] = _value_of(setting, given)
         except ValueError as error:
             problems.append(f"{setting.name} {error}")
     if problems:
@@ -196,7 +141,7 @@ def _cgroup_quota(cgroup: Path) -> float | None:
 def describe(settings: Settings) -> Iterable[tuple[str, str]]:
     """Name and value of every setting in force, secrets masked."""
     for setting in SETTINGS:
-        value = getattr(settings, field_of(setting.name))
+        value = getattr(settings, setting.field)
         yield setting.name, _masked(setting, value)
 
 

@@ -1,10 +1,17 @@
-"""One table of settings: name, default, type, help."""
+"""The settings: one field of :class:`Settings` for each, with name, default, parser and help.
+
+The dataclass is the whole table. :data:`SETTINGS` gives its rows to whatever reads, prints or
+explains them.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
 
 from gateway.settings.values import (
+    ApiKey,
+    Secret,
     aliases,
     api_keys,
     names,
@@ -27,298 +34,311 @@ from gateway.settings.values import (
 
 GOOGLE_BASE_URL = "https://generativelanguage.googleapis.com"
 
+PREFIX: Final = "GATEWAY_"
+_ROW: Final = "setting"
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A row of the table. ``default`` is what would be written in the environment."""
+    """A row of the table.
+
+    ``default`` is written as it would be in the environment; None or "": not set. ``policy`` marks
+    what is stored with each batch: a member of :class:`gateway.translate.contract.Policy`.
+    """
 
     name: str
+    field: str
     default: str | None
     parse: Callable[[str], Any]
     type: str
     help: str
-    secret: bool = False
+    secret: bool
+    policy: bool
 
 
-SETTINGS: tuple[Setting, ...] = (
-    Setting("GATEWAY_HOST", "127.0.0.1", text, "text", "Address the API listens on."),
-    Setting("GATEWAY_PORT", "8080", port, "port", "Port the API listens on; 0 takes a free one."),
-    Setting("GATEWAY_DATA_DIR", "./gateway-data", path, "path", "Records and file bytes."),
-    Setting(
-        "GEMINI_API_KEY",
+def _setting(
+    default: str | None,
+    parse: Callable[[str], Any],
+    type: str,  # noqa: A002 - the column's name
+    help: str,  # noqa: A002 - the column's name
+    *,
+    name: str | None = None,
+    secret: bool = False,
+    policy: bool = False,
+) -> Any:  # noqa: ANN401 - the field's own type is written on its line
+    """Declare a setting; ``name`` is that of the environment where it is not GATEWAY_<FIELD>."""
+    row = {
+        "name": name,
+        "default": default,
+        "parse": parse,
+        "type": type,
+        "help": help,
+        "secret": secret,
+        "policy": policy,
+    }
+    return field(metadata={_ROW: row})
+
+
+def _word(default: str, *others: str, help: str) -> Any:  # noqa: A002, ANN401 - as _setting
+    """Declare a choice between words that is stored with each batch."""
+    allowed = (default, *others)
+    return _setting(default, one_of(*allowed), ", ".join(allowed), help, policy=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force."""
+
+    host: str = _setting("127.0.0.1", text, "text", "Address the API listens on.")
+    port: int = _setting("8080", port, "port", "Port the API listens on; 0 takes a free one.")
+    data_dir: Path = _setting(
+        "./gateway-data", path, "path", "Directory of the records and the bytes of files."
+    )
+    gemini_api_key: Secret | None = _setting(
         None,
         secret,
         "secret",
-        "Key for Google. No start without it unless the base URL is loopback.",
+        "Key for Google. Needed to start, unless the base URL is loopback.",
+        name="GEMINI_API_KEY",
         secret=True,
-    ),
-    Setting(
-        "GATEWAY_GEMINI_BASE_URL", GOOGLE_BASE_URL, url, "url", "The upstream's host, no path."
-    ),
-    Setting("GATEWAY_GEMINI_API_VERSION", "v1beta", version, "text", "API version: v1beta or v1."),
-    Setting(
-        "GATEWAY_API_KEYS",
+    )
+    gemini_base_url: str = _setting(
+        GOOGLE_BASE_URL, url, "url", "Where Google's API is: scheme and host, no path."
+    )
+    gemini_api_version: str = _setting(
+        "v1beta", version, "v1beta, v1, v1alpha", "Version of Google's API."
+    )
+    api_keys: tuple[ApiKey, ...] = _setting(
         "",
         api_keys,
         "secret",
         "Credentials that clients may present: `name=secret` or `secret`, separated by commas or "
-        "newlines. The name (else a digest) is the owner of what is made with it. Without any: "
-        "loopback only, any Bearer token is accepted but one must be there, owner `local`.",
+        "newlines. The name (else a digest) is the owner of what is made with it. Without any, the "
+        "gateway listens on loopback alone and accepts every Bearer token, but there must be one; "
+        "the owner is `local`.",
         secret=True,
-    ),
-    Setting(
-        "GATEWAY_MODEL_ALIASES",
+    )
+    model_aliases: dict[str, str] = _setting(
         "{}",
         aliases,
         "JSON",
         'Model names clients may write, e.g. `{"gpt-4o-mini":"gemini-3.8-flash"}`.',
-    ),
-    Setting(
-        "GATEWAY_CAPABILITIES",
+        policy=True,
+    )
+    capabilities: dict[str, dict[str, Any]] = _setting(
         "{}",
         objects,
         "JSON",
-        "What is known of models, changed by name, or by the beginning of one with `*`, e.g. "
+        "Changes what is known of models, by name, or by the beginning of a name with `*`, e.g. "
         '`{"gemini-4*":{"sampling":true}}`; the members are those of `capabilities.py`.',
-    ),
-    Setting(
-        "GATEWAY_STRICT",
+        policy=True,
+    )
+    strict: bool = _setting(
         "false",
         switch,
         "true, false",
         "Refuse a line, naming the field, where something would be dropped with an effect, clamped "
         "or approximated; otherwise it is noted.",
-    ),
-    Setting(
-        "GATEWAY_STRICT_FIELDS",
+        policy=True,
+    )
+    strict_fields: tuple[str, ...] = _setting(
         "",
         names,
         "list",
         "The same for these fields of a body alone, e.g. `frequency_penalty,presence_penalty`.",
-    ),
-    Setting(
-        "GATEWAY_UNKNOWN_FIELDS",
+        policy=True,
+    )
+    unknown_fields: str = _word(
         "refuse",
-        one_of("refuse", "drop"),
-        "refuse, drop",
-        "A field that nobody knows, anywhere in a body: refuse the line, or drop the field with a "
-        "note.",
-    ),
-    Setting(
-        "GATEWAY_SCHEMA_MODE",
-        "auto",
-        one_of("auto", "openapi", "json"),
-        "auto, openapi, json",
-        "How JSON Schemas are sent: as Google's `Schema` (openapi; what it cannot say is refused), "
-        "as JSON Schema (json; reports from batches conflict), or as `Schema` wherever that loses "
-        "nothing (auto).",
-    ),
-    Setting(
-        "GATEWAY_SCHEMA_CHECK",
-        "note",
-        one_of("note", "error", "off"),
-        "note, error, off",
-        "An answer that does not fit its line's JSON Schema: noted, or an error line with 502 "
-        "`schema_violation`; off: nobody looks.",
-    ),
-    Setting(
-        "GATEWAY_LATE_SYSTEM",
-        "hoist",
-        one_of("hoist", "inline"),
-        "hoist, inline",
-        "A system message after the first turn: join the instructions in front, or stay in its "
-        "place as the user's words. Noted.",
-    ),
-    Setting(
-        "GATEWAY_MESSAGE_NAMES",
         "drop",
-        one_of("drop", "prefix"),
-        "drop, prefix",
-        "A message's `name`: drop it with a note, or write it in front of the text (`name: text`).",
-    ),
-    Setting(
-        "GATEWAY_MISSING_RESULTS",
-        "refuse",
-        one_of("refuse", "fill"),
-        "refuse, fill",
-        "A tool call without a result: refuse the line as OpenAI does, or answer the call with an "
-        "error, with a note.",
-    ),
-    Setting(
-        "GATEWAY_PREFILL",
-        "refuse",
-        one_of("refuse", "trim"),
-        "refuse, trim",
-        "Assistant's words at the end, for models that take none (3.5-flash-lite, 3.6 and later): "
-        "refuse the line, or drop them with a note.",
-    ),
-    Setting(
-        "GATEWAY_REMOTE_MEDIA",
-        "pass",
-        one_of("pass", "refuse"),
-        "pass, refuse",
-        "An https URL of an image: Google fetches it, or the line is refused. The gateway fetches "
-        "nothing.",
-    ),
-    Setting(
-        "GATEWAY_GS_URIS",
-        "refuse",
-        one_of("refuse", "pass"),
-        "refuse, pass",
-        "A `gs://` URI: refuse the line, or pass it on (it must be registered with Google's Files "
-        "API).",
-    ),
-    Setting(
-        "GATEWAY_PARALLEL_TOOL_CALLS",
+        help="A field that is in no table, anywhere in a body: refuse the line, or drop the field "
+        "with a note.",
+    )
+    schema_mode: str = _word(
+        "auto",
+        "openapi",
+        "json",
+        help="How JSON Schemas are sent: as Google's `Schema` (openapi; what it cannot express is "
+        "refused), as JSON Schema (json; reports from batches conflict), or as `Schema` wherever "
+        "that loses nothing (auto).",
+    )
+    schema_check: str = _word(
         "note",
-        one_of("note", "first"),
-        "note, first",
-        "`parallel_tool_calls: false`, which Gemini cannot be told: note it, or keep only the "
-        "first call of an answer.",
-    ),
-    Setting(
-        "GATEWAY_SAFETY_SETTINGS",
+        "error",
+        "off",
+        help="An answer that does not fit its line's JSON Schema: noted, or an error line with 502 "
+        "`schema_violation`; off: answers are not compared.",
+    )
+    late_system: str = _word(
+        "hoist",
+        "inline",
+        help="A system message after the first turn: move it to the instructions in front, or keep "
+        "its place as a text of the user. Noted.",
+    )
+    message_names: str = _word(
+        "drop",
+        "prefix",
+        help="A message's `name`: drop it with a note, or write it in front of the text "
+        "(`name: text`).",
+    )
+    missing_results: str = _word(
+        "refuse",
+        "fill",
+        help="A tool call without a result: refuse the line as OpenAI does, or answer the call "
+        "with an error, with a note.",
+    )
+    prefill: str = _word(
+        "refuse",
+        "trim",
+        help="An assistant's message at the end, for models that accept none (3.5-flash-lite, 3.6 "
+        "and later): refuse the line, or drop the message with a note.",
+    )
+    remote_media: str = _word(
+        "pass",
+        "refuse",
+        help="An https URL of an image: Google fetches it, or the line is refused. The gateway "
+        "fetches nothing.",
+    )
+    gs_uris: str = _word(
+        "refuse",
+        "pass",
+        help="A `gs://` URI: refuse the line, or pass it on (it must be registered with Google's "
+        "Files API).",
+    )
+    parallel_tool_calls: str = _word(
+        "note",
+        "first",
+        help="`parallel_tool_calls: false`, for which Gemini has no equivalent: note it, or keep "
+        "only the first call of an answer.",
+    )
+    safety_settings: dict[str, str] = _setting(
         "{}",
         words,
         "JSON",
         "Thresholds for lines that name none for a category, e.g. "
         '`{"HARM_CATEGORY_HARASSMENT":"BLOCK_ONLY_HIGH"}`.',
-    ),
-    Setting(
-        "GATEWAY_VOICES",
+        policy=True,
+    )
+    voices: dict[str, str] = _setting(
         "{}",
         words,
         "JSON",
-        "Gemini's voices for OpenAI's, over those that come near by default, e.g. "
+        "Gemini's voices for OpenAI's, in place of the nearest ones of the default, e.g. "
         '`{"alloy":"Charon"}`; without a note.',
-    ),
-    Setting(
-        "GATEWAY_BLOCKED_PROMPT",
+        policy=True,
+    )
+    blocked_prompt: str = _word(
         "refusal",
-        one_of("refusal", "error"),
-        "refusal, error",
-        "A prompt that Gemini blocks: an answer with `finish_reason` content_filter and a refusal, "
-        "or an error line with 400 `content_policy_violation`.",
-    ),
-    Setting(
-        "GATEWAY_EXECUTED_CODE",
+        "error",
+        help="A prompt that Gemini blocks: an answer with `finish_reason` content_filter and a "
+        "refusal, or an error line with 400 `content_policy_violation`.",
+    )
+    executed_code: str = _word(
         "show",
-        one_of("show", "omit"),
-        "show, omit",
-        "Code that the model ran, and its output, in a chat answer: fenced blocks, or left out.",
-    ),
-    Setting(
-        "GATEWAY_POLL_MIN_SECONDS",
+        "omit",
+        help="Code that the model ran, and its output, in a chat answer: fenced blocks, or left "
+        "out.",
+    )
+    poll_min_seconds: float = _setting(
         "5",
         seconds,
         "seconds",
         "Shortest pause between two polls; jobs of more than 100 items start at 30 s.",
-    ),
-    Setting(
-        "GATEWAY_POLL_MAX_SECONDS", "60", seconds, "seconds", "Longest pause between two polls."
-    ),
-    Setting(
-        "GATEWAY_RETRY_MIN_SECONDS", "1", seconds, "seconds", "First pause after a failed step."
-    ),
-    Setting(
-        "GATEWAY_RETRY_MAX_SECONDS", "300", seconds, "seconds", "Longest pause after failures."
-    ),
-    Setting(
-        "GATEWAY_SETTLE_SECONDS",
+    )
+    poll_max_seconds: float = _setting("60", seconds, "seconds", "Longest pause between two polls.")
+    retry_min_seconds: float = _setting("1", seconds, "seconds", "First pause after a failed step.")
+    retry_max_seconds: float = _setting("300", seconds, "seconds", "Longest pause after failures.")
+    settle_seconds: float = _setting(
         "180",
         seconds,
         "seconds",
-        "How long an ambiguous create must have settled before a listing decides.",
-    ),
-    Setting(
-        "GATEWAY_CREATE_TIMEOUT_SECONDS",
-        "180",
-        seconds,
-        "seconds",
-        "Total time of one create call; then its outcome is ambiguous.",
-    ),
-    Setting(
-        "GATEWAY_TRANSLATE_WORKERS",
+        "A create whose outcome is unknown: time that must pass before listings decide whether the "
+        "job exists.",
+    )
+    create_timeout_seconds: float = _setting(
+        "180", seconds, "seconds", "Total time of one create call; then its outcome is unknown."
+    )
+    translate_workers: int = _setting(
         "",
         optional_positive,
         "number",
         "Worker processes. Empty: usable CPUs - 1, at least 1, at most 4 (affinity and cgroup "
         "quota count, not the host).",
-    ),
-    Setting(
-        "GATEWAY_INLINE_MAX_BYTES",
+    )
+    inline_max_bytes: int = _setting(
         "1 MiB",
         size,
         "size",
-        "A job within this and the item limits goes inline, any other through an uploaded file.",
-    ),
-    Setting("GATEWAY_INLINE_MAX_ITEMS", "100", whole, "number", "Items of an inline job."),
-    Setting(
-        "GATEWAY_INLINE_MAX_EMBEDDINGS", "20", whole, "number", "The same, for embedding jobs."
-    ),
-    Setting("GATEWAY_ITEMS_PER_JOB", "50000", positive, "number", "Where jobs are cut, in items."),
-    Setting("GATEWAY_BYTES_PER_JOB", "512 MiB", size, "size", "Where jobs are cut, in bytes."),
-    Setting("GATEWAY_MAX_FILE_BYTES", "2 GiB", size, "size", "Largest file; OpenAI: 200 MB."),
-    Setting(
-        "GATEWAY_MAX_LINES", "1000000", positive, "number", "Lines of one input; OpenAI: 50000."
-    ),
-    Setting(
-        "GATEWAY_MAX_ITEMS",
+        "A job within this and the item limits is sent inside the create call, any other as an "
+        "uploaded file.",
+    )
+    inline_max_items: int = _setting(
+        "100", whole, "number", "Most items of a job that is sent inside the create call."
+    )
+    inline_max_embeddings: int = _setting("20", whole, "number", "The same, for embedding jobs.")
+    items_per_job: int = _setting(
+        "50000", positive, "number", "Most items of a job; a batch is cut into jobs there."
+    )
+    bytes_per_job: int = _setting(
+        "512 MiB", size, "size", "Most bytes of a job; a batch is cut into jobs there."
+    )
+    max_file_bytes: int = _setting("2 GiB", size, "size", "Largest file; OpenAI: 200 MB.")
+    max_lines: int = _setting(
+        "1000000", positive, "number", "Most lines of one input; OpenAI: 50000."
+    )
+    max_items: int = _setting(
         "1000000",
         positive,
         "number",
-        "Upstream requests of one input (a line has one or several); OpenAI: 50000.",
-    ),
-    Setting("GATEWAY_MAX_LINE_BYTES", "32 MiB", size, "size", "Longest line of an input."),
-    Setting(
-        "GATEWAY_MAX_REPORTED_ERRORS",
+        "Most upstream requests of one input (a line has one or several); OpenAI: 50000.",
+    )
+    max_line_bytes: int = _setting("32 MiB", size, "size", "Longest line of an input.")
+    max_reported_errors: int = _setting(
         "1000",
         positive,
         "number",
         "Entries of a failed batch's `errors`; a last entry says how many more there are.",
-    ),
-    Setting(
-        "GATEWAY_MAX_WARNINGS",
+    )
+    max_warnings: int = _setting(
         "10000",
         positive,
         "number",
         "Notes that a batch's warnings file lists; a last entry says how many more there are.",
-    ),
-    Setting(
-        "GATEWAY_MAX_NAMED_FILES",
+    )
+    max_named_files: int = _setting(
         "10000",
         whole,
         "number",
-        "Different uploaded files that the lines of one input may name.",
-    ),
-    Setting(
-        "GATEWAY_MAX_STAGED_BYTES",
+        "Most different uploaded files that the lines of one input may name.",
+    )
+    max_staged_bytes: int = _setting(
         "16 GiB",
         size,
         "size",
-        "What uploaded files may take at Google at a time, so also what the lines of one input may "
-        "name. Google stores 20 GB for a project.",
-    ),
-    Setting(
-        "GATEWAY_SWEEP_SECONDS",
-        "3600",
-        seconds,
-        "seconds",
-        "Age at which bytes that nothing points at are removed.",
-    ),
-    Setting(
-        "GATEWAY_DRAIN_SECONDS", "20", seconds, "seconds", "For requests in flight at SIGTERM."
-    ),
-    Setting(
-        "GATEWAY_LOG_LEVEL",
+        "Most bytes of uploaded files at Google at a time, so also of those that the lines of one "
+        "input name. Google stores 20 GB for a project.",
+    )
+    sweep_seconds: float = _setting(
+        "3600", seconds, "seconds", "Age at which unreferenced bytes are removed."
+    )
+    drain_seconds: float = _setting(
+        "20", seconds, "seconds", "Time for requests in flight after SIGTERM."
+    )
+    log_level: str = _setting(
         "info",
         one_of("debug", "info", "warning", "error"),
-        "text",
-        "debug, info, warning or error. Prompts and completions are never logged.",
-    ),
-)
+        "debug, info, warning, error",
+        "Least level that is logged. Prompts and completions are never logged.",
+    )
 
 
-def field_of(name: str) -> str:
-    """The name of a setting's field on :class:`Settings`."""
-    return name.removeprefix("GATEWAY_").lower()
+def _rows() -> tuple[Setting, ...]:
+    rows = []
+    for one in fields(Settings):
+        row = dict(one.metadata[_ROW])
+        name = row.pop("name") or f"{PREFIX}{one.name.upper()}"
+        rows.append(Setting(name=name, field=one.name, **row))
+    return tuple(rows)
+
+
+SETTINGS: Final = _rows()
