@@ -9,7 +9,7 @@ from gateway.errors import SettingsError
 from gateway.settings.load import describe, load, usable_cpus
 from gateway.settings.table import SETTINGS
 from gateway.settings.values import ApiKey, Secret, is_loopback
-from gateway.translate.contract import Policy
+from gateway.translate import Policy
 
 KEY = {"GEMINI_API_KEY": "AIza-test"}
 
