@@ -16,6 +16,7 @@ from gateway.api.routes import ROUTES
 from gateway.cli.emulator import flag_of
 from gateway.emulator import EmulatorOptions
 from gateway.emulator.faults.markers import MARKERS
+from gateway.emulator.faults.refusals import REASONS, Refused
 from gateway.emulator.faults.reports import REPORTS, Report
 from gateway.emulator.faults.table import FAULTS, Fault, Scope, describe
 from gateway.settings.table import SETTINGS, Setting
@@ -208,6 +209,20 @@ def faults() -> str:
     )
 
 
+def reasons() -> str:
+    """Why an error can be answered, and the beginning of what Google says."""
+    about = Refused("create", "gemini-3.8-flash", "")
+    made = ((name, make(about)) for name, make in REASONS.items())
+    return table(
+        ("reason", "status", "message"),
+        ((f"`{name}`", str(error.code), _beginning(error.message)) for name, error in made),
+    )
+
+
+def _beginning(text: str, characters: int = 90) -> str:
+    return text if len(text) <= characters else text[:characters].rpartition(" ")[0] + " …"
+
+
 def own_values(fault: Fault) -> str:
     """A fault's own values of its parameters."""
     shown = (f"`{name}={value}`" for name, value in describe(fault).items() if name != "name")
@@ -306,6 +321,7 @@ BLOCKS: Mapping[str, Blocks] = {
         "markers": markers,
         "faults": faults,
         "scopes": scopes,
+        "reasons": reasons,
         "reports": reports,
         "emulator-options": emulator_options,
         "replayed": replayed,

@@ -101,6 +101,19 @@ class EmulatorOptions:
         "Limit of enqueued tokens of a model (* is any other), before that of the tier; "
         "one more create answers 429.",
     )
+    ledger: bool = _option(
+        default=False, about="Keep what each line and each synchronous call cost: /emulator/ledger."
+    )
+    spend_limit: float = _option(
+        0.0,
+        "Dollars that the synchronous calls of a project may cost in ten minutes, then 429; "
+        "0: those of the tier.",
+        least=0,
+    )
+    flex_places: int = _option(
+        0, "Flex calls that are served at a time; one more is 503; 0: any number.", least=0
+    )
+    flex_seconds: float = _option(0.0, "From a flex call to its answer.", least=0)
     expire_seconds: float = _option(48 * HOUR, "When an unfinished job is EXPIRED.", least=0)
     file_seconds: float = _option(48 * HOUR, "How long files are kept.", least=0)
     video_seconds: float = _option(2.0, "How long an uploaded video is PROCESSING.", least=0)

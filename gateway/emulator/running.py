@@ -42,6 +42,10 @@ class Emulator:
         """Every job with its state and counts, deleted ones too."""
         return [job_state(self._world, job) for job in self._world.jobs()]
 
+    def ledger(self) -> list[JsonObject]:
+        """What each line and each synchronous call cost; empty without the option ``ledger``."""
+        return [one.wire() for one in self._world.charges()]
+
     def fault(self, name: str, **parameters: object) -> None:
         """Arm a fault of ``faults.FAULTS``; raises ValueError."""
         self._world.faults.arm(make_fault(name, parameters))

@@ -124,7 +124,7 @@ def test_jobs_by_route(gemini: Emulator, api: httpx.Client, create: Create) -> N
 
 def test_control_is_off_unless_asked_for() -> None:
     """No such routes on a plain emulator."""
-    for control, count in ((False, 0), (True, 9)):
+    for control, count in ((False, 0), (True, 10)):
         app = create_app(EmulatorOptions(control=control))
         paths = [getattr(route, "path", "") for route in app.routes]
         assert sum(path.startswith("/emulator/") for path in paths) == count

@@ -459,6 +459,11 @@ def see_no_models(stage: Stage) -> bool:
     return bool(stage.api.get("/v1beta/models").json() == {})
 
 
+def flex(stage: Stage) -> httpx.Response:
+    """A synchronous call in the flex tier."""
+    return stage.api.post(f"{FLASH}:generateContent", json=stage.ask(serviceTier="flex"))
+
+
 def get_plain(stage: Stage, name: str) -> httpx.Response:
     """A job, or a file."""
     return stage.api.get(f"/v1beta/{name}")
@@ -553,6 +558,11 @@ ROWS: dict[str, Row] = {
     "download-denied": Row(denied(Stage.download, result=True, ends=200), "seconds=10"),
     "file-denied": Row(denied(get_plain, result=True, ends=400), "seconds=10"),
     "delete-refused": Row(see_refused_delete, "seconds=10"),
+    "flex-full": Row(lambda stage: flex(stage).status_code == 503),
+    "flex-refused": Row(lambda stage: flex(stage).status_code == 400),
+    "flex-standard": Row(
+        lambda stage: flex(stage).json()["usageMetadata"]["serviceTier"] == "standard"
+    ),
     "cancel-lost": Row(see_lost_cancel, "times=1"),
     "job-stuck": Row(after(24 * 3600, "PENDING")),
     "job-slow": Row(after(100, "RUNNING"), "seconds=200"),
@@ -665,8 +675,8 @@ def test_the_table_is_complete() -> None:
 
 
 def test_every_report_has_a_switch() -> None:
-    """All 18 reports of the reference; but for one that is not about Google."""
-    assert len(REPORTS) == 18
+    """All 18 reports of the reference and three later ones; one is not about Google."""
+    assert len(REPORTS) == 21
     assert {name for report in REPORTS for name in report.faults} <= set(FAULTS)
     assert {name for report in REPORTS for name in report.markers} <= set(MARKERS)
     [without] = [report for report in REPORTS if not report.faults]

@@ -110,7 +110,7 @@ def test_headers(shared: httpx.Client) -> None:
 
 
 def test_service_tier(shared: httpx.Client) -> None:
-    """On answers of generateContent, refusals too, and nowhere else."""
+    """On answers of generateContent, refusals too, and nowhere else: on no recorded stream."""
     path = "/v1beta/models/gemini-2.5-flash"
     body = {"contents": [{"parts": [{"text": "x"}]}]}
     tiers = [
@@ -122,7 +122,7 @@ def test_service_tier(shared: httpx.Client) -> None:
             ("countTokens", body),
         )
     ]
-    assert tiers == ["standard", "standard", "standard", None]
+    assert tiers == ["standard", "standard", None, None]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ class Abilities:
     """Public URLs as fileUri: not 2.0 (baml#1548)."""
     old: bool = False
     """Models before 2.5 tell avgLogprobs and details of the answer, and no index (recorded)."""
+    flex: bool = True
+    """Served in the flex tier (ai.google.dev, "Flex inference": 2.5 and 3 text models)."""
     outputs: tuple[tuple[str, ...], ...] = (("TEXT",),)
     """responseModalities that are accepted; the first is meant when nothing is asked."""
 
@@ -56,14 +58,28 @@ _NEWEST = Abilities()
 _PICTURES = (("TEXT", "IMAGE"), ("IMAGE",), ("TEXT",))
 _THREE = Abilities(levels=ALL_LEVELS, prefill=True)
 _TWO_FIVE = replace(_THREE, levels=(), budget=(0, 24576), signs=False, candidates=8, mixes=False)
-_OLD = replace(_TWO_FIVE, thinks=False, may_think=False, penalties=True, urls=False, old=True)
+_OLD = replace(
+    _TWO_FIVE,
+    thinks=False,
+    may_think=False,
+    penalties=True,
+    urls=False,
+    old=True,
+    flex=False,
+)
 _SPOKEN = replace(
-    _TWO_FIVE, thinks=False, may_think=False, candidates=1, logprobs=False, outputs=(("AUDIO",),)
+    _TWO_FIVE,
+    thinks=False,
+    may_think=False,
+    candidates=1,
+    logprobs=False,
+    flex=False,
+    outputs=(("AUDIO",),),
 )
 
 _TABLE = (
     (r"gemini-1|gemini-2\.0|gemma-3|learnlm|aqa", _OLD),
-    (r"gemma-4", replace(_TWO_FIVE, levels=("MINIMAL", "HIGH"), candidates=1)),
+    (r"gemma-4", replace(_TWO_FIVE, levels=("MINIMAL", "HIGH"), candidates=1, flex=False)),
     (r".*-tts", _SPOKEN),
     (
         r"gemini-2\.5-flash-image",
@@ -73,12 +89,20 @@ _TABLE = (
             may_think=False,
             candidates=1,
             logprobs=False,
+            flex=False,
             outputs=_PICTURES,
         ),
     ),
     (
         r".*(-image|nano-banana)",
-        replace(_THREE, levels=ALL_LEVELS, logprobs=False, may_rest=False, outputs=_PICTURES),
+        replace(
+            _THREE,
+            levels=ALL_LEVELS,
+            logprobs=False,
+            may_rest=False,
+            flex=False,
+            outputs=_PICTURES,
+        ),
     ),
     (r"gemini-2\.5-pro", replace(_TWO_FIVE, budget=(128, 32768), may_rest=False, logprobs=False)),
     (

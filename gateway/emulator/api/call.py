@@ -51,8 +51,8 @@ STANDARD_QUERY = frozenset(
     }
 )
 """Query parameters of every method (Google's discovery document), and their system spelling."""
-GENERATING = frozenset({"generate", "stream"})
-"""Operations whose answers, refusals too, tell their service tier (recorded)."""
+TIER_HEADER = "x-gemini-service-tier"
+"""On answers of generateContent, refusals too, and never on streams (recorded)."""
 _SMALL = 64 * 1024
 """Bodies up to this are parsed on the event loop."""
 
@@ -253,8 +253,8 @@ class Endpoint:
             response = await self._respond(Call(request, self.world, named))
             took = int((self.world.clock.monotonic() - started) * 1000)
             response.headers["server-timing"] = f"gfet4t7; dur={took}"
-            if named in GENERATING:
-                response.headers["x-gemini-service-tier"] = "standard"
+            if named == "generate":
+                response.headers.setdefault(TIER_HEADER, "standard")
             await response(scope, receive, send)
         except (NoAnswerError, ClientDisconnect):
             return

@@ -10,6 +10,7 @@ GET /emulator/clock       ``{"now", "speed"}``
 POST /emulator/clock      ``{"advance": seconds}`` and/or ``{"speed": factor}``
 GET /emulator/jobs        every job with its state and counts, deleted ones too
 POST /emulator/jobs       ``{"name": "batches/..."}`` (or no name: all): its time is over now
+GET /emulator/ledger      ``{"charges": [...], "usd": {tier: dollars}}`` with the option --ledger
 ========================  =======================================================================
 """
 
@@ -116,6 +117,14 @@ def job_state(world: World, job: Job) -> JsonObject:
     }
 
 
+async def read_ledger(world: World, _request: Request) -> JsonObject:
+    """What was paid for, and how much."""
+    charges = world.charges()
+    tiers = {one.tier for one in charges}
+    usd = {tier: round(sum(one.usd for one in charges if one.tier == tier), 9) for tier in tiers}
+    return {"charges": [one.wire() for one in charges], "usd": usd}
+
+
 async def finish_jobs(world: World, request: Request) -> JsonObject:
     """Let the time of one job, or of all, be over; raises ValueError for one there is not."""
     name = _object(await request.body() or b"{}").get("name")
@@ -137,6 +146,7 @@ TABLE: tuple[tuple[str, str, Function], ...] = (
     ("POST", "/emulator/clock", move_clock),
     ("GET", "/emulator/jobs", read_jobs),
     ("POST", "/emulator/jobs", finish_jobs),
+    ("GET", "/emulator/ledger", read_ledger),
 )
 
 

@@ -10,7 +10,8 @@ from gateway.emulator.answers.embed import embed, text_of
 from gateway.emulator.answers.generate import generate
 from gateway.emulator.answers.prompt import last_user_text
 from gateway.emulator.answers.usage import content_tokens, details, prompt_tokens
-from gateway.emulator.api.call import Call
+from gateway.emulator.api import flex
+from gateway.emulator.api.call import TIER_HEADER, Call
 from gateway.emulator.checks.request import check_model
 from gateway.emulator.faults.markers import find_marks
 from gateway.emulator.faults.prompt_faults import sort_marked
@@ -58,21 +59,34 @@ def _content(request: JsonObject) -> str:
     return text_of(request.get("content", {}))
 
 
-async def _generated(call: Call, method: str) -> JsonObject:
+async def _generated(call: Call, method: str) -> tuple[JsonObject, str]:
+    """A response, and the service tier that it was served in."""
     model, request = await _asked(call, method, "GenerateContentRequest", _prompt)
-    response = await asyncio.to_thread(generate, model, request, call.project)
-    call.world.journal.note(call.operation, model=model)
-    return response
+    tier = request.get("serviceTier", "standard").replace("unspecified", "standard")
+    with flex.place(call, tier):
+        if tier == "flex":
+            await flex.wait(call)
+        response = await asyncio.to_thread(generate, model, request, call.project)
+    tier = flex.served(call, tier)
+    if "usageMetadata" in response:
+        response["usageMetadata"]["serviceTier"] = tier
+    flex.book(call, tier, response, _prompt(request))
+    call.world.journal.note(call.operation, model=model, tier=tier)
+    return response, tier
 
 
 async def generate_content(call: Call) -> Response:
     """POST models/{m}:generateContent."""
-    return call.answer(await _generated(call, "generateContent"))
+    response, tier = await _generated(call, "generateContent")
+    answer = call.answer(response)
+    answer.headers[TIER_HEADER] = tier
+    return answer
 
 
 async def stream_generate_content(call: Call) -> Response:
     """POST models/{m}:streamGenerateContent: server-sent events with alt=sse, else a JSON array."""
-    pieces = [call.masked(one) for one in stream_pieces(await _generated(call, _STREAM))]
+    response, _ = await _generated(call, _STREAM)
+    pieces = [call.masked(one) for one in stream_pieces(response)]
     if call.query.get("alt") == "sse":
         headers = JSON_HEADERS | {"content-type": "text/event-stream"}
         return Streamed(_events(pieces), headers)

@@ -112,5 +112,18 @@ REPORTS: tuple[Report, ...] = (
         "",
         ("create-500-after", "create-hang-after", "create-drop-after", "error-after"),
     ),
+    Report(
+        "A job or its results are denied for a while and are there afterwards",
+        "anthropic-sdk-python#1432, #1218, deprecated-generative-ai-python#692",
+        ("get-denied", "download-denied", "file-denied", "output-late"),
+    ),
+    Report(
+        "A create is refused for one of its items, or for a bill that is due",
+        "#1103, js-genai#846, #1218",
+        ("create-names-item", "create-denied", "key-invalid", "model-unserved"),
+    ),
+    Report(
+        "A GET without fields is 503 for ever, the masked one works", "#2519", ("fields-needed",)
+    ),
 )
 """In the order of the reports' list."""

@@ -126,6 +126,9 @@ LASTING = frozenset(
         "fields-refused",
         "fields-needed",
         "cancel-lost",
+        "flex-full",
+        "flex-refused",
+        "flex-standard",
     }
 )
 """Faults whose ``seconds`` are how long they strike."""
@@ -242,6 +245,15 @@ FAULTS: dict[str, FaultKind] = {
         on="delete|file-delete",
         status=503,
         seconds=20.0,
+    ),
+    "flex-full": _call(
+        "a flex call is 503 (or status): no capacity", "flex-full", on="generate|stream", status=503
+    ),
+    "flex-refused": _call(
+        "a flex call is 400: the model has no such tier", "flex-refused", on="generate|stream"
+    ),
+    "flex-standard": _call(
+        "a flex call is served, and charged, as standard", "flex-standard", on="generate|stream"
     ),
     "cancel-lost": _call("cancel answers 200 and is not heard", "cancel-lost", on="cancel"),
     # jobs

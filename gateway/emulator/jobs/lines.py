@@ -19,6 +19,7 @@ from gateway.emulator.faults.prompt_faults import of_item, still_hit
 from gateway.emulator.faults.table import Fault
 from gateway.emulator.protocol.errors import CODE_OF_HTTP, ApiError, JsonObject, invalid
 from gateway.emulator.protocol.schema import is_deep, read, refuse, too_deep
+from gateway.emulator.resources.ledger import Charge
 
 Answer = Callable[[JsonObject, Holdings], JsonObject]
 """A parsed request and what it may refer to -> its response; raises ApiError."""
@@ -180,6 +181,7 @@ class Work:
         serve: int | None = None,
         unserved: int = 1,
         strict: bool = False,
+        charge: Callable[[str, str, JsonObject], Charge] | None = None,
     ) -> None:
         self._answer = answer
         self._holdings = holdings
@@ -188,6 +190,9 @@ class Work:
         self._serve = serve
         self._unserved = unserved
         self._strict = strict
+        self._charge = charge
+        self.charges: list[Charge] = []
+        """What each answer cost, when a ledger is kept."""
         self._stop = threading.Event()
         self.counts = Counts()
         self.finished_ns = 0
@@ -257,6 +262,9 @@ class Work:
             self.counts.failed += 1
             return {"error": status(refusal)}
         self.counts.succeeded += 1
+        if self._charge is not None:
+            text = self._text_of(item.request or {})
+            self.charges.append(self._charge(item.key, text, response))
         for name, spoil in _SPOILERS.items():
             if name in faults:
                 response = spoil(response)

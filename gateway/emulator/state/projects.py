@@ -14,6 +14,7 @@ from gateway.emulator.protocol.clock import EmulatorClock
 from gateway.emulator.protocol.errors import file_gone
 from gateway.emulator.resources.caches import Cache, Caches
 from gateway.emulator.resources.files import Files
+from gateway.emulator.resources.ledger import Charge, Spending
 from gateway.emulator.resources.webhooks import Webhooks
 
 
@@ -30,6 +31,11 @@ class Project(Holdings):
         self.caches = Caches()
         self.webhooks = Webhooks(clock)
         self.jobs = Jobs()
+        self.spending = Spending()
+        self.charges: list[Charge] = []
+        """Of its synchronous calls, when a ledger is kept."""
+        self.flex_calls = 0
+        """Flex calls under way."""
         self.faults = FaultBook(seed=options.seed, now_ns=clock.now_ns)
         """What prompts of this project armed for later calls."""
 

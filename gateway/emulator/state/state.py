@@ -14,6 +14,7 @@ from gateway.emulator.protocol.clock import SECOND, EmulatorClock
 from gateway.emulator.protocol.errors import file_gone
 from gateway.emulator.resources.files import StoredFile
 from gateway.emulator.resources.journal import Journal
+from gateway.emulator.resources.ledger import Charge
 from gateway.emulator.resources.models import Models
 from gateway.emulator.state.intake import Order, job_faults, new_job, strike
 from gateway.emulator.state.projects import Project
@@ -105,6 +106,13 @@ class World:
             keys=[item.key for item in inline_items(job.requests[:JOURNALED_KEYS])],
             faults=sorted(job.faults),
         )
+
+    def charges(self) -> list[Charge]:
+        """What every answer cost: of jobs that have ended with results, and synchronous ones."""
+        ended = [job for job in self.jobs() if job.run is not None and self.look(job).has_output]
+        of_jobs = [one for job in ended if job.run is not None for one in job.run.work.charges]
+        projects = list(self._projects.values())
+        return of_jobs + [one for project in projects for one in project.charges]
 
     def look(self, job: Job) -> Snapshot:
         """The job's state now."""

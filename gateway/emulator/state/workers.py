@@ -25,6 +25,7 @@ from gateway.emulator.protocol.clock import EmulatorClock
 from gateway.emulator.protocol.errors import JsonObject
 from gateway.emulator.protocol.ids import new_id
 from gateway.emulator.resources.files import digest_file
+from gateway.emulator.resources.ledger import Charge, charge
 from gateway.emulator.state.intake import TEXTS
 from gateway.emulator.state.projects import Project
 
@@ -36,6 +37,10 @@ _ANSWERS: dict[str, Callable[[str, JsonObject, Holdings], JsonObject]] = {
     "generate": generate,
     "embed": embed,
 }
+
+
+def _charge(job: Job, key: str, text: str, response: JsonObject) -> Charge:
+    return charge(job.model, "batch", response, text, job=job.name, key=key)
 
 
 class Workshop:
@@ -70,6 +75,7 @@ class Workshop:
             serve=serve,
             unserved=unserved,
             strict=self._options.bad_line == "job",
+            charge=partial(_charge, job) if self._options.ledger else None,
         )
         path = self._directory / f"results-{new_id(16)}" if job.input_path else None
         lines: list[bytes] = []
