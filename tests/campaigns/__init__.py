@@ -1,0 +1,1 @@
+"""Campaigns: long trials of the whole program, run by hand; CI runs a seeded sample of each."""

@@ -1,0 +1,286 @@
+"""Kill sweep: ``kill -9`` at every state-changing system call of a scripted run.
+
+``python -m tests.campaigns.kill_sweep`` runs each scenario again and again under strace, which
+kills the process at the N-th call of one kind, for every N until a run ends without a death. After
+each death the gateway is started again, without strace, and the batch must end as if nothing had
+happened. The table at the end is the one of ``gateway/runner/README.md``.
+
+``--every 10`` tries every tenth N; ``--sample 12 --seed 7`` tries a random dozen of points, as CI
+does. A point is ``SCENARIO:CALL:N``: ``--point follow-up:fdatasync:3`` runs that one alone.
+
+strace counts the calls of each thread by itself, so the N-th call of one kind is met first by the
+thread that makes most of them. Worker processes are traced too: one that dies is a failed step.
+``--seccomp-bpf`` would be quicker, but strace 6.1 injects nothing with it (tried).
+"""
+
+import argparse
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random  # noqa: TID251 - seeded: a failing sample can be repeated
+from typing import Final
+
+import openai
+from openai.types import Batch
+
+from gateway.emulator.running import Emulator, running
+from gateway.emulator.testing import EmulatorOptions
+from tests.e2e.harness import SERVE, GatewayProcess, chat_line, finished, read_lines
+
+# Calls after which the disk or Google is not what it was before. A file that is opened to be made
+# is written next, so a death at that write is the death after the open. The numbers are about how
+# many a thread makes in one run, so that a sample meets most of its points.
+CALLS: Final = {
+    "write": 60,
+    "writev": 20,
+    "pwrite64": 300,
+    "fsync": 20,
+    "fdatasync": 50,
+    "ftruncate": 2,
+    "rename": 10,
+    "unlink": 2,
+    "mkdir": 10,
+    "sendto": 10,
+}
+LINES: Final = 24
+# Points of one call after which a sweep ends in any case.
+MOST: Final = 2000
+# Attempts of a client whose server dies under it.
+TRIES: Final = 5
+IDS: Final = [f"line-{number}" for number in range(LINES)]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is run: settings of the gateway, faults of the emulator, a word in some prompts."""
+
+    settings: dict[str, str] = field(default_factory=dict)
+    faults: tuple[tuple[str, dict[str, object]], ...] = ()
+    marker: str = ""
+
+
+SCENARIOS: Final = {
+    "inline": Scenario(),
+    "file": Scenario({"GATEWAY_INLINE_MAX_ITEMS": "0", "GATEWAY_ITEMS_PER_JOB": "10"}),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where the process is killed: the N-th call of one kind in a scenario."""
+
+    scenario: str
+    call: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.scenario}:{self.call}:{self.number}"
+
+
+@dataclass
+class Outcome:
+    """What a run came to; ``wrong`` says every promise that was broken."""
+
+    died: bool
+    wrong: list[str]
+
+
+class Sweep:
+    """Runs points against one emulator, each in a data directory of its own."""
+
+    def __init__(self, gemini: Emulator, directory: Path) -> None:
+        self._gemini = gemini
+        self._directory = directory
+        self._runs = 0
+
+    def run(self, point: Point) -> Outcome:
+        """Run a scenario to its end, with one death on the way if the point is reached."""
+        self._runs += 1
+        place = self._directory / f"run-{self._runs}"
+        (place / "data").mkdir(parents=True)
+        scenario = SCENARIOS[point.scenario]
+        self._gemini.clear_faults()
+        for name, parameters in scenario.faults:
+            self._gemini.fault(name, **parameters)
+        settings = {"GEMINI_API_KEY": f"key-{self._runs}", **scenario.settings}
+        command = (*_strace(point), *SERVE)
+        gateway = GatewayProcess(place / "data", self._gemini.base_url, settings, command)
+        before = len(self._gemini.journal("create"))
+        try:
+            return self._ended(gateway, scenario, before)
+        finally:
+            gateway.close()
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _ended(self, gateway: GatewayProcess, scenario: Scenario, before: int) -> Outcome:
+        client = Client(gateway)
+        batch = client.submit(scenario)
+        done = client.finished(batch)
+        died = gateway.command is SERVE
+        wrong = list(_broken(gateway, done))
+        created = [str(entry["displayName"]) for entry in self._gemini.journal("create")[before:]]
+        planned = [name for (name,) in gateway.rows("SELECT display_name FROM jobs")]
+        if doubled := [name for name, count in Counter(created).items() if count > 1]:
+            wrong.append(f"created twice: {doubled}")
+        if strangers := set(created) - set(planned):
+            wrong.append(f"created without a record: {strangers}")
+        return Outcome(died, wrong)
+
+
+class Client:
+    """A program of OpenAI's SDK whose server may die under it; it starts the server again."""
+
+    def __init__(self, gateway: GatewayProcess) -> None:
+        self._gateway = gateway
+        self._alive(first=True)
+
+    def submit(self, scenario: Scenario) -> Batch:
+        """Upload and create; what got no answer is asked again, the create by its key."""
+        lines = [chat_line(name, f"{scenario.marker} {name}".strip()) for name in IDS]
+        for _ in range(TRIES):
+            with contextlib.suppress(openai.APIConnectionError, openai.InternalServerError):
+                client = self._gateway.client()
+                file = client.files.create(file=("in.jsonl", b"".join(lines)), purpose="batch")
+                return client.batches.create(
+                    input_file_id=file.id,
+                    endpoint="/v1/chat/completions",
+                    completion_window="24h",
+                    extra_headers={"Idempotency-Key": "sweep"},
+                )
+            self._alive()
+        raise AssertionError("the batch could not be created")
+
+    def finished(self, batch: Batch) -> Batch:
+        """Poll to the end."""
+        for _ in range(TRIES):
+            with contextlib.suppress(openai.APIConnectionError):
+                return finished(self._gateway.client(), batch, 90)
+            self._alive()
+        raise AssertionError("the batch could not be followed")
+
+    def _alive(self, *, first: bool = False) -> None:
+        """Start the server unless it runs; after a death without strace."""
+        gateway = self._gateway
+        if not first:
+            assert gateway.process is not None
+            gateway.process.wait(30)
+            gateway.close()
+            gateway.command = SERVE
+        try:
+            gateway.start()
+        except AssertionError:
+            if gateway.command is SERVE:
+                raise
+            self._alive()  # killed before it listened
+
+
+def _strace(point: Point) -> tuple[str, ...]:
+    return (
+        "strace",
+        "--follow-forks",
+        "--quiet=all",
+        "--output=/dev/null",
+        f"--trace={point.call}",
+        f"--inject={point.call}:signal=KILL:when={point.number}",
+    )
+
+
+def _broken(gateway: GatewayProcess, done: Batch) -> Iterator[str]:
+    """Every promise that the ended batch breaks."""
+    if done.status != "completed":
+        yield f"status {done.status}"
+    client = gateway.client()
+    rows = [*read_lines(client, done.output_file_id), *read_lines(client, done.error_file_id)]
+    counts = Counter(row["custom_id"] for row in rows)
+    if lost := set(IDS) - set(counts):
+        yield f"lost: {sorted(lost)}"
+    if doubled := [name for name, count in counts.items() if count > 1]:
+        yield f"doubled: {doubled}"
+    for row in rows:
+        answer = row["response"] and row["response"]["body"].get("choices")
+        if not answer or not answer[0]["message"]["content"].endswith(row["custom_id"]):
+            yield f"{row['custom_id']} has no answer of its own"
+    counted = done.request_counts
+    if counted is None or (counted.total, counted.completed) != (LINES, LINES):
+        yield f"counts {counted}"
+
+
+def sweep(runner: Sweep, scenario: str, call: str, every: int) -> Iterator[tuple[Point, Outcome]]:
+    """Every point of one call until a run ends without a death."""
+    for number in range(1, MOST + 1, every):
+        point = Point(scenario, call, number)
+        outcome = runner.run(point)
+        yield point, outcome
+        if not outcome.died:
+            return
+
+
+def sample(count: int, seed: int) -> list[Point]:
+    """Random points."""
+    random = Random(seed)
+    calls = [random.choice(list(CALLS)) for _ in range(count)]
+    return [
+        Point(random.choice(sorted(SCENARIOS)), call, random.randint(1, CALLS[call]))
+        for call in calls
+    ]
+
+
+def report(results: Sequence[tuple[Point, Outcome]]) -> int:
+    """Print the table, then what was broken; the number of broken runs."""
+    by_call: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for point, outcome in results:
+        row = by_call[point.scenario, point.call]
+        row.update(runs=1, deaths=int(outcome.died), broken=int(bool(outcome.wrong)))
+    print("| scenario | call | runs | deaths | broken |\n| --- | --- | --- | --- | --- |")
+    for (scenario, call), row in sorted(by_call.items()):
+        print(f"| {scenario} | `{call}` | {row['runs']} | {row['deaths']} | {row['broken']} |")
+    broken = [(point, outcome.wrong) for point, outcome in results if outcome.wrong]
+    for point, wrong in broken:
+        print(f"BROKEN {point}: {'; '.join(wrong)}")
+    return len(broken)
+
+
+@contextlib.contextmanager
+def ready() -> Iterator[Sweep]:
+    """An emulator and a directory for a sweep."""
+    options = EmulatorOptions(job_seconds=0.3, max_live_jobs=10_000)
+    with tempfile.TemporaryDirectory() as directory, running(options) as gemini:
+        yield Sweep(gemini, Path(directory))
+
+
+def main() -> int:
+    """Sweep, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), action="append")
+    parser.add_argument("--call", choices=CALLS, action="append")
+    parser.add_argument("--every", type=int, default=1, help="every how many points")
+    parser.add_argument("--sample", type=int, metavar="COUNT", help="so many random points")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--point", metavar="SCENARIO:CALL:N")
+    arguments = parser.parse_args()
+    if shutil.which("strace") is None:
+        sys.exit("This needs strace: apt-get install strace")
+    results: list[tuple[Point, Outcome]] = []
+    with ready() as runner:
+        points = sample(arguments.sample, arguments.seed) if arguments.sample else []
+        if arguments.point:
+            scenario, call, number = arguments.point.split(":")
+            points = [Point(scenario, call, int(number))]
+        for point in points:
+            results.append((point, runner.run(point)))
+            print(point, results[-1][1], flush=True)
+        if not points:
+            for scenario in arguments.scenario or SCENARIOS:
+                for call in arguments.call or CALLS:
+                    results += sweep(runner, scenario, call, arguments.every)
+                    print(f"{scenario} {call}: {len(results)} runs", flush=True)
+    return min(report(results), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
