@@ -18,6 +18,7 @@ import uvicorn
 from gateway.api.app import create_api
 from gateway.api.protocol import BoundedHttpProtocol
 from gateway.api.services import ApiOptions, Services
+from gateway.batches.follow_ups import RetryRules
 from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
 from gateway.blobs.local import LocalBlobs
@@ -92,6 +93,7 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
         job_limits=job_limits(settings),
         gateway_id=gateway_id,
         credential=CREDENTIAL,
+        retries=RetryRules(settings.line_attempts, settings.retry_empty),
     )
 
 

@@ -10,6 +10,22 @@ from enum import StrEnum
 from gateway.batches.batch import Counts, TokenUsage
 
 
+class Cause(StrEnum):
+    """Why a job exists.
+
+    first   cut by validation.
+    retry   its lines met a fault that passes, or got no result.
+    recut   a part of a job that was too large for the quota, or was refused for one of its items:
+            nothing was created.
+    stuck   its predecessor did not move at the upstream and was ended for that.
+    """
+
+    FIRST = "first"
+    RETRY = "retry"
+    RECUT = "recut"
+    STUCK = "stuck"
+
+
 class JobState(StrEnum):
     """Where one upstream job stands.
 
@@ -39,9 +55,6 @@ class JobState(StrEnum):
     COLLECTED = "collected"
     RELEASED = "released"
 
-
-# Causes of jobs that follow others.
-RECUT = "recut"  # half of a job that was too large for the quota, and was never created
 
 DONE_STATES = frozenset({JobState.COLLECTED, JobState.RELEASED})
 
@@ -77,7 +90,8 @@ class Job:
     created_at: int
     state: JobState = JobState.PLANNED
     follows: str | None = None
-    cause: str = "first"
+    cause: Cause = Cause.FIRST
+    attempt: int = 1  # the how manieth time that its lines are sent
     credential: str = "default"
     inline: bool = False
     # How many uploaded files the spool names. Then ``filled`` is the spool with their URIs in it,
@@ -98,7 +112,7 @@ class Job:
     raw: str | None = None
     run: str | None = None
     index: str | None = None
-    held: str | None = None
+    held: str | None = None  # results that predecessors brought for a part of a line's items
     counts: Counts = Counts()
     usage: TokenUsage = TokenUsage()
     notes: Mapping[str, int] = field(default_factory=dict)  # of its answers, counted by code

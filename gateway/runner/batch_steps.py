@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts
 from gateway.batches.file import File, Segment
-from gateway.batches.job import RECUT, Job
+from gateway.batches.job import Cause, Job
 from gateway.batches.lifecycle import final_status, rest_until
 from gateway.batches.planning import display_name
 from gateway.errors import UpstreamError
@@ -270,8 +270,8 @@ async def _bring_runs(
     tools: Tools, batch: Batch, jobs: Sequence[Job], place: Path
 ) -> list[RunPaths]:
     runs = []
-    cut_again = {job.follows for job in jobs if job.cause == RECUT}
-    ran = (job for job in jobs if job.id not in cut_again)
+    cut_again = {job.follows for job in jobs if job.cause is Cause.RECUT}
+    ran = (job for job in jobs if job.run is not None or job.id not in cut_again)
     for number, (run, index) in enumerate(
         [(batch.run, batch.index), *((job.run, job.index) for job in ran)]
     ):

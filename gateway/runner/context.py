@@ -4,12 +4,13 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from gateway.batches.batch import Batch
 from gateway.batches.file import Segment
+from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import Job
 from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
@@ -43,6 +44,7 @@ class RunnerOptions:
     job_limits: JobLimits
     gateway_id: str
     credential: str = "default"
+    retries: RetryRules = field(default_factory=RetryRules)
 
 
 class BlobSource:

@@ -1,15 +1,16 @@
 """Steps on a job that was sent: poll, cancel, secure, collect, release."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gateway.batches.batch import Batch, Counts, TokenUsage
+from gateway.batches.follow_ups import job_failure, may_run_again
 from gateway.batches.job import Failure, Job, JobState
-from gateway.batches.lifecycle import EXPIRED, moved, unserved
+from gateway.batches.lifecycle import moved, unserved
 from gateway.batches.pacing import next_poll
 from gateway.errors import (
     UpstreamError,
@@ -23,6 +24,7 @@ from gateway.ports.upstream import Found, Observation
 from gateway.runner.context import DEFECTS, MAX_DEFECTS, JobClaim, Tools, describe, named
 from gateway.runner.cpu.collect import INTERNAL, CollectTask
 from gateway.runner.fill_step import unusable_files
+from gateway.runner.follow_step import Follower, follow
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ MAX_RELEASE_FAILURES = 5
 # For how many settling times after an ambiguous create a job that nobody adopted is looked for.
 DOUBT_SETTLES = 10
 
-RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+SUCCEEDED = "SUCCEEDED"
 
 GONE = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
 # Should the upstream have been wrong, somebody can still fetch what these made.
@@ -66,11 +68,17 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
             )
         )
         return
-    ended = {"upstream_state": seen.state, "ended_at": seen.ended_at or now, "denials": 0}
+    ended: dict[str, Any] = {
+        "upstream_state": seen.state,
+        "ended_at": seen.ended_at or now,
+        "denials": 0,
+    }
     if seen.output is None:
         failure = _failure(batch, job, seen)
         await claim.save(moved(job, JobState.LOST, failure=failure, **ended))
     else:
+        whole = seen.state == SUCCEEDED or job.cancel_sent_at is not None
+        ended["failure"] = None if whole else _failure(batch, job, seen)
         await claim.save(moved(job, JobState.ENDED, output=seen.output, **ended))
     logger.info("%s ended upstream: %s", named(job), seen.state)
 
@@ -121,16 +129,10 @@ def _name(job: Job) -> str:
 
 
 def _failure(batch: Batch, job: Job, seen: Observation) -> Failure:
-    """Why a job that ended without output has none."""
+    """What to say of the lines that a job which ended otherwise than well brought no result for."""
     if job.cancel_sent_at is not None:
         return unserved(batch)
-    if seen.state == "EXPIRED":
-        return EXPIRED
-    reason = f": {seen.error}" if seen.error else ""
-    if seen.error_code == RESOURCE_EXHAUSTED:
-        return Failure("rate_limit_exceeded", f"The upstream ran out of quota{reason}", 429)
-    word = seen.state.lower()
-    return Failure("upstream_job_failed", f"The upstream job ended as {word}{reason}", 500)
+    return job_failure(seen.state, seen.error_code, seen.error)
 
 
 async def cancel(tools: Tools, _: Batch, claim: JobClaim) -> None:
@@ -161,7 +163,7 @@ async def secure(tools: Tools, _: Batch, claim: JobClaim) -> None:
 
 
 async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
-    """Render the job's lines."""
+    """Render the job's lines; those without a lasting answer go into a follow-up."""
     job = claim.row
     async with tools.workplace() as place:
         try:
@@ -171,13 +173,9 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
                 raise
             await claim.save(moved(job, JobState.LOST, failure=INTERNAL))
             return
+        followers = await follow(tools, job, summary, place)
         names = await tools.keep([summary["run"], summary["index"]])
-    for place_of_error, count in summary["internal"].items():
-        logger.error("%s: %d lines failed inside: %s", named(job), count, place_of_error)
-    odd_results = summary["missing"] or summary["doubled"] or summary["strays"]
-    if odd_results and job.failure is None:
-        odd = (summary["missing"], summary["doubled"], summary["strays"])
-        logger.warning("%s: results missing %d, doubled %d, unknown %d", named(job), *odd)
+    _tell(job, summary, followers)
     counts = Counts(**summary["counts"])
     usage = TokenUsage(**summary["usage"])
     await claim.save(
@@ -192,15 +190,30 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         ),
         counts=counts,
         usage=usage,
-        blobs=BlobChange(live=names),
+        jobs=[each.job for each in followers],
+        named={each.job.id: each.files for each in followers},
+        blobs=BlobChange(live=[*names, *(blob for each in followers for blob in each.blobs)]),
         ring=True,
     )
+
+
+def _tell(job: Job, summary: Mapping[str, Any], followers: Sequence[Follower]) -> None:
+    for place_of_error, count in summary["internal"].items():
+        logger.error("%s: %d lines failed inside: %s", named(job), count, place_of_error)
+    odd = (summary["missing"], summary["doubled"], summary["strays"])
+    if any(odd) and job.failure is None:
+        logger.warning("%s: results missing %d, doubled %d, unknown %d", named(job), *odd)
+    for job_again in (each.job for each in followers):
+        said = (job_again.lines, job_again.attempt, job_again.id)
+        logger.info("%s: %d lines run again (attempt %d) as job %s", named(job), *said)
 
 
 async def _render(tools: Tools, batch: Batch, job: Job, place: Path) -> Mapping[str, Any]:
     await tools.blobs.bring(job.echo, place / "echo")
     if job.raw is not None:
         await tools.blobs.bring(job.raw, place / "raw")
+    if job.held is not None:
+        await tools.blobs.bring(job.held, place / "held")
     unusable = await unusable_files(tools, job)
     if unusable:
         await tools.blobs.bring(job.spool, place / "spool")
@@ -227,13 +240,17 @@ def _collect_task(
         unserved=_unserved_by(batch, job),
         spool=str(place / "spool") if unusable else None,
         unusable=unusable,
+        held=str(place / "held") if job.held is not None else None,
+        again=may_run_again(batch, job, tools.options.retries, tools.clock.now()),
+        retry_empty=tools.options.retries.empty,
     )
 
 
 def _unserved_by(batch: Batch, job: Job) -> Failure | None:
+    """What to say of items that Google never got to: those have an error of their own."""
     if job.cancel_sent_at is not None:
         return unserved(batch)
-    return EXPIRED if job.upstream_state == "EXPIRED" else None
+    return job.failure if job.upstream_state == "EXPIRED" else None
 
 
 async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:

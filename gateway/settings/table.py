@@ -258,6 +258,19 @@ class Settings:
     create_timeout_seconds: float = _setting(
         "180", seconds, "seconds", "Total time of one create call; then its outcome is unknown."
     )
+    line_attempts: int = _setting(
+        "3",
+        positive,
+        "number",
+        "How often a line is sent while its batch has time: again after faults that pass (Google's "
+        "codes 4, 8, 13, 14, HTTP's 429, 500, 503, 504), or without a result. 1: never again.",
+    )
+    retry_empty: bool = _setting(
+        "false",
+        switch,
+        "true, false",
+        "Whether an answer without content, though Gemini stopped normally, is such a fault.",
+    )
     translate_workers: int = _setting(
         "",
         optional_positive,

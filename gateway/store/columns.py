@@ -12,7 +12,7 @@ import orjson
 
 from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts, TokenUsage
 from gateway.batches.file import File, Segment
-from gateway.batches.job import Failure, Job, JobState
+from gateway.batches.job import Cause, Failure, Job, JobState
 from gateway.batches.staging import NamedFile, StagedFile, StagedState
 from gateway.store.session import Row
 
@@ -27,7 +27,7 @@ _COUNTS = tuple((field.name, f"counts_{field.name}") for field in fields(Counts)
 _USAGE = tuple((field.name, f"usage_{field.name}") for field in fields(TokenUsage))
 _FILE = _plain(File, "segments")
 _BATCH = _plain(Batch, "status", "metadata", "policy", "counts", "usage", "errors", "notes")
-_JOB = _plain(Job, "state", "inline", "counts", "usage", "notes", "failure")
+_JOB = _plain(Job, "state", "cause", "inline", "counts", "usage", "notes", "failure")
 _STAGED = _plain(StagedFile, "state", "failure")
 
 
@@ -120,6 +120,7 @@ def job_values(job: Job) -> Values:
         **_attributes(job, _JOB),
         **sums_values(job.counts, job.usage),
         "state": job.state.value,
+        "cause": job.cause.value,
         "inline": int(job.inline),
         "notes": _json(dict(job.notes)),
         "failure": _failure_text(job.failure),
@@ -132,6 +133,7 @@ def job_of(row: Row) -> Job:
     return Job(
         **_pick(values, _JOB),
         state=JobState(values["state"]),
+        cause=Cause(values["cause"]),
         inline=bool(values["inline"]),
         counts=_counts(values),
         usage=_usage(values),

@@ -5,6 +5,7 @@
 :mod:`gateway.translate.contract`; README.md of this room is its map.
 """
 
+from gateway.translate.answer.passing import passes
 from gateway.translate.contract import (
     DEFAULT_POLICY,
     NO_USAGE,
@@ -67,6 +68,7 @@ __all__ = [
     "item_tokens",
     "media_type_of",
     "not_found",
+    "passes",
     "placeholders",
     "price_of",
     "refusal_of",

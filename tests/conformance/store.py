@@ -11,7 +11,7 @@ import pytest
 
 from gateway.batches.batch import LIVE_STATUSES, BatchError, BatchStatus, Counts, TokenUsage
 from gateway.batches.file import Segment
-from gateway.batches.job import Failure, JobState
+from gateway.batches.job import Cause, Failure, JobState
 from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Deletion, Store, Work
 from tests.conformance.records import (
@@ -526,7 +526,14 @@ class SaveRules:
 
     async def test_every_field_of_a_job_comes_back(self, store: Store) -> None:
         claimed = await claimed_batch(store)
-        new = a_job(follows="earlier", cause="retry", credential="second", inline=True, due_at=5)
+        new = a_job(
+            follows="earlier",
+            cause=Cause.RETRY,
+            attempt=2,
+            credential="second",
+            inline=True,
+            due_at=5,
+        )
         assert await store.save_batch(claimed, jobs=[new])
         assert list((await load(store)).jobs) == [new]
         job = replace(

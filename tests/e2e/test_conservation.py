@@ -81,7 +81,8 @@ FAULTS: Mapping[str, list[tuple[str, dict[str, Any]]]] = {
     "a state nobody knows": [("state-unknown", {"times": 3})],
 }
 
-# Faults after which some lines have no answer; every other fault must cost nothing.
+# Faults after which a few lines may have no answer, though each was sent three times; every other
+# fault must cost nothing.
 LOSSY = {"fail", "dropped", "keyless", "blank", "empty"}
 
 
@@ -105,8 +106,8 @@ def test_every_custom_id_once_with_its_own_answer(
     for row in output:
         assert content_of(row) == f"Echo: {TEXTS[row['custom_id']]}"
     lossy = any(word in fault for fault, _ in FAULTS[name] for word in LOSSY)
-    assert bool(errors) is lossy
-    assert len(output) > LINES / 2
+    assert lossy or not errors
+    assert len(output) > LINES * 0.95
     for row in errors:
         assert row["response"]["status_code"] >= 400
         assert row["response"]["body"]["error"]["message"]

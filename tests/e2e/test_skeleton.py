@@ -108,7 +108,7 @@ def test_faulty_lines_cost_themselves_alone(gateway: GatewayProcess, gemini: Emu
     assert by_id["upstream"]["status_code"] == 500
     assert by_id["bad-type"]["body"]["error"]["param"] == "temperature"
     assert all(row["error"] is None for row in errors)
-    assert gemini.journal("create")[-1]["items"] == 3
+    assert [job["items"] for job in gemini.journal("create")[-3:]] == [3, 1, 1]
 
 
 def test_a_batch_of_refused_lines_makes_no_job(gateway: GatewayProcess, gemini: Emulator) -> None:

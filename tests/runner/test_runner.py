@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from gateway.batches.batch import BatchStatus
+from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import JobState
 from gateway.errors import (
     UpstreamAmbiguousError,
@@ -20,6 +21,7 @@ from gateway.errors import (
 )
 from tests.runner.world import HOUR, OWNER, World, chat, sweep, world
 
+ONCE = RetryRules(attempts=1)
 TWO = chat("a", "one") + chat("b", "two")
 
 
@@ -104,7 +106,10 @@ async def test_an_ambiguous_create_is_adopted(tmp_path: Path) -> None:
     [
         (("FAILED", "INTERNAL", "boom"), 500, "upstream_job_failed"),
         (("FAILED", "RESOURCE_EXHAUSTED", "out of tokens"), 429, "rate_limit_exceeded"),
-        (("CANCELLED", "CANCELLED", "cancelled"), 500, "upstream_job_failed"),
+        (("FAILED", "DEADLINE_EXCEEDED", "too slow"), 504, "deadline_exceeded"),
+        (("FAILED", "INVALID_ARGUMENT", "bad request"), 400, "invalid_argument"),
+        (("FAILED", "PERMISSION_DENIED", "not allowed"), 403, "permission_denied"),
+        (("CANCELLED", "CANCELLED", "cancelled"), 500, "upstream_job_cancelled"),
     ],
 )
 async def test_a_job_that_ends_with_nothing(
@@ -124,23 +129,10 @@ async def test_a_job_that_ends_with_nothing(
         assert seen[2] in rows[0]["response"]["body"]["error"]["message"]
 
 
-async def test_an_upstream_expiry_is_batch_expired(tmp_path: Path) -> None:
-    """Lines of a job that the upstream let expire never ran."""
-    async with world(tmp_path) as here:
-        here.upstream.state, here.upstream.output = "EXPIRED", None
-
-        done = await here.ended(await here.submit(TWO))
-
-        rows = await here.lines(done.error_file_id)
-        assert done.status is BatchStatus.EXPIRED
-        assert [row["error"]["code"] for row in rows] == ["batch_expired"] * 2
-        assert all(row["response"] is None for row in rows)
-
-
 @pytest.mark.parametrize("method", ["observe", "fetch"])
 async def test_a_job_that_stays_gone_is_lost(tmp_path: Path, method: str) -> None:
     """Only after it was denied again and again."""
-    async with world(tmp_path) as here:
+    async with world(tmp_path, retries=ONCE) as here:
         here.upstream.script[method] = [UpstreamGoneError("gone", status=404)] * 5
 
         done = await here.ended(await here.submit(TWO))
@@ -254,7 +246,7 @@ async def test_an_outage_is_no_denial(tmp_path: Path, method: str) -> None:
 
 async def test_what_is_lost_to_us_is_left_at_the_upstream(tmp_path: Path) -> None:
     """A job that we could not get is paid for: it is not deleted."""
-    async with world(tmp_path) as here:
+    async with world(tmp_path, retries=ONCE) as here:
         here.upstream.script["fetch"] = [UpstreamGoneError("gone", status=404)] * 5
         batch = await here.submit(TWO)
 

@@ -43,6 +43,7 @@ from gateway.store.sqlite import SQLiteStore
 OWNER = "owner"
 HOUR = 3_600_000
 MODEL = "gemini-2.5-flash"
+MODELS = (MODEL, "gemini-3-flash-preview")
 READY = FileSeen(FileState.READY)
 
 
@@ -114,6 +115,8 @@ class ScriptedUpstream:
     error: str | None = None
     output: str | None = "files/out"
     served: Callable[[str], bool] = lambda _: True
+    # What results hold instead of an answer, by key, for each job in order; None: no result.
+    spoilt: list[dict[str, dict[str, Any] | None]] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)
     # Clients' files by name, those that are there, the states they are seen in next, their life.
     uploaded: dict[str, bytes] = field(default_factory=dict)
@@ -207,8 +210,11 @@ class ScriptedUpstream:
         """Download, in two blocks."""
         assert (output, credential) == ("files/out", "default")
         self._call("fetch")
-        rows = [orjson.loads(line) for line in self._job(name).spool.splitlines()]
-        lines = [_result(row) for row in rows if self.served(row["key"])]
+        job = self._job(name)
+        rows = [orjson.loads(line) for line in job.spool.splitlines()]
+        place = self.jobs.index(job)
+        spoilt = self.spoilt[place] if place < len(self.spoilt) else {}
+        lines = [_result(row, spoilt) for row in rows if self.served(row["key"])]
         for block in (b"".join(lines[:1]), b"".join(lines[1:])):
             yield block
 
@@ -229,13 +235,16 @@ class ScriptedUpstream:
         """List models."""
         assert credential == "default"
         self._call("models")
-        return [Model(MODEL, frozenset({"batchGenerateContent"}))]
+        return [Model(name, frozenset({"batchGenerateContent"})) for name in MODELS]
 
     async def close(self) -> None:
         """Nothing to close."""
 
 
-def _result(row: dict[str, Any]) -> bytes:
+def _result(row: dict[str, Any], spoilt: dict[str, dict[str, Any] | None]) -> bytes:
+    if row["key"] in spoilt:
+        instead = spoilt[row["key"]]
+        return b"" if instead is None else orjson.dumps({"key": row["key"], **instead}) + b"\n"
     text = row["request"]["contents"][0]["parts"][0]["text"]
     candidate = {"content": {"parts": [{"text": f"re {text}"}]}, "finishReason": "STOP"}
     usage = {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3}

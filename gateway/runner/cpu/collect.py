@@ -3,9 +3,11 @@
 Lines with one item are rendered as their result passes by. Of lines with several, only the place
 of each result is kept, and they are rendered afterwards: memory does not grow with the answers.
 Doubled results: a success wins over an error, then the first.
+
+Lines that are to run again are left out of the run: their keys go into a file of their own, from
+which the follow-up is cut, and what is finished of a line with several items is held for it.
 """
 
-import os
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,16 +24,25 @@ from gateway.runner.cpu.fill import lines_naming
 from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, failure_line
 from gateway.runner.cpu.notes import NoteWriter
-from gateway.translate import ENDPOINTS, NO_USAGE, Answer, Context, Policy, Rendered
-from gateway.wire.gemini_results import Loads, Result, parse_result, read_results, unfold_inline
+from gateway.runner.cpu.parts import FAILED, NOTHING, SERVED, Parts
+from gateway.translate import (
+    ENDPOINTS,
+    NO_USAGE,
+    Answer,
+    Context,
+    Policy,
+    Rendered,
+    Usage,
+    passes,
+)
+from gateway.wire.gemini_results import Result, read_results, unfold_inline
 
 MISSING = Failure(
     "result_missing", "The upstream job ended without a result for this request.", 500
 )
 INTERNAL = Failure("internal_error", MESSAGE, 500)
+_NO_ANSWER: Answer = {"error": {"code": 13}}
 UPSTREAM_CANCELLED = 1  # google.rpc.Code CANCELLED: the item was never served
-
-NOTHING, FAILED, SERVED = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,9 @@ class CollectTask:
     ``unserved`` is what to say of items the upstream never got to (the job was told to end);
     ``unusable`` what to say of lines that name an uploaded file which the upstream cannot use, by
     the file's id, and ``spool`` then says which these are; ``created`` is the job's end in whole
-    seconds.
+    seconds. ``held`` are results that predecessors of a follow-up brought. With ``again``, lines
+    without a lasting answer are to run once more; with ``retry_empty``, an answer that says
+    nothing is none.
     """
 
     echo: str
@@ -57,11 +70,18 @@ class CollectTask:
     unserved: Failure | None = None
     spool: str | None = None
     unusable: Mapping[str, Failure] = field(default_factory=dict)
+    held: str | None = None
+    again: bool = False
+    retry_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CollectSummary:
-    """``strays`` are results whose key nobody knows, ``doubled`` those that came again."""
+    """``strays`` are results whose key is unknown, ``doubled`` those that came again.
+
+    ``wanted`` is a file with the keys of the items that are to run again, ``held`` one with results
+    of the lines these are of; None when there are none.
+    """
 
     run: str
     index: str
@@ -72,6 +92,8 @@ class CollectSummary:
     strays: int = 0
     notes: Mapping[str, int] = field(default_factory=dict)
     internal: Mapping[str, int] = field(default_factory=dict)
+    wanted: str | None = None
+    held: str | None = None
 
 
 def collect(task: CollectTask) -> CollectSummary:
@@ -98,16 +120,24 @@ class _Collection:
         self._kinds = bytearray(count)
         self._offsets = array("Q", bytes(8 * count))
         self._lengths = array("I", bytes(4 * count))
-        self._parts: _Parts | None = None
+        self._parts: Parts | None = None
+        self._files = files
+        self._wanted: dict[int, Sequence[int]] = {}
+        self._held_path = self._scratch / "held-on"
         self._guard = Guard()
         self._notes = NoteWriter(self._run, task.max_warnings)
         self._noted: dict[int, tuple[int, int]] = {}
         self._usage = TokenUsage()
         self._missing = self._doubled = self._strays = 0
+        spool = None if task.spool is None else Path(task.spool)
+        self._never_sent = {} if spool is None else lines_naming(spool, task.unusable)
 
     def summary(self) -> CollectSummary:
+        if self._task.held is not None:
+            self._read(Path(self._task.held), held=True)
         if self._task.raw is not None:
             self._read(self._results_path(Path(self._task.raw)))
+        self._join_parts()
         self._fill()
         index = self._scratch / "index"
         self._write_index(index)
@@ -123,6 +153,8 @@ class _Collection:
             strays=self._strays,
             notes=dict(self._notes.counts),
             internal=dict(self._guard.caught),
+            wanted=self._write_wanted(self._scratch / "wanted") if self._wanted else None,
+            held=str(self._held_path) if self._held_path.exists() else None,
         )
 
     def _results_path(self, raw: Path) -> Path:
@@ -132,51 +164,95 @@ class _Collection:
         unfold_inline(raw, unfolded)
         return unfolded
 
-    def _read(self, path: Path) -> None:
-        for result in read_results(path, self._loads):
+    def _read(self, path: Path, *, held: bool = False) -> None:
+        keyless: list[Answer] = []
+        count = 0
+        for count, result in enumerate(read_results(path, self._loads), 1):
             place = self._echoes.locate(result.key)
             if place is None:
                 self._strays += 1
+                if result.key is None and count == 1:
+                    keyless = [result.answer]
             elif self._echoes.items[place[0]] > 1:
-                self._keep_part(place, result)
+                self._keep_part(place, result, path, held=held)
             else:
                 self._take(place[0], result.answer)
-        if self._parts is not None:
-            self._join_parts(path)
+        # One item and one answer need no key to be matched (python-genai#2008).
+        if keyless and count == self._echoes.total_items == 1:
+            self._strays = 0
+            self._take(0, keyless[0])
 
     def _take(self, ordinal: int, answer: Answer) -> None:
-        state = SERVED if "response" in answer else FAILED
+        weak = self._task.again and self._is_weak(answer)
+        state = SERVED if "response" in answer and not weak else FAILED
         if self._states[ordinal] != NOTHING:
             self._doubled += 1
             if self._states[ordinal] >= state:
                 return
         self._states[ordinal] = state
-        self._render(ordinal, self._echoes.read(ordinal), [answer])
+        if weak:
+            self._want(ordinal, (0,), self._cost(ordinal, [answer]))
+        else:
+            self._render(ordinal, [answer])
 
-    def _keep_part(self, place: tuple[int, int], result: Result) -> None:
+    def _is_weak(self, answer: Answer) -> bool:
+        """Whether an answer is no lasting one, so that its item is to run again."""
+        empty = self._task.retry_empty
+        response = answer.get("response")
+        if response and not empty and ("embedding" in response or response.get("candidates")):
+            return False  # nearly all of them
+        cancelled = self._task.unserved is not None and _was_cancelled(answer)
+        return cancelled or passes(answer, empty=empty)
+
+    def _want(self, ordinal: int, items: Sequence[int], spent: Usage) -> None:
+        """Have these items of a line run again; what the others and they cost is paid."""
+        self._wanted[ordinal] = items
+        self._usage += TokenUsage(*spent)
+
+    def _keep_part(self, place: tuple[int, int], result: Result, path: Path, *, held: bool) -> None:
         if self._parts is None:
-            self._parts = _Parts(self._echoes.total_items)
+            self._parts = Parts(self._echoes.total_items, self._loads, self._files)
         item = self._echoes.first_item[place[0]] + place[1]
-        state = SERVED if "response" in result.answer else FAILED
-        if not self._parts.keep(item, state, result.offset, result.length):
+        weak = self._task.again and self._is_weak(result.answer)
+        state = SERVED if "response" in result.answer and not weak else FAILED
+        if not self._parts.keep(item, state, result, path, held=held):
             self._doubled += 1
 
-    def _join_parts(self, path: Path) -> None:
-        """Render the lines with several items, all of whose results are there."""
-        assert self._parts is not None  # noqa: S101 - called only then
-        with path.open("rb") as file:
-            for ordinal, items in enumerate(self._echoes.items):
-                if items == 1:
-                    continue
+    def _join_parts(self) -> None:
+        """Render the lines with several items, or have what they lack run again."""
+        if self._parts is None:
+            return
+        for ordinal, items in enumerate(self._echoes.items):
+            if items > 1 and self._echoes.lines[ordinal] not in self._never_sent:
                 first = self._echoes.first_item[ordinal]
-                some = range(first, first + items)
-                answers = self._parts.answers(file.fileno(), some, self._loads)
-                if answers is not None:
-                    self._states[ordinal] = SERVED
-                    self._render(ordinal, self._echoes.read(ordinal), answers)
+                self._join(ordinal, range(first, first + items), self._parts)
 
-    def _render(self, ordinal: int, echo: Echo, answers: Sequence[Answer]) -> None:
-        task = self._task
+    def _join(self, ordinal: int, items: range, parts: Parts) -> None:
+        answers = [parts.answer(item) for item in items]
+        paid = self._cost(ordinal, [parts.answer(item, held=True) for item in items])
+        here = [answer for answer in answers if answer is not None]
+        weak = [n for n, each in enumerate(answers) if each is None or self._is_weak(each)]
+        lost = any("response" not in each and not self._is_weak(each) for each in here)
+        if self._task.again and weak and not lost:
+            self._want(ordinal, weak, _less(self._cost(ordinal, answers), paid))
+            parts.hold([item for n, item in enumerate(items) if n not in weak], self._held_path)
+        elif len(here) == len(items):
+            self._render(ordinal, here, paid)
+        else:
+            self._usage += TokenUsage(*_less(self._cost(ordinal, answers), paid))
+
+    def _cost(self, ordinal: int, answers: Sequence[Answer | None]) -> Usage:
+        """What a line costs of whose answers some are not there, counted as for a whole one."""
+        if not any(answer is not None and "response" in answer for answer in answers):
+            return NO_USAGE
+        echo = self._echoes.read(ordinal)
+        filled = [answer or _NO_ANSWER for answer in answers]
+        made = self._guard.call(lambda: self._translate(echo, filled))
+        return NO_USAGE if made is None else made[0][2]
+
+    def _render(self, ordinal: int, answers: Sequence[Answer], paid: Usage = NO_USAGE) -> None:
+        """Write a line; ``paid`` is the part of its usage that was counted before."""
+        task, echo = self._task, self._echoes.read(ordinal)
         if task.unserved is not None and any(map(_was_cancelled, answers)):
             self._write(ordinal, *failure_line(task.batch_id, *echo[:2], task.unserved))
             return
@@ -186,7 +262,7 @@ class _Collection:
             return
         (status, _, usage, notes), line = made
         if usage is not NO_USAGE:
-            self._usage += TokenUsage(*usage)
+            self._usage += TokenUsage(*_less(usage, paid))
         if notes:
             written = self._notes.write(echo.line, echo.custom_id, notes)
             if written is not None:
@@ -202,30 +278,49 @@ class _Collection:
         return made, answer_line(task.batch_id, echo.line, echo.custom_id, status, body)
 
     def _write(self, ordinal: int, kind: Kind, line: bytes) -> None:
+        if self._wanted:  # a better result has come
+            self._wanted.pop(ordinal, None)
         self._kinds[ordinal] = kind
         self._offsets[ordinal], self._lengths[ordinal] = self._run.write(line)
 
     def _fill(self) -> None:
-        """An error line for every line that got no answer."""
+        """Have every line that got no answer run again, or write an error line for it."""
         task = self._task
         failure = task.failure or task.unserved or MISSING
-        spool = None if task.spool is None else Path(task.spool)
-        never_sent = {} if spool is None else lines_naming(spool, task.unusable)
         for ordinal in range(len(self._echoes)):
-            if self._kinds[ordinal] != 0:
+            if self._kinds[ordinal] != 0 or ordinal in self._wanted:
                 continue
             echo = self._echoes.read(ordinal)
             why = failure
-            if echo.line in never_sent:
-                why = task.unusable[never_sent[echo.line]]
+            if echo.line in self._never_sent:
+                why = task.unusable[self._never_sent[echo.line]]
             else:
                 self._missing += 1
+                if task.again and echo.items == 1:
+                    self._wanted[ordinal] = (0,)
+                    continue
+                if task.again and self._parts is None:
+                    self._wanted[ordinal] = range(echo.items)
+                    continue
             self._write(ordinal, *failure_line(task.batch_id, *echo[:2], why))
+
+    def _write_wanted(self, path: Path) -> str:
+        with path.open("wb") as file:
+            for ordinal in sorted(self._wanted):
+                line, items = self._echoes.lines[ordinal], self._echoes.items[ordinal]
+                keys = (
+                    b"%d\n" % line if items == 1 else b"%d.%d\n" % (line, item)
+                    for item in self._wanted[ordinal]
+                )
+                file.writelines(keys)
+        return str(path)
 
     def _write_index(self, path: Path) -> None:
         index = IndexWriter(path)
         rows = zip(self._echoes.lines, self._kinds, self._offsets, self._lengths, strict=True)
         for ordinal, row in enumerate(rows):
+            if not row[1]:
+                continue
             index.write(*row)
             if ordinal in self._noted:
                 index.write(row[0], Kind.NOTES, *self._noted[ordinal])
@@ -237,28 +332,10 @@ def _was_cancelled(answer: Mapping[str, Any]) -> bool:
     return isinstance(error, dict) and error.get("code") == UPSTREAM_CANCELLED
 
 
-class _Parts:
-    """Where the result of each item of lines with several items stands."""
-
-    def __init__(self, items: int) -> None:
-        self._states = bytearray(items)
-        self._offsets = array("Q", bytes(8 * items))
-        self._lengths = array("I", bytes(4 * items))
-
-    def keep(self, item: int, state: int, offset: int, length: int) -> bool:
-        """Remember a result unless a better one is there; False if there was one at all."""
-        fresh = self._states[item] == NOTHING
-        if self._states[item] < state:
-            self._states[item] = state
-            self._offsets[item] = offset
-            self._lengths[item] = length
-        return fresh
-
-    def answers(self, descriptor: int, items: range, loads: Loads | None) -> list[Answer] | None:
-        """The answers of a line's items in order, None while one is missing."""
-        if any(self._states[item] == NOTHING for item in items):
-            return None
-        return [
-            parse_result(os.pread(descriptor, self._lengths[item], self._offsets[item]), loads)[1]
-            for item in items
-        ]
+def _less(usage: Usage, paid: Usage) -> Usage:
+    """What of a usage was not counted before."""
+    if paid == NO_USAGE:
+        return usage
+    pairs = zip(usage, paid, strict=True)
+    left = [max(all_of_it - before, 0) for all_of_it, before in pairs]
+    return left[0], left[1], left[2], left[3]

@@ -54,6 +54,16 @@ class RecutSummary:
     parts: Sequence[Part]
 
 
+@dataclass(frozen=True, slots=True)
+class PickTask:
+    """``wanted`` is a file with the keys of the items that go into a part, one in each line."""
+
+    spool: str
+    echo: str
+    scratch: str
+    wanted: str
+
+
 class _Open:
     """A part that is being written."""
 
@@ -112,6 +122,20 @@ def divide(spool: Path, echo: Path, scratch: Path, choose: Choice) -> list[Part]
         return [parts[number].close() for number in sorted(parts)]
 
 
+def pick(task: PickTask) -> Part:
+    """The part of a job that is sent again. Errors as :func:`divide`; LookupError of an item."""
+    sought = set(map(_numbers, Path(task.wanted).read_bytes().split()))
+    parts = divide(
+        Path(task.spool),
+        Path(task.echo),
+        Path(task.scratch),
+        lambda line, item: 0 if (line, item) in sought else None,
+    )
+    if not parts or parts[0].items != len(sought):
+        raise LookupError("items that are to run again are not in the spool")
+    return parts[0]
+
+
 def recut(task: RecutTask) -> RecutSummary:
     """Halve a job by tokens; no line is split. Errors as :func:`divide`."""
     spool = Path(task.spool)
@@ -139,5 +163,10 @@ def _spooled(spool: Path) -> Iterator[tuple[int, int, bytes]]:
     with spool.open("rb", buffering=BUFFER) as file:
         for text in file:
             key = text[len(b'{"key":"') : text.index(b'"', len(b'{"key":"'))]
-            line, _, item = key.partition(b".")
-            yield int(line), int(item or 0), text
+            yield *_numbers(key), text
+
+
+def _numbers(key: bytes) -> tuple[int, int]:
+    """``17`` -> (17, 0), ``17.2`` -> (17, 2)."""
+    line, _, item = key.partition(b".")
+    return int(line), int(item or 0)

@@ -7,7 +7,7 @@ INSERT INTO jobs (
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
     denials, due_at, failures, defects, last_error, fence, lease_until, files, filled,
     filled_bytes, filled_until, notes, made_by, denied_at, stop_at, looked_at, upstream_since,
-    waiting_since, recover_until, unmatched, owner
+    waiting_since, recover_until, unmatched, owner, attempt
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -19,7 +19,7 @@ VALUES (
     :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until,
     :notes, :made_by, :denied_at, :stop_at, :looked_at, :upstream_since, :waiting_since,
     :recover_until, :unmatched,
-    (SELECT owner FROM batches WHERE id = :batch_id)
+    (SELECT owner FROM batches WHERE id = :batch_id), :attempt
 );
 
 -- name: last_job_number

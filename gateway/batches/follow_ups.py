@@ -1,0 +1,123 @@
+"""Follow-ups: when lines that a job left without a lasting answer run once more, in another job.
+
+A line is paid for whenever it runs, so it runs again only when its job has ended at Google for
+certain, a limited number of times, and only while its batch still has time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.batches.batch import LIVE_STATUSES, Batch
+from gateway.batches.job import Cause, Failure, Job
+from gateway.batches.lifecycle import stop_reason
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRules:
+    """How often a line may be sent, and whether an answer without content counts as none."""
+
+    attempts: int = 3
+    empty: bool = False
+
+
+# google.rpc.Code names of a whole job's error -> HTTP status and code of its lines. Those that
+# pass (4, 8, 13, 14) are the same as for single results; 3 and 7 never pass.
+_BY_ERROR = {
+    "INVALID_ARGUMENT": (400, "invalid_argument"),
+    "DEADLINE_EXCEEDED": (504, "deadline_exceeded"),
+    "NOT_FOUND": (404, "not_found"),
+    "PERMISSION_DENIED": (403, "permission_denied"),
+    "RESOURCE_EXHAUSTED": (429, "rate_limit_exceeded"),
+    "FAILED_PRECONDITION": (400, "failed_precondition"),
+    "OUT_OF_RANGE": (400, "out_of_range"),
+    "UNIMPLEMENTED": (501, "unimplemented"),
+    "UNAVAILABLE": (503, "overloaded"),
+    "UNAUTHENTICATED": (401, "invalid_api_key"),
+}
+_FAILED = (500, "upstream_job_failed")
+
+# Whoever ends a job at Google by hand wants it ended: its lines do not run again by themselves.
+_BY_STATE = {
+    "CANCELLED": (500, "upstream_job_cancelled"),
+    "EXPIRED": (500, "upstream_job_expired"),
+}
+
+# Of these, Google has said that the job ended. A job that Google denies (upstream_job_lost) may
+# run on, and is not paid for a second time.
+_PASSING = frozenset(
+    {
+        "deadline_exceeded",
+        "overloaded",
+        "rate_limit_exceeded",
+        "upstream_job_expired",
+        "upstream_job_failed",
+        "upstream_results_lost",
+    }
+)
+
+
+def job_failure(state: str, error_code: str | None, error: str | None) -> Failure:
+    """What a job that ended otherwise than well makes of its lines without a result."""
+    status, code = _BY_STATE.get(state) or _BY_ERROR.get(error_code or "", _FAILED)
+    reason = f": {error}" if error else ""
+    return Failure(code, f"The upstream job ended as {state.lower()}{reason}", status)
+
+
+def may_run_again(batch: Batch, job: Job, rules: RetryRules, now: int) -> bool:
+    """Whether lines that this ended job left without a lasting answer may be sent once more."""
+    return (
+        batch.status in LIVE_STATUSES
+        and job.upstream_name is not None
+        and job.attempt < rules.attempts
+        and job.cancel_sent_at is None
+        and stop_reason(batch, now) is None
+        and (job.failure is None or job.failure.code in _PASSING)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a follow-up sends: its blobs and their sizes. ``held`` are results it has already.
+
+    ``files`` are the ids of uploaded files that its lines name.
+    """
+
+    spool: str
+    echo: str
+    held: str | None
+    items: int
+    lines: int
+    bytes: int
+    tokens: int
+    files: Sequence[str]
+
+
+def follow_up(job: Job, cause: Cause, piece: Piece, names: Sequence[str], now: int) -> Job:
+    """The job that runs some lines of another once more; ``names`` are its id and display name.
+
+    Its number is the store's to give; it stays with the credential of its predecessor.
+    """
+    job_id, display_name = names
+    return Job(
+        id=job_id,
+        batch_id=job.batch_id,
+        number=0,
+        model=job.model,
+        method=job.method,
+        items=piece.items,
+        lines=piece.lines,
+        bytes=piece.bytes,
+        tokens=piece.tokens,
+        spool=piece.spool,
+        echo=piece.echo,
+        held=piece.held,
+        display_name=display_name,
+        created_at=now,
+        follows=job.id,
+        cause=cause,
+        attempt=job.attempt + (cause is not Cause.RECUT),
+        credential=job.credential,
+        inline=job.inline,
+        files=len(piece.files),
+        due_at=now,
+    )
