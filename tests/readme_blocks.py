@@ -25,7 +25,7 @@ from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.fidelity import ANSWERS, REQUESTS, RESPONSES_OBJECTS
 from gateway.translate.reading.notes import CODES
 from gateway.translate.reading.table import Field, FieldTable, Placing
-from gateway.wire.openai import OPENAI_ENDPOINTS
+from gateway.wire.openai import UNOFFERED_ENDPOINTS
 from tests.emulator import test_replay as _fills_the_table  # noqa: F401
 from tests.emulator.replaying import NOT_REPLAYED, REPLAYED, SAMPLES
 
@@ -86,11 +86,7 @@ def endpoints() -> str:
         (f"`{path}`", f"`{endpoint.method}`", _link_to_fields(path))
         for path, endpoint in ENDPOINTS.items()
     )
-    refused = (
-        (f"`{path}`", "refused", reason)
-        for path, reason in OPENAI_ENDPOINTS.items()
-        if path not in ENDPOINTS
-    )
+    refused = ((f"`{path}`", "refused", reason) for path, reason in UNOFFERED_ENDPOINTS.items())
     return table(("endpoint of a batch", "Gemini's method", ""), (*served, *refused))
 
 

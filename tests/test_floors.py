@@ -12,10 +12,11 @@ FLOORS: dict[str, int] = {
     "__init__": 0,
     "errors": 0,
     "ids": 0,
+    "units": 0,
     "clock": 0,
     "children": 0,
-    "settings": 1,
     "wire": 1,
+    "settings": 2,
     "translate": 2,
     "batches": 2,
     "ports": 3,
@@ -38,7 +39,7 @@ ONLY_THESE = {"emulator": {"clock"}}
 # A CPU step runs in a worker process: pure rooms and the words, nothing that acts.
 WORKER_FILES = sorted([*PACKAGE.glob("runner/cpu/*.py"), PACKAGE / "runner/worker.py"])
 assert len(WORKER_FILES) > 8, "no CPU steps found: the room has another name"
-WORKER_ROOMS = {"translate", "batches", "wire", "runner", "errors", "ids"}
+WORKER_ROOMS = {"translate", "batches", "wire", "runner", "errors", "ids", "units"}
 
 # Sans-IO: what the pure rooms may import of the standard library and beside it.
 PURE_ROOMS = {"translate", "batches"}

@@ -23,7 +23,7 @@ from gateway.api.requestid import RequestIds
 from gateway.api.routes import ROUTES, ApiRoute
 from gateway.api.services import ApiOptions, Call, Services
 from gateway.errors import MethodNotAllowedError, NotFoundError, UnavailableError
-from gateway.wire.openai import shown
+from gateway.wire.openai import truncate
 
 # While the process drains, its successor is a few seconds away.
 DRAIN_RETRY_AFTER_SECONDS = 5
@@ -55,7 +55,7 @@ class Resource:
         route = self._by_method.get(request.method)
         if route is None:
             raise MethodNotAllowedError(
-                f"Not allowed to {request.method} on {shown(scope[ASKED_PATH])}."
+                f"Not allowed to {request.method} on {truncate(scope[ASKED_PATH])}."
                 " (HINT: Perhaps you meant to make your request to another HTTP method?)",
                 allowed=sorted(self._by_method),
             )
@@ -84,7 +84,7 @@ def _by_path(routes: Iterable[ApiRoute]) -> dict[str, dict[str, ApiRoute]]:
 async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
     if scope["type"] == "http":
         raise NotFoundError(
-            f"Unknown request URL: {scope['method']} {shown(scope[ASKED_PATH])}."
+            f"Unknown request URL: {scope['method']} {truncate(scope[ASKED_PATH])}."
             " Please check the URL for typos, or see this gateway's README for what it serves.",
             code="unknown_url",
         )

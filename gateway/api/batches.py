@@ -22,7 +22,7 @@ from gateway.wire.openai import (
     parse_create_batch,
     parse_json,
     parse_list_query,
-    shown,
+    truncate,
 )
 
 WINDOW_MS: Final = 24 * 3600 * 1000
@@ -94,13 +94,13 @@ async def cancel(call: Call) -> Response:
 
 
 def _no_such_batch(batch_id: str, param: str | None = None) -> NotFoundError:
-    return NotFoundError(f"No batch found with id '{shown(batch_id)}'.", param=param)
+    return NotFoundError(f"No batch found with id '{truncate(batch_id)}'.", param=param)
 
 
 def _no_input_file(file_id: str) -> RequestError:
     """As OpenAI answered in 2024; since then it creates a batch that fails later."""
     return RequestError(
-        f"Cannot find file {shown(file_id)}, or this API key does not have access to it.",
+        f"Cannot find file {truncate(file_id)}, or this API key does not have access to it.",
         param="file_id",
     )
 

@@ -8,9 +8,10 @@ from starlette.types import Message
 
 from gateway.api.services import Call
 from gateway.errors import RequestError, TooLargeError
+from gateway.units import MIB
 
 # A batch's JSON holds sixteen metadata pairs at most: some 10 KB.
-MAX_JSON_BYTES: Final = 1024 * 1024
+MAX_JSON_BYTES: Final = MIB
 
 # Patience begins anew each time this much has come: under about 1 KB/s a client is cut off.
 PROGRESS_BYTES: Final = 64 * 1024

@@ -23,7 +23,7 @@ from gateway.wire.openai import (
     encode_page,
     parse_list_query,
     parse_new_file,
-    shown,
+    truncate,
 )
 
 # OpenAI: purpose=batch expires after 30 days, everything else is kept (FileExpirationAfter).
@@ -81,7 +81,9 @@ async def list_files(call: Call) -> Response:
             ascending=query.ascending,
         )
         if page is None:
-            raise NotFoundError(f"No such File object: {shown(query.after or '')}", param="after")
+            raise NotFoundError(
+                f"No such File object: {truncate(query.after or '')}", param="after"
+            )
         found += map(encode_file, page.data)
         has_more = page.has_more
         if page.data:
@@ -127,7 +129,7 @@ async def _found(call: Call) -> File:
 
 
 def _no_such_file(file_id: str) -> NotFoundError:
-    return NotFoundError(f"No such File object: {shown(file_id)}", param="id")
+    return NotFoundError(f"No such File object: {truncate(file_id)}", param="id")
 
 
 def _check_not_empty(wanted: NewFile, intake: Intake) -> None:

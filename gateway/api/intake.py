@@ -10,6 +10,7 @@ from gateway.api.body import check_declared_length, pieces, too_large
 from gateway.api.services import Call
 from gateway.errors import RequestError, TooLargeError
 from gateway.ports.blobs import BlobWriter
+from gateway.units import MIB
 from gateway.wire.multipart import (
     MAX_OVERHEAD_BYTES,
     Event,
@@ -22,7 +23,7 @@ from gateway.wire.multipart import (
 from gateway.wire.openai import parse_purpose
 
 # Bytes are digested and written in blocks of this size; a digest of one leaves the event loop.
-BLOCK_BYTES: Final = 1024 * 1024
+BLOCK_BYTES: Final = MIB
 
 DEFAULT_FILENAME: Final = "upload"
 

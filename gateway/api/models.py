@@ -6,7 +6,7 @@ from gateway.api.answers import answer
 from gateway.api.services import Call
 from gateway.batches.planning import BATCH_METHODS
 from gateway.errors import NotFoundError
-from gateway.wire.openai import encode_model, shown
+from gateway.wire.openai import encode_model, truncate
 
 
 async def list_models(call: Call) -> Response:
@@ -19,7 +19,7 @@ async def retrieve(call: Call) -> Response:
     model_id = call.path_id().removeprefix("models/")
     if model_id not in await _names(call):
         raise NotFoundError(
-            f"The model '{shown(model_id)}' does not exist or you do not have access to it.",
+            f"The model '{truncate(model_id)}' does not exist or you do not have access to it.",
             param="model",
             code="model_not_found",
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gateway.batches.batch import LIVE_STATUSES, Batch
 from gateway.batches.job import Cause, Failure, Job
 from gateway.batches.lifecycle import stop_reason
+from gateway.wire.openai_errors import RPC_ERRORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +24,19 @@ class RetryRules:
 # google.rpc.Code names of a whole job's error -> HTTP status and code of its lines. Those that
 # pass (4, 8, 13, 14) are the same as for single results; 3 and 7 never pass.
 _BY_ERROR = {
-    "INVALID_ARGUMENT": (400, "invalid_argument"),
-    "DEADLINE_EXCEEDED": (504, "deadline_exceeded"),
-    "NOT_FOUND": (404, "not_found"),
-    "PERMISSION_DENIED": (403, "permission_denied"),
-    "RESOURCE_EXHAUSTED": (429, "rate_limit_exceeded"),
-    "FAILED_PRECONDITION": (400, "failed_precondition"),
-    "OUT_OF_RANGE": (400, "out_of_range"),
-    "UNIMPLEMENTED": (501, "unimplemented"),
-    "UNAVAILABLE": (503, "overloaded"),
-    "UNAUTHENTICATED": (401, "invalid_api_key"),
+    name: RPC_ERRORS[name]
+    for name in (
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "UNAVAILABLE",
+        "UNAUTHENTICATED",
+    )
 }
 _FAILED = (500, "upstream_job_failed")
 

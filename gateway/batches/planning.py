@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-EMBEDDING_METHOD = "asyncBatchEmbedContent"
+from gateway.wire.gemini import EMBED_CONTENT, GENERATE_CONTENT
+
 # A model with neither is of no use here, whatever else it can do.
-BATCH_METHODS = frozenset({"batchGenerateContent", EMBEDDING_METHOD})
+BATCH_METHODS = frozenset({GENERATE_CONTENT, EMBED_CONTENT})
 
 # "Mixed models in one file become one job per model": each open job costs two open files.
 MAX_MODELS = 50
@@ -40,7 +41,7 @@ def goes_inline(method: str, items: int, size: int, limits: JobLimits, *, media:
     """
     if media:
         return False
-    most = limits.inline_max_embeddings if method == EMBEDDING_METHOD else limits.inline_max_items
+    most = limits.inline_max_embeddings if method == EMBED_CONTENT else limits.inline_max_items
     return items <= most and size <= limits.inline_max_bytes
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from gateway.blobs.layout import Layout, open_new, open_to_read, refuse_existing, room
 from gateway.blobs.threads import finish, in_thread, outlast, start
 from gateway.errors import SettingsError
+from gateway.units import MIB
 
 # Measured: 64 KiB blocks in a thread cost four to ten times as much.
-BLOCK = 1 << 20
+BLOCK = MIB
 
 # Where a hard link is impossible, a copy does: another device, a file system without links.
 _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})

@@ -11,8 +11,8 @@ import orjson
 from gateway.batches.batch import BatchError
 from gateway.runner.cpu.envelope import Envelope, Line
 from gateway.runner.cpu.guard import MESSAGE, Guard
-from gateway.runner.cpu.validate import UNKNOWN_MEMBER
 from gateway.translate import (
+    UNKNOWN_MEMBER,
     Endpoint,
     Estimate,
     LineError,

@@ -25,6 +25,7 @@ from gateway.runner.context import DEFECTS, MAX_DEFECTS, JobClaim, Tools, descri
 from gateway.runner.cpu.collect import INTERNAL, CollectTask
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.follow_step import Follower, follow
+from gateway.wire.gemini import INLINE, SUCCEEDED
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,6 @@ MAX_RELEASE_FAILURES = 5
 # For how many settling times after an ambiguous create a job that nobody adopted is looked for.
 DOUBT_SETTLES = 10
 
-SUCCEEDED = "SUCCEEDED"
 
 GONE = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
 # Should the upstream have been wrong, somebody can still fetch what these made.
@@ -235,7 +235,7 @@ def _collect_task(
         max_warnings=tools.options.input_limits.max_warnings,
         policy=batch.policy,
         raw=str(place / "raw") if has_results else None,
-        inline=job.output == "inline",
+        inline=job.output == INLINE,
         failure=job.failure,
         unserved=_unserved_by(batch, job),
         spool=str(place / "spool") if unusable else None,

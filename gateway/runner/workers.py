@@ -10,9 +10,10 @@ import orjson
 
 from gateway.children import inherited_environment, module_command
 from gateway.errors import AuditError, UnavailableError, WorkerError
+from gateway.units import MIB
 
 # A summary carries at most the reported errors of one file.
-MAX_SUMMARY_BYTES = 64 * 1024 * 1024
+MAX_SUMMARY_BYTES = 64 * MIB
 
 
 class Workers:

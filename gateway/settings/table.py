@@ -31,8 +31,7 @@ from gateway.settings.values import (
     whole,
     words,
 )
-
-GOOGLE_BASE_URL = "https://generativelanguage.googleapis.com"
+from gateway.wire.gemini import GOOGLE_BASE_URL
 
 PREFIX: Final = "GATEWAY_"
 _ROW: Final = "setting"

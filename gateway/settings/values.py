@@ -14,9 +14,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-KIB = 1024
-MIB = 1024 * KIB
-GIB = 1024 * MIB
+from gateway.units import GIB, KIB, MIB
 
 API_VERSIONS = ("v1beta", "v1", "v1alpha")
 

@@ -17,6 +17,7 @@ from gateway.translate.contract import (
     LineError,
     Loads,
     Note,
+    NoteCode,
     Policy,
     Rendered,
     Translation,
@@ -27,6 +28,7 @@ from gateway.translate.models.aliases import resolve_model
 from gateway.translate.models.capabilities import capabilities_of, check_capabilities
 from gateway.translate.models.estimates import Estimate, estimate, item_tokens
 from gateway.translate.models.prices import PRICES_PAGE, PRICES_READ_ON, Price, price_of
+from gateway.translate.reading.notes import NOT_LISTED, UNKNOWN_MEMBER
 from gateway.translate.request.media import media_type_of
 from gateway.translate.request.modalities import check_voices
 from gateway.translate.request.safety import check_safety_settings
@@ -41,10 +43,12 @@ from gateway.translate.request.uploads import (
 __all__ = [
     "DEFAULT_POLICY",
     "ENDPOINTS",
+    "NOT_LISTED",
     "NO_USAGE",
     "PLACEHOLDER",
     "PRICES_PAGE",
     "PRICES_READ_ON",
+    "UNKNOWN_MEMBER",
     "Answer",
     "AnswerHints",
     "Context",
@@ -54,6 +58,7 @@ __all__ = [
     "LineError",
     "Loads",
     "Note",
+    "NoteCode",
     "Policy",
     "Price",
     "Rendered",

@@ -61,15 +61,34 @@ def _members() -> list[str]:
 DEFAULT_POLICY: Final = Policy()
 
 
+# What a note is about; :data:`gateway.translate.reading.notes.CODES` says what each means.
+NoteCode = Literal[
+    "dropped",
+    "clamped",
+    "approximated",
+    "guessed",
+    "unverified",
+    "schema_violation",
+    "truncated",
+    "unchecked",
+    "unknown_member",
+    "risky",
+    "unknown",
+    "exhausted",
+    "fewer",
+    "not_listed",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something of a line that was lost or changed, or something odd about its answer.
 
-    ``code`` is one of :data:`gateway.translate.reading.notes.CODES`, ``field`` a path in the line's
-    body or in the answer's, ``message`` what they do not say; never content.
+    ``field`` is a path in the line's body or in the answer's. ``message`` adds what code and field
+    do not say; it never holds content.
     """
 
-    code: str
+    code: NoteCode
     field: str
     message: str = ""
 
@@ -180,8 +199,8 @@ FromGemini = Callable[[AnswerHints, Sequence[Answer], Context], Rendered]
 class Endpoint:
     """One OpenAI path a line may name.
 
-    ``method`` is the Gemini method that answers it: ``batchGenerateContent`` or
-    ``asyncBatchEmbedContent``. ``required`` are body members without which the whole batch
+    ``method`` is the Gemini method that answers it, one of :mod:`gateway.wire.gemini`'s.
+    ``required`` are body members without which the whole batch
     fails (in addition to ``model``), as OpenAI does. ``quick`` gives a parser for result lines
     that is faster than a JSON parser, or None when the hints need the parsed values.
     """

@@ -22,6 +22,7 @@ from gateway.upstream.errors import Call, Scrubber, error_of, mapped
 from gateway.upstream.options import ERROR_BYTES, JOBS_PER_PAGE, JSON_BYTES
 from gateway.upstream.transport import Transport, parse_object, read_capped
 from gateway.wire.gemini import (
+    EMBED_CONTENT,
     INLINE,
     KNOWN_STATES,
     SUCCEEDED,
@@ -31,8 +32,6 @@ from gateway.wire.gemini import (
 )
 
 _log = logging.getLogger(__name__)
-
-EMBED: Final = "asyncBatchEmbedContent"
 
 # A finished inline job carries its whole output, twice, on every GET. `fields` is a standard
 # parameter (discovery), but unproven on this endpoint: a 400 falls back to a plain GET.
@@ -107,7 +106,7 @@ async def _inline_requests(job: Job, spool: Source) -> list[dict[str, Any]]:
     request need not: the URL has it.
     """
     text = b"".join([block async for block in spool.blocks()])
-    extra = {"model": f"models/{job.model}"} if job.method == EMBED else {}
+    extra = {"model": f"models/{job.model}"} if job.method == EMBED_CONTENT else {}
     rows = (orjson.loads(line) for line in text.splitlines() if line)
     return [
         {"request": {**extra, **row["request"]}, "metadata": {"key": row["key"]}} for row in rows

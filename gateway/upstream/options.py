@@ -7,11 +7,9 @@ from typing import Final
 import httpx
 
 from gateway.errors import SettingsError
+from gateway.units import KIB, MIB
+from gateway.wire.gemini import GOOGLE_BASE_URL
 
-GOOGLE: Final = "https://generativelanguage.googleapis.com"
-
-KIB: Final = 1024
-MIB: Final = 1024 * KIB
 HOUR_MS: Final = 3_600_000
 
 # Bodies. A finished inline embedding job answers about 48 KB per item on every plain GET.
@@ -45,7 +43,7 @@ class GeminiOptions:
     """
 
     credentials: Mapping[str, str] = field(repr=False)
-    base_url: str = GOOGLE
+    base_url: str = GOOGLE_BASE_URL
     api_version: str = "v1beta"
     trust_env: bool = True
     connect_seconds: float = 10.0

@@ -25,8 +25,9 @@ from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError
 from gateway.ports.upstream import FileSeen, FileState, Source, Staged, Uploaded
+from gateway.units import MIB
 from gateway.upstream.errors import Call, error_of
-from gateway.upstream.options import BLOCK_BYTES, FILE_LIFE_MS, FILE_MARGIN_MS, MIB
+from gateway.upstream.options import BLOCK_BYTES, FILE_LIFE_MS, FILE_MARGIN_MS
 from gateway.upstream.transport import Transport, is_upload_host, parse_object
 from gateway.wire.gemini import FileInfo, as_object, parse_file, parse_int
 

@@ -1,4 +1,4 @@
-"""The words of the Gemini API: states, operations, files, errors, times. No decisions.
+"""The Gemini API's JSON: states, operations, files, errors, times. It decides nothing.
 
 Whatever comes in is read tolerantly: unknown members are ignored, unknown words kept, what is
 missing is ``None``. Sources are named where a tolerance needs one: "recorded" means seen in
@@ -16,6 +16,14 @@ from typing import Any, Final
 import orjson
 
 Json = Mapping[str, Any]
+
+GOOGLE_BASE_URL: Final = "https://generativelanguage.googleapis.com"
+
+# --- methods --------------------------------------------------------------------------------
+
+# The methods that make a batch job, as a path and as models list them.
+GENERATE_CONTENT: Final = "batchGenerateContent"
+EMBED_CONTENT: Final = "asyncBatchEmbedContent"
 
 # --- states ---------------------------------------------------------------------------------
 
@@ -102,6 +110,19 @@ RPC_CODES: Final = {
     16: "UNAUTHENTICATED",
 }
 RPC_NUMBERS: Final = {name: number for number, name in RPC_CODES.items()}
+# The number of google.rpc.Code by the HTTP status that it is written as.
+RPC_NUMBERS_BY_STATUS: Final = {
+    400: 3,
+    401: 16,
+    403: 7,
+    404: 5,
+    408: 4,
+    409: 10,
+    429: 8,
+    499: 1,
+    503: 14,
+    504: 4,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import orjson
 from gateway.wire.gemini import (
     RPC_CODES,
     RPC_NUMBERS,
+    RPC_NUMBERS_BY_STATUS,
     Json,
     as_object,
     as_text,
@@ -30,20 +31,6 @@ Answer = dict[str, Any]
 Loads = Callable[[bytes], Json | None]
 
 _INTERNAL: Final = 13
-
-# google.rpc.Code by the HTTP status it is written as, for errors that carry the latter.
-_BY_HTTP: Final = {
-    400: 3,
-    401: 16,
-    403: 7,
-    404: 5,
-    408: 4,
-    409: 10,
-    429: 8,
-    499: 1,
-    503: 14,
-    504: 4,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +139,7 @@ def _error(told: object) -> dict[str, Any]:
 def _code(code: int | None) -> int:
     if code in RPC_CODES:
         return code
-    return _BY_HTTP.get(code or 0, _INTERNAL)
+    return RPC_NUMBERS_BY_STATUS.get(code or 0, _INTERNAL)
 
 
 def _failure(message: str) -> Answer:

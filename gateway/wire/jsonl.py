@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from gateway.units import MIB
+
 UTF8_BOM = b"\xef\xbb\xbf"
 
 # str.splitlines() and the OpenAI SDKs' own iter_lines() end a line at these characters too;
@@ -70,7 +72,7 @@ def drop_blank_end(lines: Iterable[bytes | LongLine]) -> Iterator[bytes | LongLi
 
 def _skip(file: BinaryIO, size: int) -> LongLine:
     """Read on to the end of a line that is too long, in blocks."""
-    while piece := file.readline(1 << 20):
+    while piece := file.readline(MIB):
         if piece.endswith(b"\n"):
             return LongLine(size + len(piece) - 1)
         size += len(piece)

@@ -1,7 +1,4 @@
-"""OpenAI's words: error envelope, lists, deletions, and what requests may say.
-
-Texts and codes are OpenAI's where they are on record; openai-python prints the message alone
-(``_base_client.py``), so every message names its parameter.
+"""OpenAI's HTTP API: lists, deletions, errors, and what requests may hold.
 
 in   {"input_file_id": "file-…", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
 out  CreateBatch(input_file_id="file-…", endpoint="/v1/chat/completions", …)
@@ -15,6 +12,14 @@ from typing import Any, Final
 import orjson
 
 from gateway.errors import GatewayError, RequestError
+from gateway.wire.openai_errors import (
+    Complaint,
+    error_body,
+    invalid_type,
+    json_type,
+    missing_parameter,
+    unknown_parameter,
+)
 
 COMPLETION_WINDOW: Final = "24h"
 
@@ -31,15 +36,10 @@ FILE_PURPOSES: Final = ("fine-tune", "assistants", "batch", "user_data", "vision
 # The longest piece of a request that an error message repeats.
 SHOWN_CHARACTERS: Final = 200
 
-# Endpoints OpenAI's Batch API knows, and why a gateway in front of Gemini may not offer them.
-OPENAI_ENDPOINTS: Final[Mapping[str, str]] = {
-    "/v1/responses": "It is switched off.",
-    "/v1/chat/completions": "It is switched off.",
-    "/v1/embeddings": "It is switched off.",
-    "/v1/completions": "It is switched off.",
+# Endpoints of OpenAI's Batch API that a gateway in front of Gemini cannot offer, and why.
+UNOFFERED_ENDPOINTS: Final[Mapping[str, str]] = {
     "/v1/moderations": "Gemini has no moderation model: its safety ratings come with an answer"
     " only, in five categories without scores.",
-    "/v1/images/generations": "It is switched off.",
     "/v1/images/edits": "Gemini has no masks; an image model edits the image of a chat line.",
     "/v1/videos": "Gemini's Batch API makes no videos, and OpenAI retires this endpoint.",
 }
@@ -75,8 +75,8 @@ class ListQuery:
     purpose: str | None
 
 
-def shown(text: str) -> str:
-    """A piece of a request as an error message repeats it: cut, so an answer stays small."""
+def truncate(text: str) -> str:
+    """Cut a piece of a request for an error message, so that the answer stays small."""
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
@@ -84,15 +84,8 @@ def shown(text: str) -> str:
 
 
 def encode_error(error: GatewayError) -> dict[str, Any]:
-    """The envelope: all four keys, always (OpenAPI ``Error`` requires them)."""
-    return {
-        "error": {
-            "message": error.message,
-            "type": error.type,
-            "param": error.param,
-            "code": error.code,
-        }
-    }
+    """The envelope of an error that a client may see."""
+    return error_body(error.message, error.type, error.code, error.param)
 
 
 def encode_page(items: Sequence[Mapping[str, Any]], *, has_more: bool) -> dict[str, Any]:
@@ -132,7 +125,7 @@ def parse_json(body: bytes) -> object:
 def parse_create_batch(body: object, endpoints: Collection[str]) -> CreateBatch:
     """The body of ``POST /v1/batches``; ``endpoints`` are those offered here."""
     if not isinstance(body, dict):
-        raise RequestError(f"Invalid request body: expected an object, but got {_kind(body)}.")
+        raise RequestError(f"Invalid request body: expected an object, but got {json_type(body)}.")
     known = {
         "input_file_id": True,
         "endpoint": True,
@@ -168,7 +161,8 @@ def parse_purpose(purpose: str) -> str:
     """What a client may upload for; openai-python says it before the file."""
     if purpose not in FILE_PURPOSES:
         raise RequestError(
-            f"'{shown(purpose)}' is not one of {list(FILE_PURPOSES)} - 'purpose'", param="purpose"
+            f"'{truncate(purpose)}' is not one of {list(FILE_PURPOSES)} - 'purpose'",
+            param="purpose",
         )
     return purpose
 
@@ -194,18 +188,20 @@ def parse_list_query(
     )
 
 
-# One complaint each
+# Complaints
+
+
+def _complained(complaint: Complaint, param: str) -> RequestError:
+    return RequestError(complaint.message, param=param, code=complaint.code)
 
 
 def _missing(param: str) -> RequestError:
-    return RequestError(
-        f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
-    )
+    return _complained(missing_parameter(param), param)
 
 
 def _unsupported(value: str, param: str, supported: Iterable[str], why: str = "") -> RequestError:
     return RequestError(
-        f"Invalid value: '{shown(value)}'. Supported values are: {_listed(supported)}.{why}"
+        f"Invalid value: '{truncate(value)}'. Supported values are: {_join_words(supported)}.{why}"
         f" - '{param}'",
         param=param,
         code="invalid_value",
@@ -213,21 +209,16 @@ def _unsupported(value: str, param: str, supported: Iterable[str], why: str = ""
 
 
 def _wrong_type(param: str, expected: str, value: object) -> RequestError:
-    return RequestError(
-        f"Invalid type for '{shown(param)}': expected {expected}, but got {_kind(value)} instead.",
-        param=shown(param),
-        code="invalid_type",
-    )
+    param = truncate(param)
+    return _complained(invalid_type(param, expected, json_type(value)), param)
 
 
 def _check_members(value: Mapping[str, Any], known: Mapping[str, bool], prefix: str) -> None:
     """``known`` says of each member whether it is required."""
     for name in value:
         if name not in known:
-            param = shown(f"{prefix}{name}")
-            raise RequestError(
-                f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter"
-            )
+            param = truncate(f"{prefix}{name}")
+            raise _complained(unknown_parameter(param), param)
     for name, required in known.items():
         if required and name not in value:
             raise _missing(f"{prefix}{name}")
@@ -236,7 +227,7 @@ def _check_members(value: Mapping[str, Any], known: Mapping[str, bool], prefix: 
 def _check_endpoint(endpoint: str, endpoints: Collection[str]) -> None:
     if endpoint in endpoints:
         return
-    why = OPENAI_ENDPOINTS.get(endpoint)
+    why = UNOFFERED_ENDPOINTS.get(endpoint)
     sentence = f" OpenAI's Batch API has '{endpoint}', this gateway does not: {why}" if why else ""
     raise _unsupported(endpoint, "endpoint", sorted(endpoints), sentence)
 
@@ -346,24 +337,9 @@ def _text(value: object, param: str) -> str:
     return value
 
 
-def _listed(values: Iterable[str]) -> str:
+def _join_words(values: Iterable[str]) -> str:
     """'a', 'b', and 'c'."""
     quoted = [f"'{value}'" for value in values]
     if len(quoted) < 3:
         return " and ".join(quoted)
     return f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
-
-
-# Most specific first: a boolean is an int in Python.
-_KINDS: Final[Sequence[tuple[type, str]]] = (
-    (bool, "a boolean"),
-    (int, "an integer"),
-    (float, "a decimal number"),
-    (str, "a string"),
-    (list, "an array"),
-    (dict, "an object"),
-)
-
-
-def _kind(value: object) -> str:
-    return next((name for kind, name in _KINDS if isinstance(value, kind)), "null")

@@ -16,7 +16,8 @@ from gateway.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from gateway.upstream.options import BLOCK_BYTES, HOUR_MS, MIB
+from gateway.units import MIB
+from gateway.upstream.options import BLOCK_BYTES, HOUR_MS
 from gateway.upstream.transport import is_upload_host
 from tests.upstream.bench import KEY, Bench, Spool, Wire, make_job
 

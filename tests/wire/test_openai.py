@@ -19,7 +19,7 @@ from gateway.wire.openai import (
     parse_json,
     parse_list_query,
     parse_new_file,
-    shown,
+    truncate,
 )
 
 ENDPOINTS = ("/v1/chat/completions", "/v1/embeddings")
@@ -448,5 +448,5 @@ def test_pages() -> None:
 
 def test_shown_cuts() -> None:
     """At its limit, with a sign of it."""
-    assert shown("x" * 200) == "x" * 200
-    assert shown("x" * 201) == "x" * 200 + "…"
+    assert truncate("x" * 200) == "x" * 200
+    assert truncate("x" * 201) == "x" * 200 + "…"

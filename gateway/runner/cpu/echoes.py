@@ -23,11 +23,12 @@ from typing import BinaryIO, Final, NamedTuple, Self, TypeVar
 import orjson
 
 from gateway.translate import AnswerHints
+from gateway.units import MIB
 
 ECHO_FORMAT: Final = 2
 BUFFER: Final = 64 * 1024
 # Parts that are remembered, in bytes: of all of a job's, and the largest.
-REMEMBERED: Final = 1024 * 1024
+REMEMBERED: Final = MIB
 LARGEST_REMEMBERED: Final = 64 * 1024
 
 Key = TypeVar("Key")

@@ -13,6 +13,7 @@ import orjson
 from gateway.batches.batch import BatchError
 from gateway.translate import Endpoint, Policy, resolve_model
 from gateway.wire.jsonl import LongLine, depth_exceeds
+from gateway.wire.openai_errors import invalid_type, json_type, missing_parameter
 
 MAX_DEPTH = 128
 MAX_REMEMBERED = 1000  # model names are the client's: never an endless table
@@ -20,17 +21,6 @@ MEMBERS = frozenset({"custom_id", "method", "url", "body"})
 
 # It stands in a URL path: nothing that a client writes may leave it.
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-
-_JSON_TYPES = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "a boolean",
-    int: "an integer",
-    float: "a number",
-    type(None): "null",
-}
-
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
@@ -114,12 +104,7 @@ class Envelope:
     def _check_body(self, body: dict[str, Any], number: int) -> BatchError | None:
         for name in self._endpoint.required:
             if body.get(name) is None:
-                return BatchError(
-                    "missing_required_parameter",
-                    f"Missing required parameter: '{name}'.",
-                    f"body.{name}",
-                    number,
-                )
+                return BatchError(*missing_parameter(name), f"body.{name}", number)
         if body.get("stream") is True:
             return BatchError(
                 "streaming_unsupported",
@@ -174,16 +159,9 @@ def _wrong(
 ) -> BatchError:
     param = f"{prefix}{name}"
     if name not in holder:
-        return BatchError(
-            "missing_required_parameter", f"Missing required parameter: '{name}'.", param, number
-        )
-    got = "an empty string" if holder[name] == "" else _JSON_TYPES[type(holder[name])]
-    return BatchError(
-        "invalid_type",
-        f"Invalid type for '{param}': expected {expected}, but got {got} instead.",
-        param,
-        number,
-    )
+        return BatchError(*missing_parameter(name), param, number)
+    got = "an empty string" if holder[name] == "" else json_type(holder[name])
+    return BatchError(*invalid_type(param, expected, got), param, number)
 
 
 def _wrong_method(line: dict[str, Any], number: int) -> BatchError:

@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from gateway.translate import PLACEHOLDER, placeholders
+from gateway.units import MIB
 
-BUFFER = 1 << 20
+BUFFER = MIB
 _MARK = PLACEHOLDER.encode()
 
 

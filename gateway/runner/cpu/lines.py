@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -10,6 +9,7 @@ from gateway.batches.job import Failure
 from gateway.batches.runs import RECORD, Kind
 from gateway.ids import line_ids
 from gateway.wire.jsonl import escape_separators
+from gateway.wire.openai_errors import error_body, error_type
 
 BUFFER = 256 * 1024
 
@@ -54,19 +54,11 @@ def unserved_line(batch_id: str, line: int, custom_id: str, failure: Failure) ->
     return escape_separators(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def error_body(
-    status: int, code: str | None, message: str, param: str | None = None
-) -> dict[str, Any]:
-    """OpenAI's error envelope."""
-    kind = "server_error" if status >= 500 else "invalid_request_error"
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
 def failure_line(batch_id: str, line: int, custom_id: str, failure: Failure) -> tuple[Kind, bytes]:
     """What a job's failure makes of one of its lines."""
     if failure.status is None:
         return Kind.UNSERVED, unserved_line(batch_id, line, custom_id, failure)
-    body = orjson.dumps(error_body(failure.status, failure.code, failure.message))
+    body = orjson.dumps(error_body(failure.message, error_type(failure.status), failure.code))
     return Kind.ERROR, answer_line(batch_id, line, custom_id, failure.status, body)
 
 

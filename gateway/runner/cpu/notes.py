@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import orjson
 
 from gateway.runner.cpu.lines import RunWriter
-from gateway.translate import Note
+from gateway.translate import NOT_LISTED, Note
+from gateway.units import MIB
 from gateway.wire.jsonl import escape_separators
 
 # The custom_id stands in every entry and may be as long as a line: what one run writes at most.
-MAX_BYTES = 64 * 1024 * 1024
-REST = "not_listed"
+MAX_BYTES = 64 * MIB
 
 
 def entry(line: int | None, custom_id: str | None, note: Note) -> bytes:
@@ -29,7 +29,7 @@ def entry(line: int | None, custom_id: str | None, note: Note) -> bytes:
 def rest_entry(more: int) -> bytes:
     """The last entry of a file that does not list every note."""
     message = f"{more} more are not listed (GATEWAY_MAX_WARNINGS)."
-    value = {"line": None, "custom_id": None, "code": REST, "field": None, "message": message}
+    value = {"line": None, "custom_id": None, "code": NOT_LISTED, "field": None, "message": message}
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from gateway.batches.batch import Counts
 from gateway.batches.runs import RECORD, Entry, Kind, audited, merged, unpack
 from gateway.runner.cpu.notes import MAX_BYTES, rest_entry
+from gateway.units import MIB
 
-BUFFER = 1 << 20
+BUFFER = MIB
 INDEX_BLOCK = 1024 * RECORD.size
 
 

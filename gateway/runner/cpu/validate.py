@@ -15,10 +15,11 @@ from gateway.runner.cpu.duplicates import Seen, repeated
 from gateway.runner.cpu.echoes import EchoWriter
 from gateway.runner.cpu.envelope import Envelope, Line
 from gateway.runner.cpu.guard import MESSAGE, Guard
-from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, error_body, spool_lines
+from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, spool_lines
 from gateway.runner.cpu.notes import NoteWriter
 from gateway.translate import (
     ENDPOINTS,
+    UNKNOWN_MEMBER,
     LineError,
     Note,
     Policy,
@@ -27,10 +28,11 @@ from gateway.translate import (
     capabilities_of,
     refusal_of,
 )
+from gateway.units import MIB
 from gateway.wire.jsonl import drop_blank_end, read_lines
+from gateway.wire.openai_errors import error_body, error_type
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
-UNKNOWN_MEMBER = "unknown_member"
 BYTES_PER_TOKEN = 4  # a rough guess, for the enqueued-token quota
 
 
@@ -219,7 +221,7 @@ class _Validation:
         )
 
     def _lines_of_input(self) -> Iterator[tuple[int, Any]]:
-        with Path(self._task.input).open("rb", buffering=1 << 20) as file:
+        with Path(self._task.input).open("rb", buffering=MIB) as file:
             lines = read_lines(file, self._task.limits.max_line_bytes)
             yield from enumerate(drop_blank_end(lines), 1)
 
@@ -276,7 +278,7 @@ class _Validation:
             self._index.write(number, Kind.NOTES, *written)
 
     def _refuse(self, line: Line, number: int, why: LineError) -> None:
-        body = orjson.dumps(error_body(why.status, why.code, why.message, why.param))
+        body = orjson.dumps(error_body(why.message, error_type(why.status), why.code, why.param))
         text = answer_line(self._task.batch_id, number, line.custom_id, why.status, body)
         self._index.write(number, Kind.ERROR, *self._run.write(text))
         self._refused += 1

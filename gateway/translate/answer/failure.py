@@ -1,4 +1,4 @@
-"""google.rpc.Status of an item, or an answer that says nothing -> OpenAI's error envelope."""
+"""google.rpc.Status of an item, or a result without a response -> OpenAI's error envelope."""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,6 +7,8 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import NO_USAGE, Answer, Json, Rendered, Usage
+from gateway.wire.gemini import RPC_CODES
+from gateway.wire.openai_errors import RPC_ERRORS, error_body, error_type
 
 # Google repeats whole requests in some messages; an error file is for reading.
 MAX_MESSAGE_CHARACTERS: Final = 2_000
@@ -33,13 +35,8 @@ class Failure:
 
     def rendered(self, usage: Usage | None = None) -> Rendered:
         """The error envelope of this line."""
-        error = {
-            "message": self.message,
-            "type": self.type or _TYPES.get(self.status, _type_of(self.status)),
-            "param": self.param,
-            "code": self.code,
-        }
-        return self.status, orjson.dumps({"error": error}), usage or NO_USAGE, ()
+        body = error_body(self.message, self.type or error_type(self.status), self.code, self.param)
+        return self.status, orjson.dumps(body), usage or NO_USAGE, ()
 
 
 def unsupported_output(what: str) -> Failure:
@@ -48,51 +45,6 @@ def unsupported_output(what: str) -> Failure:
     return Failure(502, "unsupported_output", why)
 
 
-# HTTP status -> the type OpenAI gives such errors.
-_TYPES: Final = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    429: "rate_limit_error",
-}
-
-# google.rpc.Code by number and by name -> HTTP status and code.
-_BY_CODE: Final = {
-    1: (499, "batch_cancelled"),
-    2: (500, "server_error"),
-    3: (400, "invalid_argument"),
-    4: (504, "deadline_exceeded"),
-    5: (404, "not_found"),
-    6: (409, "already_exists"),
-    7: (403, "permission_denied"),
-    8: (429, "rate_limit_exceeded"),
-    9: (400, "failed_precondition"),
-    10: (409, "aborted"),
-    11: (400, "out_of_range"),
-    12: (501, "unimplemented"),
-    13: (500, "server_error"),
-    14: (503, "overloaded"),
-    15: (500, "data_loss"),
-    16: (401, "invalid_api_key"),
-}
-_NUMBERS: Final = {
-    "CANCELLED": 1,
-    "UNKNOWN": 2,
-    "INVALID_ARGUMENT": 3,
-    "DEADLINE_EXCEEDED": 4,
-    "NOT_FOUND": 5,
-    "ALREADY_EXISTS": 6,
-    "PERMISSION_DENIED": 7,
-    "RESOURCE_EXHAUSTED": 8,
-    "FAILED_PRECONDITION": 9,
-    "ABORTED": 10,
-    "OUT_OF_RANGE": 11,
-    "UNIMPLEMENTED": 12,
-    "INTERNAL": 13,
-    "UNAVAILABLE": 14,
-    "DATA_LOSS": 15,
-    "UNAUTHENTICATED": 16,
-}
 # Codes of HTTP also occur in results (SDK fixtures).
 _BY_STATUS: Final = {
     400: "invalid_argument",
@@ -148,15 +100,15 @@ def _from_status(error: Json) -> Failure:
 
 def _status_and_code(error: Json) -> tuple[int, str]:
     name = error.get("status")
-    if type(name) is str and name in _NUMBERS:
-        return _BY_CODE[_NUMBERS[name]]
+    if type(name) is str and name in RPC_ERRORS:
+        return RPC_ERRORS[name]
     code = error.get("code")
     if type(code) is str and code.isascii() and code.isdigit() and len(code) < 6:
         code = int(code)
     if type(code) is not int:
         return _UNKNOWN
-    if code in _BY_CODE:
-        return _BY_CODE[code]
+    if code in RPC_CODES:
+        return RPC_ERRORS[RPC_CODES[code]]
     if 400 <= code <= 599:
         return code, _BY_STATUS.get(code, "server_error" if code >= 500 else "invalid_argument")
     return _UNKNOWN
@@ -197,7 +149,3 @@ def _message(value: object, status: int) -> str:
     if len(value) > MAX_MESSAGE_CHARACTERS:
         return value[:MAX_MESSAGE_CHARACTERS] + "…"
     return value
-
-
-def _type_of(status: int) -> str:
-    return "server_error" if status >= 500 else "invalid_request_error"

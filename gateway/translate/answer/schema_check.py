@@ -14,9 +14,10 @@ import jsonschema_rs
 import orjson
 
 from gateway.translate.answer.failure import Failure
-from gateway.translate.contract import AnswerHints, Context, Json, Note
+from gateway.translate.contract import AnswerHints, Context, Json, Note, NoteCode
 from gateway.translate.schemas.cost import MANY, Steps, UncheckableError
 from gateway.translate.tools.calls import depth_of
+from gateway.units import MIB
 
 # Steps that one answer may take: half a second at most, usually some hundred.
 MAX_STEPS: Final = 5_000_000
@@ -26,7 +27,7 @@ MAX_STEPS_TOLD: Final = 100
 # Compiled schemas remembered at a time: one of 5,000 properties takes 6 MB.
 _REMEMBERED: Final = 16
 # A pattern beyond it is not compiled, in bytes: ``\w{1,64}`` takes some thousand.
-_PATTERN_BYTES: Final = 1 << 20
+_PATTERN_BYTES: Final = MIB
 _PATTERNS: Final = jsonschema_rs.RegexOptions(
     size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES
 )
@@ -38,10 +39,8 @@ _DRAFTS: Final = (
 )
 _LONGEST_PATH: Final = 300
 
-# Codes of notes.
 VIOLATION: Final = "schema_violation"
 UNCHECKED: Final = "unchecked"
-TRUNCATED: Final = "truncated"
 
 
 def check_answer(
@@ -56,7 +55,7 @@ def check_answer(
     if schema is None or context.policy.schema_check == "off":
         return None
     if cut:
-        return Note(TRUNCATED, field)
+        return Note("truncated", field)
     checker = checker_of(schema)
     if isinstance(checker, str):
         return Note(UNCHECKED, field, f"{checker}.")
@@ -79,7 +78,7 @@ class Checker:
         self._nullable = schema.get("nullable") is True
         self._validator = _compiled({name: _with_null(one) for name, one in schema.items()})
 
-    def complaint(self, text: str) -> tuple[str, str] | None:
+    def complaint(self, text: str) -> tuple[NoteCode, str] | None:
         """Why an answer is not as it should be: a note's code and message; None: it is."""
         try:
             value = orjson.loads(text)

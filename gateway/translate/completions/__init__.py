@@ -5,10 +5,11 @@ from typing import Final
 from gateway.translate.completions.answer import from_gemini
 from gateway.translate.completions.request import to_gemini
 from gateway.translate.contract import Endpoint
+from gateway.wire.gemini import GENERATE_CONTENT
 
 ENDPOINT: Final = Endpoint(
     path="/v1/completions",
-    method="batchGenerateContent",
+    method=GENERATE_CONTENT,
     required=("prompt",),
     to_gemini=to_gemini,
     from_gemini=from_gemini,

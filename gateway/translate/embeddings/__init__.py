@@ -5,10 +5,11 @@ from typing import Final
 from gateway.translate.contract import Endpoint
 from gateway.translate.embeddings.answer import from_gemini, quick_loads
 from gateway.translate.embeddings.request import to_gemini
+from gateway.wire.gemini import EMBED_CONTENT
 
 ENDPOINT: Final = Endpoint(
     path="/v1/embeddings",
-    method="asyncBatchEmbedContent",
+    method=EMBED_CONTENT,
     required=("input",),
     to_gemini=to_gemini,
     from_gemini=from_gemini,

@@ -1,4 +1,4 @@
-"""Notes: what a line says that Gemini does not get as it is, and what is odd about an answer.
+"""Notes: losses and changes on the way to Gemini, and oddities of answers, each with a code.
 
 In strict mode what would be noted as lost or changed is refused instead, under the same path.
 """
@@ -6,47 +6,50 @@ In strict mode what would be noted as lost or changed is refused instead, under 
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.translate.contract import Note, Policy
+from gateway.translate.contract import Note, NoteCode, Policy
 from gateway.translate.reading.refusal import Unfaithful, shortened
 
-# Every code a note may have, and what it means: README shows this table.
-CODES: Final[Mapping[str, str]] = {
-    "dropped": "Gemini cannot be told: the request goes without it",
+# What each code means; README shows this table.
+CODES: Final[Mapping[NoteCode, str]] = {
+    "dropped": "Gemini has no equivalent: the request is sent without it",
     "clamped": "the model's nearest value is sent instead",
     "approximated": "sent in a form that only comes near to what was asked for",
-    "guessed": "it does not say what it is, so the usual is sent",
+    "guessed": "media type missing; the most common one was assumed",
     "unverified": "sent in a form about which reports from Gemini's batches conflict",
     "schema_violation": "the answer does not fit the schema that the line asked for",
-    "truncated": "the answer was cut off before it was complete, so its schema says nothing",
+    "truncated": "the answer was cut off before it was complete, so its schema was not checked",
     "unchecked": "the answer could not be compared with its schema",
-    "unknown_member": "nobody reads it: a line has custom_id, method, url and body",
+    "unknown_member": "unknown member of the line; only custom_id, method, url and body are read",
     "risky": "sent as it is, but thoughts may take all the tokens of the answer",
-    "unknown": "Gemini did not say it, so what stands there is no measurement",
-    "exhausted": "thoughts took all the tokens, so the answer has no words: allow it more of them",
+    "unknown": "not reported by Gemini; the value is a placeholder",
+    "exhausted": "thoughts took all the tokens, so the answer has no text: allow more tokens",
     "fewer": "Gemini answered with fewer choices than the line asked for",
     "not_listed": "the last entry: how many more notes there are",
 }
+# The notes that are not the translation's: on the line around the body, and on the notes' own list.
+UNKNOWN_MEMBER: Final = "unknown_member"
+NOT_LISTED: Final = "not_listed"
 # What strict mode refuses, in words that follow "Unsupported value for 'x':".
-_LOSSES: Final[Mapping[str, str]] = {
-    "dropped": "Gemini cannot be told",
+_LOSSES: Final[Mapping[NoteCode, str]] = {
+    "dropped": "Gemini has no equivalent",
     "clamped": "this model has only a value that comes near",
-    "approximated": "Gemini can only be told something that comes near",
+    "approximated": "Gemini has only an equivalent that comes near",
 }
 # A path leads through a client's own names: where it is cut.
 LONGEST_PATH: Final = 500
 
 
 class Noting:
-    """What readers of fields write their notes into."""
+    """Collects the notes of a line; in strict mode a loss is refused instead."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.notes: list[Note] = []
 
-    def note(self, code: str, field: str, message: str = "") -> None:
+    def note(self, code: NoteCode, field: str, message: str = "") -> None:
         """Remember what is lost or changed; ``field`` is its path in the body.
 
-        ``message`` says what is sent instead, where that is short and no content.
+        ``message`` says what is sent instead; it is short and never content.
 
         Errors: Unfaithful in strict mode.
         """
@@ -63,10 +66,10 @@ def _first(path: str) -> str:
     return path.split(".", 1)[0].split("[", 1)[0]
 
 
-def places_in(root: object, path: str) -> dict[int, str]:
-    """Where every object below ``root`` stands, by its ``id``: ``messages[0].content[1]``.
+def paths_by_id(root: object, path: str) -> dict[int, str]:
+    """The path of every object below ``root`` (``messages[0].content[1]``) by the object's ``id``.
 
-    ``path`` is the root's own. Made once something is noted, so no reader has to carry a path.
+    ``path`` is the root's own. Made when the first note is taken, so readers carry no paths.
     """
     places: dict[int, str] = {}
     waiting = [(root, path)]

@@ -7,9 +7,9 @@ words of the user, because Gemini 3 counts functionResponse parts against the ca
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gateway.translate.contract import Json, Policy
+from gateway.translate.contract import Json, NoteCode, Policy
 from gateway.translate.models.capabilities import capabilities_of
-from gateway.translate.reading.notes import Noting, places_in
+from gateway.translate.reading.notes import Noting, paths_by_id
 from gateway.translate.reading.refusal import Refused, invalid_value, quoted, unsupported_value
 
 # What stands before the conversation for Gemini, wherever it stands in the line.
@@ -217,9 +217,9 @@ class Conversation(Noting):
             self.note("dropped", f"{self.field}[{index}]")
         self.contents.pop()
 
-    def note_of(self, owner: Json, code: str, field: str = "", message: str = "") -> None:
+    def note_of(self, owner: Json, code: NoteCode, field: str = "", message: str = "") -> None:
         """Note something of an object that is being read, e.g. the ``name`` of a message."""
         if self._places is None:
-            self._places = places_in(self.source, self.field)
+            self._places = paths_by_id(self.source, self.field)
         place = self._places.get(id(owner), self.field)
         self.note(code, f"{place}.{field}" if field else place, message)

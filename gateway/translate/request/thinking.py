@@ -6,7 +6,7 @@ in a batch a near answer is kinder than an error line.
 
 from typing import Final
 
-from gateway.translate.contract import Json
+from gateway.translate.contract import Json, NoteCode
 from gateway.translate.models.capabilities import BUDGETS, LEVELS, Capabilities, Effort
 from gateway.translate.reading.refusal import (
     Refused,
@@ -136,7 +136,7 @@ def _possible_budget(budget: int, efforts: Effort, builder: RequestBuilder) -> J
     return nearest
 
 
-def _note_config(builder: RequestBuilder, code: str, name: str, sent: Json) -> None:
+def _note_config(builder: RequestBuilder, code: NoteCode, name: str, sent: Json) -> None:
     builder.note(code, f"{builder.google_path}.thinking_config.{name}", _sent(sent))
 
 
