@@ -6,19 +6,16 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.translate import ENDPOINTS
+
 CASES = Path(__file__).parent / "cases"
-# A file of cases is about chat unless its name begins with another endpoint's.
-_ENDPOINTS = {
-    "completions": "/v1/completions",
-    "embeddings": "/v1/embeddings",
-    "images": "/v1/images/generations",
-    "responses": "/v1/responses",
-}
+# The room of each endpoint -> its path.
+ROOMS = {endpoint.to_gemini.__module__.split(".")[2]: path for path, endpoint in ENDPOINTS.items()}
 
 
 def path_of(concept: str) -> str:
-    """The endpoint that a file of cases is about."""
-    return _ENDPOINTS.get(concept.split("_", maxsplit=1)[0], "/v1/chat/completions")
+    """The endpoint that a file of cases is about: the room that its name begins with, or chat."""
+    return ROOMS.get(concept.split("_", maxsplit=1)[0], ROOMS["chat"])
 
 
 def load(direction: str) -> list[Any]:
