@@ -22,9 +22,8 @@ from gateway.emulator.faults.table import FAULTS, Fault, Scope, describe
 from gateway.settings.table import SETTINGS, Setting
 from gateway.translate.answer.finish import FINISH, Finish
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.fidelity import ANSWERS, REQUESTS, RESPONSES_OBJECTS
 from gateway.translate.reading.notes import CODES
-from gateway.translate.reading.table import Field, FieldTable, Placing
+from gateway.translate.reading.table import ANSWER_TABLES, TABLES, Field, Placing
 from gateway.wire.openai import UNOFFERED_ENDPOINTS
 from tests.emulator import test_replay as _fills_the_table  # noqa: F401
 from tests.emulator.replaying import NOT_REPLAYED, REPLAYED, SAMPLES
@@ -108,10 +107,10 @@ def routes() -> str:
 
 def endpoint_fields(path: str) -> Callable[[], str]:
     """The body of an endpoint's line."""
-    return lambda: fields(REQUESTS[path].rows)
+    return lambda: fields(next(one.rows for one in TABLES if one.path == path))
 
 
-def fields(rows: Sequence[Field]) -> str:
+def fields(rows: Sequence[Field[Any]]) -> str:
     """A table of fields: the mapped, then the dropped, then the refused."""
     order = list(Placing)
     ordered = sorted(rows, key=lambda row: order.index(row.placing))
@@ -121,31 +120,40 @@ def fields(rows: Sequence[Field]) -> str:
     )
 
 
+# In front of the path of an object that only lines of this endpoint have.
+_RESPONSES: Final = "/v1/responses "
+
+
 def inner_fields() -> str:
     """The objects inside a line of any endpoint but responses."""
-    responses = list(RESPONSES_OBJECTS.values())
     return objects(
         {
-            where: inner
-            for where, inner in REQUESTS.items()
-            if where not in ENDPOINTS and inner not in responses
+            one.path: one.rows
+            for one in TABLES
+            if one.path not in ENDPOINTS and not one.path.startswith(_RESPONSES)
         }
     )
 
 
 def responses_objects() -> str:
     """The objects inside a responses line."""
-    return objects(RESPONSES_OBJECTS)
+    return objects(
+        {
+            one.path.removeprefix(_RESPONSES): one.rows
+            for one in TABLES
+            if one.path.startswith(_RESPONSES)
+        }
+    )
 
 
-def objects(tables: Mapping[str, FieldTable]) -> str:
-    """A table of the fields of several objects."""
+def objects(tables: Mapping[str, Sequence[Field[Any]]]) -> str:
+    """A table of the fields of several objects, an object behind the one that has it."""
     return table(
         ("object", "field", "", "what becomes of it"),
         (
-            (f"`{where}`", f"`{row.name}`", row.placing.value, row.about)
-            for where, inner in tables.items()
-            for row in inner.rows
+            (f"`{path}`", f"`{row.name}`", row.placing.value, row.about)
+            for path, rows in sorted(tables.items())
+            for row in rows
         ),
     )
 
@@ -156,7 +164,7 @@ def answer_fields() -> str:
         ("message", "field", "what becomes of it"),
         (
             (f"`{message}`", f"`{name}`", about)
-            for message, rows in ANSWERS.items()
+            for message, rows in sorted(ANSWER_TABLES.items())
             for name, about in rows.items()
         ),
     )

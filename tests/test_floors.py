@@ -89,7 +89,6 @@ TRANSLATE: dict[str, int] = {
     "images": 7,
     "completions": 8,
     "endpoints": 9,
-    "fidelity": 9,
 }
 FACE = "gateway.translate"  # other rooms import this and nothing below it
 MOST_FILES = 12  # a room with more wants another room

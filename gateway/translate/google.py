@@ -7,59 +7,60 @@ The page writes ``extra_body={"extra_body": {"google": {…}}}``, which SDKs sen
 from collections.abc import Iterable
 from typing import Final
 
+from gateway.translate.contract import Json
+from gateway.translate.reading.checks import (
+    Check,
+    boolean,
+    integer,
+    json_object,
+    keyword,
+    list_of,
+    nonempty,
+    number,
+    string,
+)
 from gateway.translate.reading.google_object import (
     UNPUBLISHED,
     VERTEX_ONLY,
-    Check,
     GoogleObject,
     camel,
-    decimal,
-    flag,
-    several,
-    text,
-    word,
 )
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_type,
-    invalid_value,
-    unsupported_parameter,
-)
-from gateway.translate.reading.table import FieldTable, Reader, mapped, refused
+from gateway.translate.reading.refusal import at, invalid_value, unsupported_parameter
+from gateway.translate.reading.table import Field, FieldTable, mapped, refused
 from gateway.translate.request.builder import RequestBuilder
-from gateway.translate.request.options import read_google_top_k
-from gateway.translate.request.safety import read_safety_settings
-from gateway.translate.request.thinking import read_thinking_config
-from gateway.translate.tools.google import read_google_tools
+from gateway.translate.request.options import INT32_MAX, read_google_top_k
+from gateway.translate.request.safety import read_safety_settings, safety_settings
+from gateway.translate.request.thinking import THINKING, read_thinking_config
+from gateway.translate.tools.google import google_tools, read_google_tools
 
-PREBUILT_VOICE: Final = GoogleObject("prebuiltVoiceConfig", {"voice_name": text})
+_VOICE_CONFIG: Final = "google.speech_config.voice_config"
+_SPEAKERS: Final = "google.speech_config.multi_speaker_voice_config"
+PREBUILT_VOICE: Final = GoogleObject(
+    f"{_VOICE_CONFIG}.prebuilt_voice_config", {"voice_name": nonempty}
+)
 VOICE: Final = GoogleObject(
-    "voiceConfig",
-    {"prebuilt_voice_config": PREBUILT_VOICE.build},
+    _VOICE_CONFIG,
+    {"prebuilt_voice_config": PREBUILT_VOICE},
     refused("replicated_voice_config", VERTEX_ONLY),
     refused("voice", UNPUBLISHED),
 )
 SPEAKER: Final = GoogleObject(
-    "speakerVoiceConfigs[]",
-    {"speaker": text, "voice_config": VOICE.build},
+    f"{_SPEAKERS}.speaker_voice_configs[]",
+    {"speaker": nonempty, "voice_config": VOICE},
     required=("speaker", "voice_config"),
 )
 SPEAKERS: Final = GoogleObject(
-    "multiSpeakerVoiceConfig",
-    {"speaker_voice_configs": several(SPEAKER.build)},
+    _SPEAKERS,
+    {"speaker_voice_configs": list_of(SPEAKER, empty=False)},
     required=("speaker_voice_configs",),
 )
 SPEECH: Final = GoogleObject(
-    "speechConfig",
-    {
-        "voice_config": VOICE.build,
-        "multi_speaker_voice_config": SPEAKERS.build,
-        "language_code": text,
-    },
+    "google.speech_config",
+    {"voice_config": VOICE, "multi_speaker_voice_config": SPEAKERS, "language_code": nonempty},
 )
 IMAGE: Final = GoogleObject(
-    "imageConfig",
-    {"aspect_ratio": text, "image_size": text},
+    "google.image_config",
+    {"aspect_ratio": nonempty, "image_size": nonempty},
     refused("person_generation", VERTEX_ONLY),
     refused("prominent_people", VERTEX_ONLY),
     refused("output_mime_type", VERTEX_ONLY),
@@ -67,81 +68,43 @@ IMAGE: Final = GoogleObject(
     refused("image_output_options", VERTEX_ONLY),
 )
 PLACE: Final = GoogleObject(
-    "latLng", {"latitude": decimal(-90, 90), "longitude": decimal(-180, 180)}
+    "google.retrieval_config.lat_lng",
+    {"latitude": number(-90, 90), "longitude": number(-180, 180)},
 )
-RETRIEVAL: Final = GoogleObject("retrievalConfig", {"lat_lng": PLACE.build, "language_code": text})
-
-
-def config_reader(name: str, check: Check) -> Reader:
-    """The reader of one member: ``media_resolution`` -> ``generationConfig.mediaResolution``."""
-
-    def read(value: object, builder: RequestBuilder) -> None:
-        builder.config[camel(name)] = checked(name, check, value)
-
-    return read
-
-
-def checked(name: str, check: Check, value: object) -> object:
-    """A member's value, checked; a refusal names the member."""
-    try:
-        return check(value)
-    except Refused as refusal:
-        refusal.prefixed(name)
-        raise
-
-
-read_media_resolution: Final = config_reader(
-    "media_resolution",
-    word("MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLUTION_HIGH"),
+RETRIEVAL: Final = GoogleObject(
+    "google.retrieval_config", {"lat_lng": PLACE, "language_code": nonempty}
 )
-read_response_modalities: Final = config_reader(
-    "response_modalities", several(word("TEXT", "IMAGE", "AUDIO"))
-)
-read_speech_config: Final = config_reader("speech_config", SPEECH.build)
-read_image_config: Final = config_reader("image_config", IMAGE.build)
-read_civic_answers: Final = config_reader("enable_enhanced_civic_answers", flag)
 
 
-def read_retrieval_config(value: object, builder: RequestBuilder) -> None:
-    """``{"lat_lng": {…}}`` -> ``toolConfig.retrievalConfig``: where a search on maps is made."""
-    found = checked("retrieval_config", RETRIEVAL.build, value)
-    builder.members.setdefault("toolConfig", {})["retrievalConfig"] = found
+def google_rows(
+    table: FieldTable[RequestBuilder], about: str = "Google's documented extensions"
+) -> tuple[Field[RequestBuilder], Field[RequestBuilder]]:
+    """The rows ``google`` and ``extra_body`` of an endpoint that knows these members."""
 
-
-def google_readers(table: FieldTable) -> tuple[Reader, Reader]:
-    """The readers of ``google`` and of ``extra_body`` on an endpoint that knows these members."""
-
-    def read_google(value: object, builder: RequestBuilder) -> None:
+    def read_google(value: Json, builder: RequestBuilder) -> None:
         _read(value, table, builder, "google")
 
-    def read_extra_body(value: object, builder: RequestBuilder) -> None:
-        if type(value) is not dict:
-            invalid_type(value, "an object", "extra_body")
-        try:
-            for name, member in value.items():
-                if name != "google":
-                    EXTRA_BODY.refuse(name)
-                if member is not None:
-                    _read(member, table, builder, "extra_body.google")
-        except Refused as refusal:
-            refusal.prefixed("extra_body")
-            raise
+    def read_extra_body(value: Json, builder: RequestBuilder) -> None:
+        for name, member in value.items():
+            if name != "google":
+                EXTRA_BODY.refuse(name)
+            if member is not None:
+                at("google", _read, member, table, builder, "extra_body.google")
 
-    return read_google, read_extra_body
+    return (
+        mapped("google", about, json_object, read_google),
+        mapped("extra_body", "the same one level further down", json_object, read_extra_body),
+    )
 
 
-def _read(value: object, table: FieldTable, builder: RequestBuilder, path: str) -> None:
+def _read(
+    value: object, table: FieldTable[RequestBuilder], builder: RequestBuilder, path: str
+) -> None:
     """Read each member by its row; nothing is copied through."""
-    if type(value) is not dict:
-        invalid_type(value, "an object", "google")
     if builder.google_path:
-        invalid_value("it is given twice, as 'google' and in 'extra_body'.", "google")
-    builder.google, builder.google_path = value, path
-    try:
-        table.read(value, builder)
-    except Refused as refusal:
-        refusal.prefixed("google")
-        raise
+        invalid_value("it is given twice, as 'google' and in 'extra_body'.")
+    builder.google, builder.google_path = json_object(value), path
+    table.read(value, builder, path)
 
 
 def refuse_google(builder: RequestBuilder, names: Iterable[str]) -> None:
@@ -152,15 +115,32 @@ def refuse_google(builder: RequestBuilder, names: Iterable[str]) -> None:
             unsupported_parameter(why, f"{builder.google_path}.{name}")
 
 
-def _read_cached_content(value: object, builder: RequestBuilder) -> None:
-    if type(value) is not str:
-        invalid_type(value, "a string", "cached_content")
-    if not value.startswith("cachedContents/"):
-        invalid_value("expected a name as in 'cachedContents/abc'.", "cached_content")
+def _configured(name: str, check: Check) -> Field[RequestBuilder]:
+    """The row of ``media_resolution`` -> ``generationConfig.mediaResolution``."""
+
+    def read(value: object, builder: RequestBuilder) -> None:
+        builder.config[camel(name)] = value
+
+    return mapped(name, f"`generationConfig.{camel(name)}`", check, read)
+
+
+def _cached_content(value: object) -> str:
+    name = string(value)
+    if not name.startswith("cachedContents/"):
+        invalid_value("expected a name as in 'cachedContents/abc'.")
+    return name
+
+
+def _read_cached_content(value: str, builder: RequestBuilder) -> None:
     builder.members["cachedContent"] = value
 
 
-EXTRA_BODY: Final = FieldTable(mapped("google", "see `google`"))
+def _read_retrieval_config(value: Json, builder: RequestBuilder) -> None:
+    """``{"lat_lng": {…}}`` -> ``toolConfig.retrievalConfig``: where a search on maps is made."""
+    builder.members.setdefault("toolConfig", {})["retrievalConfig"] = value
+
+
+EXTRA_BODY: Final = FieldTable("extra_body", mapped("google", "see `google`"))
 
 # What Google's own configuration has beside these, and OpenAI says with a field of its own.
 _SAID_BY: Final = {
@@ -198,22 +178,29 @@ _UNPUBLISHED: Final = (
     "generation_output_config",
     "continuation_token",
 )
+_RESOLUTIONS: Final = (
+    "MEDIA_RESOLUTION_LOW",
+    "MEDIA_RESOLUTION_MEDIUM",
+    "MEDIA_RESOLUTION_HIGH",
+)
 GOOGLE: Final = FieldTable(
-    mapped("thinking_config", "`generationConfig.thinkingConfig`", read_thinking_config),
-    mapped("cached_content", "`cachedContent`", _read_cached_content),
-    mapped("safety_settings", "`safetySettings`", read_safety_settings),
-    mapped("tools", "`tools`: each of Google's own as a Tool of its own", read_google_tools),
-    mapped("retrieval_config", "`toolConfig.retrievalConfig`", read_retrieval_config),
-    mapped("top_k", "`generationConfig.topK`", read_google_top_k),
-    mapped("media_resolution", "`generationConfig.mediaResolution`", read_media_resolution),
-    mapped("response_modalities", "`responseModalities`", read_response_modalities),
-    mapped("speech_config", "`generationConfig.speechConfig`", read_speech_config),
-    mapped("image_config", "`generationConfig.imageConfig`", read_image_config),
+    "google",
+    mapped("thinking_config", "`generationConfig.thinkingConfig`", THINKING, read_thinking_config),
+    mapped("cached_content", "`cachedContent`", _cached_content, _read_cached_content),
+    mapped("safety_settings", "`safetySettings`", safety_settings, read_safety_settings),
     mapped(
-        "enable_enhanced_civic_answers",
-        "`generationConfig.enableEnhancedCivicAnswers`",
-        read_civic_answers,
+        "tools",
+        "`tools`: each of Google's own as a Tool of its own",
+        google_tools,
+        read_google_tools,
     ),
+    mapped("retrieval_config", "`toolConfig.retrievalConfig`", RETRIEVAL, _read_retrieval_config),
+    mapped("top_k", "`generationConfig.topK`", integer(1, INT32_MAX), read_google_top_k),
+    _configured("media_resolution", keyword(*_RESOLUTIONS)),
+    _configured("response_modalities", list_of(keyword("TEXT", "IMAGE", "AUDIO"), empty=False)),
+    _configured("speech_config", SPEECH),
+    _configured("image_config", IMAGE),
+    _configured("enable_enhanced_civic_answers", boolean),
     refused("service_tier", "A batch is a class of its own."),
     refused("store", "Where Google keeps requests is settled in its project."),
     *(
@@ -224,4 +211,4 @@ GOOGLE: Final = FieldTable(
     *(refused(name, VERTEX_ONLY) for name in _OF_VERTEX),
     *(refused(name, "A setting of Google's client.") for name in _OF_THE_CLIENT),
 )
-read_google, read_extra_body = google_readers(GOOGLE)
+GOOGLE_ROWS: Final = google_rows(GOOGLE)

@@ -53,6 +53,7 @@ from openai.types.shared_params import Reasoning
 from gateway.translate.reading.table import FieldTable
 from gateway.translate.request import content as parts
 from gateway.translate.request import thinking
+from gateway.translate.request.response_format import FORMAT_TYPES
 from gateway.translate.responses import content as responses_parts
 from gateway.translate.responses import item_kinds as responses_item_kinds
 from gateway.translate.responses import items as responses_items
@@ -86,7 +87,7 @@ def kinds(union: Any) -> set[str]:
 
 
 # Objects: their name, their table, the fields that the SDK lists.
-TABLES: list[tuple[str, FieldTable, set[str]]] = [
+TABLES: list[tuple[str, FieldTable[Any], set[str]]] = [
     ("responses", responses.RESPONSES, members(ResponseCreateParamsNonStreaming)),
     (
         "message item",
@@ -177,7 +178,7 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
 ]
 
 # Unions: their name, the table of their members, those that the SDK lists.
-UNIONS: list[tuple[str, FieldTable, set[str]]] = [
+UNIONS: list[tuple[str, FieldTable[Any], set[str]]] = [
     (
         "items",
         responses_item_kinds.ITEM_KINDS,
@@ -207,10 +208,10 @@ WORDS: list[tuple[str, set[str], set[str]]] = [
         set(responses_parts.ANSWER_PARTS),
         kinds(get_args(get_type_hints(ResponseOutputMessageParam)["content"])[0]),
     ),
-    ("formats", set(responses_options._TYPES), kinds(ResponseFormatTextConfigParam)),
+    ("formats", set(FORMAT_TYPES), kinds(ResponseFormatTextConfigParam)),
     (
         "roles",
-        set(responses_items._ROLES),
+        set(responses_items.ROLES),
         literals(get_type_hints(EasyInputMessageParam, include_extras=True)["role"]),
     ),
     (
@@ -220,7 +221,7 @@ WORDS: list[tuple[str, set[str], set[str]]] = [
     ),
     (
         "summaries",
-        set(responses_options._SUMMARIES),
+        set(responses_options.SUMMARIES),
         literals(get_type_hints(Reasoning)["summary"]),
     ),
 ]

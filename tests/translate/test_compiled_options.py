@@ -66,7 +66,7 @@ def test_a_shape_is_learnt() -> None:
     """Otherwise the property above would compare the ordinary way with itself."""
     messages = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
     frame = compiled_options.compile_options(
-        chat._read_rest, {"model": "m", "max_tokens": 5}, MODEL, POLICY
+        chat._build, {"model": "m", "max_tokens": 5}, MODEL, POLICY
     )
     item = frame.plain(messages, read_messages)
     assert item is not None
@@ -85,7 +85,7 @@ def test_a_shape_is_learnt_once() -> None:
         read.append(len(messages))
         read_messages(messages, conversation)
 
-    frame = compiled_options.CompiledOptions(chat._read_rest({"model": "m"}, MODEL, POLICY))
+    frame = compiled_options.CompiledOptions(chat._build({"model": "m"}, MODEL, POLICY))
     for text in ("a", "b", "c"):
         assert frame.plain(turns(2, text), counted)
         assert frame.one_text(text, counted)
@@ -104,7 +104,7 @@ def turns(count: int, text: str = "x", last: str = "user") -> list[dict[str, Any
 
 def test_shapes_are_forgotten_before_they_are_many() -> None:
     """Lines of ever new shapes do not fill the memory."""
-    frame = compiled_options.CompiledOptions(chat._read_rest({"model": "m"}, MODEL, POLICY))
+    frame = compiled_options.CompiledOptions(chat._build({"model": "m"}, MODEL, POLICY))
     counts = []
     for last in ("user", "assistant"):
         for count in range(2, compiled_options._MOST_TURNS + 1):
@@ -117,7 +117,7 @@ def test_shapes_are_forgotten_before_they_are_large() -> None:
     """A template repeats what stands beside the texts, e.g. a schema."""
     large = "x" * 50_000
     frame = compiled_options.compile_options(
-        chat._read_rest,
+        chat._build,
         {"model": "m", "google": {"cached_content": f"cachedContents/{large}"}},
         MODEL,
         POLICY,
@@ -136,7 +136,7 @@ def test_what_is_large_is_not_remembered(length: int) -> None:
     rest = {"model": "m", "user": ""}
     rest["user"] = "x" * (size - len(orjson.dumps(rest)))
     one, two = (
-        compiled_options.compile_options(chat._read_rest, rest, MODEL, POLICY) for _ in range(2)
+        compiled_options.compile_options(chat._build, rest, MODEL, POLICY) for _ in range(2)
     )
     assert (one is two) == (length == 0)
 
@@ -160,7 +160,7 @@ def test_what_is_large_is_not_remembered(length: int) -> None:
 )
 def test_more_than_roles_and_texts_is_read_in_full(messages: Any) -> None:
     """The short way says None and leaves complaints to the ordinary one."""
-    frame = compiled_options.compile_options(chat._read_rest, {"model": "m"}, MODEL, POLICY)
+    frame = compiled_options.compile_options(chat._build, {"model": "m"}, MODEL, POLICY)
     assert frame.plain(messages, read_messages, "text") is None
 
 
@@ -180,7 +180,7 @@ def test_more_than_roles_and_texts_is_read_in_full(messages: Any) -> None:
 )
 def test_only_one_text_part_is_a_text(content: Any) -> None:
     """Anything more is read in full; a text part where the endpoint has none is no text."""
-    frame = compiled_options.compile_options(chat._read_rest, {"model": "m"}, MODEL, POLICY)
+    frame = compiled_options.compile_options(chat._build, {"model": "m"}, MODEL, POLICY)
     assert frame.plain([{"role": "user", "content": content}], read_messages, "text") is None
     only = [{"role": "user", "content": [{"type": "text", "text": "x"}]}]
     plain = frame.plain([{"role": "user", "content": "x"}], read_messages)

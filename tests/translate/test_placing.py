@@ -87,7 +87,7 @@ def _union(alias: Any) -> tuple[Any, ...]:
     return get_args(alias)
 
 
-TABLES: list[tuple[str, FieldTable, set[str]]] = [
+TABLES: list[tuple[str, FieldTable[Any], set[str]]] = [
     ("chat", chat.CHAT, _members(Create)),
     (
         "completions",
@@ -165,13 +165,13 @@ TABLES: list[tuple[str, FieldTable, set[str]]] = [
 @pytest.mark.parametrize(
     ("table", "listed"), [row[1:] for row in TABLES], ids=[r[0] for r in TABLES]
 )
-def test_every_request_field_is_placed(table: FieldTable, listed: set[str]) -> None:
+def test_every_request_field_is_placed(table: FieldTable[Any], listed: set[str]) -> None:
     """A field that a new SDK brings fails here until somebody says what becomes of it."""
     assert listed - table.by_name.keys() == set()
 
 
 @pytest.mark.parametrize("table", [row[1] for row in TABLES], ids=[row[0] for row in TABLES])
-def test_a_field_stands_in_one_place_and_says_why(table: FieldTable) -> None:
+def test_a_field_stands_in_one_place_and_says_why(table: FieldTable[Any]) -> None:
     """Two rows of one name would hide each other; a row without words explains nothing."""
     assert len(table.rows) == len(table.by_name)
     assert [row.name for row in table.rows if not row.about] == []
@@ -221,7 +221,7 @@ def test_every_content_part_is_read() -> None:
     ],
 )
 def test_every_member_of_googles_objects_is_placed(
-    table: FieldTable, model: type[BaseModel], message: str
+    table: FieldTable[Any], model: type[BaseModel], message: str
 ) -> None:
     """As google-genai's types and the discovery document list them."""
     assert model.model_fields.keys() - table.by_name.keys() == set()

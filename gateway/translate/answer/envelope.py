@@ -6,13 +6,17 @@ from gateway.ids import digest
 from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.usage import usage_of
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Policy, Usage
+from gateway.translate.reading.table import answer_table
 
 # Every field of PromptFeedback and what becomes of it; a test compares this with google-genai's.
-FEEDBACK: Final = {
-    "blockReason": "`refusal`, `native_finish_reason`",
-    "blockReasonMessage": "left out: Vertex only",
-    "safetyRatings": "left out: OpenAI has no such member",
-}
+FEEDBACK: Final = answer_table(
+    "PromptFeedback",
+    {
+        "blockReason": "`refusal`, `native_finish_reason`",
+        "blockReasonMessage": "left out: Vertex only",
+        "safetyRatings": "left out: OpenAI has no such member",
+    },
+)
 # Why a prompt was blocked -> words for the refusal. Anything else is shown as it is.
 BLOCKED: Final = {
     "BLOCKED_REASON_UNSPECIFIED": "no reason given",

@@ -16,42 +16,58 @@ import orjson
 
 from gateway.translate.answer.parts import visible_texts
 from gateway.translate.contract import Json
+from gateway.translate.reading.table import answer_table
 
 # Every field of the messages that ground an answer, and what becomes of it; a test compares this
 # with google-genai's types and with the schema.
 _WHOLE: Final = "in `grounding_metadata` where citations cannot say it all"
-GROUNDING: Final = {
-    "groundingSupports": "`url_citation`s, one for every source of every support",
-    "groundingChunks": "`url` and `title` of the citations",
-    "webSearchQueries": _WHOLE,
-    "imageSearchQueries": _WHOLE,
-    "retrievalQueries": _WHOLE,
-    "searchEntryPoint": _WHOLE,
-    "retrievalMetadata": _WHOLE,
-    "googleMapsWidgetContextToken": _WHOLE,
-    "sourceFlaggingUris": _WHOLE,
-}
-CHUNK: Final = {
-    "web": "`url` from `uri`, `title`",
-    "maps": "`url` from `uri`, `title`",
-    "image": "`url` from `sourceUri`, `title`",
-    "retrievedContext": "`url` from `uri`, `title`; without one, see `grounding_metadata`",
-}
-SUPPORT: Final = {
-    "segment": "`start_index`, `end_index` in characters",
-    "groundingChunkIndices": "one citation each",
-    "confidenceScores": "left out: OpenAI has no such member",
-    "renderedParts": "left out: the segment says where",
-}
-SEGMENT: Final = {
-    "startIndex": "`start_index`: bytes to characters",
-    "endIndex": "`end_index`: bytes to characters",
-    "text": "corrects offsets that are off by a few bytes",
-    "partIndex": "the part that the offsets begin in",
-}
-URL_CONTEXT: Final = {
-    "urlMetadata": "the sources of supports without chunks; else in `url_context_metadata`",
-}
+GROUNDING: Final = answer_table(
+    "GroundingMetadata",
+    {
+        "groundingSupports": "`url_citation`s, one for every source of every support",
+        "groundingChunks": "`url` and `title` of the citations",
+        "webSearchQueries": _WHOLE,
+        "imageSearchQueries": _WHOLE,
+        "retrievalQueries": _WHOLE,
+        "searchEntryPoint": _WHOLE,
+        "retrievalMetadata": _WHOLE,
+        "googleMapsWidgetContextToken": _WHOLE,
+        "sourceFlaggingUris": _WHOLE,
+    },
+)
+CHUNK: Final = answer_table(
+    "GroundingChunk",
+    {
+        "web": "`url` from `uri`, `title`",
+        "maps": "`url` from `uri`, `title`",
+        "image": "`url` from `sourceUri`, `title`",
+        "retrievedContext": "`url` from `uri`, `title`; without one, see `grounding_metadata`",
+    },
+)
+SUPPORT: Final = answer_table(
+    "GroundingSupport",
+    {
+        "segment": "`start_index`, `end_index` in characters",
+        "groundingChunkIndices": "one citation each",
+        "confidenceScores": "left out: OpenAI has no such member",
+        "renderedParts": "left out: the segment says where",
+    },
+)
+SEGMENT: Final = answer_table(
+    "Segment",
+    {
+        "startIndex": "`start_index`: bytes to characters",
+        "endIndex": "`end_index`: bytes to characters",
+        "text": "corrects offsets that are off by a few bytes",
+        "partIndex": "the part that the offsets begin in",
+    },
+)
+URL_CONTEXT: Final = answer_table(
+    "UrlContextMetadata",
+    {
+        "urlMetadata": "the sources of supports without chunks; else in `url_context_metadata`",
+    },
+)
 
 
 # Characters between two marks.

@@ -15,8 +15,8 @@ import orjson
 
 from gateway.translate.answer.failure import Failure
 from gateway.translate.contract import AnswerHints, Context, Json, Note, NoteCode
+from gateway.translate.reading.checks import depth_of
 from gateway.translate.schemas.cost import MANY, Steps, UncheckableError
-from gateway.translate.tools.calls import depth_of
 from gateway.units import MIB
 
 # Steps that one answer may take: half a second at most, usually some hundred.

@@ -18,36 +18,43 @@ from gateway.translate.contract import (
     Rendered,
     Usage,
 )
+from gateway.translate.reading.table import answer_table
 from gateway.translate.template import hole, stand_in, template_of
 
 # Every field of the response and of a candidate, and what becomes of it; a test compares this
 # with google-genai's types.
-RESPONSE: Final = {
-    "candidates": "`choices`",
-    "promptFeedback": "a choice with `content_filter` and `refusal` when the prompt was blocked",
-    "usageMetadata": "`usage`",
-    "modelVersion": "`model`",
-    "responseId": "`id`",
-    "createTime": "left out: the batch's own end time is `created` (Vertex only)",
-    "modelStatus": "left out: describes the model's retirement",
-    "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
-    "parsed": "left out: made by the SDK, never on the wire",
-    "sdkHttpResponse": "left out: made by the SDK, never on the wire",
-}
-USAGE: Final = {
-    "promptTokenCount": "`prompt_tokens`",
-    "toolUsePromptTokenCount": "`prompt_tokens`",
-    "cachedContentTokenCount": "`prompt_tokens_details.cached_tokens`",
-    "candidatesTokenCount": "`completion_tokens`",
-    "thoughtsTokenCount": "`completion_tokens`, `completion_tokens_details.reasoning_tokens`",
-    "totalTokenCount": "`completion_tokens` where the candidates are not counted",
-    "promptTokensDetails": "`prompt_tokens_details`: `audio_tokens`, `image_tokens`",
-    "candidatesTokensDetails": "`completion_tokens_details.audio_tokens`",
-    "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
-    "cacheTokensDetails": "left out: tokens by kind of medium",
-    "serviceTier": "left out: batch is a class of its own",
-    "trafficType": "left out: Vertex only",
-}
+RESPONSE: Final = answer_table(
+    "GenerateContentResponse",
+    {
+        "candidates": "`choices`",
+        "promptFeedback": "a blocked prompt: a choice with `content_filter`, `refusal`",
+        "usageMetadata": "`usage`",
+        "modelVersion": "`model`",
+        "responseId": "`id`",
+        "createTime": "left out: the batch's own end time is `created` (Vertex only)",
+        "modelStatus": "left out: describes the model's retirement",
+        "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
+        "parsed": "left out: made by the SDK, never on the wire",
+        "sdkHttpResponse": "left out: made by the SDK, never on the wire",
+    },
+)
+USAGE: Final = answer_table(
+    "UsageMetadata",
+    {
+        "promptTokenCount": "`prompt_tokens`",
+        "toolUsePromptTokenCount": "`prompt_tokens`",
+        "cachedContentTokenCount": "`prompt_tokens_details.cached_tokens`",
+        "candidatesTokenCount": "`completion_tokens`",
+        "thoughtsTokenCount": "`completion_tokens`, `completion_tokens_details.reasoning_tokens`",
+        "totalTokenCount": "`completion_tokens` where the candidates are not counted",
+        "promptTokensDetails": "`prompt_tokens_details`: `audio_tokens`, `image_tokens`",
+        "candidatesTokensDetails": "`completion_tokens_details.audio_tokens`",
+        "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
+        "cacheTokensDetails": "left out: tokens by kind of medium",
+        "serviceTier": "left out: batch is a class of its own",
+        "trafficType": "left out: Vertex only",
+    },
+)
 
 
 def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:

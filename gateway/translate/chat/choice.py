@@ -11,24 +11,28 @@ from gateway.translate.answer.logprobs import openai_logprobs
 from gateway.translate.answer.schema_check import check_answer
 from gateway.translate.chat.message import AssistantMessage
 from gateway.translate.contract import AnswerHints, Context, Json, Note
+from gateway.translate.reading.table import answer_table
 from gateway.translate.tools.custom import input_of
 
 # Every field of a candidate, and what becomes of it; a test compares this with google-genai's type.
-CANDIDATE: Final = {
-    "content": "`message`",
-    "finishReason": "`finish_reason`, and as it was in `native_finish_reason`",
-    "finishMessage": "the message of an error line",
-    "index": "`index`",
-    "logprobsResult": "`logprobs` when asked for",
-    "citationMetadata": "left out: OpenAI has no such member",
-    "safetyRatings": "left out: OpenAI has no such member",
-    "avgLogprobs": "left out: OpenAI has no such member",
-    "tokenCount": "left out: `usage` counts",
-    "groundingMetadata": "`annotations`, or `extra_content.google.grounding_metadata`",
-    "groundingAttributions": "left out: AQA models only",
-    "urlContextMetadata": "`annotations`, or `extra_content.google.url_context_metadata`",
-    "continuationToken": "left out: a batch cannot continue an answer",
-}
+CANDIDATE: Final = answer_table(
+    "Candidate",
+    {
+        "content": "`message`",
+        "finishReason": "`finish_reason`, and as it was in `native_finish_reason`",
+        "finishMessage": "the message of an error line",
+        "index": "`index`",
+        "logprobsResult": "`logprobs` when asked for",
+        "citationMetadata": "left out: OpenAI has no such member",
+        "safetyRatings": "left out: OpenAI has no such member",
+        "avgLogprobs": "left out: OpenAI has no such member",
+        "tokenCount": "left out: `usage` counts",
+        "groundingMetadata": "`annotations`, or `extra_content.google.grounding_metadata`",
+        "groundingAttributions": "left out: AQA models only",
+        "urlContextMetadata": "`annotations`, or `extra_content.google.url_context_metadata`",
+        "continuationToken": "left out: a batch cannot continue an answer",
+    },
+)
 
 
 def choice_of(

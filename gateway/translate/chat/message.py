@@ -22,22 +22,26 @@ from gateway.translate.answer.parts import (
     unusable_of,
 )
 from gateway.translate.contract import Context, Json
-from gateway.translate.tools.server_steps import fenced, shown_step
+from gateway.translate.reading.table import answer_table
+from gateway.translate.tools.server_steps import code_block, shown_step
 
 # Every field of Gemini's Part and what becomes of it in an answer; a test compares this with
 # google-genai's type and with the schema.
-PART: Final = {
-    "text": "`content`; with `thought`, `reasoning_content`",
-    "thought": "sends the text to `reasoning_content`",
-    "thoughtSignature": "`extra_content.google.thought_signature` of the call or the message",
-    "functionCall": "`tool_calls`, or `function_call` when the line used `functions`",
-    "inlineData": "`images`, or `audio`; other media make an error line",
-    "executableCode": "a fenced block in `content`; left out by setting",
-    "codeExecutionResult": "a fenced block in `content`; left out by setting",
-    "toolCall": "`extra_content.google.parts` of the message",
-    "toolResponse": "`extra_content.google.parts` of the message",
-    **NEVER_SHOWN,
-}
+PART: Final = answer_table(
+    "Part",
+    {
+        "text": "`content`; with `thought`, `reasoning_content`",
+        "thought": "sends the text to `reasoning_content`",
+        "thoughtSignature": "`extra_content.google.thought_signature` of the call or the message",
+        "functionCall": "`tool_calls`, or `function_call` when the line used `functions`",
+        "inlineData": "`images`, or `audio`; other media make an error line",
+        "executableCode": "a fenced block in `content`; left out by setting",
+        "codeExecutionResult": "a fenced block in `content`; left out by setting",
+        "toolCall": "`extra_content.google.parts` of the message",
+        "toolResponse": "`extra_content.google.parts` of the message",
+        **NEVER_SHOWN,
+    },
+)
 
 
 class AssistantMessage:
@@ -133,7 +137,7 @@ class AssistantMessage:
 
     def _show_code(self, label: str, text: str) -> None:
         """Append code that the model ran, or what it printed, as a fenced block."""
-        block = fenced(label, text, self.text)
+        block = code_block(label, text, self.text)
         if block and self._code and shows_code(self._context):
             spoken = len(self.text) - sum(length for _, length in self.blocks)
             self.blocks = (*self.blocks, (spoken, len(block)))

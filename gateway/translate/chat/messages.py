@@ -7,16 +7,11 @@ thought_signature" (langchain-google#1431), so each image keeps its own.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_choice,
-    invalid_type,
-    invalid_value,
-    missing,
-)
+from gateway.translate.reading.checks import json_object, text_of
+from gateway.translate.reading.refusal import at, each, invalid_choice, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.request.content import (
     ASSISTANT_PARTS,
@@ -24,7 +19,6 @@ from gateway.translate.request.content import (
     USER_PARTS,
     image_part,
     read_content,
-    string,
 )
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.signatures import FOREIGN_HISTORY, message_signature, note_unread
@@ -36,9 +30,12 @@ _NAME: Final = dropped(
     "name", "Gemini has no names for speakers; noted, or by setting put in front of the text"
 )
 
-SYSTEM_MESSAGE: Final = FieldTable(_ROLE, mapped("content", "`systemInstruction.parts`"), _NAME)
-USER_MESSAGE: Final = FieldTable(_ROLE, mapped("content", "`parts`"), _NAME)
+SYSTEM_MESSAGE: Final = FieldTable(
+    "messages[] of system, developer", _ROLE, mapped("content", "`systemInstruction.parts`"), _NAME
+)
+USER_MESSAGE: Final = FieldTable("messages[] of user", _ROLE, mapped("content", "`parts`"), _NAME)
 ASSISTANT_MESSAGE: Final = FieldTable(
+    "messages[] of assistant",
     _ROLE,
     _NAME,
     mapped("content", "`parts`"),
@@ -59,41 +56,33 @@ ASSISTANT_MESSAGE: Final = FieldTable(
     dropped("reasoning_content", "useless to Gemini without its signature"),
 )
 TOOL_MESSAGE: Final = FieldTable(
+    "messages[] of tool",
     _ROLE,
     mapped("content", "`functionResponse.response`"),
     mapped("tool_call_id", "`functionResponse.id`, and `name` by way of the call"),
     dropped("name", "the call already names its function"),
 )
 FUNCTION_MESSAGE: Final = FieldTable(
+    "messages[] of function",
     _ROLE,
     mapped("content", "`functionResponse.response`"),
     mapped("name", "`functionResponse.name`"),
 )
 
 
-def read_messages(value: object, conversation: Conversation) -> None:
+def read_messages(value: Any, conversation: Conversation) -> None:  # noqa: ANN401 - parsed JSON
     """``{"role": "user", "content": "Hi"}`` -> ``{"role": "user", "parts": [{"text": "Hi"}]}``."""
-    if type(value) is not list:
-        invalid_type(value, "an array of objects", "messages")
     conversation.source = value
-    index = 0
-    try:
-        for index, message in enumerate(value):  # noqa: B007 - names the message in a refusal
-            _read_message(message, conversation)
-        conversation.close_calls()
-    except Refused as refusal:
-        refusal.prefixed(f"messages[{index}]")
-        raise
+    at("messages", each, value, _read_message, conversation)
     conversation.close(value, _is_assistants)
 
 
-def _read_message(message: object, conversation: Conversation) -> None:
-    if type(message) is not dict:
-        invalid_type(message, "an object")
+def _read_message(value: object, conversation: Conversation) -> None:
+    message = json_object(value)
     role = message.get("role")
+    reader = _ROLES.get(role) if type(role) is str else None
     if role is None:
         missing("role")
-    reader = _ROLES.get(role) if type(role) is str else None
     if reader is None:
         invalid_choice(role, _ROLES, "role")
     if conversation.calls is not None and role not in _RESULT_ROLES:
@@ -127,7 +116,7 @@ def _name(message: Json, parts: list[Json], conversation: Conversation) -> None:
     """The name of a speaker, if there is one: noted, or written in front of the text."""
     if message.get("name") is None:
         return
-    name = string(message, "name")
+    name = text_of(message, "name")
     if conversation.policy.message_names == "drop":
         conversation.note_of(message, "dropped", "name")
     elif parts and "text" in parts[0]:
@@ -146,11 +135,11 @@ def _assistant(message: Json, conversation: Conversation) -> None:
     if content is not None and content != "":
         parts = read_content(content, ASSISTANT_PARTS, conversation)
     if message.get("refusal") is not None:
-        parts.append({"text": string(message, "refusal")})
+        parts.append({"text": text_of(message, "refusal")})
     if "name" in message:
         _name(message, parts, conversation)
     if "extra_content" in message or "images" in message:
-        parts = with_returned(parts, message, conversation)
+        parts = _with_returned(parts, message, conversation)
     _calls(message, parts, conversation)
     if parts:
         conversation.say("model", parts)
@@ -162,11 +151,13 @@ def _calls(message: Json, parts: list[Json], conversation: Conversation) -> None
         conversation.calls = read_tool_calls(message["tool_calls"], parts, conversation)
     if message.get("function_call") is not None:
         if conversation.calls is not None:
-            invalid_value("it cannot stand beside tool_calls.", "function_call")
+            invalid_value("it cannot be combined with tool_calls.", "function_call")
         # With no words before it, the message's own signature is the call's.
         signature = "" if parts else message_signature(message)
         call = message["function_call"]
-        conversation.calls = read_legacy_call(call, parts, conversation, signature)
+        conversation.calls = at(
+            "function_call", read_legacy_call, call, parts, conversation, signature
+        )
     if conversation.calls is not None:
         conversation.calls.message = message
 
@@ -175,13 +166,13 @@ def _tool(message: Json, conversation: Conversation) -> None:
     # With three members these are the three it must have, or one of them is missed below.
     if len(message) != 3:
         TOOL_MESSAGE.check(message)
-    string(message, "tool_call_id")
+    text_of(message, "tool_call_id")
     conversation.answer(message, "tool_call_id", result_of(message, conversation))
 
 
 def _function(message: Json, conversation: Conversation) -> None:
     FUNCTION_MESSAGE.check(message)
-    string(message, "name")
+    text_of(message, "name")
     conversation.answer(message, "name", result_of(message, conversation))
 
 
@@ -192,26 +183,16 @@ def _content(message: Json) -> object:
     return content
 
 
-_ROLES: Final[Mapping[str, Callable[[Json, Conversation], None]]] = {
-    "system": _system,
-    "developer": _system,
-    "user": _user,
-    "assistant": _assistant,
-    "tool": _tool,
-    "function": _function,
-}
-_RESULT_ROLES: Final = ("tool", "function")
-
-
-RETURNED_IMAGE = FieldTable(
+RETURNED_IMAGE: Final = FieldTable(
+    "messages[].images[]",
     mapped("type", "image_url only"),
     mapped("image_url", "`inlineData` or `fileData`"),
     mapped("extra_content", "`thoughtSignature` of the image"),
 )
 
 
-def with_returned(parts: list[Json], message: Json, conversation: Conversation) -> list[Json]:
-    """Add to the text parts of an assistant's message what else its answer had.
+def _with_returned(parts: list[Json], message: Json, conversation: Conversation) -> list[Json]:
+    """Add to the text parts of an assistant's message what else its answer had, e.g. images.
 
     Steps of Google's own tools come before the words that rest on them, images after them.
     """
@@ -225,30 +206,25 @@ def with_returned(parts: list[Json], message: Json, conversation: Conversation) 
             parts[-1]["thoughtSignature"] = signature
         parts = returned_steps(message, conversation) + parts
     if message.get("images") is not None:
-        parts = parts + _images(message["images"], conversation)
+        parts = parts + at("images", each, message["images"], _image, conversation)
     return parts
 
 
-def _images(value: object, conversation: Conversation) -> list[Json]:
-    """``[{"image_url": {"url": "data:image/png;base64,…"}}]`` -> ``[{"inlineData": …}]``."""
-    if type(value) is not list:
-        invalid_type(value, "an array of objects", "images")
-    parts = []
-    for index, image in enumerate(value):
-        try:
-            parts.append(_image(image, conversation))
-        except Refused as refusal:
-            refusal.prefixed(f"images[{index}]")
-            raise
-    return parts
-
-
-def _image(image: object, conversation: Conversation) -> Json:
-    if type(image) is not dict:
-        invalid_type(image, "an object")
-    RETURNED_IMAGE.check(image)
+def _image(value: object, conversation: Conversation) -> Json:
+    image = RETURNED_IMAGE.check(value)
     part = image_part({"image_url": image.get("image_url")}, conversation)
     signature = message_signature(image)
     if not signature and conversation.can.signatures and conversation.can.media:
         signature = FOREIGN_HISTORY
     return {**part, "thoughtSignature": signature} if signature else part
+
+
+_ROLES: Final[Mapping[str, Callable[[Json, Conversation], None]]] = {
+    "system": _system,
+    "developer": _system,
+    "user": _user,
+    "assistant": _assistant,
+    "tool": _tool,
+    "function": _function,
+}
+_RESULT_ROLES: Final = ("tool", "function")

@@ -4,43 +4,52 @@ from typing import Final
 
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.contract import Json, LineError, Policy, Translation
-from gateway.translate.google import read_extra_body, read_google
-from gateway.translate.reading.refusal import Refused, missing
+from gateway.translate.google import GOOGLE_ROWS
+from gateway.translate.reading.checks import anything, boolean, list_of
+from gateway.translate.reading.refusal import Refused, at, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
-from gateway.translate.reading.unknown_fields import refused_line
+from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.compiled_options import compile_options
-from gateway.translate.request.conversation import Conversation
-from gateway.translate.request.modalities import read_audio, read_modalities, resolve_modalities
+from gateway.translate.request.modalities import (
+    AUDIO,
+    modalities,
+    read_audio,
+    read_modalities,
+    resolve_modalities,
+)
 from gateway.translate.request.options import (
+    PARALLEL_TOOL_CALLS,
     SAMPLING,
-    checked_metadata,
+    STREAM,
+    VERBOSITY,
+    metadata,
     read_logprobs,
     read_max_completion_tokens,
     read_max_tokens,
-    read_parallel_tool_calls,
-    read_stream,
     read_top_logprobs,
-    read_verbosity,
     resolve_logprobs,
+    token_limit,
+    top_logprobs,
 )
-from gateway.translate.request.response_format import read_response_format
-from gateway.translate.request.thinking import read_reasoning_effort, resolve_thinking
+from gateway.translate.request.response_format import RESPONSE_FORMAT, read_response_format
+from gateway.translate.request.thinking import effort, read_reasoning_effort, resolve_thinking
+from gateway.translate.tools.choice import (
+    AUTO,
+    Choice,
+    read_choice,
+    read_function_call,
+    require_tools,
+)
 from gateway.translate.tools.config import resolve_tools
 from gateway.translate.tools.declarations import read_functions, read_tools
-from gateway.translate.tools.google import read_web_search
+from gateway.translate.tools.google import WEB_SEARCH, read_web_search
+
+PATH: Final = "/v1/chat/completions"
 
 
-def _read_metadata(value: object, builder: RequestBuilder) -> None:
-    builder.echo["metadata"] = checked_metadata(value)
-
-
-def _read_tools(value: object, builder: RequestBuilder) -> None:
-    builder.tools = read_tools(value, builder)
-
-
-def _read_functions(value: object, builder: RequestBuilder) -> None:
-    builder.functions = read_functions(value, builder)
+def _read_metadata(value: dict[str, str], builder: RequestBuilder) -> None:
+    builder.hints["metadata"] = value
 
 
 def _read_tool_choice(value: object, builder: RequestBuilder) -> None:
@@ -51,39 +60,45 @@ def _read_function_call(value: object, builder: RequestBuilder) -> None:
     builder.function_call = value
 
 
+_objects: Final = list_of(anything, of="objects")
 CHAT: Final = FieldTable(
+    PATH,
     mapped("model", "the model of the job"),
     mapped("messages", "`contents`, `systemInstruction`"),
     *SAMPLING,
-    mapped("max_tokens", "`generationConfig.maxOutputTokens`", read_max_tokens),
+    mapped("max_tokens", "`generationConfig.maxOutputTokens`", token_limit, read_max_tokens),
     mapped(
-        "max_completion_tokens", "`generationConfig.maxOutputTokens`", read_max_completion_tokens
+        "max_completion_tokens",
+        "`generationConfig.maxOutputTokens`",
+        token_limit,
+        read_max_completion_tokens,
     ),
-    mapped("logprobs", "`generationConfig.responseLogprobs`", read_logprobs),
-    mapped("top_logprobs", "`generationConfig.logprobs`", read_top_logprobs),
-    mapped("response_format", "`responseMimeType`, `responseSchema`", read_response_format),
-    mapped("tools", "`tools[0].functionDeclarations`", _read_tools),
-    mapped("tool_choice", "`toolConfig.functionCallingConfig`", _read_tool_choice),
-    mapped("functions", "like `tools`; answered in `function_call`", _read_functions),
-    mapped("function_call", "like `tool_choice`", _read_function_call),
-    mapped("web_search_options", "the `googleSearch` tool", read_web_search),
-    mapped("reasoning_effort", "`generationConfig.thinkingConfig`", read_reasoning_effort),
+    mapped("logprobs", "`generationConfig.responseLogprobs`", boolean, read_logprobs),
+    mapped("top_logprobs", "`generationConfig.logprobs`", top_logprobs, read_top_logprobs),
+    mapped(
+        "response_format",
+        "`responseMimeType`, `responseSchema`",
+        RESPONSE_FORMAT,
+        read_response_format,
+    ),
+    mapped("tools", "`tools[0].functionDeclarations`", _objects, read_tools),
+    mapped("tool_choice", "`toolConfig.functionCallingConfig`", read=_read_tool_choice),
+    mapped("functions", "like `tools`; answered in `function_call`", _objects, read_functions),
+    mapped("function_call", "like `tool_choice`", read=_read_function_call),
+    mapped("web_search_options", "the `googleSearch` tool", WEB_SEARCH, read_web_search),
+    mapped("reasoning_effort", "`generationConfig.thinkingConfig`", effort, read_reasoning_effort),
     mapped(
         "modalities",
         "`responseModalities`; `image` (an extension) gives `images` of the message",
+        modalities,
         read_modalities,
     ),
-    mapped("audio", "`speechConfig`, and the format of `audio` of the message", read_audio),
-    mapped("google", "Google's documented extensions", read_google),
-    mapped("extra_body", "the same one level further down", read_extra_body),
-    dropped(
-        "parallel_tool_calls",
-        "Gemini cannot be told; false is noted, or by setting keeps the first call",
-        read_parallel_tool_calls,
-    ),
-    dropped("verbosity", "Gemini has no such setting; noted", read_verbosity),
-    mapped("metadata", "echoed in the answer", _read_metadata),
-    mapped("stream", "false only", read_stream),
+    mapped("audio", "`speechConfig`, and the format of `audio` of the message", AUDIO, read_audio),
+    *GOOGLE_ROWS,
+    PARALLEL_TOOL_CALLS,
+    VERBOSITY,
+    mapped("metadata", "echoed in the answer", metadata, _read_metadata),
+    STREAM,
     dropped("stream_options", "without streaming it says nothing"),
     dropped("user", "names the caller's user to OpenAI"),
     dropped("safety_identifier", "names the caller's user to OpenAI"),
@@ -97,6 +112,43 @@ CHAT: Final = FieldTable(
 )
 
 
+def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
+    """Read every field but the messages, then what several of them say together."""
+    builder = RequestBuilder(model, policy)
+    # The job's model is settled; the answer may need the name that the client wrote.
+    builder.hints["model"] = rest.get("model", model)
+    CHAT.read(rest, builder)
+    resolve_logprobs(builder)
+    resolve_modalities(builder)
+    resolve_tools(builder, _choice(builder))
+    resolve_thinking(builder)
+    if 1 < builder.choices <= builder.can.max_candidates:
+        builder.config["candidateCount"] = builder.choices
+        builder.hints["candidates"] = builder.choices
+    return builder
+
+
+def _choice(builder: RequestBuilder) -> Choice:
+    """``tool_choice`` or, of the older form, ``function_call``."""
+    tools, functions = builder.tools, builder.functions
+    if tools is not None and functions is not None:
+        invalid_value("it cannot be combined with 'tools'.", "functions")
+    require_tools("tool_choice", builder.tool_choice, "tools", tools, functions)
+    require_tools("function_call", builder.function_call, "functions", functions, tools)
+    if functions is not None:
+        call = builder.function_call
+        return AUTO if call is None else at("function_call", read_function_call, call, functions)
+    if builder.tool_choice is None:
+        return AUTO
+    if tools is None:
+        return Choice("none", hosted=()) if builder.tool_choice == "none" else AUTO
+    choice = at("tool_choice", read_choice, builder.tool_choice, tools)
+    if choice == Choice("required") and builder.google_tools:
+        # Gemini's mode of calling binds functions alone, ``tool_choice`` all tools.
+        builder.note("approximated", "tool_choice")
+    return choice
+
+
 def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
     """Translate one line.
 
@@ -106,46 +158,15 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     rest = body.copy()
     messages = rest.pop("messages", None)
     try:
-        frame = compile_options(_read_rest, rest, model, policy)
-        if frame.shared:
-            item = frame.plain(messages, read_messages, "text")
+        options = compile_options(_build, rest, model, policy)
+        if options.shared:
+            item = options.plain(messages, read_messages, "text")
             if item is not None:
-                items = (item,) if frame.items == 1 else frame.spread(item)
-                return items, frame.echo, frame.notes, ()
-        frame.shared = True
+                items = (item,) if options.items == 1 else options.spread(item)
+                return items, options.hints, options.notes, ()
+        options.shared = True
         if messages is None:
             missing("messages")
-        conversation = Conversation(model, policy)
-        read_messages(messages, conversation)
-        item = frame.write(conversation)
-        notes = (*frame.notes, *conversation.notes)
-        return frame.spread(item), frame.echo, notes, tuple(conversation.files)
+        return options.translation(messages, read_messages, "messages")
     except Refused as refusal:
-        return refused_line(refusal, to_gemini, body, policy, model)
-
-
-def _choose_google_tools(builder: RequestBuilder) -> None:
-    """Gemini's mode of calling binds functions alone, ``tool_choice`` all tools."""
-    choice = builder.tool_choice
-    if choice == "none" or type(choice) is dict:
-        # A choice on chat lines names functions, so Google's own tools are not among them.
-        builder.google_tools = []
-    elif choice == "required" and builder.google_tools and builder.tools is not None:
-        builder.note("approximated", "tool_choice")
-
-
-def _read_rest(rest: Json, model: str, policy: Policy) -> RequestBuilder:
-    """Read every field but the messages, then what several of them say together."""
-    builder = RequestBuilder(model, policy)
-    # The job's model is settled; the answer may need the name that the client wrote.
-    builder.echo["model"] = rest.get("model", model)
-    CHAT.read(rest, builder)
-    resolve_logprobs(builder)
-    resolve_modalities(builder)
-    _choose_google_tools(builder)
-    resolve_tools(builder)
-    resolve_thinking(builder)
-    if 1 < builder.choices <= builder.can.max_candidates:
-        builder.config["candidateCount"] = builder.choices
-        builder.echo["candidates"] = builder.choices
-    return builder
+        return retry_without_unknown(refusal, to_gemini, body, policy, model)

@@ -13,13 +13,9 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.contract import (
-    Json,
-    LineError,
-    Policy,
-    Translation,
-)
-from gateway.translate.google import read_extra_body, read_google, refuse_google
+from gateway.translate.contract import Json, LineError, Policy, Translation
+from gateway.translate.google import GOOGLE_ROWS, refuse_google
+from gateway.translate.reading.checks import boolean, integer
 from gateway.translate.reading.refusal import (
     Refused,
     invalid_type,
@@ -28,24 +24,26 @@ from gateway.translate.reading.refusal import (
     unsupported_value,
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
-from gateway.translate.reading.unknown_fields import refused_line
+from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.compiled_options import compile_options, refuse_amplified
 from gateway.translate.request.options import (
     MAX_CHOICES,
     SAMPLING,
-    boolean,
-    integer,
+    STREAM,
+    ask_logprobs,
     read_max_tokens,
-    read_stream,
+    token_limit,
 )
 from gateway.translate.request.thinking import (
+    effort,
     least_thinking,
     read_reasoning_effort,
     refuse_thoughts,
     resolve_thinking,
 )
 
+PATH: Final = "/v1/completions"
 # OpenAI's default, which old programs rely on.
 DEFAULT_MAX_TOKENS: Final = 16
 MAX_PROMPTS: Final = 2048
@@ -54,42 +52,53 @@ MAX_ITEMS: Final = 4096
 MAX_LOGPROBS: Final = 5
 
 
-def _read_echo(value: object, draft: RequestBuilder) -> None:
-    if boolean(value, "echo"):
-        draft.echo["echo_prompts"] = []
+def _read_echo(value: bool, builder: RequestBuilder) -> None:
+    if value:
+        builder.hints["echo_prompts"] = []
 
 
-def _read_logprobs(value: object, draft: RequestBuilder) -> None:
+def _read_logprobs(value: int, builder: RequestBuilder) -> None:
     """How many alternatives; 0 still gives the chosen token's."""
-    count = integer(value, 0, MAX_LOGPROBS, "logprobs")
-    if not draft.can.logprobs:
-        unsupported_value("this model gives no log probabilities.", "logprobs")
-    draft.config["responseLogprobs"] = True
-    if count:
-        draft.config["logprobs"] = count
-    draft.echo["logprobs"] = True
+    builder.top_logprobs = value
+    ask_logprobs(builder, "")
 
 
-def _read_best_of(value: object, draft: RequestBuilder) -> None:
-    draft.best_of = integer(value, 1, MAX_CHOICES, "best_of")
+def _read_best_of(value: int, builder: RequestBuilder) -> None:
+    builder.best_of = value
 
 
 COMPLETIONS: Final = FieldTable(
+    PATH,
     mapped("model", "the model of the job"),
     mapped("prompt", "`contents`: one user turn; an array of strings is as many items"),
     *SAMPLING,
-    mapped("max_tokens", "`generationConfig.maxOutputTokens`, 16 when absent", read_max_tokens),
-    mapped("best_of", "nothing when it is `n`; otherwise refused", _read_best_of),
-    mapped("echo", "the prompt is put in front of the answer's text", _read_echo),
-    mapped("logprobs", "`generationConfig.responseLogprobs`, `logprobs`", _read_logprobs),
+    mapped(
+        "max_tokens",
+        "`generationConfig.maxOutputTokens`, 16 when absent",
+        token_limit,
+        read_max_tokens,
+    ),
+    mapped(
+        "best_of",
+        "nothing when it is `n`; otherwise refused",
+        integer(1, MAX_CHOICES),
+        _read_best_of,
+    ),
+    mapped("echo", "the prompt is put in front of the answer's text", boolean, _read_echo),
+    mapped(
+        "logprobs",
+        "`generationConfig.responseLogprobs`, `logprobs`",
+        integer(0, MAX_LOGPROBS),
+        _read_logprobs,
+    ),
     mapped(
         "reasoning_effort",
         "`generationConfig.thinkingConfig` (extension); as little as possible when absent",
+        effort,
         read_reasoning_effort,
     ),
-    mapped("google", "Google's documented extensions", read_google),
-    mapped("extra_body", "the same one level further down", read_extra_body),
-    mapped("stream", "false only", read_stream),
+    *GOOGLE_ROWS,
+    STREAM,
     dropped("stream_options", "without streaming it says nothing"),
     dropped("user", "names the caller's user to OpenAI"),
     refused("suffix", "Gemini cannot write towards a text that follows."),
@@ -115,45 +124,45 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     rest = body.copy()
     prompt = rest.pop("prompt", None)
     try:
-        frame = compile_options(_read_rest, rest, model, policy)
+        options = compile_options(_build, rest, model, policy)
         prompts = _prompts(prompt)
-        if len(prompts) * frame.items > MAX_ITEMS:
+        if len(prompts) * options.items > MAX_ITEMS:
             invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
-        first = frame.text(prompts[0])
-        count = len(prompts) * frame.items
+        first = options.text(prompts[0])
+        count = len(prompts) * options.items
         if count > 1:
             # Both as they are written: a line end in a prompt is two bytes there.
             refuse_amplified(len(first) - len(orjson.dumps(prompts[0])), count, "prompt")
-        written = (first, *(frame.text(prompt) for prompt in prompts[1:]))
-        items = [item for one in written for item in frame.spread(one)]
+        written = (first, *(options.text(prompt) for prompt in prompts[1:]))
+        items = [item for one in written for item in options.spread(one)]
     except Refused as refusal:
-        return refused_line(refusal, to_gemini, body, policy, model)
-    echo = frame.echo
-    if "echo_prompts" in frame.asked:
-        echo = (*echo, orjson.dumps({"echo_prompts": prompts}))
-    return items, echo, frame.notes, ()
+        return retry_without_unknown(refusal, to_gemini, body, policy, model)
+    hints = options.hints
+    if "echo_prompts" in options.asked:
+        hints = (*hints, orjson.dumps({"echo_prompts": prompts}))
+    return items, hints, options.notes, ()
 
 
-def _read_rest(rest: Json, model: str, policy: Policy) -> RequestBuilder:
-    draft = RequestBuilder(model, policy)
-    draft.echo["model"] = rest.get("model", model)
-    COMPLETIONS.read(rest, draft)
-    refuse_google(draft, _WITHOUT_PLACE)
-    refuse_thoughts(draft)
-    resolve_thinking(draft)
-    if draft.best_of not in (None, draft.choices):
+def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
+    builder = RequestBuilder(model, policy)
+    builder.hints["model"] = rest.get("model", model)
+    COMPLETIONS.read(rest, builder)
+    refuse_google(builder, _WITHOUT_PLACE)
+    refuse_thoughts(builder)
+    resolve_thinking(builder)
+    if builder.best_of not in (None, builder.choices):
         unsupported_value("Gemini does not choose among its answers.", "best_of")
-    if "echo_prompts" in draft.echo and "logprobs" in draft.echo:
+    if "echo_prompts" in builder.hints and "logprobs" in builder.hints:
         unsupported_value("Gemini gives no log probabilities of a prompt.", "echo")
-    draft.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
-    if not draft.config.get("thinkingConfig", {}).keys() - {"includeThoughts"}:
-        draft.config.update(least_thinking(draft.can))
-    if 1 < draft.choices <= draft.can.max_candidates:
-        draft.config["candidateCount"] = draft.choices
-        draft.echo["candidates"] = draft.choices
-    elif draft.choices > 1:
-        draft.echo["items"] = draft.choices
-    return draft
+    builder.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
+    if not builder.config.get("thinkingConfig", {}).keys() - {"includeThoughts"}:
+        builder.config.update(least_thinking(builder.can))
+    if 1 < builder.choices <= builder.can.max_candidates:
+        builder.config["candidateCount"] = builder.choices
+        builder.hints["candidates"] = builder.choices
+    elif builder.choices > 1:
+        builder.hints["items"] = builder.choices
+    return builder
 
 
 def _prompts(value: object) -> list[str]:

@@ -25,17 +25,21 @@ from gateway.translate.contract import (
     Note,
     Rendered,
 )
+from gateway.translate.reading.table import answer_table
 
 # Every field of EmbedContentResponse and what becomes of it; a test compares this with the SDK.
-RESPONSE: Final = {
-    "embedding": "`data[].embedding`",
-    "embeddings": "left out: the SDK's own list of one",
-    "usageMetadata": "`usage`",
-    "tokenCount": "`usage`",
-    "metadata": "left out: Vertex only",
-    "truncated": "left out: Vertex only",
-    "sdkHttpResponse": "left out: made by the SDK, never on the wire",
-}
+RESPONSE: Final = answer_table(
+    "EmbedContentResponse",
+    {
+        "embedding": "`data[].embedding`",
+        "embeddings": "left out: the SDK's own list of one",
+        "usageMetadata": "`usage`",
+        "tokenCount": "`usage`",
+        "metadata": "left out: Vertex only",
+        "truncated": "left out: Vertex only",
+        "sdkHttpResponse": "left out: made by the SDK, never on the wire",
+    },
+)
 _KEY: Final = b'"values"'
 _OF_NUMBERS: Final = b"0123456789+-.eE, "
 _DIGITS: Final = frozenset(b"0123456789")

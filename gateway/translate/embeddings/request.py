@@ -8,29 +8,24 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.contract import (
-    Json,
-    LineError,
-    Policy,
-    Translation,
-)
-from gateway.translate.google import google_readers
+from gateway.translate.contract import Json, LineError, Policy, Translation
+from gateway.translate.google import google_rows
+from gateway.translate.reading.checks import integer, keyword, one_of, string
 from gateway.translate.reading.refusal import (
     Refused,
-    invalid_choice,
     invalid_type,
     invalid_value,
     missing,
     unsupported_value,
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped
-from gateway.translate.reading.unknown_fields import refused_line
+from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.compiled_options import refuse_amplified
-from gateway.translate.request.options import integer
 from gateway.translate.schemas.convert import written
 from gateway.translate.template import hole, stand_in, template_of
 
+PATH: Final = "/v1/embeddings"
 # OpenAI's limit on the inputs of one request.
 MAX_INPUTS: Final = 2048
 
@@ -49,61 +44,55 @@ TASKS: Final = {
 _DOCUMENT: Final = "RETRIEVAL_DOCUMENT"
 
 
-def _read_dimensions(value: object, draft: RequestBuilder) -> None:
-    size = integer(value, 1, draft.can.most_dimensions, "dimensions")
-    draft.members["outputDimensionality"] = size
-    if size < draft.can.full_dimensions:
-        draft.echo["normalise"] = True
+def _read_dimensions(value: object, builder: RequestBuilder) -> None:
+    size = integer(1, builder.can.most_dimensions)(value)
+    builder.members["outputDimensionality"] = size
+    if size < builder.can.full_dimensions:
+        builder.hints["normalise"] = True
 
 
-def _read_encoding_format(value: object, draft: RequestBuilder) -> None:
-    if value not in _FORMATS:
-        invalid_choice(value, _FORMATS, "encoding_format")
+def _read_encoding_format(value: str, builder: RequestBuilder) -> None:
     if value == "base64":
-        draft.echo["base64"] = True
+        builder.hints["base64"] = True
 
 
-def _read_task_type(value: object, draft: RequestBuilder) -> None:
-    word = value.upper() if type(value) is str else ""
-    if word not in TASKS:
-        invalid_choice(value, TASKS, "task_type")
-    draft.members["taskType"] = word
+def _read_task_type(value: str, builder: RequestBuilder) -> None:
+    builder.members["taskType"] = value
 
 
-def _read_title(value: object, draft: RequestBuilder) -> None:
-    if type(value) is not str:
-        invalid_type(value, "a string", "title")
+def _read_title(value: str, builder: RequestBuilder) -> None:
     if value:
-        draft.members["title"] = value
+        builder.members["title"] = value
 
 
 GOOGLE_EMBEDDING: Final = FieldTable(
+    f"{PATH} google",
     mapped(
         "task_type",
         "`taskType`; from gemini-embedding-2 on the documented words in front of the text",
+        keyword(*TASKS),
         _read_task_type,
     ),
-    mapped("title", "`title`, of task_type RETRIEVAL_DOCUMENT; likewise", _read_title),
+    mapped("title", "`title`, of task_type RETRIEVAL_DOCUMENT; likewise", string, _read_title),
 )
-_read_google, _read_extra_body = google_readers(GOOGLE_EMBEDDING)
 EMBEDDINGS: Final = FieldTable(
+    PATH,
     mapped("model", "the model of the job"),
     mapped("input", "`content`, one item per string"),
     mapped(
         "dimensions",
         "`outputDimensionality`, renormalised where the model does not",
-        _read_dimensions,
+        read=_read_dimensions,
     ),
     mapped(
         "encoding_format",
         "applied to the answer: float, or base64 of little-endian float32",
+        one_of("float", "base64"),
         _read_encoding_format,
     ),
-    mapped("google", "`task_type` and `title`", _read_google),
-    mapped("extra_body", "the same one level further down", _read_extra_body),
+    *google_rows(GOOGLE_EMBEDDING, "`task_type` and `title`"),
     dropped("user", "names the caller's user to OpenAI"),
 )
-_FORMATS: Final = ("float", "base64")
 
 
 def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
@@ -119,7 +108,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         texts = _texts(given)
         refuse_amplified(len(frame.template) + len(frame.prefix), len(texts), "input")
     except Refused as refusal:
-        return refused_line(refusal, to_gemini, body, policy, model)
+        return retry_without_unknown(refusal, to_gemini, body, policy, model)
     prefix, template = frame.prefix, frame.template
     items = [template % orjson.dumps(prefix + text) for text in texts]
     return items, frame.echo, frame.notes, ()
@@ -128,25 +117,25 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
 class _Frame:
     """What lines say beside their input, see :mod:`gateway.translate.request.compiled_options`."""
 
-    def __init__(self, draft: RequestBuilder) -> None:
-        members = draft.members
+    def __init__(self, builder: RequestBuilder) -> None:
+        members = builder.members
         task = members.get("taskType")
         if "title" in members and task != _DOCUMENT:
             why = "only task_type RETRIEVAL_DOCUMENT has one."
-            invalid_value(why, f"{draft.google_path}.title")
+            invalid_value(why, f"{builder.google_path}.title")
         self.prefix = ""
-        if draft.can.task_words:
+        if builder.can.task_words:
             members = {k: v for k, v in members.items() if k not in ("taskType", "title")}
             self.prefix = TASKS.get(task or "", "")
-            if "title" in draft.members:
-                self.prefix = f"title: {draft.members['title']} | text: "
+            if "title" in builder.members:
+                self.prefix = f"title: {builder.members['title']} | text: "
         item = {"content": {"parts": [{"text": stand_in(0)}]}, **members}
         template = template_of(orjson.dumps(item), [hole(0)])
         if template is None:
-            invalid_value("it holds control characters.", f"{draft.google_path}.title")
+            invalid_value("it holds control characters.", f"{builder.google_path}.title")
         self.template = template
-        self.echo = (orjson.dumps(draft.echo),)
-        self.notes = tuple(draft.notes)
+        self.echo = (orjson.dumps(builder.hints),)
+        self.notes = tuple(builder.notes)
 
 
 def _frame_of(rest: Json, model: str, policy: Policy) -> _Frame:
@@ -162,10 +151,10 @@ def _frame_of(rest: Json, model: str, policy: Policy) -> _Frame:
 @lru_cache(maxsize=128)
 def _remembered(key: bytes, model: str, policy: Policy) -> _Frame:
     rest = orjson.loads(key)
-    draft = RequestBuilder(model, policy)
-    draft.echo["model"] = rest.get("model", model)
-    EMBEDDINGS.read(rest, draft)
-    return _Frame(draft)
+    builder = RequestBuilder(model, policy)
+    builder.hints["model"] = rest.get("model", model)
+    EMBEDDINGS.read(rest, builder)
+    return _Frame(builder)
 
 
 def _texts(value: object) -> list[str]:

@@ -17,7 +17,7 @@ _PREFIX: Final = "f_"
 _LONGEST: Final = 64
 
 
-def gemini_name(value: object, param: str) -> str:
+def gemini_name(value: object, param: str = "") -> str:
     """Check a function's name and make it one that Gemini accepts."""
     if type(value) is not str:
         invalid_type(value, "a string", param)
@@ -27,7 +27,7 @@ def gemini_name(value: object, param: str) -> str:
             f"{quoted(value)} is not 1 to 64 letters, digits, '_', '-', '.' or ':'.", param
         )
     if len(name) > _LONGEST:
-        why = f"Gemini knows it as {quoted(name)}, and no name longer than {_LONGEST} characters."
+        why = f"Gemini's name for it, {quoted(name)}, is longer than {_LONGEST} characters."
         invalid_value(why, param)
     return name
 

@@ -1,14 +1,18 @@
-"""Why a line is refused: raised deep inside a mapper, caught once at the top of ``to_gemini``.
+"""Refusals: why a line is a 400, raised by a check and caught once at the top of ``to_gemini``.
 
-Mappers name fields relative to themselves; whoever walks a list or a nested object adds its own
-step with :meth:`Refused.prefixed`. So the happy path never builds a path string. The final path
-replaces ``{param}`` in the message, because the OpenAI SDK shows users the message alone.
+A check names fields relative to its value; what walks a list or an object (:func:`at`,
+:func:`each`, a :class:`gateway.translate.reading.table.FieldTable`) adds its own step. So a line
+that is accepted never builds a path string. The final path replaces ``{param}`` in the message,
+because the OpenAI SDK shows users the message alone.
 """
 
-from collections.abc import Iterable
-from typing import Final, NoReturn
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NoReturn, TypeVar, TypeVarTuple
 
 from gateway.translate.contract import LineError
+
+More = TypeVarTuple("More")
+Read = TypeVar("Read")
 
 # A client's own key or value inside a message is cut here: an error line is not a copy of a line.
 MAX_QUOTED_CHARACTERS: Final = 100
@@ -78,8 +82,34 @@ def quoted(value: object) -> str:
 
 
 def shortened(key: str) -> str:
-    """A client's key as one step of a path, cut to a readable length."""
-    return key if len(key) <= MAX_QUOTED_CHARACTERS else key[:MAX_QUOTED_CHARACTERS] + "…"
+    """A client's key as one step of a path: cut to a readable length, an empty one as ``""``."""
+    if len(key) > MAX_QUOTED_CHARACTERS:
+        return key[:MAX_QUOTED_CHARACTERS] + "…"
+    return key or '""'
+
+
+def at(step: str, read: Callable[[Any, *More], Read], value: object, *more: *More) -> Read:
+    """``read(value, *more)``; its refusal is named from ``step``, e.g. ``function`` or ``[0]``."""
+    try:
+        return read(value, *more)
+    except Refused as refusal:
+        refusal.prefixed(step)
+        raise
+
+
+def each(values: object, read: Callable[[Any, *More], Read], *more: *More) -> list[Read]:
+    """``read`` of every value of an array; a refusal is named from the value's ``[index]``."""
+    if type(values) is not list:
+        invalid_type(values, "an array of objects")
+    index = 0
+    made = []
+    try:
+        for index, value in enumerate(values):  # noqa: B007 - names the value in a refusal
+            made.append(read(value, *more))
+    except Refused as refusal:
+        refusal.prefixed(f"[{index}]")
+        raise
+    return made
 
 
 def invalid_type(value: object, expected: str, param: str = "") -> NoReturn:
@@ -104,10 +134,9 @@ def unsupported_parameter(why: str, param: str = "") -> NoReturn:
     raise Refused("unsupported_parameter", param, f"Unsupported parameter: '{{param}}'. {why}")
 
 
-def unknown_parameter(name: str) -> NoReturn:
-    """Refuse a field nobody knows."""
-    # An empty name would be the path of its owner.
-    raise Refused("unknown_parameter", shortened(name) or '""', "Unknown parameter: '{param}'.")
+def unknown_parameter(name: str = "") -> NoReturn:
+    """Refuse a field that no table knows."""
+    raise Refused("unknown_parameter", name, "Unknown parameter: '{param}'.")
 
 
 def missing(name: str) -> NoReturn:

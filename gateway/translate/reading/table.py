@@ -1,24 +1,33 @@
-"""Every request field stands in exactly one place: mapped, dropped or refused.
+"""Field tables: every field of a client's object is mapped, dropped or refused, and says why.
 
-A :class:`Field` is one row of that table. What hot loops need (name -> reader) is derived from
-the rows once; README's fidelity table and the completeness tests read the same rows.
+A :class:`Field` is one row: what its value may be, who reads it, and what becomes of it. A table
+reads the members of an object by its rows and adds each row's name to what is refused below it, so
+a check or a reader never knows its own path. A table knows the path of its object and registers
+itself: the field tables of the room's README and the tests of completeness are made of TABLES.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Generic, NoReturn, TypeVar, overload
 
+from gateway.translate.contract import Json
+from gateway.translate.reading.checks import Check, json_object
+from gateway.translate.reading.notes import Noting
 from gateway.translate.reading.refusal import (
     Refused,
     invalid_choice,
+    missing,
+    shortened,
     unknown_parameter,
     unsupported_parameter,
     unsupported_value,
 )
-from gateway.translate.request.builder import RequestBuilder
 
-Reader = Callable[[Any, RequestBuilder], None]
+# What readers write into: a request under construction. Contravariant: a row that only checks its
+# value has its place in every table.
+Target_contra = TypeVar("Target_contra", bound=Noting, contravariant=True)
+Reader = Callable[[Any, Target_contra], None]
 
 
 class Placing(StrEnum):
@@ -30,49 +39,103 @@ class Placing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One field: where it goes (``mapped``) or why it does not (``dropped``, ``refused``)."""
+class Field(Generic[Target_contra]):
+    """One field: where it goes (``mapped``) or why it does not (``dropped``, ``refused``).
+
+    ``check`` says what its value may be; a table of its own stands for an object. ``read`` gets the
+    checked value and writes it into the request. The value is noted as lost unless it is one of
+    ``usual``: None where nothing is to be noted.
+    """
 
     name: str
     placing: Placing
     about: str
-    read: Reader | None = None
+    check: Check | None = None
+    read: Reader[Target_contra] | None = None
+    required: bool = False
+    usual: tuple[object, ...] | None = None
+    # The member of Gemini's object; the same as ``name`` unless another is given.
+    sent: str = ""
 
 
-def mapped(name: str, about: str, read: Reader | None = None) -> Field:
-    """A field with a place in the request; without a reader, its object's mapper reads it."""
-    return Field(name, Placing.MAPPED, about, read)
+@overload
+def mapped(
+    name: str,
+    about: str,
+    check: Check | None = None,
+    *,
+    required: bool = False,
+    usual: tuple[object, ...] | None = None,
+) -> Field[Noting]: ...
+@overload
+def mapped(
+    name: str,
+    about: str,
+    check: Check | None = None,
+    read: Reader[Target_contra] = ...,
+    *,
+    required: bool = False,
+) -> Field[Target_contra]: ...
+def mapped(
+    name: str,
+    about: str,
+    check: Check | None = None,
+    read: Reader[Any] | None = None,
+    *,
+    required: bool = False,
+    usual: tuple[object, ...] | None = None,
+) -> Field[Any]:
+    """A field with a place in the request; without a check, its object's mapper reads it."""
+    return Field(name, Placing.MAPPED, about, check, read, required, usual)
 
 
-def dropped(name: str, about: str, read: Reader | None = None) -> Field:
-    """A field that does not touch the answer; a reader leaves a note where somebody may care."""
-    return Field(name, Placing.DROPPED, about, read)
+@overload
+def dropped(name: str, about: str, check: Check | None = None) -> Field[Noting]: ...
+@overload
+def dropped(
+    name: str, about: str, check: Check, read: Reader[Target_contra]
+) -> Field[Target_contra]: ...
+def dropped(
+    name: str, about: str, check: Check | None = None, read: Reader[Any] | None = None
+) -> Field[Any]:
+    """A field that does not touch the answer; noted by its reader, where it matters to users."""
+    return Field(name, Placing.DROPPED, about, check, read)
 
 
-def refused(name: str, about: str) -> Field:
+def noted(name: str, about: str, check: Check, *usual: object) -> Field[Noting]:
+    """A field that Gemini has no equivalent for: left out and noted, unless it says the usual."""
+    return Field(name, Placing.DROPPED, about, check, usual=usual)
+
+
+def refused(name: str, about: str) -> Field[Noting]:
     """A field whose effect would be lost: the line becomes a 400 that names it."""
     return Field(name, Placing.REFUSED, about)
 
 
-class FieldTable:
-    """The rows of one object and what is derived from them."""
+class FieldTable(Generic[Target_contra]):
+    """The rows of one object. A table is itself a check: ``list_of(SPEAKER)``."""
 
-    def __init__(self, *rows: Field) -> None:
+    def __init__(self, path: str, *rows: Field[Target_contra]) -> None:
+        self.path: Final = path
         self.rows: Final = rows
-        self.by_name: Final[Mapping[str, Field]] = {row.name: row for row in rows}
-        # Every accepted field; None where there is nothing to read, or where the mapper of the
-        # object reads it.
-        self.readers: Final[dict[str, Reader | None]] = {
-            row.name: row.read for row in rows if row.placing is not Placing.REFUSED
-        }
+        self.by_name: Final[Mapping[str, Field[Target_contra]]] = {row.name: row for row in rows}
         # In the order of the rows: messages list them, and are the same in every process.
-        self.accepted: Final = self.readers.keys()
+        self.accepted: Final = {
+            row.name: row for row in rows if row.placing is not Placing.REFUSED
+        }.keys()
+        # Rows whose value is looked at; an object's mapper reads the others.
+        self._active: Final = [row for row in rows if row.check or row.read or row.required]
+        TABLES.append(self)
+
+    def __call__(self, value: object) -> Json:
+        """The checked members of an object, under the names that Gemini has for them."""
+        return self.build(value)
 
     def refuse(self, name: str) -> NoReturn:
-        """Refuse a field that is known to be impossible, or that nobody knows."""
+        """Refuse a field that is known to be impossible, or that no row knows."""
         row = self.by_name.get(name)
         if row is None:
-            unknown_parameter(name)
+            unknown_parameter(shortened(name))
         unsupported_parameter(row.about, name)
 
     def kind(self, value: object, param: str = "type") -> str:
@@ -87,27 +150,72 @@ class FieldTable:
             unsupported_value(f"'{row.name}' is not supported. {row.about}", param)
         return row.name
 
-    def read(self, value: Mapping[str, Any], builder: RequestBuilder) -> None:
-        """Read every member by its row; null means absent."""
-        for name, member in value.items():
-            if name in self.readers:
-                read = self.readers[name]
-                if read is not None and member is not None:
-                    read(member, builder)
-            elif member is not None or name not in self.by_name:
-                # A name that nobody knows is a mistake either way.
+    def check(self, value: object) -> Json:
+        """Refuse the first member that is neither mapped nor dropped; null means absent."""
+        owner = json_object(value)
+        for name in owner:
+            if name not in self.accepted and (owner[name] is not None or name not in self.by_name):
                 self.refuse(name)
+        return owner
 
-    def check(self, value: Mapping[str, Any], owner: str = "") -> None:
-        """Refuse the first member that is neither mapped nor dropped; null means absent.
+    def read(self, value: object, target: Target_contra, where: str = "") -> None:
+        """Read every member by its row into ``target``; null means absent.
 
-        ``owner`` names the object when the caller does not add its own step to the path.
+        ``where`` is the path of the object in notes.
         """
-        for name in value:
-            if name not in self.readers and (value[name] is not None or name not in self.by_name):
-                try:
+        for name, member in json_object(value).items():
+            if name not in self.accepted:
+                # A name that no row knows is a mistake even where its value is null.
+                if member is not None or name not in self.by_name:
                     self.refuse(name)
-                except Refused as refusal:
-                    if owner:
-                        refusal.prefixed(owner)
-                    raise
+            elif member is not None:
+                _read(self.by_name[name], member, f"{where}.{name}" if where else name, target)
+
+    def build(self, value: object, where: str = "", target: Target_contra | None = None) -> Json:
+        """The checked members of an object; ``where`` is its path in notes, which go to ``target``.
+
+        Errors: Refused.
+        """
+        owner = self.check(value)
+        built: Json = {}
+        for row in self._active:
+            member = owner.get(row.name)
+            if member is not None:
+                built[row.sent or row.name] = _read(row, member, f"{where}.{row.name}", target)
+            elif row.required:
+                missing(row.name)
+        return built
+
+
+# Every table there is, by import of the endpoints.
+TABLES: Final[list[FieldTable[Any]]] = []
+
+
+def _read(
+    row: Field[Target_contra], value: object, where: str, target: Target_contra | None
+) -> Any:  # noqa: ANN401
+    """What a row makes of its value."""
+    try:
+        if isinstance(row.check, FieldTable):
+            value = row.check.build(value, where, target)
+        elif row.check is not None:
+            value = row.check(value)
+        if target is not None:
+            if row.usual is not None and value not in row.usual:
+                target.note("dropped", where)
+            if row.read is not None:
+                row.read(value, target)
+    except Refused as refusal:
+        refusal.prefixed(row.name)
+        raise
+    return value
+
+
+# Every message of Gemini's answers: its name, and what becomes of each of its fields.
+ANSWER_TABLES: Final[dict[str, Mapping[str, str]]] = {}
+
+
+def answer_table(message: str, fields: Mapping[str, str]) -> Mapping[str, str]:
+    """The fields of a message of Gemini's and what becomes of each, registered by its name."""
+    ANSWER_TABLES[message] = fields
+    return fields

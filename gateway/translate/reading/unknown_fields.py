@@ -20,7 +20,7 @@ UNKNOWN: Final = "unknown_parameter"
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
 
-def refused_line(
+def retry_without_unknown(
     refusal: Refused, to_gemini: ToGemini, body: Json, policy: Policy, model: str
 ) -> Translation | LineError:
     """What a refusal makes of a line: its 400, or the line without its unknown fields."""

@@ -1,14 +1,14 @@
-"""What the fields of one body say, its conversation aside: readers of fields write into it."""
+"""RequestBuilder: the Gemini request under construction, without ``contents``."""
 
 from typing import Any
 
-from gateway.translate.contract import Json, Policy
+from gateway.translate.contract import AnswerHints, Json, Policy
 from gateway.translate.models.capabilities import capabilities_of
 from gateway.translate.reading.notes import Noting
 
 
 class RequestBuilder(Noting):
-    """A request while it grows, without its contents.
+    """A request that readers of fields write into.
 
     One is made for every body with new options, not for every line: see
     :mod:`gateway.translate.request.compiled_options`.
@@ -27,7 +27,7 @@ class RequestBuilder(Noting):
         # The caller's own schema of the answer, as JSON text.
         self.schema = ""
         # What the answer needs from the request.
-        self.echo: Json = {}
+        self.hints: AnswerHints = {}
         # Members of the answer that repeat the request.
         self.repeats: Json = {}
         self.choices = 1
@@ -48,7 +48,8 @@ class RequestBuilder(Noting):
         self.top_logprobs: int | None = None
         # Answers in images or sound, and the voice and format of sound.
         self.modalities: list[str] | None = None
-        self.audio: tuple[str, str] | None = None
+        self.voice = ""
+        self.audio_format = ""
         # Google's own members, and where in the body they stand; "" when there are none.
         self.google: Json = {}
         self.google_path = ""

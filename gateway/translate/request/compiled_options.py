@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from orjson import Fragment, dumps, loads
 
-from gateway.translate.contract import Json, Policy
+from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.reading.refusal import Refused, invalid_value
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import whole_resolution
@@ -56,11 +56,11 @@ class CompiledOptions:
         self.system = builder.system
         self.google_path = builder.google_path
         self.notes = tuple(builder.notes)
-        self.asked = builder.echo
-        self.echo: tuple[bytes, ...] = (dumps(builder.echo),)
+        self.asked = builder.hints
+        self.hints: tuple[bytes, ...] = (dumps(builder.hints),)
         if builder.schema:
             # On its own: lines that differ in nothing but their metadata have it in common.
-            self.echo += (dumps({"schema": builder.schema}),)
+            self.hints += (dumps({"schema": builder.schema}),)
         fanned_out = builder.choices > 1 and "candidateCount" not in builder.config
         self.items = builder.choices if fanned_out else 1
         # One seed for all would make them one answer.
@@ -92,6 +92,14 @@ class CompiledOptions:
         if resolution:
             request["generationConfig"] = {**self.config, "mediaResolution": resolution}
         return dumps(request)
+
+    def translation(self, turns: object, read: Read, field: str) -> Translation:
+        """A line whose turns are in ``field``, read in full."""
+        conversation = Conversation(self.model, self.policy, field)
+        read(turns, conversation)
+        items = self.spread(self.write(conversation))
+        notes = (*self.notes, *conversation.notes)
+        return items, self.hints, notes, tuple(conversation.files)
 
     def spread(self, item: bytes) -> Sequence[bytes]:
         """The items of one conversation: as many as the line has choices."""

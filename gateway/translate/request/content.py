@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.google_object import UNPUBLISHED, GoogleObject, decimal, duration
+from gateway.translate.reading.checks import duration, json_object, member, number, one_of, text_of
+from gateway.translate.reading.google_object import UNPUBLISHED, GoogleObject
 from gateway.translate.reading.refusal import (
-    Refused,
+    at,
+    each,
     invalid_choice,
     invalid_type,
     invalid_value,
@@ -24,24 +26,35 @@ _TYPE: Final = mapped("type", "selects the kind of part")
 VIDEO_METADATA: Final = mapped("video_metadata", "`videoMetadata` (extension)")
 _BREAKPOINT: Final = dropped("prompt_cache_breakpoint", "OpenAI's cache; Gemini caches by itself")
 
-TEXT_PART: Final = FieldTable(_TYPE, mapped("text", "`text`"), _BREAKPOINT)
-REFUSAL_PART: Final = FieldTable(_TYPE, mapped("refusal", "`text` of the model's turn"))
+TEXT_PART: Final = FieldTable("content[] text", _TYPE, mapped("text", "`text`"), _BREAKPOINT)
+REFUSAL_PART: Final = FieldTable(
+    "content[] refusal", _TYPE, mapped("refusal", "`text` of the model's turn")
+)
 IMAGE_PART: Final = FieldTable(
-    _TYPE, mapped("image_url", "`inlineData` or `fileData`"), _BREAKPOINT
+    "content[] image_url", _TYPE, mapped("image_url", "`inlineData` or `fileData`"), _BREAKPOINT
 )
 IMAGE_URL: Final = FieldTable(
+    "content[].image_url",
     mapped("url", "data URI -> `inlineData`; https URL -> `fileData`, fetched by Google"),
     mapped("detail", "`mediaResolution`: low, high; original is the highest a model has"),
     VIDEO_METADATA,
 )
-AUDIO_PART: Final = FieldTable(_TYPE, mapped("input_audio", "`inlineData`"), _BREAKPOINT)
+AUDIO_PART: Final = FieldTable(
+    "content[] input_audio", _TYPE, mapped("input_audio", "`inlineData`"), _BREAKPOINT
+)
 INPUT_AUDIO: Final = FieldTable(
-    mapped("data", "`inlineData.data`"), mapped("format", "`inlineData.mimeType`")
+    "content[].input_audio",
+    mapped("data", "`inlineData.data`"),
+    mapped("format", "`inlineData.mimeType`"),
 )
 FILE_PART: Final = FieldTable(
-    _TYPE, mapped("file", "`inlineData`, or `fileData` of an uploaded file"), _BREAKPOINT
+    "content[] file",
+    _TYPE,
+    mapped("file", "`inlineData`, or `fileData` of an uploaded file"),
+    _BREAKPOINT,
 )
 FILE: Final = FieldTable(
+    "content[].file",
     mapped("file_data", "`inlineData.data`; a URL is `fileData.fileUri`"),
     mapped("filename", "`inlineData.mimeType` of bare base64"),
     VIDEO_METADATA,
@@ -54,8 +67,8 @@ FILE: Final = FieldTable(
 # Of a second at most 24 frames are read (content.proto).
 _MOST_FRAMES: Final = 24
 VIDEO: Final = GoogleObject(
-    "videoMetadata",
-    {"start_offset": duration, "end_offset": duration, "fps": decimal(0, _MOST_FRAMES)},
+    "content[].file.video_metadata",
+    {"start_offset": duration, "end_offset": duration, "fps": number(0, _MOST_FRAMES)},
     refused("content_layers", UNPUBLISHED),
 )
 _URL: Final = re.compile(r"(https?|gs)://", re.IGNORECASE)
@@ -67,6 +80,7 @@ _RESOLUTIONS: Final = {
     "original": ("MEDIA_RESOLUTION_ULTRA_HIGH", "MEDIA_RESOLUTION_HIGH"),
     "auto": ("", ""),
 }
+_detail: Final = one_of(*_RESOLUTIONS)
 
 
 def read_content(
@@ -83,75 +97,72 @@ def read_content(
         invalid_type(value, "one of a string or array of objects", "content")
     if not value:
         invalid_type(value, "at least one part", "content")
-    parts = []
-    for index, part in enumerate(value):
-        try:
-            parts.append(_read_part(part, readers, conversation))
-        except Refused as refusal:
-            refusal.prefixed(f"content[{index}]")
-            raise
+    parts = at("content", each, value, _read_part, readers, conversation)
     return [part for part in parts if part.get("text") != ""] or parts[:1]
 
 
 def _read_part(part: object, readers: Mapping[str, PartReader], conversation: Conversation) -> Json:
-    if type(part) is not dict:
-        invalid_type(part, "an object")
-    kind = part.get("type")
+    owner = json_object(part)
+    kind = owner.get("type")
+    reader = readers.get(kind) if type(kind) is str else None
     if kind is None:
         missing("type")
-    reader = readers.get(kind) if type(kind) is str else None
     if reader is None:
         invalid_choice(kind, readers, "type")
-    return reader(part, conversation)
+    return reader(owner, conversation)
 
 
-def text_part(part: Json, conversation: Conversation) -> Json:  # noqa: ARG001 - the shape of a PartReader
+def text_part(part: Json, _: Conversation) -> Json:
     """``{"type": "text", "text": "Hi"}`` -> ``{"text": "Hi"}``."""
     if len(part) != 2:
         TEXT_PART.check(part)
-    return {"text": string(part, "text")}
+    return {"text": text_of(part, "text")}
 
 
-def refusal_part(part: Json, conversation: Conversation) -> Json:  # noqa: ARG001 - the shape of a PartReader
+def refusal_part(part: Json, _: Conversation) -> Json:
     """``{"type": "refusal", "refusal": "No."}`` -> ``{"text": "No."}``: history stays coherent."""
     REFUSAL_PART.check(part)
-    return {"text": string(part, "refusal")}
+    return {"text": text_of(part, "refusal")}
 
 
 def image_part(part: Json, conversation: Conversation) -> Json:
     """``{"type": "image_url", "image_url": {"url": "data:…"}}`` -> ``{"inlineData": …}``."""
     IMAGE_PART.check(part)
-    image = member(part, "image_url")
-    IMAGE_URL.check(image, "image_url")
-    param = "image_url.url"
-    url = string(image, "url", param)
+    return at("image_url", _image, member(part, "image_url"), conversation)
+
+
+def _image(image: Json, conversation: Conversation) -> Json:
+    IMAGE_URL.check(image)
+    return image_by_url(image, "url", conversation)
+
+
+def image_by_url(owner: Json, name: str, conversation: Conversation) -> Json:
+    """The part of an image whose URL is in ``name`` of ``owner``, with its ``detail``."""
+    url = text_of(owner, name)
     # 5: the scheme is compared without regard to case, the URL behind it is not copied.
     if url[:5].lower() == "data:":
-        built = {"inlineData": inline_image(url, param)}
-    else:
-        built = {"fileData": file_data(url, param, image, conversation)}
-    set_resolution(image, "image_url.detail", built, conversation)
-    set_video(image, "image_url", built)
-    return built
+        return with_details(owner, {"inlineData": inline_image(url, name)}, conversation)
+    data = file_data(owner, name, conversation, "image/jpeg")
+    return with_details(owner, {"fileData": data}, conversation)
 
 
-def set_resolution(owner: Json, param: str, part: Json, conversation: Conversation) -> None:
-    """``detail`` -> ``mediaResolution`` of the part, or one that the whole request may have.
-
-    ``owner`` is the object that has it; ``param`` is its path from the part.
-    """
+def with_details(owner: Json, part: Json, conversation: Conversation) -> Json:
+    """Add to a part what its owner says of it in ``detail`` and ``video_metadata``."""
     detail = owner.get("detail")
-    if detail is None:
-        return
-    if type(detail) is not str or detail not in _RESOLUTIONS:
-        invalid_choice(detail, _RESOLUTIONS, param)
-    level, whole = _RESOLUTIONS[detail]
-    if not conversation.can.part_resolution:
-        conversation.resolutions.append((owner, whole))
-        if detail == "original":
-            conversation.note_of(owner, "clamped", "detail")
-    elif level:
-        part["mediaResolution"] = {"level": level}
+    if detail is not None:
+        level, whole = _RESOLUTIONS[at("detail", _detail, detail)]
+        if not conversation.can.part_resolution:
+            # Before Gemini 3 the whole request has one resolution, see ``whole_resolution``.
+            conversation.resolutions.append((owner, whole))
+            if detail == "original":
+                conversation.note_of(owner, "clamped", "detail")
+        elif level:
+            part["mediaResolution"] = {"level": level}
+    # An extension that LiteLLM has too.
+    video = owner.get("video_metadata")
+    if video is not None:
+        part["videoMetadata"] = at("video_metadata", VIDEO, video)
+    return part
 
 
 def whole_resolution(conversation: Conversation, given: str) -> str:
@@ -167,21 +178,18 @@ def whole_resolution(conversation: Conversation, given: str) -> str:
     return asked.pop() if asked else ""
 
 
-def audio_part(part: Json, conversation: Conversation) -> Json:  # noqa: ARG001 - the shape of a PartReader
+def audio_part(part: Json, _: Conversation) -> Json:
     """``{"input_audio": {"data": "AAAA", "format": "wav"}}`` -> ``{"inlineData": …}``."""
     AUDIO_PART.check(part)
-    audio = member(part, "input_audio")
-    INPUT_AUDIO.check(audio, "input_audio")
-    data = string(audio, "data", "input_audio.data")
-    kind = string(audio, "format", "input_audio.format")
+    return {"inlineData": at("input_audio", _audio, member(part, "input_audio"))}
+
+
+def _audio(audio: Json) -> Json:
+    INPUT_AUDIO.check(audio)
+    data, kind = text_of(audio, "data"), text_of(audio, "format")
     if kind not in _AUDIO_TYPES:
-        invalid_choice(kind, _AUDIO_TYPES, "input_audio.format")
-    return {
-        "inlineData": {
-            "mimeType": _AUDIO_TYPES[kind],
-            "data": checked_base64(data, "input_audio.data"),
-        }
-    }
+        invalid_choice(kind, _AUDIO_TYPES, "format")
+    return {"mimeType": _AUDIO_TYPES[kind], "data": checked_base64(data, "data")}
 
 
 def file_part(part: Json, conversation: Conversation) -> Json:
@@ -190,64 +198,35 @@ def file_part(part: Json, conversation: Conversation) -> Json:
     ``{"file": {"file_id": "file-…"}}`` -> ``{"fileData": …}``, filled in when the file is staged.
     """
     FILE_PART.check(part)
-    file = member(part, "file")
-    FILE.check(file, "file")
-    param = "file.file_data"
-    for name in ("file_id", "file_data"):
-        # Where other gateways take the URL of a file (LiteLLM's file_id; translation.md 1.3).
+    return at("file", _file, member(part, "file"), conversation)
+
+
+def _file(file: Json, conversation: Conversation) -> Json:
+    FILE.check(file)
+    for name, other in (("file_id", "file_data"), ("file_data", "file_id")):
+        # Where other gateways take the URL of a file (LiteLLM's documentation of file_id).
         if type(file.get(name)) is str and _URL.match(file[name]):
-            return _file_by_url(file, name, conversation)
-    if file.get("file_id") is not None:
-        if file.get("file_data") is not None:
-            invalid_value("it cannot be combined with 'file_id'.", param)
-        built = uploaded_file(file["file_id"], "file.file_id", conversation)
+            if file.get(other) is not None:
+                invalid_value(f"it cannot be combined with '{other}'.", name)
+            return file_by_url(file, name, conversation)
+    if file.get("file_id") is not None and file.get("file_data") is not None:
+        invalid_value("it cannot be combined with 'file_id'.", "file_data")
+    return named_file(file, conversation)
+
+
+def file_by_url(owner: Json, name: str, conversation: Conversation) -> Json:
+    """The part of a file that Google fetches from the URL in ``name`` of ``owner``."""
+    data = file_data(owner, name, conversation, "application/pdf")
+    return with_details(owner, {"fileData": data}, conversation)
+
+
+def named_file(owner: Json, conversation: Conversation) -> Json:
+    """The part of an uploaded file (``file_id``), or of the bytes in ``file_data``."""
+    if owner.get("file_id") is not None:
+        part = uploaded_file(owner["file_id"], conversation)
     else:
-        data = string(file, "file_data", param)
-        built = {"inlineData": inline_file(data, file.get("filename"), param, "file.filename")}
-    set_video(file, "file", built)
-    return built
-
-
-def _file_by_url(file: Json, name: str, conversation: Conversation) -> Json:
-    other = "file_data" if name == "file_id" else "file_id"
-    if file.get(other) is not None:
-        invalid_value(f"it cannot be combined with '{other}'.", f"file.{name}")
-    kind = "application/pdf"
-    built: Json = {"fileData": file_data(file[name], f"file.{name}", file, conversation, kind)}
-    set_video(file, "file", built)
-    return built
-
-
-def set_video(owner: Json, param: str, part: Json) -> None:
-    """``video_metadata`` (an extension LiteLLM has too) -> ``videoMetadata`` of the part."""
-    given = owner.get("video_metadata")
-    if given is None:
-        return
-    try:
-        part["videoMetadata"] = VIDEO.build(given)
-    except Refused as refusal:
-        refusal.prefixed(f"{param}.video_metadata" if param else "video_metadata")
-        raise
-
-
-def string(owner: Json, name: str, param: str = "") -> str:
-    """Read a required member that must be a string."""
-    value = owner.get(name)
-    if type(value) is str:
-        return value
-    if name not in owner:
-        missing(param or name)
-    return invalid_type(value, "a string", param or name)
-
-
-def member(owner: Json, name: str) -> Json:
-    """Read a required member that must be an object."""
-    value = owner.get(name)
-    if type(value) is dict:
-        return value
-    if name not in owner:
-        missing(name)
-    return invalid_type(value, "an object", name)
+        part = {"inlineData": inline_file(text_of(owner, "file_data"), owner.get("filename"))}
+    return with_details(owner, part, conversation)
 
 
 TEXT_PARTS: Final[Mapping[str, PartReader]] = {"text": text_part}

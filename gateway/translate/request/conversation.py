@@ -10,9 +10,9 @@ from typing import Final
 from gateway.translate.contract import Json, NoteCode, Policy
 from gateway.translate.models.capabilities import capabilities_of
 from gateway.translate.reading.notes import Noting, paths_by_id
-from gateway.translate.reading.refusal import Refused, invalid_value, quoted, unsupported_value
+from gateway.translate.reading.refusal import Refused, at, invalid_value, quoted, unsupported_value
 
-# What stands before the conversation for Gemini, wherever it stands in the line.
+# Roles whose messages become systemInstruction, wherever they are in the line.
 _HOISTED: Final = ("system", "developer")
 # Ids that a message lists.
 _MOST_TOLD: Final = 10
@@ -91,13 +91,13 @@ class Conversation(Noting):
     """The turns so far, and which calls still wait for their results."""
 
     # Of every object of the source, once there is something to note; see ``note_of``.
-    _places: dict[int, str] | None = None
+    _paths: dict[int, str] | None = None
 
     def __init__(self, model: str, policy: Policy, field: str = "messages") -> None:
         super().__init__(policy)
         self.can = capabilities_of(model, policy)
-        # The field of the body that the turns stand in, and its value: where something stands is
-        # looked up when there is something to note.
+        # The field of the body that has the turns, and its value: the path of an object is looked
+        # up when there is something to note.
         self.field = field
         self.source: object = None
         self.contents: list[Json] = []
@@ -109,7 +109,8 @@ class Conversation(Noting):
         # that ask.
         self.resolutions: list[tuple[Json, str]] = []
         self.calls: Calls | None = None
-        # The role whose last turn may still grow; none after the results of tools.
+        # Role of the last turn while parts may be appended; "" after tool results, which start a
+        # new turn.
         self.open = ""
 
     def say(self, role: str, parts: list[Json]) -> None:
@@ -190,6 +191,8 @@ class Conversation(Noting):
 
     def close(self, items: list[Json], is_models: Callable[[Json], bool]) -> None:
         """Check what only the whole conversation shows; ``is_models`` tells whose item one is."""
+        if self.calls is not None:
+            at(f"{self.field}[{len(items) - 1}]", Conversation.close_calls, self)
         contents = self.contents
         if contents and contents[-1]["role"] == "model" and not self.can.prefill:
             self._prefill(items, is_models)
@@ -219,7 +222,7 @@ class Conversation(Noting):
 
     def note_of(self, owner: Json, code: NoteCode, field: str = "", message: str = "") -> None:
         """Note something of an object that is being read, e.g. the ``name`` of a message."""
-        if self._places is None:
-            self._places = paths_by_id(self.source, self.field)
-        place = self._places.get(id(owner), self.field)
+        if self._paths is None:
+            self._paths = paths_by_id(self.source, self.field)
+        place = self._paths.get(id(owner), self.field)
         self.note(code, f"{place}.{field}" if field else place, message)

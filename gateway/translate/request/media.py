@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.checks import text_of
 from gateway.translate.reading.refusal import (
     invalid_type,
     invalid_value,
@@ -154,28 +155,28 @@ def inline_image(uri: str, param: str) -> Json:
     return blob
 
 
-def inline_file(data: str, filename: object, param: str, name_param: str) -> Json:
-    """A file as a data URI, or as bare base64 that is typed by its name.
+def inline_file(data: str, filename: object) -> Json:
+    """``file_data`` as a data URI, or as bare base64 that is typed by ``filename``.
 
     The name also decides where the data URI's type is none that Gemini reads, as in
     ``data:application/octet-stream;base64,…``.
     """
     named = media_type_of(filename) if type(filename) is str else None
     if data[:5].lower() == "data:":
-        blob = inline_data(data, param)
+        blob = inline_data(data, "file_data")
         kind = blob["mimeType"]
         if not kind.startswith(_READ) or kind in _NOT_READ:
             if named is None:
-                unsupported_value(f"Gemini reads no files of the type {quoted(kind)}.", param)
+                unsupported_value(f"Gemini reads no files of the type {quoted(kind)}.", "file_data")
             blob["mimeType"] = named
         return blob
     if filename is None:
-        missing(name_param)
+        missing("filename")
     if type(filename) is not str:
-        invalid_type(filename, "a string", name_param)
+        invalid_type(filename, "a string", "filename")
     if named is None:
-        unsupported_value("its suffix names no media type that Gemini reads.", name_param)
-    return {"mimeType": named, "data": checked_base64(data, param)}
+        unsupported_value("its suffix names no media type that Gemini reads.", "filename")
+    return {"mimeType": named, "data": checked_base64(data, "file_data")}
 
 
 def checked_base64(data: str, param: str) -> str:
@@ -204,19 +205,17 @@ def _is_base64_where_looked_at(data: str, end: int) -> bool:
     )
 
 
-def file_data(
-    url: str, param: str, owner: Json, conversation: Conversation, otherwise: str = "image/jpeg"
-) -> Json:
+def file_data(owner: Json, param: str, conversation: Conversation, otherwise: str) -> Json:
     """``https://host/cat.png`` -> ``{"mimeType": "image/png", "fileUri": …}``; Google fetches it.
 
     Public https URLs up to 100 MB are fetched by the Developer API itself, in batch too
     (page "File input methods"). So the gateway never fetches what a client names. ``gs://`` works
-    for objects that somebody registered with the Files API; any other is a 400 or 403 there.
-    ``otherwise`` is the type of a URL whose suffix names none, which is noted. ``owner`` is the
-    object that has the URL, ``param`` its path from the part.
+    for objects that are registered with the Files API; any other is a 400 or 403 there.
+    ``otherwise`` is the type of a URL whose suffix names none, which is noted. ``param`` is the
+    member of ``owner`` that has the URL.
     """
     policy = conversation.policy
-    scheme, mark, rest = url.partition("://")
+    scheme, mark, rest = text_of(owner, param).partition("://")
     url = scheme.lower() + mark + rest
     if url.startswith(_GS) and policy.gs_uris == "refuse":
         unsupported_value("this gateway passes no gs:// URI on (GATEWAY_GS_URIS).", param)
@@ -236,5 +235,5 @@ def file_data(
     kind = MIME_BY_SUFFIX.get(suffix)
     if kind is None:
         kind = otherwise
-        conversation.note_of(owner, "guessed", param.rsplit(".", 1)[-1], otherwise)
+        conversation.note_of(owner, "guessed", param, otherwise)
     return {"mimeType": kind, "fileUri": url}

@@ -10,24 +10,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_choice,
-    invalid_type,
-    invalid_value,
-    missing,
-    unsupported_value,
-)
+from gateway.translate.reading.checks import list_of, one_of, string
+from gateway.translate.reading.refusal import invalid_value, missing, unsupported_value
 from gateway.translate.reading.table import FieldTable, mapped
 from gateway.translate.request.builder import RequestBuilder
 
-AUDIO: Final = FieldTable(
-    mapped("voice", "`speechConfig`: Gemini's voice that comes near, or one of Gemini's by name"),
-    mapped("format", "pcm16, wav; Gemini's sound is not compressed, so the others are refused"),
-)
 FORMATS: Final = ("wav", "pcm16")
 COMPRESSED: Final = ("aac", "mp3", "flac", "opus")
 MODALITIES: Final = ("text", "audio", "image")
+_NOT_COMPRESSED: Final = "Gemini's sound is not compressed: 'wav' or 'pcm16'."
+
+modalities: Final = list_of(one_of(*MODALITIES))
 
 # OpenAI's voices and those of Gemini that come near them in kind (page "Speech generation" names
 # Gemini's: firm, upbeat, breezy, bright, gravelly, warm …).
@@ -54,62 +47,57 @@ def voice_config(name: str) -> Json:
     return {"prebuiltVoiceConfig": {"voiceName": name}}
 
 
-def read_modalities(value: object, builder: RequestBuilder) -> None:
+def read_modalities(value: list[str], builder: RequestBuilder) -> None:
     """``["text", "image"]`` -> ``["TEXT", "IMAGE"]``; text alone says nothing.
 
     OpenAI's speech comes with a transcript, so it asks for both; Gemini's speech models have none.
     """
-    if type(value) is not list:
-        invalid_type(value, "an array of strings", "modalities")
-    for index, name in enumerate(value):
-        if name not in MODALITIES:
-            invalid_choice(name, MODALITIES, f"modalities[{index}]")
     if "audio" in value and "image" in value:
-        unsupported_value("no model answers in sound and images at once.", "modalities")
+        unsupported_value("no model answers in sound and images at once.")
     if "audio" in value:
         builder.modalities = ["AUDIO"]
     else:
         builder.modalities = ["TEXT", "IMAGE"] if "image" in value else []
 
 
-def read_audio(value: object, builder: RequestBuilder) -> None:
-    """``{"voice": "alloy", "format": "wav"}``, kept until it is known whether anybody speaks."""
-    if type(value) is not dict:
-        invalid_type(value, "an object", "audio")
-    try:
-        AUDIO.check(value)
-        for name in ("format", "voice"):
-            if value.get(name) is None:
-                missing(name)
-        builder.audio = (_voice(value["voice"], builder), _format(value["format"]))
-    except Refused as refusal:
-        refusal.prefixed("audio")
-        raise
-
-
-def _format(value: object) -> str:
-    if value in COMPRESSED:
-        unsupported_value("Gemini's sound is not compressed: 'wav' or 'pcm16'.", "format")
-    if type(value) is not str or value not in FORMATS:
-        invalid_choice(value, FORMATS, "format")
-    return value
-
-
-def _voice(value: object, builder: RequestBuilder) -> str:
+def _voice(value: object) -> str:
     if type(value) is dict:
-        unsupported_value("voices made at OpenAI are not known to Gemini.", "voice")
-    if type(value) is not str:
-        invalid_type(value, "a string", "voice")
-    chosen = builder.policy.voices.get(value.lower())
-    if chosen is not None:
-        return chosen
-    known = VOICES.get(value.lower())
-    if known is not None:
-        builder.note("approximated", "audio.voice", known)
-        return known
-    if not _VOICE.match(value):
-        invalid_value("expected the name of a voice as in 'alloy' or 'Kore'.", "voice")
-    return value
+        unsupported_value("voices made at OpenAI are not known to Gemini.")
+    return string(value)
+
+
+def _choose_voice(value: str, builder: RequestBuilder) -> None:
+    """The voice that a setting has for OpenAI's, one that comes near, or one of Gemini's."""
+    builder.voice = builder.policy.voices.get(value.lower()) or VOICES.get(value.lower(), value)
+    if value.lower() in builder.policy.voices:
+        return
+    if value.lower() in VOICES:
+        builder.note("approximated", "audio.voice", builder.voice)
+    elif not _VOICE.match(value):
+        invalid_value("expected the name of a voice as in 'alloy' or 'Kore'.")
+
+
+def read_audio(value: Json, builder: RequestBuilder) -> None:
+    """``{"voice": "alloy", "format": "wav"}``, kept until it is known whether the model speaks."""
+    builder.audio_format = value["format"]
+
+
+AUDIO: Final = FieldTable(
+    "audio",
+    mapped(
+        "voice",
+        "`speechConfig`: Gemini's voice that comes near, or one of Gemini's by name",
+        _voice,
+        _choose_voice,
+        required=True,
+    ),
+    mapped(
+        "format",
+        "pcm16, wav; Gemini's sound is not compressed, so the others are refused",
+        one_of(*FORMATS, refused=dict.fromkeys(COMPRESSED, _NOT_COMPRESSED)),
+        required=True,
+    ),
+)
 
 
 def check_voices(voices: Mapping[str, str]) -> None:
@@ -136,13 +124,13 @@ def resolve_modalities(builder: RequestBuilder) -> None:
         # Models that speak refuse to answer in anything else.
         config.setdefault("responseModalities", ["AUDIO"])
     speech = "AUDIO" in config.get("responseModalities", ())
-    if builder.audio is None:
+    if not builder.audio_format:
         if speech and builder.modalities:
             missing("audio")
     elif not speech:
         builder.note("dropped", "audio")
     else:
-        voice, builder.echo["audio"] = builder.audio
+        builder.hints["audio"] = builder.audio_format
         if "speechConfig" in config:
             invalid_value("it cannot be combined with google.speech_config.", "audio.voice")
-        config["speechConfig"] = {"voiceConfig": voice_config(voice)}
+        config["speechConfig"] = {"voiceConfig": voice_config(builder.voice)}

@@ -3,216 +3,160 @@
 from typing import Final
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.checks import (
+    boolean,
+    integer,
+    json_object,
+    number,
+    one_of,
+    string,
+    whole,
+)
 from gateway.translate.reading.refusal import (
-    invalid_choice,
+    at,
     invalid_type,
     invalid_value,
     shortened,
     unsupported_value,
 )
-from gateway.translate.reading.table import mapped
+from gateway.translate.reading.table import Field, Reader, dropped, mapped, noted
 from gateway.translate.request.builder import RequestBuilder
-
-_VERBOSITIES: Final = ("low", "medium", "high")
-
-
-def read_parallel_tool_calls(value: object, builder: RequestBuilder) -> None:
-    """True is how Gemini works; of false, the answer may keep its first call."""
-    if boolean(value, "parallel_tool_calls"):
-        return
-    if builder.policy.parallel_tool_calls == "first":
-        builder.echo["one_call"] = True
-    else:
-        builder.note("dropped", "parallel_tool_calls")
-
-
-def read_verbosity(value: object, builder: RequestBuilder, field: str = "verbosity") -> None:
-    """``low``, ``medium`` or ``high``, in ``field`` of the body."""
-    if value not in _VERBOSITIES:
-        invalid_choice(value, _VERBOSITIES, field)
-    builder.note("dropped", field)
-
-
-def checked_metadata(value: object) -> Json:
-    """``{"ticket": "7"}``, when that is what it is."""
-    if type(value) is not dict:
-        invalid_type(value, "an object", "metadata")
-    for name, member in value.items():
-        if type(member) is not str:
-            invalid_type(member, "a string", f"metadata.{shortened(name)}")
-    return value
-
-
-def read_stream(value: object, builder: RequestBuilder) -> None:  # noqa: ARG001 - the shape of a Reader
-    """False says what a batch does anyway."""
-    if value is not False:
-        unsupported_value("streaming is not supported in a batch.", "stream")
-
 
 # OpenAI allows 4, Gemini 5: whatever passes Gemini passes here.
 MAX_STOP_SEQUENCES: Final = 5
-# Gemini names no limit; it stands in every item of the line, and nobody ends a text so.
+# Our own limit, since Gemini names none: stop sequences are repeated in every request of the line.
 MAX_STOP_CHARACTERS: Final = 1_000
 MAX_TOP_LOGPROBS: Final = 20
 MAX_CHOICES: Final = 128
-_INT32_MAX: Final = 2**31 - 1
+INT32_MAX: Final = 2**31 - 1
+
+# How many tokens an answer may have.
+token_limit: Final = integer(1, INT32_MAX)
+top_logprobs: Final = integer(0, MAX_TOP_LOGPROBS)
+verbosity: Final = one_of("low", "medium", "high")
+_penalty: Final = number(-2, 2)
 
 
-def number(value: object, low: float, high: float, param: str) -> float:
-    """A number within its range; JSON's integers count as numbers, its booleans do not."""
-    if type(value) is not float and type(value) is not int:
-        invalid_type(value, "a decimal", param)
-    if not low <= value <= high:
-        invalid_value(f"expected a value between {low:g} and {high:g}.", param)
-    return value
+def metadata(value: object) -> Json:
+    """Pairs of strings that come back with the answer: ``{"ticket": "7"}``."""
+    for name, member in json_object(value).items():
+        at(shortened(name), string, member)
+    return value  # type: ignore[return-value]  # an object, as just checked
 
 
-def integer(value: object, low: int, high: int, param: str) -> int:
-    """An integer within its range; ``8.0`` counts, because JSON does not tell it from ``8``."""
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is not int:
-        invalid_type(value, "an integer", param)
-    if not low <= value <= high:
-        invalid_value(f"expected a value between {low} and {high}.", param)
-    return value
+def not_streamed(value: object) -> None:
+    """``stream``: only false, because a batch does not stream."""
+    if value is not False:
+        unsupported_value("streaming is not supported in a batch.")
 
 
-def boolean(value: object, param: str) -> bool:
-    """A boolean."""
-    if type(value) is not bool:
-        invalid_type(value, "a boolean", param)
-    return value
+def no_bias(value: object) -> None:
+    """``logit_bias``: an empty map asks for nothing; token ids belong to OpenAI's tokenizers."""
+    if json_object(value):
+        unsupported_value("token ids belong to another tokenizer.")
 
 
-def read_temperature(value: object, builder: RequestBuilder) -> None:
-    """``temperature`` -> ``temperature``; never invented."""
-    _sampling("temperature", "temperature", number(value, 0, 2, "temperature"), builder)
+def _sampled(field: str, target: str) -> Reader[RequestBuilder]:
+    """Write a value into ``generationConfig``, where the model can be told how to sample."""
+
+    def read(value: float, builder: RequestBuilder) -> None:
+        if builder.can.sampling:
+            builder.config[target] = value
+        else:
+            builder.note("dropped", field)
+
+    return read
 
 
-def read_top_p(value: object, builder: RequestBuilder) -> None:
-    """``top_p`` -> ``topP``."""
-    _sampling("top_p", "topP", number(value, 0, 1, "top_p"), builder)
+def _penalised(field: str, target: str) -> Reader[RequestBuilder]:
+    """0 is the default; from 2.5 on anything else is a 400 (cookbook#1290), so it is dropped."""
+
+    def read(value: float, builder: RequestBuilder) -> None:
+        if value and builder.can.penalties:
+            builder.config[target] = value
+        elif value:
+            builder.note("dropped", field)
+
+    return read
 
 
-def read_top_k(value: object, builder: RequestBuilder) -> None:
+def _read_top_k(value: int, builder: RequestBuilder) -> None:
     """``top_k`` (an extension many clients know) -> ``topK``."""
     _top_k(value, builder, "top_k")
 
 
-def read_google_top_k(value: object, builder: RequestBuilder) -> None:
-    """The same among Google's own members."""
+def read_google_top_k(value: int, builder: RequestBuilder) -> None:
+    """The same among Google's own members; both at once are refused."""
     _top_k(value, builder, f"{builder.google_path}.top_k")
 
 
-def _top_k(value: object, builder: RequestBuilder, path: str) -> None:
-    count = integer(value, 1, _INT32_MAX, "top_k")
+def _top_k(value: int, builder: RequestBuilder, path: str) -> None:
     if builder.top_k_path:
-        invalid_value(f"it is given twice, also as '{builder.top_k_path}'.", "top_k")
+        invalid_value(f"it is given twice, also as '{builder.top_k_path}'.")
     builder.top_k_path = path
-    _sampling(path, "topK", count, builder)
+    _sampled(path, "topK")(value, builder)
 
 
-def _sampling(field: str, target: str, value: float, builder: RequestBuilder) -> None:
-    if builder.can.sampling:
-        builder.config[target] = value
-    else:
-        builder.note("dropped", field)
-
-
-def read_seed(value: object, builder: RequestBuilder) -> None:
+def _read_seed(value: int, builder: RequestBuilder) -> None:
     """``seed`` -> ``seed``: OpenAI's has 64 bits, Gemini's 32, so a larger one is folded."""
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is not int:
-        invalid_type(value, "an integer", "seed")
-    if not -_INT32_MAX - 1 <= value <= _INT32_MAX:
+    if not -INT32_MAX - 1 <= value <= INT32_MAX:
         value %= 2**31
         builder.note("approximated", "seed", str(value))
     builder.config["seed"] = value
 
 
-def read_stop(value: object, builder: RequestBuilder) -> None:
+def _read_stop(value: object, builder: RequestBuilder) -> None:
     """``"END"`` or ``["END", "STOP"]`` -> ``stopSequences``; empty ones stop nothing."""
     words = [value] if type(value) is str else value
     if type(words) is not list:
-        invalid_type(value, "one of a string or array of strings", "stop")
+        invalid_type(value, "one of a string or array of strings")
     for index, word in enumerate(words):
+        param = "" if type(value) is str else f"[{index}]"
         if type(word) is not str:
-            invalid_type(word, "a string", f"stop[{index}]")
+            invalid_type(word, "a string", param)
         if len(word) > MAX_STOP_CHARACTERS:
-            param = "stop" if type(value) is str else f"stop[{index}]"
             invalid_value(f"at most {MAX_STOP_CHARACTERS} characters are possible.", param)
     words = [word for word in words if word]
     if len(words) > MAX_STOP_SEQUENCES:
-        invalid_value(f"at most {MAX_STOP_SEQUENCES} sequences are possible.", "stop")
+        invalid_value(f"at most {MAX_STOP_SEQUENCES} sequences are possible.")
     if words:
         builder.config["stopSequences"] = words
 
 
-def read_max_tokens(value: object, builder: RequestBuilder) -> None:
-    """``max_tokens`` (deprecated) -> ``maxOutputTokens``."""
-    # Nearly every line has this field: the usual value is let through at once.
-    usual = type(value) is int and 0 < value <= _INT32_MAX
-    limit = value if usual else integer(value, 1, _INT32_MAX, "max_tokens")
-    if builder.config.setdefault("maxOutputTokens", limit) != limit:
+def read_max_tokens(value: int, builder: RequestBuilder) -> None:
+    """``max_tokens`` (deprecated) -> ``maxOutputTokens``; the newer field wins over it."""
+    if builder.config.setdefault("maxOutputTokens", value) != value:
         builder.note("dropped", "max_tokens")
 
 
-def read_max_completion_tokens(value: object, builder: RequestBuilder) -> None:
+def read_max_completion_tokens(value: int, builder: RequestBuilder) -> None:
     """``max_completion_tokens`` -> ``maxOutputTokens``; it wins over ``max_tokens``."""
-    limit = integer(value, 1, _INT32_MAX, "max_completion_tokens")
-    if builder.config.get("maxOutputTokens", limit) != limit:
+    if builder.config.get("maxOutputTokens", value) != value:
         builder.note("dropped", "max_tokens")
-    builder.config["maxOutputTokens"] = limit
+    builder.config["maxOutputTokens"] = value
 
 
-def read_max_output_tokens(value: object, builder: RequestBuilder) -> None:
-    """``max_output_tokens`` of the responses endpoint -> ``maxOutputTokens``."""
-    builder.config["maxOutputTokens"] = integer(value, 1, _INT32_MAX, "max_output_tokens")
+def read_logprobs(value: bool, builder: RequestBuilder) -> None:
+    """``logprobs`` -> ``responseLogprobs``, once all fields are read."""
+    builder.logprobs = value
 
 
-def read_frequency_penalty(value: object, builder: RequestBuilder) -> None:
-    """``frequency_penalty`` -> ``frequencyPenalty`` where the model takes it."""
-    _penalty(value, "frequency_penalty", "frequencyPenalty", builder)
+def read_top_logprobs(value: int, builder: RequestBuilder) -> None:
+    """``top_logprobs`` -> ``logprobs``, once all fields are read."""
+    builder.top_logprobs = value
 
 
-def read_presence_penalty(value: object, builder: RequestBuilder) -> None:
-    """``presence_penalty`` -> ``presencePenalty`` where the model takes it."""
-    _penalty(value, "presence_penalty", "presencePenalty", builder)
-
-
-def _penalty(value: object, field: str, target: str, builder: RequestBuilder) -> None:
-    """0 is the default; from 2.5 on anything else is a 400 (cookbook#1290), so it is dropped."""
-    if not number(value, -2, 2, field):
-        return
-    if builder.can.penalties:
-        builder.config[target] = value
-    else:
-        builder.note("dropped", field)
-
-
-def read_logit_bias(value: object, builder: RequestBuilder) -> None:  # noqa: ARG001 - the shape of a Reader
-    """An empty map says nothing; token ids belong to OpenAI's tokenizers."""
-    if type(value) is not dict:
-        invalid_type(value, "an object", "logit_bias")
-    if value:
-        unsupported_value("token ids belong to another tokenizer.", "logit_bias")
-
-
-def read_logprobs(value: object, builder: RequestBuilder) -> None:
-    """``logprobs`` -> ``responseLogprobs``."""
-    builder.logprobs = boolean(value, "logprobs")
-
-
-def read_top_logprobs(value: object, builder: RequestBuilder) -> None:
-    """``top_logprobs`` -> ``logprobs``."""
-    builder.top_logprobs = integer(value, 0, MAX_TOP_LOGPROBS, "top_logprobs")
-
-
-def read_n(value: object, builder: RequestBuilder) -> None:
+def read_choices(value: int, builder: RequestBuilder) -> None:
     """``n`` -> ``candidateCount``, or as many items where the model gives one candidate only."""
-    builder.choices = integer(value, 1, MAX_CHOICES, "n")
+    builder.choices = value
+
+
+def read_parallel_tool_calls(value: bool, builder: RequestBuilder) -> None:
+    """True is how Gemini works; of false, the answer may keep its first call."""
+    if not value and builder.policy.parallel_tool_calls == "first":
+        builder.hints["one_call"] = True
+    elif not value:
+        builder.note("dropped", "parallel_tool_calls")
 
 
 def resolve_logprobs(builder: RequestBuilder) -> None:
@@ -228,30 +172,54 @@ def ask_logprobs(builder: RequestBuilder, field: str) -> None:
     if not builder.can.logprobs:
         unsupported_value("this model gives no log probabilities.", field)
     builder.config["responseLogprobs"] = True
-    builder.echo["logprobs"] = True
+    builder.hints["logprobs"] = True
     if builder.top_logprobs:
         builder.config["logprobs"] = builder.top_logprobs
 
 
-# What completions of chat and of text say in the same words.
-SAMPLING: Final = (
-    mapped("temperature", "`generationConfig.temperature`", read_temperature),
-    mapped("top_p", "`generationConfig.topP`", read_top_p),
-    mapped("top_k", "`generationConfig.topK` (extension)", read_top_k),
+# Rows of several endpoints.
+TEMPERATURE: Final = mapped(
+    "temperature",
+    "`generationConfig.temperature`",
+    number(0, 2),
+    _sampled("temperature", "temperature"),
+)
+TOP_P: Final = mapped("top_p", "`generationConfig.topP`", number(0, 1), _sampled("top_p", "topP"))
+TOP_K: Final = mapped(
+    "top_k", "`generationConfig.topK` (extension)", integer(1, INT32_MAX), _read_top_k
+)
+STREAM: Final = mapped("stream", "false only", not_streamed)
+PARALLEL_TOOL_CALLS: Final = dropped(
+    "parallel_tool_calls",
+    "Gemini has no equivalent; false is noted, or by setting keeps the first call",
+    boolean,
+    read_parallel_tool_calls,
+)
+VERBOSITY: Final = noted("verbosity", "Gemini has no such setting; noted", verbosity)
+# Sampling of completions, of chat and of text.
+SAMPLING: Final[tuple[Field[RequestBuilder], ...]] = (
+    TEMPERATURE,
+    TOP_P,
+    TOP_K,
     mapped(
-        "n", "`candidateCount`, or one item per choice, with `seed`, `seed` + 1 and so on", read_n
+        "n",
+        "`candidateCount`, or one item per choice, with `seed`, `seed` + 1 and so on",
+        integer(1, MAX_CHOICES),
+        read_choices,
     ),
-    mapped("stop", "`generationConfig.stopSequences`", read_stop),
-    mapped("seed", "`generationConfig.seed`, folded to 31 bits", read_seed),
+    mapped("stop", "`generationConfig.stopSequences`", read=_read_stop),
+    mapped("seed", "`generationConfig.seed`, folded to 31 bits", whole, _read_seed),
     mapped(
         "frequency_penalty",
         "`generationConfig.frequencyPenalty`; models from 2.5 on refuse it: dropped, noted",
-        read_frequency_penalty,
+        _penalty,
+        _penalised("frequency_penalty", "frequencyPenalty"),
     ),
     mapped(
         "presence_penalty",
         "`generationConfig.presencePenalty`; models from 2.5 on refuse it: dropped, noted",
-        read_presence_penalty,
+        _penalty,
+        _penalised("presence_penalty", "presencePenalty"),
     ),
-    mapped("logit_bias", "nothing when empty; otherwise refused", read_logit_bias),
+    mapped("logit_bias", "nothing when empty; otherwise refused", no_bias),
 )

@@ -5,60 +5,45 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import Refused, invalid_choice, invalid_type, missing
+from gateway.translate.reading.checks import anything, member, one_of, string
+from gateway.translate.reading.refusal import at
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.request.builder import RequestBuilder
-from gateway.translate.request.content import member
 from gateway.translate.schemas.convert import convert
 
-RESPONSE_FORMAT: Final = FieldTable(
-    mapped("type", "`responseMimeType`"), mapped("json_schema", "`responseSchema`")
-)
+FORMAT_TYPES: Final = ("text", "json_object", "json_schema")
 JSON_SCHEMA: Final = FieldTable(
+    "response_format.json_schema",
     mapped("schema", "`responseSchema`; with recursion, maps or tuples `responseJsonSchema`"),
     mapped("description", "`description` of a schema that has none"),
     dropped("name", "Gemini's schemas have no names"),
     dropped("strict", "Gemini's schemas are always strict"),
 )
-_TYPES: Final = ("text", "json_object", "json_schema")
+RESPONSE_FORMAT: Final = FieldTable(
+    "response_format",
+    mapped("type", "`responseMimeType`", one_of(*FORMAT_TYPES), required=True),
+    mapped("json_schema", "`responseSchema`", anything),
+)
 
 
-def read_response_format(value: object, builder: RequestBuilder) -> None:
+def read_response_format(value: Json, builder: RequestBuilder) -> None:
     """Write into ``generationConfig``.
 
     ``{"type": "json_schema", "json_schema": {"name": "x", "schema": {…}}}`` ->
     ``{"responseMimeType": "application/json", "responseSchema": {…}}``
     """
-    if type(value) is not dict:
-        invalid_type(value, "an object", "response_format")
-    try:
-        if len(value) != 1:
-            RESPONSE_FORMAT.check(value)
-        _read(value, builder)
-    except Refused as refusal:
-        refusal.prefixed("response_format")
-        raise
-
-
-def _read(value: Json, builder: RequestBuilder) -> None:
-    kind = value.get("type")
-    if kind is None:
-        missing("type")
-    if kind not in _TYPES:
-        invalid_choice(kind, _TYPES, "type")
-    if kind == "text":
+    if value["type"] == "text":
         return
     builder.config["responseMimeType"] = "application/json"
-    if kind == "json_schema":
-        description = member(value, "json_schema")
-        try:
-            JSON_SCHEMA.check(description)
-            # OpenAI lets the schema be absent: then any JSON will do.
-            if description.get("schema") is not None:
-                write_schema(description, "response_format.json_schema", builder)
-        except Refused as refusal:
-            refusal.prefixed("json_schema")
-            raise
+    if value["type"] == "json_schema":
+        at("json_schema", _read_schema, member(value, "json_schema"), builder)
+
+
+def _read_schema(value: Json, builder: RequestBuilder) -> None:
+    JSON_SCHEMA.check(value)
+    # OpenAI lets the schema be absent: then any JSON will do.
+    if value.get("schema") is not None:
+        write_schema(value, "response_format.json_schema", builder)
 
 
 def write_schema(owner: Json, field: str, builder: RequestBuilder) -> None:
@@ -66,11 +51,8 @@ def write_schema(owner: Json, field: str, builder: RequestBuilder) -> None:
     converted = convert(owner["schema"], "schema", builder.policy.schema_mode)
     schema = converted.schema
     words = owner.get("description")
-    if words is not None:
-        if type(words) is not str:
-            invalid_type(words, "a string", "description")
-        if words and "description" not in schema:
-            schema = {**schema, "description": words}
+    if words is not None and at("description", string, words) and "description" not in schema:
+        schema = {**schema, "description": words}
     if builder.policy.schema_check != "off":
         builder.schema = orjson.dumps(owner["schema"]).decode()
     if converted.openapi:

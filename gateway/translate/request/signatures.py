@@ -34,19 +34,21 @@ def call_signature(call: Json, hidden: str) -> str:
 
 def message_signature(owner: Json) -> str:
     """``{"extra_content": {"google": {"thought_signature": "…"}}}`` -> the signature or ``""``."""
+    return valid_signature(google_extra(owner).get("thought_signature"))
+
+
+def google_extra(owner: Json) -> Json:
+    """``extra_content.google`` of a message or call; empty where there is no such object."""
     extra = owner.get("extra_content")
     google = extra.get("google") if type(extra) is dict else None
-    return valid_signature(google.get("thought_signature")) if type(google) is dict else ""
+    return google if type(google) is dict else {}
 
 
 def note_unread(owner: Json, conversation: Conversation) -> None:
-    """Note members of ``extra_content.google`` that nobody reads, e.g. a name in camelCase."""
-    extra = owner.get("extra_content")
-    google = extra.get("google") if type(extra) is dict else None
-    if type(google) is dict and google.keys() - _READ:
-        for name in google:
-            if name not in _READ:
-                conversation.note_of(owner, "dropped", f"extra_content.google.{shortened(name)}")
+    """Note members of ``extra_content.google`` that are not read, e.g. a name in camelCase."""
+    for name in google_extra(owner):
+        if name not in _READ:
+            conversation.note_of(owner, "dropped", f"extra_content.google.{shortened(name)}")
 
 
 def split_call_id(call_id: str) -> tuple[str, str]:

@@ -8,16 +8,10 @@ from typing import Final
 
 from gateway.translate.contract import Json, NoteCode
 from gateway.translate.models.capabilities import BUDGETS, LEVELS, Capabilities, Effort
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_choice,
-    invalid_type,
-    invalid_value,
-    unsupported_value,
-)
+from gateway.translate.reading.checks import boolean, integer, keyword, one_of
+from gateway.translate.reading.refusal import invalid_value, unsupported_value
 from gateway.translate.reading.table import FieldTable, mapped
 from gateway.translate.request.builder import RequestBuilder
-from gateway.translate.request.options import boolean, integer
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 # -1 lets the model decide; 32,768 is the most any model has (2.5 Pro).
@@ -27,24 +21,25 @@ _MOST_BUDGET: Final = 32_768
 _STEPS: Final = ("none", "low", "medium", "high")
 
 THINKING: Final = FieldTable(
+    "google.thinking_config",
     mapped(
         "thinking_budget",
         "`thinkingConfig.thinkingBudget`; the nearest `thinkingLevel` on models without budgets",
+        integer(_LEAST_BUDGET, _MOST_BUDGET),
     ),
-    mapped("thinking_level", "`thinkingConfig.thinkingLevel`"),
-    mapped("include_thoughts", "`thinkingConfig.includeThoughts`"),
+    mapped("thinking_level", "`thinkingConfig.thinkingLevel`", keyword(*LEVELS)),
+    mapped("include_thoughts", "`thinkingConfig.includeThoughts`", boolean),
 )
+effort: Final = one_of(*EFFORTS)
 
 
-def read_reasoning_effort(value: object, builder: RequestBuilder) -> None:
+def read_reasoning_effort(value: str, builder: RequestBuilder) -> None:
     """``"low"`` -> ``{"thinkingLevel": "LOW"}`` or, on 2.5, ``{"thinkingBudget": 1024}``."""
     set_effort(value, "reasoning_effort", builder)
 
 
-def set_effort(value: object, field: str, builder: RequestBuilder) -> None:
-    """The same, for an effort that stands in ``field`` of the body."""
-    if type(value) is not str or value not in EFFORTS:
-        invalid_choice(value, EFFORTS, field)
+def set_effort(value: str, field: str, builder: RequestBuilder) -> None:
+    """The same, for an effort in ``field`` of the body."""
     builder.effort = value
     table = builder.can.effort
     if table is None:
@@ -66,16 +61,9 @@ def _chosen(table: Effort, effort: str) -> Json:
     return {"thinkingLevel" if type(chosen) is str else "thinkingBudget": chosen}
 
 
-def read_thinking_config(value: object, builder: RequestBuilder) -> None:
-    """``{"thinking_budget": 512, "include_thoughts": true}``: Google's extension, checked."""
-    if type(value) is not dict:
-        invalid_type(value, "an object", "thinking_config")
-    try:
-        THINKING.check(value)
-        config = _thinking_config(value, builder)
-    except Refused as refusal:
-        refusal.prefixed("thinking_config")
-        raise
+def read_thinking_config(value: Json, builder: RequestBuilder) -> None:
+    """``{"thinking_budget": 512, "include_thoughts": true}``: Google's extension."""
+    config = _thinking_config(value, builder)
     if config:
         builder.thinking = config
 
@@ -85,14 +73,12 @@ def _thinking_config(value: Json, builder: RequestBuilder) -> Json:
     budget, level = value.get("thinking_budget"), value.get("thinking_level")
     if budget is not None and level is not None:
         invalid_value("a budget and a level exclude each other.", "thinking_level")
-    if budget is not None:
-        budget = integer(budget, _LEAST_BUDGET, _MOST_BUDGET, "thinking_budget")
-    if value.get("include_thoughts") is not None:
-        config["includeThoughts"] = boolean(value["include_thoughts"], "include_thoughts")
+    if "include_thoughts" in value:
+        config["includeThoughts"] = value["include_thoughts"]
     efforts = builder.can.effort
     if efforts is None:
         if config or budget is not None or level is not None:
-            unsupported_value("this model does not think.", "")
+            unsupported_value("this model does not think.")
         return config
     if level is not None:
         config["thinkingLevel"] = _possible_level(level, efforts, builder)
@@ -101,11 +87,8 @@ def _thinking_config(value: Json, builder: RequestBuilder) -> Json:
     return config
 
 
-def _possible_level(value: object, efforts: Effort, builder: RequestBuilder) -> str:
+def _possible_level(level: str, efforts: Effort, builder: RequestBuilder) -> str:
     """The level, or the next one that the model has: those above come before those below."""
-    level = value.upper() if type(value) is str else ""
-    if level not in LEVELS:
-        invalid_choice(value, LEVELS, "thinking_level")
     if not builder.can.thinking_levels:
         unsupported_value("this model takes a budget, not a level.", "thinking_level")
     known = [word for word in LEVELS if word in efforts.values()]
@@ -159,7 +142,7 @@ def thinks(builder: RequestBuilder, config: Json) -> bool:
 
 
 def _shown(config: Json, builder: RequestBuilder) -> Json:
-    """Thoughts of a model that does not think are a 400, see responses_reasoning.py."""
+    """Thoughts of a model that does not think are a 400, see :func:`show_thoughts`."""
     if config.get("includeThoughts") and not thinks(builder, config):
         builder.note("dropped", f"{builder.google_path}.thinking_config.include_thoughts")
         return {name: value for name, value in config.items() if name != "includeThoughts"}

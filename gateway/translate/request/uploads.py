@@ -42,13 +42,13 @@ def not_found(file_id: str) -> Unusable:
     )
 
 
-def uploaded_file(file_id: object, param: str, conversation: Conversation) -> Json:
+def uploaded_file(file_id: object, conversation: Conversation) -> Json:
     """Write the part that stands for an uploaded file, for every field that names one."""
     if type(file_id) is not str:
-        invalid_type(file_id, "a string", param)
+        invalid_type(file_id, "a string", "file_id")
     if not FILE_ID.fullmatch(file_id):
         unknown = not_found(file_id)
-        raise Refused(unknown.code, param, unknown.message)
+        raise Refused(unknown.code, "file_id", unknown.message)
     conversation.files.append(file_id)
     return {"fileData": {"fileUri": PLACEHOLDER + file_id}}
 

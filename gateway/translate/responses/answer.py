@@ -12,55 +12,65 @@ from gateway.translate.answer.logprobs import openai_logprobs
 from gateway.translate.answer.schema_check import check_answer
 from gateway.translate.answer.usage import uncounted, usage_of
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
+from gateway.translate.reading.table import answer_table
 from gateway.translate.responses.citations import cite
 from gateway.translate.responses.output import CALLS, Output
 from gateway.translate.template import hole, stand_in, template_of
 
 # Every field of the response and of a candidate, and what becomes of it in a Response; a test
 # compares this with google-genai's types.
-RESPONSE: Final = {
-    "candidates": "`output`, of the first",
-    "promptFeedback": "a message item with a `refusal` when the prompt was blocked",
-    "usageMetadata": "`usage`",
-    "modelVersion": "`model`",
-    "responseId": "`id`, and part of the ids of items",
-    "createTime": "left out: the batch's own end time is `created_at` (Vertex only)",
-    "modelStatus": "left out: describes the model's retirement",
-    "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
-    "parsed": "left out: made by the SDK, never on the wire",
-    "sdkHttpResponse": "left out: made by the SDK, never on the wire",
-}
-CANDIDATE: Final = {
-    "content": "`output`",
-    "finishReason": "`status`, `incomplete_details`, and as it was in `native_finish_reason`",
-    "finishMessage": "the message of an error line",
-    "index": "left out: a Response has one answer",
-    "logprobsResult": "`logprobs` of the first text when asked for",
-    "citationMetadata": "left out: OpenAI has no such member",
-    "safetyRatings": "left out: OpenAI has no such member",
-    "avgLogprobs": "left out: OpenAI has no such member",
-    "tokenCount": "left out: `usage` counts",
-    "groundingMetadata": "`annotations` and web_search_call items, or "
-    "`extra_content.google.grounding_metadata`",
-    "groundingAttributions": "left out: AQA models only",
-    "urlContextMetadata": "`annotations` and web_search_call items, or "
-    "`extra_content.google.url_context_metadata`",
-    "continuationToken": "left out: a batch cannot continue an answer",
-}
-USAGE: Final = {
-    "promptTokenCount": "`input_tokens`",
-    "toolUsePromptTokenCount": "`input_tokens`",
-    "cachedContentTokenCount": "`input_tokens_details.cached_tokens`",
-    "candidatesTokenCount": "`output_tokens`",
-    "thoughtsTokenCount": "`output_tokens`, `output_tokens_details.reasoning_tokens`",
-    "totalTokenCount": "`output_tokens` where the candidates are not counted",
-    "promptTokensDetails": "left out: tokens by kind of medium",
-    "candidatesTokensDetails": "left out: tokens by kind of medium",
-    "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
-    "cacheTokensDetails": "left out: tokens by kind of medium",
-    "serviceTier": "left out: batch is a class of its own",
-    "trafficType": "left out: Vertex only",
-}
+RESPONSE: Final = answer_table(
+    "GenerateContentResponse, in a Response",
+    {
+        "candidates": "`output`, of the first",
+        "promptFeedback": "a message item with a `refusal` when the prompt was blocked",
+        "usageMetadata": "`usage`",
+        "modelVersion": "`model`",
+        "responseId": "`id`, and part of the ids of items",
+        "createTime": "left out: the batch's own end time is `created_at` (Vertex only)",
+        "modelStatus": "left out: describes the model's retirement",
+        "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
+        "parsed": "left out: made by the SDK, never on the wire",
+        "sdkHttpResponse": "left out: made by the SDK, never on the wire",
+    },
+)
+CANDIDATE: Final = answer_table(
+    "Candidate, in a Response",
+    {
+        "content": "`output`",
+        "finishReason": "`status`, `incomplete_details`, and as it was in `native_finish_reason`",
+        "finishMessage": "the message of an error line",
+        "index": "left out: a Response has one answer",
+        "logprobsResult": "`logprobs` of the first text when asked for",
+        "citationMetadata": "left out: OpenAI has no such member",
+        "safetyRatings": "left out: OpenAI has no such member",
+        "avgLogprobs": "left out: OpenAI has no such member",
+        "tokenCount": "left out: `usage` counts",
+        "groundingMetadata": "`annotations` and web_search_call items, or "
+        "`extra_content.google.grounding_metadata`",
+        "groundingAttributions": "left out: AQA models only",
+        "urlContextMetadata": "`annotations` and web_search_call items, or "
+        "`extra_content.google.url_context_metadata`",
+        "continuationToken": "left out: a batch cannot continue an answer",
+    },
+)
+USAGE: Final = answer_table(
+    "UsageMetadata, in a Response",
+    {
+        "promptTokenCount": "`input_tokens`",
+        "toolUsePromptTokenCount": "`input_tokens`",
+        "cachedContentTokenCount": "`input_tokens_details.cached_tokens`",
+        "candidatesTokenCount": "`output_tokens`",
+        "thoughtsTokenCount": "`output_tokens`, `output_tokens_details.reasoning_tokens`",
+        "totalTokenCount": "`output_tokens` where the candidates are not counted",
+        "promptTokensDetails": "left out: tokens by kind of medium",
+        "candidatesTokensDetails": "left out: tokens by kind of medium",
+        "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
+        "cacheTokensDetails": "left out: tokens by kind of medium",
+        "serviceTier": "left out: batch is a class of its own",
+        "trafficType": "left out: Vertex only",
+    },
+)
 # Items whose status may say that they are not whole.
 _CAN_BE_CUT: Final = ("message", "function_call")
 # Where chat's words for how an answer ended stand in a Response; "stop" is a completed one.

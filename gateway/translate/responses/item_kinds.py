@@ -1,13 +1,18 @@
-"""Items of ``input``: every kind, and every field of those that are read."""
+"""Field tables of the items of ``input``: every kind, and every field of those that are read."""
 
 from typing import Final
 
+from gateway.translate.contract import Json
+from gateway.translate.reading.checks import json_object, list_of, string
+from gateway.translate.reading.refusal import unsupported_value
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 
+NO_PROGRAMS: Final = "Gemini's programs cannot call functions."
 _STATELESS: Final = "No item is stored here: send the item itself."
 _NO_SUCH_TOOL: Final = "There is no such tool here, so nothing it did can be sent back."
 # Every kind of item, and what becomes of it.
 ITEM_KINDS: Final = FieldTable(
+    "/v1/responses input[]",
     mapped("message", "a turn of user or model, or `systemInstruction`"),
     mapped("function_call", "a `functionCall` part"),
     mapped("function_call_output", "a `functionResponse` part"),
@@ -16,7 +21,7 @@ ITEM_KINDS: Final = FieldTable(
     mapped("reasoning", "`thoughtSignature` of the items behind it"),
     mapped("code_interpreter_call", "a fenced block in the model's text"),
     mapped("image_generation_call", "`inlineData` of the model's turn"),
-    dropped("web_search_call", "what was found stands in the answer behind it; noted"),
+    dropped("web_search_call", "what was found is in the answer behind it; noted"),
     refused("item_reference", _STATELESS),
     refused("file_search_call", _NO_SUCH_TOOL),
     refused("computer_call", _NO_SUCH_TOOL),
@@ -43,9 +48,17 @@ ITEM_KINDS: Final = FieldTable(
 _TYPE: Final = mapped("type", "selects the kind of item")
 _ID: Final = dropped("id", "names an item at OpenAI")
 _STATUS: Final = dropped("status", "part of an earlier answer, not of the conversation")
-_CALLER: Final = mapped("caller", "direct only")
+
+
+def _direct(value: object) -> Json:
+    caller = json_object(value)
+    return caller if caller.get("type") == "direct" else unsupported_value(NO_PROGRAMS)
+
+
+_CALLER: Final = mapped("caller", "direct only", _direct)
 _NAMESPACE: Final = refused("namespace", "Gemini has no namespaces of tools.")
 MESSAGE_ITEM: Final = FieldTable(
+    "/v1/responses input[] message",
     _TYPE,
     mapped("role", "`role`, or `systemInstruction`"),
     mapped("content", "`parts`"),
@@ -55,6 +68,7 @@ MESSAGE_ITEM: Final = FieldTable(
     dropped("phase", "OpenAI's models alone tell comments from answers"),
 )
 FUNCTION_CALL_ITEM: Final = FieldTable(
+    "/v1/responses input[] function_call",
     _TYPE,
     mapped("call_id", "`functionCall.id`"),
     mapped("name", "`functionCall.name`"),
@@ -69,6 +83,7 @@ FUNCTION_CALL_ITEM: Final = FieldTable(
     dropped("parsed_arguments", "made by the SDK from the arguments"),
 )
 CUSTOM_CALL_ITEM: Final = FieldTable(
+    "/v1/responses input[] custom_tool_call",
     _TYPE,
     mapped("call_id", "`functionCall.id`"),
     mapped("name", "`functionCall.name`"),
@@ -82,6 +97,7 @@ CUSTOM_CALL_ITEM: Final = FieldTable(
     dropped("async_", "how OpenAI's Python SDK dumps `async`"),
 )
 FUNCTION_OUTPUT_ITEM: Final = FieldTable(
+    "/v1/responses input[] function_call_output, custom_tool_call_output",
     _TYPE,
     mapped("call_id", "`functionResponse.id`, and `name` by way of the call"),
     mapped("output", "`functionResponse.response`; images and files in `parts` or beside it"),
@@ -92,22 +108,33 @@ FUNCTION_OUTPUT_ITEM: Final = FieldTable(
     dropped("name", "the call already names its function"),
 )
 REASONING_ITEM: Final = FieldTable(
+    "/v1/responses input[] reasoning",
     _TYPE,
-    mapped("encrypted_content", "`thoughtSignature` of the items behind it; OpenAI's is noted"),
+    mapped(
+        "encrypted_content",
+        "`thoughtSignature` of the items behind it; OpenAI's is noted",
+        string,
+    ),
     dropped("summary", "useless to Gemini without its signature"),
     dropped("content", "useless to Gemini without its signature"),
     _ID,
     _STATUS,
 )
 CODE_ITEM: Final = FieldTable(
+    "/v1/responses input[] code_interpreter_call",
     _TYPE,
-    mapped("code", "a fenced block in the model's text"),
-    mapped("outputs", "a fenced block in the model's text; images are noted"),
+    mapped("code", "a fenced block in the model's text", string),
+    mapped(
+        "outputs",
+        "a fenced block in the model's text; images are noted",
+        list_of(json_object, of="objects"),
+    ),
     _ID,
     _STATUS,
     dropped("container_id", "names a container at OpenAI"),
 )
 IMAGE_ITEM: Final = FieldTable(
+    "/v1/responses input[] image_generation_call",
     _TYPE,
     mapped("result", "`inlineData.data`"),
     mapped("output_format", "`inlineData.mimeType`"),
@@ -127,5 +154,9 @@ IMAGE_ITEM: Final = FieldTable(
     ),
 )
 SEARCH_ITEM: Final = FieldTable(
-    _TYPE, _ID, _STATUS, dropped("action", "what was found stands in the answer behind it")
+    "/v1/responses input[] web_search_call",
+    _TYPE,
+    _ID,
+    _STATUS,
+    dropped("action", "what was found is in the answer behind it"),
 )

@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.checks import json_object, one_of, text_of
 from gateway.translate.reading.refusal import (
     Refused,
-    invalid_choice,
+    at,
+    each,
     invalid_type,
     invalid_value,
     missing,
-    unsupported_value,
 )
-from gateway.translate.request.content import read_content, string
+from gateway.translate.request.content import read_content
 from gateway.translate.request.conversation import Calls, Conversation
 from gateway.translate.request.media import checked_base64
 from gateway.translate.request.signatures import (
@@ -43,14 +44,16 @@ from gateway.translate.responses.item_kinds import (
     SEARCH_ITEM,
 )
 from gateway.translate.responses.reasoning import Kept, decode_kept
-from gateway.translate.tools.calls import named_call, note_long_integers, parsed_result, sign
+from gateway.translate.tools.calls import named_call, parsed_result, sign
 from gateway.translate.tools.custom import named_input
-from gateway.translate.tools.server_steps import fenced
+from gateway.translate.tools.server_steps import code_block
 
-_ROLES: Final = ("user", "assistant", "system", "developer")
+ROLES: Final = ("user", "assistant", "system", "developer")
+_role: Final = one_of(*ROLES)
+_output_type: Final = one_of("logs", "image")
 # Kinds of item that are not the model's.
 _USERS: Final = ("message", "function_call_output", "custom_tool_call_output")
-_IMAGES: Final = ("png", "jpeg", "webp", "gif")
+_image_type: Final = one_of("png", "jpeg", "webp", "gif")
 
 
 def read_input(value: object, conversation: Conversation) -> None:
@@ -62,16 +65,8 @@ def read_input(value: object, conversation: Conversation) -> None:
         invalid_type(value, "one of a string or array of objects", "input")
     if not value:
         invalid_value("the array is empty.", "input")
-    items = _Items(conversation)
     conversation.source = value
-    index = 0
-    try:
-        for index, item in enumerate(value):  # noqa: B007 - names the item in a refusal
-            items.read(item)
-        conversation.close_calls()
-    except Refused as refusal:
-        refusal.prefixed(f"input[{index}]")
-        raise
+    at("input", each, value, _Items(conversation).read)
     conversation.close(value, _is_models)
 
 
@@ -87,10 +82,9 @@ class _Items:
         self._conversation = conversation
         self._kept = Kept()
 
-    def read(self, item: object) -> None:
+    def read(self, value: object) -> None:
         """Read one item by its kind."""
-        if type(item) is not dict:
-            invalid_type(item, "an object")
+        item = json_object(value)
         kind = item.get("type")
         if kind is None:
             kind = _untyped(item)
@@ -100,11 +94,9 @@ class _Items:
         """``{"role": "user", "content": "Hi"}``; the type may be absent."""
         if len(item) != 2:
             MESSAGE_ITEM.check(item)
-        role = item.get("role")
-        if role is None:
+        if item.get("role") is None:
             missing("role")
-        if role not in _ROLES:
-            invalid_choice(role, _ROLES, "role")
+        role = at("role", _role, item["role"])
         if "content" not in item:
             missing("content")
         conversation, content = self._conversation, item["content"]
@@ -145,19 +137,16 @@ class _Items:
 
     def function_call(self, item: Json) -> None:
         """Calls that follow each other are parallel: they wait together for their results."""
-        FUNCTION_CALL_ITEM.check(item)
-        named = named_call(item)
-        note_long_integers(item, self._conversation)
-        self._call(item, named)
+        FUNCTION_CALL_ITEM(item)
+        self._call(item, named_call(item, self._conversation))
 
     def custom_call(self, item: Json) -> None:
         """A call of a custom tool is one of a function with one text."""
-        CUSTOM_CALL_ITEM.check(item)
+        CUSTOM_CALL_ITEM(item)
         self._call(item, named_input(item))
 
     def _call(self, item: Json, named: Json) -> None:
-        _check_caller(item)
-        key = string(item, "call_id")
+        key = text_of(item, "call_id")
         bare, hidden = split_call_id(key)
         conversation = self._conversation
         call: Json = {"id": bare, **named}
@@ -173,9 +162,8 @@ class _Items:
 
     def function_output(self, item: Json) -> None:
         """``{"call_id": "call_1", "output": "21"}``; the output may be a list of parts."""
-        FUNCTION_OUTPUT_ITEM.check(item)
-        _check_caller(item)
-        string(item, "call_id")
+        FUNCTION_OUTPUT_ITEM(item)
+        text_of(item, "call_id")
         output = item.get("output")
         if output is None:
             missing("output")
@@ -189,13 +177,10 @@ class _Items:
         self._conversation.answer(item, "call_id", parsed_result(text), media)
 
     def reasoning(self, item: Json) -> None:
-        """Nothing of it is sent by itself; what it keeps goes with the items behind it."""
-        REASONING_ITEM.check(item)
-        content = item.get("encrypted_content")
+        """Keep the signatures in it, which are sent with the items that follow."""
+        content = REASONING_ITEM(item).get("encrypted_content")
         if content is None:
             return
-        if type(content) is not str:
-            invalid_type(content, "a string", "encrypted_content")
         kept = decode_kept(content)
         if kept is None:
             self._conversation.note_of(item, "dropped", "encrypted_content")
@@ -204,38 +189,27 @@ class _Items:
 
     def code(self, item: Json) -> None:
         """As text: Gemini takes code and results as such only beside its own tool."""
-        CODE_ITEM.check(item)
-        code, outputs = item.get("code"), item.get("outputs")
-        if code is not None and type(code) is not str:
-            invalid_type(code, "a string", "code")
-        if outputs is not None and type(outputs) is not list:
-            invalid_type(outputs, "an array of objects", "outputs")
-        text = fenced("python", code, "")
-        for index, output in enumerate(outputs or ()):
-            text += fenced("output", self._logs(output, f"outputs[{index}]"), text)
+        read = CODE_ITEM(item)
+        text = code_block("python", read.get("code"), "")
+        for index, output in enumerate(read.get("outputs", ())):
+            logs = at(f"outputs[{index}]", self._logs, output)
+            text += code_block("output", logs, text)
         if text:
             self._say([{"text": text}])
 
-    def _logs(self, output: object, where: str) -> str:
-        if type(output) is not dict:
-            invalid_type(output, "an object", where)
-        kind = output.get("type")
-        if kind == "image":
-            self._conversation.note_of(output, "dropped")
-            return ""
-        if kind != "logs":
-            invalid_choice(kind, ("logs", "image"), f"{where}.type")
-        return string(output, "logs", f"{where}.logs")
+    def _logs(self, output: Json) -> str:
+        if at("type", _output_type, output.get("type")) == "logs":
+            return text_of(output, "logs")
+        self._conversation.note_of(output, "dropped")
+        return ""
 
     def image(self, item: Json) -> None:
         """``{"result": "iVBO…", "output_format": "png"}`` -> ``{"inlineData": …}``."""
         IMAGE_ITEM.check(item)
         if item.get("result") is None:
             return
-        kind = item.get("output_format") or "png"
-        if kind not in _IMAGES:
-            invalid_choice(kind, _IMAGES, "output_format")
-        data = checked_base64(string(item, "result"), "result")
+        kind = at("output_format", _image_type, item.get("output_format") or "png")
+        data = checked_base64(text_of(item, "result"), "result")
         part: Json = {"inlineData": {"mimeType": f"image/{kind}", "data": data}}
         signature = self._signature(item.get("id"))
         if signature:
@@ -261,16 +235,6 @@ def _untyped(item: Json) -> str:
     if "id" in item:
         return "item_reference"
     return missing("type")
-
-
-def _check_caller(item: Json) -> None:
-    caller = item.get("caller")
-    if caller is None:
-        return
-    if type(caller) is not dict:
-        invalid_type(caller, "an object", "caller")
-    if caller.get("type") != "direct":
-        unsupported_value("Gemini's programs cannot call functions.", "caller")
 
 
 _READERS: Final[Mapping[str, Callable[[_Items, Json], None]]] = {

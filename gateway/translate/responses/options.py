@@ -1,73 +1,57 @@
 """Options of a Responses line that are objects: ``text``, ``include`` and ``reasoning``."""
 
-from typing import Final
+from typing import Final, Literal
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_choice,
-    invalid_type,
-    invalid_value,
-    missing,
+from gateway.translate.reading.checks import (
+    boolean,
+    json_object,
+    list_of,
+    member,
+    one_of,
+    string,
+    text_of,
 )
-from gateway.translate.reading.table import FieldTable, Placing, dropped, mapped
+from gateway.translate.reading.refusal import at, invalid_value
+from gateway.translate.reading.table import FieldTable, Placing, dropped, mapped, noted
 from gateway.translate.request.builder import RequestBuilder
-from gateway.translate.request.content import member, string
-from gateway.translate.request.options import ask_logprobs, boolean, read_verbosity
-from gateway.translate.request.response_format import write_schema
-from gateway.translate.request.thinking import resolve_thinking, set_effort, thinks
+from gateway.translate.request.options import VERBOSITY, ask_logprobs
+from gateway.translate.request.response_format import FORMAT_TYPES, write_schema
+from gateway.translate.request.thinking import effort, resolve_thinking, set_effort, thinks
 
-TEXT: Final = FieldTable(
-    mapped("format", "`responseMimeType`, `responseSchema`"),
-    dropped("verbosity", "Gemini has no such setting; noted"),
-)
+SUMMARIES: Final = ("auto", "concise", "detailed")
+_summary: Final = one_of(*SUMMARIES)
 TEXT_FORMAT: Final = FieldTable(
-    mapped("type", "`responseMimeType`"),
+    "/v1/responses text.format",
+    mapped("type", "`responseMimeType`", one_of(*FORMAT_TYPES), required=True),
     mapped("schema", "`responseSchema`; with recursion, maps or tuples `responseJsonSchema`"),
     mapped("description", "`description` of a schema that has none"),
     dropped("name", "Gemini's schemas have no names; echoed in the answer"),
     dropped("strict", "Gemini's schemas are always strict; echoed in the answer"),
 )
-_TYPES: Final = ("text", "json_object", "json_schema")
 
 
-def read_text(value: object, builder: RequestBuilder) -> None:
+TEXT: Final = FieldTable(
+    "/v1/responses text",
+    mapped("format", "`responseMimeType`, `responseSchema`", json_object),
+    VERBOSITY,
+)
+
+
+def read_text(value: Json, builder: RequestBuilder) -> None:
     """Write into ``generationConfig``.
 
     ``{"format": {"type": "json_schema", "name": "x", "schema": {…}}}`` ->
     ``{"responseMimeType": "application/json", "responseSchema": {…}}``
     """
-    if type(value) is not dict:
-        invalid_type(value, "an object", "text")
-    try:
-        TEXT.check(value)
-        repeated: Json = {"format": {"type": "text"}}
-        if value.get("format") is not None:
-            repeated = {"format": _read_format(member(value, "format"), builder)}
-    except Refused as refusal:
-        refusal.prefixed("text")
-        raise
-    if value.get("verbosity") is not None:
-        read_verbosity(value["verbosity"], builder, "text.verbosity")
-        repeated["verbosity"] = value["verbosity"]
+    repeated: Json = {"format": {"type": "text"}, **value}
+    if "format" in value:
+        repeated["format"] = at("format", _read_format, value["format"], builder)
     builder.repeats["text"] = repeated
 
 
 def _read_format(value: Json, builder: RequestBuilder) -> Json:
-    try:
-        return _format(value, builder)
-    except Refused as refusal:
-        refusal.prefixed("format")
-        raise
-
-
-def _format(value: Json, builder: RequestBuilder) -> Json:
-    TEXT_FORMAT.check(value)
-    kind = value.get("type")
-    if kind is None:
-        missing("type")
-    if kind not in _TYPES:
-        invalid_choice(kind, _TYPES, "type")
+    kind = TEXT_FORMAT(value)["type"]
     if kind == "text":
         return {"type": "text"}
     builder.config["responseMimeType"] = "application/json"
@@ -75,18 +59,19 @@ def _format(value: Json, builder: RequestBuilder) -> Json:
         return {"type": "json_object"}
     repeated: Json = {
         "type": "json_schema",
-        "name": string(value, "name"),
+        "name": text_of(value, "name"),
         "schema": member(value, "schema"),
         "description": value.get("description"),
         "strict": value.get("strict"),
     }
     if repeated["strict"] is not None:
-        boolean(repeated["strict"], "strict")
+        at("strict", boolean, repeated["strict"])
     write_schema(value, "text.format", builder)
     return repeated
 
 
 INCLUDE: Final = FieldTable(
+    "/v1/responses include[]",
     mapped("message.output_text.logprobs", "`generationConfig.responseLogprobs`"),
     mapped(
         "reasoning.encrypted_content",
@@ -99,25 +84,21 @@ INCLUDE: Final = FieldTable(
     dropped("computer_call_output.output.image_url", "an answer does not repeat its input"),
     dropped("message.input_image.image_url", "an answer does not repeat its input"),
 )
-# What FromGemini is told of each.
-_ECHOED: Final = {
+# What the answer needs to know of each.
+_HINTS: Final[dict[str, Literal["signatures", "outputs", "sources"]]] = {
     "reasoning.encrypted_content": "signatures",
     "code_interpreter_call.outputs": "outputs",
     "web_search_call.action.sources": "sources",
 }
+include: Final = list_of(one_of(*INCLUDE.by_name))
 
 
-def read_include(value: object, builder: RequestBuilder) -> None:
+def read_include(value: list[str], builder: RequestBuilder) -> None:
     """``["reasoning.encrypted_content"]``."""
-    if type(value) is not list:
-        invalid_type(value, "an array of strings", "include")
     for index, name in enumerate(value):
-        row = INCLUDE.by_name.get(name) if type(name) is str else None
-        if row is None:
-            invalid_choice(name, INCLUDE.by_name, f"include[{index}]")
-        if name in _ECHOED:
-            builder.echo[_ECHOED[name]] = True
-        elif row.placing is Placing.MAPPED:
+        if name in _HINTS:
+            builder.hints[_HINTS[name]] = True
+        elif INCLUDE.by_name[name].placing is Placing.MAPPED:
             builder.logprobs = True
         elif name == "web_search_call.results":
             builder.note("dropped", f"include[{index}]")
@@ -132,67 +113,38 @@ def resolve_include(builder: RequestBuilder) -> None:
 
 
 REASONING: Final = FieldTable(
-    mapped("effort", "`thinkingConfig.thinkingLevel`, or `thinkingBudget` on 2.5"),
-    mapped("summary", "`thinkingConfig.includeThoughts`; its length cannot be told"),
-    mapped("generate_summary", "like `summary`, its older name"),
-    dropped("context", "a conversation is sent as it is given; current_turn is noted"),
-    dropped("mode", "Gemini has no such setting; noted"),
+    "/v1/responses reasoning",
+    mapped("effort", "`thinkingConfig.thinkingLevel`, or `thinkingBudget` on 2.5", effort),
+    mapped("summary", "`thinkingConfig.includeThoughts`, whatever its length", _summary),
+    mapped("generate_summary", "like `summary`, its older name", _summary),
+    noted(
+        "context",
+        "a conversation is sent as it is given; current_turn is noted",
+        one_of("auto", "current_turn", "all_turns"),
+        "auto",
+        "all_turns",
+    ),
+    # OpenAI's type lets any word pass.
+    noted("mode", "Gemini has no such setting; noted", string, "standard"),
 )
-_SUMMARIES: Final = ("auto", "concise", "detailed")
-_CONTEXTS: Final = ("auto", "current_turn", "all_turns")
 
 
-def read_reasoning(value: object, builder: RequestBuilder) -> None:
+def read_reasoning(value: Json, builder: RequestBuilder) -> None:
     """Write into ``generationConfig``.
 
     ``{"effort": "low", "summary": "auto"}`` ->
     ``{"thinkingConfig": {"thinkingLevel": "LOW", "includeThoughts": true}}``
     """
-    if type(value) is not dict:
-        invalid_type(value, "an object", "reasoning")
-    REASONING.check(value, "reasoning")
-    effort = value.get("effort")
-    if effort is not None:
-        set_effort(effort, "reasoning.effort", builder)
-    summary = _summary(value, builder)
-    _read_context(value.get("context"), builder)
-    _read_mode(value.get("mode"), builder)
-    builder.repeats["reasoning"] = {"effort": effort, "summary": summary}
-
-
-def _summary(value: Json, builder: RequestBuilder) -> str | None:
-    """The newer name wins."""
-    for name in ("generate_summary", "summary"):
-        word = value.get(name)
-        if word is not None:
-            if word not in _SUMMARIES:
-                invalid_choice(word, _SUMMARIES, f"reasoning.{name}")
-            builder.summary_field = f"reasoning.{name}"
-    if not builder.summary_field:
-        return None
-    summary: str = value.get("summary") or value["generate_summary"]
-    if summary != "auto":
-        builder.note("approximated", builder.summary_field)
-    return summary
-
-
-def _read_context(context: object, builder: RequestBuilder) -> None:
-    if context is None:
-        return
-    if context not in _CONTEXTS:
-        invalid_choice(context, _CONTEXTS, "reasoning.context")
-    if context == "current_turn":
-        builder.note("dropped", "reasoning.context")
-
-
-def _read_mode(mode: object, builder: RequestBuilder) -> None:
-    """OpenAI's type lets any word pass."""
-    if mode is None:
-        return
-    if type(mode) is not str:
-        invalid_type(mode, "a string", "reasoning.mode")
-    if mode != "standard":
-        builder.note("dropped", "reasoning.mode")
+    if "effort" in value:
+        set_effort(value["effort"], "reasoning.effort", builder)
+    # The newer name wins.
+    name = "summary" if "summary" in value else "generate_summary"
+    summary = value.get(name)
+    if summary is not None:
+        builder.summary_field = f"reasoning.{name}"
+        if summary != "auto":
+            builder.note("approximated", builder.summary_field)
+    builder.repeats["reasoning"] = {"effort": value.get("effort"), "summary": summary}
 
 
 def resolve_reasoning(builder: RequestBuilder) -> None:

@@ -20,24 +20,28 @@ from gateway.translate.answer.parts import (
     unusable_of,
 )
 from gateway.translate.contract import AnswerHints, Context, Json, Note
+from gateway.translate.reading.table import answer_table
 from gateway.translate.responses.reasoning import Kept
 from gateway.translate.tools.custom import input_of
 
 # Every field of Gemini's Part and what becomes of it in a Response; a test compares this with
 # google-genai's type and with the schema.
-PART: Final = {
-    "text": "`output_text` of a message item; with `thought`, `summary` of a reasoning item",
-    "thought": "sends the text to a reasoning item",
-    "thoughtSignature": "`encrypted_content` of the reasoning item before, when asked for",
-    "functionCall": "a function_call item, or a custom_tool_call item",
-    "inlineData": "an image_generation_call item, or an image in `outputs` of the code before it; "
-    "other media make an error line",
-    "executableCode": "`code` of a code_interpreter_call item",
-    "codeExecutionResult": "`status` of that item, and `outputs` when asked for",
-    "toolCall": "a web_search_call item; as it is in `encrypted_content`, when asked for",
-    "toolResponse": "in `encrypted_content`, when asked for",
-    **NEVER_SHOWN,
-}
+PART: Final = answer_table(
+    "Part, in a Response",
+    {
+        "text": "`output_text` of a message item; with `thought`, `summary` of a reasoning item",
+        "thought": "sends the text to a reasoning item",
+        "thoughtSignature": "`encrypted_content` of the reasoning item before, when asked for",
+        "functionCall": "a function_call item, or a custom_tool_call item",
+        "inlineData": "an image_generation_call item, or in `outputs` of the code before it; "
+        "other media make an error line",
+        "executableCode": "`code` of a code_interpreter_call item",
+        "codeExecutionResult": "`status` of that item, and `outputs` when asked for",
+        "toolCall": "a web_search_call item; as it is in `encrypted_content`, when asked for",
+        "toolResponse": "in `encrypted_content`, when asked for",
+        **NEVER_SHOWN,
+    },
+)
 _OUTCOMES: Final = {"OUTCOME_FAILED": "failed", "OUTCOME_DEADLINE_EXCEEDED": "incomplete"}
 # Items that wait for what the caller's own tools give back.
 CALLS: Final = ("function_call", "custom_tool_call")

@@ -7,24 +7,32 @@ that tool and is noted as approximated.
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.function_names import gemini_name
+from gateway.translate.reading.checks import json_object, text_of
 from gateway.translate.reading.refusal import (
-    Refused,
+    at,
+    each,
     invalid_choice,
     invalid_type,
     invalid_value,
     missing,
-    quoted,
 )
 from gateway.translate.reading.table import FieldTable, mapped, refused
 from gateway.translate.request.builder import RequestBuilder
-from gateway.translate.request.content import string
+from gateway.translate.tools.choice import (
+    MODES,
+    Choice,
+    allowed_mode,
+    declared,
+    require_tools,
+    tool_name,
+    word_choice,
+)
 
-_WORDS: Final = ("none", "auto", "required")
 _NAMED: Final = ("function", "custom")
-_MODES: Final = ("auto", "required")
+_MEMBERS: Final = ("type", "name")
 # Every object that a choice may be, by its type.
 CHOICE_KINDS: Final = FieldTable(
+    "/v1/responses tool_choice",
     mapped("function", "`ANY` with `allowedFunctionNames`"),
     mapped("custom", "`ANY` with `allowedFunctionNames`"),
     mapped("allowed_tools", "`ANY` or `VALIDATED` with `allowedFunctionNames`"),
@@ -43,14 +51,20 @@ CHOICE_KINDS: Final = FieldTable(
     refused("shell", "There is no such tool here."),
 )
 FUNCTION_CHOICE: Final = FieldTable(
-    mapped("type", "function or custom"), mapped("name", "`allowedFunctionNames`")
+    "/v1/responses tool_choice function",
+    mapped("type", "function or custom"),
+    mapped("name", "`allowedFunctionNames`"),
 )
 ALLOWED_CHOICE: Final = FieldTable(
+    "/v1/responses tool_choice allowed_tools",
     mapped("type", "allowed_tools"),
     mapped("mode", "required: `ANY`; auto: `VALIDATED`"),
     mapped("tools", "`allowedFunctionNames`; tools of Google's that are not named are left out"),
 )
-HOSTED_CHOICE: Final = FieldTable(mapped("type", "the tool that is left"))
+HOSTED_CHOICE: Final = FieldTable(
+    "/v1/responses tool_choice web_search, code_interpreter",
+    mapped("type", "the tool that is left"),
+)
 # OpenAI's names of tools that Google runs.
 _HOSTED: Final = {
     "web_search": "googleSearch",
@@ -61,106 +75,79 @@ _HOSTED: Final = {
 }
 
 
-def read_choice(builder: RequestBuilder) -> Json | str:
-    """Reduce the choice to one among functions, drop tools it excludes; the choice to repeat."""
+def resolve_choice(builder: RequestBuilder) -> Choice:
+    """The choice that a line makes; builder.repeats gets what the answer repeats of it."""
     choice = builder.tool_choice
-    if type(choice) is str:
-        return _word(choice, builder)
-    if type(choice) is not dict:
+    if type(choice) is not str and type(choice) is not dict:
         invalid_type(choice, "one of a string or object", "tool_choice")
-    try:
-        return _object(choice, builder)
-    except Refused as refusal:
-        refusal.prefixed("tool_choice")
-        raise
-
-
-def _word(choice: str, builder: RequestBuilder) -> str:
-    if choice not in _WORDS:
-        invalid_choice(choice, _WORDS, "tool_choice")
-    if choice == "none":
-        builder.google_tools.clear()
-    if choice == "required" and builder.google_tools:
-        # Functions can be forced; one of Google's own tools might have been meant as well.
+    read = at("tool_choice", _word if type(choice) is str else _object, choice, builder)
+    asks_hosted = read.hosted is None or len(read.hosted) > 0
+    if read.mode == "required" and asks_hosted and builder.google_tools:
+        # Functions can be forced; a tool of Google's might have been meant as well.
         builder.note("approximated", "tool_choice")
         if builder.tools is None:
-            builder.tool_choice = None
-    return choice
+            return read._replace(mode="auto")
+    if read.names != ():
+        require_tools("tool_choice", choice, "tools", builder.tools)
+    return read
 
 
-def _object(choice: Json, builder: RequestBuilder) -> Json:
-    kind = choice.get("type")
-    if kind is None:
+def _word(choice: str, builder: RequestBuilder) -> Choice:
+    builder.repeats["tool_choice"] = choice
+    read = word_choice(choice)
+    return read._replace(hosted=()) if read.mode == "none" else read
+
+
+def _object(choice: Json, builder: RequestBuilder) -> Choice:
+    if choice.get("type") is None:
         missing("type")
-    kind = CHOICE_KINDS.kind(kind)
+    kind = CHOICE_KINDS.kind(choice["type"])
     if kind in _NAMED:
         FUNCTION_CHOICE.check(choice)
-        builder.google_tools.clear()
-        return {"type": kind, "name": string(choice, "name")}
+        builder.repeats["tool_choice"] = {"type": kind, "name": text_of(choice, "name")}
+        require_tools("", choice, "tools", builder.tools)
+        return Choice("required", (tool_name(choice, _MEMBERS, kind, builder.tools),), ())
     if kind == "allowed_tools":
         return _allowed(choice, builder)
     HOSTED_CHOICE.check(choice)
-    return _hosted(kind, builder)
-
-
-def _hosted(kind: str, builder: RequestBuilder) -> Json:
-    tool = _HOSTED[kind]
-    if not _keep({tool}, builder):
-        invalid_value(f"'{kind}' is not among the tools.", "type")
-    builder.tools = builder.tool_choice = None
-    builder.note("approximated", "tool_choice")
     # The SDK's type of an answer does not know the newest name.
-    return {"type": "web_search_preview" if kind == "web_search" else kind}
+    shown = "web_search_preview" if kind == "web_search" else kind
+    builder.repeats["tool_choice"] = {"type": shown}
+    return Choice("required", (), (_hosted(kind, builder),))
 
 
-def _keep(names: set[str], builder: RequestBuilder) -> bool:
-    """Leave only these of Google's tools; whether there is any."""
-    builder.google_tools = [tool for tool in builder.google_tools if tool[0] in names]
-    return bool(builder.google_tools)
+def _hosted(kind: str, builder: RequestBuilder) -> str:
+    """Gemini's name of a tool of Google's, which must be among the tools."""
+    if all(name != _HOSTED[kind] for name, _, _ in builder.google_tools):
+        invalid_value(f"'{kind}' is not among the tools.", "type")
+    return _HOSTED[kind]
 
 
-def _allowed(choice: Json, builder: RequestBuilder) -> Json:
+def _allowed(choice: Json, builder: RequestBuilder) -> Choice:
     ALLOWED_CHOICE.check(choice)
-    mode, tools = choice.get("mode"), choice.get("tools")
-    if mode is None:
+    if choice.get("mode") is None:
         missing("mode")
-    if mode not in _MODES:
-        invalid_choice(mode, _MODES, "mode")
+    mode = at("mode", allowed_mode, choice["mode"])
+    tools = choice.get("tools")
     if type(tools) is not list or not tools:
         invalid_type(tools, "an array with at least one tool", "tools")
-    functions: list[Json] = []
-    hosted: set[str] = set()
-    for index, tool in enumerate(tools):
-        try:
-            _allow(tool, functions, hosted, builder)
-        except Refused as refusal:
-            refusal.prefixed(f"tools[{index}]")
-            raise
-    _keep(hosted, builder)
-    if hosted and mode == "required":
-        builder.note("approximated", "tool_choice")
-    if functions:
-        builder.tool_choice = {"type": "allowed_tools", "mode": mode, "tools": functions}
-    else:
-        builder.tools = builder.tool_choice = None
-    return {"type": "allowed_tools", "mode": mode, "tools": tools}
+    functions: list[str] = []
+    hosted: list[str] = []
+    at("tools", each, tools, _allow, functions, hosted, builder)
+    builder.repeats["tool_choice"] = {"type": "allowed_tools", "mode": mode, "tools": tools}
+    return Choice(MODES[mode], tuple(functions), tuple(hosted))
 
 
-def _allow(tool: object, functions: list[Json], hosted: set[str], builder: RequestBuilder) -> None:
-    if type(tool) is not dict:
-        invalid_type(tool, "an object")
+def _allow(value: object, functions: list[str], hosted: list[str], builder: RequestBuilder) -> None:
+    tool = json_object(value)
     kind = tool.get("type")
     if kind is None:
         missing("type")
     if type(kind) is str and kind in _HOSTED:
-        if all(name != _HOSTED[kind] for name, _, _ in builder.google_tools):
-            invalid_value(f"'{kind}' is not among the tools.", "type")
-        hosted.add(_HOSTED[kind])
+        hosted.append(_hosted(kind, builder))
         return
     if kind not in _NAMED:
         invalid_choice(kind, (*_NAMED, *_HOSTED), "type")
     FUNCTION_CHOICE.check(tool)
-    name = gemini_name(string(tool, "name"), "name")
-    if builder.tools is None or name not in builder.tools.by_name:
-        invalid_value(f"{quoted(tool['name'])} is not among the declared tools.", "name")
-    functions.append(tool)
+    at("name", declared, text_of(tool, "name"), builder.tools)
+    functions.append(tool_name(tool, _MEMBERS, kind, builder.tools))

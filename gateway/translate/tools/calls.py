@@ -6,21 +6,16 @@ requests) and needs them to tell two calls of one function apart. Identical call
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.checks import brackets, depth_of, json_object, member, text_of
 from gateway.translate.reading.function_names import gemini_name
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_choice,
-    invalid_type,
-    invalid_value,
-    missing,
-)
+from gateway.translate.reading.refusal import at, each, invalid_choice, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped
-from gateway.translate.request.content import TEXT_PARTS, member, read_content, string
+from gateway.translate.request.content import TEXT_PARTS, read_content
 from gateway.translate.request.conversation import Calls, Conversation
 from gateway.translate.request.signatures import (
     FOREIGN_HISTORY,
@@ -31,6 +26,7 @@ from gateway.translate.request.signatures import (
 from gateway.translate.tools.custom import custom_call
 
 TOOL_CALL: Final = FieldTable(
+    "tool_calls[]",
     mapped("id", "`functionCall.id`"),
     mapped("type", "function, custom"),
     mapped("function", "`functionCall`"),
@@ -39,12 +35,15 @@ TOOL_CALL: Final = FieldTable(
     dropped("index", "left over from streaming"),
 )
 FUNCTION_CALL: Final = FieldTable(
+    "tool_calls[].function",
     mapped("name", "`functionCall.name`"),
     mapped("arguments", "`functionCall.args`"),
     dropped("parsed_arguments", "made by the SDK from the arguments"),
 )
 # The older form has no object around it that could carry a signature.
-LEGACY_CALL: Final = FieldTable(*FUNCTION_CALL.rows, mapped("extra_content", "`thoughtSignature`"))
+LEGACY_CALL: Final = FieldTable(
+    "function_call", *FUNCTION_CALL.rows, mapped("extra_content", "`thoughtSignature`")
+)
 
 # Arguments travel as parsed JSON, so their depth adds to the request's own; Google's parser stops
 # at about 100 levels.
@@ -62,21 +61,13 @@ def read_tool_calls(value: object, parts: list[Json], conversation: Conversation
     ``[{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]`` ->
     ``[{"functionCall": {"id": "call_1", "name": "f", "args": {}}}]``
     """
-    if type(value) is not list:
-        invalid_type(value, "an array of objects", "tool_calls")
     calls = Calls("id")
-    for index, call in enumerate(value):
-        try:
-            parts.append(_read_tool_call(call, calls, conversation, first=index == 0))
-        except Refused as refusal:
-            refusal.prefixed(f"tool_calls[{index}]")
-            raise
+    parts += at("tool_calls", each, value, _read_tool_call, calls, conversation)
     return calls if value else None
 
 
-def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, first: bool) -> Json:
-    if type(call) is not dict:
-        invalid_type(call, "an object")
+def _read_tool_call(value: object, calls: Calls, conversation: Conversation) -> Json:
+    call = json_object(value)
     kind = call.get("type", "function")
     read = _CALLS.get(kind) if type(kind) is str else None
     if read is None:
@@ -86,18 +77,11 @@ def _read_tool_call(call: object, calls: Calls, conversation: Conversation, *, f
         TOOL_CALL.check(call)
     if "extra_content" in call:
         note_unread(call, conversation)
-    key = string(call, "id")
+    key = text_of(call, "id")
     bare, hidden = split_call_id(key)
-    try:
-        owner = member(call, kind)
-        named = read(owner)
-        if kind == "function":
-            note_long_integers(owner, conversation)
-    except Refused as refusal:
-        if not refusal.param.startswith(kind):
-            refusal.prefixed(kind)
-        raise
+    named = at(kind, read, member(call, kind), conversation)
     call_id = calls.id_of(key, bare)
+    first = not calls.names
     calls.expect(key, {"id": call_id, "name": named["name"]})
     part: Json = {"functionCall": {"id": call_id, **named}}
     sign(part, call_signature(call, hidden), conversation, first=first)
@@ -111,40 +95,33 @@ def read_legacy_call(
 
     ``signature`` is used when the call has none of its own.
     """
-    if type(value) is not dict:
-        invalid_type(value, "an object", "function_call")
-    try:
-        LEGACY_CALL.check(value)
-        named = named_call(value)
-        note_long_integers(value, conversation)
-    except Refused as refusal:
-        refusal.prefixed("function_call")
-        raise
+    call = LEGACY_CALL.check(value)
+    named = named_call(call, conversation)
     calls = Calls("name")
-    calls.expect(value["name"], {"name": named["name"]})
+    calls.expect(call["name"], {"name": named["name"]})
     part: Json = {"functionCall": named}
-    sign(part, call_signature(value, signature), conversation, first=True)
+    sign(part, call_signature(call, signature), conversation, first=True)
     parts.append(part)
     return calls
 
 
-def _function(function: Json) -> Json:
+def _function(function: Json, conversation: Conversation) -> Json:
     if len(function) != 2:
         FUNCTION_CALL.check(function)
-    return named_call(function)
+    return named_call(function, conversation)
 
 
-def named_call(function: Json) -> Json:
+def named_call(function: Json, conversation: Conversation) -> Json:
     """``{"name": "f", "arguments": "{}"}`` -> ``{"name": "f", "args": {}}``."""
     if "name" not in function:
         missing("name")
-    return {
-        "name": gemini_name(function["name"], "name"),
-        "args": parsed_arguments(string(function, "arguments")),
-    }
+    name = gemini_name(function["name"], "name")
+    arguments = parsed_arguments(text_of(function, "arguments"))
+    _note_long_integers(function, conversation)
+    return {"name": name, "args": arguments}
 
 
-_CALLS: Final[Mapping[str, Callable[[Json], Json]]] = {
+_CALLS: Final[Mapping[str, Callable[[Json, Conversation], Json]]] = {
     "function": _function,
     "custom": custom_call,
 }
@@ -175,7 +152,7 @@ def parsed_arguments(text: str) -> Json:
     return arguments
 
 
-def note_long_integers(owner: Json, conversation: Conversation) -> None:
+def _note_long_integers(owner: Json, conversation: Conversation) -> None:
     """Note arguments with an integer that no double holds; ``owner`` is the object that has them.
 
     They must be an object for Gemini, so they cannot go as text as a result does.
@@ -220,24 +197,3 @@ def parsed_result(text: str) -> Json:
     except orjson.JSONDecodeError:
         return {"output": text}
     return value
-
-
-def brackets(text: str) -> int:
-    """No JSON text is nested deeper than its brackets that open; counted at C speed."""
-    return text.count("{") + text.count("[")
-
-
-def depth_of(value: object) -> int:
-    """How deep a JSON value is nested, level by level, so that no depth exhausts the stack."""
-    depth = 0
-    level = [value]
-    while level:
-        depth += 1
-        below: list[Any] = []
-        for item in level:
-            if type(item) is dict:
-                below.extend(item.values())
-            elif type(item) is list:
-                below.extend(item)
-        level = [item for item in below if type(item) in (dict, list)]
-    return depth

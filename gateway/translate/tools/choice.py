@@ -5,26 +5,46 @@ show that it accepts whatever AUTO accepts, and it is the only such mode that ta
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.checks import json_object, member, one_of
 from gateway.translate.reading.function_names import gemini_name
+from gateway.translate.reading.notes import Noting
 from gateway.translate.reading.refusal import (
-    Refused,
+    at,
+    each,
     invalid_choice,
     invalid_type,
     invalid_value,
     missing,
     quoted,
+    shortened,
     unknown_parameter,
 )
 from gateway.translate.reading.table import FieldTable, mapped
-from gateway.translate.request.content import member
 from gateway.translate.tools.declarations import Declarations
 
-_TOOL_TYPES: Final = ("function", "custom")
-_CHOICE_TYPES: Final = (*_TOOL_TYPES, "allowed_tools")
+Mode = Literal["auto", "none", "required"]
+
+
+class Choice(NamedTuple):
+    """How the model may use its tools, whatever field says so."""
+
+    mode: Mode = "auto"
+    # Gemini's names of the functions that it may call; None: all that are declared.
+    names: tuple[str, ...] | None = None
+    # Google's own tools that stay, e.g. ``googleSearch``; None: all that are asked for.
+    hosted: tuple[str, ...] | None = None
+
+
+AUTO: Final = Choice()
+MODES: Final[dict[str, Mode]] = {"none": "none", "auto": "auto", "required": "required"}
+allowed_mode: Final = one_of("auto", "required")
+_tool_type: Final = one_of("function", "custom")
+_choice_type: Final = one_of("function", "custom", "allowed_tools")
 NAMED_CHOICE: Final = FieldTable(
+    "tool_choice",
     mapped("type", "selects the kind of choice"),
     mapped("function", "`ANY` with `allowedFunctionNames`"),
     mapped("name", "the flat form of the responses endpoint"),
@@ -34,121 +54,136 @@ NAMED_CHOICE: Final = FieldTable(
     mapped("custom", "`ANY` with `allowedFunctionNames`"),
 )
 ALLOWED_TOOLS: Final = FieldTable(
+    "tool_choice.allowed_tools",
     mapped("mode", "required: `ANY`; auto: `VALIDATED`"),
     mapped("tools", "`allowedFunctionNames`"),
 )
-_MODES: Final = {"auto": "VALIDATED", "required": "ANY"}
 
 
-def calling_config(choice: object, declarations: Declarations) -> Json | None:
-    """Say how the model may use the declared functions.
+def calling_config(choice: Choice, declarations: Declarations) -> Json | None:
+    """Say how the model may call the declared functions; None where the default is meant.
 
-    ``"required"`` -> ``{"mode": "ANY"}``;
-    ``{"type": "function", "function": {"name": "f"}}`` ->
+    ``Choice("required")`` -> ``{"mode": "ANY"}``; ``Choice("required", ("f",))`` ->
     ``{"mode": "ANY", "allowedFunctionNames": ["f"]}``
     """
-    if choice is None or choice == "auto":
-        return {"mode": "VALIDATED"} if declarations.strict else None
-    if choice == "none":
+    if choice.mode == "none":
         return {"mode": "NONE"}
-    if choice == "required":
-        return {"mode": "ANY"}
+    mode = "ANY" if choice.mode == "required" else "VALIDATED"
+    if choice.names:
+        return {"mode": mode, "allowedFunctionNames": list(choice.names)}
+    return {"mode": mode} if choice.mode == "required" or declarations.strict else None
+
+
+def word_choice(word: str, words: Sequence[str] = tuple(MODES)) -> Choice:
+    """``"required"`` -> the choice of that mode; ``words`` are those that the field knows."""
+    return Choice(MODES[word]) if word in words else invalid_choice(word, words)
+
+
+def read_choice(choice: object, declarations: Declarations) -> Choice:
+    """``tool_choice`` of a chat line; one of functions leaves no tool of Google's."""
     if type(choice) is str:
-        invalid_choice(choice, ("none", "auto", "required"), "tool_choice")
+        read = word_choice(choice, ("none", "auto", "required"))
+        return read._replace(hosted=()) if read.mode == "none" else read
     if type(choice) is not dict:
-        invalid_type(choice, "one of a string or object", "tool_choice")
-    try:
-        return _from_object(choice, declarations)
-    except Refused as refusal:
-        refusal.prefixed("tool_choice")
-        raise
-
-
-def legacy_calling_config(choice: object, declarations: Declarations) -> Json | None:
-    """``function_call``: ``none``, ``auto``, or one function by name."""
-    if choice is None or choice == "auto":
-        return None
-    if choice == "none":
-        return {"mode": "NONE"}
-    if type(choice) is str:
-        invalid_choice(choice, ("none", "auto"), "function_call")
-    if type(choice) is not dict:
-        invalid_type(choice, "one of a string or object", "function_call")
-    if "name" not in choice:
-        missing("function_call.name")
-    _refuse_more(choice, ("name",), "function_call.")
-    name = _declared(choice["name"], "function_call.name", declarations)
-    return {"mode": "ANY", "allowedFunctionNames": [name]}
-
-
-def _from_object(choice: Json, declarations: Declarations) -> Json:
-    kind = choice.get("type")
-    if kind is None:
+        invalid_type(choice, "one of a string or object")
+    if choice.get("type") is None:
         missing("type")
-    if kind not in _CHOICE_TYPES:
-        invalid_choice(kind, _CHOICE_TYPES, "type")
+    kind = at("type", _choice_type, choice["type"])
     NAMED_CHOICE.check(choice)
     if kind == "allowed_tools":
         return _allowed(choice, declarations)
-    return {"mode": "ANY", "allowedFunctionNames": [_tool(choice, kind, "", declarations)]}
+    return Choice("required", (_tool(choice, kind, declarations),), ())
 
 
-def _allowed(choice: Json, declarations: Declarations) -> Json:
+def read_function_call(choice: object, declarations: Declarations) -> Choice:
+    """``function_call``: ``none``, ``auto``, or one function by name."""
+    if type(choice) is str:
+        return word_choice(choice, ("none", "auto"))
+    if type(choice) is not dict:
+        invalid_type(choice, "one of a string or object")
+    if "name" not in choice:
+        missing("name")
+    _refuse_more(choice, ("name",))
+    return Choice("required", (at("name", declared, choice["name"], declarations),))
+
+
+def _allowed(choice: Json, declarations: Declarations) -> Choice:
     """``{"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]}``."""
-    allowed = member(choice, "allowed_tools") if "allowed_tools" in choice else choice
-    prefix = "allowed_tools." if "allowed_tools" in choice else ""
-    _refuse_more(choice, ("type", "allowed_tools") if prefix else ("type", "mode", "tools"), "")
-    if prefix:
-        ALLOWED_TOOLS.check(allowed, "allowed_tools")
-    mode = allowed.get("mode")
-    if mode is None:
-        missing(f"{prefix}mode")
-    if type(mode) is not str or mode not in _MODES:
-        invalid_choice(mode, _MODES, f"{prefix}mode")
+    if "allowed_tools" not in choice:
+        _refuse_more(choice, ("type", "mode", "tools"))
+        return _allowed_tools(choice, NAMED_CHOICE, declarations)
+    _refuse_more(choice, ("type", "allowed_tools"))
+    owner = member(choice, "allowed_tools")
+    return at("allowed_tools", _allowed_tools, owner, ALLOWED_TOOLS, declarations)
+
+
+def _allowed_tools(value: Json, table: FieldTable[Noting], declarations: Declarations) -> Choice:
+    allowed = table.check(value)
+    if allowed.get("mode") is None:
+        missing("mode")
+    mode = at("mode", allowed_mode, allowed["mode"])
     tools = allowed.get("tools")
     if type(tools) is not list or not tools:
-        invalid_type(tools, "an array with at least one tool", f"{prefix}tools")
-    names = []
-    for index, tool in enumerate(tools):
-        where = f"{prefix}tools[{index}]"
-        if type(tool) is not dict:
-            invalid_type(tool, "an object", where)
-        kind = tool.get("type", "function")
-        if kind not in _TOOL_TYPES:
-            invalid_choice(kind, _TOOL_TYPES, f"{where}.type")
-        names.append(_tool(tool, kind, f"{where}.", declarations))
-    return {"mode": _MODES[mode], "allowedFunctionNames": names}
+        invalid_type(tools, "an array with at least one tool", "tools")
+    names = at("tools", each, tools, _allowed_tool, declarations)
+    return Choice(MODES[mode], tuple(names), ())
 
 
-def _tool(tool: Json, kind: str, prefix: str, declarations: Declarations) -> str:
+def _allowed_tool(value: object, declarations: Declarations) -> str:
+    tool = json_object(value)
+    return _tool(tool, at("type", _tool_type, tool.get("type", "function")), declarations)
+
+
+def _tool(tool: Json, kind: str, declarations: Declarations) -> str:
     """The name in ``{"function": {"name": "f"}}`` or in the flat ``{"name": "f"}``."""
-    flat = kind not in tool and "name" in tool
-    owner: Any = tool if flat else tool.get(kind)
-    path = prefix if flat else f"{prefix}{kind}."
+    if kind not in tool and "name" in tool:
+        return tool_name(tool, ("name", "type"), kind, declarations)
+    owner: Any = tool.get(kind)
     if owner is None:
-        missing(path.removesuffix("."))
-    if type(owner) is not dict:
-        invalid_type(owner, "an object", path.removesuffix("."))
-    if "name" not in owner:
-        missing(f"{path}name")
-    _refuse_more(owner, ("name", "type") if flat else ("name",), path)
-    if not flat:
-        _refuse_more(tool, ("type", kind), prefix)
-    name = _declared(owner["name"], f"{path}name", declarations)
-    if (owner["name"] in declarations.custom) != (kind == "custom"):
-        invalid_value(f"{quoted(owner['name'])} is a tool of another type.", f"{path}name")
+        missing(kind)
+    name = at(kind, tool_name, owner, ("name",), kind, declarations)
+    _refuse_more(tool, ("type", kind))
     return name
 
 
-def _refuse_more(owner: Json, known: Sequence[str], path: str) -> None:
+def tool_name(value: object, known: Sequence[str], kind: str, declarations: Declarations) -> str:
+    """Gemini's name of a declared tool of a kind, which ``value`` names; ``known`` are members."""
+    owner = json_object(value)
+    if "name" not in owner:
+        missing("name")
+    _refuse_more(owner, known)
+    name = at("name", declared, owner["name"], declarations)
+    if (owner["name"] in declarations.custom) != (kind == "custom"):
+        invalid_value(f"{quoted(owner['name'])} is a tool of another type.", "name")
+    return name
+
+
+def require_tools(
+    field: str,
+    choice: object,
+    owner: str,
+    declarations: Declarations | None,
+    others: Declarations | None = None,
+) -> None:
+    """Refuse a choice in ``field`` among functions that ``owner`` does not declare.
+
+    Without any, auto is allowed; so is none, unless ``others`` are declared in another form.
+    """
+    idle = choice in (None, "auto") or (choice == "none" and others is None)
+    if declarations is None and not idle:
+        invalid_value(f"it is only allowed when '{owner}' are specified.", field)
+
+
+def _refuse_more(owner: Json, known: Sequence[str]) -> None:
     """Refuse a member that is not read here, though another kind of choice may have it."""
     for name, value in owner.items():
         if name not in known and value is not None:
-            unknown_parameter(f"{path}{name}")
+            unknown_parameter(shortened(name))
 
 
-def _declared(value: object, param: str, declarations: Declarations) -> str:
-    name = gemini_name(value, param)
-    if name not in declarations.by_name:
-        invalid_value(f"{quoted(value)} is not among the declared tools.", param)
+def declared(value: object, declarations: Declarations | None) -> str:
+    """Gemini's name of a function, which must be declared."""
+    name = gemini_name(value)
+    if declarations is None or name not in declarations.by_name:
+        invalid_value(f"{quoted(value)} is not among the declared tools.")
     return name

@@ -15,27 +15,26 @@ from typing import Any, Final
 import orjson
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.checks import json_object, one_of, text_of
 from gateway.translate.reading.function_names import gemini_name
-from gateway.translate.reading.refusal import (
-    invalid_choice,
-    invalid_type,
-    missing,
-    unsupported_value,
-)
+from gateway.translate.reading.refusal import at, missing
 from gateway.translate.reading.table import FieldTable, mapped, refused
-from gateway.translate.request.content import string
+from gateway.translate.request.conversation import Conversation
 
 CUSTOM: Final = FieldTable(
+    "tools[].custom",
     mapped("name", "`name` of a function"),
     mapped("description", "`description`"),
     mapped("format", "text; a grammar is refused"),
 )
 _NO_GRAMMAR: Final = "Gemini cannot be held to a grammar."
 CUSTOM_FORMAT: Final = FieldTable(
+    "tools[].custom.format",
     mapped("type", "text only"),
     refused("grammar", _NO_GRAMMAR),
 )
 CUSTOM_CALL: Final = FieldTable(
+    "tool_calls[].custom",
     mapped("name", "`functionCall.name`"),
     mapped("input", "`functionCall.args.input`"),
 )
@@ -46,21 +45,16 @@ PARAMETERS: Final[Json] = {
 }
 
 
+_format_type: Final = one_of("text", refused={"grammar": _NO_GRAMMAR})
+
+
 def check_format(value: object) -> None:
-    """Only free text is possible. Errors: Refused, relative to the format."""
-    if value is None:
-        return
-    if type(value) is not dict:
-        invalid_type(value, "an object")
-    kind = value.get("type")
-    if kind == "grammar":
-        unsupported_value(_NO_GRAMMAR, "type")
-    if kind != "text":
-        invalid_choice(kind, ("text",), "type")
+    """Only free text is possible. Errors: Refused."""
+    at("type", _format_type, json_object(value).get("type"))
     CUSTOM_FORMAT.check(value)
 
 
-def custom_call(call: Json) -> Json:
+def custom_call(call: Json, _: Conversation) -> Json:
     """``{"name": "run", "input": "ls"}`` -> ``{"name": "run", "args": {"input": "ls"}}``."""
     CUSTOM_CALL.check(call)
     return named_input(call)
@@ -70,7 +64,7 @@ def named_input(call: Json) -> Json:
     """The same of an object that has other members too."""
     if "name" not in call:
         missing("name")
-    return {"name": gemini_name(call["name"], "name"), "args": {"input": string(call, "input")}}
+    return {"name": gemini_name(call["name"], "name"), "args": {"input": text_of(call, "input")}}
 
 
 def input_of(arguments: str) -> str:

@@ -6,38 +6,35 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from gateway.translate.contract import Json, Note
+from gateway.translate.reading.checks import boolean, json_object, member, one_of, string
 from gateway.translate.reading.function_names import gemini_name
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_choice,
-    invalid_type,
-    invalid_value,
-    missing,
-    quoted,
-)
+from gateway.translate.reading.notes import Noting
+from gateway.translate.reading.refusal import at, invalid_value, missing, quoted
 from gateway.translate.reading.table import FieldTable, mapped
 from gateway.translate.request.builder import RequestBuilder
-from gateway.translate.request.content import member
 from gateway.translate.schemas.convert import Mode, convert, says_nothing, written
 from gateway.translate.tools.custom import CUSTOM, PARAMETERS, check_format
 
+_kind: Final = one_of("function", "custom")
 TOOL: Final = FieldTable(
+    "tools[]",
     mapped("type", "function, custom"),
     mapped("function", "`functionDeclarations`"),
     mapped("custom", "a function with one text, `input`"),
 )
 FUNCTION: Final = FieldTable(
+    "tools[].function",
     mapped("name", "`name`; one that begins with a digit or dash is renamed there and back"),
     mapped("description", "`description`"),
     mapped("parameters", "`parameters`; with recursion, maps or tuples `parametersJsonSchema`"),
     mapped("strict", "with tool_choice auto, mode `VALIDATED`"),
 )
 LEGACY_FUNCTION: Final = FieldTable(
+    "functions[]",
     mapped("name", "`name`"),
     mapped("description", "`description`"),
     mapped("parameters", "`parameters` or `parametersJsonSchema`"),
 )
-_KINDS: Final = ("function", "custom")
 # OpenAI's limit.
 MAX_TOOLS: Final = 128
 
@@ -59,24 +56,20 @@ class Declarations:
         self.custom: dict[str, str] = {}
         self.notes: list[Note] = []
 
-    def add(self, function: Json, table: FieldTable, field: str) -> None:
+    def add(self, function: Json, table: FieldTable[Noting], field: str) -> None:
         """Declare one function; ``field`` names it in notes."""
         table.check(function)
         declaration = self._named(function)
         self._parameters(function.get("parameters"), declaration, field)
         strict = function.get("strict")
-        if strict is not None and type(strict) is not bool:
-            invalid_type(strict, "a boolean", "strict")
-        self.strict = self.strict or strict is True
+        if strict is not None:
+            self.strict = at("strict", boolean, strict) or self.strict
 
-    def add_custom(self, tool: Json, table: FieldTable) -> None:
+    def add_custom(self, tool: Json, table: FieldTable[Noting]) -> None:
         """Declare a tool of free text."""
         table.check(tool)
-        try:
-            check_format(tool.get("format"))
-        except Refused as refusal:
-            refusal.prefixed("format")
-            raise
+        if tool.get("format") is not None:
+            at("format", check_format, tool["format"])
         declaration = self._named(tool)
         declaration["parameters"] = PARAMETERS
         self.custom[tool["name"]] = declaration["name"]
@@ -91,9 +84,7 @@ class Declarations:
         declaration: Json = {"name": name}
         words = owner.get("description")
         if words is not None:
-            if type(words) is not str:
-                invalid_type(words, "a string", "description")
-            declaration["description"] = words
+            declaration["description"] = at("description", string, words)
         self.by_name[name] = declaration
         return declaration
 
@@ -139,30 +130,28 @@ def _no_object() -> NoReturn:
     invalid_value("expected a schema of the type 'object'.", "parameters")
 
 
-def read_tools(value: object, builder: RequestBuilder) -> Declarations | None:
-    """Declare every tool.
+def read_tools(value: list[Json], builder: RequestBuilder) -> None:
+    """``tools``: declare every tool.
 
     ``[{"type": "function", "function": {"name": "f", "description": "d"}}]`` ->
     ``[{"functionDeclarations": [{"name": "f", "description": "d"}]}]``
     """
-    return _read("tools", value, builder)
+    builder.tools = _read("tools", value, builder)
 
 
-def read_functions(value: object, builder: RequestBuilder) -> Declarations | None:
+def read_functions(value: list[Json], builder: RequestBuilder) -> None:
     """``functions``: the same without the envelope around each."""
-    return _read("functions", value, builder)
+    builder.functions = _read("functions", value, builder)
 
 
-def _read(field: str, value: object, builder: RequestBuilder) -> Declarations | None:
-    if type(value) is not list:
-        invalid_type(value, "an array of objects", field)
-    if not value:
+def _read(field: str, tools: list[Json], builder: RequestBuilder) -> Declarations | None:
+    if not tools:
         return None
-    key = written(value, field)
+    key = written(tools, "")
     if len(key) <= _LARGEST_REMEMBERED:
         declarations = _remembered(field, key, builder.policy.schema_mode)
     else:
-        declarations = _declare(field, value, builder.policy.schema_mode)
+        declarations = _declare(field, tools, builder.policy.schema_mode)
     for note in declarations.notes:
         builder.note(note.code, note.field)
     return declarations
@@ -175,36 +164,24 @@ def _remembered(field: str, key: bytes, mode: Mode) -> Declarations:
 
 def _declare(field: str, tools: list[Any], mode: Mode) -> Declarations:
     if len(tools) > MAX_TOOLS:
-        invalid_value(f"at most {MAX_TOOLS} are possible.", field)
+        invalid_value(f"at most {MAX_TOOLS} are possible.")
     declarations = Declarations(mode)
     for index, tool in enumerate(tools):
-        where = f"{field}[{index}]"
-        try:
-            if type(tool) is not dict:
-                invalid_type(tool, "an object")
-            if field == "tools":
-                _read_tool(tool, declarations, where)
-            else:
-                declarations.add(tool, LEGACY_FUNCTION, where)
-        except Refused as refusal:
-            refusal.prefixed(where)
-            raise
+        at(f"[{index}]", _add, tool, f"{field}[{index}]", declarations)
     return declarations
 
 
-def _read_tool(tool: Json, declarations: Declarations, where: str) -> None:
-    kind = tool.get("type")
-    if kind is None:
+def _add(value: object, where: str, declarations: Declarations) -> None:
+    tool = json_object(value)
+    if where.startswith("functions"):
+        declarations.add(tool, LEGACY_FUNCTION, where)
+        return
+    if tool.get("type") is None:
         missing("type")
-    if kind not in _KINDS:
-        invalid_choice(kind, _KINDS, "type")
+    kind = at("type", _kind, tool["type"])
     TOOL.check(tool)
     owner = member(tool, kind)
-    try:
-        if kind == "function":
-            declarations.add(owner, FUNCTION, f"{where}.function")
-        else:
-            declarations.add_custom(owner, CUSTOM)
-    except Refused as refusal:
-        refusal.prefixed(kind)
-        raise
+    if kind == "function":
+        at(kind, declarations.add, owner, FUNCTION, f"{where}.function")
+    else:
+        at(kind, declarations.add_custom, owner, CUSTOM)

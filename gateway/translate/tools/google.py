@@ -1,7 +1,7 @@
 """Tools that Google runs itself, such as search and code execution.
 
 Whatever field asks for one (``web_search_options``, ``google.tools``, a hosted tool of the
-responses endpoint), it is kept on the builder until
+responses endpoint), it is kept in the builder until
 :func:`gateway.translate.tools.config.resolve_tools` puts all tools of the line together. Google's
 search takes neither a place nor a size: both are noted.
 """
@@ -9,59 +9,75 @@ search takes neither a place nor a size: both are noted.
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.google_object import (
-    VERTEX_ONLY,
-    GoogleObject,
-    camel,
-    empty,
-    flag,
-    several,
-    text,
+from gateway.translate.reading.checks import (
+    boolean,
+    empty_object,
+    integer,
+    json_object,
+    list_of,
+    nonempty,
+    one_of,
     timestamp,
-    whole,
 )
-from gateway.translate.reading.refusal import Refused, invalid_choice, invalid_type
-from gateway.translate.reading.table import FieldTable, dropped, refused
+from gateway.translate.reading.google_object import VERTEX_ONLY, GoogleObject, camel
+from gateway.translate.reading.table import FieldTable, noted, refused
 from gateway.translate.request.builder import RequestBuilder
 
+_SEARCH: Final = "google.tools[].google_search"
 TIME_RANGE: Final = GoogleObject(
-    "timeRangeFilter", {"start_time": timestamp, "end_time": timestamp}
+    f"{_SEARCH}.time_range_filter", {"start_time": timestamp, "end_time": timestamp}
 )
-SEARCH_TYPES: Final = GoogleObject("searchTypes", {"web_search": empty, "image_search": empty})
+SEARCH_TYPES: Final = GoogleObject(
+    f"{_SEARCH}.search_types", {"web_search": empty_object, "image_search": empty_object}
+)
 GOOGLE_SEARCH: Final = GoogleObject(
-    "googleSearch",
-    {"search_types": SEARCH_TYPES.build, "time_range_filter": TIME_RANGE.build},
+    _SEARCH,
+    {"search_types": SEARCH_TYPES, "time_range_filter": TIME_RANGE},
     refused("exclude_domains", VERTEX_ONLY),
     refused("blocking_confidence", VERTEX_ONLY),
 )
 GOOGLE_MAPS: Final = GoogleObject(
-    "googleMaps",
-    {"enable_widget": flag},
+    "google.tools[].google_maps",
+    {"enable_widget": boolean},
     refused("auth_config", VERTEX_ONLY),
     refused("grounding_types", VERTEX_ONLY),
 )
 FILE_SEARCH: Final = GoogleObject(
-    "fileSearch",
-    {"file_search_store_names": several(text), "top_k": whole(1, 1_000), "metadata_filter": text},
+    "google.tools[].file_search",
+    {
+        "file_search_store_names": list_of(nonempty, empty=False),
+        "top_k": integer(1, 1_000),
+        "metadata_filter": nonempty,
+    },
     required=("file_search_store_names",),
 )
 GOOGLE_TOOL: Final = GoogleObject(
-    "tools[]",
+    "google.tools[]",
     {
-        "google_search": GOOGLE_SEARCH.build,
-        "code_execution": empty,
-        "url_context": empty,
-        "google_maps": GOOGLE_MAPS.build,
-        "file_search": FILE_SEARCH.build,
+        "google_search": GOOGLE_SEARCH,
+        "code_execution": empty_object,
+        "url_context": empty_object,
+        "google_maps": GOOGLE_MAPS,
+        "file_search": FILE_SEARCH,
     },
     refused("function_declarations", "Declare functions in 'tools'."),
     refused("google_search_retrieval", "Only Gemini 1.5 had it; use google_search."),
-    refused("computer_use", "It needs somebody who acts after each step; a batch has nobody."),
+    refused("computer_use", "It needs a client that acts after each step; a batch has none."),
     refused("mcp_servers", "A batch keeps no access to the servers of others."),
     refused("retrieval", VERTEX_ONLY),
     refused("enterprise_web_search", VERTEX_ONLY),
     refused("parallel_ai_search", VERTEX_ONLY),
     refused("exa_ai_search", VERTEX_ONLY),
+)
+google_tools: Final = list_of(GOOGLE_TOOL, of="objects")
+WEB_SEARCH: Final = FieldTable(
+    "web_search_options",
+    noted(
+        "search_context_size",
+        "Google's search has no such setting; noted",
+        one_of("low", "medium", "high"),
+    ),
+    noted("user_location", "Google's search takes no place; noted", json_object),
 )
 
 
@@ -73,53 +89,15 @@ def use(builder: RequestBuilder, kind: str, value: Json, param: str) -> None:
     builder.google_tools.append((kind, value, param))
 
 
-def read_google_tools(value: object, builder: RequestBuilder) -> None:
-    """``[{"google_search": {}}, {"url_context": {}}]``; one object may hold several."""
-    if type(value) is not list:
-        invalid_type(value, "an array of objects", "tools")
+def read_google_tools(value: list[Json], builder: RequestBuilder) -> None:
+    """``[{"googleSearch": {}}, {"urlContext": {}}]``; one object may hold several."""
     for index, tool in enumerate(value):
-        where = f"tools[{index}]"
-        try:
-            built = GOOGLE_TOOL.build(tool)
-        except Refused as refusal:
-            refusal.prefixed(where)
-            raise
         for name in GOOGLE_TOOL.by_name:
-            if camel(name) in built:
-                use(
-                    builder,
-                    camel(name),
-                    built[camel(name)],
-                    f"{builder.google_path}.{where}.{name}",
-                )
+            if camel(name) in tool:
+                path = f"{builder.google_path}.tools[{index}].{name}"
+                use(builder, camel(name), tool[camel(name)], path)
 
 
-WEB_SEARCH: Final = FieldTable(
-    dropped("search_context_size", "Google's search has no such setting; noted"),
-    dropped("user_location", "Google's search takes no place; noted"),
-)
-_SIZES: Final = ("low", "medium", "high")
-
-
-def read_web_search(value: object, builder: RequestBuilder) -> None:
+def read_web_search(value: Json, builder: RequestBuilder) -> None:  # noqa: ARG001 - only noted
     """``{}`` -> ``{"googleSearch": {}}`` among the tools."""
-    if type(value) is not dict:
-        invalid_type(value, "an object", "web_search_options")
-    try:
-        _check(value)
-    except Refused as refusal:
-        refusal.prefixed("web_search_options")
-        raise
-    for row in WEB_SEARCH.rows:
-        if value.get(row.name) is not None:
-            builder.note("dropped", f"web_search_options.{row.name}")
     use(builder, "googleSearch", {}, "web_search_options")
-
-
-def _check(value: Json) -> None:
-    WEB_SEARCH.check(value)
-    size, place = value.get("search_context_size"), value.get("user_location")
-    if size is not None and size not in _SIZES:
-        invalid_choice(size, _SIZES, "search_context_size")
-    if place is not None and type(place) is not dict:
-        invalid_type(place, "an object", "user_location")

@@ -16,10 +16,11 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value
+from gateway.translate.reading.checks import depth_of, json_object, list_of, string
+from gateway.translate.reading.refusal import at, invalid_value
 from gateway.translate.request.conversation import Conversation
-from gateway.translate.request.signatures import valid_signature
-from gateway.translate.tools.calls import MAX_ARGUMENT_DEPTH, depth_of
+from gateway.translate.request.signatures import google_extra, valid_signature
+from gateway.translate.tools.calls import MAX_ARGUMENT_DEPTH
 
 # The kinds of step, and the member of each that holds an object.
 _KINDS: Final = {"toolCall": "args", "toolResponse": "response"}
@@ -48,67 +49,58 @@ def shown_step(part: Json) -> orjson.Fragment | None:
 def returned_steps(message: Json, conversation: Conversation) -> list[Json]:
     """Read the steps that come back with an assistant's message, as Gemini's parts.
 
-    Errors: Refused for what no answer holds. Steps of a kind nobody knows, and all of them on
+    Errors: Refused for what no answer holds. Steps of an unknown kind, and all of them on
     models that have none, are left out and noted.
     """
-    extra = message.get("extra_content")
-    google = extra.get("google") if type(extra) is dict else None
-    given = google.get("parts") if type(google) is dict else None
+    given = google_extra(message).get("parts")
     if given is None:
         return []
-    where = "extra_content.google.parts"
-    if type(given) is not list:
-        invalid_type(given, "an array of objects", where)
     steps = []
-    for index, part in enumerate(given):
-        try:
-            step = returned_step(part)
-        except Refused as refusal:
-            refusal.prefixed(f"{where}[{index}]")
-            raise
+    for index, step in enumerate(at(_PARTS, _steps, given)):
         if step is None or not conversation.can.mixed_tools:
-            conversation.note_of(message, "dropped", f"{where}[{index}]")
+            conversation.note_of(message, "dropped", f"{_PARTS}[{index}]")
         else:
             steps.append(step)
     return steps
 
 
 def returned_step(part: object) -> Json | None:
-    """A step as Gemini takes it; None for a kind that nobody knows.
+    """A step as Gemini takes it; None for a kind that is not known.
 
     Errors: Refused for what is no step.
     """
-    if type(part) is not dict:
-        invalid_type(part, "an object")
+    owner = json_object(part)
     for kind, content in _KINDS.items():
-        if kind in part:
-            step = _step(part[kind], kind, content)
-            signature = valid_signature(part.get("thoughtSignature"))
+        if kind in owner:
+            step = at(kind, _step, owner[kind], content)
+            signature = valid_signature(owner.get("thoughtSignature"))
             if step is None:
                 return None
             return {kind: step, **({"thoughtSignature": signature} if signature else {})}
     return invalid_value(f"expected one of {', '.join(_KINDS)}.")
 
 
-def _step(value: object, kind: str, content: str) -> Json | None:
-    if type(value) is not dict:
-        invalid_type(value, "an object", kind)
-    step: Json = {}
-    for name in ("id", "toolType"):
-        if name in value:
-            if type(value[name]) is not str:
-                invalid_type(value[name], "a string", f"{kind}.{name}")
-            step[name] = value[name]
-    if content in value:
-        if type(value[content]) is not dict:
-            invalid_type(value[content], "an object", f"{kind}.{content}")
-        if depth_of(value[content]) > MAX_ARGUMENT_DEPTH:
-            invalid_value(f"nested deeper than {MAX_ARGUMENT_DEPTH} levels.", f"{kind}.{content}")
-        step[content] = value[content]
+_PARTS: Final = "extra_content.google.parts"
+_steps: Final = list_of(returned_step, of="objects")
+
+
+def _step(value: object, content: str) -> Json | None:
+    given = json_object(value)
+    step: Json = {
+        name: at(name, string, given[name]) for name in ("id", "toolType") if name in given
+    }
+    if content in given:
+        step[content] = at(content, _shallow, given[content])
     return step if step.get("toolType") in TOOL_TYPES else None
 
 
-def fenced(label: str, text: object, before: str) -> str:
+def _shallow(value: object) -> Json:
+    if depth_of(json_object(value)) > MAX_ARGUMENT_DEPTH:
+        invalid_value(f"nested deeper than {MAX_ARGUMENT_DEPTH} levels.")
+    return value  # type: ignore[return-value]  # an object, as just checked
+
+
+def code_block(label: str, text: object, before: str) -> str:
     """The block that goes behind ``before``, each fence on a line of its own; no text, no block."""
     if type(text) is not str or not text:
         return ""
