@@ -7,7 +7,7 @@ import resource
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,7 +23,7 @@ from gateway.batches.pacing import Pace
 from gateway.batches.planning import JobLimits
 from gateway.blobs.local import LocalBlobs
 from gateway.clock import Clock, SystemClock
-from gateway.errors import SettingsError
+from gateway.errors import ListenError, SettingsError, UpstreamError, UpstreamHeldError
 from gateway.ids import digest, owner_of
 from gateway.runner.context import RunnerOptions, Tools
 from gateway.runner.cpu.validate import InputLimits
@@ -154,6 +154,7 @@ def _pace(shortest: float, longest: float) -> Pace:
 @dataclass(slots=True)
 class _Readiness:
     ready: bool = False
+    google: str = "not_asked"
 
 
 class Gateway:
@@ -168,12 +169,13 @@ class Gateway:
     async def serve(self, announce: Callable[[str], None]) -> None:
         """Until SIGTERM or SIGINT. ``announce`` gets the URL once the API answers.
 
-        Errors: SettingsError when the data directory cannot be used; OSError of the port.
+        Errors: SettingsError when the data directory cannot be used; ListenError of the port.
         """
         settings = self._settings
-        _make_directory(settings.data_dir)
         _raise_file_limit()
-        _refuse_orphans(settings.data_dir)
+        with _naming_directory(settings.data_dir):
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_orphans(settings.data_dir)
         store = SQLiteStore(settings.data_dir / DATABASE, self._clock)
         await store.open(self._clock.now())
         upstream = GeminiUpstream(gemini_options(settings), self._clock)
@@ -206,6 +208,7 @@ class Gateway:
             serving = group.create_task(server.serve(sockets=[listener]), name="api")
             running = group.create_task(runner.run(), name="runner")
             sweeping = group.create_task(Sweeper(tools).run(), name="sweeper")
+            asking = group.create_task(self._ask_google(tools), name="key")
             with _on_signals(stop):
                 await server.up.wait()
                 self._readiness.ready = True
@@ -215,12 +218,33 @@ class Gateway:
                 self._readiness.ready = False
                 runner.stop()
                 sweeping.cancel()
+                asking.cancel()
                 await running
                 await tools.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
                 server.should_exit = True
                 await serving
         logger.info("stopped")
+
+    async def _ask_google(self, tools: Tools) -> None:
+        """Try the key, at once and until it works: a wrong one would else be silent for a day."""
+        if self._settings.gemini_api_key is None:
+            return
+        while self._readiness.google != "ok":
+            try:
+                await tools.upstream.models(CREDENTIAL)
+            except UpstreamHeldError as error:
+                self._readiness.google = "key_refused"
+                logger.error(  # noqa: TRY400 - the message says all, a traceback nothing more
+                    "Google refuses the key in GEMINI_API_KEY, so no batch can run: %s", error
+                )
+            except UpstreamError as error:
+                self._readiness.google = "no_answer"
+                logger.warning("Google does not answer, batches wait: %s", error)
+            else:
+                self._readiness.google = "ok"
+                return
+            await self._clock.sleep(self._settings.retry_max_seconds)
 
     def _asgi(self, tools: Tools, runner: Runner) -> Any:  # noqa: ANN401 - an ASGI application
         services = Services(
@@ -229,6 +253,7 @@ class Gateway:
             clock=self._clock,
             wake=runner.wake,
             ready=lambda: self._readiness.ready,
+            google=lambda: self._readiness.google,
             endpoints=tuple(ENDPOINTS),
             policy=self._policy.to_json(),
             models=lambda: tools.upstream.models(CREDENTIAL),
@@ -236,12 +261,17 @@ class Gateway:
         return create_api(services, api_options(self._settings))
 
 
-def _make_directory(data_dir: Path) -> None:
+@contextmanager
+def _naming_directory(data_dir: Path) -> Iterator[None]:
+    """Turn an error of the file system into one that names the directory, and what in it."""
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise SettingsError(f"GATEWAY_DATA_DIR {data_dir} cannot be used: {reason}") from error
+        inside = f" ({error.filename})" if error.filename not in {None, str(data_dir)} else ""
+        raise SettingsError(
+            f"GATEWAY_DATA_DIR {data_dir} cannot be used: {reason}{inside}"
+        ) from error
 
 
 def _raise_file_limit() -> None:
@@ -299,7 +329,10 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def _on_signals(stop: asyncio.Event) -> Any:  # noqa: ANN401 - a context manager
-    """The first SIGTERM or SIGINT asks for the end, a second one is the end."""
+    """Drain on the first SIGTERM, SIGINT or SIGHUP, end at once on the next.
+
+    SIGHUP comes when the terminal closes that the gateway was started from.
+    """
     loop = asyncio.get_running_loop()
 
     def heard() -> None:
@@ -307,7 +340,7 @@ def _on_signals(stop: asyncio.Event) -> Any:  # noqa: ANN401 - a context manager
             os._exit(EXIT_NOW)
         stop.set()
 
-    signals = (signal.SIGTERM, signal.SIGINT)
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     for number in signals:
         loop.add_signal_handler(number, heard)
     try:
@@ -324,9 +357,10 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        reason = error.strerror or error
+        raise ListenError(f"cannot listen on {host}:{port}: {reason}") from error
     return listener
 
 

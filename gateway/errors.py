@@ -9,6 +9,7 @@
     |  |- MethodNotAllowedError 405
     |  |- ConflictError        409
     |  `- TooLargeError        413
+    |- BadGatewayError         502      Google refuses the gateway itself
     |- UnavailableError        503      we cannot now; retry later
     `- InternalError           500      our fault
     UpstreamError                       what a call to the upstream can come to
@@ -21,6 +22,7 @@
     WorkerError                         a worker process died or ran past its deadline
     AuditError                          lines went missing or came twice; nothing is published
     SettingsError                       the process must not start like this
+    ListenError                         the address cannot be listened on
 
 The first tree carries what OpenAI's error envelope needs (``{"error": {message, type, param,
 code}}``; openai-python maps the status to an exception class and prints the message alone, so
@@ -102,6 +104,13 @@ class UnavailableError(GatewayError):
         self.retry_after = min(retry_after, 120)
 
 
+class BadGatewayError(GatewayError):
+    """The upstream refuses the gateway, whatever the client sends: its key, project or location."""
+
+    status = 502
+    code = "upstream_refused"
+
+
 class InternalError(GatewayError):
     """Our fault."""
 
@@ -167,3 +176,7 @@ class AuditError(Exception):
 
 class SettingsError(Exception):
     """A setting that must stop the start; the message names it."""
+
+
+class ListenError(Exception):
+    """The address cannot be listened on; the message names it."""

@@ -186,6 +186,7 @@ def test_the_image_installs_starts_and_is_healthy(image: Path, tmp_path: Path) -
     with serving(tmp_path, "emulator", "--port", "0") as emulator:
         env = loopback(
             tmp_path,
+            GATEWAY_HOST="127.0.0.1",
             GATEWAY_DATA_DIR=str(image / "data"),
             GATEWAY_GEMINI_BASE_URL=emulator.url,
             GEMINI_API_KEY_FILE=str(key),
@@ -207,6 +208,17 @@ def test_the_image_installs_starts_and_is_healthy(image: Path, tmp_path: Path) -
     assert (healthy.returncode, code) == (0, 0)
     assert (image / "data/gateway.sqlite3").exists()
     assert not list((image / "src").glob("gateway-data"))
+
+
+def test_the_image_asks_for_keys(image: Path, tmp_path: Path) -> None:
+    """It listens on all interfaces, or -p could not reach it: never without a key."""
+    command = [str(image / "opt/gateway/bin/gateway"), "serve"]
+    with _container(image, command, loopback(tmp_path)) as process:
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 78
+    assert said.startswith("Error: GATEWAY_HOST is 0.0.0.0, which other machines can reach")
+    assert "GATEWAY_API_KEYS=NAME=SECRET" in said
 
 
 def test_the_image_is_of_this_version_and_compiled(image: Path) -> None:
@@ -268,7 +280,8 @@ def test_its_settings_are_real_and_its_key_is_a_file(manifests: Mapping[str, Any
 
     assert env.keys() <= KNOWN
     assert "GEMINI_API_KEY" not in env
-    assert "GATEWAY_HOST" not in env
+    assert env["GATEWAY_HOST"] == "127.0.0.1"
+    assert pod_of(manifests)["enableServiceLinks"] is False
     assert env["GATEWAY_DATA_DIR"] in mounts
     assert mounts[str(Path(env["GEMINI_API_KEY_FILE"]).parent)]["readOnly"] is True
     client = {one["name"]: one["value"] for one in pod_of(manifests)["containers"][0]["env"]}
@@ -349,4 +362,4 @@ def test_the_comments_commands_are_well_formed() -> None:
         for command in typed:
             words = shlex.split(command)
             assert words[0] in {"docker", "kubectl"}
-            assert {w for w in words if w.startswith("GATEWAY")} <= KNOWN | {"GATEWAY_HOST=0.0.0.0"}
+            assert {w for w in words if w.startswith("GATEWAY")} <= KNOWN

@@ -1,5 +1,6 @@
 """Settings: typed, checked at start, named in every complaint."""
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -114,6 +115,72 @@ def test_what_kubernetes_injects_is_ignored_with_one_warning() -> None:
     assert settings.port == 8080
     assert len(warnings) == 1
     assert all(name in warnings[0] for name in KUBERNETES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWAY_METRICS_PORT", "tcp://10.0.0.12:9090"),
+        ("GATEWAY_METRICS_SERVICE_HOST", "10.0.0.12"),
+        ("GATEWAY_METRICS_SERVICE_PORT_HTTP", "9090"),
+        ("GATEWAY_POSTGRESQL_PORT_5432_TCP_ADDR", "10.0.0.13"),
+        ("GATEWAY_POSTGRESQL_PORT_5432_TCP", "tcp://10.0.0.13:5432"),
+        ("GATEWAY_DNS_PORT_53_SCTP_PROTO", "sctp"),
+    ],
+)
+def test_services_whose_name_begins_with_gateway_are_ignored(name: str, value: str) -> None:
+    """gateway-metrics and gateway-postgresql stopped the start."""
+    _, (warning,) = load(KEY | {name: value})
+
+    assert name in warning
+    assert "enableServiceLinks" in warning
+
+
+def test_googles_own_name_of_the_key_is_named() -> None:
+    """GOOGLE_API_KEY belongs to other programs: it is not read, but people look there."""
+    with pytest.raises(SettingsError, match=r"type GEMINI_API_KEY=\$GOOGLE_API_KEY"):
+        load({"GOOGLE_API_KEY": "AIza"})
+
+    assert load(KEY | {"GOOGLE_API_KEY": "AIza"})[1] == []
+
+
+def test_the_key_with_the_gateways_prefix_is_named() -> None:
+    """The message gives the right name, not the nearest one."""
+    with pytest.raises(SettingsError, match="the key for Google is GEMINI_API_KEY") as caught:
+        load({"GATEWAY_GEMINI_API_KEY": "AIza"})
+
+    assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["GEMINI_APIKEY", "GEMINI_API_KEY_FILES", "GEMINI_KEY"])
+def test_misspelt_names_of_the_key_are_reported(name: str) -> None:
+    """In the message that the key is missing, and as a warning when it is not."""
+    with pytest.raises(SettingsError, match=f"{name} is not read .did you mean GEMINI_API_KEY"):
+        load({name: "AIza"})
+
+    _, (warning,) = load(KEY | {name: "AIza", "GEMINI_MODEL": "of another program"})
+    assert warning.startswith(f"{name} is not read")
+
+
+def test_an_open_host_says_what_to_type() -> None:
+    """The image listens on all interfaces: this is the first thing its users read."""
+    with pytest.raises(SettingsError) as caught:
+        load(KEY | {"GATEWAY_HOST": "0.0.0.0"})
+
+    for words in (
+        "GATEWAY_API_KEYS=NAME=SECRET",
+        "GATEWAY_API_KEYS_FILE",
+        "GATEWAY_HOST=127.0.0.1",
+    ):
+        assert words in str(caught.value)
+
+
+def test_a_machine_without_affinity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Such as macOS, which has no sched_getaffinity (unproven beyond that: no test runs there)."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+
+    assert usable_cpus(tmp_path) == os.cpu_count()
+    assert load(KEY)[0].translate_workers >= 1
 
 
 def test_secrets_come_from_files(tmp_path: Path) -> None:

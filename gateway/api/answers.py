@@ -12,12 +12,14 @@ from starlette.responses import Response
 
 from gateway.api.requestid import REQUEST_ID
 from gateway.errors import (
+    BadGatewayError,
     GatewayError,
     InternalError,
     MethodNotAllowedError,
     RequestError,
     UnavailableError,
     UpstreamError,
+    UpstreamHeldError,
 )
 from gateway.wire.openai import encode_error
 
@@ -45,6 +47,8 @@ def answer_error(error: GatewayError) -> Response:
             response.headers["connection"] = "close"  # the rest of the body is not waited for
         else:
             response.headers["x-should-retry"] = "false"
+    if isinstance(error, BadGatewayError):
+        response.headers["x-should-retry"] = "false"
     if isinstance(error, UnavailableError):
         response.headers["retry-after"] = str(error.retry_after)
     if isinstance(error, MethodNotAllowedError):
@@ -62,7 +66,10 @@ def as_gateway_error(error: Exception, request_id: str) -> GatewayError:
     """
     if isinstance(error, GatewayError):
         return error
-    if isinstance(error, UpstreamError):  # only GET /v1/models asks it while a client waits
+    # Only GET /v1/models asks the upstream while a client waits.
+    if isinstance(error, UpstreamHeldError):
+        return BadGatewayError(f"Google refused the gateway's key: {error.message}")
+    if isinstance(error, UpstreamError):
         return UnavailableError(f"The upstream did not answer: {error.message}")
     place = traceback.extract_tb(error.__traceback__)[-1]
     name = type(error).__name__

@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
@@ -81,8 +82,22 @@ def _by_path(routes: Iterable[ApiRoute]) -> dict[str, dict[str, ApiRoute]]:
     return grouped
 
 
+# Single requests of OpenAI's API, which this gateway does not serve yet.
+SINGLE_REQUESTS: Final = frozenset(
+    {"/chat/completions", "/completions", "/responses", "/embeddings", "/images/generations"}
+)
+
+
 async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
     if scope["type"] == "http":
+        if scope["path"] in SINGLE_REQUESTS:
+            raise NotFoundError(
+                f"This gateway runs batches, and {shown(scope[ASKED_PATH])} is a single request."
+                " Put it into the input file of a batch (POST /v1/files, then POST /v1/batches), or"
+                " send it to Google's OpenAI-compatible endpoint,"
+                " https://generativelanguage.googleapis.com/v1beta/openai/, with a Gemini key.",
+                code="unknown_url",
+            )
         raise NotFoundError(
             f"Unknown request URL: {scope['method']} {truncate(scope[ASKED_PATH])}."
             " Please check the URL for typos, or see this gateway's README for what it serves.",

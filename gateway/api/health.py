@@ -1,4 +1,4 @@
-"""Probes: no key needed, nothing told."""
+"""Liveness and readiness probes: unauthenticated, no details."""
 
 from starlette.responses import Response
 
@@ -8,12 +8,16 @@ from gateway.errors import UnavailableError
 
 
 async def live(_call: Call) -> Response:
-    """``/healthz``: the process answers."""
+    """Answer ``/healthz``: the process is alive."""
     return answer({"status": "ok"})
 
 
 async def ready(call: Call) -> Response:
-    """``/readyz``: started, and not on the way down."""
+    """Answer ``/readyz``: started, and not stopping.
+
+    ``google`` says what came of the gateway's key. A refused one is no 503: that would hold the
+    pod of a sidecar for ever, and take away the batches and files that can be read all the same.
+    """
     if not call.services.ready():
         raise UnavailableError("Not ready.")
-    return answer({"status": "ready"})
+    return answer({"status": "ready", "google": call.services.google()})

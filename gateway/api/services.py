@@ -30,6 +30,7 @@ class Services:
     wake: Callable[[], None]  # there is work for the runner
     ready: Callable[[], bool]  # False before the start is done and from the first SIGTERM on
     endpoints: Collection[str]  # what a batch may name
+    google: Callable[[], str] = lambda: "not_asked"  # not_asked, ok, key_refused or no_answer
     policy: Mapping[str, Any] = field(default_factory=dict)  # stored with each new batch
     models: Callable[[], Awaitable[Sequence[Model]]] | None = None
 

@@ -1,10 +1,12 @@
-"""``gateway health``: for exec probes."""
+"""``gateway health``: asks a gateway on this machine, for exec probes."""
 
 import http.client
 
 import click
 
-from gateway.cli.environment import read_settings
+from gateway.cli.environment import BadSettings
+from gateway.errors import SettingsError
+from gateway.settings.load import load_address
 
 PROBE_SECONDS = 5
 
@@ -16,10 +18,13 @@ _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, no
 @click.option("--live", is_flag=True, help="Ask only whether the process answers (liveness).")
 def health(live: bool) -> None:
     """Ask the gateway on this machine whether it is alive and ready; exit 1 if not."""
-    settings, _ = read_settings()
-    host = _REACHABLE.get(settings.host, settings.host)
+    try:
+        address, port = load_address()
+    except SettingsError as error:
+        raise BadSettings(str(error)) from error
+    host = _REACHABLE.get(address, address)
     for path in ("/healthz",) if live else ("/healthz", "/readyz"):
-        status = _ask(host, settings.port, path)
+        status = _ask(host, port, path)
         click.echo(f"{path} {status}")
         if status != 200:
             raise SystemExit(1)

@@ -10,7 +10,7 @@ from gateway import __version__
 from gateway.app import Gateway
 from gateway.cli.environment import BadSettings, read_settings
 from gateway.cli.logs import set_up_logs
-from gateway.errors import SettingsError
+from gateway.errors import ListenError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +37,8 @@ def serve() -> None:
             loop.run(Gateway(settings).serve(_announce))
         except SettingsError as error:
             raise BadSettings(str(error)) from error
-        except OSError as error:
-            raise click.ClickException(
-                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
-            ) from error
+        except ListenError as error:
+            raise click.ClickException(str(error)) from error
 
 
 def _announce(url: str) -> None:

@@ -4,7 +4,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,14 +12,20 @@ from urllib.parse import urlsplit
 import orjson
 
 from gateway.errors import SettingsError
-from gateway.settings.table import SETTINGS, Setting, Settings
+from gateway.settings.table import PREFIX, SETTINGS, Setting, Settings
 from gateway.settings.values import is_loopback
 
-# What Kubernetes injects into every pod of a namespace with a Service called "gateway"
-# (GATEWAY_PORT=tcp://10.0.0.1:80, GATEWAY_SERVICE_HOST, GATEWAY_PORT_80_TCP_ADDR, ...):
+# Variables that Kubernetes injects into every pod for each Service of the namespace whose name
+# begins with "gateway", such as gateway-metrics: GATEWAY_METRICS_PORT=tcp://10.0.0.1:80,
+# GATEWAY_METRICS_SERVICE_HOST, GATEWAY_METRICS_PORT_80_TCP_ADDR, ...
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
-_KUBERNETES_NAME = re.compile(r"GATEWAY_SERVICE_.+|GATEWAY_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
-_KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
+_KUBERNETES_NAME = re.compile(
+    r"GATEWAY_(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|GATEWAY_(\w+_)?PORT_\d+_(TCP|UDP|SCTP)(_\w+)?"
+)
+_KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
+
+# Names under which other programs, or people in a hurry, keep the key for Google.
+_OTHER_KEY_NAMES = ("GOOGLE_API_KEY", "GATEWAY_GEMINI_API_KEY")
 
 
 def load(
@@ -43,22 +49,23 @@ def load(
     if values["translate_workers"] is None:
         values["translate_workers"] = min(max(usable_cpus() - 1, 1), 4)
     settings = Settings(**values)
-    _check_together(settings)
-    warnings = []
+    warnings = list(_misspelt_names(given))
+    _check_together(settings, given, warnings)
     if injected:
         warnings.append(
-            f"ignored what Kubernetes injects for a Service called gateway: {', '.join(injected)}"
+            "ignored variables that Kubernetes injects for a Service whose name begins with "
+            f"gateway: {', '.join(injected)} (enableServiceLinks: false keeps them out of the pod)"
         )
     return settings, warnings
 
 
 def _take_injected(given: dict[str, str]) -> list[str]:
-    """Remove what Kubernetes injects; a GATEWAY_PORT that is a URL is never ours."""
+    """Remove what Kubernetes injects, and give its names."""
     injected = [
         name
         for name, value in given.items()
-        if _KUBERNETES_NAME.fullmatch(name)
-        or (name == "GATEWAY_PORT" and _KUBERNETES_PORT.fullmatch(value))
+        if name.startswith(PREFIX)
+        and (_KUBERNETES_NAME.fullmatch(name) or _KUBERNETES_VALUE.fullmatch(value))
     ]
     for name in injected:
         del given[name]
@@ -66,15 +73,34 @@ def _take_injected(given: dict[str, str]) -> list[str]:
 
 
 def _unknown_names(given: Mapping[str, str]) -> list[str]:
-    known = {setting.name for setting in SETTINGS}
-    known |= {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
+    known = known_names()
     problems = []
     for name in sorted(given):
-        if name.startswith("GATEWAY_") and name not in known:
+        if name.startswith(PREFIX) and name not in known and name not in _OTHER_KEY_NAMES:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" (did you mean {close[0]}?)" if close else ""
             problems.append(f"{name} is no setting of the gateway{hint}")
+    if "GATEWAY_GEMINI_API_KEY" in given:
+        problems.append(
+            "GATEWAY_GEMINI_API_KEY is no setting: the key for Google is GEMINI_API_KEY"
+        )
     return problems
+
+
+def _misspelt_names(given: Mapping[str, str]) -> Iterator[str]:
+    """Warn of a GEMINI_* name that is nearly one of ours; others belong to other programs."""
+    known = {name for name in known_names() if name.startswith("GEMINI_")}
+    for name in sorted(given):
+        if name.startswith("GEMINI_") and name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+            if close:
+                yield f"{name} is not read (did you mean {close[0]}?)"
+
+
+def known_names() -> set[str]:
+    """Every name that the environment may have, of files with secrets too."""
+    names = {setting.name for setting in SETTINGS}
+    return names | {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
 
 
 def _value_of(setting: Setting, given: Mapping[str, str]) -> Any:  # noqa: ANN401 - its own type
@@ -97,18 +123,16 @@ def _read_secret(path: str) -> str:
         raise ValueError(f"cannot be read from its file {path}: {reason}") from None
 
 
-def _check_together(settings: Settings) -> None:
+def _check_together(settings: Settings, given: Mapping[str, str], misspelt: Sequence[str]) -> None:
     if settings.gemini_api_key is None and not is_loopback(
         urlsplit(settings.gemini_base_url).hostname or ""
     ):
-        raise SettingsError(
-            "GEMINI_API_KEY is not set: the gateway needs a key for Google "
-            "(only a loopback GATEWAY_GEMINI_BASE_URL, such as the emulator's, works without)"
-        )
+        raise SettingsError(_missing_key(given, misspelt))
     if not settings.api_keys and not is_loopback(settings.host):
         raise SettingsError(
-            f"GATEWAY_HOST {settings.host} is reachable from outside, so GATEWAY_API_KEYS must "
-            "name the credentials that clients may present"
+            f"GATEWAY_HOST is {settings.host}, which other machines can reach, so clients need "
+            "keys: set GATEWAY_API_KEYS=NAME=SECRET,... or GATEWAY_API_KEYS_FILE to a file with "
+            "them. Or set GATEWAY_HOST=127.0.0.1 to serve this machine alone"
         )
     for low, high in (("POLL_MIN", "POLL_MAX"), ("RETRY_MIN", "RETRY_MAX")):
         if getattr(settings, f"{low.lower()}_seconds") > getattr(
@@ -117,9 +141,40 @@ def _check_together(settings: Settings) -> None:
             raise SettingsError(f"GATEWAY_{low}_SECONDS is above GATEWAY_{high}_SECONDS")
 
 
+def _missing_key(given: Mapping[str, str], misspelt: Sequence[str]) -> str:
+    text = (
+        "GEMINI_API_KEY is not set: the gateway needs a key for Google "
+        "(only a loopback GATEWAY_GEMINI_BASE_URL, such as the emulator's, works without)"
+    )
+    if "GOOGLE_API_KEY" in given:
+        text += ". GOOGLE_API_KEY is set, but not read: type GEMINI_API_KEY=$GOOGLE_API_KEY"
+    return "; ".join((text, *misspelt))
+
+
+def load_address(environ: Mapping[str, str] | None = None) -> tuple[str, int]:
+    """Read host and port alone, for probes: no other setting is checked, no secret is read.
+
+    Errors: SettingsError that names the bad one.
+    """
+    given = dict(os.environ if environ is None else environ)
+    _take_injected(given)
+    values = []
+    for setting in (row for row in SETTINGS if row.field in {"host", "port"}):
+        try:
+            values.append(_value_of(setting, given))
+        except ValueError as error:
+            raise SettingsError(f"{setting.name} {error}") from error
+    host, port = values
+    return host, port
+
+
 def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """CPUs this process may use: affinity and cgroup quota (v2, then v1), rounded up."""
-    cpus = len(os.sched_getaffinity(0))
+    """Count the CPUs this process may use: affinity and cgroup quota (v2, then v1), rounded up.
+
+    macOS has neither: there it is the number of CPUs.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cpus = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     quota = _cgroup_quota(cgroup)
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 

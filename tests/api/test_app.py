@@ -70,3 +70,18 @@ async def test_a_key_is_asked_for_before_a_body_is_read(world: World, secret: st
 
     assert (answer.status_code, read) == (401, [])
     assert await world.store.sweepable_blobs(2**62, 10) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/chat/completions", "/chat/completions", "/v1/responses", "/openai/v1/embeddings/"],
+)
+async def test_a_single_request_is_told_where_to_go(alice: httpx.AsyncClient, path: str) -> None:
+    """Not "check the URL for typos": there is none."""
+    answer = await alice.post(path, json={"model": "gemini-3.8-flash"})
+
+    assert answer.status_code == 404
+    error = answer.json()["error"]
+    assert error["code"] == "unknown_url"
+    assert error["message"].startswith("This gateway runs batches, ")
+    assert "https://generativelanguage.googleapis.com/v1beta/openai/" in error["message"]

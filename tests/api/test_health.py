@@ -14,7 +14,7 @@ async def test_probes_need_no_key(world: World) -> None:
     transport = httpx.ASGITransport(world.app())
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
-        assert (await client.get("/readyz")).json() == {"status": "ready"}
+        assert (await client.get("/readyz")).json() == {"status": "ready", "google": "not_asked"}
         world.is_ready = False
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503

@@ -40,12 +40,21 @@ async def test_an_unknown_model(alice: httpx.AsyncClient) -> None:
     )
 
 
-@pytest.mark.parametrize("error", [UpstreamUnavailableError("down"), UpstreamHeldError("no key")])
-async def test_an_upstream_that_fails(
-    world: World, alice: httpx.AsyncClient, error: Exception
-) -> None:
+async def test_a_key_that_google_refuses(world: World, alice: httpx.AsyncClient) -> None:
+    """502 that says whose key it is: the client's own is good."""
+    world.offered = UpstreamHeldError("API key not valid.")
+
+    answer = await alice.get("/v1/models")
+
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (502, "false")
+    error = answer.json()["error"]
+    assert error["message"] == "Google refused the gateway's key: API key not valid."
+    assert (error["type"], error["code"]) == ("server_error", "upstream_refused")
+
+
+async def test_an_upstream_that_fails(world: World, alice: httpx.AsyncClient) -> None:
     """503: not the client's fault, and it may pass."""
-    world.offered = error
+    world.offered = UpstreamUnavailableError("down")
 
     answer = await alice.get("/v1/models")
 

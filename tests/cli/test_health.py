@@ -55,8 +55,24 @@ def _answer(listener: socket.socket, answers: dict[bytes, bytes]) -> None:
             connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % answers[path])
 
 
-def test_bad_settings_are_no_health(tmp_path: Path) -> None:
-    """A probe with the settings of no gateway says so."""
-    done = run("health", env=loopback(tmp_path, GATEWAY_PROT="1"))
+def test_a_bad_port_is_no_health(tmp_path: Path) -> None:
+    """A probe that cannot know where to ask says so."""
+    done = run("health", env=loopback(tmp_path, GATEWAY_PORT="http"))
 
     assert done.returncode == 78
+    assert done.stderr == "Error: GATEWAY_PORT is not a whole number\n"
+
+
+def test_host_and_port_are_enough(tmp_path: Path) -> None:
+    """No key, no secret's file that this user may not read, no other setting is looked at."""
+    with serving(tmp_path, "serve", env=loopback(tmp_path)) as server:
+        env = {
+            "GATEWAY_PORT": server.port,
+            "GATEWAY_API_KEYS_FILE": "/nowhere/keys",
+            "GATEWAY_PROT": "1",
+            "GATEWAY_SERVICE_PORT": "1",
+        }
+
+        done = run("health", env=env)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, READY, "")

@@ -1,5 +1,6 @@
 """``gateway serve``: what stops the start, what is said, and how it ends."""
 
+import asyncio
 import signal
 import socket
 import urllib.request
@@ -8,8 +9,10 @@ from urllib.error import HTTPError
 
 import orjson
 import pytest
+from openai import AsyncOpenAI
 
 from gateway import __version__
+from gateway.clock import SystemClock
 from tests.cli.processes import Server, loopback, run, serving
 
 BAD_SETTINGS = 78
@@ -25,6 +28,13 @@ def status_of(url: str, key: str | None = None) -> int:
     except HTTPError as error:
         with error:
             return error.code
+
+
+def json_of(url: str) -> dict[str, str]:
+    """The body of a GET."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        parsed: dict[str, str] = orjson.loads(answer.read())
+    return parsed
 
 
 def log_of(server: Server) -> list[dict[str, str]]:
@@ -48,7 +58,7 @@ def test_an_unknown_setting_stops_the_start(tmp_path: Path) -> None:
     [
         ("GATEWAY_PORT", "http", "GATEWAY_PORT is not a whole number"),
         ("GATEWAY_POLL_MIN_SECONDS", "90", "GATEWAY_POLL_MIN_SECONDS is above"),
-        ("GATEWAY_HOST", "0.0.0.0", "GATEWAY_API_KEYS must name"),
+        ("GATEWAY_HOST", "0.0.0.0", "set GATEWAY_API_KEYS=NAME=SECRET"),
         ("GATEWAY_GEMINI_BASE_URL", "https://example.com", "GEMINI_API_KEY is not set"),
         ("GEMINI_API_KEY_FILE", "/nowhere/key", "cannot be read from its file /nowhere/key"),
     ],
@@ -119,10 +129,55 @@ def test_it_serves_until_sigterm(tmp_path: Path) -> None:
         assert [entry["level"] for entry in others] == ["info", "info"]
 
 
-def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
-    """SIGINT is as good as SIGTERM."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda one: one.name)
+def test_other_signals_drain_too(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C, and the terminal that closes: in order, with exit code 0."""
     with serving(tmp_path, "serve", env=loopback(tmp_path)) as server:
-        assert server.stop(signal.SIGINT) == 0
+        assert server.stop(number) == 0
+        assert "stopped" in [entry["message"] for entry in log_of(server)]
+
+
+async def test_a_key_that_google_refuses_is_said_at_the_start(tmp_path: Path) -> None:
+    """In the log, in /readyz, which stays 200, and in every batch that waits for it."""
+    keys = ("--api-key", "the-right-one")
+    with serving(tmp_path, "emulator", "--port", "0", *keys) as emulator:
+        env = loopback(tmp_path, GATEWAY_GEMINI_BASE_URL=emulator.url, GEMINI_API_KEY="a-wrong-key")
+        with serving(tmp_path, "serve", env=env) as server:
+            async with asyncio.timeout(30):
+                while (told := json_of(f"{server.root}/readyz"))["google"] == "not_asked":
+                    await SystemClock().sleep(0.05)
+            assert told == {"status": "ready", "google": "key_refused"}
+            (error,) = [entry for entry in log_of(server) if entry["level"] == "error"]
+            assert error["message"].startswith("Google refuses the key in GEMINI_API_KEY")
+            assert "a-wrong-key" not in server.errors.read_text()
+            assert "API_KEY_INVALID" in await what_a_batch_waits_for(server)
+
+
+async def what_a_batch_waits_for(server: Server) -> str:
+    """Create one and ask until it says."""
+    line = {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "Hi"}]}
+    input_line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": line}
+    async with AsyncOpenAI(base_url=server.url, api_key="any") as client, asyncio.timeout(60):
+        file = await client.files.create(
+            file=("in.jsonl", orjson.dumps(input_line)), purpose="batch"
+        )
+        batch = await client.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+        while not (waiting := (batch.model_extra or {})["gateway"]["waiting_for"]):
+            await SystemClock().sleep(0.1)
+            batch = await client.batches.retrieve(batch.id)
+    return str(waiting)
+
+
+def test_a_good_key_is_said_too(tmp_path: Path) -> None:
+    """As ok."""
+    with serving(tmp_path, "emulator", "--port", "0") as emulator:
+        env = loopback(tmp_path, GATEWAY_GEMINI_BASE_URL=emulator.url, GEMINI_API_KEY="any")
+        with serving(tmp_path, "serve", env=env) as server:
+            answers = [json_of(f"{server.root}/readyz")["google"] for _ in range(200)]
+
+    assert answers[-1] == "ok"
 
 
 def test_named_credentials_are_asked_for(tmp_path: Path) -> None:
