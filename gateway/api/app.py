@@ -92,7 +92,7 @@ async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
     if scope["type"] == "http":
         if scope["path"] in SINGLE_REQUESTS:
             raise NotFoundError(
-                f"This gateway runs batches, and {shown(scope[ASKED_PATH])} is a single request."
+                f"This gateway runs batches, and {truncate(scope[ASKED_PATH])} is a single request."
                 " Put it into the input file of a batch (POST /v1/files, then POST /v1/batches), or"
                 " send it to Google's OpenAI-compatible endpoint,"
                 " https://generativelanguage.googleapis.com/v1beta/openai/, with a Gemini key.",
