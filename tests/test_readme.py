@@ -298,10 +298,10 @@ def test_the_program_runs_in_node(requests: Path, server: Server) -> None:
 
 def test_the_image_is_built_as_the_manifest_names_it() -> None:
     """By name and version."""
-    (build,) = (command for command in commands() if command[0] == "docker")
+    build, start = (command for command in commands() if command[0] == "docker")
     image = build[build.index("-t") + 1]
 
-    assert image == f"gemini-batch-gateway:{__version__}"
+    assert image == start[-1] == f"gemini-batch-gateway:{__version__}"
     assert f"image: {image}\n" in (ROOT / "deploy/kubernetes.yaml").read_text()
     assert (ROOT / build[build.index("-f") + 1]).exists()
 
