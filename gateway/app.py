@@ -20,6 +20,7 @@ from gateway.api.protocol import BoundedHttpProtocol
 from gateway.api.services import ApiOptions, Services
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.pacing import Pace
+from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
 from gateway.blobs.local import LocalBlobs
 from gateway.clock import Clock, SystemClock
@@ -94,6 +95,10 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
         gateway_id=gateway_id,
         credential=CREDENTIAL,
         retries=RetryRules(settings.line_attempts, settings.retry_empty),
+        patience=Patience(
+            denial=int(settings.give_up_seconds * 1000),
+            ending=int(settings.cancel_seconds * 1000),
+        ),
     )
 
 

@@ -1,5 +1,8 @@
 """What comes next, from stored state alone.
 
+Paid work is given up by time and evidence, never by count, and never deleted at Google before its
+results are secured and matched (:mod:`gateway.batches.patience`).
+
 :func:`next_steps` returns every step that may run, at most one per job. It reads rows and the
 time, nothing else, so asking again after a crash gives the same answer. :data:`TRANSITIONS` is
 the whole life of a job; :func:`moved` is the only way from one state to another.
@@ -10,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus, Counts
 from gateway.batches.job import DONE_STATES, Failure, Job, JobState
 
 
@@ -24,10 +27,12 @@ class Act(StrEnum):
     CREATE = "create"  # save the intent, create the upstream job
     RECONCILE = "reconcile"  # find out whether a create landed
     POLL = "poll"  # ask for the upstream's state
-    CANCEL = "cancel"  # ask the upstream to end a job
+    CANCEL = "cancel"  # ask the upstream to end a job, again and again
+    ABANDON = "abandon"  # the batch ends without a job, which is looked after all the same
     REFUSE = "refuse"  # a job that was never sent will not be
     SECURE = "secure"  # copy raw results
     COLLECT = "collect"  # raw results -> run
+    RECOVER = "recover"  # look again for a job that was given up
     RELEASE = "release"  # delete the upstream's copies
     PUBLISH = "publish"  # runs -> output and error file, terminal status
     UPLOAD = "upload"  # make the upstream's copy of a file
@@ -54,11 +59,12 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     ),
     # Back to planned or staging only on a definite "not created".
     JobState.SUBMITTING: frozenset(
-        {JobState.PLANNED, JobState.STAGING, JobState.RUNNING, JobState.REFUSED}
+        {JobState.PLANNED, JobState.STAGING, JobState.RUNNING, JobState.REFUSED, JobState.LOST}
     ),
     JobState.RUNNING: frozenset({JobState.ENDED, JobState.LOST}),
     JobState.ENDED: frozenset({JobState.SECURED, JobState.LOST}),
-    JobState.SECURED: frozenset({JobState.COLLECTED, JobState.LOST}),
+    # Back to ended when what was fetched is no result file.
+    JobState.SECURED: frozenset({JobState.COLLECTED, JobState.ENDED, JobState.LOST}),
     JobState.REFUSED: frozenset({JobState.COLLECTED}),
     JobState.LOST: frozenset({JobState.COLLECTED}),
     JobState.COLLECTED: frozenset({JobState.RELEASED}),
@@ -95,14 +101,23 @@ def stop_reason(batch: Batch, now: int) -> Failure | None:
     return None
 
 
-def next_steps(batch: Batch, jobs: Sequence[Job], now: int) -> list[Step]:
-    """Every step that may run now. ``now`` in ms."""
+# How long a batch that is being ended waits for its jobs: OpenAI's documentation gives a cancel up
+# to ten minutes.
+ENDING_WAIT = 600_000
+# A cancel is sent again after this, and then after ever longer: Google ignores some.
+CANCEL_AGAIN = 30_000
+
+
+def next_steps(
+    batch: Batch, jobs: Sequence[Job], now: int, ending_wait: int = ENDING_WAIT
+) -> list[Step]:
+    """Every step that may run now. Times in ms."""
     steps = []
     act = _batch_act(batch, jobs, now)
     if act is not None:
         steps.append(Step(act, batch.id))
     for job in jobs:
-        act = _job_act(batch, job, now)
+        act = _job_act(batch, job, now, ending_wait)
         if act is not None:
             steps.append(Step(act, batch.id, job.id))
     return steps
@@ -124,21 +139,61 @@ _SIMPLE_ACTS: Mapping[JobState, Act] = {
     JobState.SECURED: Act.COLLECT,
     JobState.REFUSED: Act.COLLECT,
     JobState.LOST: Act.COLLECT,
-    JobState.COLLECTED: Act.RELEASE,
+}
+# Given up when its batch must end; one whose results are here only if they cannot be read.
+_ABANDONED: Mapping[JobState, bool] = {
+    JobState.SUBMITTING: False,
+    JobState.RUNNING: False,
+    JobState.ENDED: True,
+    JobState.SECURED: True,
 }
 
 
-def _job_act(batch: Batch, job: Job, now: int) -> Act | None:
+def _job_act(batch: Batch, job: Job, now: int, ending_wait: int) -> Act | None:
     due = job.due_at is not None and job.due_at <= now
     if job.state in {JobState.PLANNED, JobState.STAGING}:
         return _sending_act(batch, job, now, due=due)
+    if job.state is JobState.RUNNING and job.stop_at is None and stop_reason(batch, now):
+        # The look before the end does not wait for the next poll, but obeys a failure's pause.
+        return Act.POLL if due or job.failures == 0 else None
+    return _due_act(batch, job, now, ending_wait) if due else None
+
+
+def _due_act(batch: Batch, job: Job, now: int, ending_wait: int) -> Act | None:
+    if _must_end_without(batch, job, now, ending_wait):
+        return Act.ABANDON
     if job.state is JobState.RUNNING:
-        # A cancel does not wait for the next poll, but it obeys the pause after a failure.
-        stopping = stop_reason(batch, now) is not None and job.cancel_sent_at is None
-        if stopping and (due or job.failures == 0):
-            return Act.CANCEL
-        return Act.POLL if due else None
-    return _SIMPLE_ACTS.get(job.state) if due else None
+        stopping = stop_reason(batch, now) is not None
+        return Act.CANCEL if stopping and wants_cancel(job, now) else Act.POLL
+    if job.state is JobState.COLLECTED:
+        return Act.RELEASE if job.recover_until is None else Act.RECOVER
+    return _SIMPLE_ACTS.get(job.state)
+
+
+def _must_end_without(batch: Batch, job: Job, now: int, ending_wait: int) -> bool:
+    if job.state not in _ABANDONED or job.stop_at is None or stop_reason(batch, now) is None:
+        return False
+    fails = job.failures > 0 or not _ABANDONED[job.state]
+    return fails and now - job.stop_at >= ending_wait
+
+
+def wants_cancel(job: Job, now: int) -> bool:
+    """Whether to tell a job to end (again): only after a look, or when looking fails.
+
+    Each pause between two cancels is as long as all before it, and never shorter than the first.
+    """
+    if job.stop_at is None:
+        return False
+    if job.cancel_sent_at is None:
+        return (job.looked_at or 0) >= job.stop_at or job.failures > 1
+    pause = max(job.cancel_sent_at - job.stop_at, CANCEL_AGAIN)
+    return not 0 <= now - job.cancel_sent_at < pause
+
+
+def due_while_ending(job: Job, due_at: int, now: int, ending_wait: int) -> int:
+    """No later than the moment at which the batch ends without the job."""
+    end = due_at if job.stop_at is None else job.stop_at + ending_wait
+    return min(due_at, end) if end > now else due_at
 
 
 def _sending_act(batch: Batch, job: Job, now: int, *, due: bool) -> Act | None:
@@ -165,11 +220,15 @@ def rest_until(batch: Batch, now: int) -> int | None:
     return None
 
 
-def final_status(batch: Batch, jobs: Sequence[Job]) -> BatchStatus:
-    """How a batch ends whose lines are all accounted for."""
+def final_status(batch: Batch, counts: Counts) -> BatchStatus:
+    """How a batch ends whose lines are all accounted for.
+
+    ``expired`` only if a line was not run: what was finished in time is completed whenever
+    it is looked at (programs take ``expired`` for a failure of all that was paid for).
+    """
     if batch.cancel_requested_at is not None:
         return BatchStatus.CANCELLED
-    if any(job.failure == EXPIRED or job.cancel_sent_at is not None for job in jobs):
+    if counts.completed + counts.failed < counts.total:
         return BatchStatus.EXPIRED
     return BatchStatus.COMPLETED
 

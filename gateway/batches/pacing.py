@@ -8,6 +8,7 @@ SMALL_JOB_ITEMS = 100
 LARGE_JOB_PAUSE = 30_000
 AGE_SHARE = 10  # pause for a tenth of the age
 JITTER_SHARE = 0.2
+LONGEST_PAUSE = 3_600_000  # whatever happens, a step that waits is tried again within this
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,11 @@ class Pace:
 
     shortest: int
     longest: int
+
+
+def patient(pace: Pace) -> Pace:
+    """The same, with pauses that grow to an hour: for what is worth waiting for hours."""
+    return Pace(pace.shortest, max(pace.longest, LONGEST_PAUSE))
 
 
 def next_poll(age: int, items: int, pace: Pace, jitter: float) -> int:

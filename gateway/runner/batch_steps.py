@@ -242,11 +242,12 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
         name: _file(batch, name, made, blob, now)
         for (name, made), blob in zip(written.items(), names, strict=True)
     }
-    status = final_status(batch, jobs)
+    counts = Counts(**summary["counts"])
+    status = final_status(batch, counts)
     done = replace(
         batch,
         status=status,
-        counts=Counts(**summary["counts"]),
+        counts=counts,
         notes=dict(notes),
         output_file_id=files["output"].id if "output" in files else None,
         error_file_id=files["error"].id if "error" in files else None,
@@ -262,8 +263,8 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
     )
     doomed = [blob for blob in _blobs_of(batch, jobs) if blob is not None]
     await claim.save(done, files=list(files.values()), blobs=BlobChange(doomed=doomed))
-    counts = (done.counts.total, done.counts.completed, done.counts.failed)
-    logger.info("batch %s %s: %d lines, %d completed, %d failed", batch.id, status, *counts)
+    told = (counts.total, counts.completed, counts.failed)
+    logger.info("batch %s %s: %d lines, %d completed, %d failed", batch.id, status, *told)
 
 
 async def _bring_runs(
@@ -288,7 +289,9 @@ def _blobs_of(batch: Batch, jobs: Sequence[Job]) -> list[str | None]:
     """Everything that only served to get here."""
     blobs = [batch.run, batch.index]
     for job in jobs:
-        blobs += [job.spool, job.filled, job.echo, job.raw, job.run, job.index, job.held]
+        blobs += [job.spool, job.filled, job.echo, job.run, job.index, job.held]
+        if job.failure is None and job.unmatched == 0:
+            blobs.append(job.raw)
     return blobs
 
 

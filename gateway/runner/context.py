@@ -12,7 +12,9 @@ from gateway.batches.batch import Batch
 from gateway.batches.file import Segment
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import Job
+from gateway.batches.lifecycle import due_while_ending
 from gateway.batches.pacing import Pace
+from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
@@ -45,6 +47,7 @@ class RunnerOptions:
     gateway_id: str
     credential: str = "default"
     retries: RetryRules = field(default_factory=RetryRules)
+    patience: Patience = field(default_factory=Patience)
 
 
 class BlobSource:
@@ -80,6 +83,10 @@ class Tools:
     def outgoing(self, job: Job) -> BlobSource:
         """What is sent of a job."""
         return BlobSource(self.blobs, [Segment(*job.outgoing)])
+
+    def while_ending(self, job: Job, due_at: int) -> int:
+        """No later than the moment at which a batch that ends goes on without the job."""
+        return due_while_ending(job, due_at, self.clock.now(), self.options.patience.ending)
 
     async def new_blob(self) -> str:
         """A fresh name, registered before its first byte."""

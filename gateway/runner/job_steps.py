@@ -10,8 +10,18 @@ from typing import Any
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.follow_ups import job_failure, may_run_again
 from gateway.batches.job import Failure, Job, JobState
-from gateway.batches.lifecycle import moved, unserved
-from gateway.batches.pacing import next_poll
+from gateway.batches.lifecycle import CANCEL_AGAIN, moved, stop_reason, unserved, wants_cancel
+from gateway.batches.pacing import AGE_SHARE, LONGEST_PAUSE, next_poll
+from gateway.batches.patience import (
+    FRUITLESS,
+    RECOVERY,
+    UPSTREAM_LIFE,
+    elapsed,
+    given_up,
+    may_delete,
+    undenied,
+    with_reason,
+)
 from gateway.errors import (
     UpstreamError,
     UpstreamGoneError,
@@ -21,8 +31,9 @@ from gateway.errors import (
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Found, Observation
-from gateway.runner.context import DEFECTS, MAX_DEFECTS, JobClaim, Tools, describe, named
-from gateway.runner.cpu.collect import INTERNAL, CollectTask
+from gateway.runner import denials
+from gateway.runner.context import JobClaim, Tools, describe, named
+from gateway.runner.cpu.collect import CollectTask
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.follow_step import Follower, follow
 from gateway.wire.gemini import INLINE, SUCCEEDED
@@ -30,18 +41,13 @@ from gateway.wire.gemini import INLINE, SUCCEEDED
 logger = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 4 * 3600.0
-# A job the upstream denies is asked for this often before it counts as lost: deleting one was
-# seen to show late (python-genai#2495), and a listing was once taken for the truth at the price
-# of 14,070 submissions for 10,207 pages (sourcelibrary-v2#4889).
-MAX_DENIALS = 5
-MAX_RELEASE_FAILURES = 5
-# For how many settling times after an ambiguous create a job that nobody adopted is looked for.
+# Deleting the upstream's copies is tried for days; no batch waits for it.
+RELEASE_LIFE = UPSTREAM_LIFE
+# For how many settling times after an ambiguous create a job that was never adopted is looked for.
 DOUBT_SETTLES = 10
 
 
-GONE = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
-# Should the upstream have been wrong, somebody can still fetch what these made.
-LEFT_BEHIND = (GONE,)
+NO_OUTPUT = "The upstream job ended well, but shows no output."
 
 
 async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
@@ -50,28 +56,48 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         await _settle_doubt(tools, claim)
     except UpstreamError as error:  # a broken listing must not keep results from being secured
         logger.warning("%s: its twin is not looked for: %s", named(claim.row), describe(error))
-    job = claim.row
     try:
-        seen = await tools.upstream.observe(_name(job), job.credential)
-    except UpstreamGoneError:
-        if await _denied(claim):
-            raise
-        await claim.save(moved(job, JobState.LOST, failure=GONE, ended_at=tools.clock.now()))
+        seen = await tools.upstream.observe(_name(claim.row), claim.row.credential)
+        _check_output(seen)
+    except UpstreamGoneError as error:
+        await denials.believe_job(tools, claim, error)
         return
+    if seen.ended:
+        await _note_end(tools, batch, claim, seen)
+    else:
+        await _note_running(tools, batch, claim, seen)
+
+
+def _check_output(seen: Observation) -> None:
+    """An end that promises an output is no end while there is none: it has come late elsewhere.
+
+    (litellm#37715, bifrost#3951.) Errors: UpstreamGoneError.
+    """
+    if seen.ended and seen.output is None and seen.state not in FRUITLESS:
+        raise UpstreamGoneError(NO_OUTPUT, code=seen.state)
+
+
+async def _note_running(tools: Tools, batch: Batch, claim: JobClaim, seen: Observation) -> None:
     now = tools.clock.now()
-    if not seen.ended:
-        age = now - (job.submitted_at or now)
-        due = now + next_poll(age, job.items, tools.options.poll, jitter())
-        await claim.save(
-            replace(
-                job, upstream_state=seen.state, due_at=due, failures=0, denials=0, last_error=None
-            )
-        )
+    job = replace(undenied(claim.row), upstream_state=seen.state, looked_at=now)
+    job = replace(job, failures=0, last_error=None)
+    due = now + next_poll(now - (job.submitted_at or now), job.items, tools.options.poll, jitter())
+    if stop_reason(batch, now) is None:
+        await claim.save(replace(job, stop_at=None, due_at=due))
         return
+    if job.cancel_sent_at is None:
+        # A wall clock that jumps may end a window for a second: then look once more.
+        due = now if batch.cancel_requested_at else now + tools.options.poll.shortest
+    await claim.save(replace(job, due_at=tools.while_ending(job, due)))
+
+
+async def _note_end(tools: Tools, batch: Batch, claim: JobClaim, seen: Observation) -> None:
+    now = tools.clock.now()
+    job = undenied(claim.row)
     ended: dict[str, Any] = {
         "upstream_state": seen.state,
         "ended_at": seen.ended_at or now,
-        "denials": 0,
+        "looked_at": now,
     }
     if seen.output is None:
         failure = _failure(batch, job, seen)
@@ -81,15 +107,6 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         ended["failure"] = None if whole else _failure(batch, job, seen)
         await claim.save(moved(job, JobState.ENDED, output=seen.output, **ended))
     logger.info("%s ended upstream: %s", named(job), seen.state)
-
-
-async def _denied(claim: JobClaim) -> bool:
-    """Count one more denial; whether there may be another before it is believed."""
-    denied = replace(claim.row, denials=claim.row.denials + 1)
-    if denied.denials >= MAX_DENIALS:
-        return False
-    await claim.save(denied, keep=True)
-    return True
 
 
 async def _settle_doubt(tools: Tools, claim: JobClaim) -> bool:
@@ -140,38 +157,61 @@ async def cancel(tools: Tools, _: Batch, claim: JobClaim) -> None:
     job = claim.row
     await tools.upstream.cancel(_name(job), job.credential)
     now = tools.clock.now()
-    due = now + tools.options.poll.shortest
+    due = tools.while_ending(job, now + tools.options.poll.shortest)
     await claim.save(replace(job, cancel_sent_at=now, due_at=due, failures=0, last_error=None))
+
+
+async def abandon(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+    """The batch ends now; the job is told to end, and looked after, for as long as it may run."""
+    job = claim.row
+    now = tools.clock.now()
+    if job.raw is not None:
+        await claim.save(moved(job, JobState.LOST, failure=UNREAD))
+        return
+    waited = tools.options.patience.ending // 1000
+    state = f"it was {job.upstream_state or 'not found'} {waited} s after it was told to end"
+    failure = with_reason(unserved(batch), job.last_error or state)
+    await claim.save(given_up(job, failure, now))
+    logger.warning("%s: its batch ends without it: %s", named(job), job.last_error or state)
+
+
+UNREAD = Failure(
+    "internal_error",
+    "The gateway could not read the results of this request before its batch ended; the raw"
+    " results are kept.",
+    500,
+)
 
 
 async def secure(tools: Tools, _: Batch, claim: JobClaim) -> None:
     """Copy the raw results before the upstream forgets them."""
-    job = claim.row
-    raw = await tools.new_blob()
-    fetched = tools.upstream.fetch(_name(job), job.output or "", job.credential)
     try:
-        async with aclosing(fetched) as blocks, tools.blobs.create(raw) as writer:
-            async for block in blocks:
-                await writer.write(block)
+        raw = (await _download(tools, claim.row))[0]
     except (UpstreamRefusedError, UpstreamGoneError, UpstreamStaleError) as error:
-        if await _denied(claim):
-            raise
-        failure = Failure("upstream_results_lost", error.message, 500)
-        await claim.save(moved(job, JobState.LOST, failure=failure))
+        await denials.believe_results(tools, claim, error)
         return
-    await claim.save(moved(job, JobState.SECURED, raw=raw), blobs=BlobChange(live=[raw]))
+    # Since when they were denied is kept: what was fetched may turn out to be no results.
+    await claim.save(moved(claim.row, JobState.SECURED, raw=raw), blobs=BlobChange(live=[raw]))
+
+
+async def _download(tools: Tools, job: Job) -> tuple[str, int]:
+    """The blob of a job's raw results, and its size. Errors: ``Upstream*``."""
+    raw = await tools.new_blob()
+    size = 0
+    fetched = tools.upstream.fetch(_name(job), job.output or "", job.credential)
+    async with aclosing(fetched) as blocks, tools.blobs.create(raw) as writer:
+        async for block in blocks:
+            size += len(block)
+            await writer.write(block)
+    return raw, size
 
 
 async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     """Render the job's lines; those without a lasting answer go into a follow-up."""
     job = claim.row
     async with tools.workplace() as place:
-        try:
-            summary = await _render(tools, batch, job, place)
-        except DEFECTS:
-            if job.state is not JobState.SECURED or job.defects + 1 < MAX_DEFECTS:
-                raise
-            await claim.save(moved(job, JobState.LOST, failure=INTERNAL))
+        summary = await _render(tools, batch, job, place)
+        if _is_no_result_file(job, summary) and await denials.fetch_again(tools, claim):
             return
         followers = await follow(tools, job, summary, place)
         names = await tools.keep([summary["run"], summary["index"]])
@@ -187,6 +227,9 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
             counts=counts,
             usage=usage,
             notes=summary["notes"],
+            unmatched=summary["missing"] + summary["strays"],
+            denied_at=None,
+            denials=0,
         ),
         counts=counts,
         usage=usage,
@@ -206,6 +249,13 @@ def _tell(job: Job, summary: Mapping[str, Any], followers: Sequence[Follower]) -
     for job_again in (each.job for each in followers):
         said = (job_again.lines, job_again.attempt, job_again.id)
         logger.info("%s: %d lines run again (attempt %d) as job %s", named(job), *said)
+
+
+def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
+    """Whether what was fetched has no result at all, though the job ended well."""
+    if job.state is not JobState.SECURED or job.upstream_state in FRUITLESS:
+        return False
+    return bool(summary["missing"] == job.lines and not summary["strays"])
 
 
 async def _render(tools: Tools, batch: Batch, job: Job, place: Path) -> Mapping[str, Any]:
@@ -248,27 +298,73 @@ def _collect_task(
 
 def _unserved_by(batch: Batch, job: Job) -> Failure | None:
     """What to say of items that Google never got to: those have an error of their own."""
-    if job.cancel_sent_at is not None:
+    if job.cancel_sent_at is not None and job.upstream_state != SUCCEEDED:
         return unserved(batch)
     return job.failure if job.upstream_state == "EXPIRED" else None
 
 
 async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:
-    """Delete the upstream's copies. They expire by themselves, so it is given up after a while.
+    """Delete the upstream's copies, for days if need be; they expire by themselves after that.
 
-    Results that we could not get are left where they are: they are paid for.
+    While a line of a job is missing or unmatched, what could tell of it is left where it is.
     """
     if not await _settle_doubt(tools, claim):
         due = tools.clock.now() + max(tools.options.settle, tools.options.retry.shortest)
         await claim.save(replace(claim.row, due_at=due, failures=0, last_error=None))
         return
     job = claim.row
-    secured = job.raw is not None or job.output is None
-    if secured and job.failure not in LEFT_BEHIND and (job.upstream_name or job.staged):
+    if may_delete(job) and (job.upstream_name or job.staged):
         try:
             await tools.upstream.release(job)
         except UpstreamError as error:
-            if job.failures + 1 < MAX_RELEASE_FAILURES:
+            if elapsed(job.ended_at or job.created_at, tools.clock.now()) < RELEASE_LIFE:
                 raise
             logger.warning("%s: left behind at the upstream: %s", named(job), describe(error))
     await claim.save(moved(job, JobState.RELEASED, due_at=None))
+
+
+async def recover(tools: Tools, _: Batch, claim: JobClaim) -> None:
+    """Look again for a job that was given up; what it made is kept as raw results, late."""
+    now = tools.clock.now()
+    if now >= (claim.row.recover_until or 0):
+        await claim.save(_recovered(claim.row))
+        return
+    job = await _found_again(tools, claim.row)
+    if job.upstream_name is None:
+        await claim.save(replace(job, due_at=now + _recovery_pause(job, now)))
+        return
+    seen = await tools.upstream.observe(job.upstream_name, job.credential)
+    job = replace(undenied(job), upstream_state=seen.state, looked_at=now)
+    if not seen.ended and wants_cancel(job, now):
+        await tools.upstream.cancel(_name(job), job.credential)
+        job = replace(job, cancel_sent_at=now)
+    if seen.output is not None:
+        job = replace(job, output=seen.output)
+        raw, size = await _download(tools, job)
+        if size:
+            await claim.save(_recovered(replace(job, raw=raw)), blobs=BlobChange(live=[raw]))
+            logger.info("%s: its raw results are here, late: %d bytes", named(job), size)
+            return
+    if seen.ended and seen.output is None and seen.state in FRUITLESS:
+        await claim.save(_recovered(job))
+    else:
+        await claim.save(replace(job, due_at=now + _recovery_pause(job, now), failures=0))
+
+
+async def _found_again(tools: Tools, job: Job) -> Job:
+    """The job with its name, if a create whose answer was lost has one by now."""
+    if job.upstream_name is not None:
+        return job
+    found = await tools.upstream.find(job.display_name, job.credential, None)
+    return replace(job, upstream_name=found.names[0]) if isinstance(found, Found) else job
+
+
+def _recovery_pause(job: Job, now: int) -> int:
+    """A tenth of the time since it was given up, and never more than an hour."""
+    since = (job.recover_until or now) - RECOVERY
+    return min(max(elapsed(since, now) // AGE_SHARE, CANCEL_AGAIN), LONGEST_PAUSE)
+
+
+def _recovered(job: Job) -> Job:
+    """Nothing more to look for: what is left is to release it."""
+    return replace(job, recover_until=None, due_at=0, failures=0, last_error=None)

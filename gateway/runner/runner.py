@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.batches.lifecycle import Act, Step, next_steps, rest_until
-from gateway.batches.pacing import next_retry
+from gateway.batches.batch import Batch
+from gateway.batches.job import Job
+from gateway.batches.lifecycle import Act, Step, next_steps, rest_until, stop_reason
+from gateway.batches.pacing import next_retry, patient
 from gateway.batches.staging import FileStep, next_act
 from gateway.errors import UnavailableError, UpstreamHeldError, UpstreamUnavailableError
 from gateway.ids import jitter
@@ -123,7 +125,7 @@ class Runner:
         started = 0
         validating = self._free[Act.VALIDATE] > 0
         for work in await self._tools.store.due_work(now, MAX_DUE, validating=validating):
-            steps = next_steps(work.batch, work.jobs, now)
+            steps = self._next_steps(work, now)
             for step in steps:
                 started += self._start(group, step)
             own = [step for step in steps if step.job_id is None]
@@ -213,12 +215,17 @@ class Runner:
         work = await self._tools.store.load_work(step.batch_id)
         if work is None:
             return None
-        steps = next_steps(work.batch, work.jobs, self._tools.clock.now())
+        steps = self._next_steps(work, self._tools.clock.now())
         return work if step in steps else None
+
+    def _next_steps(self, work: Work, now: int) -> list[Step]:
+        ending_wait = self._tools.options.patience.ending
+        return next_steps(work.batch, work.jobs, now, ending_wait)
 
     async def _act(self, act: Act, work: Work, claim: BatchClaim | JobClaim) -> None:
         tools = self._tools
         if isinstance(claim, JobClaim):
+            claim.row = _stopping(claim.row, work.batch, tools.clock.now())
             await _JOB_STEPS[act](tools, work.batch, claim)
         elif act is Act.VALIDATE:
             await batch_steps.validate(tools, self._models, claim)
@@ -237,7 +244,7 @@ class Runner:
 
     async def _back_off(self, step: AnyStep, claim: AnyClaim, error: Exception) -> None:
         failures = claim.row.failures + 1
-        pause = self._pause_after(failures, error)
+        pause = self._pause_after(failures, error, claim)
         held = isinstance(error, UpstreamHeldError)
         logger.warning(
             "%s failed (%d in a row), again in %.1f s%s: %s",
@@ -258,15 +265,30 @@ class Runner:
                 case BatchClaim():
                     await claim.save(replace(claim.row, failures=failures, **changes))
                 case JobClaim():
+                    changes["due_at"] = self._tools.while_ending(claim.row, due)
                     await claim.save(replace(claim.row, failures=failures, **changes))
                 case FileClaim():
                     await claim.save(replace(claim.row, failures=failures, **changes))
 
-    def _pause_after(self, failures: int, error: Exception) -> int:
+    def _pause_after(self, failures: int, error: Exception, claim: AnyClaim) -> int:
         hint = error.retry_after if isinstance(error, UpstreamUnavailableError) else None
         if isinstance(error, UpstreamHeldError):
             failures = max(failures, HELD_FAILURES)
-        return next_retry(failures, self._tools.options.retry, jitter(), hint)
+        pace = self._tools.options.retry
+        if isinstance(error, DEFECTS) or _is_recovering(claim):
+            pace = patient(pace)
+        return next_retry(failures, pace, jitter(), hint)
+
+
+def _stopping(job: Job, batch: Batch, now: int) -> Job:
+    """The job with the moment at which its end was first looked after, while it is to end."""
+    if stop_reason(batch, now) is None:
+        return job
+    return replace(job, stop_at=now if job.stop_at is None else min(job.stop_at, now))
+
+
+def _is_recovering(claim: AnyClaim) -> bool:
+    return isinstance(claim, JobClaim) and claim.row.recover_until is not None
 
 
 _JOB_STEPS = {
@@ -276,9 +298,11 @@ _JOB_STEPS = {
     Act.RECONCILE: send_steps.reconcile,
     Act.POLL: job_steps.poll,
     Act.CANCEL: job_steps.cancel,
+    Act.ABANDON: job_steps.abandon,
     Act.REFUSE: send_steps.refuse,
     Act.SECURE: job_steps.secure,
     Act.COLLECT: job_steps.collect,
+    Act.RECOVER: job_steps.recover,
     Act.RELEASE: job_steps.release,
 }
 _FILE_STEPS = {

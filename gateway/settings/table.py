@@ -270,6 +270,19 @@ class Settings:
         "true, false",
         "Whether an answer without content, though Gemini stopped normally, is such a fault.",
     )
+    give_up_seconds: float = _setting(
+        "21600",
+        seconds,
+        "seconds",
+        "How long Gemini must deny a job that is paid for, or its results, before they count as "
+        "lost; a listing must lack the job too.",
+    )
+    cancel_seconds: float = _setting(
+        "600",
+        seconds,
+        "seconds",
+        "How long a batch that was cancelled, or whose window ended, waits for its jobs to end.",
+    )
     translate_workers: int = _setting(
         "",
         optional_positive,

@@ -7,11 +7,13 @@ that were passed on already are skipped, after checking that they are the same.
 """
 
 import hashlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 import httpx
+import orjson
 
 from gateway.errors import UpstreamRefusedError, UpstreamUnavailableError
 from gateway.upstream.errors import Call, mapped
@@ -32,7 +34,53 @@ def fetch(
             transport.url_of(output, before="/download", suffix=":download?alt=media"),
             None,
         )
-    return _Download(transport, url, credential, limit).blocks()
+    return _shaped(_Download(transport, url, credential, limit).blocks(), _SHAPES[output == INLINE])
+
+
+# Where the first line of a results file, or the beginning of an operation, must show what it is.
+_HEAD_BYTES: Final = 64 * 1024
+# By whether it is an operation. A result has one of these members, an operation has any.
+_SHAPES: Final = {
+    False: re.compile(
+        rb'\s*\{\s*".*"(?:key|response|error|metadata|status)"\s*:|'
+        rb'\s*\{\s*"(?:key|response|error|metadata|status)"\s*:'
+    ),
+    True: re.compile(rb'\s*\{\s*"'),
+}
+
+
+async def _shaped(
+    blocks: AsyncGenerator[bytes, None], shape: re.Pattern[bytes]
+) -> AsyncGenerator[bytes, None]:
+    """The same bytes, if they begin as results do: a proxy's page or ``{}`` under 200 is none.
+
+    Nothing at all passes: whether a job may have no results is not known here.
+    """
+    head = bytearray()
+    async with aclosing(blocks):
+        async for block in blocks:
+            head += block
+            if len(head) >= _HEAD_BYTES or b"\n" in head.lstrip():
+                break
+        if head:
+            yield _checked(head, shape)
+        async for block in blocks:
+            yield block
+
+
+def _checked(head: bytearray, shape: re.Pattern[bytes]) -> bytes:
+    if shape.match(head) is None or _is_refusal(head):
+        raise UpstreamUnavailableError("The upstream's answer is no results.", status=200)
+    return bytes(head)
+
+
+def _is_refusal(head: bytearray) -> bool:
+    """An error envelope under 200, as proxies have been seen to make of a refusal."""
+    try:
+        body = orjson.loads(head)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(body, dict) and body.keys() == {"error"}
 
 
 class _ChangedError(UpstreamUnavailableError):
@@ -139,6 +187,8 @@ class _Download:
             raise UpstreamUnavailableError(
                 "The upstream redirects a download to nowhere.", status=response.status_code
             )
+        if headers.get("content-type", "").startswith("text/html"):
+            raise UpstreamUnavailableError("The upstream answers with a page.", status=200)
         if headers.get("content-encoding", "identity") != "identity":
             raise UpstreamUnavailableError("The upstream encodes results without being asked.")
         if headers.get("transfer-encoding", "").lower() == "chunked":

@@ -6,15 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
-from gateway.batches.job import DONE_STATES, Failure, Job, JobState
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus, Counts
+from gateway.batches.job import DONE_STATES, Job, JobState
 from gateway.batches.lifecycle import (
+    CANCEL_AGAIN,
     CANCELLED,
+    ENDING_WAIT,
     EXPIRED,
     TRANSITIONS,
     Act,
     IllegalMoveError,
     Step,
+    due_while_ending,
     final_status,
     moved,
     next_steps,
@@ -113,6 +116,7 @@ def test_each_state_asks_for_its_step(changes: dict[str, object], act: Act | Non
     assert job_act(replace(JOB, **changes)) is act  # type: ignore[arg-type]  # any column
 
 
+LOOKED = {"state": JobState.RUNNING, "stop_at": NOW - 40_000, "looked_at": NOW - 40_000}
 CANCELLING = replace(BATCH, cancel_requested_at=NOW)
 OVERDUE = replace(BATCH, expires_at=NOW)
 
@@ -124,10 +128,28 @@ OVERDUE = replace(BATCH, expires_at=NOW)
         ({"due_at": NOW + 1}, Act.REFUSE),
         ({"state": JobState.STAGING, "due_at": None}, Act.REFUSE),
         ({"files": 1, "due_at": NOW + 1}, Act.REFUSE),
-        ({"state": JobState.RUNNING, "due_at": NOW + 1}, Act.CANCEL),
+        # Looked at before it is told to end: it may have ended long ago.
+        ({"state": JobState.RUNNING, "due_at": NOW + 1}, Act.POLL),
         ({"state": JobState.RUNNING, "due_at": NOW + 1, "failures": 1}, None),
-        ({"state": JobState.RUNNING, "failures": 1}, Act.CANCEL),
-        ({"state": JobState.RUNNING, "cancel_sent_at": 1}, Act.POLL),
+        ({"state": JobState.RUNNING, "failures": 1}, Act.POLL),
+        ({**LOOKED}, Act.CANCEL),
+        ({**LOOKED, "due_at": NOW + 1}, None),
+        ({**LOOKED, "looked_at": None}, Act.POLL),
+        ({**LOOKED, "looked_at": None, "failures": 2}, Act.CANCEL),
+        # Told again after a pause, and after ever longer ones.
+        ({**LOOKED, "cancel_sent_at": NOW - 1}, Act.POLL),
+        ({**LOOKED, "cancel_sent_at": NOW - CANCEL_AGAIN}, Act.CANCEL),
+        ({**LOOKED, "stop_at": NOW - 100_000, "cancel_sent_at": NOW - 49_000}, Act.POLL),
+        ({**LOOKED, "stop_at": NOW - 100_000, "cancel_sent_at": NOW - 51_000}, Act.CANCEL),
+        # A clock that was set back delays no cancel.
+        ({**LOOKED, "cancel_sent_at": NOW + 1}, Act.CANCEL),
+        # The batch ends without what does not end.
+        ({**LOOKED, "stop_at": NOW - ENDING_WAIT}, Act.ABANDON),
+        ({"state": JobState.SUBMITTING, "stop_at": NOW - ENDING_WAIT}, Act.ABANDON),
+        ({"state": JobState.ENDED, "stop_at": NOW - ENDING_WAIT}, Act.SECURE),
+        ({"state": JobState.ENDED, "stop_at": NOW - ENDING_WAIT, "failures": 1}, Act.ABANDON),
+        ({"state": JobState.SECURED, "stop_at": NOW - ENDING_WAIT}, Act.COLLECT),
+        ({"state": JobState.SECURED, "stop_at": NOW - ENDING_WAIT, "failures": 1}, Act.ABANDON),
         # A create under way is found out about first: the name of a paid job is never lost.
         ({"state": JobState.SUBMITTING}, Act.RECONCILE),
         ({"state": JobState.SUBMITTING, "due_at": NOW + 1}, None),
@@ -178,19 +200,34 @@ def test_stop_reasons() -> None:
     assert stop_reason(both, NOW) is CANCELLED
     assert unserved(both) is CANCELLED
     assert unserved(OVERDUE) is EXPIRED
-    assert final_status(both, []) is BatchStatus.CANCELLED
+    assert final_status(both, Counts(2, 1, 1)) is BatchStatus.CANCELLED
 
 
 def test_how_a_batch_ends() -> None:
-    """Expired only if the window cut something off."""
-    refused = replace(COLLECTED, failure=EXPIRED)
-    told = replace(COLLECTED, cancel_sent_at=1)
-    broken = replace(COLLECTED, failure=Failure("upstream_refused", "no", 400))
+    """Expired only if a line was not run."""
+    assert final_status(OVERDUE, Counts(2, 2, 0)) is BatchStatus.COMPLETED
+    assert final_status(OVERDUE, Counts(2, 1, 1)) is BatchStatus.COMPLETED
+    assert final_status(OVERDUE, Counts(2, 1, 0)) is BatchStatus.EXPIRED
+    assert final_status(BATCH, Counts(2, 1, 0)) is BatchStatus.EXPIRED
+    assert final_status(BATCH, Counts(2, 0, 2)) is BatchStatus.COMPLETED
 
-    assert final_status(OVERDUE, [COLLECTED]) is BatchStatus.COMPLETED
-    assert final_status(OVERDUE, [COLLECTED, refused]) is BatchStatus.EXPIRED
-    assert final_status(OVERDUE, [told]) is BatchStatus.EXPIRED
-    assert final_status(BATCH, [broken]) is BatchStatus.COMPLETED
+
+def test_the_end_without_a_job_is_due_in_time() -> None:
+    """No pause is longer than what is left of the wait."""
+    ending = replace(JOB, stop_at=NOW - 1000)
+
+    assert due_while_ending(JOB, NOW + 5000, NOW, 3000) == NOW + 5000
+    assert due_while_ending(ending, NOW + 5000, NOW, 3000) == NOW + 2000
+    assert due_while_ending(ending, NOW + 500, NOW, 3000) == NOW + 500
+    assert due_while_ending(ending, NOW + 5000, NOW, 900) == NOW + 5000
+
+
+def test_a_job_that_was_given_up_is_looked_for() -> None:
+    """Also once its batch has ended."""
+    ended = replace(BATCH, status=BatchStatus.COMPLETED)
+    lost = replace(COLLECTED, recover_until=NOW + 1)
+
+    assert job_act(lost, ended) is Act.RECOVER
 
 
 def test_a_resting_batch_is_due_at_its_expiry() -> None:

@@ -35,6 +35,7 @@ QUICK = {
     "GATEWAY_RETRY_MAX_SECONDS": "0.5",
     "GATEWAY_SETTLE_SECONDS": "0.3",
     "GATEWAY_SWEEP_SECONDS": "0",
+    "GATEWAY_GIVE_UP_SECONDS": "12",
 }
 
 TERMINAL = frozenset({"completed", "failed", "expired", "cancelled"})

@@ -118,10 +118,10 @@ def test_every_custom_id_once_with_its_own_answer(
 
 def test_dropped_results_say_so(gateway: GatewayProcess, gemini: Emulator) -> None:
     """The code of a line whose result never came."""
-    gemini.fault("results-dropped")
+    gemini.fault("results-dropped", keys="1")
     client = gateway.client()
 
-    batch = finished(client, submit(client, [chat_line("a", "x")]))
+    batch = finished(client, submit(client, [chat_line("a", "x"), chat_line("b", "x")]))
 
     [row] = read_lines(client, batch.error_file_id)
     assert row["response"]["body"]["error"]["code"] == "result_missing"

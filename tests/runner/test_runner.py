@@ -129,20 +129,6 @@ async def test_a_job_that_ends_with_nothing(
         assert seen[2] in rows[0]["response"]["body"]["error"]["message"]
 
 
-@pytest.mark.parametrize("method", ["observe", "fetch"])
-async def test_a_job_that_stays_gone_is_lost(tmp_path: Path, method: str) -> None:
-    """Only after it was denied again and again."""
-    async with world(tmp_path, retries=ONCE) as here:
-        here.upstream.script[method] = [UpstreamGoneError("gone", status=404)] * 5
-
-        done = await here.ended(await here.submit(TWO))
-
-        rows = await here.lines(done.error_file_id)
-        assert len(rows) == 2
-        assert {row["response"]["status_code"] for row in rows} == {500}
-        assert not here.upstream.script[method]
-
-
 async def test_the_window_ends(tmp_path: Path) -> None:
     """After 24 h the job is told to end; what was served stays, the rest is batch_expired."""
     async with world(tmp_path) as here:
@@ -242,17 +228,6 @@ async def test_an_outage_is_no_denial(tmp_path: Path, method: str) -> None:
         here.upstream.script[method] = [*busy, UpstreamGoneError("gone", status=404)]
 
         await assert_good(here, await here.ended(await here.submit(TWO)))
-
-
-async def test_what_is_lost_to_us_is_left_at_the_upstream(tmp_path: Path) -> None:
-    """A job that we could not get is paid for: it is not deleted."""
-    async with world(tmp_path, retries=ONCE) as here:
-        here.upstream.script["fetch"] = [UpstreamGoneError("gone", status=404)] * 5
-        batch = await here.submit(TWO)
-
-        await here.until(lambda work: work.jobs and work.jobs[0].state is JobState.RELEASED, batch)
-
-        assert "release" not in here.upstream.calls
 
 
 async def test_an_upload_that_is_never_found_ends_visibly(tmp_path: Path) -> None:
@@ -386,18 +361,17 @@ async def test_a_full_disk_is_waited_out(
         assert len(here.upstream.jobs) == 1
 
 
-async def test_release_is_given_up_after_a_while(tmp_path: Path) -> None:
-    """The upstream's copies expire by themselves."""
+async def test_deletes_that_google_refuses_are_sent_for_days(tmp_path: Path) -> None:
+    """Its batch does not wait for it; after two days the copies have expired by themselves."""
     async with world(tmp_path) as here:
-        here.upstream.script["release"] = [UpstreamUnavailableError("busy")] * 5
+        here.upstream.script["release"] = [UpstreamUnavailableError("busy")] * 10_000
         batch = await here.submit(TWO)
+        await assert_good(here, await here.ended(batch))
+        await here.until(lambda _: here.upstream.calls.count("release") > 8, batch)
+        assert (await here.work(batch)).jobs[0].state is JobState.COLLECTED
 
-        work = await here.until(
-            lambda work: work.jobs and work.jobs[0].state is JobState.RELEASED, batch
-        )
-
-        assert here.upstream.calls.count("release") == 5
-        await assert_good(here, await here.ended(work.batch))
+        here.clock.ahead = 49 * HOUR
+        await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
 
 
 async def test_the_sweep_leaves_what_files_point_at(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from gateway.batches.batch import Batch
 from gateway.batches.file import File, Segment
 from gateway.batches.job import Job
 from gateway.batches.pacing import Pace
+from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.staging import StagedFile
 from gateway.blobs.local import LocalBlobs
@@ -118,6 +119,9 @@ class ScriptedUpstream:
     # What results hold instead of an answer, by key, for each job in order; None: no result.
     spoilt: list[dict[str, dict[str, Any] | None]] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)
+    # What downloads answer first; how often a job that has ended shows no output yet.
+    garbage: list[bytes] = field(default_factory=list)
+    late: int = 0
     # Clients' files by name, those that are there, the states they are seen in next, their life.
     uploaded: dict[str, bytes] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
@@ -202,6 +206,9 @@ class ScriptedUpstream:
         self._call("observe")
         job = self._job(name)
         ended = job.state not in {"PENDING", "RUNNING"}
+        if ended and self.late:
+            self.late -= 1
+            return Observation(job.state, ended=True)
         return Observation(
             job.state, ended, self.output if ended else None, self.error_code, self.error
         )
@@ -210,6 +217,9 @@ class ScriptedUpstream:
         """Download, in two blocks."""
         assert (output, credential) == ("files/out", "default")
         self._call("fetch")
+        if self.garbage:
+            yield self.garbage.pop(0)
+            return
         job = self._job(name)
         rows = [orjson.loads(line) for line in job.spool.splitlines()]
         place = self.jobs.index(job)
@@ -354,6 +364,7 @@ def options(**changes: Any) -> RunnerOptions:
         ),
         "job_limits": limits,
         "gateway_id": "gwtest",
+        "patience": Patience(denial=6 * HOUR, ending=600_000),
     }
     return RunnerOptions(**{**values, **changes})
 

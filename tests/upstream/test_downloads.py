@@ -146,15 +146,15 @@ class TestFile:
             await fetched(bench, Story(*[unframed] * 9))
 
     async def test_a_chunked_answer_is_whole_or_cut(self, bench: Bench) -> None:
-        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"
+        head = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{"key":\r\n'
 
         async def cut(wire: Wire) -> None:
             wire.writer.write(head)
 
         async def entire(wire: Wire) -> None:
-            wire.writer.write(head + b"3\r\n678\r\n0\r\n\r\n")
+            wire.writer.write(head + b"2\r\n1}\r\n0\r\n\r\n")
 
-        assert await fetched(bench, Story(cut, entire)) == b"12345678"
+        assert await fetched(bench, Story(cut, entire)) == b'{"key":1}'
 
     async def test_an_encoding_nobody_asked_for_is_refused(self, bench: Bench) -> None:
         async def zipped(wire: Wire) -> None:
@@ -162,6 +162,26 @@ class TestFile:
 
         with pytest.raises(UpstreamUnavailableError, match="encodes"):
             await fetched(bench, Story(*[zipped] * 9))
+
+    @pytest.mark.parametrize("output", [FILE, "inline"])
+    @pytest.mark.parametrize(
+        "body",
+        [b"<html>busy</html>", b"{}", b"[]", b"garbage\n", b"null", b'{"error":{"code":403}}'],
+    )
+    async def test_what_is_no_result_file_is_asked_for_again(
+        self, bench: Bench, body: bytes, output: str
+    ) -> None:
+        """One wrong answer under 200 must not become the results of a paid job."""
+        upstream = bench.client(await bench.serving(Story(whole(content=body))))
+        with pytest.raises(UpstreamUnavailableError, match="is no results"):
+            await collected(upstream.fetch("batches/a", output, "default"))
+
+    async def test_a_page_is_no_result_file(self, bench: Bench) -> None:
+        async def page(wire: Wire) -> None:
+            await wire.answer(200, CONTENT, content_type="text/html; charset=utf-8")
+
+        with pytest.raises(UpstreamUnavailableError, match="a page"):
+            await fetched(bench, Story(*[page] * 9))
 
     async def test_an_empty_file_is_empty(self, bench: Bench) -> None:
         assert await fetched(bench, Story(whole(content=b""))) == b""
@@ -257,11 +277,11 @@ class TestRedirect:
             targets.append(str(request.url))
             if len(targets) == 1:
                 return httpx.Response(302, headers={"location": "/elsewhere?alt=media"})
-            headers = {"content-length": "7"}
-            return httpx.Response(200, headers=headers, stream=httpx.ByteStream(b"results"))
+            headers = {"content-length": "9"}
+            return httpx.Response(200, headers=headers, stream=httpx.ByteStream(b'{"key":1}'))
 
         upstream = bench.asking(handler)
-        assert await collected(upstream.fetch("batches/a", FILE, "default")) == b"results"
+        assert await collected(upstream.fetch("batches/a", FILE, "default")) == b'{"key":1}'
         assert targets[1] == "https://gemini.test/elsewhere?alt=media"
 
     @pytest.mark.parametrize(
@@ -333,9 +353,9 @@ class TestInline:
         assert len(story.asked) == 1
 
     async def test_before_the_first_byte_it_may_be_asked_again(self, bench: Bench) -> None:
-        story = Story(nothing, whole(cut=0), whole(content=b"{}"))
+        story = Story(nothing, whole(cut=0), whole(content=b'{"a":1}'))
         upstream = bench.client(await bench.serving(story))
-        assert await collected(upstream.fetch("batches/a", "inline", "default")) == b"{}"
+        assert await collected(upstream.fetch("batches/a", "inline", "default")) == b'{"a":1}'
 
     async def test_it_may_not_be_endless(self, bench: Bench) -> None:
         upstream = bench.client(await bench.serving(Story(whole())), inline_bytes=1000)
@@ -347,7 +367,7 @@ class TestMemory:
     """Blocks are passed on as they come."""
 
     async def test_no_block_is_large(self, bench: Bench) -> None:
-        content = bytes(20 << 20)
+        content = CONTENT * 35
         upstream = bench.client(await bench.serving(Story(whole(content=content))))
         sizes = [len(b) async for b in upstream.fetch("batches/a", FILE, make_job().credential)]
         assert sum(sizes) == len(content)

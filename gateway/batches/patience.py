@@ -1,0 +1,101 @@
+"""Giving up paid work: how long it is asked for again, and on what evidence it counts as gone.
+
+    Paid work is given up by time and evidence, never by count, and never deleted at Google before
+    its results are secured and matched.
+
+A GET of a job has answered 404 for minutes before the job finished well
+(anthropic-sdk-python#1432), 348 jobs were marked as gone that had succeeded
+(sourcelibrary-v2#2446), and results were refused with 403 because a small bill was due
+(python-genai#1218). So a denial is believed after hours, and only when a second witness agrees.
+What was given up is looked for again all the same, as long as Google may still have it.
+
+Clocks may jump: a time that lies ahead counts as now.
+"""
+
+from dataclasses import dataclass, replace
+
+from gateway.batches.job import Failure, Job, JobState
+from gateway.batches.lifecycle import moved
+
+HOUR = 3_600_000  # ms
+
+# Google lets a job run for 48 hours, and keeps files for 48 hours (Batch API and Files guides).
+UPSTREAM_LIFE = 48 * HOUR
+# A job that was given up may still run to its end, and its results are kept after that.
+RECOVERY = 2 * UPSTREAM_LIFE
+
+# Without another job that a working listing must show, its word is believed so much later.
+UNPROVEN_FACTOR = 4
+
+# Results that come, and are empty, are believed sooner: half an hour of six.
+EMPTY_SHARE = 12
+
+GONE = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
+RESULTS_LOST = "upstream_results_lost"
+
+# Ended like this, a job may well have no output; every other end promises one.
+FRUITLESS = frozenset({"FAILED", "CANCELLED", "EXPIRED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """``denial``: how long paid work must be denied before that is believed (ms).
+
+    ``ending``: how long a batch that was cancelled, or whose window ended, waits for its jobs.
+    """
+
+    denial: int = 6 * HOUR
+    ending: int = 600_000
+
+
+def elapsed(since: int | None, now: int) -> int:
+    """How long ago that was, on a clock that may have been set back."""
+    return 0 if since is None else max(now - since, 0)
+
+
+def denied(job: Job, now: int) -> Job:
+    """The job after one more denial."""
+    since = now if job.denied_at is None else min(job.denied_at, now)
+    return replace(job, denied_at=since, denials=job.denials + 1)
+
+
+def undenied(job: Job) -> Job:
+    """The job once it was shown again."""
+    return replace(job, denied_at=None, denials=0)
+
+
+def is_overdue(job: Job, now: int, patience: Patience, *, proven: bool = True) -> bool:
+    """Whether it has been denied for so long that another witness decides."""
+    factor = 1 if proven else UNPROVEN_FACTOR
+    return elapsed(job.denied_at, now) >= factor * patience.denial
+
+
+def is_empty(job: Job, now: int, patience: Patience) -> bool:
+    """Whether its results have had no result in them for so long that this is what they are."""
+    return elapsed(job.denied_at, now) >= patience.denial // EMPTY_SHARE
+
+
+def given_up(job: Job, failure: Failure, now: int) -> Job:
+    """The job whose lines get this failure while it is looked for on."""
+    ended_at = job.ended_at or now
+    until = now + RECOVERY
+    return moved(job, JobState.LOST, failure=failure, ended_at=ended_at, recover_until=until)
+
+
+def with_reason(failure: Failure, reason: str | None) -> Failure:
+    """The failure with what was last waited for: a reason outlives the wait."""
+    if reason is None:
+        return failure
+    return replace(failure, message=f"{failure.message} Last reason: {reason}.")
+
+
+def may_delete(job: Job) -> bool:
+    """Whether nothing is lost with the upstream's copies of a job.
+
+    It never ran, or it ended without an output, or its results are here and each is matched.
+    """
+    if job.upstream_name is None:
+        return True
+    if job.raw is not None:
+        return job.unmatched == 0
+    return job.output is None and job.upstream_state in FRUITLESS and job.denied_at is None

@@ -1,0 +1,108 @@
+"""What becomes of a job or of results that the upstream denies: time passes, then witnesses decide.
+
+The rule is in :mod:`gateway.batches.patience`. While a denial is not believed, its error goes on to
+the supervisor, which notes it on the job (``batch.gateway`` says it) and pauses, ever longer.
+"""
+
+import logging
+
+from gateway.batches.job import Failure, Job, JobState
+from gateway.batches.lifecycle import moved
+from gateway.batches.pacing import next_retry
+from gateway.batches.patience import (
+    GONE,
+    RESULTS_LOST,
+    UPSTREAM_LIFE,
+    denied,
+    elapsed,
+    given_up,
+    is_empty,
+    is_overdue,
+)
+from gateway.errors import UpstreamError, UpstreamGoneError
+from gateway.ids import jitter
+from gateway.ports.store import BlobChange
+from gateway.ports.upstream import Absent
+from gateway.runner.context import JobClaim, Tools, named
+
+logger = logging.getLogger(__name__)
+
+NO_RESULTS = "what the upstream serves as results has no result in it"
+
+
+async def believe_job(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
+    """Give a job up that has been denied for hours and that a working listing lacks too.
+
+    Errors: the denial, while it is not believed.
+    """
+    await _note(tools, claim, error)
+    job = claim.row
+    if not is_overdue(job, tools.clock.now(), tools.options.patience):
+        raise error
+    if await _is_listed(tools, job):
+        raise error
+    await _give_up(tools, claim, GONE)
+
+
+async def _note(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
+    await claim.save(denied(claim.row, tools.clock.now()), keep=True)
+    if claim.row.denials == 1:
+        logger.warning("%s: the upstream denies it: %s", named(claim.row), error.code or "")
+
+
+async def _is_listed(tools: Tools, job: Job) -> bool:
+    """Whether the job may still be there, by a listing. One that shows nothing proves little."""
+    now = tools.clock.now()
+    known = await tools.store.running_job(job, now - tools.options.settle)
+    if known is None and not is_overdue(job, now, tools.options.patience, proven=False):
+        return True
+    found = await tools.upstream.find(
+        job.display_name, job.credential, known.upstream_name if known else None
+    )
+    return not isinstance(found, Absent)
+
+
+async def _give_up(tools: Tools, claim: JobClaim, failure: Failure) -> None:
+    logger.error("%s: given up, and looked for on: %s", named(claim.row), failure.code)
+    await claim.save(given_up(claim.row, failure, tools.clock.now()))
+
+
+async def believe_results(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
+    """Give results up that have been denied for hours, once the job shows no output either.
+
+    While it does, for as long as the upstream keeps files. Errors: the denial, while it is not
+    believed.
+    """
+    await _note(tools, claim, error)
+    job = claim.row
+    now = tools.clock.now()
+    if not is_overdue(job, now, tools.options.patience):
+        raise error
+    if elapsed(job.ended_at, now) < UPSTREAM_LIFE and await _has_output(tools, job):
+        raise error
+    await _give_up(tools, claim, Failure(RESULTS_LOST, error.message, 500))
+
+
+async def fetch_again(tools: Tools, claim: JobClaim) -> bool:
+    """Of what was fetched not one line is a result: it is no result file, ask again.
+
+    False when that has been so for long: then the lines count as missing.
+    """
+    job = denied(claim.row, tools.clock.now())
+    if is_empty(job, tools.clock.now(), tools.options.patience):
+        return False
+    pause = next_retry(job.denials, tools.options.retry, jitter())
+    due = tools.while_ending(job, tools.clock.now() + pause)
+    again = moved(job, JobState.ENDED, raw=None, due_at=due, failures=1, last_error=NO_RESULTS)
+    doomed = [] if job.raw is None else [job.raw]
+    logger.warning("%s: %s", named(job), NO_RESULTS)
+    await claim.save(again, blobs=BlobChange(doomed=doomed))
+    return True
+
+
+async def _has_output(tools: Tools, job: Job) -> bool:
+    try:
+        seen = await tools.upstream.observe(job.upstream_name or "", job.credential)
+    except UpstreamGoneError:
+        return await _is_listed(tools, job)
+    return seen.output is not None
