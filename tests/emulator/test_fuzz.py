@@ -194,6 +194,8 @@ def declared(draw: st.DrawFn) -> Json:
     }
 
 
+NO_FLEX = {"gemini-2.0-flash", "gemini-2.5-flash-image"}
+"""Models without the flex tier (ai.google.dev, "Flex inference")."""
 BUILT_IN: tuple[Json, ...] = (
     {"googleSearch": {}},
     {"google_search": {"search_types": {"webSearch": {}}}},
@@ -300,6 +302,8 @@ def requests(draw: st.DrawFn, model: str) -> Json:
         turns += draw(CALLS)
     if not taste.urls:
         turns = [turn for turn in turns if URL not in turn["parts"]] or [SAID]
+    if turns[0]["role"] == "model":
+        turns.insert(0, SAID)  # a history that begins with a call is refused
     if turns[-1]["role"] == "model" and not taste.ends_with_model:
         turns.append(draw(USER))
     functions = draw(st.none() | declared())
@@ -317,7 +321,7 @@ def requests(draw: st.DrawFn, model: str) -> Json:
         "safetySettings": [
             {"category": f"HARM_CATEGORY_{harm}", "threshold": "BLOCK_NONE"} for harm in harms
         ],
-        "serviceTier": "flex",
+        "serviceTier": "standard" if model in NO_FLEX else "flex",
         "store": True,
         "labels": {"team": "a"},
         "model": f"models/{model}",

@@ -129,6 +129,39 @@ def test_allowed_functions() -> None:
     assert call["name"] == "two"
 
 
+def agent(prompt: str, mode: str, names: tuple[str, ...] = ("one", "two", "three")) -> list[str]:
+    """The calls that an agent makes which answers every one, until it hears words."""
+    tools = [{"functionDeclarations": [{"name": name} for name in names]}]
+    config = {"functionCallingConfig": {"mode": mode}}
+    contents: list[Json] = [{"role": "user", "parts": [{"text": prompt}]}]
+    made: list[str] = []
+    while len(made) < 9:
+        parts = parts_of(ask("", contents=contents, tools=tools, toolConfig=config))
+        names_called = [part["functionCall"]["name"] for part in parts if "functionCall" in part]
+        if not names_called:
+            return made
+        made += names_called
+        answers = [{"functionResponse": {"name": one, "response": {}}} for one in names_called]
+        contents += [{"role": "model", "parts": parts}, {"role": "user", "parts": answers}]
+    raise AssertionError(made)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mode", "calls"),
+    [
+        ("do it", "ANY", ["one", "two", "three"]),
+        ("do it [[call:two]]", "ANY", ["two"]),
+        ("do it [[call:two]]", "AUTO", ["two"]),
+        ("do it [[call:two]][[rounds:2]]", "AUTO", ["two", "two"]),
+        ("do it", "AUTO", []),
+        ("do it", "NONE", []),
+    ],
+)
+def test_agents_end(prompt: str, mode: str, calls: list[str]) -> None:
+    """When every function has answered, or the one that was named, words come."""
+    assert agent(prompt, mode) == calls
+
+
 def test_after_the_results_comestext_of() -> None:
     """Function responses are answered in text that holds them."""
     contents = [

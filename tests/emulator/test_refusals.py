@@ -75,6 +75,33 @@ def pictured(**part: Any) -> Json:
     return turns(says("user", {"text": "x"}, part))
 
 
+def result(mime: str) -> Json:
+    """A conversation whose function answers with media."""
+    media = {"inlineData": {"mimeType": mime, "data": "AAAA"}}
+    answer = {"functionResponse": {"name": "f", "response": {}, "parts": [media]}}
+    signature = {"thoughtSignature": "skip_thought_signature_validator"}
+    return turns(HELLO, says("model", CALL | signature), says("user", answer))
+
+
+def loop(inner: Json, **schema: Any) -> Json:
+    """A request for JSON by a schema whose definition needs what is ``inner``."""
+    node = {"type": "object", "properties": {"a": inner}, "required": ["a"]}
+    return json_schema(
+        **{"$defs": {"n": node}, "properties": {"x": {"$ref": "#/$defs/n"}}, **schema}
+    )
+
+
+def lists(*sizes: int) -> Json:
+    """A function whose arrays have at most so many items."""
+    properties = {
+        f"p{at}": {"type": "array", "items": {"type": "string"}, "maxItems": size}
+        for at, size in enumerate(sizes)
+    }
+    schema = {"type": "object", "properties": properties}
+    return {"tools": [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": schema}]}]}
+
+
+NODE = {"$ref": "#/$defs/n"}
 REFUSED: list[tuple[str, str, Json]] = [
     # contents
     ("contents is not specified", FLASH, {"contents": []}),
@@ -85,7 +112,17 @@ REFUSED: list[tuple[str, str, Json]] = [
     (
         "number of function response parts is equal",
         FLASH,
-        turns(says("model", CALL)),
+        turns(HELLO, says("model", CALL)),
+    ),
+    ("call turn comes immediately after a user turn", FLASH, turns(says("model", CALL), RESULT)),
+    (
+        "call turn comes immediately after a user turn",
+        NEWEST,
+        turns(says("model", {"text": "so"}, CALL), RESULT, HELLO),
+    ),
+    *(
+        (f"mime_type: {mime} is not supported in `function_response.parts`", NEWEST, result(mime))
+        for mime in ("video/mp4", "audio/wav", "text/csv", "text/html", "image/heic")
     ),
     ("number of function response parts", FLASH, turns(HELLO, says("model", CALL, CALL), RESULT)),
     ("missing a thought_signature", THREE, turns(HELLO, says("model", CALL), RESULT)),
@@ -195,15 +232,25 @@ REFUSED: list[tuple[str, str, Json]] = [
         FLASH,
         openapi(anyOf=[{"type": "STRING"}, {"type": "OBJECT", "required": ["b"]}]),
     ),
+    *(
+        ("a ref loop of required fields was found at $defs.n", FLASH, loop(inner))
+        for inner in (
+            {"anyOf": [NODE, {"type": "integer"}]},
+            {"oneOf": [{"type": "integer"}, NODE]},
+            {"type": "array", "prefixItems": [{"type": "integer"}, NODE], "minItems": 2},
+            {"type": "object", "properties": {"b": NODE}, "required": ["b"]},
+        )
+    ),
+    ("Request contains an invalid argument.", FLASH, lists(500, 500)),
     ("#/$defs/a cannot be resolved", FLASH, json_schema(items={"$ref": "#/$defs/a"})),
     ("cannot be resolved", FLASH, json_schema(**{"$ref": "https://example.com/schema"})),
     (
-        "refers to itself in required properties",
+        "a ref loop of required fields was found at",
         FLASH,
         json_schema(properties={"a": {"$ref": "#"}}, required=["a"]),
     ),
     (
-        "refers to itself in required properties",
+        "a ref loop of required fields was found at",
         FLASH,
         json_schema(
             **{
@@ -325,6 +372,21 @@ ACCEPTED: list[tuple[str, Json]] = [
         ),
     ),
     (FLASH, json_schema(anyOf=[{"type": "string"}, {"type": "array", "items": {"$ref": "#"}}])),
+    *(
+        (FLASH, loop(inner))
+        for inner in (
+            {"anyOf": [NODE, {"type": "null"}]},
+            {"anyOf": [NODE, {"type": ["string", "null"]}]},
+            {"anyOf": [NODE, {"enum": [None]}]},
+            {"type": "array", "items": NODE},
+            {"type": "array", "prefixItems": [{"type": "integer"}, NODE], "minItems": 1},
+            {"type": "object", "properties": {"b": NODE}},
+        )
+    ),
+    (FLASH, lists(500, 460)),
+    (FLASH, turns(says("model", {"text": "Hello"}), HELLO)),
+    (NEWEST, turns(says("user", {"text": ""}), *result("image/png")["contents"][1:])),
+    *((NEWEST, result(mime)) for mime in ("image/jpeg", "application/pdf", "text/plain")),
     (THREE, {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}),
     (FLASH, calling(mode="VALIDATED", allowedFunctionNames=["get_weather"])),
     (

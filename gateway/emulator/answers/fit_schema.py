@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import takewhile
 
 from gateway.emulator.checks.schema import look_up
 from gateway.emulator.protocol.errors import JsonObject, invalid
@@ -158,9 +159,11 @@ def _choices(schema: Schema) -> list[object]:
 
 
 def _choice(choices: list[object], place: _Place, fitting: _Fitting) -> object:
-    """The first that is neither null nor leads further down than it should."""
-    solid = [one for one in choices if not _is_null(one, fitting)] or choices
-    return next((one for one in solid if not _goes_on(one, place, fitting)), solid[0])
+    """The first that is neither null nor leads further down than it should; null at the end."""
+    nulls = [one for one in choices if _is_null(one, fitting)]
+    solid = [one for one in choices if one not in nulls] or choices
+    last = (nulls or solid)[0]
+    return next((one for one in solid if not _goes_on(one, place, fitting)), last)
 
 
 def _is_null(schema: object, fitting: _Fitting) -> bool:
@@ -245,7 +248,8 @@ def _fit_array(schema: Schema, place: _Place, fitting: _Fitting) -> list[object]
     prefix, items = schema.get("prefixItems"), schema.get("items")
     places = prefix if isinstance(prefix, list) else []
     least = _bound(schema, "minItems", 0)
-    free = len(places) or (items is not False and not _goes_on(items, place, fitting))
+    wanted = places or ([] if items is False else [items])
+    free = len(list(takewhile(lambda one: not _goes_on(one, place, fitting), wanted)))
     most = len(places) if items is False else _bound(schema, "maxItems", math.inf)
     count = int(max(min(max(least, free), most, MAX_VALUES + 1), 0))
     schemas = [*places, *([items] * count)][:count]

@@ -16,15 +16,19 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 def choose_calls(request: JsonObject, text: str, marks: Marks) -> list[str]:
     """Names of the functions to call; empty for an answer in text.
 
-    ANY calls always; AUTO and VALIDATED call what a marker says, or a function whose name shares a
-    word with the prompt ("what is the weather" and ``get_weather``), unless functions have just
-    answered and no marker wants more rounds; NONE never calls.
+    ANY calls until every function has answered, or the one that a marker names: a model would call
+    on, and no agent under test would end. AUTO and VALIDATED call what a marker says, or a function
+    whose name shares a word with the prompt ("what is the weather" and ``get_weather``), unless
+    functions have just answered and no marker wants more rounds; NONE never calls.
     """
     calling = request.get("toolConfig", {}).get("functionCallingConfig", {})
     mode = calling.get("mode", "AUTO")
     names = calling.get("allowedFunctionNames") or list(declarations(request))
-    if not names or mode == "NONE" or _done(request, marks):
-        return [names[0]] if names and mode == "ANY" else []
+    if not names or mode == "NONE":
+        return []
+    if _done(request, marks):
+        named = [marks["call"].value] if "call" in marks else names
+        return [one for one in named if one not in _answered(request)][: int(mode == "ANY")]
     wanted = _wanted(names, text, marks)
     if not wanted and mode == "ANY":
         wanted = [names[0]]
@@ -37,6 +41,18 @@ def _done(request: JsonObject, marks: Marks) -> bool:
     if "rounds" in marks and _rounds(request) < marks["rounds"].number(1):
         return False
     return bool(answers(request))
+
+
+def _answered(request: JsonObject) -> set[str]:
+    """Names of the functions that have answered since the last prompt."""
+    found: set[str] = set()
+    for content in reversed(request["contents"]):
+        if content.get("role") != "model":
+            results = [part.get("functionResponse", {}) for part in content["parts"]]
+            found |= {result["name"] for result in results if result}
+            if any("text" in part for part in content["parts"]):
+                break
+    return found
 
 
 def _rounds(request: JsonObject) -> int:

@@ -16,6 +16,17 @@ SIGNATURE_TEXT = (
     "Function call is missing a thought_signature in functionCall parts. This is required for "
     "tools to work correctly, and missing thought_signature may lead to degraded model performance."
 )
+CALL_TURN_TEXT = (
+    "Please ensure that function call turn comes immediately after a user turn or after a function "
+    "response turn."
+)
+"""400 for a history that begins with a function call (gemini-cli#11814, pydantic-ai#4148). That a
+history which begins with a model's text is refused, too, is one project's word: it passes here."""
+INSIDE_RESULTS = frozenset(
+    {"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"}
+)
+"""Media types of ``functionResponse.parts`` (ai.google.dev, "Function calling", by pydantic-ai's
+profile; another is a 400, gemini-cli#16995)."""
 UNSIGNED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 """What history without signatures may carry instead (ai.google.dev, "Thought signatures")."""
 _SIGNATURE_STARTS = (b"\x0a", b"\x12")
@@ -49,6 +60,7 @@ def check(model: str, request: JsonObject, holdings: Holdings) -> None:
     _cache_beside(request)
     _turns(abilities, request)
     for part in _parts(request):
+        _result_media(part)
         check_media(part, abilities, holdings)
 
 
@@ -108,6 +120,18 @@ def _parts(request: JsonObject) -> Iterator[JsonObject]:
             yield from part.get("functionResponse", {}).get("parts", [])
 
 
+def _result_media(part: JsonObject) -> None:
+    """Refuse media inside a function's result that may only stand in a turn of their own."""
+    for inner in part.get("functionResponse", {}).get("parts", []):
+        for name in _MEDIA:
+            mime = inner.get(name, {}).get("mimeType", "").partition(";")[0]
+            if mime and mime not in INSIDE_RESULTS:
+                raise invalid(
+                    f"Unable to submit request because the mime_type: {mime} is not supported in "
+                    "`function_response.parts`."
+                )
+
+
 def check_media(part: JsonObject, abilities: Abilities, holdings: Holdings) -> None:
     """Raise ApiError for data of a type no model reads, or a file that is not to be had."""
     for name in _MEDIA:
@@ -160,6 +184,8 @@ def cache_of(model: str, request: JsonObject, holdings: Holdings) -> Cache | Non
 def _turns(abilities: Abilities, request: JsonObject) -> None:
     contents = request["contents"]
     start = _current_turn(contents)
+    if any("functionCall" in part for part in contents[0]["parts"]):
+        raise invalid(CALL_TURN_TEXT)
     for at, content in enumerate(contents):
         calls = [part for part in content["parts"] if "functionCall" in part]
         if calls:

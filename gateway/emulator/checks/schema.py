@@ -64,8 +64,9 @@ def _inner(schema: JsonObject) -> Iterator[tuple[JsonObject, str]]:
 def check_json_schema(schema: object) -> None:
     """Raise ApiError 400 for a ``$ref`` to nothing, and for one no value could ever fill.
 
-    A reference to a schema that it stands in is unrolled through properties that are not required
-    (google.ai.generativelanguage, ``responseJsonSchema``).
+    A loop of references must have a property that is optional or nullable, or an array that may be
+    empty (text of the live service, juspay-mcp#132; there another alternative of ``anyOf`` did not
+    help). The SDK's documentation of ``responseJsonSchema`` is stricter: optional ones only.
     """
     if not isinstance(schema, dict):
         return
@@ -73,8 +74,11 @@ def check_json_schema(schema: object) -> None:
         graph = _graph(schema)
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as exc:
+        place = exc.args[1][0].removeprefix("#/").replace("/", ".")
         raise invalid(
-            f"Invalid JSON schema: {exc.args[1][0]} refers to itself in required properties."
+            "ref loops are only supported if they include optional or nullable property values, or "
+            "a potentially-zero-length array items, but a ref loop of required fields was found at "
+            f"{place}"
         ) from exc
 
 
@@ -104,14 +108,38 @@ def _references(schema: object, *, needed: bool) -> Iterator[tuple[str, bool]]:
     for name, inner in properties.items() if isinstance(properties, dict) else ():
         yield from _references(inner, needed=needed and name in _list(required))
     yield from _references(schema.get("items"), needed=needed and _asks_for_items(schema))
-    for word in ("anyOf", "oneOf", "prefixItems"):
-        for inner in _list(schema.get(word)):
-            yield from _references(inner, needed=False)
+    for word in ("anyOf", "oneOf"):
+        inside = _list(schema.get(word))
+        for inner in inside:
+            yield from _references(inner, needed=needed and not any(map(_is_null, inside)))
+    for at, inner in enumerate(_list(schema.get("prefixItems"))):
+        yield from _references(inner, needed=needed and _asks_for_items(schema, at))
 
 
-def _asks_for_items(schema: JsonObject) -> bool:
+def _asks_for_items(schema: JsonObject, at: int = 0) -> bool:
+    """Whether every array that fits has an item at index ``at``."""
     least = schema.get("minItems")
-    return isinstance(least, int | float) and least > 0
+    return isinstance(least, int | float) and least > at
+
+
+def _is_null(schema: object) -> bool:
+    """Whether null fits an alternative."""
+    if not isinstance(schema, dict):
+        return False
+    kind = schema.get("type")
+    return kind == "null" or "null" in _list(kind) or None in _list(schema.get("enum"))
+
+
+def item_budget(schema: object) -> int:
+    """The sum of ``maxItems`` of a schema's properties, those of its definitions too."""
+    if not isinstance(schema, dict):
+        return 0
+    most = schema.get("maxItems")
+    inner = [schema.get("items"), *_list(schema.get("anyOf")), *_list(schema.get("prefixItems"))]
+    for word in ("properties", "$defs"):
+        found = schema.get(word)
+        inner += found.values() if isinstance(found, dict) else ()
+    return sum(map(item_budget, inner), most if isinstance(most, int) else 0)
 
 
 def _list(value: object) -> list[object]:

@@ -4,7 +4,11 @@ import re
 from collections import Counter
 
 from gateway.emulator.answers.abilities import Abilities
-from gateway.emulator.checks.schema import check_json_schema, check_openapi_schema
+from gateway.emulator.checks.schema import (
+    check_json_schema,
+    check_openapi_schema,
+    item_budget,
+)
 from gateway.emulator.protocol.errors import JsonObject, invalid
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
@@ -20,6 +24,9 @@ BUILT_IN = frozenset(
     }
 )
 """Tools that Google runs."""
+MAX_ITEM_BUDGET = 960
+"""Sum of ``maxItems`` in a function's JSON schema beyond which the service answers 400 without a
+word on why (python-genai#2170, measured on gemini-3-flash-preview)."""
 _JSON_TYPE = "application/json"
 _CHOOSY = frozenset({"ANY", "VALIDATED"})
 """Calling modes that allowedFunctionNames belong to."""
@@ -76,6 +83,8 @@ def _schemas(one: JsonObject, path: str) -> None:
             check_openapi_schema(one[plain], f"{path}.{plain}")
         elif of_json in one:
             check_json_schema(one[of_json])
+            if item_budget(one[of_json]) > MAX_ITEM_BUDGET:
+                raise invalid("Request contains an invalid argument.")
 
 
 def _calling(abilities: Abilities, request: JsonObject, names: list[str]) -> None:
