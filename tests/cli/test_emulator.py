@@ -86,6 +86,7 @@ def test_a_port_that_is_none_is_a_usage_error() -> None:
 GIVEN: dict[str, tuple[str, Any]] = {
     "job_seconds": ("2.5", 2.5),
     "pending_share": ("0.5", 0.5),
+    "clock_offset": ("3600", 3600.0),
     "speed": ("60", 60.0),
     "faults": ("quota:times=2", ("quota:times=2",)),
     "seed": ("7", 7),
@@ -95,6 +96,10 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "max_live_jobs": ("3", 3),
     "tier": ("2", 2),
     "enqueued_tokens": ("gemini-2.5-pro=10", {"gemini-2.5-pro": 10}),
+    "ledger": ("", True),
+    "spend_limit": ("2.5", 2.5),
+    "flex_places": ("9", 9),
+    "flex_seconds": ("9", 9.0),
     "expire_seconds": ("9", 9.0),
     "file_seconds": ("9", 9.0),
     "video_seconds": ("9", 9.0),
