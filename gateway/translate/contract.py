@@ -1,4 +1,4 @@
-"""The shape of a translation: what goes in, what comes out, in both directions.
+"""The types of a translation: policy, notes, hints, results, and an endpoint's two functions.
 
 ``to_gemini(body, policy, model) -> Translation | LineError`` and
 ``from_gemini(hints, answers, context) -> Rendered``. Both are pure: no clock, no files, no
@@ -44,7 +44,7 @@ class Policy:
     executed_code: Literal["show", "omit"] = "show"
 
     def to_json(self) -> Json:
-        """The policy as a JSON object, as it is stored on a batch."""
+        """Write the policy as the JSON object that is stored on a batch."""
         values = {name: getattr(self, name) for name in _members()}
         return {**values, "strict_fields": list(self.strict_fields)}
 
@@ -94,7 +94,7 @@ class Note:
 
 
 class AnswerHints(TypedDict, total=False):
-    """What rendering an answer needs from its request; each key is absent where it says nothing.
+    """What rendering an answer needs from its request; an absent key means its usual case.
 
     Written as JSON when a line is translated and read when its answer has come, perhaps by a later
     version of the gateway: a key keeps its meaning for ever. The file that holds the hints of a

@@ -1,6 +1,6 @@
 """Written JSON with holes: how lines of one shape are written without building them again.
 
-A template is made from what the ordinary way wrote for stand-ins, so the mapping is said once.
+A template is made from what the ordinary way wrote for stand-ins: the mapping is written once.
 Filling one costs a third of building and writing the same objects (measured on 300-byte lines).
 """
 
@@ -10,12 +10,12 @@ import orjson
 
 
 def stand_in(number: int) -> str:
-    """A text that no client and no mapping of ours writes: it holds a place of a template."""
+    """Make a text that neither clients nor mappings write: it marks a hole of a template."""
     return f"\x1a{number}\x1a"
 
 
 def template_of(written: bytes, holes: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-    r"""A format for ``%``: each hole's text, in this order, replaced by its conversion.
+    r"""Make a format for ``%``: each hole's text, in this order, replaced by its conversion.
 
     ``b'{"a":"\\u001a0\\u001a","n":7}'`` with ``[(b'"\\u001a0\\u001a"', b"%b")]`` ->
     ``b'{"a":%b,"n":7}'``. None when a text is not there exactly once and in this order.
@@ -31,5 +31,5 @@ def template_of(written: bytes, holes: Sequence[tuple[bytes, bytes]]) -> bytes |
 
 
 def hole(number: int) -> tuple[bytes, bytes]:
-    """The hole that :func:`stand_in` leaves for any written JSON."""
+    """Name the hole that :func:`stand_in` leaves, to be filled with written JSON."""
     return orjson.dumps(stand_in(number)), b"%b"

@@ -68,7 +68,7 @@ def parse_time(text: object) -> int | None:
 
 
 def parse_int(value: object) -> int | None:
-    """An int64, which proto3-JSON writes as a string (``"sizeBytes":"18810"``)."""
+    """Read an int64, which proto3-JSON writes as a string (``"sizeBytes":"18810"``)."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -79,12 +79,12 @@ def parse_int(value: object) -> int | None:
 
 
 def as_object(value: object) -> Json:
-    """The object, or an empty one in place of anything else."""
+    """Give the object, or an empty one in place of anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def as_text(value: object) -> str | None:
-    """The text, or None in place of anything else or nothing."""
+    """Give the text, or None in place of anything else and of an empty text."""
     return value if isinstance(value, str) and value else None
 
 
@@ -165,7 +165,7 @@ def parse_error(value: object) -> ErrorInfo | None:
 
 
 def parse_error_body(body: bytes) -> ErrorInfo | None:
-    """The error of a response body; None for HTML, a cut body, or anything else."""
+    """Read the error of a response body; None for HTML, a cut body, or anything else."""
     try:
         return parse_error(orjson.loads(body))
     except orjson.JSONDecodeError:
@@ -185,7 +185,7 @@ def _retry_delay(details: Sequence[Json]) -> float | None:
 
 # --- operations -----------------------------------------------------------------------------
 
-INLINE: Final = "inline"  # an output that stands in the operation itself
+INLINE: Final = "inline"  # the output is part of the operation itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class Operation:
 
 
 def parse_operation(body: Json) -> Operation:
-    """An Operation with the batch in ``metadata`` (recorded), or the bare Batch (discovery).
+    """Read an Operation with the batch in ``metadata`` (recorded), or a bare Batch (discovery).
 
     ``{"name":"batches/31u…","metadata":{"displayName":…,"state":"BATCH_STATE_SUCCEEDED",
     "createTime":…,"endTime":…,"output":{…}},"done":true,"response":{"responsesFile":"files/…"}}``
@@ -235,7 +235,7 @@ def parse_operation(body: Json) -> Operation:
 
 
 def _outputs(body: Json, batch: Json) -> tuple[Json, Json]:
-    """The two places of the output: clients that read one alone lose results (bifrost#3951)."""
+    """Find both places of the output: clients that read only one lose results (bifrost#3951)."""
     return as_object(body.get("response")), as_object(batch.get("output"))
 
 
@@ -251,7 +251,7 @@ _INLINED: Final = ("inlinedResponses", "inlinedEmbedContentResponses")
 
 
 def inlined_items(body: Json) -> list[Any] | None:
-    """The result items inside an operation, from either place and either spelling; None if none.
+    """Find the result items in an operation, in either place and spelling; None if none.
 
     ``{"inlinedResponses":{"inlinedResponses":[{"response":{…},"metadata":{"key":"1.0"}}]}}``
     """

@@ -35,7 +35,7 @@ _INTERNAL: Final = 13
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of a results file, and where it stands. ``key`` is None if the line has none."""
+    """One line of a results file, and its place there. ``key`` is None if the line has none."""
 
     key: str | None
     answer: Answer
@@ -75,7 +75,7 @@ def parse_result(line: bytes, loads: Loads | None = None) -> tuple[str | None, A
 
 
 def parse_item(row: object) -> tuple[str | None, Answer]:
-    """The same for a result that has been parsed already."""
+    """Do the same for a result that has been parsed already."""
     if not isinstance(row, dict):
         return None, _failure("The upstream's result is no JSON object.")
     return _key(row), _answer(row)
@@ -109,7 +109,7 @@ def _key(row: Json) -> str | None:
 
 
 def _answer(row: Json) -> Answer:
-    """A response wins over an error beside it, unless it is empty."""
+    """Take the response, even where an error comes with it, unless it is empty."""
     response = row.get("response")
     if isinstance(response, dict) and response:
         return {"response": response}
@@ -122,7 +122,7 @@ def _answer(row: Json) -> Answer:
 
 
 def _error(told: object) -> dict[str, Any]:
-    """A google.rpc.Status with ``code``, ``status`` and ``message`` all there.
+    """Complete a google.rpc.Status: ``code``, ``status`` and ``message`` are all set.
 
     ``{"code":1}`` (a cancelled item) has no message, ``{"status":"UNAVAILABLE"}`` no code, and
     Vertex tells a whole error as one text.

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from gateway.units import MIB
 
@@ -11,7 +11,7 @@ UTF8_BOM = b"\xef\xbb\xbf"
 
 # str.splitlines() and the OpenAI SDKs' own iter_lines() end a line at these characters too;
 # measured with openai-python: two lines that carry them raw come back as six. orjson has no
-# option to escape them. In valid JSON they can stand inside strings only.
+# option to escape them. In valid JSON they can be inside strings only.
 _SEPARATORS = (
     (b"\xe2\x80\xa8", b"\\u2028"),
     (b"\xe2\x80\xa9", b"\\u2029"),
@@ -31,7 +31,7 @@ def escape_separators(line: bytes) -> bytes:
 
 @dataclass(slots=True)
 class LongLine:
-    """Stands in for a line beyond the limit; ``size`` counts all of its bytes but the newline."""
+    """A line beyond the limit; ``size`` counts all of its bytes but the newline."""
 
     size: int
 
@@ -77,24 +77,3 @@ def _skip(file: BinaryIO, size: int) -> LongLine:
             return LongLine(size + len(piece) - 1)
         size += len(piece)
     return LongLine(size)
-
-
-def depth_exceeds(text: bytes, value: Any, limit: int) -> bool:  # noqa: ANN401 - parsed JSON
-    """Whether ``value``, parsed from ``text``, nests deeper than ``limit``.
-
-    Free for text with no more brackets than the limit. orjson reads 1,023 levels but writes only
-    254, so what is accepted must stay well below.
-    """
-    if text.count(b"[") + text.count(b"{") <= limit:
-        return False
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(limit):
-        level = [child for parent in level for child in _containers(parent)]
-        if not level:
-            return False
-    return True
-
-
-def _containers(value: Any) -> Iterator[Any]:  # noqa: ANN401 - parsed JSON
-    children = value.values() if isinstance(value, dict) else value
-    return (child for child in children if isinstance(child, dict | list))

@@ -69,7 +69,7 @@ Event = FieldValue | FileStart | FileData | FileEnd
 
 
 def parse_boundary(content_type: str | None) -> bytes:
-    """The boundary of a multipart/form-data content type."""
+    """Read the boundary of a multipart/form-data content type."""
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
         raise RequestError(
@@ -117,12 +117,12 @@ class MultipartReader:
             raise RequestError("Invalid Content-Type: the boundary is too long.") from error
 
     def feed(self, data: bytes) -> Sequence[Event]:
-        """What the next bytes bring; the events' views are into ``data``."""
+        """Give the events of the next bytes; their views are into ``data``."""
         if not data:
             return ()
         if not self._begun:
             self._begun = True
-            if data[:1] != b"-":  # a preamble: allowed by RFC 2046, sent by nobody, unbounded
+            if data[:1] != b"-":  # a preamble: allowed by RFC 2046, sent by no client
                 raise _malformed("it does not begin with its boundary")
         if self._ended:
             self._epilogue += len(data)
@@ -215,7 +215,7 @@ def _decoded(text: bytes) -> str:
 
 
 def _filename(raw: bytes) -> str:
-    """A file name is the client's data; what is not UTF-8 in it must not cost the upload."""
+    """Read a file name; bytes in it that are not UTF-8 must not cost the upload."""
     name = raw.decode(errors="replace")
     for escaped, character in _ESCAPES:
         name = name.replace(escaped, character)

@@ -84,12 +84,12 @@ def truncate(text: str) -> str:
 
 
 def encode_error(error: GatewayError) -> dict[str, Any]:
-    """The envelope of an error that a client may see."""
+    """Write the envelope of an error that a client may see."""
     return error_body(error.message, error.type, error.code, error.param)
 
 
 def encode_page(items: Sequence[Mapping[str, Any]], *, has_more: bool) -> dict[str, Any]:
-    """A page of a cursor list. openai-python asks on for ever when ``has_more`` is missing."""
+    """Write a page of a list. openai-python asks on for ever when ``has_more`` is missing."""
     return {
         "object": "list",
         "data": items,
@@ -100,12 +100,12 @@ def encode_page(items: Sequence[Mapping[str, Any]], *, has_more: bool) -> dict[s
 
 
 def encode_deleted_file(file_id: str) -> dict[str, Any]:
-    """The answer to ``DELETE /v1/files/{id}``."""
+    """Write the answer to ``DELETE /v1/files/{id}``."""
     return {"id": file_id, "object": "file", "deleted": True}
 
 
 def encode_model(model_id: str) -> dict[str, Any]:
-    """A model. Google does not say when one was made; OpenAI requires an integer."""
+    """Write a model. Google does not report when one was made; OpenAI requires an integer."""
     return {"id": model_id, "object": "model", "created": 0, "owned_by": "google"}
 
 
@@ -113,7 +113,7 @@ def encode_model(model_id: str) -> dict[str, Any]:
 
 
 def parse_json(body: bytes) -> object:
-    """A JSON body; orjson refuses NaN, lone surrogates, and depths of 1,024 and more."""
+    """Parse a JSON body; orjson refuses NaN, lone surrogates, and depths of 1,024 and more."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -123,7 +123,7 @@ def parse_json(body: bytes) -> object:
 
 
 def parse_create_batch(body: object, endpoints: Collection[str]) -> CreateBatch:
-    """The body of ``POST /v1/batches``; ``endpoints`` are those offered here."""
+    """Read the body of ``POST /v1/batches``; ``endpoints`` are those offered here."""
     if not isinstance(body, dict):
         raise RequestError(f"Invalid request body: expected an object, but got {json_type(body)}.")
     known = {
@@ -149,7 +149,7 @@ def parse_create_batch(body: object, endpoints: Collection[str]) -> CreateBatch:
 
 
 def parse_new_file(fields: Mapping[str, str]) -> NewFile:
-    """The text parts of an upload: ``purpose`` and ``expires_after[anchor]``/``[seconds]``."""
+    """Read the text parts of an upload: ``purpose`` and ``expires_after[anchor]``/``[seconds]``."""
     if "purpose" not in fields:
         raise _missing("purpose")
     return NewFile(
@@ -158,7 +158,7 @@ def parse_new_file(fields: Mapping[str, str]) -> NewFile:
 
 
 def parse_purpose(purpose: str) -> str:
-    """What a client may upload for; openai-python says it before the file."""
+    """Check the purpose of an upload; openai-python sends it before the file."""
     if purpose not in FILE_PURPOSES:
         raise RequestError(
             f"'{truncate(purpose)}' is not one of {list(FILE_PURPOSES)} - 'purpose'",
@@ -325,7 +325,7 @@ def _bounded(value: int, param: str, least: int, most: int) -> int:
 
 
 def _integer(text: str, param: str) -> int:
-    """An integer that travels as text, in a query or a form."""
+    """Read an integer that travels as text, in a query or a form."""
     if not _INTEGER.fullmatch(text):
         raise _wrong_type(param, "an integer", text)
     return int(text)
@@ -338,7 +338,7 @@ def _text(value: object, param: str) -> str:
 
 
 def _join_words(values: Iterable[str]) -> str:
-    """'a', 'b', and 'c'."""
+    """Join words: ``'a', 'b', and 'c'``."""
     quoted = [f"'{value}'" for value in values]
     if len(quoted) < 3:
         return " and ".join(quoted)

@@ -54,18 +54,18 @@ class Complaint(NamedTuple):
 def error_body(
     message: str, kind: str, code: str | None, param: str | None = None
 ) -> dict[str, Any]:
-    """The envelope: all four keys, always (OpenAPI ``Error`` requires them)."""
+    """Write the envelope: all four keys, always (OpenAPI ``Error`` requires them)."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def error_type(status: int) -> str:
-    """The ``type`` of an error with this HTTP status."""
+    """Give the ``type`` of an error with this HTTP status."""
     usual = "server_error" if status >= 500 else "invalid_request_error"
     return _TYPES.get(status, usual)
 
 
 def json_type(value: object) -> str:
-    """``[]`` -> ``"an array"``."""
+    """Name a value's JSON type: ``[]`` -> ``"an array"``."""
     return _JSON_TYPES.get(type(value), "an unknown type")
 
 

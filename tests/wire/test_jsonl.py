@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.wire.json_depth import depth_exceeds
 from gateway.wire.jsonl import (
     LongLine,
-    depth_exceeds,
     drop_blank_end,
     escape_separators,
     read_lines,

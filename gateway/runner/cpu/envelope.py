@@ -12,7 +12,8 @@ import orjson
 
 from gateway.batches.batch import BatchError
 from gateway.translate import Endpoint, Policy, resolve_model
-from gateway.wire.jsonl import LongLine, depth_exceeds
+from gateway.wire.json_depth import depth_exceeds
+from gateway.wire.jsonl import LongLine
 from gateway.wire.openai_errors import invalid_type, json_type, missing_parameter
 
 MAX_DEPTH = 128

@@ -1,4 +1,4 @@
-"""Sound of an answer -> ``message.audio``.
+"""Sound of an answer -> ``message.audio`` of a chat completion.
 
 Gemini speaks raw PCM, ``audio/L16;codec=pcm;rate=24000`` (recorded), little-endian whatever RFC
 2586 says of the name. OpenAI's ``pcm16`` is just that; ``wav`` gets the 44 bytes of a RIFF header.

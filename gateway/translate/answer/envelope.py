@@ -1,4 +1,4 @@
-"""What any answer of generateContent says beside its candidates: id, model, a blocked prompt."""
+"""Id, model and blocked prompt of a GenerateContentResponse, for every endpoint."""
 
 from typing import Final
 
@@ -33,7 +33,7 @@ EMPTY: Final = Failure(500, "empty_response", "Gemini answered without any candi
 
 
 def identity_of(response: Json, context: Context) -> str:
-    """Gemini's id of the answer; where it gave none, one of the batch and the line."""
+    """Give Gemini's id of the answer; where there is none, one made of the batch and the line."""
     identity = response.get("responseId")
     if type(identity) is str and identity:
         return identity
@@ -41,7 +41,7 @@ def identity_of(response: Json, context: Context) -> str:
 
 
 def model_of(response: Json, hints: AnswerHints) -> str:
-    """The model that answered; where Gemini does not say, the one that was asked."""
+    """Name the model that answered; where Gemini names none, the one that was asked."""
     version = response.get("modelVersion")
     if type(version) is not str or not version:
         version = hints["model"]
@@ -50,7 +50,7 @@ def model_of(response: Json, hints: AnswerHints) -> str:
 
 
 def blocked_of(response: Json) -> tuple[str, str] | Failure:
-    """Why there is no candidate: Gemini's word and a refusal for users, or else a failure.
+    """Explain that there is no candidate: Gemini's word and a refusal for users, or a failure.
 
     ``{"promptFeedback": {"blockReason": "SAFETY"}}`` ->
     ``("SAFETY", "Gemini blocked the prompt: safety (SAFETY).")``
@@ -64,7 +64,7 @@ def blocked_of(response: Json) -> tuple[str, str] | Failure:
 
 
 def answered_block(response: Json, policy: Policy) -> tuple[str, str] | Failure:
-    """The same where a refusal is an answer, unless the policy wants an error."""
+    """Explain it where a refusal is an answer, unless the policy asks for an error line."""
     blocked = blocked_of(response)
     if policy.blocked_prompt == "error" and not isinstance(blocked, Failure):
         return Failure(400, "content_policy_violation", blocked[1])
@@ -80,7 +80,7 @@ _ONLY_TEXT: Final = ({"modality": "TEXT"},)
 
 
 def plain_of(answer: Answer) -> tuple[str, str, str, Usage] | None:
-    """Id, model version, text and usage of an answer that is no more; most are.
+    """Take id, model version, text and usage of an answer that holds no more, as most do.
 
     None when there is anything else in it: then it is read in full.
     """

@@ -28,19 +28,19 @@ class Failure:
     param: str | None = None
 
     def among(self, kind: str, number: int, of: int) -> "Failure":
-        """One of the ``n`` that a line asked for failed: ``Choice 2 of 3: …``."""
+        """Prefix the message with the number of the choice that failed: ``Choice 2 of 3: …``."""
         if of == 1:
             return self
         return replace(self, message=f"{kind} {number} of {of}: {self.message}", param="n")
 
     def rendered(self, usage: Usage | None = None) -> Rendered:
-        """The error envelope of this line."""
+        """Write the error envelope of this line."""
         body = error_body(self.message, self.type or error_type(self.status), self.code, self.param)
         return self.status, orjson.dumps(body), usage or NO_USAGE, ()
 
 
 def unsupported_output(what: str) -> Failure:
-    """The failure of an answer that holds something which OpenAI's object has no member for."""
+    """Fail an answer that holds something which OpenAI's object has no member for."""
     why = f"Gemini answered with {what[:100]}, which has no place in this answer."
     return Failure(502, "unsupported_output", why)
 
@@ -69,7 +69,7 @@ _UNKNOWN: Final = (500, "server_error")
 
 
 def failure_of(answer: Answer) -> Failure | None:
-    """Why an item has no response, or None when it has one.
+    """Read why an item has no response; None when it has one.
 
     ``{"error": {"code": 8, "message": "…"}}`` -> 429 ``rate_limit_exceeded``.
     """
@@ -78,7 +78,7 @@ def failure_of(answer: Answer) -> Failure | None:
         return None
     error = answer.get("error")
     if type(error) is dict:
-        # A response beside an empty error: proto3 writes OK as {} in places.
+        # A response with an empty error: proto3 writes OK as {} in places.
         if error or type(response) is not dict:
             return _from_status(error)
     elif error is not None and type(response) is not dict:
@@ -115,7 +115,7 @@ def _status_and_code(error: Json) -> tuple[int, str]:
 
 
 def _retry_hint(error: Json) -> str:
-    """RetryInfo in words, where Google's message does not say it anyhow (recorded: it does)."""
+    """Add RetryInfo to the message, unless Google's text has it already (recorded: it has)."""
     for detail in _details(error):
         delay = detail.get("retryDelay")
         if (

@@ -24,7 +24,7 @@ class Finish:
 
 _STOP: Final = Finish("stop")
 _FILTERED: Final = Finish("content_filter")
-# Nothing came out and nobody says why: an empty "stop" is what users file bugs about.
+# No output and no reason given: users report an empty "stop" as a bug, so it is an error line.
 _NOTHING: Final = Finish("stop", (500, "no_output"))
 
 FINISH: Final[dict[str, Finish]] = {
@@ -57,12 +57,12 @@ FINISH: Final[dict[str, Finish]] = {
 
 
 def finish_of(reason: object) -> Finish:
-    """The row of a finishReason; a missing or unknown one is taken for what came out."""
+    """Find the row of a finishReason; without one that is known, output decides."""
     return FINISH.get(reason, _NOTHING) if type(reason) is str else _NOTHING
 
 
 def failed(finish: Finish, reason: object, message: object) -> Failure:
-    """The failure of a candidate that ended without an answer, with Gemini's own sentence."""
+    """Fail a candidate that ended without an answer, with Gemini's own sentence."""
     status, code = finish.failure or (500, "no_output")
     word = reason if type(reason) is str else "nothing"
     text = f"Gemini ended without an answer (finishReason {word[:100]})."

@@ -3,7 +3,7 @@
 Offsets of a segment are bytes of UTF-8, those of OpenAI are characters. They count the visible
 text of all parts as one (recorded: thoughts and steps of Google's tools do not count, ``partIndex``
 is absent), ``startIndex`` 0 is left out, and one in eight is off by a few bytes while the segment's
-own text still stands there verbatim: so that text is looked for where it is nearest.
+own text is in the answer verbatim: so the nearest place of that text is taken.
 """
 
 from bisect import bisect_right
@@ -100,7 +100,7 @@ class Visible:
         self._marks.insert(0, 0)
 
     def character(self, byte: int) -> int:
-        """The character that a byte belongs to; never beyond the text."""
+        """Give the index of the character that a byte belongs to; never beyond the text."""
         if not self._encoded:
             return min(byte, len(self.text))
         index = bisect_right(self._marks, byte) - 1
@@ -108,7 +108,7 @@ class Visible:
         return min(index * _STEP + len(beyond), len(self.text))
 
     def bytes_before(self, character: int) -> int:
-        """How many bytes the text has up to a character."""
+        """Count the bytes of the text up to a character."""
         if not self._encoded:
             return character
         index = character // _STEP
@@ -124,8 +124,8 @@ def citations(parts: object, candidate: Json) -> tuple[list[Json], Json]:
     "groundingChunkIndices": [0]}]}}`` ->
     ``[{"url": "https://x/", "title": "x", "start_index": 0, "end_index": 4}]``
 
-    Beside it what citations cannot say (searches without supports, sources without a URL), as
-    ``extra_content.google`` shows it: ``{"grounding_metadata": {…}}``.
+    The second value is what citations cannot express (searches without supports, sources without a
+    URL), as ``extra_content.google`` shows it: ``{"grounding_metadata": {…}}``.
     """
     grounding = _object(candidate.get("groundingMetadata"))
     pages = _object(candidate.get("urlContextMetadata"))
@@ -155,14 +155,14 @@ def citations(parts: object, candidate: Json) -> tuple[list[Json], Json]:
 
 
 def source_urls(candidate: Json) -> list[str]:
-    """The pages that a candidate names as its sources, each once."""
+    """List the pages that a candidate names as its sources, each once."""
     chunks = _object(candidate.get("groundingMetadata")).get("groundingChunks")
     sources = map(_source, chunks) if type(chunks) is list else ()
     return list(dict.fromkeys(source["url"] for source in sources if source is not None))
 
 
 def _span(segment: Json, visible: Visible) -> tuple[int, int]:
-    """Where a segment stands, in characters; one that says nothing is the whole text.
+    """Locate a segment, in characters; without offsets and text it is the whole text.
 
     Offsets that cannot be are brought into the text: such a citation may have no length.
     """
@@ -181,7 +181,7 @@ def _span(segment: Json, visible: Visible) -> tuple[int, int]:
 
 
 def _nearest(text: str, start: int, whole: str) -> int:
-    """Where a text stands nearest to ``start``; -1 when it stands nowhere."""
+    """Find the place of a text that is nearest to ``start``; -1 when there is none."""
     before = whole.rfind(text, 0, start + len(text))
     after = whole.find(text, start)
     if before < 0 or after < 0:
@@ -215,7 +215,7 @@ def _title(chunk: Json, url: str) -> str:
 
 
 def _pages(pages: Json) -> list[Json | None]:
-    """Pages that the model read, for supports that count these (recorded: g264)."""
+    """List pages that the model read, for supports that index these (recorded)."""
     found = _objects(pages.get("urlMetadata"))
     return [_source({"web": {"uri": page.get("retrievedUrl")}}) for page in found]
 

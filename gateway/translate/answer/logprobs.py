@@ -1,4 +1,4 @@
-"""logprobsResult -> choices[].logprobs."""
+"""``logprobsResult`` of a candidate -> ``logprobs`` of a chat choice."""
 
 from math import isfinite
 from typing import Final

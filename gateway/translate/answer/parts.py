@@ -111,7 +111,7 @@ def parts_of(parts: object) -> Iterator[Part]:
 
 
 def visible_texts(parts: object) -> Iterator[tuple[int, str]]:
-    """The text that readers of an answer see, and the index of the part that holds it."""
+    """Give the texts that readers of an answer see, each with the index of its part."""
     for index, part in enumerate(parts if type(parts) is list else ()):
         for read in parts_of([part]):
             if isinstance(read, Text):
@@ -198,12 +198,12 @@ def read_function_call(
 
 
 def shows_code(context: Context) -> bool:
-    """Whether code that the model ran is part of its answer."""
+    """Tell whether code that the model ran is part of its answer."""
     return context.policy.executed_code == "show"
 
 
 def unusable_of(parts: object) -> Failure | None:
-    """What fails an answer without output: a part that none has, or a medium without its bytes.
+    """Fail an answer without output for a part that cannot be shown, or a medium without bytes.
 
     ``[{"fileData": {"fileUri": "https://x/y"}}]`` -> a failure; thoughts and steps are none.
     """

@@ -1,10 +1,10 @@
-"""Structured answers, held against the schema that the caller wrote.
+"""Structured answers, checked against the schema that the caller wrote.
 
 Gemini promises that an answer fits the schema it was sent, and does not always keep it: none of 502
 answers of a batch did (ruby_llm#894). The check is done in the worker that renders the answer, by a
 library in Rust: no reference is ever fetched, patterns are matched in linear time, and what would
-take too long is not begun (:mod:`gateway.translate.schemas.cost`). Nothing of an answer's content
-is told, only where in it the schema is broken.
+take too long is not begun (:mod:`gateway.translate.schemas.cost`). Messages name the place in
+the answer that breaks the schema and never its content.
 """
 
 from functools import lru_cache
@@ -15,14 +15,14 @@ import orjson
 
 from gateway.translate.answer.failure import Failure
 from gateway.translate.contract import AnswerHints, Context, Json, Note, NoteCode
-from gateway.translate.reading.checks import depth_of
 from gateway.translate.schemas.cost import MANY, Steps, UncheckableError
 from gateway.units import MIB
+from gateway.wire.json_depth import depth_of
 
 # Steps that one answer may take: half a second at most, usually some hundred.
 MAX_STEPS: Final = 5_000_000
-# Steps per value up to which the library is asked where: it tells of every alternative that failed,
-# at 6 KB and 30 microseconds each (measured).
+# Steps per value above which the library is not asked where the error is: it describes every
+# alternative that failed, at 6 KB and 30 microseconds each (measured).
 MAX_STEPS_TOLD: Final = 100
 # Compiled schemas remembered at a time: one of 5,000 properties takes 6 MB.
 _REMEMBERED: Final = 16
@@ -46,10 +46,10 @@ UNCHECKED: Final = "unchecked"
 def check_answer(
     text: str, hints: AnswerHints, field: str, context: Context, *, cut: bool
 ) -> Note | Failure | None:
-    """Hold an answer against its caller's schema, if there is one.
+    """Check an answer against its caller's schema, if there is one.
 
     ``field`` is the answer's path in the body; ``cut`` says that it ended before it was complete,
-    which is no fault of its form.
+    so its form is not judged.
     """
     schema = hints.get("schema")
     if schema is None or context.policy.schema_check == "off":
@@ -74,12 +74,12 @@ class Checker:
 
     def __init__(self, schema: Json) -> None:
         self._steps = Steps(schema)
-        # The root stays where references expect it: that null is an answer is kept beside it.
+        # The root must stay where references expect it, so its own `nullable` is kept apart.
         self._nullable = schema.get("nullable") is True
         self._validator = _compiled({name: _with_null(one) for name, one in schema.items()})
 
     def complaint(self, text: str) -> tuple[NoteCode, str] | None:
-        """Why an answer is not as it should be: a note's code and message; None: it is."""
+        """Judge an answer: a note's code and message, None when it fits."""
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -94,7 +94,7 @@ class Checker:
         return VIOLATION, self._complaint_of(value)
 
     def _complaint_of(self, value: object) -> str:
-        """What is wrong with a value that is known to be."""
+        """Say where a value breaks the schema, which it is known to do."""
         try:
             self._validator.validate(value)
         except jsonschema_rs.ValidationError as error:
@@ -104,19 +104,19 @@ class Checker:
         return "it is nested too deep to tell where"
 
     def _steps_of(self, text: str, value: object) -> int | None:
-        """How often schemas are held against one of the answer's values; None: too often in all."""
-        # Each value but the first stands behind one of these.
+        """Count the schemas that each of the answer's values is checked against; None: too many."""
+        # Each value but the first follows one of these characters.
         values = 1 + text.count(",") + text.count("[") + text.count("{")
         steps = self._steps.at_any_depth()
         if steps > MAX_STEPS_TOLD or values * steps > MAX_STEPS:
             steps = self._steps.at(depth_of(value))
-        # Nobody counted on from MANY.
+        # MANY means any larger number: counting stops there.
         return steps if steps < MANY and values * steps <= MAX_STEPS else None
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def checker_of(schema: str) -> Checker | str:
-    """What checks answers against a schema, given as JSON text; or why nothing can."""
+    """Compile a schema, given as JSON text; a text when it cannot be, which says why."""
     try:
         return Checker(orjson.loads(schema))
     except UncheckableError as error:

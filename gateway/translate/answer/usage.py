@@ -1,4 +1,4 @@
-"""usageMetadata -> usage.
+"""``usageMetadata`` -> token counts, and the ``usage`` of a chat completion.
 
 Over 451 recordings ``totalTokenCount = prompt + candidates + thoughts + toolUsePrompt``, without
 exception; ``promptTokenCount`` includes cached tokens, ``candidatesTokenCount`` excludes thoughts,
@@ -24,12 +24,12 @@ def count(value: object) -> int:
     return count(int(value)) if type(value) is float and value.is_integer() else 0
 
 
-# OpenAI's usage has no word for unknown: the tokens nobody counted are 0, and that is noted.
+# OpenAI's usage has no word for unknown: uncounted tokens are 0, and that is noted.
 UNCOUNTED: Final = (Note("unknown", "usage"),)
 
 
 def uncounted(responses: Iterable[Json]) -> tuple[Note, ...]:
-    """The note on answers of which one does not say what it used."""
+    """Note that one of the answers does not report what it used, if so."""
     told = all(type(response.get("usageMetadata")) is dict for response in responses)
     return () if told else UNCOUNTED
 
@@ -59,7 +59,7 @@ def usage_of(metadata: object) -> Usage:
 
 
 def _odd(metadata: Json) -> Usage:
-    """Counts of zero are left out, and nothing is certain."""
+    """Read counts of which some are absent, as zeros are, or of another type."""
     prompt = count(metadata.get("promptTokenCount")) + count(
         metadata.get("toolUsePromptTokenCount")
     )
@@ -78,7 +78,7 @@ def total_usage(usages: Sequence[Usage]) -> Usage:
     return max(prompts), max(cached), sum(outputs), sum(reasoning)
 
 
-# Of most lines nothing was cached and nothing reasoned: they share these, which nobody changes.
+# Most lines cached nothing and reasoned nothing: they share these objects, which stay unchanged.
 _NOTHING_CACHED: Final = {"cached_tokens": 0, "audio_tokens": 0}
 _NOTHING_REASONED: Final = {
     "reasoning_tokens": 0,
@@ -126,7 +126,7 @@ def _of_medium(medium: str, details: object) -> int:
 
 
 def openai_usage(usage: Usage, media: MediaTokens) -> Json:
-    """The ``usage`` member of a chat completion."""
+    """Write the ``usage`` member of a chat completion."""
     prompt, cached, output, reasoned = usage
     if any((media.audio_in, media.images_in, media.audio_out)):
         return _with_media(usage, media)

@@ -1,4 +1,4 @@
-"""GenerateContentResponse -> chat.completion."""
+"""GenerateContentResponse -> ``chat.completion``."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -136,7 +136,7 @@ def completion(
     usage: Usage,
     context: Context,
 ) -> Json:
-    """The completion around its choices; id and model are the first item's."""
+    """Build the completion around its choices; id and model are the first item's."""
     body = {
         "id": "chatcmpl-" + identity_of(responses[0], context),
         "object": "chat.completion",
@@ -175,7 +175,7 @@ def add_choices(
 
 
 def _in_order(candidates: list[Json]) -> list[Json]:
-    """Several candidates in the order of their own indexes, when these make sense."""
+    """Put candidates in the order of their own indexes, when these are 0, 1, 2 and so on."""
     if len(candidates) < 2:
         return candidates
     indexes = [c.get("index", 0) for c in candidates if type(c) is dict]
@@ -187,7 +187,7 @@ def _in_order(candidates: list[Json]) -> list[Json]:
 
 
 def _add_blocked(response: Json, choices: list[Json], context: Context) -> Failure | None:
-    """A blocked prompt is an answer to OpenAI's users: ``content_filter`` and a refusal."""
+    """Answer a blocked prompt as OpenAI does: a choice of ``content_filter`` and a refusal."""
     blocked = answered_block(response, context.policy)
     if isinstance(blocked, Failure):
         return blocked
@@ -206,10 +206,10 @@ def _add_blocked(response: Json, choices: list[Json], context: Context) -> Failu
 
 
 def _plain_template() -> bytes:
-    """What the ordinary way makes of an answer of one text, with holes."""
+    """Make a template of what the ordinary way writes for an answer of one text."""
     response = {"responseId": stand_in(0), "modelVersion": stand_in(1)}
     candidate = {"content": {"parts": [{"text": stand_in(2)}]}, "finishReason": "STOP"}
-    # Larger than any that usage_of lets through, so they stand nowhere else.
+    # Larger than any count that usage_of gives, so each occurs once in the text.
     created, prompt, output, cached, reasoning = (2**60 + n for n in range(5))
     context = Context("", 0, created)
     choice = choice_of(candidate, 0, [], {}, context)

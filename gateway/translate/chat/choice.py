@@ -148,7 +148,7 @@ def _extend(written: Json, message: AssistantMessage, word: str, hints: AnswerHi
 
 
 def _custom(call: Json, names: Collection[str]) -> Json:
-    """A call of a custom tool has its text where a function has arguments."""
+    """Rewrite the call of a custom tool: its text goes where a function has arguments."""
     name = call["function"]["name"]
     if name not in names:
         return call

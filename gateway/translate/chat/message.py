@@ -144,7 +144,7 @@ class AssistantMessage:
             self.text += block
 
     def _show_media(self, media: Media) -> None:
-        """An image keeps its own signature: image models of Gemini 3 want it back with it."""
+        """Add a medium. An image keeps its signature: image models of Gemini 3 want both back."""
         kind, data, signature = media
         if kind.startswith("image/"):
             url = {"url": f"data:{kind};base64,{data}"}
@@ -156,7 +156,7 @@ class AssistantMessage:
 
 
 def _signed(signature: str) -> Json:
-    """The member in which Google documents a signature for OpenAI's protocol, if there is one."""
+    """Write a signature as Google documents it for OpenAI's protocol; without one, nothing."""
     if not signature:
         return {}
     return {"extra_content": {"google": {"thought_signature": signature}}}

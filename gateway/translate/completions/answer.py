@@ -32,7 +32,7 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     notes: list[Note] = []
     usages: list[Usage] = []
     failure: Failure | None = None
-    # A place belongs to a prompt, so more candidates than were asked for have none.
+    # An index belongs to a prompt: candidates beyond those asked for have none and are dropped.
     most = hints.get("candidates", 1)
     for ordinal, answer in enumerate(answers):
         found: list[Json] = []
@@ -42,7 +42,7 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
         usages.append(usage_of(answer["response"].get("usageMetadata") if wrong is None else None))
         if wrong is None:
             wrong = add_choices(answer["response"], found, made, hints, context)
-        wrong = wrong or _without_place(found, made)
+        wrong = wrong or _drop_other_output(found, made)
         notes += [_placed(note, ordinal * most) for note in made]
         if wrong is not None and failure is None:
             prompt = ordinal // hints.get("items", 1)
@@ -69,7 +69,7 @@ _OF_CHAT: Final = re.compile(r"choices\[(\d+)\](?:\.message)?(\.content)?")
 
 
 def _placed(note: Note, first: int) -> Note:
-    """A note on a choice of chat's, in the words of the completion that it became."""
+    """Rename the field of a note on a chat choice to that of the text choice."""
     match = _OF_CHAT.match(note.field)
     if match is None:
         return note
@@ -78,8 +78,8 @@ def _placed(note: Note, first: int) -> Note:
     return Note(note.code, field, note.message)
 
 
-def _without_place(choices: list[Json], notes: list[Note]) -> Failure | None:
-    """A completion is a text: calls, images and sound beside one are noted, alone they fail it."""
+def _drop_other_output(choices: list[Json], notes: list[Note]) -> Failure | None:
+    """Note calls, images and sound that come with a text; without a text they fail the line."""
     for choice in choices:
         message = choice["message"]
         for name in [name for name in _NAMES if name in message]:
@@ -96,7 +96,7 @@ _NAMES: Final = {"tool_calls": "a call of a function", "images": "an image", "au
 
 
 def _text_choice(choice: Json, index: int, hints: AnswerHints) -> Json:
-    """A chat choice -> one of a text completion: the words, and how they ended."""
+    """Turn a chat choice into one of a text completion."""
     prompts = hints.get("echo_prompts")
     text = choice["message"]["content"] or ""
     if prompts:
@@ -112,7 +112,7 @@ def _text_choice(choice: Json, index: int, hints: AnswerHints) -> Json:
 
 
 def _legacy_logprobs(logprobs: Json | None) -> Json | None:
-    """Chat's log probabilities in the older form: parallel lists, alternatives as a map."""
+    """Write log probabilities in the older form: parallel lists, alternatives as a map."""
     if logprobs is None:
         return None
     tokens = logprobs["content"]
@@ -129,7 +129,7 @@ def _legacy_logprobs(logprobs: Json | None) -> Json | None:
 
 
 def _usage_by_prompt(usages: list[Usage], copies: int) -> Usage:
-    """Each prompt counts once, however often it was sent for its choices."""
+    """Add up usage: each prompt counts once, however often it was sent for its choices."""
     starts = range(0, len(usages), copies)
     prompts = [total_usage(usages[start : start + copies]) for start in starts]
     inputs, cached, outputs, reasoning = zip(*prompts, strict=True)

@@ -99,7 +99,7 @@ COMPLETIONS: Final = FieldTable(
     ),
     *GOOGLE_ROWS,
     STREAM,
-    dropped("stream_options", "without streaming it says nothing"),
+    dropped("stream_options", "means nothing without streaming"),
     dropped("user", "names the caller's user to OpenAI"),
     refused("suffix", "Gemini cannot write towards a text that follows."),
 )

@@ -76,7 +76,7 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
 
 
 def _paid(answers: Sequence[Answer]) -> int:
-    """The tokens of what was answered, though the line fails."""
+    """Count the tokens of items that were answered, although the line fails."""
     served = (answer["response"] for answer in answers if failure_of(answer) is None)
     return sum(_tokens(response) or 0 for response in served)
 
@@ -88,7 +88,7 @@ def _read_vector(response: Json, hints: AnswerHints) -> object:
 
 
 def _vector(values: object, hints: AnswerHints) -> object:
-    """A vector as the line wants it, or nothing.
+    """Give a vector in the form that the line asked for, or nothing.
 
     One that :func:`cut_vector` left as bytes passes through, unless it is to be packed or scaled.
     """
@@ -104,7 +104,7 @@ def _vector(values: object, hints: AnswerHints) -> object:
 
 
 def _numbers(values: object) -> list[float]:
-    """A vector that float32 can hold, or nothing. Packing checks each number at C speed."""
+    """Check that float32 can hold a vector; else nothing. Packing checks numbers at C speed."""
     if type(values) is not list or not values:
         return []
     kinds = set(map(type, values))
@@ -160,7 +160,7 @@ def cut_vector(line: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _is_numbers(inside: bytes) -> bool:
-    """Whether these are numbers and commas; the service's own writer sees to the rest."""
+    """Tell whether these are numbers and commas, as the service's own JSON writer makes them."""
     inside = inside.strip(b" ")
     if not inside or inside[-1] not in _DIGITS or b",," in inside:
         return False

@@ -111,11 +111,11 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         return retry_without_unknown(refusal, to_gemini, body, policy, model)
     prefix, template = frame.prefix, frame.template
     items = [template % orjson.dumps(prefix + text) for text in texts]
-    return items, frame.echo, frame.notes, ()
+    return items, frame.hints, frame.notes, ()
 
 
 class _Frame:
-    """What lines say beside their input, see :mod:`gateway.translate.request.compiled_options`."""
+    """The compiled options of a body: all but its input, as chat's CompiledOptions."""
 
     def __init__(self, builder: RequestBuilder) -> None:
         members = builder.members
@@ -134,7 +134,7 @@ class _Frame:
         if template is None:
             invalid_value("it holds control characters.", f"{builder.google_path}.title")
         self.template = template
-        self.echo = (orjson.dumps(builder.hints),)
+        self.hints = (orjson.dumps(builder.hints),)
         self.notes = tuple(builder.notes)
 
 

@@ -74,7 +74,7 @@ def _images_in_answer(response: Json) -> list[Media] | Failure:
 
 
 def _images_of(parts: object) -> tuple[list[Media], str]:
-    """The images, and the words with them; drafts are thoughts and left out."""
+    """Collect the images and the text; drafts are thoughts and left out."""
     images, words = [], ""
     for part in parts_of(parts):
         match part:
@@ -87,7 +87,7 @@ def _images_of(parts: object) -> tuple[list[Media], str]:
     return images, words
 
 
-# What OpenAI's image models answer when they will not (code and type as its SDK users know them).
+# Code and type of an error line for a refused image, as OpenAI's image models answer.
 _REFUSED: Final = "moderation_blocked"
 _REFUSED_TYPE: Final = "image_generation_user_error"
 
@@ -118,7 +118,7 @@ def _format(image: Media) -> Json:
 
 
 def _png_size(data: str) -> str:
-    """Width and height stand at fixed places of a PNG file (RFC 2083, IHDR)."""
+    """Read width and height of a PNG file at their fixed places (RFC 2083, IHDR)."""
     try:
         head = a2b_base64(data[:32])
     except (Base64Error, ValueError):

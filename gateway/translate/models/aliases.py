@@ -1,4 +1,4 @@
-"""The name a client writes as a model -> a bare Gemini model id."""
+"""Model names that clients write -> Gemini model ids."""
 
 from typing import Final
 

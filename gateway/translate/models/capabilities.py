@@ -1,7 +1,7 @@
-"""What each generation of Gemini models can do. Unknown or newer: the newest behaviour.
+"""Capabilities of each generation of Gemini models; unknown models count as the newest.
 
-Every row is evidence, not a guess: see the issue or page named beside it. A new generation is
-one more row; until there is one, the policy may change what is known of a model.
+The evidence of each row is the issue or page named with it. A new generation is one more row;
+until there is one, the setting ``GATEWAY_CAPABILITIES`` changes a row.
 """
 
 import re
@@ -62,10 +62,10 @@ class Capabilities:
     signatures: bool = True
     # mediaResolution on a part: 3 and later; before only for the whole request.
     part_resolution: bool = True
-    # Functions beside a response schema or JSON mode: 2.5 answers 400 "Function calling with a
-    # response mime type: 'application/json' is unsupported".
+    # Functions together with a response schema or JSON mode: 2.5 answers 400 "Function calling
+    # with a response mime type: 'application/json' is unsupported".
     tools_with_json: bool = True
-    # Built-in tools beside functions: 3 and later, with includeServerSideToolInvocations.
+    # Built-in tools together with functions: 3 and later, with includeServerSideToolInvocations.
     mixed_tools: bool = True
     # logprobs: off on 2.5-pro and 2.5-flash-lite (issues); elsewhere Gemini decides.
     logprobs: bool = True
@@ -91,7 +91,7 @@ class Capabilities:
     media: bool = False
     # Embeddings: taskType is ignored, words before the text say it (gemini-embedding-2 and later).
     task_words: bool = True
-    # outputDimensionality above it is a 400; a model nobody knows may have larger vectors.
+    # outputDimensionality above it is a 400; an unknown model may have larger vectors.
     most_dimensions: int = 65_536
     # gemini-embedding-001 vectors have unit length at this size only; 0: always.
     full_dimensions: int = 0
@@ -182,7 +182,7 @@ _GENERATIONS: Final = tuple(
 
 @lru_cache(maxsize=1024)
 def capabilities_of(model: str, policy: Policy) -> Capabilities:
-    """What a model can do; a name nobody has seen yet gets the newest behaviour."""
+    """Look up a model; an unknown name gets the newest behaviour."""
     given = _override(model, policy.capabilities)
     can = _by_generation(model)
     return _changed(can, given) if given else can
@@ -196,7 +196,7 @@ def _by_generation(model: str) -> Capabilities:
 
 
 def _override(model: str, overrides: Overrides) -> Mapping[str, Any]:
-    """What is given for this model by name, else by the longest ``gemini-4*`` that fits."""
+    """Find the override of this model by name, else by the longest ``gemini-4*`` that fits."""
     if model in overrides:
         return overrides[model]
     fitting = [key for key in overrides if key.endswith("*") and model.startswith(key[:-1])]
@@ -204,7 +204,7 @@ def _override(model: str, overrides: Overrides) -> Mapping[str, Any]:
 
 
 def _changed(can: Capabilities, given: Mapping[str, Any]) -> Capabilities:
-    """Errors: ValueError that says what cannot be."""
+    """Apply an override. Errors: ValueError that names the member and what it may be."""
     kinds = {field.name: type(getattr(_NEWEST, field.name)) for field in fields(Capabilities)}
     changes: Json = {}
     for name, value in given.items():
@@ -245,7 +245,7 @@ def _clamped(value: object) -> frozenset[str]:
 
 
 def check_capabilities(overrides: Overrides) -> None:
-    """Whether ``{"gemini-4*": {"sampling": true}}`` can be applied.
+    """Check that overrides such as ``{"gemini-4*": {"sampling": true}}`` can be applied.
 
     Errors: ValueError that names model and member.
     """

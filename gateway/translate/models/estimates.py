@@ -1,4 +1,4 @@
-"""What a line may use and cost, before anybody has counted: an estimate, or that there is none.
+"""Estimates of the tokens and the cost of a line before it is sent, or that there is none.
 
 Texts are taken at four bytes of UTF-8 a token (Google: "about 4 characters"). What pictures, sound
 and files take depends on their size and length, what Google's own tools read on what they find:
@@ -26,13 +26,13 @@ _TOKENS_PER_BYTES: Final = {
     "video": (300, 250_000),
     "application": (560, 50_000),
 }
-# Of media that the request only names, nobody here knows the size: a minute of sound, ten of
+# The size of media that the request only names is not known here: a minute of sound, ten of
 # video would be more, a picture less.
 NAMED_MEDIA_TOKENS: Final = 2000
 # Four bytes of base64 hold three.
 _BASE64: Final = (3, 4)
 
-# Members of a request whose texts are part of the prompt, beside the contents.
+# Members of a request, other than contents, whose texts are part of the prompt.
 _TEXTS: Final = ("responseSchema", "responseJsonSchema")
 _MEDIA: Final = ("inlineData", "fileData")
 _CALLS: Final = ("functionCall", "functionResponse")
@@ -54,7 +54,7 @@ class Estimate:
 
 
 def estimate(items: Iterable[bytes], price: Price | None) -> Estimate:
-    """Reckon up the items of one line.
+    """Estimate the items of one line.
 
     ``{"contents": [{"parts": [{"text": "Say hello."}]}], "generationConfig":
     {"maxOutputTokens": 8}}`` -> 3 tokens in, at most 8 out.
@@ -125,7 +125,7 @@ def _most_output(request: Json) -> int | None:
 
 
 def item_tokens(item: bytes) -> int:
-    """What one written request, or its spool line, takes of the quota of enqueued tokens.
+    """Estimate what a written request, or its spool line, takes of the quota of enqueued tokens.
 
     Bytes by four where it is text. Media are counted by what Google publishes: base64 of a
     picture would count a hundredfold. ``{"contents":[{"parts":[{"text":"…"}]}]}`` of 400 bytes ->

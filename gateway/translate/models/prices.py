@@ -1,8 +1,8 @@
-"""What Google asks for tokens in a batch: half of the standard price, by model and day.
+"""Google's prices for tokens in a batch, half of the standard price, by model and day.
 
 Read on 2026-11-25 from transcripts of https://ai.google.dev/gemini-api/docs/pricing: that of
 api-evangelist of 2026-10-07 (standard prices, word for word), LiteLLM 1.110.2's table (batch
-prices), models.dev and TokenMeter 0.13.1 (prices that end on a day). A model stands here when two
+prices), models.dev and TokenMeter 0.13.1 (prices that end on a day). A model is listed when two
 of them agree. Prices are for text; thoughts are output.
 """
 
@@ -27,13 +27,13 @@ class Price:
     long_output: float | None = None
 
     def of(self, input_tokens: int) -> tuple[float, float]:
-        """What a token of the prompt and one of the answer cost, for a prompt of that size."""
+        """Price a token of the prompt and one of the answer, for a prompt of that size."""
         if input_tokens <= LONG_PROMPT or self.long_input is None or self.long_output is None:
             return self.input / MILLION, self.output / MILLION
         return self.long_input / MILLION, self.long_output / MILLION
 
 
-# Day from which a price holds, as ISO 8601; "" is until the next. None: nobody has said.
+# Day from which a price holds, as ISO 8601; "" is until the next. None: not published.
 _Rows = Sequence[tuple[str, Price | None]]
 _FLASH_INTRODUCTION: Final = Price(0.375, 1.875)
 _LITE: Final = Price(0.125, 0.75)
@@ -58,7 +58,7 @@ PRICES: Final[Mapping[str, _Rows]] = {
 
 
 def price_of(model: str, day: str) -> Price | None:
-    """The price of a model on a day (``2026-11-25``); None when it is not known."""
+    """Look up the price of a model on a day (``2026-11-25``); None when it is not known."""
     found: Price | None = None
     for since, price in PRICES.get(model, ()):
         if since <= day:

@@ -182,24 +182,3 @@ def member(owner: Json, name: str) -> Json:
     if type(value) is dict:
         return value
     return missing(name) if name not in owner else invalid_type(value, "an object", name)
-
-
-def brackets(text: str) -> int:
-    """No JSON text is nested deeper than its brackets that open; counted at C speed."""
-    return text.count("{") + text.count("[")
-
-
-def depth_of(value: object) -> int:
-    """How deep a JSON value is nested, level by level, so that no depth exhausts the stack."""
-    depth = 0
-    level = [value]
-    while level:
-        depth += 1
-        below: list[Any] = []
-        for item in level:
-            if type(item) is dict:
-                below.extend(item.values())
-            elif type(item) is list:
-                below.extend(item)
-        level = [item for item in below if type(item) in (dict, list)]
-    return depth

@@ -19,6 +19,7 @@ from gateway.translate.reading.refusal import (
     unsupported_value,
 )
 from gateway.translate.request.conversation import Conversation
+from gateway.wire.gemini import GOOGLE_BASE_URL
 
 _DATA_URI: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]{0,100}){0,5})(;base64)?,",
@@ -124,7 +125,7 @@ _READ: Final = (
     "video/",
 )
 # A file of the Files API has its own type, which no suffix tells.
-_FILES_API: Final = "https://generativelanguage.googleapis.com/"
+_FILES_API: Final = f"{GOOGLE_BASE_URL}/"
 _YOUTUBE: Final = re.compile(r"https://(www\.|m\.)?(youtube\.com|youtu\.be)/", re.IGNORECASE)
 
 

@@ -1,4 +1,4 @@
-"""GenerateContentResponse -> Response."""
+"""GenerateContentResponse -> ``response`` of ``/v1/responses``."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -73,7 +73,7 @@ USAGE: Final = answer_table(
 )
 # Items whose status may say that they are not whole.
 _CAN_BE_CUT: Final = ("message", "function_call")
-# Where chat's words for how an answer ended stand in a Response; "stop" is a completed one.
+# Chat's finish_reason -> the reason of an incomplete Response; "stop" is a completed one.
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -105,10 +105,10 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
 
 
 class _Answered(NamedTuple):
-    """What a candidate says.
+    """A rendered candidate.
 
-    ``incomplete`` is OpenAI's reason, ``""`` when there is none; ``word`` is Gemini's own for the
-    end, ``""`` for STOP; ``extra`` is what only Google's extension has a place for.
+    ``incomplete`` is OpenAI's reason, ``""`` when there is none; ``word`` is Gemini's finishReason,
+    ``""`` for STOP; ``extra`` holds members of ``extra_content.google``.
     """
 
     items: list[Json]
@@ -149,7 +149,7 @@ def _answered(response: Json, hints: AnswerHints, context: Context) -> _Answered
     if incomplete:
         notes += _cut(output, finish.word)
     elif not output.has_output():
-        output.say_nothing()
+        output.add_empty_message()
     word = reason[:100] if type(reason) is str and reason != "STOP" else ""
     return _Answered(output.items, incomplete, word, extra, notes)
 
@@ -157,7 +157,7 @@ def _answered(response: Json, hints: AnswerHints, context: Context) -> _Answered
 def _checked(
     items: Sequence[Json], hints: AnswerHints, context: Context, *, cut: bool
 ) -> Sequence[Note] | Failure:
-    """Hold the words of all messages together against the caller's schema; calls are no answer."""
+    """Check the text of all messages against the caller's schema; calls are no answer."""
     if "schema" not in hints or any(item["type"] in CALLS for item in items):
         return ()
     messages = [n for n, item in enumerate(items) if item["type"] == "message"]
@@ -170,7 +170,7 @@ def _checked(
 
 
 def _blocked(response: Json, context: Context) -> _Answered | Failure:
-    """A blocked prompt is an answer to OpenAI's users: ``content_filter`` and a refusal."""
+    """Answer a blocked prompt as OpenAI does: incomplete by ``content_filter``, and a refusal."""
     blocked = answered_block(response, context.policy)
     if isinstance(blocked, Failure):
         return blocked
@@ -183,7 +183,7 @@ def _blocked(response: Json, context: Context) -> _Answered | Failure:
 
 
 def _cut(output: Output, word: str) -> Sequence[Note]:
-    """The last item is where the answer was cut off; nothing but thoughts is no answer."""
+    """Mark the last item as incomplete, and note an answer of nothing but thoughts."""
     items = output.items
     if items and items[-1]["type"] in _CAN_BE_CUT:
         items[-1]["status"] = "incomplete"
@@ -194,7 +194,7 @@ _EXHAUSTED: Final = Note("exhausted", "output")
 
 
 def _add_logprobs(items: list[Json], result: object) -> None:
-    """All tokens stand at the first text: which belong to which, Gemini does not say."""
+    """Put all tokens at the first text: Gemini does not report which belong to which."""
     logprobs = openai_logprobs(result)
     for item in items:
         if logprobs and item["type"] == "message":
@@ -254,9 +254,9 @@ def _plain(plain: tuple[str, str, str, Usage], hints: AnswerHints, context: Cont
 
 
 def _plain_template() -> bytes:
-    """What the ordinary way makes of an answer of one text, with holes."""
+    """Make a template of what the ordinary way writes for an answer of one text."""
     identity, version, text = map(stand_in, range(3))
-    # Larger than any that usage_of lets through, so they stand nowhere else.
+    # Larger than any count that usage_of gives, so each occurs once in the text.
     created, prompt, cached, written, reasoned = (2**60 + n for n in range(5))
     part = {"text": text}
     response = {

@@ -1,4 +1,4 @@
-"""Where an answer of the web comes from: annotations and web_search_call items of a Response."""
+"""Grounding of a candidate -> annotations and web_search_call items of a Response."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _SEARCH: Final = "web_search_call"
 
 
 def cite(output: Output, parts: object, candidate: Json, *, sources: bool) -> Json:
-    """Add them to the items; what they cannot say, as ``extra_content.google`` shows it.
+    """Add citations and searches to the items; the rest is for ``extra_content.google``.
 
     ``sources``: whether the pages behind the answer are listed with the search.
     """
@@ -21,7 +21,7 @@ def cite(output: Output, parts: object, candidate: Json, *, sources: bool) -> Js
     for number, item in enumerate(messages, 1):
         [content] = item["content"]
         end = start + len(content["text"])
-        # What begins where the words end is the last one's.
+        # A citation at the very end belongs to the last message.
         past = end + (number == len(messages))
         content["annotations"] = [
             _annotation(one, start, end) for one in cited if start <= one["start_index"] < past
@@ -33,7 +33,7 @@ def cite(output: Output, parts: object, candidate: Json, *, sources: bool) -> Js
 
 
 def _annotation(citation: Json, start: int, end: int) -> Json:
-    """Offsets count the text of one message, those of a citation the texts of all."""
+    """Write a citation; its offsets count the texts of all messages, an annotation's one."""
     return {
         "type": "url_citation",
         "url": citation["url"],
@@ -44,7 +44,7 @@ def _annotation(citation: Json, start: int, end: int) -> Json:
 
 
 def _add_steps(output: Output, candidate: Json) -> None:
-    """Searches and pages of models that do not show their steps, in front of what rests on them."""
+    """Add searches and pages of models that do not show their steps, before the first message."""
     if any(item["type"] == _SEARCH for item in output.items):
         return
     found = []
@@ -62,7 +62,7 @@ def _add_steps(output: Output, candidate: Json) -> None:
 
 
 def _add_sources(items: list[Json], candidate: Json) -> None:
-    """All pages stand at the last search: which search found which, Gemini does not say."""
+    """List all pages at the last search: Gemini does not report which search found which."""
     searches = [i for i in items if i["type"] == _SEARCH and i["action"]["type"] == "search"]
     if searches:
         urls = source_urls(candidate)

@@ -43,7 +43,7 @@ from gateway.translate.responses.item_kinds import (
     REASONING_ITEM,
     SEARCH_ITEM,
 )
-from gateway.translate.responses.reasoning import Kept, decode_kept
+from gateway.translate.responses.reasoning import EncryptedContent, decode_content
 from gateway.translate.tools.calls import named_call, parsed_result, sign
 from gateway.translate.tools.custom import named_input
 from gateway.translate.tools.server_steps import code_block
@@ -80,7 +80,7 @@ class _Items:
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
-        self._kept = Kept()
+        self._kept = EncryptedContent()
 
     def read(self, value: object) -> None:
         """Read one item by its kind."""
@@ -181,7 +181,7 @@ class _Items:
         content = REASONING_ITEM(item).get("encrypted_content")
         if content is None:
             return
-        kept = decode_kept(content)
+        kept = decode_content(content)
         if kept is None:
             self._conversation.note_of(item, "dropped", "encrypted_content")
         else:

@@ -1,4 +1,4 @@
-"""The parts of a candidate -> output items of a Response, in the order they were produced."""
+"""The parts of a candidate -> output items of a Response, in their order."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ from gateway.translate.answer.parts import (
 )
 from gateway.translate.contract import AnswerHints, Context, Json, Note
 from gateway.translate.reading.table import answer_table
-from gateway.translate.responses.reasoning import Kept
+from gateway.translate.responses.reasoning import EncryptedContent
 from gateway.translate.tools.custom import input_of
 
 # Every field of Gemini's Part and what becomes of it in a Response; a test compares this with
@@ -60,8 +60,8 @@ class Output:
         self._made = self._calls = 0
         # What the last part was: parts of one kind are joined.
         self._kind = ""
-        # Each reasoning item and what it keeps; the last one takes what comes.
-        self._kept: list[tuple[Json, Kept]] = []
+        # Each reasoning item and its encrypted content; the last one takes what comes.
+        self._kept: list[tuple[Json, EncryptedContent]] = []
         # A thought's own signature waits for the item behind it.
         self._waiting = ""
         self._call_ids: set[str] = set()
@@ -99,8 +99,8 @@ class Output:
             del self.items[index]
         return [Note("dropped", f"output[{index}]") for index in indices]
 
-    def say_nothing(self) -> None:
-        """A message without words, for an answer that has none: clients look for one."""
+    def add_empty_message(self) -> None:
+        """Add a message with an empty text, because clients expect a message in every answer."""
         self.add("msg", _message())
 
     def _show(self, part: Part) -> None:
@@ -132,7 +132,9 @@ class Output:
         self._kept[-1][0]["summary"][0]["text"] += text
 
     def _reason(self, summary: list[Json], at: int | None = None) -> None:
-        self._kept.append((self.add("rs", {"type": "reasoning", "summary": summary}, at), Kept()))
+        self._kept.append(
+            (self.add("rs", {"type": "reasoning", "summary": summary}, at), EncryptedContent())
+        )
 
     def _say(self, text: str, signature: str) -> None:
         if text and self._kind != "text":
@@ -176,8 +178,8 @@ class Output:
         if "signatures" in self._hints:
             self._keeper().parts.setdefault(key, []).append(part)
 
-    def _keeper(self) -> Kept:
-        """What the reasoning item before the last item keeps."""
+    def _keeper(self) -> EncryptedContent:
+        """Find the content of the reasoning item before the last item; one is made if needed."""
         if not self._kept:
             self._reason([], len(self.items) - 1)
         return self._kept[-1][1]
@@ -205,7 +207,7 @@ class Output:
         return self.add("ci", {**item, "container_id": f"cntr_{self._identity}", "outputs": None})
 
     def _show_media(self, part: Media) -> None:
-        """An image is an item of its own, or what the code before it drew."""
+        """Add an image as an item of its own, or to the outputs of the code before it."""
         kind, data, signature = part
         if not kind.startswith("image/"):
             self.failure = unsupported_output(kind)
@@ -251,17 +253,17 @@ def _message() -> Json:
 
 
 def searched(queries: list[str]) -> Json:
-    """The item of a search, without its id."""
+    """Make the item of a search, without its id."""
     action = {"type": "search", "query": queries[0] if queries else "", "queries": queries}
     return {"type": "web_search_call", "status": "completed", "action": action}
 
 
 def opened(url: str) -> Json:
-    """The item of a page that was read, without its id."""
+    """Make the item of a page that was read, without its id."""
     action = {"type": "open_page", "url": url}
     return {"type": "web_search_call", "status": "completed", "action": action}
 
 
 def texts_of(value: object) -> list[str]:
-    """The texts of a list that say something."""
+    """List the texts in a value that are not empty."""
     return [text for text in value if type(text) is str and text] if type(value) is list else []

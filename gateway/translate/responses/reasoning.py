@@ -1,8 +1,8 @@
-"""``encrypted_content`` of reasoning items: what only Gemini understands, kept by the client.
+"""``encrypted_content`` of reasoning items: signatures and raw parts that the client keeps.
 
-Gemini 3 wants back the signatures of its calls, likes to have those of its texts and images, and
-wants the steps of its own tools beside functions as they were. OpenAI's clients keep one opaque
-text per reasoning item and send it with the items behind it. Ours is base64 of JSON, by
+Gemini 3 demands the signatures of its calls, recommends those of its texts and images, and demands
+the steps of its own tools unchanged when functions are declared too. OpenAI's clients keep one
+opaque text per reasoning item and send it with the items behind it. Ours is base64 of JSON, by
 ``call_id`` or ``id`` of the item that something belongs to::
 
     {"v": 1, "signatures": {"call_1": "c2ln…", "msg_…": "c2ln…"},
@@ -25,22 +25,22 @@ from gateway.translate.tools.server_steps import returned_step
 _VERSION: Final = 1
 
 
-class Kept:
+class EncryptedContent:
     """Signatures and raw parts by the id of an item."""
 
     def __init__(self) -> None:
         self.signatures: dict[str, str] = {}
         self.parts: dict[str, list[Json]] = {}
 
-    def update(self, other: "Kept") -> None:
+    def update(self, other: "EncryptedContent") -> None:
         """Add what another reasoning item keeps."""
         self.signatures.update(other.signatures)
         self.parts.update(other.parts)
 
     def encode(self) -> str:
-        """The text for a client to keep, ``""`` when there is nothing.
+        """Write the text for a client to keep, ``""`` when there is nothing.
 
-        What no JSON writer writes is left out, as nobody could send it back.
+        Parts that no JSON writer writes are left out: no client could send them back.
         """
         if not self.signatures and not self.parts:
             return ""
@@ -51,10 +51,10 @@ class Kept:
             return b64encode(orjson.dumps({**value, "parts": {}})).decode("ascii")
 
 
-def decode_kept(text: str) -> Kept | None:
-    """Read such a text; None when somebody else wrote it.
+def decode_content(text: str) -> EncryptedContent | None:
+    """Read such a text; None when it is not one of ours.
 
-    What Google would not take is left out: one bad part is a 400 for the whole line.
+    Parts that Google would not take are left out: one bad part is a 400 for the whole line.
     """
     try:
         value = orjson.loads(b64decode(text, validate=True))
@@ -62,7 +62,7 @@ def decode_kept(text: str) -> Kept | None:
         return None
     if type(value) is not dict or value.get("v") != _VERSION:
         return None
-    kept = Kept()
+    kept = EncryptedContent()
     signatures, parts = value.get("signatures"), value.get("parts")
     if type(signatures) is dict:
         kept.signatures = {key: text for key, text in signatures.items() if valid_signature(text)}

@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import brackets, depth_of, json_object, member, text_of
+from gateway.translate.reading.checks import json_object, member, text_of
 from gateway.translate.reading.function_names import gemini_name
 from gateway.translate.reading.refusal import at, each, invalid_choice, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped
@@ -24,6 +24,7 @@ from gateway.translate.request.signatures import (
     split_call_id,
 )
 from gateway.translate.tools.custom import custom_call
+from gateway.wire.json_depth import brackets, depth_exceeds
 
 TOOL_CALL: Final = FieldTable(
     "tool_calls[]",
@@ -147,7 +148,7 @@ def parsed_arguments(text: str) -> Json:
         return {}
     if type(arguments) is not dict:
         invalid_value("the arguments of the call are not a JSON object.", "arguments")
-    if brackets(text) > MAX_ARGUMENT_DEPTH and depth_of(arguments) > MAX_ARGUMENT_DEPTH:
+    if depth_exceeds(text, arguments, MAX_ARGUMENT_DEPTH):
         invalid_value(f"nested deeper than {MAX_ARGUMENT_DEPTH} levels.", "arguments")
     return arguments
 

@@ -16,11 +16,12 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import depth_of, json_object, list_of, string
+from gateway.translate.reading.checks import json_object, list_of, string
 from gateway.translate.reading.refusal import at, invalid_value
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.signatures import google_extra, valid_signature
 from gateway.translate.tools.calls import MAX_ARGUMENT_DEPTH
+from gateway.wire.json_depth import depth_of
 
 # The kinds of step, and the member of each that holds an object.
 _KINDS: Final = {"toolCall": "args", "toolResponse": "response"}
