@@ -147,7 +147,16 @@ class UpstreamUnavailableError(UpstreamError):
 
 
 class UpstreamRefusedError(UpstreamError):
-    """Not done, and about this job: its lines become error lines with this status and message."""
+    """Not done, and about this job: its lines become error lines with this status and message.
+
+    ``item`` is the place, among those that were sent, of the one request that it names.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 0, code: str | None = None, item: int | None = None
+    ) -> None:
+        super().__init__(message, status=status, code=code)
+        self.item = item
 
 
 class UpstreamHeldError(UpstreamError):

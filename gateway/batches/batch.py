@@ -18,7 +18,8 @@ class BatchStatus(StrEnum):
     finalizing   set when the publish step begins; a crash: published again from the same runs.
     completed, expired, cancelled
                  set in the transaction that makes the files visible. Never change.
-    failed       validation refused the file; nothing ran. Never changes.
+    failed       validation refused the file, or the upstream refused every job for its model;
+                 nothing ran. Never changes.
     """
 
     VALIDATING = "validating"

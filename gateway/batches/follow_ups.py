@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.batches.batch import LIVE_STATUSES, Batch
-from gateway.batches.job import Cause, Failure, Job
+from gateway.batches.job import FILE_FAILED, Cause, Failure, Job, JobState
 from gateway.batches.lifecycle import stop_reason
 from gateway.wire.openai_errors import RPC_ERRORS
 
@@ -65,6 +65,43 @@ def job_failure(state: str, error_code: str | None, error: str | None) -> Failur
     status, code = _BY_STATE.get(state) or _BY_ERROR.get(error_code or "", _FAILED)
     reason = f": {error}" if error else ""
     return Failure(code, f"The upstream job ended as {state.lower()}{reason}", status)
+
+
+MODEL_NOT_FOUND = "model_not_found"
+
+
+def may_be_divided(job: Job) -> bool:
+    """Whether a job was refused for what one of its lines says, and holds others beside it.
+
+    Google checks the requests of an inline job at create, and takes none when one is bad. Those of
+    a file are checked one by one when they run.
+    """
+    failure = job.failure
+    return (
+        job.state is JobState.REFUSED
+        and job.inline
+        and job.lines > 1
+        and failure is not None
+        and failure.status == 400
+        and failure.code != FILE_FAILED
+    )
+
+
+def refused_model(jobs: Sequence[Job]) -> str | None:
+    """Google's advice, when it refused every job of a batch because of the model; else None.
+
+    Then nothing ran: jobs that were cut again have left their lines to others.
+    """
+    divided = {job.follows for job in jobs if job.cause is Cause.RECUT}
+    last = [job for job in jobs if job.run is not None or job.id not in divided]
+    refusals = [
+        job.failure.message
+        for job in last
+        if job.upstream_name is None and job.failure and job.failure.code == MODEL_NOT_FOUND
+    ]
+    if not last or len(refusals) < len(last):
+        return None
+    return " ".join(dict.fromkeys(refusals))
 
 
 def may_run_again(batch: Batch, job: Job, rules: RetryRules, now: int) -> bool:

@@ -59,16 +59,22 @@ class JobState(StrEnum):
 DONE_STATES = frozenset({JobState.COLLECTED, JobState.RELEASED})
 
 
+# The code of lines that name an uploaded file which the upstream cannot use.
+FILE_FAILED = "file_failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why all lines of a job that brought no results become error lines.
 
     ``status`` is the HTTP status of those lines; ``None`` when they never ran (cancelled, expired).
+    ``item`` is the place of the one request, among those that were sent, that is to blame.
     """
 
     code: str
     message: str
     status: int | None = None
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts
 from gateway.batches.file import File, Segment
+from gateway.batches.follow_ups import MODEL_NOT_FOUND, refused_model
 from gateway.batches.job import Cause, Job
 from gateway.batches.lifecycle import final_status, rest_until
 from gateway.batches.planning import display_name
@@ -132,18 +133,23 @@ def _log_internal(batch_id: str, internal: Mapping[str, int]) -> None:
         logger.error("batch %s: %d lines failed inside the gateway: %s", batch_id, count, place)
 
 
-async def _fail(tools: Tools, claim: BatchClaim, errors: Sequence[BatchError]) -> None:
+async def _fail(
+    tools: Tools, claim: BatchClaim, errors: Sequence[BatchError], doomed: Sequence[str] = ()
+) -> None:
     now = tools.clock.now()
-    await claim.save(
-        replace(
-            claim.row,
-            status=BatchStatus.FAILED,
-            failed_at=now,
-            errors=tuple(errors),
-            due_at=None,
-        )
+    failed = replace(
+        claim.row,
+        status=BatchStatus.FAILED,
+        failed_at=now,
+        errors=tuple(errors),
+        counts=Counts(),
+        run=None,
+        index=None,
+        due_at=None,
+        last_error=None,
     )
-    logger.info("batch %s failed validation with %d errors", claim.row.id, len(errors))
+    await claim.save(failed, blobs=BlobChange(doomed=doomed))
+    logger.info("batch %s failed with %d errors, nothing ran", claim.row.id, len(errors))
 
 
 async def _start(
@@ -219,6 +225,11 @@ async def withdraw(tools: Tools, claim: BatchClaim) -> None:
 async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
     """Audit the runs, write the files once, make all of it visible in one transaction."""
     batch = claim.row
+    advice = refused_model(jobs)
+    if advice is not None and batch.cancel_requested_at is None:
+        doomed = [blob for blob in _blobs_of(batch, jobs) if blob is not None]
+        await _fail(tools, claim, [BatchError(MODEL_NOT_FOUND, advice)], doomed)
+        return
     if batch.status is BatchStatus.IN_PROGRESS:
         now = tools.clock.now()
         batch = replace(batch, status=BatchStatus.FINALIZING, finalizing_at=now)

@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from gateway.batches.job import Failure
+from gateway.batches.job import FILE_FAILED, Failure
 from gateway.batches.pacing import next_poll
 from gateway.batches.planning import display_name
 from gateway.batches.staging import StagedFile, StagedState
@@ -30,7 +30,7 @@ async def upload(tools: Tools, claim: FileClaim) -> None:
     try:
         made = await _upload(tools, staged)
     except UpstreamRefusedError as error:
-        await _fail(claim, Failure("file_failed", error.message, error.status or 400))
+        await _fail(claim, Failure(FILE_FAILED, error.message, error.status or 400))
         return
     except DEFECTS:
         if staged.defects + 1 < MAX_DEFECTS:
@@ -73,7 +73,7 @@ async def _note(tools: Tools, claim: FileClaim, staged: StagedFile, seen: FileSe
     """Save what the upstream says of a copy that is there."""
     if seen.state is FileState.FAILED:
         reason = f": {seen.reason}" if seen.reason else "."
-        why = Failure("file_failed", f"the upstream could not process it{reason}", 400)
+        why = Failure(FILE_FAILED, f"the upstream could not process it{reason}", 400)
         await _fail(claim, why, staged)
     elif seen.state is FileState.PROCESSING:
         now = tools.clock.now()

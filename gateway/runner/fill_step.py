@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.batches.batch import Batch
-from gateway.batches.job import Failure, Job, JobState
+from gateway.batches.job import FILE_FAILED, Failure, Job, JobState
 from gateway.batches.lifecycle import moved
 from gateway.batches.pacing import next_poll
 from gateway.batches.staging import NamedFile, StagedState, earliest, usable_until
@@ -102,7 +102,7 @@ async def _filled(
 
 
 # Never shown: each line of such a job names a failed file, and is told which.
-NOTHING_LEFT = Failure("file_failed", "The upstream cannot use the files of this job.", 400)
+NOTHING_LEFT = Failure(FILE_FAILED, "The upstream cannot use the files of this job.", 400)
 
 
 async def unusable_files(tools: Tools, job: Job) -> Mapping[str, Failure]:

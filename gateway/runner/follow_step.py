@@ -1,17 +1,22 @@
 """The part of collecting that makes a follow-up of the lines that run again."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gateway.batches.follow_ups import Piece, follow_up
-from gateway.batches.job import Cause, Job
+from gateway.batches.job import Cause, Job, JobState
+from gateway.batches.lifecycle import moved
 from gateway.batches.pacing import next_retry
 from gateway.batches.planning import display_name
 from gateway.ids import jitter, new_job_id
-from gateway.runner.context import Tools
-from gateway.runner.cpu.recut import PickTask
+from gateway.ports.store import BlobChange
+from gateway.runner.context import JobClaim, Tools, named
+from gateway.runner.cpu.recut import PickTask, SplitTask
+
+logger = logging.getLogger(__name__)
 
 PICK_SECONDS = 4 * 3600.0
 
@@ -35,22 +40,62 @@ async def follow(
     if summary["wanted"] is None:
         return ()
     part = await _pick(tools, job, summary["wanted"], place)
-    paths = [part["spool"], part["echo"], *([summary["held"]] if summary["held"] else [])]
-    names = await tools.keep(paths)
+    made = await _follower(tools, job, Cause.RETRY, part, summary["held"])
+    pause = next_retry(FIRST_PAUSE + job.attempt, tools.options.retry, jitter())
+    # Inline answers that came without their keys will do so again: a file's results have theirs.
+    inline = job.inline and not summary["strays"]
+    again = replace(made.job, due_at=made.job.created_at + pause, inline=inline)
+    return (replace(made, job=again),)
+
+
+async def _follower(
+    tools: Tools, job: Job, cause: Cause, part: Mapping[str, Any], held: str | None
+) -> Follower:
+    names = await tools.keep([part["spool"], part["echo"], *([held] if held else [])])
     piece = Piece(
         spool=names[0],
         echo=names[1],
-        held=names[2] if summary["held"] else None,
+        held=names[2] if held else None,
         **{name: part[name] for name in ("items", "lines", "bytes", "tokens", "files")},
     )
     job_id = new_job_id()
     name = display_name(tools.options.gateway_id, job_id)
-    now = tools.clock.now()
-    made = follow_up(job, Cause.RETRY, piece, (job_id, name), now)
-    pause = next_retry(FIRST_PAUSE + job.attempt, tools.options.retry, jitter())
-    # Inline answers that came without their keys will do so again: a file's results have theirs.
-    inline = job.inline and not summary["strays"]
-    return (Follower(replace(made, due_at=now + pause, inline=inline), piece.files, names),)
+    made = follow_up(job, cause, piece, (job_id, name), tools.clock.now())
+    return Follower(made, piece.files, names)
+
+
+async def divide_refused(tools: Tools, claim: JobClaim) -> None:
+    """Have a job that Google did not take go on as two: all but the line to blame, and that line.
+
+    Where Google does not say which it is, two halves.
+    """
+    job = claim.row
+    failure = job.failure
+    async with tools.workplace() as place:
+        await tools.blobs.bring(job.spool, place / "spool")
+        await tools.blobs.bring(job.echo, place / "echo")
+        await tools.blobs.bring(job.outgoing[0], place / "sent")
+        item = None if failure is None else failure.item
+        spool, echo, sent = (str(place / name) for name in ("spool", "echo", "sent"))
+        task = SplitTask(spool, echo, str(place), sent, item)
+        summary = await tools.workers.run("split", task, PICK_SECONDS)
+        made = [await _follower(tools, job, Cause.RECUT, part, None) for part in summary["parts"]]
+    pause = next_retry(1, tools.options.retry, jitter())
+    parts = [
+        replace(each, job=replace(each.job, held=job.held, due_at=each.job.created_at + pause))
+        for each in made
+    ]
+    if item is not None:
+        blamed = replace(parts[-1].job, state=JobState.REFUSED, failure=failure, due_at=0)
+        parts[-1] = replace(parts[-1], job=blamed)
+    logger.info("%s: refused for one of its lines, divided", named(job))
+    await claim.save(
+        moved(job, JobState.COLLECTED),
+        jobs=[each.job for each in parts],
+        named={each.job.id: each.files for each in parts},
+        blobs=BlobChange(live=[blob for each in parts for blob in each.blobs]),
+        ring=True,
+    )
 
 
 async def _pick(tools: Tools, job: Job, wanted: str, place: Path) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.batches.batch import Batch, Counts, TokenUsage
-from gateway.batches.follow_ups import job_failure, may_run_again
+from gateway.batches.follow_ups import job_failure, may_be_divided, may_run_again
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import CANCEL_AGAIN, moved, stop_reason, unserved, wants_cancel
 from gateway.batches.pacing import AGE_SHARE, LONGEST_PAUSE, next_poll
@@ -35,7 +35,7 @@ from gateway.runner import denials
 from gateway.runner.context import JobClaim, Tools, describe, named
 from gateway.runner.cpu.collect import CollectTask
 from gateway.runner.fill_step import unusable_files
-from gateway.runner.follow_step import Follower, follow
+from gateway.runner.follow_step import Follower, divide_refused, follow
 from gateway.wire.gemini import INLINE, SUCCEEDED
 
 logger = logging.getLogger(__name__)
@@ -209,6 +209,9 @@ async def _download(tools: Tools, job: Job) -> tuple[str, int]:
 async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     """Render the job's lines; those without a lasting answer go into a follow-up."""
     job = claim.row
+    if may_be_divided(job):
+        await divide_refused(tools, claim)
+        return
     async with tools.workplace() as place:
         summary = await _render(tools, batch, job, place)
         if _is_no_result_file(job, summary) and await denials.fetch_again(tools, claim):

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 
 from gateway.batches.batch import Batch
+from gateway.batches.follow_ups import MODEL_NOT_FOUND
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import moved, stop_reason
 from gateway.batches.pacing import next_poll, next_retry
@@ -76,14 +77,23 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
     except UpstreamStaleError as error:
         await _stage_again(tools, claim, error)
     except UpstreamRefusedError as error:
-        failure = Failure(error.code or "upstream_refused", error.message, error.status or 400)
-        await claim.save(moved(intent, JobState.REFUSED, failure=failure))
+        await claim.save(moved(intent, JobState.REFUSED, failure=_refusal(error)))
     except (UpstreamUnavailableError, UpstreamHeldError):
         back = moved(intent, before.state, failures=before.failures, send_deadline=None)
         await claim.save(back, keep=True)
         raise
     else:
         await _adopt(tools, claim, name)
+
+
+def _refusal(error: UpstreamRefusedError) -> Failure:
+    """What to say of the lines of a job that is not wanted: in OpenAI's words where it has some.
+
+    A 404 at create is about the model (one that is listed may not be served to this project).
+    """
+    status = error.status or 400
+    code = MODEL_NOT_FOUND if status == 404 else (error.code or "upstream_refused").lower()
+    return Failure(code, error.message, status, error.item)
 
 
 async def _stage_again(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:

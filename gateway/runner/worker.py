@@ -25,7 +25,7 @@ from gateway.errors import AuditError
 from gateway.runner.cpu.collect import CollectTask, collect
 from gateway.runner.cpu.fill import FillTask, Usable, fill
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
-from gateway.runner.cpu.recut import PickTask, RecutTask, pick, recut
+from gateway.runner.cpu.recut import PickTask, RecutTask, SplitTask, pick, recut, split
 from gateway.runner.cpu.validate import InputLimits, ValidateTask, validate
 from gateway.translate import Unusable
 
@@ -74,6 +74,7 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "collect": _collect,
     "publish": _publish,
     "recut": _recut,
+    "split": lambda task: split(SplitTask(**task)),
     "pick": lambda task: pick(PickTask(**task)),
 }
 

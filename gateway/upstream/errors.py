@@ -136,7 +136,21 @@ def error_of(call: Call, status: int, body: bytes, scrub: Scrubber) -> UpstreamE
     if status == 429:
         delay = None if info.retry_delay is None else min(info.retry_delay, MAX_RETRY_AFTER)
         return UpstreamUnavailableError(message, status=status, code=code, retry_after=delay)
-    return _kind(call, status, told)(message, status=status, code=code)
+    kind = _kind(call, status, told)
+    if kind is UpstreamRefusedError:
+        return UpstreamRefusedError(message, status=status, code=code, item=_item_of(info.message))
+    return kind(message, status=status, code=code)
+
+
+# "* BatchGenerateContentRequest.batch.input_config.requests.requests[2].request.generation_config…:
+# thinking budget is out of range." (python-genai#1103, js-genai#846)
+_ITEM: Final = re.compile(r"\brequests\[(\d{1,6})\]")
+
+
+def _item_of(message: str) -> int | None:
+    """The one request that a refusal names; None where it names none, or several."""
+    places = set(_ITEM.findall(message))
+    return int(places.pop()) if len(places) == 1 else None
 
 
 def _kind(call: Call, status: int, told: ErrorInfo | None) -> type[UpstreamError]:

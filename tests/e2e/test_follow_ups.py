@@ -78,3 +78,42 @@ def test_a_fault_that_passes_costs_no_line(
     assert len(created) == 2
     assert created[0]["items"] == 20
     assert len({job["displayName"] for job in created}) == 2
+
+
+@pytest.mark.parametrize("parameters", [{}, {"reason": "unnamed"}], ids=["named", "unnamed"])
+def test_a_refused_request_costs_itself_alone(
+    upstream: Emulator, tmp_path: Path, parameters: dict[str, object]
+) -> None:
+    """Nineteen are answered, in one job if Google says which it does not like."""
+    upstream.fault("create-names-item", keys="7", **parameters)
+    with serving(tmp_path, upstream.base_url) as gateway:
+        client = gateway.client()
+
+        batch = finished(client, submit(client, (chat_line(i, f"say {i}") for i in TWENTY)))
+        upstream.clear_faults()
+
+        output = read_lines(client, batch.output_file_id)
+        errors = read_lines(client, batch.error_file_id)
+        assert_conserved(TWENTY, output, errors)
+        assert [row["custom_id"] for row in errors] == ["id-6"]
+        assert errors[0]["response"]["status_code"] == 400
+        assert errors[0]["response"]["body"]["error"]["code"] == "invalid_argument"
+
+
+def test_a_model_that_is_listed_and_not_served(upstream: Emulator, tmp_path: Path) -> None:
+    """One entry with Google's advice instead of twenty equal error lines."""
+    upstream.fault("model-unserved")
+    with serving(tmp_path, upstream.base_url) as gateway:
+        client = gateway.client()
+
+        batch = finished(client, submit(client, (chat_line(i, f"say {i}") for i in TWENTY)))
+        upstream.clear_faults()
+
+    assert batch.status == "failed"
+    assert batch.errors is not None
+    assert batch.errors.data is not None
+    [error] = batch.errors.data
+    assert (error.code, error.line) == ("model_not_found", None)
+    assert error.message
+    assert batch.request_counts is not None
+    assert batch.request_counts.model_dump() == {"total": 0, "completed": 0, "failed": 0}

@@ -8,7 +8,8 @@ import pytest
 from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.pacing import Pace
-from tests.runner.world import HOUR, World, chat, world
+from gateway.errors import UpstreamRefusedError
+from tests.runner.world import HOUR, Fine, World, chat, world
 
 # A model of one answer each: n of them are n items.
 MANY = chat("many", "x", model="gemini-3-flash-preview", n=3)
@@ -252,3 +253,62 @@ async def test_one_item_and_one_answer_need_no_key(tmp_path: Path) -> None:
 
         assert await answers(here, done) == {"a": "hello"}
         assert len(here.upstream.jobs) == 1
+
+
+def refused(item: int | None) -> UpstreamRefusedError:
+    """What create says when it does not like one of the requests."""
+    return UpstreamRefusedError(
+        "thinking budget is out of range.", status=400, code="INVALID_ARGUMENT", item=item
+    )
+
+
+async def test_a_named_request_is_refused_alone(tmp_path: Path) -> None:
+    """The others are created again, in one job (F16)."""
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [refused(2)]
+
+        done = await here.ended(await here.submit(FOUR))
+
+        assert keys(here) == [["1", "2", "4"]]
+        assert await errors(here, done) == {"c": (400, "invalid_argument")}
+        assert (done.counts.completed, done.counts.failed) == (3, 1)
+
+
+async def test_a_request_is_found_by_halves(tmp_path: Path) -> None:
+    """Where Google names none, or one that is not there."""
+    async with world(tmp_path) as here:
+        # Four; then two times two, of which the second is refused; then one and one.
+        here.upstream.script["create"] = [refused(None), Fine(), refused(9), Fine(), refused(None)]
+
+        done = await here.ended(await here.submit(FOUR))
+
+        assert len(await errors(here, done)) == 1
+        assert (done.counts.completed, done.counts.failed) == (3, 1)
+        assert sorted(map(len, keys(here))) == [1, 2]
+
+
+async def test_a_line_of_several_items_is_refused_whole(tmp_path: Path) -> None:
+    """Its other items are not sent."""
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [refused(1)]
+        one = chat("one", "y", model="gemini-3-flash-preview")
+
+        done = await here.ended(await here.submit(MANY + one))
+
+        assert keys(here) == [["2"]]
+        assert await errors(here, done) == {"many": (400, "invalid_argument")}
+
+
+async def test_halves_of_a_follow_up_share_what_it_held(tmp_path: Path) -> None:
+    """Results that one line waits with are not lost on the way."""
+    async with world(tmp_path) as here:
+        here.upstream.spoilt = [{"1.1": fault(14), "2": fault(14)}]
+        here.upstream.script["create"] = [Fine(), refused(None)]
+        one = chat("one", "y", model="gemini-3-flash-preview")
+        batch = await here.submit(MANY + one)
+
+        done = await here.ended(batch)
+
+        assert keys(here)[0] == ["1.0", "1.1", "1.2", "2"]
+        assert sorted(keys(here)[1:]) == [["1.1"], ["2"]]
+        assert (done.counts.completed, done.usage.output_tokens) == (2, 8)

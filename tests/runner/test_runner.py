@@ -72,9 +72,9 @@ async def test_a_stale_upload_is_staged_again(tmp_path: Path) -> None:
 
 async def test_a_refused_job_is_its_lines_errors(tmp_path: Path) -> None:
     """With the upstream's status and words; the batch completes."""
-    async with world(tmp_path) as here:
+    async with world(tmp_path, inline_items=0) as here:
         here.upstream.script["create"] = [
-            UpstreamRefusedError("models/x is not found", status=404, code="model_not_found")
+            UpstreamRefusedError("the file is odd", status=400, code="INVALID_ARGUMENT")
         ]
 
         done = await here.ended(await here.submit(TWO))
@@ -82,10 +82,42 @@ async def test_a_refused_job_is_its_lines_errors(tmp_path: Path) -> None:
         assert done.status is BatchStatus.COMPLETED
         assert done.output_file_id is None
         rows = await here.lines(done.error_file_id)
-        assert [row["response"]["status_code"] for row in rows] == [404, 404]
+        assert [row["response"]["status_code"] for row in rows] == [400, 400]
         error = rows[0]["response"]["body"]["error"]
-        assert (error["code"], error["message"]) == ("model_not_found", "models/x is not found")
+        assert (error["code"], error["message"]) == ("invalid_argument", "the file is odd")
         assert (done.counts.total, done.counts.completed, done.counts.failed) == (2, 0, 2)
+
+
+async def test_a_model_that_is_not_served_fails_the_batch(tmp_path: Path) -> None:
+    """Once, with the upstream's advice, when no job of the batch ever ran."""
+    async with world(tmp_path) as here:
+        advice = "models/x is no longer available to new users. Please use models/y."
+        here.upstream.script["create"] = [UpstreamRefusedError(advice, status=404)] * 2
+        other = chat("c", "three", model="gemini-3-flash-preview")
+
+        done = await here.ended(await here.submit(TWO + other + chat("d", "four", nonsense=1)))
+
+        assert done.status is BatchStatus.FAILED
+        assert done.in_progress_at is not None
+        assert [(e.code, e.message, e.line) for e in done.errors] == [
+            ("model_not_found", advice, None)
+        ]
+        assert (done.counts.total, done.counts.completed, done.counts.failed) == (0, 0, 0)
+        assert done.output_file_id is done.error_file_id is None
+
+
+async def test_one_model_of_two_that_is_not_served(tmp_path: Path) -> None:
+    """Its lines are error lines; the others are answered."""
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [UpstreamRefusedError("use another", status=404)]
+        other = chat("c", "three", model="gemini-3-flash-preview")
+
+        done = await here.ended(await here.submit(TWO + other))
+
+        assert done.status is BatchStatus.COMPLETED
+        rows = await here.lines(done.error_file_id)
+        assert {row["response"]["body"]["error"]["code"] for row in rows} == {"model_not_found"}
+        assert done.counts.completed + len(rows) == 3
 
 
 async def test_an_ambiguous_create_is_adopted(tmp_path: Path) -> None:

@@ -201,3 +201,22 @@ class TestErrors:
     def test_anything_else_passes_through(self) -> None:
         with pytest.raises(FileNotFoundError), mapped(Call.CREATE, SCRUB):
             raise FileNotFoundError("the spool is gone")
+
+
+@pytest.mark.parametrize(
+    ("message", "item"),
+    [
+        (
+            "* BatchGenerateContentRequest.batch.input_config.requests.requests[2].request: bad.",
+            2,
+        ),
+        ("* a.requests[0].x: bad.\n* a.requests[0].y: worse.", 0),
+        ("* a.requests[0].x: bad.\n* a.requests[1].x: bad.", None),
+        ("Request contains an invalid argument.", None),
+    ],
+)
+def test_a_refusal_names_its_request(message: str, item: int | None) -> None:
+    """One, or none (python-genai#1103, js-genai#846)."""
+    error = error_of(Call.CREATE, 400, envelope("INVALID_ARGUMENT", message), Scrubber([]))
+    assert isinstance(error, Refused)
+    assert error.item == item

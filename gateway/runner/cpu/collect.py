@@ -170,7 +170,7 @@ class _Collection:
         for count, result in enumerate(read_results(path, self._loads), 1):
             place = self._echoes.locate(result.key)
             if place is None:
-                self._strays += 1
+                self._strays += not held  # the halves of a job share what it held
                 if result.key is None and count == 1:
                     keyless = [result.answer]
             elif self._echoes.items[place[0]] > 1:

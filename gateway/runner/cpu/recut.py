@@ -64,6 +64,17 @@ class PickTask:
     wanted: str
 
 
+@dataclass(frozen=True, slots=True)
+class SplitTask:
+    """A job that was refused; ``item`` is the place in ``sent`` of the one to blame, if known."""
+
+    spool: str
+    echo: str
+    scratch: str
+    sent: str
+    item: int | None
+
+
 class _Open:
     """A part that is being written."""
 
@@ -134,6 +145,19 @@ def pick(task: PickTask) -> Part:
     if not parts or parts[0].items != len(sought):
         raise LookupError("items that are to run again are not in the spool")
     return parts[0]
+
+
+def split(task: SplitTask) -> RecutSummary:
+    """Two parts: all other lines and the one to blame; halves where it is not known."""
+    line = None if task.item is None else _line_at_place(Path(task.sent), task.item)
+    if line is None:
+        return recut(RecutTask(task.spool, task.echo, task.scratch))
+    spool, echo, scratch = Path(task.spool), Path(task.echo), Path(task.scratch)
+    return RecutSummary(divide(spool, echo, scratch, lambda number, _: int(number == line)))
+
+
+def _line_at_place(spool: Path, place: int) -> int | None:
+    return next((line for at, (line, _, _) in enumerate(_spooled(spool)) if at == place), None)
 
 
 def recut(task: RecutTask) -> RecutSummary:
