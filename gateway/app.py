@@ -26,7 +26,7 @@ from gateway.blobs.local import LocalBlobs
 from gateway.clock import Clock, SystemClock
 from gateway.errors import ListenError, SettingsError, UpstreamError, UpstreamHeldError
 from gateway.ids import digest, owner_of
-from gateway.runner.context import RunnerOptions, Tools
+from gateway.runner.context import Retention, RunnerOptions, Tools
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
@@ -98,6 +98,11 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
         patience=Patience(
             denial=int(settings.give_up_seconds * 1000),
             ending=int(settings.cancel_seconds * 1000),
+        ),
+        retention=Retention(
+            raw=settings.raw_results_seconds * 1000,
+            output=settings.output_expiry_seconds * 1000,
+            records=settings.records_seconds * 1000,
         ),
     )
 

@@ -111,6 +111,8 @@ class Batch:
     lines: int = 0  # physical lines of the input, once validated
     run: str | None = None  # run 0: the lines refused at validation
     index: str | None = None
+    # After the end: until when raw results, hints and run 0 are kept; None when they are not.
+    raw_until: int | None = None
     due_at: int | None = None
     failures: int = 0
     # Failures of a kind that no waiting mends: dead workers, local bytes that are not there.

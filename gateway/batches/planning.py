@@ -32,14 +32,21 @@ def must_cut(items: int, size: int, more_items: int, more_size: int, limits: Job
     return items + more_items > limits.items_per_job or size + more_size > limits.bytes_per_job
 
 
-def goes_inline(method: str, items: int, size: int, limits: JobLimits, *, media: bool) -> bool:
+# Every look at a finished inline job may bring all of its answers.
+INLINE_ANSWER_BYTES = 16 * 1024 * 1024
+
+
+def goes_inline(
+    method: str, items: int, size: int, limits: JobLimits, *, media: bool, answer: int = 0
+) -> bool:
     """Whether a job is tiny enough to travel in the create call itself.
 
     A finished inline job answers with all results, twice, on every GET (about 48 KB for each
     embedding), so embeddings have a limit of their own; ``media``, answers of megabytes each,
-    never come that way.
+    never come that way, nor do jobs whose answers may have many bytes for another reason
+    (``answer`` of them).
     """
-    if media:
+    if media or answer > INLINE_ANSWER_BYTES:
         return False
     most = limits.inline_max_embeddings if method == EMBED_CONTENT else limits.inline_max_items
     return items <= most and size <= limits.inline_max_bytes

@@ -137,6 +137,20 @@ class Store(Protocol):
 
     # Batches, as requests see them
 
+    async def expire_raw(self, now: int, limit: int) -> int:
+        """Let go of raw results, answer hints and refused lines whose ``raw_until`` has come.
+
+        Of how many batches. They go earlier when output and error file are both deleted.
+        """
+        ...
+
+    async def forget_records(self, before: int, limit: int) -> int:
+        """Remove rows of batches that ended before that time, and tombstones of files; how many.
+
+        A batch whose raw results are still kept stays, a tombstone that a batch names too.
+        """
+        ...
+
     async def add_batch(self, batch: Batch, *, same_since: int | None = None) -> Batch | None:
         """Insert, and be due at once; None when the input file is not there for this owner.
 

@@ -12,6 +12,7 @@ from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import MODEL_NOT_FOUND, refused_model
 from gateway.batches.job import Cause, Job
 from gateway.batches.lifecycle import final_status, rest_until
+from gateway.batches.patience import RECOVERY
 from gateway.batches.planning import display_name
 from gateway.errors import UpstreamError
 from gateway.ids import new_file_id, new_job_id
@@ -227,7 +228,7 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
     batch = claim.row
     advice = refused_model(jobs)
     if advice is not None and batch.cancel_requested_at is None:
-        doomed = [blob for blob in _blobs_of(batch, jobs) if blob is not None]
+        doomed = [blob for blob in _outlived(batch, jobs, kept=False) if blob is not None]
         await _fail(tools, claim, [BatchError(MODEL_NOT_FOUND, advice)], doomed)
         return
     if batch.status is BatchStatus.IN_PROGRESS:
@@ -250,11 +251,12 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
         names = await tools.keep([made["path"] for made in written.values()])
     now = tools.clock.now()
     files = {
-        name: _file(batch, name, made, blob, now)
+        name: _file(tools, batch, name, made, blob)
         for (name, made), blob in zip(written.items(), names, strict=True)
     }
     counts = Counts(**summary["counts"])
     status = final_status(batch, counts)
+    kept = _raw_life(tools, jobs)
     done = replace(
         batch,
         status=status,
@@ -263,8 +265,9 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
         output_file_id=files["output"].id if "output" in files else None,
         error_file_id=files["error"].id if "error" in files else None,
         notes_file_id=files["warnings"].id if "warnings" in files else None,
-        run=None,
-        index=None,
+        run=batch.run if kept else None,
+        index=batch.index if kept else None,
+        raw_until=now + kept if kept else None,
         due_at=None,
         failures=0,
         last_error=None,
@@ -272,7 +275,7 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
         expired_at=now if status is BatchStatus.EXPIRED else None,
         cancelled_at=now if status is BatchStatus.CANCELLED else None,
     )
-    doomed = [blob for blob in _blobs_of(batch, jobs) if blob is not None]
+    doomed = [blob for blob in _outlived(batch, jobs, kept=bool(kept)) if blob is not None]
     await claim.save(done, files=list(files.values()), blobs=BlobChange(doomed=doomed))
     told = (counts.total, counts.completed, counts.failed)
     logger.info("batch %s %s: %d lines, %d completed, %d failed", batch.id, status, *told)
@@ -296,20 +299,28 @@ async def _bring_runs(
     return runs
 
 
-def _blobs_of(batch: Batch, jobs: Sequence[Job]) -> list[str | None]:
-    """Everything that only served to get here."""
-    blobs = [batch.run, batch.index]
+def _raw_life(tools: Tools, jobs: Sequence[Job]) -> int:
+    """For how long what files are rendered from is kept (ms); longer while results may be late."""
+    life = tools.options.retention.raw
+    late = any(job.failure is not None or job.unmatched for job in jobs)
+    return life or (RECOVERY if late else 0)
+
+
+def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str | None]:
+    """What only served to get here; ``kept`` is what the files can be rendered again from."""
+    blobs = [] if kept else [batch.run, batch.index]
     for job in jobs:
-        blobs += [job.spool, job.filled, job.echo, job.run, job.index, job.held]
-        if job.failure is None and job.unmatched == 0:
-            blobs.append(job.raw)
+        blobs += [job.spool, job.filled, job.run, job.index]
+        blobs += [] if kept else [job.echo, job.raw, job.held]
     return blobs
 
 
-def _file(batch: Batch, name: str, made: Mapping[str, Any], blob: str, now: int) -> File:
-    expires = None
+def _file(tools: Tools, batch: Batch, name: str, made: Mapping[str, Any], blob: str) -> File:
+    now = tools.clock.now()
+    life = tools.options.retention.output
     if batch.output_expires_after is not None:
-        expires = now + batch.output_expires_after * 1000
+        life = batch.output_expires_after * 1000
+    expires = now + life if life else None
     return File(
         id=new_file_id(),
         owner=batch.owner,

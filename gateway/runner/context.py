@@ -34,6 +34,19 @@ DEFECTS = (WorkerError, LookupError, FileNotFoundError)
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things outlive the end of their batch, in ms.
+
+    ``raw``: raw results and answer hints, 0: gone at publishing. ``output``: files that batches
+    write, unless the client says otherwise; ``records``: rows and tombstones; 0: for ever.
+    """
+
+    raw: int = 0
+    output: int = 0
+    records: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RunnerOptions:
     """How the runner paces itself. ``settle`` and ``sweep_age`` in ms."""
 
@@ -48,6 +61,7 @@ class RunnerOptions:
     credential: str = "default"
     retries: RetryRules = field(default_factory=RetryRules)
     patience: Patience = field(default_factory=Patience)
+    retention: Retention = Retention()
 
 
 class BlobSource:

@@ -46,7 +46,6 @@ RELEASE_LIFE = UPSTREAM_LIFE
 # For how many settling times after an ambiguous create a job that was never adopted is looked for.
 DOUBT_SETTLES = 10
 
-
 NO_OUTPUT = "The upstream job ended well, but shows no output."
 
 
@@ -217,7 +216,9 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         if _is_no_result_file(job, summary) and await denials.fetch_again(tools, claim):
             return
         followers = await follow(tools, job, summary, place)
-        names = await tools.keep([summary["run"], summary["index"]])
+        archives = {name: summary[name] for name in ("raw", "echo") if summary[name]}
+        names = await tools.keep([summary["run"], summary["index"], *archives.values()])
+    kept = dict(zip(archives, names[2:], strict=True))
     _tell(job, summary, followers)
     counts = Counts(**summary["counts"])
     usage = TokenUsage(**summary["usage"])
@@ -233,12 +234,16 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
             unmatched=summary["missing"] + summary["strays"],
             denied_at=None,
             denials=0,
+            **kept,
         ),
         counts=counts,
         usage=usage,
         jobs=[each.job for each in followers],
         named={each.job.id: each.files for each in followers},
-        blobs=BlobChange(live=[*names, *(blob for each in followers for blob in each.blobs)]),
+        blobs=BlobChange(
+            live=[*names, *(blob for each in followers for blob in each.blobs)],
+            doomed=[getattr(job, name) for name in kept],
+        ),
         ring=True,
     )
 
@@ -255,10 +260,14 @@ def _tell(job: Job, summary: Mapping[str, Any], followers: Sequence[Follower]) -
 
 
 def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
-    """Whether what was fetched has no result at all, though the job ended well."""
+    """Whether what was fetched is no results file, or not the whole of one, though all went well.
+
+    Answers without their keys are results: asking again brings no keys.
+    """
     if job.state is not JobState.SECURED or job.upstream_state in FRUITLESS:
         return False
-    return bool(summary["missing"] == job.lines and not summary["strays"])
+    nothing = summary["missing"] == job.lines and not summary["keyless"]
+    return bool(summary["unreadable"] or nothing)
 
 
 async def _render(tools: Tools, batch: Batch, job: Job, place: Path) -> Mapping[str, Any]:
@@ -296,6 +305,7 @@ def _collect_task(
         held=str(place / "held") if job.held is not None else None,
         again=may_run_again(batch, job, tools.options.retries, tools.clock.now()),
         retry_empty=tools.options.retries.empty,
+        pack=tools.options.retention.raw > 0,
     )
 
 

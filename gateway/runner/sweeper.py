@@ -38,6 +38,9 @@ class Sweeper:
         now = self._tools.clock.now()
         before = now - self._tools.options.sweep_age
         await self._tools.store.expire_files(now, SWEEP_AT_ONCE)
+        await self._tools.store.expire_raw(now, SWEEP_AT_ONCE)
+        if records := self._tools.options.retention.records:
+            await self._tools.store.forget_records(now - records, SWEEP_AT_ONCE)
         swept = 0
         pending_before = now - max(self._tools.options.sweep_age, LONGEST_WRITE)
         while names := await self._tools.store.sweepable_blobs(

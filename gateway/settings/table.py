@@ -343,6 +343,27 @@ class Settings:
         "Most bytes of uploaded files at Google at a time, so also of those that the lines of one "
         "input name. Google stores 20 GB for a project.",
     )
+    output_expiry_seconds: int = _setting(
+        "2592000",
+        whole,
+        "seconds",
+        "Life of output, error and warnings files whose batch says nothing else "
+        "(`output_expires_after`); 0: until they are deleted. OpenAI: 30 days.",
+    )
+    raw_results_seconds: int = _setting(
+        "604800",
+        whole,
+        "seconds",
+        "For how long after its end a batch's raw results and answer hints are kept, compressed, "
+        "to render its files again; 0: gone at its end. Deleting its output and error file "
+        "deletes them too.",
+    )
+    records_seconds: int = _setting(
+        "7776000",
+        whole,
+        "seconds",
+        "Age at which records of ended batches and of deleted files are removed; 0: never.",
+    )
     sweep_seconds: float = _setting(
         "3600", seconds, "seconds", "Age at which unreferenced bytes are removed."
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from gateway.batches.file import File
 from gateway.ports.store import Deletion, Page
-from gateway.store import blobs
+from gateway.store import blobs, retention
 from gateway.store.columns import file_of, file_values
 from gateway.store.session import Session
 
@@ -79,3 +79,4 @@ def input_of(session: Session, batch_id: str) -> File | None:
 def _bury(session: Session, file: File, now: int) -> None:
     session.run("delete_file", {"id": file.id, "now": now})
     blobs.doom(session, (segment.blob for segment in file.segments), now)
+    retention.drop_unread_raw(session, file.id, now)

@@ -14,7 +14,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.errors import SettingsError
 from gateway.ids import new_gateway_id
 from gateway.ports.store import NO_FILES, NOTHING_NAMED, BlobChange, Deletion, Page, Work
-from gateway.store import batches, blobs, files, staging
+from gateway.store import batches, blobs, files, retention, staging
 from gateway.store import jobs as job_rows
 from gateway.store.lock import DirectoryLock
 from gateway.store.migrate import migrate, read_migrations
@@ -135,6 +135,18 @@ class SQLiteStore:
     async def expire_files(self, now: int, limit: int) -> int:
         """Delete files past their expiry that no live batch reads; how many."""
         return await self._writer.run(lambda session: files.expire(session, now, limit))
+
+    # What outlives the end of a batch
+
+    async def expire_raw(self, now: int, limit: int) -> int:
+        """Let go of raw results and hints whose time is over; of how many batches."""
+        return await self._writer.run(lambda session: retention.expire_raw(session, now, limit))
+
+    async def forget_records(self, before: int, limit: int) -> int:
+        """Remove rows of batches ended and of files deleted before that time; how many."""
+        return await self._writer.run(
+            lambda session: retention.forget_records(session, before, limit)
+        )
 
     # Batches, as requests see them
 

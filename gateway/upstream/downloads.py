@@ -15,7 +15,7 @@ from typing import Final
 import httpx
 import orjson
 
-from gateway.errors import UpstreamRefusedError, UpstreamUnavailableError
+from gateway.errors import UpstreamUnavailableError
 from gateway.upstream.errors import Call, mapped
 from gateway.upstream.transport import Transport, worth_a_quick_retry
 from gateway.wire.gemini import INLINE
@@ -27,14 +27,14 @@ def fetch(
     transport: Transport, name: str, output: str, credential: str
 ) -> AsyncGenerator[bytes, None]:
     """The raw results: a results file, or the whole operation of an inline job."""
-    if output == INLINE:
-        url, limit = transport.url_of(name), transport.options.inline_bytes
-    else:
-        url, limit = (
-            transport.url_of(output, before="/download", suffix=":download?alt=media"),
-            None,
-        )
-    return _shaped(_Download(transport, url, credential, limit).blocks(), _SHAPES[output == INLINE])
+    inline = output == INLINE
+    url = (
+        transport.url_of(name)
+        if inline
+        else transport.url_of(output, before="/download", suffix=":download?alt=media")
+    )
+    whole = _Download(transport, url, credential, resumable=not inline).blocks()
+    return _shaped(whole, _SHAPES[inline])
 
 
 # Where the first line of a results file, or the beginning of an operation, must show what it is.
@@ -88,13 +88,16 @@ class _ChangedError(UpstreamUnavailableError):
 
 
 class _Download:
-    """One body over as many connections as it takes. With a ``limit`` it cannot be resumed."""
+    """One body over as many connections as it takes, of any length: what is paid for is fetched.
 
-    def __init__(self, transport: Transport, url: str, credential: str, limit: int | None) -> None:
+    Only the disk bounds it. (100 lines with log probabilities answer with 454 MB inline.)
+    """
+
+    def __init__(self, transport: Transport, url: str, credential: str, *, resumable: bool) -> None:
         self._transport = transport
         self._url = url
         self._credential = credential
-        self._limit = limit
+        self._resumable = resumable
         self._passed = 0
         self._digest = hashlib.sha256()
         self._total: int | None = None
@@ -121,7 +124,7 @@ class _Download:
         if isinstance(exc, _ChangedError) or not worth_a_quick_retry(exc):
             return False
         # An operation is written anew for every GET, in any member order: no resuming there.
-        resumable = self._limit is None or self._passed == 0
+        resumable = self._resumable or self._passed == 0
         return resumable and failures < self._transport.options.download_attempts
 
     async def _attempt(self) -> AsyncGenerator[bytes, None]:
@@ -148,10 +151,6 @@ class _Download:
     def _note(self, block: bytes) -> None:
         self._passed += len(block)
         self._digest.update(block)
-        if self._limit is not None and self._passed > self._limit:
-            raise UpstreamRefusedError(
-                f"The job's inline results exceed {self._limit} bytes.", code="result_too_large"
-            )
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[httpx.Response]:

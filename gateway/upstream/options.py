@@ -57,7 +57,6 @@ class GeminiOptions:
     call_attempts: int = 3
     retry_min_seconds: float = 0.5
     retry_max_seconds: float = 8.0
-    inline_bytes: int = 256 * MIB  # of a finished operation
 
     def __post_init__(self) -> None:
         """Refuse what would fail later, and differently, inside a header or a URL."""

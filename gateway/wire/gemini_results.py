@@ -1,13 +1,15 @@
 """Results as the API gives them: JSONL files, and items inside a finished operation.
 
 Runs in worker processes. An inline job's raw blob is the operation as it was fetched;
-:func:`unfold_inline` rewrites it as the JSONL a file job would have brought, so everything after
-it knows one form. Answers are matched by key, never by position: the order is promised and not
-kept (python-genai#1909).
+:func:`unfold_inline` rewrites it as JSONL, item by item, so everything after it knows one form.
+Answers are matched by key, never by position: the order is promised and not kept
+(python-genai#1909).
 """
 
 import json
+import mmap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +23,9 @@ from gateway.wire.gemini import (
     Json,
     as_object,
     as_text,
-    inlined_items,
     parse_int,
 )
+from gateway.wire.inline_items import inline_items
 
 # ``{"response": {…}}`` or ``{"error": {"code": int, "status": str, "message": str, …}}``.
 Answer = dict[str, Any]
@@ -33,14 +35,32 @@ Loads = Callable[[bytes], Json | None]
 _INTERNAL: Final = 13
 
 
+def _failure(message: str) -> Answer:
+    return {"error": {"code": _INTERNAL, "status": RPC_CODES[_INTERNAL], "message": message}}
+
+
+_UNREADABLE: Final = _failure("The upstream's result cannot be read as JSON.")
+_NO_OBJECT: Final = _failure("The upstream's result is no JSON object.")
+_NEITHER: Final = _failure("The upstream gave neither a response nor an error.")
+_NO_RESULTS: Final = (_UNREADABLE, _NO_OBJECT, _NEITHER)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of a results file, and its place there. ``key`` is None if the line has none."""
+    """One line of a results file, and its place there. ``key`` is None if the line has none.
+
+    What is not ``readable`` is no result: a line that was cut, or a page of some proxy's.
+    """
 
     key: str | None
     answer: Answer
     offset: int
     length: int
+
+    @property
+    def readable(self) -> bool:
+        """Whether the line says how an item came out."""
+        return not any(self.answer is nothing for nothing in _NO_RESULTS)
 
 
 def read_results(path: Path, loads: Loads | None = None) -> Iterator[Result]:
@@ -70,32 +90,35 @@ def parse_result(line: bytes, loads: Loads | None = None) -> tuple[str | None, A
     try:
         row = row or _loads(line)
     except (ValueError, RecursionError):
-        return None, _failure("The upstream's result cannot be read as JSON.")
+        return None, _UNREADABLE
     return parse_item(row)
 
 
 def parse_item(row: object) -> tuple[str | None, Answer]:
     """Do the same for a result that has been parsed already."""
     if not isinstance(row, dict):
-        return None, _failure("The upstream's result is no JSON object.")
+        return None, _NO_OBJECT
     return _key(row), _answer(row)
 
 
 def unfold_inline(operation: Path, jsonl: Path) -> int:
     """Rewrite a fetched operation as a JSONL results file; the number of items.
 
-    An operation that cannot be read, or has no output, has no items: all of them are missing.
+    An operation without output has no items, one that breaks off those before the break: the
+    others are missing.
     """
-    try:
-        body = _loads(operation.read_bytes())
-    except (ValueError, RecursionError):
-        body = None
-    items = inlined_items(as_object(body)) or []
-    with jsonl.open("wb") as lines:
-        for item in items:
-            key, answer = parse_item(item)
-            lines.write(_line(key, answer) + b"\n")
-    return len(items)
+    count = 0
+    with (
+        operation.open("rb") as source,
+        jsonl.open("wb") as lines,
+        suppress(ValueError),  # also of an empty file, which cannot be mapped
+        mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as text,
+    ):
+        for item in inline_items(text):
+            # In JSON a line end can stand between values only.
+            lines.write(item.replace(b"\n", b" ") + b"\n")
+            count += 1
+    return count
 
 
 def _key(row: Json) -> str | None:
@@ -118,7 +141,7 @@ def _answer(row: Json) -> Answer:
             return {"error": _error(told)}
     if isinstance(response, dict):
         return {"response": response}
-    return _failure("The upstream gave neither a response nor an error.")
+    return _NEITHER
 
 
 def _error(told: object) -> dict[str, Any]:
@@ -142,10 +165,6 @@ def _code(code: int | None) -> int:
     return RPC_NUMBERS_BY_STATUS.get(code or 0, _INTERNAL)
 
 
-def _failure(message: str) -> Answer:
-    return {"error": {"code": _INTERNAL, "status": RPC_CODES[_INTERNAL], "message": message}}
-
-
 def _loads(text: bytes) -> object:
     """Parse, also what orjson refuses: NaN, a byte order mark, lone surrogates, depth over 1,023.
 
@@ -160,16 +179,3 @@ def _loads(text: bytes) -> object:
         mended = written.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         again: object = json.loads(mended)  # noqa: TID251 - NaN and depth are still there
         return again
-
-
-def _line(key: str | None, answer: Answer) -> bytes:
-    """Write, also what orjson refuses: integers over 64 bits, depth over 254."""
-    row = answer if key is None else {"key": key, **answer}
-    try:
-        return orjson.dumps(row)
-    except orjson.JSONEncodeError:
-        pass
-    try:
-        return json.dumps(row).encode()  # noqa: TID251 - what orjson refused
-    except RecursionError:
-        return orjson.dumps({"key": key, **_failure("The upstream's result is nested too deeply.")})

@@ -1,6 +1,7 @@
 """JSONL framing: lines read under limits, lines written so that no reader splits them wrongly."""
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -8,6 +9,8 @@ from typing import BinaryIO
 from gateway.units import MIB
 
 UTF8_BOM = b"\xef\xbb\xbf"
+
+_STRING = re.compile(rb'"[^"]*"')  # of a text without escaped quotes
 
 # str.splitlines() and the OpenAI SDKs' own iter_lines() end a line at these characters too;
 # measured with openai-python: two lines that carry them raw come back as six. orjson has no
@@ -77,3 +80,22 @@ def _skip(file: BinaryIO, size: int) -> LongLine:
             return LongLine(size + len(piece) - 1)
         size += len(piece)
     return LongLine(size)
+
+
+def structure_of(text: bytes, limit: int) -> int:
+    """Brackets, commas and colons of a JSON text, outside of its strings where these matter.
+
+    Each stands for an object in memory once the text is parsed: 31 MB of ``{}`` take 1 GB. Where
+    all of them together are within the limit, those inside strings are counted too.
+    """
+    if len(text) <= limit:
+        return len(text)
+    count = _structure(text)
+    if count <= limit:
+        return count
+    plain = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return _structure(_STRING.sub(b"", plain))
+
+
+def _structure(text: bytes) -> int:
+    return sum(text.count(mark) for mark in (b"{", b"[", b",", b":"))

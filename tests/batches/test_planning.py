@@ -52,3 +52,9 @@ def test_tiny_jobs_go_inline(method: str, items: int, size: int, media: bool, in
 def test_the_display_name_is_the_same_for_the_same_work() -> None:
     """It is the handle of a lost create."""
     assert display_name("gwabc", "job1") == "gwabc-job1"
+
+
+def test_jobs_whose_answers_are_large_go_by_file() -> None:
+    """Log probabilities made 454 MB of 100 tiny requests."""
+    assert goes_inline(CHAT, 1, 1, LIMITS, media=False, answer=16 << 20)
+    assert not goes_inline(CHAT, 1, 1, LIMITS, media=False, answer=(16 << 20) + 1)

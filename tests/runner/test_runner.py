@@ -277,7 +277,8 @@ async def test_an_upload_that_is_never_found_ends_visibly(tmp_path: Path) -> Non
 
 async def test_a_twin_that_shows_late_is_cancelled(tmp_path: Path) -> None:
     """Even when the second job has long ended and its batch was published."""
-    async with world(tmp_path) as here:
+    # Doubt lasts for ten settling times: enough for the batch to end on a busy machine.
+    async with world(tmp_path, settle=400) as here:
         here.upstream.script["create"] = [UpstreamAmbiguousError("no answer")]
         here.upstream.hidden = {"batches/0"}
         done = await here.ended(await here.submit(TWO))

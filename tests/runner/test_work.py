@@ -80,6 +80,24 @@ def test_limits_are_named(tmp_path: Path) -> None:
     assert complaints(check(tmp_path, long)) == [("line_too_long", 2)]
 
 
+def test_a_line_is_bounded_by_its_structure_before_it_is_parsed(tmp_path: Path) -> None:
+    """31 MB of empty objects took more than 1 GB, and the whole container with it."""
+    limits = replace(LIMITS, max_line_bytes=2**25)
+    many = chat("b").replace(b'"messages":[', b'"messages":[' + b"{}," * 600_000)
+    texts = chat("c", '{"a":[1,"\\"],}' * 200_000)
+    summary = check(tmp_path, [chat("a"), many, texts], limits)
+    assert complaints(summary) == [("line_too_complex", 2)]
+    assert "1200017 brackets" in summary.errors[0].message
+
+
+def test_jobs_with_many_log_probabilities_go_by_file(tmp_path: Path) -> None:
+    """Their answers are out of proportion; few of them still go inline."""
+    few = [chat(f"c{n}", logprobs=True, top_logprobs=5, max_tokens=10) for n in range(100)]
+    many = [chat(f"c{n}", logprobs=True, top_logprobs=20, max_tokens=800) for n in range(100)]
+    assert [job.inline for job in check(tmp_path, few).jobs] == [True]
+    assert [job.inline for job in check(tmp_path, many).jobs] == [False]
+
+
 def test_errors_are_capped_and_counted(tmp_path: Path) -> None:
     """In order of lines; the last entry says how many more there are."""
     lines = [chat("same")] * 4 + [b"{}\n"] * 4

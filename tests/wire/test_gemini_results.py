@@ -1,5 +1,7 @@
 """Results of jobs, from files and from operations."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -201,17 +203,43 @@ class TestInline:
     def test_an_operation_without_output_has_no_items(self, tmp_path: Path, body: bytes) -> None:
         assert unfolded(tmp_path, body) == (0, [])
 
-    def test_an_answer_too_deep_to_write_is_an_error_of_its_own(self, tmp_path: Path) -> None:
-        deep = b'{"a":' * 1010 + b"1" + b"}" * 1010
-        body = (
-            b'{"response":{"inlinedResponses":{"inlinedResponses":['
-            b'{"metadata":{"key":"1.0"},"response":%b},{"metadata":{"key":"2.0"},"response":{"a":1}}'
-            b"]}}}" % deep
+    @pytest.mark.parametrize("cut", [1, 40, 200, 400])
+    def test_an_operation_that_breaks_off_has_the_items_before_the_break(
+        self, tmp_path: Path, cut: int
+    ) -> None:
+        items = [{"metadata": {"key": str(key)}, "response": {"a": "x" * 90}} for key in range(5)]
+        body = orjson.dumps({"response": {"inlinedResponses": {"inlinedResponses": items}}})
+        count, results = unfolded(tmp_path, body[:-cut])
+        assert count == (len(body) - cut - 50) // (len(orjson.dumps(items[0])) + 1)
+        assert [key for key, _ in results] == [str(key) for key in range(count)]
+
+    def test_brackets_quotes_and_escapes_in_texts_are_no_structure(self, tmp_path: Path) -> None:
+        texts = ['}]}"', "\\", '\\"]', '{"a":[', "\u2028\n", '"' * 600, "{}" * 600, ""]
+        items = [{"metadata": {"key": text}, "response": {text: [text]}} for text in texts]
+        body = {"a\\": {"b": [{}]}, "response": {"inlinedResponses": {"inlinedResponses": items}}}
+        for written in (orjson.dumps(body), orjson.dumps(body, option=orjson.OPT_INDENT_2)):
+            _, results = unfolded(tmp_path, written)
+            assert results == [(text, {"response": {text: [text]}}) for text in texts]
+
+    def test_a_large_operation_takes_no_more_than_its_largest_item(self, tmp_path: Path) -> None:
+        """Parsed as a whole, this one takes more than 300 MB."""
+        item = b'{"metadata":{"key":"1"},"response":{"a":[%b{}]}}' % (b'{"b":1.5},' * 20_000)
+        body = b'{"response":{"inlinedResponses":{"inlinedResponses":[%b]}}}'
+        (tmp_path / "operation.json").write_bytes(body % b",".join([item] * 40))
+        script = (
+            "import resource, sys; from pathlib import Path;"
+            "from gateway.wire.gemini_results import unfold_inline;"
+            "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+            "before = peak(); count = unfold_inline(*map(Path, sys.argv[1:]));"
+            "print(count, (peak() - before) // 1024)"
         )
-        count, results = unfolded(tmp_path, body)
-        assert (count, [key for key, _ in results]) == (2, ["1.0", "2.0"])
-        assert results[0][1]["error"]["code"] == 13
-        assert results[1][1] == {"response": {"a": 1}}
+        paths = [tmp_path / "operation.json", tmp_path / "results.jsonl"]
+        done = subprocess.run(
+            [sys.executable, "-c", script, *paths], capture_output=True, check=True
+        )
+        count, megabytes = map(int, done.stdout.split())
+        assert count == 40
+        assert megabytes < 40  # the file itself has 8, and its mapping counts
 
     @pytest.mark.parametrize("depth", [200, 260, 900])
     def test_deep_answers_are_carried(self, tmp_path: Path, depth: int) -> None:

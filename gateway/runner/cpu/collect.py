@@ -8,17 +8,19 @@ Lines that are to run again are left out of the run: their keys go into a file o
 which the follow-up is cut, and what is finished of a line with several items is held for it.
 """
 
+import itertools
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.job import Failure
 from gateway.batches.runs import Kind
+from gateway.runner.cpu.archive import pack, unpack
 from gateway.runner.cpu.echoes import Echo, Echoes
 from gateway.runner.cpu.fill import lines_naming
 from gateway.runner.cpu.guard import MESSAGE, Guard
@@ -54,7 +56,7 @@ class CollectTask:
     the file's id, and ``spool`` then says which these are; ``created`` is the job's end in whole
     seconds. ``held`` are results that predecessors of a follow-up brought. With ``again``, lines
     without a lasting answer are to run once more; with ``retry_empty``, an answer that says
-    nothing is none.
+    nothing is none; with ``pack``, archives are made of results and hints.
     """
 
     echo: str
@@ -73,11 +75,16 @@ class CollectTask:
     held: str | None = None
     again: bool = False
     retry_empty: bool = False
+    pack: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CollectSummary:
     """``strays`` are results whose key is unknown, ``doubled`` those that came again.
+
+    Of the strays, those that are ``keyless`` say how an item came out and not which, those that
+    are ``unreadable`` are no results at all. ``raw`` and ``echo`` are archives, None where none
+    was asked for or there is nothing to gain.
 
     ``wanted`` is a file with the keys of the items that are to run again, ``held`` one with results
     of the lines these are of; None when there are none.
@@ -90,6 +97,10 @@ class CollectSummary:
     missing: int = 0
     doubled: int = 0
     strays: int = 0
+    keyless: int = 0
+    unreadable: int = 0
+    raw: str | None = None
+    echo: str | None = None
     notes: Mapping[str, int] = field(default_factory=dict)
     internal: Mapping[str, int] = field(default_factory=dict)
     wanted: str | None = None
@@ -108,7 +119,7 @@ class _Collection:
         self._endpoint = ENDPOINTS[task.endpoint]
         self._policy = Policy.from_json(task.policy)
         self._scratch = Path(task.scratch)
-        self._echoes = files.enter_context(Echoes(Path(task.echo)))
+        self._echoes = files.enter_context(Echoes(unpack(Path(task.echo), self._scratch)))
         self._run_path = self._scratch / "run"
         self._run = RunWriter(self._run_path)
         files.callback(self._run.close)
@@ -131,6 +142,7 @@ class _Collection:
         self._missing = self._doubled = self._strays = 0
         spool = None if task.spool is None else Path(task.spool)
         self._never_sent = {} if spool is None else lines_naming(spool, task.unusable)
+        self._keyless = self._unreadable = 0
 
     def summary(self) -> CollectSummary:
         if self._task.held is not None:
@@ -151,13 +163,22 @@ class _Collection:
             missing=self._missing,
             doubled=self._doubled,
             strays=self._strays,
+            keyless=self._keyless,
+            unreadable=self._unreadable,
+            raw=self._packed(self._task.raw),
+            echo=self._packed(self._task.echo),
             notes=dict(self._notes.counts),
             internal=dict(self._guard.caught),
             wanted=self._write_wanted(self._scratch / "wanted") if self._wanted else None,
             held=str(self._held_path) if self._held_path.exists() else None,
         )
 
+    def _packed(self, path: str | None) -> str | None:
+        archive = pack(Path(path)) if path is not None and self._task.pack else None
+        return None if archive is None else str(archive)
+
     def _results_path(self, raw: Path) -> Path:
+        raw = unpack(raw, self._scratch)
         if not self._task.inline:
             return raw
         unfolded = self._scratch / "unfolded"
@@ -165,22 +186,35 @@ class _Collection:
         return unfolded
 
     def _read(self, path: Path, *, held: bool = False) -> None:
-        keyless: list[Answer] = []
-        count = 0
-        for count, result in enumerate(read_results(path, self._loads), 1):
+        results = read_results(path, self._loads)
+        if self._echoes.total_items == 1:
+            results = self._named_if_alone(results)
+        for result in results:
             place = self._echoes.locate(result.key)
             if place is None:
                 self._strays += not held  # the halves of a job share what it held
-                if result.key is None and count == 1:
-                    keyless = [result.answer]
+                self._unreadable += not result.readable
+                self._keyless += self._lacks_its_key(result)
             elif self._echoes.items[place[0]] > 1:
                 self._keep_part(place, result, path, held=held)
             else:
                 self._take(place[0], result.answer)
-        # One item and one answer need no key to be matched (python-genai#2008).
-        if keyless and count == self._echoes.total_items == 1:
-            self._strays = 0
-            self._take(0, keyless[0])
+
+    def _lacks_its_key(self, result: Result) -> bool:
+        """Whether it is some item's all the same: a download may be an error of another kind."""
+        told = self._task.inline or "response" in result.answer
+        return result.key is None and result.readable and told
+
+    def _named_if_alone(self, results: Iterator[Result]) -> Iterator[Result]:
+        """One item and one answer need no key, which inline answers have lacked for weeks.
+
+        (python-genai#2008.) With more of either, none is matched by its place.
+        """
+        some = list(itertools.islice(results, 2))
+        if len(some) == 1 and self._lacks_its_key(some[0]):
+            some = [replace(some[0], key=str(self._echoes.lines[0]))]
+        yield from some
+        yield from results
 
     def _take(self, ordinal: int, answer: Answer) -> None:
         weak = self._task.again and self._is_weak(answer)

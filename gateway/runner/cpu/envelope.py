@@ -13,10 +13,13 @@ import orjson
 from gateway.batches.batch import BatchError
 from gateway.translate import Endpoint, Policy, resolve_model
 from gateway.wire.json_depth import depth_exceeds
-from gateway.wire.jsonl import LongLine
+from gateway.wire.jsonl import LongLine, structure_of
 from gateway.wire.openai_errors import invalid_type, json_type, missing_parameter
 
 MAX_DEPTH = 128
+# Parsed, each bracket, comma or colon takes 40 to 240 bytes: this many up to 240 MB. The longest
+# lists of token ids and the largest schemas have a tenth.
+MAX_STRUCTURE = 1_000_000
 MAX_REMEMBERED = 1000  # model names are the client's: never an endless table
 MEMBERS = frozenset({"custom_id", "method", "url", "body"})
 
@@ -60,6 +63,9 @@ class Envelope:
                 None,
                 number,
             )
+        structure = structure_of(raw, MAX_STRUCTURE)
+        if structure > MAX_STRUCTURE:
+            return _too_complex(structure, number)
         try:
             line = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -153,6 +159,16 @@ def _why_unreadable(raw: bytes) -> str:
 
 def _unreadable(message: str, number: int) -> BatchError:
     return BatchError("invalid_json_line", message, None, number)
+
+
+def _too_complex(structure: int, number: int) -> BatchError:
+    return BatchError(
+        "line_too_complex",
+        f"This line has {structure} brackets, commas and colons outside of its texts; at most"
+        f" {MAX_STRUCTURE} are allowed.",
+        None,
+        number,
+    )
 
 
 def _wrong(

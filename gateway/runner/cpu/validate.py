@@ -11,6 +11,7 @@ import orjson
 from gateway.batches.batch import BatchError
 from gateway.batches.planning import MAX_MODELS, JobLimits, goes_inline, must_cut
 from gateway.batches.runs import Kind
+from gateway.runner.cpu.answers import answer_bytes
 from gateway.runner.cpu.duplicates import Seen, repeated
 from gateway.runner.cpu.echoes import EchoWriter
 from gateway.runner.cpu.envelope import Envelope, Line
@@ -114,6 +115,7 @@ class _OpenJob:
         self._echo = EchoWriter(self.echo_path)
         files.callback(self._echo.close)
         self.items = self.lines = self.bytes = 0
+        self._answer = 0
         self.named: set[str] = set()
 
     def add(self, line: Line, number: int, made: Translation, spooled: Sequence[bytes]) -> None:
@@ -126,6 +128,7 @@ class _OpenJob:
         self.items += items
         self.bytes += sum(map(len, spooled))
         self.lines += 1
+        self._answer += answer_bytes(made[0])
 
     def close(self, method: str, limits: JobLimits, policy: Policy) -> PlannedJob:
         self._spool.close()
@@ -144,6 +147,7 @@ class _OpenJob:
                 self.bytes,
                 limits,
                 media=capabilities_of(self.model, policy).media,
+                answer=self._answer,
             ),
             spool=str(self.spool_path),
             echo=str(self.echo_path),

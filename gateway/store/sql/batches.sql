@@ -5,7 +5,7 @@ INSERT INTO batches (
     expired_at, cancelled_at, cancel_requested_at, counts_total, counts_completed, counts_failed,
     usage_input_tokens, usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, errors,
     notes, output_file_id, error_file_id, notes_file_id, idempotency_key, fingerprint, lines, run,
-    "index", due_at, failures, defects, last_error, fence, lease_until, waiting_since,
+    "index", raw_until, due_at, failures, defects, last_error, fence, lease_until, waiting_since,
     ended_because, upstream_state, upstream_since, used_at
 )
 VALUES (
@@ -14,8 +14,8 @@ VALUES (
     :failed_at, :expired_at, :cancelled_at, :cancel_requested_at, :counts_total,
     :counts_completed, :counts_failed, :usage_input_tokens, :usage_cached_tokens,
     :usage_output_tokens, :usage_reasoning_tokens, :errors, :notes, :output_file_id,
-    :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index, :due_at,
-    :failures, :defects, :last_error, :fence, :lease_until, :waiting_since, :ended_because,
+    :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index,
+    :raw_until, :due_at, :failures, :defects, :last_error, :fence, :lease_until, :waiting_since, :ended_because,
     :upstream_state, :upstream_since, :used_at
 );
 
@@ -65,7 +65,7 @@ UPDATE batches SET
     expired_at = :expired_at, cancelled_at = :cancelled_at, errors = :errors, notes = :notes,
     output_file_id = :output_file_id, error_file_id = :error_file_id,
     notes_file_id = :notes_file_id, lines = :lines, run = :run, "index" = :index,
-    failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until,
+    raw_until = :raw_until, failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until,
     waiting_since = CASE WHEN :last_error IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
     ended_because = :ended_because,
     due_at = CASE WHEN rings > heard THEN -rings ELSE :due_at END

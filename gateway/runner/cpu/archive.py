@@ -1,0 +1,52 @@
+"""Archives: raw results and answer hints, compressed (zstd) while they are kept after the end.
+
+What reads them takes either form: an archive shows by its first bytes, which begin no JSON text.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+if sys.version_info >= (3, 14):  # the same API under its name in the standard library
+    from compression import zstd
+else:
+    from backports import zstd
+
+MAGIC: Final = bytes.fromhex("28b52ffd")  # RFC 8878, section 3.1.1
+BUFFER: Final = 1 << 20
+LEVEL: Final = 3  # answers shrink to a quarter at some 200 MB/s; higher levels gain little
+# Below this a file takes the same few blocks of the disk either way.
+SMALLEST: Final = 64 * 1024
+
+
+def pack(path: Path) -> Path | None:
+    """Write the archive of a file beside it; None where there is nothing to gain."""
+    if path.stat().st_size < SMALLEST or is_packed(path):
+        return None
+    target = path.with_name(f"{path.name}.zst")
+    with path.open("rb") as source, zstd.open(target, "wb", level=LEVEL) as packed:
+        shutil.copyfileobj(source, packed, BUFFER)
+    return target
+
+
+def unpack(path: Path, scratch: Path) -> Path:
+    """The file as it was: itself, or what its archive holds, written to ``scratch``.
+
+    Errors: ValueError of an archive that is cut or was changed.
+    """
+    if not is_packed(path):
+        return path
+    target = scratch / f"{path.name}.plain"
+    try:
+        with zstd.open(path, "rb") as packed, target.open("wb") as file:
+            shutil.copyfileobj(packed, file, BUFFER)
+    except (zstd.ZstdError, EOFError) as error:
+        raise ValueError(f"the archive of {path.name} is broken") from error
+    return target
+
+
+def is_packed(path: Path) -> bool:
+    """Whether the file is an archive."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
