@@ -211,6 +211,10 @@ class Store(Protocol):
         """
         ...
 
+    async def jobs_by_key(self) -> Mapping[tuple[str, str], int]:
+        """How many jobs run upstream, or may, by credential and the digest of the key."""
+        ...
+
     async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
         """Set when the batch row is due next, if its ``due_at`` still is what was read."""
         ...

@@ -104,6 +104,10 @@ class Model:
 class Upstream(Protocol):
     """One upstream's batch API."""
 
+    def identity(self, credential: str, salt: str) -> str:
+        """A digest of the credential's key, to tell keys apart by; never the key."""
+        ...
+
     async def stage(self, job: Job, spool: Source) -> Staged:
         """Upload the spool so that create can name it. May be called again for the same job."""
         ...

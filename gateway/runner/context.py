@@ -102,6 +102,14 @@ class Tools:
         """No later than the moment at which a batch that ends goes on without the job."""
         return due_while_ending(job, due_at, self.clock.now(), self.options.patience.ending)
 
+    def key_of(self, job: Job) -> str:
+        """What the key that the job's calls take now is known by in the records."""
+        return self.upstream.identity(job.credential, self.options.gateway_id)
+
+    def is_foreign(self, job: Job) -> bool:
+        """Whether another key made the job: then a 404 is no denial, and a listing lacks it."""
+        return job.made_by is not None and job.made_by != self.key_of(job)
+
     async def new_blob(self) -> str:
         """A fresh name, registered before its first byte."""
         name = new_blob_name()

@@ -5,6 +5,7 @@ the supervisor, which notes it on the job (``batch.gateway`` says it) and pauses
 """
 
 import logging
+from dataclasses import replace
 
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import moved
@@ -18,8 +19,9 @@ from gateway.batches.patience import (
     given_up,
     is_empty,
     is_overdue,
+    undenied,
 )
-from gateway.errors import UpstreamError, UpstreamGoneError
+from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamHeldError
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Absent
@@ -27,6 +29,9 @@ from gateway.runner.context import JobClaim, Tools, named
 
 logger = logging.getLogger(__name__)
 
+FOREIGN = (
+    "this job was made with another Gemini key; it goes on with that key, or one of its project"
+)
 NO_RESULTS = "what the upstream serves as results has no result in it"
 
 
@@ -44,7 +49,19 @@ async def believe_job(tools: Tools, claim: JobClaim, error: UpstreamError) -> No
     await _give_up(tools, claim, GONE)
 
 
+def shown(tools: Tools, job: Job) -> Job:
+    """The job once it was shown (again): the key that it was shown to is as good as its own."""
+    return replace(undenied(job), made_by=tools.key_of(job))
+
+
+def require_own_key(tools: Tools, job: Job) -> None:
+    """Errors: UpstreamHeldError for a job that was made with another key than the one set now."""
+    if tools.is_foreign(job):
+        raise UpstreamHeldError(FOREIGN)
+
+
 async def _note(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
+    require_own_key(tools, claim.row)
     await claim.save(denied(claim.row, tools.clock.now()), keep=True)
     if claim.row.denials == 1:
         logger.warning("%s: the upstream denies it: %s", named(claim.row), error.code or "")

@@ -19,7 +19,6 @@ from gateway.batches.patience import (
     elapsed,
     given_up,
     may_delete,
-    undenied,
     with_reason,
 )
 from gateway.errors import (
@@ -78,7 +77,7 @@ def _check_output(seen: Observation) -> None:
 
 async def _note_running(tools: Tools, batch: Batch, claim: JobClaim, seen: Observation) -> None:
     now = tools.clock.now()
-    job = replace(undenied(claim.row), upstream_state=seen.state, looked_at=now)
+    job = replace(denials.shown(tools, claim.row), upstream_state=seen.state, looked_at=now)
     job = replace(job, failures=0, last_error=None)
     due = now + next_poll(now - (job.submitted_at or now), job.items, tools.options.poll, jitter())
     if stop_reason(batch, now) is None:
@@ -92,7 +91,7 @@ async def _note_running(tools: Tools, batch: Batch, claim: JobClaim, seen: Obser
 
 async def _note_end(tools: Tools, batch: Batch, claim: JobClaim, seen: Observation) -> None:
     now = tools.clock.now()
-    job = undenied(claim.row)
+    job = denials.shown(tools, claim.row)
     ended: dict[str, Any] = {
         "upstream_state": seen.state,
         "ended_at": seen.ended_at or now,
@@ -132,7 +131,8 @@ async def _settle_doubt(tools: Tools, claim: JobClaim) -> bool:
             logger.warning("%s: the upstream has it twice, one is cancelled", named(job))
             await tools.upstream.cancel(name, job.credential)
     twins = len(names) > (own is not None)
-    settled = twins or age >= DOUBT_SETTLES * tools.options.settle
+    life = RECOVERY if tools.is_foreign(job) else DOUBT_SETTLES * tools.options.settle
+    settled = twins or age >= life
     doubt = None if settled else job.doubt
     await claim.save(replace(job, upstream_name=keep, doubt=doubt), keep=True)
     return settled
@@ -154,6 +154,7 @@ def _failure(batch: Batch, job: Job, seen: Observation) -> Failure:
 async def cancel(tools: Tools, _: Batch, claim: JobClaim) -> None:
     """Ask the upstream to end the job; what was served until then is still collected."""
     job = claim.row
+    denials.require_own_key(tools, job)  # it would be told that there is nothing to cancel
     await tools.upstream.cancel(_name(job), job.credential)
     now = tools.clock.now()
     due = tools.while_ending(job, now + tools.options.poll.shortest)
@@ -328,6 +329,7 @@ async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:
     job = claim.row
     if may_delete(job) and (job.upstream_name or job.staged):
         try:
+            denials.require_own_key(tools, job)
             await tools.upstream.release(job)
         except UpstreamError as error:
             if elapsed(job.ended_at or job.created_at, tools.clock.now()) < RELEASE_LIFE:
@@ -347,7 +349,7 @@ async def recover(tools: Tools, _: Batch, claim: JobClaim) -> None:
         await claim.save(replace(job, due_at=now + _recovery_pause(job, now)))
         return
     seen = await tools.upstream.observe(job.upstream_name, job.credential)
-    job = replace(undenied(job), upstream_state=seen.state, looked_at=now)
+    job = replace(denials.shown(tools, job), upstream_state=seen.state, looked_at=now)
     if not seen.ended and wants_cancel(job, now):
         await tools.upstream.cancel(_name(job), job.credential)
         job = replace(job, cancel_sent_at=now)

@@ -96,6 +96,7 @@ class Runner:
 
     async def run(self) -> None:
         """Until :meth:`stop`. An exception that ends it is a defect and must end the process."""
+        await self._warn_of_other_keys()
         async with asyncio.TaskGroup() as group:
             while not self._stopping:
                 self._bell.clear()
@@ -107,6 +108,18 @@ class Runner:
                     started, due = 0, None
                 if not started:
                     await self._pause(due)
+
+    async def _warn_of_other_keys(self) -> None:
+        tools = self._tools
+        for (credential, made_by), count in (await tools.store.jobs_by_key()).items():
+            if made_by != tools.upstream.identity(credential, tools.options.gateway_id):
+                logger.error(
+                    "%d jobs that are paid for were made with another Gemini key than the one that"
+                    " is set for %r now. They are held, and nothing is created in their place;"
+                    " they go on once that key, or another of its project, is set.",
+                    count,
+                    credential,
+                )
 
     async def _pause(self, due: int | None) -> None:
         seconds = TICK_SECONDS

@@ -19,8 +19,9 @@ from gateway.errors import (
 )
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
-from gateway.ports.upstream import Found, Unknown
+from gateway.ports.upstream import Absent, Found, Unknown
 from gateway.runner.context import JobClaim, Tools, describe, named
+from gateway.runner.denials import FOREIGN
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +63,14 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
         send_deadline=deadline,
         due_at=deadline + tools.options.settle,
         absences=0,
+        made_by=tools.key_of(before),
+        last_error=before.last_error,  # what it waits for is true until this create has ended
     )
     await claim.save(intent, keep=True)
     source = tools.outgoing(intent)
     left = (deadline - tools.clock.now()) / 1000
     if left <= 0:  # the save took that long: whoever reconciles may believe that nothing is sent
-        back = moved(intent, before.state, failures=before.failures, send_deadline=None)
+        back = _not_sent(intent, before)
         await claim.save(back, keep=True)
         raise UnavailableError("the intent was saved too late to send anything")
     try:
@@ -79,7 +82,7 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
     except UpstreamRefusedError as error:
         await claim.save(moved(intent, JobState.REFUSED, failure=_refusal(error)))
     except (UpstreamUnavailableError, UpstreamHeldError):
-        back = moved(intent, before.state, failures=before.failures, send_deadline=None)
+        back = _not_sent(intent, before)
         await claim.save(back, keep=True)
         raise
     else:
@@ -94,6 +97,12 @@ def _refusal(error: UpstreamRefusedError) -> Failure:
     status = error.status or 400
     code = MODEL_NOT_FOUND if status == 404 else (error.code or "upstream_refused").lower()
     return Failure(code, error.message, status, error.item)
+
+
+def _not_sent(intent: Job, before: Job) -> Job:
+    """Back to where it was: what failed before, and why, is still so."""
+    kept = {"failures": before.failures, "last_error": before.last_error}
+    return moved(intent, before.state, send_deadline=None, **kept)
 
 
 async def _stage_again(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
@@ -143,8 +152,10 @@ async def _adopt(tools: Tools, claim: JobClaim, name: str) -> None:
             claim.row,
             JobState.RUNNING,
             upstream_name=name,
+            made_by=tools.key_of(claim.row),
             submitted_at=now,
             send_deadline=None,
+            denied_at=None,
             denials=0,
             due_at=due,
         )
@@ -164,6 +175,8 @@ async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
     found = await tools.upstream.find(
         job.display_name, job.credential, known.upstream_name if known else None
     )
+    if tools.is_foreign(job) and not _decides(found, known):
+        raise UpstreamHeldError(FOREIGN)
     if isinstance(found, Unknown):
         raise UpstreamUnavailableError("the upstream's listing does not prove anything")
     if isinstance(found, Found):
@@ -179,6 +192,11 @@ async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
     logger.info("%s: the create had not landed", named(job))
     state = JobState.STAGING if job.staged is not None else JobState.PLANNED
     await claim.save(moved(job, state, doubt=job.doubt or now, absences=0, send_deadline=None))
+
+
+def _decides(found: Found | Absent | Unknown, known: Job | None) -> bool:
+    """Whether a listing under another key says something: it shows the job, or one of that key."""
+    return isinstance(found, Found) or (isinstance(found, Absent) and known is not None)
 
 
 async def _cancel_others(tools: Tools, job: Job, found: Found) -> None:

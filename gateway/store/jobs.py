@@ -34,6 +34,12 @@ def running(session: Session, job: Job, submitted_before: int) -> Job | None:
     return None if row is None else job_of(row)
 
 
+def by_key(session: Session) -> Mapping[tuple[str, str], int]:
+    """Counts of jobs that run upstream, or may."""
+    rows = session.all("jobs_by_key")
+    return {(row["credential"], row["made_by"]): row["count"] for row in rows}
+
+
 def claim(session: Session, job_id: str, now: int, lease_until: int) -> Job | None:
     """Take a job that is not released and that nobody holds."""
     row = session.one("claim_job", {"id": job_id, "now": now, "lease_until": lease_until})

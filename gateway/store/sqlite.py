@@ -201,6 +201,10 @@ class SQLiteStore:
         """Some other job that must be in the upstream's listing where this one would be."""
         return job_rows.running(self._reader, job, submitted_before)
 
+    async def jobs_by_key(self) -> Mapping[tuple[str, str], int]:
+        """How many jobs run upstream, or may, by credential and the digest of the key."""
+        return job_rows.by_key(self._reader)
+
     async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
         """Set when the batch row is due next, if its ``due_at`` still is what was read."""
         await self._writer.run(lambda session: batches.rest(session, batch, due_at))

@@ -1,5 +1,7 @@
 """The Gemini Developer API as the gateway's upstream."""
 
+import hashlib
+import hmac
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
@@ -28,6 +30,8 @@ from gateway.upstream.transport import Transport
 from gateway.upstream.uploads import observe_file, stage, stage_file
 from gateway.wire.gemini import parse_model
 
+IDENTITY_DIGITS = 16  # 64 bits: enough to tell some keys apart, too few to be one
+
 
 class GeminiUpstream:
     """Implements :class:`gateway.ports.upstream.Upstream`.
@@ -43,6 +47,11 @@ class GeminiUpstream:
     ) -> None:
         self._transport = Transport(options, clock, Scrubber(options.credentials.values()), inner)
         self._observer = jobs.Observer(self._transport)
+
+    def identity(self, credential: str, salt: str) -> str:
+        """An HMAC of the salt under the key, or under none if the credential has no key."""
+        key = self._transport.options.credentials.get(credential, "")
+        return hmac.new(key.encode(), salt.encode(), hashlib.sha256).hexdigest()[:IDENTITY_DIGITS]
 
     async def stage(self, job: Job, spool: Source) -> Staged:
         """Upload the spool through the resumable upload."""

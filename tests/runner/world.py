@@ -32,6 +32,7 @@ from gateway.ports.upstream import (
     Observation,
     Source,
     Staged,
+    Unknown,
     Uploaded,
 )
 from gateway.runner.context import RunnerOptions, Tools
@@ -102,6 +103,7 @@ class UpstreamJob:
     spool: bytes
     state: str = "SUCCEEDED"
     cancelled: bool = False
+    project: str = "one"
 
 
 @dataclass
@@ -123,6 +125,9 @@ class ScriptedUpstream:
     # What results hold instead of an answer, by key, for each job in order; None: no result.
     spoilt: list[dict[str, dict[str, Any] | None]] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)
+    # Which key is set, and whose jobs it sees.
+    key: str = "first"
+    project: str = "one"
     # What downloads answer first; how often a job that has ended shows no output yet.
     garbage: list[bytes] = field(default_factory=list)
     late: int = 0
@@ -142,9 +147,14 @@ class ScriptedUpstream:
 
     def _job(self, name: str) -> UpstreamJob:
         for job in self.jobs:
-            if job.name == name:
+            if job.name == name and job.project == self.project:
                 return job
         raise UpstreamGoneError("no such job", status=404)
+
+    def identity(self, credential: str, salt: str) -> str:
+        """Which key is set."""
+        assert (credential, salt) == ("default", "gwtest")
+        return self.key
 
     async def stage(self, job: Job, spool: Source) -> Staged:
         """Upload."""
@@ -193,16 +203,18 @@ class ScriptedUpstream:
     async def _accept(self, job: Job, spool: Source) -> str:
         content = b"".join([block async for block in spool.blocks()])
         name = f"batches/{len(self.jobs)}"
-        self.jobs.append(UpstreamJob(name, job.display_name, content, self.state))
+        made = UpstreamJob(name, job.display_name, content, self.state, project=self.project)
+        self.jobs.append(made)
         return name
 
     async def find(self, display_name: str, credential: str, known: str | None) -> Any:
         """List."""
         assert credential == "default"
-        if known is not None:
-            self._job(known)
         self._call("find")
-        listed = [job for job in self.jobs if job.name not in self.hidden]
+        seen = [job for job in self.jobs if job.project == self.project]
+        if known is not None and known not in {job.name for job in seen}:
+            return Unknown()
+        listed = [job for job in seen if job.name not in self.hidden]
         names = [job.name for job in listed if job.display_name == display_name]
         return Found(names) if names else Absent()
 

@@ -276,3 +276,14 @@ class TestEveryCall:
         caplog.set_level(logging.DEBUG)
         await bench.client(await bench.serving(script)).models("default")
         assert [r for r in caplog.records if r.name.startswith("http")] == []
+
+
+def test_a_key_is_known_by_a_digest(bench: Bench) -> None:
+    """The same for the same key and gateway, another for any other; never the key."""
+    upstream = bench.asking(lambda _: httpx.Response(500))
+    first = upstream.identity("default", "gw1")
+
+    assert first == upstream.identity("default", "gw1")
+    assert first != upstream.identity("default", "gw2")
+    assert first != upstream.identity("other", "gw1")
+    assert len(first) == 16

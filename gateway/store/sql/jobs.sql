@@ -37,6 +37,12 @@ WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS
     AND (made_by IS :made_by OR made_by IS NULL)
 ORDER BY submitted_at DESC LIMIT 1;
 
+-- name: jobs_by_key
+SELECT credential, made_by, count(*) AS count FROM jobs
+WHERE made_by IS NOT NULL
+    AND (state IN ('submitting', 'running', 'ended') OR recover_until IS NOT NULL)
+GROUP BY credential, made_by;
+
 -- name: claim_job
 UPDATE jobs SET fence = fence + 1, lease_until = :lease_until
 WHERE id = :id AND (lease_until IS NULL OR lease_until <= :now) AND state <> 'released'
