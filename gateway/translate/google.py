@@ -85,11 +85,9 @@ def google_rows(
         _read(value, table, builder, "google")
 
     def read_extra_body(value: Json, builder: RequestBuilder) -> None:
-        for name, member in value.items():
-            if name != "google":
-                EXTRA_BODY.refuse(name)
-            if member is not None:
-                at("google", _read, member, table, builder, "extra_body.google")
+        member = EXTRA_BODY.check(value).get("google")
+        if member is not None:
+            at("google", _read, member, table, builder, "extra_body.google")
 
     return (
         mapped("google", about, json_object, read_google),

@@ -8,22 +8,21 @@ import orjson
 
 from gateway.translate.contract import Context, LineError, Policy, Rendered, Translation
 from gateway.translate.endpoints import ENDPOINTS
-from tests.translate.cases import path_of
 from tests.translate.checks import hints_of
 
 CONTEXT: Final = Context(batch_id="batch_" + "0" * 32, line=17, created=1_790_000_000)
 
 
-def translated(concept: str, case: dict[str, Any]) -> Translation | LineError:
+def translated(case: dict[str, Any]) -> Translation | LineError:
     """One request, everything made anew."""
     policy = Policy.from_json(case.get("policy", {}))
     body = copy.deepcopy(case["openai"])
-    return ENDPOINTS[path_of(concept)].to_gemini(body, policy, case["model"])
+    return ENDPOINTS[case["endpoint"]].to_gemini(body, policy, case["model"])
 
 
-def rendered(concept: str, case: dict[str, Any]) -> Rendered:
+def rendered(case: dict[str, Any]) -> Rendered:
     """One answer, everything made anew."""
-    path = path_of(concept)
+    path = case["endpoint"]
     policy = Policy.from_json(case.get("policy", {}))
     answers = copy.deepcopy(case["gemini"])
     context = replace(CONTEXT, policy=policy)

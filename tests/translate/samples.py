@@ -12,14 +12,15 @@ from tests.translate.gemini_schema import DATA
 ODD: tuple[Any, ...] = (None, "", "ODD", 0, -1, 2**70, 1.5, True, [], [None], {}, {"odd": 1}, "7")
 
 
-def _samples() -> list[dict[str, Any]]:
+def samples() -> list[dict[str, Any]]:
+    """Every recorded exchange."""
     lines = (DATA / "gemini-samples.jsonl").read_bytes().splitlines()
     return [orjson.loads(line) for line in lines]
 
 
 def chat_answers() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every recorded answer or error that one item of a chat line may get, with its id."""
-    for sample in _samples():
+    for sample in samples():
         kind = sample["kind"]
         body = sample.get("response", {}).get("body")
         if kind in ("jsonl.output.generate", "jsonl.output.generate.error", "inline.item.error"):
@@ -34,7 +35,7 @@ def chat_answers() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def embedding_answers() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every recorded vector of a batch, with its id."""
-    for sample in _samples():
+    for sample in samples():
         if sample["kind"] == "jsonl.output.embed":
             yield sample["id"], sample["line"]
 

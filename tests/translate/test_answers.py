@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from gateway.ids import digest
 from gateway.translate.contract import Policy
 from gateway.translate.endpoints import ENDPOINTS
-from tests.translate.cases import load, path_of
+from tests.translate.cases import load
 from tests.translate.checks import body_of, check_rendered
 from tests.translate.running import CONTEXT, told
 from tests.translate.words import FILE
@@ -48,7 +48,7 @@ def _named(value: Any) -> Any:
 @pytest.mark.parametrize(("concept", "case"), CASES)
 def test_answer(concept: str, case: dict[str, Any]) -> None:
     """Answers become exactly this body, or an error line with this code."""
-    path = path_of(concept)
+    path = case["endpoint"]
     endpoint = ENDPOINTS[path]
     answers = copy.deepcopy(case["gemini"])
     policy = Policy.from_json(case.get("policy", {}))

@@ -11,7 +11,7 @@ import pytest
 from gateway.runner.cpu.lines import answer_line
 from gateway.translate.contract import Policy, Rendered
 from gateway.translate.endpoints import ENDPOINTS
-from tests.translate.cases import load, path_of
+from tests.translate.cases import load
 from tests.translate.running import CONTEXT, rendered, translated
 from tests.translate.samples import with_odd_words
 
@@ -37,29 +37,29 @@ def fingerprint() -> str:
     Of requests also with each member an odd word in turn, because complaints list what is known.
     """
     found = hashlib.sha256()
-    for concept, case in REQUESTS:
-        found.update(repr(translated(concept, case)).encode())
-    lines = [(path_of(concept), case["openai"]) for concept, case in REQUESTS]
+    for _, case in REQUESTS:
+        found.update(repr(translated(case)).encode())
+    lines = [(case["endpoint"], case["openai"]) for _, case in REQUESTS]
     for path, body in [*lines, ("/v1/responses", RESPONSE)]:
         for line in with_odd_words(body):
             made = ENDPOINTS[path].to_gemini(line, Policy(), "gemini-3.6-flash")
             found.update(repr(made).encode())
-    for concept, case in ANSWERS:
-        found.update(repr(rendered(concept, case)).encode())
-        found.update(line_of(rendered(concept, case)))
+    for _, case in ANSWERS:
+        found.update(repr(rendered(case)).encode())
+        found.update(line_of(rendered(case)))
     return found.hexdigest()
 
 
 @pytest.mark.parametrize(("concept", "case"), load("requests"))
 def test_a_request_is_translated_to_the_same_bytes(concept: str, case: dict[str, Any]) -> None:
     """Also when its frame is remembered by then, and under an equal policy of its own."""
-    assert translated(concept, case) == translated(concept, case)
+    assert translated(case) == translated(case), concept
 
 
 @pytest.mark.parametrize(("concept", "case"), load("answers"))
 def test_an_answer_is_rendered_to_the_same_bytes(concept: str, case: dict[str, Any]) -> None:
     """Ids and times are functions of the batch and the line."""
-    assert rendered(concept, case) == rendered(concept, case)
+    assert rendered(case) == rendered(case), concept
 
 
 def test_another_process_makes_the_same_bytes() -> None:
@@ -95,11 +95,11 @@ def with_separators(value: Any) -> Any:
 @pytest.mark.parametrize(("concept", "case"), load("answers"))
 def test_no_output_line_is_split_by_the_sdks(concept: str, case: dict[str, Any]) -> None:
     """Not by what Gemini says, not by a custom_id; and nothing of it is lost."""
-    made = rendered(concept, {**case, "gemini": with_separators(case["gemini"])})
+    made = rendered({**case, "gemini": with_separators(case["gemini"])})
 
     line = line_of(made)
 
-    assert line.decode().splitlines() == [line[:-1].decode()]
+    assert line.decode().splitlines() == [line[:-1].decode()], concept
     read = orjson.loads(line)
     assert read["custom_id"] == SEPARATORS
     assert read["response"]["body"] == orjson.loads(made[1])

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.translate import ENDPOINTS
 from gateway.wire.openai import UNOFFERED_ENDPOINTS
-from tests.translate.cases import ROOMS, load, path_of
+from tests.translate.cases import ROOMS, load
 from tests.translate.test_answers import MODELS
 from tests.translate.test_placing import TABLES
 from tests.translate.test_requests import REQUESTS
@@ -21,7 +21,7 @@ def test_each_endpoint_is_a_room() -> None:
 @pytest.mark.parametrize("direction", ["requests", "answers"])
 def test_each_endpoint_has_cases(direction: str) -> None:
     """Cases of both directions."""
-    assert {path_of(case.values[0]) for case in load(direction)} == set(ENDPOINTS)
+    assert {case.values[1]["endpoint"] for case in load(direction)} == set(ENDPOINTS)
 
 
 def test_each_answer_is_judged_by_the_sdk() -> None:

@@ -8,9 +8,12 @@ import orjson
 import pytest
 
 from gateway.translate.contract import LineError, Policy
+from gateway.translate.embeddings import request as embeddings
 from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.reading.table import TABLES, FieldTable, Placing
 from gateway.translate.request import compiled_options
-from tests.translate.cases import load, path_of
+from gateway.translate.tools import declarations
+from tests.translate.cases import load
 from tests.translate.checks import check_refusal, check_translation, hints_of, items_of
 from tests.translate.running import translated
 from tests.translate.words import FILE
@@ -27,7 +30,7 @@ REQUESTS = {
 @pytest.mark.parametrize(("concept", "case"), CASES)
 def test_request(concept: str, case: dict[str, Any]) -> None:
     """A body becomes exactly these items, or is refused for exactly this field."""
-    endpoint = ENDPOINTS[path_of(concept)]
+    endpoint = ENDPOINTS[case["endpoint"]]
     body = copy.deepcopy(case["openai"])
     policy = Policy.from_json(case.get("policy", {}))
     result = endpoint.to_gemini(body, policy, case["model"])
@@ -62,9 +65,54 @@ def without_templates(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("without_templates")
 def test_a_template_saves_time_alone(concept: str, case: dict[str, Any]) -> None:
     """What a template writes is what is written without."""
-    made = translated(concept, case)
+    made = translated(case)
     assert not isinstance(made, LineError)
-    assert items_of(made) == case["expected"]["items"]
+    assert items_of(made) == case["expected"]["items"], concept
+
+
+def _seen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
+    """Rows whose value a case has, by their table's path: filled while cases are translated."""
+    seen: set[tuple[str, str]] = set()
+    check, read, kind = FieldTable.check, FieldTable.read, FieldTable.kind
+
+    def note(table: FieldTable[Any], value: Any) -> None:
+        if isinstance(value, dict):
+            seen.update((table.path, name) for name in value if value[name] is not None)
+
+    def checking(table: FieldTable[Any], value: object) -> Any:
+        note(table, value)
+        return check(table, value)
+
+    def reading(table: FieldTable[Any], value: Any, target: Any, where: str = "") -> None:
+        note(table, value)
+        read(table, value, target, where)
+
+    def choosing(table: FieldTable[Any], value: object, param: str = "type") -> str:
+        seen.add((table.path, str(value)))
+        return kind(table, value, param)
+
+    monkeypatch.setattr(FieldTable, "check", checking)
+    monkeypatch.setattr(FieldTable, "read", reading)
+    monkeypatch.setattr(FieldTable, "kind", choosing)
+    return seen
+
+
+def test_every_mapped_row_has_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that no case has may say anything: it has not been tried."""
+    seen = _seen(monkeypatch)
+    compiled_options._remembered.cache_clear()
+    declarations._remembered.cache_clear()
+    embeddings._remembered.cache_clear()
+    for case in (parameter.values[1] for parameter in CASES):
+        seen.update((case["endpoint"], name) for name in case["openai"])
+        translated(case)
+    rows = {
+        (table.path, row.name)
+        for table in TABLES
+        for row in table.rows
+        if row.placing is Placing.MAPPED
+    }
+    assert sorted(rows - seen) == []
 
 
 def test_the_table_is_large_and_named() -> None:

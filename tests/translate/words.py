@@ -21,7 +21,7 @@ def refusals() -> Words:
     """Concept, case, words of what is refused."""
     words: Words = {}
     for concept, case in _errors("requests"):
-        made = translated(concept, case)
+        made = translated(case)
         if not isinstance(made, LineError):
             raise TypeError(f"{concept}: {case['name']} is not refused")
         words.setdefault(concept, {})[case["name"]] = made.message
@@ -32,7 +32,7 @@ def failures() -> Words:
     """Concept, case, words of answers that are none."""
     words: Words = {}
     for concept, case in _errors("answers"):
-        error = body_of(rendered(concept, case))["error"]
+        error = body_of(rendered(case))["error"]
         words.setdefault(concept, {})[case["name"]] = error["message"]
     return words
 

@@ -90,7 +90,7 @@ _HINTS: Final[dict[str, Literal["signatures", "outputs", "sources"]]] = {
     "code_interpreter_call.outputs": "outputs",
     "web_search_call.action.sources": "sources",
 }
-include: Final = list_of(one_of(*INCLUDE.by_name))
+include: Final = list_of(lambda name: INCLUDE.kind(name, ""))
 
 
 def read_include(value: list[str], builder: RequestBuilder) -> None:
