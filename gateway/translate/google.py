@@ -19,12 +19,7 @@ from gateway.translate.reading.checks import (
     number,
     string,
 )
-from gateway.translate.reading.google_object import (
-    UNPUBLISHED,
-    VERTEX_ONLY,
-    GoogleObject,
-    camel,
-)
+from gateway.translate.reading.google_object import UNPUBLISHED, VERTEX_ONLY, GoogleObject, camel
 from gateway.translate.reading.refusal import at, invalid_value, unsupported_parameter
 from gateway.translate.reading.table import Field, FieldTable, mapped, refused
 from gateway.translate.request.builder import RequestBuilder

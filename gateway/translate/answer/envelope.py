@@ -17,6 +17,21 @@ FEEDBACK: Final = answer_table(
         "safetyRatings": "left out: OpenAI has no such member",
     },
 )
+# Members of a response and of a candidate that no endpoint shows.
+RESPONSE_LEFT_OUT: Final = {
+    "modelStatus": "left out: describes the model's retirement",
+    "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
+    "parsed": "left out: made by the SDK, never on the wire",
+    "sdkHttpResponse": "left out: made by the SDK, never on the wire",
+}
+CANDIDATE_LEFT_OUT: Final = {
+    "citationMetadata": "left out: OpenAI has no such member",
+    "safetyRatings": "left out: OpenAI has no such member",
+    "avgLogprobs": "left out: OpenAI has no such member",
+    "tokenCount": "left out: `usage` counts",
+    "groundingAttributions": "left out: AQA models only",
+    "continuationToken": "left out: a batch cannot continue an answer",
+}
 # Why a prompt was blocked -> words for the refusal. Anything else is shown as it is.
 BLOCKED: Final = {
     "BLOCKED_REASON_UNSPECIFIED": "no reason given",

@@ -7,12 +7,21 @@ is the same in other words.
 from typing import Final
 
 from gateway.translate.answer.failure import failure_of
-from gateway.translate.contract import Answer, Json
+from gateway.translate.answer.parts import (
+    Bare,
+    Call,
+    Code,
+    CodeResult,
+    Media,
+    Part,
+    Text,
+    Thought,
+    ToolStep,
+    parts_of,
+)
+from gateway.translate.contract import Answer
 
 PASSING_STATUSES: Final = frozenset({429, 500, 503, 504})
-
-# Anything in a part that is not one of these is output.
-_NO_OUTPUT: Final = frozenset({"text", "thought", "thoughtSignature"})
 
 
 def passes(answer: Answer, *, empty: bool) -> bool:
@@ -35,10 +44,16 @@ def _says_nothing(candidate: object) -> bool:
         return False
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
-    return not any(map(_is_output, parts if type(parts) is list else ()))
+    return not any(map(_is_output, parts_of(parts)))
 
 
-def _is_output(part: Json) -> bool:
-    if type(part) is not dict or part.get("thought"):
-        return False
-    return bool(part.get("text")) or not _NO_OUTPUT.issuperset(part)
+def _is_output(part: Part) -> bool:
+    match part:
+        case Text(text):
+            return bool(text)
+        case Thought():
+            return False
+        case Bare(_, unusable):
+            return bool(unusable)
+        case Call() | Media() | Code() | CodeResult() | ToolStep():
+            return True

@@ -7,6 +7,7 @@ take too long is not begun (:mod:`gateway.translate.schemas.cost`). Messages nam
 the answer that breaks the schema and never its content.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ UNCHECKED: Final = "unchecked"
 
 def check_answer(
     text: str, hints: AnswerHints, field: str, context: Context, *, cut: bool
-) -> Note | Failure | None:
+) -> Sequence[Note] | Failure:
     """Check an answer against its caller's schema, if there is one.
 
     ``field`` is the answer's path in the body; ``cut`` says that it ended before it was complete,
@@ -53,20 +54,20 @@ def check_answer(
     """
     schema = hints.get("schema")
     if schema is None or context.policy.schema_check == "off":
-        return None
+        return ()
     if cut:
-        return Note("truncated", field)
+        return (Note("truncated", field),)
     checker = checker_of(schema)
     if isinstance(checker, str):
-        return Note(UNCHECKED, field, f"{checker}.")
+        return (Note(UNCHECKED, field, f"{checker}."),)
     complaint = checker.complaint(text)
     if complaint is None:
-        return None
+        return ()
     code, why = complaint
     if code == VIOLATION and context.policy.schema_check == "error":
         message = f"Gemini's answer does not fit the schema that was asked for: {why}."
         return Failure(502, VIOLATION, message)
-    return Note(code, field, f"{why}.")
+    return (Note(code, field, f"{why}."),)
 
 
 class Checker:

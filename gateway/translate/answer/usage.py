@@ -10,6 +10,13 @@ from typing import Final, NamedTuple
 
 from gateway.translate.contract import NO_USAGE, Json, Note, Usage
 
+# Members of usageMetadata that no endpoint shows.
+USAGE_LEFT_OUT: Final = {
+    "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
+    "cacheTokensDetails": "left out: tokens by kind of medium",
+    "serviceTier": "left out: batch is a class of its own",
+    "trafficType": "left out: Vertex only",
+}
 # No request has more; a larger count is no count (and a 64-bit column could not hold the sum).
 _MOST_TOKENS: Final = 2**40
 _LONGEST_COUNT: Final = 14
@@ -72,8 +79,8 @@ def _odd(metadata: Json) -> Usage:
 
 def total_usage(usages: Sequence[Usage]) -> Usage:
     """Add up the items of one line: its prompt counts once, however often it was sent."""
-    if not usages:
-        return NO_USAGE
+    if len(usages) < 2:
+        return usages[0] if usages else NO_USAGE
     prompts, cached, outputs, reasoning = zip(*usages, strict=True)
     return max(prompts), max(cached), sum(outputs), sum(reasoning)
 

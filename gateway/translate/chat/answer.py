@@ -5,19 +5,25 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.answer.envelope import EMPTY, answered_block, identity_of, model_of, plain_of
-from gateway.translate.answer.failure import Failure, failure_of
-from gateway.translate.answer.usage import media_of, openai_usage, total_usage, uncounted, usage_of
-from gateway.translate.chat.choice import choice_of
-from gateway.translate.contract import (
-    Answer,
-    AnswerHints,
-    Context,
-    Json,
-    Note,
-    Rendered,
-    Usage,
+from gateway.translate.answer.envelope import (
+    EMPTY,
+    RESPONSE_LEFT_OUT,
+    answered_block,
+    identity_of,
+    model_of,
+    plain_of,
 )
+from gateway.translate.answer.failure import Failure, failure_of
+from gateway.translate.answer.usage import (
+    USAGE_LEFT_OUT,
+    media_of,
+    openai_usage,
+    total_usage,
+    uncounted,
+    usage_of,
+)
+from gateway.translate.chat.choice import choice_of
+from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
 from gateway.translate.reading.table import answer_table
 from gateway.translate.template import hole, stand_in, template_of
 
@@ -32,10 +38,7 @@ RESPONSE: Final = answer_table(
         "modelVersion": "`model`",
         "responseId": "`id`",
         "createTime": "left out: the batch's own end time is `created` (Vertex only)",
-        "modelStatus": "left out: describes the model's retirement",
-        "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
-        "parsed": "left out: made by the SDK, never on the wire",
-        "sdkHttpResponse": "left out: made by the SDK, never on the wire",
+        **RESPONSE_LEFT_OUT,
     },
 )
 USAGE: Final = answer_table(
@@ -49,10 +52,7 @@ USAGE: Final = answer_table(
         "totalTokenCount": "`completion_tokens` where the candidates are not counted",
         "promptTokensDetails": "`prompt_tokens_details`: `audio_tokens`, `image_tokens`",
         "candidatesTokensDetails": "`completion_tokens_details.audio_tokens`",
-        "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
-        "cacheTokensDetails": "left out: tokens by kind of medium",
-        "serviceTier": "left out: batch is a class of its own",
-        "trafficType": "left out: Vertex only",
+        **USAGE_LEFT_OUT,
     },
 )
 
@@ -67,24 +67,28 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     A line of several items (``n`` on models with one candidate) is one completion: what one item
     failed with fails the line, the prompt is counted once.
     """
-    if len(answers) != 1:
-        return _several(hints, answers, context)
     # One hint is the model, which every line has: the answer needs nothing else of its request.
-    plain = plain_of(answers[0]) if len(hints) == 1 else None
+    plain = plain_of(answers[0]) if len(hints) == len(answers) == 1 else None
     if plain is not None:
         return _plain(plain, context.created)
-    failure = failure_of(answers[0])
-    if failure is not None:
-        return failure.rendered()
-    response = answers[0]["response"]
-    usage = usage_of(response.get("usageMetadata"))
     choices: list[Json] = []
     notes: list[Note] = []
-    failure = add_choices(response, choices, notes, hints, context)
+    usages: list[Usage] = []
+    failure: Failure | None = None
+    for number, answer in enumerate(answers, 1):
+        wrong = failure_of(answer)
+        if wrong is None:
+            response = answer["response"]
+            usages.append(usage_of(response.get("usageMetadata")))
+            wrong = add_choices(response, choices, notes, hints, context)
+        if wrong is not None and failure is None:
+            failure = wrong.among("Choice", number, len(answers))
+    usage = total_usage(usages)
     if failure is not None:
         return failure.rendered(usage)
-    body = completion(hints, [response], choices, usage, context)
-    return 200, orjson.dumps(body), usage, (*notes, *uncounted([response]))
+    responses = [answer["response"] for answer in answers]
+    body = completion(hints, responses, choices, usage, context)
+    return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))
 
 
 def _plain(plain: tuple[str, str, str, Usage], created: int) -> Rendered:
@@ -106,27 +110,6 @@ def _plain(plain: tuple[str, str, str, Usage], created: int) -> Rendered:
         reasoning,
     )
     return 200, body, usage, ()
-
-
-def _several(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
-    choices: list[Json] = []
-    notes: list[Note] = []
-    usages: list[Usage] = []
-    failure: Failure | None = None
-    for number, answer in enumerate(answers, 1):
-        wrong = failure_of(answer)
-        if wrong is None:
-            response = answer["response"]
-            usages.append(usage_of(response.get("usageMetadata")))
-            wrong = add_choices(response, choices, notes, hints, context)
-        if wrong is not None and failure is None:
-            failure = wrong.among("Choice", number, len(answers))
-    usage = total_usage(usages)
-    if failure is not None:
-        return failure.rendered(usage)
-    responses = [answer["response"] for answer in answers]
-    body = completion(hints, responses, choices, usage, context)
-    return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))
 
 
 def completion(

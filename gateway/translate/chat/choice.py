@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 from gateway.translate.answer.audio import openai_audio
+from gateway.translate.answer.envelope import CANDIDATE_LEFT_OUT
 from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.finish import failed, finish_of
 from gateway.translate.answer.grounding import citations
@@ -23,14 +24,9 @@ CANDIDATE: Final = answer_table(
         "finishMessage": "the message of an error line",
         "index": "`index`",
         "logprobsResult": "`logprobs` when asked for",
-        "citationMetadata": "left out: OpenAI has no such member",
-        "safetyRatings": "left out: OpenAI has no such member",
-        "avgLogprobs": "left out: OpenAI has no such member",
-        "tokenCount": "left out: `usage` counts",
         "groundingMetadata": "`annotations`, or `extra_content.google.grounding_metadata`",
-        "groundingAttributions": "left out: AQA models only",
         "urlContextMetadata": "`annotations`, or `extra_content.google.url_context_metadata`",
-        "continuationToken": "left out: a batch cannot continue an answer",
+        **CANDIDATE_LEFT_OUT,
     },
 )
 
@@ -87,8 +83,7 @@ def _checked(
     checked = check_answer(text, hints, field, context, cut=cut)
     if isinstance(checked, Failure):
         return checked
-    if checked is not None:
-        notes.append(checked)
+    notes += checked
     return choice
 
 

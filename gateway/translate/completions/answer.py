@@ -11,15 +11,7 @@ import orjson
 from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.usage import total_usage, uncounted, usage_of
 from gateway.translate.chat.answer import add_choices, completion
-from gateway.translate.contract import (
-    Answer,
-    AnswerHints,
-    Context,
-    Json,
-    Note,
-    Rendered,
-    Usage,
-)
+from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
 
 
 def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:

@@ -16,15 +16,7 @@ import orjson
 
 from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.usage import UNCOUNTED, count
-from gateway.translate.contract import (
-    Answer,
-    AnswerHints,
-    Context,
-    Json,
-    Loads,
-    Note,
-    Rendered,
-)
+from gateway.translate.contract import Answer, AnswerHints, Context, Json, Loads, Note, Rendered
 from gateway.translate.reading.table import answer_table
 
 # Every field of EmbedContentResponse and what becomes of it; a test compares this with the SDK.

@@ -12,15 +12,7 @@ from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.finish import finish_of
 from gateway.translate.answer.parts import Media, Text, parts_of
 from gateway.translate.answer.usage import MediaTokens, media_of, total_usage, uncounted, usage_of
-from gateway.translate.contract import (
-    Answer,
-    AnswerHints,
-    Context,
-    Json,
-    Note,
-    Rendered,
-    Usage,
-)
+from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
 
 # The words of `output_format`; an answer of another type has none.
 _FORMATS: Final = ("png", "webp", "jpeg", "gif", "svg")

@@ -5,12 +5,20 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from gateway.translate.answer.envelope import EMPTY, answered_block, identity_of, model_of, plain_of
+from gateway.translate.answer.envelope import (
+    CANDIDATE_LEFT_OUT,
+    EMPTY,
+    RESPONSE_LEFT_OUT,
+    answered_block,
+    identity_of,
+    model_of,
+    plain_of,
+)
 from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.finish import failed, finish_of
 from gateway.translate.answer.logprobs import openai_logprobs
 from gateway.translate.answer.schema_check import check_answer
-from gateway.translate.answer.usage import uncounted, usage_of
+from gateway.translate.answer.usage import USAGE_LEFT_OUT, uncounted, usage_of
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
 from gateway.translate.reading.table import answer_table
 from gateway.translate.responses.citations import cite
@@ -28,10 +36,7 @@ RESPONSE: Final = answer_table(
         "modelVersion": "`model`",
         "responseId": "`id`, and part of the ids of items",
         "createTime": "left out: the batch's own end time is `created_at` (Vertex only)",
-        "modelStatus": "left out: describes the model's retirement",
-        "automaticFunctionCallingHistory": "left out: made by the SDK, never on the wire",
-        "parsed": "left out: made by the SDK, never on the wire",
-        "sdkHttpResponse": "left out: made by the SDK, never on the wire",
+        **RESPONSE_LEFT_OUT,
     },
 )
 CANDIDATE: Final = answer_table(
@@ -42,16 +47,11 @@ CANDIDATE: Final = answer_table(
         "finishMessage": "the message of an error line",
         "index": "left out: a Response has one answer",
         "logprobsResult": "`logprobs` of the first text when asked for",
-        "citationMetadata": "left out: OpenAI has no such member",
-        "safetyRatings": "left out: OpenAI has no such member",
-        "avgLogprobs": "left out: OpenAI has no such member",
-        "tokenCount": "left out: `usage` counts",
         "groundingMetadata": "`annotations` and web_search_call items, or "
         "`extra_content.google.grounding_metadata`",
-        "groundingAttributions": "left out: AQA models only",
         "urlContextMetadata": "`annotations` and web_search_call items, or "
         "`extra_content.google.url_context_metadata`",
-        "continuationToken": "left out: a batch cannot continue an answer",
+        **CANDIDATE_LEFT_OUT,
     },
 )
 USAGE: Final = answer_table(
@@ -65,10 +65,7 @@ USAGE: Final = answer_table(
         "totalTokenCount": "`output_tokens` where the candidates are not counted",
         "promptTokensDetails": "left out: tokens by kind of medium",
         "candidatesTokensDetails": "left out: tokens by kind of medium",
-        "toolUsePromptTokensDetails": "left out: tokens by kind of medium",
-        "cacheTokensDetails": "left out: tokens by kind of medium",
-        "serviceTier": "left out: batch is a class of its own",
-        "trafficType": "left out: Vertex only",
+        **USAGE_LEFT_OUT,
     },
 )
 # Items whose status may say that they are not whole.
@@ -163,10 +160,7 @@ def _checked(
     messages = [n for n, item in enumerate(items) if item["type"] == "message"]
     text = "".join(part.get("text", "") for n in messages for part in items[n]["content"])
     field = f"output[{messages[0]}].content[0].text" if messages else "output"
-    checked = check_answer(text, hints, field, context, cut=cut)
-    if isinstance(checked, Failure):
-        return checked
-    return () if checked is None else (checked,)
+    return check_answer(text, hints, field, context, cut=cut)
 
 
 def _blocked(response: Json, context: Context) -> _Answered | Failure:
