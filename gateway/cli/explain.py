@@ -82,13 +82,24 @@ class ModelTotals:
 
 
 class Explained:
-    """A file, line by line; ``day`` is today, for prices; ``prices`` come before the table."""
+    """A file, line by line.
 
-    def __init__(self, endpoint: Endpoint, policy: Policy, max_line_bytes: int, day: str) -> None:
+    ``models`` are those that the upstream offers, None when every name is taken for one; ``day`` is
+    today, for prices; ``prices`` come before the table.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        policy: Policy,
+        models: Mapping[str, frozenset[str]] | None,
+        max_line_bytes: int,
+        day: str,
+    ) -> None:
         self._endpoint = endpoint
         self._policy = policy
         self._day = day
-        self._envelope = Envelope(endpoint, policy, None, max_line_bytes)
+        self._envelope = Envelope(endpoint, policy, models, max_line_bytes)
         self._seen: dict[str, int] = {}
         self._guard = Guard()
         self.prices: dict[str, Price] = {}

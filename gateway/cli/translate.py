@@ -15,7 +15,7 @@ from gateway.clock import SystemClock
 from gateway.errors import SettingsError
 from gateway.settings.load import load
 from gateway.settings.table import Settings
-from gateway.translate import ENDPOINTS, PRICES_PAGE, PRICES_READ_ON, Price
+from gateway.translate import ENDPOINTS, KNOWN_MODELS, PRICES_PAGE, PRICES_READ_ON, Price
 from gateway.wire.jsonl import drop_blank_end, read_lines
 
 # A key is not needed to translate, and no setting of the service may stop it.
@@ -26,7 +26,8 @@ HELP = f"""Print what each line of an OpenAI batch file becomes. Nothing is sent
 One JSON object a line on stdout: {{"line", "custom_id", "model", "items", "notes", "estimate"}}, or
 {{"line", "fails", "error"}}, where fails says whether the whole batch or the line alone fails.
 Totals go to stderr. Exit 1 when the batch would fail. The settings of the environment decide, as in
-the service; whether the upstream has a model is not known offline.
+the service. A model that is neither an alias nor known to this version fails the batch, as it
+would in the service, unless --allow-unknown-models is given.
 
 Tokens and costs are estimates: texts at four bytes a token, and what an answer may take at most.
 Prices are Google's for batches as of {PRICES_READ_ON} ({PRICES_PAGE});
@@ -52,6 +53,11 @@ a model, a picture, a file or a tool whose price is not known makes a cost null,
     metavar="MODEL=IN/OUT",
     help="US dollars for a million tokens in and out, instead of the table's.",
 )
+@click.option(
+    "--allow-unknown-models",
+    is_flag=True,
+    help="Take a model that this version does not know for one that Google offers.",
+)
 @click.option("--summary", is_flag=True, help="Print the totals instead of the lines.")
 @click.option("--json", "as_json", is_flag=True, help="With --summary: one JSON object.")
 def translate(  # noqa: PLR0917 - click gives each by its name
@@ -59,6 +65,7 @@ def translate(  # noqa: PLR0917 - click gives each by its name
     endpoint: str | None,
     aliases: tuple[str, ...],
     prices: tuple[str, ...],
+    allow_unknown_models: bool,
     summary: bool,
     as_json: bool,
 ) -> None:
@@ -66,7 +73,8 @@ def translate(  # noqa: PLR0917 - click gives each by its name
     settings = _settings(aliases)
     given = _prices(prices)
     path = endpoint or _endpoint_of(file, settings.max_line_bytes)
-    explained = _explained(settings, path)
+    models = None if allow_unknown_models else _known_models(given)
+    explained = _explained(settings, path, models)
     explained.prices.update(given)
     with file.open("rb") as lines:
         some = drop_blank_end(read_lines(lines, settings.max_line_bytes))
@@ -89,13 +97,21 @@ def translate(  # noqa: PLR0917 - click gives each by its name
         raise SystemExit(1)
 
 
-def _explained(settings: Settings, path: str) -> Explained:
+def _known_models(prices: Mapping[str, Price]) -> Mapping[str, frozenset[str]]:
+    """The built-in list, and the models that the command line gives a price for."""
+    every = frozenset(endpoint.method for endpoint in ENDPOINTS.values())
+    return {**dict.fromkeys(prices, every), **KNOWN_MODELS}
+
+
+def _explained(
+    settings: Settings, path: str, models: Mapping[str, frozenset[str]] | None
+) -> Explained:
     try:
         rules = policy(settings)
     except SettingsError as error:
         raise BadSettings(str(error)) from error
     today = datetime.fromtimestamp(SystemClock().now() / 1000, UTC).date().isoformat()
-    return Explained(ENDPOINTS[path], rules, settings.max_line_bytes, today)
+    return Explained(ENDPOINTS[path], rules, models, settings.max_line_bytes, today)
 
 
 def _settings(aliases: tuple[str, ...]) -> Settings:

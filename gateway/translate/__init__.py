@@ -27,6 +27,7 @@ from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.models.aliases import resolve_model
 from gateway.translate.models.capabilities import capabilities_of, check_capabilities
 from gateway.translate.models.estimates import Estimate, estimate, item_tokens
+from gateway.translate.models.known import KNOWN_MODELS
 from gateway.translate.models.prices import PRICES_PAGE, PRICES_READ_ON, Price, price_of
 from gateway.translate.reading.notes import NOT_LISTED, UNKNOWN_MEMBER
 from gateway.translate.request.media import media_type_of
@@ -43,6 +44,7 @@ from gateway.translate.request.uploads import (
 __all__ = [
     "DEFAULT_POLICY",
     "ENDPOINTS",
+    "KNOWN_MODELS",
     "NOT_LISTED",
     "NO_USAGE",
     "PLACEHOLDER",

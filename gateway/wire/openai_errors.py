@@ -4,7 +4,13 @@ Texts and codes are OpenAI's where they are on record. Every message names its p
 openai-python prints the message alone (``_base_client.py``).
 """
 
+import difflib
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
+
+# A longer name is no typing error, and comparing it takes long.
+_LONGEST_MISSPELT: Final = 60
 
 # HTTP status -> the type OpenAI gives such errors.
 _TYPES: Final = {
@@ -67,6 +73,20 @@ def error_type(status: int) -> str:
 def json_type(value: object) -> str:
     """Name a value's JSON type: ``[]`` -> ``"an array"``."""
     return _JSON_TYPES.get(type(value), "an unknown type")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence that names the nearest of the known names, with a space before it; "" if none is.
+
+    ``temprature`` -> ``" Did you mean 'temperature'?"``
+    """
+    nearest = _nearest(name, tuple(known)) if len(name) <= _LONGEST_MISSPELT else None
+    return f" Did you mean '{nearest}'?" if nearest else ""
+
+
+@lru_cache(maxsize=1024)  # the same mistake is on every line of a file
+def _nearest(name: str, known: tuple[str, ...]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.75)), None)
 
 
 def missing_parameter(param: str) -> Complaint:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from gateway.cli.explain import Explained
 from gateway.runner.cpu.guard import MESSAGE
@@ -21,17 +22,23 @@ def line(custom_id: object, body: Mapping[str, Any], url: str = CHAT) -> bytes:
     return orjson.dumps({"custom_id": custom_id, "method": "POST", "url": url, "body": body})
 
 
+UNKNOWN = ("--allow-unknown-models",)
+
+
 def chat(model: str = "gemini-2.5-flash", **more: object) -> dict[str, Any]:
     """A chat body."""
     return {"model": model, "messages": [{"role": "user", "content": "Hi"}], **more}
 
 
 def translate(
-    tmp_path: Path, *lines: bytes, options: tuple[str, ...] = ()
+    tmp_path: Path,
+    *lines: bytes,
+    options: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
 ) -> tuple[int, list[dict[str, Any]], str]:
     """Exit code, what was printed, and the last line on stderr."""
     (tmp_path / "input.jsonl").write_bytes(b"\n".join(lines))
-    done = run("translate", str(tmp_path / "input.jsonl"), *options)
+    done = run("translate", str(tmp_path / "input.jsonl"), *options, env=env)
     return done.returncode, [orjson.loads(text) for text in done.stdout.splitlines()], done.stderr
 
 
@@ -62,7 +69,7 @@ def test_a_line_the_gateway_fails_on_costs_that_line_alone() -> None:
         return chat_endpoint.to_gemini(body, policy, model)
 
     endpoint = dataclasses.replace(chat_endpoint, to_gemini=to_gemini)
-    explained = Explained(endpoint, Policy(), 1000, "2026-11-25")
+    explained = Explained(endpoint, Policy(), None, 1000, "2026-11-25")
 
     bad = explained.line(line("a", chat(user="bad")), 1)
     good = explained.line(line("b", chat()), 2)
@@ -169,7 +176,9 @@ def test_responses_are_found_by_the_first_url(tmp_path: Path) -> None:
 
 def test_a_responses_line_needs_its_input(tmp_path: Path) -> None:
     """Without one the whole batch fails, as at OpenAI."""
-    code, (made,), _ = translate(tmp_path, line("a", {"model": "m"}, "/v1/responses"))
+    code, (made,), _ = translate(
+        tmp_path, line("a", {"model": "gemini-3.8-flash"}, "/v1/responses")
+    )
 
     assert (code, made["fails"], made["error"]["param"]) == (1, "batch", "body.input")
 
@@ -227,7 +236,8 @@ def test_what_is_not_known_is_null(tmp_path: Path) -> None:
     seen = chat(max_tokens=5)
     seen["messages"][0]["content"] = [picture]
 
-    _, made, _ = translate(tmp_path, line("a", chat("gemini-99", max_tokens=5)), line("b", seen))
+    lines = (line("a", chat("gemini-99", max_tokens=5)), line("b", seen))
+    _, made, _ = translate(tmp_path, *lines, options=UNKNOWN)
 
     assert [one["estimate"]["unknown"] for one in made] == [["price"], ["media"]]
     for one in made:
@@ -245,7 +255,7 @@ def test_a_summary_adds_up_by_model(tmp_path: Path) -> None:
         line("e", chat(temprature=1)),
     ]
 
-    totals = summary(tmp_path, *lines)
+    totals = summary(tmp_path, *lines, options=UNKNOWN)
 
     models = totals["models"]
     assert (totals["lines"], totals["items"], totals["refused"]) == (5, 4, 1)
@@ -321,7 +331,7 @@ def test_a_summary_for_people(tmp_path: Path) -> None:
         line("a", chat(max_tokens=10_000_000)) + b"\n" + line("b", chat("gemini-99"))
     )
 
-    done = run("translate", "--summary", str(tmp_path / "input.jsonl"))
+    done = run("translate", "--summary", *UNKNOWN, str(tmp_path / "input.jsonl"))
 
     assert (done.returncode, done.stderr) == (0, "")
     rows = {text.split("  ")[0]: text.split() for text in done.stdout.splitlines()}
@@ -355,3 +365,46 @@ def test_unknown_members_and_files_are_shown(tmp_path: Path) -> None:
 
     assert made["files"] == [file_id]
     assert made["notes"] == [{"code": "unknown_member", "field": "priority"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("gpt-4o-mini", """GATEWAY_MODEL_ALIASES='{"gpt-4o-mini":"gemini-3.5-flash-lite"}'"""),
+        ("gpt-5", """GATEWAY_MODEL_ALIASES='{"gpt-5":"gemini-3.8-flash"}'"""),
+        ("gemini-3.8-flsh", "Did you mean 'gemini-3.8-flash'?"),
+        ("models/gemini-2.5-falsh", "Did you mean 'gemini-2.5-flash'?"),
+        ("gemini-embedding-2", "runs no batches of it for this endpoint"),
+    ],
+)
+def test_a_model_that_the_service_would_refuse(tmp_path: Path, model: str, words: str) -> None:
+    """Exit 1, and what to type: it said yes, and the service then failed the batch."""
+    code, (told,), _ = translate(tmp_path, line("a", chat(model)))
+
+    assert (code, told["fails"], told["error"]["code"]) == (1, "batch", "model_not_found")
+    assert words in told["error"]["message"]
+
+
+def test_the_setting_that_is_shown_is_what_to_type(tmp_path: Path) -> None:
+    """With it the file passes."""
+    aliases = '{"gpt-4o-mini":"gemini-3.5-flash-lite"}'
+
+    code, (told,), _ = translate(
+        tmp_path, line("a", chat("gpt-4o-mini")), env={"GATEWAY_MODEL_ALIASES": aliases}
+    )
+
+    assert (code, told["model"]) == (0, "gemini-3.5-flash-lite")
+
+
+def test_a_misspelt_field_is_named(tmp_path: Path) -> None:
+    """With the one that was meant, at any depth."""
+    tool = {"type": "function", "function": {"name": "f", "paramters": {}}}
+    _, told, _ = translate(
+        tmp_path, line("a", chat(temprature=1)), line("b", chat(tools=[tool])), line("c", chat(x=1))
+    )
+
+    assert [one["error"]["message"] for one in told] == [
+        "Unknown parameter: 'temprature'. Did you mean 'temperature'?",
+        "Unknown parameter: 'tools[0].function.paramters'. Did you mean 'parameters'?",
+        "Unknown parameter: 'x'.",
+    ]

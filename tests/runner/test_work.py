@@ -115,6 +115,40 @@ def test_errors_are_capped_and_counted(tmp_path: Path) -> None:
     assert summary.errors[-1].message.startswith("2 more")
 
 
+def test_equal_errors_are_listed_ten_times_and_counted(tmp_path: Path) -> None:
+    """5,000 lines of one wrong model made 265 KB in every answer to a GET of the batch."""
+    line = orjson.loads(chat("a"))
+    line["body"]["model"] = "gpt-4o"
+    lines = [orjson.dumps({**line, "custom_id": str(n)}) + b"\n" for n in range(200)]
+    other = orjson.dumps({**line, "body": {**line["body"], "model": "gpt-5"}}) + b"\n"
+
+    summary = check(
+        tmp_path,
+        [*lines, other],
+        models={},
+        limits=replace(LIMITS, max_lines=1000, max_reported_errors=1000),
+    )
+
+    *listed, counted = summary.errors
+    assert [error.line for error in listed] == [*range(1, 11), 201]
+    assert (counted.code, counted.param, counted.line) == ("model_not_found", "body.model", None)
+    assert counted.message.startswith(
+        "190 more lines have this error: 11, 12, 13, 14, 15, 16, 17, 18, 19, 20 and others. The "
+    )
+    assert "'gpt-4o'" in counted.message
+
+
+def test_a_misspelt_model_is_named(tmp_path: Path) -> None:
+    """As the model that was meant, or the alias."""
+    models = {"gemini-3.8-flash": ["batchGenerateContent"], "veo-3.1": ["predictLongRunning"]}
+    line = orjson.loads(chat("a"))
+    line["body"]["model"] = "gemini-3.8-flsh"
+
+    [error] = check(tmp_path, [orjson.dumps(line) + b"\n"], models=models).errors
+
+    assert error.message.endswith(" Did you mean 'gemini-3.8-flash'?")
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -156,7 +190,7 @@ def test_why_a_line_is_no_json(tmp_path: Path, raw: bytes, words: str) -> None:
     [
         ("veo-3.1", "but runs no batches of it for this endpoint"),
         ("models/gemini-embedding-001", "but runs no batches of it for this endpoint"),
-        ("gpt-9", "or an alias of one (GATEWAY_MODEL_ALIASES)"),
+        ("gpt-9", 'GATEWAY_MODEL_ALIASES=\'{"gpt-9":"gemini-3.8-flash"}\''),
     ],
 )
 def test_models_that_cannot_be_used(tmp_path: Path, model: str, words: str) -> None:

@@ -14,7 +14,7 @@ from gateway.batches.batch import BatchError
 from gateway.translate import Endpoint, Policy, resolve_model
 from gateway.wire.json_depth import depth_exceeds
 from gateway.wire.jsonl import LongLine, structure_of
-from gateway.wire.openai_errors import invalid_type, json_type, missing_parameter
+from gateway.wire.openai_errors import did_you_mean, invalid_type, json_type, missing_parameter
 
 MAX_DEPTH = 128
 # Parsed, each bracket, comma or colon takes 40 to 240 bytes: this many up to 240 MB. The longest
@@ -25,6 +25,15 @@ MEMBERS = frozenset({"custom_id", "method", "url", "body"})
 
 # It stands in a URL path: nothing that a client writes may leave it.
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+# Part of a name of OpenAI's -> a Gemini model of that kind, for the example of an alias.
+_REPLACEMENTS: Final = {
+    "embedding": "gemini-embedding-2",
+    "image": "gemini-3.1-flash-image",
+    "mini": "gemini-3.5-flash-lite",
+    "nano": "gemini-3.5-flash-lite",
+    "": "gemini-3.8-flash",
+}
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
@@ -138,14 +147,28 @@ class Envelope:
         return self._endpoint.method in self._models.get(model, frozenset())
 
     def _no_such_model(self, name: str, number: int) -> BatchError:
-        why = (
-            "It must be a Gemini model that the upstream offers for this endpoint, or an alias of "
-            "one (GATEWAY_MODEL_ALIASES)."
-        )
-        if self._models and resolve_model(name, self._policy) in self._models:
+        model = resolve_model(name, self._policy)
+        if self._models and model in self._models:
             why = "The upstream has this model, but runs no batches of it for this endpoint."
+        else:
+            why = (
+                "It must be a Gemini model that the upstream offers for this endpoint, or an alias "
+                f"of one.{self._remedy(name, model)}"
+            )
         message = f"The provided model '{name[:200]}' is not supported by the Batch API. {why}"
         return BatchError("model_not_found", message, "body.model", number)
+
+    def _remedy(self, name: str, model: str) -> str:
+        """Name the model that was meant, or the setting that keeps the client's name for one."""
+        offered = [one for one in self._models or () if self._offers(one)]
+        hint = did_you_mean(model, (*self._policy.aliases, *offered))
+        if hint or not _MODEL_ID.fullmatch(name):
+            return hint
+        kind = next((kind for kind in _REPLACEMENTS if kind in name), "")
+        return (
+            " To keep this name, the gateway needs the setting "
+            f'GATEWAY_MODEL_ALIASES=\'{{"{name}":"{_REPLACEMENTS[kind]}"}}\'.'
+        )
 
 
 def _why_unreadable(raw: bytes) -> str:

@@ -12,6 +12,7 @@ from gateway.batches.batch import BatchError
 from gateway.batches.planning import MAX_MODELS, JobLimits, goes_inline, must_cut
 from gateway.batches.runs import Kind
 from gateway.runner.cpu.answers import answer_bytes
+from gateway.runner.cpu.complaints import Complaints
 from gateway.runner.cpu.duplicates import Seen, repeated
 from gateway.runner.cpu.echoes import EchoWriter
 from gateway.runner.cpu.envelope import Envelope, Line
@@ -177,8 +178,7 @@ class _Validation:
         )
         self._guard = Guard()
         self._seen = Seen()
-        self._errors: list[BatchError] = []
-        self._unreported = 0
+        self._errors = Complaints(task.limits.max_reported_errors)
         self._named: set[str] = set()
         self._open: dict[str, _OpenJob] = {}
         self._done: list[PlannedJob] = []
@@ -195,7 +195,7 @@ class _Validation:
         self._read_all()
         self._find_duplicates()
         if self._lines == 0 and not self._errors:
-            self._errors.append(
+            self._errors.add(
                 BatchError(
                     "empty_file",
                     "The input file is empty. Please ensure that the batch contains at least "
@@ -204,7 +204,7 @@ class _Validation:
             )
         internal = dict(self._guard.caught)
         if self._errors:
-            return ValidateSummary(self._lines, errors=self._reported(), internal=internal)
+            return ValidateSummary(self._lines, errors=self._errors.entries(), internal=internal)
         method = self._endpoint.method
         self._done += [
             job.close(method, self._task.jobs, self._policy) for job in self._open.values()
@@ -237,7 +237,7 @@ class _Validation:
             self._lines = number
             line = self._envelope.read(raw, number)
             if isinstance(line, BatchError):
-                self._complain(line)
+                self._errors.add(line)
                 continue
             self._seen.add(line.custom_id)
             if not self._errors:
@@ -245,15 +245,9 @@ class _Validation:
 
     def _refuse_file(self, what: str, most: int) -> None:
         # Azure's code; OpenAI's own for more than 50,000 requests is not known.
-        self._complain(
+        self._errors.add(
             BatchError("too_many_tasks", f"The input file has more than {most} {what}.", None, None)
         )
-
-    def _complain(self, error: BatchError) -> None:
-        if len(self._errors) < self._task.limits.max_reported_errors:
-            self._errors.append(error)
-        else:
-            self._unreported += 1
 
     def _translate(self, line: Line, number: int) -> None:
         if line.extra:
@@ -297,13 +291,13 @@ class _Validation:
             return
         self._named.update(named)
         if len(self._named) > self._task.limits.max_named_files:
-            self._complain(_too_many_files(self._task.limits.max_named_files))
+            self._errors.add(_too_many_files(self._task.limits.max_named_files))
             return
         spooled = spool_lines(items, number)
         size = sum(map(len, spooled))
         job = self._open.get(line.model)
         if job is None and len(self._open) >= MAX_MODELS:
-            self._complain(_too_many_models(self._lines))
+            self._errors.add(_too_many_models(self._lines))
             return
         if job is not None and must_cut(job.items, job.bytes, len(items), size, self._task.jobs):
             self._done.append(job.close(self._endpoint.method, self._task.jobs, self._policy))
@@ -316,16 +310,8 @@ class _Validation:
 
     def _find_duplicates(self) -> None:
         suspects, rest = self._seen.suspects()
-        self._unreported += rest
-        if not suspects:
-            return
-        found: list[BatchError] = []
-        for line, custom_id in repeated(self._ids(), suspects):
-            if len(found) < self._task.limits.max_reported_errors:
-                found.append(_duplicate(line, custom_id))
-            else:
-                self._unreported += 1
-        self._errors = sorted(self._errors + found, key=lambda error: error.line or 0)
+        found = repeated(self._ids(), suspects) if suspects else ()
+        self._errors.add_all((_duplicate(line, name) for line, name in found), unlisted=rest)
 
     def _ids(self) -> Iterator[tuple[int, str]]:
         """Line and custom_id of the lines whose envelope is good, read again."""
@@ -335,14 +321,6 @@ class _Validation:
             line = self._envelope.read(raw, number)
             if isinstance(line, Line):
                 yield number, line.custom_id
-
-    def _reported(self) -> list[BatchError]:
-        most = self._task.limits.max_reported_errors
-        more = self._unreported + max(len(self._errors) - most, 0)
-        shown = self._errors[:most]
-        if more:
-            shown.append(BatchError("too_many_errors", f"{more} more errors are not listed."))
-        return shown
 
 
 def _duplicate(line: int, custom_id: str) -> BatchError:

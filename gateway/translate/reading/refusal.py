@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, TypeVar, TypeVarTuple
 
 from gateway.translate.contract import LineError
+from gateway.wire.openai_errors import did_you_mean
 
 More = TypeVarTuple("More")
 Read = TypeVar("Read")
@@ -134,9 +135,10 @@ def unsupported_parameter(why: str, param: str = "") -> NoReturn:
     raise Refused("unsupported_parameter", param, f"Unsupported parameter: '{{param}}'. {why}")
 
 
-def unknown_parameter(name: str = "") -> NoReturn:
-    """Refuse a field that no table knows."""
-    raise Refused("unknown_parameter", name, "Unknown parameter: '{param}'.")
+def unknown_parameter(name: str = "", known: Iterable[str] = ()) -> NoReturn:
+    """Refuse a field that no table knows; ``known`` are the names that it may have meant."""
+    hint = did_you_mean(name, known)
+    raise Refused("unknown_parameter", name, f"Unknown parameter: '{{param}}'.{hint}")
 
 
 def missing(name: str) -> NoReturn:

@@ -135,7 +135,7 @@ class FieldTable(Generic[Target_contra]):
         """Refuse a field that is known to be impossible, or that no row knows."""
         row = self.by_name.get(name)
         if row is None:
-            unknown_parameter(shortened(name))
+            unknown_parameter(shortened(name), self.accepted)
         unsupported_parameter(row.about, name)
 
     def kind(self, value: object, param: str = "type") -> str:
