@@ -1,4 +1,4 @@
-"""Google's documented members beside OpenAI's: ``extra_body.google`` and ``google``.
+"""Google's documented extensions of OpenAI's bodies: ``extra_body.google`` and ``google``.
 
 The page writes ``extra_body={"extra_body": {"google": {…}}}``, which SDKs send as a member named
 ``extra_body``; users who nest it once send ``google``. Both mean the same.
@@ -135,7 +135,7 @@ def _read_retrieval_config(value: Json, builder: RequestBuilder) -> None:
 
 EXTRA_BODY: Final = FieldTable("extra_body", mapped("google", "see `google`"))
 
-# What Google's own configuration has beside these, and OpenAI says with a field of its own.
+# Members of Google's GenerateContentConfig for which OpenAI has a field of its own.
 _SAID_BY: Final = {
     "system_instruction": "a system message",
     "temperature": "`temperature`",
@@ -194,8 +194,8 @@ GOOGLE: Final = FieldTable(
     _configured("speech_config", SPEECH),
     _configured("image_config", IMAGE),
     _configured("enable_enhanced_civic_answers", boolean),
-    refused("service_tier", "A batch is a class of its own."),
-    refused("store", "Where Google keeps requests is settled in its project."),
+    refused("service_tier", "A batch has its own class of service."),
+    refused("store", "What Google stores is a setting of the Google project."),
     *(
         refused(name, f"The line's own fields say it: {field} on chat lines.")
         for name, field in _SAID_BY.items()

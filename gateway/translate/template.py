@@ -1,6 +1,6 @@
 """Written JSON with holes: how lines of one shape are written without building them again.
 
-A template is made from what the ordinary way wrote for stand-ins: the mapping is written once.
+A template is made from the request that was written for stand-ins: the mapping is written once.
 Filling one costs a third of building and writing the same objects (measured on 300-byte lines).
 """
 

@@ -353,4 +353,4 @@ def test_options_of_many_prompts() -> None:
     error = complete(body, Policy(), "gemini-3.6-flash")
     assert isinstance(error, LineError)
     assert error.param == "prompt"
-    assert "too long" in error.message
+    assert "exceed 16 MiB" in error.message

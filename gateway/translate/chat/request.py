@@ -99,7 +99,7 @@ CHAT: Final = FieldTable(
     VERBOSITY,
     mapped("metadata", "echoed in the answer", metadata, _read_metadata),
     STREAM,
-    dropped("stream_options", "without streaming it says nothing"),
+    dropped("stream_options", "it asks for nothing without streaming"),
     dropped("user", "names the caller's user to OpenAI"),
     dropped("safety_identifier", "names the caller's user to OpenAI"),
     dropped("store", "storage at OpenAI"),
@@ -108,7 +108,7 @@ CHAT: Final = FieldTable(
     dropped("prompt_cache_retention", "OpenAI's cache; Gemini caches by itself"),
     dropped("service_tier", "batch is a class of its own; a dearer tier is never asked for"),
     dropped("prediction", "a hint for speed"),
-    refused("moderation", "Gemini has no moderation scores beside an answer."),
+    refused("moderation", "Gemini gives no moderation scores with an answer."),
 )
 
 

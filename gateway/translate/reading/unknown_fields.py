@@ -1,7 +1,8 @@
-"""Fields that nobody knows, where the policy lets them pass: taken out, noted, and tried again.
+"""``GATEWAY_UNKNOWN_FIELDS=drop``: removes an unknown field and translates again.
 
-Readers refuse them and know nothing of the policy; whoever is about to answer a refusal asks here.
-So a body without such fields pays nothing, and no field of any object is forgotten.
+Field tables refuse unknown fields whatever the policy is; an endpoint that is about to answer with
+such a refusal calls :func:`retry_without_unknown`. So a body without unknown fields costs nothing
+more, and the setting holds for every object.
 """
 
 import re
@@ -23,7 +24,7 @@ _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 def retry_without_unknown(
     refusal: Refused, to_gemini: ToGemini, body: Json, policy: Policy, model: str
 ) -> Translation | LineError:
-    """What a refusal makes of a line: its 400, or the line without its unknown fields."""
+    """The 400 of a refused line or, by setting, the line without its unknown fields."""
     made: Translation | LineError = refusal.line_error()
     if policy.unknown_fields == "refuse" or refusal.code != UNKNOWN:
         return made
@@ -47,7 +48,7 @@ def retry_without_unknown(
 
 @lru_cache(maxsize=16)
 def _refusing(policy: Policy) -> Policy:
-    """The same policy for the next try; one object, because frames are remembered by it."""
+    """The same policy for the next try; one object, because compiled options are cached by it."""
     return replace(policy, unknown_fields="refuse")
 
 

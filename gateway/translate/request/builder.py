@@ -20,7 +20,7 @@ class RequestBuilder(Noting):
         self.can = capabilities_of(model, policy)
         # generationConfig.
         self.config: Json = {}
-        # Members of the request beside contents, systemInstruction and generationConfig.
+        # Other members of the request: all but contents, systemInstruction and generationConfig.
         self.members: Json = {}
         # What systemInstruction begins with, in front of what the conversation adds.
         self.system: list[Json] = []
@@ -50,7 +50,7 @@ class RequestBuilder(Noting):
         self.modalities: list[str] | None = None
         self.voice = ""
         self.audio_format = ""
-        # Google's own members, and where in the body they stand; "" when there are none.
+        # Google's own members and their path in the body; "" when there are none.
         self.google: Json = {}
         self.google_path = ""
         # Where the line says top_k, which has two places.

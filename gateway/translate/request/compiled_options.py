@@ -1,10 +1,10 @@
-"""What lines of a batch have in common: everything but their words.
+"""CompiledOptions: the translated options of a body, which are all its members but the messages.
 
-The lines of a batch come from one program, so what a body says beside its conversation (limits,
-tools, schemas) is read, checked and written once and remembered by its own bytes; so is the shape
-of a conversation of plain texts. Reading a line again for what the line before said costs twice
-what parsing it does (measured). What is remembered is a function of the bytes alone: whether
-something was remembered shows in the time a line takes, never in what comes out.
+The lines of a batch come from one program, so their options (limits, tools, schemas) are mostly the
+same. They are read, checked and written once, and cached by their own bytes; so are templates of
+conversations of plain texts. Reading the options of every line anew costs twice what parsing the
+line does (measured). A cached value is a function of the bytes alone, so the cache shows in the
+time that a line takes and never in what comes out.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,23 +22,24 @@ from gateway.translate.request.safety import resolve_safety
 from gateway.translate.schemas.convert import written
 from gateway.translate.template import hole, stand_in, template_of
 
-# Frames remembered at a time, and the size from which one is not worth the memory.
+# Cache: number of entries; options of more bytes than this are not cached.
 _REMEMBERED: Final = 128
 _LARGEST_REMEMBERED: Final = 64 * 1024
-# Shapes of conversations remembered for a frame, and the turns from which one is no use.
+# Templates cached for one set of options; conversations of more turns have none.
 _MOST_SHAPES: Final = 64
 _MOST_TURNS: Final = 64
-# Bytes that one line may make of what it says once beside many texts.
-_MOST_BESIDE: Final = 16 * 2**20
-# A role that nobody knows is the line's, and is not kept.
+# Limit on options x number of texts: the requests of one line would grow by this many bytes.
+_MOST_REPEATED: Final = 16 * 2**20
+# Longest role name that a cached template may have.
 _LONGEST_ROLE: Final = 16
-# Each shape holds the tools and schemas of its frame: all frames together stay below 16 MiB.
+# Bytes of the templates of one set of options; each template holds the tools and schemas, and all
+# caches together stay below 16 MiB.
 _MOST_SHAPE_BYTES: Final = 128 * 1024
-# The shape of the shortest conversation.
+# The roles of the shortest conversation.
 _ONE_TEXT: Final = ("user",)
 
 
-# No template of ours: stands for a shape that nobody has seen yet.
+# Sentinel: no conversation of these roles has been looked at.
 _UNKNOWN: Final = b""
 
 Build = Callable[[Json, str, Policy], RequestBuilder]
@@ -46,7 +47,7 @@ Read = Callable[[Any, Conversation], None]
 
 
 class CompiledOptions:
-    """What bodies say beside their conversation. Shared by lines, so never changed by one."""
+    """The options of a body, compiled. Lines share them, so no line changes them."""
 
     def __init__(self, builder: RequestBuilder) -> None:
         resolve_safety(builder)
@@ -59,7 +60,7 @@ class CompiledOptions:
         self.asked = builder.hints
         self.hints: tuple[bytes, ...] = (dumps(builder.hints),)
         if builder.schema:
-            # On its own: lines that differ in nothing but their metadata have it in common.
+            # The schema is stored separately, so lines that differ in metadata still share it.
             self.hints += (dumps({"schema": builder.schema}),)
         fanned_out = builder.choices > 1 and "candidateCount" not in builder.config
         self.items = builder.choices if fanned_out else 1
@@ -69,7 +70,7 @@ class CompiledOptions:
         if builder.config:
             members = {**members, "generationConfig": builder.config}
         self.members = {name: Fragment(dumps(members[name])) for name in members}
-        # Only the second line pays for learning shapes: many bodies come once.
+        # Templates are made from the second line on: many bodies come once.
         self.shared = False
         self._shapes: dict[tuple[str, ...], bytes | None] = {}
         self._shapes_bytes = 0
@@ -84,7 +85,7 @@ class CompiledOptions:
             if "cachedContent" in self.members:
                 why = "cached content excludes instructions, tools and tool_choice in the line."
                 invalid_value(why, f"{self.google_path}.cached_content")
-            # In front, as the texts of most conversations come: a template keeps their order.
+            # Written first so that the texts appear in conversation order in the template.
             request["systemInstruction"] = {"parts": system}
         request["contents"] = conversation.contents
         request.update(self.members)
@@ -120,7 +121,7 @@ class CompiledOptions:
             item = self.write(conversation)
             if not conversation.notes:
                 template = template_of(item, [hole(n) for n in range(len(roles))])
-        except Refused:  # said in full by whoever reads the line in full
+        except Refused:  # the line itself is read in full next, and refused with its own path
             pass
         size = len(template or b"")
         if len(self._shapes) >= _MOST_SHAPES or self._shapes_bytes + size > _MOST_SHAPE_BYTES:
@@ -177,7 +178,7 @@ class CompiledOptions:
 
 
 def _read_prompt(messages: Sequence[Json], conversation: Conversation) -> None:
-    """The one message that a template is learned from, see :meth:`Frame.one_text`."""
+    """The one message that a template is learned from, see :meth:`CompiledOptions.one_text`."""
     conversation.say("user", [{"text": messages[0]["content"]}])
 
 
@@ -198,17 +199,18 @@ def _seeded(item: bytes, seed: int) -> bytes:
     return dumps(request)
 
 
-def refuse_amplified(beside: int, count: int, param: str) -> None:
-    """Refuse options of so many bytes that to write them with each text takes the memory."""
-    if count > 1 and beside * count > _MOST_BESIDE:
+def refuse_amplified(size: int, count: int, param: str) -> None:
+    """Refuse options of ``size`` bytes that are too long to be repeated for each text."""
+    if count > 1 and size * count > _MOST_REPEATED:
         why = (
-            f"what stands beside it goes with each of its {count} texts, and is too long for that."
+            f"the other fields of the body are repeated for each of its {count} texts, and "
+            f"together they exceed {_MOST_REPEATED // 2**20} MiB. Split the line."
         )
         invalid_value(why, param)
 
 
 def compile_options(build: Build, rest: Json, model: str, policy: Policy) -> CompiledOptions:
-    """The frame of a body without its conversation.
+    """The compiled options of ``rest``, a body without its conversation.
 
     Errors: Refused, by ``build`` or because it is nested too deep to be written.
     """

@@ -1,4 +1,4 @@
-"""Content parts of a message -> Gemini parts, in order."""
+"""Content parts of chat messages -> Gemini parts, in order."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -88,8 +88,8 @@ def read_content(
 ) -> list[Json]:
     """``"Hi"`` -> ``[{"text": "Hi"}]``; a list of parts -> the same parts in Gemini's words.
 
-    An empty text beside other parts says nothing and is left out; alone it stays, because a turn
-    must not vanish (accepted by 2.5, recorded).
+    An empty text among other parts is left out; alone it stays, because a turn must not vanish
+    (accepted by 2.5, recorded).
     """
     if type(value) is str:
         return [{"text": value}]

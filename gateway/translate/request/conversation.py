@@ -1,4 +1,4 @@
-"""The turns of one line while they are read: what every reader of messages and parts writes into.
+"""Conversation: the turns of one line while they are read, which every reader writes into.
 
 Turns of one role that follow each other become one; results of tools never share a turn with
 words of the user, because Gemini 3 counts functionResponse parts against the calls before them.
@@ -29,8 +29,8 @@ class Calls:
         self.names: dict[str, Json] = {}
         self.responses: dict[str, Json] = {}
         self._ids: set[str] = set()
-        # Media of results that have no place inside them.
-        self.beside: list[Json] = []
+        # Media of results that go into the turn after the functionResponse parts.
+        self.outside: list[Json] = []
 
     def id_of(self, key: str, bare: str) -> str:
         """What Gemini knows the call by: ``bare``, unless another call of the turn has that id.
@@ -155,8 +155,8 @@ class Conversation(Noting):
         """Keep a result; the last one that was waited for closes the turn of results.
 
         ``owner`` is the message that has it, ``param`` its field that names the call. Media go
-        inside the result where the model takes them, else beside it. A ``fileData`` always goes
-        beside: inside a result only Vertex AI knows it.
+        inside the result where the model takes them, else after it. A ``fileData`` always goes
+        after it: only Vertex AI knows it inside a result.
         """
         calls = self.calls
         if calls is None:
@@ -170,24 +170,24 @@ class Conversation(Noting):
         if inside and any("inlineData" in part and len(part) > 1 for part in media):
             # A resolution or a part of a film: inside a result there is no place for it.
             self.note_of(owner, "dropped", "output")
-        beside = [part for part in media if not inside or "inlineData" not in part]
-        if beside:
+        outside = [part for part in media if not inside or "inlineData" not in part]
+        if outside:
             self.note_of(owner, "approximated", "output")
-            calls.beside += beside
+            calls.outside += outside
         if calls.complete():
             self._results(calls)
 
     def _results(self, calls: Calls) -> None:
         """Add the turn of results; Gemini 3 wants nothing else in it."""
         parts = calls.results()
-        beside = calls.beside
-        if beside and not self.can.result_parts:
-            parts, beside = parts + beside, []
+        outside = calls.outside
+        if outside and not self.can.result_parts:
+            parts, outside = parts + outside, []
         self.contents.append({"role": "user", "parts": parts})
         self.open = ""
         self.calls = None
-        if beside:
-            self.say("user", beside)
+        if outside:
+            self.say("user", outside)
 
     def close(self, items: list[Json], is_models: Callable[[Json], bool]) -> None:
         """Check what only the whole conversation shows; ``is_models`` tells whose item one is."""

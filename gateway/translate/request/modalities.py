@@ -2,7 +2,7 @@
 
 Gemini's speech models answer in nothing but speech, as raw PCM: 16 bits, 24 kHz, one channel. That
 is OpenAI's ``pcm16``; ``wav`` is the same behind a header (:mod:`gateway.translate.answer.audio`).
-Nobody here compresses sound, so the other formats are refused.
+The gateway compresses no sound, so the other formats are refused.
 """
 
 import re
@@ -48,7 +48,7 @@ def voice_config(name: str) -> Json:
 
 
 def read_modalities(value: list[str], builder: RequestBuilder) -> None:
-    """``["text", "image"]`` -> ``["TEXT", "IMAGE"]``; text alone says nothing.
+    """``["text", "image"]`` -> ``["TEXT", "IMAGE"]``; text alone is the default.
 
     OpenAI's speech comes with a transcript, so it asks for both; Gemini's speech models have none.
     """

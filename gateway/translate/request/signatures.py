@@ -1,4 +1,6 @@
-"""Thought signatures: opaque base64 that Gemini 3 wants back beside the calls it made.
+"""Thought signatures: read from tool calls and messages, attached to Gemini parts.
+
+They are opaque base64 that Gemini 3 wants back with the calls it made.
 
 Google documents ``extra_content.google.thought_signature``, on a tool call and on a message;
 LiteLLM and Bifrost hide it behind a marker in the call's id, and histories with such ids exist.

@@ -1,7 +1,7 @@
 """``reasoning_effort`` -> ``thinkingConfig``, by the model's family.
 
-A level on 2.5 and a budget beside a level are 400s. What a model cannot do is clamped and noted:
-in a batch a near answer is kinder than an error line.
+A level on 2.5, and a budget together with a level, are 400s. What a model cannot do is clamped
+and noted: in a batch a near answer is kinder than an error line.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Files that were uploaded to the gateway and are named in a line.
+"""Uploaded files that a line names: placeholders in its request, filled in when it is staged.
 
 ::
 
@@ -7,10 +7,10 @@
     ->  {"fileData": {"mimeType": "application/pdf", "fileUri": "https://…"}}    staged
 
 Translation knows no files. It leaves a placeholder and names the id among the files of the line;
-whoever has the records says which ids cannot be used, and writes the URIs in once the bytes are
-at Gemini. No client can write a placeholder of its own: a ``fileUri`` is made of https and gs URLs
-(:func:`gateway.translate.request.media.file_data`), and :func:`placeholders` looks only where
-content parts stand, never into arguments or results of tools.
+the validation of the batch says which ids cannot be used, and the URIs are written in once the
+bytes are at Gemini. No client can write a placeholder of its own: a ``fileUri`` is made of https
+and gs URLs (:func:`gateway.translate.request.media.file_data`), and :func:`placeholders` looks only
+where content parts are, never into arguments or results of tools.
 """
 
 from collections.abc import Iterator, Mapping

@@ -100,7 +100,7 @@ FUNCTION_OUTPUT_ITEM: Final = FieldTable(
     "/v1/responses input[] function_call_output, custom_tool_call_output",
     _TYPE,
     mapped("call_id", "`functionResponse.id`, and `name` by way of the call"),
-    mapped("output", "`functionResponse.response`; images and files in `parts` or beside it"),
+    mapped("output", "`functionResponse.response`; images and files in `parts` or after it"),
     _CALLER,
     _ID,
     _STATUS,

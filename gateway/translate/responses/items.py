@@ -1,6 +1,6 @@
-"""``input`` -> ``contents`` and ``systemInstruction``.
+"""Items of ``input`` -> ``contents`` and ``systemInstruction``.
 
-Items are flat: a turn of the model is what stands between two words of the user, or between calls
+Items are flat: a turn of the model is all items between two messages of the user, or between calls
 and their results. Items of an earlier answer come back as they were, in their order.
 """
 
@@ -188,7 +188,7 @@ class _Items:
             self._kept.update(kept)
 
     def code(self, item: Json) -> None:
-        """As text: Gemini takes code and results as such only beside its own tool."""
+        """As text: Gemini takes code and results as such only with its own tool."""
         read = CODE_ITEM(item)
         text = code_block("python", read.get("code"), "")
         for index, output in enumerate(read.get("outputs", ())):

@@ -77,7 +77,7 @@ _MAX_TOOL_CALLS: Final = 2**31 - 1
 
 def _not_prewarmed(value: object) -> object:
     if type(value) is dict and value.get("prewarm") is True:
-        unsupported_value("a batch is for answers.", "prewarm")
+        unsupported_value("prewarming asks for no answer; leave it out.", "prewarm")
     return value
 
 
@@ -167,8 +167,8 @@ RESPONSES: Final = FieldTable(
         [],
     ),
     dropped("store", "nothing is stored for later; the answer says false"),
-    dropped("stream_options", "without streaming it says nothing"),
-    dropped("background_options", "without background it says nothing"),
+    dropped("stream_options", "it asks for nothing without streaming"),
+    dropped("background_options", "it asks for nothing without background"),
     dropped("service_tier", "batch is a class of its own; a dearer tier is never asked for"),
     dropped(
         "prompt_cache_options",
@@ -181,7 +181,7 @@ RESPONSES: Final = FieldTable(
     refused("previous_response_id", "No answer is stored here: send its items in 'input'."),
     refused("conversation", "No conversation is stored here: send its items in 'input'."),
     refused("prompt", "It names a template stored at OpenAI: send its text."),
-    refused("moderation", "Gemini has no moderation scores beside an answer."),
+    refused("moderation", "Gemini gives no moderation scores with an answer."),
 )
 
 
@@ -204,10 +204,10 @@ def _refuse_speech(builder: RequestBuilder) -> None:
     """A Response has no item of sound."""
     refuse_google(builder, ("speech_config",))
     if builder.can.speaks:
-        unsupported_value("it answers in speech, which a Response has no place for.", "model")
+        unsupported_value("it answers in speech, and a Response has no item for sound.", "model")
     if "AUDIO" in builder.config.get("responseModalities", ()):
         unsupported_value(
-            "a Response has no place for sound.", f"{builder.google_path}.response_modalities"
+            "a Response has no item for sound.", f"{builder.google_path}.response_modalities"
         )
 
 

@@ -58,7 +58,7 @@ def convert(schema: object, param: str, mode: Mode) -> Converted:
             return _remembered(key, mode)
         return _convert(schema, mode)
     except Refused as refusal:
-        # The path inside a schema leads through references, so it stands in the message and the
+        # The path inside a schema leads through references, so the message has it and the
         # parameter stays a field that the client can find.
         inside = refusal.param[:_LONGEST_PATH]
         refusal.message = refusal.message.replace("{param}", f"{{param}}{inside}")

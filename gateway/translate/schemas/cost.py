@@ -1,4 +1,4 @@
-"""How much work a schema can make of an answer: alternatives that lead back to each other multiply.
+"""Cost of checking an answer with a schema: alternatives that lead back to each other multiply.
 
 ``{"anyOf": [{"properties": {"x": {"$ref": "#"}}}, {"properties": {"x": {"$ref": "#"}}}]}`` looks at
 the value ``n`` levels down ``2 ** n`` times. No validator can be stopped half way, so what an
@@ -15,13 +15,13 @@ from gateway.translate.schemas.source import Source
 
 # Where steps still grow at this depth, deeper answers are not checked.
 MAX_DEPTH: Final = 64
-# Steps that count as too many without counting on.
+# Stop counting at this many steps: treated as unbounded.
 MANY: Final = 1_000_000
 # Looks at parts of a schema while it is reckoned up, a microsecond or two each; finding a part
 # counts more.
 MAX_LOOKS: Final = 300_000
 _GATHERING: Final = 10
-# How often the library holds what stands beside ``unevaluated…`` against a value, at most: once to
+# How often the library holds the siblings of ``unevaluated…`` against a value, at most: once to
 # check it, then to learn what it evaluated; 3 times a level (measured, jsonschema-rs 0.61).
 _UNEVALUATED_TIMES: Final = 4
 # The longest chain of schemas that are held against the same value.
@@ -136,7 +136,7 @@ class _Reckoner:
             self._look(_GATHERING)
             self._parts[id(schema)] = part = _Part(schema)
             self._at_once(schema, ())
-            waiting += [*self._beside(schema), *part.below()]
+            waiting += [*self._siblings(schema), *part.below()]
 
     def _at_once(self, schema: Json, above: tuple[int, ...]) -> Counter[int]:
         """All schemas that are held against the same value, and how often each."""
@@ -147,14 +147,14 @@ class _Reckoner:
             raise UncheckableError("the schema refers to itself")
         found: Counter[int] = Counter({id(schema): 1})
         again = _UNEVALUATED_TIMES if schema.keys() & _UNEVALUATED else 1
-        for other in self._beside(schema):
+        for other in self._siblings(schema):
             more = self._at_once(other, (*above, id(schema)))
             self._look(1 + len(more))
             found.update({part: min(times * again, MANY) for part, times in more.items()})
         self._together[id(schema)] = found
         return found
 
-    def _beside(self, schema: Json) -> Iterator[Json]:
+    def _siblings(self, schema: Json) -> Iterator[Json]:
         if schema.keys() & _FOREIGN or ("$id" in schema and schema is not self._source.root):
             raise UncheckableError("the schema has references of another kind")
         if "$ref" in schema:

@@ -68,7 +68,7 @@ def to_json_dialect(source: Source) -> Json:
     done: Json = {}
     while len(done) < len(converter.names):
         reference, name = list(converter.names.items())[len(done)]
-        # A chain of references that only leads back to itself says nothing and is refused here.
+        # A chain of references that only leads back to itself has no meaning and is refused here.
         where = reference[1:].replace("/", ".")
         target = inlined(source.resolve(reference, where), where, source)
         done[name] = converter.schema(target, where, 1)
@@ -107,7 +107,7 @@ class _Converter:
         self._wanted: Counter[str] = Counter()
 
     def schema(self, value: object, path: str, depth: int) -> Json:
-        """Any schema, wherever it stands."""
+        """Convert a schema at any position."""
         self.source.visit(path, depth)
         value = flatten(value, path, self.source)
         converted: Json = {}
@@ -138,24 +138,26 @@ class _Converter:
     def _reference(self, value: Json, path: str, depth: int) -> Json:
         """A reference stays one, because it may be recursive.
 
-        Google takes a description beside it and answers 400 to nearly anything else
+        Google takes a description next to it and answers 400 to nearly anything else
         (opencode#12295): constraints are merged into what it refers to, a title is left out.
         """
         reference = value["$ref"]
         target = self.source.resolve(reference, path)
-        beside = {key: value[key] for key in value if key != "$ref" and not annotates(key)}
-        if beside.keys() - {"title", "description", "nullable"}:
-            return self.schema(merge(beside, target, path), path, depth + 1)
+        siblings = {key: value[key] for key in value if key != "$ref" and not annotates(key)}
+        if siblings.keys() - {"title", "description", "nullable"}:
+            return self.schema(merge(siblings, target, path), path, depth + 1)
         if reference not in self.names:
             self.names[reference] = self._name_of(reference)
         name = self.names[reference]
         converted: Json = {"$ref": f"#/$defs/{name}"}
-        if "description" in beside:
-            converted["description"] = text(beside, "description", path)
-        if "title" in beside:
+        if "description" in siblings:
+            converted["description"] = text(siblings, "description", path)
+        if "title" in siblings:
             self.source.drop(f"{path}.title")
         return (
-            {"anyOf": [converted, dict(_NOTHING)]} if beside.get("nullable") is True else converted
+            {"anyOf": [converted, dict(_NOTHING)]}
+            if siblings.get("nullable") is True
+            else converted
         )
 
     def _name_of(self, reference: str) -> str:

@@ -1,4 +1,4 @@
-"""``allOf``, ``const`` and what stands beside a reference, merged into one schema.
+"""``allOf``, ``const`` and the siblings of a reference, merged into one schema.
 
 Both dialects ignore ``const`` and ``allOf``, which would leave an answer unconstrained.
 """
@@ -29,7 +29,7 @@ def flatten(schema: object, path: str, source: Source) -> Json:
     if "const" in schema:
         value = schema["const"]
         others = {key: schema[key] for key in schema if key != "const"}
-        # It stays beside, so that notes name what the line has.
+        # It stays as well, so that notes name what the line has.
         schema = {**merge(others, {"enum": [value]}, path), "const": value}
     return schema
 
@@ -68,14 +68,14 @@ def _merge_all(schema: Json, path: str, source: Source) -> Json:
 
 
 def inlined(schema: Json, path: str, source: Source) -> Json:
-    """Follow ``$ref`` until there is none; what stands beside it is merged and wins."""
+    """Follow ``$ref`` until there is none; its siblings are merged and win."""
     rounds = 0
     while "$ref" in schema:
         rounds += 1
         source.visit(path, rounds)
         target = source.resolve(schema["$ref"], path)
-        beside = {key: schema[key] for key in schema if key != "$ref"}
-        schema = merge(beside, target, path) if beside else target
+        siblings = {key: schema[key] for key in schema if key != "$ref"}
+        schema = merge(siblings, target, path) if siblings else target
     return schema
 
 

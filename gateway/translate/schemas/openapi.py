@@ -47,7 +47,7 @@ _PLACED: Final = (
 # Left out of either dialect, but what they say cannot be guessed from the rest.
 _NEEDS_JSON: Final = frozenset({"patternProperties", "$dynamicRef", "$recursiveRef"})
 
-# What an enum of the message has no place beside it for.
+# Keywords that the message cannot have next to an enum.
 _BESIDE_ENUM: Final = frozenset(
     ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength")
 ) | frozenset(("pattern", "format"))
@@ -67,7 +67,7 @@ class _Converter:
         self.source = source
 
     def schema(self, value: object, path: str, depth: int, active: tuple[str, ...]) -> Json:
-        """Any schema, wherever it stands."""
+        """Convert a schema at any position."""
         self.source.visit(path, depth)
         value = flatten(value, path, self.source)
         while "$ref" in value:
@@ -75,8 +75,10 @@ class _Converter:
             if value["$ref"] in active:
                 raise NotLosslessError
             active = (*active, value["$ref"])
-            beside = {key: value[key] for key in value if key != "$ref"}
-            value = flatten(merge(beside, target, path) if beside else target, path, self.source)
+            siblings = {key: value[key] for key in value if key != "$ref"}
+            value = flatten(
+                merge(siblings, target, path) if siblings else target, path, self.source
+            )
         if not _NEEDS_JSON.isdisjoint(value):
             raise NotLosslessError
         converted = self._kind(value, path, depth, active)
@@ -126,14 +128,14 @@ class _Converter:
     def _any_of(
         self, value: Json, branches: list[Json], path: str, depth: int, active: tuple[str, ...]
     ) -> Json:
-        """``anyOf`` stands alone in Google's message: what is beside it goes into each branch."""
+        """``anyOf`` has no siblings in Google's message: they go into each branch."""
         key = "anyOf" if "anyOf" in value else "oneOf"
-        beside = {
+        siblings = {
             name: value[name]
             for name in value
             if name not in _BRANCHES and name not in _ABOUT and not annotates(name)
         }
-        nullable = beside.pop("nullable", None) is True
+        nullable = siblings.pop("nullable", None) is True
         converted = []
         dead: ContradictionError | None = None
         for index, branch in enumerate(branches):
@@ -141,17 +143,17 @@ class _Converter:
             if branch.get("type") == "null":
                 nullable = True
                 continue
-            if beside:
+            if siblings:
                 try:
                     branch = merge(  # noqa: PLW2901 - the branch as it is meant
-                        inlined(branch, where, self.source), beside, where
+                        inlined(branch, where, self.source), siblings, where
                     )
                 except ContradictionError as error:
                     dead = dead or error
                     continue
             converted.append(self.schema(branch, where, depth + 1, active))
         if not converted and dead is not None and not nullable:
-            # What no value fits is left out; here that is every alternative.
+            # Impossible alternatives are dropped; if all are, the first reason is reported.
             raise dead
         if not converted:
             return self._about(value, {"type": "NULL"}, path)
@@ -237,7 +239,7 @@ def _one_type(prefix: object, rest: object, converted: Json) -> object:
 def _enum(values: list[Any], decimals: bool, nullable: bool) -> Json:
     """``[1, 2]`` -> ``{"type": "INTEGER", "format": "enum", "enum": ["1", "2"]}``.
 
-    The message holds strings only, so numbers travel as strings beside their type, and values of
+    The message holds strings only, so numbers travel as strings with their type, and values of
     several types become alternatives. An integer is one however it is written, unless the schema
     speaks of ``decimals`` alone.
     """

@@ -1,4 +1,4 @@
-"""What both dialects of schemas share: references, types, limits."""
+"""The schema being converted: references, types and limits, which both dialects read alike."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
@@ -47,7 +47,7 @@ _SILENT: Final = frozenset(
 
 
 def annotates(keyword: str) -> bool:
-    """Whether a keyword constrains nothing; ``x-…`` are annotations of somebody's own."""
+    """Whether a keyword constrains nothing; ``x-…`` are vendor extensions."""
     return keyword in _SILENT or keyword.startswith("x-")
 
 
@@ -231,7 +231,7 @@ def bounds(schema: Json, path: str, source: Source) -> Json:
     ):
         limits = [numeric(schema, key, path)] if key in schema else []
         open_end = schema.get(exclusive)
-        # RequestBuilder 4 wrote a boolean beside the limit.
+        # Draft 4 wrote a boolean next to the limit.
         if open_end is True and limits:
             open_end, limits = limits[0], []
         if open_end is not None and open_end is not False:
@@ -259,7 +259,7 @@ def properties_of(schema: Json, path: str) -> Json:
 
 
 def ordering_of(schema: Json, properties: Json, path: str) -> list[str]:
-    """The order in which properties are written: Google's own keyword, or as they stand."""
+    """The order in which properties are written: Google's own keyword, or that of the line."""
     if "propertyOrdering" not in schema:
         return list(properties)
     names = schema["propertyOrdering"]
@@ -295,7 +295,7 @@ def branches_of(schema: Json, path: str) -> list[Json] | None:
     if key is None:
         return None
     if "anyOf" in schema and "oneOf" in schema:
-        invalid_value("'anyOf' and 'oneOf' beside each other cannot be translated.", path)
+        invalid_value("'anyOf' and 'oneOf' in one schema cannot be translated.", path)
     branches = schema[key]
     if type(branches) is not list or not branches:
         invalid_type(branches, "an array with at least one schema", f"{path}.{key}")

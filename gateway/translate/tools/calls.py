@@ -137,7 +137,7 @@ def sign(part: Json, signature: str, conversation: Conversation, *, first: bool)
 
 
 def parsed_arguments(text: str) -> Json:
-    """``'{"city": "Ulm"}'`` -> ``{"city": "Ulm"}``; nothing at all means no arguments."""
+    """``'{"city": "Ulm"}'`` -> ``{"city": "Ulm"}``; an empty text means no arguments."""
     if not text or text.isspace():
         return {}
     try:

@@ -1,9 +1,9 @@
-"""All tools of a line together: ``tools`` and ``toolConfig``.
+"""``tools`` and ``toolConfig`` of a request, from all tools of a line.
 
 Gemini wants one Tool object per kind: one with all functions, and one for each tool of its own.
-Functions beside its own tools are possible from Gemini 3 on, with the server's steps made visible
-and calls in mode VALIDATED (page "Combine built-in tools and function calling"; recorded for
-3-flash); 2.5 answers 400.
+Functions together with its own tools are possible from Gemini 3 on, with the server's steps made
+visible and calls in mode VALIDATED (page "Combine built-in tools and function calling"; recorded
+for 3-flash); 2.5 answers 400.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Steps of Google's own tools beside functions: shown to the client, and sent back by it.
+"""Steps of Google's own tools in turns with functions: shown to the client and sent back by it.
 
 From Gemini 3 on a turn that both searches and calls functions holds ``toolCall`` and
 ``toolResponse`` parts, which the next request has to bring back as they were, ids and signatures
