@@ -13,7 +13,7 @@ from gateway.emulator.api.control import control_routes
 from gateway.emulator.api.routes import routes
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.protocol.errors import of_status
-from gateway.emulator.state.state import World
+from gateway.emulator.state.state import EmulatorState
 
 
 async def _unknown(request: Request, _error: Exception) -> Response:
@@ -28,28 +28,28 @@ async def _internal(_request: Request, _error: Exception) -> Response:
 
 
 def create_app(options: EmulatorOptions, clock: Clock | None = None) -> Starlette:
-    """The app; its state (``app.state.world``) lives in memory and in a temporary directory."""
-    world = World(options, clock or SystemClock())
+    """The app; its state (``app.state.emulator``) lives in memory and in a temporary directory."""
+    state = EmulatorState(options, clock or SystemClock())
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            courier = tasks.create_task(world.courier.run(), name="webhooks")
+            webhook_delivery = tasks.create_task(state.webhook_delivery.run(), name="webhooks")
             yield
-            courier.cancel()
-        world.close()
+            webhook_delivery.cancel()
+        state.close()
 
-    control = control_routes(world) if options.control else []
+    control = control_routes(state) if options.control else []
     handlers: dict[object, Callable[..., object]] = {
         404: _unknown,
         405: _unknown,
         Exception: _internal,
     }
     app = Starlette(
-        routes=[*routes(world), *control],
+        routes=[*routes(state), *control],
         lifespan=lifespan,
         exception_handlers=handlers,  # type: ignore[arg-type]
     )
     app.router.redirect_slashes = False
-    app.state.world = world
+    app.state.emulator = state
     return app

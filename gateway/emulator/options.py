@@ -10,8 +10,6 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from gateway.emulator.state.tiers import tier_limit
-
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 HOUR = 3600.0
@@ -26,8 +24,8 @@ UPLOAD_GRANULARITY = 8 * MIB
 # ai.google.dev/gemini-api/docs/rate-limits: 100 concurrent batch jobs
 MAX_LIVE_JOBS = 100
 MAX_OFFSET = 10 * 365 * 24 * HOUR
+# About 100 MiB.
 JOURNAL_ENTRIES = 200_000
-"""About 100 MiB."""
 
 
 def _option(
@@ -155,13 +153,6 @@ class EmulatorOptions:
     def counts_tokens(self) -> bool:
         """Whether any limit of enqueued tokens is set."""
         return bool(self.enqueued_tokens or self.tier)
-
-    def token_limit(self, model: str) -> int | None:
-        """How many tokens may be enqueued for a model; None: any number."""
-        for name in (model, "*"):
-            if name in self.enqueued_tokens:
-                return self.enqueued_tokens[name]
-        return tier_limit(self.tier, model) if self.tier else None
 
     @cached_property
     def keys(self) -> dict[str, str]:

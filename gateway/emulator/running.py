@@ -4,7 +4,6 @@ It survives whatever happens to the program under test, and is steered without H
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
 import socket
 import threading
@@ -20,59 +19,54 @@ from gateway.emulator.faults.table import make_fault
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.protocol.errors import JsonObject
 from gateway.emulator.serve import GRACE_SECONDS, listen, make_server
-from gateway.emulator.state.state import World
+from gateway.emulator.state.state import EmulatorState
 
 START_SECONDS = 30
-WORK_SECONDS = 60
 
 
 class Emulator:
     """A running emulator: where it is, what it accepted, and how to make it misbehave."""
 
-    def __init__(self, base_url: str, world: World) -> None:
+    def __init__(self, base_url: str, state: EmulatorState) -> None:
         self.base_url = base_url
         """``http://127.0.0.1:PORT``, without a version."""
-        self._world = world
+        self._state = state
 
     def journal(self, kind: str = "") -> list[JsonObject]:
         """What was accepted, in order; of one kind if given (``create``, ``upload`` ...)."""
-        return self._world.journal.entries(kind)
+        return self._state.journal.entries(kind)
 
     def jobs(self) -> list[JsonObject]:
         """Every job with its state and counts, deleted ones too."""
-        return [job_state(self._world, job) for job in self._world.jobs()]
+        return [job_state(self._state, job) for job in self._state.jobs()]
 
     def ledger(self) -> list[JsonObject]:
         """What each line and each synchronous call cost; empty without the option ``ledger``."""
-        return [one.wire() for one in self._world.charges()]
+        return [one.wire() for one in self._state.charges()]
 
     def fault(self, name: str, **parameters: object) -> None:
         """Arm a fault of ``faults.FAULTS``; raises ValueError."""
-        self._world.faults.arm(make_fault(name, parameters))
+        self._state.faults.arm(make_fault(name, parameters))
 
     def faults(self) -> list[dict[str, object]]:
         """The armed faults with how often each was asked and applied."""
-        return self._world.armed()
+        return self._state.armed()
 
     def clear_faults(self) -> None:
         """Disarm everything."""
-        self._world.disarm()
+        self._state.disarm()
 
     def advance(self, seconds: float) -> None:
-        """Move the emulator's clock forward."""
-        self._world.clock.advance(seconds)
+        """Move the emulator's clock forward, and wait for the work of jobs whose time is over."""
+        self._state.clock.advance(seconds)
+        self._state.await_work()
 
     def finish(self, name: str = "") -> None:
-        """Let the time of one job (or of all) be over, and wait for their work.
-
-        Raises TimeoutError when the work is not done within :data:`WORK_SECONDS`.
-        """
-        jobs = [job for job in self._world.jobs() if name in {"", job.name}]
-        for job in jobs:
-            self._world.finish(job)
-        runs = [job.run.future for job in jobs if job.run is not None]
-        if concurrent.futures.wait(runs, WORK_SECONDS).not_done:
-            raise TimeoutError("the jobs' work is not done")
+        """Let the time of one job (or of all) be over, and wait for their work."""
+        for job in self._state.jobs():
+            if name in {"", job.name}:
+                self._state.finish(job)
+        self._state.await_work()
 
     def control(self, path: str) -> str:
         """URL of a control route: ``control("journal")``."""
@@ -138,7 +132,7 @@ def running(
             if not server.ready.wait(START_SECONDS):
                 raise TimeoutError("the emulator did not start")
             host, port = listener.getsockname()[:2]
-            yield Emulator(f"http://{host}:{port}", app.state.world)
+            yield Emulator(f"http://{host}:{port}", app.state.emulator)
         finally:
             server.stop()
             thread.join()

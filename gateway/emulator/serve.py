@@ -14,8 +14,8 @@ from gateway.emulator.app import create_app
 from gateway.emulator.options import EmulatorOptions
 
 KEEP_ALIVE_SECONDS = 75
+# How long calls that hang may go on when the server stops.
 GRACE_SECONDS = 1
-"""How long calls that hang may go on when the server stops."""
 
 
 class ClosableProtocol(HttpToolsProtocol):

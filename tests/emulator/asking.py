@@ -6,20 +6,22 @@ import orjson
 import pytest
 
 from gateway.emulator.answers.generate import generate
-from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.protocol.errors import ApiError
 from gateway.emulator.protocol.schema import parse, read
+from gateway.emulator.resources.project_resources import ProjectResources
 
 Json = dict[str, Any]
 FLASH = "gemini-2.5-flash"
 TOOL = {"functionDeclarations": [{"name": "get_weather", "description": "d"}]}
 
 
-def ask(text: str, model: str = FLASH, holdings: Holdings | None = None, **request: Any) -> Json:
+def ask(
+    text: str, model: str = FLASH, resources: ProjectResources | None = None, **request: Any
+) -> Json:
     """The answer to a prompt, judged by the grammar; raises ApiError."""
     body = {"contents": [{"role": "user", "parts": [{"text": text}]}], **request}
     parsed = parse("GenerateContentRequest", orjson.loads(orjson.dumps(body)))
-    response = generate(model, parsed, holdings or Holdings())
+    response = generate(model, parsed, resources or ProjectResources())
     assert read("GenerateContentResponse", response)[1] == []
     return response
 

@@ -8,6 +8,7 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ REFERENCE["MediaResolution"] = {
 }
 """A message that the document names and does not have."""
 DEEPEST = 4
+
+
+EMULATED: dict[str, dict[str, Json]] = orjson.loads(
+    resources.files("gateway.emulator.protocol").joinpath("schema.json").read_bytes()
+)["schemas"]
+"""The emulator's own copy, message by message."""
 
 
 def fields_of(message: str) -> dict[str, Json]:

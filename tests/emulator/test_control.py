@@ -128,7 +128,7 @@ def test_control_is_off_unless_asked_for() -> None:
         app = create_app(EmulatorOptions(control=control))
         paths = [getattr(route, "path", "") for route in app.routes]
         assert sum(path.startswith("/emulator/") for path in paths) == count
-        app.state.world.close()
+        app.state.emulator.close()
 
 
 def test_slow_marker(gemini: Emulator) -> None:

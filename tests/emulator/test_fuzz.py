@@ -14,8 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.emulator.protocol.schema import fields_of as emulated_fields
-from gateway.emulator.protocol.schema import message_names, read
+from gateway.emulator.protocol.schema import read
 from gateway.emulator.testing import EmulatorOptions, running
 from tests.emulator.grammar import (
     ONEOFS,
@@ -23,6 +22,7 @@ from tests.emulator.grammar import (
     SCALARS,
     Overrides,
     faults_of,
+    EMULATED,
     fields_of,
     is_message,
     messages,
@@ -52,8 +52,8 @@ QUICK = settings(max_examples=40, deadline=None, suppress_health_check=QUIET, de
 def test_the_emulator_knows_the_whole_document() -> None:
     """Every message, field, type and enum value of it; what is newer comes on top."""
     for name, fields in REFERENCE.items():
-        assert name in message_names()
-        ours = emulated_fields(name)
+        assert name in EMULATED
+        ours = EMULATED[name]
         for field, spec in fields.items():
             assert ours[field]["type"] == spec["type"], (name, field)
             assert set(spec.get("enum", [])) <= set(ours[field].get("enum", [])), (name, field)
@@ -62,11 +62,11 @@ def test_the_emulator_knows_the_whole_document() -> None:
 
 def test_the_document_is_closed() -> None:
     """Every type that is named exists, in the document and in the emulator's copy."""
-    for names, lookup in ((REFERENCE, fields_of), (message_names(), emulated_fields)):
+    for names, lookup in ((REFERENCE, fields_of), (EMULATED, EMULATED.__getitem__)):
         for name in names:
             for field in lookup(name).values():
                 kind = field["type"].strip("[]").removeprefix("map<").removesuffix(">")
-                assert kind in SCALARS or is_message(kind) or kind in message_names(), (name, kind)
+                assert kind in SCALARS or is_message(kind) or kind in EMULATED, (name, kind)
 
 
 @pytest.mark.parametrize("name", REQUESTS)

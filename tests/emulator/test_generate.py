@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from gateway.emulator.answers.embed import embed, vector
-from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.faults.markers import MARKERS, find_marks
 from gateway.emulator.jobs.lines import ListSink, Shape, Work, inline_items
 from gateway.emulator.protocol.errors import ApiError
+from gateway.emulator.resources.project_resources import ProjectResources
 from gateway.emulator.state.intake import generate_text
 from tests.emulator.asking import FLASH, TOOL, Json, ask, parts_of, refusal, text_of, texts_of
 
@@ -192,11 +192,11 @@ def test_error_marker() -> None:
     """A code, for good or for the first times."""
     assert refusal("a [[error:8]]").code == 429
     assert refusal("a [[error:3,message=no]]").message == "no"
-    holdings = Holdings()
+    resources = ProjectResources()
     for _ in range(2):
         with pytest.raises(ApiError):
-            ask("b [[error:13,times=2]]", holdings=holdings)
-    assert text_of(ask("b [[error:13,times=2]]", holdings=holdings)).startswith("Echo: b")
+            ask("b [[error:13,times=2]]", resources=resources)
+    assert text_of(ask("b [[error:13,times=2]]", resources=resources)).startswith("Echo: b")
 
 
 @pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "PROHIBITED_CONTENT", "SPII"])
@@ -297,7 +297,7 @@ def test_markers_of_calls() -> None:
 )
 def test_markers_of_batch_items(mark: str, expected: list[set[str]]) -> None:
     """drop, double, keyless, blank."""
-    work = Work(lambda _request, _holdings: {}, Holdings(), generate_text, Shape())
+    work = Work(lambda _request, _resources: {}, ProjectResources(), generate_text, Shape())
     request = {"contents": [{"parts": [{"text": f"[[{mark}]]"}]}]}
     sink = ListSink()
     work.run(inline_items([{"request": request, "metadata": {"key": "a"}}]), sink)
@@ -358,8 +358,8 @@ def test_closer_texts_are_closer() -> None:
 def test_embedding_shapes() -> None:
     """TokenCount as text for -001, usageMetadata for newer models."""
     request = {"content": {"parts": [{"text": "hello"}]}, "outputDimensionality": 4}
-    assert embed("gemini-embedding-001", request, Holdings())["tokenCount"] == "2"
-    newer = embed("gemini-embedding-2", request, Holdings())
+    assert embed("gemini-embedding-001", request, ProjectResources())["tokenCount"] == "2"
+    newer = embed("gemini-embedding-2", request, ProjectResources())
     assert newer["usageMetadata"] == {"promptTokenCount": 2}
 
 
@@ -377,5 +377,5 @@ def test_embedding_shapes() -> None:
 def test_embedding_refusals(request_: Json) -> None:
     """400."""
     with pytest.raises(ApiError) as caught:
-        embed("gemini-embedding-001", request_, Holdings())
+        embed("gemini-embedding-001", request_, ProjectResources())
     assert caught.value.code == 400

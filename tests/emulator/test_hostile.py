@@ -214,7 +214,7 @@ def test_deleted_jobs_are_given_back(
     results: Results,
 ) -> None:
     """A deleted job holds neither its input nor its inline results; control still counts them."""
-    world = gemini._world
+    world = gemini._state
     name = create(*("x" * 50 for _ in range(20))).json()["name"]
     assert len(results(name)) == 20
     file = put_file(orjson.dumps({"key": "k", "request": asked()}) + b"\n")
@@ -232,7 +232,7 @@ def test_deleted_jobs_are_given_back(
 
 def test_abandoned_uploads_are_given_back(api: httpx.Client, gemini: Emulator) -> None:
     """A session that nobody goes on with is gone after a week, its bytes too."""
-    world = gemini._world
+    world = gemini._state
     url = started(api)
     gemini.advance(8 * 24 * 3600)
     started(api)

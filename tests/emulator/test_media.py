@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.emulator.answers.media import FACTORS, SIZES
+from gateway.emulator.checks.media import FACTORS, SIZES
 from tests.emulator.asking import Json, ask, parts_of, texts_of
 
 IMAGE = "gemini-2.5-flash-image"

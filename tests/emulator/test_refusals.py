@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from gateway.emulator.answers.abilities import abilities_of
 from gateway.emulator.answers.generate import generate
-from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.protocol.errors import ApiError, cache_gone, file_gone
 from gateway.emulator.protocol.schema import parse_body
 from gateway.emulator.resources.caches import Cache
+from gateway.emulator.resources.capabilities import capabilities_of
+from gateway.emulator.resources.project_resources import ProjectResources
 from tests.emulator.asking import FLASH, TOOL, Json, ask, parts_of, refusal
 
 PRO = "gemini-2.5-pro"
@@ -422,21 +422,21 @@ def test_deep_schemas_are_refused() -> None:
             parse_body("GenerateContentRequest", body + schema.replace(b"{}", b'{"items":{}}'))
     schema = b'{"items":' * 97 + b"{}" + b"}" * 97 + b"}}"
     request = parse_body("GenerateContentRequest", body + schema)
-    assert generate(FLASH, request, Holdings())["candidates"]
+    assert generate(FLASH, request, ProjectResources())["candidates"]
 
 
 def test_unknown_models_are_as_new_as_can_be() -> None:
     """A name nobody has seen yet; and aliases are what they stand for."""
-    assert abilities_of("gemini-77-quantum") == abilities_of("gemini-4-argon")
-    assert abilities_of("somebody-elses") == abilities_of(NEWEST)
-    assert abilities_of("gemini-flash-latest") == abilities_of("gemini-3.5-flash")
-    assert abilities_of("nano-banana-pro-preview").outputs[0] == ("TEXT", "IMAGE")
+    assert capabilities_of("gemini-77-quantum") == capabilities_of("gemini-4-argon")
+    assert capabilities_of("somebody-elses") == capabilities_of(NEWEST)
+    assert capabilities_of("gemini-flash-latest") == capabilities_of("gemini-3.5-flash")
+    assert capabilities_of("nano-banana-pro-preview").outputs[0] == ("TEXT", "IMAGE")
 
 
 # --- what a request refers to --------------------------------------------------------------------
 
 
-class Held(Holdings):
+class Held(ProjectResources):
     """One file, one object, one cache."""
 
     def use_file(self, file_id: str) -> None:
@@ -468,10 +468,10 @@ class Held(Holdings):
 def test_files_must_be_held(uri: str) -> None:
     """403 for those that are gone or foreign, which look the same."""
     part = {"fileData": {"fileUri": uri, "mimeType": "application/pdf"}}
-    assert ask("x", holdings=Held(), **pictured(**part))["candidates"]
+    assert ask("x", resources=Held(), **pictured(**part))["candidates"]
     foreign = pictured(fileData={"fileUri": uri.replace("mine", "other")})
     with pytest.raises(ApiError, match="do not have permission to access the File") as caught:
-        ask("x", holdings=Held(), **foreign)
+        ask("x", resources=Held(), **foreign)
     assert (caught.value.code, caught.value.status) == (403, "PERMISSION_DENIED")
 
 
@@ -479,12 +479,12 @@ def test_files_in_function_responses_must_be_held() -> None:
     """Wherever a part stands."""
     part = {"fileData": {"fileUri": "files/other"}}
     with pytest.raises(ApiError, match="do not have permission"):
-        ask("x", holdings=Held(), **turns(says("user", part), says("model", {"text": "y"}), HELLO))
+        ask("x", resources=Held(), **turns(says("user", part), says("model", {"text": "y"}), HELLO))
 
 
 def test_a_cache_counts_and_its_tools_are_there() -> None:
     """Its tokens are in the prompt's, its functions are called."""
-    response = ask("weather?", holdings=Held(), cachedContent="cachedContents/mine")
+    response = ask("weather?", resources=Held(), cachedContent="cachedContents/mine")
     usage = response["usageMetadata"]
     assert usage["cachedContentTokenCount"] == 2000
     assert usage["promptTokenCount"] > 2000
@@ -495,7 +495,7 @@ def test_a_cache_counts_and_its_tools_are_there() -> None:
 def test_a_cache_must_be_held_and_of_the_model() -> None:
     """403 for one that is gone or foreign, 400 for another model's."""
     with pytest.raises(ApiError, match="CachedContent not found") as caught:
-        ask("x", holdings=Held(), cachedContent="cachedContents/other")
+        ask("x", resources=Held(), cachedContent="cachedContents/other")
     assert caught.value.code == 403
     with pytest.raises(ApiError, match="has to be the same") as caught:
         ask("x", PRO, Held(), cachedContent="cachedContents/mine")

@@ -6,7 +6,6 @@ import httpx
 import orjson
 import pytest
 
-from gateway.emulator.protocol.schema import fields_of
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.emulator import (
     replaying,
@@ -15,6 +14,7 @@ from tests.emulator import (
     test_replay_reached,
     test_webhooks,
 )
+from tests.emulator.grammar import EMULATED
 from tests.emulator.replaying import (
     KEY,
     NOT_REPLAYED,
@@ -103,7 +103,7 @@ def test_recorded_finish_reasons_are_in_the_grammar() -> None:
         for candidate in SAMPLES[name]["response"]["body"].get("candidates", [])
         if "finishReason" in candidate
     }
-    assert found <= set(fields_of("Candidate")["finishReason"]["enum"])
+    assert found <= set(EMULATED["Candidate"]["finishReason"]["enum"])
 
 
 # --- the comparison sees what it should ----------------------------------------------------------

@@ -10,20 +10,20 @@ from functools import cache
 from hashlib import blake2b
 from random import Random  # noqa: TID251 - seeded: the same text has the same vector everywhere
 
-from gateway.emulator.answers.abilities import abilities_of
 from gateway.emulator.answers.prompt import check_error_mark
-from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.answers.usage import content_tokens
 from gateway.emulator.checks.request import check_media, check_model
 from gateway.emulator.faults.markers import find_marks
 from gateway.emulator.protocol.errors import ApiError, JsonObject, invalid
+from gateway.emulator.resources.capabilities import capabilities_of
+from gateway.emulator.resources.project_resources import ProjectResources
 
+# Dimensions of gemini-embedding-001 and -2 unless asked otherwise.
 DEFAULT_SIZE = 3072
-"""Dimensions of gemini-embedding-001 and -2 unless asked otherwise."""
 MAX_SIZE = 3072
 _WORD = re.compile(r"\w+")
+# Places of the vector one feature is hashed to.
 _PLACES = 12
-"""Places of the vector one feature is hashed to."""
 _NOISE = 1 << 14
 _NOISE_WEIGHT = 0.02
 
@@ -59,7 +59,7 @@ def text_of(content: JsonObject) -> str:
     return "\n".join(part["text"] for part in content.get("parts", []) if "text" in part)
 
 
-def check(model: str, request: JsonObject, holdings: Holdings) -> None:
+def check(model: str, request: JsonObject, resources: ProjectResources) -> None:
     """Raise ApiError for a request this model refuses: 400, 403 for a file that is not held."""
     check_model(model, request, "EmbedContentRequest")
     content = request.get("content", {})
@@ -75,19 +75,19 @@ def check(model: str, request: JsonObject, holdings: Holdings) -> None:
     if model.endswith("-001") and any("text" not in part for part in content["parts"]):
         raise invalid("The model only supports text inputs.")
     for part in content["parts"]:
-        check_media(part, abilities_of(model), holdings)
+        check_media(part, capabilities_of(model), resources)
 
 
-def embed(model: str, request: JsonObject, holdings: Holdings) -> JsonObject:
+def embed(model: str, request: JsonObject, resources: ProjectResources) -> JsonObject:
     """The batch form of one answer; raises ApiError.
 
     ``{"embedding": {"values"}, "tokenCount": "1"}`` for gemini-embedding-001,
     ``{"embedding": {"values"}, "usageMetadata": {"promptTokenCount": 81}}`` for newer ones
     (cookbook results file; captures of 2026-07-25).
     """
-    check(model, request, holdings)
+    check(model, request, resources)
     text = text_of(request["content"])
-    check_error_mark(find_marks(text), text, holdings.seen)
+    check_error_mark(find_marks(text), text, resources.seen)
     tokens = content_tokens(request["content"]).total()
     values = vector(text, request.get("outputDimensionality", DEFAULT_SIZE))
     if model.endswith("-001"):

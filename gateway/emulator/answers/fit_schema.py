@@ -17,14 +17,14 @@ from itertools import takewhile
 from gateway.emulator.checks.schema import look_up
 from gateway.emulator.protocol.errors import JsonObject, invalid
 
+# Beyond this depth only what is required is filled in.
 MAX_DEPTH = 12
-"""Beyond this depth only what is required is filled in."""
+# How often a reference is followed inside itself where nothing requires it.
 UNROLLED = 2
-"""How often a reference is followed inside itself where nothing requires it."""
+# After so many values only what is required is filled in.
 FREE_VALUES = 500
-"""After so many values only what is required is filled in."""
+# A schema that requires more is refused, as Google refuses those of too many states.
 MAX_VALUES = 20_000
-"""A schema that requires more is refused, as Google refuses those of too many states."""
 MAX_LENGTH = 10_000
 TOO_MANY = (
     "The specified schema produces a constraint that has too many states for serving. Typical "
@@ -115,7 +115,7 @@ def _fit(schema: object, place: _Place, fitting: _Fitting) -> object:
 
 
 def _valued(value: object, kind: str, fitting: _Fitting) -> object:
-    """A member of an enum; numbers stand as text in the OpenAPI dialect."""
+    """A member of an enum; numbers are text in the OpenAPI dialect."""
     if fitting.openapi and isinstance(value, str) and _NUMBER.fullmatch(value):
         if kind == "integer":
             return int(float(value))
@@ -124,7 +124,7 @@ def _valued(value: object, kind: str, fitting: _Fitting) -> object:
 
 
 def _follow(schema: Schema, place: _Place, fitting: _Fitting) -> tuple[Schema, _Place]:
-    """The schema behind ``$ref``, with what stands beside it; what cannot be found is free."""
+    """The schema behind ``$ref``, merged with its siblings; what cannot be found is free."""
     for _ in range(MAX_DEPTH):
         reference = schema.get("$ref")
         if not isinstance(reference, str):

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from gateway.emulator.answers.abilities import RESOLVED
 from gateway.emulator.answers.fit_schema import fit
 from gateway.emulator.answers.function_calls import answers, call_part, choose_calls
 from gateway.emulator.answers.logprobs import logprobs
 from gateway.emulator.answers.media import picture, sound
 from gateway.emulator.answers.prompt import ECHO_CHARACTERS, Prompt, check_error_mark, read_prompt
-from gateway.emulator.answers.resources import Holdings
-from gateway.emulator.answers.server_tools import Traces, shown_search, traces
+from gateway.emulator.answers.server_tools import ToolMetadata, shown_search, tool_metadata
 from gateway.emulator.answers.usage import (
     BYTES_PER_TOKEN,
     MAX_OUTPUT_TOKENS,
@@ -31,11 +29,13 @@ from gateway.emulator.checks.config import schema_of
 from gateway.emulator.checks.request import cache_of, check, check_size
 from gateway.emulator.checks.tools import declarations
 from gateway.emulator.protocol.errors import JsonObject
+from gateway.emulator.resources.capabilities import RESOLVED
+from gateway.emulator.resources.project_resources import ProjectResources
 
 _WITH_CONTENT = frozenset({"STOP", "MAX_TOKENS"})
 _FILLING = " lorem ipsum"
+# Harms in the order of a recorded rating.
 _RATED = ("HATE_SPEECH", "DANGEROUS_CONTENT", "HARASSMENT", "SEXUALLY_EXPLICIT")
-"""Harms in the order of a recorded rating."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class _Asked:
     cached: Counter[str]
 
 
-def generate(model: str, request: JsonObject, holdings: Holdings) -> JsonObject:
+def generate(model: str, request: JsonObject, resources: ProjectResources) -> JsonObject:
     """A GenerateContentResponse for a parsed request; raises ApiError."""
-    check(model, request, holdings)
-    cache = cache_of(model, request, holdings)
+    check(model, request, resources)
+    cache = cache_of(model, request, resources)
     prompt = read_prompt(model, request | cache.tools if cache else request)
-    check_error_mark(prompt.marks, prompt.text, holdings.seen)
+    check_error_mark(prompt.marks, prompt.text, resources.seen)
     tokens, cached = prompt_tokens(request), cache.tokens if cache else Counter[str]()
     tokens += cached
     check_size(sum(tokens.values()))
@@ -90,7 +90,7 @@ def _cited(parts: list[JsonObject]) -> JsonObject:
 
 
 def _usage(prompt: Prompt, asked: _Asked, spent: Spent) -> JsonObject:
-    return usage(asked.tokens, spent, cached=asked.cached, detailed=prompt.abilities.old)
+    return usage(asked.tokens, spent, cached=asked.cached, detailed=prompt.capabilities.old)
 
 
 def _signed_off(prompt: Prompt) -> JsonObject:
@@ -132,7 +132,7 @@ def thought_tokens(prompt: Prompt) -> int:
         return prompt.marks["think"].number(64)
     config = prompt.config.get("thinkingConfig", {})
     budget = config.get("thinkingBudget")
-    silent = budget is None and "thinkingLevel" not in config and not prompt.abilities.thinks
+    silent = budget is None and "thinkingLevel" not in config and not prompt.capabilities.thinks
     if budget == 0 or silent:
         return 0
     wanted = 12 + prompt.digest[0] % 24
@@ -162,17 +162,19 @@ def _candidate(prompt: Prompt, thoughts: int, index: int) -> tuple[JsonObject, S
         candidate["index"] = index
     if prompt.config.get("responseLogprobs"):
         candidate |= logprobs(content.parts, prompt.config.get("logprobs", 0))
-    elif prompt.abilities.old and content.parts:
+    elif prompt.capabilities.old and content.parts:
         candidate["avgLogprobs"] = -0.01 - prompt.digest[3] / 1000
-    tools = content.traces.tokens
-    return candidate | content.traces.candidate, replace(content.spent, tools=tools)
+    tools = content.tool_metadata.tokens
+    return candidate | content.tool_metadata.candidate, replace(content.spent, tools=tools)
 
 
 def _shows_index(prompt: Prompt, index: int) -> bool:
     """The first candidate's index is there as a rule, and missing in 38 of 410 recordings."""
     if index:
         return True
-    return not prompt.abilities.old and "no-index" not in prompt.marks and prompt.digest[1] % 10 > 0
+    return (
+        not prompt.capabilities.old and "no-index" not in prompt.marks and prompt.digest[1] % 10 > 0
+    )
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ class _Content:
     parts: list[JsonObject]
     finish: str
     spent: Spent = field(default_factory=Spent)
-    traces: Traces = field(default_factory=Traces)
+    tool_metadata: ToolMetadata = field(default_factory=ToolMetadata)
 
 
 def _content(prompt: Prompt, thoughts: int, index: int) -> _Content:
@@ -216,7 +218,7 @@ def _spoken(prompt: Prompt, thoughts: int, index: int, finish: str) -> _Content:
     if "IMAGE" in prompt.outputs:
         made = picture(prompt.config.get("imageConfig", {}), prompt.digest)
         parts, spent = [*parts, made.part], replace(spent, images=made.tokens)
-    found = traces(prompt, text)
+    found = tool_metadata(prompt, text)
     parts = [*found.parts, *_signed(prompt, parts, thoughts)]
     parts = _with_thoughts(prompt, parts, thoughts)
     return _Content(parts, "MAX_TOKENS" if cut else finish, spent, found)
@@ -230,7 +232,7 @@ def _forced_finish(prompt: Prompt) -> str:
 
 
 def _call_parts(prompt: Prompt, names: list[str]) -> list[JsonObject]:
-    with_id = prompt.abilities.signs and prompt.digest[4] % 2 == 0
+    with_id = prompt.capabilities.signs and prompt.digest[4] % 2 == 0
     parts = [
         call_part(
             name,
@@ -242,14 +244,14 @@ def _call_parts(prompt: Prompt, names: list[str]) -> list[JsonObject]:
         )
         for number, name in enumerate(names)
     ]
-    if prompt.abilities.thinks:
+    if prompt.capabilities.thinks:
         parts[0]["thoughtSignature"] = signature(prompt)
     return parts
 
 
 def signature(prompt: Prompt) -> str:
     """Opaque bytes as a thoughtSignature carries them: a message with one field."""
-    start = b"\x12" if prompt.abilities.signs else b"\x0a"
+    start = b"\x12" if prompt.capabilities.signs else b"\x0a"
     return base64.b64encode(start + bytes([64]) + prompt.digest * 2).decode()
 
 
@@ -304,11 +306,11 @@ def _signed(prompt: Prompt, parts: list[JsonObject], thoughts: int) -> list[Json
     sign = {"thoughtSignature": signature(prompt)}
     if "signature-only" in prompt.marks:
         return [*parts, sign]
-    if not (thoughts and (prompt.abilities.signs or declarations(prompt.request))):
+    if not (thoughts and (prompt.capabilities.signs or declarations(prompt.request))):
         return parts
     if "IMAGE" in prompt.outputs:
         return [part | sign for part in parts]
-    if prompt.abilities.signs and prompt.digest[2] % 4 == 0:
+    if prompt.capabilities.signs and prompt.digest[2] % 4 == 0:
         return [*parts, sign]
     return [*parts[:-1], parts[-1] | sign]
 

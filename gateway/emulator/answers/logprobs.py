@@ -1,4 +1,4 @@
-"""Log probabilities, in the shape of the recorded ones: a token a word, alternatives beside it."""
+"""Log probabilities, in the shape of the recorded ones: a token a word, with alternatives."""
 
 from hashlib import sha256
 

@@ -5,13 +5,13 @@ from hashlib import sha256
 
 import orjson
 
-from gateway.emulator.answers.abilities import Abilities, abilities_of
 from gateway.emulator.faults.markers import Marks, Seen, find_marks
 from gateway.emulator.protocol.errors import HTTP_OF_CODE, TEXTS, ApiError, JsonObject
 from gateway.emulator.protocol.numbers import whole_number
+from gateway.emulator.resources.capabilities import ModelCapabilities, capabilities_of
 
+# Longer prompts are named by their beginning and their digest.
 ECHO_CHARACTERS = 200
-"""Longer prompts are named by their beginning and their digest."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Prompt:
     """What is asked, of whom, and how it shall be answered."""
 
     model: str
-    abilities: Abilities
+    capabilities: ModelCapabilities
     request: JsonObject
     config: JsonObject
     text: str
@@ -37,7 +37,7 @@ class Prompt:
     def outputs(self) -> tuple[str, ...]:
         """The kinds of parts to answer with."""
         asked = tuple(self.config.get("responseModalities", ()))
-        return asked or self.abilities.outputs[0]
+        return asked or self.capabilities.outputs[0]
 
 
 def read_prompt(model: str, request: JsonObject) -> Prompt:
@@ -47,7 +47,7 @@ def read_prompt(model: str, request: JsonObject) -> Prompt:
     if len(text) > ECHO_CHARACTERS:
         digest = sha256(text.encode()).digest()
     config = request.get("generationConfig", {})
-    return Prompt(model, abilities_of(model), request, config, text, find_marks(text), digest)
+    return Prompt(model, capabilities_of(model), request, config, text, find_marks(text), digest)
 
 
 def last_user_text(contents: list[JsonObject]) -> str:

@@ -15,17 +15,17 @@ from gateway.emulator.answers.prompt import Prompt
 from gateway.emulator.protocol.errors import JsonObject
 
 _URL = re.compile(r"https?://[^\s)>\"']+")
+# RFC 2606: a name that is never to be found.
 _LOST = re.compile(r"https?://[^/:]*\.invalid([/:]|$)")
-"""RFC 2606: a name that is never to be found."""
+# Tokens a tool's result adds to the prompt.
 TOOL_TOKENS = 120
-"""Tokens a tool's result adds to the prompt."""
 QUERY_CHARACTERS = 100
+# Bytes that ``[[shifted]]`` moves the offsets by.
 SHIFT = 2
-"""Bytes that ``[[shifted]]`` moves the offsets by."""
 
 
 @dataclass
-class Traces:
+class ToolMetadata:
     """What is added to a candidate and to the usage."""
 
     parts: list[JsonObject] = field(default_factory=list)
@@ -34,9 +34,9 @@ class Traces:
     tokens: int = 0
 
 
-def traces(prompt: Prompt, text: str) -> Traces:
-    """The traces of every server-side tool of a request in an answer that says ``text``."""
-    found = Traces()
+def tool_metadata(prompt: Prompt, text: str) -> ToolMetadata:
+    """What every server-side tool of a request leaves in an answer that says ``text``."""
+    found = ToolMetadata()
     tools = {name: tool[name] for tool in prompt.request.get("tools", []) for name in tool}
     for name, leave in _TOOLS.items():
         if name in tools:
@@ -46,7 +46,7 @@ def traces(prompt: Prompt, text: str) -> Traces:
     return found
 
 
-def _code(found: Traces, _tool: JsonObject, prompt: Prompt, _text: str) -> None:
+def _code(found: ToolMetadata, _tool: JsonObject, prompt: Prompt, _text: str) -> None:
     shown = prompt.text[:40]
     code = f"result = {shown!r}\nprint(result)\n"
     found.parts += [
@@ -62,7 +62,7 @@ def _code(found: Traces, _tool: JsonObject, prompt: Prompt, _text: str) -> None:
     found.tokens += TOOL_TOKENS
 
 
-def _search(found: Traces, tool: JsonObject, prompt: Prompt, text: str) -> None:
+def _search(found: ToolMetadata, tool: JsonObject, prompt: Prompt, text: str) -> None:
     query = prompt.text[:QUERY_CHARACTERS]
     chunks: list[JsonObject] = [{"web": {"uri": "https://example.com/", "title": "example.com"}}]
     kinds = tool.get("searchTypes", {})
@@ -81,13 +81,13 @@ def _search(found: Traces, tool: JsonObject, prompt: Prompt, text: str) -> None:
     if "imageSearch" not in kinds or "webSearch" in kinds:
         grounding["webSearchQueries"] = [query]
     grounding["searchEntryPoint"] = {"renderedContent": "<div class=container></div>"}
-    if prompt.abilities.old:
+    if prompt.capabilities.old:
         grounding["retrievalMetadata"] = {}
     found.parts += shown_search(prompt)
 
 
 def shown_search(prompt: Prompt) -> list[JsonObject]:
-    """The parts of a search that is shown (Gemini 3, beside functions); once a conversation."""
+    """The parts of a search that is shown (Gemini 3, with functions); once a conversation."""
     request = prompt.request
     wanted = request.get("toolConfig", {}).get("includeServerSideToolInvocations")
     searches = any("googleSearch" in tool for tool in request.get("tools", []))
@@ -101,7 +101,7 @@ def shown_search(prompt: Prompt) -> list[JsonObject]:
     ]
 
 
-def _urls(found: Traces, _tool: JsonObject, prompt: Prompt, text: str) -> None:
+def _urls(found: ToolMetadata, _tool: JsonObject, prompt: Prompt, text: str) -> None:
     urls = [url.rstrip(".?!,") for url in _URL.findall(prompt.text)]
     found.candidate["urlContextMetadata"] = {
         "urlMetadata": [
@@ -119,7 +119,7 @@ def _urls(found: Traces, _tool: JsonObject, prompt: Prompt, text: str) -> None:
     found.tokens += TOOL_TOKENS
 
 
-def _files(found: Traces, tool: JsonObject, _prompt: Prompt, text: str) -> None:
+def _files(found: ToolMetadata, tool: JsonObject, _prompt: Prompt, text: str) -> None:
     chunks = [
         {"retrievedContext": {"fileSearchStore": store, "text": text[:100]}}
         for store in tool.get("fileSearchStoreNames", [])
@@ -128,7 +128,7 @@ def _files(found: Traces, tool: JsonObject, _prompt: Prompt, text: str) -> None:
     found.tokens += TOOL_TOKENS
 
 
-def _maps(found: Traces, tool: JsonObject, prompt: Prompt, text: str) -> None:
+def _maps(found: ToolMetadata, tool: JsonObject, prompt: Prompt, text: str) -> None:
     place = {
         "uri": "https://maps.google.com/?cid=1",
         "title": "A place",
@@ -143,7 +143,8 @@ def _maps(found: Traces, tool: JsonObject, prompt: Prompt, text: str) -> None:
     found.tokens += TOOL_TOKENS
 
 
-_Leave = Callable[[Traces, JsonObject, Prompt, str], None]
+_Leave = Callable[[ToolMetadata, JsonObject, Prompt, str], None]
+# Tool -> the function that makes its metadata.
 _TOOLS: dict[str, _Leave] = {
     "codeExecution": _code,
     "googleSearch": _search,
@@ -152,10 +153,9 @@ _TOOLS: dict[str, _Leave] = {
     "fileSearch": _files,
     "googleMaps": _maps,
 }
-"""Tool -> what leaves its traces."""
 
 
-def _ground(found: Traces, text: str, *chunks: JsonObject) -> None:
+def _ground(found: ToolMetadata, text: str, *chunks: JsonObject) -> None:
     """Add chunks and supports that say both halves of the text rest on them (byte offsets)."""
     grounding = found.candidate.setdefault("groundingMetadata", {})
     known = grounding.setdefault("groundingChunks", [])

@@ -12,8 +12,8 @@ import orjson
 
 from gateway.emulator.protocol.errors import JsonObject
 
+# What a text model says at most (outputTokenLimit of the recorded models).
 MAX_OUTPUT_TOKENS = 65_536
-"""What a text model says at most (outputTokenLimit of the recorded models)."""
 BYTES_PER_TOKEN = 4
 IMAGE_TOKENS = 258
 _MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "application": "DOCUMENT"}
@@ -107,7 +107,9 @@ def usage(
         found["cacheTokensDetails"] = details(cached)
     if answer and (detailed or spent.images or spent.audio):
         kinds = Counter(IMAGE=spent.images, AUDIO=spent.audio)
-        if detailed:  # otherwise the text beside a picture is in the sum only, as recorded
+        if (
+            detailed
+        ):  # otherwise the text of an answer with a picture is in the sum only, as recorded
             kinds["TEXT"] = spent.text
         found["candidatesTokensDetails"] = details(kinds)
     return found | {"serviceTier": "standard"}

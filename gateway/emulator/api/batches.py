@@ -16,7 +16,7 @@ from gateway.emulator.protocol.numbers import whole_number
 from gateway.emulator.protocol.schema import camel, parse_body
 from gateway.emulator.resources.models import page_bounds
 from gateway.emulator.resources.webhooks import check_uri
-from gateway.emulator.state.intake import TEXTS, Order, marked_faults
+from gateway.emulator.state.intake import TEXTS, Order, prompt_faults
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
@@ -43,15 +43,15 @@ async def create_embed(call: Call) -> Response:
 async def _create(call: Call, kind: str) -> Response:
     method, message = _CREATES[kind]
     model = call.path("model")
-    call.world.models.require(call.version, model, method)
-    body = await call.message(message, call.world.options.max_create_bytes)
+    call.state.models.require(call.version, model, method)
+    body = await call.message(message, call.state.options.max_create_bytes)
     batch = body.get("batch", {})
     check_model(model, batch, f"{message}.batch")
     _check_input(batch, message)
-    marked = marked_faults(call.project, kind, batch)
+    marked = prompt_faults(call.project, kind, batch)
     await call.meet(marked.call)
     _refuse_item(call, kind, batch, message)
-    job = call.world.accept(call.project, Order(kind, model, batch, marked))
+    job = call.state.accept(call.project, Order(kind, model, batch, marked))
     return call.answer(shown(call, job, "create"))
 
 
@@ -82,8 +82,8 @@ def _index(fault: Fault, kind: str, entries: list[JsonObject]) -> int | None:
 
 def shown(call: Call, job: Job, as_in: str) -> JsonObject:
     """A job as ``create``, ``get`` or ``list`` shows it, under the faults of its own, too."""
-    take = take_from(job.book, call.world.faults)
-    return operation(job, call.world.look(job), take, call=as_in)
+    take = take_from(job.book, call.state.faults)
+    return operation(job, call.state.look(job), take, call=as_in)
 
 
 def _check_input(batch: JsonObject, message: str) -> None:
@@ -147,7 +147,7 @@ def _token(number: int) -> str:
 
 def _hidden(call: Call, job: Job) -> bool:
     fault = job.faults.get("list-hides")
-    age = call.world.clock.now_ns() - job.created_ns
+    age = call.state.clock.now_ns() - job.created_ns
     return fault is not None and age < fault.seconds * SECOND
 
 
@@ -155,18 +155,18 @@ async def cancel(call: Call) -> Response:
     """POST batches/{id}:cancel -> {}."""
     job = call.project.jobs.get(call.path("id"))
     parse_body("Empty", await call.body(_SMALL_BODY))
-    if call.world.look(job).done and call.world.options.cancel_finished_status != 200:
+    if call.state.look(job).done and call.state.options.cancel_finished_status != 200:
         raise invalid("The batch has already ended and cannot be cancelled.")
     if call.take("cancel-lost"):
-        call.world.journal.note("fault", name="cancel-lost", on="cancel")
+        call.state.journal.note("fault", name="cancel-lost", on="cancel")
         return call.answer({})
-    call.world.cancel(call.project, job)
+    call.state.cancel(call.project, job)
     return call.answer({})
 
 
 async def delete(call: Call) -> Response:
     """DELETE batches/{id} -> {}."""
-    call.world.delete(call.project.jobs.get(call.path("id")))
+    call.state.delete(call.project.jobs.get(call.path("id")))
     return call.answer({})
 
 
@@ -178,7 +178,7 @@ async def update(call: Call) -> Response:
     """
     job = call.project.jobs.get(call.path("id"))
     message = "GenerateContentBatch" if job.kind == "generate" else "EmbedContentBatch"
-    batch = await call.message(message, call.world.options.max_create_bytes)
+    batch = await call.message(message, call.state.options.max_create_bytes)
     mask = [camel(name) for name in call.query.get("updateMask", "").split(",") if name]
     names = set(mask) or MUTABLE & batch.keys()
     if fixed := names - MUTABLE:
@@ -187,7 +187,7 @@ async def update(call: Call) -> Response:
         job.display_name = batch.get("displayName", "")
     if "priority" in names:
         job.priority = batch.get("priority", "")
-    call.world.journal.note("update", name=job.name, fields=sorted(names))
-    found = metadata(job, call.world.look(job))
+    call.state.journal.note("update", name=job.name, fields=sorted(names))
+    found = metadata(job, call.state.look(job))
     del found["@type"]
     return call.answer(found)

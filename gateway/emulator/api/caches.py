@@ -15,8 +15,8 @@ from gateway.emulator.resources.models import keyed_page
 
 DEFAULT_SECONDS = 3600.0
 LEAST_TOKENS = 1024
+# Fewer are not cached (ai.google.dev, "Context caching"; pflow#432).
 LEAST_PRO_TOKENS = 4096
-"""Fewer are not cached (ai.google.dev, "Context caching"; pflow#432)."""
 NAME_LENGTH = 40
 MAX_BODY = 100 * 1024 * 1024
 
@@ -27,8 +27,8 @@ async def create(call: Call) -> Response:
     if "model" not in body:
         raise invalid("* CreateCachedContentRequest.cached_content.model: model is required\n")
     model = body["model"].removeprefix("models/")
-    call.world.models.require(call.version, model, "createCachedContent")
-    now, tokens = call.world.clock.now_ns(), prompt_tokens(body)
+    call.state.models.require(call.version, model, "createCachedContent")
+    now, tokens = call.state.clock.now_ns(), prompt_tokens(body)
     _check_size(model, sum(tokens.values()))
     cache = Cache(
         name=f"cachedContents/{new_id(NAME_LENGTH)}",
@@ -41,7 +41,7 @@ async def create(call: Call) -> Response:
         tools={name: body[name] for name in ("tools", "toolConfig") if name in body},
     )
     call.project.caches.add(cache)
-    call.world.journal.note("cache", name=cache.name, tokens=sum(tokens.values()))
+    call.state.journal.note("cache", name=cache.name, tokens=sum(tokens.values()))
     return call.answer(cache.wire())
 
 
@@ -69,7 +69,7 @@ def _ends(body: JsonObject, now: int) -> int:
 
 
 def _named(call: Call) -> Cache:
-    return call.project.caches.get(f"cachedContents/{call.path('id')}", call.world.clock.now_ns())
+    return call.project.caches.get(f"cachedContents/{call.path('id')}", call.state.clock.now_ns())
 
 
 async def get(call: Call) -> Response:
@@ -79,7 +79,7 @@ async def get(call: Call) -> Response:
 
 async def list_caches(call: Call) -> Response:
     """GET cachedContents."""
-    living = call.project.caches.living(call.world.clock.now_ns())
+    living = call.project.caches.living(call.state.clock.now_ns())
     shown, token = keyed_page(living, call.query, default=50, most=1000, newest_first=False)
     answer: JsonObject = {}
     if shown:
@@ -93,7 +93,7 @@ async def update(call: Call) -> Response:
     body = await call.message("CachedContent", MAX_BODY)
     if body.keys() - {"ttl", "expireTime", "name", "model"}:
         raise invalid("* UpdateCachedContentRequest: only ttl and expire_time can be updated.\n")
-    now = call.world.clock.now_ns()
+    now = call.state.clock.now_ns()
     cache.expires_ns = _ends(body, now)
     cache.updated_ns = now
     return call.answer(cache.wire())

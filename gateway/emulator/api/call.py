@@ -29,10 +29,11 @@ from gateway.emulator.protocol.numbers import whole_number
 from gateway.emulator.protocol.schema import Violation, camel, parse_body, refuse
 from gateway.emulator.protocol.streams import cut, drip
 from gateway.emulator.state.projects import Project
-from gateway.emulator.state.state import World
+from gateway.emulator.state.state import EmulatorState
 
+# Key of ``scope["extensions"]`` under which the server offers to close the connection.
 CLOSE = "gateway.emulator.close"
-"""Key of ``scope["extensions"]`` under which the server offers to close the connection."""
+# Query parameters of every method (Google's discovery document), and their system spelling.
 STANDARD_QUERY = frozenset(
     {
         "$.xgafv",
@@ -50,11 +51,10 @@ STANDARD_QUERY = frozenset(
         *(f"${name}" for name in ("alt", "fields", "key", "prettyPrint")),
     }
 )
-"""Query parameters of every method (Google's discovery document), and their system spelling."""
+# On answers of generateContent, refusals too, and never on streams (recorded).
 TIER_HEADER = "x-gemini-service-tier"
-"""On answers of generateContent, refusals too, and never on streams (recorded)."""
+# Bodies up to this are parsed on the event loop.
 _SMALL = 64 * 1024
-"""Bodies up to this are parsed on the event loop."""
 
 
 class NoAnswerError(Exception):
@@ -71,13 +71,13 @@ class InsteadError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """A request together with the world it is about."""
+    """A request, and the emulator that it is for."""
 
     request: Request
-    world: World
+    state: EmulatorState
     operation: str
     books: list[FaultBook] = field(default_factory=list)
-    """Whose faults may strike: everybody's, those of the project, of the job, of the prompts."""
+    """Whose faults may strike: the emulator's, those of the project, of the job, of the prompts."""
 
     @property
     def version(self) -> str:
@@ -112,7 +112,7 @@ class Call:
     @property
     def project(self) -> Project:
         """The project of the key."""
-        return self.world.project(self.key)
+        return self.state.project(self.key)
 
     def take(self, name: str) -> Fault | None:
         """The fault of a name that happens on this call, if any."""
@@ -166,7 +166,7 @@ class Call:
         """Raise ApiError unless a key is there and, where some are set, one of them."""
         if not self.key:
             raise api_key_missing()
-        accepted = self.world.options.keys
+        accepted = self.state.options.keys
         if accepted and self.key not in accepted:
             raise api_key_invalid()
 
@@ -236,11 +236,11 @@ Function = Callable[[Call], Awaitable[Response]]
 class Endpoint:
     """An ASGI app around one function of the API: key, faults, errors."""
 
-    world: World
+    state: EmulatorState
     operation: str | Callable[[Request], str]
     function: Function
     query: frozenset[str] = frozenset()
-    """Query parameters beside those that every call takes."""
+    """Query parameters besides those that every call takes."""
     keyless: Callable[[Request], bool] = lambda _request: False
     """Whether a request needs no key (an upload URL carries its own authority)."""
 
@@ -248,10 +248,10 @@ class Endpoint:
         """Answer one request."""
         request = Request(scope, receive)
         named = self.operation if isinstance(self.operation, str) else self.operation(request)
-        started = self.world.clock.monotonic()
+        started = self.state.clock.monotonic()
         try:
-            response = await self._respond(Call(request, self.world, named))
-            took = int((self.world.clock.monotonic() - started) * 1000)
+            response = await self._respond(Call(request, self.state, named))
+            took = int((self.state.clock.monotonic() - started) * 1000)
             response.headers["server-timing"] = f"gfet4t7; dur={took}"
             if named == "generate":
                 response.headers.setdefault(TIER_HEADER, "standard")
@@ -261,7 +261,7 @@ class Endpoint:
 
     async def _respond(self, call: Call) -> Response:
         try:
-            call.books.append(self.world.faults)
+            call.books.append(self.state.faults)
             call.check_query(self.query)
             if not self.keyless(call.request):
                 call.check_key()
@@ -279,7 +279,7 @@ class Endpoint:
 async def before(call: Call, take: Take) -> None:
     """Faults of a call that then does nothing."""
     if fault := take("slow", call.operation):
-        await call.world.clock.sleep(fault.seconds)
+        await call.state.clock.sleep(fault.seconds)
     if fault := take("error", call.operation):
         _note(call, "error")
         raise call.refused(fault)
@@ -310,7 +310,7 @@ async def after(call: Call, response: Response) -> Response:
         return _garbage(fault)
     if fault := call.take("drip-after"):
         _note(call, "drip-after")
-        return drip(response, fault.rate, call.world.clock.sleep)
+        return drip(response, fault.rate, call.state.clock.sleep)
     if fault := call.take("cut-after"):
         _note(call, "cut-after")
         return cut(response, fault.bytes, call.close)
@@ -326,4 +326,4 @@ def _garbage(fault: Fault) -> Response:
 
 
 def _note(call: Call, name: str) -> None:
-    call.world.journal.note("fault", name=name, on=call.operation)
+    call.state.journal.note("fault", name=name, on=call.operation)

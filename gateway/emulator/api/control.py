@@ -14,6 +14,7 @@ GET /emulator/ledger      ``{"charges": [...], "usd": {tier: dollars}}`` with th
 ========================  =======================================================================
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -25,9 +26,9 @@ from gateway.emulator.faults.table import FAULTS, Fault, make_fault, parse_fault
 from gateway.emulator.jobs.job import Job
 from gateway.emulator.protocol.clock import stamp
 from gateway.emulator.protocol.errors import JsonObject, json_response
-from gateway.emulator.state.state import World
+from gateway.emulator.state.state import EmulatorState
 
-Function = Callable[[World, Request], Awaitable[JsonObject]]
+Function = Callable[[EmulatorState, Request], Awaitable[JsonObject]]
 
 
 def _object(body: bytes) -> JsonObject:
@@ -37,31 +38,31 @@ def _object(body: bytes) -> JsonObject:
     return found
 
 
-async def read_journal(world: World, request: Request) -> JsonObject:
+async def read_journal(state: EmulatorState, request: Request) -> JsonObject:
     """The journal."""
     since = int(request.query_params.get("since", "0"))
-    return {"entries": world.journal.entries(request.query_params.get("kind", ""), since)}
+    return {"entries": state.journal.entries(request.query_params.get("kind", ""), since)}
 
 
-async def clear_journal(world: World, _request: Request) -> JsonObject:
+async def clear_journal(state: EmulatorState, _request: Request) -> JsonObject:
     """Forget the journal."""
-    world.journal.clear()
+    state.journal.clear()
     return {}
 
 
-async def read_faults(world: World, _request: Request) -> JsonObject:
+async def read_faults(state: EmulatorState, _request: Request) -> JsonObject:
     """What is armed, and what could be."""
     known = {name: kind.what for name, kind in FAULTS.items()}
-    return {"faults": world.armed(), "known": known}
+    return {"faults": state.armed(), "known": known}
 
 
-async def arm_faults(world: World, request: Request) -> JsonObject:
+async def arm_faults(state: EmulatorState, request: Request) -> JsonObject:
     """Arm one fault or several; nothing is armed when one of them is wrong (ValueError)."""
     asked = orjson.loads(await request.body())
     faults = [read_fault(one) for one in (asked if isinstance(asked, list) else [asked])]
     for fault in faults:
-        world.faults.arm(fault)
-    return {"faults": world.armed()}
+        state.faults.arm(fault)
+    return {"faults": state.armed()}
 
 
 def read_fault(asked: object) -> Fault:
@@ -74,35 +75,36 @@ def read_fault(asked: object) -> Fault:
     return make_fault(asked["name"], parameters)
 
 
-async def clear_faults(world: World, _request: Request) -> JsonObject:
+async def clear_faults(state: EmulatorState, _request: Request) -> JsonObject:
     """Disarm everything."""
-    world.disarm()
+    state.disarm()
     return {}
 
 
-async def read_clock(world: World, _request: Request) -> JsonObject:
+async def read_clock(state: EmulatorState, _request: Request) -> JsonObject:
     """What time it is."""
-    return {"now": stamp(world.clock.now_ns()), "speed": world.clock.speed}
+    return {"now": stamp(state.clock.now_ns()), "speed": state.clock.speed}
 
 
-async def move_clock(world: World, request: Request) -> JsonObject:
+async def move_clock(state: EmulatorState, request: Request) -> JsonObject:
     """Move the time or change its speed; raises ValueError."""
     asked = _object(await request.body())
     if "speed" in asked:
-        world.clock.set_speed(float(asked["speed"]))
+        state.clock.set_speed(float(asked["speed"]))
     if "advance" in asked:
-        world.clock.advance(float(asked["advance"]))
-    return await read_clock(world, request)
+        state.clock.advance(float(asked["advance"]))
+        await asyncio.to_thread(state.await_work)
+    return await read_clock(state, request)
 
 
-async def read_jobs(world: World, _request: Request) -> JsonObject:
+async def read_jobs(state: EmulatorState, _request: Request) -> JsonObject:
     """Every job."""
-    return {"jobs": [job_state(world, job) for job in world.jobs()]}
+    return {"jobs": [job_state(state, job) for job in state.jobs()]}
 
 
-def job_state(world: World, job: Job) -> JsonObject:
+def job_state(state: EmulatorState, job: Job) -> JsonObject:
     """One job as its emulator sees it."""
-    seen = world.look(job)
+    seen = state.look(job)
     return {
         "name": job.name,
         "project": job.project,
@@ -117,23 +119,24 @@ def job_state(world: World, job: Job) -> JsonObject:
     }
 
 
-async def read_ledger(world: World, _request: Request) -> JsonObject:
+async def read_ledger(state: EmulatorState, _request: Request) -> JsonObject:
     """What was paid for, and how much."""
-    charges = world.charges()
+    charges = state.charges()
     tiers = {one.tier for one in charges}
     usd = {tier: round(sum(one.usd for one in charges if one.tier == tier), 9) for tier in tiers}
     return {"charges": [one.wire() for one in charges], "usd": usd}
 
 
-async def finish_jobs(world: World, request: Request) -> JsonObject:
-    """Let the time of one job, or of all, be over; raises ValueError for one there is not."""
+async def finish_jobs(state: EmulatorState, request: Request) -> JsonObject:
+    """Let the time of one job, or of all, be over; raises ValueError for an unknown name."""
     name = _object(await request.body() or b"{}").get("name")
-    jobs = [job for job in world.jobs() if name is None or name == job.name]
+    jobs = [job for job in state.jobs() if name is None or name == job.name]
     if name is not None and not jobs:
         raise ValueError(f"there is no job {name}")
     for job in jobs:
-        world.finish(job)
-    return {"jobs": [job_state(world, job) for job in jobs]}
+        state.finish(job)
+    await asyncio.to_thread(state.await_work)
+    return {"jobs": [job_state(state, job) for job in jobs]}
 
 
 TABLE: tuple[tuple[str, str, Function], ...] = (
@@ -150,18 +153,18 @@ TABLE: tuple[tuple[str, str, Function], ...] = (
 )
 
 
-def control_routes(world: World) -> list[Route]:
+def control_routes(state: EmulatorState) -> list[Route]:
     """The routes, for an emulator that was asked for them."""
     return [
-        Route(path, _endpoint(world, function), methods=[method])
+        Route(path, _endpoint(state, function), methods=[method])
         for method, path, function in TABLE
     ]
 
 
-def _endpoint(world: World, function: Function) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(state: EmulatorState, function: Function) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         try:
-            return json_response(await function(world, request), pretty=False)
+            return json_response(await function(state, request), pretty=False)
         except (ValueError, TypeError) as exc:
             return json_response({"error": str(exc)}, 400, pretty=False)
 

@@ -16,8 +16,8 @@ from gateway.emulator.protocol.streams import Streamed
 from gateway.emulator.resources.files import StoredFile, guess_type
 
 _BLOCK = 256 * 1024
+# Results up to this size come with a checksum.
 _CRC_BYTES = 1 << 20
-"""Results up to this size come with a checksum."""
 _RANGE = re.compile(r"bytes=([0-9]{1,18})-")
 _HOP_HEADERS = frozenset(
     {
@@ -41,21 +41,21 @@ async def register(call: Call) -> Response:
     if not uris or any(not uri.startswith("gs://") for uri in uris):
         raise invalid("* RegisterFilesRequest.uris: gs:// URIs are required.\n")
     files = [call.project.files.register(uri, guess_type(uri)) for uri in uris]
-    call.world.journal.note("register", files=[f"files/{file.id}" for file in files])
-    now = call.world.clock.now_ns()
+    call.state.journal.note("register", files=[f"files/{file.id}" for file in files])
+    now = call.state.clock.now_ns()
     return call.answer({"files": [file.wire(now, call.base_url, call.version) for file in files]})
 
 
 async def get(call: Call) -> Response:
     """GET files/{id}."""
     file = _named(call, "Get")
-    return call.answer(file.wire(call.world.clock.now_ns(), call.base_url, call.version))
+    return call.answer(file.wire(call.state.clock.now_ns(), call.base_url, call.version))
 
 
 def _named(call: Call, method: str) -> StoredFile:
     """The file of get and delete, which refuse results by the length of their ids."""
     if call.take("result-file-known"):
-        return call.world.result(call.project, call.path("id"))
+        return call.state.result(call.project, call.path("id"))
     return call.project.files.resource(call.path("id"), method)
 
 
@@ -67,7 +67,7 @@ async def list_files(call: Call) -> Response:
 async def delete(call: Call) -> Response:
     """DELETE files/{id} -> {}."""
     call.project.files.delete(_named(call, "Delete"))
-    call.world.journal.note("file-delete", file=f"files/{call.path('id')}")
+    call.state.journal.note("file-delete", file=f"files/{call.path('id')}")
     return call.answer({})
 
 
@@ -82,7 +82,7 @@ async def redirect(call: Call) -> Response:
     elsewhere = call.take("redirect-elsewhere")
     host = f"{call.request.url.scheme}://{elsewhere.place}" if elsewhere else call.base_url
     response = ApiError(302, "Unknown Error.").response()
-    if call.world.options.redirect_leaks:
+    if call.state.options.redirect_leaks:
         for name, value in call.request.headers.items():
             if name not in _HOP_HEADERS and name not in response.headers:
                 response.headers[name] = value
@@ -92,13 +92,13 @@ async def redirect(call: Call) -> Response:
 
 async def download(call: Call) -> Response:
     """GET /download/{v}/files/{id}:download: the bytes, with an honest Content-Length."""
-    file = call.world.result(call.project, call.path("id"))
+    file = call.state.result(call.project, call.path("id"))
     if call.take("download-gone"):
         raise file_gone(file.id)
     if file.source != "GENERATED":
         raise invalid(f"The file {file.id} cannot be downloaded: only generated files can.")
     start = _range_start(call, file)
-    call.world.journal.note("download", file=f"files/{file.id}", bytes=file.size, start=start)
+    call.state.journal.note("download", file=f"files/{file.id}", bytes=file.size, start=start)
     headers = {
         "content-type": file.mime_type,
         "content-disposition": "attachment",
@@ -117,7 +117,7 @@ async def download(call: Call) -> Response:
 def _range_start(call: Call, file: StoredFile) -> int:
     """Where a download starts: 0 unless the options allow ranges and one is asked for."""
     asked = _RANGE.fullmatch(call.request.headers.get("range", ""))
-    start = int(asked[1]) if asked and call.world.options.ranges else 0
+    start = int(asked[1]) if asked and call.state.options.ranges else 0
     return start if start < file.size else 0
 
 
@@ -131,7 +131,7 @@ async def _bytes(call: Call, file: StoredFile, start: int) -> AsyncIterator[byte
     async for piece in _pieces(file.path, start, left, block):
         yield piece
         if slow is not None:
-            await call.world.clock.sleep(len(piece) / slow.rate)
+            await call.state.clock.sleep(len(piece) / slow.rate)
     if cut is not None:
         raise await call.close()
 

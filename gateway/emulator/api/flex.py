@@ -9,7 +9,6 @@ the 400 are not on record.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.emulator.answers.abilities import abilities_of
 from gateway.emulator.api.call import Call
 from gateway.emulator.protocol.clock import SECOND
 from gateway.emulator.protocol.errors import (
@@ -19,10 +18,11 @@ from gateway.emulator.protocol.errors import (
     invalid,
     of_status,
 )
+from gateway.emulator.resources.capabilities import capabilities_of
 from gateway.emulator.resources.ledger import SPEND_LIMITS, charge
 
+# How often a waiting call looks at the emulator's clock, which can be moved.
 LOOK_SECONDS = 0.02
-"""How often a waiting call looks at the emulator's clock, which can be moved."""
 
 
 @contextmanager
@@ -41,27 +41,27 @@ def place(call: Call, tier: str) -> Iterator[None]:
 
 
 def _check_flex(call: Call) -> None:
-    if call.take("flex-refused") or not abilities_of(call.model).flex:
+    if call.take("flex-refused") or not capabilities_of(call.model).flex:
         raise invalid(f"Service tier flex is not supported for model models/{call.model}.")
     if fault := call.take("flex-full"):
         raise of_status(fault.status, call.operation, call.model)
-    places = call.world.options.flex_places
+    places = call.state.options.flex_places
     if places and call.project.flex_calls >= places:
         raise ApiError(503, "The service is currently unavailable.")
 
 
 def _check_spending(call: Call) -> None:
-    options = call.world.options
+    options = call.state.options
     limit = options.spend_limit or SPEND_LIMITS.get(options.tier)
-    spent = call.project.spending.recent(call.world.clock.now_ns())
+    spent = call.project.spending.recent(call.state.clock.now_ns())
     if limit is not None and spent >= limit:
         raise interactive_quota(call.model)
 
 
 async def wait(call: Call) -> None:
     """Return when a flex call's time has come, by the emulator's clock."""
-    clock = call.world.clock
-    due = clock.now_ns() + int(call.world.options.flex_seconds * SECOND)
+    clock = call.state.clock
+    due = clock.now_ns() + int(call.state.options.flex_seconds * SECOND)
     while clock.now_ns() < due:
         await clock.sleep(LOOK_SECONDS)
 
@@ -74,6 +74,6 @@ def served(call: Call, tier: str) -> str:
 def book(call: Call, tier: str, response: JsonObject, text: str) -> None:
     """Count what an answer cost, and keep it when a ledger is kept."""
     cost = charge(call.model, tier, response, text)
-    call.project.spending.add(call.world.clock.now_ns(), cost.usd)
-    if call.world.options.ledger:
+    call.project.spending.add(call.state.clock.now_ns(), cost.usd)
+    if call.state.options.ledger:
         call.project.charges.append(cost)

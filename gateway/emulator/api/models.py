@@ -14,24 +14,24 @@ from gateway.emulator.api import flex
 from gateway.emulator.api.call import TIER_HEADER, Call
 from gateway.emulator.checks.request import check_model
 from gateway.emulator.faults.markers import find_marks
-from gateway.emulator.faults.prompt_faults import sort_marked
+from gateway.emulator.faults.prompt_faults import sort_prompt_faults
 from gateway.emulator.protocol.errors import JSON_HEADERS, JsonObject, invalid, json_bytes
 from gateway.emulator.protocol.streams import Streamed
 
+# Inline bytes of an interactive request (ai.google.dev/gemini-api/docs/files).
 MAX_BODY = 100 * 1024 * 1024
-"""Inline bytes of an interactive request (ai.google.dev/gemini-api/docs/files)."""
 MAX_EMBED_REQUESTS = 100
 _STREAM = "streamGenerateContent"
 
 
 async def get(call: Call) -> Response:
     """GET models/{m}."""
-    return call.answer(call.world.models.get(call.version, call.path("model")))
+    return call.answer(call.state.models.get(call.version, call.path("model")))
 
 
 async def list_models(call: Call) -> Response:
     """GET models."""
-    return call.answer(call.world.models.page(call.query))
+    return call.answer(call.state.models.page(call.query))
 
 
 async def _asked(
@@ -39,15 +39,15 @@ async def _asked(
 ) -> tuple[str, JsonObject]:
     """The model and the request of a call; what its text asks for happens to the call."""
     model = call.path("model")
-    call.world.models.require(call.version, model, method)
+    call.state.models.require(call.version, model, method)
     request = await call.message(message, MAX_BODY)
     said = text(request)
-    marked = sort_marked([said], call.operation, call.project.seen)
+    marked = sort_prompt_faults([said], call.operation, call.project.seen)
     for fault in marked.others:
         call.project.faults.arm(fault)
     await call.meet(marked.call)
     if mark := find_marks(said).get("slow"):
-        await call.world.clock.sleep(mark.seconds(1.0))
+        await call.state.clock.sleep(mark.seconds(1.0))
     return model, request
 
 
@@ -71,7 +71,7 @@ async def _generated(call: Call, method: str) -> tuple[JsonObject, str]:
     if "usageMetadata" in response:
         response["usageMetadata"]["serviceTier"] = tier
     flex.book(call, tier, response, _prompt(request))
-    call.world.journal.note(call.operation, model=model, tier=tier)
+    call.state.journal.note(call.operation, model=model, tier=tier)
     return response, tier
 
 
@@ -137,7 +137,7 @@ async def count_tokens(call: Call) -> Response:
     if not request.get("contents"):
         raise invalid("* CountTokensRequest.contents: contents is not specified\n")
     found = prompt_tokens(request)
-    call.world.journal.note(call.operation, model=call.path("model"))
+    call.state.journal.note(call.operation, model=call.path("model"))
     return call.answer({"totalTokens": found.total(), "promptTokensDetails": details(found)})
 
 
@@ -172,7 +172,7 @@ async def _vectors(call: Call, model: str, requests: list[JsonObject]) -> list[J
         return [embed(model, request, call.project)["embedding"] for request in requests]
 
     vectors = await asyncio.to_thread(work)
-    call.world.journal.note(call.operation, model=model, items=len(requests))
+    call.state.journal.note(call.operation, model=model, items=len(requests))
     return vectors
 
 

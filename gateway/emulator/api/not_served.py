@@ -1,7 +1,7 @@
-"""What there is none of: tuned models, operations of models, pictures and videos of other APIs.
+"""Endpoints that answer 404 or 501: tuned models, operations of models, pictures, videos.
 
 Each of these routes is there and answers as for something that does not exist; methods that a model
-would serve at Google and this emulator does not are 501, so that nobody takes them for a bug.
+would serve at Google and this emulator does not are 501, so that they are not taken for a bug.
 """
 
 from starlette.responses import Response
@@ -9,6 +9,7 @@ from starlette.responses import Response
 from gateway.emulator.api.call import Call, Function
 from gateway.emulator.protocol.errors import ApiError, entity_not_found, model_not_found
 
+# Methods of models that are left out: Imagen, Veo, AQA, PaLM.
 NOT_SERVED = (
     "predict",
     "predictLongRunning",
@@ -20,7 +21,7 @@ NOT_SERVED = (
     "generateMessage",
     "generateText",
 )
-"""Methods of models that are left out: Imagen, Veo, AQA, PaLM."""
+# Methods of tuned models.
 METHODS = (
     "generateContent",
     "streamGenerateContent",
@@ -28,14 +29,13 @@ METHODS = (
     "asyncBatchEmbedContent",
     "generateText",
 )
-"""Methods of tuned models."""
 
 
 def not_served(method: str) -> Function:
     """A method of models that no model serves here: 404, or 501 where one does at Google."""
 
     async def respond(call: Call) -> Response:
-        call.world.models.require(call.version, call.path("model"), method)
+        call.state.models.require(call.version, call.path("model"), method)
         raise ApiError(501, f"This emulator does not serve {method}.")
 
     return respond
@@ -63,7 +63,7 @@ async def list_models(call: Call) -> Response:
 
 async def list_operations(call: Call) -> Response:
     """GET models/{m}/operations."""
-    call.world.models.get(call.version, call.path("model"))
+    call.state.models.get(call.version, call.path("model"))
     return call.answer({})
 
 

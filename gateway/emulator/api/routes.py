@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.emulator.api import batches, caches, files, models, uploads, webhooks
 from gateway.emulator.api import not_served as tuned
 from gateway.emulator.api.call import Endpoint, Function
-from gateway.emulator.state.state import World
+from gateway.emulator.state.state import EmulatorState
 
 VERSIONS = ("v1", "v1beta", "v1alpha")
 
@@ -85,28 +85,28 @@ ROUTES: tuple[Row, ...] = (
 )
 
 
-def routes(world: World) -> list[BaseRoute]:
+def routes(state: EmulatorState) -> list[BaseRoute]:
     """Every route of the API; the version is a path parameter of three known values."""
-    keys = Endpoint(world, "webhooks", webhooks.jwks, keyless=lambda _request: True)
+    keys = Endpoint(state, "webhooks", webhooks.jwks, keyless=lambda _request: True)
     found: list[BaseRoute] = [Route("/.well-known/jwks.json", keys, methods=["GET"])]
     for version in VERSIONS:
         for row in ROUTES:
-            endpoint = Endpoint(world, row.operation, row.function, row.query)
+            endpoint = Endpoint(state, row.operation, row.function, row.query)
             versioned = _Versioned(version, endpoint)
             found.append(Route(f"/{version}{row.path}", versioned, methods=[row.method]))
-        found += _byte_routes(world, version)
+        found += _byte_routes(state, version)
     return found
 
 
-def _byte_routes(world: World, version: str) -> list[BaseRoute]:
+def _byte_routes(state: EmulatorState, version: str) -> list[BaseRoute]:
     upload = Endpoint(
-        world,
+        state,
         uploads.upload_operation,
         uploads.upload,
         frozenset({"uploadId", "uploadProtocol", "name"}),
         keyless=uploads.has_upload_id,
     )
-    download = Endpoint(world, "download", files.download)
+    download = Endpoint(state, "download", files.download)
     return [
         *(
             Route(f"{start}/{version}/files", _Versioned(version, upload), methods=[method])

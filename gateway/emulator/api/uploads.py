@@ -18,12 +18,12 @@ from gateway.emulator.resources.files import StoredFile, digest_file
 from gateway.emulator.state.uploads import Upload
 
 METADATA_BYTES = 64 * 1024
+# Headers of what moves bytes (recorded).
 UPLOAD_HEADERS = {
     "server": "UploadServer",
     "vary": "Origin",
     "x-content-type-options": "nosniff",
 }
-"""Headers of what moves bytes (recorded)."""
 
 
 def upload_operation(request: Request) -> str:
@@ -44,12 +44,12 @@ async def upload(call: Call) -> Response:
     command = call.request.headers.get("x-goog-upload-command", "").replace(" ", "").lower()
     if not has_upload_id(call.request):
         return await (_start(call) if "start" in command else _whole(call))
-    session = call.world.uploads.get(call.query["uploadId"])
+    session = call.state.uploads.get(call.query["uploadId"])
     call.books.append(session.book)
     if command == "query":
         return _status(session, size=True)
     if command == "cancel":
-        call.world.uploads.cancel(session)
+        call.state.uploads.cancel(session)
         return _status(session)
     if not command or set(command.split(",")) - {"upload", "finalize"}:
         raise invalid(f"Invalid upload command: {command}")
@@ -70,11 +70,11 @@ async def _whole(call: Call) -> Response:
         first = await _read_head(related, pieces)
         metadata = parse_body("CreateFileRequest", related.metadata or b"").get("file", {})
         kind, pieces = related.kind, _media(related, first, pieces)
-    session = call.world.uploads.start(call.project, metadata, kind, None)
+    session = call.state.uploads.start(call.project, metadata, kind, None)
     try:
         session.keep(await _receive(call, session, 0, pieces))
     except (ApiError, ClientDisconnect, NoAnswerError):
-        call.world.uploads.cancel(session)
+        call.state.uploads.cancel(session)
         raise
     return await _finish(call, session)
 
@@ -107,8 +107,8 @@ async def _start(call: Call) -> Response:
     if size_text and size is None:
         raise invalid(f"Invalid X-Goog-Upload-Header-Content-Length: {size_text[:200]}")
     mime = headers.get("x-goog-upload-header-content-type", "")
-    session = call.world.uploads.start(call.project, metadata, mime, size)
-    call.world.journal.note("upload-start", file=f"files/{session.file_id}", size=size)
+    session = call.state.uploads.start(call.project, metadata, mime, size)
+    call.state.journal.note("upload-start", file=f"files/{session.file_id}", size=size)
     return _started(call, session)
 
 
@@ -121,7 +121,7 @@ def _started(call: Call, session: Upload) -> Response:
         "x-goog-upload-status": "active",
         "x-goog-upload-url": url,
         "x-goog-upload-control-url": url,
-        "x-goog-upload-chunk-granularity": str(call.world.options.upload_granularity),
+        "x-goog-upload-chunk-granularity": str(call.state.options.upload_granularity),
         "x-goog-upload-header-content-type": "application/json; charset=UTF-8",
     }
     return Response(b"", 200, UPLOAD_HEADERS | headers)
@@ -145,7 +145,7 @@ async def _chunk(call: Call, session: Upload, command: list[str]) -> Response:
         raise invalid(f"Invalid upload offset: {offset_text[:200]}")
     session.check_start(offset)
     _check_length(call, session, offset, final=final)
-    granularity = call.world.options.upload_granularity
+    granularity = call.state.options.upload_granularity
     try:
         length = await _receive(call, session, offset, call.stream()) if "upload" in command else 0
         session.check(offset, length, final=final, granularity=granularity)
@@ -153,7 +153,7 @@ async def _chunk(call: Call, session: Upload, command: list[str]) -> Response:
         session.keep_none()
         raise
     session.keep(offset + length)
-    call.world.journal.note(
+    call.state.journal.note(
         "upload-chunk", file=f"files/{session.file_id}", offset=offset, bytes=length
     )
     return await _finish(call, session) if final else _chunk_answer(call, session)
@@ -163,7 +163,7 @@ def _check_length(call: Call, session: Upload, offset: int, *, final: bool) -> N
     """Refuse a chunk by its announced length before it is read."""
     announced = whole_number(call.request.headers.get("content-length", ""))
     if announced is not None:
-        granularity = call.world.options.upload_granularity
+        granularity = call.state.options.upload_granularity
         session.check(offset, announced, final=final, granularity=granularity)
         session.project.files.check_size(offset + announced)
         session.project.files.check_room(announced)
@@ -210,10 +210,10 @@ async def _finish(call: Call, session: Upload) -> Response:
     try:
         file = await _store(call, session)
     except ApiError:
-        call.world.uploads.cancel(session)
+        call.state.uploads.cancel(session)
         raise
     session.end("final")
-    body: JsonObject = {"file": file.wire(call.world.clock.now_ns(), call.base_url, call.version)}
+    body: JsonObject = {"file": file.wire(call.state.clock.now_ns(), call.base_url, call.version)}
     if call.take("upload-no-file"):
         body = {}
     response = call.answer(body)
@@ -238,7 +238,7 @@ def _spoil(call: Call, session: Upload) -> None:
 
 
 async def _store(call: Call, session: Upload) -> StoredFile:
-    world = call.world
+    state = call.state
     if session.received:
         _spoil(call, session)
     digest = await asyncio.to_thread(digest_file, session.path)
@@ -255,7 +255,7 @@ async def _store(call: Call, session: Upload) -> StoredFile:
     if fault := call.take("file-expired"):
         file.expires_ns = file.created_ns + int(fault.seconds * SECOND)
     file.failed = call.take("file-fails") is not None
-    world.journal.note("upload", file=f"files/{file.id}", bytes=file.size, lines=file.lines)
+    state.journal.note("upload", file=f"files/{file.id}", bytes=file.size, lines=file.lines)
     return file
 
 
@@ -263,6 +263,6 @@ async def create_metadata(call: Call) -> Response:
     """POST /{v}/files without bytes: an empty file of the given name."""
     body = parse_body("CreateFileRequest", await call.body(METADATA_BYTES))
     metadata: JsonObject = body.get("file", {})
-    session = call.world.uploads.start(call.project, metadata, "", 0)
+    session = call.state.uploads.start(call.project, metadata, "", 0)
     file = await _store(call, session)
-    return call.answer({"file": file.wire(call.world.clock.now_ns(), call.base_url, call.version)})
+    return call.answer({"file": file.wire(call.state.clock.now_ns(), call.base_url, call.version)})

@@ -29,7 +29,7 @@ async def _body(call: Call) -> JsonObject:
 
 
 async def create(call: Call) -> Response:
-    """POST webhooks: the only answer, beside rotation's, that shows a secret."""
+    """POST webhooks: the only answer, besides rotation's, that shows a secret."""
     return call.answer(call.project.webhooks.create(await _body(call)))
 
 
@@ -63,15 +63,15 @@ async def delete(call: Call) -> Response:
 
 
 async def ping(call: Call) -> Response:
-    """POST webhooks/{id}:ping -> {}; a test event is on its way."""
+    """POST webhooks/{id}:ping -> {}; a test event is sent."""
     hook = call.project.webhooks.get(call.path("id"))
     event = {
         "type": "webhook.ping",
         "version": "v1",
-        "timestamp": stamp(call.world.clock.now_ns(), 0),
+        "timestamp": stamp(call.state.clock.now_ns(), 0),
         "data": {"id": hook.id},
     }
-    call.world.courier.enqueue(hook.uri, event, call.project.webhooks, hook.id, {})
+    call.state.webhook_delivery.enqueue(hook.uri, event, call.project.webhooks, hook.id, {})
     return call.answer({})
 
 

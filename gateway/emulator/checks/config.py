@@ -2,13 +2,14 @@
 
 from collections import Counter
 
-from gateway.emulator.answers.abilities import Abilities
-from gateway.emulator.answers.media import check_image_config, check_speech_config
+from gateway.emulator.checks.media import check_image_config, check_speech_config
 from gateway.emulator.checks.schema import check_json_schema, check_openapi_schema
 from gateway.emulator.protocol.errors import JsonObject, invalid
+from gateway.emulator.resources.capabilities import ModelCapabilities
 
 MAX_STOP_SEQUENCES = 5
 MIME_TYPES = ("text/plain", "application/json", "text/x.enum")
+# generationConfig field -> least and greatest value.
 RANGES = {
     "temperature": (0.0, 2.0),
     "topP": (0.0, 1.0),
@@ -18,7 +19,7 @@ RANGES = {
     "candidateCount": (1, 8),
     "maxOutputTokens": (1, 2**31 - 1),
 }
-"""generationConfig field -> least and greatest value."""
+# The categories this API knows; the others in the grammar are of older models.
 HARMS = tuple(
     f"HARM_CATEGORY_{name}"
     for name in (
@@ -29,18 +30,17 @@ HARMS = tuple(
         "CIVIC_INTEGRITY",
     )
 )
-"""The categories this API knows; the others in the grammar are of older models."""
 _PREFIX = "* GenerateContentRequest.generation_config."
 
 
-def check_config(model: str, abilities: Abilities, request: JsonObject) -> None:
+def check_config(model: str, capabilities: ModelCapabilities, request: JsonObject) -> None:
     """Raise ApiError 400 for the first thing a model would refuse."""
     config = request.get("generationConfig", {})
     _ranges(config)
-    _sampling(model, abilities, config)
+    _sampling(model, capabilities, config)
     _formats(config)
-    _thinking(abilities, config)
-    _outputs(model, abilities, config)
+    _thinking(capabilities, config)
+    _outputs(model, capabilities, config)
     _safety(request)
 
 
@@ -54,13 +54,13 @@ def _ranges(config: JsonObject) -> None:
         )
 
 
-def _sampling(model: str, abilities: Abilities, config: JsonObject) -> None:
-    if config.get("candidateCount", 1) > abilities.candidates:
+def _sampling(model: str, capabilities: ModelCapabilities, config: JsonObject) -> None:
+    if config.get("candidateCount", 1) > capabilities.candidates:
         raise invalid("Multiple candidates is not enabled for this model")
     penalty = config.get("presencePenalty") or config.get("frequencyPenalty")
-    if penalty and not abilities.penalties:
+    if penalty and not capabilities.penalties:
         raise invalid("Penalty is not enabled for this model")
-    if config.get("responseLogprobs") and not abilities.logprobs:
+    if config.get("responseLogprobs") and not capabilities.logprobs:
         raise invalid(f"Logprobs is not enabled for models/{model}")
 
 
@@ -94,35 +94,35 @@ def _formats(config: JsonObject) -> None:
         check_json_schema(schema_of(config))
 
 
-def _thinking(abilities: Abilities, config: JsonObject) -> None:
+def _thinking(capabilities: ModelCapabilities, config: JsonObject) -> None:
     thinking = config.get("thinkingConfig")
     if thinking is None:
         return
     budget, level = thinking.get("thinkingBudget"), thinking.get("thinkingLevel")
     if budget is not None and level is not None:
         raise invalid("You can only set only one of thinking budget and thinking level.")
-    if not abilities.may_think:
+    if not capabilities.may_think:
         raise invalid("Thinking is not enabled for this model.")
     if level is not None:
-        _level(abilities, level)
+        _level(capabilities, level)
     if budget is not None:
-        _budget(abilities, budget)
+        _budget(capabilities, budget)
 
 
-def _level(abilities: Abilities, level: str) -> None:
-    if not abilities.levels:
+def _level(capabilities: ModelCapabilities, level: str) -> None:
+    if not capabilities.levels:
         raise invalid("Thinking level is not supported for this model.")
-    if level not in (*abilities.levels, "THINKING_LEVEL_UNSPECIFIED"):
+    if level not in (*capabilities.levels, "THINKING_LEVEL_UNSPECIFIED"):
         raise invalid(
             f"Thinking level {level} is not supported for this model. Please retry with other "
             "thinking level.",
         )
 
 
-def _budget(abilities: Abilities, budget: int) -> None:
-    least, most = abilities.budget
+def _budget(capabilities: ModelCapabilities, budget: int) -> None:
+    least, most = capabilities.budget
     if budget == 0:
-        if not abilities.may_rest:
+        if not capabilities.may_rest:
             raise invalid("Budget 0 is invalid. This model only works in thinking mode.")
     elif budget != -1 and not least <= budget <= most:
         raise invalid(
@@ -131,10 +131,10 @@ def _budget(abilities: Abilities, budget: int) -> None:
         )
 
 
-def _outputs(model: str, abilities: Abilities, config: JsonObject) -> None:
+def _outputs(model: str, capabilities: ModelCapabilities, config: JsonObject) -> None:
     asked = [word for word in config.get("responseModalities", []) if not word.startswith("MODAL")]
-    accepted = {frozenset(kinds) for kinds in abilities.outputs}
-    if abilities.outputs[0] == ("AUDIO",) and asked != ["AUDIO"]:
+    accepted = {frozenset(kinds) for kinds in capabilities.outputs}
+    if capabilities.outputs[0] == ("AUDIO",) and asked != ["AUDIO"]:
         raise invalid(
             f"The requested combination of response modalities ({', '.join(asked) or 'TEXT'}) is "
             f"not supported by the model. models/{model} accepts the following combination of "

@@ -1,36 +1,36 @@
-"""What a generate request is refused for beyond its grammar; texts as the service words them."""
+"""Checks of a generate request beyond its grammar, with the texts of the service."""
 
 import re
 from collections.abc import Iterator
 
-from gateway.emulator.answers.abilities import Abilities, abilities_of
-from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.checks.config import check_config
 from gateway.emulator.checks.tools import check_tools
 from gateway.emulator.protocol.errors import JsonObject, invalid
 from gateway.emulator.protocol.schema import decode_bytes, snake
 from gateway.emulator.resources.caches import Cache
+from gateway.emulator.resources.capabilities import ModelCapabilities, capabilities_of
+from gateway.emulator.resources.project_resources import ProjectResources
 
 MAX_INPUT_TOKENS = 1_048_576
 SIGNATURE_TEXT = (
     "Function call is missing a thought_signature in functionCall parts. This is required for "
     "tools to work correctly, and missing thought_signature may lead to degraded model performance."
 )
+# 400 for a history that begins with a function call (gemini-cli#11814, pydantic-ai#4148). That a
+# history which begins with a model's text is refused, too, is one project's word: it passes here.
 CALL_TURN_TEXT = (
     "Please ensure that function call turn comes immediately after a user turn or after a function "
     "response turn."
 )
-"""400 for a history that begins with a function call (gemini-cli#11814, pydantic-ai#4148). That a
-history which begins with a model's text is refused, too, is one project's word: it passes here."""
+# Media types of ``functionResponse.parts`` (ai.google.dev, "Function calling", by pydantic-ai's
+# profile; another is a 400, gemini-cli#16995).
 INSIDE_RESULTS = frozenset(
     {"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"}
 )
-"""Media types of ``functionResponse.parts`` (ai.google.dev, "Function calling", by pydantic-ai's
-profile; another is a 400, gemini-cli#16995)."""
+# What history without signatures may carry instead (ai.google.dev, "Thought signatures").
 UNSIGNED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
-"""What history without signatures may carry instead (ai.google.dev, "Thought signatures")."""
+# First byte of every recorded signature: fields 1 (2.5) and 2 (3) of a message.
 _SIGNATURE_STARTS = (b"\x0a", b"\x12")
-"""First byte of every recorded signature: fields 1 (2.5) and 2 (3) of a message."""
 _FILE_URI = re.compile(r"(?:https?://[^/]+/v1(?:alpha|beta)?/)?files/([a-z0-9-]+)")
 _DOCUMENTS = re.compile(
     r"(image|audio|video|text)/.+|application/(pdf|json|rtf|xml|x-javascript|javascript|x-python"
@@ -39,29 +39,29 @@ _DOCUMENTS = re.compile(
 _NOT_READ = frozenset({"image/gif", "image/svg+xml"})
 _ATTRIBUTES = frozenset({"thought", "thoughtSignature", "partMetadata", "mediaResolution"})
 _MEDIA = ("inlineData", "fileData")
+# ai.google.dev, "Video understanding": a frame rate in (0.0, 24.0].
 MAX_FPS = 24.0
-"""ai.google.dev, "Video understanding": a frame rate in (0.0, 24.0]."""
+# Part -> fields that the grammar requires; an empty one is there.
 _REQUIRED = {
     "functionResponse": {"response"},
     "executableCode": {"language", "code"},
     "codeExecutionResult": {"outcome"},
 }
-"""Part -> fields that the grammar requires; an empty one is there."""
 
 
-def check(model: str, request: JsonObject, holdings: Holdings) -> None:
+def check(model: str, request: JsonObject, resources: ProjectResources) -> None:
     """Raise ApiError for the first thing this model would refuse: 400, 403 for what is not held."""
-    abilities = abilities_of(model)
+    capabilities = capabilities_of(model)
     check_model(model, request, "GenerateContentRequest")
     _contents(request)
     _instruction(request)
-    check_config(model, abilities, request)
-    check_tools(abilities, request)
+    check_config(model, capabilities, request)
+    check_tools(capabilities, request)
     _cache_beside(request)
-    _turns(abilities, request)
+    _turns(capabilities, request)
     for part in _parts(request):
         _result_media(part)
-        check_media(part, abilities, holdings)
+        check_media(part, capabilities, resources)
 
 
 def check_model(model: str, message: JsonObject, name: str) -> None:
@@ -121,7 +121,7 @@ def _parts(request: JsonObject) -> Iterator[JsonObject]:
 
 
 def _result_media(part: JsonObject) -> None:
-    """Refuse media inside a function's result that may only stand in a turn of their own."""
+    """Refuse media inside a function's result that belong in a turn of their own."""
     for inner in part.get("functionResponse", {}).get("parts", []):
         for name in _MEDIA:
             mime = inner.get(name, {}).get("mimeType", "").partition(";")[0]
@@ -132,7 +132,9 @@ def _result_media(part: JsonObject) -> None:
                 )
 
 
-def check_media(part: JsonObject, abilities: Abilities, holdings: Holdings) -> None:
+def check_media(
+    part: JsonObject, capabilities: ModelCapabilities, resources: ProjectResources
+) -> None:
     """Raise ApiError for data of a type no model reads, or a file that is not to be had."""
     for name in _MEDIA:
         mime = part.get(name, {}).get("mimeType", "").partition(";")[0]
@@ -141,19 +143,19 @@ def check_media(part: JsonObject, abilities: Abilities, holdings: Holdings) -> N
     if "inlineData" in part and not part["inlineData"].get("mimeType"):
         raise invalid("Unsupported MIME type: ")
     if "fileData" in part:
-        _uri(part["fileData"].get("fileUri", ""), abilities, holdings)
+        _uri(part["fileData"].get("fileUri", ""), capabilities, resources)
 
 
-def _uri(uri: str, abilities: Abilities, holdings: Holdings) -> None:
+def _uri(uri: str, capabilities: ModelCapabilities, resources: ProjectResources) -> None:
     """Files of this API must be there; public URLs must be https and fetchable."""
     if found := _FILE_URI.fullmatch(uri):
-        holdings.use_file(found[1])
+        resources.use_file(found[1])
         return
     if uri.startswith("gs://"):
-        holdings.use_registered(uri)
+        resources.use_registered(uri)
         return
     video = re.match(r"https://((www|m)\.)?(youtube\.com|youtu\.be)/", uri)
-    if not uri.startswith("https://") or not (abilities.urls or video):
+    if not uri.startswith("https://") or not (capabilities.urls or video):
         raise invalid(f"Invalid or unsupported file uri: {uri}")
     if re.match(r"https://[^/:]*\.invalid([/:]|$)", uri):  # RFC 2606: never to be resolved
         raise invalid("Cannot fetch content from the provided URL.")
@@ -168,11 +170,11 @@ def _cache_beside(request: JsonObject) -> None:
         )
 
 
-def cache_of(model: str, request: JsonObject, holdings: Holdings) -> Cache | None:
+def cache_of(model: str, request: JsonObject, resources: ProjectResources) -> Cache | None:
     """The cache a request rests on; raises ApiError 403, 400 when it is another model's."""
     if "cachedContent" not in request:
         return None
-    cache = holdings.cache(request["cachedContent"])
+    cache = resources.cache(request["cachedContent"])
     if cache.model != f"models/{model}":
         raise invalid(
             f"Model used by GenerateContent request (models/{model}) and CachedContent "
@@ -181,7 +183,7 @@ def cache_of(model: str, request: JsonObject, holdings: Holdings) -> Cache | Non
     return cache
 
 
-def _turns(abilities: Abilities, request: JsonObject) -> None:
+def _turns(capabilities: ModelCapabilities, request: JsonObject) -> None:
     contents = request["contents"]
     start = _current_turn(contents)
     if any("functionCall" in part for part in contents[0]["parts"]):
@@ -189,8 +191,8 @@ def _turns(abilities: Abilities, request: JsonObject) -> None:
     for at, content in enumerate(contents):
         calls = [part for part in content["parts"] if "functionCall" in part]
         if calls:
-            _calls(calls, contents[at + 1 : at + 2], signed=abilities.signs and at >= start)
-    if contents[-1].get("role") == "model" and not abilities.prefill:
+            _calls(calls, contents[at + 1 : at + 2], signed=capabilities.signs and at >= start)
+    if contents[-1].get("role") == "model" and not capabilities.prefill:
         raise invalid("Requests ending with a model turn are not supported.")
 
 

@@ -1,4 +1,4 @@
-"""What a schema of an answer or of arguments is refused for, in both dialects.
+"""Checks of the schemas of answers and arguments, in both dialects.
 
 The OpenAPI dialect is a message of the grammar, so unknown keywords never come here. Of JSON Schema
 nearly everything is let through (and ignored); what cannot be unrolled is not.
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from gateway.emulator.protocol.errors import JsonObject, invalid
 
+# Type -> the formats it may have (gemini-cli#3178; enums of numbers are a format too).
 FORMATS = {
     "STRING": ("enum", "date-time"),
     "NUMBER": ("float", "double", "enum"),
     "INTEGER": ("int32", "int64", "enum"),
 }
-"""Type -> the formats it may have (gemini-cli#3178; enums of numbers are a format too)."""
 
 
 def check_openapi_schema(schema: JsonObject, path: str, *, of_answer: bool = False) -> None:

@@ -1,17 +1,18 @@
-"""What tools and toolConfig are refused for; texts as the service words them."""
+"""Checks of tools and toolConfig, with the texts of the service."""
 
 import re
 from collections import Counter
 
-from gateway.emulator.answers.abilities import Abilities
 from gateway.emulator.checks.schema import (
     check_json_schema,
     check_openapi_schema,
     item_budget,
 )
 from gateway.emulator.protocol.errors import JsonObject, invalid
+from gateway.emulator.resources.capabilities import ModelCapabilities
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+# Tools that Google runs.
 BUILT_IN = frozenset(
     {
         "codeExecution",
@@ -23,13 +24,12 @@ BUILT_IN = frozenset(
         "urlContext",
     }
 )
-"""Tools that Google runs."""
+# Sum of ``maxItems`` in a function's JSON schema beyond which the service answers 400 without a
+# word on why (python-genai#2170, measured on gemini-3-flash-preview).
 MAX_ITEM_BUDGET = 960
-"""Sum of ``maxItems`` in a function's JSON schema beyond which the service answers 400 without a
-word on why (python-genai#2170, measured on gemini-3-flash-preview)."""
 _JSON_TYPE = "application/json"
+# Calling modes that allowedFunctionNames belong to.
 _CHOOSY = frozenset({"ANY", "VALIDATED"})
-"""Calling modes that allowedFunctionNames belong to."""
 
 
 def declarations(request: JsonObject) -> dict[str, JsonObject]:
@@ -41,7 +41,7 @@ def declarations(request: JsonObject) -> dict[str, JsonObject]:
     }
 
 
-def check_tools(abilities: Abilities, request: JsonObject) -> None:
+def check_tools(capabilities: ModelCapabilities, request: JsonObject) -> None:
     """Raise ApiError 400 for the first thing a model would refuse."""
     names = [
         one.get("name", "")
@@ -53,8 +53,8 @@ def check_tools(abilities: Abilities, request: JsonObject) -> None:
         for place, one in enumerate(tool.get("functionDeclarations", [])):
             path = f"* GenerateContentRequest.tools[{at}].function_declarations[{place}]"
             _schemas(one, path)
-    _calling(abilities, request, names)
-    _together(abilities, request, functions=bool(names))
+    _calling(capabilities, request, names)
+    _together(capabilities, request, functions=bool(names))
 
 
 def _names(names: list[str]) -> None:
@@ -87,11 +87,11 @@ def _schemas(one: JsonObject, path: str) -> None:
                 raise invalid("Request contains an invalid argument.")
 
 
-def _calling(abilities: Abilities, request: JsonObject, names: list[str]) -> None:
+def _calling(capabilities: ModelCapabilities, request: JsonObject, names: list[str]) -> None:
     calling = request.get("toolConfig", {}).get("functionCallingConfig")
     if calling is None:
         return
-    if not names and not abilities.signs:  # some recordings of 3 accept it
+    if not names and not capabilities.signs:  # some recordings of 3 accept it
         raise invalid("Function calling config is set without function_declarations.")
     allowed = calling.get("allowedFunctionNames", [])
     if allowed and calling.get("mode") not in _CHOOSY:
@@ -105,11 +105,11 @@ def _calling(abilities: Abilities, request: JsonObject, names: list[str]) -> Non
             )
 
 
-def _together(abilities: Abilities, request: JsonObject, *, functions: bool) -> None:
-    """Google's tools, functions and JSON beside each other."""
+def _together(capabilities: ModelCapabilities, request: JsonObject, *, functions: bool) -> None:
+    """Refuse combinations of Google's tools, functions and JSON."""
     built_in = any(BUILT_IN & tool.keys() for tool in request.get("tools", []))
     if built_in and functions:
-        if not abilities.mixes:
+        if not capabilities.mixes:
             raise invalid("Tool use with function calling is unsupported by the model.")
         if not request.get("toolConfig", {}).get("includeServerSideToolInvocations"):
             raise invalid(
@@ -117,6 +117,6 @@ def _together(abilities: Abilities, request: JsonObject, *, functions: bool) -> 
                 "tools with Function calling.",
             )
     mime = request.get("generationConfig", {}).get("responseMimeType")
-    if mime == _JSON_TYPE and not abilities.mixes and (functions or built_in):
+    if mime == _JSON_TYPE and not capabilities.mixes and (functions or built_in):
         kind = "Function calling" if functions else "Tool use"
         raise invalid(f"{kind} with a response mime type: '{mime}' is unsupported")

@@ -1,7 +1,7 @@
 """Markers: words in a prompt that say how it shall be answered. One table says all.
 
-``[[name]]`` or ``[[name:value]]`` in the last user text (embeddings: in the content). Several may
-stand together. ``[[error:13,times=2]]`` fails a prompt the first two times it is asked, which is
+``[[name]]`` or ``[[name:value]]`` in the last user text (embeddings: in the content). There may be
+several. ``[[error:13,times=2]]`` fails a prompt the first two times it is asked, which is
 how a transient error looks.
 """
 
@@ -15,6 +15,7 @@ from itertools import islice
 
 from gateway.emulator.protocol.numbers import whole_number
 
+# Marker -> what it does.
 MARKERS = {
     "error": "an error: google.rpc code[,times=N][,message=TEXT]; message= alone leaves it out",
     "block": "the prompt is blocked: no candidates; value: blockReason (SAFETY)",
@@ -49,12 +50,11 @@ MARKERS = {
     "times, default 1, says how often when the prompt is sent again",
     "slow": "synchronous calls answer after this many seconds",
 }
-"""Marker -> what it does."""
 
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 _OPENING = re.compile(r"\[\[([a-z-]+)(?::|\Z)")
+# Of one prompt: each has the whole prompt hashed to count it.
 MAX_FAULTS = 16
-"""Of one prompt: each has the whole prompt hashed to count it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ NO_MARKS: Marks = {}
 
 
 def find_faults(texts: Iterable[str]) -> dict[str, str]:
-    """Specifications of ``[[fault:...]]`` in ``texts``, with the text each stands in.
+    """Specifications of ``[[fault:...]]`` in ``texts``, with the text of each.
 
     Of one text no more than :data:`MAX_FAULTS`.
     """
@@ -99,7 +99,7 @@ def _specifications(text: str) -> Iterator[str]:
 
 
 def _closed(text: str) -> Iterator[str]:
-    """Every stretch without ``]`` that ``]]`` ends; in linear time, whatever stands in ``text``."""
+    """Every stretch without ``]`` that ``]]`` ends; in linear time for any ``text``."""
     start = 0
     while (end := text.find("]]", start)) >= 0:
         yield text[max(text.rfind("]", start, end) + 1, start) : end]

@@ -1,4 +1,4 @@
-"""Faults that stand in prompts, ``[[fault:SPECIFICATION]]``, and whom they strike."""
+"""Faults of prompts, ``[[fault:SPECIFICATION]]``: read, and sorted by what they strike."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -7,28 +7,28 @@ from gateway.emulator.faults.markers import Seen, find_faults
 from gateway.emulator.faults.table import FAULTS, Fault, Scope, parse_fault
 from gateway.emulator.protocol.errors import invalid
 
+# Calls about one job, or about the file of its results.
 JOB_OPERATIONS = frozenset(
     {"get", "cancel", "delete", "update", "file-get", "file-delete", "redirect", "download"}
 )
-"""Calls about one job, or about the file of its results."""
 UPLOAD_OPERATIONS = frozenset({"upload-start", "upload", "upload-query"})
 
 
 @dataclass
-class Marked:
+class PromptFaults:
     """The faults of some prompts, by whom they strike."""
 
     call: list[Fault] = field(default_factory=list)
     """The call that brings the prompts."""
     job: list[tuple[Fault, str]] = field(default_factory=list)
-    """The job that is made of them, if one is; with the prompt that each stands in."""
+    """The job that is made of them, if one is; with the prompt of each."""
     later: list[Fault] = field(default_factory=list)
     """Calls about that job."""
     others: list[Fault] = field(default_factory=list)
     """Whatever they are for, next: listings, for one."""
 
 
-def parse_marked(specification: str) -> tuple[Fault, Scope]:
+def parse_prompt_fault(specification: str) -> tuple[Fault, Scope]:
     """A fault of a prompt, and its scope; once unless it says otherwise. Raises ApiError 400."""
     try:
         fault = parse_fault(specification)
@@ -41,15 +41,15 @@ def parse_marked(specification: str) -> tuple[Fault, Scope]:
     return fault, scope
 
 
-def sort_marked(texts: Iterable[str], operation: str, seen: Seen) -> Marked:
+def sort_prompt_faults(texts: Iterable[str], operation: str, seen: Seen) -> PromptFaults:
     """The faults that ``texts`` ask for, in a call that is ``operation``; raises ApiError 400.
 
     Faults of single items are left to those who answer them (:func:`of_item`), those of uploads to
     those who take the file (:func:`of_upload`).
     """
-    found = Marked()
+    found = PromptFaults()
     for specification, text in find_faults(texts).items():
-        fault, scope = parse_marked(specification)
+        fault, scope = parse_prompt_fault(specification)
         if scope is Scope.JOB:
             found.job.append((fault, text))
         elif scope is Scope.VIEW:
@@ -61,12 +61,12 @@ def sort_marked(texts: Iterable[str], operation: str, seen: Seen) -> Marked:
     return found
 
 
-def of_job(marked: Marked, seen: Seen) -> dict[str, Fault]:
+def of_job(marked: PromptFaults, seen: Seen) -> dict[str, Fault]:
     """The faults that prompts ask for of their job, counted now that it is made."""
     return {fault.name: fault for fault, text in marked.job if _again(fault, text, seen)}
 
 
-def _sort_call(found: Marked, fault: Fault, operation: str, again: bool) -> None:
+def _sort_call(found: PromptFaults, fault: Fault, operation: str, again: bool) -> None:
     """A fault of calls: of this one, of those about the job, or of others."""
     named = set(fault.on.split("|"))
     if fault.hits(operation) and again:
@@ -82,7 +82,7 @@ def of_upload(line: str, seen: Seen) -> tuple[list[Fault], list[Fault]]:
     of_call: list[Fault] = []
     of_file: list[Fault] = []
     for specification in find_faults([line]):
-        fault, scope = parse_marked(specification)
+        fault, scope = parse_prompt_fault(specification)
         struck = scope is Scope.UPLOAD or (scope is Scope.CALL and "upload" in fault.on.split("|"))
         if struck and _again(fault, line, seen):
             (of_file if scope is Scope.UPLOAD else of_call).append(replace(fault, skip=0))
@@ -93,7 +93,7 @@ def of_item(text: str, seen: Seen) -> dict[str, Fault]:
     """The faults of an item that its own prompt asks for; raises ApiError 400."""
     if "[[fault:" not in text:
         return {}
-    pairs = [parse_marked(specification) for specification in find_faults([text])]
+    pairs = [parse_prompt_fault(specification) for specification in find_faults([text])]
     return {
         fault.name: fault
         for fault, scope in pairs

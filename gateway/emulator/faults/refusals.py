@@ -82,6 +82,7 @@ def _precondition(text: str) -> ApiError:
     return ApiError(400, text, status="FAILED_PRECONDITION")
 
 
+# Word for a refusal -> what Google answers.
 REASONS: dict[str, Callable[[Refused], ApiError]] = {
     # python-genai#1218: of a create, too, when a payment is due
     "file": lambda call: file_gone(call.name.removeprefix("files/") or "abc123def456"),
@@ -120,7 +121,6 @@ REASONS: dict[str, Callable[[Refused], ApiError]] = {
     ),
     "storage": _storage,
 }
-"""Word for a refusal -> what Google answers."""
 
 _FILE_CALLS = frozenset({"file-get", "file-delete", "redirect", "download"})
 

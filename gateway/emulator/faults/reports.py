@@ -18,6 +18,7 @@ class Report:
     """What needs no switch."""
 
 
+# In the order of the reports' list.
 REPORTS: tuple[Report, ...] = (
     Report(
         "Jobs stay PENDING or RUNNING for more than a day, then expire",
@@ -126,4 +127,3 @@ REPORTS: tuple[Report, ...] = (
         "A GET without fields is 503 for ever, the masked one works", "#2519", ("fields-needed",)
     ),
 )
-"""In the order of the reports' list."""

@@ -27,6 +27,7 @@ from random import Random  # noqa: TID251 - seeded, so that a run of faults can 
 from gateway.emulator.faults.refusals import REASONS
 from gateway.emulator.protocol.clock import SECOND
 
+# What ``on`` may name: one word per call of the API.
 OPERATIONS = (
     "create",
     "get",
@@ -51,7 +52,6 @@ OPERATIONS = (
     "caches",
     "webhooks",
 )
-"""What ``on`` may name: one word per call of the API."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ class Fault:
         return self.share >= 1 or random.random() < self.share
 
 
+# Faults whose ``seconds`` are how long they strike.
 LASTING = frozenset(
     {
         "error",
@@ -131,7 +132,6 @@ LASTING = frozenset(
         "flex-standard",
     }
 )
-"""Faults whose ``seconds`` are how long they strike."""
 
 
 class Scope(Enum):
@@ -308,7 +308,7 @@ FAULTS: dict[str, FaultKind] = {
     "output-late": _view(
         "SUCCEEDED without output in the first gets (litellm#37715)", "output-nowhere", times=3
     ),
-    "embed-spelling": _view("inlinedEmbedContentResponses beside the usual", "embed-spelling"),
+    "embed-spelling": _view("inlinedEmbedContentResponses and the usual name", "embed-spelling"),
     "list-fresh": _view("a listed job's counts are true, not those of its create", "list-fresh"),
     "list-stale": _view("a listed job is PENDING, as at its create", "list-stale"),
     "list-empty": _list("no operations, no token", "list-empty"),
@@ -368,6 +368,7 @@ _TYPES: dict[str, type] = {
 }
 
 
+# Fault -> a parameter of it, and the values that mean something.
 _CHOICES = {
     "error": ("reason", ("", *REASONS)),
     "error-after": ("reason", ("", *REASONS)),
@@ -375,9 +376,9 @@ _CHOICES = {
     "job-stuck": ("state", ("PENDING", "RUNNING")),
     "output-only": ("place", ("response", "metadata")),
 }
-"""Fault -> a parameter of it, and the values that mean something."""
+# Another word for a parameter -> the parameter.
 _ALIASES = {"gets": "times"}
-"""Another word for a parameter -> the parameter."""
+# Parameter -> least and greatest value.
 _RANGES = {
     "times": (0, 2**31),
     "skip": (0, 2**31),
@@ -391,7 +392,6 @@ _RANGES = {
     "index": (0, 2**31),
     "attempts": (0, 2**31),
 }
-"""Parameter -> least and greatest value."""
 
 
 def make_fault(name: str, parameters: Mapping[str, object]) -> Fault:
@@ -516,8 +516,8 @@ class FaultBook:
             ]
 
 
+# (name of a fault, operation) -> the fault that happens now, if any.
 Take = Callable[[str, str], Fault | None]
-"""(name of a fault, operation) -> the fault that happens now, if any."""
 
 
 def take_from(*books: FaultBook, model: str = "") -> Take:

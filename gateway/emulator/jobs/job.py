@@ -1,7 +1,7 @@
 """Batch jobs and their states, which follow from the clock.
 
 Nothing ticks: a job's state is worked out from when it was created, cancelled or asked to end
-whenever somebody looks (:func:`settle`). Rules, with their evidence:
+whenever it is looked at (:func:`settle`). Rules, with their evidence:
 
 - PENDING, RUNNING, then SUCCEEDED or FAILED; no progress shows while RUNNING (26 polls on record).
 - A cancel before work starts ends CANCELLED with error 13; one while RUNNING ends SUCCEEDED, items
@@ -22,8 +22,8 @@ from gateway.emulator.protocol.clock import SECOND
 from gateway.emulator.protocol.errors import JsonObject, entity_not_found
 
 NEVER = math.inf
+# How the id of a result file begins; the id of its job follows.
 RESULT_PREFIX = "batch-"
-"""How the id of a result file begins; the id of its job follows."""
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Job:
             self.input_path.unlink(missing_ok=True)
 
     def forget_results(self) -> None:
-        """Nobody will ask for its inline results."""
+        """It is deleted: its inline results are needed no more."""
         if self.run is not None:
             self.run.lines.clear()
 

@@ -13,19 +13,19 @@ from typing import Protocol
 
 import orjson
 
-from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.faults.markers import find_marks
 from gateway.emulator.faults.prompt_faults import of_item, still_hit
 from gateway.emulator.faults.table import Fault
 from gateway.emulator.protocol.errors import CODE_OF_HTTP, ApiError, JsonObject, invalid
 from gateway.emulator.protocol.schema import is_deep, read, refuse, too_deep
 from gateway.emulator.resources.ledger import Charge
+from gateway.emulator.resources.project_resources import ProjectResources
 
-Answer = Callable[[JsonObject, Holdings], JsonObject]
-"""A parsed request and what it may refer to -> its response; raises ApiError."""
+# A parsed request and what it may refer to -> its response; raises ApiError.
+Answer = Callable[[JsonObject, ProjectResources], JsonObject]
 
+# Kind of job -> the message of one of its requests.
 MESSAGES = {"generate": "GenerateContentRequest", "embed": "EmbedContentRequest"}
-"""Kind of job -> the message of one of its requests."""
 
 _SHUFFLE_WINDOW = 4096
 
@@ -174,7 +174,7 @@ class Work:
     def __init__(
         self,
         answer: Answer,
-        holdings: Holdings,
+        resources: ProjectResources,
         text_of: Callable[[JsonObject], str],
         shape: Shape,
         *,
@@ -184,7 +184,7 @@ class Work:
         charge: Callable[[str, str, JsonObject], Charge] | None = None,
     ) -> None:
         self._answer = answer
-        self._holdings = holdings
+        self._resources = resources
         self._text_of = text_of
         self._shape = shape
         self._serve = serve
@@ -227,7 +227,7 @@ class Work:
     def _results(self, item: Item, dice: _Dice, *, garble: bool) -> list[bytes]:
         """The results of one item as JSON: one, or by a fault none, two or a broken one."""
         text = self._text_of(item.request) if item.request else ""
-        marks, seen = find_marks(text), self._holdings.seen
+        marks, seen = find_marks(text), self._resources.seen
         try:
             picked = self._shape.picks(item, dice.hits)
             faults = still_hit(picked, text, seen) | of_item(text, seen)
@@ -278,7 +278,7 @@ class Work:
         request = item.request or {}
         if "cache-ignored" in self._shape.faults:
             request = {name: value for name, value in request.items() if name != "cachedContent"}
-        return self._answer(request, self._holdings)
+        return self._answer(request, self._resources)
 
 
 def _shuffled(lines: list[bytes], dice: _Dice) -> list[bytes]:
@@ -332,13 +332,13 @@ def _cut_content(content: JsonObject) -> JsonObject:
     return {**content, "parts": parts}
 
 
+# Fault -> what it makes of a response.
 _SPOILERS: dict[str, Callable[[JsonObject], JsonObject]] = {
     "results-empty": _empty,
     "results-citation-only": _citation_only,
     "results-refused": _refused,
     "results-cut": _cut,
 }
-"""Fault -> what it makes of a response."""
 
 
 def status(refusal: ApiError) -> JsonObject:

@@ -2,7 +2,7 @@
 
 As recorded (ruby_llm cassettes of 2026-08-19, captures of 2026-07-25): ``@type`` says v1main on
 every version of the URL, ``inputConfig`` is echoed for files only, ``done`` is absent until the
-end, counts are strings and absent when zero, output stands twice, a list has neither output nor
+end, counts are strings and absent when zero, output is there twice, a list has neither output nor
 ``updateTime`` and its counts are as they were at create.
 """
 
@@ -15,8 +15,8 @@ from gateway.emulator.protocol.errors import JsonObject
 
 _TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main."
 _RESOURCES = {"generate": "GenerateContentBatch", "embed": "EmbedContentBatch"}
+# endTime and updateTime differ by some hundred nanoseconds (recorded).
 SKEW_NS = 130
-"""endTime and updateTime differ by some hundred nanoseconds (recorded)."""
 
 
 def operation(job: Job, seen: Snapshot, take: Take, *, call: str) -> JsonObject:

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from gateway.clock import Clock
 
+# Nanoseconds in a second: the emulator counts time in integer nanoseconds UTC.
 SECOND = 1_000_000_000
-"""Nanoseconds in a second: the emulator counts time in integer nanoseconds UTC."""
 MAX_ADVANCE = 100 * 365 * 24 * 3600.0
 MAX_SPEED = 1e6
+# The last second of the year 9999, beyond which there are no timestamps.
 LAST_NS = 253_402_300_799 * SECOND
-"""The last second of the year 9999, beyond which there are no timestamps."""
 
 
 class EmulatorClock:

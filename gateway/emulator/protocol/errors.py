@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+# A JSON object as parsed; its values are any JSON.
 JsonObject = dict[str, Any]
-"""A JSON object as parsed; its values are any JSON."""
 
+# HTTP status -> google.rpc.Code name.
 STATUS_NAMES = {
     302: "UNKNOWN",
     400: "INVALID_ARGUMENT",
@@ -31,13 +32,13 @@ STATUS_NAMES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-"""HTTP status -> google.rpc.Code name."""
 
+# google.rpc.Code -> HTTP status.
 HTTP_OF_CODE = {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 13: 500, 14: 503, 16: 401}
-"""google.rpc.Code -> HTTP status."""
+# HTTP status -> google.rpc.Code, where a status name does not say more.
 CODE_OF_HTTP = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 499: 1, 500: 13, 503: 14, 504: 4}
-"""HTTP status -> google.rpc.Code, where a status name does not say more."""
 
+# Headers of every JSON answer of the API front end, as recorded.
 JSON_HEADERS = {
     "alt-svc": 'h3=":443"; ma=2592000,h3-29=":443"; ma=2592000',
     "content-type": "application/json; charset=UTF-8",
@@ -47,7 +48,6 @@ JSON_HEADERS = {
     "x-frame-options": "SAMEORIGIN",
     "x-xss-protection": "0",
 }
-"""Headers of every JSON answer of the API front end, as recorded."""
 
 QUOTA_TEXT = (
     "You exceeded your current quota, please check your plan and billing details. For more "
@@ -182,7 +182,7 @@ def quota() -> ApiError:
 
 
 def interactive_quota(model: str) -> ApiError:
-    """429 of the synchronous calls: QuotaFailure and RetryInfo beside Help (recorded 2026-08)."""
+    """429 of the synchronous calls: QuotaFailure, RetryInfo and Help (recorded 2026-08)."""
     failure = {
         "@type": "type.googleapis.com/google.rpc.QuotaFailure",
         "violations": [

@@ -4,10 +4,10 @@ import base64
 import secrets
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+# ``batches/31u18uq6dr4ods3957z38i1mbfa581k01xcq`` (recorded 2026-08-19).
 BATCH_LENGTH = 36
-"""``batches/31u18uq6dr4ods3957z38i1mbfa581k01xcq`` (recorded 2026-08-19)."""
+# ``files/mwp1gi5it47f`` (recorded 2026-08-19).
 FILE_LENGTH = 12
-"""``files/mwp1gi5it47f`` (recorded 2026-08-19)."""
 
 
 def new_id(length: int) -> str:
@@ -16,5 +16,5 @@ def new_id(length: int) -> str:
 
 
 def new_upload_id() -> str:
-    """A long URL-safe token: whoever has it may upload."""
+    """A long URL-safe token: it is the permission to upload."""
     return "AJ" + base64.urlsafe_b64encode(secrets.token_bytes(84)).decode().rstrip("=")

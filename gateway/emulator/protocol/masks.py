@@ -8,8 +8,8 @@ import re
 
 from gateway.emulator.protocol.errors import invalid
 
+# Field -> the mask inside it; one that has ``*`` keeps everything.
 Mask = dict[str, "Mask"]
-"""Field -> the mask inside it; one that has ``*`` keeps everything."""
 
 MAX_DEPTH = 100
 _TOKEN = re.compile(r"[A-Za-z0-9_@.*-]+|[,()/]")

@@ -4,8 +4,8 @@ import re
 
 from gateway.emulator.protocol.errors import ApiError, invalid
 
+# Bytes before the media: metadata and the headers of both parts.
 MAX_HEAD = 128 * 1024
-"""Bytes before the media: metadata and the headers of both parts."""
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})"?', re.IGNORECASE)
 _TYPE = re.compile(rb"^content-type:\s*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 

@@ -2,8 +2,8 @@
 
 import re
 
+# ``str.isdigit`` knows more digits than ``int`` does, and ``int`` refuses very long texts.
 _WHOLE = re.compile(r"[0-9]{1,18}")
-"""``str.isdigit`` knows more digits than ``int`` does, and ``int`` refuses very long texts."""
 
 
 def whole_number(text: str) -> int | None:

@@ -29,11 +29,12 @@ _TIMESTAMP = re.compile(
 _DURATION = re.compile(r"-?\d{1,12}(\.\d{1,9})?s", re.ASCII)
 _PACKAGE = "type.googleapis.com/google.ai.generativelanguage.v1main"
 UNKNOWN_NAME_END = ": Cannot find field."
+# Levels of lists and objects that Google's parser of JSON follows.
 MAX_DEPTH = 100
-"""Levels of lists and objects that Google's parser of JSON follows."""
 _INT32 = 2**31
 _INT64 = 2**63
 
+# Message -> the name of its oneof and the fields of which only one may be set.
 ONEOFS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Part": (
         "data",
@@ -52,7 +53,6 @@ ONEOFS: dict[str, tuple[str, tuple[str, ...]]] = {
     "InputConfig": ("source", ("fileName", "requests")),
     "InputEmbedContentConfig": ("source", ("fileName", "requests")),
 }
-"""Message -> the name of its oneof and the fields of which only one may be set."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Violation:
 
     @property
     def is_unknown_name(self) -> bool:
-        """Whether it is about a field that there is not."""
+        """Whether it is about an unknown field."""
         return self.description.endswith(UNKNOWN_NAME_END)
 
     def wire(self) -> JsonObject:
@@ -84,14 +84,14 @@ class _Reading:
         self.violations.append(Violation(path, text))
 
     def twice(self, field_name: str, name: str, path: str) -> None:
-        """Note a field that stands there in both spellings."""
+        """Note a field that is given in both spellings."""
         text = (
             f"Invalid value at '{path}', field '{field_name}' is already set. Cannot set '{name}'"
         )
         self.violations.append(Violation(path, text))
 
     def wrong(self, path: str, kind: str, value: object) -> object:
-        """Note a wrong value; what stands for it is never looked at."""
+        """Note a wrong value; its stand-in is never read."""
         big = isinstance(value, int) and not isinstance(value, bool)
         shown = str(value) if big else orjson.dumps(value).decode()
         self.violations.append(
@@ -129,16 +129,6 @@ def _schemas() -> dict[str, dict[str, JsonObject]]:
     )
     schemas: dict[str, dict[str, JsonObject]] = orjson.loads(text)["schemas"]
     return schemas
-
-
-def message_names() -> list[str]:
-    """Every message of the grammar."""
-    return list(_schemas())
-
-
-def fields_of(message: str) -> dict[str, JsonObject]:
-    """The grammar of one message: field -> ``{"type", "enum"?, "req"?, "out"?}``."""
-    return _schemas()[message]
 
 
 @cache

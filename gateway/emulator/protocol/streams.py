@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+# Closes a connection; gives what is to be raised.
 End = Callable[[], Awaitable[Exception]]
-"""Closes a connection; gives what is to be raised."""
 
 Sleep = Callable[[float], Awaitable[None]]
 

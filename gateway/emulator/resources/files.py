@@ -18,8 +18,8 @@ from gateway.emulator.resources.models import keyed_page
 
 MAX_ID = 40
 MAX_DISPLAY_NAME = 512
+# How long a registered object can be used (ai.google.dev, "Files").
 REGISTERED_SECONDS = 30 * 24 * 3600.0
-"""How long a registered object can be used (ai.google.dev, "Files")."""
 DEFAULT_PAGE = 10
 MAX_PAGE = 100
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")

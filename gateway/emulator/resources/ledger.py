@@ -16,8 +16,9 @@ from gateway.emulator.protocol.errors import JsonObject
 
 MILLION = 1_000_000
 CACHED_SHARE = 0.1
+# Service tier -> its price, in parts of the standard price.
 SHARES = {"batch": 0.5, "flex": 0.5, "standard": 1.0, "priority": 1.75}
-"""Service tier -> its price, in parts of the standard price."""
+# Pattern of a model's name -> dollars for a million tokens of prompt and of answer.
 _PRICES: tuple[tuple[str, tuple[float, float]], ...] = (
     (r".*embedding", (0.15, 0.0)),
     (r"gemini-2\.5-pro", (1.25, 10.0)),
@@ -31,10 +32,9 @@ _PRICES: tuple[tuple[str, tuple[float, float]], ...] = (
     (r"gemini-3\.[678]-flash", (0.75, 3.75)),
     (r".*", (2.0, 10.0)),
 )
-"""Pattern of a model's name -> dollars for a million tokens of prompt and of answer."""
 WINDOW_SECONDS = 600.0
+# Usage tier -> dollars in ten minutes (ai.google.dev, "Rate limits": spend-based throttle).
 SPEND_LIMITS = {1: 10.0, 2: 50.0, 3: 200.0}
-"""Usage tier -> dollars in ten minutes (ai.google.dev, "Rate limits": spend-based throttle)."""
 
 
 @dataclass(frozen=True)

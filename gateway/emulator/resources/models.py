@@ -13,14 +13,14 @@ from gateway.emulator.protocol.schema import Violation, refuse
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
 
+# Method -> the one its 404 speaks of (recorded: batchEmbedContents names embedContent).
 _SPOKEN = {"batchEmbedContents": "embedContent"}
-"""Method -> the one its 404 speaks of (recorded: batchEmbedContents names embedContent)."""
 
+# Method -> the entry of supportedGenerationMethods that allows it.
 _NEEDED = {
     "streamGenerateContent": "generateContent",
     "batchEmbedContents": "embedContent",
 }
-"""Method -> the entry of supportedGenerationMethods that allows it."""
 
 
 class Models:

@@ -10,6 +10,7 @@ from gateway.emulator.protocol.clock import SECOND, EmulatorClock, stamp
 from gateway.emulator.protocol.errors import JsonObject, entity_not_found, invalid
 from gateway.emulator.protocol.ids import BATCH_LENGTH, new_id
 
+# What can be subscribed to (google-genai 3.4.0).
 EVENTS = (
     "batch.succeeded",
     "batch.expired",
@@ -19,10 +20,9 @@ EVENTS = (
     "interaction.failed",
     "video.generated",
 )
-"""What can be subscribed to (google-genai 3.4.0)."""
 STATES = ("enabled", "disabled")
+# How long a rotated secret still signs (revoke_previous_secrets_after_h24).
 OVERLAP_SECONDS = 24 * 3600.0
-"""How long a rotated secret still signs (revoke_previous_secrets_after_h24)."""
 _REQUIRED = ("uri", "subscribed_events")
 _UNSET: JsonObject = {"name": "", "state": "enabled"}
 _KEEP_FIELDS = frozenset({"name", "uri", "subscribed_events", "state"})

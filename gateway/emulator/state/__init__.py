@@ -1,1 +1,1 @@
-"""All that a running emulator knows: projects, uploads, workers, webhook deliveries."""
+"""State of a running emulator: projects, uploads, workers, webhook deliveries."""

@@ -6,7 +6,7 @@ from gateway.emulator.answers.embed import text_of
 from gateway.emulator.answers.prompt import last_user_text
 from gateway.emulator.answers.usage import BYTES_PER_TOKEN, content_tokens, prompt_tokens
 from gateway.emulator.faults.markers import Seen
-from gateway.emulator.faults.prompt_faults import Marked, of_job, sort_marked
+from gateway.emulator.faults.prompt_faults import PromptFaults, of_job, sort_prompt_faults
 from gateway.emulator.faults.table import FAULTS, Fault, FaultBook, Scope
 from gateway.emulator.jobs.job import NEVER, Job
 from gateway.emulator.options import EmulatorOptions
@@ -14,10 +14,11 @@ from gateway.emulator.protocol.clock import SECOND
 from gateway.emulator.protocol.errors import JsonObject, invalid, quota
 from gateway.emulator.protocol.ids import BATCH_LENGTH, new_id
 from gateway.emulator.state.projects import Project
+from gateway.emulator.state.tiers import token_limit
 
 JOB_SCOPES = frozenset({Scope.JOB, Scope.ITEMS})
+# Faults that are decided when a job is created, so that their times count jobs.
 JOB_FAULTS = tuple(sorted({kind.base.name for kind in FAULTS.values() if kind.scope in JOB_SCOPES}))
-"""Faults that are decided when a job is created, so that their times count jobs."""
 
 
 def generate_text(request: JsonObject) -> str:
@@ -30,20 +31,20 @@ def embed_text(request: JsonObject) -> str:
     return text_of(request.get("content", {}))
 
 
+# Of a longer first line no more is looked at for marks.
 FIRST_LINE_BYTES = 1 << 20
-"""Of a longer first line no more is looked at for marks."""
+# Kind of job -> what one of its requests says.
 TEXTS = {"generate": generate_text, "embed": embed_text}
-"""Kind of job -> what one of its requests says."""
 
 
-def marked_faults(project: Project, kind: str, batch: JsonObject) -> Marked:
+def prompt_faults(project: Project, kind: str, batch: JsonObject) -> PromptFaults:
     """Faults that the prompts of a batch ask for; raises ApiError 400 for a wrong one."""
     config = batch.get("inputConfig", {})
     if "fileName" in config:
         texts = [_first_line(project, config["fileName"])]
     else:
         texts = [TEXTS[kind](entry["request"]) for entry in config["requests"]["requests"]]
-    return sort_marked(texts, "create", project.seen)
+    return sort_prompt_faults(texts, "create", project.seen)
 
 
 def _first_line(project: Project, file_name: str) -> str:
@@ -74,7 +75,7 @@ class Order:
     model: str
     batch: JsonObject
     """A GenerateContentBatch or an EmbedContentBatch."""
-    marked: Marked
+    marked: PromptFaults
 
 
 def new_job(
@@ -142,7 +143,7 @@ def _check_quota(
 ) -> None:
     """Raise the 429 that tells neither tokens from jobs nor when to come back."""
     live = project.jobs.live(now_ns)
-    limit = options.token_limit(model)
+    limit = token_limit(options, model)
     waiting = sum(one.tokens for one in live if one.model == model)
     tokens_over = limit is not None and waiting + tokens > limit
     if len(live) >= options.max_live_jobs or tokens_over:

@@ -6,7 +6,6 @@ project is seen from another, and a foreign file looks as one that is gone.
 
 from pathlib import Path
 
-from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.faults.table import FaultBook
 from gateway.emulator.jobs.job import Jobs
 from gateway.emulator.options import EmulatorOptions
@@ -15,10 +14,11 @@ from gateway.emulator.protocol.errors import file_gone
 from gateway.emulator.resources.caches import Cache, Caches
 from gateway.emulator.resources.files import Files
 from gateway.emulator.resources.ledger import Charge, Spending
+from gateway.emulator.resources.project_resources import ProjectResources
 from gateway.emulator.resources.webhooks import Webhooks
 
 
-class Project(Holdings):
+class Project(ProjectResources):
     """What one project has, and what its requests may refer to."""
 
     def __init__(

@@ -1,5 +1,6 @@
-"""Everything one emulator holds, and the changes that touch more than one part of it."""
+"""The state of an emulator, and the changes that touch more than one part of it."""
 
+import concurrent.futures
 import shutil
 import tempfile
 import weakref
@@ -19,20 +20,22 @@ from gateway.emulator.resources.models import Models
 from gateway.emulator.state.intake import Order, job_faults, new_job, strike
 from gateway.emulator.state.projects import Project
 from gateway.emulator.state.uploads import Uploads
-from gateway.emulator.state.webhook_delivery import Courier
-from gateway.emulator.state.workers import Workshop
+from gateway.emulator.state.webhook_delivery import WebhookDelivery
+from gateway.emulator.state.workers import WorkerPool
 
 JOURNALED_KEYS = 1000
+# How long a moved clock waits for the work of jobs whose time is over.
+WORK_SECONDS = 60
 
 
-class World:
+class EmulatorState:
     """The state of one emulator; used from one event loop, worked on by its own threads."""
 
     def __init__(self, options: EmulatorOptions, clock: Clock) -> None:
         self.options = options
         self.clock = EmulatorClock(clock, options.speed, options.clock_offset)
         self.directory = Path(tempfile.mkdtemp(prefix="gemini-emulator-", dir=options.directory))
-        # also for apps whose lifespan nobody runs
+        # also for apps whose lifespan is not run
         self._remove = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.faults = FaultBook(
             [parse_fault(text) for text in options.faults], options.seed, self.clock.now_ns
@@ -40,8 +43,8 @@ class World:
         self.journal = Journal(self.clock, options.journal_entries)
         self.models = Models(serve_unknown=options.unknown_models)
         self.uploads = Uploads(self.directory, self.clock)
-        self.courier = Courier(options, self.clock, self.journal)
-        self._workshop = Workshop(options, self.clock, self.directory)
+        self.webhook_delivery = WebhookDelivery(options, self.clock, self.journal)
+        self._workers = WorkerPool(options, self.clock, self.directory)
         self._projects: dict[str, Project] = {}
         self._jobs_made = 0
 
@@ -50,8 +53,8 @@ class World:
         for job in self.jobs():
             if job.run is not None:
                 job.run.work.stop()
-        self.courier.close()
-        self._workshop.close()
+        self.webhook_delivery.close()
+        self._workers.close()
         self._remove()
 
     def armed(self) -> list[dict[str, object]]:
@@ -89,8 +92,8 @@ class World:
             job.book.arm(fault)
         for fault in order.marked.others:
             project.faults.arm(fault)
-        job.run = self._workshop.begin(job, project)
-        self.courier.watch(job, project.webhooks)
+        job.run = self._workers.begin(job, project)
+        self.webhook_delivery.watch(job, project.webhooks)
         self._note(job)
         return job
 
@@ -142,7 +145,7 @@ class World:
             job.run.work.stop()
         if seen.state == "RUNNING":
             serve = int(job.total * served_share(job, now))
-            job.run = self._workshop.again(job, project, serve)
+            job.run = self._workers.again(job, project, serve)
 
     def delete(self, job: Job) -> None:
         """Take a job off the list and stop its work."""
@@ -154,6 +157,18 @@ class World:
             job.run.work.stop()
         job.forget_input()
         job.forget_results()
+
+    def await_work(self) -> None:
+        """Wait for the work of every job whose time is over; blocks, raises TimeoutError.
+
+        Without it a clock that is moved beyond a job's end can be ahead of the thread that answers
+        its items, and the job is still RUNNING.
+        """
+        now = self.clock.now_ns()
+        over = [job for job in self.jobs() if now >= job.ends_ns or job.cancelled_ns is not None]
+        runs = [job.run.future for job in over if job.run is not None]
+        if concurrent.futures.wait(runs, WORK_SECONDS).not_done:
+            raise TimeoutError("the jobs' work is not done")
 
     def finish(self, job: Job) -> None:
         """Let a job's time be over now, whatever its faults (control route)."""

@@ -5,9 +5,12 @@ Copies of that page disagree in detail, and newer models have no row: they get t
 
 import re
 
+from gateway.emulator.options import EmulatorOptions
+
 MILLION = 1_000_000
 BILLION = 1000 * MILLION
 
+# Pattern of a model's name -> its limits in tier 1, 2, 3; None where the page has none.
 _TABLE: tuple[tuple[str, tuple[int, int | None, int | None]], ...] = (
     (r".*(-image|nano-banana)", (2 * MILLION, 270 * MILLION, BILLION)),
     (r".*-tts", (25_000, None, None)),
@@ -17,7 +20,14 @@ _TABLE: tuple[tuple[str, tuple[int, int | None, int | None]], ...] = (
     (r".*-pro", (5 * MILLION, 500 * MILLION, BILLION)),
     (r".*", (3 * MILLION, 400 * MILLION, BILLION)),
 )
-"""Pattern of a model's name -> its limits in tier 1, 2, 3; None where the page has none."""
+
+
+def token_limit(options: EmulatorOptions, model: str) -> int | None:
+    """How many tokens of a model may be enqueued: by option, else by tier; None: any number."""
+    for name in (model, "*"):
+        if name in options.enqueued_tokens:
+            return options.enqueued_tokens[name]
+    return tier_limit(options.tier, model) if options.tier else None
 
 
 def tier_limit(tier: int, model: str) -> int | None:

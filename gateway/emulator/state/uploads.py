@@ -16,8 +16,8 @@ from gateway.emulator.resources.files import MAX_DISPLAY_NAME
 from gateway.emulator.state.projects import Project
 
 KEPT_PIECE = 256 * 1024
+# A resumable session lives a week (cloud.google.com/storage/docs/resumable-uploads).
 SESSION_SECONDS = 7 * 24 * 3600.0
-"""A resumable session lives a week (cloud.google.com/storage/docs/resumable-uploads)."""
 DEFAULT_MIME = "application/octet-stream"
 
 
@@ -71,7 +71,7 @@ class Upload:
         self.held = size
 
     def end(self, status: str) -> None:
-        """The session is over: its bytes are a file's now, or nobody's."""
+        """The session is over: its bytes are a file's now, or gone."""
         self.status = status
         self._hold(0)
 
@@ -143,7 +143,7 @@ class Uploads:
             upload.path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Forget old sessions; nobody goes on with them."""
+        """Forget sessions that are too old to go on."""
         oldest = self._clock.now_ns() - int(SESSION_SECONDS * SECOND)
         for upload in list(self._uploads.values()):
             if upload.started_ns > oldest:

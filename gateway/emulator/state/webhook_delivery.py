@@ -1,4 +1,4 @@
-"""The courier: notices jobs that end, and tells whoever is to be told.
+"""Webhook delivery: notices jobs that end and sends their events to receivers.
 
 Google's guide (since 2026-05): a thin payload, Standard Webhooks headers. Registered (static)
 hooks are signed with HMAC-SHA256 over ``id.timestamp.body``; hooks named in a job (dynamic,
@@ -29,22 +29,22 @@ from gateway.emulator.protocol.rsa import process_key
 from gateway.emulator.resources.journal import Journal
 from gateway.emulator.resources.webhooks import Webhooks
 
+# State -> event; of a cancelled job nothing is told (the SDK knows no such event).
 _EVENT_OF = {
     "SUCCEEDED": "batch.succeeded",
     "FAILED": "batch.failed",
     "EXPIRED": "batch.expired",
 }
-"""State -> event; of a cancelled job nothing is told (the SDK knows no such event)."""
 FIRST_RETRY_SECONDS = 1.0
 GIVE_UP_SECONDS = 24 * 3600.0
 TICK_SECONDS = 0.05
+# Deliveries under way at a time: one receiver that hangs does not hold up the others.
 SENDERS = 4
-"""Deliveries under way at a time: one receiver that hangs does not hold up the others."""
 
 
 @dataclass
 class Delivery:
-    """One event on its way to one place."""
+    """One event for one receiver."""
 
     id: str
     uri: str
@@ -62,7 +62,7 @@ class Delivery:
 
 
 def event_of(job: Job, seen: Snapshot, now_ns: int) -> JsonObject | None:
-    """The payload for a job's end; None when its end is nobody's business."""
+    """The payload for a job's end; None for an end that has no event."""
     kind = _EVENT_OF.get(seen.state)
     if kind is None:
         return None
@@ -82,7 +82,7 @@ def hmac_signature(text: str, message_id: str, timestamp: str, body: bytes) -> s
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
-class Courier:
+class WebhookDelivery:
     """Watches jobs and sends deliveries; one task of the app."""
 
     def __init__(self, options: EmulatorOptions, clock: EmulatorClock, journal: Journal) -> None:
@@ -91,7 +91,7 @@ class Courier:
         self._journal = journal
         self._watched: list[tuple[Job, Webhooks]] = []
         self._waiting: list[Delivery] = []
-        self._threads = ThreadPoolExecutor(SENDERS, thread_name_prefix="emulator-courier")
+        self._threads = ThreadPoolExecutor(SENDERS, thread_name_prefix="emulator-webhooks")
 
     def close(self) -> None:
         """Send nothing more."""
@@ -112,7 +112,7 @@ class Courier:
                     tasks.create_task(self._attempt(delivery), name=delivery.id)
 
     def _notice(self) -> None:
-        """Turn ended jobs into deliveries; jobs nobody asks about are not looked at."""
+        """Turn ended jobs into deliveries; jobs without a receiver are skipped."""
         now, ended = self._clock.now_ns(), set()
         for job, hooks in self._watched:
             if job.webhook or hooks.are_any:

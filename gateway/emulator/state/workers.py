@@ -8,7 +8,6 @@ from pathlib import Path
 
 from gateway.emulator.answers.embed import embed
 from gateway.emulator.answers.generate import generate
-from gateway.emulator.answers.resources import Holdings
 from gateway.emulator.jobs.job import Job, Run
 from gateway.emulator.jobs.lines import (
     MESSAGES,
@@ -26,14 +25,15 @@ from gateway.emulator.protocol.errors import JsonObject
 from gateway.emulator.protocol.ids import new_id
 from gateway.emulator.resources.files import digest_file
 from gateway.emulator.resources.ledger import Charge, charge
+from gateway.emulator.resources.project_resources import ProjectResources
 from gateway.emulator.state.intake import TEXTS
 from gateway.emulator.state.projects import Project
 
+# Jobs worked on at a time.
 THREADS = 2
-"""Jobs worked on at a time."""
+# google.rpc.Code of items that were not served.
 CANCELLED, TOO_LATE = 1, 4
-"""google.rpc.Code of items that were not served."""
-_ANSWERS: dict[str, Callable[[str, JsonObject, Holdings], JsonObject]] = {
+_ANSWERS: dict[str, Callable[[str, JsonObject, ProjectResources], JsonObject]] = {
     "generate": generate,
     "embed": embed,
 }
@@ -43,7 +43,7 @@ def _charge(job: Job, key: str, text: str, response: JsonObject) -> Charge:
     return charge(job.model, "batch", response, text, job=job.name, key=key)
 
 
-class Workshop:
+class WorkerPool:
     """Starts work, and has it done in threads of its own."""
 
     def __init__(self, options: EmulatorOptions, clock: EmulatorClock, directory: Path) -> None:

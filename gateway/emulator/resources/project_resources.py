@@ -1,4 +1,4 @@
-"""What a request may refer to beyond itself: files and caches of its project."""
+"""Project resources: the files and caches that a request may use."""
 
 from dataclasses import dataclass, field
 
@@ -8,8 +8,8 @@ from gateway.emulator.resources.caches import Cache
 
 
 @dataclass
-class Holdings:
-    """Nothing, until somebody holds something; ``seen`` counts marked prompts."""
+class ProjectResources:
+    """No file and no cache: a base class for projects; ``seen`` counts marked prompts."""
 
     seen: Seen = field(default_factory=Seen)
 
@@ -18,9 +18,9 @@ class Holdings:
         raise file_gone(file_id)
 
     def use_registered(self, uri: str) -> None:
-        """Raise ApiError 403 for a ``gs://`` object that nobody registered."""
+        """Raise ApiError 403 for a ``gs://`` object that is not registered."""
         raise file_gone(uri)
 
-    def cache(self, name: str) -> Cache:  # noqa: ARG002 - of those who hold some
+    def cache(self, name: str) -> Cache:  # noqa: ARG002 - a project uses it
         """A living cache by its name; raises ApiError 403."""
         raise cache_gone()

@@ -1,25 +1,25 @@
-"""What a model can do, told from its name. One table; the first row that matches decides.
+"""Model capabilities by name: one table, the first row that matches decides.
 
-Every column is evidence, named beside it; an unknown or newer name gets the newest behaviour.
+Every column names its evidence; an unknown or newer name gets the newest behaviour.
 """
 
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+# Aliases -> the model that answers, and what ``modelVersion`` says.
 RESOLVED = {
     "gemini-flash-latest": "gemini-3.5-flash",
     "gemini-flash-lite-latest": "gemini-3.5-flash-lite",
     "gemini-pro-latest": "gemini-3.1-pro-preview",
     "nano-banana-pro-preview": "gemini-3-pro-image-preview",
 }
-"""Aliases -> the model that answers, and what ``modelVersion`` says."""
 
 ALL_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 
 
 @dataclass(frozen=True)
-class Abilities:
+class ModelCapabilities:
     """The differences between models that show in answers or refusals; the defaults are 3.8's."""
 
     thinks: bool = True
@@ -29,7 +29,7 @@ class Abilities:
     levels: tuple[str, ...] = ("LOW", "MEDIUM", "HIGH")
     """thinkingLevel; none: 400 (RooCode#10700). MINIMAL of 3.7: 400 (kiss-translator#1048)."""
     budget: tuple[int, int] = (0, 32768)
-    """thinkingBudget, beside -1 and 0 (ai.google.dev, "Thinking"); RooCode#4399."""
+    """thinkingBudget, besides -1 and 0 (ai.google.dev, "Thinking"); RooCode#4399."""
     may_rest: bool = True
     """Whether a budget of 0 is allowed: never on a Pro."""
     signs: bool = True
@@ -43,7 +43,7 @@ class Abilities:
     prefill: bool = False
     """A last turn of the model: 400 on 3.5 Flash-Lite and from 3.6 on (LibreChat agents#323)."""
     mixes: bool = True
-    """Google's tools beside functions: 3 and later; before, neither with JSON (go-genai#323)."""
+    """Google's tools together with functions: from 3 on; before, neither with JSON (go-genai#323)."""
     urls: bool = True
     """Public URLs as fileUri: not 2.0 (baml#1548)."""
     old: bool = False
@@ -54,9 +54,9 @@ class Abilities:
     """responseModalities that are accepted; the first is meant when nothing is asked."""
 
 
-_NEWEST = Abilities()
+_NEWEST = ModelCapabilities()
 _PICTURES = (("TEXT", "IMAGE"), ("IMAGE",), ("TEXT",))
-_THREE = Abilities(levels=ALL_LEVELS, prefill=True)
+_THREE = ModelCapabilities(levels=ALL_LEVELS, prefill=True)
 _TWO_FIVE = replace(_THREE, levels=(), budget=(0, 24576), signs=False, candidates=8, mixes=False)
 _OLD = replace(
     _TWO_FIVE,
@@ -77,6 +77,7 @@ _SPOKEN = replace(
     outputs=(("AUDIO",),),
 )
 
+# Pattern of a name -> capabilities; what matches nothing is as new as can be.
 _TABLE = (
     (r"gemini-1|gemini-2\.0|gemma-3|learnlm|aqa", _OLD),
     (r"gemma-4", replace(_TWO_FIVE, levels=("MINIMAL", "HIGH"), candidates=1, flex=False)),
@@ -117,12 +118,11 @@ _TABLE = (
     (r".*-pro", replace(_NEWEST, may_rest=False)),
     (r"gemini-([4-9]|\d\d)", replace(_NEWEST, levels=("LOW", "MEDIUM", "HIGH", "XHIGH"))),
 )
-"""Pattern of a name -> abilities; what matches nothing is as new as can be."""
-_COMPILED = tuple((re.compile(pattern), abilities) for pattern, abilities in _TABLE)
+_COMPILED = tuple((re.compile(pattern), capabilities) for pattern, capabilities in _TABLE)
 
 
 @lru_cache(maxsize=256)
-def abilities_of(model: str) -> Abilities:
-    """The abilities of a model by its bare name; aliases have those of what they stand for."""
+def capabilities_of(model: str) -> ModelCapabilities:
+    """The capabilities of a model by its bare name; an alias has those of its model."""
     name = RESOLVED.get(model, model)
     return next((found for pattern, found in _COMPILED if pattern.match(name)), _NEWEST)
