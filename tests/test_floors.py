@@ -1,6 +1,7 @@
 """The floors of the building: imports point down only, rooms on one floor do not meet."""
 
 import ast
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,22 @@ TRANSLATE: dict[str, int] = {
     "images": 7,
     "completions": 8,
     "endpoints": 9,
+}
+# The floors inside emulator/, one above the other.
+EMULATOR: dict[str, int] = {
+    "protocol": 1,
+    "faults": 2,
+    "options": 3,
+    "resources": 4,
+    "checks": 5,
+    "answers": 6,
+    "jobs": 7,
+    "state": 8,
+    "api": 9,
+    "app": 10,
+    "serve": 11,
+    "running": 12,
+    "testing": 13,
 }
 FACE = "gateway.translate"  # other rooms import this and nothing below it
 MOST_FILES = 12  # a room with more wants another room
@@ -206,8 +223,40 @@ def test_translate_has_a_face() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", [path for path in (PACKAGE / "translate").rglob("*") if (path / "__init__.py").exists()]
+    "path", sorted((PACKAGE / "emulator").rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
 )
-def test_translate_has_small_rooms(room: Path) -> None:
+def test_emulator_imports_point_down(path: Path) -> None:
+    """The same inside emulator/; `__init__` hands on what programs use of it."""
+    room = path.relative_to(PACKAGE / "emulator").parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    assert room in EMULATOR, f"place {room} on a floor"
+    inside = [name.split(".") for name in _imports(path) if name.startswith("gateway.emulator")]
+    others = {names[2] for names in inside if len(names) > 2} - {room}
+    for other in others:
+        assert EMULATOR[other] < EMULATOR[room], f"{path} imports {other}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "emulator").rglob("*.py")), ids=str)
+def test_constants_are_explained_before(path: Path) -> None:
+    """A constant's comment is in front of it, as everywhere: no string after it."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    for before, node in itertools.pairwise(body):
+        string = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        constant = isinstance(before, ast.Assign | ast.AnnAssign)
+        assert not (string and constant), f"{path}:{node.lineno}: a string explains a constant"
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        path
+        for name in ("translate", "emulator")
+        for path in (PACKAGE / name).rglob("*")
+        if (path / "__init__.py").exists()
+    ],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_rooms_are_small(room: Path) -> None:
     """A room is read at a glance."""
     assert len([*room.glob("*.py")]) - 1 <= MOST_FILES

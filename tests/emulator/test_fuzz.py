@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from gateway.emulator.protocol.schema import read
 from gateway.emulator.testing import EmulatorOptions, running
 from tests.emulator.grammar import (
+    EMULATED,
     ONEOFS,
     REFERENCE,
     SCALARS,
     Overrides,
     faults_of,
-    EMULATED,
     fields_of,
     is_message,
     messages,

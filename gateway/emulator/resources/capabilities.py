@@ -43,7 +43,7 @@ class ModelCapabilities:
     prefill: bool = False
     """A last turn of the model: 400 on 3.5 Flash-Lite and from 3.6 on (LibreChat agents#323)."""
     mixes: bool = True
-    """Google's tools together with functions: from 3 on; before, neither with JSON (go-genai#323)."""
+    """Google's tools with functions: from 3 on; before, neither with JSON (go-genai#323)."""
     urls: bool = True
     """Public URLs as fileUri: not 2.0 (baml#1548)."""
     old: bool = False
