@@ -62,14 +62,24 @@ def encode_batch(batch: Batch) -> dict[str, Any]:
 def _extension(batch: Batch, *, live: bool) -> dict[str, Any]:
     """What OpenAI has no word for; its SDKs keep unknown members (``batch.gateway``).
 
-    Why a live batch does not go on; the notes about its lines, counted by code, and the file that
-    lists them.
+    Why a live batch does not go on, and since when; why it ended otherwise than with an answer to
+    each line; the state at the upstream that has lasted longest, kept after the end; the notes
+    about its lines, counted by code, and the file that lists them.
     """
     return {
         "waiting_for": batch.last_error if live else None,
+        "waiting_since": _seconds(batch.waiting_since) if live else None,
+        "ended_because": batch.ended_because,
+        "upstream": _upstream(batch),
         "warnings": dict(batch.notes),
         "warnings_file_id": None if live else batch.notes_file_id,
     }
+
+
+def _upstream(batch: Batch) -> dict[str, Any] | None:
+    if batch.upstream_state is None:
+        return None
+    return {"state": batch.upstream_state, "since": _seconds(batch.upstream_since)}
 
 
 def shown_status(batch: Batch) -> str:

@@ -12,8 +12,10 @@ What was given up is looked for again all the same, as long as Google may still 
 Clocks may jump: a time that lies ahead counts as now.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gateway.batches.batch import BatchStatus
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import moved
 
@@ -26,6 +28,13 @@ RECOVERY = 2 * UPSTREAM_LIFE
 
 # Without another job that a working listing must show, its word is believed so much later.
 UNPROVEN_FACTOR = 4
+
+LAST_REASON = " Last reason: "
+MAX_REASONS = 4
+_ENDS = {
+    BatchStatus.CANCELLED: "a cancel was asked for",
+    BatchStatus.EXPIRED: "the completion window ended",
+}
 
 # Results that come, and are empty, are believed sooner: half an hour of six.
 EMPTY_SHARE = 12
@@ -86,7 +95,23 @@ def with_reason(failure: Failure, reason: str | None) -> Failure:
     """The failure with what was last waited for: a reason outlives the wait."""
     if reason is None:
         return failure
-    return replace(failure, message=f"{failure.message} Last reason: {reason}.")
+    return replace(failure, message=f"{failure.message}{LAST_REASON}{reason}.")
+
+
+def ended_because(status: BatchStatus, jobs: Sequence[Job]) -> str | None:
+    """Why a batch ended otherwise than with an answer of every job, kept on it.
+
+    Google's own words may quote a request: they stand in the lines, here their code.
+    """
+    reasons = dict.fromkeys(_reason(job.failure) for job in jobs if job.failure is not None)
+    told = [_ENDS[status], *reasons] if status in _ENDS else list(reasons)
+    return "; ".join(told[:MAX_REASONS]) or None
+
+
+def _reason(failure: Failure) -> str:
+    _, said, reason = failure.message.partition(LAST_REASON)
+    status = f" ({failure.status})" if failure.status else ""
+    return reason.rstrip(".") if said else f"{failure.code}{status}"
 
 
 def may_delete(job: Job) -> bool:

@@ -211,8 +211,15 @@ class Store(Protocol):
         """
         ...
 
-    async def jobs_by_key(self) -> Mapping[tuple[str, str], int]:
-        """How many jobs run upstream, or may, by credential and the digest of the key."""
+    async def foreign_jobs(self, credential: str, made_by: str) -> int:
+        """How many jobs of a credential run upstream, or may, that another key made."""
+        ...
+
+    async def pull_in(self, now: int, latest: int) -> None:
+        """Make due now what is due after ``latest``: the clock was ahead when that was written.
+
+        A batch that waits for the end of its window alone is left.
+        """
         ...
 
     async def rest_batch(self, batch: Batch, due_at: int | None) -> None:

@@ -12,7 +12,7 @@ from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import MODEL_NOT_FOUND, refused_model
 from gateway.batches.job import Cause, Job
 from gateway.batches.lifecycle import final_status, rest_until
-from gateway.batches.patience import RECOVERY
+from gateway.batches.patience import RECOVERY, ended_because
 from gateway.batches.planning import display_name
 from gateway.errors import UpstreamError
 from gateway.ids import new_file_id, new_job_id
@@ -271,6 +271,7 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
         due_at=None,
         failures=0,
         last_error=None,
+        ended_because=ended_because(status, jobs),
         completed_at=now if status is BatchStatus.COMPLETED else None,
         expired_at=now if status is BatchStatus.EXPIRED else None,
         cancelled_at=now if status is BatchStatus.CANCELLED else None,

@@ -31,6 +31,7 @@ from gateway.runner.fill_step import fill
 
 logger = logging.getLogger(__name__)
 
+CLOCK_STEP = 1000  # ms by which a wall clock may be set back unnoticed
 TICK_SECONDS = 1.0  # how long to wait at most while work is due but nothing more may start
 MAX_DUE = 200
 LEASE = 6 * 3600 * 1000  # ms; longer than any step may take, cleared when a process starts anew
@@ -77,6 +78,7 @@ class Runner:
         self._models = batch_steps.ModelList(tools)
         self._bell = asyncio.Event()
         self._stopping = False
+        self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
         self._under_way: dict[Key, _UnderWay] = {}
         self._free = {act: SLOTS.get(act, OTHER_SLOTS) for act in Act}
         # A validation may hold a worker for minutes: no more of them than there are workers, and
@@ -96,11 +98,12 @@ class Runner:
 
     async def run(self) -> None:
         """Until :meth:`stop`. An exception that ends it is a defect and must end the process."""
-        await self._warn_of_other_keys()
+        await self._warn_of_another_key()
         async with asyncio.TaskGroup() as group:
             while not self._stopping:
                 self._bell.clear()
                 try:
+                    await self._pull_in()
                     started = await self._start_due(group)
                     due = await self._tools.store.next_due()
                 except UnavailableError as error:
@@ -109,17 +112,32 @@ class Runner:
                 if not started:
                     await self._pause(due)
 
-    async def _warn_of_other_keys(self) -> None:
+    async def _pull_in(self) -> None:
+        """At the start, and whenever the wall clock was set back: due times are its own.
+
+        Jobs stood still for as long as a clock had been ahead, also over restarts.
+        """
+        clock, options = self._tools.clock, self._tools.options
+        now = clock.now()
+        drift = now - int(clock.monotonic() * 1000)
+        went_back = self._drift is None or drift < self._drift - CLOCK_STEP
+        self._drift = drift
+        if went_back:
+            longest = max(options.poll.longest, options.retry.longest, 2 * options.settle)
+            await self._tools.store.pull_in(now, now + longest)
+
+    async def _warn_of_another_key(self) -> None:
         tools = self._tools
-        for (credential, made_by), count in (await tools.store.jobs_by_key()).items():
-            if made_by != tools.upstream.identity(credential, tools.options.gateway_id):
-                logger.error(
-                    "%d jobs that are paid for were made with another Gemini key than the one that"
-                    " is set for %r now. They are held, and nothing is created in their place;"
-                    " they go on once that key, or another of its project, is set.",
-                    count,
-                    credential,
-                )
+        credential = tools.options.credential
+        made_by = tools.upstream.identity(credential, tools.options.gateway_id)
+        count = await tools.store.foreign_jobs(credential, made_by)
+        if count:
+            logger.error(
+                "%d jobs that are paid for were made with another Gemini key than the one that is"
+                " set now. They are held, and nothing is created in their place; they go on once"
+                " that key, or another of its project, is set.",
+                count,
+            )
 
     async def _pause(self, due: int | None) -> None:
         seconds = TICK_SECONDS

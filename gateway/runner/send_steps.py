@@ -8,6 +8,7 @@ from gateway.batches.follow_ups import MODEL_NOT_FOUND
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import moved, stop_reason
 from gateway.batches.pacing import next_poll, next_retry
+from gateway.batches.patience import with_reason
 from gateway.errors import (
     UnavailableError,
     UpstreamAmbiguousError,
@@ -211,4 +212,5 @@ async def refuse(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     reason = stop_reason(batch, tools.clock.now())
     if reason is None:
         raise LookupError("a job is refused without a reason")
-    await claim.save(moved(claim.row, JobState.REFUSED, failure=reason))
+    failure = with_reason(reason, claim.row.last_error)
+    await claim.save(moved(claim.row, JobState.REFUSED, failure=failure))

@@ -34,10 +34,11 @@ def running(session: Session, job: Job, submitted_before: int) -> Job | None:
     return None if row is None else job_of(row)
 
 
-def by_key(session: Session) -> Mapping[tuple[str, str], int]:
-    """Counts of jobs that run upstream, or may."""
-    rows = session.all("jobs_by_key")
-    return {(row["credential"], row["made_by"]): row["count"] for row in rows}
+def foreign(session: Session, credential: str, made_by: str) -> int:
+    """How many jobs run upstream, or may, that another key made."""
+    values = {"credential": credential, "made_by": made_by}
+    count: int = session.the("foreign_jobs", values)["count"]
+    return count
 
 
 def claim(session: Session, job_id: str, now: int, lease_until: int) -> Job | None:

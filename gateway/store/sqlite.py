@@ -201,9 +201,13 @@ class SQLiteStore:
         """Some other job that must be in the upstream's listing where this one would be."""
         return job_rows.running(self._reader, job, submitted_before)
 
-    async def jobs_by_key(self) -> Mapping[tuple[str, str], int]:
-        """How many jobs run upstream, or may, by credential and the digest of the key."""
-        return job_rows.by_key(self._reader)
+    async def foreign_jobs(self, credential: str, made_by: str) -> int:
+        """How many jobs of a credential run upstream, or may, that another key made."""
+        return job_rows.foreign(self._reader, credential, made_by)
+
+    async def pull_in(self, now: int, latest: int) -> None:
+        """Make due now what is due after ``latest``."""
+        await self._writer.run(lambda session: _pull_in(session, now, latest))
 
     async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
         """Set when the batch row is due next, if its ``due_at`` still is what was read."""
@@ -319,6 +323,12 @@ class SQLiteStore:
         return await self._writer.run(
             lambda session: staging.save(session, staged, keep=keep, gone=gone, now=now)
         )
+
+
+def _pull_in(session: Session, now: int, latest: int) -> None:
+    values = {"now": now, "latest": latest}
+    for name in ("pull_in_jobs", "pull_in_send_deadlines", "pull_in_batches", "pull_in_staged"):
+        session.run(name, values)
 
 
 def _recover(session: Session, now: int) -> str:

@@ -58,7 +58,14 @@ async def test_create_answers_every_field(world: World, create: Make) -> None:
         "request_counts": {"total": 0, "completed": 0, "failed": 0},
         "usage": NO_USAGE,
         "metadata": {"a": "b"},
-        "gateway": {"waiting_for": None, "warnings": {}, "warnings_file_id": None},
+        "gateway": {
+            "waiting_for": None,
+            "waiting_since": None,
+            "ended_because": None,
+            "upstream": None,
+            "warnings": {},
+            "warnings_file_id": None,
+        },
     }
     assert world.rung == 1
     kept = await world.store.get_batch("alice", batch["id"])

@@ -56,15 +56,30 @@ def test_live_batches_show_no_files(status: BatchStatus) -> None:
 def test_what_openai_has_no_word_for(status: BatchStatus) -> None:
     """Every member is always there; what a batch waited for is nothing once it has ended."""
     live = status in {"validating", "in_progress", "finalizing"}
-    waiting = replace(BATCH, status=status, last_error="no quota", notes={"dropped": 3})
+    waiting = replace(
+        BATCH,
+        status=status,
+        last_error="no quota",
+        waiting_since=5_999,
+        ended_because="a cancel was asked for",
+        upstream_state="PENDING",
+        upstream_since=4_000,
+        notes={"dropped": 3},
+    )
 
     assert encode_batch(waiting)["gateway"] == {
         "waiting_for": "no quota" if live else None,
+        "waiting_since": 5 if live else None,
+        "ended_because": "a cancel was asked for",
+        "upstream": {"state": "PENDING", "since": 4},
         "warnings": {"dropped": 3},
         "warnings_file_id": None,
     }
     assert encode_batch(replace(BATCH, status=status))["gateway"] == {
         "waiting_for": None,
+        "waiting_since": None,
+        "ended_because": None,
+        "upstream": None,
         "warnings": {},
         "warnings_file_id": None,
     }

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.batches.batch import BatchStatus
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.patience import (
     HOUR,
@@ -11,6 +12,7 @@ from gateway.batches.patience import (
     Patience,
     denied,
     elapsed,
+    ended_because,
     given_up,
     is_overdue,
     may_delete,
@@ -72,6 +74,20 @@ def test_a_reason_outlives_its_wait() -> None:
     """In the message of the lines."""
     assert with_reason(Failure("c", "Ended."), None).message == "Ended."
     assert with_reason(Failure("c", "Ended."), "429").message == "Ended. Last reason: 429."
+
+
+def test_why_a_batch_ended() -> None:
+    """Its end and what its jobs waited for; Google's words, which may quote a request, by code."""
+    expired = with_reason(Failure("batch_expired", "Too late."), "the upstream answered 429")
+    refused = Failure("invalid_argument", "'the user's secret' is bad", 400)
+    jobs = [replace(JOB, failure=failure) for failure in (expired, expired, refused, None)]
+
+    assert ended_because(BatchStatus.COMPLETED, [JOB]) is None
+    assert ended_because(BatchStatus.COMPLETED, jobs[2:]) == "invalid_argument (400)"
+    assert ended_because(BatchStatus.CANCELLED, [JOB]) == "a cancel was asked for"
+    assert ended_because(BatchStatus.EXPIRED, jobs) == (
+        "the completion window ended; the upstream answered 429; invalid_argument (400)"
+    )
 
 
 LOST = Failure("upstream_job_lost", "gone", 500)

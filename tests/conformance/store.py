@@ -793,6 +793,23 @@ class DueRules:
         assert file is not None
         assert (file.id, file.deleted_at) == (batch.input_file_id, 2_000)
 
+    async def test_what_a_clock_ahead_wrote_is_pulled_in(self, store: Store) -> None:
+        """But for a batch that waits for the end of its window."""
+        batch = await claimed_batch(store)
+        waits = replace(batch, status=BatchStatus.IN_PROGRESS, due_at=batch.expires_at)
+        jobs = [a_job(due_at=900), a_job("two", number=7, due_at=500)]
+        await store.save_batch(waits, jobs=jobs)
+
+        await store.pull_in(10, 600)
+
+        work = await load(store)
+        assert [job.due_at for job in work.jobs] == [10, 500]
+        assert work.batch.due_at == batch.expires_at
+        again = await claim(store, "batch_one")
+        await store.save_batch(replace(again, due_at=batch.expires_at - 1))
+        await store.pull_in(10, 600)
+        assert (await load(store)).batch.due_at == 10
+
     async def test_a_job_that_must_be_listed(self, store: Store) -> None:
         batch = await claimed_batch(store)
         jobs = [a_job(f"j{number}", number=number) for number in range(6)]

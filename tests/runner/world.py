@@ -131,6 +131,7 @@ class ScriptedUpstream:
     # What downloads answer first; how often a job that has ended shows no output yet.
     garbage: list[bytes] = field(default_factory=list)
     late: int = 0
+    deaf: bool = False  # no cancel is obeyed
     # Clients' files by name, those that are there, the states they are seen in next, their life.
     uploaded: dict[str, bytes] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
@@ -252,6 +253,8 @@ class ScriptedUpstream:
         self._call("cancel")
         job = self._job(name)
         job.cancelled = True
+        if self.deaf:
+            return
         job.state = "CANCELLED" if job.state in {"PENDING", "RUNNING"} else job.state
 
     async def release(self, job: Job) -> None:
@@ -372,7 +375,7 @@ def options(**changes: Any) -> RunnerOptions:
     """Quick ones."""
     limits = JobLimits(50_000, 2**29, 2**20, changes.pop("inline_items", 100), 20)
     values = {
-        "poll": Pace(10, 50),
+        "poll": Pace(*changes.pop("polls", (10, 50))),
         "retry": Pace(5, 50),
         "settle": 50,
         "create_seconds": 5.0,

@@ -143,5 +143,11 @@ SELECT min(due) AS due FROM (
 SELECT files.* FROM files JOIN batches ON batches.input_file_id = files.id
 WHERE batches.id = :id;
 
+-- name: pull_in_batches
+-- But one that only waits for the end of its window.
+UPDATE batches SET due_at = :now
+WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at > :latest
+    AND NOT (status = 'in_progress' AND due_at = expires_at);
+
 -- name: recover_batches
 UPDATE batches SET lease_until = NULL WHERE lease_until IS NOT NULL;

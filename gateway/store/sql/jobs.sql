@@ -37,11 +37,17 @@ WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS
     AND (made_by IS :made_by OR made_by IS NULL)
 ORDER BY submitted_at DESC LIMIT 1;
 
--- name: jobs_by_key
-SELECT credential, made_by, count(*) AS count FROM jobs
-WHERE made_by IS NOT NULL
-    AND (state IN ('submitting', 'running', 'ended') OR recover_until IS NOT NULL)
-GROUP BY credential, made_by;
+-- name: foreign_jobs
+SELECT (
+    SELECT count(*) FROM jobs
+    WHERE credential = :credential AND made_by <> :made_by
+        AND state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS NOT NULL
+        AND (state IN ('running', 'ended') OR recover_until IS NOT NULL)
+) + (
+    SELECT count(*) FROM jobs
+    WHERE state = 'submitting' AND send_deadline > 0
+        AND credential = :credential AND made_by <> :made_by
+) AS count;
 
 -- name: claim_job
 UPDATE jobs SET fence = fence + 1, lease_until = :lease_until
@@ -79,6 +85,14 @@ UPDATE jobs SET lease_until = NULL WHERE lease_until IS NOT NULL;
 -- Due at once: the reconcile step works out from the deadline when to look.
 UPDATE jobs SET send_deadline = :now, due_at = :now
 WHERE state = 'submitting' AND send_deadline > :now;
+
+-- name: pull_in_jobs
+-- A wall clock was set back: nothing waits for longer than its own pause.
+UPDATE jobs SET due_at = :now WHERE state <> 'released' AND due_at > :latest;
+
+-- name: pull_in_send_deadlines
+UPDATE jobs SET send_deadline = :now
+WHERE state = 'submitting' AND lease_until IS NULL AND send_deadline > :latest;
 
 -- name: tell_batch
 -- What a live batch waits for is the error of the job that failed most often in a row. The state

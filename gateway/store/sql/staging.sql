@@ -133,5 +133,8 @@ UPDATE staged_files SET
 WHERE id IN (SELECT staged FROM job_files WHERE job_id = :job_id AND staged IS NOT NULL)
     AND state = 'ready';
 
+-- name: pull_in_staged
+UPDATE staged_files SET due_at = :now WHERE due_at > :latest;
+
 -- name: recover_staged
 UPDATE staged_files SET lease_until = NULL WHERE lease_until IS NOT NULL;
