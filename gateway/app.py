@@ -28,6 +28,7 @@ from gateway.errors import ListenError, SettingsError, UpstreamError, UpstreamHe
 from gateway.ids import digest, owner_of
 from gateway.runner.context import Retention, RunnerOptions, Tools
 from gateway.runner.cpu.validate import InputLimits
+from gateway.runner.retry_input import RetryInput
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
 from gateway.runner.workers import Workers
@@ -257,6 +258,7 @@ class Gateway:
             await self._clock.sleep(self._settings.retry_max_seconds)
 
     def _asgi(self, tools: Tools, runner: Runner) -> Any:  # noqa: ANN401 - an ASGI application
+        retries = RetryInput(tools)
         services = Services(
             store=tools.store,
             blobs=tools.blobs,
@@ -267,6 +269,7 @@ class Gateway:
             endpoints=tuple(ENDPOINTS),
             policy=self._policy.to_json(),
             models=lambda: tools.upstream.models(CREDENTIAL),
+            retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )
         return create_api(services, api_options(self._settings))
 

@@ -44,20 +44,25 @@ async def create(call: Call) -> Response:
     wanted = parse_create_batch(body, call.services.endpoints)
     await _check_purpose(call, wanted.input_file_id)
     asked = _new_batch(call, wanted)
-    repeated = _is_retry(call)
+    repeated = is_repeated(call)
     batch = await call.store.add_batch(
         asked, same_since=asked.created_at - RETRY_WINDOW_MS if repeated else None
     )
     if batch is None:
         raise _no_input_file(wanted.input_file_id)
+    require_same(batch, asked)
+    call.services.wake()
+    return answer(encode_batch(batch))
+
+
+def require_same(batch: Batch, asked: Batch) -> None:
+    """Errors: RequestError when an idempotency key names a batch that was asked for otherwise."""
     if batch.fingerprint != asked.fingerprint:
         raise RequestError(
             "Keys for idempotent requests can only be used with the same parameters they were"
             " first used with: the header 'Idempotency-Key' names another batch.",
             code="idempotency_key_reused",
         )
-    call.services.wake()
-    return answer(encode_batch(batch))
 
 
 async def list_batches(call: Call) -> Response:
@@ -77,6 +82,19 @@ async def retrieve(call: Call) -> Response:
     if batch is None:
         raise _no_such_batch(call.path_id())
     return answer(encode_batch(batch))
+
+
+async def owned_batch(call: Call) -> Batch:
+    """The batch in the path. Errors: NotFoundError."""
+    batch = await call.store.get_batch(call.owner, call.path_id())
+    if batch is None:
+        raise _no_such_batch(call.path_id())
+    return batch
+
+
+def since_repeat(asked: Batch) -> int:
+    """From when on an earlier batch is the same as one that an SDK asks for again."""
+    return asked.created_at - RETRY_WINDOW_MS
 
 
 async def cancel(call: Call) -> Response:
@@ -129,7 +147,7 @@ def _new_batch(call: Call, wanted: CreateBatch) -> Batch:
         metadata=wanted.metadata,
         output_expires_after=wanted.output_expires_after,
         policy=call.services.policy,
-        idempotency_key=_idempotency_key(call),
+        idempotency_key=idempotency_key(call),
         fingerprint=_fingerprint(wanted),
     )
 
@@ -146,13 +164,15 @@ def _fingerprint(wanted: CreateBatch) -> str:
     )
 
 
-def _idempotency_key(call: Call) -> str | None:
+def idempotency_key(call: Call) -> str | None:
+    """The header ``Idempotency-Key``, if it was sent. Errors: RequestError of an odd one."""
     key = call.request.headers.get("idempotency-key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise RequestError("Invalid 'Idempotency-Key': expected 1 to 255 visible ASCII characters.")
     return key
 
 
-def _is_retry(call: Call) -> bool:
+def is_repeated(call: Call) -> bool:
+    """Whether an SDK says that it sends this request once more."""
     count = call.request.headers.get("x-stainless-retry-count", "")
     return count.isdecimal() and count.strip("0") != ""

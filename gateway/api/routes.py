@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from gateway.api import batches, files, health, models
+from gateway.api import batches, files, health, jobs, models, retries
 from gateway.api.services import Call
 
 Endpoint = Callable[[Call], Awaitable[Response]]
@@ -36,6 +36,8 @@ ROUTES: Final = (
     ApiRoute("GET", "/batches", batches.list_batches),
     ApiRoute("GET", "/batches/{id}", batches.retrieve),
     ApiRoute("POST", "/batches/{id}/cancel", batches.cancel),
+    ApiRoute("POST", "/batches/{id}/retry", retries.retry, starts_work=True),
+    ApiRoute("GET", "/batches/{id}/jobs", jobs.list_jobs),
     ApiRoute("GET", "/models", models.list_models),
     ApiRoute("GET", "/models/{id:path}", models.retrieve),
     ApiRoute("GET", "/healthz", health.live, public=True),

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
+from gateway.batches.batch import Batch
+from gateway.batches.file import File
 from gateway.clock import Clock
 from gateway.ports.blobs import Blobs
 from gateway.ports.store import Store
@@ -33,6 +35,8 @@ class Services:
     google: Callable[[], str] = lambda: "not_asked"  # not_asked, ok, key_refused or no_answer
     policy: Mapping[str, Any] = field(default_factory=dict)  # stored with each new batch
     models: Callable[[], Awaitable[Sequence[Model]]] | None = None
+    # The input of a batch that sends lines of an ended one again: all that failed, or some.
+    retry_input: Callable[[Batch, bool], Awaitable[File]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,16 @@ import click
 from gateway import __version__
 
 # Each is a module of this room with a command of the same name.
-COMMANDS: Final = ("serve", "demo", "emulator", "translate", "config", "health")
+COMMANDS: Final = (
+    "serve",
+    "demo",
+    "emulator",
+    "translate",
+    "status",
+    "retry",
+    "config",
+    "health",
+)
 
 
 class _Commands(click.Group):

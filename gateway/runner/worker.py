@@ -23,6 +23,7 @@ from gateway.batches.job import Failure
 from gateway.batches.planning import JobLimits
 from gateway.errors import AuditError
 from gateway.runner.cpu.collect import CollectTask, collect
+from gateway.runner.cpu.failed_lines import FailedLinesTask, failed_lines
 from gateway.runner.cpu.fill import FillTask, Usable, fill
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
 from gateway.runner.cpu.recut import PickTask, RecutTask, SplitTask, pick, recut, split
@@ -74,6 +75,7 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "collect": _collect,
     "publish": _publish,
     "recut": _recut,
+    "failed_lines": lambda task: failed_lines(FailedLinesTask(**task)),
     "split": lambda task: split(SplitTask(**task)),
     "pick": lambda task: pick(PickTask(**task)),
 }

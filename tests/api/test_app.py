@@ -12,7 +12,7 @@ from tests.api.world import World
 
 
 def test_the_table_has_no_doubles() -> None:
-    """One line per endpoint; only probes are public, only creates start work."""
+    """One line per endpoint; only probes are public, only what makes rows starts work."""
     keys = [(route.method, route.path) for route in ROUTES]
 
     assert len(set(keys)) == len(keys)
@@ -20,6 +20,7 @@ def test_the_table_has_no_doubles() -> None:
     assert {key for key, route in zip(keys, ROUTES, strict=True) if route.starts_work} == {
         ("POST", "/files"),
         ("POST", "/batches"),
+        ("POST", "/batches/{id}/retry"),
     }
 
 

@@ -1,0 +1,45 @@
+"""``GET /v1/batches/{id}/jobs``: the upstream jobs of a batch, an extension."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from gateway.api.answers import answer
+from gateway.api.batches import owned_batch
+from gateway.api.services import Call
+from gateway.batches.job import Job, JobState
+
+# Of a job in these, failures in a row are refusals of its create.
+_UNSENT = frozenset({JobState.PLANNED, JobState.STAGING})
+
+
+async def list_jobs(call: Call) -> Response:
+    """Every job, in order of their number; none before validation."""
+    batch = await owned_batch(call)
+    work = await call.store.load_work(batch.id)
+    jobs = [] if work is None else [encode_job(job) for job in work.jobs]
+    return answer({"object": "list", "data": jobs, "has_more": False})
+
+
+def encode_job(job: Job) -> dict[str, Any]:
+    """What a person must know of a job; at Google it is found by its display name."""
+    since = job.upstream_since or job.submitted_at or job.created_at
+    return {
+        "object": "batch.job",
+        "number": job.number,
+        "cause": job.cause.value,
+        "model": job.model,
+        "lines": job.lines,
+        "items": job.items,
+        "tokens": job.tokens,
+        "state": job.state.value,
+        "upstream_state": job.upstream_state,
+        "since": since // 1000,
+        "created_at": job.created_at // 1000,
+        "attempts": job.attempt,
+        "refused": job.failures if job.state in _UNSENT else 0,
+        "waiting_for": job.last_error,
+        "in_doubt": job.doubt is not None,
+        "error": None if job.failure is None else job.failure.message,
+        "display_name": job.display_name,
+    }

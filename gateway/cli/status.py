@@ -1,0 +1,129 @@
+"""``gateway status [BATCH]``: what is happening, why, and until when."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from gateway.cli.connection import connected, connection_options
+from gateway.clock import SystemClock
+
+NEWEST: Final = 20
+WIDE: Final = 200  # columns of what goes into a file or another program
+_LIVE: Final = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
+
+Json = Mapping[str, Any]
+
+
+@click.command(short_help="Show what batches do, and why they wait.")
+@click.argument("batch", required=False)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@connection_options
+def status(batch: str | None, as_json: bool, base_url: str, api_key: str) -> None:
+    """Show the newest batches, or BATCH with its jobs: states, ages, retries, what it waits for."""
+    with connected(base_url, api_key) as client:
+        if batch is None:
+            told: Any = client.batches(NEWEST)
+        else:
+            told = {"batch": client.batch(batch), "jobs": client.jobs(batch)}
+    if as_json:
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        return
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    now = SystemClock().now() // 1000
+    if batch is None:
+        console.print(_batches(told, now))
+    else:
+        _show(console, told["batch"], told["jobs"], now)
+
+
+def _batches(batches: Sequence[Json], now: int) -> Table:
+    table = Table("batch", "status", "model", "lines", "age", "left", "why it waits", box=None)
+    for batch in batches:
+        table.add_row(
+            batch["id"],
+            batch["status"],
+            batch["model"] or "",
+            lines_of(batch),
+            duration(now - batch["created_at"]),
+            _left(batch, now),
+            batch["gateway"].get("waiting_for") or "",
+        )
+    return table
+
+
+def _show(console: Console, batch: Json, jobs: Sequence[Json], now: int) -> None:
+    console.print(f"{batch['id']}: {batch['status']}, {lines_of(batch)}", highlight=False)
+    for label, text in _facts(batch, jobs, now):
+        console.print(f"  {label}: {text}", highlight=False, markup=False)
+    if not jobs:
+        return
+    table = Table("job", "cause", "attempt", "model", "lines", "tokens", "state", box=None)
+    for heading in ("at Google", "for", "refused", "display name", "why it waits"):
+        table.add_column(heading)
+    for job in jobs:
+        words = ("cause", "attempts", "model", "lines", "tokens", "state", "upstream_state")
+        table.add_row(
+            str(job["number"]),
+            *(str("" if job[word] is None else job[word]) for word in words),
+            duration(now - job["since"]),
+            str(job["refused"] or ""),
+            job["display_name"],
+            _why(job),
+        )
+    console.print(table)
+
+
+def _why(job: Json) -> str:
+    doubt = "unknown whether its create landed" if job["in_doubt"] else None
+    return "; ".join(filter(None, (job["waiting_for"], doubt, job["error"])))
+
+
+def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]:
+    """What there is to say of a batch, a label and a text each."""
+    more = batch["gateway"]
+    waited = more.get("waiting_since")
+    again = sum(job["lines"] for job in jobs if job["attempts"] > 1)
+    facts = [
+        ("model", batch["model"] or "several"),
+        ("age", duration(now - batch["created_at"])),
+        ("time left", _left(batch, now)),
+        ("place in the queue", more.get("position")),
+        ("estimated", None if more.get("eta_seconds") is None else duration(more["eta_seconds"])),
+        ("waits for", more.get("waiting_for")),
+        ("waits since", None if not waited else f"{duration(now - waited)} ago"),
+        ("ended because", more.get("ended_because")),
+        ("lines sent again", again or None),
+        ("tokens used", batch["usage"]["total_tokens"]),
+        ("cost in dollars", more.get("cost_usd")),
+        ("errors", "; ".join(each["message"] for each in (batch["errors"] or {}).get("data", []))),
+    ]
+    return [(label, str(value)) for label, value in facts if value not in {None, ""}]
+
+
+def lines_of(batch: Json) -> str:
+    """Counts of a batch in words: ``3 of 5 done, 1 failed``."""
+    counts = batch["request_counts"]
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    return f"{counts['completed']} of {counts['total']} done{failed}"
+
+
+def _left(batch: Json, now: int) -> str:
+    if batch["status"] not in _LIVE:
+        return ""
+    return duration(max(batch["expires_at"] - now, 0))
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min``, ``5 h 20 min``."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

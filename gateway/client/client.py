@@ -1,0 +1,87 @@
+"""Calls of a running gateway's API; what goes wrong is one sentence for a person."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+import orjson
+
+TIMEOUT_SECONDS: Final = 600.0  # gathering the lines of a large batch takes minutes
+CONNECT_SECONDS: Final = 10.0
+
+
+class ClientError(Exception):
+    """The call did not work; the message says why."""
+
+
+class GatewayClient:
+    """One gateway, by its base URL (``http://127.0.0.1:8080/v1``) and a key that it knows."""
+
+    def __init__(
+        self, base_url: str, key: str, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._http = httpx.Client(
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS),
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def batches(self, limit: int) -> list[dict[str, Any]]:
+        """The newest batches."""
+        page: list[dict[str, Any]] = self._call("GET", f"/batches?limit={limit}")["data"]
+        return page
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        """One batch."""
+        return self._call("GET", f"/batches/{batch_id}")
+
+    def jobs(self, batch_id: str) -> list[dict[str, Any]]:
+        """The upstream jobs of a batch."""
+        jobs: list[dict[str, Any]] = self._call("GET", f"/batches/{batch_id}/jobs")["data"]
+        return jobs
+
+    def retry(self, batch_id: str, *, everything: bool) -> dict[str, Any]:
+        """A new batch of the lines that failed."""
+        include = {"include": "all"} if everything else {}
+        return self._call("POST", f"/batches/{batch_id}/retry", include)
+
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        try:
+            answer = self._http.request(
+                method,
+                f"{self._base_url}{path}",
+                content=None if body is None else orjson.dumps(body),
+                headers={} if body is None else {"Content-Type": "application/json"},
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = str(error) or type(error).__name__
+            raise ClientError(f"No gateway answers at {self._base_url}: {why}") from error
+        return _parsed(answer, self._base_url)
+
+
+def _parsed(answer: httpx.Response, base_url: str) -> dict[str, Any]:
+    try:
+        value = orjson.loads(answer.content)
+        if answer.is_success:
+            return dict(value)
+        raise ClientError(str(value["error"]["message"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ClientError(
+            f"What answers at {base_url} is no gateway (HTTP {answer.status_code}): set"
+            " OPENAI_BASE_URL to a gateway's address, which ends in /v1."
+        ) from error
