@@ -14,21 +14,21 @@ from gateway.settings.values import (
     Secret,
     aliases,
     api_keys,
+    boolean,
+    integer,
     names,
     objects,
     one_of,
-    optional_positive,
+    optional_integer,
     path,
     port,
-    positive,
+    positive_integer,
     seconds,
     secret,
     size,
-    switch,
-    text,
+    string,
     url,
     version,
-    whole,
     words,
 )
 from gateway.wire.gemini import GOOGLE_BASE_URL
@@ -88,7 +88,7 @@ def _word(default: str, *others: str, help: str) -> Any:  # noqa: A002, ANN401 -
 class Settings:
     """The settings in force."""
 
-    host: str = _setting("127.0.0.1", text, "text", "Address the API listens on.")
+    host: str = _setting("127.0.0.1", string, "text", "Address the API listens on.")
     port: int = _setting("8080", port, "port", "Port the API listens on; 0 takes a free one.")
     data_dir: Path = _setting(
         "./gateway-data", path, "path", "Directory of the records and the bytes of files."
@@ -134,7 +134,7 @@ class Settings:
     )
     strict: bool = _setting(
         "false",
-        switch,
+        boolean,
         "true, false",
         "Refuse a line, naming the field, where something would be dropped with an effect, clamped "
         "or approximated; otherwise it is noted.",
@@ -259,14 +259,14 @@ class Settings:
     )
     line_attempts: int = _setting(
         "3",
-        positive,
+        positive_integer,
         "number",
         "How often a line is sent while its batch has time: again after faults that pass (Google's "
         "codes 4, 8, 13, 14, HTTP's 429, 500, 503, 504), or without a result. 1: never again.",
     )
     retry_empty: bool = _setting(
         "false",
-        switch,
+        boolean,
         "true, false",
         "Whether an answer without content, though Gemini stopped normally, is such a fault.",
     )
@@ -285,7 +285,7 @@ class Settings:
     )
     translate_workers: int = _setting(
         "",
-        optional_positive,
+        optional_integer,
         "number",
         "Worker processes. Empty: usable CPUs - 1, at least 1, at most 4 (affinity and cgroup "
         "quota count, not the host).",
@@ -298,41 +298,41 @@ class Settings:
         "uploaded file.",
     )
     inline_max_items: int = _setting(
-        "100", whole, "number", "Most items of a job that is sent inside the create call."
+        "100", integer, "number", "Most items of a job that is sent inside the create call."
     )
-    inline_max_embeddings: int = _setting("20", whole, "number", "The same, for embedding jobs.")
+    inline_max_embeddings: int = _setting("20", integer, "number", "The same, for embedding jobs.")
     items_per_job: int = _setting(
-        "50000", positive, "number", "Most items of a job; a batch is cut into jobs there."
+        "50000", positive_integer, "number", "Most items of a job; a batch is cut into jobs there."
     )
     bytes_per_job: int = _setting(
         "512 MiB", size, "size", "Most bytes of a job; a batch is cut into jobs there."
     )
     max_file_bytes: int = _setting("2 GiB", size, "size", "Largest file; OpenAI: 200 MB.")
     max_lines: int = _setting(
-        "1000000", positive, "number", "Most lines of one input; OpenAI: 50000."
+        "1000000", positive_integer, "number", "Most lines of one input; OpenAI: 50000."
     )
     max_items: int = _setting(
         "1000000",
-        positive,
+        positive_integer,
         "number",
         "Most upstream requests of one input (a line has one or several); OpenAI: 50000.",
     )
     max_line_bytes: int = _setting("32 MiB", size, "size", "Longest line of an input.")
     max_reported_errors: int = _setting(
         "1000",
-        positive,
+        positive_integer,
         "number",
         "Entries of a failed batch's `errors`; a last entry says how many more there are.",
     )
     max_warnings: int = _setting(
         "10000",
-        positive,
+        positive_integer,
         "number",
         "Notes that a batch's warnings file lists; a last entry says how many more there are.",
     )
     max_named_files: int = _setting(
         "10000",
-        whole,
+        integer,
         "number",
         "Most different uploaded files that the lines of one input may name.",
     )
@@ -345,14 +345,14 @@ class Settings:
     )
     output_expiry_seconds: int = _setting(
         "2592000",
-        whole,
+        integer,
         "seconds",
         "Life of output, error and warnings files whose batch says nothing else "
         "(`output_expires_after`); 0: until they are deleted. OpenAI: 30 days.",
     )
     raw_results_seconds: int = _setting(
         "604800",
-        whole,
+        integer,
         "seconds",
         "For how long after its end a batch's raw results and answer hints are kept, compressed, "
         "to render its files again; 0: gone at its end. Deleting its output and error file "
@@ -360,7 +360,7 @@ class Settings:
     )
     records_seconds: int = _setting(
         "7776000",
-        whole,
+        integer,
         "seconds",
         "Age at which records of ended batches and of deleted files are removed; 0: never.",
     )

@@ -42,7 +42,7 @@ class ApiKey:
     secret: Secret
 
 
-def text(value: str) -> str:
+def string(value: str) -> str:
     """Anything but nothing."""
     if not value.strip():
         raise ValueError("is empty")
@@ -51,22 +51,22 @@ def text(value: str) -> str:
 
 def port(value: str) -> int:
     """A port; 0 takes a free one."""
-    port = whole(value)
+    port = integer(value)
     if port > 65535:
         raise ValueError("is not a port (0 to 65535; 0 takes a free one)")
     return port
 
 
-def whole(value: str) -> int:
+def integer(value: str) -> int:
     """A whole number, zero or more."""
     if not re.fullmatch(r"\d{1,15}", value.strip()):
         raise ValueError("is not a whole number")
     return int(value)
 
 
-def positive(value: str) -> int:
+def positive_integer(value: str) -> int:
     """A whole number, one or more."""
-    number = whole(value)
+    number = integer(value)
     if number < 1:
         raise ValueError("must be at least 1")
     return number
@@ -93,7 +93,7 @@ def size(value: str) -> int:
 
 def path(value: str) -> Path:
     """A path; ``~`` is the home directory."""
-    return Path(text(value)).expanduser()
+    return Path(string(value)).expanduser()
 
 
 def url(value: str) -> str:
@@ -125,7 +125,7 @@ def aliases(value: str) -> dict[str, str]:
     return parsed
 
 
-def switch(value: str) -> bool:
+def boolean(value: str) -> bool:
     """``true`` or ``false``."""
     return choice(value, ("true", "false")) == "true"
 
@@ -171,7 +171,7 @@ def _object(value: str) -> dict[str, Any]:
 
 def secret(value: str) -> Secret:
     """Something that never shows itself."""
-    return Secret(text(value))
+    return Secret(string(value))
 
 
 def api_keys(value: str) -> tuple[ApiKey, ...]:
@@ -193,9 +193,9 @@ def api_keys(value: str) -> tuple[ApiKey, ...]:
     return tuple(keys)
 
 
-def optional_positive(value: str) -> int | None:
+def optional_integer(value: str) -> int | None:
     """A whole number, or nothing."""
-    return positive(value) if value.strip() else None
+    return positive_integer(value) if value.strip() else None
 
 
 def choice(value: str, allowed: tuple[str, ...]) -> str:

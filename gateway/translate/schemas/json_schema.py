@@ -19,13 +19,13 @@ from gateway.translate.schemas.source import (
     annotates,
     bounds,
     branches_of,
+    count_at,
     enum_of,
     ordering_of,
     properties_of,
     required_of,
-    text,
+    string_at,
     type_list,
-    whole,
     word_of,
 )
 
@@ -115,7 +115,7 @@ class _Converter:
             return self._reference(value, path, depth)
         for key in _ABOUT:
             if key in value:
-                converted[key] = text(value, key, path)
+                converted[key] = string_at(value, key, path)
         nullable = value.get("nullable") is True
         if "type" in value:
             types = type_list(value["type"], path)
@@ -126,7 +126,7 @@ class _Converter:
         converted.update(bounds(value, path, self.source))
         for key in ("minItems", "maxItems"):
             if key in value:
-                converted[key] = whole(value, key, path)
+                converted[key] = count_at(value, key, path)
         self._array(value, converted, path, depth)
         self._object(value, converted, path, depth)
         self._any_of(value, converted, path, depth)
@@ -151,7 +151,7 @@ class _Converter:
         name = self.names[reference]
         converted: Json = {"$ref": f"#/$defs/{name}"}
         if "description" in siblings:
-            converted["description"] = text(siblings, "description", path)
+            converted["description"] = string_at(siblings, "description", path)
         if "title" in siblings:
             self.source.drop(f"{path}.title")
         return (

@@ -13,13 +13,13 @@ from gateway.translate.schemas.source import (
     annotates,
     bounds,
     branches_of,
+    count_at,
     enum_of,
     ordering_of,
     properties_of,
     required_of,
-    text,
+    string_at,
     types_of,
-    whole,
 )
 
 # Google answers 400 for any other format of a string.
@@ -122,7 +122,7 @@ class _Converter:
     def _about(self, value: Json, converted: Json, path: str) -> Json:
         for key in _ABOUT:
             if key in value:
-                converted[key] = text(value, key, path)
+                converted[key] = string_at(value, key, path)
         return converted
 
     def _any_of(
@@ -174,9 +174,9 @@ class _Converter:
                 self.source.drop(f"{path}.format")
         for key in _COUNTS.get(name, ()):
             if key in value:
-                converted[key] = whole(value, key, path)
+                converted[key] = count_at(value, key, path)
         if name == "string" and "pattern" in value:
-            converted["pattern"] = text(value, "pattern", path)
+            converted["pattern"] = string_at(value, "pattern", path)
         if name in ("number", "integer"):
             converted.update(bounds(value, path, self.source))
         if name == "array":

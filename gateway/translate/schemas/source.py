@@ -194,7 +194,7 @@ def _fits(value: object, types: Sequence[str]) -> bool:
     return any(kind in types for kind in kinds)
 
 
-def text(schema: Json, key: str, path: str) -> str:
+def string_at(schema: Json, key: str, path: str) -> str:
     """A keyword whose value is a string."""
     value = schema[key]
     if type(value) is not str:
@@ -202,7 +202,7 @@ def text(schema: Json, key: str, path: str) -> str:
     return value
 
 
-def whole(schema: Json, key: str, path: str) -> int:
+def count_at(schema: Json, key: str, path: str) -> int:
     """A keyword whose value counts something."""
     value = schema[key]
     if type(value) is float and value.is_integer():
@@ -214,7 +214,7 @@ def whole(schema: Json, key: str, path: str) -> int:
     return value
 
 
-def numeric(schema: Json, key: str, path: str) -> float:
+def number_at(schema: Json, key: str, path: str) -> float:
     """A keyword whose value is a number."""
     value = schema[key]
     if type(value) is not int and type(value) is not float:
@@ -229,13 +229,13 @@ def bounds(schema: Json, path: str, source: Source) -> Json:
         ("minimum", "exclusiveMinimum", 1),
         ("maximum", "exclusiveMaximum", -1),
     ):
-        limits = [numeric(schema, key, path)] if key in schema else []
+        limits = [number_at(schema, key, path)] if key in schema else []
         open_end = schema.get(exclusive)
         # Draft 4 wrote a boolean next to the limit.
         if open_end is True and limits:
             open_end, limits = limits[0], []
         if open_end is not None and open_end is not False:
-            limit = numeric({exclusive: open_end}, exclusive, path)
+            limit = number_at({exclusive: open_end}, exclusive, path)
             whole_steps = "integer" in types_of(schema, path) and float(limit).is_integer()
             # Beyond, Google's doubles have no next integer, and JSON writers none at all.
             if whole_steps and abs(limit) < MAX_COUNT:
