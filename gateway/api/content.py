@@ -5,7 +5,9 @@ ranges: several in one request are answered with the whole file, which section 1
 (Starlette's own merging was CVE-2025-62727).
 """
 
+import asyncio
 import errno
+import hashlib
 import logging
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -20,7 +22,7 @@ from starlette.types import Send
 
 from gateway.api.answers import answer_error
 from gateway.batches.file import File
-from gateway.errors import NotFoundError, RequestError
+from gateway.errors import RequestError
 from gateway.ports.blobs import Blobs
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class Plan:
 
 
 async def answer_content(file: File, blobs: Blobs, headers: Headers, *, head: bool) -> Response:
-    """The answer to a GET or HEAD of a file's bytes."""
+    """The answer to a GET or HEAD of a file's bytes. Errors: FileNotFoundError of bytes gone."""
     try:
         plan = plan_content(file, headers, head=head)
     except RangeError as error:
@@ -63,10 +65,7 @@ async def answer_content(file: File, blobs: Blobs, headers: Headers, *, head: bo
     if plan.span is None:
         return Response(None, plan.status, plan.headers)
     blocks = read_span(file, blobs, plan.span)
-    try:  # before anything is promised: the file may just have been deleted
-        first = await anext(blocks, b"")
-    except FileNotFoundError as error:
-        raise NotFoundError(f"No such File object: {file.id}", param="id") from error
+    first = await anext(blocks, b"")  # before anything is promised
     return Download(_rejoined(first, blocks), plan.status, plan.headers)
 
 
@@ -78,9 +77,11 @@ def plan_content(file: File, headers: Headers, *, head: bool) -> Plan:
         return Plan(304, common, None)
     asked = None if head else _requested_span(headers, etag, file.bytes)
     span = asked or Span(0, file.bytes)
-    described = common | {
+    # First of all: a head that was cut before the length is taken for a whole, empty answer by
+    # http.client, requests and curl.
+    described = {"content-length": str(span.end - span.start)} | common
+    described |= {
         "content-type": "application/octet-stream",
-        "content-length": str(span.end - span.start),
         "content-disposition": content_disposition(file.filename),
         "x-content-type-options": "nosniff",
     }
@@ -127,7 +128,29 @@ async def _rejoined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGen
 
 
 async def read_span(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[bytes, None]:
-    """The bytes of a span, across the file's segments."""
+    """The bytes of a span, across the file's segments.
+
+    A whole file is compared with its digest on the way: the last block is held back until then, so
+    that a bit that has changed on the disk shows as a download that breaks off.
+    """
+    blocks = _stored(file, blobs, span)
+    if span != Span(0, file.bytes):
+        async for block in blocks:
+            yield block
+        return
+    digest, held = hashlib.sha256(), b""
+    async for block in blocks:
+        await asyncio.to_thread(digest.update, block)
+        if held:
+            yield held
+        held = block
+    if digest.hexdigest() != file.sha256:
+        raise OSError(errno.EIO, "a file's bytes are not those that were written")
+    if held:
+        yield held
+
+
+async def _stored(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[bytes, None]:
     offset = 0
     for segment in file.segments:
         start = max(span.start - offset, 0)

@@ -1,6 +1,7 @@
 """``/v1/files``: create, list, retrieve, delete, content."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -9,11 +10,11 @@ from starlette.responses import Response
 
 from gateway.api.answers import answer
 from gateway.api.content import answer_content
-from gateway.api.intake import Intake, UploadForm, read_form
+from gateway.api.intake import Intake, UploadForm, check_encoding, read_form
 from gateway.api.objects import encode_file
 from gateway.api.services import Call
 from gateway.batches.file import File, Segment
-from gateway.errors import ConflictError, NotFoundError, RequestError
+from gateway.errors import ConflictError, InternalError, NotFoundError, RequestError
 from gateway.ids import new_blob_name, new_file_id
 from gateway.ports.store import Deletion
 from gateway.wire.multipart import MultipartReader, parse_boundary
@@ -25,6 +26,8 @@ from gateway.wire.openai import (
     parse_new_file,
     truncate,
 )
+
+log = logging.getLogger(__name__)
 
 # OpenAI: purpose=batch expires after 30 days, everything else is kept (FileExpirationAfter).
 DEFAULT_EXPIRY_SECONDS: Final = {"batch": 30 * 24 * 3600}
@@ -46,7 +49,7 @@ async def create(call: Call) -> Response:
         form = await read_form(call, reader, intake)
         wanted = parse_new_file(form.fields)
         await intake.finish()
-        _check_not_empty(wanted, intake)
+        _check_input(wanted, intake)
     file = await call.store.add_file(_new_file(call, form, wanted, intake, blob))
     return answer(encode_file(file))
 
@@ -101,7 +104,15 @@ async def content(call: Call) -> Response:
     """``GET /v1/files/{id}/content``."""
     request = call.request
     file = await _found(call)
-    return await answer_content(file, call.blobs, request.headers, head=request.method == "HEAD")
+    try:
+        return await answer_content(
+            file, call.blobs, request.headers, head=request.method == "HEAD"
+        )
+    except FileNotFoundError as error:
+        if await call.store.get_file(call.owner, file.id, call.now()) is None:
+            raise _no_such_file(file.id) from error  # deleted a moment ago
+        log.error("the bytes of file %s are gone", file.id)  # noqa: TRY400 - no traceback is logged
+        raise InternalError(f"The bytes of file {file.id} are gone.") from error
 
 
 async def delete(call: Call) -> Response:
@@ -132,9 +143,15 @@ def _no_such_file(file_id: str) -> NotFoundError:
     return NotFoundError(f"No such File object: {truncate(file_id)}", param="id")
 
 
-def _check_not_empty(wanted: NewFile, intake: Intake) -> None:
-    """OpenAI refuses an empty batch input at once, other faults of its lines at validation."""
-    if wanted.purpose == "batch" and not intake.bytes:
+def _check_input(wanted: NewFile, intake: Intake) -> None:
+    """OpenAI refuses an empty batch input at once, and one that is not UTF-8.
+
+    Other faults of its lines show at validation.
+    """
+    if wanted.purpose != "batch":
+        return
+    check_encoding(intake.head)
+    if not intake.bytes:
         raise RequestError(
             "Invalid file format for Batch API: the file is empty. It must be .jsonl with at least"
             " one request."

@@ -11,6 +11,7 @@ from gateway.api.services import Call
 from gateway.errors import RequestError, TooLargeError
 from gateway.ports.blobs import BlobWriter
 from gateway.units import MIB
+from gateway.wire.encodings import HEAD_BYTES, foreign_encoding
 from gateway.wire.multipart import (
     MAX_OVERHEAD_BYTES,
     Event,
@@ -43,6 +44,7 @@ class Intake:
         self._newlines = 0
         self._last = b""
         self.bytes = 0
+        self.head = b""
 
     @property
     def sha256(self) -> str:
@@ -59,6 +61,8 @@ class Intake:
         self.bytes += len(data)
         if self.bytes > self._limit:
             raise TooLargeError(f"File is too large: at most {self._limit} bytes are accepted.")
+        if len(self.head) < HEAD_BYTES:
+            self.head += bytes(data[: HEAD_BYTES - len(self.head)])
         self._held += data
         if len(self._held) >= BLOCK_BYTES:
             await self._write()
@@ -81,6 +85,18 @@ class Intake:
         if self._digesting is not None:
             await self._digesting
             self._digesting = None
+
+
+def check_encoding(head: bytes) -> None:
+    """Refuse a batch input that does not begin as UTF-8 (Windows PowerShell writes UTF-16)."""
+    encoding = foreign_encoding(head)
+    if encoding is not None:
+        raise RequestError(
+            f"Invalid file format for Batch API: the file is {encoding}. It must be .jsonl in"
+            " UTF-8, not compressed.",
+            param="file",
+            code="invalid_file_encoding",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,8 @@ class _Sorter:
     async def _take_data(self, data: memoryview) -> None:
         if self._wanted:
             await self._intake.take(data)
+            if self.fields.get("purpose") == "batch" and self._intake.bytes <= 2 * HEAD_BYTES:
+                check_encoding(self._intake.head)
             return
         self._ignored += len(data)
         if self._ignored > self._limit:

@@ -1,6 +1,10 @@
-"""``x-request-id`` on every answer: both SDKs show it, and it is what logs are searched by."""
+"""``x-request-id`` on every answer: both SDKs show it, and it is what logs are searched by.
+
+And the date, which uvicorn would write before everything else: a download's length comes first.
+"""
 
 import re
+from email.utils import formatdate
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -33,7 +37,9 @@ class RequestIds:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = request_id
+                headers["date"] = formatdate(usegmt=True)
             await send(message)
 
         await self._app({**scope, REQUEST_ID: request_id}, receive, send_with_id)

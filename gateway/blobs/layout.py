@@ -18,6 +18,7 @@ from pathlib import Path
 from gateway.errors import UnavailableError
 
 _NAME = re.compile(r"[0-9A-Za-z_-]{4,128}")
+_FOLDER = re.compile(r"[0-9A-Za-z_-]{2}")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TEMPORARY = "tmp"
 
@@ -95,11 +96,22 @@ class Layout:
         sync_directory(target.parent)
 
     def blobs(self) -> Iterator[os.DirEntry[str]]:
-        """Every blob."""
+        """Every blob. What others left between them is none of ours.
+
+        ``.DS_Store``, rsync's ``.name.Xy12ab``, ``lost+found``: once their age ended the process.
+        """
         for folder in self.root.iterdir():
-            if folder.is_dir() and folder != self.temporary:
+            if _FOLDER.fullmatch(folder.name) and folder.is_dir() and folder != self.temporary:
                 with os.scandir(folder) as entries:
-                    yield from entries
+                    yield from (entry for entry in entries if _is_blob(entry, folder.name))
+
+
+def _is_blob(entry: os.DirEntry[str], folder: str) -> bool:
+    return (
+        _NAME.fullmatch(entry.name) is not None
+        and entry.name.startswith(folder)
+        and entry.is_file(follow_symlinks=False)
+    )
 
 
 def refuse_existing(path: Path) -> None:

@@ -1,9 +1,20 @@
 """Logs: one JSON object a line, on stderr. Prompts and completions never reach a logger."""
 
+import atexit
 import logging
+import os
+import queue
+import sys
+import threading
 from datetime import UTC, datetime
+from typing import Final
 
 import orjson
+
+# Lines that wait for a reader of standard error; what comes beyond that is dropped and counted.
+WAITING: Final = 10_000
+# How long the end of the process waits for them.
+FLUSH_SECONDS: Final = 2.0
 
 
 class JsonLines(logging.Formatter):
@@ -22,10 +33,61 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(entry).decode()
 
 
+class PatientHandler(logging.Handler):
+    """Writes on a thread of its own: a pipe that is not read never stops the service.
+
+    Past the descriptor's own text layer: a thread that is blocked there at the end of the process
+    would hold a lock that the interpreter needs.
+    """
+
+    def __init__(self, descriptor: int, waiting: int = WAITING) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._lines: queue.Queue[bytes] = queue.Queue(waiting)
+        self._dropped = 0
+        threading.Thread(target=self._write_all, name="logs", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line, or count it."""
+        line = self.format(record).encode() + b"\n"
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._dropped += 1
+
+    def flush(self) -> None:
+        """Wait a moment for what is queued."""
+        lines = self._lines
+        with lines.all_tasks_done:
+            lines.all_tasks_done.wait_for(lambda: not lines.unfinished_tasks, FLUSH_SECONDS)
+
+    def _write_all(self) -> None:
+        while True:
+            line = self._lines.get()
+            try:
+                self._write(line)
+                if self._dropped and self._lines.empty():
+                    self._write(self._tell_dropped())
+            except OSError:
+                return  # the reader is gone, and with it whoever could be told
+            self._lines.task_done()
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            line = line[os.write(self._descriptor, line) :]
+
+    def _tell_dropped(self) -> bytes:
+        dropped, self._dropped = self._dropped, 0
+        message = f"{dropped} lines were dropped: standard error was not read fast enough"
+        record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (), None)
+        return self.format(record).encode() + b"\n"
+
+
 def set_up_logs(level: str) -> None:
     """Log to stderr at ``level`` and above; what other libraries say from warnings up."""
-    handler = logging.StreamHandler()
+    handler = PatientHandler(sys.stderr.fileno())
     handler.setFormatter(JsonLines())
+    atexit.register(handler.flush)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)

@@ -22,6 +22,7 @@ class Sweeper:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._stuck: set[str] = set()
 
     async def run(self) -> None:
         """For ever."""
@@ -46,10 +47,11 @@ class Sweeper:
         while names := await self._tools.store.sweepable_blobs(
             before, SWEEP_AT_ONCE, pending_before=pending_before
         ):
-            for name in names:
-                await self._tools.blobs.delete(name)
-            await self._tools.store.forget_blobs(names)
-            swept += len(names)
+            gone = [name for name in names if await self._delete(name)]
+            await self._tools.store.forget_blobs(gone)
+            swept += len(gone)
+            if len(gone) < len(names):
+                break  # what could not be removed would be named again at once
         swept += await self._sweep_strangers(before)
         if swept:
             logger.info("swept %d blobs", swept)
@@ -63,6 +65,18 @@ class Sweeper:
             some = names[start : start + SWEEP_AT_ONCE]
             known = await self._tools.store.known_blobs(some)
             for name in set(some) - known:
-                await self._tools.blobs.delete(name)
-                swept += 1
+                swept += await self._delete(name)
         return swept
+
+    async def _delete(self, name: str) -> bool:
+        """Remove one blob's bytes; each fails alone, and is said once."""
+        try:
+            await self._tools.blobs.delete(name)
+        except OSError as error:
+            if name not in self._stuck:
+                told = (name, error.strerror)
+                logger.error("blob %s cannot be removed: %s", *told)  # noqa: TRY400
+            self._stuck.add(name)
+            return False
+        self._stuck.discard(name)
+        return True

@@ -62,10 +62,10 @@ def read_lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes | LongLine]:
 
 
 def drop_blank_end(lines: Iterable[bytes | LongLine]) -> Iterator[bytes | LongLine]:
-    """Lines without the empty ones at the end, as editors and shells leave them."""
+    """Lines without the blank ones at the end, as editors and shells leave them."""
     held = 0
     for line in lines:
-        if line == b"":
+        if isinstance(line, bytes) and not line.strip():
             held += 1
             continue
         yield from itertools.repeat(b"", held)

@@ -1,6 +1,7 @@
 """``/v1/files`` through HTTP."""
 
 import asyncio
+import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -302,3 +303,32 @@ async def test_another_owner_sees_nothing(world: World, upload: Upload) -> None:
 
     assert [answer.status_code for answer in answers] == [404] * 4
     assert listed["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (LINE.decode().encode("utf-16"), "UTF-16"),
+        (LINE.decode().encode("utf-16-le"), "UTF-16"),
+        (LINE.decode().encode("utf-16-be"), "UTF-16"),
+        (LINE.decode().encode("utf-32"), "UTF-32"),
+        (gzip.compress(LINE, mtime=0), "gzip"),
+        ("{'custom_id':'é', and more}".encode("latin-1"), "Latin-1"),
+    ],
+    ids=["utf-16", "utf-16-le", "utf-16-be", "utf-32", "gzip", "latin-1"],
+)
+async def test_what_is_not_utf_8_is_refused_at_upload(
+    alice: httpx.AsyncClient, upload: Upload, data: bytes, named: str
+) -> None:
+    """As at OpenAI, and it names the encoding; other purposes take any bytes."""
+    answer = await alice.post("/v1/files", files={"file": data}, data={"purpose": "batch"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "invalid_file_encoding"
+    assert named in answer.json()["error"]["message"]
+    assert (await upload(data, purpose="user_data"))["bytes"] == len(data)
+
+
+async def test_a_character_cut_by_the_end_of_the_first_block_is_fine(upload: Upload) -> None:
+    """UTF-8 may begin with anything but NUL."""
+    for shift in range(4):
+        await upload(b"\xef\xbb\xbf" + b" " * shift + "€😀".encode() * 5000)

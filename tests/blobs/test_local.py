@@ -95,6 +95,28 @@ class TestLayout:
             await local.bring("3f9c0000", root.parent / "here")
         assert (root.parent / "here").read_bytes() == b"mine"
 
+    @pytest.mark.parametrize(
+        "stranger",
+        [
+            b".DS_Store",
+            b"3f/.name.Xy12ab",
+            b"3f/abc",
+            b"3f/\xff\xfe1234",
+            b"lost+found/#1",
+            b"3f/4444",
+        ],
+    )
+    async def test_what_others_left_is_no_blob(
+        self, local: LocalBlobs, root: Path, stranger: bytes
+    ) -> None:
+        """It ended the process once, and again after each restart."""
+        await put(local, "3f9c0000", b"x")
+        path = os.fsencode(root) + b"/" + stranger
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - not UTF-8
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+        (root / "3f" / "3f3f3f3f").mkdir()
+        assert await local.names(2**53) == ["3f9c0000"]
+
     async def test_names_go_by_the_time_of_the_bytes(self, local: LocalBlobs, root: Path) -> None:
         for name, seconds in (("aa00", 10), ("bb00", 20)):
             await put(local, name, b"x")

@@ -1,10 +1,13 @@
 """Logs: one JSON object a line; of an exception only its type."""
 
 import logging
+import os
+import subprocess
+import sys
 
 import orjson
 
-from gateway.cli.logs import JsonLines
+from gateway.cli.logs import JsonLines, PatientHandler
 
 
 def entry_of(record: logging.LogRecord) -> dict[str, str]:
@@ -39,3 +42,38 @@ def test_an_exception_shows_its_type_alone() -> None:
 
     assert entry["error"] == "ValueError"
     assert "the prompt" not in str(entry)
+
+
+def test_a_pipe_that_is_not_read_blocks_nothing() -> None:
+    """After some 500 lines nothing was answered any more, and SIGTERM was not obeyed."""
+    reader, writer = os.pipe()
+    handler = PatientHandler(writer, waiting=100)
+    handler.setFormatter(JsonLines())
+    for number in range(5000):
+        handler.emit(logging.LogRecord("x", logging.INFO, "x.py", 1, "%d", (number,), None))
+    text = b""
+    written = dropped = 0
+    while written + dropped < 5000:
+        text += os.read(reader, 1 << 16)
+        *lines, text = text.split(b"\n")
+        for message in (orjson.loads(line)["message"] for line in lines):
+            count, _, rest = message.partition(" ")
+            written += not rest
+            dropped += int(count) if rest.startswith("lines were dropped") else 0
+    assert written >= 100
+    assert dropped > 0
+    handler.flush()
+    os.close(writer)
+    os.close(reader)
+
+
+def test_what_was_said_last_is_written_before_the_end() -> None:
+    """A process that stops says why."""
+    script = (
+        "import logging; from gateway.cli.logs import set_up_logs; set_up_logs('info');"
+        "[logging.getLogger('gateway.x').info('%d', n) for n in range(300)]"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert [orjson.loads(line)["message"] for line in done.stderr.splitlines()] == [
+        str(number) for number in range(300)
+    ]

@@ -211,3 +211,22 @@ async def test_output_files_expire_and_records_go(tmp_path: Path) -> None:
         await sweep(w.tools)
         assert await w.store.get_batch(OWNER, batch.id) is None
         assert await w.store.list_files(OWNER, 0, limit=9, after=file.id) is None
+
+
+async def test_a_blob_that_cannot_be_removed_holds_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing was swept any more for as long as it was there."""
+    async with world(tmp_path) as w:
+        names = [await w.tools.new_blob() for _ in range(3)]
+        for name in names:
+            async with w.tools.blobs.create(name) as writer:
+                await writer.write(b"x")
+        path = tmp_path / "data" / "blobs" / names[0][:2] / names[0]
+        path.unlink()
+        path.mkdir()
+        w.clock.ahead += 48 * 3_600_000
+        for _ in range(3):
+            await sweep(w.tools)
+        assert await w.store.known_blobs(names) == {names[0]}
+        assert f"blob {names[0]} cannot be removed" in caplog.text

@@ -98,6 +98,42 @@ def test_jobs_with_many_log_probabilities_go_by_file(tmp_path: Path) -> None:
     assert [job.inline for job in check(tmp_path, many).jobs] == [False]
 
 
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (b"\x1a\n", "ends with NUL or Ctrl-Z"),
+        (b"\x00\x00\n", "ends with NUL or Ctrl-Z"),
+        (b"\r" + chat("b").strip() + b"\n", "carriage return in it"),
+        (b'"\xe9"\n', "not valid UTF-8"),
+    ],
+)
+def test_what_spoils_a_line_is_named(tmp_path: Path, end: bytes, words: str) -> None:
+    """Files of other systems, by what they are told from."""
+    (error,) = check(tmp_path, [chat("a").strip() + end]).errors
+    assert words in error.message
+
+
+def test_lines_of_spaces_at_the_end_are_nothing(tmp_path: Path) -> None:
+    """Blank includes spaces and tabs."""
+    summary = check(tmp_path, [chat("a"), b"\n", b"   \t\n", b" \r\n", b"\t"])
+    assert (summary.lines, summary.errors) == (1, ())
+
+
+def test_each_line_of_one_model_too_many_has_an_entry(tmp_path: Path) -> None:
+    """51 to 54, also behind another error."""
+    lines = [chat(f"c{number}", model=f"m{number}") for number in range(54)]
+    assert complaints(check(tmp_path, [*lines, chat("d", model="m0")])) == [
+        ("mismatched_model", number) for number in range(51, 55)
+    ]
+
+
+def test_errors_quote_names_and_no_contents(tmp_path: Path) -> None:
+    """A prompt that is in the wrong member must not outlive its file in the records."""
+    prompt = "Tell me about my illness, please"
+    for line in (chat("a", model=prompt), chat("a", model=[prompt]), chat("a", messages=prompt)):
+        assert prompt not in str(check(tmp_path, [line]).errors)
+
+
 def test_errors_are_capped_and_counted(tmp_path: Path) -> None:
     """In order of lines; the last entry says how many more there are."""
     lines = [chat("same")] * 4 + [b"{}\n"] * 4

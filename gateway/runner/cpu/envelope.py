@@ -24,6 +24,7 @@ MAX_REMEMBERED = 1000  # model names are the client's: never an endless table
 MEMBERS = frozenset({"custom_id", "method", "url", "body"})
 
 # It stands in a URL path: nothing that a client writes may leave it.
+_NAME = re.compile(r"[A-Za-z0-9@:/._-]{1,200}")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 # Part of a name of OpenAI's -> a Gemini model of that kind, for the example of an alias.
@@ -155,11 +156,13 @@ class Envelope:
                 "It must be a Gemini model that the upstream offers for this endpoint, or an alias "
                 f"of one.{self._remedy(name, model)}"
             )
-        message = f"The provided model '{name[:200]}' is not supported by the Batch API. {why}"
+        message = f"The provided model {_quoted(name)} is not supported by the Batch API. {why}"
         return BatchError("model_not_found", message, "body.model", number)
 
     def _remedy(self, name: str, model: str) -> str:
         """Name the model that was meant, or the setting that keeps the client's name for one."""
+        if not _NAME.fullmatch(name):
+            return ""
         offered = [one for one in self._models or () if self._offers(one)]
         hint = did_you_mean(model, (*self._policy.aliases, *offered))
         if hint or not _MODEL_ID.fullmatch(name):
@@ -174,6 +177,14 @@ class Envelope:
 def _why_unreadable(raw: bytes) -> str:
     """A text cut between the halves of a character is what most broken lines have."""
     try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return "This line is not valid UTF-8: the whole file must be in UTF-8."
+    if raw.rstrip(b"\0\x1a") != raw:
+        return "This line ends with NUL or Ctrl-Z characters, which are no JSON: remove them."
+    if b"\r" in raw:
+        return "This line has a carriage return in it: lines end with LF or CR LF, not CR alone."
+    try:
         orjson.loads(_SURROGATE.sub(b"?", raw))
     except orjson.JSONDecodeError:
         return "This line is not parseable as valid JSON."
@@ -182,6 +193,11 @@ def _why_unreadable(raw: bytes) -> str:
 
 def _unreadable(message: str, number: int) -> BatchError:
     return BatchError("invalid_json_line", message, None, number)
+
+
+def _quoted(name: str) -> str:
+    """A model's name as a message may show it: what is none may hold a prompt."""
+    return f"'{name}'" if _NAME.fullmatch(name) else "(which is no model's name)"
 
 
 def _too_complex(structure: int, number: int) -> BatchError:

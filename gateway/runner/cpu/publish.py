@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.batches.batch import Counts
 from gateway.batches.runs import RECORD, Entry, Kind, audited, merged, unpack
+from gateway.errors import AuditError
 from gateway.runner.cpu.notes import MAX_BYTES, rest_entry
 from gateway.units import MIB
 
@@ -69,7 +70,7 @@ def publish(task: PublishTask) -> PublishSummary:
         kinds: Counter[int] = Counter()
         indexes = [_entries(Path(paths.index)) for paths in task.runs]
         for run, entry in audited(merged(indexes), task.lines):
-            text = os.pread(runs[run], entry.length, entry.offset)
+            text = _piece(runs[run], entry)
             if entry.kind == Kind.NOTES:
                 _write_notes(text, warnings, task.max_warnings)
                 continue
@@ -78,12 +79,20 @@ def publish(task: PublishTask) -> PublishSummary:
             kinds[entry.kind] += 1
         if task.noted > warnings.lines:
             warnings.write(rest_entry(task.noted - warnings.lines))
-        return PublishSummary(
-            output.close(),
-            error.close(),
-            warnings.close(),
-            Counts(task.lines, kinds[Kind.OUTPUT], kinds[Kind.ERROR]),
-        )
+        if output.lines + error.lines != task.lines:
+            raise AuditError(f"{output.lines + error.lines} of {task.lines} lines were written")
+        counts = Counts(task.lines, output.lines, kinds[Kind.ERROR])
+        return PublishSummary(output.close(), error.close(), warnings.close(), counts)
+
+
+def _piece(run: int, entry: Entry) -> bytes:
+    """What an index says is there. Errors: AuditError when the run was cut or is another one's."""
+    text = os.pread(run, entry.length, entry.offset)
+    if len(text) != entry.length or not text.endswith(b"\n"):
+        raise AuditError(f"line {entry.line} of a run is cut")
+    if entry.kind != Kind.NOTES and text.count(b"\n") != 1:
+        raise AuditError(f"line {entry.line} of a run is not one line")
+    return text
 
 
 def _write_notes(entries: bytes, warnings: "_Writer", most: int) -> None:

@@ -180,6 +180,7 @@ class _Validation:
         self._seen = Seen()
         self._errors = Complaints(task.limits.max_reported_errors)
         self._named: set[str] = set()
+        self._models: set[str] = set()
         self._open: dict[str, _OpenJob] = {}
         self._done: list[PlannedJob] = []
         self._jobs = self._items = self._lines = self._refused = 0
@@ -240,8 +241,16 @@ class _Validation:
                 self._errors.add(line)
                 continue
             self._seen.add(line.custom_id)
-            if not self._errors:
+            if not self._admits(line.model):
+                self._errors.add(_too_many_models(number))
+            elif not self._errors:
                 self._translate(line, number)
+
+    def _admits(self, model: str) -> bool:
+        """Count the models, also where an earlier error keeps lines from being translated."""
+        if len(self._models) < MAX_MODELS:
+            self._models.add(model)
+        return model in self._models
 
     def _refuse_file(self, what: str, most: int) -> None:
         # Azure's code; OpenAI's own for more than 50,000 requests is not known.
@@ -296,9 +305,6 @@ class _Validation:
         spooled = spool_lines(items, number)
         size = sum(map(len, spooled))
         job = self._open.get(line.model)
-        if job is None and len(self._open) >= MAX_MODELS:
-            self._errors.add(_too_many_models(self._lines))
-            return
         if job is not None and must_cut(job.items, job.bytes, len(items), size, self._task.jobs):
             self._done.append(job.close(self._endpoint.method, self._task.jobs, self._policy))
             job = None

@@ -158,7 +158,12 @@ def _is_numbers(inside: bytes) -> bool:
         return False
     if inside[0] not in _DIGITS and inside[:1] != b"-":
         return False
-    return not inside.translate(None, _OF_NUMBERS)
+    if inside.translate(None, _OF_NUMBERS):
+        return False
+    try:  # 1..2 and 01 are no JSON, 1e999 is no number that a client could read
+        return isfinite(sum(orjson.loads(b"[%b]" % inside)))
+    except (orjson.JSONDecodeError, OverflowError):
+        return False
 
 
 def loads_vector(line: bytes) -> Json | None:
