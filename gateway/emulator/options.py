@@ -1,4 +1,4 @@
-"""What can be set when an emulator starts; every default is safe for a laptop.
+"""Options of an emulator at its start; every default is safe for a laptop.
 
 One table says all: the fields of :class:`EmulatorOptions`, whose help is theirs and those of
 ``gateway emulator``.

@@ -40,6 +40,10 @@ class Emulator:
         """Every job with its state and counts, deleted ones too."""
         return [job_state(self._state, job) for job in self._state.jobs()]
 
+    def calls(self) -> dict[str, int]:
+        """How often each operation was called, whatever was answered."""
+        return dict(self._state.calls)
+
     def ledger(self) -> list[JsonObject]:
         """What each line and each synchronous call cost; empty without the option ``ledger``."""
         return [one.wire() for one in self._state.charges()]

@@ -124,7 +124,7 @@ def test_jobs_by_route(gemini: Emulator, api: httpx.Client, create: Create) -> N
 
 def test_control_is_off_unless_asked_for() -> None:
     """No such routes on a plain emulator."""
-    for control, count in ((False, 0), (True, 10)):
+    for control, count in ((False, 0), (True, 11)):
         app = create_app(EmulatorOptions(control=control))
         paths = [getattr(route, "path", "") for route in app.routes]
         assert sum(path.startswith("/emulator/") for path in paths) == count
@@ -221,3 +221,13 @@ def test_the_journal_forgets_the_oldest() -> None:
         for _ in range(4):
             httpx.post(path, headers=headers, json={"contents": [{"parts": [{"text": "x"}]}]})
         assert [entry["seq"] for entry in emulator.journal()] == [3, 4]
+
+
+def test_calls_are_counted(api: httpx.Client, gemini: Emulator) -> None:
+    """By operation, refused ones too; over the control route as well."""
+    gemini.fault("error", on="list", times=1)
+    for _ in range(3):
+        api.get("/v1beta/batches")
+    api.get("/v1beta/models/gemini-2.5-flash")
+    assert gemini.calls() == {"list": 3, "model": 1}
+    assert api.get("/emulator/calls").json() == {"calls": gemini.calls()}

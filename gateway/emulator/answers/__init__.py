@@ -1,1 +1,1 @@
-"""What a model says: pure functions from a parsed request to a response or a refusal."""
+"""Answers of models: pure functions from a parsed request to a response or a refusal."""

@@ -1,4 +1,4 @@
-"""What Google's own tools leave in an answer: grounding, code, retrieved pages.
+"""Metadata that Google's own tools leave in an answer: grounding, code, retrieved pages.
 
 Shapes as recorded (pydantic-ai and ruby_llm cassettes): search and url context ground the text in
 web chunks, file search in retrieved contexts, code execution puts parts before the text; all but

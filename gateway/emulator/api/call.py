@@ -248,6 +248,7 @@ class Endpoint:
         """Answer one request."""
         request = Request(scope, receive)
         named = self.operation if isinstance(self.operation, str) else self.operation(request)
+        self.state.calls[named] += 1
         started = self.state.clock.monotonic()
         try:
             response = await self._respond(Call(request, self.state, named))

@@ -10,6 +10,7 @@ GET /emulator/clock       ``{"now", "speed"}``
 POST /emulator/clock      ``{"advance": seconds}`` and/or ``{"speed": factor}``
 GET /emulator/jobs        every job with its state and counts, deleted ones too
 POST /emulator/jobs       ``{"name": "batches/..."}`` (or no name: all): its time is over now
+GET /emulator/calls       ``{"calls": {operation: count}}``, whatever was answered
 GET /emulator/ledger      ``{"charges": [...], "usd": {tier: dollars}}`` with the option --ledger
 ========================  =======================================================================
 """
@@ -119,6 +120,11 @@ def job_state(state: EmulatorState, job: Job) -> JsonObject:
     }
 
 
+async def read_calls(state: EmulatorState, _request: Request) -> JsonObject:
+    """How often each operation was called."""
+    return {"calls": dict(state.calls)}
+
+
 async def read_ledger(state: EmulatorState, _request: Request) -> JsonObject:
     """What was paid for, and how much."""
     charges = state.charges()
@@ -149,6 +155,7 @@ TABLE: tuple[tuple[str, str, Function], ...] = (
     ("POST", "/emulator/clock", move_clock),
     ("GET", "/emulator/jobs", read_jobs),
     ("POST", "/emulator/jobs", finish_jobs),
+    ("GET", "/emulator/calls", read_calls),
     ("GET", "/emulator/ledger", read_ledger),
 )
 

@@ -1,4 +1,4 @@
-"""What generationConfig and safetySettings are refused for; texts as the service words them."""
+"""Checks of generationConfig and safetySettings, with the texts of the service."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What is publicly reported of Google's service, and the switch that shows it. One table says all.
+"""Public reports of Google's service, and the switch that shows each: one table.
 
 Sources: issues of github.com/googleapis/python-genai (``#N``), js-genai, go-genai, others by name.
 """

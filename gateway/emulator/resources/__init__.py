@@ -1,1 +1,1 @@
-"""What a project holds: files, cached contents, models, webhooks; and the journal."""
+"""Resources of a project: files, cached contents, models, webhooks; and the journal."""

@@ -1,4 +1,4 @@
-"""What the emulator accepted, in order: the evidence of tests that count paid jobs."""
+"""Journal of what the emulator accepted, in order: the evidence of tests that count paid jobs."""
 
 import threading
 from collections import deque

@@ -4,6 +4,7 @@ import concurrent.futures
 import shutil
 import tempfile
 import weakref
+from collections import Counter
 from pathlib import Path
 
 from gateway.clock import Clock
@@ -46,6 +47,8 @@ class EmulatorState:
         self.webhook_delivery = WebhookDelivery(options, self.clock, self.journal)
         self._workers = WorkerPool(options, self.clock, self.directory)
         self._projects: dict[str, Project] = {}
+        # How often each operation was called, whatever was answered.
+        self.calls = Counter[str]()
         self._jobs_made = 0
 
     def close(self) -> None:
