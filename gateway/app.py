@@ -22,6 +22,7 @@ from gateway.batches.follow_ups import RetryRules
 from gateway.batches.pacing import Pace
 from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
+from gateway.batches.quota import QuotaRules
 from gateway.blobs.local import LocalBlobs
 from gateway.clock import Clock, SystemClock
 from gateway.errors import ListenError, SettingsError, UpstreamError, UpstreamHeldError
@@ -105,6 +106,16 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
             output=settings.output_expiry_seconds * 1000,
             records=settings.records_seconds * 1000,
         ),
+        quota=quota_rules(settings),
+    )
+
+
+def quota_rules(settings: Settings) -> QuotaRules:
+    """What may be at the upstream at a time."""
+    return QuotaRules(
+        tier=None if settings.tier == "auto" else int(settings.tier),
+        enqueued_tokens=settings.enqueued_tokens,
+        max_live_jobs=settings.max_live_jobs,
     )
 
 
@@ -129,6 +140,7 @@ def job_limits(settings: Settings) -> JobLimits:
         inline_max_bytes=settings.inline_max_bytes,
         inline_max_items=settings.inline_max_items,
         inline_max_embeddings=settings.inline_max_embeddings,
+        output_bytes_per_job=settings.output_bytes_per_job,
     )
 
 

@@ -24,6 +24,7 @@ class Act(StrEnum):
     WITHDRAW = "withdraw"  # a batch cancelled before it was validated: nothing ever runs
     FILL = "fill"  # have the files that a spool names staged, and write their URIs into it
     STAGE = "stage"  # upload a spool
+    RECUT = "recut"  # put two smaller jobs in the place of one that is too large for the quota
     CREATE = "create"  # save the intent, create the upstream job
     RECONCILE = "reconcile"  # find out whether a create landed
     POLL = "poll"  # ask for the upstream's state
@@ -47,6 +48,10 @@ class Step:
     act: Act
     batch_id: str
     job_id: str | None = None
+
+
+# What takes quota, or is on the way to it: the admission decides when.
+SENDING = frozenset({Act.FILL, Act.STAGE, Act.CREATE})
 
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
@@ -147,6 +152,14 @@ _ABANDONED: Mapping[JobState, bool] = {
     JobState.ENDED: True,
     JobState.SECURED: True,
 }
+
+# What a due job is for, mostly, by its state. Those that wait to be sent are the admission's.
+STATE_ACTS: Mapping[JobState, Act] = {
+    **_SIMPLE_ACTS,
+    JobState.RUNNING: Act.POLL,
+    JobState.COLLECTED: Act.RELEASE,
+}
+WAITING_STATES = frozenset({JobState.PLANNED, JobState.STAGING})
 
 
 def _job_act(batch: Batch, job: Job, now: int, ending_wait: int) -> Act | None:

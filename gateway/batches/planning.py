@@ -1,6 +1,8 @@
 """Lines -> items -> jobs: where a job is cut, and how it travels."""
 
 from dataclasses import dataclass
+from operator import add, gt
+from typing import NamedTuple
 
 from gateway.wire.gemini import EMBED_CONTENT, GENERATE_CONTENT
 
@@ -11,45 +13,59 @@ BATCH_METHODS = frozenset({GENERATE_CONTENT, EMBED_CONTENT})
 MAX_MODELS = 50
 
 
+# A finished inline job answers with all its results, twice, in one body: beyond about 1.2 GB of
+# images no GET ever came through (385 paid jobs, discuss.ai.google.dev 174261). What may answer
+# larger than this travels by file.
+INLINE_OUTPUT_BYTES = 16 * 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """Where jobs are cut, and what may go inline."""
+    """Where jobs are cut, and what may go inline. Tokens are cut by the quota of each model."""
 
     items_per_job: int
     bytes_per_job: int
     inline_max_bytes: int
     inline_max_items: int
     inline_max_embeddings: int
+    output_bytes_per_job: int = 1024 * 1024 * 1024
 
 
-def must_cut(items: int, size: int, more_items: int, more_size: int, limits: JobLimits) -> bool:
-    """Whether a job of ``items`` and ``size`` bytes cannot take a further line.
+class Size(NamedTuple):
+    """How large something is: a line, a job so far, what a job may be at most.
+
+    ``output`` are bytes that are expected to come out, where they are many: media, logprobs.
+    """
+
+    items: int = 0
+    bytes: int = 0
+    tokens: int = 0
+    output: int = 0
+
+    def plus(self, more: "Size") -> "Size":
+        """Both together."""
+        return Size(*map(add, self, more))
+
+
+def must_cut(job: Size, line: Size, most: Size) -> bool:
+    """Whether a job of that size cannot take a further line.
 
     A line is never split between jobs, so a line larger than a whole job gets one of its own.
     """
-    if items == 0:
-        return False
-    return items + more_items > limits.items_per_job or size + more_size > limits.bytes_per_job
+    return job.items > 0 and any(map(gt, job.plus(line), most))
 
 
-# Every look at a finished inline job may bring all of its answers.
-INLINE_ANSWER_BYTES = 16 * 1024 * 1024
-
-
-def goes_inline(
-    method: str, items: int, size: int, limits: JobLimits, *, media: bool, answer: int = 0
-) -> bool:
+def goes_inline(method: str, size: Size, limits: JobLimits, *, media: bool) -> bool:
     """Whether a job is tiny enough to travel in the create call itself.
 
     A finished inline job answers with all results, twice, on every GET (about 48 KB for each
     embedding), so embeddings have a limit of their own; ``media``, answers of megabytes each,
-    never come that way, nor do jobs whose answers may have many bytes for another reason
-    (``answer`` of them).
+    never come that way, and nothing that may answer as large.
     """
-    if media or answer > INLINE_ANSWER_BYTES:
+    if media or size.output > INLINE_OUTPUT_BYTES:
         return False
     most = limits.inline_max_embeddings if method == EMBED_CONTENT else limits.inline_max_items
-    return items <= most and size <= limits.inline_max_bytes
+    return size.items <= most and size.bytes <= limits.inline_max_bytes
 
 
 def display_name(gateway_id: str, job_id: str) -> str:

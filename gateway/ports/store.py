@@ -10,19 +10,22 @@ number that lies in the past and never comes twice for that batch. No resting or
 not seen the ring silences it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
 
+from gateway.batches.admission import Sent, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.file import File
-from gateway.batches.job import Job
+from gateway.batches.job import Job, JobState
+from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
 
 Row = TypeVar("Row", File, Batch)
 
+ALL_TIME: Final = -(2**62)  # before any moment, and before any ring
 NOTHING_NAMED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
 NO_FILES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
@@ -45,7 +48,7 @@ class Deletion(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A batch with all its jobs, in order of their number."""
+    """A batch with its jobs, in order of their number; or, where said so, with one of them."""
 
     batch: Batch
     jobs: Sequence[Job]
@@ -177,22 +180,47 @@ class Store(Protocol):
 
     # The runner's side
 
-    async def due_work(self, now: int, limit: int, *, validating: bool = True) -> Sequence[Work]:
-        """Batches that are due, or have a job that is; the longest due first.
+    async def due_batches(self, now: int, limit: int) -> Sequence[Work]:
+        """Live batches whose own row is due, with all their jobs; the longest due first.
 
-        Without ``validating``, batches that wait for their validation are left out (cancelled
-        ones are not): a backlog of them must not stand before everything else.
-
-        A batch counts while it is live; a job while it is not released. Rows under a lease count
-        too (a claim decides), but come after all that are free: long steps starve nobody.
+        Those that wait for their validation are left out (cancelled ones are not). Rows under a
+        lease count too (a claim decides), but come after all that are free.
         """
         ...
 
-    async def next_due(self) -> int | None:
-        """The earliest time at which something is due that nobody holds.
+    async def due_validations(self, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
+        """Batches that wait for their validation, and the bytes of their input.
 
-        A row under a lease counts from the end of its lease. May lie in the past.
+        The longest due that are free, at most ``limit`` of each owner.
         """
+        ...
+
+    async def due_jobs(self, state: JobState, now: int, limit: int) -> Sequence[Work]:
+        """At most that many due jobs in a state that are free, each alone with its batch.
+
+        The owners take turns, each with its longest due. The cost is that of what is given, and of
+        the number of owners.
+        """
+        ...
+
+    async def waiting_jobs(self, now: int, limit: int) -> Sequence[Waiting]:
+        """Jobs that wait to be sent, are due and free: what the admission asks about.
+
+        Of each owner and model the longest due and the smallest, at most ``limit`` of either. One
+        whose create may have made a twin, or that has results already, counts as one line: it is
+        not cut again.
+        """
+        ...
+
+    async def next_due(self, after: int = ALL_TIME) -> int | None:
+        """The earliest moment after that one at which something becomes due.
+
+        A row under a lease counts from the end of its lease.
+        """
+        ...
+
+    async def load_job(self, job_id: str) -> Work | None:
+        """One job, alone with its batch."""
         ...
 
     async def load_work(self, batch_id: str) -> Work | None:
@@ -288,6 +316,23 @@ class Store(Protocol):
         longest. ``waiting_since`` and ``upstream_since`` are kept by the store: since when the
         row has a ``last_error``, and has had this ``upstream_state``.
         """
+        ...
+
+    # Quotas
+
+    async def quotas(self) -> Sequence[Quota]:
+        """What answers have taught of every credential's limits."""
+        ...
+
+    async def learn(self, credential: str, model: str, change: Callable[[Quota], Quota]) -> Quota:
+        """Change what is known of one limit, in one transaction; the row as it is now.
+
+        ``change`` is pure: it may be called again when another was at it.
+        """
+        ...
+
+    async def sent_jobs(self, *, but: Sequence[str] = ()) -> Sequence[Sent]:
+        """Jobs that are at the upstream, or may be, by credential and model; some left out."""
         ...
 
     # Files that lines name, and their copies at the upstream. A copy is needed while a job that

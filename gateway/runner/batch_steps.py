@@ -14,6 +14,7 @@ from gateway.batches.job import Cause, Job
 from gateway.batches.lifecycle import final_status, rest_until
 from gateway.batches.patience import RECOVERY, ended_because
 from gateway.batches.planning import display_name
+from gateway.batches.quota import Quota
 from gateway.errors import UpstreamError
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
@@ -94,6 +95,8 @@ async def _read_input(
         models=await models.get(),
         limits=tools.options.input_limits,
         jobs=tools.options.job_limits,
+        rules=tools.options.quota,
+        quotas=await _quotas(tools),
     )
     while True:
         summary = await tools.workers.run("validate", task, CPU_STEP_SECONDS)
@@ -102,6 +105,12 @@ async def _read_input(
         if not files.unusable:
             return summary, files
         task = replace(task, unusable={**task.unusable, **files.unusable})
+
+
+async def _quotas(tools: Tools) -> list[Quota]:
+    """What was learned of the credential whose jobs these will be."""
+    quotas = await tools.store.quotas()
+    return [quota for quota in quotas if quota.credential == tools.options.credential]
 
 
 def _too_large(tools: Tools, files: NamedFiles) -> list[BatchError]:

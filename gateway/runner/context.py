@@ -16,6 +16,7 @@ from gateway.batches.lifecycle import due_while_ending
 from gateway.batches.pacing import Pace
 from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
+from gateway.batches.quota import QuotaRules
 from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
 from gateway.errors import AuditError, GatewayError, UpstreamError, WorkerError
@@ -62,6 +63,7 @@ class RunnerOptions:
     retries: RetryRules = field(default_factory=RetryRules)
     patience: Patience = field(default_factory=Patience)
     retention: Retention = Retention()
+    quota: QuotaRules = field(default_factory=QuotaRules)
 
 
 class BlobSource:

@@ -9,15 +9,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.batches.admission import (
+    Admission,
+    Sent,
+    Verdict,
+    Waiting,
+    admit,
+    next_validations,
+)
 from gateway.batches.batch import Batch
-from gateway.batches.job import Job
-from gateway.batches.lifecycle import Act, Step, next_steps, rest_until, stop_reason
+from gateway.batches.job import Job, JobState
+from gateway.batches.lifecycle import (
+    SENDING,
+    STATE_ACTS,
+    WAITING_STATES,
+    Act,
+    Step,
+    next_steps,
+    rest_until,
+    stop_reason,
+)
 from gateway.batches.pacing import next_retry, patient
 from gateway.batches.staging import FileStep, next_act
 from gateway.errors import UnavailableError, UpstreamHeldError, UpstreamUnavailableError
 from gateway.ids import jitter
 from gateway.ports.store import Work
-from gateway.runner import batch_steps, file_steps, job_steps, send_steps
+from gateway.runner import batch_steps, file_steps, job_steps, quota_steps, send_steps
 from gateway.runner.context import (
     DEFECTS,
     BatchClaim,
@@ -34,6 +51,9 @@ logger = logging.getLogger(__name__)
 CLOCK_STEP = 1000  # ms by which a wall clock may be set back unnoticed
 TICK_SECONDS = 1.0  # how long to wait at most while work is due but nothing more may start
 MAX_DUE = 200
+# How many jobs of an owner and model the admission is shown, and validations of an owner.
+SENDING_SEEN = 16
+VALIDATIONS_SEEN = 16
 LEASE = 6 * 3600 * 1000  # ms; longer than any step may take, cleared when a process starts anew
 
 # How many steps of a kind run at once.
@@ -53,6 +73,7 @@ Key = tuple[str, str | None]
 class _UnderWay:
     act: Act
     task: asyncio.Task[None]
+    sends: Waiting | None
 
 
 def _key(step: AnyStep) -> Key:
@@ -104,8 +125,9 @@ class Runner:
                 self._bell.clear()
                 try:
                     await self._pull_in()
-                    started = await self._start_due(group)
-                    due = await self._tools.store.next_due()
+                    now = self._tools.clock.now()
+                    started = await self._start_due(group, now)
+                    due = await self._tools.store.next_due(now)
                 except UnavailableError as error:
                     logger.warning("the records cannot be used now: %s", error.message)
                     started, due = 0, None
@@ -143,32 +165,88 @@ class Runner:
         seconds = TICK_SECONDS
         if due is not None:
             ahead = (due - self._tools.clock.now()) / 1000
-            seconds = min(ahead, TICK_SECONDS) if ahead > 0 else TICK_SECONDS
+            seconds = min(max(ahead, 0), TICK_SECONDS)
         try:
             async with asyncio.timeout(seconds):
                 await self._bell.wait()
         except TimeoutError:
             pass
 
-    async def _start_due(self, group: asyncio.TaskGroup) -> int:
-        """Start a task for every step that may run; how many were started."""
-        now = self._tools.clock.now()
-        started = 0
-        validating = self._free[Act.VALIDATE] > 0
-        for work in await self._tools.store.due_work(now, MAX_DUE, validating=validating):
-            steps = self._next_steps(work, now)
-            for step in steps:
-                started += self._start(group, step)
-            own = [step for step in steps if step.job_id is None]
-            if not own and work.batch.due_at is not None and work.batch.due_at <= now:
-                await self._tools.store.rest_batch(work.batch, rest_until(work.batch, now))
+    async def _start_due(self, group: asyncio.TaskGroup, now: int) -> int:
+        """Start a task for every step that may run; how many were started.
+
+        Each kind of step is asked for by itself, as many as may start: what waits for one kind
+        never stands before another.
+        """
+        started = await self._start_batches(group, now)
+        for state in JobState:
+            act = STATE_ACTS.get(state)
+            free = OTHER_SLOTS if act is None else self._free[act]
+            if state not in WAITING_STATES and free:
+                for work in await self._tools.store.due_jobs(state, now, free):
+                    started += self._start_all(group, work, now)
+        started += await self._start_admitted(group, now)
         uploads = self._free[Act.UPLOAD]
         for copy in await self._tools.store.due_staged(now, MAX_DUE, uploads=uploads):
             # Whether anybody needs it shows under the claim: a look may become a removal.
             started += self._start(group, FileStep(next_act(copy) or Act.LOOK, copy.id))
         return started
 
-    def _start(self, group: asyncio.TaskGroup, step: AnyStep) -> bool:
+    async def _start_batches(self, group: asyncio.TaskGroup, now: int) -> int:
+        store = self._tools.store
+        started = 0
+        for work in await store.due_batches(now, MAX_DUE):
+            steps = self._next_steps(work, now)
+            started += sum(self._start(group, step) for step in steps if step.act not in SENDING)
+            if all(step.job_id is not None for step in steps):
+                await store.rest_batch(work.batch, rest_until(work.batch, now))
+        free = self._free[Act.VALIDATE]
+        if free:
+            under_way = {key[0] for key in self._under_way}
+            due = await store.due_validations(now, VALIDATIONS_SEEN)
+            fresh = [each for each in due if each[0].id not in under_way]
+            for batch in next_validations(fresh, now, free):
+                started += self._start_all(group, Work(batch, []), now)
+        return started
+
+    def _start_all(self, group: asyncio.TaskGroup, work: Work, now: int) -> int:
+        """Everything that is next but sending, which the admission lets go."""
+        steps = self._next_steps(work, now)
+        return sum(self._start(group, step) for step in steps if step.act not in SENDING)
+
+    async def _start_admitted(self, group: asyncio.TaskGroup, now: int) -> int:
+        """Ask the admission about what waits to be sent."""
+        store = self._tools.store
+        if not any(self._free[act] for act in SENDING):
+            return 0
+        sending = [step.sends for step in self._under_way.values() if step.sends is not None]
+        under_way = {job.job_id for job in sending}
+        seen = await store.waiting_jobs(now, SENDING_SEEN)
+        waiting = [job for job in seen if job.job_id not in under_way]
+        if not waiting:
+            return 0
+        sent = [*await store.sent_jobs(but=list(under_way)), *map(Sent.of, sending)]
+        admission = Admission(self._tools.options.quota, await store.quotas(), sent, now)
+        started = 0
+        for job, verdict in admit(admission, waiting, sent, now):
+            if verdict is not Verdict.WAIT:
+                started += await self._start_waiting(group, job, verdict, now)
+        return started
+
+    async def _start_waiting(
+        self, group: asyncio.TaskGroup, job: Waiting, verdict: Verdict, now: int
+    ) -> int:
+        work = await self._tools.store.load_job(job.job_id)
+        if work is None:
+            return 0
+        if verdict is Verdict.STOP:
+            return self._start_all(group, work, now)
+        steps = [step for step in self._next_steps(work, now) if step.act in SENDING]
+        if verdict is Verdict.CUT:
+            steps = [replace(step, act=Act.RECUT) for step in steps]
+        return sum(self._start(group, step, job) for step in steps)
+
+    def _start(self, group: asyncio.TaskGroup, step: AnyStep, sends: Waiting | None = None) -> bool:
         key = _key(step)
         other = self._under_way.get(key)
         if other is not None:
@@ -179,7 +257,7 @@ class Runner:
             return False
         self._free[step.act] -= 1
         task = group.create_task(self._run(step), name=_named(step))
-        self._under_way[key] = _UnderWay(step.act, task)
+        self._under_way[key] = _UnderWay(step.act, task, sends)
         task.add_done_callback(lambda _: self._done(key))
         return True
 
@@ -243,10 +321,16 @@ class Runner:
 
     async def _still_wanted(self, step: Step) -> Work | None:
         """The rows as they are under the claim, if they still ask for this step."""
-        work = await self._tools.store.load_work(step.batch_id)
+        store = self._tools.store
+        if step.job_id is None:
+            work = await store.load_work(step.batch_id)
+        else:
+            work = await store.load_job(step.job_id)
         if work is None:
             return None
         steps = self._next_steps(work, self._tools.clock.now())
+        if step.act is Act.RECUT:  # in the place of being sent
+            return work if any(other.act in SENDING for other in steps) else None
         return work if step in steps else None
 
     def _next_steps(self, work: Work, now: int) -> list[Step]:
@@ -325,14 +409,15 @@ def _is_recovering(claim: AnyClaim) -> bool:
 _JOB_STEPS = {
     Act.FILL: fill,
     Act.STAGE: send_steps.stage,
-    Act.CREATE: send_steps.create,
+    Act.RECUT: quota_steps.recut,
+    Act.CREATE: quota_steps.create,
     Act.RECONCILE: send_steps.reconcile,
     Act.POLL: job_steps.poll,
     Act.CANCEL: job_steps.cancel,
     Act.ABANDON: job_steps.abandon,
     Act.REFUSE: send_steps.refuse,
     Act.SECURE: job_steps.secure,
-    Act.COLLECT: job_steps.collect,
+    Act.COLLECT: quota_steps.collect,
     Act.RECOVER: job_steps.recover,
     Act.RELEASE: job_steps.release,
 }

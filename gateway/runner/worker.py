@@ -21,6 +21,7 @@ import orjson
 
 from gateway.batches.job import Failure
 from gateway.batches.planning import JobLimits
+from gateway.batches.quota import Quota, QuotaRules
 from gateway.errors import AuditError
 from gateway.runner.cpu.collect import CollectTask, collect
 from gateway.runner.cpu.failed_lines import FailedLinesTask, failed_lines
@@ -46,7 +47,10 @@ def _validate(task: dict[str, Any]) -> object:
     limits = InputLimits(**task.pop("limits"))
     jobs = JobLimits(**task.pop("jobs"))
     unusable = {name: Unusable(**why) for name, why in task.pop("unusable").items()}
-    return validate(ValidateTask(**task, limits=limits, jobs=jobs, unusable=unusable))
+    rules = QuotaRules(**task.pop("rules"))
+    quotas = [Quota(**quota) for quota in task.pop("quotas")]
+    more: dict[str, Any] = {"rules": rules, "quotas": quotas, "unusable": unusable}
+    return validate(ValidateTask(**task, limits=limits, jobs=jobs, **more))
 
 
 def _fill(task: dict[str, Any]) -> object:

@@ -15,6 +15,7 @@ from gateway.settings.values import (
     aliases,
     api_keys,
     boolean,
+    counts,
     integer,
     names,
     objects,
@@ -306,6 +307,33 @@ class Settings:
     )
     bytes_per_job: int = _setting(
         "512 MiB", size, "size", "Most bytes of a job; a batch is cut into jobs there."
+    )
+    output_bytes_per_job: int = _setting(
+        "1 GiB",
+        size,
+        "size",
+        "Most bytes that a job may answer with, as expected of media and of many alternatives; a "
+        "batch is cut into jobs there.",
+    )
+    tier: str = _setting(
+        "auto",
+        one_of("auto", "1", "2", "3"),
+        "auto, 1, 2, 3",
+        "Usage tier of the Google project: how many tokens of a model may wait there at a time. "
+        "auto: begin with tier 1, more after successes, less after a 429.",
+    )
+    enqueued_tokens: dict[str, int] = _setting(
+        "{}",
+        counts,
+        "JSON",
+        "The same by model, before the tier's, e.g. "
+        '`{"gemini-3.8-flash":3000000,"*":1000000}`; `*` is any other.',
+    )
+    max_live_jobs: int = _setting(
+        "100",
+        positive_integer,
+        "number",
+        "Most jobs at Google at a time; Google admits 100 a project.",
     )
     max_file_bytes: int = _setting("2 GiB", size, "size", "Largest file; OpenAI: 200 MB.")
     max_lines: int = _setting(

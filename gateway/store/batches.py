@@ -123,15 +123,20 @@ def save(
     return True
 
 
-def due(session: Session, now: int, limit: int, *, validating: bool) -> Sequence[str]:
-    """Ids of batches with something due; those nobody holds first, then the longest due."""
-    values = {"now": now, "limit": limit, "validating": validating}
-    return [row["batch_id"] for row in session.all("due_work", values)]
+def due(session: Session, now: int, limit: int) -> Sequence[Batch]:
+    """Batches whose own row is due; those nobody holds first, then the longest due."""
+    return [batch_of(row) for row in session.all("due_batches", {"now": now, "limit": limit})]
 
 
-def next_due(session: Session) -> int | None:
-    """When something will be due that nobody holds."""
-    row = session.one("next_due")
+def validations(session: Session, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
+    """Batches that wait for their validation, some of each owner, and the bytes of their input."""
+    rows = session.all("due_validations", {"now": now, "limit": limit})
+    return [(batch_of(row), row["input_bytes"]) for row in rows]
+
+
+def next_due(session: Session, after: int) -> int | None:
+    """When something becomes due."""
+    row = session.one("next_due", {"after": after})
     earliest: int | None = None if row is None else row["due"]
     return earliest
 

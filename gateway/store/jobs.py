@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, islice, zip_longest
 
+from gateway.batches.admission import Waiting
 from gateway.batches.batch import Counts, TokenUsage
-from gateway.batches.job import DONE_STATES, Job
+from gateway.batches.job import DONE_STATES, Job, JobState
 from gateway.ports.store import BlobChange
 from gateway.store import blobs as blob_rows
 from gateway.store import staging
 from gateway.store.columns import job_of, job_values, sums_values
-from gateway.store.session import Session
+from gateway.store.session import Row, Session
 
 
 def insert(session: Session, job: Job) -> None:
@@ -20,6 +22,28 @@ def insert(session: Session, job: Job) -> None:
 def of_batch(session: Session, batch_id: str) -> Sequence[Job]:
     """The jobs of a batch, in order of their number."""
     return [job_of(row) for row in session.all("jobs_of_batch", {"batch_id": batch_id})]
+
+
+def by_id(session: Session, job_id: str) -> Job | None:
+    """One job."""
+    row = session.one("job_by_id", {"id": job_id})
+    return None if row is None else job_of(row)
+
+
+def due(session: Session, state: JobState, now: int, limit: int) -> Sequence[Job]:
+    """Due jobs in a state that nobody holds; the owners take turns, each with its longest due."""
+    rows = session.all("due_jobs", {"state": state.value, "now": now, "limit": limit})
+    queues: dict[str, list[Row]] = {}
+    for row in rows:
+        queues.setdefault(row["owner"], []).append(row)
+    turns = chain.from_iterable(zip_longest(*queues.values()))
+    return [job_of(row) for row in islice((row for row in turns if row is not None), limit)]
+
+
+def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
+    """Jobs that wait to be sent and are due, some of each owner and model."""
+    rows = session.all("waiting_jobs", {"now": now, "limit": limit})
+    return [Waiting(**dict(zip(row.keys(), row, strict=True))) for row in rows]
 
 
 def running(session: Session, job: Job, submitted_before: int) -> Job | None:

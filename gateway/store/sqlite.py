@@ -2,19 +2,21 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from gateway.batches.admission import Sent, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.file import File
-from gateway.batches.job import Job
+from gateway.batches.job import Job, JobState
+from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.clock import Clock, SystemClock
 from gateway.errors import SettingsError
 from gateway.ids import new_gateway_id
-from gateway.ports.store import NO_FILES, NOTHING_NAMED, BlobChange, Deletion, Page, Work
-from gateway.store import batches, blobs, files, retention, staging
+from gateway.ports.store import ALL_TIME, NO_FILES, NOTHING_NAMED, BlobChange, Deletion, Page, Work
+from gateway.store import batches, blobs, files, quotas, retention, staging
 from gateway.store import jobs as job_rows
 from gateway.store.lock import DirectoryLock
 from gateway.store.migrate import migrate, read_migrations
@@ -172,20 +174,39 @@ class SQLiteStore:
 
     # The runner's side
 
-    async def due_work(self, now: int, limit: int, *, validating: bool = True) -> Sequence[Work]:
-        """Batches that are due, or have a job that is.
-
-        Each with its jobs at one moment; in between the loop may do something else.
-        """
+    async def due_batches(self, now: int, limit: int) -> Sequence[Work]:
+        """Batches whose own row is due, validations aside, each with its jobs at one moment."""
         found = []
-        for batch_id in batches.due(self._reader, now, limit, validating=validating):
-            found.append(await self.load_work(batch_id))
-            await asyncio.sleep(0)
+        for batch in batches.due(self._reader, now, limit):
+            found.append(await self.load_work(batch.id))
+            await asyncio.sleep(0)  # in between the loop may do something else
         return [work for work in found if work is not None]
 
-    async def next_due(self) -> int | None:
-        """When something will be due that nobody holds."""
-        return batches.next_due(self._reader)
+    async def due_validations(self, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
+        """Batches that wait for their validation, and the bytes of their input."""
+        return batches.validations(self._reader, now, limit)
+
+    async def due_jobs(self, state: JobState, now: int, limit: int) -> Sequence[Work]:
+        """Due jobs in a state, each with its batch."""
+        with self._reader.snapshot():
+            due = job_rows.due(self._reader, state, now, limit)
+            found = [(batches.by_id(self._reader, job.batch_id), job) for job in due]
+        return [Work(batch, [job]) for batch, job in found if batch is not None]
+
+    async def waiting_jobs(self, now: int, limit: int) -> Sequence[Waiting]:
+        """Jobs that wait to be sent and are due, some of each owner and model."""
+        return job_rows.waiting(self._reader, now, limit)
+
+    async def next_due(self, after: int = ALL_TIME) -> int | None:
+        """When something becomes due."""
+        return batches.next_due(self._reader, after)
+
+    async def load_job(self, job_id: str) -> Work | None:
+        """One job with its batch."""
+        with self._reader.snapshot():
+            job = job_rows.by_id(self._reader, job_id)
+            batch = None if job is None else batches.by_id(self._reader, job.batch_id)
+        return None if job is None or batch is None else Work(batch, [job])
 
     async def load_work(self, batch_id: str) -> Work | None:
         """One batch with its jobs, whatever its owner."""
@@ -280,6 +301,22 @@ class SQLiteStore:
                 now=now,
             )
         )
+
+    # Quotas
+
+    async def quotas(self) -> Sequence[Quota]:
+        """What answers have taught."""
+        return quotas.every(self._reader)
+
+    async def learn(self, credential: str, model: str, change: Callable[[Quota], Quota]) -> Quota:
+        """Change what is known of one limit."""
+        return await self._writer.run(
+            lambda session: quotas.learn(session, credential, model, change)
+        )
+
+    async def sent_jobs(self, *, but: Sequence[str] = ()) -> Sequence[Sent]:
+        """What is at the upstream, or may be."""
+        return quotas.sent(self._reader, but)
 
     # Files that lines name
 

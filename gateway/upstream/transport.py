@@ -246,9 +246,15 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _tls(url: str, *, trust_env: bool) -> ssl.SSLContext | bool:
-    """One context for all clients of an https upstream: making one costs tens of ms."""
-    return httpx.create_ssl_context(trust_env=trust_env) if url.startswith("https") else True
+def _tls(url: str, *, trust_env: bool) -> ssl.SSLContext:
+    """One context for all clients: making one costs tens of ms, and each create has a client.
+
+    An upstream of http never uses its own, so that one knows no authorities; without it httpx would
+    load them for every client.
+    """
+    if url.startswith("https"):
+        return httpx.create_ssl_context(trust_env=trust_env)
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _silence_http_logs() -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from gateway.batches.admission import Sent
 from gateway.batches.batch import LIVE_STATUSES, BatchError, BatchStatus, Counts, TokenUsage
 from gateway.batches.file import Segment
 from gateway.batches.job import Cause, Failure, JobState
+from gateway.batches.quota import Quota
 from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Deletion, Store, Work
 from tests.conformance.records import (
@@ -32,9 +34,13 @@ LATER = 10_000_000
 TERMINAL = [status for status in BatchStatus if status not in LIVE_STATUSES]
 
 
-async def due_ids(store: Store, now: int, limit: int = 10) -> list[str]:
-    """Ids of the batches with work."""
-    return [work.batch.id for work in await store.due_work(now, limit)]
+async def due_ids(store: Store, now: int, limit: int = 100) -> list[str]:
+    """Ids of batches with something due: their own rows first, each kind in its order."""
+    found = [work.batch.id for work in await store.due_batches(now, limit)]
+    found += [batch.id for batch, _ in await store.due_validations(now, limit)]
+    for state in JobState:
+        found += [work.batch.id for work in await store.due_jobs(state, now, limit)]
+    return list(dict.fromkeys(found))
 
 
 async def load(store: Store, batch_id: str = "batch_one") -> Work:
@@ -664,6 +670,21 @@ class SaveRules:
         assert await store.sweepable_blobs(2**60, 10) == ["spool"]
 
 
+async def two_owners(store: Store, mine: int) -> None:
+    """Jobs of mine, the smaller the later, one of another model; and one of another owner."""
+    jobs = [a_job(f"j{n}", number=n, tokens=10 - n, due_at=10 + n) for n in range(mine)]
+    jobs.append(a_job("o1", number=99, model="other", due_at=50))
+    batch = await claimed_batch(store)
+    running = {"status": BatchStatus.IN_PROGRESS, "due_at": None}
+    await store.save_batch(replace(batch, **running), jobs=jobs)  # type: ignore[arg-type]
+    await store.add_file(a_file("his", owner=OTHER))
+    his = a_batch("his", owner=OTHER, input_file_id="file-his")
+    await store.add_batch(his)
+    job = a_job("his", batch_id="batch_his", due_at=60)
+    claimed = await claim(store, "batch_his")
+    await store.save_batch(replace(claimed, **running), jobs=[job])  # type: ignore[arg-type]
+
+
 class DueRules:
     """What is due, in which order, and what never gets lost between two looks."""
 
@@ -675,7 +696,7 @@ class DueRules:
         assert await due_ids(store, 3_000, limit=2) == ["batch_a", "batch_c"]
         assert await store.next_due() == 1_000
 
-    async def test_a_due_job_brings_its_batch_and_all_jobs_in_order(self, store: Store) -> None:
+    async def test_a_due_job_brings_its_batch_and_itself_alone(self, store: Store) -> None:
         batch = await claimed_batch(store)
         jobs = [a_job(f"j{n}", number=n, due_at=5_000 if n == 2 else None) for n in (3, 1, 2)]
         await store.save_batch(
@@ -683,8 +704,12 @@ class DueRules:
         )
         assert await due_ids(store, 4_999) == []
         assert await store.next_due() == 5_000
-        (work,) = await store.due_work(5_000, 10)
-        assert [job.number for job in work.jobs] == [1, 2, 3]
+        (work,) = await store.due_jobs(JobState.PLANNED, 5_000, 10)
+        assert (work.batch.id, [job.number for job in work.jobs]) == ("batch_one", [2])
+        assert await store.load_job("j2") == work
+        assert await store.load_job("j4") is None
+        assert await store.due_jobs(JobState.STAGING, 5_000, 10) == []
+        assert await store.next_due(5_000) is None
 
     @pytest.mark.parametrize("status", list(BatchStatus))
     async def test_a_batch_counts_while_live_its_jobs_until_released(
@@ -697,22 +722,22 @@ class DueRules:
         await store.save_job(replace(job, state=JobState.COLLECTED, due_at=2))
         assert await due_ids(store, LATER) == ["batch_one"]
         job = await claim_job(store, "one")
-        await store.save_job(replace(job, state=JobState.RELEASED))
+        await store.save_job(replace(job, state=JobState.RELEASED, due_at=None))
         assert await due_ids(store, LATER) == (["batch_one"] if status in LIVE_STATUSES else [])
 
     async def test_nothing_due(self, store: Store) -> None:
-        assert await store.due_work(LATER, 10) == []
+        assert await due_ids(store, LATER) == []
+        assert await store.waiting_jobs(LATER, 10) == []
         assert await store.next_due() is None
 
-    async def test_leased_rows_come_last_and_starve_nobody(self, store: Store) -> None:
+    async def test_leased_rows_wait_for_the_end_of_their_lease(self, store: Store) -> None:
         await store.add_file(a_file())
         for number in range(4):
             await store.add_batch(a_batch(f"{number}", created_at=1_000 + number))
         for number in range(3):
             await store.claim_batch(f"batch_{number}", 2_000, 9_000)
         assert await due_ids(store, 3_000, limit=1) == ["batch_3"]
-        expected = ["batch_3", "batch_0", "batch_1", "batch_2"]
-        assert await due_ids(store, 3_000) == expected
+        assert await due_ids(store, 3_000) == ["batch_3"]
         assert await due_ids(store, 9_000, limit=1) == ["batch_0"]
 
     async def test_a_leased_row_is_next_due_when_its_lease_ends(self, store: Store) -> None:
@@ -744,7 +769,7 @@ class DueRules:
             replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None), jobs=jobs
         )
         await store.save_job(await claim_job(store, "a"), ring=True)
-        (seen,) = await store.due_work(1_000, 10)
+        (seen,) = await store.due_batches(1_000, 10)
         await store.save_job(await claim_job(store, "b"), ring=True)
         await store.rest_batch(seen.batch, 50_000)
         assert await due_ids(store, 1_000) == ["batch_one"]
@@ -753,9 +778,10 @@ class DueRules:
         self, store: Store
     ) -> None:
         batch = await claimed_batch(store)
-        await store.save_batch(replace(batch, due_at=None), jobs=[a_job()])
+        running = replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None)
+        await store.save_batch(running, jobs=[a_job()])
         await store.save_job(await claim_job(store, "one"), ring=True)
-        (seen,) = await store.due_work(1_000, 10)
+        (seen,) = await store.due_batches(1_000, 10)
         await store.rest_batch(seen.batch, 50_000)
         await store.save_job(await claim_job(store, "one"), ring=True)
         await store.rest_batch(seen.batch, 60_000)
@@ -855,14 +881,57 @@ class DueRules:
         await store.save_job(replace(await claim_job(store, "one"), **change))
         assert await store.running_job(asking, 9_000) is None
 
-    async def test_a_backlog_of_validations_can_be_left_out(self, store: Store) -> None:
-        await store.add_file(a_file())
-        await store.add_batch(a_batch("one", due_at=1))
-        await store.add_batch(a_batch("two", due_at=1))
+    async def test_validations_are_asked_for_by_themselves(self, store: Store) -> None:
+        await store.add_file(a_file(bytes=77))
+        await store.add_file(a_file("his", owner=OTHER))
+        for name in ("one", "two", "three"):
+            await store.add_batch(a_batch(name, due_at=1))
+        await store.add_batch(a_batch("his", owner=OTHER, input_file_id="file-his", due_at=2))
         await store.request_cancel(OWNER, "batch_two", 2)
-        assert len(await store.due_work(10, 10)) == 2
-        [work] = await store.due_work(10, 10, validating=False)
+        [work] = await store.due_batches(10, 10)
         assert work.batch.id == "batch_two"
+        found = [(batch.id, size) for batch, size in await store.due_validations(10, 1)]
+        assert found == [("batch_one", 77), ("batch_his", 1000)]
+        await claim(store, "batch_one")
+        assert len(await store.due_validations(10, 10)) == 2
+
+    async def test_owners_take_turns(self, store: Store) -> None:
+        """A thousand due jobs of one stand before none of another's."""
+        await two_owners(store, mine=5)
+        found = [work.jobs[0].id for work in await store.due_jobs(JobState.PLANNED, 100, 3)]
+        assert sorted(found) == ["his", "j0", "j1"]
+
+    async def test_what_waits_to_be_sent_is_shown_by_owner_and_model(self, store: Store) -> None:
+        """The longest due and the smallest of each, what is stopped, and nothing held."""
+        await two_owners(store, mine=5)
+        await claim_job(store, "j1")
+        found = {job.job_id: job for job in await store.waiting_jobs(100, 1)}
+        assert found.keys() == {"j0", "j4", "o1", "his"}
+        assert (found["j4"].tokens, found["j4"].owner, found["o1"].model) == (6, OWNER, "other")
+        assert not any(job.stopped for job in found.values())
+        await store.request_cancel(OTHER, "batch_his", 2)
+        stopped = {job.job_id for job in await store.waiting_jobs(100, 9) if job.stopped}
+        assert stopped == {"his"}
+        assert await store.waiting_jobs(9, 9) == []
+
+    async def test_what_is_sent_is_summed_up(self, store: Store) -> None:
+        await two_owners(store, mine=3)
+        for name, state in (("j0", JobState.RUNNING), ("j1", JobState.SUBMITTING)):
+            await store.save_job(replace(await claim_job(store, name), state=state))
+        assert list(await store.sent_jobs()) == [Sent("default", "gemini-9", OWNER, 2, 19)]
+        assert list(await store.sent_jobs(but=["j1", "j0"])) == []
+
+    async def test_what_is_learned_of_a_quota_is_kept(self, store: Store) -> None:
+        """Each change sees the one before it."""
+
+        def more(row: Quota) -> Quota:
+            return replace(row, refusals=row.refusals + 1, room=5, held_until=7)
+
+        assert list(await store.quotas()) == []
+        await asyncio.gather(*(store.learn("default", "m", more) for _ in range(5)))
+        await store.learn("default", "other", lambda row: row)
+        first = Quota("default", "m", room=5, refusals=5, held_until=7)
+        assert list(await store.quotas()) == [first, Quota("default", "other")]
 
     async def test_the_gateway_id_stays(self, store: Store) -> None:
         assert await store.gateway_id() == await store.gateway_id()

@@ -138,6 +138,8 @@ class ScriptedUpstream:
     file_states: list[FileState] = field(default_factory=list)
     file_life: int = 47 * HOUR
     clock: Callable[[], int] = lambda: 0
+    # Methods that hang until the event is set.
+    hanging: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def _call(self, method: str) -> None:
         self.calls.append(method)
@@ -145,6 +147,10 @@ class ScriptedUpstream:
             next_one = self.script[method].pop(0)
             if not isinstance(next_one, Fine):
                 raise next_one
+
+    async def _hang(self, method: str) -> None:
+        if method in self.hanging:
+            await self.hanging[method].wait()
 
     def _job(self, name: str) -> UpstreamJob:
         for job in self.jobs:
@@ -160,6 +166,7 @@ class ScriptedUpstream:
     async def stage(self, job: Job, spool: Source) -> Staged:
         """Upload."""
         self._call("stage")
+        await self._hang("stage")
         size = sum([len(block) async for block in spool.blocks()])
         assert size == spool.size == job.outgoing[1]
         return Staged(f"files/{len(self.calls)}", 2**53)
@@ -195,6 +202,7 @@ class ScriptedUpstream:
         assert seconds > 0
         assert job.inline == (job.staged is None)
         try:
+            await self._hang("create")
             self._call("create")
         except UpstreamAmbiguousError:
             await self._accept(job, spool)
@@ -293,13 +301,13 @@ class World:
     runner: Runner
     store: FillingStore
 
-    async def submit(self, content: bytes, **columns: Any) -> Batch:
+    async def submit(self, content: bytes, *, owner: str = OWNER, **columns: Any) -> Batch:
         """Upload a file and create a batch, past the API."""
         store, now = self.tools.store, self.clock.now()
-        file = await self.upload(content, "input.jsonl", purpose="batch")
+        file = await self.upload(content, "input.jsonl", purpose="batch", owner=owner)
         batch = Batch(
             id=new_batch_id(),
-            owner=OWNER,
+            owner=owner,
             endpoint="/v1/chat/completions",
             input_file_id=file.id,
             created_at=now,

@@ -190,7 +190,7 @@ class TestEventLoop:
         self, sqlite: SQLiteStore, gate: Gate
     ) -> None:
         assert await sqlite.get_file(OWNER, "file-one", 1) is None
-        assert await sqlite.due_work(1, 10) == []
+        assert await sqlite.due_batches(1, 10) == []
         await gate.let_go()
 
     def test_a_loop_that_ends_first_does_not_hurt_the_thread(self, path: Path) -> None:

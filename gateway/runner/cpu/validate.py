@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from gateway.batches.batch import BatchError
-from gateway.batches.planning import MAX_MODELS, JobLimits, goes_inline, must_cut
+from gateway.batches.planning import MAX_MODELS, JobLimits, Size, goes_inline, must_cut
+from gateway.batches.quota import Quota, QuotaRules, tokens_per_job
 from gateway.batches.runs import Kind
 from gateway.runner.cpu.answers import answer_bytes
 from gateway.runner.cpu.complaints import Complaints
@@ -28,6 +29,7 @@ from gateway.translate import (
     Translation,
     Unusable,
     capabilities_of,
+    item_tokens,
     refusal_of,
 )
 from gateway.units import MIB
@@ -35,7 +37,7 @@ from gateway.wire.jsonl import drop_blank_end, read_lines
 from gateway.wire.openai_errors import error_body, error_type
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
-BYTES_PER_TOKEN = 4  # a rough guess, for the enqueued-token quota
+BYTES_PER_TOKEN = 4  # of the keys, which travel with the items
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class InputLimits:
 class ValidateTask:
     """``models``: what the upstream offers, id to methods; None when that is not known.
 
+    ``rules`` and ``quotas``: how many tokens a model's job may have.
     ``unusable``: uploaded files that lines may not name, and why; every other id is taken as good.
     """
 
@@ -66,6 +69,8 @@ class ValidateTask:
     models: Mapping[str, Sequence[str]] | None
     limits: InputLimits
     jobs: JobLimits
+    rules: QuotaRules = field(default_factory=QuotaRules)
+    quotas: Sequence[Quota] = ()
     unusable: Mapping[str, Unusable] = field(default_factory=dict)
 
 
@@ -115,45 +120,60 @@ class _OpenJob:
         self._spool = files.enter_context(self.spool_path.open("wb", buffering=BUFFER))
         self._echo = EchoWriter(self.echo_path)
         files.callback(self._echo.close)
-        self.items = self.lines = self.bytes = 0
-        self._answer = 0
+        self.size = Size()
+        self.lines = 0
         self.named: set[str] = set()
 
-    def add(self, line: Line, number: int, made: Translation, spooled: Sequence[bytes]) -> None:
-        """Take a line: what it was translated to, and the pieces of its spool lines."""
-        _, echo, _, named = made
-        items = len(made[0])
+    def add(
+        self, line: Line, number: int, made: Translation, spooled: Sequence[bytes], size: Size
+    ) -> None:
+        """Take a line: what it was translated to, the pieces of its spool lines, their size."""
         self._spool.writelines(spooled)
-        self._echo.add(number, line.custom_id, items, echo)
-        self.named.update(named)
-        self.items += items
-        self.bytes += sum(map(len, spooled))
+        self._echo.add(number, line.custom_id, len(made[0]), made[1])
+        self.named.update(made[3])
+        self.size = self.size.plus(size)
         self.lines += 1
-        self._answer += answer_bytes(made[0])
 
-    def close(self, method: str, limits: JobLimits, policy: Policy) -> PlannedJob:
+    def close(self, method: str, limits: JobLimits, *, media: bool) -> PlannedJob:
         self._spool.close()
         self._echo.close()
         return PlannedJob(
             number=self.number,
             model=self.model,
             method=method,
-            items=self.items,
+            items=self.size.items,
             lines=self.lines,
-            bytes=self.bytes,
-            tokens=self.bytes // BYTES_PER_TOKEN,
-            inline=goes_inline(
-                method,
-                self.items,
-                self.bytes,
-                limits,
-                media=capabilities_of(self.model, policy).media,
-                answer=self._answer,
-            ),
+            bytes=self.size.bytes,
+            tokens=self.size.tokens,
+            inline=goes_inline(method, self.size, limits, media=media),
             spool=str(self.spool_path),
             echo=str(self.echo_path),
             files=sorted(self.named),
         )
+
+
+class _ModelLimits:
+    """Where jobs of one model are cut, and what decides it."""
+
+    def __init__(self, model: str, task: ValidateTask, policy: Policy) -> None:
+        can = capabilities_of(model, policy)
+        learned = next((quota for quota in task.quotas if quota.model == model), None)
+        jobs = task.jobs
+        self.media = can.media
+        self._speaks = can.speaks
+        self.most = Size(
+            jobs.items_per_job,
+            jobs.bytes_per_job,
+            tokens_per_job(learned or Quota("", model), task.rules),
+            jobs.output_bytes_per_job,
+        )
+
+    def size_of(self, items: Sequence[bytes], spooled: Sequence[bytes]) -> Size:
+        """The size of one line."""
+        size = sum(map(len, spooled))
+        keys = (size - sum(map(len, items))) // BYTES_PER_TOKEN
+        output = answer_bytes(items, media=self.media, speaks=self._speaks)
+        return Size(len(items), size, keys + sum(map(item_tokens, items)), output)
 
 
 def validate(task: ValidateTask) -> ValidateSummary:
@@ -181,6 +201,7 @@ class _Validation:
         self._errors = Complaints(task.limits.max_reported_errors)
         self._named: set[str] = set()
         self._models: set[str] = set()
+        self._limits: dict[str, _ModelLimits] = {}
         self._open: dict[str, _OpenJob] = {}
         self._done: list[PlannedJob] = []
         self._jobs = self._items = self._lines = self._refused = 0
@@ -206,10 +227,8 @@ class _Validation:
         internal = dict(self._guard.caught)
         if self._errors:
             return ValidateSummary(self._lines, errors=self._errors.entries(), internal=internal)
-        method = self._endpoint.method
-        self._done += [
-            job.close(method, self._task.jobs, self._policy) for job in self._open.values()
-        ]
+        for job in self._open.values():
+            self._close(job)
         self._done.sort(key=lambda job: job.number)
         self._run.close()
         self._index.close()
@@ -303,16 +322,26 @@ class _Validation:
             self._errors.add(_too_many_files(self._task.limits.max_named_files))
             return
         spooled = spool_lines(items, number)
-        size = sum(map(len, spooled))
+        limits = self._limits_of(line.model)
+        size = limits.size_of(items, spooled)
         job = self._open.get(line.model)
-        if job is not None and must_cut(job.items, job.bytes, len(items), size, self._task.jobs):
-            self._done.append(job.close(self._endpoint.method, self._task.jobs, self._policy))
+        if job is not None and must_cut(job.size, size, limits.most):
+            self._close(job)
             job = None
         if job is None:
             job = _OpenJob(self._jobs, line.model, self._scratch, self._files)
             self._open[line.model] = job
             self._jobs += 1
-        job.add(line, number, made, spooled)
+        job.add(line, number, made, spooled, size)
+
+    def _close(self, job: _OpenJob) -> None:
+        media = self._limits_of(job.model).media
+        self._done.append(job.close(self._endpoint.method, self._task.jobs, media=media))
+
+    def _limits_of(self, model: str) -> "_ModelLimits":
+        if model not in self._limits:
+            self._limits[model] = _ModelLimits(model, self._task, self._policy)
+        return self._limits[model]
 
     def _find_duplicates(self) -> None:
         suspects, rest = self._seen.suspects()

@@ -92,39 +92,52 @@ UPDATE batches SET
     usage_reasoning_tokens = usage_reasoning_tokens + :usage_reasoning_tokens
 WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
 
--- name: due_work
+-- name: due_batches
 -- A row under somebody's lease comes after all that are free, so that long steps starve nobody.
-SELECT batch_id FROM (
-    SELECT id AS batch_id, due_at, coalesce(lease_until > :now, 0) AS leased FROM batches
-    WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at <= :now
-        AND (:validating OR status <> 'validating' OR cancel_requested_at IS NOT NULL)
-    UNION ALL
-    SELECT batch_id, due_at, coalesce(lease_until > :now, 0) FROM jobs
-    WHERE state <> 'released' AND due_at <= :now
-)
-GROUP BY batch_id
-ORDER BY min(leased), min(due_at), batch_id
+SELECT * FROM batches
+WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at <= :now
+    AND (status <> 'validating' OR cancel_requested_at IS NOT NULL)
+ORDER BY coalesce(lease_until > :now, 0), due_at, id
 LIMIT :limit;
 
+-- name: due_validations
+-- Of each owner the oldest, and the smallest: which of them goes first is decided elsewhere.
+WITH RECURSIVE owners (owner) AS (
+    SELECT min(owner) FROM batches WHERE status = 'validating'
+    UNION ALL
+    SELECT (SELECT min(owner) FROM batches WHERE status = 'validating' AND owner > owners.owner)
+    FROM owners WHERE owner IS NOT NULL
+)
+SELECT batches.*, files.bytes AS input_bytes FROM owners
+JOIN batches ON batches.id IN (
+    SELECT id FROM batches AS own
+    WHERE own.status = 'validating' AND own.owner = owners.owner AND own.due_at <= :now
+        AND (own.lease_until IS NULL OR own.lease_until <= :now)
+        AND own.cancel_requested_at IS NULL
+    ORDER BY own.due_at, own.seq LIMIT :limit
+)
+JOIN files ON files.id = batches.input_file_id
+ORDER BY batches.due_at, batches.seq;
+
 -- name: next_due
--- A leased row counts from the end of its lease.
+-- The next moment at which something becomes due; a leased row counts from the end of its lease.
 SELECT min(due) AS due FROM (
     SELECT * FROM (
         SELECT due_at AS due FROM batches
         WHERE status IN ('validating', 'in_progress', 'finalizing')
-            AND due_at IS NOT NULL AND lease_until IS NULL
+            AND due_at > :after AND lease_until IS NULL
         ORDER BY due_at LIMIT 1
     )
     UNION ALL
     SELECT * FROM (
         SELECT due_at FROM jobs
-        WHERE state <> 'released' AND due_at IS NOT NULL AND lease_until IS NULL
+        WHERE state <> 'released' AND due_at > :after AND lease_until IS NULL
         ORDER BY due_at LIMIT 1
     )
     UNION ALL
     SELECT * FROM (
         SELECT due_at FROM staged_files
-        WHERE due_at IS NOT NULL AND lease_until IS NULL
+        WHERE due_at > :after AND lease_until IS NULL
         ORDER BY due_at LIMIT 1
     )
     UNION ALL

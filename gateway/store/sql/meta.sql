@@ -3,3 +3,28 @@ INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING
 
 -- name: get_meta
 SELECT value FROM meta WHERE key = :key;
+
+-- name: quotas
+SELECT * FROM quotas ORDER BY credential, model;
+
+-- name: quota
+SELECT * FROM quotas WHERE credential = :credential AND model = :model;
+
+-- name: keep_quota
+INSERT INTO quotas (
+    credential, model, room, ceiling, accepted, refusals, blocked_until, held, held_until,
+    estimated, counted
+)
+VALUES (
+    :credential, :model, :room, :ceiling, :accepted, :refusals, :blocked_until, :held,
+    :held_until, :estimated, :counted
+)
+ON CONFLICT (credential, model) DO UPDATE SET
+    room = excluded.room, ceiling = excluded.ceiling, accepted = excluded.accepted,
+    refusals = excluded.refusals, blocked_until = excluded.blocked_until, held = excluded.held,
+    held_until = excluded.held_until, estimated = excluded.estimated, counted = excluded.counted;
+
+-- name: jobs_sent
+SELECT credential, model, owner, count(*) AS jobs, sum(tokens) AS tokens FROM jobs
+WHERE state IN ('submitting', 'running') AND id NOT IN (SELECT value FROM json_each(:but))
+GROUP BY credential, model, owner;

@@ -5,13 +5,14 @@ ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 UPDATE jobs SET owner = (SELECT batches.owner FROM batches WHERE batches.id = jobs.batch_id);
 
 CREATE INDEX jobs_due_of_state ON jobs (state, owner, due_at)
-    WHERE due_at IS NOT NULL AND lease_until IS NULL;
+    WHERE due_at IS NOT NULL;
 CREATE INDEX jobs_waiting ON jobs (owner, model, due_at)
-    WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL AND lease_until IS NULL;
+    WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL;
 CREATE INDEX jobs_waiting_small ON jobs (owner, model, tokens)
-    WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL AND lease_until IS NULL;
-CREATE INDEX jobs_in_flight ON jobs (credential, model, tokens)
+    WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL;
+CREATE INDEX jobs_in_flight ON jobs (credential, model, owner, tokens, id, state)
     WHERE state IN ('submitting', 'running');
+CREATE INDEX batches_validating ON batches (owner, due_at) WHERE status = 'validating';
 
 -- What answers have taught about the limits of a credential, by model; the model '*' is for live
 -- jobs of all models.

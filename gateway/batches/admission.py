@@ -1,0 +1,188 @@
+"""Admission: which of the jobs that wait may be sent now.
+
+Pure: from what waits, what is at Google, and limits. Owners take turns, the one with the least at
+Google first; an owner's jobs go in the order of their batches, small ones before a large one that
+does not fit. But none starves: what has waited for long comes first, and room is kept for it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import chain, zip_longest
+from typing import Final, NamedTuple
+
+from gateway.batches.batch import Batch
+from gateway.batches.quota import LIVE_JOBS, Quota, QuotaRules, most_alone, room_of
+
+# After this long a job is passed by no younger one of its model.
+STARVING_MS: Final = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that waits; ``tokens`` by our own count, ``since`` in ms.
+
+    ``stopped``: its batch was cancelled or has run out of time.
+    """
+
+    job_id: str
+    batch_id: str
+    owner: str
+    credential: str
+    model: str
+    tokens: int
+    lines: int
+    since: int
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Jobs of one model and owner that are at Google, or under way to it."""
+
+    credential: str
+    model: str
+    owner: str
+    jobs: int
+    tokens: int
+
+    @classmethod
+    def of(cls, job: Waiting) -> "Sent":
+        """One that is under way."""
+        return cls(job.credential, job.model, job.owner, 1, job.tokens)
+
+
+class Verdict(Enum):
+    """What becomes of a job that waits."""
+
+    GO = "go"
+    CUT = "cut"  # it is larger than what its model may have at all
+    WAIT = "wait"
+    STOP = "stop"  # it will never be sent
+
+
+class Decision(NamedTuple):
+    """What becomes of one job."""
+
+    job: Waiting
+    verdict: Verdict
+
+
+class Admission:
+    """The limits of all credentials and what is at Google, at one moment; what is let go counts."""
+
+    def __init__(
+        self, rules: QuotaRules, quotas: Sequence[Quota], sent: Sequence[Sent], now: int
+    ) -> None:
+        self._rules = rules
+        self._quotas = {(quota.credential, quota.model): quota for quota in quotas}
+        self._jobs: dict[str, int] = {}
+        self._tokens: dict[tuple[str, str], int] = {}
+        self._now = now
+        for load in sent:
+            self._note(load.credential, load.model, load.jobs, load.tokens)
+
+    def _note(self, credential: str, model: str, jobs: int, tokens: int) -> None:
+        key = (credential, model)
+        self._jobs[credential] = self._jobs.get(credential, 0) + jobs
+        corrected = self.quota(credential, model).tokens(tokens) if tokens else 0
+        self._tokens[key] = self._tokens.get(key, 0) + corrected
+
+    def quota(self, credential: str, model: str) -> Quota:
+        """One limit, as far as it was learned."""
+        return self._quotas.get((credential, model)) or Quota(credential, model)
+
+    def used(self, credential: str, model: str) -> int:
+        """Tokens of a model at Google, corrected; jobs for :data:`LIVE_JOBS`."""
+        if model == LIVE_JOBS:
+            return self._jobs.get(credential, 0)
+        return self._tokens.get((credential, model), 0)
+
+    def room(self, credential: str, model: str) -> int:
+        """What they may have."""
+        return room_of(self.quota(credential, model), self._rules)
+
+    def decide(self, job: Waiting) -> Verdict:
+        """One job; one that may go counts from now on."""
+        verdict = self._verdict(job)
+        if verdict is Verdict.GO:
+            self._note(job.credential, job.model, 1, job.tokens)
+        return verdict
+
+    def _verdict(self, job: Waiting) -> Verdict:
+        quota = self.quota(job.credential, job.model)
+        jobs = self.quota(job.credential, LIVE_JOBS)
+        if self._is_blocked(quota) or self._is_blocked(jobs):
+            return Verdict.WAIT
+        if self.used(job.credential, LIVE_JOBS) >= self.room(job.credential, LIVE_JOBS):
+            return Verdict.WAIT
+        tokens = quota.tokens(job.tokens)
+        used = self.used(job.credential, job.model)
+        room = room_of(quota, self._rules)
+        if used == 0:
+            return self._alone(quota, job, tokens)
+        fits = tokens <= room - used - quota.held_at(self._now)
+        return Verdict.GO if fits else Verdict.WAIT
+
+    def _is_blocked(self, quota: Quota) -> bool:
+        return quota.blocked_until is not None and self._now < quota.blocked_until
+
+    def _alone(self, quota: Quota, job: Waiting, tokens: int) -> Verdict:
+        """Tokens of cancelled jobs hold up none: whether they are free shows when one is sent."""
+        too_large = tokens > most_alone(quota, self._rules) and job.lines > 1
+        return Verdict.CUT if too_large else Verdict.GO
+
+
+def admit(
+    admission: Admission, waiting: Sequence[Waiting], sent: Sequence[Sent], now: int
+) -> list[Decision]:
+    """Every job's lot, those first that go first."""
+    decisions = [Decision(job, Verdict.STOP) for job in waiting if job.stopped]
+    shut: set[tuple[str, str]] = set()
+    for job in in_turn([job for job in waiting if not job.stopped], sent, now):
+        key = (job.credential, job.model)
+        verdict = Verdict.WAIT if key in shut else admission.decide(job)
+        if verdict is Verdict.CUT or (verdict is Verdict.WAIT and is_starving(job.since, now)):
+            shut.add(key)  # nothing goes in front of it
+        decisions.append(Decision(job, verdict))
+    return decisions
+
+
+def is_starving(since: int, now: int) -> bool:
+    """Whether something has waited for so long that what is younger stands back."""
+    return now - since >= STARVING_MS
+
+
+def in_turn(waiting: Sequence[Waiting], sent: Sequence[Sent], now: int) -> list[Waiting]:
+    """The order in which jobs are asked: starving ones by age, then the owners take turns."""
+    by_age = sorted(waiting, key=lambda job: (job.since, job.job_id))
+    starving = [job for job in by_age if is_starving(job.since, now)]
+    loads = Counter[str]()
+    for load in sent:
+        loads[load.owner] += load.tokens
+    return [*starving, *_turns(by_age[len(starving) :], loads)]
+
+
+def _turns(jobs: Sequence[Waiting], loads: Mapping[str, int]) -> Iterator[Waiting]:
+    """The owner with the least at Google first, then by age; each owner's jobs in their order."""
+    queues: dict[str, list[Waiting]] = {}
+    for job in jobs:
+        queues.setdefault(job.owner, []).append(job)
+    owners = sorted(queues, key=lambda owner: loads.get(owner, 0))
+    for turn in zip_longest(*map(queues.__getitem__, owners)):
+        yield from (job for job in turn if job is not None)
+
+
+def next_validations(waiting: Sequence[tuple[Batch, int]], now: int, free: int) -> list[Batch]:
+    """Which of the batches that wait for their validation are read now; with the input's bytes.
+
+    Those that have waited for long by age, then the owners take turns, each with its smallest.
+    """
+    starving = [batch for batch, _ in waiting if is_starving(batch.created_at, now)]
+    queues: dict[str, list[Batch]] = {}
+    for batch, _ in sorted(waiting, key=lambda each: each[1]):
+        if not is_starving(batch.created_at, now):
+            queues.setdefault(batch.owner, []).append(batch)
+    turns = chain.from_iterable(zip_longest(*queues.values()))
+    return [*starving, *(batch for batch in turns if batch is not None)][:free]

@@ -1,0 +1,199 @@
+"""Quota of a credential: what a model's jobs may hold at Google at a time, and what that taught.
+
+Google counts the enqueued tokens of a model and the live jobs of a project, and refuses one more
+with a 429 that tells neither which of the two was meant nor how much is left (gemini-wire 4.2). So
+a limit begins with what a setting or the published table says and follows the answers: less after a
+refusal, more after each create that used what there was.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+MILLION: Final = 1_000_000
+BILLION: Final = 1000 * MILLION
+
+# ai.google.dev, "Rate limits", batch enqueued tokens, up to 2026-08-28: tier 1, 2, 3. Where the
+# page has none, that of the tier below. A family's row holds for its newer models too.
+_TIERS: Final[Sequence[tuple[str, tuple[int, int, int]]]] = (
+    (r".*(-image|imagen|nano-banana)", (2 * MILLION, 270 * MILLION, BILLION)),
+    (r".*-tts", (25_000, 25_000, 25_000)),
+    (r".*embedding", (500_000, 5 * MILLION, 10 * MILLION)),
+    (r".*flash-lite", (10 * MILLION, 500 * MILLION, BILLION)),
+    (r"gemini-2\.0-flash", (10 * MILLION, BILLION, 5 * BILLION)),
+    (r".*-pro", (5 * MILLION, 500 * MILLION, BILLION)),
+    (r".*", (3 * MILLION, 400 * MILLION, BILLION)),
+)
+
+# The row of a credential that is about live jobs, of whatever model.
+LIVE_JOBS: Final = "*"
+# A job is cut to this share of what its model may hold: two run while the next is uploaded.
+JOBS_IN_ROOM: Final = 2
+# Refusals in a row of a job that is alone, until it counts as too large. A passing 429 is no proof.
+REFUSALS_OF_SIZE: Final = 3
+# Google has been seen to count the tokens of cancelled jobs on. For how long is not known.
+HELD_MS: Final = 3_600_000
+# The ratio begins as if this many tokens had been estimated rightly, and forgets beyond that many.
+RATIO_START: Final = 100_000
+RATIO_MEMORY: Final = 20 * MILLION
+RATIO_BOUNDS: Final = (0.25, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRules:
+    """What settings say. ``tier`` None: begin with tier 1, and grow as far as Google lets."""
+
+    tier: int | None = None
+    enqueued_tokens: Mapping[str, int] = field(default_factory=dict)
+    max_live_jobs: int = 100
+
+    def base(self, model: str) -> int:
+        """Where a limit begins: a setting for the model, else the tier's row of its family."""
+        if model == LIVE_JOBS:
+            return self.max_live_jobs
+        given = self._given(model)
+        if given is not None:
+            return given
+        row = next(row for pattern, row in _TIERS if re.match(pattern, model))
+        return row[(self.tier or 1) - 1]
+
+    def most(self, model: str) -> int | None:
+        """What no answer raises it above; None in tier ``auto`` without a setting."""
+        known = model == LIVE_JOBS or self.tier is not None or self._given(model) is not None
+        return self.base(model) if known else None
+
+    def _given(self, model: str) -> int | None:
+        given = self.enqueued_tokens
+        return given.get(model, given.get("*"))
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One limit of one credential, as answers have taught it. In tokens, or jobs.
+
+    ``room`` is what all jobs together may have, ``ceiling`` about what has been refused: below it
+    a limit that fell comes back fast, above it slowly. None: nothing has been learned.
+    ``accepted`` counts creates since the last refusal, ``refusals`` those in a row. ``held`` are
+    tokens of cancelled jobs that may count on at Google, until ``held_until``. ``estimated`` and
+    ``counted`` are tokens of jobs that came back, by our count and by Google's.
+    """
+
+    credential: str
+    model: str
+    room: int | None = None
+    ceiling: int | None = None
+    accepted: int = 0
+    refusals: int = 0
+    blocked_until: int | None = None
+    held: int = 0
+    held_until: int | None = None
+    estimated: int = 0
+    counted: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """Google's tokens for one of ours."""
+        ratio = (self.counted + RATIO_START) / (self.estimated + RATIO_START)
+        return min(max(ratio, RATIO_BOUNDS[0]), RATIO_BOUNDS[1])
+
+    def tokens(self, estimated: int) -> int:
+        """An estimate, corrected."""
+        return max(1, round(estimated * self.ratio))
+
+    def held_at(self, now: int) -> int:
+        """Tokens of cancelled jobs that are not known to be free."""
+        return self.held if self.held_until is not None and now < self.held_until else 0
+
+
+def room_of(quota: Quota, rules: QuotaRules) -> int:
+    """What all jobs together may have now."""
+    room = rules.base(quota.model) if quota.room is None else quota.room
+    most = rules.most(quota.model)
+    return room if most is None else min(room, most)
+
+
+def most_alone(quota: Quota, rules: QuotaRules) -> int:
+    """What a job may have that is alone at Google; a larger one is cut again.
+
+    While nothing at all is accepted the refusals decide. Afterwards what was refused before may
+    have been an outage, and one that is no larger is tried as it is.
+    """
+    room = room_of(quota, rules)
+    if quota.refusals >= REFUSALS_OF_SIZE or quota.ceiling is None:
+        return room
+    most = rules.most(quota.model)
+    return max(room, quota.ceiling if most is None else min(quota.ceiling, most))
+
+
+def tokens_per_job(quota: Quota, rules: QuotaRules) -> int:
+    """Where a job is cut at planning, by our own count of tokens."""
+    return max(1, int(most_alone(quota, rules) / quota.ratio) // JOBS_IN_ROOM)
+
+
+def accepted(quota: Quota, rules: QuotaRules, used: int, now: int) -> Quota:
+    """After a create; ``used`` is what is at Google now, the new job with it."""
+    room = room_of(quota, rules)
+    free = quota.held_at(now) and used > room - quota.held_at(now)
+    learned = replace(
+        quota,
+        accepted=quota.accepted + 1,
+        refusals=0,
+        blocked_until=None,
+        held=0 if free else quota.held_at(now),
+    )
+    if 2 * used < room:
+        return learned
+    grown = _grown(quota, room, used)
+    most = rules.most(quota.model)
+    grown = grown if most is None else min(grown, most)
+    ceiling = None if quota.ceiling is None else max(quota.ceiling, grown)
+    return replace(learned, room=grown, ceiling=ceiling)
+
+
+def _grown(quota: Quota, room: int, used: int) -> int:
+    if quota.ceiling is None:
+        return 2 * max(room, used)
+    if room < quota.ceiling:
+        return min(2 * max(room, used), quota.ceiling)
+    if quota.model == LIVE_JOBS:  # one more, each time that as many went through as fit
+        return room + ((quota.accepted + 1) % max(room, 1) == 0)
+    return room + max(1, quota.ceiling // 16)
+
+
+def refused(
+    quota: Quota, rules: QuotaRules, used: int, more: int, *, until: int, now: int
+) -> Quota:
+    """After a 429: ``used`` was at Google, ``more`` is the job's; nothing goes before ``until``.
+
+    With something else there the sum was too much. Alone, only a row of refusals counts, and then
+    the job itself is too large: half of it is tried. But while tokens of cancelled jobs may count
+    on, it may be these.
+    """
+    room = room_of(quota, rules)
+    learned = replace(quota, accepted=0, blocked_until=until, room=room)
+    if used:
+        most = max(used, (used + more) * 3 // 4)
+        return replace(learned, refusals=quota.refusals + 1, room=min(most, room), ceiling=most)
+    if quota.held_at(now):
+        return learned
+    refusals = quota.refusals + 1
+    streak = quota.accepted == 0 and quota.refusals > 0
+    ceiling = quota.ceiling if streak and quota.ceiling else max(1, more * 3 // 4)
+    if refusals >= REFUSALS_OF_SIZE:
+        room = max(1, more // 2)
+    return replace(learned, refusals=refusals, room=room, ceiling=ceiling)
+
+
+def cancelled(quota: Quota, estimated: int, now: int) -> Quota:
+    """After the end of a job that was told to end: its tokens may count on."""
+    held = quota.held_at(now) + quota.tokens(estimated)
+    return replace(quota, held=held, held_until=now + HELD_MS)
+
+
+def counted(quota: Quota, estimated: int, told: int) -> Quota:
+    """After answers came back whose prompts were estimated at, and had, that many tokens."""
+    both = (quota.estimated + estimated, quota.counted + told)
+    if both[0] > RATIO_MEMORY:
+        both = (both[0] // 2, both[1] // 2)
+    return replace(quota, estimated=both[0], counted=both[1])

@@ -1,0 +1,230 @@
+"""Which jobs are sent, and what answers teach."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.batches.admission import (
+    STARVING_MS,
+    Admission,
+    Sent,
+    Verdict,
+    Waiting,
+    admit,
+    next_validations,
+)
+from gateway.batches.batch import Batch
+from gateway.batches.quota import (
+    HELD_MS,
+    LIVE_JOBS,
+    REFUSALS_OF_SIZE,
+    Quota,
+    QuotaRules,
+    accepted,
+    cancelled,
+    counted,
+    most_alone,
+    refused,
+    room_of,
+    tokens_per_job,
+)
+
+MODEL = "gemini-3.5-flash"
+NOW = 10_000_000
+RULES = QuotaRules(enqueued_tokens={MODEL: 1000, "*": 50}, max_live_jobs=10)
+AUTO = QuotaRules()
+
+
+def waits(name: str, tokens: int = 100, owner: str = "me", **fields: object) -> Waiting:
+    """A job that waits, for a second."""
+    values = {"model": MODEL, "lines": 5, "since": NOW - 1000, **fields}
+    return Waiting(name, "batch", owner, "default", tokens=tokens, **values)  # type: ignore[arg-type]
+
+
+def sent(tokens: int, jobs: int = 1, owner: str = "me", model: str = MODEL) -> Sent:
+    """Jobs at Google."""
+    return Sent("default", model, owner, jobs, tokens)
+
+
+def verdicts(
+    jobs: list[Waiting], at_google: list[Sent], *quotas: Quota, rules: QuotaRules = RULES
+) -> dict[str, Verdict]:
+    """The lot of each, in the order in which they are asked."""
+    admission = Admission(rules, quotas, at_google, NOW)
+    return {job.job_id: verdict for job, verdict in admit(admission, jobs, at_google, NOW)}
+
+
+def went(*args: object, **rules: object) -> list[str]:
+    """Those that may go, in their order."""
+    found = verdicts(*args, **rules)  # type: ignore[arg-type]
+    return [name for name, verdict in found.items() if verdict is Verdict.GO]
+
+
+def test_jobs_go_while_their_tokens_fit() -> None:
+    """Each that goes counts for those behind it."""
+    jobs = [waits(f"j{n}", 300, since=NOW - 100 + n) for n in range(5)]
+    assert went(jobs, []) == ["j0", "j1", "j2"]
+    assert went(jobs, [sent(500)]) == ["j0"]
+
+
+def test_models_do_not_share_tokens_but_jobs() -> None:
+    """A hundred live jobs are of the whole project."""
+    jobs = [waits("a", 900), waits("b", 40, model="other"), waits("c", 1, model="third")]
+    assert went(jobs, [sent(5, jobs=8, model="fourth")]) == ["a", "b"]
+
+
+def test_a_small_job_passes_a_large_one_that_does_not_fit() -> None:
+    """But not one that has waited for long: room is kept for it."""
+    large, small = waits("large", 900, since=NOW - 5000), waits("small", 10)
+    assert went([large, small], [sent(500)]) == ["small"]
+    old = replace(large, since=NOW - STARVING_MS)
+    assert went([old, small], [sent(500)]) == []
+    assert went([old, small], [sent(10)]) == ["large", "small"]
+
+
+def test_owners_take_turns_the_one_with_the_least_first() -> None:
+    """A thousand jobs of one do not delay another's first."""
+    mine = [waits(f"m{n}", since=NOW - 9000 + n) for n in range(9)]
+    his = [waits(f"h{n}", owner="him") for n in range(2)]
+    assert went(mine + his, [])[:4] == ["m0", "h0", "m1", "h1"]
+    assert went(mine + his, [sent(600)]) == ["h0", "m0", "h1", "m1"]
+
+
+def test_a_job_beyond_the_limit_is_cut() -> None:
+    """Once it is alone, and has lines to cut between."""
+    assert verdicts([waits("j", 1001)], [])["j"] is Verdict.CUT
+    assert verdicts([waits("j", 1001)], [sent(1)])["j"] is Verdict.WAIT
+    assert verdicts([waits("j", 1001, lines=1)], [])["j"] is Verdict.GO
+    behind = verdicts([waits("j", 1001), waits("k", 1, since=NOW)], [])
+    assert behind["k"] is Verdict.WAIT
+
+
+def test_a_stopped_job_does_not_wait() -> None:
+    """It is told to the runner whatever is full."""
+    assert verdicts([waits("j", 9999, stopped=True)], [sent(1000)])["j"] is Verdict.STOP
+
+
+def test_estimates_are_corrected() -> None:
+    """By what came back of that model; a few answers do not turn it over."""
+    twice = counted(Quota("default", MODEL), 10**6, 2 * 10**6)
+    assert went([waits("j", 600)], [sent(1)], twice) == []
+    assert went([waits("j", 400)], [sent(1)], twice) == ["j"]
+    assert counted(Quota("default", MODEL), 10, 100).ratio == pytest.approx(1, rel=0.01)
+    assert counted(Quota("default", MODEL), 1, 10**9).ratio == 4
+    assert tokens_per_job(twice, RULES) < tokens_per_job(Quota("default", MODEL), RULES) == 500
+
+
+@pytest.mark.parametrize(
+    ("model", "tier", "tokens"),
+    [
+        ("gemini-3.5-flash", None, 3_000_000),
+        ("gemini-3.8-flash", 2, 400_000_000),
+        ("gemini-3.5-flash-lite", 1, 10_000_000),
+        ("gemini-3.1-pro-preview", 1, 5_000_000),
+        ("gemini-3-pro-image-preview", 1, 2_000_000),
+        ("gemini-embedding-001", 3, 10_000_000),
+        ("gemini-2.5-flash-preview-tts", 2, 25_000),
+        ("gemini-4-argon", 1, 3_000_000),
+    ],
+)
+def test_the_table_of_tiers(model: str, tier: int | None, tokens: int) -> None:
+    """By family; what has no row has the newest Flash's."""
+    assert QuotaRules(tier).base(model) == tokens
+
+
+def ask(limit: int, sizes: list[int], quota: Quota, rules: QuotaRules) -> tuple[int, Quota]:
+    """Send jobs one after the other that stay at Google; refusals until the end, and the quota."""
+    waiting, used, refusals, rounds = list(sizes), 0, 0, 0
+    while waiting and (rounds := rounds + 1) < 2_000_000:
+        size = waiting[0]
+        if used and size > room_of(quota, rules) - used:
+            used = 0  # all end
+        elif size > most_alone(quota, rules) and size > 1 and not used:
+            waiting[:1] = [size // 2, size - size // 2]
+        elif used + size > limit:
+            refusals += 1
+            quota = refused(quota, rules, used, size, until=0, now=0)
+        else:
+            used += waiting.pop(0)
+            quota = accepted(quota, rules, used, 0)
+    assert not waiting
+    return refusals, quota
+
+
+@given(st.integers(5000, 5_000_000), st.lists(st.integers(1, 3_000_000), min_size=1, max_size=9))
+def test_any_limit_is_learned(limit: int, sizes: list[int]) -> None:
+    """Everything gets through, whatever Google admits, and after few refusals."""
+    most = 60 + 3 * sum(sizes) // limit
+    refusals, quota = ask(limit, sizes, Quota("default", MODEL), AUTO)
+    assert refusals <= most
+    again, _ = ask(limit, sizes, quota, AUTO)
+    assert again <= refusals + sum(sizes) // limit + 1
+
+
+def test_a_larger_tier_is_found() -> None:
+    """From tier 1 to a hundred times as much without a refusal."""
+    quota = Quota("default", MODEL)
+    refusals, quota = ask(300_000_000, [1_500_000] * 150, quota, AUTO)
+    assert refusals == 0
+    assert room_of(quota, AUTO) >= 100_000_000
+    assert room_of(quota, QuotaRules(tier=1)) == 3_000_000
+
+
+def test_an_outage_does_not_shred_what_waits() -> None:
+    """After an hour of 429 a job as large as the last that was accepted is tried whole."""
+    quota = accepted(Quota("default", MODEL), AUTO, 1_000_000, 0)
+    size = 1_000_000
+    for _ in range(20):
+        quota = refused(quota, AUTO, 0, size, until=0, now=0)
+        size = max(1, min(size, most_alone(quota, AUTO)))
+    quota = accepted(quota, AUTO, size, 0)
+    assert most_alone(quota, AUTO) >= 700_000
+
+
+def test_a_passing_refusal_cuts_nothing() -> None:
+    """Only a row of them, and nothing goes before its time."""
+    quota = Quota("default", MODEL)
+    for number in range(REFUSALS_OF_SIZE):
+        assert verdicts([waits("j", 900)], [], quota)["j"] is Verdict.GO
+        quota = refused(quota, RULES, 0, 900, until=NOW - number, now=NOW)
+    assert verdicts([waits("j", 900)], [], quota)["j"] is Verdict.CUT
+    assert verdicts([waits("j", 10)], [], replace(quota, blocked_until=NOW + 1)) == {
+        "j": Verdict.WAIT
+    }
+
+
+def test_tokens_of_cancelled_jobs_count_until_they_are_proven_free() -> None:
+    """A job that is alone is tried all the same; its refusal says nothing of its size."""
+    quota = cancelled(Quota("default", MODEL), 800, NOW)
+    assert went([waits("j", 300)], [sent(1)], quota) == []
+    assert went([waits("j", 300)], [], quota) == ["j"]
+    again = refused(quota, RULES, 0, 300, until=0, now=NOW)
+    assert (again.refusals, again.ceiling, again.held_at(NOW)) == (0, None, 800)
+    assert accepted(quota, RULES, 300, NOW).held == 0
+    assert accepted(quota, RULES, 100, NOW).held == 800
+    assert quota.held_at(NOW + HELD_MS) == 0
+
+
+def test_live_jobs_are_learned_too() -> None:
+    """One fewer than were refused, and one more after as many have gone through."""
+    rules = QuotaRules(max_live_jobs=100)
+    quota = refused(Quota("default", LIVE_JOBS), rules, 20, 1, until=0, now=0)
+    assert room_of(quota, rules) == 20
+    for _ in range(20):
+        quota = accepted(quota, rules, 20, 0)
+    assert room_of(quota, rules) == 21
+    assert room_of(replace(quota, room=500), rules) == 100
+
+
+def test_small_validations_before_large_ones_and_owners_in_turn() -> None:
+    """But none waits for ever."""
+
+    def batch(name: str, owner: str = "me", age: int = 1) -> Batch:
+        return Batch(name, owner, "/v1/embeddings", "file", NOW - age, NOW)
+
+    waiting = [(batch("a"), 900), (batch("b"), 10), (batch("c", "him"), 500)]
+    assert [each.id for each in next_validations(waiting, NOW, 9)] == ["b", "c", "a"]
+    old = [(batch("old", age=STARVING_MS), 10**9), *waiting]
+    assert [each.id for each in next_validations(old, NOW, 2)] == ["old", "b"]

@@ -1,0 +1,106 @@
+"""Any file on any tier: cut to what Google admits, sent as room appears, never failed."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.emulator.testing import Emulator, EmulatorOptions, running
+from tests.e2e.harness import (
+    GatewayProcess,
+    assert_conserved,
+    chat_line,
+    extension,
+    finished,
+    read_lines,
+    serving,
+    submit,
+    until,
+)
+
+MODEL = "gemini-3.5-flash"
+
+
+def refusals(gateway: GatewayProcess) -> int:
+    """How often a create met a 429, by the log."""
+    return gateway.log().count("no quota for")
+
+
+def created(gemini: Emulator) -> int:
+    """Jobs that were accepted."""
+    return len(gemini.journal("create"))
+
+
+def run(gateway: GatewayProcess, lines: list[bytes], seconds: float = 120) -> None:
+    """The batch completes, every line once."""
+    client = gateway.client()
+    done = finished(client, submit(client, lines), seconds)
+    assert done.status == "completed"
+    assert done.request_counts is not None
+    assert done.request_counts.completed == len(lines)
+    rows = read_lines(client, done.output_file_id)
+    assert_conserved([f"id-{number}" for number in range(len(lines))], rows)
+
+
+@pytest.mark.parametrize(("tier", "most"), [("1", 0), ("auto", 2)])
+def test_a_file_beyond_the_quota_of_tier_1(tmp_path: Path, tier: str, most: int) -> None:
+    """14 MB for a model of 3 M tokens: seen to be refused for ever. ``auto`` tries for more."""
+    with (
+        running(EmulatorOptions(tier=1, job_seconds=1.0)) as gemini,
+        serving(tmp_path, gemini.base_url, GATEWAY_TIER=tier) as gateway,
+    ):
+        lines = [chat_line(f"id-{n}", "x" * 20_000, MODEL) for n in range(700)]
+        run(gateway, lines)
+        assert refusals(gateway) <= most
+        assert created(gemini) == 3
+
+
+@pytest.mark.parametrize("inline", ["100", "0"])
+def test_a_quota_that_nobody_told(tmp_path: Path, inline: str) -> None:
+    """20 lines of 60 words, 500 tokens admitted: halved until they fit (lifecycle F13)."""
+    options = EmulatorOptions(enqueued_tokens={"*": 500}, job_seconds=0.1)
+    with running(options) as gemini:
+        settings = {"GATEWAY_INLINE_MAX_ITEMS": inline}
+        with serving(tmp_path, gemini.base_url, **settings) as gateway:
+            lines = [chat_line(f"id-{n}", "word " * 60, MODEL) for n in range(20)]
+            run(gateway, lines)
+            [(first,)] = gateway.rows("SELECT count(*) FROM jobs WHERE cause = 'first'")
+            assert first == 1
+            learned = gateway.rows("SELECT room FROM quotas WHERE model = ?", MODEL)
+
+            gateway.kill()
+            gateway.start()
+
+            assert gateway.rows("SELECT room FROM quotas WHERE model = ?", MODEL) == learned
+            before = refusals(gateway)
+            run(gateway, lines)
+            assert refusals(gateway) - before < before
+
+
+def test_a_line_that_never_fits_waits_visibly(tmp_path: Path) -> None:
+    """It cannot be cut; it is asked for again with growing pauses, and is not failed."""
+    with (
+        running(EmulatorOptions(enqueued_tokens={"*": 1})) as gemini,
+        serving(tmp_path, gemini.base_url) as gateway,
+    ):
+        client = gateway.client()
+        batch = submit(client, [chat_line("a", "some words", MODEL)])
+
+        def told() -> object:
+            return extension(client.batches.retrieve(batch.id))["waiting_for"]
+
+        until(lambda: refusals(gateway) > 4, "it is refused")
+        assert "429" in until(told, "the batch says so")
+        assert client.batches.retrieve(batch.id).status == "in_progress"
+
+
+def test_live_jobs_are_bounded(tmp_path: Path) -> None:
+    """More batches than Google admits jobs: all get through with few refusals (lifecycle F13)."""
+    with (
+        running(EmulatorOptions(max_live_jobs=5, job_seconds=0.3)) as gemini,
+        serving(tmp_path, gemini.base_url) as gateway,
+    ):
+        client = gateway.client()
+        batches = [submit(client, [chat_line("a", "hi", MODEL)]) for _ in range(30)]
+        assert all(finished(client, batch).status == "completed" for batch in batches)
+        assert refusals(gateway) < 20
+        assert not gateway.rows("SELECT 1 FROM jobs WHERE cause <> 'first'")

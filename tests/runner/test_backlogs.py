@@ -1,0 +1,53 @@
+"""Backlogs: what waits for one kind of step, or of one owner, stands before nothing else."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.batches.batch import BatchStatus
+from gateway.batches.job import JobState
+from tests.runner.world import World, chat, world
+
+HIM = "him"
+BACKLOG = 230  # more than the runner once looked at
+
+
+async def backlog(here: World, method: str) -> None:
+    """Many batches of one owner that wait for calls which do not return."""
+    here.upstream.hanging[method] = asyncio.Event()
+    batches = [await here.submit(chat("a")) for _ in range(BACKLOG)]
+    await here.until(lambda work: work.batch.status is BatchStatus.IN_PROGRESS, batches[-1])
+
+
+@pytest.mark.parametrize(("method", "inline_items"), [("create", 100), ("stage", 0)])
+async def test_a_backlog_of_sending_holds_up_no_results(
+    tmp_path: Path, method: str, inline_items: int
+) -> None:
+    """Another owner's job has ended: it is looked at, secured, collected and published."""
+    async with world(tmp_path, inline_items=inline_items) as here:
+        here.upstream.state = "RUNNING"
+        his = await here.submit(chat("his"), owner=HIM)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, his)
+        await backlog(here, method)
+
+        here.upstream.jobs[0].state = "SUCCEEDED"
+        done = await here.until(lambda work: work.batch.status is BatchStatus.COMPLETED, his)
+
+        assert done.batch.counts.completed == 1
+        here.upstream.state = "SUCCEEDED"
+        here.upstream.hanging[method].set()
+
+
+async def test_owners_take_turns_in_being_sent(tmp_path: Path) -> None:
+    """One line of another owner behind a backlog is among the next that are sent."""
+    async with world(tmp_path) as here:
+        await backlog(here, "create")
+        his = await here.submit(chat("his"), owner=HIM)
+        await here.until(lambda work: work.jobs, his)
+
+        here.upstream.hanging["create"].set()
+        sent = await here.until(lambda work: work.jobs[0].state is not JobState.PLANNED, his)
+
+        assert len(here.upstream.jobs) < BACKLOG / 2
+        assert sent.jobs[0].failures == 0
