@@ -9,7 +9,7 @@ from gateway.translate.reading.checks import anything, boolean, list_of
 from gateway.translate.reading.refusal import Refused, at, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import retry_without_unknown
-from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.builder import RequestBuilder, read_options
 from gateway.translate.request.compiled_options import compile_options
 from gateway.translate.request.modalities import (
     AUDIO,
@@ -28,6 +28,7 @@ from gateway.translate.request.options import (
     read_max_completion_tokens,
     read_max_tokens,
     read_top_logprobs,
+    resolve_choices,
     resolve_logprobs,
     token_limit,
     top_logprobs,
@@ -114,17 +115,12 @@ CHAT: Final = FieldTable(
 
 def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
     """Read every field but the messages, then what several of them say together."""
-    builder = RequestBuilder(model, policy)
-    # The job's model is settled; the answer may need the name that the client wrote.
-    builder.hints["model"] = rest.get("model", model)
-    CHAT.read(rest, builder)
+    builder = read_options(CHAT, rest, model, policy)
     resolve_logprobs(builder)
     resolve_modalities(builder)
     resolve_tools(builder, _choice(builder))
     resolve_thinking(builder)
-    if 1 < builder.choices <= builder.can.max_candidates:
-        builder.config["candidateCount"] = builder.choices
-        builder.hints["candidates"] = builder.choices
+    resolve_choices(builder)
     return builder
 
 

@@ -25,7 +25,7 @@ from gateway.translate.reading.refusal import (
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import retry_without_unknown
-from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.builder import RequestBuilder, read_options
 from gateway.translate.request.compiled_options import compile_options, refuse_amplified
 from gateway.translate.request.options import (
     MAX_CHOICES,
@@ -33,6 +33,7 @@ from gateway.translate.request.options import (
     STREAM,
     ask_logprobs,
     read_max_tokens,
+    resolve_choices,
     token_limit,
 )
 from gateway.translate.request.thinking import (
@@ -144,9 +145,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
 
 
 def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
-    builder = RequestBuilder(model, policy)
-    builder.hints["model"] = rest.get("model", model)
-    COMPLETIONS.read(rest, builder)
+    builder = read_options(COMPLETIONS, rest, model, policy)
     refuse_google(builder, _WITHOUT_PLACE)
     refuse_thoughts(builder)
     resolve_thinking(builder)
@@ -157,10 +156,8 @@ def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
     builder.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
     if not builder.config.get("thinkingConfig", {}).keys() - {"includeThoughts"}:
         builder.config.update(least_thinking(builder.can))
-    if 1 < builder.choices <= builder.can.max_candidates:
-        builder.config["candidateCount"] = builder.choices
-        builder.hints["candidates"] = builder.choices
-    elif builder.choices > 1:
+    resolve_choices(builder)
+    if builder.choices > builder.can.max_candidates:
         builder.hints["items"] = builder.choices
     return builder
 

@@ -20,7 +20,7 @@ from gateway.translate.reading.refusal import (
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.reading.unknown_fields import retry_without_unknown
-from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.builder import RequestBuilder, read_options
 from gateway.translate.request.compiled_options import refuse_amplified
 from gateway.translate.schemas.convert import written
 from gateway.translate.template import hole, stand_in, template_of
@@ -104,17 +104,17 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
     rest = body.copy()
     given = rest.pop("input", None)
     try:
-        frame = _frame_of(rest, model, policy)
+        options = _compile_options(rest, model, policy)
         texts = _texts(given)
-        refuse_amplified(len(frame.template) + len(frame.prefix), len(texts), "input")
+        refuse_amplified(len(options.template) + len(options.prefix), len(texts), "input")
     except Refused as refusal:
         return retry_without_unknown(refusal, to_gemini, body, policy, model)
-    prefix, template = frame.prefix, frame.template
+    prefix, template = options.prefix, options.template
     items = [template % orjson.dumps(prefix + text) for text in texts]
-    return items, frame.hints, frame.notes, ()
+    return items, options.hints, options.notes, ()
 
 
-class _Frame:
+class _EmbeddingOptions:
     """The compiled options of a body: all but its input, as chat's CompiledOptions."""
 
     def __init__(self, builder: RequestBuilder) -> None:
@@ -138,7 +138,7 @@ class _Frame:
         self.notes = tuple(builder.notes)
 
 
-def _frame_of(rest: Json, model: str, policy: Policy) -> _Frame:
+def _compile_options(rest: Json, model: str, policy: Policy) -> _EmbeddingOptions:
     try:
         key = orjson.dumps(rest)
     except TypeError:
@@ -149,12 +149,8 @@ def _frame_of(rest: Json, model: str, policy: Policy) -> _Frame:
 
 
 @lru_cache(maxsize=128)
-def _remembered(key: bytes, model: str, policy: Policy) -> _Frame:
-    rest = orjson.loads(key)
-    builder = RequestBuilder(model, policy)
-    builder.hints["model"] = rest.get("model", model)
-    EMBEDDINGS.read(rest, builder)
-    return _Frame(builder)
+def _remembered(key: bytes, model: str, policy: Policy) -> _EmbeddingOptions:
+    return _EmbeddingOptions(read_options(EMBEDDINGS, orjson.loads(key), model, policy))
 
 
 def _texts(value: object) -> list[str]:

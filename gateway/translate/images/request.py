@@ -20,7 +20,7 @@ from gateway.translate.reading.refusal import (
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped, noted, refused
 from gateway.translate.reading.unknown_fields import retry_without_unknown
-from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.builder import RequestBuilder, read_options
 from gateway.translate.request.compiled_options import compile_options
 from gateway.translate.request.options import STREAM, read_choices
 from gateway.translate.request.thinking import refuse_thoughts, resolve_thinking
@@ -156,9 +156,7 @@ def _prompt(value: object) -> str:
 
 
 def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
-    builder = RequestBuilder(model, policy)
-    builder.hints["model"] = rest.get("model", model)
-    IMAGES.read(rest, builder)
+    builder = read_options(IMAGES, rest, model, policy)
     refuse_google(builder, ("speech_config",))
     resolve_tools(builder)
     refuse_thoughts(builder)

@@ -5,6 +5,7 @@ from typing import Any
 from gateway.translate.contract import AnswerHints, Json, Policy
 from gateway.translate.models.capabilities import capabilities_of
 from gateway.translate.reading.notes import Noting
+from gateway.translate.reading.table import FieldTable
 
 
 class RequestBuilder(Noting):
@@ -55,3 +56,14 @@ class RequestBuilder(Noting):
         self.google_path = ""
         # Where the line says top_k, which has two places.
         self.top_k_path = ""
+
+
+def read_options(
+    table: FieldTable[RequestBuilder], rest: Json, model: str, policy: Policy
+) -> RequestBuilder:
+    """Read every member of ``rest``, a body without its conversation, by its row."""
+    builder = RequestBuilder(model, policy)
+    # The job's model is settled; the answer may need the name that the client wrote.
+    builder.hints["model"] = rest.get("model", model)
+    table.read(rest, builder)
+    return builder

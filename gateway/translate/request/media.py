@@ -32,6 +32,9 @@ _SAMPLES: Final = 8
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+\Z")
 _BASE64_END: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}\Z")
 
+_PLAIN_TEXTS: Final = """
+    log tsv jsonl yaml yml toml ini tex rst sql css js ts py java c h cpp cs go rs rb php sh
+"""
 # Suffix of a URL or file name -> the type Gemini wants named. Unknown suffixes of images: the
 # type most images have, as Google's own layer does.
 MIME_BY_SUFFIX: Final = {
@@ -68,30 +71,7 @@ MIME_BY_SUFFIX: Final = {
     # application/rtf is refused (discuss.ai.google.dev/t/67388).
     "rtf": "text/rtf",
     # Texts of other names; programs and the like are read as plain text.
-    "log": "text/plain",
-    "tsv": "text/plain",
-    "jsonl": "text/plain",
-    "yaml": "text/plain",
-    "yml": "text/plain",
-    "toml": "text/plain",
-    "ini": "text/plain",
-    "tex": "text/plain",
-    "rst": "text/plain",
-    "sql": "text/plain",
-    "css": "text/plain",
-    "js": "text/plain",
-    "ts": "text/plain",
-    "py": "text/plain",
-    "java": "text/plain",
-    "c": "text/plain",
-    "h": "text/plain",
-    "cpp": "text/plain",
-    "cs": "text/plain",
-    "go": "text/plain",
-    "rs": "text/plain",
-    "rb": "text/plain",
-    "php": "text/plain",
-    "sh": "text/plain",
+    **dict.fromkeys(_PLAIN_TEXTS.split(), "text/plain"),
 }
 _GS: Final = "gs://"
 # Types that clients write and Gemini knows by another name.

@@ -159,6 +159,13 @@ def read_parallel_tool_calls(value: bool, builder: RequestBuilder) -> None:
         builder.note("dropped", "parallel_tool_calls")
 
 
+def resolve_choices(builder: RequestBuilder) -> None:
+    """Several candidates of one request, where the model gives as many as the line asks for."""
+    if 1 < builder.choices <= builder.can.max_candidates:
+        builder.config["candidateCount"] = builder.choices
+        builder.hints["candidates"] = builder.choices
+
+
 def resolve_logprobs(builder: RequestBuilder) -> None:
     """``logprobs`` and ``top_logprobs`` together."""
     if builder.logprobs:

@@ -57,6 +57,20 @@ def _direct(value: object) -> Json:
 
 _CALLER: Final = mapped("caller", "direct only", _direct)
 _NAMESPACE: Final = refused("namespace", "Gemini has no namespaces of tools.")
+_CALLED: Final = (
+    _TYPE,
+    mapped("call_id", "`functionCall.id`"),
+    mapped("name", "`functionCall.name`"),
+)
+_OF_CALLS: Final = (
+    mapped("extra_content", "`thoughtSignature`"),
+    _CALLER,
+    _ID,
+    _STATUS,
+    _NAMESPACE,
+    dropped("async", "the call has its result, whenever it came"),
+    dropped("async_", "how OpenAI's Python SDK dumps `async`"),
+)
 MESSAGE_ITEM: Final = FieldTable(
     "/v1/responses input[] message",
     _TYPE,
@@ -69,32 +83,16 @@ MESSAGE_ITEM: Final = FieldTable(
 )
 FUNCTION_CALL_ITEM: Final = FieldTable(
     "/v1/responses input[] function_call",
-    _TYPE,
-    mapped("call_id", "`functionCall.id`"),
-    mapped("name", "`functionCall.name`"),
+    *_CALLED,
     mapped("arguments", "`functionCall.args`"),
-    mapped("extra_content", "`thoughtSignature`"),
-    _CALLER,
-    _ID,
-    _STATUS,
-    _NAMESPACE,
-    dropped("async", "the call has its result, whenever it came"),
-    dropped("async_", "how OpenAI's Python SDK dumps `async`"),
+    *_OF_CALLS,
     dropped("parsed_arguments", "made by the SDK from the arguments"),
 )
 CUSTOM_CALL_ITEM: Final = FieldTable(
     "/v1/responses input[] custom_tool_call",
-    _TYPE,
-    mapped("call_id", "`functionCall.id`"),
-    mapped("name", "`functionCall.name`"),
+    *_CALLED,
     mapped("input", "`functionCall.args.input`"),
-    mapped("extra_content", "`thoughtSignature`"),
-    _CALLER,
-    _ID,
-    _STATUS,
-    _NAMESPACE,
-    dropped("async", "the call has its result, whenever it came"),
-    dropped("async_", "how OpenAI's Python SDK dumps `async`"),
+    *_OF_CALLS,
 )
 FUNCTION_OUTPUT_ITEM: Final = FieldTable(
     "/v1/responses input[] function_call_output, custom_tool_call_output",

@@ -20,7 +20,7 @@ from gateway.translate.reading.checks import (
 from gateway.translate.reading.refusal import Refused, missing, unsupported_value
 from gateway.translate.reading.table import Field, FieldTable, dropped, mapped, noted, refused
 from gateway.translate.reading.unknown_fields import retry_without_unknown
-from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.builder import RequestBuilder, read_options
 from gateway.translate.request.compiled_options import compile_options
 from gateway.translate.request.options import (
     PARALLEL_TOOL_CALLS,
@@ -187,10 +187,7 @@ RESPONSES: Final = FieldTable(
 
 def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
     """Read every field but the input, then what several of them say together."""
-    builder = RequestBuilder(model, policy)
-    # The job's model is settled; the answer may need the name that the client wrote.
-    builder.hints["model"] = rest.get("model", model)
-    RESPONSES.read(rest, builder)
+    builder = read_options(RESPONSES, rest, model, policy)
     _refuse_speech(builder)
     resolve_include(builder)
     resolve_responses_tools(builder)
