@@ -280,7 +280,7 @@ class Gateway:
             google=lambda: self._readiness.google,
             endpoints=tuple(ENDPOINTS),
             policy=self._policy.to_json(),
-            models=lambda: tools.upstream.models(CREDENTIAL),
+            models=runner.models.offered,
             retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )
         return create_api(services, api_options(self._settings))

@@ -156,7 +156,11 @@ class Upstream(Protocol):
         ...
 
     async def models(self, credential: str) -> Sequence[Model]:
-        """What the upstream offers now."""
+        """What the upstream offers now: one model at least, and within seconds, or an error."""
+        ...
+
+    async def model(self, name: str, credential: str) -> Model | None:
+        """One model, within seconds; None when there is none of that name."""
         ...
 
     async def close(self) -> None:

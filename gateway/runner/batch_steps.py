@@ -15,48 +15,20 @@ from gateway.batches.lifecycle import final_status, rest_until
 from gateway.batches.patience import RECOVERY, ended_because
 from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
-from gateway.errors import UpstreamError
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
 from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, Tools
 from gateway.runner.cpu.publish import PublishTask, RunPaths
 from gateway.runner.cpu.validate import ValidateTask
+from gateway.runner.model_list import ModelList
 from gateway.runner.named_files import NamedFiles, find_files
 
 logger = logging.getLogger(__name__)
 
 CPU_STEP_SECONDS = 4 * 3600.0  # 2 GiB take a few minutes; far beyond that something hangs
-MODELS_AGE = 600_000  # ms for which a list of models is good
 
 BATCH_OUTPUT = "batch_output"
 FILES = ("output", "error", "warnings")  # what a batch ends with, each unless it would be empty
-
-
-class ModelList:
-    """What the upstream offers, asked for at most every ten minutes; None when it cannot say."""
-
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-        self._models: dict[str, list[str]] | None = None
-        self._asked_at: int | None = None
-
-    async def get(self) -> dict[str, list[str]] | None:
-        """Model id to its methods."""
-        now = self._tools.clock.now()
-        if self._asked_at is None or not 0 <= now - self._asked_at < MODELS_AGE:
-            await self._ask(now)
-        return self._models
-
-    async def _ask(self, now: int) -> None:
-        try:
-            models = await self._tools.upstream.models(self._tools.options.credential)
-        except UpstreamError as error:
-            # A model nobody knows then fails when its job is created, line by line.
-            logger.warning("models are not checked, the upstream cannot list: %s", error.message)
-            self._models = None
-            return
-        self._models = {model.id: sorted(model.methods) for model in models}
-        self._asked_at = now
 
 
 async def validate(tools: Tools, models: ModelList, claim: BatchClaim) -> None:
@@ -83,7 +55,8 @@ async def _read_input(
 ) -> tuple[Mapping[str, Any], NamedFiles]:
     """Read the input; again, if its lines name files that cannot be used, to refuse these.
 
-    A third time, and so on, only if files are deleted at that very moment.
+    Again also if a model that the list lacks turns out to exist. A third time, and so on, only if
+    files are deleted at that very moment.
     """
     await _bring_input(tools, batch, place / "input")
     task = ValidateTask(
@@ -100,6 +73,10 @@ async def _read_input(
     )
     while True:
         summary = await tools.workers.run("validate", task, CPU_STEP_SECONDS)
+        found = await _look_up(models, task, summary["unknown_models"])
+        if found:
+            task = replace(task, models={**(task.models or {}), **found})
+            continue
         named = sorted({file_id for job in summary["jobs"] for file_id in job["files"]})
         files = await find_files(tools, batch.owner, named)
         if not files.unusable:
@@ -111,6 +88,14 @@ async def _quotas(tools: Tools) -> list[Quota]:
     """What was learned of the credential whose jobs these will be."""
     quotas = await tools.store.quotas()
     return [quota for quota in quotas if quota.credential == tools.options.credential]
+
+
+async def _look_up(
+    models: ModelList, task: ValidateTask, names: Sequence[str]
+) -> Mapping[str, Sequence[str]]:
+    """What there is of the models that the list lacks: before a batch fails they are asked for."""
+    listed = task.models or {}
+    return await models.look_up([name for name in names if name not in listed])
 
 
 def _too_large(tools: Tools, files: NamedFiles) -> list[BatchError]:

@@ -45,6 +45,7 @@ from gateway.runner.context import (
     describe,
 )
 from gateway.runner.fill_step import fill
+from gateway.runner.model_list import ModelList
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class Runner:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._models = batch_steps.ModelList(tools)
+        self.models = ModelList(tools)
         self._bell = asyncio.Event()
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
@@ -343,7 +344,7 @@ class Runner:
             claim.row = _stopping(claim.row, work.batch, tools.clock.now())
             await _JOB_STEPS[act](tools, work.batch, claim)
         elif act is Act.VALIDATE:
-            await batch_steps.validate(tools, self._models, claim)
+            await batch_steps.validate(tools, self.models, claim)
         elif act is Act.WITHDRAW:
             await batch_steps.withdraw(tools, claim)
         else:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import httpx
 
@@ -46,6 +47,9 @@ class GeminiUpstream:
         inner: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._transport = Transport(options, clock, Scrubber(options.credentials.values()), inner)
+        # What clients set off has connections and a patience of its own.
+        quick = replace(options, call_seconds=options.aside_seconds)
+        self._aside = Transport(quick, clock, self._transport.scrub, inner)
         self._observer = jobs.Observer(self._transport)
 
     def identity(self, credential: str, salt: str) -> str:
@@ -124,12 +128,26 @@ class GeminiUpstream:
 
     async def models(self, credential: str) -> Sequence[Model]:
         """Every model with the methods it supports."""
-        pages = self._transport.pages(
-            self._transport.url("models"), credential, member="models", size=MODELS_PER_PAGE
+        pages = self._aside.pages(
+            self._aside.url("models"), credential, member="models", size=MODELS_PER_PAGE
         )
         parsed = [parse_model(item) async for page in pages for item in page.items]
-        return [Model(each.id, each.methods) for each in parsed if each]
+        models = [Model(each.id, each.methods) for each in parsed if each]
+        if not models:
+            raise UpstreamUnavailableError("The upstream's list names no model.", status=200)
+        return models
+
+    async def model(self, name: str, credential: str) -> Model | None:
+        """One model with the methods it supports."""
+        try:
+            parsed = parse_model(await self._aside.get(self._aside.url("models", name), credential))
+        except UpstreamGoneError:
+            return None
+        if parsed is None:
+            raise UpstreamUnavailableError("The upstream's answer is no model.", status=200)
+        return Model(parsed.id, parsed.methods)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._transport.close()
+        await self._aside.close()

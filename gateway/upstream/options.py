@@ -49,6 +49,7 @@ class GeminiOptions:
     connect_seconds: float = 10.0
     stall_seconds: float = 60.0  # without a byte, in either direction
     call_seconds: float = 90.0  # one small call, all in all
+    aside_seconds: float = 5.0  # the same, for what is a nicety: lists of models
     chunk_seconds: float = 300.0  # one chunk of an upload, the answer included
     chunk_bytes: int = 8 * MIB
     chunk_attempts: int = 8  # in a row without progress

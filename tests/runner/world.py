@@ -131,6 +131,7 @@ class ScriptedUpstream:
     # What downloads answer first; how often a job that has ended shows no output yet.
     garbage: list[bytes] = field(default_factory=list)
     late: int = 0
+    unlisted: bool = False  # the list lacks the model that there is
     deaf: bool = False  # no cancel is obeyed
     # Clients' files by name, those that are there, the states they are seen in next, their life.
     uploaded: dict[str, bytes] = field(default_factory=dict)
@@ -274,7 +275,15 @@ class ScriptedUpstream:
         """List models."""
         assert credential == "default"
         self._call("models")
+        if self.unlisted:
+            return [Model("gemini-other", frozenset({"batchGenerateContent"}))]
         return [Model(name, frozenset({"batchGenerateContent"})) for name in MODELS]
+
+    async def model(self, name: str, credential: str) -> Model | None:
+        """Get a model."""
+        assert credential == "default"
+        self._call("model")
+        return Model(name, frozenset({"batchGenerateContent"})) if name == MODEL else None
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -13,6 +13,8 @@ from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailable
 from gateway.ports.upstream import Upstream
 from tests.upstream.bench import KEY, Bench, Wire, make_job, make_spool
 
+LISTED = {"models": [{"name": "models/one", "supportedGenerationMethods": ["x"]}]}
+
 SAMPLES = Path(__file__).parents[1] / "data" / "gemini-samples.jsonl"
 ROWS = {row["id"]: row for row in map(orjson.loads, SAMPLES.read_bytes().splitlines())}
 # Self-signed for 127.0.0.1, for a hundred years; its key guards nothing.
@@ -131,7 +133,7 @@ class TestEveryCall:
 
         def handler(request: httpx.Request) -> httpx.Response:
             asked.append(request)
-            return httpx.Response(200, json={})
+            return httpx.Response(200, json=LISTED)
 
         await bench.asking(handler).models("default")
         assert asked[0].headers["x-goog-api-key"] == KEY
@@ -142,7 +144,7 @@ class TestEveryCall:
 
         def handler(request: httpx.Request) -> httpx.Response:
             asked.append(str(request.url))
-            return httpx.Response(200, json={})
+            return httpx.Response(200, json=LISTED)
 
         await bench.asking(handler, base_url="https://proxy.test/gemini/").models("default")
         assert asked == ["https://proxy.test/gemini/v1beta/models?pageSize=1000"]
@@ -156,12 +158,12 @@ class TestEveryCall:
         def handler(_: httpx.Request) -> httpx.Response:
             calls.append(1)
             if len(calls) == 3:
-                return httpx.Response(200, json={})
+                return httpx.Response(200, json=LISTED)
             if isinstance(failure, int):
                 return httpx.Response(failure)
             raise httpx.ReadError(failure)
 
-        assert await bench.asking(handler, call_attempts=3).models("default") == []
+        assert await bench.asking(handler, call_attempts=3).models("default")
         assert len(bench.clock.slept) == 2
         assert max(bench.clock.slept) <= 8.0
 
@@ -192,7 +194,9 @@ class TestEveryCall:
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("gateway.upstream.transport.JSON_BYTES", 1000)
-        upstream = bench.asking(lambda _: httpx.Response(200, content=b" " * 1001 + b"{}"))
+        upstream = bench.asking(
+            lambda _: httpx.Response(200, content=b" " * 1001 + orjson.dumps(LISTED))
+        )
         with pytest.raises(UpstreamUnavailableError, match="exceeds 1000 bytes"):
             await upstream.models("default")
 
@@ -212,7 +216,7 @@ class TestEveryCall:
 
         def handler(request: httpx.Request) -> httpx.Response:
             asked.append(request)
-            return httpx.Response(200, json={}, headers={"set-cookie": "a=b; Path=/"})
+            return httpx.Response(200, json=LISTED, headers={"set-cookie": "a=b; Path=/"})
 
         upstream = bench.asking(handler)
         await upstream.models("default")
@@ -223,11 +227,11 @@ class TestEveryCall:
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def script(wire: Wire) -> None:
-            await wire.answer(200, b"{}")
+            await wire.answer(200, orjson.dumps(LISTED))
 
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("NO_PROXY", "")
-        assert await bench.client(await bench.serving(script)).models("default") == []
+        assert await bench.client(await bench.serving(script)).models("default")
 
     @pytest.mark.parametrize("trusted", [True, False])
     async def test_a_proxy_of_the_environment_is_used_if_asked_for(
@@ -271,7 +275,7 @@ class TestEveryCall:
         self, bench: Bench, caplog: pytest.LogCaptureFixture
     ) -> None:
         async def script(wire: Wire) -> None:
-            await wire.answer(200, b"{}", x_goog_api_key=KEY)
+            await wire.answer(200, orjson.dumps(LISTED), x_goog_api_key=KEY)
 
         caplog.set_level(logging.DEBUG)
         await bench.client(await bench.serving(script)).models("default")
@@ -287,3 +291,28 @@ def test_a_key_is_known_by_a_digest(bench: Bench) -> None:
     assert first != upstream.identity("default", "gw2")
     assert first != upstream.identity("other", "gw1")
     assert len(first) == 16
+
+
+@pytest.mark.parametrize("body", [{}, {"models": []}, {"models": [{}]}])
+async def test_a_list_without_a_model_is_no_list(bench: Bench, body: dict[str, Any]) -> None:
+    """One such answer failed every batch of the next ten minutes."""
+    upstream = bench.asking(lambda _: httpx.Response(200, json=body))
+    with pytest.raises(UpstreamUnavailableError, match="names no model"):
+        await upstream.models("default")
+
+
+async def test_one_model_is_asked_for_by_its_name(bench: Bench) -> None:
+    """None when there is none of that name."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1beta/models/one":
+            return httpx.Response(200, json=LISTED["models"][0])
+        gone = {"error": {"code": 404, "message": "no such model", "status": "NOT_FOUND"}}
+        return httpx.Response(404, json=gone)
+
+    upstream = bench.asking(handler)
+    found = await upstream.model("one", "default")
+
+    assert found is not None
+    assert (found.id, found.methods) == ("one", frozenset({"x"}))
+    assert await upstream.model("two", "default") is None

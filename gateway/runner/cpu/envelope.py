@@ -20,6 +20,7 @@ MAX_DEPTH = 128
 # Parsed, each bracket, comma or colon takes 40 to 240 bytes: this many up to 240 MB. The longest
 # lists of token ids and the largest schemas have a tenth.
 MAX_STRUCTURE = 1_000_000
+MAX_UNKNOWN = 20  # models that the list lacks, named to whoever may look them up
 MAX_REMEMBERED = 1000  # model names are the client's: never an endless table
 MEMBERS = frozenset({"custom_id", "method", "url", "body"})
 
@@ -63,6 +64,7 @@ class Envelope:
         self._models = models
         self._max_line_bytes = max_line_bytes
         self._resolved: dict[str, str | None] = {}
+        self.unknown: set[str] = set()  # some of the models that are not offered
 
     def read(self, raw: bytes | LongLine, number: int) -> Line | BatchError:
         """The line, or the first complaint about it."""
@@ -138,6 +140,8 @@ class Envelope:
                 self._resolved.clear()
             model = resolve_model(name, self._policy)
             self._resolved[name] = model if self._offers(model) else None
+            if self._resolved[name] is None and len(self.unknown) < MAX_UNKNOWN:
+                self.unknown.add(model)
         return self._resolved[name]
 
     def _offers(self, model: str) -> bool:

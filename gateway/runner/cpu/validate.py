@@ -107,6 +107,7 @@ class ValidateSummary:
     index: str | None = None
     notes: Mapping[str, int] = field(default_factory=dict)
     internal: Mapping[str, int] = field(default_factory=dict)
+    unknown_models: Sequence[str] = ()
 
 
 class _OpenJob:
@@ -226,7 +227,12 @@ class _Validation:
             )
         internal = dict(self._guard.caught)
         if self._errors:
-            return ValidateSummary(self._lines, errors=self._errors.entries(), internal=internal)
+            return ValidateSummary(
+                self._lines,
+                errors=self._errors.entries(),
+                internal=internal,
+                unknown_models=sorted(filter(None, self._envelope.unknown)),
+            )
         for job in self._open.values():
             self._close(job)
         self._done.sort(key=lambda job: job.number)
