@@ -74,7 +74,7 @@ RETRIEVAL: Final = GoogleObject(
 def google_rows(
     table: FieldTable[RequestBuilder], about: str = "Google's documented extensions"
 ) -> tuple[Field[RequestBuilder], Field[RequestBuilder]]:
-    """The rows ``google`` and ``extra_body`` of an endpoint that knows these members."""
+    """Return the rows ``google`` and ``extra_body`` of an endpoint that knows these members."""
 
     def read_google(value: Json, builder: RequestBuilder) -> None:
         _read(value, table, builder, "google")
@@ -109,7 +109,7 @@ def refuse_google(builder: RequestBuilder, names: Iterable[str]) -> None:
 
 
 def _configured(name: str, check: Check) -> Field[RequestBuilder]:
-    """The row of ``media_resolution`` -> ``generationConfig.mediaResolution``."""
+    """Return the row of ``media_resolution`` -> ``generationConfig.mediaResolution``."""
 
     def read(value: object, builder: RequestBuilder) -> None:
         builder.config[camel(name)] = value

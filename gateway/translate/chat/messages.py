@@ -113,7 +113,7 @@ def _user(message: Json, conversation: Conversation) -> None:
 
 
 def _name(message: Json, parts: list[Json], conversation: Conversation) -> None:
-    """The name of a speaker, if there is one: noted, or written in front of the text."""
+    """Note the name of a speaker, if there is one, or write it in front of the text."""
     if message.get("name") is None:
         return
     name = text_of(message, "name")

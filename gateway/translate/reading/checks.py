@@ -40,29 +40,29 @@ def json_object(value: object) -> Json:
 
 
 def string(value: object) -> str:
-    """A string, the empty one too."""
+    """Accept a string, the empty one too."""
     return value if type(value) is str else invalid_type(value, "a string")
 
 
 def nonempty(value: object) -> str:
-    """A string with at least one character."""
+    """Accept a string with at least one character."""
     return string(value) or invalid_value("it is empty.")
 
 
 def boolean(value: object) -> bool:
-    """A boolean."""
+    """Accept a boolean."""
     return value if type(value) is bool else invalid_type(value, "a boolean")
 
 
 def whole(value: object) -> int:
-    """An integer; ``8.0`` counts as one, because JSON does not tell it from ``8``."""
+    """Accept an integer; ``8.0`` counts as one, because JSON does not tell it from ``8``."""
     if type(value) is float and value.is_integer():
         return int(value)
     return value if type(value) is int else invalid_type(value, "an integer")
 
 
 def integer(low: int, high: int) -> Callable[[object], int]:
-    """An integer of a range."""
+    """Accept an integer of a range."""
 
     def check(value: object) -> int:
         read = whole(value)
@@ -74,7 +74,7 @@ def integer(low: int, high: int) -> Callable[[object], int]:
 
 
 def number(low: float, high: float) -> Callable[[object], float]:
-    """A number of a range; JSON's integers count as numbers, its booleans do not."""
+    """Accept a number of a range; JSON's integers count as numbers, its booleans do not."""
 
     def check(value: object) -> float:
         if type(value) is not float and type(value) is not int:
@@ -112,7 +112,7 @@ def keyword(*words: str) -> Callable[[object], str]:
 def list_of(
     check: Check, *, of: str = "strings", empty: bool = True
 ) -> Callable[[object], list[Any]]:
-    """An array whose values pass a check; ``of`` says what they are, in a complaint."""
+    """Accept an array whose values pass a check; ``of`` says what they are, in a complaint."""
 
     def check_all(value: object) -> list[Any]:
         if type(value) is not list or not (value or empty):
@@ -126,7 +126,7 @@ _NOT_EMPTY: Final = "an array with at least one value"
 
 
 def only(allowed: object, why: str) -> Check:
-    """A boolean of which Gemini has one value."""
+    """Accept a boolean of which Gemini has one value."""
 
     def check(value: object) -> bool:
         return value if boolean(value) is allowed else unsupported_value(why)  # type: ignore[return-value]
@@ -135,7 +135,7 @@ def only(allowed: object, why: str) -> Check:
 
 
 def empty_list(why: str) -> Check:
-    """An array of strings that asks for nothing, because it is empty."""
+    """Accept an array of strings that asks for nothing, because it is empty."""
 
     def check(value: object) -> object:
         if type(value) is not list:
@@ -146,14 +146,14 @@ def empty_list(why: str) -> Check:
 
 
 def empty_object(value: object) -> Json:
-    """An object that has no members yet."""
+    """Accept ``{}`` only."""
     for name in json_object(value):
         unknown_parameter(name)
     return {}
 
 
 def timestamp(value: object) -> str:
-    """A moment, as in ``2026-01-31T00:00:00Z``."""
+    """Accept a moment, as in ``2026-01-31T00:00:00Z``."""
     moment = nonempty(value)
     if not _TIMESTAMP.match(moment):
         invalid_value("expected a time as in '2026-01-31T00:00:00Z'.")
@@ -161,7 +161,7 @@ def timestamp(value: object) -> str:
 
 
 def duration(value: object) -> str:
-    """A length of time, as in ``90s``."""
+    """Accept a length of time, as in ``90s``."""
     length = nonempty(value)
     if not _DURATION.match(length):
         invalid_value("expected seconds as in '90s'.")
@@ -169,7 +169,7 @@ def duration(value: object) -> str:
 
 
 def text_of(owner: Json, name: str) -> str:
-    """A required member that must be a string."""
+    """Return a required member that must be a string."""
     value = owner.get(name)
     if type(value) is str:
         return value
@@ -177,7 +177,7 @@ def text_of(owner: Json, name: str) -> str:
 
 
 def member(owner: Json, name: str) -> Json:
-    """A required member that must be an object."""
+    """Return a required member that must be an object."""
     value = owner.get(name)
     if type(value) is dict:
         return value

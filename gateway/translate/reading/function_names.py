@@ -41,7 +41,7 @@ def _renamed(name: str) -> str:
 
 
 def openai_name(name: str) -> str:
-    """The client's own name of a function that Gemini called."""
+    """Return the client's own name of a function that Gemini called."""
     if name.startswith(_PREFIX) and _NEEDS_PREFIX.match(name):
         return name[len(_PREFIX) :]
     return name

@@ -67,7 +67,7 @@ def _first(path: str) -> str:
 
 
 def paths_by_id(root: object, path: str) -> dict[int, str]:
-    """The path of every object below ``root`` (``messages[0].content[1]``) by the object's ``id``.
+    """Return the path of every object below ``root``, ``messages[0].content[1]``, by its ``id``.
 
     ``path`` is the root's own. Made when the first note is taken, so readers carry no paths.
     """

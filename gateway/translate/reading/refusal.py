@@ -49,7 +49,7 @@ class Refused(Exception):  # noqa: N818 - a decision about a line, no failure of
         return self
 
     def line_error(self) -> LineError:
-        """The refusal as the 400 of its line."""
+        """Return the refusal as the 400 of its line."""
         return LineError(400, self.code, self.param, self.message.replace("{param}", self.param))
 
 
@@ -75,7 +75,7 @@ def json_type(value: object) -> str:
 
 
 def quoted(value: object) -> str:
-    """A client's value inside a message, cut to a readable length."""
+    """Return a client's value inside a message, cut to a readable length."""
     text = value if isinstance(value, str) else json_type(value)
     if len(text) > MAX_QUOTED_CHARACTERS:
         text = text[:MAX_QUOTED_CHARACTERS] + "…"
@@ -83,7 +83,7 @@ def quoted(value: object) -> str:
 
 
 def shortened(key: str) -> str:
-    """A client's key as one step of a path: cut to a readable length, an empty one as ``""``."""
+    """Return a key as a step of a path: cut to a readable length, an empty one as ``""``."""
     if len(key) > MAX_QUOTED_CHARACTERS:
         return key[:MAX_QUOTED_CHARACTERS] + "…"
     return key or '""'

@@ -85,7 +85,7 @@ def mapped(
     required: bool = False,
     usual: tuple[object, ...] | None = None,
 ) -> Field[Any]:
-    """A field with a place in the request; without a check, its object's mapper reads it."""
+    """Declare a field with a place in the request; without a check, its mapper reads it."""
     return Field(name, Placing.MAPPED, about, check, read, required, usual)
 
 
@@ -98,17 +98,17 @@ def dropped(
 def dropped(
     name: str, about: str, check: Check | None = None, read: Reader[Any] | None = None
 ) -> Field[Any]:
-    """A field that does not touch the answer; noted by its reader, where it matters to users."""
+    """Declare a field that does not touch the answer; its reader notes it where users care."""
     return Field(name, Placing.DROPPED, about, check, read)
 
 
 def noted(name: str, about: str, check: Check, *usual: object) -> Field[Noting]:
-    """A field that Gemini has no equivalent for: left out and noted, unless it says the usual."""
+    """Declare a field without an equivalent at Gemini: noted unless its value is a usual one."""
     return Field(name, Placing.DROPPED, about, check, usual=usual)
 
 
 def refused(name: str, about: str) -> Field[Noting]:
-    """A field whose effect would be lost: the line becomes a 400 that names it."""
+    """Declare a field whose effect would be lost: the line becomes a 400 that names it."""
     return Field(name, Placing.REFUSED, about)
 
 
@@ -128,7 +128,7 @@ class FieldTable(Generic[Target_contra]):
         TABLES.append(self)
 
     def __call__(self, value: object) -> Json:
-        """The checked members of an object, under the names that Gemini has for them."""
+        """Return the checked members of an object, under the names that Gemini has for them."""
         return self.build(value)
 
     def refuse(self, name: str) -> NoReturn:
@@ -172,7 +172,7 @@ class FieldTable(Generic[Target_contra]):
                 _read(self.by_name[name], member, f"{where}.{name}" if where else name, target)
 
     def build(self, value: object, where: str = "", target: Target_contra | None = None) -> Json:
-        """The checked members of an object; ``where`` is its path in notes, which go to ``target``.
+        """Return the checked members of an object; ``where`` is its path in notes to ``target``.
 
         Errors: Refused.
         """
@@ -194,7 +194,7 @@ TABLES: Final[list[FieldTable[Any]]] = []
 def _read(
     row: Field[Target_contra], value: object, where: str, target: Target_contra | None
 ) -> Any:  # noqa: ANN401
-    """What a row makes of its value."""
+    """Check and read a value by its row."""
     try:
         if isinstance(row.check, FieldTable):
             value = row.check.build(value, where, target)
@@ -216,6 +216,6 @@ ANSWER_TABLES: Final[dict[str, Mapping[str, str]]] = {}
 
 
 def answer_table(message: str, fields: Mapping[str, str]) -> Mapping[str, str]:
-    """The fields of a message of Gemini's and what becomes of each, registered by its name."""
+    """Register what becomes of each field of a message of Gemini's, by the message's name."""
     ANSWER_TABLES[message] = fields
     return fields

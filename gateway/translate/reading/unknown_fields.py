@@ -24,7 +24,7 @@ _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 def retry_without_unknown(
     refusal: Refused, to_gemini: ToGemini, body: Json, policy: Policy, model: str
 ) -> Translation | LineError:
-    """The 400 of a refused line or, by setting, the line without its unknown fields."""
+    """Return the 400 of a refused line or, by setting, the line without its unknown fields."""
     made: Translation | LineError = refusal.line_error()
     if policy.unknown_fields == "refuse" or refusal.code != UNKNOWN:
         return made
@@ -48,12 +48,12 @@ def retry_without_unknown(
 
 @lru_cache(maxsize=16)
 def _refusing(policy: Policy) -> Policy:
-    """The same policy for the next try; one object, because compiled options are cached by it."""
+    """Return the policy of the next try: one object, because compiled options are cached by it."""
     return replace(policy, unknown_fields="refuse")
 
 
 def _without(body: Json, path: str) -> Json | None:
-    """A copy of the body without the member at a path, None when the path leads nowhere.
+    """Return a copy of the body without the member at a path, None when the path leads nowhere.
 
     A name may hold dots itself, and a long one is cut in a path: such a field stays refused.
     """
@@ -77,7 +77,7 @@ def _without(body: Json, path: str) -> Json | None:
 
 
 def _member(owner: Any, step: str | int) -> Any:  # noqa: ANN401 - parsed JSON
-    """A copy of the object or array at the next step."""
+    """Return a copy of the object or array at the next step."""
     if type(owner) is dict and type(step) is str:
         inner = owner.get(step)
     elif type(owner) is list and type(step) is int and step < len(owner):

@@ -76,7 +76,7 @@ class CompiledOptions:
         self._shapes_bytes = 0
 
     def write(self, conversation: Conversation) -> bytes:
-        """The item of a conversation."""
+        """Return the item of a conversation."""
         request: Json = {}
         system = self.system + conversation.system
         if system and not conversation.can.instructions:
@@ -95,7 +95,7 @@ class CompiledOptions:
         return dumps(request)
 
     def translation(self, turns: object, read: Read, field: str) -> Translation:
-        """A line whose turns are in ``field``, read in full."""
+        """Translate a line in full; its turns are in ``field``."""
         conversation = Conversation(self.model, self.policy, field)
         read(turns, conversation)
         items = self.spread(self.write(conversation))
@@ -103,14 +103,14 @@ class CompiledOptions:
         return items, self.hints, notes, tuple(conversation.files)
 
     def spread(self, item: bytes) -> Sequence[bytes]:
-        """The items of one conversation: as many as the line has choices."""
+        """Return the items of one conversation: as many as the line has choices."""
         if self.seed is None:
             return (item,) * self.items
         seeds = range(self.seed, self.seed + self.items)
         return [_seeded(item, seed if seed < 2**31 else seed - 2**31) for seed in seeds]
 
     def _learn(self, roles: tuple[str, ...], read: Read) -> bytes | None:
-        """The template of a conversation of plain texts; None when it is not that simple."""
+        """Return the template of a conversation of plain texts; None when it is not that simple."""
         if len(roles) > _MOST_TURNS or any(len(role) > _LONGEST_ROLE for role in roles):
             return None
         conversation = Conversation(self.model, self.policy)
@@ -132,7 +132,7 @@ class CompiledOptions:
         return template
 
     def one_text(self, text: str, read: Read) -> bytes | None:
-        """The item of one text of the user's, None if it is more than that: an empty one is."""
+        """Return the item of one text of the user's, None where that is not so simple."""
         if not text:
             return None
         shapes = self._shapes
@@ -140,7 +140,7 @@ class CompiledOptions:
         return template and template % dumps(text)
 
     def text(self, text: str) -> bytes:
-        """The item of one text of the user's, on endpoints that have nothing but a prompt."""
+        """Return the item of one text of the user's, on endpoints that have only a prompt."""
         item = self.one_text(text, _read_prompt)
         if item is None:
             conversation = Conversation(self.model, self.policy)
@@ -149,7 +149,7 @@ class CompiledOptions:
         return item
 
     def plain(self, messages: object, read: Read, part: str = "") -> bytes | None:
-        """The item of a conversation of roles and texts alone, None if it is more than that.
+        """Return the item of a conversation of roles and texts alone, None if it is more than that.
 
         ``[{"role": "user", "content": "Hi"}]``; ``read`` is how the endpoint reads it otherwise,
         ``part`` the type of the one part that says no more than a text does, if there is one.
@@ -178,7 +178,7 @@ class CompiledOptions:
 
 
 def _read_prompt(messages: Sequence[Json], conversation: Conversation) -> None:
-    """The one message that a template is learned from, see :meth:`CompiledOptions.one_text`."""
+    """Read the one message that a template is made from, see :meth:`CompiledOptions.one_text`."""
     conversation.say("user", [{"text": messages[0]["content"]}])
 
 
@@ -210,7 +210,7 @@ def refuse_amplified(size: int, count: int, param: str) -> None:
 
 
 def compile_options(build: Build, rest: Json, model: str, policy: Policy) -> CompiledOptions:
-    """The compiled options of ``rest``, a body without its conversation.
+    """Return the compiled options of ``rest``, a body without its conversation.
 
     Errors: Refused, by ``build`` or because it is nested too deep to be written.
     """

@@ -137,7 +137,7 @@ def _image(image: Json, conversation: Conversation) -> Json:
 
 
 def image_by_url(owner: Json, name: str, conversation: Conversation) -> Json:
-    """The part of an image whose URL is in ``name`` of ``owner``, with its ``detail``."""
+    """Return the part of an image whose URL is in ``name`` of ``owner``, with its ``detail``."""
     url = text_of(owner, name)
     # 5: the scheme is compared without regard to case, the URL behind it is not copied.
     if url[:5].lower() == "data:":
@@ -215,13 +215,13 @@ def _file(file: Json, conversation: Conversation) -> Json:
 
 
 def file_by_url(owner: Json, name: str, conversation: Conversation) -> Json:
-    """The part of a file that Google fetches from the URL in ``name`` of ``owner``."""
+    """Return the part of a file that Google fetches from the URL in ``name`` of ``owner``."""
     data = file_data(owner, name, conversation, "application/pdf")
     return with_details(owner, {"fileData": data}, conversation)
 
 
 def named_file(owner: Json, conversation: Conversation) -> Json:
-    """The part of an uploaded file (``file_id``), or of the bytes in ``file_data``."""
+    """Return the part of an uploaded file (``file_id``), or of the bytes in ``file_data``."""
     if owner.get("file_id") is not None:
         part = uploaded_file(owner["file_id"], conversation)
     else:

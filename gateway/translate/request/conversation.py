@@ -33,7 +33,7 @@ class Calls:
         self.outside: list[Json] = []
 
     def id_of(self, key: str, bare: str) -> str:
-        """What Gemini knows the call by: ``bare``, unless another call of the turn has that id.
+        """Return the id of a call at Gemini: ``bare``, unless another call of the turn has that id.
 
         ``bare`` is ``key`` without a signature that hides in it, so it may not be the only one.
         """
@@ -63,7 +63,7 @@ class Calls:
         return len(self.responses) == len(self.names)
 
     def results(self) -> list[Json]:
-        """The results in the order of the calls."""
+        """Return the results in the order of the calls."""
         return [self.responses[key] for key in self.names]
 
     def fill(self) -> None:

@@ -126,7 +126,7 @@ def inline_data(uri: str, param: str) -> Json:
 
 
 def inline_image(uri: str, param: str) -> Json:
-    """A data URI where an image belongs; other media have a field of their own."""
+    """Read a data URI where an image belongs; other media have a field of their own."""
     blob = inline_data(uri, param)
     if not blob["mimeType"].startswith("image/"):
         kind = quoted(blob["mimeType"])

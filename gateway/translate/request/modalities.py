@@ -1,4 +1,4 @@
-"""What an answer may be made of: text, images or speech, and how the speech sounds.
+"""Modalities of an answer: text, images or speech, and the voice and format of speech.
 
 Gemini's speech models answer in nothing but speech, as raw PCM: 16 bits, 24 kHz, one channel. That
 is OpenAI's ``pcm16``; ``wav`` is the same behind a header (:mod:`gateway.translate.answer.audio`).
@@ -67,7 +67,7 @@ def _voice(value: object) -> str:
 
 
 def _choose_voice(value: str, builder: RequestBuilder) -> None:
-    """The voice that a setting has for OpenAI's, one that comes near, or one of Gemini's."""
+    """Choose the voice that a setting names, one that comes near, or one of Gemini's."""
     builder.voice = builder.policy.voices.get(value.lower()) or VOICES.get(value.lower(), value)
     if value.lower() in builder.policy.voices:
         return

@@ -86,7 +86,7 @@ def _read_top_k(value: int, builder: RequestBuilder) -> None:
 
 
 def read_google_top_k(value: int, builder: RequestBuilder) -> None:
-    """The same among Google's own members; both at once are refused."""
+    """Read ``top_k`` among Google's own members; both at once are refused."""
     _top_k(value, builder, f"{builder.google_path}.top_k")
 
 
@@ -152,7 +152,7 @@ def read_choices(value: int, builder: RequestBuilder) -> None:
 
 
 def read_parallel_tool_calls(value: bool, builder: RequestBuilder) -> None:
-    """True is how Gemini works; of false, the answer may keep its first call."""
+    """Note false or, by setting, keep the first call alone; true is how Gemini works."""
     if not value and builder.policy.parallel_tool_calls == "first":
         builder.hints["one_call"] = True
     elif not value:

@@ -47,7 +47,7 @@ def _read_schema(value: Json, builder: RequestBuilder) -> None:
 
 
 def write_schema(owner: Json, field: str, builder: RequestBuilder) -> None:
-    """``schema`` and ``description`` of the object in ``field`` into ``generationConfig``."""
+    """Write ``schema`` and ``description`` of the object in ``field`` into ``generationConfig``."""
     converted = convert(owner["schema"], "schema", builder.policy.schema_mode)
     schema = converted.schema
     words = owner.get("description")

@@ -45,7 +45,7 @@ def read_safety_settings(value: list[Json], builder: RequestBuilder) -> None:
 
 
 def resolve_safety(builder: RequestBuilder) -> None:
-    """The gateway's own thresholds, for the categories that the line does not name."""
+    """Add the gateway's own thresholds, for the categories that the line does not name."""
     given: list[Json] = builder.members.get("safetySettings", [])
     named = {setting["category"] for setting in given}
     defaults = [

@@ -30,7 +30,7 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{2,}={0,2}\Z")
 
 
 def call_signature(call: Json, hidden: str) -> str:
-    """The signature sent back with a call, or ``""``; ``hidden`` is what its id carried."""
+    """Return the signature sent back with a call, or ``""``; ``hidden`` is what its id carried."""
     return message_signature(call) or valid_signature(hidden)
 
 
@@ -65,7 +65,7 @@ def split_call_id(call_id: str) -> tuple[str, str]:
 
 
 def valid_signature(signature: object) -> str:
-    """What is no base64 counts as missing: Google would answer 400 for the whole line."""
+    """Return a signature; "" for what is no base64, for which Google answers 400."""
     if type(signature) is not str or not _BASE64.match(signature):
         return ""
     return signature if len(signature.rstrip("=")) % 4 != 1 else ""

@@ -39,7 +39,7 @@ def read_reasoning_effort(value: str, builder: RequestBuilder) -> None:
 
 
 def set_effort(value: str, field: str, builder: RequestBuilder) -> None:
-    """The same, for an effort in ``field`` of the body."""
+    """Write an effort, which is in ``field`` of the body, into ``thinkingConfig``."""
     builder.effort = value
     table = builder.can.effort
     if table is None:
@@ -52,7 +52,7 @@ def set_effort(value: str, field: str, builder: RequestBuilder) -> None:
 
 
 def least_thinking(can: Capabilities) -> Json:
-    """The part of ``generationConfig`` that turns thinking down as far as the model lets it."""
+    """Return the part of ``generationConfig`` that turns thinking down as far as possible."""
     return {"thinkingConfig": _chosen(can.effort, "none")} if can.effort is not None else {}
 
 
@@ -88,7 +88,7 @@ def _thinking_config(value: Json, builder: RequestBuilder) -> Json:
 
 
 def _possible_level(level: str, efforts: Effort, builder: RequestBuilder) -> str:
-    """The level, or the next one that the model has: those above come before those below."""
+    """Return the level, or the next one that the model has: those above come before those below."""
     if not builder.can.thinking_levels:
         unsupported_value("this model takes a budget, not a level.", "thinking_level")
     known = [word for word in LEVELS if word in efforts.values()]
@@ -101,7 +101,7 @@ def _possible_level(level: str, efforts: Effort, builder: RequestBuilder) -> str
 
 
 def _possible_budget(budget: int, efforts: Effort, builder: RequestBuilder) -> Json:
-    """The budget, or the nearest one that the model has; a level where it has none of its own.
+    """Return the budget, or the nearest that the model has; a level where it has no budgets.
 
     The level is that of the least effort whose budget, in Google's table of efforts, is as large.
     """

@@ -54,7 +54,7 @@ def uploaded_file(file_id: object, conversation: Conversation) -> Json:
 
 
 def refusal_of(file_id: str, why: Unusable, body: Json) -> LineError:
-    """The 400 of a line that names a file which cannot be used.
+    """Return the 400 of a line that names a file which cannot be used.
 
     The path of the field is looked up only now: the happy path never builds one.
     """

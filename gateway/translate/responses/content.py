@@ -83,7 +83,7 @@ def _input_file(part: Json, conversation: Conversation) -> Json:
 
 
 def _given(part: Json, *names: str) -> str:
-    """The one of these members that has the content of a part."""
+    """Return the one of these members that has the content of a part."""
     given = [name for name in names if part.get(name) is not None]
     if not given:
         missing(names[0])

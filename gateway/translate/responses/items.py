@@ -136,12 +136,12 @@ class _Items:
         return self._kept.parts.get(key, []) if type(key) is str else []
 
     def function_call(self, item: Json) -> None:
-        """Calls that follow each other are parallel: they wait together for their results."""
+        """Read a call; calls that follow each other are parallel and wait together for results."""
         FUNCTION_CALL_ITEM(item)
         self._call(item, named_call(item, self._conversation))
 
     def custom_call(self, item: Json) -> None:
-        """A call of a custom tool is one of a function with one text."""
+        """Read a call of a custom tool as one of a function with one text."""
         CUSTOM_CALL_ITEM(item)
         self._call(item, named_input(item))
 
@@ -204,7 +204,7 @@ class _Items:
         return ""
 
     def image(self, item: Json) -> None:
-        """``{"result": "iVBO…", "output_format": "png"}`` -> ``{"inlineData": …}``."""
+        """Read ``{"result": "iVBO…", "output_format": "png"}`` -> ``{"inlineData": …}``."""
         IMAGE_ITEM.check(item)
         if item.get("result") is None:
             return
@@ -219,7 +219,7 @@ class _Items:
         self._say([part])
 
     def search(self, item: Json) -> None:
-        """Steps of Google's own tools, where a reasoning item kept them."""
+        """Add the steps of Google's own tools that a reasoning item kept."""
         SEARCH_ITEM.check(item)
         steps = self._parts(item.get("id"))
         if steps and self._conversation.can.mixed_tools:

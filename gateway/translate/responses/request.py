@@ -96,7 +96,7 @@ def _read_max_output_tokens(value: int, builder: RequestBuilder) -> None:
 
 
 def _repeated(row: Field[RequestBuilder]) -> Field[RequestBuilder]:
-    """The same row, whose checked value the answer repeats."""
+    """Return the same row, whose checked value the answer repeats."""
     read = row.read
 
     def reader(value: object, builder: RequestBuilder) -> None:
@@ -108,7 +108,7 @@ def _repeated(row: Field[RequestBuilder]) -> Field[RequestBuilder]:
 
 
 def _echoed(name: str, check: Check, about: str = "echoed in the answer") -> Field[RequestBuilder]:
-    """A value that means nothing to Gemini and comes back in the answer."""
+    """Return a value that means nothing to Gemini and comes back in the answer."""
     return _repeated(mapped(name, about, check))
 
 
@@ -198,7 +198,7 @@ def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
 
 
 def _refuse_speech(builder: RequestBuilder) -> None:
-    """A Response has no item of sound."""
+    """Refuse what would answer in sound: a Response has no item for it."""
     refuse_google(builder, ("speech_config",))
     if builder.can.speaks:
         unsupported_value("it answers in speech, and a Response has no item for sound.", "model")

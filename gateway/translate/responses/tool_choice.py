@@ -76,7 +76,7 @@ _HOSTED: Final = {
 
 
 def resolve_choice(builder: RequestBuilder) -> Choice:
-    """The choice that a line makes; builder.repeats gets what the answer repeats of it."""
+    """Read the choice of a line; ``builder.repeats`` gets what the answer repeats of it."""
     choice = builder.tool_choice
     if type(choice) is not str and type(choice) is not dict:
         invalid_type(choice, "one of a string or object", "tool_choice")

@@ -204,7 +204,7 @@ def _read_code_interpreter(tool: Json, where: str, builder: RequestBuilder) -> J
 
 
 def resolve_responses_tools(builder: RequestBuilder) -> None:
-    """The tools and the choice among them, once both have been read."""
+    """Resolve the tools and the choice among them, once both have been read."""
     choice = AUTO if builder.tool_choice is None else resolve_choice(builder)
     resolve_tools(builder, choice, "text.format")
 

@@ -67,7 +67,7 @@ def convert(schema: object, param: str, mode: Mode) -> Converted:
 
 
 def written(value: object, param: str) -> bytes:
-    """The bytes a value is remembered by; what no JSON writer writes is nested too deep."""
+    """Return the bytes a value is remembered by; what no JSON writer writes is nested too deep."""
     try:
         return orjson.dumps(value)
     except TypeError:

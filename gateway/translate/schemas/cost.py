@@ -53,11 +53,11 @@ class Steps:
         self._settled = len(self._worst) <= MAX_DEPTH and self._worst[-1] < MANY
 
     def at_any_depth(self) -> int:
-        """The bound that needs no look at the answer; MANY where there is none."""
+        """Return the bound that needs no look at the answer; MANY where there is none."""
         return self._worst[-1] if self._settled else MANY
 
     def at(self, depth: int) -> int:
-        """The bound of an answer that is nested so deep."""
+        """Return the bound of an answer that is nested so deep."""
         if depth < len(self._worst):
             return self._worst[depth]
         return self.at_any_depth()
@@ -83,7 +83,7 @@ class _Part:
         yield from (*self.named, *self.also_named, *self.placed, *self.also_placed)
 
     def steps(self, known: dict[int, int]) -> int:
-        """Steps for one member or one item, from those of the schemas for them."""
+        """Return the steps for one member or one item, from those of the schemas for them."""
 
         def of(schemas: Sequence[Json]) -> list[int]:
             return [known[id(schema)] for schema in schemas]
@@ -171,7 +171,7 @@ class _Reckoner:
 
 
 def _listed(value: object) -> list[Json]:
-    """The schemas of a list; true and false cost nothing."""
+    """Return the schemas of a list; true and false cost nothing."""
     return [one for one in value if type(one) is dict] if type(value) is list else []
 
 

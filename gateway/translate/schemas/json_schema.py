@@ -88,7 +88,7 @@ def _refuse_loops(definitions: Json) -> None:
 
 
 def _same_value(schema: Json) -> Iterator[str]:
-    """The definitions that a schema holds against the very value it is held against."""
+    """Return the definitions that a schema holds against the very value it is held against."""
     waiting = [schema]
     while waiting:
         part = waiting.pop()
@@ -136,7 +136,7 @@ class _Converter:
         return converted
 
     def _reference(self, value: Json, path: str, depth: int) -> Json:
-        """A reference stays one, because it may be recursive.
+        """Convert a reference, which stays one because it may be recursive.
 
         Google takes a description next to it and answers 400 to nearly anything else
         (opencode#12295): constraints are merged into what it refers to, a title is left out.

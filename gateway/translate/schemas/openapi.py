@@ -223,7 +223,7 @@ class _Converter:
 
 
 def _one_type(prefix: object, rest: object, converted: Json) -> object:
-    """The one schema of all places of a closed tuple: that is an array of so many at most."""
+    """Return the one schema of all places of a closed tuple: an array of so many at most."""
     if type(prefix) is not list or not prefix:
         raise NotLosslessError
     kinds = {orjson.dumps(schema) for schema in prefix}
@@ -262,7 +262,7 @@ def _enum(values: list[Any], decimals: bool, nullable: bool) -> Json:
 
 
 def _enum_word(value: object) -> tuple[str, str]:
-    """A value's type and the string that stands for it; the message has no empty string."""
+    """Return a value's type and the string that stands for it; the message has no empty string."""
     if type(value) is str and value:
         return "string", value
     if type(value) is bool:

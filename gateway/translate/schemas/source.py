@@ -119,7 +119,7 @@ def _no_such_place(reference: str, path: str) -> NoReturn:
 
 
 def identity(value: object) -> object:
-    """What tells one JSON value from another: ``True == 1`` is Python's alone, not ``1 == 1.0``."""
+    """Return what tells JSON values apart: ``True == 1`` is Python's alone, not ``1 == 1.0``."""
     if type(value) is float and value.is_integer():
         return int, int(value)
     if type(value) is dict or type(value) is list:
@@ -128,7 +128,7 @@ def identity(value: object) -> object:
 
 
 def type_list(value: object, path: str) -> list[str]:
-    """``"string"`` or ``["string", "null"]`` -> a list of known types."""
+    """Read ``"string"`` or ``["string", "null"]`` as a list of known types."""
     names = [value] if type(value) is str else value
     if type(names) is not list or not names:
         invalid_type(value, "a string or an array of strings", f"{path}.type")
@@ -143,7 +143,7 @@ def type_list(value: object, path: str) -> list[str]:
 
 
 def types_of(schema: Json, path: str) -> list[str]:
-    """The types a schema names, or the one its keywords speak of; empty: any."""
+    """Return the types a schema names, or the one its keywords speak of; empty: any."""
     if "type" in schema:
         return type_list(schema["type"], path)
     if "properties" in schema:
@@ -154,7 +154,7 @@ def types_of(schema: Json, path: str) -> list[str]:
 
 
 def enum_of(schema: Json, path: str) -> list[Any] | None:
-    """The values a schema allows."""
+    """Return the values a schema allows."""
     values = schema.get("enum")
     if values is None:
         return None
@@ -172,7 +172,7 @@ def enum_of(schema: Json, path: str) -> list[Any] | None:
 
 
 def word_of(schema: Json) -> str:
-    """What the line itself calls the values that a schema allows."""
+    """Return the keyword of the line for the values that a schema allows."""
     return "const" if "const" in schema else "enum"
 
 
@@ -195,7 +195,7 @@ def _fits(value: object, types: Sequence[str]) -> bool:
 
 
 def string_at(schema: Json, key: str, path: str) -> str:
-    """A keyword whose value is a string."""
+    """Return a keyword whose value is a string."""
     value = schema[key]
     if type(value) is not str:
         invalid_type(value, "a string", f"{path}.{key}")
@@ -203,7 +203,7 @@ def string_at(schema: Json, key: str, path: str) -> str:
 
 
 def count_at(schema: Json, key: str, path: str) -> int:
-    """A keyword whose value counts something."""
+    """Return a keyword whose value counts something."""
     value = schema[key]
     if type(value) is float and value.is_integer():
         value = int(value)
@@ -215,7 +215,7 @@ def count_at(schema: Json, key: str, path: str) -> int:
 
 
 def number_at(schema: Json, key: str, path: str) -> float:
-    """A keyword whose value is a number."""
+    """Return a keyword whose value is a number."""
     value = schema[key]
     if type(value) is not int and type(value) is not float:
         invalid_type(value, "a number", f"{path}.{key}")
@@ -249,7 +249,7 @@ def bounds(schema: Json, path: str, source: Source) -> Json:
 
 
 def properties_of(schema: Json, path: str) -> Json:
-    """The properties of an object."""
+    """Return the properties of an object."""
     value = schema.get("properties")
     if value is None:
         return {}
@@ -259,7 +259,7 @@ def properties_of(schema: Json, path: str) -> Json:
 
 
 def ordering_of(schema: Json, properties: Json, path: str) -> list[str]:
-    """The order in which properties are written: Google's own keyword, or that of the line."""
+    """Return the order of properties when written: Google's own keyword, or that of the line."""
     if "propertyOrdering" not in schema:
         return list(properties)
     names = schema["propertyOrdering"]
@@ -271,7 +271,7 @@ def ordering_of(schema: Json, properties: Json, path: str) -> list[str]:
 
 
 def required_of(schema: Json, properties: Json, path: str, source: Source) -> list[str]:
-    """Required names; Google refuses one that is no property."""
+    """Return the required names; Google refuses one that is no property."""
     names = schema.get("required")
     # RequestBuilder 3 wrote a boolean at the property.
     if names is None or type(names) is bool:
@@ -290,7 +290,7 @@ def required_of(schema: Json, properties: Json, path: str, source: Source) -> li
 
 
 def branches_of(schema: Json, path: str) -> list[Json] | None:
-    """The alternatives of ``anyOf`` or ``oneOf``; Google treats the second as the first."""
+    """Return the alternatives of ``anyOf`` or ``oneOf``; Google treats the second as the first."""
     key = "anyOf" if "anyOf" in schema else "oneOf" if "oneOf" in schema else None
     if key is None:
         return None

@@ -164,12 +164,12 @@ def _note_long_integers(owner: Json, conversation: Conversation) -> None:
 
 
 def _changes(token: str) -> bool:
-    """Compared as text: the longest integers are too long to be read as one."""
+    """Compare as text: the longest integers are too long to be read as one."""
     return _INTEGER.match(token) is not None and f"{float(token):.0f}" != token
 
 
 def result_of(message: Json, conversation: Conversation) -> Json:
-    """The result in a message of a tool, its parts joined."""
+    """Return the result in a message of a tool, its parts joined."""
     if "content" not in message:
         missing("content")
     content = message["content"]
@@ -183,7 +183,7 @@ def result_of(message: Json, conversation: Conversation) -> Json:
 
 
 def parsed_result(text: str) -> Json:
-    """A tool's result as the object Gemini wants.
+    """Return a tool's result as the object Gemini wants.
 
     The text of a JSON object becomes that object; anything else is wrapped: ``"12"`` ->
     ``{"output": "12"}``. Wrapped too: a ``$ref`` (inside a response it points at parts, says the

@@ -75,7 +75,7 @@ def calling_config(choice: Choice, declarations: Declarations) -> Json | None:
 
 
 def word_choice(word: str, words: Sequence[str] = tuple(MODES)) -> Choice:
-    """``"required"`` -> the choice of that mode; ``words`` are those that the field knows."""
+    """Read ``"required"`` as the choice of that mode; the field knows these ``words``."""
     return Choice(MODES[word]) if word in words else invalid_choice(word, words)
 
 
@@ -135,7 +135,7 @@ def _allowed_tool(value: object, declarations: Declarations) -> str:
 
 
 def _tool(tool: Json, kind: str, declarations: Declarations) -> str:
-    """The name in ``{"function": {"name": "f"}}`` or in the flat ``{"name": "f"}``."""
+    """Return the name in ``{"function": {"name": "f"}}`` or in the flat ``{"name": "f"}``."""
     if kind not in tool and "name" in tool:
         return tool_name(tool, ("name", "type"), kind, declarations)
     owner: Any = tool.get(kind)

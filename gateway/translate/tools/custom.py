@@ -61,14 +61,14 @@ def custom_call(call: Json, _: Conversation) -> Json:
 
 
 def named_input(call: Json) -> Json:
-    """The same of an object that has other members too."""
+    """Return the same of an object that has other members too."""
     if "name" not in call:
         missing("name")
     return {"name": gemini_name(call["name"], "name"), "args": {"input": text_of(call, "input")}}
 
 
 def input_of(arguments: str) -> str:
-    """The text of a call's written arguments; whatever else Gemini gave comes as it is."""
+    """Return the text of a call's written arguments; whatever else Gemini gave comes as it is."""
     value: Any = orjson.loads(arguments)
     text = value.get("input") if type(value) is dict and len(value) == 1 else None
     return text if type(text) is str else arguments

@@ -75,7 +75,7 @@ class Declarations:
         self.custom[tool["name"]] = declaration["name"]
 
     def _named(self, owner: Json) -> Json:
-        """A declaration of this name and description, added."""
+        """Return a declaration of this name and description, added."""
         if owner.get("name") is None:
             missing("name")
         name = gemini_name(owner["name"], "name")
@@ -89,7 +89,7 @@ class Declarations:
         return declaration
 
     def tool(self) -> Json:
-        """The Tool object of all functions."""
+        """Return the Tool object of all functions."""
         return {"functionDeclarations": list(self.by_name.values())}
 
     def _parameters(self, value: object, declaration: Json, field: str) -> None:

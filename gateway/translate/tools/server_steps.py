@@ -40,7 +40,7 @@ TOOL_TYPES: Final = frozenset(
 
 
 def shown_step(part: Json) -> orjson.Fragment | None:
-    """A step as it came; None when it is nested deeper than any JSON writer goes."""
+    """Return a step as it came; None when it is nested deeper than any JSON writer goes."""
     try:
         return orjson.Fragment(orjson.dumps(part))
     except TypeError:
@@ -66,7 +66,7 @@ def returned_steps(message: Json, conversation: Conversation) -> list[Json]:
 
 
 def returned_step(part: object) -> Json | None:
-    """A step as Gemini takes it; None for a kind that is not known.
+    """Return a step as Gemini takes it; None for a kind that is not known.
 
     Errors: Refused for what is no step.
     """
@@ -102,7 +102,7 @@ def _shallow(value: object) -> Json:
 
 
 def code_block(label: str, text: object, before: str) -> str:
-    """The block that goes behind ``before``, each fence on a line of its own; no text, no block."""
+    """Return the block to put behind ``before``, each fence on its own line; "" without a text."""
     if type(text) is not str or not text:
         return ""
     gap = "" if not before or before.endswith("\n") else "\n"
