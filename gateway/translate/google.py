@@ -63,8 +63,7 @@ IMAGE: Final = GoogleObject(
     refused("image_output_options", VERTEX_ONLY),
 )
 PLACE: Final = GoogleObject(
-    "google.retrieval_config.lat_lng",
-    {"latitude": number(-90, 90), "longitude": number(-180, 180)},
+    "google.retrieval_config.lat_lng", {"latitude": number(-90, 90), "longitude": number(-180, 180)}
 )
 RETRIEVAL: Final = GoogleObject(
     "google.retrieval_config", {"lat_lng": PLACE, "language_code": nonempty}
@@ -171,11 +170,7 @@ _UNPUBLISHED: Final = (
     "generation_output_config",
     "continuation_token",
 )
-_RESOLUTIONS: Final = (
-    "MEDIA_RESOLUTION_LOW",
-    "MEDIA_RESOLUTION_MEDIUM",
-    "MEDIA_RESOLUTION_HIGH",
-)
+_RESOLUTIONS: Final = ("MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLUTION_HIGH")
 GOOGLE: Final = FieldTable(
     "google",
     mapped("thinking_config", "`generationConfig.thinkingConfig`", THINKING, read_thinking_config),

@@ -158,7 +158,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         if options.shared:
             item = options.plain(messages, read_messages, "text")
             if item is not None:
-                items = (item,) if options.items == 1 else options.spread(item)
+                items = (item,) if options.items == 1 else options.one_item_per_choice(item)
                 return items, options.hints, options.notes, ()
         options.shared = True
         if messages is None:

@@ -135,7 +135,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
             # Both as they are written: a line end in a prompt is two bytes there.
             refuse_amplified(len(first) - len(orjson.dumps(prompts[0])), count, "prompt")
         written = (first, *(options.text(prompt) for prompt in prompts[1:]))
-        items = [item for one in written for item in options.spread(one)]
+        items = [item for one in written for item in options.one_item_per_choice(one)]
     except Refused as refusal:
         return retry_without_unknown(refusal, to_gemini, body, policy, model)
     hints = options.hints

@@ -32,18 +32,7 @@ MAX_IMAGES: Final = 10
 MAX_PROMPT_CHARACTERS: Final = 32_000
 
 # What every image model of Gemini takes (page "Image generation").
-ASPECT_RATIOS: Final = (
-    "1:1",
-    "2:3",
-    "3:2",
-    "3:4",
-    "4:3",
-    "4:5",
-    "5:4",
-    "9:16",
-    "16:9",
-    "21:9",
-)
+ASPECT_RATIOS: Final = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 # Pixels from which the next size is nearer: 1K is about 1 megapixel, 2K about 4, 4K about 16.
 _SIZES: Final = ((2_100_000, ""), (8_400_000, "2K"), (1 << 62, "4K"))
 # What a square of each size has; other ratios come near what was asked for.
@@ -140,7 +129,7 @@ def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError
         item = options.text(_prompt(prompt))
     except Refused as refusal:
         return retry_without_unknown(refusal, to_gemini, body, policy, model)
-    return options.spread(item), options.hints, options.notes, ()
+    return options.one_item_per_choice(item), options.hints, options.notes, ()
 
 
 def _prompt(value: object) -> str:

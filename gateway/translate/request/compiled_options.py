@@ -98,11 +98,11 @@ class CompiledOptions:
         """Translate a line in full; its turns are in ``field``."""
         conversation = Conversation(self.model, self.policy, field)
         read(turns, conversation)
-        items = self.spread(self.write(conversation))
+        items = self.one_item_per_choice(self.write(conversation))
         notes = (*self.notes, *conversation.notes)
         return items, self.hints, notes, tuple(conversation.files)
 
-    def spread(self, item: bytes) -> Sequence[bytes]:
+    def one_item_per_choice(self, item: bytes) -> Sequence[bytes]:
         """Return the items of one conversation: as many as the line has choices."""
         if self.seed is None:
             return (item,) * self.items

@@ -109,9 +109,7 @@ REASONING_ITEM: Final = FieldTable(
     "/v1/responses input[] reasoning",
     _TYPE,
     mapped(
-        "encrypted_content",
-        "`thoughtSignature` of the items behind it; OpenAI's is noted",
-        string,
+        "encrypted_content", "`thoughtSignature` of the items behind it; OpenAI's is noted", string
     ),
     dropped("summary", "useless to Gemini without its signature"),
     dropped("content", "useless to Gemini without its signature"),

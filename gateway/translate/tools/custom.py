@@ -29,9 +29,7 @@ CUSTOM: Final = FieldTable(
 )
 _NO_GRAMMAR: Final = "Gemini cannot be held to a grammar."
 CUSTOM_FORMAT: Final = FieldTable(
-    "tools[].custom.format",
-    mapped("type", "text only"),
-    refused("grammar", _NO_GRAMMAR),
+    "tools[].custom.format", mapped("type", "text only"), refused("grammar", _NO_GRAMMAR)
 )
 CUSTOM_CALL: Final = FieldTable(
     "tool_calls[].custom",
