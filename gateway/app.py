@@ -64,7 +64,7 @@ EXIT_NOW = 128 + signal.SIGTERM
 
 
 def api_options(settings: Settings) -> ApiOptions:
-    """What the API needs of the settings."""
+    """Pick the API's options from the settings."""
     credentials = {
         digest(key.secret.value): key.owner or owner_of(key.secret.value)
         for key in settings.api_keys
@@ -73,7 +73,7 @@ def api_options(settings: Settings) -> ApiOptions:
 
 
 def gemini_options(settings: Settings) -> GeminiOptions:
-    """What the upstream needs of the settings."""
+    """Pick the upstream's options from the settings."""
     key = settings.gemini_api_key
     return GeminiOptions(
         credentials={CREDENTIAL: key.value if key else NO_KEY},
@@ -85,7 +85,7 @@ def gemini_options(settings: Settings) -> GeminiOptions:
 
 
 def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
-    """What the runner needs of the settings."""
+    """Pick the runner's options from the settings."""
     return RunnerOptions(
         poll=_pace(settings.poll_min_seconds, settings.poll_max_seconds),
         retry=_pace(settings.retry_min_seconds, settings.retry_max_seconds),
@@ -153,7 +153,7 @@ _CHECKS: Mapping[str, Callable[[Any], None]] = {
 
 
 def policy(settings: Settings) -> Policy:
-    """The settings that change a line, as they are stored with each batch.
+    """Pick the settings that change a line, as they are stored with each batch.
 
     Errors: SettingsError that names the setting.
     """
@@ -306,7 +306,7 @@ def _raise_file_limit() -> None:
 
 
 def _refuse_orphans(data_dir: Path) -> None:
-    """Never start as new beside bytes of an older life: the sweeper would remove them all.
+    """Refuse to start as new over bytes of an older database: the sweeper would remove them.
 
     A database that was lost can be restored from a backup, bytes that were swept cannot.
     """

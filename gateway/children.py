@@ -23,12 +23,12 @@ SECRET_PREFIXES: Final = (
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module by its name, whatever the working directory holds."""
+    """Give the command that runs a module by its name, whatever the working directory holds."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def inherited_environment() -> dict[str, str]:
-    """This process's environment without the keys and addresses of services."""
+    """Give this process's environment without the keys and addresses of services."""
     return {
         name: value for name, value in os.environ.items() if not name.startswith(SECRET_PREFIXES)
     }

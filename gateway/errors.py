@@ -18,7 +18,7 @@
     |- UpstreamHeldError                not done, and about the account: key, quota, location
     |- UpstreamStaleError               not done: what was staged is gone, stage it again
     |- UpstreamGoneError                the named job does not exist upstream
-    `- UpstreamAmbiguousError           nobody can say whether it was done
+    `- UpstreamAmbiguousError           not known whether it was done
     WorkerError                         a worker process died or ran past its deadline
     AuditError                          lines went missing or came twice; nothing is published
     SettingsError                       the process must not start like this
@@ -172,7 +172,7 @@ class UpstreamGoneError(UpstreamError):
 
 
 class UpstreamAmbiguousError(UpstreamError):
-    """Nobody can say whether it was done: a lost answer, a 5xx, an unreadable 2xx."""
+    """It is not known whether it was done: a lost answer, a 5xx, an unreadable 2xx."""
 
 
 class WorkerError(Exception):

@@ -30,12 +30,12 @@ def new_batch_id() -> str:
 
 
 def new_job_id() -> str:
-    """Twelve base32 characters: short, because it stands in the upstream's display name."""
+    """Make twelve base32 characters: short, because the upstream's display name holds it."""
     return _pick(_BASE32, 12)
 
 
 def new_staged_id() -> str:
-    """As a job's: it stands in the display name of a file at the upstream."""
+    """Make one as a job's: the display name of a file at the upstream holds it."""
     return _pick(_BASE32, 12)
 
 
@@ -45,7 +45,7 @@ def new_gateway_id() -> str:
 
 
 def new_blob_name() -> str:
-    """A fresh name under which bytes are written once."""
+    """Make a fresh name under which bytes are written once."""
     return secrets.token_hex(16)
 
 
@@ -55,7 +55,7 @@ def new_request_id() -> str:
 
 
 def jitter() -> float:
-    """A fraction in [0, 1) for spreading retries."""
+    """Draw a fraction in [0, 1) for spreading retries."""
     return secrets.randbelow(1 << 20) / (1 << 20)
 
 
@@ -71,5 +71,5 @@ def line_ids(batch_id: str, line: int) -> tuple[str, str]:
 
 
 def owner_of(secret: str) -> str:
-    """The owner behind a nameless credential: a digest, never the secret."""
+    """Name the owner of a nameless credential: a digest, never the secret."""
     return f"key-{digest('owner', secret)[:24]}"

@@ -32,12 +32,12 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
-    """A JSON answer."""
+    """Make a JSON answer."""
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
 def answer_error(error: GatewayError) -> Response:
-    """The envelope, with the headers that tell an SDK whether and when to try again.
+    """Make the envelope, with the headers that tell an SDK whether and when to try again.
 
     Both SDKs retry 408, 409, 429 and 5xx unless ``x-should-retry: false`` says it is useless.
     """
@@ -59,9 +59,9 @@ def answer_error(error: GatewayError) -> Response:
 
 
 def as_gateway_error(error: Exception, request_id: str) -> GatewayError:
-    """What the client is told of an exception.
+    """Give the error that the client is told of an exception.
 
-    What nobody expected is logged by type and place: its text, or a traceback's, may carry
+    An unexpected one is logged by type and place: its text, or a traceback's, may carry
     prompts.
     """
     if isinstance(error, GatewayError):
@@ -82,7 +82,7 @@ def as_gateway_error(error: Exception, request_id: str) -> GatewayError:
 async def on_error(request: Request, error: Exception) -> Response:
     """Starlette's exception handler for every exception.
 
-    It stands in an ``ExceptionMiddleware``: Starlette's application class would answer and then
+    It belongs to an ``ExceptionMiddleware``: Starlette's application class would answer and then
     raise again, for the server to log with a traceback.
     """
     return answer_error(as_gateway_error(error, request.scope[REQUEST_ID]))

@@ -31,7 +31,7 @@ DRAIN_RETRY_AFTER_SECONDS = 5
 
 
 def create_api(services: Services, options: ApiOptions) -> ASGIApp:
-    """The API over what it acts through."""
+    """Make the API over the services that it acts through."""
     routes = [
         Route(path, Resource(by_method, services, options))
         for path, by_method in _by_path(ROUTES).items()
@@ -90,7 +90,7 @@ SINGLE_REQUESTS: Final = frozenset(
 
 async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
     if scope["type"] == "http":
-        if scope["path"] in SINGLE_REQUESTS:
+        if scope["method"] == "POST" and scope["path"] in SINGLE_REQUESTS:
             raise NotFoundError(
                 f"This gateway runs batches, and {truncate(scope[ASKED_PATH])} is a single request."
                 " Put it into the input file of a batch (POST /v1/files, then POST /v1/batches), or"

@@ -27,7 +27,7 @@ class MissingKeyError(RequestError):
 
 
 def owner_of_request(headers: Headers, credentials: Mapping[str, str] | None) -> str:
-    """The owner behind the request's key. Without ``credentials`` any key will do."""
+    """Find the owner of the request's key. Without ``credentials`` any key will do."""
     secret = _secret(headers)
     if not secret:
         raise MissingKeyError
@@ -43,7 +43,7 @@ def owner_of_request(headers: Headers, credentials: Mapping[str, str] | None) ->
 
 
 def _secret(headers: Headers) -> str:
-    """``Authorization: Bearer``, or the header of Azure's client."""
+    """Read ``Authorization: Bearer``, or the header of Azure's client."""
     scheme, _, secret = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and secret.strip():
         return secret.strip()

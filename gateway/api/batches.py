@@ -1,4 +1,4 @@
-"""``/v1/batches``: create, list, retrieve, cancel. Inserts a row or sets its own column; no more.
+"""``/v1/batches``: create, list, retrieve and cancel, by inserting a row or setting one column.
 
 Statuses and counts are the runner's to write; what clients see is derived from both.
 """
@@ -85,7 +85,7 @@ async def retrieve(call: Call) -> Response:
 
 
 async def owned_batch(call: Call) -> Batch:
-    """The batch in the path. Errors: NotFoundError."""
+    """Find the batch in the path. Errors: NotFoundError."""
     batch = await call.store.get_batch(call.owner, call.path_id())
     if batch is None:
         raise _no_such_batch(call.path_id())
@@ -124,7 +124,7 @@ def _no_input_file(file_id: str) -> RequestError:
 
 
 async def _check_purpose(call: Call, file_id: str) -> None:
-    """A file that is not there is left to ``add_batch``: a retry may be about a batch that is."""
+    """Leave a missing file to ``add_batch``: a retry may be about a batch that exists."""
     file = await call.store.get_file(call.owner, file_id, call.now())
     if file is not None and file.purpose != "batch":
         raise RequestError(
@@ -153,7 +153,7 @@ def _new_batch(call: Call, wanted: CreateBatch) -> Batch:
 
 
 def _fingerprint(wanted: CreateBatch) -> str:
-    """The same for the same request; an input file's id is fresh with every upload."""
+    """Digest a request: equal for equal ones; an input file's id is new with every upload."""
     metadata = orjson.dumps(wanted.metadata, option=orjson.OPT_SORT_KEYS).decode()
     return digest(
         "batch",
@@ -165,7 +165,7 @@ def _fingerprint(wanted: CreateBatch) -> str:
 
 
 def idempotency_key(call: Call) -> str | None:
-    """The header ``Idempotency-Key``, if it was sent. Errors: RequestError of an odd one."""
+    """Read the header ``Idempotency-Key``, if it was sent. Errors: RequestError of an odd one."""
     key = call.request.headers.get("idempotency-key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise RequestError("Invalid 'Idempotency-Key': expected 1 to 255 visible ASCII characters.")

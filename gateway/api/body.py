@@ -27,11 +27,11 @@ class StalledBodyError(RequestError):
 
 
 class BrokenBodyError(RequestError):
-    """The client is gone; nobody reads the answer."""
+    """The client has closed the connection, and reads no answer."""
 
 
 async def pieces(call: Call) -> AsyncIterator[bytes]:
-    """The body as it arrives."""
+    """Yield the body as it arrives."""
     if call.request.headers.get("content-encoding", "identity") != "identity":
         raise RequestError("Unsupported content encoding: send the request body uncompressed.")
     clock = call.services.clock
@@ -54,7 +54,7 @@ async def pieces(call: Call) -> AsyncIterator[bytes]:
 
 
 async def _received(call: Call, seconds: float) -> Message:
-    """The next message, if there is patience left for one."""
+    """Wait for the next message, as long as the limit allows."""
     try:
         async with asyncio.timeout(seconds):
             message = await call.request.receive()
@@ -73,12 +73,12 @@ def check_declared_length(call: Call, limit: int) -> None:
 
 
 def too_large(limit: int) -> TooLargeError:
-    """A body beyond a limit."""
+    """Make the error of a body beyond a limit."""
     return TooLargeError(f"The request body is too large: at most {limit} bytes are accepted.")
 
 
 async def read_json_bytes(call: Call) -> bytes:
-    """A small JSON body, whole. A request that names no content type is given the benefit."""
+    """Read a small JSON body, whole; a request without a content type is taken for JSON."""
     content_type = call.request.headers.get("content-type", "application/json")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise RequestError(

@@ -55,7 +55,7 @@ class Plan:
 
 
 async def answer_content(file: File, blobs: Blobs, headers: Headers, *, head: bool) -> Response:
-    """The answer to a GET or HEAD of a file's bytes. Errors: FileNotFoundError of bytes gone."""
+    """Answer a GET or HEAD of a file's bytes. Errors: FileNotFoundError of bytes gone."""
     try:
         plan = plan_content(file, headers, head=head)
     except RangeError as error:
@@ -128,7 +128,7 @@ async def _rejoined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGen
 
 
 async def read_span(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[bytes, None]:
-    """The bytes of a span, across the file's segments.
+    """Yield the bytes of a span, across the file's segments.
 
     A whole file is compared with its digest on the way: the last block is held back until then, so
     that a bit that has changed on the disk shows as a download that breaks off.
@@ -166,7 +166,7 @@ async def _stored(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[bytes,
 
 
 def content_disposition(filename: str) -> str:
-    """An attachment's name, for old and new readers (RFC 6266, RFC 5987)."""
+    """Make an attachment's name, for old and new readers (RFC 6266, RFC 5987)."""
     plain = _UNSAFE.sub("_", filename)
     value = f'attachment; filename="{plain}"'
     if plain == filename:
@@ -185,7 +185,7 @@ def _matches(condition: str | None, etag: str) -> bool:
 
 
 def _requested_span(headers: Headers, etag: str, size: int) -> Span | None:
-    """The range to send, or None for the whole: also for a range that is not understood."""
+    """Read the range to send, None for the whole; a range that is not understood is the whole."""
     asked = _RANGE.fullmatch(headers.get("range", "").strip())
     if asked is None or headers.get("if-range", etag) != etag:
         return None

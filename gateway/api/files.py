@@ -56,7 +56,7 @@ async def create(call: Call) -> Response:
 
 @asynccontextmanager
 async def _registered(call: Call) -> AsyncIterator[str]:
-    """A blob's name, forgotten again unless its bytes are whole."""
+    """Give a blob's name, and forget it again unless its bytes are whole."""
     blob = new_blob_name()
     await call.store.register_blob(blob, call.now())
     try:

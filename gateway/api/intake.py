@@ -1,4 +1,4 @@
-"""An upload on its way: the form's parts, and the file's bytes into a blob as they arrive."""
+"""An upload: reads the form's parts, and writes the file's bytes into a blob as they arrive."""
 
 import asyncio
 import hashlib
@@ -57,7 +57,7 @@ class Intake:
         return self._newlines + (self._last not in {b"", b"\n"})
 
     async def take(self, data: memoryview) -> None:
-        """The next bytes."""
+        """Take the next bytes."""
         self.bytes += len(data)
         if self.bytes > self._limit:
             raise TooLargeError(f"File is too large: at most {self._limit} bytes are accepted.")
@@ -101,7 +101,7 @@ def check_encoding(head: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class UploadForm:
-    """What came beside the bytes."""
+    """The form's other fields, and what the file's part said of it."""
 
     fields: Mapping[str, str]
     filename: str
@@ -125,7 +125,7 @@ async def read_form(call: Call, reader: MultipartReader, intake: Intake) -> Uplo
 
 
 class _Sorter:
-    """Gives each event to where it belongs. Files of other names are read and let go."""
+    """Gives each event to where it belongs. Files of other names are read and dropped."""
 
     def __init__(self, intake: Intake, limit: int) -> None:
         self.fields: dict[str, str] = {}
@@ -136,7 +136,7 @@ class _Sorter:
         self._ignored = 0
 
     async def take(self, event: Event) -> None:
-        """The parts come in any order."""
+        """Take the parts in any order."""
         match event:
             case FileData(data):
                 await self._take_data(data)

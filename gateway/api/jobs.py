@@ -22,7 +22,7 @@ async def list_jobs(call: Call) -> Response:
 
 
 def encode_job(job: Job) -> dict[str, Any]:
-    """What a person must know of a job; at Google it is found by its display name."""
+    """Show a job as people need it; at Google it is found by its display name."""
     since = job.upstream_since or job.submitted_at or job.created_at
     return {
         "object": "batch.job",

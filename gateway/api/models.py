@@ -27,7 +27,7 @@ async def retrieve(call: Call) -> Response:
 
 
 async def _names(call: Call) -> list[str]:
-    """The upstream's models and the aliases of them that batches may name."""
+    """List the upstream's models and the aliases of them that batches may name."""
     offered = call.services.models
     models = [] if offered is None else await offered()
     names = [model.id for model in models if model.methods & BATCH_METHODS]

@@ -1,4 +1,4 @@
-"""Records as OpenAI's objects. Every key is always there, null when it has no value.
+"""Records as OpenAI's objects: every key is always there, null when it has no value.
 
 openai-python's ``to_dict()`` leaves out what an answer left out, so users who store batches would
 lose keys; OpenAI's own answers carry the nulls that its OpenAPI types forbid.
@@ -10,7 +10,7 @@ from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus, Counts, Tok
 from gateway.batches.file import File
 from gateway.wire.openai import COMPLETION_WINDOW
 
-# Before validation nobody has counted; of a failed batch nothing ran (OpenAI shows 0/0/0).
+# Before validation the lines are not counted; of a failed batch nothing ran (OpenAI shows 0/0/0).
 _UNCOUNTED: Final = frozenset({BatchStatus.VALIDATING, BatchStatus.FAILED})
 
 
@@ -60,7 +60,7 @@ def encode_batch(batch: Batch) -> dict[str, Any]:
 
 
 def _extension(batch: Batch, *, live: bool) -> dict[str, Any]:
-    """What OpenAI has no word for; its SDKs keep unknown members (``batch.gateway``).
+    """Make ``batch.gateway``, which OpenAI has not: its SDKs keep unknown members.
 
     Why a live batch does not go on, and since when; why it ended otherwise than with an answer to
     each line; the state at the upstream that has lasted longest, kept after the end; the notes
@@ -83,7 +83,7 @@ def _upstream(batch: Batch) -> dict[str, Any] | None:
 
 
 def shown_status(batch: Batch) -> str:
-    """A live batch that is to be cancelled is ``cancelling``: nobody stores that word."""
+    """Give the status that clients see: ``cancelling`` is derived, never stored."""
     if batch.status in LIVE_STATUSES and batch.cancel_requested_at is not None:
         return "cancelling"
     return batch.status.value

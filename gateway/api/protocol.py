@@ -1,6 +1,6 @@
 """uvicorn's HTTP/1.1 with an end to the head of a request.
 
-httptools reads headers without a limit, before anybody has shown a key; uvicorn has a limit for
+httptools reads headers without a limit, before a key was shown; uvicorn has a limit for
 h11 only, and no timeout for a head that never ends.
 """
 
@@ -49,7 +49,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def on_headers_complete(self) -> None:
-        """A head that came in time."""
+        """Take a head that came in time."""
         self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()

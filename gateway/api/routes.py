@@ -1,4 +1,4 @@
-"""The route table: one line per endpoint. Paths are canonical, see :mod:`gateway.api.paths`."""
+"""The route table: one line per endpoint, under canonical paths (:mod:`gateway.api.paths`)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Endpoint = Callable[[Call], Awaitable[Response]]
 class ApiRoute:
     """``public``: no key is asked for. ``starts_work``: refused when not ready, or on the way down.
 
-    ``GET`` stands for ``HEAD`` too.
+    ``GET`` includes ``HEAD``.
     """
 
     method: str

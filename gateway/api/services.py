@@ -1,4 +1,4 @@
-"""What the endpoints act through, and what they are allowed: given once, by ``app.py``."""
+"""The services and options of the endpoints: given once, by ``app.py``."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ LOCAL_OWNER: Final = "local"
 
 DEFAULT_MAX_FILE_BYTES: Final = 2 * 1024**3
 
-# A body that stands still this long is given up (uvicorn has no timeout for bodies).
+# A body without a new byte for this long is given up (uvicorn has no timeout for bodies).
 DEFAULT_BODY_IDLE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The world, as far as a request may touch it."""
+    """The ports and options that endpoints use."""
 
     store: Store
     blobs: Blobs
@@ -72,5 +72,5 @@ class Call:
         return self.services.clock.now()
 
     def path_id(self) -> str:
-        """The object's id in the path."""
+        """Read the object's id in the path."""
         return str(self.request.path_params["id"])

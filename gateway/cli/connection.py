@@ -27,7 +27,7 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def connected(base_url: str, api_key: str) -> Iterator[GatewayClient]:
-    """A client; what goes wrong ends the command with one sentence."""
+    """Open a client; what goes wrong ends the command with one sentence."""
     try:
         with GatewayClient(base_url, api_key) as client:
             yield client

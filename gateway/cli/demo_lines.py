@@ -60,7 +60,7 @@ _CITIES: Final = (
 
 
 def write_lines(directory: Path, name: str, endpoint: str, bodies: Mapping[str, Body]) -> Path:
-    """An OpenAI batch file; the names of the bodies are its custom_ids."""
+    """Write an OpenAI batch file; the names of the bodies are its custom_ids."""
     path = directory / f"{name}.jsonl"
     with path.open("wb") as file:
         for custom_id, body in bodies.items():

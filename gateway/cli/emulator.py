@@ -69,7 +69,7 @@ def flag_of(name: str) -> str:
 
 
 def _options() -> Decorator:
-    """A decorator that adds every field of EmulatorOptions."""
+    """Make a decorator that adds every field of EmulatorOptions."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         for one in reversed(dataclasses.fields(EmulatorOptions)):
@@ -132,7 +132,7 @@ def _marker_lines() -> Iterable[str]:
 
 
 def _listing(flag: str, about: str, lines: Callable[[], Iterable[str]]) -> Decorator:
-    """A flag that prints a list and ends the command."""
+    """Make a flag that prints a list and ends the command."""
 
     def show(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
         if wanted:
@@ -173,7 +173,7 @@ def emulator(host: str, port: int, **chosen: Any) -> None:  # noqa: ANN401 - by 
 
 
 def read_options(chosen: Mapping[str, Any]) -> EmulatorOptions:
-    """What click has read of the options of an emulator; raises ValueError."""
+    """Make the options of an emulator from those that click has read; raises ValueError."""
     values = {}
     for one in dataclasses.fields(EmulatorOptions):
         value = chosen[one.name]
@@ -206,7 +206,7 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, host: str) -> 
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that connections may come to already: whoever reads the next line may call."""
+    """Open a socket that accepts connections already: a reader of the next line may call."""
     try:
         listener = listen(host, port)
         listener.listen()

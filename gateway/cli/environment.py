@@ -16,7 +16,7 @@ class BadSettings(click.ClickException):
 
 
 def read_settings() -> tuple[Settings, list[str]]:
-    """The settings in force and warnings about them."""
+    """Read the settings in force, and warnings about them."""
     try:
         return load()
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""What ``gateway translate`` says of a file: of each line, and in all."""
+"""Explanations of ``gateway translate``: of each line of a file, and the totals."""
 
 import re
 from collections import Counter
@@ -66,7 +66,7 @@ class ModelTotals:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A sum that is not whole is null: a number would be wrong. What is known is beside it."""
+        """Give the totals; a sum with unknown parts is null, the known part has its own member."""
         return {
             "lines": self.lines,
             "items": self.items,
@@ -111,7 +111,7 @@ class Explained:
         self.errors: dict[str, dict[tuple[str, str], list[int]]] = {"batch": {}, "line": {}}
 
     def line(self, raw: bytes | LongLine, number: int) -> dict[str, Any]:
-        """What becomes of one line."""
+        """Explain one line."""
         self.totals["lines"] += 1
         line = self._envelope.read(raw, number)
         if isinstance(line, BatchError):
@@ -219,7 +219,7 @@ def _count(kinds: dict[tuple[str, str], list[int]], code: str, path: str, number
 
 
 def _kinds(kinds: Mapping[tuple[str, str], list[int]]) -> list[dict[str, Any]]:
-    """The most frequent first."""
+    """List kinds, the most frequent first."""
     ordered = sorted(kinds.items(), key=lambda kind: (-kind[1][0], kind[0]))
     return [
         {"code": code, "field": path, "count": count, "first_line": first}

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, on stderr. Prompts and completions never reach a logger."""
+"""Logs: one JSON object a line, on stderr; prompts and completions never reach a logger."""
 
 import atexit
 import logging

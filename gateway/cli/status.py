@@ -85,7 +85,7 @@ def _why(job: Json) -> str:
 
 
 def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]:
-    """What there is to say of a batch, a label and a text each."""
+    """Describe a batch, a label and a text for each fact."""
     more = batch["gateway"]
     waited = more.get("waiting_since")
     again = sum(job["lines"] for job in jobs if job["attempts"] > 1)
@@ -107,7 +107,7 @@ def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]
 
 
 def lines_of(batch: Json) -> str:
-    """Counts of a batch in words: ``3 of 5 done, 1 failed``."""
+    """Put counts of a batch into words: ``3 of 5 done, 1 failed``."""
     counts = batch["request_counts"]
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
     return f"{counts['completed']} of {counts['total']} done{failed}"

@@ -98,7 +98,7 @@ def translate(  # noqa: PLR0917 - click gives each by its name
 
 
 def _known_models(prices: Mapping[str, Price]) -> Mapping[str, frozenset[str]]:
-    """The built-in list, and the models that the command line gives a price for."""
+    """Give the built-in list, and the models that the command line gives a price for."""
     every = frozenset(endpoint.method for endpoint in ENDPOINTS.values())
     return {**dict.fromkeys(prices, every), **KNOWN_MODELS}
 
@@ -115,7 +115,7 @@ def _explained(
 
 
 def _settings(aliases: tuple[str, ...]) -> Settings:
-    """The service's own, with the aliases of the command line over those of the environment."""
+    """Load the service's own; aliases of the command line win over those of the environment."""
     pairs = dict(alias.partition("=")[::2] for alias in aliases)
     if not all(pairs.values()):
         raise click.BadParameter("an alias is NAME=MODEL", param_hint="--alias")
@@ -142,7 +142,7 @@ def _prices(given: tuple[str, ...]) -> dict[str, Price]:
 
 
 def _endpoint_of(file: Path, max_line_bytes: int) -> str:
-    """The url of the first line that names one of ours."""
+    """Find the url of the first line that names one of ours."""
     with file.open("rb") as lines:
         for raw in read_lines(lines, max_line_bytes):
             try:
@@ -167,7 +167,7 @@ _TITLES: Final = {"": "noted", "line": "refused", "batch": "fails the batch"}
 
 
 def _told(totals: Mapping[str, Any]) -> Iterator[str]:
-    """The totals for people."""
+    """Yield the lines of the totals for people."""
     yield _headline(totals)
     if totals["models"]:
         yield ""

@@ -40,7 +40,7 @@ class GatewayClient:
         self._http.close()
 
     def batches(self, limit: int) -> list[dict[str, Any]]:
-        """The newest batches."""
+        """List the newest batches."""
         page: list[dict[str, Any]] = self._call("GET", f"/batches?limit={limit}")["data"]
         return page
 
@@ -49,12 +49,12 @@ class GatewayClient:
         return self._call("GET", f"/batches/{batch_id}")
 
     def jobs(self, batch_id: str) -> list[dict[str, Any]]:
-        """The upstream jobs of a batch."""
+        """List the upstream jobs of a batch."""
         jobs: list[dict[str, Any]] = self._call("GET", f"/batches/{batch_id}/jobs")["data"]
         return jobs
 
     def retry(self, batch_id: str, *, everything: bool) -> dict[str, Any]:
-        """A new batch of the lines that failed."""
+        """Create a new batch of the lines that failed."""
         include = {"include": "all"} if everything else {}
         return self._call("POST", f"/batches/{batch_id}/retry", include)
 

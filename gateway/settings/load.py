@@ -1,4 +1,4 @@
-"""The settings in force. The only file that reads the environment."""
+"""The settings in force, from the environment: the only file that reads settings there."""
 
 import difflib
 import math

@@ -375,7 +375,7 @@ class Settings:
         "2592000",
         integer,
         "seconds",
-        "Life of output, error and warnings files whose batch says nothing else "
+        "Life of output, error and warnings files whose batch sets no other "
         "(`output_expires_after`); 0: until they are deleted. OpenAI: 30 days.",
     )
     raw_results_seconds: int = _setting(

@@ -1,4 +1,4 @@
-"""What settings are made of: each function reads a text, or says what is wrong with it.
+"""Parsers of settings: each reads a text, or complains of it.
 
 Errors: ValueError whose message follows the name of a setting.
 """
@@ -50,7 +50,7 @@ def string(value: str) -> str:
 
 
 def port(value: str) -> int:
-    """A port; 0 takes a free one."""
+    """Read a port; 0 takes a free one."""
     port = integer(value)
     if port > 65535:
         raise ValueError("is not a port (0 to 65535; 0 takes a free one)")
@@ -58,14 +58,14 @@ def port(value: str) -> int:
 
 
 def integer(value: str) -> int:
-    """A whole number, zero or more."""
+    """Read a whole number, zero or more."""
     if not re.fullmatch(r"\d{1,15}", value.strip()):
         raise ValueError("is not a whole number")
     return int(value)
 
 
 def positive_integer(value: str) -> int:
-    """A whole number, one or more."""
+    """Read a whole number, one or more."""
     number = integer(value)
     if number < 1:
         raise ValueError("must be at least 1")
@@ -73,7 +73,7 @@ def positive_integer(value: str) -> int:
 
 
 def seconds(value: str) -> float:
-    """A number of seconds, zero or more."""
+    """Read a number of seconds, zero or more."""
     try:
         number = float(value)
     except ValueError:
@@ -92,12 +92,12 @@ def size(value: str) -> int:
 
 
 def path(value: str) -> Path:
-    """A path; ``~`` is the home directory."""
+    """Read a path; ``~`` is the home directory."""
     return Path(string(value)).expanduser()
 
 
 def url(value: str) -> str:
-    """An http(s) URL without path, query and credentials; http for this machine alone."""
+    """Read an http(s) URL without path, query and credentials; http for this machine alone."""
     parts = urlsplit(value.strip())
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not an http(s) URL")
@@ -111,14 +111,14 @@ def url(value: str) -> str:
 
 
 def version(value: str) -> str:
-    """A version of Google's API."""
+    """Read a version of Google's API."""
     if value.strip() not in API_VERSIONS:
         raise ValueError(f"is none of {', '.join(API_VERSIONS)}")
     return value.strip()
 
 
 def aliases(value: str) -> dict[str, str]:
-    """A JSON map of names."""
+    """Read a JSON map of names."""
     parsed = _object(value)
     if not all(isinstance(name, str) and name for name in parsed.values()):
         raise ValueError('is not a JSON map of names, e.g. {"gpt-4o-mini":"gemini-3.8-flash"}')
@@ -126,7 +126,7 @@ def aliases(value: str) -> dict[str, str]:
 
 
 def boolean(value: str) -> bool:
-    """``true`` or ``false``."""
+    """Read ``true`` or ``false``."""
     return choice(value, ("true", "false")) == "true"
 
 
@@ -144,7 +144,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def words(value: str) -> dict[str, str]:
-    """A JSON map of texts."""
+    """Read a JSON map of texts."""
     parsed = _object(value)
     if not all(isinstance(word, str) and word for word in parsed.values()):
         raise ValueError("is not a JSON map of texts")
@@ -152,7 +152,7 @@ def words(value: str) -> dict[str, str]:
 
 
 def objects(value: str) -> dict[str, dict[str, Any]]:
-    """A JSON map of objects."""
+    """Read a JSON map of objects."""
     parsed = _object(value)
     if not all(isinstance(member, dict) for member in parsed.values()):
         raise ValueError("is not a JSON map of objects")
@@ -202,7 +202,7 @@ def api_keys(value: str) -> tuple[ApiKey, ...]:
 
 
 def optional_integer(value: str) -> int | None:
-    """A whole number, or nothing."""
+    """Read a whole number, or nothing."""
     return positive_integer(value) if value.strip() else None
 
 

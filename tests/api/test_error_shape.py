@@ -61,7 +61,7 @@ async def test_methods_a_path_does_not_have(
         "/v1/x",
         "/v2/files",
         "/files/a/b/c",
-        "/v1/chat/completions",
+        "/v1/chat/completions/x",
         "/v1//files",
     ],
 )

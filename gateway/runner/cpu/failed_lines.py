@@ -17,7 +17,7 @@ from gateway.wire.jsonl import UTF8_BOM
 
 BUFFER = 1 << 18
 
-# What may be answered when it is sent again, beside everything from 500 on.
+# What may be answered when it is sent again, as well as everything from 500 on.
 PASSING_STATUSES = frozenset({408, 409, 429})
 
 
