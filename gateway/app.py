@@ -111,7 +111,7 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
 
 
 def quota_rules(settings: Settings) -> QuotaRules:
-    """What may be at the upstream at a time."""
+    """Pick the limits of what may be at the upstream at a time."""
     return QuotaRules(
         tier=None if settings.tier == "auto" else int(settings.tier),
         enqueued_tokens=settings.enqueued_tokens,

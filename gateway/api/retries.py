@@ -25,7 +25,7 @@ INCLUDE: Final = ("retryable", "all")
 
 
 async def retry(call: Call) -> Response:
-    """Make the new batch: lines that never ran or may succeed now, with ``include: all`` every failed.
+    """Make a batch: lines that never ran or may succeed now, with ``include: all`` every failed.
 
     Its metadata and endpoint are those of the first, its policy is that of today.
     """

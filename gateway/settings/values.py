@@ -160,7 +160,7 @@ def objects(value: str) -> dict[str, dict[str, Any]]:
 
 
 def counts(value: str) -> dict[str, int]:
-    """A JSON map of whole numbers, one or more."""
+    """Read a JSON map of whole numbers, one or more."""
     parsed = _object(value)
     if not all(type(number) is int and number > 0 for number in parsed.values()):
         raise ValueError("is not a JSON map of whole numbers above 0")
