@@ -70,7 +70,7 @@ class Decision(NamedTuple):
 
 
 class Admission:
-    """The limits of all credentials and what is at Google, at one moment; what is let go counts."""
+    """The limits of all credentials and what is at Google, at one moment; what is released counts."""
 
     def __init__(
         self, rules: QuotaRules, quotas: Sequence[Quota], sent: Sequence[Sent], now: int
@@ -150,7 +150,7 @@ def admit(
 
 
 def is_starving(since: int, now: int) -> bool:
-    """Whether something has waited for so long that what is younger stands back."""
+    """Whether something has waited for so long that younger work waits."""
     return now - since >= STARVING_MS
 
 

@@ -85,7 +85,7 @@ def _key(step: AnyStep) -> Key:
 
 
 def _named(step: AnyStep) -> str:
-    """As it stands in logs."""
+    """As logs show it."""
     if isinstance(step, FileStep):
         return f"{step.act} of file {step.staged_id}"
     job = f" of job {step.job_id}" if step.job_id else ""
@@ -177,7 +177,7 @@ class Runner:
         """Start a task for every step that may run; how many were started.
 
         Each kind of step is asked for by itself, as many as may start: what waits for one kind
-        never stands before another.
+        never delays another.
         """
         started = await self._start_batches(group, now)
         for state in JobState:
@@ -189,7 +189,7 @@ class Runner:
         started += await self._start_admitted(group, now)
         uploads = self._free[Act.UPLOAD]
         for copy in await self._tools.store.due_staged(now, MAX_DUE, uploads=uploads):
-            # Whether anybody needs it shows under the claim: a look may become a removal.
+            # Whether it is needed shows under the claim: a look may become a removal.
             started += self._start(group, FileStep(next_act(copy) or Act.LOOK, copy.id))
         return started
 

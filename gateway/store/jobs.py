@@ -31,7 +31,7 @@ def by_id(session: Session, job_id: str) -> Job | None:
 
 
 def due(session: Session, state: JobState, now: int, limit: int) -> Sequence[Job]:
-    """Due jobs in a state that nobody holds; the owners take turns, each with its longest due."""
+    """Due jobs in a state without a holder; the owners take turns, each with its longest due."""
     rows = session.all("due_jobs", {"state": state.value, "now": now, "limit": limit})
     queues: dict[str, list[Row]] = {}
     for row in rows:
@@ -66,7 +66,7 @@ def foreign(session: Session, credential: str, made_by: str) -> int:
 
 
 def claim(session: Session, job_id: str, now: int, lease_until: int) -> Job | None:
-    """Take a job that is not released and that nobody holds."""
+    """Take a job that is not released and has no holder."""
     row = session.one("claim_job", {"id": job_id, "now": now, "lease_until": lease_until})
     return None if row is None else job_of(row)
 
