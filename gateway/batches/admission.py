@@ -70,7 +70,7 @@ class Decision(NamedTuple):
 
 
 class Admission:
-    """The limits of all credentials and what is at Google at one moment; what is released counts."""
+    """The limits of all credentials and what is at Google at one moment; released tokens count."""
 
     def __init__(
         self, rules: QuotaRules, quotas: Sequence[Quota], sent: Sequence[Sent], now: int
