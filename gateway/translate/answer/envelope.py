@@ -1,10 +1,11 @@
 """Id, model and blocked prompt of a GenerateContentResponse, for every endpoint."""
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.ids import digest
-from gateway.translate.answer.failure import Failure
-from gateway.translate.answer.usage import usage_of
+from gateway.translate.answer.failure import Failure, failure_of
+from gateway.translate.answer.usage import total_usage, usage_of
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Policy, Usage
 from gateway.translate.reading.table import answer_table
 
@@ -44,7 +45,9 @@ BLOCKED: Final = {
     "MODEL_ARMOR": "Model Armor",
     "JAILBREAK": "an attempted jailbreak",
 }
-EMPTY: Final = Failure(500, "empty_response", "Gemini answered without any candidate.")
+EMPTY: Final = Failure(
+    500, "empty_response", "Gemini answered without any candidate; send the line again."
+)
 
 
 def identity_of(response: Json, context: Context) -> str:
@@ -84,6 +87,26 @@ def answered_block(response: Json, policy: Policy) -> tuple[str, str] | Failure:
     if policy.blocked_prompt == "error" and not isinstance(blocked, Failure):
         return Failure(400, "content_policy_violation", blocked[1])
     return blocked
+
+
+def read_items(
+    answers: Sequence[Answer], noun: str, read: Callable[[Json], Failure | None]
+) -> tuple[Usage, Failure | None]:
+    """Read the responses of a line's items: what they used together, and why the line fails.
+
+    ``read`` takes one response and says why it cannot be shown. The first item that fails fails
+    the line, as one ``noun`` (``Choice``) among several; the others are counted all the same.
+    """
+    usages: list[Usage] = []
+    failure: Failure | None = None
+    for number, answer in enumerate(answers, 1):
+        wrong = failure_of(answer)
+        if wrong is None:
+            usages.append(usage_of(answer["response"].get("usageMetadata")))
+            wrong = read(answer["response"])
+        if wrong is not None and failure is None:
+            failure = wrong.among(noun, number, len(answers))
+    return total_usage(usages), failure
 
 
 # What a candidate may carry and stay plain: its text, and members that are left out.

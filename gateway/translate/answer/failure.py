@@ -41,7 +41,7 @@ class Failure:
 
 def unsupported_output(what: str) -> Failure:
     """Fail an answer that holds something which OpenAI's object has no member for."""
-    why = f"Gemini answered with {what[:100]}, which has no place in this answer."
+    why = f"Gemini answered with {what[:100]}, which OpenAI's answer has no member for."
     return Failure(502, "unsupported_output", why)
 
 
@@ -66,6 +66,7 @@ _BY_STATUS: Final = {
 # A google.protobuf.Duration.
 _DELAY: Final = re.compile(r"\d{1,9}(\.\d{1,9})?s\Z", re.ASCII)
 _UNKNOWN: Final = (500, "server_error")
+_NEITHER: Final = "Gemini's result holds neither a response nor an error; send the line again."
 
 
 def failure_of(answer: Answer) -> Failure | None:
@@ -85,7 +86,7 @@ def failure_of(answer: Answer) -> Failure | None:
         return Failure(500, "server_error", _message(error, 500))
     if type(response) is dict:
         return None
-    return Failure(500, "empty_response", "Gemini's result holds neither a response nor an error.")
+    return Failure(500, "empty_response", _NEITHER)
 
 
 def _from_status(error: Json) -> Failure:

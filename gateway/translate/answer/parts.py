@@ -183,13 +183,15 @@ def read_function_call(
     call = part["functionCall"]
     name = call.get("name") if type(call) is dict else None
     if type(name) is not str or not name:
-        return Failure(502, "malformed_function_call", "Gemini called no function by name.")
+        return Failure(
+            502, "malformed_function_call", "Gemini's call names no function; send the line again."
+        )
     arguments = call.get("args")
     try:
         text = orjson.dumps({} if arguments is None else arguments).decode()
     except TypeError:
-        # Nested deeper than any JSON writer goes.
-        return Failure(502, "malformed_function_call", "Gemini's arguments are no JSON.")
+        why = "The arguments of Gemini's call are nested too deep to be written as JSON."
+        return Failure(502, "malformed_function_call", why)
     call_id = call.get("id")
     if type(call_id) is not str or not call_id or call_id in taken:
         where = (context.batch_id, context.line, choice, number)

@@ -12,15 +12,14 @@ from gateway.translate.answer.envelope import (
     identity_of,
     model_of,
     plain_of,
+    read_items,
 )
-from gateway.translate.answer.failure import Failure, failure_of
+from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.usage import (
     USAGE_LEFT_OUT,
     media_of,
     openai_usage,
-    total_usage,
     uncounted,
-    usage_of,
 )
 from gateway.translate.chat.choice import choice_of
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
@@ -73,17 +72,11 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
         return _plain(plain, context.created)
     choices: list[Json] = []
     notes: list[Note] = []
-    usages: list[Usage] = []
-    failure: Failure | None = None
-    for number, answer in enumerate(answers, 1):
-        wrong = failure_of(answer)
-        if wrong is None:
-            response = answer["response"]
-            usages.append(usage_of(response.get("usageMetadata")))
-            wrong = add_choices(response, choices, notes, hints, context)
-        if wrong is not None and failure is None:
-            failure = wrong.among("Choice", number, len(answers))
-    usage = total_usage(usages)
+
+    def read(response: Json) -> Failure | None:
+        return add_choices(response, choices, notes, hints, context)
+
+    usage, failure = read_items(answers, "Choice", read)
     if failure is not None:
         return failure.rendered(usage)
     responses = [answer["response"] for answer in answers]

@@ -76,7 +76,9 @@ def _paid(answers: Sequence[Answer]) -> int:
 def _read_vector(response: Json, hints: AnswerHints) -> object:
     embedding = response.get("embedding")
     values = _vector(embedding.get("values") if type(embedding) is dict else None, hints)
-    return values or Failure(502, "invalid_response", "Gemini's answer has no vector.")
+    return values or Failure(
+        502, "invalid_response", "Gemini's answer has no valid vector; send the input again."
+    )
 
 
 def _vector(values: object, hints: AnswerHints) -> object:

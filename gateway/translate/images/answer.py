@@ -7,11 +7,11 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.answer.envelope import blocked_of
-from gateway.translate.answer.failure import Failure, failure_of
+from gateway.translate.answer.envelope import blocked_of, read_items
+from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.finish import finish_of
 from gateway.translate.answer.parts import Media, Text, parts_of
-from gateway.translate.answer.usage import MediaTokens, media_of, total_usage, uncounted, usage_of
+from gateway.translate.answer.usage import MediaTokens, media_of, uncounted
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
 
 # The words of `output_format`; an answer of another type has none.
@@ -26,22 +26,17 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     """
     images: list[Media] = []
     dropped: list[Note] = []
-    usages: list[Usage] = []
-    failure: Failure | None = None
-    for number, answer in enumerate(answers, 1):
-        wrong = failure_of(answer)
-        if wrong is None:
-            response = answer["response"]
-            usages.append(usage_of(response.get("usageMetadata")))
-            found = _images_in_answer(response)
-            wrong = found if isinstance(found, Failure) else None
-            if not isinstance(found, Failure):
-                # One was asked for of each item, and as many as asked for are expected.
-                images.append(found[0])
-                dropped += [Note("dropped", "data")] * (len(found) - 1)
-        if wrong is not None and failure is None:
-            failure = wrong.among("Image", number, len(answers))
-    usage = total_usage(usages)
+
+    def read(response: Json) -> Failure | None:
+        found = _images_in_answer(response)
+        if isinstance(found, Failure):
+            return found
+        # One was asked for of each item, and as many as asked for are expected.
+        images.append(found[0])
+        dropped.extend([Note("dropped", "data")] * (len(found) - 1))
+        return None
+
+    usage, failure = read_items(answers, "Image", read)
     if failure is not None:
         return failure.rendered(usage)
     responses = [answer["response"] for answer in answers]
