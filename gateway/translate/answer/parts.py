@@ -102,12 +102,14 @@ Part = Text | Thought | Call | Media | Code | CodeResult | ToolStep | Bare
 def parts_of(parts: object) -> Iterator[Part]:
     """``[{"text": "Hm.", "thought": true}, {"text": "Hi"}]`` -> a Thought and a Text."""
     for part in parts if type(parts) is list else ():
-        if type(part) is dict:
-            text = part.get("text")
-            if type(text) is str and len(part) == 1:
-                yield Text(text, "")
-            else:
-                yield from _read(part)
+        if type(part) is not dict:
+            continue
+        if "functionCall" in part:
+            yield Call(part)
+        elif len(part) == 1 and type(part.get("text")) is str:
+            yield Text(part["text"], "")
+        else:
+            yield from _read(part)
 
 
 def visible_texts(parts: object) -> Iterator[tuple[int, str]]:
@@ -119,9 +121,7 @@ def visible_texts(parts: object) -> Iterator[tuple[int, str]]:
 
 
 def _read(part: Json) -> Sequence[Part]:
-    """Read one part; code and its result may come in one, every other part is one value."""
-    if "functionCall" in part:
-        return (Call(part),)
+    """Read a part that is no call; code and its result may come in one part."""
     for step in _STEPS:
         if step in part and type(part[step]) is dict:
             return (ToolStep(step, part),)

@@ -112,9 +112,10 @@ def media_of(responses: Iterable[Json]) -> MediaTokens:
     found = _NO_MEDIA
     for response in responses:
         metadata = response.get("usageMetadata")
-        if type(metadata) is dict:
-            given = metadata.get("promptTokensDetails")
-            made = metadata.get("candidatesTokensDetails")
+        if type(metadata) is not dict:
+            continue
+        given, made = metadata.get("promptTokensDetails"), metadata.get("candidatesTokensDetails")
+        if _has_media(given) or _has_media(made):
             found = MediaTokens(
                 max(found.audio_in, _of_medium("AUDIO", given)),
                 max(found.images_in, _of_medium("IMAGE", given)),
@@ -122,6 +123,14 @@ def media_of(responses: Iterable[Json]) -> MediaTokens:
                 found.images_out + _of_medium("IMAGE", made),
             )
     return found
+
+
+def _has_media(details: object) -> bool:
+    """Tell whether there is anything to count: most answers have text alone."""
+    for detail in details if type(details) is list else ():
+        if type(detail) is dict and detail.get("modality") != "TEXT":
+            return True
+    return False
 
 
 def _of_medium(medium: str, details: object) -> int:

@@ -55,6 +55,8 @@ class AssistantMessage:
     # the length of the block.
     blocks: Sequence[tuple[int, int]] = ()
     sounds: Sequence[Sound] = ()
+    _images: Sequence[Json] = ()
+    _thoughts = ""
 
     def __init__(self, context: Context, choice: int, *, code: bool = True) -> None:
         self.text = ""
@@ -63,9 +65,6 @@ class AssistantMessage:
         self.extras: Json = {}
         # Members of `extra_content.google`, Google's own extension of OpenAI's protocol.
         self.google: Json = {}
-        self._thoughts = ""
-        self._images: list[Json] = []
-        self._call_ids: set[str] = set()
         self._context = context
         self._choice = choice
         self._code = code
@@ -82,14 +81,11 @@ class AssistantMessage:
         message: a thinking model out of budget answers so (recorded).
         """
         for part in parts_of(parts):
-            if type(part) is Text and not part.signature:  # most parts: one call less for each
-                self.text += part.text
-            else:
-                self._show(part)
+            self._show(part)
         if self._thoughts:
             self.extras["reasoning_content"] = self._thoughts
         if self._images:
-            self.extras["images"] = self._images
+            self.extras["images"] = list(self._images)
         if not self.has_output() and self.failure is None:
             self.failure = unusable_of(parts)
 
@@ -98,11 +94,11 @@ class AssistantMessage:
             case Text(text, signature):
                 self.text += text
                 self._sign(signature)
+            case Call(raw):
+                self._show_call(raw)
             case Thought(text, signature):
                 self._thoughts += text
                 self._sign(signature)
-            case Call(raw):
-                self._show_call(raw)
             case Media():
                 self._show_media(part)
             case Code(code, signature):
@@ -125,15 +121,16 @@ class AssistantMessage:
 
     def _show_call(self, part: Json) -> None:
         """``{"functionCall": {"name": "f", "args": {"a": 1}}}`` -> one ``tool_calls`` entry."""
-        number = len(self.calls)
-        call = read_function_call(part, self._context, self._choice, number, self._call_ids)
+        taken = [call["id"] for call in self.calls]
+        call = read_function_call(part, self._context, self._choice, len(taken), taken)
         if isinstance(call, Failure):
             self.failure = call
             return
-        self._call_ids.add(call.call_id)
         function = {"name": call.name, "arguments": call.arguments}
-        entry = {"id": call.call_id, "type": "function", "function": function}
-        self.calls.append({**entry, **_signed(call.signature)})
+        entry: Json = {"id": call.call_id, "type": "function", "function": function}
+        if call.signature:
+            entry.update(_signed(call.signature))
+        self.calls.append(entry)
 
     def _show_code(self, label: str, text: str) -> None:
         """Append code that the model ran, or what it printed, as a fenced block."""
@@ -148,7 +145,8 @@ class AssistantMessage:
         kind, data, signature = media
         if kind.startswith("image/"):
             url = {"url": f"data:{kind};base64,{data}"}
-            self._images.append({"type": "image_url", "image_url": url, **_signed(signature)})
+            image = {"type": "image_url", "image_url": url, **_signed(signature)}
+            self._images = (*self._images, image)
         elif kind.startswith("audio/"):
             self.sounds = (*self.sounds, (kind, data))
         else:
