@@ -99,17 +99,19 @@ class Bare(NamedTuple):
 Part = Text | Thought | Call | Media | Code | CodeResult | ToolStep | Bare
 
 
-def parts_of(parts: object) -> Iterator[Part]:
+def parts_of(parts: object) -> Sequence[Part]:
     """``[{"text": "Hm.", "thought": true}, {"text": "Hi"}]`` -> a Thought and a Text."""
+    found: list[Part] = []
     for part in parts if type(parts) is list else ():
         if type(part) is not dict:
             continue
         if "functionCall" in part:
-            yield Call(part)
+            found.append(Call(part))
         elif len(part) == 1 and type(part.get("text")) is str:
-            yield Text(part["text"], "")
+            found.append(Text(part["text"], ""))
         else:
-            yield from _read(part)
+            found += _read(part)
+    return found
 
 
 def visible_texts(parts: object) -> Iterator[tuple[int, str]]:

@@ -70,6 +70,10 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     plain = plain_of(answers[0]) if len(hints) == len(answers) == 1 else None
     if plain is not None:
         return _plain(plain, context.created)
+    return _rendered(hints, answers, context)
+
+
+def _rendered(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
     choices: list[Json] = []
     notes: list[Note] = []
 

@@ -121,8 +121,9 @@ class AssistantMessage:
 
     def _show_call(self, part: Json) -> None:
         """``{"functionCall": {"name": "f", "args": {"a": 1}}}`` -> one ``tool_calls`` entry."""
-        taken = [call["id"] for call in self.calls]
-        call = read_function_call(part, self._context, self._choice, len(taken), taken)
+        number = len(self.calls)
+        taken = [call["id"] for call in self.calls] if number else ()
+        call = read_function_call(part, self._context, self._choice, number, taken)
         if isinstance(call, Failure):
             self.failure = call
             return
