@@ -202,7 +202,7 @@ class Gateway:
         store = SQLiteStore(settings.data_dir / DATABASE, self._clock)
         await store.open(self._clock.now())
         upstream = GeminiUpstream(gemini_options(settings), self._clock)
-        workers = Workers(settings.translate_workers)
+        workers = Workers(settings.translate_workers, settings.worker_memory_bytes)
         try:
             tools = await self._tools(store, upstream, workers)
             with closing(_listen(settings.host, settings.port)) as listener:

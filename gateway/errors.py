@@ -11,6 +11,7 @@
     |  `- TooLargeError        413
     |- BadGatewayError         502      Google refuses the gateway itself
     |- UnavailableError        503      we cannot now; retry later
+    |   `- NoRoomError         507      the disk is full
     `- InternalError           500      our fault
     UpstreamError                       what a call to the upstream can come to
     |- UpstreamUnavailableError         not done, worth retrying
@@ -102,6 +103,13 @@ class UnavailableError(GatewayError):
     def __init__(self, message: str, *, retry_after: int = 5) -> None:
         super().__init__(message)
         self.retry_after = min(retry_after, 120)
+
+
+class NoRoomError(UnavailableError):
+    """The disk is full: what frees room helps, or waiting for what expires."""
+
+    status = 507
+    code = "insufficient_storage"
 
 
 class BadGatewayError(GatewayError):

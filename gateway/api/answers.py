@@ -16,6 +16,7 @@ from gateway.errors import (
     GatewayError,
     InternalError,
     MethodNotAllowedError,
+    NoRoomError,
     RequestError,
     UnavailableError,
     UpstreamError,
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 _RETRYABLE: Final = frozenset({408})
 
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FAILING: Final = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE})
 
 
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
@@ -75,7 +77,9 @@ def as_gateway_error(error: Exception, request_id: str) -> GatewayError:
     name = type(error).__name__
     log.error("%s at %s:%s in request %s", name, place.filename, place.lineno, request_id)
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return UnavailableError("There is no room for more files.", retry_after=60)
+        return NoRoomError("There is no room for more files.", retry_after=60)
+    if isinstance(error, OSError) and error.errno in _FAILING:
+        return UnavailableError("The gateway's storage fails, or its descriptors are used up.")
     return InternalError("The server had an error while processing your request. Sorry about that!")
 
 

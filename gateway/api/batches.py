@@ -14,8 +14,9 @@ from gateway.api.body import read_json_bytes
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
 from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
-from gateway.errors import ConflictError, NotFoundError, RequestError
+from gateway.errors import ConflictError, NoRoomError, NotFoundError, RequestError
 from gateway.ids import digest, new_batch_id
+from gateway.units import MIB
 from gateway.wire.openai import (
     CreateBatch,
     encode_page,
@@ -43,6 +44,7 @@ async def create(call: Call) -> Response:
     body = parse_json(await read_json_bytes(call))
     wanted = parse_create_batch(body, call.services.endpoints)
     await _check_purpose(call, wanted.input_file_id)
+    await _check_room(call, wanted.input_file_id)
     asked = _new_batch(call, wanted)
     repeated = is_repeated(call)
     batch = await call.store.add_batch(
@@ -53,6 +55,25 @@ async def create(call: Call) -> Response:
     require_same(batch, asked)
     call.services.wake()
     return answer(encode_batch(batch))
+
+
+# What a batch writes until it ends, in multiples of its input: spool and hints, raw results, the
+# lines rendered from these, and the files (gateway/store/README.md, "Sizes").
+ROOM_FACTOR: Final = 4
+ROOM_LEAST: Final = 16 * MIB
+
+
+async def _check_room(call: Call, file_id: str) -> None:
+    """Errors: NoRoomError when the volume cannot hold what the batch will make."""
+    file = await call.store.get_file(call.owner, file_id, call.now())
+    free = await call.blobs.free()
+    needed = ROOM_LEAST + ROOM_FACTOR * (file.bytes if file else 0)
+    if free is not None and free < needed:
+        raise NoRoomError(
+            f"This batch needs about {needed} bytes of the gateway's storage, which has {free}"
+            " left: delete files, or wait for some to expire.",
+            retry_after=60,
+        )
 
 
 def require_same(batch: Batch, asked: Batch) -> None:

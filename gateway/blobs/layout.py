@@ -9,29 +9,37 @@ All calls block; :mod:`gateway.blobs.threads` moves them out of the way.
 """
 
 import errno
+import logging
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.errors import UnavailableError
+from gateway.errors import NoRoomError, UnavailableError
 
 _NAME = re.compile(r"[0-9A-Za-z_-]{4,128}")
 _FOLDER = re.compile(r"[0-9A-Za-z_-]{2}")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# Of the disk, and of the process's descriptors: neither is the client's fault.
+_FAILING = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE})
 _TEMPORARY = "tmp"
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
 def room() -> Iterator[None]:
-    """Say "not now" where the system says that there is no room left."""
+    """Say "not now" where the system says that there is no room left, or that the disk fails."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        raise UnavailableError("The gateway's storage is full; try again later.") from error
+        if error.errno in _NO_ROOM:
+            raise NoRoomError("The gateway's storage is full; try again later.") from error
+        if error.errno in _FAILING:
+            log.error("the storage fails: %s", error.strerror)  # noqa: TRY400 - without its path
+            raise UnavailableError(f"The gateway's storage fails: {error.strerror}.") from error
+        raise
 
 
 def sync_directory(directory: Path) -> None:

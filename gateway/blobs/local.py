@@ -151,6 +151,10 @@ class LocalBlobs:
         """Remove the bytes, if they are there."""
         await in_thread(_remove, self._layout.path(name))
 
+    async def free(self) -> int | None:
+        """Bytes that this user may still write to the volume."""
+        return (await in_thread(shutil.disk_usage, self._layout.root)).free
+
     async def names(self, written_before: int) -> Sequence[str]:
         """Names whose bytes were last touched before that time (ms)."""
         return await in_thread(self._names, written_before)

@@ -53,6 +53,10 @@ class Blobs(Protocol):
         """Remove the bytes; a name that is not there is fine."""
         ...
 
+    async def free(self) -> int | None:
+        """Bytes that may still be written; None where that is not known."""
+        ...
+
     async def names(self, written_before: int) -> Sequence[str]:
         """Names whose bytes were last touched before that time (ms); for the sweeper."""
         ...

@@ -34,6 +34,9 @@ FILES = ("output", "error", "warnings")  # what a batch ends with, each unless i
 async def validate(tools: Tools, models: ModelList, claim: BatchClaim) -> None:
     """Read the input once; the batch becomes ``in_progress`` with its jobs, or ``failed``."""
     batch = claim.row
+    if batch.defects >= MAX_DEFECTS:  # the process died of it each time
+        await _fail(tools, claim, [_gave_up()])
+        return
     async with tools.workplace() as place:
         try:
             summary, files = await _read_input(tools, models, batch, place)

@@ -9,11 +9,14 @@ forkserver alike.)
 import gc
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +36,8 @@ from gateway.translate import Unusable
 
 NICENESS = 19  # the API's p99 comes first: measured, it halves when the workers step back
 ORPHANED = 3
+REPORT_SECONDS = 1.0
+OOM_SCORE = "500"  # of 1000: well before the main process, which is every client's
 
 # Lines make thousands of objects a millisecond and hardly a cycle: looking for cycles as often as
 # Python does by default costs a fifth of the time of small lines.
@@ -110,7 +115,23 @@ def _read_tasks(tasks: "queue.SimpleQueue[bytes]") -> None:
 def _report(kind: type[BaseException], _: BaseException, trace: TracebackType | None) -> None:
     """Where it broke, without what it was working on: messages may quote prompts."""
     places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
-    sys.stderr.write(f"worker: {kind.__name__} at {' < '.join(reversed(places))}\n")
+    text = f"worker: {kind.__name__} at {' < '.join(reversed(places))}\n"
+    # A pipe that is not read must not keep a dead worker's step waiting.
+    writer = threading.Thread(target=os.write, args=(2, text.encode()), daemon=True)
+    writer.start()
+    writer.join(REPORT_SECONDS)
+
+
+def _bound_memory(limit: int) -> None:
+    """Fail before the container does, and be the one that the kernel ends first.
+
+    Allocations alone are counted (RLIMIT_DATA): libraries and mapped files are not, which the
+    address space (RLIMIT_AS) counts at ten times their size in memory.
+    """
+    if limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    with suppress(OSError):  # Linux alone has it
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")
 
 
 def main() -> None:
@@ -118,6 +139,7 @@ def main() -> None:
     sys.excepthook = _report
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.nice(NICENESS)
+    _bound_memory(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     gc.set_threshold(GARBAGE_THRESHOLD)
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_tasks, args=(tasks,), daemon=True, name="lifeline").start()

@@ -17,10 +17,14 @@ MAX_SUMMARY_BYTES = 64 * MIB
 
 
 class Workers:
-    """A pool of at most ``count`` processes; each runs one task at a time."""
+    """A pool of at most ``count`` processes; each runs one task at a time.
 
-    def __init__(self, count: int) -> None:
+    ``memory`` is what each may allocate, in bytes; 0 for no limit.
+    """
+
+    def __init__(self, count: int, memory: int = 0) -> None:
         self.count = count
+        self.memory = memory
         self._slots = asyncio.Semaphore(count)
         self._idle: list[asyncio.subprocess.Process] = []
         self._all: set[asyncio.subprocess.Process] = set()
@@ -70,6 +74,7 @@ class Workers:
     async def _spawn(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
             *module_command("gateway.runner.worker"),
+            str(self.memory),
             env=inherited_environment(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

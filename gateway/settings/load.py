@@ -14,6 +14,7 @@ import orjson
 from gateway.errors import SettingsError
 from gateway.settings.table import PREFIX, SETTINGS, Setting, Settings
 from gateway.settings.values import is_loopback
+from gateway.units import MIB
 
 # Variables that Kubernetes injects into every pod for each Service of the namespace whose name
 # begins with "gateway", such as gateway-metrics: GATEWAY_METRICS_PORT=tcp://10.0.0.1:80,
@@ -23,6 +24,9 @@ _KUBERNETES_NAME = re.compile(
     r"GATEWAY_(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|GATEWAY_(\w+_)?PORT_\d+_(TCP|UDP|SCTP)(_\w+)?"
 )
 _KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
+
+# Below this a worker cannot read the largest line that is accepted.
+LEAST_WORKER_MEMORY = 256 * MIB
 
 # Names under which other programs, or people in a hurry, keep the key for Google.
 _OTHER_KEY_NAMES = ("GOOGLE_API_KEY", "GATEWAY_GEMINI_API_KEY")
@@ -48,6 +52,9 @@ def load(
         raise SettingsError("; ".join(problems))
     if values["translate_workers"] is None:
         values["translate_workers"] = min(max(usable_cpus() - 1, 1), 4)
+    if values["worker_memory_bytes"] is None:
+        share = usable_memory() * 3 // 5 // values["translate_workers"]
+        values["worker_memory_bytes"] = max(share, LEAST_WORKER_MEMORY)
     settings = Settings(**values)
     warnings = list(_misspelt_names(given))
     _check_together(settings, given, warnings)
@@ -177,6 +184,17 @@ def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     cpus = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     quota = _cgroup_quota(cgroup)
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
+
+
+def usable_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Count the bytes of memory this process may use: the machine's, or its cgroup's (v2, v1)."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            return min(machine, int((cgroup / name).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return machine
 
 
 def _cgroup_quota(cgroup: Path) -> float | None:

@@ -21,6 +21,7 @@ from gateway.settings.values import (
     objects,
     one_of,
     optional_integer,
+    optional_size,
     path,
     port,
     positive_integer,
@@ -290,6 +291,13 @@ class Settings:
         "number",
         "Worker processes. Empty: usable CPUs - 1, at least 1, at most 4 (affinity and cgroup "
         "quota count, not the host).",
+    )
+    worker_memory_bytes: int = _setting(
+        "",
+        optional_size,
+        "size",
+        "Memory that one worker process may allocate; 0: no limit. Empty: its share of three "
+        "fifths of the memory (of the container, where there is one), at least 256 MiB.",
     )
     inline_max_bytes: int = _setting(
         "1 MiB",

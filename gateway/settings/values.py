@@ -91,6 +91,11 @@ def size(value: str) -> int:
     return int(match[1]) * _UNITS[(match[2] or "B").lower()]
 
 
+def optional_size(value: str) -> int | None:
+    """Bytes, or nothing."""
+    return size(value) if value.strip() else None
+
+
 def path(value: str) -> Path:
     """Read a path; ``~`` is the home directory."""
     return Path(string(value)).expanduser()

@@ -141,6 +141,6 @@ def next_due(session: Session, after: int) -> int | None:
     return earliest
 
 
-def recover(session: Session) -> None:
+def recover(session: Session, now: int) -> None:
     """Leases of a dead process."""
-    session.run("recover_batches")
+    session.run("recover_batches", {"now": now})

@@ -117,5 +117,5 @@ def _succeed(
 
 def recover(session: Session, now: int) -> None:
     """Leases and running sends of a dead process."""
-    session.run("recover_jobs")
+    session.run("recover_jobs", {"now": now})
     session.run("cut_send_deadlines", {"now": now})

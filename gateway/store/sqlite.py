@@ -59,6 +59,7 @@ class SQLiteStore:
             undo.callback(self._lock.release)
             session = open_writer(self._path, queries)
             undo.callback(session.close)
+            _refuse_damaged(session, self._path)
             migrate(session, read_migrations(), now)
             with session.transaction():
                 self._gateway_id = _recover(session, now)
@@ -368,8 +369,15 @@ def _pull_in(session: Session, now: int, latest: int) -> None:
         session.run(name, values)
 
 
+def _refuse_damaged(session: Session, path: Path) -> None:
+    """A damaged page shows as endless waits and 500s later: say it before anything is served."""
+    (found,) = session.connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise SettingsError(f"{path} is damaged ({found}): restore a copy of the data directory")
+
+
 def _recover(session: Session, now: int) -> str:
-    batches.recover(session)
+    batches.recover(session, now)
     job_rows.recover(session, now)
     staging.recover(session)
     blobs.recover(session)

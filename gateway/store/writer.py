@@ -7,6 +7,7 @@ cancelled awaiter changes nothing: its write is carried out all the same.
 """
 
 import asyncio
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from gateway.errors import UnavailableError
+from gateway.errors import NoRoomError, UnavailableError
 from gateway.store.session import Session
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 # Enough to share an fsync well; few enough that nobody waits long for the others.
 _GROUP = 256
@@ -60,7 +63,11 @@ def _translate(error: Exception) -> Exception:
     if isinstance(error, sqlite3.Error):
         reason = _NOT_NOW.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         if reason is not None:
-            unavailable = UnavailableError(f"The gateway cannot record anything now: {reason}.")
+            full = reason is _NOT_NOW[sqlite3.SQLITE_FULL]
+            kind = NoRoomError if full else UnavailableError
+            unavailable = kind(f"The gateway cannot record anything now: {reason}.")
+            if not full:
+                log.error("the records cannot be written: %s", reason)
             unavailable.__cause__ = error
             return unavailable
     return error

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.api.batches import RETRY_WINDOW_MS
 from gateway.batches.batch import BatchStatus
-from tests.api.world import START, World
+from tests.api.world import LINE, START, World
 
 Json = dict[str, Any]
 Make = Callable[..., Awaitable[Json]]
@@ -274,3 +274,22 @@ async def test_idempotency_keys_are_each_owners_own(alice: httpx.AsyncClient, up
     )
 
     assert answer.status_code == 400
+
+
+async def test_a_batch_that_the_volume_cannot_hold_is_refused(
+    world: World, alice: httpx.AsyncClient, upload: Callable[..., Awaitable[dict[str, Any]]]
+) -> None:
+    """507 before anything is written, not a batch that waits for room for ever."""
+    made = await upload(LINE * 1000)
+
+    async def free() -> int:
+        return 1000 * len(LINE)
+
+    world.blobs.free = free  # type: ignore[method-assign]
+    body = {
+        "input_file_id": made["id"],
+        "endpoint": "/v1/chat/completions",
+        "completion_window": "24h",
+    }
+    answer = await alice.post("/v1/batches", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "insufficient_storage")

@@ -1,5 +1,6 @@
 """Every route, every wrong input: OpenAI's envelope, an id, and whether a retry is useless."""
 
+import errno
 from typing import Any
 
 import httpx
@@ -179,15 +180,27 @@ async def test_what_nobody_expected(world: World, caplog: pytest.LogCaptureFixtu
     assert "diary" not in caplog.text
 
 
-async def test_a_full_disk(world: World) -> None:
-    """503: there may be room later."""
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (errno.ENOSPC, 507, "insufficient_storage"),
+        (errno.EDQUOT, 507, "insufficient_storage"),
+        (errno.EIO, 503, "server_is_overloaded"),
+        (errno.EMFILE, 503, "server_is_overloaded"),
+    ],
+)
+async def test_a_disk_that_is_full_or_fails(
+    world: World, number: int, status: int, code: str
+) -> None:
+    """There may be room later; nothing of it is the client's fault."""
 
     async def full() -> Any:
-        raise OSError(28, "No space left on device")
+        raise OSError(number, "what the system says")
 
     transport = httpx.ASGITransport(world.app(models=full))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         answer = await client.get("/v1/models", headers={"api-key": "secret-a"})
 
-    check_envelope(answer, 503)
-    assert answer.headers["retry-after"] == "60"
+    check_envelope(answer, status)
+    assert answer.json()["error"]["code"] == code
+    assert int(answer.headers["retry-after"]) > 0

@@ -11,9 +11,11 @@ from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import JobState
 from gateway.batches.pacing import Pace
 from gateway.ports.store import Deletion, Work
-from gateway.runner.context import Retention
+from gateway.runner.batch_steps import validate
+from gateway.runner.context import BatchClaim, Retention
 from gateway.runner.cpu.archive import is_packed
 from gateway.runner.denials import NO_RESULTS
+from gateway.runner.model_list import ModelList
 from tests.runner.world import OWNER, ScriptedUpstream, World, chat, sweep, world
 
 WEEK = 7 * 24 * 3_600_000
@@ -230,3 +232,27 @@ async def test_a_blob_that_cannot_be_removed_holds_up_no_other(
             await sweep(w.tools)
         assert await w.store.known_blobs(names) == {names[0]}
         assert f"blob {names[0]} cannot be removed" in caplog.text
+
+
+async def test_what_kills_the_process_is_given_up_after_three_deaths(tmp_path: Path) -> None:
+    """One client's line was everybody's outage: the lease is the attempt, counted before it."""
+    async with world(tmp_path, max_warnings=1) as w:
+        w.runner.stop()
+        batch = await w.submit(chat("a"))
+        for deaths in range(3):
+            now = w.clock.now() + 1_000_000 * deaths
+            claimed = await w.store.claim_batch(batch.id, now, now + 1000)
+            assert claimed is not None
+            assert claimed.defects == deaths
+            await w.store.close()
+            await w.store.open(now)
+            row = await w.get(batch)
+            assert row.due_at == now + 1000 * 2**deaths
+        claim = BatchClaim(
+            await w.store.claim_batch(batch.id, now, now + 1000) or batch, w.store.save_batch
+        )
+        await validate(w.tools, ModelList(w.tools), claim)
+        batch = await w.get(batch)
+        assert batch.status is BatchStatus.FAILED
+        assert [error.code for error in batch.errors] == ["internal_error"]
+        assert w.tools.workers._all == set()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -129,3 +130,35 @@ async def test_a_failed_audit_publishes_nothing(workers: Workers, tmp_path: Path
 
     with pytest.raises(AuditError, match="line 3 follows 1"):
         await workers.run("publish", PublishTask(str(tmp_path), runs, 3, 0, 100), 60)
+
+
+def oom_score_of(process: psutil.Process) -> str:
+    """How early the kernel ends it."""
+    return Path(f"/proc/{process.pid}/oom_score_adj").read_text(encoding="ascii").strip()
+
+
+async def test_the_memory_of_a_process_is_bounded(tmp_path: Path) -> None:
+    """It fails before the container does, and the kernel ends it before the main process."""
+    pool = Workers(1, memory=300 * 2**20)
+    try:
+        await pool.run("validate", task(tmp_path, 1), 60)
+        [process] = children()
+        assert process.rlimit(psutil.RLIMIT_DATA) == (300 * 2**20, 300 * 2**20)
+        assert oom_score_of(process) == "500"
+    finally:
+        await pool.close()
+
+
+async def test_what_takes_too_much_memory_fails_alone(workers: Workers, tmp_path: Path) -> None:
+    """The process dies, others go on."""
+    pool = Workers(1, memory=64 * 2**20)
+    try:
+        (tmp_path / "input").write_bytes(chat("a", "x" * (60 << 20)))
+        large = replace(task(tmp_path / "other", 1), input=f"{tmp_path}/input")
+        large = replace(large, limits=replace(LIMITS, max_line_bytes=2**27))
+        with pytest.raises(WorkerError, match="died"):
+            await pool.run("validate", large, 60)
+        assert (await pool.run("validate", task(tmp_path, 1), 60))["lines"] == 1
+    finally:
+        await pool.close()
+    assert (await workers.run("validate", large, 60))["lines"] == 1

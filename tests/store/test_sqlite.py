@@ -213,3 +213,17 @@ class TestStatements:
         # What is at the upstream is bounded by GATEWAY_MAX_LIVE_JOBS.
         whole.add("SCAN jobs USING COVERING INDEX jobs_in_flight")
         assert set(scans) <= whole
+
+
+async def test_a_damaged_database_is_refused_at_the_start(tmp_path: Path) -> None:
+    """It was served, with 500s and batches that waited for ever."""
+    path = tmp_path / "gateway.sqlite3"
+    store = SQLiteStore(path)
+    await store.open(0)
+    await store.close()
+    content = bytearray(path.read_bytes())
+    for page in range(2, len(content) // 4096, 3):
+        content[page * 4096 : page * 4096 + 64] = b"\xff" * 64
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"damaged|malformed"):
+        await SQLiteStore(path).open(0)

@@ -163,4 +163,14 @@ WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at > :latest
     AND NOT (status = 'in_progress' AND due_at = expires_at);
 
 -- name: recover_batches
-UPDATE batches SET lease_until = NULL WHERE lease_until IS NOT NULL;
+-- A lease that a process left behind is an attempt that it did not survive: counted, and the next
+-- one is made after a pause, so that what kills the process does not kill it for ever.
+UPDATE batches SET
+    lease_until = NULL,
+    defects = defects + (status = 'validating'),
+    due_at = CASE
+        WHEN status = 'validating' AND cancel_requested_at IS NULL
+            THEN :now + (1000 << min(defects, 12))
+        ELSE due_at
+    END
+WHERE lease_until IS NOT NULL;

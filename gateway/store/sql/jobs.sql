@@ -143,7 +143,14 @@ UPDATE jobs SET
 WHERE id = :id AND fence = :fence AND state <> 'released';
 
 -- name: recover_jobs
-UPDATE jobs SET lease_until = NULL WHERE lease_until IS NOT NULL;
+-- As recover_batches does: of the steps on a job, collecting is the one that takes memory.
+UPDATE jobs SET
+    lease_until = NULL,
+    defects = defects + (state = 'secured'),
+    due_at = CASE
+        WHEN state = 'secured' THEN :now + (1000 << min(defects, 12)) ELSE due_at
+    END
+WHERE lease_until IS NOT NULL;
 
 -- name: cut_send_deadlines
 -- Due at once: the reconcile step works out from the deadline when to look.
