@@ -29,6 +29,7 @@ from gateway.errors import ListenError, SettingsError, UpstreamError, UpstreamHe
 from gateway.ids import digest, owner_of
 from gateway.runner.context import Retention, RunnerOptions, Tools
 from gateway.runner.cpu.validate import InputLimits
+from gateway.runner.rerender import Rerenderer
 from gateway.runner.retry_input import RetryInput
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
@@ -271,6 +272,7 @@ class Gateway:
 
     def _asgi(self, tools: Tools, runner: Runner) -> Any:  # noqa: ANN401 - an ASGI application
         retries = RetryInput(tools)
+        renderer = Rerenderer(tools, self._policy.to_json())
         services = Services(
             store=tools.store,
             blobs=tools.blobs,
@@ -281,6 +283,7 @@ class Gateway:
             endpoints=tuple(ENDPOINTS),
             policy=self._policy.to_json(),
             models=runner.models.offered,
+            rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),
             retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )
         return create_api(services, api_options(self._settings))

@@ -64,13 +64,15 @@ def _extension(batch: Batch, *, live: bool) -> dict[str, Any]:
 
     Why a live batch does not go on, and since when; why it ended otherwise than with an answer to
     each line; the state at the upstream that has lasted longest, kept after the end; the notes
-    about its lines, counted by code, and the file that lists them.
+    about its lines, counted by code, and the file that lists them; files it was rendered into
+    again.
     """
     return {
         "waiting_for": batch.last_error if live else None,
         "waiting_since": _seconds(batch.waiting_since) if live else None,
         "ended_because": batch.ended_because,
         "upstream": _upstream(batch),
+        "rerendered": list(batch.rerendered),
         "warnings": dict(batch.notes),
         "warnings_file_id": None if live else batch.notes_file_id,
     }

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from gateway.api import batches, files, health, jobs, models, retries
+from gateway.api import batches, files, health, jobs, models, rerender, retries
 from gateway.api.services import Call
 
 Endpoint = Callable[[Call], Awaitable[Response]]
@@ -37,6 +37,7 @@ ROUTES: Final = (
     ApiRoute("GET", "/batches/{id}", batches.retrieve),
     ApiRoute("POST", "/batches/{id}/cancel", batches.cancel),
     ApiRoute("POST", "/batches/{id}/retry", retries.retry, starts_work=True),
+    ApiRoute("POST", "/batches/{id}/rerender", rerender.rerender, starts_work=True),
     ApiRoute("GET", "/batches/{id}/jobs", jobs.list_jobs),
     ApiRoute("GET", "/models", models.list_models),
     ApiRoute("GET", "/models/{id:path}", models.retrieve),

@@ -37,6 +37,8 @@ class Services:
     models: Callable[[], Awaitable[Sequence[Model]]] | None = None
     # The input of a batch that sends lines of an ended one again: all that failed, or some.
     retry_input: Callable[[Batch, bool], Awaitable[File]] | None = None
+    # Renders an ended batch again, under its stored policy or today's.
+    rerender: Callable[[Batch, bool], Awaitable[Batch]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

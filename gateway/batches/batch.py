@@ -113,6 +113,8 @@ class Batch:
     index: str | None = None
     # After the end: until when raw results, hints and run 0 are kept; None when they are not.
     raw_until: int | None = None
+    # What it was rendered into again, oldest first: when, and the ids of the files.
+    rerendered: tuple[Mapping[str, Any], ...] = ()
     due_at: int | None = None
     failures: int = 0
     # Failures of a kind that no waiting mends: dead workers, local bytes that are not there.

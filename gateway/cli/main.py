@@ -15,6 +15,7 @@ COMMANDS: Final = (
     "translate",
     "status",
     "retry",
+    "rerender",
     "config",
     "health",
 )

@@ -58,6 +58,11 @@ class GatewayClient:
         include = {"include": "all"} if everything else {}
         return self._call("POST", f"/batches/{batch_id}/retry", include)
 
+    def rerender(self, batch_id: str, *, stored_policy: bool) -> dict[str, Any]:
+        """Have new files made; the batch lists them in ``gateway.rerendered``."""
+        policy = {"policy": "stored"} if stored_policy else {}
+        return self._call("POST", f"/batches/{batch_id}/rerender", policy)
+
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

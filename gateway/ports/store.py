@@ -285,6 +285,15 @@ class Store(Protocol):
         """
         ...
 
+    async def add_rerendered(
+        self, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
+    ) -> Batch | None:
+        """Insert files that an ended batch was rendered into again, and list them on it; the batch.
+
+        None, and nothing is written, when its raw results are gone by now.
+        """
+        ...
+
     async def save_job(
         self,
         job: Job,

@@ -248,7 +248,7 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
         names = await tools.keep([made["path"] for made in written.values()])
     now = tools.clock.now()
     files = {
-        name: _file(tools, batch, name, made, blob)
+        name: output_file(tools, batch, name, made, blob)
         for (name, made), blob in zip(written.items(), names, strict=True)
     }
     counts = Counts(**summary["counts"])
@@ -313,7 +313,8 @@ def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str | No
     return blobs
 
 
-def _file(tools: Tools, batch: Batch, name: str, made: Mapping[str, Any], blob: str) -> File:
+def output_file(tools: Tools, batch: Batch, name: str, made: Mapping[str, Any], blob: str) -> File:
+    """The record of a file that a batch ends with, or is rendered into again."""
     now = tools.clock.now()
     life = tools.options.retention.output
     if batch.output_expires_after is not None:

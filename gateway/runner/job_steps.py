@@ -300,7 +300,7 @@ def _collect_task(
         raw=str(place / "raw") if has_results else None,
         inline=job.output == INLINE,
         failure=job.failure,
-        unserved=_unserved_by(batch, job),
+        unserved=unserved_by(batch, job),
         spool=str(place / "spool") if unusable else None,
         unusable=unusable,
         held=str(place / "held") if job.held is not None else None,
@@ -310,7 +310,7 @@ def _collect_task(
     )
 
 
-def _unserved_by(batch: Batch, job: Job) -> Failure | None:
+def unserved_by(batch: Batch, job: Job) -> Failure | None:
     """What to say of items that Google never got to: those have an error of their own."""
     if job.cancel_sent_at is not None and job.upstream_state != SUCCEEDED:
         return unserved(batch)

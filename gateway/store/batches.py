@@ -8,6 +8,8 @@ tell that somebody rang after its claim.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import orjson
+
 from gateway.batches.batch import LIVE_STATUSES, Batch
 from gateway.batches.file import File
 from gateway.batches.job import Job
@@ -121,6 +123,18 @@ def save(
         staging.forget(session, batch.id)
     blob_rows.change(session, blobs, now)
     return True
+
+
+def add_rerendered(
+    session: Session, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
+) -> Batch | None:
+    """New files of an ended batch whose raw results are still kept."""
+    values = {"id": batch_id, "entry": orjson.dumps(entry).decode()}
+    if session.run("add_rerendered", values) == 0:
+        return None
+    for file in files:
+        file_rows.add(session, file)
+    return by_id(session, batch_id)
 
 
 def due(session: Session, now: int, limit: int) -> Sequence[Batch]:

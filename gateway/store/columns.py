@@ -26,7 +26,9 @@ def _plain(record: type[File | Batch | Job | StagedFile], *composite: str) -> tu
 _COUNTS = tuple((field.name, f"counts_{field.name}") for field in fields(Counts))
 _USAGE = tuple((field.name, f"usage_{field.name}") for field in fields(TokenUsage))
 _FILE = _plain(File, "segments")
-_BATCH = _plain(Batch, "status", "metadata", "policy", "counts", "usage", "errors", "notes")
+_BATCH = _plain(
+    Batch, "status", "metadata", "policy", "counts", "usage", "errors", "notes", "rerendered"
+)
 _JOB = _plain(Job, "state", "cause", "inline", "counts", "usage", "notes", "failure")
 _STAGED = _plain(StagedFile, "state", "failure")
 
@@ -95,6 +97,7 @@ def batch_values(batch: Batch) -> Values:
         "policy": _json(dict(batch.policy)),
         "errors": _json([asdict(error) for error in batch.errors]),
         "notes": _json(dict(batch.notes)),
+        "rerendered": _json([dict(entry) for entry in batch.rerendered]),
     }
 
 
@@ -111,6 +114,7 @@ def batch_of(row: Row) -> Batch:
         usage=_usage(values),
         errors=tuple(BatchError(**error) for error in orjson.loads(values["errors"])),
         notes=orjson.loads(values["notes"]),
+        rerendered=tuple(orjson.loads(values["rerendered"])),
     )
 
 

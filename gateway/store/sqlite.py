@@ -272,6 +272,14 @@ class SQLiteStore:
             )
         )
 
+    async def add_rerendered(
+        self, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
+    ) -> Batch | None:
+        """List new files of an ended batch on it."""
+        return await self._writer.run(
+            lambda session: batches.add_rerendered(session, batch_id, entry, files)
+        )
+
     async def save_job(
         self,
         job: Job,

@@ -21,6 +21,7 @@ def test_the_table_has_no_doubles() -> None:
         ("POST", "/files"),
         ("POST", "/batches"),
         ("POST", "/batches/{id}/retry"),
+        ("POST", "/batches/{id}/rerender"),
     }
 
 

@@ -63,6 +63,7 @@ async def test_create_answers_every_field(world: World, create: Make) -> None:
             "waiting_since": None,
             "ended_because": None,
             "upstream": None,
+            "rerendered": [],
             "warnings": {},
             "warnings_file_id": None,
         },

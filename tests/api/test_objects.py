@@ -72,6 +72,7 @@ def test_what_openai_has_no_word_for(status: BatchStatus) -> None:
         "waiting_since": 5 if live else None,
         "ended_because": "a cancel was asked for",
         "upstream": {"state": "PENDING", "since": 4},
+        "rerendered": [],
         "warnings": {"dropped": 3},
         "warnings_file_id": None,
     }
@@ -80,6 +81,7 @@ def test_what_openai_has_no_word_for(status: BatchStatus) -> None:
         "waiting_since": None,
         "ended_because": None,
         "upstream": None,
+        "rerendered": [],
         "warnings": {},
         "warnings_file_id": None,
     }

@@ -43,6 +43,9 @@ MISSING = Failure(
     "result_missing", "The upstream job ended without a result for this request.", 500
 )
 INTERNAL = Failure("internal_error", MESSAGE, 500)
+# Lines that are in no index: they run again, or are rendered elsewhere.
+SKIPPED = 255
+NOT_WRITTEN = frozenset({0, SKIPPED})
 _NO_ANSWER: Answer = {"error": {"code": 13}}
 UPSTREAM_CANCELLED = 1  # google.rpc.Code CANCELLED: the item was never served
 
@@ -56,7 +59,8 @@ class CollectTask:
     the file's id, and ``spool`` then says which these are; ``created`` is the job's end in whole
     seconds. ``held`` are results that predecessors of a follow-up brought. With ``again``, lines
     without a lasting answer are to run once more; with ``retry_empty``, an answer that says
-    nothing is none; with ``pack``, archives are made of results and hints.
+    nothing is none; with ``pack``, archives are made of results and hints. ``skip`` are the hints
+    of follow-ups: their lines are rendered there.
     """
 
     echo: str
@@ -76,6 +80,7 @@ class CollectTask:
     again: bool = False
     retry_empty: bool = False
     pack: bool = False
+    skip: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,17 @@ class _Collection:
         spool = None if task.spool is None else Path(task.spool)
         self._never_sent = {} if spool is None else lines_naming(spool, task.unusable)
         self._keyless = self._unreadable = 0
+        self._skip()
+
+    def _skip(self) -> None:
+        """Take lines that follow-ups render for done."""
+        for path in self._task.skip:
+            with Echoes(unpack(Path(path), self._scratch)) as others:
+                for line in others.lines:
+                    place = self._echoes.locate(str(line))
+                    if place is not None:
+                        self._states[place[0]] = SKIPPED
+                        self._kinds[place[0]] = SKIPPED
 
     def summary(self) -> CollectSummary:
         if self._task.held is not None:
@@ -257,6 +273,8 @@ class _Collection:
         if self._parts is None:
             return
         for ordinal, items in enumerate(self._echoes.items):
+            if self._kinds[ordinal]:
+                continue
             if items > 1 and self._echoes.lines[ordinal] not in self._never_sent:
                 first = self._echoes.first_item[ordinal]
                 self._join(ordinal, range(first, first + items), self._parts)
@@ -353,7 +371,7 @@ class _Collection:
         index = IndexWriter(path)
         rows = zip(self._echoes.lines, self._kinds, self._offsets, self._lengths, strict=True)
         for ordinal, row in enumerate(rows):
-            if not row[1]:
+            if row[1] in NOT_WRITTEN:
                 continue
             index.write(*row)
             if ordinal in self._noted:

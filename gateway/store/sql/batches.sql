@@ -72,6 +72,11 @@ UPDATE batches SET
 WHERE id = :id AND fence = :fence
     AND status IN ('validating', 'in_progress', 'finalizing');
 
+-- name: add_rerendered
+-- No row: what it would be rendered from is gone by now.
+UPDATE batches SET rerendered = json_insert(rerendered, '$[#]', json(:entry))
+WHERE id = :id AND raw_until IS NOT NULL;
+
 -- name: set_counts
 UPDATE batches SET
     counts_total = :counts_total, counts_completed = :counts_completed,

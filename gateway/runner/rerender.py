@@ -1,0 +1,114 @@
+"""Rerender: the files of an ended batch written anew from its raw results, without paying again."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway.batches.batch import Batch
+from gateway.batches.job import Job
+from gateway.errors import ConflictError
+from gateway.runner.batch_steps import CPU_STEP_SECONDS, FILES, output_file
+from gateway.runner.context import Tools
+from gateway.runner.cpu.collect import CollectTask
+from gateway.runner.cpu.publish import PublishTask, RunPaths
+from gateway.runner.job_steps import unserved_by
+from gateway.wire.gemini import INLINE
+
+logger = logging.getLogger(__name__)
+
+
+class Rerenderer:
+    """Renders ended batches again, one at a time, under the policy of today or the stored one."""
+
+    def __init__(self, tools: Tools, policy: Mapping[str, Any]) -> None:
+        self._tools = tools
+        self._policy = policy
+        self._turn = asyncio.Lock()
+
+    async def render(self, batch: Batch, *, stored_policy: bool) -> Batch:
+        """Write the files and list them on the batch; those it ended with stay what they are.
+
+        Errors: ConflictError when the raw results are gone.
+        """
+        policy = batch.policy if stored_policy else self._policy
+        async with self._turn, self._tools.workplace() as place:
+            work = await self._tools.store.load_work(batch.id)
+            if work is None or work.batch.raw_until is None:
+                raise _gone(batch)
+            summary = await self._publish(work.batch, work.jobs, policy, place)
+            written = {name: summary[name] for name in FILES if summary[name]}
+            blobs = await self._tools.keep([made["path"] for made in written.values()])
+        files = {
+            name: output_file(self._tools, batch, name, made, blob)
+            for (name, made), blob in zip(written.items(), blobs, strict=True)
+        }
+        ids = {f"{name}_file_id": files[name].id if name in files else None for name in FILES}
+        entry = {"created_at": self._tools.clock.now() // 1000, **ids}
+        done = await self._tools.store.add_rerendered(batch.id, entry, list(files.values()))
+        if done is None:
+            raise _gone(batch)
+        logger.info("batch %s was rendered again", batch.id)
+        return done
+
+    async def _publish(
+        self, batch: Batch, jobs: Sequence[Job], policy: Mapping[str, Any], place: Path
+    ) -> Mapping[str, Any]:
+        if batch.run is None or batch.index is None:
+            raise _gone(batch)
+        run, index = place / "run", place / "index"
+        await self._tools.blobs.bring(batch.run, run)
+        await self._tools.blobs.bring(batch.index, index)
+        runs = [RunPaths(str(run), str(index))]
+        notes = Counter(batch.notes)  # of lines and answers: the latter are counted anew
+        for job in jobs:
+            notes.subtract(job.notes)
+            summary = await self._collect(batch, job, jobs, policy, place)
+            notes.update(summary["notes"])
+            runs.append(RunPaths(summary["run"], summary["index"]))
+        most = self._tools.options.input_limits.max_warnings
+        task = PublishTask(str(place), runs, batch.lines, notes.total(), most)
+        return await self._tools.workers.run("publish", task, CPU_STEP_SECONDS)
+
+    async def _collect(
+        self,
+        batch: Batch,
+        job: Job,
+        jobs: Sequence[Job],
+        policy: Mapping[str, Any],
+        place: Path,
+    ) -> Mapping[str, Any]:
+        """Render what one job brought, but for lines that went on into other jobs."""
+        own = place / str(job.number)
+        own.mkdir()
+        followers = [each for each in jobs if each.follows == job.id]
+        paths = {"echo": job.echo, "raw": job.raw, "held": job.held}
+        paths |= {f"skip-{each.number}": each.echo for each in followers}
+        for name, blob in paths.items():
+            if blob is not None:
+                await self._tools.blobs.bring(blob, own / name)
+        task = CollectTask(
+            echo=str(own / "echo"),
+            scratch=str(own),
+            batch_id=batch.id,
+            endpoint=batch.endpoint,
+            created=(job.ended_at or job.created_at) // 1000,
+            max_warnings=self._tools.options.input_limits.max_warnings,
+            policy=policy,
+            raw=None if job.raw is None else str(own / "raw"),
+            inline=job.output == INLINE,
+            failure=job.failure,
+            unserved=unserved_by(batch, job),
+            held=None if job.held is None else str(own / "held"),
+            skip=[str(own / f"skip-{each.number}") for each in followers],
+        )
+        return await self._tools.workers.run("collect", task, CPU_STEP_SECONDS)
+
+
+def _gone(batch: Batch) -> ConflictError:
+    return ConflictError(
+        f"The raw results of batch '{batch.id}' are gone (GATEWAY_RAW_RESULTS_SECONDS): it cannot"
+        " be rendered again."
+    )
