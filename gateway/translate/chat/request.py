@@ -9,7 +9,7 @@ from gateway.translate.reading.checks import anything, boolean, list_of
 from gateway.translate.reading.refusal import Refused, at, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import retry_without_unknown
-from gateway.translate.request.builder import RequestBuilder, read_options
+from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import compile_options
 from gateway.translate.request.modalities import (
     AUDIO,
@@ -24,10 +24,8 @@ from gateway.translate.request.options import (
     STREAM,
     VERBOSITY,
     metadata,
-    read_logprobs,
     read_max_completion_tokens,
     read_max_tokens,
-    read_top_logprobs,
     resolve_choices,
     resolve_logprobs,
     token_limit,
@@ -53,14 +51,6 @@ def _read_metadata(value: dict[str, str], builder: RequestBuilder) -> None:
     builder.hints["metadata"] = value
 
 
-def _read_tool_choice(value: object, builder: RequestBuilder) -> None:
-    builder.tool_choice = value
-
-
-def _read_function_call(value: object, builder: RequestBuilder) -> None:
-    builder.function_call = value
-
-
 _objects: Final = list_of(anything, of="objects")
 CHAT: Final = FieldTable(
     PATH,
@@ -74,8 +64,8 @@ CHAT: Final = FieldTable(
         token_limit,
         read_max_completion_tokens,
     ),
-    mapped("logprobs", "`generationConfig.responseLogprobs`", boolean, read_logprobs),
-    mapped("top_logprobs", "`generationConfig.logprobs`", top_logprobs, read_top_logprobs),
+    mapped("logprobs", "`generationConfig.responseLogprobs`", boolean, keep("logprobs")),
+    mapped("top_logprobs", "`generationConfig.logprobs`", top_logprobs, keep("top_logprobs")),
     mapped(
         "response_format",
         "`responseMimeType`, `responseSchema`",
@@ -83,9 +73,9 @@ CHAT: Final = FieldTable(
         read_response_format,
     ),
     mapped("tools", "`tools[0].functionDeclarations`", _objects, read_tools),
-    mapped("tool_choice", "`toolConfig.functionCallingConfig`", read=_read_tool_choice),
+    mapped("tool_choice", "`toolConfig.functionCallingConfig`", read=keep("tool_choice")),
     mapped("functions", "like `tools`; answered in `function_call`", _objects, read_functions),
-    mapped("function_call", "like `tool_choice`", read=_read_function_call),
+    mapped("function_call", "like `tool_choice`", read=keep("function_call")),
     mapped("web_search_options", "the `googleSearch` tool", WEB_SEARCH, read_web_search),
     mapped("reasoning_effort", "`generationConfig.thinkingConfig`", effort, read_reasoning_effort),
     mapped(

@@ -25,7 +25,7 @@ from gateway.translate.reading.refusal import (
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.reading.unknown_fields import retry_without_unknown
-from gateway.translate.request.builder import RequestBuilder, read_options
+from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import compile_options, refuse_amplified
 from gateway.translate.request.options import (
     MAX_CHOICES,
@@ -64,10 +64,6 @@ def _read_logprobs(value: int, builder: RequestBuilder) -> None:
     ask_logprobs(builder, "")
 
 
-def _read_best_of(value: int, builder: RequestBuilder) -> None:
-    builder.best_of = value
-
-
 COMPLETIONS: Final = FieldTable(
     PATH,
     mapped("model", "the model of the job"),
@@ -83,7 +79,7 @@ COMPLETIONS: Final = FieldTable(
         "best_of",
         "nothing when it is `n`; otherwise refused",
         integer(1, MAX_CHOICES),
-        _read_best_of,
+        keep("best_of"),
     ),
     mapped("echo", "the prompt is put in front of the answer's text", boolean, _read_echo),
     mapped(

@@ -20,9 +20,9 @@ from gateway.translate.reading.refusal import (
 )
 from gateway.translate.reading.table import FieldTable, dropped, mapped, noted, refused
 from gateway.translate.reading.unknown_fields import retry_without_unknown
-from gateway.translate.request.builder import RequestBuilder, read_options
+from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import compile_options
-from gateway.translate.request.options import STREAM, read_choices
+from gateway.translate.request.options import STREAM
 from gateway.translate.request.thinking import refuse_thoughts, resolve_thinking
 from gateway.translate.tools.config import resolve_tools
 
@@ -78,7 +78,7 @@ IMAGES: Final = FieldTable(
     PATH,
     mapped("model", "the model of the job"),
     mapped("prompt", "`contents`: one user turn"),
-    mapped("n", "one item per image", integer(1, MAX_IMAGES), read_choices),
+    mapped("n", "one item per image", integer(1, MAX_IMAGES), keep("choices")),
     mapped(
         "size", "`imageConfig.aspectRatio`, `imageSize`: the nearest, noted", string, _read_size
     ),

@@ -30,12 +30,12 @@ _NOTHING: Final[Mapping[str, str]] = {}
 
 
 def anything(value: object) -> object:
-    """Any value: whatever reads the object looks at it."""
+    """Accept any value: the reader of the object looks at it."""
     return value
 
 
 def json_object(value: object) -> Json:
-    """Any JSON object."""
+    """Accept any JSON object."""
     return value if type(value) is dict else invalid_type(value, "an object")
 
 

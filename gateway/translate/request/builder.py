@@ -1,11 +1,14 @@
 """RequestBuilder: the Gemini request under construction, without ``contents``."""
 
-from typing import Any
+from typing import Any, Literal
 
 from gateway.translate.contract import AnswerHints, Json, Policy
 from gateway.translate.models.capabilities import capabilities_of
 from gateway.translate.reading.notes import Noting
-from gateway.translate.reading.table import FieldTable
+from gateway.translate.reading.table import FieldTable, Reader
+
+# Attributes of a builder that hold the checked value of one field.
+Kept = Literal["best_of", "choices", "function_call", "logprobs", "tool_choice", "top_logprobs"]
 
 
 class RequestBuilder(Noting):
@@ -67,3 +70,12 @@ def read_options(
     builder.hints["model"] = rest.get("model", model)
     table.read(rest, builder)
     return builder
+
+
+def keep(name: Kept) -> Reader[RequestBuilder]:
+    """Read a field by keeping its value in the builder until all fields have been read."""
+
+    def read(value: object, builder: RequestBuilder) -> None:
+        setattr(builder, name, value)
+
+    return read

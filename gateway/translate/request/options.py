@@ -20,7 +20,7 @@ from gateway.translate.reading.refusal import (
     unsupported_value,
 )
 from gateway.translate.reading.table import Field, Reader, dropped, mapped, noted
-from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.builder import RequestBuilder, keep
 
 # OpenAI allows 4, Gemini 5: whatever passes Gemini passes here.
 MAX_STOP_SEQUENCES: Final = 5
@@ -136,22 +136,7 @@ def read_max_completion_tokens(value: int, builder: RequestBuilder) -> None:
     builder.config["maxOutputTokens"] = value
 
 
-def read_logprobs(value: bool, builder: RequestBuilder) -> None:
-    """``logprobs`` -> ``responseLogprobs``, once all fields are read."""
-    builder.logprobs = value
-
-
-def read_top_logprobs(value: int, builder: RequestBuilder) -> None:
-    """``top_logprobs`` -> ``logprobs``, once all fields are read."""
-    builder.top_logprobs = value
-
-
-def read_choices(value: int, builder: RequestBuilder) -> None:
-    """``n`` -> ``candidateCount``, or as many items where the model gives one candidate only."""
-    builder.choices = value
-
-
-def read_parallel_tool_calls(value: bool, builder: RequestBuilder) -> None:
+def _read_parallel_tool_calls(value: object, builder: RequestBuilder) -> None:
     """Note false or, by setting, keep the first call alone; true is how Gemini works."""
     if not value and builder.policy.parallel_tool_calls == "first":
         builder.hints["one_call"] = True
@@ -200,7 +185,7 @@ PARALLEL_TOOL_CALLS: Final = dropped(
     "parallel_tool_calls",
     "Gemini has no equivalent; false is noted, or by setting keeps the first call",
     boolean,
-    read_parallel_tool_calls,
+    _read_parallel_tool_calls,
 )
 VERBOSITY: Final = noted("verbosity", "Gemini has no such setting; noted", verbosity)
 # Sampling of completions, of chat and of text.
@@ -212,7 +197,7 @@ SAMPLING: Final[tuple[Field[RequestBuilder], ...]] = (
         "n",
         "`candidateCount`, or one item per choice, with `seed`, `seed` + 1 and so on",
         integer(1, MAX_CHOICES),
-        read_choices,
+        keep("choices"),
     ),
     mapped("stop", "`generationConfig.stopSequences`", read=_read_stop),
     mapped("seed", "`generationConfig.seed`, folded to 31 bits", whole, _read_seed),

@@ -20,7 +20,7 @@ from gateway.translate.reading.checks import (
 from gateway.translate.reading.refusal import Refused, missing, unsupported_value
 from gateway.translate.reading.table import Field, FieldTable, dropped, mapped, noted, refused
 from gateway.translate.reading.unknown_fields import retry_without_unknown
-from gateway.translate.request.builder import RequestBuilder, read_options
+from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import compile_options
 from gateway.translate.request.options import (
     PARALLEL_TOOL_CALLS,
@@ -29,7 +29,6 @@ from gateway.translate.request.options import (
     TOP_K,
     TOP_P,
     metadata,
-    read_top_logprobs,
     token_limit,
     top_logprobs,
 )
@@ -87,10 +86,6 @@ def _read_instructions(value: str, builder: RequestBuilder) -> None:
         builder.system.append({"text": value})
 
 
-def _read_tool_choice(value: object, builder: RequestBuilder) -> None:
-    builder.tool_choice = value
-
-
 def _read_max_output_tokens(value: int, builder: RequestBuilder) -> None:
     builder.config["maxOutputTokens"] = value
 
@@ -131,14 +126,14 @@ RESPONSES: Final = FieldTable(
     mapped("text", "`responseMimeType`, `responseSchema`", TEXT, read_text),
     mapped("reasoning", "`generationConfig.thinkingConfig`", REASONING, read_reasoning),
     mapped("tools", "`tools`", list_of(json_object, of="objects"), read_responses_tools),
-    mapped("tool_choice", "`toolConfig.functionCallingConfig`", read=_read_tool_choice),
+    mapped("tool_choice", "`toolConfig.functionCallingConfig`", read=keep("tool_choice")),
     mapped("include", "see `include[]`", include, read_include),
     _repeated(
         mapped(
             "top_logprobs",
             "`generationConfig.logprobs`, when `include` asks for them",
             top_logprobs,
-            read_top_logprobs,
+            keep("top_logprobs"),
         )
     ),
     *GOOGLE_ROWS,

@@ -98,6 +98,6 @@ def read_google_tools(value: list[Json], builder: RequestBuilder) -> None:
                 use(builder, camel(name), tool[camel(name)], path)
 
 
-def read_web_search(value: Json, builder: RequestBuilder) -> None:  # noqa: ARG001 - only noted
+def read_web_search(_: Json, builder: RequestBuilder) -> None:
     """``{}`` -> ``{"googleSearch": {}}`` among the tools."""
     use(builder, "googleSearch", {}, "web_search_options")
