@@ -108,6 +108,7 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
             records=settings.records_seconds * 1000,
         ),
         quota=quota_rules(settings),
+        polls_per_minute=settings.polls_per_minute,
     )
 
 

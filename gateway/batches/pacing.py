@@ -8,6 +8,7 @@ SMALL_JOB_ITEMS = 100
 LARGE_JOB_PAUSE = 30_000
 AGE_SHARE = 10  # pause for a tenth of the age
 JITTER_SHARE = 0.2
+POLL_BURST = 100  # as many as Google admits live jobs
 LONGEST_PAUSE = 3_600_000  # whatever happens, a step that waits is tried again within this
 
 
@@ -41,3 +42,27 @@ def next_retry(failures: int, pace: Pace, jitter: float, hint: float | None = No
     pause = min(doubled, pace.longest)
     pause = int(pause * (1 - 0.5 * jitter))
     return max(pause, int((hint or 0) * 1000))
+
+
+class PollBudget:
+    """How many looks at running jobs may begin, so that all of them together keep to a rate.
+
+    A bucket that fills steadily: who has few jobs is never held up, and of ten thousand each waits
+    its turn, the longest due first. Seconds are those of a monotonic clock.
+    """
+
+    def __init__(self, per_minute: int, burst: int = POLL_BURST) -> None:
+        self._per_second = per_minute / 60
+        self._burst = min(burst, max(1, per_minute))
+        self._left = float(self._burst)
+        self._at = 0.0
+
+    def left(self, now: float) -> int:
+        """How many may begin now."""
+        self._left = min(self._burst, self._left + max(now - self._at, 0) * self._per_second)
+        self._at = now
+        return int(self._left)
+
+    def take(self) -> None:
+        """One has begun."""
+        self._left -= 1

@@ -64,6 +64,7 @@ class RunnerOptions:
     patience: Patience = field(default_factory=Patience)
     retention: Retention = Retention()
     quota: QuotaRules = field(default_factory=QuotaRules)
+    polls_per_minute: int = 400
 
 
 class BlobSource:

@@ -29,7 +29,7 @@ from gateway.batches.lifecycle import (
     rest_until,
     stop_reason,
 )
-from gateway.batches.pacing import next_retry, patient
+from gateway.batches.pacing import PollBudget, next_retry, patient
 from gateway.batches.staging import FileStep, next_act
 from gateway.errors import UnavailableError, UpstreamHeldError, UpstreamUnavailableError
 from gateway.ids import jitter
@@ -102,6 +102,7 @@ class Runner:
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
         self._under_way: dict[Key, _UnderWay] = {}
+        self._polls = PollBudget(tools.options.polls_per_minute)
         self._free = {act: SLOTS.get(act, OTHER_SLOTS) for act in Act}
         # A validation may hold a worker for minutes: no more of them than there are workers, and
         # the others wait their turn in the records, not in front of every collect.
@@ -183,7 +184,9 @@ class Runner:
         for state in JobState:
             act = STATE_ACTS.get(state)
             free = OTHER_SLOTS if act is None else self._free[act]
-            if state not in WAITING_STATES and free:
+            if act is Act.POLL:
+                free = min(free, self._polls.left(self._tools.clock.monotonic()))
+            if state not in WAITING_STATES and free > 0:
                 for work in await self._tools.store.due_jobs(state, now, free):
                     started += self._start_all(group, work, now)
         started += await self._start_admitted(group, now)
@@ -257,6 +260,8 @@ class Runner:
         if self._stopping or not self._free[step.act]:
             return False
         self._free[step.act] -= 1
+        if step.act is Act.POLL:
+            self._polls.take()
         task = group.create_task(self._run(step), name=_named(step))
         self._under_way[key] = _UnderWay(step.act, task, sends)
         task.add_done_callback(lambda _: self._done(key))

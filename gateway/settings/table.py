@@ -247,6 +247,12 @@ class Settings:
         "Shortest pause between two polls; jobs of more than 100 items start at 30 s.",
     )
     poll_max_seconds: float = _setting("60", seconds, "seconds", "Longest pause between two polls.")
+    polls_per_minute: int = _setting(
+        "400",
+        positive_integer,
+        "number",
+        "Most polls of all jobs together in a minute; with more jobs each is asked for less often.",
+    )
     retry_min_seconds: float = _setting("1", seconds, "seconds", "First pause after a failed step.")
     retry_max_seconds: float = _setting("300", seconds, "seconds", "Longest pause after failures.")
     settle_seconds: float = _setting(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.batches.pacing import Pace, next_poll, next_retry
+from gateway.batches.pacing import Pace, PollBudget, next_poll, next_retry
 
 PACE = Pace(5_000, 60_000)
 UNIT = st.floats(0, 1, exclude_max=True)
@@ -51,3 +51,16 @@ def test_retries_double_up_to_the_longest() -> None:
 def test_the_upstreams_hint_is_obeyed() -> None:
     """Never earlier than it asks."""
     assert next_retry(1, Pace(1_000, 300_000), 0, hint=48.9) == 48_900
+
+
+def test_polls_keep_to_a_budget() -> None:
+    """A burst, then so many a minute, and no saving up beyond the burst."""
+    budget = PollBudget(60, burst=5)
+    begun = 0
+    for tenth in range(601):
+        for _ in range(budget.left(1000 + tenth / 10)):
+            budget.take()
+            begun += 1
+    assert begun == 65
+    assert budget.left(10_000) == 5
+    assert budget.left(9_000) == 5  # a clock that goes back takes nothing away

@@ -51,3 +51,22 @@ async def test_owners_take_turns_in_being_sent(tmp_path: Path) -> None:
 
         assert len(here.upstream.jobs) < BACKLOG / 2
         assert sent.jobs[0].failures == 0
+
+
+async def test_polls_of_all_jobs_keep_to_a_budget(tmp_path: Path) -> None:
+    """Jobs that are due every few hundredths of a second, and a hundred looks to begin with."""
+    async with world(tmp_path, polls_per_minute=60) as here:
+        here.upstream.state = "RUNNING"
+        batches = [await here.submit(chat("a")) for _ in range(20)]
+        for batch in batches:
+            await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        await here.until(lambda _: here.upstream.calls.count("observe") >= 60, batches[0])
+        begun = here.clock.monotonic()
+        before = here.upstream.calls.count("observe")
+
+        await here.clock.sleep(1.5)
+
+        looked = here.upstream.calls.count("observe") - before
+        assert looked <= 2 + here.clock.monotonic() - begun
+        here.upstream.jobs[0].state = "SUCCEEDED"
+        await here.ended(batches[0])

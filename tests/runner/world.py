@@ -402,6 +402,7 @@ def options(**changes: Any) -> RunnerOptions:
         ),
         "job_limits": limits,
         "gateway_id": "gwtest",
+        "polls_per_minute": 60_000,
         "patience": Patience(denial=6 * HOUR, ending=600_000),
     }
     return RunnerOptions(**{**values, **changes})
