@@ -4,7 +4,7 @@ Statuses and counts are the runner's to write; what clients see is derived from 
 """
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from gateway.api.body import read_json_bytes
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
 from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
+from gateway.batches.outlook import outlook
 from gateway.errors import ConflictError, NoRoomError, NotFoundError, RequestError
 from gateway.ids import digest, new_batch_id
 from gateway.units import MIB
@@ -54,7 +55,7 @@ async def create(call: Call) -> Response:
         raise _no_input_file(wanted.input_file_id)
     require_same(batch, asked)
     call.services.wake()
-    return answer(encode_batch(batch))
+    return answer(await _encoded(call, batch))
 
 
 # What a batch writes until it ends, in multiples of its input: spool and hints, raw results, the
@@ -94,7 +95,8 @@ async def list_batches(call: Call) -> Response:
     page = await call.store.list_batches(call.owner, limit=query.limit, after=query.after)
     if page is None:
         raise _no_such_batch(query.after or "", param="after")
-    return answer(encode_page([encode_batch(batch) for batch in page.data], has_more=page.has_more))
+    shown_now = [await _encoded(call, batch) for batch in page.data]
+    return answer(encode_page(shown_now, has_more=page.has_more))
 
 
 async def retrieve(call: Call) -> Response:
@@ -102,7 +104,7 @@ async def retrieve(call: Call) -> Response:
     batch = await call.store.get_batch(call.owner, call.path_id())
     if batch is None:
         raise _no_such_batch(call.path_id())
-    return answer(encode_batch(batch))
+    return answer(await _encoded(call, batch))
 
 
 async def owned_batch(call: Call) -> Batch:
@@ -129,7 +131,15 @@ async def cancel(call: Call) -> Response:
     if batch.status not in LIVE_STATUSES | {BatchStatus.CANCELLED}:
         raise ConflictError(f"Cannot cancel a batch with status '{batch.status.value}'.")
     call.services.wake()
-    return answer(encode_batch(batch))
+    return answer(await _encoded(call, batch))
+
+
+async def _encoded(call: Call, batch: Batch) -> dict[str, Any]:
+    """Encode with the outlook, which is worked out when it is asked for and never stored."""
+    if batch.status is not BatchStatus.IN_PROGRESS:
+        return encode_batch(batch)
+    queues = await call.store.queues_of(batch.id)
+    return encode_batch(batch, outlook(batch, queues, call.now()))
 
 
 def _no_such_batch(batch_id: str, param: str | None = None) -> NotFoundError:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus, Counts, TokenUsage
 from gateway.batches.file import File
+from gateway.batches.outlook import UNKNOWN, Outlook
 from gateway.wire.openai import COMPLETION_WINDOW
 
 # Before validation the lines are not counted; of a failed batch nothing ran (OpenAI shows 0/0/0).
@@ -29,7 +30,7 @@ def encode_file(file: File) -> dict[str, Any]:
     }
 
 
-def encode_batch(batch: Batch) -> dict[str, Any]:
+def encode_batch(batch: Batch, outlook: Outlook = UNKNOWN) -> dict[str, Any]:
     """OpenAI's batch, derived from what the runner and the requests wrote."""
     live = batch.status in LIVE_STATUSES
     return {
@@ -55,21 +56,24 @@ def encode_batch(batch: Batch) -> dict[str, Any]:
         "request_counts": _counts(Counts() if batch.status in _UNCOUNTED else batch.counts),
         "usage": _usage(batch.usage),
         "metadata": None if batch.metadata is None else dict(batch.metadata),
-        "gateway": _extension(batch, live=live),
+        "gateway": _extension(batch, outlook, live=live),
     }
 
 
-def _extension(batch: Batch, *, live: bool) -> dict[str, Any]:
+def _extension(batch: Batch, outlook: Outlook, *, live: bool) -> dict[str, Any]:
     """Make ``batch.gateway``, which OpenAI has not: its SDKs keep unknown members.
 
-    Why a live batch does not go on, and since when; why it ended otherwise than with an answer to
+    Why a live batch does not go on, and since when; its place in the queue; how long it may take,
+    null when that is not known; why it ended otherwise than with an answer to
     each line; the state at the upstream that has lasted longest, kept after the end; the notes
     about its lines, counted by code, and the file that lists them; files it was rendered into
     again.
     """
     return {
-        "waiting_for": batch.last_error if live else None,
+        "waiting_for": (batch.last_error or outlook.waiting_for) if live else None,
         "waiting_since": _seconds(batch.waiting_since) if live else None,
+        "position": outlook.position,
+        "eta_seconds": _seconds(outlook.eta),
         "ended_because": batch.ended_because,
         "upstream": _upstream(batch),
         "rerendered": list(batch.rerendered),

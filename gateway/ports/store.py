@@ -20,6 +20,7 @@ from gateway.batches.admission import Sent, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.job import Job, JobState
+from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
 
@@ -210,6 +211,10 @@ class Store(Protocol):
         whose create may have made a twin, or that has results already, counts as one line: it is
         not cut again.
         """
+        ...
+
+    async def queues_of(self, batch_id: str) -> Sequence[ModelQueue]:
+        """What a batch's jobs that wait or run wait for, model by model."""
         ...
 
     async def next_due(self, after: int = ALL_TIME) -> int | None:

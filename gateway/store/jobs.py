@@ -7,6 +7,7 @@ from itertools import chain, islice, zip_longest
 from gateway.batches.admission import Waiting
 from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.job import DONE_STATES, Job, JobState
+from gateway.batches.outlook import ModelQueue
 from gateway.ports.store import BlobChange
 from gateway.store import blobs as blob_rows
 from gateway.store import staging
@@ -44,6 +45,27 @@ def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
     """Jobs that wait to be sent and are due, some of each owner and model."""
     rows = session.all("waiting_jobs", {"now": now, "limit": limit})
     return [Waiting(**dict(zip(row.keys(), row, strict=True))) for row in rows]
+
+
+def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:
+    """What a batch's jobs wait for, model by model; nothing when none waits or runs."""
+    found = []
+    for row in session.all("queues_of_batch", {"batch_id": batch_id}):
+        model = row["model"]
+        ahead = session.the("queue_ahead", {"model": model, "since": row["since"]})
+        sent = session.all("jobs_sent", {"but": "[]"}) if row["waiting"] else ()
+        found.append(
+            ModelQueue(
+                model=model,
+                waiting=row["waiting"],
+                ahead=ahead["ahead"],
+                batches_ahead=ahead["batches_ahead"],
+                sent=sum(each["tokens"] for each in sent if each["model"] == model),
+                submitted_at=row["submitted_at"],
+                usual=session.the("usual_time", {"model": model})["usual"],
+            )
+        )
+    return found
 
 
 def running(session: Session, job: Job, submitted_before: int) -> Job | None:

@@ -10,6 +10,7 @@ from gateway.batches.admission import Sent, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.job import Job, JobState
+from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.clock import Clock, SystemClock
@@ -197,6 +198,11 @@ class SQLiteStore:
     async def waiting_jobs(self, now: int, limit: int) -> Sequence[Waiting]:
         """Jobs that wait to be sent and are due, some of each owner and model."""
         return job_rows.waiting(self._reader, now, limit)
+
+    async def queues_of(self, batch_id: str) -> Sequence[ModelQueue]:
+        """What a batch's jobs wait for, model by model."""
+        with self._reader.snapshot():
+            return job_rows.queues(self._reader, batch_id)
 
     async def next_due(self, after: int = ALL_TIME) -> int | None:
         """When something becomes due."""

@@ -61,6 +61,8 @@ async def test_create_answers_every_field(world: World, create: Make) -> None:
         "gateway": {
             "waiting_for": None,
             "waiting_since": None,
+            "position": None,
+            "eta_seconds": None,
             "ended_because": None,
             "upstream": None,
             "rerendered": [],

@@ -70,6 +70,8 @@ def test_what_openai_has_no_word_for(status: BatchStatus) -> None:
     assert encode_batch(waiting)["gateway"] == {
         "waiting_for": "no quota" if live else None,
         "waiting_since": 5 if live else None,
+        "position": None,
+        "eta_seconds": None,
         "ended_because": "a cancel was asked for",
         "upstream": {"state": "PENDING", "since": 4},
         "rerendered": [],
@@ -79,6 +81,8 @@ def test_what_openai_has_no_word_for(status: BatchStatus) -> None:
     assert encode_batch(replace(BATCH, status=status))["gateway"] == {
         "waiting_for": None,
         "waiting_since": None,
+        "position": None,
+        "eta_seconds": None,
         "ended_because": None,
         "upstream": None,
         "rerendered": [],

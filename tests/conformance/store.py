@@ -13,6 +13,7 @@ from gateway.batches.admission import Sent
 from gateway.batches.batch import LIVE_STATUSES, BatchError, BatchStatus, Counts, TokenUsage
 from gateway.batches.file import Segment
 from gateway.batches.job import Cause, Failure, JobState
+from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Deletion, Store, Work
@@ -920,6 +921,20 @@ class DueRules:
             await store.save_job(replace(await claim_job(store, name), state=state))
         assert list(await store.sent_jobs()) == [Sent("default", "gemini-9", OWNER, 2, 19)]
         assert list(await store.sent_jobs(but=["j1", "j0"])) == []
+
+    async def test_what_a_batch_waits_for(self, store: Store) -> None:
+        """What stands before it, what is at the upstream, what jobs of its model took."""
+        await two_owners(store, mine=3)
+        sent = replace(await claim_job(store, "j0"), state=JobState.RUNNING, submitted_at=5_000)
+        await store.save_job(sent)
+        ended = replace(await claim_job(store, "j1"), state=JobState.ENDED, submitted_at=1_000)
+        await store.save_job(replace(ended, ended_at=4_000))
+        [his] = await store.queues_of("batch_his")
+        assert his == ModelQueue("gemini-9", 70, 0, 0, 10, None, 3_000)
+        other, mine = sorted(await store.queues_of("batch_one"), key=lambda queue: queue.waiting)
+        assert (mine.model, mine.waiting, mine.usual) == ("other", 70, None)
+        assert (other.waiting, other.submitted_at, other.usual) == (8, 5_000, 3_000)
+        assert await store.queues_of("batch_none") == []
 
     async def test_what_is_learned_of_a_quota_is_kept(self, store: Store) -> None:
         """Each change sees the one before it."""

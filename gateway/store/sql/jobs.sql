@@ -86,6 +86,29 @@ JOIN jobs ON jobs.id IN (
 )
 JOIN batches ON batches.id = jobs.batch_id;
 
+-- name: queues_of_batch
+SELECT model,
+    sum(CASE WHEN state IN ('planned', 'staging') THEN tokens ELSE 0 END) AS waiting,
+    min(CASE WHEN state IN ('planned', 'staging') THEN created_at END) AS since,
+    min(CASE WHEN state = 'running' THEN submitted_at END) AS submitted_at
+FROM jobs
+WHERE batch_id = :batch_id AND state IN ('planned', 'staging', 'submitting', 'running')
+GROUP BY model;
+
+-- name: queue_ahead
+SELECT coalesce(sum(tokens), 0) AS ahead, count(DISTINCT batch_id) AS batches_ahead FROM (
+    SELECT tokens, batch_id FROM jobs
+    WHERE state IN ('planned', 'staging') AND model = :model AND created_at < :since
+    LIMIT 10000
+);
+
+-- name: usual_time
+SELECT CAST(avg(ended_at - submitted_at) AS INTEGER) AS usual FROM (
+    SELECT ended_at, submitted_at FROM jobs
+    WHERE model = :model AND ended_at IS NOT NULL AND submitted_at IS NOT NULL
+    ORDER BY ended_at DESC LIMIT 20
+);
+
 -- name: job_by_id
 SELECT * FROM jobs WHERE id = :id;
 

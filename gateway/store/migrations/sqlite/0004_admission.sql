@@ -12,6 +12,10 @@ CREATE INDEX jobs_waiting_small ON jobs (owner, model, tokens)
     WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL;
 CREATE INDEX jobs_in_flight ON jobs (credential, model, owner, tokens, id, state)
     WHERE state IN ('submitting', 'running');
+CREATE INDEX jobs_place ON jobs (model, created_at, batch_id, tokens)
+    WHERE state IN ('planned', 'staging');
+CREATE INDEX jobs_took ON jobs (model, ended_at, submitted_at)
+    WHERE ended_at IS NOT NULL AND submitted_at IS NOT NULL;
 CREATE INDEX batches_validating ON batches (owner, due_at) WHERE status = 'validating';
 
 -- What answers have taught about the limits of a credential, by model; the model '*' is for live
