@@ -4,6 +4,7 @@ Statuses and counts are the runner's to write; what clients see is derived from 
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -95,6 +96,7 @@ async def list_batches(call: Call) -> Response:
     page = await call.store.list_batches(call.owner, limit=query.limit, after=query.after)
     if page is None:
         raise _no_such_batch(query.after or "", param="after")
+    await _note_used(call, page.data)
     shown_now = [await _encoded(call, batch) for batch in page.data]
     return answer(encode_page(shown_now, has_more=page.has_more))
 
@@ -104,7 +106,20 @@ async def retrieve(call: Call) -> Response:
     batch = await call.store.get_batch(call.owner, call.path_id())
     if batch is None:
         raise _no_such_batch(call.path_id())
+    await _note_used(call, [batch])
     return answer(await _encoded(call, batch))
+
+
+async def _note_used(call: Call, batches: Sequence[Batch]) -> None:
+    """Who has an id has the answer to its create: another create is a second wish, no retry."""
+    now = call.now()
+    fresh = [
+        batch.id
+        for batch in batches
+        if batch.used_at is None and now - batch.created_at <= RETRY_WINDOW_MS
+    ]
+    if fresh:
+        await call.store.note_used(call.owner, fresh, now)
 
 
 async def owned_batch(call: Call) -> Batch:

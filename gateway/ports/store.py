@@ -160,7 +160,8 @@ class Store(Protocol):
 
         Returns an earlier batch instead, and inserts nothing, when one of the same owner has the
         same ``idempotency_key`` (if the key is not None), or, with ``same_since``, the same
-        fingerprint and was created at or after that time (the newest such). The earlier batch is
+        fingerprint and was created at or after that time (the newest such), is live, and its id
+        was never used (:meth:`note_used`, or a cancel). The earlier batch is
         returned even when the input file is gone by now.
         """
         ...
@@ -177,6 +178,10 @@ class Store(Protocol):
 
     async def request_cancel(self, owner: str, batch_id: str, now: int) -> Batch | None:
         """Set ``cancel_requested_at`` on a live batch, once, and ring it; the batch."""
+        ...
+
+    async def note_used(self, owner: str, batch_ids: Sequence[str], now: int) -> None:
+        """Note when a client first used these ids: the answers to their creates have arrived."""
         ...
 
     # The runner's side
@@ -242,6 +247,10 @@ class Store(Protocol):
         Of the same credential and made by the same key, submitted before that, not released, and
         neither denied nor given up.
         """
+        ...
+
+    async def another_model_runs(self, job: Job, since: int) -> bool:
+        """Whether a job of another model was accepted from the same key since then."""
         ...
 
     async def foreign_jobs(self, credential: str, made_by: str) -> int:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.batches.job import FILE_FAILED, Failure
-from gateway.batches.pacing import next_poll
+from gateway.batches.pacing import next_poll, next_retry
+from gateway.batches.patience import UPSTREAM_LIFE, elapsed
 from gateway.batches.planning import display_name
 from gateway.batches.staging import StagedFile, StagedState
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamRefusedError
@@ -15,13 +16,12 @@ from gateway.runner.context import DEFECTS, MAX_DEFECTS, BlobSource, FileClaim, 
 
 logger = logging.getLogger(__name__)
 
-# A copy is not uploaded again and again that the upstream then does not have.
-MAX_DENIALS = 5
-# It is gone after 48 hours by itself.
-MAX_REMOVAL_FAILURES = 5
+# A copy that the upstream denies is asked for by its name for so long (ms) before it is uploaded
+# anew: a GET right after an upload has answered 403 for a while (python-genai#1218).
+SAME_NAME_FOR = 300_000
 
 UNREADABLE = Failure("internal_error", "the gateway failed to read it, three times.", 500)
-LOST = Failure("upstream_file_lost", "the upstream loses it, five times.", 500)
+LOST = Failure("upstream_file_lost", "the upstream has denied it for hours.", 500)
 
 
 async def upload(tools: Tools, claim: FileClaim) -> None:
@@ -57,16 +57,27 @@ async def look(tools: Tools, claim: FileClaim) -> None:
         raise LookupError("an uploaded file has no upstream name")
     try:
         seen = await tools.upstream.observe_file(staged.name, staged.credential)
-    except UpstreamGoneError:
-        if staged.denials + 1 >= MAX_DENIALS:
-            await _fail(claim, LOST)
-            return
+    except UpstreamGoneError as error:
+        await _note_denial(tools, claim, error)
+        return
+    await _note(tools, claim, replace(staged, denied_at=None, denials=0), seen)
+
+
+async def _note_denial(tools: Tools, claim: FileClaim, error: UpstreamGoneError) -> None:
+    """Look again after a pause; after minutes upload it anew; after hours it is lost."""
+    now = tools.clock.now()
+    since = now if claim.row.denied_at is None else min(claim.row.denied_at, now)
+    staged = replace(claim.row, denied_at=since, denials=claim.row.denials + 1)
+    if now - since >= tools.options.patience.denial:
+        await _fail(claim, LOST, staged)
+        return
+    if now - max(since, staged.uploaded_at or since) >= SAME_NAME_FOR:
         logger.info("file %s is gone at the upstream, it is uploaded again", staged.id)
         gone: dict[str, Any] = {"name": None, "uri": None, "uploaded_at": None, "until": None}
-        again = replace(staged, state=StagedState.WANTED, denials=staged.denials + 1, **gone)
-        await claim.save(_calm(again, tools.clock.now()))
-        return
-    await _note(tools, claim, staged, seen)
+        staged = replace(staged, state=StagedState.WANTED, **gone)
+    pause = next_retry(staged.denials, tools.options.retry, jitter())
+    staged = replace(staged, due_at=now + pause, last_error=describe(error))
+    await claim.save(replace(staged, failures=0, defects=0))
 
 
 async def _note(tools: Tools, claim: FileClaim, staged: StagedFile, seen: FileSeen) -> None:
@@ -102,7 +113,7 @@ async def remove(tools: Tools, claim: FileClaim) -> None:
         try:
             await tools.upstream.release_file(staged.name, staged.credential)
         except UpstreamError as error:
-            if staged.failures + 1 < MAX_REMOVAL_FAILURES:
-                raise
+            if elapsed(staged.uploaded_at, tools.clock.now()) < UPSTREAM_LIFE:
+                raise  # after that it is gone by itself
             logger.warning("file %s: left behind at the upstream: %s", staged.id, describe(error))
     await claim.save(staged, gone=True)

@@ -8,11 +8,11 @@ from gateway.batches.follow_ups import MODEL_NOT_FOUND
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import moved, stop_reason
 from gateway.batches.pacing import next_poll, next_retry
-from gateway.batches.patience import with_reason
+from gateway.batches.patience import denied, is_overdue, with_reason
 from gateway.errors import (
     UnavailableError,
     UpstreamAmbiguousError,
-    UpstreamError,
+    UpstreamGoneError,
     UpstreamHeldError,
     UpstreamRefusedError,
     UpstreamStaleError,
@@ -20,14 +20,14 @@ from gateway.errors import (
 )
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
-from gateway.ports.upstream import Absent, Found, Unknown
+from gateway.ports.upstream import Absent, FileState, Found, Unknown
 from gateway.runner.context import JobClaim, Tools, describe, named
 from gateway.runner.denials import FOREIGN
 
 logger = logging.getLogger(__name__)
 
-# What was staged is not uploaded again and again that create does not find.
-MAX_RESTAGINGS = 5
+# A model is refused by itself if another one was accepted from the same key within this (ms).
+OTHER_MODEL_WITHIN = 3_600_000
 # Two listings, a settling time apart, must both lack a job before it is created again.
 ABSENCES_NEEDED = 2
 # When nothing is known that a working listing must show, an empty one is believed later.
@@ -79,12 +79,17 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
     except UpstreamAmbiguousError as error:
         await _doubt(tools, claim, error)
     except UpstreamStaleError as error:
-        await _stage_again(tools, claim, error)
+        await _stage_again(tools, claim, before, error)
     except UpstreamRefusedError as error:
         await claim.save(moved(intent, JobState.REFUSED, failure=_refusal(error)))
-    except (UpstreamUnavailableError, UpstreamHeldError):
-        back = _not_sent(intent, before)
-        await claim.save(back, keep=True)
+    except UpstreamHeldError as error:
+        await claim.save(_not_sent(intent, before), keep=True)
+        if not await _refuses_model(tools, intent, error):
+            raise
+        failure = Failure((error.code or "permission_denied").lower(), error.message, 403)
+        await claim.save(moved(claim.row, JobState.REFUSED, failure=failure))
+    except UpstreamUnavailableError:
+        await claim.save(_not_sent(intent, before), keep=True)
         raise
     else:
         await _adopt(tools, claim, name)
@@ -106,31 +111,49 @@ def _not_sent(intent: Job, before: Job) -> Job:
     return moved(intent, before.state, send_deadline=None, **kept)
 
 
-async def _stage_again(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
-    """Create did not find what was staged: upload it again, after a pause, a few times.
+async def _stage_again(
+    tools: Tools, claim: JobClaim, before: Job, error: UpstreamStaleError
+) -> None:
+    """Create did not find what was staged: upload it again, after ever longer pauses, for hours.
 
-    Which it did not find is not said for sure, so the copies of files are looked at as well.
+    Which it did not find is not said for sure, so the copies of files are looked at as well. But
+    what the upstream shows itself was not missed: Google says the same when a bill is due
+    (python-genai#1218). Errors: UpstreamHeldError then.
     """
-    job = claim.row
-    if job.denials + 1 >= MAX_RESTAGINGS:
+    if before.staged is not None and not before.files:
+        await claim.save(_not_sent(claim.row, before), keep=True)
+        if await _is_there(tools, before):
+            raise UpstreamHeldError(error.message, status=error.status, code=error.code)
+    job = denied(claim.row, tools.clock.now())
+    if is_overdue(job, tools.clock.now(), tools.options.patience):
         failure = Failure("upstream_file_lost", error.message, 500)
         await claim.save(moved(job, JobState.REFUSED, failure=failure))
         return
     logger.info("%s: what was staged is gone, staging again", named(job))
-    pause = next_retry(job.denials + 1, tools.options.retry, jitter())
-    again = moved(
-        job,
-        JobState.PLANNED,
-        **UNSENT,
-        send_deadline=None,
-        denials=job.denials + 1,
-        due_at=tools.clock.now() + pause,
-    )
+    due = tools.clock.now() + next_retry(job.denials, tools.options.retry, jitter())
+    told = {"last_error": describe(error), "due_at": due, "send_deadline": None}
+    again = moved(job, JobState.PLANNED, **UNSENT, **told)
     doomed = [] if job.filled is None else [job.filled]
     await claim.save(again, blobs=BlobChange(doomed=doomed), doubt_files=job.files > 0)
 
 
-async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamError) -> None:
+async def _is_there(tools: Tools, job: Job) -> bool:
+    try:
+        seen = await tools.upstream.observe_file(job.staged or "", job.credential)
+    except UpstreamGoneError:
+        return False
+    return seen.state is FileState.READY
+
+
+async def _refuses_model(tools: Tools, job: Job, error: UpstreamHeldError) -> bool:
+    """Whether a refusal is about the model: it names it, and others work with the same key."""
+    if error.status != 403 or f"models/{job.model}" not in error.message:
+        return False
+    since = tools.clock.now() - OTHER_MODEL_WITHIN
+    return await tools.store.another_model_runs(job, since)
+
+
+async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamAmbiguousError) -> None:
     """Nobody knows whether it was created. This process has stopped sending, so settle from now."""
     now = tools.clock.now()
     logger.warning("%s: the create is ambiguous: %s", named(claim.row), describe(error))

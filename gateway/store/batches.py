@@ -80,6 +80,12 @@ def request_cancel(session: Session, owner: str, batch_id: str, now: int) -> Bat
     return owned(session, owner, batch_id)
 
 
+def note_used(session: Session, owner: str, batch_ids: Sequence[str], now: int) -> None:
+    """A client has these ids."""
+    ids = orjson.dumps(list(batch_ids)).decode()
+    session.run("note_used", {"owner": owner, "ids": ids, "now": now})
+
+
 def rest(session: Session, batch: Batch, due_at: int | None) -> None:
     """Set when the row is due next, unless that changed since it was read."""
     session.run("rest_batch", {"id": batch.id, "was": batch.due_at, "due_at": due_at})

@@ -80,6 +80,17 @@ def running(session: Session, job: Job, submitted_before: int) -> Job | None:
     return None if row is None else job_of(row)
 
 
+def another_model_runs(session: Session, job: Job, since: int) -> bool:
+    """Whether a job of another model was accepted from the same key since then."""
+    values = {
+        "credential": job.credential,
+        "made_by": job.made_by,
+        "model": job.model,
+        "since": since,
+    }
+    return session.one("another_model_runs", values) is not None
+
+
 def foreign(session: Session, credential: str, made_by: str) -> int:
     """How many jobs run upstream, or may, that another key made."""
     values = {"credential": credential, "made_by": made_by}

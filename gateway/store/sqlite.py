@@ -174,6 +174,10 @@ class SQLiteStore:
             lambda session: batches.request_cancel(session, owner, batch_id, now)
         )
 
+    async def note_used(self, owner: str, batch_ids: Sequence[str], now: int) -> None:
+        """Note that a client has these ids."""
+        await self._writer.run(lambda session: batches.note_used(session, owner, batch_ids, now))
+
     # The runner's side
 
     async def due_batches(self, now: int, limit: int) -> Sequence[Work]:
@@ -228,6 +232,10 @@ class SQLiteStore:
     async def running_job(self, job: Job, submitted_before: int) -> Job | None:
         """Some other job that must be in the upstream's listing where this one would be."""
         return job_rows.running(self._reader, job, submitted_before)
+
+    async def another_model_runs(self, job: Job, since: int) -> bool:
+        """Whether a job of another model was accepted from the same key since then."""
+        return job_rows.another_model_runs(self._reader, job, since)
 
     async def foreign_jobs(self, credential: str, made_by: str) -> int:
         """How many jobs of a credential run upstream, or may, that another key made."""

@@ -140,20 +140,26 @@ async def test_a_repeated_create_is_the_first_batch(
     assert late["id"] not in {first["id"], fresh["id"]}
 
 
-async def test_a_repeated_create_outlives_its_input(
-    world: World, alice: httpx.AsyncClient, upload: Make
+@pytest.mark.parametrize("use", ["retrieve", "list", "end"])
+async def test_a_second_wish_is_no_retry(
+    world: World, alice: httpx.AsyncClient, upload: Make, use: str
 ) -> None:
-    """The first answer was lost, the batch is done, its input deleted: still the same batch."""
-    file = await upload()
-    first = (await alice.post("/v1/batches", json=_body(file))).json()
-    await world.move(first["id"], status=BatchStatus.FAILED, failed_at=START)
-    await alice.delete(f"/v1/files/{file['id']}")
+    """Who has used the id of the first batch, or seen it end, has the answer to its create."""
+    body = _body(await upload())
+    first = (await alice.post("/v1/batches", json=body)).json()
+    retry = {"x-stainless-retry-count": "2"}
+    assert (await alice.post("/v1/batches", json=body, headers=retry)).json()["id"] == first["id"]
+    match use:
+        case "retrieve":
+            await alice.get(f"/v1/batches/{first['id']}")
+        case "list":
+            await alice.get("/v1/batches")
+        case _:
+            await world.move(first["id"], status=BatchStatus.FAILED, failed_at=START)
 
-    again = await alice.post(
-        "/v1/batches", json=_body(file), headers={"x-stainless-retry-count": "2"}
-    )
+    again = await alice.post("/v1/batches", json=body, headers=retry)
 
-    assert (again.status_code, again.json()["id"]) == (200, first["id"])
+    assert (again.status_code, again.json()["id"] != first["id"]) == (200, True)
 
 
 async def test_idempotency_keys(alice: httpx.AsyncClient, upload: Make) -> None:

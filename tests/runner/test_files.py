@@ -378,27 +378,34 @@ async def test_a_create_that_misses_a_file(tmp_path: Path, inline_items: int, go
 async def test_a_file_that_is_always_missed(tmp_path: Path) -> None:
     """Not for ever."""
     async with world(tmp_path) as here:
-        here.upstream.script["create"] = [UpstreamStaleError("gone", status=403)] * 99
+        here.upstream.script["create"] = [UpstreamStaleError("gone", status=403)] * 9999
         file = await here.upload(PDF, "a.pdf")
 
-        done = await here.ended(await here.submit(naming("a", file.id)))
+        batch = await here.submit(naming("a", file.id))
+        await here.until(lambda _: here.upstream.calls.count("create") > 8, batch)
+        here.clock.ahead = 7 * HOUR
+        done = await here.ended(batch)
 
         assert errors(await here.lines(done.error_file_id)) == {"a": (500, "upstream_file_lost")}
-        assert here.upstream.calls.count("create") == 5
         await released(here)
 
 
 async def test_a_file_the_upstream_loses_again_and_again(tmp_path: Path) -> None:
-    """Is given up after some uploads."""
+    """Is asked for by its name for minutes, uploaded anew, and given up after hours."""
     async with world(tmp_path) as here:
         here.upstream.file_states = [FileState.PROCESSING] * 99
-        here.upstream.script["observe_file"] = [UpstreamGoneError("gone", status=403)] * 99
+        here.upstream.script["observe_file"] = [UpstreamGoneError("gone", status=403)] * 9999
         file = await here.upload(PDF, "a.pdf")
 
-        done = await here.ended(await here.submit(naming("a", file.id) + chat("b")))
+        batch = await here.submit(naming("a", file.id) + chat("b"))
+        await here.until(lambda _: here.upstream.calls.count("observe_file") > 8, batch)
+        assert here.upstream.calls.count("stage_file") == 1
+        here.clock.ahead = 301_000
+        await here.until(lambda _: here.upstream.calls.count("stage_file") == 2, batch)
+        here.clock.ahead = 7 * HOUR
+        done = await here.ended(batch)
 
         assert errors(await here.lines(done.error_file_id)) == {"a": (500, "upstream_file_lost")}
-        assert here.upstream.calls.count("stage_file") == 5
 
 
 async def running_with(here: World, file: File, custom_id: str) -> Batch:

@@ -19,7 +19,7 @@ from gateway.errors import (
     UpstreamStaleError,
     UpstreamUnavailableError,
 )
-from tests.runner.world import HOUR, OWNER, World, chat, sweep, world
+from tests.runner.world import HOUR, MODEL, MODELS, OWNER, World, chat, sweep, world
 
 ONCE = RetryRules(attempts=1)
 TWO = chat("a", "one") + chat("b", "two")
@@ -265,14 +265,47 @@ async def test_an_outage_is_no_denial(tmp_path: Path, method: str) -> None:
 async def test_an_upload_that_is_never_found_ends_visibly(tmp_path: Path) -> None:
     """Not uploaded again for ever."""
     async with world(tmp_path, inline_items=0) as here:
-        stale = [UpstreamStaleError("not in an ACTIVE state", status=400) for _ in range(50)]
+        stale = [UpstreamStaleError("not in an ACTIVE state", status=400) for _ in range(9999)]
         here.upstream.script["create"] = list(stale)
 
-        done = await here.ended(await here.submit(TWO))
+        batch = await here.submit(TWO)
+        await here.until(lambda _: here.upstream.calls.count("stage") > 8, batch)
+        here.clock.ahead = 7 * HOUR
+        done = await here.ended(batch)
 
         rows = await here.lines(done.error_file_id)
         assert {row["response"]["body"]["error"]["code"] for row in rows} == {"upstream_file_lost"}
-        assert here.upstream.calls.count("stage") == 5
+
+
+async def test_a_file_that_google_shows_was_not_lost(tmp_path: Path) -> None:
+    """Create denies it because a bill is due: the job is held, nothing is uploaded again."""
+    async with world(tmp_path, inline_items=0) as here:
+        stale = [UpstreamStaleError("it may not exist", status=403) for _ in range(12)]
+        here.upstream.script["create"] = list(stale)
+        here.upstream.there = {f"files/{n}" for n in range(99)}
+
+        await assert_good(here, await here.ended(await here.submit(TWO)))
+
+        assert here.upstream.calls.count("stage") == 1
+
+
+async def test_a_model_refused_to_the_key_refuses_its_lines_alone(tmp_path: Path) -> None:
+    """While another model works; alone it may be the account, and is held."""
+    other = MODELS[1]
+    error = UpstreamHeldError(f"no permission to use models/{MODEL}.", status=403, code="DENIED")
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [error] * 9999
+        batch = await here.submit(TWO)
+        await here.until(lambda work: work.jobs and work.jobs[0].failures > 3, batch)
+        here.upstream.script["create"] = []
+        await assert_good(here, await here.ended(batch))
+
+        here.upstream.refused_model = error
+        mixed = await here.ended(await here.submit(chat("a") + chat("b", model=other)))
+
+        assert (mixed.counts.completed, mixed.counts.failed) == (1, 1)
+        [row] = await here.lines(mixed.error_file_id)
+        assert (row["custom_id"], row["response"]["status_code"]) == ("a", 403)
 
 
 async def test_a_twin_that_shows_late_is_cancelled(tmp_path: Path) -> None:

@@ -20,7 +20,12 @@ from gateway.batches.planning import JobLimits
 from gateway.batches.staging import StagedFile
 from gateway.blobs.local import LocalBlobs
 from gateway.clock import SystemClock
-from gateway.errors import UnavailableError, UpstreamAmbiguousError, UpstreamGoneError
+from gateway.errors import (
+    UnavailableError,
+    UpstreamAmbiguousError,
+    UpstreamGoneError,
+    UpstreamHeldError,
+)
 from gateway.ids import new_batch_id, new_blob_name, new_file_id
 from gateway.ports.store import Work
 from gateway.ports.upstream import (
@@ -132,6 +137,7 @@ class ScriptedUpstream:
     garbage: list[bytes] = field(default_factory=list)
     late: int = 0
     unlisted: bool = False  # the list lacks the model that there is
+    refused_model: UpstreamHeldError | None = None  # of MODEL, by create
     deaf: bool = False  # no cancel is obeyed
     # Clients' files by name, those that are there, the states they are seen in next, their life.
     uploaded: dict[str, bytes] = field(default_factory=dict)
@@ -202,6 +208,8 @@ class ScriptedUpstream:
         """Create; an ambiguous error is raised after the job was made."""
         assert seconds > 0
         assert job.inline == (job.staged is None)
+        if self.refused_model is not None and job.model == MODEL:
+            raise self.refused_model
         try:
             await self._hang("create")
             self._call("create")

@@ -32,7 +32,13 @@ SELECT * FROM batches WHERE owner = :owner AND idempotency_key = :idempotency_ke
 SELECT * FROM batches
 WHERE owner = :owner AND fingerprint = :fingerprint AND created_at >= :since
     AND cancel_requested_at IS NULL -- who cancels and creates again wants another one
+    -- Only a create whose answer may have been lost is repeated: never once its id was used.
+    AND used_at IS NULL AND status IN ('validating', 'in_progress', 'finalizing')
 ORDER BY seq DESC LIMIT 1;
+
+-- name: note_used
+UPDATE batches SET used_at = :now
+WHERE owner = :owner AND used_at IS NULL AND id IN (SELECT value FROM json_each(:ids));
 
 -- name: batches_newest_first
 SELECT * FROM batches WHERE owner = :owner AND seq < :after ORDER BY seq DESC LIMIT :limit;

@@ -124,6 +124,13 @@ WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS
     AND (made_by IS :made_by OR made_by IS NULL)
 ORDER BY submitted_at DESC LIMIT 1;
 
+-- name: another_model_runs
+SELECT 1 FROM jobs
+WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS NOT NULL
+    AND credential = :credential AND submitted_at >= :since
+    AND made_by IS :made_by AND model <> :model
+LIMIT 1;
+
 -- name: foreign_jobs
 SELECT (
     SELECT count(*) FROM jobs
