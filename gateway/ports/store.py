@@ -11,7 +11,7 @@ not seen the ring silences it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
@@ -56,14 +56,24 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """What the bytes of a blob were when they were written."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class BlobChange:
     """Blobs that a transaction makes live (it points at them) or dooms (it no longer does).
 
     Making live a name that is not pending is a bug: the transaction fails with InternalError.
+    ``seals`` are those of blobs that were written as they arrived.
     """
 
     live: Sequence[str] = ()
     doomed: Sequence[str] = ()
+    seals: Mapping[str, Seal] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -87,8 +97,12 @@ class Store(Protocol):
 
     # Blobs
 
-    async def register_blob(self, name: str, now: int) -> None:
-        """Record a name as pending, before its first byte is written."""
+    async def register_blob(self, name: str, now: int, seal: Seal | None = None) -> None:
+        """Record a name as pending, before its first byte; with the seal of bytes that exist."""
+        ...
+
+    async def blob_seal(self, name: str) -> Seal | None:
+        """What a blob's bytes must be; None of one that was never sealed."""
         ...
 
     async def sweepable_blobs(

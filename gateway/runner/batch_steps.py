@@ -17,7 +17,7 @@ from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
-from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, Tools
+from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, DamagedBlobError, Tools, sealed
 from gateway.runner.cpu.publish import PublishTask, RunPaths
 from gateway.runner.cpu.validate import ValidateTask
 from gateway.runner.model_list import ModelList
@@ -116,7 +116,9 @@ async def _bring_input(tools: Tools, batch: Batch, path: Path) -> None:
     file = await tools.store.input_file(batch.id)
     if file is None or len(file.segments) != 1:
         raise LookupError("the input file of a live batch is not there in one piece")
-    await tools.blobs.bring(file.segments[0].blob, path)
+    await tools.bring(file.segments[0].blob, path)
+    if (await sealed(path)).sha256 != file.sha256:
+        raise DamagedBlobError("the input file is not what was uploaded")
 
 
 def _gave_up() -> BatchError:
@@ -291,8 +293,8 @@ async def _bring_runs(
         if run is None or index is None:
             raise LookupError("a run that is to be published is not there")
         paths = RunPaths(str(place / f"run-{number}"), str(place / f"index-{number}"))
-        await tools.blobs.bring(run, Path(paths.run))
-        await tools.blobs.bring(index, Path(paths.index))
+        await tools.bring(run, Path(paths.run))
+        await tools.bring(index, Path(paths.index))
         runs.append(paths)
     return runs
 

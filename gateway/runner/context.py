@@ -1,6 +1,8 @@
 """What every step works with, and how a claim is held."""
 
 import asyncio
+import hashlib
+import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -22,10 +24,35 @@ from gateway.clock import Clock
 from gateway.errors import AuditError, GatewayError, UpstreamError, WorkerError
 from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
-from gateway.ports.store import Store
+from gateway.ports.store import Seal, Store
 from gateway.ports.upstream import Upstream
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.workers import Workers
+
+SEAL_BLOCK = 1 << 20
+# Below this a digest takes less than the way to a thread.
+SEALED_AT_ONCE = 64 * 1024
+
+
+class DamagedBlobError(LookupError):
+    """The bytes on the disk are not those that were written."""
+
+
+async def sealed(path: Path) -> Seal:
+    """Size and digest of a local file."""
+    if os.stat(path).st_size <= SEALED_AT_ONCE:  # noqa: PTH116 - as quick as it looks
+        return _seal_of(path)
+    return await asyncio.to_thread(_seal_of, path)
+
+
+def _seal_of(path: Path) -> Seal:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(SEAL_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return Seal(size, digest.hexdigest())
+
 
 # How often a step may fail in a way that waiting does not mend, before it ends visibly.
 MAX_DEFECTS = 3
@@ -120,11 +147,26 @@ class Tools:
         return name
 
     async def keep(self, paths: Sequence[str]) -> list[str]:
-        """Make blobs of files that a worker wrote; their names in the same order."""
-        names = list(await asyncio.gather(*(self.new_blob() for _ in paths)))
+        """Make blobs of files that a worker wrote, sealed; their names in the same order."""
+        names = list(await asyncio.gather(*(self._seal(Path(path)) for path in paths)))
         for path, name in zip(paths, names, strict=True):
             await self.blobs.take(Path(path), name)
         return names
+
+    async def _seal(self, path: Path) -> str:
+        name = new_blob_name()
+        await self.store.register_blob(name, self.clock.now(), await sealed(path))
+        return name
+
+    async def bring(self, name: str, path: Path) -> None:
+        """Have a blob's bytes at a local path, as they were written.
+
+        Errors: FileNotFoundError when they are gone, DamagedBlobError when they have changed.
+        """
+        await self.blobs.bring(name, path)
+        seal = await self.store.blob_seal(name)
+        if seal is not None and seal != await sealed(path):
+            raise DamagedBlobError(f"blob {name} is not what was written")
 
     @asynccontextmanager
     async def workplace(self) -> AsyncIterator[Path]:
@@ -203,7 +245,7 @@ def describe(error: Exception) -> str:
         return f"the upstream answered {error.status} {error.code or ''}".rstrip()
     if isinstance(error, UpstreamError | GatewayError):
         return error.message
-    if isinstance(error, WorkerError | AuditError):
+    if isinstance(error, WorkerError | AuditError | DamagedBlobError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{type(error).__name__}: {error.strerror}"

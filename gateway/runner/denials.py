@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 FOREIGN = (
     "this job was made with another Gemini key; it goes on with that key, or one of its project"
 )
+LOST_RAW = "the raw results on the disk are gone or changed, they are fetched again"
 NO_RESULTS = "what the upstream serves as results has no result in it"
 
 
@@ -115,6 +116,18 @@ async def fetch_again(tools: Tools, claim: JobClaim) -> bool:
     logger.warning("%s: %s", named(job), NO_RESULTS)
     await claim.save(again, blobs=BlobChange(doomed=doomed))
     return True
+
+
+async def fetch_lost(tools: Tools, claim: JobClaim) -> None:
+    """The disk has lost or changed the raw results: the upstream still has them."""
+    job = denied(claim.row, tools.clock.now())
+    due = tools.while_ending(
+        job, tools.clock.now() + next_retry(job.denials, tools.options.retry, jitter())
+    )
+    logger.error("%s: %s", named(job), LOST_RAW)
+    again = moved(job, JobState.ENDED, raw=None, due_at=due, failures=1, last_error=LOST_RAW)
+    doomed = [] if job.raw is None else [job.raw]
+    await claim.save(again, blobs=BlobChange(doomed=doomed))
 
 
 async def _has_output(tools: Tools, job: Job) -> bool:

@@ -96,7 +96,7 @@ async def _write(
 async def _filled(
     tools: Tools, job: Job, ready: Mapping[str, Usable], failed: Sequence[str], place: Path
 ) -> Mapping[str, Any]:
-    await tools.blobs.bring(job.spool, place / "spool")
+    await tools.bring(job.spool, place / "spool")
     task = FillTask(str(place / "spool"), str(place), ready, failed)
     return await tools.workers.run("fill", task, FILL_SECONDS)
 

@@ -72,9 +72,9 @@ async def divide_refused(tools: Tools, claim: JobClaim) -> None:
     job = claim.row
     failure = job.failure
     async with tools.workplace() as place:
-        await tools.blobs.bring(job.spool, place / "spool")
-        await tools.blobs.bring(job.echo, place / "echo")
-        await tools.blobs.bring(job.outgoing[0], place / "sent")
+        await tools.bring(job.spool, place / "spool")
+        await tools.bring(job.echo, place / "echo")
+        await tools.bring(job.outgoing[0], place / "sent")
         item = None if failure is None else failure.item
         spool, echo, sent = (str(place / name) for name in ("spool", "echo", "sent"))
         task = SplitTask(spool, echo, str(place), sent, item)
@@ -100,6 +100,6 @@ async def divide_refused(tools: Tools, claim: JobClaim) -> None:
 
 async def _pick(tools: Tools, job: Job, wanted: str, place: Path) -> Mapping[str, Any]:
     if not (place / "spool").exists():
-        await tools.blobs.bring(job.spool, place / "spool")
+        await tools.bring(job.spool, place / "spool")
     task = PickTask(str(place / "spool"), str(place / "echo"), str(place), wanted)
     return await tools.workers.run("pick", task, PICK_SECONDS)

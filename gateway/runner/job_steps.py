@@ -1,5 +1,7 @@
 """Steps on a job that was sent: poll, cancel, secure, collect, release."""
 
+import asyncio
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -28,10 +30,17 @@ from gateway.errors import (
     UpstreamStaleError,
 )
 from gateway.ids import jitter
-from gateway.ports.store import BlobChange
+from gateway.ports.store import BlobChange, Seal
 from gateway.ports.upstream import Found, Observation
 from gateway.runner import denials
-from gateway.runner.context import JobClaim, Tools, describe, named
+from gateway.runner.context import (
+    SEALED_AT_ONCE,
+    DamagedBlobError,
+    JobClaim,
+    Tools,
+    describe,
+    named,
+)
 from gateway.runner.cpu.collect import CollectTask
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.follow_step import Follower, divide_refused, follow
@@ -186,24 +195,29 @@ UNREAD = Failure(
 async def secure(tools: Tools, _: Batch, claim: JobClaim) -> None:
     """Copy the raw results before the upstream forgets them."""
     try:
-        raw = (await _download(tools, claim.row))[0]
+        raw, seal = await _download(tools, claim.row)
     except (UpstreamRefusedError, UpstreamGoneError, UpstreamStaleError) as error:
         await denials.believe_results(tools, claim, error)
         return
     # Since when they were denied is kept: what was fetched may turn out to be no results.
-    await claim.save(moved(claim.row, JobState.SECURED, raw=raw), blobs=BlobChange(live=[raw]))
+    change = BlobChange(live=[raw], seals={raw: seal})
+    await claim.save(moved(claim.row, JobState.SECURED, raw=raw), blobs=change)
 
 
-async def _download(tools: Tools, job: Job) -> tuple[str, int]:
-    """The blob of a job's raw results, and its size. Errors: ``Upstream*``."""
+async def _download(tools: Tools, job: Job) -> tuple[str, Seal]:
+    """The blob of a job's raw results, and its seal. Errors: ``Upstream*``."""
     raw = await tools.new_blob()
-    size = 0
+    size, digest = 0, hashlib.sha256()
     fetched = tools.upstream.fetch(_name(job), job.output or "", job.credential)
     async with aclosing(fetched) as blocks, tools.blobs.create(raw) as writer:
         async for block in blocks:
             size += len(block)
+            if len(block) > SEALED_AT_ONCE:
+                await asyncio.to_thread(digest.update, block)
+            else:
+                digest.update(block)
             await writer.write(block)
-    return raw, size
+    return raw, Seal(size, digest.hexdigest())
 
 
 async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
@@ -213,6 +227,9 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         await divide_refused(tools, claim)
         return
     async with tools.workplace() as place:
+        if not await _bring_raw(tools, job, place / "raw"):
+            await denials.fetch_lost(tools, claim)
+            return
         summary = await _render(tools, batch, job, place)
         if _is_no_result_file(job, summary) and await denials.fetch_again(tools, claim):
             return
@@ -271,15 +288,26 @@ def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
     return bool(summary["unreadable"] or nothing)
 
 
+async def _bring_raw(tools: Tools, job: Job, path: Path) -> bool:
+    """Bring the raw results; False when the disk has lost or changed them, but not the upstream."""
+    if job.raw is None:
+        return True
+    try:
+        await tools.bring(job.raw, path)
+    except (FileNotFoundError, DamagedBlobError):
+        if job.state is not JobState.SECURED:
+            raise
+        return False
+    return True
+
+
 async def _render(tools: Tools, batch: Batch, job: Job, place: Path) -> Mapping[str, Any]:
-    await tools.blobs.bring(job.echo, place / "echo")
-    if job.raw is not None:
-        await tools.blobs.bring(job.raw, place / "raw")
+    await tools.bring(job.echo, place / "echo")
     if job.held is not None:
-        await tools.blobs.bring(job.held, place / "held")
+        await tools.bring(job.held, place / "held")
     unusable = await unusable_files(tools, job)
     if unusable:
-        await tools.blobs.bring(job.spool, place / "spool")
+        await tools.bring(job.spool, place / "spool")
     task = _collect_task(tools, batch, job, place, unusable)
     return await tools.workers.run("collect", task, COLLECT_SECONDS)
 
@@ -355,10 +383,11 @@ async def recover(tools: Tools, _: Batch, claim: JobClaim) -> None:
         job = replace(job, cancel_sent_at=now)
     if seen.output is not None:
         job = replace(job, output=seen.output)
-        raw, size = await _download(tools, job)
-        if size:
-            await claim.save(_recovered(replace(job, raw=raw)), blobs=BlobChange(live=[raw]))
-            logger.info("%s: its raw results are here, late: %d bytes", named(job), size)
+        raw, seal = await _download(tools, job)
+        if seal.bytes:
+            change = BlobChange(live=[raw], seals={raw: seal})
+            await claim.save(_recovered(replace(job, raw=raw)), blobs=change)
+            logger.info("%s: its raw results are here, late: %d bytes", named(job), seal.bytes)
             return
     if seen.ended and seen.output is None and seen.state in FRUITLESS:
         await claim.save(_recovered(job))

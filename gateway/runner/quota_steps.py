@@ -114,8 +114,8 @@ async def recut(tools: Tools, _: Batch, claim: JobClaim) -> None:
     """Put two jobs in the place of one of which nothing was created; its lines are in both once."""
     job = claim.row
     async with tools.workplace() as place:
-        await tools.blobs.bring(job.spool, place / "spool")
-        await tools.blobs.bring(job.echo, place / "echo")
+        await tools.bring(job.spool, place / "spool")
+        await tools.bring(job.echo, place / "echo")
         task = RecutTask(str(place / "spool"), str(place / "echo"), str(place))
         summary = await tools.workers.run("recut", task, RECUT_SECONDS)
         parts = summary["parts"]

@@ -5,13 +5,23 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from gateway.errors import InternalError
-from gateway.ports.store import BlobChange
+from gateway.ports.store import BlobChange, Seal
 from gateway.store.session import Session
 
 
-def register(session: Session, name: str, now: int) -> None:
+def register(session: Session, name: str, now: int, seal: Seal | None) -> None:
     """A new name, pending."""
-    session.run("register_blob", {"name": name, "now": now})
+    size, digest = (None, None) if seal is None else (seal.bytes, seal.sha256)
+    values = {"name": name, "now": now, "bytes": size, "sha256": digest}
+    session.run("register_blob", values)
+
+
+def seal_of(session: Session, name: str) -> Seal | None:
+    """What a blob's bytes must be."""
+    row = session.one("blob_seal", {"name": name})
+    if row is None or row["sha256"] is None:
+        return None
+    return Seal(row["bytes"], row["sha256"])
 
 
 def enliven(session: Session, names: Iterable[str]) -> None:
@@ -30,6 +40,8 @@ def doom(session: Session, names: Iterable[str], now: int) -> None:
 def change(session: Session, blobs: BlobChange, now: int) -> None:
     """What a transaction says about blobs."""
     enliven(session, blobs.live)
+    for name, seal in blobs.seals.items():
+        session.run("seal_blob", {"name": name, "bytes": seal.bytes, "sha256": seal.sha256})
     doom(session, blobs.doomed, now)
 
 

@@ -16,7 +16,16 @@ from gateway.batches.staging import NamedFile, StagedFile
 from gateway.clock import Clock, SystemClock
 from gateway.errors import SettingsError
 from gateway.ids import new_gateway_id
-from gateway.ports.store import ALL_TIME, NO_FILES, NOTHING_NAMED, BlobChange, Deletion, Page, Work
+from gateway.ports.store import (
+    ALL_TIME,
+    NO_FILES,
+    NOTHING_NAMED,
+    BlobChange,
+    Deletion,
+    Page,
+    Seal,
+    Work,
+)
 from gateway.store import batches, blobs, files, quotas, retention, staging
 from gateway.store import jobs as job_rows
 from gateway.store.lock import DirectoryLock
@@ -80,9 +89,13 @@ class SQLiteStore:
 
     # Blobs
 
-    async def register_blob(self, name: str, now: int) -> None:
+    async def register_blob(self, name: str, now: int, seal: Seal | None = None) -> None:
         """Record a name as pending."""
-        await self._writer.run(lambda session: blobs.register(session, name, now))
+        await self._writer.run(lambda session: blobs.register(session, name, now, seal))
+
+    async def blob_seal(self, name: str) -> Seal | None:
+        """What a blob's bytes must be."""
+        return blobs.seal_of(self._reader, name)
 
     async def sweepable_blobs(
         self, before: int, limit: int, *, pending_before: int | None = None

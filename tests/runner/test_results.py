@@ -256,3 +256,50 @@ async def test_what_kills_the_process_is_given_up_after_three_deaths(tmp_path: P
         assert batch.status is BatchStatus.FAILED
         assert [error.code for error in batch.errors] == ["internal_error"]
         assert w.tools.workers._all == set()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+async def test_raw_results_that_the_disk_loses_are_fetched_again(
+    tmp_path: Path, damage: str
+) -> None:
+    """A flipped bit was one line in error, a cut 50 lines missing and the job deleted."""
+    async with world(tmp_path, inline_items=0) as w:
+        whole = w.tools.blobs.bring
+        hurt: list[str] = []
+
+        async def bring(name: str, path: Path) -> None:
+            if path.name == "raw" and not hurt:
+                hurt.append(name)
+                spoil(tmp_path / "data" / "blobs" / name[:2] / name, damage)
+            await whole(name, path)
+
+        w.tools.blobs.bring = bring  # type: ignore[method-assign]
+        batch = await w.ended(await w.submit(chat("a") + chat("b")))
+        assert (batch.counts.completed, len(hurt)) == (2, 1)
+        assert w.upstream.calls.count("fetch") == 2
+
+
+def spoil(path: Path, damage: str) -> None:
+    """What disks do."""
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "flipped":
+        path.write_bytes(content.replace(b"STOP", b"STOQ", 1))
+    if damage == "cut":
+        path.write_bytes(content[: content.index(b"\n") + 1])
+
+
+async def test_an_input_that_has_changed_is_not_run(tmp_path: Path) -> None:
+    """50 of 100 lines were run, and no word was said."""
+    async with world(tmp_path) as w:
+        whole = w.tools.blobs.bring
+
+        async def bring(name: str, path: Path) -> None:
+            await whole(name, path)
+            if path.name == "input":
+                spoil(path, "cut")
+
+        w.tools.blobs.bring = bring  # type: ignore[method-assign]
+        batch = await w.ended(await w.submit(chat("a") + chat("b")))
+        assert batch.status is BatchStatus.FAILED
+        assert w.upstream.jobs == []

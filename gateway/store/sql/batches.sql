@@ -131,7 +131,7 @@ JOIN files ON files.id = batches.input_file_id
 ORDER BY batches.due_at, batches.seq;
 
 -- name: next_due
--- The next moment at which something becomes due; a leased row counts from the end of its lease.
+-- The next moment at which something becomes due: a leased row counts from the end of its lease.
 SELECT min(due) AS due FROM (
     SELECT * FROM (
         SELECT due_at AS due FROM batches

@@ -1,5 +1,12 @@
 -- name: register_blob
-INSERT INTO blobs (name, state, created_at) VALUES (:name, 'pending', :now);
+INSERT INTO blobs (name, state, created_at, bytes, sha256)
+VALUES (:name, 'pending', :now, :bytes, :sha256);
+
+-- name: seal_blob
+UPDATE blobs SET bytes = :bytes, sha256 = :sha256 WHERE name = :name;
+
+-- name: blob_seal
+SELECT bytes, sha256 FROM blobs WHERE name = :name;
 
 -- name: enliven_blob
 UPDATE blobs SET state = 'live' WHERE name = :name AND state = 'pending';
