@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from gateway.clock import SystemClock
+from gateway.emulator.faults.book import FaultBook
 from gateway.emulator.faults.refusals import REASONS
-from gateway.emulator.faults.table import FaultBook, make_fault, parse_fault
+from gateway.emulator.faults.table import make_fault, parse_fault
 from gateway.emulator.protocol.errors import STATUS_NAMES
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 

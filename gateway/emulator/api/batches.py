@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from gateway.emulator.api.call import Call
 from gateway.emulator.checks.request import check_model
-from gateway.emulator.faults.table import Fault, take_from
+from gateway.emulator.faults.book import take_from
+from gateway.emulator.faults.table import Fault
 from gateway.emulator.jobs.job import Job
 from gateway.emulator.jobs.lines import inline_items
 from gateway.emulator.jobs.operation import metadata, operation

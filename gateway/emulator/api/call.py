@@ -10,9 +10,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.emulator.faults.book import FaultBook, Take, take_from
 from gateway.emulator.faults.prompt_faults import JOB_OPERATIONS
 from gateway.emulator.faults.refusals import Refused, refusal
-from gateway.emulator.faults.table import Fault, FaultBook, Take, take_from
+from gateway.emulator.faults.table import Fault
 from gateway.emulator.jobs.job import RESULT_PREFIX, Job
 from gateway.emulator.protocol.errors import (
     JSON_HEADERS,

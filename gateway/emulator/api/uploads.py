@@ -7,8 +7,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.emulator.api.call import Call, NoAnswerError
+from gateway.emulator.faults.book import FaultBook
 from gateway.emulator.faults.prompt_faults import of_upload
-from gateway.emulator.faults.table import FaultBook
 from gateway.emulator.protocol.clock import SECOND
 from gateway.emulator.protocol.errors import ApiError, JsonObject, invalid
 from gateway.emulator.protocol.multipart_related import Related

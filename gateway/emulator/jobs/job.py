@@ -16,7 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.emulator.faults.table import Fault, FaultBook
+from gateway.emulator.faults.book import FaultBook
+from gateway.emulator.faults.table import Fault
 from gateway.emulator.jobs.lines import BadLineError, Counts, Work, fault_status
 from gateway.emulator.protocol.clock import SECOND
 from gateway.emulator.protocol.errors import JsonObject, entity_not_found

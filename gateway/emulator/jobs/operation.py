@@ -8,7 +8,7 @@ end, counts are strings and absent when zero, output is there twice, a list has 
 
 import orjson
 
-from gateway.emulator.faults.table import Take
+from gateway.emulator.faults.book import Take
 from gateway.emulator.jobs.job import Job, Snapshot
 from gateway.emulator.protocol.clock import stamp
 from gateway.emulator.protocol.errors import JsonObject

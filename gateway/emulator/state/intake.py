@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from gateway.emulator.answers.embed import text_of
 from gateway.emulator.answers.prompt import last_user_text
 from gateway.emulator.answers.usage import BYTES_PER_TOKEN, content_tokens, prompt_tokens
+from gateway.emulator.faults.book import FaultBook
 from gateway.emulator.faults.markers import Seen
 from gateway.emulator.faults.prompt_faults import PromptFaults, of_job, sort_prompt_faults
-from gateway.emulator.faults.table import FAULTS, Fault, FaultBook, Scope
+from gateway.emulator.faults.table import FAULTS, Fault, Scope
 from gateway.emulator.jobs.job import NEVER, Job
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.protocol.clock import SECOND

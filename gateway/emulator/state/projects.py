@@ -6,7 +6,7 @@ project is seen from another, and a foreign file looks as one that is gone.
 
 from pathlib import Path
 
-from gateway.emulator.faults.table import FaultBook
+from gateway.emulator.faults.book import FaultBook
 from gateway.emulator.jobs.job import Jobs
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.protocol.clock import EmulatorClock

@@ -8,7 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from gateway.clock import Clock
-from gateway.emulator.faults.table import FaultBook, parse_fault
+from gateway.emulator.faults.book import FaultBook
+from gateway.emulator.faults.table import parse_fault
 from gateway.emulator.jobs.job import RESULT_PREFIX, Job, Snapshot, served_share, settle
 from gateway.emulator.jobs.lines import inline_items
 from gateway.emulator.options import EmulatorOptions

@@ -8,7 +8,7 @@ connection broke is kept in whole pieces of 256 KiB, so a client must ask before
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.emulator.faults.table import FaultBook
+from gateway.emulator.faults.book import FaultBook
 from gateway.emulator.protocol.clock import SECOND, EmulatorClock
 from gateway.emulator.protocol.errors import ApiError, JsonObject, invalid
 from gateway.emulator.protocol.ids import new_id, new_upload_id
