@@ -335,6 +335,8 @@ BLOCKS: Mapping[str, Blocks] = {
     "gateway/store/README.md": {},
     "deploy/README.md": {"sidecar": sidecar},
     "tests/README.md": {},
+    "CONTRIBUTING.md": {},
+    "SECURITY.md": {},
 }
 
 
