@@ -57,6 +57,8 @@ With --control, while it runs:
   GET    /emulator/faults    what is armed, and how often it struck;
                              POST "quota:times=2", DELETE disarms
   POST   /emulator/clock     {"advance": 3600} or {"speed": 60}
+  GET    /emulator/calls     how often each operation was called
+  GET    /emulator/ledger    what each line and each call cost (--ledger)
 
 Answers echo the prompt. Words in a prompt steer its answer, as [[error:8]], [[call:get_weather]]
 or [[fault:job-fails]]: see --list-markers. What it can do wrong: see --list-faults.
