@@ -17,7 +17,7 @@ import uvicorn
 
 from gateway.api.app import create_api
 from gateway.api.protocol import BoundedHttpProtocol
-from gateway.api.services import ApiOptions, Services
+from gateway.api.services import LOCAL_OWNER, ApiOptions, Services
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.pacing import Pace
 from gateway.batches.patience import Patience
@@ -206,6 +206,7 @@ class Gateway:
         upstream = GeminiUpstream(gemini_options(settings), self._clock)
         workers = Workers(settings.translate_workers, settings.worker_memory_bytes)
         try:
+            await self._warn_of_the_unreachable(store)
             tools = await self._tools(store, upstream, workers)
             with closing(_listen(settings.host, settings.port)) as listener:
                 await self._serve(tools, listener, announce)
@@ -213,6 +214,21 @@ class Gateway:
             await workers.close()
             await upstream.close()
             await store.close()
+
+    async def _warn_of_the_unreachable(self, store: SQLiteStore) -> None:
+        """Whose objects no key reaches: a key that is written in another way is another owner."""
+        credentials = api_options(self._settings).credentials
+        reached = {LOCAL_OWNER} if credentials is None else set(credentials.values())
+        for owner, (files, batches) in (await store.owners()).items():
+            if owner not in reached:
+                logger.warning(
+                    "%d batches and %d files belong to %r, which no key in GATEWAY_API_KEYS"
+                    " reaches: the entry %s=SECRET reaches them",
+                    batches,
+                    files,
+                    owner,
+                    owner,
+                )
 
     async def _tools(self, store: SQLiteStore, upstream: GeminiUpstream, workers: Workers) -> Tools:
         blobs = LocalBlobs(self._settings.data_dir / BLOBS)

@@ -267,6 +267,10 @@ class Store(Protocol):
         """Whether a job of another model was accepted from the same key since then."""
         ...
 
+    async def owners(self) -> Mapping[str, tuple[int, int]]:
+        """Every owner, with how many files and batches it has."""
+        ...
+
     async def foreign_jobs(self, credential: str, made_by: str) -> int:
         """How many jobs of a credential run upstream, or may, that another key made."""
         ...

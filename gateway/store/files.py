@@ -1,5 +1,6 @@
 """Transactions over files."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.batches.file import File
@@ -80,3 +81,8 @@ def _bury(session: Session, file: File, now: int) -> None:
     session.run("delete_file", {"id": file.id, "now": now})
     blobs.doom(session, (segment.blob for segment in file.segments), now)
     retention.drop_unread_raw(session, file.id, now)
+
+
+def owners(session: Session) -> Mapping[str, tuple[int, int]]:
+    """Every owner, with how many files and batches it has."""
+    return {row["owner"]: (row["files"], row["batches"]) for row in session.all("owners")}

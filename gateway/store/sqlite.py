@@ -250,6 +250,10 @@ class SQLiteStore:
         """Whether a job of another model was accepted from the same key since then."""
         return job_rows.another_model_runs(self._reader, job, since)
 
+    async def owners(self) -> Mapping[str, tuple[int, int]]:
+        """Every owner, with how many files and batches it has."""
+        return files.owners(self._reader)
+
     async def foreign_jobs(self, credential: str, made_by: str) -> int:
         """How many jobs of a credential run upstream, or may, that another key made."""
         return job_rows.foreign(self._reader, credential, made_by)

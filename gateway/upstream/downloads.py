@@ -83,6 +83,10 @@ def _is_refusal(head: bytearray) -> bool:
     return isinstance(body, dict) and body.keys() == {"error"}
 
 
+class _SlowError(UpstreamUnavailableError):
+    """What comes, comes too slowly."""
+
+
 class _ChangedError(UpstreamUnavailableError):
     """What comes now does not continue what was passed on already."""
 
@@ -121,7 +125,7 @@ class _Download:
             await self._transport.back_off(failures)
 
     def _may_go_on(self, exc: UpstreamUnavailableError, failures: int) -> bool:
-        if isinstance(exc, _ChangedError) or not worth_a_quick_retry(exc):
+        if isinstance(exc, _ChangedError | _SlowError) or not worth_a_quick_retry(exc):
             return False
         # An operation is written anew for every GET, in any member order: no resuming there.
         resumable = self._resumable or self._passed == 0
@@ -135,8 +139,10 @@ class _Download:
                     return
                 rest = _Rest(self._passed, self._digest) if response.status_code != 206 else None
                 expected, received = self._expected(response), 0
+                began = self._transport.clock.monotonic()
                 async for block in response.aiter_raw():
                     received += len(block)
+                    self._check_rate(received, self._transport.clock.monotonic() - began)
                     fresh = rest.after(block) if rest else block
                     if fresh:
                         self._note(fresh)
@@ -147,6 +153,12 @@ class _Download:
                     raise _ChangedError("The upstream's results have become shorter.")
                 if self._total not in {None, self._passed}:
                     raise UpstreamUnavailableError("The upstream sent a part of what was left.")
+
+    def _check_rate(self, received: int, seconds: float) -> None:
+        """A drip holds one of a few slots for hours: it is ended, and asked for again later."""
+        options = self._transport.options
+        if seconds > options.stall_seconds and received < seconds * options.least_rate:
+            raise _SlowError(f"The upstream sent {received} bytes in {seconds:.0f} s.")
 
     def _note(self, block: bytes) -> None:
         self._passed += len(block)

@@ -20,7 +20,7 @@ from gateway.errors import (
 from gateway.ports.upstream import Absent, Found, Observation, Source, Unknown
 from gateway.upstream.errors import Call, Scrubber, error_of, mapped
 from gateway.upstream.options import ERROR_BYTES, JOBS_PER_PAGE, JSON_BYTES
-from gateway.upstream.transport import Transport, parse_object, read_capped
+from gateway.upstream.transport import TooLargeAnswerError, Transport, parse_object, read_capped
 from gateway.wire.gemini import (
     EMBED_CONTENT,
     INLINE,
@@ -193,7 +193,12 @@ class Observer:
         return operation
 
     async def _plain(self, name: str, credential: str) -> Operation:
-        return parse_operation(await self._transport.get(self._transport.url_of(name), credential))
+        url = self._transport.url_of(name)
+        try:
+            return parse_operation(await self._transport.get(url, credential))
+        except TooLargeAnswerError:
+            # Only results are that large: it has ended, and its output is fetched as a stream.
+            return Operation(name, state=SUCCEEDED, done=True, output=INLINE)
 
 
 def _observation(operation: Operation, scrub: Scrubber) -> Observation:

@@ -48,6 +48,7 @@ class GeminiOptions:
     trust_env: bool = True
     connect_seconds: float = 10.0
     stall_seconds: float = 60.0  # without a byte, in either direction
+    least_rate: float = 4096.0  # bytes a second of a download that lasts longer than a stall may
     call_seconds: float = 90.0  # one small call, all in all
     aside_seconds: float = 5.0  # the same, for what is a nicety: lists of models
     chunk_seconds: float = 300.0  # one chunk of an upload, the answer included

@@ -31,6 +31,10 @@ _HEADERS: Final = {
 }
 
 
+class TooLargeAnswerError(UpstreamUnavailableError):
+    """An answer beyond the limit of what is read at once."""
+
+
 class Transport:
     """HTTP towards one upstream. Redirects are never followed; TLS is always verified."""
 
@@ -208,7 +212,7 @@ async def read_capped(response: httpx.Response, limit: int, *, cut: bool = False
         if len(body) > limit:
             if cut:
                 break
-            raise UpstreamUnavailableError(
+            raise TooLargeAnswerError(
                 f"The upstream's answer exceeds {limit} bytes.", status=response.status_code
             )
     return bytes(body[:limit])

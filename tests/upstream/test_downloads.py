@@ -182,6 +182,20 @@ class TestFile:
         with pytest.raises(UpstreamUnavailableError, match="a page"):
             await fetched(bench, Story(*[page] * 9))
 
+    async def test_a_drip_gives_its_slot_back(self, bench: Bench) -> None:
+        """Four of them kept the results of every other job from being secured."""
+
+        async def drip(wire: Wire) -> None:
+            wire.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+            for byte in CONTENT[:400]:
+                wire.writer.write(bytes([byte]))
+                await wire.writer.drain()
+                await bench.clock.sleep(1)
+
+        upstream = bench.client(await bench.serving(Story(drip, whole())))
+        with pytest.raises(UpstreamUnavailableError, match="bytes in"):
+            await collected(upstream.fetch("batches/a", FILE, "default"))
+
     async def test_an_empty_file_is_empty(self, bench: Bench) -> None:
         assert await fetched(bench, Story(whole(content=b""))) == b""
 

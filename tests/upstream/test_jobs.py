@@ -493,3 +493,19 @@ class TestObserve:
         }
         seen = await bench.asking(answer(200, body)).observe("batches/a", "default")
         assert seen.error == "called with ***"
+
+
+async def test_an_operation_too_large_to_read_has_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without ``fields`` each poll of a large inline job failed, and its results never came."""
+    monkeypatch.setattr("gateway.upstream.transport.JSON_BYTES", 1000)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if "fields" in request.url.params:
+            return httpx.Response(400, json={"error": {"code": 400, "message": "no mask"}})
+        return httpx.Response(200, json={"name": "batches/a", "response": {"x": "y" * 2000}})
+
+    seen = await bench.asking(handler).observe("batches/a", "default")
+
+    assert (seen.ended, seen.output) == (True, "inline")

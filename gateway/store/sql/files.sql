@@ -64,3 +64,25 @@ WHERE deleted_at IS NULL AND expires_at <= :now
     )
     AND NOT EXISTS (SELECT 1 FROM job_files WHERE job_files.file_id = files.id)
 ORDER BY expires_at LIMIT :limit;
+
+-- name: owners
+-- From one owner to the next along the index: rows are not read.
+WITH RECURSIVE
+    of_files (owner) AS (
+        SELECT min(owner) FROM files WHERE deleted_at IS NULL
+        UNION ALL
+        SELECT (SELECT min(owner) FROM files WHERE deleted_at IS NULL AND owner > of_files.owner)
+        FROM of_files WHERE owner IS NOT NULL
+    ),
+    of_batches (owner) AS (
+        SELECT min(owner) FROM batches
+        UNION ALL
+        SELECT (SELECT min(owner) FROM batches WHERE owner > of_batches.owner)
+        FROM of_batches WHERE owner IS NOT NULL
+    )
+SELECT
+    owner,
+    (SELECT count(*) FROM files WHERE files.owner = owners.owner AND deleted_at IS NULL) AS files,
+    (SELECT count(*) FROM batches WHERE batches.owner = owners.owner) AS batches
+FROM (SELECT owner FROM of_files UNION SELECT owner FROM of_batches) AS owners
+WHERE owner IS NOT NULL ORDER BY owner;
