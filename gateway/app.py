@@ -25,7 +25,13 @@ from gateway.batches.planning import JobLimits
 from gateway.batches.quota import QuotaRules
 from gateway.blobs.local import LocalBlobs
 from gateway.clock import Clock, SystemClock
-from gateway.errors import ListenError, SettingsError, UpstreamError, UpstreamHeldError
+from gateway.errors import (
+    DamagedStoreError,
+    ListenError,
+    SettingsError,
+    UpstreamError,
+    UpstreamHeldError,
+)
 from gateway.ids import digest, owner_of
 from gateway.runner.context import Retention, RunnerOptions, Tools
 from gateway.runner.cpu.validate import InputLimits
@@ -210,6 +216,8 @@ class Gateway:
             tools = await self._tools(store, upstream, workers)
             with closing(_listen(settings.host, settings.port)) as listener:
                 await self._serve(tools, listener, announce)
+        except* DamagedStoreError as damage:
+            raise _first(damage) from None
         finally:
             await workers.close()
             await upstream.close()
@@ -338,6 +346,14 @@ def _refuse_orphans(data_dir: Path) -> None:
             f"{database} is missing or empty, but {data_dir / BLOBS} holds files: restore the "
             "database, or move the files away to start anew"
         )
+
+
+def _first(group: BaseExceptionGroup[DamagedStoreError]) -> BaseException:
+    """One of those that ended the process at once, for a sentence in place of a traceback."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class _Server(uvicorn.Server):

@@ -22,6 +22,7 @@
     `- UpstreamAmbiguousError           not known whether it was done
     WorkerError                         a worker process died or ran past its deadline
     AuditError                          lines went missing or came twice; nothing is published
+    DamagedStoreError                   the database is damaged: the process ends
     SettingsError                       the process must not start like this
     ListenError                         the address cannot be listened on
 
@@ -189,6 +190,10 @@ class WorkerError(Exception):
 
 class AuditError(Exception):
     """The lines to be published are not exactly the lines that came in."""
+
+
+class DamagedStoreError(Exception):
+    """The database is damaged: the process ends and says so, before it does more harm."""
 
 
 class SettingsError(Exception):

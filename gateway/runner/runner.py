@@ -31,7 +31,12 @@ from gateway.batches.lifecycle import (
 )
 from gateway.batches.pacing import PollBudget, next_retry, patient
 from gateway.batches.staging import FileStep, next_act
-from gateway.errors import UnavailableError, UpstreamHeldError, UpstreamUnavailableError
+from gateway.errors import (
+    DamagedStoreError,
+    UnavailableError,
+    UpstreamHeldError,
+    UpstreamUnavailableError,
+)
 from gateway.ids import jitter
 from gateway.ports.store import Work
 from gateway.runner import batch_steps, file_steps, job_steps, quota_steps, send_steps
@@ -305,6 +310,8 @@ class Runner:
                 await self._act(step.act, work, claim)
         except LostClaimError:
             logger.info("%s: another has taken over", step)
+        except DamagedStoreError:
+            raise  # the process ends: nothing that is read or written can be trusted
         except Exception as error:  # noqa: BLE001 - the supervisor named in this docstring
             await self._back_off(step, claim, error)
         finally:

@@ -1,14 +1,17 @@
 """A connection that speaks named statements."""
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.errors import SettingsError
+from gateway.errors import DamagedStoreError, SettingsError, UnavailableError
 
 Row = sqlite3.Row
+
+log = logging.getLogger(__name__)
 
 # Another process may hold the database for a moment (a backup, a shell); never one that serves.
 _BUSY_SECONDS = 5.0
@@ -17,6 +20,22 @@ _BUSY_SECONDS = 5.0
 _LOG_KEPT = 64 << 20
 
 _OLDEST = (3, 37, 0)
+
+
+# Primary result codes (https://www.sqlite.org/rescode.html) after which nothing can be trusted.
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the database is damaged, not only busy, full or out of reach."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def damaged(error: sqlite3.Error) -> DamagedStoreError:
+    """What ends the process."""
+    return DamagedStoreError(
+        f"the database is damaged ({error}): stop, and restore a copy of the data directory"
+    )
 
 
 class Session:
@@ -109,6 +128,34 @@ def open_writer(path: Path, queries: Mapping[str, str]) -> Session:
     )
 
 
+class Reader(Session):
+    """A connection that only reads; what it dies of is put in our words."""
+
+    def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
+        """Read the first row."""
+        with _readable():
+            return super().one(query, values)
+
+    def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
+        """Read every row."""
+        with _readable():
+            return super().all(query, values)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if is_damage(error):
+            raise damaged(error) from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_IOERR:
+            raise
+        log.error("the records cannot be read: %s", error)  # noqa: TRY400 - it says all
+        raise UnavailableError("The gateway cannot read its records now.") from error
+
+
 def open_reader(path: Path, queries: Mapping[str, str]) -> Session:
     """A connection that only reads."""
-    return _connect(path, queries, "query_only = ON")
+    session = _connect(path, queries, "query_only = ON")
+    return Reader(session.connection, queries)

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from gateway.errors import NoRoomError, UnavailableError
-from gateway.store.session import Session
+from gateway.store.session import Session, damaged, is_damage
 
 T = TypeVar("T")
 
@@ -61,6 +61,8 @@ def _settle(writes: Sequence[_Write]) -> None:
 def _translate(error: Exception) -> Exception:
     """SQLite's words for "not now" become ours; everything else stays what it is."""
     if isinstance(error, sqlite3.Error):
+        if is_damage(error):
+            return damaged(error)
         reason = _NOT_NOW.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         if reason is not None:
             full = reason is _NOT_NOW[sqlite3.SQLITE_FULL]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.batches.job import JobState
-from gateway.errors import SettingsError
+from gateway.errors import DamagedStoreError, SettingsError
 from gateway.ports.store import BlobChange, Store
 from gateway.store.queries import load_queries
 from gateway.store.sqlite import SQLiteStore
@@ -227,3 +227,23 @@ async def test_a_damaged_database_is_refused_at_the_start(tmp_path: Path) -> Non
     path.write_bytes(content)
     with pytest.raises(SettingsError, match=r"damaged|malformed"):
         await SQLiteStore(path).open(0)
+
+
+async def test_damage_that_shows_while_it_runs_ends_the_process(tmp_path: Path) -> None:
+    """Not endless waits, nor 500s beside a readyz of 200."""
+    path = tmp_path / "gateway.sqlite3"
+    store = SQLiteStore(path)
+    await store.open(0)
+    await store.register_blob("a", 0)
+    writer = store._writer._session.connection
+    writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    writer.execute("PRAGMA shrink_memory").fetchall()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    with pytest.raises(DamagedStoreError, match="restore a copy"):
+        await store.known_blobs(["a"])
+    with pytest.raises(DamagedStoreError, match="restore a copy"):
+        await store.expire_files(0, 1)
+    await store.close()

@@ -16,6 +16,9 @@ from gateway.store.sqlite import SQLiteStore
 from gateway.store.writer import Writer
 from tests.conformance.records import OWNER, a_batch, a_file
 
+# Columns of a blob that is not there yet.
+UNSEALED = {"bytes": None, "sha256": None}
+
 
 class Gate:
     """A write that holds the thread until it is let go."""
@@ -99,7 +102,7 @@ class TestIsolation:
 
     async def test_failures_are_their_own(self, sqlite: SQLiteStore, gate: Gate) -> None:
         def half(session: Session) -> None:
-            session.run("register_blob", {"name": "half", "now": 1})
+            session.run("register_blob", {**UNSEALED, "name": "half", "now": 1})
             raise LookupError("after half of its work")
 
         before = sqlite._writer.commits
@@ -199,7 +202,7 @@ class TestEventLoop:
         def hold(session: Session) -> None:
             entered.set()
             may_end.wait()
-            session.run("register_blob", {"name": "late", "now": 1})
+            session.run("register_blob", {**UNSEALED, "name": "late", "now": 1})
 
         async def leave() -> SQLiteStore:
             store = SQLiteStore(path)
