@@ -103,7 +103,12 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
         job_limits=job_limits(settings),
         gateway_id=gateway_id,
         credential=CREDENTIAL,
-        retries=RetryRules(settings.line_attempts, settings.retry_empty),
+        retries=RetryRules(
+            settings.line_attempts,
+            settings.retry_empty,
+            settings.stuck == "resend",
+            int(settings.stuck_min_seconds * 1000),
+        ),
         patience=Patience(
             denial=int(settings.give_up_seconds * 1000),
             ending=int(settings.cancel_seconds * 1000),

@@ -10,15 +10,22 @@ from dataclasses import dataclass
 from gateway.batches.batch import LIVE_STATUSES, Batch
 from gateway.batches.job import FILE_FAILED, Cause, Failure, Job, JobState
 from gateway.batches.lifecycle import stop_reason
+from gateway.batches.patience import HOUR
 from gateway.wire.openai_errors import RPC_ERRORS
 
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """How often a line may be sent, and whether an answer without content counts as none."""
+    """How often a line may be sent, and whether an answer without content counts as none.
+
+    With ``resend``, a job that is stuck is ended and its lines are sent again; none is stuck
+    before it is ``stuck_after`` old (ms).
+    """
 
     attempts: int = 3
     empty: bool = False
+    resend: bool = False
+    stuck_after: int = 6 * HOUR
 
 
 # google.rpc.Code names of a whole job's error -> HTTP status and code of its lines. Those that
@@ -55,6 +62,7 @@ _PASSING = frozenset(
         "rate_limit_exceeded",
         "upstream_job_expired",
         "upstream_job_failed",
+        "upstream_job_stuck",
         "upstream_results_lost",
     }
 )
@@ -65,6 +73,23 @@ def job_failure(state: str, error_code: str | None, error: str | None) -> Failur
     status, code = _BY_STATE.get(state) or _BY_ERROR.get(error_code or "", _FAILED)
     reason = f": {error}" if error else ""
     return Failure(code, f"The upstream job ended as {state.lower()}{reason}", status)
+
+
+# A job is stuck when it is older than twice the longest of its model that ended well lately.
+STUCK_FACTOR = 2
+
+
+def is_stuck(job: Job, longest: int, rules: RetryRules, now: int) -> bool:
+    """Whether a running job is older than is usual; ``longest`` ran the longest lately (ms)."""
+    age = now - (job.submitted_at or now)
+    return age >= max(rules.stuck_after, STUCK_FACTOR * longest)
+
+
+def stuck_failure(job: Job, now: int) -> Failure:
+    """What to say of the lines of a job that was ended because it did not move."""
+    hours = (now - (job.submitted_at or now)) // HOUR
+    message = f"The upstream job was not done after {hours} hours, and was told to end."
+    return Failure("upstream_job_stuck", message, 503)
 
 
 MODEL_NOT_FOUND = "model_not_found"

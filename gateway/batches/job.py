@@ -134,6 +134,7 @@ class Job:
     denials: int = 0
     # Since when it is being ended (cancel, end of the window); when its state was last seen.
     stop_at: int | None = None
+    stuck_at: int | None = None  # since when it is told to end because it did not move
     looked_at: int | None = None
     upstream_since: int | None = None  # since when ``upstream_state`` is what it is
     # Given up, and looked for again until then: what it made is paid for.

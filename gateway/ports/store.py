@@ -317,6 +317,10 @@ class Store(Protocol):
         """
         ...
 
+    async def longest_job(self, model: str) -> int:
+        """How long the longest of the last 50 jobs of a model ran that ended well (ms); 0: none."""
+        ...
+
     async def add_rerendered(
         self, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
     ) -> Batch | None:

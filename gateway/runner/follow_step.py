@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 PICK_SECONDS = 4 * 3600.0
 
+# The lines of a job that was stuck go on in so many smaller ones.
+STUCK_PIECES = 4
+
 # What was refused a moment ago is not asked for again at once: the pause starts here on the ladder.
 FIRST_PAUSE = 5
 
@@ -39,23 +42,30 @@ async def follow(
     """The follow-up that collecting a job asks for; its blobs are kept, to go live with its row."""
     if summary["wanted"] is None:
         return ()
-    part = await _pick(tools, job, summary["wanted"], place)
-    made = await _follower(tools, job, Cause.RETRY, part, summary["held"])
+    held = await tools.keep([summary["held"]]) if summary["held"] else []
+    cause = Cause.RETRY if job.stuck_at is None else Cause.STUCK
     pause = next_retry(FIRST_PAUSE + job.attempt, tools.options.retry, jitter())
     # Inline answers that came without their keys will do so again: a file's results have theirs.
     inline = job.inline and not summary["strays"]
-    again = replace(made.job, due_at=made.job.created_at + pause, inline=inline)
-    return (replace(made, job=again),)
+    made: list[Follower] = []
+    for part in await _pick(tools, job, summary["wanted"], place):
+        one = await _follower(tools, job, cause, part)
+        again = replace(
+            one.job,
+            due_at=one.job.created_at + pause,
+            inline=inline,
+            held=held[0] if held else None,
+        )
+        made.append(replace(one, job=again, blobs=[*one.blobs, *held] if not made else one.blobs))
+    return made
 
 
-async def _follower(
-    tools: Tools, job: Job, cause: Cause, part: Mapping[str, Any], held: str | None
-) -> Follower:
-    names = await tools.keep([part["spool"], part["echo"], *([held] if held else [])])
+async def _follower(tools: Tools, job: Job, cause: Cause, part: Mapping[str, Any]) -> Follower:
+    names = await tools.keep([part["spool"], part["echo"]])
     piece = Piece(
         spool=names[0],
         echo=names[1],
-        held=names[2] if held else None,
+        held=None,
         **{name: part[name] for name in ("items", "lines", "bytes", "tokens", "files")},
     )
     job_id = new_job_id()
@@ -79,7 +89,7 @@ async def divide_refused(tools: Tools, claim: JobClaim) -> None:
         spool, echo, sent = (str(place / name) for name in ("spool", "echo", "sent"))
         task = SplitTask(spool, echo, str(place), sent, item)
         summary = await tools.workers.run("split", task, PICK_SECONDS)
-        made = [await _follower(tools, job, Cause.RECUT, part, None) for part in summary["parts"]]
+        made = [await _follower(tools, job, Cause.RECUT, part) for part in summary["parts"]]
     pause = next_retry(1, tools.options.retry, jitter())
     parts = [
         replace(each, job=replace(each.job, held=job.held, due_at=each.job.created_at + pause))
@@ -98,8 +108,11 @@ async def divide_refused(tools: Tools, claim: JobClaim) -> None:
     )
 
 
-async def _pick(tools: Tools, job: Job, wanted: str, place: Path) -> Mapping[str, Any]:
+async def _pick(tools: Tools, job: Job, wanted: str, place: Path) -> Sequence[Mapping[str, Any]]:
     if not (place / "spool").exists():
         await tools.bring(job.spool, place / "spool")
-    task = PickTask(str(place / "spool"), str(place / "echo"), str(place), wanted)
-    return await tools.workers.run("pick", task, PICK_SECONDS)
+    pieces = 1 if job.stuck_at is None else STUCK_PIECES
+    task = PickTask(str(place / "spool"), str(place / "echo"), str(place), wanted, pieces)
+    summary = await tools.workers.run("pick", task, PICK_SECONDS)
+    parts: Sequence[Mapping[str, Any]] = summary["parts"]
+    return parts

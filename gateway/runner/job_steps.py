@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from gateway.batches.batch import Batch, Counts, TokenUsage
-from gateway.batches.follow_ups import job_failure, may_be_divided, may_run_again
+from gateway.batches.follow_ups import (
+    is_stuck,
+    job_failure,
+    may_be_divided,
+    may_run_again,
+    stuck_failure,
+)
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import CANCEL_AGAIN, moved, stop_reason, unserved, wants_cancel
 from gateway.batches.pacing import AGE_SHARE, LONGEST_PAUSE, next_poll
@@ -54,6 +60,9 @@ RELEASE_LIFE = UPSTREAM_LIFE
 # For how many settling times after an ambiguous create a job that was never adopted is looked for.
 DOUBT_SETTLES = 10
 
+STUCK = "the upstream's job, which runs longer than is usual for its model"
+STUCK_AND_ENDED = f"{STUCK}: it is told to end, and its lines are sent again"
+
 NO_OUTPUT = "The upstream job ended well, but shows no output."
 
 
@@ -90,12 +99,30 @@ async def _note_running(tools: Tools, batch: Batch, claim: JobClaim, seen: Obser
     job = replace(job, failures=0, last_error=None)
     due = now + next_poll(now - (job.submitted_at or now), job.items, tools.options.poll, jitter())
     if stop_reason(batch, now) is None:
-        await claim.save(replace(job, stop_at=None, due_at=due))
+        job = await _look_at_age(tools, replace(job, stop_at=None, due_at=due), now)
+        await claim.save(job)
         return
     if job.cancel_sent_at is None:
         # A wall clock that jumps may end a window for a second: then look once more.
         due = now if batch.cancel_requested_at else now + tools.options.poll.shortest
     await claim.save(replace(job, due_at=tools.while_ending(job, due)))
+
+
+async def _look_at_age(tools: Tools, job: Job, now: int) -> Job:
+    """A job that runs longer than is usual says so; by setting it is told to end, again and again.
+
+    Its lines run again once it has ended, in smaller jobs: never before.
+    """
+    rules = tools.options.retries
+    if now - (job.submitted_at or now) < rules.stuck_after:
+        return job
+    if not is_stuck(job, await tools.store.longest_job(job.model), rules, now):
+        return job
+    if not rules.resend:
+        return replace(job, last_error=STUCK)
+    if not tools.is_foreign(job):
+        await tools.upstream.cancel(_name(job), job.credential)
+    return replace(job, stuck_at=job.stuck_at or now, last_error=STUCK_AND_ENDED)
 
 
 async def _note_end(tools: Tools, batch: Batch, claim: JobClaim, seen: Observation) -> None:
@@ -157,6 +184,8 @@ def _failure(batch: Batch, job: Job, seen: Observation) -> Failure:
     """What to say of the lines that a job which ended otherwise than well brought no result for."""
     if job.cancel_sent_at is not None:
         return unserved(batch)
+    if job.stuck_at is not None:
+        return stuck_failure(job, job.stuck_at)
     return job_failure(seen.state, seen.error_code, seen.error)
 
 
@@ -342,7 +371,8 @@ def unserved_by(batch: Batch, job: Job) -> Failure | None:
     """What to say of items that Google never got to: those have an error of their own."""
     if job.cancel_sent_at is not None and job.upstream_state != SUCCEEDED:
         return unserved(batch)
-    return job.failure if job.upstream_state == "EXPIRED" else None
+    ended_early = job.upstream_state == "EXPIRED" or job.stuck_at is not None
+    return job.failure if ended_early else None
 
 
 async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:

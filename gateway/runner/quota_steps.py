@@ -140,7 +140,8 @@ async def recut(tools: Tools, _: Batch, claim: JobClaim) -> None:
 def _half(tools: Tools, job: Job, part: Mapping[str, Any], blobs: Sequence[str]) -> Job:
     """It goes in the place of the whole, so it has waited for as long."""
     job_id = new_job_id()
-    piece = Piece(held=None, **{**part, "spool": blobs[0], "echo": blobs[1]})
+    # Both halves hold what was held for the whole: each takes what is of its lines.
+    piece = Piece(held=job.held, **{**part, "spool": blobs[0], "echo": blobs[1]})
     names = (job_id, display_name(tools.options.gateway_id, job_id))
     half = follow_up(job, Cause.RECUT, piece, names, tools.clock.now())
     return replace(half, created_at=job.created_at)

@@ -64,6 +64,8 @@ class Rerenderer:
         runs = [RunPaths(str(run), str(index))]
         notes = Counter(batch.notes)  # of lines and answers: the latter are counted anew
         for job in jobs:
+            if job.run is None:  # it was cut before anything ran, into others
+                continue
             notes.subtract(job.notes)
             summary = await self._collect(batch, job, jobs, policy, place)
             notes.update(summary["notes"])

@@ -291,6 +291,17 @@ class Settings:
         "seconds",
         "How long a batch that was cancelled, or whose window ended, waits for its jobs to end.",
     )
+    stuck: str = _setting(
+        "wait",
+        one_of("wait", "resend"),
+        "wait, resend",
+        "A job that runs longer than is usual for its model (twice the longest of the last 50): "
+        "wait and say so, or end it at Google and send what it did not serve again, in smaller "
+        "jobs.",
+    )
+    stuck_min_seconds: float = _setting(
+        "21600", seconds, "seconds", "No job counts as stuck before it is so old."
+    )
     translate_workers: int = _setting(
         "",
         optional_integer,

@@ -98,6 +98,12 @@ def foreign(session: Session, credential: str, made_by: str) -> int:
     return count
 
 
+def longest(session: Session, model: str) -> int:
+    """How long the longest of the last jobs of a model ran that ended well."""
+    found: int = session.the("longest_job", {"model": model})["longest"]
+    return found
+
+
 def claim(session: Session, job_id: str, now: int, lease_until: int) -> Job | None:
     """Take a job that is not released and has no holder."""
     row = session.one("claim_job", {"id": job_id, "now": now, "lease_until": lease_until})

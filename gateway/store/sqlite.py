@@ -303,6 +303,10 @@ class SQLiteStore:
             )
         )
 
+    async def longest_job(self, model: str) -> int:
+        """How long the longest of the last jobs of a model ran that ended well (ms)."""
+        return job_rows.longest(self._reader, model)
+
     async def add_rerendered(
         self, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
     ) -> Batch | None:

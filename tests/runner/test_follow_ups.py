@@ -9,6 +9,8 @@ from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.pacing import Pace
 from gateway.errors import UpstreamRefusedError
+from gateway.runner import quota_steps
+from gateway.runner.context import JobClaim
 from tests.runner.world import HOUR, Fine, World, chat, world
 
 # A model of one answer each: n of them are n items.
@@ -312,3 +314,82 @@ async def test_halves_of_a_follow_up_share_what_it_held(tmp_path: Path) -> None:
         assert keys(here)[0] == ["1.0", "1.1", "1.2", "2"]
         assert sorted(keys(here)[1:]) == [["1.1"], ["2"]]
         assert (done.counts.completed, done.usage.output_tokens) == (2, 8)
+
+
+async def test_a_follow_up_that_is_too_large_keeps_what_it_held(tmp_path: Path) -> None:
+    """It is cut for the quota as any job is; what was paid for goes along."""
+    async with world(tmp_path, retry=LONG) as here:
+        here.upstream.spoilt = [{"1.1": fault(14), "2": fault(14)}]
+        one = chat("one", "y", model="gemini-3-flash-preview")
+        batch = await here.submit(MANY + one)
+        again = (await here.until(lambda work: len(work.jobs) > 1, batch)).jobs[1]
+        now, store = here.clock.now(), here.tools.store
+        row = await store.claim_job(again.id, now, now + HOUR)
+        assert row is not None
+
+        await quota_steps.recut(here.tools, batch, JobClaim(row, store.save_job))
+        here.clock.ahead = 4 * HOUR
+        here.runner.wake()
+        done = await here.ended(batch)
+
+        assert sorted(keys(here)[1:]) == [["1.1"], ["2"]]
+        assert (done.counts.completed, done.usage.output_tokens) == (2, 8)
+
+
+async def test_a_stuck_job_is_ended_and_its_rest_sent_again(tmp_path: Path) -> None:
+    """In smaller jobs, once it has ended; what it served until then stays."""
+    async with world(tmp_path, retries=RetryRules(resend=True)) as here:
+        here.upstream.state = "RUNNING"
+        here.upstream.served = lambda key: key == "1" or len(here.upstream.jobs) > 1
+        batch = await here.submit(FOUR)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        here.upstream.state = "SUCCEEDED"
+
+        here.clock.ahead = 7 * HOUR
+        here.runner.wake()
+        done = await here.ended(batch)
+
+        assert done.status is BatchStatus.COMPLETED
+        assert await answers(here, done) == {name: f"re {name}" for name in "abcd"}
+        assert here.upstream.jobs[0].cancelled
+        assert keys(here)[0] == ["1", "2", "3", "4"]
+        assert sorted(keys(here)[1:]) == [["2"], ["3"], ["4"]]
+        causes = [job.cause.value for job in (await here.work(batch)).jobs]
+        assert causes == ["first", "stuck", "stuck", "stuck"]
+
+
+async def test_a_stuck_job_says_so(tmp_path: Path) -> None:
+    """By default it is waited for, and nothing is cancelled."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "PENDING"
+        batch = await here.submit(FOUR)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+
+        here.clock.ahead = 7 * HOUR
+        here.runner.wake()
+        work = await here.until(lambda work: work.batch.last_error, batch)
+
+        assert "longer than is usual" in str(work.batch.last_error)
+        assert not here.upstream.jobs[0].cancelled
+
+
+async def test_what_is_usual_is_learned(tmp_path: Path) -> None:
+    """A model whose jobs took five hours is not stuck after seven."""
+    async with world(tmp_path, retries=RetryRules(resend=True)) as here:
+        here.upstream.state = "RUNNING"
+        first = await here.submit(FOUR)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, first)
+        here.clock.ahead = 5 * HOUR
+        here.upstream.jobs[0].state = "SUCCEEDED"
+        here.runner.wake()
+        await here.ended(first)
+        second = await here.submit(FOUR)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, second)
+
+        here.clock.ahead = 12 * HOUR
+        here.runner.wake()
+        since = here.clock.now()
+        await here.until(lambda work: (work.jobs[0].looked_at or 0) >= since, second)
+
+        assert not here.upstream.jobs[1].cancelled
+        assert await here.tools.store.longest_job("gemini-2.5-flash") >= 5 * HOUR

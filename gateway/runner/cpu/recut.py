@@ -56,12 +56,16 @@ class RecutSummary:
 
 @dataclass(frozen=True, slots=True)
 class PickTask:
-    """``wanted`` is a file with the keys of the items that go into a part, one in each line."""
+    """``wanted`` is a file with the keys of the items that are sent again, one in each line.
+
+    They go into ``pieces`` parts of equally many lines.
+    """
 
     spool: str
     echo: str
     scratch: str
     wanted: str
+    pieces: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +137,20 @@ def divide(spool: Path, echo: Path, scratch: Path, choose: Choice) -> list[Part]
         return [parts[number].close() for number in sorted(parts)]
 
 
-def pick(task: PickTask) -> Part:
-    """The part of a job that is sent again. Errors as :func:`divide`; LookupError of an item."""
+def pick(task: PickTask) -> RecutSummary:
+    """The parts of a job that are sent again. Errors as :func:`divide`; LookupError of an item."""
     sought = set(map(_numbers, Path(task.wanted).read_bytes().split()))
+    lines = sorted({line for line, _ in sought})
+    place = {line: at * task.pieces // len(lines) for at, line in enumerate(lines)}
     parts = divide(
         Path(task.spool),
         Path(task.echo),
         Path(task.scratch),
-        lambda line, item: 0 if (line, item) in sought else None,
+        lambda line, item: place[line] if (line, item) in sought else None,
     )
-    if not parts or parts[0].items != len(sought):
+    if sum(part.items for part in parts) != len(sought):
         raise LookupError("items that are to run again are not in the spool")
-    return parts[0]
+    return RecutSummary(parts)
 
 
 def split(task: SplitTask) -> RecutSummary:

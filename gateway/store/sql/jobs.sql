@@ -7,7 +7,7 @@ INSERT INTO jobs (
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
     denials, due_at, failures, defects, last_error, fence, lease_until, files, filled,
     filled_bytes, filled_until, notes, made_by, denied_at, stop_at, looked_at, upstream_since,
-    waiting_since, recover_until, unmatched, owner, attempt
+    waiting_since, recover_until, unmatched, owner, attempt, stuck_at
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -19,7 +19,15 @@ VALUES (
     :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until,
     :notes, :made_by, :denied_at, :stop_at, :looked_at, :upstream_since, :waiting_since,
     :recover_until, :unmatched,
-    (SELECT owner FROM batches WHERE id = :batch_id), :attempt
+    (SELECT owner FROM batches WHERE id = :batch_id), :attempt, :stuck_at
+);
+
+-- name: longest_job
+-- Of the last ones of a model that ended well.
+SELECT coalesce(max(ended_at - submitted_at), 0) AS longest FROM (
+    SELECT ended_at, submitted_at FROM jobs
+    WHERE model = :model AND upstream_state = 'SUCCEEDED' AND ended_at IS NOT NULL
+    ORDER BY ended_at DESC LIMIT 50
 );
 
 -- name: last_job_number
@@ -169,7 +177,7 @@ UPDATE jobs SET
         ELSE :now
     END,
     waiting_since = CASE WHEN :last_error IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
-    recover_until = :recover_until, unmatched = :unmatched
+    recover_until = :recover_until, unmatched = :unmatched, stuck_at = :stuck_at
 WHERE id = :id AND fence = :fence AND state <> 'released';
 
 -- name: recover_jobs
