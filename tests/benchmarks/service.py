@@ -46,6 +46,7 @@ class Service:
 
     url: str
     pid: int
+    data: Path
 
     def connection(self) -> http.client.HTTPConnection:
         """A connection that is kept alive."""
@@ -102,20 +103,23 @@ class Service:
 
 
 @contextlib.contextmanager
-def service() -> Iterator[Service]:
-    """Emulator and gateway, with the gateway's default settings but for quicker polls."""
+def service(*options: str, **settings: str) -> Iterator[Service]:
+    """Emulator and gateway, with the gateway's default settings but for quicker polls.
+
+    ``options`` are the emulator's, ``settings`` the gateway's.
+    """
     with tempfile.TemporaryDirectory() as directory:
-        emulator, upstream = _start("emulator", "--port", "0", "--job-seconds", "0.1")
-        gateway, url = _start(
-            "serve",
-            GATEWAY_PORT="0",
-            GATEWAY_DATA_DIR=f"{directory}/data",
-            GATEWAY_GEMINI_BASE_URL=upstream,
-            GATEWAY_POLL_MIN_SECONDS="0.5",
-            GATEWAY_POLL_MAX_SECONDS="2",
-        )
+        emulator, upstream = _start("emulator", "--port", "0", "--job-seconds", "0.1", *options)
+        own = {
+            "GATEWAY_PORT": "0",
+            "GATEWAY_DATA_DIR": f"{directory}/data",
+            "GATEWAY_GEMINI_BASE_URL": upstream,
+            "GATEWAY_POLL_MIN_SECONDS": "0.5",
+            "GATEWAY_POLL_MAX_SECONDS": "2",
+        }
+        gateway, url = _start("serve", **{**own, **settings})
         try:
-            yield Service(url, gateway.pid)
+            yield Service(url, gateway.pid, Path(directory) / "data")
         finally:
             for process in (gateway, emulator):
                 process.terminate()

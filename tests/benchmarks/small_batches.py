@@ -1,0 +1,83 @@
+"""A batch of one line costs little, however many batches are live.
+
+``python -m tests.benchmarks.small_batches`` measures the CPU of the main process from create to
+published, upload excluded, with few and with many batches live whose jobs do not end, and prints
+the ratio. Goals: at most 10 ms, and a ratio of 1. ``--live`` and ``--batches`` change the sizes.
+"""
+
+import argparse
+import contextlib
+import io
+import sqlite3
+
+import psutil
+
+from tests.benchmarks.lines import KINDS
+from tests.benchmarks.service import CLOCK, PAUSE, Service, service
+
+FEW = 10
+STUCK = b"[[fault:job-stuck:times=1000000]]"
+SETTINGS = {"GATEWAY_MAX_LIVE_JOBS": "20000", "GATEWAY_POLL_MAX_SECONDS": "60"}
+
+
+def count(gateway: Service, query: str) -> int:
+    """Look into the records: asking over the API would cost what is measured."""
+    uri = f"file:{gateway.data}/gateway.sqlite3?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=30)) as database:
+        return int(database.execute(query).fetchone()[0])
+
+
+def until(gateway: Service, query: str, wanted: int) -> None:
+    """Wait until that many rows are so."""
+    while count(gateway, query) < wanted:
+        PAUSE.wait(0.1)
+
+
+def submit(gateway: Service, line: bytes, batches: int) -> None:
+    """Create batches over one file."""
+    file_id = gateway.upload(io.BytesIO(line), len(line))
+    for _ in range(batches):
+        gateway.create(file_id)
+
+
+def measure(gateway: Service, line: bytes, batches: int) -> float:
+    """Milliseconds of CPU for each batch, from create to published."""
+    ended = "SELECT count(*) FROM batches WHERE status = 'completed'"
+    before = count(gateway, ended)
+    process = psutil.Process(gateway.pid)
+    file_id = gateway.upload(io.BytesIO(line), len(line))
+    start, started = process.cpu_times(), CLOCK.monotonic()
+    for _ in range(batches):
+        gateway.create(file_id)
+    until(gateway, ended, before + batches)
+    spent = process.cpu_times()
+    took = CLOCK.monotonic() - started
+    milliseconds = 1000 * (spent.user + spent.system - start.user - start.system) / batches
+    print(f"{milliseconds:8.1f} ms of CPU a batch, {took:6.1f} s for {batches}", flush=True)
+    return milliseconds
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--live", type=int, default=1000)
+    parser.add_argument("--batches", type=int, default=100)
+    given = parser.parse_args()
+    line = next(KINDS["small"]()) + b"\n"
+    before, user, after = line.partition(b'"role": "user", "content": "')
+    assert user
+    stuck = before + user + STUCK + after
+    running = "SELECT count(*) FROM jobs WHERE state = 'running'"
+    with service("--max-live-jobs", "30000", **SETTINGS) as gateway:
+        measure(gateway, line, FEW)  # the worker starts, modules are loaded
+        submit(gateway, stuck, FEW)
+        until(gateway, running, FEW)
+        few = measure(gateway, line, given.batches)
+        submit(gateway, stuck, given.live - FEW)
+        until(gateway, running, given.live)
+        many = measure(gateway, line, given.batches)
+    print(f"{given.live} live against {FEW}: {many / few:.2f} times")
+
+
+if __name__ == "__main__":
+    main()
