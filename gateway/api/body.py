@@ -1,4 +1,4 @@
-"""Request bodies, piece by piece: limits are counted, never believed; patience is limited."""
+"""Request bodies, read with a limit of bytes (Content-Length is not trusted) and of time."""
 
 import asyncio
 from collections.abc import AsyncIterator

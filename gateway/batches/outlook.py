@@ -1,7 +1,7 @@
 """Outlook of a batch: its place in the queue, what it waits for, how long it may take.
 
-Estimates are from what jobs of the same model took; where that says nothing, neither does the
-outlook.
+Estimates are from what jobs of the same model took; without any, the outlook says so
+with null.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from gateway.batches.batch import Batch, BatchStatus
 
 @dataclass(frozen=True, slots=True)
 class ModelQueue:
-    """Jobs of one batch and model, and what stands before them. Times in ms.
+    """Jobs of one batch and model, and the jobs that come first. Times in ms.
 
     ``waiting`` are tokens of jobs that wait to be sent, ``ahead`` those of older jobs of any batch,
     ``batches_ahead`` how many batches these are of. ``sent`` are tokens at Google. ``submitted_at``

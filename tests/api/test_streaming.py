@@ -152,14 +152,15 @@ async def _make(client: httpx.AsyncClient, data: bytes) -> str:
 
 
 class _Failing(LocalBlobs):
-    """A disk that gives its first block and then an error."""
+    """A disk that gives two blocks and then an error: one is held back until the next is there."""
 
     async def read(
         self, name: str, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        async for block in super().read(name, start, length):
-            yield block
-            raise OSError(5, "Input/output error: secret path")
+        blocks = super().read(name, start, length)
+        yield await anext(blocks)
+        yield await anext(blocks)
+        raise OSError(5, "Input/output error: secret path")
 
 
 async def test_a_download_whose_source_fails(
@@ -193,7 +194,7 @@ async def test_a_blob_that_lost_bytes(world: World) -> None:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(f"/files/{file_id}/content")
         os.truncate(blob, 0)
-        assert (await client.get(f"/files/{file_id}/content")).status_code == 500
+        assert (await client.get(f"/files/{file_id}/content")).status_code == 503
 
 
 async def test_a_client_that_leaves_a_download(world: World) -> None:
