@@ -16,7 +16,7 @@ from gateway.errors import SettingsError
 from gateway.settings.load import load
 from gateway.settings.table import Settings
 from gateway.translate import ENDPOINTS, KNOWN_MODELS, PRICES_PAGE, PRICES_READ_ON, Price
-from gateway.wire.jsonl import drop_blank_end, read_lines
+from gateway.wire.jsonl import drop_blank_end, escape_separators, read_lines
 
 # A key is not needed to translate, and no setting of the service may stop it.
 OFFLINE = {"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1"}
@@ -81,7 +81,7 @@ def translate(  # noqa: PLR0917 - click gives each by its name
         for number, raw in enumerate(some, 1):
             told = explained.line(raw, number)
             if not summary:
-                click.echo(orjson.dumps(told))
+                click.echo(escape_separators(orjson.dumps(told)))
     totals = explained.summary()
     if not summary:
         click.echo(_headline(totals), err=True)

@@ -59,6 +59,12 @@ def test_a_good_line_becomes_items(tmp_path: Path) -> None:
     assert totals == f"{CHAT}: 1 lines, 1 items, 0 refused, 0 that fail the batch\n"
 
 
+def test_characters_that_readers_split_lines_at_are_escaped(tmp_path: Path) -> None:
+    """``str.splitlines`` made two of one line, as it does of output files without this."""
+    _, (made,), _ = translate(tmp_path, line("a\u2028b", chat()))
+    assert made["custom_id"] == "a\u2028b"
+
+
 def test_a_line_the_gateway_fails_on_costs_that_line_alone() -> None:
     """As in the service; the next line is explained as if nothing had been."""
     chat_endpoint = ENDPOINTS[CHAT]
