@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from gateway.batches.batch import BatchStatus
-from gateway.errors import UpstreamUnavailableError
+from gateway.errors import UpstreamHeldError
 from tests.runner.world import HOUR, OWNER, World, chat, world
 
 TWO = chat("a", "one") + chat("b", "two")
-QUOTA = UpstreamUnavailableError("no quota", status=429, code="RESOURCE_EXHAUSTED")
+BILLING = UpstreamHeldError("a bill is due", status=403, code="BILLING_DISABLED")
 
 
 async def cancel(here: World, batch_id: str) -> None:
@@ -102,9 +102,9 @@ async def test_a_clock_that_is_set_back_stops_no_job(tmp_path: Path, ahead: int)
 
 
 async def test_why_it_waited_outlives_the_end(tmp_path: Path) -> None:
-    """On the batch and in its lines: a quota that was out all day."""
+    """On the batch and in its lines: a bill that was due all day."""
     async with world(tmp_path) as here:
-        here.upstream.script["create"] = [QUOTA] * 100_000
+        here.upstream.script["create"] = [BILLING] * 100_000
         batch = await here.submit(TWO)
         first = await here.until(lambda work: work.batch.waiting_since, batch)
         later = await here.until(lambda work: work.jobs[0].failures > 4, batch)
@@ -114,7 +114,7 @@ async def test_why_it_waited_outlives_the_end(tmp_path: Path) -> None:
         done = await here.ended(batch)
 
         assert done.status is BatchStatus.EXPIRED
-        reason = "the upstream answered 429 RESOURCE_EXHAUSTED"
+        reason = "the upstream answered 403 BILLING_DISABLED"
         assert done.ended_because == f"the completion window ended; {reason}"
         rows = await here.lines(done.error_file_id)
         assert all(reason in row["error"]["message"] for row in rows)
