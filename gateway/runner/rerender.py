@@ -59,8 +59,8 @@ class Rerenderer:
         if batch.run is None or batch.index is None:
             raise _gone(batch)
         run, index = place / "run", place / "index"
-        await self._tools.blobs.bring(batch.run, run)
-        await self._tools.blobs.bring(batch.index, index)
+        await self._tools.bring(batch.run, run)
+        await self._tools.bring(batch.index, index)
         runs = [RunPaths(str(run), str(index))]
         notes = Counter(batch.notes)  # of lines and answers: the latter are counted anew
         for job in jobs:
@@ -90,7 +90,7 @@ class Rerenderer:
         paths |= {f"skip-{each.number}": each.echo for each in followers}
         for name, blob in paths.items():
             if blob is not None:
-                await self._tools.blobs.bring(blob, own / name)
+                await self._tools.bring(blob, own / name)
         task = CollectTask(
             echo=str(own / "echo"),
             scratch=str(own),

@@ -58,8 +58,8 @@ class RetryInput:
     async def _gather(
         self, batch: Batch, source: File, errors: File, place: Path, *, everything: bool
     ) -> Mapping[str, Any]:
-        await self._tools.blobs.bring(source.segments[0].blob, place / "input")
-        await self._tools.blobs.bring(errors.segments[0].blob, place / "errors")
+        await self._tools.bring(source.segments[0].blob, place / "input")
+        await self._tools.bring(errors.segments[0].blob, place / "errors")
         paths = (str(place / "input"), str(place / "errors"), str(place))
         task = FailedLinesTask(*paths, batch.id, everything)
         return await self._tools.workers.run("failed_lines", task, SECONDS)
