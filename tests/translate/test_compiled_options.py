@@ -85,7 +85,7 @@ def test_a_shape_is_learnt_once() -> None:
         read.append(len(messages))
         read_messages(messages, conversation)
 
-    frame = compiled_options.CompiledOptions(chat._build({"model": "m"}, MODEL, POLICY))
+    frame = chat._build({"model": "m"}, MODEL, POLICY)
     for text in ("a", "b", "c"):
         assert frame.plain(turns(2, text), counted)
         assert frame.one_text(text, counted)
@@ -104,7 +104,7 @@ def turns(count: int, text: str = "x", last: str = "user") -> list[dict[str, Any
 
 def test_shapes_are_forgotten_before_they_are_many() -> None:
     """Lines of ever new shapes do not fill the memory."""
-    frame = compiled_options.CompiledOptions(chat._build({"model": "m"}, MODEL, POLICY))
+    frame = chat._build({"model": "m"}, MODEL, POLICY)
     counts = []
     for last in ("user", "assistant"):
         for count in range(2, compiled_options._MOST_TURNS + 1):

@@ -8,7 +8,6 @@ import orjson
 import pytest
 
 from gateway.translate.contract import LineError, Policy
-from gateway.translate.embeddings import request as embeddings
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.reading.table import TABLES, FieldTable, Placing
 from gateway.translate.request import compiled_options
@@ -102,7 +101,6 @@ def test_every_mapped_row_has_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = _seen(monkeypatch)
     compiled_options._remembered.cache_clear()
     declarations._remembered.cache_clear()
-    embeddings._remembered.cache_clear()
     for case in (parameter.values[1] for parameter in CASES):
         seen.update((case["endpoint"], name) for name in case["openai"])
         translated(case)

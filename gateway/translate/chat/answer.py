@@ -5,15 +5,8 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.answer.envelope import (
-    EMPTY,
-    RESPONSE_LEFT_OUT,
-    answered_block,
-    identity_of,
-    model_of,
-    plain_of,
-    read_items,
-)
+from gateway.translate.answer import envelope
+from gateway.translate.answer.envelope import plain_of
 from gateway.translate.answer.failure import Failure
 from gateway.translate.answer.usage import (
     USAGE_LEFT_OUT,
@@ -37,7 +30,7 @@ RESPONSE: Final = answer_table(
         "modelVersion": "`model`",
         "responseId": "`id`",
         "createTime": "left out: the batch's own end time is `created` (Vertex only)",
-        **RESPONSE_LEFT_OUT,
+        **envelope.RESPONSE_LEFT_OUT,
     },
 )
 USAGE: Final = answer_table(
@@ -80,7 +73,7 @@ def _rendered(hints: AnswerHints, answers: Sequence[Answer], context: Context) -
     def read(response: Json) -> Failure | None:
         return add_choices(response, choices, notes, hints, context)
 
-    usage, failure = read_items(answers, "Choice", read)
+    usage, failure = envelope.read_items(answers, "Choice", read)
     if failure is not None:
         return failure.rendered(usage)
     responses = [answer["response"] for answer in answers]
@@ -118,10 +111,10 @@ def completion(
 ) -> Json:
     """Build the completion around its choices; id and model are the first item's."""
     body = {
-        "id": "chatcmpl-" + identity_of(responses[0], context),
+        "id": "chatcmpl-" + envelope.identity_of(responses[0], context),
         "object": "chat.completion",
         "created": context.created,
-        "model": model_of(responses[0], hints),
+        "model": envelope.model_of(responses[0], hints),
         "choices": choices,
         "usage": openai_usage(usage, media_of(responses)),
         "service_tier": "default",
@@ -146,7 +139,7 @@ def add_choices(
         notes.append(Note("dropped", "choices"))
     for candidate in _in_order(candidates)[:asked]:
         if type(candidate) is not dict:
-            return EMPTY
+            return envelope.EMPTY
         choice = choice_of(candidate, len(choices), notes, hints, context)
         if isinstance(choice, Failure):
             return choice
@@ -168,7 +161,7 @@ def _in_order(candidates: list[Json]) -> list[Json]:
 
 def _add_blocked(response: Json, choices: list[Json], context: Context) -> Failure | None:
     """Answer a blocked prompt as OpenAI does: a choice of ``content_filter`` and a refusal."""
-    blocked = answered_block(response, context.policy)
+    blocked = envelope.answered_block(response, context.policy)
     if isinstance(blocked, Failure):
         return blocked
     reason, refusal = blocked

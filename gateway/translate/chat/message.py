@@ -3,24 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.translate.answer import parts as gemini
 from gateway.translate.answer.audio import Sound
 from gateway.translate.answer.failure import Failure, unsupported_output
-from gateway.translate.answer.parts import (
-    NEVER_SHOWN,
-    Bare,
-    Call,
-    Code,
-    CodeResult,
-    Media,
-    Part,
-    Text,
-    Thought,
-    ToolStep,
-    parts_of,
-    read_function_call,
-    shows_code,
-    unusable_of,
-)
 from gateway.translate.contract import Context, Json
 from gateway.translate.reading.table import answer_table
 from gateway.translate.tools.server_steps import code_block, shown_step
@@ -39,7 +24,7 @@ PART: Final = answer_table(
         "codeExecutionResult": "a fenced block in `content`; left out by setting",
         "toolCall": "`extra_content.google.parts` of the message",
         "toolResponse": "`extra_content.google.parts` of the message",
-        **NEVER_SHOWN,
+        **gemini.NEVER_SHOWN,
     },
 )
 
@@ -80,38 +65,38 @@ class AssistantMessage:
         thoughts, text ``"Hi"``, one call with ``arguments`` ``"{}"``. Missing parts are an empty
         message: a thinking model out of budget answers so (recorded).
         """
-        for part in parts_of(parts):
+        for part in gemini.parts_of(parts):
             self._show(part)
         if self._thoughts:
             self.extras["reasoning_content"] = self._thoughts
         if self._images:
             self.extras["images"] = list(self._images)
         if not self.has_output() and self.failure is None:
-            self.failure = unusable_of(parts)
+            self.failure = gemini.unusable_of(parts)
 
-    def _show(self, part: Part) -> None:
+    def _show(self, part: gemini.Part) -> None:
         match part:
-            case Text(text, signature):
+            case gemini.Text(text, signature):
                 self.text += text
                 self._sign(signature)
-            case Call(raw):
+            case gemini.Call(raw):
                 self._show_call(raw)
-            case Thought(text, signature):
+            case gemini.Thought(text, signature):
                 self._thoughts += text
                 self._sign(signature)
-            case Media():
+            case gemini.Media():
                 self._show_media(part)
-            case Code(code, signature):
+            case gemini.Code(code, signature):
                 self._sign(signature)
                 self._show_code("python", code or "")
-            case CodeResult(_, output, signature):
+            case gemini.CodeResult(_, output, signature):
                 self._sign(signature)
                 self._show_code("output", output)
-            case ToolStep(_, raw):
+            case gemini.ToolStep(_, raw):
                 step = shown_step(raw)
                 if step is not None:
                     self.google.setdefault("parts", []).append(step)
-            case Bare(signature):
+            case gemini.Bare(signature):
                 self._sign(signature)
 
     def _sign(self, signature: str) -> None:
@@ -123,7 +108,7 @@ class AssistantMessage:
         """``{"functionCall": {"name": "f", "args": {"a": 1}}}`` -> one ``tool_calls`` entry."""
         number = len(self.calls)
         taken = [call["id"] for call in self.calls] if number else ()
-        call = read_function_call(part, self._context, self._choice, number, taken)
+        call = gemini.read_function_call(part, self._context, self._choice, number, taken)
         if isinstance(call, Failure):
             self.failure = call
             return
@@ -136,12 +121,12 @@ class AssistantMessage:
     def _show_code(self, label: str, text: str) -> None:
         """Append code that the model ran, or what it printed, as a fenced block."""
         block = code_block(label, text, self.text)
-        if block and self._code and shows_code(self._context):
+        if block and self._code and gemini.shows_code(self._context):
             spoken = len(self.text) - sum(length for _, length in self.blocks)
             self.blocks = (*self.blocks, (spoken, len(block)))
             self.text += block
 
-    def _show_media(self, media: Media) -> None:
+    def _show_media(self, media: gemini.Media) -> None:
         """Add a medium. An image keeps its signature: image models of Gemini 3 want both back."""
         kind, data, signature = media
         if kind.startswith("image/"):

@@ -3,14 +3,13 @@
 from typing import Final
 
 from gateway.translate.chat.messages import read_messages
-from gateway.translate.contract import Json, LineError, Policy, Translation
+from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.google import GOOGLE_ROWS
 from gateway.translate.reading.checks import anything, boolean, list_of
-from gateway.translate.reading.refusal import Refused, at, invalid_value, missing
+from gateway.translate.reading.refusal import at, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
-from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import compile_options
+from gateway.translate.request.compiled_options import CompiledOptions, translates
 from gateway.translate.request.modalities import (
     AUDIO,
     modalities,
@@ -103,7 +102,7 @@ CHAT: Final = FieldTable(
 )
 
 
-def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
+def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
     """Read every field but the messages, then what several of them say together."""
     builder = read_options(CHAT, rest, model, policy)
     resolve_logprobs(builder)
@@ -111,7 +110,7 @@ def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
     resolve_tools(builder, _choice(builder))
     resolve_thinking(builder)
     resolve_choices(builder)
-    return builder
+    return CompiledOptions(builder)
 
 
 def _choice(builder: RequestBuilder) -> Choice:
@@ -135,24 +134,19 @@ def _choice(builder: RequestBuilder) -> Choice:
     return choice
 
 
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+@translates("messages", _build)
+def to_gemini(options: CompiledOptions, messages: object) -> Translation:
     """Translate one line.
 
     ``{"model": "gemini-3.6-flash", "messages": [{"role": "user", "content": "Hi"}]}`` ->
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
-    rest = body.copy()
-    messages = rest.pop("messages", None)
-    try:
-        options = compile_options(_build, rest, model, policy)
-        if options.shared:
-            item = options.plain(messages, read_messages, "text")
-            if item is not None:
-                items = (item,) if options.items == 1 else options.one_item_per_choice(item)
-                return items, options.hints, options.notes, ()
-        options.shared = True
-        if messages is None:
-            missing("messages")
-        return options.translation(messages, read_messages, "messages")
-    except Refused as refusal:
-        return retry_without_unknown(refusal, to_gemini, body, policy, model)
+    if options.shared:
+        item = options.plain(messages, read_messages, "text")
+        if item is not None:
+            items = (item,) if options.items == 1 else options.one_item_per_choice(item)
+            return items, options.hints, options.notes, ()
+    options.shared = True
+    if messages is None:
+        missing("messages")
+    return options.translation(messages, read_messages, "messages")

@@ -13,20 +13,14 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.contract import Json, LineError, Policy, Translation
+from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.google import GOOGLE_ROWS, refuse_google
+from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import boolean, integer
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_type,
-    invalid_value,
-    missing,
-    unsupported_value,
-)
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
-from gateway.translate.reading.unknown_fields import retry_without_unknown
+from gateway.translate.request import thinking
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import compile_options, refuse_amplified
+from gateway.translate.request.compiled_options import CompiledOptions, refuse_amplified, translates
 from gateway.translate.request.options import (
     MAX_CHOICES,
     SAMPLING,
@@ -35,13 +29,6 @@ from gateway.translate.request.options import (
     read_max_tokens,
     resolve_choices,
     token_limit,
-)
-from gateway.translate.request.thinking import (
-    effort,
-    least_thinking,
-    read_reasoning_effort,
-    refuse_thoughts,
-    resolve_thinking,
 )
 
 PATH: Final = "/v1/completions"
@@ -91,8 +78,8 @@ COMPLETIONS: Final = FieldTable(
     mapped(
         "reasoning_effort",
         "`generationConfig.thinkingConfig` (extension); as little as possible when absent",
-        effort,
-        read_reasoning_effort,
+        thinking.effort,
+        thinking.read_reasoning_effort,
     ),
     *GOOGLE_ROWS,
     STREAM,
@@ -112,69 +99,64 @@ _WITHOUT_PLACE: Final = (
 )
 
 
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
+    builder = read_options(COMPLETIONS, rest, model, policy)
+    refuse_google(builder, _WITHOUT_PLACE)
+    thinking.refuse_thoughts(builder)
+    thinking.resolve_thinking(builder)
+    if builder.best_of not in (None, builder.choices):
+        refusal.unsupported_value("Gemini does not choose among its answers.", "best_of")
+    if "echo_prompts" in builder.hints and "logprobs" in builder.hints:
+        refusal.unsupported_value("Gemini gives no log probabilities of a prompt.", "echo")
+    builder.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
+    if not builder.config.get("thinkingConfig", {}).keys() - {"includeThoughts"}:
+        builder.config.update(thinking.least_thinking(builder.can))
+    resolve_choices(builder)
+    if builder.choices > builder.can.max_candidates:
+        builder.hints["items"] = builder.choices
+    return CompiledOptions(builder)
+
+
+@translates("prompt", _build)
+def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
     """Translate one line.
 
     ``{"model": "gemini-2.5-flash", "prompt": "Say hi", "max_tokens": 5}`` ->
     ``{"contents": [{"role": "user", "parts": [{"text": "Say hi"}]}], "generationConfig": {…}}``
     """
-    rest = body.copy()
-    prompt = rest.pop("prompt", None)
-    try:
-        options = compile_options(_build, rest, model, policy)
-        prompts = _prompts(prompt)
-        if len(prompts) * options.items > MAX_ITEMS:
-            invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
-        first = options.text(prompts[0])
-        count = len(prompts) * options.items
-        if count > 1:
-            # Both as they are written: a line end in a prompt is two bytes there.
-            refuse_amplified(len(first) - len(orjson.dumps(prompts[0])), count, "prompt")
-        written = (first, *(options.text(prompt) for prompt in prompts[1:]))
-        items = [item for one in written for item in options.one_item_per_choice(one)]
-    except Refused as refusal:
-        return retry_without_unknown(refusal, to_gemini, body, policy, model)
+    prompts = _prompts(prompt)
+    if len(prompts) * options.items > MAX_ITEMS:
+        refusal.invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
+    first = options.text(prompts[0])
+    count = len(prompts) * options.items
+    if count > 1:
+        # Both as they are written: a line end in a prompt is two bytes there.
+        refuse_amplified(len(first) - len(orjson.dumps(prompts[0])), count, "prompt")
+    written = (first, *(options.text(prompt) for prompt in prompts[1:]))
+    items = [item for one in written for item in options.one_item_per_choice(one)]
     hints = options.hints
     if "echo_prompts" in options.asked:
         hints = (*hints, orjson.dumps({"echo_prompts": prompts}))
     return items, hints, options.notes, ()
 
 
-def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
-    builder = read_options(COMPLETIONS, rest, model, policy)
-    refuse_google(builder, _WITHOUT_PLACE)
-    refuse_thoughts(builder)
-    resolve_thinking(builder)
-    if builder.best_of not in (None, builder.choices):
-        unsupported_value("Gemini does not choose among its answers.", "best_of")
-    if "echo_prompts" in builder.hints and "logprobs" in builder.hints:
-        unsupported_value("Gemini gives no log probabilities of a prompt.", "echo")
-    builder.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
-    if not builder.config.get("thinkingConfig", {}).keys() - {"includeThoughts"}:
-        builder.config.update(least_thinking(builder.can))
-    resolve_choices(builder)
-    if builder.choices > builder.can.max_candidates:
-        builder.hints["items"] = builder.choices
-    return builder
-
-
 def _prompts(value: object) -> list[str]:
     if value is None:
-        missing("prompt")
+        refusal.missing("prompt")
     prompts = [value] if type(value) is str else value
     if type(prompts) is not list:
-        invalid_type(value, "one of a string or array of strings", "prompt")
+        refusal.invalid_type(value, "one of a string or array of strings", "prompt")
     if not prompts:
-        invalid_value("the array is empty.", "prompt")
+        refusal.invalid_value("the array is empty.", "prompt")
     if len(prompts) > MAX_PROMPTS:
-        invalid_value(f"at most {MAX_PROMPTS} prompts are possible.", "prompt")
+        refusal.invalid_value(f"at most {MAX_PROMPTS} prompts are possible.", "prompt")
     for index, text in enumerate(prompts):
         if type(text) is int or type(text) is list:
-            unsupported_value("token ids belong to another tokenizer; send text.", "prompt")
+            refusal.unsupported_value("token ids belong to another tokenizer; send text.", "prompt")
         if type(text) is not str:
-            invalid_type(text, "a string", f"prompt[{index}]")
+            refusal.invalid_type(text, "a string", f"prompt[{index}]")
         if not text:
             # OpenAI's default, the end-of-text token, has no counterpart.
             param = "prompt" if type(value) is str else f"prompt[{index}]"
-            invalid_value("a prompt cannot be an empty string.", param)
+            refusal.invalid_value("a prompt cannot be an empty string.", param)
     return prompts

@@ -3,26 +3,17 @@
 Several parts in one content would be merged into one vector, so an array is fanned out.
 """
 
-from functools import lru_cache
 from typing import Final
 
 import orjson
 
-from gateway.translate.contract import Json, LineError, Policy, Translation
+from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.google import google_rows
+from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import integer, keyword, one_of, string
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_type,
-    invalid_value,
-    missing,
-    unsupported_value,
-)
 from gateway.translate.reading.table import FieldTable, dropped, mapped
-from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder, read_options
-from gateway.translate.request.compiled_options import refuse_amplified
-from gateway.translate.schemas.convert import written
+from gateway.translate.request.compiled_options import refuse_amplified, translates
 from gateway.translate.template import hole, stand_in, template_of
 
 PATH: Final = "/v1/embeddings"
@@ -95,25 +86,6 @@ EMBEDDINGS: Final = FieldTable(
 )
 
 
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
-    """Translate one line.
-
-    ``{"input": ["a", "b"], "dimensions": 256}`` -> two times
-    ``{"content": {"parts": [{"text": …}]}, "outputDimensionality": 256}``
-    """
-    rest = body.copy()
-    given = rest.pop("input", None)
-    try:
-        options = _compile_options(rest, model, policy)
-        texts = _texts(given)
-        refuse_amplified(len(options.template) + len(options.prefix), len(texts), "input")
-    except Refused as refusal:
-        return retry_without_unknown(refusal, to_gemini, body, policy, model)
-    prefix, template = options.prefix, options.template
-    items = [template % orjson.dumps(prefix + text) for text in texts]
-    return items, options.hints, options.notes, ()
-
-
 class _EmbeddingOptions:
     """The compiled options of a body: all but its input, as chat's CompiledOptions."""
 
@@ -122,7 +94,7 @@ class _EmbeddingOptions:
         task = members.get("taskType")
         if "title" in members and task != _DOCUMENT:
             why = "only task_type RETRIEVAL_DOCUMENT has one."
-            invalid_value(why, f"{builder.google_path}.title")
+            refusal.invalid_value(why, f"{builder.google_path}.title")
         self.prefix = ""
         if builder.can.task_words:
             members = {k: v for k, v in members.items() if k not in ("taskType", "title")}
@@ -132,48 +104,51 @@ class _EmbeddingOptions:
         item = {"content": {"parts": [{"text": stand_in(0)}]}, **members}
         template = template_of(orjson.dumps(item), [hole(0)])
         if template is None:
-            invalid_value("it holds control characters.", f"{builder.google_path}.title")
+            refusal.invalid_value("it holds control characters.", f"{builder.google_path}.title")
         self.template = template
         self.hints = (orjson.dumps(builder.hints),)
         self.notes = tuple(builder.notes)
 
 
-def _compile_options(rest: Json, model: str, policy: Policy) -> _EmbeddingOptions:
-    try:
-        key = orjson.dumps(rest)
-    except TypeError:
-        for name, value in rest.items():
-            written(value, name)
-        raise
-    return _remembered(key, model, policy)
+def _build(rest: Json, model: str, policy: Policy) -> _EmbeddingOptions:
+    return _EmbeddingOptions(read_options(EMBEDDINGS, rest, model, policy))
 
 
-@lru_cache(maxsize=128)
-def _remembered(key: bytes, model: str, policy: Policy) -> _EmbeddingOptions:
-    return _EmbeddingOptions(read_options(EMBEDDINGS, orjson.loads(key), model, policy))
+@translates("input", _build)
+def to_gemini(options: _EmbeddingOptions, given: object) -> Translation:
+    """Translate one line.
+
+    ``{"input": ["a", "b"], "dimensions": 256}`` -> two times
+    ``{"content": {"parts": [{"text": …}]}, "outputDimensionality": 256}``
+    """
+    texts = _texts(given)
+    refuse_amplified(len(options.template) + len(options.prefix), len(texts), "input")
+    prefix, template = options.prefix, options.template
+    items = [template % orjson.dumps(prefix + text) for text in texts]
+    return items, options.hints, options.notes, ()
 
 
 def _texts(value: object) -> list[str]:
     if value is None:
-        missing("input")
+        refusal.missing("input")
     alone = type(value) is str
     value = [value] if alone else value
     if type(value) is not list:
-        invalid_type(value, "one of a string or array of strings", "input")
+        refusal.invalid_type(value, "one of a string or array of strings", "input")
     if not value:
-        invalid_value("the array is empty.", "input")
+        refusal.invalid_value("the array is empty.", "input")
     if len(value) > MAX_INPUTS:
-        invalid_value(f"at most {MAX_INPUTS} inputs are possible.", "input")
+        refusal.invalid_value(f"at most {MAX_INPUTS} inputs are possible.", "input")
     for index, text in enumerate(value):
         if type(text) is not str:
             _refuse_input(text, f"input[{index}]")
         if not text:
             param = "input" if alone else f"input[{index}]"
-            invalid_value("an input cannot be an empty string.", param)
+            refusal.invalid_value("an input cannot be an empty string.", param)
     return value
 
 
 def _refuse_input(value: object, param: str) -> None:
     if type(value) is int or type(value) is list:
-        unsupported_value("token ids belong to another tokenizer; send text.", param)
-    invalid_type(value, "a string", param)
+        refusal.unsupported_value("token ids belong to another tokenizer; send text.", param)
+    refusal.invalid_type(value, "a string", param)

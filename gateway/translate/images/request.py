@@ -8,20 +8,13 @@ import re
 from math import log
 from typing import Final
 
-from gateway.translate.contract import Json, LineError, Policy, Translation
+from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.google import GOOGLE_ROWS, refuse_google
+from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import integer, one_of, string
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_type,
-    invalid_value,
-    missing,
-    unsupported_value,
-)
 from gateway.translate.reading.table import FieldTable, dropped, mapped, noted, refused
-from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import compile_options
+from gateway.translate.request.compiled_options import CompiledOptions, translates
 from gateway.translate.request.options import STREAM
 from gateway.translate.request.thinking import refuse_thoughts, resolve_thinking
 from gateway.translate.tools.config import resolve_tools
@@ -54,7 +47,7 @@ def _read_size(value: str, builder: RequestBuilder) -> None:
         return
     match = _PIXELS.fullmatch(value)
     if match is None:
-        invalid_value("expected 'auto' or a size as in '1024x1024'.")
+        refusal.invalid_value("expected 'auto' or a size as in '1024x1024'.")
     width, height = int(match[1]), int(match[2])
     ratio, exact = _nearest_ratio(width / height)
     size = next(word for limit, word in _SIZES if width * height <= limit)
@@ -116,35 +109,7 @@ IMAGES: Final = FieldTable(
 )
 
 
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
-    """Translate one line.
-
-    ``{"model": "gemini-2.5-flash-image", "prompt": "A cat", "size": "1024x1024"}`` ->
-    ``{"contents": […], "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": …}}``
-    """
-    rest = body.copy()
-    prompt = rest.pop("prompt", None)
-    try:
-        options = compile_options(_build, rest, model, policy)
-        item = options.text(_prompt(prompt))
-    except Refused as refusal:
-        return retry_without_unknown(refusal, to_gemini, body, policy, model)
-    return options.one_item_per_choice(item), options.hints, options.notes, ()
-
-
-def _prompt(value: object) -> str:
-    if value is None:
-        missing("prompt")
-    if type(value) is not str:
-        invalid_type(value, "a string", "prompt")
-    if not value:
-        invalid_value("a prompt cannot be an empty string.", "prompt")
-    if len(value) > MAX_PROMPT_CHARACTERS:
-        invalid_value(f"at most {MAX_PROMPT_CHARACTERS} characters are possible.", "prompt")
-    return value
-
-
-def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
+def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
     builder = read_options(IMAGES, rest, model, policy)
     refuse_google(builder, ("speech_config",))
     resolve_tools(builder)
@@ -152,9 +117,34 @@ def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
     resolve_thinking(builder)
     if "IMAGE" not in builder.config.setdefault("responseModalities", ["IMAGE"]):
         where = f"{builder.google_path}.response_modalities"
-        unsupported_value("this endpoint answers with images: it needs IMAGE among them.", where)
+        refusal.unsupported_value(
+            "this endpoint answers with images: it needs IMAGE among them.", where
+        )
     if builder.image_config is not None:
         if "imageConfig" in builder.config:
-            invalid_value("it cannot be combined with google.image_config.", "size")
+            refusal.invalid_value("it cannot be combined with google.image_config.", "size")
         builder.config["imageConfig"] = builder.image_config
-    return builder
+    return CompiledOptions(builder)
+
+
+@translates("prompt", _build)
+def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
+    """Translate one line.
+
+    ``{"model": "gemini-2.5-flash-image", "prompt": "A cat", "size": "1024x1024"}`` ->
+    ``{"contents": […], "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": …}}``
+    """
+    item = options.text(_prompt(prompt))
+    return options.one_item_per_choice(item), options.hints, options.notes, ()
+
+
+def _prompt(value: object) -> str:
+    if value is None:
+        refusal.missing("prompt")
+    if type(value) is not str:
+        refusal.invalid_type(value, "a string", "prompt")
+    if not value:
+        refusal.invalid_value("a prompt cannot be an empty string.", "prompt")
+    if len(value) > MAX_PROMPT_CHARACTERS:
+        refusal.invalid_value(f"at most {MAX_PROMPT_CHARACTERS} characters are possible.", "prompt")
+    return value

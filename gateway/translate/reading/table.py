@@ -12,17 +12,9 @@ from enum import StrEnum
 from typing import Any, Final, Generic, NoReturn, TypeVar, overload
 
 from gateway.translate.contract import Json
+from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import Check, json_object
 from gateway.translate.reading.notes import Noting
-from gateway.translate.reading.refusal import (
-    Refused,
-    invalid_choice,
-    missing,
-    shortened,
-    unknown_parameter,
-    unsupported_parameter,
-    unsupported_value,
-)
 
 # What readers write into: a request under construction. Contravariant: a row that only checks its
 # value has its place in every table.
@@ -135,8 +127,8 @@ class FieldTable(Generic[Target_contra]):
         """Refuse a field that is known to be impossible, or that no row knows."""
         row = self.by_name.get(name)
         if row is None:
-            unknown_parameter(shortened(name), self.accepted)
-        unsupported_parameter(row.about, name)
+            refusal.unknown_parameter(refusal.shortened(name), self.accepted)
+        refusal.unsupported_parameter(row.about, name)
 
     def kind(self, value: object, param: str = "type") -> str:
         """Read which row of a union an object is: its ``type``, of a kind that is not refused.
@@ -145,9 +137,9 @@ class FieldTable(Generic[Target_contra]):
         """
         row = self.by_name.get(value) if type(value) is str else None
         if row is None:
-            invalid_choice(value, self.accepted, param)
+            refusal.invalid_choice(value, self.accepted, param)
         if row.placing is Placing.REFUSED:
-            unsupported_value(f"'{row.name}' is not supported. {row.about}", param)
+            refusal.unsupported_value(f"'{row.name}' is not supported. {row.about}", param)
         return row.name
 
     def check(self, value: object) -> Json:
@@ -183,7 +175,7 @@ class FieldTable(Generic[Target_contra]):
             if member is not None:
                 built[row.sent or row.name] = _read(row, member, f"{where}.{row.name}", target)
             elif row.required:
-                missing(row.name)
+                refusal.missing(row.name)
         return built
 
 
@@ -205,8 +197,8 @@ def _read(
                 target.note("dropped", where)
             if row.read is not None:
                 row.read(value, target)
-    except Refused as refusal:
-        refusal.prefixed(row.name)
+    except refusal.Refused as error:
+        error.prefixed(row.name)
         raise
     return value
 

@@ -8,13 +8,14 @@ time that a line takes and never in what comes out.
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, Final
+from functools import lru_cache, wraps
+from typing import Any, Final, TypeVar
 
 from orjson import Fragment, dumps, loads
 
-from gateway.translate.contract import Json, Policy, Translation
+from gateway.translate.contract import Json, LineError, Policy, ToGemini, Translation
 from gateway.translate.reading.refusal import Refused, invalid_value
+from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import whole_resolution
 from gateway.translate.request.conversation import Conversation
@@ -42,7 +43,8 @@ _ONE_TEXT: Final = ("user",)
 # Sentinel: no conversation of these roles has been looked at.
 _UNKNOWN: Final = b""
 
-Build = Callable[[Json, str, Policy], RequestBuilder]
+Options = TypeVar("Options")
+Build = Callable[[Json, str, Policy], Options]
 Read = Callable[[Any, Conversation], None]
 
 
@@ -209,7 +211,30 @@ def refuse_amplified(size: int, count: int, param: str) -> None:
         invalid_value(why, param)
 
 
-def compile_options(build: Build, rest: Json, model: str, policy: Policy) -> CompiledOptions:
+def translates(
+    field: str, build: Build[Options]
+) -> Callable[[Callable[[Options, Any], Translation]], ToGemini]:
+    """Make an endpoint's ``to_gemini`` of a function of its compiled options and of ``field``.
+
+    The field holds what differs from line to line; ``build`` compiles all others.
+    """
+
+    def decorate(translate: Callable[[Options, Any], Translation]) -> ToGemini:
+        @wraps(translate)
+        def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+            rest = body.copy()
+            given = rest.pop(field, None)
+            try:
+                return translate(compile_options(build, rest, model, policy), given)
+            except Refused as refusal:
+                return retry_without_unknown(refusal, to_gemini, body, policy, model)
+
+        return to_gemini
+
+    return decorate
+
+
+def compile_options(build: Build[Options], rest: Json, model: str, policy: Policy) -> Options:
     """Return the compiled options of ``rest``, a body without its conversation.
 
     Errors: Refused, by ``build`` or because it is nested too deep to be written.
@@ -221,10 +246,11 @@ def compile_options(build: Build, rest: Json, model: str, policy: Policy) -> Com
             written(value, name)
         raise
     if len(key) > _LARGEST_REMEMBERED:
-        return CompiledOptions(build(rest, model, policy))
-    return _remembered(build, key, model, policy)
+        return build(rest, model, policy)
+    options: Options = _remembered(build, key, model, policy)
+    return options
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _remembered(build: Build, key: bytes, model: str, policy: Policy) -> CompiledOptions:
-    return CompiledOptions(build(loads(key), model, policy))
+def _remembered(build: Build[Any], key: bytes, model: str, policy: Policy) -> Any:  # noqa: ANN401
+    return build(loads(key), model, policy)

@@ -5,16 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.translate.contract import Json
+from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import duration, json_object, member, number, one_of, text_of
 from gateway.translate.reading.google_object import UNPUBLISHED, GoogleObject
-from gateway.translate.reading.refusal import (
-    at,
-    each,
-    invalid_choice,
-    invalid_type,
-    invalid_value,
-    missing,
-)
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.media import checked_base64, file_data, inline_file, inline_image
@@ -94,10 +87,10 @@ def read_content(
     if type(value) is str:
         return [{"text": value}]
     if type(value) is not list:
-        invalid_type(value, "one of a string or array of objects", "content")
+        refusal.invalid_type(value, "one of a string or array of objects", "content")
     if not value:
-        invalid_type(value, "at least one part", "content")
-    parts = at("content", each, value, _read_part, readers, conversation)
+        refusal.invalid_type(value, "at least one part", "content")
+    parts = refusal.at("content", refusal.each, value, _read_part, readers, conversation)
     return [part for part in parts if part.get("text") != ""] or parts[:1]
 
 
@@ -106,9 +99,9 @@ def _read_part(part: object, readers: Mapping[str, PartReader], conversation: Co
     kind = owner.get("type")
     reader = readers.get(kind) if type(kind) is str else None
     if kind is None:
-        missing("type")
+        refusal.missing("type")
     if reader is None:
-        invalid_choice(kind, readers, "type")
+        refusal.invalid_choice(kind, readers, "type")
     return reader(owner, conversation)
 
 
@@ -128,7 +121,7 @@ def refusal_part(part: Json, _: Conversation) -> Json:
 def image_part(part: Json, conversation: Conversation) -> Json:
     """``{"type": "image_url", "image_url": {"url": "data:…"}}`` -> ``{"inlineData": …}``."""
     IMAGE_PART.check(part)
-    return at("image_url", _image, member(part, "image_url"), conversation)
+    return refusal.at("image_url", _image, member(part, "image_url"), conversation)
 
 
 def _image(image: Json, conversation: Conversation) -> Json:
@@ -150,7 +143,7 @@ def with_details(owner: Json, part: Json, conversation: Conversation) -> Json:
     """Add to a part what its owner says of it in ``detail`` and ``video_metadata``."""
     detail = owner.get("detail")
     if detail is not None:
-        level, whole = _RESOLUTIONS[at("detail", _detail, detail)]
+        level, whole = _RESOLUTIONS[refusal.at("detail", _detail, detail)]
         if not conversation.can.part_resolution:
             # Before Gemini 3 the whole request has one resolution, see ``whole_resolution``.
             conversation.resolutions.append((owner, whole))
@@ -161,7 +154,7 @@ def with_details(owner: Json, part: Json, conversation: Conversation) -> Json:
     # An extension that LiteLLM has too.
     video = owner.get("video_metadata")
     if video is not None:
-        part["videoMetadata"] = at("video_metadata", VIDEO, video)
+        part["videoMetadata"] = refusal.at("video_metadata", VIDEO, video)
     return part
 
 
@@ -181,14 +174,14 @@ def whole_resolution(conversation: Conversation, given: str) -> str:
 def audio_part(part: Json, _: Conversation) -> Json:
     """``{"input_audio": {"data": "AAAA", "format": "wav"}}`` -> ``{"inlineData": …}``."""
     AUDIO_PART.check(part)
-    return {"inlineData": at("input_audio", _audio, member(part, "input_audio"))}
+    return {"inlineData": refusal.at("input_audio", _audio, member(part, "input_audio"))}
 
 
 def _audio(audio: Json) -> Json:
     INPUT_AUDIO.check(audio)
     data, kind = text_of(audio, "data"), text_of(audio, "format")
     if kind not in _AUDIO_TYPES:
-        invalid_choice(kind, _AUDIO_TYPES, "format")
+        refusal.invalid_choice(kind, _AUDIO_TYPES, "format")
     return {"mimeType": _AUDIO_TYPES[kind], "data": checked_base64(data, "data")}
 
 
@@ -198,7 +191,7 @@ def file_part(part: Json, conversation: Conversation) -> Json:
     ``{"file": {"file_id": "file-…"}}`` -> ``{"fileData": …}``, filled in when the file is staged.
     """
     FILE_PART.check(part)
-    return at("file", _file, member(part, "file"), conversation)
+    return refusal.at("file", _file, member(part, "file"), conversation)
 
 
 def _file(file: Json, conversation: Conversation) -> Json:
@@ -207,10 +200,10 @@ def _file(file: Json, conversation: Conversation) -> Json:
         # Where other gateways take the URL of a file (LiteLLM's documentation of file_id).
         if type(file.get(name)) is str and _URL.match(file[name]):
             if file.get(other) is not None:
-                invalid_value(f"it cannot be combined with '{other}'.", name)
+                refusal.invalid_value(f"it cannot be combined with '{other}'.", name)
             return file_by_url(file, name, conversation)
     if file.get("file_id") is not None and file.get("file_data") is not None:
-        invalid_value("it cannot be combined with 'file_id'.", "file_data")
+        refusal.invalid_value("it cannot be combined with 'file_id'.", "file_data")
     return named_file(file, conversation)
 
 

@@ -3,22 +3,7 @@
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import (
-    boolean,
-    integer,
-    json_object,
-    number,
-    one_of,
-    string,
-    whole,
-)
-from gateway.translate.reading.refusal import (
-    at,
-    invalid_type,
-    invalid_value,
-    shortened,
-    unsupported_value,
-)
+from gateway.translate.reading import checks, refusal
 from gateway.translate.reading.table import Field, Reader, dropped, mapped, noted
 from gateway.translate.request.builder import RequestBuilder, keep
 
@@ -31,29 +16,29 @@ MAX_CHOICES: Final = 128
 INT32_MAX: Final = 2**31 - 1
 
 # How many tokens an answer may have.
-token_limit: Final = integer(1, INT32_MAX)
-top_logprobs: Final = integer(0, MAX_TOP_LOGPROBS)
-verbosity: Final = one_of("low", "medium", "high")
-_penalty: Final = number(-2, 2)
+token_limit: Final = checks.integer(1, INT32_MAX)
+top_logprobs: Final = checks.integer(0, MAX_TOP_LOGPROBS)
+verbosity: Final = checks.one_of("low", "medium", "high")
+_penalty: Final = checks.number(-2, 2)
 
 
 def metadata(value: object) -> Json:
     """Pairs of strings that come back with the answer: ``{"ticket": "7"}``."""
-    for name, member in json_object(value).items():
-        at(shortened(name), string, member)
+    for name, member in checks.json_object(value).items():
+        refusal.at(refusal.shortened(name), checks.string, member)
     return value  # type: ignore[return-value]  # an object, as just checked
 
 
 def not_streamed(value: object) -> None:
     """``stream``: only false, because a batch does not stream."""
     if value is not False:
-        unsupported_value("streaming is not supported in a batch.")
+        refusal.unsupported_value("streaming is not supported in a batch.")
 
 
 def no_bias(value: object) -> None:
     """``logit_bias``: an empty map asks for nothing; token ids belong to OpenAI's tokenizers."""
-    if json_object(value):
-        unsupported_value("token ids belong to another tokenizer.")
+    if checks.json_object(value):
+        refusal.unsupported_value("token ids belong to another tokenizer.")
 
 
 def _sampled(field: str, target: str) -> Reader[RequestBuilder]:
@@ -92,7 +77,7 @@ def read_google_top_k(value: int, builder: RequestBuilder) -> None:
 
 def _top_k(value: int, builder: RequestBuilder, path: str) -> None:
     if builder.top_k_path:
-        invalid_value(f"it is given twice, also as '{builder.top_k_path}'.")
+        refusal.invalid_value(f"it is given twice, also as '{builder.top_k_path}'.")
     builder.top_k_path = path
     _sampled(path, "topK")(value, builder)
 
@@ -109,16 +94,16 @@ def _read_stop(value: object, builder: RequestBuilder) -> None:
     """``"END"`` or ``["END", "STOP"]`` -> ``stopSequences``; empty ones stop nothing."""
     words = [value] if type(value) is str else value
     if type(words) is not list:
-        invalid_type(value, "one of a string or array of strings")
+        refusal.invalid_type(value, "one of a string or array of strings")
     for index, word in enumerate(words):
         param = "" if type(value) is str else f"[{index}]"
         if type(word) is not str:
-            invalid_type(word, "a string", param)
+            refusal.invalid_type(word, "a string", param)
         if len(word) > MAX_STOP_CHARACTERS:
-            invalid_value(f"at most {MAX_STOP_CHARACTERS} characters are possible.", param)
+            refusal.invalid_value(f"at most {MAX_STOP_CHARACTERS} characters are possible.", param)
     words = [word for word in words if word]
     if len(words) > MAX_STOP_SEQUENCES:
-        invalid_value(f"at most {MAX_STOP_SEQUENCES} sequences are possible.")
+        refusal.invalid_value(f"at most {MAX_STOP_SEQUENCES} sequences are possible.")
     if words:
         builder.config["stopSequences"] = words
 
@@ -156,13 +141,15 @@ def resolve_logprobs(builder: RequestBuilder) -> None:
     if builder.logprobs:
         ask_logprobs(builder, "logprobs")
     elif builder.top_logprobs:
-        invalid_value("'logprobs' must be true when 'top_logprobs' is given.", "top_logprobs")
+        refusal.invalid_value(
+            "'logprobs' must be true when 'top_logprobs' is given.", "top_logprobs"
+        )
 
 
 def ask_logprobs(builder: RequestBuilder, field: str) -> None:
     """Ask for log probabilities, which ``field`` of the body wants."""
     if not builder.can.logprobs:
-        unsupported_value("this model gives no log probabilities.", field)
+        refusal.unsupported_value("this model gives no log probabilities.", field)
     builder.config["responseLogprobs"] = True
     builder.hints["logprobs"] = True
     if builder.top_logprobs:
@@ -173,18 +160,20 @@ def ask_logprobs(builder: RequestBuilder, field: str) -> None:
 TEMPERATURE: Final = mapped(
     "temperature",
     "`generationConfig.temperature`",
-    number(0, 2),
+    checks.number(0, 2),
     _sampled("temperature", "temperature"),
 )
-TOP_P: Final = mapped("top_p", "`generationConfig.topP`", number(0, 1), _sampled("top_p", "topP"))
+TOP_P: Final = mapped(
+    "top_p", "`generationConfig.topP`", checks.number(0, 1), _sampled("top_p", "topP")
+)
 TOP_K: Final = mapped(
-    "top_k", "`generationConfig.topK` (extension)", integer(1, INT32_MAX), _read_top_k
+    "top_k", "`generationConfig.topK` (extension)", checks.integer(1, INT32_MAX), _read_top_k
 )
 STREAM: Final = mapped("stream", "false only", not_streamed)
 PARALLEL_TOOL_CALLS: Final = dropped(
     "parallel_tool_calls",
     "Gemini has no equivalent; false is noted, or by setting keeps the first call",
-    boolean,
+    checks.boolean,
     _read_parallel_tool_calls,
 )
 VERBOSITY: Final = noted("verbosity", "Gemini has no such setting; noted", verbosity)
@@ -196,11 +185,11 @@ SAMPLING: Final[tuple[Field[RequestBuilder], ...]] = (
     mapped(
         "n",
         "`candidateCount`, or one item per choice, with `seed`, `seed` + 1 and so on",
-        integer(1, MAX_CHOICES),
+        checks.integer(1, MAX_CHOICES),
         keep("choices"),
     ),
     mapped("stop", "`generationConfig.stopSequences`", read=_read_stop),
-    mapped("seed", "`generationConfig.seed`, folded to 31 bits", whole, _read_seed),
+    mapped("seed", "`generationConfig.seed`, folded to 31 bits", checks.whole, _read_seed),
     mapped(
         "frequency_penalty",
         "`generationConfig.frequencyPenalty`; models from 2.5 on refuse it: dropped, noted",

@@ -5,15 +5,8 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from gateway.translate.answer.envelope import (
-    CANDIDATE_LEFT_OUT,
-    EMPTY,
-    RESPONSE_LEFT_OUT,
-    answered_block,
-    identity_of,
-    model_of,
-    plain_of,
-)
+from gateway.translate.answer import envelope
+from gateway.translate.answer.envelope import plain_of
 from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.finish import failed, finish_of
 from gateway.translate.answer.logprobs import openai_logprobs
@@ -36,7 +29,7 @@ RESPONSE: Final = answer_table(
         "modelVersion": "`model`",
         "responseId": "`id`, and part of the ids of items",
         "createTime": "left out: the batch's own end time is `created_at` (Vertex only)",
-        **RESPONSE_LEFT_OUT,
+        **envelope.RESPONSE_LEFT_OUT,
     },
 )
 CANDIDATE: Final = answer_table(
@@ -51,7 +44,7 @@ CANDIDATE: Final = answer_table(
         "`extra_content.google.grounding_metadata`",
         "urlContextMetadata": "`annotations` and web_search_call items, or "
         "`extra_content.google.url_context_metadata`",
-        **CANDIDATE_LEFT_OUT,
+        **envelope.CANDIDATE_LEFT_OUT,
     },
 )
 USAGE: Final = answer_table(
@@ -121,9 +114,9 @@ def _answered(response: Json, hints: AnswerHints, context: Context) -> _Answered
         return _blocked(response, context)
     candidate = candidates[0]
     if type(candidate) is not dict:
-        return EMPTY
+        return envelope.EMPTY
     content = candidate.get("content")
-    output = Output(hints, context, identity_of(response, context))
+    output = Output(hints, context, envelope.identity_of(response, context))
     parts = content.get("parts") if type(content) is dict else None
     output.read(parts)
     reason = candidate.get("finishReason")
@@ -165,11 +158,11 @@ def _checked(
 
 def _blocked(response: Json, context: Context) -> _Answered | Failure:
     """Answer a blocked prompt as OpenAI does: incomplete by ``content_filter``, and a refusal."""
-    blocked = answered_block(response, context.policy)
+    blocked = envelope.answered_block(response, context.policy)
     if isinstance(blocked, Failure):
         return blocked
     word, refusal = blocked
-    output = Output({}, context, identity_of(response, context))
+    output = Output({}, context, envelope.identity_of(response, context))
     content = [{"type": "refusal", "refusal": refusal}]
     message = {"type": "message", "status": "incomplete", "role": "assistant", "content": content}
     output.add("msg", message)
@@ -202,12 +195,12 @@ def _response(
     items, incomplete, word, extra, _ = answered
     prompt, cached, written, reasoned = usage
     body: Json = {
-        "id": "resp_" + identity_of(response, context),
+        "id": "resp_" + envelope.identity_of(response, context),
         "object": "response",
         "created_at": context.created,
         "status": "incomplete" if incomplete else "completed",
         "completed_at": None if incomplete else context.created,
-        "model": model_of(response, hints),
+        "model": envelope.model_of(response, hints),
         "output": items,
         "incomplete_details": {"reason": incomplete} if incomplete else None,
         "usage": {

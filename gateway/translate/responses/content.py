@@ -7,15 +7,7 @@ from gateway.translate.contract import Json
 from gateway.translate.reading.checks import text_of
 from gateway.translate.reading.refusal import invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped
-from gateway.translate.request.content import (
-    VIDEO_METADATA,
-    PartReader,
-    audio_part,
-    file_by_url,
-    image_by_url,
-    named_file,
-    refusal_part,
-)
+from gateway.translate.request import content
 from gateway.translate.request.conversation import Conversation
 
 _TYPE: Final = mapped("type", "selects the kind of part")
@@ -31,7 +23,7 @@ INPUT_IMAGE: Final = FieldTable(
     mapped("image_url", "data URI -> `inlineData`; https URL -> `fileData`, fetched by Google"),
     mapped("file_id", "`fileData`; the gateway keeps the file at Gemini while the job needs it"),
     mapped("detail", _DETAIL),
-    VIDEO_METADATA,
+    content.VIDEO_METADATA,
     _BREAKPOINT,
 )
 INPUT_FILE: Final = FieldTable(
@@ -42,7 +34,7 @@ INPUT_FILE: Final = FieldTable(
     mapped("file_id", "`fileData`; the gateway keeps the file at Gemini while the job needs it"),
     mapped("filename", "`inlineData.mimeType` of bare base64"),
     mapped("detail", _DETAIL),
-    VIDEO_METADATA,
+    content.VIDEO_METADATA,
     _BREAKPOINT,
 )
 OUTPUT_TEXT: Final = FieldTable(
@@ -70,16 +62,16 @@ def _input_image(part: Json, conversation: Conversation) -> Json:
     """``{"type": "input_image", "image_url": "data:…"}`` -> ``{"inlineData": …}``."""
     INPUT_IMAGE.check(part)
     if _given(part, "image_url", "file_id") == "file_id":
-        return named_file(part, conversation)
-    return image_by_url(part, "image_url", conversation)
+        return content.named_file(part, conversation)
+    return content.image_by_url(part, "image_url", conversation)
 
 
 def _input_file(part: Json, conversation: Conversation) -> Json:
     """``{"type": "input_file", "file_url": "https://x/y.pdf"}`` -> ``{"fileData": …}``."""
     INPUT_FILE.check(part)
     if _given(part, "file_data", "file_url", "file_id") == "file_url":
-        return file_by_url(part, "file_url", conversation)
-    return named_file(part, conversation)
+        return content.file_by_url(part, "file_url", conversation)
+    return content.named_file(part, conversation)
 
 
 def _given(part: Json, *names: str) -> str:
@@ -92,21 +84,21 @@ def _given(part: Json, *names: str) -> str:
     return given[0]
 
 
-INSTRUCTION_PARTS: Final[Mapping[str, PartReader]] = {"input_text": _input_text}
-INPUT_PARTS: Final[Mapping[str, PartReader]] = {
+INSTRUCTION_PARTS: Final[Mapping[str, content.PartReader]] = {"input_text": _input_text}
+INPUT_PARTS: Final[Mapping[str, content.PartReader]] = {
     "input_text": _input_text,
     "input_image": _input_image,
     "input_file": _input_file,
-    "input_audio": audio_part,
+    "input_audio": content.audio_part,
 }
-ANSWER_PARTS: Final[Mapping[str, PartReader]] = {
+ANSWER_PARTS: Final[Mapping[str, content.PartReader]] = {
     "output_text": _output_text,
-    "refusal": refusal_part,
+    "refusal": content.refusal_part,
     # How clients write what an assistant said before.
     "input_text": _input_text,
 }
 # What a function gives back.
-RESULT_PARTS: Final[Mapping[str, PartReader]] = {
+RESULT_PARTS: Final[Mapping[str, content.PartReader]] = {
     "input_text": _input_text,
     "input_image": _input_image,
     "input_file": _input_file,

@@ -8,40 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.translate.contract import Json
+from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import json_object, one_of, text_of
-from gateway.translate.reading.refusal import (
-    Refused,
-    at,
-    each,
-    invalid_type,
-    invalid_value,
-    missing,
-)
+from gateway.translate.request import signatures
 from gateway.translate.request.content import read_content
 from gateway.translate.request.conversation import Calls, Conversation
 from gateway.translate.request.media import checked_base64
-from gateway.translate.request.signatures import (
-    FOREIGN_HISTORY,
-    call_signature,
-    message_signature,
-    split_call_id,
-)
+from gateway.translate.responses import item_kinds
 from gateway.translate.responses.content import (
     ANSWER_PARTS,
     INPUT_PARTS,
     INSTRUCTION_PARTS,
     RESULT_PARTS,
-)
-from gateway.translate.responses.item_kinds import (
-    CODE_ITEM,
-    CUSTOM_CALL_ITEM,
-    FUNCTION_CALL_ITEM,
-    FUNCTION_OUTPUT_ITEM,
-    IMAGE_ITEM,
-    ITEM_KINDS,
-    MESSAGE_ITEM,
-    REASONING_ITEM,
-    SEARCH_ITEM,
 )
 from gateway.translate.responses.reasoning import EncryptedContent, decode_content
 from gateway.translate.tools.calls import named_call, parsed_result, sign
@@ -62,11 +40,11 @@ def read_input(value: object, conversation: Conversation) -> None:
     A text is one message of the user: whoever calls this has made it one.
     """
     if type(value) is not list:
-        invalid_type(value, "one of a string or array of objects", "input")
+        refusal.invalid_type(value, "one of a string or array of objects", "input")
     if not value:
-        invalid_value("the array is empty.", "input")
+        refusal.invalid_value("the array is empty.", "input")
     conversation.source = value
-    at("input", each, value, _Items(conversation).read)
+    refusal.at("input", refusal.each, value, _Items(conversation).read)
     conversation.close(value, _is_models)
 
 
@@ -88,17 +66,17 @@ class _Items:
         kind = item.get("type")
         if kind is None:
             kind = _untyped(item)
-        _READERS[ITEM_KINDS.kind(kind, "type" if "type" in item else "id")](self, item)
+        _READERS[item_kinds.ITEM_KINDS.kind(kind, "type" if "type" in item else "id")](self, item)
 
     def message(self, item: Json) -> None:
         """``{"role": "user", "content": "Hi"}``; the type may be absent."""
         if len(item) != 2:
-            MESSAGE_ITEM.check(item)
+            item_kinds.MESSAGE_ITEM.check(item)
         if item.get("role") is None:
-            missing("role")
-        role = at("role", _role, item["role"])
+            refusal.missing("role")
+        role = refusal.at("role", _role, item["role"])
         if "content" not in item:
-            missing("content")
+            refusal.missing("content")
         conversation, content = self._conversation, item["content"]
         if role == "assistant":
             self._assistant(item, content)
@@ -114,7 +92,7 @@ class _Items:
         if content == []:
             return
         parts = read_content(content, ANSWER_PARTS, self._conversation)
-        signature = self._signature(item.get("id")) or message_signature(item)
+        signature = self._signature(item.get("id")) or signatures.message_signature(item)
         if signature:
             parts[-1]["thoughtSignature"] = signature
         elif parts == [{"text": ""}]:
@@ -137,21 +115,21 @@ class _Items:
 
     def function_call(self, item: Json) -> None:
         """Read a call; calls that follow each other are parallel and wait together for results."""
-        FUNCTION_CALL_ITEM(item)
+        item_kinds.FUNCTION_CALL_ITEM(item)
         self._call(item, named_call(item, self._conversation))
 
     def custom_call(self, item: Json) -> None:
         """Read a call of a custom tool as one of a function with one text."""
-        CUSTOM_CALL_ITEM(item)
+        item_kinds.CUSTOM_CALL_ITEM(item)
         self._call(item, named_input(item))
 
     def _call(self, item: Json, named: Json) -> None:
         key = text_of(item, "call_id")
-        bare, hidden = split_call_id(key)
+        bare, hidden = signatures.split_call_id(key)
         conversation = self._conversation
         call: Json = {"id": bare, **named}
         part: Json = {"functionCall": call}
-        signature = self._signature(key) or call_signature(item, hidden)
+        signature = self._signature(key) or signatures.call_signature(item, hidden)
         sign(part, signature, conversation, first=conversation.calls is None)
         self._say([part, *self._parts(key)])
         if conversation.calls is None:
@@ -162,15 +140,15 @@ class _Items:
 
     def function_output(self, item: Json) -> None:
         """``{"call_id": "call_1", "output": "21"}``; the output may be a list of parts."""
-        FUNCTION_OUTPUT_ITEM(item)
+        item_kinds.FUNCTION_OUTPUT_ITEM(item)
         text_of(item, "call_id")
         output = item.get("output")
         if output is None:
-            missing("output")
+            refusal.missing("output")
         try:
             parts = read_content(output, RESULT_PARTS, self._conversation)
-        except Refused as refusal:
-            refusal.param = refusal.param.replace("content", "output", 1)
+        except refusal.Refused as error:
+            error.param = error.param.replace("content", "output", 1)
             raise
         text = "".join(part["text"] for part in parts if "text" in part)
         media = [part for part in parts if "text" not in part]
@@ -178,7 +156,7 @@ class _Items:
 
     def reasoning(self, item: Json) -> None:
         """Keep the signatures in it, which are sent with the items that follow."""
-        content = REASONING_ITEM(item).get("encrypted_content")
+        content = item_kinds.REASONING_ITEM(item).get("encrypted_content")
         if content is None:
             return
         kept = decode_content(content)
@@ -189,38 +167,38 @@ class _Items:
 
     def code(self, item: Json) -> None:
         """As text: Gemini takes code and results as such only with its own tool."""
-        read = CODE_ITEM(item)
+        read = item_kinds.CODE_ITEM(item)
         text = code_block("python", read.get("code"), "")
         for index, output in enumerate(read.get("outputs", ())):
-            logs = at(f"outputs[{index}]", self._logs, output)
+            logs = refusal.at(f"outputs[{index}]", self._logs, output)
             text += code_block("output", logs, text)
         if text:
             self._say([{"text": text}])
 
     def _logs(self, output: Json) -> str:
-        if at("type", _output_type, output.get("type")) == "logs":
+        if refusal.at("type", _output_type, output.get("type")) == "logs":
             return text_of(output, "logs")
         self._conversation.note_of(output, "dropped")
         return ""
 
     def image(self, item: Json) -> None:
         """Read ``{"result": "iVBO…", "output_format": "png"}`` -> ``{"inlineData": …}``."""
-        IMAGE_ITEM.check(item)
+        item_kinds.IMAGE_ITEM.check(item)
         if item.get("result") is None:
             return
-        kind = at("output_format", _image_type, item.get("output_format") or "png")
+        kind = refusal.at("output_format", _image_type, item.get("output_format") or "png")
         data = checked_base64(text_of(item, "result"), "result")
         part: Json = {"inlineData": {"mimeType": f"image/{kind}", "data": data}}
         signature = self._signature(item.get("id"))
         if signature:
             part["thoughtSignature"] = signature
         elif self._conversation.can.signatures:
-            part["thoughtSignature"] = FOREIGN_HISTORY
+            part["thoughtSignature"] = signatures.FOREIGN_HISTORY
         self._say([part])
 
     def search(self, item: Json) -> None:
         """Add the steps of Google's own tools that a reasoning item kept."""
-        SEARCH_ITEM.check(item)
+        item_kinds.SEARCH_ITEM.check(item)
         steps = self._parts(item.get("id"))
         if steps and self._conversation.can.mixed_tools:
             self._say(list(steps))
@@ -234,7 +212,7 @@ def _untyped(item: Json) -> str:
         return "message"
     if "id" in item:
         return "item_reference"
-    return missing("type")
+    return refusal.missing("type")
 
 
 _READERS: Final[Mapping[str, Callable[[_Items, Json], None]]] = {

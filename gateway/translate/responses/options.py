@@ -3,15 +3,7 @@
 from typing import Final, Literal
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import (
-    boolean,
-    json_object,
-    list_of,
-    member,
-    one_of,
-    string,
-    text_of,
-)
+from gateway.translate.reading import checks
 from gateway.translate.reading.refusal import at, invalid_value
 from gateway.translate.reading.table import FieldTable, Placing, dropped, mapped, noted
 from gateway.translate.request.builder import RequestBuilder
@@ -20,10 +12,10 @@ from gateway.translate.request.response_format import FORMAT_TYPES, write_schema
 from gateway.translate.request.thinking import effort, resolve_thinking, set_effort, thinks
 
 SUMMARIES: Final = ("auto", "concise", "detailed")
-_summary: Final = one_of(*SUMMARIES)
+_summary: Final = checks.one_of(*SUMMARIES)
 TEXT_FORMAT: Final = FieldTable(
     "/v1/responses text.format",
-    mapped("type", "`responseMimeType`", one_of(*FORMAT_TYPES), required=True),
+    mapped("type", "`responseMimeType`", checks.one_of(*FORMAT_TYPES), required=True),
     mapped("schema", "`responseSchema`; with recursion, maps or tuples `responseJsonSchema`"),
     mapped("description", "`description` of a schema that has none"),
     dropped("name", "Gemini's schemas have no names; echoed in the answer"),
@@ -33,7 +25,7 @@ TEXT_FORMAT: Final = FieldTable(
 
 TEXT: Final = FieldTable(
     "/v1/responses text",
-    mapped("format", "`responseMimeType`, `responseSchema`", json_object),
+    mapped("format", "`responseMimeType`, `responseSchema`", checks.json_object),
     VERBOSITY,
 )
 
@@ -59,13 +51,13 @@ def _read_format(value: Json, builder: RequestBuilder) -> Json:
         return {"type": "json_object"}
     repeated: Json = {
         "type": "json_schema",
-        "name": text_of(value, "name"),
-        "schema": member(value, "schema"),
+        "name": checks.text_of(value, "name"),
+        "schema": checks.member(value, "schema"),
         "description": value.get("description"),
         "strict": value.get("strict"),
     }
     if repeated["strict"] is not None:
-        at("strict", boolean, repeated["strict"])
+        at("strict", checks.boolean, repeated["strict"])
     write_schema(value, "text.format", builder)
     return repeated
 
@@ -90,7 +82,7 @@ _HINTS: Final[dict[str, Literal["signatures", "outputs", "sources"]]] = {
     "code_interpreter_call.outputs": "outputs",
     "web_search_call.action.sources": "sources",
 }
-include: Final = list_of(lambda name: INCLUDE.kind(name, ""))
+include: Final = checks.list_of(lambda name: INCLUDE.kind(name, ""))
 
 
 def read_include(value: list[str], builder: RequestBuilder) -> None:
@@ -120,12 +112,12 @@ REASONING: Final = FieldTable(
     noted(
         "context",
         "a conversation is sent as it is given; current_turn is noted",
-        one_of("auto", "current_turn", "all_turns"),
+        checks.one_of("auto", "current_turn", "all_turns"),
         "auto",
         "all_turns",
     ),
     # OpenAI's type lets any word pass.
-    noted("mode", "Gemini has no such setting; noted", string, "standard"),
+    noted("mode", "Gemini has no such setting; noted", checks.string, "standard"),
 )
 
 

@@ -2,23 +2,8 @@
 
 from typing import Final
 
+from gateway.translate.answer import parts as gemini
 from gateway.translate.answer.failure import Failure, unsupported_output
-from gateway.translate.answer.parts import (
-    NEVER_SHOWN,
-    Bare,
-    Call,
-    Code,
-    CodeResult,
-    Media,
-    Part,
-    Text,
-    Thought,
-    ToolStep,
-    parts_of,
-    read_function_call,
-    shows_code,
-    unusable_of,
-)
 from gateway.translate.contract import AnswerHints, Context, Json, Note
 from gateway.translate.reading.table import answer_table
 from gateway.translate.responses.reasoning import EncryptedContent
@@ -39,7 +24,7 @@ PART: Final = answer_table(
         "codeExecutionResult": "`status` of that item, and `outputs` when asked for",
         "toolCall": "a web_search_call item; as it is in `encrypted_content`, when asked for",
         "toolResponse": "in `encrypted_content`, when asked for",
-        **NEVER_SHOWN,
+        **gemini.NEVER_SHOWN,
     },
 )
 _OUTCOMES: Final = {"OUTCOME_FAILED": "failed", "OUTCOME_DEADLINE_EXCEEDED": "incomplete"}
@@ -76,10 +61,10 @@ class Output:
         ``[{"text": "Hm.", "thought": true}, {"text": "Hi"}, {"functionCall": {"name": "f"}}]`` ->
         a reasoning item, a message item, a function_call item.
         """
-        for part in parts_of(parts):
+        for part in gemini.parts_of(parts):
             self._show(part)
         if not self.has_output() and self.failure is None:
-            self.failure = unusable_of(parts)
+            self.failure = gemini.unusable_of(parts)
         for item, kept in self._kept:
             content = kept.encode()
             if content:
@@ -103,24 +88,24 @@ class Output:
         """Add a message with an empty text, because clients expect a message in every answer."""
         self.add("msg", _message())
 
-    def _show(self, part: Part) -> None:
+    def _show(self, part: gemini.Part) -> None:
         match part:
-            case Text(text, signature):
+            case gemini.Text(text, signature):
                 self._say(text, signature)
-            case Thought(text, signature):
+            case gemini.Thought(text, signature):
                 self._waiting = signature or self._waiting
                 self._think(text)
-            case Call(raw):
+            case gemini.Call(raw):
                 self._call(raw)
-            case Media():
+            case gemini.Media():
                 self._show_media(part)
-            case Code():
+            case gemini.Code():
                 self._show_code(part)
-            case CodeResult():
+            case gemini.CodeResult():
                 self._show_result(part)
-            case ToolStep():
+            case gemini.ToolStep():
                 self._show_step(part)
-            case Bare(signature):
+            case gemini.Bare(signature):
                 self._say("", signature)
 
     def _think(self, text: str) -> None:
@@ -150,7 +135,7 @@ class Output:
             self._keep_part(key, {"text": "", "thoughtSignature": signature})
 
     def _call(self, part: Json) -> None:
-        call = read_function_call(part, self._context, 0, self._calls, self._call_ids)
+        call = gemini.read_function_call(part, self._context, 0, self._calls, self._call_ids)
         if isinstance(call, Failure):
             self.failure = call
             return
@@ -184,15 +169,15 @@ class Output:
             self._reason([], len(self.items) - 1)
         return self._kept[-1][1]
 
-    def _show_code(self, part: Code) -> None:
+    def _show_code(self, part: gemini.Code) -> None:
         """``{"executableCode": {"code": "print(7)"}}`` -> a call that has not ended yet."""
-        if shows_code(self._context):
+        if gemini.shows_code(self._context):
             item = self._code_item(part.code)
             self._sign(item["id"], part.signature)
 
-    def _show_result(self, part: CodeResult) -> None:
+    def _show_result(self, part: gemini.CodeResult) -> None:
         """``{"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "7"}}`` ends the call."""
-        if not shows_code(self._context):
+        if not gemini.shows_code(self._context):
             return
         item = self.items[-1] if self._kind == "code" else self._code_item(None)
         item["status"] = _OUTCOMES.get(part.outcome, "completed")
@@ -206,7 +191,7 @@ class Output:
         item = {"type": "code_interpreter_call", "status": "incomplete", "code": code}
         return self.add("ci", {**item, "container_id": f"cntr_{self._identity}", "outputs": None})
 
-    def _show_media(self, part: Media) -> None:
+    def _show_media(self, part: gemini.Media) -> None:
         """Add an image as an item of its own, or to the outputs of the code before it."""
         kind, data, signature = part
         if not kind.startswith("image/"):
@@ -224,7 +209,7 @@ class Output:
                 made["output_format"] = word
             self._sign(self.add("ig", made)["id"], signature)
 
-    def _show_step(self, part: ToolStep) -> None:
+    def _show_step(self, part: gemini.ToolStep) -> None:
         """``{"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": […]}}}``.
 
         What a step found, a ``toolResponse``, belongs to the item of its call.

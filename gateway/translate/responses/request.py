@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.contract import Json, LineError, Policy, Translation
+from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.google import GOOGLE_ROWS, refuse_google
 from gateway.translate.reading.checks import (
     Check,
@@ -17,11 +17,10 @@ from gateway.translate.reading.checks import (
     only,
     string,
 )
-from gateway.translate.reading.refusal import Refused, missing, unsupported_value
+from gateway.translate.reading.refusal import missing, unsupported_value
 from gateway.translate.reading.table import Field, FieldTable, dropped, mapped, noted, refused
-from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import compile_options
+from gateway.translate.request.compiled_options import CompiledOptions, translates
 from gateway.translate.request.options import (
     PARALLEL_TOOL_CALLS,
     STREAM,
@@ -180,7 +179,7 @@ RESPONSES: Final = FieldTable(
 )
 
 
-def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
+def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
     """Read every field but the input, then what several of them say together."""
     builder = read_options(RESPONSES, rest, model, policy)
     _refuse_speech(builder)
@@ -189,7 +188,7 @@ def _build(rest: Json, model: str, policy: Policy) -> RequestBuilder:
     resolve_reasoning(builder)
     # Written once, and without the brace in front: it is put behind what the answer says itself.
     builder.hints["repeats"] = orjson.dumps({**REPEATED, **builder.repeats})[1:].decode()
-    return builder
+    return CompiledOptions(builder)
 
 
 def _refuse_speech(builder: RequestBuilder) -> None:
@@ -203,28 +202,23 @@ def _refuse_speech(builder: RequestBuilder) -> None:
         )
 
 
-def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+@translates("input", _build)
+def to_gemini(options: CompiledOptions, given: object) -> Translation:
     """Translate one line.
 
     ``{"model": "gemini-3.6-flash", "instructions": "Rhyme.", "input": "Hi"}`` ->
     ``{"systemInstruction": {"parts": [{"text": "Rhyme."}]},
     "contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
-    rest = body.copy()
-    given = rest.pop("input", None)
-    try:
-        options = compile_options(_build, rest, model, policy)
-        if options.shared:
-            if type(given) is str:
-                item = options.one_text(given, read_input)
-            else:
-                item = options.plain(given, read_input, "input_text")
-            if item is not None:
-                return (item,), options.hints, options.notes, ()
-        options.shared = True
-        if given is None:
-            missing("input")
-        items = [{"role": "user", "content": given}] if type(given) is str else given
-        return options.translation(items, read_input, "input")
-    except Refused as refusal:
-        return retry_without_unknown(refusal, to_gemini, body, policy, model)
+    if options.shared:
+        if type(given) is str:
+            item = options.one_text(given, read_input)
+        else:
+            item = options.plain(given, read_input, "input_text")
+        if item is not None:
+            return (item,), options.hints, options.notes, ()
+    options.shared = True
+    if given is None:
+        missing("input")
+    items = [{"role": "user", "content": given}] if type(given) is str else given
+    return options.translation(items, read_input, "input")

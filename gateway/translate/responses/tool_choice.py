@@ -7,15 +7,8 @@ that tool and is noted as approximated.
 from typing import Final
 
 from gateway.translate.contract import Json
+from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import json_object, text_of
-from gateway.translate.reading.refusal import (
-    at,
-    each,
-    invalid_choice,
-    invalid_type,
-    invalid_value,
-    missing,
-)
 from gateway.translate.reading.table import FieldTable, mapped, refused
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.tools.choice import (
@@ -79,8 +72,8 @@ def resolve_choice(builder: RequestBuilder) -> Choice:
     """Read the choice of a line; ``builder.repeats`` gets what the answer repeats of it."""
     choice = builder.tool_choice
     if type(choice) is not str and type(choice) is not dict:
-        invalid_type(choice, "one of a string or object", "tool_choice")
-    read = at("tool_choice", _word if type(choice) is str else _object, choice, builder)
+        refusal.invalid_type(choice, "one of a string or object", "tool_choice")
+    read = refusal.at("tool_choice", _word if type(choice) is str else _object, choice, builder)
     asks_hosted = read.hosted is None or len(read.hosted) > 0
     if read.mode == "required" and asks_hosted and builder.google_tools:
         # Functions can be forced; a tool of Google's might have been meant as well.
@@ -100,7 +93,7 @@ def _word(choice: str, builder: RequestBuilder) -> Choice:
 
 def _object(choice: Json, builder: RequestBuilder) -> Choice:
     if choice.get("type") is None:
-        missing("type")
+        refusal.missing("type")
     kind = CHOICE_KINDS.kind(choice["type"])
     if kind in _NAMED:
         FUNCTION_CHOICE.check(choice)
@@ -119,21 +112,21 @@ def _object(choice: Json, builder: RequestBuilder) -> Choice:
 def _hosted(kind: str, builder: RequestBuilder) -> str:
     """Gemini's name of a tool of Google's, which must be among the tools."""
     if all(name != _HOSTED[kind] for name, _, _ in builder.google_tools):
-        invalid_value(f"'{kind}' is not among the tools.", "type")
+        refusal.invalid_value(f"'{kind}' is not among the tools.", "type")
     return _HOSTED[kind]
 
 
 def _allowed(choice: Json, builder: RequestBuilder) -> Choice:
     ALLOWED_CHOICE.check(choice)
     if choice.get("mode") is None:
-        missing("mode")
-    mode = at("mode", allowed_mode, choice["mode"])
+        refusal.missing("mode")
+    mode = refusal.at("mode", allowed_mode, choice["mode"])
     tools = choice.get("tools")
     if type(tools) is not list or not tools:
-        invalid_type(tools, "an array with at least one tool", "tools")
+        refusal.invalid_type(tools, "an array with at least one tool", "tools")
     functions: list[str] = []
     hosted: list[str] = []
-    at("tools", each, tools, _allow, functions, hosted, builder)
+    refusal.at("tools", refusal.each, tools, _allow, functions, hosted, builder)
     builder.repeats["tool_choice"] = {"type": "allowed_tools", "mode": mode, "tools": tools}
     return Choice(MODES[mode], tuple(functions), tuple(hosted))
 
@@ -142,12 +135,12 @@ def _allow(value: object, functions: list[str], hosted: list[str], builder: Requ
     tool = json_object(value)
     kind = tool.get("type")
     if kind is None:
-        missing("type")
+        refusal.missing("type")
     if type(kind) is str and kind in _HOSTED:
         hosted.append(_hosted(kind, builder))
         return
     if kind not in _NAMED:
-        invalid_choice(kind, (*_NAMED, *_HOSTED), "type")
+        refusal.invalid_choice(kind, (*_NAMED, *_HOSTED), "type")
     FUNCTION_CHOICE.check(tool)
-    at("name", declared, text_of(tool, "name"), builder.tools)
+    refusal.at("name", declared, text_of(tool, "name"), builder.tools)
     functions.append(tool_name(tool, _MEMBERS, kind, builder.tools))

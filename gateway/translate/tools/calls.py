@@ -15,14 +15,9 @@ from gateway.translate.reading.checks import json_object, member, text_of
 from gateway.translate.reading.function_names import gemini_name
 from gateway.translate.reading.refusal import at, each, invalid_choice, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped
+from gateway.translate.request import signatures
 from gateway.translate.request.content import TEXT_PARTS, read_content
 from gateway.translate.request.conversation import Calls, Conversation
-from gateway.translate.request.signatures import (
-    FOREIGN_HISTORY,
-    call_signature,
-    note_unread,
-    split_call_id,
-)
 from gateway.translate.tools.custom import custom_call
 from gateway.wire.json_depth import brackets, depth_exceeds
 
@@ -77,15 +72,15 @@ def _read_tool_call(value: object, calls: Calls, conversation: Conversation) -> 
     if len(call) != 3 or "type" not in call:
         TOOL_CALL.check(call)
     if "extra_content" in call:
-        note_unread(call, conversation)
+        signatures.note_unread(call, conversation)
     key = text_of(call, "id")
-    bare, hidden = split_call_id(key)
+    bare, hidden = signatures.split_call_id(key)
     named = at(kind, read, member(call, kind), conversation)
     call_id = calls.id_of(key, bare)
     first = not calls.names
     calls.expect(key, {"id": call_id, "name": named["name"]})
     part: Json = {"functionCall": {"id": call_id, **named}}
-    sign(part, call_signature(call, hidden), conversation, first=first)
+    sign(part, signatures.call_signature(call, hidden), conversation, first=first)
     return part
 
 
@@ -101,7 +96,7 @@ def read_legacy_call(
     calls = Calls("name")
     calls.expect(call["name"], {"name": named["name"]})
     part: Json = {"functionCall": named}
-    sign(part, call_signature(call, signature), conversation, first=True)
+    sign(part, signatures.call_signature(call, signature), conversation, first=True)
     parts.append(part)
     return calls
 
@@ -133,7 +128,7 @@ def sign(part: Json, signature: str, conversation: Conversation, *, first: bool)
     if signature:
         part["thoughtSignature"] = signature
     elif first and conversation.can.signatures:
-        part["thoughtSignature"] = FOREIGN_HISTORY
+        part["thoughtSignature"] = signatures.FOREIGN_HISTORY
 
 
 def parsed_arguments(text: str) -> Json:

@@ -8,20 +8,10 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from gateway.translate.contract import Json
+from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import json_object, member, one_of
 from gateway.translate.reading.function_names import gemini_name
 from gateway.translate.reading.notes import Noting
-from gateway.translate.reading.refusal import (
-    at,
-    each,
-    invalid_choice,
-    invalid_type,
-    invalid_value,
-    missing,
-    quoted,
-    shortened,
-    unknown_parameter,
-)
 from gateway.translate.reading.table import FieldTable, mapped
 from gateway.translate.tools.declarations import Declarations
 
@@ -76,7 +66,7 @@ def calling_config(choice: Choice, declarations: Declarations) -> Json | None:
 
 def word_choice(word: str, words: Sequence[str] = tuple(MODES)) -> Choice:
     """Read ``"required"`` as the choice of that mode; the field knows these ``words``."""
-    return Choice(MODES[word]) if word in words else invalid_choice(word, words)
+    return Choice(MODES[word]) if word in words else refusal.invalid_choice(word, words)
 
 
 def read_choice(choice: object, declarations: Declarations) -> Choice:
@@ -85,10 +75,10 @@ def read_choice(choice: object, declarations: Declarations) -> Choice:
         read = word_choice(choice, ("none", "auto", "required"))
         return read._replace(hosted=()) if read.mode == "none" else read
     if type(choice) is not dict:
-        invalid_type(choice, "one of a string or object")
+        refusal.invalid_type(choice, "one of a string or object")
     if choice.get("type") is None:
-        missing("type")
-    kind = at("type", _choice_type, choice["type"])
+        refusal.missing("type")
+    kind = refusal.at("type", _choice_type, choice["type"])
     NAMED_CHOICE.check(choice)
     if kind == "allowed_tools":
         return _allowed(choice, declarations)
@@ -100,11 +90,11 @@ def read_function_call(choice: object, declarations: Declarations) -> Choice:
     if type(choice) is str:
         return word_choice(choice, ("none", "auto"))
     if type(choice) is not dict:
-        invalid_type(choice, "one of a string or object")
+        refusal.invalid_type(choice, "one of a string or object")
     if "name" not in choice:
-        missing("name")
+        refusal.missing("name")
     _refuse_more(choice, ("name",))
-    return Choice("required", (at("name", declared, choice["name"], declarations),))
+    return Choice("required", (refusal.at("name", declared, choice["name"], declarations),))
 
 
 def _allowed(choice: Json, declarations: Declarations) -> Choice:
@@ -114,24 +104,24 @@ def _allowed(choice: Json, declarations: Declarations) -> Choice:
         return _allowed_tools(choice, NAMED_CHOICE, declarations)
     _refuse_more(choice, ("type", "allowed_tools"))
     owner = member(choice, "allowed_tools")
-    return at("allowed_tools", _allowed_tools, owner, ALLOWED_TOOLS, declarations)
+    return refusal.at("allowed_tools", _allowed_tools, owner, ALLOWED_TOOLS, declarations)
 
 
 def _allowed_tools(value: Json, table: FieldTable[Noting], declarations: Declarations) -> Choice:
     allowed = table.check(value)
     if allowed.get("mode") is None:
-        missing("mode")
-    mode = at("mode", allowed_mode, allowed["mode"])
+        refusal.missing("mode")
+    mode = refusal.at("mode", allowed_mode, allowed["mode"])
     tools = allowed.get("tools")
     if type(tools) is not list or not tools:
-        invalid_type(tools, "an array with at least one tool", "tools")
-    names = at("tools", each, tools, _allowed_tool, declarations)
+        refusal.invalid_type(tools, "an array with at least one tool", "tools")
+    names = refusal.at("tools", refusal.each, tools, _allowed_tool, declarations)
     return Choice(MODES[mode], tuple(names), ())
 
 
 def _allowed_tool(value: object, declarations: Declarations) -> str:
     tool = json_object(value)
-    return _tool(tool, at("type", _tool_type, tool.get("type", "function")), declarations)
+    return _tool(tool, refusal.at("type", _tool_type, tool.get("type", "function")), declarations)
 
 
 def _tool(tool: Json, kind: str, declarations: Declarations) -> str:
@@ -140,8 +130,8 @@ def _tool(tool: Json, kind: str, declarations: Declarations) -> str:
         return tool_name(tool, ("name", "type"), kind, declarations)
     owner: Any = tool.get(kind)
     if owner is None:
-        missing(kind)
-    name = at(kind, tool_name, owner, ("name",), kind, declarations)
+        refusal.missing(kind)
+    name = refusal.at(kind, tool_name, owner, ("name",), kind, declarations)
     _refuse_more(tool, ("type", kind))
     return name
 
@@ -150,11 +140,11 @@ def tool_name(value: object, known: Sequence[str], kind: str, declarations: Decl
     """Gemini's name of a declared tool of a kind, which ``value`` names; ``known`` are members."""
     owner = json_object(value)
     if "name" not in owner:
-        missing("name")
+        refusal.missing("name")
     _refuse_more(owner, known)
-    name = at("name", declared, owner["name"], declarations)
+    name = refusal.at("name", declared, owner["name"], declarations)
     if (owner["name"] in declarations.custom) != (kind == "custom"):
-        invalid_value(f"{quoted(owner['name'])} is a tool of another type.", "name")
+        refusal.invalid_value(f"{refusal.quoted(owner['name'])} is a tool of another type.", "name")
     return name
 
 
@@ -171,19 +161,19 @@ def require_tools(
     """
     idle = choice in (None, "auto") or (choice == "none" and others is None)
     if declarations is None and not idle:
-        invalid_value(f"it is only allowed when '{owner}' are specified.", field)
+        refusal.invalid_value(f"it is only allowed when '{owner}' are specified.", field)
 
 
 def _refuse_more(owner: Json, known: Sequence[str]) -> None:
     """Refuse a member that is not read here, though another kind of choice may have it."""
     for name, value in owner.items():
         if name not in known and value is not None:
-            unknown_parameter(shortened(name))
+            refusal.unknown_parameter(refusal.shortened(name))
 
 
 def declared(value: object, declarations: Declarations | None) -> str:
     """Gemini's name of a function, which must be declared."""
     name = gemini_name(value)
     if declarations is None or name not in declarations.by_name:
-        invalid_value(f"{quoted(value)} is not among the declared tools.")
+        refusal.invalid_value(f"{refusal.quoted(value)} is not among the declared tools.")
     return name

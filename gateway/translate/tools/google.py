@@ -9,26 +9,18 @@ search takes neither a place nor a size: both are noted.
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import (
-    boolean,
-    empty_object,
-    integer,
-    json_object,
-    list_of,
-    nonempty,
-    one_of,
-    timestamp,
-)
+from gateway.translate.reading import checks
 from gateway.translate.reading.google_object import VERTEX_ONLY, GoogleObject, camel
 from gateway.translate.reading.table import FieldTable, noted, refused
 from gateway.translate.request.builder import RequestBuilder
 
 _SEARCH: Final = "google.tools[].google_search"
 TIME_RANGE: Final = GoogleObject(
-    f"{_SEARCH}.time_range_filter", {"start_time": timestamp, "end_time": timestamp}
+    f"{_SEARCH}.time_range_filter", {"start_time": checks.timestamp, "end_time": checks.timestamp}
 )
 SEARCH_TYPES: Final = GoogleObject(
-    f"{_SEARCH}.search_types", {"web_search": empty_object, "image_search": empty_object}
+    f"{_SEARCH}.search_types",
+    {"web_search": checks.empty_object, "image_search": checks.empty_object},
 )
 GOOGLE_SEARCH: Final = GoogleObject(
     _SEARCH,
@@ -38,16 +30,16 @@ GOOGLE_SEARCH: Final = GoogleObject(
 )
 GOOGLE_MAPS: Final = GoogleObject(
     "google.tools[].google_maps",
-    {"enable_widget": boolean},
+    {"enable_widget": checks.boolean},
     refused("auth_config", VERTEX_ONLY),
     refused("grounding_types", VERTEX_ONLY),
 )
 FILE_SEARCH: Final = GoogleObject(
     "google.tools[].file_search",
     {
-        "file_search_store_names": list_of(nonempty, empty=False),
-        "top_k": integer(1, 1_000),
-        "metadata_filter": nonempty,
+        "file_search_store_names": checks.list_of(checks.nonempty, empty=False),
+        "top_k": checks.integer(1, 1_000),
+        "metadata_filter": checks.nonempty,
     },
     required=("file_search_store_names",),
 )
@@ -55,8 +47,8 @@ GOOGLE_TOOL: Final = GoogleObject(
     "google.tools[]",
     {
         "google_search": GOOGLE_SEARCH,
-        "code_execution": empty_object,
-        "url_context": empty_object,
+        "code_execution": checks.empty_object,
+        "url_context": checks.empty_object,
         "google_maps": GOOGLE_MAPS,
         "file_search": FILE_SEARCH,
     },
@@ -69,15 +61,15 @@ GOOGLE_TOOL: Final = GoogleObject(
     refused("parallel_ai_search", VERTEX_ONLY),
     refused("exa_ai_search", VERTEX_ONLY),
 )
-google_tools: Final = list_of(GOOGLE_TOOL, of="objects")
+google_tools: Final = checks.list_of(GOOGLE_TOOL, of="objects")
 WEB_SEARCH: Final = FieldTable(
     "web_search_options",
     noted(
         "search_context_size",
         "Google's search has no such setting; noted",
-        one_of("low", "medium", "high"),
+        checks.one_of("low", "medium", "high"),
     ),
-    noted("user_location", "Google's search takes no place; noted", json_object),
+    noted("user_location", "Google's search takes no place; noted", checks.json_object),
 )
 
 
