@@ -100,7 +100,7 @@ class Admission:
         return self._tokens.get((credential, model), 0)
 
     def room(self, credential: str, model: str) -> int:
-        """What they may have."""
+        """Return what they may have."""
         return room_of(self.quota(credential, model), self._rules)
 
     def decide(self, job: Waiting) -> Verdict:
@@ -155,7 +155,7 @@ def is_starving(since: int, now: int) -> bool:
 
 
 def in_turn(waiting: Sequence[Waiting], sent: Sequence[Sent], now: int) -> list[Waiting]:
-    """The order in which jobs are asked: starving ones by age, then the owners take turns."""
+    """Order jobs as they are asked: starving ones by age, then the owners take turns."""
     by_age = sorted(waiting, key=lambda job: (job.since, job.job_id))
     starving = [job for job in by_age if is_starving(job.since, now)]
     loads = Counter[str]()
@@ -165,7 +165,7 @@ def in_turn(waiting: Sequence[Waiting], sent: Sequence[Sent], now: int) -> list[
 
 
 def _turns(jobs: Sequence[Waiting], loads: Mapping[str, int]) -> Iterator[Waiting]:
-    """The owner with the least at Google first, then by age; each owner's jobs in their order."""
+    """Yield jobs: the owner with the least at Google first, then by age, in each owner's order."""
     queues: dict[str, list[Waiting]] = {}
     for job in jobs:
         queues.setdefault(job.owner, []).append(job)

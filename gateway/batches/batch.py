@@ -1,4 +1,4 @@
-"""The batch, as stored: status, counts, usage, errors. Frozen, as :mod:`gateway.batches.file`.
+"""The batch, as stored, frozen: status, counts, usage, errors.
 
 Times are integer milliseconds since the epoch, UTC, ``None`` when not (yet) set.
 """

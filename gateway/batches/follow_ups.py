@@ -69,7 +69,7 @@ _PASSING = frozenset(
 
 
 def job_failure(state: str, error_code: str | None, error: str | None) -> Failure:
-    """What a job that ended otherwise than well makes of its lines without a result."""
+    """Return what a job that ended otherwise than well makes of its lines without a result."""
     status, code = _BY_STATE.get(state) or _BY_ERROR.get(error_code or "", _FAILED)
     reason = f": {error}" if error else ""
     return Failure(code, f"The upstream job ended as {state.lower()}{reason}", status)
@@ -86,7 +86,7 @@ def is_stuck(job: Job, longest: int, rules: RetryRules, now: int) -> bool:
 
 
 def stuck_failure(job: Job, now: int) -> Failure:
-    """What to say of the lines of a job that was ended because it did not move."""
+    """Return what to say of the lines of a job that was ended because it did not move."""
     hours = (now - (job.submitted_at or now)) // HOUR
     message = f"The upstream job was not done after {hours} hours, and was told to end."
     return Failure("upstream_job_stuck", message, 503)
@@ -96,7 +96,7 @@ MODEL_NOT_FOUND = "model_not_found"
 
 
 def may_be_divided(job: Job) -> bool:
-    """Whether a job was refused for what one of its lines says, and holds others beside it.
+    """Whether a job was refused for what one of its lines says, and holds other lines too.
 
     Google checks the requests of an inline job at create, and takes none when one is bad. Those of
     a file are checked one by one when they run.
@@ -159,7 +159,7 @@ class Piece:
 
 
 def follow_up(job: Job, cause: Cause, piece: Piece, names: Sequence[str], now: int) -> Job:
-    """The job that runs some lines of another once more; ``names`` are its id and display name.
+    """Return the job that runs some lines of another again; ``names``: its id and display name.
 
     Its number is the store's to give; it stays with the credential of its predecessor.
     """

@@ -1,4 +1,4 @@
-"""One upstream job of a batch, as stored: state, results, health. Frozen, as a batch.
+"""One upstream job of a batch, as stored, frozen: state, results, health.
 
 Times are integer milliseconds since the epoch, UTC, ``None`` when not (yet) set.
 """
@@ -27,12 +27,12 @@ class Cause(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where one upstream job stands.
+    """The state of one upstream job.
 
     planned     cut by validation; spool and echo blobs exist. Next: fill (when the spool names
                 uploaded files), then stage (file jobs) or create.
     staging     the spool is at the upstream under ``staged``. Next: create.
-    submitting  the intent is saved; create is being called, or nobody knows how it ended. After a
+    submitting  the intent is saved; create is being called, or it is unknown how it ended. After a
                 crash only reconcile leaves this state.
     running     the upstream gave ``upstream_name``. Next: poll (or cancel).
     ended       the upstream's state is terminal. Next: secure.

@@ -1,4 +1,4 @@
-"""What comes next, from stored state alone.
+"""The next steps of batches and jobs, from stored state alone.
 
 Paid work is given up by time and evidence, never by count, and never deleted at Google before its
 results are secured and matched (:mod:`gateway.batches.patience`).
@@ -38,7 +38,7 @@ class Act(StrEnum):
     PUBLISH = "publish"  # runs -> output and error file, terminal status
     UPLOAD = "upload"  # make the upstream's copy of a file
     LOOK = "look"  # ask whether a copy can be used
-    REMOVE = "remove"  # delete a copy that nobody needs
+    REMOVE = "remove"  # delete a copy that is not needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class IllegalMoveError(Exception):
 
 
 def moved(job: Job, state: JobState, **changes: Any) -> Job:  # noqa: ANN401 - any column's type
-    """The job in another state, its failures forgotten and due at once unless said otherwise."""
+    """Return the job in another state, failures forgotten, due at once unless said otherwise."""
     if state not in TRANSITIONS[job.state]:
         raise IllegalMoveError(f"job {job.id}: {job.state} cannot become {state}")
     fresh: dict[str, Any] = {"failures": 0, "defects": 0, "last_error": None, "due_at": 0}
@@ -247,5 +247,5 @@ def final_status(batch: Batch, counts: Counts) -> BatchStatus:
 
 
 def unserved(batch: Batch) -> Failure:
-    """What to say of a line that the upstream never got to, once the job was told to end."""
+    """Return what to say of a line that the upstream never got to, once the job was told to end."""
     return EXPIRED if batch.cancel_requested_at is None else CANCELLED

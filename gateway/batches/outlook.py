@@ -41,7 +41,7 @@ UNKNOWN = Outlook()
 
 
 def outlook(batch: Batch, queues: Sequence[ModelQueue], now: int) -> Outlook:
-    """The outlook of a batch with jobs that wait or run."""
+    """Return the outlook of a batch with jobs that wait or run."""
     if batch.status is not BatchStatus.IN_PROGRESS or not queues:
         return UNKNOWN
     etas = [_eta(queue, now) for queue in queues]
@@ -63,7 +63,7 @@ def _waits_for(queue: ModelQueue) -> str | None:
 
 
 def _eta(queue: ModelQueue, now: int) -> int | None:
-    """What runs takes as long as usual; what waits goes in rounds as large as what runs now."""
+    """Estimate: running jobs take as long as usual, waiting ones go in rounds as large as now."""
     if queue.usual is None:
         return None
     left = 0

@@ -1,4 +1,4 @@
-"""When to ask again: pure functions of age, size and failures. Milliseconds throughout."""
+"""Pauses before the upstream is asked again, in ms: pure functions of age, size and failures."""
 
 from dataclasses import dataclass
 
@@ -21,19 +21,19 @@ class Pace:
 
 
 def patient(pace: Pace) -> Pace:
-    """The same, with pauses that grow to an hour: for what is worth waiting for hours."""
+    """Return the pause of something worth waiting for hours: pauses grow to an hour."""
     return Pace(pace.shortest, max(pace.longest, LONGEST_PAUSE))
 
 
 def next_poll(age: int, items: int, pace: Pace, jitter: float) -> int:
-    """The pause before the next look at a job of that age and size; ``jitter`` in [0, 1)."""
+    """Return the pause before the next look at a job of that age and size; ``jitter`` in [0, 1)."""
     start = pace.shortest if items <= SMALL_JOB_ITEMS else max(pace.shortest, LARGE_JOB_PAUSE)
     pause = min(max(start, age // AGE_SHARE), pace.longest)
     return int(pause * (1 - JITTER_SHARE * jitter))
 
 
 def next_retry(failures: int, pace: Pace, jitter: float, hint: float | None = None) -> int:
-    """The pause after the ``failures``-th failure in a row; ``hint`` is the upstream's, in s.
+    """Return the pause after the ``failures``-th failure in a row; ``hint`` is upstream's, in s.
 
     Doubles from the shortest to the longest; up to half of it is random, so that jobs which
     failed together do not come back together.

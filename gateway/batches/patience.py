@@ -63,13 +63,13 @@ def elapsed(since: int | None, now: int) -> int:
 
 
 def denied(job: Job, now: int) -> Job:
-    """The job after one more denial."""
+    """Return the job after one more denial."""
     since = now if job.denied_at is None else min(job.denied_at, now)
     return replace(job, denied_at=since, denials=job.denials + 1)
 
 
 def undenied(job: Job) -> Job:
-    """The job once it was shown again."""
+    """Return the job once it was shown again."""
     return replace(job, denied_at=None, denials=0)
 
 
@@ -85,14 +85,14 @@ def is_empty(job: Job, now: int, patience: Patience) -> bool:
 
 
 def given_up(job: Job, failure: Failure, now: int) -> Job:
-    """The job whose lines get this failure while it is looked for on."""
+    """Return the job whose lines get this failure while it is looked for on."""
     ended_at = job.ended_at or now
     until = now + RECOVERY
     return moved(job, JobState.LOST, failure=failure, ended_at=ended_at, recover_until=until)
 
 
 def with_reason(failure: Failure, reason: str | None) -> Failure:
-    """The failure with what was last waited for: a reason outlives the wait."""
+    """Return the failure with what was last waited for: a reason outlives the wait."""
     if reason is None:
         return failure
     return replace(failure, message=f"{failure.message}{LAST_REASON}{reason}.")

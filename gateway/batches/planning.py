@@ -69,7 +69,7 @@ def goes_inline(method: str, size: Size, limits: JobLimits, *, media: bool) -> b
 
 
 def display_name(gateway_id: str, job_id: str) -> str:
-    """The handle by which a create whose answer was lost is found again.
+    """Return the handle by which a create whose answer was lost is found again.
 
     The same for every attempt of the same work; 23 ASCII characters (Google states no limit for
     batches, 512 for files).

@@ -59,7 +59,7 @@ class QuotaRules:
         return row[(self.tier or 1) - 1]
 
     def most(self, model: str) -> int | None:
-        """What no answer raises it above; None in tier ``auto`` without a setting."""
+        """Return what no answer raises it above; None in tier ``auto`` without a setting."""
         known = model == LIVE_JOBS or self.tier is not None or self._given(model) is not None
         return self.base(model) if known else None
 
@@ -98,7 +98,7 @@ class Quota:
         return min(max(ratio, RATIO_BOUNDS[0]), RATIO_BOUNDS[1])
 
     def tokens(self, estimated: int) -> int:
-        """An estimate, corrected."""
+        """Return an estimate, corrected."""
         return max(1, round(estimated * self.ratio))
 
     def held_at(self, now: int) -> int:
@@ -107,14 +107,14 @@ class Quota:
 
 
 def room_of(quota: Quota, rules: QuotaRules) -> int:
-    """What all jobs together may have now."""
+    """Return what all jobs together may have now."""
     room = rules.base(quota.model) if quota.room is None else quota.room
     most = rules.most(quota.model)
     return room if most is None else min(room, most)
 
 
 def most_alone(quota: Quota, rules: QuotaRules) -> int:
-    """What a job may have that is alone at Google; a larger one is cut again.
+    """Return what a job may have that is alone at Google; a larger one is cut again.
 
     While nothing at all is accepted the refusals decide. Afterwards what was refused before may
     have been an outage, and one that is no larger is tried as it is.

@@ -22,7 +22,7 @@ class Kind(IntEnum):
     # Never executed (cancelled, expired): error file, in ``total`` only, as OpenAI counts them
     # (seen live: total 8, completed 4, failed 0).
     UNSERVED = 3
-    # What is noted about the line, beside it: entries of the warnings file.
+    # What is noted about the line: entries of the warnings file.
     NOTES = 4
 
 
@@ -36,12 +36,12 @@ class Entry(NamedTuple):
 
 
 def unpack(block: bytes) -> Iterator[Entry]:
-    """The records of a block whose length is a multiple of the record's."""
+    """Return the records of a block whose length is a multiple of the record's."""
     return map(Entry._make, RECORD.iter_unpack(block))
 
 
 def merged(indexes: Sequence[Iterable[Entry]]) -> Iterator[tuple[int, Entry]]:
-    """All records by line, each with the number of the run it stands in."""
+    """All records by line, each with the number of its run."""
     numbered = [_numbered(run, index) for run, index in enumerate(indexes)]
     return heapq.merge(*numbered, key=lambda pair: pair[1].line)
 

@@ -24,11 +24,11 @@ FRESH_SHARE = 6
 
 
 class StagedState(StrEnum):
-    """Where one copy stands.
+    """The state of one copy.
 
     wanted    a job needs this content; nothing is at the upstream. Next: upload. A crash in the
               middle: uploaded again, what came of the first is gone after 48 hours.
-    uploaded  it is there, and nobody knows (any more) whether it can be used. Next: look.
+    uploaded  it is there, and not known (any more) to be usable. Next: look.
     ready     it can be used. Nothing follows while it is needed.
     failed    the upstream cannot use it: ``failure`` says why. Nothing follows while the lines
               that name it are not answered.
@@ -100,7 +100,7 @@ _ACTS = {
 
 
 def next_act(staged: StagedFile) -> Act | None:
-    """What a copy that is due asks for."""
+    """Return what a copy that is due asks for."""
     return _ACTS.get(staged.state)
 
 
@@ -124,5 +124,5 @@ def is_usable(staged: StagedFile, expires_at: int, now: int) -> bool:
 
 
 def earliest(moments: Sequence[int | None]) -> int | None:
-    """The earliest of some moments, where None is never."""
+    """Return the earliest of some moments, where None is never."""
     return min((moment for moment in moments if moment is not None), default=None)

@@ -52,12 +52,12 @@ def sync_directory(directory: Path) -> None:
 
 
 def open_to_read(path: Path) -> int:
-    """A descriptor of a regular name, never of what a link points at."""
+    """Return a descriptor of a regular name, never of what a link points at."""
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def open_new(path: Path) -> int:
-    """A descriptor of a file that was not there, for its owner alone."""
+    """Return a descriptor of a file that was not there, for its owner alone."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, 0o600)
 
@@ -123,6 +123,6 @@ def _is_blob(entry: os.DirEntry[str], folder: str) -> bool:
 
 
 def refuse_existing(path: Path) -> None:
-    """A name is written once."""
+    """Refuse a name that exists: each is written once."""
     if path.exists():
         raise FileExistsError(errno.EEXIST, "a blob is written once, this one is there", str(path))

@@ -21,7 +21,7 @@ _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})
 
 
 class LocalWriter:
-    """Collects what it is given into blocks; one block at a time is on its way to disk."""
+    """Collects what it is given into blocks; one block at a time is being written to disk."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -41,7 +41,7 @@ class LocalWriter:
         await in_thread(_sync, self._descriptor)
 
     async def close(self) -> None:
-        """Let go of the file, once no thread writes to it."""
+        """Close the file, once no thread writes to it."""
         try:
             if self._writing is not None:
                 await outlast(self._writing)
@@ -93,7 +93,7 @@ class LocalBlobs:
     async def read(
         self, name: str, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes from ``start``, a block at a time."""
+        """Yield the bytes from ``start``, a block at a time."""
         descriptor = open_to_read(self._layout.path(name))
         try:
             left = length
@@ -137,7 +137,7 @@ class LocalBlobs:
             self._carry(path, name)
 
     def _carry(self, path: Path, name: str) -> None:
-        """The same from another device: a copy, and the source removed."""
+        """Adopt a file of another device: copy it and remove the source."""
         partial = self._layout.partial(name)
         try:
             _copy(path, partial)

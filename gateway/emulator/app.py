@@ -17,18 +17,18 @@ from gateway.emulator.state.state import EmulatorState
 
 
 async def _unknown(request: Request, _error: Exception) -> Response:
-    """What Google's front end answers outside the API: a page, not JSON."""
+    """Return what Google's front end answers outside the API: a page, not JSON."""
     text = f"<!DOCTYPE html><title>Error 404 (Not Found)!!1</title><p>{request.url.path}"
     return Response(text, 404, {"content-type": "text/html; charset=UTF-8"})
 
 
 async def _internal(_request: Request, _error: Exception) -> Response:
-    """A fault of the emulator's own, in Google's envelope; the server's log has the traceback."""
+    """Answer the emulator's own fault in Google's envelope; the server's log has the traceback."""
     return of_status(500).response()
 
 
 def create_app(options: EmulatorOptions, clock: Clock | None = None) -> Starlette:
-    """The app; its state (``app.state.emulator``) lives in memory and in a temporary directory."""
+    """Make the app; ``app.state.emulator`` lives in memory and in a temporary directory."""
     state = EmulatorState(options, clock or SystemClock())
 
     @asynccontextmanager

@@ -36,7 +36,7 @@ def _option(
     most: float | None = None,
     choices: tuple[object, ...] = (),
 ) -> Any:  # noqa: ANN401 - a field of any type
-    """A field with its help and the values that mean something."""
+    """Declare a field with its help and the values that mean something."""
     metadata = {"about": about, "least": least, "most": most, "choices": choices}
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)
@@ -44,7 +44,7 @@ def _option(
 
 
 def _project_name(key: str) -> str:
-    """A name for the project of a key: it may be shown, a key may not."""
+    """Return a name for the project of a key: it may be shown, a key may not."""
     return f"project-{sha256(key.encode()).hexdigest()[:12]}"
 
 
@@ -161,7 +161,7 @@ class EmulatorOptions:
         return {key: project or _project_name(key) for key, _, project in pairs}
 
     def project_of(self, key: str) -> str:
-        """The project a key belongs to: its own, unless it was said which."""
+        """Return the project a key belongs to: its own, unless it was said which."""
         return self.keys.get(key) or _project_name(key)
 
     def __post_init__(self) -> None:

@@ -33,7 +33,7 @@ class Emulator:
         self._state = state
 
     def journal(self, kind: str = "") -> list[JsonObject]:
-        """What was accepted, in order; of one kind if given (``create``, ``upload`` ...)."""
+        """Return what was accepted, in order; of one kind if given (``create``, ``upload`` ...)."""
         return self._state.journal.entries(kind)
 
     def jobs(self) -> list[JsonObject]:
@@ -45,7 +45,7 @@ class Emulator:
         return dict(self._state.calls)
 
     def ledger(self) -> list[JsonObject]:
-        """What each line and each synchronous call cost; empty without the option ``ledger``."""
+        """Return what each line and synchronous call cost; empty without the option ``ledger``."""
         return [one.wire() for one in self._state.charges()]
 
     def fault(self, name: str, **parameters: object) -> None:
@@ -53,7 +53,7 @@ class Emulator:
         self._state.faults.arm(make_fault(name, parameters))
 
     def faults(self) -> list[dict[str, object]]:
-        """The armed faults with how often each was asked and applied."""
+        """Return the armed faults with how often each was asked and applied."""
         return self._state.armed()
 
     def clear_faults(self) -> None:
@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
 def running(
     options: EmulatorOptions | None = None, clock: Clock | None = None
 ) -> Iterator[Emulator]:
-    """An emulator on a free loopback port, its control routes on; stopped at the end."""
+    """Open an emulator on a free loopback port, its control routes on; stopped at the end."""
     chosen = replace(options or EmulatorOptions(), control=True)
     app = create_app(chosen, clock)
     with contextlib.closing(listen("127.0.0.1", 0)) as listener:

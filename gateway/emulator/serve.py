@@ -29,7 +29,7 @@ class ClosableProtocol(HttpToolsProtocol):
 
 
 def make_server(app: Starlette, host: str, port: int) -> uvicorn.Server:
-    """A uvicorn server, not started."""
+    """Return a uvicorn server, not started."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -60,7 +60,7 @@ async def serve(options: EmulatorOptions, host: str = "127.0.0.1", port: int = 0
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one.
+    """Return a bound socket; port 0 takes a free one.
 
     The protocol is named, not left 0: asyncio switches Nagle's algorithm off for such sockets only,
     and with it on a POST took 44 ms instead of 2 (measured).

@@ -23,6 +23,6 @@ __all__ = ["Emulator", "EmulatorOptions", "gemini", "running"]
 
 @pytest.fixture
 def gemini() -> Iterator[Emulator]:
-    """A fresh emulator with its default options for each test."""
+    """Yield a fresh emulator with its default options for each test."""
     with running() as emulator:
         yield emulator

@@ -1,4 +1,4 @@
-"""File bytes. A name is written once, whole, and never again.
+"""The port of file bytes: a name is written once, whole, and never again.
 
 An implementation passes ``tests/conformance/blobs.py``.
 """
@@ -31,7 +31,7 @@ class Blobs(Protocol):
     def read(
         self, name: str, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes from ``start``, in blocks of about 1 MiB; FileNotFoundError at the first.
+        """Yield bytes from ``start``, in blocks of about 1 MiB; FileNotFoundError at the first.
 
         Whoever stops before the end closes it.
         """

@@ -1,13 +1,13 @@
-"""Records. Every method is one transaction; when it returns, a crash cannot undo it.
+"""The port of records: every method is one transaction, and a crash cannot undo it once returned.
 
 An implementation passes ``tests/conformance/store.py``. Reads that take an owner find nothing of
 another owner's. Writes named ``save_*`` are guarded: they change nothing and return False when the
 row's fence is no longer the one in the record that is passed, or when the row has reached its end:
 a terminal batch, a released job.
 
-A batch row is *rung* when something outside its claim makes it due: its ``due_at`` then becomes a
-number that lies in the past and never comes twice for that batch. No resting or saving that has
-not seen the ring silences it.
+A batch row has a wake-up version. Raising it, from outside its claim, makes the row due: its
+``due_at`` becomes the negative of the version, a number in the past that never comes twice for that
+batch. A save or a rest that has not seen the version cannot overwrite it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ from gateway.batches.staging import NamedFile, StagedFile
 
 Row = TypeVar("Row", File, Batch)
 
-ALL_TIME: Final = -(2**62)  # before any moment, and before any ring
+ALL_TIME: Final = -(2**62)  # before any moment, and before any wake-up version
 NOTHING_NAMED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
 NO_FILES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
@@ -88,11 +88,11 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish pending writes and let go."""
+        """Finish pending writes and close the database."""
         ...
 
     async def gateway_id(self) -> str:
-        """The random id made when the store was; first part of every display name."""
+        """Return the random id made when the store was; first part of every display name."""
         ...
 
     # Blobs
@@ -102,7 +102,7 @@ class Store(Protocol):
         ...
 
     async def blob_seal(self, name: str) -> Seal | None:
-        """What a blob's bytes must be; None of one that was never sealed."""
+        """Return what a blob's bytes must be; None of one that was never sealed."""
         ...
 
     async def sweepable_blobs(
@@ -129,7 +129,7 @@ class Store(Protocol):
         ...
 
     async def get_file(self, owner: str, file_id: str, now: int) -> File | None:
-        """A file that is neither deleted nor expired."""
+        """Return a file that is neither deleted nor expired."""
         ...
 
     async def list_files(  # the query of GET /v1/files
@@ -156,7 +156,7 @@ class Store(Protocol):
     # Batches, as requests see them
 
     async def expire_raw(self, now: int, limit: int) -> int:
-        """Let go of raw results, answer hints and refused lines whose ``raw_until`` has come.
+        """Release raw results, answer hints and refused lines whose ``raw_until`` has come.
 
         Of how many batches. They go earlier when output and error file are both deleted.
         """
@@ -191,7 +191,7 @@ class Store(Protocol):
         ...
 
     async def request_cancel(self, owner: str, batch_id: str, now: int) -> Batch | None:
-        """Set ``cancel_requested_at`` on a live batch, once, and ring it; the batch."""
+        """Set ``cancel_requested_at`` on a live batch, once, and wake it; the batch."""
         ...
 
     async def note_used(self, owner: str, batch_ids: Sequence[str], now: int) -> None:
@@ -233,11 +233,11 @@ class Store(Protocol):
         ...
 
     async def queues_of(self, batch_id: str) -> Sequence[ModelQueue]:
-        """What a batch's jobs that wait or run wait for, model by model."""
+        """Return what a batch's jobs that wait or run wait for, model by model."""
         ...
 
     async def next_due(self, after: int = ALL_TIME) -> int | None:
-        """The earliest moment after that one at which something becomes due.
+        """Return the earliest moment after that one at which something becomes due.
 
         A row under a lease counts from the end of its lease.
         """
@@ -252,11 +252,11 @@ class Store(Protocol):
         ...
 
     async def input_file(self, batch_id: str) -> File | None:
-        """The input file of a batch, deleted or not."""
+        """Return the input file of a batch, deleted or not."""
         ...
 
     async def running_job(self, job: Job, submitted_before: int) -> Job | None:
-        """Some other job that must be in the upstream's listing where this one would be.
+        """Return some other job that must be in the upstream's listing where this one would be.
 
         Of the same credential and made by the same key, submitted before that, not released, and
         neither denied nor given up.
@@ -311,7 +311,7 @@ class Store(Protocol):
         If one of them is gone by now, nothing is written: ConflictError. They are kept from being
         deleted, also by their expiry, until the batch ends. Ends the
         claim, or with ``keep`` extends it to the record's ``lease_until``. ``due_at`` is written
-        unless the row was rung after the claim; ``cancel_requested_at`` never. ``counts`` and
+        unless the row was woken after the claim; ``cancel_requested_at`` never. ``counts`` and
         ``usage`` are written when the batch leaves validation and when it ends; in between they
         belong to :meth:`save_job`, which adds to them whoever holds the batch row.
         """
@@ -339,7 +339,7 @@ class Store(Protocol):
         blobs: BlobChange = BlobChange(),
         jobs: Sequence[Job] = (),
         named: Mapping[str, Sequence[str]] = NO_FILES,
-        ring: bool = False,
+        wake: bool = False,
         doubt_files: bool = False,
         keep: bool = False,
     ) -> bool:
@@ -355,7 +355,7 @@ class Store(Protocol):
 
         Ends the claim, or with ``keep`` extends it to the record's ``lease_until``. ``counts`` and
         ``usage`` are added to those of a batch that is still live, in the same transaction;
-        ``ring`` rings the batch row. The ``last_error`` of a batch in progress becomes that of
+        ``wake`` wakes the batch row. The ``last_error`` of a batch in progress becomes that of
         the job which failed most often in a row, so that whoever reads the batch sees what it
         waits for and since when; its ``upstream_state`` that of the job whose state has lasted
         longest. ``waiting_since`` and ``upstream_since`` are kept by the store: since when the
@@ -366,7 +366,7 @@ class Store(Protocol):
     # Quotas
 
     async def quotas(self) -> Sequence[Quota]:
-        """What answers have taught of every credential's limits."""
+        """Return what answers have taught of every credential's limits."""
         ...
 
     async def learn(self, credential: str, model: str, change: Callable[[Quota], Quota]) -> Quota:
@@ -400,14 +400,14 @@ class Store(Protocol):
         window) and of the job's credential; else the youngest usable copy of the same content,
         media type and credential that has not failed; else a new one in ``wanted``, due at once.
         But if that made more than ``room`` bytes of copies for the credential, none is given at
-        all, and those it had are let go of: ``staged`` is None everywhere.
+        all, and those it had are released: ``staged`` is None everywhere.
         """
         ...
 
     async def due_staged(
         self, now: int, limit: int, *, uploads: int | None = None
     ) -> Sequence[StagedFile]:
-        """Copies that are due and under nobody's lease, the longest due first.
+        """Return copies that are due and not leased, the longest due first.
 
         At most ``limit``, and after them at most ``uploads`` (if not given, ``limit``) that wait
         for their upload: a backlog of these must not stand before everything else.
@@ -422,7 +422,7 @@ class Store(Protocol):
         ...
 
     async def content_of_staged(self, staged_id: str) -> File | None:
-        """A file whose bytes a copy is of; there while a live batch names one."""
+        """Return a file whose bytes a copy is of; there while a live batch names one."""
         ...
 
     async def save_staged(

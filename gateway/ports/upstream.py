@@ -1,4 +1,4 @@
-"""The upstream: whoever runs the jobs. The port speaks of work, not of HTTP.
+"""The port of the upstream, which runs the jobs: it speaks of work, not of HTTP.
 
 Every call takes the name of the **credential** to use. Failures are the ``Upstream*`` errors of
 :mod:`gateway.errors`; nothing else escapes, cancellation aside.
@@ -19,7 +19,7 @@ class Source(Protocol):
     size: int
 
     def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to the end."""
+        """Return the bytes from ``start`` to the end."""
         ...
 
 
@@ -105,7 +105,7 @@ class Upstream(Protocol):
     """One upstream's batch API."""
 
     def identity(self, credential: str, salt: str) -> str:
-        """A digest of the credential's key, to tell keys apart by; never the key."""
+        """Return a digest of the credential's key, to tell keys apart by; never the key."""
         ...
 
     async def stage(self, job: Job, spool: Source) -> Staged:
@@ -140,11 +140,11 @@ class Upstream(Protocol):
         ...
 
     async def observe(self, name: str, credential: str) -> Observation:
-        """The job's state, without its results."""
+        """Return the job's state, without its results."""
         ...
 
     def fetch(self, name: str, output: str, credential: str) -> AsyncGenerator[bytes, None]:
-        """The raw results, complete or an error: what :func:`gateway.wire.gemini_results` reads."""
+        """Yield the raw results, complete or an error; :mod:`gateway.wire.gemini_results` reads."""
         ...
 
     async def cancel(self, name: str, credential: str) -> None:
@@ -156,7 +156,7 @@ class Upstream(Protocol):
         ...
 
     async def models(self, credential: str) -> Sequence[Model]:
-        """What the upstream offers now: one model at least, and within seconds, or an error."""
+        """Return the models offered now: one at least, and within seconds, or an error."""
         ...
 
     async def model(self, name: str, credential: str) -> Model | None:
@@ -164,5 +164,5 @@ class Upstream(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...

@@ -88,7 +88,7 @@ async def _read_input(
 
 
 async def _quotas(tools: Tools) -> list[Quota]:
-    """What was learned of the credential whose jobs these will be."""
+    """Return what was learned of the credential whose jobs these will be."""
     quotas = await tools.store.quotas()
     return [quota for quota in quotas if quota.credential == tools.options.credential]
 
@@ -96,7 +96,7 @@ async def _quotas(tools: Tools) -> list[Quota]:
 async def _look_up(
     models: ModelList, task: ValidateTask, names: Sequence[str]
 ) -> Mapping[str, Sequence[str]]:
-    """What there is of the models that the list lacks: before a batch fails they are asked for."""
+    """Ask for the models that the list lacks, before a batch fails for them."""
     listed = task.models or {}
     return await models.look_up([name for name in names if name not in listed])
 
@@ -214,7 +214,7 @@ def _job(
 
 
 async def withdraw(tools: Tools, claim: BatchClaim) -> None:
-    """A batch cancelled before it was validated: nothing ran, there is nothing to publish."""
+    """End a batch cancelled before it was validated: nothing ran, nothing is to be published."""
     now = tools.clock.now()
     await claim.save(
         replace(claim.row, status=BatchStatus.CANCELLED, cancelled_at=now, due_at=None)
@@ -307,7 +307,7 @@ def _raw_life(tools: Tools, jobs: Sequence[Job]) -> int:
 
 
 def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str | None]:
-    """What only served to get here; ``kept`` is what the files can be rendered again from."""
+    """Return blobs not needed any more; ``kept`` are those the files can be rendered from again."""
     blobs = [] if kept else [batch.run, batch.index]
     for job in jobs:
         blobs += [job.spool, job.filled, job.run, job.index]
@@ -316,7 +316,7 @@ def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str | No
 
 
 def output_file(tools: Tools, batch: Batch, name: str, made: Mapping[str, Any], blob: str) -> File:
-    """The record of a file that a batch ends with, or is rendered into again."""
+    """Return the record of a file that a batch ends with, or is rendered into again."""
     now = tools.clock.now()
     life = tools.options.retention.output
     if batch.output_expires_after is not None:

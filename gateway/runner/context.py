@@ -1,4 +1,4 @@
-"""What every step works with, and how a claim is held."""
+"""The context of every step: the ports, and a claim held on a row."""
 
 import asyncio
 import hashlib
@@ -103,7 +103,7 @@ class BlobSource:
         self.size = sum(segment.bytes for segment in segments)
 
     async def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to the end."""
+        """Yield the bytes from ``start`` to the end."""
         for segment in self._segments:
             if start < segment.bytes:
                 async with aclosing(self._blobs.read(segment.blob, start)) as blocks:
@@ -114,7 +114,7 @@ class BlobSource:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The ports, the workers, the clock and a directory for what is on its way."""
+    """The ports, the workers, the clock and a directory for files being made."""
 
     store: Store
     blobs: Blobs
@@ -125,7 +125,7 @@ class Tools:
     options: RunnerOptions
 
     def outgoing(self, job: Job) -> BlobSource:
-        """What is sent of a job."""
+        """Return what is sent of a job."""
         return BlobSource(self.blobs, [Segment(*job.outgoing)])
 
     def while_ending(self, job: Job, due_at: int) -> int:
@@ -133,7 +133,7 @@ class Tools:
         return due_while_ending(job, due_at, self.clock.now(), self.options.patience.ending)
 
     def key_of(self, job: Job) -> str:
-        """What the key that the job's calls take now is known by in the records."""
+        """Return what the key that the job's calls take now is known by in the records."""
         return self.upstream.identity(job.credential, self.options.gateway_id)
 
     def is_foreign(self, job: Job) -> bool:
@@ -141,7 +141,7 @@ class Tools:
         return job.made_by is not None and job.made_by != self.key_of(job)
 
     async def new_blob(self) -> str:
-        """A fresh name, registered before its first byte."""
+        """Make a name and register it before its first byte."""
         name = new_blob_name()
         await self.store.register_blob(name, self.clock.now())
         return name
@@ -170,7 +170,7 @@ class Tools:
 
     @asynccontextmanager
     async def workplace(self) -> AsyncIterator[Path]:
-        """An empty directory for one step, removed afterwards."""
+        """Open an empty directory for one step, removed afterwards."""
         place = self.scratch / new_blob_name()
         place.mkdir(mode=0o700, parents=True)
         try:
@@ -180,7 +180,7 @@ class Tools:
 
 
 class LostClaimError(Exception):
-    """Somebody else has the row now; whatever we did is garbage that will be swept."""
+    """Another holder has the row now; whatever we did is garbage that will be swept."""
 
 
 Row = TypeVar("Row", Batch, Job, StagedFile)
@@ -212,7 +212,7 @@ class Claim(Generic[Row]):
         self.open = keep
 
     async def end(self) -> None:
-        """Let go of a claim that is still open, with the record as it was last saved.
+        """Release a claim that is still open, with the record as it was last saved.
 
         A save that goes on behind a cancelled step comes first: writing an older record over it
         would forget what it says.
@@ -236,7 +236,7 @@ class FileClaim(Claim[StagedFile]):
 
 
 def describe(error: Exception) -> str:
-    """What may be stored and logged of an error: our own messages, else the type alone.
+    """Return what may be stored and logged of an error: our own messages, else the type alone.
 
     A foreign message may quote what was being worked on.
     """
@@ -253,5 +253,5 @@ def describe(error: Exception) -> str:
 
 
 def named(job: Job) -> str:
-    """As it stands in logs: nobody should have to look up whose job it is."""
+    """Label a job in logs with its batch, so that its owner need not be looked up."""
     return f"batch {job.batch_id}: job {job.id}"

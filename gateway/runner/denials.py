@@ -1,4 +1,4 @@
-"""What becomes of a job or of results that the upstream denies: time passes, then witnesses decide.
+"""Jobs and results that the upstream denies: time passes, then witnesses decide.
 
 The rule is in :mod:`gateway.batches.patience`. While a denial is not believed, its error goes on to
 the supervisor, which notes it on the job (``batch.gateway`` says it) and pauses, ever longer.
@@ -51,7 +51,7 @@ async def believe_job(tools: Tools, claim: JobClaim, error: UpstreamError) -> No
 
 
 def shown(tools: Tools, job: Job) -> Job:
-    """The job once it was shown (again): the key that it was shown to is as good as its own."""
+    """Return the job once it was shown (again): the key that saw it is as good as its own."""
     return replace(undenied(job), made_by=tools.key_of(job))
 
 
@@ -119,7 +119,7 @@ async def fetch_again(tools: Tools, claim: JobClaim) -> bool:
 
 
 async def fetch_lost(tools: Tools, claim: JobClaim) -> None:
-    """The disk has lost or changed the raw results: the upstream still has them."""
+    """Fetch raw results again that the disk lost or changed: the upstream still has them."""
     job = denied(claim.row, tools.clock.now())
     due = tools.while_ending(
         job, tools.clock.now() + next_retry(job.denials, tools.options.retry, jitter())

@@ -106,7 +106,7 @@ NOTHING_LEFT = Failure(FILE_FAILED, "The upstream cannot use the files of this j
 
 
 async def unusable_files(tools: Tools, job: Job) -> Mapping[str, Failure]:
-    """What to say of the lines that name files which the upstream cannot use, by file."""
+    """Return what to say of the lines that name files which the upstream cannot use, by file."""
     if not job.files:
         return {}
     failures = {}

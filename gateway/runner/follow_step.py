@@ -39,7 +39,7 @@ class Follower:
 async def follow(
     tools: Tools, job: Job, summary: Mapping[str, Any], place: Path
 ) -> Sequence[Follower]:
-    """The follow-up that collecting a job asks for; its blobs are kept, to go live with its row."""
+    """Return the follow-up that collecting asks for; its blobs go live with its row."""
     if summary["wanted"] is None:
         return ()
     held = await tools.keep([summary["held"]]) if summary["held"] else []
@@ -104,7 +104,7 @@ async def divide_refused(tools: Tools, claim: JobClaim) -> None:
         jobs=[each.job for each in parts],
         named={each.job.id: each.files for each in parts},
         blobs=BlobChange(live=[blob for each in parts for blob in each.blobs]),
-        ring=True,
+        wake=True,
     )
 
 

@@ -85,7 +85,7 @@ async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
 
 
 def _check_output(seen: Observation) -> None:
-    """An end that promises an output is no end while there is none: it has come late elsewhere.
+    """Wait while an end promises an output that is not there: it has come late elsewhere.
 
     (litellm#37715, bifrost#3951.) Errors: UpstreamGoneError.
     """
@@ -109,7 +109,7 @@ async def _note_running(tools: Tools, batch: Batch, claim: JobClaim, seen: Obser
 
 
 async def _look_at_age(tools: Tools, job: Job, now: int) -> Job:
-    """A job that runs longer than is usual says so; by setting it is told to end, again and again.
+    """Say that a job runs longer than is usual; by setting tell it to end, again and again.
 
     Its lines run again once it has ended, in smaller jobs: never before.
     """
@@ -144,7 +144,7 @@ async def _note_end(tools: Tools, batch: Batch, claim: JobClaim, seen: Observati
 
 
 async def _settle_doubt(tools: Tools, claim: JobClaim) -> bool:
-    """After an ambiguous create: look for a while whether it made a job that nobody reads.
+    """After an ambiguous create: look for a while whether it made a job that no row names.
 
     Such a job is cancelled; of two that run, the older is kept. True when there is nothing (more)
     to doubt. Our own name counts whether it is listed or not: of two jobs the older is usually
@@ -181,7 +181,7 @@ def _name(job: Job) -> str:
 
 
 def _failure(batch: Batch, job: Job, seen: Observation) -> Failure:
-    """What to say of the lines that a job which ended otherwise than well brought no result for."""
+    """Say why lines have no result of a job that ended otherwise than well."""
     if job.cancel_sent_at is not None:
         return unserved(batch)
     if job.stuck_at is not None:
@@ -200,7 +200,7 @@ async def cancel(tools: Tools, _: Batch, claim: JobClaim) -> None:
 
 
 async def abandon(tools: Tools, batch: Batch, claim: JobClaim) -> None:
-    """The batch ends now; the job is told to end, and looked after, for as long as it may run."""
+    """End with the batch: tell the job to end, and look after it for as long as it may run."""
     job = claim.row
     now = tools.clock.now()
     if job.raw is not None:
@@ -234,7 +234,7 @@ async def secure(tools: Tools, _: Batch, claim: JobClaim) -> None:
 
 
 async def _download(tools: Tools, job: Job) -> tuple[str, Seal]:
-    """The blob of a job's raw results, and its seal. Errors: ``Upstream*``."""
+    """Return the blob of a job's raw results, and its seal. Errors: ``Upstream*``."""
     raw = await tools.new_blob()
     size, digest = 0, hashlib.sha256()
     fetched = tools.upstream.fetch(_name(job), job.output or "", job.credential)
@@ -291,7 +291,7 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
             live=[*names, *(blob for each in followers for blob in each.blobs)],
             doomed=[getattr(job, name) for name in kept],
         ),
-        ring=True,
+        wake=True,
     )
 
 
@@ -368,7 +368,7 @@ def _collect_task(
 
 
 def unserved_by(batch: Batch, job: Job) -> Failure | None:
-    """What to say of items that Google never got to: those have an error of their own."""
+    """Return what to say of items that Google never got to: those have an error of their own."""
     if job.cancel_sent_at is not None and job.upstream_state != SUCCEEDED:
         return unserved(batch)
     ended_early = job.upstream_state == "EXPIRED" or job.stuck_at is not None
@@ -426,7 +426,7 @@ async def recover(tools: Tools, _: Batch, claim: JobClaim) -> None:
 
 
 async def _found_again(tools: Tools, job: Job) -> Job:
-    """The job with its name, if a create whose answer was lost has one by now."""
+    """Return the job with its name, if a create whose answer was lost has one by now."""
     if job.upstream_name is not None:
         return job
     found = await tools.upstream.find(job.display_name, job.credential, None)
@@ -434,7 +434,7 @@ async def _found_again(tools: Tools, job: Job) -> Job:
 
 
 def _recovery_pause(job: Job, now: int) -> int:
-    """A tenth of the time since it was given up, and never more than an hour."""
+    """Return the pause: a tenth of the time since it was given up, an hour at most."""
     since = (job.recover_until or now) - RECOVERY
     return min(max(elapsed(since, now) // AGE_SHARE, CANCEL_AGAIN), LONGEST_PAUSE)
 

@@ -35,7 +35,7 @@ class ModelList:
         return {model.id: sorted(model.methods) for model in self._models}
 
     async def offered(self) -> Sequence[Model]:
-        """The models. Errors: why the upstream could not list them, if it never has."""
+        """Return the models. Errors: why the upstream could not list them, if it never has."""
         await self._refresh()
         if self._models is None:
             raise self._error or UpstreamError("The upstream has not listed its models.")

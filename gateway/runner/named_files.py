@@ -49,7 +49,7 @@ async def find_files(tools: Tools, owner: str, file_ids: Sequence[str]) -> Named
 
 
 def _judged(file: File) -> str | Unusable:
-    """The media type of a file that can be used, or why it cannot."""
+    """Return the media type of a file that can be used, or why it cannot."""
     if file.purpose not in PURPOSES:
         return _invalid(
             f"file '{file.id}' has the purpose '{file.purpose}', but a line may name files of the"

@@ -46,7 +46,7 @@ async def create(tools: Tools, batch: Batch, claim: JobClaim) -> None:
 
 
 async def _look(tools: Tools, job: Job) -> Admission:
-    """What is at the upstream, that job aside."""
+    """Return what is at the upstream, that job aside."""
     rules, now = tools.options.quota, tools.clock.now()
     sent = await tools.store.sent_jobs(but=[job.id])
     return Admission(rules, await tools.store.quotas(), sent, now)
@@ -79,7 +79,7 @@ async def _refused(tools: Tools, job: Job, error: UpstreamUnavailableError) -> i
 
 
 def _to_blame(seen: Admission, job: Job) -> tuple[str, int]:
-    """A 429 does not tell tokens from jobs; a job that is alone has no other to blame."""
+    """Learn from a 429, which does not tell tokens from jobs; a lone job has no other to blame."""
     tokens = seen.quota(job.credential, job.model).tokens(job.tokens)
     fills = {
         model: (seen.used(job.credential, model) + more) / max(seen.room(job.credential, model), 1)
@@ -138,7 +138,7 @@ async def recut(tools: Tools, _: Batch, claim: JobClaim) -> None:
 
 
 def _half(tools: Tools, job: Job, part: Mapping[str, Any], blobs: Sequence[str]) -> Job:
-    """It goes in the place of the whole, so it has waited for as long."""
+    """Put a part in the place of the whole: it has waited for as long."""
     job_id = new_job_id()
     # Both halves hold what was held for the whole: each takes what is of its lines.
     piece = Piece(held=job.held, **{**part, "spool": blobs[0], "echo": blobs[1]})

@@ -26,7 +26,7 @@ class RetryInput:
         self._turn = asyncio.Lock()
 
     async def of(self, batch: Batch, *, everything: bool) -> File:
-        """A file with the lines to send again; the batch's own input where none of them ran.
+        """Return a file with the lines to send again; the batch's own input where none of them ran.
 
         Errors: ConflictError when a file is gone; RequestError when no line is to be sent again.
         """

@@ -83,7 +83,7 @@ class _UnderWay:
 
 
 def _key(step: AnyStep) -> Key:
-    """The row a step is about: one at a time."""
+    """Return the row a step is about: one at a time."""
     if isinstance(step, FileStep):
         return step.staged_id, None
     return step.batch_id, step.job_id
@@ -333,7 +333,7 @@ class Runner:
                 await self._tools.clock.sleep(TICK_SECONDS)
 
     async def _still_wanted(self, step: Step) -> Work | None:
-        """The rows as they are under the claim, if they still ask for this step."""
+        """Return the rows as they are under the claim, if they still ask for this step."""
         store = self._tools.store
         if step.job_id is None:
             work = await store.load_work(step.batch_id)
@@ -363,7 +363,7 @@ class Runner:
             await batch_steps.publish(tools, claim, work.jobs)
 
     async def _act_on_file(self, claim: FileClaim) -> None:
-        """What the row asks for now; it rests when that is nothing."""
+        """Do what the row asks for now; it rests when that is nothing."""
         act = next_act(claim.row)
         if act is None:
             await claim.save(replace(claim.row, due_at=None))
@@ -409,7 +409,7 @@ class Runner:
 
 
 def _stopping(job: Job, batch: Batch, now: int) -> Job:
-    """The job with the moment at which its end was first looked after, while it is to end."""
+    """Return the job with the moment its end was first looked after, while it is to end."""
     if stop_reason(batch, now) is None:
         return job
     return replace(job, stop_at=now if job.stop_at is None else min(job.stop_at, now))

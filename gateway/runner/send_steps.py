@@ -96,7 +96,7 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
 
 
 def _refusal(error: UpstreamRefusedError) -> Failure:
-    """What to say of the lines of a job that is not wanted: in OpenAI's words where it has some.
+    """Say why lines of a job that is not wanted did not run, in OpenAI's words if it has some.
 
     A 404 at create is about the model (one that is listed may not be served to this project).
     """
@@ -154,7 +154,7 @@ async def _refuses_model(tools: Tools, job: Job, error: UpstreamHeldError) -> bo
 
 
 async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamAmbiguousError) -> None:
-    """Nobody knows whether it was created. This process has stopped sending, so settle from now."""
+    """Settle from now: it is unknown whether it was created, and this process no longer sends."""
     now = tools.clock.now()
     logger.warning("%s: the create is ambiguous: %s", named(claim.row), describe(error))
     await claim.save(
@@ -224,14 +224,14 @@ def _decides(found: Found | Absent | Unknown, known: Job | None) -> bool:
 
 
 async def _cancel_others(tools: Tools, job: Job, found: Found) -> None:
-    """A second job for the same work must not run on: the older is kept."""
+    """Cancel a second job for the same work: the older is kept."""
     for name in found.names[1:]:
         logger.warning("%s: the upstream has it twice, the younger is cancelled", named(job))
         await tools.upstream.cancel(name, job.credential)
 
 
 async def refuse(tools: Tools, batch: Batch, claim: JobClaim) -> None:
-    """A job that was never sent will not be: its batch was cancelled or ran out of time."""
+    """End a job that was never sent: its batch was cancelled or ran out of time."""
     reason = stop_reason(batch, tools.clock.now())
     if reason is None:
         raise LookupError("a job is refused without a reason")

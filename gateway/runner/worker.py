@@ -109,7 +109,7 @@ def answer(line: bytes) -> bytes:
 def _read_tasks(tasks: "queue.SimpleQueue[bytes]") -> None:
     for line in sys.stdin.buffer:
         tasks.put(line)
-    os._exit(ORPHANED)  # mid-task: nobody is left to want the result
+    os._exit(ORPHANED)  # mid-task: no process is left to want the result
 
 
 def _report(kind: type[BaseException], _: BaseException, trace: TracebackType | None) -> None:

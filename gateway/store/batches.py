@@ -1,8 +1,9 @@
 """Transactions over batches.
 
-A row is made due from outside by *ringing*: its ``due_at`` becomes a negative number that never
-comes twice. So :func:`rest` cannot mistake a new ring for the one it read, and :func:`save` can
-tell that somebody rang after its claim.
+A row is made due from outside by raising its wake-up version (the column ``rings``; ``heard`` is
+the one that the last claim saw): its ``due_at`` becomes a negative number that never comes twice.
+So :func:`rest` cannot mistake a new version for the one it read, and :func:`save` can tell that the
+row was woken after its claim.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,17 +54,17 @@ def _same(session: Session, batch: Batch, same_since: int | None) -> Batch | Non
 
 
 def by_id(session: Session, batch_id: str) -> Batch | None:
-    """A batch, whatever its owner."""
+    """Return a batch, whatever its owner."""
     return _maybe(session.one("batch_by_id", {"id": batch_id}))
 
 
 def owned(session: Session, owner: str, batch_id: str) -> Batch | None:
-    """A batch of this owner."""
+    """Return a batch of this owner."""
     return _maybe(session.one("owned_batch", {"owner": owner, "id": batch_id}))
 
 
 def page(session: Session, owner: str, limit: int, after: str | None) -> Page[Batch] | None:
-    """A stretch of the list, newest first, one row more read than shown."""
+    """Return a stretch of the list, newest first, one row more read than shown."""
     start = file_rows.LAST
     if after is not None:
         row = session.one("owned_batch", {"owner": owner, "id": after})
@@ -75,13 +76,13 @@ def page(session: Session, owner: str, limit: int, after: str | None) -> Page[Ba
 
 
 def request_cancel(session: Session, owner: str, batch_id: str, now: int) -> Batch | None:
-    """Note the wish once, on a live batch, and ring."""
+    """Note the wish once, on a live batch, and wake its row."""
     session.run("request_cancel", {"owner": owner, "id": batch_id, "now": now})
     return owned(session, owner, batch_id)
 
 
 def note_used(session: Session, owner: str, batch_ids: Sequence[str], now: int) -> None:
-    """A client has these ids."""
+    """Mark ids as shown to a client."""
     ids = orjson.dumps(list(batch_ids)).decode()
     session.run("note_used", {"owner": owner, "ids": ids, "now": now})
 
@@ -92,7 +93,7 @@ def rest(session: Session, batch: Batch, due_at: int | None) -> None:
 
 
 def claim(session: Session, batch_id: str, now: int, lease_until: int) -> Batch | None:
-    """Take a live batch whose row nobody holds."""
+    """Claim a live batch whose row is free."""
     return _maybe(
         session.one("claim_batch", {"id": batch_id, "now": now, "lease_until": lease_until})
     )
@@ -109,7 +110,7 @@ def save(
     keep: bool,
     now: int,
 ) -> bool:
-    """The runner's columns of a batch that is still live and still its; and what comes with them.
+    """Save the runner's columns of a batch that is live and still its, and what comes with them.
 
     Files come before the row that names them. Counts and usage are written when the batch leaves
     validation and when it ends; in between they are the sums that saves of jobs have made.
@@ -134,7 +135,7 @@ def save(
 def add_rerendered(
     session: Session, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
 ) -> Batch | None:
-    """New files of an ended batch whose raw results are still kept."""
+    """Return new files of an ended batch whose raw results are still kept."""
     values = {"id": batch_id, "entry": orjson.dumps(entry).decode()}
     if session.run("add_rerendered", values) == 0:
         return None
@@ -144,7 +145,7 @@ def add_rerendered(
 
 
 def due(session: Session, now: int, limit: int) -> Sequence[Batch]:
-    """Batches whose own row is due; those nobody holds first, then the longest due."""
+    """Return batches whose own row is due; free ones first, then the longest due."""
     return [batch_of(row) for row in session.all("due_batches", {"now": now, "limit": limit})]
 
 

@@ -1,4 +1,4 @@
-"""Transactions over the rows of blobs. They know names and states, never bytes."""
+"""Transactions over the rows of blobs, which are names and states, never bytes."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,14 +10,14 @@ from gateway.store.session import Session
 
 
 def register(session: Session, name: str, now: int, seal: Seal | None) -> None:
-    """A new name, pending."""
+    """Register a name as pending."""
     size, digest = (None, None) if seal is None else (seal.bytes, seal.sha256)
     values = {"name": name, "now": now, "bytes": size, "sha256": digest}
     session.run("register_blob", values)
 
 
 def seal_of(session: Session, name: str) -> Seal | None:
-    """What a blob's bytes must be."""
+    """Return what a blob's bytes must be."""
     row = session.one("blob_seal", {"name": name})
     if row is None or row["sha256"] is None:
         return None
@@ -32,13 +32,13 @@ def enliven(session: Session, names: Iterable[str]) -> None:
 
 
 def doom(session: Session, names: Iterable[str], now: int) -> None:
-    """The sweeper takes these; those doomed before keep their time."""
+    """Let the sweeper take these; those marked before keep their time."""
     for name in names:
         session.run("doom_blob", {"name": name, "now": now})
 
 
 def change(session: Session, blobs: BlobChange, now: int) -> None:
-    """What a transaction says about blobs."""
+    """Apply a transaction's changes of blobs."""
     enliven(session, blobs.live)
     for name, seal in blobs.seals.items():
         session.run("seal_blob", {"name": name, "bytes": seal.bytes, "sha256": seal.sha256})
@@ -68,5 +68,5 @@ def known(session: Session, names: Sequence[str]) -> set[str]:
 
 
 def recover(session: Session) -> None:
-    """What was being written when the last process ended will never be finished."""
+    """Mark what was being written when the last process ended: it will never be finished."""
     session.run("recover_blobs")

@@ -34,7 +34,7 @@ _STAGED = _plain(StagedFile, "state", "failure")
 
 
 def _named(row: Row) -> Values:
-    """The values by name; a row itself searches all its columns for every one."""
+    """Return the values by name; a row itself searches all its columns for every one."""
     return dict(zip(row.keys(), row, strict=True))
 
 
@@ -51,7 +51,7 @@ def _json(value: object) -> str:
 
 
 def sums_values(counts: Counts, usage: TokenUsage) -> Values:
-    """The flattened columns of counts and usage."""
+    """Return the flattened columns of counts and usage."""
     values = {column: getattr(counts, name) for name, column in _COUNTS}
     values.update({column: getattr(usage, name) for name, column in _USAGE})
     return values
@@ -75,20 +75,20 @@ def _failure(values: Values) -> Failure | None:
 
 
 def file_values(file: File) -> Values:
-    """A file's columns."""
+    """Return a file's columns."""
     segments = [[segment.blob, segment.bytes] for segment in file.segments]
     return {**_attributes(file, _FILE), "segments": _json(segments)}
 
 
 def file_of(row: Row) -> File:
-    """The file in a row."""
+    """Return the file in a row."""
     values = _named(row)
     segments = tuple(Segment(*segment) for segment in orjson.loads(values["segments"]))
     return File(**_pick(values, _FILE), segments=segments)
 
 
 def batch_values(batch: Batch) -> Values:
-    """A batch's columns."""
+    """Return a batch's columns."""
     return {
         **_attributes(batch, _BATCH),
         **sums_values(batch.counts, batch.usage),
@@ -102,7 +102,7 @@ def batch_values(batch: Batch) -> Values:
 
 
 def batch_of(row: Row) -> Batch:
-    """The batch in a row."""
+    """Return the batch in a row."""
     values = _named(row)
     metadata = values["metadata"]
     return Batch(
@@ -119,7 +119,7 @@ def batch_of(row: Row) -> Batch:
 
 
 def job_values(job: Job) -> Values:
-    """A job's columns."""
+    """Return a job's columns."""
     return {
         **_attributes(job, _JOB),
         **sums_values(job.counts, job.usage),
@@ -132,7 +132,7 @@ def job_values(job: Job) -> Values:
 
 
 def job_of(row: Row) -> Job:
-    """The job in a row."""
+    """Return the job in a row."""
     values = _named(row)
     return Job(
         **_pick(values, _JOB),
@@ -147,7 +147,7 @@ def job_of(row: Row) -> Job:
 
 
 def staged_values(staged: StagedFile) -> Values:
-    """A copy's columns."""
+    """Return a copy's columns."""
     return {
         **_attributes(staged, _STAGED),
         "state": staged.state.value,
@@ -156,7 +156,7 @@ def staged_values(staged: StagedFile) -> Values:
 
 
 def staged_of(row: Row) -> StagedFile:
-    """The copy in a row."""
+    """Return the copy in a row."""
     return _staged(_named(row))
 
 
@@ -167,7 +167,7 @@ def _staged(values: Values) -> StagedFile:
 
 
 def named_of(row: Row) -> NamedFile:
-    """A file that a job names, and its copy; see the query ``named_files``."""
+    """Return a file that a job names, and its copy; see the query ``named_files``."""
     values = _named(row)
     return NamedFile(
         values["named_id"],

@@ -14,14 +14,14 @@ FIRST, LAST = 0, 2**63 - 1
 
 
 def add(session: Session, file: File) -> File:
-    """A new row; the blobs it points at go live. The answer carries ``seq``."""
+    """Insert a row; the blobs it points at go live. The answer carries ``seq``."""
     row = session.the("insert_file", file_values(file))
     blobs.enliven(session, (segment.blob for segment in file.segments))
     return replace(file, seq=row["seq"])
 
 
 def current(session: Session, owner: str, file_id: str, now: int) -> File | None:
-    """A file that is neither deleted nor expired."""
+    """Return a file that is neither deleted nor expired."""
     row = session.one("current_file", {"owner": owner, "id": file_id, "now": now})
     return None if row is None else file_of(row)
 
@@ -36,7 +36,7 @@ def page(
     purpose: str | None,
     ascending: bool,
 ) -> Page[File] | None:
-    """A stretch of the list, one row more read than shown."""
+    """Return a stretch of the list, one row more read than shown."""
     start = FIRST if ascending else LAST
     if after is not None:
         row = session.one("owned_file", {"owner": owner, "id": after})
@@ -72,7 +72,7 @@ def expire(session: Session, now: int, limit: int) -> int:
 
 
 def input_of(session: Session, batch_id: str) -> File | None:
-    """The input file of a batch, deleted or not."""
+    """Return the input file of a batch, deleted or not."""
     row = session.one("input_file", {"id": batch_id})
     return None if row is None else file_of(row)
 

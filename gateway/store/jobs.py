@@ -16,12 +16,12 @@ from gateway.store.session import Row, Session
 
 
 def insert(session: Session, job: Job) -> None:
-    """A new row."""
+    """Insert a row."""
     session.run("insert_job", job_values(job))
 
 
 def of_batch(session: Session, batch_id: str) -> Sequence[Job]:
-    """The jobs of a batch, in order of their number."""
+    """Return the jobs of a batch, in order of their number."""
     return [job_of(row) for row in session.all("jobs_of_batch", {"batch_id": batch_id})]
 
 
@@ -48,7 +48,7 @@ def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
 
 
 def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:
-    """What a batch's jobs wait for, model by model; nothing when none waits or runs."""
+    """Return what a batch's jobs wait for, model by model; nothing when none waits or runs."""
     found = []
     for row in session.all("queues_of_batch", {"batch_id": batch_id}):
         model = row["model"]
@@ -69,7 +69,7 @@ def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:
 
 
 def running(session: Session, job: Job, submitted_before: int) -> Job | None:
-    """The youngest job of the same key, but this one, that must be in the upstream's listing."""
+    """Return the youngest other job of the same key that the upstream's listing must have."""
     values = {
         "credential": job.credential,
         "made_by": job.made_by,
@@ -119,12 +119,12 @@ def save(
     blobs: BlobChange,
     jobs: Sequence[Job],
     named: Mapping[str, Sequence[str]],
-    ring: bool,
+    wake: bool,
     doubt_files: bool,
     keep: bool,
     now: int,
 ) -> bool:
-    """A job that is not released and still its holder's; and what its batch gains by it."""
+    """Return a job that is not released and still its holder's; and what its batch gains by it."""
     values = job_values(job if keep else replace(job, lease_until=None))
     if session.run("save_job", {**values, "now": now}) == 0:
         return False
@@ -132,7 +132,7 @@ def save(
     session.run("tell_batch", {"batch_id": job.batch_id})
     if counts != Counts() or usage != TokenUsage():
         session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage)})
-    if ring:
+    if wake:
         session.run("ring_batch", {"id": job.batch_id})
     if job.files and job.state in DONE_STATES:
         staging.let_go(session, job.id, now)
@@ -145,7 +145,7 @@ def save(
 def _succeed(
     session: Session, before: Job, jobs: Sequence[Job], named: Mapping[str, Sequence[str]]
 ) -> None:
-    """New jobs that go on for one, with the next numbers of the batch."""
+    """Insert the jobs that go on for one, with the next numbers of the batch."""
     if not jobs:
         return
     last: int = session.the("last_job_number", {"batch_id": before.batch_id})["number"]

@@ -15,7 +15,7 @@ def read_migrations() -> Sequence[tuple[str, str]]:
 
 
 def split_statements(text: str) -> Iterator[str]:
-    """The statements of a file, each ending where a line completes it."""
+    """Yield the statements of a file, each ending where a line completes it."""
     statement = ""
     for line in text.splitlines(keepends=True):
         statement += line

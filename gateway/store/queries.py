@@ -27,7 +27,7 @@ def load_queries() -> Mapping[str, str]:
 
 
 def collect_queries(texts: Iterable[str]) -> Mapping[str, str]:
-    """The statements of several files; a name that stands twice is a mistake."""
+    """Return the statements of several files; a name given twice is a mistake."""
     queries: dict[str, str] = {}
     for text in texts:
         for name, statement in parse_queries(text):

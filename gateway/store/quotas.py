@@ -28,6 +28,6 @@ def learn(session: Session, credential: str, model: str, change: Callable[[Quota
 
 
 def sent(session: Session, but: Iterable[str]) -> Sequence[Sent]:
-    """What is at the upstream, or may be, by credential and model."""
+    """Return what is at the upstream, or may be, by credential and model."""
     rows = session.all("jobs_sent", {"but": orjson.dumps(list(but)).decode()})
     return [Sent(**dict(zip(row.keys(), row, strict=True))) for row in rows]

@@ -5,7 +5,7 @@ from gateway.store.session import Session
 
 
 def expire_raw(session: Session, now: int, limit: int) -> int:
-    """Let go of raw results and hints whose time is over; of how many batches."""
+    """Release raw results and hints whose time is over; return of how many batches."""
     rows = session.all("raw_outlived", {"now": now, "limit": limit})
     for row in rows:
         _drop_raw(session, row["id"], now)

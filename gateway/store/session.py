@@ -32,7 +32,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def damaged(error: sqlite3.Error) -> DamagedStoreError:
-    """What ends the process."""
+    """Name what ends the process."""
     return DamagedStoreError(
         f"the database is damaged ({error}): stop, and restore a copy of the data directory"
     )
@@ -50,14 +50,14 @@ class Session:
         return self.connection.execute(self._queries[query], values or {}).rowcount
 
     def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
-        """The first row."""
+        """Return the first row."""
         cursor = self.connection.execute(self._queries[query], values or {})
         rows: Sequence[Row] = cursor.fetchmany(1)
         cursor.close()
         return rows[0] if rows else None
 
     def the(self, query: str, values: Mapping[str, object] | None = None) -> Row:
-        """The one row that must be there."""
+        """Return the one row that must be there."""
         row = self.one(query, values)
         if row is None:
             raise LookupError(f"query {query} found no row")
@@ -116,7 +116,7 @@ def _connect(path: Path, queries: Mapping[str, str], *pragmas: str) -> Session:
 
 
 def open_writer(path: Path, queries: Mapping[str, str]) -> Session:
-    """The connection that writes; makes the database file, for its owner alone."""
+    """Return the connection that writes; makes the database file, for its owner alone."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     return _connect(
         path,
@@ -156,6 +156,6 @@ def _readable() -> Iterator[None]:
 
 
 def open_reader(path: Path, queries: Mapping[str, str]) -> Session:
-    """A connection that only reads."""
+    """Return a connection that only reads."""
     session = _connect(path, queries, "query_only = ON")
     return Reader(session.connection, queries)

@@ -84,7 +84,7 @@ class SQLiteStore:
         self._lock.release()
 
     async def gateway_id(self) -> str:
-        """The random id made when the store was."""
+        """Return the random id made when the store was."""
         return self._gateway_id
 
     # Blobs
@@ -94,7 +94,7 @@ class SQLiteStore:
         await self._writer.run(lambda session: blobs.register(session, name, now, seal))
 
     async def blob_seal(self, name: str) -> Seal | None:
-        """What a blob's bytes must be."""
+        """Return what a blob's bytes must be."""
         return blobs.seal_of(self._reader, name)
 
     async def sweepable_blobs(
@@ -121,7 +121,7 @@ class SQLiteStore:
         return await self._writer.run(lambda session: files.add(session, file))
 
     async def get_file(self, owner: str, file_id: str, now: int) -> File | None:
-        """A file that is neither deleted nor expired."""
+        """Return a file that is neither deleted nor expired."""
         return files.current(self._reader, owner, file_id, now)
 
     async def list_files(
@@ -156,7 +156,7 @@ class SQLiteStore:
     # What outlives the end of a batch
 
     async def expire_raw(self, now: int, limit: int) -> int:
-        """Let go of raw results and hints whose time is over; of how many batches."""
+        """Release raw results and hints whose time is over; return of how many batches."""
         return await self._writer.run(lambda session: retention.expire_raw(session, now, limit))
 
     async def forget_records(self, before: int, limit: int) -> int:
@@ -217,7 +217,7 @@ class SQLiteStore:
         return job_rows.waiting(self._reader, now, limit)
 
     async def queues_of(self, batch_id: str) -> Sequence[ModelQueue]:
-        """What a batch's jobs wait for, model by model."""
+        """Return what a batch's jobs wait for, model by model."""
         with self._reader.snapshot():
             return job_rows.queues(self._reader, batch_id)
 
@@ -239,11 +239,11 @@ class SQLiteStore:
             return None if batch is None else Work(batch, job_rows.of_batch(self._reader, batch_id))
 
     async def input_file(self, batch_id: str) -> File | None:
-        """The input file of a batch, deleted or not."""
+        """Return the input file of a batch, deleted or not."""
         return files.input_of(self._reader, batch_id)
 
     async def running_job(self, job: Job, submitted_before: int) -> Job | None:
-        """Some other job that must be in the upstream's listing where this one would be."""
+        """Return some other job that must be in the upstream's listing where this one would be."""
         return job_rows.running(self._reader, job, submitted_before)
 
     async def another_model_runs(self, job: Job, since: int) -> bool:
@@ -324,7 +324,7 @@ class SQLiteStore:
         blobs: BlobChange = BlobChange(),
         jobs: Sequence[Job] = (),
         named: Mapping[str, Sequence[str]] = NO_FILES,
-        ring: bool = False,
+        wake: bool = False,
         doubt_files: bool = False,
         keep: bool = False,
     ) -> bool:
@@ -339,7 +339,7 @@ class SQLiteStore:
                 blobs=blobs,
                 jobs=jobs,
                 named=named,
-                ring=ring,
+                wake=wake,
                 doubt_files=doubt_files,
                 keep=keep,
                 now=now,
@@ -349,7 +349,7 @@ class SQLiteStore:
     # Quotas
 
     async def quotas(self) -> Sequence[Quota]:
-        """What answers have taught."""
+        """Return what answers have taught."""
         return quotas.every(self._reader)
 
     async def learn(self, credential: str, model: str, change: Callable[[Quota], Quota]) -> Quota:
@@ -359,7 +359,7 @@ class SQLiteStore:
         )
 
     async def sent_jobs(self, *, but: Sequence[str] = ()) -> Sequence[Sent]:
-        """What is at the upstream, or may be."""
+        """Return what is at the upstream, or may be."""
         return quotas.sent(self._reader, but)
 
     # Files that lines name
@@ -383,17 +383,17 @@ class SQLiteStore:
     async def due_staged(
         self, now: int, limit: int, *, uploads: int | None = None
     ) -> Sequence[StagedFile]:
-        """Copies with something to do that nobody holds."""
+        """Return copies that are due and not claimed."""
         return staging.due(self._reader, now, limit, limit if uploads is None else uploads)
 
     async def claim_staged(self, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
-        """Take a copy, raising its fence; one that nobody needs is to be removed."""
+        """Claim a copy, raising its fence; one that is not needed is to be removed."""
         return await self._writer.run(
             lambda session: staging.claim(session, staged_id, now, lease_until)
         )
 
     async def content_of_staged(self, staged_id: str) -> File | None:
-        """A file whose bytes a copy is of."""
+        """Return a file whose bytes a copy is of."""
         return staging.content(self._reader, staged_id)
 
     async def save_staged(
@@ -413,7 +413,7 @@ def _pull_in(session: Session, now: int, latest: int) -> None:
 
 
 def _refuse_damaged(session: Session, path: Path) -> None:
-    """A damaged page shows as endless waits and 500s later: say it before anything is served."""
+    """Refuse a damaged database before anything is served: later it would be waits and 500s."""
     (found,) = session.connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise SettingsError(f"{path} is damaged ({found}): restore a copy of the data directory")

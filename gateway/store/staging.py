@@ -41,13 +41,13 @@ def name(session: Session, owner: str, job_id: str, files: Mapping[str, str], no
 
 
 def take_over(session: Session, before: str, job_id: str, file_ids: Iterable[str]) -> None:
-    """A job that goes on for another names these of its files, and uses the same copies."""
+    """Name files of a job for one that goes on for it, and use the same copies."""
     for file_id in file_ids:
         session.run("take_over_file", {"before": before, "job_id": job_id, "file_id": file_id})
 
 
 def named(session: Session, job_id: str) -> Sequence[NamedFile]:
-    """The files a job names, with the copies it uses."""
+    """Return the files a job names, with the copies it uses."""
     return [named_of(row) for row in session.all("named_files", {"job_id": job_id})]
 
 
@@ -94,7 +94,7 @@ def _content(job: Job, file: NamedFile) -> Content:
 
 
 def _best(session: Session, content: Content, expires_at: int, now: int) -> StagedFile | None:
-    """The usable copy of a content that lives longest."""
+    """Return the usable copy of a content that lives longest."""
     values = dict(zip(("sha256", "media_type", "credential"), content, strict=True))
     copies = map(staged_of, session.all("copies_of_content", values))
     return next((copy for copy in copies if is_usable(copy, expires_at, now)), None)
@@ -119,19 +119,19 @@ def _using(
 
 
 def due(session: Session, now: int, limit: int, uploads: int) -> Sequence[StagedFile]:
-    """Copies with something to do that nobody holds; those that wait for their upload come last."""
+    """Return copies that are due and not claimed; those that wait for their upload come last."""
     values = {"now": now, "limit": limit, "uploads": uploads}
     return [staged_of(row) for row in session.all("due_staged", values)]
 
 
 def claim(session: Session, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
-    """Take a copy that nobody holds; one that nobody needs is to be removed from now on."""
+    """Claim a free copy; one that is not needed is to be removed from now on."""
     values = {"id": staged_id, "now": now, "lease_until": lease_until}
     return _maybe(session.one("claim_staged", values))
 
 
 def save(session: Session, staged: StagedFile, *, keep: bool, gone: bool, now: int) -> bool:
-    """A copy that is still its holder's."""
+    """Return a copy that is still its holder's."""
     if gone:
         return session.run("drop_staged", {"id": staged.id, "fence": staged.fence}) == 1
     values = staged_values(staged if keep else replace(staged, lease_until=None))
@@ -139,23 +139,23 @@ def save(session: Session, staged: StagedFile, *, keep: bool, gone: bool, now: i
 
 
 def content(session: Session, staged_id: str) -> File | None:
-    """A file whose bytes a copy is of."""
+    """Return a file whose bytes a copy is of."""
     row = session.one("content_of_staged", {"id": staged_id})
     return None if row is None else file_of(row)
 
 
 def let_go(session: Session, job_id: str, now: int) -> None:
-    """Have somebody look whether the copies a job used are needed any more."""
+    """Make the copies a job used due, to see whether they are needed any more."""
     session.run("ring_copies_of_job", {"job_id": job_id, "now": now})
 
 
 def doubt(session: Session, job_id: str, now: int) -> None:
-    """Have somebody look whether the copies a job uses are there."""
+    """Make the copies a job uses due, to see whether they are there."""
     session.run("doubt_copies_of_job", {"job_id": job_id, "now": now})
 
 
 def forget(session: Session, batch_id: str) -> None:
-    """The batch has ended: its files may be deleted."""
+    """Release the files of an ended batch: they may be deleted."""
     session.run("forget_names", {"batch_id": batch_id})
 
 

@@ -26,7 +26,7 @@ def _unescape(field: str) -> str:
 
 
 def filesystem_of(path: Path, mounts: str) -> str:
-    """The type of the file system a path lies on, by the text of ``/proc/mounts``."""
+    """Return the type of the file system a path lies on, by the text of ``/proc/mounts``."""
     best, kind = "", ""
     for line in mounts.splitlines():
         _, mountpoint, filesystem, *_ = line.split(" ")
@@ -45,7 +45,7 @@ def is_network(filesystem: str) -> bool:
 
 
 def refuse_network(directory: Path, mounts: Path = MOUNTS) -> None:
-    """Stop the start when the directory is on a network volume; where nobody can tell, go on."""
+    """Stop the start when the directory is on a network volume; where that is unknown, go on."""
     if not mounts.exists():
         return
     filesystem = filesystem_of(directory.resolve(), mounts.read_text(errors="surrogateescape"))

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-# Enough to share an fsync well; few enough that nobody waits long for the others.
+# Enough to share an fsync well; few enough that no writer waits long for the others.
 _GROUP = 256
 
 # Primary result codes (https://www.sqlite.org/rescode.html) that say "not now".

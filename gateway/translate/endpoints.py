@@ -1,4 +1,4 @@
-"""The OpenAI paths a line may name. A new endpoint is one room, and its line here."""
+"""The OpenAI paths a line may name: a new endpoint is one room, and its line here."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -26,7 +26,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 def fetch(
     transport: Transport, name: str, output: str, credential: str
 ) -> AsyncGenerator[bytes, None]:
-    """The raw results: a results file, or the whole operation of an inline job."""
+    """Return the raw results: a results file, or the whole operation of an inline job."""
     inline = output == INLINE
     url = (
         transport.url_of(name)
@@ -52,7 +52,7 @@ _SHAPES: Final = {
 async def _shaped(
     blocks: AsyncGenerator[bytes, None], shape: re.Pattern[bytes]
 ) -> AsyncGenerator[bytes, None]:
-    """The same bytes, if they begin as results do: a proxy's page or ``{}`` under 200 is none.
+    """Yield the bytes if they begin as results do: a proxy's page or ``{}`` under 200 does not.
 
     Nothing at all passes: whether a job may have no results is not known here.
     """
@@ -75,7 +75,7 @@ def _checked(head: bytearray, shape: re.Pattern[bytes]) -> bytes:
 
 
 def _is_refusal(head: bytearray) -> bool:
-    """An error envelope under 200, as proxies have been seen to make of a refusal."""
+    """Tell whether it is an error envelope under 200, as proxies make of a refusal (seen)."""
     try:
         body = orjson.loads(head)
     except orjson.JSONDecodeError:
@@ -108,7 +108,7 @@ class _Download:
         self._ranges = True
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
-        """The body's bytes, each once."""
+        """Yield the body's bytes, each once."""
         failures = 0
         while True:
             before = self._passed
@@ -155,7 +155,7 @@ class _Download:
                     raise UpstreamUnavailableError("The upstream sent a part of what was left.")
 
     def _check_rate(self, received: int, seconds: float) -> None:
-        """A drip holds one of a few slots for hours: it is ended, and asked for again later."""
+        """End a drip, as it holds one of a few slots for hours; it is asked for again later."""
         options = self._transport.options
         if seconds > options.stall_seconds and received < seconds * options.least_rate:
             raise _SlowError(f"The upstream sent {received} bytes in {seconds:.0f} s.")
@@ -166,7 +166,7 @@ class _Download:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[httpx.Response]:
-        """The answer to read from, after at most one redirect on the upstream's own host."""
+        """Open the answer to read from, after at most one redirect on the upstream's own host."""
         async with self._get(self._url) as response:
             if not response.has_redirect_location:
                 yield response
@@ -212,7 +212,7 @@ class _Download:
         return length
 
     def _check_place(self, response: httpx.Response, length: int | None) -> None:
-        """A 206 must begin where we are; a total must stay what it was."""
+        """Check that a 206 begins where we are, and that a total stays what it was."""
         total = length
         if response.status_code == 206:
             start, _, total_text = response.headers.get("content-range", "").partition("/")
@@ -237,7 +237,7 @@ class _Rest:
         self._digest = hashlib.sha256()
 
     def after(self, block: bytes) -> bytes:
-        """The part of ``block`` that is new."""
+        """Return the part of ``block`` that is new."""
         if not self.skip:
             return block
         again = block[: self.skip]

@@ -16,7 +16,7 @@ the staged file is gone         Stale       Unavailable                   Gone
 another 4xx                     Refused     Refused                       Unavailable
 ==============================  ==========  ============================  ======================
 
-"Everything else" must not condemn a job that runs and is paid for, so an answer nobody expects is
+"Everything else" must not condemn a job that runs and is paid for, so an unexpected answer is
 tried again there. Messages are scrubbed of keys and cut; response headers are never looked at here
 (a 302 has been recorded that echoed the caller's key in them).
 """
@@ -49,7 +49,7 @@ MESSAGE_LIMIT: Final = 500
 READ_LIMIT: Final = 4096
 SECRET_CHARACTERS: Final = 6
 
-# The request has not left: httpx raises these before a connection stands.
+# The request has not left: httpx raises these before there is a connection.
 NOT_SENT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -91,7 +91,7 @@ class Scrubber:
         self._secrets = sorted(known, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """The text without keys, on one line, cut to a limit."""
+        """Return the text without keys, on one line, cut to a limit."""
         text = shortened(text)
         for secret in self._secrets:
             text = text.replace(secret, "***")
@@ -100,7 +100,7 @@ class Scrubber:
 
 
 def shortened(text: str) -> str:
-    """The beginning of a text, up to a gap between words: half a key would not be recognised."""
+    """Cut a text at a gap between words: half a key would not be recognised."""
     if len(text) <= READ_LIMIT:
         return text
     words = text[:READ_LIMIT].rsplit(None, 1)
@@ -142,7 +142,7 @@ _NOT_THERE: Final = re.compile(
 
 
 def error_of(call: Call, status: int, body: bytes, scrub: Scrubber) -> UpstreamError:
-    """The error that an answer other than 2xx stands for."""
+    """Return the error that an answer other than 2xx means."""
     told = parse_error_body(body)
     if told is not None:
         told = replace(told, message=shortened(told.message))
@@ -164,7 +164,7 @@ _ITEM: Final = re.compile(r"\brequests\[(\d{1,6})\]")
 
 
 def _item_of(message: str) -> int | None:
-    """The one request that a refusal names; None where it names none, or several."""
+    """Return the one request that a refusal names; None where it names none, or several."""
     places = set(_ITEM.findall(message))
     return int(places.pop()) if len(places) == 1 else None
 

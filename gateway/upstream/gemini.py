@@ -53,7 +53,7 @@ class GeminiUpstream:
         self._observer = jobs.Observer(self._transport)
 
     def identity(self, credential: str, salt: str) -> str:
-        """An HMAC of the salt under the key, or under none if the credential has no key."""
+        """Return an HMAC of the salt under the key, or under none if the credential has no key."""
         key = self._transport.options.credentials.get(credential, "")
         return hmac.new(key.encode(), salt.encode(), hashlib.sha256).hexdigest()[:IDENTITY_DIGITS]
 
@@ -86,11 +86,11 @@ class GeminiUpstream:
         return await jobs.find(self._transport, display_name, credential, known)
 
     async def observe(self, name: str, credential: str) -> Observation:
-        """The job's state, without its results."""
+        """Return the job's state, without its results."""
         return await self._observer.observe(name, credential)
 
     def fetch(self, name: str, output: str, credential: str) -> AsyncGenerator[bytes, None]:
-        """A results file, or the operation of an inline job, as they come."""
+        """Return a results file, or the operation of an inline job, as they come."""
         return fetch(self._transport, name, output, credential)
 
     async def cancel(self, name: str, credential: str) -> None:
@@ -148,6 +148,6 @@ class GeminiUpstream:
         return Model(parsed.id, parsed.methods)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         await self._transport.close()
         await self._aside.close()

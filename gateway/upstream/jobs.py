@@ -140,7 +140,7 @@ async def find(
 
 
 def _age_rank(operation: Operation) -> tuple[bool, int]:
-    """The oldest first; what has no time last."""
+    """Rank by age, the oldest first; what has no time comes last."""
     return operation.created_at is None, operation.created_at or 0
 
 
@@ -156,7 +156,7 @@ class Observer:
         self._wondered: set[str] = set()
 
     async def observe(self, name: str, credential: str) -> Observation:
-        """The job's state, and where its output is once it has ended."""
+        """Return the job's state, and where its output is once it has ended."""
         operation = await self._look(name, credential)
         if operation.ended and operation.output is None and self._masked:
             # The mask hides inline output. An inline job that succeeded has it; of the others the
@@ -169,7 +169,7 @@ class Observer:
         return _observation(operation, self._transport.scrub)
 
     def _wonder(self, operation: Operation) -> None:
-        """An unknown state is polled on; that it was seen is said once."""
+        """Log an unknown state once; the job is polled on."""
         state = self._transport.scrub(operation.state)
         if operation.state not in KNOWN_STATES and state not in self._wondered:
             self._wondered.add(state)

@@ -1,4 +1,4 @@
-"""What the Gemini client needs to know, and every limit and timeout by name."""
+"""Options of the Gemini client: its keys, and every limit and timeout by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

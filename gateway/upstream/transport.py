@@ -56,7 +56,7 @@ class Transport:
         self._client = self.new_client(stall)
 
     def new_client(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
-        """A client with our rules; create takes one of its own, so it shares no connection."""
+        """Make a client with our rules; create has one of its own, so it shares no connection."""
         return httpx.AsyncClient(
             headers=_HEADERS,
             verify=self._tls,
@@ -68,7 +68,7 @@ class Transport:
         )
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         await self._client.aclose()
 
     # --- URLs -------------------------------------------------------------------------------
@@ -79,13 +79,13 @@ class Transport:
         return f"{self.options.root}{before}/{self.options.api_version}/{quoted}{suffix}"
 
     def url_of(self, name: str, *, before: str = "", suffix: str = "") -> str:
-        """The same for a resource name: ``batches/abc``, ``files/xyz``."""
+        """Return the same for a resource name: ``batches/abc``, ``files/xyz``."""
         return self.url(*name.split("/"), before=before, suffix=suffix)
 
     # --- calls ------------------------------------------------------------------------------
 
     def key(self, credential: str) -> Mapping[str, str]:
-        """The header that carries the key. Only for URLs made by :meth:`url`."""
+        """Return the header that carries the key. Only for URLs made by :meth:`url`."""
         if credential not in self.options.credentials:
             raise UpstreamHeldError(f"There is no upstream key named {credential!r}.")
         return {"x-goog-api-key": self.options.credentials[credential]}
@@ -93,7 +93,7 @@ class Transport:
     async def pages(
         self, url: str, credential: str, *, member: str, size: int
     ) -> AsyncIterator[Page]:
-        """A listing to its end. An endless one is an error, not an end."""
+        """Yield the pages of a listing to its end. An endless one is an error, not an end."""
         seen: set[str] = set()
         params: dict[str, str | int] = {"pageSize": size}
         while True:
@@ -109,7 +109,7 @@ class Transport:
     async def get(
         self, url: str, credential: str, params: Mapping[str, str | int] | None = None
     ) -> dict[str, Any]:
-        """A GET, repeated a few times quickly when that may help; its JSON object."""
+        """Send a GET, repeated a few times quickly when that may help; return its JSON object."""
         return await self.retrying()(self.call, "GET", url, credential, params=params)
 
     async def call(
@@ -142,7 +142,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         accept: frozenset[int] = frozenset(),
     ) -> AsyncIterator[httpx.Response]:
-        """An answer whose body is still to be read: 2xx, or a status in ``accept``."""
+        """Open an answer whose body is still to be read: 2xx, or a status in ``accept``."""
         if _origin(url) != _origin(self.options.base_url):
             raise UpstreamUnavailableError(
                 "The upstream redirects to a host that is not its own.", status=302
@@ -161,7 +161,7 @@ class Transport:
         content: bytes | AsyncIterator[bytes],
         seconds: float,
     ) -> tuple[httpx.Response, bytes]:
-        """A POST of the upload protocol and its whole answer, whatever its status."""
+        """Send a POST of the upload protocol; return its whole answer, whatever its status."""
         with mapped(Call.STAGE, self.scrub):
             async with asyncio.timeout(seconds):
                 async with self._client.stream(
@@ -170,7 +170,7 @@ class Transport:
                     return response, await read_capped(response, ERROR_BYTES)
 
     async def failure(self, call: Call, response: httpx.Response) -> UpstreamError:
-        """The error that a streamed answer stands for."""
+        """Return the error that a streamed answer means."""
         body = await read_capped(response, ERROR_BYTES, cut=True)
         return error_of(call, response.status_code, body, self.scrub)
 
@@ -194,7 +194,7 @@ class Transport:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a 2xx answer."""
+    """Return the JSON object of a 2xx answer."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
@@ -205,7 +205,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 async def read_capped(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
-    """The body, at most ``limit`` bytes of it; longer ones are cut, or an error."""
+    """Return the body, at most ``limit`` bytes of it; longer ones are cut, or an error."""
     body = bytearray()
     async for block in response.aiter_bytes():
         body += block
@@ -219,7 +219,7 @@ async def read_capped(response: httpx.Response, limit: int, *, cut: bool = False
 
 
 def worth_a_quick_retry(exc: BaseException) -> bool:
-    """A lost connection or a 5xx. A 429 is for the runner, which backs off for longer."""
+    """Tell whether it is a lost connection or a 5xx; the runner backs off longer after a 429."""
     return isinstance(exc, UpstreamUnavailableError) and (exc.status == 0 or exc.status >= 500)
 
 

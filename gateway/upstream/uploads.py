@@ -78,7 +78,7 @@ async def observe_file(transport: Transport, name: str, credential: str) -> File
 
 
 def _seen(transport: Transport, file: FileInfo) -> FileSeen:
-    """A state that nobody knows is taken for a good one: the job would tell."""
+    """Read a file's state. Unknown ones are ready: a wrong guess surfaces when the job runs."""
     if file.state == "PROCESSING":
         return FileSeen(FileState.PROCESSING)
     if file.state != "FAILED":
@@ -243,7 +243,7 @@ class _Upload:
         return file
 
     def _outcome(self, response: httpx.Response, answer: bytes) -> FileInfo | None:
-        """The finished file, None while the session is active; everything else is an error."""
+        """Return the finished file, None while the session is active; all else is an error."""
         status = response.status_code
         if not response.is_success:
             error = error_of(Call.STAGE, status, answer, self._transport.scrub)
@@ -278,11 +278,11 @@ class _Reader:
         self._hashed = 0
 
     def sha256(self) -> str:
-        """The digest of everything read so far, in hex."""
+        """Return the digest of everything read so far, in hex."""
         return self._digest.hexdigest()
 
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to ``end``; without a close before, on from the last ``end``."""
+        """Yield the bytes from ``start`` to ``end``; without a close before, from the last end."""
         if self._blocks is None:
             self._blocks, self.position = self._content.blocks(start), start
         blocks = self._blocks
@@ -297,7 +297,7 @@ class _Reader:
             yield bytes(block)
 
     async def close(self) -> None:
-        """Let go of the content; the next read opens it anew."""
+        """Close the content; the next read opens it anew."""
         if isinstance(self._blocks, AsyncGenerator):
             await self._blocks.aclose()
         self._blocks, self._rest = None, memoryview(b"")

@@ -1,1 +1,1 @@
-"""The words of both protocols: types, parsing, framing. No decisions."""
+"""The words of both protocols: types, parsing and framing, without decisions."""

@@ -1,4 +1,4 @@
-"""The Gemini API's JSON: states, operations, files, errors, times. It decides nothing.
+"""The Gemini API's JSON: states, operations, files, errors, times, without decisions.
 
 Whatever comes in is read tolerantly: unknown members are ignored, unknown words kept, what is
 missing is ``None``. Sources are named where a tolerance needs one: "recorded" means seen in

@@ -2,7 +2,7 @@ r"""Items of a finished inline job, found in the operation's bytes without parsi
 
 An operation carries all answers, twice, and with log probabilities that is hundreds of megabytes:
 parsed as a whole it takes ten times its size in memory (a worker of 900 MB was killed in a
-container of 1 GB). Here only the brackets are followed; each item is cut out as it stands.
+container of 1 GB). Here only the brackets are followed; each item is cut out as it is written.
 
 ::
 
@@ -49,7 +49,7 @@ _ON_THE_WAY: Final = frozenset(path[:end] for path in _ITEMS for end in range(le
 
 
 def inline_items(operation: Text) -> Iterator[bytes]:
-    """The result items as they are written, those of the first place that has any.
+    """Yield the result items as they are written, those of the first place that has any.
 
     Errors: ValueError where the text ends or breaks before the items do.
     """
@@ -85,7 +85,7 @@ def _members(text: Text, start: int) -> Iterator[tuple[bytes, int]]:
 
 
 def _elements(text: Text, start: int) -> Iterator[bytes]:
-    """The elements of the list at ``start``."""
+    """Yield the elements of the list at ``start``."""
     place = _after(_GAP, text, start + 1)
     while _at(text, place) != b"]":
         end = _end(text, place)
@@ -94,7 +94,7 @@ def _elements(text: Text, start: int) -> Iterator[bytes]:
 
 
 def _end(text: Text, start: int) -> int:
-    """The place behind the value at ``start``."""
+    """Return the place behind the value at ``start``."""
     first = _at(text, start)
     if first == b'"':
         return _string_end(text, start)
@@ -117,7 +117,7 @@ def _end(text: Text, start: int) -> int:
 
 
 def _string_end(text: Text, start: int) -> int:
-    """The place behind the string that begins at ``start``."""
+    """Return the place behind the string that begins at ``start``."""
     place = start + 1
     while True:
         place = _after(_ESCAPES, text, place)
@@ -128,7 +128,7 @@ def _string_end(text: Text, start: int) -> int:
 
 
 def _after(pattern: re.Pattern[bytes], text: Text, place: int, *, least: int = 0) -> int:
-    """The place behind what the pattern matches there; ValueError below ``least`` bytes."""
+    """Return the place behind what the pattern matches there; ValueError below ``least`` bytes."""
     found = pattern.match(text, place)
     end = place if found is None else found.end()
     if end - place < least:

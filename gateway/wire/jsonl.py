@@ -85,7 +85,7 @@ def _skip(file: BinaryIO, size: int) -> LongLine:
 def structure_of(text: bytes, limit: int) -> int:
     """Brackets, commas and colons of a JSON text, outside of its strings where these matter.
 
-    Each stands for an object in memory once the text is parsed: 31 MB of ``{}`` take 1 GB. Where
+    Each becomes an object in memory once the text is parsed: 31 MB of ``{}`` take 1 GB. Where
     all of them together are within the limit, those inside strings are counted too.
     """
     if len(text) <= limit:

@@ -76,7 +76,7 @@ def json_type(value: object) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest of the known names, with a space before it; "" if none is.
+    """Name the nearest of the known names in a sentence, with a space before; "" if none is.
 
     ``temprature`` -> ``" Did you mean 'temperature'?"``
     """

@@ -412,7 +412,7 @@ class ClaimRules:
         first = await claim_job(store, "one")
         second = await claim_job(store, "one", LATER)
         assert not await store.save_job(
-            replace(first, state=JobState.RUNNING), counts=Counts(failed=1), ring=True
+            replace(first, state=JobState.RUNNING), counts=Counts(failed=1), wake=True
         )
         assert await load(store) == Work(before.batch, [second])
 
@@ -657,7 +657,7 @@ class SaveRules:
             replace(batch, status=BatchStatus.EXPIRED, counts=Counts(4)), jobs=[a_job()]
         )
         job = await claim_job(store, "one")
-        assert await store.save_job(job, counts=Counts(completed=4), ring=True)
+        assert await store.save_job(job, counts=Counts(completed=4), wake=True)
         assert (await load(store)).batch.counts == Counts(4)
         assert await due_ids(store, LATER) == []
 
@@ -769,9 +769,9 @@ class DueRules:
         await store.save_batch(
             replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None), jobs=jobs
         )
-        await store.save_job(await claim_job(store, "a"), ring=True)
+        await store.save_job(await claim_job(store, "a"), wake=True)
         (seen,) = await store.due_batches(1_000, 10)
-        await store.save_job(await claim_job(store, "b"), ring=True)
+        await store.save_job(await claim_job(store, "b"), wake=True)
         await store.rest_batch(seen.batch, 50_000)
         assert await due_ids(store, 1_000) == ["batch_one"]
 
@@ -781,10 +781,10 @@ class DueRules:
         batch = await claimed_batch(store)
         running = replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None)
         await store.save_batch(running, jobs=[a_job()])
-        await store.save_job(await claim_job(store, "one"), ring=True)
+        await store.save_job(await claim_job(store, "one"), wake=True)
         (seen,) = await store.due_batches(1_000, 10)
         await store.rest_batch(seen.batch, 50_000)
-        await store.save_job(await claim_job(store, "one"), ring=True)
+        await store.save_job(await claim_job(store, "one"), wake=True)
         await store.rest_batch(seen.batch, 60_000)
         assert await due_ids(store, 1_000) == ["batch_one"]
 
@@ -804,7 +804,7 @@ class DueRules:
         batch = await claimed_batch(store)
         await store.save_batch(batch, jobs=[a_job()])
         held = await claim(store, "batch_one")
-        await store.save_job(await claim_job(store, "one"), ring=True)
+        await store.save_job(await claim_job(store, "one"), wake=True)
         await store.save_batch(replace(held, due_at=90_000))
         assert await due_ids(store, 1_000) == ["batch_one"]
         heard = await claim(store, "batch_one")

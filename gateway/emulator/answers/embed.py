@@ -35,7 +35,7 @@ def _noise() -> list[float]:
 
 
 def vector(text: str, size: int) -> list[float]:
-    """The unit vector of ``text`` with ``size`` entries."""
+    """Return the unit vector of ``text`` with ``size`` entries."""
     words = _WORD.findall(text.lower())
     triples = [word[at : at + 3] for word in words for at in range(max(len(word) - 2, 1))]
     start = int.from_bytes(blake2b(text.encode(), digest_size=4).digest()) % _NOISE
@@ -79,7 +79,7 @@ def check(model: str, request: JsonObject, resources: ProjectResources) -> None:
 
 
 def embed(model: str, request: JsonObject, resources: ProjectResources) -> JsonObject:
-    """The batch form of one answer; raises ApiError.
+    """Return the batch form of one answer; raises ApiError.
 
     ``{"embedding": {"values"}, "tokenCount": "1"}`` for gemini-embedding-001,
     ``{"embedding": {"values"}, "usageMetadata": {"promptTokenCount": 81}}`` for newer ones

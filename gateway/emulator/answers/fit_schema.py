@@ -60,7 +60,7 @@ class _Fitting:
     values: int = 0
 
     def number(self, path: str) -> int:
-        """A number that is always the same for a prompt and a place."""
+        """Return a number that is always the same for a prompt and a place."""
         return int.from_bytes(sha256(self.digest + path.encode()).digest()[:4])
 
     def count(self) -> None:
@@ -79,16 +79,16 @@ class _Place:
     above: tuple[str, ...] = field(default=())
 
     def inside(self, step: str) -> "_Place":
-        """A place in the value at this one."""
+        """Return a place in the value at this one."""
         return _Place(f"{self.path}{step}", self.depth + 1, self.above)
 
     def by(self, reference: str) -> "_Place":
-        """The same place, behind a reference."""
+        """Return the same place, behind a reference."""
         return _Place(self.path, self.depth, (*self.above, reference))
 
 
 def fit(schema: object, text: str) -> object:
-    """A value that fits ``schema``; its free strings hold ``text`` (which names the prompt).
+    """Return a value that fits ``schema``; its free strings hold ``text`` (which names the prompt).
 
     Raises ApiError 400 for a schema that asks for too much.
     """
@@ -115,7 +115,7 @@ def _fit(schema: object, place: _Place, fitting: _Fitting) -> object:
 
 
 def _valued(value: object, kind: str, fitting: _Fitting) -> object:
-    """A member of an enum; numbers are text in the OpenAPI dialect."""
+    """Return a member of an enum; numbers are text in the OpenAPI dialect."""
     if fitting.openapi and isinstance(value, str) and _NUMBER.fullmatch(value):
         if kind == "integer":
             return int(float(value))
@@ -124,24 +124,24 @@ def _valued(value: object, kind: str, fitting: _Fitting) -> object:
 
 
 def _follow(schema: Schema, place: _Place, fitting: _Fitting) -> tuple[Schema, _Place]:
-    """The schema behind ``$ref``, merged with its siblings; what cannot be found is free."""
+    """Return the schema behind ``$ref``, merged with its siblings; what cannot be found is free."""
     for _ in range(MAX_DEPTH):
         reference = schema.get("$ref")
         if not isinstance(reference, str):
             return schema, place
-        beside = {name: value for name, value in schema.items() if name != "$ref"}
-        schema = _merged(beside, look_up(reference, fitting.root) or {})
+        siblings = {name: value for name, value in schema.items() if name != "$ref"}
+        schema = _merged(siblings, look_up(reference, fitting.root) or {})
         place = place.by(reference)
     return {}, place
 
 
-def _merged(beside: Schema, schema: object) -> Schema:
-    """What two schemas ask for together: properties and required of both, else the second's."""
+def _merged(siblings: Schema, schema: object) -> Schema:
+    """Merge two schemas: properties and required of both, of other words the second's."""
     if not isinstance(schema, dict):
-        return beside
-    found = {**beside, **schema}
+        return siblings
+    found = {**siblings, **schema}
     for word in ("properties", "required"):
-        one, other = beside.get(word), schema.get(word)
+        one, other = siblings.get(word), schema.get(word)
         if isinstance(one, dict) and isinstance(other, dict):
             found[word] = {**one, **other}
         elif isinstance(one, list) and isinstance(other, list):
@@ -150,7 +150,7 @@ def _merged(beside: Schema, schema: object) -> Schema:
 
 
 def _choices(schema: Schema) -> list[object]:
-    """The members of anyOf or oneOf (Google treats both alike)."""
+    """Return the members of anyOf or oneOf (Google treats both alike)."""
     for word in ("anyOf", "oneOf"):
         choices = schema.get(word)
         if isinstance(choices, list) and choices:
@@ -159,7 +159,7 @@ def _choices(schema: Schema) -> list[object]:
 
 
 def _choice(choices: list[object], place: _Place, fitting: _Fitting) -> object:
-    """The first that is neither null nor leads further down than it should; null at the end."""
+    """Choose the first that is neither null nor leads further down than it should, else null."""
     nulls = [one for one in choices if _is_null(one, fitting)]
     solid = [one for one in choices if one not in nulls] or choices
     last = (nulls or solid)[0]
@@ -257,7 +257,7 @@ def _fit_array(schema: Schema, place: _Place, fitting: _Fitting) -> list[object]
 
 
 def _bound(schema: Schema, word: str, default: float) -> float:
-    """A limit that may be a number or, as int64, a string."""
+    """Return a limit that may be a number or, as int64, a string."""
     value = schema.get(word)
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return float(value)
@@ -278,7 +278,7 @@ def _fit_number(schema: Schema, number: int) -> float:
 
 
 def _limits(schema: Schema) -> tuple[float, float]:
-    """The least and the greatest number that is asked for; a hundred wide where one is missing."""
+    """Return the least and the greatest number asked for; 100 apart where one is missing."""
     if "minimum" in schema or "maximum" not in schema:
         least = _bound(schema, "minimum", 0)
         return least, _bound(schema, "maximum", least + 100)

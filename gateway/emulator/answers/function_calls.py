@@ -67,7 +67,7 @@ def _rounds(request: JsonObject) -> int:
 
 
 def answers(request: JsonObject) -> list[JsonObject]:
-    """The function responses given since the model last spoke."""
+    """Return the function responses given since the model last spoke."""
     found: list[JsonObject] = []
     for content in reversed(request["contents"]):
         if content.get("role") == "model":
@@ -88,7 +88,7 @@ def _wanted(names: list[str], text: str, marks: Marks) -> list[str]:
 
 
 def _telling(name: str) -> set[str]:
-    """The words of a function's name that tell what it is about."""
+    """Return the words of a function's name that tell what it is about."""
     words = _WORD.findall(_CAMEL.sub(" ", name).lower())
     return {word for word in words if len(word) >= 4} - _SMALL_WORDS
 

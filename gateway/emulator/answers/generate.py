@@ -47,7 +47,7 @@ class _Asked:
 
 
 def generate(model: str, request: JsonObject, resources: ProjectResources) -> JsonObject:
-    """A GenerateContentResponse for a parsed request; raises ApiError."""
+    """Return a GenerateContentResponse for a parsed request; raises ApiError."""
     check(model, request, resources)
     cache = cache_of(model, request, resources)
     prompt = read_prompt(model, request | cache.tools if cache else request)
@@ -169,7 +169,7 @@ def _candidate(prompt: Prompt, thoughts: int, index: int) -> tuple[JsonObject, S
 
 
 def _shows_index(prompt: Prompt, index: int) -> bool:
-    """The first candidate's index is there as a rule, and missing in 38 of 410 recordings."""
+    """Tell whether a candidate has its index; the first lacks it in 38 of 410 recordings."""
     if index:
         return True
     return (
@@ -206,7 +206,7 @@ def _output_limit(prompt: Prompt) -> int:
 
 
 def _spoken(prompt: Prompt, thoughts: int, index: int, finish: str) -> _Content:
-    """An answer in text, pictures or sound."""
+    """Return an answer in text, pictures or sound."""
     if "AUDIO" in prompt.outputs:
         made = sound(prompt.echo, prompt.digest)
         return _Content([made.part], finish, Spent(audio=made.tokens))

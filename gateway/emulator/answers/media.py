@@ -35,7 +35,7 @@ class Medium:
 
 
 def picture(config: JsonObject, digest: bytes) -> Medium:
-    """An image part of the size that ``imageConfig`` asks for."""
+    """Return an image part of the size that ``imageConfig`` asks for."""
     size = config.get("imageSize", "1K")
     width, height = (int(side * FACTORS[size]) for side in SIZES[config.get("aspectRatio", "1:1")])
     data = base64.b64encode(png(width, height, digest[:3])).decode()
@@ -44,7 +44,7 @@ def picture(config: JsonObject, digest: bytes) -> Medium:
 
 @lru_cache(maxsize=32)
 def png(width: int, height: int, colour: bytes) -> bytes:
-    """A PNG of one RGB colour, one bit a pixel: some hundred bytes even at 4K."""
+    """Return a PNG of one RGB colour, one bit a pixel: some hundred bytes even at 4K."""
     header = struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0)
     rows = (b"\x00" * (1 + -(-width // 8))) * height
     chunks = ((b"IHDR", header), (b"PLTE", colour), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
@@ -56,7 +56,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def sound(text: str, digest: bytes) -> Medium:
-    """An audio part: longer for longer texts, up to half a second."""
+    """Return an audio part: longer for longer texts, up to half a second."""
     seconds = min(max(len(text), 1) / CHARACTERS_PER_SECOND, MAX_SECONDS)
     data = base64.b64encode(tone(220 + 4 * digest[0], int(seconds * RATE))).decode()
     tokens = math.ceil(seconds * TOKENS_PER_SECOND)

@@ -41,7 +41,7 @@ class Prompt:
 
 
 def read_prompt(model: str, request: JsonObject) -> Prompt:
-    """The prompt of a parsed and checked GenerateContentRequest."""
+    """Return the prompt of a parsed and checked GenerateContentRequest."""
     text = last_user_text(request["contents"])
     digest = sha256(orjson.dumps(request["contents"])).digest()
     if len(text) > ECHO_CHARACTERS:
@@ -51,7 +51,7 @@ def read_prompt(model: str, request: JsonObject) -> Prompt:
 
 
 def last_user_text(contents: list[JsonObject]) -> str:
-    """The texts of the last content of the user that has any, joined by line ends."""
+    """Return the texts of the last content of the user that has any, joined by line ends."""
     for content in reversed(contents):
         if content.get("role") != "model":
             texts = [part["text"] for part in content.get("parts", []) if "text" in part]

@@ -35,7 +35,7 @@ class ToolMetadata:
 
 
 def tool_metadata(prompt: Prompt, text: str) -> ToolMetadata:
-    """What every server-side tool of a request leaves in an answer that says ``text``."""
+    """Return what every server-side tool of a request leaves in an answer that says ``text``."""
     found = ToolMetadata()
     tools = {name: tool[name] for tool in prompt.request.get("tools", []) for name in tool}
     for name, leave in _TOOLS.items():
@@ -87,7 +87,7 @@ def _search(found: ToolMetadata, tool: JsonObject, prompt: Prompt, text: str) ->
 
 
 def shown_search(prompt: Prompt) -> list[JsonObject]:
-    """The parts of a search that is shown (Gemini 3, with functions); once a conversation."""
+    """Return the parts of a search that is shown, once a conversation (Gemini 3, functions)."""
     request = prompt.request
     wanted = request.get("toolConfig", {}).get("includeServerSideToolInvocations")
     searches = any("googleSearch" in tool for tool in request.get("tools", []))

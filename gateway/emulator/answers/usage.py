@@ -25,7 +25,7 @@ def tokens_of(text: str) -> int:
 
 
 def cut_tokens(text: str, tokens: int) -> str:
-    """The first ``tokens`` tokens of ``text``."""
+    """Return the first ``tokens`` tokens of ``text``."""
     return text.encode()[: tokens * BYTES_PER_TOKEN].decode(errors="ignore")
 
 

@@ -82,7 +82,7 @@ def _index(fault: Fault, kind: str, entries: list[JsonObject]) -> int | None:
 
 
 def shown(call: Call, job: Job, as_in: str) -> JsonObject:
-    """A job as ``create``, ``get`` or ``list`` shows it, under the faults of its own, too."""
+    """Return a job as ``create``, ``get`` or ``list`` shows it, under its own faults too."""
     take = take_from(job.book, call.state.faults)
     return operation(job, call.state.look(job), take, call=as_in)
 

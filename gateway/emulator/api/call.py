@@ -116,7 +116,7 @@ class Call:
         return self.state.project(self.key)
 
     def take(self, name: str) -> Fault | None:
-        """The fault of a name that happens on this call, if any."""
+        """Return the fault of a name that happens on this call, if any."""
         return take_from(*self.books, model=self.model)(name, self.operation)
 
     async def meet(self, faults: list[Fault]) -> None:
@@ -133,7 +133,7 @@ class Call:
         return refusal(about, fault.status, fault.reason, fault.message)
 
     def find_job(self) -> Job | None:
-        """The job this call is about, or about whose result file it is."""
+        """Return the job this call is about, or about whose result file it is."""
         if self.operation not in JOB_OPERATIONS:
             return None
         name = str(self.request.path_params.get("id", ""))
@@ -145,7 +145,7 @@ class Call:
         return str(self.request.path_params.get("model", ""))
 
     def path(self, name: str) -> str:
-        """A parameter of the path."""
+        """Return a parameter of the path."""
         return str(self.request.path_params[name])
 
     def check_query(self, known: frozenset[str]) -> None:
@@ -172,7 +172,7 @@ class Call:
             raise api_key_invalid()
 
     async def body(self, limit: int) -> bytes:
-        """The whole body; raises ApiError 400 when it has more than ``limit`` bytes."""
+        """Return the whole body; raises ApiError 400 when it has more than ``limit`` bytes."""
         announced = whole_number(self.request.headers.get("content-length", ""))
         if announced is not None and announced > limit:
             raise too_large(limit)
@@ -185,18 +185,18 @@ class Call:
         return b"".join(pieces)
 
     async def message(self, name: str, limit: int) -> JsonObject:
-        """The body as a message of the grammar; raises ApiError 400."""
+        """Return the body as a message of the grammar; raises ApiError 400."""
         body = await self.body(limit)
         if len(body) <= _SMALL:
             return parse_body(name, body)
         return await asyncio.to_thread(parse_body, name, body)
 
     def stream(self) -> AsyncIterator[bytes]:
-        """The body as it comes; raises ClientDisconnect."""
+        """Return the body as it comes; raises ClientDisconnect."""
         return self.request.stream()
 
     def answer(self, body: JsonObject, status: int = 200) -> Response:
-        """A JSON answer, cut to the ``fields`` asked for."""
+        """Return a JSON answer, cut to the ``fields`` asked for."""
         return json_response(self.masked(body), status, pretty=self.is_pretty)
 
     @property
@@ -205,7 +205,7 @@ class Call:
         return self.query.get("prettyPrint", "true").lower() != "false"
 
     def masked(self, body: JsonObject) -> object:
-        """What of ``body`` the ``fields`` ask for."""
+        """Return what of ``body`` the ``fields`` ask for."""
         fields = self.query.get("fields")
         if not fields:
             if fault := self.take("fields-needed"):

@@ -1,4 +1,4 @@
-"""Routes that steer an emulator. They are off unless asked for, and not guarded.
+"""Routes that steer an emulator: off unless asked for, and not guarded.
 
 ========================  =======================================================================
 GET /emulator/journal     ``{"entries": [...]}``; ``?kind=create`` and ``?since=SEQ`` choose
@@ -40,7 +40,7 @@ def _object(body: bytes) -> JsonObject:
 
 
 async def read_journal(state: EmulatorState, request: Request) -> JsonObject:
-    """The journal."""
+    """Return the journal."""
     since = int(request.query_params.get("since", "0"))
     return {"entries": state.journal.entries(request.query_params.get("kind", ""), since)}
 
@@ -52,7 +52,7 @@ async def clear_journal(state: EmulatorState, _request: Request) -> JsonObject:
 
 
 async def read_faults(state: EmulatorState, _request: Request) -> JsonObject:
-    """What is armed, and what could be."""
+    """Return what is armed, and what could be."""
     known = {name: kind.what for name, kind in FAULTS.items()}
     return {"faults": state.armed(), "known": known}
 
@@ -67,7 +67,7 @@ async def arm_faults(state: EmulatorState, request: Request) -> JsonObject:
 
 
 def read_fault(asked: object) -> Fault:
-    """A fault from ``{"name", ...parameters}`` or a specification; raises ValueError, TypeError."""
+    """Read a fault: ``{"name", ...parameters}``, or a specification. ValueError, TypeError."""
     if isinstance(asked, str):
         return parse_fault(asked)
     if not (isinstance(asked, dict) and isinstance(asked.get("name"), str)):
@@ -83,7 +83,7 @@ async def clear_faults(state: EmulatorState, _request: Request) -> JsonObject:
 
 
 async def read_clock(state: EmulatorState, _request: Request) -> JsonObject:
-    """What time it is."""
+    """Return what time it is."""
     return {"now": stamp(state.clock.now_ns()), "speed": state.clock.speed}
 
 
@@ -126,7 +126,7 @@ async def read_calls(state: EmulatorState, _request: Request) -> JsonObject:
 
 
 async def read_ledger(state: EmulatorState, _request: Request) -> JsonObject:
-    """What was paid for, and how much."""
+    """Return what was paid for, and how much."""
     charges = state.charges()
     tiers = {one.tier for one in charges}
     usd = {tier: round(sum(one.usd for one in charges if one.tier == tier), 9) for tier in tiers}
@@ -161,7 +161,7 @@ TABLE: tuple[tuple[str, str, Function], ...] = (
 
 
 def control_routes(state: EmulatorState) -> list[Route]:
-    """The routes, for an emulator that was asked for them."""
+    """Return the routes, for an emulator that was asked for them."""
     return [
         Route(path, _endpoint(state, function), methods=[method])
         for method, path, function in TABLE

@@ -53,7 +53,7 @@ async def get(call: Call) -> Response:
 
 
 def _named(call: Call, method: str) -> StoredFile:
-    """The file of get and delete, which refuse results by the length of their ids."""
+    """Return the file of get and delete, which refuse results by the length of their ids."""
     if call.take("result-file-known"):
         return call.state.result(call.project, call.path("id"))
     return call.project.files.resource(call.path("id"), method)
@@ -122,7 +122,7 @@ def _range_start(call: Call, file: StoredFile) -> int:
 
 
 async def _bytes(call: Call, file: StoredFile, start: int) -> AsyncIterator[bytes]:
-    """The file's bytes, slowly or not to the end where a fault says so."""
+    """Yield the file's bytes, slowly or not to the end where a fault says so."""
     slow = call.take("download-slow")
     cut = call.take("download-cut")
     whole = file.size - start

@@ -67,7 +67,7 @@ async def wait(call: Call) -> None:
 
 
 def served(call: Call, tier: str) -> str:
-    """The tier that serves a call: the one asked for, unless a fault has it otherwise."""
+    """Return the tier that serves a call: the one asked for, unless a fault has it otherwise."""
     return "standard" if tier == "flex" and call.take("flex-standard") else tier
 
 

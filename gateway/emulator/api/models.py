@@ -37,7 +37,7 @@ async def list_models(call: Call) -> Response:
 async def _asked(
     call: Call, method: str, message: str, text: Callable[[JsonObject], str]
 ) -> tuple[str, JsonObject]:
-    """The model and the request of a call; what its text asks for happens to the call."""
+    """Return the model and the request of a call; what its text asks for happens to the call."""
     model = call.path("model")
     call.state.models.require(call.version, model, method)
     request = await call.message(message, MAX_BODY)
@@ -60,7 +60,7 @@ def _content(request: JsonObject) -> str:
 
 
 async def _generated(call: Call, method: str) -> tuple[JsonObject, str]:
-    """A response, and the service tier that it was served in."""
+    """Return a response, and the service tier that it was served in."""
     model, request = await _asked(call, method, "GenerateContentRequest", _prompt)
     tier = request.get("serviceTier", "standard").replace("unspecified", "standard")
     with flex.place(call, tier):
@@ -105,7 +105,7 @@ async def _array(pieces: list[object]) -> AsyncIterator[bytes]:
 
 
 def stream_pieces(response: JsonObject) -> list[JsonObject]:
-    """A response cut into chunks: its text in two, the finish reason in the last one only."""
+    """Cut a response into chunks: its text in two, the finish reason in the last one only."""
     candidates = response.get("candidates", [])
     parts = candidates[0].get("content", {}).get("parts", []) if len(candidates) == 1 else []
     if not (parts and "text" in parts[-1] and len(parts[-1]["text"]) > 1):

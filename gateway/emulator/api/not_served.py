@@ -32,7 +32,7 @@ METHODS = (
 
 
 def not_served(method: str) -> Function:
-    """A method of models that no model serves here: 404, or 501 where one does at Google."""
+    """Return a method of models that no model serves here: 404, or 501 where one does at Google."""
 
     async def respond(call: Call) -> Response:
         call.state.models.require(call.version, call.path("model"), method)
@@ -42,7 +42,7 @@ def not_served(method: str) -> Function:
 
 
 def not_found(method: str) -> Function:
-    """A method of a tuned model: there are none."""
+    """Return a method of a tuned model: there are none."""
 
     async def respond(call: Call) -> Response:
         name = f"tunedModels/{call.path('model')}"

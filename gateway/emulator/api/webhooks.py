@@ -20,7 +20,7 @@ LATER = "revoke_previous_secrets_after_h24"
 
 
 async def _body(call: Call) -> JsonObject:
-    """A JSON object, what is null left out; empty for no body. Raises ApiError 400."""
+    """Return a JSON object, what is null left out; empty for no body. Raises ApiError 400."""
     body = await call.body(MAX_BODY)
     found = parse_json(body) if body.strip() else {}
     if not isinstance(found, dict):

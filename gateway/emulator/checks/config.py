@@ -65,7 +65,7 @@ def _sampling(model: str, capabilities: ModelCapabilities, config: JsonObject) -
 
 
 def schema_of(config: JsonObject) -> object:
-    """The schema an answer shall fit, in either dialect; None without one."""
+    """Return the schema an answer shall fit, in either dialect; None without one."""
     for name in ("responseSchema", "responseJsonSchema", "_responseJsonSchema"):
         if name in config:
             return config[name]

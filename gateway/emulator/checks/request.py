@@ -171,7 +171,7 @@ def _cache_beside(request: JsonObject) -> None:
 
 
 def cache_of(model: str, request: JsonObject, resources: ProjectResources) -> Cache | None:
-    """The cache a request rests on; raises ApiError 403, 400 when it is another model's."""
+    """Return the cache a request rests on; raises ApiError 403, 400 when it is another model's."""
     if "cachedContent" not in request:
         return None
     cache = resources.cache(request["cachedContent"])

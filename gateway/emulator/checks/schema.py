@@ -52,7 +52,7 @@ def _required(schema: JsonObject, path: str) -> None:
 
 
 def _inner(schema: JsonObject) -> Iterator[tuple[JsonObject, str]]:
-    """The schemas inside one, each with its place."""
+    """Yield the schemas inside one, each with its place."""
     for name, inner in schema.get("properties", {}).items():
         yield inner, f"properties[{name}]"
     if "items" in schema:
@@ -98,7 +98,7 @@ def _graph(schema: JsonObject) -> dict[str, set[str]]:
 
 
 def _references(schema: object, *, needed: bool) -> Iterator[tuple[str, bool]]:
-    """References inside a schema, and whether every value must follow them."""
+    """Yield references inside a schema, and whether every value must follow them."""
     if not isinstance(schema, dict):
         return
     reference = schema.get("$ref")
@@ -131,7 +131,7 @@ def _is_null(schema: object) -> bool:
 
 
 def item_budget(schema: object) -> int:
-    """The sum of ``maxItems`` of a schema's properties, those of its definitions too."""
+    """Return the sum of ``maxItems`` of a schema's properties, those of its definitions too."""
     if not isinstance(schema, dict):
         return 0
     most = schema.get("maxItems")
@@ -147,7 +147,7 @@ def _list(value: object) -> list[object]:
 
 
 def look_up(reference: str, root: JsonObject) -> JsonObject | None:
-    """The schema behind ``#``, ``#/$defs/X``, ``#anchor``; None if there is none."""
+    """Return the schema behind ``#``, ``#/$defs/X``, ``#anchor``; None if there is none."""
     if not reference.startswith("#"):
         return None
     if reference != "#" and not reference.startswith("#/"):

@@ -33,7 +33,7 @@ _CHOOSY = frozenset({"ANY", "VALIDATED"})
 
 
 def declarations(request: JsonObject) -> dict[str, JsonObject]:
-    """The declared functions by name."""
+    """Return the declared functions by name."""
     return {
         one.get("name", ""): one
         for tool in request.get("tools", [])

@@ -1,4 +1,4 @@
-"""Markers: words in a prompt that say how it shall be answered. One table says all.
+"""Markers: words in a prompt that say how it shall be answered, all in one table.
 
 ``[[name]]`` or ``[[name:value]]`` in the last user text (embeddings: in the content). There may be
 several. ``[[error:13,times=2]]`` fails a prompt the first two times it is asked, which is
@@ -65,12 +65,12 @@ class Mark:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def number(self, default: int) -> int:
-        """The value as a whole number, ``default`` if it is none."""
+        """Return the value as a whole number, ``default`` if it is none."""
         found = whole_number(self.value)
         return default if found is None else found
 
     def seconds(self, default: float) -> float:
-        """The value as a time, ``default`` if it is none."""
+        """Return the value as a time, ``default`` if it is none."""
         return float(self.value) if _SECONDS.fullmatch(self.value) else default
 
 
@@ -107,7 +107,7 @@ def _closed(text: str) -> Iterator[str]:
 
 
 def find_marks(text: str) -> Marks:
-    """The known markers of ``text``; words that are no markers are left alone."""
+    """Return the known markers of ``text``; words that are no markers are left alone."""
     if "[[" not in text:
         return NO_MARKS
     found = {}

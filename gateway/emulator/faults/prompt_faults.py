@@ -29,7 +29,7 @@ class PromptFaults:
 
 
 def parse_prompt_fault(specification: str) -> tuple[Fault, Scope]:
-    """A fault of a prompt, and its scope; once unless it says otherwise. Raises ApiError 400."""
+    """Read a prompt's fault and its scope; once unless it says otherwise. Raises ApiError 400."""
     try:
         fault = parse_fault(specification)
     except ValueError as exc:
@@ -42,7 +42,7 @@ def parse_prompt_fault(specification: str) -> tuple[Fault, Scope]:
 
 
 def sort_prompt_faults(texts: Iterable[str], operation: str, seen: Seen) -> PromptFaults:
-    """The faults that ``texts`` ask for, in a call that is ``operation``; raises ApiError 400.
+    """Sort the faults that ``texts`` ask for, in a call ``operation``. Raises ApiError 400.
 
     Faults of single items are left to those who answer them (:func:`of_item`), those of uploads to
     those who take the file (:func:`of_upload`).
@@ -62,12 +62,12 @@ def sort_prompt_faults(texts: Iterable[str], operation: str, seen: Seen) -> Prom
 
 
 def of_job(marked: PromptFaults, seen: Seen) -> dict[str, Fault]:
-    """The faults that prompts ask for of their job, counted now that it is made."""
+    """Return the faults that prompts ask for of their job, counted now that it is made."""
     return {fault.name: fault for fault, text in marked.job if _again(fault, text, seen)}
 
 
 def _sort_call(found: PromptFaults, fault: Fault, operation: str, again: bool) -> None:
-    """A fault of calls: of this one, of those about the job, or of others."""
+    """Sort a fault of calls: of this one, of those about the job, or of others."""
     named = set(fault.on.split("|"))
     if fault.hits(operation) and again:
         found.call.append(replace(fault, times=1, skip=0))
@@ -78,7 +78,7 @@ def _sort_call(found: PromptFaults, fault: Fault, operation: str, again: bool) -
 
 
 def of_upload(line: str, seen: Seen) -> tuple[list[Fault], list[Fault]]:
-    """The faults that a file's first line asks for: of the call that brings it, of the file."""
+    """Read the faults that a file's first line asks for: of the uploading call, of the file."""
     of_call: list[Fault] = []
     of_file: list[Fault] = []
     for specification in find_faults([line]):
@@ -90,7 +90,7 @@ def of_upload(line: str, seen: Seen) -> tuple[list[Fault], list[Fault]]:
 
 
 def of_item(text: str, seen: Seen) -> dict[str, Fault]:
-    """The faults of an item that its own prompt asks for; raises ApiError 400."""
+    """Return the faults of an item that its own prompt asks for; raises ApiError 400."""
     if "[[fault:" not in text:
         return {}
     pairs = [parse_prompt_fault(specification) for specification in find_faults([text])]
@@ -102,7 +102,7 @@ def of_item(text: str, seen: Seen) -> dict[str, Fault]:
 
 
 def still_hit(faults: dict[str, Fault], text: str, seen: Seen) -> dict[str, Fault]:
-    """The faults of an item that hit its prompt again: no more often than ``attempts`` say."""
+    """Return the faults that hit an item's prompt again, no more often than ``attempts`` say."""
     return {
         name: fault
         for name, fault in faults.items()

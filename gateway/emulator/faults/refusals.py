@@ -61,7 +61,7 @@ def _service_disabled(_call: Refused) -> ApiError:
 
 
 def _storage(_call: Refused) -> ApiError:
-    """The store of files is full: RetryInfo of 2^63-1 seconds (python-genai#1172)."""
+    """Refuse a file because the store is full: RetryInfo of 2^63-1 seconds (python-genai#1172)."""
     failure = {
         "@type": "type.googleapis.com/google.rpc.QuotaFailure",
         "violations": [

@@ -1,4 +1,4 @@
-"""Faults: what goes wrong, when, how often. One table says all.
+"""Faults, all in one table: what goes wrong, when, how often.
 
 A fault is armed at start (``--fault``), while running (``POST /emulator/faults``), and by
 ``[[fault:SPECIFICATION]]`` in a prompt. Specification::
@@ -393,7 +393,7 @@ _RANGES = {
 
 
 def make_fault(name: str, parameters: Mapping[str, object]) -> Fault:
-    """A fault by its name in :data:`FAULTS`.
+    """Return a fault by its name in :data:`FAULTS`.
 
     Raises ValueError naming an unknown fault, parameter or operation, or a value of wrong type.
     """
@@ -434,7 +434,7 @@ def parse_fault(text: str) -> Fault:
 
 
 def describe(fault: Fault) -> dict[str, object]:
-    """A fault's parameters that differ from the plain ones, for the control route."""
+    """Return a fault's parameters that differ from the plain ones, for the control route."""
     plain = asdict(Fault(fault.name))
     return {
         key: value for key, value in asdict(fault).items() if key == "name" or value != plain[key]

@@ -81,13 +81,13 @@ class Job:
         return RESULT_PREFIX + self.id
 
     def forget_input(self) -> None:
-        """It is over: what it was made of is needed no more."""
+        """Forget what an ended job was made of."""
         self.requests = []
         if self.input_path is not None:
             self.input_path.unlink(missing_ok=True)
 
     def forget_results(self) -> None:
-        """It is deleted: its inline results are needed no more."""
+        """Forget the inline results of a deleted job."""
         if self.run is not None:
             self.run.lines.clear()
 
@@ -113,7 +113,7 @@ CANCELLATION: JsonObject = {"code": 13, "message": "The batch was cancelled."}
 
 
 def settle(job: Job, now_ns: int) -> Snapshot:
-    """The job's state at ``now_ns``."""
+    """Return the job's state at ``now_ns``."""
     unserved = Counts(total=job.total)
     if job.cancelled_ns is not None and job.cancelled_ns < job.starts_ns:
         return Snapshot("CANCELLED", unserved, job.cancelled_ns, CANCELLATION)
@@ -146,7 +146,7 @@ def _expired(job: Job, ended: int) -> Snapshot:
 
 
 def _badly(state: str, job: Job, ended: int, error: JsonObject) -> Snapshot:
-    """The end of a job that did not succeed: nothing to fetch, unless its output is kept."""
+    """Return the end of a job that did not succeed: nothing to fetch, unless its output is kept."""
     run = job.run
     if "output-kept" in job.faults and run is not None and run.future.done():
         return Snapshot(state, run.work.counts, ended, error, has_output=True)
@@ -175,7 +175,7 @@ def _released(job: Job, now_ns: int) -> bool:
 
 
 def served_share(job: Job, now_ns: int) -> float:
-    """The part of a RUNNING job that is done at ``now_ns``, as a cancel finds it."""
+    """Return the part of a RUNNING job that is done at ``now_ns``, as a cancel finds it."""
     length = job.ends_ns - job.starts_ns
     if not math.isfinite(length) or length <= 0:
         return 0.5
@@ -199,11 +199,11 @@ class Jobs:
         return list(self._jobs.values())
 
     def find(self, job_id: str) -> Job | None:
-        """A job by its id, deleted or not."""
+        """Return a job by its id, deleted or not."""
         return self._jobs.get(job_id)
 
     def get(self, job_id: str) -> Job:
-        """A job that is not deleted (or lingers); raises ApiError 404."""
+        """Return a job that is not deleted (or lingers); raises ApiError 404."""
         job = self._jobs.get(job_id)
         if job is None or (job.deleted and "delete-lingers" not in job.faults):
             raise entity_not_found()

@@ -98,7 +98,7 @@ class Shape:
     seed: str = ""
 
     def picks(self, item: Item, random: Random) -> dict[str, Fault]:
-        """The faults that hit ``item``."""
+        """Return the faults that hit ``item``."""
         return {name: fault for name, fault in self.faults.items() if fault.picks(item.key, random)}
 
 
@@ -225,7 +225,7 @@ class Work:
         sink.write(_shuffled(waiting, dice))
 
     def _results(self, item: Item, dice: _Dice, *, garble: bool) -> list[bytes]:
-        """The results of one item as JSON: one, or by a fault none, two or a broken one."""
+        """Return the results of one item as JSON: one, or by a fault none, two or a broken one."""
         text = self._text_of(item.request) if item.request else ""
         marks, seen = find_marks(text), self._resources.seen
         try:

@@ -20,7 +20,7 @@ SKEW_NS = 130
 
 
 def operation(job: Job, seen: Snapshot, take: Take, *, call: str) -> JsonObject:
-    """The Operation that ``create``, ``get`` or ``list`` answers."""
+    """Return the Operation that ``create``, ``get`` or ``list`` answers."""
     listed = call == "list"
     if listed and seen.done and take("list-stale", call):
         seen = Snapshot("PENDING", seen.counts)
@@ -39,7 +39,7 @@ def operation(job: Job, seen: Snapshot, take: Take, *, call: str) -> JsonObject:
 
 
 def metadata(job: Job, seen: Snapshot, *, listed: bool = False, stale: bool = False) -> JsonObject:
-    """The batch resource, without output."""
+    """Return the batch resource, without output."""
     found: JsonObject = {"@type": _TYPE + _RESOURCES[job.kind], "model": f"models/{job.model}"}
     if job.display_name:
         found["displayName"] = job.display_name
@@ -59,7 +59,7 @@ def metadata(job: Job, seen: Snapshot, *, listed: bool = False, stale: bool = Fa
 
 
 def stats(job: Job, seen: Snapshot, *, stale: bool) -> JsonObject:
-    """Counts as strings, zeros left out."""
+    """Return counts as strings, zeros left out."""
     counts = {"requestCount": job.total}
     if seen.has_output and not stale:
         counts["requestCount"] = seen.counts.total

@@ -18,7 +18,7 @@ def _table() -> list[int]:
 
 
 def crc32c(data: bytes) -> str:
-    """The checksum of ``data``; some MB a second, so for small files."""
+    """Return the checksum of ``data``; some MB a second, so for small files."""
     table, rest = _table(), 0xFFFFFFFF
     for byte in data:
         rest = (rest >> 8) ^ table[(rest ^ byte) & 0xFF]

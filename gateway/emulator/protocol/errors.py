@@ -88,14 +88,14 @@ class ApiError(Exception):
         self.details = list(details)
 
     def body(self) -> JsonObject:
-        """The JSON envelope; ``details`` only when there are any."""
+        """Return the JSON envelope; ``details`` only when there are any."""
         error: JsonObject = {"code": self.code, "message": self.message, "status": self.status}
         if self.details:
             error["details"] = self.details
         return {"error": error}
 
     def response(self, *, pretty: bool = True) -> Response:
-        """The whole HTTP answer."""
+        """Return the whole HTTP answer."""
         return json_response(self.body(), self.code, pretty=pretty)
 
 
@@ -110,7 +110,7 @@ def json_bytes(body: object, *, pretty: bool = True) -> bytes:
 
 
 def json_response(body: object, status: int = 200, *, pretty: bool = True) -> Response:
-    """A JSON answer with the headers of the API front end; a success comes in chunks (recorded)."""
+    """Make a JSON answer with the front end's headers; a success comes in chunks (recorded)."""
     response = Response(json_bytes(body, pretty=pretty), status, JSON_HEADERS)
     if status < 400:
         del response.headers["content-length"]
@@ -123,7 +123,7 @@ def invalid(message: str) -> ApiError:
 
 
 def api_key_invalid() -> ApiError:
-    """A wrong key is 400, not 401 (recorded 2026-08)."""
+    """Refuse a wrong key: 400, not 401 (recorded 2026-08)."""
     text = "API key not valid. Please pass a valid API key."
     localized = {
         "@type": "type.googleapis.com/google.rpc.LocalizedMessage",
@@ -144,7 +144,7 @@ def error_info(reason: str) -> JsonObject:
 
 
 def api_key_missing() -> ApiError:
-    """A call without any key."""
+    """Refuse a call without any key."""
     return ApiError(
         403,
         "Method doesn't allow unregistered callers (callers without established identity). Please "
@@ -207,7 +207,7 @@ _INTERACTIVE = frozenset({"generate", "stream", "embed", "count"})
 
 
 def of_status(code: int, operation: str = "", model: str = "") -> ApiError:
-    """The service's usual error for an HTTP status of an operation; used by faults."""
+    """Return the service's usual error for an HTTP status of an operation; used by faults."""
     if code == 429:
         return interactive_quota(model) if operation in _INTERACTIVE else quota()
     return ApiError(code, TEXTS.get(code, f"Error {code}."))

@@ -16,5 +16,5 @@ def new_id(length: int) -> str:
 
 
 def new_upload_id() -> str:
-    """A long URL-safe token: it is the permission to upload."""
+    """Make a long URL-safe token: it is the permission to upload."""
     return "AJ" + base64.urlsafe_b64encode(secrets.token_bytes(84)).decode().rstrip("=")

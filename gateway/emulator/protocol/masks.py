@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_@.*-]+|[,()/]")
 
 
 def parse_mask(text: str) -> Mask:
-    """The mask of a ``fields`` parameter; raises ApiError 400."""
+    """Return the mask of a ``fields`` parameter; raises ApiError 400."""
     tokens = _TOKEN.findall(text)
     if tokens.count("/") + tokens.count("(") > MAX_DEPTH:
         raise invalid(f"Request contains an invalid argument: fields={text}")

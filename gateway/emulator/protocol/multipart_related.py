@@ -37,7 +37,7 @@ class Related:
         return b"" if self.metadata is None else self._media()
 
     def end(self) -> None:
-        """The body has ended; raises ApiError 400 unless it was of two parts."""
+        """End the body; raises ApiError 400 unless it had two parts."""
         if not (self._is_over and self._waiting.startswith(b"--")):
             raise _malformed()
 
@@ -56,7 +56,7 @@ class Related:
         self.metadata = metadata.removesuffix(b"\r\n")
 
     def _media(self) -> bytes:
-        """What is media for sure; the end of what waits may be the beginning of a boundary."""
+        """Return what is certainly media; the end of the rest may be the start of a boundary."""
         mark = b"\r\n" + self._boundary
         at = self._waiting.find(mark)
         if at >= 0:

@@ -7,5 +7,5 @@ _WHOLE = re.compile(r"[0-9]{1,18}")
 
 
 def whole_number(text: str) -> int | None:
-    """The number that ``text`` says; None when it says none, or one beyond 18 digits."""
+    """Return the number that ``text`` says; None when it says none, or one beyond 18 digits."""
     return int(text) if _WHOLE.fullmatch(text) else None

@@ -37,7 +37,7 @@ class Key:
         return sha256(str(self.modulus).encode()).hexdigest()[:10]
 
     def jwk(self) -> JsonObject:
-        """The public half, as in a key set."""
+        """Return the public half, as in a key set."""
         return {
             "kty": "RSA",
             "use": "sig",
@@ -55,7 +55,7 @@ class Key:
         return pow(block, self.private, self.modulus).to_bytes(BITS // 8)
 
     def jwt(self, claims: JsonObject) -> str:
-        """A signed token."""
+        """Return a signed token."""
         header = {"alg": "RS256", "typ": "JWT", "kid": self.kid}
         text = f"{encode(orjson.dumps(header))}.{encode(orjson.dumps(claims))}"
         return f"{text}.{encode(self.sign(text.encode()))}"
@@ -68,7 +68,7 @@ def encode(data: bytes) -> str:
 
 @cache
 def process_key() -> Key:
-    """The key of this process; made on first use, which takes a second or so."""
+    """Return the key of this process; made on first use, which takes a second or so."""
     while True:
         first, second = _prime(BITS // 2), _prime(BITS // 2)
         order = math.lcm(first - 1, second - 1)

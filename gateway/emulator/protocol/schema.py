@@ -339,7 +339,7 @@ def parse(message: str, value: object) -> JsonObject:
 
 
 def parse_body(message: str, body: bytes) -> JsonObject:
-    """A request body as a ``message``; an empty body is an empty message."""
+    """Return a request body as a ``message``; an empty body is an empty message."""
     return parse(message, parse_json(body)) if body.strip() else {}
 
 

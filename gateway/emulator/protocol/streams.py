@@ -51,13 +51,13 @@ async def _first(pieces: AsyncIterator[bytes], size: int, end: End) -> AsyncIter
 
 
 def cut(response: Response, size: int, end: End) -> Streamed:
-    """The same answer, closed after ``size`` bytes of its body if it has more."""
+    """Return the same answer, closed after ``size`` bytes of its body if it has more."""
     pieces = _first(_pieces(response), size, end)
     return Streamed(pieces, dict(response.headers), response.status_code)
 
 
 def drip(response: Response, rate: int, sleep: Sleep) -> Streamed:
-    """The same answer at ``rate`` bytes per second."""
+    """Return the same answer at ``rate`` bytes per second."""
     pieces = _slowly(_pieces(response), rate, sleep)
     return Streamed(pieces, dict(response.headers), response.status_code)
 

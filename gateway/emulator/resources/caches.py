@@ -29,7 +29,7 @@ class Cache:
     """Later caches have greater ones."""
 
     def wire(self) -> JsonObject:
-        """The CachedContent resource; displayName is there even when empty."""
+        """Return the CachedContent resource; displayName is there even when empty."""
         return {
             "name": self.name,
             "model": self.model,
@@ -52,11 +52,11 @@ class Caches:
         self._caches[cache.name] = cache
 
     def living(self, now_ns: int) -> list[Cache]:
-        """Caches whose time is not over."""
+        """Return caches whose time is not over."""
         return [cache for cache in self._caches.values() if now_ns < cache.expires_ns]
 
     def get(self, name: str, now_ns: int) -> Cache:
-        """A living cache; raises ApiError 403, as for those of others."""
+        """Return a living cache; raises ApiError 403, as for those of others."""
         cache = self._caches.get(name)
         if cache is None or now_ns >= cache.expires_ns:
             raise cache_gone()

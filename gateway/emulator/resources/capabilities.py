@@ -123,6 +123,6 @@ _COMPILED = tuple((re.compile(pattern), capabilities) for pattern, capabilities 
 
 @lru_cache(maxsize=256)
 def capabilities_of(model: str) -> ModelCapabilities:
-    """The capabilities of a model by its bare name; an alias has those of its model."""
+    """Return the capabilities of a model by its bare name; an alias has those of its model."""
     name = RESOLVED.get(model, model)
     return next((found for pattern, found in _COMPILED if pattern.match(name)), _NEWEST)

@@ -52,7 +52,7 @@ class StoredFile:
     """Later files have greater ones."""
 
     def wire(self, now_ns: int, base_url: str, version: str) -> JsonObject:
-        """The File resource: sha256Hash is base64 of the hex text (recorded 2026-08-19)."""
+        """Return the File resource: sha256Hash is base64 of the hex text (recorded 2026-08-19)."""
         found: JsonObject = {"name": f"files/{self.id}"}
         if self.display_name:
             found["displayName"] = self.display_name
@@ -74,7 +74,7 @@ class StoredFile:
         return found
 
     def state(self, now_ns: int) -> str:
-        """PROCESSING, ACTIVE or FAILED."""
+        """Return PROCESSING, ACTIVE or FAILED."""
         if now_ns < self.active_ns:
             return "PROCESSING"
         return "FAILED" if self.failed else "ACTIVE"
@@ -85,7 +85,7 @@ def _hash_text(digest: str) -> str:
 
 
 def guess_type(uri: str) -> str:
-    """The MIME type that the end of a name tells."""
+    """Return the MIME type that the end of a name tells."""
     return mimetypes.guess_type(uri)[0] or "application/octet-stream"
 
 
@@ -149,7 +149,7 @@ class Files:
             raise invalid(f"Media is too large. Limit: {self._options.max_file_bytes} bytes.")
 
     def check_name(self, asked: str) -> str:
-        """The id a new file gets: the asked one if it is allowed and free, else a random one."""
+        """Return the id of a new file: the asked one if allowed and free, else a random one."""
         if not asked:
             return new_id(FILE_LENGTH)
         file_id = asked.removeprefix("files/")
@@ -204,7 +204,7 @@ class Files:
         return found
 
     def get(self, file_id: str) -> StoredFile:
-        """A living file; raises ApiError 403 as for files of others."""
+        """Return a living file; raises ApiError 403 as for files of others."""
         found = self._files.get(file_id)
         if found is None:
             raise file_gone(file_id)
@@ -240,7 +240,7 @@ class Files:
         )
 
     def usable(self, file_id: str) -> StoredFile:
-        """A file that a job may read; raises ApiError 403, or 400 while it is not ACTIVE."""
+        """Return a file that a job may read; raises ApiError 403, or 400 while it is not ACTIVE."""
         found = self.get(file_id)
         if found.state(self._clock.now_ns()) != "ACTIVE":
             text = f"The File {file_id} is not in an ACTIVE state and usage is not allowed."
@@ -248,7 +248,7 @@ class Files:
         return found
 
     def resource(self, file_id: str, method: str) -> StoredFile:
-        """A file for get and delete, which refuse ids of results (go-genai#436, js-genai#1227)."""
+        """Return a file for get and delete, which refuse results (go-genai#436, js-genai#1227)."""
         if len(file_id) > MAX_ID:
             raise invalid(
                 f"* {method}FileRequest.name: File ID (name excluding 'files/') cannot be more "
@@ -263,7 +263,7 @@ class Files:
         file.path.unlink(missing_ok=True)
 
     def link(self, file: StoredFile) -> Path:
-        """A second name of a file's bytes for a job, which outlives the file."""
+        """Return a second name of a file's bytes for a job, which outlives the file."""
         path = self._directory / f"input-{new_id(16)}"
         os.link(file.path, path)
         return path

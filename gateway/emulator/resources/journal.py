@@ -33,7 +33,7 @@ class Journal:
             self._entries.append(entry)
 
     def entries(self, kind: str = "", since: int = 0) -> list[JsonObject]:
-        """Copies of entries with ``seq`` above ``since``, of one kind if given."""
+        """Return copies of entries with ``seq`` above ``since``, of one kind if given."""
         with self._lock:
             return [
                 dict(entry)

@@ -59,14 +59,14 @@ class Charge:
 
 
 def prompt_digest(text: str) -> str:
-    """What names a prompt in the ledger, which holds no prompt: 16 hex digits of its SHA-256."""
+    """Name a prompt in the ledger, which holds none: 16 hex digits of its SHA-256."""
     return sha256(text.encode()).hexdigest()[:16]
 
 
 def charge(
     model: str, tier: str, response: JsonObject, text: str, *, job: str = "", key: str = ""
 ) -> Charge:
-    """The charge for a response to the prompt ``text``."""
+    """Return the charge for a response to the prompt ``text``."""
     used = response.get("usageMetadata", {})
     asked = used.get("promptTokenCount", int(response.get("tokenCount", 0)))
     asked += used.get("toolUsePromptTokenCount", 0)

@@ -71,7 +71,7 @@ class Models:
 
 
 def page_token(start: int) -> str:
-    """An opaque token that names the next entry; its padding must be URL-encoded by clients."""
+    """Return an opaque token of the next entry; clients must URL-encode its padding."""
     return f"Ch{start:08d}=="
 
 
@@ -86,7 +86,7 @@ _Entry = TypeVar("_Entry", bound=_Numbered)
 def keyed_page(
     entries: list[_Entry], query: Mapping[str, str], *, default: int, most: int, newest_first: bool
 ) -> tuple[list[_Entry], str]:
-    """(the entries of a list call's page, the token of the next page: empty at the end).
+    """Return the entries of a list call's page, the token of the next page: empty at the end).
 
     The token names the last entry that was shown, so that none slips by when some of those shown
     are deleted meanwhile. Raises ApiError 400.

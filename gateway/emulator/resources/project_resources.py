@@ -22,5 +22,5 @@ class ProjectResources:
         raise file_gone(uri)
 
     def cache(self, name: str) -> Cache:  # noqa: ARG002 - a project uses it
-        """A living cache by its name; raises ApiError 403."""
+        """Return a living cache by its name; raises ApiError 403."""
         raise cache_gone()

@@ -52,7 +52,7 @@ class Webhook:
     """Later hooks have greater ones."""
 
     def wire(self) -> JsonObject:
-        """The resource, in snake_case; a secret is shown by its beginning only."""
+        """Return the resource, in snake_case; a secret is shown by its beginning only."""
         found: JsonObject = {
             "id": self.id,
             "uri": self.uri,
@@ -143,7 +143,7 @@ class Webhooks:
         del self._hooks[hook_id]
 
     def rotate(self, hook_id: str, *, at_once: bool) -> str:
-        """A new secret; the old ones sign on for a day unless ``at_once``."""
+        """Return a new secret; the old ones sign on for a day unless ``at_once``."""
         hook, fresh, now = self.get(hook_id), new_secret(), self._clock.now_ns()
         ends = now + int(OVERLAP_SECONDS * SECOND)
         old = [secret for secret in hook.secrets if secret.expires_ns is None]

@@ -23,12 +23,12 @@ JOB_FAULTS = tuple(sorted({kind.base.name for kind in FAULTS.values() if kind.sc
 
 
 def generate_text(request: JsonObject) -> str:
-    """What a generate request says, its markers included."""
+    """Return what a generate request says, its markers included."""
     return last_user_text(request.get("contents", []))
 
 
 def embed_text(request: JsonObject) -> str:
-    """What an embed request says."""
+    """Return what an embed request says."""
     return text_of(request.get("content", {}))
 
 
@@ -49,7 +49,7 @@ def prompt_faults(project: Project, kind: str, batch: JsonObject) -> PromptFault
 
 
 def _first_line(project: Project, file_name: str) -> str:
-    """The first line of a file as it is: what is wrong with it is found out later."""
+    """Return the first line of a file as it is: what is wrong with it is found out later."""
     path = project.files.usable(file_name.removeprefix("files/")).path
     if not path.exists():
         return ""  # a registered object
@@ -58,7 +58,7 @@ def _first_line(project: Project, file_name: str) -> str:
 
 
 def job_faults(book: FaultBook, order: "Order", seen: Seen) -> dict[str, Fault]:
-    """The faults a new job gets: those that are armed, and those its prompts ask for.
+    """Return the faults a new job gets: those that are armed, and those its prompts ask for.
 
     To be asked when nothing can refuse the job any more: each counts as applied.
     """
@@ -82,7 +82,7 @@ class Order:
 def new_job(
     options: EmulatorOptions, project: Project, order: Order, *, number: int, now_ns: int
 ) -> Job:
-    """The job of an order, not started; raises ApiError for a file that cannot be read, 429."""
+    """Make the job of an order, not started; raises ApiError for an unreadable file, 429."""
     batch = order.batch
     config = batch.get("inputConfig", {})
     file_name = config.get("fileName", "")

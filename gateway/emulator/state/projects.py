@@ -44,14 +44,14 @@ class Project(ProjectResources):
         return FaultBook(now_ns=self._clock.now_ns)
 
     def use_file(self, file_id: str) -> None:
-        """A file named in a request; raises ApiError 403 or 400. From any thread."""
+        """Use a file named in a request; raises ApiError 403 or 400. From any thread."""
         self.files.usable(file_id)
 
     def use_registered(self, uri: str) -> None:
-        """A registered object; raises ApiError 403."""
+        """Use a registered object; raises ApiError 403."""
         if not self.files.is_registered(uri):
             raise file_gone(uri)
 
     def cache(self, name: str) -> Cache:
-        """A living cache; raises ApiError 403. From any thread."""
+        """Return a living cache; raises ApiError 403. From any thread."""
         return self.caches.get(name, self._clock.now_ns())

@@ -73,7 +73,7 @@ class EmulatorState:
             project.faults.clear()
 
     def project(self, key: str) -> Project:
-        """The project that a key belongs to."""
+        """Return the project that a key belongs to."""
         name = self.options.project_of(key)
         if name not in self._projects:
             self._projects[name] = Project(name, self.options, self.clock, self.directory)
@@ -115,18 +115,18 @@ class EmulatorState:
         )
 
     def charges(self) -> list[Charge]:
-        """What every answer cost: of jobs that have ended with results, and synchronous ones."""
+        """Return what every answer cost: of jobs that ended with results, and synchronous ones."""
         ended = [job for job in self.jobs() if job.run is not None and self.look(job).has_output]
         of_jobs = [one for job in ended if job.run is not None for one in job.run.work.charges]
         projects = list(self._projects.values())
         return of_jobs + [one for project in projects for one in project.charges]
 
     def look(self, job: Job) -> Snapshot:
-        """The job's state now."""
+        """Return the job's state now."""
         return settle(job, self.clock.now_ns())
 
     def result(self, project: Project, file_id: str) -> StoredFile:
-        """A file by its id; raises ApiError 403, for results before their job has ended, too."""
+        """Return a file by its id; raises ApiError 403, also for results of a job not ended."""
         file = project.files.get(file_id)
         job = project.jobs.find(file_id.removeprefix(RESULT_PREFIX))
         if job is None:

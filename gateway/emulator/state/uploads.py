@@ -51,16 +51,16 @@ class Upload:
         self._hold(offset + len(data))
 
     def keep(self, received: int) -> None:
-        """A whole chunk has come: ``received`` bytes altogether."""
+        """Keep a whole chunk: ``received`` bytes altogether."""
         self.received = received
 
     def keep_pieces(self, offset: int, came: int) -> None:
-        """A chunk at ``offset`` broke off after ``came`` bytes: keep its whole pieces."""
+        """Keep the whole pieces of a chunk at ``offset`` that broke off after ``came`` bytes."""
         self.received = offset + came - came % KEPT_PIECE
         self.keep_none()
 
     def keep_none(self) -> None:
-        """A chunk is refused: what came of it goes."""
+        """Remove what came of a refused chunk."""
         if self.status == "active":
             with self.path.open("r+b") as stream:
                 stream.truncate(self.received)
@@ -71,7 +71,7 @@ class Upload:
         self.held = size
 
     def end(self, status: str) -> None:
-        """The session is over: its bytes are a file's now, or gone."""
+        """End the session: its bytes are a file's now, or gone."""
         self.status = status
         self._hold(0)
 
@@ -130,7 +130,7 @@ class Uploads:
         return found
 
     def get(self, upload_id: str) -> Upload:
-        """An open or finished session; raises ApiError 404."""
+        """Return an open or finished session; raises ApiError 404."""
         found = self._uploads.get(upload_id)
         if found is None:
             raise ApiError(404, "Upload not found.")

@@ -62,7 +62,7 @@ class Delivery:
 
 
 def event_of(job: Job, seen: Snapshot, now_ns: int) -> JsonObject | None:
-    """The payload for a job's end; None for an end that has no event."""
+    """Return the payload for a job's end; None for an end that has no event."""
     kind = _EVENT_OF.get(seen.state)
     if kind is None:
         return None
@@ -192,7 +192,7 @@ class WebhookDelivery:
             return 0
 
     def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
-        """The headers of one attempt, freshly signed."""
+        """Return the headers of one attempt, freshly signed."""
         now = self._clock.now_ns() // SECOND
         return {
             "content-type": "application/json",

@@ -57,13 +57,13 @@ class WorkerPool:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def begin(self, job: Job, project: Project) -> Run:
-        """A new job's work: all of it, or the part that is served before it ends badly."""
+        """Return a new job's work: all of it, or the part that is served before it ends badly."""
         kept = job.faults.get("output-kept")
         serve = None if kept is None else int(job.total * kept.share)
         return self._start(job, project, serve, TOO_LATE)
 
     def again(self, job: Job, project: Project, serve: int) -> Run:
-        """The work of a cancelled job: the first ``serve`` items."""
+        """Return the work of a cancelled job: the first ``serve`` items."""
         return self._start(job, project, serve, CANCELLED)
 
     def _start(self, job: Job, project: Project, serve: int | None, unserved: int) -> Run:

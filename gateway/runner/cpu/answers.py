@@ -31,7 +31,7 @@ SOUND_TOKENS: Final = 2_000
 
 
 def answer_bytes(items: Sequence[bytes], *, media: bool = False, speaks: bool = False) -> int:
-    """What media or log probabilities may add to the answers of these items.
+    """Return what media or log probabilities may add to the answers of these items.
 
     ``{"generationConfig":{"responseLogprobs":true,"logprobs":5,"maxOutputTokens":100}}`` -> 144000
     (as an inline job brings them), ``{"generationConfig":{"imageConfig":{"imageSize":"2K"}}}`` of a

@@ -21,7 +21,7 @@ SMALLEST: Final = 64 * 1024
 
 
 def pack(path: Path) -> Path | None:
-    """Write the archive of a file beside it; None where there is nothing to gain."""
+    """Write the archive of a file next to it; None where there is nothing to gain."""
     if path.stat().st_size < SMALLEST or is_packed(path):
         return None
     target = path.with_name(f"{path.name}.zst")
@@ -31,7 +31,7 @@ def pack(path: Path) -> Path | None:
 
 
 def unpack(path: Path, scratch: Path) -> Path:
-    """The file as it was: itself, or what its archive holds, written to ``scratch``.
+    """Return the file as it was: itself, or what its archive holds, written to ``scratch``.
 
     Errors: ValueError of an archive that is cut or was changed.
     """

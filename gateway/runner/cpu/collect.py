@@ -1,4 +1,4 @@
-"""Collect: raw results -> run. By key, never by position.
+"""Collect: raw results -> run, matched by key, never by position.
 
 Lines with one item are rendered as their result passes by. Of lines with several, only the place
 of each result is kept, and they are rendered afterwards: memory does not grow with the answers.
@@ -58,8 +58,8 @@ class CollectTask:
     ``unusable`` what to say of lines that name an uploaded file which the upstream cannot use, by
     the file's id, and ``spool`` then says which these are; ``created`` is the job's end in whole
     seconds. ``held`` are results that predecessors of a follow-up brought. With ``again``, lines
-    without a lasting answer are to run once more; with ``retry_empty``, an answer that says
-    nothing is none; with ``pack``, archives are made of results and hints. ``skip`` are the hints
+    without a lasting answer are to run once more; with ``retry_empty``, an empty answer
+    is none; with ``pack``, archives are made of results and hints. ``skip`` are the hints
     of follow-ups: their lines are rendered there.
     """
 
@@ -113,7 +113,7 @@ class CollectSummary:
 
 
 def collect(task: CollectTask) -> CollectSummary:
-    """Render one job's lines. Errors: OSError, ValueError of an echo file nobody wrote."""
+    """Render one job's lines. Errors: OSError, ValueError of a damaged echo file."""
     with ExitStack() as files:
         return _Collection(task, files).summary()
 
@@ -294,7 +294,7 @@ class _Collection:
             self._usage += TokenUsage(*_less(self._cost(ordinal, answers), paid))
 
     def _cost(self, ordinal: int, answers: Sequence[Answer | None]) -> Usage:
-        """What a line costs of whose answers some are not there, counted as for a whole one."""
+        """Count what a line costs that lacks some of its answers, as for a whole one."""
         if not any(answer is not None and "response" in answer for answer in answers):
             return NO_USAGE
         echo = self._echoes.read(ordinal)
@@ -385,7 +385,7 @@ def _was_cancelled(answer: Mapping[str, Any]) -> bool:
 
 
 def _less(usage: Usage, paid: Usage) -> Usage:
-    """What of a usage was not counted before."""
+    """Return what of a usage was not counted before."""
     if paid == NO_USAGE:
         return usage
     pairs = zip(usage, paid, strict=True)

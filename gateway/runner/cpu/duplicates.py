@@ -42,7 +42,7 @@ class Seen:
 
 
 def repeated(ids: Iterable[tuple[int, str]], suspects: set[int]) -> Iterator[tuple[int, str]]:
-    """The second look: line and custom_id of every id that stood on an earlier line."""
+    """Look a second time: yield line and custom_id of every id that an earlier line has."""
     seen: set[str] = set()
     for line, custom_id in ids:
         if hash(custom_id) in suspects:

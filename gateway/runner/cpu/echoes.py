@@ -8,7 +8,7 @@
     [1,"a",1,13,42]                         line, custom_id, items, where its parts begin
     [2,"b",1,13,42]
 
-Lines of a batch say mostly the same beside their words, so what they say is written once: the
+Lines of a batch say mostly the same apart from their words, so what they say is written once: the
 hints of a line are its parts merged. In memory stay a few integers per line, and what was read
 or written last.
 """
@@ -76,7 +76,7 @@ class EchoWriter:
         self._file.close()
 
     def _place(self, part: bytes) -> int:
-        """Where a part stands; written now unless it is known to be there."""
+        """Return the place of a part; it is written now unless it is known to be there."""
         place = self._known.get(part)
         if place is not None:
             return place
@@ -141,7 +141,7 @@ class Echoes:
         self._offsets.append(offset)
 
     def read(self, ordinal: int) -> Echo:
-        """The echo of one line. Lines share what it holds: never change it."""
+        """Return the echo of one line. Lines share what it holds: never change it."""
         start = self._offsets[ordinal]
         text = os.pread(self._file.fileno(), self._offsets[ordinal + 1] - start, start)
         # Parts of the lines behind it may follow.
@@ -149,7 +149,7 @@ class Echoes:
         return Echo(line, custom_id, items, self._hints(tuple(places)))
 
     def _hints(self, places: tuple[int, ...]) -> AnswerHints:
-        """The parts at these places, merged."""
+        """Return the parts at these places, merged."""
         known = self._known.get(places)
         if known is not None:
             return known

@@ -24,7 +24,7 @@ MAX_UNKNOWN = 20  # models that the list lacks, named to whoever may look them u
 MAX_REMEMBERED = 1000  # model names are the client's: never an endless table
 MEMBERS = frozenset({"custom_id", "method", "url", "body"})
 
-# It stands in a URL path: nothing that a client writes may leave it.
+# It is part of a URL path: nothing that a client writes may leave it.
 _NAME = re.compile(r"[A-Za-z0-9@:/._-]{1,200}")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -67,7 +67,7 @@ class Envelope:
         self.unknown: set[str] = set()  # some of the models that are not offered
 
     def read(self, raw: bytes | LongLine, number: int) -> Line | BatchError:
-        """The line, or the first complaint about it."""
+        """Return the line, or the first complaint about it."""
         if isinstance(raw, LongLine):
             return BatchError(
                 "line_too_long",
@@ -134,7 +134,7 @@ class Envelope:
         return None
 
     def _resolve(self, name: str) -> str | None:
-        """The upstream's model id, None when it has no such model for this endpoint."""
+        """Return the upstream's model id, None when it has no such model for this endpoint."""
         if name not in self._resolved:
             if len(self._resolved) >= MAX_REMEMBERED:
                 self._resolved.clear()
@@ -179,7 +179,7 @@ class Envelope:
 
 
 def _why_unreadable(raw: bytes) -> str:
-    """A text cut between the halves of a character is what most broken lines have."""
+    """Return whether a text is cut inside a character, as most broken lines are."""
     try:
         raw.decode()
     except UnicodeDecodeError:
@@ -200,7 +200,7 @@ def _unreadable(message: str, number: int) -> BatchError:
 
 
 def _quoted(name: str) -> str:
-    """A model's name as a message may show it: what is none may hold a prompt."""
+    """Return a model's name as a message may show it: what is none may hold a prompt."""
     return f"'{name}'" if _NAME.fullmatch(name) else "(which is no model's name)"
 
 

@@ -65,7 +65,7 @@ def failed_lines(task: FailedLinesTask) -> FailedLinesSummary:
 
 
 def _wanted(errors: Path, *, everything: bool) -> Iterator[str]:
-    """The ids of the error lines whose requests are to be sent again."""
+    """Yield the ids of the error lines whose requests are to be sent again."""
     with errors.open("rb", BUFFER) as file:
         for text in file:
             row: dict[str, Any] = orjson.loads(text)

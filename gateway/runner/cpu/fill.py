@@ -46,7 +46,7 @@ class FillSummary:
 
 
 def fill(task: FillTask) -> FillSummary:
-    """Fill a whole spool. Errors: OSError; LookupError when it names a file nobody told of."""
+    """Fill a whole spool. Errors: OSError; LookupError when it names an unknown file."""
     failed = frozenset(task.failed)
     path = Path(task.scratch) / "filled"
     size = items = 0
@@ -60,7 +60,7 @@ def fill(task: FillTask) -> FillSummary:
 
 
 def _filled(line: bytes, files: Mapping[str, Usable], failed: Collection[str]) -> bytes:
-    """The line with URIs in it; nothing at all when one of its files has failed."""
+    """Return the line with URIs in it; nothing when one of its files has failed."""
     row: dict[str, Any] = orjson.loads(line)
     for file_id, data in placeholders(row["request"]):
         if file_id in failed:

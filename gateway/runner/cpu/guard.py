@@ -21,7 +21,7 @@ class Guard:
         self.caught: Counter[str] = Counter()
 
     def call(self, work: Callable[[], Given]) -> Given | None:
-        """The result; None when the line must become an ``internal_error``."""
+        """Return the result; None when the line must become an ``internal_error``."""
         try:
             return work()
         except Exception as error:  # noqa: BLE001 - the guard named in the module's first line

@@ -21,7 +21,7 @@ ANSWER_LINE = (
 
 
 def spool_lines(items: Sequence[bytes], number: int) -> list[bytes]:
-    """A line's items as spool lines; a key is ``<line>``, or ``<line>.<item>`` of several.
+    """Return a line's items as spool lines; a key is ``<line>``, or ``<line>.<item>`` of several.
 
     The user's custom_id never travels. In pieces: an item may hold megabytes that need no copy.
     """
@@ -34,7 +34,7 @@ def spool_lines(items: Sequence[bytes], number: int) -> list[bytes]:
 
 
 def answer_line(batch_id: str, line: int, custom_id: str, status: int, body: bytes) -> bytes:
-    """A line with a response: an answer, or an HTTP-level error (then ``error`` is null too).
+    """Write a line with a response: an answer, or an HTTP-level error (``error`` is null too).
 
     ``body`` is written JSON.
     """
@@ -44,7 +44,7 @@ def answer_line(batch_id: str, line: int, custom_id: str, status: int, body: byt
 
 
 def unserved_line(batch_id: str, line: int, custom_id: str, failure: Failure) -> bytes:
-    """A line that never ran: ``response`` is null (OpenAI's Batch guide, ``batch_expired``)."""
+    """Write a line that never ran: ``response`` is null (OpenAI's guide, ``batch_expired``)."""
     value = {
         "id": line_ids(batch_id, line)[0],
         "custom_id": custom_id,
@@ -55,7 +55,7 @@ def unserved_line(batch_id: str, line: int, custom_id: str, failure: Failure) ->
 
 
 def failure_line(batch_id: str, line: int, custom_id: str, failure: Failure) -> tuple[Kind, bytes]:
-    """What a job's failure makes of one of its lines."""
+    """Return what a job's failure makes of one of its lines."""
     if failure.status is None:
         return Kind.UNSERVED, unserved_line(batch_id, line, custom_id, failure)
     body = orjson.dumps(error_body(failure.message, error_type(failure.status), failure.code))

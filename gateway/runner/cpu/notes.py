@@ -1,4 +1,4 @@
-"""What is noted about lines: entries of the warnings file, written into a run beside its lines.
+"""Notes about lines: entries of the warnings file, written into a run together with its lines.
 
 An entry is ``{"line":7,"custom_id":"a","code":"dropped","field":"seed"}``, with a ``message`` where
 code and field do not say it all. Every note is counted, a limited number is written out.
@@ -14,7 +14,7 @@ from gateway.translate import NOT_LISTED, Note
 from gateway.units import MIB
 from gateway.wire.jsonl import escape_separators
 
-# The custom_id stands in every entry and may be as long as a line: what one run writes at most.
+# The custom_id is in every entry and may be as long as a line: what one run writes at most.
 MAX_BYTES = 64 * MIB
 
 
@@ -27,7 +27,7 @@ def entry(line: int | None, custom_id: str | None, note: Note) -> bytes:
 
 
 def rest_entry(more: int) -> bytes:
-    """The last entry of a file that does not list every note."""
+    """Return the last entry of a file that does not list every note."""
     message = f"{more} more are not listed (GATEWAY_MAX_WARNINGS)."
     value = {"line": None, "custom_id": None, "code": NOT_LISTED, "field": None, "message": message}
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)

@@ -49,7 +49,7 @@ class Parts:
         return self._open[path]
 
     def answer(self, item: int, *, held: bool = False) -> Answer | None:
-        """The answer of an item, if there is one; with ``held``, if a predecessor brought it."""
+        """Return an item's answer, if there is one; with ``held``, if a predecessor brought it."""
         if self._states[item] == NOTHING or (held and not self._held[item]):
             return None
         return parse_result(self._text(item), self._loads)[1]

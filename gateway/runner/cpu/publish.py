@@ -1,4 +1,4 @@
-"""Publish: every line once, in input order, into the output and the error file; notes beside it."""
+"""Publish: every line once, in input order, into the output or the error file, and its notes."""
 
 import hashlib
 import os
@@ -86,7 +86,7 @@ def publish(task: PublishTask) -> PublishSummary:
 
 
 def _piece(run: int, entry: Entry) -> bytes:
-    """What an index says is there. Errors: AuditError when the run was cut or is another one's."""
+    """Read what an index names. Errors: AuditError when the run was cut or is another one's."""
     text = os.pread(run, entry.length, entry.offset)
     if len(text) != entry.length or not text.endswith(b"\n"):
         raise AuditError(f"line {entry.line} of a run is cut")
@@ -96,7 +96,7 @@ def _piece(run: int, entry: Entry) -> bytes:
 
 
 def _write_notes(entries: bytes, warnings: "_Writer", most: int) -> None:
-    """The entries about one line, as far as there is room."""
+    """Write the entries about one line, as far as there is room."""
     if warnings.lines < most and warnings.bytes < MAX_BYTES:
         for text in entries.splitlines(keepends=True)[: most - warnings.lines]:
             warnings.write(text)

@@ -101,7 +101,7 @@ class _Open:
             self.named.update(file_id for file_id, _ in placeholders(orjson.loads(text)["request"]))
 
     def add_line(self, line: int, custom_id: str, items: int, hints: Sequence[bytes]) -> None:
-        """The echo of one line."""
+        """Add the answer hints of one line."""
         self._echo.add(line, custom_id, items, hints)
         self.lines += 1
 
@@ -138,7 +138,7 @@ def divide(spool: Path, echo: Path, scratch: Path, choose: Choice) -> list[Part]
 
 
 def pick(task: PickTask) -> RecutSummary:
-    """The parts of a job that are sent again. Errors as :func:`divide`; LookupError of an item."""
+    """Pick the parts of a job to send again. Errors as :func:`divide`; LookupError of an item."""
     sought = set(map(_numbers, Path(task.wanted).read_bytes().split()))
     lines = sorted({line for line, _ in sought})
     place = {line: at * task.pieces // len(lines) for at, line in enumerate(lines)}
@@ -176,7 +176,7 @@ def recut(task: RecutTask) -> RecutSummary:
 
 
 def _first_half(spool: Path, total: int) -> int:
-    """The last line of the first half: it holds half of the tokens, and leaves a line behind."""
+    """Return the last line of the first half: half of the tokens, and at least a line behind."""
     lines: list[int] = []
     tokens = 0
     for line, _, text in _spooled(spool):

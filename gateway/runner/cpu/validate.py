@@ -170,7 +170,7 @@ class _ModelLimits:
         )
 
     def size_of(self, items: Sequence[bytes], spooled: Sequence[bytes]) -> Size:
-        """The size of one line."""
+        """Return the size of one line."""
         size = sum(map(len, spooled))
         keys = (size - sum(map(len, items))) // BYTES_PER_TOKEN
         output = answer_bytes(items, media=self.media, speaks=self._speaks)

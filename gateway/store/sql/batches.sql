@@ -104,7 +104,7 @@ UPDATE batches SET
 WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
 
 -- name: due_batches
--- A row under somebody's lease comes after all that are free, so that long steps starve nobody.
+-- A leased row comes after all that are free, so that long steps starve no other.
 SELECT * FROM batches
 WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at <= :now
     AND (status <> 'validating' OR cancel_requested_at IS NOT NULL)

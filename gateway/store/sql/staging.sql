@@ -96,7 +96,7 @@ WHERE id = :id AND (lease_until IS NULL OR lease_until <= :now)
 RETURNING *;
 
 -- name: save_staged
--- Who needed it may have gone since the claim, and rings no more: then it is due at once.
+-- The job that needed it may have ended since the claim, and wakes it no more: then it is due at once.
 UPDATE staged_files SET
     state = :state, name = :name, uri = :uri, uploaded_at = :uploaded_at, until = :until,
     failure = :failure, denied_at = :denied_at, denials = :denials, failures = :failures, defects = :defects,

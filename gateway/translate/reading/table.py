@@ -34,7 +34,7 @@ class Placing(StrEnum):
 class Field(Generic[Target_contra]):
     """One field: where it goes (``mapped``) or why it does not (``dropped``, ``refused``).
 
-    ``check`` says what its value may be; a table of its own stands for an object. ``read`` gets the
+    ``check`` says what its value may be; a table checks an object. ``read`` gets the
     checked value and writes it into the request. The value is noted as lost unless it is one of
     ``usual``: None where nothing is to be noted.
     """

@@ -43,7 +43,7 @@ def not_found(file_id: str) -> Unusable:
 
 
 def uploaded_file(file_id: object, conversation: Conversation) -> Json:
-    """Write the part that stands for an uploaded file, for every field that names one."""
+    """Write the placeholder of an uploaded file, for every field that names one."""
     if type(file_id) is not str:
         invalid_type(file_id, "a string", "file_id")
     if not FILE_ID.fullmatch(file_id):

@@ -262,7 +262,7 @@ def _enum(values: list[Any], decimals: bool, nullable: bool) -> Json:
 
 
 def _enum_word(value: object) -> tuple[str, str]:
-    """Return a value's type and the string that stands for it; the message has no empty string."""
+    """Return a value's type and the string that encodes it; the message has no empty string."""
     if type(value) is str and value:
         return "string", value
     if type(value) is bool:
