@@ -1,0 +1,320 @@
+"""Anything that clients, Google, time and crashes may do, in any order, on one gateway."""
+
+from collections import Counter
+from typing import Any, ClassVar, Final
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.simulation.google import FAULTS, KEYS, Fate, Fault, Item
+from tests.simulation.model import (
+    ENDPOINT,
+    ENDS,
+    WINDOW,
+    Kind,
+    KnownBatch,
+    KnownFile,
+    Model,
+    judge_end,
+    see,
+)
+from tests.simulation.world import ENDING, OWNERS, World
+
+HOUR: Final = 3600
+INPUTS: Final = st.lists(st.sampled_from(Kind), min_size=1, max_size=7)
+# A batch that is being ended has ended so long (seconds) after the promised time, however its
+# last steps fail: a step that has failed pauses for at most five minutes.
+GRACE: Final = 400
+
+FATES: Final = st.builds(
+    Fate,
+    pending=st.sampled_from([20.0, 0.0, 900.0]),
+    running=st.sampled_from([60.0, 5.0, 4000.0, 90_000.0]),
+    end=st.sampled_from(["SUCCEEDED", "SUCCEEDED", "FAILED", "EXPIRED", "CANCELLED"]),
+    error_code=st.sampled_from(["UNAVAILABLE", "INVALID_ARGUMENT", None]),
+    items=st.lists(st.sampled_from(list(Item)), min_size=1, max_size=3).map(tuple),
+    deaf=st.booleans(),
+    listed_late=st.booleans(),
+    denied=st.sampled_from([0.0, 100.0]),
+    late=st.sampled_from([0.0, 300.0]),
+)
+ARMED: Final = st.sampled_from([(method, fault) for method in FAULTS for fault in FAULTS[method]])
+
+
+def require(wrong: list[str]) -> None:
+    """Errors: AssertionError that says all of what is wrong."""
+    if wrong:
+        raise AssertionError("; ".join(wrong))
+
+
+class GatewayMachine(RuleBasedStateMachine):
+    """Clients of two owners, and everything that can happen to them.
+
+    ``met`` counts what all stories met.
+    """
+
+    met: ClassVar[Counter[str]] = Counter()
+
+    @initialize()
+    def begin(self) -> None:
+        """An empty gateway."""
+        self.world = World()
+        self.model = Model()
+
+    def teardown(self) -> None:
+        """Everything comes to its end once all goes well again; then leave nothing."""
+        if not hasattr(self, "world"):
+            return
+        try:
+            self.finish()
+        finally:
+            self.met.update(self.world.google.met)
+            self.met.update(f"a batch {batch.status}" for batch in self.model.batches)
+            self.met["crashes"] += self.world.crashes
+            self.world.close()
+
+    def ask(self, key: str, method: str, path: str, **content: Any) -> Any:
+        """The answer to a client; None when the process died over it and was started again."""
+        answer = self.world.request(key, method, path, **content)
+        self.revive()
+        return answer
+
+    def persist(self, key: str, method: str, path: str, **content: Any) -> Any:
+        """The answer to a client that asks again when its connection breaks."""
+        answer = self.ask(key, method, path, **content)
+        return self.ask(key, method, path, **content) if answer is None else answer
+
+    def revive(self) -> None:
+        """Start again what has died."""
+        if not self.world.is_up:
+            self.world.start()
+
+    # What clients do
+
+    @rule(key=st.sampled_from(list(OWNERS)), kinds=INPUTS)
+    def upload(self, key: str, kinds: list[Kind]) -> None:
+        """A file."""
+        self.upload_lines(key, kinds)
+
+    @rule(key=st.sampled_from(list(OWNERS)), kinds=INPUTS)
+    def submit(self, key: str, kinds: list[Kind]) -> None:
+        """A file, and a batch over it."""
+        file = self.upload_lines(key, kinds)
+        if file is not None:
+            self.create_over(file)
+
+    def upload_lines(self, key: str, kinds: list[Kind]) -> KnownFile | None:
+        """Upload; None when no answer came."""
+        file = KnownFile("", key, self.model.lines(kinds))
+        form = {"files": {"file": ("input.jsonl", file.content)}, "data": {"purpose": "batch"}}
+        answer = self.ask(key, "POST", "/v1/files", **form)
+        if answer is None:
+            return None
+        assert answer.status_code == 200, answer.text
+        file.id = answer.json()["id"]
+        self.model.files.append(file)
+        return file
+
+    @precondition(lambda self: self.model.files)
+    @rule(data=st.data())
+    def create(self, data: st.DataObject) -> None:
+        """A batch over some file."""
+        self.create_over(data.draw(st.sampled_from(self.model.files)))
+
+    def create_over(self, file: KnownFile) -> None:
+        """Create; a client whose connection breaks asks again, with its idempotency key."""
+        self.model.made += 1
+        body = {"input_file_id": file.id, "endpoint": ENDPOINT, "completion_window": "24h"}
+        headers = {"idempotency-key": f"wish-{self.model.made}"}
+        answer = self.persist(file.key, "POST", "/v1/batches", json=body, headers=headers)
+        if file.deleted:
+            assert answer.status_code == 400, answer.text
+            return
+        assert answer.status_code == 200, answer.text
+        seen = answer.json()
+        assert seen["id"] not in {batch.id for batch in self.model.batches}
+        batch = KnownBatch(seen["id"], file.key, file, self.world.clock.seconds, seen)
+        self.model.batches.append(batch)
+
+    @precondition(lambda self: self.model.batches)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """A batch, whether it has ended or not."""
+        batch = data.draw(st.sampled_from(self.model.batches))
+        self.look(batch)
+        path = f"/v1/batches/{batch.id}/cancel"
+        if not batch.ended and batch.cancelled is None:
+            batch.cancelled = self.world.clock.seconds
+        answer = self.persist(batch.key, "POST", path)
+        expected = 409 if batch.status in ENDS - {"cancelled"} else 200
+        self.look(batch)
+        if not (batch.ended and batch.cancelled is not None):  # it may have ended meanwhile
+            assert answer.status_code == expected, answer.text
+
+    @precondition(lambda self: self.model.files)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        """A file, whether a live batch reads it or not."""
+        file = data.draw(st.sampled_from(self.model.files))
+        for batch in self.model.batches:
+            self.look(batch)
+        answer = self.ask(file.key, "DELETE", f"/v1/files/{file.id}")
+        if answer is None:
+            answer = self.ask(file.key, "DELETE", f"/v1/files/{file.id}")
+            file.deleted = file.deleted or not self.model.is_read(file)
+            return
+        expected = 200
+        if file.deleted:
+            expected = 404
+        elif self.model.is_read(file):
+            expected = 409
+        assert answer.status_code == expected, answer.text
+        file.deleted = file.deleted or answer.status_code == 200
+
+    # What happens to the gateway
+
+    @rule(seconds=st.sampled_from([1, 5, 30, 120]))
+    def moments_pass(self, seconds: int) -> None:
+        """The gateway works for a while."""
+        self.time_passes(seconds)
+
+    @rule(seconds=st.sampled_from([600, HOUR, 7 * HOUR]))
+    def hours_pass(self, seconds: int) -> None:
+        """The gateway works for long."""
+        self.time_passes(seconds)
+
+    def time_passes(self, seconds: int) -> None:
+        """The gateway works; when it dies over that, it is started again at once."""
+        self.world.advance(seconds)
+        self.revive()
+
+    @rule(armed=ARMED)
+    def google_fails(self, armed: tuple[str, Fault]) -> None:
+        """The next call of a kind meets a fault."""
+        method, fault = armed
+        self.world.google.faults[method].append(fault)
+
+    @rule(fate=FATES)
+    def google_means_otherwise(self, fate: Fate) -> None:
+        """The next job has another fate."""
+        self.world.google.fates.append(fate)
+
+    @rule(key=st.sampled_from(sorted(KEYS)), down=st.sampled_from([0, 60, 7 * HOUR]))
+    def start_with_key(self, key: str, down: int) -> None:
+        """The process is stopped, and some time later started with another key."""
+        self.world.stop()
+        self.world.google.key = key
+        self.world.clock.seconds += down
+        self.world.start()
+
+    @rule(down=st.sampled_from([0, 1, 600, 7 * HOUR]))
+    def crash(self, down: int) -> None:
+        """The power goes, and comes back."""
+        self.world.crash()
+        self.world.clock.seconds += down
+        self.world.start()
+
+    @rule(calls=st.integers(1, 120))
+    def crash_soon(self, calls: int) -> None:
+        """The process dies at one of its next calls of a port."""
+        self.world.process.life.fuse = calls
+
+    @rule(hours=st.sampled_from([-2, -0.02, 0.02, 2]))
+    def clock_is_set(self, hours: float) -> None:
+        """The wall clock jumps."""
+        self.world.clock.skew += round(hours * HOUR * 1000)
+
+    @rule()
+    def sweep(self) -> None:
+        """Unused bytes are removed."""
+        self.world.sweep()
+        self.revive()
+
+    # What must be so after each of these
+
+    @invariant()
+    def all_is_as_promised(self) -> None:
+        """At Google: one accepted job for each planned one, nothing paid twice or deleted unread.
+
+        To clients: statuses, counts, usage, files, and that each batch ends in its time.
+        """
+        if not hasattr(self, "world"):
+            return
+        self.met["steps"] += 1
+        require(self.world.google.wrong)
+        for key in OWNERS:
+            self.list_batches(key)
+        require([f"{batch} has not ended" for batch in self.model.batches if self.is_late(batch)])
+
+    def list_batches(self, key: str) -> None:
+        """Every batch of an owner is listed, the newest first, and is as it may be."""
+        answer = self.persist(key, "GET", "/v1/batches?limit=100")
+        listed = {seen["id"]: seen for seen in answer.json()["data"]}
+        mine = [batch for batch in self.model.batches if batch.key == key]
+        assert list(listed) == [batch.id for batch in reversed(mine)]
+        for batch in mine:
+            self.note(batch, listed[batch.id])
+
+    def look(self, batch: KnownBatch) -> None:
+        """Retrieve a batch."""
+        path = f"/v1/batches/{batch.id}"
+        answer = self.persist(batch.key, "GET", path)
+        self.note(batch, answer.json())
+
+    def note(self, batch: KnownBatch, seen: dict[str, Any]) -> None:
+        """Judge what is seen of a batch; and its files, once it has ended."""
+        require(see(batch, seen))
+        counts = seen["request_counts"]
+        google = self.world.google
+        numbers = range(1, len(batch.file.lines) + 1)
+        delivered = {str(n): google.delivered(batch.id, str(n)) for n in numbers}
+        assert counts["completed"] <= sum(delivered.values()), f"more than Google answered: {seen}"
+        if seen["status"] in ENDS and not batch.ended:
+            batch.ended = True
+            output, errors = self.content(batch, "output"), self.content(batch, "error")
+            require(judge_end(batch, output, errors, delivered))
+
+    def content(self, batch: KnownBatch, name: str) -> bytes:
+        """A file that a batch ended with."""
+        file_id = batch.seen[f"{name}_file_id"]
+        if file_id is None:
+            return b""
+        path = f"/v1/files/{file_id}/content"
+        answer = self.persist(batch.key, "GET", path)
+        assert answer.status_code == 200, answer.text
+        return bytes(answer.content)
+
+    def is_late(self, batch: KnownBatch) -> bool:
+        """Whether it should have ended, by a clock that no one sets, while the gateway was up."""
+        if batch.ended:
+            return False
+        slack = abs(self.world.clock.skew) / 1000 if self.world.clock.skew < 0 else 0
+        due = batch.created + WINDOW + slack
+        if batch.cancelled is not None:
+            due = min(due, batch.cancelled)
+        begun = max(due, self.world.started_at)
+        return self.world.clock.seconds > begun + ENDING + GRACE
+
+    def finish(self) -> None:
+        """All goes well from now on: every batch ends in its time."""
+        self.world.google.heal()
+        self.world.process.life.fuse = None
+        self.world.stop()
+        self.world.start()
+        for _ in range(60):
+            self.all_is_as_promised()
+            if all(batch.ended for batch in self.model.batches):
+                return
+            self.world.advance(HOUR)
+        raise AssertionError(f"batches that never end: {self.model.batches}")
+
+
+TestGateway = GatewayMachine.TestCase
+TestGateway.settings = settings(
+    max_examples=12,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)

@@ -1,0 +1,465 @@
+"""One gateway on a simulated clock: its real API, runner, store and blobs, in one thread.
+
+The event loop is asyncio's with another sense of time: where it would wait, the clock moves on to
+what it waits for, and while the runner has nothing under way, to what the store has due next. Calls
+that would run in threads or worker processes run at once, by the same functions. So a story is the
+same whenever it is told again, and a day takes milliseconds.
+
+A crash is the end of everything at one call of a port, before it did anything or right after: no
+``finally`` changes what is on the disk (:meth:`Life.point`).
+"""
+
+import asyncio
+import random  # noqa: TID251 - seeded: a story must be the same when it is told again
+import secrets
+import selectors
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import httpx
+import orjson
+
+from gateway import ids
+from gateway.api.app import create_api
+from gateway.api.services import ApiOptions, Services
+from gateway.batches.follow_ups import RetryRules
+from gateway.batches.job import DONE_STATES, Job
+from gateway.batches.pacing import Pace
+from gateway.batches.patience import HOUR, Patience
+from gateway.batches.planning import JobLimits
+from gateway.batches.quota import QuotaRules
+from gateway.blobs.local import LocalBlobs
+from gateway.errors import AuditError, UnavailableError
+from gateway.ids import digest
+from gateway.ports.store import ALL_TIME
+from gateway.runner.context import Retention, RunnerOptions, Tools
+from gateway.runner.cpu.validate import InputLimits
+from gateway.runner.runner import Runner
+from gateway.runner.sweeper import Sweeper
+from gateway.runner.worker import answer
+from gateway.runner.workers import Workers
+from gateway.store import batches as batch_rows
+from gateway.store import jobs as job_rows
+from gateway.store.queries import load_queries
+from gateway.store.session import Session, open_writer
+from gateway.store.sqlite import SQLiteStore
+from gateway.store.writer import Writer, _Write
+from gateway.translate import ENDPOINTS
+from tests.simulation.google import Google
+
+T = TypeVar("T")
+
+EPOCH: Final = 2_000_000_000_000  # ms; after the times of real files, which only a sweep reads
+SETTLE: Final = 180.0  # seconds
+ENDING: Final = 600.0
+MOST_TOKENS: Final = 160
+MOST_JOBS: Final = 3
+OWNERS: Final = {"sk-ann": "ann", "sk-bob": "bob"}  # key -> owner
+# While work is due that may not start yet (quota), the runner looks again this often.
+BLOCKED_TICK: Final = 30.0
+# So many calls without a moment passing are a hot loop.
+HOT: Final = 5_000
+MEMORY: Final = Path("/dev/shm")
+
+
+class DeathError(BaseException):
+    """The process is no more. No ``except Exception`` sees it."""
+
+
+class SimulatedTime:
+    """Seconds since the story began, and a wall clock that may be set."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.skew = 0
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        return EPOCH + round(self.seconds * 1000) + self.skew
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend the current task."""
+        await asyncio.sleep(seconds)
+
+
+class Life:
+    """One life of the process, from a start to its end."""
+
+    def __init__(self) -> None:
+        self.dead = False
+        self.fuse: int | None = None
+        self.calls = 0
+        self.bell: Callable[[], None] = lambda: None
+
+    def point(self) -> None:
+        """A place at which the process may die; one that is dead does nothing any more."""
+        if self.dead:
+            raise DeathError
+        self.calls += 1
+        if self.calls > HOT:
+            raise AssertionError("a hot loop: no moment passes")
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse <= 0:
+                self.die()
+                raise DeathError
+
+    def die(self) -> None:
+        """Power off."""
+        self.dead = True
+        self.bell()
+
+
+class _Waiting(selectors.SelectSelector):
+    """Where the loop would wait, time passes."""
+
+    def __init__(self, pass_time: Callable[[float | None], None]) -> None:
+        super().__init__()
+        self._pass_time = pass_time
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        """Nothing ever comes from outside."""
+        if timeout is None or timeout > 0:
+            self._pass_time(timeout)
+        return []
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """asyncio's loop, on a simulated clock and without threads."""
+
+    def __init__(
+        self, clock: SimulatedTime, life: Life, pass_time: Callable[[float | None], None]
+    ) -> None:
+        self._clock, self._life = clock, life
+        super().__init__(_Waiting(pass_time))
+        self.set_exception_handler(lambda *_: None)
+
+    def time(self) -> float:
+        """Simulated seconds."""
+        return self._clock.seconds
+
+    def run_in_executor(  # type: ignore[override]
+        self, _: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Run it here and now."""
+        self._life.point()
+        made = self.create_future()
+        try:
+            made.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - a thread hands on whatever it meets
+            made.set_exception(error)
+            made.exception()
+        return made
+
+
+class InlineWriter(Writer):
+    """The store's writer, without its thread: a write is durable at once, its answer comes later.
+
+    Making one starts no thread.
+    """
+
+    def __init__(self, session: Session, life: Life) -> None:
+        self.commits = 0
+        self._session = session
+        self._life = life
+
+    async def run(self, work: Callable[[Session], T]) -> T:
+        """Carry out a write. The process may die before it, and after it."""
+        self._life.point()
+        write = _Write(work, asyncio.get_running_loop().create_future())
+        self._commit([write])
+        self._life.point()
+        await asyncio.sleep(0)
+        write.settle()
+        result: T = await write.future
+        return result
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+
+class SimulatedStore(SQLiteStore):
+    """SQLite in one thread."""
+
+    def __init__(self, path: Path, clock: SimulatedTime, life: Life) -> None:
+        super().__init__(path, clock)
+        self._life = life
+
+    async def open(self, now: int) -> None:
+        """Open as always, then do without the thread."""
+        await super().open(now)
+        await self._writer.close()
+        self._writer = InlineWriter(open_writer(self._path, load_queries()), self._life)
+
+    def next_due_now(self, after: int = ALL_TIME) -> int | None:
+        """As :meth:`next_due`, for a clock that cannot await."""
+        return batch_rows.next_due(self._reader, after)
+
+    def job_named(self, display_name: str) -> Job | None:
+        """A job, for a judge that cannot await."""
+        return job_rows.by_id(self._reader, display_name.rpartition("-")[2])
+
+    async def kill(self) -> None:
+        """What the kernel does for a process that is gone."""
+        await self._writer.close()
+        self._reader.close()
+        self._lock.release()
+
+
+def _ring(bell: asyncio.Future[None]) -> None:
+    if not bell.done():
+        bell.set_result(None)
+
+
+class InProcessWorkers(Workers):
+    """The CPU steps by the same functions, called here."""
+
+    def __init__(self, life: Life) -> None:
+        super().__init__(2)
+        self._life = life
+
+    async def run(self, call: str, task: object, seconds: float) -> dict[str, Any]:  # noqa: ARG002
+        """Run a task and give its summary."""
+        self._life.point()
+        await asyncio.sleep(0)
+        reply = orjson.loads(answer(orjson.dumps({"call": call, "task": task})))
+        if "refused" in reply:
+            raise AuditError(reply["refused"])
+        if "unavailable" in reply:
+            raise UnavailableError(f"{call}: {reply['unavailable']}")
+        summary: dict[str, Any] = reply["summary"]
+        return summary
+
+
+class SeededSecrets:
+    """What :mod:`gateway.ids` takes of ``secrets``, the same each time."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def choice(self, some: Sequence[T]) -> T:
+        """One of them."""
+        return self._random.choice(some)
+
+    def token_hex(self, count: int) -> str:
+        """Hex digits of so many bytes."""
+        return self._random.randbytes(count).hex()
+
+    def randbelow(self, below: int) -> int:
+        """A number."""
+        return self._random.randrange(below)
+
+
+def options(gateway_id: str) -> RunnerOptions:
+    """The product's own pauses; jobs of three lines, so that a batch has several."""
+    return RunnerOptions(
+        poll=Pace(5_000, 600_000),
+        retry=Pace(1_000, 300_000),
+        settle=int(SETTLE * 1000),
+        create_seconds=120.0,
+        sweep_age=HOUR,
+        input_limits=InputLimits(1000, 1000, 2**20, 5, 20, 2**20, 100),
+        job_limits=JobLimits(3, 2**20, 2**20, 2, 2),
+        gateway_id=gateway_id,
+        retries=RetryRules(3),
+        patience=Patience(denial=6 * HOUR, ending=int(ENDING * 1000)),
+        retention=Retention(raw=HOUR),
+        quota=QuotaRules(1, {"*": MOST_TOKENS}, MOST_JOBS),
+    )
+
+
+@dataclass
+class _Process:
+    """What dies with the process."""
+
+    life: Life
+    loop: SimulatedLoop
+    store: SimulatedStore
+    runner: Runner
+    tools: Tools
+    client: httpx.AsyncClient
+    running: asyncio.Task[None]
+
+
+class World:
+    """A gateway's data directory, its Google, and the process that runs or does not."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.clock = SimulatedTime()
+        self.google = Google(self.clock.monotonic, self.clock.now, SETTLE, (MOST_TOKENS, MOST_JOBS))
+        self.google.sleep = self.clock.sleep
+        self.google.is_given_up = self._is_given_up
+        self.directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+        self.crashes = 0
+        self.started_at = 0.0
+        self._target: float | None = None
+        self._process: _Process | None = None
+        vars(ids)["secrets"] = SeededSecrets(seed)
+        self.start()
+
+    @property
+    def process(self) -> _Process:
+        """The process that runs."""
+        assert self._process is not None
+        return self._process
+
+    # Lives
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None
+
+    def start(self) -> None:
+        """Start the gateway over whatever is in its directory."""
+        life = Life()
+        loop = SimulatedLoop(self.clock, life, self._pass_time)
+        self.google.point = life.point
+        self._process = loop.run_until_complete(self._begin(life, loop))
+        self.started_at = self.clock.seconds
+
+    async def _begin(self, life: Life, loop: SimulatedLoop) -> _Process:
+        store = SimulatedStore(self.directory / "gateway.sqlite3", self.clock, life)
+        await store.open(self.clock.now())
+        blobs = LocalBlobs(self.directory / "blobs")
+        await blobs.open()
+        scratch = self.directory / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        tools = Tools(
+            store,
+            blobs,
+            self.google,
+            InProcessWorkers(life),
+            self.clock,
+            scratch,
+            options(await store.gateway_id()),
+        )
+        runner = Runner(tools)
+        services = Services(
+            store=store,
+            blobs=blobs,
+            clock=self.clock,
+            wake=runner.wake,
+            ready=lambda: True,
+            endpoints=tuple(ENDPOINTS),
+            models=runner.models.offered,
+        )
+        keys = {digest(key): owner for key, owner in OWNERS.items()}
+        app = create_api(services, ApiOptions(credentials=keys))
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://gateway"
+        )
+        running = loop.create_task(runner.run())
+        return _Process(life, loop, store, runner, tools, client, running)
+
+    def crash(self) -> None:
+        """Power off, now."""
+        self.process.life.die()
+        self._bury()
+
+    def stop(self) -> None:
+        """End as on SIGTERM."""
+        self.process.runner.stop()
+        self.process.loop.run_until_complete(asyncio.wait([self.process.running]))
+        self._bury()
+
+    def _bury(self) -> None:
+        """Unwind what the dead process was at; its ports do nothing any more."""
+        process, self._process = self.process, None
+        process.life.dead = True
+        while tasks := asyncio.all_tasks(process.loop):
+            for task in tasks:
+                task.cancel()
+            process.loop.run_until_complete(asyncio.wait(tasks))
+        process.loop.run_until_complete(process.loop.shutdown_asyncgens())
+        process.loop.run_until_complete(process.store.kill())
+        process.loop.close()
+        self.crashes += 1
+
+    def close(self) -> None:
+        """Leave nothing."""
+        if self._process is not None:
+            self.crash()
+        vars(ids)["secrets"] = secrets
+        shutil.rmtree(self.directory)
+
+    # Time
+
+    def _pass_time(self, timeout: float | None) -> None:
+        if timeout is None:
+            raise AssertionError("nothing will ever happen")
+        process = self._process
+        if process is not None:
+            process.life.calls = 0
+        ahead = timeout
+        if process is not None and self._target is not None and not process.runner._under_way:
+            ahead = max(timeout, self._until_due(process.store, self._target))
+        self.clock.seconds += ahead
+
+    def _until_due(self, store: SimulatedStore, target: float) -> float:
+        now = self.clock.now()
+        left = target - self.clock.seconds
+        due = store.next_due_now()
+        if due is None:
+            return left
+        if due <= now:
+            due = store.next_due_now(now)
+            left = min(left, BLOCKED_TICK)
+        return left if due is None else min(left, (due - now) / 1000)
+
+    # What stories do
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T | None:
+        """The outcome of a call while the gateway works; None when it died before the answer.
+
+        It is not started again by itself.
+        """
+        process = self.process
+        task = process.loop.create_task(call)
+        died: asyncio.Future[None] = process.loop.create_future()
+        process.life.bell = lambda: _ring(died)
+        process.life.calls = 0
+        ends: set[Awaitable[Any]] = {task, died, process.running}
+        process.loop.run_until_complete(
+            asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+        )
+        if process.life.dead:
+            self._bury()
+            return None
+        if process.running.done():
+            process.running.result()
+        return task.result()
+
+    def request(self, key: str, method: str, path: str, **content: Any) -> httpx.Response | None:
+        """One request of a client's."""
+        headers = {"authorization": f"Bearer {key}", **content.pop("headers", {})}
+        return self.run(self.process.client.request(method, path, headers=headers, **content))
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._target = self.clock.seconds + seconds
+        try:
+            self.run(self.clock.sleep(seconds))
+        finally:
+            self._target = None
+
+    def sweep(self) -> None:
+        """A round of the sweeper."""
+        self.run(Sweeper(self.process.tools).sweep())
+
+    def jobs(self, batch_id: str) -> Sequence[Job]:
+        """The job rows of a batch."""
+        return job_rows.of_batch(self.process.store._reader, batch_id)
+
+    def _is_given_up(self, display_name: str) -> bool:
+        job = self.process.store.job_named(display_name)
+        return job is None or job.state in DONE_STATES
