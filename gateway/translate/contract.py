@@ -75,6 +75,8 @@ NoteCode = Literal[
     "risky",
     "unknown",
     "exhausted",
+    "empty",
+    "undeclared",
     "fewer",
     "not_listed",
 ]
@@ -121,6 +123,8 @@ class AnswerHints(TypedDict, total=False):
     legacy: bool
     # Chat, responses: calls after the first are left out.
     one_call: bool
+    # Chat, responses: the declared functions and custom tools, by the client's names.
+    functions: list[str]
     # Chat, responses: names of custom tools, whose calls are answered with their text.
     custom: list[str]
     # Chat: the format of sound, `wav` or `pcm16`.

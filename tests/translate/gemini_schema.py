@@ -18,6 +18,14 @@ DATA = Path(__file__).parent.parent / "data"
 DOCUMENT = orjson.loads((DATA / "gemini-schema.json").read_bytes())
 SCHEMAS: dict[str, dict[str, Any]] = {
     **DOCUMENT["schemas"],
+    # A file inside a result is newer than the excerpt (three recordings of pydantic-ai, 200).
+    "FunctionResponsePart": {
+        "inlineData": {"type": "FunctionResponseBlob"},
+        "fileData": {"type": "FunctionResponseFileData"},
+    },
+    "FunctionResponseFileData": {
+        name: {"type": "string"} for name in ("mimeType", "fileUri", "displayName")
+    },
     # Left out of the discovery document's excerpt: the level of one part (v1beta content.proto).
     "MediaResolution": {
         "level": {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.translate.answer.failure import Failure
+from gateway.translate.contract import NoteCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,9 @@ FINISH: Final[dict[str, Finish]] = {
     "TOO_MANY_TOOL_CALLS": Finish("stop", (502, "too_many_tool_calls"), always=True),
     "MISSING_THOUGHT_SIGNATURE": Finish("stop", (400, "missing_thought_signature"), always=True),
 }
+
+# The note on an answer without output, by OpenAI's word for its end.
+NO_OUTPUT: Final[dict[str, NoteCode]] = {"length": "exhausted", "stop": "empty"}
 
 
 def finish_of(reason: object) -> Finish:

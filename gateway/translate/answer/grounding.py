@@ -6,6 +6,7 @@ is absent), ``startIndex`` 0 is left out, and one in eight is off by a few bytes
 own text is in the answer verbatim: so the nearest place of that text is taken.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
@@ -70,6 +71,9 @@ URL_CONTEXT: Final = answer_table(
 )
 
 
+# Some sources of Google's have an id here, which is no place to go to
+# (ai-dial-adapter-vertexai#209).
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.")
 # Characters between two marks.
 _STEP: Final = 1024
 
@@ -198,7 +202,7 @@ def _source(chunk: object) -> Json | None:
     for kind in CHUNK:
         value = _object(_object(chunk).get(kind))
         url = value.get("sourceUri" if kind == "image" else "uri")
-        if type(url) is str and url:
+        if type(url) is str and _URL.match(url):
             return {"url": url, "title": _title(value, url)}
     return None
 

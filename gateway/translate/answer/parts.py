@@ -4,6 +4,7 @@ A renderer matches on these values and decides what its endpoint shows of each. 
 is a class here, and mypy then names every renderer that does not know it.
 """
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -11,7 +12,7 @@ import orjson
 
 from gateway.ids import digest
 from gateway.translate.answer.failure import Failure, unsupported_output
-from gateway.translate.contract import Context, Json
+from gateway.translate.contract import AnswerHints, Context, Json
 from gateway.translate.reading.function_names import openai_name
 
 # Members of Gemini's Part that no answer shows, in whatever form.
@@ -163,6 +164,12 @@ def _string(value: object) -> str:
     return value if type(value) is str else ""
 
 
+# Between what Gemini puts in front of a name and the name.
+_SEPARATORS: Final = re.compile("[.:]")
+_LONGER: Final = "the declared name at the end of Gemini's is shown."
+_UNKNOWN: Final = "no declared function is called so."
+
+
 class FunctionCall(NamedTuple):
     """A call; ``arguments`` is written JSON, ``signature`` is ``""`` where Gemini gave none."""
 
@@ -199,6 +206,18 @@ def read_function_call(
         where = (context.batch_id, context.line, choice, number)
         call_id = "call_" + digest("call", *where)[:24]
     return FunctionCall(call_id, openai_name(name), text, _string(part.get("thoughtSignature")))
+
+
+def declared_name(name: str, hints: AnswerHints) -> tuple[str, Sequence[str]]:
+    """Return the function that Gemini means, and what is to be noted where it has another name.
+
+    ``default_api.lookup`` and ``paloma.lookup`` mean ``lookup`` (cookbook#1374, inspect_ai#2990).
+    """
+    declared = hints.get("functions", (name,))
+    if name in declared:
+        return name, ()
+    last = openai_name(_SEPARATORS.split(name)[-1])
+    return (last, (_LONGER,)) if last in declared else (name, (_UNKNOWN,))
 
 
 def shows_code(context: Context) -> bool:

@@ -60,7 +60,9 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     failed with fails the line, the prompt is counted once.
     """
     # One hint is the model, which every line has: the answer needs nothing else of its request.
-    plain = plain_of(answers[0]) if len(hints) == len(answers) == 1 else None
+    # The names of functions matter to calls alone.
+    few = len(hints) - ("functions" in hints) == len(answers) == 1
+    plain = plain_of(answers[0]) if few else None
     if plain is not None:
         return _plain(plain, context.created)
     return _rendered(hints, answers, context)

@@ -6,9 +6,10 @@ from typing import Final
 from gateway.translate.answer.audio import openai_audio
 from gateway.translate.answer.envelope import CANDIDATE_LEFT_OUT
 from gateway.translate.answer.failure import Failure
-from gateway.translate.answer.finish import failed, finish_of
+from gateway.translate.answer.finish import NO_OUTPUT, failed, finish_of
 from gateway.translate.answer.grounding import citations
 from gateway.translate.answer.logprobs import openai_logprobs
+from gateway.translate.answer.parts import declared_name
 from gateway.translate.answer.schema_check import check_answer
 from gateway.translate.chat.message import AssistantMessage
 from gateway.translate.contract import AnswerHints, Context, Json, Note
@@ -54,8 +55,8 @@ def choice_of(
     if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
         _cite(parts, candidate, message)
     word = finish.word
-    if word == "length" and not message.has_output():
-        notes.append(Note("exhausted", f"choices[{index}].message.content"))
+    if word in NO_OUTPUT and not message.has_output():
+        notes.append(Note(NO_OUTPUT[word], f"choices[{index}].message.content"))
     choice: Json = {
         "index": index,
         "message": {"role": "assistant", "content": message.text or None, "refusal": None},
@@ -63,6 +64,7 @@ def choice_of(
         "finish_reason": word,
     }
     if message.calls or message.extras or message.google:
+        _name_calls(message, index, notes, hints)
         _drop_calls(message, index, notes, hints)
         choice["finish_reason"] = _extend(choice["message"], message, word, hints)
     if "logprobs" in hints:
@@ -94,6 +96,17 @@ def _add_audio(message: AssistantMessage, index: int, hints: AnswerHints, contex
         message.failure = audio
     else:
         message.extras["audio"] = audio
+
+
+def _name_calls(
+    message: AssistantMessage, index: int, notes: list[Note], hints: AnswerHints
+) -> None:
+    """Show each call by its declared name, which Gemini may have put a prefix in front of."""
+    for number, call in enumerate(message.calls):
+        function = call["function"]
+        function["name"], noted = declared_name(function["name"], hints)
+        where = f"choices[{index}].message.tool_calls[{number}]"
+        notes += [Note("undeclared", where, why) for why in noted]
 
 
 def _drop_calls(

@@ -54,7 +54,10 @@ _objects: Final = list_of(anything, of="objects")
 CHAT: Final = FieldTable(
     PATH,
     mapped("model", "the model of the job"),
-    mapped("messages", "`contents`, `systemInstruction`"),
+    mapped(
+        "messages",
+        "`contents`, `systemInstruction`; an empty turn of the user goes in front of the model's",
+    ),
     *SAMPLING,
     mapped("max_tokens", "`generationConfig.maxOutputTokens`", token_limit, read_max_tokens),
     mapped(

@@ -11,6 +11,7 @@ from typing import Final
 from gateway.translate.reading.refusal import invalid_type, invalid_value, quoted
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_.:-]")
 _NEEDS_PREFIX: Final = re.compile(r"(f_)*[0-9.:-]")
 _PREFIX: Final = "f_"
 # Of Gemini's names too (FunctionDeclaration.name).
@@ -38,6 +39,14 @@ def _renamed(name: str) -> str:
     if not _NAME.match(name):
         return ""
     return _PREFIX + name if _NEEDS_PREFIX.match(name) else name
+
+
+def legal_name(value: str) -> str:
+    """Return a name that Gemini itself once made up as one that it takes back.
+
+    ``print(default_api.f())`` -> ``print_default_api.f__``.
+    """
+    return _ILLEGAL.sub("_", value)[:_LONGEST]
 
 
 def openai_name(name: str) -> str:

@@ -89,7 +89,7 @@ class CompiledOptions:
                 invalid_value(why, f"{self.google_path}.cached_content")
             # Written first so that the texts appear in conversation order in the template.
             request["systemInstruction"] = {"parts": system}
-        request["contents"] = conversation.contents
+        request["contents"] = conversation.turns()
         request.update(self.members)
         resolution = whole_resolution(conversation, self.config.get("mediaResolution", ""))
         if resolution:

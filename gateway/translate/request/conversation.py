@@ -16,6 +16,12 @@ from gateway.translate.reading.refusal import Refused, at, invalid_value, quoted
 _HOISTED: Final = ("system", "developer")
 # Ids that a message lists.
 _MOST_TOLD: Final = 10
+# What Gemini 3 takes inside a functionResponse (page "Function calling", as pydantic-ai's profile
+# has it); a film there is a 400 (gemini-cli#16995).
+_MEDIA: Final = ("inlineData", "fileData")
+_INSIDE_RESULTS: Final = frozenset(
+    ("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain")
+)
 
 
 class Calls:
@@ -26,8 +32,10 @@ class Calls:
         self.id_field = id_field
         # The message that has the calls, once it is read.
         self.message: Json = {}
-        self.names: dict[str, Json] = {}
-        self.responses: dict[str, Json] = {}
+        # By id, and by order among those whose id is empty: Google's own layer for OpenAI's clients
+        # gives all parallel calls the id "" (vercel/ai#19091).
+        self.names: dict[tuple[str, int], Json] = {}
+        self.responses: dict[tuple[str, int], Json] = {}
         self._ids: set[str] = set()
         # Media of results that go into the turn after the functionResponse parts.
         self.outside: list[Json] = []
@@ -38,25 +46,33 @@ class Calls:
         ``bare`` is ``key`` without a signature that hides in it, so it may not be the only one.
         """
         call_id = key if bare in self._ids else bare
-        if call_id in self._ids:
+        if call_id in self._ids and call_id:
             invalid_value(f"{quoted(key)} is used by two calls of one turn.", self.id_field)
         self._ids.add(call_id)
         return call_id
 
     def expect(self, key: str, function_response: Json) -> None:
         """Wait for the result that names ``key``."""
-        if key in self.names:
+        place = (key, 0 if key else len(self.names))
+        if place in self.names:
             invalid_value(f"{quoted(key)} is used by two calls of one turn.", self.id_field)
-        self.names[key] = function_response
+        self.names[place] = function_response
 
     def answer(self, key: str, param: str, result: Json) -> None:
         """Keep one result: ``response``, and ``parts`` of media."""
-        known = self.names.get(key)
+        place = (key, 0) if key else self._next_nameless()
+        known = self.names.get(place)
         if known is None:
             invalid_value(f"{quoted(key)} names no call of the preceding message.", param)
-        if key in self.responses:
+        if place in self.responses:
             invalid_value(f"{quoted(key)} already has a result.", param)
-        self.responses[key] = {"functionResponse": {**known, **result}}
+        self.responses[place] = {"functionResponse": {**known, **result}}
+
+    def _next_nameless(self) -> tuple[str, int]:
+        """Return the first call with an empty id that has no result yet, or one that has."""
+        nameless = [place for place in self.names if not place[0]]
+        waiting = [place for place in nameless if place not in self.responses]
+        return (waiting or nameless or [("", 0)])[0]
 
     def complete(self) -> bool:
         """Whether every call has its result."""
@@ -75,7 +91,7 @@ class Calls:
 
     def refuse_unanswered(self) -> None:
         """Refuse what OpenAI refuses: calls whose results are missing."""
-        keys = [quoted(key) for key in self.names if key not in self.responses]
+        keys = [quoted(place[0]) for place in self.names if place not in self.responses]
         absent = ", ".join(keys[:_MOST_TOLD])
         if len(keys) > _MOST_TOLD:
             absent += f" and {len(keys) - _MOST_TOLD} more"
@@ -141,6 +157,15 @@ class Conversation(Noting):
         else:
             self.contents.insert(0, {"role": "user", "parts": instructions})
 
+    def turns(self) -> list[Json]:
+        """Return the turns, the user's first: a history that begins with a call is a 400.
+
+        An empty turn in front of it is a 200 (recorded, pydantic-ai#4148), and says nothing.
+        """
+        if self.contents[0]["role"] == "model":
+            self.contents.insert(0, {"role": "user", "parts": [{"text": ""}]})
+        return self.contents
+
     def instruct(self, owner: Json, parts: list[Json]) -> None:
         """Add words of the system; ``owner`` is the message that has them."""
         if self.contents:
@@ -155,22 +180,23 @@ class Conversation(Noting):
         """Keep a result; the last one that was waited for closes the turn of results.
 
         ``owner`` is the message that has it, ``param`` its field that names the call. Media go
-        inside the result where the model takes them, else after it. A ``fileData`` always goes
-        after it: only Vertex AI knows it inside a result.
+        inside the result where the model takes them there (inline or by URI, both recorded), else
+        after it.
         """
         calls = self.calls
         if calls is None:
             invalid_value("there is no preceding call that this is the result of.", param)
         result: Json = {"response": response}
-        inside = self.can.result_parts
-        parts = [{"inlineData": part["inlineData"]} for part in media if "inlineData" in part]
-        if parts and inside:
-            result["parts"] = parts
+        inside = [part for part in media if self.can.result_parts and _fits_results(part)]
+        if inside:
+            result["parts"] = [
+                {name: part[name] for name in _MEDIA if name in part} for part in inside
+            ]
         calls.answer(owner[param], param, result)
-        if inside and any("inlineData" in part and len(part) > 1 for part in media):
+        if any(len(part) > 1 for part in inside):
             # A resolution or a part of a film: inside a result there is no place for it.
             self.note_of(owner, "dropped", "output")
-        outside = [part for part in media if not inside or "inlineData" not in part]
+        outside = [part for part in media if part not in inside]
         if outside:
             self.note_of(owner, "approximated", "output")
             calls.outside += outside
@@ -226,3 +252,9 @@ class Conversation(Noting):
             self._paths = paths_by_id(self.source, self.field)
         place = self._paths.get(id(owner), self.field)
         self.note(code, f"{place}.{field}" if field else place, message)
+
+
+def _fits_results(part: Json) -> bool:
+    """Whether a medium may be inside a result; an uploaded file has no type before it is staged."""
+    data = part.get("inlineData") or part.get("fileData", {})
+    return data.get("mimeType", "").partition(";")[0] in _INSIDE_RESULTS

@@ -34,9 +34,16 @@ def read_response_format(value: Json, builder: RequestBuilder) -> None:
     """
     if value["type"] == "text":
         return
-    builder.config["responseMimeType"] = "application/json"
+    ask_json(builder)
     if value["type"] == "json_schema":
         at("json_schema", _read_schema, member(value, "json_schema"), builder)
+
+
+def ask_json(builder: RequestBuilder) -> None:
+    """Ask for JSON of any form, and for a note when the answer is none."""
+    builder.config["responseMimeType"] = "application/json"
+    if builder.policy.schema_check != "off":
+        builder.schema = "{}"
 
 
 def _read_schema(value: Json, builder: RequestBuilder) -> None:

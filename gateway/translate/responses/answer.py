@@ -8,7 +8,7 @@ import orjson
 from gateway.translate.answer import envelope
 from gateway.translate.answer.envelope import plain_of
 from gateway.translate.answer.failure import Failure, failure_of
-from gateway.translate.answer.finish import failed, finish_of
+from gateway.translate.answer.finish import NO_OUTPUT, failed, finish_of
 from gateway.translate.answer.logprobs import openai_logprobs
 from gateway.translate.answer.schema_check import check_answer
 from gateway.translate.answer.usage import USAGE_LEFT_OUT, uncounted, usage_of
@@ -76,8 +76,9 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     "text": "Hi", …}], …}], …}``
     """
     answer = answers[0]
-    # Two hints are `model` and `repeats`, which every line has: nothing else was asked for.
-    plain = plain_of(answer) if len(hints) == 2 else None
+    # Two hints are `model` and `repeats`, which every line has: nothing else was asked for. The
+    # names of functions matter to calls alone.
+    plain = plain_of(answer) if len(hints) - ("functions" in hints) == 2 else None
     if plain is not None:
         return _plain(plain, hints, context)
     failure = failure_of(answer)
@@ -125,7 +126,6 @@ def _answered(response: Json, hints: AnswerHints, context: Context) -> _Answered
         return output.failure or failed(finish, reason, candidate.get("finishMessage"))
     if output.failure:
         return output.failure
-    notes = output.keep_first_call() if "one_call" in hints else []
     incomplete = _INCOMPLETE.get(finish.word, "")
     extra: Json = {}
     if "groundingMetadata" in candidate or "urlContextMetadata" in candidate:
@@ -133,15 +133,12 @@ def _answered(response: Json, hints: AnswerHints, context: Context) -> _Answered
     checked = _checked(output.items, hints, context, cut=bool(incomplete))
     if isinstance(checked, Failure):
         return checked
-    notes += checked
+    output.notes += checked
     if "logprobs" in hints:
         _add_logprobs(output.items, candidate.get("logprobsResult"))
-    if incomplete:
-        notes += _cut(output, finish.word)
-    elif not output.has_output():
-        output.add_empty_message()
+    _end(output, finish.word)
     word = reason[:100] if type(reason) is str and reason != "STOP" else ""
-    return _Answered(output.items, incomplete, word, extra, notes)
+    return _Answered(output.items, incomplete, word, extra, output.notes)
 
 
 def _checked(
@@ -169,15 +166,15 @@ def _blocked(response: Json, context: Context) -> _Answered | Failure:
     return _Answered(output.items, "content_filter", word, {}, ())
 
 
-def _cut(output: Output, word: str) -> Sequence[Note]:
-    """Mark the last item as incomplete, and note an answer of nothing but thoughts."""
-    items = output.items
-    if items and items[-1]["type"] in _CAN_BE_CUT:
-        items[-1]["status"] = "incomplete"
-    return (_EXHAUSTED,) if word == "length" and not output.has_output() else ()
-
-
-_EXHAUSTED: Final = Note("exhausted", "output")
+def _end(output: Output, word: str) -> None:
+    """Mark the last item of an answer that was cut; note one without output."""
+    spoke, last = output.has_output(), output.items[-1:]
+    if word in NO_OUTPUT and not spoke:
+        output.notes.append(Note(NO_OUTPUT[word], "output"))
+    if word not in _INCOMPLETE and not spoke:
+        output.add_empty_message()
+    elif word in _INCOMPLETE and last and last[0]["type"] in _CAN_BE_CUT:
+        last[0]["status"] = "incomplete"
 
 
 def _add_logprobs(items: list[Json], result: object) -> None:

@@ -84,7 +84,7 @@ MESSAGE_ITEM: Final = FieldTable(
 FUNCTION_CALL_ITEM: Final = FieldTable(
     "/v1/responses input[] function_call",
     *_CALLED,
-    mapped("arguments", "`functionCall.args`"),
+    mapped("arguments", "`functionCall.args`; what is no object goes as its text, noted"),
     *_OF_CALLS,
     dropped("parsed_arguments", "made by the SDK from the arguments"),
 )
@@ -98,7 +98,10 @@ FUNCTION_OUTPUT_ITEM: Final = FieldTable(
     "/v1/responses input[] function_call_output, custom_tool_call_output",
     _TYPE,
     mapped("call_id", "`functionResponse.id`, and `name` by way of the call"),
-    mapped("output", "`functionResponse.response`; images and files in `parts` or after it"),
+    mapped(
+        "output",
+        "`functionResponse.response`; PNG, JPEG, WEBP, PDF, plain text in `parts`, others after it",
+    ),
     _CALLER,
     _ID,
     _STATUS,

@@ -22,7 +22,7 @@ from gateway.translate.responses.content import (
     RESULT_PARTS,
 )
 from gateway.translate.responses.reasoning import EncryptedContent, decode_content
-from gateway.translate.tools.calls import named_call, parsed_result, sign
+from gateway.translate.tools.calls import called_name, named_call, parsed_result, sign
 from gateway.translate.tools.custom import named_input
 from gateway.translate.tools.server_steps import code_block
 
@@ -121,7 +121,7 @@ class _Items:
     def custom_call(self, item: Json) -> None:
         """Read a call of a custom tool as one of a function with one text."""
         item_kinds.CUSTOM_CALL_ITEM(item)
-        self._call(item, named_input(item))
+        self._call(item, named_input(item, called_name(item, self._conversation)))
 
     def _call(self, item: Json, named: Json) -> None:
         key = text_of(item, "call_id")

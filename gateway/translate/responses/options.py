@@ -8,7 +8,7 @@ from gateway.translate.reading.refusal import at, invalid_value
 from gateway.translate.reading.table import FieldTable, Placing, dropped, mapped, noted
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.options import VERBOSITY, ask_logprobs
-from gateway.translate.request.response_format import FORMAT_TYPES, write_schema
+from gateway.translate.request.response_format import FORMAT_TYPES, ask_json, write_schema
 from gateway.translate.request.thinking import effort, resolve_thinking, set_effort, thinks
 
 SUMMARIES: Final = ("auto", "concise", "detailed")
@@ -46,7 +46,7 @@ def _read_format(value: Json, builder: RequestBuilder) -> Json:
     kind = TEXT_FORMAT(value)["type"]
     if kind == "text":
         return {"type": "text"}
-    builder.config["responseMimeType"] = "application/json"
+    ask_json(builder)
     if kind == "json_object":
         return {"type": "json_object"}
     repeated: Json = {

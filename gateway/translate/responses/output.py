@@ -38,6 +38,7 @@ class Output:
 
     def __init__(self, hints: AnswerHints, context: Context, identity: str) -> None:
         self.items: list[Json] = []
+        self.notes: list[Note] = []
         self.failure: Failure | None = None
         self._hints = hints
         self._context = context
@@ -65,6 +66,8 @@ class Output:
             self._show(part)
         if not self.has_output() and self.failure is None:
             self.failure = gemini.unusable_of(parts)
+        if "one_call" in self._hints:
+            self._keep_first_call()
         for item, kept in self._kept:
             content = kept.encode()
             if content:
@@ -77,12 +80,12 @@ class Output:
         self.items.insert(len(self.items) if at is None else at, made)
         return made
 
-    def keep_first_call(self) -> list[Note]:
+    def _keep_first_call(self) -> None:
         """Leave out all calls but the first, and say which."""
         indices = [n for n, item in enumerate(self.items) if item["type"] in CALLS][1:]
         for index in reversed(indices):
             del self.items[index]
-        return [Note("dropped", f"output[{index}]") for index in indices]
+        self.notes += [Note("dropped", f"output[{index}]") for index in indices]
 
     def add_empty_message(self) -> None:
         """Add a message with an empty text, because clients expect a message in every answer."""
@@ -140,15 +143,18 @@ class Output:
             self.failure = call
             return
         self._call_ids.add(call.call_id)
+        name, noted = gemini.declared_name(call.name, self._hints)
+        where = f"output[{len(self.items)}].name"
+        self.notes += [Note("undeclared", where, why) for why in noted]
         self._kind = "call"
         self._calls += 1
-        if call.name in self._hints.get("custom", ()):
+        if name in self._hints.get("custom", ()):
             item = {"type": "custom_tool_call", "input": input_of(call.arguments)}
             prefix = "ctc"
         else:
             item = {"type": "function_call", "status": "completed", "arguments": call.arguments}
             prefix = "fc"
-        self.add(prefix, {**item, "call_id": call.call_id, "name": call.name})
+        self.add(prefix, {**item, "call_id": call.call_id, "name": name})
         self._sign(call.call_id, call.signature)
 
     def _sign(self, key: str, signature: str) -> None:

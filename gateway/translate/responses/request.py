@@ -109,7 +109,10 @@ def _echoed(name: str, check: Check, about: str = "echoed in the answer") -> Fie
 RESPONSES: Final = FieldTable(
     PATH,
     mapped("model", "the model of the job"),
-    mapped("input", "`contents`, `systemInstruction`"),
+    mapped(
+        "input",
+        "`contents`, `systemInstruction`; an empty turn of the user goes in front of the model's",
+    ),
     _repeated(mapped("instructions", "`systemInstruction`, in front", string, _read_instructions)),
     _repeated(
         mapped(

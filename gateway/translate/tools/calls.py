@@ -12,13 +12,13 @@ import orjson
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.checks import json_object, member, text_of
-from gateway.translate.reading.function_names import gemini_name
-from gateway.translate.reading.refusal import at, each, invalid_choice, invalid_value, missing
+from gateway.translate.reading.function_names import gemini_name, legal_name
+from gateway.translate.reading.refusal import at, each, invalid_choice, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.request import signatures
 from gateway.translate.request.content import TEXT_PARTS, read_content
 from gateway.translate.request.conversation import Calls, Conversation
-from gateway.translate.tools.custom import custom_call
+from gateway.translate.tools.custom import CUSTOM_CALL, named_input
 from gateway.wire.json_depth import brackets, depth_exceeds
 
 TOOL_CALL: Final = FieldTable(
@@ -33,7 +33,7 @@ TOOL_CALL: Final = FieldTable(
 FUNCTION_CALL: Final = FieldTable(
     "tool_calls[].function",
     mapped("name", "`functionCall.name`"),
-    mapped("arguments", "`functionCall.args`"),
+    mapped("arguments", "`functionCall.args`; what is no object goes as its text, noted"),
     dropped("parsed_arguments", "made by the SDK from the arguments"),
 )
 # The older form has no object around it that could carry a signature.
@@ -109,18 +109,42 @@ def _function(function: Json, conversation: Conversation) -> Json:
 
 def named_call(function: Json, conversation: Conversation) -> Json:
     """``{"name": "f", "arguments": "{}"}`` -> ``{"name": "f", "args": {}}``."""
-    if "name" not in function:
-        missing("name")
-    name = gemini_name(function["name"], "name")
-    arguments = parsed_arguments(text_of(function, "arguments"))
+    name = called_name(function, conversation)
+    text = text_of(function, "arguments")
+    arguments = parsed_arguments(text)
+    if arguments is None:
+        # OpenAI does not read arguments, and agents go on after a broken call (LangChain keeps such
+        # calls on purpose): the model sees what was written.
+        conversation.note_of(function, "approximated", "arguments")
+        return {"name": name, "args": {"arguments": text}}
     _note_long_integers(function, conversation)
     return {"name": name, "args": arguments}
 
 
+def _custom(call: Json, conversation: Conversation) -> Json:
+    CUSTOM_CALL.check(call)
+    return named_input(call, called_name(call, conversation))
+
+
 _CALLS: Final[Mapping[str, Callable[[Json, Conversation], Json]]] = {
     "function": _function,
-    "custom": custom_call,
+    "custom": _custom,
 }
+
+
+def called_name(call: Json, conversation: Conversation) -> str:
+    """Gemini's name of a function that was called; one that Gemini made up may be no name.
+
+    It answers ``print(default_api.f())`` at times (cookbook#1374), and the line that goes on from
+    there must not be lost for it.
+    """
+    name = call.get("name")
+    if name is None:
+        missing("name")
+    legal = legal_name(name) if type(name) is str else name
+    if legal != name:
+        conversation.note_of(call, "approximated", "name")
+    return gemini_name(legal, "name")
 
 
 def sign(part: Json, signature: str, conversation: Conversation, *, first: bool) -> None:
@@ -131,20 +155,21 @@ def sign(part: Json, signature: str, conversation: Conversation, *, first: bool)
         part["thoughtSignature"] = signatures.FOREIGN_HISTORY
 
 
-def parsed_arguments(text: str) -> Json:
-    """``'{"city": "Ulm"}'`` -> ``{"city": "Ulm"}``; an empty text means no arguments."""
+def parsed_arguments(text: str) -> Json | None:
+    """``'{"city": "Ulm"}'`` -> ``{"city": "Ulm"}``; None for what is no object, or too deep a one.
+
+    An empty text means no arguments.
+    """
     if not text or text.isspace():
         return {}
     try:
         arguments = orjson.loads(text)
     except orjson.JSONDecodeError:
-        invalid_value("the arguments of the call are not valid JSON.", "arguments")
+        return None
     if arguments is None:
         return {}
-    if type(arguments) is not dict:
-        invalid_value("the arguments of the call are not a JSON object.", "arguments")
-    if depth_exceeds(text, arguments, MAX_ARGUMENT_DEPTH):
-        invalid_value(f"nested deeper than {MAX_ARGUMENT_DEPTH} levels.", "arguments")
+    if type(arguments) is not dict or depth_exceeds(text, arguments, MAX_ARGUMENT_DEPTH):
+        return None
     return arguments
 
 

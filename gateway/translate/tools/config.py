@@ -9,6 +9,7 @@ for 3-flash); 2.5 answers 400.
 from typing import Final
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.function_names import openai_name
 from gateway.translate.reading.refusal import invalid_value, unsupported_value
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.tools.choice import AUTO, Choice, calling_config
@@ -36,7 +37,11 @@ def resolve_tools(
         why = "cached content excludes instructions, tools and tool_choice in the line."
         invalid_value(why, f"{builder.google_path}.cached_content")
     if "responseMimeType" in builder.config and not builder.can.tools_with_json:
-        unsupported_value("this model takes no JSON format together with tools.", json_field)
+        if choice.mode == "none":
+            # Nothing may be called, so the format is all that is asked for.
+            builder.note("dropped", "tools" if builder.functions is None else "functions")
+            return
+        _call_only(builder, choice, json_field)
     tools = _google_tools(builder)
     if "responseMimeType" in builder.config and {"codeExecution": {}} in tools:
         # Blocks of code in front of the JSON would make it none.
@@ -47,8 +52,20 @@ def resolve_tools(
     builder.members["tools"] = tools
 
 
+def _call_only(builder: RequestBuilder, choice: Choice, json_field: str) -> None:
+    """Leave the JSON format out where the answer must be a call; else refuse it beside tools."""
+    if choice.mode != "required" or builder.google_tools:
+        unsupported_value("this model takes no JSON format together with tools.", json_field)
+    for name in ("responseMimeType", "responseSchema", "responseJsonSchema"):
+        builder.config.pop(name, None)
+    builder.schema = ""
+    builder.notes = [one for one in builder.notes if not one.field.startswith(json_field)]
+    builder.note("dropped", json_field, "the answer is a call")
+
+
 def _configure_calls(builder: RequestBuilder, choice: Choice, declarations: Declarations) -> None:
     calling = calling_config(choice, declarations)
+    builder.hints["functions"] = list(map(openai_name, declarations.by_name))
     if builder.functions is not None:
         builder.hints["legacy"] = True
     if declarations.custom:

@@ -16,10 +16,8 @@ import orjson
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.checks import json_object, one_of, text_of
-from gateway.translate.reading.function_names import gemini_name
-from gateway.translate.reading.refusal import at, missing
+from gateway.translate.reading.refusal import at
 from gateway.translate.reading.table import FieldTable, mapped, refused
-from gateway.translate.request.conversation import Conversation
 
 CUSTOM: Final = FieldTable(
     "tools[].custom",
@@ -52,17 +50,9 @@ def check_format(value: object) -> None:
     CUSTOM_FORMAT.check(value)
 
 
-def custom_call(call: Json, _: Conversation) -> Json:
+def named_input(call: Json, name: str) -> Json:
     """``{"name": "run", "input": "ls"}`` -> ``{"name": "run", "args": {"input": "ls"}}``."""
-    CUSTOM_CALL.check(call)
-    return named_input(call)
-
-
-def named_input(call: Json) -> Json:
-    """Return the same of an object that has other members too."""
-    if "name" not in call:
-        missing("name")
-    return {"name": gemini_name(call["name"], "name"), "args": {"input": text_of(call, "input")}}
+    return {"name": name, "args": {"input": text_of(call, "input")}}
 
 
 def input_of(arguments: str) -> str:
