@@ -160,7 +160,7 @@ class Conversation(Noting):
     def turns(self) -> list[Json]:
         """Return the turns, the user's first: a history that begins with a call is a 400.
 
-        An empty turn in front of it is a 200 (recorded, pydantic-ai#4148), and says nothing.
+        An empty turn in front of it is a 200 (recorded, pydantic-ai#4148), and adds no words.
         """
         if self.contents[0]["role"] == "model":
             self.contents.insert(0, {"role": "user", "parts": [{"text": ""}]})
