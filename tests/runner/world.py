@@ -19,7 +19,7 @@ from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.staging import StagedFile
 from gateway.blobs.local import LocalBlobs
-from gateway.clock import SystemClock
+from gateway.clock import Clock, SystemClock
 from gateway.errors import (
     UnavailableError,
     UpstreamAmbiguousError,
@@ -39,6 +39,7 @@ from gateway.ports.upstream import (
     Staged,
     Unknown,
     Uploaded,
+    Upstream,
 )
 from gateway.runner.context import RunnerOptions, Tools
 from gateway.runner.cpu.validate import InputLimits
@@ -417,8 +418,10 @@ def options(**changes: Any) -> RunnerOptions:
 
 
 @contextlib.asynccontextmanager
-async def world(tmp_path: Path, **changes: Any) -> AsyncIterator[World]:
-    """A running runner."""
+async def world(
+    tmp_path: Path, real: Callable[[Clock], Upstream] | None = None, **changes: Any
+) -> AsyncIterator[World]:
+    """A running runner, before the scripted upstream or a ``real`` one."""
     clock = ShiftedClock()
     store = FillingStore(tmp_path / "data" / "gateway.sqlite3", clock)
     await store.open(clock.now())
@@ -427,7 +430,8 @@ async def world(tmp_path: Path, **changes: Any) -> AsyncIterator[World]:
     upstream = ScriptedUpstream(clock=clock.now)
     workers = Workers(1)
     scratch = tmp_path / "data" / "scratch"
-    tools = Tools(store, blobs, upstream, workers, clock, scratch, options(**changes))
+    used = real(clock) if real else upstream
+    tools = Tools(store, blobs, used, workers, clock, scratch, options(**changes))
     runner = Runner(tools)
     try:
         async with asyncio.TaskGroup() as group:
@@ -436,6 +440,7 @@ async def world(tmp_path: Path, **changes: Any) -> AsyncIterator[World]:
             runner.stop()
     finally:
         await workers.close()
+        await used.close()
         await store.close()
 
 
