@@ -7,10 +7,7 @@ from starlette.responses import Response
 from gateway.api.answers import answer
 from gateway.api.batches import owned_batch
 from gateway.api.services import Call
-from gateway.batches.job import Job, JobState
-
-# Of a job in these, failures in a row are refusals of its create.
-_UNSENT = frozenset({JobState.PLANNED, JobState.STAGING})
+from gateway.batches.job import Job
 
 
 async def list_jobs(call: Call) -> Response:
@@ -37,7 +34,7 @@ def encode_job(job: Job) -> dict[str, Any]:
         "since": since // 1000,
         "created_at": job.created_at // 1000,
         "attempts": job.attempt,
-        "refused": job.failures if job.state in _UNSENT else 0,
+        "refused": job.refused,
         "waiting_for": job.last_error,
         "in_doubt": job.doubt is not None,
         "error": None if job.failure is None else job.failure.message,

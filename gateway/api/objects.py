@@ -65,9 +65,10 @@ def _extension(batch: Batch, outlook: Outlook, *, live: bool) -> dict[str, Any]:
 
     Why a live batch does not go on, and since when; its place in the queue; how long it may take,
     null when that is not known; why it ended otherwise than with an answer to
-    each line; the state at the upstream that has lasted longest, kept after the end; the notes
-    about its lines, counted by code, and the file that lists them; files it was rendered into
-    again.
+    each line; the state at the upstream that has lasted longest, kept after the end; how often the
+    lines that were sent most often have been sent; the batch whose failed lines these are; the
+    notes about its lines, counted by code, and the file that lists them; files it was rendered
+    into again.
     """
     return {
         "waiting_for": (batch.last_error or outlook.waiting_for) if live else None,
@@ -76,6 +77,8 @@ def _extension(batch: Batch, outlook: Outlook, *, live: bool) -> dict[str, Any]:
         "eta_seconds": _seconds(outlook.eta),
         "ended_because": batch.ended_because,
         "upstream": _upstream(batch),
+        "attempts": batch.attempts,
+        "retry_of": batch.retry_of,
         "rerendered": list(batch.rerendered),
         "warnings": dict(batch.notes),
         "warnings_file_id": None if live else batch.notes_file_id,

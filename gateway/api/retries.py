@@ -75,6 +75,7 @@ def _new_batch(call: Call, first: Batch, file_id: str, *, everything: bool) -> B
         metadata=first.metadata,
         output_expires_after=first.output_expires_after,
         policy=call.services.policy,
+        retry_of=first.id,
         idempotency_key=idempotency_key(call),
         fingerprint=digest("retry", first.id, INCLUDE[everything]),
     )

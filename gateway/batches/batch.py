@@ -115,6 +115,9 @@ class Batch:
     raw_until: int | None = None
     # What it was rendered into again, oldest first: when, and the ids of the files.
     rerendered: tuple[Mapping[str, Any], ...] = ()
+    retry_of: str | None = None  # the ended batch whose failed lines these are
+    # How often the lines that were sent most often have been sent; the store's to write.
+    attempts: int = 0
     due_at: int | None = None
     failures: int = 0
     # Failures of a kind that no waiting mends: dead workers, local bytes that are not there.

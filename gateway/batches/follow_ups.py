@@ -4,7 +4,7 @@ A line is paid for whenever it runs, so it runs again only when its job has ende
 certain, a limited number of times, and only while its batch still has time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.batches.batch import LIVE_STATUSES, Batch
@@ -158,6 +158,16 @@ class Piece:
     files: Sequence[str]
 
 
+MAX_FAULTS = 4
+
+
+def told_faults(faults: Mapping[str, int]) -> str | None:
+    """Count what lines met, the most frequent first: ``server_error (3 lines)``."""
+    most = sorted(faults, key=lambda code: (-faults[code], code))[:MAX_FAULTS]
+    told = (f"{code} ({faults[code]} line{'s' * (faults[code] > 1)})" for code in most)
+    return ", ".join(told) or None
+
+
 def follow_up(job: Job, cause: Cause, piece: Piece, names: Sequence[str], now: int) -> Job:
     """Return the job that runs some lines of another again; ``names``: its id and display name.
 
@@ -182,6 +192,7 @@ def follow_up(job: Job, cause: Cause, piece: Piece, names: Sequence[str], now: i
         follows=job.id,
         cause=cause,
         attempt=job.attempt + (cause is not Cause.RECUT),
+        fault=job.fault,
         credential=job.credential,
         inline=job.inline,
         files=len(piece.files),

@@ -98,6 +98,9 @@ class Job:
     follows: str | None = None
     cause: Cause = Cause.FIRST
     attempt: int = 1  # the how manieth time that its lines are sent
+    # What its lines met before they came here, in words: a reason outlives another attempt.
+    fault: str | None = None
+    refused: int = 0  # how often Google refused its create, in all its life
     credential: str = "default"
     inline: bool = False
     # How many uploaded files the spool names. Then ``filled`` is the spool with their URIs in it,

@@ -246,6 +246,13 @@ def final_status(batch: Batch, counts: Counts) -> BatchStatus:
     return BatchStatus.COMPLETED
 
 
-def unserved(batch: Batch) -> Failure:
+def unserved(batch: Batch, job: Job) -> Failure:
     """Return what to say of a line that the upstream never got to, once the job was told to end."""
-    return EXPIRED if batch.cancel_requested_at is None else CANCELLED
+    return recalling(EXPIRED if batch.cancel_requested_at is None else CANCELLED, job)
+
+
+def recalling(failure: Failure, job: Job) -> Failure:
+    """Add what its lines met in an earlier attempt, which would else be forgotten."""
+    if job.fault is None:
+        return failure
+    return replace(failure, message=f"{failure.message} An earlier attempt met: {job.fault}.")

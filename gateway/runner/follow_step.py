@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gateway.batches.follow_ups import Piece, follow_up
+from gateway.batches.follow_ups import Piece, follow_up, told_faults
 from gateway.batches.job import Cause, Job, JobState
 from gateway.batches.lifecycle import moved
 from gateway.batches.pacing import next_retry
@@ -55,6 +55,7 @@ async def follow(
             due_at=one.job.created_at + pause,
             inline=inline,
             held=held[0] if held else None,
+            fault=told_faults(summary["faults"]),
         )
         made.append(replace(one, job=again, blobs=[*one.blobs, *held] if not made else one.blobs))
     return made

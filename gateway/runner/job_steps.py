@@ -183,7 +183,7 @@ def _name(job: Job) -> str:
 def _failure(batch: Batch, job: Job, seen: Observation) -> Failure:
     """Say why lines have no result of a job that ended otherwise than well."""
     if job.cancel_sent_at is not None:
-        return unserved(batch)
+        return unserved(batch, job)
     if job.stuck_at is not None:
         return stuck_failure(job, job.stuck_at)
     return job_failure(seen.state, seen.error_code, seen.error)
@@ -208,7 +208,7 @@ async def abandon(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         return
     waited = tools.options.patience.ending // 1000
     state = f"it was {job.upstream_state or 'not found'} {waited} s after it was told to end"
-    failure = with_reason(unserved(batch), job.last_error or state)
+    failure = with_reason(unserved(batch, job), job.last_error or state)
     await claim.save(given_up(job, failure, now))
     logger.warning("%s: its batch ends without it: %s", named(job), job.last_error or state)
 
@@ -370,7 +370,7 @@ def _collect_task(
 def unserved_by(batch: Batch, job: Job) -> Failure | None:
     """Return what to say of items that Google never got to: those have an error of their own."""
     if job.cancel_sent_at is not None and job.upstream_state != SUCCEEDED:
-        return unserved(batch)
+        return unserved(batch, job)
     ended_early = job.upstream_state == "EXPIRED" or job.stuck_at is not None
     return job.failure if ended_early else None
 

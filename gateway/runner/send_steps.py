@@ -2,11 +2,12 @@
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 from gateway.batches.batch import Batch
 from gateway.batches.follow_ups import MODEL_NOT_FOUND
 from gateway.batches.job import Failure, Job, JobState
-from gateway.batches.lifecycle import moved, stop_reason
+from gateway.batches.lifecycle import moved, recalling, stop_reason
 from gateway.batches.pacing import next_poll, next_retry
 from gateway.batches.patience import denied, is_overdue, with_reason
 from gateway.errors import (
@@ -81,15 +82,17 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
     except UpstreamStaleError as error:
         await _stage_again(tools, claim, before, error)
     except UpstreamRefusedError as error:
-        await claim.save(moved(intent, JobState.REFUSED, failure=_refusal(error)))
+        told = {"failure": _refusal(error), "refused": intent.refused + 1}
+        await claim.save(moved(intent, JobState.REFUSED, **told))
     except UpstreamHeldError as error:
-        await claim.save(_not_sent(intent, before), keep=True)
+        await claim.save(_not_sent(intent, before, refused=1), keep=True)
         if not await _refuses_model(tools, intent, error):
             raise
         failure = Failure((error.code or "permission_denied").lower(), error.message, 403)
         await claim.save(moved(claim.row, JobState.REFUSED, failure=failure))
-    except UpstreamUnavailableError:
-        await claim.save(_not_sent(intent, before), keep=True)
+    except UpstreamUnavailableError as error:
+        said = error.status is not None
+        await claim.save(_not_sent(intent, before, refused=int(said)), keep=True)
         raise
     else:
         await _adopt(tools, claim, name)
@@ -105,9 +108,10 @@ def _refusal(error: UpstreamRefusedError) -> Failure:
     return Failure(code, error.message, status, error.item)
 
 
-def _not_sent(intent: Job, before: Job) -> Job:
+def _not_sent(intent: Job, before: Job, *, refused: int = 0) -> Job:
     """Back to where it was: what failed before, and why, is still so."""
-    kept = {"failures": before.failures, "last_error": before.last_error}
+    kept: dict[str, Any] = {"failures": before.failures, "last_error": before.last_error}
+    kept["refused"] = before.refused + refused
     return moved(intent, before.state, send_deadline=None, **kept)
 
 
@@ -235,5 +239,5 @@ async def refuse(tools: Tools, batch: Batch, claim: JobClaim) -> None:
     reason = stop_reason(batch, tools.clock.now())
     if reason is None:
         raise LookupError("a job is refused without a reason")
-    failure = with_reason(reason, claim.row.last_error)
+    failure = with_reason(recalling(reason, claim.row), claim.row.last_error)
     await claim.save(moved(claim.row, JobState.REFUSED, failure=failure))

@@ -18,6 +18,7 @@ from gateway.store.session import Row, Session
 def insert(session: Session, job: Job) -> None:
     """Insert a row."""
     session.run("insert_job", job_values(job))
+    session.run("note_attempt", {"id": job.batch_id, "attempt": job.attempt})
 
 
 def of_batch(session: Session, batch_id: str) -> Sequence[Job]:

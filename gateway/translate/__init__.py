@@ -5,6 +5,7 @@
 :mod:`gateway.translate.contract`; README.md of this room is its map.
 """
 
+from gateway.translate.answer.failure import failure_of
 from gateway.translate.answer.passing import passes
 from gateway.translate.contract import (
     DEFAULT_POLICY,
@@ -72,6 +73,7 @@ __all__ = [
     "check_safety_settings",
     "check_voices",
     "estimate",
+    "failure_of",
     "item_tokens",
     "media_type_of",
     "not_found",

@@ -65,6 +65,8 @@ async def test_create_answers_every_field(world: World, create: Make) -> None:
             "eta_seconds": None,
             "ended_because": None,
             "upstream": None,
+            "attempts": 0,
+            "retry_of": None,
             "rerendered": [],
             "warnings": {},
             "warnings_file_id": None,

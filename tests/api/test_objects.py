@@ -65,6 +65,8 @@ def test_what_openai_has_no_word_for(status: BatchStatus) -> None:
         upstream_state="PENDING",
         upstream_since=4_000,
         notes={"dropped": 3},
+        attempts=2,
+        retry_of="batch_0",
     )
 
     assert encode_batch(waiting)["gateway"] == {
@@ -74,6 +76,8 @@ def test_what_openai_has_no_word_for(status: BatchStatus) -> None:
         "eta_seconds": None,
         "ended_because": "a cancel was asked for",
         "upstream": {"state": "PENDING", "since": 4},
+        "attempts": 2,
+        "retry_of": "batch_0",
         "rerendered": [],
         "warnings": {"dropped": 3},
         "warnings_file_id": None,
@@ -85,6 +89,8 @@ def test_what_openai_has_no_word_for(status: BatchStatus) -> None:
         "eta_seconds": None,
         "ended_because": None,
         "upstream": None,
+        "attempts": 0,
+        "retry_of": None,
         "rerendered": [],
         "warnings": {},
         "warnings_file_id": None,

@@ -198,8 +198,8 @@ def test_stop_reasons() -> None:
     assert stop_reason(BATCH, NOW) is None
     assert stop_reason(OVERDUE, NOW) is EXPIRED
     assert stop_reason(both, NOW) is CANCELLED
-    assert unserved(both) is CANCELLED
-    assert unserved(OVERDUE) is EXPIRED
+    assert unserved(both, COLLECTED) is CANCELLED
+    assert unserved(OVERDUE, COLLECTED) is EXPIRED
     assert final_status(both, Counts(2, 1, 1)) is BatchStatus.CANCELLED
 
 

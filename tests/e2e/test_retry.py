@@ -73,6 +73,7 @@ def test_failed_lines_become_a_batch(
 
     assert again.id != batch.id
     assert again.endpoint == batch.endpoint
+    assert (again.model_extra or {})["gateway"]["retry_of"] == batch.id
     output = read_lines(client, again.output_file_id)
     errors = read_lines(client, again.error_file_id)
     assert sorted(row["custom_id"] for row in output + errors) == ids

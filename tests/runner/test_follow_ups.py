@@ -8,7 +8,7 @@ import pytest
 from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.pacing import Pace
-from gateway.errors import UpstreamRefusedError
+from gateway.errors import UpstreamRefusedError, UpstreamUnavailableError
 from gateway.runner import quota_steps
 from gateway.runner.context import JobClaim
 from tests.runner.world import HOUR, Fine, World, chat, world
@@ -393,3 +393,43 @@ async def test_what_is_usual_is_learned(tmp_path: Path) -> None:
 
         assert not here.upstream.jobs[1].cancelled
         assert await here.tools.store.longest_job("gemini-2.5-flash") >= 5 * HOUR
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["waits", "runs"])
+async def test_what_ends_a_second_attempt_tells_of_the_first(tmp_path: Path, sent: bool) -> None:
+    """A line said that its batch was cancelled, and not that Google had failed it before."""
+    async with world(tmp_path, retry=Pace(5, 50) if sent else LONG) as here:
+        here.upstream.spoilt = [{"2": fault(13), "3": fault(8), "4": fault(13)}]
+        here.upstream.state = "RUNNING"
+        batch = await here.submit(FOUR)
+        await here.until(lambda _: here.upstream.jobs, batch)
+        here.upstream.jobs[0].state = "SUCCEEDED"
+        want = "running" if sent else "planned"
+        work = await here.until(
+            lambda work: len(work.jobs) > 1 and work.jobs[1].state == want, batch
+        )
+        assert work.batch.attempts == 2
+        here.upstream.served = lambda _: False
+        await here.tools.store.request_cancel(batch.owner, batch.id, here.clock.now())
+        here.runner.wake()
+
+        done = await here.ended(batch)
+
+        rows = await here.lines(done.error_file_id)
+        assert done.attempts == 2
+        assert {row["error"]["code"] for row in rows} == {"batch_cancelled"}
+        told = "An earlier attempt met: server_error (2 lines), rate_limit_exceeded (1 line)."
+        assert all(told in row["error"]["message"] for row in rows)
+
+
+async def test_refusals_are_counted_for_life(tmp_path: Path) -> None:
+    """They were shown as failures in a row, and were none once the job ran."""
+    async with world(tmp_path) as here:
+        busy = [UpstreamUnavailableError("quota", status=429) for _ in range(3)]
+        no_answer = [UpstreamUnavailableError("no connection")]
+        here.upstream.script["create"] = [*busy, *no_answer]
+
+        batch = await here.submit(FOUR)
+        await here.ended(batch)
+
+        assert (await here.work(batch)).jobs[0].refused == 3

@@ -35,6 +35,7 @@ from gateway.translate import (
     Policy,
     Rendered,
     Usage,
+    failure_of,
     passes,
 )
 from gateway.wire.gemini_results import Result, read_results, unfold_inline
@@ -47,6 +48,7 @@ INTERNAL = Failure("internal_error", MESSAGE, 500)
 SKIPPED = 255
 NOT_WRITTEN = frozenset({0, SKIPPED})
 _NO_ANSWER: Answer = {"error": {"code": 13}}
+EMPTY = "empty_response"
 UPSTREAM_CANCELLED = 1  # google.rpc.Code CANCELLED: the item was never served
 
 
@@ -92,7 +94,7 @@ class CollectSummary:
     was asked for or there is nothing to gain.
 
     ``wanted`` is a file with the keys of the items that are to run again, ``held`` one with results
-    of the lines these are of; None when there are none.
+    of the lines these are of; None when there are none. ``faults`` counts what those lines met.
     """
 
     run: str
@@ -110,6 +112,7 @@ class CollectSummary:
     internal: Mapping[str, int] = field(default_factory=dict)
     wanted: str | None = None
     held: str | None = None
+    faults: Mapping[str, int] = field(default_factory=dict)
 
 
 def collect(task: CollectTask) -> CollectSummary:
@@ -139,6 +142,7 @@ class _Collection:
         self._parts: Parts | None = None
         self._files = files
         self._wanted: dict[int, Sequence[int]] = {}
+        self._faults: dict[int, str] = {}
         self._held_path = self._scratch / "held-on"
         self._guard = Guard()
         self._notes = NoteWriter(self._run, task.max_warnings)
@@ -187,6 +191,7 @@ class _Collection:
             internal=dict(self._guard.caught),
             wanted=self._write_wanted(self._scratch / "wanted") if self._wanted else None,
             held=str(self._held_path) if self._held_path.exists() else None,
+            faults=Counter(self._faults.values()),
         )
 
     def _packed(self, path: str | None) -> str | None:
@@ -241,7 +246,7 @@ class _Collection:
                 return
         self._states[ordinal] = state
         if weak:
-            self._want(ordinal, (0,), self._cost(ordinal, [answer]))
+            self._want(ordinal, (0,), self._cost(ordinal, [answer]), _fault_of(answer))
         else:
             self._render(ordinal, [answer])
 
@@ -254,9 +259,12 @@ class _Collection:
         cancelled = self._task.unserved is not None and _was_cancelled(answer)
         return cancelled or passes(answer, empty=empty)
 
-    def _want(self, ordinal: int, items: Sequence[int], spent: Usage) -> None:
+    def _want(
+        self, ordinal: int, items: Sequence[int], spent: Usage = NO_USAGE, fault: str | None = None
+    ) -> None:
         """Have these items of a line run again; what the others and they cost is paid."""
         self._wanted[ordinal] = items
+        self._faults[ordinal] = fault or (self._task.failure or MISSING).code
         self._usage += TokenUsage(*spent)
 
     def _keep_part(self, place: tuple[int, int], result: Result, path: Path, *, held: bool) -> None:
@@ -286,7 +294,9 @@ class _Collection:
         weak = [n for n, each in enumerate(answers) if each is None or self._is_weak(each)]
         lost = any("response" not in each and not self._is_weak(each) for each in here)
         if self._task.again and weak and not lost:
-            self._want(ordinal, weak, _less(self._cost(ordinal, answers), paid))
+            faults = (_fault_of(each) for n, each in enumerate(answers) if each and n in weak)
+            fault = next(faults, None)
+            self._want(ordinal, weak, _less(self._cost(ordinal, answers), paid), fault)
             parts.hold([item for n, item in enumerate(items) if n not in weak], self._held_path)
         elif len(here) == len(items):
             self._render(ordinal, here, paid)
@@ -332,6 +342,7 @@ class _Collection:
     def _write(self, ordinal: int, kind: Kind, line: bytes) -> None:
         if self._wanted:  # a better result has come
             self._wanted.pop(ordinal, None)
+            self._faults.pop(ordinal, None)
         self._kinds[ordinal] = kind
         self._offsets[ordinal], self._lengths[ordinal] = self._run.write(line)
 
@@ -349,10 +360,10 @@ class _Collection:
             else:
                 self._missing += 1
                 if task.again and echo.items == 1:
-                    self._wanted[ordinal] = (0,)
+                    self._want(ordinal, (0,))
                     continue
                 if task.again and self._parts is None:
-                    self._wanted[ordinal] = range(echo.items)
+                    self._want(ordinal, range(echo.items))
                     continue
             self._write(ordinal, *failure_line(task.batch_id, *echo[:2], why))
 
@@ -377,6 +388,12 @@ class _Collection:
             if ordinal in self._noted:
                 index.write(row[0], Kind.NOTES, *self._noted[ordinal])
         index.close()
+
+
+def _fault_of(answer: Answer) -> str:
+    """Give OpenAI's code of what an item met that is to run again."""
+    failure = failure_of(answer)
+    return (failure.code if failure else None) or EMPTY
 
 
 def _was_cancelled(answer: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ INSERT INTO batches (
     usage_input_tokens, usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, errors,
     notes, output_file_id, error_file_id, notes_file_id, idempotency_key, fingerprint, lines, run,
     "index", raw_until, due_at, failures, defects, last_error, fence, lease_until, waiting_since,
-    ended_because, upstream_state, upstream_since, used_at
+    ended_because, upstream_state, upstream_since, used_at, retry_of
 )
 VALUES (
     :id, :owner, :endpoint, :input_file_id, :created_at, :expires_at, :status, :metadata,
@@ -16,7 +16,7 @@ VALUES (
     :usage_output_tokens, :usage_reasoning_tokens, :errors, :notes, :output_file_id,
     :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index,
     :raw_until, :due_at, :failures, :defects, :last_error, :fence, :lease_until, :waiting_since, :ended_because,
-    :upstream_state, :upstream_since, :used_at
+    :upstream_state, :upstream_since, :used_at, :retry_of
 );
 
 -- name: batch_by_id
@@ -91,6 +91,9 @@ UPDATE batches SET
     usage_reasoning_tokens = :usage_reasoning_tokens
 WHERE id = :id AND fence = :fence
     AND (status = 'validating' OR (:final AND status IN ('validating', 'in_progress', 'finalizing')));
+
+-- name: note_attempt
+UPDATE batches SET attempts = max(attempts, :attempt) WHERE id = :id;
 
 -- name: add_counts
 UPDATE batches SET
