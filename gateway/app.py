@@ -44,7 +44,9 @@ from gateway.settings.table import Settings
 from gateway.store.sqlite import SQLiteStore
 from gateway.translate import (
     ENDPOINTS,
+    OPENAI_ALIASES,
     Policy,
+    check_aliases,
     check_capabilities,
     check_safety_settings,
     check_voices,
@@ -180,7 +182,17 @@ def policy(settings: Settings) -> Policy:
             check(members[name])
         except ValueError as error:
             raise SettingsError(f"GATEWAY_{name.upper()} {error}") from error
-    return Policy(aliases=settings.model_aliases, **members)
+    return Policy(aliases=_aliases(settings), **members)
+
+
+def _aliases(settings: Settings) -> Mapping[str, Any]:
+    """One's own aliases win over those of OpenAI's names. Errors: SettingsError."""
+    given = settings.model_aliases
+    try:
+        check_aliases(given.own)
+    except ValueError as error:
+        raise SettingsError(f"GATEWAY_MODEL_ALIASES {error}") from error
+    return {**OPENAI_ALIASES, **given.own} if given.openai else given.own
 
 
 def _pace(shortest: float, longest: float) -> Pace:

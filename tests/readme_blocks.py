@@ -21,7 +21,9 @@ from gateway.emulator.faults.reports import REPORTS, Report
 from gateway.emulator.faults.table import FAULTS, Fault, Scope, describe
 from gateway.settings.table import SETTINGS, Setting
 from gateway.translate.answer.finish import FINISH, Finish
+from gateway.translate.contract import Policy
 from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.models.aliases import OPENAI_ALIASES, resolve_model
 from gateway.translate.reading.notes import CODES
 from gateway.translate.reading.table import ANSWER_TABLES, TABLES, Field, Placing
 from gateway.wire.openai import UNOFFERED_ENDPOINTS
@@ -92,6 +94,20 @@ def endpoints() -> str:
 def _link_to_fields(path: str) -> str:
     anchor = path.replace("/", "")
     return f"[every field](gateway/translate/README.md#{anchor})"
+
+
+def openai_aliases() -> str:
+    """What the built-in aliases make of OpenAI's names, models of one kind in one row."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    policy = Policy(aliases=OPENAI_ALIASES)
+    for name in OPENAI_ALIASES:
+        model, defaults = resolve_model(name, policy)
+        given = ", ".join(f"`{member}` {value}" for member, value in defaults.items())
+        kinds.setdefault((model, given), []).append(f"`{name}`")
+    return table(
+        ("OpenAI's name", "Gemini model", "unless the line says otherwise"),
+        ((", ".join(names), f"`{model}`", given) for (model, given), names in kinds.items()),
+    )
 
 
 def routes() -> str:
@@ -309,6 +325,7 @@ BLOCKS: Mapping[str, Blocks] = {
     README: {
         "common-settings": common_settings,
         "endpoints": endpoints,
+        "openai-aliases": openai_aliases,
     },
     "gateway/README.md": {
         "routes": routes,

@@ -91,6 +91,7 @@ TRANSLATE: dict[str, int] = {
     "images": 7,
     "completions": 8,
     "endpoints": 9,
+    "defaults": 10,
 }
 # The floors inside emulator/, one above the other.
 EMULATOR: dict[str, int] = {

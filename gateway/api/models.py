@@ -6,6 +6,7 @@ from gateway.api.answers import answer
 from gateway.api.services import Call
 from gateway.batches.planning import BATCH_METHODS
 from gateway.errors import NotFoundError
+from gateway.translate import Policy, plain_names, resolve_model
 from gateway.wire.openai import encode_model, truncate
 
 
@@ -17,7 +18,8 @@ async def list_models(call: Call) -> Response:
 async def retrieve(call: Call) -> Response:
     """``GET /v1/models/{id}``, with or without Google's ``models/`` before the id."""
     model_id = call.path_id().removeprefix("models/")
-    if model_id not in await _names(call):
+    model = resolve_model(model_id, Policy.from_json(call.services.policy)).model
+    if model not in await _offered(call):
         raise NotFoundError(
             f"The model '{truncate(model_id)}' does not exist or you do not have access to it.",
             param="model",
@@ -28,8 +30,15 @@ async def retrieve(call: Call) -> Response:
 
 async def _names(call: Call) -> list[str]:
     """List the upstream's models and the aliases of them that batches may name."""
+    offered = await _offered(call)
+    policy = Policy.from_json(call.services.policy)
+    aliases = plain_names(policy.aliases)
+    known = (alias for alias in aliases if resolve_model(alias, policy).model in offered)
+    return list(dict.fromkeys([*offered, *known]))
+
+
+async def _offered(call: Call) -> list[str]:
+    """List the models that the upstream runs batches of."""
     offered = call.services.models
     models = [] if offered is None else await offered()
-    names = [model.id for model in models if model.methods & BATCH_METHODS]
-    aliases = call.services.policy.get("aliases", {})
-    return [*names, *(alias for alias, model in aliases.items() if model in names)]
+    return [model.id for model in models if model.methods & BATCH_METHODS]

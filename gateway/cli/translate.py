@@ -1,6 +1,7 @@
 """``gateway translate``: what a file would become, offline."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -114,19 +115,17 @@ def _explained(
     return Explained(ENDPOINTS[path], rules, models, settings.max_line_bytes, today)
 
 
-def _settings(aliases: tuple[str, ...]) -> Settings:
+def _settings(given: tuple[str, ...]) -> Settings:
     """Load the service's own; aliases of the command line win over those of the environment."""
-    pairs = dict(alias.partition("=")[::2] for alias in aliases)
+    pairs = dict(alias.partition("=")[::2] for alias in given)
     if not all(pairs.values()):
         raise click.BadParameter("an alias is NAME=MODEL", param_hint="--alias")
     try:
         settings, _ = load(overrides=OFFLINE)
-        pairs = {**settings.model_aliases, **pairs}
-        given = {"GATEWAY_MODEL_ALIASES": orjson.dumps(pairs).decode()}
-        settings, _ = load(overrides={**OFFLINE, **given})
+        aliases = replace(settings.model_aliases, own={**settings.model_aliases.own, **pairs})
     except SettingsError as error:
         raise BadSettings(str(error)) from error
-    return settings
+    return replace(settings, model_aliases=aliases)
 
 
 def _prices(given: tuple[str, ...]) -> dict[str, Price]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from gateway.settings.values import (
     ApiKey,
+    ModelAliases,
     Secret,
     aliases,
     api_keys,
@@ -119,11 +120,14 @@ class Settings:
         "the owner is `local`.",
         secret=True,
     )
-    model_aliases: dict[str, str] = _setting(
+    model_aliases: ModelAliases = _setting(
         "{}",
         aliases,
-        "JSON",
-        'Model names clients may write, e.g. `{"gpt-4o-mini":"gemini-3.8-flash"}`.',
+        "openai, JSON",
+        "Model names clients may write: `openai` knows OpenAI's, an object gives others "
+        '(`openai {"my-model":"gemini-3.8-flash"}`), an alias with defaults of the body '
+        '`{"model":"…","reasoning_effort":"low"}`; `*` at the end takes every name that begins so, '
+        "the longest wins.",
         policy=True,
     )
     capabilities: dict[str, dict[str, Any]] = _setting(

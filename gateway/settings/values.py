@@ -6,7 +6,7 @@ Errors: ValueError whose message follows the name of a setting.
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,18 @@ class ApiKey:
 
     owner: str | None
     secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAliases:
+    """Aliases of models: one's own, and whether those of OpenAI's names are known besides."""
+
+    own: Mapping[str, str | dict[str, Any]]
+    openai: bool = False
+
+    def __str__(self) -> str:
+        own = orjson.dumps(self.own).decode() if self.own or not self.openai else ""
+        return f"openai {own}".rstrip() if self.openai else own
 
 
 def string(value: str) -> str:
@@ -122,12 +134,17 @@ def version(value: str) -> str:
     return value.strip()
 
 
-def aliases(value: str) -> dict[str, str]:
-    """Read a JSON map of names."""
-    parsed = _object(value)
-    if not all(isinstance(name, str) and name for name in parsed.values()):
-        raise ValueError('is not a JSON map of names, e.g. {"gpt-4o-mini":"gemini-3.8-flash"}')
-    return parsed
+def aliases(value: str) -> ModelAliases:
+    """Read ``openai``, a JSON map of names or objects, or the one followed by the other."""
+    text = value.strip()
+    rest = text.removeprefix("openai")
+    openai = rest != text
+    own = _object(rest) if rest.strip() or not openai else {}
+    if not all(isinstance(alias, str | dict) and alias for alias in own.values()):
+        raise ValueError(
+            'is neither "openai" nor a JSON map of names, e.g. {"gpt-4o-mini":"gemini-3.8-flash"}'
+        )
+    return ModelAliases(own, openai=openai)
 
 
 def boolean(value: str) -> bool:

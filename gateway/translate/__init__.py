@@ -24,8 +24,9 @@ from gateway.translate.contract import (
     Translation,
     Usage,
 )
+from gateway.translate.defaults import check_aliases, defaults_of
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.models.aliases import resolve_model
+from gateway.translate.models.aliases import OPENAI_ALIASES, plain_names, resolve_model
 from gateway.translate.models.capabilities import capabilities_of, check_capabilities
 from gateway.translate.models.estimates import Estimate, estimate, item_tokens
 from gateway.translate.models.known import KNOWN_MODELS
@@ -48,6 +49,7 @@ __all__ = [
     "KNOWN_MODELS",
     "NOT_LISTED",
     "NO_USAGE",
+    "OPENAI_ALIASES",
     "PLACEHOLDER",
     "PRICES_PAGE",
     "PRICES_READ_ON",
@@ -69,9 +71,11 @@ __all__ = [
     "Unusable",
     "Usage",
     "capabilities_of",
+    "check_aliases",
     "check_capabilities",
     "check_safety_settings",
     "check_voices",
+    "defaults_of",
     "estimate",
     "failure_of",
     "item_tokens",
@@ -79,6 +83,7 @@ __all__ = [
     "not_found",
     "passes",
     "placeholders",
+    "plain_names",
     "price_of",
     "refusal_of",
     "resolve_model",

@@ -19,12 +19,13 @@ class Policy:
     Equal by identity: what was read of a line is remembered by the policy it was read under.
     Each member has a setting of the same name (``GATEWAY_STRICT`` ...), which explains it.
 
-    ``aliases`` maps a model name that clients write to a Gemini model id; ``capabilities`` changes
+    ``aliases`` maps a model name that clients write, or with ``*`` the beginning of one, to a
+    Gemini model id, or to an object of ``model`` and defaults of the body; ``capabilities`` changes
     rows of :mod:`gateway.translate.models.capabilities` by model, ``safety_settings`` maps a
     category to a threshold, ``voices`` a voice of OpenAI's to one of Gemini's.
     """
 
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     capabilities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     strict: bool = False
     strict_fields: Sequence[str] = ()

@@ -376,8 +376,8 @@ def test_unknown_members_and_files_are_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("gpt-4o-mini", """GATEWAY_MODEL_ALIASES='{"gpt-4o-mini":"gemini-3.5-flash-lite"}'"""),
-        ("gpt-5", """GATEWAY_MODEL_ALIASES='{"gpt-5":"gemini-3.8-flash"}'"""),
+        ("gpt-4o-mini", "the setting GATEWAY_MODEL_ALIASES=openai."),
+        ("gpt-7-mini", """GATEWAY_MODEL_ALIASES='{"gpt-7-mini":"gemini-3.5-flash-lite"}'"""),
         ("gemini-3.8-flsh", "Did you mean 'gemini-3.8-flash'?"),
         ("models/gemini-2.5-falsh", "Did you mean 'gemini-2.5-flash'?"),
         ("gemini-embedding-2", "runs no batches of it for this endpoint"),
@@ -393,13 +393,17 @@ def test_a_model_that_the_service_would_refuse(tmp_path: Path, model: str, words
 
 def test_the_setting_that_is_shown_is_what_to_type(tmp_path: Path) -> None:
     """With it the file passes."""
-    aliases = '{"gpt-4o-mini":"gemini-3.5-flash-lite"}'
-
-    code, (told,), _ = translate(
-        tmp_path, line("a", chat("gpt-4o-mini")), env={"GATEWAY_MODEL_ALIASES": aliases}
+    code, (told, own), _ = translate(
+        tmp_path,
+        line("a", chat("gpt-4o-mini-2024-07-18")),
+        line("b", chat("gpt-7-mini")),
+        env={"GATEWAY_MODEL_ALIASES": 'openai {"gpt-7-mini":"gemini-3.5-flash-lite"}'},
     )
 
     assert (code, told["model"]) == (0, "gemini-3.5-flash-lite")
+    (item,) = told["items"]
+    assert item["generationConfig"] == {"thinkingConfig": {"thinkingLevel": "MINIMAL"}}
+    assert own["items"] == [{"contents": item["contents"]}]
 
 
 def test_a_misspelt_field_is_named(tmp_path: Path) -> None:

@@ -135,6 +135,10 @@ def thought_tokens(prompt: Prompt) -> int:
     silent = budget is None and "thinkingLevel" not in config and not prompt.capabilities.thinks
     if budget == 0 or silent:
         return 0
+    if config.get("thinkingLevel") == "MINIMAL":
+        # "Matches the 'no thinking' setting for most queries", but signatures are asked for all the
+        # same (page "Thinking"), so the least there is.
+        return 1 + prompt.digest[0] % 3
     wanted = 12 + prompt.digest[0] % 24
     return wanted if budget is None or budget < 0 else min(wanted, budget)
 

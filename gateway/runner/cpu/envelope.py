@@ -5,13 +5,20 @@ Codes, params and texts as api.openai.com returned them where they were recorded
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from gateway.batches.batch import BatchError
-from gateway.translate import Endpoint, Policy, resolve_model
+from gateway.translate import (
+    OPENAI_ALIASES,
+    Endpoint,
+    Policy,
+    defaults_of,
+    plain_names,
+    resolve_model,
+)
 from gateway.wire.json_depth import depth_exceeds
 from gateway.wire.jsonl import LongLine, structure_of
 from gateway.wire.openai_errors import did_you_mean, invalid_type, json_type, missing_parameter
@@ -40,8 +47,16 @@ _REPLACEMENTS: Final = {
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
+_OPENAI: Final = Policy(aliases=OPENAI_ALIASES)
+# The upstream's model id, and what adds the defaults of the name to a body, if it has any.
+_Resolved = tuple[str, Callable[[dict[str, Any]], dict[str, Any]] | None]
+
+
 class Line(NamedTuple):
-    """An input line whose envelope is good; ``model`` is resolved, ``extra`` names what else."""
+    """An input line whose envelope is good; ``extra`` names what else it has.
+
+    ``model`` is resolved, ``body`` has the defaults of the name that it was called by.
+    """
 
     custom_id: str
     model: str
@@ -63,7 +78,7 @@ class Envelope:
         self._policy = policy
         self._models = models
         self._max_line_bytes = max_line_bytes
-        self._resolved: dict[str, str | None] = {}
+        self._resolved: dict[str, _Resolved | None] = {}
         self.unknown: set[str] = set()  # some of the models that are not offered
 
     def read(self, raw: bytes | LongLine, number: int) -> Line | BatchError:
@@ -93,8 +108,8 @@ class Envelope:
         if complaint is not None:
             return complaint
         body = line["body"]
-        model = self._resolve(body["model"])
-        if model is None:
+        resolved = self._resolve(body["model"])
+        if resolved is None:
             return self._no_such_model(body["model"], number)
         complaint = self._check_body(body, number)
         if complaint is not None:
@@ -102,7 +117,8 @@ class Envelope:
         extra = (
             tuple(name for name in line if name not in MEMBERS) if len(line) > len(MEMBERS) else ()
         )
-        return Line(line["custom_id"], model, body, extra)
+        model, add = resolved
+        return Line(line["custom_id"], model, body if add is None else add(body), extra)
 
     def _check_members(self, line: dict[str, Any], number: int) -> BatchError | None:
         custom_id = line.get("custom_id")
@@ -133,14 +149,17 @@ class Envelope:
             )
         return None
 
-    def _resolve(self, name: str) -> str | None:
+    def _resolve(self, name: str) -> "_Resolved | None":
         """Return the upstream's model id, None when it has no such model for this endpoint."""
         if name not in self._resolved:
             if len(self._resolved) >= MAX_REMEMBERED:
                 self._resolved.clear()
-            model = resolve_model(name, self._policy)
-            self._resolved[name] = model if self._offers(model) else None
-            if self._resolved[name] is None and len(self.unknown) < MAX_UNKNOWN:
+            model, defaults = resolve_model(name, self._policy)
+            good = self._offers(model)
+            self._resolved[name] = (
+                (model, defaults_of(defaults, self._endpoint.path)) if good else None
+            )
+            if not good and len(self.unknown) < MAX_UNKNOWN:
                 self.unknown.add(model)
         return self._resolved[name]
 
@@ -152,7 +171,7 @@ class Envelope:
         return self._endpoint.method in self._models.get(model, frozenset())
 
     def _no_such_model(self, name: str, number: int) -> BatchError:
-        model = resolve_model(name, self._policy)
+        model = resolve_model(name, self._policy).model
         if self._models and model in self._models:
             why = "The upstream has this model, but runs no batches of it for this endpoint."
         else:
@@ -168,9 +187,11 @@ class Envelope:
         if not _NAME.fullmatch(name):
             return ""
         offered = [one for one in self._models or () if self._offers(one)]
-        hint = did_you_mean(model, (*self._policy.aliases, *offered))
+        hint = did_you_mean(model, (*plain_names(self._policy.aliases), *offered))
         if hint or not _MODEL_ID.fullmatch(name):
             return hint
+        if resolve_model(name, _OPENAI).model != name:
+            return " To keep this name, the gateway needs the setting GATEWAY_MODEL_ALIASES=openai."
         kind = next((kind for kind in _REPLACEMENTS if kind in name), "")
         return (
             " To keep this name, the gateway needs the setting "

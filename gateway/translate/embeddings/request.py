@@ -10,7 +10,7 @@ import orjson
 from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.google import google_rows
 from gateway.translate.reading import refusal
-from gateway.translate.reading.checks import integer, keyword, one_of, string
+from gateway.translate.reading.checks import integer, keyword, one_of, string, whole
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.request.builder import RequestBuilder, read_options
 from gateway.translate.request.compiled_options import refuse_amplified, translates
@@ -35,7 +35,7 @@ TASKS: Final = {
 _DOCUMENT: Final = "RETRIEVAL_DOCUMENT"
 
 
-def _read_dimensions(value: object, builder: RequestBuilder) -> None:
+def _read_dimensions(value: int, builder: RequestBuilder) -> None:
     size = integer(1, builder.can.most_dimensions)(value)
     builder.members["outputDimensionality"] = size
     if size < builder.can.full_dimensions:
@@ -73,7 +73,8 @@ EMBEDDINGS: Final = FieldTable(
     mapped(
         "dimensions",
         "`outputDimensionality`, renormalised where the model does not",
-        read=_read_dimensions,
+        whole,
+        _read_dimensions,
     ),
     mapped(
         "encoding_format",
