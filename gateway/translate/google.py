@@ -8,22 +8,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import (
-    Check,
-    boolean,
-    integer,
-    json_object,
-    keyword,
-    list_of,
-    nonempty,
-    number,
-    string,
-)
+from gateway.translate.reading import checks
 from gateway.translate.reading.google_object import UNPUBLISHED, VERTEX_ONLY, GoogleObject, camel
 from gateway.translate.reading.refusal import at, invalid_value, unsupported_parameter
 from gateway.translate.reading.table import Field, FieldTable, mapped, refused
 from gateway.translate.request.builder import RequestBuilder
-from gateway.translate.request.options import INT32_MAX, read_google_top_k
+from gateway.translate.request.fields import INT32_MAX, read_google_top_k
 from gateway.translate.request.safety import read_safety_settings, safety_settings
 from gateway.translate.request.thinking import THINKING, read_thinking_config
 from gateway.translate.tools.google import google_tools, read_google_tools
@@ -31,7 +21,7 @@ from gateway.translate.tools.google import google_tools, read_google_tools
 _VOICE_CONFIG: Final = "google.speech_config.voice_config"
 _SPEAKERS: Final = "google.speech_config.multi_speaker_voice_config"
 PREBUILT_VOICE: Final = GoogleObject(
-    f"{_VOICE_CONFIG}.prebuilt_voice_config", {"voice_name": nonempty}
+    f"{_VOICE_CONFIG}.prebuilt_voice_config", {"voice_name": checks.nonempty}
 )
 VOICE: Final = GoogleObject(
     _VOICE_CONFIG,
@@ -41,21 +31,25 @@ VOICE: Final = GoogleObject(
 )
 SPEAKER: Final = GoogleObject(
     f"{_SPEAKERS}.speaker_voice_configs[]",
-    {"speaker": nonempty, "voice_config": VOICE},
+    {"speaker": checks.nonempty, "voice_config": VOICE},
     required=("speaker", "voice_config"),
 )
 SPEAKERS: Final = GoogleObject(
     _SPEAKERS,
-    {"speaker_voice_configs": list_of(SPEAKER, empty=False)},
+    {"speaker_voice_configs": checks.list_of(SPEAKER, empty=False)},
     required=("speaker_voice_configs",),
 )
 SPEECH: Final = GoogleObject(
     "google.speech_config",
-    {"voice_config": VOICE, "multi_speaker_voice_config": SPEAKERS, "language_code": nonempty},
+    {
+        "voice_config": VOICE,
+        "multi_speaker_voice_config": SPEAKERS,
+        "language_code": checks.nonempty,
+    },
 )
 IMAGE: Final = GoogleObject(
     "google.image_config",
-    {"aspect_ratio": nonempty, "image_size": nonempty},
+    {"aspect_ratio": checks.nonempty, "image_size": checks.nonempty},
     refused("person_generation", VERTEX_ONLY),
     refused("prominent_people", VERTEX_ONLY),
     refused("output_mime_type", VERTEX_ONLY),
@@ -63,10 +57,11 @@ IMAGE: Final = GoogleObject(
     refused("image_output_options", VERTEX_ONLY),
 )
 PLACE: Final = GoogleObject(
-    "google.retrieval_config.lat_lng", {"latitude": number(-90, 90), "longitude": number(-180, 180)}
+    "google.retrieval_config.lat_lng",
+    {"latitude": checks.number(-90, 90), "longitude": checks.number(-180, 180)},
 )
 RETRIEVAL: Final = GoogleObject(
-    "google.retrieval_config", {"lat_lng": PLACE, "language_code": nonempty}
+    "google.retrieval_config", {"lat_lng": PLACE, "language_code": checks.nonempty}
 )
 
 
@@ -84,8 +79,10 @@ def google_rows(
             at("google", _read, member, table, builder, "extra_body.google")
 
     return (
-        mapped("google", about, json_object, read_google),
-        mapped("extra_body", "the same one level further down", json_object, read_extra_body),
+        mapped("google", about, checks.json_object, read_google),
+        mapped(
+            "extra_body", "the same one level further down", checks.json_object, read_extra_body
+        ),
     )
 
 
@@ -95,7 +92,7 @@ def _read(
     """Read each member by its row; nothing is copied through."""
     if builder.google_path:
         invalid_value("it is given twice, as 'google' and in 'extra_body'.")
-    builder.google, builder.google_path = json_object(value), path
+    builder.google, builder.google_path = checks.json_object(value), path
     table.read(value, builder, path)
 
 
@@ -107,7 +104,7 @@ def refuse_google(builder: RequestBuilder, names: Iterable[str]) -> None:
             unsupported_parameter(why, f"{builder.google_path}.{name}")
 
 
-def _configured(name: str, check: Check) -> Field[RequestBuilder]:
+def _configured(name: str, check: checks.Check) -> Field[RequestBuilder]:
     """Return the row of ``media_resolution`` -> ``generationConfig.mediaResolution``."""
 
     def read(value: object, builder: RequestBuilder) -> None:
@@ -117,7 +114,7 @@ def _configured(name: str, check: Check) -> Field[RequestBuilder]:
 
 
 def _cached_content(value: object) -> str:
-    name = string(value)
+    name = checks.string(value)
     if not name.startswith("cachedContents/"):
         invalid_value("expected a name as in 'cachedContents/abc'.")
     return name
@@ -152,23 +149,14 @@ _SAID_BY: Final = {
     "response_json_schema": "`response_format`",
     "tool_config": "`tool_choice`",
 }
-_OF_THE_CLIENT: Final = (
-    "http_options",
-    "should_return_http_response",
-    "automatic_function_calling",
-    "automatic_continuation",
+_OF_THE_CLIENT: Final = checks.words(
+    "http_options should_return_http_response automatic_function_calling automatic_continuation"
 )
-_OF_VERTEX: Final = (
-    "routing_config",
-    "model_selection_config",
-    "model_armor_config",
-    "audio_timestamp",
+_OF_VERTEX: Final = checks.words(
+    "routing_config model_selection_config model_armor_config audio_timestamp"
 )
-_UNPUBLISHED: Final = (
-    "labels",
-    "audio_transcription_config",
-    "generation_output_config",
-    "continuation_token",
+_UNPUBLISHED: Final = checks.words(
+    "labels audio_transcription_config generation_output_config continuation_token"
 )
 _RESOLUTIONS: Final = ("MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLUTION_HIGH")
 GOOGLE: Final = FieldTable(
@@ -183,12 +171,14 @@ GOOGLE: Final = FieldTable(
         read_google_tools,
     ),
     mapped("retrieval_config", "`toolConfig.retrievalConfig`", RETRIEVAL, _read_retrieval_config),
-    mapped("top_k", "`generationConfig.topK`", integer(1, INT32_MAX), read_google_top_k),
-    _configured("media_resolution", keyword(*_RESOLUTIONS)),
-    _configured("response_modalities", list_of(keyword("TEXT", "IMAGE", "AUDIO"), empty=False)),
+    mapped("top_k", "`generationConfig.topK`", checks.integer(1, INT32_MAX), read_google_top_k),
+    _configured("media_resolution", checks.keyword(*_RESOLUTIONS)),
+    _configured(
+        "response_modalities", checks.list_of(checks.keyword("TEXT", "IMAGE", "AUDIO"), empty=False)
+    ),
     _configured("speech_config", SPEECH),
     _configured("image_config", IMAGE),
-    _configured("enable_enhanced_civic_answers", boolean),
+    _configured("enable_enhanced_civic_answers", checks.boolean),
     refused("service_tier", "A batch has its own class of service."),
     refused("store", "What Google stores is a setting of the Google project."),
     *(

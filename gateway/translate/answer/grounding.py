@@ -65,9 +65,7 @@ SEGMENT: Final = answer_table(
 )
 URL_CONTEXT: Final = answer_table(
     "UrlContextMetadata",
-    {
-        "urlMetadata": "the sources of supports without chunks; else in `url_context_metadata`",
-    },
+    {"urlMetadata": "the sources of supports without chunks; else in `url_context_metadata`"},
 )
 
 

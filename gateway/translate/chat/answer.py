@@ -8,12 +8,7 @@ import orjson
 from gateway.translate.answer import envelope
 from gateway.translate.answer.envelope import plain_of
 from gateway.translate.answer.failure import Failure
-from gateway.translate.answer.usage import (
-    USAGE_LEFT_OUT,
-    media_of,
-    openai_usage,
-    uncounted,
-)
+from gateway.translate.answer.usage import USAGE_LEFT_OUT, media_of, openai_usage, uncounted
 from gateway.translate.chat.choice import choice_of
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
 from gateway.translate.reading.table import answer_table

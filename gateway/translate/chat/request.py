@@ -8,6 +8,7 @@ from gateway.translate.google import GOOGLE_ROWS
 from gateway.translate.reading.checks import anything, boolean, list_of
 from gateway.translate.reading.refusal import at, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
+from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import CompiledOptions, translates
 from gateway.translate.request.modalities import (
@@ -16,19 +17,6 @@ from gateway.translate.request.modalities import (
     read_audio,
     read_modalities,
     resolve_modalities,
-)
-from gateway.translate.request.options import (
-    PARALLEL_TOOL_CALLS,
-    SAMPLING,
-    STREAM,
-    VERBOSITY,
-    metadata,
-    read_max_completion_tokens,
-    read_max_tokens,
-    resolve_choices,
-    resolve_logprobs,
-    token_limit,
-    top_logprobs,
 )
 from gateway.translate.request.response_format import RESPONSE_FORMAT, read_response_format
 from gateway.translate.request.thinking import effort, read_reasoning_effort, resolve_thinking
@@ -58,16 +46,23 @@ CHAT: Final = FieldTable(
         "messages",
         "`contents`, `systemInstruction`; an empty turn of the user goes in front of the model's",
     ),
-    *SAMPLING,
-    mapped("max_tokens", "`generationConfig.maxOutputTokens`", token_limit, read_max_tokens),
+    *fields.SAMPLING,
+    mapped(
+        "max_tokens",
+        "`generationConfig.maxOutputTokens`",
+        fields.token_limit,
+        fields.read_max_tokens,
+    ),
     mapped(
         "max_completion_tokens",
         "`generationConfig.maxOutputTokens`",
-        token_limit,
-        read_max_completion_tokens,
+        fields.token_limit,
+        fields.read_max_completion_tokens,
     ),
     mapped("logprobs", "`generationConfig.responseLogprobs`", boolean, keep("logprobs")),
-    mapped("top_logprobs", "`generationConfig.logprobs`", top_logprobs, keep("top_logprobs")),
+    mapped(
+        "top_logprobs", "`generationConfig.logprobs`", fields.top_logprobs, keep("top_logprobs")
+    ),
     mapped(
         "response_format",
         "`responseMimeType`, `responseSchema`",
@@ -88,10 +83,10 @@ CHAT: Final = FieldTable(
     ),
     mapped("audio", "`speechConfig`, and the format of `audio` of the message", AUDIO, read_audio),
     *GOOGLE_ROWS,
-    PARALLEL_TOOL_CALLS,
-    VERBOSITY,
-    mapped("metadata", "echoed in the answer", metadata, _read_metadata),
-    STREAM,
+    fields.PARALLEL_TOOL_CALLS,
+    fields.VERBOSITY,
+    mapped("metadata", "echoed in the answer", fields.metadata, _read_metadata),
+    fields.STREAM,
     dropped("stream_options", "it asks for nothing without streaming"),
     dropped("user", "names the caller's user to OpenAI"),
     dropped("safety_identifier", "names the caller's user to OpenAI"),
@@ -108,11 +103,11 @@ CHAT: Final = FieldTable(
 def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
     """Read every field but the messages, then what several of them say together."""
     builder = read_options(CHAT, rest, model, policy)
-    resolve_logprobs(builder)
+    fields.resolve_logprobs(builder)
     resolve_modalities(builder)
     resolve_tools(builder, _choice(builder))
     resolve_thinking(builder)
-    resolve_choices(builder)
+    fields.resolve_choices(builder)
     return CompiledOptions(builder)
 
 

@@ -48,10 +48,7 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     if failure is not None:
         return failure.rendered(usage)
     responses = [answer["response"] for answer in answers]
-    body = {
-        **completion(hints, responses, choices, usage, context),
-        "object": "text_completion",
-    }
+    body = {**completion(hints, responses, choices, usage, context), "object": "text_completion"}
     body["id"] = "cmpl-" + body["id"].removeprefix("chatcmpl-")
     del body["service_tier"]
     return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))

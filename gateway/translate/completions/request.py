@@ -16,20 +16,11 @@ import orjson
 from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.google import GOOGLE_ROWS, refuse_google
 from gateway.translate.reading import refusal
-from gateway.translate.reading.checks import boolean, integer
+from gateway.translate.reading.checks import boolean, integer, words
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
-from gateway.translate.request import thinking
+from gateway.translate.request import fields, thinking
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import CompiledOptions, refuse_amplified, translates
-from gateway.translate.request.options import (
-    MAX_CHOICES,
-    SAMPLING,
-    STREAM,
-    ask_logprobs,
-    read_max_tokens,
-    resolve_choices,
-    token_limit,
-)
 
 PATH: Final = "/v1/completions"
 # OpenAI's default, which old programs rely on.
@@ -48,24 +39,24 @@ def _read_echo(value: bool, builder: RequestBuilder) -> None:
 def _read_logprobs(value: int, builder: RequestBuilder) -> None:
     """How many alternatives; 0 still gives the chosen token's."""
     builder.top_logprobs = value
-    ask_logprobs(builder, "")
+    fields.ask_logprobs(builder, "")
 
 
 COMPLETIONS: Final = FieldTable(
     PATH,
     mapped("model", "the model of the job"),
     mapped("prompt", "`contents`: one user turn; an array of strings is as many items"),
-    *SAMPLING,
+    *fields.SAMPLING,
     mapped(
         "max_tokens",
         "`generationConfig.maxOutputTokens`, 16 when absent",
-        token_limit,
-        read_max_tokens,
+        fields.token_limit,
+        fields.read_max_tokens,
     ),
     mapped(
         "best_of",
         "nothing when it is `n`; otherwise refused",
-        integer(1, MAX_CHOICES),
+        integer(1, fields.MAX_CHOICES),
         keep("best_of"),
     ),
     mapped("echo", "the prompt is put in front of the answer's text", boolean, _read_echo),
@@ -82,7 +73,7 @@ COMPLETIONS: Final = FieldTable(
         thinking.read_reasoning_effort,
     ),
     *GOOGLE_ROWS,
-    STREAM,
+    fields.STREAM,
     dropped("stream_options", "means nothing without streaming"),
     dropped("user", "names the caller's user to OpenAI"),
     refused("suffix", "Gemini cannot write towards a text that follows."),
@@ -90,12 +81,8 @@ COMPLETIONS: Final = FieldTable(
 
 
 # Members of Google's whose answers are more than text.
-_WITHOUT_PLACE: Final = (
-    "tools",
-    "retrieval_config",
-    "response_modalities",
-    "speech_config",
-    "image_config",
+_WITHOUT_PLACE: Final = words(
+    "tools retrieval_config response_modalities speech_config image_config"
 )
 
 
@@ -111,7 +98,7 @@ def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
     builder.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
     if not builder.config.get("thinkingConfig", {}).keys() - {"includeThoughts"}:
         builder.config.update(thinking.least_thinking(builder.can))
-    resolve_choices(builder)
+    fields.resolve_choices(builder)
     if builder.choices > builder.can.max_candidates:
         builder.hints["items"] = builder.choices
     return CompiledOptions(builder)
@@ -124,7 +111,7 @@ def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
     ``{"model": "gemini-2.5-flash", "prompt": "Say hi", "max_tokens": 5}`` ->
     ``{"contents": [{"role": "user", "parts": [{"text": "Say hi"}]}], "generationConfig": {…}}``
     """
-    prompts = _prompts(prompt)
+    prompts = fields.read_texts(prompt, "prompt", "prompt", MAX_PROMPTS, "prompt")
     if len(prompts) * options.items > MAX_ITEMS:
         refusal.invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
     first = options.text(prompts[0])
@@ -138,25 +125,3 @@ def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
     if "echo_prompts" in options.asked:
         hints = (*hints, orjson.dumps({"echo_prompts": prompts}))
     return items, hints, options.notes, ()
-
-
-def _prompts(value: object) -> list[str]:
-    if value is None:
-        refusal.missing("prompt")
-    prompts = [value] if type(value) is str else value
-    if type(prompts) is not list:
-        refusal.invalid_type(value, "one of a string or array of strings", "prompt")
-    if not prompts:
-        refusal.invalid_value("the array is empty.", "prompt")
-    if len(prompts) > MAX_PROMPTS:
-        refusal.invalid_value(f"at most {MAX_PROMPTS} prompts are possible.", "prompt")
-    for index, text in enumerate(prompts):
-        if type(text) is int or type(text) is list:
-            refusal.unsupported_value("token ids belong to another tokenizer; send text.", "prompt")
-        if type(text) is not str:
-            refusal.invalid_type(text, "a string", f"prompt[{index}]")
-        if not text:
-            # OpenAI's default, the end-of-text token, has no counterpart.
-            param = "prompt" if type(value) is str else f"prompt[{index}]"
-            refusal.invalid_value("a prompt cannot be an empty string.", param)
-    return prompts

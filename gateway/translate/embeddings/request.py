@@ -14,6 +14,7 @@ from gateway.translate.reading.checks import integer, keyword, one_of, string, w
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.request.builder import RequestBuilder, read_options
 from gateway.translate.request.compiled_options import refuse_amplified, translates
+from gateway.translate.request.fields import read_texts
 from gateway.translate.template import hole, stand_in, template_of
 
 PATH: Final = "/v1/embeddings"
@@ -122,34 +123,8 @@ def to_gemini(options: _EmbeddingOptions, given: object) -> Translation:
     ``{"input": ["a", "b"], "dimensions": 256}`` -> two times
     ``{"content": {"parts": [{"text": …}]}, "outputDimensionality": 256}``
     """
-    texts = _texts(given)
+    texts = read_texts(given, "input", "input", MAX_INPUTS)
     refuse_amplified(len(options.template) + len(options.prefix), len(texts), "input")
     prefix, template = options.prefix, options.template
     items = [template % orjson.dumps(prefix + text) for text in texts]
     return items, options.hints, options.notes, ()
-
-
-def _texts(value: object) -> list[str]:
-    if value is None:
-        refusal.missing("input")
-    alone = type(value) is str
-    value = [value] if alone else value
-    if type(value) is not list:
-        refusal.invalid_type(value, "one of a string or array of strings", "input")
-    if not value:
-        refusal.invalid_value("the array is empty.", "input")
-    if len(value) > MAX_INPUTS:
-        refusal.invalid_value(f"at most {MAX_INPUTS} inputs are possible.", "input")
-    for index, text in enumerate(value):
-        if type(text) is not str:
-            _refuse_input(text, f"input[{index}]")
-        if not text:
-            param = "input" if alone else f"input[{index}]"
-            refusal.invalid_value("an input cannot be an empty string.", param)
-    return value
-
-
-def _refuse_input(value: object, param: str) -> None:
-    if type(value) is int or type(value) is list:
-        refusal.unsupported_value("token ids belong to another tokenizer; send text.", param)
-    refusal.invalid_type(value, "a string", param)

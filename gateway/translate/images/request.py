@@ -15,7 +15,7 @@ from gateway.translate.reading.checks import integer, one_of, string
 from gateway.translate.reading.table import FieldTable, dropped, mapped, noted, refused
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import CompiledOptions, translates
-from gateway.translate.request.options import STREAM
+from gateway.translate.request.fields import STREAM
 from gateway.translate.request.thinking import refuse_thoughts, resolve_thinking
 from gateway.translate.tools.config import resolve_tools
 

@@ -99,11 +99,7 @@ class Capabilities:
 
 _NEWEST: Final = Capabilities(effort=_LEVELS, clamped=frozenset({"none", "minimal"}))
 _GEMINI_3: Final = replace(
-    _NEWEST,
-    sampling=True,
-    prefill=True,
-    effort=_MINIMAL_LEVELS,
-    clamped=frozenset({"none"}),
+    _NEWEST, sampling=True, prefill=True, effort=_MINIMAL_LEVELS, clamped=frozenset({"none"})
 )
 _GEMINI_25: Final = replace(
     _GEMINI_3,
@@ -142,10 +138,7 @@ _GENERATIONS: Final = tuple(
         (r"gemini-2\.5-.*image", replace(_GEMINI_25, effort=None, media=True, max_candidates=1)),
         (r".*(-image|imagen|nano-banana)", replace(_GEMINI_3, effort=None, media=True)),
         (r".*(embedding|transcribe)", replace(_GEMINI_3, effort=None)),
-        (
-            r"gemini-(1\.|2\.0)",
-            replace(_GEMINI_25, penalties=True, effort=None),
-        ),
+        (r"gemini-(1\.|2\.0)", replace(_GEMINI_25, penalties=True, effort=None)),
         (
             r"gemini-2\.5-pro",
             replace(
@@ -164,9 +157,7 @@ _GENERATIONS: Final = tuple(
         (
             r"gemini-3-pro",
             replace(
-                _GEMINI_3,
-                effort=_TWO_LEVELS,
-                clamped=frozenset({"none", "minimal", "medium"}),
+                _GEMINI_3, effort=_TWO_LEVELS, clamped=frozenset({"none", "minimal", "medium"})
             ),
         ),
         (

@@ -29,6 +29,11 @@ _DURATION: Final = re.compile(r"\d{1,9}(\.\d{1,9})?s\Z", re.ASCII)
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Split a list of names, which would fill pages with one on a line."""
+    return tuple(text.split())
+
+
 def anything(value: object) -> object:
     """Accept any value: the reader of the object looks at it."""
     return value

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import list_of, one_of
+from gateway.translate.reading.checks import list_of, one_of, words
 from gateway.translate.reading.google_object import VERTEX_ONLY
 from gateway.translate.reading.refusal import invalid_value
 from gateway.translate.reading.table import FieldTable, mapped, refused
@@ -17,12 +17,8 @@ _CATEGORIES: Final = (
     "HARM_CATEGORY_HATE_SPEECH",
     "HARM_CATEGORY_SEXUALLY_EXPLICIT",
 )
-_THRESHOLDS: Final = (
-    "BLOCK_LOW_AND_ABOVE",
-    "BLOCK_MEDIUM_AND_ABOVE",
-    "BLOCK_ONLY_HIGH",
-    "BLOCK_NONE",
-    "OFF",
+_THRESHOLDS: Final = words(
+    "BLOCK_LOW_AND_ABOVE BLOCK_MEDIUM_AND_ABOVE BLOCK_ONLY_HIGH BLOCK_NONE OFF"
 )
 SAFETY_SETTING: Final = FieldTable(
     "google.safety_settings[]",

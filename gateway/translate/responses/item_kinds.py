@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import json_object, list_of, string
+from gateway.translate.reading.checks import json_object, list_of, string, words
 from gateway.translate.reading.refusal import unsupported_value
 from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 
@@ -141,15 +141,7 @@ IMAGE_ITEM: Final = FieldTable(
     _STATUS,
     *(
         dropped(name, "part of an earlier answer, not of the conversation")
-        for name in (
-            "action",
-            "background",
-            "error",
-            "quality",
-            "revised_prompt",
-            "size",
-            "svg_usage",
-        )
+        for name in words("action background error quality revised_prompt size svg_usage")
     ),
 )
 SEARCH_ITEM: Final = FieldTable(

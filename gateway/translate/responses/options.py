@@ -7,7 +7,7 @@ from gateway.translate.reading import checks
 from gateway.translate.reading.refusal import at, invalid_value
 from gateway.translate.reading.table import FieldTable, Placing, dropped, mapped, noted
 from gateway.translate.request.builder import RequestBuilder
-from gateway.translate.request.options import VERBOSITY, ask_logprobs
+from gateway.translate.request.fields import VERBOSITY, ask_logprobs
 from gateway.translate.request.response_format import FORMAT_TYPES, ask_json, write_schema
 from gateway.translate.request.thinking import effort, resolve_thinking, set_effort, thinks
 

@@ -19,18 +19,9 @@ from gateway.translate.reading.checks import (
 )
 from gateway.translate.reading.refusal import missing, unsupported_value
 from gateway.translate.reading.table import Field, FieldTable, dropped, mapped, noted, refused
+from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import CompiledOptions, translates
-from gateway.translate.request.options import (
-    PARALLEL_TOOL_CALLS,
-    STREAM,
-    TEMPERATURE,
-    TOP_K,
-    TOP_P,
-    metadata,
-    token_limit,
-    top_logprobs,
-)
 from gateway.translate.responses.items import read_input
 from gateway.translate.responses.options import (
     REASONING,
@@ -118,13 +109,13 @@ RESPONSES: Final = FieldTable(
         mapped(
             "max_output_tokens",
             "`generationConfig.maxOutputTokens`",
-            token_limit,
+            fields.token_limit,
             _read_max_output_tokens,
         )
     ),
-    _repeated(TEMPERATURE),
-    _repeated(TOP_P),
-    TOP_K,
+    _repeated(fields.TEMPERATURE),
+    _repeated(fields.TOP_P),
+    fields.TOP_K,
     mapped("text", "`responseMimeType`, `responseSchema`", TEXT, read_text),
     mapped("reasoning", "`generationConfig.thinkingConfig`", REASONING, read_reasoning),
     mapped("tools", "`tools`", list_of(json_object, of="objects"), read_responses_tools),
@@ -134,18 +125,18 @@ RESPONSES: Final = FieldTable(
         mapped(
             "top_logprobs",
             "`generationConfig.logprobs`, when `include` asks for them",
-            top_logprobs,
+            fields.top_logprobs,
             keep("top_logprobs"),
         )
     ),
     *GOOGLE_ROWS,
-    _echoed("metadata", metadata),
+    _echoed("metadata", fields.metadata),
     _echoed("user", string),
     _echoed("safety_identifier", string),
     _echoed("prompt_cache_key", string, "echoed in the answer; Gemini caches by itself"),
-    STREAM,
+    fields.STREAM,
     mapped("background", "false only", only(False, "a batch already runs in the background.")),
-    _repeated(PARALLEL_TOOL_CALLS),
+    _repeated(fields.PARALLEL_TOOL_CALLS),
     _repeated(
         noted("max_tool_calls", "Gemini has no equivalent; noted", integer(1, _MAX_TOOL_CALLS))
     ),

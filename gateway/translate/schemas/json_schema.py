@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.checks import words
 from gateway.translate.reading.refusal import invalid_type, invalid_value, shortened
 from gateway.translate.schemas.merge import flatten, inlined, merge
 from gateway.translate.schemas.source import (
@@ -31,33 +32,12 @@ from gateway.translate.schemas.source import (
 
 _NOTHING: Final[Json] = {"type": "null"}
 _ABOUT: Final = ("title", "description", "format")
-_PLACED: Final = (
-    frozenset(
-        (
-            "$ref",
-            "type",
-            "nullable",
-            "enum",
-            "const",
-            "anyOf",
-            "oneOf",
-            "items",
-            "prefixItems",
-            "minItems",
-        )
-    )
-    | frozenset(
-        (
-            "minItems",
-            "maxItems",
-            "minimum",
-            "maximum",
-            "exclusiveMinimum",
-            "exclusiveMaximum",
-            "properties",
-        )
-    )
-    | frozenset(("additionalProperties", "additionalItems", "required", *_ABOUT))
+_PLACED: Final = frozenset(
+    words("""
+    $ref type nullable enum const anyOf oneOf items prefixItems minItems maxItems minimum maximum
+    exclusiveMinimum exclusiveMaximum properties additionalProperties additionalItems required
+    title description format
+    """)
 )
 
 

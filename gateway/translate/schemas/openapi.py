@@ -5,6 +5,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.checks import words
 from gateway.translate.reading.refusal import invalid_type, shortened
 from gateway.translate.schemas.merge import ContradictionError, flatten, inlined, merge
 from gateway.translate.schemas.source import (
@@ -34,23 +35,20 @@ _COUNTS: Final = {
     "array": ("minItems", "maxItems"),
     "object": ("minProperties", "maxProperties"),
 }
-_PLACED: Final = (
-    frozenset(("type", "title", "description", "nullable", "enum", "const", "format", "items"))
-    | frozenset(
-        ("properties", "required", "additionalProperties", "anyOf", "oneOf", "pattern", "minimum")
-    )
-    | frozenset(
-        ("maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems")
-    )
-    | frozenset(("maxItems", "minProperties", "maxProperties", "additionalItems", "prefixItems"))
+_PLACED: Final = frozenset(
+    words("""
+    type title description nullable enum const format items properties required anyOf oneOf pattern
+    additionalProperties minimum maximum exclusiveMinimum exclusiveMaximum minLength maxLength
+    minItems maxItems minProperties maxProperties additionalItems prefixItems
+    """)
 )
 # Left out of either dialect, but what they say cannot be guessed from the rest.
 _NEEDS_JSON: Final = frozenset({"patternProperties", "$dynamicRef", "$recursiveRef"})
 
 # Keywords that the message cannot have next to an enum.
-_BESIDE_ENUM: Final = frozenset(
-    ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength")
-) | frozenset(("pattern", "format"))
+_NOT_WITH_ENUM: Final = words(
+    "minimum maximum exclusiveMinimum exclusiveMaximum minLength maxLength pattern format"
+)
 _BRANCHES: Final = ("anyOf", "oneOf")
 _ABOUT: Final = ("title", "description")
 
@@ -96,7 +94,7 @@ class _Converter:
         nullable = value.get("nullable") is True or "null" in types
         if values is not None:
             for key in value:
-                if key in _BESIDE_ENUM:
+                if key in _NOT_WITH_ENUM:
                     self.source.drop(f"{path}.{key}")
             decimals = "number" in types and "integer" not in types
             nullable = value.get("nullable") is True

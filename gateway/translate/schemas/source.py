@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import orjson
 
 from gateway.translate.contract import Json
+from gateway.translate.reading.checks import words
 from gateway.translate.reading.refusal import (
     Refused,
     invalid_type,
@@ -30,19 +31,10 @@ TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "nu
 
 # Keywords that are never an error and never a constraint.
 _SILENT: Final = frozenset(
-    ("$schema", "$id", "$comment", "$defs", "$anchor", "definitions", "examples", "example")
-) | frozenset(
-    (
-        "default",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "strict",
-        "propertyOrdering",
-        "discriminator",
-        "xml",
-        "externalDocs",
-    )
+    words("""
+    $schema $id $comment $defs $anchor definitions examples example default deprecated readOnly
+    writeOnly strict propertyOrdering discriminator xml externalDocs
+    """)
 )
 
 

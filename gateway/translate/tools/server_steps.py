@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import json_object, list_of, string
+from gateway.translate.reading.checks import json_object, list_of, string, words
 from gateway.translate.reading.refusal import at, invalid_value
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.signatures import google_extra, valid_signature
@@ -27,15 +27,10 @@ from gateway.wire.json_depth import depth_of
 _KINDS: Final = {"toolCall": "args", "toolResponse": "response"}
 # An enum: a word that Google's parser does not know would be a 400.
 TOOL_TYPES: Final = frozenset(
-    (
-        "TOOL_TYPE_UNSPECIFIED",
-        "GOOGLE_SEARCH_WEB",
-        "GOOGLE_SEARCH_IMAGE",
-        "URL_CONTEXT",
-        "GOOGLE_MAPS",
-        "FILE_SEARCH",
-        "MEDIA_PROCESSING",
-    )
+    words("""
+    TOOL_TYPE_UNSPECIFIED GOOGLE_SEARCH_WEB GOOGLE_SEARCH_IMAGE URL_CONTEXT GOOGLE_MAPS FILE_SEARCH
+    MEDIA_PROCESSING
+    """)
 )
 
 

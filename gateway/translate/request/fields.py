@@ -129,6 +129,35 @@ def _read_parallel_tool_calls(value: object, builder: RequestBuilder) -> None:
         builder.note("dropped", "parallel_tool_calls")
 
 
+def read_texts(value: object, field: str, noun: str, most: int, tokens: str = "") -> list[str]:
+    """Read a text, or an array of ``most`` texts that are each a ``noun``.
+
+    ``field`` is complained of, and ``tokens`` of ids of tokens: their place, unless it is given.
+    """
+    if value is None:
+        refusal.missing(field)
+    alone = type(value) is str
+    texts = [value] if alone else value
+    if type(texts) is not list:
+        refusal.invalid_type(value, "one of a string or array of strings", field)
+    if not texts:
+        refusal.invalid_value("the array is empty.", field)
+    if len(texts) > most:
+        refusal.invalid_value(f"at most {most} {noun}s are possible.", field)
+    for index, text in enumerate(texts):
+        param = field if alone else f"{field}[{index}]"
+        if type(text) is int or type(text) is list:
+            why = "token ids belong to another tokenizer; send text."
+            refusal.unsupported_value(why, tokens or param)
+        if type(text) is not str:
+            refusal.invalid_type(text, "a string", param)
+        if not text:
+            # OpenAI's default of a prompt, the end-of-text token, has no counterpart.
+            article = "an" if noun[0] in "aeiou" else "a"
+            refusal.invalid_value(f"{article} {noun} cannot be an empty string.", param)
+    return texts
+
+
 def resolve_choices(builder: RequestBuilder) -> None:
     """Several candidates of one request, where the model gives as many as the line asks for."""
     if 1 < builder.choices <= builder.can.max_candidates:
