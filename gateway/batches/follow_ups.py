@@ -135,6 +135,7 @@ def may_run_again(batch: Batch, job: Job, rules: RetryRules, now: int) -> bool:
         batch.status in LIVE_STATUSES
         and job.upstream_name is not None
         and job.attempt < rules.attempts
+        and job.bytes > 0  # none is left of requests that the disk has lost
         and job.cancel_sent_at is None
         and stop_reason(batch, now) is None
         and (job.failure is None or job.failure.code in _PASSING)

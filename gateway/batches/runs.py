@@ -50,6 +50,22 @@ def _numbered(run: int, index: Iterable[Entry]) -> Iterator[tuple[int, Entry]]:
     return ((run, entry) for entry in index)
 
 
+GAP = -1  # the run of a line that is in no run
+
+
+def gaps_filled(entries: Iterable[tuple[int, Entry]], lines: int) -> Iterator[tuple[int, Entry]]:
+    """Pass the records on, and one for each of lines 1 to ``lines`` that none has."""
+    expected = 1
+    for run, entry in entries:
+        if entry.kind != Kind.NOTES:
+            for line in range(expected, min(entry.line, lines + 1)):
+                yield GAP, Entry(line, Kind.ERROR, 0, 0)
+            expected = max(expected, entry.line + 1)
+        yield run, entry
+    for line in range(expected, lines + 1):
+        yield GAP, Entry(line, Kind.ERROR, 0, 0)
+
+
 def audited(entries: Iterable[tuple[int, Entry]], lines: int) -> Iterator[tuple[int, Entry]]:
     """Pass the records on while they are exactly lines 1 to ``lines``, once each, and their notes.
 

@@ -10,18 +10,19 @@ from typing import Any
 from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts
 from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import MODEL_NOT_FOUND, refused_model
-from gateway.batches.job import Cause, Job
+from gateway.batches.job import Job
 from gateway.batches.lifecycle import final_status, rest_until
 from gateway.batches.patience import RECOVERY, ended_because
 from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
-from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, DamagedBlobError, Tools, sealed
-from gateway.runner.cpu.publish import PublishTask, RunPaths
+from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, Tools
 from gateway.runner.cpu.validate import ValidateTask
+from gateway.runner.mending import bring_input
 from gateway.runner.model_list import ModelList
 from gateway.runner.named_files import NamedFiles, find_files
+from gateway.runner.publishing import write_files
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ async def _read_input(
     Again also if a model that the list lacks turns out to exist. A third time, and so on, only if
     files are deleted at that very moment.
     """
-    await _bring_input(tools, batch, place / "input")
+    await bring_input(tools, batch, place / "input")
     task = ValidateTask(
         input=str(place / "input"),
         scratch=str(place),
@@ -110,15 +111,6 @@ def _too_large(tools: Tools, files: NamedFiles) -> list[BatchError]:
         " accepted for one batch."
     )
     return [BatchError("files_too_large", message)]
-
-
-async def _bring_input(tools: Tools, batch: Batch, path: Path) -> None:
-    file = await tools.store.input_file(batch.id)
-    if file is None or len(file.segments) != 1:
-        raise LookupError("the input file of a live batch is not there in one piece")
-    await tools.bring(file.segments[0].blob, path)
-    if (await sealed(path)).sha256 != file.sha256:
-        raise DamagedBlobError("the input file is not what was uploaded")
 
 
 def _gave_up() -> BatchError:
@@ -238,14 +230,7 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
     for job in jobs:
         notes.update(job.notes)
     async with tools.workplace() as place:
-        task = PublishTask(
-            scratch=str(place),
-            runs=await _bring_runs(tools, batch, jobs, place),
-            lines=batch.lines,
-            noted=notes.total(),
-            max_warnings=tools.options.input_limits.max_warnings,
-        )
-        summary = await tools.workers.run("publish", task, CPU_STEP_SECONDS)
+        summary = await write_files(tools, batch, jobs, notes.total(), place)
         written = {name: summary[name] for name in FILES if summary[name]}
         names = await tools.keep([made["path"] for made in written.values()])
     now = tools.clock.now()
@@ -279,24 +264,6 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
     await claim.save(done, files=list(files.values()), blobs=BlobChange(doomed=doomed))
     told = (counts.total, counts.completed, counts.failed)
     logger.info("batch %s %s: %d lines, %d completed, %d failed", batch.id, status, *told)
-
-
-async def _bring_runs(
-    tools: Tools, batch: Batch, jobs: Sequence[Job], place: Path
-) -> list[RunPaths]:
-    runs = []
-    cut_again = {job.follows for job in jobs if job.cause is Cause.RECUT}
-    ran = (job for job in jobs if job.run is not None or job.id not in cut_again)
-    for number, (run, index) in enumerate(
-        [(batch.run, batch.index), *((job.run, job.index) for job in ran)]
-    ):
-        if run is None or index is None:
-            raise LookupError("a run that is to be published is not there")
-        paths = RunPaths(str(place / f"run-{number}"), str(place / f"index-{number}"))
-        await tools.bring(run, Path(paths.run))
-        await tools.bring(index, Path(paths.index))
-        runs.append(paths)
-    return runs
 
 
 def _raw_life(tools: Tools, jobs: Sequence[Job]) -> int:

@@ -35,7 +35,11 @@ SEALED_AT_ONCE = 64 * 1024
 
 
 class DamagedBlobError(LookupError):
-    """The bytes on the disk are not those that were written."""
+    """The bytes of ``blob`` on the disk are gone, or are not those that were written."""
+
+    def __init__(self, blob: str, what: str = "is not what was written") -> None:
+        super().__init__(f"blob {blob} {what}")
+        self.blob = blob
 
 
 async def sealed(path: Path) -> Seal:
@@ -128,6 +132,30 @@ class Tools:
         """Return what is sent of a job."""
         return BlobSource(self.blobs, [Segment(*job.outgoing)])
 
+    async def check(self, name: str) -> None:
+        """Read a blob that is about to be sent: what the disk has changed would be paid for.
+
+        Errors: DamagedBlobError.
+        """
+        seal = await self.store.blob_seal(name)
+        if seal is not None and seal != await self._found(name):
+            raise DamagedBlobError(name)
+
+    async def _found(self, blob: str) -> Seal:
+        """Size and digest of what is there."""
+        digest, size = hashlib.sha256(), 0
+        try:
+            async with aclosing(self.blobs.read(blob)) as blocks:
+                async for block in blocks:
+                    size += len(block)
+                    if len(block) > SEALED_AT_ONCE:
+                        await asyncio.to_thread(digest.update, block)
+                    else:
+                        digest.update(block)
+        except FileNotFoundError as error:
+            raise DamagedBlobError(blob, "is gone") from error
+        return Seal(size, digest.hexdigest())
+
     def while_ending(self, job: Job, due_at: int) -> int:
         """No later than the moment at which a batch that ends goes on without the job."""
         return due_while_ending(job, due_at, self.clock.now(), self.options.patience.ending)
@@ -161,12 +189,15 @@ class Tools:
     async def bring(self, name: str, path: Path) -> None:
         """Have a blob's bytes at a local path, as they were written.
 
-        Errors: FileNotFoundError when they are gone, DamagedBlobError when they have changed.
+        Errors: DamagedBlobError when they are gone or have changed.
         """
-        await self.blobs.bring(name, path)
+        try:
+            await self.blobs.bring(name, path)
+        except FileNotFoundError as error:
+            raise DamagedBlobError(name, "is gone") from error
         seal = await self.store.blob_seal(name)
         if seal is not None and seal != await sealed(path):
-            raise DamagedBlobError(f"blob {name} is not what was written")
+            raise DamagedBlobError(name)
 
     @asynccontextmanager
     async def workplace(self) -> AsyncIterator[Path]:

@@ -13,7 +13,15 @@ from gateway.batches.pacing import next_poll
 from gateway.batches.staging import NamedFile, StagedState, earliest, usable_until
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
-from gateway.runner.context import DEFECTS, MAX_DEFECTS, JobClaim, LostClaimError, Tools, named
+from gateway.runner.context import (
+    DEFECTS,
+    MAX_DEFECTS,
+    DamagedBlobError,
+    JobClaim,
+    LostClaimError,
+    Tools,
+    named,
+)
 from gateway.runner.cpu.collect import INTERNAL
 from gateway.runner.cpu.fill import FillTask, Usable
 
@@ -67,8 +75,8 @@ async def _write(
     async with tools.workplace() as place:
         try:
             summary = await _filled(tools, job, ready, failed, place)
-        except DEFECTS:
-            if job.defects + 1 < MAX_DEFECTS:
+        except DEFECTS as error:
+            if isinstance(error, DamagedBlobError) or job.defects + 1 < MAX_DEFECTS:
                 raise
             await claim.save(moved(job, JobState.REFUSED, failure=INTERNAL))
             return

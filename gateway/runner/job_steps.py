@@ -319,13 +319,11 @@ def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
 
 async def _bring_raw(tools: Tools, job: Job, path: Path) -> bool:
     """Bring the raw results; False when the disk has lost or changed them, but not the upstream."""
-    if job.raw is None:
+    if job.raw is None or job.state is not JobState.SECURED:
         return True
     try:
         await tools.bring(job.raw, path)
-    except (FileNotFoundError, DamagedBlobError):
-        if job.state is not JobState.SECURED:
-            raise
+    except DamagedBlobError:
         return False
     return True
 

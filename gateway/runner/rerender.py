@@ -12,10 +12,8 @@ from gateway.batches.job import Job
 from gateway.errors import ConflictError
 from gateway.runner.batch_steps import CPU_STEP_SECONDS, FILES, output_file
 from gateway.runner.context import Tools
-from gateway.runner.cpu.collect import CollectTask
 from gateway.runner.cpu.publish import PublishTask, RunPaths
-from gateway.runner.job_steps import unserved_by
-from gateway.wire.gemini import INLINE
+from gateway.runner.rendering import render_again, sources
 
 logger = logging.getLogger(__name__)
 
@@ -85,28 +83,11 @@ class Rerenderer:
         """Render what one job brought, but for lines that went on into other jobs."""
         own = place / str(job.number)
         own.mkdir()
-        followers = [each for each in jobs if each.follows == job.id]
-        paths = {"echo": job.echo, "raw": job.raw, "held": job.held}
-        paths |= {f"skip-{each.number}": each.echo for each in followers}
-        for name, blob in paths.items():
-            if blob is not None:
-                await self._tools.bring(blob, own / name)
-        task = CollectTask(
-            echo=str(own / "echo"),
-            scratch=str(own),
-            batch_id=batch.id,
-            endpoint=batch.endpoint,
-            created=(job.ended_at or job.created_at) // 1000,
-            max_warnings=self._tools.options.input_limits.max_warnings,
-            policy=policy,
-            raw=None if job.raw is None else str(own / "raw"),
-            inline=job.output == INLINE,
-            failure=job.failure,
-            unserved=unserved_by(batch, job),
-            held=None if job.held is None else str(own / "held"),
-            skip=[str(own / f"skip-{each.number}") for each in followers],
-        )
-        return await self._tools.workers.run("collect", task, CPU_STEP_SECONDS)
+        paths = {}
+        for name, (_, blob) in sources(job, jobs).items():
+            await self._tools.bring(blob, own / name)
+            paths[name] = str(own / name)
+        return await render_again(self._tools, batch, job, paths, policy=policy)
 
 
 def _gone(batch: Batch) -> ConflictError:

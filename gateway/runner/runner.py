@@ -43,6 +43,7 @@ from gateway.runner import batch_steps, file_steps, job_steps, quota_steps, send
 from gateway.runner.context import (
     DEFECTS,
     BatchClaim,
+    DamagedBlobError,
     FileClaim,
     JobClaim,
     LostClaimError,
@@ -50,6 +51,7 @@ from gateway.runner.context import (
     describe,
 )
 from gateway.runner.fill_step import fill
+from gateway.runner.mending import mend
 from gateway.runner.model_list import ModelList
 
 logger = logging.getLogger(__name__)
@@ -354,7 +356,10 @@ class Runner:
         tools = self._tools
         if isinstance(claim, JobClaim):
             claim.row = _stopping(claim.row, work.batch, tools.clock.now())
-            await _JOB_STEPS[act](tools, work.batch, claim)
+            try:
+                await _JOB_STEPS[act](tools, work.batch, claim)
+            except DamagedBlobError as damage:
+                await mend(tools, work.batch, claim, damage)
         elif act is Act.VALIDATE:
             await batch_steps.validate(tools, self.models, claim)
         elif act is Act.WITHDRAW:

@@ -47,6 +47,7 @@ UNSENT = {
 async def stage(tools: Tools, _: Batch, claim: JobClaim) -> None:
     """Upload the spool."""
     job = claim.row
+    await tools.check(job.outgoing[0])
     staged = await tools.upstream.stage(job, tools.outgoing(job))
     changes = {"staged": staged.ref, "staged_until": staged.until}
     if job.state is JobState.STAGING:  # what was staged before had grown too old
@@ -57,6 +58,8 @@ async def stage(tools: Tools, _: Batch, claim: JobClaim) -> None:
 async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
     """Save the intent, then call create: at most once for it, whatever happens."""
     before = claim.row
+    if before.inline:
+        await tools.check(before.outgoing[0])
     now = tools.clock.now()
     deadline = now + int(tools.options.create_seconds * 1000)
     intent = moved(
@@ -69,14 +72,13 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
         last_error=before.last_error,  # what it waits for is true until this create has ended
     )
     await claim.save(intent, keep=True)
-    source = tools.outgoing(intent)
     left = (deadline - tools.clock.now()) / 1000
     if left <= 0:  # the save took that long: whoever reconciles may believe that nothing is sent
         back = _not_sent(intent, before)
         await claim.save(back, keep=True)
         raise UnavailableError("the intent was saved too late to send anything")
     try:
-        name = await tools.upstream.create(intent, source, left)
+        name = await tools.upstream.create(intent, tools.outgoing(intent), left)
     except UpstreamAmbiguousError as error:
         await _doubt(tools, claim, error)
     except UpstreamStaleError as error:

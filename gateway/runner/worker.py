@@ -31,6 +31,7 @@ from gateway.runner.cpu.failed_lines import FailedLinesTask, failed_lines
 from gateway.runner.cpu.fill import FillTask, Usable, fill
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
 from gateway.runner.cpu.recut import PickTask, RecutTask, SplitTask, pick, recut, split
+from gateway.runner.cpu.remake import RemakeTask, remake
 from gateway.runner.cpu.validate import InputLimits, ValidateTask, validate
 from gateway.translate import Unusable
 
@@ -71,7 +72,8 @@ def _collect(task: dict[str, Any]) -> object:
 
 def _publish(task: dict[str, Any]) -> object:
     runs = [RunPaths(**paths) for paths in task.pop("runs")]
-    return publish(PublishTask(**task, runs=runs))
+    lost = _failure(task.pop("lost"))
+    return publish(PublishTask(**task, runs=runs, lost=lost))
 
 
 def _recut(task: dict[str, Any]) -> object:
@@ -84,6 +86,7 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "collect": _collect,
     "publish": _publish,
     "recut": _recut,
+    "remake": lambda task: remake(RemakeTask(**task)),
     "failed_lines": lambda task: failed_lines(FailedLinesTask(**task)),
     "split": lambda task: split(SplitTask(**task)),
     "pick": lambda task: pick(PickTask(**task)),

@@ -5,13 +5,18 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import orjson
+
 from gateway.batches.batch import Counts
-from gateway.batches.runs import RECORD, Entry, Kind, audited, merged, unpack
+from gateway.batches.job import Failure
+from gateway.batches.runs import GAP, RECORD, Entry, Kind, audited, gaps_filled, merged, unpack
 from gateway.errors import AuditError
+from gateway.runner.cpu.lines import failure_line
 from gateway.runner.cpu.notes import MAX_BYTES, rest_entry
+from gateway.runner.cpu.validate import input_lines
 from gateway.units import MIB
 
 BUFFER = MIB
@@ -28,13 +33,21 @@ class RunPaths:
 
 @dataclass(frozen=True, slots=True)
 class PublishTask:
-    """``lines`` is the number of lines of the input, ``noted`` that of all notes about them."""
+    """``lines`` is the number of lines of the input, ``noted`` that of all notes about them.
+
+    ``lost``: what to say of lines that no run has, since the disk has lost it; the names of these
+    are in ``input``, if there is one. None: each line must be there.
+    """
 
     scratch: str
     runs: Sequence[RunPaths]
     lines: int
     noted: int
     max_warnings: int
+    batch_id: str = ""
+    lost: Failure | None = None
+    input: str | None = None
+    max_line_bytes: int = MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +82,12 @@ def publish(task: PublishTask) -> PublishSummary:
         warnings = _Writer(Path(task.scratch) / "warnings", files)
         kinds: Counter[int] = Counter()
         indexes = [_entries(Path(paths.index)) for paths in task.runs]
-        for run, entry in audited(merged(indexes), task.lines):
-            text = _piece(runs[run], entry)
+        entries = merged(indexes)
+        if task.lost is not None:
+            entries = gaps_filled(entries, task.lines)
+        gaps = _Gaps(task)
+        for run, entry in audited(entries, task.lines):
+            text = gaps.text(entry.line) if run == GAP else _piece(runs[run], entry)
             if entry.kind == Kind.NOTES:
                 _write_notes(text, warnings, task.max_warnings)
                 continue
@@ -83,6 +100,31 @@ def publish(task: PublishTask) -> PublishSummary:
             raise AuditError(f"{output.lines + error.lines} of {task.lines} lines were written")
         counts = Counts(task.lines, output.lines, kinds[Kind.ERROR])
         return PublishSummary(output.close(), error.close(), warnings.close(), counts)
+
+
+class _Gaps:
+    """Error lines for what the disk has lost, in the order of the input."""
+
+    def __init__(self, task: PublishTask) -> None:
+        self._task = task
+        lines = None if task.input is None else Path(task.input)
+        self._input = iter(()) if lines is None else input_lines(lines, task.max_line_bytes)
+
+    def text(self, number: int) -> bytes:
+        """Write the error line of one."""
+        failure = self._task.lost
+        assert failure is not None  # noqa: S101 - without it there are no gaps
+        told = replace(failure, message=f"{failure.message} (Line {number} of the input.)")
+        return failure_line(self._task.batch_id, number, self._custom_id(number), told)[1]
+
+    def _custom_id(self, number: int) -> str:
+        """Its custom_id; empty when the input is gone too."""
+        raw = next((raw for at, raw in self._input if at == number), b"")
+        try:
+            name = orjson.loads(raw if isinstance(raw, bytes) else b"")["custom_id"]
+        except (TypeError, ValueError, KeyError):
+            return ""
+        return name if isinstance(name, str) else ""
 
 
 def _piece(run: int, entry: Entry) -> bytes:

@@ -79,7 +79,7 @@ class SplitTask:
     item: int | None
 
 
-class _Open:
+class PartWriter:
     """A part that is being written."""
 
     def __init__(self, number: int, scratch: Path, files: ExitStack) -> None:
@@ -106,6 +106,7 @@ class _Open:
         self.lines += 1
 
     def close(self) -> Part:
+        """Flush, and say what it came to."""
         self._spool.close()
         self._echo.close()
         counts = (self.items, self.lines, self.bytes, self.tokens)
@@ -119,14 +120,14 @@ def divide(spool: Path, echo: Path, scratch: Path, choose: Choice) -> list[Part]
     they are. Errors: OSError; ValueError of an echo file of another format.
     """
     with ExitStack() as files:
-        parts: dict[int, _Open] = {}
+        parts: dict[int, PartWriter] = {}
         of_line: dict[int, list[int]] = {}
-        for line, item, text in _spooled(spool):
+        for line, item, text in spooled(spool):
             number = choose(line, item)
             if number is None:
                 continue
             if number not in parts:
-                parts[number] = _Open(number, scratch, files)
+                parts[number] = PartWriter(number, scratch, files)
             parts[number].add(text)
             places = of_line.setdefault(line, [])
             if number not in places:
@@ -163,13 +164,13 @@ def split(task: SplitTask) -> RecutSummary:
 
 
 def _line_at_place(spool: Path, place: int) -> int | None:
-    return next((line for at, (line, _, _) in enumerate(_spooled(spool)) if at == place), None)
+    return next((line for at, (line, _, _) in enumerate(spooled(spool)) if at == place), None)
 
 
 def recut(task: RecutTask) -> RecutSummary:
     """Halve a job by tokens; no line is split. Errors as :func:`divide`."""
     spool = Path(task.spool)
-    total = sum(item_tokens(text) for _, _, text in _spooled(spool))
+    total = sum(item_tokens(text) for _, _, text in spooled(spool))
     first = _first_half(spool, total)
     parts = divide(spool, Path(task.echo), Path(task.scratch), lambda line, _: int(line > first))
     return RecutSummary(parts)
@@ -179,7 +180,7 @@ def _first_half(spool: Path, total: int) -> int:
     """Return the last line of the first half: half of the tokens, and at least a line behind."""
     lines: list[int] = []
     tokens = 0
-    for line, _, text in _spooled(spool):
+    for line, _, text in spooled(spool):
         if not lines or lines[-1] != line:
             if lines and HALVES * tokens >= total:
                 return lines[-1]
@@ -188,7 +189,7 @@ def _first_half(spool: Path, total: int) -> int:
     return lines[-2] if len(lines) > 1 else lines[-1]
 
 
-def _spooled(spool: Path) -> Iterator[tuple[int, int, bytes]]:
+def spooled(spool: Path) -> Iterator[tuple[int, int, bytes]]:
     """Line, item and text of every line of a spool; keys are written first, by ourselves."""
     with spool.open("rb", buffering=BUFFER) as file:
         for text in file:

@@ -33,7 +33,7 @@ from gateway.translate import (
     refusal_of,
 )
 from gateway.units import MIB
-from gateway.wire.jsonl import drop_blank_end, read_lines
+from gateway.wire.jsonl import LongLine, drop_blank_end, read_lines
 from gateway.wire.openai_errors import error_body, error_type
 
 BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
@@ -177,6 +177,12 @@ class _ModelLimits:
         return Size(len(items), size, keys + sum(map(item_tokens, items)), output)
 
 
+def input_lines(path: Path, max_line_bytes: int) -> Iterator[tuple[int, bytes | LongLine]]:
+    """Read the lines of an input file, each with its number."""
+    with path.open("rb", buffering=MIB) as file:
+        yield from enumerate(drop_blank_end(read_lines(file, max_line_bytes)), 1)
+
+
 def validate(task: ValidateTask) -> ValidateSummary:
     """Check and translate a whole input file. Errors: OSError of the scratch directory."""
     with ExitStack() as files:
@@ -250,10 +256,8 @@ class _Validation:
             internal=internal,
         )
 
-    def _lines_of_input(self) -> Iterator[tuple[int, Any]]:
-        with Path(self._task.input).open("rb", buffering=MIB) as file:
-            lines = read_lines(file, self._task.limits.max_line_bytes)
-            yield from enumerate(drop_blank_end(lines), 1)
+    def _lines_of_input(self) -> Iterator[tuple[int, bytes | LongLine]]:
+        return input_lines(Path(self._task.input), self._task.limits.max_line_bytes)
 
     def _read_all(self) -> None:
         for number, raw in self._lines_of_input():

@@ -1,0 +1,224 @@
+"""Mending: what the disk has lost or changed of a live job is made again, or the job ends without.
+
+Requests (spool) and answer hints (echo) come from the input, under the batch's stored policy. When
+that is gone too, the lines get an error: a batch always ends.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gateway.batches.batch import Batch
+from gateway.batches.follow_ups import may_be_divided
+from gateway.batches.job import Cause, Failure, Job, JobState
+from gateway.batches.lifecycle import moved, stop_reason
+from gateway.batches.pacing import next_retry, patient
+from gateway.ids import jitter
+from gateway.ports.store import BlobChange
+from gateway.runner.context import (
+    MAX_DEFECTS,
+    DamagedBlobError,
+    JobClaim,
+    Tools,
+    named,
+    sealed,
+)
+from gateway.runner.cpu.remake import RemakeTask
+from gateway.runner.send_steps import UNSENT
+
+logger = logging.getLogger(__name__)
+
+REMAKE_SECONDS = 4 * 3600.0
+WAITING = frozenset({JobState.PLANNED, JobState.STAGING})
+
+LOST = Failure(
+    "gateway_data_lost",
+    "The gateway's disk has lost or changed what it kept of this request, and the input file too:"
+    " there is nothing to make it again from. Check the disk, and send the request again.",
+    500,
+)
+
+
+async def mend(tools: Tools, batch: Batch, claim: JobClaim, damage: DamagedBlobError) -> None:
+    """Make again what a step of this job has found damaged; the step comes again after a pause.
+
+    Errors: the damage, if it is of nothing that is the job's to make again.
+    """
+    job = claim.row
+    logger.error("%s: %s: it is made again", named(job), damage)
+    if damage.blob == job.filled:
+        await _save(tools, claim, _unfilled(job), damage)
+    elif damage.blob == job.held:
+        # What predecessors paid for is in their raw results still; these items run again.
+        await _save(tools, claim, replace(job, held=None), damage)
+    elif damage.blob in {job.spool, job.echo}:
+        await _mend_requests(tools, batch, claim, damage)
+    else:
+        raise damage
+
+
+def _unfilled(job: Job) -> Job:
+    """Drop the spool that names the files' copies; which item was refused was said of it."""
+    if job.state is JobState.STAGING:
+        job = moved(job, JobState.PLANNED)
+    failure = None if job.failure is None else replace(job.failure, item=None)
+    nothing: dict[str, Any] = dict(UNSENT)
+    return replace(job, failure=failure, **nothing)
+
+
+async def _save(
+    tools: Tools, claim: JobClaim, job: Job, damage: DamagedBlobError, live: Sequence[str] = ()
+) -> None:
+    """Save the mended job, due after a pause that grows: a disk may go on like this."""
+    before = claim.row
+    old = {before.spool, before.echo, before.filled, before.held}
+    doomed = [name for name in old - {job.spool, job.echo, job.filled, job.held} if name]
+    defects = before.defects + 1
+    pause = next_retry(defects, patient(tools.options.retry), jitter())
+    due = tools.while_ending(job, tools.clock.now() + pause)
+    mended = replace(
+        job,
+        due_at=due,
+        defects=defects,
+        failures=before.failures + 1,
+        last_error=f"{damage}: it is made again",
+    )
+    await claim.save(mended, blobs=BlobChange(live=live, doomed=doomed))
+
+
+async def _mend_requests(
+    tools: Tools, batch: Batch, claim: JobClaim, damage: DamagedBlobError
+) -> None:
+    job = claim.row
+    async with tools.workplace() as place:
+        left = await bring_left(tools, job, place)
+        made = None
+        if job.defects < MAX_DEFECTS or _may_wait(tools, batch, job):
+            made = await remade(tools, batch, job, left, place)
+        if made is None:
+            await _do_without(tools, claim, left, place)
+            return
+        lost = [name for name in ("spool", "echo") if name not in left]
+        names = await tools.keep([made[name] for name in lost])
+    changes: dict[str, Any] = dict(zip(lost, names, strict=True))
+    if "spool" in lost:
+        changes |= {"bytes": made["bytes"], "tokens": made["tokens"]}
+    await _save(tools, claim, replace(job, **changes), damage, names)
+
+
+def _may_wait(tools: Tools, batch: Batch, job: Job) -> bool:
+    """Results that are here are not given up while their batch has time."""
+    return job.state is JobState.SECURED and stop_reason(batch, tools.clock.now()) is None
+
+
+async def bring_left(tools: Tools, job: Job, place: Path) -> Mapping[str, str]:
+    """Paths of those of a job's spool, hints and held results that are as they were written."""
+    left = {}
+    for name, blob in (("spool", job.spool), ("echo", job.echo), ("held", job.held)):
+        path = place / f"left-{name}"
+        if blob is None:
+            continue
+        try:
+            await tools.bring(blob, path)
+        except DamagedBlobError:
+            path.unlink(missing_ok=True)
+        else:
+            left[name] = str(path)
+    return left
+
+
+async def remade(
+    tools: Tools, batch: Batch, job: Job, left: Mapping[str, str], place: Path
+) -> Mapping[str, Any] | None:
+    """Spool and hints from the input; None when it is gone, or is another number of lines."""
+    try:
+        await bring_input(tools, batch, place / "input")
+    except DamagedBlobError as damage:
+        logger.error("%s: cannot be made again: %s", named(job), damage)  # noqa: TRY400
+        return None
+    index: str | None = str(place / "refused")
+    try:
+        await tools.bring(batch.index or "", place / "refused")
+    except DamagedBlobError:
+        index = None  # then what is refused now counts
+    skip = await _lines_before(tools, job)
+    if skip is None and not left.keys() & {"spool", "echo"}:
+        return None
+    task = RemakeTask(
+        input=str(place / "input"),
+        scratch=str(place),
+        endpoint=batch.endpoint,
+        policy=batch.policy,
+        max_line_bytes=tools.options.input_limits.max_line_bytes,
+        model=job.model,
+        lines=job.lines,
+        skip=skip or 0,
+        index=index,
+        **left,
+    )
+    made = await tools.workers.run("remake", task, REMAKE_SECONDS)
+    if (made["lines"], made["items"]) != (job.lines, job.items):
+        told = (named(job), made["lines"], made["items"], job.lines, job.items)
+        logger.error("%s: made again, it has %d lines of %d items, not %d of %d", *told)
+        return None
+    return made
+
+
+async def _lines_before(tools: Tools, job: Job) -> int | None:
+    """How many lines of its model went into jobs before it; None if it follows another."""
+    if job.follows is not None:
+        return None
+    work = await tools.store.load_work(job.batch_id)
+    jobs = [] if work is None else work.jobs
+    return sum(
+        other.lines
+        for other in jobs
+        if other.cause is Cause.FIRST and other.model == job.model and other.number < job.number
+    )
+
+
+async def bring_input(tools: Tools, batch: Batch, path: Path) -> None:
+    """Have the input file of a batch. Errors: DamagedBlobError when it is gone or has changed."""
+    file = await tools.store.input_file(batch.id)
+    if file is None or len(file.segments) != 1:
+        raise DamagedBlobError(batch.input_file_id, "is not there in one piece")
+    blob = file.segments[0].blob
+    await tools.bring(blob, path)
+    if (await sealed(path)).sha256 != file.sha256:
+        raise DamagedBlobError(blob, "is not the file that was uploaded")
+
+
+async def _do_without(tools: Tools, claim: JobClaim, left: Mapping[str, str], place: Path) -> None:
+    """There is nothing to make it again from: its lines get an error, and its batch ends."""
+    job = claim.row
+    logger.error("%s: what the disk has lost of it is lost for good", named(job))
+    if job.state in WAITING:
+        await claim.save(moved(job, JobState.REFUSED, failure=LOST))
+    elif "echo" not in left:
+        await _end_unread(tools, claim, place)
+    elif may_be_divided(job):
+        await claim.save(replace(job, failure=LOST, due_at=tools.clock.now()))
+    else:
+        [empty] = await tools.keep([_empty(place / "no-requests")])
+        # What was answered is answered; nothing of it can be sent once more.
+        unspooled = replace(job, spool=empty, bytes=0, due_at=tools.clock.now())
+        await claim.save(unspooled, blobs=BlobChange(live=[empty], doomed=[job.spool]))
+
+
+async def _end_unread(tools: Tools, claim: JobClaim, place: Path) -> None:
+    """Not even the names of its lines are known: publishing takes them from the gap they leave.
+
+    Raw results stay, here and at the upstream.
+    """
+    job = claim.row
+    run, index = await tools.keep([_empty(place / "no-run"), _empty(place / "no-index")])
+    told = {"failure": LOST, "unmatched": job.lines, "run": run, "index": index}
+    ended = moved(job, JobState.COLLECTED, **told)
+    await claim.save(ended, blobs=BlobChange(live=[run, index]), ring=True)
+
+
+def _empty(path: Path) -> str:
+    path.touch()
+    return str(path)

@@ -1,0 +1,362 @@
+"""What the disk loses of a live batch is made again; without its input too, the batch ends."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.batches.batch import Batch, BatchStatus
+from gateway.batches.follow_ups import RetryRules
+from gateway.batches.job import DONE_STATES, Job, JobState
+from gateway.errors import UpstreamGoneError, UpstreamUnavailableError
+from tests.runner.world import OWNER, Fine, World, chat, world
+
+# Of this model, three answers are three requests.
+ONE_BY_ONE = "gemini-3-flash-preview"
+LINES = b"".join(
+    [
+        chat("a", "one", model=ONE_BY_ONE),
+        chat("b", "two", model=ONE_BY_ONE, n=3),
+        chat("c", model=ONE_BY_ONE, n=-1),
+        chat("d", "four", model=ONE_BY_ONE),
+    ]
+)
+MANY = 400
+
+
+def path_of(tmp_path: Path, blob: str | None) -> Path:
+    """Where a blob is on the disk."""
+    assert blob is not None
+    return tmp_path / "data" / "blobs" / blob[:2] / blob
+
+
+def lose(path: Path) -> None:
+    """The file is gone."""
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    """Nothing is left in it."""
+    path.write_bytes(b"")
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle is another."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+DAMAGES = pytest.mark.parametrize("damage", [lose, empty, flip])
+Damage = Callable[[Path], None]
+
+
+@asynccontextmanager
+async def running(
+    tmp_path: Path, content: bytes = LINES, **changes: Any
+) -> AsyncIterator[tuple[World, Batch, Job]]:
+    """A batch whose only job runs at the upstream."""
+    async with world(tmp_path, inline_items=0, **changes) as w:
+        w.upstream.state = "RUNNING"
+        batch = await w.submit(content)
+        work = await w.until(
+            lambda work: work.jobs and work.jobs[0].state is JobState.RUNNING, batch
+        )
+        yield w, batch, work.jobs[0]
+
+
+async def lose_input(w: World, batch: Batch, tmp_path: Path) -> None:
+    """The input file's bytes are gone."""
+    file = await w.store.get_file(OWNER, batch.input_file_id, w.clock.now())
+    assert file is not None
+    lose(path_of(tmp_path, file.segments[0].blob))
+
+
+def ends(w: World) -> None:
+    """Have every job succeed."""
+    for job in w.upstream.jobs:
+        job.state = "SUCCEEDED"
+
+
+async def texts(w: World, batch: Batch) -> dict[str, list[str]]:
+    """The answers by custom_id."""
+    lines = await w.lines(batch.output_file_id)
+    return {
+        line["custom_id"]: [
+            choice["message"]["content"] for choice in line["response"]["body"]["choices"]
+        ]
+        for line in lines
+    }
+
+
+async def errors(w: World, batch: Batch) -> dict[str, str]:
+    """The codes of error lines by custom_id."""
+    lines = await w.lines(batch.error_file_id)
+    return {line["custom_id"]: line["response"]["body"]["error"]["code"] for line in lines}
+
+
+WHOLE = {"a": ["re one"], "b": ["re two"] * 3, "d": ["re four"]}
+
+
+@DAMAGES
+async def test_answer_hints_are_made_again_from_the_input(tmp_path: Path, damage: Damage) -> None:
+    """The batch never ended, though its results were here."""
+    async with running(tmp_path) as (w, batch, job):
+        damage(path_of(tmp_path, job.echo))
+        ends(w)
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE
+        assert list(await errors(w, done)) == ["c"]
+        assert w.upstream.calls.count("create") == 1
+
+
+@pytest.mark.parametrize(("damage", "both"), [(lose, False), (empty, True), (flip, False)])
+async def test_a_spool_is_checked_before_it_is_sent_and_made_again(
+    tmp_path: Path, damage: Damage, both: bool
+) -> None:
+    """A flipped bit was sent and paid for; a lost spool was asked for again for ever."""
+    async with world(tmp_path, inline_items=0) as w:
+        w.upstream.script["stage"] = [UpstreamUnavailableError("busy", status=503)] * MANY
+        batch = await w.submit(LINES)
+        work = await w.until(lambda work: work.jobs and work.jobs[0].failures, batch)
+        spool = path_of(tmp_path, work.jobs[0].spool)
+        as_written = spool.read_bytes()
+        damage(spool)
+        if both:
+            damage(path_of(tmp_path, work.jobs[0].echo))
+        w.upstream.script["stage"] = []
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE
+        assert [job.spool for job in w.upstream.jobs] == [as_written]
+
+
+@DAMAGES
+async def test_the_spool_of_an_inline_job_is_checked(tmp_path: Path, damage: Damage) -> None:
+    """It travels in the create call."""
+    async with world(tmp_path) as w:
+        w.upstream.script["create"] = [UpstreamUnavailableError("busy", status=503)] * MANY
+        batch = await w.submit(LINES)
+        work = await w.until(lambda work: work.jobs and work.jobs[0].failures, batch)
+        spool = path_of(tmp_path, work.jobs[0].spool)
+        as_written = spool.read_bytes()
+        damage(spool)
+        w.upstream.script["create"] = []
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE
+        assert [job.spool for job in w.upstream.jobs] == [as_written]
+
+
+async def test_jobs_that_have_lost_both_files_get_their_own_lines(tmp_path: Path) -> None:
+    """Lines of a model went to its jobs in order."""
+    lines = b"".join(
+        chat(f"{n}", f"t{n}", n=-1 if n == 2 else 1, model=f"gemini-{model}")
+        for n in range(9)
+        for model in ("2.5-flash", "3-flash-preview")[n % 2 :][:1]
+    )
+    async with running(tmp_path, lines) as (w, batch, _):
+        work = await w.until(
+            lambda work: all(job.state is JobState.RUNNING for job in work.jobs), batch
+        )
+        assert len(work.jobs) == 2
+        for job in work.jobs:
+            lose(path_of(tmp_path, job.echo))
+            lose(path_of(tmp_path, job.spool))
+        ends(w)
+        done = await w.ended(batch)
+        assert await texts(w, done) == {f"{n}": [f"re t{n}"] for n in range(9) if n != 2}
+        assert list(await errors(w, done)) == ["2"]
+
+
+@pytest.mark.parametrize("damage", [lose, flip])
+async def test_without_the_input_each_line_gets_an_error(tmp_path: Path, damage: Damage) -> None:
+    """Hints gone, input gone: the batch ends, and what is paid for stays at the upstream."""
+    async with running(tmp_path) as (w, batch, job):
+        damage(path_of(tmp_path, job.echo))
+        await lose_input(w, batch, tmp_path)
+        ends(w)
+        done = await w.ended(batch)
+        lines = await w.lines(done.error_file_id)
+        codes = [line["response"]["body"]["error"]["code"] for line in lines]
+        assert sorted(codes) == ["gateway_data_lost"] * 3 + ["invalid_value"]
+        assert len({line["id"] for line in lines}) == 4
+        assert (done.counts.total, done.counts.failed) == (4, 4)
+        assert done.status is BatchStatus.COMPLETED
+        await w.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
+        assert "release" not in w.upstream.calls
+
+
+async def test_a_spool_that_cannot_be_made_again_is_not_sent(tmp_path: Path) -> None:
+    """The hints still know the names of the lines."""
+    async with world(tmp_path, inline_items=0) as w:
+        w.upstream.script["stage"] = [UpstreamUnavailableError("busy", status=503)] * MANY
+        batch = await w.submit(LINES)
+        work = await w.until(lambda work: work.jobs and work.jobs[0].failures, batch)
+        lose(path_of(tmp_path, work.jobs[0].spool))
+        await lose_input(w, batch, tmp_path)
+        w.upstream.script["stage"] = []
+        done = await w.ended(batch)
+        found = await errors(w, done)
+        assert {found[name] for name in "abd"} == {"gateway_data_lost"}
+        assert w.upstream.jobs == []
+
+
+async def test_a_lost_spool_does_not_cost_what_was_answered(tmp_path: Path) -> None:
+    """One line would run again, and cannot: the others are published."""
+    async with running(tmp_path) as (w, batch, job):
+        w.upstream.served = lambda key: key != "4"
+        lose(path_of(tmp_path, job.spool))
+        await lose_input(w, batch, tmp_path)
+        ends(w)
+        done = await w.ended(batch)
+        assert sorted(await texts(w, done)) == ["a", "b"]
+        assert (await errors(w, done))["d"] == "result_missing"
+
+
+async def test_a_follow_up_is_cut_from_a_spool_that_was_made_again(tmp_path: Path) -> None:
+    """One item of a line with three is missing."""
+    async with running(tmp_path) as (w, batch, job):
+        w.upstream.spoilt = [{"2.1": None}]
+        lose(path_of(tmp_path, job.spool))
+        w.upstream.state = "SUCCEEDED"
+        ends(w)
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE
+        assert [len(made.spool.splitlines()) for made in w.upstream.jobs] == [5, 1]
+
+
+@pytest.mark.parametrize("name", ["spool", "echo"])
+async def test_a_follow_up_has_its_own_items_again(tmp_path: Path, name: str) -> None:
+    """Not those that its predecessor was paid for."""
+    async with running(tmp_path) as (w, batch, _):
+        w.upstream.spoilt = [{"2.1": None}]
+        w.upstream.script["stage"] = [UpstreamUnavailableError("busy", status=503)] * MANY
+        ends(w)
+        work = await w.until(lambda work: len(work.jobs) == 2 and work.jobs[1].failures, batch)
+        lose(path_of(tmp_path, getattr(work.jobs[1], name)))
+        w.upstream.state = "SUCCEEDED"
+        w.upstream.script["stage"] = []
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE
+        assert [len(made.spool.splitlines()) for made in w.upstream.jobs] == [5, 1]
+
+
+async def test_a_cancel_ends_a_batch_that_has_lost_everything(tmp_path: Path) -> None:
+    """Neither a cancel nor the end of the window did."""
+    async with running(tmp_path) as (w, batch, job):
+        for blob in (job.echo, job.spool, (await w.get(batch)).index, (await w.get(batch)).run):
+            lose(path_of(tmp_path, blob))
+        await lose_input(w, batch, tmp_path)
+        await w.store.request_cancel(OWNER, batch.id, w.clock.now())
+        w.runner.wake()
+        done = await w.ended(batch)
+        assert done.status is BatchStatus.CANCELLED
+        assert len(await w.lines(done.error_file_id)) == 4
+
+
+@asynccontextmanager
+async def half_done(
+    tmp_path: Path, spoilt: Sequence[dict[str, Any]] = (), **changes: Any
+) -> AsyncIterator[tuple[World, Batch, Job, Callable[[], None]]]:
+    """A batch with one job that is collected, and one that runs until it is told to end."""
+    async with world(tmp_path, inline_items=0, **changes) as w:
+        w.upstream.state = "RUNNING"
+        other = chat("z", "last")
+        batch = await w.submit(LINES + other)
+        both = await w.until(
+            lambda work: [job.state for job in work.jobs] == [JobState.RUNNING] * 2, batch
+        )
+        mine = both.jobs[0]
+        w.upstream.state = "SUCCEEDED"
+        w.upstream.spoilt = 2 * list(spoilt)  # whichever of the two came first
+        made = {made.display_name: made for made in w.upstream.jobs}
+        made[mine.display_name].state = "SUCCEEDED"
+        done = await w.until(lambda work: work.jobs[0].state in DONE_STATES, batch)
+        yield w, batch, done.jobs[0], lambda: ends(w)
+
+
+@pytest.mark.parametrize(("name", "damage"), [("run", empty), ("run", flip), ("index", lose)])
+async def test_rendered_answers_are_rendered_again(
+    tmp_path: Path, name: str, damage: Damage
+) -> None:
+    """Cut while another job ran, the output lacked lines, or the batch was finalizing for ever."""
+    async with half_done(tmp_path) as (w, batch, job, go_on):
+        damage(path_of(tmp_path, getattr(job, name)))
+        go_on()
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE | {"z": ["re last"]}
+        assert list(await errors(w, done)) == ["c"]
+        assert (done.counts.total, done.counts.completed, done.counts.failed) == (5, 4, 1)
+        assert done.usage.output_tokens == 12
+
+
+async def test_rendered_again_a_run_leaves_out_what_follow_ups_took(tmp_path: Path) -> None:
+    """Line 4 was missing, and came with the follow-up."""
+    async with half_done(tmp_path, spoilt=[{"4": None}]) as (w, batch, job, go_on):
+        await w.until(lambda work: [j.state in DONE_STATES for j in work.jobs][2:] == [True], batch)
+        empty(path_of(tmp_path, job.run))
+        go_on()
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE | {"z": ["re last"]}
+
+
+@pytest.mark.parametrize(("name", "damage"), [("run", flip), ("index", lose)])
+async def test_refused_lines_are_written_again(tmp_path: Path, name: str, damage: Damage) -> None:
+    """Run 0 comes from the input alone."""
+    async with running(tmp_path) as (w, batch, _):
+        damage(path_of(tmp_path, getattr(await w.get(batch), name)))
+        ends(w)
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE
+        assert await errors(w, done) == {"c": "invalid_value"}
+
+
+async def test_with_raw_results_gone_too_they_are_fetched_again(tmp_path: Path) -> None:
+    """The job had not been deleted: a line of it was missing."""
+    rules = RetryRules(attempts=1)
+    async with half_done(tmp_path, spoilt=[{"4": None}], retries=rules) as (w, batch, job, go_on):
+        lose(path_of(tmp_path, job.run))
+        lose(path_of(tmp_path, job.raw))
+        go_on()
+        done = await w.ended(batch)
+        assert sorted(await texts(w, done)) == ["a", "b", "z"]
+        assert (await errors(w, done))["d"] == "result_missing"
+
+
+async def test_with_raw_results_gone_everywhere_each_line_gets_an_error(tmp_path: Path) -> None:
+    """The upstream's copy was deleted once they were safe here."""
+    async with half_done(tmp_path) as (w, batch, job, go_on):
+        await w.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
+        lose(path_of(tmp_path, job.run))
+        lose(path_of(tmp_path, job.raw))
+        w.upstream.script["fetch"] = [Fine(), UpstreamGoneError("deleted", status=404)]
+        go_on()
+        done = await w.ended(batch)
+        found = await errors(w, done)
+        assert {found[name] for name in "abd"} == {"gateway_data_lost"}
+        assert list(await texts(w, done)) == ["z"]
+
+
+async def test_with_hints_gone_too_these_are_made_first(tmp_path: Path) -> None:
+    """Run, hints and spool of a collected job."""
+    async with half_done(tmp_path) as (w, batch, job, go_on):
+        for blob in (job.run, job.echo, job.spool):
+            lose(path_of(tmp_path, blob))
+        go_on()
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE | {"z": ["re last"]}
+
+
+async def test_with_everything_gone_the_batch_ends(tmp_path: Path) -> None:
+    """Lines that nothing is known of have their number alone."""
+    async with half_done(tmp_path) as (w, batch, job, go_on):
+        for blob in (job.run, job.echo, job.spool):
+            lose(path_of(tmp_path, blob))
+        await lose_input(w, batch, tmp_path)
+        go_on()
+        done = await w.ended(batch)
+        lines = await w.lines(done.error_file_id)
+        codes = [line["response"]["body"]["error"]["code"] for line in lines]
+        assert sorted(codes) == ["gateway_data_lost"] * 3 + ["invalid_value"]
+        assert list(await texts(w, done)) == ["z"]
