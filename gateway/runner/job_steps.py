@@ -351,6 +351,7 @@ def _collect_task(
         endpoint=batch.endpoint,
         created=ended_at // 1000,
         max_warnings=tools.options.input_limits.max_warnings,
+        model=job.model,
         policy=batch.policy,
         raw=str(place / "raw") if has_results else None,
         inline=job.output == INLINE,

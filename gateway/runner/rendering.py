@@ -33,6 +33,7 @@ async def render_again(
         endpoint=batch.endpoint,
         created=(job.ended_at or job.created_at) // 1000,
         max_warnings=tools.options.input_limits.max_warnings,
+        model=job.model,
         policy=policy,
         raw=paths.get("raw"),
         inline=job.output == INLINE,

@@ -244,6 +244,12 @@ class Settings:
         help="Code that the model ran, and its output, in a chat answer: fenced blocks, or left "
         "out.",
     )
+    answer_model: str = _word(
+        "served",
+        "asked",
+        help="`model` of an answer, on every endpoint: Gemini's name of the model that answered, "
+        "or the name that the line asked for.",
+    )
     poll_min_seconds: float = _setting(
         "5",
         seconds,

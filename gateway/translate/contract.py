@@ -43,6 +43,7 @@ class Policy:
     voices: Mapping[str, str] = field(default_factory=dict)
     blocked_prompt: Literal["refusal", "error"] = "refusal"
     executed_code: Literal["show", "omit"] = "show"
+    answer_model: Literal["served", "asked"] = "served"
 
     def to_json(self) -> Json:
         """Write the policy as the JSON object that is stored on a batch."""
@@ -104,7 +105,7 @@ class AnswerHints(TypedDict, total=False):
     job, and its column, are called ``echo``.
     """
 
-    # The model as the client wrote it; always there. Shown where Gemini's answer names no model.
+    # The model as the client wrote it; always there. Shown where the policy says so.
     model: str
     # Chat: the line's metadata, repeated in the answer.
     metadata: dict[str, str]
@@ -180,13 +181,15 @@ class LineError:
 class Context:
     """Where an answer belongs: its batch, its line, the batch's policy.
 
-    ``created`` is the job's stored end time in whole seconds, UTC; ``line`` is physical, 1-based.
+    ``created`` is the job's stored end time in whole seconds, UTC; ``line`` is physical, 1-based;
+    ``model`` is the job's.
     """
 
     batch_id: str
     line: int
     created: int
     policy: Policy = DEFAULT_POLICY
+    model: str = ""
 
 
 # An item's answer: ``{"response": {...}}`` or ``{"error": {"code": int, "message": str, ...}}``

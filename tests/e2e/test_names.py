@@ -1,6 +1,8 @@
 """OpenAI's names, unchanged: what they imply holds too. The real SDK against the real program."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from tests.e2e.harness import (
 )
 
 CHAT, RESPONSES, EMBEDDINGS = "/v1/chat/completions", "/v1/responses", "/v1/embeddings"
+LITE = "gemini-3.5-flash-lite"
 OWN = 'openai {"mine":{"model":"gemini-3.8-flash","reasoning_effort":"high"},"gone":"gemini-0"}'
 
 
@@ -55,7 +58,7 @@ def test_a_small_cap_gets_words(gateway: GatewayProcess) -> None:
     rows = answered(gateway, lines)
 
     assert {content_of(row)[:5] for row in rows.values()} == {"Echo:"}
-    assert {row["response"]["body"]["model"] for row in rows.values()} == {"gemini-3.5-flash-lite"}
+    assert {row["response"]["body"]["model"] for row in rows.values()} == {LITE}
 
 
 def test_a_line_says_how_much_it_thinks(gateway: GatewayProcess) -> None:
@@ -112,6 +115,33 @@ def test_vectors_have_the_size_of_their_name(gateway: GatewayProcess) -> None:
     assert sizes == {"small": 1536, "ada": 1536, "large": 3072, "own": 256}
     for vector in made.values():
         assert sum(number * number for number in vector) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["served", "asked"])
+def test_answers_name_models_alike(
+    tmp_path: Path, gateway: GatewayProcess, gemini: Emulator, *, asked: bool
+) -> None:
+    """Chat said Gemini's name and embeddings the alias; so do files that are rendered again."""
+    own = {"GATEWAY_MODEL_ALIASES": "openai", "GATEWAY_ANSWER_MODEL": "asked"}
+    with ExitStack() as stack:
+        used = stack.enter_context(serving(tmp_path, gemini.base_url, **own)) if asked else gateway
+        client = used.client()
+        chat, small = "gpt-4o-mini-2024-07-18", "text-embedding-3-small"
+        batches = [
+            submit(client, [chat_line("a", "x", chat)]),
+            submit(client, [embedding_line("a", "x", model=small)], EMBEDDINGS),
+        ]
+        ended = [finished(client, batch) for batch in batches]
+        rows = [read_lines(client, batch.output_file_id)[0] for batch in ended]
+
+        named = [row["response"]["body"]["model"] for row in rows]
+        assert named == ([chat, small] if asked else [LITE, "gemini-embedding-001"])
+        for batch, row in zip(ended, rows, strict=True):
+            told = client.post(
+                f"/batches/{batch.id}/rerender", body={"policy": "stored"}, cast_to=dict
+            )
+            (again,) = told["gateway"]["rerendered"]
+            assert read_lines(client, again["output_file_id"]) == [row]
 
 
 def test_models_are_listed_by_openais_names(gateway: GatewayProcess) -> None:

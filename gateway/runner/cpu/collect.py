@@ -71,6 +71,7 @@ class CollectTask:
     endpoint: str
     created: int
     max_warnings: int
+    model: str = ""
     policy: Mapping[str, Any] = field(default_factory=dict)
     raw: str | None = None
     inline: bool = False
@@ -334,7 +335,7 @@ class _Collection:
     def _translate(self, echo: Echo, answers: Sequence[Answer]) -> tuple[Rendered, bytes]:
         """Everything that can go wrong on a line happens here, before anything is counted."""
         task = self._task
-        context = Context(task.batch_id, echo.line, task.created, self._policy)
+        context = Context(task.batch_id, echo.line, task.created, self._policy, task.model)
         made = self._endpoint.from_gemini(echo.hints, answers, context)
         status, body, _, _ = made
         return made, answer_line(task.batch_id, echo.line, echo.custom_id, status, body)

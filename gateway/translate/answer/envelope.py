@@ -58,11 +58,16 @@ def identity_of(response: Json, context: Context) -> str:
     return digest("completion", context.batch_id, context.line)[:32]
 
 
-def model_of(response: Json, hints: AnswerHints) -> str:
-    """Name the model that answered; where Gemini names none, the one that was asked."""
-    version = response.get("modelVersion")
+def model_of(version: object, hints: AnswerHints, context: Context) -> str:
+    """Name the model that answered, or the name that it was asked by, as the policy says.
+
+    ``version`` is Gemini's ``modelVersion``. An embedding has none: there the model of the job
+    answered, so that the name is of one kind on every endpoint.
+    """
+    if context.policy.answer_model == "asked":
+        return hints["model"]
     if type(version) is not str or not version:
-        version = hints["model"]
+        version = context.model or hints["model"]
     name: str = version.removeprefix("models/")
     return name
 

@@ -59,7 +59,7 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     few = len(hints) - ("functions" in hints) == len(answers) == 1
     plain = plain_of(answers[0]) if few else None
     if plain is not None:
-        return _plain(plain, context.created)
+        return _plain(plain, hints, context)
     return _rendered(hints, answers, context)
 
 
@@ -78,7 +78,7 @@ def _rendered(hints: AnswerHints, answers: Sequence[Answer], context: Context) -
     return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))
 
 
-def _plain(plain: tuple[str, str, str, Usage], created: int) -> Rendered:
+def _plain(plain: tuple[str, str, str, Usage], hints: AnswerHints, context: Context) -> Rendered:
     """Write an answer of one text by template.
 
     A template takes half the time of building and writing the same members (measured).
@@ -87,8 +87,8 @@ def _plain(plain: tuple[str, str, str, Usage], created: int) -> Rendered:
     prompt, cached, output, reasoning = usage
     body = _PLAIN % (
         orjson.dumps("chatcmpl-" + identity),
-        created,
-        orjson.dumps(version.removeprefix("models/")),
+        context.created,
+        orjson.dumps(envelope.model_of(version, hints, context)),
         orjson.dumps(text),
         prompt,
         output,
@@ -111,7 +111,7 @@ def completion(
         "id": "chatcmpl-" + envelope.identity_of(responses[0], context),
         "object": "chat.completion",
         "created": context.created,
-        "model": envelope.model_of(responses[0], hints),
+        "model": envelope.model_of(responses[0].get("modelVersion"), hints, context),
         "choices": choices,
         "usage": openai_usage(usage, media_of(responses)),
         "service_tier": "default",

@@ -14,6 +14,7 @@ from typing import Final
 
 import orjson
 
+from gateway.translate.answer.envelope import model_of
 from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.usage import UNCOUNTED, count
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Loads, Note, Rendered
@@ -36,7 +37,7 @@ _KEY: Final = b'"values"'
 _OF_NUMBERS: Final = b"0123456789+-.eE, "
 
 
-def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:  # noqa: ARG001
+def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
     """Render one line: any item that failed fails the line, because a vector would be missing.
 
     ``{"response": {"embedding": {"values": [0.6, 0.8]}, "tokenCount": "1"}}`` ->
@@ -60,7 +61,7 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     body = {
         "object": "list",
         "data": data,
-        "model": hints["model"],
+        "model": model_of(None, hints, context),
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     return 200, orjson.dumps(body), (tokens, 0, 0, 0), notes

@@ -197,7 +197,7 @@ def _response(
         "created_at": context.created,
         "status": "incomplete" if incomplete else "completed",
         "completed_at": None if incomplete else context.created,
-        "model": envelope.model_of(response, hints),
+        "model": envelope.model_of(response.get("modelVersion"), hints, context),
         "output": items,
         "incomplete_details": {"reason": incomplete} if incomplete else None,
         "usage": {
@@ -224,7 +224,7 @@ def _plain(plain: tuple[str, str, str, Usage], hints: AnswerHints, context: Cont
         name,
         context.created,
         context.created,
-        orjson.dumps(version.removeprefix("models/")),
+        orjson.dumps(envelope.model_of(version, hints, context)),
         name,
         orjson.dumps(text),
         prompt,
