@@ -66,6 +66,9 @@ KEEP_ALIVE_SECONDS = 75
 # Between "not ready" and closing the port, so that probes see the 503 before a refusal.
 NOTICE_SECONDS = 0.5
 
+# Steps that end within this are followed up by one look for work: each look has its price.
+GATHER_SECONDS = 0.01
+
 DATABASE = "gateway.sqlite3"
 BLOBS = "blobs"
 
@@ -122,6 +125,7 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
         ),
         quota=quota_rules(settings),
         polls_per_minute=settings.polls_per_minute,
+        gather_seconds=GATHER_SECONDS,
     )
 
 

@@ -12,7 +12,7 @@ batch. A save or a rest that has not seen the version cannot overwrite it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -45,6 +45,14 @@ class Deletion(Enum):
     DELETED = "deleted"
     MISSING = "missing"
     IN_USE = "in use"
+
+
+class Kind(StrEnum):
+    """What can be due besides jobs, which are told apart by their states."""
+
+    BATCH = "batch"
+    VALIDATION = "validation"
+    COPY = "copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +244,14 @@ class Store(Protocol):
         """Return what a batch's jobs that wait or run wait for, model by model."""
         ...
 
+    async def due_kinds(self, now: int) -> frozenset[str]:
+        """Of which kinds something may be due: states of jobs, and :class:`Kind`.
+
+        One question whose cost does not grow with the number of rows. A kind that is given may
+        turn out to have nothing that is free; one that is left out has nothing that is due.
+        """
+        ...
+
     async def next_due(self, after: int = ALL_TIME) -> int | None:
         """Return the earliest moment after that one at which something becomes due.
 
@@ -245,6 +261,10 @@ class Store(Protocol):
 
     async def load_job(self, job_id: str) -> Work | None:
         """One job, alone with its batch."""
+        ...
+
+    async def load_batch(self, batch_id: str) -> Batch | None:
+        """One batch without its jobs, whatever its owner."""
         ...
 
     async def load_work(self, batch_id: str) -> Work | None:

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -96,6 +96,7 @@ class RunnerOptions:
     retention: Retention = Retention()
     quota: QuotaRules = field(default_factory=QuotaRules)
     polls_per_minute: int = 400
+    gather_seconds: float = 0.0  # between a step's end and the next look for work
 
 
 class BlobSource:
@@ -232,6 +233,9 @@ class Claim(Generic[Row]):
         ``others`` as in the ``save_…`` of :class:`gateway.ports.store.Store`.
         Errors: LostClaimError.
         """
+        await self._shielded(row, keep, others)
+
+    async def _shielded(self, row: Row, keep: bool, others: Mapping[str, Any]) -> None:
         self._saving = asyncio.ensure_future(self._save(row, keep, others))
         await asyncio.shield(self._saving)
 
@@ -251,15 +255,39 @@ class Claim(Generic[Row]):
         if self._saving is not None:
             await asyncio.wait([self._saving])
         if self.open:
-            await self.save(self.row)
+            await self._shielded(self.row, False, {})
 
 
 class BatchClaim(Claim[Batch]):
     """A claimed batch row."""
 
 
+def _claimed_no_longer(_: Job) -> int | None:
+    return None
+
+
 class JobClaim(Claim[Job]):
-    """A claimed job."""
+    """A claimed job.
+
+    ``renew`` gives the end of the lease with which a saved row stays claimed, so that the step
+    which follows at once needs no claim of its own; None when the claim ends with the save.
+    """
+
+    def __init__(
+        self,
+        row: Job,
+        write: Callable[..., Awaitable[bool]],
+        renew: Callable[[Job], int | None] = _claimed_no_longer,
+    ) -> None:
+        super().__init__(row, write)
+        self._renew = renew
+
+    async def save(self, row: Job, *, keep: bool = False, **others: Any) -> None:  # noqa: ANN401
+        """Write the record, and keep the claim for what follows at once."""
+        until = None if keep else self._renew(row)
+        if until is not None:
+            row, keep = replace(row, lease_until=until), True
+        await super().save(row, keep=keep, **others)
 
 
 class FileClaim(Claim[StagedFile]):

@@ -38,7 +38,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.ids import jitter
-from gateway.ports.store import Work
+from gateway.ports.store import Kind, Work
 from gateway.runner import batch_steps, file_steps, job_steps, quota_steps, send_steps
 from gateway.runner.context import (
     DEFECTS,
@@ -72,6 +72,14 @@ OTHER_SLOTS = 16
 HELD_FAILURES = 6
 
 
+# What follows at once on a step that has left a job in a state: it needs no look for work.
+FOLLOWING: Mapping[tuple[Act, JobState], Act] = {
+    (Act.POLL, JobState.ENDED): Act.SECURE,
+    (Act.POLL, JobState.LOST): Act.COLLECT,
+    (Act.SECURE, JobState.SECURED): Act.COLLECT,
+    (Act.COLLECT, JobState.COLLECTED): Act.RELEASE,
+}
+
 AnyStep = Step | FileStep
 AnyClaim = BatchClaim | JobClaim | FileClaim
 Key = tuple[str, str | None]
@@ -82,6 +90,7 @@ class _UnderWay:
     act: Act
     task: asyncio.Task[None]
     sends: Waiting | None
+    follows: Act | None = None  # what the claim is kept for, with a slot of its own
 
 
 def _key(step: AnyStep) -> Key:
@@ -108,7 +117,9 @@ class Runner:
         self._bell = asyncio.Event()
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
+        self._soon: asyncio.TimerHandle | None = None  # the bell, about to ring
         self._under_way: dict[Key, _UnderWay] = {}
+        self._crowded: set[Act] = set()  # more of these are due than may run
         self._polls = PollBudget(tools.options.polls_per_minute)
         self._free = {act: SLOTS.get(act, OTHER_SLOTS) for act in Act}
         # A validation may hold a worker for minutes: no more of them than there are workers, and
@@ -116,7 +127,15 @@ class Runner:
         self._free[Act.VALIDATE] = tools.workers.count
 
     def wake(self) -> None:
-        """Look for work now."""
+        """Look for work now, or as soon as some more steps may have ended."""
+        pause = self._tools.options.gather_seconds
+        if not pause:
+            self._bell.set()
+        elif self._soon is None and not self._bell.is_set():
+            self._soon = asyncio.get_running_loop().call_later(pause, self._ring)
+
+    def _ring(self) -> None:
+        self._soon = None
         self._bell.set()
 
     def stop(self) -> None:
@@ -135,13 +154,12 @@ class Runner:
                 try:
                     await self._pull_in()
                     now = self._tools.clock.now()
-                    started = await self._start_due(group, now)
-                    due = await self._tools.store.next_due(now)
+                    more = await self._start_due(group, now)
+                    due = now if more else await self._tools.store.next_due(now)
                 except UnavailableError as error:
                     logger.warning("the records cannot be used now: %s", error.message)
-                    started, due = 0, None
-                if not started:
-                    await self._pause(due)
+                    due = None
+                await self._pause(due)
 
     async def _pull_in(self) -> None:
         """At the start, and whenever the wall clock was set back: due times are its own.
@@ -181,111 +199,168 @@ class Runner:
         except TimeoutError:
             pass
 
-    async def _start_due(self, group: asyncio.TaskGroup, now: int) -> int:
-        """Start a task for every step that may run; how many were started.
+    async def _start_due(self, group: asyncio.TaskGroup, now: int) -> bool:
+        """Start a task for every step that may run; True when more may start without waiting.
 
         Each kind of step is asked for by itself, as many as may start: what waits for one kind
-        never delays another.
+        never delays another. What waits for a slot is looked at again when a step has ended.
         """
-        started = await self._start_batches(group, now)
-        for state in JobState:
-            act = STATE_ACTS.get(state)
-            free = OTHER_SLOTS if act is None else self._free[act]
-            if act is Act.POLL:
-                free = min(free, self._polls.left(self._tools.clock.monotonic()))
-            if state not in WAITING_STATES and free > 0:
-                for work in await self._tools.store.due_jobs(state, now, free):
-                    started += self._start_all(group, work, now)
-        started += await self._start_admitted(group, now)
-        uploads = self._free[Act.UPLOAD]
-        for copy in await self._tools.store.due_staged(now, MAX_DUE, uploads=uploads):
-            # Whether it is needed shows under the claim: a look may become a removal.
-            started += self._start(group, FileStep(next_act(copy) or Act.LOOK, copy.id))
-        return started
-
-    async def _start_batches(self, group: asyncio.TaskGroup, now: int) -> int:
         store = self._tools.store
-        started = 0
-        for work in await store.due_batches(now, MAX_DUE):
+        kinds = await store.due_kinds(now)
+        more = Kind.BATCH in kinds and await self._start_batches(group, now)
+        if Kind.VALIDATION in kinds:
+            await self._start_validations(group, now)
+        for state, act in STATE_ACTS.items():
+            if state in kinds:
+                await self._start_jobs(group, state, act, now)
+        if kinds & WAITING_STATES:
+            await self._start_admitted(group, now)
+        if Kind.COPY in kinds:
+            for copy in await store.due_staged(now, MAX_DUE, uploads=self._free[Act.UPLOAD]):
+                # Whether it is needed shows under the claim: a look may become a removal.
+                self._start(group, FileStep(next_act(copy) or Act.LOOK, copy.id))
+        return more
+
+    async def _start_batches(self, group: asyncio.TaskGroup, now: int) -> bool:
+        store = self._tools.store
+        due = await store.due_batches(now, MAX_DUE)
+        for work in due:
             steps = self._next_steps(work, now)
-            started += sum(self._start(group, step) for step in steps if step.act not in SENDING)
+            self._start_all(group, work, now)
             if all(step.job_id is not None for step in steps):
                 await store.rest_batch(work.batch, rest_until(work.batch, now))
+        return len(due) == MAX_DUE
+
+    async def _start_validations(self, group: asyncio.TaskGroup, now: int) -> None:
         free = self._free[Act.VALIDATE]
         if free:
             under_way = {key[0] for key in self._under_way}
-            due = await store.due_validations(now, VALIDATIONS_SEEN)
+            due = await self._tools.store.due_validations(now, VALIDATIONS_SEEN)
             fresh = [each for each in due if each[0].id not in under_way]
             for batch in next_validations(fresh, now, free):
-                started += self._start_all(group, Work(batch, []), now)
-        return started
+                self._start_all(group, Work(batch, []), now)
 
-    def _start_all(self, group: asyncio.TaskGroup, work: Work, now: int) -> int:
-        """Everything that is next but sending, which the admission lets go."""
-        steps = self._next_steps(work, now)
-        return sum(self._start(group, step) for step in steps if step.act not in SENDING)
+    async def _start_jobs(
+        self, group: asyncio.TaskGroup, state: JobState, act: Act, now: int
+    ) -> None:
+        free = self._free[act]
+        if act is Act.POLL:
+            free = min(free, self._polls.left(self._tools.clock.monotonic()))
+        self._crowded.discard(act)
+        if free > 0:
+            due = await self._tools.store.due_jobs(state, now, free)
+            for work in due:
+                self._start_all(group, work, now)
+            if len(due) < free:
+                return
+        self._crowded.add(act)
 
-    async def _start_admitted(self, group: asyncio.TaskGroup, now: int) -> int:
+    def _start_all(self, group: asyncio.TaskGroup, work: Work, now: int) -> None:
+        """Start everything that is next but sending, which the admission lets go."""
+        for step in self._next_steps(work, now):
+            if step.act not in SENDING:
+                self._start(group, step)
+
+    async def _start_admitted(self, group: asyncio.TaskGroup, now: int) -> None:
         """Ask the admission about what waits to be sent."""
         store = self._tools.store
         if not any(self._free[act] for act in SENDING):
-            return 0
+            return
         sending = [step.sends for step in self._under_way.values() if step.sends is not None]
         under_way = {job.job_id for job in sending}
         seen = await store.waiting_jobs(now, SENDING_SEEN)
         waiting = [job for job in seen if job.job_id not in under_way]
         if not waiting:
-            return 0
+            return
         sent = [*await store.sent_jobs(but=list(under_way)), *map(Sent.of, sending)]
         admission = Admission(self._tools.options.quota, await store.quotas(), sent, now)
-        started = 0
         for job, verdict in admit(admission, waiting, sent, now):
             if verdict is not Verdict.WAIT:
-                started += await self._start_waiting(group, job, verdict, now)
-        return started
+                await self._start_waiting(group, job, verdict, now)
 
     async def _start_waiting(
         self, group: asyncio.TaskGroup, job: Waiting, verdict: Verdict, now: int
-    ) -> int:
+    ) -> None:
         work = await self._tools.store.load_job(job.job_id)
         if work is None:
-            return 0
+            return
         if verdict is Verdict.STOP:
-            return self._start_all(group, work, now)
+            self._start_all(group, work, now)
+            return
         steps = [step for step in self._next_steps(work, now) if step.act in SENDING]
         if verdict is Verdict.CUT:
             steps = [replace(step, act=Act.RECUT) for step in steps]
-        return sum(self._start(group, step, job) for step in steps)
+        for step in steps:
+            self._start(group, step, job)
 
-    def _start(self, group: asyncio.TaskGroup, step: AnyStep, sends: Waiting | None = None) -> bool:
+    def _start(self, group: asyncio.TaskGroup, step: AnyStep, sends: Waiting | None = None) -> None:
         key = _key(step)
         other = self._under_way.get(key)
         if other is not None:
             if step.act is Act.WITHDRAW and other.act is Act.VALIDATE:
                 other.task.cancel()  # the worker reads a file whose batch was cancelled
-            return False
+            return
         if self._stopping or not self._free[step.act]:
-            return False
+            return
         self._free[step.act] -= 1
         if step.act is Act.POLL:
             self._polls.take()
         task = group.create_task(self._run(step), name=_named(step))
         self._under_way[key] = _UnderWay(step.act, task, sends)
         task.add_done_callback(lambda _: self._done(key))
-        return True
 
     def _done(self, key: Key) -> None:
-        self._free[self._under_way.pop(key).act] += 1
-        self._bell.set()
+        ended = self._under_way.pop(key)
+        self._free[ended.act] += 1
+        if ended.follows is not None:
+            self._free[ended.follows] += 1
+        self.wake()
+
+    def _renew(self, job: Job) -> int | None:
+        """Keep a job claimed whose next step may run at once: the end of its lease.
+
+        Not when others wait for such a step: they have waited for longer.
+        """
+        under_way = self._under_way[job.batch_id, job.id]
+        act = FOLLOWING.get((under_way.act, job.state))
+        now = self._tools.clock.now()
+        if act is None or job.due_at is None or job.due_at > now or self._stopping:
+            return None
+        if under_way.follows is not None or act in self._crowded or not self._free[act]:
+            return None
+        self._free[act] -= 1
+        under_way.follows = act
+        return now + LEASE
+
+    def _following(self, step: AnyStep, claim: AnyClaim) -> AnyStep | None:
+        """Return the step that the claim was kept for."""
+        under_way = self._under_way[_key(step)]
+        act = under_way.follows
+        if act is None or not claim.open or self._stopping:
+            return None
+        self._free[under_way.act] += 1
+        under_way.act, under_way.follows = act, None
+        self.wake()  # what was saved may be the last that its batch waited for
+        return replace(step, act=act)
 
     async def _run(self, step: AnyStep) -> None:
         try:
             claim = await self._claim(step)
             if claim is not None:
-                await self._supervise(step, claim)
+                await self._carry_out(step, claim)
         except UnavailableError as error:
             logger.warning("%s waits for the records: %s", step.act, error.message)
             await self._tools.clock.sleep(TICK_SECONDS)
+
+    async def _carry_out(self, step: AnyStep, claim: AnyClaim) -> None:
+        """Do the step, and those that follow on it at once, under one claim."""
+        following: AnyStep | None = step
+        try:
+            while following is not None:
+                await self._supervise(following, claim)
+                following = self._following(following, claim)
+        finally:
+            await self._let_go(claim)
 
     async def _claim(self, step: AnyStep) -> AnyClaim | None:
         store = self._tools.store
@@ -297,7 +372,7 @@ class Runner:
             batch = await store.claim_batch(step.batch_id, now, now + LEASE)
             return None if batch is None else BatchClaim(batch, store.save_batch)
         job = await store.claim_job(step.job_id, now, now + LEASE)
-        return None if job is None else JobClaim(job, store.save_job)
+        return None if job is None else JobClaim(job, store.save_job, self._renew)
 
     async def _supervise(self, step: AnyStep, claim: AnyClaim) -> None:
         """One of the two places that may catch Exception.
@@ -308,7 +383,7 @@ class Runner:
         try:
             if isinstance(claim, FileClaim):
                 await self._act_on_file(claim)
-            elif isinstance(step, Step) and (work := await self._still_wanted(step)) is not None:
+            elif (work := await self._still_wanted(step, claim)) is not None:
                 await self._act(step.act, work, claim)
         except LostClaimError:
             logger.info("%s: another has taken over", step)
@@ -316,8 +391,6 @@ class Runner:
             raise  # the process ends: nothing that is read or written can be trusted
         except Exception as error:  # noqa: BLE001 - the supervisor named in this docstring
             await self._back_off(step, claim, error)
-        finally:
-            await self._let_go(claim)
 
     async def _let_go(self, claim: AnyClaim) -> None:
         """End a claim, however long the records cannot be written: a lease must not stay behind.
@@ -334,19 +407,22 @@ class Runner:
                     return
                 await self._tools.clock.sleep(TICK_SECONDS)
 
-    async def _still_wanted(self, step: Step) -> Work | None:
+    async def _still_wanted(self, step: AnyStep, claim: BatchClaim | JobClaim) -> Work | None:
         """Return the rows as they are under the claim, if they still ask for this step."""
-        store = self._tools.store
-        if step.job_id is None:
-            work = await store.load_work(step.batch_id)
-        else:
-            work = await store.load_job(step.job_id)
+        work = await self._load(claim)
         if work is None:
             return None
         steps = self._next_steps(work, self._tools.clock.now())
         if step.act is Act.RECUT:  # in the place of being sent
             return work if any(other.act in SENDING for other in steps) else None
         return work if step in steps else None
+
+    async def _load(self, claim: BatchClaim | JobClaim) -> Work | None:
+        store = self._tools.store
+        if isinstance(claim, BatchClaim):
+            return await store.load_work(claim.row.id)
+        batch = await store.load_batch(claim.row.batch_id)
+        return None if batch is None else Work(batch, [claim.row])
 
     def _next_steps(self, work: Work, now: int) -> list[Step]:
         ending_wait = self._tools.options.patience.ending

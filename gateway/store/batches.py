@@ -155,6 +155,11 @@ def validations(session: Session, now: int, limit: int) -> Sequence[tuple[Batch,
     return [(batch_of(row), row["input_bytes"]) for row in rows]
 
 
+def due_kinds(session: Session, now: int) -> frozenset[str]:
+    """Which kinds of rows have one that is due and free."""
+    return frozenset(row["kind"] for row in session.all("due_kinds", {"now": now}))
+
+
 def next_due(session: Session, after: int) -> int | None:
     """When something becomes due."""
     row = session.one("next_due", {"after": after})

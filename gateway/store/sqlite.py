@@ -221,6 +221,10 @@ class SQLiteStore:
         with self._reader.snapshot():
             return job_rows.queues(self._reader, batch_id)
 
+    async def due_kinds(self, now: int) -> frozenset[str]:
+        """Which kinds of rows are due."""
+        return batches.due_kinds(self._reader, now)
+
     async def next_due(self, after: int = ALL_TIME) -> int | None:
         """When something becomes due."""
         return batches.next_due(self._reader, after)
@@ -231,6 +235,10 @@ class SQLiteStore:
             job = job_rows.by_id(self._reader, job_id)
             batch = None if job is None else batches.by_id(self._reader, job.batch_id)
         return None if job is None or batch is None else Work(batch, [job])
+
+    async def load_batch(self, batch_id: str) -> Batch | None:
+        """One batch without its jobs, whatever its owner."""
+        return batches.by_id(self._reader, batch_id)
 
     async def load_work(self, batch_id: str) -> Work | None:
         """One batch with its jobs, whatever its owner."""

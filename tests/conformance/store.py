@@ -16,7 +16,7 @@ from gateway.batches.job import Cause, Failure, JobState
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.errors import InternalError
-from gateway.ports.store import BlobChange, Deletion, Store, Work
+from gateway.ports.store import BlobChange, Deletion, Kind, Store, Work
 from tests.conformance.records import (
     OTHER,
     OWNER,
@@ -725,6 +725,31 @@ class DueRules:
         job = await claim_job(store, "one")
         await store.save_job(replace(job, state=JobState.RELEASED, due_at=None))
         assert await due_ids(store, LATER) == (["batch_one"] if status in LIVE_STATUSES else [])
+
+    async def test_kinds_that_are_due(self, store: Store) -> None:
+        """All with one question: batches that started, validations, and jobs by their state."""
+        assert await store.due_kinds(LATER) == set()
+        batch = await claimed_batch(store)
+        assert await store.due_kinds(2_000) == {Kind.VALIDATION}
+        running = a_job("b", number=1, state=JobState.RUNNING, due_at=7_000)
+        await store.save_batch(
+            replace(batch, status=BatchStatus.IN_PROGRESS, due_at=9_000),
+            jobs=[a_job("a", number=0, due_at=5_000), running],
+        )
+        assert await store.due_kinds(4_999) == set()
+        assert await store.due_kinds(5_000) == {JobState.PLANNED}
+        assert await store.due_kinds(9_000) == {JobState.PLANNED, JobState.RUNNING, Kind.BATCH}
+        job = await store.claim_job("a", 5_000, 8_000)
+        assert job is not None
+        assert await store.due_kinds(7_999) == {JobState.RUNNING}
+        assert await store.due_kinds(8_000) == {JobState.PLANNED, JobState.RUNNING}
+
+    async def test_a_batch_that_is_to_be_withdrawn_is_due(self, store: Store) -> None:
+        await store.add_file(a_file())
+        await store.add_batch(a_batch())
+        await store.request_cancel(OWNER, "batch_one", 3_000)
+        assert await store.due_kinds(3_000) >= {Kind.BATCH}
+        assert await due_ids(store, 3_000) == ["batch_one"]
 
     async def test_nothing_due(self, store: Store) -> None:
         assert await due_ids(store, LATER) == []

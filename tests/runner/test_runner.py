@@ -480,3 +480,25 @@ async def test_output_files_expire_as_asked(tmp_path: Path) -> None:
 
         assert file is not None
         assert file.expires_at == file.created_at + HOUR
+
+
+async def test_what_follows_at_once_needs_no_claim_of_its_own(tmp_path: Path) -> None:
+    """A job that has ended is secured, collected and released under the claim of its last poll."""
+    async with world(tmp_path) as here:
+        done = await here.ended(await here.submit(TWO))
+        await assert_good(here, done)
+        work = await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, done)
+        create = 1
+        assert work.jobs[0].fence == create + here.upstream.calls.count("observe")
+        assert work.jobs[0].lease_until is None
+
+
+async def test_a_model_that_worked_an_hour_ago_need_not_run_still(tmp_path: Path) -> None:
+    """A model is refused by itself when the key had another accepted, released by now or not."""
+    error = UpstreamHeldError(f"no permission to use models/{MODEL}.", status=403, code="DENIED")
+    async with world(tmp_path) as here:
+        done = await here.ended(await here.submit(chat("b", model=MODELS[1])))
+        await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, done)
+        here.upstream.refused_model = error
+        refused = await here.ended(await here.submit(TWO))
+        assert refused.status is BatchStatus.FAILED

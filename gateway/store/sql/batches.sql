@@ -108,11 +108,40 @@ WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
 
 -- name: due_batches
 -- A leased row comes after all that are free, so that long steps starve no other.
-SELECT * FROM batches
-WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at <= :now
-    AND (status <> 'validating' OR cancel_requested_at IS NOT NULL)
+SELECT * FROM (
+    SELECT * FROM batches WHERE status IN ('in_progress', 'finalizing') AND due_at <= :now
+    UNION ALL
+    SELECT * FROM batches
+    WHERE status = 'validating' AND cancel_requested_at IS NOT NULL AND due_at <= :now
+)
 ORDER BY coalesce(lease_until > :now, 0), due_at, id
 LIMIT :limit;
+
+-- name: due_kinds
+-- A lease that has run out counts whatever its row is: that is rare, and asking is cheap.
+SELECT kind FROM (
+    SELECT 'planned' AS kind UNION ALL SELECT 'staging' UNION ALL SELECT 'submitting'
+    UNION ALL SELECT 'running' UNION ALL SELECT 'ended' UNION ALL SELECT 'secured'
+    UNION ALL SELECT 'collected' UNION ALL SELECT 'refused' UNION ALL SELECT 'lost'
+) AS kinds
+WHERE EXISTS (
+    SELECT 1 FROM jobs WHERE state = kinds.kind AND due_at <= :now AND lease_until IS NULL
+)
+UNION ALL
+SELECT state FROM jobs WHERE lease_until <= :now
+UNION ALL
+SELECT 'batch' WHERE EXISTS (
+    SELECT 1 FROM batches WHERE status IN ('in_progress', 'finalizing') AND due_at <= :now
+) OR EXISTS (
+    SELECT 1 FROM batches
+    WHERE status = 'validating' AND cancel_requested_at IS NOT NULL AND due_at <= :now
+)
+UNION ALL
+SELECT 'validation' WHERE EXISTS (
+    SELECT 1 FROM batches WHERE status = 'validating' AND owner >= '' -- by the index of owners
+)
+UNION ALL
+SELECT 'copy' WHERE EXISTS (SELECT 1 FROM staged_files WHERE due_at <= :now);
 
 -- name: due_validations
 -- Of each owner the oldest, and the smallest: which of them goes first is decided elsewhere.

@@ -133,8 +133,9 @@ WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS
 ORDER BY submitted_at DESC LIMIT 1;
 
 -- name: another_model_runs
+-- Whatever became of it since.
 SELECT 1 FROM jobs
-WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS NOT NULL
+WHERE upstream_name IS NOT NULL
     AND credential = :credential AND submitted_at >= :since
     AND made_by IS :made_by AND model <> :model
 LIMIT 1;
