@@ -101,9 +101,12 @@ def with_reason(failure: Failure, reason: str | None) -> Failure:
 def ended_because(status: BatchStatus, jobs: Sequence[Job]) -> str | None:
     """Why a batch ended otherwise than with an answer of every job, kept on it.
 
-    Google's own words may quote a request: they stand in the lines, here their code.
+    Google's own words may quote a request: they stand in the lines, here their code. What a job
+    failed of whose lines ran again in another one decided nothing.
     """
-    reasons = dict.fromkeys(_reason(job.failure) for job in jobs if job.failure is not None)
+    followed = {job.follows for job in jobs}
+    last = [job.failure for job in jobs if job.failure is not None and job.id not in followed]
+    reasons = dict.fromkeys(map(_reason, last))
     told = [_ENDS[status], *reasons] if status in _ENDS else list(reasons)
     return "; ".join(told[:MAX_REASONS]) or None
 

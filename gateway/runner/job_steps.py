@@ -367,11 +367,15 @@ def _collect_task(
 
 
 def unserved_by(batch: Batch, job: Job) -> Failure | None:
-    """Return what to say of items that Google never got to: those have an error of their own."""
+    """Return what to say of items that Google never got to: those have an error of their own.
+
+    A job that was stuck and told to end may read SUCCEEDED all the same.
+    """
     if job.cancel_sent_at is not None and job.upstream_state != SUCCEEDED:
         return unserved(batch, job)
-    ended_early = job.upstream_state == "EXPIRED" or job.stuck_at is not None
-    return job.failure if ended_early else None
+    if job.stuck_at is not None:
+        return job.failure or stuck_failure(job, job.stuck_at)
+    return job.failure if job.upstream_state == "EXPIRED" else None
 
 
 async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:

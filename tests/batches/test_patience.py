@@ -88,6 +88,8 @@ def test_why_a_batch_ended() -> None:
     assert ended_because(BatchStatus.EXPIRED, jobs) == (
         "the completion window ended; the upstream answered 429; invalid_argument (400)"
     )
+    again = replace(JOB, id="again", follows=JOB.id)
+    assert ended_because(BatchStatus.COMPLETED, [jobs[2], again]) is None
 
 
 LOST = Failure("upstream_job_lost", "gone", 500)
