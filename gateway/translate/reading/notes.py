@@ -20,7 +20,7 @@ CODES: Final[Mapping[NoteCode, str]] = {
     "truncated": "the answer was cut off before it was complete, so its schema was not checked",
     "unchecked": "the answer could not be compared with its schema",
     "unknown_member": "unknown member of the line; only custom_id, method, url and body are read",
-    "risky": "sent as it is, but thoughts may take all the tokens of the answer",
+    "risky": "sent as it is, but thoughts may take all tokens, or Gemini may refuse so large a sum",
     "unknown": "not reported by Gemini; the value is a placeholder",
     "exhausted": "thoughts took all the tokens, so the answer has no text: allow more tokens",
     "empty": "Gemini ended without any output and gave no reason",

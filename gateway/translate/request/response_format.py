@@ -66,6 +66,5 @@ def write_schema(owner: Json, field: str, builder: RequestBuilder) -> None:
         builder.config["responseSchema"] = schema
     else:
         builder.config["responseJsonSchema"] = schema
-        builder.note("unverified", f"{field}.schema")
-    for path in converted.dropped:
-        builder.note("dropped", f"{field}.schema{path}")
+    for code, path in converted.notes:
+        builder.note(code, f"{field}.schema{path}")

@@ -20,11 +20,19 @@ from typing import Final, Literal, TypeGuard
 
 import orjson
 
-from gateway.translate.contract import Json
+from gateway.translate.contract import Json, NoteCode
 from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value
 from gateway.translate.schemas.json_schema import to_json_dialect
+from gateway.translate.schemas.merge import flatten, inlined
 from gateway.translate.schemas.openapi import to_openapi
-from gateway.translate.schemas.source import NotLosslessError, Source, TooLargeError
+from gateway.translate.schemas.source import (
+    NotLosslessError,
+    Source,
+    TooLargeError,
+    annotates,
+    extra_of,
+    types_of,
+)
 
 Mode = Literal["auto", "openapi", "json"]
 
@@ -37,15 +45,15 @@ _LONGEST_PATH: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A converted schema: its dialect, and what was left out of it on the way."""
+    """A converted schema: its dialect, and notes: codes with paths inside it."""
 
     openapi: bool
     schema: Json
-    dropped: tuple[str, ...]
+    notes: tuple[tuple[NoteCode, str], ...]
 
 
-def convert(schema: object, param: str, mode: Mode) -> Converted:
-    """Convert a schema; ``param`` names it in complaints.
+def convert(schema: object, param: str, mode: Mode, *, arguments: bool = False) -> Converted:
+    """Convert a schema of an answer or of arguments; ``param`` names it in complaints.
 
     ``{"type": "object", "properties": {"a": {"type": ["integer", "null"]}}}`` ->
     ``{"type": "OBJECT", "properties": {"a": {"type": "INTEGER", "nullable": true}}}``
@@ -55,8 +63,8 @@ def convert(schema: object, param: str, mode: Mode) -> Converted:
     key = written(schema, param)
     try:
         if len(key) <= _LARGEST_REMEMBERED:
-            return _remembered(key, mode)
-        return _convert(schema, mode)
+            return _remembered(key, mode, arguments)
+        return _convert(schema, mode, arguments)
     except Refused as refusal:
         # The path inside a schema leads through references, so the message has it and the
         # parameter stays a field that the client can find.
@@ -75,15 +83,18 @@ def written(value: object, param: str) -> bytes:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _remembered(key: bytes, mode: Mode) -> Converted:
-    return _convert(orjson.loads(key), mode)
+def _remembered(key: bytes, mode: Mode, arguments: bool) -> Converted:
+    return _convert(orjson.loads(key), mode, arguments)
 
 
-def _convert(schema: Json, mode: Mode) -> Converted:
-    source = Source(schema)
+def _convert(schema: Json, mode: Mode, arguments: bool) -> Converted:
+    source = Source(schema, arguments=arguments)
     if mode != "json":
         try:
-            return Converted(True, to_openapi(source), tuple(source.dropped))
+            converted = to_openapi(source, alone=mode == "openapi")
+            if _too_many_items(source):
+                source.note("risky", "")
+            return Converted(True, converted, tuple(source.notes))
         except NotLosslessError:
             if mode == "openapi":
                 why = "it says what only JSON Schema can, and this gateway sends none"
@@ -91,18 +102,49 @@ def _convert(schema: Json, mode: Mode) -> Converted:
         except TooLargeError:
             if mode == "openapi":
                 raise
-        source = Source(schema)
-    return Converted(False, to_json_dialect(source), tuple(source.dropped))
+        source = Source(schema, arguments=arguments)
+    source.note("unverified", "")
+    converted = to_json_dialect(source)
+    for bounded, path in source.bounded if _too_many_items(source) else ():
+        del bounded["maxItems"]
+        source.drop(f"{path}.maxItems")
+    return Converted(False, converted, tuple(source.notes))
+
+
+# Sum of ``maxItems`` in a function's JSON Schema above which Google answers 400 (python-genai#2170,
+# measured on gemini-3-flash-preview); of the other dialect nothing is known.
+_MOST_ITEMS: Final = 960
+
+
+def _too_many_items(source: Source) -> bool:
+    return source.arguments and sum(one["maxItems"] for one, _ in source.bounded) > _MOST_ITEMS
 
 
 def says_nothing(schema: object) -> TypeGuard[Json]:
-    """Whether the parameters of a function are none: ``{"type": "object", "properties": {}}``."""
-    return (
-        type(schema) is dict
-        and not schema.get("properties")
-        and schema.get("additionalProperties") in (None, False)
-        and schema.keys() <= _NOTHING
-    )
+    """Whether a function has no parameters: ``{"type": "object", "properties": {}}`` and the like.
+
+    Titles and descriptions, unused definitions and ``additionalProperties: {}`` declare nothing.
+    """
+    if type(schema) is not dict:
+        return False
+    try:
+        source = Source(schema)
+        known = flatten(inlined(schema, "", source), "", source)
+        return (
+            "object" in types_of({"type": "object", **known}, "")
+            and not known.get("properties")
+            and _adds_none(known, extra_of(known, "", source))
+            and all(key in _NOTHING or annotates(key) for key in known)
+        )
+    except Refused:  # said by the conversion, with its path
+        return False
 
 
-_NOTHING: Final = frozenset({"type", "properties", "required", "additionalProperties", "$schema"})
+def _adds_none(schema: Json, extra: object) -> bool:
+    """Whether an object has no other properties, or any: zod writes both with no property named."""
+    return extra in (None, False) or (extra == {} and "properties" in schema)
+
+
+_NOTHING: Final = frozenset(
+    ("type", "properties", "required", "additionalProperties", "title", "description", "nullable")
+)

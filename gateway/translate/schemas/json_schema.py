@@ -13,15 +13,17 @@ from typing import Any, Final
 
 from gateway.translate.contract import Json
 from gateway.translate.reading.checks import words
-from gateway.translate.reading.refusal import invalid_type, invalid_value, shortened
-from gateway.translate.schemas.merge import flatten, inlined, merge
+from gateway.translate.reading.refusal import invalid_value, shortened
+from gateway.translate.schemas.loops import open_loops
+from gateway.translate.schemas.merge import alternatives, flatten, inlined, merge
 from gateway.translate.schemas.source import (
     Source,
     annotates,
     bounds,
-    branches_of,
     count_at,
     enum_of,
+    extra_of,
+    items_of,
     ordering_of,
     properties_of,
     required_of,
@@ -31,12 +33,16 @@ from gateway.translate.schemas.source import (
 )
 
 _NOTHING: Final[Json] = {"type": "null"}
-_ABOUT: Final = ("title", "description", "format")
+_ABOUT: Final = ("description", "format")
+# Taken (recorded for tools) and not among the keywords that Google says it keeps: sent, because
+# they may help, and noted, because they may not (vercel/ai#18325).
+_UNPROVEN: Final = ("pattern", "minLength", "maxLength")
+_COUNTS: Final = ("minItems", "maxItems", "minLength", "maxLength")
 _PLACED: Final = frozenset(
     words("""
     $ref type nullable enum const anyOf oneOf items prefixItems minItems maxItems minimum maximum
     exclusiveMinimum exclusiveMaximum properties additionalProperties additionalItems required
-    title description format
+    title description format pattern minLength maxLength
     """)
 )
 
@@ -44,7 +50,10 @@ _PLACED: Final = frozenset(
 def to_json_dialect(source: Source) -> Json:
     """Convert the root and every definition it reaches."""
     converter = _Converter(source)
-    root = converter.schema(source.root, "", 1)
+    # Arguments are an object at the root: a reference there hides it.
+    root = converter.schema(
+        inlined(source.root, "", source) if source.arguments else source.root, "", 1
+    )
     done: Json = {}
     while len(done) < len(converter.names):
         reference, name = list(converter.names.items())[len(done)]
@@ -53,6 +62,7 @@ def to_json_dialect(source: Source) -> Json:
         target = inlined(source.resolve(reference, where), where, source)
         done[name] = converter.schema(target, where, 1)
     _refuse_loops(done)
+    open_loops(done, converter.places, source)
     if done:
         root["$defs"] = done
     return root
@@ -83,6 +93,8 @@ class _Converter:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.names: dict[str, str] = {}
+        # The paths of converted schemas, by id.
+        self.places: dict[int, str] = {}
         # How often each name was wanted: counting up from one takes the cube of many references.
         self._wanted: Counter[str] = Counter()
 
@@ -90,12 +102,10 @@ class _Converter:
         """Convert a schema at any position."""
         self.source.visit(path, depth)
         value = flatten(value, path, self.source)
-        converted: Json = {}
         if "$ref" in value:
             return self._reference(value, path, depth)
-        for key in _ABOUT:
-            if key in value:
-                converted[key] = string_at(value, key, path)
+        converted = self._about(value, path)
+        self.places[id(converted)] = path
         nullable = value.get("nullable") is True
         if "type" in value:
             types = type_list(value["type"], path)
@@ -103,17 +113,32 @@ class _Converter:
                 types = [*types, "null"]
             converted["type"] = types[0] if len(types) == 1 else types
         self._values(value, converted, path)
-        converted.update(bounds(value, path, self.source))
-        for key in ("minItems", "maxItems"):
-            if key in value:
-                converted[key] = count_at(value, key, path)
+        self._limits(value, converted, path)
         self._array(value, converted, path, depth)
         self._object(value, converted, path, depth)
         self._any_of(value, converted, path, depth)
+        if "maxItems" in converted:
+            self.source.bounded.append((converted, path))
         for key in value:
             if key not in _PLACED and not annotates(key):
                 self.source.drop(f"{path}.{key}")
         return converted
+
+    def _limits(self, value: Json, converted: Json, path: str) -> None:
+        converted.update(bounds(value, path, self.source))
+        for key in _COUNTS:
+            if key in value:
+                converted[key] = count_at(value, key, path)
+        if "pattern" in value:
+            converted["pattern"] = string_at(value, "pattern", path)
+        for key in _UNPROVEN:
+            if key in value:
+                self.source.note("unverified", f"{path}.{key}")
+
+    def _about(self, value: Json, path: str) -> Json:
+        """Titles under ``$defs`` are taken for functions (python-genai#1732), so none is sent."""
+        keys = _ABOUT if self.source.arguments else ("title", *_ABOUT)
+        return {key: string_at(value, key, path) for key in keys if key in value}
 
     def _reference(self, value: Json, path: str, depth: int) -> Json:
         """Convert a reference, which stays one because it may be recursive.
@@ -125,14 +150,15 @@ class _Converter:
         target = self.source.resolve(reference, path)
         siblings = {key: value[key] for key in value if key != "$ref" and not annotates(key)}
         if siblings.keys() - {"title", "description", "nullable"}:
-            return self.schema(merge(siblings, target, path), path, depth + 1)
+            merged = merge(siblings, target, path, self.source)
+            return self.schema(merged, path, depth + 1)
         if reference not in self.names:
             self.names[reference] = self._name_of(reference)
         name = self.names[reference]
         converted: Json = {"$ref": f"#/$defs/{name}"}
         if "description" in siblings:
             converted["description"] = string_at(siblings, "description", path)
-        if "title" in siblings:
+        if "title" in siblings and not self.source.arguments:
             self.source.drop(f"{path}.title")
         return (
             {"anyOf": [converted, dict(_NOTHING)]}
@@ -180,14 +206,8 @@ class _Converter:
             converted["type"] = types[0] if len(types) == 1 else types
 
     def _array(self, value: Json, converted: Json, path: str, depth: int) -> None:
-        items = value.get("items")
-        prefix = value.get("prefixItems")
-        if type(items) is list:
-            # Drafts before 2020-12 wrote tuples here.
-            prefix, items = items, value.get("additionalItems")
+        prefix, items = items_of(value, path, self.source)
         if prefix is not None:
-            if type(prefix) is not list:
-                invalid_type(prefix, "an array of objects", f"{path}.prefixItems")
             converted["prefixItems"] = [
                 self.schema(item, f"{path}.prefixItems[{index}]", depth + 1)
                 for index, item in enumerate(prefix)
@@ -199,7 +219,7 @@ class _Converter:
             converted["items"] = self.schema(items, f"{path}.items", depth + 1)
 
     def _object(self, value: Json, converted: Json, path: str, depth: int) -> None:
-        properties = properties_of(value, path)
+        properties = properties_of(value, path, self.source)
         if properties:
             converted["properties"] = {
                 name: self.schema(item, f"{path}.properties.{shortened(name)}", depth + 1)
@@ -210,7 +230,7 @@ class _Converter:
         required = required_of(value, properties, path, self.source)
         if required:
             converted["required"] = required
-        extra = value.get("additionalProperties")
+        extra = extra_of(value, path, self.source)
         if type(extra) is bool:
             converted["additionalProperties"] = extra
         elif extra is not None:
@@ -220,20 +240,30 @@ class _Converter:
             converted["additionalProperties"] = True
 
     def _any_of(self, value: Json, converted: Json, path: str, depth: int) -> None:
-        branches = branches_of(value, path)
-        if branches is None:
+        if "anyOf" not in value and "oneOf" not in value:
             return
         if "anyOf" in converted:
             # An enum of several types took the place of the alternatives.
             self.source.drop(f"{path}.anyOf")
             return
-        key = "anyOf" if "anyOf" in value else "oneOf"
-        converted["anyOf"] = [
-            self.schema(branch, f"{path}.{key}[{index}]", depth + 1)
-            for index, branch in enumerate(branches)
-        ]
+        properties = properties_of(value, path, self.source)
+
+        def convert(branch: Json, where: str) -> Json:
+            return self.schema(_described(branch, properties), where, depth + 1)
+
+        converted["anyOf"] = alternatives(value, path, self.source, convert)
         if value.get("nullable") is True and _NOTHING not in converted["anyOf"]:
             converted["anyOf"].append(dict(_NOTHING))
+
+
+def _described(branch: Json, properties: Json) -> Json:
+    """Return an alternative with the properties it requires: those of its owner, if not its own."""
+    required, own = branch.get("required"), branch.get("properties", {})
+    if type(required) is not list or type(own) is not dict or "$ref" in branch:
+        return branch
+    names = [name for name in required if type(name) is str and name not in own]
+    added = {name: properties[name] for name in names if name in properties}
+    return {**branch, "properties": {**own, **added}} if added else branch
 
 
 def _types_of_values(values: list[Any]) -> str | list[str]:

@@ -3,12 +3,23 @@
 Both dialects ignore ``const`` and ``allOf``, which would leave an answer unconstrained.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
+from itertools import product, zip_longest
+from typing import Any, Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.refusal import Refused, invalid_type, shortened
-from gateway.translate.schemas.source import Source, annotates, identity, type_list
+from gateway.translate.reading.refusal import invalid_type
+from gateway.translate.schemas.source import (
+    ContradictionError,
+    Source,
+    annotates,
+    conflict,
+    identity,
+    never,
+    refuse_never,
+    type_list,
+)
 
 
 def flatten(schema: object, path: str, source: Source) -> Json:
@@ -19,6 +30,7 @@ def flatten(schema: object, path: str, source: Source) -> Json:
     """
     if schema is True:
         return {}
+    refuse_never(schema, path)
     if type(schema) is not dict:
         invalid_type(schema, "an object", path)
     rounds = 0
@@ -30,8 +42,48 @@ def flatten(schema: object, path: str, source: Source) -> Json:
         value = schema["const"]
         others = {key: schema[key] for key in schema if key != "const"}
         # It stays as well, so that notes name what the line has.
-        schema = {**merge(others, {"enum": [value]}, path), "const": value}
+        schema = {**merge(others, {"enum": [value]}, path, source), "const": value}
+    if "anyOf" in schema and "oneOf" in schema:
+        # Google treats the second as the first.
+        others = {key: schema[key] for key in schema if key != "oneOf"}
+        schema = merge(others, {"anyOf": schema["oneOf"]}, path, source)
     return schema
+
+
+def alternatives(
+    schema: Json, path: str, source: Source, convert: Callable[[Json, str], Json]
+) -> list[Json]:
+    """Convert the branches of ``anyOf`` or ``oneOf``, without those that nothing fits.
+
+    Errors: ContradictionError when no branch is left.
+    """
+    key = _key_of(schema)
+    branches = schema[key]
+    if type(branches) is not list or not branches:
+        invalid_type(branches, "an array with at least one schema", f"{path}.{key}")
+    converted: list[Json] = []
+    dead: ContradictionError | None = None
+    for index, branch in enumerate(branches):
+        where = f"{path}.{key}[{index}]"
+        try:
+            if never(branch, where, source):
+                conflict("not", where)
+            converted.append(convert(flatten(branch, where, source), where))
+        except ContradictionError as error:
+            if not _OF_BRANCH.match(error.param, len(where)):
+                raise
+            dead = dead or error
+    if not converted and dead is not None and schema.get("nullable") is not True:
+        raise dead
+    return converted
+
+
+def _key_of(schema: Json) -> str:
+    return "anyOf" if "anyOf" in schema else "oneOf"
+
+
+# What nothing fits is the branch itself, not a property inside it that may be absent.
+_OF_BRANCH: Final = re.compile(r"(\.(anyOf|oneOf|allOf)\[\d+\])*\Z")
 
 
 def _only_reference(schema: Json) -> Json | None:
@@ -57,14 +109,17 @@ def _merge_all(schema: Json, path: str, source: Source) -> Json:
     required: list[Any] = []
     for index, member in enumerate(members):
         where = f"{path}.allOf[{index}]"
+        if member is True:
+            continue
+        refuse_never(member, where)
         if type(member) is not dict:
             invalid_type(member, "an object", where)
         inner = dict(inlined(member, where, source))
         source.merge(merged, inner, where)
         if type(inner.get("required")) is list:
             required += inner.pop("required")
-        merged = merge(merged, inner, where)
-    return merge(merged, {"required": required}, path) if required else merged
+        merged = merge(merged, inner, where, source)
+    return merge(merged, {"required": required}, path, source) if required else merged
 
 
 def inlined(schema: Json, path: str, source: Source) -> Json:
@@ -75,7 +130,7 @@ def inlined(schema: Json, path: str, source: Source) -> Json:
         source.visit(path, rounds)
         target = source.resolve(schema["$ref"], path)
         siblings = {key: schema[key] for key in schema if key != "$ref"}
-        schema = merge(siblings, target, path) if siblings else target
+        schema = merge(siblings, target, path, source) if siblings else target
     return schema
 
 
@@ -83,14 +138,17 @@ def inlined(schema: Json, path: str, source: Source) -> Json:
 _WORDS: Final = frozenset(("title", "description", "format"))
 
 
-def merge(outer: Json, inner: Json, path: str) -> Json:
-    """Both schemas at once, as ``allOf`` means it; what cannot be said in one is refused."""
+def merge(outer: Json, inner: Json, path: str, source: Source) -> Json:
+    """Both schemas at once, as ``allOf`` means it; true contradictions are refused.
+
+    Of what Gemini is never told one is kept, to be noted like a single one (CLIProxyAPI#4984).
+    """
     merged = dict(outer)
     for key, value in inner.items():
         if key not in merged:
             merged[key] = value
         elif key not in _WORDS and not annotates(key) and not _same(merged[key], value):
-            merged[key] = _both(key, merged[key], value, path)
+            merged[key] = _both(key, merged[key], value, path, source)
     return merged
 
 
@@ -107,21 +165,33 @@ _TIGHTER: Final[Mapping[str, Callable[[float, float], float]]] = {
 }
 
 
-def _both(key: str, outer: object, inner: object, path: str) -> object:
-    if key == "properties" and type(outer) is dict and type(inner) is dict:
-        return merge_properties(outer, inner, path)
-    if key in ("items", "additionalProperties"):
-        return _both_schemas(outer, inner, path)
-    if key in ("required", "enum") and type(outer) is list and type(inner) is list:
-        return _both_lists(key, outer, inner, path)
+def _both(key: str, outer: object, inner: object, path: str, source: Source) -> object:
     if key in _TIGHTER:
         return _TIGHTER[key](_comparable(outer, path), _comparable(inner, path))
     if key == "type":
         return _both_types(outer, inner, path)
-    return conflict(key, path)
+    if type(outer) is list and type(inner) is list and key in _LISTS:
+        return _both_lists(key, outer, inner, path, source)
+    if type(outer) is dict and type(inner) is dict and key == "properties":
+        return _merge_properties(outer, inner, path)
+    if key in _SCHEMAS:
+        return _both_schemas(outer, inner, path)
+    if key in _TOLD:
+        conflict(key, path)
+    if key == "pattern":
+        source.drop(f"{path}.pattern")
+    return outer and inner if key == "nullable" else outer
 
 
-def merge_properties(outer: Json, inner: Json, path: str) -> Json:
+_SCHEMAS: Final = frozenset(("items", "additionalProperties", "additionalItems"))
+_LISTS: Final = frozenset(("required", "enum", "allOf", "items", "prefixItems", "anyOf", "oneOf"))
+# What Gemini is told besides, so that one of two is not what the line says.
+_TOLD: Final = _LISTS | {"properties", "const", "$ref"}
+# Alternatives that two lists of them may make together.
+_LARGEST_PRODUCT: Final = 16
+
+
+def _merge_properties(outer: Json, inner: Json, path: str) -> Json:
     """Properties of both; one that both name must satisfy both."""
     merged = dict(outer)
     for name, value in inner.items():
@@ -139,9 +209,18 @@ def _both_schemas(outer: object, inner: object, path: str) -> object:
     return outer if inner is True else conflict("allOf", path)
 
 
-def _both_lists(key: str, outer: list[Any], inner: list[Any], path: str) -> list[Any]:
+def _both_lists(
+    key: str, outer: list[Any], inner: list[Any], path: str, source: Source
+) -> list[Any]:
     if key == "required":
         return _all_names(outer, inner, path)
+    if key == "allOf":
+        return [*outer, *inner]
+    if key in ("items", "prefixItems"):
+        pairs = zip_longest(outer, inner, fillvalue=True)
+        return [_both_schemas(one, other, path) for one, other in pairs]
+    if key in ("anyOf", "oneOf"):
+        return _product(key, outer, inner, path, source)
     allowed = {identity(value) for value in inner}
     common = [value for value in outer if identity(value) in allowed]
     return common or conflict(key, path)
@@ -170,11 +249,15 @@ def _comparable(value: object, path: str) -> float:
     return value
 
 
-class ContradictionError(Refused):
-    """Nothing fits both schemas."""
-
-
-def conflict(key: str, path: str) -> NoReturn:
-    """Refuse schemas that cannot be merged into one. Errors: ContradictionError."""
-    why = f"schemas that contradict each other in '{shortened(key)}'."
-    raise ContradictionError("invalid_value", path, f"Invalid value for '{{param}}': {why}")
+def _product(key: str, outer: list[Any], inner: list[Any], path: str, source: Source) -> list[Any]:
+    """Each alternative of one list with each of the other; of long lists one is kept, noted."""
+    if len(outer) * len(inner) > _LARGEST_PRODUCT:
+        source.drop(f"{path}.{key}")
+        return outer
+    made = []
+    for one, other in product(outer, inner):
+        try:
+            made.append(_merge_all({"allOf": [one, other]}, path, source))
+        except ContradictionError:
+            continue
+    return made or conflict(key, path)

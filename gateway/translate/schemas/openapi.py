@@ -7,15 +7,16 @@ import orjson
 from gateway.translate.contract import Json
 from gateway.translate.reading.checks import words
 from gateway.translate.reading.refusal import invalid_type, shortened
-from gateway.translate.schemas.merge import ContradictionError, flatten, inlined, merge
+from gateway.translate.schemas.merge import alternatives, flatten, inlined, merge
 from gateway.translate.schemas.source import (
     NotLosslessError,
     Source,
     annotates,
     bounds,
-    branches_of,
     count_at,
     enum_of,
+    extra_of,
+    items_of,
     ordering_of,
     properties_of,
     required_of,
@@ -49,13 +50,20 @@ _NEEDS_JSON: Final = frozenset({"patternProperties", "$dynamicRef", "$recursiveR
 _NOT_WITH_ENUM: Final = words(
     "minimum maximum exclusiveMinimum exclusiveMaximum minLength maxLength pattern format"
 )
-_BRANCHES: Final = ("anyOf", "oneOf")
+_BRANCHES: Final = frozenset(("anyOf", "oneOf"))
 _ABOUT: Final = ("title", "description")
 
 
-def to_openapi(source: Source) -> Json:
-    """Convert the root."""
-    return _Converter(source).schema(source.root, "", 1, ("#",))
+def to_openapi(source: Source, *, alone: bool) -> Json:
+    """Convert the root; ``alone`` says that there is no other dialect to convert to.
+
+    The message takes no type next to ``anyOf``, and arguments need theirs, see
+    :func:`gateway.translate.tools.declarations.typed`.
+    """
+    root = _Converter(source).schema(source.root, "", 1, ("#",))
+    if source.arguments and "anyOf" in root and not alone:
+        raise NotLosslessError
+    return root
 
 
 class _Converter:
@@ -75,7 +83,9 @@ class _Converter:
             active = (*active, value["$ref"])
             siblings = {key: value[key] for key in value if key != "$ref"}
             value = flatten(
-                merge(siblings, target, path) if siblings else target, path, self.source
+                merge(siblings, target, path, self.source) if siblings else target,
+                path,
+                self.source,
             )
         if not _NEEDS_JSON.isdisjoint(value):
             raise NotLosslessError
@@ -86,9 +96,8 @@ class _Converter:
         return converted
 
     def _kind(self, value: Json, path: str, depth: int, active: tuple[str, ...]) -> Json:
-        branches = branches_of(value, path)
-        if branches is not None:
-            return self._any_of(value, branches, path, depth, active)
+        if not _BRANCHES.isdisjoint(value):
+            return self._any_of(value, path, depth, active)
         types = types_of(value, path)
         values = enum_of(value, path)
         nullable = value.get("nullable") is True or "null" in types
@@ -123,40 +132,28 @@ class _Converter:
                 converted[key] = string_at(value, key, path)
         return converted
 
-    def _any_of(
-        self, value: Json, branches: list[Json], path: str, depth: int, active: tuple[str, ...]
-    ) -> Json:
+    def _any_of(self, value: Json, path: str, depth: int, active: tuple[str, ...]) -> Json:
         """``anyOf`` has no siblings in Google's message: they go into each branch."""
-        key = "anyOf" if "anyOf" in value else "oneOf"
         siblings = {
             name: value[name]
             for name in value
             if name not in _BRANCHES and name not in _ABOUT and not annotates(name)
         }
         nullable = siblings.pop("nullable", None) is True
-        converted = []
-        dead: ContradictionError | None = None
-        for index, branch in enumerate(branches):
-            where = f"{path}.{key}[{index}]"
-            if branch.get("type") == "null":
-                nullable = True
-                continue
+
+        def convert(branch: Json, where: str) -> Json:
             if siblings:
-                try:
-                    branch = merge(  # noqa: PLW2901 - the branch as it is meant
-                        inlined(branch, where, self.source), siblings, where
-                    )
-                except ContradictionError as error:
-                    dead = dead or error
-                    continue
-            converted.append(self.schema(branch, where, depth + 1, active))
-        if not converted and dead is not None and not nullable:
-            # Impossible alternatives are dropped; if all are, the first reason is reported.
-            raise dead
+                known = inlined(branch, where, self.source)
+                # Null is an alternative of its own, whatever type the others share.
+                branch = known if _only_null(known) else merge(known, siblings, where, self.source)
+            return self.schema(branch, where, depth + 1, active)
+
+        found = alternatives(value, path, self.source, convert)
+        converted = [one for one in found if one.get("type") != "NULL"]
         if not converted:
             return self._about(value, {"type": "NULL"}, path)
         result: Json = converted[0] if len(converted) == 1 else {"anyOf": converted}
-        if nullable:
+        if nullable or len(converted) < len(found):
             result["nullable"] = True
         return self._about(value, result, path)
 
@@ -173,6 +170,8 @@ class _Converter:
         for key in _COUNTS.get(name, ()):
             if key in value:
                 converted[key] = count_at(value, key, path)
+        if "maxItems" in converted:
+            self.source.bounded.append((converted, path))
         if name == "string" and "pattern" in value:
             converted["pattern"] = string_at(value, "pattern", path)
         if name in ("number", "integer"):
@@ -186,10 +185,7 @@ class _Converter:
     def _array(
         self, value: Json, converted: Json, path: str, depth: int, active: tuple[str, ...]
     ) -> None:
-        items, prefix = value.get("items"), value.get("prefixItems")
-        if type(items) is list:
-            # Drafts before 2020-12 wrote tuples here.
-            prefix, items = items, value.get("additionalItems")
+        prefix, items = items_of(value, path, self.source)
         if prefix is not None:
             items = _one_type(prefix, items, converted)
         if items is None or type(items) is bool:
@@ -200,12 +196,12 @@ class _Converter:
     def _object(
         self, value: Json, converted: Json, path: str, depth: int, active: tuple[str, ...]
     ) -> None:
-        extra = value.get("additionalProperties")
+        extra = extra_of(value, path, self.source)
         if type(extra) is dict and extra:
             raise NotLosslessError
         if extra is not None and type(extra) not in (bool, dict):
             invalid_type(extra, "a boolean or an object", f"{path}.additionalProperties")
-        properties = properties_of(value, path)
+        properties = properties_of(value, path, self.source)
         if not properties:
             # "properties: should be non-empty for OBJECT type" (browser-use#3786, December 2025).
             raise NotLosslessError
@@ -220,9 +216,14 @@ class _Converter:
             converted["propertyOrdering"] = ordering_of(value, properties, path)
 
 
-def _one_type(prefix: object, rest: object, converted: Json) -> object:
+def _only_null(schema: Json) -> bool:
+    """Whether an alternative is null, however that is written."""
+    return schema.get("type") in ("null", ["null"]) or schema.get("enum") == [None]
+
+
+def _one_type(prefix: list[Any], rest: object, converted: Json) -> object:
     """Return the one schema of all places of a closed tuple: an array of so many at most."""
-    if type(prefix) is not list or not prefix:
+    if not prefix:
         raise NotLosslessError
     kinds = {orjson.dumps(schema) for schema in prefix}
     if rest is False:

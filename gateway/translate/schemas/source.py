@@ -6,13 +6,12 @@ from urllib.parse import unquote
 
 import orjson
 
-from gateway.translate.contract import Json
+from gateway.translate.contract import Json, NoteCode
 from gateway.translate.reading.checks import words
 from gateway.translate.reading.refusal import (
     Refused,
     invalid_type,
     invalid_value,
-    json_type,
     shortened,
 )
 
@@ -52,11 +51,17 @@ class TooLargeError(Refused):
 
 
 class Source:
-    """The schema being converted: its root for references, a budget, and what was dropped."""
+    """The schema being converted: its root for references, a budget, and what is to be noted.
 
-    def __init__(self, root: Json) -> None:
+    ``arguments``: it is of a function's arguments, not of an answer.
+    """
+
+    def __init__(self, root: Json, *, arguments: bool = False) -> None:
         self.root = root
-        self.dropped: dict[str, None] = {}
+        self.arguments = arguments
+        self.notes: dict[tuple[NoteCode, str], None] = {}
+        # Converted schemas with a ``maxItems``, and their paths.
+        self.bounded: list[tuple[Json, str]] = []
         self.nodes = 0
         self.merged = 0
 
@@ -75,9 +80,13 @@ class Source:
         if self.merged > MAX_MERGED:
             _too_large(f"'allOf' merges more than {MAX_MERGED} members and values.", path)
 
+    def note(self, code: NoteCode, path: str) -> None:
+        """Remember once what became of a keyword."""
+        self.notes[code, path] = None
+
     def drop(self, path: str) -> None:
         """Remember a keyword that Gemini does not know."""
-        self.dropped[path] = None
+        self.note("dropped", path)
 
     def resolve(self, reference: object, path: str) -> Json:
         """``#/$defs/Pet`` -> the schema at that place."""
@@ -108,6 +117,40 @@ def _too_large(why: str, path: str) -> NoReturn:
 
 def _no_such_place(reference: str, path: str) -> NoReturn:
     invalid_value(f"the reference '{shortened(reference)}' leads nowhere.", f"{path}.$ref")
+
+
+class ContradictionError(Refused):
+    """Nothing fits a schema."""
+
+
+def conflict(key: str, path: str) -> NoReturn:
+    """Refuse schemas that cannot be merged into one. Errors: ContradictionError."""
+    _nothing_fits(f"schemas that contradict each other in '{shortened(key)}'.", path)
+
+
+def refuse_never(schema: object, path: str) -> None:
+    """Refuse a schema that fits nothing, by itself. Errors: ContradictionError."""
+    if schema is False or (type(schema) is dict and _denies_all(schema)):
+        _nothing_fits("a schema that nothing fits.", path)
+
+
+def _nothing_fits(why: str, path: str) -> NoReturn:
+    raise ContradictionError("invalid_value", path, f"Invalid value for '{{param}}': {why}")
+
+
+def _denies_all(schema: Json) -> bool:
+    """``{"not": {}}``: how zod-to-json-schema writes what is never there, as in ``.nullish()``."""
+    denied = schema.get("not")
+    return denied is True or (type(denied) is dict and all(map(annotates, denied)))
+
+
+def never(schema: object, path: str, source: "Source") -> bool:
+    """Whether nothing fits a schema: ``false``, ``{"not": {}}``, or a reference to such."""
+    for _ in range(MAX_DEPTH):
+        if type(schema) is not dict or "$ref" not in schema or _denies_all(schema):
+            break
+        schema = source.resolve(schema["$ref"], path)
+    return schema is False or (type(schema) is dict and _denies_all(schema))
 
 
 def identity(value: object) -> object:
@@ -240,14 +283,44 @@ def bounds(schema: Json, path: str, source: Source) -> Json:
     return found
 
 
-def properties_of(schema: Json, path: str) -> Json:
-    """Return the properties of an object."""
+def properties_of(schema: Json, path: str, source: Source) -> Json:
+    """Return the properties of an object, without those that must not be there."""
     value = schema.get("properties")
     if value is None:
         return {}
     if type(value) is not dict:
         invalid_type(value, "an object", f"{path}.properties")
-    return value
+    absent = [name for name in value if never(value[name], f"{path}.properties", source)]
+    required = schema.get("required")
+    for name in absent:
+        if type(required) is list and name in required:
+            conflict("required", path)
+        source.drop(f"{path}.properties.{shortened(name)}")
+    return {name: value[name] for name in value if name not in absent} if absent else value
+
+
+def extra_of(schema: Json, path: str, source: Source) -> object:
+    """Return what other properties of an object must fit; false: there are none."""
+    extra = schema.get("additionalProperties")
+    return False if never(extra, f"{path}.additionalProperties", source) else extra
+
+
+def items_of(schema: Json, path: str, source: Source) -> tuple[list[Any] | None, object]:
+    """Return what the first items of an array must fit, and what the others must."""
+    prefix, items, key = schema.get("prefixItems"), schema.get("items"), "items"
+    if type(items) is list:
+        # Drafts before 2020-12 wrote tuples here.
+        prefix, items, key = items, schema.get("additionalItems"), "additionalItems"
+    if never(items, f"{path}.{key}", source):
+        items = False
+    if prefix is None:
+        return None, items
+    if type(prefix) is not list:
+        invalid_type(prefix, "an array of objects", f"{path}.prefixItems")
+    for index, item in enumerate(prefix):
+        if never(item, f"{path}.prefixItems[{index}]", source):
+            return prefix[:index], False
+    return prefix, items
 
 
 def ordering_of(schema: Json, properties: Json, path: str) -> list[str]:
@@ -279,24 +352,3 @@ def required_of(schema: Json, properties: Json, path: str, source: Source) -> li
         else:
             kept[name] = None
     return list(kept)
-
-
-def branches_of(schema: Json, path: str) -> list[Json] | None:
-    """Return the alternatives of ``anyOf`` or ``oneOf``; Google treats the second as the first."""
-    key = "anyOf" if "anyOf" in schema else "oneOf" if "oneOf" in schema else None
-    if key is None:
-        return None
-    if "anyOf" in schema and "oneOf" in schema:
-        invalid_value("'anyOf' and 'oneOf' in one schema cannot be translated.", path)
-    branches = schema[key]
-    if type(branches) is not list or not branches:
-        invalid_type(branches, "an array with at least one schema", f"{path}.{key}")
-    for index, branch in enumerate(branches):
-        if type(branch) is not dict:
-            raise Refused(
-                "invalid_type",
-                f"{path}.{key}[{index}]",
-                f"Invalid type for '{{param}}': expected an object, "
-                f"but got {json_type(branch)} instead.",
-            )
-    return branches

@@ -6,13 +6,14 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from gateway.translate.contract import Json, Note
-from gateway.translate.reading.checks import boolean, json_object, member, one_of, string
+from gateway.translate.reading.checks import boolean, json_object, member, one_of, string, words
 from gateway.translate.reading.function_names import gemini_name
 from gateway.translate.reading.notes import Noting
 from gateway.translate.reading.refusal import at, invalid_value, missing, quoted
 from gateway.translate.reading.table import FieldTable, mapped
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.schemas.convert import Mode, convert, says_nothing, written
+from gateway.translate.schemas.source import annotates
 from gateway.translate.tools.custom import CUSTOM, PARAMETERS, check_format
 
 _kind: Final = one_of("function", "custom")
@@ -100,22 +101,39 @@ class Declarations:
             if value.get("required"):
                 self.notes.append(Note("dropped", f"{field}.parameters.required"))
             return
-        converted = convert(value, "parameters", self.mode)
+        converted = convert(value, "parameters", self.mode, arguments=True)
         if not _may_be_object(converted.schema):
             _no_object()
         if converted.openapi:
-            declaration["parameters"] = converted.schema
+            declaration["parameters"] = {"type": "OBJECT", **converted.schema}
         else:
-            declaration["parametersJsonSchema"] = converted.schema
-            self.notes.append(Note("unverified", f"{field}.parameters"))
-        self.notes += [Note("dropped", f"{field}.parameters{path}") for path in converted.dropped]
+            declaration["parametersJsonSchema"] = {"type": "object", **converted.schema}
+        self.notes += [Note(code, f"{field}.parameters{path}") for code, path in converted.notes]
 
 
 def _refuse_no_object(parameters: object) -> None:
     """Arguments are an object, so their schema is of one; where it names no type it may be."""
     kinds = parameters.get("type", "object") if type(parameters) is dict else "object"
-    if "object" not in (kinds if type(kinds) is list else [kinds]):
+    if "object" not in (kinds if type(kinds) is list else [kinds]) or _bare_map(parameters):
         _no_object()
+
+
+def _bare_map(parameters: object) -> bool:
+    """Whether parameters are properties without a schema around: ``{"a": {"type": "string"}}``."""
+    return (
+        type(parameters) is dict
+        and bool(parameters)
+        and all(type(value) is dict for value in parameters.values())
+        and not any(key in _OBJECTS or annotates(key) for key in parameters)
+    )
+
+
+# Keywords of JSON Schema whose values are objects.
+_OBJECTS: Final = words("""
+    not if then else properties patternProperties additionalProperties unevaluatedProperties
+    propertyNames items additionalItems unevaluatedItems contains const dependencies
+    dependentSchemas dependentRequired
+    """)
 
 
 def _may_be_object(schema: Json) -> bool:
