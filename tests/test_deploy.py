@@ -21,6 +21,8 @@ from gateway.cli.main import COMMANDS
 from gateway.settings.table import SETTINGS
 from tests.cli.processes import loopback, serving
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = ROOT / "deploy/Dockerfile"
 KNOWN = {row.name for row in SETTINGS} | {f"{row.name}_FILE" for row in SETTINGS if row.secret}

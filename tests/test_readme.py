@@ -284,6 +284,7 @@ def check_answers(said: str) -> None:
     assert "Unknown parameter: 'temprature'." in said
 
 
+@pytest.mark.slow
 def test_the_program_runs(requests: Path, server: Server) -> None:
     """In Python."""
     (requests.parent / "program.py").write_text(program("python", "(30)", server.url))
@@ -291,6 +292,7 @@ def test_the_program_runs(requests: Path, server: Server) -> None:
     check_answers(output_of([sys.executable, "program.py"], requests.parent))
 
 
+@pytest.mark.slow
 def test_the_program_runs_in_node(requests: Path, server: Server) -> None:
     """With openai-node."""
     (requests.parent / "node_modules").symlink_to(installed() / "node_modules")

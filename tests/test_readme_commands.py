@@ -18,6 +18,8 @@ import pytest
 from tests.cli.processes import loopback, serving
 from tests.readme_blocks import BLOCKS, README, ROOT, read
 
+pytestmark = pytest.mark.slow
+
 # Beginnings of lines that are parsed, not run, and why.
 EXCEPTIONS: Final = {
     "docker ": "needs a container engine",

@@ -65,6 +65,7 @@ def served(tmp_path: Path) -> Iterator[tuple[int, str]]:
         process.stdin.close()
 
 
+@pytest.mark.slow
 def test_memory_is_flat(served: tuple[int, str]) -> None:
     """A file goes in and comes out without being in memory, Content-Length or not."""
     pid, address = served

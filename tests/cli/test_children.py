@@ -11,6 +11,8 @@ from openai import AsyncOpenAI
 from gateway.clock import SystemClock
 from tests.cli.processes import Server, loopback, run, serving
 
+pytestmark = pytest.mark.slow
+
 LINE = (
     b'{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":'
     b'{"model":"gemini-3.8-flash","messages":[{"role":"user","content":"Say hello."}]}}\n'

@@ -18,6 +18,8 @@ from openai.types.responses import Response
 from gateway.cli.demo_lines import chat_lines, embedding_lines, response_lines
 from tests.cli.processes import GATEWAY, environment, run
 
+pytestmark = pytest.mark.slow
+
 
 def lines_of(path: Path) -> dict[str, Any]:
     """Lines by custom_id; none comes twice."""

@@ -9,6 +9,8 @@ from gateway import __version__
 from gateway.cli.main import COMMANDS
 from tests.cli.processes import environment, run
 
+pytestmark = pytest.mark.slow
+
 
 def test_help_lists_every_command() -> None:
     """With a line about each."""

@@ -15,6 +15,8 @@ from gateway import __version__
 from gateway.clock import SystemClock
 from tests.cli.processes import Server, loopback, run, serving
 
+pytestmark = pytest.mark.slow
+
 BAD_SETTINGS = 78
 
 

@@ -14,6 +14,8 @@ from gateway.translate.contract import Json, LineError, Policy, Translation
 from gateway.translate.endpoints import ENDPOINTS
 from tests.cli.processes import run
 
+pytestmark = pytest.mark.slow
+
 CHAT = "/v1/chat/completions"
 
 

@@ -177,6 +177,7 @@ def _prepared(api: httpx.Client, create: Create, gemini: Emulator) -> Callable[[
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize(
     "kind",

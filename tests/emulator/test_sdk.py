@@ -18,6 +18,8 @@ from pydantic import BaseModel
 
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 
+pytestmark = pytest.mark.slow
+
 MODEL = "gemini-2.5-flash"
 Json = dict[str, Any]
 

@@ -9,6 +9,8 @@ from gateway.batches.batch import BatchStatus
 from gateway.batches.job import JobState
 from tests.runner.world import World, chat, world
 
+pytestmark = pytest.mark.slow
+
 HIM = "him"
 BACKLOG = 230  # more than the runner once looked at
 

@@ -8,6 +8,8 @@ from gateway.batches.batch import BatchStatus
 from gateway.errors import UpstreamHeldError
 from tests.runner.world import HOUR, OWNER, World, chat, world
 
+pytestmark = pytest.mark.slow
+
 TWO = chat("a", "one") + chat("b", "two")
 BILLING = UpstreamHeldError("a bill is due", status=403, code="BILLING_DISABLED")
 

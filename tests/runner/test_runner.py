@@ -384,6 +384,7 @@ async def test_a_broken_listing_does_not_keep_results_away(tmp_path: Path) -> No
         await assert_good(here, await here.ended(batch))
 
 
+@pytest.mark.slow
 async def test_a_backlog_of_validations_stands_before_nothing(tmp_path: Path) -> None:
     """A batch that runs is collected while hundreds wait to be validated."""
     async with world(tmp_path) as here:

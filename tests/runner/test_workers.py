@@ -149,6 +149,7 @@ async def test_the_memory_of_a_process_is_bounded(tmp_path: Path) -> None:
         await pool.close()
 
 
+@pytest.mark.slow
 async def test_what_takes_too_much_memory_fails_alone(workers: Workers, tmp_path: Path) -> None:
     """The process dies, others go on."""
     pool = Workers(1, memory=64 * 2**20)

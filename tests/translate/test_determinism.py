@@ -15,6 +15,8 @@ from tests.translate.cases import load
 from tests.translate.running import CONTEXT, rendered, translated
 from tests.translate.samples import with_odd_words
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = [case.values for case in load("requests")]
 ANSWERS = [case.values for case in load("answers")]
 # The SDKs' own line readers split at these; "…" and "ß" share their first bytes.

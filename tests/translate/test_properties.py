@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types import Completion, CreateEmbeddingResponse, ImagesResponse
@@ -20,6 +21,8 @@ from gateway.translate.images import request as images
 from tests.translate.checks import check_refusal, check_rendered, check_translation
 from tests.translate.running import CONTEXT
 from tests.translate.samples import ODD
+
+pytestmark = pytest.mark.slow
 
 POLICY = Policy()
 MODELS = st.sampled_from(

@@ -63,6 +63,7 @@ def test_recorded_answers_are_rendered(answer: dict[str, Any], asked: Any) -> No
     assert (rendered[0] == 200) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ANSWERS.keys())
 def test_mutated_answers_never_break(name: str) -> None:
     """One member removed or odd: a valid Response or an error line, never an exception."""

@@ -6,6 +6,7 @@ And whatever Gemini answers is a Response by the SDK's strict types, whose items
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response
@@ -39,6 +40,8 @@ from tests.translate.test_properties import (
     TEXT,
     _paths,
 )
+
+pytestmark = pytest.mark.slow
 
 IMAGES = st.sampled_from(
     (

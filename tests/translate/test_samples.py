@@ -73,6 +73,7 @@ def test_recorded_supports_are_cited(name: str, cited: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHAT.keys())
 def test_mutated_answers_never_break(name: str) -> None:
     """One member removed or odd: a valid completion or an error line, never an exception."""

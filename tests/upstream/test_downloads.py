@@ -370,6 +370,7 @@ class TestInline:
         upstream = bench.client(await bench.serving(story))
         assert await collected(upstream.fetch("batches/a", "inline", "default")) == b'{"a":1}'
 
+    @pytest.mark.slow
     async def test_its_length_is_bounded_by_the_disk_alone(self, bench: Bench) -> None:
         """A limit of ours once lost 454 MB of paid answers."""
         content = b'{"name":"' + bytes(257 << 20)
