@@ -4,7 +4,7 @@ Statuses and counts are the runner's to write; what clients see is derived from 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -14,7 +14,7 @@ from gateway.api.answers import answer
 from gateway.api.body import read_json_bytes
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
-from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
+from gateway.batches.batch import ENDPOINT_AS_SENT, LIVE_STATUSES, Batch, BatchStatus
 from gateway.batches.outlook import outlook
 from gateway.errors import ConflictError, NoRoomError, NotFoundError, RequestError
 from gateway.ids import digest, new_batch_id
@@ -192,10 +192,16 @@ def _new_batch(call: Call, wanted: CreateBatch) -> Batch:
         expires_at=now + WINDOW_MS,
         metadata=wanted.metadata,
         output_expires_after=wanted.output_expires_after,
-        policy=call.services.policy,
+        policy=policy_of(call, wanted.endpoint, wanted.endpoint_as_sent),
         idempotency_key=idempotency_key(call),
         fingerprint=_fingerprint(wanted),
     )
+
+
+def policy_of(call: Call, endpoint: str, sent: str) -> Mapping[str, Any]:
+    """Return what a new batch keeps of the settings, and the spelling of its endpoint."""
+    policy = call.services.policy
+    return policy if sent == endpoint else {**policy, ENDPOINT_AS_SENT: sent}
 
 
 def _fingerprint(wanted: CreateBatch) -> str:

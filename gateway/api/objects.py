@@ -36,7 +36,7 @@ def encode_batch(batch: Batch, outlook: Outlook = UNKNOWN) -> dict[str, Any]:
     return {
         "id": batch.id,
         "object": "batch",
-        "endpoint": batch.endpoint,
+        "endpoint": batch.endpoint_as_sent,
         "model": batch.model,
         "errors": _errors(batch),
         "input_file_id": batch.input_file_id,

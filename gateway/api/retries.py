@@ -10,6 +10,7 @@ from gateway.api.batches import (
     idempotency_key,
     is_repeated,
     owned_batch,
+    policy_of,
     require_same,
     since_repeat,
 )
@@ -74,7 +75,7 @@ def _new_batch(call: Call, first: Batch, file_id: str, *, everything: bool) -> B
         expires_at=now + WINDOW_MS,
         metadata=first.metadata,
         output_expires_after=first.output_expires_after,
-        policy=call.services.policy,
+        policy=policy_of(call, first.endpoint, first.endpoint_as_sent),
         retry_of=first.id,
         idempotency_key=idempotency_key(call),
         fingerprint=digest("retry", first.id, INCLUDE[everything]),

@@ -6,7 +6,7 @@ Times are integer milliseconds since the epoch, UTC, ``None`` when not (yet) set
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class BatchStatus(StrEnum):
@@ -76,6 +76,11 @@ class BatchError:
     line: int | None = None
 
 
+# Where a batch keeps its client's spelling of the endpoint, if that is not its own: with what else
+# was decided when it was created.
+ENDPOINT_AS_SENT: Final = "endpoint_as_sent"
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """OpenAI's batch, as the gateway keeps it."""
@@ -116,6 +121,12 @@ class Batch:
     # What it was rendered into again, oldest first: when, and the ids of the files.
     rerendered: tuple[Mapping[str, Any], ...] = ()
     retry_of: str | None = None  # the ended batch whose failed lines these are
+
+    @property
+    def endpoint_as_sent(self) -> str:
+        """The endpoint as the client spelt it, which its own checks may compare."""
+        return str(self.policy.get(ENDPOINT_AS_SENT, self.endpoint))
+
     # How often the lines that were sent most often have been sent; the store's to write.
     attempts: int = 0
     due_at: int | None = None

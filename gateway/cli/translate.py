@@ -18,6 +18,7 @@ from gateway.settings.load import load
 from gateway.settings.table import Settings
 from gateway.translate import ENDPOINTS, KNOWN_MODELS, PRICES_PAGE, PRICES_READ_ON, Price
 from gateway.wire.jsonl import drop_blank_end, escape_separators, read_lines
+from gateway.wire.openai import canonical_endpoint
 
 # A key is not needed to translate, and no setting of the service may stop it.
 OFFLINE = {"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1"}
@@ -148,8 +149,9 @@ def _endpoint_of(file: Path, max_line_bytes: int) -> str:
                 url = orjson.loads(raw)["url"] if isinstance(raw, bytes) else None
             except (orjson.JSONDecodeError, TypeError, KeyError):
                 continue
-            if url in ENDPOINTS:
-                return str(url)
+            endpoint = canonical_endpoint(str(url))
+            if endpoint in ENDPOINTS:
+                return endpoint
     default = next(iter(ENDPOINTS))
     click.echo(f"no line names one of {', '.join(ENDPOINTS)}: read as {default}", err=True)
     return default

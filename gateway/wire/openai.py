@@ -44,15 +44,29 @@ UNOFFERED_ENDPOINTS: Final[Mapping[str, str]] = {
     "/v1/videos": "Gemini's Batch API makes no videos, and OpenAI retires this endpoint.",
 }
 
+# Endpoints as Azure's examples write them, in the batch and in its lines (Azure OpenAI, "Getting
+# started with batch deployments"; any-llm#1348), by what they are called here.
+AZURE_ENDPOINTS: Final[Mapping[str, str]] = {
+    "/v1/chat/completions": "/chat/completions",
+    "/v1/completions": "/completions",
+    "/v1/embeddings": "/embeddings",
+    "/v1/responses": "/responses",
+}
+_CANONICAL: Final = {azure: path for path, azure in AZURE_ENDPOINTS.items()}
+
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
 class CreateBatch:
-    """What ``POST /v1/batches`` asks for; ``output_expires_after`` in seconds."""
+    """What ``POST /v1/batches`` asks for; ``output_expires_after`` in seconds.
+
+    ``endpoint`` is one of those offered, however it was spelt in the request: ``endpoint_as_sent``.
+    """
 
     input_file_id: str
     endpoint: str
+    endpoint_as_sent: str
     metadata: Mapping[str, str] | None
     output_expires_after: int | None
 
@@ -135,14 +149,16 @@ def parse_create_batch(body: object, endpoints: Collection[str]) -> CreateBatch:
     }
     _check_members(body, known, "")
     input_file_id = _text(body["input_file_id"], "input_file_id")
-    endpoint = _text(body["endpoint"], "endpoint")
-    _check_endpoint(endpoint, endpoints)
+    sent = _text(body["endpoint"], "endpoint")
+    endpoint = canonical_endpoint(sent)
+    _check_endpoint(sent, endpoint, endpoints)
     window = _text(body["completion_window"], "completion_window")
     if window != COMPLETION_WINDOW:
         raise _unsupported(window, "completion_window", [COMPLETION_WINDOW])
     return CreateBatch(
         input_file_id=input_file_id,
         endpoint=endpoint,
+        endpoint_as_sent=sent,
         metadata=_metadata(body.get("metadata")),
         output_expires_after=_expires_after(body.get("output_expires_after")),
     )
@@ -224,12 +240,17 @@ def _check_members(value: Mapping[str, Any], known: Mapping[str, bool], prefix: 
             raise _missing(f"{prefix}{name}")
 
 
-def _check_endpoint(endpoint: str, endpoints: Collection[str]) -> None:
+def canonical_endpoint(spelling: str) -> str:
+    """``/chat/completions`` -> ``/v1/chat/completions``; anything else stays."""
+    return _CANONICAL.get(spelling, spelling)
+
+
+def _check_endpoint(sent: str, endpoint: str, endpoints: Collection[str]) -> None:
     if endpoint in endpoints:
         return
     why = UNOFFERED_ENDPOINTS.get(endpoint)
     sentence = f" OpenAI's Batch API has '{endpoint}', this gateway does not: {why}" if why else ""
-    raise _unsupported(endpoint, "endpoint", sorted(endpoints), sentence)
+    raise _unsupported(sent, "endpoint", sorted(endpoints), sentence)
 
 
 def _metadata(value: object) -> Mapping[str, str] | None:

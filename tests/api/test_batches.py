@@ -29,6 +29,19 @@ def _body(file: Json, **members: Any) -> Json:
     } | members
 
 
+async def test_an_endpoint_is_shown_as_it_was_sent(
+    world: World, alice: httpx.AsyncClient, create: Make
+) -> None:
+    """Azure's spelling was 400; it is kept under OpenAI's, for whatever runs the batch."""
+    batch = await create(endpoint="/embeddings")
+
+    shown = (await alice.get(f"/v1/batches/{batch['id']}")).json()
+    assert batch["endpoint"] == shown["endpoint"] == "/embeddings"
+    stored = await world.store.get_batch("alice", batch["id"])
+    assert stored is not None
+    assert stored.endpoint == "/v1/embeddings"
+
+
 async def test_create_answers_every_field(world: World, create: Make) -> None:
     """The whole object, nulls included; the runner is woken."""
     batch = await create(

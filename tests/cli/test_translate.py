@@ -159,6 +159,17 @@ def test_embeddings_are_found_by_the_first_url(tmp_path: Path) -> None:
     assert totals.startswith("/v1/embeddings: 1 lines, 2 items")
 
 
+@pytest.mark.parametrize("urls", [("/responses", "/v1/responses"), ("/v1/responses", "/responses")])
+def test_azures_spelling_is_the_same_endpoint(tmp_path: Path, urls: tuple[str, ...]) -> None:
+    """Its examples leave the version out."""
+    body = {"model": "gemini-2.5-flash", "input": "Hi"}
+
+    code, told, _ = translate(tmp_path, *[line(url, body, url) for url in urls])
+
+    assert code == 0
+    assert told[0]["items"] == told[1]["items"]
+
+
 def test_responses_are_found_by_the_first_url(tmp_path: Path) -> None:
     """With notes, and what has no place here refused on its line."""
     body = {"model": "gemini-3.6-flash", "input": "Hi", "instructions": "Rhyme."}

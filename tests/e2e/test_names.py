@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from openai.types import CreateEmbeddingResponse
 
@@ -154,3 +155,19 @@ def test_models_are_listed_by_openais_names(gateway: GatewayProcess) -> None:
     assert len(listed) == len(set(listed))
     assert not [name for name in listed if "*" in name or name == "gone"]
     assert client.models.retrieve("gpt-4o-2024-08-06").id == "gpt-4o-2024-08-06"
+
+
+def test_azures_client_with_azures_file(gateway: GatewayProcess) -> None:
+    """Its own examples, unchanged: no version in the endpoint, of the batch and of its lines."""
+    with openai.AzureOpenAI(
+        azure_endpoint=gateway.url.removesuffix("/v1"), api_key="any", api_version="2024-10-21"
+    ) as client:
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
+        lines = [line("azure", "/chat/completions", body), line("openai", CHAT, body)]
+
+        batch = finished(client, submit(client, lines, "/chat/completions"))
+
+        rows = read_lines(client, batch.output_file_id)
+        assert (batch.status, batch.endpoint) == ("completed", "/chat/completions")
+        assert {row["custom_id"] for row in rows} == {"azure", "openai"}
+        assert next(iter(client.batches.list(limit=1))).endpoint == "/chat/completions"

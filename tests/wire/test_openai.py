@@ -33,8 +33,23 @@ GOOD: dict[str, Any] = {
 def test_a_plain_create() -> None:
     """The three required members are enough."""
     assert parse_create_batch(GOOD, ENDPOINTS) == CreateBatch(
-        input_file_id="file-1", endpoint="/v1/embeddings", metadata=None, output_expires_after=None
+        input_file_id="file-1",
+        endpoint="/v1/embeddings",
+        endpoint_as_sent="/v1/embeddings",
+        metadata=None,
+        output_expires_after=None,
     )
+
+
+def test_azures_spelling_of_an_endpoint() -> None:
+    """Its examples leave the version out; what is not offered stays so, in the client's words."""
+    wanted = parse_create_batch(GOOD | {"endpoint": "/chat/completions"}, ENDPOINTS)
+
+    assert wanted.endpoint == "/v1/chat/completions"
+    assert wanted.endpoint_as_sent == "/chat/completions"
+    for other in ("/responses", "/images/generations", "chat/completions", "/chat/completions/"):
+        with pytest.raises(RequestError, match=f"Invalid value: '{other}'"):
+            parse_create_batch(GOOD | {"endpoint": other}, ENDPOINTS)
 
 
 def test_a_full_create() -> None:

@@ -21,6 +21,7 @@ from gateway.translate import (
 )
 from gateway.wire.json_depth import depth_exceeds
 from gateway.wire.jsonl import LongLine, structure_of
+from gateway.wire.openai import AZURE_ENDPOINTS
 from gateway.wire.openai_errors import did_you_mean, invalid_type, json_type, missing_parameter
 
 MAX_DEPTH = 128
@@ -75,6 +76,7 @@ class Envelope:
         max_line_bytes: int,
     ) -> None:
         self._endpoint = endpoint
+        self._urls = frozenset((endpoint.path, AZURE_ENDPOINTS.get(endpoint.path, endpoint.path)))
         self._policy = policy
         self._models = models
         self._max_line_bytes = max_line_bytes
@@ -126,7 +128,8 @@ class Envelope:
             return _wrong(line, "custom_id", "a non-empty string", number)
         if line.get("method") != "POST":
             return _wrong_method(line, number)
-        if line.get("url") != self._endpoint.path:
+        url = line.get("url")
+        if not isinstance(url, str) or url not in self._urls:
             return _wrong_url(line, number)
         body = line.get("body")
         if not isinstance(body, dict):
