@@ -33,7 +33,7 @@ from gateway.errors import (
     UpstreamHeldError,
 )
 from gateway.ids import digest, owner_of
-from gateway.runner.context import Retention, RunnerOptions, Tools
+from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.rerender import Rerenderer
 from gateway.runner.retry_input import RetryInput
@@ -234,9 +234,9 @@ class Gateway:
         workers = Workers(settings.translate_workers, settings.worker_memory_bytes)
         try:
             await self._warn_of_the_unreachable(store)
-            tools = await self._tools(store, upstream, workers)
+            context = await self._context(store, upstream, workers)
             with closing(_listen(settings.host, settings.port)) as listener:
-                await self._serve(tools, listener, announce)
+                await self._serve(context, listener, announce)
         except* DamagedStoreError as damage:
             raise _first(damage) from None
         finally:
@@ -259,26 +259,28 @@ class Gateway:
                     owner,
                 )
 
-    async def _tools(self, store: SQLiteStore, upstream: GeminiUpstream, workers: Workers) -> Tools:
+    async def _context(
+        self, store: SQLiteStore, upstream: GeminiUpstream, workers: Workers
+    ) -> StepContext:
         blobs = LocalBlobs(self._settings.data_dir / BLOBS)
         await blobs.open()
         scratch = self._settings.data_dir / "scratch"
         # This process holds the directory's lock: what lies here is a dead process's.
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         options = runner_options(self._settings, await store.gateway_id())
-        return Tools(store, blobs, upstream, workers, self._clock, scratch, options)
+        return StepContext(store, blobs, upstream, workers, self._clock, scratch, options)
 
     async def _serve(
-        self, tools: Tools, listener: socket.socket, announce: Callable[[str], None]
+        self, context: StepContext, listener: socket.socket, announce: Callable[[str], None]
     ) -> None:
-        runner = Runner(tools)
-        server = _Server(self._asgi(tools, runner), self._settings.drain_seconds)
+        runner = Runner(context)
+        server = _Server(self._asgi(context, runner), self._settings.drain_seconds)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve(sockets=[listener]), name="api")
             running = group.create_task(runner.run(), name="runner")
-            sweeping = group.create_task(Sweeper(tools).run(), name="sweeper")
-            asking = group.create_task(self._ask_google(tools), name="key")
+            sweeping = group.create_task(Sweeper(context).run(), name="sweeper")
+            asking = group.create_task(self._ask_google(context), name="key")
             with _on_signals(stop):
                 await server.up.wait()
                 self._readiness.ready = True
@@ -290,19 +292,19 @@ class Gateway:
                 sweeping.cancel()
                 asking.cancel()
                 await running
-                await tools.workers.close()
+                await context.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
                 server.should_exit = True
                 await serving
         logger.info("stopped")
 
-    async def _ask_google(self, tools: Tools) -> None:
+    async def _ask_google(self, context: StepContext) -> None:
         """Try the key, at once and until it works: a wrong one would else be silent for a day."""
         if self._settings.gemini_api_key is None:
             return
         while self._readiness.google != "ok":
             try:
-                await tools.upstream.models(CREDENTIAL)
+                await context.upstream.models(CREDENTIAL)
             except UpstreamHeldError as error:
                 self._readiness.google = "key_refused"
                 logger.error(  # noqa: TRY400 - the message says all, a traceback nothing more
@@ -316,12 +318,12 @@ class Gateway:
                 return
             await self._clock.sleep(self._settings.retry_max_seconds)
 
-    def _asgi(self, tools: Tools, runner: Runner) -> Any:  # noqa: ANN401 - an ASGI application
-        retries = RetryInput(tools)
-        renderer = Rerenderer(tools, self._policy.to_json())
+    def _asgi(self, context: StepContext, runner: Runner) -> Any:  # noqa: ANN401 - an ASGI application
+        retries = RetryInput(context)
+        renderer = Rerenderer(context, self._policy.to_json())
         services = Services(
-            store=tools.store,
-            blobs=tools.blobs,
+            store=context.store,
+            blobs=context.blobs,
             clock=self._clock,
             wake=runner.wake,
             ready=lambda: self._readiness.ready,

@@ -18,10 +18,14 @@ from gateway.batches.job import DONE_STATES, Failure, Job, JobState
 
 
 class Act(StrEnum):
-    """Everything the runner can do."""
+    """Everything the runner can do.
+
+    A batch that is cancelled ends unvalidated before its validation; later its jobs are refused
+    before they are sent, and cancelled at the upstream after.
+    """
 
     VALIDATE = "validate"  # read the input, cut it into jobs
-    WITHDRAW = "withdraw"  # a batch cancelled before it was validated: nothing ever runs
+    END_UNVALIDATED = "end_unvalidated"  # a batch cancelled before its validation: nothing ran
     FILL = "fill"  # have the files that a spool names staged, and write their URIs into it
     STAGE = "stage"  # upload a spool
     RECUT = "recut"  # put two smaller jobs in the place of one that is too large for the quota
@@ -132,7 +136,7 @@ def _batch_act(batch: Batch, jobs: Sequence[Job], now: int) -> Act | None:
     if batch.status not in LIVE_STATUSES or batch.due_at is None or batch.due_at > now:
         return None
     if batch.status is BatchStatus.VALIDATING:
-        return Act.VALIDATE if batch.cancel_requested_at is None else Act.WITHDRAW
+        return Act.VALIDATE if batch.cancel_requested_at is None else Act.END_UNVALIDATED
     if all(job.state in DONE_STATES for job in jobs):
         return Act.PUBLISH
     return None

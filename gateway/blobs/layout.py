@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def room() -> Iterator[None]:
-    """Say "not now" where the system says that there is no room left, or that the disk fails."""
+def disk_errors() -> Iterator[None]:
+    """Turn ENOSPC and the like into NoRoomError (507), failures of the disk into 503."""
     try:
         yield
     except OSError as error:

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from gateway.blobs.layout import Layout, open_new, open_to_read, refuse_existing, room
-from gateway.blobs.threads import finish, in_thread, outlast, start
+from gateway.blobs.layout import Layout, disk_errors, open_new, open_to_read, refuse_existing
+from gateway.blobs.threads import finish, in_thread, start, wait_to_the_end
 from gateway.errors import SettingsError
 from gateway.units import MIB
 
@@ -44,7 +44,7 @@ class LocalWriter:
         """Close the file, once no thread writes to it."""
         try:
             if self._writing is not None:
-                await outlast(self._writing)
+                await wait_to_the_end(self._writing)
         finally:
             os.close(self._descriptor)
 
@@ -76,7 +76,7 @@ class LocalBlobs:
     async def create(self, name: str) -> AsyncGenerator[LocalWriter, None]:
         """Write a blob; it exists once the block ends without an exception, else not."""
         partial, target = self._layout.partial(name), self._layout.path(name)
-        with room():
+        with disk_errors():
             writer = LocalWriter(open_new(partial))
             try:
                 try:
@@ -112,14 +112,14 @@ class LocalBlobs:
         """Bytes of a blob."""
         return self._layout.path(name).stat(follow_symlinks=False).st_size
 
-    async def bring(self, name: str, path: Path) -> None:
+    async def copy_to(self, name: str, path: Path) -> None:
         """Link the blob to a local path."""
-        with room():
+        with disk_errors():
             await in_thread(_bring, self._layout.path(name), path)
 
-    async def take(self, path: Path, name: str) -> None:
+    async def adopt(self, path: Path, name: str) -> None:
         """Rename a local file into a blob."""
-        with room():
+        with disk_errors():
             await in_thread(self._take, path, name)
 
     def _take(self, path: Path, name: str) -> None:

@@ -17,7 +17,7 @@ def start(call: Callable[[*Args], T], *args: *Args) -> asyncio.Future[T]:
     return asyncio.get_running_loop().run_in_executor(None, call, *args)
 
 
-async def outlast(running: asyncio.Future[T]) -> None:
+async def wait_to_the_end(running: asyncio.Future[T]) -> None:
     """Wait until a call has ended, however; when cancelled, until then all the same."""
     cancelled: asyncio.CancelledError | None = None
     while not running.done():
@@ -32,7 +32,7 @@ async def outlast(running: asyncio.Future[T]) -> None:
 
 async def finish(running: asyncio.Future[T]) -> T:
     """Wait for what a call comes to."""
-    await outlast(running)
+    await wait_to_the_end(running)
     return running.result()
 
 

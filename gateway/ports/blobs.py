@@ -41,11 +41,11 @@ class Blobs(Protocol):
         """Bytes of a blob; FileNotFoundError."""
         ...
 
-    async def bring(self, name: str, path: Path) -> None:
+    async def copy_to(self, name: str, path: Path) -> None:
         """Have the blob's bytes at a local path: a link locally, a download elsewhere."""
         ...
 
-    async def take(self, path: Path, name: str) -> None:
+    async def adopt(self, path: Path, name: str) -> None:
         """Make a local file a blob, durably; the path is gone afterwards (a rename locally)."""
         ...
 

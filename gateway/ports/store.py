@@ -73,14 +73,14 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class BlobChange:
-    """Blobs that a transaction makes live (it points at them) or dooms (it no longer does).
+    """Blobs that a transaction makes live (it points at them) or deletable (it no longer does).
 
     Making live a name that is not pending is a bug: the transaction fails with InternalError.
     ``seals`` are those of blobs that were written as they arrived.
     """
 
     live: Sequence[str] = ()
-    doomed: Sequence[str] = ()
+    deletable: Sequence[str] = ()
     seals: Mapping[str, Seal] = field(default_factory=dict)
 
 
@@ -91,7 +91,7 @@ class Store(Protocol):
         """Migrate, take the lock if there is one, and forget what a dead process left behind.
 
         Where the lock proves that no other process serves this store: leases are cleared, send
-        deadlines ahead are cut to ``now``, pending blobs are doomed.
+        deadlines ahead are cut to ``now``, pending blobs become deletable.
         """
         ...
 
@@ -116,7 +116,7 @@ class Store(Protocol):
     async def sweepable_blobs(
         self, before: int, limit: int, *, pending_before: int | None = None
     ) -> Sequence[str]:
-        """Names doomed before that time, or pending since before ``pending_before`` (or it).
+        """Names deletable since before that time, or pending since before ``pending_before``.
 
         None of them can be pointed at any more: a writer that is still at it has lost.
         """
@@ -154,7 +154,7 @@ class Store(Protocol):
         ...
 
     async def delete_file(self, owner: str, file_id: str, now: int) -> Deletion:
-        """Leave a tombstone and doom the blobs, unless a live batch reads or names the file."""
+        """Leave a tombstone, the blobs deletable, unless a live batch reads or names the file."""
         ...
 
     async def expire_files(self, now: int, limit: int) -> int:

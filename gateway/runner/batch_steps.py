@@ -1,4 +1,4 @@
-"""Steps on the batch row: validate, withdraw, publish."""
+"""Steps on the batch row: validate, end unvalidated, publish."""
 
 import logging
 from collections import Counter
@@ -17,7 +17,7 @@ from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
-from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, Tools
+from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, StepContext
 from gateway.runner.cpu.validate import ValidateTask
 from gateway.runner.mending import bring_input
 from gateway.runner.model_list import ModelList
@@ -32,37 +32,37 @@ BATCH_OUTPUT = "batch_output"
 FILES = ("output", "error", "warnings")  # what a batch ends with, each unless it would be empty
 
 
-async def validate(tools: Tools, models: ModelList, claim: BatchClaim) -> None:
+async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -> None:
     """Read the input once; the batch becomes ``in_progress`` with its jobs, or ``failed``."""
     batch = claim.row
     if batch.defects >= MAX_DEFECTS:  # the process died of it each time
-        await _fail(tools, claim, [_gave_up()])
+        await _fail(context, claim, [_gave_up()])
         return
-    async with tools.workplace() as place:
+    async with context.workplace() as place:
         try:
-            summary, files = await _read_input(tools, models, batch, place)
+            summary, files = await _read_input(context, models, batch, place)
         except DEFECTS:
             if batch.defects + 1 < MAX_DEFECTS:
                 raise
-            await _fail(tools, claim, [_gave_up()])
+            await _fail(context, claim, [_gave_up()])
             return
         _log_internal(batch.id, summary["internal"])
-        errors = [BatchError(**error) for error in summary["errors"]] or _too_large(tools, files)
+        errors = [BatchError(**error) for error in summary["errors"]] or _too_large(context, files)
         if errors:
-            await _fail(tools, claim, errors)
+            await _fail(context, claim, errors)
         else:
-            await _start(tools, claim, summary, files)
+            await _start(context, claim, summary, files)
 
 
 async def _read_input(
-    tools: Tools, models: ModelList, batch: Batch, place: Path
+    context: StepContext, models: ModelList, batch: Batch, place: Path
 ) -> tuple[Mapping[str, Any], NamedFiles]:
     """Read the input; again, if its lines name files that cannot be used, to refuse these.
 
     Again also if a model that the list lacks turns out to exist. A third time, and so on, only if
     files are deleted at that very moment.
     """
-    await bring_input(tools, batch, place / "input")
+    await bring_input(context, batch, place / "input")
     task = ValidateTask(
         input=str(place / "input"),
         scratch=str(place),
@@ -70,28 +70,28 @@ async def _read_input(
         endpoint=batch.endpoint,
         policy=batch.policy,
         models=await models.get(),
-        limits=tools.options.input_limits,
-        jobs=tools.options.job_limits,
-        rules=tools.options.quota,
-        quotas=await _quotas(tools),
+        limits=context.options.input_limits,
+        jobs=context.options.job_limits,
+        rules=context.options.quota,
+        quotas=await _quotas(context),
     )
     while True:
-        summary = await tools.workers.run("validate", task, CPU_STEP_SECONDS)
+        summary = await context.workers.run("validate", task, CPU_STEP_SECONDS)
         found = await _look_up(models, task, summary["unknown_models"])
         if found:
             task = replace(task, models={**(task.models or {}), **found})
             continue
         named = sorted({file_id for job in summary["jobs"] for file_id in job["files"]})
-        files = await find_files(tools, batch.owner, named)
+        files = await find_files(context, batch.owner, named)
         if not files.unusable:
             return summary, files
         task = replace(task, unusable={**task.unusable, **files.unusable})
 
 
-async def _quotas(tools: Tools) -> list[Quota]:
+async def _quotas(context: StepContext) -> list[Quota]:
     """Return what was learned of the credential whose jobs these will be."""
-    quotas = await tools.store.quotas()
-    return [quota for quota in quotas if quota.credential == tools.options.credential]
+    quotas = await context.store.quotas()
+    return [quota for quota in quotas if quota.credential == context.options.credential]
 
 
 async def _look_up(
@@ -102,8 +102,8 @@ async def _look_up(
     return await models.look_up([name for name in names if name not in listed])
 
 
-def _too_large(tools: Tools, files: NamedFiles) -> list[BatchError]:
-    most = tools.options.input_limits.max_staged_bytes
+def _too_large(context: StepContext, files: NamedFiles) -> list[BatchError]:
+    most = context.options.input_limits.max_staged_bytes
     if files.bytes <= most:
         return []
     message = (
@@ -126,9 +126,12 @@ def _log_internal(batch_id: str, internal: Mapping[str, int]) -> None:
 
 
 async def _fail(
-    tools: Tools, claim: BatchClaim, errors: Sequence[BatchError], doomed: Sequence[str] = ()
+    context: StepContext,
+    claim: BatchClaim,
+    errors: Sequence[BatchError],
+    deletable: Sequence[str] = (),
 ) -> None:
-    now = tools.clock.now()
+    now = context.clock.now()
     failed = replace(
         claim.row,
         status=BatchStatus.FAILED,
@@ -140,21 +143,21 @@ async def _fail(
         due_at=None,
         last_error=None,
     )
-    await claim.save(failed, blobs=BlobChange(doomed=doomed))
+    await claim.save(failed, blobs=BlobChange(deletable=deletable))
     logger.info("batch %s failed with %d errors, nothing ran", claim.row.id, len(errors))
 
 
 async def _start(
-    tools: Tools, claim: BatchClaim, summary: Mapping[str, Any], files: NamedFiles
+    context: StepContext, claim: BatchClaim, summary: Mapping[str, Any], files: NamedFiles
 ) -> None:
     planned = summary["jobs"]
     paths = [summary["run"], summary["index"]]
     for plan in planned:
         paths += [plan["spool"], plan["echo"]]
-    names = await tools.keep(paths)
-    now = tools.clock.now()
+    names = await context.keep(paths)
+    now = context.clock.now()
     jobs = [
-        _job(tools, claim.row, plan, (names[2 + 2 * place], names[3 + 2 * place]), now)
+        _job(context, claim.row, plan, (names[2 + 2 * place], names[3 + 2 * place]), now)
         for place, plan in enumerate(planned)
     ]
     batch = replace(
@@ -187,7 +190,7 @@ async def _start(
 
 
 def _job(
-    tools: Tools, batch: Batch, plan: Mapping[str, Any], blobs: tuple[str, str], now: int
+    context: StepContext, batch: Batch, plan: Mapping[str, Any], blobs: tuple[str, str], now: int
 ) -> Job:
     job_id = new_job_id()
     same = ("number", "model", "method", "items", "lines", "bytes", "tokens", "inline")
@@ -196,8 +199,8 @@ def _job(
         batch_id=batch.id,
         spool=blobs[0],
         echo=blobs[1],
-        display_name=display_name(tools.options.gateway_id, job_id),
-        credential=tools.options.credential,
+        display_name=display_name(context.options.gateway_id, job_id),
+        credential=context.options.credential,
         files=len(plan["files"]),
         created_at=now,
         due_at=now,
@@ -205,42 +208,42 @@ def _job(
     )
 
 
-async def withdraw(tools: Tools, claim: BatchClaim) -> None:
+async def end_unvalidated(context: StepContext, claim: BatchClaim) -> None:
     """End a batch cancelled before it was validated: nothing ran, nothing is to be published."""
-    now = tools.clock.now()
+    now = context.clock.now()
     await claim.save(
         replace(claim.row, status=BatchStatus.CANCELLED, cancelled_at=now, due_at=None)
     )
     logger.info("batch %s cancelled before it was validated", claim.row.id)
 
 
-async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
+async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) -> None:
     """Audit the runs, write the files once, make all of it visible in one transaction."""
     batch = claim.row
     advice = refused_model(jobs)
     if advice is not None and batch.cancel_requested_at is None:
-        doomed = [blob for blob in _outlived(batch, jobs, kept=False) if blob is not None]
-        await _fail(tools, claim, [BatchError(MODEL_NOT_FOUND, advice)], doomed)
+        deletable = [blob for blob in _outlived(batch, jobs, kept=False) if blob is not None]
+        await _fail(context, claim, [BatchError(MODEL_NOT_FOUND, advice)], deletable)
         return
     if batch.status is BatchStatus.IN_PROGRESS:
-        now = tools.clock.now()
+        now = context.clock.now()
         batch = replace(batch, status=BatchStatus.FINALIZING, finalizing_at=now)
         await claim.save(batch, keep=True)
     notes = Counter(batch.notes)
     for job in jobs:
         notes.update(job.notes)
-    async with tools.workplace() as place:
-        summary = await write_files(tools, batch, jobs, notes.total(), place)
+    async with context.workplace() as place:
+        summary = await write_files(context, batch, jobs, notes.total(), place)
         written = {name: summary[name] for name in FILES if summary[name]}
-        names = await tools.keep([made["path"] for made in written.values()])
-    now = tools.clock.now()
+        names = await context.keep([made["path"] for made in written.values()])
+    now = context.clock.now()
     files = {
-        name: output_file(tools, batch, name, made, blob)
+        name: output_file(context, batch, name, made, blob)
         for (name, made), blob in zip(written.items(), names, strict=True)
     }
     counts = Counts(**summary["counts"])
     status = final_status(batch, counts)
-    kept = _raw_life(tools, jobs)
+    kept = _raw_life(context, jobs)
     done = replace(
         batch,
         status=status,
@@ -260,15 +263,15 @@ async def publish(tools: Tools, claim: BatchClaim, jobs: Sequence[Job]) -> None:
         expired_at=now if status is BatchStatus.EXPIRED else None,
         cancelled_at=now if status is BatchStatus.CANCELLED else None,
     )
-    doomed = [blob for blob in _outlived(batch, jobs, kept=bool(kept)) if blob is not None]
-    await claim.save(done, files=list(files.values()), blobs=BlobChange(doomed=doomed))
+    deletable = [blob for blob in _outlived(batch, jobs, kept=bool(kept)) if blob is not None]
+    await claim.save(done, files=list(files.values()), blobs=BlobChange(deletable=deletable))
     told = (counts.total, counts.completed, counts.failed)
     logger.info("batch %s %s: %d lines, %d completed, %d failed", batch.id, status, *told)
 
 
-def _raw_life(tools: Tools, jobs: Sequence[Job]) -> int:
+def _raw_life(context: StepContext, jobs: Sequence[Job]) -> int:
     """For how long what files are rendered from is kept (ms); longer while results may be late."""
-    life = tools.options.retention.raw
+    life = context.options.retention.raw
     late = any(job.failure is not None or job.unmatched for job in jobs)
     return life or (RECOVERY if late else 0)
 
@@ -282,10 +285,12 @@ def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str | No
     return blobs
 
 
-def output_file(tools: Tools, batch: Batch, name: str, made: Mapping[str, Any], blob: str) -> File:
+def output_file(
+    context: StepContext, batch: Batch, name: str, made: Mapping[str, Any], blob: str
+) -> File:
     """Return the record of a file that a batch ends with, or is rendered into again."""
-    now = tools.clock.now()
-    life = tools.options.retention.output
+    now = context.clock.now()
+    life = context.options.retention.output
     if batch.output_expires_after is not None:
         life = batch.output_expires_after * 1000
     expires = now + life if life else None

@@ -118,7 +118,7 @@ class BlobSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class StepContext:
     """The ports, the workers, the clock and a directory for files being made."""
 
     store: Store
@@ -179,7 +179,7 @@ class Tools:
         """Make blobs of files that a worker wrote, sealed; their names in the same order."""
         names = list(await asyncio.gather(*(self._seal(Path(path)) for path in paths)))
         for path, name in zip(paths, names, strict=True):
-            await self.blobs.take(Path(path), name)
+            await self.blobs.adopt(Path(path), name)
         return names
 
     async def _seal(self, path: Path) -> str:
@@ -187,13 +187,13 @@ class Tools:
         await self.store.register_blob(name, self.clock.now(), await sealed(path))
         return name
 
-    async def bring(self, name: str, path: Path) -> None:
+    async def copy_to(self, name: str, path: Path) -> None:
         """Have a blob's bytes at a local path, as they were written.
 
         Errors: DamagedBlobError when they are gone or have changed.
         """
         try:
-            await self.blobs.bring(name, path)
+            await self.blobs.copy_to(name, path)
         except FileNotFoundError as error:
             raise DamagedBlobError(name, "is gone") from error
         seal = await self.store.blob_seal(name)
@@ -311,6 +311,6 @@ def describe(error: Exception) -> str:
     return type(error).__name__
 
 
-def named(job: Job) -> str:
+def job_label(job: Job) -> str:
     """Label a job in logs with its batch, so that its owner need not be looked up."""
     return f"batch {job.batch_id}: job {job.id}"

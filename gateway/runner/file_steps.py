@@ -12,7 +12,14 @@ from gateway.batches.staging import StagedFile, StagedState
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamRefusedError
 from gateway.ids import jitter
 from gateway.ports.upstream import FileSeen, FileState, Uploaded
-from gateway.runner.context import DEFECTS, MAX_DEFECTS, BlobSource, FileClaim, Tools, describe
+from gateway.runner.context import (
+    DEFECTS,
+    MAX_DEFECTS,
+    BlobSource,
+    FileClaim,
+    StepContext,
+    describe,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +31,11 @@ UNREADABLE = Failure("internal_error", "the gateway failed to read it, three tim
 LOST = Failure("upstream_file_lost", "the upstream has denied it for hours.", 500)
 
 
-async def upload(tools: Tools, claim: FileClaim) -> None:
+async def upload(context: StepContext, claim: FileClaim) -> None:
     """Bring the bytes there. What a crash left of an earlier attempt expires by itself."""
     staged = claim.row
     try:
-        made = await _upload(tools, staged)
+        made = await _upload(context, staged)
     except UpstreamRefusedError as error:
         await _fail(claim, Failure(FILE_FAILED, error.message, error.status or 400))
         return
@@ -37,58 +44,58 @@ async def upload(tools: Tools, claim: FileClaim) -> None:
             raise
         await _fail(claim, UNREADABLE)
         return
-    now = tools.clock.now()
+    now = context.clock.now()
     there = replace(staged, name=made.name, uri=made.uri, uploaded_at=now, until=made.until)
-    await _note(tools, claim, there, made.seen)
+    await _note(context, claim, there, made.seen)
 
 
-async def _upload(tools: Tools, staged: StagedFile) -> Uploaded:
-    file = await tools.store.content_of_staged(staged.id)
+async def _upload(context: StepContext, staged: StagedFile) -> Uploaded:
+    file = await context.store.content_of_staged(staged.id)
     if file is None:
         raise LookupError("a file that a live batch names is not there")
-    name = display_name(tools.options.gateway_id, staged.id)
-    return await tools.upstream.stage_file(staged, name, BlobSource(tools.blobs, file.segments))
+    name = display_name(context.options.gateway_id, staged.id)
+    return await context.upstream.stage_file(staged, name, BlobSource(context.blobs, file.segments))
 
 
-async def look(tools: Tools, claim: FileClaim) -> None:
+async def look(context: StepContext, claim: FileClaim) -> None:
     """Ask whether it can be used; uploaded once more if it is gone."""
     staged = claim.row
     if staged.name is None:
         raise LookupError("an uploaded file has no upstream name")
     try:
-        seen = await tools.upstream.observe_file(staged.name, staged.credential)
+        seen = await context.upstream.observe_file(staged.name, staged.credential)
     except UpstreamGoneError as error:
-        await _note_denial(tools, claim, error)
+        await _note_denial(context, claim, error)
         return
-    await _note(tools, claim, replace(staged, denied_at=None, denials=0), seen)
+    await _note(context, claim, replace(staged, denied_at=None, denials=0), seen)
 
 
-async def _note_denial(tools: Tools, claim: FileClaim, error: UpstreamGoneError) -> None:
+async def _note_denial(context: StepContext, claim: FileClaim, error: UpstreamGoneError) -> None:
     """Look again after a pause; after minutes upload it anew; after hours it is lost."""
-    now = tools.clock.now()
+    now = context.clock.now()
     since = now if claim.row.denied_at is None else min(claim.row.denied_at, now)
     staged = replace(claim.row, denied_at=since, denials=claim.row.denials + 1)
-    if now - since >= tools.options.patience.denial:
+    if now - since >= context.options.patience.denial:
         await _fail(claim, LOST, staged)
         return
     if now - max(since, staged.uploaded_at or since) >= SAME_NAME_FOR:
         logger.info("file %s is gone at the upstream, it is uploaded again", staged.id)
         gone: dict[str, Any] = {"name": None, "uri": None, "uploaded_at": None, "until": None}
         staged = replace(staged, state=StagedState.WANTED, **gone)
-    pause = next_retry(staged.denials, tools.options.retry, jitter())
+    pause = next_retry(staged.denials, context.options.retry, jitter())
     staged = replace(staged, due_at=now + pause, last_error=describe(error))
     await claim.save(replace(staged, failures=0, defects=0))
 
 
-async def _note(tools: Tools, claim: FileClaim, staged: StagedFile, seen: FileSeen) -> None:
+async def _note(context: StepContext, claim: FileClaim, staged: StagedFile, seen: FileSeen) -> None:
     """Save what the upstream says of a copy that is there."""
     if seen.state is FileState.FAILED:
         reason = f": {seen.reason}" if seen.reason else "."
         why = Failure(FILE_FAILED, f"the upstream could not process it{reason}", 400)
         await _fail(claim, why, staged)
     elif seen.state is FileState.PROCESSING:
-        now = tools.clock.now()
-        pause = next_poll(now - (staged.uploaded_at or now), 1, tools.options.poll, jitter())
+        now = context.clock.now()
+        pause = next_poll(now - (staged.uploaded_at or now), 1, context.options.poll, jitter())
         await claim.save(_calm(replace(staged, state=StagedState.UPLOADED), now + pause))
     else:
         await claim.save(_calm(replace(staged, state=StagedState.READY), None))
@@ -106,14 +113,14 @@ def _calm(staged: StagedFile, due_at: int | None) -> StagedFile:
     return replace(staged, due_at=due_at, failures=0, defects=0, last_error=None)
 
 
-async def remove(tools: Tools, claim: FileClaim) -> None:
+async def remove(context: StepContext, claim: FileClaim) -> None:
     """Delete it there and forget it here."""
     staged = claim.row
     if staged.name is not None:
         try:
-            await tools.upstream.release_file(staged.name, staged.credential)
+            await context.upstream.release_file(staged.name, staged.credential)
         except UpstreamError as error:
-            if elapsed(staged.uploaded_at, tools.clock.now()) < UPSTREAM_LIFE:
+            if elapsed(staged.uploaded_at, context.clock.now()) < UPSTREAM_LIFE:
                 raise  # after that it is gone by itself
             logger.warning("file %s: left behind at the upstream: %s", staged.id, describe(error))
     await claim.save(staged, gone=True)

@@ -19,8 +19,8 @@ from gateway.runner.context import (
     DamagedBlobError,
     JobClaim,
     LostClaimError,
-    Tools,
-    named,
+    StepContext,
+    job_label,
 )
 from gateway.runner.cpu.collect import INTERNAL
 from gateway.runner.cpu.fill import FillTask, Usable
@@ -31,21 +31,21 @@ FILL_SECONDS = 4 * 3600.0
 ON_THEIR_WAY = frozenset({StagedState.WANTED, StagedState.UPLOADED})
 
 
-async def fill(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+async def fill(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """Have every file staged; when all are, write their URIs into the spool."""
     job = claim.row
-    now = tools.clock.now()
-    room = tools.options.input_limits.max_staged_bytes
-    files = await tools.store.stage_files(job, batch.expires_at, room, now)
+    now = context.clock.now()
+    room = context.options.input_limits.max_staged_bytes
+    files = await context.store.stage_files(job, batch.expires_at, room, now)
     if files is None:
         raise LostClaimError(job.id)
     if job.state is JobState.STAGING:  # what it sends names copies that have grown too old
         job = moved(job, JobState.PLANNED, staged=None, staged_until=None)
     waiting = _waits_for(files)
     if waiting is None:
-        await _write(tools, batch, claim, job, files)
+        await _write(context, batch, claim, job, files)
         return
-    pause = next_poll(now - job.created_at, len(files), tools.options.poll, jitter())
+    pause = next_poll(now - job.created_at, len(files), context.options.poll, jitter())
     await claim.save(replace(job, due_at=now + pause, failures=0, last_error=waiting))
 
 
@@ -63,7 +63,7 @@ def _waits_for(files: Sequence[NamedFile]) -> str | None:
 
 
 async def _write(
-    tools: Tools, batch: Batch, claim: JobClaim, job: Job, files: Sequence[NamedFile]
+    context: StepContext, batch: Batch, claim: JobClaim, job: Job, files: Sequence[NamedFile]
 ) -> None:
     copies = [(file.file_id, file.staged) for file in files if file.staged is not None]
     ready = {
@@ -72,9 +72,9 @@ async def _write(
         if copy.state is StagedState.READY
     }
     failed = sorted({file_id for file_id, _ in copies} - ready.keys())
-    async with tools.workplace() as place:
+    async with context.workplace() as place:
         try:
-            summary = await _filled(tools, job, ready, failed, place)
+            summary = await _filled(context, job, ready, failed, place)
         except DEFECTS as error:
             if isinstance(error, DamagedBlobError) or job.defects + 1 < MAX_DEFECTS:
                 raise
@@ -82,43 +82,43 @@ async def _write(
             return
         if failed:
             left = (job.items - summary["items"], job.items, len(failed))
-            logger.warning("%s: %d of %d items name %d failed files", named(job), *left)
+            logger.warning("%s: %d of %d items name %d failed files", job_label(job), *left)
         if not summary["items"]:
             await claim.save(moved(job, JobState.REFUSED, failure=NOTHING_LEFT))
             return
-        [blob] = await tools.keep([summary["path"]])
+        [blob] = await context.keep([summary["path"]])
     filled = replace(
         job,
         filled=blob,
         filled_bytes=summary["bytes"],
         filled_until=earliest([usable_until(copy, batch.expires_at) for _, copy in copies]),
-        due_at=tools.clock.now(),
+        due_at=context.clock.now(),
         failures=0,
         defects=0,
         last_error=None,
     )
-    doomed = [] if job.filled is None else [job.filled]
-    await claim.save(filled, blobs=BlobChange(live=[blob], doomed=doomed))
+    deletable = [] if job.filled is None else [job.filled]
+    await claim.save(filled, blobs=BlobChange(live=[blob], deletable=deletable))
 
 
 async def _filled(
-    tools: Tools, job: Job, ready: Mapping[str, Usable], failed: Sequence[str], place: Path
+    context: StepContext, job: Job, ready: Mapping[str, Usable], failed: Sequence[str], place: Path
 ) -> Mapping[str, Any]:
-    await tools.bring(job.spool, place / "spool")
+    await context.copy_to(job.spool, place / "spool")
     task = FillTask(str(place / "spool"), str(place), ready, failed)
-    return await tools.workers.run("fill", task, FILL_SECONDS)
+    return await context.workers.run("fill", task, FILL_SECONDS)
 
 
 # Never shown: each line of such a job names a failed file, and is told which.
 NOTHING_LEFT = Failure(FILE_FAILED, "The upstream cannot use the files of this job.", 400)
 
 
-async def unusable_files(tools: Tools, job: Job) -> Mapping[str, Failure]:
+async def unusable_files(context: StepContext, job: Job) -> Mapping[str, Failure]:
     """Return what to say of the lines that name files which the upstream cannot use, by file."""
     if not job.files:
         return {}
     failures = {}
-    for file in await tools.store.failed_files(job.id):
+    for file in await context.store.failed_files(job.id):
         why = file.staged.failure if file.staged is not None else None
         why = why or NOTHING_LEFT
         message = f"File '{file.file_id}', which this request names, cannot be used: {why.message}"

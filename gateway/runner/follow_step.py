@@ -13,7 +13,7 @@ from gateway.batches.pacing import next_retry
 from gateway.batches.planning import display_name
 from gateway.ids import jitter, new_job_id
 from gateway.ports.store import BlobChange
-from gateway.runner.context import JobClaim, Tools, named
+from gateway.runner.context import JobClaim, StepContext, job_label
 from gateway.runner.cpu.recut import PickTask, SplitTask
 
 logger = logging.getLogger(__name__)
@@ -37,19 +37,19 @@ class Follower:
 
 
 async def follow(
-    tools: Tools, job: Job, summary: Mapping[str, Any], place: Path
+    context: StepContext, job: Job, summary: Mapping[str, Any], place: Path
 ) -> Sequence[Follower]:
     """Return the follow-up that collecting asks for; its blobs go live with its row."""
     if summary["wanted"] is None:
         return ()
-    held = await tools.keep([summary["held"]]) if summary["held"] else []
+    held = await context.keep([summary["held"]]) if summary["held"] else []
     cause = Cause.RETRY if job.stuck_at is None else Cause.STUCK
-    pause = next_retry(FIRST_PAUSE + job.attempt, tools.options.retry, jitter())
+    pause = next_retry(FIRST_PAUSE + job.attempt, context.options.retry, jitter())
     # Inline answers that came without their keys will do so again: a file's results have theirs.
-    inline = job.inline and not summary["strays"]
+    inline = job.inline and not summary["unknown_keys"]
     made: list[Follower] = []
-    for part in await _pick(tools, job, summary["wanted"], place):
-        one = await _follower(tools, job, cause, part)
+    for part in await _pick(context, job, summary["wanted"], place):
+        one = await _follower(context, job, cause, part)
         again = replace(
             one.job,
             due_at=one.job.created_at + pause,
@@ -61,8 +61,10 @@ async def follow(
     return made
 
 
-async def _follower(tools: Tools, job: Job, cause: Cause, part: Mapping[str, Any]) -> Follower:
-    names = await tools.keep([part["spool"], part["echo"]])
+async def _follower(
+    context: StepContext, job: Job, cause: Cause, part: Mapping[str, Any]
+) -> Follower:
+    names = await context.keep([part["spool"], part["echo"]])
     piece = Piece(
         spool=names[0],
         echo=names[1],
@@ -70,28 +72,28 @@ async def _follower(tools: Tools, job: Job, cause: Cause, part: Mapping[str, Any
         **{name: part[name] for name in ("items", "lines", "bytes", "tokens", "files")},
     )
     job_id = new_job_id()
-    name = display_name(tools.options.gateway_id, job_id)
-    made = follow_up(job, cause, piece, (job_id, name), tools.clock.now())
+    name = display_name(context.options.gateway_id, job_id)
+    made = follow_up(job, cause, piece, (job_id, name), context.clock.now())
     return Follower(made, piece.files, names)
 
 
-async def divide_refused(tools: Tools, claim: JobClaim) -> None:
+async def divide_refused(context: StepContext, claim: JobClaim) -> None:
     """Have a job that Google did not take go on as two: all but the line to blame, and that line.
 
     Where Google does not say which it is, two halves.
     """
     job = claim.row
     failure = job.failure
-    async with tools.workplace() as place:
-        await tools.bring(job.spool, place / "spool")
-        await tools.bring(job.echo, place / "echo")
-        await tools.bring(job.outgoing[0], place / "sent")
+    async with context.workplace() as place:
+        await context.copy_to(job.spool, place / "spool")
+        await context.copy_to(job.echo, place / "echo")
+        await context.copy_to(job.outgoing[0], place / "sent")
         item = None if failure is None else failure.item
         spool, echo, sent = (str(place / name) for name in ("spool", "echo", "sent"))
         task = SplitTask(spool, echo, str(place), sent, item)
-        summary = await tools.workers.run("split", task, PICK_SECONDS)
-        made = [await _follower(tools, job, Cause.RECUT, part) for part in summary["parts"]]
-    pause = next_retry(1, tools.options.retry, jitter())
+        summary = await context.workers.run("split", task, PICK_SECONDS)
+        made = [await _follower(context, job, Cause.RECUT, part) for part in summary["parts"]]
+    pause = next_retry(1, context.options.retry, jitter())
     parts = [
         replace(each, job=replace(each.job, held=job.held, due_at=each.job.created_at + pause))
         for each in made
@@ -99,7 +101,7 @@ async def divide_refused(tools: Tools, claim: JobClaim) -> None:
     if item is not None:
         blamed = replace(parts[-1].job, state=JobState.REFUSED, failure=failure, due_at=0)
         parts[-1] = replace(parts[-1], job=blamed)
-    logger.info("%s: refused for one of its lines, divided", named(job))
+    logger.info("%s: refused for one of its lines, divided", job_label(job))
     await claim.save(
         moved(job, JobState.COLLECTED),
         jobs=[each.job for each in parts],
@@ -109,11 +111,13 @@ async def divide_refused(tools: Tools, claim: JobClaim) -> None:
     )
 
 
-async def _pick(tools: Tools, job: Job, wanted: str, place: Path) -> Sequence[Mapping[str, Any]]:
+async def _pick(
+    context: StepContext, job: Job, wanted: str, place: Path
+) -> Sequence[Mapping[str, Any]]:
     if not (place / "spool").exists():
-        await tools.bring(job.spool, place / "spool")
+        await context.copy_to(job.spool, place / "spool")
     pieces = 1 if job.stuck_at is None else STUCK_PIECES
     task = PickTask(str(place / "spool"), str(place / "echo"), str(place), wanted, pieces)
-    summary = await tools.workers.run("pick", task, PICK_SECONDS)
+    summary = await context.workers.run("pick", task, PICK_SECONDS)
     parts: Sequence[Mapping[str, Any]] = summary["parts"]
     return parts

@@ -43,9 +43,9 @@ from gateway.runner.context import (
     SEALED_AT_ONCE,
     DamagedBlobError,
     JobClaim,
-    Tools,
+    StepContext,
     describe,
-    named,
+    job_label,
 )
 from gateway.runner.cpu.collect import CollectTask
 from gateway.runner.fill_step import unusable_files
@@ -66,22 +66,22 @@ STUCK_AND_ENDED = f"{STUCK}: it is told to end, and its lines are sent again"
 NO_OUTPUT = "The upstream job ended well, but shows no output."
 
 
-async def poll(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+async def poll(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """Ask for the state; the cadence follows age and size."""
     try:
-        await _settle_doubt(tools, claim)
+        await _settle_doubt(context, claim)
     except UpstreamError as error:  # a broken listing must not keep results from being secured
-        logger.warning("%s: its twin is not looked for: %s", named(claim.row), describe(error))
+        logger.warning("%s: its twin is not looked for: %s", job_label(claim.row), describe(error))
     try:
-        seen = await tools.upstream.observe(_name(claim.row), claim.row.credential)
+        seen = await context.upstream.observe(_name(claim.row), claim.row.credential)
         _check_output(seen)
     except UpstreamGoneError as error:
-        await denials.believe_job(tools, claim, error)
+        await denials.believe_job(context, claim, error)
         return
     if seen.ended:
-        await _note_end(tools, batch, claim, seen)
+        await _note_end(context, batch, claim, seen)
     else:
-        await _note_running(tools, batch, claim, seen)
+        await _note_running(context, batch, claim, seen)
 
 
 def _check_output(seen: Observation) -> None:
@@ -93,41 +93,45 @@ def _check_output(seen: Observation) -> None:
         raise UpstreamGoneError(NO_OUTPUT, code=seen.state)
 
 
-async def _note_running(tools: Tools, batch: Batch, claim: JobClaim, seen: Observation) -> None:
-    now = tools.clock.now()
-    job = replace(denials.shown(tools, claim.row), upstream_state=seen.state, looked_at=now)
+async def _note_running(
+    context: StepContext, batch: Batch, claim: JobClaim, seen: Observation
+) -> None:
+    now = context.clock.now()
+    job = replace(denials.shown(context, claim.row), upstream_state=seen.state, looked_at=now)
     job = replace(job, failures=0, last_error=None)
-    due = now + next_poll(now - (job.submitted_at or now), job.items, tools.options.poll, jitter())
+    due = now + next_poll(
+        now - (job.submitted_at or now), job.items, context.options.poll, jitter()
+    )
     if stop_reason(batch, now) is None:
-        job = await _look_at_age(tools, replace(job, stop_at=None, due_at=due), now)
+        job = await _look_at_age(context, replace(job, stop_at=None, due_at=due), now)
         await claim.save(job)
         return
     if job.cancel_sent_at is None:
         # A wall clock that jumps may end a window for a second: then look once more.
-        due = now if batch.cancel_requested_at else now + tools.options.poll.shortest
-    await claim.save(replace(job, due_at=tools.while_ending(job, due)))
+        due = now if batch.cancel_requested_at else now + context.options.poll.shortest
+    await claim.save(replace(job, due_at=context.while_ending(job, due)))
 
 
-async def _look_at_age(tools: Tools, job: Job, now: int) -> Job:
+async def _look_at_age(context: StepContext, job: Job, now: int) -> Job:
     """Say that a job runs longer than is usual; by setting tell it to end, again and again.
 
     Its lines run again once it has ended, in smaller jobs: never before.
     """
-    rules = tools.options.retries
+    rules = context.options.retries
     if now - (job.submitted_at or now) < rules.stuck_after:
         return job
-    if not is_stuck(job, await tools.store.longest_job(job.model), rules, now):
+    if not is_stuck(job, await context.store.longest_job(job.model), rules, now):
         return job
     if not rules.resend:
         return replace(job, last_error=STUCK)
-    if not tools.is_foreign(job):
-        await tools.upstream.cancel(_name(job), job.credential)
+    if not context.is_foreign(job):
+        await context.upstream.cancel(_name(job), job.credential)
     return replace(job, stuck_at=job.stuck_at or now, last_error=STUCK_AND_ENDED)
 
 
-async def _note_end(tools: Tools, batch: Batch, claim: JobClaim, seen: Observation) -> None:
-    now = tools.clock.now()
-    job = denials.shown(tools, claim.row)
+async def _note_end(context: StepContext, batch: Batch, claim: JobClaim, seen: Observation) -> None:
+    now = context.clock.now()
+    job = denials.shown(context, claim.row)
     ended: dict[str, Any] = {
         "upstream_state": seen.state,
         "ended_at": seen.ended_at or now,
@@ -140,10 +144,10 @@ async def _note_end(tools: Tools, batch: Batch, claim: JobClaim, seen: Observati
         whole = seen.state == SUCCEEDED or job.cancel_sent_at is not None
         ended["failure"] = None if whole else _failure(batch, job, seen)
         await claim.save(moved(job, JobState.ENDED, output=seen.output, **ended))
-    logger.info("%s ended upstream: %s", named(job), seen.state)
+    logger.info("%s ended upstream: %s", job_label(job), seen.state)
 
 
-async def _settle_doubt(tools: Tools, claim: JobClaim) -> bool:
+async def _settle_doubt(context: StepContext, claim: JobClaim) -> bool:
     """After an ambiguous create: look for a while whether it made a job that no row names.
 
     Such a job is cancelled; of two that run, the older is kept. True when there is nothing (more)
@@ -153,10 +157,10 @@ async def _settle_doubt(tools: Tools, claim: JobClaim) -> bool:
     job = claim.row
     if job.doubt is None:
         return True
-    age = tools.clock.now() - max(job.doubt, job.submitted_at or 0)
-    if age < tools.options.settle:
+    age = context.clock.now() - max(job.doubt, job.submitted_at or 0)
+    if age < context.options.settle:
         return False
-    found = await tools.upstream.find(job.display_name, job.credential, job.upstream_name)
+    found = await context.upstream.find(job.display_name, job.credential, job.upstream_name)
     names = list(found.names) if isinstance(found, Found) else []
     own = job.upstream_name
     if own is not None and own not in names:
@@ -164,10 +168,10 @@ async def _settle_doubt(tools: Tools, claim: JobClaim) -> bool:
     keep = names[0] if job.state is JobState.RUNNING else own
     for name in names:
         if name != keep:
-            logger.warning("%s: the upstream has it twice, one is cancelled", named(job))
-            await tools.upstream.cancel(name, job.credential)
+            logger.warning("%s: the upstream has it twice, one is cancelled", job_label(job))
+            await context.upstream.cancel(name, job.credential)
     twins = len(names) > (own is not None)
-    life = RECOVERY if tools.is_foreign(job) else DOUBT_SETTLES * tools.options.settle
+    life = RECOVERY if context.is_foreign(job) else DOUBT_SETTLES * context.options.settle
     settled = twins or age >= life
     doubt = None if settled else job.doubt
     await claim.save(replace(job, upstream_name=keep, doubt=doubt), keep=True)
@@ -189,28 +193,28 @@ def _failure(batch: Batch, job: Job, seen: Observation) -> Failure:
     return job_failure(seen.state, seen.error_code, seen.error)
 
 
-async def cancel(tools: Tools, _: Batch, claim: JobClaim) -> None:
+async def cancel(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Ask the upstream to end the job; what was served until then is still collected."""
     job = claim.row
-    denials.require_own_key(tools, job)  # it would be told that there is nothing to cancel
-    await tools.upstream.cancel(_name(job), job.credential)
-    now = tools.clock.now()
-    due = tools.while_ending(job, now + tools.options.poll.shortest)
+    denials.require_own_key(context, job)  # it would be told that there is nothing to cancel
+    await context.upstream.cancel(_name(job), job.credential)
+    now = context.clock.now()
+    due = context.while_ending(job, now + context.options.poll.shortest)
     await claim.save(replace(job, cancel_sent_at=now, due_at=due, failures=0, last_error=None))
 
 
-async def abandon(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+async def abandon(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """End with the batch: tell the job to end, and look after it for as long as it may run."""
     job = claim.row
-    now = tools.clock.now()
+    now = context.clock.now()
     if job.raw is not None:
         await claim.save(moved(job, JobState.LOST, failure=UNREAD))
         return
-    waited = tools.options.patience.ending // 1000
+    waited = context.options.patience.ending // 1000
     state = f"it was {job.upstream_state or 'not found'} {waited} s after it was told to end"
     failure = with_reason(unserved(batch, job), job.last_error or state)
     await claim.save(given_up(job, failure, now))
-    logger.warning("%s: its batch ends without it: %s", named(job), job.last_error or state)
+    logger.warning("%s: its batch ends without it: %s", job_label(job), job.last_error or state)
 
 
 UNREAD = Failure(
@@ -221,24 +225,24 @@ UNREAD = Failure(
 )
 
 
-async def secure(tools: Tools, _: Batch, claim: JobClaim) -> None:
+async def secure(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Copy the raw results before the upstream forgets them."""
     try:
-        raw, seal = await _download(tools, claim.row)
+        raw, seal = await _download(context, claim.row)
     except (UpstreamRefusedError, UpstreamGoneError, UpstreamStaleError) as error:
-        await denials.believe_results(tools, claim, error)
+        await denials.believe_results(context, claim, error)
         return
     # Since when they were denied is kept: what was fetched may turn out to be no results.
     change = BlobChange(live=[raw], seals={raw: seal})
     await claim.save(moved(claim.row, JobState.SECURED, raw=raw), blobs=change)
 
 
-async def _download(tools: Tools, job: Job) -> tuple[str, Seal]:
+async def _download(context: StepContext, job: Job) -> tuple[str, Seal]:
     """Return the blob of a job's raw results, and its seal. Errors: ``Upstream*``."""
-    raw = await tools.new_blob()
+    raw = await context.new_blob()
     size, digest = 0, hashlib.sha256()
-    fetched = tools.upstream.fetch(_name(job), job.output or "", job.credential)
-    async with aclosing(fetched) as blocks, tools.blobs.create(raw) as writer:
+    fetched = context.upstream.fetch(_name(job), job.output or "", job.credential)
+    async with aclosing(fetched) as blocks, context.blobs.create(raw) as writer:
         async for block in blocks:
             size += len(block)
             if len(block) > SEALED_AT_ONCE:
@@ -249,22 +253,22 @@ async def _download(tools: Tools, job: Job) -> tuple[str, Seal]:
     return raw, Seal(size, digest.hexdigest())
 
 
-async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """Render the job's lines; those without a lasting answer go into a follow-up."""
     job = claim.row
     if may_be_divided(job):
-        await divide_refused(tools, claim)
+        await divide_refused(context, claim)
         return
-    async with tools.workplace() as place:
-        if not await _bring_raw(tools, job, place / "raw"):
-            await denials.fetch_lost(tools, claim)
+    async with context.workplace() as place:
+        if not await _bring_raw(context, job, place / "raw"):
+            await denials.fetch_lost(context, claim)
             return
-        summary = await _render(tools, batch, job, place)
-        if _is_no_result_file(job, summary) and await denials.fetch_again(tools, claim):
+        summary = await _render(context, batch, job, place)
+        if _is_no_result_file(job, summary) and await denials.fetch_again(context, claim):
             return
-        followers = await follow(tools, job, summary, place)
+        followers = await follow(context, job, summary, place)
         archives = {name: summary[name] for name in ("raw", "echo") if summary[name]}
-        names = await tools.keep([summary["run"], summary["index"], *archives.values()])
+        names = await context.keep([summary["run"], summary["index"], *archives.values()])
     kept = dict(zip(archives, names[2:], strict=True))
     _tell(job, summary, followers)
     counts = Counts(**summary["counts"])
@@ -278,7 +282,7 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
             counts=counts,
             usage=usage,
             notes=summary["notes"],
-            unmatched=summary["missing"] + summary["strays"],
+            unmatched=summary["missing"] + summary["unknown_keys"],
             denied_at=None,
             denials=0,
             **kept,
@@ -289,7 +293,7 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
         named={each.job.id: each.files for each in followers},
         blobs=BlobChange(
             live=[*names, *(blob for each in followers for blob in each.blobs)],
-            doomed=[getattr(job, name) for name in kept],
+            deletable=[getattr(job, name) for name in kept],
         ),
         wake=True,
     )
@@ -297,13 +301,13 @@ async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
 
 def _tell(job: Job, summary: Mapping[str, Any], followers: Sequence[Follower]) -> None:
     for place_of_error, count in summary["internal"].items():
-        logger.error("%s: %d lines failed inside: %s", named(job), count, place_of_error)
-    odd = (summary["missing"], summary["doubled"], summary["strays"])
+        logger.error("%s: %d lines failed inside: %s", job_label(job), count, place_of_error)
+    odd = (summary["missing"], summary["doubled"], summary["unknown_keys"])
     if any(odd) and job.failure is None:
-        logger.warning("%s: results missing %d, doubled %d, unknown %d", named(job), *odd)
+        logger.warning("%s: results missing %d, doubled %d, unknown %d", job_label(job), *odd)
     for job_again in (each.job for each in followers):
         said = (job_again.lines, job_again.attempt, job_again.id)
-        logger.info("%s: %d lines run again (attempt %d) as job %s", named(job), *said)
+        logger.info("%s: %d lines run again (attempt %d) as job %s", job_label(job), *said)
 
 
 def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
@@ -317,30 +321,30 @@ def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
     return bool(summary["unreadable"] or nothing)
 
 
-async def _bring_raw(tools: Tools, job: Job, path: Path) -> bool:
+async def _bring_raw(context: StepContext, job: Job, path: Path) -> bool:
     """Bring the raw results; False when the disk has lost or changed them, but not the upstream."""
     if job.raw is None or job.state is not JobState.SECURED:
         return True
     try:
-        await tools.bring(job.raw, path)
+        await context.copy_to(job.raw, path)
     except DamagedBlobError:
         return False
     return True
 
 
-async def _render(tools: Tools, batch: Batch, job: Job, place: Path) -> Mapping[str, Any]:
-    await tools.bring(job.echo, place / "echo")
+async def _render(context: StepContext, batch: Batch, job: Job, place: Path) -> Mapping[str, Any]:
+    await context.copy_to(job.echo, place / "echo")
     if job.held is not None:
-        await tools.bring(job.held, place / "held")
-    unusable = await unusable_files(tools, job)
+        await context.copy_to(job.held, place / "held")
+    unusable = await unusable_files(context, job)
     if unusable:
-        await tools.bring(job.spool, place / "spool")
-    task = _collect_task(tools, batch, job, place, unusable)
-    return await tools.workers.run("collect", task, COLLECT_SECONDS)
+        await context.copy_to(job.spool, place / "spool")
+    task = _collect_task(context, batch, job, place, unusable)
+    return await context.workers.run("collect", task, COLLECT_SECONDS)
 
 
 def _collect_task(
-    tools: Tools, batch: Batch, job: Job, place: Path, unusable: Mapping[str, Failure]
+    context: StepContext, batch: Batch, job: Job, place: Path, unusable: Mapping[str, Failure]
 ) -> CollectTask:
     has_results = job.raw is not None and job.state is JobState.SECURED
     ended_at = job.ended_at or job.created_at
@@ -350,7 +354,7 @@ def _collect_task(
         batch_id=batch.id,
         endpoint=batch.endpoint,
         created=ended_at // 1000,
-        max_warnings=tools.options.input_limits.max_warnings,
+        max_warnings=context.options.input_limits.max_warnings,
         model=job.model,
         policy=batch.policy,
         raw=str(place / "raw") if has_results else None,
@@ -360,9 +364,9 @@ def _collect_task(
         spool=str(place / "spool") if unusable else None,
         unusable=unusable,
         held=str(place / "held") if job.held is not None else None,
-        again=may_run_again(batch, job, tools.options.retries, tools.clock.now()),
-        retry_empty=tools.options.retries.empty,
-        pack=tools.options.retention.raw > 0,
+        again=may_run_again(batch, job, context.options.retries, context.clock.now()),
+        retry_empty=context.options.retries.empty,
+        pack=context.options.retention.raw > 0,
     )
 
 
@@ -378,49 +382,49 @@ def unserved_by(batch: Batch, job: Job) -> Failure | None:
     return job.failure if job.upstream_state == "EXPIRED" else None
 
 
-async def release(tools: Tools, _: Batch, claim: JobClaim) -> None:
+async def release(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Delete the upstream's copies, for days if need be; they expire by themselves after that.
 
     While a line of a job is missing or unmatched, what could tell of it is left where it is.
     """
-    if not await _settle_doubt(tools, claim):
-        due = tools.clock.now() + max(tools.options.settle, tools.options.retry.shortest)
+    if not await _settle_doubt(context, claim):
+        due = context.clock.now() + max(context.options.settle, context.options.retry.shortest)
         await claim.save(replace(claim.row, due_at=due, failures=0, last_error=None))
         return
     job = claim.row
     if may_delete(job) and (job.upstream_name or job.staged):
         try:
-            denials.require_own_key(tools, job)
-            await tools.upstream.release(job)
+            denials.require_own_key(context, job)
+            await context.upstream.release(job)
         except UpstreamError as error:
-            if elapsed(job.ended_at or job.created_at, tools.clock.now()) < RELEASE_LIFE:
+            if elapsed(job.ended_at or job.created_at, context.clock.now()) < RELEASE_LIFE:
                 raise
-            logger.warning("%s: left behind at the upstream: %s", named(job), describe(error))
+            logger.warning("%s: left behind at the upstream: %s", job_label(job), describe(error))
     await claim.save(moved(job, JobState.RELEASED, due_at=None))
 
 
-async def recover(tools: Tools, _: Batch, claim: JobClaim) -> None:
+async def recover(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Look again for a job that was given up; what it made is kept as raw results, late."""
-    now = tools.clock.now()
+    now = context.clock.now()
     if now >= (claim.row.recover_until or 0):
         await claim.save(_recovered(claim.row))
         return
-    job = await _found_again(tools, claim.row)
+    job = await _found_again(context, claim.row)
     if job.upstream_name is None:
         await claim.save(replace(job, due_at=now + _recovery_pause(job, now)))
         return
-    seen = await tools.upstream.observe(job.upstream_name, job.credential)
-    job = replace(denials.shown(tools, job), upstream_state=seen.state, looked_at=now)
+    seen = await context.upstream.observe(job.upstream_name, job.credential)
+    job = replace(denials.shown(context, job), upstream_state=seen.state, looked_at=now)
     if not seen.ended and wants_cancel(job, now):
-        await tools.upstream.cancel(_name(job), job.credential)
+        await context.upstream.cancel(_name(job), job.credential)
         job = replace(job, cancel_sent_at=now)
     if seen.output is not None:
         job = replace(job, output=seen.output)
-        raw, seal = await _download(tools, job)
+        raw, seal = await _download(context, job)
         if seal.bytes:
             change = BlobChange(live=[raw], seals={raw: seal})
             await claim.save(_recovered(replace(job, raw=raw)), blobs=change)
-            logger.info("%s: its raw results are here, late: %d bytes", named(job), seal.bytes)
+            logger.info("%s: its raw results are here, late: %d bytes", job_label(job), seal.bytes)
             return
     if seen.ended and seen.output is None and seen.state in FRUITLESS:
         await claim.save(_recovered(job))
@@ -428,11 +432,11 @@ async def recover(tools: Tools, _: Batch, claim: JobClaim) -> None:
         await claim.save(replace(job, due_at=now + _recovery_pause(job, now), failures=0))
 
 
-async def _found_again(tools: Tools, job: Job) -> Job:
+async def _found_again(context: StepContext, job: Job) -> Job:
     """Return the job with its name, if a create whose answer was lost has one by now."""
     if job.upstream_name is not None:
         return job
-    found = await tools.upstream.find(job.display_name, job.credential, None)
+    found = await context.upstream.find(job.display_name, job.credential, None)
     return replace(job, upstream_name=found.names[0]) if isinstance(found, Found) else job
 
 

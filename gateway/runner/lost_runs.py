@@ -12,7 +12,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.patience import elapsed
 from gateway.errors import UpstreamError, UpstreamGoneError
 from gateway.runner import denials
-from gateway.runner.context import DamagedBlobError, Tools, named
+from gateway.runner.context import DamagedBlobError, StepContext, job_label
 from gateway.runner.cpu.publish import RunPaths
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.mending import LOST, bring_left, remade
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 async def run_again(
-    tools: Tools, batch: Batch, job: Job, jobs: Sequence[Job], place: Path
+    context: StepContext, batch: Batch, job: Job, jobs: Sequence[Job], place: Path
 ) -> RunPaths | None:
     """Render the run of a job from its raw results; None when its lines are not known.
 
@@ -30,42 +30,46 @@ async def run_again(
     """
     own = place / f"again-{job.number}"
     own.mkdir()
-    paths = await _bring_sources(tools, batch, job, jobs, own)
+    paths = await _bring_sources(context, batch, job, jobs, own)
     if paths is None:
         return None
     failure = job.failure
     if job.raw is not None and "raw" not in paths:
-        if await _fetched(tools, batch, job, own / "raw"):
+        if await _fetched(context, batch, job, own / "raw"):
             paths["raw"] = str(own / "raw")
         else:
             failure = LOST
-    unusable = await unusable_files(tools, job)
+    unusable = await unusable_files(context, job)
     if unusable:
-        left = await bring_left(tools, job, own)
+        left = await bring_left(context, job, own)
         paths |= {name: path for name, path in left.items() if name == "spool"}
-    logger.warning("%s: its answers are rendered again", named(job))
+    logger.warning("%s: its answers are rendered again", job_label(job))
     again = replace(job, failure=failure)
-    summary = await render_again(tools, batch, again, paths, policy=batch.policy, unusable=unusable)
+    summary = await render_again(
+        context, batch, again, paths, policy=batch.policy, unusable=unusable
+    )
     return RunPaths(summary["run"], summary["index"])
 
 
 async def _bring_sources(
-    tools: Tools, batch: Batch, job: Job, jobs: Sequence[Job], own: Path
+    context: StepContext, batch: Batch, job: Job, jobs: Sequence[Job], own: Path
 ) -> dict[str, str] | None:
     """Paths of what the disk still has, answer hints made again; None where these cannot be."""
     paths = {}
     for name, (owner, blob) in sources(job, jobs).items():
         path = own / name
         try:
-            await tools.bring(blob, path)
+            await context.copy_to(blob, path)
         except DamagedBlobError as damage:
             path.unlink(missing_ok=True)
-            logger.error("%s: %s", named(owner), damage)  # noqa: TRY400
+            logger.error("%s: %s", job_label(owner), damage)  # noqa: TRY400
             if blob != owner.echo:
                 continue
             place = own / f"of-{name}"
             place.mkdir()
-            made = await remade(tools, batch, owner, await bring_left(tools, owner, place), place)
+            made = await remade(
+                context, batch, owner, await bring_left(context, owner, place), place
+            )
             if made is None:
                 return None
             path = Path(made["echo"])
@@ -73,24 +77,24 @@ async def _bring_sources(
     return paths
 
 
-async def _fetched(tools: Tools, batch: Batch, job: Job, path: Path) -> bool:
+async def _fetched(context: StepContext, batch: Batch, job: Job, path: Path) -> bool:
     """Whether the upstream still has the results: asked for hours, unless we deleted them there.
 
     Errors: ``Upstream*`` until then.
     """
     try:
-        denials.require_own_key(tools, job)
-        fetched = tools.upstream.fetch(job.upstream_name or "", job.output or "", job.credential)
+        denials.require_own_key(context, job)
+        fetched = context.upstream.fetch(job.upstream_name or "", job.output or "", job.credential)
         async with aclosing(fetched) as blocks:
             await asyncio.to_thread(path.touch)
             async for block in blocks:
                 await asyncio.to_thread(_append, path, block)
     except UpstreamError as error:
-        asked = elapsed(batch.finalizing_at, tools.clock.now())
+        asked = elapsed(batch.finalizing_at, context.clock.now())
         deleted = job.state is JobState.RELEASED and isinstance(error, UpstreamGoneError)
-        if not deleted and asked < tools.options.patience.denial:
+        if not deleted and asked < context.options.patience.denial:
             raise
-        logger.error("%s: raw results are lost, here and there", named(job))  # noqa: TRY400
+        logger.error("%s: raw results are lost, here and there", job_label(job))  # noqa: TRY400
         return False
     return True
 

@@ -21,8 +21,8 @@ from gateway.runner.context import (
     MAX_DEFECTS,
     DamagedBlobError,
     JobClaim,
-    Tools,
-    named,
+    StepContext,
+    job_label,
     sealed,
 )
 from gateway.runner.cpu.remake import RemakeTask
@@ -41,20 +41,22 @@ LOST = Failure(
 )
 
 
-async def mend(tools: Tools, batch: Batch, claim: JobClaim, damage: DamagedBlobError) -> None:
+async def mend(
+    context: StepContext, batch: Batch, claim: JobClaim, damage: DamagedBlobError
+) -> None:
     """Make again what a step of this job has found damaged; the step comes again after a pause.
 
     Errors: the damage, if it is of nothing that is the job's to make again.
     """
     job = claim.row
-    logger.error("%s: %s: it is made again", named(job), damage)
+    logger.error("%s: %s: it is made again", job_label(job), damage)
     if damage.blob == job.filled:
-        await _save(tools, claim, _unfilled(job), damage)
+        await _save(context, claim, _unfilled(job), damage)
     elif damage.blob == job.held:
         # What predecessors paid for is in their raw results still; these items run again.
-        await _save(tools, claim, replace(job, held=None), damage)
+        await _save(context, claim, replace(job, held=None), damage)
     elif damage.blob in {job.spool, job.echo}:
-        await _mend_requests(tools, batch, claim, damage)
+        await _mend_requests(context, batch, claim, damage)
     else:
         raise damage
 
@@ -69,15 +71,19 @@ def _unfilled(job: Job) -> Job:
 
 
 async def _save(
-    tools: Tools, claim: JobClaim, job: Job, damage: DamagedBlobError, live: Sequence[str] = ()
+    context: StepContext,
+    claim: JobClaim,
+    job: Job,
+    damage: DamagedBlobError,
+    live: Sequence[str] = (),
 ) -> None:
     """Save the mended job, due after a pause that grows: a disk may go on like this."""
     before = claim.row
     old = {before.spool, before.echo, before.filled, before.held}
-    doomed = [name for name in old - {job.spool, job.echo, job.filled, job.held} if name]
+    deletable = [name for name in old - {job.spool, job.echo, job.filled, job.held} if name]
     defects = before.defects + 1
-    pause = next_retry(defects, patient(tools.options.retry), jitter())
-    due = tools.while_ending(job, tools.clock.now() + pause)
+    pause = next_retry(defects, patient(context.options.retry), jitter())
+    due = context.while_ending(job, context.clock.now() + pause)
     mended = replace(
         job,
         due_at=due,
@@ -85,35 +91,35 @@ async def _save(
         failures=before.failures + 1,
         last_error=f"{damage}: it is made again",
     )
-    await claim.save(mended, blobs=BlobChange(live=live, doomed=doomed))
+    await claim.save(mended, blobs=BlobChange(live=live, deletable=deletable))
 
 
 async def _mend_requests(
-    tools: Tools, batch: Batch, claim: JobClaim, damage: DamagedBlobError
+    context: StepContext, batch: Batch, claim: JobClaim, damage: DamagedBlobError
 ) -> None:
     job = claim.row
-    async with tools.workplace() as place:
-        left = await bring_left(tools, job, place)
+    async with context.workplace() as place:
+        left = await bring_left(context, job, place)
         made = None
-        if job.defects < MAX_DEFECTS or _may_wait(tools, batch, job):
-            made = await remade(tools, batch, job, left, place)
+        if job.defects < MAX_DEFECTS or _may_wait(context, batch, job):
+            made = await remade(context, batch, job, left, place)
         if made is None:
-            await _do_without(tools, claim, left, place)
+            await _do_without(context, claim, left, place)
             return
         lost = [name for name in ("spool", "echo") if name not in left]
-        names = await tools.keep([made[name] for name in lost])
+        names = await context.keep([made[name] for name in lost])
     changes: dict[str, Any] = dict(zip(lost, names, strict=True))
     if "spool" in lost:
         changes |= {"bytes": made["bytes"], "tokens": made["tokens"]}
-    await _save(tools, claim, replace(job, **changes), damage, names)
+    await _save(context, claim, replace(job, **changes), damage, names)
 
 
-def _may_wait(tools: Tools, batch: Batch, job: Job) -> bool:
+def _may_wait(context: StepContext, batch: Batch, job: Job) -> bool:
     """Results that are here are not given up while their batch has time."""
-    return job.state is JobState.SECURED and stop_reason(batch, tools.clock.now()) is None
+    return job.state is JobState.SECURED and stop_reason(batch, context.clock.now()) is None
 
 
-async def bring_left(tools: Tools, job: Job, place: Path) -> Mapping[str, str]:
+async def bring_left(context: StepContext, job: Job, place: Path) -> Mapping[str, str]:
     """Paths of those of a job's spool, hints and held results that are as they were written."""
     left = {}
     for name, blob in (("spool", job.spool), ("echo", job.echo), ("held", job.held)):
@@ -121,7 +127,7 @@ async def bring_left(tools: Tools, job: Job, place: Path) -> Mapping[str, str]:
         if blob is None:
             continue
         try:
-            await tools.bring(blob, path)
+            await context.copy_to(blob, path)
         except DamagedBlobError:
             path.unlink(missing_ok=True)
         else:
@@ -130,20 +136,20 @@ async def bring_left(tools: Tools, job: Job, place: Path) -> Mapping[str, str]:
 
 
 async def remade(
-    tools: Tools, batch: Batch, job: Job, left: Mapping[str, str], place: Path
+    context: StepContext, batch: Batch, job: Job, left: Mapping[str, str], place: Path
 ) -> Mapping[str, Any] | None:
     """Spool and hints from the input; None when it is gone, or is another number of lines."""
     try:
-        await bring_input(tools, batch, place / "input")
+        await bring_input(context, batch, place / "input")
     except DamagedBlobError as damage:
-        logger.error("%s: cannot be made again: %s", named(job), damage)  # noqa: TRY400
+        logger.error("%s: cannot be made again: %s", job_label(job), damage)  # noqa: TRY400
         return None
     index: str | None = str(place / "refused")
     try:
-        await tools.bring(batch.index or "", place / "refused")
+        await context.copy_to(batch.index or "", place / "refused")
     except DamagedBlobError:
         index = None  # then what is refused now counts
-    skip = await _lines_before(tools, job)
+    skip = await _lines_before(context, job)
     if skip is None and not left.keys() & {"spool", "echo"}:
         return None
     task = RemakeTask(
@@ -151,26 +157,26 @@ async def remade(
         scratch=str(place),
         endpoint=batch.endpoint,
         policy=batch.policy,
-        max_line_bytes=tools.options.input_limits.max_line_bytes,
+        max_line_bytes=context.options.input_limits.max_line_bytes,
         model=job.model,
         lines=job.lines,
         skip=skip or 0,
         index=index,
         **left,
     )
-    made = await tools.workers.run("remake", task, REMAKE_SECONDS)
+    made = await context.workers.run("remake", task, REMAKE_SECONDS)
     if (made["lines"], made["items"]) != (job.lines, job.items):
-        told = (named(job), made["lines"], made["items"], job.lines, job.items)
+        told = (job_label(job), made["lines"], made["items"], job.lines, job.items)
         logger.error("%s: made again, it has %d lines of %d items, not %d of %d", *told)
         return None
     return made
 
 
-async def _lines_before(tools: Tools, job: Job) -> int | None:
+async def _lines_before(context: StepContext, job: Job) -> int | None:
     """How many lines of its model went into jobs before it; None if it follows another."""
     if job.follows is not None:
         return None
-    work = await tools.store.load_work(job.batch_id)
+    work = await context.store.load_work(job.batch_id)
     jobs = [] if work is None else work.jobs
     return sum(
         other.lines
@@ -179,41 +185,43 @@ async def _lines_before(tools: Tools, job: Job) -> int | None:
     )
 
 
-async def bring_input(tools: Tools, batch: Batch, path: Path) -> None:
+async def bring_input(context: StepContext, batch: Batch, path: Path) -> None:
     """Have the input file of a batch. Errors: DamagedBlobError when it is gone or has changed."""
-    file = await tools.store.input_file(batch.id)
+    file = await context.store.input_file(batch.id)
     if file is None or len(file.segments) != 1:
         raise DamagedBlobError(batch.input_file_id, "is not there in one piece")
     blob = file.segments[0].blob
-    await tools.bring(blob, path)
+    await context.copy_to(blob, path)
     if (await sealed(path)).sha256 != file.sha256:
         raise DamagedBlobError(blob, "is not the file that was uploaded")
 
 
-async def _do_without(tools: Tools, claim: JobClaim, left: Mapping[str, str], place: Path) -> None:
+async def _do_without(
+    context: StepContext, claim: JobClaim, left: Mapping[str, str], place: Path
+) -> None:
     """There is nothing to make it again from: its lines get an error, and its batch ends."""
     job = claim.row
-    logger.error("%s: what the disk has lost of it is lost for good", named(job))
+    logger.error("%s: what the disk has lost of it is lost for good", job_label(job))
     if job.state in WAITING:
         await claim.save(moved(job, JobState.REFUSED, failure=LOST))
     elif "echo" not in left:
-        await _end_unread(tools, claim, place)
+        await _end_unread(context, claim, place)
     elif may_be_divided(job):
-        await claim.save(replace(job, failure=LOST, due_at=tools.clock.now()))
+        await claim.save(replace(job, failure=LOST, due_at=context.clock.now()))
     else:
-        [empty] = await tools.keep([_empty(place / "no-requests")])
+        [empty] = await context.keep([_empty(place / "no-requests")])
         # What was answered is answered; nothing of it can be sent once more.
-        unspooled = replace(job, spool=empty, bytes=0, due_at=tools.clock.now())
-        await claim.save(unspooled, blobs=BlobChange(live=[empty], doomed=[job.spool]))
+        unspooled = replace(job, spool=empty, bytes=0, due_at=context.clock.now())
+        await claim.save(unspooled, blobs=BlobChange(live=[empty], deletable=[job.spool]))
 
 
-async def _end_unread(tools: Tools, claim: JobClaim, place: Path) -> None:
+async def _end_unread(context: StepContext, claim: JobClaim, place: Path) -> None:
     """Not even the names of its lines are known: publishing takes them from the gap they leave.
 
     Raw results stay, here and at the upstream.
     """
     job = claim.row
-    run, index = await tools.keep([_empty(place / "no-run"), _empty(place / "no-index")])
+    run, index = await context.keep([_empty(place / "no-run"), _empty(place / "no-index")])
     told = {"failure": LOST, "unmatched": job.lines, "run": run, "index": index}
     ended = moved(job, JobState.COLLECTED, **told)
     await claim.save(ended, blobs=BlobChange(live=[run, index]), ring=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from gateway.batches.planning import BATCH_METHODS
 from gateway.errors import UpstreamError
 from gateway.ports.upstream import Model
-from gateway.runner.context import Tools
+from gateway.runner.context import StepContext
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ MAX_LOOKUPS = 20  # models of one batch that the list lacks and that are asked f
 class ModelList:
     """One call at a time, whoever asks; a list that worked is better than none."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, context: StepContext) -> None:
+        self._context = context
         self._asking = asyncio.Lock()
         self._models: Sequence[Model] | None = None
         self._error: UpstreamError | None = None
@@ -43,18 +43,18 @@ class ModelList:
 
     async def _refresh(self) -> None:
         async with self._asking:
-            now = self._tools.clock.now()
+            now = self._context.clock.now()
             life = GOOD_FOR if self._error is None else FAILED_FOR
             if self._asked_at is not None and 0 <= now - self._asked_at < life:
                 return
             try:
-                self._models = await self._tools.upstream.models(self._tools.options.credential)
+                self._models = await self._context.upstream.models(self._context.options.credential)
                 self._error = None
             except UpstreamError as error:
                 # A model that does not exist then fails when its job is created, line by line.
                 logger.warning("the upstream cannot list its models: %s", error.message)
                 self._error = error
-            self._asked_at = self._tools.clock.now()
+            self._asked_at = self._context.clock.now()
 
     async def look_up(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Those of the models that exist though the list lacks them, or may, by their methods.
@@ -64,7 +64,7 @@ class ModelList:
         found = {}
         for name in names[:MAX_LOOKUPS]:
             try:
-                model = await self._tools.upstream.model(name, self._tools.options.credential)
+                model = await self._context.upstream.model(name, self._context.options.credential)
             except UpstreamError as error:
                 logger.warning("model %s is not checked: %s", name, error.message)
                 found[name] = sorted(BATCH_METHODS)

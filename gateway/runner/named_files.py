@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.batches.file import File
-from gateway.runner.context import Tools
+from gateway.runner.context import StepContext
 from gateway.translate import Unusable, media_type_of, not_found
 
 # What clients upload for their lines; inputs and outputs of batches are not among it.
@@ -27,14 +27,14 @@ class NamedFiles:
     bytes: int
 
 
-async def find_files(tools: Tools, owner: str, file_ids: Sequence[str]) -> NamedFiles:
+async def find_files(context: StepContext, owner: str, file_ids: Sequence[str]) -> NamedFiles:
     """Look up the files of an owner; what is not there, or of no use, is told by id."""
     media_types: dict[str, str] = {}
     unusable: dict[str, Unusable] = {}
     sizes: dict[str, int] = {}
     for start in range(0, len(file_ids), AT_ONCE):
         some = file_ids[start : start + AT_ONCE]
-        found = await tools.store.get_files(owner, some, tools.clock.now())
+        found = await context.store.get_files(owner, some, context.clock.now())
         unusable.update((file_id, not_found(file_id)) for file_id in some)
         for file in found:
             verdict = _judged(file)
@@ -44,7 +44,7 @@ async def find_files(tools: Tools, owner: str, file_ids: Sequence[str]) -> Named
                 sizes[file.sha256] = file.bytes
             else:
                 unusable[file.id] = verdict
-        await tools.clock.sleep(0)
+        await context.clock.sleep(0)
     return NamedFiles(media_types, unusable, sum(sizes.values()))
 
 

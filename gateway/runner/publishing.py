@@ -9,7 +9,7 @@ from typing import Any
 from gateway.batches.batch import Batch
 from gateway.batches.job import Cause, Job
 from gateway.errors import AuditError
-from gateway.runner.context import DamagedBlobError, Tools
+from gateway.runner.context import DamagedBlobError, StepContext
 from gateway.runner.cpu.publish import PublishTask, RunPaths
 from gateway.runner.cpu.validate import ValidateTask
 from gateway.runner.lost_runs import run_again
@@ -22,20 +22,20 @@ PUBLISH_SECONDS = 4 * 3600.0
 
 
 async def write_files(
-    tools: Tools, batch: Batch, jobs: Sequence[Job], noted: int, place: Path
+    context: StepContext, batch: Batch, jobs: Sequence[Job], noted: int, place: Path
 ) -> Mapping[str, Any]:
     """Every line once, in input order. ``noted`` is the number of all notes.
 
     Errors: AuditError when a line comes twice.
     """
-    runs = _Runs(tools, batch, jobs, place)
+    runs = _Runs(context, batch, jobs, place)
     try:
         return await runs.publish(noted)
     except AuditError as error:
         logger.error("batch %s: %s; all is rendered again", batch.id, error)  # noqa: TRY400
     again = place / "all-again"
     again.mkdir()
-    return await _Runs(tools, batch, jobs, again, trusted=False).publish(noted)
+    return await _Runs(context, batch, jobs, again, trusted=False).publish(noted)
 
 
 class _Runs:
@@ -43,14 +43,14 @@ class _Runs:
 
     def __init__(
         self,
-        tools: Tools,
+        context: StepContext,
         batch: Batch,
         jobs: Sequence[Job],
         place: Path,
         *,
         trusted: bool = True,
     ) -> None:
-        self._tools = tools
+        self._context = context
         self._batch = batch
         self._jobs = jobs
         self._place = place
@@ -61,7 +61,7 @@ class _Runs:
         runs = [await self._refused(), *[await self._run_of(job) for job in self._ran()]]
         told = {job.failure.code for job in self._jobs if job.failure is not None}
         lost = None in runs or LOST.code in told or not self._trusted
-        limits = self._tools.options.input_limits
+        limits = self._context.options.input_limits
         task = PublishTask(
             scratch=str(self._place),
             runs=[run for run in runs if run is not None],
@@ -73,7 +73,7 @@ class _Runs:
             input=await self._input() if lost else None,
             max_line_bytes=limits.max_line_bytes,
         )
-        return await self._tools.workers.run("publish", task, PUBLISH_SECONDS)
+        return await self._context.workers.run("publish", task, PUBLISH_SECONDS)
 
     def _ran(self) -> Sequence[Job]:
         """Leave out the jobs whose lines other jobs took over before they ran."""
@@ -85,7 +85,7 @@ class _Runs:
             brought = await self._brought(job.run, job.index, f"run-{job.number}")
             if brought is not None:
                 return brought
-        return await run_again(self._tools, self._batch, job, self._jobs, self._place)
+        return await run_again(self._context, self._batch, job, self._jobs, self._place)
 
     async def _refused(self) -> RunPaths | None:
         """Run 0, of the lines that were refused at validation."""
@@ -98,8 +98,8 @@ class _Runs:
             raise LookupError("a run that is to be published is not there")
         paths = RunPaths(str(self._place / name), str(self._place / f"{name}.index"))
         try:
-            await self._tools.bring(run, Path(paths.run))
-            await self._tools.bring(index, Path(paths.index))
+            await self._context.copy_to(run, Path(paths.run))
+            await self._context.copy_to(index, Path(paths.index))
         except DamagedBlobError as damage:
             logger.error("batch %s: %s", self._batch.id, damage)  # noqa: TRY400
             return None
@@ -110,7 +110,7 @@ class _Runs:
         path = self._place / "input"
         if self._has_input is None:
             try:
-                await bring_input(self._tools, self._batch, path)
+                await bring_input(self._context, self._batch, path)
                 self._has_input = True
             except DamagedBlobError as damage:
                 logger.error("batch %s: %s", self._batch.id, damage)  # noqa: TRY400
@@ -122,7 +122,7 @@ class _Runs:
         path = await self._input()
         if path is None:
             return None
-        batch, options = self._batch, self._tools.options
+        batch, options = self._batch, self._context.options
         scratch = self._place / "validated"
         scratch.mkdir()
         limits = (options.input_limits, options.job_limits)
@@ -130,9 +130,9 @@ class _Runs:
             path, str(scratch), batch.id, batch.endpoint, batch.policy, None, *limits
         )
         while True:
-            summary = await self._tools.workers.run("validate", task, PUBLISH_SECONDS)
+            summary = await self._context.workers.run("validate", task, PUBLISH_SECONDS)
             named = sorted({file_id for job in summary["jobs"] for file_id in job["files"]})
-            files = await find_files(self._tools, batch.owner, named)
+            files = await find_files(self._context, batch.owner, named)
             if not files.unusable:
                 break
             task = replace(task, unusable={**task.unusable, **files.unusable})

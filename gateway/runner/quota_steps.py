@@ -19,7 +19,7 @@ from gateway.errors import UpstreamUnavailableError
 from gateway.ids import jitter, new_job_id
 from gateway.ports.store import BlobChange
 from gateway.runner import job_steps, send_steps
-from gateway.runner.context import JobClaim, Tools, describe, named
+from gateway.runner.context import JobClaim, StepContext, describe, job_label
 from gateway.runner.cpu.recut import RecutTask
 
 logger = logging.getLogger(__name__)
@@ -30,50 +30,50 @@ RECUT_SECONDS = 3600.0
 SHARED_FAILURES = 5
 
 
-async def create(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+async def create(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """Create, and learn from the answer. A refusal for want of quota is no failure of the job."""
     try:
-        await send_steps.create(tools, batch, claim)
+        await send_steps.create(context, batch, claim)
     except UpstreamUnavailableError as error:
         if error.status != TOO_MANY_REQUESTS:
             raise
-        until = await _refused(tools, claim.row, error)
+        until = await _refused(context, claim.row, error)
         again = replace(claim.row, due_at=until, failures=claim.row.failures + 1)
         await claim.save(replace(again, last_error=describe(error)))
         return
     if claim.row.state is JobState.RUNNING:
-        await _accepted(tools, claim.row)
+        await _accepted(context, claim.row)
 
 
-async def _look(tools: Tools, job: Job) -> Admission:
+async def _look(context: StepContext, job: Job) -> Admission:
     """Return what is at the upstream, that job aside."""
-    rules, now = tools.options.quota, tools.clock.now()
-    sent = await tools.store.sent_jobs(but=[job.id])
-    return Admission(rules, await tools.store.quotas(), sent, now)
+    rules, now = context.options.quota, context.clock.now()
+    sent = await context.store.sent_jobs(but=[job.id])
+    return Admission(rules, await context.store.quotas(), sent, now)
 
 
-async def _accepted(tools: Tools, job: Job) -> None:
-    seen, rules, now = await _look(tools, job), tools.options.quota, tools.clock.now()
+async def _accepted(context: StepContext, job: Job) -> None:
+    seen, rules, now = await _look(context, job), context.options.quota, context.clock.now()
     tokens = seen.quota(job.credential, job.model).tokens(job.tokens)
     for model, more in ((job.model, tokens), (LIVE_JOBS, 1)):
         used = seen.used(job.credential, model) + more
         change = partial(quotas.accepted, rules=rules, used=used, now=now)
-        await tools.store.learn(job.credential, model, change)
+        await context.store.learn(job.credential, model, change)
 
 
-async def _refused(tools: Tools, job: Job, error: UpstreamUnavailableError) -> int:
+async def _refused(context: StepContext, job: Job, error: UpstreamUnavailableError) -> int:
     """Blame what is nearer to its limit, the model's tokens or the jobs; until when to wait."""
-    seen, now = await _look(tools, job), tools.clock.now()
+    seen, now = await _look(context, job), context.clock.now()
     model, more = _to_blame(seen, job)
     quota, used = seen.quota(job.credential, model), seen.used(job.credential, model)
     failures = min(quota.refusals + 1, SHARED_FAILURES) if used else quota.refusals + 1
-    until = now + next_retry(failures, tools.options.retry, jitter(), error.retry_after)
+    until = now + next_retry(failures, context.options.retry, jitter(), error.retry_after)
     change = partial(
-        quotas.refused, rules=tools.options.quota, used=used, more=more, until=until, now=now
+        quotas.refused, rules=context.options.quota, used=used, more=more, until=until, now=now
     )
-    learned = await tools.store.learn(job.credential, model, change)
+    learned = await context.store.learn(job.credential, model, change)
     what = "live jobs" if model == LIVE_JOBS else f"tokens of {model}"
-    told = (named(job), used, more, what, learned.room)
+    told = (job_label(job), used, more, what, learned.room)
     logger.info("%s: no quota for %d and %d more %s; from now on at most %s", *told)
     return until
 
@@ -90,58 +90,58 @@ def _to_blame(seen: Admission, job: Job) -> tuple[str, int]:
     return job.model, tokens
 
 
-async def collect(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """Collect, and compare what the prompts were estimated at with what came back.
 
     Of a line with several items the client is told the prompt once: nothing is learned from it.
     """
     before = claim.row
-    await job_steps.collect(tools, batch, claim)
+    await job_steps.collect(context, batch, claim)
     job = claim.row
     if job.state is not JobState.COLLECTED:
         return
     if before.cancel_sent_at is not None:
-        ended = partial(quotas.cancelled, estimated=job.tokens, now=tools.clock.now())
-        await tools.store.learn(job.credential, job.model, ended)
+        ended = partial(quotas.cancelled, estimated=job.tokens, now=context.clock.now())
+        await context.store.learn(job.credential, job.model, ended)
     served = job.counts.completed
     if served and job.items == job.lines and job.usage.input_tokens:
         estimated, told = job.tokens * served // job.lines, job.usage.input_tokens
         change = partial(quotas.counted, estimated=estimated, told=told)
-        await tools.store.learn(job.credential, job.model, change)
+        await context.store.learn(job.credential, job.model, change)
 
 
-async def recut(tools: Tools, _: Batch, claim: JobClaim) -> None:
+async def recut(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Put two jobs in the place of one of which nothing was created; its lines are in both once."""
     job = claim.row
-    async with tools.workplace() as place:
-        await tools.bring(job.spool, place / "spool")
-        await tools.bring(job.echo, place / "echo")
+    async with context.workplace() as place:
+        await context.copy_to(job.spool, place / "spool")
+        await context.copy_to(job.echo, place / "echo")
         task = RecutTask(str(place / "spool"), str(place / "echo"), str(place))
-        summary = await tools.workers.run("recut", task, RECUT_SECONDS)
+        summary = await context.workers.run("recut", task, RECUT_SECONDS)
         parts = summary["parts"]
         paths = [path for part in parts for path in (part["spool"], part["echo"])]
-        names = await tools.keep(paths)
+        names = await context.keep(paths)
     halves = [
-        _half(tools, job, part, names[2 * number : 2 * number + 2])
+        _half(context, job, part, names[2 * number : 2 * number + 2])
         for number, part in enumerate(parts)
     ]
-    doomed = [blob for blob in (job.spool, job.echo, job.filled) if blob is not None]
+    deletable = [blob for blob in (job.spool, job.echo, job.filled) if blob is not None]
     await claim.save(
         moved(job, JobState.COLLECTED, filled=None),
         jobs=halves,
         named={half.id: part["files"] for half, part in zip(halves, parts, strict=True)},
-        blobs=BlobChange(live=names, doomed=doomed),
+        blobs=BlobChange(live=names, deletable=deletable),
     )
     logger.info(
-        "%s: too large for the quota, cut into %s", named(job), [half.id for half in halves]
+        "%s: too large for the quota, cut into %s", job_label(job), [half.id for half in halves]
     )
 
 
-def _half(tools: Tools, job: Job, part: Mapping[str, Any], blobs: Sequence[str]) -> Job:
+def _half(context: StepContext, job: Job, part: Mapping[str, Any], blobs: Sequence[str]) -> Job:
     """Put a part in the place of the whole: it has waited for as long."""
     job_id = new_job_id()
     # Both halves hold what was held for the whole: each takes what is of its lines.
     piece = Piece(held=job.held, **{**part, "spool": blobs[0], "echo": blobs[1]})
-    names = (job_id, display_name(tools.options.gateway_id, job_id))
-    half = follow_up(job, Cause.RECUT, piece, names, tools.clock.now())
+    names = (job_id, display_name(context.options.gateway_id, job_id))
+    half = follow_up(job, Cause.RECUT, piece, names, context.clock.now())
     return replace(half, created_at=job.created_at)

@@ -6,14 +6,14 @@ from typing import Any
 
 from gateway.batches.batch import Batch
 from gateway.batches.job import Failure, Job
-from gateway.runner.context import Tools
+from gateway.runner.context import StepContext
 from gateway.runner.cpu.collect import CollectTask
 from gateway.runner.job_steps import COLLECT_SECONDS, unserved_by
 from gateway.wire.gemini import INLINE
 
 
 async def render_again(
-    tools: Tools,
+    context: StepContext,
     batch: Batch,
     job: Job,
     paths: Mapping[str, str],
@@ -32,7 +32,7 @@ async def render_again(
         batch_id=batch.id,
         endpoint=batch.endpoint,
         created=(job.ended_at or job.created_at) // 1000,
-        max_warnings=tools.options.input_limits.max_warnings,
+        max_warnings=context.options.input_limits.max_warnings,
         model=job.model,
         policy=policy,
         raw=paths.get("raw"),
@@ -44,7 +44,7 @@ async def render_again(
         unusable=unusable or {},
         skip=[path for name, path in paths.items() if name.startswith("skip-")],
     )
-    return await tools.workers.run("collect", task, COLLECT_SECONDS)
+    return await context.workers.run("collect", task, COLLECT_SECONDS)
 
 
 def sources(job: Job, jobs: Sequence[Job]) -> Mapping[str, tuple[Job, str]]:

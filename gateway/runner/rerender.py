@@ -11,7 +11,7 @@ from gateway.batches.batch import Batch
 from gateway.batches.job import Job
 from gateway.errors import ConflictError
 from gateway.runner.batch_steps import CPU_STEP_SECONDS, FILES, output_file
-from gateway.runner.context import Tools
+from gateway.runner.context import StepContext
 from gateway.runner.cpu.publish import PublishTask, RunPaths
 from gateway.runner.rendering import render_again, sources
 
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 class Rerenderer:
     """Renders ended batches again, one at a time, under the policy of today or the stored one."""
 
-    def __init__(self, tools: Tools, policy: Mapping[str, Any]) -> None:
-        self._tools = tools
+    def __init__(self, context: StepContext, policy: Mapping[str, Any]) -> None:
+        self._context = context
         self._policy = policy
         self._turn = asyncio.Lock()
 
@@ -32,20 +32,20 @@ class Rerenderer:
         Errors: ConflictError when the raw results are gone.
         """
         policy = batch.policy if stored_policy else self._policy
-        async with self._turn, self._tools.workplace() as place:
-            work = await self._tools.store.load_work(batch.id)
+        async with self._turn, self._context.workplace() as place:
+            work = await self._context.store.load_work(batch.id)
             if work is None or work.batch.raw_until is None:
                 raise _gone(batch)
             summary = await self._publish(work.batch, work.jobs, policy, place)
             written = {name: summary[name] for name in FILES if summary[name]}
-            blobs = await self._tools.keep([made["path"] for made in written.values()])
+            blobs = await self._context.keep([made["path"] for made in written.values()])
         files = {
-            name: output_file(self._tools, batch, name, made, blob)
+            name: output_file(self._context, batch, name, made, blob)
             for (name, made), blob in zip(written.items(), blobs, strict=True)
         }
         ids = {f"{name}_file_id": files[name].id if name in files else None for name in FILES}
-        entry = {"created_at": self._tools.clock.now() // 1000, **ids}
-        done = await self._tools.store.add_rerendered(batch.id, entry, list(files.values()))
+        entry = {"created_at": self._context.clock.now() // 1000, **ids}
+        done = await self._context.store.add_rerendered(batch.id, entry, list(files.values()))
         if done is None:
             raise _gone(batch)
         logger.info("batch %s was rendered again", batch.id)
@@ -57,8 +57,8 @@ class Rerenderer:
         if batch.run is None or batch.index is None:
             raise _gone(batch)
         run, index = place / "run", place / "index"
-        await self._tools.bring(batch.run, run)
-        await self._tools.bring(batch.index, index)
+        await self._context.copy_to(batch.run, run)
+        await self._context.copy_to(batch.index, index)
         runs = [RunPaths(str(run), str(index))]
         notes = Counter(batch.notes)  # of lines and answers: the latter are counted anew
         for job in jobs:
@@ -68,9 +68,9 @@ class Rerenderer:
             summary = await self._collect(batch, job, jobs, policy, place)
             notes.update(summary["notes"])
             runs.append(RunPaths(summary["run"], summary["index"]))
-        most = self._tools.options.input_limits.max_warnings
+        most = self._context.options.input_limits.max_warnings
         task = PublishTask(str(place), runs, batch.lines, notes.total(), most)
-        return await self._tools.workers.run("publish", task, CPU_STEP_SECONDS)
+        return await self._context.workers.run("publish", task, CPU_STEP_SECONDS)
 
     async def _collect(
         self,
@@ -85,9 +85,9 @@ class Rerenderer:
         own.mkdir()
         paths = {}
         for name, (_, blob) in sources(job, jobs).items():
-            await self._tools.bring(blob, own / name)
+            await self._context.copy_to(blob, own / name)
             paths[name] = str(own / name)
-        return await render_again(self._tools, batch, job, paths, policy=policy)
+        return await render_again(self._context, batch, job, paths, policy=policy)
 
 
 def _gone(batch: Batch) -> ConflictError:

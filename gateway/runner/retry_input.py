@@ -10,7 +10,7 @@ from gateway.batches.batch import Batch
 from gateway.batches.file import File, Segment
 from gateway.errors import ConflictError, RequestError
 from gateway.ids import new_file_id
-from gateway.runner.context import Tools
+from gateway.runner.context import StepContext
 from gateway.runner.cpu.failed_lines import FailedLinesTask
 
 logger = logging.getLogger(__name__)
@@ -21,8 +21,8 @@ SECONDS = 4 * 3600.0
 class RetryInput:
     """Makes input files for ``POST /v1/batches/{id}/retry``, one at a time."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, context: StepContext) -> None:
+        self._context = context
         self._turn = asyncio.Lock()
 
     async def of(self, batch: Batch, *, everything: bool) -> File:
@@ -36,19 +36,19 @@ class RetryInput:
                 return source
             raise _nothing("no line of it failed")
         errors = await self._file(batch, batch.error_file_id, "error")
-        async with self._turn, self._tools.workplace() as place:
+        async with self._turn, self._context.workplace() as place:
             summary = await self._gather(batch, source, errors, place, everything=everything)
             if not summary["lines"]:
                 raise _nothing(
                     "the lines that failed cannot succeed as they are; to send them all the same"
                     ' use {"include": "all"}'
                 )
-            [blob] = await self._tools.keep([summary["path"]])
-        return await self._tools.store.add_file(self._record(batch, summary, blob))
+            [blob] = await self._context.keep([summary["path"]])
+        return await self._context.store.add_file(self._record(batch, summary, blob))
 
     async def _file(self, batch: Batch, file_id: str, what: str) -> File:
-        now = self._tools.clock.now()
-        file = await self._tools.store.get_file(batch.owner, file_id, now)
+        now = self._context.clock.now()
+        file = await self._context.store.get_file(batch.owner, file_id, now)
         if file is None or len(file.segments) != 1:
             raise ConflictError(
                 f"The {what} file of batch '{batch.id}' was deleted: nothing can be sent again."
@@ -58,11 +58,11 @@ class RetryInput:
     async def _gather(
         self, batch: Batch, source: File, errors: File, place: Path, *, everything: bool
     ) -> Mapping[str, Any]:
-        await self._tools.bring(source.segments[0].blob, place / "input")
-        await self._tools.bring(errors.segments[0].blob, place / "errors")
+        await self._context.copy_to(source.segments[0].blob, place / "input")
+        await self._context.copy_to(errors.segments[0].blob, place / "errors")
         paths = (str(place / "input"), str(place / "errors"), str(place))
         task = FailedLinesTask(*paths, batch.id, everything)
-        return await self._tools.workers.run("failed_lines", task, SECONDS)
+        return await self._context.workers.run("failed_lines", task, SECONDS)
 
     def _record(self, batch: Batch, summary: Mapping[str, Any], blob: str) -> File:
         logger.info("batch %s: %d lines are sent again", batch.id, summary["lines"])
@@ -75,7 +75,7 @@ class RetryInput:
             lines=summary["lines"],
             sha256=summary["sha256"],
             segments=(Segment(blob, summary["bytes"]),),
-            created_at=self._tools.clock.now(),
+            created_at=self._context.clock.now(),
         )
 
 

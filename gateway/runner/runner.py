@@ -47,7 +47,7 @@ from gateway.runner.context import (
     FileClaim,
     JobClaim,
     LostClaimError,
-    Tools,
+    StepContext,
     describe,
 )
 from gateway.runner.fill_step import fill
@@ -111,24 +111,24 @@ def _named(step: AnyStep) -> str:
 class Runner:
     """Runs every batch of one store."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-        self.models = ModelList(tools)
+    def __init__(self, context: StepContext) -> None:
+        self._context = context
+        self.models = ModelList(context)
         self._bell = asyncio.Event()
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
         self._soon: asyncio.TimerHandle | None = None  # the bell, about to ring
         self._under_way: dict[Key, _UnderWay] = {}
         self._crowded: set[Act] = set()  # more of these are due than may run
-        self._polls = PollBudget(tools.options.polls_per_minute)
+        self._polls = PollBudget(context.options.polls_per_minute)
         self._free = {act: SLOTS.get(act, OTHER_SLOTS) for act in Act}
         # A validation may hold a worker for minutes: no more of them than there are workers, and
         # the others wait their turn in the records, not in front of every collect.
-        self._free[Act.VALIDATE] = tools.workers.count
+        self._free[Act.VALIDATE] = context.workers.count
 
     def wake(self) -> None:
         """Look for work now, or as soon as some more steps may have ended."""
-        pause = self._tools.options.gather_seconds
+        pause = self._context.options.gather_seconds
         if not pause:
             self._bell.set()
         elif self._soon is None and not self._bell.is_set():
@@ -153,9 +153,9 @@ class Runner:
                 self._bell.clear()
                 try:
                     await self._pull_in()
-                    now = self._tools.clock.now()
+                    now = self._context.clock.now()
                     more = await self._start_due(group, now)
-                    due = now if more else await self._tools.store.next_due(now)
+                    due = now if more else await self._context.store.next_due(now)
                 except UnavailableError as error:
                     logger.warning("the records cannot be used now: %s", error.message)
                     due = None
@@ -166,20 +166,20 @@ class Runner:
 
         Jobs stood still for as long as a clock had been ahead, also over restarts.
         """
-        clock, options = self._tools.clock, self._tools.options
+        clock, options = self._context.clock, self._context.options
         now = clock.now()
         drift = now - int(clock.monotonic() * 1000)
         went_back = self._drift is None or drift < self._drift - CLOCK_STEP
         self._drift = drift
         if went_back:
             longest = max(options.poll.longest, options.retry.longest, 2 * options.settle)
-            await self._tools.store.pull_in(now, now + longest)
+            await self._context.store.pull_in(now, now + longest)
 
     async def _warn_of_another_key(self) -> None:
-        tools = self._tools
-        credential = tools.options.credential
-        made_by = tools.upstream.identity(credential, tools.options.gateway_id)
-        count = await tools.store.foreign_jobs(credential, made_by)
+        context = self._context
+        credential = context.options.credential
+        made_by = context.upstream.identity(credential, context.options.gateway_id)
+        count = await context.store.foreign_jobs(credential, made_by)
         if count:
             logger.error(
                 "%d jobs that are paid for were made with another Gemini key than the one that is"
@@ -191,7 +191,7 @@ class Runner:
     async def _pause(self, due: int | None) -> None:
         seconds = TICK_SECONDS
         if due is not None:
-            ahead = (due - self._tools.clock.now()) / 1000
+            ahead = (due - self._context.clock.now()) / 1000
             seconds = min(max(ahead, 0), TICK_SECONDS)
         try:
             async with asyncio.timeout(seconds):
@@ -205,7 +205,7 @@ class Runner:
         Each kind of step is asked for by itself, as many as may start: what waits for one kind
         never delays another. What waits for a slot is looked at again when a step has ended.
         """
-        store = self._tools.store
+        store = self._context.store
         kinds = await store.due_kinds(now)
         more = Kind.BATCH in kinds and await self._start_batches(group, now)
         if Kind.VALIDATION in kinds:
@@ -222,7 +222,7 @@ class Runner:
         return more
 
     async def _start_batches(self, group: asyncio.TaskGroup, now: int) -> bool:
-        store = self._tools.store
+        store = self._context.store
         due = await store.due_batches(now, MAX_DUE)
         for work in due:
             steps = self._next_steps(work, now)
@@ -235,7 +235,7 @@ class Runner:
         free = self._free[Act.VALIDATE]
         if free:
             under_way = {key[0] for key in self._under_way}
-            due = await self._tools.store.due_validations(now, VALIDATIONS_SEEN)
+            due = await self._context.store.due_validations(now, VALIDATIONS_SEEN)
             fresh = [each for each in due if each[0].id not in under_way]
             for batch in next_validations(fresh, now, free):
                 self._start_all(group, Work(batch, []), now)
@@ -245,10 +245,10 @@ class Runner:
     ) -> None:
         free = self._free[act]
         if act is Act.POLL:
-            free = min(free, self._polls.left(self._tools.clock.monotonic()))
+            free = min(free, self._polls.left(self._context.clock.monotonic()))
         self._crowded.discard(act)
         if free > 0:
-            due = await self._tools.store.due_jobs(state, now, free)
+            due = await self._context.store.due_jobs(state, now, free)
             for work in due:
                 self._start_all(group, work, now)
             if len(due) < free:
@@ -263,7 +263,7 @@ class Runner:
 
     async def _start_admitted(self, group: asyncio.TaskGroup, now: int) -> None:
         """Ask the admission about what waits to be sent."""
-        store = self._tools.store
+        store = self._context.store
         if not any(self._free[act] for act in SENDING):
             return
         sending = [step.sends for step in self._under_way.values() if step.sends is not None]
@@ -273,7 +273,7 @@ class Runner:
         if not waiting:
             return
         sent = [*await store.sent_jobs(but=list(under_way)), *map(Sent.of, sending)]
-        admission = Admission(self._tools.options.quota, await store.quotas(), sent, now)
+        admission = Admission(self._context.options.quota, await store.quotas(), sent, now)
         for job, verdict in admit(admission, waiting, sent, now):
             if verdict is not Verdict.WAIT:
                 await self._start_waiting(group, job, verdict, now)
@@ -281,7 +281,7 @@ class Runner:
     async def _start_waiting(
         self, group: asyncio.TaskGroup, job: Waiting, verdict: Verdict, now: int
     ) -> None:
-        work = await self._tools.store.load_job(job.job_id)
+        work = await self._context.store.load_job(job.job_id)
         if work is None:
             return
         if verdict is Verdict.STOP:
@@ -297,7 +297,7 @@ class Runner:
         key = _key(step)
         other = self._under_way.get(key)
         if other is not None:
-            if step.act is Act.WITHDRAW and other.act is Act.VALIDATE:
+            if step.act is Act.END_UNVALIDATED and other.act is Act.VALIDATE:
                 other.task.cancel()  # the worker reads a file whose batch was cancelled
             return
         if self._stopping or not self._free[step.act]:
@@ -323,7 +323,7 @@ class Runner:
         """
         under_way = self._under_way[job.batch_id, job.id]
         act = FOLLOWING.get((under_way.act, job.state))
-        now = self._tools.clock.now()
+        now = self._context.clock.now()
         if act is None or job.due_at is None or job.due_at > now or self._stopping:
             return None
         if under_way.follows is not None or act in self._crowded or not self._free[act]:
@@ -350,7 +350,7 @@ class Runner:
                 await self._carry_out(step, claim)
         except UnavailableError as error:
             logger.warning("%s waits for the records: %s", step.act, error.message)
-            await self._tools.clock.sleep(TICK_SECONDS)
+            await self._context.clock.sleep(TICK_SECONDS)
 
     async def _carry_out(self, step: AnyStep, claim: AnyClaim) -> None:
         """Do the step, and those that follow on it at once, under one claim."""
@@ -360,11 +360,11 @@ class Runner:
                 await self._supervise(following, claim)
                 following = self._following(following, claim)
         finally:
-            await self._let_go(claim)
+            await self._release_claim(claim)
 
     async def _claim(self, step: AnyStep) -> AnyClaim | None:
-        store = self._tools.store
-        now = self._tools.clock.now()
+        store = self._context.store
+        now = self._context.clock.now()
         if isinstance(step, FileStep):
             copy = await store.claim_staged(step.staged_id, now, now + LEASE)
             return None if copy is None else FileClaim(copy, store.save_staged)
@@ -392,7 +392,7 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - the supervisor named in this docstring
             await self._back_off(step, claim, error)
 
-    async def _let_go(self, claim: AnyClaim) -> None:
+    async def _release_claim(self, claim: AnyClaim) -> None:
         """End a claim, however long the records cannot be written: a lease must not stay behind.
 
         A full disk, say. When the process ends first, the next one clears all leases.
@@ -405,43 +405,43 @@ class Runner:
             except UnavailableError:
                 if self._stopping:
                     return
-                await self._tools.clock.sleep(TICK_SECONDS)
+                await self._context.clock.sleep(TICK_SECONDS)
 
     async def _still_wanted(self, step: AnyStep, claim: BatchClaim | JobClaim) -> Work | None:
         """Return the rows as they are under the claim, if they still ask for this step."""
         work = await self._load(claim)
         if work is None:
             return None
-        steps = self._next_steps(work, self._tools.clock.now())
+        steps = self._next_steps(work, self._context.clock.now())
         if step.act is Act.RECUT:  # in the place of being sent
             return work if any(other.act in SENDING for other in steps) else None
         return work if step in steps else None
 
     async def _load(self, claim: BatchClaim | JobClaim) -> Work | None:
-        store = self._tools.store
+        store = self._context.store
         if isinstance(claim, BatchClaim):
             return await store.load_work(claim.row.id)
         batch = await store.load_batch(claim.row.batch_id)
         return None if batch is None else Work(batch, [claim.row])
 
     def _next_steps(self, work: Work, now: int) -> list[Step]:
-        ending_wait = self._tools.options.patience.ending
+        ending_wait = self._context.options.patience.ending
         return next_steps(work.batch, work.jobs, now, ending_wait)
 
     async def _act(self, act: Act, work: Work, claim: BatchClaim | JobClaim) -> None:
-        tools = self._tools
+        context = self._context
         if isinstance(claim, JobClaim):
-            claim.row = _stopping(claim.row, work.batch, tools.clock.now())
+            claim.row = _stopping(claim.row, work.batch, context.clock.now())
             try:
-                await _JOB_STEPS[act](tools, work.batch, claim)
+                await _JOB_STEPS[act](context, work.batch, claim)
             except DamagedBlobError as damage:
-                await mend(tools, work.batch, claim, damage)
+                await mend(context, work.batch, claim, damage)
         elif act is Act.VALIDATE:
-            await batch_steps.validate(tools, self.models, claim)
-        elif act is Act.WITHDRAW:
-            await batch_steps.withdraw(tools, claim)
+            await batch_steps.validate(context, self.models, claim)
+        elif act is Act.END_UNVALIDATED:
+            await batch_steps.end_unvalidated(context, claim)
         else:
-            await batch_steps.publish(tools, claim, work.jobs)
+            await batch_steps.publish(context, claim, work.jobs)
 
     async def _act_on_file(self, claim: FileClaim) -> None:
         """Do what the row asks for now; it rests when that is nothing."""
@@ -449,7 +449,7 @@ class Runner:
         if act is None:
             await claim.save(replace(claim.row, due_at=None))
         else:
-            await _FILE_STEPS[act](self._tools, claim)
+            await _FILE_STEPS[act](self._context, claim)
 
     async def _back_off(self, step: AnyStep, claim: AnyClaim, error: Exception) -> None:
         failures = claim.row.failures + 1
@@ -464,7 +464,7 @@ class Runner:
             describe(error),
         )
         if claim.open:
-            due = self._tools.clock.now() + pause
+            due = self._context.clock.now() + pause
             changes: dict[str, Any] = {
                 "last_error": describe(error),
                 "due_at": due,
@@ -474,7 +474,7 @@ class Runner:
                 case BatchClaim():
                     await claim.save(replace(claim.row, failures=failures, **changes))
                 case JobClaim():
-                    changes["due_at"] = self._tools.while_ending(claim.row, due)
+                    changes["due_at"] = self._context.while_ending(claim.row, due)
                     await claim.save(replace(claim.row, failures=failures, **changes))
                 case FileClaim():
                     await claim.save(replace(claim.row, failures=failures, **changes))
@@ -483,7 +483,7 @@ class Runner:
         hint = error.retry_after if isinstance(error, UpstreamUnavailableError) else None
         if isinstance(error, UpstreamHeldError):
             failures = max(failures, HELD_FAILURES)
-        pace = self._tools.options.retry
+        pace = self._context.options.retry
         if isinstance(error, DEFECTS) or _is_recovering(claim):
             pace = patient(pace)
         return next_retry(failures, pace, jitter(), hint)

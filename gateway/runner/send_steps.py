@@ -22,7 +22,7 @@ from gateway.errors import (
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Absent, FileState, Found, Unknown
-from gateway.runner.context import JobClaim, Tools, describe, named
+from gateway.runner.context import JobClaim, StepContext, describe, job_label
 from gateway.runner.denials import FOREIGN
 
 logger = logging.getLogger(__name__)
@@ -44,51 +44,51 @@ UNSENT = {
 }
 
 
-async def stage(tools: Tools, _: Batch, claim: JobClaim) -> None:
+async def stage(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Upload the spool."""
     job = claim.row
-    await tools.check(job.outgoing[0])
-    staged = await tools.upstream.stage(job, tools.outgoing(job))
+    await context.check(job.outgoing[0])
+    staged = await context.upstream.stage(job, context.outgoing(job))
     changes = {"staged": staged.ref, "staged_until": staged.until}
     if job.state is JobState.STAGING:  # what was staged before had grown too old
         job = moved(job, JobState.PLANNED)
     await claim.save(moved(job, JobState.STAGING, **changes))
 
 
-async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
+async def create(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Save the intent, then call create: at most once for it, whatever happens."""
     before = claim.row
     if before.inline:
-        await tools.check(before.outgoing[0])
-    now = tools.clock.now()
-    deadline = now + int(tools.options.create_seconds * 1000)
+        await context.check(before.outgoing[0])
+    now = context.clock.now()
+    deadline = now + int(context.options.create_seconds * 1000)
     intent = moved(
         before,
         JobState.SUBMITTING,
         send_deadline=deadline,
-        due_at=deadline + tools.options.settle,
+        due_at=deadline + context.options.settle,
         absences=0,
-        made_by=tools.key_of(before),
+        made_by=context.key_of(before),
         last_error=before.last_error,  # what it waits for is true until this create has ended
     )
     await claim.save(intent, keep=True)
-    left = (deadline - tools.clock.now()) / 1000
+    left = (deadline - context.clock.now()) / 1000
     if left <= 0:  # the save took that long: whoever reconciles may believe that nothing is sent
         back = _not_sent(intent, before)
         await claim.save(back, keep=True)
         raise UnavailableError("the intent was saved too late to send anything")
     try:
-        name = await tools.upstream.create(intent, tools.outgoing(intent), left)
+        name = await context.upstream.create(intent, context.outgoing(intent), left)
     except UpstreamAmbiguousError as error:
-        await _doubt(tools, claim, error)
+        await _doubt(context, claim, error)
     except UpstreamStaleError as error:
-        await _stage_again(tools, claim, before, error)
+        await _stage_again(context, claim, before, error)
     except UpstreamRefusedError as error:
         told = {"failure": _refusal(error), "refused": intent.refused + 1}
         await claim.save(moved(intent, JobState.REFUSED, **told))
     except UpstreamHeldError as error:
         await claim.save(_not_sent(intent, before, refused=1), keep=True)
-        if not await _refuses_model(tools, intent, error):
+        if not await _refuses_model(context, intent, error):
             raise
         failure = Failure((error.code or "permission_denied").lower(), error.message, 403)
         await claim.save(moved(claim.row, JobState.REFUSED, failure=failure))
@@ -97,7 +97,7 @@ async def create(tools: Tools, _: Batch, claim: JobClaim) -> None:
         await claim.save(_not_sent(intent, before, refused=int(said)), keep=True)
         raise
     else:
-        await _adopt(tools, claim, name)
+        await _adopt(context, claim, name)
 
 
 def _refusal(error: UpstreamRefusedError) -> Failure:
@@ -118,7 +118,7 @@ def _not_sent(intent: Job, before: Job, *, refused: int = 0) -> Job:
 
 
 async def _stage_again(
-    tools: Tools, claim: JobClaim, before: Job, error: UpstreamStaleError
+    context: StepContext, claim: JobClaim, before: Job, error: UpstreamStaleError
 ) -> None:
     """Create did not find what was staged: upload it again, after ever longer pauses, for hours.
 
@@ -128,61 +128,61 @@ async def _stage_again(
     """
     if before.staged is not None and not before.files:
         await claim.save(_not_sent(claim.row, before), keep=True)
-        if await _is_there(tools, before):
+        if await _is_there(context, before):
             raise UpstreamHeldError(error.message, status=error.status, code=error.code)
-    job = denied(claim.row, tools.clock.now())
-    if is_overdue(job, tools.clock.now(), tools.options.patience):
+    job = denied(claim.row, context.clock.now())
+    if is_overdue(job, context.clock.now(), context.options.patience):
         failure = Failure("upstream_file_lost", error.message, 500)
         await claim.save(moved(job, JobState.REFUSED, failure=failure))
         return
-    logger.info("%s: what was staged is gone, staging again", named(job))
-    due = tools.clock.now() + next_retry(job.denials, tools.options.retry, jitter())
+    logger.info("%s: what was staged is gone, staging again", job_label(job))
+    due = context.clock.now() + next_retry(job.denials, context.options.retry, jitter())
     told = {"last_error": describe(error), "due_at": due, "send_deadline": None}
     again = moved(job, JobState.PLANNED, **UNSENT, **told)
-    doomed = [] if job.filled is None else [job.filled]
-    await claim.save(again, blobs=BlobChange(doomed=doomed), doubt_files=job.files > 0)
+    deletable = [] if job.filled is None else [job.filled]
+    await claim.save(again, blobs=BlobChange(deletable=deletable), doubt_files=job.files > 0)
 
 
-async def _is_there(tools: Tools, job: Job) -> bool:
+async def _is_there(context: StepContext, job: Job) -> bool:
     try:
-        seen = await tools.upstream.observe_file(job.staged or "", job.credential)
+        seen = await context.upstream.observe_file(job.staged or "", job.credential)
     except UpstreamGoneError:
         return False
     return seen.state is FileState.READY
 
 
-async def _refuses_model(tools: Tools, job: Job, error: UpstreamHeldError) -> bool:
+async def _refuses_model(context: StepContext, job: Job, error: UpstreamHeldError) -> bool:
     """Whether a refusal is about the model: it names it, and others work with the same key."""
     if error.status != 403 or f"models/{job.model}" not in error.message:
         return False
-    since = tools.clock.now() - OTHER_MODEL_WITHIN
-    return await tools.store.another_model_runs(job, since)
+    since = context.clock.now() - OTHER_MODEL_WITHIN
+    return await context.store.another_model_runs(job, since)
 
 
-async def _doubt(tools: Tools, claim: JobClaim, error: UpstreamAmbiguousError) -> None:
+async def _doubt(context: StepContext, claim: JobClaim, error: UpstreamAmbiguousError) -> None:
     """Settle from now: it is unknown whether it was created, and this process no longer sends."""
-    now = tools.clock.now()
-    logger.warning("%s: the create is ambiguous: %s", named(claim.row), describe(error))
+    now = context.clock.now()
+    logger.warning("%s: the create is ambiguous: %s", job_label(claim.row), describe(error))
     await claim.save(
         replace(
             claim.row,
             doubt=now,
             send_deadline=now,
-            due_at=now + tools.options.settle,
+            due_at=now + context.options.settle,
             last_error=describe(error),
         )
     )
 
 
-async def _adopt(tools: Tools, claim: JobClaim, name: str) -> None:
-    now = tools.clock.now()
-    due = now + next_poll(0, claim.row.items, tools.options.poll, jitter())
+async def _adopt(context: StepContext, claim: JobClaim, name: str) -> None:
+    now = context.clock.now()
+    due = now + next_poll(0, claim.row.items, context.options.poll, jitter())
     await claim.save(
         moved(
             claim.row,
             JobState.RUNNING,
             upstream_name=name,
-            made_by=tools.key_of(claim.row),
+            made_by=context.key_of(claim.row),
             submitted_at=now,
             send_deadline=None,
             denied_at=None,
@@ -190,36 +190,36 @@ async def _adopt(tools: Tools, claim: JobClaim, name: str) -> None:
             due_at=due,
         )
     )
-    logger.info("%s runs upstream: %d items", named(claim.row), claim.row.items)
+    logger.info("%s runs upstream: %d items", job_label(claim.row), claim.row.items)
 
 
-async def reconcile(tools: Tools, _: Batch, claim: JobClaim) -> None:
+async def reconcile(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Find out whether a create landed. Absence from one listing proves nothing."""
     job = claim.row
-    now = tools.clock.now()
-    settled = (job.send_deadline or 0) + tools.options.settle
+    now = context.clock.now()
+    settled = (job.send_deadline or 0) + context.options.settle
     if now < settled:
         await claim.save(replace(job, due_at=settled))
         return
-    known = await tools.store.running_job(job, now - tools.options.settle)
-    found = await tools.upstream.find(
+    known = await context.store.running_job(job, now - context.options.settle)
+    found = await context.upstream.find(
         job.display_name, job.credential, known.upstream_name if known else None
     )
-    if tools.is_foreign(job) and not _decides(found, known):
+    if context.is_foreign(job) and not _decides(found, known):
         raise UpstreamHeldError(FOREIGN)
     if isinstance(found, Unknown):
         raise UpstreamUnavailableError("the upstream's listing does not prove anything")
     if isinstance(found, Found):
-        logger.info("%s: the create had landed", named(job))
-        await _cancel_others(tools, job, found)
-        await _adopt(tools, claim, found.names[0])
+        logger.info("%s: the create had landed", job_label(job))
+        await _cancel_others(context, job, found)
+        await _adopt(context, claim, found.names[0])
         return
     needed = ABSENCES_NEEDED if known else ABSENCES_NEEDED_UNPROVEN
     if job.absences + 1 < needed:
         again = replace(job, absences=job.absences + 1, doubt=job.doubt or now, failures=0)
-        await claim.save(replace(again, due_at=now + tools.options.settle))
+        await claim.save(replace(again, due_at=now + context.options.settle))
         return
-    logger.info("%s: the create had not landed", named(job))
+    logger.info("%s: the create had not landed", job_label(job))
     state = JobState.STAGING if job.staged is not None else JobState.PLANNED
     await claim.save(moved(job, state, doubt=job.doubt or now, absences=0, send_deadline=None))
 
@@ -229,16 +229,16 @@ def _decides(found: Found | Absent | Unknown, known: Job | None) -> bool:
     return isinstance(found, Found) or (isinstance(found, Absent) and known is not None)
 
 
-async def _cancel_others(tools: Tools, job: Job, found: Found) -> None:
+async def _cancel_others(context: StepContext, job: Job, found: Found) -> None:
     """Cancel a second job for the same work: the older is kept."""
     for name in found.names[1:]:
-        logger.warning("%s: the upstream has it twice, the younger is cancelled", named(job))
-        await tools.upstream.cancel(name, job.credential)
+        logger.warning("%s: the upstream has it twice, the younger is cancelled", job_label(job))
+        await context.upstream.cancel(name, job.credential)
 
 
-async def refuse(tools: Tools, batch: Batch, claim: JobClaim) -> None:
+async def refuse(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """End a job that was never sent: its batch was cancelled or ran out of time."""
-    reason = stop_reason(batch, tools.clock.now())
+    reason = stop_reason(batch, context.clock.now())
     if reason is None:
         raise LookupError("a job is refused without a reason")
     failure = with_reason(recalling(reason, claim.row), claim.row.last_error)

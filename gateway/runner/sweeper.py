@@ -3,14 +3,14 @@
 import logging
 
 from gateway.errors import UnavailableError
-from gateway.runner.context import Tools
+from gateway.runner.context import StepContext
 
 logger = logging.getLogger(__name__)
 
 SWEEP_AT_ONCE = 500
 
 # A pending blob may still be written: an upload or a download over a slow line takes hours. What
-# a dead process left pending is doomed when the store is opened, so nothing waits this long.
+# a dead process left pending is deletable once the store is opened: nothing waits this long.
 LONGEST_WRITE = 24 * 3600 * 1000  # ms
 
 LONGEST_PAUSE = 60.0  # seconds
@@ -20,50 +20,50 @@ SHORTEST_PAUSE = 1.0
 class Sweeper:
     """Sweeps now and then; a sweep that fails is tried again with the next."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, context: StepContext) -> None:
+        self._context = context
         self._stuck: set[str] = set()
 
     async def run(self) -> None:
         """For ever."""
-        age = self._tools.options.sweep_age / 1000
+        age = self._context.options.sweep_age / 1000
         while True:
             try:
                 await self.sweep()
             except (OSError, UnavailableError) as error:
                 logger.warning("sweeping failed: %s", error)
-            await self._tools.clock.sleep(min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE))
+            await self._context.clock.sleep(min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE))
 
     async def sweep(self) -> int:
-        """One round: doomed and pending blobs past the age, bytes without a row; how many."""
-        now = self._tools.clock.now()
-        before = now - self._tools.options.sweep_age
-        await self._tools.store.expire_files(now, SWEEP_AT_ONCE)
-        await self._tools.store.expire_raw(now, SWEEP_AT_ONCE)
-        if records := self._tools.options.retention.records:
-            await self._tools.store.forget_records(now - records, SWEEP_AT_ONCE)
+        """One round: deletable and pending blobs past the age, bytes without a row; how many."""
+        now = self._context.clock.now()
+        before = now - self._context.options.sweep_age
+        await self._context.store.expire_files(now, SWEEP_AT_ONCE)
+        await self._context.store.expire_raw(now, SWEEP_AT_ONCE)
+        if records := self._context.options.retention.records:
+            await self._context.store.forget_records(now - records, SWEEP_AT_ONCE)
         swept = 0
-        pending_before = now - max(self._tools.options.sweep_age, LONGEST_WRITE)
-        while names := await self._tools.store.sweepable_blobs(
+        pending_before = now - max(self._context.options.sweep_age, LONGEST_WRITE)
+        while names := await self._context.store.sweepable_blobs(
             before, SWEEP_AT_ONCE, pending_before=pending_before
         ):
             gone = [name for name in names if await self._delete(name)]
-            await self._tools.store.forget_blobs(gone)
+            await self._context.store.forget_blobs(gone)
             swept += len(gone)
             if len(gone) < len(names):
                 break  # what could not be removed would be named again at once
-        swept += await self._sweep_strangers(before)
+        swept += await self._sweep_unreferenced(before)
         if swept:
             logger.info("swept %d blobs", swept)
         return swept
 
-    async def _sweep_strangers(self, before: int) -> int:
+    async def _sweep_unreferenced(self, before: int) -> int:
         """Bytes whose row is gone: a crash between the two removals leaves them."""
         swept = 0
-        names = list(await self._tools.blobs.names(before))
+        names = list(await self._context.blobs.names(before))
         for start in range(0, len(names), SWEEP_AT_ONCE):
             some = names[start : start + SWEEP_AT_ONCE]
-            known = await self._tools.store.known_blobs(some)
+            known = await self._context.store.known_blobs(some)
             for name in set(some) - known:
                 swept += await self._delete(name)
         return swept
@@ -71,7 +71,7 @@ class Sweeper:
     async def _delete(self, name: str) -> bool:
         """Remove one blob's bytes; each fails alone, and is said once."""
         try:
-            await self._tools.blobs.delete(name)
+            await self._context.blobs.delete(name)
         except OSError as error:
             if name not in self._stuck:
                 told = (name, error.strerror)

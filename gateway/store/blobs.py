@@ -24,25 +24,25 @@ def seal_of(session: Session, name: str) -> Seal | None:
     return Seal(row["bytes"], row["sha256"])
 
 
-def enliven(session: Session, names: Iterable[str]) -> None:
+def activate(session: Session, names: Iterable[str]) -> None:
     """Pending names become live; pointing at anything else would point at bytes that may go."""
     for name in names:
         if session.run("enliven_blob", {"name": name}) == 0:
             raise InternalError(f"blob {name} is not pending, so nothing may point at it")
 
 
-def doom(session: Session, names: Iterable[str], now: int) -> None:
+def mark_deletable(session: Session, names: Iterable[str], now: int) -> None:
     """Let the sweeper take these; those marked before keep their time."""
     for name in names:
-        session.run("doom_blob", {"name": name, "now": now})
+        session.run("mark_deletable", {"name": name, "now": now})
 
 
 def change(session: Session, blobs: BlobChange, now: int) -> None:
     """Apply a transaction's changes of blobs."""
-    enliven(session, blobs.live)
+    activate(session, blobs.live)
     for name, seal in blobs.seals.items():
         session.run("seal_blob", {"name": name, "bytes": seal.bytes, "sha256": seal.sha256})
-    doom(session, blobs.doomed, now)
+    mark_deletable(session, blobs.deletable, now)
 
 
 def sweepable(session: Session, before: int, pending_before: int, limit: int) -> Sequence[str]:
@@ -50,8 +50,8 @@ def sweepable(session: Session, before: int, pending_before: int, limit: int) ->
 
     Dooming comes first so that no transaction can point at a name the sweeper is about to remove.
     """
-    session.run("doom_pending_blobs", {"before": pending_before})
-    rows = session.all("doomed_blobs", {"before": before, "limit": limit})
+    session.run("mark_pending_deletable", {"before": pending_before})
+    rows = session.all("deletable_blobs", {"before": before, "limit": limit})
     return [row["name"] for row in rows]
 
 

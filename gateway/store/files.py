@@ -16,7 +16,7 @@ FIRST, LAST = 0, 2**63 - 1
 def add(session: Session, file: File) -> File:
     """Insert a row; the blobs it points at go live. The answer carries ``seq``."""
     row = session.the("insert_file", file_values(file))
-    blobs.enliven(session, (segment.blob for segment in file.segments))
+    blobs.activate(session, (segment.blob for segment in file.segments))
     return replace(file, seq=row["seq"])
 
 
@@ -79,7 +79,7 @@ def input_of(session: Session, batch_id: str) -> File | None:
 
 def _bury(session: Session, file: File, now: int) -> None:
     session.run("delete_file", {"id": file.id, "now": now})
-    blobs.doom(session, (segment.blob for segment in file.segments), now)
+    blobs.mark_deletable(session, (segment.blob for segment in file.segments), now)
     retention.drop_unread_raw(session, file.id, now)
 
 

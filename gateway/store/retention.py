@@ -20,7 +20,7 @@ def drop_unread_raw(session: Session, file_id: str, now: int) -> None:
 
 def _drop_raw(session: Session, batch_id: str, now: int) -> None:
     rows = session.all("raw_of_batch", {"id": batch_id})
-    blobs.doom(session, [row["blob"] for row in rows], now)
+    blobs.mark_deletable(session, [row["blob"] for row in rows], now)
     session.run("forget_raw", {"id": batch_id})
     session.run("forget_raw_of_jobs", {"id": batch_id})
 

@@ -40,7 +40,7 @@ class SQLiteStore:
     """The gateway's records in one database file.
 
     ``path`` names the file; its directory is the data directory, locked while the store is open.
-    ``clock`` gives the time at which a save dooms blobs, the only time no caller passes.
+    ``clock`` gives the time at which a save makes blobs deletable, the only time no caller passes.
     """
 
     def __init__(self, path: Path, clock: Clock = SystemClock()) -> None:
@@ -100,7 +100,7 @@ class SQLiteStore:
     async def sweepable_blobs(
         self, before: int, limit: int, *, pending_before: int | None = None
     ) -> Sequence[str]:
-        """Names doomed or pending for too long; nothing can point at them any more."""
+        """Names deletable or pending for too long; nothing can point at them any more."""
         pending = before if pending_before is None else pending_before
         return await self._writer.run(
             lambda session: blobs.sweepable(session, before, pending, limit)
@@ -146,7 +146,7 @@ class SQLiteStore:
         )
 
     async def delete_file(self, owner: str, file_id: str, now: int) -> Deletion:
-        """Leave a tombstone and doom the blobs, unless a live batch reads the file."""
+        """Leave a tombstone, the blobs deletable, unless a live batch reads the file."""
         return await self._writer.run(lambda session: files.delete(session, owner, file_id, now))
 
     async def expire_files(self, now: int, limit: int) -> int:

@@ -46,7 +46,7 @@ def take_over(session: Session, before: str, job_id: str, file_ids: Iterable[str
         session.run("take_over_file", {"before": before, "job_id": job_id, "file_id": file_id})
 
 
-def named(session: Session, job_id: str) -> Sequence[NamedFile]:
+def files_of(session: Session, job_id: str) -> Sequence[NamedFile]:
     """Return the files a job names, with the copies it uses."""
     return [named_of(row) for row in session.all("named_files", {"job_id": job_id})]
 
@@ -65,7 +65,7 @@ def stage(
     """
     if session.one("job_is_held", {"id": job.id, "fence": job.fence}) is None:
         return None
-    files = named(session, job.id)
+    files = files_of(session, job.id)
     copies = {
         _content(job, file): file.staged
         for file in files

@@ -165,10 +165,10 @@ class Observer:
                 operation = replace(operation, output=INLINE)
             else:
                 operation = await self._plain(name, credential)
-        self._wonder(operation)
+        self._log_unknown_state(operation)
         return _observation(operation, self._transport.scrub)
 
-    def _wonder(self, operation: Operation) -> None:
+    def _log_unknown_state(self, operation: Operation) -> None:
         """Log an unknown state once; the job is polled on."""
         state = self._transport.scrub(operation.state)
         if operation.state not in KNOWN_STATES and state not in self._wondered:

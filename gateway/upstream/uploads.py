@@ -42,7 +42,7 @@ class _UploadLostError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Parcel:
+class _UploadSource:
     """What is uploaded, as what, and for whom."""
 
     content: Source
@@ -53,8 +53,8 @@ class _Parcel:
 
 async def stage(transport: Transport, job: Job, spool: Source) -> Staged:
     """Upload the spool, whole and verified; what create needs of it."""
-    parcel = _Parcel(spool, _MIME, job.display_name, job.credential)
-    file = await _deliver(transport, parcel, until_ready=True)
+    source = _UploadSource(spool, _MIME, job.display_name, job.credential)
+    file = await _upload(transport, source, until_ready=True)
     return Staged(file.name, _until(file, transport.clock.now()))
 
 
@@ -62,11 +62,11 @@ async def stage_file(
     transport: Transport, staged: StagedFile, display_name: str, content: Source
 ) -> Uploaded:
     """Upload a client's file, whole and verified. Videos are looked at for minutes afterwards."""
-    parcel = _Parcel(content, staged.media_type, display_name, staged.credential)
-    file = await _deliver(transport, parcel, until_ready=False)
+    source = _UploadSource(content, staged.media_type, display_name, staged.credential)
+    file = await _upload(transport, source, until_ready=False)
     uri = file.uri or transport.url_of(file.name)
     until = _until(file, transport.clock.now())
-    return Uploaded(file.name, uri, until, _seen(transport, file))
+    return Uploaded(file.name, uri, until, _file_seen(transport, file))
 
 
 async def observe_file(transport: Transport, name: str, credential: str) -> FileSeen:
@@ -74,10 +74,10 @@ async def observe_file(transport: Transport, name: str, credential: str) -> File
     file = parse_file(await transport.get(transport.url_of(name), credential))
     if file is None:
         raise UpstreamUnavailableError("The upstream's answer is no file.", status=200)
-    return _seen(transport, file)
+    return _file_seen(transport, file)
 
 
-def _seen(transport: Transport, file: FileInfo) -> FileSeen:
+def _file_seen(transport: Transport, file: FileInfo) -> FileSeen:
     """Read a file's state. Unknown ones are ready: a wrong guess surfaces when the job runs."""
     if file.state == "PROCESSING":
         return FileSeen(FileState.PROCESSING)
@@ -87,15 +87,15 @@ def _seen(transport: Transport, file: FileInfo) -> FileSeen:
     return FileSeen(FileState.FAILED, reason or None)
 
 
-async def _deliver(transport: Transport, parcel: _Parcel, *, until_ready: bool) -> FileInfo:
+async def _upload(transport: Transport, source: _UploadSource, *, until_ready: bool) -> FileInfo:
     """Upload in one session, and in another if that leads nowhere."""
     lost = ""
     for attempt in range(transport.options.session_attempts):
         if attempt:
             await transport.back_off(attempt)
         try:
-            file = await _Upload(transport, parcel).run()
-            return await _ready(transport, file, parcel.credential) if until_ready else file
+            file = await _Upload(transport, source).run()
+            return await _ready(transport, file, source.credential) if until_ready else file
         except _UploadLostError as exc:
             lost = str(exc)
     raise UpstreamUnavailableError(f"The upload failed: {lost}.")
@@ -128,11 +128,11 @@ async def _ready(transport: Transport, file: FileInfo, credential: str) -> FileI
 class _Upload:
     """One upload session. ``_offset`` is where the next chunk begins."""
 
-    def __init__(self, transport: Transport, parcel: _Parcel) -> None:
+    def __init__(self, transport: Transport, source: _UploadSource) -> None:
         self._transport = transport
-        self._parcel = parcel
-        self._content = _Reader(parcel.content)
-        self._size = parcel.content.size
+        self._source = source
+        self._content = _Reader(source.content)
+        self._size = source.content.size
         self._offset = 0
         self._chunk = transport.options.chunk_bytes
         self._url = ""
@@ -148,22 +148,22 @@ class _Upload:
             return file
         with suppress(UpstreamError):
             await self._transport.call(
-                "DELETE", self._transport.url_of(file.name), self._parcel.credential
+                "DELETE", self._transport.url_of(file.name), self._source.credential
             )
         raise _UploadLostError("what arrived is not what was sent")
 
     async def _start(self) -> None:
         """Open the session and learn its URL and the chunk size it wants."""
         headers = {
-            **self._transport.key(self._parcel.credential),
+            **self._transport.key(self._source.credential),
             "X-Goog-Upload-Protocol": "resumable",
             "X-Goog-Upload-Command": "start",
             "X-Goog-Upload-Header-Content-Length": str(self._size),
-            "X-Goog-Upload-Header-Content-Type": self._parcel.media_type,
+            "X-Goog-Upload-Header-Content-Type": self._source.media_type,
             "Content-Type": "application/json",
         }
-        parcel = self._parcel
-        body = {"file": {"displayName": parcel.display_name, "mimeType": parcel.media_type}}
+        source = self._source
+        body = {"file": {"displayName": source.display_name, "mimeType": source.media_type}}
         response: httpx.Response = await self._transport.retrying()(
             self._ask, headers, orjson.dumps(body)
         )

@@ -174,7 +174,7 @@ COLLECTED = replace(JOB, state=JobState.COLLECTED)
 def test_the_batch_row() -> None:
     """Validated first, published once every job is collected, withdrawn if cancelled before."""
     assert batch_act(VALIDATING) is Act.VALIDATE
-    assert batch_act(replace(VALIDATING, cancel_requested_at=1)) is Act.WITHDRAW
+    assert batch_act(replace(VALIDATING, cancel_requested_at=1)) is Act.END_UNVALIDATED
     assert batch_act(BATCH, COLLECTED, JOB) is None
     assert batch_act(BATCH, COLLECTED, replace(JOB, state=JobState.RELEASED)) is Act.PUBLISH
     assert batch_act(replace(BATCH, status=BatchStatus.FINALIZING), COLLECTED) is Act.PUBLISH

@@ -218,7 +218,7 @@ class MoveRules:
     async def test_bring_gives_the_bytes_at_a_path(self, blobs: Blobs, tmp_path: Path) -> None:
         data = some_bytes(2 * MIB + 1)
         await put(blobs, "blob", data)
-        await blobs.bring("blob", tmp_path / "here")
+        await blobs.copy_to("blob", tmp_path / "here")
         assert (tmp_path / "here").read_bytes() == data
         await blobs.delete("blob")
         assert (tmp_path / "here").read_bytes() == data
@@ -227,19 +227,19 @@ class MoveRules:
         self, blobs: Blobs, tmp_path: Path
     ) -> None:
         await put(blobs, "blob", b"bytes")
-        await blobs.bring("blob", tmp_path / "here")
+        await blobs.copy_to("blob", tmp_path / "here")
         (tmp_path / "here").unlink()
         assert await get(blobs.read("blob")) == b"bytes"
 
     async def test_bring_finds_no_blob(self, blobs: Blobs, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
-            await blobs.bring("missing", tmp_path / "here")
+            await blobs.copy_to("missing", tmp_path / "here")
         assert not (tmp_path / "here").exists()
 
     async def test_take_makes_a_file_a_blob(self, blobs: Blobs, tmp_path: Path) -> None:
         data = some_bytes(2 * MIB + 1)
         (tmp_path / "made").write_bytes(data)
-        await blobs.take(tmp_path / "made", "blob")
+        await blobs.adopt(tmp_path / "made", "blob")
         assert await get(blobs.read("blob")) == data
         assert not (tmp_path / "made").exists()
 
@@ -247,13 +247,13 @@ class MoveRules:
         await put(blobs, "blob", b"first")
         (tmp_path / "made").write_bytes(b"second")
         with pytest.raises(FileExistsError):
-            await blobs.take(tmp_path / "made", "blob")
+            await blobs.adopt(tmp_path / "made", "blob")
         assert await get(blobs.read("blob")) == b"first"
         assert (tmp_path / "made").read_bytes() == b"second"
 
     async def test_take_finds_no_file(self, blobs: Blobs, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
-            await blobs.take(tmp_path / "missing", "blob")
+            await blobs.adopt(tmp_path / "missing", "blob")
         assert await blobs.names(ALWAYS) == []
 
 

@@ -135,13 +135,13 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.run(self.store.expire_files(self.model.now, limit)) == expected
         for file in expired:
             row = self.run(self.store.known_blobs([file.segments[0].blob]))
-            assert row, "an expiry dooms the blob, it does not forget it"
+            assert row, "an expiry leaves the blob deletable, it does not forget it"
         self.sync_expired(expired, expected)
 
     def sync_expired(self, expired: list[File], count: int) -> None:
-        """Equal moments may go in any order: learn from the doomed blobs which went."""
-        doomed = set(self.run(self.store.sweepable_blobs(self.model.now + 1, 1_000)))
-        went = {file.id for file in expired if file.segments[0].blob in doomed}
+        """Equal moments may go in any order: learn from the deletable blobs which went."""
+        deletable = set(self.run(self.store.sweepable_blobs(self.model.now + 1, 1_000)))
+        went = {file.id for file in expired if file.segments[0].blob in deletable}
         assert len(went) == count
         self.model.gone |= went
 
@@ -297,10 +297,10 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.run(self.store.get_batch(batch.owner, batch.id)) == batch
 
     @invariant()
-    def exactly_the_blobs_of_gone_files_are_doomed(self) -> None:
+    def exactly_the_blobs_of_gone_files_are_deletable(self) -> None:
         """Nothing more, nothing less."""
         if not hasattr(self, "store"):
             return
-        doomed = set(self.run(self.store.sweepable_blobs(2**60, 1_000)))
+        deletable = set(self.run(self.store.sweepable_blobs(2**60, 1_000)))
         gone = (file for file in self.model.files if file.id in self.model.gone)
-        assert doomed == {segment.blob for file in gone for segment in file.segments}
+        assert deletable == {segment.blob for file in gone for segment in file.segments}

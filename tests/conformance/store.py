@@ -52,7 +52,7 @@ async def load(store: Store, batch_id: str = "batch_one") -> Work:
 
 
 class BlobRules:
-    """Names go from pending to live to doomed to forgotten."""
+    """Names go from pending to live to deletable to forgotten."""
 
     async def test_pending_blobs_are_sweepable_when_old(self, store: Store) -> None:
         await store.register_blob("old", 1_000)
@@ -60,7 +60,7 @@ class BlobRules:
         assert await store.sweepable_blobs(2_000, 10) == ["old"]
 
     async def test_what_is_being_written_may_have_longer(self, store: Store) -> None:
-        """A long upload is no garbage; what was doomed meanwhile is."""
+        """A long upload is no garbage; what was deletable meanwhile is."""
         await add_file_with_blob(store)
         await store.delete_file(OWNER, "file-one", 2_000)
         await store.register_blob("slow", 1_000)
@@ -72,17 +72,17 @@ class BlobRules:
         await make_live(store, "used")
         assert await store.sweepable_blobs(LATER, 10) == []
 
-    async def test_a_doomed_blob_is_sweepable_from_then_on(self, store: Store) -> None:
+    async def test_a_deletable_blob_is_sweepable_from_then_on(self, store: Store) -> None:
         await add_file_with_blob(store)
         await store.delete_file(OWNER, "file-one", 5_000)
         assert await store.sweepable_blobs(5_000, 10) == []
         assert await store.sweepable_blobs(5_001, 10) == ["blob-one"]
 
-    async def test_a_blob_doomed_twice_keeps_the_first_time(self, store: Store) -> None:
+    async def test_a_blob_made_deletable_twice_keeps_the_first_time(self, store: Store) -> None:
         await add_file_with_blob(store)
         await store.delete_file(OWNER, "file-one", 5_000)
         batch = await claimed_batch(store, "two")
-        await store.save_batch(batch, blobs=BlobChange(doomed=["blob-one"]))
+        await store.save_batch(batch, blobs=BlobChange(deletable=["blob-one"]))
         assert await store.sweepable_blobs(5_001, 10) == ["blob-one"]
 
     async def test_what_is_sweepable_can_no_longer_go_live(self, store: Store) -> None:
@@ -398,7 +398,7 @@ class ClaimRules:
             replace(first, status=BatchStatus.FAILED),
             jobs=[a_job()],
             files=[a_file("out")],
-            blobs=BlobChange(live=["late"], doomed=["late"]),
+            blobs=BlobChange(live=["late"], deletable=["late"]),
         )
         work = await load(store)
         assert work.batch == second
@@ -661,13 +661,13 @@ class SaveRules:
         assert (await load(store)).batch.counts == Counts(4)
         assert await due_ids(store, LATER) == []
 
-    async def test_a_job_makes_live_and_dooms_blobs(self, store: Store) -> None:
+    async def test_a_job_makes_blobs_live_and_deletable(self, store: Store) -> None:
         batch = await claimed_batch(store)
         await store.register_blob("spool", 1)
         await store.save_batch(batch, jobs=[a_job()], blobs=BlobChange(live=["spool"]))
         await store.register_blob("raw", 1)
         job = await claim_job(store, "one")
-        await store.save_job(job, blobs=BlobChange(live=["raw"], doomed=["spool"]))
+        await store.save_job(job, blobs=BlobChange(live=["raw"], deletable=["spool"]))
         assert await store.sweepable_blobs(2**60, 10) == ["spool"]
 
 

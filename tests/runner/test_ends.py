@@ -16,7 +16,7 @@ BILLING = UpstreamHeldError("a bill is due", status=403, code="BILLING_DISABLED"
 
 async def cancel(here: World, batch_id: str) -> None:
     """As a client does."""
-    await here.tools.store.request_cancel(OWNER, batch_id, here.clock.now())
+    await here.context.store.request_cancel(OWNER, batch_id, here.clock.now())
     here.runner.wake()
 
 

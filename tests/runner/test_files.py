@@ -45,7 +45,7 @@ async def nothing_leaks(here: World, batch: Batch) -> None:
     """After the sweep there are the bytes of files and no others."""
     await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
     here.clock.ahead += 1000
-    await sweep(here.tools)
+    await sweep(here.context)
     ask = here.store._reader.connection.execute
     blobs = {row["name"] for row in ask("SELECT name FROM blobs")}
     assert blobs == {
@@ -503,7 +503,7 @@ async def test_a_removal_that_fails(tmp_path: Path, failures: int) -> None:
 async def lose(here: World, *names: str) -> None:
     """Remove bytes behind the gateway's back."""
     for name in names:
-        await here.tools.blobs.delete(name)
+        await here.context.blobs.delete(name)
 
 
 async def test_bytes_that_are_lost_end_visibly(tmp_path: Path) -> None:

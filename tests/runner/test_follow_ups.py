@@ -209,7 +209,7 @@ async def test_a_cancelled_batch_runs_nothing_again(tmp_path: Path) -> None:
         batch = await here.submit(FOUR)
         await here.until(lambda work: len(work.jobs) > 1, batch)
 
-        await here.tools.store.request_cancel(batch.owner, batch.id, here.clock.now())
+        await here.context.store.request_cancel(batch.owner, batch.id, here.clock.now())
         here.runner.wake()
         done = await here.ended(batch)
 
@@ -323,11 +323,11 @@ async def test_a_follow_up_that_is_too_large_keeps_what_it_held(tmp_path: Path) 
         one = chat("one", "y", model="gemini-3-flash-preview")
         batch = await here.submit(MANY + one)
         again = (await here.until(lambda work: len(work.jobs) > 1, batch)).jobs[1]
-        now, store = here.clock.now(), here.tools.store
+        now, store = here.clock.now(), here.context.store
         row = await store.claim_job(again.id, now, now + HOUR)
         assert row is not None
 
-        await quota_steps.recut(here.tools, batch, JobClaim(row, store.save_job))
+        await quota_steps.recut(here.context, batch, JobClaim(row, store.save_job))
         here.clock.ahead = 4 * HOUR
         here.runner.wake()
         done = await here.ended(batch)
@@ -392,7 +392,7 @@ async def test_what_is_usual_is_learned(tmp_path: Path) -> None:
         await here.until(lambda work: (work.jobs[0].looked_at or 0) >= since, second)
 
         assert not here.upstream.jobs[1].cancelled
-        assert await here.tools.store.longest_job("gemini-2.5-flash") >= 5 * HOUR
+        assert await here.context.store.longest_job("gemini-2.5-flash") >= 5 * HOUR
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["waits", "runs"])
@@ -410,7 +410,7 @@ async def test_what_ends_a_second_attempt_tells_of_the_first(tmp_path: Path, sen
         )
         assert work.batch.attempts == 2
         here.upstream.served = lambda _: False
-        await here.tools.store.request_cancel(batch.owner, batch.id, here.clock.now())
+        await here.context.store.request_cancel(batch.owner, batch.id, here.clock.now())
         here.runner.wake()
 
         done = await here.ended(batch)

@@ -95,7 +95,7 @@ async def test_a_cancel_under_another_key_ends_in_time(tmp_path: Path) -> None:
         batch = await here.submit(TWO)
         await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
         turn(here, "second", "two")
-        await here.tools.store.request_cancel(OWNER, batch.id, here.clock.now())
+        await here.context.store.request_cancel(OWNER, batch.id, here.clock.now())
         here.runner.wake()
         await here.until(lambda work: work.jobs[0].failures > 3, batch)
 

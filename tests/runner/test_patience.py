@@ -116,7 +116,7 @@ async def test_a_job_given_up_is_recovered_late(tmp_path: Path) -> None:
 
         [row] = work.jobs
         assert row.raw is not None
-        blocks = [block async for block in here.tools.blobs.read(row.raw)]
+        blocks = [block async for block in here.context.blobs.read(row.raw)]
         assert b"re one" in b"".join(blocks)
         assert "release" not in here.upstream.calls
 
@@ -154,7 +154,7 @@ async def test_a_job_with_a_missing_line_is_not_deleted(tmp_path: Path) -> None:
         [row] = work.jobs
         assert row.unmatched == 1
         assert row.raw is not None
-        assert [block async for block in here.tools.blobs.read(row.raw)]
+        assert [block async for block in here.context.blobs.read(row.raw)]
 
 
 async def test_dead_collectors_do_not_cost_the_results(
@@ -163,7 +163,7 @@ async def test_dead_collectors_do_not_cost_the_results(
     """Seven workers died over them: they are ours, and are read by the eighth."""
     deaths = 7
     async with world(tmp_path) as here:
-        run = here.tools.workers.run
+        run = here.context.workers.run
 
         async def dying(step: str, *rest: Any) -> Any:
             nonlocal deaths
@@ -172,7 +172,7 @@ async def test_dead_collectors_do_not_cost_the_results(
                 raise WorkerError("a worker died")
             return await run(step, *rest)
 
-        monkeypatch.setattr(type(here.tools.workers), "run", lambda _, *given: dying(*given))
+        monkeypatch.setattr(type(here.context.workers), "run", lambda _, *given: dying(*given))
 
         await assert_whole(here, await here.ended(await here.submit(TWO)))
 

@@ -135,7 +135,7 @@ async def test_several_answers_without_keys_are_matched_to_nothing(tmp_path: Pat
 async def raw_of(w: World, work: Work) -> bytes:
     """The raw results of the first job."""
     assert work.jobs[0].raw is not None
-    return b"".join([block async for block in w.tools.blobs.read(work.jobs[0].raw)])
+    return b"".join([block async for block in w.context.blobs.read(work.jobs[0].raw)])
 
 
 async def test_raw_results_and_hints_outlive_publishing(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ async def test_raw_results_and_hints_outlive_publishing(tmp_path: Path) -> None:
         assert len(raw) < 10_000
         (tmp_path / "raw").write_bytes(raw)
         assert is_packed(tmp_path / "raw")
-        await sweep(w.tools)
+        await sweep(w.context)
         (job,) = work.jobs
         left = await w.store.known_blobs(
             [job.echo, job.raw or "", batch.run or "", job.spool, job.run or "", job.index or ""]
@@ -164,12 +164,12 @@ async def test_raw_results_go_when_their_time_is_over(tmp_path: Path) -> None:
         batch = await w.ended(await w.submit(chat("a")))
         raw = (await w.work(batch)).jobs[0].raw
         w.clock.ahead += WEEK + 1
-        await sweep(w.tools)
-        await sweep(w.tools)
+        await sweep(w.context)
+        await sweep(w.context)
         work = await w.work(batch)
         assert (work.batch.raw_until, work.batch.run, work.jobs[0].raw) == (None, None, None)
         with pytest.raises(FileNotFoundError):
-            await w.tools.blobs.size(raw or "")
+            await w.context.blobs.size(raw or "")
 
 
 async def test_deleting_what_a_batch_wrote_deletes_its_raw_results(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ async def test_without_retention_everything_goes_at_publishing(tmp_path: Path) -
     async with world(tmp_path, inline_items=0) as w:
         batch = await w.ended(await w.submit(chat("a")))
         job = (await w.work(batch)).jobs[0]
-        await sweep(w.tools)
+        await sweep(w.context)
         assert batch.raw_until is None
         assert await w.store.known_blobs([job.raw or "", job.echo]) == set()
 
@@ -206,11 +206,11 @@ async def test_output_files_expire_and_records_go(tmp_path: Path) -> None:
         assert short is not None
         assert short.expires_at == short.created_at + 60_000
         w.clock.ahead += 4 * WEEK + 1
-        await sweep(w.tools)
+        await sweep(w.context)
         assert await w.store.get_batch(OWNER, batch.id)
         assert await w.store.get_file(OWNER, file.id, w.clock.now()) is None
         w.clock.ahead += 12 * WEEK + 1
-        await sweep(w.tools)
+        await sweep(w.context)
         assert await w.store.get_batch(OWNER, batch.id) is None
         assert await w.store.list_files(OWNER, 0, limit=9, after=file.id) is None
 
@@ -220,16 +220,16 @@ async def test_a_blob_that_cannot_be_removed_holds_up_no_other(
 ) -> None:
     """Nothing was swept any more for as long as it was there."""
     async with world(tmp_path) as w:
-        names = [await w.tools.new_blob() for _ in range(3)]
+        names = [await w.context.new_blob() for _ in range(3)]
         for name in names:
-            async with w.tools.blobs.create(name) as writer:
+            async with w.context.blobs.create(name) as writer:
                 await writer.write(b"x")
         path = tmp_path / "data" / "blobs" / names[0][:2] / names[0]
         path.unlink()
         path.mkdir()
         w.clock.ahead += 48 * 3_600_000
         for _ in range(3):
-            await sweep(w.tools)
+            await sweep(w.context)
         assert await w.store.known_blobs(names) == {names[0]}
         assert f"blob {names[0]} cannot be removed" in caplog.text
 
@@ -251,11 +251,11 @@ async def test_what_kills_the_process_is_given_up_after_three_deaths(tmp_path: P
         claim = BatchClaim(
             await w.store.claim_batch(batch.id, now, now + 1000) or batch, w.store.save_batch
         )
-        await validate(w.tools, ModelList(w.tools), claim)
+        await validate(w.context, ModelList(w.context), claim)
         batch = await w.get(batch)
         assert batch.status is BatchStatus.FAILED
         assert [error.code for error in batch.errors] == ["internal_error"]
-        assert w.tools.workers._all == set()
+        assert w.context.workers._all == set()
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
@@ -264,16 +264,16 @@ async def test_raw_results_that_the_disk_loses_are_fetched_again(
 ) -> None:
     """A flipped bit was one line in error, a cut 50 lines missing and the job deleted."""
     async with world(tmp_path, inline_items=0) as w:
-        whole = w.tools.blobs.bring
+        whole = w.context.blobs.copy_to
         hurt: list[str] = []
 
-        async def bring(name: str, path: Path) -> None:
+        async def copy_to(name: str, path: Path) -> None:
             if path.name == "raw" and not hurt:
                 hurt.append(name)
                 spoil(tmp_path / "data" / "blobs" / name[:2] / name, damage)
             await whole(name, path)
 
-        w.tools.blobs.bring = bring  # type: ignore[method-assign]
+        w.context.blobs.copy_to = copy_to  # type: ignore[method-assign]
         batch = await w.ended(await w.submit(chat("a") + chat("b")))
         assert (batch.counts.completed, len(hurt)) == (2, 1)
         assert w.upstream.calls.count("fetch") == 2
@@ -292,14 +292,14 @@ def spoil(path: Path, damage: str) -> None:
 async def test_an_input_that_has_changed_is_not_run(tmp_path: Path) -> None:
     """50 of 100 lines were run, and no word was said."""
     async with world(tmp_path) as w:
-        whole = w.tools.blobs.bring
+        whole = w.context.blobs.copy_to
 
-        async def bring(name: str, path: Path) -> None:
+        async def copy_to(name: str, path: Path) -> None:
             await whole(name, path)
             if path.name == "input":
                 spoil(path, "cut")
 
-        w.tools.blobs.bring = bring  # type: ignore[method-assign]
+        w.context.blobs.copy_to = copy_to  # type: ignore[method-assign]
         batch = await w.ended(await w.submit(chat("a") + chat("b")))
         assert batch.status is BatchStatus.FAILED
         assert w.upstream.jobs == []

@@ -206,7 +206,7 @@ async def test_a_cancel_ends_a_validation(tmp_path: Path) -> None:
                 await here.clock.sleep(0.01)
         [worker] = process.children()
 
-        await here.tools.store.request_cancel(OWNER, batch.id, here.clock.now())
+        await here.context.store.request_cancel(OWNER, batch.id, here.clock.now())
         here.runner.wake()
         done = await here.ended(batch)
 
@@ -240,9 +240,9 @@ async def test_one_bad_batch_does_not_hold_up_another(tmp_path: Path) -> None:
     """A batch whose input is not there backs off alone, and fails visibly in the end."""
     async with world(tmp_path) as here:
         poisoned = await here.submit(TWO)
-        file = await here.tools.store.input_file(poisoned.id)
+        file = await here.context.store.input_file(poisoned.id)
         assert file is not None
-        await here.tools.blobs.delete(file.segments[0].blob)
+        await here.context.blobs.delete(file.segments[0].blob)
 
         good = await here.ended(await here.submit(TWO))
 
@@ -336,7 +336,7 @@ async def test_a_job_nobody_adopted_is_cancelled(tmp_path: Path) -> None:
         here.upstream.hidden = {"batches/0"}
         batch = await here.submit(TWO)
         await here.until(lambda _: here.upstream.calls.count("create") > 1, batch)
-        await here.tools.store.request_cancel(OWNER, batch.id, here.clock.now())
+        await here.context.store.request_cancel(OWNER, batch.id, here.clock.now())
         here.runner.wake()
         done = await here.ended(batch)
         assert done.status is BatchStatus.CANCELLED
@@ -398,7 +398,7 @@ async def test_a_backlog_of_validations_stands_before_nothing(tmp_path: Path) ->
 
         await assert_good(here, await here.ended(first))
 
-        left = await here.tools.store.list_batches(OWNER, limit=300)
+        left = await here.context.store.list_batches(OWNER, limit=300)
         assert left is not None
         waiting = [batch for batch in left.data if batch.status is BatchStatus.VALIDATING]
         assert len(waiting) > 100
@@ -451,11 +451,11 @@ async def test_the_sweep_leaves_what_files_point_at(tmp_path: Path) -> None:
         stranger.parent.mkdir(exist_ok=True)
         stranger.write_bytes(b"left behind")
 
-        swept = await sweep(here.tools)
+        swept = await sweep(here.context)
 
         # run 0 and its index, spool, echo, raw, run, index, and the stranger
         assert swept == 8
-        assert await sweep(here.tools) == 0
+        assert await sweep(here.context) == 0
         await assert_good(here, done)
 
 
@@ -477,7 +477,7 @@ async def test_output_files_expire_as_asked(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         done = await here.ended(await here.submit(TWO, output_expires_after=3600))
         assert done.output_file_id is not None
-        file = await here.tools.store.get_file(OWNER, done.output_file_id, here.clock.now())
+        file = await here.context.store.get_file(OWNER, done.output_file_id, here.clock.now())
 
         assert file is not None
         assert file.expires_at == file.created_at + HOUR

@@ -429,7 +429,7 @@ def test_strangers_are_counted_and_nothing_else(tmp_path: Path, key: str) -> Non
     """A key nobody sent matches no line."""
     lines, summary = collected(tmp_path, [good(key, "who?"), {"response": {}}])
 
-    assert summary.strays == 2
+    assert summary.unknown_keys == 2
     assert summary.missing == 4
     codes = {line["response"]["body"]["error"]["code"] for line in lines.values()}
     assert codes == {"result_missing"}
@@ -467,7 +467,7 @@ def test_unreadable_results_are_strangers(tmp_path: Path) -> None:
     lines, summary = collected(tmp_path, [good("2", "x")], raw=str(raw))
 
     assert text_of(lines[2]) == "x"
-    assert summary.strays == 1
+    assert summary.unknown_keys == 1
 
 
 def test_rendering_twice_gives_the_same_bytes(tmp_path: Path) -> None:

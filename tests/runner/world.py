@@ -41,7 +41,7 @@ from gateway.ports.upstream import (
     Uploaded,
     Upstream,
 )
-from gateway.runner.context import RunnerOptions, Tools
+from gateway.runner.context import RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
@@ -313,7 +313,7 @@ def _result(row: dict[str, Any], spoilt: dict[str, dict[str, Any] | None]) -> by
 class World:
     """Everything a runner test touches."""
 
-    tools: Tools
+    context: StepContext
     upstream: ScriptedUpstream
     clock: ShiftedClock
     runner: Runner
@@ -321,7 +321,7 @@ class World:
 
     async def submit(self, content: bytes, *, owner: str = OWNER, **columns: Any) -> Batch:
         """Upload a file and create a batch, past the API."""
-        store, now = self.tools.store, self.clock.now()
+        store, now = self.context.store, self.clock.now()
         file = await self.upload(content, "input.jsonl", purpose="batch", owner=owner)
         batch = Batch(
             id=new_batch_id(),
@@ -342,12 +342,12 @@ class World:
         self, content: bytes, filename: str, *, purpose: str = "user_data", owner: str = OWNER
     ) -> File:
         """Upload a file, past the API, in two segments if it is long enough."""
-        store, now = self.tools.store, self.clock.now()
+        store, now = self.context.store, self.clock.now()
         segments = []
         for piece in (content,) if purpose == "batch" else (content[:2], content[2:]):
             blob = new_blob_name()
             await store.register_blob(blob, now)
-            async with self.tools.blobs.create(blob) as writer:
+            async with self.context.blobs.create(blob) as writer:
                 await writer.write(piece)
             segments.append(Segment(blob, len(piece)))
         file = File(
@@ -365,13 +365,13 @@ class World:
 
     async def get(self, batch: Batch) -> Batch:
         """The batch as it is."""
-        now = await self.tools.store.get_batch(OWNER, batch.id)
+        now = await self.context.store.get_batch(OWNER, batch.id)
         assert now is not None
         return now
 
     async def work(self, batch: Batch) -> Work:
         """The batch and its jobs as they are."""
-        work = await self.tools.store.load_work(batch.id)
+        work = await self.context.store.load_work(batch.id)
         assert work is not None
         return work
 
@@ -391,9 +391,9 @@ class World:
         """The lines of a published file."""
         if file_id is None:
             return []
-        file = await self.tools.store.get_file(OWNER, file_id, self.clock.now())
+        file = await self.context.store.get_file(OWNER, file_id, self.clock.now())
         assert file is not None
-        blocks = [block async for block in self.tools.blobs.read(file.segments[0].blob)]
+        blocks = [block async for block in self.context.blobs.read(file.segments[0].blob)]
         return [orjson.loads(line) for line in b"".join(blocks).splitlines()]
 
 
@@ -431,12 +431,12 @@ async def world(
     workers = Workers(1)
     scratch = tmp_path / "data" / "scratch"
     used = real(clock) if real else upstream
-    tools = Tools(store, blobs, used, workers, clock, scratch, options(**changes))
-    runner = Runner(tools)
+    context = StepContext(store, blobs, used, workers, clock, scratch, options(**changes))
+    runner = Runner(context)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(runner.run())
-            yield World(tools, upstream, clock, runner, store)
+            yield World(context, upstream, clock, runner, store)
             runner.stop()
     finally:
         await workers.close()
@@ -444,9 +444,9 @@ async def world(
         await store.close()
 
 
-async def sweep(tools: Tools) -> int:
+async def sweep(context: StepContext) -> int:
     """One round of the sweeper."""
-    return await Sweeper(tools).sweep()
+    return await Sweeper(context).sweep()
 
 
 def naming(custom_id: str, *file_ids: str) -> bytes:

@@ -36,7 +36,7 @@ from gateway.blobs.local import LocalBlobs
 from gateway.errors import AuditError, UnavailableError
 from gateway.ids import digest
 from gateway.ports.store import ALL_TIME
-from gateway.runner.context import Retention, RunnerOptions, Tools
+from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
@@ -285,7 +285,7 @@ class _Process:
     loop: SimulatedLoop
     store: SimulatedStore
     runner: Runner
-    tools: Tools
+    context: StepContext
     client: httpx.AsyncClient
     running: asyncio.Task[None]
 
@@ -334,7 +334,7 @@ class World:
         await blobs.open()
         scratch = self.directory / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
-        tools = Tools(
+        context = StepContext(
             store,
             blobs,
             self.google,
@@ -343,7 +343,7 @@ class World:
             scratch,
             options(await store.gateway_id()),
         )
-        runner = Runner(tools)
+        runner = Runner(context)
         services = Services(
             store=store,
             blobs=blobs,
@@ -359,7 +359,7 @@ class World:
             transport=httpx.ASGITransport(app=app), base_url="http://gateway"
         )
         running = loop.create_task(runner.run())
-        return _Process(life, loop, store, runner, tools, client, running)
+        return _Process(life, loop, store, runner, context, client, running)
 
     def crash(self) -> None:
         """Power off, now."""
@@ -454,7 +454,7 @@ class World:
 
     def sweep(self) -> None:
         """A round of the sweeper."""
-        self.run(Sweeper(self.process.tools).sweep())
+        self.run(Sweeper(self.process.context).sweep())
 
     def jobs(self, batch_id: str) -> Sequence[Job]:
         """The job rows of a batch."""

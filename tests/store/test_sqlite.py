@@ -107,7 +107,7 @@ class TestOpen:
             "running": (9_000, 80_000),
         }
 
-    async def test_blobs_being_written_are_doomed(
+    async def test_blobs_being_written_are_deletable(
         self, sqlite: SQLiteStore, reopen: Reopen
     ) -> None:
         await make_live(sqlite, "used")
@@ -170,13 +170,13 @@ class _Clock:
         raise NotImplementedError(seconds)
 
 
-async def test_saves_doom_blobs_at_the_stores_own_time(path: Path) -> None:
+async def test_saves_make_blobs_deletable_at_the_stores_own_time(path: Path) -> None:
     """The only time that no caller passes."""
     store = SQLiteStore(path, _Clock())
     await store.open(0)
     await make_live(store, "used")
     batch = await claimed_batch(store)
-    await store.save_batch(batch, blobs=BlobChange(doomed=["used"]))
+    await store.save_batch(batch, blobs=BlobChange(deletable=["used"]))
     assert await store.sweepable_blobs(7_000, 10) == []
     assert await store.sweepable_blobs(7_001, 10) == ["used"]
     await store.close()

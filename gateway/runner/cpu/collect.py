@@ -88,10 +88,10 @@ class CollectTask:
 
 @dataclass(frozen=True, slots=True)
 class CollectSummary:
-    """``strays`` are results whose key is unknown, ``doubled`` those that came again.
+    """``unknown_keys`` are results whose key is unknown, ``doubled`` those that came again.
 
-    Of the strays, those that are ``keyless`` say how an item came out and not which, those that
-    are ``unreadable`` are no results at all. ``raw`` and ``echo`` are archives, None where none
+    Of the former, those that are ``keyless`` say how an item came out and not which, those that are
+    ``unreadable`` are no results at all. ``raw`` and ``echo`` are archives, None where none
     was asked for or there is nothing to gain.
 
     ``wanted`` is a file with the keys of the items that are to run again, ``held`` one with results
@@ -104,7 +104,7 @@ class CollectSummary:
     usage: TokenUsage
     missing: int = 0
     doubled: int = 0
-    strays: int = 0
+    unknown_keys: int = 0
     keyless: int = 0
     unreadable: int = 0
     raw: str | None = None
@@ -149,7 +149,7 @@ class _Collection:
         self._notes = NoteWriter(self._run, task.max_warnings)
         self._noted: dict[int, tuple[int, int]] = {}
         self._usage = TokenUsage()
-        self._missing = self._doubled = self._strays = 0
+        self._missing = self._doubled = self._unknown_keys = 0
         spool = None if task.spool is None else Path(task.spool)
         self._never_sent = {} if spool is None else lines_naming(spool, task.unusable)
         self._keyless = self._unreadable = 0
@@ -183,7 +183,7 @@ class _Collection:
             usage=self._usage,
             missing=self._missing,
             doubled=self._doubled,
-            strays=self._strays,
+            unknown_keys=self._unknown_keys,
             keyless=self._keyless,
             unreadable=self._unreadable,
             raw=self._packed(self._task.raw),
@@ -214,7 +214,7 @@ class _Collection:
         for result in results:
             place = self._echoes.locate(result.key)
             if place is None:
-                self._strays += not held  # the halves of a job share what it held
+                self._unknown_keys += not held  # the halves of a job share what it held
                 self._unreadable += not result.readable
                 self._keyless += self._lacks_its_key(result)
             elif self._echoes.items[place[0]] > 1:

@@ -11,14 +11,14 @@ SELECT bytes, sha256 FROM blobs WHERE name = :name;
 -- name: enliven_blob
 UPDATE blobs SET state = 'live' WHERE name = :name AND state = 'pending';
 
--- name: doom_blob
+-- name: mark_deletable
 UPDATE blobs SET state = 'doomed', doomed_at = :now WHERE name = :name AND state <> 'doomed';
 
--- name: doom_pending_blobs
+-- name: mark_pending_deletable
 UPDATE blobs SET state = 'doomed', doomed_at = created_at
 WHERE state = 'pending' AND created_at < :before;
 
--- name: doomed_blobs
+-- name: deletable_blobs
 SELECT name FROM blobs
 WHERE state = 'doomed' AND doomed_at < :before
 ORDER BY doomed_at LIMIT :limit;
