@@ -49,13 +49,13 @@ CHAT: Final = FieldTable(
     *fields.SAMPLING,
     mapped(
         "max_tokens",
-        "`generationConfig.maxOutputTokens`",
+        "`generationConfig.maxOutputTokens`, at most the model's",
         fields.token_limit,
         fields.read_max_tokens,
     ),
     mapped(
         "max_completion_tokens",
-        "`generationConfig.maxOutputTokens`",
+        "`generationConfig.maxOutputTokens`, at most the model's",
         fields.token_limit,
         fields.read_max_completion_tokens,
     ),

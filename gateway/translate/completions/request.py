@@ -49,7 +49,7 @@ COMPLETIONS: Final = FieldTable(
     *fields.SAMPLING,
     mapped(
         "max_tokens",
-        "`generationConfig.maxOutputTokens`, 16 when absent",
+        "`generationConfig.maxOutputTokens`, at most the model's; 16 when absent",
         fields.token_limit,
         fields.read_max_tokens,
     ),

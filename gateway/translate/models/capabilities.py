@@ -89,6 +89,9 @@ class Capabilities:
     clamped: frozenset[str] = frozenset()
     # Answers are images or sound, megabytes each.
     media: bool = False
+    # outputTokenLimit of ListModels (November 2026): 65,536 of every text model from 2.5 on. Above
+    # it some got a 400 (CLIProxyAPI#3469), so the limit itself is sent.
+    most_tokens: int = 65_536
     # Embeddings: taskType is ignored, words before the text say it (gemini-embedding-2 and later).
     task_words: bool = True
     # outputDimensionality above it is a 400; an unknown model may have larger vectors.
@@ -120,6 +123,7 @@ _SPEAKS: Final[dict[str, Any]] = {
     "speaks": True,
     "instructions": False,
     "max_candidates": 1,
+    "most_tokens": 16_384,
 }
 # The first pattern that matches the model's name decides; `-latest` aliases, tuned models and
 # everything else fall through to the newest.
@@ -135,10 +139,13 @@ _GENERATIONS: Final = tuple(
         (r"gemini-embedding-2(-|$)", replace(_GEMINI_3, effort=None, most_dimensions=3072)),
         (r"gemini-2\.5-.*-tts", replace(_GEMINI_25, **_SPEAKS)),
         (r".*-tts", replace(_GEMINI_3, **_SPEAKS)),
-        (r"gemini-2\.5-.*image", replace(_GEMINI_25, effort=None, media=True, max_candidates=1)),
+        (
+            r"gemini-2\.5-.*image",
+            replace(_GEMINI_25, effort=None, media=True, max_candidates=1, most_tokens=32_768),
+        ),
         (r".*(-image|imagen|nano-banana)", replace(_GEMINI_3, effort=None, media=True)),
         (r".*(embedding|transcribe)", replace(_GEMINI_3, effort=None)),
-        (r"gemini-(1\.|2\.0)", replace(_GEMINI_25, penalties=True, effort=None)),
+        (r"gemini-(1\.|2\.0)", replace(_GEMINI_25, penalties=True, effort=None, most_tokens=8192)),
         (
             r"gemini-2\.5-pro",
             replace(

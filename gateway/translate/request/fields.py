@@ -108,14 +108,24 @@ def _read_stop(value: object, builder: RequestBuilder) -> None:
         builder.config["stopSequences"] = words
 
 
+def possible_tokens(value: int, builder: RequestBuilder, field: str) -> int:
+    """Return a limit on tokens that the model takes: its own, where ``field`` asks for more."""
+    most = builder.can.most_tokens
+    if value > most:
+        builder.note("clamped", field, str(most))
+    return min(value, most)
+
+
 def read_max_tokens(value: int, builder: RequestBuilder) -> None:
     """``max_tokens`` (deprecated) -> ``maxOutputTokens``; the newer field wins over it."""
+    value = possible_tokens(value, builder, "max_tokens")
     if builder.config.setdefault("maxOutputTokens", value) != value:
         builder.note("dropped", "max_tokens")
 
 
 def read_max_completion_tokens(value: int, builder: RequestBuilder) -> None:
     """``max_completion_tokens`` -> ``maxOutputTokens``; it wins over ``max_tokens``."""
+    value = possible_tokens(value, builder, "max_completion_tokens")
     if builder.config.get("maxOutputTokens", value) != value:
         builder.note("dropped", "max_tokens")
     builder.config["maxOutputTokens"] = value

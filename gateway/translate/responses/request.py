@@ -77,7 +77,7 @@ def _read_instructions(value: str, builder: RequestBuilder) -> None:
 
 
 def _read_max_output_tokens(value: int, builder: RequestBuilder) -> None:
-    builder.config["maxOutputTokens"] = value
+    builder.config["maxOutputTokens"] = fields.possible_tokens(value, builder, "max_output_tokens")
 
 
 def _repeated(row: Field[RequestBuilder]) -> Field[RequestBuilder]:
@@ -108,7 +108,7 @@ RESPONSES: Final = FieldTable(
     _repeated(
         mapped(
             "max_output_tokens",
-            "`generationConfig.maxOutputTokens`",
+            "`generationConfig.maxOutputTokens`, at most the model's",
             fields.token_limit,
             _read_max_output_tokens,
         )
