@@ -9,6 +9,10 @@ LARGE_JOB_PAUSE = 30_000
 AGE_SHARE = 10  # pause for a tenth of the age
 JITTER_SHARE = 0.2
 POLL_BURST = 100  # as many as Google admits live jobs
+# A quarter of the polls is kept for jobs of few items that were accepted within two minutes: most
+# of these end within minutes, and a client waits for them.
+YOUNG_SHARE = 4
+YOUNG_FOR = 120_000
 LONGEST_PAUSE = 3_600_000  # whatever happens, a step that waits is tried again within this
 
 
@@ -48,21 +52,36 @@ class PollBudget:
     """How many looks at running jobs may begin, so that all of them together keep to a rate.
 
     A bucket that fills steadily: who has few jobs is never held up, and of ten thousand each waits
-    its turn, the longest due first. Seconds are those of a monotonic clock.
+    its turn, the longest due first. A part is kept for young jobs, which would wait for their
+    first look behind all that are overdue; what they leave goes to the others. Seconds are those of
+    a monotonic clock.
     """
 
     def __init__(self, per_minute: int, burst: int = POLL_BURST) -> None:
+        burst = min(burst, max(1, per_minute))
         self._per_second = per_minute / 60
-        self._burst = min(burst, max(1, per_minute))
-        self._left = float(self._burst)
+        self._most_kept = burst // YOUNG_SHARE
+        self._most = burst - self._most_kept
+        self._kept = float(self._most_kept)
+        self._left = float(self._most)
         self._at = 0.0
 
     def left(self, now: float) -> int:
-        """How many may begin now."""
-        self._left = min(self._burst, self._left + max(now - self._at, 0) * self._per_second)
+        """Return how many may begin now."""
+        more = max(now - self._at, 0) * self._per_second
+        kept = min(more / YOUNG_SHARE, self._most_kept - self._kept)
+        self._kept += kept
+        self._left = min(self._most, self._left + more - kept)
         self._at = now
         return int(self._left)
 
-    def take(self) -> None:
-        """One has begun."""
-        self._left -= 1
+    def left_for_young(self) -> int:
+        """Return how many more may begin of young jobs, as of the last :meth:`left`."""
+        return int(self._kept)
+
+    def take(self, *, young: bool = False) -> None:
+        """Count one that has begun."""
+        if young:
+            self._kept -= 1
+        else:
+            self._left -= 1

@@ -231,6 +231,14 @@ class Store(Protocol):
         """
         ...
 
+    async def young_jobs(self, now: int, since: int, items: int, limit: int) -> Sequence[Work]:
+        """Return running jobs that are due, free and young, each alone with its batch.
+
+        They have at most ``items`` items and were accepted after ``since``; those that were never
+        looked at come first.
+        """
+        ...
+
     async def waiting_jobs(self, now: int, limit: int) -> Sequence[Waiting]:
         """Jobs that wait to be sent, are due and free: what the admission asks about.
 

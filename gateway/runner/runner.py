@@ -29,7 +29,13 @@ from gateway.batches.lifecycle import (
     rest_until,
     stop_reason,
 )
-from gateway.batches.pacing import PollBudget, next_retry, patient
+from gateway.batches.pacing import (
+    SMALL_JOB_ITEMS,
+    YOUNG_FOR,
+    PollBudget,
+    next_retry,
+    patient,
+)
 from gateway.batches.staging import FileStep, next_act
 from gateway.errors import (
     DamagedStoreError,
@@ -243,9 +249,10 @@ class Runner:
     async def _start_jobs(
         self, group: asyncio.TaskGroup, state: JobState, act: Act, now: int
     ) -> None:
-        free = self._free[act]
         if act is Act.POLL:
-            free = min(free, self._polls.left(self._context.clock.monotonic()))
+            await self._start_polls(group, now)
+            return
+        free = self._free[act]
         self._crowded.discard(act)
         if free > 0:
             due = await self._context.store.due_jobs(state, now, free)
@@ -255,11 +262,26 @@ class Runner:
                 return
         self._crowded.add(act)
 
-    def _start_all(self, group: asyncio.TaskGroup, work: Work, now: int) -> None:
+    async def _start_polls(self, group: asyncio.TaskGroup, now: int) -> None:
+        """Look at what is longest due; when that is more than may be, at young jobs as well."""
+        store = self._context.store
+        left = min(self._free[Act.POLL], self._polls.left(self._context.clock.monotonic()))
+        due = await store.due_jobs(JobState.RUNNING, now, left) if left > 0 else []
+        for work in due:
+            self._start_all(group, work, now)
+        kept = min(self._free[Act.POLL], self._polls.left_for_young())
+        if len(due) == max(left, 0) and kept > 0:
+            since = now - YOUNG_FOR
+            for work in await store.young_jobs(now, since, SMALL_JOB_ITEMS, kept):
+                self._start_all(group, work, now, young=True)
+
+    def _start_all(
+        self, group: asyncio.TaskGroup, work: Work, now: int, *, young: bool = False
+    ) -> None:
         """Start everything that is next but sending, which the admission lets go."""
         for step in self._next_steps(work, now):
             if step.act not in SENDING:
-                self._start(group, step)
+                self._start(group, step, young=young)
 
     async def _start_admitted(self, group: asyncio.TaskGroup, now: int) -> None:
         """Ask the admission about what waits to be sent."""
@@ -293,7 +315,14 @@ class Runner:
         for step in steps:
             self._start(group, step, job)
 
-    def _start(self, group: asyncio.TaskGroup, step: AnyStep, sends: Waiting | None = None) -> None:
+    def _start(
+        self,
+        group: asyncio.TaskGroup,
+        step: AnyStep,
+        sends: Waiting | None = None,
+        *,
+        young: bool = False,
+    ) -> None:
         key = _key(step)
         other = self._under_way.get(key)
         if other is not None:
@@ -304,7 +333,7 @@ class Runner:
             return
         self._free[step.act] -= 1
         if step.act is Act.POLL:
-            self._polls.take()
+            self._polls.take(young=young)
         task = group.create_task(self._run(step), name=_named(step))
         self._under_way[key] = _UnderWay(step.act, task, sends)
         task.add_done_callback(lambda _: self._done(key))

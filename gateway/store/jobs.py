@@ -42,6 +42,12 @@ def due(session: Session, state: JobState, now: int, limit: int) -> Sequence[Job
     return [job_of(row) for row in islice((row for row in turns if row is not None), limit)]
 
 
+def young(session: Session, now: int, since: int, items: int, limit: int) -> Sequence[Job]:
+    """Return due jobs of few items that began to run after that moment."""
+    values = {"now": now, "since": since, "items": items, "limit": limit}
+    return [job_of(row) for row in session.all("young_jobs", values)]
+
+
 def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
     """Jobs that wait to be sent and are due, some of each owner and model."""
     rows = session.all("waiting_jobs", {"now": now, "limit": limit})

@@ -212,6 +212,13 @@ class SQLiteStore:
             found = [(batches.by_id(self._reader, job.batch_id), job) for job in due]
         return [Work(batch, [job]) for batch, job in found if batch is not None]
 
+    async def young_jobs(self, now: int, since: int, items: int, limit: int) -> Sequence[Work]:
+        """Return due jobs of few items that began to run after that moment."""
+        with self._reader.snapshot():
+            due = job_rows.young(self._reader, now, since, items, limit)
+            found = [(batches.by_id(self._reader, job.batch_id), job) for job in due]
+        return [Work(batch, [job]) for batch, job in found if batch is not None]
+
     async def waiting_jobs(self, now: int, limit: int) -> Sequence[Waiting]:
         """Jobs that wait to be sent and are due, some of each owner and model."""
         return job_rows.waiting(self._reader, now, limit)

@@ -72,3 +72,24 @@ async def test_polls_of_all_jobs_keep_to_a_budget(tmp_path: Path) -> None:
         assert looked <= 2 + here.clock.monotonic() - begun
         here.upstream.jobs[0].state = "SUCCEEDED"
         await here.ended(batches[0])
+
+
+async def test_a_young_job_does_not_wait_for_all_that_are_overdue(tmp_path: Path) -> None:
+    """Thirty are due again and again; the first look at a new one takes no thirty of theirs."""
+    async with world(tmp_path, polls_per_minute=120) as here:
+        here.upstream.state = "RUNNING"
+        batches = [await here.submit(chat("a")) for _ in range(30)]
+        for batch in batches:
+            await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        await here.until(lambda _: here.upstream.calls.count("observe") >= 102, batches[0])
+        here.clock.ahead += 600_000
+        here.upstream.state = "SUCCEEDED"
+        young = await here.submit(chat("young"))
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, young)
+        before = here.upstream.calls.count("observe")
+
+        await here.until(lambda work: work.jobs[0].ended_at, young)
+
+        assert here.upstream.calls.count("observe") - before < 20
+        for job in here.upstream.jobs:
+            job.state = "SUCCEEDED"

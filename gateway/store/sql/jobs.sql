@@ -53,6 +53,13 @@ JOIN jobs ON jobs.id IN (
 )
 ORDER BY jobs.due_at, jobs.id;
 
+-- name: young_jobs
+-- Those that were never looked at come first.
+SELECT * FROM jobs
+WHERE state = 'running' AND submitted_at > :since AND items <= :items AND due_at <= :now
+    AND (lease_until IS NULL OR lease_until <= :now)
+ORDER BY looked_at IS NOT NULL, due_at, id LIMIT :limit;
+
 -- name: waiting_jobs
 -- Of each owner and model the longest due and the smallest: one model that is full hides no other,
 -- one large batch no small one.
