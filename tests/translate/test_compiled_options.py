@@ -12,6 +12,7 @@ from gateway.translate.chat import answer as answers
 from gateway.translate.chat import request as chat
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.contract import AnswerHints, LineError, Policy, Translation
+from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.request import compiled_options
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.template import hole, stand_in, template_of
@@ -226,3 +227,26 @@ def test_a_plain_answer_is_written_as_any_other(
     candidate["unheardOf"] = {}
     assert received.plain_of({"response": response}) is None
     assert answers.from_gemini(hints, [{"response": response}], CONTEXT) == plain
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("/v1/embeddings", {"input": "Hi"}),
+    ],
+)
+def test_fields_that_nothing_reads_do_not_make_a_new_line(path: str, body: dict[str, Any]) -> None:
+    """A user of its own cost three times as much: the options were compiled for every line."""
+    to_gemini = ENDPOINTS[path].to_gemini
+    lines = [{**body, "model": "m", "user": user} for user in ("a", "b", None)]
+
+    made = [to_gemini(line, POLICY, MODEL) for line in lines]
+
+    first = made[0]
+    assert not isinstance(first, LineError)
+    for other in made:
+        assert not isinstance(other, LineError)
+        assert other[0] == first[0]
+        assert other[1] is first[1]  # compiled once
+    assert lines[0]["user"] == "a"

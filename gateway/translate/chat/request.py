@@ -132,7 +132,7 @@ def _choice(builder: RequestBuilder) -> Choice:
     return choice
 
 
-@translates("messages", _build)
+@translates("messages", CHAT, _build)
 def to_gemini(options: CompiledOptions, messages: object) -> Translation:
     """Translate one line.
 

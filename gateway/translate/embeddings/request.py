@@ -116,7 +116,7 @@ def _build(rest: Json, model: str, policy: Policy) -> _EmbeddingOptions:
     return _EmbeddingOptions(read_options(EMBEDDINGS, rest, model, policy))
 
 
-@translates("input", _build)
+@translates("input", EMBEDDINGS, _build)
 def to_gemini(options: _EmbeddingOptions, given: object) -> Translation:
     """Translate one line.
 

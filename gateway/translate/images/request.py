@@ -127,7 +127,7 @@ def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
     return CompiledOptions(builder)
 
 
-@translates("prompt", _build)
+@translates("prompt", IMAGES, _build)
 def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
     """Translate one line.
 

@@ -115,6 +115,15 @@ class FieldTable(Generic[Target_contra]):
         self.accepted: Final = {
             row.name: row for row in rows if row.placing is not Placing.REFUSED
         }.keys()
+        # Rows whose value does not matter at all: a line is the same with and without them.
+        self.unread: Final = frozenset(
+            row.name
+            for row in rows
+            if row.placing is Placing.DROPPED
+            and row.check is None
+            and row.read is None
+            and row.usual is None
+        )
         # Rows whose value is looked at; an object's mapper reads the others.
         self._active: Final = [row for row in rows if row.check or row.read or row.required]
         TABLES.append(self)

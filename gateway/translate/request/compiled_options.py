@@ -15,6 +15,7 @@ from orjson import Fragment, dumps, loads
 
 from gateway.translate.contract import Json, LineError, Policy, ToGemini, Translation
 from gateway.translate.reading.refusal import Refused, invalid_value
+from gateway.translate.reading.table import FieldTable
 from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import whole_resolution
@@ -212,18 +213,23 @@ def refuse_amplified(size: int, count: int, param: str) -> None:
 
 
 def translates(
-    field: str, build: Build[Options]
+    field: str, table: FieldTable[RequestBuilder], build: Build[Options]
 ) -> Callable[[Callable[[Options, Any], Translation]], ToGemini]:
     """Make an endpoint's ``to_gemini`` of a function of its compiled options and of ``field``.
 
-    The field holds what differs from line to line; ``build`` compiles all others.
+    The field holds what differs from line to line; ``build`` compiles all others. Those that the
+    table does not read are left out before: a ``user`` of its own must not make a line a new one.
     """
+    unread = table.unread
 
     def decorate(translate: Callable[[Options, Any], Translation]) -> ToGemini:
         @wraps(translate)
         def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
             rest = body.copy()
             given = rest.pop(field, None)
+            if not unread.isdisjoint(rest):
+                for name in unread & rest.keys():
+                    del rest[name]
             try:
                 return translate(compile_options(build, rest, model, policy), given)
             except Refused as refusal:

@@ -196,7 +196,7 @@ def _refuse_speech(builder: RequestBuilder) -> None:
         )
 
 
-@translates("input", _build)
+@translates("input", RESPONSES, _build)
 def to_gemini(options: CompiledOptions, given: object) -> Translation:
     """Translate one line.
 
