@@ -66,7 +66,8 @@ def _extension(batch: Batch, outlook: Outlook, *, live: bool) -> dict[str, Any]:
     Why a live batch does not go on, and since when; its place in the queue; how long it may take,
     null when that is not known; why it ended otherwise than with an answer to
     each line; the state at the upstream that has lasted longest, kept after the end; how often the
-    lines that were sent most often have been sent; the batch whose failed lines these are; the
+    lines that were sent most often have been sent; how many lines may be paid twice, since results
+    were given up after hours of denials; the batch whose failed lines these are; the
     notes about its lines, counted by code, and the file that lists them; files it was rendered
     into again.
     """
@@ -78,6 +79,7 @@ def _extension(batch: Batch, outlook: Outlook, *, live: bool) -> dict[str, Any]:
         "ended_because": batch.ended_because,
         "upstream": _upstream(batch),
         "attempts": batch.attempts,
+        "paid_twice_at_most": batch.paid_twice_at_most,
         "retry_of": batch.retry_of,
         "rerendered": list(batch.rerendered),
         "warnings": dict(batch.notes),

@@ -47,6 +47,11 @@ class Counts:
             self.total + other.total, self.completed + other.completed, self.failed + other.failed
         )
 
+    def __sub__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.total - other.total, self.completed - other.completed, self.failed - other.failed
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
@@ -63,6 +68,14 @@ class TokenUsage:
             self.cached_tokens + other.cached_tokens,
             self.output_tokens + other.output_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+    def __sub__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(
+            self.input_tokens - other.input_tokens,
+            self.cached_tokens - other.cached_tokens,
+            self.output_tokens - other.output_tokens,
+            self.reasoning_tokens - other.reasoning_tokens,
         )
 
 
@@ -129,6 +142,8 @@ class Batch:
 
     # How often the lines that were sent most often have been sent; the store's to write.
     attempts: int = 0
+    # Lines that were sent again although what was given up may have served them. The store's.
+    paid_twice_at_most: int = 0
     due_at: int | None = None
     failures: int = 0
     # Failures of a kind that no waiting mends: dead workers, local bytes that are not there.

@@ -99,6 +99,7 @@ def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]
         ("waits since", None if not waited else f"{duration(now - waited)} ago"),
         ("ended because", more.get("ended_because")),
         ("lines sent again", again or None),
+        ("lines paid twice at most", more.get("paid_twice_at_most") or None),
         ("tokens used", batch["usage"]["total_tokens"]),
         ("cost in dollars", more.get("cost_usd")),
         ("errors", "; ".join(each["message"] for each in (batch["errors"] or {}).get("data", []))),

@@ -18,8 +18,8 @@ from gateway.batches.follow_ups import (
     stuck_failure,
 )
 from gateway.batches.job import Failure, Job, JobState
-from gateway.batches.lifecycle import CANCEL_AGAIN, moved, stop_reason, unserved, wants_cancel
-from gateway.batches.pacing import AGE_SHARE, LONGEST_PAUSE, next_poll
+from gateway.batches.lifecycle import moved, stop_reason, unserved
+from gateway.batches.pacing import next_poll
 from gateway.batches.patience import (
     FRUITLESS,
     RECOVERY,
@@ -228,7 +228,7 @@ UNREAD = Failure(
 async def secure(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Copy the raw results before the upstream forgets them."""
     try:
-        raw, seal = await _download(context, claim.row)
+        raw, seal = await download(context, claim.row)
     except (UpstreamRefusedError, UpstreamGoneError, UpstreamStaleError) as error:
         await denials.believe_results(context, claim, error)
         return
@@ -237,7 +237,7 @@ async def secure(context: StepContext, _: Batch, claim: JobClaim) -> None:
     await claim.save(moved(claim.row, JobState.SECURED, raw=raw), blobs=change)
 
 
-async def _download(context: StepContext, job: Job) -> tuple[str, Seal]:
+async def download(context: StepContext, job: Job) -> tuple[str, Seal]:
     """Return the blob of a job's raw results, and its seal. Errors: ``Upstream*``."""
     raw = await context.new_blob()
     size, digest = 0, hashlib.sha256()
@@ -401,51 +401,3 @@ async def release(context: StepContext, _: Batch, claim: JobClaim) -> None:
                 raise
             logger.warning("%s: left behind at the upstream: %s", job_label(job), describe(error))
     await claim.save(moved(job, JobState.RELEASED, due_at=None))
-
-
-async def recover(context: StepContext, _: Batch, claim: JobClaim) -> None:
-    """Look again for a job that was given up; what it made is kept as raw results, late."""
-    now = context.clock.now()
-    if now >= (claim.row.recover_until or 0):
-        await claim.save(_recovered(claim.row))
-        return
-    job = await _found_again(context, claim.row)
-    if job.upstream_name is None:
-        await claim.save(replace(job, due_at=now + _recovery_pause(job, now)))
-        return
-    seen = await context.upstream.observe(job.upstream_name, job.credential)
-    job = replace(denials.shown(context, job), upstream_state=seen.state, looked_at=now)
-    if not seen.ended and wants_cancel(job, now):
-        await context.upstream.cancel(_name(job), job.credential)
-        job = replace(job, cancel_sent_at=now)
-    if seen.output is not None:
-        job = replace(job, output=seen.output)
-        raw, seal = await _download(context, job)
-        if seal.bytes:
-            change = BlobChange(live=[raw], seals={raw: seal})
-            await claim.save(_recovered(replace(job, raw=raw)), blobs=change)
-            logger.info("%s: its raw results are here, late: %d bytes", job_label(job), seal.bytes)
-            return
-    if seen.ended and seen.output is None and seen.state in FRUITLESS:
-        await claim.save(_recovered(job))
-    else:
-        await claim.save(replace(job, due_at=now + _recovery_pause(job, now), failures=0))
-
-
-async def _found_again(context: StepContext, job: Job) -> Job:
-    """Return the job with its name, if a create whose answer was lost has one by now."""
-    if job.upstream_name is not None:
-        return job
-    found = await context.upstream.find(job.display_name, job.credential, None)
-    return replace(job, upstream_name=found.names[0]) if isinstance(found, Found) else job
-
-
-def _recovery_pause(job: Job, now: int) -> int:
-    """Return the pause: a tenth of the time since it was given up, an hour at most."""
-    since = (job.recover_until or now) - RECOVERY
-    return min(max(elapsed(since, now) // AGE_SHARE, CANCEL_AGAIN), LONGEST_PAUSE)
-
-
-def _recovered(job: Job) -> Job:
-    """Nothing more to look for: what is left is to release it."""
-    return replace(job, recover_until=None, due_at=0, failures=0, last_error=None)

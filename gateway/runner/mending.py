@@ -55,6 +55,8 @@ async def mend(
     elif damage.blob == job.held:
         # What predecessors paid for is in their raw results still; these items run again.
         await _save(context, claim, replace(job, held=None), damage)
+    elif damage.blob == job.raw and job.recover_until is not None:
+        await _save(context, claim, replace(job, raw=None), damage)
     elif damage.blob in {job.spool, job.echo}:
         await _mend_requests(context, batch, claim, damage)
     else:
@@ -79,8 +81,9 @@ async def _save(
 ) -> None:
     """Save the mended job, due after a pause that grows: a disk may go on like this."""
     before = claim.row
-    old = {before.spool, before.echo, before.filled, before.held}
-    deletable = [name for name in old - {job.spool, job.echo, job.filled, job.held} if name]
+    old = {before.spool, before.echo, before.filled, before.held, before.raw}
+    kept = {job.spool, job.echo, job.filled, job.held, job.raw}
+    deletable = [name for name in old - kept if name]
     defects = before.defects + 1
     pause = next_retry(defects, patient(context.options.retry), jitter())
     due = context.while_ending(job, context.clock.now() + pause)

@@ -45,7 +45,14 @@ from gateway.errors import (
 )
 from gateway.ids import jitter
 from gateway.ports.store import Kind, Work
-from gateway.runner import batch_steps, file_steps, job_steps, quota_steps, send_steps
+from gateway.runner import (
+    batch_steps,
+    file_steps,
+    job_steps,
+    quota_steps,
+    recover_step,
+    send_steps,
+)
 from gateway.runner.context import (
     DEFECTS,
     BatchClaim,
@@ -541,7 +548,7 @@ _JOB_STEPS = {
     Act.REFUSE: send_steps.refuse,
     Act.SECURE: job_steps.secure,
     Act.COLLECT: quota_steps.collect,
-    Act.RECOVER: job_steps.recover,
+    Act.RECOVER: recover_step.recover,
     Act.RELEASE: job_steps.release,
 }
 _FILE_STEPS = {

@@ -159,6 +159,9 @@ def _succeed(
     for number, job in enumerate(jobs, last + 1):
         insert(session, replace(job, number=number))
         staging.take_over(session, before.id, job.id, named.get(job.id, ()))
+    if before.recover_until is not None:  # what was given up may be served, and paid, all the same
+        lines = sum(job.lines for job in jobs)
+        session.run("note_paid_twice", {"id": before.batch_id, "lines": lines})
 
 
 def recover(session: Session, now: int) -> None:

@@ -177,3 +177,65 @@ async def test_dead_collectors_do_not_cost_the_results(
         await assert_whole(here, await here.ended(await here.submit(TWO)))
 
         assert deaths == 0
+
+
+BOTH = chat("a", "one") + chat("z", "last", model="gemini-3-flash-preview")
+
+
+async def test_late_results_are_collected_while_other_jobs_run(tmp_path: Path) -> None:
+    """They were kept as raw results alone, and the line's error was published."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        batch = await here.submit(BOTH)
+        work = await here.until(
+            lambda work: [job.state for job in work.jobs] == [JobState.RUNNING] * 2, batch
+        )
+        mine = work.jobs[0].display_name
+        [job] = [made for made in here.upstream.jobs if made.display_name == mine]
+        here.upstream.jobs.remove(job)
+        await here.until(lambda work: work.jobs[0].denials > 1, batch)
+        here.clock.ahead = 7 * HOUR
+        await here.until(lambda work: work.batch.counts.failed, batch)
+
+        job.state = "SUCCEEDED"
+        here.upstream.jobs.append(job)
+        here.clock.ahead = 9 * HOUR
+        here.runner.wake()
+        late = await here.until(lambda work: work.jobs[0].raw, batch)
+        late = await here.until(lambda work: work.jobs[0].recover_until is None, batch)
+        assert (late.batch.counts.completed, late.batch.counts.failed) == (1, 0)
+        assert late.batch.usage.output_tokens == 2
+
+        for made in here.upstream.jobs:
+            made.state = "SUCCEEDED"
+        done = await here.ended(batch)
+        assert (done.counts.total, done.counts.completed, done.counts.failed) == (2, 2, 0)
+        assert len(await here.lines(done.output_file_id)) == 2
+        assert done.usage.output_tokens == 4
+        assert done.paid_twice_at_most == 0
+
+
+async def test_what_may_be_paid_twice_is_counted(tmp_path: Path) -> None:
+    """Results denied for hours ran again; when they come late, both attempts are in the usage."""
+    async with world(tmp_path, inline_items=0) as here:
+        here.upstream.script["fetch"] = [gone()] * MANY
+        batch = await here.submit(BOTH)
+        await here.until(lambda work: any(job.denials > 1 for job in work.jobs), batch)
+        here.upstream.state = "RUNNING"
+        await here.until(lambda work: all(job.denials for job in work.jobs), batch)
+        here.upstream.output = None
+        here.clock.ahead = 7 * HOUR
+        both = await here.until(lambda work: len(work.jobs) == 4, batch)
+        assert both.batch.paid_twice_at_most == 2
+
+        here.upstream.output = "files/out"
+        here.upstream.script["fetch"] = []
+        here.clock.ahead = 10 * HOUR
+        here.runner.wake()
+        await here.until(lambda work: not any(job.recover_until for job in work.jobs[:2]), batch)
+        for made in here.upstream.jobs:
+            made.state = "SUCCEEDED"
+        done = await here.ended(batch)
+        assert (done.counts.total, done.counts.completed, done.counts.failed) == (2, 2, 0)
+        assert done.usage.output_tokens == 8
+        assert done.paid_twice_at_most == 2

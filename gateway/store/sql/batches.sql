@@ -95,6 +95,9 @@ WHERE id = :id AND fence = :fence
 -- name: note_attempt
 UPDATE batches SET attempts = max(attempts, :attempt) WHERE id = :id;
 
+-- name: note_paid_twice
+UPDATE batches SET paid_twice_at_most = paid_twice_at_most + :lines WHERE id = :id;
+
 -- name: add_counts
 UPDATE batches SET
     counts_total = counts_total + :counts_total,
