@@ -57,16 +57,31 @@ IDS: Final = [f"line-{number}" for number in range(LINES)]
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is run: settings of the gateway, faults of the emulator, a word in some prompts."""
+    """What is run: settings of the gateway, faults of the emulator, a word in some prompts.
+
+    ``cause``: why at least one job is made, so that a scenario cannot miss what it is for.
+    """
 
     settings: dict[str, str] = field(default_factory=dict)
     faults: tuple[tuple[str, dict[str, object]], ...] = ()
     marker: str = ""
+    model: str = "gemini-2.5-flash"
+    cause: str = "first"
 
+
+# The model whose limit of enqueued tokens lies below the job of its scenario, which has about 650.
+SCARCE: Final = "gemini-3.5-flash"
+SCARCE_TOKENS: Final = 400
 
 SCENARIOS: Final = {
     "inline": Scenario(),
     "file": Scenario({"GATEWAY_INLINE_MAX_ITEMS": "0", "GATEWAY_ITEMS_PER_JOB": "10"}),
+    "follow-up": Scenario(
+        faults=(("results-fail", {"code": 13, "share": 0.5, "times": 1}),), cause="retry"
+    ),
+    "recut": Scenario(
+        {"GATEWAY_INLINE_MAX_ITEMS": "0"}, marker="word " * 20, model=SCARCE, cause="recut"
+    ),
 }
 
 
@@ -124,7 +139,10 @@ class Sweep:
         died = gateway.command is SERVE
         wrong = list(_broken(gateway, done))
         created = [str(entry["displayName"]) for entry in self._gemini.journal("create")[before:]]
-        planned = [name for (name,) in gateway.rows("SELECT display_name FROM jobs")]
+        rows = gateway.rows("SELECT display_name, cause FROM jobs")
+        planned = [name for name, _ in rows]
+        if scenario.cause not in {cause for _, cause in rows}:
+            wrong.append(f"no job was made for the cause {scenario.cause}")
         if doubled := [name for name, count in Counter(created).items() if count > 1]:
             wrong.append(f"created twice: {doubled}")
         if strangers := set(created) - set(planned):
@@ -141,7 +159,8 @@ class Client:
 
     def submit(self, scenario: Scenario) -> Batch:
         """Upload and create; what got no answer is asked again, the create by its key."""
-        lines = [chat_line(name, f"{scenario.marker} {name}".strip()) for name in IDS]
+        texts = {name: f"{scenario.marker} {name}".strip() for name in IDS}
+        lines = [chat_line(name, text, scenario.model) for name, text in texts.items()]
         for _ in range(TRIES):
             with contextlib.suppress(openai.APIConnectionError, openai.InternalServerError):
                 client = self._gateway.client()
@@ -248,7 +267,9 @@ def report(results: Sequence[tuple[Point, Outcome]]) -> int:
 @contextlib.contextmanager
 def ready() -> Iterator[Sweep]:
     """An emulator and a directory for a sweep."""
-    options = EmulatorOptions(job_seconds=0.3, max_live_jobs=10_000)
+    options = EmulatorOptions(
+        job_seconds=0.3, max_live_jobs=10_000, enqueued_tokens={SCARCE: SCARCE_TOKENS}
+    )
     with tempfile.TemporaryDirectory() as directory, running(options) as gemini:
         yield Sweep(gemini, Path(directory))
 

@@ -11,6 +11,7 @@ seed, its moment does not: a failing run can be tried again, not replayed.
 
 import argparse
 import contextlib
+import os
 import signal
 import socket
 import statistics
@@ -44,6 +45,8 @@ SAMPLE_PAUSE: Final = 1.0
 MEMORY_GROWTH: Final = 24 * MIB
 DESCRIPTOR_GROWTH: Final = 16
 DISK_LEFT: Final = 24 * MIB
+# A run of fewer samples is over before it is warm.
+LEAST_SAMPLES: Final = 40
 
 SETTINGS: Final = {
     "GATEWAY_LINE_ATTEMPTS": "50",
@@ -120,7 +123,7 @@ class Report:
         """What happened, and what was held in the thirds of the run."""
         rows = [f"| {name} | {count} |" for name, count in sorted(self.happened.items())]
         head = ["| what | how often |", "| --- | --- |", *rows, ""]
-        thirds = [*map(_held, self.thirds())]
+        thirds = [_held(third) for third in self.thirds() if third]
         names = ("memory, MB", "descriptors", "disk, MB")
         held = [
             f"| {name} | {' | '.join(f'{third[number]:.1f}' for third in thirds)} |"
@@ -350,6 +353,8 @@ class Soak:
             threading.Event().wait(0.5)
 
     def _check_flat(self) -> None:
+        if len(self.report.samples) < LEAST_SAMPLES:
+            return
         first, _, last = map(_held, self.report.thirds())
         if last[0] - first[0] > MEMORY_GROWTH / MIB:
             self.report.wrong.append(f"memory grew from {first[0]:.0f} to {last[0]:.0f} MB")
@@ -388,9 +393,10 @@ def _is_answered(row: dict[str, object]) -> bool:
 
 def _bytes_under(directory: Path) -> int:
     total = 0
-    for path in directory.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
+    for place, _, names in os.walk(directory):  # what goes meanwhile is passed over
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(place, name).stat().st_size
     return total
 
 

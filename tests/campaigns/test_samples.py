@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.campaigns import kill_sweep
+from tests.campaigns import kill_sweep, soak, tiers
 
 CI = bool(os.environ.get("CI"))  # noqa: TID251 - where a missing tool is a failure
 
@@ -20,3 +20,24 @@ def test_a_sample_of_the_kill_sweep() -> None:
 
     assert [(str(point), found.wrong) for point, found in outcomes if found.wrong] == []
     assert sum(found.died for _, found in outcomes) >= 4, "the sample met too few of its points"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_sample_of_the_soak() -> None:
+    """A minute of kills, stops and faults: nothing lost, nothing paid twice."""
+    report = soak.soak(soak.Plan(seconds=60, batches=24, seed=7))
+
+    assert report.wrong == []
+    assert report.happened["SIGKILL"] + report.happened["SIGSTOP"] >= 2
+    assert report.happened["batches"] == 24
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [True, False], ids=["told", "auto"])
+def test_a_sample_of_the_tiers(told: bool) -> None:
+    """40 MB of two owners on Tier 1: whole, in turn, within the limit."""
+    report = tiers.run(tiers.Plan(megabytes=20, tier=1, told=told, lines_per_job=100))
+
+    assert report.wrong == []
+    assert report.jobs >= 20
