@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 
@@ -56,23 +56,23 @@ from gateway.upstream.options import GeminiOptions
 
 logger = logging.getLogger(__name__)
 
-CREDENTIAL = "default"
-NO_KEY = "no-key"  # a loopback upstream wants some key, not a particular one
+CREDENTIAL: Final = "default"
+NO_KEY: Final = "no-key"  # a loopback upstream wants some key, not a particular one
 
 # uvicorn closes idle connections after 5 s; the OpenAI SDKs keep them in a pool and retry the
 # POST that met the reset.
-KEEP_ALIVE_SECONDS = 75
+KEEP_ALIVE_SECONDS: Final = 75
 
 # Between "not ready" and closing the port, so that probes see the 503 before a refusal.
-NOTICE_SECONDS = 0.5
+NOTICE_SECONDS: Final = 0.5
 
 # Steps that end within this are followed up by one look for work: each look has its price.
-GATHER_SECONDS = 0.01
+GATHER_SECONDS: Final = 0.01
 
-DATABASE = "gateway.sqlite3"
-BLOBS = "blobs"
+DATABASE: Final = "gateway.sqlite3"
+BLOBS: Final = "blobs"
 
-EXIT_NOW = 128 + signal.SIGTERM
+EXIT_NOW: Final = 128 + signal.SIGTERM
 
 
 def api_options(settings: Settings) -> ApiOptions:

@@ -7,12 +7,13 @@ unique), nothing of the upstream or the owner inside, always looked up together 
 import hashlib
 import re
 import secrets
+from typing import Final
 
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
-FILE_ID = re.compile(r"file-[0-9A-Za-z]{24}")
-BATCH_ID = re.compile(r"batch_[0-9a-f]{32}")
+FILE_ID: Final = re.compile(r"file-[0-9A-Za-z]{24}")
+BATCH_ID: Final = re.compile(r"batch_[0-9a-f]{32}")
 
 
 def _pick(alphabet: str, count: int) -> str:

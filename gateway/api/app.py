@@ -27,7 +27,7 @@ from gateway.errors import MethodNotAllowedError, NotFoundError, UnavailableErro
 from gateway.wire.openai import truncate
 
 # While the process drains, its successor is a few seconds away.
-DRAIN_RETRY_AFTER_SECONDS = 5
+DRAIN_RETRY_AFTER_SECONDS: Final = 5
 
 
 def create_api(services: Services, options: ApiOptions) -> ASGIApp:

@@ -31,7 +31,9 @@ class BatchStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-LIVE_STATUSES = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING})
+LIVE_STATUSES: Final = frozenset(
+    {BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING}
+)
 
 
 @dataclass(frozen=True, slots=True)

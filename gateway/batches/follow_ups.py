@@ -6,6 +6,7 @@ certain, a limited number of times, and only while its batch still has time.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.batches.batch import LIVE_STATUSES, Batch
 from gateway.batches.job import FILE_FAILED, Cause, Failure, Job, JobState
@@ -30,7 +31,7 @@ class RetryRules:
 
 # google.rpc.Code names of a whole job's error -> HTTP status and code of its lines. Those that
 # pass (4, 8, 13, 14) are the same as for single results; 3 and 7 never pass.
-_BY_ERROR = {
+_BY_ERROR: Final = {
     name: RPC_ERRORS[name]
     for name in (
         "INVALID_ARGUMENT",
@@ -45,17 +46,17 @@ _BY_ERROR = {
         "UNAUTHENTICATED",
     )
 }
-_FAILED = (500, "upstream_job_failed")
+_FAILED: Final = (500, "upstream_job_failed")
 
 # Whoever ends a job at Google by hand wants it ended: its lines do not run again by themselves.
-_BY_STATE = {
+_BY_STATE: Final = {
     "CANCELLED": (500, "upstream_job_cancelled"),
     "EXPIRED": (500, "upstream_job_expired"),
 }
 
 # Of these, Google has said that the job ended. A job that Google denies (upstream_job_lost) may
 # run on, and is not paid for a second time.
-_PASSING = frozenset(
+_PASSING: Final = frozenset(
     {
         "deadline_exceeded",
         "overloaded",
@@ -76,7 +77,7 @@ def job_failure(state: str, error_code: str | None, error: str | None) -> Failur
 
 
 # A job is stuck when it is older than twice the longest of its model that ended well lately.
-STUCK_FACTOR = 2
+STUCK_FACTOR: Final = 2
 
 
 def is_stuck(job: Job, longest: int, rules: RetryRules, now: int) -> bool:
@@ -92,7 +93,7 @@ def stuck_failure(job: Job, now: int) -> Failure:
     return Failure("upstream_job_stuck", message, 503)
 
 
-MODEL_NOT_FOUND = "model_not_found"
+MODEL_NOT_FOUND: Final = "model_not_found"
 
 
 def may_be_divided(job: Job) -> bool:
@@ -159,7 +160,7 @@ class Piece:
     files: Sequence[str]
 
 
-MAX_FAULTS = 4
+MAX_FAULTS: Final = 4
 
 
 def told_faults(faults: Mapping[str, int]) -> str | None:

@@ -6,6 +6,7 @@ Times are integer milliseconds since the epoch, UTC, ``None`` when not (yet) set
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from gateway.batches.batch import Counts, TokenUsage
 
@@ -56,11 +57,11 @@ class JobState(StrEnum):
     RELEASED = "released"
 
 
-DONE_STATES = frozenset({JobState.COLLECTED, JobState.RELEASED})
+DONE_STATES: Final = frozenset({JobState.COLLECTED, JobState.RELEASED})
 
 
 # The code of lines that name an uploaded file which the upstream cannot use.
-FILE_FAILED = "file_failed"
+FILE_FAILED: Final = "file_failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ the whole life of a job; :func:`moved` is the only way from one state to another
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus, Counts
 from gateway.batches.job import DONE_STATES, Failure, Job, JobState
@@ -55,7 +55,7 @@ class Step:
 
 
 # What takes quota, or is on the way to it: the admission decides when.
-SENDING = frozenset({Act.FILL, Act.STAGE, Act.CREATE})
+SENDING: Final = frozenset({Act.FILL, Act.STAGE, Act.CREATE})
 
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
@@ -93,9 +93,11 @@ def moved(job: Job, state: JobState, **changes: Any) -> Job:  # noqa: ANN401 - a
     return replace(job, state=state, **(fresh | changes))
 
 
-CANCELLED = Failure("batch_cancelled", "This request was not executed: the batch was cancelled.")
+CANCELLED: Final = Failure(
+    "batch_cancelled", "This request was not executed: the batch was cancelled."
+)
 # OpenAI's own words, Batch guide "Batch expiration".
-EXPIRED = Failure(
+EXPIRED: Final = Failure(
     "batch_expired",
     "This request could not be executed before the completion window expired.",
 )
@@ -112,9 +114,9 @@ def stop_reason(batch: Batch, now: int) -> Failure | None:
 
 # How long a batch that is being ended waits for its jobs: OpenAI's documentation gives a cancel up
 # to ten minutes.
-ENDING_WAIT = 600_000
+ENDING_WAIT: Final = 600_000
 # A cancel is sent again after this, and then after ever longer: Google ignores some.
-CANCEL_AGAIN = 30_000
+CANCEL_AGAIN: Final = 30_000
 
 
 def next_steps(
@@ -163,7 +165,7 @@ STATE_ACTS: Mapping[JobState, Act] = {
     JobState.RUNNING: Act.POLL,
     JobState.COLLECTED: Act.RELEASE,
 }
-WAITING_STATES = frozenset({JobState.PLANNED, JobState.STAGING})
+WAITING_STATES: Final = frozenset({JobState.PLANNED, JobState.STAGING})
 
 
 def _job_act(batch: Batch, job: Job, now: int, ending_wait: int) -> Act | None:

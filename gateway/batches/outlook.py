@@ -6,6 +6,7 @@ with null.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.batches.batch import Batch, BatchStatus
 
@@ -37,7 +38,7 @@ class Outlook:
     eta: int | None = None  # ms from now
 
 
-UNKNOWN = Outlook()
+UNKNOWN: Final = Outlook()
 
 
 def outlook(batch: Batch, queues: Sequence[ModelQueue], now: int) -> Outlook:

@@ -14,36 +14,37 @@ Clocks may jump: a time that lies ahead counts as now.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from gateway.batches.batch import BatchStatus
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import moved
 
-HOUR = 3_600_000  # ms
+HOUR: Final = 3_600_000  # ms
 
 # Google lets a job run for 48 hours, and keeps files for 48 hours (Batch API and Files guides).
-UPSTREAM_LIFE = 48 * HOUR
+UPSTREAM_LIFE: Final = 48 * HOUR
 # A job that was given up may still run to its end, and its results are kept after that.
-RECOVERY = 2 * UPSTREAM_LIFE
+RECOVERY: Final = 2 * UPSTREAM_LIFE
 
 # Without another job that a working listing must show, its word is believed so much later.
-UNPROVEN_FACTOR = 4
+UNPROVEN_FACTOR: Final = 4
 
-LAST_REASON = " Last reason: "
-MAX_REASONS = 4
-_ENDS = {
+LAST_REASON: Final = " Last reason: "
+MAX_REASONS: Final = 4
+_ENDS: Final = {
     BatchStatus.CANCELLED: "a cancel was asked for",
     BatchStatus.EXPIRED: "the completion window ended",
 }
 
 # Results that come, and are empty, are believed sooner: half an hour of six.
-EMPTY_SHARE = 12
+EMPTY_SHARE: Final = 12
 
-GONE = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
-RESULTS_LOST = "upstream_results_lost"
+GONE: Final = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
+RESULTS_LOST: Final = "upstream_results_lost"
 
 # Ended like this, a job may well have no output; every other end promises one.
-FRUITLESS = frozenset({"FAILED", "CANCELLED", "EXPIRED"})
+FRUITLESS: Final = frozenset({"FAILED", "CANCELLED", "EXPIRED"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass
 from operator import add, gt
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.wire.gemini import EMBED_CONTENT, GENERATE_CONTENT
 
 # A model with neither is of no use here, whatever else it can do.
-BATCH_METHODS = frozenset({GENERATE_CONTENT, EMBED_CONTENT})
+BATCH_METHODS: Final = frozenset({GENERATE_CONTENT, EMBED_CONTENT})
 
 # "Mixed models in one file become one job per model": each open job costs two open files.
-MAX_MODELS = 50
+MAX_MODELS: Final = 50
 
 
 # A finished inline job answers with all its results, twice, in one body: beyond about 1.2 GB of
 # images no GET ever came through (385 paid jobs, discuss.ai.google.dev 174261). What may answer
 # larger than this travels by file.
-INLINE_OUTPUT_BYTES = 16 * 1024 * 1024
+INLINE_OUTPUT_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import heapq
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.errors import AuditError
 
-RECORD = struct.Struct("<IBQI")
+RECORD: Final = struct.Struct("<IBQI")
 
 
 class Kind(IntEnum):
@@ -50,7 +50,7 @@ def _numbered(run: int, index: Iterable[Entry]) -> Iterator[tuple[int, Entry]]:
     return ((run, entry) for entry in index)
 
 
-GAP = -1  # the run of a line that is in no run
+GAP: Final = -1  # the run of a line that is in no run
 
 
 def gaps_filled(entries: Iterable[tuple[int, Entry]], lines: int) -> Iterator[tuple[int, Entry]]:

@@ -8,19 +8,20 @@ once no such job is left. Its row has steps of its own, as a job has.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from gateway.batches.job import Failure
 from gateway.batches.lifecycle import Act
 
-HOUR = 3_600_000  # ms
+HOUR: Final = 3_600_000  # ms
 
 # How long after the end of its batch's window a copy must still be there: the last job is told to
 # end at that moment, and goes on for a while.
-MARGIN = HOUR
+MARGIN: Final = HOUR
 
 # Where no copy lives that long, one is fresh enough for a job to be sent while no more than this
 # share of its life has passed (8 of 48 hours).
-FRESH_SHARE = 6
+FRESH_SHARE: Final = 6
 
 
 class StagedState(StrEnum):
@@ -92,7 +93,7 @@ class FileStep:
     staged_id: str
 
 
-_ACTS = {
+_ACTS: Final = {
     StagedState.WANTED: Act.UPLOAD,
     StagedState.UPLOADED: Act.LOOK,
     StagedState.REMOVING: Act.REMOVE,

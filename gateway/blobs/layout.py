@@ -15,15 +15,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from gateway.errors import NoRoomError, UnavailableError
 
-_NAME = re.compile(r"[0-9A-Za-z_-]{4,128}")
-_FOLDER = re.compile(r"[0-9A-Za-z_-]{2}")
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NAME: Final = re.compile(r"[0-9A-Za-z_-]{4,128}")
+_FOLDER: Final = re.compile(r"[0-9A-Za-z_-]{2}")
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # Of the disk, and of the process's descriptors: neither is the client's fault.
-_FAILING = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE})
-_TEMPORARY = "tmp"
+_FAILING: Final = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE})
+_TEMPORARY: Final = "tmp"
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from gateway.blobs.layout import Layout, disk_errors, open_new, open_to_read, refuse_existing
 from gateway.blobs.threads import finish, in_thread, start, wait_to_the_end
@@ -14,10 +15,10 @@ from gateway.errors import SettingsError
 from gateway.units import MIB
 
 # Measured: 64 KiB blocks in a thread cost four to ten times as much.
-BLOCK = MIB
+BLOCK: Final = MIB
 
 # Where a hard link is impossible, a copy does: another device, a file system without links.
-_NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})
+_NO_LINK: Final = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})
 
 
 class LocalWriter:

@@ -7,12 +7,12 @@ OPENAI_BASE_URL and OPENAI_API_KEY say where and with which key, as for every Op
 import asyncio
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from openai import AsyncOpenAI
 
 Endpoint = Literal["/v1/chat/completions", "/v1/responses", "/v1/embeddings"]
-ENDED = {"completed", "failed", "expired", "cancelled"}
+ENDED: Final = {"completed", "failed", "expired", "cancelled"}
 
 
 async def run(client: AsyncOpenAI, path: Path, endpoint: Endpoint) -> None:

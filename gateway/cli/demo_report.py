@@ -7,7 +7,7 @@ Bodies go through the SDK's own types: what these refuse would fail here.
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from openai.types import Batch, CreateEmbeddingResponse
@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-BATCHES = ("chat", "responses", "embeddings")
-WIDTH_WITHOUT_TERMINAL = 120
-TOKENS_WIDTH = 8
-SHOWN_NUMBERS = 3
-JOINER = "\u200d"  # holds an emoji together
+BATCHES: Final = ("chat", "responses", "embeddings")
+WIDTH_WITHOUT_TERMINAL: Final = 120
+TOKENS_WIDTH: Final = 8
+SHOWN_NUMBERS: Final = 3
+JOINER: Final = "\u200d"  # holds an emoji together
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import socket
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
 import uvicorn
@@ -19,15 +19,15 @@ from gateway.emulator.serve import listen, make_server
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-_SINGULAR = {"faults": "--fault", "api_keys": "--api-key"}
-"""Options that may be given again, and are called by what each is."""
-_METAVARS = {
+# Options that may be given again, and are called by what each is.
+_SINGULAR: Final = {"faults": "--fault", "api_keys": "--api-key"}
+_METAVARS: Final = {
     "faults": "SPEC",
     "api_keys": "KEY[=PROJECT]",
     "enqueued_tokens": "MODEL=COUNT",
     "directory": "DIRECTORY",
 }
-_EPILOG = """
+_EPILOG: Final = """
 \b
 Google's SDK for Python:
   client = genai.Client(api_key="any",

@@ -1,12 +1,14 @@
 """Settings for commands: read, checked, or an exit that says what is wrong."""
 
+from typing import Final
+
 import click
 
 from gateway.errors import SettingsError
 from gateway.settings.load import load
 from gateway.settings.table import Settings
 
-EXIT_SETTINGS = 78  # EX_CONFIG, sysexits.h
+EXIT_SETTINGS: Final = 78  # EX_CONFIG, sysexits.h
 
 
 class BadSettings(click.ClickException):

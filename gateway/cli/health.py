@@ -1,6 +1,7 @@
 """``gateway health``: asks a gateway on this machine, for exec probes."""
 
 import http.client
+from typing import Final
 
 import click
 
@@ -8,10 +9,10 @@ from gateway.cli.environment import BadSettings
 from gateway.errors import SettingsError
 from gateway.settings.load import load_address
 
-PROBE_SECONDS = 5
+PROBE_SECONDS: Final = 5
 
 # An address to listen on that cannot be connected to, and the one that can.
-_REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
+_REACHABLE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 
 
 @click.command(short_help="Ask a running gateway; for probes.")

@@ -21,9 +21,9 @@ from gateway.wire.jsonl import drop_blank_end, escape_separators, read_lines
 from gateway.wire.openai import canonical_endpoint
 
 # A key is not needed to translate, and no setting of the service may stop it.
-OFFLINE = {"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1"}
+OFFLINE: Final = {"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1"}
 
-HELP = f"""Print what each line of an OpenAI batch file becomes. Nothing is sent.
+HELP: Final = f"""Print what each line of an OpenAI batch file becomes. Nothing is sent.
 
 One JSON object a line on stdout: {{"line", "custom_id", "model", "items", "notes", "estimate"}}, or
 {{"line", "fails", "error"}}, where fails says whether the whole batch or the line alone fails.
@@ -188,7 +188,7 @@ def _told(totals: Mapping[str, Any]) -> Iterator[str]:
         yield f"Estimates: text at 4 bytes a token; {prices}."
 
 
-_COLUMNS = ("model", "lines", "items", "text tokens in", "out at most", "$ in", "$ at most")
+_COLUMNS: Final = ("model", "lines", "items", "text tokens in", "out at most", "$ in", "$ at most")
 
 
 def _table(totals: Mapping[str, Any]) -> Iterator[str]:

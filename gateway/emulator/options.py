@@ -8,24 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
-MIB = 1024 * 1024
-GIB = 1024 * MIB
-HOUR = 3600.0
+MIB: Final = 1024 * 1024
+GIB: Final = 1024 * MIB
+HOUR: Final = 3600.0
 
 # "Request payload size exceeds the limit: 20971520 bytes." (text of the live service)
-MAX_CREATE_BYTES = 20 * MIB
+MAX_CREATE_BYTES: Final = 20 * MIB
 # ai.google.dev/gemini-api/docs/files: 2 GB a file, 20 GB a project, 48 hours.
-MAX_FILE_BYTES = 2 * GIB
-MAX_STORAGE_BYTES = 20 * GIB
+MAX_FILE_BYTES: Final = 2 * GIB
+MAX_STORAGE_BYTES: Final = 20 * GIB
 # x-goog-upload-chunk-granularity as recorded 2026-08-19 (ruby_llm cassettes)
-UPLOAD_GRANULARITY = 8 * MIB
+UPLOAD_GRANULARITY: Final = 8 * MIB
 # ai.google.dev/gemini-api/docs/rate-limits: 100 concurrent batch jobs
-MAX_LIVE_JOBS = 100
-MAX_OFFSET = 10 * 365 * 24 * HOUR
+MAX_LIVE_JOBS: Final = 100
+MAX_OFFSET: Final = 10 * 365 * 24 * HOUR
 # About 100 MiB.
-JOURNAL_ENTRIES = 200_000
+JOURNAL_ENTRIES: Final = 200_000
 
 
 def _option(

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 import uvicorn
 
@@ -21,7 +22,7 @@ from gateway.emulator.protocol.errors import JsonObject
 from gateway.emulator.serve import GRACE_SECONDS, listen, make_server
 from gateway.emulator.state.state import EmulatorState
 
-START_SECONDS = 30
+START_SECONDS: Final = 30
 
 
 class Emulator:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,9 +14,9 @@ from gateway.emulator.api.call import CLOSE
 from gateway.emulator.app import create_app
 from gateway.emulator.options import EmulatorOptions
 
-KEEP_ALIVE_SECONDS = 75
+KEEP_ALIVE_SECONDS: Final = 75
 # How long calls that hang may go on when the server stops.
-GRACE_SECONDS = 1
+GRACE_SECONDS: Final = 1
 
 
 class ClosableProtocol(HttpToolsProtocol):

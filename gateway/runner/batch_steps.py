@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts
 from gateway.batches.file import File, Segment
@@ -26,10 +26,14 @@ from gateway.runner.publishing import write_files
 
 logger = logging.getLogger(__name__)
 
-CPU_STEP_SECONDS = 4 * 3600.0  # 2 GiB take a few minutes; far beyond that something hangs
+CPU_STEP_SECONDS: Final = 4 * 3600.0  # 2 GiB take a few minutes; far beyond that something hangs
 
-BATCH_OUTPUT = "batch_output"
-FILES = ("output", "error", "warnings")  # what a batch ends with, each unless it would be empty
+BATCH_OUTPUT: Final = "batch_output"
+FILES: Final = (
+    "output",
+    "error",
+    "warnings",
+)  # what a batch ends with, each unless it would be empty
 
 
 async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from gateway.batches.batch import Batch
 from gateway.batches.file import Segment
@@ -29,9 +29,9 @@ from gateway.ports.upstream import Upstream
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.workers import Workers
 
-SEAL_BLOCK = 1 << 20
+SEAL_BLOCK: Final = 1 << 20
 # Below this a digest takes less than the way to a thread.
-SEALED_AT_ONCE = 64 * 1024
+SEALED_AT_ONCE: Final = 64 * 1024
 
 
 class DamagedBlobError(LookupError):
@@ -59,10 +59,10 @@ def _seal_of(path: Path) -> Seal:
 
 
 # How often a step may fail in a way that waiting does not mend, before it ends visibly.
-MAX_DEFECTS = 3
+MAX_DEFECTS: Final = 3
 
 # Such failures: a worker died, or something of ours is not where it must be.
-DEFECTS = (WorkerError, LookupError, FileNotFoundError)
+DEFECTS: Final = (WorkerError, LookupError, FileNotFoundError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ the supervisor, which notes it on the job (``batch.gateway`` says it) and pauses
 
 import logging
 from dataclasses import replace
+from typing import Final
 
 from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.lifecycle import moved
@@ -29,11 +30,11 @@ from gateway.runner.context import JobClaim, StepContext, job_label
 
 logger = logging.getLogger(__name__)
 
-FOREIGN = (
+FOREIGN: Final = (
     "this job was made with another Gemini key; it goes on with that key, or one of its project"
 )
-LOST_RAW = "the raw results on the disk are gone or changed, they are fetched again"
-NO_RESULTS = "what the upstream serves as results has no result in it"
+LOST_RAW: Final = "the raw results on the disk are gone or changed, they are fetched again"
+NO_RESULTS: Final = "what the upstream serves as results has no result in it"
 
 
 async def believe_job(context: StepContext, claim: JobClaim, error: UpstreamError) -> None:

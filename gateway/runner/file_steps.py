@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.job import FILE_FAILED, Failure
 from gateway.batches.pacing import next_poll, next_retry
@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 
 # A copy that the upstream denies is asked for by its name for so long (ms) before it is uploaded
 # anew: a GET right after an upload has answered 403 for a while (python-genai#1218).
-SAME_NAME_FOR = 300_000
+SAME_NAME_FOR: Final = 300_000
 
-UNREADABLE = Failure("internal_error", "the gateway failed to read it, three times.", 500)
-LOST = Failure("upstream_file_lost", "the upstream has denied it for hours.", 500)
+UNREADABLE: Final = Failure("internal_error", "the gateway failed to read it, three times.", 500)
+LOST: Final = Failure("upstream_file_lost", "the upstream has denied it for hours.", 500)
 
 
 async def upload(context: StepContext, claim: FileClaim) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.batch import Batch
 from gateway.batches.job import FILE_FAILED, Failure, Job, JobState
@@ -27,8 +27,8 @@ from gateway.runner.cpu.fill import FillTask, Usable
 
 logger = logging.getLogger(__name__)
 
-FILL_SECONDS = 4 * 3600.0
-ON_THEIR_WAY = frozenset({StagedState.WANTED, StagedState.UPLOADED})
+FILL_SECONDS: Final = 4 * 3600.0
+ON_THEIR_WAY: Final = frozenset({StagedState.WANTED, StagedState.UPLOADED})
 
 
 async def fill(context: StepContext, batch: Batch, claim: JobClaim) -> None:
@@ -110,7 +110,7 @@ async def _filled(
 
 
 # Never shown: each line of such a job names a failed file, and is told which.
-NOTHING_LEFT = Failure(FILE_FAILED, "The upstream cannot use the files of this job.", 400)
+NOTHING_LEFT: Final = Failure(FILE_FAILED, "The upstream cannot use the files of this job.", 400)
 
 
 async def unusable_files(context: StepContext, job: Job) -> Mapping[str, Failure]:

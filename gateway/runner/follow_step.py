@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.follow_ups import Piece, follow_up, told_faults
 from gateway.batches.job import Cause, Job, JobState
@@ -18,13 +18,13 @@ from gateway.runner.cpu.recut import PickTask, SplitTask
 
 logger = logging.getLogger(__name__)
 
-PICK_SECONDS = 4 * 3600.0
+PICK_SECONDS: Final = 4 * 3600.0
 
 # The lines of a job that was stuck go on in so many smaller ones.
-STUCK_PIECES = 4
+STUCK_PIECES: Final = 4
 
 # What was refused a moment ago is not asked for again at once: the pause starts here on the ladder.
-FIRST_PAUSE = 5
+FIRST_PAUSE: Final = 5
 
 
 @dataclass(frozen=True, slots=True)

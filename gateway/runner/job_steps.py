@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.follow_ups import (
@@ -54,16 +54,16 @@ from gateway.wire.gemini import INLINE, SUCCEEDED
 
 logger = logging.getLogger(__name__)
 
-COLLECT_SECONDS = 4 * 3600.0
+COLLECT_SECONDS: Final = 4 * 3600.0
 # Deleting the upstream's copies is tried for days; no batch waits for it.
-RELEASE_LIFE = UPSTREAM_LIFE
+RELEASE_LIFE: Final = UPSTREAM_LIFE
 # For how many settling times after an ambiguous create a job that was never adopted is looked for.
-DOUBT_SETTLES = 10
+DOUBT_SETTLES: Final = 10
 
-STUCK = "the upstream's job, which runs longer than is usual for its model"
-STUCK_AND_ENDED = f"{STUCK}: it is told to end, and its lines are sent again"
+STUCK: Final = "the upstream's job, which runs longer than is usual for its model"
+STUCK_AND_ENDED: Final = f"{STUCK}: it is told to end, and its lines are sent again"
 
-NO_OUTPUT = "The upstream job ended well, but shows no output."
+NO_OUTPUT: Final = "The upstream job ended well, but shows no output."
 
 
 async def poll(context: StepContext, batch: Batch, claim: JobClaim) -> None:
@@ -217,7 +217,7 @@ async def abandon(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     logger.warning("%s: its batch ends without it: %s", job_label(job), job.last_error or state)
 
 
-UNREAD = Failure(
+UNREAD: Final = Failure(
     "internal_error",
     "The gateway could not read the results of this request before its batch ended; the raw"
     " results are kept.",

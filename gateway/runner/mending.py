@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.batch import Batch
 from gateway.batches.follow_ups import may_be_divided
@@ -30,10 +30,10 @@ from gateway.runner.send_steps import UNSENT
 
 logger = logging.getLogger(__name__)
 
-REMAKE_SECONDS = 4 * 3600.0
-WAITING = frozenset({JobState.PLANNED, JobState.STAGING})
+REMAKE_SECONDS: Final = 4 * 3600.0
+WAITING: Final = frozenset({JobState.PLANNED, JobState.STAGING})
 
-LOST = Failure(
+LOST: Final = Failure(
     "gateway_data_lost",
     "The gateway's disk has lost or changed what it kept of this request, and the input file too:"
     " there is nothing to make it again from. Check the disk, and send the request again.",

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from gateway.batches.planning import BATCH_METHODS
 from gateway.errors import UpstreamError
@@ -11,10 +12,10 @@ from gateway.runner.context import StepContext
 
 logger = logging.getLogger(__name__)
 
-GOOD_FOR = 600_000  # ms for which a list is taken as it is
+GOOD_FOR: Final = 600_000  # ms for which a list is taken as it is
 # A list that fails or hangs is not asked for again at once: it is a nicety, and batches wait.
-FAILED_FOR = 120_000
-MAX_LOOKUPS = 20  # models of one batch that the list lacks and that are asked for by name
+FAILED_FOR: Final = 120_000
+MAX_LOOKUPS: Final = 20  # models of one batch that the list lacks and that are asked for by name
 
 
 class ModelList:

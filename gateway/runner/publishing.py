@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.batch import Batch
 from gateway.batches.job import Cause, Job
@@ -18,7 +18,7 @@ from gateway.runner.named_files import find_files
 
 logger = logging.getLogger(__name__)
 
-PUBLISH_SECONDS = 4 * 3600.0
+PUBLISH_SECONDS: Final = 4 * 3600.0
 
 
 async def write_files(

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches import quota as quotas
 from gateway.batches.admission import Admission
@@ -24,10 +24,10 @@ from gateway.runner.cpu.recut import RecutTask
 
 logger = logging.getLogger(__name__)
 
-TOO_MANY_REQUESTS = 429
-RECUT_SECONDS = 3600.0
+TOO_MANY_REQUESTS: Final = 429
+RECUT_SECONDS: Final = 3600.0
 # With other jobs at the upstream room comes back as these end: the pause grows no further.
-SHARED_FAILURES = 5
+SHARED_FAILURES: Final = 5
 
 
 async def create(context: StepContext, batch: Batch, claim: JobClaim) -> None:

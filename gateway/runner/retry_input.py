@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.batch import Batch
 from gateway.batches.file import File, Segment
@@ -15,7 +15,7 @@ from gateway.runner.cpu.failed_lines import FailedLinesTask
 
 logger = logging.getLogger(__name__)
 
-SECONDS = 4 * 3600.0
+SECONDS: Final = 4 * 3600.0
 
 
 class RetryInput:

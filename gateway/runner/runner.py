@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.admission import (
     Admission,
@@ -69,20 +69,22 @@ from gateway.runner.model_list import ModelList
 
 logger = logging.getLogger(__name__)
 
-CLOCK_STEP = 1000  # ms by which a wall clock may be set back unnoticed
-TICK_SECONDS = 1.0  # how long to wait at most while work is due but nothing more may start
-MAX_DUE = 200
+CLOCK_STEP: Final = 1000  # ms by which a wall clock may be set back unnoticed
+TICK_SECONDS: Final = 1.0  # how long to wait at most while work is due but nothing more may start
+MAX_DUE: Final = 200
 # How many jobs of an owner and model the admission is shown, and validations of an owner.
-SENDING_SEEN = 16
-VALIDATIONS_SEEN = 16
-LEASE = 6 * 3600 * 1000  # ms; longer than any step may take, cleared when a process starts anew
+SENDING_SEEN: Final = 16
+VALIDATIONS_SEEN: Final = 16
+LEASE: Final = (
+    6 * 3600 * 1000
+)  # ms; longer than any step may take, cleared when a process starts anew
 
 # How many steps of a kind run at once.
 SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4, Act.UPLOAD: 8}
-OTHER_SLOTS = 16
+OTHER_SLOTS: Final = 16
 
 # An account that is not in order is not asked every second: the pause starts here on the ladder.
-HELD_FAILURES = 6
+HELD_FAILURES: Final = 6
 
 
 # What follows at once on a step that has left a job in a state: it needs no look for work.
@@ -536,7 +538,7 @@ def _is_recovering(claim: AnyClaim) -> bool:
     return isinstance(claim, JobClaim) and claim.row.recover_until is not None
 
 
-_JOB_STEPS = {
+_JOB_STEPS: Final = {
     Act.FILL: fill,
     Act.STAGE: send_steps.stage,
     Act.RECUT: quota_steps.recut,
@@ -551,7 +553,7 @@ _JOB_STEPS = {
     Act.RECOVER: recover_step.recover,
     Act.RELEASE: job_steps.release,
 }
-_FILE_STEPS = {
+_FILE_STEPS: Final = {
     Act.UPLOAD: file_steps.upload,
     Act.LOOK: file_steps.look,
     Act.REMOVE: file_steps.remove,

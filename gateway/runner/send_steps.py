@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.batch import Batch
 from gateway.batches.follow_ups import MODEL_NOT_FOUND
@@ -28,14 +28,14 @@ from gateway.runner.denials import FOREIGN
 logger = logging.getLogger(__name__)
 
 # A model is refused by itself if another one was accepted from the same key within this (ms).
-OTHER_MODEL_WITHIN = 3_600_000
+OTHER_MODEL_WITHIN: Final = 3_600_000
 # Two listings, a settling time apart, must both lack a job before it is created again.
-ABSENCES_NEEDED = 2
+ABSENCES_NEEDED: Final = 2
 # When nothing is known that a working listing must show, an empty one is believed later.
-ABSENCES_NEEDED_UNPROVEN = 4
+ABSENCES_NEEDED_UNPROVEN: Final = 4
 
 # What a job forgets that must be put together anew.
-UNSENT = {
+UNSENT: Final = {
     "staged": None,
     "staged_until": None,
     "filled": None,

@@ -1,20 +1,21 @@
 """Removes bytes that nothing points at, and files past their expiry."""
 
 import logging
+from typing import Final
 
 from gateway.errors import UnavailableError
 from gateway.runner.context import StepContext
 
 logger = logging.getLogger(__name__)
 
-SWEEP_AT_ONCE = 500
+SWEEP_AT_ONCE: Final = 500
 
 # A pending blob may still be written: an upload or a download over a slow line takes hours. What
 # a dead process left pending is deletable once the store is opened: nothing waits this long.
-LONGEST_WRITE = 24 * 3600 * 1000  # ms
+LONGEST_WRITE: Final = 24 * 3600 * 1000  # ms
 
-LONGEST_PAUSE = 60.0  # seconds
-SHORTEST_PAUSE = 1.0
+LONGEST_PAUSE: Final = 60.0  # seconds
+SHORTEST_PAUSE: Final = 1.0
 
 
 class Sweeper:

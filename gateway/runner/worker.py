@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -35,14 +35,14 @@ from gateway.runner.cpu.remake import RemakeTask, remake
 from gateway.runner.cpu.validate import InputLimits, ValidateTask, validate
 from gateway.translate import Unusable
 
-NICENESS = 19  # the API's p99 comes first: measured, it halves when the workers step back
-ORPHANED = 3
-REPORT_SECONDS = 1.0
-OOM_SCORE = "500"  # of 1000: well before the main process, which is every client's
+NICENESS: Final = 19  # the API's p99 comes first: measured, it halves when the workers step back
+ORPHANED: Final = 3
+REPORT_SECONDS: Final = 1.0
+OOM_SCORE: Final = "500"  # of 1000: well before the main process, which is every client's
 
 # Lines make thousands of objects a millisecond and hardly a cycle: looking for cycles as often as
 # Python does by default costs a fifth of the time of small lines.
-GARBAGE_THRESHOLD = 100_000
+GARBAGE_THRESHOLD: Final = 100_000
 
 
 def _failure(value: Mapping[str, Any] | None) -> Failure | None:

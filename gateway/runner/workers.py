@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -13,7 +13,7 @@ from gateway.errors import AuditError, UnavailableError, WorkerError
 from gateway.units import MIB
 
 # A summary carries at most the reported errors of one file.
-MAX_SUMMARY_BYTES = 64 * MIB
+MAX_SUMMARY_BYTES: Final = 64 * MIB
 
 
 class Workers:

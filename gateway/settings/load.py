@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -20,16 +20,16 @@ from gateway.units import MIB
 # begins with "gateway", such as gateway-metrics: GATEWAY_METRICS_PORT=tcp://10.0.0.1:80,
 # GATEWAY_METRICS_SERVICE_HOST, GATEWAY_METRICS_PORT_80_TCP_ADDR, ...
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
-_KUBERNETES_NAME = re.compile(
+_KUBERNETES_NAME: Final = re.compile(
     r"GATEWAY_(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|GATEWAY_(\w+_)?PORT_\d+_(TCP|UDP|SCTP)(_\w+)?"
 )
-_KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
+_KUBERNETES_VALUE: Final = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
 
 # Below this a worker cannot read the largest line that is accepted.
-LEAST_WORKER_MEMORY = 256 * MIB
+LEAST_WORKER_MEMORY: Final = 256 * MIB
 
 # Names under which other programs, or people in a hurry, keep the key for Google.
-_OTHER_KEY_NAMES = ("GOOGLE_API_KEY", "GATEWAY_GEMINI_API_KEY")
+_OTHER_KEY_NAMES: Final = ("GOOGLE_API_KEY", "GATEWAY_GEMINI_API_KEY")
 
 
 def load(

@@ -9,17 +9,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
 
 from gateway.units import GIB, KIB, MIB
 
-API_VERSIONS = ("v1beta", "v1", "v1alpha")
+API_VERSIONS: Final = ("v1beta", "v1", "v1alpha")
 
-_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
-_UNITS = {"b": 1, "kib": KIB, "mib": MIB, "gib": GIB}
+_SIZE: Final = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
+_UNITS: Final = {"b": 1, "kib": KIB, "mib": MIB, "gib": GIB}
 
 
 @dataclass(frozen=True, slots=True)

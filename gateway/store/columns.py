@@ -6,7 +6,7 @@ other composite fields are JSON.
 
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -23,14 +23,14 @@ def _plain(record: type[File | Batch | Job | StagedFile], *composite: str) -> tu
     return tuple(field.name for field in fields(record) if field.name not in composite)
 
 
-_COUNTS = tuple((field.name, f"counts_{field.name}") for field in fields(Counts))
-_USAGE = tuple((field.name, f"usage_{field.name}") for field in fields(TokenUsage))
-_FILE = _plain(File, "segments")
-_BATCH = _plain(
+_COUNTS: Final = tuple((field.name, f"counts_{field.name}") for field in fields(Counts))
+_USAGE: Final = tuple((field.name, f"usage_{field.name}") for field in fields(TokenUsage))
+_FILE: Final = _plain(File, "segments")
+_BATCH: Final = _plain(
     Batch, "status", "metadata", "policy", "counts", "usage", "errors", "notes", "rerendered"
 )
-_JOB = _plain(Job, "state", "cause", "inline", "counts", "usage", "notes", "failure")
-_STAGED = _plain(StagedFile, "state", "failure")
+_JOB: Final = _plain(Job, "state", "cause", "inline", "counts", "usage", "notes", "failure")
+_STAGED: Final = _plain(StagedFile, "state", "failure")
 
 
 def _named(row: Row) -> Values:

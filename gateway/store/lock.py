@@ -7,10 +7,11 @@ holder's process id, for the message alone.
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 from gateway.errors import SettingsError
 
-_LOCK_FILE = "gateway.lock"
+_LOCK_FILE: Final = "gateway.lock"
 
 
 class DirectoryLock:

@@ -9,8 +9,9 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
+from typing import Final
 
-_HEADER = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_HEADER: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 def parse_queries(text: str) -> Iterator[tuple[str, str]]:

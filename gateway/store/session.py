@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from gateway.errors import DamagedStoreError, SettingsError, UnavailableError
 
@@ -14,16 +15,16 @@ Row = sqlite3.Row
 log = logging.getLogger(__name__)
 
 # Another process may hold the database for a moment (a backup, a shell); never one that serves.
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS: Final = 5.0
 
 # Bytes of the write-ahead log that stay on disk after a burst.
-_LOG_KEPT = 64 << 20
+_LOG_KEPT: Final = 64 << 20
 
-_OLDEST = (3, 37, 0)
+_OLDEST: Final = (3, 37, 0)
 
 
 # Primary result codes (https://www.sqlite.org/rescode.html) after which nothing can be trusted.
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def is_damage(error: sqlite3.Error) -> bool:

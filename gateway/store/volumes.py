@@ -6,15 +6,16 @@ not, and the damage shows late.
 
 import re
 from pathlib import Path
+from typing import Final
 
 from gateway.errors import SettingsError
 
-MOUNTS = Path("/proc/mounts")
+MOUNTS: Final = Path("/proc/mounts")
 
-_NETWORK_TYPES = frozenset(
+_NETWORK_TYPES: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "ncpfs"}
 )
-_NETWORK_FUSE = frozenset(
+_NETWORK_FUSE: Final = frozenset(
     {"sshfs", "s3fs", "gcsfuse", "glusterfs", "rclone", "blobfuse", "blobfuse2", "goofys"}
     | {"mount-s3", "mountpoint-s3", "davfs", "juicefs", "JuiceFS", "ceph-fuse"}
 )

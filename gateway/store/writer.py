@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from gateway.errors import NoRoomError, UnavailableError
 from gateway.store.session import Session, damaged, is_damage
@@ -24,10 +24,10 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 # Enough to share an fsync well; few enough that no writer waits long for the others.
-_GROUP = 256
+_GROUP: Final = 256
 
 # Primary result codes (https://www.sqlite.org/rescode.html) that say "not now".
-_NOT_NOW = {
+_NOT_NOW: Final = {
     sqlite3.SQLITE_FULL: "the storage is full",
     sqlite3.SQLITE_IOERR: "the storage refuses to write",
     sqlite3.SQLITE_BUSY: "another process holds the database",

@@ -116,16 +116,16 @@ class _Download:
                 async with aclosing(self._attempt()) as attempt:
                     async for block in attempt:
                         yield block
-            except UpstreamUnavailableError as exc:
+            except UpstreamUnavailableError as error:
                 failures = 1 if self._passed > before else failures + 1
-                if not self._may_go_on(exc, failures):
+                if not self._may_go_on(error, failures):
                     raise
             else:
                 return
             await self._transport.back_off(failures)
 
-    def _may_go_on(self, exc: UpstreamUnavailableError, failures: int) -> bool:
-        if isinstance(exc, _ChangedError | _SlowError) or not worth_a_quick_retry(exc):
+    def _may_go_on(self, error: UpstreamUnavailableError, failures: int) -> bool:
+        if isinstance(error, _ChangedError | _SlowError) or not worth_a_quick_retry(error):
             return False
         # An operation is written anew for every GET, in any member order: no resuming there.
         resumable = self._resumable or self._passed == 0

@@ -112,12 +112,12 @@ def mapped(call: Call, scrub: Scrubber) -> Iterator[None]:
     """Turn whatever a transfer dies of into an ``Upstream*`` error."""
     try:
         yield
-    except TRANSPORT as exc:
-        told = str(exc)
-        message = scrub(f"{type(exc).__name__}: {told}" if told else type(exc).__name__)
-        if call is Call.CREATE and not isinstance(exc, NOT_SENT):
-            raise UpstreamAmbiguousError(message) from exc
-        raise UpstreamUnavailableError(message) from exc
+    except TRANSPORT as error:
+        told = str(error)
+        message = scrub(f"{type(error).__name__}: {told}" if told else type(error).__name__)
+        if call is Call.CREATE and not isinstance(error, NOT_SENT):
+            raise UpstreamAmbiguousError(message) from error
+        raise UpstreamUnavailableError(message) from error
 
 
 # Statuses after which a create may have happened; 499 is google.rpc.Code CANCELLED over HTTP.

@@ -5,6 +5,7 @@ import hmac
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 import httpx
 
@@ -31,7 +32,7 @@ from gateway.upstream.transport import Transport
 from gateway.upstream.uploads import observe_file, stage, stage_file
 from gateway.wire.gemini import parse_model
 
-IDENTITY_DIGITS = 16  # 64 bits: enough to tell some keys apart, too few to be one
+IDENTITY_DIGITS: Final = 16  # 64 bits: enough to tell some keys apart, too few to be one
 
 
 class GeminiUpstream:
@@ -100,8 +101,8 @@ class GeminiUpstream:
             await self._transport.call("POST", url, credential)
         except UpstreamGoneError:
             return
-        except UpstreamUnavailableError as exc:
-            if exc.status != 400:
+        except UpstreamUnavailableError as error:
+            if error.status != 400:
                 raise
 
     async def release(self, job: Job) -> None:
@@ -119,11 +120,11 @@ class GeminiUpstream:
         try:
             with suppress(UpstreamGoneError):
                 await self._transport.call("DELETE", self._transport.url_of(name), credential)
-        except UpstreamUnavailableError as exc:
+        except UpstreamUnavailableError as error:
             # Google's generic text for operations allows a server not to implement delete.
-            return None if exc.status == 501 else exc
-        except UpstreamError as exc:
-            return exc
+            return None if error.status == 501 else error
+        except UpstreamError as error:
+            return error
         return None
 
     async def models(self, credential: str) -> Sequence[Model]:

@@ -53,16 +53,16 @@ async def create(transport: Transport, job: Job, spool: Source, seconds: float) 
             body = await _body(job, spool)
             sent = True
             status, answer = await _post_alone(transport, url, headers, body, seconds)
-    except TimeoutError as exc:
+    except TimeoutError as error:
         message = f"The upstream did not answer within {seconds:g} s."
-        raise (UpstreamAmbiguousError if sent else UpstreamUnavailableError)(message) from exc
+        raise (UpstreamAmbiguousError if sent else UpstreamUnavailableError)(message) from error
     if 200 <= status < 300:
         return _created_name(status, answer)
-    error = error_of(Call.CREATE, status, answer, transport.scrub)
-    if job.inline and not job.files and isinstance(error, UpstreamStaleError):
+    refusal = error_of(Call.CREATE, status, answer, transport.scrub)
+    if job.inline and not job.files and isinstance(refusal, UpstreamStaleError):
         # Nothing was staged: the missing file is one that a client named by its URI.
-        error = UpstreamRefusedError(error.message, status=error.status, code=error.code)
-    raise error
+        refusal = UpstreamRefusedError(refusal.message, status=refusal.status, code=refusal.code)
+    raise refusal
 
 
 async def _post_alone(
@@ -81,8 +81,8 @@ async def _post_alone(
 def _created_name(status: int, answer: bytes) -> str:
     try:
         name = parse_operation(parse_object(answer)).name
-    except UpstreamUnavailableError as exc:
-        raise UpstreamAmbiguousError(exc.message, status=status) from exc
+    except UpstreamUnavailableError as error:
+        raise UpstreamAmbiguousError(error.message, status=status) from error
     if not name:
         raise UpstreamAmbiguousError("The upstream's answer names no job.", status=status)
     return name
@@ -181,8 +181,8 @@ class Observer:
         url = self._transport.url_of(name)
         try:
             body = await self._transport.get(url, credential, {"fields": _MASK})
-        except UpstreamError as exc:
-            if exc.status != 400:
+        except UpstreamError as error:
+            if error.status != 400:
                 raise
         else:
             operation = parse_operation(body)

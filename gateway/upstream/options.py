@@ -64,8 +64,8 @@ class GeminiOptions:
         """Refuse what would fail later, and differently, inside a header or a URL."""
         try:
             url = httpx.URL(self.base_url)
-        except httpx.InvalidURL as exc:
-            raise SettingsError("the Gemini base URL is no URL") from exc
+        except httpx.InvalidURL as error:
+            raise SettingsError("the Gemini base URL is no URL") from error
         if url.scheme not in {"http", "https"} or not url.host:
             raise SettingsError("the Gemini base URL must begin with https:// or http://")
         if url.userinfo or url.query or url.fragment:

@@ -197,8 +197,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a 2xx answer."""
     try:
         value = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamUnavailableError("The upstream's answer is not JSON.", status=200) from exc
+    except orjson.JSONDecodeError as error:
+        raise UpstreamUnavailableError("The upstream's answer is not JSON.", status=200) from error
     if not isinstance(value, dict):
         raise UpstreamUnavailableError("The upstream's answer is no JSON object.", status=200)
     return value
@@ -218,9 +218,11 @@ async def read_capped(response: httpx.Response, limit: int, *, cut: bool = False
     return bytes(body[:limit])
 
 
-def worth_a_quick_retry(exc: BaseException) -> bool:
+def worth_a_quick_retry(error: BaseException) -> bool:
     """Tell whether it is a lost connection or a 5xx; the runner backs off longer after a 429."""
-    return isinstance(exc, UpstreamUnavailableError) and (exc.status == 0 or exc.status >= 500)
+    return isinstance(error, UpstreamUnavailableError) and (
+        error.status == 0 or error.status >= 500
+    )
 
 
 def is_upload_host(url: str, base_url: str) -> bool:

@@ -96,8 +96,8 @@ async def _upload(transport: Transport, source: _UploadSource, *, until_ready: b
         try:
             file = await _Upload(transport, source).run()
             return await _ready(transport, file, source.credential) if until_ready else file
-        except _UploadLostError as exc:
-            lost = str(exc)
+        except _UploadLostError as error:
+            lost = str(error)
     raise UpstreamUnavailableError(f"The upload failed: {lost}.")
 
 
@@ -119,8 +119,8 @@ async def _ready(transport: Transport, file: FileInfo, credential: str) -> FileI
         await transport.back_off(attempt + 1)
         try:
             seen = parse_file(await transport.get(transport.url_of(file.name), credential))
-        except UpstreamGoneError as exc:
-            raise _UploadLostError("the uploaded file is gone") from exc
+        except UpstreamGoneError as error:
+            raise _UploadLostError("the uploaded file is gone") from error
         file = seen or file
     raise UpstreamUnavailableError("The uploaded file is still being processed.")
 

@@ -4,18 +4,18 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from gateway.units import MIB
 
-UTF8_BOM = b"\xef\xbb\xbf"
+UTF8_BOM: Final = b"\xef\xbb\xbf"
 
-_STRING = re.compile(rb'"[^"]*"')  # of a text without escaped quotes
+_STRING: Final = re.compile(rb'"[^"]*"')  # of a text without escaped quotes
 
 # str.splitlines() and the OpenAI SDKs' own iter_lines() end a line at these characters too;
 # measured with openai-python: two lines that carry them raw come back as six. orjson has no
 # option to escape them. In valid JSON they can be inside strings only.
-_SEPARATORS = (
+_SEPARATORS: Final = (
     (b"\xe2\x80\xa8", b"\\u2028"),
     (b"\xe2\x80\xa9", b"\\u2029"),
     (b"\xc2\x85", b"\\u0085"),

@@ -54,7 +54,7 @@ AZURE_ENDPOINTS: Final[Mapping[str, str]] = {
 }
 _CANONICAL: Final = {azure: path for path, azure in AZURE_ENDPOINTS.items()}
 
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import re
 from functools import cache
 from hashlib import blake2b
 from random import Random  # noqa: TID251 - seeded: the same text has the same vector everywhere
+from typing import Final
 
 from gateway.emulator.answers.prompt import check_error_mark
 from gateway.emulator.answers.usage import content_tokens
@@ -19,13 +20,13 @@ from gateway.emulator.resources.capabilities import capabilities_of
 from gateway.emulator.resources.project_resources import ProjectResources
 
 # Dimensions of gemini-embedding-001 and -2 unless asked otherwise.
-DEFAULT_SIZE = 3072
-MAX_SIZE = 3072
-_WORD = re.compile(r"\w+")
+DEFAULT_SIZE: Final = 3072
+MAX_SIZE: Final = 3072
+_WORD: Final = re.compile(r"\w+")
 # Places of the vector one feature is hashed to.
-_PLACES = 12
-_NOISE = 1 << 14
-_NOISE_WEIGHT = 0.02
+_PLACES: Final = 12
+_NOISE: Final = 1 << 14
+_NOISE_WEIGHT: Final = 0.02
 
 
 @cache

@@ -13,29 +13,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import takewhile
+from typing import Final
 
 from gateway.emulator.checks.schema import look_up
 from gateway.emulator.protocol.errors import JsonObject, invalid
 
 # Beyond this depth only what is required is filled in.
-MAX_DEPTH = 12
+MAX_DEPTH: Final = 12
 # How often a reference is followed inside itself where nothing requires it.
-UNROLLED = 2
+UNROLLED: Final = 2
 # After so many values only what is required is filled in.
-FREE_VALUES = 500
+FREE_VALUES: Final = 500
 # A schema that requires more is refused, as Google refuses those of too many states.
-MAX_VALUES = 20_000
-MAX_LENGTH = 10_000
-TOO_MANY = (
+MAX_VALUES: Final = 20_000
+MAX_LENGTH: Final = 10_000
+TOO_MANY: Final = (
     "The specified schema produces a constraint that has too many states for serving. Typical "
     "causes of this error are schemas with lots of text (for example, very long property or enum "
     "names), schemas with long array length limits (especially when nested), or schemas using "
     "complex value matchers (for example, integers or numbers with minimum/maximum bounds or "
     "strings with complex formats like date-time)"
 )
-_NUMBER = re.compile(r"-?\d{1,18}(\.\d+)?")
+_NUMBER: Final = re.compile(r"-?\d{1,18}(\.\d+)?")
 
-_FORMATS = {
+_FORMATS: Final = {
     "date-time": "2026-08-19T14:34:12Z",
     "date": "2026-08-19",
     "time": "14:34:12Z",

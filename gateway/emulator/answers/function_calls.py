@@ -1,16 +1,19 @@
 """Whether an answer calls functions, which, and with what arguments."""
 
 import re
+from typing import Final
 
 from gateway.emulator.answers.fit_schema import fit
 from gateway.emulator.checks.tools import declarations
 from gateway.emulator.faults.markers import Marks
 from gateway.emulator.protocol.errors import JsonObject
 
-MAX_CALLS = 1000
-_SMALL_WORDS = frozenset({"call", "create", "find", "from", "function", "list", "make", "with"})
-_WORD = re.compile(r"[a-z0-9]+")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+MAX_CALLS: Final = 1000
+_SMALL_WORDS: Final = frozenset(
+    {"call", "create", "find", "from", "function", "list", "make", "with"}
+)
+_WORD: Final = re.compile(r"[a-z0-9]+")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def choose_calls(request: JsonObject, text: str, marks: Marks) -> list[str]:

@@ -7,6 +7,7 @@ its sha256), so a test can check that every request got its own answer.
 import base64
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import orjson
 
@@ -32,10 +33,10 @@ from gateway.emulator.protocol.errors import JsonObject
 from gateway.emulator.resources.capabilities import RESOLVED
 from gateway.emulator.resources.project_resources import ProjectResources
 
-_WITH_CONTENT = frozenset({"STOP", "MAX_TOKENS"})
-_FILLING = " lorem ipsum"
+_WITH_CONTENT: Final = frozenset({"STOP", "MAX_TOKENS"})
+_FILLING: Final = " lorem ipsum"
 # Harms in the order of a recorded rating.
-_RATED = ("HATE_SPEECH", "DANGEROUS_CONTENT", "HARASSMENT", "SEXUALLY_EXPLICIT")
+_RATED: Final = ("HATE_SPEECH", "DANGEROUS_CONTENT", "HARASSMENT", "SEXUALLY_EXPLICIT")
 
 
 @dataclass(frozen=True)

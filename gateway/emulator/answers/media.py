@@ -11,19 +11,20 @@ import zlib
 from array import array
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from gateway.emulator.checks.media import FACTORS, SIZES
 from gateway.emulator.protocol.errors import JsonObject
 
 # imageSize -> tokens (recorded: 1290 of 2.5 Flash Image).
-PICTURE_TOKENS = {"512": 747, "1K": 1290, "2K": 1290, "4K": 2000}
-RATE = 24_000
-SOUND_TYPE = "audio/L16;codec=pcm;rate=24000"
-MAX_SECONDS = 0.5
-CHARACTERS_PER_SECOND = 14.5
+PICTURE_TOKENS: Final = {"512": 747, "1K": 1290, "2K": 1290, "4K": 2000}
+RATE: Final = 24_000
+SOUND_TYPE: Final = "audio/L16;codec=pcm;rate=24000"
+MAX_SECONDS: Final = 0.5
+CHARACTERS_PER_SECOND: Final = 14.5
 # Of a recorded sound: 111 tokens for 64 characters.
-TOKENS_PER_SECOND = 25
-_AMPLITUDE = 8000
+TOKENS_PER_SECOND: Final = 25
+_AMPLITUDE: Final = 8000
 
 
 @dataclass(frozen=True)

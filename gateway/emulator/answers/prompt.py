@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
 import orjson
 
@@ -11,7 +12,7 @@ from gateway.emulator.protocol.numbers import whole_number
 from gateway.emulator.resources.capabilities import ModelCapabilities, capabilities_of
 
 # Longer prompts are named by their beginning and their digest.
-ECHO_CHARACTERS = 200
+ECHO_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True)

@@ -10,26 +10,27 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.emulator.answers.prompt import Prompt
 from gateway.emulator.protocol.errors import JsonObject
 
-_URL = re.compile(r"https?://[^\s)>\"']+")
+_URL: Final = re.compile(r"https?://[^\s)>\"']+")
 # RFC 2606: a name that is never to be found.
-_LOST = re.compile(r"https?://[^/:]*\.invalid([/:]|$)")
+_LOST: Final = re.compile(r"https?://[^/:]*\.invalid([/:]|$)")
 # Tokens a tool's result adds to the prompt.
-TOOL_TOKENS = 120
-QUERY_CHARACTERS = 100
+TOOL_TOKENS: Final = 120
+QUERY_CHARACTERS: Final = 100
 # Bytes that ``[[shifted]]`` moves the offsets by.
-SHIFT = 2
+SHIFT: Final = 2
 
 
 @dataclass
 class ToolMetadata:
     """What is added to a candidate and to the usage."""
 
+    # Parts before the text.
     parts: list[JsonObject] = field(default_factory=list)
-    """Parts before the text."""
     candidate: JsonObject = field(default_factory=dict)
     tokens: int = 0
 

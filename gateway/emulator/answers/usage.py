@@ -7,16 +7,22 @@ exception, and ``candidatesTokenCount`` is absent where there are none.
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
 from gateway.emulator.protocol.errors import JsonObject
 
 # What a text model says at most (outputTokenLimit of the recorded models).
-MAX_OUTPUT_TOKENS = 65_536
-BYTES_PER_TOKEN = 4
-IMAGE_TOKENS = 258
-_MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "application": "DOCUMENT"}
+MAX_OUTPUT_TOKENS: Final = 65_536
+BYTES_PER_TOKEN: Final = 4
+IMAGE_TOKENS: Final = 258
+_MODALITIES: Final = {
+    "image": "IMAGE",
+    "audio": "AUDIO",
+    "video": "VIDEO",
+    "application": "DOCUMENT",
+}
 
 
 def tokens_of(text: str) -> int:

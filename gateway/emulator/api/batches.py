@@ -1,6 +1,7 @@
 """Routes of batch jobs."""
 
 import itertools
+from typing import Final
 
 from starlette.responses import Response
 
@@ -19,13 +20,13 @@ from gateway.emulator.resources.models import page_bounds
 from gateway.emulator.resources.webhooks import check_uri
 from gateway.emulator.state.intake import TEXTS, Order, prompt_faults
 
-DEFAULT_PAGE = 50
-MAX_PAGE = 1000
-MUTABLE = frozenset({"displayName", "priority"})
-_SMALL_BODY = 64 * 1024
-_TOKEN_PREFIX = "Cg"  # noqa: S105 - the beginning of a page token
+DEFAULT_PAGE: Final = 50
+MAX_PAGE: Final = 1000
+MUTABLE: Final = frozenset({"displayName", "priority"})
+_SMALL_BODY: Final = 64 * 1024
+_TOKEN_PREFIX: Final = "Cg"  # noqa: S105 - the beginning of a page token
 
-_CREATES = {
+_CREATES: Final = {
     "generate": ("batchGenerateContent", "BatchGenerateContentRequest"),
     "embed": ("asyncBatchEmbedContent", "AsyncBatchEmbedContentRequest"),
 }

@@ -3,6 +3,8 @@
 Shapes as recorded 2026-05 and 2026-08; what is too small is refused (litellm#17696).
 """
 
+from typing import Final
+
 from starlette.responses import Response
 
 from gateway.emulator.answers.usage import prompt_tokens
@@ -13,12 +15,12 @@ from gateway.emulator.protocol.ids import new_id
 from gateway.emulator.resources.caches import Cache
 from gateway.emulator.resources.models import keyed_page
 
-DEFAULT_SECONDS = 3600.0
-LEAST_TOKENS = 1024
+DEFAULT_SECONDS: Final = 3600.0
+LEAST_TOKENS: Final = 1024
 # Fewer are not cached (ai.google.dev, "Context caching"; pflow#432).
-LEAST_PRO_TOKENS = 4096
-NAME_LENGTH = 40
-MAX_BODY = 100 * 1024 * 1024
+LEAST_PRO_TOKENS: Final = 4096
+NAME_LENGTH: Final = 40
+MAX_BODY: Final = 100 * 1024 * 1024
 
 
 async def create(call: Call) -> Response:

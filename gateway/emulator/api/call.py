@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
@@ -33,9 +33,9 @@ from gateway.emulator.state.projects import Project
 from gateway.emulator.state.state import EmulatorState
 
 # Key of ``scope["extensions"]`` under which the server offers to close the connection.
-CLOSE = "gateway.emulator.close"
+CLOSE: Final = "gateway.emulator.close"
 # Query parameters of every method (Google's discovery document), and their system spelling.
-STANDARD_QUERY = frozenset(
+STANDARD_QUERY: Final = frozenset(
     {
         "$.xgafv",
         "accessToken",
@@ -53,9 +53,9 @@ STANDARD_QUERY = frozenset(
     }
 )
 # On answers of generateContent, refusals too, and never on streams (recorded).
-TIER_HEADER = "x-gemini-service-tier"
+TIER_HEADER: Final = "x-gemini-service-tier"
 # Bodies up to this are parsed on the event loop.
-_SMALL = 64 * 1024
+_SMALL: Final = 64 * 1024
 
 
 class NoAnswerError(Exception):
@@ -77,8 +77,8 @@ class Call:
     request: Request
     state: EmulatorState
     operation: str
+    # Whose faults may strike: the emulator's, those of the project, of the job, of the prompts.
     books: list[FaultBook] = field(default_factory=list)
-    """Whose faults may strike: the emulator's, those of the project, of the job, of the prompts."""
 
     @property
     def version(self) -> str:
@@ -240,10 +240,10 @@ class Endpoint:
     state: EmulatorState
     operation: str | Callable[[Request], str]
     function: Function
+    # Query parameters besides those that every call takes.
     query: frozenset[str] = frozenset()
-    """Query parameters besides those that every call takes."""
+    # Whether a request needs no key (an upload URL carries its own authority).
     keyless: Callable[[Request], bool] = lambda _request: False
-    """Whether a request needs no key (an upload URL carries its own authority)."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -172,7 +172,7 @@ def _endpoint(state: EmulatorState, function: Function) -> Callable[[Request], A
     async def respond(request: Request) -> Response:
         try:
             return json_response(await function(state, request), pretty=False)
-        except (ValueError, TypeError) as exc:
-            return json_response({"error": str(exc)}, 400, pretty=False)
+        except (ValueError, TypeError) as error:
+            return json_response({"error": str(error)}, 400, pretty=False)
 
     return respond

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 from starlette.responses import Response
 
@@ -15,11 +16,11 @@ from gateway.emulator.protocol.schema import parse_body
 from gateway.emulator.protocol.streams import Streamed
 from gateway.emulator.resources.files import StoredFile, guess_type
 
-_BLOCK = 256 * 1024
+_BLOCK: Final = 256 * 1024
 # Results up to this size come with a checksum.
-_CRC_BYTES = 1 << 20
-_RANGE = re.compile(r"bytes=([0-9]{1,18})-")
-_HOP_HEADERS = frozenset(
+_CRC_BYTES: Final = 1 << 20
+_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-")
+_HOP_HEADERS: Final = frozenset(
     {
         "host",
         "connection",

@@ -8,6 +8,7 @@ the 400 are not on record.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from gateway.emulator.api.call import Call
 from gateway.emulator.protocol.clock import SECOND
@@ -22,7 +23,7 @@ from gateway.emulator.resources.capabilities import capabilities_of
 from gateway.emulator.resources.ledger import SPEND_LIMITS, charge
 
 # How often a waiting call looks at the emulator's clock, which can be moved.
-LOOK_SECONDS = 0.02
+LOOK_SECONDS: Final = 0.02
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 import orjson
 from starlette.responses import Response
@@ -19,9 +20,9 @@ from gateway.emulator.protocol.errors import JSON_HEADERS, JsonObject, invalid, 
 from gateway.emulator.protocol.streams import Streamed
 
 # Inline bytes of an interactive request (ai.google.dev/gemini-api/docs/files).
-MAX_BODY = 100 * 1024 * 1024
-MAX_EMBED_REQUESTS = 100
-_STREAM = "streamGenerateContent"
+MAX_BODY: Final = 100 * 1024 * 1024
+MAX_EMBED_REQUESTS: Final = 100
+_STREAM: Final = "streamGenerateContent"
 
 
 async def get(call: Call) -> Response:

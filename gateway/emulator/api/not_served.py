@@ -4,13 +4,15 @@ Each of these routes is there and answers as for something that does not exist; 
 would serve at Google and this emulator does not are 501, so that they are not taken for a bug.
 """
 
+from typing import Final
+
 from starlette.responses import Response
 
 from gateway.emulator.api.call import Call, Function
 from gateway.emulator.protocol.errors import ApiError, entity_not_found, model_not_found
 
 # Methods of models that are left out: Imagen, Veo, AQA, PaLM.
-NOT_SERVED = (
+NOT_SERVED: Final = (
     "predict",
     "predictLongRunning",
     "generateAnswer",
@@ -22,7 +24,7 @@ NOT_SERVED = (
     "generateText",
 )
 # Methods of tuned models.
-METHODS = (
+METHODS: Final = (
     "generateContent",
     "streamGenerateContent",
     "batchGenerateContent",

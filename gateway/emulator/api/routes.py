@@ -1,6 +1,7 @@
 """The table of routes: every call of the API, on every version, with the query it takes."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
@@ -10,11 +11,11 @@ from gateway.emulator.api import not_served as tuned
 from gateway.emulator.api.call import Endpoint, Function
 from gateway.emulator.state.state import EmulatorState
 
-VERSIONS = ("v1", "v1beta", "v1alpha")
+VERSIONS: Final = ("v1", "v1beta", "v1alpha")
 
-_PAGES = frozenset({"pageSize", "pageToken"})
-_FILTERED = _PAGES | {"filter", "returnPartialSuccess"}
-_MASK = frozenset({"updateMask"})
+_PAGES: Final = frozenset({"pageSize", "pageToken"})
+_FILTERED: Final = _PAGES | {"filter", "returnPartialSuccess"}
+_MASK: Final = frozenset({"updateMask"})
 _NONE: frozenset[str] = frozenset()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -17,9 +18,9 @@ from gateway.emulator.protocol.schema import parse_body
 from gateway.emulator.resources.files import StoredFile, digest_file
 from gateway.emulator.state.uploads import Upload
 
-METADATA_BYTES = 64 * 1024
+METADATA_BYTES: Final = 64 * 1024
 # Headers of what moves bytes (recorded).
-UPLOAD_HEADERS = {
+UPLOAD_HEADERS: Final = {
     "server": "UploadServer",
     "vary": "Origin",
     "x-content-type-options": "nosniff",

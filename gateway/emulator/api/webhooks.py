@@ -1,6 +1,7 @@
 """Routes of webhooks; this family of the API speaks snake_case both ways."""
 
 import asyncio
+from typing import Final
 
 import orjson
 from starlette.responses import Response
@@ -12,11 +13,11 @@ from gateway.emulator.protocol.rsa import process_key
 from gateway.emulator.protocol.schema import parse_json
 from gateway.emulator.resources.models import keyed_page
 
-MAX_BODY = 64 * 1024
-DEFAULT_PAGE = 50
-MAX_PAGE = 1000
-AT_ONCE = "revoke_previous_secrets_immediately"
-LATER = "revoke_previous_secrets_after_h24"
+MAX_BODY: Final = 64 * 1024
+DEFAULT_PAGE: Final = 50
+MAX_PAGE: Final = 1000
+AT_ONCE: Final = "revoke_previous_secrets_immediately"
+LATER: Final = "revoke_previous_secrets_after_h24"
 
 
 async def _body(call: Call) -> JsonObject:

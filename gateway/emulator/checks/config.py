@@ -1,16 +1,17 @@
 """Checks of generationConfig and safetySettings, with the texts of the service."""
 
 from collections import Counter
+from typing import Final
 
 from gateway.emulator.checks.media import check_image_config, check_speech_config
 from gateway.emulator.checks.schema import check_json_schema, check_openapi_schema
 from gateway.emulator.protocol.errors import JsonObject, invalid
 from gateway.emulator.resources.capabilities import ModelCapabilities
 
-MAX_STOP_SEQUENCES = 5
-MIME_TYPES = ("text/plain", "application/json", "text/x.enum")
+MAX_STOP_SEQUENCES: Final = 5
+MIME_TYPES: Final = ("text/plain", "application/json", "text/x.enum")
 # generationConfig field -> least and greatest value.
-RANGES = {
+RANGES: Final = {
     "temperature": (0.0, 2.0),
     "topP": (0.0, 1.0),
     "presencePenalty": (-2.0, 2.0),
@@ -20,7 +21,7 @@ RANGES = {
     "maxOutputTokens": (1, 2**31 - 1),
 }
 # The categories this API knows; the others in the grammar are of older models.
-HARMS = tuple(
+HARMS: Final = tuple(
     f"HARM_CATEGORY_{name}"
     for name in (
         "HATE_SPEECH",
@@ -30,7 +31,7 @@ HARMS = tuple(
         "CIVIC_INTEGRITY",
     )
 )
-_PREFIX = "* GenerateContentRequest.generation_config."
+_PREFIX: Final = "* GenerateContentRequest.generation_config."
 
 
 def check_config(model: str, capabilities: ModelCapabilities, request: JsonObject) -> None:

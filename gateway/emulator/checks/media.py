@@ -1,9 +1,11 @@
 """Checks of imageConfig and speechConfig: sizes, ratios and voices that exist."""
 
+from typing import Final
+
 from gateway.emulator.protocol.errors import JsonObject, invalid
 
 # aspectRatio -> width and height at 1K (ai.google.dev, "Image generation").
-SIZES = {
+SIZES: Final = {
     "1:1": (1024, 1024),
     "2:3": (832, 1248),
     "3:2": (1248, 832),
@@ -20,9 +22,9 @@ SIZES = {
     "8:1": (3072, 384),
 }
 # imageSize -> factor on both sides.
-FACTORS = {"512": 0.5, "1K": 1.0, "2K": 2.0, "4K": 4.0}
+FACTORS: Final = {"512": 0.5, "1K": 1.0, "2K": 2.0, "4K": 4.0}
 # Names of prebuilt voices (ai.google.dev, "Speech generation"), in lower case.
-VOICES = frozenset(
+VOICES: Final = frozenset(
     {
         "achernar",
         "achird",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from gateway.emulator.checks.config import check_config
 from gateway.emulator.checks.tools import check_tools
@@ -11,38 +12,38 @@ from gateway.emulator.resources.caches import Cache
 from gateway.emulator.resources.capabilities import ModelCapabilities, capabilities_of
 from gateway.emulator.resources.project_resources import ProjectResources
 
-MAX_INPUT_TOKENS = 1_048_576
-SIGNATURE_TEXT = (
+MAX_INPUT_TOKENS: Final = 1_048_576
+SIGNATURE_TEXT: Final = (
     "Function call is missing a thought_signature in functionCall parts. This is required for "
     "tools to work correctly, and missing thought_signature may lead to degraded model performance."
 )
 # 400 for a history that begins with a function call (gemini-cli#11814, pydantic-ai#4148). That a
 # history which begins with a model's text is refused, too, is one project's word: it passes here.
-CALL_TURN_TEXT = (
+CALL_TURN_TEXT: Final = (
     "Please ensure that function call turn comes immediately after a user turn or after a function "
     "response turn."
 )
 # Media types of ``functionResponse.parts`` (ai.google.dev, "Function calling", by pydantic-ai's
 # profile; another is a 400, gemini-cli#16995).
-INSIDE_RESULTS = frozenset(
+INSIDE_RESULTS: Final = frozenset(
     {"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"}
 )
 # What history without signatures may carry instead (ai.google.dev, "Thought signatures").
-UNSIGNED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+UNSIGNED: Final = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 # First byte of every recorded signature: fields 1 (2.5) and 2 (3) of a message.
-_SIGNATURE_STARTS = (b"\x0a", b"\x12")
-_FILE_URI = re.compile(r"(?:https?://[^/]+/v1(?:alpha|beta)?/)?files/([a-z0-9-]+)")
-_DOCUMENTS = re.compile(
+_SIGNATURE_STARTS: Final = (b"\x0a", b"\x12")
+_FILE_URI: Final = re.compile(r"(?:https?://[^/]+/v1(?:alpha|beta)?/)?files/([a-z0-9-]+)")
+_DOCUMENTS: Final = re.compile(
     r"(image|audio|video|text)/.+|application/(pdf|json|rtf|xml|x-javascript|javascript|x-python"
     r"|x-python-code|typescript|x-typescript|x-ipynb\+json|ogg)"
 )
-_NOT_READ = frozenset({"image/gif", "image/svg+xml"})
-_ATTRIBUTES = frozenset({"thought", "thoughtSignature", "partMetadata", "mediaResolution"})
-_MEDIA = ("inlineData", "fileData")
+_NOT_READ: Final = frozenset({"image/gif", "image/svg+xml"})
+_ATTRIBUTES: Final = frozenset({"thought", "thoughtSignature", "partMetadata", "mediaResolution"})
+_MEDIA: Final = ("inlineData", "fileData")
 # ai.google.dev, "Video understanding": a frame rate in (0.0, 24.0].
-MAX_FPS = 24.0
+MAX_FPS: Final = 24.0
 # Part -> fields that the grammar requires; an empty one is there.
-_REQUIRED = {
+_REQUIRED: Final = {
     "functionResponse": {"response"},
     "executableCode": {"language", "code"},
     "codeExecutionResult": {"outcome"},

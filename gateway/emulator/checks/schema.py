@@ -6,11 +6,12 @@ nearly everything is let through (and ignored); what cannot be unrolled is not.
 
 import graphlib
 from collections.abc import Iterator
+from typing import Final
 
 from gateway.emulator.protocol.errors import JsonObject, invalid
 
 # Type -> the formats it may have (gemini-cli#3178; enums of numbers are a format too).
-FORMATS = {
+FORMATS: Final = {
     "STRING": ("enum", "date-time"),
     "NUMBER": ("float", "double", "enum"),
     "INTEGER": ("int32", "int64", "enum"),
@@ -73,13 +74,13 @@ def check_json_schema(schema: object) -> None:
     try:
         graph = _graph(schema)
         graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as exc:
-        place = exc.args[1][0].removeprefix("#/").replace("/", ".")
+    except graphlib.CycleError as error:
+        place = error.args[1][0].removeprefix("#/").replace("/", ".")
         raise invalid(
             "ref loops are only supported if they include optional or nullable property values, or "
             "a potentially-zero-length array items, but a ref loop of required fields was found at "
             f"{place}"
-        ) from exc
+        ) from error
 
 
 def _graph(schema: JsonObject) -> dict[str, set[str]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from typing import Final
 
 from gateway.emulator.checks.schema import (
     check_json_schema,
@@ -11,9 +12,9 @@ from gateway.emulator.checks.schema import (
 from gateway.emulator.protocol.errors import JsonObject, invalid
 from gateway.emulator.resources.capabilities import ModelCapabilities
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 # Tools that Google runs.
-BUILT_IN = frozenset(
+BUILT_IN: Final = frozenset(
     {
         "codeExecution",
         "computerUse",
@@ -26,10 +27,10 @@ BUILT_IN = frozenset(
 )
 # Sum of ``maxItems`` in a function's JSON schema beyond which the service answers 400 without a
 # word on why (python-genai#2170, measured on gemini-3-flash-preview).
-MAX_ITEM_BUDGET = 960
-_JSON_TYPE = "application/json"
+MAX_ITEM_BUDGET: Final = 960
+_JSON_TYPE: Final = "application/json"
 # Calling modes that allowedFunctionNames belong to.
-_CHOOSY = frozenset({"ANY", "VALIDATED"})
+_CHOOSY: Final = frozenset({"ANY", "VALIDATED"})
 
 
 def declarations(request: JsonObject) -> dict[str, JsonObject]:

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
+from typing import Final
 
 from gateway.emulator.protocol.numbers import whole_number
 
 # Marker -> what it does.
-MARKERS = {
+MARKERS: Final = {
     "error": "an error: google.rpc code[,times=N][,message=TEXT]; message= alone leaves it out",
     "block": "the prompt is blocked: no candidates; value: blockReason (SAFETY)",
     "finish": "finishReason; anything but STOP and MAX_TOKENS comes without content",
@@ -51,10 +52,10 @@ MARKERS = {
     "slow": "synchronous calls answer after this many seconds",
 }
 
-_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
-_OPENING = re.compile(r"\[\[([a-z-]+)(?::|\Z)")
+_SECONDS: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
+_OPENING: Final = re.compile(r"\[\[([a-z-]+)(?::|\Z)")
 # Of one prompt: each has the whole prompt hashed to count it.
-MAX_FAULTS = 16
+MAX_FAULTS: Final = 16
 
 
 @dataclass(frozen=True)

@@ -2,38 +2,39 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from gateway.emulator.faults.markers import Seen, find_faults
 from gateway.emulator.faults.table import FAULTS, Fault, Scope, parse_fault
 from gateway.emulator.protocol.errors import invalid
 
 # Calls about one job, or about the file of its results.
-JOB_OPERATIONS = frozenset(
+JOB_OPERATIONS: Final = frozenset(
     {"get", "cancel", "delete", "update", "file-get", "file-delete", "redirect", "download"}
 )
-UPLOAD_OPERATIONS = frozenset({"upload-start", "upload", "upload-query"})
+UPLOAD_OPERATIONS: Final = frozenset({"upload-start", "upload", "upload-query"})
 
 
 @dataclass
 class PromptFaults:
     """The faults of some prompts, by whom they strike."""
 
+    # The call that brings the prompts.
     call: list[Fault] = field(default_factory=list)
-    """The call that brings the prompts."""
+    # The job that is made of them, if one is; with the prompt of each.
     job: list[tuple[Fault, str]] = field(default_factory=list)
-    """The job that is made of them, if one is; with the prompt of each."""
+    # Calls about that job.
     later: list[Fault] = field(default_factory=list)
-    """Calls about that job."""
+    # Whatever they are for, next: listings, for one.
     others: list[Fault] = field(default_factory=list)
-    """Whatever they are for, next: listings, for one."""
 
 
 def parse_prompt_fault(specification: str) -> tuple[Fault, Scope]:
     """Read a prompt's fault and its scope; once unless it says otherwise. Raises ApiError 400."""
     try:
         fault = parse_fault(specification)
-    except ValueError as exc:
-        raise invalid(str(exc)) from exc
+    except ValueError as error:
+        raise invalid(str(error)) from error
     scope = FAULTS[specification.partition(":")[0].strip()].scope
     later = fault.lasts and not JOB_OPERATIONS.isdisjoint(fault.on.split("|"))
     if scope is not Scope.VIEW and not later and "times=" not in specification:

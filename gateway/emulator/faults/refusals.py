@@ -5,7 +5,7 @@ has the one that its report gives.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.emulator.protocol.errors import (
     QUOTA_TEXT,
@@ -24,8 +24,8 @@ class Refused(NamedTuple):
 
     operation: str
     model: str = ""
+    # Id of the file or job in the path; empty if the path has none.
     name: str = ""
-    """Id of the file or job in the path; empty if the path has none."""
     version: str = "v1beta"
 
 
@@ -122,7 +122,7 @@ REASONS: dict[str, Callable[[Refused], ApiError]] = {
     "storage": _storage,
 }
 
-_FILE_CALLS = frozenset({"file-get", "file-delete", "redirect", "download"})
+_FILE_CALLS: Final = frozenset({"file-get", "file-delete", "redirect", "download"})
 
 
 def refusal(call: Refused, status: int, reason: str, message: str) -> ApiError:

@@ -14,8 +14,8 @@ class Report:
     where: str
     faults: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
+    # What needs no switch.
     always: str = ""
-    """What needs no switch."""
 
 
 # In the order of the reports' list.

@@ -22,11 +22,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
 from functools import partial
 from random import Random  # noqa: TID251 - the dice of a book
+from typing import Final
 
 from gateway.emulator.faults.refusals import REASONS
 
 # What ``on`` may name: one word per call of the API.
-OPERATIONS = (
+OPERATIONS: Final = (
     "create",
     "get",
     "list",
@@ -61,36 +62,36 @@ class Fault:
     times: int | None = None
     skip: int = 0
     probability: float = 1.0
+    # HTTP status.
     status: int = 500
-    """HTTP status."""
+    # Which of Google's refusals (:data:`gateway.emulator.faults.refusals.REASONS`); empty: the
+    # usual one of the status.
     reason: str = ""
-    """Which of Google's refusals (:data:`gateway.emulator.faults.refusals.REASONS`); empty: the
-    usual one of the status."""
+    # google.rpc.Code of a job or an item.
     code: int = 13
-    """google.rpc.Code of a job or an item."""
+    # Message of an error, of a job's or an item's too; empty: leave it out.
     message: str = "default"
-    """Message of an error, of a job's or an item's too; empty: leave it out."""
     seconds: float = 0.0
+    # Bytes after which something is cut.
     bytes: int = 0
-    """Bytes after which something is cut."""
+    # Bytes per second.
     rate: int = 65536
-    """Bytes per second."""
+    # A state: of a job as it is, or as the wire has it.
     state: str = "BATCH_STATE_PAUSED"
-    """A state: of a job as it is, or as the wire has it."""
+    # Where output stays (``response`` or ``metadata``), or the host a redirect leads to.
     place: str = "response"
-    """Where output stays (``response`` or ``metadata``), or the host a redirect leads to."""
+    # What an answer is instead: ``html``, ``empty``, or these very characters.
     body: str = "html"
-    """What an answer is instead: ``html``, ``empty``, or these very characters."""
+    # Model of the calls and jobs that are hit; empty: any.
     model: str = ""
-    """Model of the calls and jobs that are hit; empty: any."""
+    # Which item of a create, counted from 0.
     index: int = 0
-    """Which item of a create, counted from 0."""
+    # Item keys, joined with ``|``; empty: any item.
     keys: str = ""
-    """Item keys, joined with ``|``; empty: any item."""
+    # How often one and the same prompt is hit; 0: whenever it comes.
     attempts: int = 0
-    """How often one and the same prompt is hit; 0: whenever it comes."""
+    # The part of a job's items that is hit (0..1).
     share: float = 1.0
-    """The part of a job's items that is hit (0..1)."""
 
     def hits(self, operation: str, model: str = "") -> bool:
         """Whether ``operation`` is one of those this fault is for, and ``model`` its model."""
@@ -110,7 +111,7 @@ class Fault:
 
 
 # Faults whose ``seconds`` are how long they strike.
-LASTING = frozenset(
+LASTING: Final = frozenset(
     {
         "error",
         "hang",
@@ -149,8 +150,8 @@ class FaultKind:
 
     what: str
     scope: Scope
+    # The fault with its own defaults; its name is the one that code asks for.
     base: Fault
-    """The fault with its own defaults; its name is the one that code asks for."""
 
 
 def _kind(scope: Scope, what: str, name: str, **defaults: object) -> FaultKind:
@@ -367,7 +368,7 @@ _TYPES: dict[str, type] = {
 
 
 # Fault -> a parameter of it, and the values that mean something.
-_CHOICES = {
+_CHOICES: Final = {
     "error": ("reason", ("", *REASONS)),
     "error-after": ("reason", ("", *REASONS)),
     "create-names-item": ("reason", ("", "unnamed")),
@@ -375,9 +376,9 @@ _CHOICES = {
     "output-only": ("place", ("response", "metadata")),
 }
 # Another word for a parameter -> the parameter.
-_ALIASES = {"gets": "times"}
+_ALIASES: Final = {"gets": "times"}
 # Parameter -> least and greatest value.
-_RANGES = {
+_RANGES: Final = {
     "times": (0, 2**31),
     "skip": (0, 2**31),
     "probability": (0, 1),
@@ -418,8 +419,8 @@ def _convert(key: str, value: object) -> object:
         return None
     try:
         converted = _TYPES[key](value)
-    except (TypeError, ValueError) as exc:
-        raise ValueError(f"{key}={value!r} is not of type {_TYPES[key].__name__}") from exc
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{key}={value!r} is not of type {_TYPES[key].__name__}") from error
     least, most = _RANGES.get(key, (converted, converted))
     if not least <= converted <= most:
         raise ValueError(f"{key}={value!r} is not between {least} and {most}")

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from gateway.emulator.faults.book import FaultBook
 from gateway.emulator.faults.table import Fault
@@ -22,9 +23,9 @@ from gateway.emulator.jobs.lines import BadLineError, Counts, Work, fault_status
 from gateway.emulator.protocol.clock import SECOND
 from gateway.emulator.protocol.errors import JsonObject, entity_not_found
 
-NEVER = math.inf
+NEVER: Final = math.inf
 # How the id of a result file begins; the id of its job follows.
-RESULT_PREFIX = "batch-"
+RESULT_PREFIX: Final = "batch-"
 
 
 @dataclass
@@ -43,14 +44,14 @@ class Job:
 
     id: str
     number: int
+    # ``generate`` or ``embed``.
     kind: str
-    """``generate`` or ``embed``."""
     model: str
     display_name: str
+    # Name of the project it belongs to.
     project: str
-    """Name of the project it belongs to."""
+    # ``files/...`` or empty for an inline job.
     file_name: str
-    """``files/...`` or empty for an inline job."""
     total: int
     tokens: int
     priority: str
@@ -62,13 +63,13 @@ class Job:
     faults: dict[str, Fault] = field(default_factory=dict)
     input_path: Path | None = None
     requests: list[JsonObject] = field(default_factory=list)
+    # Faults of the calls about it.
     book: FaultBook = field(default_factory=FaultBook)
-    """Faults of the calls about it."""
     run: Run | None = None
     cancelled_ns: int | None = None
     deleted: bool = False
+    # Whether its results are a file.
     has_file: bool = False
-    """Whether its results are a file."""
 
     @property
     def name(self) -> str:
@@ -96,8 +97,8 @@ class Job:
 class Snapshot:
     """What a job looks like at one moment; ``ended_ns`` is set when it is over."""
 
+    # Without prefix: PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, EXPIRED.
     state: str
-    """Without prefix: PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, EXPIRED."""
     counts: Counts
     ended_ns: int | None = None
     error: JsonObject | None = None

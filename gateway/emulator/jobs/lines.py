@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded per job: a run of faults can be repeated
-from typing import Protocol
+from typing import Final, Protocol
 
 import orjson
 
@@ -25,9 +25,9 @@ from gateway.emulator.resources.project_resources import ProjectResources
 Answer = Callable[[JsonObject, ProjectResources], JsonObject]
 
 # Kind of job -> the message of one of its requests.
-MESSAGES = {"generate": "GenerateContentRequest", "embed": "EmbedContentRequest"}
+MESSAGES: Final = {"generate": "GenerateContentRequest", "embed": "EmbedContentRequest"}
 
-_SHUFFLE_WINDOW = 4096
+_SHUFFLE_WINDOW: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def line_item(
     """``{"key", "request"}`` or a bare request, which has no key then (Google's batch guide)."""
     try:
         value = orjson.loads(line)
-    except orjson.JSONDecodeError as exc:
-        return Item({}, None, invalid(f"Invalid JSON payload received. {exc.msg}."))
+    except orjson.JSONDecodeError as error:
+        return Item({}, None, invalid(f"Invalid JSON payload received. {error.msg}."))
     if not isinstance(value, dict):
         return Item({}, None, invalid("Invalid JSON payload received. Expected an object."))
     deep = is_deep(line, value)
@@ -105,8 +105,8 @@ class Shape:
 class Sink(Protocol):
     """Where results go."""
 
+    # Whether a result may be no JSON: only lines of a file can.
     is_of_lines: bool
-    """Whether a result may be no JSON: only lines of a file can."""
 
     def write(self, lines: list[bytes]) -> None:
         """Take some results, one JSON text each."""

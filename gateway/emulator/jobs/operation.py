@@ -6,6 +6,8 @@ end, counts are strings and absent when zero, output is there twice, a list has 
 ``updateTime`` and its counts are as they were at create.
 """
 
+from typing import Final
+
 import orjson
 
 from gateway.emulator.faults.book import Take
@@ -13,10 +15,10 @@ from gateway.emulator.jobs.job import Job, Snapshot
 from gateway.emulator.protocol.clock import stamp
 from gateway.emulator.protocol.errors import JsonObject
 
-_TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main."
-_RESOURCES = {"generate": "GenerateContentBatch", "embed": "EmbedContentBatch"}
+_TYPE: Final = "type.googleapis.com/google.ai.generativelanguage.v1main."
+_RESOURCES: Final = {"generate": "GenerateContentBatch", "embed": "EmbedContentBatch"}
 # endTime and updateTime differ by some hundred nanoseconds (recorded).
-SKEW_NS = 130
+SKEW_NS: Final = 130
 
 
 def operation(job: Job, seen: Snapshot, take: Take, *, call: str) -> JsonObject:

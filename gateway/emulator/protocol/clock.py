@@ -1,15 +1,16 @@
 """The emulator's own time: it can run faster than the machine's, and be moved."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from gateway.clock import Clock
 
 # Nanoseconds in a second: the emulator counts time in integer nanoseconds UTC.
-SECOND = 1_000_000_000
-MAX_ADVANCE = 100 * 365 * 24 * 3600.0
-MAX_SPEED = 1e6
+SECOND: Final = 1_000_000_000
+MAX_ADVANCE: Final = 100 * 365 * 24 * 3600.0
+MAX_SPEED: Final = 1e6
 # The last second of the year 9999, beyond which there are no timestamps.
-LAST_NS = 253_402_300_799 * SECOND
+LAST_NS: Final = 253_402_300_799 * SECOND
 
 
 class EmulatorClock:

@@ -2,8 +2,9 @@
 
 import base64
 from functools import cache
+from typing import Final
 
-_POLYNOMIAL = 0x82F63B78
+_POLYNOMIAL: Final = 0x82F63B78
 
 
 @cache

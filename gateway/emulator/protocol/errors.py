@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from starlette.responses import Response
@@ -14,7 +14,7 @@ from starlette.responses import Response
 JsonObject = dict[str, Any]
 
 # HTTP status -> google.rpc.Code name.
-STATUS_NAMES = {
+STATUS_NAMES: Final = {
     302: "UNKNOWN",
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -34,12 +34,23 @@ STATUS_NAMES = {
 }
 
 # google.rpc.Code -> HTTP status.
-HTTP_OF_CODE = {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 13: 500, 14: 503, 16: 401}
+HTTP_OF_CODE: Final = {
+    1: 499,
+    3: 400,
+    4: 504,
+    5: 404,
+    7: 403,
+    8: 429,
+    9: 400,
+    13: 500,
+    14: 503,
+    16: 401,
+}
 # HTTP status -> google.rpc.Code, where a status name does not say more.
-CODE_OF_HTTP = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 499: 1, 500: 13, 503: 14, 504: 4}
+CODE_OF_HTTP: Final = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 499: 1, 500: 13, 503: 14, 504: 4}
 
 # Headers of every JSON answer of the API front end, as recorded.
-JSON_HEADERS = {
+JSON_HEADERS: Final = {
     "alt-svc": 'h3=":443"; ma=2592000,h3-29=":443"; ma=2592000',
     "content-type": "application/json; charset=UTF-8",
     "server": "scaffolding on HTTPServer2",
@@ -49,16 +60,16 @@ JSON_HEADERS = {
     "x-xss-protection": "0",
 }
 
-QUOTA_TEXT = (
+QUOTA_TEXT: Final = (
     "You exceeded your current quota, please check your plan and billing details. For more "
     "information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. To "
     "monitor your current usage, head to: https://ai.dev/rate-limit. "
 )
-INTERNAL_TEXT = (
+INTERNAL_TEXT: Final = (
     "An internal error has occurred. Please retry or report in "
     "https://developers.generativeai.google/guide/troubleshooting"
 )
-TEXTS = {
+TEXTS: Final = {
     401: "Request had invalid authentication credentials.",
     403: "The caller does not have permission",
     404: "Requested entity was not found.",
@@ -202,8 +213,8 @@ def interactive_quota(model: str) -> ApiError:
     return ApiError(429, text, details=[*quota().details, failure, retry])
 
 
-_METRIC = "generate_content_paid_tier_input_token_count"
-_INTERACTIVE = frozenset({"generate", "stream", "embed", "count"})
+_METRIC: Final = "generate_content_paid_tier_input_token_count"
+_INTERACTIVE: Final = frozenset({"generate", "stream", "embed", "count"})
 
 
 def of_status(code: int, operation: str = "", model: str = "") -> ApiError:

@@ -2,12 +2,13 @@
 
 import base64
 import secrets
+from typing import Final
 
-ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 # ``batches/31u18uq6dr4ods3957z38i1mbfa581k01xcq`` (recorded 2026-08-19).
-BATCH_LENGTH = 36
+BATCH_LENGTH: Final = 36
 # ``files/mwp1gi5it47f`` (recorded 2026-08-19).
-FILE_LENGTH = 12
+FILE_LENGTH: Final = 12
 
 
 def new_id(length: int) -> str:

@@ -5,14 +5,15 @@ inside, parentheses for several inside, ``*`` for everything.
 """
 
 import re
+from typing import Final
 
 from gateway.emulator.protocol.errors import invalid
 
 # Field -> the mask inside it; one that has ``*`` keeps everything.
 Mask = dict[str, "Mask"]
 
-MAX_DEPTH = 100
-_TOKEN = re.compile(r"[A-Za-z0-9_@.*-]+|[,()/]")
+MAX_DEPTH: Final = 100
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_@.*-]+|[,()/]")
 
 
 def parse_mask(text: str) -> Mask:

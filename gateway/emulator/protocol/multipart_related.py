@@ -1,13 +1,14 @@
 """multipart/related of two parts, metadata and media (RFC 2387): Google's simple uploads."""
 
 import re
+from typing import Final
 
 from gateway.emulator.protocol.errors import ApiError, invalid
 
 # Bytes before the media: metadata and the headers of both parts.
-MAX_HEAD = 128 * 1024
-_BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})"?', re.IGNORECASE)
-_TYPE = re.compile(rb"^content-type:\s*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
+MAX_HEAD: Final = 128 * 1024
+_BOUNDARY: Final = re.compile(r'boundary="?([^";,]{1,70})"?', re.IGNORECASE)
+_TYPE: Final = re.compile(rb"^content-type:\s*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 
 class Related:

@@ -1,9 +1,10 @@
 """Whole numbers as clients write them: a few ASCII digits, nothing that only looks like them."""
 
 import re
+from typing import Final
 
 # ``str.isdigit`` knows more digits than ``int`` does, and ``int`` refuses very long texts.
-_WHOLE = re.compile(r"[0-9]{1,18}")
+_WHOLE: Final = re.compile(r"[0-9]{1,18}")
 
 
 def whole_number(text: str) -> int | None:

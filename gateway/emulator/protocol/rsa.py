@@ -10,18 +10,19 @@ import secrets
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
+from typing import Final
 
 import orjson
 
 from gateway.emulator.protocol.errors import JsonObject
 
-BITS = 2048
-EXPONENT = 65537
+BITS: Final = 2048
+EXPONENT: Final = 65537
 # Miller-Rabin rounds; each lets a composite through one time in four at most.
-ROUNDS = 20
+ROUNDS: Final = 20
 # DigestInfo of SHA-256 (RFC 8017, 9.2).
-_SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
-_SMALL_PRIMES = [3, *(n for n in range(5, 2000, 2) if all(n % d for d in range(3, n, 2)))]
+_SHA256_PREFIX: Final = bytes.fromhex("3031300d060960864801650304020105000420")
+_SMALL_PRIMES: Final = [3, *(n for n in range(5, 2000, 2) if all(n % d for d in range(3, n, 2)))]
 
 
 @dataclass(frozen=True)

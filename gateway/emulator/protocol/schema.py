@@ -15,24 +15,24 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from gateway.emulator.protocol.clock import parse_stamp
 from gateway.emulator.protocol.errors import ApiError, JsonObject
 
-_CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
-_TIMESTAMP = re.compile(
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_TIMESTAMP: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-_DURATION = re.compile(r"-?\d{1,12}(\.\d{1,9})?s", re.ASCII)
-_PACKAGE = "type.googleapis.com/google.ai.generativelanguage.v1main"
-UNKNOWN_NAME_END = ": Cannot find field."
+_DURATION: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?s", re.ASCII)
+_PACKAGE: Final = "type.googleapis.com/google.ai.generativelanguage.v1main"
+UNKNOWN_NAME_END: Final = ": Cannot find field."
 # Levels of lists and objects that Google's parser of JSON follows.
-MAX_DEPTH = 100
-_INT32 = 2**31
-_INT64 = 2**63
+MAX_DEPTH: Final = 100
+_INT32: Final = 2**31
+_INT64: Final = 2**63
 
 # Message -> the name of its oneof and the fields of which only one may be set.
 ONEOFS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -347,9 +347,9 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
     """Any JSON; raises ApiError 400 in the transcoder's words."""
     try:
         found = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        text = f"Invalid JSON payload received. {exc.msg}."
-        raise refuse([Violation("", text)]) from exc
+    except orjson.JSONDecodeError as error:
+        text = f"Invalid JSON payload received. {error.msg}."
+        raise refuse([Violation("", text)]) from error
     if is_deep(body, found):
         raise too_deep()
     return found

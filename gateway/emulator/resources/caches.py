@@ -3,11 +3,12 @@
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.emulator.protocol.clock import stamp
 from gateway.emulator.protocol.errors import JsonObject, cache_gone
 
-_NUMBERS = itertools.count(1)
+_NUMBERS: Final = itertools.count(1)
 
 
 @dataclass
@@ -15,18 +16,18 @@ class Cache:
     """One cached content: what of it matters to the requests that rest on it."""
 
     name: str
+    # ``models/...``.
     model: str
-    """``models/...``."""
     display_name: str
+    # By modality.
     tokens: Counter[str]
-    """By modality."""
     created_ns: int
     updated_ns: int
     expires_ns: int
+    # ``tools`` and ``toolConfig`` as they were given.
     tools: JsonObject = field(default_factory=dict)
-    """``tools`` and ``toolConfig`` as they were given."""
+    # Later caches have greater ones.
     number: int = field(default_factory=_NUMBERS.__next__)
-    """Later caches have greater ones."""
 
     def wire(self) -> JsonObject:
         """Return the CachedContent resource; displayName is there even when empty."""

@@ -6,59 +6,62 @@ Every column names its evidence; an unknown or newer name gets the newest behavi
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Final
 
 # Aliases -> the model that answers, and what ``modelVersion`` says.
-RESOLVED = {
+RESOLVED: Final = {
     "gemini-flash-latest": "gemini-3.5-flash",
     "gemini-flash-lite-latest": "gemini-3.5-flash-lite",
     "gemini-pro-latest": "gemini-3.1-pro-preview",
     "nano-banana-pro-preview": "gemini-3-pro-image-preview",
 }
 
-ALL_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+ALL_LEVELS: Final = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 
 
 @dataclass(frozen=True)
 class ModelCapabilities:
     """The differences between models that show in answers or refusals; the defaults are 3.8's."""
 
+    # Unless told otherwise (recordings: ``thoughtsTokenCount`` on 2.5 Pro, Flash and all of 3).
     thinks: bool = True
-    """Unless told otherwise (recordings: ``thoughtsTokenCount`` on 2.5 Pro, Flash and all of 3)."""
+    # Whether thinkingConfig is allowed at all ([D]: an error on models that cannot).
     may_think: bool = True
-    """Whether thinkingConfig is allowed at all ([D]: an error on models that cannot)."""
+    # thinkingLevel; none: 400 (RooCode#10700). MINIMAL of 3.7: 400 (kiss-translator#1048).
     levels: tuple[str, ...] = ("LOW", "MEDIUM", "HIGH")
-    """thinkingLevel; none: 400 (RooCode#10700). MINIMAL of 3.7: 400 (kiss-translator#1048)."""
+    # thinkingBudget, besides -1 and 0 (ai.google.dev, "Thinking"); RooCode#4399.
     budget: tuple[int, int] = (0, 32768)
-    """thinkingBudget, besides -1 and 0 (ai.google.dev, "Thinking"); RooCode#4399."""
+    # Whether a budget of 0 is allowed: never on a Pro.
     may_rest: bool = True
-    """Whether a budget of 0 is allowed: never on a Pro."""
+    # Insists on thought signatures: 3 and later (ai.google.dev, "Thought signatures").
     signs: bool = True
-    """Insists on thought signatures: 3 and later (ai.google.dev, "Thought signatures")."""
+    # candidateCount: 8 up to 2.5, 1 from 3 on (js-genai#1609) and for pictures.
     candidates: int = 1
-    """candidateCount: 8 up to 2.5, 1 from 3 on (js-genai#1609) and for pictures."""
+    # Non-zero penalties are a 400 from 2.5 on (cookbook#1290).
     penalties: bool = False
-    """Non-zero penalties are a 400 from 2.5 on (cookbook#1290)."""
+    # Refused by 2.5 Pro and Flash-Lite (generative-ai#135, python-genai#1921).
     logprobs: bool = True
-    """Refused by 2.5 Pro and Flash-Lite (generative-ai#135, python-genai#1921)."""
+    # A last turn of the model: 400 on 3.5 Flash-Lite and from 3.6 on (LibreChat agents#323).
     prefill: bool = False
-    """A last turn of the model: 400 on 3.5 Flash-Lite and from 3.6 on (LibreChat agents#323)."""
+    # Google's tools with functions: from 3 on; before, neither with JSON (go-genai#323).
     mixes: bool = True
-    """Google's tools with functions: from 3 on; before, neither with JSON (go-genai#323)."""
+    # Public URLs as fileUri: not 2.0 (baml#1548).
     urls: bool = True
-    """Public URLs as fileUri: not 2.0 (baml#1548)."""
+    # Models before 2.5 tell avgLogprobs and details of the answer, and no index (recorded).
     old: bool = False
-    """Models before 2.5 tell avgLogprobs and details of the answer, and no index (recorded)."""
+    # Served in the flex tier (ai.google.dev, "Flex inference": 2.5 and 3 text models).
     flex: bool = True
-    """Served in the flex tier (ai.google.dev, "Flex inference": 2.5 and 3 text models)."""
+    # responseModalities that are accepted; the first is meant when nothing is asked.
     outputs: tuple[tuple[str, ...], ...] = (("TEXT",),)
-    """responseModalities that are accepted; the first is meant when nothing is asked."""
 
 
-_NEWEST = ModelCapabilities()
-_PICTURES = (("TEXT", "IMAGE"), ("IMAGE",), ("TEXT",))
-_THREE = ModelCapabilities(levels=ALL_LEVELS, prefill=True)
-_TWO_FIVE = replace(_THREE, levels=(), budget=(0, 24576), signs=False, candidates=8, mixes=False)
-_OLD = replace(
+_NEWEST: Final = ModelCapabilities()
+_PICTURES: Final = (("TEXT", "IMAGE"), ("IMAGE",), ("TEXT",))
+_THREE: Final = ModelCapabilities(levels=ALL_LEVELS, prefill=True)
+_TWO_FIVE: Final = replace(
+    _THREE, levels=(), budget=(0, 24576), signs=False, candidates=8, mixes=False
+)
+_OLD: Final = replace(
     _TWO_FIVE,
     thinks=False,
     may_think=False,
@@ -67,7 +70,7 @@ _OLD = replace(
     old=True,
     flex=False,
 )
-_SPOKEN = replace(
+_SPOKEN: Final = replace(
     _TWO_FIVE,
     thinks=False,
     may_think=False,
@@ -78,7 +81,7 @@ _SPOKEN = replace(
 )
 
 # Pattern of a name -> capabilities; what matches nothing is as new as can be.
-_TABLE = (
+_TABLE: Final = (
     (r"gemini-1|gemini-2\.0|gemma-3|learnlm|aqa", _OLD),
     (r"gemma-4", replace(_TWO_FIVE, levels=("MINIMAL", "HIGH"), candidates=1, flex=False)),
     (r".*-tts", _SPOKEN),
@@ -118,7 +121,7 @@ _TABLE = (
     (r".*-pro", replace(_NEWEST, may_rest=False)),
     (r"gemini-([4-9]|\d\d)", replace(_NEWEST, levels=("LOW", "MEDIUM", "HIGH", "XHIGH"))),
 )
-_COMPILED = tuple((re.compile(pattern), capabilities) for pattern, capabilities in _TABLE)
+_COMPILED: Final = tuple((re.compile(pattern), capabilities) for pattern, capabilities in _TABLE)
 
 
 @lru_cache(maxsize=256)

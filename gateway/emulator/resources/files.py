@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from gateway.emulator.options import EmulatorOptions
 from gateway.emulator.protocol.clock import SECOND, EmulatorClock, stamp
@@ -16,15 +17,15 @@ from gateway.emulator.protocol.errors import ApiError, JsonObject, file_gone, in
 from gateway.emulator.protocol.ids import FILE_LENGTH, new_id
 from gateway.emulator.resources.models import keyed_page
 
-MAX_ID = 40
-MAX_DISPLAY_NAME = 512
+MAX_ID: Final = 40
+MAX_DISPLAY_NAME: Final = 512
 # How long a registered object can be used (ai.google.dev, "Files").
-REGISTERED_SECONDS = 30 * 24 * 3600.0
-DEFAULT_PAGE = 10
-MAX_PAGE = 100
-_ID = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-_BLOCK = 1 << 20
-_NUMBERS = itertools.count(1)
+REGISTERED_SECONDS: Final = 30 * 24 * 3600.0
+DEFAULT_PAGE: Final = 10
+MAX_PAGE: Final = 100
+_ID: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_BLOCK: Final = 1 << 20
+_NUMBERS: Final = itertools.count(1)
 
 
 @dataclass
@@ -36,20 +37,20 @@ class StoredFile:
     display_name: str
     mime_type: str
     size: int
+    # Hex digest.
     sha256: str
-    """Hex digest."""
     lines: int
+    # UPLOADED, GENERATED or REGISTERED.
     source: str
-    """UPLOADED, GENERATED or REGISTERED."""
     created_ns: int
     expires_ns: int
+    # From when on it is ACTIVE.
     active_ns: int = 0
-    """From when on it is ACTIVE."""
     failed: bool = False
+    # Of a registered object.
     gs_uri: str = ""
-    """Of a registered object."""
+    # Later files have greater ones.
     number: int = field(default_factory=_NUMBERS.__next__)
-    """Later files have greater ones."""
 
     def wire(self, now_ns: int, base_url: str, version: str) -> JsonObject:
         """Return the File resource: sha256Hash is base64 of the hex text (recorded 2026-08-19)."""

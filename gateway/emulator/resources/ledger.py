@@ -10,14 +10,15 @@ import re
 from collections import deque
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from typing import Final
 
 from gateway.emulator.protocol.clock import SECOND
 from gateway.emulator.protocol.errors import JsonObject
 
-MILLION = 1_000_000
-CACHED_SHARE = 0.1
+MILLION: Final = 1_000_000
+CACHED_SHARE: Final = 0.1
 # Service tier -> its price, in parts of the standard price.
-SHARES = {"batch": 0.5, "flex": 0.5, "standard": 1.0, "priority": 1.75}
+SHARES: Final = {"batch": 0.5, "flex": 0.5, "standard": 1.0, "priority": 1.75}
 # Pattern of a model's name -> dollars for a million tokens of prompt and of answer.
 _PRICES: tuple[tuple[str, tuple[float, float]], ...] = (
     (r".*embedding", (0.15, 0.0)),
@@ -32,9 +33,9 @@ _PRICES: tuple[tuple[str, tuple[float, float]], ...] = (
     (r"gemini-3\.[678]-flash", (0.75, 3.75)),
     (r".*", (2.0, 10.0)),
 )
-WINDOW_SECONDS = 600.0
+WINDOW_SECONDS: Final = 600.0
 # Usage tier -> dollars in ten minutes (ai.google.dev, "Rate limits": spend-based throttle).
-SPEND_LIMITS = {1: 10.0, 2: 50.0, 3: 200.0}
+SPEND_LIMITS: Final = {1: 10.0, 2: 50.0, 3: 200.0}
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,16 @@ class Charge:
     """One paid answer; ``prompt`` is :func:`prompt_digest` of the last user text."""
 
     model: str
+    # ``batch``, or the service tier of a synchronous call.
     tier: str
-    """``batch``, or the service tier of a synchronous call."""
     prompt: str
     prompt_tokens: int
     answer_tokens: int
     usd: float
+    # ``batches/...``; empty for a synchronous call.
     job: str = ""
-    """``batches/...``; empty for a synchronous call."""
+    # The item's key in its job.
     key: str = ""
-    """The item's key in its job."""
 
     def wire(self) -> JsonObject:
         """As the control route tells it."""

@@ -2,7 +2,7 @@
 
 import importlib.resources
 from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import orjson
 
@@ -10,14 +10,14 @@ from gateway.emulator.protocol.errors import ApiError, JsonObject, invalid, mode
 from gateway.emulator.protocol.numbers import whole_number
 from gateway.emulator.protocol.schema import Violation, refuse
 
-DEFAULT_PAGE = 50
-MAX_PAGE = 1000
+DEFAULT_PAGE: Final = 50
+MAX_PAGE: Final = 1000
 
 # Method -> the one its 404 speaks of (recorded: batchEmbedContents names embedContent).
-_SPOKEN = {"batchEmbedContents": "embedContent"}
+_SPOKEN: Final = {"batchEmbedContents": "embedContent"}
 
 # Method -> the entry of supportedGenerationMethods that allows it.
-_NEEDED = {
+_NEEDED: Final = {
     "streamGenerateContent": "generateContent",
     "batchEmbedContents": "embedContent",
 }

@@ -4,6 +4,7 @@ import base64
 import itertools
 import secrets
 from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.emulator.protocol.clock import SECOND, EmulatorClock, stamp
@@ -11,7 +12,7 @@ from gateway.emulator.protocol.errors import JsonObject, entity_not_found, inval
 from gateway.emulator.protocol.ids import BATCH_LENGTH, new_id
 
 # What can be subscribed to (google-genai 3.4.0).
-EVENTS = (
+EVENTS: Final = (
     "batch.succeeded",
     "batch.expired",
     "batch.failed",
@@ -20,12 +21,12 @@ EVENTS = (
     "interaction.failed",
     "video.generated",
 )
-STATES = ("enabled", "disabled")
+STATES: Final = ("enabled", "disabled")
 # How long a rotated secret still signs (revoke_previous_secrets_after_h24).
-OVERLAP_SECONDS = 24 * 3600.0
-_REQUIRED = ("uri", "subscribed_events")
+OVERLAP_SECONDS: Final = 24 * 3600.0
+_REQUIRED: Final = ("uri", "subscribed_events")
 _UNSET: JsonObject = {"name": "", "state": "enabled"}
-_KEEP_FIELDS = frozenset({"name", "uri", "subscribed_events", "state"})
+_KEEP_FIELDS: Final = frozenset({"name", "uri", "subscribed_events", "state"})
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Webhook:
     secrets: tuple[Secret, ...]
     created_ns: int
     updated_ns: int
+    # Later hooks have greater ones.
     number: int
-    """Later hooks have greater ones."""
 
     def wire(self) -> JsonObject:
         """Return the resource, in snake_case; a secret is shown by its beginning only."""

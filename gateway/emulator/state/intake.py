@@ -1,6 +1,7 @@
 """Taking a batch in: what its prompts mark, whether there is room for it, the job it becomes."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.emulator.answers.embed import text_of
 from gateway.emulator.answers.prompt import last_user_text
@@ -17,9 +18,11 @@ from gateway.emulator.protocol.ids import BATCH_LENGTH, new_id
 from gateway.emulator.state.projects import Project
 from gateway.emulator.state.tiers import token_limit
 
-JOB_SCOPES = frozenset({Scope.JOB, Scope.ITEMS})
+JOB_SCOPES: Final = frozenset({Scope.JOB, Scope.ITEMS})
 # Faults that are decided when a job is created, so that their times count jobs.
-JOB_FAULTS = tuple(sorted({kind.base.name for kind in FAULTS.values() if kind.scope in JOB_SCOPES}))
+JOB_FAULTS: Final = tuple(
+    sorted({kind.base.name for kind in FAULTS.values() if kind.scope in JOB_SCOPES})
+)
 
 
 def generate_text(request: JsonObject) -> str:
@@ -33,9 +36,9 @@ def embed_text(request: JsonObject) -> str:
 
 
 # Of a longer first line no more is looked at for marks.
-FIRST_LINE_BYTES = 1 << 20
+FIRST_LINE_BYTES: Final = 1 << 20
 # Kind of job -> what one of its requests says.
-TEXTS = {"generate": generate_text, "embed": embed_text}
+TEXTS: Final = {"generate": generate_text, "embed": embed_text}
 
 
 def prompt_faults(project: Project, kind: str, batch: JsonObject) -> PromptFaults:
@@ -71,11 +74,11 @@ def job_faults(book: FaultBook, order: "Order", seen: Seen) -> dict[str, Fault]:
 class Order:
     """What a create call asks for."""
 
+    # ``generate`` or ``embed``.
     kind: str
-    """``generate`` or ``embed``."""
     model: str
+    # A GenerateContentBatch or an EmbedContentBatch.
     batch: JsonObject
-    """A GenerateContentBatch or an EmbedContentBatch."""
     marked: PromptFaults
 
 

@@ -6,6 +6,7 @@ import tempfile
 import weakref
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
 from gateway.clock import Clock
 from gateway.emulator.faults.book import FaultBook
@@ -25,9 +26,9 @@ from gateway.emulator.state.uploads import Uploads
 from gateway.emulator.state.webhook_delivery import WebhookDelivery
 from gateway.emulator.state.workers import WorkerPool
 
-JOURNALED_KEYS = 1000
+JOURNALED_KEYS: Final = 1000
 # How long a moved clock waits for the work of jobs whose time is over.
-WORK_SECONDS = 60
+WORK_SECONDS: Final = 60
 
 
 class EmulatorState:

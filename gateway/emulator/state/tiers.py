@@ -4,11 +4,12 @@ Copies of that page disagree in detail, and newer models have no row: they get t
 """
 
 import re
+from typing import Final
 
 from gateway.emulator.options import EmulatorOptions
 
-MILLION = 1_000_000
-BILLION = 1000 * MILLION
+MILLION: Final = 1_000_000
+BILLION: Final = 1000 * MILLION
 
 # Pattern of a model's name -> its limits in tier 1, 2, 3; None where the page has none.
 _TABLE: tuple[tuple[str, tuple[int, int | None, int | None]], ...] = (

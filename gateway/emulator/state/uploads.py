@@ -7,6 +7,7 @@ connection broke is kept in whole pieces of 256 KiB, so a client must ask before
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from gateway.emulator.faults.book import FaultBook
 from gateway.emulator.protocol.clock import SECOND, EmulatorClock
@@ -15,10 +16,10 @@ from gateway.emulator.protocol.ids import new_id, new_upload_id
 from gateway.emulator.resources.files import MAX_DISPLAY_NAME
 from gateway.emulator.state.projects import Project
 
-KEPT_PIECE = 256 * 1024
+KEPT_PIECE: Final = 256 * 1024
 # A resumable session lives a week (cloud.google.com/storage/docs/resumable-uploads).
-SESSION_SECONDS = 7 * 24 * 3600.0
-DEFAULT_MIME = "application/octet-stream"
+SESSION_SECONDS: Final = 7 * 24 * 3600.0
+DEFAULT_MIME: Final = "application/octet-stream"
 
 
 @dataclass
@@ -30,17 +31,17 @@ class Upload:
     file_id: str
     display_name: str
     mime_type: str
+    # Size the start call spoke of, if it did.
     declared: int | None
-    """Size the start call spoke of, if it did."""
+    # Whose file it will be: of the key that started.
     project: Project
-    """Whose file it will be: of the key that started."""
     started_ns: int
     received: int = 0
+    # Bytes on disk, those of a chunk under way too.
     held: int = 0
-    """Bytes on disk, those of a chunk under way too."""
     status: str = "active"
+    # Faults that the first line of the file asks for.
     book: FaultBook = field(default_factory=FaultBook)
-    """Faults that the first line of the file asks for."""
 
     def write(self, offset: int, data: bytes) -> None:
         """Put ``data`` at ``offset``."""

@@ -16,6 +16,7 @@ import http.client
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -30,16 +31,16 @@ from gateway.emulator.resources.journal import Journal
 from gateway.emulator.resources.webhooks import Webhooks
 
 # State -> event; of a cancelled job nothing is told (the SDK knows no such event).
-_EVENT_OF = {
+_EVENT_OF: Final = {
     "SUCCEEDED": "batch.succeeded",
     "FAILED": "batch.failed",
     "EXPIRED": "batch.expired",
 }
-FIRST_RETRY_SECONDS = 1.0
-GIVE_UP_SECONDS = 24 * 3600.0
-TICK_SECONDS = 0.05
+FIRST_RETRY_SECONDS: Final = 1.0
+GIVE_UP_SECONDS: Final = 24 * 3600.0
+TICK_SECONDS: Final = 0.05
 # Deliveries under way at a time: one receiver that hangs does not hold up the others.
-SENDERS = 4
+SENDERS: Final = 4
 
 
 @dataclass
@@ -50,15 +51,15 @@ class Delivery:
     uri: str
     event: JsonObject
     hooks: Webhooks
+    # The registered webhook, empty for one named in a job.
     hook_id: str
-    """The registered webhook, empty for one named in a job."""
     metadata: JsonObject
     born_ns: int
     due_ns: int
     wait_seconds: float = FIRST_RETRY_SECONDS
     attempts: int = 0
+    # Whether an attempt is under way.
     is_sent: bool = False
-    """Whether an attempt is under way."""
 
 
 def event_of(job: Job, seen: Snapshot, now_ns: int) -> JsonObject | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from gateway.emulator.answers.embed import embed
 from gateway.emulator.answers.generate import generate
@@ -30,7 +31,7 @@ from gateway.emulator.state.intake import TEXTS
 from gateway.emulator.state.projects import Project
 
 # Jobs worked on at a time.
-THREADS = 2
+THREADS: Final = 2
 # google.rpc.Code of items that were not served.
 CANCELLED, TOO_LATE = 1, 4
 _ANSWERS: dict[str, Callable[[str, JsonObject, ProjectResources], JsonObject]] = {

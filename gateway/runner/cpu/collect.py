@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.job import Failure
@@ -40,16 +40,16 @@ from gateway.translate import (
 )
 from gateway.wire.gemini_results import Result, read_results, unfold_inline
 
-MISSING = Failure(
+MISSING: Final = Failure(
     "result_missing", "The upstream job ended without a result for this request.", 500
 )
-INTERNAL = Failure("internal_error", MESSAGE, 500)
+INTERNAL: Final = Failure("internal_error", MESSAGE, 500)
 # Lines that are in no index: they run again, or are rendered elsewhere.
-SKIPPED = 255
-NOT_WRITTEN = frozenset({0, SKIPPED})
+SKIPPED: Final = 255
+NOT_WRITTEN: Final = frozenset({0, SKIPPED})
 _NO_ANSWER: Answer = {"error": {"code": 13}}
-EMPTY = "empty_response"
-UPSTREAM_CANCELLED = 1  # google.rpc.Code CANCELLED: the item was never served
+EMPTY: Final = "empty_response"
+UPSTREAM_CANCELLED: Final = 1  # google.rpc.Code CANCELLED: the item was never served
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ are only suspects, a second look at the lines decides.
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import Final
 
-BUCKETS = 256
+BUCKETS: Final = 256
 
 # A file made of pairs would make half a million suspects; beyond this many the batch fails
 # anyway, and the rest is counted by hash alone.
-MAX_SUSPECTS = 50_000
+MAX_SUSPECTS: Final = 50_000
 
 
 class Seen:

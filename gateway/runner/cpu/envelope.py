@@ -24,17 +24,17 @@ from gateway.wire.jsonl import LongLine, structure_of
 from gateway.wire.openai import AZURE_ENDPOINTS
 from gateway.wire.openai_errors import did_you_mean, invalid_type, json_type, missing_parameter
 
-MAX_DEPTH = 128
+MAX_DEPTH: Final = 128
 # Parsed, each bracket, comma or colon takes 40 to 240 bytes: this many up to 240 MB. The longest
 # lists of token ids and the largest schemas have a tenth.
-MAX_STRUCTURE = 1_000_000
-MAX_UNKNOWN = 20  # models that the list lacks, named to whoever may look them up
-MAX_REMEMBERED = 1000  # model names are the client's: never an endless table
-MEMBERS = frozenset({"custom_id", "method", "url", "body"})
+MAX_STRUCTURE: Final = 1_000_000
+MAX_UNKNOWN: Final = 20  # models that the list lacks, named to whoever may look them up
+MAX_REMEMBERED: Final = 1000  # model names are the client's: never an endless table
+MEMBERS: Final = frozenset({"custom_id", "method", "url", "body"})
 
 # It is part of a URL path: nothing that a client writes may leave it.
-_NAME = re.compile(r"[A-Za-z0-9@:/._-]{1,200}")
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_NAME: Final = re.compile(r"[A-Za-z0-9@:/._-]{1,200}")
+_MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 # Part of a name of OpenAI's -> a Gemini model of that kind, for the example of an alias.
 _REPLACEMENTS: Final = {

@@ -8,17 +8,17 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from gateway.ids import line_ids
 from gateway.wire.jsonl import UTF8_BOM
 
-BUFFER = 1 << 18
+BUFFER: Final = 1 << 18
 
 # What may be answered when it is sent again, as well as everything from 500 on.
-PASSING_STATUSES = frozenset({408, 409, 429})
+PASSING_STATUSES: Final = frozenset({408, 409, 429})
 
 
 @dataclass(frozen=True, slots=True)

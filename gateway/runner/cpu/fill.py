@@ -7,15 +7,15 @@ which lines these are of, so that each gets an error line with the reason.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from gateway.translate import PLACEHOLDER, placeholders
 from gateway.units import MIB
 
-BUFFER = MIB
-_MARK = PLACEHOLDER.encode()
+BUFFER: Final = MIB
+_MARK: Final = PLACEHOLDER.encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ A defect of ours that shows on one line must cost that line alone. It becomes a 
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 Given = TypeVar("Given")
 
-MESSAGE = "The gateway failed on this line; the other lines of the batch are not affected."
+MESSAGE: Final = "The gateway failed on this line; the other lines of the batch are not affected."
 
 
 class Guard:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -11,10 +12,10 @@ from gateway.ids import line_ids
 from gateway.wire.jsonl import escape_separators
 from gateway.wire.openai_errors import error_body, error_type
 
-BUFFER = 256 * 1024
+BUFFER: Final = 256 * 1024
 
 # Id, custom_id, status, request id, body.
-ANSWER_LINE = (
+ANSWER_LINE: Final = (
     b'{"id":"%b","custom_id":%b,"response":{"status_code":%d,"request_id":"%b","body":%b},'
     b'"error":null}\n'
 )

@@ -6,6 +6,7 @@ code and field do not say it all. Every note is counted, a limited number is wri
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import orjson
 
@@ -15,7 +16,7 @@ from gateway.units import MIB
 from gateway.wire.jsonl import escape_separators
 
 # The custom_id is in every entry and may be as long as a line: what one run writes at most.
-MAX_BYTES = 64 * MIB
+MAX_BYTES: Final = 64 * MIB
 
 
 def entry(line: int | None, custom_id: str | None, note: Note) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -19,8 +20,8 @@ from gateway.runner.cpu.notes import MAX_BYTES, rest_entry
 from gateway.runner.cpu.validate import input_lines
 from gateway.units import MIB
 
-BUFFER = MIB
-INDEX_BLOCK = 1024 * RECORD.size
+BUFFER: Final = MIB
+INDEX_BLOCK: Final = 1024 * RECORD.size
 
 
 @dataclass(frozen=True, slots=True)

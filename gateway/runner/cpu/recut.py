@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import orjson
 
 from gateway.runner.cpu.echoes import EchoParts, EchoWriter
 from gateway.translate import PLACEHOLDER, item_tokens, placeholders
 
-BUFFER = 1 << 18
-HALVES = 2
-_MARK = PLACEHOLDER.encode()
+BUFFER: Final = 1 << 18
+HALVES: Final = 2
+_MARK: Final = PLACEHOLDER.encode()
 
 # Number of a line and of one of its items -> the part that it goes to; None: to none.
 Choice = Callable[[int, int], int | None]

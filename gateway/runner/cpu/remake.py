@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gateway.batches.runs import Kind, unpack
 from gateway.runner.cpu import archive
@@ -23,7 +23,7 @@ from gateway.runner.cpu.validate import input_lines
 from gateway.translate import ENDPOINTS, LineError, Policy, Translation
 from gateway.wire.gemini_results import read_results
 
-PIECES = 3  # of a line of a spool: its key, its request, its end
+PIECES: Final = 3  # of a line of a spool: its key, its request, its end
 
 
 @dataclass(frozen=True, slots=True)

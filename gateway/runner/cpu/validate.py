@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -36,8 +36,8 @@ from gateway.units import MIB
 from gateway.wire.jsonl import LongLine, drop_blank_end, read_lines
 from gateway.wire.openai_errors import error_body, error_type
 
-BUFFER = 64 * 1024  # two files for each of up to 50 models are open at once
-BYTES_PER_TOKEN = 4  # of the keys, which travel with the items
+BUFFER: Final = 64 * 1024  # two files for each of up to 50 models are open at once
+BYTES_PER_TOKEN: Final = 4  # of the keys, which travel with the items
 
 
 @dataclass(frozen=True, slots=True)
