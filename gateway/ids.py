@@ -13,7 +13,6 @@ _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 _BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
 FILE_ID: Final = re.compile(r"file-[0-9A-Za-z]{24}")
-BATCH_ID: Final = re.compile(r"batch_[0-9a-f]{32}")
 
 
 def _pick(alphabet: str, count: int) -> str:
