@@ -7,9 +7,9 @@ import resource
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from gateway.errors import (
     UpstreamHeldError,
 )
 from gateway.ids import digest, owner_of
+from gateway.ports.upstream import Upstream
 from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.rerender import Rerenderer
@@ -40,7 +41,9 @@ from gateway.runner.retry_input import RetryInput
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
 from gateway.runner.workers import Workers
+from gateway.settings.secret_files import SecretFiles
 from gateway.settings.table import Settings
+from gateway.settings.values import ApiKey, Secret
 from gateway.store.sqlite import SQLiteStore
 from gateway.translate import (
     ENDPOINTS,
@@ -52,11 +55,16 @@ from gateway.translate import (
     check_voices,
 )
 from gateway.upstream.gemini import GeminiUpstream
-from gateway.upstream.options import GeminiOptions
+from gateway.upstream.options import GeminiOptions, check_keys
 
 logger = logging.getLogger(__name__)
 
 CREDENTIAL: Final = "default"
+# How often files of secrets are read: Kubernetes takes up to a minute to show a change.
+KEY_LOOK_SECONDS: Final = 5.0
+# What is known of the keys, the worst first.
+GOOGLE_STATES: Final = ("key_refused", "no_answer", "ok")
+KEY_REFUSED: Final = "Google refuses the key of the credential %s, whose jobs wait until it is mended"
 NO_KEY: Final = "no-key"  # a loopback upstream wants some key, not a particular one
 
 # uvicorn closes idle connections after 5 s; the OpenAI SDKs keep them in a pool and retry the
@@ -75,20 +83,30 @@ BLOBS: Final = "blobs"
 EXIT_NOW: Final = 128 + signal.SIGTERM
 
 
+def api_credentials(keys: Sequence[ApiKey]) -> dict[str, str]:
+    """Map the digest of each client's key to its owner."""
+    return {digest(key.secret.value): key.owner or owner_of(key.secret.value) for key in keys}
+
+
 def api_options(settings: Settings) -> ApiOptions:
     """Pick the API's options from the settings."""
-    credentials = {
-        digest(key.secret.value): key.owner or owner_of(key.secret.value)
-        for key in settings.api_keys
-    }
+    credentials = api_credentials(settings.api_keys)
     return ApiOptions(credentials=credentials or None, max_file_bytes=settings.max_file_bytes)
 
 
-def gemini_options(settings: Settings) -> GeminiOptions:
+def google_credentials(
+    key: Secret | None, keys: Sequence[tuple[str, Secret]] = ()
+) -> dict[str, str]:
+    """Map the name of each credential to its key for Google."""
+    if keys:
+        return {name: secret.value for name, secret in keys}
+    return {CREDENTIAL: key.value if key else NO_KEY}
+
+
+def gemini_options(settings: Settings, credentials: Mapping[str, str]) -> GeminiOptions:
     """Pick the upstream's options from the settings."""
-    key = settings.gemini_api_key
     return GeminiOptions(
-        credentials={CREDENTIAL: key.value if key else NO_KEY},
+        credentials=credentials,
         base_url=settings.gemini_base_url,
         api_version=settings.gemini_api_version,
         retry_min_seconds=min(0.5, settings.retry_min_seconds),
@@ -107,7 +125,6 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
         input_limits=input_limits(settings),
         job_limits=job_limits(settings),
         gateway_id=gateway_id,
-        credential=CREDENTIAL,
         retries=RetryRules(
             settings.line_attempts,
             settings.retry_empty,
@@ -217,6 +234,11 @@ class Gateway:
         self._policy = policy(settings)
         self._clock = clock or SystemClock()
         self._readiness = _Readiness()
+        self._api_options = api_options(settings)
+        keys = (settings.gemini_api_key, settings.gemini_api_keys)
+        self._google_keys = google_credentials(*keys)  # changed in place when they are read again
+        self._secrets = SecretFiles()
+        self._new_keys = asyncio.Event()
 
     async def serve(self, announce: Callable[[str], None]) -> None:
         """Until SIGTERM or SIGINT. ``announce`` gets the URL once the API answers.
@@ -230,7 +252,7 @@ class Gateway:
             _refuse_orphans(settings.data_dir)
         store = SQLiteStore(settings.data_dir / DATABASE, self._clock)
         await store.open(self._clock.now())
-        upstream = GeminiUpstream(gemini_options(settings), self._clock)
+        upstream = GeminiUpstream(gemini_options(settings, self._google_keys), self._clock)
         workers = Workers(settings.translate_workers, settings.worker_memory_bytes)
         try:
             await self._warn_of_the_unreachable(store)
@@ -246,7 +268,7 @@ class Gateway:
 
     async def _warn_of_the_unreachable(self, store: SQLiteStore) -> None:
         """Whose objects no key reaches: a key that is written in another way is another owner."""
-        credentials = api_options(self._settings).credentials
+        credentials = self._api_options.credentials
         reached = {LOCAL_OWNER} if credentials is None else set(credentials.values())
         for owner, (files, batches) in (await store.owners()).items():
             if owner not in reached:
@@ -268,6 +290,7 @@ class Gateway:
         # This process holds the directory's lock: what lies here is a dead process's.
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         options = runner_options(self._settings, await store.gateway_id())
+        options = replace(options, credentials=self._google_keys.keys())
         return StepContext(store, blobs, upstream, workers, self._clock, scratch, options)
 
     async def _serve(
@@ -280,7 +303,8 @@ class Gateway:
             serving = group.create_task(server.serve(sockets=[listener]), name="api")
             running = group.create_task(runner.run(), name="runner")
             sweeping = group.create_task(Sweeper(context).run(), name="sweeper")
-            asking = group.create_task(self._ask_google(context), name="key")
+            asking = group.create_task(self._ask_google(context.upstream), name="key")
+            watching = group.create_task(self._watch_keys(runner.wake), name="keys")
             with _on_signals(stop):
                 await server.up.wait()
                 self._readiness.ready = True
@@ -291,6 +315,7 @@ class Gateway:
                 runner.stop()
                 sweeping.cancel()
                 asking.cancel()
+                watching.cancel()
                 await running
                 await context.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
@@ -298,25 +323,60 @@ class Gateway:
                 await serving
         logger.info("stopped")
 
-    async def _ask_google(self, context: StepContext) -> None:
-        """Try the key, at once and until it works: a wrong one would else be silent for a day."""
-        if self._settings.gemini_api_key is None:
-            return
-        while self._readiness.google != "ok":
+    async def _watch_keys(self, wake: Callable[[], None]) -> None:
+        """Take what files of secrets say anew, without a restart."""
+        while True:
+            await self._clock.sleep(KEY_LOOK_SECONDS)
+            changed = await asyncio.to_thread(self._secrets.changed)
+            if not changed:
+                continue
             try:
-                await context.upstream.models(CREDENTIAL)
-            except UpstreamHeldError as error:
-                self._readiness.google = "key_refused"
-                logger.error(  # noqa: TRY400 - the message says all, a traceback nothing more
-                    "Google refuses the key in GEMINI_API_KEY, so no batch can run: %s", error
-                )
-            except UpstreamError as error:
-                self._readiness.google = "no_answer"
-                logger.warning("Google does not answer, batches wait: %s", error)
-            else:
-                self._readiness.google = "ok"
-                return
-            await self._clock.sleep(self._settings.retry_max_seconds)
+                self._use(changed)
+            except SettingsError as error:
+                logger.error("%s: the keys stay what they were", error)  # noqa: TRY400 - as below
+            self._new_keys.set()
+            wake()
+
+    def _use(self, changed: Mapping[str, Any]) -> None:
+        """Take keys that were read again. Errors: SettingsError of a key that is none."""
+        clients = self._api_options.credentials
+        if "api_keys" in changed and isinstance(clients, dict):
+            fresh = api_credentials(changed["api_keys"])
+            clients.clear()
+            clients.update(fresh)
+            logger.info("the keys of clients were read again: %d", len(fresh))
+        key, keys = changed.get("gemini_api_key"), changed.get("gemini_api_keys", ())
+        if key or keys:
+            fresh = google_credentials(key, keys)
+            check_keys(fresh)
+            self._google_keys.clear()
+            self._google_keys.update(fresh)
+            logger.info("the keys for Google were read again: %s", ", ".join(fresh))
+
+    async def _ask_google(self, upstream: Upstream) -> None:
+        """Try the keys, at once and until they work: a wrong one would else be silent for a day."""
+        if self._settings.gemini_api_key is None and not self._settings.gemini_api_keys:
+            return
+        while True:
+            states = [await self._try_key(upstream, name) for name in list(self._google_keys)]
+            self._readiness.google = min(states, key=GOOGLE_STATES.index)
+            wait = None if set(states) == {"ok"} else self._settings.retry_max_seconds
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._new_keys.wait()
+            self._new_keys.clear()
+
+    async def _try_key(self, upstream: Upstream, credential: str) -> str:
+        try:
+            await upstream.models(credential)
+        except UpstreamHeldError as error:
+            told = (KEY_REFUSED % credential, error)
+            logger.error("%s: %s", *told)  # noqa: TRY400 - the message says all
+            return "key_refused"
+        except UpstreamError as error:
+            logger.warning("Google does not answer, batches wait: %s", error)
+            return "no_answer"
+        return "ok"
 
     def _asgi(self, context: StepContext, runner: Runner) -> Any:  # noqa: ANN401 - an ASGI application
         retries = RetryInput(context)
@@ -334,7 +394,7 @@ class Gateway:
             rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),
             retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )
-        return create_api(services, api_options(self._settings))
+        return create_api(services, self._api_options)
 
 
 @contextmanager

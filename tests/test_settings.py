@@ -8,6 +8,7 @@ import pytest
 
 from gateway.errors import SettingsError
 from gateway.settings.load import describe, load, usable_cpus
+from gateway.settings.secret_files import SecretFiles
 from gateway.settings.table import SETTINGS
 from gateway.settings.values import ApiKey, Secret, is_loopback
 from gateway.translate import Policy
@@ -52,7 +53,10 @@ def test_names_follow_from_fields() -> None:
     """All but Google's own name of its key."""
     others = {row.name: row.field for row in SETTINGS if row.name != f"GATEWAY_{row.field.upper()}"}
 
-    assert others == {"GEMINI_API_KEY": "gemini_api_key"}
+    assert others == {
+        "GEMINI_API_KEY": "gemini_api_key",
+        "GEMINI_API_KEYS": "gemini_api_keys",
+    }
 
 
 def test_the_policy_is_the_marked_settings() -> None:
@@ -271,3 +275,40 @@ def test_usable_cpus_obey_the_cgroup(tmp_path: Path) -> None:
 def test_loopback(host: str, loopback: bool) -> None:
     """Only addresses that cannot be reached from outside count."""
     assert is_loopback(host) is loopback
+
+
+def test_several_keys_for_google() -> None:
+    """Each has a name; one key alone and several are two ways to say it."""
+    settings, _ = load({"GEMINI_API_KEYS": "default=AIza-1, second=AIza-2\n"})
+
+    assert [name for name, _ in settings.gemini_api_keys] == ["default", "second"]
+    assert "AIza" not in str(dict(describe(settings)))
+    with pytest.raises(SettingsError, match="both set"):
+        load(KEY | {"GEMINI_API_KEYS": "a=AIza-1"})
+    for bad in ("AIza-1", "a=", "a=x,a=y", "a=x,b=x", "a b=x"):
+        with pytest.raises(SettingsError, match=r"GEMINI_API_KEYS (holds|lists)") as error:
+            load({"GEMINI_API_KEYS": bad})
+        assert "AIza" not in str(error.value)
+
+
+def test_a_secret_is_read_again_when_its_file_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What cannot be used changes nothing, and is told once; no secret is."""
+    path = tmp_path / "keys"
+    path.write_text("me=secret-1")
+    files = SecretFiles({"GATEWAY_API_KEYS_FILE": str(path)})
+    assert files.changed() == {}
+
+    for broken in ("", "me=", "me=secret-1 x"):
+        path.write_text(broken)
+        assert files.changed() == {}
+        assert files.changed() == {}
+    path.unlink()
+    assert files.changed() == {}
+    path.write_text("me=secret-2")
+
+    assert files.changed() == {"api_keys": (ApiKey("me", Secret("secret-2")),)}
+    assert files.changed() == {}
+    assert len(caplog.records) == 4
+    assert "secret-" not in caplog.text

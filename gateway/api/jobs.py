@@ -26,6 +26,7 @@ def encode_job(job: Job) -> dict[str, Any]:
         "number": job.number,
         "cause": job.cause.value,
         "model": job.model,
+        "credential": job.credential,
         "lines": job.lines,
         "items": job.items,
         "tokens": job.tokens,

@@ -6,8 +6,8 @@ does not fit. But none starves: what has waited for long comes first, and room i
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import chain, zip_longest
 from typing import Final, NamedTuple
@@ -23,7 +23,8 @@ STARVING_MS: Final = 600_000
 class Waiting:
     """A job that waits; ``tokens`` by our own count, ``since`` in ms.
 
-    ``stopped``: its batch was cancelled or has run out of time.
+    ``stopped``: its batch was cancelled or has run out of time. ``placed``: it keeps its
+    credential; any other goes to the one with the most room.
     """
 
     job_id: str
@@ -35,6 +36,7 @@ class Waiting:
     lines: int
     since: int
     stopped: bool = False
+    placed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,14 @@ class Admission:
     """The limits of all credentials and what is at Google at one moment; released tokens count."""
 
     def __init__(
-        self, rules: QuotaRules, quotas: Sequence[Quota], sent: Sequence[Sent], now: int
+        self,
+        rules: QuotaRules,
+        quotas: Sequence[Quota],
+        sent: Sequence[Sent],
+        now: int,
+        credentials: Collection[str] = (),
     ) -> None:
+        self._credentials = credentials
         self._rules = rules
         self._quotas = {(quota.credential, quota.model): quota for quota in quotas}
         self._jobs: dict[str, int] = {}
@@ -102,6 +110,23 @@ class Admission:
     def room(self, credential: str, model: str) -> int:
         """Return what they may have."""
         return room_of(self.quota(credential, model), self._rules)
+
+    def place(self, job: Waiting) -> Waiting:
+        """Give a job that has no place yet to the credential with the most room for its model."""
+        if job.placed or not self._credentials:
+            return job
+        best = max(self._credentials, key=lambda name: self._free(name, job.model))
+        return replace(job, credential=best)
+
+    def _free(self, credential: str, model: str) -> int:
+        """Return the tokens that fit, less than none where nothing may go now."""
+        quota, jobs = self.quota(credential, model), self.quota(credential, LIVE_JOBS)
+        if self._is_blocked(quota) or self._is_blocked(jobs):
+            return -1
+        if self.used(credential, LIVE_JOBS) >= self.room(credential, LIVE_JOBS):
+            return -1
+        taken = self.used(credential, model) + quota.held_at(self._now)
+        return max(room_of(quota, self._rules) - taken, 0)
 
     def decide(self, job: Waiting) -> Verdict:
         """One job; one that may go counts from now on."""
@@ -140,7 +165,8 @@ def admit(
     """Every job's lot, those first that go first."""
     decisions = [Decision(job, Verdict.STOP) for job in waiting if job.stopped]
     shut: set[tuple[str, str]] = set()
-    for job in in_turn([job for job in waiting if not job.stopped], sent, now):
+    turns = in_turn([job for job in waiting if not job.stopped], sent, now)
+    for job in map(admission.place, turns):
         key = (job.credential, job.model)
         verdict = Verdict.WAIT if key in shut else admission.decide(job)
         if verdict is Verdict.CUT or (verdict is Verdict.WAIT and is_starving(job.since, now)):

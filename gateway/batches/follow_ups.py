@@ -196,6 +196,7 @@ def follow_up(job: Job, cause: Cause, piece: Piece, names: Sequence[str], now: i
         attempt=job.attempt + (cause is not Cause.RECUT),
         fault=job.fault,
         credential=job.credential,
+        placed=job.placed,
         inline=job.inline,
         files=len(piece.files),
         due_at=now,

@@ -103,6 +103,7 @@ class Job:
     fault: str | None = None
     refused: int = 0  # how often Google refused its create, in all its life
     credential: str = "default"
+    placed: bool = False  # whether that was chosen by free quota: then it stays for life
     inline: bool = False
     # How many uploaded files the spool names. Then ``filled`` is the spool with their URIs in it,
     # which may be sent before ``filled_until`` (None: until the batch ends).

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,13 +90,19 @@ class RunnerOptions:
     input_limits: InputLimits
     job_limits: JobLimits
     gateway_id: str
-    credential: str = "default"
+    # Those that have a key; a view that changes with the keys. The first has no other meaning.
+    credentials: Collection[str] = ("default",)
     retries: RetryRules = field(default_factory=RetryRules)
     patience: Patience = field(default_factory=Patience)
     retention: Retention = Retention()
     quota: QuotaRules = field(default_factory=QuotaRules)
     polls_per_minute: int = 400
     gather_seconds: float = 0.0  # between a step's end and the next look for work
+
+    @property
+    def credential(self) -> str:
+        """The credential of what is for no job, and of a job until it is placed."""
+        return next(iter(self.credentials), "default")
 
 
 class BlobSource:

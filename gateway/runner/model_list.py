@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.batches.planning import BATCH_METHODS
-from gateway.errors import UpstreamError
+from gateway.errors import UpstreamError, UpstreamHeldError
 from gateway.ports.upstream import Model
 from gateway.runner.context import StepContext
 
@@ -49,13 +49,23 @@ class ModelList:
             if self._asked_at is not None and 0 <= now - self._asked_at < life:
                 return
             try:
-                self._models = await self._context.upstream.models(self._context.options.credential)
+                self._models = await self._ask()
                 self._error = None
             except UpstreamError as error:
                 # A model that does not exist then fails when its job is created, line by line.
                 logger.warning("the upstream cannot list its models: %s", error.message)
                 self._error = error
             self._asked_at = self._context.clock.now()
+
+    async def _ask(self) -> Sequence[Model]:
+        """Ask with one credential after the other until a key works. Errors: the last refusal."""
+        refusal: UpstreamError | None = None
+        for credential in list(self._context.options.credentials):
+            try:
+                return await self._context.upstream.models(credential)
+            except UpstreamHeldError as error:
+                refusal = error
+        raise refusal or UpstreamError("There is no key for the upstream.")
 
     async def look_up(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Those of the models that exist though the list lacks them, or may, by their methods.

@@ -95,6 +95,12 @@ FOLLOWING: Mapping[tuple[Act, JobState], Act] = {
     (Act.COLLECT, JobState.COLLECTED): Act.RELEASE,
 }
 
+FOREIGN_JOBS: Final = (
+    "%d jobs that are paid for were made with another Gemini key than the one that is set now for"
+    " the credential %s. They are held, and nothing is created in their place; they go on once that"
+    " key, or another of its project, is set."
+)
+
 AnyStep = Step | FileStep
 AnyClaim = BatchClaim | JobClaim | FileClaim
 Key = tuple[str, str | None]
@@ -135,6 +141,8 @@ class Runner:
         self._soon: asyncio.TimerHandle | None = None  # the bell, about to ring
         self._under_way: dict[Key, _UnderWay] = {}
         self._crowded: set[Act] = set()  # more of these are due than may run
+        # Until when no new job is placed with a credential whose key Google refuses.
+        self._refused: dict[str, int] = {}
         self._polls = PollBudget(context.options.polls_per_minute)
         self._free = {act: SLOTS.get(act, OTHER_SLOTS) for act in Act}
         # A validation may hold a worker for minutes: no more of them than there are workers, and
@@ -192,16 +200,11 @@ class Runner:
 
     async def _warn_of_another_key(self) -> None:
         context = self._context
-        credential = context.options.credential
-        made_by = context.upstream.identity(credential, context.options.gateway_id)
-        count = await context.store.foreign_jobs(credential, made_by)
-        if count:
-            logger.error(
-                "%d jobs that are paid for were made with another Gemini key than the one that is"
-                " set now. They are held, and nothing is created in their place; they go on once"
-                " that key, or another of its project, is set.",
-                count,
-            )
+        for credential in list(context.options.credentials):
+            made_by = context.upstream.identity(credential, context.options.gateway_id)
+            count = await context.store.foreign_jobs(credential, made_by)
+            if count:
+                logger.error(FOREIGN_JOBS, count, credential)
 
     async def _pause(self, due: int | None) -> None:
         seconds = TICK_SECONDS
@@ -304,10 +307,17 @@ class Runner:
         if not waiting:
             return
         sent = [*await store.sent_jobs(but=list(under_way)), *map(Sent.of, sending)]
-        admission = Admission(self._context.options.quota, await store.quotas(), sent, now)
+        quotas = await store.quotas()
+        rules, works = self._context.options.quota, self._credentials_that_work(now)
+        admission = Admission(rules, quotas, sent, now, works)
         for job, verdict in admit(admission, waiting, sent, now):
             if verdict is not Verdict.WAIT:
                 await self._start_waiting(group, job, verdict, now)
+
+    def _credentials_that_work(self, now: int) -> list[str]:
+        """List where a job may be placed: all, if Google refuses the key of each."""
+        every = list(self._context.options.credentials)
+        return [name for name in every if self._refused.get(name, 0) <= now] or every
 
     async def _start_waiting(
         self, group: asyncio.TaskGroup, job: Waiting, verdict: Verdict, now: int
@@ -422,7 +432,7 @@ class Runner:
             if isinstance(claim, FileClaim):
                 await self._act_on_file(claim)
             elif (work := await self._still_wanted(step, claim)) is not None:
-                await self._act(step.act, work, claim)
+                await self._act(step, work, claim)
         except LostClaimError:
             logger.info("%s: another has taken over", step)
         except DamagedStoreError:
@@ -466,9 +476,10 @@ class Runner:
         ending_wait = self._context.options.patience.ending
         return next_steps(work.batch, work.jobs, now, ending_wait)
 
-    async def _act(self, act: Act, work: Work, claim: BatchClaim | JobClaim) -> None:
-        context = self._context
+    async def _act(self, step: AnyStep, work: Work, claim: BatchClaim | JobClaim) -> None:
+        context, act = self._context, step.act
         if isinstance(claim, JobClaim):
+            self._place(step, claim)
             claim.row = _stopping(claim.row, work.batch, context.clock.now())
             try:
                 await _JOB_STEPS[act](context, work.batch, claim)
@@ -480,6 +491,12 @@ class Runner:
             await batch_steps.end_unvalidated(context, claim)
         else:
             await batch_steps.publish(context, claim, work.jobs)
+
+    def _place(self, step: AnyStep, claim: JobClaim) -> None:
+        """Note where the admission has put a job that is sent: it stays there."""
+        sends = self._under_way[_key(step)].sends
+        if step.act in SENDING and sends is not None and not claim.row.placed:
+            claim.row = replace(claim.row, credential=sends.credential, placed=True)
 
     async def _act_on_file(self, claim: FileClaim) -> None:
         """Do what the row asks for now; it rests when that is nothing."""
@@ -493,6 +510,8 @@ class Runner:
         failures = claim.row.failures + 1
         pause = self._pause_after(failures, error, claim)
         held = isinstance(error, UpstreamHeldError)
+        if held and isinstance(claim, JobClaim):
+            self._refused[claim.row.credential] = self._context.clock.now() + pause
         logger.warning(
             "%s failed (%d in a row), again in %.1f s%s: %s",
             _named(step),

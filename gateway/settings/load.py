@@ -110,19 +110,27 @@ def known_names() -> set[str]:
     return names | {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
 
 
+def secret_paths(environ: Mapping[str, str] | None = None) -> dict[Setting, str]:
+    """Give the paths of the files that the environment names for secrets, by setting."""
+    given = os.environ if environ is None else environ
+    paths = {setting: given.get(f"{setting.name}_FILE") for setting in SETTINGS if setting.secret}
+    return {setting: path for setting, path in paths.items() if path is not None}
+
+
 def _value_of(setting: Setting, given: Mapping[str, str]) -> Any:  # noqa: ANN401 - its own type
     text = given.get(setting.name)
     path = given.get(f"{setting.name}_FILE") if setting.secret else None
     if path is not None:
         if text is not None:
             raise ValueError(f"and {setting.name}_FILE are both set: keep one")
-        text = _read_secret(path)
+        text = read_secret(path)
     if text is None:
         text = setting.default
     return None if text is None else setting.parse(text)
 
 
-def _read_secret(path: str) -> str:
+def read_secret(path: str) -> str:
+    """Read a file with a secret. Errors: ValueError, to follow the name of the setting."""
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -131,9 +139,13 @@ def _read_secret(path: str) -> str:
 
 
 def _check_together(settings: Settings, given: Mapping[str, str], misspelt: Sequence[str]) -> None:
-    if settings.gemini_api_key is None and not is_loopback(
-        urlsplit(settings.gemini_base_url).hostname or ""
-    ):
+    if settings.gemini_api_key is not None and settings.gemini_api_keys:
+        raise SettingsError(
+            "GEMINI_API_KEY and GEMINI_API_KEYS are both set: keep one (the key of the former is"
+            " called default: GEMINI_API_KEYS=default=KEY,NAME=KEY)"
+        )
+    has_key = settings.gemini_api_key is not None or settings.gemini_api_keys
+    if not has_key and not is_loopback(urlsplit(settings.gemini_base_url).hostname or ""):
         raise SettingsError(_missing_key(given, misspelt))
     if not settings.api_keys and not is_loopback(settings.host):
         raise SettingsError(
@@ -150,8 +162,8 @@ def _check_together(settings: Settings, given: Mapping[str, str], misspelt: Sequ
 
 def _missing_key(given: Mapping[str, str], misspelt: Sequence[str]) -> str:
     text = (
-        "GEMINI_API_KEY is not set: the gateway needs a key for Google "
-        "(only a loopback GATEWAY_GEMINI_BASE_URL, such as the emulator's, works without)"
+        "GEMINI_API_KEY is not set: the gateway needs a key for Google (several: GEMINI_API_KEYS; "
+        "only a loopback GATEWAY_GEMINI_BASE_URL, such as the emulator's, works without)"
     )
     if "GOOGLE_API_KEY" in given:
         text += ". GOOGLE_API_KEY is set, but not read: type GEMINI_API_KEY=$GOOGLE_API_KEY"
@@ -221,12 +233,18 @@ def describe(settings: Settings) -> Iterable[tuple[str, str]]:
 def _masked(setting: Setting, value: Any) -> str:  # noqa: ANN401 - any setting's type
     if value is None or value == ():
         return "(not set)"
-    if setting.name == "GATEWAY_API_KEYS":
-        return ", ".join(f"{key.owner}=***" if key.owner else "***" for key in value)
     if setting.secret:
-        return "***"
+        return _masked_secret(setting, value)
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, dict | bool):
         return orjson.dumps(value).decode()
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _masked_secret(setting: Setting, value: Any) -> str:  # noqa: ANN401 - any setting's type
+    if setting.name == "GEMINI_API_KEYS":
+        return ", ".join(f"{name}=***" for name, _ in value)
+    if setting.name == "GATEWAY_API_KEYS":
+        return ", ".join(f"{key.owner}=***" if key.owner else "***" for key in value)
+    return "***"

@@ -17,6 +17,7 @@ from gateway.settings.values import (
     api_keys,
     boolean,
     counts,
+    google_keys,
     integer,
     names,
     objects,
@@ -102,6 +103,16 @@ class Settings:
         "secret",
         "Key for Google. Needed to start, unless the base URL is loopback.",
         name="GEMINI_API_KEY",
+        secret=True,
+    )
+    gemini_api_keys: tuple[tuple[str, Secret], ...] = _setting(
+        "",
+        google_keys,
+        "secret",
+        "In its place several keys for Google, each of a project of its own: `name=key`, separated "
+        "by commas or newlines. A job goes where there is room when it is first sent, and stays "
+        "with that name; the key of `GEMINI_API_KEY` has the name `default`.",
+        name="GEMINI_API_KEYS",
         secret=True,
     )
     gemini_base_url: str = _setting(

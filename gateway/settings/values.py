@@ -223,6 +223,20 @@ def api_keys(value: str) -> tuple[ApiKey, ...]:
     return tuple(keys)
 
 
+def google_keys(value: str) -> tuple[tuple[str, Secret], ...]:
+    """Read ``name=key``, separated by commas or newlines."""
+    keys = []
+    for entry in filter(None, (part.strip() for part in re.split(r"[,\n]", value))):
+        name, _, key = entry.partition("=")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name) or not key or re.search(r"\s", key):
+            raise ValueError("holds an entry that is not name=key, e.g. default=KEY,second=KEY")
+        keys.append((name, Secret(key)))
+    for what, given in (("name", [name for name, _ in keys]), ("key", [key for _, key in keys])):
+        if len(set(given)) != len(given):
+            raise ValueError(f"lists a {what} twice")
+    return tuple(keys)
+
+
 def optional_integer(value: str) -> int | None:
     """Read a whole number, or nothing."""
     return positive_integer(value) if value.strip() else None

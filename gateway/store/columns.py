@@ -29,7 +29,7 @@ _FILE: Final = _plain(File, "segments")
 _BATCH: Final = _plain(
     Batch, "status", "metadata", "policy", "counts", "usage", "errors", "notes", "rerendered"
 )
-_JOB: Final = _plain(Job, "state", "cause", "inline", "counts", "usage", "notes", "failure")
+_JOB: Final = _plain(Job, "state", "cause", "inline", "placed", "counts", "usage", "notes", "failure")
 _STAGED: Final = _plain(StagedFile, "state", "failure")
 
 
@@ -126,6 +126,7 @@ def job_values(job: Job) -> Values:
         "state": job.state.value,
         "cause": job.cause.value,
         "inline": int(job.inline),
+        "placed": int(job.placed),
         "notes": _json(dict(job.notes)),
         "failure": _failure_text(job.failure),
     }
@@ -139,6 +140,7 @@ def job_of(row: Row) -> Job:
         state=JobState(values["state"]),
         cause=Cause(values["cause"]),
         inline=bool(values["inline"]),
+        placed=bool(values["placed"]),
         counts=_counts(values),
         usage=_usage(values),
         notes=orjson.loads(values["notes"]),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, zip_longest
+from typing import Any
 
 from gateway.batches.admission import Waiting
 from gateway.batches.batch import Counts, TokenUsage
@@ -51,7 +52,12 @@ def young(session: Session, now: int, since: int, items: int, limit: int) -> Seq
 def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
     """Jobs that wait to be sent and are due, some of each owner and model."""
     rows = session.all("waiting_jobs", {"now": now, "limit": limit})
-    return [Waiting(**dict(zip(row.keys(), row, strict=True))) for row in rows]
+    return [_waiting(dict(zip(row.keys(), row, strict=True))) for row in rows]
+
+
+def _waiting(values: dict[str, Any]) -> Waiting:
+    flags = {name: bool(values[name]) for name in ("stopped", "placed")}
+    return Waiting(**{**values, **flags})
 
 
 def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:

@@ -23,7 +23,7 @@ tried again there. Messages are scrubbed of keys and cut; response headers are n
 
 import re
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -48,6 +48,7 @@ MESSAGE_LIMIT: Final = 500
 # do: a message of 64 KB once held the event loop for 18 s.
 READ_LIMIT: Final = 4096
 SECRET_CHARACTERS: Final = 6
+MAX_SECRETS: Final = 100
 
 # The request has not left: httpx raises these before there is a connection.
 NOT_SENT: Final = (
@@ -85,15 +86,23 @@ class Scrubber:
         r"|(?i:(?:key|upload_id|access_token)=)[^\s&\"']+"
     )
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Collection[str]) -> None:
+        self._given = secrets
+        self._secrets: list[str] = []
+
+    def _known(self) -> list[str]:
+        """Those that are set now, and those before: answers to a former key are under way."""
         # Anything shorter is a stand-in, and replacing it would garble the message.
-        known = {secret for secret in secrets if len(secret) >= SECRET_CHARACTERS}
-        self._secrets = sorted(known, key=len, reverse=True)
+        fresh = {secret for secret in self._given if len(secret) >= SECRET_CHARACTERS}
+        if not fresh.issubset(self._secrets):
+            fresh.update(self._secrets[:MAX_SECRETS])
+            self._secrets = sorted(fresh, key=len, reverse=True)
+        return self._secrets
 
     def __call__(self, text: str) -> str:
         """Return the text without keys, on one line, cut to a limit."""
         text = shortened(text)
-        for secret in self._secrets:
+        for secret in self._known():
             text = text.replace(secret, "***")
         text = " ".join(self._SECRETS.sub("***", text).split())
         return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"

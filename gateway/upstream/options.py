@@ -33,10 +33,18 @@ FILE_LIFE_MS: Final = 48 * HOUR_MS
 FILE_MARGIN_MS: Final = HOUR_MS
 
 
+def check_keys(keys: Mapping[str, str]) -> None:
+    """Errors: SettingsError of a key that no header can carry."""
+    for name, key in keys.items():
+        if not (key.isascii() and key.isprintable() and key.strip() == key and key):
+            raise SettingsError(f"the Gemini key {name!r} is empty or not plain ASCII")
+
+
 @dataclass(frozen=True, slots=True)
 class GeminiOptions:
     """Where the upstream is, with which keys, and how patient to be. Seconds, bytes, counts.
 
+    ``credentials`` may change while it is used: a key is looked up for each call.
     ``trust_env`` takes proxies and extra certificate authorities from the usual variables
     (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``), which containers often need; a loopback
     upstream is never reached through a proxy.
@@ -70,9 +78,7 @@ class GeminiOptions:
             raise SettingsError("the Gemini base URL must begin with https:// or http://")
         if url.userinfo or url.query or url.fragment:
             raise SettingsError("the Gemini base URL must be a host and perhaps a path, no more")
-        for name, key in self.credentials.items():
-            if not (key.isascii() and key.isprintable() and key.strip() == key and key):
-                raise SettingsError(f"the Gemini key {name!r} is empty or not plain ASCII")
+        check_keys(self.credentials)
 
     @property
     def root(self) -> str:

@@ -228,3 +228,30 @@ def test_small_validations_before_large_ones_and_owners_in_turn() -> None:
     assert [each.id for each in next_validations(waiting, NOW, 9)] == ["b", "c", "a"]
     old = [(batch("old", age=STARVING_MS), 10**9), *waiting]
     assert [each.id for each in next_validations(old, NOW, 2)] == ["old", "b"]
+
+
+def test_a_job_without_a_place_goes_where_there_is_most_room() -> None:
+    """Each project has its quota; a job that was placed stays."""
+    at_google = [Sent("one", MODEL, "me", 1, 900), Sent("two", MODEL, "me", 1, 500)]
+    admission = Admission(RULES, [], at_google, NOW, ["one", "two"])
+    jobs = [waits("a", 300), waits("b", 200), waits("c", 300), waits("d", 5, placed=True)]
+
+    lots = admit(admission, jobs, at_google, NOW)
+
+    assert [(job.credential, verdict) for job, verdict in lots] == [
+        ("two", Verdict.GO),
+        ("two", Verdict.GO),
+        ("one", Verdict.WAIT),
+        ("default", Verdict.GO),
+    ]
+
+
+def test_no_job_is_placed_where_nothing_may_go() -> None:
+    """A project that just answered 429, or whose live jobs are all taken."""
+    blocked = Quota("one", MODEL, blocked_until=NOW + 1)
+    full = Sent("two", "another", "me", 10, 0)
+    admission = Admission(RULES, [blocked], [full], NOW, ["one", "two", "three"])
+
+    [(job, verdict)] = admit(admission, [waits("a")], [full], NOW)
+
+    assert (job.credential, verdict) == ("three", Verdict.GO)

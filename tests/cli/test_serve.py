@@ -150,7 +150,7 @@ async def test_a_key_that_google_refuses_is_said_at_the_start(tmp_path: Path) ->
                     await SystemClock().sleep(0.05)
             assert told == {"status": "ready", "google": "key_refused"}
             (error,) = [entry for entry in log_of(server) if entry["level"] == "error"]
-            assert error["message"].startswith("Google refuses the key in GEMINI_API_KEY")
+            assert error["message"].startswith("Google refuses the key of the credential default")
             assert "a-wrong-key" not in server.errors.read_text()
             assert "API_KEY_INVALID" in await what_a_batch_waits_for(server)
 

@@ -7,7 +7,7 @@ INSERT INTO jobs (
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
     denials, due_at, failures, defects, last_error, fence, lease_until, files, filled,
     filled_bytes, filled_until, notes, made_by, denied_at, stop_at, looked_at, upstream_since,
-    waiting_since, recover_until, unmatched, owner, attempt, stuck_at, fault, refused
+    waiting_since, recover_until, unmatched, owner, attempt, stuck_at, fault, refused, placed
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -19,7 +19,7 @@ VALUES (
     :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until,
     :notes, :made_by, :denied_at, :stop_at, :looked_at, :upstream_since, :waiting_since,
     :recover_until, :unmatched,
-    (SELECT owner FROM batches WHERE id = :batch_id), :attempt, :stuck_at, :fault, :refused
+    (SELECT owner FROM batches WHERE id = :batch_id), :attempt, :stuck_at, :fault, :refused, :placed
 );
 
 -- name: longest_job
@@ -80,7 +80,7 @@ WITH RECURSIVE queues (owner, model) AS (
 )
 SELECT jobs.id AS job_id, jobs.batch_id, jobs.owner, jobs.credential, jobs.model, jobs.tokens,
     CASE WHEN jobs.doubt IS NULL AND jobs.held IS NULL THEN jobs.lines ELSE 1 END AS lines, jobs.created_at AS since,
-    batches.cancel_requested_at IS NOT NULL OR batches.expires_at <= :now AS stopped
+    batches.cancel_requested_at IS NOT NULL OR batches.expires_at <= :now AS stopped, jobs.placed
 FROM queues
 JOIN jobs ON jobs.id IN (
     SELECT * FROM (
@@ -185,7 +185,7 @@ UPDATE jobs SET
         ELSE :now
     END,
     waiting_since = CASE WHEN :last_error IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
-    recover_until = :recover_until, unmatched = :unmatched, stuck_at = :stuck_at, refused = :refused
+    recover_until = :recover_until, unmatched = :unmatched, stuck_at = :stuck_at, refused = :refused, placed = :placed
 WHERE id = :id AND fence = :fence AND state <> 'released';
 
 -- name: recover_jobs
