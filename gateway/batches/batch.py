@@ -120,6 +120,9 @@ class Batch:
     cancel_requested_at: int | None = None
     counts: Counts = Counts()
     usage: TokenUsage = TokenUsage()
+    # Of its jobs so far, and with what is left of them at most; as theirs. The store's to write.
+    cost: int | None = 0
+    most: int | None = 0
     errors: tuple[BatchError, ...] = ()
     # Counts by code: of the lines alone until the batch ends, then of their answers too.
     notes: Mapping[str, int] = field(default_factory=dict)

@@ -195,6 +195,7 @@ def follow_up(job: Job, cause: Cause, piece: Piece, names: Sequence[str], now: i
         cause=cause,
         attempt=job.attempt + (cause is not Cause.RECUT),
         fault=job.fault,
+        most=None if job.most is None else job.most * piece.items // max(job.items, 1),
         credential=job.credential,
         placed=job.placed,
         inline=job.inline,

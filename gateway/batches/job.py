@@ -126,6 +126,9 @@ class Job:
     held: str | None = None  # results that predecessors brought for a part of a line's items
     counts: Counts = Counts()
     usage: TokenUsage = TokenUsage()
+    # What its answers cost, and what it may cost at most, in billionths of a dollar; None: unknown.
+    cost: int | None = 0
+    most: int | None = None
     notes: Mapping[str, int] = field(default_factory=dict)  # of its answers, counted by code
     failure: Failure | None = None
     # Since when it is unknown how a create ended; ``absences`` listings have not shown it since.

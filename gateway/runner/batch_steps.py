@@ -18,6 +18,7 @@ from gateway.batches.quota import Quota
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
 from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, StepContext
+from gateway.runner.cpu.collect import date_of
 from gateway.runner.cpu.validate import ValidateTask
 from gateway.runner.mending import bring_input
 from gateway.runner.model_list import ModelList
@@ -78,6 +79,7 @@ async def _read_input(
         jobs=context.options.job_limits,
         rules=context.options.quota,
         quotas=await _quotas(context),
+        day=date_of(context.clock.now() // 1000),
     )
     while True:
         summary = await context.workers.run("validate", task, CPU_STEP_SECONDS)
@@ -197,7 +199,7 @@ def _job(
     context: StepContext, batch: Batch, plan: Mapping[str, Any], blobs: tuple[str, str], now: int
 ) -> Job:
     job_id = new_job_id()
-    same = ("number", "model", "method", "items", "lines", "bytes", "tokens", "inline")
+    same = ("number", "model", "method", "items", "lines", "bytes", "tokens", "inline", "most")
     return Job(
         id=job_id,
         batch_id=batch.id,

@@ -281,6 +281,7 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
             index=names[1],
             counts=counts,
             usage=usage,
+            cost=None if job.recover_until is not None else summary["cost"],
             notes=summary["notes"],
             unmatched=summary["missing"] + summary["unknown_keys"],
             denied_at=None,

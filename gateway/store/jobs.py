@@ -19,7 +19,8 @@ from gateway.store.session import Row, Session
 def insert(session: Session, job: Job) -> None:
     """Insert a row."""
     session.run("insert_job", job_values(job))
-    session.run("note_attempt", {"id": job.batch_id, "attempt": job.attempt})
+    values = {"id": job.batch_id, "attempt": job.attempt, "most": job.most}
+    session.run("note_job", values)
 
 
 def of_batch(session: Session, batch_id: str) -> Sequence[Job]:
@@ -143,8 +144,9 @@ def save(
         return False
     _succeed(session, job, jobs, named)
     session.run("tell_batch", {"batch_id": job.batch_id})
-    if counts != Counts() or usage != TokenUsage():
-        session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage)})
+    if jobs or counts != Counts() or usage != TokenUsage():
+        money = {"cost": job.cost, "more": None if job.most is None else -job.most}
+        session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage), **money})
     if wake:
         session.run("ring_batch", {"id": job.batch_id})
     if job.files and job.state in DONE_STATES:

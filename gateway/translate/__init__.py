@@ -28,6 +28,7 @@ from gateway.translate.defaults import check_aliases, defaults_of
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.models.aliases import OPENAI_ALIASES, plain_names, resolve_model
 from gateway.translate.models.capabilities import capabilities_of, check_capabilities
+from gateway.translate.models.costs import answer_cost, most_cost
 from gateway.translate.models.estimates import Estimate, estimate, item_tokens
 from gateway.translate.models.known import KNOWN_MODELS
 from gateway.translate.models.prices import PRICES_PAGE, PRICES_READ_ON, Price, price_of
@@ -70,6 +71,7 @@ __all__ = [
     "Translation",
     "Unusable",
     "Usage",
+    "answer_cost",
     "capabilities_of",
     "check_aliases",
     "check_capabilities",
@@ -80,6 +82,7 @@ __all__ = [
     "failure_of",
     "item_tokens",
     "media_type_of",
+    "most_cost",
     "not_found",
     "passes",
     "placeholders",

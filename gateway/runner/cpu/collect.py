@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,8 +36,10 @@ from gateway.translate import (
     Policy,
     Rendered,
     Usage,
+    answer_cost,
     failure_of,
     passes,
+    price_of,
 )
 from gateway.wire.gemini_results import Result, read_results, unfold_inline
 
@@ -96,6 +99,7 @@ class CollectSummary:
 
     ``wanted`` is a file with the keys of the items that are to run again, ``held`` one with results
     of the lines these are of; None when there are none. ``faults`` counts what those lines met.
+    ``cost`` is that of the answers, in billionths of a dollar; None when it is not known.
     """
 
     run: str
@@ -114,6 +118,7 @@ class CollectSummary:
     wanted: str | None = None
     held: str | None = None
     faults: Mapping[str, int] = field(default_factory=dict)
+    cost: int | None = 0
 
 
 def collect(task: CollectTask) -> CollectSummary:
@@ -144,6 +149,8 @@ class _Collection:
         self._files = files
         self._wanted: dict[int, Sequence[int]] = {}
         self._faults: dict[int, str] = {}
+        self._price = price_of(task.model, date_of(task.created))
+        self._spent: int | None = 0
         self._held_path = self._scratch / "held-on"
         self._guard = Guard()
         self._notes = NoteWriter(self._run, task.max_warnings)
@@ -193,6 +200,7 @@ class _Collection:
             wanted=self._write_wanted(self._scratch / "wanted") if self._wanted else None,
             held=str(self._held_path) if self._held_path.exists() else None,
             faults=Counter(self._faults.values()),
+            cost=self._spent,
         )
 
     def _packed(self, path: str | None) -> str | None:
@@ -246,10 +254,17 @@ class _Collection:
             if self._states[ordinal] >= state:
                 return
         self._states[ordinal] = state
+        self._spend(answer)
         if weak:
             self._want(ordinal, (0,), self._cost(ordinal, [answer]), _fault_of(answer))
         else:
             self._render(ordinal, [answer])
+
+    def _spend(self, answer: Answer) -> None:
+        """Add what an answer cost; of doubled ones, only of those that are taken."""
+        if self._spent is not None:
+            cost = answer_cost(answer, self._price)
+            self._spent = None if cost is None else self._spent + cost
 
     def _is_weak(self, answer: Answer) -> bool:
         """Whether an answer is no lasting one, so that its item is to run again."""
@@ -276,6 +291,8 @@ class _Collection:
         state = SERVED if "response" in result.answer and not weak else FAILED
         if not self._parts.keep(item, state, result, path, held=held):
             self._doubled += 1
+        elif not held:
+            self._spend(result.answer)
 
     def _join_parts(self) -> None:
         """Render the lines with several items, or have what they lack run again."""
@@ -409,3 +426,8 @@ def _less(usage: Usage, paid: Usage) -> Usage:
     pairs = zip(usage, paid, strict=True)
     left = [max(all_of_it - before, 0) for all_of_it, before in pairs]
     return left[0], left[1], left[2], left[3]
+
+
+def date_of(seconds: int) -> str:
+    """Return the day of a moment, as the table of prices names it: ``2026-11-25``."""
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()

@@ -30,6 +30,8 @@ from gateway.translate import (
     Unusable,
     capabilities_of,
     item_tokens,
+    most_cost,
+    price_of,
     refusal_of,
 )
 from gateway.units import MIB
@@ -59,6 +61,7 @@ class ValidateTask:
 
     ``rules`` and ``quotas``: how many tokens a model's job may have.
     ``unusable``: uploaded files that lines may not name, and why; every other id is taken as good.
+    ``day``: for prices, as ``2026-11-25``.
     """
 
     input: str
@@ -72,13 +75,15 @@ class ValidateTask:
     rules: QuotaRules = field(default_factory=QuotaRules)
     quotas: Sequence[Quota] = ()
     unusable: Mapping[str, Unusable] = field(default_factory=dict)
+    day: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
     """One job, cut; ``spool`` and ``echo`` are paths in the scratch directory.
 
-    ``files`` are the ids of uploaded files for which the spool holds placeholders.
+    ``files`` are the ids of uploaded files for which the spool holds placeholders. ``most`` is what
+    it may cost at most, in billionths of a dollar; None when that is not known.
     """
 
     number: int
@@ -92,6 +97,7 @@ class PlannedJob:
     spool: str
     echo: str
     files: Sequence[str]
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,12 @@ class ValidateSummary:
 class _OpenJob:
     """A job that still takes lines."""
 
-    def __init__(self, number: int, model: str, scratch: Path, files: ExitStack) -> None:
+    def __init__(
+        self, number: int, limits: "_ModelLimits", model: str, scratch: Path, files: ExitStack
+    ) -> None:
         self.number = number
+        self._price = limits.price
+        self._most: int | None = 0
         self.model = model
         self.spool_path = scratch / f"spool-{number}"
         self.echo_path = scratch / f"echo-{number}"
@@ -132,6 +142,9 @@ class _OpenJob:
         self._spool.writelines(spooled)
         self._echo.add(number, line.custom_id, len(made[0]), made[1])
         self.named.update(made[3])
+        if self._most is not None:
+            cost = most_cost(made[0], self._price)
+            self._most = None if cost is None else self._most + cost
         self.size = self.size.plus(size)
         self.lines += 1
 
@@ -150,6 +163,7 @@ class _OpenJob:
             spool=str(self.spool_path),
             echo=str(self.echo_path),
             files=sorted(self.named),
+            most=self._most,
         )
 
 
@@ -161,6 +175,7 @@ class _ModelLimits:
         learned = next((quota for quota in task.quotas if quota.model == model), None)
         jobs = task.jobs
         self.media = can.media
+        self.price = price_of(model, task.day)
         self._speaks = can.speaks
         self.most = Size(
             jobs.items_per_job,
@@ -339,7 +354,7 @@ class _Validation:
             self._close(job)
             job = None
         if job is None:
-            job = _OpenJob(self._jobs, line.model, self._scratch, self._files)
+            job = _OpenJob(self._jobs, limits, line.model, self._scratch, self._files)
             self._open[line.model] = job
             self._jobs += 1
         job.add(line, number, made, spooled, size)

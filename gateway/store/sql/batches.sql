@@ -6,7 +6,7 @@ INSERT INTO batches (
     usage_input_tokens, usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, errors,
     notes, output_file_id, error_file_id, notes_file_id, idempotency_key, fingerprint, lines, run,
     "index", raw_until, due_at, failures, defects, last_error, fence, lease_until, waiting_since,
-    ended_because, upstream_state, upstream_since, used_at, retry_of
+    ended_because, upstream_state, upstream_since, used_at, retry_of, cost, most
 )
 VALUES (
     :id, :owner, :endpoint, :input_file_id, :created_at, :expires_at, :status, :metadata,
@@ -16,7 +16,7 @@ VALUES (
     :usage_output_tokens, :usage_reasoning_tokens, :errors, :notes, :output_file_id,
     :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index,
     :raw_until, :due_at, :failures, :defects, :last_error, :fence, :lease_until, :waiting_since, :ended_because,
-    :upstream_state, :upstream_since, :used_at, :retry_of
+    :upstream_state, :upstream_since, :used_at, :retry_of, :cost, :most
 );
 
 -- name: batch_by_id
@@ -92,13 +92,14 @@ UPDATE batches SET
 WHERE id = :id AND fence = :fence
     AND (status = 'validating' OR (:final AND status IN ('validating', 'in_progress', 'finalizing')));
 
--- name: note_attempt
-UPDATE batches SET attempts = max(attempts, :attempt) WHERE id = :id;
+-- name: note_job
+UPDATE batches SET attempts = max(attempts, :attempt), most = most + :most WHERE id = :id;
 
 -- name: note_paid_twice
 UPDATE batches SET paid_twice_at_most = paid_twice_at_most + :lines WHERE id = :id;
 
 -- name: add_counts
+-- NULL, an unknown sum, stays unknown whatever is added.
 UPDATE batches SET
     counts_total = counts_total + :counts_total,
     counts_completed = counts_completed + :counts_completed,
@@ -106,7 +107,8 @@ UPDATE batches SET
     usage_input_tokens = usage_input_tokens + :usage_input_tokens,
     usage_cached_tokens = usage_cached_tokens + :usage_cached_tokens,
     usage_output_tokens = usage_output_tokens + :usage_output_tokens,
-    usage_reasoning_tokens = usage_reasoning_tokens + :usage_reasoning_tokens
+    usage_reasoning_tokens = usage_reasoning_tokens + :usage_reasoning_tokens,
+    cost = cost + :cost, most = most + :cost + :more
 WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
 
 -- name: due_batches

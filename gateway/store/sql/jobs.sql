@@ -7,7 +7,7 @@ INSERT INTO jobs (
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
     denials, due_at, failures, defects, last_error, fence, lease_until, files, filled,
     filled_bytes, filled_until, notes, made_by, denied_at, stop_at, looked_at, upstream_since,
-    waiting_since, recover_until, unmatched, owner, attempt, stuck_at, fault, refused, placed
+    waiting_since, recover_until, unmatched, owner, attempt, stuck_at, fault, refused, placed, cost, most
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -19,7 +19,7 @@ VALUES (
     :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until,
     :notes, :made_by, :denied_at, :stop_at, :looked_at, :upstream_since, :waiting_since,
     :recover_until, :unmatched,
-    (SELECT owner FROM batches WHERE id = :batch_id), :attempt, :stuck_at, :fault, :refused, :placed
+    (SELECT owner FROM batches WHERE id = :batch_id), :attempt, :stuck_at, :fault, :refused, :placed, :cost, :most
 );
 
 -- name: longest_job
@@ -185,7 +185,7 @@ UPDATE jobs SET
         ELSE :now
     END,
     waiting_since = CASE WHEN :last_error IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
-    recover_until = :recover_until, unmatched = :unmatched, stuck_at = :stuck_at, refused = :refused, placed = :placed
+    recover_until = :recover_until, unmatched = :unmatched, stuck_at = :stuck_at, refused = :refused, placed = :placed, cost = :cost
 WHERE id = :id AND fence = :fence AND state <> 'released';
 
 -- name: recover_jobs

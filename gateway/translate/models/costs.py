@@ -1,0 +1,102 @@
+"""Costs of answers and of requests, in billionths of a US dollar; None where a price is not known.
+
+What an answer cost is told by its ``usageMetadata``, also of an attempt that came to nothing.
+Unknown are sound and pictures (the table's prices are for text), and what Google's own tools cost.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from gateway.translate.contract import Answer, Json
+from gateway.translate.models.estimates import BYTES_PER_TOKEN
+from gateway.translate.models.prices import Price
+
+BILLION: Final = 1_000_000_000
+# A cached token costs a tenth of the standard price ("Context caching"), which is twice a batch's.
+CACHED_SHARE: Final = 0.2
+_ASKED: Final = ("promptTokenCount", "toolUsePromptTokenCount")
+_TOLD: Final = ("candidatesTokenCount", "thoughtsTokenCount")
+# Of the details of a prompt and of an answer, the kinds that cost what text does.
+_PRICED_IN: Final = frozenset({"TEXT", "IMAGE", "VIDEO", "DOCUMENT"})
+_PRICED_OUT: Final = frozenset({"TEXT"})
+
+_MOST: Final = re.compile(rb'"maxOutputTokens":(\d{1,9})')
+_ALTERNATIVES: Final = re.compile(rb'"candidateCount":(\d{1,3})')
+_UNPRICED: Final = re.compile(
+    rb'"(?:inlineData|fileData|cachedContent|googleSearch|googleMaps|urlContext|codeExecution'
+    rb'|fileSearch|responseModalities)":'
+)
+
+
+def answer_cost(answer: Answer, price: Price | None) -> int | None:
+    """Price an item's answer: 1,000 tokens of prompt at 0.5 dollars a million -> 500,000."""
+    response = answer.get("response")
+    if not isinstance(response, dict):
+        return 0  # Google bills what it served
+    usage = _usage(response)
+    if price is None or usage is None or not _is_text(usage) or _has_fees(response):
+        return None
+    asked, told = _sum(usage, _ASKED), _sum(usage, _TOLD)
+    cached = _sum(usage, ("cachedContentTokenCount",))
+    rates = price.of(asked)
+    full = (asked - cached + cached * CACHED_SHARE) * rates[0] + told * rates[1]
+    return round(full * BILLION)
+
+
+def _usage(response: Json) -> Json | None:
+    usage = response.get("usageMetadata")
+    if isinstance(usage, dict):
+        return usage
+    tokens = response.get("tokenCount")  # of an embedding: its whole usage
+    text = str(tokens)
+    return {"promptTokenCount": int(text)} if text.isascii() and text.isdigit() else None
+
+
+def _sum(usage: Json, names: Iterable[str]) -> int:
+    counts: list[Any] = [usage.get(name) for name in names]
+    return sum(count for count in counts if type(count) is int)
+
+
+def _is_text(usage: Json) -> bool:
+    return _only(usage, "promptTokensDetails", _PRICED_IN) and _only(
+        usage, "candidatesTokensDetails", _PRICED_OUT
+    )
+
+
+def _only(usage: Json, name: str, kinds: frozenset[str]) -> bool:
+    details = usage.get(name)
+    if not isinstance(details, list):
+        return True
+    return all(isinstance(each, dict) and each.get("modality") in kinds for each in details)
+
+
+def _has_fees(response: Json) -> bool:
+    candidates = response.get("candidates")
+    if not isinstance(candidates, list):
+        return False
+    return any(isinstance(each, dict) and "groundingMetadata" in each for each in candidates)
+
+
+def most_cost(items: Iterable[bytes], price: Price | None) -> int | None:
+    """Price written requests at the most that they may cost; None without a limit of the answer."""
+    if price is None:
+        return None
+    total = 0.0
+    for item in items:
+        limit = _most_output(item)
+        if limit is None or _UNPRICED.search(item):
+            return None
+        tokens = -(-len(item) // BYTES_PER_TOKEN)
+        rates = price.of(tokens)
+        total += tokens * rates[0] + limit * rates[1]
+    return round(total * BILLION)
+
+
+def _most_output(item: bytes) -> int | None:
+    if item.startswith(b'{"content":'):  # embeddings answer with numbers that cost nothing
+        return 0
+    limits = [int(found) for found in _MOST.findall(item)]
+    if not limits:
+        return None
+    return max(limits) * max(map(int, _ALTERNATIVES.findall(item)), default=1)

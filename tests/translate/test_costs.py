@@ -1,0 +1,60 @@
+"""What answers cost by their usage, and what requests may cost at most."""
+
+from typing import Any
+
+import pytest
+
+from gateway.translate import Price, answer_cost, most_cost
+
+PRICE = Price(0.5, 2.0, 1.0, 3.0)
+
+
+def cost(price: Price | None = PRICE, **usage: Any) -> int | None:
+    """The cost of an answer of that usage."""
+    return answer_cost({"response": {"usageMetadata": usage}}, price)
+
+
+def test_tokens_cost_what_the_table_says() -> None:
+    """Thoughts are output, tools are input, a cached token costs a fifth of a batch's."""
+    assert cost(promptTokenCount=1000, candidatesTokenCount=10) == 520_000
+    assert cost(promptTokenCount=1000, thoughtsTokenCount=10) == 520_000
+    assert cost(promptTokenCount=500, toolUsePromptTokenCount=500) == 500_000
+    assert cost(promptTokenCount=1000, cachedContentTokenCount=1000) == 100_000
+    assert cost(promptTokenCount=300_000, candidatesTokenCount=1) == 300_003_000
+    assert answer_cost({"response": {"tokenCount": "1000"}}, PRICE) == 500_000
+
+
+def test_an_error_costs_nothing() -> None:
+    """Google bills what it served, whatever the price."""
+    assert answer_cost({"error": {"code": 13}}, None) == 0
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {},
+        {"usageMetadata": {"promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 3}]}},
+        {"usageMetadata": {"candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 3}]}},
+        {"usageMetadata": {}, "candidates": [{"groundingMetadata": {}}]},
+    ],
+)
+def test_what_is_not_known_is_not_guessed(response: dict[str, Any]) -> None:
+    """No usage, other media than text, and tools with a fee of their own."""
+    assert answer_cost({"response": response}, PRICE) is None
+
+
+def test_no_price_no_cost() -> None:
+    """Neither of an answer nor of a request."""
+    assert cost(None, promptTokenCount=1) is None
+    assert most_cost([b"{}"], None) is None
+
+
+def test_the_most_a_request_may_cost() -> None:
+    """Its bytes by four and the limit of its answer; null without one."""
+    limited = b'{"contents":[],"generationConfig":{"maxOutputTokens":100,"candidateCount":2}}'
+    tokens = -(-len(limited) // 4)
+    assert most_cost([limited], PRICE) == tokens * 500 + 200 * 2000
+    assert most_cost([limited, limited], PRICE) == 2 * (tokens * 500 + 200 * 2000)
+    assert most_cost([b'{"contents":[]}'], PRICE) is None
+    assert most_cost([limited.replace(b"[]", b'[{"inlineData":{}}]')], PRICE) is None
+    assert most_cost([b'{"content":{}}00'], PRICE) == 4 * 500
