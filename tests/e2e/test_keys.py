@@ -81,3 +81,32 @@ def test_jobs_go_where_there_is_room(tmp_path: Path) -> None:
         assert not any("-key-" in str(job) for job in jobs())
         emulator.finish()
         assert {finished(client, batch).status for batch in batches} == {"completed"}
+
+
+def test_a_job_stays_with_its_credential(tmp_path: Path) -> None:
+    """It waits without its key, and goes on with it: the other project has no such job."""
+    keys = tmp_path / "keys"
+    both = "one=first-key-0001,two=second-key-0002"
+    keys.write_text(both)
+    settings = {"GEMINI_API_KEYS_FILE": str(keys), "GATEWAY_MAX_LIVE_JOBS": "1"}
+    with (
+        running(EmulatorOptions(speed=1e-6)) as emulator,
+        serving(tmp_path, emulator.base_url, **settings) as gateway,
+    ):
+        client = gateway.client()
+        batches = [submit(client, [chat_line("a", f"say {n}")]) for n in range(2)]
+
+        def credential(batch_id: str) -> str:
+            page: Any = client.get(f"/batches/{batch_id}/jobs", cast_to=object)
+            job = page["data"][0] if page["data"] else {}
+            return str(job.get("credential")) if job.get("state") == "running" else ""
+
+        until(lambda: all(credential(batch.id) for batch in batches), "both run")
+        [there] = [batch for batch in batches if credential(batch.id) == "two"]
+        keys.write_text("one=first-key-0001")
+        without = "There is no upstream key named 'two'."
+        until(lambda: extension(client, there.id)["waiting_for"] == without, "it waits")
+        emulator.finish()
+        keys.write_text(both)
+        assert {finished(client, batch).status for batch in batches} == {"completed"}
+        assert len(emulator.journal("create")) == 2
