@@ -64,7 +64,9 @@ CREDENTIAL: Final = "default"
 KEY_LOOK_SECONDS: Final = 5.0
 # What is known of the keys, the worst first.
 GOOGLE_STATES: Final = ("key_refused", "no_answer", "ok")
-KEY_REFUSED: Final = "Google refuses the key of the credential %s, whose jobs wait until it is mended"
+KEY_REFUSED: Final = (
+    "Google refuses the key of the credential %s, whose jobs wait until it is mended"
+)
 NO_KEY: Final = "no-key"  # a loopback upstream wants some key, not a particular one
 
 # uvicorn closes idle connections after 5 s; the OpenAI SDKs keep them in a pool and retry the

@@ -29,7 +29,9 @@ _FILE: Final = _plain(File, "segments")
 _BATCH: Final = _plain(
     Batch, "status", "metadata", "policy", "counts", "usage", "errors", "notes", "rerendered"
 )
-_JOB: Final = _plain(Job, "state", "cause", "inline", "placed", "counts", "usage", "notes", "failure")
+_JOB: Final = _plain(
+    Job, "state", "cause", "inline", "placed", "counts", "usage", "notes", "failure"
+)
 _STAGED: Final = _plain(StagedFile, "state", "failure")
 
 
