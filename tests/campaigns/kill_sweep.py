@@ -3,7 +3,7 @@
 ``python -m tests.campaigns.kill_sweep`` runs each scenario again and again under strace, which
 kills the process at the N-th call of one kind, for every N until a run ends without a death. After
 each death the gateway is started again, without strace, and the batch must end as if nothing had
-happened. The table at the end is the one of ``gateway/runner/README.md``.
+happened. ``gateway/runner/README.md`` has a table of them.
 
 ``--every 10`` tries every tenth N; ``--sample 12 --seed 7`` tries a random dozen of points, as CI
 does. A point is ``SCENARIO:CALL:N``: ``--point follow-up:fdatasync:3`` runs that one alone.
