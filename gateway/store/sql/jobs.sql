@@ -33,6 +33,9 @@ SELECT coalesce(max(ended_at - submitted_at), 0) AS longest FROM (
 -- name: last_job_number
 SELECT coalesce(max(number), -1) AS number FROM jobs WHERE batch_id = :batch_id;
 
+-- name: any_due_in_state
+SELECT 1 FROM jobs WHERE state = :state AND due_at IS NOT NULL LIMIT 1;
+
 -- name: due_jobs
 -- The longest due of each owner, so that no owner's backlog hides another's job.
 WITH RECURSIVE owners (owner) AS (
