@@ -118,7 +118,7 @@ class Fate:
 
     ``items`` come out so, in turn. ``deaf``: no cancel is obeyed. ``listed_late``: no listing
     shows it at first; ``denied``: for so long after its creation a look is answered with 404;
-    ``late``: for so long after its end no output shows.
+    ``late``: for so long after it ended well no output shows.
     """
 
     pending: float = 20.0
@@ -379,7 +379,8 @@ class Google:
         job, now = self._job(name), self._seconds()
         if job.is_live(now):
             return Observation(job.state(now), ended=False)
-        shown = job.has_output() and now >= job.ended_at() + job.fate.late
+        late = job.fate.late if job.state(now) == "SUCCEEDED" else 0.0
+        shown = job.has_output() and now >= job.ended_at() + late
         output = (INLINE if job.inline else f"files/of-{job.name}") if shown else None
         code = job.fate.error_code if job.state(now) == "FAILED" else None
         return Observation(job.state(now), True, output, code, code and "it failed")

@@ -149,6 +149,8 @@ def judge_end(
     wrong = []
     answered = [orjson.loads(line) for line in output.splitlines()]
     failed = [orjson.loads(line) for line in errors.splitlines()]
+    if batch.status == "failed" and not _may_fail(batch, delivered):
+        return [f"batch {batch.id} failed: {batch.seen['errors']}"]
     nothing_ran = batch.seen["request_counts"]["total"] == 0
     if batch.status == "failed" or (batch.status == "cancelled" and nothing_ran):
         return [f"batch {batch.id}: nothing ran, and it has files"] if answered or failed else []
@@ -185,3 +187,9 @@ def _thrown_away(batch: KnownBatch, answered: set[str], delivered: Mapping[str, 
         for number, line in enumerate(batch.file.lines, 1)
         if delivered.get(str(number)) and line.custom_id not in answered
     ]
+
+
+def _may_fail(batch: KnownBatch, delivered: Mapping[str, bool]) -> bool:
+    """Only of an input that was never read: whenever it was, the process died, three times."""
+    codes = {error["code"] for error in batch.seen["errors"]["data"]}
+    return codes == {"internal_error"} and not any(delivered.values())

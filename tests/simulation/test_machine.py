@@ -56,11 +56,15 @@ class GatewayMachine(RuleBasedStateMachine):
 
     met: ClassVar[Counter[str]] = Counter()
 
-    @initialize()
-    def begin(self) -> None:
-        """An empty gateway."""
+    @initialize(armed=st.lists(ARMED, max_size=20), fates=st.lists(FATES, max_size=8))
+    def begin(self, armed: list[tuple[str, Fault]], fates: list[Fate]) -> None:
+        """An empty gateway, and what Google will do, sooner or later."""
         self.world = World()
         self.model = Model()
+        for each in armed:
+            self.google_fails(each)
+        for fate in fates:
+            self.google_means_otherwise(fate)
 
     def teardown(self) -> None:
         """Everything comes to its end once all goes well again; then leave nothing."""

@@ -60,7 +60,7 @@ MOST_TOKENS: Final = 160
 MOST_JOBS: Final = 3
 OWNERS: Final = {"sk-ann": "ann", "sk-bob": "bob"}  # key -> owner
 # While work is due that may not start yet (quota), the runner looks again this often.
-BLOCKED_TICK: Final = 30.0
+BLOCKED_TICK: Final = 60.0
 # So many calls without a moment passing are a hot loop.
 HOT: Final = 5_000
 MEMORY: Final = Path("/dev/shm")
