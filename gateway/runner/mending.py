@@ -227,7 +227,7 @@ async def _end_unread(context: StepContext, claim: JobClaim, place: Path) -> Non
     run, index = await context.keep([_empty(place / "no-run"), _empty(place / "no-index")])
     told = {"failure": LOST, "unmatched": job.lines, "run": run, "index": index}
     ended = moved(job, JobState.COLLECTED, **told)
-    await claim.save(ended, blobs=BlobChange(live=[run, index]), ring=True)
+    await claim.save(ended, blobs=BlobChange(live=[run, index]), wake=True)
 
 
 def _empty(path: Path) -> str:

@@ -95,7 +95,7 @@ async def _collect_late(context: StepContext, batch: Batch, claim: JobClaim) -> 
         counts=counts,
         usage=usage,
         notes=made["notes"],
-        unmatched=made["missing"] + made["strays"],
+        unmatched=made["missing"] + made["unknown_keys"],
     )
     deletable = [blob for blob in (job.run, job.index) if blob is not None]
     await claim.save(
