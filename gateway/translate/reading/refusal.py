@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, TypeVar, TypeVarTuple
 
 from gateway.translate.contract import LineError
-from gateway.wire.openai_errors import did_you_mean
+from gateway.wire import openai_errors
+from gateway.wire.openai_errors import Complaint, did_you_mean, json_type
 
 More = TypeVarTuple("More")
 Read = TypeVar("Read")
@@ -18,15 +19,8 @@ Read = TypeVar("Read")
 # A client's own key or value inside a message is cut here: an error line is not a copy of a line.
 MAX_QUOTED_CHARACTERS: Final = 100
 
-_JSON_TYPES: Final = {
-    str: "a string",
-    bool: "a boolean",
-    int: "an integer",
-    float: "a decimal",
-    list: "an array",
-    dict: "an object",
-    type(None): "null",
-}
+# Where the final path goes in a complaint, which is worded before that path is known.
+_PARAM: Final = "{param}"
 
 
 class Refused(Exception):  # noqa: N818 - a decision about a line, no failure of ours
@@ -69,11 +63,6 @@ class Unfaithful(Refused):
         return self
 
 
-def json_type(value: object) -> str:
-    """Name a value's JSON type as OpenAI's messages do."""
-    return _JSON_TYPES.get(type(value), "an unknown type")
-
-
 def quoted(value: object) -> str:
     """Return a client's value inside a message, cut to a readable length."""
     text = value if isinstance(value, str) else json_type(value)
@@ -113,16 +102,19 @@ def each(values: object, read: Callable[[Any, *More], Read], *more: *More) -> li
     return made
 
 
+def _refuse(complaint: Complaint, param: str, hint: str = "") -> NoReturn:
+    raise Refused(complaint.code, param, complaint.message + hint)
+
+
 def invalid_type(value: object, expected: str, param: str = "") -> NoReturn:
     """Refuse a value of the wrong JSON type."""
     got = "an empty array" if value == [] else json_type(value)
-    message = f"Invalid type for '{{param}}': expected {expected}, but got {got} instead."
-    raise Refused("invalid_type", param, message)
+    _refuse(openai_errors.invalid_type(_PARAM, expected, got), param)
 
 
 def invalid_value(why: str, param: str = "") -> NoReturn:
     """Refuse a value of the right type that cannot be meant."""
-    raise Refused("invalid_value", param, f"Invalid value for '{{param}}': {why}")
+    _refuse(openai_errors.invalid_value(_PARAM, why), param)
 
 
 def unsupported_value(why: str, param: str = "") -> NoReturn:
@@ -137,13 +129,12 @@ def unsupported_parameter(why: str, param: str = "") -> NoReturn:
 
 def unknown_parameter(name: str = "", known: Iterable[str] = ()) -> NoReturn:
     """Refuse a field that no table knows; ``known`` are the names that it may have meant."""
-    hint = did_you_mean(name, known)
-    raise Refused("unknown_parameter", name, f"Unknown parameter: '{{param}}'.{hint}")
+    _refuse(openai_errors.unknown_parameter(_PARAM), name, did_you_mean(name, known))
 
 
 def missing(name: str) -> NoReturn:
     """Refuse an object that lacks a required member."""
-    raise Refused("missing_required_parameter", name, "Missing required parameter: '{param}'.")
+    _refuse(openai_errors.missing_parameter(_PARAM), name)
 
 
 def invalid_choice(value: object, allowed: Iterable[str], param: str = "") -> NoReturn:
