@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,6 +152,20 @@ def test_imports_point_down(path: Path) -> None:
         assert FLOORS[other] < FLOORS[room], f"{path} imports {other}"
         assert room in ONLY_FROM.get(other, {room}), f"{path} imports {other}"
         assert other in ONLY_THESE.get(room, {other}), f"{path} imports {other}"
+
+
+def test_readme_draws_these_floors() -> None:
+    """The picture of the front page: every room, on its floor."""
+    text = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    (picture,) = re.findall(r"^```text\n(7 .*?)^```$", text, re.DOTALL | re.MULTILINE)
+    drawn: dict[str, int] = {}
+    floor = -1
+    for line in picture.splitlines():
+        floor = int(line[0]) if line[0].isdigit() else floor
+        names, _, _ = line[1:].strip().partition("    ")
+        drawn.update((name.removesuffix(".py").rstrip("/"), floor) for name in names.split())
+
+    assert drawn == {room: floor for room, floor in FLOORS.items() if room != "__init__"}
 
 
 @pytest.mark.parametrize("room", sorted(PURE_ROOMS))

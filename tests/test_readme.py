@@ -96,6 +96,22 @@ def test_the_first_commands_are_one_line_each() -> None:
     assert {"demo", "test"} <= extras["optional-dependencies"].keys()
 
 
+def test_the_row_that_contributing_shows_is_in_its_file() -> None:
+    """A worked example that has gone stale teaches what is no longer so."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (row,) = fenced("python", text)
+
+    assert row.strip() in (ROOT / "gateway/translate/request/fields.py").read_text(encoding="utf-8")
+
+
+def test_tools_of_mutation_are_a_dependency_group() -> None:
+    """Extras are what README's commands install: Python 3.11's own pip knows no groups."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+    assert set(project["dependency-groups"]) == {"mutation"}
+    assert set(project["project"]["optional-dependencies"]) == {"demo", "test"}
+
+
 @pytest.mark.parametrize(("version", "code"), [((3, 10, 14), 1), ((3, 11, 0), 0), ((4, 0), 0)])
 def test_the_first_command_says_which_python_it_needs(version: tuple[int, ...], code: int) -> None:
     """In a moment: pip 23.0.1 of Python 3.10 searches for minutes before it says anything."""

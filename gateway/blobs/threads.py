@@ -18,7 +18,7 @@ def start(call: Callable[[*Args], T], *args: *Args) -> asyncio.Future[T]:
 
 
 async def wait_to_the_end(running: asyncio.Future[T]) -> None:
-    """Wait until a call has ended, however; when cancelled, until then all the same."""
+    """Wait for the thread even when cancelled, then raise the cancellation again."""
     cancelled: asyncio.CancelledError | None = None
     while not running.done():
         try:

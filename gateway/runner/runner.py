@@ -1,6 +1,7 @@
 """The loop that does what :func:`gateway.batches.lifecycle.next_steps` says.
 
-It keeps no state that matters: which steps are under way, and a bell.
+All state is in the store. Memory holds only the running tasks and a wake-up event, so a restart
+loses nothing.
 """
 
 import asyncio

@@ -27,7 +27,7 @@ def seal_of(session: Session, name: str) -> Seal | None:
 def activate(session: Session, names: Iterable[str]) -> None:
     """Pending names become live; pointing at anything else would point at bytes that may go."""
     for name in names:
-        if session.run("enliven_blob", {"name": name}) == 0:
+        if session.run("activate_blob", {"name": name}) == 0:
             raise InternalError(f"blob {name} is not pending, so nothing may point at it")
 
 

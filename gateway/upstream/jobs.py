@@ -153,7 +153,7 @@ class Observer:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._masked = True
-        self._wondered: set[str] = set()
+        self._logged_states: set[str] = set()
 
     async def observe(self, name: str, credential: str) -> Observation:
         """Return the job's state, and where its output is once it has ended."""
@@ -171,8 +171,8 @@ class Observer:
     def _log_unknown_state(self, operation: Operation) -> None:
         """Log an unknown state once; the job is polled on."""
         state = self._transport.scrub(operation.state)
-        if operation.state not in KNOWN_STATES and state not in self._wondered:
-            self._wondered.add(state)
+        if operation.state not in KNOWN_STATES and state not in self._logged_states:
+            self._logged_states.add(state)
             _log.warning("job %s is in the unknown state %s", operation.name, state)
 
     async def _look(self, name: str, credential: str) -> Operation:

@@ -16,7 +16,7 @@ HOUR_MS: Final = 3_600_000
 JSON_BYTES: Final = 64 * MIB
 ERROR_BYTES: Final = 64 * KIB
 
-# Sub-blocks of a chunk: httpx given 8 MiB as one body holds 240 MB (reference measurement).
+# Sub-blocks of a chunk: httpx given 8 MiB as one body holds 240 MB (measured).
 BLOCK_BYTES: Final = 512 * KIB
 
 # Listings: a page of jobs (100 works, recorded), of models (1,000 is the maximum, discovery).

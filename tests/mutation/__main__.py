@@ -1,12 +1,12 @@
 """Mutation testing of ``translate/``, module by module: what the tests would not notice.
 
-``pip install -e '.[test,mutation]' && python -m tests.mutation`` mutates every module in turn and
-prints a table; ``python -m tests.mutation answer.usage request.media`` only these; ``--survivors
-answer.usage`` shows what survived there. It works in ``mutants/`` beside the checkout's files
-(ignored by git) and resumes where it was ended: a function that has changed is done again, and so
-is every mutant that nobody has noticed. ``[tool.mutmut]`` in pyproject.toml says what is run on a
-mutant: the tables of cases and the small tests, not the property tests, which take a hundred times
-as long. Functions with a decorator are left alone by mutmut.
+``pip install -e '.[test]' --group mutation && python -m tests.mutation`` mutates every module in
+turn and prints a table; ``python -m tests.mutation answer.usage request.media`` only these;
+``--survivors answer.usage`` shows what survived there. It works in ``mutants/`` beside the
+checkout's files (ignored by git) and resumes where it was ended: a function that has changed is
+done again, and so is every mutant that nobody has noticed. ``[tool.mutmut]`` in pyproject.toml says
+what is run on a mutant: the tables of cases and the small tests, not the property tests, which take
+a hundred times as long. Functions with a decorator are left alone by mutmut.
 """
 
 import argparse

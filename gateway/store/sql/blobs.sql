@@ -8,7 +8,7 @@ UPDATE blobs SET bytes = :bytes, sha256 = :sha256 WHERE name = :name;
 -- name: blob_seal
 SELECT bytes, sha256 FROM blobs WHERE name = :name;
 
--- name: enliven_blob
+-- name: activate_blob
 UPDATE blobs SET state = 'live' WHERE name = :name AND state = 'pending';
 
 -- name: mark_deletable

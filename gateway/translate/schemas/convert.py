@@ -36,7 +36,7 @@ from gateway.translate.schemas.source import (
 
 Mode = Literal["auto", "openapi", "json"]
 
-# Schemas remembered at a time, and the size from which one is not worth the memory.
+# Cache: number of schemas; schemas above this size are not cached.
 _REMEMBERED: Final = 128
 _LARGEST_REMEMBERED: Final = 64 * 1024
 # Where a complaint inside a schema is cut.

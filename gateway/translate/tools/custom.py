@@ -7,7 +7,7 @@
     {"functionCall": {"name": "run", "args": {"input": "ls"}}}              called
     ->  {"id": "call_…", "type": "custom", "custom": {"name": "run", "input": "ls"}}
 
-A grammar for the text cannot be told to Gemini and is refused.
+Gemini has no equivalent of a grammar for the text, so one is refused.
 """
 
 from typing import Any, Final

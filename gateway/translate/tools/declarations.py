@@ -40,8 +40,8 @@ LEGACY_FUNCTION: Final = FieldTable(
 MAX_TOOLS: Final = 128
 
 
-# Lists of tools remembered at a time, and the size from which one is not worth the memory: the
-# lines of a batch nearly always share theirs.
+# Cache, as the lines of a batch nearly always share their tools: number of lists; lists above this
+# size are not cached.
 _REMEMBERED: Final = 128
 _LARGEST_REMEMBERED: Final = 64 * 1024
 
