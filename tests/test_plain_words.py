@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent.parent
 
 # Half sentences and personifications that readers had to guess at (the review counted 250).
 IDIOMS: Final = re.compile(
-    r"\b(nobody|somebody|anybody|beside|stands|says nothing|what there is|let go|on its way)\b",
+    r"\b(nobody|somebody|anybody|beside|stands|says nothing|what there is|let go|"
+    r"on (its|their) way)\b",
     re.IGNORECASE,
 )
 # A first line names the subject of its module: a noun, not the beginning of a riddle.

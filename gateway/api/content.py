@@ -1,4 +1,4 @@
-"""A file's bytes on their way out: whole or one range, conditional, exactly as long as promised.
+"""A file's content as an answer: whole or one range, conditional, exactly as long as promised.
 
 Answers RFC 9110 sections 8.8.3 (a strong ETag: the SHA-256), 13.1.2, 13.1.5 and 14. Only single
 ranges: several in one request are answered with the whole file, which section 14.2 allows

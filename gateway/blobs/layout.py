@@ -3,7 +3,7 @@
 ::
 
     root/3f/3f9c...    a blob, in one of as many folders as there are first two characters
-    root/tmp/3f9c...   bytes on their way; whatever is here when a process starts is garbage
+    root/tmp/3f9c...   bytes being written; whatever is here when a process starts is garbage
 
 All calls block; :mod:`gateway.blobs.threads` moves them out of the way.
 """

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class BlobWriter(Protocol):
-    """Bytes on their way into a blob."""
+    """A blob that is being written."""
 
     async def write(self, block: bytes | bytearray | memoryview) -> None:
         """Take the next bytes; may return before they are on disk."""

@@ -300,6 +300,11 @@ class FileClaim(Claim[StagedFile]):
     """A claimed copy of a file."""
 
 
+# ErrorInfo's reason for a key that is wrong or no longer there (recorded), and what to read there.
+_INVALID_KEY: Final = "API_KEY_INVALID"
+_KEY_REFUSED: Final = "Google refuses the gateway's key"
+
+
 def describe(error: Exception) -> str:
     """Return what may be stored and logged of an error: our own messages, else the type alone.
 
@@ -307,7 +312,8 @@ def describe(error: Exception) -> str:
     """
     if isinstance(error, UpstreamError) and error.status:
         # Google quotes the request in some messages: those stand in error lines alone.
-        return f"the upstream answered {error.status} {error.code or ''}".rstrip()
+        answered = f"the upstream answered {error.status} {error.code or ''}".rstrip()
+        return f"{_KEY_REFUSED}: {answered}" if error.code == _INVALID_KEY else answered
     if isinstance(error, UpstreamError | GatewayError):
         return error.message
     if isinstance(error, WorkerError | AuditError | DamagedBlobError):

@@ -57,7 +57,7 @@ def _waits_for(files: Sequence[NamedFile]) -> str | None:
     waiting = [copy for copy in copies if copy.state in ON_THEIR_WAY]
     if not waiting:
         return None
-    why = f"{len(waiting)} of {len(files)} files are on their way to the upstream"
+    why = f"{len(waiting)} of {len(files)} files are being copied to the upstream"
     troubles = [copy.last_error for copy in waiting if copy.last_error is not None]
     return ": ".join([why, *troubles[:1]])
 

@@ -153,7 +153,7 @@ def save(
     if wake:
         session.run("ring_batch", {"id": job.batch_id})
     if job.files and job.state in DONE_STATES:
-        staging.let_go(session, job.id, now)
+        staging.release_copies(session, job.id, now)
     if doubt_files:
         staging.doubt(session, job.id, now)
     blob_rows.change(session, blobs, now)

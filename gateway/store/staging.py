@@ -144,7 +144,7 @@ def content(session: Session, staged_id: str) -> File | None:
     return None if row is None else file_of(row)
 
 
-def let_go(session: Session, job_id: str, now: int) -> None:
+def release_copies(session: Session, job_id: str, now: int) -> None:
     """Make the copies a job used due, to see whether they are needed any more."""
     session.run("ring_copies_of_job", {"job_id": job_id, "now": now})
 

@@ -253,8 +253,12 @@ def test_stuck(tmp_path: Path, setting: str) -> None:
     ("fault", "parameters", "reason"),
     [
         ("quota", {"seconds": 3600}, "429"),
-        ("key-invalid", {"seconds": 3600}, "the upstream answered 400 API_KEY_INVALID"),
-        ("key-invalid", {"seconds": 3600, "on": "get|list|download|redirect"}, "API_KEY_INVALID"),
+        (
+            "key-invalid",
+            {"seconds": 3600},
+            "Google refuses the gateway's key: the upstream answered",
+        ),
+        ("key-invalid", {"seconds": 3600, "on": "get|list|download|redirect"}, "the gateway's key"),
     ],
     ids=["429 for an hour", "key invalid for an hour", "key invalid for an hour, once it runs"],
 )
