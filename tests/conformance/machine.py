@@ -196,6 +196,7 @@ class StoreMachine(RuleBasedStateMachine):
             and batch.fingerprint is not None
             and other.fingerprint == batch.fingerprint
             and other.cancel_requested_at is None
+            and other.status in LIVE_STATUSES
             and other.created_at >= since
         ]
         return alike[-1] if alike else None
