@@ -77,6 +77,7 @@ def test_a_batch_names_files(tmp_path: Path, gemini: Emulator, inline: str) -> N
     settings = {
         "GATEWAY_INLINE_MAX_ITEMS": inline,
         "GATEWAY_API_KEYS": "alice=alices-secret,bob=bobs-secret",
+        "GATEWAY_RAW_RESULTS_SECONDS": "0",
     }
     with serving(tmp_path, gemini.base_url, **settings) as gateway:
         client = gateway.client(api_key="alices-secret")
@@ -258,7 +259,8 @@ def test_kills_while_files_are_staged(tmp_path: Path, gemini: Emulator, inline: 
     query = "SELECT 1 FROM jobs WHERE batch_id = ? AND state IN ('planned', 'staging')"
     killer = Killer(Phase(query), seed=f"files-{inline}")
     batches = []
-    with serving(tmp_path, gemini.base_url, GATEWAY_INLINE_MAX_ITEMS=inline) as gateway:
+    settings = {"GATEWAY_INLINE_MAX_ITEMS": inline, "GATEWAY_RAW_RESULTS_SECONDS": "0"}
+    with serving(tmp_path, gemini.base_url, **settings) as gateway:
         shared = upload(gateway.client(), "shared.pdf", PDF)
         while killer.hits < KILLS:
             client = gateway.client()

@@ -23,7 +23,13 @@ LINES = b"".join(
         chat("d", "four", model=ONE_BY_ONE),
     ]
 )
-MANY = 400
+# The upstream asks for a pause this long (s): what is damaged meanwhile is not being read.
+PAUSE = 2.0
+
+
+def busy() -> UpstreamUnavailableError:
+    """A failure that is tried again after the pause."""
+    return UpstreamUnavailableError("busy", status=503, retry_after=PAUSE)
 
 
 def path_of(tmp_path: Path, blob: str | None) -> Path:
@@ -118,7 +124,7 @@ async def test_a_spool_is_checked_before_it_is_sent_and_made_again(
 ) -> None:
     """A flipped bit was sent and paid for; a lost spool was asked for again for ever."""
     async with world(tmp_path, inline_items=0) as w:
-        w.upstream.script["stage"] = [UpstreamUnavailableError("busy", status=503)] * MANY
+        w.upstream.script["stage"] = [busy()]
         batch = await w.submit(LINES)
         work = await w.until(lambda work: work.jobs and work.jobs[0].failures, batch)
         spool = path_of(tmp_path, work.jobs[0].spool)
@@ -126,7 +132,6 @@ async def test_a_spool_is_checked_before_it_is_sent_and_made_again(
         damage(spool)
         if both:
             damage(path_of(tmp_path, work.jobs[0].echo))
-        w.upstream.script["stage"] = []
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE
         assert [job.spool for job in w.upstream.jobs] == [as_written]
@@ -136,13 +141,12 @@ async def test_a_spool_is_checked_before_it_is_sent_and_made_again(
 async def test_the_spool_of_an_inline_job_is_checked(tmp_path: Path, damage: Damage) -> None:
     """It travels in the create call."""
     async with world(tmp_path) as w:
-        w.upstream.script["create"] = [UpstreamUnavailableError("busy", status=503)] * MANY
+        w.upstream.script["create"] = [busy()]
         batch = await w.submit(LINES)
         work = await w.until(lambda work: work.jobs and work.jobs[0].failures, batch)
         spool = path_of(tmp_path, work.jobs[0].spool)
         as_written = spool.read_bytes()
         damage(spool)
-        w.upstream.script["create"] = []
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE
         assert [job.spool for job in w.upstream.jobs] == [as_written]
@@ -190,12 +194,11 @@ async def test_without_the_input_each_line_gets_an_error(tmp_path: Path, damage:
 async def test_a_spool_that_cannot_be_made_again_is_not_sent(tmp_path: Path) -> None:
     """The hints still know the names of the lines."""
     async with world(tmp_path, inline_items=0) as w:
-        w.upstream.script["stage"] = [UpstreamUnavailableError("busy", status=503)] * MANY
+        w.upstream.script["stage"] = [busy()]
         batch = await w.submit(LINES)
         work = await w.until(lambda work: work.jobs and work.jobs[0].failures, batch)
         lose(path_of(tmp_path, work.jobs[0].spool))
         await lose_input(w, batch, tmp_path)
-        w.upstream.script["stage"] = []
         done = await w.ended(batch)
         found = await errors(w, done)
         assert {found[name] for name in "abd"} == {"gateway_data_lost"}
@@ -231,12 +234,11 @@ async def test_a_follow_up_has_its_own_items_again(tmp_path: Path, name: str) ->
     """Not those that its predecessor was paid for."""
     async with running(tmp_path) as (w, batch, _):
         w.upstream.spoilt = [{"2.1": None}]
-        w.upstream.script["stage"] = [UpstreamUnavailableError("busy", status=503)] * MANY
+        w.upstream.script["stage"] = [busy()]
         ends(w)
         work = await w.until(lambda work: len(work.jobs) == 2 and work.jobs[1].failures, batch)
         lose(path_of(tmp_path, getattr(work.jobs[1], name)))
         w.upstream.state = "SUCCEEDED"
-        w.upstream.script["stage"] = []
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE
         assert [len(made.spool.splitlines()) for made in w.upstream.jobs] == [5, 1]
