@@ -83,9 +83,12 @@ def test_recorded_lines_are_cut() -> None:
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1), st.integers(0, 1))
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1),
+    st.integers(0, 1),
+)
 def test_any_vector_survives(values: list[float], indented: int) -> None:
-    """Whatever numbers a JSON writer writes come out as they were."""
+    """Whatever numbers a JSON writer writes come out as they were; vectors are of 32 bits."""
     answer: dict[str, Any] = {"response": {"embedding": {"values": values}}, "key": "1.0"}
     line = orjson.dumps(answer, option=orjson.OPT_INDENT_2 * indented)
     cut = cut_vector(line)
