@@ -356,3 +356,6 @@ def test_the_changelog_begins_with_this_version() -> None:
         "Fixed",
         "Security",
     }
+    for release in re.split(r"^## ", text, flags=re.MULTILINE):
+        headings = re.findall(r"^### (.+)$", release, re.MULTILINE)
+        assert len(headings) == len(set(headings)), f"a list stands twice: {headings}"

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from gateway.api.answers import answer_error
 from gateway.batches.file import File
@@ -66,7 +66,7 @@ async def answer_content(file: File, blobs: Blobs, headers: Headers, *, head: bo
         return Response(None, plan.status, plan.headers)
     blocks = read_span(file, blobs, plan.span)
     first = await anext(blocks, b"")  # before anything is promised
-    return Download(_rejoined(first, blocks), plan.status, plan.headers)
+    return Download(first, blocks, plan.status, plan.headers)
 
 
 def plan_content(file: File, headers: Headers, *, head: bool) -> Plan:
@@ -93,14 +93,25 @@ def plan_content(file: File, headers: Headers, *, head: bool) -> Plan:
 class Download(StreamingResponse):
     """A stream that, when its source fails, breaks off: too short beats wrong.
 
-    Starlette's part: it stops when the client leaves.
+    Starlette's part: it stops when the client leaves. Then the source is closed here, and with it
+    the file: a generator that is merely forgotten keeps its descriptor until it is collected.
     """
 
     def __init__(
-        self, blocks: AsyncGenerator[bytes, None], status: int, headers: Mapping[str, str]
+        self,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        status: int,
+        headers: Mapping[str, str],
     ) -> None:
-        super().__init__(blocks, status, headers)
-        self._blocks = blocks
+        super().__init__(rest, status, headers)
+        self._first = first
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and close the source however that ends, even before it began."""
+        async with aclosing(self._rest):
+            await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
         """Send block by block; a source that fails leaves the answer without its end."""
@@ -110,21 +121,18 @@ class Download(StreamingResponse):
             "headers": self.raw_headers,
         }
         await send(start)
-        async with aclosing(self._blocks):
-            try:
-                async for block in self._blocks:
-                    await send({"type": "http.response.body", "body": block, "more_body": True})
-            except OSError as error:
-                log.error("a download broke off: %s", type(error).__name__)  # noqa: TRY400
-                return
+        await _send_block(send, self._first)
+        try:
+            async for block in self._rest:
+                await _send_block(send, block)
+        except OSError as error:
+            log.error("a download broke off: %s", type(error).__name__)  # noqa: TRY400
+            return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _rejoined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(rest):
-        yield first
-        async for block in rest:
-            yield block
+async def _send_block(send: Send, block: bytes) -> None:
+    await send({"type": "http.response.body", "body": block, "more_body": True})
 
 
 async def read_span(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[bytes, None]:
@@ -133,17 +141,17 @@ async def read_span(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[byte
     A whole file is compared with its digest on the way: the last block is held back until then, so
     that a bit that has changed on the disk shows as a download that breaks off.
     """
-    blocks = _stored(file, blobs, span)
-    if span != Span(0, file.bytes):
+    async with aclosing(_stored(file, blobs, span)) as blocks:
+        if span != Span(0, file.bytes):
+            async for block in blocks:
+                yield block
+            return
+        digest, held = hashlib.sha256(), b""
         async for block in blocks:
-            yield block
-        return
-    digest, held = hashlib.sha256(), b""
-    async for block in blocks:
-        await asyncio.to_thread(digest.update, block)
-        if held:
-            yield held
-        held = block
+            await asyncio.to_thread(digest.update, block)
+            if held:
+                yield held
+            held = block
     if digest.hexdigest() != file.sha256:
         raise OSError(errno.EIO, "a file's bytes are not those that were written")
     if held:
@@ -158,9 +166,10 @@ async def _stored(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[bytes,
         offset += segment.bytes
         if length <= 0:
             continue
-        async for block in blobs.read(segment.blob, start, length):
-            length -= len(block)
-            yield block
+        async with aclosing(blobs.read(segment.blob, start, length)) as blocks:
+            async for block in blocks:
+                length -= len(block)
+                yield block
         if length > 0:
             raise OSError(errno.EIO, "a blob is shorter than its record")
 

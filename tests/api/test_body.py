@@ -131,9 +131,9 @@ async def _left_nothing(world: World) -> None:
     listed = await world.store.list_files("alice", START, limit=10)
     assert listed is not None
     assert listed.data == []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await world.store.sweepable_blobs(START + 1, 10):  # noqa: ASYNC110 - what is awaited is a row
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.005)
 
 
 async def test_an_upload_that_stands_still(world: World) -> None:

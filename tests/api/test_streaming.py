@@ -8,13 +8,16 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import httpx
 import orjson
-import psutil
 import pytest
+from starlette.datastructures import Headers
+from starlette.types import Message
 
+from gateway.api.content import answer_content
+from gateway.batches.file import File, Segment
 from gateway.blobs.local import LocalBlobs
 from tests.api.world import LINE, World, form_of, serving, until
 
@@ -198,21 +201,56 @@ async def test_a_blob_that_lost_bytes(world: World) -> None:
         assert (await client.get(f"/files/{file_id}/content")).status_code == 503
 
 
+class _Kept(LocalBlobs):
+    """Keeps the generators it gives out: none is closed by being forgotten."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.given: list[AsyncGenerator[bytes, None]] = []
+
+    def read(
+        self, name: str, start: int = 0, length: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Read a blob, and remember the generator."""
+        self.given.append(super().read(name, start, length))
+        return self.given[-1]
+
+    def is_closed(self) -> bool:
+        """Tell whether every generator has ended, and its descriptor with it."""
+        return all(cast("Any", blocks).ag_frame is None for blocks in self.given)
+
+
 async def test_a_client_that_leaves_a_download(world: World) -> None:
-    """The file is let go at once; nobody reads it to its end for nothing."""
-    process = psutil.Process(os.getpid())
-    async with serving(world.app()) as url:
+    """The file is closed at once, by the answer and not by the garbage collector."""
+    blobs = _Kept(world.root / "blobs")
+    async with serving(world.app(blobs=blobs)) as url:
         async with httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY) as client:
             file_id = await _make(client, b"x" * (64 * MEBIBYTE))
             async with client.stream("GET", f"/files/{file_id}/content") as answer:
                 await anext(answer.aiter_bytes())
-                assert _open_blobs(process, world)
-        await until(lambda: not _open_blobs(process, world))
+                assert blobs.given
+                assert not blobs.is_closed()
+        await until(blobs.is_closed)
 
 
-def _open_blobs(process: psutil.Process, world: World) -> list[str]:
-    root = str(world.root / "blobs")
-    return [file.path for file in process.open_files() if file.path.startswith(root)]
+async def test_a_client_that_leaves_before_the_first_byte(world: World) -> None:
+    """The file has been opened by then: it is closed although nothing is sent."""
+    blobs = _Kept(world.root / "blobs")
+    async with blobs.create("0123456789abcdef") as writer:
+        await writer.write(b"x" * (2 * MEBIBYTE))
+    segments = (Segment("0123456789abcdef", 2 * MEBIBYTE),)
+    file = File("f", "o", "batch", "n", 2 * MEBIBYTE, 1, "", segments, 0)
+    answer = await answer_content(file, blobs, Headers(), head=False)
+    assert not blobs.is_closed()
+
+    async def left() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        await asyncio.Event().wait()
+
+    await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, left, send)
+    assert blobs.is_closed()
 
 
 async def test_deleting_during_a_download(world: World) -> None:

@@ -153,8 +153,8 @@ def form_of(data: bytes, filename: str = "in.jsonl", **fields: str) -> tuple[byt
     return body, {"content-type": "multipart/form-data; boundary=BB"}
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Let the loop run until something outside it has happened."""
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something outside the loop; a pause between looks leaves the server its time."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a directory has no event to wait for
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.005)

@@ -436,7 +436,7 @@ class Google:
 
     async def stage_file(self, staged: StagedFile, display_name: str, content: Source) -> Uploaded:
         """Upload a client's file: no line of a story names one."""
-        raise NotImplementedError
+        raise AssertionError("no line of a story names a file, so none is staged")
 
     async def observe_file(self, name: str, credential: str) -> FileSeen:
         """Look at a file."""

@@ -167,7 +167,7 @@ class _Clock:
         return 0.0
 
     async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError(seconds)
+        raise AssertionError(f"the store waits for no time, but asked for {seconds} s")
 
 
 async def test_saves_make_blobs_deletable_at_the_stores_own_time(path: Path) -> None:
