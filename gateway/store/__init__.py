@@ -1,6 +1,7 @@
-"""Records: SQLite on one machine.
+"""Records: SQLite on one machine, PostgreSQL for replicas.
 
-``sqlite.py`` is the store; ``writer.py`` the thread that writes; ``files.py``, ``batches.py``,
-``jobs.py`` and ``blobs.py`` the bodies of its transactions; ``sql/`` their statements, by name;
-``migrations/`` the schema, in ordered files.
+``records.py`` is the store on any engine: ``files.py``, ``batches.py``, ``jobs.py``, ``staging.py``
+and ``blobs.py`` are the bodies of its transactions, ``sql/`` their statements, by name, and
+``migrations/`` the schema, in ordered files. ``sqlite.py`` is the engine of one file, with
+``writer.py``, the thread that writes.
 """

@@ -27,79 +27,81 @@ def _maybe(row: Row | None) -> Batch | None:
     return None if row is None else batch_of(row)
 
 
-def add(session: Session, batch: Batch, same_since: int | None) -> Batch | None:
+async def add(session: Session, batch: Batch, same_since: int | None) -> Batch | None:
     """Insert, due at once; or an earlier batch that is the same; or None without its input."""
-    same = _same(session, batch, same_since)
+    same = await _same(session, batch, same_since)
     if same is not None:
         return same
-    if file_rows.current(session, batch.owner, batch.input_file_id, batch.created_at) is None:
+    if await file_rows.current(session, batch.owner, batch.input_file_id, batch.created_at) is None:
         return None
     due_at = batch.created_at if batch.due_at is None else batch.due_at
-    session.run("insert_batch", batch_values(replace(batch, due_at=due_at)))
-    return by_id(session, batch.id)
+    await session.run("insert_batch", batch_values(replace(batch, due_at=due_at)))
+    return await by_id(session, batch.id)
 
 
-def _same(session: Session, batch: Batch, same_since: int | None) -> Batch | None:
+async def _same(session: Session, batch: Batch, same_since: int | None) -> Batch | None:
     row = None
     if batch.idempotency_key is not None:
-        row = session.one(
+        row = await session.one(
             "batch_of_key", {"owner": batch.owner, "idempotency_key": batch.idempotency_key}
         )
     if row is None and same_since is not None and batch.fingerprint is not None:
-        row = session.one(
+        row = await session.one(
             "batch_alike",
             {"owner": batch.owner, "fingerprint": batch.fingerprint, "since": same_since},
         )
     return _maybe(row)
 
 
-def by_id(session: Session, batch_id: str) -> Batch | None:
+async def by_id(session: Session, batch_id: str) -> Batch | None:
     """Return a batch, whatever its owner."""
-    return _maybe(session.one("batch_by_id", {"id": batch_id}))
+    return _maybe(await session.one("batch_by_id", {"id": batch_id}))
 
 
-def owned(session: Session, owner: str, batch_id: str) -> Batch | None:
+async def owned(session: Session, owner: str, batch_id: str) -> Batch | None:
     """Return a batch of this owner."""
-    return _maybe(session.one("owned_batch", {"owner": owner, "id": batch_id}))
+    return _maybe(await session.one("owned_batch", {"owner": owner, "id": batch_id}))
 
 
-def page(session: Session, owner: str, limit: int, after: str | None) -> Page[Batch] | None:
+async def page(session: Session, owner: str, limit: int, after: str | None) -> Page[Batch] | None:
     """Return a stretch of the list, newest first, one row more read than shown."""
     start = file_rows.LAST
     if after is not None:
-        row = session.one("owned_batch", {"owner": owner, "id": after})
+        row = await session.one("owned_batch", {"owner": owner, "id": after})
         if row is None:
             return None
         start = row["seq"]
-    rows = session.all("batches_newest_first", {"owner": owner, "after": start, "limit": limit + 1})
+    rows = await session.all(
+        "batches_newest_first", {"owner": owner, "after": start, "limit": limit + 1}
+    )
     return Page([batch_of(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
 
-def request_cancel(session: Session, owner: str, batch_id: str, now: int) -> Batch | None:
+async def request_cancel(session: Session, owner: str, batch_id: str, now: int) -> Batch | None:
     """Note the wish once, on a live batch, and wake its row."""
-    session.run("request_cancel", {"owner": owner, "id": batch_id, "now": now})
-    return owned(session, owner, batch_id)
+    await session.run("request_cancel", {"owner": owner, "id": batch_id, "now": now})
+    return await owned(session, owner, batch_id)
 
 
-def note_used(session: Session, owner: str, batch_ids: Sequence[str], now: int) -> None:
+async def note_used(session: Session, owner: str, batch_ids: Sequence[str], now: int) -> None:
     """Mark ids as shown to a client."""
     ids = orjson.dumps(list(batch_ids)).decode()
-    session.run("note_used", {"owner": owner, "ids": ids, "now": now})
+    await session.run("note_used", {"owner": owner, "ids": ids, "now": now})
 
 
-def rest(session: Session, batch: Batch, due_at: int | None) -> None:
+async def rest(session: Session, batch: Batch, due_at: int | None) -> None:
     """Set when the row is due next, unless that changed since it was read."""
-    session.run("rest_batch", {"id": batch.id, "was": batch.due_at, "due_at": due_at})
+    await session.run("rest_batch", {"id": batch.id, "was": batch.due_at, "due_at": due_at})
 
 
-def claim(session: Session, batch_id: str, now: int, lease_until: int) -> Batch | None:
+async def claim(session: Session, batch_id: str, now: int, lease_until: int) -> Batch | None:
     """Claim a live batch whose row is free."""
     return _maybe(
-        session.one("claim_batch", {"id": batch_id, "now": now, "lease_until": lease_until})
+        await session.one("claim_batch", {"id": batch_id, "now": now, "lease_until": lease_until})
     )
 
 
-def save(
+async def save(
     session: Session,
     batch: Batch,
     *,
@@ -116,57 +118,57 @@ def save(
     validation and when it ends; in between they are the sums that saves of jobs have made.
     """
     values = batch_values(batch if keep else replace(batch, lease_until=None))
-    row = session.one("batch_by_id", {"id": batch.id})
+    row = await session.one("batch_by_id", {"id": batch.id})
     if row is None or row["fence"] != batch.fence or row["status"] not in LIVE_STATUSES:
         return False
     for file in files:
-        file_rows.add(session, file)
-    session.run("set_counts", {**values, "final": batch.status not in LIVE_STATUSES})
-    session.run("save_batch", {**values, "now": now})
+        await file_rows.add(session, file)
+    await session.run("set_counts", {**values, "final": batch.status not in LIVE_STATUSES})
+    await session.run("save_batch", {**values, "now": now})
     for job in jobs:
-        job_rows.insert(session, job)
-        staging.name(session, row["owner"], job.id, named.get(job.id, {}), now)
+        await job_rows.insert(session, job)
+        await staging.name(session, row["owner"], job.id, named.get(job.id, {}), now)
     if batch.status not in LIVE_STATUSES:
-        staging.forget(session, batch.id)
-    blob_rows.change(session, blobs, now)
+        await staging.forget(session, batch.id)
+    await blob_rows.change(session, blobs, now)
     return True
 
 
-def add_rerendered(
+async def add_rerendered(
     session: Session, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
 ) -> Batch | None:
     """Return new files of an ended batch whose raw results are still kept."""
     values = {"id": batch_id, "entry": orjson.dumps(entry).decode()}
-    if session.run("add_rerendered", values) == 0:
+    if await session.run("add_rerendered", values) == 0:
         return None
     for file in files:
-        file_rows.add(session, file)
-    return by_id(session, batch_id)
+        await file_rows.add(session, file)
+    return await by_id(session, batch_id)
 
 
-def due(session: Session, now: int, limit: int) -> Sequence[Batch]:
+async def due(session: Session, now: int, limit: int) -> Sequence[Batch]:
     """Return batches whose own row is due; free ones first, then the longest due."""
-    return [batch_of(row) for row in session.all("due_batches", {"now": now, "limit": limit})]
+    return [batch_of(row) for row in await session.all("due_batches", {"now": now, "limit": limit})]
 
 
-def validations(session: Session, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
+async def validations(session: Session, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
     """Batches that wait for their validation, some of each owner, and the bytes of their input."""
-    rows = session.all("due_validations", {"now": now, "limit": limit})
+    rows = await session.all("due_validations", {"now": now, "limit": limit})
     return [(batch_of(row), row["input_bytes"]) for row in rows]
 
 
-def due_kinds(session: Session, now: int) -> frozenset[str]:
+async def due_kinds(session: Session, now: int) -> frozenset[str]:
     """Which kinds of rows have one that is due and free."""
-    return frozenset(row["kind"] for row in session.all("due_kinds", {"now": now}))
+    return frozenset(row["kind"] for row in await session.all("due_kinds", {"now": now}))
 
 
-def next_due(session: Session, after: int) -> int | None:
+async def next_due(session: Session, after: int) -> int | None:
     """When something becomes due."""
-    row = session.one("next_due", {"after": after})
+    row = await session.one("next_due", {"after": after})
     earliest: int | None = None if row is None else row["due"]
     return earliest
 
 
-def recover(session: Session, now: int) -> None:
+async def recover(session: Session, now: int) -> None:
     """Leases of a dead process."""
-    session.run("recover_batches", {"now": now})
+    await session.run("recover_batches", {"now": now})

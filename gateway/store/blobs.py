@@ -9,64 +9,66 @@ from gateway.ports.store import BlobChange, Seal
 from gateway.store.session import Session
 
 
-def register(session: Session, name: str, now: int, seal: Seal | None) -> None:
+async def register(session: Session, name: str, now: int, seal: Seal | None) -> None:
     """Register a name as pending."""
     size, digest = (None, None) if seal is None else (seal.bytes, seal.sha256)
     values = {"name": name, "now": now, "bytes": size, "sha256": digest}
-    session.run("register_blob", values)
+    await session.run("register_blob", values)
 
 
-def seal_of(session: Session, name: str) -> Seal | None:
+async def seal_of(session: Session, name: str) -> Seal | None:
     """Return what a blob's bytes must be."""
-    row = session.one("blob_seal", {"name": name})
+    row = await session.one("blob_seal", {"name": name})
     if row is None or row["sha256"] is None:
         return None
     return Seal(row["bytes"], row["sha256"])
 
 
-def activate(session: Session, names: Iterable[str]) -> None:
+async def activate(session: Session, names: Iterable[str]) -> None:
     """Pending names become live; pointing at anything else would point at bytes that may go."""
     for name in names:
-        if session.run("activate_blob", {"name": name}) == 0:
+        if await session.run("activate_blob", {"name": name}) == 0:
             raise InternalError(f"blob {name} is not pending, so nothing may point at it")
 
 
-def mark_deletable(session: Session, names: Iterable[str], now: int) -> None:
+async def mark_deletable(session: Session, names: Iterable[str], now: int) -> None:
     """Let the sweeper take these; those marked before keep their time."""
     for name in names:
-        session.run("mark_deletable", {"name": name, "now": now})
+        await session.run("mark_deletable", {"name": name, "now": now})
 
 
-def change(session: Session, blobs: BlobChange, now: int) -> None:
+async def change(session: Session, blobs: BlobChange, now: int) -> None:
     """Apply a transaction's changes of blobs."""
-    activate(session, blobs.live)
+    await activate(session, blobs.live)
     for name, seal in blobs.seals.items():
-        session.run("seal_blob", {"name": name, "bytes": seal.bytes, "sha256": seal.sha256})
-    mark_deletable(session, blobs.deletable, now)
+        await session.run("seal_blob", {"name": name, "bytes": seal.bytes, "sha256": seal.sha256})
+    await mark_deletable(session, blobs.deletable, now)
 
 
-def sweepable(session: Session, before: int, pending_before: int, limit: int) -> Sequence[str]:
+async def sweepable(
+    session: Session, before: int, pending_before: int, limit: int
+) -> Sequence[str]:
     """Doom what was pending for too long, then name what may be swept.
 
     Dooming comes first so that no transaction can point at a name the sweeper is about to remove.
     """
-    session.run("mark_pending_deletable", {"before": pending_before})
-    rows = session.all("deletable_blobs", {"before": before, "limit": limit})
+    await session.run("mark_pending_deletable", {"before": pending_before})
+    rows = await session.all("deletable_blobs", {"before": before, "limit": limit})
     return [row["name"] for row in rows]
 
 
-def forget(session: Session, names: Iterable[str]) -> None:
+async def forget(session: Session, names: Iterable[str]) -> None:
     """Drop rows; a live one stays."""
     for name in names:
-        session.run("forget_blob", {"name": name})
+        await session.run("forget_blob", {"name": name})
 
 
-def known(session: Session, names: Sequence[str]) -> set[str]:
+async def known(session: Session, names: Sequence[str]) -> set[str]:
     """Those that have a row."""
-    rows = session.all("known_blobs", {"names": orjson.dumps(list(names)).decode()})
+    rows = await session.all("known_blobs", {"names": orjson.dumps(list(names)).decode()})
     return {row["name"] for row in rows}
 
 
-def recover(session: Session) -> None:
+async def recover(session: Session) -> None:
     """Mark what was being written when the last process ended: it will never be finished."""
-    session.run("recover_blobs")
+    await session.run("recover_blobs")

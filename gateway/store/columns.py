@@ -35,13 +35,8 @@ _JOB: Final = _plain(
 _STAGED: Final = _plain(StagedFile, "state", "failure")
 
 
-def _named(row: Row) -> Values:
-    """Return the values by name; a row itself searches all its columns for every one."""
-    return dict(zip(row.keys(), row, strict=True))
-
-
-def _pick(values: Values, names: Iterable[str]) -> Values:
-    return {name: values[name] for name in names}
+def _pick(row: Row, names: Iterable[str]) -> Values:
+    return {name: row[name] for name in names}
 
 
 def _attributes(record: object, names: Iterable[str]) -> Values:
@@ -59,11 +54,11 @@ def sums_values(counts: Counts, usage: TokenUsage) -> Values:
     return values
 
 
-def _counts(values: Values) -> Counts:
+def _counts(values: Row) -> Counts:
     return Counts(**{name: values[column] for name, column in _COUNTS})
 
 
-def _usage(values: Values) -> TokenUsage:
+def _usage(values: Row) -> TokenUsage:
     return TokenUsage(**{name: values[column] for name, column in _USAGE})
 
 
@@ -71,7 +66,7 @@ def _failure_text(failure: Failure | None) -> str | None:
     return None if failure is None else _json(asdict(failure))
 
 
-def _failure(values: Values) -> Failure | None:
+def _failure(values: Row) -> Failure | None:
     text = values["failure"]
     return None if text is None else Failure(**orjson.loads(text))
 
@@ -84,9 +79,8 @@ def file_values(file: File) -> Values:
 
 def file_of(row: Row) -> File:
     """Return the file in a row."""
-    values = _named(row)
-    segments = tuple(Segment(*segment) for segment in orjson.loads(values["segments"]))
-    return File(**_pick(values, _FILE), segments=segments)
+    segments = tuple(Segment(*segment) for segment in orjson.loads(row["segments"]))
+    return File(**_pick(row, _FILE), segments=segments)
 
 
 def batch_values(batch: Batch) -> Values:
@@ -105,18 +99,17 @@ def batch_values(batch: Batch) -> Values:
 
 def batch_of(row: Row) -> Batch:
     """Return the batch in a row."""
-    values = _named(row)
-    metadata = values["metadata"]
+    metadata = row["metadata"]
     return Batch(
-        **_pick(values, _BATCH),
-        status=BatchStatus(values["status"]),
+        **_pick(row, _BATCH),
+        status=BatchStatus(row["status"]),
         metadata=None if metadata is None else orjson.loads(metadata),
-        policy=orjson.loads(values["policy"]),
-        counts=_counts(values),
-        usage=_usage(values),
-        errors=tuple(BatchError(**error) for error in orjson.loads(values["errors"])),
-        notes=orjson.loads(values["notes"]),
-        rerendered=tuple(orjson.loads(values["rerendered"])),
+        policy=orjson.loads(row["policy"]),
+        counts=_counts(row),
+        usage=_usage(row),
+        errors=tuple(BatchError(**error) for error in orjson.loads(row["errors"])),
+        notes=orjson.loads(row["notes"]),
+        rerendered=tuple(orjson.loads(row["rerendered"])),
     )
 
 
@@ -136,17 +129,16 @@ def job_values(job: Job) -> Values:
 
 def job_of(row: Row) -> Job:
     """Return the job in a row."""
-    values = _named(row)
     return Job(
-        **_pick(values, _JOB),
-        state=JobState(values["state"]),
-        cause=Cause(values["cause"]),
-        inline=bool(values["inline"]),
-        placed=bool(values["placed"]),
-        counts=_counts(values),
-        usage=_usage(values),
-        notes=orjson.loads(values["notes"]),
-        failure=_failure(values),
+        **_pick(row, _JOB),
+        state=JobState(row["state"]),
+        cause=Cause(row["cause"]),
+        inline=bool(row["inline"]),
+        placed=bool(row["placed"]),
+        counts=_counts(row),
+        usage=_usage(row),
+        notes=orjson.loads(row["notes"]),
+        failure=_failure(row),
     )
 
 
@@ -161,22 +153,15 @@ def staged_values(staged: StagedFile) -> Values:
 
 def staged_of(row: Row) -> StagedFile:
     """Return the copy in a row."""
-    return _staged(_named(row))
-
-
-def _staged(values: Values) -> StagedFile:
-    return StagedFile(
-        **_pick(values, _STAGED), state=StagedState(values["state"]), failure=_failure(values)
-    )
+    return StagedFile(**_pick(row, _STAGED), state=StagedState(row["state"]), failure=_failure(row))
 
 
 def named_of(row: Row) -> NamedFile:
     """Return a file that a job names, and its copy; see the query ``named_files``."""
-    values = _named(row)
     return NamedFile(
-        values["named_id"],
-        values["named_type"],
-        values["named_sha256"],
-        values["named_bytes"],
-        None if values["id"] is None else _staged(values),
+        row["named_id"],
+        row["named_type"],
+        row["named_sha256"],
+        row["named_bytes"],
+        None if row["id"] is None else staged_of(row),
     )

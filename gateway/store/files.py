@@ -13,20 +13,20 @@ from gateway.store.session import Session
 FIRST, LAST = 0, 2**63 - 1
 
 
-def add(session: Session, file: File) -> File:
+async def add(session: Session, file: File) -> File:
     """Insert a row; the blobs it points at go live. The answer carries ``seq``."""
-    row = session.the("insert_file", file_values(file))
-    blobs.activate(session, (segment.blob for segment in file.segments))
+    row = await session.the("insert_file", file_values(file))
+    await blobs.activate(session, (segment.blob for segment in file.segments))
     return replace(file, seq=row["seq"])
 
 
-def current(session: Session, owner: str, file_id: str, now: int) -> File | None:
+async def current(session: Session, owner: str, file_id: str, now: int) -> File | None:
     """Return a file that is neither deleted nor expired."""
-    row = session.one("current_file", {"owner": owner, "id": file_id, "now": now})
+    row = await session.one("current_file", {"owner": owner, "id": file_id, "now": now})
     return None if row is None else file_of(row)
 
 
-def page(
+async def page(
     session: Session,
     owner: str,
     now: int,
@@ -39,50 +39,52 @@ def page(
     """Return a stretch of the list, one row more read than shown."""
     start = FIRST if ascending else LAST
     if after is not None:
-        row = session.one("owned_file", {"owner": owner, "id": after})
+        row = await session.one("owned_file", {"owner": owner, "id": after})
         if row is None:
             return None
         start = row["seq"]
     query = "files" if purpose is None else "files_of_purpose"
     query += "_oldest_first" if ascending else "_newest_first"
-    rows = session.all(
+    rows = await session.all(
         query,
         {"owner": owner, "now": now, "purpose": purpose, "after": start, "limit": limit + 1},
     )
     return Page([file_of(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
 
-def delete(session: Session, owner: str, file_id: str, now: int) -> Deletion:
+async def delete(session: Session, owner: str, file_id: str, now: int) -> Deletion:
     """Leave a tombstone, unless a live batch reads the file."""
-    file = current(session, owner, file_id, now)
+    file = await current(session, owner, file_id, now)
     if file is None:
         return Deletion.MISSING
-    if session.one("file_is_read", {"id": file_id}) is not None:
+    if await session.one("file_is_read", {"id": file_id}) is not None:
         return Deletion.IN_USE
-    _bury(session, file, now)
+    await _bury(session, file, now)
     return Deletion.DELETED
 
 
-def expire(session: Session, now: int, limit: int) -> int:
+async def expire(session: Session, now: int, limit: int) -> int:
     """Delete files past their expiry that no live batch reads."""
-    expired = [file_of(row) for row in session.all("expired_files", {"now": now, "limit": limit})]
+    expired = [
+        file_of(row) for row in await session.all("expired_files", {"now": now, "limit": limit})
+    ]
     for file in expired:
-        _bury(session, file, now)
+        await _bury(session, file, now)
     return len(expired)
 
 
-def input_of(session: Session, batch_id: str) -> File | None:
+async def input_of(session: Session, batch_id: str) -> File | None:
     """Return the input file of a batch, deleted or not."""
-    row = session.one("input_file", {"id": batch_id})
+    row = await session.one("input_file", {"id": batch_id})
     return None if row is None else file_of(row)
 
 
-def _bury(session: Session, file: File, now: int) -> None:
-    session.run("delete_file", {"id": file.id, "now": now})
-    blobs.mark_deletable(session, (segment.blob for segment in file.segments), now)
-    retention.drop_unread_raw(session, file.id, now)
+async def _bury(session: Session, file: File, now: int) -> None:
+    await session.run("delete_file", {"id": file.id, "now": now})
+    await blobs.mark_deletable(session, (segment.blob for segment in file.segments), now)
+    await retention.drop_unread_raw(session, file.id, now)
 
 
-def owners(session: Session) -> Mapping[str, tuple[int, int]]:
+async def owners(session: Session) -> Mapping[str, tuple[int, int]]:
     """Every owner, with how many files and batches it has."""
-    return {row["owner"]: (row["files"], row["batches"]) for row in session.all("owners")}
+    return {row["owner"]: (row["files"], row["batches"]) for row in await session.all("owners")}

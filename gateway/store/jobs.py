@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, zip_longest
-from typing import Any
 
 from gateway.batches.admission import Waiting
 from gateway.batches.batch import Counts, TokenUsage
@@ -16,30 +15,30 @@ from gateway.store.columns import job_of, job_values, sums_values
 from gateway.store.session import Row, Session
 
 
-def insert(session: Session, job: Job) -> None:
+async def insert(session: Session, job: Job) -> None:
     """Insert a row."""
-    session.run("insert_job", job_values(job))
+    await session.run("insert_job", job_values(job))
     values = {"id": job.batch_id, "attempt": job.attempt, "most": job.most}
-    session.run("note_job", values)
+    await session.run("note_job", values)
 
 
-def of_batch(session: Session, batch_id: str) -> Sequence[Job]:
+async def of_batch(session: Session, batch_id: str) -> Sequence[Job]:
     """Return the jobs of a batch, in order of their number."""
-    return [job_of(row) for row in session.all("jobs_of_batch", {"batch_id": batch_id})]
+    return [job_of(row) for row in await session.all("jobs_of_batch", {"batch_id": batch_id})]
 
 
-def by_id(session: Session, job_id: str) -> Job | None:
+async def by_id(session: Session, job_id: str) -> Job | None:
     """One job."""
-    row = session.one("job_by_id", {"id": job_id})
+    row = await session.one("job_by_id", {"id": job_id})
     return None if row is None else job_of(row)
 
 
-def due(session: Session, state: JobState, now: int, limit: int) -> Sequence[Job]:
+async def due(session: Session, state: JobState, now: int, limit: int) -> Sequence[Job]:
     """Due jobs in a state without a holder; the owners take turns, each with its longest due."""
     # Most states are empty most of the time: the whole query takes 500 us to find that, this 5.
-    if session.one("any_due_in_state", {"state": state.value}) is None:
+    if await session.one("any_due_in_state", {"state": state.value}) is None:
         return []
-    rows = session.all("due_jobs", {"state": state.value, "now": now, "limit": limit})
+    rows = await session.all("due_jobs", {"state": state.value, "now": now, "limit": limit})
     queues: dict[str, list[Row]] = {}
     for row in rows:
         queues.setdefault(row["owner"], []).append(row)
@@ -47,30 +46,30 @@ def due(session: Session, state: JobState, now: int, limit: int) -> Sequence[Job
     return [job_of(row) for row in islice((row for row in turns if row is not None), limit)]
 
 
-def young(session: Session, now: int, since: int, items: int, limit: int) -> Sequence[Job]:
+async def young(session: Session, now: int, since: int, items: int, limit: int) -> Sequence[Job]:
     """Return due jobs of few items that began to run after that moment."""
     values = {"now": now, "since": since, "items": items, "limit": limit}
-    return [job_of(row) for row in session.all("young_jobs", values)]
+    return [job_of(row) for row in await session.all("young_jobs", values)]
 
 
-def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
+async def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
     """Jobs that wait to be sent and are due, some of each owner and model."""
-    rows = session.all("waiting_jobs", {"now": now, "limit": limit})
-    return [_waiting(dict(zip(row.keys(), row, strict=True))) for row in rows]
+    rows = await session.all("waiting_jobs", {"now": now, "limit": limit})
+    return [_waiting(row) for row in rows]
 
 
-def _waiting(values: dict[str, Any]) -> Waiting:
+def _waiting(values: Row) -> Waiting:
     flags = {name: bool(values[name]) for name in ("stopped", "placed")}
     return Waiting(**{**values, **flags})
 
 
-def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:
+async def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:
     """Return what a batch's jobs wait for, model by model; nothing when none waits or runs."""
     found = []
-    for row in session.all("queues_of_batch", {"batch_id": batch_id}):
+    for row in await session.all("queues_of_batch", {"batch_id": batch_id}):
         model = row["model"]
-        ahead = session.the("queue_ahead", {"model": model, "since": row["since"]})
-        sent = session.all("jobs_sent", {"but": "[]"}) if row["waiting"] else ()
+        ahead = await session.the("queue_ahead", {"model": model, "since": row["since"]})
+        sent = await session.all("jobs_sent", {"but": "[]"}) if row["waiting"] else ()
         found.append(
             ModelQueue(
                 model=model,
@@ -79,13 +78,13 @@ def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:
                 batches_ahead=ahead["batches_ahead"],
                 sent=sum(each["tokens"] for each in sent if each["model"] == model),
                 submitted_at=row["submitted_at"],
-                usual=session.the("usual_time", {"model": model})["usual"],
+                usual=(await session.the("usual_time", {"model": model}))["usual"],
             )
         )
     return found
 
 
-def running(session: Session, job: Job, submitted_before: int) -> Job | None:
+async def running(session: Session, job: Job, submitted_before: int) -> Job | None:
     """Return the youngest other job of the same key that the upstream's listing must have."""
     values = {
         "credential": job.credential,
@@ -93,11 +92,11 @@ def running(session: Session, job: Job, submitted_before: int) -> Job | None:
         "besides": job.id,
         "submitted_before": submitted_before,
     }
-    row = session.one("running_job", values)
+    row = await session.one("running_job", values)
     return None if row is None else job_of(row)
 
 
-def another_model_runs(session: Session, job: Job, since: int) -> bool:
+async def another_model_runs(session: Session, job: Job, since: int) -> bool:
     """Whether a job of another model was accepted from the same key since then."""
     values = {
         "credential": job.credential,
@@ -105,29 +104,29 @@ def another_model_runs(session: Session, job: Job, since: int) -> bool:
         "model": job.model,
         "since": since,
     }
-    return session.one("another_model_runs", values) is not None
+    return await session.one("another_model_runs", values) is not None
 
 
-def foreign(session: Session, credential: str, made_by: str) -> int:
+async def foreign(session: Session, credential: str, made_by: str) -> int:
     """How many jobs run upstream, or may, that another key made."""
     values = {"credential": credential, "made_by": made_by}
-    count: int = session.the("foreign_jobs", values)["count"]
+    count: int = (await session.the("foreign_jobs", values))["count"]
     return count
 
 
-def longest(session: Session, model: str) -> int:
+async def longest(session: Session, model: str) -> int:
     """How long the longest of the last jobs of a model ran that ended well."""
-    found: int = session.the("longest_job", {"model": model})["longest"]
+    found: int = (await session.the("longest_job", {"model": model}))["longest"]
     return found
 
 
-def claim(session: Session, job_id: str, now: int, lease_until: int) -> Job | None:
+async def claim(session: Session, job_id: str, now: int, lease_until: int) -> Job | None:
     """Take a job that is not released and has no holder."""
-    row = session.one("claim_job", {"id": job_id, "now": now, "lease_until": lease_until})
+    row = await session.one("claim_job", {"id": job_id, "now": now, "lease_until": lease_until})
     return None if row is None else job_of(row)
 
 
-def save(
+async def save(
     session: Session,
     job: Job,
     *,
@@ -143,39 +142,39 @@ def save(
 ) -> bool:
     """Return a job that is not released and still its holder's; and what its batch gains by it."""
     values = job_values(job if keep else replace(job, lease_until=None))
-    if session.run("save_job", {**values, "now": now}) == 0:
+    if await session.run("save_job", {**values, "now": now}) == 0:
         return False
-    _succeed(session, job, jobs, named)
-    session.run("tell_batch", {"batch_id": job.batch_id})
+    await _succeed(session, job, jobs, named)
+    await session.run("tell_batch", {"batch_id": job.batch_id})
     if jobs or counts != Counts() or usage != TokenUsage():
         money = {"cost": job.cost, "more": None if job.most is None else -job.most}
-        session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage), **money})
+        await session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage), **money})
     if wake:
-        session.run("ring_batch", {"id": job.batch_id})
+        await session.run("ring_batch", {"id": job.batch_id})
     if job.files and job.state in DONE_STATES:
-        staging.release_copies(session, job.id, now)
+        await staging.release_copies(session, job.id, now)
     if doubt_files:
-        staging.doubt(session, job.id, now)
-    blob_rows.change(session, blobs, now)
+        await staging.doubt(session, job.id, now)
+    await blob_rows.change(session, blobs, now)
     return True
 
 
-def _succeed(
+async def _succeed(
     session: Session, before: Job, jobs: Sequence[Job], named: Mapping[str, Sequence[str]]
 ) -> None:
     """Insert the jobs that go on for one, with the next numbers of the batch."""
     if not jobs:
         return
-    last: int = session.the("last_job_number", {"batch_id": before.batch_id})["number"]
+    last: int = (await session.the("last_job_number", {"batch_id": before.batch_id}))["number"]
     for number, job in enumerate(jobs, last + 1):
-        insert(session, replace(job, number=number))
-        staging.take_over(session, before.id, job.id, named.get(job.id, ()))
+        await insert(session, replace(job, number=number))
+        await staging.take_over(session, before.id, job.id, named.get(job.id, ()))
     if before.recover_until is not None:  # what was given up may be served, and paid, all the same
         lines = sum(job.lines for job in jobs)
-        session.run("note_paid_twice", {"id": before.batch_id, "lines": lines})
+        await session.run("note_paid_twice", {"id": before.batch_id, "lines": lines})
 
 
-def recover(session: Session, now: int) -> None:
+async def recover(session: Session, now: int) -> None:
     """Leases and running sends of a dead process."""
-    session.run("recover_jobs", {"now": now})
-    session.run("cut_send_deadlines", {"now": now})
+    await session.run("recover_jobs", {"now": now})
+    await session.run("cut_send_deadlines", {"now": now})

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 from gateway.errors import SettingsError
-from gateway.store.session import Session
+from gateway.store.sqlite_session import SQLiteSession
 
 
 def read_migrations() -> Sequence[tuple[str, str]]:
@@ -26,14 +26,14 @@ def split_statements(text: str) -> Iterator[str]:
         raise ValueError("the last statement of a migration does not end")
 
 
-def migrate(session: Session, migrations: Sequence[tuple[str, str]], now: int) -> None:
+def migrate(session: SQLiteSession, migrations: Sequence[tuple[str, str]], now: int) -> None:
     """Apply what has not been applied, each in a transaction of its own."""
     connection = session.connection
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations "
         "(name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT"
     )
-    applied = {row["name"] for row in connection.execute("SELECT name FROM migrations")}
+    applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
     if ahead := applied - {name for name, _ in migrations}:
         raise SettingsError(
             f"the database was written by a newer version of the gateway ({max(ahead)} is unknown "

@@ -11,23 +11,25 @@ from gateway.store.session import Row, Session
 
 
 def _quota(row: Row) -> Quota:
-    return Quota(**dict(zip(row.keys(), row, strict=True)))
+    return Quota(**row)
 
 
-def every(session: Session) -> Sequence[Quota]:
+async def every(session: Session) -> Sequence[Quota]:
     """All rows: a few for each credential."""
-    return [_quota(row) for row in session.all("quotas")]
+    return [_quota(row) for row in await session.all("quotas")]
 
 
-def learn(session: Session, credential: str, model: str, change: Callable[[Quota], Quota]) -> Quota:
+async def learn(
+    session: Session, credential: str, model: str, change: Callable[[Quota], Quota]
+) -> Quota:
     """Change one row by a pure function of what it is; a row that is not there begins empty."""
-    row = session.one("quota", {"credential": credential, "model": model})
+    row = await session.one("quota", {"credential": credential, "model": model})
     learned = change(Quota(credential, model) if row is None else _quota(row))
-    session.run("keep_quota", asdict(learned))
+    await session.run("keep_quota", asdict(learned))
     return learned
 
 
-def sent(session: Session, but: Iterable[str]) -> Sequence[Sent]:
+async def sent(session: Session, but: Iterable[str]) -> Sequence[Sent]:
     """Return what is at the upstream, or may be, by credential and model."""
-    rows = session.all("jobs_sent", {"but": orjson.dumps(list(but)).decode()})
-    return [Sent(**dict(zip(row.keys(), row, strict=True))) for row in rows]
+    rows = await session.all("jobs_sent", {"but": orjson.dumps(list(but)).decode()})
+    return [Sent(**row) for row in rows]

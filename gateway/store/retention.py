@@ -4,36 +4,36 @@ from gateway.store import blobs
 from gateway.store.session import Session
 
 
-def expire_raw(session: Session, now: int, limit: int) -> int:
+async def expire_raw(session: Session, now: int, limit: int) -> int:
     """Release raw results and hints whose time is over; return of how many batches."""
-    rows = session.all("raw_outlived", {"now": now, "limit": limit})
+    rows = await session.all("raw_outlived", {"now": now, "limit": limit})
     for row in rows:
-        _drop_raw(session, row["id"], now)
+        await _drop_raw(session, row["id"], now)
     return len(rows)
 
 
-def drop_unread_raw(session: Session, file_id: str, now: int) -> None:
+async def drop_unread_raw(session: Session, file_id: str, now: int) -> None:
     """Whoever deletes what a batch wrote wants its answers gone: raw results hold them too."""
-    for row in session.all("raw_unread", {"file_id": file_id}):
-        _drop_raw(session, row["id"], now)
+    for row in await session.all("raw_unread", {"file_id": file_id}):
+        await _drop_raw(session, row["id"], now)
 
 
-def _drop_raw(session: Session, batch_id: str, now: int) -> None:
-    rows = session.all("raw_of_batch", {"id": batch_id})
-    blobs.mark_deletable(session, [row["blob"] for row in rows], now)
-    session.run("forget_raw", {"id": batch_id})
-    session.run("forget_raw_of_jobs", {"id": batch_id})
+async def _drop_raw(session: Session, batch_id: str, now: int) -> None:
+    rows = await session.all("raw_of_batch", {"id": batch_id})
+    await blobs.mark_deletable(session, [row["blob"] for row in rows], now)
+    await session.run("forget_raw", {"id": batch_id})
+    await session.run("forget_raw_of_jobs", {"id": batch_id})
 
 
-def forget_records(session: Session, before: int, limit: int) -> int:
+async def forget_records(session: Session, before: int, limit: int) -> int:
     """Remove rows of batches that ended, and tombstones of files deleted, before a time."""
     values = {"before": before, "limit": limit}
-    batches = session.all("batches_outlived", values)
+    batches = await session.all("batches_outlived", values)
     for row in batches:
-        _drop_raw(session, row["id"], before)  # results that came late, say
-        session.run("remove_jobs", {"id": row["id"]})
-        session.run("remove_batch", {"id": row["id"]})
-    files = session.all("tombstones_outlived", values)
+        await _drop_raw(session, row["id"], before)  # results that came late, say
+        await session.run("remove_jobs", {"id": row["id"]})
+        await session.run("remove_batch", {"id": row["id"]})
+    files = await session.all("tombstones_outlived", values)
     for row in files:
-        session.run("remove_file", {"id": row["id"]})
+        await session.run("remove_file", {"id": row["id"]})
     return len(batches) + len(files)

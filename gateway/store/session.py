@@ -1,162 +1,63 @@
-"""A connection that speaks named statements."""
+"""A session: named statements on one connection, as transactions over records need it.
 
-import logging
-import os
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
+The bodies of transactions (``batches.py``, ``jobs.py`` ...) are coroutines over a session. On
+SQLite none of them ever waits, so a thread carries one from its beginning to its end; on
+PostgreSQL they wait in the event loop.
+"""
 
-from gateway.errors import DamagedStoreError, SettingsError, UnavailableError
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
-Row = sqlite3.Row
+T = TypeVar("T")
 
-log = logging.getLogger(__name__)
-
-# Another process may hold the database for a moment (a backup, a shell); never one that serves.
-_BUSY_SECONDS: Final = 5.0
-
-# Bytes of the write-ahead log that stay on disk after a burst.
-_LOG_KEPT: Final = 64 << 20
-
-_OLDEST: Final = (3, 37, 0)
+Row = Mapping[str, Any]
 
 
-# Primary result codes (https://www.sqlite.org/rescode.html) after which nothing can be trusted.
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+class Session(Protocol):
+    """A connection, inside a transaction."""
 
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the database is damaged, not only busy, full or out of reach."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
-
-
-def damaged(error: sqlite3.Error) -> DamagedStoreError:
-    """Name what ends the process."""
-    return DamagedStoreError(
-        f"the database is damaged ({error}): stop, and restore a copy of the data directory"
-    )
-
-
-class Session:
-    """One SQLite connection and the named statements."""
-
-    def __init__(self, connection: sqlite3.Connection, queries: Mapping[str, str]) -> None:
-        self.connection = connection
-        self._queries = queries
-
-    def run(self, query: str, values: Mapping[str, object] | None = None) -> int:
+    async def run(self, query: str, values: Mapping[str, object] | None = None) -> int:
         """Execute for its effect; how many rows it changed."""
-        return self.connection.execute(self._queries[query], values or {}).rowcount
+        ...
 
-    def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
+    async def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
         """Return the first row."""
-        cursor = self.connection.execute(self._queries[query], values or {})
-        rows: Sequence[Row] = cursor.fetchmany(1)
-        cursor.close()
-        return rows[0] if rows else None
+        ...
 
-    def the(self, query: str, values: Mapping[str, object] | None = None) -> Row:
+    async def the(self, query: str, values: Mapping[str, object] | None = None) -> Row:
         """Return the one row that must be there."""
-        row = self.one(query, values)
-        if row is None:
-            raise LookupError(f"query {query} found no row")
-        return row
+        ...
 
-    def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
+    async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
         """Every row."""
-        return self.connection.execute(self._queries[query], values or {}).fetchall()
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Several reads that see the same moment."""
-        self.connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self.connection.execute("COMMIT")
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Several writes, all or none."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.connection.close()
+        ...
 
 
-def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
-    """Refuse a library without RETURNING (3.35) and STRICT tables (3.37)."""
-    if version < _OLDEST:
-        raise SettingsError(
-            f"SQLite {'.'.join(map(str, _OLDEST))} or newer is needed, "
-            f"this Python has {'.'.join(map(str, version))}"
-        )
+Work = Callable[[Session], Awaitable[T]]
 
 
-def _connect(path: Path, queries: Mapping[str, str], *pragmas: str) -> Session:
-    connection = sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    try:
-        for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}").fetchall()
-    except sqlite3.Error:
-        connection.close()
-        raise
-    connection.row_factory = sqlite3.Row
-    return Session(connection, queries)
+class Engine(Protocol):
+    """A database that carries out transactions."""
 
+    async def open(self, now: int) -> None:
+        """Bring the schema up to date and connect."""
+        ...
 
-def open_writer(path: Path, queries: Mapping[str, str]) -> Session:
-    """Return the connection that writes; makes the database file, for its owner alone."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-    return _connect(
-        path,
-        queries,
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        f"journal_size_limit = {_LOG_KEPT}",
-    )
+    async def close(self) -> None:
+        """Finish pending writes and disconnect."""
+        ...
 
+    async def read(self, work: Work[T]) -> T:
+        """Carry out one statement that reads."""
+        ...
 
-class Reader(Session):
-    """A connection that only reads; what it dies of is put in our words."""
+    async def snapshot(self, work: Work[T]) -> T:
+        """Carry out several that read, and see the same moment."""
+        ...
 
-    def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
-        """Read the first row."""
-        with _readable():
-            return super().one(query, values)
+    async def write(self, work: Work[T]) -> T:
+        """Carry out a transaction as if it were alone; it is durable when this returns.
 
-    def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
-        """Read every row."""
-        with _readable():
-            return super().all(query, values)
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        if is_damage(error):
-            raise damaged(error) from error
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_IOERR:
-            raise
-        log.error("the records cannot be read: %s", error)  # noqa: TRY400 - it says all
-        raise UnavailableError("The gateway cannot read its records now.") from error
-
-
-def open_reader(path: Path, queries: Mapping[str, str]) -> Session:
-    """Return a connection that only reads."""
-    session = _connect(path, queries, "query_only = ON")
-    return Reader(session.connection, queries)
+        ``work`` has no other effect than its statements: it may be carried out again.
+        """
+        ...

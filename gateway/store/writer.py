@@ -1,9 +1,9 @@
 """The one thread that writes, with group commit.
 
-A write is a function over a :class:`Session`. Those that arrive while a commit is running wait in
-a queue and share the next transaction and its fsync, each inside a savepoint: one that fails is
-undone alone. An awaiter hears of its write after the commit, so what was awaited is durable. A
-cancelled awaiter changes nothing: its write is carried out all the same.
+A write is a function over an :class:`SQLiteSession`. Those that arrive while a commit is running
+wait in a queue and share the next transaction and its fsync, each inside a savepoint: one that
+fails is undone alone. An awaiter hears of its write after the commit, so what was awaited is
+durable. A cancelled awaiter changes nothing: its write is carried out all the same.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from gateway.errors import NoRoomError, UnavailableError
-from gateway.store.session import Session, damaged, is_damage
+from gateway.store.sqlite_session import SQLiteSession, damaged, is_damage
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ _NOT_NOW: Final = {
 class _Write:
     """A write, and in the end its outcome."""
 
-    work: Callable[[Session], Any]
+    work: Callable[[SQLiteSession], Any]
     future: asyncio.Future[Any]
     value: Any = None
     error: BaseException | None = None
@@ -78,7 +78,7 @@ def _translate(error: Exception) -> Exception:
 class Writer:
     """Carries out writes, in the order in which they were asked for."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SQLiteSession) -> None:
         self.commits = 0
         self._session = session
         self._loop = asyncio.get_running_loop()
@@ -87,7 +87,7 @@ class Writer:
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[Session], T]) -> T:
+    async def run(self, work: Callable[[SQLiteSession], T]) -> T:
         """Carry out a write; it is durable when this returns."""
         if self._closed:
             raise UnavailableError("The gateway's store is closed.")

@@ -46,8 +46,8 @@ async def nothing_leaks(here: World, batch: Batch) -> None:
     await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
     here.clock.ahead += 1000
     await sweep(here.context)
-    ask = here.store._reader.connection.execute
-    blobs = {row["name"] for row in ask("SELECT name FROM blobs")}
+    ask = here.store.engine.reader.connection.execute
+    blobs = {row[0] for row in ask("SELECT name FROM blobs")}
     assert blobs == {
         blob for row in ask("SELECT segments FROM files") for blob, _ in orjson.loads(row[0])
     }
@@ -55,8 +55,8 @@ async def nothing_leaks(here: World, batch: Batch) -> None:
 
 async def copies(here: World) -> Sequence[str]:
     """Ids of every copy there is a row of."""
-    rows = here.store._reader.connection.execute("SELECT id FROM staged_files").fetchall()
-    return [row["id"] for row in rows]
+    rows = here.store.engine.reader.connection.execute("SELECT id FROM staged_files").fetchall()
+    return [row[0] for row in rows]
 
 
 def texts(rows: Sequence[dict[str, Any]]) -> list[str]:

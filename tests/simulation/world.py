@@ -45,8 +45,8 @@ from gateway.runner.workers import Workers
 from gateway.store import batches as batch_rows
 from gateway.store import jobs as job_rows
 from gateway.store.queries import load_queries
-from gateway.store.session import Session, open_writer
 from gateway.store.sqlite import SQLiteStore
+from gateway.store.sqlite_session import SQLiteSession, carried_out, open_writer
 from gateway.store.writer import Writer, _Write
 from gateway.translate import ENDPOINTS
 from tests.simulation.google import Google
@@ -166,12 +166,12 @@ class InlineWriter(Writer):
     Making one starts no thread.
     """
 
-    def __init__(self, session: Session, life: Life) -> None:
+    def __init__(self, session: SQLiteSession, life: Life) -> None:
         self.commits = 0
         self._session = session
         self._life = life
 
-    async def run(self, work: Callable[[Session], T]) -> T:
+    async def run(self, work: Callable[[SQLiteSession], T]) -> T:
         """Carry out a write. The process may die before it, and after it."""
         self._life.point()
         write = _Write(work, asyncio.get_running_loop().create_future())
@@ -197,22 +197,22 @@ class SimulatedStore(SQLiteStore):
     async def open(self, now: int) -> None:
         """Open as always, then do without the thread."""
         await super().open(now)
-        await self._writer.close()
-        self._writer = InlineWriter(open_writer(self._path, load_queries()), self._life)
+        await self.engine.writer.close()
+        self.engine.writer = InlineWriter(open_writer(self.engine.path, load_queries()), self._life)
 
     def next_due_now(self, after: int = ALL_TIME) -> int | None:
         """As :meth:`next_due`, for a clock that cannot await."""
-        return batch_rows.next_due(self._reader, after)
+        return carried_out(batch_rows.next_due(self.engine.reader, after))
 
     def job_named(self, display_name: str) -> Job | None:
         """A job, for a judge that cannot await."""
-        return job_rows.by_id(self._reader, display_name.rpartition("-")[2])
+        return carried_out(job_rows.by_id(self.engine.reader, display_name.rpartition("-")[2]))
 
     async def kill(self) -> None:
         """What the kernel does for a process that is gone."""
-        await self._writer.close()
-        self._reader.close()
-        self._lock.release()
+        await self.engine.writer.close()
+        self.engine.reader.close()
+        self.engine.lock.release()
 
 
 def _ring(bell: asyncio.Future[None]) -> None:
@@ -458,7 +458,7 @@ class World:
 
     def jobs(self, batch_id: str) -> Sequence[Job]:
         """The job rows of a batch."""
-        return job_rows.of_batch(self.process.store._reader, batch_id)
+        return carried_out(job_rows.of_batch(self.process.store.engine.reader, batch_id))
 
     def _is_given_up(self, display_name: str) -> bool:
         job = self.process.store.job_named(display_name)

@@ -29,6 +29,6 @@ async def test_every_field_has_its_column(
     sqlite: SQLiteStore, table: str, record: type[File | Batch | Job | StagedFile], own: set[str]
 ) -> None:
     """And every column but the store's own has its field."""
-    rows = sqlite._reader.connection.execute(f"SELECT name FROM pragma_table_info('{table}')")
+    rows = sqlite.engine.reader.connection.execute(f"SELECT name FROM pragma_table_info('{table}')")
     expected = {name for field in fields(record) for name in FLAT.get(field.name, [field.name])}
-    assert {row["name"] for row in rows} == expected | own
+    assert {row[0] for row in rows} == expected | own

@@ -9,8 +9,8 @@ import pytest
 from gateway.errors import SettingsError
 from gateway.store.migrate import migrate, read_migrations, split_statements
 from gateway.store.queries import load_queries
-from gateway.store.session import Session, open_writer
 from gateway.store.sqlite import SQLiteStore
+from gateway.store.sqlite_session import SQLiteSession, open_writer
 
 FIRST = ("0001_first.sql", "CREATE TABLE a (x INTEGER);\nINSERT INTO a VALUES (1);\n")
 SECOND = ("0002_second.sql", "UPDATE a SET x = x + 1;\n")
@@ -18,26 +18,26 @@ BROKEN = ("0002_second.sql", "UPDATE a SET x = x + 1;\nUPDATE missing SET x = 0;
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
+def session(tmp_path: Path) -> Iterator[SQLiteSession]:
     """An empty database."""
     opened = open_writer(tmp_path / "gateway.db", load_queries())
     yield opened
     opened.close()
 
 
-def value(session: Session) -> int:
+def value(session: SQLiteSession) -> int:
     """What the migrations made."""
     found: int = session.connection.execute("SELECT x FROM a").fetchone()[0]
     return found
 
 
-def applied(session: Session) -> list[tuple[str, int]]:
+def applied(session: SQLiteSession) -> list[tuple[str, int]]:
     """What the table says."""
     rows = session.connection.execute("SELECT * FROM migrations ORDER BY name")
     return [tuple(row) for row in rows]
 
 
-def test_each_runs_once_in_order(session: Session) -> None:
+def test_each_runs_once_in_order(session: SQLiteSession) -> None:
     """Also over several starts."""
     migrate(session, [FIRST], 10)
     migrate(session, [FIRST, SECOND], 20)
@@ -46,7 +46,7 @@ def test_each_runs_once_in_order(session: Session) -> None:
     assert applied(session) == [("0001_first.sql", 10), ("0002_second.sql", 20)]
 
 
-def test_a_migration_that_fails_leaves_nothing(session: Session) -> None:
+def test_a_migration_that_fails_leaves_nothing(session: SQLiteSession) -> None:
     """It can be tried again, corrected."""
     with pytest.raises(sqlite3.OperationalError, match="missing"):
         migrate(session, [FIRST, BROKEN], 10)
@@ -55,14 +55,14 @@ def test_a_migration_that_fails_leaves_nothing(session: Session) -> None:
     assert value(session) == 2
 
 
-def test_a_database_of_a_newer_version_is_refused(session: Session) -> None:
+def test_a_database_of_a_newer_version_is_refused(session: SQLiteSession) -> None:
     """Before anything is written to it."""
     migrate(session, [FIRST, SECOND], 10)
     with pytest.raises(SettingsError, match=r"newer version.*0002_second"):
         migrate(session, [FIRST], 20)
 
 
-def test_ours_make_the_same_schema_however_often(session: Session) -> None:
+def test_ours_make_the_same_schema_however_often(session: SQLiteSession) -> None:
     """Idempotent."""
     schema = "SELECT sql FROM sqlite_schema ORDER BY name"
     migrate(session, read_migrations(), 10)
@@ -99,7 +99,7 @@ async def test_a_refused_store_is_not_left_locked(path: Path) -> None:
     """The right version can start afterwards."""
     store = SQLiteStore(path)
     await store.open(0)
-    await store._writer.run(
+    await store.engine.writer.run(
         lambda session: session.connection.execute("INSERT INTO migrations VALUES ('9999', 1)")
     )
     await store.close()

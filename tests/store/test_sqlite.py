@@ -187,7 +187,7 @@ class TestStatements:
 
     async def test_commits_wait_for_the_disk(self, sqlite: SQLiteStore) -> None:
         def ask(pragma: str) -> Awaitable[object]:
-            return sqlite._writer.run(
+            return sqlite.engine.writer.run(
                 lambda session: session.connection.execute(f"PRAGMA {pragma}").fetchone()[0]
             )
 
@@ -197,15 +197,15 @@ class TestStatements:
 
     async def test_the_reading_connection_cannot_write(self, sqlite: SQLiteStore) -> None:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            sqlite._reader.run("recover_blobs")
+            await sqlite.engine.reader.run("recover_blobs")
 
     @pytest.mark.parametrize("name", sorted(load_queries()))
     async def test_no_statement_scans_a_table(self, sqlite: SQLiteStore, name: str) -> None:
         """Rows stay as tombstones for ever: what is not found by an index gets slow."""
         statement = load_queries()[name]
         values: defaultdict[str, None] = defaultdict(lambda: None)
-        plan = sqlite._reader.connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
-        steps = [row["detail"] for row in plan]
+        plan = sqlite.engine.reader.connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+        steps = [row[3] for row in plan]
         names = ("files", "batches", "jobs", "blobs", "job_files", "staged_files")
         tables = tuple(f"SCAN {name}" for name in names)
         scans = [step for step in steps if step.startswith(tables)]
@@ -235,7 +235,7 @@ async def test_damage_that_shows_while_it_runs_ends_the_process(tmp_path: Path) 
     store = SQLiteStore(path)
     await store.open(0)
     await store.register_blob("a", 0)
-    writer = store._writer._session.connection
+    writer = store.engine.writer._session.connection
     writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     writer.execute("PRAGMA shrink_memory").fetchall()
     size = path.stat().st_size

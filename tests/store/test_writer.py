@@ -11,8 +11,8 @@ import pytest
 
 from gateway.errors import UnavailableError
 from gateway.store.columns import batch_values
-from gateway.store.session import Session, open_writer
 from gateway.store.sqlite import SQLiteStore
+from gateway.store.sqlite_session import SQLiteSession, carried_out, open_writer
 from gateway.store.writer import Writer
 from tests.conformance.records import OWNER, a_batch, a_file
 
@@ -26,9 +26,9 @@ class Gate:
     def __init__(self, store: SQLiteStore) -> None:
         self.entered = threading.Event()
         self._open = threading.Event()
-        self._task = asyncio.ensure_future(store._writer.run(self._hold))
+        self._task = asyncio.ensure_future(store.engine.writer.run(self._hold))
 
-    def _hold(self, _: Session) -> None:
+    def _hold(self, _: SQLiteSession) -> None:
         self.entered.set()
         self._open.wait()
 
@@ -57,24 +57,24 @@ class TestGroups:
     """Commits are shared."""
 
     async def test_writes_that_wait_share_one_commit(self, sqlite: SQLiteStore, gate: Gate) -> None:
-        before = sqlite._writer.commits
+        before = sqlite.engine.writer.commits
         tasks = await queued(*(sqlite.register_blob(f"b{n}", 1) for n in range(200)))
         await gate.let_go()
         await asyncio.gather(*tasks)
-        assert sqlite._writer.commits - before == 2  # the gate's own, and one for all
+        assert sqlite.engine.writer.commits - before == 2  # the gate's own, and one for all
         assert len(await sqlite.known_blobs([f"b{n}" for n in range(200)])) == 200
 
     async def test_a_group_has_a_limit(self, sqlite: SQLiteStore, gate: Gate) -> None:
-        before = sqlite._writer.commits
+        before = sqlite.engine.writer.commits
         tasks = await queued(*(sqlite.register_blob(f"b{n}", 1) for n in range(600)))
         await gate.let_go()
         await asyncio.gather(*tasks)
-        assert sqlite._writer.commits - before == 4
+        assert sqlite.engine.writer.commits - before == 4
 
     async def test_many_at_once_need_few_commits(self, sqlite: SQLiteStore) -> None:
-        before = sqlite._writer.commits
+        before = sqlite.engine.writer.commits
         await asyncio.gather(*(sqlite.register_blob(f"b{n}", 1) for n in range(1_000)))
-        assert sqlite._writer.commits - before < 100
+        assert sqlite.engine.writer.commits - before < 100
 
     async def test_writes_go_in_the_order_they_were_asked_for(
         self, sqlite: SQLiteStore, gate: Gate
@@ -101,15 +101,15 @@ class TestIsolation:
     """One failing write does not spoil the others."""
 
     async def test_failures_are_their_own(self, sqlite: SQLiteStore, gate: Gate) -> None:
-        def half(session: Session) -> None:
-            session.run("register_blob", {**UNSEALED, "name": "half", "now": 1})
+        def half(session: SQLiteSession) -> None:
+            carried_out(session.run("register_blob", {**UNSEALED, "name": "half", "now": 1}))
             raise LookupError("after half of its work")
 
-        before = sqlite._writer.commits
+        before = sqlite.engine.writer.commits
         tasks = await queued(
             sqlite.register_blob("first", 1),
             sqlite.register_blob("first", 1),
-            sqlite._writer.run(half),
+            sqlite.engine.writer.run(half),
             sqlite.add_file(a_file(filename="\ud800")),
             sqlite.register_blob("last", 1),
         )
@@ -123,20 +123,20 @@ class TestIsolation:
             type(None),
         ]
         assert await sqlite.known_blobs(["first", "half", "last"]) == {"first", "last"}
-        assert sqlite._writer.commits - before == 2
+        assert sqlite.engine.writer.commits - before == 2
 
     async def test_a_transaction_lost_in_the_middle_fails_the_whole_group(
         self, sqlite: SQLiteStore, gate: Gate
     ) -> None:
         """SQLite may give up the transaction itself; then none of it is done, and all say so."""
 
-        def lose(session: Session) -> None:
+        def lose(session: SQLiteSession) -> None:
             session.connection.execute("ROLLBACK")
             session.connection.execute("no statement")
 
         tasks = await queued(
             sqlite.register_blob("before", 1),
-            sqlite._writer.run(lose),
+            sqlite.engine.writer.run(lose),
             sqlite.register_blob("after", 1),
         )
         await gate.let_go()
@@ -150,13 +150,15 @@ class TestIsolation:
     ) -> None:
         """Here by a broken reference that is only looked at in the end."""
 
-        def defer(session: Session) -> None:
+        def defer(session: SQLiteSession) -> None:
             session.connection.execute("PRAGMA defer_foreign_keys = ON")
 
         orphan = a_batch(input_file_id="file-never")
         tasks = await queued(
-            sqlite._writer.run(defer),
-            sqlite._writer.run(lambda session: session.run("insert_batch", batch_values(orphan))),
+            sqlite.engine.writer.run(defer),
+            sqlite.engine.writer.run(
+                lambda session: carried_out(session.run("insert_batch", batch_values(orphan)))
+            ),
             sqlite.register_blob("beside", 1),
         )
         await gate.let_go()
@@ -199,15 +201,15 @@ class TestEventLoop:
     def test_a_loop_that_ends_first_does_not_hurt_the_thread(self, path: Path) -> None:
         entered, may_end = threading.Event(), threading.Event()
 
-        def hold(session: Session) -> None:
+        def hold(session: SQLiteSession) -> None:
             entered.set()
             may_end.wait()
-            session.run("register_blob", {**UNSEALED, "name": "late", "now": 1})
+            carried_out(session.run("register_blob", {**UNSEALED, "name": "late", "now": 1}))
 
         async def leave() -> SQLiteStore:
             store = SQLiteStore(path)
             await store.open(0)
-            await queued(store._writer.run(hold))
+            await queued(store.engine.writer.run(hold))
             await asyncio.to_thread(entered.wait)
             return store
 
@@ -252,17 +254,17 @@ class TestNotNow:
     """What passes is "not now"; the store goes on afterwards."""
 
     async def test_a_full_database(self, sqlite: SQLiteStore) -> None:
-        def limit(session: Session) -> None:
+        def limit(session: SQLiteSession) -> None:
             session.connection.execute("PRAGMA max_page_count = 1")
 
-        def unlimit(session: Session) -> None:
+        def unlimit(session: SQLiteSession) -> None:
             session.connection.execute("PRAGMA max_page_count = 1000000")
 
-        await sqlite._writer.run(limit)
+        await sqlite.engine.writer.run(limit)
         with pytest.raises(UnavailableError, match="full") as caught:
             await sqlite.add_file(a_file(filename="x" * 100_000))
         assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
-        await sqlite._writer.run(unlimit)
+        await sqlite.engine.writer.run(unlimit)
         await sqlite.add_file(a_file(filename="x" * 100_000))
 
     async def test_a_disk_that_takes_no_more(self, sqlite: SQLiteStore) -> None:
@@ -278,10 +280,10 @@ class TestNotNow:
         await sqlite.add_file(a_file(filename="x" * 1_000_000))
 
     async def test_a_database_that_somebody_holds(self, sqlite: SQLiteStore, path: Path) -> None:
-        def hurry(session: Session) -> None:
+        def hurry(session: SQLiteSession) -> None:
             session.connection.execute("PRAGMA busy_timeout = 1")
 
-        await sqlite._writer.run(hurry)
+        await sqlite.engine.writer.run(hurry)
         shell = sqlite3.connect(path, isolation_level=None)
         shell.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match="another process"):

@@ -1,0 +1,420 @@
+"""The store's methods, each one transaction on whatever engine there is."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway.batches.admission import Sent, Waiting
+from gateway.batches.batch import Batch, Counts, TokenUsage
+from gateway.batches.file import File
+from gateway.batches.job import Job, JobState
+from gateway.batches.outlook import ModelQueue
+from gateway.batches.quota import Quota
+from gateway.batches.staging import NamedFile, StagedFile
+from gateway.clock import Clock
+from gateway.ids import new_gateway_id
+from gateway.ports.store import (
+    ALL_TIME,
+    NO_FILES,
+    NOTHING_NAMED,
+    BlobChange,
+    Deletion,
+    Page,
+    Seal,
+    Work,
+)
+from gateway.store import batches, blobs, files, quotas, retention, staging
+from gateway.store import jobs as job_rows
+from gateway.store.session import Engine, Session
+
+
+class Records:
+    """The gateway's records on an engine.
+
+    ``clock`` gives the time at which a save makes blobs deletable, the only time no caller passes.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def open(self, now: int) -> None:
+        """Connect, with the schema brought up to date."""
+        await self._engine.open(now)
+
+    async def close(self) -> None:
+        """Finish pending writes and disconnect."""
+        await self._engine.close()
+
+    async def gateway_id(self) -> str:
+        """Return the random id made when the store was."""
+        return await self._engine.write(gateway_id)
+
+    # Blobs
+
+    async def register_blob(self, name: str, now: int, seal: Seal | None = None) -> None:
+        """Record a name as pending."""
+        await self._engine.write(lambda session: blobs.register(session, name, now, seal))
+
+    async def blob_seal(self, name: str) -> Seal | None:
+        """Return what a blob's bytes must be."""
+        return await self._engine.read(lambda session: blobs.seal_of(session, name))
+
+    async def sweepable_blobs(
+        self, before: int, limit: int, *, pending_before: int | None = None
+    ) -> Sequence[str]:
+        """Names deletable or pending for too long; nothing can point at them any more."""
+        pending = before if pending_before is None else pending_before
+        return await self._engine.write(
+            lambda session: blobs.sweepable(session, before, pending, limit)
+        )
+
+    async def forget_blobs(self, names: Sequence[str]) -> None:
+        """Remove the rows of blobs whose bytes are gone."""
+        await self._engine.write(lambda session: blobs.forget(session, names))
+
+    async def known_blobs(self, names: Sequence[str]) -> set[str]:
+        """Those of the names that have a row."""
+        return await self._engine.read(lambda session: blobs.known(session, names))
+
+    # Files
+
+    async def add_file(self, file: File) -> File:
+        """Insert; its segments' blobs go live."""
+        return await self._engine.write(lambda session: files.add(session, file))
+
+    async def get_file(self, owner: str, file_id: str, now: int) -> File | None:
+        """Return a file that is neither deleted nor expired."""
+        return await self._engine.read(lambda session: files.current(session, owner, file_id, now))
+
+    async def list_files(
+        self,
+        owner: str,
+        now: int,
+        *,
+        limit: int,
+        after: str | None = None,
+        purpose: str | None = None,
+        ascending: bool = False,
+    ) -> Page[File] | None:
+        """Files by ``seq``; None when ``after`` is unknown."""
+        return await self._engine.read(
+            lambda session: files.page(
+                session,
+                owner,
+                now,
+                limit=limit,
+                after=after,
+                purpose=purpose,
+                ascending=ascending,
+            )
+        )
+
+    async def delete_file(self, owner: str, file_id: str, now: int) -> Deletion:
+        """Leave a tombstone, the blobs deletable, unless a live batch reads the file."""
+        return await self._engine.write(lambda session: files.delete(session, owner, file_id, now))
+
+    async def expire_files(self, now: int, limit: int) -> int:
+        """Delete files past their expiry that no live batch reads; how many."""
+        return await self._engine.write(lambda session: files.expire(session, now, limit))
+
+    # What outlives the end of a batch
+
+    async def expire_raw(self, now: int, limit: int) -> int:
+        """Release raw results and hints whose time is over; return of how many batches."""
+        return await self._engine.write(lambda session: retention.expire_raw(session, now, limit))
+
+    async def forget_records(self, before: int, limit: int) -> int:
+        """Remove rows of batches ended and of files deleted before that time; how many."""
+        return await self._engine.write(
+            lambda session: retention.forget_records(session, before, limit)
+        )
+
+    # Batches, as requests see them
+
+    async def add_batch(self, batch: Batch, *, same_since: int | None = None) -> Batch | None:
+        """Insert, or the earlier batch that is the same; None without the input file."""
+        return await self._engine.write(lambda session: batches.add(session, batch, same_since))
+
+    async def get_batch(self, owner: str, batch_id: str) -> Batch | None:
+        """One batch."""
+        return await self._engine.read(lambda session: batches.owned(session, owner, batch_id))
+
+    async def list_batches(
+        self, owner: str, *, limit: int, after: str | None = None
+    ) -> Page[Batch] | None:
+        """Batches, newest first; None when ``after`` is unknown."""
+        return await self._engine.read(lambda session: batches.page(session, owner, limit, after))
+
+    async def request_cancel(self, owner: str, batch_id: str, now: int) -> Batch | None:
+        """Set ``cancel_requested_at`` on a live batch, once, and make it due."""
+        return await self._engine.write(
+            lambda session: batches.request_cancel(session, owner, batch_id, now)
+        )
+
+    async def note_used(self, owner: str, batch_ids: Sequence[str], now: int) -> None:
+        """Note that a client has these ids."""
+        await self._engine.write(lambda session: batches.note_used(session, owner, batch_ids, now))
+
+    # The runner's side
+
+    async def due_batches(self, now: int, limit: int) -> Sequence[Work]:
+        """Batches whose own row is due, validations aside, each with its jobs at one moment."""
+        found = []
+        for batch in await self._engine.read(lambda session: batches.due(session, now, limit)):
+            found.append(await self.load_work(batch.id))
+            await asyncio.sleep(0)  # in between the loop may do something else
+        return [work for work in found if work is not None]
+
+    async def due_validations(self, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
+        """Batches that wait for their validation, and the bytes of their input."""
+        return await self._engine.read(lambda session: batches.validations(session, now, limit))
+
+    async def due_jobs(self, state: JobState, now: int, limit: int) -> Sequence[Work]:
+        """Due jobs in a state, each with its batch."""
+        return await self._engine.snapshot(lambda session: _due(session, state, now, limit))
+
+    async def young_jobs(self, now: int, since: int, items: int, limit: int) -> Sequence[Work]:
+        """Return due jobs of few items that began to run after that moment."""
+        return await self._engine.snapshot(
+            lambda session: _young(session, now, since, items, limit)
+        )
+
+    async def waiting_jobs(self, now: int, limit: int) -> Sequence[Waiting]:
+        """Jobs that wait to be sent and are due, some of each owner and model."""
+        return await self._engine.read(lambda session: job_rows.waiting(session, now, limit))
+
+    async def queues_of(self, batch_id: str) -> Sequence[ModelQueue]:
+        """Return what a batch's jobs wait for, model by model."""
+        return await self._engine.snapshot(lambda session: job_rows.queues(session, batch_id))
+
+    async def due_kinds(self, now: int) -> frozenset[str]:
+        """Which kinds of rows are due."""
+        return await self._engine.read(lambda session: batches.due_kinds(session, now))
+
+    async def next_due(self, after: int = ALL_TIME) -> int | None:
+        """When something becomes due."""
+        return await self._engine.read(lambda session: batches.next_due(session, after))
+
+    async def load_job(self, job_id: str) -> Work | None:
+        """One job with its batch."""
+        return await self._engine.snapshot(lambda session: _job(session, job_id))
+
+    async def load_batch(self, batch_id: str) -> Batch | None:
+        """One batch without its jobs, whatever its owner."""
+        return await self._engine.read(lambda session: batches.by_id(session, batch_id))
+
+    async def load_work(self, batch_id: str) -> Work | None:
+        """One batch with its jobs, whatever its owner."""
+        return await self._engine.snapshot(lambda session: _batch(session, batch_id))
+
+    async def input_file(self, batch_id: str) -> File | None:
+        """Return the input file of a batch, deleted or not."""
+        return await self._engine.read(lambda session: files.input_of(session, batch_id))
+
+    async def running_job(self, job: Job, submitted_before: int) -> Job | None:
+        """Return some other job that must be in the upstream's listing where this one would be."""
+        return await self._engine.read(
+            lambda session: job_rows.running(session, job, submitted_before)
+        )
+
+    async def another_model_runs(self, job: Job, since: int) -> bool:
+        """Whether a job of another model was accepted from the same key since then."""
+        return await self._engine.read(
+            lambda session: job_rows.another_model_runs(session, job, since)
+        )
+
+    async def owners(self) -> Mapping[str, tuple[int, int]]:
+        """Every owner, with how many files and batches it has."""
+        return await self._engine.read(files.owners)
+
+    async def foreign_jobs(self, credential: str, made_by: str) -> int:
+        """How many jobs of a credential run upstream, or may, that another key made."""
+        return await self._engine.read(
+            lambda session: job_rows.foreign(session, credential, made_by)
+        )
+
+    async def pull_in(self, now: int, latest: int) -> None:
+        """Make due now what is due after ``latest``."""
+        await self._engine.write(lambda session: _pull_in(session, now, latest))
+
+    async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
+        """Set when the batch row is due next, if its ``due_at`` still is what was read."""
+        await self._engine.write(lambda session: batches.rest(session, batch, due_at))
+
+    async def claim_batch(self, batch_id: str, now: int, lease_until: int) -> Batch | None:
+        """Take a live batch's row, raising its fence."""
+        return await self._engine.write(
+            lambda session: batches.claim(session, batch_id, now, lease_until)
+        )
+
+    async def claim_job(self, job_id: str, now: int, lease_until: int) -> Job | None:
+        """Take a job's row, raising its fence."""
+        return await self._engine.write(
+            lambda session: job_rows.claim(session, job_id, now, lease_until)
+        )
+
+    async def save_batch(
+        self,
+        batch: Batch,
+        *,
+        jobs: Sequence[Job] = (),
+        named: Mapping[str, Mapping[str, str]] = NOTHING_NAMED,
+        files: Sequence[File] = (),
+        blobs: BlobChange = BlobChange(),
+        keep: bool = False,
+    ) -> bool:
+        """Write the runner's columns of a claimed batch, guarded by its fence."""
+        now = self._clock.now()
+        return await self._engine.write(
+            lambda session: batches.save(
+                session,
+                batch,
+                jobs=jobs,
+                named=named,
+                files=files,
+                blobs=blobs,
+                keep=keep,
+                now=now,
+            )
+        )
+
+    async def longest_job(self, model: str) -> int:
+        """How long the longest of the last jobs of a model ran that ended well (ms)."""
+        return await self._engine.read(lambda session: job_rows.longest(session, model))
+
+    async def add_rerendered(
+        self, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
+    ) -> Batch | None:
+        """List new files of an ended batch on it."""
+        return await self._engine.write(
+            lambda session: batches.add_rerendered(session, batch_id, entry, files)
+        )
+
+    async def save_job(
+        self,
+        job: Job,
+        *,
+        counts: Counts = Counts(),
+        usage: TokenUsage = TokenUsage(),
+        blobs: BlobChange = BlobChange(),
+        jobs: Sequence[Job] = (),
+        named: Mapping[str, Sequence[str]] = NO_FILES,
+        wake: bool = False,
+        doubt_files: bool = False,
+        keep: bool = False,
+    ) -> bool:
+        """Write a claimed job, guarded by its fence."""
+        now = self._clock.now()
+        return await self._engine.write(
+            lambda session: job_rows.save(
+                session,
+                job,
+                counts=counts,
+                usage=usage,
+                blobs=blobs,
+                jobs=jobs,
+                named=named,
+                wake=wake,
+                doubt_files=doubt_files,
+                keep=keep,
+                now=now,
+            )
+        )
+
+    # Quotas
+
+    async def quotas(self) -> Sequence[Quota]:
+        """Return what answers have taught."""
+        return await self._engine.read(quotas.every)
+
+    async def learn(self, credential: str, model: str, change: Callable[[Quota], Quota]) -> Quota:
+        """Change what is known of one limit."""
+        return await self._engine.write(
+            lambda session: quotas.learn(session, credential, model, change)
+        )
+
+    async def sent_jobs(self, *, but: Sequence[str] = ()) -> Sequence[Sent]:
+        """Return what is at the upstream, or may be."""
+        return await self._engine.read(lambda session: quotas.sent(session, but))
+
+    # Files that lines name
+
+    async def get_files(self, owner: str, file_ids: Sequence[str], now: int) -> Sequence[File]:
+        """Those of the files that are neither deleted nor expired."""
+        return await self._engine.read(lambda session: staging.owned(session, owner, file_ids, now))
+
+    async def failed_files(self, job_id: str) -> Sequence[NamedFile]:
+        """Those of the files a job names that the upstream cannot use."""
+        return await self._engine.read(lambda session: staging.failed(session, job_id))
+
+    async def stage_files(
+        self, job: Job, expires_at: int, room: int, now: int
+    ) -> Sequence[NamedFile] | None:
+        """Give each file that a claimed job names a copy to use."""
+        return await self._engine.write(
+            lambda session: staging.stage(session, job, expires_at, room, now)
+        )
+
+    async def due_staged(
+        self, now: int, limit: int, *, uploads: int | None = None
+    ) -> Sequence[StagedFile]:
+        """Return copies that are due and not claimed."""
+        return await self._engine.read(
+            lambda session: staging.due(session, now, limit, limit if uploads is None else uploads)
+        )
+
+    async def claim_staged(self, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
+        """Claim a copy, raising its fence; one that is not needed is to be removed."""
+        return await self._engine.write(
+            lambda session: staging.claim(session, staged_id, now, lease_until)
+        )
+
+    async def content_of_staged(self, staged_id: str) -> File | None:
+        """Return a file whose bytes a copy is of."""
+        return await self._engine.read(lambda session: staging.content(session, staged_id))
+
+    async def save_staged(
+        self, staged: StagedFile, *, keep: bool = False, gone: bool = False
+    ) -> bool:
+        """Write a claimed copy, or remove its row, guarded by its fence."""
+        now = self._clock.now()
+        return await self._engine.write(
+            lambda session: staging.save(session, staged, keep=keep, gone=gone, now=now)
+        )
+
+
+async def _pull_in(session: Session, now: int, latest: int) -> None:
+    values = {"now": now, "latest": latest}
+    for name in ("pull_in_jobs", "pull_in_send_deadlines", "pull_in_batches", "pull_in_staged"):
+        await session.run(name, values)
+
+
+async def _due(session: Session, state: JobState, now: int, limit: int) -> Sequence[Work]:
+    return await _with_batches(session, await job_rows.due(session, state, now, limit))
+
+
+async def _young(session: Session, now: int, since: int, items: int, limit: int) -> Sequence[Work]:
+    return await _with_batches(session, await job_rows.young(session, now, since, items, limit))
+
+
+async def _with_batches(session: Session, jobs: Sequence[Job]) -> Sequence[Work]:
+    found = [(await batches.by_id(session, job.batch_id), job) for job in jobs]
+    return [Work(batch, [job]) for batch, job in found if batch is not None]
+
+
+async def _job(session: Session, job_id: str) -> Work | None:
+    job = await job_rows.by_id(session, job_id)
+    batch = None if job is None else await batches.by_id(session, job.batch_id)
+    return None if job is None or batch is None else Work(batch, [job])
+
+
+async def _batch(session: Session, batch_id: str) -> Work | None:
+    batch = await batches.by_id(session, batch_id)
+    return None if batch is None else Work(batch, await job_rows.of_batch(session, batch_id))
+
+
+async def gateway_id(session: Session) -> str:
+    """Return the id of the gateway that the records are of, made when it is first asked for."""
+    await session.run("keep_meta", {"key": "gateway_id", "value": new_gateway_id()})
+    kept: str = (await session.the("get_meta", {"key": "gateway_id"}))["value"]
+    return kept
