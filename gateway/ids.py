@@ -29,6 +29,16 @@ def new_batch_id() -> str:
     return f"batch_{secrets.token_hex(16)}"
 
 
+def new_upload_id() -> str:
+    """``upload_`` and 32 hex digits."""
+    return f"upload_{secrets.token_hex(16)}"
+
+
+def new_part_id() -> str:
+    """``part_`` and 32 hex digits."""
+    return f"part_{secrets.token_hex(16)}"
+
+
 def new_job_id() -> str:
     """Make twelve base32 characters: short, because the upstream's display name holds it."""
     return _pick(_BASE32, 12)

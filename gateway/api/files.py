@@ -2,26 +2,31 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from gateway.api.answers import answer
 from gateway.api.content import answer_content
-from gateway.api.intake import Intake, UploadForm, check_encoding, read_form
+from gateway.api.intake import (
+    Intake,
+    UploadForm,
+    check_input,
+    form_reader,
+    read_form,
+    registered,
+)
 from gateway.api.objects import encode_file
 from gateway.api.services import Call
 from gateway.batches.file import File, Segment
-from gateway.errors import ConflictError, InternalError, NotFoundError, RequestError
-from gateway.ids import new_blob_name, new_file_id
+from gateway.errors import ConflictError, InternalError, NotFoundError
+from gateway.ids import new_file_id
 from gateway.ports.store import Deletion
-from gateway.wire.multipart import MultipartReader, parse_boundary
 from gateway.wire.openai import (
     NewFile,
     encode_deleted_file,
     encode_page,
+    file_limit,
     parse_list_query,
     parse_new_file,
     truncate,
@@ -43,27 +48,16 @@ async def create(call: Call) -> Response:
     The blob ends with an exception unless the whole form was good, and then it does not exist;
     its name was registered before its first byte, so even a crash leaves nothing for long.
     """
-    reader = MultipartReader(parse_boundary(call.request.headers.get("content-type")))
-    async with _registered(call) as blob, call.blobs.create(blob) as writer:
-        intake = Intake(writer, call.options.max_file_bytes)
+    reader = form_reader(call, "file")
+    limit = call.options.max_file_bytes
+    async with registered(call) as blob, call.blobs.create(blob) as writer:
+        intake = Intake(writer, limit, f"File is too large. {file_limit(limit)}")
         form = await read_form(call, reader, intake)
         wanted = parse_new_file(form.fields)
         await intake.finish()
-        _check_input(wanted, intake)
+        check_input(wanted.purpose, intake.head, intake.bytes)
     file = await call.store.add_file(_new_file(call, form, wanted, intake, blob))
     return answer(encode_file(file))
-
-
-@asynccontextmanager
-async def _registered(call: Call) -> AsyncIterator[str]:
-    """Give a blob's name, and forget it again unless its bytes are whole."""
-    blob = new_blob_name()
-    await call.store.register_blob(blob, call.now())
-    try:
-        yield blob
-    except BaseException:
-        await asyncio.shield(call.store.forget_blobs([blob]))
-        raise
 
 
 async def list_files(call: Call) -> Response:
@@ -143,24 +137,8 @@ def _no_such_file(file_id: str) -> NotFoundError:
     return NotFoundError(f"No such File object: {truncate(file_id)}", param="id")
 
 
-def _check_input(wanted: NewFile, intake: Intake) -> None:
-    """OpenAI refuses an empty batch input at once, and one that is not UTF-8.
-
-    Other faults of its lines show at validation.
-    """
-    if wanted.purpose != "batch":
-        return
-    check_encoding(intake.head)
-    if not intake.bytes:
-        raise RequestError(
-            "Invalid file format for Batch API: the file is empty. It must be .jsonl with at least"
-            " one request."
-        )
-
-
 def _new_file(call: Call, form: UploadForm, wanted: NewFile, intake: Intake, blob: str) -> File:
     now = call.now()
-    seconds = wanted.expires_after or DEFAULT_EXPIRY_SECONDS.get(wanted.purpose)
     return File(
         id=new_file_id(),
         owner=call.owner,
@@ -171,5 +149,11 @@ def _new_file(call: Call, form: UploadForm, wanted: NewFile, intake: Intake, blo
         sha256=intake.sha256,
         segments=(Segment(blob, intake.bytes),),
         created_at=now,
-        expires_at=None if seconds is None else now + seconds * 1000,
+        expires_at=expiry(now, wanted.purpose, wanted.expires_after),
     )
+
+
+def expiry(now: int, purpose: str, expires_after: int | None) -> int | None:
+    """When a new file expires; ``expires_after`` in seconds, None: as its purpose has it."""
+    seconds = expires_after or DEFAULT_EXPIRY_SECONDS.get(purpose)
+    return None if seconds is None else now + seconds * 1000

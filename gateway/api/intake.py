@@ -2,13 +2,15 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.api.body import check_declared_length, pieces, too_large
 from gateway.api.services import Call
 from gateway.errors import RequestError, TooLargeError
+from gateway.ids import new_blob_name
 from gateway.ports.blobs import BlobWriter
 from gateway.units import MIB
 from gateway.wire.encodings import HEAD_BYTES, foreign_encoding
@@ -20,6 +22,7 @@ from gateway.wire.multipart import (
     FileEnd,
     FileStart,
     MultipartReader,
+    parse_boundary,
 )
 from gateway.wire.openai import parse_purpose
 
@@ -32,12 +35,14 @@ DEFAULT_FILENAME: Final = "upload"
 class Intake:
     """One file's bytes: counted, digested and written. Holds two blocks at most.
 
+    More than ``limit`` bytes are refused with the sentence ``refusal``.
     A block is digested in a thread while the next one arrives.
     """
 
-    def __init__(self, writer: BlobWriter, limit: int) -> None:
+    def __init__(self, writer: BlobWriter, limit: int, refusal: str) -> None:
         self._writer = writer
-        self._limit = limit
+        self.limit = limit
+        self._refusal = refusal
         self._held = bytearray()
         self._digest = hashlib.sha256()
         self._digesting: asyncio.Future[None] | None = None
@@ -59,8 +64,8 @@ class Intake:
     async def take(self, data: memoryview) -> None:
         """Take the next bytes."""
         self.bytes += len(data)
-        if self.bytes > self._limit:
-            raise TooLargeError(f"File is too large: at most {self._limit} bytes are accepted.")
+        if self.bytes > self.limit:
+            raise TooLargeError(self._refusal)
         if len(self.head) < HEAD_BYTES:
             self.head += bytes(data[: HEAD_BYTES - len(self.head)])
         self._held += data
@@ -99,6 +104,33 @@ def check_encoding(head: bytes) -> None:
         )
 
 
+def check_input(purpose: str, head: bytes, size: int) -> None:
+    """OpenAI refuses an empty batch input at once, and one that is not UTF-8.
+
+    Other faults of its lines show at validation.
+    """
+    if purpose != "batch":
+        return
+    check_encoding(head)
+    if not size:
+        raise RequestError(
+            "Invalid file format for Batch API: the file is empty. It must be .jsonl with at least"
+            " one request."
+        )
+
+
+@asynccontextmanager
+async def registered(call: Call) -> AsyncIterator[str]:
+    """Give a blob's name, and forget it again unless its bytes are whole."""
+    blob = new_blob_name()
+    await call.store.register_blob(blob, call.now())
+    try:
+        yield blob
+    except BaseException:
+        await asyncio.shield(call.store.forget_blobs([blob]))
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class UploadForm:
     """The form's other fields, and what the file's part said of it."""
@@ -107,18 +139,25 @@ class UploadForm:
     filename: str
 
 
-async def read_form(call: Call, reader: MultipartReader, intake: Intake) -> UploadForm:
-    """Read the body to its end; the part ``file`` goes through ``intake``."""
-    check_declared_length(call, call.options.max_file_bytes + MAX_OVERHEAD_BYTES)
-    sorter = _Sorter(intake, call.options.max_file_bytes)
+def form_reader(call: Call, part: str) -> MultipartReader:
+    """Make the reader of a form whose file is in ``part``. Errors: RequestError of no form."""
+    return MultipartReader(parse_boundary(call.request.headers.get("content-type")), (part,))
+
+
+async def read_form(
+    call: Call, reader: MultipartReader, intake: Intake, part: str = "file"
+) -> UploadForm:
+    """Read the body to its end; the file in ``part`` goes through ``intake``."""
+    check_declared_length(call, intake.limit + MAX_OVERHEAD_BYTES)
+    sorter = _Sorter(intake, part)
     async for piece in pieces(call):
         for event in reader.feed(piece):
             await sorter.take(event)
     reader.close()
     if sorter.filename is None:
         raise RequestError(
-            "Missing required parameter: 'file'.",
-            param="file",
+            f"Missing required parameter: '{part}'.",
+            param=part,
             code="missing_required_parameter",
         )
     return UploadForm(sorter.fields, sorter.filename)
@@ -127,11 +166,11 @@ async def read_form(call: Call, reader: MultipartReader, intake: Intake) -> Uplo
 class _Sorter:
     """Gives each event to where it belongs. Files of other names are read and dropped."""
 
-    def __init__(self, intake: Intake, limit: int) -> None:
+    def __init__(self, intake: Intake, part: str) -> None:
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
         self._intake = intake
-        self._limit = limit
+        self._part = part
         self._wanted = False
         self._ignored = 0
 
@@ -148,13 +187,15 @@ class _Sorter:
                 pass
 
     def _begin(self, name: str, filename: str | None) -> None:
-        self._wanted = name == "file"
+        self._wanted = name == self._part
         if not self._wanted:
             return
         if "purpose" in self.fields:  # if it is wrong, the bytes need not be taken
             parse_purpose(self.fields["purpose"])
         if self.filename is not None:
-            raise RequestError("Invalid 'file': more than one file was sent.", param="file")
+            raise RequestError(
+                f"Invalid '{self._part}': more than one file was sent.", param=self._part
+            )
         self.filename = filename or DEFAULT_FILENAME
 
     async def _take_data(self, data: memoryview) -> None:
@@ -164,5 +205,5 @@ class _Sorter:
                 check_encoding(self._intake.head)
             return
         self._ignored += len(data)
-        if self._ignored > self._limit:
-            raise too_large(self._limit)
+        if self._ignored > self._intake.limit:
+            raise too_large(self._intake.limit)

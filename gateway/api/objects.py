@@ -9,6 +9,7 @@ from typing import Any, Final
 from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.outlook import UNKNOWN, Outlook
+from gateway.batches.upload import Part, Upload
 from gateway.wire.openai import COMPLETION_WINDOW
 
 # Before validation the lines are not counted; of a failed batch nothing ran (OpenAI shows 0/0/0).
@@ -27,6 +28,31 @@ def encode_file(file: File) -> dict[str, Any]:
         "purpose": file.purpose,
         "status": "processed",
         "status_details": None,
+    }
+
+
+def encode_upload(upload: Upload, now: int, file: File | None = None) -> dict[str, Any]:
+    """OpenAI's upload; its file is there once it is completed."""
+    return {
+        "id": upload.id,
+        "object": "upload",
+        "bytes": upload.bytes,
+        "created_at": _seconds(upload.created_at),
+        "expires_at": _seconds(upload.expires_at),
+        "filename": upload.filename,
+        "purpose": upload.purpose,
+        "status": upload.status_at(now).value,
+        "file": None if file is None else encode_file(file),
+    }
+
+
+def encode_part(part: Part) -> dict[str, Any]:
+    """OpenAI's part of an upload."""
+    return {
+        "id": part.id,
+        "object": "upload.part",
+        "created_at": _seconds(part.created_at),
+        "upload_id": part.upload_id,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from gateway.api import batches, files, health, jobs, models, rerender, retries
+from gateway.api import batches, files, health, jobs, models, rerender, retries, uploads
 from gateway.api.services import Call
 
 Endpoint = Callable[[Call], Awaitable[Response]]
@@ -32,6 +32,10 @@ ROUTES: Final = (
     ApiRoute("GET", "/files/{id}", files.retrieve),
     ApiRoute("DELETE", "/files/{id}", files.delete),
     ApiRoute("GET", "/files/{id}/content", files.content),
+    ApiRoute("POST", "/uploads", uploads.create, starts_work=True),
+    ApiRoute("POST", "/uploads/{id}/parts", uploads.add_part, starts_work=True),
+    ApiRoute("POST", "/uploads/{id}/complete", uploads.complete, starts_work=True),
+    ApiRoute("POST", "/uploads/{id}/cancel", uploads.cancel),
     ApiRoute("POST", "/batches", batches.create, starts_work=True),
     ApiRoute("GET", "/batches", batches.list_batches),
     ApiRoute("GET", "/batches/{id}", batches.retrieve),

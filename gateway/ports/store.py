@@ -23,6 +23,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
+from gateway.batches.upload import Part, Upload
 
 Row = TypeVar("Row", File, Batch)
 
@@ -161,6 +162,43 @@ class Store(Protocol):
         """Delete files past their expiry that no live batch reads or names; how many."""
         ...
 
+    # Uploads: files that arrive in parts
+
+    async def add_upload(self, upload: Upload) -> None:
+        """Insert."""
+        ...
+
+    async def get_upload(self, owner: str, upload_id: str) -> Upload | None:
+        """Return an upload, ended or not."""
+        ...
+
+    async def add_part(self, owner: str, part: Part, now: int) -> bool:
+        """Insert a part, and count it; its blob, pending until now, goes live, sealed.
+
+        False, and nothing is written, when the upload is not pending, or its time is over.
+        """
+        ...
+
+    async def parts_of(self, upload: Upload) -> Sequence[Part]:
+        """Every part of an upload, in any order; none once it has ended."""
+        ...
+
+    async def complete_upload(self, upload: Upload, file: File, now: int) -> File | None:
+        """Insert the file of a pending upload, whose segments are blobs of its parts.
+
+        Those of other parts become deletable. None, and nothing is written, when the upload is
+        not pending any more. The answer carries ``seq``.
+        """
+        ...
+
+    async def cancel_upload(self, owner: str, upload_id: str, now: int) -> Upload | None:
+        """Cancel a pending upload, its blobs deletable; the upload as it is now."""
+        ...
+
+    async def expire_uploads(self, now: int, limit: int) -> int:
+        """End pending uploads whose time is over, their blobs deletable; how many."""
+        ...
+
     # Batches, as requests see them
 
     async def expire_raw(self, now: int, limit: int) -> int:
@@ -171,7 +209,7 @@ class Store(Protocol):
         ...
 
     async def forget_records(self, before: int, limit: int) -> int:
-        """Remove rows of batches that ended before that time, and tombstones of files; how many.
+        """Remove rows of batches and uploads that ended before that time, and files' tombstones.
 
         A batch whose raw results are still kept stays, a tombstone that a batch names too.
         """

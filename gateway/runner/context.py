@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from gateway.batches.batch import Batch
-from gateway.batches.file import Segment
+from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import Job
 from gateway.batches.lifecycle import due_while_ending
@@ -205,6 +205,26 @@ class StepContext:
         seal = await self.store.blob_seal(name)
         if seal is not None and seal != await sealed(path):
             raise DamagedBlobError(name)
+
+    async def bring(self, file: File, path: Path) -> None:
+        """Have the bytes of a file at a local path, those of its segments one after the other.
+
+        Errors: DamagedBlobError when they are gone, or are not what was uploaded.
+        """
+        if len(file.segments) == 1:
+            await self.copy_to(file.segments[0].blob, path)
+        else:
+            await self._join(file, path)
+        if (await sealed(path)).sha256 != file.sha256:
+            raise DamagedBlobError(file.id, "is not the file that was uploaded")
+
+    async def _join(self, file: File, path: Path) -> None:
+        try:
+            with path.open("xb") as joined:
+                async for block in BlobSource(self.blobs, file.segments).blocks():
+                    await asyncio.to_thread(joined.write, block)
+        except FileNotFoundError as error:
+            raise DamagedBlobError(file.id, "is gone in part") from error
 
     @asynccontextmanager
     async def workplace(self) -> AsyncIterator[Path]:

@@ -23,7 +23,6 @@ from gateway.runner.context import (
     JobClaim,
     StepContext,
     job_label,
-    sealed,
 )
 from gateway.runner.cpu.remake import RemakeTask
 from gateway.runner.send_steps import UNSENT
@@ -191,12 +190,9 @@ async def _lines_before(context: StepContext, job: Job) -> int | None:
 async def bring_input(context: StepContext, batch: Batch, path: Path) -> None:
     """Have the input file of a batch. Errors: DamagedBlobError when it is gone or has changed."""
     file = await context.store.input_file(batch.id)
-    if file is None or len(file.segments) != 1:
-        raise DamagedBlobError(batch.input_file_id, "is not there in one piece")
-    blob = file.segments[0].blob
-    await context.copy_to(blob, path)
-    if (await sealed(path)).sha256 != file.sha256:
-        raise DamagedBlobError(blob, "is not the file that was uploaded")
+    if file is None:
+        raise DamagedBlobError(batch.input_file_id, "is not there")
+    await context.bring(file, path)
 
 
 async def _do_without(

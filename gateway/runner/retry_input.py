@@ -49,7 +49,7 @@ class RetryInput:
     async def _file(self, batch: Batch, file_id: str, what: str) -> File:
         now = self._context.clock.now()
         file = await self._context.store.get_file(batch.owner, file_id, now)
-        if file is None or len(file.segments) != 1:
+        if file is None:
             raise ConflictError(
                 f"The {what} file of batch '{batch.id}' was deleted: nothing can be sent again."
             )
@@ -58,8 +58,8 @@ class RetryInput:
     async def _gather(
         self, batch: Batch, source: File, errors: File, place: Path, *, everything: bool
     ) -> Mapping[str, Any]:
-        await self._context.copy_to(source.segments[0].blob, place / "input")
-        await self._context.copy_to(errors.segments[0].blob, place / "errors")
+        await self._context.bring(source, place / "input")
+        await self._context.bring(errors, place / "errors")
         paths = (str(place / "input"), str(place / "errors"), str(place))
         task = FailedLinesTask(*paths, batch.id, everything)
         return await self._context.workers.run("failed_lines", task, SECONDS)

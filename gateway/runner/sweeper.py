@@ -1,4 +1,4 @@
-"""Removes bytes that nothing points at, and files past their expiry."""
+"""Removes bytes that nothing points at, and files and uploads past their expiry."""
 
 import logging
 from typing import Final
@@ -40,6 +40,7 @@ class Sweeper:
         now = self._context.clock.now()
         before = now - self._context.options.sweep_age
         await self._context.store.expire_files(now, SWEEP_AT_ONCE)
+        await self._context.store.expire_uploads(now, SWEEP_AT_ONCE)
         await self._context.store.expire_raw(now, SWEEP_AT_ONCE)
         if records := self._context.options.retention.records:
             await self._context.store.forget_records(now - records, SWEEP_AT_ONCE)

@@ -31,6 +31,11 @@ async def activate(session: Session, names: Iterable[str]) -> None:
             raise InternalError(f"blob {name} is not pending, so nothing may point at it")
 
 
+async def seal(session: Session, name: str, seal: Seal) -> None:
+    """Note what the bytes of a blob are."""
+    await session.run("seal_blob", {"name": name, "bytes": seal.bytes, "sha256": seal.sha256})
+
+
 async def mark_deletable(session: Session, names: Iterable[str], now: int) -> None:
     """Let the sweeper take these; those marked before keep their time."""
     for name in names:
@@ -40,8 +45,8 @@ async def mark_deletable(session: Session, names: Iterable[str], now: int) -> No
 async def change(session: Session, blobs: BlobChange, now: int) -> None:
     """Apply a transaction's changes of blobs."""
     await activate(session, blobs.live)
-    for name, seal in blobs.seals.items():
-        await session.run("seal_blob", {"name": name, "bytes": seal.bytes, "sha256": seal.sha256})
+    for name, its_seal in blobs.seals.items():
+        await seal(session, name, its_seal)
     await mark_deletable(session, blobs.deletable, now)
 
 

@@ -14,12 +14,15 @@ from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts, TokenU
 from gateway.batches.file import File, Segment
 from gateway.batches.job import Cause, Failure, Job, JobState
 from gateway.batches.staging import NamedFile, StagedFile, StagedState
+from gateway.batches.upload import Part, Upload, UploadStatus
 from gateway.store.session import Row
 
 Values = dict[str, Any]
 
 
-def _plain(record: type[File | Batch | Job | StagedFile], *composite: str) -> tuple[str, ...]:
+def _plain(
+    record: type[File | Batch | Job | StagedFile | Upload], *composite: str
+) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record) if field.name not in composite)
 
 
@@ -33,6 +36,7 @@ _JOB: Final = _plain(
     Job, "state", "cause", "inline", "placed", "counts", "usage", "notes", "failure"
 )
 _STAGED: Final = _plain(StagedFile, "state", "failure")
+_UPLOAD: Final = _plain(Upload, "status")
 
 
 def _pick(row: Row, names: Iterable[str]) -> Values:
@@ -81,6 +85,26 @@ def file_of(row: Row) -> File:
     """Return the file in a row."""
     segments = tuple(Segment(*segment) for segment in orjson.loads(row["segments"]))
     return File(**_pick(row, _FILE), segments=segments)
+
+
+def upload_values(upload: Upload) -> Values:
+    """Return an upload's columns."""
+    return {**_attributes(upload, _UPLOAD), "status": upload.status.value}
+
+
+def upload_of(row: Row) -> Upload:
+    """Return the upload in a row."""
+    return Upload(**_pick(row, _UPLOAD), status=UploadStatus(row["status"]))
+
+
+def part_values(part: Part) -> Values:
+    """Return a part's columns."""
+    return asdict(part)
+
+
+def part_of(row: Row) -> Part:
+    """Return the part in a row."""
+    return Part(**row)
 
 
 def batch_values(batch: Batch) -> Values:

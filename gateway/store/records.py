@@ -10,6 +10,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
+from gateway.batches.upload import Part, Upload
 from gateway.clock import Clock
 from gateway.ids import new_gateway_id
 from gateway.ports.store import (
@@ -22,7 +23,7 @@ from gateway.ports.store import (
     Seal,
     Work,
 )
-from gateway.store import batches, blobs, files, quotas, retention, staging
+from gateway.store import batches, blobs, files, quotas, retention, staging, uploads
 from gateway.store import jobs as job_rows
 from gateway.store.session import Engine, Session
 
@@ -116,6 +117,40 @@ class Records:
     async def expire_files(self, now: int, limit: int) -> int:
         """Delete files past their expiry that no live batch reads; how many."""
         return await self._engine.write(lambda session: files.expire(session, now, limit))
+
+    # Uploads
+
+    async def add_upload(self, upload: Upload) -> None:
+        """Insert."""
+        await self._engine.write(lambda session: uploads.add(session, upload))
+
+    async def get_upload(self, owner: str, upload_id: str) -> Upload | None:
+        """Return an upload, ended or not."""
+        return await self._engine.read(lambda session: uploads.owned(session, owner, upload_id))
+
+    async def add_part(self, owner: str, part: Part, now: int) -> bool:
+        """Insert a part of a pending upload; its blob goes live, sealed."""
+        return await self._engine.write(lambda session: uploads.add_part(session, owner, part, now))
+
+    async def parts_of(self, upload: Upload) -> Sequence[Part]:
+        """Every part of an upload that has not ended."""
+        return await self._engine.read(lambda session: uploads.parts(session, upload.id))
+
+    async def complete_upload(self, upload: Upload, file: File, now: int) -> File | None:
+        """Insert the file of a pending upload over the blobs of its parts."""
+        return await self._engine.write(
+            lambda session: uploads.complete(session, upload, file, now)
+        )
+
+    async def cancel_upload(self, owner: str, upload_id: str, now: int) -> Upload | None:
+        """Cancel a pending upload; the upload as it is now."""
+        return await self._engine.write(
+            lambda session: uploads.cancel(session, owner, upload_id, now)
+        )
+
+    async def expire_uploads(self, now: int, limit: int) -> int:
+        """End pending uploads whose hour is over."""
+        return await self._engine.write(lambda session: uploads.expire(session, now, limit))
 
     # What outlives the end of a batch
 

@@ -55,6 +55,7 @@ AZURE_ENDPOINTS: Final[Mapping[str, str]] = {
 _CANONICAL: Final = {azure: path for path, azure in AZURE_ENDPOINTS.items()}
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_MD5: Final = re.compile(r"[0-9A-Fa-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,25 @@ class NewFile:
 
     purpose: str
     expires_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """What ``POST /v1/uploads`` asks for; ``expires_after`` in seconds."""
+
+    filename: str
+    purpose: str
+    bytes: int
+    mime_type: str
+    expires_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteUpload:
+    """What ``POST /v1/uploads/{id}/complete`` asks for: parts in order, 32 hex digits or None."""
+
+    part_ids: Sequence[str]
+    md5: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +158,6 @@ def parse_json(body: bytes) -> object:
 
 def parse_create_batch(body: object, endpoints: Collection[str]) -> CreateBatch:
     """Read the body of ``POST /v1/batches``; ``endpoints`` are those offered here."""
-    if not isinstance(body, dict):
-        raise RequestError(f"Invalid request body: expected an object, but got {json_type(body)}.")
     known = {
         "input_file_id": True,
         "endpoint": True,
@@ -147,7 +165,7 @@ def parse_create_batch(body: object, endpoints: Collection[str]) -> CreateBatch:
         "metadata": False,
         "output_expires_after": False,
     }
-    _check_members(body, known, "")
+    body = _object(body, known)
     input_file_id = _text(body["input_file_id"], "input_file_id")
     sent = _text(body["endpoint"], "endpoint")
     endpoint = canonical_endpoint(sent)
@@ -160,7 +178,9 @@ def parse_create_batch(body: object, endpoints: Collection[str]) -> CreateBatch:
         endpoint=endpoint,
         endpoint_as_sent=sent,
         metadata=_metadata(body.get("metadata")),
-        output_expires_after=_expires_after(body.get("output_expires_after")),
+        output_expires_after=_expires_after(
+            body.get("output_expires_after"), "output_expires_after"
+        ),
     )
 
 
@@ -171,6 +191,53 @@ def parse_new_file(fields: Mapping[str, str]) -> NewFile:
     return NewFile(
         purpose=parse_purpose(fields["purpose"]), expires_after=_form_expires_after(fields)
     )
+
+
+def parse_new_upload(body: object, max_bytes: int) -> NewUpload:
+    """Read the body of ``POST /v1/uploads``; ``max_bytes`` is the largest file."""
+    known = {"filename": True, "purpose": True, "bytes": True, "mime_type": True}
+    body = _object(body, {**known, "expires_after": False})
+    filename = _text(body["filename"], "filename")
+    if "\0" in filename:
+        raise RequestError("Invalid 'filename': it holds a NUL character.", param="filename")
+    size = _bounded(_whole(body["bytes"], "bytes"), "bytes", 0, 2**63 - 1)
+    if size > max_bytes:
+        raise RequestError(
+            f"Invalid 'bytes': {size} is too large. {file_limit(max_bytes)}",
+            param="bytes",
+            code="integer_above_max_value",
+        )
+    return NewUpload(
+        filename=filename,
+        purpose=parse_purpose(_text(body["purpose"], "purpose")),
+        bytes=size,
+        mime_type=_text(body["mime_type"], "mime_type"),
+        expires_after=_expires_after(body.get("expires_after"), "expires_after"),
+    )
+
+
+def file_limit(max_bytes: int) -> str:
+    """Say how large a file may be, who decided that, and why it is not what OpenAI allows."""
+    return (
+        f"This gateway accepts files of at most {max_bytes} bytes, as its setting"
+        " GATEWAY_MAX_FILE_BYTES says; Google's Files API takes no file beyond 2 GB."
+    )
+
+
+def parse_complete_upload(body: object) -> CompleteUpload:
+    """Read the body of ``POST /v1/uploads/{id}/complete``."""
+    body = _object(body, {"part_ids": True, "md5": False})
+    part_ids = body["part_ids"]
+    if not isinstance(part_ids, list):
+        raise _wrong_type("part_ids", "an array", part_ids)
+    for at, part_id in enumerate(part_ids):
+        _text(part_id, f"part_ids[{at}]")
+    md5 = body.get("md5")
+    if md5 is not None and not _MD5.fullmatch(_text(md5, "md5")):
+        raise RequestError(
+            "Invalid 'md5': expected 32 hexadecimal digits.", param="md5", code="invalid_value"
+        )
+    return CompleteUpload(part_ids, None if md5 is None else md5.lower())
 
 
 def parse_purpose(purpose: str) -> str:
@@ -291,8 +358,7 @@ def _check_pair(key: str, text: object) -> None:
         )
 
 
-def _expires_after(value: object) -> int | None:
-    name = "output_expires_after"
+def _expires_after(value: object, name: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, dict):
@@ -301,10 +367,8 @@ def _expires_after(value: object) -> int | None:
     anchor = _text(value["anchor"], f"{name}.anchor")
     if anchor != "created_at":
         raise _unsupported(anchor, f"{name}.anchor", ["created_at"])
-    seconds = value["seconds"]
-    if isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise _wrong_type(f"{name}.seconds", "an integer", seconds)
-    return _lifetime(seconds, f"{name}.seconds")
+    seconds = f"{name}.seconds"
+    return _lifetime(_whole(value["seconds"], seconds), seconds)
 
 
 def _form_expires_after(fields: Mapping[str, str]) -> int | None:
@@ -350,6 +414,20 @@ def _integer(text: str, param: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise _wrong_type(param, "an integer", text)
     return int(text)
+
+
+def _whole(value: object, param: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(param, "an integer", value)
+    return value
+
+
+def _object(body: object, known: Mapping[str, bool]) -> Mapping[str, Any]:
+    """Check the members of a whole body; ``known`` says of each whether it is required."""
+    if not isinstance(body, dict):
+        raise RequestError(f"Invalid request body: expected an object, but got {json_type(body)}.")
+    _check_members(body, known, "")
+    return body
 
 
 def _text(value: object, param: str) -> str:

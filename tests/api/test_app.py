@@ -19,6 +19,9 @@ def test_the_table_has_no_doubles() -> None:
     assert {route.path for route in ROUTES if route.public} == {"/healthz", "/readyz"}
     assert {key for key, route in zip(keys, ROUTES, strict=True) if route.starts_work} == {
         ("POST", "/files"),
+        ("POST", "/uploads"),
+        ("POST", "/uploads/{id}/parts"),
+        ("POST", "/uploads/{id}/complete"),
         ("POST", "/batches"),
         ("POST", "/batches/{id}/retry"),
         ("POST", "/batches/{id}/rerender"),

@@ -118,7 +118,7 @@ BODIES: dict[str, tuple[bytes, str | None]] = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-@pytest.mark.parametrize("path", ["/v1/files", "/v1/batches"])
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/uploads", "/v1/batches"])
 async def test_wrong_bodies(world: World, alice: httpx.AsyncClient, path: str, name: str) -> None:
     """400, never 500: SDKs send a 500 again."""
     body, content_type = BODIES[name]

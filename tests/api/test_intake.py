@@ -23,7 +23,7 @@ async def test_blocks(piece: int) -> None:
     """However the bytes come, they are written in blocks and counted right."""
     data = (b"x" * 99 + b"\n") * (30_000 if piece > 10 else 30) + b"tail"
     kept = _Kept()
-    intake = Intake(kept, len(data))
+    intake = Intake(kept, len(data), "too large")
     for at in range(0, len(data), piece):
         await intake.take(memoryview(data)[at : at + piece])
     await intake.finish()
@@ -40,7 +40,7 @@ async def test_blocks(piece: int) -> None:
 )
 async def test_lines(data: bytes, lines: int) -> None:
     """Newlines, and a last line that has none."""
-    intake = Intake(_Kept(), 10)
+    intake = Intake(_Kept(), 10, "too large")
     await intake.take(memoryview(data))
     await intake.finish()
 
@@ -50,9 +50,9 @@ async def test_lines(data: bytes, lines: int) -> None:
 async def test_the_limit() -> None:
     """Refused with the first byte too many, before it is written."""
     kept = _Kept()
-    intake = Intake(kept, 10)
+    intake = Intake(kept, 10, "too large")
     await intake.take(memoryview(b"x" * 10))
-    with pytest.raises(TooLargeError):
+    with pytest.raises(TooLargeError, match="too large"):
         await intake.take(memoryview(b"x"))
 
     assert kept.blocks == []

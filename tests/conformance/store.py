@@ -30,6 +30,7 @@ from tests.conformance.records import (
     make_live,
 )
 from tests.conformance.staging import StagingRules
+from tests.conformance.uploads import UploadRules
 
 LATER = 10_000_000
 TERMINAL = [status for status in BatchStatus if status not in LIVE_STATUSES]
@@ -977,7 +978,16 @@ class DueRules:
         assert await store.gateway_id() == await store.gateway_id()
 
 
-class StoreRules(BlobRules, FileRules, BatchRules, ClaimRules, SaveRules, DueRules, StagingRules):
+class StoreRules(
+    BlobRules,
+    FileRules,
+    UploadRules,
+    BatchRules,
+    ClaimRules,
+    SaveRules,
+    DueRules,
+    StagingRules,
+):
     """All of it."""
 
     def test_no_rule_hides_another(self) -> None:

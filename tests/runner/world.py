@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -319,13 +320,19 @@ class World:
     runner: Runner
     store: FillingStore
 
-    async def submit(self, content: bytes, *, owner: str = OWNER, **columns: Any) -> Batch:
-        """Upload a file and create a batch, past the API."""
+    async def submit(
+        self, content: bytes, *, owner: str = OWNER, cuts: Sequence[int] = (), **columns: Any
+    ) -> Batch:
+        """Upload a file, its segments cut there, and create a batch, past the API."""
+        file = await self.upload(content, "input.jsonl", purpose="batch", owner=owner, cuts=cuts)
+        return await self.submit_file(file, **columns)
+
+    async def submit_file(self, file: File, **columns: Any) -> Batch:
+        """Create a batch over a file, past the API."""
         store, now = self.context.store, self.clock.now()
-        file = await self.upload(content, "input.jsonl", purpose="batch", owner=owner)
         batch = Batch(
             id=new_batch_id(),
-            owner=owner,
+            owner=file.owner,
             endpoint="/v1/chat/completions",
             input_file_id=file.id,
             created_at=now,
@@ -339,12 +346,20 @@ class World:
         return added
 
     async def upload(
-        self, content: bytes, filename: str, *, purpose: str = "user_data", owner: str = OWNER
+        self,
+        content: bytes,
+        filename: str,
+        *,
+        purpose: str = "user_data",
+        owner: str = OWNER,
+        cuts: Sequence[int] | None = None,
     ) -> File:
-        """Upload a file, past the API, in two segments if it is long enough."""
+        """Upload a file, past the API, in two segments unless it is told where to cut."""
         store, now = self.context.store, self.clock.now()
         segments = []
-        for piece in (content,) if purpose == "batch" else (content[:2], content[2:]):
+        ends = [*((2,) if cuts is None else cuts), len(content)]
+        for start, end in itertools.pairwise([0, *ends]):
+            piece = content[start:end]
             blob = new_blob_name()
             await store.register_blob(blob, now)
             async with self.context.blobs.create(blob) as writer:

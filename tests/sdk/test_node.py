@@ -43,6 +43,20 @@ async def test_files(node: Run) -> None:
     assert saw["gone"]["requestID"].startswith("req_")
 
 
+async def test_uploads(node: Run) -> None:
+    """Parts at once, in the order that is told."""
+    saw = await node("uploads")
+
+    assert saw["done"] == {**saw["upload"], "status": "completed", "file": saw["done"]["file"]}
+    assert (saw["done"]["file"]["filename"], saw["content"]) == ("ü.txt", saw["text"])
+    assert (saw["first"]["object"], saw["first"]["upload_id"]) == (
+        "upload.part",
+        saw["upload"]["id"],
+    )
+    assert saw["cancelled"]["status"] == "cancelled"
+    assert (saw["again"]["name"], saw["again"]["param"]) == ("BadRequestError", "upload_id")
+
+
 async def test_batches(node: Run) -> None:
     """Create, look, cancel, cancel again."""
     saw = await node("batches")

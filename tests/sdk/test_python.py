@@ -1,6 +1,7 @@
 """openai-python, validating strictly, against a real server; in both its forms."""
 
 import asyncio
+import hashlib
 import io
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
@@ -78,6 +79,33 @@ async def test_files_without_a_name(client: AsyncOpenAI) -> None:
     made = await client.files.create(file=io.BytesIO(LINE), purpose="user_data")
 
     assert (made.filename, made.expires_at) == ("upload", None)
+
+
+@pytest.mark.parametrize("part_size", [1_000_000, 2**30])
+async def test_uploads(client: AsyncOpenAI, tmp_path: Path, part_size: int) -> None:
+    """The SDK's own way to send a file in parts, and each call by itself."""
+    path = tmp_path / "big.jsonl"
+    path.write_bytes(BIG)
+    done = await client.uploads.upload_file_chunked(
+        file=path,
+        mime_type="text/jsonl",
+        purpose="batch",
+        part_size=part_size,
+        md5=hashlib.md5(BIG).hexdigest(),
+    )
+
+    assert (done.status, done.filename, done.bytes) == ("completed", "big.jsonl", len(BIG))
+    assert done.file is not None
+    assert (await client.files.content(done.file.id)).content == BIG
+    other = await client.uploads.create(
+        bytes=4, filename="a", mime_type="text/plain", purpose="user_data"
+    )
+    part = await client.uploads.parts.create(other.id, data=b"abcd")
+    assert (part.object, part.upload_id) == ("upload.part", other.id)
+    assert (await client.uploads.cancel(other.id)).status == "cancelled"
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.uploads.complete(other.id, part_ids=[part.id])
+    assert caught.value.param == "upload_id"
 
 
 async def test_content_as_a_stream(client: AsyncOpenAI) -> None:

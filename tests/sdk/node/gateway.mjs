@@ -3,6 +3,7 @@
 //   node gateway.mjs BASE_URL SCENARIO [KEY] [ARGUMENTS AS JSON]
 //
 // files      upload, list, retrieve, content, delete, and what a deleted file answers
+// uploads    two parts sent at once and completed in order; another one cancelled
 // batches    upload, create, retrieve, list, cancel twice
 // pages      ARGUMENTS.files uploads, then the list two at a time
 // errors     what the SDK makes of 400, 401, 404
@@ -53,6 +54,21 @@ const scenarios = {
     const deleted = await client.files.delete(made.id);
     const gone = await failure(client.files.retrieve(made.id));
     return { made, listed, retrieved, content, length: response.headers.get("content-length"), deleted, gone };
+  },
+
+  async uploads() {
+    const text = "a".repeat(100) + "b".repeat(50);
+    const begin = () =>
+      client.uploads.create({ bytes: text.length, filename: "ü.txt", mime_type: "text/plain", purpose: "user_data" });
+    const upload = await begin();
+    const send = async (data) =>
+      client.uploads.parts.create(upload.id, { data: await toFile(Buffer.from(data), "part") });
+    const [second, first] = await Promise.all([send(text.slice(100)), send(text.slice(0, 100))]);
+    const done = await client.uploads.complete(upload.id, { part_ids: [first.id, second.id] });
+    const content = await (await client.files.content(done.file.id)).text();
+    const cancelled = await client.uploads.cancel((await begin()).id);
+    const again = await failure(client.uploads.complete(upload.id, { part_ids: [first.id, second.id] }));
+    return { text, upload, first, done, content, cancelled, again };
   },
 
   async batches() {

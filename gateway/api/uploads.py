@@ -1,0 +1,244 @@
+"""``/v1/uploads``: a file in parts of up to 64 MiB, sent at once and in any order.
+
+Each part is a blob from the moment it is answered; completing points a file at them, in the order
+that the client names, and reads them once for the digests. No byte is copied.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+from starlette.responses import Response
+
+from gateway.api.answers import answer
+from gateway.api.batches import is_repeated
+from gateway.api.body import read_json_bytes
+from gateway.api.files import expiry
+from gateway.api.intake import Intake, check_input, form_reader, read_form, registered
+from gateway.api.objects import encode_part, encode_upload
+from gateway.api.services import Call
+from gateway.batches.file import File, Segment
+from gateway.batches.upload import Part, Upload, UploadStatus
+from gateway.errors import NotFoundError, RequestError, TooLargeError
+from gateway.ids import new_file_id, new_part_id, new_upload_id
+from gateway.units import MIB
+from gateway.wire.encodings import HEAD_BYTES
+from gateway.wire.openai import (
+    CompleteUpload,
+    parse_complete_upload,
+    parse_json,
+    parse_new_upload,
+    truncate,
+)
+
+# OpenAI's limits: an hour, 64 MB a part. Its SDK cuts parts of 67,108,864 bytes.
+LIFE_MS: Final = 3600 * 1000
+MAX_PART_BYTES: Final = 64 * MIB
+# S3's; parts of a megabyte make a file of 10 GB.
+MAX_PARTS: Final = 10_000
+# A part whose answer was lost is sent again and the first is left over: room for each once.
+SPARE_FACTOR: Final = 2
+
+
+async def create(call: Call) -> Response:
+    """``POST /v1/uploads``: a record of what is to come."""
+    body = parse_json(await read_json_bytes(call))
+    wanted = parse_new_upload(body, call.options.max_file_bytes)
+    now = call.now()
+    upload = Upload(
+        id=new_upload_id(),
+        owner=call.owner,
+        purpose=wanted.purpose,
+        filename=wanted.filename,
+        bytes=wanted.bytes,
+        mime_type=wanted.mime_type,
+        expires_after=wanted.expires_after,
+        created_at=now,
+        expires_at=now + LIFE_MS,
+    )
+    await call.store.add_upload(upload)
+    return answer(encode_upload(upload, now))
+
+
+async def add_part(call: Call) -> Response:
+    """``POST /v1/uploads/{id}/parts``: straight from the socket into a blob."""
+    upload = await _pending(call)
+    _check_parts(upload)
+    reader = form_reader(call, "data")
+    refusal = f"The part is too large: at most {MAX_PART_BYTES} bytes are accepted."
+    async with registered(call) as blob:
+        async with call.blobs.create(blob) as writer:
+            intake = Intake(writer, MAX_PART_BYTES, refusal)
+            await read_form(call, reader, intake, "data")
+            await intake.finish()
+            if not intake.bytes:
+                raise RequestError("Invalid 'data': the part is empty.", param="data")
+        now = call.now()
+        part = Part(new_part_id(), upload.id, blob, intake.bytes, intake.sha256, now)
+        if not await call.store.add_part(call.owner, part, now):
+            raise _ended(await _found(call), now)
+    return answer(encode_part(part))
+
+
+async def complete(call: Call) -> Response:
+    """``POST /v1/uploads/{id}/complete``: a file of the parts that are named, in that order."""
+    await _found(call)  # an unknown id is told before the body is looked at
+    wanted = parse_complete_upload(parse_json(await read_json_bytes(call)))
+    upload = await _found(call)
+    if upload.status is UploadStatus.COMPLETED and is_repeated(call):
+        return await _completed(call, upload)  # the answer to the first try was lost
+    upload = await _pending(call)
+    parts = _in_order(await call.store.parts_of(upload), wanted)
+    _check_total(upload, parts)
+    file = await _new_file(call, upload, parts, wanted.md5)
+    made = await call.store.complete_upload(upload, file, call.now())
+    if made is None:
+        raise _ended(await _found(call), call.now())
+    done = replace(upload, status=UploadStatus.COMPLETED, file_id=made.id)
+    return answer(encode_upload(done, call.now(), made))
+
+
+async def cancel(call: Call) -> Response:
+    """``POST /v1/uploads/{id}/cancel``; the body is never read, and a second time is fine."""
+    upload = await call.store.cancel_upload(call.owner, call.path_id(), call.now())
+    if upload is None:
+        raise _no_such_upload(call.path_id())
+    if upload.status is not UploadStatus.CANCELLED:
+        raise _ended(upload, call.now())
+    return answer(encode_upload(upload, call.now()))
+
+
+async def _completed(call: Call, upload: Upload) -> Response:
+    file = await call.store.get_file(call.owner, upload.file_id or "", call.now())
+    return answer(encode_upload(upload, call.now(), file))
+
+
+async def _found(call: Call) -> Upload:
+    upload = await call.store.get_upload(call.owner, call.path_id())
+    if upload is None:
+        raise _no_such_upload(call.path_id())
+    return upload
+
+
+async def _pending(call: Call) -> Upload:
+    upload = await _found(call)
+    if upload.status_at(call.now()) is not UploadStatus.PENDING:
+        raise _ended(upload, call.now())
+    return upload
+
+
+def _no_such_upload(upload_id: str) -> NotFoundError:
+    return NotFoundError(f"No such Upload object: {truncate(upload_id)}", param="upload_id")
+
+
+def _ended(upload: Upload, now: int) -> RequestError:
+    return RequestError(
+        f"Upload '{upload.id}' has the status '{upload.status_at(now).value}': only a pending one"
+        " takes parts, and can be completed or cancelled. Create a new upload.",
+        param="upload_id",
+    )
+
+
+def _check_parts(upload: Upload) -> None:
+    """Refuse what no file of that size needs, so that an upload cannot fill the disk."""
+    if upload.parts >= MAX_PARTS:
+        raise RequestError(f"Upload '{upload.id}' has {MAX_PARTS} parts, no more are accepted.")
+    if upload.received > SPARE_FACTOR * upload.bytes:
+        raise TooLargeError(
+            f"The parts of upload '{upload.id}' have {upload.received} bytes already, it is to have"
+            f" {upload.bytes}.",
+            param="data",
+        )
+
+
+def _in_order(parts: Sequence[Part], wanted: CompleteUpload) -> Sequence[Part]:
+    known = {part.id: part for part in parts}
+    for part_id in wanted.part_ids:
+        if part_id not in known:
+            raise RequestError(
+                f"Invalid 'part_ids': this upload has no part '{truncate(part_id)}'.",
+                param="part_ids",
+                code="invalid_value",
+            )
+    if len(set(wanted.part_ids)) < len(wanted.part_ids):
+        raise RequestError(
+            "Invalid 'part_ids': a part is named twice.", param="part_ids", code="invalid_value"
+        )
+    return [known[part_id] for part_id in wanted.part_ids]
+
+
+def _check_total(upload: Upload, parts: Sequence[Part]) -> None:
+    total = sum(part.bytes for part in parts)
+    if total != upload.bytes:
+        raise RequestError(
+            f"Invalid 'part_ids': these {len(parts)} parts have {total} bytes together, the upload"
+            f" was created with 'bytes' {upload.bytes}.",
+            param="part_ids",
+            code="invalid_value",
+        )
+
+
+async def _new_file(
+    call: Call, upload: Upload, parts: Sequence[Part], wanted_md5: str | None
+) -> File:
+    """Read the parts once. Errors: RequestError of a wrong digest, or of no batch input."""
+    content = _Content(md5=wanted_md5 is not None)
+    for part in parts:
+        async with aclosing(call.blobs.read(part.blob)) as blocks:
+            async for block in blocks:
+                await asyncio.to_thread(content.take, block)
+    if wanted_md5 not in {None, content.md5}:
+        raise RequestError(
+            f"Invalid 'md5': the bytes of the parts, in this order, have the MD5 {content.md5}.",
+            param="md5",
+            code="invalid_value",
+        )
+    check_input(upload.purpose, content.head, upload.bytes)
+    now = call.now()
+    return File(
+        id=new_file_id(),
+        owner=upload.owner,
+        purpose=upload.purpose,
+        filename=upload.filename,
+        bytes=upload.bytes,
+        lines=content.lines,
+        sha256=content.sha256,
+        segments=tuple(Segment(part.blob, part.bytes) for part in parts),
+        created_at=now,
+        expires_at=expiry(now, upload.purpose, upload.expires_after),
+    )
+
+
+class _Content:
+    """What is known of bytes that pass by."""
+
+    def __init__(self, *, md5: bool) -> None:
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
+        self._newlines = 0
+        self._last = b""
+        self.head = b""
+
+    def take(self, block: bytes) -> None:
+        self._sha256.update(block)
+        if self._md5 is not None:
+            self._md5.update(block)
+        self._newlines += block.count(b"\n")
+        self._last = block[-1:]
+        if len(self.head) < HEAD_BYTES:
+            self.head += block[: HEAD_BYTES - len(self.head)]
+
+    @property
+    def sha256(self) -> str:
+        return self._sha256.hexdigest()
+
+    @property
+    def md5(self) -> str | None:
+        return None if self._md5 is None else self._md5.hexdigest()
+
+    @property
+    def lines(self) -> int:
+        return self._newlines + (self._last not in {b"", b"\n"})
