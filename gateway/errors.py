@@ -106,6 +106,10 @@ class UnavailableError(GatewayError):
         self.retry_after = min(retry_after, 120)
 
 
+class InDoubtError(UnavailableError):
+    """The connection broke in a commit: what was to be written may or may not have been."""
+
+
 class NoRoomError(UnavailableError):
     """The disk is full: what frees room helps, or waiting for what expires."""
 

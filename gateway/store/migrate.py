@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from importlib.resources import files
 
 from gateway.errors import SettingsError
@@ -10,8 +11,12 @@ from gateway.store.sqlite_session import SQLiteSession
 
 def read_migrations() -> Sequence[tuple[str, str]]:
     """Names and texts of the migrations, in order."""
-    folder = files("gateway.store").joinpath("migrations", "sqlite")
-    return sorted((entry.name, entry.read_text(encoding="utf-8")) for entry in folder.iterdir())
+    folder = files("gateway.store").joinpath("migrations")
+    return sorted(
+        (entry.name, entry.read_text(encoding="utf-8"))
+        for entry in folder.iterdir()
+        if entry.name.endswith(".sql")
+    )
 
 
 def split_statements(text: str) -> Iterator[str]:
@@ -26,6 +31,18 @@ def split_statements(text: str) -> Iterator[str]:
         raise ValueError("the last statement of a migration does not end")
 
 
+def pending(
+    migrations: Sequence[tuple[str, str]], applied: AbstractSet[str]
+) -> Sequence[tuple[str, str]]:
+    """Return those that have not been applied. Errors: SettingsError for a newer schema."""
+    if ahead := applied - {name for name, _ in migrations}:
+        raise SettingsError(
+            f"the database was written by a newer version of the gateway ({max(ahead)} is unknown "
+            "here): start that version, or restore a copy from before the upgrade"
+        )
+    return [(name, text) for name, text in migrations if name not in applied]
+
+
 def migrate(session: SQLiteSession, migrations: Sequence[tuple[str, str]], now: int) -> None:
     """Apply what has not been applied, each in a transaction of its own."""
     connection = session.connection
@@ -34,14 +51,8 @@ def migrate(session: SQLiteSession, migrations: Sequence[tuple[str, str]], now: 
         "(name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT"
     )
     applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
-    if ahead := applied - {name for name, _ in migrations}:
-        raise SettingsError(
-            f"the database was written by a newer version of the gateway ({max(ahead)} is unknown "
-            "here): start that version, or restore a copy from before the upgrade"
-        )
-    for name, text in migrations:
-        if name not in applied:
-            with session.transaction():
-                for statement in split_statements(text):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
+    for name, text in pending(migrations, applied):
+        with session.transaction():
+            for statement in split_statements(text):
+                connection.execute(statement)
+            connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))

@@ -1,4 +1,4 @@
-"""The statements of ``sql/*.sql``, by name.
+"""The statements of ``sql/*.sql``, by name; what an engine says otherwise is in its own folder.
 
 ::
 
@@ -21,10 +21,13 @@ def parse_queries(text: str) -> Iterator[tuple[str, str]]:
         yield name, statement.strip()
 
 
-def load_queries() -> Mapping[str, str]:
-    """Every statement there is."""
+def load_queries(engine: str) -> Mapping[str, str]:
+    """Return what both engines say alike, and the engine's own."""
     folder = files("gateway.store").joinpath("sql")
-    return collect_queries(entry.read_text(encoding="utf-8") for entry in folder.iterdir())
+    entries = [*folder.iterdir(), *folder.joinpath(engine).iterdir()]
+    return collect_queries(
+        entry.read_text(encoding="utf-8") for entry in entries if entry.name.endswith(".sql")
+    )
 
 
 def collect_queries(texts: Iterable[str]) -> Mapping[str, str]:

@@ -32,6 +32,10 @@ class Session(Protocol):
         """Every row."""
         ...
 
+    async def ring(self) -> None:
+        """Wake the other processes that serve these records, if there may be any."""
+        ...
+
 
 Work = Callable[[Session], Awaitable[T]]
 
@@ -53,6 +57,10 @@ class Engine(Protocol):
 
     async def snapshot(self, work: Work[T]) -> T:
         """Carry out several that read, and see the same moment."""
+        ...
+
+    async def once(self, work: Work[T]) -> T:
+        """Carry out one statement that writes, and is right by its own conditions alone."""
         ...
 
     async def write(self, work: Work[T]) -> T:

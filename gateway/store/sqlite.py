@@ -47,7 +47,7 @@ class SQLiteEngine:
             raise SettingsError(f"{self.path} cannot be used as a database: {error}") from error
 
     def _start(self, directory: Path, now: int) -> None:
-        queries = load_queries()
+        queries = load_queries("sqlite")
         with ExitStack() as undo:
             self.lock = DirectoryLock(directory)
             undo.callback(self.lock.release)
@@ -75,6 +75,10 @@ class SQLiteEngine:
         """Read in the event loop, where nothing comes between: the session never waits."""
         with self.reader.snapshot():
             return carried_out(work(self.reader))
+
+    async def once(self, work: Work[T]) -> T:
+        """Carry out one statement as any other write: they share their commits."""
+        return await self.write(work)
 
     async def write(self, work: Work[T]) -> T:
         """Have the one thread that writes carry it out."""

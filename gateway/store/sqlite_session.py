@@ -87,6 +87,9 @@ class SQLiteSession:
         cursor = self.connection.execute(self._queries[query], values or {})
         return _rows(cursor, cursor.fetchall())
 
+    async def ring(self) -> None:
+        """Wake none: no other process serves the file."""
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Several reads that see the same moment."""

@@ -198,7 +198,9 @@ class SimulatedStore(SQLiteStore):
         """Open as always, then do without the thread."""
         await super().open(now)
         await self.engine.writer.close()
-        self.engine.writer = InlineWriter(open_writer(self.engine.path, load_queries()), self._life)
+        self.engine.writer = InlineWriter(
+            open_writer(self.engine.path, load_queries("sqlite")), self._life
+        )
 
     def next_due_now(self, after: int = ALL_TIME) -> int | None:
         """As :meth:`next_due`, for a clock that cannot await."""

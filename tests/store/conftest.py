@@ -1,11 +1,19 @@
-"""An SQLite store for the tests of its parts."""
+"""Stores for the tests of their parts."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SQLiteStore
+from tests.postgres_server import PostgresServer
+
+TEMPLATE: Final = "gateway_template"
+NUMBERS = count()
 
 
 @pytest.fixture
@@ -18,6 +26,39 @@ def path(tmp_path: Path) -> Path:
 async def sqlite(path: Path) -> AsyncIterator[SQLiteStore]:
     """Open and empty."""
     store = SQLiteStore(path)
+    await store.open(0)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """One for all tests of a session, with an empty database as a template."""
+    started = PostgresServer()
+    started.run(f"CREATE DATABASE {TEMPLATE}")
+    asyncio.run(_fill(PostgresStore(started.url(TEMPLATE))))
+    yield started
+    started.close()
+
+
+async def _fill(store: PostgresStore) -> None:
+    await store.open(0)
+    await store.close()
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database."""
+    name = f"test_{next(NUMBERS)}"
+    server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+    yield server.url(name)
+    server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def postgres(database: str) -> AsyncIterator[PostgresStore]:
+    """Open and empty."""
+    store = PostgresStore(database)
     await store.open(0)
     yield store
     await store.close()

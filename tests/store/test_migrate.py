@@ -20,7 +20,7 @@ BROKEN = ("0002_second.sql", "UPDATE a SET x = x + 1;\nUPDATE missing SET x = 0;
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[SQLiteSession]:
     """An empty database."""
-    opened = open_writer(tmp_path / "gateway.db", load_queries())
+    opened = open_writer(tmp_path / "gateway.db", load_queries("sqlite"))
     yield opened
     opened.close()
 

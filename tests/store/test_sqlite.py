@@ -199,10 +199,10 @@ class TestStatements:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             await sqlite.engine.reader.run("recover_blobs")
 
-    @pytest.mark.parametrize("name", sorted(load_queries()))
+    @pytest.mark.parametrize("name", sorted(load_queries("sqlite")))
     async def test_no_statement_scans_a_table(self, sqlite: SQLiteStore, name: str) -> None:
         """Rows stay as tombstones for ever: what is not found by an index gets slow."""
-        statement = load_queries()[name]
+        statement = load_queries("sqlite")[name]
         values: defaultdict[str, None] = defaultdict(lambda: None)
         plan = sqlite.engine.reader.connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
         steps = [row[3] for row in plan]

@@ -36,10 +36,6 @@ WHERE owner = :owner AND fingerprint = :fingerprint AND created_at >= :since
     AND used_at IS NULL AND status IN ('validating', 'in_progress', 'finalizing')
 ORDER BY seq DESC LIMIT 1;
 
--- name: note_used
-UPDATE batches SET used_at = :now
-WHERE owner = :owner AND used_at IS NULL AND id IN (SELECT value FROM json_each(:ids));
-
 -- name: batches_newest_first
 SELECT * FROM batches WHERE owner = :owner AND seq < :after ORDER BY seq DESC LIMIT :limit;
 
@@ -54,7 +50,9 @@ UPDATE batches SET rings = rings + 1, due_at = -(rings + 1)
 WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
 
 -- name: rest_batch
-UPDATE batches SET due_at = :due_at WHERE id = :id AND due_at IS :was;
+UPDATE batches SET due_at = :due_at
+WHERE id = :id
+    AND (due_at = :was OR (due_at IS NULL AND CAST(:was AS BIGINT) IS NULL));
 
 -- name: claim_batch
 UPDATE batches SET fence = fence + 1, lease_until = :lease_until, heard = rings
@@ -72,16 +70,11 @@ UPDATE batches SET
     output_file_id = :output_file_id, error_file_id = :error_file_id,
     notes_file_id = :notes_file_id, lines = :lines, run = :run, "index" = :index,
     raw_until = :raw_until, failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until,
-    waiting_since = CASE WHEN :last_error IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
+    waiting_since = CASE WHEN CAST(:last_error AS TEXT) IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
     ended_because = :ended_because,
     due_at = CASE WHEN rings > heard THEN -rings ELSE :due_at END
 WHERE id = :id AND fence = :fence
     AND status IN ('validating', 'in_progress', 'finalizing');
-
--- name: add_rerendered
--- No row: what it would be rendered from is gone by now.
-UPDATE batches SET rerendered = json_insert(rerendered, '$[#]', json(:entry))
-WHERE id = :id AND raw_until IS NOT NULL;
 
 -- name: set_counts
 UPDATE batches SET
@@ -93,7 +86,10 @@ WHERE id = :id AND fence = :fence
     AND (status = 'validating' OR (:final AND status IN ('validating', 'in_progress', 'finalizing')));
 
 -- name: note_job
-UPDATE batches SET attempts = max(attempts, :attempt), most = most + :most WHERE id = :id;
+UPDATE batches SET
+    attempts = CASE WHEN attempts < :attempt THEN :attempt ELSE attempts END,
+    most = most + :most
+WHERE id = :id;
 
 -- name: note_paid_twice
 UPDATE batches SET paid_twice_at_most = paid_twice_at_most + :lines WHERE id = :id;
@@ -118,8 +114,8 @@ SELECT * FROM (
     UNION ALL
     SELECT * FROM batches
     WHERE status = 'validating' AND cancel_requested_at IS NOT NULL AND due_at <= :now
-)
-ORDER BY coalesce(lease_until > :now, 0), due_at, id
+) AS due
+ORDER BY CASE WHEN lease_until > :now THEN 1 ELSE 0 END, due_at, id
 LIMIT :limit;
 
 -- name: due_kinds
@@ -148,25 +144,6 @@ SELECT 'validation' WHERE EXISTS (
 UNION ALL
 SELECT 'copy' WHERE EXISTS (SELECT 1 FROM staged_files WHERE due_at <= :now);
 
--- name: due_validations
--- Of each owner the oldest, and the smallest: which of them goes first is decided elsewhere.
-WITH RECURSIVE owners (owner) AS (
-    SELECT min(owner) FROM batches WHERE status = 'validating'
-    UNION ALL
-    SELECT (SELECT min(owner) FROM batches WHERE status = 'validating' AND owner > owners.owner)
-    FROM owners WHERE owner IS NOT NULL
-)
-SELECT batches.*, files.bytes AS input_bytes FROM owners
-JOIN batches ON batches.id IN (
-    SELECT id FROM batches AS own
-    WHERE own.status = 'validating' AND own.owner = owners.owner AND own.due_at <= :now
-        AND (own.lease_until IS NULL OR own.lease_until <= :now)
-        AND own.cancel_requested_at IS NULL
-    ORDER BY own.due_at, own.seq LIMIT :limit
-)
-JOIN files ON files.id = batches.input_file_id
-ORDER BY batches.due_at, batches.seq;
-
 -- name: next_due
 -- The next moment at which something becomes due: a leased row counts from the end of its lease.
 SELECT min(due) AS due FROM (
@@ -175,30 +152,30 @@ SELECT min(due) AS due FROM (
         WHERE status IN ('validating', 'in_progress', 'finalizing')
             AND due_at > :after AND lease_until IS NULL
         ORDER BY due_at LIMIT 1
-    )
+    ) AS of_batches
     UNION ALL
     SELECT * FROM (
         SELECT due_at FROM jobs
         WHERE state <> 'released' AND due_at > :after AND lease_until IS NULL
         ORDER BY due_at LIMIT 1
-    )
+    ) AS of_jobs
     UNION ALL
     SELECT * FROM (
         SELECT due_at FROM staged_files
         WHERE due_at > :after AND lease_until IS NULL
         ORDER BY due_at LIMIT 1
-    )
+    ) AS of_copies
     UNION ALL
-    SELECT min(max(due_at, lease_until)) FROM batches
+    SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM batches
     WHERE lease_until IS NOT NULL AND due_at IS NOT NULL
         AND status IN ('validating', 'in_progress', 'finalizing')
     UNION ALL
-    SELECT min(max(due_at, lease_until)) FROM jobs
+    SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM jobs
     WHERE lease_until IS NOT NULL AND due_at IS NOT NULL AND state <> 'released'
     UNION ALL
-    SELECT min(max(due_at, lease_until)) FROM staged_files
+    SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM staged_files
     WHERE lease_until IS NOT NULL AND due_at IS NOT NULL
-);
+) AS moments;
 
 -- name: input_file
 SELECT files.* FROM files JOIN batches ON batches.input_file_id = files.id
@@ -215,10 +192,10 @@ WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at > :latest
 -- one is made after a pause, so that what kills the process does not kill it for ever.
 UPDATE batches SET
     lease_until = NULL,
-    defects = defects + (status = 'validating'),
+    defects = defects + CASE WHEN status = 'validating' THEN 1 ELSE 0 END,
     due_at = CASE
         WHEN status = 'validating' AND cancel_requested_at IS NULL
-            THEN :now + (1000 << min(defects, 12))
+            THEN :now + (1000 << CASE WHEN defects < 12 THEN CAST(defects AS INTEGER) ELSE 12 END)
         ELSE due_at
     END
 WHERE lease_until IS NOT NULL;

@@ -26,8 +26,5 @@ ORDER BY doomed_at LIMIT :limit;
 -- name: forget_blob
 DELETE FROM blobs WHERE name = :name AND state <> 'live';
 
--- name: known_blobs
-SELECT name FROM blobs WHERE name IN (SELECT value FROM json_each(:names));
-
 -- name: recover_blobs
 UPDATE blobs SET state = 'doomed', doomed_at = 0 WHERE state = 'pending';

@@ -28,33 +28,13 @@ SELECT coalesce(max(ended_at - submitted_at), 0) AS longest FROM (
     SELECT ended_at, submitted_at FROM jobs
     WHERE model = :model AND upstream_state = 'SUCCEEDED' AND ended_at IS NOT NULL
     ORDER BY ended_at DESC LIMIT 50
-);
+) AS last;
 
 -- name: last_job_number
 SELECT coalesce(max(number), -1) AS number FROM jobs WHERE batch_id = :batch_id;
 
 -- name: any_due_in_state
 SELECT 1 FROM jobs WHERE state = :state AND due_at IS NOT NULL LIMIT 1;
-
--- name: due_jobs
--- The longest due of each owner, so that no owner's backlog hides another's job.
-WITH RECURSIVE owners (owner) AS (
-    SELECT min(owner) FROM jobs WHERE state = :state AND due_at IS NOT NULL
-    UNION ALL
-    SELECT (
-        SELECT min(owner) FROM jobs
-        WHERE state = :state AND due_at IS NOT NULL AND owner > owners.owner
-    )
-    FROM owners WHERE owner IS NOT NULL
-)
-SELECT jobs.* FROM owners
-JOIN jobs ON jobs.id IN (
-    SELECT id FROM jobs AS own
-    WHERE own.state = :state AND own.owner = owners.owner AND own.due_at <= :now
-        AND (own.lease_until IS NULL OR own.lease_until <= :now)
-    ORDER BY own.due_at LIMIT :limit
-)
-ORDER BY jobs.due_at, jobs.id;
 
 -- name: young_jobs
 -- Those that were never looked at come first.
@@ -63,50 +43,9 @@ WHERE state = 'running' AND submitted_at > :since AND items <= :items AND due_at
     AND (lease_until IS NULL OR lease_until <= :now)
 ORDER BY looked_at IS NOT NULL, due_at, id LIMIT :limit;
 
--- name: waiting_jobs
--- Of each owner and model the longest due and the smallest: one model that is full hides no other,
--- one large batch no small one.
-WITH RECURSIVE queues (owner, model) AS (
-    SELECT * FROM (
-        SELECT owner, model FROM jobs
-        WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL
-        ORDER BY owner, model LIMIT 1
-    )
-    UNION ALL
-    SELECT jobs.owner, jobs.model FROM queues
-    JOIN jobs ON jobs.id = (
-        SELECT id FROM jobs AS next
-        WHERE next.state IN ('planned', 'staging') AND next.due_at IS NOT NULL
-            AND (next.owner, next.model) > (queues.owner, queues.model)
-        ORDER BY next.owner, next.model LIMIT 1
-    )
-)
-SELECT jobs.id AS job_id, jobs.batch_id, jobs.owner, jobs.credential, jobs.model, jobs.tokens,
-    CASE WHEN jobs.doubt IS NULL AND jobs.held IS NULL THEN jobs.lines ELSE 1 END AS lines, jobs.created_at AS since,
-    batches.cancel_requested_at IS NOT NULL OR batches.expires_at <= :now AS stopped, jobs.placed
-FROM queues
-JOIN jobs ON jobs.id IN (
-    SELECT * FROM (
-        SELECT id FROM jobs AS own
-        WHERE own.state IN ('planned', 'staging') AND own.due_at <= :now
-            AND own.owner = queues.owner AND own.model = queues.model
-            AND (own.lease_until IS NULL OR own.lease_until <= :now)
-        ORDER BY own.due_at LIMIT :limit
-    )
-    UNION
-    SELECT * FROM (
-        SELECT id FROM jobs AS small
-        WHERE small.state IN ('planned', 'staging') AND small.due_at <= :now
-            AND small.owner = queues.owner AND small.model = queues.model
-            AND (small.lease_until IS NULL OR small.lease_until <= :now)
-        ORDER BY small.tokens LIMIT :limit
-    )
-)
-JOIN batches ON batches.id = jobs.batch_id;
-
 -- name: queues_of_batch
 SELECT model,
-    sum(CASE WHEN state IN ('planned', 'staging') THEN tokens ELSE 0 END) AS waiting,
+    CAST(sum(CASE WHEN state IN ('planned', 'staging') THEN tokens ELSE 0 END) AS BIGINT) AS waiting,
     min(CASE WHEN state IN ('planned', 'staging') THEN created_at END) AS since,
     min(CASE WHEN state = 'running' THEN submitted_at END) AS submitted_at
 FROM jobs
@@ -114,18 +53,19 @@ WHERE batch_id = :batch_id AND state IN ('planned', 'staging', 'submitting', 'ru
 GROUP BY model;
 
 -- name: queue_ahead
-SELECT coalesce(sum(tokens), 0) AS ahead, count(DISTINCT batch_id) AS batches_ahead FROM (
+SELECT CAST(coalesce(sum(tokens), 0) AS BIGINT) AS ahead, count(DISTINCT batch_id) AS batches_ahead
+FROM (
     SELECT tokens, batch_id FROM jobs
     WHERE state IN ('planned', 'staging') AND model = :model AND created_at < :since
     LIMIT 10000
-);
+) AS before;
 
 -- name: usual_time
-SELECT CAST(avg(ended_at - submitted_at) AS INTEGER) AS usual FROM (
+SELECT CAST(avg(ended_at - submitted_at) AS BIGINT) AS usual FROM (
     SELECT ended_at, submitted_at FROM jobs
     WHERE model = :model AND ended_at IS NOT NULL AND submitted_at IS NOT NULL
     ORDER BY ended_at DESC LIMIT 20
-);
+) AS last;
 
 -- name: job_by_id
 SELECT * FROM jobs WHERE id = :id;
@@ -139,7 +79,7 @@ SELECT * FROM jobs
 WHERE state IN ('running', 'ended', 'secured', 'collected') AND upstream_name IS NOT NULL
     AND credential = :credential AND submitted_at < :submitted_before
     AND denied_at IS NULL AND recover_until IS NULL AND id <> :besides
-    AND (made_by IS :made_by OR made_by IS NULL)
+    AND (made_by = :made_by OR made_by IS NULL)
 ORDER BY submitted_at DESC LIMIT 1;
 
 -- name: another_model_runs
@@ -147,7 +87,7 @@ ORDER BY submitted_at DESC LIMIT 1;
 SELECT 1 FROM jobs
 WHERE upstream_name IS NOT NULL
     AND credential = :credential AND submitted_at >= :since
-    AND made_by IS :made_by AND model <> :model
+    AND coalesce(made_by, '') = coalesce(:made_by, '') AND model <> :model
 LIMIT 1;
 
 -- name: foreign_jobs
@@ -183,11 +123,11 @@ UPDATE jobs SET
     due_at = :due_at, failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until,
     made_by = :made_by, denied_at = :denied_at, stop_at = :stop_at, looked_at = :looked_at,
     upstream_since = CASE
-        WHEN :upstream_state IS NULL THEN NULL
-        WHEN upstream_state IS :upstream_state THEN coalesce(upstream_since, :now)
+        WHEN CAST(:upstream_state AS TEXT) IS NULL THEN NULL
+        WHEN upstream_state = :upstream_state THEN coalesce(upstream_since, :now)
         ELSE :now
     END,
-    waiting_since = CASE WHEN :last_error IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
+    waiting_since = CASE WHEN CAST(:last_error AS TEXT) IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
     recover_until = :recover_until, unmatched = :unmatched, stuck_at = :stuck_at, refused = :refused, placed = :placed, cost = :cost
 WHERE id = :id AND fence = :fence AND state <> 'released';
 
@@ -195,9 +135,11 @@ WHERE id = :id AND fence = :fence AND state <> 'released';
 -- As recover_batches does: of the steps on a job, collecting is the one that takes memory.
 UPDATE jobs SET
     lease_until = NULL,
-    defects = defects + (state = 'secured'),
+    defects = defects + CASE WHEN state = 'secured' THEN 1 ELSE 0 END,
     due_at = CASE
-        WHEN state = 'secured' THEN :now + (1000 << min(defects, 12)) ELSE due_at
+        WHEN state = 'secured'
+            THEN :now + (1000 << CASE WHEN defects < 12 THEN CAST(defects AS INTEGER) ELSE 12 END)
+        ELSE due_at
     END
 WHERE lease_until IS NOT NULL;
 

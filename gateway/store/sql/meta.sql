@@ -23,8 +23,3 @@ ON CONFLICT (credential, model) DO UPDATE SET
     room = excluded.room, ceiling = excluded.ceiling, accepted = excluded.accepted,
     refusals = excluded.refusals, blocked_until = excluded.blocked_until, held = excluded.held,
     held_until = excluded.held_until, estimated = excluded.estimated, counted = excluded.counted;
-
--- name: jobs_sent
-SELECT credential, model, owner, count(*) AS jobs, sum(tokens) AS tokens FROM jobs
-WHERE state IN ('submitting', 'running') AND id NOT IN (SELECT value FROM json_each(:but))
-GROUP BY credential, model, owner;

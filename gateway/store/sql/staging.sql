@@ -1,8 +1,3 @@
--- name: files_of_owner
-SELECT * FROM files
-WHERE owner = :owner AND id IN (SELECT value FROM json_each(:ids))
-    AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
-
 -- name: name_file
 -- No row: the file is gone.
 INSERT INTO job_files (job_id, file_id, media_type)
@@ -57,7 +52,7 @@ VALUES (
 );
 
 -- name: staged_bytes
-SELECT coalesce(sum(bytes), 0) AS bytes FROM staged_files WHERE credential = :credential;
+SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes FROM staged_files WHERE credential = :credential;
 
 -- name: use_copy
 UPDATE job_files SET staged = :staged WHERE job_id = :job_id AND file_id = :file_id;
@@ -72,13 +67,13 @@ SELECT * FROM (
     WHERE state IN ('uploaded', 'ready', 'failed', 'removing') AND due_at <= :now
         AND (lease_until IS NULL OR lease_until <= :now)
     ORDER BY due_at LIMIT :limit
-)
+) AS others
 UNION ALL
 SELECT * FROM (
     SELECT * FROM staged_files
     WHERE state = 'wanted' AND due_at <= :now AND (lease_until IS NULL OR lease_until <= :now)
     ORDER BY due_at LIMIT :uploads
-);
+) AS uploads;
 
 -- name: claim_staged
 -- What no job needs is removed, decided together with the claim: from then on no job takes it.
@@ -106,7 +101,7 @@ UPDATE staged_files SET
             SELECT 1 FROM job_files JOIN jobs ON jobs.id = job_files.job_id
             WHERE job_files.staged = staged_files.id
                 AND jobs.state NOT IN ('collected', 'released')
-        ) THEN :due_at
+        ) THEN CAST(:due_at AS BIGINT)
         ELSE :now
     END
 WHERE id = :id AND fence = :fence;

@@ -1,0 +1,61 @@
+-- name: due_jobs
+-- The longest due of each owner, so that no owner's backlog hides another's job.
+WITH RECURSIVE owners (owner) AS (
+    SELECT min(owner) FROM jobs WHERE state = :state AND due_at IS NOT NULL
+    UNION ALL
+    SELECT (
+        SELECT min(owner) FROM jobs
+        WHERE state = :state AND due_at IS NOT NULL AND owner > owners.owner
+    )
+    FROM owners WHERE owner IS NOT NULL
+)
+SELECT jobs.* FROM owners
+CROSS JOIN LATERAL (
+    SELECT * FROM jobs AS own
+    WHERE own.state = :state AND own.owner = owners.owner AND own.due_at <= :now
+        AND (own.lease_until IS NULL OR own.lease_until <= :now)
+    ORDER BY own.due_at LIMIT :limit
+) AS jobs
+ORDER BY jobs.due_at, jobs.id;
+
+-- name: waiting_jobs
+-- Of each owner and model the longest due and the smallest: one model that is full hides no other,
+-- one large batch no small one.
+WITH RECURSIVE queues (owner, model) AS (
+    (
+        SELECT owner, model FROM jobs
+        WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL
+        ORDER BY owner, model LIMIT 1
+    )
+    UNION ALL
+    SELECT next.owner, next.model FROM queues
+    CROSS JOIN LATERAL (
+        SELECT owner, model FROM jobs
+        WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL
+            AND (jobs.owner, jobs.model) > (queues.owner, queues.model)
+        ORDER BY owner, model LIMIT 1
+    ) AS next
+)
+SELECT jobs.id AS job_id, jobs.batch_id, jobs.owner, jobs.credential, jobs.model, jobs.tokens,
+    CASE WHEN jobs.doubt IS NULL AND jobs.held IS NULL THEN jobs.lines ELSE 1 END AS lines,
+    jobs.created_at AS since,
+    batches.cancel_requested_at IS NOT NULL OR batches.expires_at <= :now AS stopped, jobs.placed
+FROM queues
+CROSS JOIN LATERAL (
+    (
+        SELECT * FROM jobs AS own
+        WHERE own.state IN ('planned', 'staging') AND own.due_at <= :now
+            AND own.owner = queues.owner AND own.model = queues.model
+            AND (own.lease_until IS NULL OR own.lease_until <= :now)
+        ORDER BY own.due_at LIMIT :limit
+    )
+    UNION
+    (
+        SELECT * FROM jobs AS small
+        WHERE small.state IN ('planned', 'staging') AND small.due_at <= :now
+            AND small.owner = queues.owner AND small.model = queues.model
+            AND (small.lease_until IS NULL OR small.lease_until <= :now)
+        ORDER BY small.tokens LIMIT :limit
+    )
+) AS jobs
+JOIN batches ON batches.id = jobs.batch_id;

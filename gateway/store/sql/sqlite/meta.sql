@@ -1,0 +1,4 @@
+-- name: jobs_sent
+SELECT credential, model, owner, count(*) AS jobs, sum(tokens) AS tokens FROM jobs
+WHERE state IN ('submitting', 'running') AND id NOT IN (SELECT value FROM json_each(:but))
+GROUP BY credential, model, owner;
