@@ -33,6 +33,9 @@ from gateway.errors import (
     UpstreamHeldError,
 )
 from gateway.ids import digest, owner_of
+from gateway.live.options import LiveOptions
+from gateway.live.service import SingleRequestService
+from gateway.ports.single import SingleRequests, SingleUpstream
 from gateway.ports.upstream import Upstream
 from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
@@ -93,7 +96,24 @@ def api_credentials(keys: Sequence[ApiKey]) -> dict[str, str]:
 def api_options(settings: Settings) -> ApiOptions:
     """Pick the API's options from the settings."""
     credentials = api_credentials(settings.api_keys)
-    return ApiOptions(credentials=credentials or None, max_file_bytes=settings.max_file_bytes)
+    return ApiOptions(
+        credentials=credentials or None,
+        max_file_bytes=settings.max_file_bytes,
+        max_single_bytes=settings.single_max_bytes,
+    )
+
+
+def live_options(settings: Settings) -> LiveOptions:
+    """Pick the limits of single requests from the settings."""
+    return LiveOptions(
+        calls=settings.single_calls,
+        calls_per_owner=settings.single_calls_per_key,
+        queue_seconds=settings.single_queue_seconds,
+        answer_seconds=settings.single_seconds,
+        idle_seconds=settings.single_idle_seconds,
+        flex_seconds=settings.flex_seconds,
+        flex_fallback=settings.flex_fallback == "standard",
+    )
 
 
 def google_credentials(
@@ -239,6 +259,7 @@ class Gateway:
         self._api_options = api_options(settings)
         keys = (settings.gemini_api_key, settings.gemini_api_keys)
         self._google_keys = google_credentials(*keys)  # changed in place when they are read again
+        self._single: SingleRequests | None = None
         self._secrets = SecretFiles()
         self._new_keys = asyncio.Event()
 
@@ -255,6 +276,7 @@ class Gateway:
         store = SQLiteStore(settings.data_dir / DATABASE, self._clock)
         await store.open(self._clock.now())
         upstream = GeminiUpstream(gemini_options(settings, self._google_keys), self._clock)
+        self._single = self._single_requests(upstream)
         workers = Workers(settings.translate_workers, settings.worker_memory_bytes)
         try:
             await self._warn_of_the_unreachable(store)
@@ -267,6 +289,11 @@ class Gateway:
             await workers.close()
             await upstream.close()
             await store.close()
+
+    def _single_requests(self, upstream: SingleUpstream) -> SingleRequests:
+        """Answer requests outside of batches with the keys and the policy that batches have."""
+        options = live_options(self._settings)
+        return SingleRequestService(upstream, self._clock, self._policy, self._google_keys, options)
 
     async def _warn_of_the_unreachable(self, store: SQLiteStore) -> None:
         """Whose objects no key reaches: a key that is written in another way is another owner."""
@@ -393,6 +420,7 @@ class Gateway:
             endpoints=tuple(ENDPOINTS),
             policy=self._policy.to_json(),
             models=runner.models.offered,
+            single=self._single,
             rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),
             retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )

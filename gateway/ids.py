@@ -64,6 +64,11 @@ def new_request_id() -> str:
     return f"req_{secrets.token_hex(16)}"
 
 
+def new_answer_id() -> str:
+    """For the parts of an answer that Gemini gives no id; never shown itself."""
+    return secrets.token_hex(16)
+
+
 def jitter() -> float:
     """Draw a fraction in [0, 1) for spreading retries."""
     return secrets.randbelow(1 << 20) / (1 << 20)

@@ -338,6 +338,7 @@ BLOCKS: Mapping[str, Blocks] = {
         "answer-fields": answer_fields,
         "finish-reasons": finish_reasons,
     },
+    "gateway/live/README.md": {},
     "gateway/emulator/README.md": {
         "markers": markers,
         "faults": faults,

@@ -26,6 +26,7 @@ FLOORS: dict[str, int] = {
     "blobs": 4,
     "upstream": 4,
     "runner": 4,
+    "live": 4,
     "api": 4,
     "client": 4,
     "emulator": 4,
@@ -93,6 +94,7 @@ TRANSLATE: dict[str, int] = {
     "completions": 8,
     "endpoints": 9,
     "defaults": 10,
+    "streams": 10,
 }
 # The floors inside emulator/, one above the other.
 EMULATOR: dict[str, int] = {

@@ -82,22 +82,30 @@ def _by_path(routes: Iterable[ApiRoute]) -> dict[str, dict[str, ApiRoute]]:
     return grouped
 
 
-# Single requests of OpenAI's API, which this gateway does not serve yet.
-SINGLE_REQUESTS: Final = frozenset(
-    {"/chat/completions", "/completions", "/responses", "/embeddings", "/images/generations"}
-)
+# The beginning of a path of OpenAI's API -> why it is not served.
+_NOT_SERVED: Final = {
+    "/moderations": "Gemini gives no moderation scores.",
+    "/audio/": 'Gemini\'s sound is part of a chat completion: modalities ["text", "audio"].',
+    "/images/variations": "Gemini varies an image in a chat completion that shows it.",
+    "/videos": "This gateway makes no videos.",
+    "/assistants": "OpenAI has retired assistants; send a request to /v1/responses.",
+    "/threads": "OpenAI has retired threads; send a request to /v1/responses.",
+    "/conversations": "This gateway keeps no conversations: send their items in 'input'.",
+    "/vector_stores": "This gateway has no vector stores.",
+    "/containers": "This gateway has no containers.",
+    "/fine_tuning": "Gemini's Developer API offers no fine-tuning.",
+    "/evals": "This gateway runs no evals.",
+    "/realtime": "This gateway has no realtime sessions.",
+}
 
 
 async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
     if scope["type"] == "http":
-        if scope["method"] == "POST" and scope["path"] in SINGLE_REQUESTS:
-            raise NotFoundError(
-                f"This gateway runs batches, and {truncate(scope[ASKED_PATH])} is a single request."
-                " Put it into the input file of a batch (POST /v1/files, then POST /v1/batches), or"
-                " send it to Google's OpenAI-compatible endpoint,"
-                " https://generativelanguage.googleapis.com/v1beta/openai/, with a Gemini key.",
-                code="unknown_url",
-            )
+        for start, why in _NOT_SERVED.items():
+            if f"{scope['path']}/".startswith(start):
+                raise NotFoundError(
+                    f"{truncate(scope[ASKED_PATH])} is not served. {why}", code="unknown_url"
+                )
         raise NotFoundError(
             f"Unknown request URL: {scope['method']} {truncate(scope[ASKED_PATH])}."
             " Please check the URL for typos, or see this gateway's README for what it serves.",

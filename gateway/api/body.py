@@ -77,18 +77,18 @@ def too_large(limit: int) -> TooLargeError:
     return TooLargeError(f"The request body is too large: at most {limit} bytes are accepted.")
 
 
-async def read_json_bytes(call: Call) -> bytes:
-    """Read a small JSON body, whole; a request without a content type is taken for JSON."""
+async def read_json_bytes(call: Call, limit: int = MAX_JSON_BYTES) -> bytes:
+    """Read a JSON body, whole; a request without a content type is taken for JSON."""
     content_type = call.request.headers.get("content-type", "application/json")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise RequestError(
             "Unsupported content type: this API method only accepts 'application/json' requests.",
             code="unsupported_content_type",
         )
-    check_declared_length(call, MAX_JSON_BYTES)
+    check_declared_length(call, limit)
     body = bytearray()
     async for piece in pieces(call):
         body += piece
-        if len(body) > MAX_JSON_BYTES:
-            raise too_large(MAX_JSON_BYTES)
+        if len(body) > limit:
+            raise too_large(limit)
     return bytes(body)

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from gateway.api import batches, files, health, jobs, models, rerender, retries, uploads
+from gateway.api import batches, files, health, jobs, models, rerender, retries, single, uploads
 from gateway.api.services import Call
 
 Endpoint = Callable[[Call], Awaitable[Response]]
@@ -43,6 +43,11 @@ ROUTES: Final = (
     ApiRoute("POST", "/batches/{id}/retry", retries.retry, starts_work=True),
     ApiRoute("POST", "/batches/{id}/rerender", rerender.rerender, starts_work=True),
     ApiRoute("GET", "/batches/{id}/jobs", jobs.list_jobs),
+    ApiRoute("POST", "/chat/completions", single.create, starts_work=True),
+    ApiRoute("POST", "/completions", single.create, starts_work=True),
+    ApiRoute("POST", "/responses", single.create, starts_work=True),
+    ApiRoute("POST", "/embeddings", single.create, starts_work=True),
+    ApiRoute("POST", "/images/generations", single.create, starts_work=True),
     ApiRoute("GET", "/models", models.list_models),
     ApiRoute("GET", "/models/{id:path}", models.retrieve),
     ApiRoute("GET", "/healthz", health.live, public=True),

@@ -10,13 +10,18 @@ from gateway.batches.batch import Batch
 from gateway.batches.file import File
 from gateway.clock import Clock
 from gateway.ports.blobs import Blobs
+from gateway.ports.single import SingleRequests
 from gateway.ports.store import Store
 from gateway.ports.upstream import Model
+from gateway.units import MIB
 
 # Whoever calls while no credentials are configured.
 LOCAL_OWNER: Final = "local"
 
 DEFAULT_MAX_FILE_BYTES: Final = 2 * 1024**3
+
+# Google takes 20 MB in one request with its media inside (guide, "Files").
+DEFAULT_MAX_SINGLE_BYTES: Final = 20 * MIB
 
 # A body without a new byte for this long is given up (uvicorn has no timeout for bodies).
 DEFAULT_BODY_IDLE_SECONDS: Final = 60.0
@@ -39,6 +44,7 @@ class Services:
     retry_input: Callable[[Batch, bool], Awaitable[File]] | None = None
     # Renders an ended batch again, under its stored policy or today's.
     rerender: Callable[[Batch, bool], Awaitable[Batch]] | None = None
+    single: SingleRequests | None = None  # answers requests outside of batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class ApiOptions:
     credentials: Mapping[str, str] | None = None
     max_file_bytes: int = DEFAULT_MAX_FILE_BYTES
     body_idle_seconds: float = DEFAULT_BODY_IDLE_SECONDS
+    max_single_bytes: int = DEFAULT_MAX_SINGLE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -441,6 +441,43 @@ class Settings:
     sweep_seconds: float = _setting(
         "3600", seconds, "seconds", "Age at which unreferenced bytes are removed."
     )
+    single_calls: int = _setting(
+        "100",
+        positive_integer,
+        "number",
+        "Single requests (outside of batches) that are at Google at a time; more wait.",
+    )
+    single_calls_per_key: int = _setting(
+        "100", positive_integer, "number", "The same for each client's key."
+    )
+    single_queue_seconds: float = _setting(
+        "30", seconds, "seconds", "How long a single request waits for a place before it gets 429."
+    )
+    single_seconds: float = _setting(
+        "600",
+        seconds,
+        "seconds",
+        "Time for the answer to a single request, or until its stream begins.",
+    )
+    single_idle_seconds: float = _setting(
+        "120", seconds, "seconds", "Longest pause between the bytes of a stream from Google."
+    )
+    single_max_bytes: int = _setting(
+        "20 MiB", size, "size", "Largest body of a single request, media included."
+    )
+    flex_seconds: float = _setting(
+        "900",
+        seconds,
+        "seconds",
+        "How long a request with `service_tier: flex` is tried while that tier is full.",
+    )
+    flex_fallback: str = _setting(
+        "off",
+        one_of("off", "standard"),
+        "off, standard",
+        "What answers such a request when the flex tier does not: an error, or the standard tier"
+        " at twice the price.",
+    )
     drain_seconds: float = _setting(
         "20", seconds, "seconds", "Time for requests in flight after SIGTERM."
     )

@@ -43,6 +43,7 @@ from gateway.translate.request.uploads import (
     placeholders,
     refusal_of,
 )
+from gateway.translate.streams import STREAMS, AnswerStream, StreamOptions
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -54,9 +55,11 @@ __all__ = [
     "PLACEHOLDER",
     "PRICES_PAGE",
     "PRICES_READ_ON",
+    "STREAMS",
     "UNKNOWN_MEMBER",
     "Answer",
     "AnswerHints",
+    "AnswerStream",
     "Context",
     "Endpoint",
     "Estimate",
@@ -68,6 +71,7 @@ __all__ = [
     "Policy",
     "Price",
     "Rendered",
+    "StreamOptions",
     "Translation",
     "Unusable",
     "Usage",

@@ -17,8 +17,9 @@ another 4xx                     Refused     Refused                       Unavai
 ==============================  ==========  ============================  ======================
 
 "Everything else" must not condemn a job that runs and is paid for, so an unexpected answer is
-tried again there. Messages are scrubbed of keys and cut; response headers are never looked at here
-(a 302 has been recorded that echoed the caller's key in them).
+tried again there. A single call (``ASK``) is as stage, but that a 404 of the API's own and a file
+that is gone refuse it: its client is told at once. Messages are scrubbed of keys and cut; response
+headers are never looked at here (a 302 has been recorded that echoed the caller's key in them).
 """
 
 import re
@@ -75,6 +76,7 @@ class Call(Enum):
 
     CREATE = "create"
     STAGE = "stage"
+    ASK = "ask"
     OTHER = "other"
 
 
@@ -201,11 +203,13 @@ def _is_about_a_lost_file(message: str) -> bool:
 _FILE_GONE_KIND: Final[dict[Call, type[UpstreamError]]] = {
     Call.CREATE: UpstreamStaleError,
     Call.STAGE: UpstreamUnavailableError,
+    Call.ASK: UpstreamRefusedError,
     Call.OTHER: UpstreamGoneError,
 }
 _NOT_FOUND_KIND: Final[dict[Call, type[UpstreamError]]] = {
     Call.CREATE: UpstreamRefusedError,
     Call.STAGE: UpstreamHeldError,
+    Call.ASK: UpstreamRefusedError,
     Call.OTHER: UpstreamGoneError,
 }
 

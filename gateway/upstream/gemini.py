@@ -13,6 +13,7 @@ from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError
+from gateway.ports.single import Reply, SingleCall
 from gateway.ports.upstream import (
     Absent,
     FileSeen,
@@ -28,6 +29,7 @@ from gateway.upstream import jobs
 from gateway.upstream.downloads import fetch
 from gateway.upstream.errors import Scrubber
 from gateway.upstream.options import MODELS_PER_PAGE, GeminiOptions
+from gateway.upstream.single_calls import SingleCalls
 from gateway.upstream.transport import Transport
 from gateway.upstream.uploads import observe_file, stage, stage_file
 from gateway.wire.gemini import parse_model
@@ -52,11 +54,20 @@ class GeminiUpstream:
         quick = replace(options, call_seconds=options.aside_seconds)
         self._aside = Transport(quick, clock, self._transport.scrub, inner)
         self._observer = jobs.Observer(self._transport)
+        self._single = SingleCalls(self._transport)
 
     def identity(self, credential: str, salt: str) -> str:
         """Return an HMAC of the salt under the key, or under none if the credential has no key."""
         key = self._transport.options.credentials.get(credential, "")
         return hmac.new(key.encode(), salt.encode(), hashlib.sha256).hexdigest()[:IDENTITY_DIGITS]
+
+    async def ask(self, call: SingleCall) -> Reply:
+        """Send a single call and return its answer."""
+        return await self._single.ask(call)
+
+    def stream(self, call: SingleCall) -> AsyncGenerator[Reply, None]:
+        """Yield the pieces of the answer to a single call."""
+        return self._single.stream(call)
 
     async def stage(self, job: Job, spool: Source) -> Staged:
         """Upload the spool through the resumable upload."""
@@ -152,3 +163,4 @@ class GeminiUpstream:
         """Close all connections."""
         await self._transport.close()
         await self._aside.close()
+        await self._single.close()

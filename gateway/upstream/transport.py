@@ -30,6 +30,11 @@ _HEADERS: Final = {
     "Accept-Encoding": "identity",
 }
 
+# httpx's own: enough for what the runner does at a time.
+DEFAULT_LIMITS: Final = httpx.Limits(
+    max_connections=100, max_keepalive_connections=20, keepalive_expiry=5.0
+)
+
 
 class TooLargeAnswerError(UpstreamUnavailableError):
     """An answer beyond the limit of what is read at once."""
@@ -55,9 +60,12 @@ class Transport:
         stall = httpx.Timeout(options.stall_seconds, connect=options.connect_seconds)
         self._client = self.new_client(stall)
 
-    def new_client(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
+    def new_client(
+        self, timeout: httpx.Timeout, limits: httpx.Limits = DEFAULT_LIMITS
+    ) -> httpx.AsyncClient:
         """Make a client with our rules; create has one of its own, so it shares no connection."""
         return httpx.AsyncClient(
+            limits=limits,
             headers=_HEADERS,
             verify=self._tls,
             trust_env=self._proxies,

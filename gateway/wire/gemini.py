@@ -24,6 +24,11 @@ GOOGLE_BASE_URL: Final = "https://generativelanguage.googleapis.com"
 # The methods that make a batch job, as a path and as models list them.
 GENERATE_CONTENT: Final = "batchGenerateContent"
 EMBED_CONTENT: Final = "asyncBatchEmbedContent"
+# The methods of single calls, by that of a job of such requests; the last takes several.
+SINGLE_METHODS: Final = {GENERATE_CONTENT: "generateContent", EMBED_CONTENT: "embedContent"}
+STREAM_METHOD: Final = "streamGenerateContent"
+EMBED_SEVERAL_METHOD: Final = "batchEmbedContents"
+MOST_EMBEDDINGS: Final = 100  # of one call of the latter
 
 # --- states ---------------------------------------------------------------------------------
 

@@ -1,5 +1,10 @@
 """The depth of JSON values: orjson reads 1,023 levels but writes only 254."""
 
+from typing import Final
+
+# The deepest body that is taken: the deepest schemas of real programs have a third.
+MAX_DEPTH: Final = 128
+
 
 def brackets(text: bytes | str) -> int:
     """Count opening brackets: no JSON text is nested deeper. Runs at C speed."""

@@ -10,6 +10,10 @@ from gateway.units import MIB
 
 UTF8_BOM: Final = b"\xef\xbb\xbf"
 
+# Parsed, each bracket, comma or colon takes 40 to 240 bytes: this many up to 240 MB. The longest
+# lists of token ids and the largest schemas have a tenth.
+MAX_STRUCTURE: Final = 1_000_000
+
 _STRING: Final = re.compile(rb'"[^"]*"')  # of a text without escaped quotes
 
 # str.splitlines() and the OpenAI SDKs' own iter_lines() end a line at these characters too;

@@ -25,6 +25,11 @@ def test_the_table_has_no_doubles() -> None:
         ("POST", "/batches"),
         ("POST", "/batches/{id}/retry"),
         ("POST", "/batches/{id}/rerender"),
+        ("POST", "/chat/completions"),
+        ("POST", "/completions"),
+        ("POST", "/responses"),
+        ("POST", "/embeddings"),
+        ("POST", "/images/generations"),
     }
 
 
@@ -78,15 +83,20 @@ async def test_a_key_is_asked_for_before_a_body_is_read(world: World, secret: st
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["/v1/chat/completions", "/chat/completions", "/v1/responses", "/openai/v1/embeddings/"],
+    ("path", "word"),
+    [
+        ("/v1/moderations", "moderation"),
+        ("/audio/speech", "sound"),
+        ("/openai/v1/vector_stores/vs_1", "vector stores"),
+        ("/v1/fine_tuning/jobs", "fine-tuning"),
+    ],
 )
-async def test_a_single_request_is_told_where_to_go(alice: httpx.AsyncClient, path: str) -> None:
+async def test_what_is_not_served_says_why(alice: httpx.AsyncClient, path: str, word: str) -> None:
     """Not "check the URL for typos": there is none."""
     answer = await alice.post(path, json={"model": "gemini-3.8-flash"})
 
     assert answer.status_code == 404
     error = answer.json()["error"]
     assert error["code"] == "unknown_url"
-    assert error["message"].startswith("This gateway runs batches, ")
-    assert "https://generativelanguage.googleapis.com/v1beta/openai/" in error["message"]
+    assert word in error["message"].lower()
+    assert "typos" not in error["message"]

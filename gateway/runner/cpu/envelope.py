@@ -19,15 +19,11 @@ from gateway.translate import (
     plain_names,
     resolve_model,
 )
-from gateway.wire.json_depth import depth_exceeds
-from gateway.wire.jsonl import LongLine, structure_of
+from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
+from gateway.wire.jsonl import MAX_STRUCTURE, LongLine, structure_of
 from gateway.wire.openai import AZURE_ENDPOINTS
 from gateway.wire.openai_errors import did_you_mean, invalid_type, json_type, missing_parameter
 
-MAX_DEPTH: Final = 128
-# Parsed, each bracket, comma or colon takes 40 to 240 bytes: this many up to 240 MB. The longest
-# lists of token ids and the largest schemas have a tenth.
-MAX_STRUCTURE: Final = 1_000_000
 MAX_UNKNOWN: Final = 20  # models that the list lacks, named to whoever may look them up
 MAX_REMEMBERED: Final = 1000  # model names are the client's: never an endless table
 MEMBERS: Final = frozenset({"custom_id", "method", "url", "body"})

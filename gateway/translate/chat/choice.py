@@ -143,16 +143,22 @@ def _extend(written: Json, message: AssistantMessage, word: str, hints: AnswerHi
         return word
     if "legacy" in hints:
         # The old form has room for one call.
-        call = message.calls[0]
-        written["function_call"] = call["function"]
-        if "extra_content" in call:
-            written["function_call"]["extra_content"] = call["extra_content"]
+        written["function_call"] = shown_call(message.calls[0], hints)
         return "function_call" if word == "stop" else word
-    custom = hints.get("custom", ())
-    written["tool_calls"] = (
-        [_custom(call, custom) for call in message.calls] if custom else message.calls
-    )
+    written["tool_calls"] = [shown_call(call, hints) for call in message.calls]
     return "tool_calls" if word == "stop" else word
+
+
+def shown_call(call: Json, hints: AnswerHints) -> Json:
+    """Write a call in the form that the line declared its functions in.
+
+    ``{"id": …, "type": "function", "function": {"name": "f", "arguments": "{}"}}`` -> the same;
+    its function alone for the old form; ``custom`` with a text for a custom tool.
+    """
+    if "legacy" in hints:
+        extra = {name: call[name] for name in ("extra_content",) if name in call}
+        return {**call["function"], **extra}
+    return _custom(call, hints.get("custom", ()))
 
 
 def _custom(call: Json, names: Collection[str]) -> Json:

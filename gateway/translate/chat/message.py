@@ -40,8 +40,8 @@ class AssistantMessage:
     # the length of the block.
     blocks: Sequence[tuple[int, int]] = ()
     sounds: Sequence[Sound] = ()
-    _images: Sequence[Json] = ()
-    _thoughts = ""
+    images: Sequence[Json] = ()
+    thoughts = ""
 
     def __init__(self, context: Context, choice: int, *, code: bool = True) -> None:
         self.text = ""
@@ -56,7 +56,7 @@ class AssistantMessage:
 
     def has_output(self) -> bool:
         """Whether a client gets anything: thoughts alone are no answer."""
-        return bool(self.text or self.calls or self._images or self.sounds)
+        return bool(self.text or self.calls or self.images or self.sounds)
 
     def read(self, parts: object) -> None:
         """Add the parts in order.
@@ -65,14 +65,18 @@ class AssistantMessage:
         thoughts, text ``"Hi"``, one call with ``arguments`` ``"{}"``. Missing parts are an empty
         message: a thinking model out of budget answers so (recorded).
         """
-        for part in gemini.parts_of(parts):
-            self._show(part)
-        if self._thoughts:
-            self.extras["reasoning_content"] = self._thoughts
-        if self._images:
-            self.extras["images"] = list(self._images)
+        self.add(parts)
+        if self.thoughts:
+            self.extras["reasoning_content"] = self.thoughts
+        if self.images:
+            self.extras["images"] = list(self.images)
         if not self.has_output() and self.failure is None:
             self.failure = gemini.unusable_of(parts)
+
+    def add(self, parts: object) -> None:
+        """Add parts of an answer that may go on, as the pieces of a stream bring them."""
+        for part in gemini.parts_of(parts):
+            self._show(part)
 
     def _show(self, part: gemini.Part) -> None:
         match part:
@@ -82,7 +86,7 @@ class AssistantMessage:
             case gemini.Call(raw):
                 self._show_call(raw)
             case gemini.Thought(text, signature):
-                self._thoughts += text
+                self.thoughts += text
                 self._sign(signature)
             case gemini.Media():
                 self._show_media(part)
@@ -132,7 +136,7 @@ class AssistantMessage:
         if kind.startswith("image/"):
             url = {"url": f"data:{kind};base64,{data}"}
             image = {"type": "image_url", "image_url": url, **_signed(signature)}
-            self._images = (*self._images, image)
+            self.images = (*self.images, image)
         elif kind.startswith("audio/"):
             self.sounds = (*self.sounds, (kind, data))
         else:

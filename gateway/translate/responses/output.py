@@ -62,8 +62,7 @@ class Output:
         ``[{"text": "Hm.", "thought": true}, {"text": "Hi"}, {"functionCall": {"name": "f"}}]`` ->
         a reasoning item, a message item, a function_call item.
         """
-        for part in gemini.parts_of(parts):
-            self._show(part)
+        self.add_parts(parts)
         if not self.has_output() and self.failure is None:
             self.failure = gemini.unusable_of(parts)
         if "one_call" in self._hints:
@@ -72,6 +71,11 @@ class Output:
             content = kept.encode()
             if content:
                 item["encrypted_content"] = content
+
+    def add_parts(self, parts: object) -> None:
+        """Add parts of an answer that may go on, as the pieces of a stream bring them."""
+        for part in gemini.parts_of(parts):
+            self._show(part)
 
     def add(self, prefix: str, item: Json, at: int | None = None) -> Json:
         """Put in an item, at the end unless said otherwise; its id is the answer's and a number."""

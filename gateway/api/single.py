@@ -1,0 +1,79 @@
+"""Single requests: ``POST /v1/chat/completions`` and the other endpoints that a batch may name."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from gateway.api.body import read_json_bytes
+from gateway.api.services import Call
+from gateway.errors import InternalError, RequestError
+from gateway.ports.single import Answered, Events
+
+Given = TypeVar("Given")
+
+# A proxy that buffers or packs a stream shows it when it is over.
+_STREAM_HEADERS: Final = {
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+}
+
+
+class GoneClientError(RequestError):
+    """The client has closed the connection, and reads no answer."""
+
+    status = 499
+
+
+async def create(call: Call) -> Response:
+    """Answer the request, at once or as server-sent events."""
+    single = call.services.single
+    if single is None:
+        raise InternalError("Single requests are not served here.")
+    body = await read_json_bytes(call, call.options.max_single_bytes)
+    path = f"/v1{call.request.url.path}"
+    answered = await _while_connected(call.request.receive, single.respond(path, body, call.owner))
+    if isinstance(answered, Answered):
+        headers = dict(answered.headers)
+        return Response(answered.body, answered.status, headers, "application/json")
+    return EventsResponse(answered, headers=_STREAM_HEADERS, media_type="text/event-stream")
+
+
+class EventsResponse(StreamingResponse):
+    """A stream whose generator is closed however the answer ends, which ends Google's work."""
+
+    def __init__(self, events: Events, headers: dict[str, str], media_type: str) -> None:
+        super().__init__(events, headers=headers, media_type=media_type)
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._events.aclose()
+
+
+async def _while_connected(receive: Receive, work: Awaitable[Given]) -> Given:
+    """Wait for the answer, unless the client goes: what Google is paid for would have no reader.
+
+    Starlette watches the connection during a streamed answer alone, so the upstream call of a
+    client that had left ran to its end (measured).
+    """
+    answering = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            return answering.result()
+        raise GoneClientError("The client closed the connection.")
+    finally:
+        leaving.cancel()
+        answering.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

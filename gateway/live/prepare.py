@@ -1,0 +1,182 @@
+"""A body -> the calls that answer it: what is the request's own, the model, the translation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from gateway.errors import RequestError
+from gateway.live.failures import RefusedError
+from gateway.translate import (
+    ENDPOINTS,
+    AnswerHints,
+    LineError,
+    Note,
+    Policy,
+    StreamOptions,
+    defaults_of,
+    resolve_model,
+)
+from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
+from gateway.wire.jsonl import MAX_STRUCTURE, structure_of
+from gateway.wire.openai import parse_json, truncate
+from gateway.wire.openai_errors import (
+    Complaint,
+    invalid_type,
+    json_type,
+    missing_parameter,
+    unknown_parameter,
+)
+
+Json = dict[str, Any]
+
+# Members that are about the call, not about the answer: they are taken out before the translation.
+_OF_THE_CALL: Final = ("stream", "stream_options", "service_tier")
+FLEX: Final = "flex"
+_TIERS: Final = ("auto", "default", FLEX, "priority", "scale", "standard")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request as it goes upstream. ``flex``: at half the price, when there is room."""
+
+    path: str
+    method: str
+    model: str
+    items: Sequence[bytes]
+    hints: AnswerHints
+    notes: Sequence[Note]
+    stream: StreamOptions | None
+    flex: bool
+
+
+def prepare(path: str, raw: bytes, policy: Policy) -> Prepared:
+    """Check and translate a body. Errors: RequestError, RefusedError of the translation."""
+    endpoint = ENDPOINTS[path]
+    body = _parsed(raw)
+    asked = _text(body, "model")
+    for name in endpoint.required:
+        if body.get(name) is None:
+            raise _complained(missing_parameter(name), name)
+    stream = _stream(body)
+    tier = _tier(body)
+    rest = {name: value for name, value in body.items() if name not in _OF_THE_CALL}
+    model, defaults = resolve_model(asked, policy)
+    add = defaults_of(defaults, path)
+    made = endpoint.to_gemini(rest if add is None else add(rest), policy, model)
+    if isinstance(made, LineError):
+        raise RefusedError(made)
+    items, hints, notes, files = made
+    if files:
+        raise RequestError(
+            "Uploaded files can be named in batches alone: send the content itself.",
+            code="unsupported_value",
+        )
+    return Prepared(
+        path,
+        endpoint.method,
+        model,
+        items,
+        _merged(hints),
+        notes,
+        stream,
+        flex=tier == FLEX,
+    )
+
+
+def _parsed(raw: bytes) -> Json:
+    """Parse a body within the bounds that a batch's line has."""
+    if structure_of(raw, MAX_STRUCTURE) > MAX_STRUCTURE:
+        raise RequestError(
+            "Invalid request body: it has too many brackets, commas and colons; at most"
+            f" {MAX_STRUCTURE} are allowed."
+        )
+    body = parse_json(raw)
+    if not isinstance(body, dict):
+        raise RequestError(f"Invalid request body: expected an object, but got {json_type(body)}.")
+    if depth_exceeds(raw, body, MAX_DEPTH):
+        raise RequestError(f"Invalid request body: it nests deeper than {MAX_DEPTH} levels.")
+    return body
+
+
+def _merged(parts: Sequence[bytes]) -> AnswerHints:
+    hints: AnswerHints = {}
+    for part in parts:
+        hints.update(orjson.loads(part))
+    return hints
+
+
+def _stream(body: Json) -> StreamOptions | None:
+    """Read ``stream`` and ``stream_options``; None for an answer that is not streamed."""
+    wanted = body.get("stream")
+    if wanted is not None and type(wanted) is not bool:
+        raise _wrong_type("stream", "a boolean", wanted)
+    options = body.get("stream_options")
+    if options is not None and not wanted:
+        raise RequestError(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            param="stream_options",
+        )
+    if not wanted:
+        return None
+    if _asks_for_sound(body):
+        raise RequestError(
+            "Sound is not streamed: leave out 'stream', or 'audio' from 'modalities'.",
+            param="stream",
+            code="unsupported_value",
+        )
+    tier = FLEX if _tier(body) == FLEX else "default"
+    return StreamOptions(_stream_options(options), tier)
+
+
+def _stream_options(options: object) -> bool:
+    """Tell whether a last chunk with usage is wanted; padding is never written."""
+    if options is None:
+        return False
+    if type(options) is not dict:
+        raise _wrong_type("stream_options", "an object", options)
+    for name, value in options.items():
+        param = f"stream_options.{truncate(name)}"
+        if name not in ("include_usage", "include_obfuscation"):
+            raise _complained(unknown_parameter(param), param)
+        if value is not None and type(value) is not bool:
+            raise _wrong_type(param, "a boolean", value)
+    return options.get("include_usage") is True
+
+
+def _asks_for_sound(body: Json) -> bool:
+    modalities = body.get("modalities")
+    return type(modalities) is list and "audio" in modalities
+
+
+def _tier(body: Json) -> str:
+    """Read ``service_tier``: ``flex`` is Google's flex tier, a dearer one is never asked for."""
+    tier = body.get("service_tier")
+    if tier is None:
+        return "auto"
+    if tier not in _TIERS:
+        supported = ", ".join(f"'{word}'" for word in _TIERS)
+        raise RequestError(
+            f"Invalid value for 'service_tier': it must be one of {supported}.",
+            param="service_tier",
+            code="invalid_value",
+        )
+    return str(tier)
+
+
+def _text(body: Json, name: str) -> str:
+    value = body.get(name)
+    if value is None:
+        raise _complained(missing_parameter(name), name)
+    if type(value) is not str or not value:
+        raise _wrong_type(name, "a non-empty string", value)
+    return value
+
+
+def _wrong_type(param: str, expected: str, value: object) -> RequestError:
+    return _complained(invalid_type(param, expected, json_type(value)), param)
+
+
+def _complained(complaint: Complaint, param: str) -> RequestError:
+    return RequestError(complaint.message, param=param, code=complaint.code)

@@ -1,0 +1,70 @@
+"""Single requests, answered at once and not by a job: the upstream's port, and their own."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class SingleCall:
+    """A call that is answered at once, not by a job.
+
+    ``method`` is one of :mod:`gateway.wire.gemini`'s; ``body`` is written JSON. ``seconds`` is the
+    time for a whole answer, or until a stream begins; ``idle_seconds`` that between its bytes.
+    """
+
+    model: str
+    method: str
+    body: bytes
+    credential: str
+    seconds: float
+    idle_seconds: float = 60.0
+
+
+# The answer to a single call, or a piece of one: the method's response, or ``{"error": {…}}``,
+# a google.rpc.Status whose message is scrubbed.
+Reply = Mapping[str, Any]
+
+
+class SingleUpstream(Protocol):
+    """One upstream's single calls."""
+
+    async def ask(self, call: SingleCall) -> Reply:
+        """Send a call once, and return its answer; never repeated inside.
+
+        Errors: UpstreamHeldError of the account, UpstreamUnavailableError when no answer came.
+        """
+        ...
+
+    def stream(self, call: SingleCall) -> AsyncGenerator[Reply, None]:
+        """Yield the pieces of an answer as they come; an error is the last of them.
+
+        Closing the generator closes the connection, which is what stops the upstream. Errors: as
+        of :meth:`ask`; UpstreamUnavailableError also of a body that breaks off or stops coming.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The whole answer to a single request: HTTP status, written JSON, headers of its own."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+# Server-sent events, written; closing the generator ends the calls behind it.
+Events = AsyncGenerator[bytes, None]
+
+
+class SingleRequests(Protocol):
+    """Answers single requests of OpenAI's API."""
+
+    async def respond(self, path: str, body: bytes, owner: str) -> Answered | Events:
+        """Answer a JSON body sent to an endpoint (``/v1/chat/completions``) for an owner.
+
+        A stream is given once it has begun: what fails before that has its HTTP status. Cancelling
+        ends the calls behind it. Errors: GatewayError of a request that is refused here.
+        """
+        ...

@@ -1,0 +1,115 @@
+"""The stream of one answer: its pieces, its end, its failures, for every endpoint."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from gateway.translate.answer import envelope
+from gateway.translate.answer.failure import Failure
+from gateway.translate.contract import AnswerHints, Context, FromGemini, Rendered
+from gateway.translate.streams.pieces import MergedAnswer
+from gateway.wire.sse import data_event
+
+CUT_OFF: Final = Failure(
+    502, "stream_interrupted", "Gemini's stream ended before the answer did; send it again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What a client asks of the stream itself: ``usage`` for a last chunk that counts tokens.
+
+    ``tier`` is the service tier that its chunks name.
+    """
+
+    usage: bool = False
+    tier: str = "default"
+
+
+class AnswerStream:
+    """The events of one answer, which may come from several calls (``items``) side by side.
+
+    The caller gives pieces to :meth:`add` as they come and sends what it returns. Nothing is
+    written before :meth:`open` was called, so an answer that fails at once can still have its HTTP
+    status. Then :meth:`finish`, or :meth:`fail`, is the end.
+    """
+
+    from_gemini: FromGemini
+
+    def __init__(
+        self, hints: AnswerHints, context: Context, items: int, options: StreamOptions
+    ) -> None:
+        self.hints = hints
+        self.context = context
+        self.options = options
+        self.merged = [MergedAnswer() for _ in range(items)]
+        self.opened = False
+        self.identity = ""
+        self.model = ""
+
+    def add(self, item: int, piece: Mapping[str, Any]) -> bool:
+        """Take a piece of an item's answer; True when it is time to open the stream.
+
+        A piece that ends its answer may be all of it, and a failure.
+        """
+        merged = self.merged[item]
+        self.name(piece)
+        for index, parts in merged.add(piece):
+            self.read(item, index, parts)
+        return not merged.finished() or self.has_output()
+
+    def name(self, piece: Mapping[str, Any]) -> None:
+        """Settle the id and the model by the first piece: all events have the same."""
+        if not self.identity:
+            self.identity = envelope.identity_of(dict(piece), self.context)
+            self.model = envelope.model_of(piece.get("modelVersion"), self.hints, self.context)
+
+    def read(self, item: int, index: int, parts: object) -> None:
+        """Read new parts of a candidate."""
+        raise NotImplementedError
+
+    def has_output(self) -> bool:
+        """Tell whether a client has anything to see yet."""
+        raise NotImplementedError
+
+    def open(self) -> Iterator[bytes]:
+        """Begin the stream: the events before any output."""
+        raise NotImplementedError
+
+    def news(self) -> Iterator[bytes]:
+        """Yield the events of what was read since the last time."""
+        raise NotImplementedError
+
+    def whole(self) -> Rendered:
+        """Render the whole answer, as a batch would."""
+        self.name({})
+        for merged in self.merged:
+            if not merged.finished():
+                return CUT_OFF.rendered()
+        named = {"responseId": self.identity}
+        answers = [{"response": {**merged.response(), **named}} for merged in self.merged]
+        return type(self).from_gemini(self.hints, answers, self.context)
+
+    def finish(self, rendered: Rendered) -> Iterator[bytes]:
+        """Yield what is still missing of the whole answer, and the end."""
+        raise NotImplementedError
+
+    def fail(self, envelope: bytes) -> Iterator[bytes]:
+        """End a stream that was opened with an error; ``envelope`` is OpenAI's, written.
+
+        Both SDKs raise an error for it (measured); no ``[DONE]`` follows.
+        """
+        yield data_event(envelope)
+
+
+def envelope_of(failure: Failure) -> bytes:
+    """Write a failure's envelope."""
+    return failure.rendered()[1]
+
+
+def parsed_choices(body: bytes) -> Sequence[dict[str, Any]]:
+    """Return the choices of a rendered completion."""
+    choices: Sequence[dict[str, Any]] = orjson.loads(body)["choices"]
+    return choices

@@ -1,0 +1,131 @@
+"""Single calls: a request that Google answers at once, whole or as a stream."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from gateway.errors import UpstreamHeldError, UpstreamUnavailableError
+from gateway.ports.single import Reply, SingleCall
+from gateway.upstream.errors import Call, error_of, mapped
+from gateway.upstream.options import ERROR_BYTES, JSON_BYTES
+from gateway.upstream.transport import Transport, parse_object, read_capped
+from gateway.wire.sse import EventReader
+
+# How many calls there may be at a time is the caller's to bound; a connection is kept for a minute,
+# since opening one to Google takes three round trips.
+LIMITS: Final = httpx.Limits(
+    max_connections=None, max_keepalive_connections=200, keepalive_expiry=60.0
+)
+# Not a stream of events, but a JSON array that grows, without it (LiteLLM#4339, #4408).
+AS_EVENTS: Final = {"alt": "sse"}
+
+
+class SingleCalls:
+    """Single calls on connections of their own, so that they and batches do not wait for another.
+
+    A call is never sent twice: what a lost answer has cost is not known.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._client = transport.new_client(httpx.Timeout(None), LIMITS)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def ask(self, call: SingleCall) -> Reply:
+        """Send the call; its answer, or the error that Google answered with."""
+        with mapped(Call.ASK, self._transport.scrub):
+            async with asyncio.timeout(call.seconds), self._sent(call, {}) as response:
+                if not response.is_success:
+                    return await self._refusal(response)
+                return parse_object(await read_capped(response, JSON_BYTES))
+
+    async def stream(self, call: SingleCall) -> AsyncGenerator[Reply, None]:
+        """Yield the pieces of the answer; what breaks it off is the last of them, or an error.
+
+        The wait for the head and the wait between bytes have clocks of their own: a model that
+        thinks without showing it is silent for long before the first byte.
+        """
+        with mapped(Call.ASK, self._transport.scrub):
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(call.seconds):
+                    response = await stack.enter_async_context(self._sent(call, AS_EVENTS))
+                    if not response.is_success:
+                        refusal = await self._refusal(response)
+                if not response.is_success:
+                    yield refusal
+                    return
+                async for event in _events(response, call.idle_seconds):
+                    yield self._piece(event)
+
+    def _sent(
+        self, call: SingleCall, params: dict[str, str]
+    ) -> AbstractAsyncContextManager[httpx.Response]:
+        transport = self._transport
+        return self._client.stream(
+            "POST",
+            transport.url("models", call.model, suffix=f":{call.method}"),
+            params=params,
+            headers={**transport.key(call.credential), "content-type": "application/json"},
+            content=call.body,
+            timeout=httpx.Timeout(None, connect=transport.options.connect_seconds),
+        )
+
+    async def _refusal(self, response: httpx.Response) -> Reply:
+        """Read an error. Errors: UpstreamHeldError where it is about the account."""
+        body = await read_capped(response, ERROR_BYTES, cut=True)
+        error = error_of(Call.ASK, response.status_code, body, self._transport.scrub)
+        if isinstance(error, UpstreamHeldError):
+            raise error
+        try:
+            told = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            told = None
+        found = told.get("error") if isinstance(told, dict) else None
+        details = found if isinstance(found, dict) else {}
+        return _error({**details, "code": response.status_code, "message": error.message})
+
+    def _piece(self, event: bytes) -> Reply:
+        """Parse an event. One that is no JSON object breaks the stream off, as a cut body does."""
+        try:
+            piece = orjson.loads(event)
+        except orjson.JSONDecodeError as error:
+            raise UpstreamUnavailableError(
+                "The upstream's stream holds an event that is not JSON.", status=200
+            ) from error
+        if not isinstance(piece, dict):
+            raise UpstreamUnavailableError(
+                "The upstream's stream holds an event that is no object.", status=200
+            )
+        found = piece.get("error")
+        if isinstance(found, dict):
+            return _error(
+                {**found, "message": self._transport.scrub(str(found.get("message", "")))}
+            )
+        return piece
+
+
+async def _events(response: httpx.Response, idle_seconds: float) -> AsyncGenerator[bytes, None]:
+    """Yield the data of each event. Errors: TimeoutError when nothing comes for so long."""
+    reader = EventReader()
+    blocks = response.aiter_raw()
+    while True:
+        try:
+            async with asyncio.timeout(idle_seconds):
+                block = await anext(blocks)
+        except StopAsyncIteration:
+            break
+        for event in reader.feed(block):
+            yield event
+    if event := reader.end():
+        yield event
+
+
+def _error(status: dict[str, Any]) -> Reply:
+    return {"error": status}
