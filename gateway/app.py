@@ -35,6 +35,8 @@ from gateway.errors import (
 from gateway.ids import digest, owner_of
 from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
+from gateway.notify.notifier import Notifier, NotifierOptions
+from gateway.notify.sender import Sender, SenderOptions
 from gateway.ports.single import SingleRequests, SingleUpstream
 from gateway.ports.upstream import Upstream
 from gateway.runner.context import Retention, RunnerOptions, StepContext
@@ -260,6 +262,7 @@ class Gateway:
         keys = (settings.gemini_api_key, settings.gemini_api_keys)
         self._google_keys = google_credentials(*keys)  # changed in place when they are read again
         self._single: SingleRequests | None = None
+        self._webhook_secret = settings.webhook_secret
         self._secrets = SecretFiles()
         self._new_keys = asyncio.Event()
 
@@ -326,11 +329,15 @@ class Gateway:
         self, context: StepContext, listener: socket.socket, announce: Callable[[str], None]
     ) -> None:
         runner = Runner(context)
-        server = _Server(self._asgi(context, runner), self._settings.drain_seconds)
+        notifier = self._notifier(context)
+        await context.store.set_settings_endpoint(self._settings.webhook_url, self._clock.now())
+        asgi = self._asgi(context, runner, notifier)
+        server = _Server(asgi, self._settings.drain_seconds)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve(sockets=[listener]), name="api")
             running = group.create_task(runner.run(), name="runner")
+            notifying = group.create_task(notifier.run(), name="notifier")
             sweeping = group.create_task(Sweeper(context).run(), name="sweeper")
             asking = group.create_task(self._ask_google(context.upstream), name="key")
             watching = group.create_task(self._watch_keys(runner.wake), name="keys")
@@ -346,6 +353,7 @@ class Gateway:
                 asking.cancel()
                 watching.cancel()
                 await running
+                notifying.cancel()
                 await context.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
                 server.should_exit = True
@@ -374,6 +382,9 @@ class Gateway:
             clients.clear()
             clients.update(fresh)
             logger.info("the keys of clients were read again: %d", len(fresh))
+        if "webhook_secret" in changed:
+            self._webhook_secret = changed["webhook_secret"]
+            logger.info("the secret that signs webhooks was read again")
         key, keys = changed.get("gemini_api_key"), changed.get("gemini_api_keys", ())
         if key or keys:
             fresh = google_credentials(key, keys)
@@ -381,6 +392,22 @@ class Gateway:
             self._google_keys.clear()
             self._google_keys.update(fresh)
             logger.info("the keys for Google were read again: %s", ", ".join(fresh))
+
+    def _notifier(self, context: StepContext) -> Notifier:
+        """Make what delivers webhooks. Errors: SettingsError of a URL that they cannot go to."""
+        settings = self._settings
+        sender = Sender(SenderOptions(settings.webhook_allow_private), self._clock)
+        url = settings.webhook_url
+        if url is not None and (why := sender.refusal(url)):
+            raise SettingsError(
+                f"GATEWAY_WEBHOOK_URL {why} (GATEWAY_WEBHOOK_ALLOW_PRIVATE=true admits http,"
+                " loopback and private addresses)"
+            )
+        options = NotifierOptions(
+            _pace(settings.webhook_retry_min_seconds, settings.webhook_retry_max_seconds),
+            lambda: None if self._webhook_secret is None else self._webhook_secret.value,
+        )
+        return Notifier(context.store, sender, self._clock, options)
 
     async def _ask_google(self, upstream: Upstream) -> None:
         """Try the keys, at once and until they work: a wrong one would else be silent for a day."""
@@ -407,7 +434,7 @@ class Gateway:
             return "no_answer"
         return "ok"
 
-    def _asgi(self, context: StepContext, runner: Runner) -> Any:  # noqa: ANN401 - an ASGI application
+    def _asgi(self, context: StepContext, runner: Runner, notifier: Notifier) -> Any:  # noqa: ANN401 - an ASGI application
         retries = RetryInput(context)
         renderer = Rerenderer(context, self._policy.to_json())
         services = Services(
@@ -421,6 +448,7 @@ class Gateway:
             policy=self._policy.to_json(),
             models=runner.models.offered,
             single=self._single,
+            webhooks=notifier,
             rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),
             retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )

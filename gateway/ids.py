@@ -4,6 +4,7 @@ Random ids are opaque: at least 128 bits (the job's 60 bits are no secret, they 
 unique), nothing of the upstream or the owner inside, always looked up together with the owner.
 """
 
+import base64
 import hashlib
 import re
 import secrets
@@ -57,6 +58,21 @@ def new_gateway_id() -> str:
 def new_blob_name() -> str:
     """Make a fresh name under which bytes are written once."""
     return secrets.token_hex(16)
+
+
+def new_webhook_endpoint_id() -> str:
+    """``we_`` and 32 hex digits."""
+    return f"we_{secrets.token_hex(16)}"
+
+
+def new_webhook_secret() -> str:
+    """``whsec_`` and base64, as Standard Webhooks writes a key, of 256 bits."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def event_id(batch_id: str, kind: str) -> str:
+    """``evt_`` and 32 hex digits: the same for one event about a batch, for ever."""
+    return f"evt_{digest('event', batch_id, kind)[:32]}"
 
 
 def new_request_id() -> str:

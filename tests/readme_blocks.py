@@ -351,6 +351,7 @@ BLOCKS: Mapping[str, Blocks] = {
     "gateway/settings/README.md": {"settings": settings},
     "gateway/runner/README.md": {},
     "gateway/store/README.md": {},
+    "gateway/notify/README.md": {},
     "deploy/README.md": {"sidecar": sidecar},
     "tests/README.md": {},
     "CONTRIBUTING.md": {},

@@ -97,6 +97,10 @@ def test_an_unknown_name_stops_the_start_and_suggests() -> None:
         ("GATEWAY_API_KEYS", "a=s1,b=s1"),
         ("GATEWAY_LOG_LEVEL", "loud"),
         ("GATEWAY_HOST", " "),
+        ("GATEWAY_WEBHOOK_SECRET", "whsec_"),
+        ("GATEWAY_WEBHOOK_SECRET", "whsec_no base64!"),
+        ("GATEWAY_WEBHOOK_URL", "https://example.com/"),  # without a secret
+        ("GATEWAY_WEBHOOK_RETRY_MIN_SECONDS", "4000"),
         ("GEMINI_API_KEY", ""),
     ],
 )

@@ -6,7 +6,18 @@ from typing import Final
 
 from starlette.responses import Response
 
-from gateway.api import batches, files, health, jobs, models, rerender, retries, single, uploads
+from gateway.api import (
+    batches,
+    files,
+    health,
+    jobs,
+    models,
+    rerender,
+    retries,
+    single,
+    uploads,
+    webhooks,
+)
 from gateway.api.services import Call
 
 Endpoint = Callable[[Call], Awaitable[Response]]
@@ -50,6 +61,15 @@ ROUTES: Final = (
     ApiRoute("POST", "/images/generations", single.create, starts_work=True),
     ApiRoute("GET", "/models", models.list_models),
     ApiRoute("GET", "/models/{id:path}", models.retrieve),
+    ApiRoute("POST", "/webhook_endpoints", webhooks.create),
+    ApiRoute("GET", "/webhook_endpoints", webhooks.list_endpoints),
+    ApiRoute("GET", "/webhook_endpoints/{id}", webhooks.retrieve),
+    ApiRoute("POST", "/webhook_endpoints/{id}", webhooks.update),
+    ApiRoute("DELETE", "/webhook_endpoints/{id}", webhooks.delete),
+    ApiRoute("POST", "/webhook_endpoints/{id}/rotate_secret", webhooks.rotate_secret),
+    ApiRoute("POST", "/webhook_endpoints/{id}/test", webhooks.test),
+    ApiRoute("GET", "/webhook_endpoints/{id}/deliveries", webhooks.list_deliveries),
+    ApiRoute("GET", "/webhook_event_types", webhooks.list_event_types),
     ApiRoute("GET", "/healthz", health.live, public=True),
     ApiRoute("GET", "/readyz", health.ready, public=True),
 )

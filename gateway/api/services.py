@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.requests import Request
 
 from gateway.batches.batch import Batch
 from gateway.batches.file import File
+from gateway.batches.webhooks import Attempt, WebhookEndpoint
 from gateway.clock import Clock
 from gateway.ports.blobs import Blobs
 from gateway.ports.single import SingleRequests
@@ -25,6 +26,18 @@ DEFAULT_MAX_SINGLE_BYTES: Final = 20 * MIB
 
 # A body without a new byte for this long is given up (uvicorn has no timeout for bodies).
 DEFAULT_BODY_IDLE_SECONDS: Final = 60.0
+
+
+class Webhooks(Protocol):
+    """What requests want of webhook delivery."""
+
+    def refusal(self, url: str) -> str | None:
+        """Say why an endpoint cannot have this URL, in a clause; None: it can."""
+        ...
+
+    async def test(self, endpoint: WebhookEndpoint, kind: str) -> Attempt:
+        """Send a sample of an event, once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,7 @@ class Services:
     # Renders an ended batch again, under its stored policy or today's.
     rerender: Callable[[Batch, bool], Awaitable[Batch]] | None = None
     single: SingleRequests | None = None  # answers requests outside of batches
+    webhooks: Webhooks | None = None
 
 
 @dataclass(frozen=True, slots=True)

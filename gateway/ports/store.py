@@ -24,8 +24,9 @@ from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
+from gateway.batches.webhooks import Delivery, WebhookEndpoint
 
-Row = TypeVar("Row", File, Batch)
+Row = TypeVar("Row", File, Batch, WebhookEndpoint, Delivery)
 
 ALL_TIME: Final = -(2**62)  # before any moment, and before any wake-up version
 NOTHING_NAMED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
@@ -379,7 +380,9 @@ class Store(Protocol):
         claim, or with ``keep`` extends it to the record's ``lease_until``. ``due_at`` is written
         unless the row was woken after the claim; ``cancel_requested_at`` never. ``counts`` and
         ``usage`` are written when the batch leaves validation and when it ends; in between they
-        belong to :meth:`save_job`, which adds to them whoever holds the batch row.
+        belong to :meth:`save_job`, which adds to them whoever holds the batch row. A batch that
+        ends is announced in the same transaction: a delivery to each webhook endpoint that asked
+        for the event.
         """
         ...
 
@@ -499,4 +502,56 @@ class Store(Protocol):
         Ends the claim, or with ``keep`` extends it. What is not needed any more is due at once,
         whatever ``due_at`` says, unless it is being removed already.
         """
+        ...
+
+    # Webhooks. The endpoint of the settings is every owner's to see; only the settings change it.
+
+    async def set_settings_endpoint(self, url: str | None, now: int) -> None:
+        """Keep the endpoint that the settings name; None: forget it and what waits for it."""
+        ...
+
+    async def add_endpoint(self, endpoint: WebhookEndpoint, most: int) -> WebhookEndpoint | None:
+        """Insert; None when its owner has ``most`` already. The answer carries ``seq``."""
+        ...
+
+    async def get_endpoint(self, owner: str, endpoint_id: str) -> WebhookEndpoint | None:
+        """Return an endpoint of an owner, or that of the settings."""
+        ...
+
+    async def list_endpoints(
+        self, owner: str, *, limit: int, after: str | None = None
+    ) -> Page[WebhookEndpoint] | None:
+        """Endpoints, newest first. None: ``after`` is unknown."""
+        ...
+
+    async def save_endpoint(self, endpoint: WebhookEndpoint) -> bool:
+        """Write what may change of an endpoint of its owner; False when it is not there."""
+        ...
+
+    async def delete_endpoint(self, owner: str, endpoint_id: str) -> bool:
+        """Forget an endpoint of an owner, with its deliveries; False when it is not there."""
+        ...
+
+    async def list_deliveries(
+        self, owner: str, endpoint_id: str, *, limit: int, after: str | None = None
+    ) -> Page[Delivery] | None:
+        """Deliveries to an endpoint about an owner's batches, newest first; ``after``: an event."""
+        ...
+
+    async def due_deliveries(self, now: int, latest: int, limit: int) -> Sequence[Delivery]:
+        """Return deliveries that are due and free, at most ``limit`` of each endpoint.
+
+        Of one batch only the first that is pending. Due is also what is due after ``latest``: the
+        clock was ahead when that was written.
+        """
+        ...
+
+    async def claim_delivery(
+        self, delivery: Delivery, now: int, lease_until: int
+    ) -> tuple[Delivery, WebhookEndpoint] | None:
+        """Take a pending delivery, raising its fence, with its endpoint as it is now."""
+        ...
+
+    async def save_delivery(self, delivery: Delivery) -> bool:
+        """Write a claimed delivery, guarded by its fence, and end the claim."""
         ...

@@ -153,7 +153,16 @@ def _check_together(settings: Settings, given: Mapping[str, str], misspelt: Sequ
             "keys: set GATEWAY_API_KEYS=NAME=SECRET,... or GATEWAY_API_KEYS_FILE to a file with "
             "them. Or set GATEWAY_HOST=127.0.0.1 to serve this machine alone"
         )
-    for low, high in (("POLL_MIN", "POLL_MAX"), ("RETRY_MIN", "RETRY_MAX")):
+    if settings.webhook_url is not None and settings.webhook_secret is None:
+        raise SettingsError(
+            "GATEWAY_WEBHOOK_URL is set without GATEWAY_WEBHOOK_SECRET: make one with"
+            " echo whsec_$(openssl rand -base64 32), and give it to the receiver"
+        )
+    for low, high in (
+        ("POLL_MIN", "POLL_MAX"),
+        ("RETRY_MIN", "RETRY_MAX"),
+        ("WEBHOOK_RETRY_MIN", "WEBHOOK_RETRY_MAX"),
+    ):
         if getattr(settings, f"{low.lower()}_seconds") > getattr(
             settings, f"{high.lower()}_seconds"
         ):

@@ -33,6 +33,7 @@ from gateway.settings.values import (
     string,
     url,
     version,
+    webhook_secret,
     words,
 )
 from gateway.wire.gemini import GOOGLE_BASE_URL
@@ -416,6 +417,37 @@ class Settings:
         "size",
         "Most bytes of uploaded files at Google at a time, so also of those that the lines of one "
         "input name. Google stores 20 GB for a project.",
+    )
+    webhook_url: str | None = _setting(
+        None,
+        string,
+        "url",
+        "Where events about ended batches of every owner go (`batch.completed`, `batch.failed`, "
+        "`batch.expired`, `batch.cancelled`). Clients add their own with `/v1/webhook_endpoints`.",
+    )
+    webhook_secret: Secret | None = _setting(
+        None,
+        webhook_secret,
+        "secret",
+        "Secret that signs those events: `whsec_` and base64, or any text; the receiver's "
+        "`OPENAI_WEBHOOK_SECRET`.",
+        secret=True,
+    )
+    webhook_retry_min_seconds: float = _setting(
+        "5", seconds, "seconds", "First pause before a failed webhook is sent again; it doubles."
+    )
+    webhook_retry_max_seconds: float = _setting(
+        "3600",
+        seconds,
+        "seconds",
+        "Longest such pause. After 72 hours a webhook is given up.",
+    )
+    webhook_allow_private: bool = _setting(
+        "false",
+        boolean,
+        "true, false",
+        "Webhooks may go to http, loopback and private addresses too. To link-local ones, where "
+        "clouds keep credentials, they never go.",
     )
     output_expiry_seconds: int = _setting(
         "2592000",

@@ -3,6 +3,7 @@
 Errors: ValueError whose message follows the name of a setting.
 """
 
+import base64
 import ipaddress
 import math
 import re
@@ -202,6 +203,20 @@ def _object(value: str) -> dict[str, Any]:
 def secret(value: str) -> Secret:
     """Something that never shows itself."""
     return Secret(string(value))
+
+
+def webhook_secret(value: str) -> Secret:
+    """Read a secret that signs webhooks; with the prefix ``whsec_`` it is base64."""
+    text = string(value)
+    prefix = "whsec_"
+    if text.startswith(prefix):
+        try:
+            key = base64.b64decode(text.removeprefix(prefix), validate=True)
+        except ValueError:
+            raise ValueError(f"begins with {prefix}, but is not base64 after it") from None
+        if not key:
+            raise ValueError(f"has nothing after {prefix}")
+    return Secret(text)
 
 
 def api_keys(value: str) -> tuple[ApiKey, ...]:

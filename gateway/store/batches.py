@@ -18,7 +18,7 @@ from gateway.ports.store import BlobChange, Page
 from gateway.store import blobs as blob_rows
 from gateway.store import files as file_rows
 from gateway.store import jobs as job_rows
-from gateway.store import staging
+from gateway.store import staging, webhooks
 from gateway.store.columns import batch_of, batch_values
 from gateway.store.session import Row, Session
 
@@ -130,6 +130,7 @@ async def save(
         await staging.name(session, row["owner"], job.id, named.get(job.id, {}), now)
     if batch.status not in LIVE_STATUSES:
         await staging.forget(session, batch.id)
+        await webhooks.announce(session, row["owner"], batch, now)
     await blob_rows.change(session, blobs, now)
     return True
 

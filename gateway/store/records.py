@@ -11,6 +11,7 @@ from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
+from gateway.batches.webhooks import Delivery, WebhookEndpoint
 from gateway.clock import Clock
 from gateway.ids import new_gateway_id
 from gateway.ports.store import (
@@ -23,7 +24,7 @@ from gateway.ports.store import (
     Seal,
     Work,
 )
-from gateway.store import batches, blobs, files, quotas, retention, staging, uploads
+from gateway.store import batches, blobs, files, quotas, retention, staging, uploads, webhooks
 from gateway.store import jobs as job_rows
 from gateway.store.session import Engine, Session
 
@@ -416,6 +417,60 @@ class Records:
         return await self._engine.write(
             lambda session: staging.save(session, staged, keep=keep, gone=gone, now=now)
         )
+
+    # Webhooks
+
+    async def set_settings_endpoint(self, url: str | None, now: int) -> None:
+        """Keep the endpoint that the settings name, or forget it."""
+        await self._engine.write(lambda session: webhooks.set_in_settings(session, url, now))
+
+    async def add_endpoint(self, endpoint: WebhookEndpoint, most: int) -> WebhookEndpoint | None:
+        """Insert, unless the owner has as many as that."""
+        return await self._engine.write(lambda session: webhooks.add(session, endpoint, most))
+
+    async def get_endpoint(self, owner: str, endpoint_id: str) -> WebhookEndpoint | None:
+        """Return an endpoint that an owner may see."""
+        return await self._engine.read(lambda session: webhooks.owned(session, owner, endpoint_id))
+
+    async def list_endpoints(
+        self, owner: str, *, limit: int, after: str | None = None
+    ) -> Page[WebhookEndpoint] | None:
+        """Endpoints, newest first; None when ``after`` is unknown."""
+        return await self._engine.read(lambda session: webhooks.page(session, owner, limit, after))
+
+    async def save_endpoint(self, endpoint: WebhookEndpoint) -> bool:
+        """Write an endpoint of its owner."""
+        return await self._engine.write(lambda session: webhooks.save(session, endpoint))
+
+    async def delete_endpoint(self, owner: str, endpoint_id: str) -> bool:
+        """Forget an endpoint, with its deliveries."""
+        return await self._engine.write(
+            lambda session: webhooks.delete(session, owner, endpoint_id)
+        )
+
+    async def list_deliveries(
+        self, owner: str, endpoint_id: str, *, limit: int, after: str | None = None
+    ) -> Page[Delivery] | None:
+        """Deliveries, newest first; None when ``after`` is unknown."""
+        return await self._engine.read(
+            lambda session: webhooks.deliveries(session, owner, endpoint_id, limit, after)
+        )
+
+    async def due_deliveries(self, now: int, latest: int, limit: int) -> Sequence[Delivery]:
+        """Return deliveries that are due and free, some of each endpoint."""
+        return await self._engine.read(lambda session: webhooks.due(session, now, latest, limit))
+
+    async def claim_delivery(
+        self, delivery: Delivery, now: int, lease_until: int
+    ) -> tuple[Delivery, WebhookEndpoint] | None:
+        """Claim a pending delivery, raising its fence."""
+        return await self._engine.write(
+            lambda session: webhooks.claim(session, delivery, now, lease_until)
+        )
+
+    async def save_delivery(self, delivery: Delivery) -> bool:
+        """Write a claimed delivery, guarded by its fence."""
+        return await self._engine.write(lambda session: webhooks.save_delivery(session, delivery))
 
 
 async def _pull_in(session: Session, now: int, latest: int) -> None:

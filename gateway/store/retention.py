@@ -26,7 +26,7 @@ async def _drop_raw(session: Session, batch_id: str, now: int) -> None:
 
 
 async def forget_records(session: Session, before: int, limit: int) -> int:
-    """Remove rows of batches and uploads that ended, and files' tombstones, before a time."""
+    """Remove rows of what ended, files' tombstones and events told, before a time."""
     values = {"before": before, "limit": limit}
     batches = await session.all("batches_outlived", values)
     for row in batches:
@@ -36,4 +36,6 @@ async def forget_records(session: Session, before: int, limit: int) -> int:
     files = await session.all("tombstones_outlived", values)
     for row in files:
         await session.run("remove_file", {"id": row["id"]})
-    return len(batches) + len(files) + await uploads.forget(session, before, limit)
+    others = await uploads.forget(session, before, limit)
+    others += await session.run("webhook_deliveries_outlived", values)
+    return len(batches) + len(files) + others

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from gateway.clock import Clock, SystemClock
 from gateway.errors import SettingsError
-from gateway.store import batches, blobs, jobs, staging
+from gateway.store import batches, blobs, jobs, staging, webhooks
 from gateway.store.lock import DirectoryLock
 from gateway.store.migrate import migrate, read_migrations
 from gateway.store.queries import load_queries
@@ -105,3 +105,4 @@ async def _recover(session: Session, now: int) -> None:
     await jobs.recover(session, now)
     await staging.recover(session)
     await blobs.recover(session)
+    await webhooks.recover(session)

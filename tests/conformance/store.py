@@ -31,6 +31,7 @@ from tests.conformance.records import (
 )
 from tests.conformance.staging import StagingRules
 from tests.conformance.uploads import UploadRules
+from tests.conformance.webhooks import WebhookRules
 
 LATER = 10_000_000
 TERMINAL = [status for status in BatchStatus if status not in LIVE_STATUSES]
@@ -987,6 +988,7 @@ class StoreRules(
     SaveRules,
     DueRules,
     StagingRules,
+    WebhookRules,
 ):
     """All of it."""
 

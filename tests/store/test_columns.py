@@ -8,6 +8,7 @@ from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
+from gateway.batches.webhooks import Delivery, WebhookEndpoint
 from gateway.store.sqlite import SQLiteStore
 
 FLAT = {
@@ -23,10 +24,15 @@ FLAT = {
         ("batches", Batch, {"rings", "heard"}),
         ("jobs", Job, {"owner"}),
         ("staged_files", StagedFile, set()),
+        ("webhook_endpoints", WebhookEndpoint, set()),
+        ("webhook_deliveries", Delivery, set()),
     ],
 )
 async def test_every_field_has_its_column(
-    sqlite: SQLiteStore, table: str, record: type[File | Batch | Job | StagedFile], own: set[str]
+    sqlite: SQLiteStore,
+    table: str,
+    record: type[File | Batch | Job | StagedFile | WebhookEndpoint | Delivery],
+    own: set[str],
 ) -> None:
     """And every column but the store's own has its field."""
     rows = sqlite.engine.reader.connection.execute(f"SELECT name FROM pragma_table_info('{table}')")

@@ -6,6 +6,7 @@
 // uploads    two parts sent at once and completed in order; another one cancelled
 // batches    upload, create, retrieve, list, cancel twice
 // pages      ARGUMENTS.files uploads, then the list two at a time
+// webhooks   ARGUMENTS' event unwrapped, with its secret and with another; every method of endpoints
 // errors     what the SDK makes of 400, 401, 404
 // run        ARGUMENTS.lines as a batch to its end: the batch, its output and error lines
 import OpenAI, { toFile } from "openai";
@@ -85,6 +86,21 @@ const scenarios = {
     const cancelled = await client.batches.cancel(created.id);
     const again = await client.batches.cancel(created.id);
     return { created, retrieved, listed, inUse, cancelled, again };
+  },
+
+  async webhooks() {
+    const { body, headers, secret } = options;
+    const event = await client.webhooks.unwrap(body, headers, secret);
+    const wrong = await failure(client.webhooks.unwrap(body, headers, "whsec_AAAA"));
+    const types = (await client.webhooks.eventTypes.list()).data;
+    const made = await client.webhooks.create({
+      name: "node", url: "https://example.com/hook", event_types: ["batch.expired"],
+    });
+    const listed = (await collect(client.webhooks.list({ limit: 2 }))).map((endpoint) => endpoint.id);
+    const updated = (await client.webhooks.update(made.id, { name: "other" })).name;
+    const rotated = (await client.webhooks.rotateSecret(made.id)).signing_secret;
+    const deleted = (await client.webhooks.delete(made.id)).deleted;
+    return { event, wrong, types, made, listed, updated, rotated, deleted };
   },
 
   async pages() {
