@@ -3,7 +3,8 @@
 in   /v1/files/  /files  /openai/files  /openai/v1/files
 out  /files
 
-Each form is served itself: a redirect would cost a second upload of the whole file.
+Each form is served itself: a redirect would cost a second upload of the whole file. Azure's client
+puts the model of a single request into the path, ``/openai/deployments/MODEL/chat/completions``.
 """
 
 import re
@@ -14,6 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 # openai-python and -node append to a base URL with or without /v1; Azure's clients to /openai.
 _PREFIX: Final = re.compile(r"(?:/openai)?(?:/v1)?(?=/)")
 
+# A name with a slash comes as it is from openai-node (LiteLLM#7631): the end of the path decides.
+_DEPLOYMENT: Final = re.compile(
+    r"/deployments/(?P<model>.+?)(?P<path>/(?:chat/completions|completions|embeddings|responses"
+    r"|images/generations|images/edits))"
+)
+
+# Where the model of such a path is kept: it wins over the body's, as at Azure.
+DEPLOYMENT: Final = "gateway.deployment"
 # Where the path as it was asked for is kept, for messages.
 ASKED_PATH: Final = "gateway.asked_path"
 
@@ -36,4 +45,6 @@ class CanonicalPaths:
             asked = scope["path"]
             path = canonical_path(asked.removeprefix(scope.get("root_path", "")))
             scope = {**scope, "path": path, "root_path": "", ASKED_PATH: asked}
+            if found := _DEPLOYMENT.fullmatch(path):
+                scope |= {"path": found["path"], DEPLOYMENT: found["model"]}
         await self._app(scope, receive, send)

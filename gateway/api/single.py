@@ -8,9 +8,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.api.body import read_json_bytes
+from gateway.api.paths import DEPLOYMENT
 from gateway.api.services import Call
 from gateway.errors import InternalError, RequestError
-from gateway.ports.single import Answered, Events
+from gateway.ports.single import Answered, Events, SingleRequest
 
 Given = TypeVar("Given")
 
@@ -33,8 +34,13 @@ async def create(call: Call) -> Response:
     if single is None:
         raise InternalError("Single requests are not served here.")
     body = await read_json_bytes(call, call.options.max_single_bytes)
-    path = f"/v1{call.request.url.path}"
-    answered = await _while_connected(call.request.receive, single.respond(path, body, call.owner))
+    asked = SingleRequest(
+        path=f"/v1{call.request.scope['path']}",
+        body=body,
+        owner=call.owner,
+        model=call.request.scope.get(DEPLOYMENT),
+    )
+    answered = await _while_connected(call.request.receive, single.respond(asked))
     if isinstance(answered, Answered):
         headers = dict(answered.headers)
         return Response(answered.body, answered.status, headers, "application/json")

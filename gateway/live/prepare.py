@@ -8,6 +8,7 @@ import orjson
 
 from gateway.errors import RequestError
 from gateway.live.failures import RefusedError
+from gateway.ports.single import SingleRequest
 from gateway.translate import (
     ENDPOINTS,
     AnswerHints,
@@ -51,10 +52,13 @@ class Prepared:
     flex: bool
 
 
-def prepare(path: str, raw: bytes, policy: Policy) -> Prepared:
+def prepare(request: SingleRequest, policy: Policy) -> Prepared:
     """Check and translate a body. Errors: RequestError, RefusedError of the translation."""
+    path = request.path
     endpoint = ENDPOINTS[path]
-    body = _parsed(raw)
+    body = _parsed(request.body)
+    if request.model is not None:
+        body["model"] = request.model
     asked = _text(body, "model")
     for name in endpoint.required:
         if body.get(name) is None:

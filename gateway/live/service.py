@@ -20,7 +20,7 @@ from gateway.live.options import LiveOptions
 from gateway.live.places import Places
 from gateway.live.prepare import FLEX, Prepared, prepare
 from gateway.live.stream import LiveStream
-from gateway.ports.single import Answered, Events, Reply, SingleUpstream
+from gateway.ports.single import Answered, Events, Reply, SingleRequest, SingleUpstream
 from gateway.translate import ENDPOINTS, STREAMS, Context, Note, Policy, Rendered
 
 logger = logging.getLogger(__name__)
@@ -56,27 +56,27 @@ class SingleRequestService:
         self._places = Places(options)
         self._used: dict[str, int] = {}
 
-    async def respond(self, path: str, body: bytes, owner: str) -> Answered | Events:
+    async def respond(self, asked: SingleRequest) -> Answered | Events:
         """Answer a request. Errors: GatewayError."""
-        request = await self._prepared(path, body)
+        request = await self._prepared(asked)
         context = self._context(request)
         if request.stream is not None:
-            return await self._streamed(request, context, owner)
+            return await self._streamed(request, context, asked.owner)
         began = self._clock.monotonic()
-        async with self._places.one(owner):
+        async with self._places.one(asked.owner):
             with self._credential() as credential:
                 tier, answers = await self._answers(request, credential)
         failure = _first_refusal(answers)
-        rendered = ENDPOINTS[path].from_gemini(request.hints, answers, context)
+        rendered = ENDPOINTS[asked.path].from_gemini(request.hints, answers, context)
         self._log(request, rendered, began)
         if failure is not None and rendered[0] >= 400:
             return Answered(rendered[0], rendered[1], failure.headers)
         return _shown(request, rendered, tier)
 
-    async def _prepared(self, path: str, body: bytes) -> Prepared:
-        if len(body) <= QUICK_BYTES:
-            return prepare(path, body, self._policy)
-        return await asyncio.to_thread(prepare, path, body, self._policy)
+    async def _prepared(self, asked: SingleRequest) -> Prepared:
+        if len(asked.body) <= QUICK_BYTES:
+            return prepare(asked, self._policy)
+        return await asyncio.to_thread(prepare, asked, self._policy)
 
     def _context(self, request: Prepared) -> Context:
         now = self._clock.now() // 1000

@@ -54,6 +54,19 @@ class Answered:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class SingleRequest:
+    """A JSON body sent to an endpoint (``/v1/chat/completions``) by an owner.
+
+    ``model`` is the one that the path named, which wins over the body's.
+    """
+
+    path: str
+    body: bytes
+    owner: str
+    model: str | None = None
+
+
 # Server-sent events, written; closing the generator ends the calls behind it.
 Events = AsyncGenerator[bytes, None]
 
@@ -61,8 +74,8 @@ Events = AsyncGenerator[bytes, None]
 class SingleRequests(Protocol):
     """Answers single requests of OpenAI's API."""
 
-    async def respond(self, path: str, body: bytes, owner: str) -> Answered | Events:
-        """Answer a JSON body sent to an endpoint (``/v1/chat/completions``) for an owner.
+    async def respond(self, asked: SingleRequest) -> Answered | Events:
+        """Answer a request.
 
         A stream is given once it has begun: what fails before that has its HTTP status. Cancelling
         ends the calls behind it. Errors: GatewayError of a request that is refused here.

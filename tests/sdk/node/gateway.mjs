@@ -8,8 +8,9 @@
 // pages      ARGUMENTS.files uploads, then the list two at a time
 // webhooks   ARGUMENTS' event unwrapped, with its secret and with another; every method of endpoints
 // errors     what the SDK makes of 400, 401, 404
+// single     single requests with ARGUMENTS.model: whole, streamed, tools, Responses, embeddings, errors
 // run        ARGUMENTS.lines as a batch to its end: the batch, its output and error lines
-import OpenAI, { toFile } from "openai";
+import OpenAI, { AzureOpenAI, toFile } from "openai";
 
 const [, , baseURL, scenario, apiKey = "secret-a", given = "{}"] = process.argv;
 const options = JSON.parse(given);
@@ -119,6 +120,29 @@ const scenarios = {
       ),
       stranger: await failure(stranger.files.list()),
     };
+  },
+
+  async single() {
+    const { model, azureURL } = options;
+    const messages = [{ role: "user", content: "hello there" }];
+    const tools = [
+      { type: "function", function: { name: "f", parameters: { type: "object", properties: { x: { type: "string" } } } } },
+    ];
+    const whole = await client.chat.completions.create({ model, messages });
+    const helper = client.chat.completions.stream({ model, messages, stream_options: { include_usage: true } });
+    const streamed = await helper.finalChatCompletion();
+    const called = await client.chat.completions
+      .stream({ model, messages, tools, tool_choice: "required" })
+      .finalChatCompletion();
+    const types = [];
+    const events = client.responses.stream({ model, input: "hello there" });
+    for await (const event of events) types.push(event.type);
+    const response = await events.finalResponse();
+    const vectors = await client.embeddings.create({ model: "gemini-embedding-001", input: ["a", "b"], dimensions: 8 });
+    const azure = new AzureOpenAI({ endpoint: azureURL, apiKey, apiVersion: "2025-01-01", deployment: model });
+    const deployed = await azure.chat.completions.create({ messages });
+    const unknown = await failure(client.chat.completions.create({ model: "gemini-none", messages, stream: true }));
+    return { whole, streamed, called, types, response, vectors, deployed, unknown };
   },
 
   async run() {
