@@ -80,6 +80,7 @@ TIME_FILE = "clock.py"
 # chat's answer rendered in the older form.
 TRANSLATE: dict[str, int] = {
     "contract": 1,
+    "remembered": 1,
     "template": 1,
     "reading": 2,
     "models": 2,
@@ -88,6 +89,7 @@ TRANSLATE: dict[str, int] = {
     "answer": 4,
     "tools": 5,
     "google": 6,
+    "frames": 6,
     "chat": 7,
     "responses": 7,
     "embeddings": 7,

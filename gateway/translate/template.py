@@ -4,9 +4,15 @@ A template is made from the request that was written for stand-ins: the mapping 
 Filling one costs a third of building and writing the same objects (measured on 300-byte lines).
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any, Final
 
 import orjson
+
+# What every stand-in has when it is written, however often it was written as a text of a text.
+MARK: Final = b"u001a"
 
 
 def stand_in(number: int) -> str:
@@ -33,3 +39,46 @@ def template_of(written: bytes, holes: Sequence[tuple[bytes, bytes]]) -> bytes |
 def hole(number: int) -> tuple[bytes, bytes]:
     """Name the hole that :func:`stand_in` leaves, to be filled with written JSON."""
     return orjson.dumps(stand_in(number)), b"%b"
+
+
+class Form:
+    """Written JSON with holes anywhere: ``format % pick(values)`` is the JSON with its values.
+
+    ``order`` has the number of the value for each hole, as they come. ``pick`` is None where that
+    is the order of the values themselves.
+    """
+
+    __slots__ = ("format", "order", "pick")
+
+    def __init__(self, written: bytes, holes: Sequence[bytes]) -> None:
+        """Find every place of each hole's text; a number is one where it is a whole value."""
+        # Of holes that are written alike the first counts.
+        numbers = {text: number for number, text in reversed([*enumerate(holes)])}
+        self.order: list[int] = []
+
+        def cut(match: re.Match[bytes]) -> bytes:
+            self.order.append(numbers[match[0]])
+            return b"%b"
+
+        # The mark of a hole has no percent sign, and text around it is doubled first.
+        doubled = written.replace(b"%", b"%%")
+        self.format = _any_of(holes).sub(cut, doubled) if holes else doubled
+        usual = self.order == list(range(len(holes)))
+        self.pick: Callable[[Any], Any] | None = (
+            None if usual or not self.order else itemgetter(*self.order)
+        )
+
+    def fill(self, values: tuple[bytes, ...]) -> bytes:
+        """Return the JSON with these values, which are written JSON themselves."""
+        if not self.order:
+            return self.format % ()
+        return self.format % (self.pick(values) if self.pick else values)
+
+
+def _any_of(holes: Sequence[bytes]) -> re.Pattern[bytes]:
+    ends = rb"(?<=:)%b(?=[,}])"
+    return re.compile(
+        b"|".join(
+            re.escape(text) if text[-1:] in b'"}' else ends % re.escape(text) for text in holes
+        )
+    )

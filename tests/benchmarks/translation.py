@@ -6,6 +6,7 @@ several rounds counts, so that a busy machine disturbs little.
 """
 
 import argparse
+import gc
 import itertools
 import sys
 import time
@@ -20,6 +21,7 @@ import orjson
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gateway.runner.cpu.lines import ANSWER_LINE, spool_lines
+from gateway.runner.worker import GARBAGE_THRESHOLD
 from gateway.translate import ENDPOINTS, AnswerHints, Context, LineError, Policy
 from tests.benchmarks import lines
 
@@ -168,6 +170,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual lines")
     arguments = parser.parse_args()
+    gc.set_threshold(GARBAGE_THRESHOLD)  # as in a worker process
     print(f"{'':22}{'lines':>8}{'MB':>8}{'floor us':>10}{'ours us':>10}{'ratio':>8}{'goal':>7}")
     measured = {}
     for case in cases(arguments.scale):

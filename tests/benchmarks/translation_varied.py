@@ -9,6 +9,7 @@ misses every cache: no two lines share a shape, an option or a name of a member.
 import argparse
 import base64
 import copy
+import gc
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ import orjson
 # Run as a program, a file finds its own folder only.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from gateway.runner.worker import GARBAGE_THRESHOLD
 from tests.benchmarks import lines
 from tests.benchmarks.translation import Case, floor, forward, seconds
 
@@ -199,6 +201,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=COUNT, help="lines of each kind")
     arguments = parser.parse_args()
+    gc.set_threshold(GARBAGE_THRESHOLD)  # as in a worker process
     print(f"{'':22}{'lines':>8}{'KB':>8}{'floor us':>10}{'ours us':>10}{'ratio':>8}{'goal':>7}")
     for case in cases(arguments.count):
         base, ours = measure(case, arguments.rounds)

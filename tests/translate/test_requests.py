@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.translate import frames
 from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.reading.table import TABLES, FieldTable, Placing
@@ -54,10 +55,10 @@ def test_request(concept: str, case: dict[str, Any]) -> None:
 @pytest.fixture
 def without_templates(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Everything is written the ordinary way."""
-    compiled_options._remembered.cache_clear()
-    monkeypatch.setattr(compiled_options, "template_of", lambda *_: None)
+    frames.forget()
+    monkeypatch.setattr(compiled_options, "_template", lambda *_: None)
     yield
-    compiled_options._remembered.cache_clear()
+    frames.forget()
 
 
 @pytest.mark.parametrize(("concept", "case"), TRANSLATED)
@@ -99,7 +100,7 @@ def _seen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
 def test_every_mapped_row_has_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that no case has may say anything: it has not been tried."""
     seen = _seen(monkeypatch)
-    compiled_options._remembered.cache_clear()
+    frames.forget()
     declarations._remembered.cache_clear()
     for case in (parameter.values[1] for parameter in CASES):
         seen.update((case["endpoint"], name) for name in case["openai"])

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response
 
+from gateway.translate import frames
 from gateway.translate.answer.finish import FINISH
 from gateway.translate.contract import LineError
-from gateway.translate.request import compiled_options
 from gateway.translate.responses import answer as responses_answers
 from gateway.translate.responses import request as responses
 from gateway.translate.template import stand_in
@@ -325,9 +325,9 @@ def test_what_is_remembered_does_not_show(lines: list[dict[str, Any]], model: st
     """Whatever lines came before, a line becomes the same bytes."""
     alone = []
     for line in lines:
-        compiled_options._remembered.cache_clear()
+        frames.forget()
         alone.append(responses.to_gemini(line, POLICY, model))
-    compiled_options._remembered.cache_clear()
+    frames.forget()
     assert [responses.to_gemini(line, POLICY, model) for line in lines] == alone
     shared = [responses.to_gemini(line, POLICY, model) for line in lines]
     assert shared == alone

@@ -8,7 +8,6 @@ the answer that breaks the schema and never its content.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 import jsonschema_rs
@@ -16,6 +15,7 @@ import orjson
 
 from gateway.translate.answer.failure import Failure
 from gateway.translate.contract import AnswerHints, Context, Json, Note, NoteCode
+from gateway.translate.remembered import Remembered
 from gateway.translate.schemas.cost import MANY, Steps, UncheckableError
 from gateway.units import MIB
 from gateway.wire.json_depth import depth_of
@@ -25,8 +25,10 @@ MAX_STEPS: Final = 5_000_000
 # Steps per value above which the library is not asked where the error is: it describes every
 # alternative that failed, at 6 KB and 30 microseconds each (measured).
 MAX_STEPS_TOLD: Final = 100
-# Compiled schemas remembered at a time: one of 5,000 properties takes 6 MB.
-_REMEMBERED: Final = 16
+# Bytes of compiled schemas that are remembered: one of 5,000 properties takes 6 MB, which is 60
+# times its text.
+_ROOM: Final = 64 * MIB
+_TIMES: Final = 60
 # A pattern beyond it is not compiled, in bytes: ``\w{1,64}`` takes some thousand.
 _PATTERN_BYTES: Final = MIB
 _PATTERNS: Final = jsonschema_rs.RegexOptions(
@@ -115,9 +117,19 @@ class Checker:
         return steps if steps < MANY and values * steps <= MAX_STEPS else None
 
 
-@lru_cache(maxsize=_REMEMBERED)
+_remembered: Final[Remembered[str, Checker | str]] = Remembered(_ROOM)
+
+
 def checker_of(schema: str) -> Checker | str:
     """Compile a schema, given as JSON text; a text when it cannot be, which says why."""
+    checker = _remembered.get(schema)
+    if checker is None:
+        checker = _compile(schema)
+        _remembered.keep(schema, checker, _TIMES * len(schema))
+    return checker
+
+
+def _compile(schema: str) -> Checker | str:
     try:
         return Checker(orjson.loads(schema))
     except UncheckableError as error:

@@ -4,13 +4,14 @@ from typing import Final
 
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.contract import Json, Policy, Translation
+from gateway.translate.frames import translates
 from gateway.translate.google import GOOGLE_ROWS
 from gateway.translate.reading.checks import anything, boolean, list_of
 from gateway.translate.reading.refusal import at, invalid_value, missing
-from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
+from gateway.translate.reading.table import FieldTable, dropped, mapped, refused, varying
 from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import CompiledOptions, translates
+from gateway.translate.request.compiled_options import CompiledOptions
 from gateway.translate.request.modalities import (
     AUDIO,
     modalities,
@@ -47,17 +48,23 @@ CHAT: Final = FieldTable(
         "`contents`, `systemInstruction`; an empty turn of the user goes in front of the model's",
     ),
     *fields.SAMPLING,
-    mapped(
-        "max_tokens",
-        "`generationConfig.maxOutputTokens`, at most the model's",
-        fields.token_limit,
-        fields.read_max_tokens,
+    varying(
+        mapped(
+            "max_tokens",
+            "`generationConfig.maxOutputTokens`, at most the model's",
+            fields.token_limit,
+            fields.read_max_tokens,
+        ),
+        fields.OWN_LIMIT,
     ),
-    mapped(
-        "max_completion_tokens",
-        "`generationConfig.maxOutputTokens`, at most the model's",
-        fields.token_limit,
-        fields.read_max_completion_tokens,
+    varying(
+        mapped(
+            "max_completion_tokens",
+            "`generationConfig.maxOutputTokens`, at most the model's",
+            fields.token_limit,
+            fields.read_max_completion_tokens,
+        ),
+        fields.OWN_LIMIT,
     ),
     mapped("logprobs", "`generationConfig.responseLogprobs`", boolean, keep("logprobs")),
     mapped(
@@ -85,7 +92,10 @@ CHAT: Final = FieldTable(
     *GOOGLE_ROWS,
     fields.PARALLEL_TOOL_CALLS,
     fields.VERBOSITY,
-    mapped("metadata", "echoed in the answer", fields.metadata, _read_metadata),
+    varying(
+        mapped("metadata", "echoed in the answer", fields.metadata, _read_metadata),
+        fields.OWN_METADATA,
+    ),
     fields.STREAM,
     dropped("stream_options", "it asks for nothing without streaming"),
     dropped("user", "names the caller's user to OpenAI"),
@@ -140,7 +150,7 @@ def to_gemini(options: CompiledOptions, messages: object) -> Translation:
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
     if options.shared:
-        item = options.plain(messages, read_messages, "text")
+        item = options.plain(messages, read_messages, "text", "image_url")
         if item is not None:
             items = (item,) if options.items == 1 else options.one_item_per_choice(item)
             return items, options.hints, options.notes, ()

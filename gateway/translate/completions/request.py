@@ -14,13 +14,14 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import Json, Policy, Translation
+from gateway.translate.frames import translates
 from gateway.translate.google import GOOGLE_ROWS, refuse_google
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import boolean, integer, words
-from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
+from gateway.translate.reading.table import FieldTable, dropped, mapped, refused, varying
 from gateway.translate.request import fields, thinking
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import CompiledOptions, refuse_amplified, translates
+from gateway.translate.request.compiled_options import CompiledOptions, refuse_amplified
 
 PATH: Final = "/v1/completions"
 # OpenAI's default, which old programs rely on.
@@ -47,11 +48,14 @@ COMPLETIONS: Final = FieldTable(
     mapped("model", "the model of the job"),
     mapped("prompt", "`contents`: one user turn; an array of strings is as many items"),
     *fields.SAMPLING,
-    mapped(
-        "max_tokens",
-        "`generationConfig.maxOutputTokens`, at most the model's; 16 when absent",
-        fields.token_limit,
-        fields.read_max_tokens,
+    varying(
+        mapped(
+            "max_tokens",
+            "`generationConfig.maxOutputTokens`, at most the model's; 16 when absent",
+            fields.token_limit,
+            fields.read_max_tokens,
+        ),
+        fields.OWN_LIMIT,
     ),
     mapped(
         "best_of",

@@ -8,12 +8,13 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import Json, Policy, Translation
+from gateway.translate.frames import translates
 from gateway.translate.google import google_rows
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import integer, keyword, one_of, string, whole
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.request.builder import RequestBuilder, read_options
-from gateway.translate.request.compiled_options import refuse_amplified, translates
+from gateway.translate.request.compiled_options import refuse_amplified
 from gateway.translate.request.fields import read_texts
 from gateway.translate.template import hole, stand_in, template_of
 

@@ -9,12 +9,13 @@ from math import log
 from typing import Final
 
 from gateway.translate.contract import Json, Policy, Translation
+from gateway.translate.frames import translates
 from gateway.translate.google import GOOGLE_ROWS, refuse_google
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import integer, one_of, string
 from gateway.translate.reading.table import FieldTable, dropped, mapped, noted, refused
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import CompiledOptions, translates
+from gateway.translate.request.compiled_options import CompiledOptions
 from gateway.translate.request.fields import STREAM
 from gateway.translate.request.thinking import refuse_thoughts, resolve_thinking
 from gateway.translate.tools.config import resolve_tools

@@ -22,7 +22,8 @@ def gemini_name(value: object, param: str = "") -> str:
     """Check a function's name and make it one that Gemini accepts."""
     if type(value) is not str:
         invalid_type(value, "a string", param)
-    name = _renamed(value)
+    # What is longer is no name, and not worth its place among those that are remembered.
+    name = _renamed(value) if len(value) <= _LONGEST else ""
     if not name:
         invalid_value(
             f"{quoted(value)} is not 1 to 64 letters, digits, '_', '-', '.' or ':'.", param

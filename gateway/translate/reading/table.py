@@ -7,7 +7,7 @@ itself: the field tables of the room's README and the tests of completeness are 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Generic, NoReturn, TypeVar, overload
 
@@ -15,6 +15,7 @@ from gateway.translate.contract import Json
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import Check, json_object
 from gateway.translate.reading.notes import Noting
+from gateway.translate.reading.own_values import Own
 
 # What readers write into: a request under construction. Contravariant: a row that only checks its
 # value has its place in every table.
@@ -48,6 +49,8 @@ class Field(Generic[Target_contra]):
     usual: tuple[object, ...] | None = None
     # The member of Gemini's object; the same as ``name`` unless another is given.
     sent: str = ""
+    # Which values lines may have of their own without being lines of another shape.
+    own: Own | None = None
 
 
 @overload
@@ -104,6 +107,11 @@ def refused(name: str, about: str) -> Field[Noting]:
     return Field(name, Placing.REFUSED, about)
 
 
+def varying(row: Field[Target_contra], own: Own) -> Field[Target_contra]:
+    """Return the row, of which lines may have such values of their own: they are only copied."""
+    return replace(row, own=own)
+
+
 class FieldTable(Generic[Target_contra]):
     """The rows of one object. A table is itself a check: ``list_of(SPEAKER)``."""
 
@@ -124,6 +132,7 @@ class FieldTable(Generic[Target_contra]):
             and row.read is None
             and row.usual is None
         )
+        self.own: Final = {row.name: row.own for row in rows if row.own is not None}
         # Rows whose value is looked at; an object's mapper reads the others.
         self._active: Final = [row for row in rows if row.check or row.read or row.required]
         TABLES.append(self)

@@ -1,61 +1,85 @@
 """CompiledOptions: the translated options of a body, which are all its members but the messages.
 
 The lines of a batch come from one program, so their options (limits, tools, schemas) are mostly the
-same. They are read, checked and written once, and cached by their own bytes; so are templates of
-conversations of plain texts. Reading the options of every line anew costs twice what parsing the
-line does (measured). A cached value is a function of the bytes alone, so the cache shows in the
-time that a line takes and never in what comes out.
+same. They are read, checked and written once, and remembered (:mod:`gateway.translate.frames`);
+so are templates of conversations of plain texts and pictures. Reading the options of every line
+anew costs twice what parsing the line does (measured).
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, wraps
 from typing import Any, Final, TypeVar
 
 from orjson import Fragment, dumps, loads
 
-from gateway.translate.contract import Json, LineError, Policy, ToGemini, Translation
+from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.reading.refusal import Refused, invalid_value
-from gateway.translate.reading.table import FieldTable
-from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import whole_resolution
 from gateway.translate.request.conversation import Conversation
+from gateway.translate.request.media import inline_image
 from gateway.translate.request.safety import resolve_safety
-from gateway.translate.schemas.convert import written
-from gateway.translate.template import hole, stand_in, template_of
+from gateway.translate.template import MARK, Form, stand_in
 
-# Cache: number of entries; options of more bytes than this are not cached.
-_REMEMBERED: Final = 128
-_LARGEST_REMEMBERED: Final = 64 * 1024
-# Templates cached for one set of options; conversations of more turns have none.
+# Templates cached for one set of options; conversations of more texts have none.
 _MOST_SHAPES: Final = 64
 _MOST_TURNS: Final = 64
 # Limit on options x number of texts: the requests of one line would grow by this many bytes.
 _MOST_REPEATED: Final = 16 * 2**20
-# Longest role name that a cached template may have.
+# Longest name of a role, or type of a picture, that a cached template may have.
 _LONGEST_ROLE: Final = 16
-# Bytes of the templates of one set of options; each template holds the tools and schemas, and all
-# caches together stay below 16 MiB.
+# Bytes of the templates of one set of options; each template holds the tools and schemas.
 _MOST_SHAPE_BYTES: Final = 128 * 1024
-# The roles of the shortest conversation.
+# A turn of one text is named by its role, any other by its role and what each part is: "" for a
+# text, else the type of a picture.
+Turn = str | tuple[str, ...]
+Shape = tuple[Turn, ...]
+# The shape of the shortest conversation.
 _ONE_TEXT: Final = ("user",)
-
-
-# Sentinel: no conversation of these roles has been looked at.
-_UNKNOWN: Final = b""
+_TEXT: Final = ""
+# Sentinel: no conversation of the shape has been looked at.
+_UNKNOWN: Final = Form(b"", ())
 
 Options = TypeVar("Options")
 Build = Callable[[Json, str, Policy], Options]
 Read = Callable[[Any, Conversation], None]
 
 
+class _Templates(dict[Shape, Form | None]):
+    """Templates by shape; None where a shape has none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = 0
+
+    def learn(self, shape: Shape, form: Form | None) -> int:
+        """Remember a template, and return its size."""
+        size = len(form.format) if form else 0
+        if len(self) >= _MOST_SHAPES or self._bytes + size > _MOST_SHAPE_BYTES:
+            self.clear()
+            self._bytes = 0
+        self[shape] = form
+        self._bytes += size
+        return size
+
+
 class CompiledOptions:
-    """The options of a body, compiled. Lines share them, so no line changes them."""
+    """The options of a body, compiled. Lines share them, so no line changes them.
+
+    Options of a frame (:mod:`gateway.translate.frames`) hold stand-ins; a line's are the same
+    with its own ``values`` and ``hints``.
+    """
+
+    # Values of the line's own, written; ``frame`` are then the options with the stand-ins.
+    values: tuple[bytes, ...] = ()
+    frame: "CompiledOptions | None" = None
+    # Templates are made from the second line on: many bodies come once.
+    shared = False
 
     def __init__(self, builder: RequestBuilder) -> None:
         resolve_safety(builder)
         self.model = builder.model
         self.policy = builder.policy
+        self.most_tokens = builder.can.most_tokens
         self.config = builder.config
         self.system = builder.system
         self.google_path = builder.google_path
@@ -72,29 +96,66 @@ class CompiledOptions:
         members = builder.members
         if builder.config:
             members = {**members, "generationConfig": builder.config}
-        self.members = {name: Fragment(dumps(members[name])) for name in members}
-        # Templates are made from the second line on: many bodies come once.
-        self.shared = False
-        self._shapes: dict[tuple[str, ...], bytes | None] = {}
-        self._shapes_bytes = 0
+        self.members = {name: dumps(members[name]) for name in members}
+        self._templates = _Templates()
+        # Told how many bytes the templates have more.
+        self.grew: Callable[[int], None] = _nothing
+        self._holes: Sequence[bytes] = ()
+        self._forms: dict[str, Form] = {}
+        self._system_form: Form | None = None
+        self._line: Json = {}
+
+    def become_frame(self, holes: Sequence[bytes]) -> bool:
+        """Find the stand-ins; whether all of them are found as they were put in."""
+        self._holes = holes
+        self._forms = {name: Form(text, holes) for name, text in self.members.items()}
+        self._system_form = Form(dumps(self.system), holes)
+        self.shared = True
+        self._line = {**self.__dict__, "frame": self, "values": ()}
+        forms = (*self._forms.values(), self._system_form)
+        return not any(MARK in form.format for form in forms)
+
+    def with_values(self, values: tuple[bytes, ...], hints: tuple[bytes, ...]) -> "CompiledOptions":
+        """Return the options of one line, which has these values in place of the stand-ins."""
+        made = object.__new__(CompiledOptions)
+        # The fastest copy of an object there is; both members are in it already.
+        members = self._line.copy()
+        members["values"] = values
+        members["hints"] = hints
+        made.__dict__ = members
+        return made
+
+    def _written_members(self) -> dict[str, bytes]:
+        if self.frame is None:
+            return self.members
+        return {name: form.fill(self.values) for name, form in self._forms.items()}
+
+    def _system_parts(self) -> list[Json]:
+        if self.frame is None or self._system_form is None:
+            return self.system
+        parts: list[Json] = loads(self._system_form.fill(self.values))
+        return parts
 
     def write(self, conversation: Conversation) -> bytes:
         """Return the item of a conversation."""
         request: Json = {}
-        system = self.system + conversation.system
+        members = self._written_members()
+        system = self._system_parts() + conversation.system
         if system and not conversation.can.instructions:
             conversation.begin(system)
         elif system:
-            if "cachedContent" in self.members:
+            if "cachedContent" in members:
                 why = "cached content excludes instructions, tools and tool_choice in the line."
                 invalid_value(why, f"{self.google_path}.cached_content")
             # Written first so that the texts appear in conversation order in the template.
             request["systemInstruction"] = {"parts": system}
         request["contents"] = conversation.turns()
-        request.update(self.members)
+        for name, text in members.items():
+            request[name] = Fragment(text)
         resolution = whole_resolution(conversation, self.config.get("mediaResolution", ""))
         if resolution:
-            request["generationConfig"] = {**self.config, "mediaResolution": resolution}
+            config = loads(members.get("generationConfig", b"{}"))
+            request["generationConfig"] = {**config, "mediaResolution": resolution}
         return dumps(request)
 
     def translation(self, turns: object, read: Read, field: str) -> Translation:
@@ -112,35 +173,33 @@ class CompiledOptions:
         seeds = range(self.seed, self.seed + self.items)
         return [_seeded(item, seed if seed < 2**31 else seed - 2**31) for seed in seeds]
 
-    def _learn(self, roles: tuple[str, ...], read: Read) -> bytes | None:
-        """Return the template of a conversation of plain texts; None when it is not that simple."""
-        if len(roles) > _MOST_TURNS or any(len(role) > _LONGEST_ROLE for role in roles):
+    def _learn(self, shape: Shape, read: Read) -> Form | None:
+        """Return the template of a conversation; None when it is not that simple."""
+        if self.frame is not None:
+            return self.frame._learn(shape, read)  # noqa: SLF001 - of the same class
+        names = [name for turn in shape for name in ((turn,) if type(turn) is str else turn)]
+        if len(names) > _MOST_TURNS or any(len(name) > _LONGEST_ROLE for name in names):
             return None
         conversation = Conversation(self.model, self.policy)
-        stand_ins = [{"role": role, "content": stand_in(n)} for n, role in enumerate(roles)]
-        template = None
+        stand_ins, texts = _stand_ins(shape)
+        form = None
         try:
             read(stand_ins, conversation)
             item = self.write(conversation)
             if not conversation.notes:
-                template = template_of(item, [hole(n) for n in range(len(roles))])
+                form = _template(item, texts, self._holes)
         except Refused:  # the line itself is read in full next, and refused with its own path
             pass
-        size = len(template or b"")
-        if len(self._shapes) >= _MOST_SHAPES or self._shapes_bytes + size > _MOST_SHAPE_BYTES:
-            self._shapes.clear()
-            self._shapes_bytes = 0
-        self._shapes[roles] = template
-        self._shapes_bytes += size
-        return template
+        self.grew(self._templates.learn(shape, form))
+        return form
 
     def one_text(self, text: str, read: Read) -> bytes | None:
         """Return the item of one text of the user's, None where that is not so simple."""
         if not text:
             return None
-        shapes = self._shapes
-        template = shapes[_ONE_TEXT] if _ONE_TEXT in shapes else self._learn(_ONE_TEXT, read)
-        return template and template % dumps(text)
+        templates = self._templates
+        form = templates[_ONE_TEXT] if _ONE_TEXT in templates else self._learn(_ONE_TEXT, read)
+        return form.fill((dumps(text), *self.values)) if form else None
 
     def text(self, text: str) -> bytes:
         """Return the item of one text of the user's, on endpoints that have only a prompt."""
@@ -151,33 +210,80 @@ class CompiledOptions:
             item = self.write(conversation)
         return item
 
-    def plain(self, messages: object, read: Read, part: str = "") -> bytes | None:
-        """Return the item of a conversation of roles and texts alone, None if it is more than that.
+    def plain(
+        self, messages: object, read: Read, part: str = "", picture: str = ""
+    ) -> bytes | None:
+        """Return the item of a conversation of texts and pictures, None if it is more than that.
 
         ``[{"role": "user", "content": "Hi"}]``; ``read`` is how the endpoint reads it otherwise,
-        ``part`` the type of the one part that says no more than a text does, if there is one.
+        ``part`` and ``picture`` the types of parts that are no more than a text, or a picture.
         """
         if type(messages) is not list:
             return None
-        roles = []
-        texts = []
+        turns: list[Turn] = []
+        texts: list[bytes] = []
         try:
             for message in messages:
                 role, content = message["role"], message["content"]
-                if type(content) is not str:
-                    content = _only_text(content, part)
                 if not content or len(message) != 2:
                     return None
-                roles.append(role)
-                # At once, though a later message may be more: a pass of its own costs a tenth.
-                texts.append(dumps(content))
-            shape = tuple(roles)
-            template = self._shapes.get(shape, _UNKNOWN)
-            if template is _UNKNOWN:
-                template = self._learn(shape, read)
-        except (KeyError, TypeError):  # no message, or a role that is no string
+                if type(content) is str:
+                    # At once, though a later message may be more: a pass of its own costs a tenth.
+                    texts.append(dumps(content))
+                else:
+                    kinds = _kinds(content, part, picture, texts)
+                    if kinds is None:
+                        return None
+                    role = (role, *kinds) if len(kinds) > 1 or kinds[0] else role
+                turns.append(role)
+            shape = tuple(turns)
+            templates = self._templates
+            form = templates.get(shape, _UNKNOWN)
+            if form is _UNKNOWN:
+                form = self._learn(shape, read)
+        except (KeyError, TypeError, Refused):  # no message, a role that is no string, no picture
             return None
-        return template and template % tuple(texts)
+        if form is None:
+            return None
+        values = (*texts, *self.values) if self.values else tuple(texts)
+        return form.format % (form.pick(values) if form.pick else values)
+
+
+def _nothing(_: int) -> None:
+    """Count nothing: these options are not remembered."""
+
+
+def _stand_ins(shape: Shape) -> tuple[list[Json], list[bytes]]:
+    """Make messages of a shape, and say how what is in them is written."""
+    messages: list[Json] = []
+    texts: list[bytes] = []
+    for turn in shape:
+        if type(turn) is str:
+            messages.append({"role": turn, "content": stand_in(len(texts))})
+            texts.append(dumps(stand_in(len(texts))))
+            continue
+        parts: list[Json] = []
+        for kind in turn[1:]:
+            number = len(texts)
+            if kind == _TEXT:
+                parts.append({"type": "text", "text": stand_in(number)})
+                texts.append(dumps(stand_in(number)))
+            else:
+                data = f"STANDIN{number:05d}"  # base64
+                url = f"data:{kind};base64,{data}"
+                parts.append({"type": "image_url", "image_url": {"url": url}})
+                texts.append(dumps(data))
+        messages.append({"role": turn[0], "content": parts})
+    return messages, texts
+
+
+def _template(item: bytes, texts: Sequence[bytes], holes: Sequence[bytes]) -> Form | None:
+    """Make the template of an item; None when a text is not there exactly once."""
+    form = Form(item, [*texts, *holes])
+    found = sorted(number for number in form.order if number < len(texts))
+    if found != list(range(len(texts))) or (holes and MARK in form.format):
+        return None
+    return form
 
 
 def _read_prompt(messages: Sequence[Json], conversation: Conversation) -> None:
@@ -185,15 +291,35 @@ def _read_prompt(messages: Sequence[Json], conversation: Conversation) -> None:
     conversation.say("user", [{"text": messages[0]["content"]}])
 
 
-def _only_text(content: object, part: str) -> str:
-    """``[{"type": "text", "text": "Hi"}]`` -> ``"Hi"``; nothing if it is more, or no text."""
-    if type(content) is not list or len(content) != 1:
-        return ""
-    only: Any = content[0]
-    if type(only) is not dict or len(only) != 2 or only.get("type") != part:
-        return ""
-    text = only.get("text")
-    return text if type(text) is str else ""
+def _kinds(content: object, part: str, picture: str, texts: list[bytes]) -> list[str] | None:
+    """Say what each part is, and add what is in it; None if one is more than text or picture.
+
+    ``[{"type": "text", "text": "Hi"}]`` -> ``[""]``, a picture of PNG -> ``["image/png"]``.
+    """
+    if type(content) is not list:
+        return None
+    kinds = []
+    for one in content:
+        if type(one) is not dict or len(one) != 2:
+            return None
+        kind = one.get("type")
+        if kind == part:
+            text = one.get("text")
+            if type(text) is not str or not text:
+                return None
+            kinds.append(_TEXT)
+            texts.append(dumps(text))
+        elif kind == picture:
+            image = one["image_url"]
+            url = image["url"]
+            if len(image) != 1 or type(url) is not str or url[:5] != "data:":
+                return None
+            blob = inline_image(url, "url")
+            kinds.append(blob["mimeType"])
+            texts.append(dumps(blob["data"]))
+        else:
+            return None
+    return kinds
 
 
 def _seeded(item: bytes, seed: int) -> bytes:
@@ -210,53 +336,3 @@ def refuse_amplified(size: int, count: int, param: str) -> None:
             f"together they exceed {_MOST_REPEATED // 2**20} MiB. Split the line."
         )
         invalid_value(why, param)
-
-
-def translates(
-    field: str, table: FieldTable[RequestBuilder], build: Build[Options]
-) -> Callable[[Callable[[Options, Any], Translation]], ToGemini]:
-    """Make an endpoint's ``to_gemini`` of a function of its compiled options and of ``field``.
-
-    The field holds what differs from line to line; ``build`` compiles all others. Those that the
-    table does not read are left out before: a ``user`` of its own must not make a line a new one.
-    """
-    unread = table.unread
-
-    def decorate(translate: Callable[[Options, Any], Translation]) -> ToGemini:
-        @wraps(translate)
-        def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
-            rest = body.copy()
-            given = rest.pop(field, None)
-            if not unread.isdisjoint(rest):
-                for name in unread & rest.keys():
-                    del rest[name]
-            try:
-                return translate(compile_options(build, rest, model, policy), given)
-            except Refused as refusal:
-                return retry_without_unknown(refusal, to_gemini, body, policy, model)
-
-        return to_gemini
-
-    return decorate
-
-
-def compile_options(build: Build[Options], rest: Json, model: str, policy: Policy) -> Options:
-    """Return the compiled options of ``rest``, a body without its conversation.
-
-    Errors: Refused, by ``build`` or because it is nested too deep to be written.
-    """
-    try:
-        key = dumps(rest)
-    except TypeError:
-        for name, value in rest.items():
-            written(value, name)
-        raise
-    if len(key) > _LARGEST_REMEMBERED:
-        return build(rest, model, policy)
-    options: Options = _remembered(build, key, model, policy)
-    return options
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _remembered(build: Build[Any], key: bytes, model: str, policy: Policy) -> Any:  # noqa: ANN401
-    return build(loads(key), model, policy)

@@ -4,7 +4,13 @@ from typing import Final
 
 from gateway.translate.contract import Json
 from gateway.translate.reading import checks, refusal
-from gateway.translate.reading.table import Field, Reader, dropped, mapped, noted
+from gateway.translate.reading.own_values import (
+    LARGEST_LIMIT,
+    own_integer,
+    own_number,
+    own_texts,
+)
+from gateway.translate.reading.table import Field, Reader, dropped, mapped, noted, varying
 from gateway.translate.request.builder import RequestBuilder, keep
 
 # OpenAI allows 4, Gemini 5: whatever passes Gemini passes here.
@@ -195,18 +201,30 @@ def ask_logprobs(builder: RequestBuilder, field: str) -> None:
         builder.config["logprobs"] = builder.top_logprobs
 
 
+# Values that lines have of their own, each with a number that no line is likely to have.
+OWN_LIMIT: Final = own_integer(1, LARGEST_LIMIT, 7_919)
+OWN_METADATA: Final = own_texts(900)
+_OWN_SEED: Final = own_integer(-INT32_MAX - 1, INT32_MAX, 1_073_519_867)
+
 # Rows of several endpoints.
-TEMPERATURE: Final = mapped(
-    "temperature",
-    "`generationConfig.temperature`",
-    checks.number(0, 2),
-    _sampled("temperature", "temperature"),
+TEMPERATURE: Final = varying(
+    mapped(
+        "temperature",
+        "`generationConfig.temperature`",
+        checks.number(0, 2),
+        _sampled("temperature", "temperature"),
+    ),
+    own_number(0, 2, 0.739085133215),
 )
-TOP_P: Final = mapped(
-    "top_p", "`generationConfig.topP`", checks.number(0, 1), _sampled("top_p", "topP")
+TOP_P: Final = varying(
+    mapped("top_p", "`generationConfig.topP`", checks.number(0, 1), _sampled("top_p", "topP")),
+    own_number(0, 1, 0.567143290409),
 )
-TOP_K: Final = mapped(
-    "top_k", "`generationConfig.topK` (extension)", checks.integer(1, INT32_MAX), _read_top_k
+TOP_K: Final = varying(
+    mapped(
+        "top_k", "`generationConfig.topK` (extension)", checks.integer(1, INT32_MAX), _read_top_k
+    ),
+    own_integer(1, INT32_MAX, 915_965_594),
 )
 STREAM: Final = mapped("stream", "false only", not_streamed)
 PARALLEL_TOOL_CALLS: Final = dropped(
@@ -228,7 +246,10 @@ SAMPLING: Final[tuple[Field[RequestBuilder], ...]] = (
         keep("choices"),
     ),
     mapped("stop", "`generationConfig.stopSequences`", read=_read_stop),
-    mapped("seed", "`generationConfig.seed`, folded to 31 bits", checks.whole, _read_seed),
+    varying(
+        mapped("seed", "`generationConfig.seed`, folded to 31 bits", checks.whole, _read_seed),
+        _OWN_SEED,
+    ),
     mapped(
         "frequency_penalty",
         "`generationConfig.frequencyPenalty`; models from 2.5 on refuse it: dropped, noted",

@@ -7,6 +7,8 @@ costs 3 percent, all samples 1. What hides between them, Gemini refuses.
 """
 
 import re
+from functools import lru_cache
+from string import ascii_letters, digits
 from typing import Final
 
 from gateway.translate.contract import Json
@@ -25,12 +27,13 @@ _DATA_URI: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]{0,100}){0,5})(;base64)?,",
     re.IGNORECASE | re.ASCII,
 )
+# What is in front of the data at most: a type, and up to five parameters.
+_LONGEST_HEAD: Final = 800
 # How much of the end and of every sample is looked at character by character. Data shorter than
 # its samples is looked at as a whole.
 _CHECKED_CHARACTERS: Final = 64
 _SAMPLES: Final = 8
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+\Z")
-_BASE64_END: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}\Z")
+_BASE64: Final = f"{ascii_letters}{digits}+/-_".encode()
 
 _PLAIN_TEXTS: Final = """
     log tsv jsonl yaml yml toml ini tex rst sql css js ts py java c h cpp cs go rs rb php sh
@@ -117,12 +120,22 @@ def media_type_of(filename: str) -> str | None:
 
 def inline_data(uri: str, param: str) -> Json:
     """``data:image/png;base64,AAAA`` -> ``{"mimeType": "image/png", "data": "AAAA"}``."""
-    match = _DATA_URI.match(uri)
-    if match is None or match[3] is None:
+    head = uri[: uri.find(",", 0, _LONGEST_HEAD) + 1]
+    kind = _type_in(head)
+    if not kind:
         invalid_value("expected a data URI as in 'data:image/png;base64,…'.", param)
+    return {"mimeType": kind, "data": checked_base64(uri[len(head) :], param)}
+
+
+# The lines of a batch share few.
+@lru_cache(maxsize=256)
+def _type_in(head: str) -> str:
+    """``data:image/JPG;base64,`` -> ``image/jpeg``; nothing if it does not say base64."""
+    match = _DATA_URI.fullmatch(head)
+    if match is None or match[3] is None:
+        return ""
     kind = match[1].lower()
-    data = checked_base64(uri[match.end() :], param)
-    return {"mimeType": _ALIASES.get(kind, kind), "data": data}
+    return _ALIASES.get(kind, kind)
 
 
 def inline_image(uri: str, param: str) -> Json:
@@ -170,7 +183,6 @@ def checked_base64(data: str, param: str) -> str:
         data.isascii()
         # Padding may be left out; half of it is a mistake to every decoder.
         and (rest == 0 if padding else rest != 1)
-        and _BASE64_END.match(data, max(0, len(data) - _CHECKED_CHARACTERS)) is not None
         and _is_base64_where_looked_at(data, len(data) - padding)
     )
     if not plausible:
@@ -179,11 +191,15 @@ def checked_base64(data: str, param: str) -> str:
 
 
 def _is_base64_where_looked_at(data: str, end: int) -> bool:
+    """Whether all samples, and the last characters before the padding, are of the alphabet.
+
+    One look at all of them together takes a tenth of a match of each.
+    """
     step = max(_CHECKED_CHARACTERS, end // _SAMPLES)
-    return all(
-        _BASE64.match(data, start, min(start + _CHECKED_CHARACTERS, end))
-        for start in range(0, end, step)
-    )
+    last = max(0, end - _CHECKED_CHARACTERS)
+    samples = [data[start : start + _CHECKED_CHARACTERS] for start in range(0, last, step)]
+    looked_at = "".join([*samples, data[last:end]])
+    return looked_at != "" and not looked_at.encode().translate(None, _BASE64)
 
 
 def file_data(owner: Json, param: str, conversation: Conversation, otherwise: str) -> Json:

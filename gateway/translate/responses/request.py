@@ -6,6 +6,7 @@ from typing import Final
 import orjson
 
 from gateway.translate.contract import Json, Policy, Translation
+from gateway.translate.frames import translates
 from gateway.translate.google import GOOGLE_ROWS, refuse_google
 from gateway.translate.reading.checks import (
     Check,
@@ -17,11 +18,20 @@ from gateway.translate.reading.checks import (
     only,
     string,
 )
+from gateway.translate.reading.own_values import own_text
 from gateway.translate.reading.refusal import missing, unsupported_value
-from gateway.translate.reading.table import Field, FieldTable, dropped, mapped, noted, refused
+from gateway.translate.reading.table import (
+    Field,
+    FieldTable,
+    dropped,
+    mapped,
+    noted,
+    refused,
+    varying,
+)
 from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import CompiledOptions, translates
+from gateway.translate.request.compiled_options import CompiledOptions
 from gateway.translate.responses.items import read_input
 from gateway.translate.responses.options import (
     REASONING,
@@ -104,14 +114,22 @@ RESPONSES: Final = FieldTable(
         "input",
         "`contents`, `systemInstruction`; an empty turn of the user goes in front of the model's",
     ),
-    _repeated(mapped("instructions", "`systemInstruction`, in front", string, _read_instructions)),
-    _repeated(
-        mapped(
-            "max_output_tokens",
-            "`generationConfig.maxOutputTokens`, at most the model's",
-            fields.token_limit,
-            _read_max_output_tokens,
-        )
+    varying(
+        _repeated(
+            mapped("instructions", "`systemInstruction`, in front", string, _read_instructions)
+        ),
+        own_text(901),
+    ),
+    varying(
+        _repeated(
+            mapped(
+                "max_output_tokens",
+                "`generationConfig.maxOutputTokens`, at most the model's",
+                fields.token_limit,
+                _read_max_output_tokens,
+            )
+        ),
+        fields.OWN_LIMIT,
     ),
     _repeated(fields.TEMPERATURE),
     _repeated(fields.TOP_P),
@@ -130,10 +148,13 @@ RESPONSES: Final = FieldTable(
         )
     ),
     *GOOGLE_ROWS,
-    _echoed("metadata", fields.metadata),
-    _echoed("user", string),
-    _echoed("safety_identifier", string),
-    _echoed("prompt_cache_key", string, "echoed in the answer; Gemini caches by itself"),
+    varying(_echoed("metadata", fields.metadata), fields.OWN_METADATA),
+    varying(_echoed("user", string), own_text(902)),
+    varying(_echoed("safety_identifier", string), own_text(903)),
+    varying(
+        _echoed("prompt_cache_key", string, "echoed in the answer; Gemini caches by itself"),
+        own_text(904),
+    ),
     fields.STREAM,
     mapped("background", "false only", only(False, "a batch already runs in the background.")),
     _repeated(fields.PARALLEL_TOOL_CALLS),

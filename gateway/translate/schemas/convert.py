@@ -15,13 +15,13 @@ results are remembered by the schema's own bytes. They are shared between lines:
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, Literal, TypeGuard
 
 import orjson
 
 from gateway.translate.contract import Json, NoteCode
 from gateway.translate.reading.refusal import Refused, invalid_type, invalid_value
+from gateway.translate.remembered import Remembered
 from gateway.translate.schemas.json_schema import to_json_dialect
 from gateway.translate.schemas.merge import flatten, inlined
 from gateway.translate.schemas.openapi import to_openapi
@@ -36,9 +36,11 @@ from gateway.translate.schemas.source import (
 
 Mode = Literal["auto", "openapi", "json"]
 
-# Cache: number of schemas; schemas above this size are not cached.
-_REMEMBERED: Final = 128
+# Schemas above this size are not remembered, and of all together so many bytes are: what is made of
+# a schema is ten times as large in memory.
 _LARGEST_REMEMBERED: Final = 64 * 1024
+_ROOM: Final = 8 * 2**20
+_TIMES: Final = 10
 # Where a complaint inside a schema is cut.
 _LONGEST_PATH: Final = 300
 
@@ -52,6 +54,9 @@ class Converted:
     notes: tuple[tuple[NoteCode, str], ...]
 
 
+_remembered: Final[Remembered[tuple[bytes, Mode, bool], Converted]] = Remembered(_ROOM)
+
+
 def convert(schema: object, param: str, mode: Mode, *, arguments: bool = False) -> Converted:
     """Convert a schema of an answer or of arguments; ``param`` names it in complaints.
 
@@ -61,10 +66,11 @@ def convert(schema: object, param: str, mode: Mode, *, arguments: bool = False) 
     if type(schema) is not dict:
         invalid_type(schema, "an object", param)
     key = written(schema, param)
+    known = _remembered.get((key, mode, arguments))
+    if known is not None:
+        return known
     try:
-        if len(key) <= _LARGEST_REMEMBERED:
-            return _remembered(key, mode, arguments)
-        return _convert(schema, mode, arguments)
+        converted = _convert(schema, mode, arguments)
     except Refused as refusal:
         # The path inside a schema leads through references, so the message has it and the
         # parameter stays a field that the client can find.
@@ -72,6 +78,9 @@ def convert(schema: object, param: str, mode: Mode, *, arguments: bool = False) 
         refusal.message = refusal.message.replace("{param}", f"{{param}}{inside}")
         refusal.param = param
         raise
+    if len(key) <= _LARGEST_REMEMBERED:
+        _remembered.keep((key, mode, arguments), converted, _TIMES * len(key))
+    return converted
 
 
 def written(value: object, param: str) -> bytes:
@@ -80,11 +89,6 @@ def written(value: object, param: str) -> bytes:
         return orjson.dumps(value)
     except TypeError:
         invalid_value("it is nested too deep.", param)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _remembered(key: bytes, mode: Mode, arguments: bool) -> Converted:
-    return _convert(orjson.loads(key), mode, arguments)
 
 
 def _convert(schema: Json, mode: Mode, arguments: bool) -> Converted:

@@ -1,9 +1,6 @@
 """``tools`` and the older ``functions`` -> one Tool with all ``functionDeclarations``."""
 
-from functools import lru_cache
 from typing import Any, Final, NoReturn
-
-import orjson
 
 from gateway.translate.contract import Json, Note
 from gateway.translate.reading.checks import boolean, json_object, member, one_of, string, words
@@ -11,6 +8,7 @@ from gateway.translate.reading.function_names import gemini_name
 from gateway.translate.reading.notes import Noting
 from gateway.translate.reading.refusal import at, invalid_value, missing, quoted
 from gateway.translate.reading.table import FieldTable, mapped
+from gateway.translate.remembered import Remembered
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.schemas.convert import Mode, convert, says_nothing, written
 from gateway.translate.schemas.source import annotates
@@ -40,10 +38,11 @@ LEGACY_FUNCTION: Final = FieldTable(
 MAX_TOOLS: Final = 128
 
 
-# Cache, as the lines of a batch nearly always share their tools: number of lists; lists above this
-# size are not cached.
-_REMEMBERED: Final = 128
+# The lines of a batch nearly always share their tools. Lists above this size are not remembered,
+# and of all together so many bytes are: what is made of one is ten times as large in memory.
 _LARGEST_REMEMBERED: Final = 64 * 1024
+_ROOM: Final = 8 * 2**20
+_TIMES: Final = 10
 
 
 class Declarations:
@@ -165,19 +164,18 @@ def read_functions(value: list[Json], builder: RequestBuilder) -> None:
 def _read(field: str, tools: list[Json], builder: RequestBuilder) -> Declarations | None:
     if not tools:
         return None
-    key = written(tools, "")
-    if len(key) <= _LARGEST_REMEMBERED:
-        declarations = _remembered(field, key, builder.policy.schema_mode)
-    else:
+    place = (field, written(tools, ""), builder.policy.schema_mode)
+    declarations = _remembered.get(place)
+    if declarations is None:
         declarations = _declare(field, tools, builder.policy.schema_mode)
+        if len(place[1]) <= _LARGEST_REMEMBERED:
+            _remembered.keep(place, declarations, _TIMES * len(place[1]))
     for note in declarations.notes:
         builder.note(note.code, note.field)
     return declarations
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _remembered(field: str, key: bytes, mode: Mode) -> Declarations:
-    return _declare(field, orjson.loads(key), mode)
+_remembered: Final[Remembered[tuple[str, bytes, Mode], Declarations]] = Remembered(_ROOM)
 
 
 def _declare(field: str, tools: list[Any], mode: Mode) -> Declarations:

@@ -1,0 +1,216 @@
+"""Frames: the compiled options of lines that differ in values of their own alone.
+
+Options are compiled once and remembered by their own bytes. Where lines have a ``seed`` or
+``metadata`` of their own, that is of no use, so from the second line of a shape on
+(:mod:`gateway.translate.reading.own_values`) the options of the shape are compiled with stand-ins,
+and each line's values are written into what came out. A remembered value is a function of the bytes
+alone, so it shows in the time that a line takes and never in what comes out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
+from typing import Any, Final, Generic, Literal
+
+from orjson import dumps, loads
+
+from gateway.translate.contract import Json, LineError, Policy, ToGemini, Translation
+from gateway.translate.reading.own_values import LARGEST_LIMIT, Own, holes_of, take_own
+from gateway.translate.reading.refusal import Refused
+from gateway.translate.reading.table import FieldTable
+from gateway.translate.reading.unknown_fields import retry_without_unknown
+from gateway.translate.remembered import Remembered
+from gateway.translate.request.builder import RequestBuilder
+from gateway.translate.request.compiled_options import Build, CompiledOptions, Options
+from gateway.translate.schemas.convert import written
+from gateway.translate.template import MARK, Form
+
+# Options of more bytes than this are not cached.
+_LARGEST_REMEMBERED: Final = 64 * 1024
+# Bytes of all options that are remembered in a process; their templates are among them.
+_ROOM: Final = 16 * 2**20
+# What options take in memory for each of their bytes, and at least (measured on parsed JSON).
+_TIMES: Final = 10
+_LEAST: Final = 4 * 1024
+
+Place = tuple[Build[Any], bytes, str, Policy]
+_options: Final[Remembered[Place, Any]] = Remembered(_ROOM)
+# The first line of a shape is compiled as it is: many bodies come once. ``True``: one has come.
+_frames: Final[Remembered[Place, "Frame | bool"]] = Remembered(_ROOM)
+
+
+# So many lines in a row that are not remembered, and the next are looked for by their shape first.
+_MISSES: Final = 8
+
+
+def forget() -> None:
+    """Forget all that was compiled."""
+    _options.cache_clear()
+    _frames.cache_clear()
+
+
+def translates(
+    field: str, table: FieldTable[RequestBuilder], build: Build[Options]
+) -> Callable[[Callable[[Options, Any], Translation]], ToGemini]:
+    """Make an endpoint's ``to_gemini`` of a function of its compiled options and of ``field``.
+
+    The field holds what differs from line to line; ``build`` compiles all others. Those that the
+    table does not read are left out before: a ``user`` of its own must not make a line a new one.
+    """
+    unread = table.unread
+    compiler = Compiler(table.own, build)
+
+    def decorate(translate: Callable[[Options, Any], Translation]) -> ToGemini:
+        @wraps(translate)
+        def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+            rest = body.copy()
+            given = rest.pop(field, None)
+            if not unread.isdisjoint(rest):
+                for name in unread & rest.keys():
+                    del rest[name]
+            try:
+                return translate(compiler.compile(rest, model, policy), given)
+            except Refused as refusal:
+                return retry_without_unknown(refusal, to_gemini, body, policy, model)
+
+        return to_gemini
+
+    return decorate
+
+
+class Compiler(Generic[Options]):
+    """Compiles the options of an endpoint's lines, or finds them compiled."""
+
+    def __init__(self, own: Mapping[str, Own], build: Build[Options]) -> None:
+        self._own = own
+        self._build = build
+        self._misses = 0
+
+    def compile(self, rest: Json, model: str, policy: Policy) -> Options:
+        """Return the compiled options of ``rest``, a body without its conversation.
+
+        Stand-ins may be put into ``rest``. Errors: Refused, by the reading of the options or
+        because they are nested too deep to be written.
+        """
+        try:
+            if self._misses >= _MISSES:
+                return self._by_shape(rest, model, policy)
+            place = (self._build, dumps(rest), model, policy)
+        except TypeError:
+            for name, value in rest.items():
+                written(value, name)
+            raise
+        options: Options | None = _options.new.get(place)
+        if options is None:
+            options = _options.get(place)
+        if options is not None:
+            if self._misses:
+                self._misses = 0
+            return options
+        return self._anew(rest, place)
+
+    def _by_shape(self, rest: Json, model: str, policy: Policy) -> Options:
+        """Look for the shape first: the options themselves were unknown several times in a row."""
+        given = rest.copy()
+        shape, values, _ = take_own(self._own, rest)
+        if values:
+            frame = _frames.get((self._build, shape, model, policy))
+            if type(frame) is Frame:
+                if values == frame.last:
+                    self._misses = 0
+                frame.last = values
+                return frame.filled(values)  # type: ignore[return-value]  # of this build
+        self._misses = 0
+        return self.compile(given, model, policy)
+
+    def _anew(self, rest: Json, place: Place) -> Options:
+        build, key, model, policy = place
+        if len(key) > _LARGEST_REMEMBERED:
+            return self._build(rest, model, policy)
+        shape, values, taken = take_own(self._own, rest)
+        options: Options | None = None
+        if values:
+            options = _framed((build, shape, model, policy), values, taken)
+            self._misses += options is not None
+        if options is None:
+            options = self._build(loads(key), model, policy)
+        _keep(_options, place, options)
+        return options
+
+
+def _keep(cache: Remembered[Place, Any], place: Place, value: object) -> None:
+    cache.keep(place, value, _LEAST + _TIMES * len(place[1]))
+    options = value.options if isinstance(value, Frame) else value
+    if isinstance(options, CompiledOptions) and options.frame is None:
+        options.grew = partial(cache.grew, place)
+
+
+def _framed(place: Place, values: tuple[bytes, ...], taken: Sequence[Own]) -> Any:  # noqa: ANN401
+    """Return the options of a shape with these values, None where it has no frame."""
+    frame = _frames.get(place)
+    if frame is None:
+        _frames.keep(place, True, _LEAST + len(place[1]))
+    elif frame is True:
+        frame = _frame_of(place, holes_of(place[1], taken, len(values)))
+        _keep(_frames, place, frame)
+    return frame.filled(values) if isinstance(frame, Frame) else None
+
+
+def _frame_of(place: Place, holes: Sequence[bytes] | None) -> "Frame | Literal[False]":
+    """Compile the options of a shape; False where values of its own may have other effects."""
+    build, shape, model, policy = place
+    if holes is None:
+        return False
+    try:
+        options = build(loads(shape), model, policy)
+    except Refused:  # the line itself is compiled next, and refused in its own words
+        return False
+    if not isinstance(options, CompiledOptions) or not _copies(options, shape):
+        return False
+    frame = Frame(options, holes)
+    return frame if frame.complete else False
+
+
+def _copies(options: CompiledOptions, shape: bytes) -> bool:
+    """Whether own values are copied and nothing else: no seeds are counted, no limits compared."""
+    if options.seed is not None or options.most_tokens < LARGEST_LIMIT:
+        return False
+    # A budget of thoughts that takes all tokens is noted.
+    thoughts = options.config.get("thinkingConfig", {})
+    return "thinkingBudget" not in thoughts or b"_tokens" not in shape
+
+
+class Frame:
+    """Compiled options with holes for values that a line has of its own."""
+
+    def __init__(self, options: CompiledOptions, holes: Sequence[bytes]) -> None:
+        self.options = options
+        # The values of the line before.
+        self.last: tuple[bytes, ...] = ()
+        count = len(holes)
+        # In hints there are texts that hold JSON: there a value is written twice.
+        nested = [dumps(hole.decode())[1:-1] for hole in holes]
+        forms = [Form(part, [*holes, *nested]) for part in options.hints]
+        self._hints = [(form, max(form.order, default=0) >= count) for form in forms]
+        self._count = count if any(form.order for form in forms) else 0
+        found = options.become_frame(holes)
+        self.complete = found and not any(MARK in form.format for form in forms)
+
+    def filled(self, values: tuple[bytes, ...]) -> CompiledOptions:
+        """Return the options with these values, which are written JSON."""
+        options = self.options
+        if not self._count:
+            return options.with_values(values, options.hints)
+        hints = [
+            self._nested(form, values) if nested else form.fill(values)
+            for form, nested in self._hints
+        ]
+        return options.with_values(values, tuple(hints))
+
+    def _nested(self, form: Form, values: tuple[bytes, ...]) -> bytes:
+        count = self._count
+        return form.format % tuple(
+            [
+                values[number] if number < count else dumps(values[number - count].decode())[1:-1]
+                for number in form.order
+            ]
+        )

@@ -1,0 +1,149 @@
+r"""Own values: what differs from line to line in bodies that are otherwise the same.
+
+Many programs give each line its own ``seed`` or ``metadata``, or name a customer in the description
+of a tool. Such values are copied to where they belong and change nothing else. They are taken out
+of a body's written options, and stand-ins put in their places: what is left is the *shape* of the
+options, which other lines share.
+
+A value is taken only where it is certain that every other value would go the same way, whatever
+the model: within the range that every model takes, a text that is not empty. Any other stays in
+the shape, as a constant, and is read in the ordinary way.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from gateway.translate.contract import Json
+from gateway.translate.template import MARK, stand_in
+
+# The largest limit on tokens that is taken out: every known model writes so many.
+LARGEST_LIMIT: Final = 8_192
+
+
+class Own:
+    """A member that may differ: which of its values, and what is put in their place."""
+
+    __slots__ = ("fits", "hole", "stand_in")
+
+    def __init__(self, fits: Callable[[Any], bool], stand_in: object) -> None:
+        self.fits = fits
+        self.stand_in = stand_in
+        # As it is found in written JSON.
+        self.hole = orjson.dumps(stand_in)
+
+
+def own_number(low: float, high: float, number: float) -> Own:
+    """Declare numbers of a range; ``number`` is one that no other member is likely to have."""
+
+    def fits(value: object) -> bool:
+        return (type(value) is float or type(value) is int) and low <= value <= high
+
+    return Own(fits, number)
+
+
+def own_integer(low: int, high: int, number: int) -> Own:
+    """Declare integers of a range; ``8.0`` is written as another value than it is read as."""
+    return Own(lambda value: type(value) is int and low <= value <= high, number)
+
+
+def own_text(number: int) -> Own:
+    """Declare texts that are not empty; ``number`` tells their stand-in from others."""
+    return Own(lambda value: type(value) is str and value != "", stand_in(number))
+
+
+def own_texts(number: int) -> Own:
+    """Declare objects of texts: ``{"ticket": "7"}``."""
+
+    def fits(value: object) -> bool:
+        if type(value) is not dict:
+            return False
+        for member in value.values():  # noqa: SIM110 - all() of a generator takes twice as long
+            if type(member) is not str:
+                return False
+        return True
+
+    return Own(fits, {stand_in(number): ""})
+
+
+# Texts below the members of a body, from this number on.
+_FIRST_TEXT: Final = 1_000
+# A quotation mark inside a text has a backslash in front, so a name between two marks and a colon
+# is a member's.
+_TEXT: Final = rb'"(?!")[^"\\]*(?:\\.[^"\\]*)*"'
+_DESCRIPTIONS: Final = re.compile(rb'("description":)(%b)' % _TEXT)
+_DESCRIPTIONS_AND_ENUMS: Final = re.compile(
+    rb'("(?:description":|enum":\[))((?<=:)%b|(?<=\[)%b(?:,%b)*(?=\]))' % (_TEXT, _TEXT, _TEXT)
+)
+# Keywords under which schemas are compared or merged, so that single values matter.
+_COMPARED: Final = (b'"$ref"', b'"allOf"', b'"anyOf"', b'"oneOf"', b'"const"', b'"prefixItems"')
+_STEP: Final = 3  # text between, keyword, text
+_TEXT_HOLE: Final = b'"\\u001a%d\\u001a"'
+
+
+def take_own(rows: Mapping[str, Own], rest: Json) -> tuple[bytes, tuple[bytes, ...], list[Own]]:
+    """Split options into their shape and this line's values, written; ``rest`` gets stand-ins.
+
+    ``{"seed": 7, "stop": "a"}`` -> ``{"seed":1073519867,"stop":"a"}``, ``7``, and the row of seeds.
+    There are more values than rows where texts below the members were taken, too.
+    """
+    taken: list[Own] = []
+    values: list[bytes] = []
+    deep = False
+    for name, value in rest.items():
+        own = rows.get(name)
+        if own is None:
+            deep = deep or type(value) is dict or type(value) is list
+        elif own.fits(value):
+            rest[name] = own.stand_in
+            taken.append(own)
+            values.append(orjson.dumps(value))
+    shape = orjson.dumps(rest)
+    if deep:
+        shape = _take_texts(shape, values)
+    return shape, tuple(values), taken
+
+
+def holes_of(shape: bytes, taken: Sequence[Own], count: int) -> list[bytes] | None:
+    """Return the holes of a shape for ``count`` values; None where something looks like a hole."""
+    texts = [_TEXT_HOLE % (_FIRST_TEXT + number) for number in range(count - len(taken))]
+    holes = [*(own.hole for own in taken), *texts]
+    marked = shape
+    for hole in holes:
+        # A text may be in several places, but no number that is not the stand-in itself.
+        if hole[:1] not in b'"{' and shape.count(hole) != 1:
+            return None
+        marked = marked.replace(hole, b"")
+    return None if MARK in marked else holes
+
+
+def _take_texts(shape: bytes, values: list[bytes]) -> bytes:
+    """Take out descriptions, and texts of ``enum``; texts that are equal are one value.
+
+    What is equal before is equal afterwards: schemas may be compared with each other. An ``enum``
+    is one value as a whole, unless its texts may be looked at one by one.
+    """
+    enums = shape.find(b'"enum":["') >= 0
+    if not enums and shape.find(b'"description":"') < 0:
+        return shape
+    plain = not enums or any(word in shape for word in _COMPARED)
+    pieces = (_DESCRIPTIONS if plain else _DESCRIPTIONS_AND_ENUMS).split(shape)
+    known: dict[bytes, bytes] = {}
+    for place in range(2, len(pieces), _STEP):
+        text = pieces[place]
+        hole = known.get(text)
+        if hole is None:
+            if pieces[place - 1] == b'"enum":[' and not _all_different(text):
+                continue
+            known[text] = hole = _TEXT_HOLE % (_FIRST_TEXT + len(known))
+            values.append(text)
+        pieces[place] = hole
+    return b"".join(pieces)
+
+
+def _all_different(texts: bytes) -> bool:
+    """Whether no text of an ``enum`` is there twice: a second one is left out."""
+    read = orjson.loads(b"[" + texts + b"]")
+    return len(set(read)) == len(read)

@@ -1,0 +1,249 @@
+"""Values of a line's own are written into what other lines left: it must not show."""
+
+import copy
+from typing import Any, Final
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.translate import frames
+from gateway.translate.contract import LineError, Policy
+from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.reading.table import TABLES
+from tests.translate.cases import load
+from tests.translate.checks import hints_of
+from tests.translate.test_properties import BODY as CHAT_BODY
+from tests.translate.test_properties import BOUNDED, MODELS, POLICY
+from tests.translate.test_responses_properties import BODY as RESPONSES_BODY
+
+CHAT: Final = "/v1/chat/completions"
+RESPONSES: Final = "/v1/responses"
+MODEL: Final = "gemini-2.5-flash"
+_OWN: Final = {table.path: table.own for table in TABLES if table.path in ENDPOINTS}
+_CASES: Final = [pytest.param(one.values[1], id=one.id) for one in load("requests")]
+
+
+def _otherwise(value: Any, number: int) -> Any:
+    """Another value of the kind, for each number another."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value - number if value > number else value + number
+    if isinstance(value, float):
+        return value / (1 + number)
+    if isinstance(value, str):
+        return f"{value} {number}" if value else value
+    if isinstance(value, dict):
+        return {name: _otherwise(member, number) for name, member in value.items()}
+    return value
+
+
+def _other_texts(value: Any, number: int) -> Any:
+    """The same with other descriptions and other values of enums."""
+    if isinstance(value, list):
+        return [_other_texts(one, number) for one in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: _other_texts(member, number) for name, member in value.items()}
+    if isinstance(value.get("description"), str):
+        made["description"] = _otherwise(value["description"], number)
+    if isinstance(value.get("enum"), list):
+        made["enum"] = [_otherwise(one, number) for one in value["enum"]]
+    return made
+
+
+def sibling(path: str, body: dict[str, Any], number: int) -> dict[str, Any]:
+    """A body of the same shape with other values of its own."""
+    own = _OWN[path]
+    return {
+        name: _otherwise(value, number) if name in own else _other_texts(value, number)
+        for name, value in body.items()
+    }
+
+
+def plain(made: Any) -> Any:
+    """What is compared: hints as they are read, because they may be cut in other places."""
+    if isinstance(made, LineError):
+        return made
+    return list(made[0]), list(made[1]), hints_of(made), list(made[2]), list(made[3])
+
+
+def translated(path: str, body: dict[str, Any], policy: Policy, model: str) -> Any:
+    """One line, however it is done."""
+    before = copy.deepcopy(body)
+    made = ENDPOINTS[path].to_gemini(body, policy, model)
+    assert body == before
+    return plain(made)
+
+
+def check(path: str, body: dict[str, Any], policy: Policy, model: str, around: int = 3) -> None:
+    """A line among siblings of its shape becomes what it becomes alone, as do they."""
+    bodies = [*(sibling(path, body, number) for number in range(1, around)), body]
+    alone = []
+    for one in bodies:
+        frames.forget()
+        alone.append(translated(path, one, policy, model))
+    frames.forget()
+    for _ in range(2):
+        assert [translated(path, one, policy, model) for one in bodies] == alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", _CASES)
+def test_every_case_among_its_siblings(case: dict[str, Any]) -> None:
+    """Whatever a line says, it is written as if it had come alone."""
+    policy = Policy.from_json(case.get("policy", {}))
+    check(case["endpoint"], case["openai"], policy, case["model"])
+
+
+@pytest.mark.slow
+@BOUNDED
+@given(body=CHAT_BODY, model=MODELS)
+def test_chat_lines_among_their_siblings(body: dict[str, Any], model: str) -> None:
+    """The same of bodies of any members."""
+    check(CHAT, body, POLICY, model)
+
+
+@pytest.mark.slow
+@BOUNDED
+@given(body=RESPONSES_BODY, model=MODELS)
+def test_responses_lines_among_their_siblings(body: dict[str, Any], model: str) -> None:
+    """The same of bodies of any members."""
+    check(RESPONSES, body, POLICY, model)
+
+
+TEXT: Final = st.text() | st.sampled_from(
+    ["", "%b%%", '"\\', '","', '"]', "\x1a1000\x1a", "7919", ":7919,", "\x1a900\x1a", "\u2028"]
+)
+OWN_SCHEMA: Final = st.fixed_dictionaries(
+    {"type": st.just("string")},
+    optional={"description": TEXT, "enum": st.lists(TEXT, min_size=1, max_size=3)},
+)
+OWN_BODIES: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "seed": st.sampled_from([0, 7, -5, 2**31, 2**40, 7.0, 1.5, True, "7", 1_073_519_867]),
+        "temperature": st.sampled_from([0, 1, 0.5, 2, 2.5, -1, True, 0.739085133215]),
+        "top_p": st.sampled_from([0, 0.25, 1, 1.5, None]),
+        "max_tokens": st.sampled_from([1, 7_919, 8_192, 8_193, 100_000, 0, 5.0]),
+        "max_completion_tokens": st.sampled_from([1, 7_919, 900]),
+        "metadata": st.dictionaries(TEXT, TEXT | st.just(7), max_size=2),
+        "n": st.sampled_from([1, 2]),
+        "stop": TEXT,
+        "reasoning_effort": st.sampled_from(["low", "high"]),
+        "tools": st.lists(
+            st.builds(
+                lambda words, schema: {
+                    "type": "function",
+                    "function": {
+                        "name": "f",
+                        "description": words,
+                        "parameters": {"type": "object", "properties": {"a": schema}},
+                    },
+                },
+                TEXT,
+                OWN_SCHEMA,
+            ),
+            min_size=1,
+            max_size=1,
+        ),
+        "response_format": st.builds(
+            lambda one, other, words: {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": "x",
+                    "description": words,
+                    "schema": {"type": "object", "properties": {"a": one, "b": other}},
+                },
+            },
+            OWN_SCHEMA,
+            OWN_SCHEMA,
+            TEXT,
+        ),
+    },
+)
+CONTENT: Final = TEXT | st.lists(
+    st.builds(lambda text: {"type": "text", "text": text}, TEXT)
+    | st.sampled_from(
+        [
+            {"type": "image_url", "image_url": {"url": url}}
+            for url in (
+                "data:image/png;base64,AAAA",
+                "data:image/jpg;base64,QUJD",
+                "data:image/png;base64,STANDIN00000",
+                "data:image/png;base64,!!!!",
+                "data:image/gif;base64,AAAA",
+                "DATA:image/png;base64,AAAA",
+                "https://example.com/cat.png",
+            )
+        ]
+    ),
+    max_size=3,
+)
+
+
+@pytest.mark.slow
+@BOUNDED
+@given(
+    lines=st.lists(st.tuples(OWN_BODIES, CONTENT), min_size=2, max_size=6),
+    model=MODELS,
+    same=st.booleans(),
+)
+def test_lines_of_any_values_of_their_own(
+    lines: list[tuple[dict[str, Any], Any]], model: str, same: bool
+) -> None:
+    """In any order: what fits no hole, looks like one, or is refused goes the ordinary way."""
+    first = lines[0][0]
+    bodies = []
+    for own, content in lines:
+        members = {name: own.get(name, first[name]) for name in first} if same else own
+        turns = [{"role": "user", "content": content}, {"role": "user", "content": "x"}]
+        bodies.append({"model": model, "messages": turns, **members})
+    alone = []
+    for body in bodies:
+        frames.forget()
+        alone.append(translated(CHAT, body, POLICY, model))
+    frames.forget()
+    for _ in range(3):
+        assert [translated(CHAT, body, POLICY, model) for body in bodies] == alone
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        (CHAT, {"seed": [1, 2, 3, 4]}),
+        (CHAT, {"temperature": [0.1, 0.2, 0.3, 1]}),
+        (CHAT, {"metadata": [{"a": str(n)} for n in range(4)]}),
+        (CHAT, {"max_tokens": [1, 2, 3, 8_192]}),
+        (RESPONSES, {"user": ["a", "b", "c", "d"], "max_output_tokens": [5, 6, 7, 8]}),
+        (RESPONSES, {"instructions": ["a", "b", "c", '"d"']}),
+    ],
+)
+def test_options_are_read_for_two_lines_only(
+    path: str, values: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the properties above would compare the ordinary way with itself."""
+    read = []
+    table = next(table for table in TABLES if table.path == path)
+    before = type(table).read
+
+    def counted(self: Any, value: Any, target: Any, where: str = "") -> None:
+        read.append(self.path)
+        before(self, value, target, where)
+
+    monkeypatch.setattr(type(table), "read", counted)
+    frames.forget()
+    field = "messages" if path == CHAT else "input"
+    for number in range(4):
+        own = {name: several[number] for name, several in values.items()}
+        body = {"model": MODEL, field: [{"role": "user", "content": "Hi"}], **own}
+        made = ENDPOINTS[path].to_gemini(body, POLICY, MODEL)
+        assert not isinstance(made, LineError)
+        text = b"".join([*made[0], *made[1]]).decode()
+        for value in own.values():
+            shown = orjson.dumps(value).decode()
+            assert shown in text or orjson.dumps(shown).decode()[1:-1] in text
+    # The first line as it is, the second as the first of its shape.
+    assert read.count(path) == 2
