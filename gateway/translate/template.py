@@ -42,13 +42,13 @@ def hole(number: int) -> tuple[bytes, bytes]:
 
 
 class Form:
-    """Written JSON with holes anywhere: ``format % pick(values)`` is the JSON with its values.
+    """Written JSON with holes anywhere, filled in any order.
 
-    ``order`` has the number of the value for each hole, as they come. ``pick`` is None where that
-    is the order of the values themselves.
+    ``order`` has the number of the value for each hole, as they come. ``plain`` says that it is the
+    order of the values themselves: then ``format % values`` is the JSON.
     """
 
-    __slots__ = ("format", "order", "pick")
+    __slots__ = ("_pick", "format", "order", "plain")
 
     def __init__(self, written: bytes, holes: Sequence[bytes]) -> None:
         """Find every place of each hole's text; a number is one where it is a whole value."""
@@ -63,16 +63,17 @@ class Form:
         # The mark of a hole has no percent sign, and text around it is doubled first.
         doubled = written.replace(b"%", b"%%")
         self.format = _any_of(holes).sub(cut, doubled) if holes else doubled
-        usual = self.order == list(range(len(holes)))
-        self.pick: Callable[[Any], Any] | None = (
-            None if usual or not self.order else itemgetter(*self.order)
-        )
+        self.plain = self.order == list(range(len(holes)))
+        self._pick: Callable[[Any], Any] = itemgetter(*self.order) if self.order else _none
 
     def fill(self, values: tuple[bytes, ...]) -> bytes:
         """Return the JSON with these values, which are written JSON themselves."""
-        if not self.order:
-            return self.format % ()
-        return self.format % (self.pick(values) if self.pick else values)
+        return self.format % (values if self.plain else self._pick(values))
+
+
+def _none(_: object) -> tuple[bytes, ...]:
+    """Pick no value: there is no hole."""
+    return ()
 
 
 def _any_of(holes: Sequence[bytes]) -> re.Pattern[bytes]:

@@ -199,7 +199,9 @@ class CompiledOptions:
             return None
         templates = self._templates
         form = templates[_ONE_TEXT] if _ONE_TEXT in templates else self._learn(_ONE_TEXT, read)
-        return form.fill((dumps(text), *self.values)) if form else None
+        if form is None:
+            return None
+        return form.fill((dumps(text), *self.values)) if self.values else form.format % dumps(text)
 
     def text(self, text: str) -> bytes:
         """Return the item of one text of the user's, on endpoints that have only a prompt."""
@@ -211,15 +213,17 @@ class CompiledOptions:
         return item
 
     def plain(
-        self, messages: object, read: Read, part: str = "", picture: str = ""
+        self,
+        messages: Any,  # noqa: ANN401 - parsed JSON
+        read: Read,
+        part: str = "",
+        picture: str = "",
     ) -> bytes | None:
         """Return the item of a conversation of texts and pictures, None if it is more than that.
 
         ``[{"role": "user", "content": "Hi"}]``; ``read`` is how the endpoint reads it otherwise,
         ``part`` and ``picture`` the types of parts that are no more than a text, or a picture.
         """
-        if type(messages) is not list:
-            return None
         turns: list[Turn] = []
         texts: list[bytes] = []
         try:
@@ -227,26 +231,27 @@ class CompiledOptions:
                 role, content = message["role"], message["content"]
                 if not content or len(message) != 2:
                     return None
-                if type(content) is str:
-                    # At once, though a later message may be more: a pass of its own costs a tenth.
-                    texts.append(dumps(content))
-                else:
+                if type(content) is not str:
                     kinds = _kinds(content, part, picture, texts)
                     if kinds is None:
                         return None
-                    role = (role, *kinds) if len(kinds) > 1 or kinds[0] else role
+                    turns.append((role, *kinds) if len(kinds) > 1 or kinds[0] else role)
+                    continue
                 turns.append(role)
+                # At once, though a later message may be more: a pass of its own costs a tenth.
+                texts.append(dumps(content))
             shape = tuple(turns)
             templates = self._templates
             form = templates.get(shape, _UNKNOWN)
             if form is _UNKNOWN:
                 form = self._learn(shape, read)
-        except (KeyError, TypeError, Refused):  # no message, a role that is no string, no picture
+        except (KeyError, TypeError, Refused):  # no messages, a role that is no string, no picture
             return None
         if form is None:
             return None
-        values = (*texts, *self.values) if self.values else tuple(texts)
-        return form.format % (form.pick(values) if form.pick else values)
+        if self.values:
+            return form.fill((*texts, *self.values))
+        return form.format % tuple(texts) if form.plain else form.fill(tuple(texts))
 
 
 def _nothing(_: int) -> None:

@@ -1,0 +1,67 @@
+"""A cache holds so many bytes, whatever it is asked for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.translate.remembered import Remembered
+
+
+def test_what_is_asked_for_stays() -> None:
+    """What is not asked for goes first."""
+    cache = Remembered[str, str](400)
+    cache.keep("used", "a", 50)
+    cache.keep("idle", "b", 50)
+    for number in range(50):
+        cache.keep(str(number), "x", 50)
+        assert cache.get("used") == "a"
+    assert cache.get("idle") is None
+    assert cache.get("49") == "x"
+    assert cache.get("0") is None
+
+
+@pytest.mark.parametrize(("size", "found"), [(199, "x"), (200, "x"), (201, None)])
+def test_what_is_too_large_is_not_kept(size: int, found: str | None) -> None:
+    """One value may take half of the room."""
+    cache = Remembered[str, str](400)
+    cache.keep("a", "x", size)
+    assert cache.get("a") == found
+
+
+def test_what_grows_makes_room() -> None:
+    """Bytes that come later count like those at first."""
+    cache = Remembered[str, str](400)
+    cache.keep("a", "x", 10)
+    cache.grew("a", 190)
+    cache.grew("unknown", 10_000)
+    cache.keep("b", "y", 10)
+    assert cache.get("b") == "y"
+    assert cache.get("a") == "x"  # moved, at its new size
+    cache.keep("c", "z", 10)
+    assert cache.get("a") == "x"
+    assert cache.get("b") is None
+
+
+def test_a_value_may_be_replaced() -> None:
+    """The newer one counts, also when the older one is of the generation before."""
+    cache = Remembered[str, str](100)
+    cache.keep("a", "x", 40)
+    cache.keep("b", "y", 40)
+    cache.keep("a", "z", 5)
+    assert cache.get("a") == "z"
+    cache.cache_clear()
+    assert cache.get("a") is None
+    assert len(cache) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 120)), max_size=200))
+def test_it_never_holds_more_than_its_room(steps: list[tuple[int, int]]) -> None:
+    """Whatever is kept and asked for."""
+    cache = Remembered[int, int](200)
+    sizes: dict[int, int] = {}
+    for key, size in steps:
+        if cache.get(key) is None:
+            cache.keep(key, size, size)
+            sizes[key] = size
+        held = [one for one in sizes if one in cache.new or one in cache._old]
+        assert sum(sizes[one] for one in held) <= 200
