@@ -23,7 +23,7 @@ from gateway.batches.pacing import Pace
 from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.quota import QuotaRules
-from gateway.blobs.local import LocalBlobs
+from gateway.blobs.opening import FOLDER, open_blobs
 from gateway.clock import Clock, SystemClock
 from gateway.errors import (
     DamagedStoreError,
@@ -85,7 +85,6 @@ NOTICE_SECONDS: Final = 0.5
 GATHER_SECONDS: Final = 0.01
 
 DATABASE: Final = "gateway.sqlite3"
-BLOBS: Final = "blobs"
 
 EXIT_NOW: Final = 128 + signal.SIGTERM
 
@@ -101,6 +100,7 @@ def api_options(settings: Settings) -> ApiOptions:
     return ApiOptions(
         credentials=credentials or None,
         max_file_bytes=settings.max_file_bytes,
+        redirect_bytes=settings.redirect_bytes,
         max_single_bytes=settings.single_max_bytes,
     )
 
@@ -316,12 +316,14 @@ class Gateway:
     async def _context(
         self, store: SQLiteStore, upstream: GeminiUpstream, workers: Workers
     ) -> StepContext:
-        blobs = LocalBlobs(self._settings.data_dir / BLOBS)
-        await blobs.open()
-        scratch = self._settings.data_dir / "scratch"
+        settings = self._settings
+        new = not await store.owners()
+        gateway_id = await store.gateway_id()
+        blobs = await open_blobs(settings.blobs, settings.data_dir, gateway_id, new=new)
+        scratch = settings.data_dir / "scratch"
         # This process holds the directory's lock: what lies here is a dead process's.
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
-        options = runner_options(self._settings, await store.gateway_id())
+        options = runner_options(settings, gateway_id)
         options = replace(options, credentials=self._google_keys.keys())
         return StepContext(store, blobs, upstream, workers, self._clock, scratch, options)
 
@@ -482,9 +484,9 @@ def _refuse_orphans(data_dir: Path) -> None:
     database = data_dir / DATABASE
     if database.exists() and database.stat().st_size > 0:
         return
-    if any(path.is_file() for path in (data_dir / BLOBS).rglob("*")):
+    if any(path.is_file() for path in (data_dir / FOLDER).rglob("*")):
         raise SettingsError(
-            f"{database} is missing or empty, but {data_dir / BLOBS} holds files: restore the "
+            f"{database} is missing or empty, but {data_dir / FOLDER} holds files: restore the "
             "database, or move the files away to start anew"
         )
 

@@ -109,7 +109,7 @@ def test_tools_of_mutation_are_a_dependency_group() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
     assert set(project["dependency-groups"]) == {"mutation"}
-    assert set(project["project"]["optional-dependencies"]) >= {"demo", "postgres", "test"}
+    assert set(project["project"]["optional-dependencies"]) >= {"cloud", "demo", "postgres", "test"}
 
 
 @pytest.mark.parametrize(("version", "code"), [((3, 10, 14), 1), ((3, 11, 0), 0), ((4, 0), 0)])

@@ -22,13 +22,19 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.api.answers import answer_error
 from gateway.batches.file import File
-from gateway.errors import RequestError
+from gateway.errors import RequestError, UnavailableError
 from gateway.ports.blobs import Blobs
 
 log = logging.getLogger(__name__)
 
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._ ()+=@-]")
+
+# For how long a link to a file's bytes works: it is followed at once, and long downloads may be
+# taken up again where they broke off.
+LINK_SECONDS: Final = 900
+# A link is a secret of the client that asked for it.
+NOT_KEPT: Final = {"cache-control": "no-store"}
 
 
 class RangeError(RequestError):
@@ -54,8 +60,14 @@ class Plan:
     span: Span | None
 
 
-async def answer_content(file: File, blobs: Blobs, headers: Headers, *, head: bool) -> Response:
-    """Answer a GET or HEAD of a file's bytes. Errors: FileNotFoundError of bytes gone."""
+async def answer_content(
+    file: File, blobs: Blobs, headers: Headers, *, head: bool, redirect_bytes: int = 0
+) -> Response:
+    """Answer a GET or HEAD of a file's bytes. Errors: FileNotFoundError of bytes gone.
+
+    A file of ``redirect_bytes`` or more is left to the place of the bytes, if that has a URL for
+    it; 0: never.
+    """
     try:
         plan = plan_content(file, headers, head=head)
     except RangeError as error:
@@ -64,9 +76,24 @@ async def answer_content(file: File, blobs: Blobs, headers: Headers, *, head: bo
         return refusal
     if plan.span is None:
         return Response(None, plan.status, plan.headers)
+    if redirect_bytes and file.bytes >= redirect_bytes:
+        elsewhere = await _redirect(file, blobs)
+        if elsewhere is not None:
+            return elsewhere
     blocks = read_span(file, blobs, plan.span)
     first = await anext(blocks, b"")  # before anything is promised
     return Download(first, blocks, plan.status, plan.headers)
+
+
+async def _redirect(file: File, blobs: Blobs) -> Response | None:
+    """Send the client, with the range that it asks for, to where the bytes are.
+
+    The SDKs follow, and leave their key behind when the host is another.
+    """
+    if len(file.segments) != 1:
+        return None
+    link = await blobs.link(file.segments[0].blob, LINK_SECONDS)
+    return None if link is None else Response(None, 307, {"location": link} | NOT_KEPT)
 
 
 def plan_content(file: File, headers: Headers, *, head: bool) -> Plan:
@@ -125,7 +152,7 @@ class Download(StreamingResponse):
         try:
             async for block in self._rest:
                 await _send_block(send, block)
-        except OSError as error:
+        except (OSError, UnavailableError) as error:
             log.error("a download broke off: %s", type(error).__name__)  # noqa: TRY400
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -100,7 +100,11 @@ async def content(call: Call) -> Response:
     file = await _found(call)
     try:
         return await answer_content(
-            file, call.blobs, request.headers, head=request.method == "HEAD"
+            file,
+            call.blobs,
+            request.headers,
+            head=request.method == "HEAD",
+            redirect_bytes=call.options.redirect_bytes,
         )
     except FileNotFoundError as error:
         if await call.store.get_file(call.owner, file.id, call.now()) is None:

@@ -63,12 +63,16 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class ApiOptions:
-    """``credentials`` maps ``ids.digest(secret)`` to an owner; None: any key will do."""
+    """``credentials`` maps ``ids.digest(secret)`` to an owner; None: any key will do.
+
+    Downloads of ``redirect_bytes`` or more go to a signed URL, where there is one; 0: never.
+    """
 
     credentials: Mapping[str, str] | None = None
     max_file_bytes: int = DEFAULT_MAX_FILE_BYTES
     body_idle_seconds: float = DEFAULT_BODY_IDLE_SECONDS
     max_single_bytes: int = DEFAULT_MAX_SINGLE_BYTES
+    redirect_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

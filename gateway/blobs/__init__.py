@@ -1,1 +1,1 @@
-"""File bytes: a local directory (``local.py``)."""
+"""File bytes: a local directory (``local.py``), or a bucket (``objects.py``)."""

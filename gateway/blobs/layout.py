@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -63,6 +63,18 @@ def open_new(path: Path) -> int:
     return os.open(path, flags, 0o600)
 
 
+def is_name(name: str) -> bool:
+    """Whether a blob may have this name: it is no path, and safe in every file system and URL."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str) -> str:
+    """Return a name that a blob may have. Errors: ValueError."""
+    if not is_name(name):
+        raise ValueError(f"{name!r} is not a blob's name")
+    return name
+
+
 class Layout:
     """Paths below one root."""
 
@@ -72,16 +84,11 @@ class Layout:
 
     def path(self, name: str) -> Path:
         """Where the blob of that name lies."""
-        return self.root / self._checked(name)[:2] / name
+        return self.root / check_name(name)[:2] / name
 
     def partial(self, name: str) -> Path:
         """Where it lies while it is written."""
-        return self.temporary / self._checked(name)
-
-    def _checked(self, name: str) -> str:
-        if _NAME.fullmatch(name) is None:
-            raise ValueError(f"{name!r} is not a blob's name")
-        return name
+        return self.temporary / check_name(name)
 
     def prepare(self) -> None:
         """Make the root, and clear what an earlier process left half-written."""
@@ -104,20 +111,20 @@ class Layout:
         source.rename(target)
         sync_directory(target.parent)
 
-    def blobs(self) -> Iterator[os.DirEntry[str]]:
-        """Every blob. What others left between them is none of ours.
+    def folders(self) -> Iterator[Sequence[os.DirEntry[str]]]:
+        """Every blob, a folder at a time. What others left between them is none of ours.
 
         ``.DS_Store``, rsync's ``.name.Xy12ab``, ``lost+found``: once their age ended the process.
         """
         for folder in self.root.iterdir():
             if _FOLDER.fullmatch(folder.name) and folder.is_dir() and folder != self.temporary:
                 with os.scandir(folder) as entries:
-                    yield from (entry for entry in entries if _is_blob(entry, folder.name))
+                    yield [entry for entry in entries if _is_blob(entry, folder.name)]
 
 
 def _is_blob(entry: os.DirEntry[str], folder: str) -> bool:
     return (
-        _NAME.fullmatch(entry.name) is not None
+        is_name(entry.name)
         and entry.name.startswith(folder)
         and entry.is_file(follow_symlinks=False)
     )

@@ -156,12 +156,15 @@ class LocalBlobs:
         """Bytes that this user may still write to the volume."""
         return (await in_thread(shutil.disk_usage, self._layout.root)).free
 
-    async def names(self, written_before: int) -> Sequence[str]:
-        """Names whose bytes were last touched before that time (ms)."""
-        return await in_thread(self._names, written_before)
+    async def names(self, written_before: int) -> AsyncGenerator[Sequence[str], None]:
+        """Yield names whose bytes were last touched before that time (ms), a folder's at a time."""
+        folders = self._layout.folders()
+        while (folder := await in_thread(next, folders, None)) is not None:
+            yield await in_thread(written, folder, written_before * 1_000_000)
 
-    def _names(self, written_before: int) -> Sequence[str]:
-        return written(self._layout.blobs(), written_before * 1_000_000)
+    async def link(self, name: str, seconds: int) -> str | None:  # noqa: ARG002 - the port's
+        """No URL leads to a file of this machine."""
+        return None
 
 
 def written(entries: Iterable[os.DirEntry[str]], before: int) -> Sequence[str]:

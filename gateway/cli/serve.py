@@ -10,7 +10,7 @@ from gateway import __version__
 from gateway.app import Gateway
 from gateway.cli.environment import BadSettings, read_settings
 from gateway.cli.logs import set_up_logs
-from gateway.errors import DamagedStoreError, ListenError, SettingsError
+from gateway.errors import DamagedStoreError, ListenError, SettingsError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def serve() -> None:
             loop.run(Gateway(settings).serve(_announce))
         except SettingsError as error:
             raise BadSettings(str(error)) from error
-        except (ListenError, DamagedStoreError) as error:
+        except (ListenError, DamagedStoreError, UnavailableError) as error:
             raise click.ClickException(str(error)) from error
 
 

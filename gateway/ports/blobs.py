@@ -57,6 +57,10 @@ class Blobs(Protocol):
         """Bytes that may still be written; None where that is not known."""
         ...
 
-    async def names(self, written_before: int) -> Sequence[str]:
-        """Names whose bytes were last touched before that time (ms); for the sweeper."""
+    def names(self, written_before: int) -> AsyncGenerator[Sequence[str], None]:
+        """Yield names whose bytes were last touched before that time (ms), some at a time."""
+        ...
+
+    async def link(self, name: str, seconds: int) -> str | None:
+        """Return a URL that gives a blob to whoever has it, for so long; None where none does."""
         ...

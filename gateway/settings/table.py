@@ -16,6 +16,7 @@ from gateway.settings.values import (
     aliases,
     api_keys,
     boolean,
+    bucket,
     counts,
     google_keys,
     integer,
@@ -97,6 +98,21 @@ class Settings:
     port: int = _setting("8080", port, "port", "Port the API listens on; 0 takes a free one.")
     data_dir: Path = _setting(
         "./gateway-data", path, "path", "Directory of the records and the bytes of files."
+    )
+    blobs: str | None = _setting(
+        "",
+        bucket,
+        "s3, gs, az URL",
+        "Bucket of the bytes of files, in place of a folder in the data directory: "
+        "`s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix` "
+        "([store/](../store/README.md)).",
+    )
+    redirect_bytes: int = _setting(
+        "0",
+        size,
+        "size",
+        "A download of so many bytes or more is answered by a redirect to the bucket, by a URL "
+        "that is signed for 15 minutes; 0: never. Whoever has the URL has the file.",
     )
     gemini_api_key: Secret | None = _setting(
         None,

@@ -20,6 +20,9 @@ from gateway.units import GIB, KIB, MIB
 API_VERSIONS: Final = ("v1beta", "v1", "v1alpha")
 
 _SIZE: Final = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
+_BUCKET: Final = re.compile(
+    r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
+)
 _UNITS: Final = {"b": 1, "kib": KIB, "mib": MIB, "gib": GIB}
 
 
@@ -126,6 +129,19 @@ def url(value: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("must begin with https:// (the key travels with every call)")
     return value.strip().rstrip("/")
+
+
+def bucket(value: str) -> str | None:
+    """Read the URL of a bucket (or container) and a prefix in it, or nothing."""
+    text = value.strip().rstrip("/")
+    if not text:
+        return None
+    if not _BUCKET.fullmatch(text):
+        raise ValueError(
+            "is no bucket: write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+            " (letters, digits and ._-/; keys and endpoints are settings of the cloud's own)"
+        )
+    return text
 
 
 def version(value: str) -> str:

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 
 from gateway.api.content import Span, content_disposition, plan_content, read_span
 from gateway.batches.file import File, Segment
+from gateway.blobs.local import LocalBlobs
 from tests.api.world import START, World
 
 Upload = Callable[..., Awaitable[dict[str, Any]]]
@@ -216,3 +217,41 @@ async def test_bytes_that_have_changed_are_not_served_whole(world: World) -> Non
     with pytest.raises(OSError, match="not those that were written"):
         _ = [block async for block in read_span(file, world.blobs, Span(0, 10))]
     assert [block async for block in read_span(file, world.blobs, Span(0, 9))] == [b"012345678"]
+
+
+class _Elsewhere(LocalBlobs):
+    """Bytes that others may fetch by themselves."""
+
+    async def link(self, name: str, seconds: int) -> str | None:
+        return f"https://bucket.example/{name}?for={seconds}"
+
+
+class TestRedirect:
+    """Large downloads may be left to the bucket."""
+
+    async def _get(self, world: World, path: str, headers: dict[str, str], **options: Any) -> Any:
+        blobs = options.pop("blobs", _Elsewhere(world.root / "blobs"))
+        transport = httpx.ASGITransport(world.app(blobs=blobs, **options))
+        key = {"authorization": "Bearer secret-a"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return await client.get(path, headers=key | headers)
+
+    async def test_a_large_file_is_fetched_from_the_bucket(self, world: World, path: str) -> None:
+        [blob] = world.blob_files()
+        answer = await self._get(world, path, {"range": "bytes=1-2"}, redirect_bytes=len(DATA))
+        assert answer.status_code == 307
+        assert answer.headers["location"] == f"https://bucket.example/{blob.name}?for=900"
+        assert answer.headers["cache-control"] == "no-store"
+
+    @pytest.mark.parametrize("redirect_bytes", [0, len(DATA) + 1])
+    async def test_others_are_answered(self, world: World, path: str, redirect_bytes: int) -> None:
+        answer = await self._get(world, path, {}, redirect_bytes=redirect_bytes)
+        assert (answer.status_code, answer.content) == (200, DATA)
+
+    async def test_conditions_are_answered_here(self, world: World, path: str) -> None:
+        answer = await self._get(world, path, {"if-none-match": "*"}, redirect_bytes=1)
+        assert answer.status_code == 304
+
+    async def test_a_directory_has_no_links(self, world: World, path: str) -> None:
+        answer = await self._get(world, path, {}, redirect_bytes=1, blobs=world.blobs)
+        assert (answer.status_code, answer.content) == (200, DATA)

@@ -6,6 +6,9 @@ import pytest
 
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.e2e.harness import GatewayProcess, serving
+from tests.engines.fixtures import bucket_server
+
+__all__ = ["bucket_server", "gateway", "gemini"]
 
 
 @pytest.fixture(scope="module")

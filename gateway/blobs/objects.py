@@ -1,0 +1,421 @@
+"""Blobs as objects of a bucket: S3, Google Cloud Storage or Azure Blob Storage.
+
+::
+
+    prefix/gateway-id        the id of the gateway whose bytes these are
+    prefix/blobs/3f9c...     a blob
+
+Bytes go up in parts while they arrive and come down in pieces, so that memory does not grow with
+the blob and a client may read as slowly as it likes: no request of ours lasts longer than a piece.
+
+A name is random, registered in the records before its first byte and never used again: that is
+what keeps it from being written twice. Several parts cannot be made conditional on a free name.
+
+The bucket's word that a blob is missing is believed only while ``gateway-id`` is there: a bucket
+that was emptied, renamed or mistaken would else look like paid results that are lost.
+"""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
+
+from gateway.blobs.buckets import (
+    REFUSED,
+    Bucket,
+    bucket_errors,
+    missing,
+    open_bucket,
+    reason_of,
+    taken,
+)
+from gateway.blobs.layout import check_name, disk_errors, is_name, open_new, open_to_read
+from gateway.blobs.threads import finish, in_thread
+from gateway.errors import SettingsError, UnavailableError
+from gateway.units import MIB
+
+log = logging.getLogger(__name__)
+
+# S3 takes 10,000 parts: 78 GiB. Each has to be through in obstore's 30 s.
+PART: Final = 8 * MIB
+PARTS_AT_ONCE: Final = 2
+
+# The first bytes come soon; then enough is asked for ahead to hide a round trip of 30 ms.
+FIRST_PIECE: Final = MIB
+PIECE: Final = 2 * MIB
+PIECES_AHEAD: Final = 3
+
+LISTED_AT_ONCE: Final = 1000
+MARKER: Final = "gateway-id"
+PROBE: Final = "probe"
+
+
+class ObjectWriter:
+    """Holds back one part's worth of bytes; whatever is longer goes up while it arrives."""
+
+    def __init__(self, bucket: Bucket, path: str) -> None:
+        self._bucket = bucket
+        self._path = path
+        self._held = bytearray()
+        self._blocks: asyncio.Queue[bytearray | BaseException | None] = asyncio.Queue(maxsize=1)
+        self._putting: asyncio.Task[object] | None = None
+
+    async def write(self, block: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes; waits while the parts before go up."""
+        self._held += block
+        if self._putting is not None and len(self._held) >= MIB:
+            await self._hand_on()
+        elif len(self._held) > PART:
+            self._putting = asyncio.ensure_future(self._put_parts())
+            await self._hand_on()
+
+    async def finish(self) -> None:
+        """Have all bytes in the bucket."""
+        if self._putting is None:
+            self._putting = asyncio.ensure_future(self._put_whole())
+        else:
+            await self._hand_on()
+            await self._pass(None)
+        await finish(self._putting)
+
+    async def abort(self) -> None:
+        """Let obstore abort the parts; a cancelled call would leave them in the bucket."""
+        if self._putting is None:
+            return
+        if not self._putting.done():
+            with suppress(asyncio.QueueEmpty):
+                self._blocks.get_nowait()
+            self._blocks.put_nowait(_GivenUpError())
+        with suppress(_GivenUpError, BaseError, OSError):
+            await finish(self._putting)
+
+    async def _hand_on(self) -> None:
+        block, self._held = self._held, bytearray()
+        await self._pass(block)
+
+    async def _pass(self, block: bytearray | None) -> None:
+        """Wait for room, or for the end of an upload that has failed."""
+        assert self._putting is not None  # noqa: S101 - for the type checker
+        passing: asyncio.Task[object] = asyncio.ensure_future(self._blocks.put(block))
+        try:
+            await asyncio.wait({passing, self._putting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            passing.cancel()
+        if self._putting.done():
+            await self._putting
+
+    async def _put_whole(self) -> object:
+        return await obstore.put_async(self._bucket, self._path, self._held, use_multipart=False)
+
+    async def _put_parts(self) -> object:
+        return await obstore.put_async(
+            self._bucket,
+            self._path,
+            self._taken(),
+            chunk_size=PART,
+            max_concurrency=PARTS_AT_ONCE,
+        )
+
+    async def _taken(self) -> AsyncIterator[bytearray]:
+        while (block := await self._blocks.get()) is not None:
+            if isinstance(block, BaseException):
+                raise block
+            yield block
+
+
+class _GivenUpError(Exception):
+    """What is being uploaded is not wanted any more."""
+
+
+class ObjectBlobs:
+    """Objects below a bucket's prefix that belong to one gateway, however many replicas it has.
+
+    ``new`` says that the gateway has no records yet: its bytes cannot be elsewhere.
+    """
+
+    def __init__(self, url: str, gateway_id: str, *, new: bool) -> None:
+        self._url = url
+        self._bucket = open_bucket(url)
+        self._gateway_id = gateway_id
+        self._new = new
+        self._being_written: set[str] = set()
+
+    async def open(self) -> None:
+        """Try what will be needed, and refuse a prefix that belongs to another gateway."""
+        try:
+            await self._try()
+            await self._own()
+        except REFUSED as error:
+            raise SettingsError(
+                f"GATEWAY_BLOBS {self._url}: the gateway may not use it ({reason_of(error)}): it"
+                " needs the rights to list, read, write and delete there"
+            ) from error
+        except FileNotFoundError as error:
+            raise SettingsError(
+                f"GATEWAY_BLOBS {self._url}: there is no such bucket or container"
+            ) from error
+
+    async def _try(self) -> None:
+        """Write, list, read and delete. A right to read alone hides what is missing behind 403."""
+        with bucket_errors_but_refusals():
+            await obstore.put_async(self._bucket, PROBE, b"")
+            async for _ in obstore.list(self._bucket, prefix=PROBE):
+                pass
+            with suppress(FileNotFoundError):  # another replica starts at the same time
+                await obstore.delete_async(self._bucket, PROBE)
+                await obstore.head_async(self._bucket, PROBE)
+
+    async def _own(self) -> None:
+        """Make the prefix this gateway's. Errors: SettingsError when it is another's."""
+        with bucket_errors_but_refusals():
+            owner = await self._owner()
+            if owner is None and self._new:
+                await self._mark()
+                owner = await self._owner()
+        if owner is None:
+            raise SettingsError(
+                f"GATEWAY_BLOBS {self._url} holds no bytes of this gateway, but there are records"
+                " of files: name the place where they are, or move them with"
+                " `gateway migrate-store`"
+            )
+        if owner != self._gateway_id:
+            raise SettingsError(
+                f"GATEWAY_BLOBS {self._url} belongs to the gateway {owner}, these records to"
+                f" {self._gateway_id}: give each a prefix of its own, or restore the records"
+            )
+
+    async def _owner(self) -> str | None:
+        try:
+            found = await obstore.get_async(self._bucket, MARKER)
+            return (await found.bytes_async()).to_bytes().decode("ascii", "replace")
+        except FileNotFoundError:
+            return None
+
+    async def _mark(self) -> None:
+        """Write the id, unless another is faster; not every server knows such a condition."""
+        marker = self._gateway_id.encode()
+        try:
+            await obstore.put_async(self._bucket, MARKER, marker, mode="create")
+        except AlreadyExistsError:
+            return
+        except NotSupportedError:
+            await obstore.put_async(self._bucket, MARKER, marker)
+
+    @asynccontextmanager
+    async def create(self, name: str) -> AsyncGenerator[ObjectWriter, None]:
+        """Write a blob; it exists once the block ends without an exception, else not."""
+        path = _path(name)
+        async with self._reserved(name):
+            writer = ObjectWriter(self._bucket, path)
+            with bucket_errors():
+                try:
+                    yield writer
+                    await writer.finish()
+                except BaseException:
+                    await finish(asyncio.ensure_future(self._undo(path, writer)))
+                    raise
+
+    async def _undo(self, path: str, writer: ObjectWriter | None = None) -> None:
+        """Leave nothing. What a bucket that does not answer keeps is found by the sweeper."""
+        if writer is not None:
+            await writer.abort()
+        with suppress(BaseError, FileNotFoundError):
+            await obstore.delete_async(self._bucket, path)
+
+    @asynccontextmanager
+    async def _reserved(self, name: str) -> AsyncGenerator[None, None]:
+        """Refuse a name that exists or is being written. Errors: FileExistsError."""
+        if name in self._being_written:
+            raise taken(name)
+        self._being_written.add(name)
+        try:
+            if await self._exists(name):
+                raise taken(name)
+            yield
+        finally:
+            self._being_written.discard(name)
+
+    async def _exists(self, name: str) -> bool:
+        try:
+            await self._size(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    async def read(
+        self, name: str, start: int = 0, length: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes from ``start``, a piece at a time; the next ones are asked for ahead."""
+        first = FIRST_PIECE if length is None else min(FIRST_PIECE, length)
+        with bucket_errors():
+            block, end = await self._first_piece(name, start, first)
+            if length is not None:
+                end = min(end, start + length)
+            if block:
+                yield block
+            start += len(block)
+            async with aclosing(self._pieces(_path(name), start, end)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def _first_piece(self, name: str, start: int, length: int) -> tuple[bytes, int]:
+        """Return the first bytes, and the size of the whole: nothing, beyond its end."""
+        wanted = (start, start + length)
+        if length:
+            try:
+                found = await obstore.get_async(
+                    self._bucket, _path(name), options={"range": wanted}
+                )
+                return (await found.bytes_async()).to_bytes(), found.meta["size"]
+            except FileNotFoundError:
+                await self._believe_missing(name)
+            except BaseError:  # a start beyond the end has no class of its own
+                if start < await self.size(name):
+                    raise
+        return b"", await self.size(name)
+
+    async def _pieces(self, path: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """Yield what follows, with some pieces under way at a time."""
+        ahead: deque[asyncio.Future[obstore.Bytes]] = deque()
+        try:
+            while start < end or ahead:
+                while start < end and len(ahead) < PIECES_AHEAD:
+                    stop = min(start + PIECE, end)
+                    asked = obstore.get_range_async(self._bucket, path, start=start, end=stop)
+                    ahead.append(asyncio.ensure_future(asked))
+                    start = stop
+                yield (await ahead.popleft()).to_bytes()
+        finally:
+            for piece in ahead:
+                piece.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
+
+    async def size(self, name: str) -> int:
+        """Bytes of a blob."""
+        try:
+            return await self._size(name)
+        except FileNotFoundError:
+            return await self._believe_missing(name)
+
+    async def _size(self, name: str) -> int:
+        with bucket_errors():
+            return (await obstore.head_async(self._bucket, _path(name)))["size"]
+
+    async def _believe_missing(self, name: str) -> int:
+        """Raise FileNotFoundError, if the bucket is the one that it was."""
+        with bucket_errors():
+            if await self._owner() == self._gateway_id:
+                raise missing(name)
+        raise UnavailableError(
+            "The gateway's object store is not the one that it was: its mark is gone."
+        )
+
+    async def copy_to(self, name: str, path: Path) -> None:
+        """Download the blob to a local path that was not there."""
+        blocks = self.read(name)
+        try:
+            first = await anext(blocks, b"")
+            with disk_errors():
+                await self._store_at(path, first, blocks)
+        finally:
+            await blocks.aclose()
+
+    async def _store_at(self, path: Path, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        descriptor = await in_thread(open_new, path)
+        try:
+            await in_thread(_write, descriptor, first)
+            async for block in rest:
+                await in_thread(_write, descriptor, block)
+        except BaseException:
+            await in_thread(path.unlink)
+            raise
+        finally:
+            os.close(descriptor)
+
+    async def adopt(self, path: Path, name: str) -> None:
+        """Upload a local file; the path is gone afterwards."""
+        size = await in_thread(_size_of, path)
+        async with self._reserved(name):
+            with bucket_errors():
+                try:
+                    put = obstore.put_async(
+                        self._bucket,
+                        _path(name),
+                        path,
+                        use_multipart=size > PART,
+                        chunk_size=PART,
+                        max_concurrency=PARTS_AT_ONCE,
+                    )
+                    await finish(asyncio.ensure_future(put))
+                except BaseException:
+                    await finish(asyncio.ensure_future(self._undo(_path(name))))
+                    raise
+        await in_thread(path.unlink)
+
+    async def delete(self, name: str) -> None:
+        """Remove the bytes, if they are there. Azure and Google complain if not, S3 does not."""
+        with bucket_errors(), suppress(FileNotFoundError):
+            await obstore.delete_async(self._bucket, _path(name))
+
+    async def free(self) -> int | None:
+        """Buckets have no end."""
+        return None
+
+    async def names(self, written_before: int) -> AsyncGenerator[Sequence[str], None]:
+        """Yield names whose bytes were written before that time (ms), a page at a time."""
+        with bucket_errors():
+            listing = obstore.list(self._bucket, prefix="blobs/", chunk_size=LISTED_AT_ONCE)
+            async for page in listing:
+                yield [
+                    name
+                    for found in page
+                    if is_name(name := found["path"].removeprefix("blobs/"))
+                    and found["last_modified"].timestamp() * 1000 < written_before
+                ]
+
+    async def link(self, name: str, seconds: int) -> str | None:
+        """Return a URL that gives the blob to whoever has it; None if the key cannot sign one."""
+        until = timedelta(seconds=seconds)
+        try:
+            return await obstore.sign_async(self._bucket, "GET", _path(name), until)
+        except BaseError as error:
+            log.warning("downloads are not redirected: no URL is signed (%s)", reason_of(error))
+            return None
+
+
+@contextmanager
+def bucket_errors_but_refusals() -> Iterator[None]:
+    """As :func:`bucket_errors`, at the start: what is refused then is a setting's fault."""
+    try:
+        with bucket_errors():
+            yield
+    except UnavailableError as error:
+        if isinstance(error.__cause__, REFUSED):
+            raise error.__cause__ from None
+        raise
+
+
+def _path(name: str) -> str:
+    return f"blobs/{check_name(name)}"
+
+
+def _size_of(path: Path) -> int:
+    descriptor = open_to_read(path)
+    try:
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,66 @@
+"""Opens the place of a gateway's bytes: its data directory, or a bucket.
+
+The bytes that records name are in one of the two. A gateway that looked in the other would find
+every file gone and count paid results as lost, so it does not start.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from gateway.blobs.local import LocalBlobs
+from gateway.errors import SettingsError
+from gateway.ports.blobs import Blobs
+
+FOLDER: Final = "blobs"
+
+
+async def open_blobs(url: str | None, data_dir: Path, gateway_id: str, *, new: bool) -> Blobs:
+    """Open the bucket that a URL names, else the directory.
+
+    ``new``: there are no records of files yet. Errors: SettingsError of a place that cannot be
+    used, or is not the one that the records' bytes are in; UnavailableError of a bucket that does
+    not answer.
+    """
+    folder = data_dir / FOLDER
+    if url is None:
+        if not new and not folder.exists():
+            raise SettingsError(
+                f"the files that the records in {data_dir} name are not in {folder}: set"
+                " GATEWAY_BLOBS to the bucket where they are, or restore the folder"
+            )
+        blobs: Blobs = LocalBlobs(folder)
+    else:
+        _leave(folder)
+        blobs = _bucket(url, gateway_id, new=new)
+    await blobs.open()
+    return blobs
+
+
+def _leave(folder: Path) -> None:
+    """Remove the folder of bytes, which is what tells that they are in it."""
+    if not folder.exists():
+        return
+    if any(path.is_file() for path in folder.rglob("*")):
+        raise SettingsError(
+            f"GATEWAY_BLOBS names a bucket, but {folder} holds files: move them there with"
+            " `gateway migrate-store`, or unset GATEWAY_BLOBS"
+        )
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir()
+    folder.rmdir()
+
+
+def _bucket(url: str, gateway_id: str, *, new: bool) -> Blobs:
+    """Load what only those need who have a bucket."""
+    try:
+        objects = import_module("gateway.blobs.objects")
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("obstore"):
+            raise
+        raise SettingsError(
+            "GATEWAY_BLOBS names a bucket, which needs one more package:"
+            " pip install 'gemini-batch-gateway[cloud]'"
+        ) from error
+    blobs: Blobs = objects.ObjectBlobs(url, gateway_id, new=new)
+    return blobs
