@@ -43,7 +43,8 @@ EMPTY_SHARE: Final = 12
 GONE: Final = Failure("upstream_job_lost", "The upstream no longer knows this job.", 500)
 RESULTS_LOST: Final = "upstream_results_lost"
 
-# Ended like this, a job may well have no output; every other end promises one.
+# Ended like this, a job may well have no output; every other end promises one. That an output
+# never comes late is not proven all the same: such jobs are left there and looked at again.
 FRUITLESS: Final = frozenset({"FAILED", "CANCELLED", "EXPIRED"})
 
 
@@ -92,6 +93,16 @@ def given_up(job: Job, failure: Failure, now: int) -> Job:
     return moved(job, JobState.LOST, failure=failure, ended_at=ended_at, recover_until=until)
 
 
+def ended_fruitless(job: Job) -> bool:
+    """Whether the upstream itself has said that the job ended, and shows nothing that it made."""
+    return job.output is None and job.upstream_state in FRUITLESS and job.denied_at is None
+
+
+def is_doubtful(job: Job) -> bool:
+    """Whether a job was given up that the upstream may have served all the same, or serves yet."""
+    return job.recover_until is not None and not ended_fruitless(job)
+
+
 def with_reason(failure: Failure, reason: str | None) -> Failure:
     """Return the failure with what was last waited for: a reason outlives the wait."""
     if reason is None:
@@ -121,10 +132,6 @@ def _reason(failure: Failure) -> str:
 def may_delete(job: Job) -> bool:
     """Whether nothing is lost with the upstream's copies of a job.
 
-    It never ran, or it ended without an output, or its results are here and each is matched.
+    It never ran, or its results are here and each is matched.
     """
-    if job.upstream_name is None:
-        return True
-    if job.raw is not None:
-        return job.unmatched == 0
-    return job.output is None and job.upstream_state in FRUITLESS and job.denied_at is None
+    return job.upstream_name is None or (job.raw is not None and job.unmatched == 0)

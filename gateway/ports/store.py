@@ -410,6 +410,7 @@ class Store(Protocol):
         named: Mapping[str, Sequence[str]] = NO_FILES,
         wake: bool = False,
         doubt_files: bool = False,
+        late: int | None = None,
         keep: bool = False,
     ) -> bool:
         """Write a claimed job, guarded by its fence.
@@ -420,7 +421,9 @@ class Store(Protocol):
 
         Collected or released, it needs the copies of the files it names no more. With
         ``doubt_files`` the upstream did not find one of them: those that were ready are due to be
-        looked at, in the same transaction.
+        looked at, in the same transaction. ``late`` is not None of results that came after their
+        job was collected without: how many lines they answered that another job has run again.
+        Then what a live batch costs is summed anew.
 
         Ends the claim, or with ``keep`` extends it to the record's ``lease_until``. ``counts`` and
         ``usage`` are added to those of a batch that is still live, in the same transaction;

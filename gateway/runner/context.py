@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -26,20 +26,11 @@ from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
 from gateway.ports.store import Seal, Store
 from gateway.ports.upstream import Upstream
+from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource, DamagedBlobError
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.workers import Workers
 
 SEAL_BLOCK: Final = 1 << 20
-# Below this a digest takes less than the way to a thread.
-SEALED_AT_ONCE: Final = 64 * 1024
-
-
-class DamagedBlobError(LookupError):
-    """The bytes of ``blob`` on the disk are gone, or are not those that were written."""
-
-    def __init__(self, blob: str, what: str = "is not what was written") -> None:
-        super().__init__(f"blob {blob} {what}")
-        self.blob = blob
 
 
 async def sealed(path: Path) -> Seal:
@@ -105,24 +96,6 @@ class RunnerOptions:
         return next(iter(self.credentials), "default")
 
 
-class BlobSource:
-    """Blobs as the upstream reads them: one after the other, again from any offset."""
-
-    def __init__(self, blobs: Blobs, segments: Sequence[Segment]) -> None:
-        self._blobs = blobs
-        self._segments = segments
-        self.size = sum(segment.bytes for segment in segments)
-
-    async def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
-        """Yield the bytes from ``start`` to the end."""
-        for segment in self._segments:
-            if start < segment.bytes:
-                async with aclosing(self._blobs.read(segment.blob, start)) as blocks:
-                    async for block in blocks:
-                        yield block
-            start = max(start - segment.bytes, 0)
-
-
 @dataclass(frozen=True, slots=True)
 class StepContext:
     """The ports, the workers, the clock and a directory for files being made."""
@@ -135,33 +108,11 @@ class StepContext:
     scratch: Path
     options: RunnerOptions
 
-    def outgoing(self, job: Job) -> BlobSource:
+    async def outgoing(self, job: Job) -> BlobSource:
         """Return what is sent of a job."""
-        return BlobSource(self.blobs, [Segment(*job.outgoing)])
-
-    async def check(self, name: str) -> None:
-        """Read a blob that is about to be sent: what the disk has changed would be paid for.
-
-        Errors: DamagedBlobError.
-        """
-        seal = await self.store.blob_seal(name)
-        if seal is not None and seal != await self._found(name):
-            raise DamagedBlobError(name)
-
-    async def _found(self, blob: str) -> Seal:
-        """Size and digest of what is there."""
-        digest, size = hashlib.sha256(), 0
-        try:
-            async with aclosing(self.blobs.read(blob)) as blocks:
-                async for block in blocks:
-                    size += len(block)
-                    if len(block) > SEALED_AT_ONCE:
-                        await asyncio.to_thread(digest.update, block)
-                    else:
-                        digest.update(block)
-        except FileNotFoundError as error:
-            raise DamagedBlobError(blob, "is gone") from error
-        return Seal(size, digest.hexdigest())
+        blob, size = job.outgoing
+        seal = await self.store.blob_seal(blob)
+        return BlobSource(self.blobs, [Segment(blob, size)], seal)
 
     def while_ending(self, job: Job, due_at: int) -> int:
         """No later than the moment at which a batch that ends goes on without the job."""

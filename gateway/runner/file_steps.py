@@ -11,11 +11,12 @@ from gateway.batches.planning import display_name
 from gateway.batches.staging import StagedFile, StagedState
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamRefusedError
 from gateway.ids import jitter
+from gateway.ports.store import Seal
 from gateway.ports.upstream import FileSeen, FileState, Uploaded
+from gateway.runner.blob_source import BlobSource
 from gateway.runner.context import (
     DEFECTS,
     MAX_DEFECTS,
-    BlobSource,
     FileClaim,
     StepContext,
     describe,
@@ -54,7 +55,8 @@ async def _upload(context: StepContext, staged: StagedFile) -> Uploaded:
     if file is None:
         raise LookupError("a file that a live batch names is not there")
     name = display_name(context.options.gateway_id, staged.id)
-    return await context.upstream.stage_file(staged, name, BlobSource(context.blobs, file.segments))
+    content = BlobSource(context.blobs, file.segments, Seal(file.bytes, file.sha256))
+    return await context.upstream.stage_file(staged, name, content)
 
 
 async def look(context: StepContext, claim: FileClaim) -> None:

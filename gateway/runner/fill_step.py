@@ -13,10 +13,10 @@ from gateway.batches.pacing import next_poll
 from gateway.batches.staging import NamedFile, StagedState, earliest, usable_until
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
+from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import (
     DEFECTS,
     MAX_DEFECTS,
-    DamagedBlobError,
     JobClaim,
     LostClaimError,
     StepContext,

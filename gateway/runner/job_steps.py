@@ -1,6 +1,5 @@
 """Steps on a job that was sent: poll, cancel, secure, collect, release."""
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from gateway.batches.patience import (
     UPSTREAM_LIFE,
     elapsed,
     given_up,
+    is_doubtful,
     may_delete,
     with_reason,
 )
@@ -39,9 +39,8 @@ from gateway.ids import jitter
 from gateway.ports.store import BlobChange, Seal
 from gateway.ports.upstream import Found, Observation
 from gateway.runner import denials
+from gateway.runner.blob_source import DamagedBlobError, add_to
 from gateway.runner.context import (
-    SEALED_AT_ONCE,
-    DamagedBlobError,
     JobClaim,
     StepContext,
     describe,
@@ -138,8 +137,10 @@ async def _note_end(context: StepContext, batch: Batch, claim: JobClaim, seen: O
         "looked_at": now,
     }
     if seen.output is None:
-        failure = _failure(batch, job, seen)
-        await claim.save(moved(job, JobState.LOST, failure=failure, **ended))
+        # Whether its output may come late is not proven: it is looked at again for as long as
+        # Google keeps it.
+        ended |= {"failure": _failure(batch, job, seen), "recover_until": now + UPSTREAM_LIFE}
+        await claim.save(moved(job, JobState.LOST, **ended))
     else:
         whole = seen.state == SUCCEEDED or job.cancel_sent_at is not None
         ended["failure"] = None if whole else _failure(batch, job, seen)
@@ -245,10 +246,7 @@ async def download(context: StepContext, job: Job) -> tuple[str, Seal]:
     async with aclosing(fetched) as blocks, context.blobs.create(raw) as writer:
         async for block in blocks:
             size += len(block)
-            if len(block) > SEALED_AT_ONCE:
-                await asyncio.to_thread(digest.update, block)
-            else:
-                digest.update(block)
+            await add_to(digest, block)
             await writer.write(block)
     return raw, Seal(size, digest.hexdigest())
 
@@ -281,7 +279,7 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
             index=names[1],
             counts=counts,
             usage=usage,
-            cost=None if job.recover_until is not None else summary["cost"],
+            cost=None if is_doubtful(job) else summary["cost"],
             notes=summary["notes"],
             unmatched=summary["missing"] + summary["unknown_keys"],
             denied_at=None,

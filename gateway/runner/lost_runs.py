@@ -12,7 +12,8 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.patience import elapsed
 from gateway.errors import UpstreamError, UpstreamGoneError
 from gateway.runner import denials
-from gateway.runner.context import DamagedBlobError, StepContext, job_label
+from gateway.runner.blob_source import DamagedBlobError
+from gateway.runner.context import StepContext, job_label
 from gateway.runner.cpu.publish import RunPaths
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.mending import LOST, bring_left, remade

@@ -17,9 +17,9 @@ from gateway.batches.lifecycle import moved, stop_reason
 from gateway.batches.pacing import next_retry, patient
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
+from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import (
     MAX_DEFECTS,
-    DamagedBlobError,
     JobClaim,
     StepContext,
     job_label,

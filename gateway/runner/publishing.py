@@ -9,7 +9,8 @@ from typing import Any, Final
 from gateway.batches.batch import Batch
 from gateway.batches.job import Cause, Job
 from gateway.errors import AuditError
-from gateway.runner.context import DamagedBlobError, StepContext
+from gateway.runner.blob_source import DamagedBlobError
+from gateway.runner.context import StepContext
 from gateway.runner.cpu.publish import PublishTask, RunPaths
 from gateway.runner.cpu.validate import ValidateTask
 from gateway.runner.lost_runs import run_again

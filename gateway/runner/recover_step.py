@@ -10,7 +10,7 @@ from gateway.batches.batch import Batch, BatchStatus, Counts, TokenUsage
 from gateway.batches.job import Job
 from gateway.batches.lifecycle import CANCEL_AGAIN, wants_cancel
 from gateway.batches.pacing import AGE_SHARE, LONGEST_PAUSE
-from gateway.batches.patience import FRUITLESS, RECOVERY, elapsed
+from gateway.batches.patience import elapsed
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Found
 from gateway.runner import denials
@@ -49,10 +49,7 @@ async def recover(context: StepContext, batch: Batch, claim: JobClaim) -> None:
             logger.info("%s: its raw results are here, late: %d bytes", job_label(job), seal.bytes)
             await _collect_late(context, batch, claim)
             return
-    if seen.ended and seen.output is None and seen.state in FRUITLESS:
-        await claim.save(_recovered(job))
-    else:
-        await claim.save(replace(job, due_at=now + _recovery_pause(job, now), failures=0))
+    await claim.save(replace(job, due_at=now + _recovery_pause(job, now), failures=0))
 
 
 async def _found_again(context: StepContext, job: Job) -> Job:
@@ -64,9 +61,8 @@ async def _found_again(context: StepContext, job: Job) -> Job:
 
 
 def _recovery_pause(job: Job, now: int) -> int:
-    """Return the pause: a tenth of the time since it was given up, an hour at most."""
-    since = (job.recover_until or now) - RECOVERY
-    return min(max(elapsed(since, now) // AGE_SHARE, CANCEL_AGAIN), LONGEST_PAUSE)
+    """Return the pause: a tenth of the time since it ended or was given up, an hour at most."""
+    return min(max(elapsed(job.ended_at, now) // AGE_SHARE, CANCEL_AGAIN), LONGEST_PAUSE)
 
 
 def _recovered(job: Job) -> Job:
@@ -85,15 +81,19 @@ async def _collect_late(context: StepContext, batch: Batch, claim: JobClaim) -> 
         await claim.save(_recovered(job))
         return
     async with context.workplace() as place:
-        made, usage = await _render_late(context, batch, job, place)
+        made, whole = await _render_late(context, batch, job, place)
         run, index = await context.keep([made["run"], made["index"]])
-    counts = Counts(**made["counts"])
+    counts, usage = Counts(**made["counts"]), TokenUsage(**whole["usage"])
+    # What was doubtful, at an unknown cost, was counted when its lines ran again; of a job that
+    # ended without an output it shows only now that something of it is paid for.
+    twice = 0 if job.cost is None else whole["counts"]["completed"] - counts.completed
     late = replace(
         _recovered(job),
         run=run,
         index=index,
         counts=counts,
         usage=usage,
+        cost=whole["cost"],
         notes=made["notes"],
         unmatched=made["missing"] + made["unknown_keys"],
     )
@@ -102,6 +102,7 @@ async def _collect_late(context: StepContext, batch: Batch, claim: JobClaim) -> 
         late,
         counts=counts - job.counts,
         usage=usage - job.usage,
+        late=twice,
         blobs=BlobChange(live=[run, index], deletable=deletable),
     )
     logger.info("%s: late, %d of its lines are answered", job_label(job), counts.completed)
@@ -109,8 +110,8 @@ async def _collect_late(context: StepContext, batch: Batch, claim: JobClaim) -> 
 
 async def _render_late(
     context: StepContext, batch: Batch, job: Job, place: Path
-) -> tuple[Mapping[str, Any], TokenUsage]:
-    """Render the lines that are still the job's; and sum what all of its lines cost."""
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Render the lines that are still the job's; and all of its lines, for what they cost."""
     work = await context.store.load_work(batch.id)
     jobs = [] if work is None else work.jobs
     unusable = await unusable_files(context, job)
@@ -123,4 +124,4 @@ async def _render_late(
     told: dict[str, Any] = {"policy": batch.policy, "unusable": unusable}
     whole = await render_again(context, batch, job, own, **told)
     made = whole if own == paths else await render_again(context, batch, job, paths, **told)
-    return made, TokenUsage(**whole["usage"])
+    return made, whole

@@ -54,10 +54,10 @@ from gateway.runner import (
     recover_step,
     send_steps,
 )
+from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import (
     DEFECTS,
     BatchClaim,
-    DamagedBlobError,
     FileClaim,
     JobClaim,
     LostClaimError,

@@ -22,6 +22,7 @@ from gateway.errors import (
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Absent, FileState, Found, Unknown
+from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import JobClaim, StepContext, describe, job_label
 from gateway.runner.denials import FOREIGN
 
@@ -47,8 +48,7 @@ UNSENT: Final = {
 async def stage(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Upload the spool."""
     job = claim.row
-    await context.check(job.outgoing[0])
-    staged = await context.upstream.stage(job, context.outgoing(job))
+    staged = await context.upstream.stage(job, await context.outgoing(job))
     changes = {"staged": staged.ref, "staged_until": staged.until}
     if job.state is JobState.STAGING:  # what was staged before had grown too old
         job = moved(job, JobState.PLANNED)
@@ -58,8 +58,7 @@ async def stage(context: StepContext, _: Batch, claim: JobClaim) -> None:
 async def create(context: StepContext, _: Batch, claim: JobClaim) -> None:
     """Save the intent, then call create: at most once for it, whatever happens."""
     before = claim.row
-    if before.inline:
-        await context.check(before.outgoing[0])
+    spool = await context.outgoing(before)
     now = context.clock.now()
     deadline = now + int(context.options.create_seconds * 1000)
     intent = moved(
@@ -78,7 +77,10 @@ async def create(context: StepContext, _: Batch, claim: JobClaim) -> None:
         await claim.save(back, keep=True)
         raise UnavailableError("the intent was saved too late to send anything")
     try:
-        name = await context.upstream.create(intent, context.outgoing(intent), left)
+        name = await context.upstream.create(intent, spool, left)
+    except DamagedBlobError:  # found before anything was sent
+        await claim.save(_not_sent(intent, before), keep=True)
+        raise
     except UpstreamAmbiguousError as error:
         await _doubt(context, claim, error)
     except UpstreamStaleError as error:

@@ -8,6 +8,7 @@ from gateway.batches.admission import Waiting
 from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.job import DONE_STATES, Job, JobState
 from gateway.batches.outlook import ModelQueue
+from gateway.batches.patience import is_doubtful
 from gateway.ports.store import BlobChange
 from gateway.store import blobs as blob_rows
 from gateway.store import staging
@@ -137,6 +138,7 @@ async def save(
     named: Mapping[str, Sequence[str]],
     wake: bool,
     doubt_files: bool,
+    late: int | None,
     keep: bool,
     now: int,
 ) -> bool:
@@ -149,6 +151,9 @@ async def save(
     if jobs or counts != Counts() or usage != TokenUsage():
         money = {"cost": job.cost, "more": None if job.most is None else -job.most}
         await session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage), **money})
+    if late is not None:
+        await session.run("note_paid_twice", {"id": job.batch_id, "lines": late})
+        await session.run("sum_money", {"id": job.batch_id})
     if wake:
         await session.run("ring_batch", {"id": job.batch_id})
     if job.files and job.state in DONE_STATES:
@@ -169,7 +174,7 @@ async def _succeed(
     for number, job in enumerate(jobs, last + 1):
         await insert(session, replace(job, number=number))
         await staging.take_over(session, before.id, job.id, named.get(job.id, ()))
-    if before.recover_until is not None:  # what was given up may be served, and paid, all the same
+    if is_doubtful(before):  # what was given up may be served, and paid, all the same
         lines = sum(job.lines for job in jobs)
         await session.run("note_paid_twice", {"id": before.batch_id, "lines": lines})
 

@@ -337,6 +337,7 @@ class Records:
         named: Mapping[str, Sequence[str]] = NO_FILES,
         wake: bool = False,
         doubt_files: bool = False,
+        late: int | None = None,
         keep: bool = False,
     ) -> bool:
         """Write a claimed job, guarded by its fence."""
@@ -352,6 +353,7 @@ class Records:
                 named=named,
                 wake=wake,
                 doubt_files=doubt_files,
+                late=late,
                 keep=keep,
                 now=now,
             )

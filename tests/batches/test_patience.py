@@ -104,7 +104,7 @@ LOST = Failure("upstream_job_lost", "gone", 500)
         ({"raw": "r", "failure": LOST, "unmatched": 1}, False),
         ({"failure": LOST}, False),
         ({"failure": LOST, "upstream_state": "SUCCEEDED"}, False),
-        ({"failure": LOST, "upstream_state": "FAILED"}, True),
+        ({"failure": LOST, "upstream_state": "FAILED"}, False),
         ({"failure": LOST, "upstream_state": "FAILED", "output": "files/1"}, False),
         ({"failure": LOST, "upstream_state": "FAILED", "denied_at": 1}, False),
         ({"upstream_name": None, "failure": LOST}, True),

@@ -274,7 +274,7 @@ def test_an_hour(tmp_path: Path, fault: str, parameters: dict[str, object], reas
                 ahead.write_text(str(int(ahead.read_text() or 0) + HOUR_MS // 6))
                 gemini.advance(600)
             assert client.batches.retrieve(batch.id).status == "in_progress"
-            assert reason in _waits_for(gateway, batch)
+            until(lambda: reason in _waits_for(gateway, batch), "it still says why it waits")
             ahead.write_text(str(2 * HOUR_MS))
             gemini.advance(3600)
 

@@ -1,5 +1,6 @@
 """What the disk loses of a live batch is made again; without its input too, the batch ends."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -150,6 +151,26 @@ async def test_the_spool_of_an_inline_job_is_checked(tmp_path: Path, damage: Dam
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE
         assert [job.spool for job in w.upstream.jobs] == [as_written]
+
+
+@pytest.mark.parametrize(("call", "inline"), [("stage", 0), ("create", 100)])
+@DAMAGES
+async def test_a_spool_that_changes_once_its_sending_has_begun_is_not_sent(
+    tmp_path: Path, damage: Damage, call: str, inline: int
+) -> None:
+    """Between the check and the sending bytes could change, and were paid for."""
+    async with world(tmp_path, inline_items=inline) as w:
+        goes_on = w.upstream.hanging[call] = asyncio.Event()
+        batch = await w.submit(LINES)
+        await w.until(lambda _: call in w.upstream.reached, batch)
+        [job] = (await w.work(batch)).jobs
+        spool = path_of(tmp_path, job.spool)
+        as_written = spool.read_bytes()
+        damage(spool)
+        goes_on.set()
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE
+        assert [made.spool for made in w.upstream.jobs] == [as_written]
 
 
 async def test_jobs_that_have_lost_both_files_get_their_own_lines(tmp_path: Path) -> None:

@@ -239,3 +239,52 @@ async def test_what_may_be_paid_twice_is_counted(tmp_path: Path) -> None:
         assert (done.counts.total, done.counts.completed, done.counts.failed) == (2, 2, 0)
         assert done.usage.output_tokens == 8
         assert done.paid_twice_at_most == 2
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "EXPIRED", "FAILED"])
+async def test_a_job_that_ended_without_an_output_is_left_there(tmp_path: Path, state: str) -> None:
+    """Whether its output may come late is not proven: Google removes it, the gateway never."""
+    async with world(tmp_path, retries=RetryRules(attempts=1)) as here:
+        here.upstream.state, here.upstream.output = state, None
+        batch = await here.submit(TWO)
+        done = await here.ended(batch)
+        assert done.counts.completed == 0
+
+        looks = here.upstream.calls.count("observe")
+        here.clock.ahead = HOUR
+        here.runner.wake()
+        await here.until(lambda _: here.upstream.calls.count("observe") > looks, batch)
+        here.clock.ahead = 49 * HOUR
+        here.runner.wake()
+        await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
+
+        assert "release" not in here.upstream.calls
+
+
+async def test_an_output_that_comes_after_an_end_without_one_is_usage(tmp_path: Path) -> None:
+    """Its lines run again, and are answered there once; what came late is paid, and is counted."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        batch = await here.submit(TWO)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        here.upstream.output = None
+        here.upstream.jobs[0].state = "EXPIRED"
+        work = await here.until(lambda _: len(here.upstream.jobs) == 2, batch)
+        assert work.batch.paid_twice_at_most == 0
+
+        here.upstream.output = "files/out"
+        here.clock.ahead = 60_000
+        here.runner.wake()
+        work = await here.until(lambda work: work.batch.paid_twice_at_most, batch)
+        assert (work.batch.paid_twice_at_most, work.batch.usage.input_tokens) == (2, 2)
+        first = work.jobs[0].cost
+        assert work.batch.cost == first
+        assert first
+        here.upstream.jobs[1].state = "SUCCEEDED"
+        done = await here.ended(batch)
+
+        assert (done.usage.input_tokens, done.cost) == (4, 2 * first)
+        assert sorted(line["custom_id"] for line in await here.lines(done.output_file_id)) == [
+            "a",
+            "b",
+        ]

@@ -149,6 +149,7 @@ class ScriptedUpstream:
     clock: Callable[[], int] = lambda: 0
     # Methods that hang until the event is set.
     hanging: dict[str, asyncio.Event] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)  # those that could hang, once they began
 
     def _call(self, method: str) -> None:
         self.calls.append(method)
@@ -158,6 +159,7 @@ class ScriptedUpstream:
                 raise next_one
 
     async def _hang(self, method: str) -> None:
+        self.reached.add(method)
         if method in self.hanging:
             await self.hanging[method].wait()
 

@@ -120,6 +120,18 @@ def half(server: Server, request: httpx.Request) -> httpx.Response:
 CONTENT = bytes(range(256)) * 18  # 4,608 bytes: chunks of 2,048, 2,048 and 512
 
 
+class Broken(Spool):
+    """A spool whose last block turns out to be another than was written."""
+
+    async def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
+        left = self.size - start
+        async for block in super().blocks(start):
+            left -= len(block)
+            if not left:
+                raise LookupError("the blob is not what was written")
+            yield block
+
+
 async def staged(bench: Bench, server: Server, content: bytes = CONTENT, **options: Any) -> Any:
     """Stage the content; what came of it, with the spool."""
     spool = Spool(content, block=700)
@@ -178,6 +190,15 @@ class TestGoodDay:
         server = Server()
         await staged(bench, server, b"")
         assert server.commands == ["start", "upload, finalize"]
+
+    async def test_content_that_breaks_off_is_never_finalized(self, bench: Bench) -> None:
+        """Its last block is held back when it is not what was written: there is no such file."""
+        server = Server()
+        upstream = bench.asking(server, chunk_bytes=2 * UNIT)
+        with pytest.raises(LookupError):
+            await upstream.stage(make_job(), Broken(CONTENT, block=700))
+        assert server.commands == ["start", "upload", "upload"]
+        assert len(server.received) == 4 * UNIT
 
     async def test_chunks_leave_in_blocks_not_whole(self, bench: Bench) -> None:
         sizes: list[int] = []

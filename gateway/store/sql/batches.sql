@@ -107,6 +107,24 @@ UPDATE batches SET
     cost = cost + :cost, most = most + :cost + :more
 WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
 
+-- name: sum_money
+-- What a job without an end may cost, and what the others did cost. One that was cut before it ran
+-- has left its lines to others. NULL, an unknown sum, stays unknown.
+UPDATE batches SET (cost, most) = (
+    SELECT
+        CASE WHEN count(*) = count(cost) THEN CAST(sum(cost) AS BIGINT) END,
+        CASE WHEN count(*) = count(known) THEN CAST(sum(known) AS BIGINT) END
+    FROM (
+        SELECT cost, CASE
+            WHEN state NOT IN ('collected', 'released') THEN most
+            WHEN run IS NULL THEN 0
+            ELSE cost
+        END AS known
+        FROM jobs WHERE batch_id = :id
+    ) AS sums
+)
+WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
+
 -- name: due_batches
 -- A leased row comes after all that are free, so that long steps starve no other.
 SELECT * FROM (
