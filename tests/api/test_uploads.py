@@ -12,7 +12,8 @@ from gateway.api import uploads
 from gateway.api.uploads import LIFE_MS, MAX_PART_BYTES
 from gateway.batches.file import File
 from gateway.ids import new_blob_name
-from gateway.runner.context import BlobSource
+from gateway.ports.store import Seal
+from gateway.runner.blob_source import BlobSource
 from tests.api.world import LINE, START, World
 
 Json = dict[str, Any]
@@ -112,7 +113,7 @@ async def test_parts_in_any_order_become_a_file(
 
 
 async def _staged(world: World, file: File, start: int) -> bytes:
-    source = BlobSource(world.blobs, file.segments)
+    source = BlobSource(world.blobs, file.segments, Seal(file.bytes, file.sha256))
     return b"".join([block async for block in source.blocks(start)])
 
 
