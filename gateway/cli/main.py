@@ -12,12 +12,18 @@ COMMANDS: Final = (
     "serve",
     "demo",
     "emulator",
+    "run",
     "translate",
+    "batches",
     "status",
+    "cancel",
     "retry",
     "rerender",
+    "verify",
+    "doctor",
     "config",
     "health",
+    "completion",
 )
 
 

@@ -37,22 +37,23 @@ def status(batch: str | None, as_json: bool, base_url: str, api_key: str) -> Non
         console.width = WIDE
     now = SystemClock().now() // 1000
     if batch is None:
-        console.print(_batches(told, now))
+        console.print(table_of(told, now))
     else:
         _show(console, told["batch"], told["jobs"], now)
 
 
-def _batches(batches: Sequence[Json], now: int) -> Table:
+def table_of(batches: Sequence[Json], now: int) -> Table:
+    """Make a table of batches, a row each."""
     table = Table("batch", "status", "model", "lines", "age", "left", "why it waits", box=None)
     for batch in batches:
         table.add_row(
             batch["id"],
             batch["status"],
-            batch["model"] or "",
+            batch.get("model") or "",
             lines_of(batch),
             duration(now - batch["created_at"]),
             _left(batch, now),
-            batch["gateway"].get("waiting_for") or "",
+            (batch.get("gateway") or {}).get("waiting_for") or "",
         )
     return table
 

@@ -1,8 +1,8 @@
 """Calls of a running gateway's API; what goes wrong is one sentence for a person."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import httpx
 import orjson
@@ -48,6 +48,45 @@ class GatewayClient:
         """One batch."""
         return self._call("GET", f"/batches/{batch_id}")
 
+    def upload(self, name: str, content: BinaryIO) -> dict[str, Any]:
+        """Upload an input file, read as it is sent."""
+        return self._parse(
+            lambda: self._http.post(
+                f"{self._base_url}/files",
+                data={"purpose": "batch"},
+                files={"file": (name, content, "application/jsonl")},
+            )
+        )
+
+    def create(
+        self, input_file_id: str, endpoint: str, metadata: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Create a batch of an uploaded file."""
+        body: dict[str, Any] = {
+            "input_file_id": input_file_id,
+            "endpoint": endpoint,
+            "completion_window": "24h",
+        }
+        return self._call(
+            "POST", "/batches", {**body, **({"metadata": metadata} if metadata else {})}
+        )
+
+    def cancel(self, batch_id: str) -> dict[str, Any]:
+        """Ask for the end of a batch; what was answered by then is kept."""
+        return self._call("POST", f"/batches/{batch_id}/cancel")
+
+    def download(self, file_id: str, into: BinaryIO) -> None:
+        """Copy a file's content as it comes. Errors: ClientError, also of one that broke off."""
+        try:
+            with self._http.stream("GET", f"{self._base_url}/files/{file_id}/content") as answer:
+                if not answer.is_success:
+                    answer.read()
+                    _parsed(answer, self._base_url)
+                into.writelines(answer.iter_bytes())
+        except httpx.HTTPError as error:
+            why = str(error) or type(error).__name__
+            raise ClientError(f"The download of {file_id} broke off: {why}") from error
+
     def jobs(self, batch_id: str) -> list[dict[str, Any]]:
         """List the upstream jobs of a batch."""
         jobs: list[dict[str, Any]] = self._call("GET", f"/batches/{batch_id}/jobs")["data"]
@@ -66,13 +105,18 @@ class GatewayClient:
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        try:
-            answer = self._http.request(
+        return self._parse(
+            lambda: self._http.request(
                 method,
                 f"{self._base_url}{path}",
                 content=None if body is None else orjson.dumps(body),
                 headers={} if body is None else {"Content-Type": "application/json"},
             )
+        )
+
+    def _parse(self, send: Callable[[], httpx.Response]) -> dict[str, Any]:
+        try:
+            answer = send()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = str(error) or type(error).__name__
             raise ClientError(f"No gateway answers at {self._base_url}: {why}") from error
@@ -90,3 +134,13 @@ def _parsed(answer: httpx.Response, base_url: str) -> dict[str, Any]:
             f"What answers at {base_url} is no gateway (HTTP {answer.status_code}): set"
             " OPENAI_BASE_URL to a gateway's address, which ends in /v1."
         ) from error
+
+
+def server_date(url: str) -> str | None:
+    """Return the ``Date`` that a server answers with. Errors: ClientError without an answer."""
+    try:
+        date: str | None = httpx.get(url, timeout=CONNECT_SECONDS).headers.get("date")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        why = str(error) or type(error).__name__
+        raise ClientError(f"{url} does not answer ({why})") from error
+    return date

@@ -1,0 +1,24 @@
+"""``gateway cancel BATCH``: end a batch, and keep what was answered."""
+
+from typing import Final
+
+import click
+
+from gateway.cli.connection import connected, connection_options
+
+HELP: Final = """Ask for the end of BATCH, and print its status.
+
+Lines that were answered by then come in its output file, the others in its error file.
+
+\b
+  gateway cancel batch_0123456789abcdef
+"""
+
+
+@click.command(short_help="End a batch and keep what was answered.", help=HELP)
+@click.argument("batch")
+@connection_options
+def cancel(batch: str, base_url: str, api_key: str) -> None:
+    """See HELP."""
+    with connected(base_url, api_key) as client:
+        click.echo(client.cancel(batch)["status"])

@@ -1,0 +1,149 @@
+"""``gateway doctor``: whether this machine, these settings and this key can run batches."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final
+
+import click
+import orjson
+
+from gateway.app import gemini_options, google_credentials, policy
+from gateway.client.client import ClientError, server_date
+from gateway.clock import SystemClock
+from gateway.errors import SettingsError, UpstreamError, UpstreamHeldError
+from gateway.settings.load import load
+from gateway.settings.table import Settings
+from gateway.translate import KNOWN_MODELS
+from gateway.units import GIB, MIB
+from gateway.upstream.gemini import GeminiUpstream
+from gateway.wire.gemini import GENERATE_CONTENT
+
+CLOCK_SECONDS: Final = 60.0  # a clock that is off by more ends windows and files' lives too early
+LEAST_FREE: Final = GIB
+GOOD, DOUBT, BAD = "ok", "warning", "error"
+_COLOURS: Final = {GOOD: "green", DOUBT: "yellow", BAD: "red"}
+
+HELP: Final = """Look at settings, data directory, clock, key, Google, models, quota; pay nothing.
+
+Each line says what was looked at, what was found, and what to do. Exit 0 when batches can run, 1
+when not. The only calls to Google are lists of models.
+
+\b
+  gateway doctor
+  gateway doctor --json
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One look: what at, how it is (``ok``, ``warning``, ``error``), and a sentence."""
+
+    what: str
+    state: str
+    told: str
+
+
+@click.command(short_help="Check settings, storage, clock, key and Google.", help=HELP)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor(as_json: bool) -> None:
+    """See HELP."""
+    findings = asyncio.run(_all())
+    if as_json:
+        click.echo(orjson.dumps(findings, option=orjson.OPT_INDENT_2).decode())
+    else:
+        for finding in findings:
+            state = click.style(f"{finding.state:7}", fg=_COLOURS[finding.state])
+            click.echo(f"{state}  {finding.what}: {finding.told}")
+    if any(finding.state == BAD for finding in findings):
+        raise SystemExit(1)
+
+
+async def _all() -> Sequence[Finding]:
+    try:
+        settings, warnings = load()
+        policy(settings)
+    except SettingsError as error:
+        return [Finding("settings", BAD, str(error))]
+    findings = [Finding("settings", GOOD, "every setting can be read")]
+    findings += [Finding("settings", DOUBT, warning) for warning in warnings]
+    findings.append(_storage(settings.data_dir))
+    findings += [finding async for finding in _google(settings)]
+    findings.append(_quota(settings))
+    return findings
+
+
+def _storage(directory: Path) -> Finding:
+    """Look at the directory, or at the one that it will be made in."""
+    place = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        return Finding("data directory", BAD, f"{place} cannot be written by this user")
+    free = shutil.disk_usage(place).free
+    told = f"{directory}, {free // MIB:,} MiB free"
+    if free < LEAST_FREE:
+        return Finding("data directory", DOUBT, f"{told}: inputs and results need more")
+    return Finding("data directory", GOOD, told)
+
+
+async def _google(settings: Settings) -> AsyncIterator[Finding]:
+    """Ask for the clock without a key, and with every key for its models."""
+    reached = await _reach(settings.gemini_base_url)
+    yield reached
+    if reached.state == BAD:
+        return
+    if settings.gemini_api_key is None and not settings.gemini_api_keys:
+        yield Finding("key", BAD, "no key for Google is set: set GEMINI_API_KEY")
+        return
+    credentials = google_credentials(settings.gemini_api_key, settings.gemini_api_keys)
+    upstream = GeminiUpstream(gemini_options(settings, credentials), SystemClock())
+    try:
+        for name in credentials:
+            yield await _key(upstream, name)
+    finally:
+        await upstream.close()
+
+
+async def _reach(base_url: str) -> Finding:
+    """Compare the clocks: any answer of a server has a date."""
+    try:
+        date = await asyncio.to_thread(server_date, base_url)
+    except ClientError as error:
+        return Finding("Google", BAD, f"{error}: look at the network")
+    if date is None:
+        return Finding("Google", GOOD, f"{base_url} answers")
+    off = abs(SystemClock().now() / 1000 - parsedate_to_datetime(date).timestamp())
+    if off > CLOCK_SECONDS:
+        told = f"this machine's clock is {off:.0f} s off: set it, or windows end too early"
+        return Finding("clock", DOUBT, told)
+    return Finding("Google and clock", GOOD, f"{base_url} answers, and its clock agrees")
+
+
+async def _key(upstream: GeminiUpstream, name: str) -> Finding:
+    what = f"key {name}"
+    try:
+        models = await upstream.models(name)
+    except UpstreamHeldError as error:
+        return Finding(what, BAD, f"Google refuses it: {error.message}")
+    except UpstreamError as error:
+        return Finding(what, DOUBT, f"Google gave no list of models: {error.message}")
+    able = [model.id for model in models if GENERATE_CONTENT in model.methods]
+    if not able:
+        return Finding(what, BAD, "it works, but none of its models runs batches")
+    known = sorted(set(able) & set(KNOWN_MODELS))
+    some = ", ".join(known[-3:]) or able[0]
+    return Finding(what, GOOD, f"it works; {len(able)} models run batches, for example {some}")
+
+
+def _quota(settings: Settings) -> Finding:
+    if settings.tier == "auto":
+        told = (
+            "GATEWAY_TIER=auto begins with Tier 1's limits and learns; set it to 2 or 3 if the"
+            " project's tier is higher"
+        )
+    else:
+        told = f"limits of Tier {settings.tier} (GATEWAY_TIER)"
+    return Finding("quota", GOOD, told)

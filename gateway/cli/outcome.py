@@ -1,0 +1,70 @@
+"""The files of an ended batch, next to its input, and a table of what went wrong."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from gateway.client.client import GatewayClient
+
+# Member of the batch -> the end of the file's name: X.output.jsonl next to X.jsonl.
+FILES: Final = {"output_file_id": "output", "error_file_id": "error"}
+WARNINGS: Final = "warnings"
+EXAMPLE_CHARACTERS: Final = 100
+
+Json = Mapping[str, Any]
+
+
+def write_files(client: GatewayClient, batch: Json, source: Path) -> dict[str, Path]:
+    """Download what the batch has; a file is whole or not there. Gives paths by kind."""
+    written = {}
+    for kind, file_id in _files_of(batch):
+        path = next_to(source, kind)
+        part = path.with_name(f"{path.name}.part")
+        with part.open("wb") as file:
+            client.download(file_id, file)
+        part.replace(path)
+        written[kind] = path
+    return written
+
+
+def next_to(source: Path, kind: str) -> Path:
+    """``requests.jsonl`` -> ``requests.output.jsonl``."""
+    stem = source.name.removesuffix(".jsonl")
+    return source.with_name(f"{stem}.{kind}.jsonl")
+
+
+def _files_of(batch: Json) -> Iterator[tuple[str, str]]:
+    for member, kind in FILES.items():
+        if batch.get(member):
+            yield kind, batch[member]
+    warnings = (batch.get("gateway") or {}).get("warnings_file_id")
+    if warnings:
+        yield WARNINGS, warnings
+
+
+def show_failures(console: Console, path: Path) -> None:
+    """Print a row for each code: how many lines, and the first of them with its message."""
+    found: dict[str, tuple[int, str, str]] = {}
+    with path.open("rb") as file:
+        for line in map(orjson.loads, filter(bytes.strip, file)):
+            code, message = _failure(line)
+            count, custom_id, first = found.get(code, (0, line["custom_id"], message))
+            found[code] = (count + 1, custom_id, first)
+    table = Table("lines", "code", "first", "for example", box=None)
+    for code, (count, custom_id, message) in sorted(found.items(), key=lambda row: -row[1][0]):
+        table.add_row(str(count), code, custom_id, message[:EXAMPLE_CHARACTERS])
+    console.print(table, markup=False)
+
+
+def _failure(line: Json) -> tuple[str, str]:
+    """Read code and message of a line of an error file, in either of OpenAI's forms."""
+    response = line.get("response")
+    error = line.get("error") or {}
+    if response:
+        error = (response.get("body") or {}).get("error") or {}
+    code = error.get("code") or (response or {}).get("status_code") or "unknown"
+    return str(code), " ".join(str(error.get("message") or "").split())

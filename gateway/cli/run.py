@@ -1,0 +1,159 @@
+"""``gateway run FILE``: a batch from its file to its answers, in one command."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import orjson
+from rich.console import Console
+
+from gateway.cli.connection import connected, connection_options
+from gateway.cli.follow import follow
+from gateway.cli.outcome import show_failures, write_files
+from gateway.cli.status import lines_of
+from gateway.client.client import GatewayClient
+
+EXIT_LINES_FAILED: Final = 1
+EXIT_NOT_COMPLETED: Final = 2
+
+HELP: Final = """Run FILE as a batch: upload, create, follow to its end, write what comes back.
+
+Of requests.jsonl, answers go to requests.output.jsonl in the same folder, lines without one to
+requests.error.jsonl, notes about lines to requests.warnings.jsonl. What went wrong is shown
+grouped by code.
+
+Exit 0 when every line was answered, 1 when some failed, 2 when the batch did not complete. Ctrl-C
+asks whether to cancel the batch or to leave it running; a second Ctrl-C leaves it. It works
+against every OpenAI-compatible batch API (OPENAI_BASE_URL, OPENAI_API_KEY).
+
+\b
+  gateway run requests.jsonl
+  gateway run requests.jsonl --metadata team=search
+  gateway run requests.jsonl --resume batch_0123456789abcdef
+  gateway run requests.jsonl --dry-run
+"""
+
+Json = Mapping[str, Any]
+
+
+@click.command(short_help="Run a file as a batch and write its answers.", help=HELP)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--endpoint", help="Default: the url of the first line.")
+@click.option("--metadata", "pairs", multiple=True, metavar="KEY=VALUE", help="Of the batch.")
+@click.option("--resume", metavar="BATCH", help="Go on with a batch that was created of FILE.")
+@click.option("--no-wait", is_flag=True, help="Print the batch's id and leave it running.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what it would become and cost, as translate --summary."
+)
+@connection_options
+@click.pass_context
+def run(  # noqa: PLR0917 - click gives each by its name
+    context: click.Context,
+    file: Path,
+    endpoint: str | None,
+    pairs: tuple[str, ...],
+    resume: str | None,
+    no_wait: bool,
+    dry_run: bool,
+    base_url: str,
+    api_key: str,
+) -> None:
+    """See HELP."""
+    if dry_run:
+        _dry_run(context, file, endpoint)
+        return
+    console = Console(stderr=True)
+    with connected(base_url, api_key) as client:
+        if resume is None:
+            batch = _created(client, file, endpoint, _metadata(pairs))
+        else:
+            batch = client.batch(resume)
+        click.echo(batch["id"])
+        if no_wait:
+            return
+        batch = _followed(client, batch, file, console)
+        raise SystemExit(_end(client, batch, file, console))
+
+
+def _dry_run(context: click.Context, file: Path, endpoint: str | None) -> None:
+    """Import late: the translation is much to load for a client."""
+    from gateway.cli.translate import translate  # noqa: PLC0415
+
+    asked = [str(file), "--summary", *(("--endpoint", endpoint) if endpoint else ())]
+    translate.main(asked, standalone_mode=False, parent=context)
+
+
+def _created(
+    client: GatewayClient, file: Path, endpoint: str | None, metadata: Mapping[str, str]
+) -> Json:
+    path = endpoint or _endpoint_of(file)
+    with file.open("rb") as content:
+        uploaded = client.upload(file.name, content)
+    return client.create(uploaded["id"], path, metadata)
+
+
+def _endpoint_of(file: Path) -> str:
+    """Read the url of the first line."""
+    with file.open("rb") as lines:
+        first = next(filter(bytes.strip, lines), b"")
+    try:
+        url = orjson.loads(first)["url"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        url = None
+    if not isinstance(url, str):
+        raise click.ClickException(
+            f"the first line of {file} is no JSON object with a url: repair it, or say --endpoint"
+        )
+    return url
+
+
+def _metadata(pairs: tuple[str, ...]) -> dict[str, str]:
+    found = dict(pair.partition("=")[::2] for pair in pairs)
+    if not all(found):
+        raise click.BadParameter("metadata is KEY=VALUE", param_hint="--metadata")
+    return found
+
+
+def _followed(client: GatewayClient, batch: Json, file: Path, console: Console) -> Json:
+    """Follow the batch; Ctrl-C asks what is to become of it."""
+    while True:
+        try:
+            return follow(client, batch, console)
+        except KeyboardInterrupt:
+            if not _wants_to_cancel():
+                console.print(
+                    f"{batch['id']} goes on. To follow it again:"
+                    f" gateway run {file} --resume {batch['id']}",
+                    markup=False,
+                    soft_wrap=True,
+                )
+                raise SystemExit(EXIT_NOT_COMPLETED) from None
+            batch = client.cancel(batch["id"])
+
+
+def _wants_to_cancel() -> bool:
+    """Ask, where there is a person to ask; a second Ctrl-C leaves the batch running."""
+    if not sys.stdin.isatty():
+        return False
+    try:
+        return click.confirm("\nCancel the batch? Otherwise it goes on", default=False, err=True)
+    except click.Abort:
+        return False
+
+
+def _end(client: GatewayClient, batch: Json, file: Path, console: Console) -> int:
+    """Write the files, say what came of it, and give the exit code."""
+    written = write_files(client, batch, file)
+    console.print(f"{batch['id']}: {batch['status']}, {lines_of(batch)}", highlight=False)
+    for entry in (batch.get("errors") or {}).get("data") or ():
+        line = f"line {entry['line']}: " if entry.get("line") else ""
+        console.print(f"  {line}{entry['message']}", markup=False)
+    for path in written.values():
+        console.print(f"  {path}", markup=False, highlight=False, soft_wrap=True)
+    if "error" in written:
+        show_failures(console, written["error"])
+    if batch["status"] != "completed":
+        return EXIT_NOT_COMPLETED
+    return EXIT_LINES_FAILED if "error" in written else 0
