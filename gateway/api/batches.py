@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from gateway.api.answers import answer
 from gateway.api.body import read_json_bytes
+from gateway.api.changes import changed, wait_seconds
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
 from gateway.batches.batch import ENDPOINT_AS_SENT, LIVE_STATUSES, Batch, BatchStatus
@@ -56,7 +57,7 @@ async def create(call: Call) -> Response:
         raise _no_input_file(wanted.input_file_id)
     require_same(batch, asked)
     call.services.wake()
-    return answer(await _encoded(call, batch))
+    return answer(await encoded(call, batch))
 
 
 # What a batch writes until it ends, in multiples of its input: spool and hints, raw results, the
@@ -95,22 +96,23 @@ async def list_batches(call: Call) -> Response:
     )
     page = await call.store.list_batches(call.owner, limit=query.limit, after=query.after)
     if page is None:
-        raise _no_such_batch(query.after or "", param="after")
-    await _note_used(call, page.data)
-    shown_now = [await _encoded(call, batch) for batch in page.data]
+        raise no_such_batch(query.after or "", param="after")
+    await note_used(call, page.data)
+    shown_now = [await encoded(call, batch) for batch in page.data]
     return answer(encode_page(shown_now, has_more=page.has_more))
 
 
 async def retrieve(call: Call) -> Response:
-    """``GET /v1/batches/{id}``."""
-    batch = await call.store.get_batch(call.owner, call.path_id())
-    if batch is None:
-        raise _no_such_batch(call.path_id())
-    await _note_used(call, [batch])
-    return answer(await _encoded(call, batch))
+    """``GET /v1/batches/{id}``; with ``?wait=`` once it has changed, or the time is over."""
+    seconds = wait_seconds(call.request.query_params.get("wait"))
+    batch = await owned_batch(call)
+    await note_used(call, [batch])
+    if seconds:
+        batch = await changed(call, batch, seconds)
+    return answer(await encoded(call, batch))
 
 
-async def _note_used(call: Call, batches: Sequence[Batch]) -> None:
+async def note_used(call: Call, batches: Sequence[Batch]) -> None:
     """Who has an id has the answer to its create: another create is a second wish, no retry."""
     now = call.now()
     fresh = [
@@ -126,7 +128,7 @@ async def owned_batch(call: Call) -> Batch:
     """Find the batch in the path. Errors: NotFoundError."""
     batch = await call.store.get_batch(call.owner, call.path_id())
     if batch is None:
-        raise _no_such_batch(call.path_id())
+        raise no_such_batch(call.path_id())
     return batch
 
 
@@ -142,14 +144,14 @@ async def cancel(call: Call) -> Response:
     """
     batch = await call.store.request_cancel(call.owner, call.path_id(), call.now())
     if batch is None:
-        raise _no_such_batch(call.path_id())
+        raise no_such_batch(call.path_id())
     if batch.status not in LIVE_STATUSES | {BatchStatus.CANCELLED}:
         raise ConflictError(f"Cannot cancel a batch with status '{batch.status.value}'.")
     call.services.wake()
-    return answer(await _encoded(call, batch))
+    return answer(await encoded(call, batch))
 
 
-async def _encoded(call: Call, batch: Batch) -> dict[str, Any]:
+async def encoded(call: Call, batch: Batch) -> dict[str, Any]:
     """Encode with the outlook, which is worked out when it is asked for and never stored."""
     if batch.status is not BatchStatus.IN_PROGRESS:
         return encode_batch(batch)
@@ -157,7 +159,8 @@ async def _encoded(call: Call, batch: Batch) -> dict[str, Any]:
     return encode_batch(batch, outlook(batch, queues, call.now()))
 
 
-def _no_such_batch(batch_id: str, param: str | None = None) -> NotFoundError:
+def no_such_batch(batch_id: str, param: str | None = None) -> NotFoundError:
+    """Make the error of an id that no batch of the owner has."""
     return NotFoundError(f"No batch found with id '{truncate(batch_id)}'.", param=param)
 
 

@@ -10,10 +10,10 @@ import errno
 import hashlib
 import logging
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
@@ -168,7 +168,7 @@ async def read_span(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[byte
     A whole file is compared with its digest on the way: the last block is held back until then, so
     that a bit that has changed on the disk shows as a download that breaks off.
     """
-    async with aclosing(_stored(file, blobs, span)) as blocks:
+    async with aclosing(read_stretches(blobs, stretches_of(file, span))) as blocks:
         if span != Span(0, file.bytes):
             async for block in blocks:
                 yield block
@@ -185,19 +185,34 @@ async def read_span(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[byte
         yield held
 
 
-async def _stored(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[bytes, None]:
+class Stretch(NamedTuple):
+    """Bytes of one blob."""
+
+    blob: str
+    start: int
+    length: int
+
+
+def stretches_of(file: File, span: Span) -> Iterator[Stretch]:
+    """Give the blobs, and where in them, that hold a span of a file."""
     offset = 0
     for segment in file.segments:
         start = max(span.start - offset, 0)
         length = min(span.end - offset, segment.bytes) - start
         offset += segment.bytes
-        if length <= 0:
-            continue
-        async with aclosing(blobs.read(segment.blob, start, length)) as blocks:
-            async for block in blocks:
-                length -= len(block)
-                yield block
         if length > 0:
+            yield Stretch(segment.blob, start, length)
+
+
+async def read_stretches(blobs: Blobs, stretches: Iterable[Stretch]) -> AsyncGenerator[bytes, None]:
+    """Yield their bytes, one after the other. Errors: OSError of a blob that is too short."""
+    for blob, start, length in stretches:
+        left = length
+        async with aclosing(blobs.read(blob, start, length)) as blocks:
+            async for block in blocks:
+                left -= len(block)
+                yield block
+        if left > 0:
             raise OSError(errno.EIO, "a blob is shorter than its record")
 
 

@@ -8,11 +8,13 @@ from starlette.responses import Response
 
 from gateway.api import (
     batches,
+    events,
     files,
     health,
     jobs,
     models,
     rerender,
+    results,
     retries,
     single,
     uploads,
@@ -53,6 +55,8 @@ ROUTES: Final = (
     ApiRoute("POST", "/batches/{id}/cancel", batches.cancel),
     ApiRoute("POST", "/batches/{id}/retry", retries.retry, starts_work=True),
     ApiRoute("POST", "/batches/{id}/rerender", rerender.rerender, starts_work=True),
+    ApiRoute("GET", "/batches/{id}/results", results.results),
+    ApiRoute("GET", "/batches/{id}/events", events.events),
     ApiRoute("GET", "/batches/{id}/jobs", jobs.list_jobs),
     ApiRoute("POST", "/chat/completions", single.create, starts_work=True),
     ApiRoute("POST", "/completions", single.create, starts_work=True),

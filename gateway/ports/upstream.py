@@ -95,10 +95,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model the upstream offers: bare id and the methods it supports."""
+    """A model the upstream offers: bare id, the methods it supports, and its version in words."""
 
     id: str
     methods: frozenset[str]
+    version: str = ""
 
 
 class Upstream(Protocol):

@@ -283,11 +283,14 @@ def _raw_life(context: StepContext, jobs: Sequence[Job]) -> int:
 
 
 def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str | None]:
-    """Return blobs not needed any more; ``kept`` are those the files can be rendered from again."""
+    """Return blobs not needed any more; ``kept`` are those the files can be rendered from again.
+
+    And the indexes, so that whoever read results while it ran finds where the rest of them is.
+    """
     blobs = [] if kept else [batch.run, batch.index]
     for job in jobs:
-        blobs += [job.spool, job.filled, job.run, job.index]
-        blobs += [] if kept else [job.echo, job.raw, job.held]
+        blobs += [job.spool, job.filled, job.run]
+        blobs += [] if kept else [job.index, job.echo, job.raw, job.held]
     return blobs
 
 

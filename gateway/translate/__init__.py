@@ -31,8 +31,9 @@ from gateway.translate.models.capabilities import capabilities_of, check_capabil
 from gateway.translate.models.costs import answer_cost, most_cost
 from gateway.translate.models.estimates import Estimate, estimate, item_tokens
 from gateway.translate.models.known import KNOWN_MODELS
+from gateway.translate.models.lives import Life, life_of
 from gateway.translate.models.prices import PRICES_PAGE, PRICES_READ_ON, Price, price_of
-from gateway.translate.reading.notes import NOT_LISTED, UNKNOWN_MEMBER
+from gateway.translate.reading.notes import ENDING, NOT_LISTED, UNKNOWN_MEMBER
 from gateway.translate.request.media import media_type_of
 from gateway.translate.request.modalities import check_voices
 from gateway.translate.request.safety import check_safety_settings
@@ -47,6 +48,7 @@ from gateway.translate.streams import STREAMS, AnswerStream, StreamOptions
 
 __all__ = [
     "DEFAULT_POLICY",
+    "ENDING",
     "ENDPOINTS",
     "KNOWN_MODELS",
     "NOT_LISTED",
@@ -64,6 +66,7 @@ __all__ = [
     "Endpoint",
     "Estimate",
     "Json",
+    "Life",
     "LineError",
     "Loads",
     "Note",
@@ -85,6 +88,7 @@ __all__ = [
     "estimate",
     "failure_of",
     "item_tokens",
+    "life_of",
     "media_type_of",
     "most_cost",
     "not_found",

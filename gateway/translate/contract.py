@@ -74,6 +74,7 @@ NoteCode = Literal[
     "truncated",
     "unchecked",
     "unknown_member",
+    "ending",
     "risky",
     "unknown",
     "exhausted",

@@ -144,7 +144,7 @@ class GeminiUpstream:
             self._aside.url("models"), credential, member="models", size=MODELS_PER_PAGE
         )
         parsed = [parse_model(item) async for page in pages for item in page.items]
-        models = [Model(each.id, each.methods) for each in parsed if each]
+        models = [Model(each.id, each.methods, each.version) for each in parsed if each]
         if not models:
             raise UpstreamUnavailableError("The upstream's list names no model.", status=200)
         return models
@@ -157,7 +157,7 @@ class GeminiUpstream:
             return None
         if parsed is None:
             raise UpstreamUnavailableError("The upstream's answer is no model.", status=200)
-        return Model(parsed.id, parsed.methods)
+        return Model(parsed.id, parsed.methods, parsed.version)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -335,10 +335,11 @@ def _sha256(text: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A Model resource: bare id, and the methods it supports."""
+    """A Model resource: bare id, the methods it supports, and its version in words."""
 
     id: str
     methods: frozenset[str]
+    version: str = ""
 
 
 def parse_model(body: Json) -> ModelInfo | None:
@@ -349,5 +350,7 @@ def parse_model(body: Json) -> ModelInfo | None:
     methods = body.get("supportedGenerationMethods")
     methods = methods if isinstance(methods, list) else []
     return ModelInfo(
-        name.removeprefix("models/"), frozenset(each for each in methods if isinstance(each, str))
+        name.removeprefix("models/"),
+        frozenset(each for each in methods if isinstance(each, str)),
+        as_text(body.get("version")) or "",
     )

@@ -138,9 +138,15 @@ def encode_deleted_file(file_id: str) -> dict[str, Any]:
     return {"id": file_id, "object": "file", "deleted": True}
 
 
-def encode_model(model_id: str) -> dict[str, Any]:
-    """Write a model. Google does not report when one was made; OpenAI requires an integer."""
-    return {"id": model_id, "object": "model", "created": 0, "owned_by": "google"}
+def encode_model(model_id: str, created: int, shutdown_date: str | None) -> dict[str, Any]:
+    """Write a model; ``created`` is 0 where it is not known, since OpenAI requires an integer."""
+    return {
+        "id": model_id,
+        "object": "model",
+        "created": created,
+        "owned_by": "google",
+        "shutdown_date": shutdown_date,
+    }
 
 
 # Requests

@@ -4,9 +4,16 @@ import httpx
 import pytest
 
 from gateway.errors import UpstreamHeldError, UpstreamUnavailableError
+from gateway.ports.upstream import Model
 from tests.api.world import World
 
-FLASH = {"id": "gemini-2.5-flash", "object": "model", "created": 0, "owned_by": "google"}
+FLASH = {
+    "id": "gemini-2.5-flash",
+    "object": "model",
+    "created": 1_750_118_400,  # 17 June 2025
+    "owned_by": "google",
+    "shutdown_date": "2026-12-01",
+}
 
 
 async def test_list(alice: httpx.AsyncClient) -> None:
@@ -18,6 +25,33 @@ async def test_list(alice: httpx.AsyncClient) -> None:
 async def test_retrieve(alice: httpx.AsyncClient, name: str) -> None:
     """With or without Google's prefix."""
     assert (await alice.get(f"/v1/models/{name}")).json() == FLASH
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "created"),
+    [
+        ("gemini-9-flash", "9-flash-07-2031", 1_940_630_400),
+        ("gemini-9-preview-12-2030", "001", 1_922_313_600),
+        ("gemini-9", "Gemini Flash Latest", 0),
+        ("gemini-9", "9-13-2031", 0),
+    ],
+)
+async def test_when_a_model_was_made(
+    world: World, alice: httpx.AsyncClient, name: str, version: str, created: int
+) -> None:
+    """The month that its version names in Google's list; 0 where nothing is known."""
+    world.offered = [Model(name, frozenset({"batchGenerateContent"}), version)]
+
+    [model] = (await alice.get("/v1/models")).json()["data"]
+
+    assert (model["created"], model["shutdown_date"]) == (created, None)
+
+
+async def test_a_misspelt_model(alice: httpx.AsyncClient) -> None:
+    """The nearest that is there."""
+    answer = await alice.get("/v1/models/gemini-2.5-flsh")
+
+    assert answer.json()["error"]["message"].endswith("Did you mean 'gemini-2.5-flash'?")
 
 
 async def test_a_model_without_batches(alice: httpx.AsyncClient) -> None:

@@ -155,7 +155,7 @@ async def test_raw_results_and_hints_outlive_publishing(tmp_path: Path) -> None:
         left = await w.store.known_blobs(
             [job.echo, job.raw or "", batch.run or "", job.spool, job.run or "", job.index or ""]
         )
-        assert left == {job.echo, job.raw, batch.run}
+        assert left == {job.echo, job.raw, batch.run, job.index}
 
 
 async def test_raw_results_go_when_their_time_is_over(tmp_path: Path) -> None:

@@ -222,16 +222,50 @@ def test_why_a_line_is_no_json(tmp_path: Path, raw: bytes, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("day", "ends"),
+    [
+        ("", False),
+        ("2026-11-29", False),
+        ("2026-11-30", True),
+        ("2026-12-01", True),
+        ("2026-12-02", False),
+    ],
+)
+def test_a_model_that_ends_within_the_window(tmp_path: Path, day: str, *, ends: bool) -> None:
+    """Each of its lines has a note that names the day and what comes in its place."""
+    lines = [chat("a", model="gemini-2.5-pro"), chat("b", model="gemini-3.8-flash")]
+
+    made = check(tmp_path, lines, day=day)
+
+    message = (
+        "gemini-2.5-pro is shut down on 2026-12-01; Google names gemini-3.8-flash in its place"
+    )
+    note = {"line": 1, "custom_id": "a", "code": "ending", "field": "model", "message": message}
+    assert noted(made) == ([note] if ends else [])
+
+
+@pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("veo-3.1", "but runs no batches of it for this endpoint"),
-        ("models/gemini-embedding-001", "but runs no batches of it for this endpoint"),
+        (
+            "veo-3.1",
+            "but runs no batches of it for this endpoint. Did you mean 'veo-3.1a'?",
+        ),
+        (
+            "models/gemini-embedding-001",
+            "but runs no batches of it for this endpoint. One that can is 'gemini-3.8-flash'.",
+        ),
         ("gpt-9", 'GATEWAY_MODEL_ALIASES=\'{"gpt-9":"gemini-3.8-flash"}\''),
     ],
 )
 def test_models_that_cannot_be_used(tmp_path: Path, model: str, words: str) -> None:
     """One that is there but has no batches is told from one that is not."""
-    models = {"veo-3.1": ["predictLongRunning"], "gemini-embedding-001": ["asyncBatchEmbedContent"]}
+    models = {
+        "veo-3.1": ["predictLongRunning"],
+        "gemini-embedding-001": ["asyncBatchEmbedContent"],
+        "gemini-3.8-flash": ["batchGenerateContent"],
+        "veo-3.1a": ["batchGenerateContent"],
+    }
     line = orjson.loads(chat("a"))
     line["body"]["model"] = model
 

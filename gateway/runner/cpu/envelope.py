@@ -172,7 +172,10 @@ class Envelope:
     def _no_such_model(self, name: str, number: int) -> BatchError:
         model = resolve_model(name, self._policy).model
         if self._models and model in self._models:
-            why = "The upstream has this model, but runs no batches of it for this endpoint."
+            why = (
+                "The upstream has this model, but runs no batches of it for this endpoint."
+                f"{self._nearest(model)}"
+            )
         else:
             why = (
                 "It must be a Gemini model that the upstream offers for this endpoint, or an alias "
@@ -180,6 +183,15 @@ class Envelope:
             )
         message = f"The provided model {_quoted(name)} is not supported by the Batch API. {why}"
         return BatchError("model_not_found", message, "body.model", number)
+
+    def _nearest(self, model: str) -> str:
+        """Name a model that can: the one whose name is nearest, else the usual of its kind."""
+        offered = [one for one in self._models or () if self._offers(one)]
+        if hint := did_you_mean(model, offered):
+            return hint
+        kind = next((kind for kind in _REPLACEMENTS if kind in self._endpoint.path), "")
+        usual = next((one for one in (_REPLACEMENTS[kind], *offered) if self._offers(one)), None)
+        return f" One that can is '{usual}'." if usual else ""
 
     def _remedy(self, name: str, model: str) -> str:
         """Name the model that was meant, or the setting that keeps the client's name for one."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, spool_lines
 from gateway.runner.cpu.notes import NoteWriter
 from gateway.translate import (
+    ENDING,
     ENDPOINTS,
     UNKNOWN_MEMBER,
     LineError,
@@ -30,6 +32,7 @@ from gateway.translate import (
     Unusable,
     capabilities_of,
     item_tokens,
+    life_of,
     most_cost,
     price_of,
     refusal_of,
@@ -176,6 +179,7 @@ class _ModelLimits:
         jobs = task.jobs
         self.media = can.media
         self.price = price_of(model, task.day)
+        self.ending = _ending(model, task.day)
         self._speaks = can.speaks
         self.most = Size(
             jobs.items_per_job,
@@ -336,8 +340,9 @@ class _Validation:
 
     def _place(self, line: Line, number: int, made: Translation) -> None:
         items, _, notes, named = made
-        if notes:
-            self._note(line, number, notes)
+        limits = self._limits_of(line.model)
+        if notes or limits.ending:
+            self._note(line, number, [*notes, *limits.ending])
         self._items += len(items)
         if self._items > self._task.limits.max_items:
             self._refuse_file("upstream requests", self._task.limits.max_items)
@@ -347,7 +352,6 @@ class _Validation:
             self._errors.add(_too_many_files(self._task.limits.max_named_files))
             return
         spooled = spool_lines(items, number)
-        limits = self._limits_of(line.model)
         size = limits.size_of(items, spooled)
         job = self._open.get(line.model)
         if job is not None and must_cut(job.size, size, limits.most):
@@ -381,6 +385,18 @@ class _Validation:
             line = self._envelope.read(raw, number)
             if isinstance(line, Line):
                 yield number, line.custom_id
+
+
+def _ending(model: str, day: str) -> Sequence[Note]:
+    """Note a model that Google shuts down within the batch's window of a day."""
+    life = life_of(model)
+    if not day or life.shutdown is None:
+        return ()
+    window = date.fromisoformat(day) + timedelta(days=1)
+    if not day <= life.shutdown <= window.isoformat():
+        return ()
+    instead = f"; Google names {life.instead} in its place" if life.instead else ""
+    return (Note(ENDING, "model", f"{model} is shut down on {life.shutdown}{instead}"),)
 
 
 def _duplicate(line: int, custom_id: str) -> BatchError:

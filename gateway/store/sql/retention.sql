@@ -16,6 +16,8 @@ SELECT run AS blob FROM batches WHERE id = :id AND run IS NOT NULL
 UNION ALL
 SELECT "index" FROM batches WHERE id = :id AND "index" IS NOT NULL
 UNION ALL
+SELECT "index" FROM jobs WHERE batch_id = :id AND "index" IS NOT NULL
+UNION ALL
 SELECT raw FROM jobs WHERE batch_id = :id AND raw IS NOT NULL
 UNION ALL
 SELECT echo FROM jobs WHERE batch_id = :id
@@ -26,7 +28,7 @@ SELECT held FROM jobs WHERE batch_id = :id AND held IS NOT NULL;
 UPDATE batches SET raw_until = NULL, run = NULL, "index" = NULL WHERE id = :id;
 
 -- name: forget_raw_of_jobs
-UPDATE jobs SET raw = NULL, held = NULL WHERE batch_id = :id;
+UPDATE jobs SET raw = NULL, held = NULL, "index" = NULL WHERE batch_id = :id;
 
 -- name: batches_outlived
 -- Their files have an expiry of their own, and raw results go first.

@@ -20,6 +20,7 @@ CODES: Final[Mapping[NoteCode, str]] = {
     "truncated": "the answer was cut off before it was complete, so its schema was not checked",
     "unchecked": "the answer could not be compared with its schema",
     "unknown_member": "unknown member of the line; only custom_id, method, url and body are read",
+    "ending": "Google shuts the model down before the batch's window ends",
     "risky": "sent as it is, but thoughts may take all tokens, or Gemini may refuse so large a sum",
     "unknown": "not reported by Gemini; the value is a placeholder",
     "exhausted": "thoughts took all the tokens, so the answer has no text: allow more tokens",
@@ -28,8 +29,10 @@ CODES: Final[Mapping[NoteCode, str]] = {
     "fewer": "Gemini answered with fewer choices than the line asked for",
     "not_listed": "the last entry: how many more notes there are",
 }
-# The notes that are not the translation's: on the line around the body, and on the notes' own list.
+# The notes that are not the translation's: on the line around the body, on its model, and on the
+# notes' own list.
 UNKNOWN_MEMBER: Final = "unknown_member"
+ENDING: Final = "ending"
 NOT_LISTED: Final = "not_listed"
 # What strict mode refuses, in words that follow "Unsupported value for 'x':".
 _LOSSES: Final[Mapping[NoteCode, str]] = {
