@@ -32,6 +32,10 @@ LIVE_JOBS: Final = "*"
 JOBS_IN_ROOM: Final = 2
 # Refusals in a row of a job that is alone, until it counts as too large. A passing 429 is no proof.
 REFUSALS_OF_SIZE: Final = 3
+# For how long a limit stays flat after a refusal; not for as long when less was refused than the
+# tier has at least, or a setting says: that refusal may have been a passing one.
+QUIET_MS: Final = 4 * 3_600_000
+QUIET_BELOW_BASE_MS: Final = 600_000
 # Google has been seen to count the tokens of cancelled jobs on. For how long is not known.
 HELD_MS: Final = 3_600_000
 # The ratio begins as if this many tokens had been estimated rightly, and forgets beyond that many.
@@ -72,9 +76,11 @@ class QuotaRules:
 class Quota:
     """One limit of one credential, as answers have taught it. In tokens, or jobs.
 
-    ``room`` is what all jobs together may have, ``ceiling`` about what has been refused: below it
-    a limit that fell comes back fast, above it slowly. None: nothing has been learned.
-    ``accepted`` counts creates since the last refusal, ``refusals`` those in a row. ``held`` are
+    ``room`` is what all jobs together may have, ``ceiling`` about what was refused at
+    ``refused_at``: below it a limit that fell comes back fast, above it with time. None: nothing
+    has been learned. ``accepted`` is 1 once a create was accepted after the last refusal (it does
+    not count on: a row that stays as it is need not be written), ``refusals`` are those in a row.
+    ``held`` are
     tokens of cancelled jobs that may count on at Google, until ``held_until``. ``estimated`` and
     ``counted`` are tokens of jobs that came back, by our count and by Google's.
     """
@@ -90,6 +96,7 @@ class Quota:
     held_until: int | None = None
     estimated: int = 0
     counted: int = 0
+    refused_at: int | None = None
 
     @property
     def ratio(self) -> float:
@@ -137,28 +144,39 @@ def accepted(quota: Quota, rules: QuotaRules, used: int, now: int) -> Quota:
     free = quota.held_at(now) and used > room - quota.held_at(now)
     learned = replace(
         quota,
-        accepted=quota.accepted + 1,
+        accepted=min(quota.accepted + 1, 1),
         refusals=0,
         blocked_until=None,
         held=0 if free else quota.held_at(now),
     )
     if 2 * used < room:
         return learned
-    grown = _grown(quota, room, used)
+    # More than was ever refused has been accepted: what was learned is outdated.
+    outdated = quota.ceiling is not None and 3 * used > 4 * quota.ceiling
+    quota = replace(quota, ceiling=None) if outdated else quota
+    grown = _grown(quota, rules, room, used, now)
     most = rules.most(quota.model)
     grown = grown if most is None else min(grown, most)
-    ceiling = None if quota.ceiling is None else max(quota.ceiling, grown)
-    return replace(learned, room=grown, ceiling=ceiling)
+    return replace(learned, room=grown, ceiling=quota.ceiling)
 
 
-def _grown(quota: Quota, room: int, used: int) -> int:
+def _grown(quota: Quota, rules: QuotaRules, room: int, used: int, now: int) -> int:
+    """Return the limit after a create that used at least half of it.
+
+    Up to what was refused it comes back fast. Beyond, time decides, as in CUBIC (RFC 9438): flat
+    while the refusal is young, so that a fixed limit that was found is not tried again and again,
+    then ever faster, so that a limit that has risen is found all the same.
+    """
+    most = 2 * max(room, used)
     if quota.ceiling is None:
-        return 2 * max(room, used)
+        return most
     if room < quota.ceiling:
-        return min(2 * max(room, used), quota.ceiling)
-    if quota.model == LIVE_JOBS:  # one more, each time that as many went through as fit
-        return room + ((quota.accepted + 1) % max(room, 1) == 0)
-    return room + max(1, quota.ceiling // 16)
+        return min(most, quota.ceiling)
+    quiet = QUIET_BELOW_BASE_MS if 4 * quota.ceiling < 3 * rules.base(quota.model) else QUIET_MS
+    waited = (now - (quota.refused_at or 0)) / quiet - 1
+    if waited <= 0:
+        return room
+    return max(room, min(most, quota.ceiling + int(quota.ceiling * min(waited, 10.0) ** 3)))
 
 
 def refused(
@@ -174,7 +192,8 @@ def refused(
     learned = replace(quota, accepted=0, blocked_until=until, room=room)
     if used:
         most = max(used, (used + more) * 3 // 4)
-        return replace(learned, refusals=quota.refusals + 1, room=min(most, room), ceiling=most)
+        less = replace(learned, room=min(most, room), ceiling=most, refused_at=now)
+        return replace(less, refusals=quota.refusals + 1)
     if quota.held_at(now):
         return learned
     refusals = quota.refusals + 1
@@ -182,7 +201,7 @@ def refused(
     ceiling = quota.ceiling if streak and quota.ceiling else max(1, more * 3 // 4)
     if refusals >= REFUSALS_OF_SIZE:
         room = max(1, more // 2)
-    return replace(learned, refusals=refusals, room=room, ceiling=ceiling)
+    return replace(learned, refusals=refusals, room=room, ceiling=ceiling, refused_at=now)
 
 
 def cancelled(quota: Quota, estimated: int, now: int) -> Quota:

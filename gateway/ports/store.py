@@ -250,8 +250,8 @@ class Store(Protocol):
     async def due_batches(self, now: int, limit: int) -> Sequence[Work]:
         """Live batches whose own row is due, with all their jobs; the longest due first.
 
-        Those that wait for their validation are left out (cancelled ones are not). Rows under a
-        lease count too (a claim decides), but come after all that are free.
+        Those that wait for their validation are left out (cancelled ones are not, whose validation
+        may run: they come after all that are free), and rows under a lease.
         """
         ...
 

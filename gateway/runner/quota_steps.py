@@ -58,7 +58,9 @@ async def _accepted(context: StepContext, job: Job) -> None:
     for model, more in ((job.model, tokens), (LIVE_JOBS, 1)):
         used = seen.used(job.credential, model) + more
         change = partial(quotas.accepted, rules=rules, used=used, now=now)
-        await context.store.learn(job.credential, model, change)
+        known = seen.quota(job.credential, model)
+        if change(known) != known:  # most creates teach nothing: a write for each would cost
+            await context.store.learn(job.credential, model, change)
 
 
 async def _refused(context: StepContext, job: Job, error: UpstreamUnavailableError) -> int:

@@ -388,8 +388,9 @@ class Runner:
         if act is None or not claim.open or self._stopping:
             return None
         self._free[under_way.act] += 1
+        if under_way.act is Act.COLLECT or under_way.act in self._crowded:
+            self.wake()  # it may be the last that its batch waited for; its slot is free
         under_way.act, under_way.follows = act, None
-        self.wake()  # what was saved may be the last that its batch waited for
         return replace(step, act=act)
 
     async def _run(self, step: AnyStep) -> None:

@@ -128,28 +128,32 @@ class Writer:
         connection = self._session.connection
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for write in writes:
-                self._attempt(write)
-            connection.execute("COMMIT")
-            self.commits += 1
+            if len(writes) == 1:  # the transaction itself is its savepoint
+                self._attempt(writes[0], "ROLLBACK")
+            else:
+                for write in writes:
+                    connection.execute("SAVEPOINT one")
+                    self._attempt(write, "ROLLBACK TO one")
+                    connection.execute("RELEASE one")
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+                self.commits += 1
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             for write in writes:
                 write.error = _translate(error)
 
-    def _attempt(self, write: _Write) -> None:
-        """One write in a savepoint; raises only when SQLite gave up the whole transaction."""
+    def _attempt(self, write: _Write, undo: str) -> None:
+        """Carry out one write; raises only when SQLite gave up the whole transaction."""
         connection = self._session.connection
-        connection.execute("SAVEPOINT one")
         try:
             write.value = write.work(self._session)
         except Exception as error:  # raised again where the write is awaited
             if not connection.in_transaction:
                 raise
-            connection.execute("ROLLBACK TO one")
+            connection.execute(undo)
             write.error = _translate(error)
-        connection.execute("RELEASE one")
 
     def _announce(self, writes: Sequence[_Write]) -> None:
         # A closed loop refuses. Then everybody who waited is gone too; the writes are on disk.

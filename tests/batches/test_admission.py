@@ -19,6 +19,7 @@ from gateway.batches.batch import Batch
 from gateway.batches.quota import (
     HELD_MS,
     LIVE_JOBS,
+    QUIET_BELOW_BASE_MS,
     REFUSALS_OF_SIZE,
     Quota,
     QuotaRules,
@@ -208,14 +209,58 @@ def test_tokens_of_cancelled_jobs_count_until_they_are_proven_free() -> None:
 
 
 def test_live_jobs_are_learned_too() -> None:
-    """One fewer than were refused, and one more after as many have gone through."""
+    """One fewer than were refused; more again when the refusal is no longer young."""
     rules = QuotaRules(max_live_jobs=100)
     quota = refused(Quota("default", LIVE_JOBS), rules, 20, 1, until=0, now=0)
     assert room_of(quota, rules) == 20
-    for _ in range(20):
-        quota = accepted(quota, rules, 20, 0)
-    assert room_of(quota, rules) == 21
+    for _ in range(200):
+        quota = accepted(quota, rules, 20, QUIET_BELOW_BASE_MS)
+    assert room_of(quota, rules) == 20
+    quota = accepted(quota, rules, 20, QUIET_BELOW_BASE_MS * 3 // 2)
+    assert room_of(quota, rules) == 22
     assert room_of(replace(quota, room=500), rules) == 100
+
+
+def send_for(hours: int, limit: int, size: int, quota: Quota, now: int) -> tuple[int, Quota]:
+    """Fill what there is with jobs of one size every ten minutes; refusals, and the quota."""
+    refusals = 0
+    for minute in range(0, 60 * hours, 10):
+        at, used = now + minute * 60_000, 0
+        while used + size <= room_of(quota, AUTO):
+            if used + size > limit:
+                refusals += 1
+                quota = refused(quota, AUTO, used, size, until=0, now=at)
+                break
+            used += size
+            quota = accepted(quota, AUTO, used, at)
+    return refusals, quota
+
+
+@pytest.mark.parametrize("size", [300_000, 700_000, 1_500_000])
+@pytest.mark.parametrize("limit", [3_000_000, 4_100_000, 37_000_000])
+def test_a_fixed_limit_that_was_found_is_left_alone_for_hours(limit: int, size: int) -> None:
+    """Seen: a limit was tried again after every few creates, and each time refused."""
+    found, quota = send_for(1, limit, size, Quota("default", MODEL), 0)
+    assert found <= 2
+    assert limit // 2 <= room_of(quota, AUTO)
+    again, quota = send_for(3, limit, size, quota, 3_600_000)
+    assert again == 0
+    in_a_day, quota = send_for(24, limit, size, quota, 4 * 3_600_000)
+    assert in_a_day <= 6
+
+
+def test_a_limit_that_rises_is_found_within_a_day() -> None:
+    """From tier 1 to tier 2; that one is left alone for hours as well."""
+    _, quota = send_for(1, 3_000_000, 1_500_000, Quota("default", MODEL), 0)
+    refusals, quota = send_for(12, 400_000_000, 1_500_000, quota, 3_600_000)
+    assert refusals <= 3
+    assert room_of(quota, AUTO) >= 100_000_000
+
+
+def test_a_create_that_teaches_nothing_changes_nothing() -> None:
+    """A row that stays as it is need not be written for every job."""
+    quota = accepted(Quota("default", MODEL), RULES, 100, NOW)
+    assert accepted(quota, RULES, 200, NOW + 1) == quota
 
 
 def test_small_validations_before_large_ones_and_owners_in_turn() -> None:

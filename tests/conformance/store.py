@@ -967,12 +967,12 @@ class DueRules:
         """Each change sees the one before it."""
 
         def more(row: Quota) -> Quota:
-            return replace(row, refusals=row.refusals + 1, room=5, held_until=7)
+            return replace(row, refusals=row.refusals + 1, room=5, held_until=7, refused_at=3)
 
         assert list(await store.quotas()) == []
         await asyncio.gather(*(store.learn("default", "m", more) for _ in range(5)))
         await store.learn("default", "other", lambda row: row)
-        first = Quota("default", "m", room=5, refusals=5, held_until=7)
+        first = Quota("default", "m", room=5, refusals=5, held_until=7, refused_at=3)
         assert list(await store.quotas()) == [first, Quota("default", "other")]
 
     async def test_the_gateway_id_stays(self, store: Store) -> None:

@@ -126,9 +126,12 @@ UPDATE batches SET (cost, most) = (
 WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
 
 -- name: due_batches
--- A leased row comes after all that are free, so that long steps starve no other.
+-- A row under a lease is due when the lease ends, but a cancel ends a validation that runs. Such a
+-- row comes after all that are free, so that long steps starve no other.
 SELECT * FROM (
-    SELECT * FROM batches WHERE status IN ('in_progress', 'finalizing') AND due_at <= :now
+    SELECT * FROM batches
+    WHERE status IN ('in_progress', 'finalizing') AND due_at <= :now
+        AND (lease_until IS NULL OR lease_until <= :now)
     UNION ALL
     SELECT * FROM batches
     WHERE status = 'validating' AND cancel_requested_at IS NOT NULL AND due_at <= :now
@@ -150,7 +153,9 @@ UNION ALL
 SELECT state FROM jobs WHERE lease_until <= :now
 UNION ALL
 SELECT 'batch' WHERE EXISTS (
-    SELECT 1 FROM batches WHERE status IN ('in_progress', 'finalizing') AND due_at <= :now
+    SELECT 1 FROM batches
+    WHERE status IN ('in_progress', 'finalizing') AND due_at <= :now
+        AND (lease_until IS NULL OR lease_until <= :now)
 ) OR EXISTS (
     SELECT 1 FROM batches
     WHERE status = 'validating' AND cancel_requested_at IS NOT NULL AND due_at <= :now

@@ -13,13 +13,14 @@ SELECT * FROM quotas WHERE credential = :credential AND model = :model;
 -- name: keep_quota
 INSERT INTO quotas (
     credential, model, room, ceiling, accepted, refusals, blocked_until, held, held_until,
-    estimated, counted
+    estimated, counted, refused_at
 )
 VALUES (
     :credential, :model, :room, :ceiling, :accepted, :refusals, :blocked_until, :held,
-    :held_until, :estimated, :counted
+    :held_until, :estimated, :counted, :refused_at
 )
 ON CONFLICT (credential, model) DO UPDATE SET
     room = excluded.room, ceiling = excluded.ceiling, accepted = excluded.accepted,
     refusals = excluded.refusals, blocked_until = excluded.blocked_until, held = excluded.held,
-    held_until = excluded.held_until, estimated = excluded.estimated, counted = excluded.counted;
+    held_until = excluded.held_until, estimated = excluded.estimated, counted = excluded.counted,
+    refused_at = excluded.refused_at;
