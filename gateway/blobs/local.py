@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -37,9 +37,9 @@ class LocalWriter:
 
     async def finish(self) -> None:
         """Have all bytes on disk."""
-        await self._flush()
         await self._settle()
-        await in_thread(_sync, self._descriptor)
+        block, self._buffer = self._buffer, bytearray()
+        await in_thread(_write_and_sync, self._descriptor, block)
 
     async def close(self) -> None:
         """Close the file, once no thread writes to it."""
@@ -118,10 +118,14 @@ class LocalBlobs:
         with disk_errors():
             await in_thread(_bring, self._layout.path(name), path)
 
-    async def adopt(self, path: Path, name: str) -> None:
-        """Rename a local file into a blob."""
+    async def adopt(self, made: Mapping[str, Path]) -> None:
+        """Rename local files into blobs, in one thread: a hop each costs more than a small file."""
         with disk_errors():
-            await in_thread(self._take, path, name)
+            await in_thread(self._take_all, made)
+
+    def _take_all(self, made: Mapping[str, Path]) -> None:
+        for name, path in made.items():
+            self._take(path, name)
 
     def _take(self, path: Path, name: str) -> None:
         descriptor = open_to_read(path)
@@ -183,7 +187,8 @@ def _write(descriptor: int, block: bytearray) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _sync(descriptor: int) -> None:
+def _write_and_sync(descriptor: int, block: bytearray) -> None:
+    _write(descriptor, block)
     os.fsync(descriptor)
 
 

@@ -19,7 +19,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -340,8 +340,12 @@ class ObjectBlobs:
         finally:
             os.close(descriptor)
 
-    async def adopt(self, path: Path, name: str) -> None:
-        """Upload a local file; the path is gone afterwards."""
+    async def adopt(self, made: Mapping[str, Path]) -> None:
+        """Upload local files; the paths are gone afterwards."""
+        for name, path in made.items():
+            await self._upload(path, name)
+
+    async def _upload(self, path: Path, name: str) -> None:
         size = await in_thread(_size_of, path)
         async with self._reserved(name):
             with bucket_errors():

@@ -3,7 +3,7 @@
 An implementation passes ``tests/conformance/blobs.py``.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -45,8 +45,11 @@ class Blobs(Protocol):
         """Have the blob's bytes at a local path: a link locally, a download elsewhere."""
         ...
 
-    async def adopt(self, path: Path, name: str) -> None:
-        """Make a local file a blob, durably; the path is gone afterwards (a rename locally)."""
+    async def adopt(self, made: Mapping[str, Path]) -> None:
+        """Make local files blobs, durably, each under its name; the paths are gone afterwards.
+
+        A rename locally. An error may leave some of them where they were.
+        """
         ...
 
     async def delete(self, name: str) -> None:

@@ -82,7 +82,8 @@ class Observation:
     ``state`` is the upstream's own word without its prefix (``SUCCEEDED``), kept for show;
     ``ended`` is the only thing to act on; ``error_code`` is google.rpc's name
     (``RESOURCE_EXHAUSTED``). ``output`` is what :meth:`Upstream.fetch` takes, None
-    when nothing came out; ``error`` the upstream's reason, scrubbed; ``ended_at`` in ms.
+    when nothing came out; ``error`` the upstream's reason, scrubbed; ``ended_at`` in ms. ``raw``
+    are the raw results that :meth:`Upstream.fetch` would yield, if they came along.
     """
 
     state: str
@@ -91,6 +92,7 @@ class Observation:
     error_code: str | None = None
     error: str | None = None
     ended_at: int | None = None
+    raw: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,8 @@ class Upstream(Protocol):
         """Look for a job by display name. ``known`` names a job that a working listing shows."""
         ...
 
-    async def observe(self, name: str, credential: str) -> Observation:
-        """Return the job's state, without its results."""
+    async def observe(self, name: str, credential: str, *, whole: bool = False) -> Observation:
+        """Return the job's state; with ``whole`` its results as well, if they come in one call."""
         ...
 
     def fetch(self, name: str, output: str, credential: str) -> AsyncGenerator[bytes, None]:

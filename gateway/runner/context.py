@@ -135,8 +135,8 @@ class StepContext:
     async def keep(self, paths: Sequence[str]) -> list[str]:
         """Make blobs of files that a worker wrote, sealed; their names in the same order."""
         names = list(await asyncio.gather(*(self._seal(Path(path)) for path in paths)))
-        for path, name in zip(paths, names, strict=True):
-            await self.blobs.adopt(Path(path), name)
+        made = zip(names, map(Path, paths), strict=True)
+        await self.blobs.adopt(dict(made))
         return names
 
     async def _seal(self, path: Path) -> str:

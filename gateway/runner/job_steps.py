@@ -62,6 +62,9 @@ DOUBT_SETTLES: Final = 10
 STUCK: Final = "the upstream's job, which runs longer than is usual for its model"
 STUCK_AND_ENDED: Final = f"{STUCK}: it is told to end, and its lines are sent again"
 
+# Up to so many items an inline job's answer is read with its state: half a megabyte of vectors.
+FEW_ITEMS: Final = 10
+
 NO_OUTPUT: Final = "The upstream job ended well, but shows no output."
 
 
@@ -72,7 +75,9 @@ async def poll(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     except UpstreamError as error:  # a broken listing must not keep results from being secured
         logger.warning("%s: its twin is not looked for: %s", job_label(claim.row), describe(error))
     try:
-        seen = await context.upstream.observe(_name(claim.row), claim.row.credential)
+        seen = await context.upstream.observe(
+            _name(claim.row), claim.row.credential, whole=_answers_little(claim.row)
+        )
         _check_output(seen)
     except UpstreamGoneError as error:
         await denials.believe_job(context, claim, error)
@@ -81,6 +86,10 @@ async def poll(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         await _note_end(context, batch, claim, seen)
     else:
         await _note_running(context, batch, claim, seen)
+
+
+def _answers_little(job: Job) -> bool:
+    return job.inline and job.items <= FEW_ITEMS
 
 
 def _check_output(seen: Observation) -> None:
@@ -144,7 +153,11 @@ async def _note_end(context: StepContext, batch: Batch, claim: JobClaim, seen: O
     else:
         whole = seen.state == SUCCEEDED or job.cancel_sent_at is not None
         ended["failure"] = None if whole else _failure(batch, job, seen)
-        await claim.save(moved(job, JobState.ENDED, output=seen.output, **ended))
+        job_ended = moved(job, JobState.ENDED, output=seen.output, **ended)
+        if seen.raw is None:
+            await claim.save(job_ended)
+        else:
+            await _secure_at_once(context, claim, job_ended, seen.raw)
     logger.info("%s ended upstream: %s", job_label(job), seen.state)
 
 
@@ -236,6 +249,18 @@ async def secure(context: StepContext, _: Batch, claim: JobClaim) -> None:
     # Since when they were denied is kept: what was fetched may turn out to be no results.
     change = BlobChange(live=[raw], seals={raw: seal})
     await claim.save(moved(claim.row, JobState.SECURED, raw=raw), blobs=change)
+
+
+async def _secure_at_once(
+    context: StepContext, claim: JobClaim, ended: Job, results: bytes
+) -> None:
+    """Keep results that came in the call which found the job's end."""
+    raw = await context.new_blob()
+    async with context.blobs.create(raw) as writer:
+        await writer.write(results)
+    seal = Seal(len(results), hashlib.sha256(results).hexdigest())
+    change = BlobChange(live=[raw], seals={raw: seal})
+    await claim.save(moved(ended, JobState.SECURED, raw=raw), blobs=change)
 
 
 async def download(context: StepContext, job: Job) -> tuple[str, Seal]:

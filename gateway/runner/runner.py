@@ -92,6 +92,7 @@ HELD_FAILURES: Final = 6
 FOLLOWING: Mapping[tuple[Act, JobState], Act] = {
     (Act.POLL, JobState.ENDED): Act.SECURE,
     (Act.POLL, JobState.LOST): Act.COLLECT,
+    (Act.POLL, JobState.SECURED): Act.COLLECT,
     (Act.SECURE, JobState.SECURED): Act.COLLECT,
     (Act.COLLECT, JobState.COLLECTED): Act.RELEASE,
 }

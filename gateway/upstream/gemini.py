@@ -97,9 +97,9 @@ class GeminiUpstream:
         """Look for jobs of that display name in the whole listing."""
         return await jobs.find(self._transport, display_name, credential, known)
 
-    async def observe(self, name: str, credential: str) -> Observation:
-        """Return the job's state, without its results."""
-        return await self._observer.observe(name, credential)
+    async def observe(self, name: str, credential: str, *, whole: bool = False) -> Observation:
+        """Return the job's state; with ``whole`` the results of an inline job come along."""
+        return await self._observer.observe(name, credential, whole=whole)
 
     def fetch(self, name: str, output: str, credential: str) -> AsyncGenerator[bytes, None]:
         """Return a results file, or the operation of an inline job, as they come."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import httpx
 import orjson
 
 from gateway.batches.job import Job
@@ -68,12 +67,8 @@ async def create(transport: Transport, job: Job, spool: Source, seconds: float) 
 async def _post_alone(
     transport: Transport, url: str, headers: Mapping[str, str], body: bytes, seconds: float
 ) -> tuple[int, bytes]:
-    timeout = httpx.Timeout(seconds, connect=min(seconds, transport.options.connect_seconds))
     with mapped(Call.CREATE, transport.scrub):
-        async with (
-            transport.new_client(timeout) as client,
-            client.stream("POST", url, headers=headers, content=body) as response,
-        ):
+        async with transport.alone(url, headers, body, seconds) as response:
             limit = JSON_BYTES if response.is_success else ERROR_BYTES
             return response.status_code, await read_capped(response, limit, cut=True)
 
@@ -155,8 +150,14 @@ class Observer:
         self._masked = True
         self._logged_states: set[str] = set()
 
-    async def observe(self, name: str, credential: str) -> Observation:
-        """Return the job's state, and where its output is once it has ended."""
+    async def observe(self, name: str, credential: str, *, whole: bool = False) -> Observation:
+        """Return the job's state, and where its output is once it has ended.
+
+        With ``whole`` it is asked for without a mask: what a small inline job answers comes in the
+        call that finds its end, and needs none of its own.
+        """
+        if whole:
+            return await self._whole(name, credential)
         operation = await self._look(name, credential)
         if operation.ended and operation.output is None and self._masked:
             # The mask hides inline output. An inline job that succeeded has it; of the others the
@@ -174,6 +175,18 @@ class Observer:
         if operation.state not in KNOWN_STATES and state not in self._logged_states:
             self._logged_states.add(state)
             _log.warning("job %s is in the unknown state %s", operation.name, state)
+
+    async def _whole(self, name: str, credential: str) -> Observation:
+        url = self._transport.url_of(name)
+        try:
+            body = await self._transport.get_bytes(url, credential)
+        except TooLargeAnswerError:
+            return _observation(_too_large(name), self._transport.scrub)
+        operation = parse_operation(parse_object(body))
+        self._log_unknown_state(operation)
+        seen = _observation(operation, self._transport.scrub)
+        complete = operation.state == SUCCEEDED and seen.output == INLINE
+        return replace(seen, raw=body) if complete else seen
 
     async def _look(self, name: str, credential: str) -> Operation:
         if not self._masked:
@@ -197,8 +210,12 @@ class Observer:
         try:
             return parse_operation(await self._transport.get(url, credential))
         except TooLargeAnswerError:
-            # Only results are that large: it has ended, and its output is fetched as a stream.
-            return Operation(name, state=SUCCEEDED, done=True, output=INLINE)
+            return _too_large(name)
+
+
+def _too_large(name: str) -> Operation:
+    """Only results are that large: it has ended, and its output is fetched as a stream."""
+    return Operation(name, state=SUCCEEDED, done=True, output=INLINE)
 
 
 def _observation(operation: Operation, scrub: Scrubber) -> Observation:

@@ -23,6 +23,7 @@ from gateway.upstream.options import ERROR_BYTES, JSON_BYTES, MAX_PAGES, GeminiO
 from gateway.wire.gemini import Page, parse_error, parse_page
 
 _GOOGLE_HOST: Final = re.compile(r"[a-z0-9.-]+\.googleapis\.com")
+_ERROR_ALONE: Final = re.compile(rb'\s*\{\s*"error"')
 _HEADERS: Final = {
     "User-Agent": "gemini-batch-gateway",
     "Accept": "application/json",
@@ -58,12 +59,16 @@ class Transport:
         self._proxies = options.trust_env and not _is_loopback(options.base_url)
         _silence_http_logs()
         stall = httpx.Timeout(options.stall_seconds, connect=options.connect_seconds)
+        self._stall = stall.as_dict()
         self._client = self.new_client(stall)
+        # A connection of this client is never kept, so none is used twice.
+        single = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self._single = self.new_client(stall, single)
 
     def new_client(
         self, timeout: httpx.Timeout, limits: httpx.Limits = DEFAULT_LIMITS
     ) -> httpx.AsyncClient:
-        """Make a client with our rules; create has one of its own, so it shares no connection."""
+        """Make a client with our rules, and connections of its own."""
         return httpx.AsyncClient(
             limits=limits,
             headers=_HEADERS,
@@ -78,6 +83,7 @@ class Transport:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+        await self._single.aclose()
 
     # --- URLs -------------------------------------------------------------------------------
 
@@ -120,6 +126,11 @@ class Transport:
         """Send a GET, repeated a few times quickly when that may help; return its JSON object."""
         return await self.retrying()(self.call, "GET", url, credential, params=params)
 
+    async def get_bytes(self, url: str, credential: str) -> bytes:
+        """Send a GET as :meth:`get` does; return the body as it came, which is a JSON object."""
+        body: bytes = await self.retrying()(self._read, "GET", url, credential)
+        return body
+
     async def call(
         self,
         method: str,
@@ -129,15 +140,39 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
     ) -> dict[str, Any]:
         """One small call and its JSON object; every failure is an ``Upstream*`` error."""
+        return parse_object(await self._read(method, url, credential, params=params))
+
+    async def _read(
+        self,
+        method: str,
+        url: str,
+        credential: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+    ) -> bytes:
         with mapped(Call.OTHER, self.scrub):
             async with asyncio.timeout(self.options.call_seconds):
                 async with self.stream(method, url, credential, params=params) as response:
-                    body = parse_object(await read_capped(response, JSON_BYTES))
-        if body.keys() == {"error"}:
-            # Proxies have been seen to wrap a refusal in a 200; an empty listing it is not.
-            info = parse_error(body)
-            raise UpstreamUnavailableError(self.scrub(info.message if info else ""), status=200)
+                    body = await read_capped(response, JSON_BYTES)
+        self._refuse_error(body)
         return body
+
+    def _refuse_error(self, body: bytes) -> None:
+        """Refuse a refusal in a 200, which proxies have been seen to make: it is no listing."""
+        if _ERROR_ALONE.match(body) and (parsed := parse_object(body)).keys() == {"error"}:
+            info = parse_error(parsed)
+            raise UpstreamUnavailableError(self.scrub(info.message if info else ""), status=200)
+
+    @asynccontextmanager
+    async def alone(
+        self, url: str, headers: Mapping[str, str], content: bytes, seconds: float
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a POST on a connection that no other call has used, or will."""
+        timeout = httpx.Timeout(seconds, connect=min(seconds, self.options.connect_seconds))
+        async with self._single.stream(
+            "POST", url, headers=headers, content=content, timeout=timeout
+        ) as response:
+            yield response
 
     @asynccontextmanager
     async def stream(
@@ -157,11 +192,18 @@ class Transport:
             raise UpstreamUnavailableError(
                 "The upstream redirects to a host that is not its own.", status=302
             )
-        sent = {**self.key(credential), **(headers or {})}
-        async with self._client.stream(method, url, params=params, headers=sent) as response:
+        sent = {**_HEADERS, **self.key(credential), **(headers or {})}
+        # Built without the client, which would parse the URL three times and look for cookies.
+        request = httpx.Request(
+            method, url, params=params, headers=sent, extensions={"timeout": self._stall}
+        )
+        response = await self._client.send(request, stream=True)
+        try:
             if not (response.is_success or response.status_code in accept):
                 raise await self.failure(Call.OTHER, response)
             yield response
+        finally:
+            await response.aclose()
 
     async def post(
         self,

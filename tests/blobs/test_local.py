@@ -63,7 +63,7 @@ class TestLayout:
             await put(local, "3f9c0000", b"x")
             made = root.parent / "made"
             made.write_bytes(b"x")
-            await local.adopt(made, "3f9c1111")
+            await local.adopt({"3f9c1111": made})
         finally:
             os.umask(previous)
         for path in (root, root / "tmp", root / "3f"):
@@ -81,7 +81,7 @@ class TestLayout:
         assert caught.value.errno == errno.ELOOP
         (root.parent / "link").symlink_to(secret)
         with pytest.raises(OSError, match="symbolic link"):
-            await local.adopt(root.parent / "link", "3f9c2222")
+            await local.adopt({"3f9c2222": root.parent / "link"})
 
     async def test_bring_links_rather_than_copies(self, local: LocalBlobs, root: Path) -> None:
         await put(local, "3f9c0000", b"x")
@@ -168,7 +168,7 @@ class TestDurability:
     ) -> None:
         (root.parent / "made").write_bytes(b"x")
         synced.clear()
-        await local.adopt(root.parent / "made", "blob")
+        await local.adopt({"blob": root.parent / "made"})
         assert synced == ["made", "blobs", "blobs/bl"]
 
 
@@ -197,7 +197,7 @@ class TestOtherDevice:
     async def test_take_copies_and_removes(self, local: LocalBlobs, elsewhere: Path) -> None:
         data = some_bytes(2 * MIB + 1)
         (elsewhere / "made").write_bytes(data)
-        await local.adopt(elsewhere / "made", "blob")
+        await local.adopt({"blob": elsewhere / "made"})
         assert await get(local.read("blob")) == data
         assert files_below(elsewhere) == []
 
@@ -206,7 +206,7 @@ class TestOtherDevice:
     ) -> None:
         (elsewhere / "made").write_bytes(some_bytes(2 * MIB))
         with file_size_limit(MIB), pytest.raises(UnavailableError):
-            await local.adopt(elsewhere / "made", "blob")
+            await local.adopt({"blob": elsewhere / "made"})
         assert (elsewhere / "made").stat().st_size == 2 * MIB
         assert files_below(root) == []
 
@@ -266,7 +266,7 @@ class TestNoRoom:
         made = root.parent / "made"
         made.write_bytes(b"x")
         with pytest.raises(FileExistsError):
-            await local.adopt(made, "blob")
+            await local.adopt({"blob": made})
         assert made.read_bytes() == b"x"
 
     async def test_other_failures_stay_what_they_are(self, local: LocalBlobs, root: Path) -> None:

@@ -97,7 +97,7 @@ class TestParts:
     async def test_a_file_goes_up_in_parts(self, blobs: ObjectBlobs, tmp_path: Path) -> None:
         data = some_bytes(2 * PART + 1)
         (tmp_path / "made").write_bytes(data)
-        await blobs.adopt(tmp_path / "made", "blob")
+        await blobs.adopt({"blob": tmp_path / "made"})
         await blobs.copy_to("blob", tmp_path / "back")
         assert (tmp_path / "back").read_bytes() == data
 
@@ -146,7 +146,7 @@ class TestRefusals:
                 lambda: get(blobs.read("kept")),
                 lambda: blobs.size("kept"),
                 lambda: blobs.copy_to("kept", tmp_path / "here"),
-                lambda: blobs.adopt(tmp_path / "made", "blob"),
+                lambda: blobs.adopt({"blob": tmp_path / "made"}),
                 lambda: blobs.delete("kept"),
                 lambda: names(blobs),
             ):
@@ -156,7 +156,7 @@ class TestRefusals:
         assert not (tmp_path / "here").exists()
         assert await get(blobs.read("kept")) == b"kept"
         assert await names(blobs) == ["kept"]
-        await blobs.adopt(tmp_path / "made", "blob")
+        await blobs.adopt({"blob": tmp_path / "made"})
 
     async def test_a_failure_in_the_middle_of_an_upload_ends_it(
         self, blobs: ObjectBlobs, bucket_server: BucketServer

@@ -244,7 +244,7 @@ class MoveRules:
     async def test_take_makes_a_file_a_blob(self, blobs: Blobs, tmp_path: Path) -> None:
         data = some_bytes(2 * MIB + 1)
         (tmp_path / "made").write_bytes(data)
-        await blobs.adopt(tmp_path / "made", "blob")
+        await blobs.adopt({"blob": tmp_path / "made"})
         assert await get(blobs.read("blob")) == data
         assert not (tmp_path / "made").exists()
 
@@ -252,13 +252,13 @@ class MoveRules:
         await put(blobs, "blob", b"first")
         (tmp_path / "made").write_bytes(b"second")
         with pytest.raises(FileExistsError):
-            await blobs.adopt(tmp_path / "made", "blob")
+            await blobs.adopt({"blob": tmp_path / "made"})
         assert await get(blobs.read("blob")) == b"first"
         assert (tmp_path / "made").read_bytes() == b"second"
 
     async def test_take_finds_no_file(self, blobs: Blobs, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
-            await blobs.adopt(tmp_path / "missing", "blob")
+            await blobs.adopt({"blob": tmp_path / "missing"})
         assert await names(blobs) == []
 
 

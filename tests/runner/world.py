@@ -240,7 +240,7 @@ class ScriptedUpstream:
         names = [job.name for job in listed if job.display_name == display_name]
         return Found(names) if names else Absent()
 
-    async def observe(self, name: str, credential: str) -> Observation:
+    async def observe(self, name: str, credential: str, **_: bool) -> Observation:
         """Get."""
         assert credential == "default"
         self._call("observe")

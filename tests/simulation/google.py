@@ -373,7 +373,7 @@ class Google:
                 return job
         raise UpstreamGoneError("no such job", status=404)
 
-    async def observe(self, name: str, credential: str) -> Observation:
+    async def observe(self, name: str, credential: str, *, whole: bool = False) -> Observation:
         """Look at a job."""
         await self._begin("observe")
         job, now = self._job(name), self._seconds()

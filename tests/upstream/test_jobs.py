@@ -396,6 +396,30 @@ class TestObserve:
         assert "output/responsesFile" in mask
         assert "inlined" not in mask
 
+    async def test_results_come_along_when_they_are_asked_for(self, bench: Bench) -> None:
+        """One call finds the end and brings what a small inline job answered."""
+        asked: list[str] = []
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            asked.append(str(request.url.params))
+            return httpx.Response(200, json=ROWS["g003"]["response"]["body"])
+
+        seen = await bench.asking(handler).observe("batches/a", "default", whole=True)
+        assert asked == [""]
+        assert (seen.ended, seen.output) == (True, "inline")
+        assert seen.raw is not None
+        assert orjson.loads(seen.raw) == ROWS["g003"]["response"]["body"]
+
+    @pytest.mark.parametrize("name", ["g005", "g016", "g018", "g019"])
+    async def test_results_that_lie_elsewhere_do_not_come_along(
+        self, bench: Bench, name: str
+    ) -> None:
+        """A file, or nothing: what is to be done is told by ``output`` alone."""
+        asking = bench.asking(answer(200, ROWS[name]["response"]["body"]))
+        seen = await asking.observe("batches/a", "default", whole=True)
+        assert seen.ended
+        assert seen.raw is None
+
     @pytest.mark.parametrize(
         "metadata",
         [
