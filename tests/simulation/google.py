@@ -9,7 +9,7 @@ What the gateway must never do is written down in :attr:`Google.wrong`, at the m
 
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -383,7 +383,11 @@ class Google:
         shown = job.has_output() and now >= job.ended_at() + late
         output = (INLINE if job.inline else f"files/of-{job.name}") if shown else None
         code = job.fate.error_code if job.state(now) == "FAILED" else None
-        return Observation(job.state(now), True, output, code, code and "it failed")
+        seen = Observation(job.state(now), True, output, code, code and "it failed")
+        if whole and output == INLINE and seen.state == "SUCCEEDED":
+            job.fetched = True
+            return replace(seen, raw=results_of(job))
+        return seen
 
     async def fetch(self, name: str, output: str, credential: str) -> AsyncGenerator[bytes, None]:
         """Download results."""
