@@ -97,8 +97,10 @@ def api_credentials(keys: Sequence[ApiKey]) -> dict[str, str]:
 def api_options(settings: Settings) -> ApiOptions:
     """Pick the API's options from the settings."""
     credentials = api_credentials(settings.api_keys)
+    webhook = settings.google_webhook_secret
     return ApiOptions(
         credentials=credentials or None,
+        google_webhook_secrets=[webhook.value] if webhook else [],
         max_file_bytes=settings.max_file_bytes,
         redirect_bytes=settings.redirect_bytes,
         max_single_bytes=settings.single_max_bytes,
@@ -387,6 +389,10 @@ class Gateway:
         if "webhook_secret" in changed:
             self._webhook_secret = changed["webhook_secret"]
             logger.info("the secret that signs webhooks was read again")
+        webhooks = self._api_options.google_webhook_secrets
+        if "google_webhook_secret" in changed and isinstance(webhooks, list):
+            webhooks[:] = [changed["google_webhook_secret"].value]
+            logger.info("the secret of Google's webhooks was read again")
         key, keys = changed.get("gemini_api_key"), changed.get("gemini_api_keys", ())
         if key or keys:
             fresh = google_credentials(key, keys)

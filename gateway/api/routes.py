@@ -10,6 +10,7 @@ from gateway.api import (
     batches,
     events,
     files,
+    google,
     health,
     jobs,
     models,
@@ -74,6 +75,7 @@ ROUTES: Final = (
     ApiRoute("POST", "/webhook_endpoints/{id}/test", webhooks.test),
     ApiRoute("GET", "/webhook_endpoints/{id}/deliveries", webhooks.list_deliveries),
     ApiRoute("GET", "/webhook_event_types", webhooks.list_event_types),
+    ApiRoute("POST", "/webhooks/google", google.receive, public=True, starts_work=True),
     ApiRoute("GET", "/healthz", health.live, public=True),
     ApiRoute("GET", "/readyz", health.ready, public=True),
 )

@@ -73,6 +73,8 @@ class ApiOptions:
     body_idle_seconds: float = DEFAULT_BODY_IDLE_SECONDS
     max_single_bytes: int = DEFAULT_MAX_SINGLE_BYTES
     redirect_bytes: int = 0
+    # Of Google's webhooks; changed in place when it is read again. None: there are no webhooks.
+    google_webhook_secrets: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,6 +278,17 @@ class Store(Protocol):
         """
         ...
 
+    async def ending_jobs(self, now: int, limit: int) -> Sequence[Work]:
+        """Return running jobs that are due and free, of batches that were cancelled or are overdue.
+
+        The longest due first; each alone with its batch.
+        """
+        ...
+
+    async def hurry_job(self, upstream_name: str) -> None:
+        """Make the running job of that name at the upstream due before all others."""
+        ...
+
     async def waiting_jobs(self, now: int, limit: int) -> Sequence[Waiting]:
         """Jobs that wait to be sent, are due and free: what the admission asks about.
 

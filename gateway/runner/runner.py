@@ -6,8 +6,9 @@ loses nothing.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from gateway.batches.admission import (
@@ -83,6 +84,8 @@ LEASE: Final = (
 # How many steps of a kind run at once.
 SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4, Act.UPLOAD: 8}
 OTHER_SLOTS: Final = 16
+# Slots that polls leave to the looks at jobs that must end.
+SLOTS_TO_END: Final = 4
 
 # An account that is not in order is not asked every second: the pause starts here on the ladder.
 HELD_FAILURES: Final = 6
@@ -146,6 +149,8 @@ class Runner:
         # Until when no new job is placed with a credential whose key Google refuses.
         self._refused: dict[str, int] = {}
         self._polls = PollBudget(context.options.polls_per_minute)
+        # What must end has a budget of its own: a cancel waits behind no poll.
+        self._ends = PollBudget(context.options.polls_per_minute)
         self._free = {act: SLOTS.get(act, OTHER_SLOTS) for act in Act}
         # A validation may hold a worker for minutes: no more of them than there are workers, and
         # the others wait their turn in the records, not in front of every collect.
@@ -278,24 +283,44 @@ class Runner:
 
     async def _start_polls(self, group: asyncio.TaskGroup, now: int) -> None:
         """Look at what is longest due; when that is more than may be, at young jobs as well."""
+        await self._start_ends(group, now)
         store = self._context.store
-        left = min(self._free[Act.POLL], self._polls.left(self._context.clock.monotonic()))
+        free = self._free[Act.POLL] - SLOTS_TO_END
+        left = min(free, self._polls.left(self._context.clock.monotonic()))
         due = await store.due_jobs(JobState.RUNNING, now, left) if left > 0 else []
         for work in due:
-            self._start_all(group, work, now)
-        kept = min(self._free[Act.POLL], self._polls.left_for_young())
+            self._start_all(group, work, now, self._polls.take)
+        kept = min(free - len(due), self._polls.left_for_young())
         if len(due) == max(left, 0) and kept > 0:
             since = now - YOUNG_FOR
             for work in await store.young_jobs(now, since, SMALL_JOB_ITEMS, kept):
-                self._start_all(group, work, now, young=True)
+                self._start_all(group, work, now, partial(self._polls.take, young=True))
+        self._crowded.discard(Act.POLL)
+        if self._free[Act.POLL] <= SLOTS_TO_END:
+            self._crowded.add(Act.POLL)
+
+    async def _start_ends(self, group: asyncio.TaskGroup, now: int) -> None:
+        """Look at jobs of batches that must end, and tell them to end."""
+        left = min(
+            self._free[Act.POLL],
+            self._free[Act.CANCEL],
+            self._ends.left(self._context.clock.monotonic()),
+        )
+        if left > 0:
+            for work in await self._context.store.ending_jobs(now, left):
+                self._start_all(group, work, now, self._ends.take)
 
     def _start_all(
-        self, group: asyncio.TaskGroup, work: Work, now: int, *, young: bool = False
+        self,
+        group: asyncio.TaskGroup,
+        work: Work,
+        now: int,
+        charge: Callable[[], None] | None = None,
     ) -> None:
         """Start everything that is next but sending, which the admission lets go."""
         for step in self._next_steps(work, now):
             if step.act not in SENDING:
-                self._start(group, step, young=young)
+                self._start(group, step, charge=charge)
 
     async def _start_admitted(self, group: asyncio.TaskGroup, now: int) -> None:
         """Ask the admission about what waits to be sent."""
@@ -342,7 +367,7 @@ class Runner:
         step: AnyStep,
         sends: Waiting | None = None,
         *,
-        young: bool = False,
+        charge: Callable[[], None] | None = None,
     ) -> None:
         key = _key(step)
         other = self._under_way.get(key)
@@ -353,8 +378,8 @@ class Runner:
         if self._stopping or not self._free[step.act]:
             return
         self._free[step.act] -= 1
-        if step.act is Act.POLL:
-            self._polls.take(young=young)
+        if charge is not None:
+            charge()
         task = group.create_task(self._run(step), name=_named(step))
         self._under_way[key] = _UnderWay(step.act, task, sends)
         task.add_done_callback(lambda _: self._done(key))

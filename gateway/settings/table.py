@@ -19,6 +19,7 @@ from gateway.settings.values import (
     bucket,
     counts,
     google_keys,
+    google_webhook_secret,
     integer,
     names,
     objects,
@@ -146,6 +147,15 @@ class Settings:
         "newlines. The name (else a digest) is the owner of what is made with it. Without any, the "
         "gateway listens on loopback alone and accepts every Bearer token, but there must be one; "
         "the owner is `local`.",
+        secret=True,
+    )
+    google_webhook_secret: Secret | None = _setting(
+        None,
+        google_webhook_secret,
+        "secret",
+        "Signing secret of a webhook of Google's (`whsec_…`): turns on `POST /webhooks/google`, "
+        "where Google tells that a job has ended, which is then looked at at once. Needs a URL "
+        "that Google reaches; polls go on all the same.",
         secret=True,
     )
     model_aliases: ModelAliases = _setting(

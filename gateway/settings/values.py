@@ -235,6 +235,14 @@ def webhook_secret(value: str) -> Secret:
     return Secret(text)
 
 
+def google_webhook_secret(value: str) -> Secret:
+    """Read the secret of a webhook of Google's, which has the prefix ``whsec_``."""
+    found = webhook_secret(value)
+    if not found.value.startswith("whsec_"):
+        raise ValueError("must begin with whsec_, as Google shows it when the webhook is made")
+    return found
+
+
 def api_keys(value: str) -> tuple[ApiKey, ...]:
     """``name=secret`` or ``secret``, separated by commas or newlines."""
     keys = []

@@ -53,6 +53,17 @@ async def young(session: Session, now: int, since: int, items: int, limit: int) 
     return [job_of(row) for row in await session.all("young_jobs", values)]
 
 
+async def ending(session: Session, now: int, limit: int) -> Sequence[Job]:
+    """Return due jobs of batches that were cancelled or are overdue."""
+    rows = await session.all("ending_jobs", {"now": now, "limit": limit})
+    return [job_of(row) for row in rows]
+
+
+async def hurry(session: Session, upstream_name: str) -> None:
+    """Make the running job of that name due before all others."""
+    await session.run("hurry_job", {"name": upstream_name})
+
+
 async def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
     """Jobs that wait to be sent and are due, some of each owner and model."""
     rows = await session.all("waiting_jobs", {"now": now, "limit": limit})

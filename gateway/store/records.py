@@ -215,6 +215,14 @@ class Records:
             lambda session: _young(session, now, since, items, limit)
         )
 
+    async def ending_jobs(self, now: int, limit: int) -> Sequence[Work]:
+        """Return due jobs of batches that were cancelled or are overdue."""
+        return await self._engine.snapshot(lambda session: _ending(session, now, limit))
+
+    async def hurry_job(self, upstream_name: str) -> None:
+        """Make the running job of that name due before all others."""
+        await self._engine.write(lambda session: job_rows.hurry(session, upstream_name))
+
     async def waiting_jobs(self, now: int, limit: int) -> Sequence[Waiting]:
         """Jobs that wait to be sent and are due, some of each owner and model."""
         return await self._engine.read(lambda session: job_rows.waiting(session, now, limit))
@@ -483,6 +491,10 @@ async def _pull_in(session: Session, now: int, latest: int) -> None:
 
 async def _due(session: Session, state: JobState, now: int, limit: int) -> Sequence[Work]:
     return await _with_batches(session, await job_rows.due(session, state, now, limit))
+
+
+async def _ending(session: Session, now: int, limit: int) -> Sequence[Work]:
+    return await _with_batches(session, await job_rows.ending(session, now, limit))
 
 
 async def _young(session: Session, now: int, since: int, items: int, limit: int) -> Sequence[Work]:

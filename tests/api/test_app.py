@@ -12,11 +12,15 @@ from tests.api.world import World
 
 
 def test_the_table_has_no_doubles() -> None:
-    """One line per endpoint; only probes are public, only what makes rows starts work."""
+    """One line per endpoint; only probes are public, and what is signed; who wakes starts work."""
     keys = [(route.method, route.path) for route in ROUTES]
 
     assert len(set(keys)) == len(keys)
-    assert {route.path for route in ROUTES if route.public} == {"/healthz", "/readyz"}
+    assert {route.path for route in ROUTES if route.public} == {
+        "/healthz",
+        "/readyz",
+        "/webhooks/google",
+    }
     assert {key for key, route in zip(keys, ROUTES, strict=True) if route.starts_work} == {
         ("POST", "/files"),
         ("POST", "/uploads"),
@@ -30,6 +34,7 @@ def test_the_table_has_no_doubles() -> None:
         ("POST", "/responses"),
         ("POST", "/embeddings"),
         ("POST", "/images/generations"),
+        ("POST", "/webhooks/google"),
     }
 
 

@@ -779,6 +779,43 @@ class DueRules:
         await store.save_job(replace(job, due_at=70_000))
         assert await store.next_due() == 70_000
 
+    async def test_jobs_that_must_end_are_asked_for_by_themselves(self, store: Store) -> None:
+        """Those of batches that were cancelled, or whose window is over."""
+        for name in ("one", "two", "three"):
+            batch = await claimed_batch(store, name)
+            job = a_job(name, batch_id=batch.id, state=JobState.RUNNING, due_at=40)
+            running = replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None)
+            waits = a_job(f"{name}-2", batch_id=batch.id, number=2, due_at=40)
+            await store.save_batch(running, jobs=[job, waits])
+        assert list(await store.ending_jobs(1_000, 10)) == []
+        await store.request_cancel(OWNER, "batch_two", 1_000)
+        [work] = await store.ending_jobs(1_000, 10)
+        assert (work.batch.id, [job.id for job in work.jobs]) == ("batch_two", ["two"])
+        overdue = await store.ending_jobs(86_401_000, 10)
+        assert sorted(work.jobs[0].id for work in overdue) == ["one", "three", "two"]
+        assert len(await store.ending_jobs(86_401_000, 2)) == 2
+        assert list(await store.ending_jobs(39, 10)) == []
+        assert await store.claim_job("two", 1_000, 2_000) is not None
+        assert list(await store.ending_jobs(1_000, 10)) == []
+
+    async def test_a_job_that_is_told_to_have_ended_is_due_before_all_others(
+        self, store: Store
+    ) -> None:
+        batch = await claimed_batch(store)
+        named = [
+            a_job(f"{number}", number=number, state=JobState.RUNNING, due_at=number)
+            for number in range(1, 4)
+        ]
+        jobs = [replace(job, upstream_name=f"batches/{job.id}") for job in named]
+        late = replace(jobs[2], due_at=90_000)
+        await store.save_batch(
+            replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None), jobs=[*jobs[:2], late]
+        )
+        await store.hurry_job("batches/3")
+        await store.hurry_job("batches/unknown")
+        due = await store.due_jobs(JobState.RUNNING, 1_000, 10)
+        assert [work.jobs[0].id for work in due] == ["3", "1", "2"]
+
     async def test_rest_sets_the_next_time(self, store: Store) -> None:
         await store.add_file(a_file())
         batch = await store.add_batch(a_batch())

@@ -93,3 +93,22 @@ async def test_a_young_job_does_not_wait_for_all_that_are_overdue(tmp_path: Path
         assert here.upstream.calls.count("observe") - before < 20
         for job in here.upstream.jobs:
             job.state = "SUCCEEDED"
+
+
+async def test_a_cancel_does_not_wait_behind_polls(tmp_path: Path) -> None:
+    """Thirty jobs are due again and again, and more than may be looked at."""
+    async with world(tmp_path, polls_per_minute=120) as here:
+        here.upstream.state = "RUNNING"
+        batches = [await here.submit(chat("a")) for _ in range(30)]
+        for batch in batches:
+            await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        await here.until(lambda _: here.upstream.calls.count("observe") >= 102, batches[0])
+        before = here.upstream.calls.count("observe")
+
+        await here.store.request_cancel(batches[-1].owner, batches[-1].id, here.clock.now())
+        here.runner.wake()
+        await here.until(lambda work: work.jobs[0].cancel_sent_at, batches[-1])
+
+        assert here.upstream.calls.count("observe") - before < 20
+        for job in here.upstream.jobs:
+            job.state = "SUCCEEDED"

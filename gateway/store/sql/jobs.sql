@@ -43,6 +43,22 @@ WHERE state = 'running' AND submitted_at > :since AND items <= :items AND due_at
     AND (lease_until IS NULL OR lease_until <= :now)
 ORDER BY looked_at IS NOT NULL, due_at, id LIMIT :limit;
 
+-- name: ending_jobs
+-- From the batches, which are few: no other's job is read.
+SELECT jobs.* FROM (
+    SELECT id FROM batches WHERE status = 'in_progress' AND cancel_requested_at > 0
+    UNION
+    SELECT id FROM batches WHERE status = 'in_progress' AND expires_at <= :now
+) AS ending
+JOIN jobs ON jobs.batch_id = ending.id
+WHERE jobs.state = 'running' AND jobs.due_at <= :now
+    AND (jobs.lease_until IS NULL OR jobs.lease_until <= :now)
+ORDER BY jobs.due_at, jobs.id LIMIT :limit;
+
+-- name: hurry_job
+-- Nothing is due before 0.
+UPDATE jobs SET due_at = 0 WHERE state = 'running' AND due_at > 0 AND upstream_name = :name;
+
 -- name: queues_of_batch
 SELECT model,
     CAST(sum(CASE WHEN state IN ('planned', 'staging') THEN tokens ELSE 0 END) AS BIGINT) AS waiting,
