@@ -42,11 +42,12 @@ def _start(*arguments: str, **settings: str) -> tuple[subprocess.Popen[str], str
 
 @dataclass
 class Service:
-    """A running gateway: where, and which process."""
+    """A running gateway: where, and which process; and where the emulator behind it is."""
 
     url: str
     pid: int
     data: Path
+    upstream: str
 
     def connection(self) -> http.client.HTTPConnection:
         """A connection that is kept alive."""
@@ -119,7 +120,7 @@ def service(*options: str, **settings: str) -> Iterator[Service]:
         }
         gateway, url = _start("serve", **{**own, **settings})
         try:
-            yield Service(url, gateway.pid, Path(directory) / "data")
+            yield Service(url, gateway.pid, Path(directory) / "data", upstream)
         finally:
             for process in (gateway, emulator):
                 process.terminate()
