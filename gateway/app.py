@@ -1,6 +1,7 @@
 """The composition root: the one place where concrete classes meet, and the process's life."""
 
 import asyncio
+import base64
 import logging
 import os
 import resource
@@ -33,6 +34,8 @@ from gateway.errors import (
     UpstreamHeldError,
 )
 from gateway.ids import digest, owner_of
+from gateway.keyring.keyring import Keyring
+from gateway.keyring.sealing import Seals
 from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
 from gateway.notify.notifier import Notifier, NotifierOptions
@@ -65,6 +68,7 @@ from gateway.upstream.options import GeminiOptions, check_keys
 logger = logging.getLogger(__name__)
 
 CREDENTIAL: Final = "default"
+PASS_THROUGH: Final = "pass-through"  # noqa: S105 - a mode
 # How often files of secrets are read: Kubernetes takes up to a minute to show a change.
 KEY_LOOK_SECONDS: Final = 5.0
 # What is known of the keys, the worst first.
@@ -117,6 +121,7 @@ def live_options(settings: Settings) -> LiveOptions:
         idle_seconds=settings.single_idle_seconds,
         flex_seconds=settings.flex_seconds,
         flex_fallback=settings.flex_fallback == "standard",
+        pass_through=settings.auth == PASS_THROUGH,
     )
 
 
@@ -261,8 +266,10 @@ class Gateway:
         self._clock = clock or SystemClock()
         self._readiness = _Readiness()
         self._api_options = api_options(settings)
+        self._pass_through = settings.auth == PASS_THROUGH
         keys = (settings.gemini_api_key, settings.gemini_api_keys)
-        self._google_keys = google_credentials(*keys)  # changed in place when they are read again
+        # Changed in place: when they are read again, and by the keyring.
+        self._google_keys = {} if self._pass_through else google_credentials(*keys)
         self._single: SingleRequests | None = None
         self._webhook_secret = settings.webhook_secret
         self._secrets = SecretFiles()
@@ -303,6 +310,8 @@ class Gateway:
     async def _warn_of_the_unreachable(self, store: SQLiteStore) -> None:
         """Whose objects no key reaches: a key that is written in another way is another owner."""
         credentials = self._api_options.credentials
+        if self._pass_through:
+            return  # owners are named by keys that are not known until they are presented
         reached = {LOCAL_OWNER} if credentials is None else set(credentials.values())
         for owner, (files, batches) in (await store.owners()).items():
             if owner not in reached:
@@ -326,7 +335,9 @@ class Gateway:
         # This process holds the directory's lock: what lies here is a dead process's.
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         options = runner_options(settings, gateway_id)
-        options = replace(options, credentials=self._google_keys.keys())
+        options = replace(
+            options, credentials=self._google_keys.keys(), pass_through=self._pass_through
+        )
         return StepContext(store, blobs, upstream, workers, self._clock, scratch, options)
 
     async def _serve(
@@ -334,8 +345,11 @@ class Gateway:
     ) -> None:
         runner = Runner(context)
         notifier = self._notifier(context)
+        keyring = self._keyring(context)
+        if keyring is not None:
+            await keyring.look()
         await context.store.set_settings_endpoint(self._settings.webhook_url, self._clock.now())
-        asgi = self._asgi(context, runner, notifier)
+        asgi = self._asgi(context, runner, notifier, keyring)
         server = _Server(asgi, self._settings.drain_seconds)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -345,6 +359,7 @@ class Gateway:
             sweeping = group.create_task(Sweeper(context).run(), name="sweeper")
             asking = group.create_task(self._ask_google(context.upstream), name="key")
             watching = group.create_task(self._watch_keys(runner.wake), name="keys")
+            keeping = group.create_task(_look_after(keyring), name="keyring")
             with _on_signals(stop):
                 await server.up.wait()
                 self._readiness.ready = True
@@ -358,6 +373,7 @@ class Gateway:
                 watching.cancel()
                 await running
                 notifying.cancel()
+                keeping.cancel()
                 await context.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
                 server.should_exit = True
@@ -401,6 +417,14 @@ class Gateway:
             self._google_keys.update(fresh)
             logger.info("the keys for Google were read again: %s", ", ".join(fresh))
 
+    def _keyring(self, context: StepContext) -> Keyring | None:
+        """Make what keeps clients' own keys; None where they have none."""
+        sealing = self._settings.encryption_key
+        if not self._pass_through or sealing is None:
+            return None
+        seals = Seals(base64.b64decode(sealing.value))
+        return Keyring(seals, context.store, self._clock, self._google_keys)
+
     def _notifier(self, context: StepContext) -> Notifier:
         """Make what delivers webhooks. Errors: SettingsError of a URL that they cannot go to."""
         settings = self._settings
@@ -420,7 +444,7 @@ class Gateway:
     async def _ask_google(self, upstream: Upstream) -> None:
         """Try the keys, at once and until they work: a wrong one would else be silent for a day."""
         if self._settings.gemini_api_key is None and not self._settings.gemini_api_keys:
-            return
+            return  # the emulator wants none, or clients bring their own
         while True:
             states = [await self._try_key(upstream, name) for name in list(self._google_keys)]
             self._readiness.google = min(states, key=GOOGLE_STATES.index)
@@ -442,7 +466,9 @@ class Gateway:
             return "no_answer"
         return "ok"
 
-    def _asgi(self, context: StepContext, runner: Runner, notifier: Notifier) -> Any:  # noqa: ANN401 - an ASGI application
+    def _asgi(
+        self, context: StepContext, runner: Runner, notifier: Notifier, keyring: Keyring | None
+    ) -> Any:  # noqa: ANN401 - an ASGI application
         retries = RetryInput(context)
         renderer = Rerenderer(context, self._policy.to_json())
         services = Services(
@@ -460,7 +486,12 @@ class Gateway:
             rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),
             retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )
-        return create_api(services, self._api_options)
+        return create_api(services, replace(self._api_options, pass_through=keyring))
+
+
+async def _look_after(keyring: Keyring | None) -> None:
+    if keyring is not None:
+        await keyring.run()
 
 
 @contextmanager

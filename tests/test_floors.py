@@ -30,6 +30,7 @@ FLOORS: dict[str, int] = {
     "api": 4,
     "client": 4,
     "notify": 4,
+    "keyring": 4,
     "emulator": 4,
     "app": 5,
     "cli": 6,

@@ -97,6 +97,11 @@ def test_an_unknown_name_stops_the_start_and_suggests() -> None:
         ("GATEWAY_API_KEYS", "a=s1,b=s1"),
         ("GATEWAY_LOG_LEVEL", "loud"),
         ("GATEWAY_HOST", " "),
+        ("GATEWAY_AUTH", "none"),
+        ("GATEWAY_AUTH", "keys"),  # and there are none
+        ("GATEWAY_AUTH", "pass-through"),  # and nothing to seal them with
+        ("GATEWAY_ENCRYPTION_KEY", "c2hvcnQ="),
+        ("GATEWAY_ENCRYPTION_KEY", "no base64!"),
         ("GATEWAY_WEBHOOK_SECRET", "whsec_"),
         ("GATEWAY_WEBHOOK_SECRET", "whsec_no base64!"),
         ("GATEWAY_WEBHOOK_URL", "https://example.com/"),  # without a secret
@@ -108,6 +113,36 @@ def test_a_bad_value_stops_the_start_and_is_named(name: str, value: str) -> None
     """The message names the setting, never a secret's value."""
     with pytest.raises(SettingsError, match=name):
         load(KEY | {name: value})
+
+
+SEALING = "c2VhbGluZyBrZXkgb2YgdGhlIHRlc3QsIDMyIGJ5dCE="
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        (KEY, "GEMINI_API_KEY is set"),
+        ({"GEMINI_API_KEYS": "a=b"}, "GEMINI_API_KEYS is set"),
+        ({"GATEWAY_API_KEYS": "a=b"}, "GATEWAY_API_KEYS is set"),
+    ],
+)
+def test_pass_through_takes_no_other_keys(others: dict[str, str], named: str) -> None:
+    """They would not be used, and it would not be seen. Without them none is needed."""
+    mode = {"GATEWAY_AUTH": "pass-through", "GATEWAY_ENCRYPTION_KEY": SEALING}
+    settings, _ = load(mode | {"GATEWAY_HOST": "0.0.0.0"})
+    assert settings.auth == "pass-through"
+    assert SEALING not in str(list(describe(settings)))
+    with pytest.raises(SettingsError, match=named):
+        load(mode | others)
+
+
+def test_open_and_keys_exclude_each_other() -> None:
+    """Keys that are not looked at would be thought to protect."""
+    with pytest.raises(SettingsError, match="GATEWAY_AUTH is open"):
+        load(KEY | {"GATEWAY_AUTH": "open", "GATEWAY_API_KEYS": "a=b"})
+    with pytest.raises(SettingsError, match="other machines can reach"):
+        load(KEY | {"GATEWAY_AUTH": "open", "GATEWAY_HOST": "0.0.0.0"})
+    assert load(KEY | {"GATEWAY_AUTH": "keys", "GATEWAY_API_KEYS": "a=b"})[0].auth == "keys"
 
 
 def test_all_problems_are_reported_at_once() -> None:

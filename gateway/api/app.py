@@ -9,16 +9,18 @@
             Resource              method, key, readiness; then the endpoint
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.answers import on_error
-from gateway.api.auth import owner_of_request
+from gateway.api.auth import key_of_client, owner_of_request
 from gateway.api.paths import ASKED_PATH, CanonicalPaths
 from gateway.api.requestid import RequestIds
 from gateway.api.routes import ROUTES, ApiRoute
@@ -60,16 +62,33 @@ class Resource:
                 " (HINT: Perhaps you meant to make your request to another HTTP method?)",
                 allowed=sorted(self._by_method),
             )
-        owner = ""
-        if not route.public:
-            owner = owner_of_request(request.headers, self._options.credentials)
+        with self._owner(route, request) as owner:
+            response = await self._answer(route, request, owner)
+            await response(scope, receive, send)
+
+    @contextmanager
+    def _owner(self, route: ApiRoute, request: Request) -> Iterator[str]:
+        """Whose request it is; a client's own key for Google is at hand until it is answered."""
+        passing = self._options.pass_through
+        if route.public:
+            yield ""
+        elif passing is None:
+            yield owner_of_request(request.headers, self._options.credentials)
+        else:
+            secret = key_of_client(request.headers)
+            owner = passing.owner_of(secret)
+            with passing.lent(owner, secret):
+                yield owner
+
+    async def _answer(self, route: ApiRoute, request: Request, owner: str) -> Response:
         if route.starts_work and not self._services.ready():
             raise UnavailableError(
                 "The server is starting or stopping. Please try again.",
                 retry_after=DRAIN_RETRY_AFTER_SECONDS,
             )
-        response = await route.endpoint(Call(request, owner, self._services, self._options))
-        await response(scope, receive, send)
+        if route.keeps_key and self._options.pass_through is not None:
+            await self._options.pass_through.keep(owner)
+        return await route.endpoint(Call(request, owner, self._services, self._options))
 
 
 def _by_path(routes: Iterable[ApiRoute]) -> dict[str, dict[str, ApiRoute]]:

@@ -63,5 +63,5 @@ def _aliases(call: Call, offered: Mapping[str, Model]) -> dict[str, str]:
 async def _offered(call: Call) -> dict[str, Model]:
     """List the models that the upstream runs batches of, by name."""
     offered = call.services.models
-    models = [] if offered is None else await offered()
+    models = [] if offered is None else await offered(call.owner)
     return {model.id: model for model in models if model.methods & BATCH_METHODS}

@@ -30,6 +30,8 @@ Endpoint = Callable[[Call], Awaitable[Response]]
 class ApiRoute:
     """``public``: no key is asked for. ``starts_work``: refused when not ready, or on the way down.
 
+    ``keeps_key``: a client's own key for Google is kept for the work that this starts.
+
     ``GET`` includes ``HEAD``.
     """
 
@@ -38,6 +40,7 @@ class ApiRoute:
     endpoint: Endpoint
     public: bool = False
     starts_work: bool = False
+    keeps_key: bool = False
 
 
 ROUTES: Final = (
@@ -50,11 +53,11 @@ ROUTES: Final = (
     ApiRoute("POST", "/uploads/{id}/parts", uploads.add_part, starts_work=True),
     ApiRoute("POST", "/uploads/{id}/complete", uploads.complete, starts_work=True),
     ApiRoute("POST", "/uploads/{id}/cancel", uploads.cancel),
-    ApiRoute("POST", "/batches", batches.create, starts_work=True),
+    ApiRoute("POST", "/batches", batches.create, starts_work=True, keeps_key=True),
     ApiRoute("GET", "/batches", batches.list_batches),
     ApiRoute("GET", "/batches/{id}", batches.retrieve),
     ApiRoute("POST", "/batches/{id}/cancel", batches.cancel),
-    ApiRoute("POST", "/batches/{id}/retry", retries.retry, starts_work=True),
+    ApiRoute("POST", "/batches/{id}/retry", retries.retry, starts_work=True, keeps_key=True),
     ApiRoute("POST", "/batches/{id}/rerender", rerender.rerender, starts_work=True),
     ApiRoute("GET", "/batches/{id}/results", results.results),
     ApiRoute("GET", "/batches/{id}/events", events.events),

@@ -1,6 +1,7 @@
 """The services and options of the endpoints: given once, by ``app.py``."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -52,7 +53,7 @@ class Services:
     endpoints: Collection[str]  # what a batch may name
     google: Callable[[], str] = lambda: "not_asked"  # not_asked, ok, key_refused or no_answer
     policy: Mapping[str, Any] = field(default_factory=dict)  # stored with each new batch
-    models: Callable[[], Awaitable[Sequence[Model]]] | None = None
+    models: Callable[[str], Awaitable[Sequence[Model]]] | None = None
     # The input of a batch that sends lines of an ended one again: all that failed, or some.
     retry_input: Callable[[Batch, bool], Awaitable[File]] | None = None
     # Renders an ended batch again, under its stored policy or today's.
@@ -61,14 +62,32 @@ class Services:
     webhooks: Webhooks | None = None
 
 
+class PassThrough(Protocol):
+    """Clients' own keys for Google: each is its owner's name, and pays for its owner's work."""
+
+    def owner_of(self, secret: str) -> str:
+        """Name the owner of a key."""
+        ...
+
+    def lent(self, owner: str, secret: str) -> AbstractContextManager[None]:
+        """Have the key at hand while a request is served."""
+        ...
+
+    async def keep(self, owner: str) -> None:
+        """Have a key that is lent at hand for a batch, until that has ended."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ApiOptions:
     """``credentials`` maps ``ids.digest(secret)`` to an owner; None: any key will do.
 
     Downloads of ``redirect_bytes`` or more go to a signed URL, where there is one; 0: never.
+    With ``pass_through`` these are not looked at.
     """
 
     credentials: Mapping[str, str] | None = None
+    pass_through: PassThrough | None = None
     max_file_bytes: int = DEFAULT_MAX_FILE_BYTES
     body_idle_seconds: float = DEFAULT_BODY_IDLE_SECONDS
     max_single_bytes: int = DEFAULT_MAX_SINGLE_BYTES

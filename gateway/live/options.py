@@ -32,3 +32,4 @@ class LiveOptions:
     flex_fallback: bool = False
     open_seconds: float = OPEN_SECONDS
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+    pass_through: bool = False  # each owner's calls are made under the credential of that name

@@ -64,7 +64,7 @@ class SingleRequestService:
             return await self._streamed(request, context, asked.owner)
         began = self._clock.monotonic()
         async with self._places.one(asked.owner):
-            with self._credential() as credential:
+            with self._credential(asked.owner) as credential:
                 tier, answers = await self._answers(request, credential)
         failure = _first_refusal(answers)
         rendered = ENDPOINTS[asked.path].from_gemini(request.hints, answers, context)
@@ -83,8 +83,11 @@ class SingleRequestService:
         return Context(new_answer_id(), 1, now, self._policy, request.model)
 
     @contextmanager
-    def _credential(self) -> Iterator[str]:
-        """Take the credential with the fewest calls."""
+    def _credential(self, owner: str) -> Iterator[str]:
+        """Take the owner's own credential, or the one of all with the fewest calls."""
+        if self._options.pass_through:
+            yield owner
+            return
         name = min(self._credentials, key=lambda each: self._used.get(each, 0))
         self._used[name] = self._used.get(name, 0) + 1
         try:
@@ -131,7 +134,7 @@ class SingleRequestService:
         stack = AsyncExitStack()
         try:
             await stack.enter_async_context(self._places.one(owner))
-            credential = stack.enter_context(self._credential())
+            credential = stack.enter_context(self._credential(owner))
             stream = await self._begun(request, context, credential, stack)
         except BaseException:
             await stack.aclose()

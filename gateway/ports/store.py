@@ -518,6 +518,24 @@ class Store(Protocol):
         """
         ...
 
+    # Clients' own keys for Google, sealed.
+
+    async def keep_client_key(self, owner: str, sealed: str, now: int) -> None:
+        """Write an owner's key down, or anew; it is used now."""
+        ...
+
+    async def client_keys(self) -> Mapping[str, str]:
+        """Return the sealed keys that are written down, by owner."""
+        ...
+
+    async def wipe_client_keys(self, before: int) -> Sequence[str]:
+        """Remove keys that were used before that time and that nothing needs; whose they were.
+
+        Needed they are for a live batch of the owner, a job under this credential that has
+        something due, and a file that was copied under it.
+        """
+        ...
+
     # Webhooks. The endpoint of the settings is every owner's to see; only the settings change it.
 
     async def set_settings_endpoint(self, url: str | None, now: int) -> None:

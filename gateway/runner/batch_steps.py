@@ -74,16 +74,16 @@ async def _read_input(
         batch_id=batch.id,
         endpoint=batch.endpoint,
         policy=batch.policy,
-        models=await models.get(),
+        models=await models.get(batch.owner),
         limits=context.options.input_limits,
         jobs=context.options.job_limits,
         rules=context.options.quota,
-        quotas=await _quotas(context),
+        quotas=await _quotas(context, batch.owner),
         day=date_of(context.clock.now() // 1000),
     )
     while True:
         summary = await context.workers.run("validate", task, CPU_STEP_SECONDS)
-        found = await _look_up(models, task, summary["unknown_models"])
+        found = await _look_up(models, batch.owner, task, summary["unknown_models"])
         if found:
             task = replace(task, models={**(task.models or {}), **found})
             continue
@@ -94,18 +94,19 @@ async def _read_input(
         task = replace(task, unusable={**task.unusable, **files.unusable})
 
 
-async def _quotas(context: StepContext) -> list[Quota]:
+async def _quotas(context: StepContext, owner: str) -> list[Quota]:
     """Return what was learned of the credential whose jobs these will be."""
     quotas = await context.store.quotas()
-    return [quota for quota in quotas if quota.credential == context.options.credential]
+    credential = context.options.credential_for(owner)
+    return [quota for quota in quotas if quota.credential == credential]
 
 
 async def _look_up(
-    models: ModelList, task: ValidateTask, names: Sequence[str]
+    models: ModelList, owner: str, task: ValidateTask, names: Sequence[str]
 ) -> Mapping[str, Sequence[str]]:
     """Ask for the models that the list lacks, before a batch fails for them."""
     listed = task.models or {}
-    return await models.look_up([name for name in names if name not in listed])
+    return await models.look_up([name for name in names if name not in listed], owner)
 
 
 def _too_large(context: StepContext, files: NamedFiles) -> list[BatchError]:
@@ -206,7 +207,8 @@ def _job(
         spool=blobs[0],
         echo=blobs[1],
         display_name=display_name(context.options.gateway_id, job_id),
-        credential=context.options.credential,
+        credential=context.options.credential_for(batch.owner),
+        placed=context.options.pass_through,
         files=len(plan["files"]),
         created_at=now,
         due_at=now,

@@ -83,6 +83,8 @@ class RunnerOptions:
     gateway_id: str
     # Those that have a key; a view that changes with the keys. The first has no other meaning.
     credentials: Collection[str] = ("default",)
+    # Each owner's work is done under the credential of the same name, and under no other.
+    pass_through: bool = False
     retries: RetryRules = field(default_factory=RetryRules)
     patience: Patience = field(default_factory=Patience)
     retention: Retention = Retention()
@@ -94,6 +96,14 @@ class RunnerOptions:
     def credential(self) -> str:
         """The credential of what is for no job, and of a job until it is placed."""
         return next(iter(self.credentials), "default")
+
+    def credential_for(self, owner: str) -> str:
+        """Give the credential of an owner's job until it is placed."""
+        return owner if self.pass_through else self.credential
+
+    def credentials_for(self, owner: str) -> Sequence[str]:
+        """Give those that may be used for an owner: never another's key."""
+        return [owner] if self.pass_through else list(self.credentials)
 
 
 @dataclass(frozen=True, slots=True)

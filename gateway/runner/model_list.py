@@ -18,64 +18,49 @@ FAILED_FOR: Final = 120_000
 MAX_LOOKUPS: Final = 20  # models of one batch that the list lacks and that are asked for by name
 
 
+# Lists that are remembered: with clients' own keys each owner has its own.
+MAX_LISTS: Final = 1000
+
+
 class ModelList:
-    """One call at a time, whoever asks; a list that worked is better than none."""
+    """The models of each owner; one list for all where the gateway's own keys are used."""
 
     def __init__(self, context: StepContext) -> None:
         self._context = context
-        self._asking = asyncio.Lock()
-        self._models: Sequence[Model] | None = None
-        self._error: UpstreamError | None = None
-        self._asked_at: int | None = None
+        self._lists: dict[str, _Listed] = {}
 
-    async def get(self) -> Mapping[str, Sequence[str]] | None:
+    def _of(self, owner: str) -> "_Listed":
+        name = owner if self._context.options.pass_through else ""
+        listed = self._lists.pop(name, None) or _Listed(self._context, name)
+        self._lists[name] = listed  # the one that was used last is last
+        while len(self._lists) > MAX_LISTS:
+            del self._lists[next(iter(self._lists))]
+        return listed
+
+    async def get(self, owner: str) -> Mapping[str, Sequence[str]] | None:
         """Model id to its methods; None when the upstream has never listed any."""
-        await self._refresh()
-        if self._models is None:
+        models = (await self._of(owner).refreshed()).models
+        if models is None:
             return None
-        return {model.id: sorted(model.methods) for model in self._models}
+        return {model.id: sorted(model.methods) for model in models}
 
-    async def offered(self) -> Sequence[Model]:
+    async def offered(self, owner: str) -> Sequence[Model]:
         """Return the models. Errors: why the upstream could not list them, if it never has."""
-        await self._refresh()
-        if self._models is None:
-            raise self._error or UpstreamError("The upstream has not listed its models.")
-        return self._models
+        listed = await self._of(owner).refreshed()
+        if listed.models is None:
+            raise listed.error or UpstreamError("The upstream has not listed its models.")
+        return listed.models
 
-    async def _refresh(self) -> None:
-        async with self._asking:
-            now = self._context.clock.now()
-            life = GOOD_FOR if self._error is None else FAILED_FOR
-            if self._asked_at is not None and 0 <= now - self._asked_at < life:
-                return
-            try:
-                self._models = await self._ask()
-                self._error = None
-            except UpstreamError as error:
-                # A model that does not exist then fails when its job is created, line by line.
-                logger.warning("the upstream cannot list its models: %s", error.message)
-                self._error = error
-            self._asked_at = self._context.clock.now()
-
-    async def _ask(self) -> Sequence[Model]:
-        """Ask with one credential after the other until a key works. Errors: the last refusal."""
-        refusal: UpstreamError | None = None
-        for credential in list(self._context.options.credentials):
-            try:
-                return await self._context.upstream.models(credential)
-            except UpstreamHeldError as error:
-                refusal = error
-        raise refusal or UpstreamError("There is no key for the upstream.")
-
-    async def look_up(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    async def look_up(self, names: Sequence[str], owner: str) -> Mapping[str, Sequence[str]]:
         """Those of the models that exist though the list lacks them, or may, by their methods.
 
         One wrong list failed every batch of ten minutes.
         """
         found = {}
+        credential = self._context.options.credential_for(owner)
         for name in names[:MAX_LOOKUPS]:
             try:
-                model = await self._context.upstream.model(name, self._context.options.credential)
+                model = await self._context.upstream.model(name, credential)
             except UpstreamError as error:
                 logger.warning("model %s is not checked: %s", name, error.message)
                 found[name] = sorted(BATCH_METHODS)
@@ -83,3 +68,42 @@ class ModelList:
             if model is not None:
                 found[name] = sorted(model.methods)
         return found
+
+
+class _Listed:
+    """One call at a time, whoever asks; a list that worked is better than none."""
+
+    def __init__(self, context: StepContext, owner: str) -> None:
+        self.models: Sequence[Model] | None = None
+        self.error: UpstreamError | None = None
+        self._context = context
+        self._owner = owner
+        self._asking = asyncio.Lock()
+        self._asked_at: int | None = None
+
+    async def refreshed(self) -> "_Listed":
+        """Ask when the list is old; itself."""
+        async with self._asking:
+            now = self._context.clock.now()
+            life = GOOD_FOR if self.error is None else FAILED_FOR
+            if self._asked_at is not None and 0 <= now - self._asked_at < life:
+                return self
+            try:
+                self.models = await self._ask()
+                self.error = None
+            except UpstreamError as error:
+                # A model that does not exist then fails when its job is created, line by line.
+                logger.warning("the upstream cannot list its models: %s", error.message)
+                self.error = error
+            self._asked_at = self._context.clock.now()
+            return self
+
+    async def _ask(self) -> Sequence[Model]:
+        """Ask with one credential after the other until a key works. Errors: the last refusal."""
+        refusal: UpstreamError | None = None
+        for credential in self._context.options.credentials_for(self._owner):
+            try:
+                return await self._context.upstream.models(credential)
+            except UpstreamHeldError as error:
+                refusal = error
+        raise refusal or UpstreamError("There is no key for the upstream.")

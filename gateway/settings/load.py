@@ -144,15 +144,43 @@ def _check_together(settings: Settings, given: Mapping[str, str], misspelt: Sequ
             "GEMINI_API_KEY and GEMINI_API_KEYS are both set: keep one (the key of the former is"
             " called default: GEMINI_API_KEYS=default=KEY,NAME=KEY)"
         )
+    _check_webhooks_and_pauses(settings)
+    if settings.auth == "pass-through":
+        _check_pass_through(settings)
+        return
     has_key = settings.gemini_api_key is not None or settings.gemini_api_keys
     if not has_key and not is_loopback(urlsplit(settings.gemini_base_url).hostname or ""):
         raise SettingsError(_missing_key(given, misspelt))
+    if settings.auth == "keys" and not settings.api_keys:
+        raise SettingsError("GATEWAY_AUTH is keys, but GATEWAY_API_KEYS names none")
+    if settings.auth == "open" and settings.api_keys:
+        raise SettingsError(
+            "GATEWAY_AUTH is open, but GATEWAY_API_KEYS is set: they would not be looked at"
+        )
     if not settings.api_keys and not is_loopback(settings.host):
         raise SettingsError(
             f"GATEWAY_HOST is {settings.host}, which other machines can reach, so clients need "
             "keys: set GATEWAY_API_KEYS=NAME=SECRET,... or GATEWAY_API_KEYS_FILE to a file with "
             "them. Or set GATEWAY_HOST=127.0.0.1 to serve this machine alone"
         )
+
+
+def _check_pass_through(settings: Settings) -> None:
+    if settings.encryption_key is None:
+        raise SettingsError(
+            "GATEWAY_AUTH is pass-through, which needs GATEWAY_ENCRYPTION_KEY (openssl rand"
+            " -base64 32): it seals clients' keys while jobs need them"
+        )
+    others = {"GATEWAY_API_KEYS": settings.api_keys, "GEMINI_API_KEYS": settings.gemini_api_keys}
+    for name, value in {**others, "GEMINI_API_KEY": settings.gemini_api_key}.items():
+        if value:
+            raise SettingsError(
+                f"GATEWAY_AUTH is pass-through, and {name} is set: clients present their own keys"
+                " for Gemini, and no other is used. Remove one of the two"
+            )
+
+
+def _check_webhooks_and_pauses(settings: Settings) -> None:
     if settings.webhook_url is not None and settings.webhook_secret is None:
         raise SettingsError(
             "GATEWAY_WEBHOOK_URL is set without GATEWAY_WEBHOOK_SECRET: make one with"

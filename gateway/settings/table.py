@@ -18,6 +18,7 @@ from gateway.settings.values import (
     boolean,
     bucket,
     counts,
+    encryption_key,
     google_keys,
     google_webhook_secret,
     integer,
@@ -156,6 +157,23 @@ class Settings:
         "Signing secret of a webhook of Google's (`whsec_…`): turns on `POST /webhooks/google`, "
         "where Google tells that a job has ended, which is then looked at at once. Needs a URL "
         "that Google reaches; polls go on all the same.",
+        secret=True,
+    )
+    auth: str = _setting(
+        "",
+        one_of("", "open", "keys", "pass-through"),
+        "open, keys, pass-through",
+        "Who may call. open: any Bearer token, on the loopback interface alone; keys: those of "
+        "`GATEWAY_API_KEYS`; pass-through: each client presents its own key for Gemini, which pays "
+        "for its work, and no key of the gateway's is used. Not set: keys if there are any, else "
+        "open.",
+    )
+    encryption_key: Secret | None = _setting(
+        None,
+        encryption_key,
+        "secret",
+        "32 bytes in base64 (`openssl rand -base64 32`). With pass-through it names owners and "
+        "seals clients' keys; with another one no owner finds what it had.",
         secret=True,
     )
     model_aliases: ModelAliases = _setting(

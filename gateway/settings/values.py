@@ -221,6 +221,18 @@ def secret(value: str) -> Secret:
     return Secret(string(value))
 
 
+def encryption_key(value: str) -> Secret:
+    """Read 32 bytes in base64."""
+    text = string(value)
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("is not base64") from None
+    if len(key) != 32:
+        raise ValueError(f"has {len(key)} bytes in place of 32: openssl rand -base64 32")
+    return Secret(text)
+
+
 def webhook_secret(value: str) -> Secret:
     """Read a secret that signs webhooks; with the prefix ``whsec_`` it is base64."""
     text = string(value)

@@ -24,7 +24,7 @@ from gateway.ports.store import (
     Seal,
     Work,
 )
-from gateway.store import batches, blobs, files, quotas, retention, staging, uploads, webhooks
+from gateway.store import batches, blobs, files, keys, quotas, retention, staging, uploads, webhooks
 from gateway.store import jobs as job_rows
 from gateway.store.session import Engine, Session
 
@@ -427,6 +427,20 @@ class Records:
         return await self._engine.write(
             lambda session: staging.save(session, staged, keep=keep, gone=gone, now=now)
         )
+
+    # Clients' own keys for Google
+
+    async def keep_client_key(self, owner: str, sealed: str, now: int) -> None:
+        """Write an owner's key down, or anew."""
+        await self._engine.write(lambda session: keys.keep(session, owner, sealed, now))
+
+    async def client_keys(self) -> Mapping[str, str]:
+        """Return the sealed keys that are written down."""
+        return await self._engine.read(keys.every)
+
+    async def wipe_client_keys(self, before: int) -> Sequence[str]:
+        """Remove keys that nothing needs; whose they were."""
+        return await self._engine.write(lambda session: keys.wipe(session, before))
 
     # Webhooks
 

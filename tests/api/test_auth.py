@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from gateway.api.auth import MissingKeyError, owner_of_request
+from gateway.api.auth import MissingKeyError, key_of_client, owner_of_request
 from gateway.errors import AuthenticationError
 from gateway.ids import digest
 
@@ -19,10 +19,11 @@ KNOWN = {digest("s3cret"): "alice", digest("ключ"): "bob"}
         {"api-key": "s3cret"},
         {"authorization": "Basic abc", "api-key": "s3cret"},
         {"authorization": "Bearer ", "api-key": "s3cret"},
+        {"x-goog-api-key": "s3cret"},
     ],
 )
 def test_keys_that_are_known(headers: dict[str, str]) -> None:
-    """Bearer in any case, or the header of Azure's client."""
+    """Bearer in any case, or the header of Azure's client, or of Google's."""
     assert owner_of_request(Headers(headers), KNOWN) == "alice"
 
 
@@ -58,6 +59,17 @@ def test_wrong_keys(secret: str) -> None:
         "invalid_api_key",
         "Incorrect API key provided.",
     )
+
+
+@pytest.mark.parametrize("secret", ["short", "with space inside", "schl\xfcssel", "x" * 513])
+def test_what_is_no_key_for_google(secret: str) -> None:
+    """It would be sent to Google as a header; the message does not repeat it."""
+    with pytest.raises(AuthenticationError) as caught:
+        key_of_client(Headers({"api-key": secret}))
+    assert secret not in caught.value.message
+    with pytest.raises(MissingKeyError):
+        key_of_client(Headers({}))
+    assert key_of_client(Headers({"authorization": "Bearer AIzaSy-key"})) == "AIzaSy-key"
 
 
 def test_any_key_will_do_without_credentials() -> None:

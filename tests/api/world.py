@@ -101,7 +101,7 @@ class World:
     def _ring(self) -> None:
         self.rung += 1
 
-    async def _models(self) -> Sequence[Model]:
+    async def _models(self, _owner: str) -> Sequence[Model]:
         if isinstance(self.offered, Exception):
             raise self.offered
         return self.offered

@@ -68,7 +68,7 @@ async def add_file_with_blob(store: Store, name: str = "one", **fields: Any) -> 
 
 async def claimed_batch(store: Store, name: str = "one", **fields: Any) -> Batch:
     """A batch over a file of its own, claimed."""
-    file = await store.add_file(a_file(f"of-{name}"))
+    file = await store.add_file(a_file(f"of-{name}", owner=fields.get("owner", OWNER)))
     added = await store.add_batch(a_batch(name, input_file_id=file.id, **fields))
     assert added is not None
     return await claim(store, added.id)

@@ -17,6 +17,7 @@ from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Deletion, Kind, Store, Work
+from tests.conformance.keys import KeyRules
 from tests.conformance.records import (
     OTHER,
     OWNER,
@@ -1026,6 +1027,7 @@ class StoreRules(
     DueRules,
     StagingRules,
     WebhookRules,
+    KeyRules,
 ):
     """All of it."""
 

@@ -33,23 +33,23 @@ async def test_a_model_that_neither_has_fails_the_batch(tmp_path: Path) -> None:
 async def test_a_failed_list_is_remembered_and_the_last_one_used(tmp_path: Path) -> None:
     """A list that hung held up each batch in turn."""
     async with world(tmp_path) as here:
-        await here.runner.models.offered()
+        await here.runner.models.offered("local")
         here.clock.ahead = 700_000
         here.upstream.script["models"] = [UpstreamUnavailableError("time is up")] * 2
 
         for _ in range(5):
-            assert await here.runner.models.get()
+            assert await here.runner.models.get("local")
         assert here.upstream.calls.count("models") == 2
 
         here.clock.ahead += FAILED_FOR
-        await here.runner.models.get()
+        await here.runner.models.get("local")
         assert here.upstream.calls.count("models") == 3
 
 
 async def test_a_hundred_who_ask_set_off_one_call(tmp_path: Path) -> None:
     """Each asked the upstream anew, and other calls waited for a connection."""
     async with world(tmp_path) as here:
-        lists = await asyncio.gather(*(here.runner.models.offered() for _ in range(100)))
+        lists = await asyncio.gather(*(here.runner.models.offered("local") for _ in range(100)))
 
         assert len(lists) == 100
         assert here.upstream.calls.count("models") == 1

@@ -1,0 +1,1 @@
+"""Clients' own keys for Google, kept while a job needs them and encrypted at rest."""
