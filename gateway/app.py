@@ -25,7 +25,7 @@ from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.quota import QuotaRules
 from gateway.blobs.opening import FOLDER, open_blobs
-from gateway.clock import Clock, SystemClock
+from gateway.clock import Clock, SharedClock, SystemClock
 from gateway.errors import (
     DamagedStoreError,
     ListenError,
@@ -44,6 +44,7 @@ from gateway.ports.single import SingleRequests, SingleUpstream
 from gateway.ports.upstream import Upstream
 from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
+from gateway.runner.heartbeat import Heartbeat, set_clock
 from gateway.runner.rerender import Rerenderer
 from gateway.runner.retry_input import RetryInput
 from gateway.runner.runner import Runner
@@ -173,6 +174,7 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
         ),
         quota=quota_rules(settings),
         polls_per_minute=settings.polls_per_minute,
+        lease=int(settings.lease_seconds * 1000),
         gather_seconds=GATHER_SECONDS,
     )
 
@@ -263,7 +265,7 @@ class Gateway:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         self._policy = policy(settings)
-        self._clock = clock or SystemClock()
+        self._clock = SharedClock(clock or SystemClock())
         self._readiness = _Readiness()
         self._api_options = api_options(settings)
         self._pass_through = settings.auth == PASS_THROUGH
@@ -285,12 +287,13 @@ class Gateway:
         with _naming_directory(settings.data_dir):
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             _refuse_orphans(settings.data_dir)
-        store = SQLiteStore(settings.data_dir / DATABASE, self._clock)
+        store = SQLiteStore(settings.data_dir / DATABASE, self._clock.own)
         await store.open(self._clock.now())
         upstream = GeminiUpstream(gemini_options(settings, self._google_keys), self._clock)
         self._single = self._single_requests(upstream)
         workers = Workers(settings.translate_workers, settings.worker_memory_bytes)
         try:
+            await set_clock(store, self._clock)
             await self._warn_of_the_unreachable(store)
             context = await self._context(store, upstream, workers)
             with closing(_listen(settings.host, settings.port)) as listener:
@@ -357,6 +360,8 @@ class Gateway:
             running = group.create_task(runner.run(), name="runner")
             notifying = group.create_task(notifier.run(), name="notifier")
             sweeping = group.create_task(Sweeper(context).run(), name="sweeper")
+            beating = group.create_task(self._heartbeat(context, runner).run(), name="heartbeat")
+            hearing = group.create_task(context.store.listen(runner.wake), name="listener")
             asking = group.create_task(self._ask_google(context.upstream), name="key")
             watching = group.create_task(self._watch_keys(runner.wake), name="keys")
             keeping = group.create_task(_look_after(keyring), name="keyring")
@@ -369,16 +374,21 @@ class Gateway:
                 self._readiness.ready = False
                 runner.stop()
                 sweeping.cancel()
+                hearing.cancel()
                 asking.cancel()
                 watching.cancel()
                 await running
                 notifying.cancel()
                 keeping.cancel()
+                beating.cancel()
                 await context.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
                 server.should_exit = True
                 await serving
         logger.info("stopped")
+
+    def _heartbeat(self, context: StepContext, runner: Runner) -> Heartbeat:
+        return Heartbeat(context.store, runner, self._clock, context.options.lease)
 
     async def _watch_keys(self, wake: Callable[[], None]) -> None:
         """Take what files of secrets say anew, without a restart."""

@@ -40,3 +40,27 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Suspend the current task."""
         await asyncio.sleep(seconds)
+
+
+class SharedClock:
+    """A clock set to the time of what several processes share, by whoever asks that now and then.
+
+    Times in rows are compared by all of them: a machine whose own clock is wrong by minutes would
+    else take another's deadline for over.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.own = clock
+        self.ahead = 0  # ms of the shared time before the machine's
+
+    def now(self) -> int:
+        """Milliseconds since the epoch, UTC, as all processes have them."""
+        return self.own.now() + self.ahead
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, the machine's own."""
+        return self.own.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend the current task."""
+        await self.own.sleep(seconds)

@@ -3,7 +3,7 @@
 An implementation passes ``tests/conformance/store.py``. Reads that take an owner find nothing of
 another owner's. Writes named ``save_*`` are guarded: they change nothing and return False when the
 row's fence is no longer the one in the record that is passed, or when the row has reached its end:
-a terminal batch, a released job.
+a terminal batch, a released job. InDoubtError of a write: whether it was done is not known.
 
 A batch row has a wake-up version. Raising it, from outside its claim, makes the row due: its
 ``due_at`` becomes the negative of the version, a number in the past that never comes twice for that
@@ -27,6 +27,7 @@ from gateway.batches.upload import Part, Upload
 from gateway.batches.webhooks import Delivery, WebhookEndpoint
 
 Row = TypeVar("Row", File, Batch, WebhookEndpoint, Delivery)
+Claimed = Batch | Job | StagedFile
 
 ALL_TIME: Final = -(2**62)  # before any moment, and before any wake-up version
 NOTHING_NAMED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
@@ -364,12 +365,30 @@ class Store(Protocol):
         """Set when the batch row is due next, if its ``due_at`` still is what was read."""
         ...
 
-    async def claim_batch(self, batch_id: str, now: int, lease_until: int) -> Batch | None:
-        """Take a live batch's row, raising its fence; None while another's lease lasts."""
+    async def now(self) -> int:
+        """Return the time by the store's own clock: leases are measured by no other."""
         ...
 
-    async def claim_job(self, job_id: str, now: int, lease_until: int) -> Job | None:
-        """Take an unreleased job's row, raising its fence; None while another's lease lasts."""
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Call ``heard`` whenever another process may have made something due; for ever.
+
+        What is heard is a hint: it may be missed, and may be for nothing.
+        """
+        ...
+
+    async def claim_batch(self, batch_id: str, lease: int) -> Batch | None:
+        """Take a live batch's row for ``lease`` ms, raising its fence; None while another has it.
+
+        A lease that had run out counts as a defect, if the row waited for what takes memory.
+        """
+        ...
+
+    async def claim_job(self, job_id: str, lease: int) -> Job | None:
+        """Take an unreleased job's row, as :meth:`claim_batch` does."""
+        ...
+
+    async def renew_claims(self, rows: Sequence[Claimed], lease: int) -> set[str]:
+        """Let claims last for ``lease`` ms from now; ids of rows that are claimed no longer so."""
         ...
 
     async def save_batch(
@@ -388,7 +407,7 @@ class Store(Protocol):
         says which uploaded files the lines of a new job name, by job id: file id -> media type.
         If one of them is gone by now, nothing is written: ConflictError. They are kept from being
         deleted, also by their expiry, until the batch ends. Ends the
-        claim, or with ``keep`` extends it to the record's ``lease_until``. ``due_at`` is written
+        claim, unless ``keep``. ``due_at`` is written
         unless the row was woken after the claim; ``cancel_requested_at`` never. ``counts`` and
         ``usage`` are written when the batch leaves validation and when it ends; in between they
         belong to :meth:`save_job`, which adds to them whoever holds the batch row. A batch that
@@ -436,7 +455,7 @@ class Store(Protocol):
         job was collected without: how many lines they answered that another job has run again.
         Then what a live batch costs is summed anew.
 
-        Ends the claim, or with ``keep`` extends it to the record's ``lease_until``. ``counts`` and
+        Ends the claim, unless ``keep``. ``counts`` and
         ``usage`` are added to those of a batch that is still live, in the same transaction;
         ``wake`` wakes the batch row. The ``last_error`` of a batch in progress becomes that of
         the job which failed most often in a row, so that whoever reads the batch sees what it
@@ -459,8 +478,12 @@ class Store(Protocol):
         """
         ...
 
-    async def sent_jobs(self, *, but: Sequence[str] = ()) -> Sequence[Sent]:
-        """Jobs that are at the upstream, or may be, by credential and model; some left out."""
+    async def sent_jobs(self, *, but: Sequence[str] = (), claimed: bool = False) -> Sequence[Sent]:
+        """Jobs that are at the upstream, or may be, by credential and model; some left out.
+
+        With ``claimed`` also those that some process holds to send them: the same credential and
+        model may come twice then.
+        """
         ...
 
     # Files that lines name, and their copies at the upstream. A copy is needed while a job that
@@ -497,8 +520,8 @@ class Store(Protocol):
         """
         ...
 
-    async def claim_staged(self, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
-        """Take a copy, raising its fence; None while another's lease lasts.
+    async def claim_staged(self, staged_id: str, lease: int) -> StagedFile | None:
+        """Take a copy, as :meth:`claim_batch` does.
 
         One that is not needed is ``removing`` from then on, and no job takes it any more.
         """
@@ -513,7 +536,7 @@ class Store(Protocol):
     ) -> bool:
         """Write a claimed copy, guarded by its fence; with ``gone``, forget one being removed.
 
-        Ends the claim, or with ``keep`` extends it. What is not needed any more is due at once,
+        Ends the claim, unless ``keep``. What is not needed any more is due at once,
         whatever ``due_at`` says, unless it is being removed already.
         """
         ...

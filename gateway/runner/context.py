@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,7 +21,7 @@ from gateway.batches.planning import JobLimits
 from gateway.batches.quota import QuotaRules
 from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
-from gateway.errors import AuditError, GatewayError, UpstreamError, WorkerError
+from gateway.errors import AuditError, GatewayError, InDoubtError, UpstreamError, WorkerError
 from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
 from gateway.ports.store import Seal, Store
@@ -90,6 +90,7 @@ class RunnerOptions:
     retention: Retention = Retention()
     quota: QuotaRules = field(default_factory=QuotaRules)
     polls_per_minute: int = 400
+    lease: int = 30_000  # ms for which a claim lasts, if it is not renewed
     gather_seconds: float = 0.0  # between a step's end and the next look for work
 
     @property
@@ -198,7 +199,11 @@ class StepContext:
 
 
 class LostClaimError(Exception):
-    """Another holder has the row now; whatever we did is garbage that will be swept."""
+    """Another holder has the row now; whatever we did is garbage that will be swept.
+
+    Or it is not known whether a save was done: then nothing may be written over it. Whoever claims
+    the row when its lease has run out reads what became of it.
+    """
 
 
 Row = TypeVar("Row", Batch, Job, StagedFile)
@@ -226,7 +231,12 @@ class Claim(Generic[Row]):
         await asyncio.shield(self._saving)
 
     async def _save(self, row: Row, keep: bool, others: Mapping[str, Any]) -> None:
-        if not await self._write(row, keep=keep, **others):
+        try:
+            saved = await self._write(row, keep=keep, **others)
+        except InDoubtError as error:
+            self.open = False
+            raise LostClaimError(row.id) from error
+        if not saved:
             self.open = False
             raise LostClaimError(row.id)
         self.row = row
@@ -248,32 +258,29 @@ class BatchClaim(Claim[Batch]):
     """A claimed batch row."""
 
 
-def _claimed_no_longer(_: Job) -> int | None:
-    return None
+def _claimed_no_longer(_: Job) -> bool:
+    return False
 
 
 class JobClaim(Claim[Job]):
     """A claimed job.
 
-    ``renew`` gives the end of the lease with which a saved row stays claimed, so that the step
-    which follows at once needs no claim of its own; None when the claim ends with the save.
+    ``keeps`` says whether a saved row stays claimed, so that the step which follows at once needs
+    no claim of its own.
     """
 
     def __init__(
         self,
         row: Job,
         write: Callable[..., Awaitable[bool]],
-        renew: Callable[[Job], int | None] = _claimed_no_longer,
+        keeps: Callable[[Job], bool] = _claimed_no_longer,
     ) -> None:
         super().__init__(row, write)
-        self._renew = renew
+        self._keeps = keeps
 
     async def save(self, row: Job, *, keep: bool = False, **others: Any) -> None:  # noqa: ANN401
         """Write the record, and keep the claim for what follows at once."""
-        until = None if keep else self._renew(row)
-        if until is not None:
-            row, keep = replace(row, lease_until=until), True
-        await super().save(row, keep=keep, **others)
+        await super().save(row, keep=keep or self._keeps(row), **others)
 
 
 class FileClaim(Claim[StagedFile]):

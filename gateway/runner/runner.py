@@ -6,7 +6,7 @@ loses nothing.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -38,7 +38,7 @@ from gateway.batches.pacing import (
     next_retry,
     patient,
 )
-from gateway.batches.staging import FileStep, next_act
+from gateway.batches.staging import FileStep, StagedFile, next_act
 from gateway.errors import (
     DamagedStoreError,
     UnavailableError,
@@ -77,9 +77,6 @@ MAX_DUE: Final = 200
 # How many jobs of an owner and model the admission is shown, and validations of an owner.
 SENDING_SEEN: Final = 16
 VALIDATIONS_SEEN: Final = 16
-LEASE: Final = (
-    6 * 3600 * 1000
-)  # ms; longer than any step may take, cleared when a process starts anew
 
 # How many steps of a kind run at once.
 SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4, Act.UPLOAD: 8}
@@ -116,6 +113,7 @@ class _UnderWay:
     act: Act
     task: asyncio.Task[None]
     sends: Waiting | None
+    claim: AnyClaim | None = None
     follows: Act | None = None  # what the claim is kept for, with a slot of its own
 
 
@@ -333,7 +331,8 @@ class Runner:
         waiting = [job for job in seen if job.job_id not in under_way]
         if not waiting:
             return
-        sent = [*await store.sent_jobs(but=list(under_way)), *map(Sent.of, sending)]
+        at_google = await store.sent_jobs(but=list(under_way), claimed=True)
+        sent = [*at_google, *map(Sent.of, sending)]
         quotas = await store.quotas()
         rules, works = self._context.options.quota, self._credentials_that_work(now)
         admission = Admission(rules, quotas, sent, now, works)
@@ -391,8 +390,8 @@ class Runner:
             self._free[ended.follows] += 1
         self.wake()
 
-    def _renew(self, job: Job) -> int | None:
-        """Keep a job claimed whose next step may run at once: the end of its lease.
+    def _keeps(self, job: Job) -> bool:
+        """Whether a job stays claimed, because its next step may run at once.
 
         Not when others wait for such a step: they have waited for longer.
         """
@@ -400,12 +399,29 @@ class Runner:
         act = FOLLOWING.get((under_way.act, job.state))
         now = self._context.clock.now()
         if act is None or job.due_at is None or job.due_at > now or self._stopping:
-            return None
+            return False
         if under_way.follows is not None or act in self._crowded or not self._free[act]:
-            return None
+            return False
         self._free[act] -= 1
         under_way.follows = act
-        return now + LEASE
+        return True
+
+    def held(self) -> Sequence[Batch | Job | StagedFile]:
+        """Return the rows that steps hold a claim on."""
+        claims = [step.claim for step in self._under_way.values()]
+        return [claim.row for claim in claims if claim is not None and claim.open]
+
+    def give_up(self, ids: Collection[str]) -> None:
+        """End the steps on rows that another process has taken over.
+
+        But a create: whoever has taken over waits for its deadline, and what it comes to may still
+        be told by its name.
+        """
+        for step in self._under_way.values():
+            claim = step.claim
+            lost = claim is not None and claim.open and claim.row.id in ids
+            if lost and step.act is not Act.CREATE:
+                step.task.cancel()
 
     def _following(self, step: AnyStep, claim: AnyClaim) -> AnyStep | None:
         """Return the step that the claim was kept for."""
@@ -423,6 +439,7 @@ class Runner:
         try:
             claim = await self._claim(step)
             if claim is not None:
+                self._under_way[_key(step)].claim = claim
                 await self._carry_out(step, claim)
         except UnavailableError as error:
             logger.warning("%s waits for the records: %s", step.act, error.message)
@@ -439,16 +456,15 @@ class Runner:
             await self._release_claim(claim)
 
     async def _claim(self, step: AnyStep) -> AnyClaim | None:
-        store = self._context.store
-        now = self._context.clock.now()
+        store, lease = self._context.store, self._context.options.lease
         if isinstance(step, FileStep):
-            copy = await store.claim_staged(step.staged_id, now, now + LEASE)
+            copy = await store.claim_staged(step.staged_id, lease)
             return None if copy is None else FileClaim(copy, store.save_staged)
         if step.job_id is None:
-            batch = await store.claim_batch(step.batch_id, now, now + LEASE)
+            batch = await store.claim_batch(step.batch_id, lease)
             return None if batch is None else BatchClaim(batch, store.save_batch)
-        job = await store.claim_job(step.job_id, now, now + LEASE)
-        return None if job is None else JobClaim(job, store.save_job, self._renew)
+        job = await store.claim_job(step.job_id, lease)
+        return None if job is None else JobClaim(job, store.save_job, self._keeps)
 
     async def _supervise(self, step: AnyStep, claim: AnyClaim) -> None:
         """One of the two places that may catch Exception.
@@ -462,7 +478,7 @@ class Runner:
             elif (work := await self._still_wanted(step, claim)) is not None:
                 await self._act(step, work, claim)
         except LostClaimError:
-            logger.info("%s: another has taken over", step)
+            logger.info("%s: the claim is lost", _named(step))
         except DamagedStoreError:
             raise  # the process ends: nothing that is read or written can be trusted
         except Exception as error:  # noqa: BLE001 - the supervisor named in this docstring

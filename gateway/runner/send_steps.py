@@ -23,7 +23,7 @@ from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Absent, FileState, Found, Unknown
 from gateway.runner.blob_source import DamagedBlobError
-from gateway.runner.context import JobClaim, StepContext, describe, job_label
+from gateway.runner.context import JobClaim, LostClaimError, StepContext, describe, job_label
 from gateway.runner.denials import FOREIGN
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,24 @@ async def create(context: StepContext, _: Batch, claim: JobClaim) -> None:
         await claim.save(_not_sent(intent, before, refused=int(said)), keep=True)
         raise
     else:
+        await _adopt_created(context, claim, name)
+
+
+async def _adopt_created(context: StepContext, claim: JobClaim, name: str) -> None:
+    """Save the name of what was created. Too late, it may be a twin of what others created since.
+
+    Whoever has taken over while this process was paused looks for twins as well, for a while.
+    Errors: LostClaimError.
+    """
+    try:
         await _adopt(context, claim, name)
+    except LostClaimError:
+        work = await context.store.load_job(claim.row.id)
+        others = None if work is None else work.jobs[0].upstream_name
+        if others not in {None, name}:
+            logger.warning("%s: created too late, the twin is cancelled", job_label(claim.row))
+            await context.upstream.cancel(name, claim.row.credential)
+        raise
 
 
 def _refusal(error: UpstreamRefusedError) -> Failure:

@@ -321,6 +321,13 @@ class Settings:
     )
     retry_min_seconds: float = _setting("1", seconds, "seconds", "First pause after a failed step.")
     retry_max_seconds: float = _setting("300", seconds, "seconds", "Longest pause after failures.")
+    lease_seconds: float = _setting(
+        "30",
+        seconds,
+        "seconds",
+        "For how long a replica keeps what it works on without a sign of life; then another takes "
+        "it over.",
+    )
     settle_seconds: float = _setting(
         "180",
         seconds,

@@ -36,6 +36,7 @@ async def add(session: Session, batch: Batch, same_since: int | None) -> Batch |
         return None
     due_at = batch.created_at if batch.due_at is None else batch.due_at
     await session.run("insert_batch", batch_values(replace(batch, due_at=due_at)))
+    await session.ring()
     return await by_id(session, batch.id)
 
 
@@ -80,6 +81,7 @@ async def page(session: Session, owner: str, limit: int, after: str | None) -> P
 async def request_cancel(session: Session, owner: str, batch_id: str, now: int) -> Batch | None:
     """Note the wish once, on a live batch, and wake its row."""
     await session.run("request_cancel", {"owner": owner, "id": batch_id, "now": now})
+    await session.ring()
     return await owned(session, owner, batch_id)
 
 
@@ -94,11 +96,9 @@ async def rest(session: Session, batch: Batch, due_at: int | None) -> None:
     await session.run("rest_batch", {"id": batch.id, "was": batch.due_at, "due_at": due_at})
 
 
-async def claim(session: Session, batch_id: str, now: int, lease_until: int) -> Batch | None:
+async def claim(session: Session, batch_id: str, lease: int) -> Batch | None:
     """Claim a live batch whose row is free."""
-    return _maybe(
-        await session.one("claim_batch", {"id": batch_id, "now": now, "lease_until": lease_until})
-    )
+    return _maybe(await session.one("claim_batch", {"id": batch_id, "lease": lease}))
 
 
 async def save(
@@ -117,7 +117,7 @@ async def save(
     Files come before the row that names them. Counts and usage are written when the batch leaves
     validation and when it ends; in between they are the sums that saves of jobs have made.
     """
-    values = batch_values(batch if keep else replace(batch, lease_until=None))
+    values = {**batch_values(batch), "keep": keep}
     row = await session.one("batch_by_id", {"id": batch.id})
     if row is None or row["fence"] != batch.fence or row["status"] not in LIVE_STATUSES:
         return False
@@ -125,6 +125,8 @@ async def save(
         await file_rows.add(session, file)
     await session.run("set_counts", {**values, "final": batch.status not in LIVE_STATUSES})
     await session.run("save_batch", {**values, "now": now})
+    if jobs:
+        await session.ring()
     for job in jobs:
         await job_rows.insert(session, job)
         await staging.name(session, row["owner"], job.id, named.get(job.id, {}), now)

@@ -81,7 +81,11 @@ async def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:
     for row in await session.all("queues_of_batch", {"batch_id": batch_id}):
         model = row["model"]
         ahead = await session.the("queue_ahead", {"model": model, "since": row["since"]})
-        sent = await session.all("jobs_sent", {"but": "[]"}) if row["waiting"] else ()
+        sent = (
+            await session.all("jobs_sent", {"but": "[]", "claimed": False})
+            if row["waiting"]
+            else ()
+        )
         found.append(
             ModelQueue(
                 model=model,
@@ -132,9 +136,9 @@ async def longest(session: Session, model: str) -> int:
     return found
 
 
-async def claim(session: Session, job_id: str, now: int, lease_until: int) -> Job | None:
+async def claim(session: Session, job_id: str, lease: int) -> Job | None:
     """Take a job that is not released and has no holder."""
-    row = await session.one("claim_job", {"id": job_id, "now": now, "lease_until": lease_until})
+    row = await session.one("claim_job", {"id": job_id, "lease": lease})
     return None if row is None else job_of(row)
 
 
@@ -154,8 +158,8 @@ async def save(
     now: int,
 ) -> bool:
     """Return a job that is not released and still its holder's; and what its batch gains by it."""
-    values = job_values(job if keep else replace(job, lease_until=None))
-    if await session.run("save_job", {**values, "now": now}) == 0:
+    values = {**job_values(job), "keep": keep, "now": now}
+    if await session.run("save_job", values) == 0:
         return False
     await _succeed(session, job, jobs, named)
     await session.run("tell_batch", {"batch_id": job.batch_id})
@@ -165,6 +169,8 @@ async def save(
     if late is not None:
         await session.run("note_paid_twice", {"id": job.batch_id, "lines": late})
         await session.run("sum_money", {"id": job.batch_id})
+    if wake or jobs:
+        await session.ring()
     if wake:
         await session.run("ring_batch", {"id": job.batch_id})
     if job.files and job.state in DONE_STATES:

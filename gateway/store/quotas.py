@@ -29,7 +29,9 @@ async def learn(
     return learned
 
 
-async def sent(session: Session, but: Iterable[str]) -> Sequence[Sent]:
+async def sent(session: Session, but: Iterable[str], claimed: bool) -> Sequence[Sent]:
     """Return what is at the upstream, or may be, by credential and model."""
-    rows = await session.all("jobs_sent", {"but": orjson.dumps(list(but)).decode()})
+    rows = await session.all(
+        "jobs_sent", {"but": orjson.dumps(list(but)).decode(), "claimed": claimed}
+    )
     return [Sent(**row) for row in rows]

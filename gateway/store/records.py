@@ -19,12 +19,24 @@ from gateway.ports.store import (
     NO_FILES,
     NOTHING_NAMED,
     BlobChange,
+    Claimed,
     Deletion,
     Page,
     Seal,
     Work,
 )
-from gateway.store import batches, blobs, files, keys, quotas, retention, staging, uploads, webhooks
+from gateway.store import (
+    batches,
+    blobs,
+    files,
+    keys,
+    leases,
+    quotas,
+    retention,
+    staging,
+    uploads,
+    webhooks,
+)
 from gateway.store import jobs as job_rows
 from gateway.store.session import Engine, Session
 
@@ -55,7 +67,7 @@ class Records:
 
     async def register_blob(self, name: str, now: int, seal: Seal | None = None) -> None:
         """Record a name as pending."""
-        await self._engine.write(lambda session: blobs.register(session, name, now, seal))
+        await self._engine.once(lambda session: blobs.register(session, name, now, seal))
 
     async def blob_seal(self, name: str) -> Seal | None:
         """Return what a blob's bytes must be."""
@@ -283,19 +295,27 @@ class Records:
 
     async def rest_batch(self, batch: Batch, due_at: int | None) -> None:
         """Set when the batch row is due next, if its ``due_at`` still is what was read."""
-        await self._engine.write(lambda session: batches.rest(session, batch, due_at))
+        await self._engine.once(lambda session: batches.rest(session, batch, due_at))
 
-    async def claim_batch(self, batch_id: str, now: int, lease_until: int) -> Batch | None:
+    async def claim_batch(self, batch_id: str, lease: int) -> Batch | None:
         """Take a live batch's row, raising its fence."""
-        return await self._engine.write(
-            lambda session: batches.claim(session, batch_id, now, lease_until)
-        )
+        return await self._engine.once(lambda session: batches.claim(session, batch_id, lease))
 
-    async def claim_job(self, job_id: str, now: int, lease_until: int) -> Job | None:
+    async def claim_job(self, job_id: str, lease: int) -> Job | None:
         """Take a job's row, raising its fence."""
-        return await self._engine.write(
-            lambda session: job_rows.claim(session, job_id, now, lease_until)
-        )
+        return await self._engine.once(lambda session: job_rows.claim(session, job_id, lease))
+
+    async def renew_claims(self, rows: Sequence[Claimed], lease: int) -> set[str]:
+        """Let leases last from now; ids of rows whose claim is no longer that."""
+        return await self._engine.write(lambda session: leases.renew(session, rows, lease))
+
+    async def now(self) -> int:
+        """Return the time by which leases are measured."""
+        return await self._engine.read(leases.now)
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Call ``heard`` when another process has made something due; for ever."""
+        await self._engine.listen(heard)
 
     async def save_batch(
         self,
@@ -379,9 +399,9 @@ class Records:
             lambda session: quotas.learn(session, credential, model, change)
         )
 
-    async def sent_jobs(self, *, but: Sequence[str] = ()) -> Sequence[Sent]:
+    async def sent_jobs(self, *, but: Sequence[str] = (), claimed: bool = False) -> Sequence[Sent]:
         """Return what is at the upstream, or may be."""
-        return await self._engine.read(lambda session: quotas.sent(session, but))
+        return await self._engine.read(lambda session: quotas.sent(session, but, claimed))
 
     # Files that lines name
 
@@ -409,11 +429,9 @@ class Records:
             lambda session: staging.due(session, now, limit, limit if uploads is None else uploads)
         )
 
-    async def claim_staged(self, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
+    async def claim_staged(self, staged_id: str, lease: int) -> StagedFile | None:
         """Claim a copy, raising its fence; one that is not needed is to be removed."""
-        return await self._engine.write(
-            lambda session: staging.claim(session, staged_id, now, lease_until)
-        )
+        return await self._engine.write(lambda session: staging.claim(session, staged_id, lease))
 
     async def content_of_staged(self, staged_id: str) -> File | None:
         """Return a file whose bytes a copy is of."""

@@ -51,6 +51,10 @@ class Engine(Protocol):
         """Finish pending writes and disconnect."""
         ...
 
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Call ``heard`` when another process has rung; for ever."""
+        ...
+
     async def read(self, work: Work[T]) -> T:
         """Carry out one statement that reads."""
         ...

@@ -1,6 +1,8 @@
 """The store on SQLite: one file, one writing thread, reads in the event loop."""
 
+import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
@@ -29,8 +31,9 @@ T = TypeVar("T")
 class SQLiteEngine:
     """One database file, whose directory is locked while it is open."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
+        self._clock = clock
         self.lock: DirectoryLock
         self.writer: Writer
         self.reader: SQLiteSession
@@ -51,13 +54,13 @@ class SQLiteEngine:
         with ExitStack() as undo:
             self.lock = DirectoryLock(directory)
             undo.callback(self.lock.release)
-            session = open_writer(self.path, queries)
+            session = open_writer(self.path, queries, self._clock)
             undo.callback(session.close)
             _refuse_damaged(session, self.path)
             migrate(session, read_migrations(), now)
             with session.transaction():
                 carried_out(_recover(session, now))
-            self.reader = open_reader(self.path, queries)
+            self.reader = open_reader(self.path, queries, self._clock)
             self.writer = Writer(session)
             undo.pop_all()
 
@@ -66,6 +69,10 @@ class SQLiteEngine:
         await self.writer.close()
         self.reader.close()
         self.lock.release()
+
+    async def listen(self, heard: Callable[[], None]) -> None:  # noqa: ARG002 - there is no other
+        """Wait for ever: no other process serves the file."""
+        await asyncio.Event().wait()
 
     async def read(self, work: Work[T]) -> T:
         """Read in the event loop: that takes less time than the way to a thread."""
@@ -89,7 +96,7 @@ class SQLiteStore(Records):
     """The gateway's records in one database file, in the data directory."""
 
     def __init__(self, path: Path, clock: Clock = SystemClock()) -> None:
-        self.engine = SQLiteEngine(path)
+        self.engine = SQLiteEngine(path, clock)
         super().__init__(self.engine, clock)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+from gateway.clock import Clock, SystemClock
 from gateway.errors import DamagedStoreError, SettingsError, UnavailableError
 from gateway.store.session import Row
 
@@ -124,7 +125,7 @@ def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> No
         )
 
 
-def _connect(path: Path, queries: Mapping[str, str], *pragmas: str) -> SQLiteSession:
+def _connect(path: Path, queries: Mapping[str, str], clock: Clock, *pragmas: str) -> SQLiteSession:
     connection = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -134,15 +135,19 @@ def _connect(path: Path, queries: Mapping[str, str], *pragmas: str) -> SQLiteSes
     except sqlite3.Error:
         connection.close()
         raise
+    connection.create_function("gateway_now", 0, clock.now)
     return SQLiteSession(connection, queries)
 
 
-def open_writer(path: Path, queries: Mapping[str, str]) -> SQLiteSession:
+def open_writer(
+    path: Path, queries: Mapping[str, str], clock: Clock = SystemClock()
+) -> SQLiteSession:
     """Return the connection that writes; makes the database file, for its owner alone."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     return _connect(
         path,
         queries,
+        clock,
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
@@ -177,7 +182,9 @@ def _readable() -> Iterator[None]:
         raise UnavailableError("The gateway cannot read its records now.") from error
 
 
-def open_reader(path: Path, queries: Mapping[str, str]) -> SQLiteSession:
+def open_reader(
+    path: Path, queries: Mapping[str, str], clock: Clock = SystemClock()
+) -> SQLiteSession:
     """Return a connection that only reads."""
-    session = _connect(path, queries, "query_only = ON")
+    session = _connect(path, queries, clock, "query_only = ON")
     return Reader(session.connection, queries)

@@ -128,9 +128,9 @@ async def due(session: Session, now: int, limit: int, uploads: int) -> Sequence[
     return [staged_of(row) for row in await session.all("due_staged", values)]
 
 
-async def claim(session: Session, staged_id: str, now: int, lease_until: int) -> StagedFile | None:
+async def claim(session: Session, staged_id: str, lease: int) -> StagedFile | None:
     """Claim a free copy; one that is not needed is to be removed from now on."""
-    values = {"id": staged_id, "now": now, "lease_until": lease_until}
+    values = {"id": staged_id, "lease": lease}
     return _maybe(await session.one("claim_staged", values))
 
 
@@ -138,8 +138,8 @@ async def save(session: Session, staged: StagedFile, *, keep: bool, gone: bool, 
     """Return a copy that is still its holder's."""
     if gone:
         return await session.run("drop_staged", {"id": staged.id, "fence": staged.fence}) == 1
-    values = staged_values(staged if keep else replace(staged, lease_until=None))
-    return await session.run("save_staged", {**values, "now": now}) == 1
+    values = {**staged_values(staged), "keep": keep, "now": now}
+    return await session.run("save_staged", values) == 1
 
 
 async def content(session: Session, staged_id: str) -> File | None:

@@ -96,7 +96,7 @@ class Running:
 
     async def _save(self, **changes: Any) -> None:
         store = self.world.store
-        claimed = await store.claim_batch(self.id, START, START + 1000)
+        claimed = await store.claim_batch(self.id, 1000)
         assert claimed is not None
         others = {name: changes.pop(name) for name in ("jobs", "blobs", "files") if name in changes}
         assert await store.save_batch(replace(claimed, **changes), **others)
@@ -213,7 +213,7 @@ async def test_late_results_are_read_anew(
     assert seen == [1, 2]
     work = await world.store.load_work(running.id)
     assert work is not None
-    claimed = await world.store.claim_job(work.jobs[0].id, START, START + 1000)
+    claimed = await world.store.claim_job(work.jobs[0].id, 1000)
     assert claimed is not None
     names = [new_blob_name(), new_blob_name()]
     for name, old in zip(names, (claimed.run, claimed.index), strict=True):

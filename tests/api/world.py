@@ -92,7 +92,7 @@ class World:
 
     async def move(self, batch_id: str, **changes: Any) -> Batch:
         """Write a batch's columns as the runner would."""
-        claimed = await self.store.claim_batch(batch_id, self.clock.now(), self.clock.now() + 1000)
+        claimed = await self.store.claim_batch(batch_id, 1000)
         assert claimed is not None
         moved = replace(claimed, **changes)
         assert await self.store.save_batch(moved)

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
 from gateway.batches.file import File, Segment
 from gateway.ports.store import Deletion, Page, Store
+from tests.conformance.moments import claim_batch_at
 from tests.conformance.records import OTHER, OWNER, a_batch, a_file
 
 T = TypeVar("T", File, Batch)
@@ -225,7 +226,7 @@ class StoreMachine(RuleBasedStateMachine):
         index = data.draw(st.integers(0, len(self.model.batches) - 1))
         batch = self.model.batches[index]
         claimed = self.run(
-            self.store.claim_batch(batch.id, self.model.now, self.model.now + 60_000)
+            claim_batch_at(self.store, batch.id, self.model.now, self.model.now + 60_000)
         )
         assert (claimed is not None) == (batch.status in LIVE_STATUSES)
         if claimed is not None:

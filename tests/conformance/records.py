@@ -6,6 +6,7 @@ from gateway.batches.batch import Batch
 from gateway.batches.file import File, Segment
 from gateway.batches.job import Job
 from gateway.ports.store import BlobChange, Store
+from tests.conformance.moments import claim_batch_at, claim_job_at
 
 OWNER = "key-alice"
 OTHER = "key-bob"
@@ -76,14 +77,14 @@ async def claimed_batch(store: Store, name: str = "one", **fields: Any) -> Batch
 
 async def claim(store: Store, batch_id: str, now: int = 1_000) -> Batch:
     """A claim that must succeed."""
-    claimed = await store.claim_batch(batch_id, now, now + 60_000)
+    claimed = await claim_batch_at(store, batch_id, now, now + 60_000)
     assert claimed is not None
     return claimed
 
 
 async def claim_job(store: Store, job_id: str, now: int = 1_000) -> Job:
     """A claim that must succeed."""
-    claimed = await store.claim_job(job_id, now, now + 60_000)
+    claimed = await claim_job_at(store, job_id, now, now + 60_000)
     assert claimed is not None
     return claimed
 

@@ -10,6 +10,7 @@ from gateway.batches.job import Failure, Job, JobState
 from gateway.batches.staging import NamedFile, StagedFile, StagedState
 from gateway.errors import ConflictError
 from gateway.ports.store import Deletion, Store
+from tests.conformance.moments import claim_staged_at
 from tests.conformance.records import (
     OTHER,
     OWNER,
@@ -59,7 +60,7 @@ async def staged(store: Store, job_id: str, now: int = 1_000, room: int = FAR) -
 
 async def take(store: Store, copy: StagedFile, now: int = 1_000) -> StagedFile:
     """A claim that must succeed."""
-    claimed = await store.claim_staged(copy.id, now, now + 60_000)
+    claimed = await claim_staged_at(store, copy.id, now, now + 60_000)
     assert claimed is not None
     return claimed
 
@@ -299,13 +300,13 @@ class CopyClaimRules:
     async def test_of_two_claims_on_a_copy_exactly_one_wins(self, store: Store) -> None:
         await named_by_jobs(store, "a")
         [copy] = await staged(store, "a")
-        claims = (store.claim_staged(copy.id, 1_000, 2_000) for _ in range(10))
+        claims = (claim_staged_at(store, copy.id, 1_000, 2_000) for _ in range(10))
         won = [one for one in await asyncio.gather(*claims) if one is not None]
         assert [(one.fence, one.lease_until) for one in won] == [(1, 2_000)]
         assert await store.due_staged(1_999, 10) == []
         assert await store.next_due() == 2_000
         assert (await take(store, copy, 2_000)).fence == 2
-        assert await store.claim_staged("never", 1, 2) is None
+        assert await claim_staged_at(store, "never", 1, 2) is None
 
     async def test_who_lost_a_copys_claim_changes_nothing(self, store: Store) -> None:
         await named_by_jobs(store, "a")
@@ -316,12 +317,13 @@ class CopyClaimRules:
         assert not await store.save_staged(replace(first, state=StagedState.REMOVING), gone=True)
         assert await store.save_staged(second)
 
-    async def test_a_save_may_extend_a_copys_claim(self, store: Store) -> None:
+    async def test_a_save_may_keep_a_copys_claim(self, store: Store) -> None:
         await named_by_jobs(store, "a")
         [copy] = await staged(store, "a")
-        held = replace(await take(store, copy), lease_until=200_000)
+        held = await take(store, copy)
         assert await store.save_staged(held, keep=True)
-        assert await store.claim_staged(copy.id, 199_999, LONG) is None
+        assert await store.renew_claims([held], 199_000) == set()
+        assert await claim_staged_at(store, copy.id, 199_999, LONG) is None
         assert await store.save_staged(held)
         assert (await take(store, copy)).fence == 2
 
@@ -393,7 +395,7 @@ class CopyClaimRules:
         assert other.id != copy.id
         assert await store.save_staged(removing, gone=True)
         assert not await store.save_staged(removing, gone=True)
-        assert await store.claim_staged(copy.id, LONG, LONG + 1) is None
+        assert await claim_staged_at(store, copy.id, LONG, LONG + 1) is None
         assert await staged(store, "b") == [other]
 
     async def test_only_what_is_being_removed_is_forgotten(self, store: Store) -> None:

@@ -18,6 +18,7 @@ from gateway.batches.quota import Quota
 from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Deletion, Kind, Store, Work
 from tests.conformance.keys import KeyRules
+from tests.conformance.moments import at, claim_batch_at, claim_job_at
 from tests.conformance.records import (
     OTHER,
     OWNER,
@@ -373,23 +374,23 @@ class ClaimRules:
     async def test_of_two_claims_exactly_one_wins(self, store: Store) -> None:
         await store.add_file(a_file())
         await store.add_batch(a_batch())
-        claims = (store.claim_batch("batch_one", 1_000, 2_000) for _ in range(10))
+        claims = (claim_batch_at(store, "batch_one", 1_000, 2_000) for _ in range(10))
         won = [batch for batch in await asyncio.gather(*claims) if batch is not None]
         assert [(batch.fence, batch.lease_until) for batch in won] == [(1, 2_000)]
 
     async def test_of_two_claims_on_a_job_exactly_one_wins(self, store: Store) -> None:
         batch = await claimed_batch(store)
         await store.save_batch(batch, jobs=[a_job()])
-        claims = (store.claim_job("one", 1_000, 2_000) for _ in range(10))
+        claims = (claim_job_at(store, "one", 1_000, 2_000) for _ in range(10))
         won = [job for job in await asyncio.gather(*claims) if job is not None]
         assert [(job.fence, job.lease_until) for job in won] == [(1, 2_000)]
 
     async def test_a_lease_lasts_until_its_moment(self, store: Store) -> None:
         await store.add_file(a_file())
         await store.add_batch(a_batch())
-        assert await store.claim_batch("batch_one", 1_000, 2_000) is not None
-        assert await store.claim_batch("batch_one", 1_999, 3_000) is None
-        second = await store.claim_batch("batch_one", 2_000, 3_000)
+        assert await claim_batch_at(store, "batch_one", 1_000, 2_000) is not None
+        assert await claim_batch_at(store, "batch_one", 1_999, 3_000) is None
+        second = await claim_batch_at(store, "batch_one", 2_000, 3_000)
         assert second is not None
         assert second.fence == 2
 
@@ -420,8 +421,8 @@ class ClaimRules:
         assert await load(store) == Work(before.batch, [second])
 
     async def test_nothing_to_claim(self, store: Store) -> None:
-        assert await store.claim_batch("batch_never", 1, 2) is None
-        assert await store.claim_job("never", 1, 2) is None
+        assert await claim_batch_at(store, "batch_never", 1, 2) is None
+        assert await claim_job_at(store, "never", 1, 2) is None
         assert not await store.save_batch(a_batch("never"))
         assert not await store.save_job(a_job("never"))
         assert await store.load_work("batch_never") is None
@@ -435,15 +436,47 @@ class ClaimRules:
         assert (await claim(store, "batch_one")).fence == 2
         assert (await claim_job(store, "one")).fence == 2
 
-    async def test_a_save_may_extend_the_claim(self, store: Store) -> None:
+    async def test_a_save_may_keep_the_claim(self, store: Store) -> None:
         batch = await claimed_batch(store)
-        await store.save_batch(replace(batch, lease_until=200_000), jobs=[a_job()], keep=True)
+        await store.save_batch(batch, jobs=[a_job()], keep=True)
         job = await claim_job(store, "one")
-        await store.save_job(replace(job, lease_until=200_000), keep=True)
-        assert await store.claim_batch("batch_one", 199_999, LATER) is None
-        assert await store.claim_job("one", 199_999, LATER) is None
+        await store.save_job(job, keep=True)
+        assert await claim_batch_at(store, "batch_one", 60_999, LATER) is None
+        assert await claim_job_at(store, "one", 60_999, LATER) is None
         assert await store.save_batch(batch)
         assert await store.save_job(job)
+
+    async def test_claims_are_renewed_until_they_are_lost(self, store: Store) -> None:
+        """By the store's own clock, from the moment of the renewal."""
+        batch = await claimed_batch(store)
+        await store.save_batch(batch, jobs=[a_job(), a_job("two", number=2)], keep=True)
+        one, two = await claim_job(store, "one"), await claim_job(store, "two")
+        await at(store, 50_000)
+        assert await store.renew_claims([batch, one], 60_000) == set()
+        assert await claim_job_at(store, "one", 109_999, LATER) is None
+        assert await claim_batch_at(store, "batch_one", 109_999, LATER) is None
+        assert await claim_job_at(store, "two", 61_000, LATER) is not None
+        await store.save_batch(batch)
+        assert await store.renew_claims([batch, one, two], 60_000) == {"batch_one", "two"}
+
+    async def test_leases_are_measured_by_the_stores_own_clock(self, store: Store) -> None:
+        await at(store, 7_000)
+        assert await store.now() == 7_000
+        batch = await claimed_batch(store)
+        assert batch.lease_until == 61_000
+        await at(store, 100)
+        assert await store.claim_batch("batch_one", 1_000) is None
+
+    async def test_a_lease_that_ran_out_over_heavy_work_counts(self, store: Store) -> None:
+        """Validating and collecting take memory: what kills one process must not kill them all."""
+        first = await claimed_batch(store)
+        again = await claim(store, "batch_one", LATER)
+        assert (first.defects, again.defects) == (0, 1)
+        await store.save_batch(again, jobs=[a_job(), a_job("two", number=2)])
+        light, heavy = await claim_job(store, "one"), await claim_job(store, "two")
+        await store.save_job(replace(heavy, state=JobState.SECURED), keep=True)
+        assert (await claim_job(store, "one", LATER)).defects == light.defects
+        assert (await claim_job(store, "two", LATER)).defects == heavy.defects + 1
 
     @pytest.mark.parametrize("status", TERMINAL)
     async def test_a_terminal_status_never_changes(self, store: Store, status: BatchStatus) -> None:
@@ -451,7 +484,7 @@ class ClaimRules:
         assert await store.save_batch(replace(batch, status=status), keep=True)
         for other in BatchStatus:
             assert not await store.save_batch(replace(batch, status=other))
-        assert await store.claim_batch("batch_one", LATER, LATER + 1) is None
+        assert await claim_batch_at(store, "batch_one", LATER, LATER + 1) is None
         assert (await load(store)).batch.status is status
 
     async def test_a_released_job_never_changes(self, store: Store) -> None:
@@ -460,7 +493,7 @@ class ClaimRules:
         job = await claim_job(store, "one")
         assert await store.save_job(replace(job, state=JobState.RELEASED), keep=True)
         assert not await store.save_job(replace(job, state=JobState.RUNNING))
-        assert await store.claim_job("one", LATER, LATER + 1) is None
+        assert await claim_job_at(store, "one", LATER, LATER + 1) is None
 
 
 class SaveRules:
@@ -742,7 +775,7 @@ class DueRules:
         assert await store.due_kinds(4_999) == set()
         assert await store.due_kinds(5_000) == {JobState.PLANNED}
         assert await store.due_kinds(9_000) == {JobState.PLANNED, JobState.RUNNING, Kind.BATCH}
-        job = await store.claim_job("a", 5_000, 8_000)
+        job = await claim_job_at(store, "a", 5_000, 8_000)
         assert job is not None
         assert await store.due_kinds(7_999) == {JobState.RUNNING}
         assert await store.due_kinds(8_000) == {JobState.PLANNED, JobState.RUNNING}
@@ -764,7 +797,7 @@ class DueRules:
         for number in range(4):
             await store.add_batch(a_batch(f"{number}", created_at=1_000 + number))
         for number in range(3):
-            await store.claim_batch(f"batch_{number}", 2_000, 9_000)
+            await claim_batch_at(store, f"batch_{number}", 2_000, 9_000)
         assert await due_ids(store, 3_000, limit=1) == ["batch_3"]
         assert await due_ids(store, 3_000) == ["batch_3"]
         assert await due_ids(store, 9_000, limit=1) == ["batch_0"]

@@ -241,16 +241,14 @@ async def test_what_kills_the_process_is_given_up_after_three_deaths(tmp_path: P
         batch = await w.submit(chat("a"))
         for deaths in range(3):
             now = w.clock.now() + 1_000_000 * deaths
-            claimed = await w.store.claim_batch(batch.id, now, now + 1000)
+            claimed = await w.store.claim_batch(batch.id, 1000)
             assert claimed is not None
             assert claimed.defects == deaths
             await w.store.close()
             await w.store.open(now)
             row = await w.get(batch)
             assert row.due_at == now + 1000 * 2**deaths
-        claim = BatchClaim(
-            await w.store.claim_batch(batch.id, now, now + 1000) or batch, w.store.save_batch
-        )
+        claim = BatchClaim(await w.store.claim_batch(batch.id, 1000) or batch, w.store.save_batch)
         await validate(w.context, ModelList(w.context), claim)
         batch = await w.get(batch)
         assert batch.status is BatchStatus.FAILED

@@ -76,15 +76,15 @@ class FillingStore(SQLiteStore):
         if self.full:
             raise UnavailableError("storage is full")
 
-    async def claim_batch(self, batch_id: str, now: int, lease_until: int) -> Batch | None:
+    async def claim_batch(self, batch_id: str, lease: int) -> Batch | None:
         """Claim."""
         self._room()
-        return await super().claim_batch(batch_id, now, lease_until)
+        return await super().claim_batch(batch_id, lease)
 
-    async def claim_job(self, job_id: str, now: int, lease_until: int) -> Job | None:
+    async def claim_job(self, job_id: str, lease: int) -> Job | None:
         """Claim."""
         self._room()
-        return await super().claim_job(job_id, now, lease_until)
+        return await super().claim_job(job_id, lease)
 
     async def save_job(self, job: Job, **others: Any) -> bool:
         """Save."""

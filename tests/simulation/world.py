@@ -199,7 +199,7 @@ class SimulatedStore(SQLiteStore):
         await super().open(now)
         await self.engine.writer.close()
         self.engine.writer = InlineWriter(
-            open_writer(self.engine.path, load_queries("sqlite")), self._life
+            open_writer(self.engine.path, load_queries("sqlite"), self._clock), self._life
         )
 
     def next_due_now(self, after: int = ALL_TIME) -> int | None:

@@ -11,6 +11,7 @@ import pytest
 from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SQLiteStore
 from tests.postgres_server import PostgresServer
+from tests.store.timed import TOLD_TIME, TimedPostgres, TimedSQLite
 
 TEMPLATE: Final = "gateway_template"
 NUMBERS = count()
@@ -25,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def sqlite(path: Path) -> AsyncIterator[SQLiteStore]:
     """Open and empty."""
-    store = SQLiteStore(path)
+    store = TimedSQLite(path)
     await store.open(0)
     yield store
     await store.close()
@@ -37,6 +38,7 @@ def server() -> Iterator[PostgresServer]:
     started = PostgresServer()
     started.run(f"CREATE DATABASE {TEMPLATE}")
     asyncio.run(_fill(PostgresStore(started.url(TEMPLATE))))
+    started.run(TOLD_TIME, TEMPLATE)
     yield started
     started.close()
 
@@ -58,7 +60,7 @@ def database(server: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 async def postgres(database: str) -> AsyncIterator[PostgresStore]:
     """Open and empty."""
-    store = PostgresStore(database)
+    store = TimedPostgres(database)
     await store.open(0)
     yield store
     await store.close()

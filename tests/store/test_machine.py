@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import settings
 
 from gateway.ports.store import Store
-from gateway.store.sqlite import SQLiteStore
 from tests.conformance.machine import StoreMachine
+from tests.store.timed import TimedSQLite
 
 # Thousands of commits and no crash to survive: in memory, where that can be had.
 MEMORY = Path("/dev/shm")
@@ -21,7 +21,7 @@ class SQLiteMachine(StoreMachine):
     async def make(self) -> Store:
         """An open, empty store."""
         self.directory = tempfile.mkdtemp(dir=PLACE)
-        store = SQLiteStore(Path(self.directory) / "gateway.db")
+        store = TimedSQLite(Path(self.directory) / "gateway.db")
         await store.open(0)
         return store
 

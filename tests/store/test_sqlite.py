@@ -14,6 +14,7 @@ from gateway.errors import DamagedStoreError, SettingsError
 from gateway.ports.store import BlobChange, Store
 from gateway.store.queries import load_queries
 from gateway.store.sqlite import SQLiteStore
+from tests.conformance.moments import claim_batch_at, claim_job_at, claim_staged_at
 from tests.conformance.records import (
     OWNER,
     a_batch,
@@ -26,6 +27,7 @@ from tests.conformance.records import (
 )
 from tests.conformance.staging import named_by_jobs, staged
 from tests.conformance.store import StoreRules
+from tests.store.timed import TimedSQLite
 
 Reopen = Callable[[int], Awaitable[SQLiteStore]]
 
@@ -68,10 +70,10 @@ class TestOpen:
     ) -> None:
         batch = await claimed_batch(sqlite)
         await sqlite.save_batch(replace(batch, lease_until=10**9), jobs=[a_job()], keep=True)
-        await sqlite.claim_job("one", 1_000, 10**9)
+        await claim_job_at(sqlite, "one", 1_000, 10**9)
         again = await reopen(2_000)
-        claimed = await again.claim_batch("batch_one", 2_000, 3_000)
-        job = await again.claim_job("one", 2_000, 3_000)
+        claimed = await claim_batch_at(again, "batch_one", 2_000, 3_000)
+        job = await claim_job_at(again, "one", 2_000, 3_000)
         assert (claimed and claimed.fence, job and job.fence) == (2, 2)
 
     async def test_a_dead_process_uploads_nothing_any_more(
@@ -79,7 +81,7 @@ class TestOpen:
     ) -> None:
         await named_by_jobs(sqlite, "a")
         [copy] = await staged(sqlite, "a")
-        await sqlite.claim_staged(copy.id, 1_000, 10**9)
+        await claim_staged_at(sqlite, copy.id, 1_000, 10**9)
         again = await reopen(2_000)
         assert [one.id for one in await again.due_staged(2_000, 10)] == [copy.id]
 
@@ -157,25 +159,13 @@ class TestOpen:
         assert sorted(p.name for p in path.parent.iterdir()) == ["gateway.db", "gateway.lock"]
 
 
-class _Clock:
-    """Stands still."""
-
-    def now(self) -> int:
-        return 7_000
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError(f"the store waits for no time, but asked for {seconds} s")
-
-
 async def test_saves_make_blobs_deletable_at_the_stores_own_time(path: Path) -> None:
     """The only time that no caller passes."""
-    store = SQLiteStore(path, _Clock())
+    store = TimedSQLite(path)
     await store.open(0)
     await make_live(store, "used")
     batch = await claimed_batch(store)
+    await store.at(7_000)
     await store.save_batch(batch, blobs=BlobChange(deletable=["used"]))
     assert await store.sweepable_blobs(7_000, 10) == []
     assert await store.sweepable_blobs(7_001, 10) == ["used"]

@@ -55,8 +55,12 @@ WHERE id = :id
     AND (due_at = :was OR (due_at IS NULL AND CAST(:was AS BIGINT) IS NULL));
 
 -- name: claim_batch
-UPDATE batches SET fence = fence + 1, lease_until = :lease_until, heard = rings
-WHERE id = :id AND (lease_until IS NULL OR lease_until <= :now)
+-- A lease that has run out is that of a process that is gone: see recover_batches.
+UPDATE batches SET
+    fence = fence + 1, lease_until = gateway_now() + :lease, heard = rings,
+    defects = defects
+        + CASE WHEN lease_until IS NOT NULL AND status = 'validating' THEN 1 ELSE 0 END
+WHERE id = :id AND (lease_until IS NULL OR lease_until <= gateway_now())
     AND status IN ('validating', 'in_progress', 'finalizing')
 RETURNING *;
 
@@ -69,12 +73,17 @@ UPDATE batches SET
     expired_at = :expired_at, cancelled_at = :cancelled_at, errors = :errors, notes = :notes,
     output_file_id = :output_file_id, error_file_id = :error_file_id,
     notes_file_id = :notes_file_id, lines = :lines, run = :run, "index" = :index,
-    raw_until = :raw_until, failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until,
+    raw_until = :raw_until, failures = :failures, defects = :defects, last_error = :last_error,
+    lease_until = CASE WHEN :keep THEN lease_until END,
     waiting_since = CASE WHEN CAST(:last_error AS TEXT) IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
     ended_because = :ended_because,
     due_at = CASE WHEN rings > heard THEN -rings ELSE :due_at END
 WHERE id = :id AND fence = :fence
     AND status IN ('validating', 'in_progress', 'finalizing');
+
+-- name: renew_batch
+UPDATE batches SET lease_until = gateway_now() + :lease
+WHERE id = :id AND fence = :fence AND lease_until IS NOT NULL;
 
 -- name: set_counts
 UPDATE batches SET

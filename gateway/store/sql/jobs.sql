@@ -119,9 +119,16 @@ SELECT (
 ) AS count;
 
 -- name: claim_job
-UPDATE jobs SET fence = fence + 1, lease_until = :lease_until
-WHERE id = :id AND (lease_until IS NULL OR lease_until <= :now) AND state <> 'released'
+-- A lease that has run out is that of a process that is gone: see recover_jobs.
+UPDATE jobs SET
+    fence = fence + 1, lease_until = gateway_now() + :lease,
+    defects = defects + CASE WHEN lease_until IS NOT NULL AND state = 'secured' THEN 1 ELSE 0 END
+WHERE id = :id AND (lease_until IS NULL OR lease_until <= gateway_now()) AND state <> 'released'
 RETURNING *;
+
+-- name: renew_job
+UPDATE jobs SET lease_until = gateway_now() + :lease
+WHERE id = :id AND fence = :fence AND lease_until IS NOT NULL;
 
 -- name: save_job
 UPDATE jobs SET
@@ -136,7 +143,8 @@ UPDATE jobs SET
     usage_input_tokens = :usage_input_tokens, usage_cached_tokens = :usage_cached_tokens,
     usage_output_tokens = :usage_output_tokens, usage_reasoning_tokens = :usage_reasoning_tokens,
     notes = :notes, failure = :failure, doubt = :doubt, absences = :absences, denials = :denials,
-    due_at = :due_at, failures = :failures, defects = :defects, last_error = :last_error, lease_until = :lease_until,
+    due_at = :due_at, failures = :failures, defects = :defects, last_error = :last_error,
+    lease_until = CASE WHEN :keep THEN lease_until END,
     made_by = :made_by, denied_at = :denied_at, stop_at = :stop_at, looked_at = :looked_at,
     upstream_since = CASE
         WHEN CAST(:upstream_state AS TEXT) IS NULL THEN NULL

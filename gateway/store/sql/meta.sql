@@ -4,6 +4,9 @@ INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING
 -- name: get_meta
 SELECT value FROM meta WHERE key = :key;
 
+-- name: now
+SELECT gateway_now() AS now;
+
 -- name: quotas
 SELECT * FROM quotas ORDER BY credential, model;
 

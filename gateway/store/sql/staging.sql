@@ -78,7 +78,7 @@ SELECT * FROM (
 -- name: claim_staged
 -- What no job needs is removed, decided together with the claim: from then on no job takes it.
 UPDATE staged_files SET
-    fence = fence + 1, lease_until = :lease_until,
+    fence = fence + 1, lease_until = gateway_now() + :lease,
     state = CASE
         WHEN EXISTS (
             SELECT 1 FROM job_files JOIN jobs ON jobs.id = job_files.job_id
@@ -87,15 +87,19 @@ UPDATE staged_files SET
         ) THEN state
         ELSE 'removing'
     END
-WHERE id = :id AND (lease_until IS NULL OR lease_until <= :now)
+WHERE id = :id AND (lease_until IS NULL OR lease_until <= gateway_now())
 RETURNING *;
+
+-- name: renew_copy
+UPDATE staged_files SET lease_until = gateway_now() + :lease
+WHERE id = :id AND fence = :fence AND lease_until IS NOT NULL;
 
 -- name: save_staged
 -- The job that needed it may have ended since the claim, and wakes it no more: then it is due at once.
 UPDATE staged_files SET
     state = :state, name = :name, uri = :uri, uploaded_at = :uploaded_at, until = :until,
     failure = :failure, denied_at = :denied_at, denials = :denials, failures = :failures, defects = :defects,
-    last_error = :last_error, lease_until = :lease_until,
+    last_error = :last_error, lease_until = CASE WHEN :keep THEN lease_until END,
     due_at = CASE
         WHEN :state = 'removing' OR EXISTS (
             SELECT 1 FROM job_files JOIN jobs ON jobs.id = job_files.job_id
