@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 from gateway.batches.batch import Batch
-from gateway.batches.job import JobState
 from gateway.clock import SharedClock
 from gateway.runner.heartbeat import Heartbeat, set_clock
 from gateway.runner.runner import Runner
@@ -23,6 +23,17 @@ async def another(here: World) -> AsyncIterator[Runner]:
         group.create_task(runner.run())
         yield runner
         runner.stop()
+
+
+class Gate(asyncio.Event):
+    """An event that tells whether it is waited for."""
+
+    reached = False
+
+    async def wait(self) -> Literal[True]:
+        """Wait."""
+        self.reached = True
+        return await super().wait()
 
 
 async def calls(here: World, batch: Batch, method: str, count: int) -> None:
@@ -88,11 +99,9 @@ async def test_a_create_that_comes_through_too_late_is_cancelled(tmp_path: Path)
     """A process was stopped in the middle of it; another waited, looked twice, created again."""
     async with world(tmp_path, lease=LEASE) as here:
         here.upstream.state = "RUNNING"
-        hanging = here.upstream.hanging["create"] = asyncio.Event()
+        hanging = here.upstream.hanging["create"] = Gate()
         batch = await here.submit(chat("a"))
-        is_sent = lambda work: work.jobs and work.jobs[0].state is JobState.SUBMITTING  # noqa: E731
-        await here.until(is_sent, batch)
-        await here.until(lambda _: here.runner.held(), batch)
+        await here.until(lambda _: hanging.reached, batch)
         first, here.upstream.hanging = here.runner, {}
         async with another(here) as second:
             here.clock.ahead += HOUR

@@ -276,6 +276,7 @@ def options(gateway_id: str) -> RunnerOptions:
         patience=Patience(denial=6 * HOUR, ending=int(ENDING * 1000)),
         retention=Retention(raw=HOUR),
         quota=QuotaRules(1, {"*": MOST_TOKENS}, MOST_JOBS),
+        lease=6 * HOUR,  # no heartbeat: there is one process
     )
 
 
