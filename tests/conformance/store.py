@@ -829,7 +829,7 @@ class DueRules:
         assert sorted(work.jobs[0].id for work in overdue) == ["one", "three", "two"]
         assert len(await store.ending_jobs(86_401_000, 2)) == 2
         assert list(await store.ending_jobs(39, 10)) == []
-        assert await store.claim_job("two", 1_000, 2_000) is not None
+        assert await claim_job_at(store, "two", 1_000, 2_000) is not None
         assert list(await store.ending_jobs(1_000, 10)) == []
 
     async def test_a_job_that_is_told_to_have_ended_is_due_before_all_others(
