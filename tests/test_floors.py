@@ -33,6 +33,7 @@ FLOORS: dict[str, int] = {
     "keyring": 4,
     "emulator": 4,
     "app": 5,
+    "moving": 5,
     "cli": 6,
     "__main__": 7,  # the door to the command line, nothing else
 }

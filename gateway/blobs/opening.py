@@ -32,7 +32,7 @@ async def open_blobs(url: str | None, data_dir: Path, gateway_id: str, *, new: b
         blobs: Blobs = LocalBlobs(folder)
     else:
         _leave(folder)
-        blobs = _bucket(url, gateway_id, new=new)
+        blobs = bucket_of(url, gateway_id, new=new)
     await blobs.open()
     return blobs
 
@@ -51,8 +51,11 @@ def _leave(folder: Path) -> None:
     folder.rmdir()
 
 
-def _bucket(url: str, gateway_id: str, *, new: bool) -> Blobs:
-    """Load what only those need who have a bucket."""
+def bucket_of(url: str, gateway_id: str, *, new: bool) -> Blobs:
+    """Make the bucket's adapter, with what only those install who have one. Errors: SettingsError.
+
+    ``new``: as :func:`open_blobs`.
+    """
     try:
         objects = import_module("gateway.blobs.objects")
     except ModuleNotFoundError as error:

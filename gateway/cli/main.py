@@ -21,6 +21,7 @@ COMMANDS: Final = (
     "rerender",
     "verify",
     "doctor",
+    "migrate-store",
     "config",
     "health",
     "completion",
@@ -42,7 +43,8 @@ class _Commands(click.Group):
         """Import the subcommand's module."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"gateway.cli.{cmd_name}"), cmd_name)
+        module = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"gateway.cli.{module}"), module)
         return command
 
 

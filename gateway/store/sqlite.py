@@ -12,6 +12,7 @@ from gateway.errors import SettingsError
 from gateway.store import batches, blobs, jobs, staging, webhooks
 from gateway.store.lock import DirectoryLock
 from gateway.store.migrate import migrate, read_migrations
+from gateway.store.moved import refuse_moved
 from gateway.store.queries import load_queries
 from gateway.store.records import Records
 from gateway.store.session import Session, Work
@@ -29,11 +30,15 @@ T = TypeVar("T")
 
 
 class SQLiteEngine:
-    """One database file, whose directory is locked while it is open."""
+    """One database file, whose directory is locked while it is open.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    One whose records were moved elsewhere is opened only by who moves them (``moved``).
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, moved: bool = False) -> None:
         self.path = path
         self._clock = clock
+        self._moved = moved
         self.lock: DirectoryLock
         self.writer: Writer
         self.reader: SQLiteSession
@@ -43,6 +48,8 @@ class SQLiteEngine:
         require_sqlite()
         directory = self.path.parent
         refuse_network(directory)
+        if not self._moved:
+            refuse_moved(directory)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._start(directory, now)

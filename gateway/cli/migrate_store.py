@@ -1,0 +1,74 @@
+"""``gateway migrate-store``: a data directory moved to PostgreSQL, to a bucket, or both."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from gateway.cli.environment import BadSettings
+from gateway.clock import SystemClock
+from gateway.errors import SettingsError, UnavailableError
+from gateway.moving import Move, Moved, move
+from gateway.settings.values import bucket
+
+
+def _bucket(_: click.Context, __: click.Parameter, value: str) -> str | None:
+    try:
+        return bucket(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command(name="migrate-store", short_help="Move the records and bytes of a stopped gateway.")
+@click.option(
+    "--from",
+    "directory",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The data directory; its gateway is stopped.",
+)
+@click.option(
+    "--to",
+    required=True,
+    envvar="GATEWAY_STORE",
+    help="postgresql://user@host/database (the password as libpq takes it, PGPASSFILE too), or"
+    " another data directory.  [env var: GATEWAY_STORE]",
+)
+@click.option(
+    "--blobs",
+    default="",
+    envvar="GATEWAY_BLOBS",
+    callback=_bucket,
+    help="s3://bucket/prefix, gs://… or az://…; without it a folder of the new data directory."
+    "  [env var: GATEWAY_BLOBS]",
+)
+def migrate_store(directory: Path, to: str, blobs: str | None) -> None:
+    """Move everything that a gateway has, batches under way too, and compare it.
+
+    It may be ended and run again at any time. When it is done, the old directory is not served any
+    more; it stays as a back-up.
+    """
+    plan = Move(directory, to, blobs)
+    try:
+        moved = asyncio.run(move(plan, SystemClock(), click.echo))
+    except SettingsError as error:
+        raise BadSettings(str(error)) from error
+    except UnavailableError as error:
+        raise click.ClickException(f"{error.message} Run the command again.") from error
+    _report(plan, moved)
+
+
+def _report(plan: Move, moved: Moved) -> None:
+    if moved.rows is None:
+        click.echo("the records had been moved before")
+    else:
+        click.echo(f"{moved.blobs} blobs of {moved.bytes} bytes, compared by SHA-256")
+        for table, count in moved.rows.items():
+            click.echo(f"{count} rows of {table}, compared by digest")
+    click.echo(f"{plan.directory} is not served any more. Start the gateway with:")
+    if "://" in plan.to:
+        click.echo("  GATEWAY_STORE=(the value of --to)")
+    else:
+        click.echo(f"  GATEWAY_DATA_DIR={plan.to}")
+    if plan.blobs:
+        click.echo(f"  GATEWAY_BLOBS={plan.blobs}")
