@@ -1,12 +1,16 @@
 """The floors of the building: imports point down only, rooms on one floor do not meet."""
 
 import ast
+import functools
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.every import every
 
 PACKAGE = Path(__file__).parent.parent / "gateway"
 
@@ -129,8 +133,13 @@ def _room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def _imports(path: Path) -> Iterator[str]:
+@functools.cache
+def _imports(path: Path) -> tuple[str, ...]:
     """Every module a file imports, anywhere in it, functions included."""
+    return tuple(_named(path))
+
+
+def _named(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -149,7 +158,12 @@ def _rooms_imported(path: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("path", _files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def _rows(paths: Iterable[Path]) -> list[Any]:
+    """Files as rows of a test, named by their path below the package."""
+    return [pytest.param(path, id=str(path.relative_to(PACKAGE))) for path in sorted(paths)]
+
+
+@every("path", _rows(_files()))
 def test_imports_point_down(path: Path) -> None:
     """Each file imports lower floors and its own room only; a new room must be placed first."""
     room = _room(path)
@@ -203,7 +217,7 @@ def test_one_file_imports_time() -> None:
     assert importers == {TIME_FILE}
 
 
-@pytest.mark.parametrize("path", WORKER_FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+@every("path", _rows(WORKER_FILES))
 def test_workers_import_pure_rooms_only(path: Path) -> None:
     """What runs in a worker process starts fast and cannot act."""
     assert _rooms_imported(path) <= WORKER_ROOMS
@@ -219,9 +233,7 @@ def test_httpx_stays_in_its_rooms() -> None:
             assert _room(path) in {"upstream", "client", "notify"}, f"{path} imports httpx"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((PACKAGE / "translate").rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
-)
+@every("path", _rows((PACKAGE / "translate").rglob("*.py")))
 def test_translate_imports_point_down(path: Path) -> None:
     """The same inside translate/; its face is for the rooms outside."""
     inside = path.relative_to(PACKAGE / "translate")
@@ -246,9 +258,7 @@ def test_translate_has_a_face() -> None:
             assert not deep, f"{path} imports {deep}"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((PACKAGE / "emulator").rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
-)
+@every("path", _rows((PACKAGE / "emulator").rglob("*.py")))
 def test_emulator_imports_point_down(path: Path) -> None:
     """The same inside emulator/; `__init__` hands on what programs use of it."""
     room = path.relative_to(PACKAGE / "emulator").parts[0].removesuffix(".py")
@@ -261,7 +271,7 @@ def test_emulator_imports_point_down(path: Path) -> None:
         assert EMULATOR[other] < EMULATOR[room], f"{path} imports {other}"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "emulator").rglob("*.py")), ids=str)
+@every("path", _rows((PACKAGE / "emulator").rglob("*.py")))
 def test_constants_are_explained_before(path: Path) -> None:
     """A constant's comment is in front of it, as everywhere: no string after it."""
     body = ast.parse(path.read_text(encoding="utf-8")).body

@@ -254,6 +254,7 @@ def _requests(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_translate_prints_what_is_shown(requests: Path) -> None:
     """Word for word."""
     for block in blocks("console"):

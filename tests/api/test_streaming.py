@@ -115,6 +115,7 @@ def _download(address: str, file_id: str) -> int:
     return got
 
 
+@pytest.mark.slow
 async def test_two_hundred_at_once(world: World) -> None:
     """Downloads and reads of records, all answered, each with its own bytes."""
     async with (

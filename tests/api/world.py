@@ -21,6 +21,7 @@ from gateway.blobs.local import LocalBlobs
 from gateway.ids import digest
 from gateway.ports.upstream import Model
 from gateway.store.sqlite import SQLiteStore
+from tests.databases import migrated
 
 START = 1_800_000_000_000
 ENDPOINTS = ("/v1/chat/completions", "/v1/embeddings")
@@ -111,7 +112,7 @@ class World:
 async def new_world(root: Path) -> AsyncGenerator[World, None]:
     """A world in an empty directory."""
     clock = TestClock()
-    store = SQLiteStore(root / "data" / "gateway.db", clock)
+    store = SQLiteStore(migrated(root / "data" / "gateway.db"), clock)
     blobs = LocalBlobs(root / "blobs")
     await store.open(START)
     await blobs.open()

@@ -154,6 +154,7 @@ def ask(limit: int, sizes: list[int], quota: Quota, rules: QuotaRules) -> tuple[
     return refusals, quota
 
 
+@pytest.mark.slow
 @given(st.integers(5000, 5_000_000), st.lists(st.integers(1, 3_000_000), min_size=1, max_size=9))
 def test_any_limit_is_learned(limit: int, sizes: list[int]) -> None:
     """Everything gets through, whatever Google admits, and after few refusals."""

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from gateway.settings.table import SETTINGS
 from tests.cli.processes import run
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_prints_every_setting_in_force() -> None:

@@ -4,7 +4,11 @@ import socket
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.cli.processes import loopback, run, serving
+
+pytestmark = pytest.mark.slow
 
 LIVE = "/healthz 200\n"
 READY = "/healthz 200\n/readyz 200\n"

@@ -644,6 +644,7 @@ def test_not_there_unless_armed(name: str) -> None:
         assert not ROWS[name].see(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_armed_at_start(name: str) -> None:
     """``--fault NAME:...``."""
@@ -651,6 +652,7 @@ def test_armed_at_start(name: str) -> None:
         assert ROWS[name].see(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_armed_while_running(name: str) -> None:
     """``POST /emulator/faults``, and gone again with DELETE."""

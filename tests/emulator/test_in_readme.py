@@ -32,6 +32,7 @@ def output_of(command: list[str], directory: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_google_genai(gemini: Emulator, tmp_path: Path) -> None:
     """In Python."""
     [program] = programs("python", ADDRESS)
@@ -47,6 +48,7 @@ def test_google_genai_in_node(gemini: Emulator, tmp_path: Path) -> None:
     assert output_of([str(NODE), "program.mjs"], tmp_path) == "Echo: Say hello.\n"
 
 
+@pytest.mark.slow
 def test_the_fixture(tmp_path: Path) -> None:
     """In a test of another project."""
     [program] = programs("python", "gateway.emulator.testing")
@@ -56,6 +58,7 @@ def test_the_fixture(tmp_path: Path) -> None:
     assert "2 passed" in output_of(command, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_context_manager(tmp_path: Path) -> None:
     """In a program without pytest."""
     [program] = programs("python", "gateway.emulator.running")

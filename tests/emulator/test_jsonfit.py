@@ -173,6 +173,7 @@ def as_json_schema(schema: Json) -> Json:
     return found
 
 
+@pytest.mark.slow
 @given(schema=openapi_schemas(), text=st.text(max_size=5))
 @MANY
 def test_openapi_schema(schema: Json, text: str) -> None:

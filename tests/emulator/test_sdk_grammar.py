@@ -22,6 +22,8 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.emulator.protocol.schema import read
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 CONFIG_DEPTH, PART_DEPTH = 3, 4
 OF_THE_CALL = "http_options"

@@ -80,6 +80,7 @@ def _register(api: httpx.Client, receiver: Receiver, *events: str) -> Json:
     return answer
 
 
+@pytest.mark.slow
 def test_sdk_manages_webhooks(sdk: genai.Client, receiver: Receiver) -> None:
     """Create, get, list, update, ping, rotate, delete."""
     made = sdk.webhooks.create(uri=receiver.uri, subscribed_events=["batch.failed"], name="n")

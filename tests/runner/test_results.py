@@ -236,7 +236,7 @@ async def test_a_blob_that_cannot_be_removed_holds_up_no_other(
 
 async def test_what_kills_the_process_is_given_up_after_three_deaths(tmp_path: Path) -> None:
     """One client's line was everybody's outage: the lease is the attempt, counted before it."""
-    async with world(tmp_path, max_warnings=1) as w:
+    async with world(tmp_path, alone=True, max_warnings=1) as w:
         w.runner.stop()
         batch = await w.submit(chat("a"))
         for deaths in range(3):

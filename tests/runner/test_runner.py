@@ -198,7 +198,7 @@ async def test_the_window_ends_before_anything_was_sent(tmp_path: Path) -> None:
 
 async def test_a_cancel_ends_a_validation(tmp_path: Path) -> None:
     """The worker is killed, nothing runs, in_progress_at stays null."""
-    async with world(tmp_path) as here:
+    async with world(tmp_path, alone=True) as here:
         batch = await here.submit(b"".join(chat(f"c{n}", "x" * 500) for n in range(60_000)))
         process = psutil.Process()
         async with asyncio.timeout(60):
@@ -216,9 +216,10 @@ async def test_a_cancel_ends_a_validation(tmp_path: Path) -> None:
         assert here.upstream.jobs == []
 
 
+@pytest.mark.slow
 async def test_three_dead_workers_fail_the_batch(tmp_path: Path) -> None:
     """Visibly, and nothing is retried for ever."""
-    async with world(tmp_path) as here:
+    async with world(tmp_path, alone=True) as here:
         batch = await here.submit(b"".join(chat(f"c{n}", "x" * 500) for n in range(60_000)))
         process = psutil.Process()
         killed: set[int] = set()
@@ -324,10 +325,11 @@ async def test_a_twin_that_shows_late_is_cancelled(tmp_path: Path) -> None:
         assert [job.cancelled for job in here.upstream.jobs] == [True, False]
 
 
+@pytest.mark.slow
 async def test_a_job_nobody_adopted_is_cancelled(tmp_path: Path) -> None:
     """Its create was ambiguous, no listing showed it, then the client cancelled the batch."""
     # Doubt lasts for ten settling times: enough for the batch to end on a busy machine.
-    async with world(tmp_path, settle=200) as here:
+    async with world(tmp_path, settle=3000) as here:
         here.upstream.state = "RUNNING"
         here.upstream.script["create"] = [
             UpstreamAmbiguousError("no answer"),

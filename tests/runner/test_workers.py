@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import pytest_asyncio
 
 from gateway.batches.planning import JobLimits
 from gateway.batches.runs import RECORD, Kind
@@ -21,7 +22,7 @@ LIMITS = InputLimits(10**6, 10**6, 2**20, 10, 10, 10**6, 100)
 JOBS = JobLimits(1000, 10**9, 2**20, 100, 20)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def workers() -> AsyncIterator[Workers]:
     """Two at most."""
     pool = Workers(2)

@@ -48,6 +48,7 @@ from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
 from gateway.runner.workers import Workers
 from gateway.store.sqlite import SQLiteStore
+from tests.databases import migrated
 
 OWNER = "owner"
 HOUR = 3_600_000
@@ -434,21 +435,57 @@ def options(**changes: Any) -> RunnerOptions:
     return RunnerOptions(**{**values, **changes})
 
 
+# Of a module's loop: a process for each test would be half of what a test costs.
+_kept: dict[asyncio.AbstractEventLoop, Workers] = {}
+
+
+async def end_kept_workers() -> None:
+    """End the workers that tests of this loop shared."""
+    kept = _kept.pop(asyncio.get_running_loop(), None)
+    if kept is not None:
+        await kept.close()
+
+
+@contextlib.asynccontextmanager
+async def workers(*, alone: bool) -> AsyncIterator[Workers]:
+    """One worker, shared by the tests of a module; ``alone``: a new one, and no other process."""
+    if alone:
+        await end_kept_workers()
+        own = Workers(1)
+        try:
+            yield own
+        finally:
+            await own.close()
+    else:
+        yield _kept.setdefault(asyncio.get_running_loop(), Workers(1))
+
+
 @contextlib.asynccontextmanager
 async def world(
-    tmp_path: Path, real: Callable[[Clock], Upstream] | None = None, **changes: Any
+    tmp_path: Path,
+    real: Callable[[Clock], Upstream] | None = None,
+    *,
+    alone: bool = False,
+    **changes: Any,
 ) -> AsyncIterator[World]:
     """A running runner, before the scripted upstream or a ``real`` one."""
+    async with workers(alone=alone) as pool, _world(tmp_path, real, pool, **changes) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def _world(
+    tmp_path: Path, real: Callable[[Clock], Upstream] | None, pool: Workers, **changes: Any
+) -> AsyncIterator[World]:
     clock = ShiftedClock()
-    store = FillingStore(tmp_path / "data" / "gateway.sqlite3", clock)
+    store = FillingStore(migrated(tmp_path / "data" / "gateway.sqlite3"), clock)
     await store.open(clock.now())
     blobs = LocalBlobs(tmp_path / "data" / "blobs")
     await blobs.open()
     upstream = ScriptedUpstream(clock=clock.now)
-    workers = Workers(1)
     scratch = tmp_path / "data" / "scratch"
     used = real(clock) if real else upstream
-    context = StepContext(store, blobs, used, workers, clock, scratch, options(**changes))
+    context = StepContext(store, blobs, used, pool, clock, scratch, options(**changes))
     runner = Runner(context)
     try:
         async with asyncio.TaskGroup() as group:
@@ -456,7 +493,6 @@ async def world(
             yield World(context, upstream, clock, runner, store)
             runner.stop()
     finally:
-        await workers.close()
         await used.close()
         await store.close()
 

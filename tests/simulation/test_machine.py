@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any, ClassVar, Final
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,6 +21,8 @@ from tests.simulation.model import (
     see,
 )
 from tests.simulation.world import ENDING, OWNERS, World
+
+pytestmark = pytest.mark.slow
 
 HOUR: Final = 3600
 INPUTS: Final = st.lists(st.sampled_from(Kind), min_size=1, max_size=7)

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SQLiteStore
+from tests.databases import migrated
 from tests.postgres_server import PostgresServer
 from tests.store.timed import TOLD_TIME, TimedPostgres, TimedSQLite
 
@@ -26,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def sqlite(path: Path) -> AsyncIterator[SQLiteStore]:
     """Open and empty."""
-    store = TimedSQLite(path)
+    store = TimedSQLite(migrated(path))
     await store.open(0)
     yield store
     await store.close()

@@ -4,11 +4,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from gateway.ports.store import Store
 from tests.conformance.machine import StoreMachine
 from tests.store.timed import TimedSQLite
+
+pytestmark = pytest.mark.slow
 
 # Thousands of commits and no crash to survive: in memory, where that can be had.
 MEMORY = Path("/dev/shm")

@@ -38,6 +38,12 @@ def load(direction: str) -> list[Any]:
     return found
 
 
+def concept_of(row: Any) -> str:
+    """Name the file of a case that :func:`load` gave."""
+    concept: str = row.values[0]
+    return concept
+
+
 def _dialects(case: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "dialects" not in case:
         yield case

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-import pytest
 from openai.types import Completion, CreateEmbeddingResponse, ImagesResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
@@ -14,7 +13,8 @@ from pydantic import BaseModel
 from gateway.ids import digest
 from gateway.translate.contract import Policy
 from gateway.translate.endpoints import ENDPOINTS
-from tests.translate.cases import load
+from tests.every import every
+from tests.translate.cases import concept_of, load
 from tests.translate.checks import body_of, check_rendered
 from tests.translate.running import CONTEXT, told
 from tests.translate.words import FILE
@@ -45,7 +45,7 @@ def _named(value: Any) -> Any:
     return orjson.loads(text)
 
 
-@pytest.mark.parametrize(("concept", "case"), CASES)
+@every("concept, case", CASES, group=concept_of)
 def test_answer(concept: str, case: dict[str, Any]) -> None:
     """Answers become exactly this body, or an error line with this code."""
     path = case["endpoint"]

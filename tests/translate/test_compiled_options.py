@@ -52,6 +52,7 @@ def compiled(rest: dict[str, Any]) -> CompiledOptions:
     return frames.Compiler(CHAT.own, chat._build).compile(rest.copy(), MODEL, POLICY)
 
 
+@pytest.mark.slow
 @given(rest=RESTS, roles=TURNS, data=st.data())
 def test_a_remembered_shape_writes_the_same_bytes(
     rest: dict[str, Any], roles: list[str], data: st.DataObject

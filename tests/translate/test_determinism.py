@@ -11,6 +11,7 @@ import pytest
 from gateway.runner.cpu.lines import answer_line
 from gateway.translate.contract import Policy, Rendered
 from gateway.translate.endpoints import ENDPOINTS
+from tests.every import every
 from tests.translate.cases import load
 from tests.translate.running import CONTEXT, rendered, translated
 from tests.translate.samples import with_odd_words
@@ -52,13 +53,13 @@ def fingerprint() -> str:
     return found.hexdigest()
 
 
-@pytest.mark.parametrize(("concept", "case"), load("requests"))
+@every("concept, case", load("requests"))
 def test_a_request_is_translated_to_the_same_bytes(concept: str, case: dict[str, Any]) -> None:
     """Also when its frame is remembered by then, and under an equal policy of its own."""
     assert translated(case) == translated(case), concept
 
 
-@pytest.mark.parametrize(("concept", "case"), load("answers"))
+@every("concept, case", load("answers"))
 def test_an_answer_is_rendered_to_the_same_bytes(concept: str, case: dict[str, Any]) -> None:
     """Ids and times are functions of the batch and the line."""
     assert rendered(case) == rendered(case), concept
@@ -94,7 +95,7 @@ def with_separators(value: Any) -> Any:
     return made
 
 
-@pytest.mark.parametrize(("concept", "case"), load("answers"))
+@every("concept, case", load("answers"))
 def test_no_output_line_is_split_by_the_sdks(concept: str, case: dict[str, Any]) -> None:
     """Not by what Gemini says, not by a custom_id; and nothing of it is lost."""
     made = rendered({**case, "gemini": with_separators(case["gemini"])})

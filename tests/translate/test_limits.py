@@ -321,6 +321,7 @@ def test_references_of_one_name_take_no_cube_of_time() -> None:
     assert len(made.schema["$defs"]) == count
 
 
+@pytest.mark.slow
 def test_citations_take_no_square_of_time() -> None:
     """However many supports a long text in any script has."""
     text = "日本語の文。" * 20_000

@@ -13,7 +13,8 @@ from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.reading.table import TABLES, FieldTable, Placing
 from gateway.translate.request import compiled_options
 from gateway.translate.tools import declarations
-from tests.translate.cases import load
+from tests.every import every
+from tests.translate.cases import concept_of, load
 from tests.translate.checks import check_refusal, check_translation, hints_of, items_of
 from tests.translate.running import translated
 from tests.translate.words import FILE
@@ -27,7 +28,7 @@ REQUESTS = {
 }
 
 
-@pytest.mark.parametrize(("concept", "case"), CASES)
+@every("concept, case", CASES, group=concept_of)
 def test_request(concept: str, case: dict[str, Any]) -> None:
     """A body becomes exactly these items, or is refused for exactly this field."""
     endpoint = ENDPOINTS[case["endpoint"]]
@@ -61,7 +62,7 @@ def without_templates(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     frames.forget()
 
 
-@pytest.mark.parametrize(("concept", "case"), TRANSLATED)
+@every("concept, case", TRANSLATED, group=concept_of)
 @pytest.mark.usefixtures("without_templates")
 def test_a_template_saves_time_alone(concept: str, case: dict[str, Any]) -> None:
     """What a template writes is what is written without."""

@@ -11,6 +11,7 @@ from gateway.translate.answer.envelope import plain_of
 from gateway.translate.contract import LineError, Policy
 from gateway.translate.responses import answer as responses_answers
 from gateway.translate.responses import request as responses
+from tests.every import every
 from tests.translate.checks import body_of, check_rendered, check_translation, hints_of
 from tests.translate.running import CONTEXT
 from tests.translate.samples import chat_answers, mutations
@@ -47,10 +48,11 @@ def echo(**body: Any) -> Any:
 
 
 ECHOES = [echo(), echo(**EVERYTHING), echo(parallel_tool_calls=False)]
+NAMES = [pytest.param(name, id=name) for name in ANSWERS]
 
 
 @pytest.mark.parametrize("asked", ECHOES[:2], ids=["plain", "everything"])
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+@every("answer", [pytest.param(answer, id=name) for name, answer in ANSWERS.items()])
 def test_recorded_answers_are_rendered(answer: dict[str, Any], asked: Any) -> None:
     """Each recording passes the SDK's strict types, unchanged by being read."""
     before = orjson.dumps(answer)
@@ -73,7 +75,7 @@ def test_mutated_answers_never_break(name: str) -> None:
             check_rendered(rendered, Response)
 
 
-@pytest.mark.parametrize("name", ANSWERS.keys())
+@every("name", NAMES)
 def test_an_answer_can_be_sent_back(name: str) -> None:
     """Output items, as the SDK writes them, are input items of the next line."""
     rendered = responses_answers.from_gemini(ECHOES[1], [ANSWERS[name]], CONTEXT)
@@ -95,7 +97,7 @@ def test_an_answer_can_be_sent_back(name: str) -> None:
         check_translation(made, "GenerateContentRequest")
 
 
-@pytest.mark.parametrize("name", ANSWERS.keys())
+@every("name", NAMES)
 def test_signatures_come_back_where_they_were(name: str) -> None:
     """Each part that Gemini signed is sent with its own signature again, code aside."""
     rendered = responses_answers.from_gemini(ECHOES[1], [ANSWERS[name]], CONTEXT)

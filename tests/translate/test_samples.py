@@ -11,6 +11,7 @@ from openai.types.chat import ChatCompletion
 from gateway.translate.chat import answer as answers
 from gateway.translate.contract import AnswerHints
 from gateway.translate.embeddings import answer as embeddings
+from tests.every import every
 from tests.translate.checks import body_of, check_rendered
 from tests.translate.running import CONTEXT
 from tests.translate.samples import chat_answers, embedding_answers, mutations
@@ -25,7 +26,7 @@ VECTORS = dict(embedding_answers())
 
 
 @pytest.mark.parametrize("hints", ALL_HINTS, ids=["plain", "everything"])
-@pytest.mark.parametrize("answer", CHAT.values(), ids=CHAT.keys())
+@every("answer", [pytest.param(answer, id=name) for name, answer in CHAT.items()])
 def test_recorded_answers_are_rendered(answer: dict[str, Any], hints: AnswerHints) -> None:
     """Each recording passes the SDK's strict types, unchanged by being read."""
     before = orjson.dumps(answer)
@@ -59,7 +60,7 @@ def _supports() -> Iterator[Any]:
                 yield pytest.param(name, support["segment"]["text"], id=f"{name}: {support}")
 
 
-@pytest.mark.parametrize(("name", "cited"), list(_supports()))
+@every("name, cited", _supports())
 def test_recorded_supports_are_cited(name: str, cited: str) -> None:
     """Each recorded support is a citation of just its text, or stays in Google's own words."""
     body = body_of(answers.from_gemini(HINTS, [CHAT[name]], CONTEXT))
@@ -82,7 +83,7 @@ def test_mutated_answers_never_break(name: str) -> None:
             check_rendered(answers.from_gemini(hints, [mutation], CONTEXT), ChatCompletion)
 
 
-@pytest.mark.parametrize("name", CHAT.keys())
+@every("name", [pytest.param(name, id=name) for name in CHAT])
 def test_two_items_are_one_completion(name: str) -> None:
     """A fanned-out line has the choices of both items, its prompt counted once."""
     one = answers.from_gemini(HINTS, [CHAT[name]], CONTEXT)

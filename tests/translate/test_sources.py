@@ -15,6 +15,7 @@ from types import ModuleType
 import orjson
 import pytest
 
+from tests.every import every
 from tests.translate.cases import files, load, written
 from tests.translate.samples import samples
 
@@ -64,7 +65,7 @@ def followed(source: str) -> bool:
     return bool(named or other)
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@every("source", [pytest.param(source, id=source) for source in SOURCES])
 def test_a_source_can_be_followed(source: str) -> None:
     """See the module; what only we said is a decision and says so."""
     assert followed(source)

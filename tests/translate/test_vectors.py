@@ -82,6 +82,7 @@ def test_recorded_lines_are_cut() -> None:
         assert cut == answer
 
 
+@pytest.mark.slow
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(
     st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1),
