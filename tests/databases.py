@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.store.migrate import migrate, read_migrations
 from gateway.store.queries import load_queries
-from gateway.store.session import open_writer
+from gateway.store.sqlite_session import open_writer
 
 
 def migrated(path: Path) -> Path:
@@ -21,7 +21,7 @@ def migrated(path: Path) -> Path:
 def _empty() -> bytes:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "gateway.db"
-        session = open_writer(path, load_queries())
+        session = open_writer(path, load_queries("sqlite"))
         migrate(session, read_migrations(), 0)
         session.close()  # which moves everything from the log into the file
         return path.read_bytes()
