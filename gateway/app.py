@@ -40,6 +40,7 @@ from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
 from gateway.notify.notifier import Notifier, NotifierOptions
 from gateway.notify.sender import Sender, SenderOptions
+from gateway.ports.blobs import Blobs
 from gateway.ports.single import SingleRequests, SingleUpstream
 from gateway.ports.upstream import Upstream
 from gateway.runner.context import Retention, RunnerOptions, StepContext
@@ -53,7 +54,8 @@ from gateway.runner.workers import Workers
 from gateway.settings.secret_files import SecretFiles
 from gateway.settings.table import Settings
 from gateway.settings.values import ApiKey, Secret
-from gateway.store.sqlite import SQLiteStore
+from gateway.store.opening import DATABASE, choose_store
+from gateway.store.records import Records
 from gateway.translate import (
     ENDPOINTS,
     OPENAI_ALIASES,
@@ -89,7 +91,6 @@ NOTICE_SECONDS: Final = 0.5
 # Steps that end within this are followed up by one look for work: each look has its price.
 GATHER_SECONDS: Final = 0.01
 
-DATABASE: Final = "gateway.sqlite3"
 
 EXIT_NOW: Final = 128 + signal.SIGTERM
 
@@ -262,8 +263,11 @@ class _Readiness:
 class Gateway:
     """The whole service: API, runner and sweeper over one data directory."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, blobs: Blobs | None = None
+    ) -> None:
         self._settings = settings
+        self._blobs = blobs
         self._policy = policy(settings)
         self._clock = SharedClock(clock or SystemClock())
         self._readiness = _Readiness()
@@ -286,8 +290,9 @@ class Gateway:
         _raise_file_limit()
         with _naming_directory(settings.data_dir):
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_orphans(settings.data_dir)
-        store = SQLiteStore(settings.data_dir / DATABASE, self._clock.own)
+            if settings.store is None:
+                _refuse_orphans(settings.data_dir)
+        store = self._choose_store()
         await store.open(self._clock.now())
         upstream = GeminiUpstream(gemini_options(settings, self._google_keys), self._clock)
         self._single = self._single_requests(upstream)
@@ -305,12 +310,18 @@ class Gateway:
             await upstream.close()
             await store.close()
 
+    def _choose_store(self) -> Records:
+        settings = self._settings
+        url = settings.store.value if settings.store else None
+        bucket = settings.blobs is not None or self._blobs is not None
+        return choose_store(url, settings.data_dir, self._clock.own, bucket=bucket)
+
     def _single_requests(self, upstream: SingleUpstream) -> SingleRequests:
         """Answer requests outside of batches with the keys and the policy that batches have."""
         options = live_options(self._settings)
         return SingleRequestService(upstream, self._clock, self._policy, self._google_keys, options)
 
-    async def _warn_of_the_unreachable(self, store: SQLiteStore) -> None:
+    async def _warn_of_the_unreachable(self, store: Records) -> None:
         """Whose objects no key reaches: a key that is written in another way is another owner."""
         credentials = self._api_options.credentials
         if self._pass_through:
@@ -328,12 +339,14 @@ class Gateway:
                 )
 
     async def _context(
-        self, store: SQLiteStore, upstream: GeminiUpstream, workers: Workers
+        self, store: Records, upstream: GeminiUpstream, workers: Workers
     ) -> StepContext:
         settings = self._settings
         new = not await store.owners()
         gateway_id = await store.gateway_id()
-        blobs = await open_blobs(settings.blobs, settings.data_dir, gateway_id, new=new)
+        blobs = self._blobs or await open_blobs(
+            settings.blobs, settings.data_dir, gateway_id, new=new
+        )
         scratch = settings.data_dir / "scratch"
         # This process holds the directory's lock: what lies here is a dead process's.
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)

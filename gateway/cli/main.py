@@ -24,6 +24,7 @@ COMMANDS: Final = (
     "migrate-store",
     "config",
     "health",
+    "migrate",
     "completion",
 )
 

@@ -18,6 +18,7 @@ from gateway.settings.values import (
     boolean,
     bucket,
     counts,
+    database,
     encryption_key,
     google_keys,
     google_webhook_secret,
@@ -100,6 +101,15 @@ class Settings:
     port: int = _setting("8080", port, "port", "Port the API listens on; 0 takes a free one.")
     data_dir: Path = _setting(
         "./gateway-data", path, "path", "Directory of the records and the bytes of files."
+    )
+    store: Secret | None = _setting(
+        "",
+        database,
+        "postgresql URL",
+        "Database of the records, shared by replicas, in place of a file in the data directory: "
+        "`postgresql://user@host/name`, parameters as libpq takes them. It needs `GATEWAY_BLOBS` "
+        "([store/](../store/README.md#replicas)).",
+        secret=True,
     )
     blobs: str | None = _setting(
         "",

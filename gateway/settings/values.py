@@ -221,6 +221,16 @@ def secret(value: str) -> Secret:
     return Secret(string(value))
 
 
+def database(value: str) -> Secret | None:
+    """Read the URL of a PostgreSQL database, or nothing; it may hold a password."""
+    text = value.strip()
+    if not text:
+        return None
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("is no URL of a PostgreSQL database: write postgresql://user@host/name")
+    return Secret(text)
+
+
 def encryption_key(value: str) -> Secret:
     """Read 32 bytes in base64."""
     text = string(value)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -23,6 +24,7 @@ from gateway.errors import (
     UnavailableError,
 )
 from gateway.ids import jitter
+from gateway.store.lock import DirectoryLock
 from gateway.store.migrate import pending, read_migrations, split_statements
 from gateway.store.postgres_session import (
     CHANNEL,
@@ -89,10 +91,21 @@ $$ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) $$
 
 
 class PostgresEngine:
-    """A database of PostgreSQL, 15 or later."""
+    """A database of PostgreSQL, 15 or later.
 
-    def __init__(self, conninfo: str, pool: int = POOL) -> None:
+    ``directory`` is locked while the engine is open: workers of one process alone write there.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        directory: Path | None = None,
+        pool: int = POOL,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._conninfo = conninfo
+        self._directory = directory
+        self._lock: DirectoryLock | None = None
         self._queries: Mapping[str, bytes] = {
             name: spoken(statement) for name, statement in load_queries("postgres").items()
         }
@@ -101,15 +114,19 @@ class PostgresEngine:
             min_size=1,
             max_size=pool,
             open=False,
-            timeout=PATIENCE_SECONDS,
+            timeout=patience,
             check=self._check,
             kwargs={"connect_timeout": CONNECT_SECONDS, **connection_options()},
         )
         self._writes: set[asyncio.Task[Any]] = set()
+        self._patience = patience
         self._suspicious_until = 0.0
 
     async def open(self, now: int) -> None:
         """Migrate and connect. Errors: SettingsError."""
+        if self._directory is not None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = DirectoryLock(self._directory)
         try:
             async with asyncio.timeout(START_SECONDS):
                 connection = await self._first()
@@ -117,8 +134,10 @@ class PostgresEngine:
                 await migrate(connection, now)
             await self._pool.open()
         except TimeoutError:
+            self._unlock()
             raise SettingsError("GATEWAY_STORE: the database does not answer") from None
         except psycopg.Error as error:
+            self._unlock()
             raise SettingsError(f"GATEWAY_STORE cannot be used: {_said(error)}") from None
 
     async def _first(self) -> Connection:
@@ -135,6 +154,12 @@ class PostgresEngine:
         if self._writes:
             await asyncio.wait(self._writes)
         await self._pool.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     async def read(self, work: Work[T]) -> T:
         """Carry out statements that read, each for itself."""
@@ -177,7 +202,7 @@ class PostgresEngine:
 
     async def _write(self, work: Work[T]) -> T:
         attempt = 0
-        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        deadline = asyncio.get_running_loop().time() + self._patience
         while True:
             attempt += 1
             try:
@@ -213,7 +238,7 @@ class PostgresEngine:
         session = PostgresSession(connection, self._queries)
         try:
             with self._telling(lambda: session.lost):
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(self._patience):
                     yield session
         except STALE:
             await connection.close()
@@ -264,8 +289,10 @@ class PostgresEngine:
 class PostgresStore(Records):
     """The gateway's records in PostgreSQL."""
 
-    def __init__(self, conninfo: str, clock: Clock = SystemClock()) -> None:
-        self.engine = PostgresEngine(conninfo)
+    def __init__(
+        self, conninfo: str, clock: Clock = SystemClock(), directory: Path | None = None
+    ) -> None:
+        self.engine = PostgresEngine(conninfo, directory)
         super().__init__(self.engine, clock)
 
 

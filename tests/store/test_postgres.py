@@ -1,14 +1,28 @@
 """PostgreSQL as a store: the rules of every store, and what is special."""
 
+import asyncio
+import contextlib
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from gateway.batches.batch import BatchStatus, Counts
+from gateway.batches.job import JobState
+from gateway.clock import SystemClock
+from gateway.errors import InDoubtError, SettingsError, UnavailableError
 from gateway.ports.store import Store
-from gateway.store.postgres import PostgresStore
+from gateway.store.leases import now
+from gateway.store.opening import choose_store
+from gateway.store.postgres import PostgresEngine, PostgresStore
 from gateway.store.postgres_session import connect, spoken
 from gateway.store.queries import load_queries
+from gateway.store.session import Session
+from tests.conformance.records import OWNER, a_batch, a_file, a_job, claim_job, claimed_batch
 from tests.conformance.store import StoreRules
+from tests.postgres_server import PostgresServer
+from tests.store.timed import TimedPostgres
 
 pytestmark = pytest.mark.slow  # a server is started, and a database made for each
 
@@ -28,3 +42,152 @@ async def test_every_statement_is_understood_whatever_its_values_are(database: s
     async with await connect(database, 10) as connection:
         for statement in load_queries("postgres").values():
             await connection.execute(b"EXPLAIN " + spoken(statement), nothing)
+
+
+class TestTogether:
+    """Several processes over one database: several stores, each with connections of its own."""
+
+    async def test_a_newer_schema_is_refused(self, database: str, server: PostgresServer) -> None:
+        name = database.rpartition("/")[2]
+        server.run("INSERT INTO migrations VALUES ('9999_ahead.sql', 1)", name)
+        with pytest.raises(SettingsError, match="9999_ahead"):
+            await PostgresStore(database).open(0)
+
+    async def test_any_of_several_may_start_first(self, server: PostgresServer) -> None:
+        """They migrate one after the other: the second finds it done."""
+        server.run("CREATE DATABASE first_start")
+        stores = [PostgresStore(server.url("first_start")) for _ in range(4)]
+        await asyncio.gather(*(store.open(0) for store in stores))
+        ids = {await store.gateway_id() for store in stores}
+        for store in stores:
+            await store.close()
+        assert len(ids) == 1
+
+    async def test_work_is_claimed_once(self, postgres: TimedPostgres, database: str) -> None:
+        other = PostgresStore(database)
+        await other.open(0)
+        batch = await claimed_batch(postgres)
+        jobs = [a_job(f"{number}", number=number) for number in range(12)]
+        await postgres.save_batch(batch, jobs=jobs)
+        claims = [store.claim_job(job.id, 1_000) for job in jobs for store in (postgres, other)]
+        won = [job.id for job in await asyncio.gather(*claims) if job is not None]
+        assert sorted(won) == sorted(job.id for job in jobs)
+        await other.close()
+
+    async def test_what_a_batch_gains_adds_up(self, postgres: TimedPostgres, database: str) -> None:
+        """Saves of its jobs meet in its row, from two processes: none is lost or counted twice."""
+        other = PostgresStore(database)
+        await other.open(0)
+        batch = await claimed_batch(postgres)
+        jobs = [a_job(f"{number}", number=number) for number in range(10)]
+        running = replace(batch, status=BatchStatus.IN_PROGRESS, counts=Counts(total=10))
+        await postgres.save_batch(running, jobs=jobs)
+        held = [await claim_job(postgres, job.id) for job in jobs]
+        saves = (
+            (postgres, other)[number % 2].save_job(
+                replace(job, state=JobState.COLLECTED), counts=Counts(0, 1, 0), wake=True
+            )
+            for number, job in enumerate(held)
+        )
+        assert all(await asyncio.gather(*saves))
+        stored = await postgres.load_batch(batch.id)
+        assert stored is not None
+        assert stored.counts == Counts(10, 10, 0)
+        await other.close()
+
+    async def test_a_key_that_two_use_at_once_makes_one_batch(
+        self, postgres: TimedPostgres, database: str
+    ) -> None:
+        other = PostgresStore(database)
+        await other.open(0)
+        await postgres.add_file(a_file())
+        made = await asyncio.gather(
+            *(
+                store.add_batch(a_batch(f"{number}", idempotency_key="same"))
+                for number in range(4)
+                for store in (postgres, other)
+                if number % 2 == (store is other)
+            )
+        )
+        assert len({batch.id for batch in made if batch is not None}) == 1
+        await other.close()
+
+    async def test_others_are_rung_for(self, postgres: TimedPostgres, database: str) -> None:
+        """A batch that one accepts wakes the runners of all."""
+        other = PostgresStore(database)
+        await other.open(0)
+        heard = asyncio.Event()
+        listening = asyncio.ensure_future(other.listen(heard.set))
+        async with asyncio.timeout(60):
+            await heard.wait()  # that it listens
+            heard.clear()
+            await postgres.add_file(a_file())
+            await postgres.add_batch(a_batch())
+            await heard.wait()
+        listening.cancel()
+        await other.close()
+
+
+class TestLost:
+    """Connections that break, and a database that is restarted."""
+
+    async def test_connections_are_made_again(
+        self, postgres: TimedPostgres, server: PostgresServer
+    ) -> None:
+        """A call fails at most, with words and a time; nothing needs a restart."""
+        await postgres.add_file(a_file())
+        server.drop_connections()
+        told = 5
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    found = await postgres.get_file(OWNER, "file-one", 1_000)
+                    break
+                except UnavailableError as error:
+                    told = error.retry_after
+        assert found is not None
+        assert told > 0
+
+    async def test_a_commit_that_is_cut_off_is_in_doubt(
+        self, postgres: TimedPostgres, server: PostgresServer
+    ) -> None:
+        """It may have been done: whoever asked must not do it again by itself."""
+        batch = await claimed_batch(postgres)
+
+        engine = postgres.engine
+
+        async def write(session: Session) -> None:
+            await session.run("ring_batch", {"id": batch.id})
+            session.lost = InDoubtError  # type: ignore[attr-defined]  # as before a COMMIT
+            server.drop_connections()
+            await session.run("ring_batch", {"id": batch.id})
+
+        with pytest.raises(InDoubtError):
+            await engine.write(write)
+
+    async def test_a_pool_that_is_exhausted_says_so(self, database: str) -> None:
+        engine = PostgresEngine(database, pool=1, patience=0.2)
+        await engine.open(0)
+        gate = asyncio.Event()
+
+        async def hold(_: Session) -> None:
+            await gate.wait()
+
+        holding = asyncio.ensure_future(engine.read(hold))
+        await asyncio.sleep(0)
+        with pytest.raises(UnavailableError, match="No connection"):
+            await engine.read(now)
+        gate.set()
+        with contextlib.suppress(UnavailableError):
+            await holding
+        await engine.close()
+
+
+def test_replicas_share_the_bytes_of_files_too(tmp_path: Path) -> None:
+    """Else no start: each would look for files in its own directory."""
+    clock = SystemClock()
+    with pytest.raises(SettingsError, match="set GATEWAY_BLOBS"):
+        choose_store("postgresql://x@h/d", tmp_path, clock, bucket=False)
+    (tmp_path / "gateway.sqlite3").write_bytes(b"x")
+    with pytest.raises(SettingsError, match="holds records of an earlier gateway"):
+        choose_store("postgresql://x@h/d", tmp_path, clock, bucket=True)

@@ -1,0 +1,42 @@
+"""The records' place: the data directory, or a database that replicas share."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from gateway.clock import Clock
+from gateway.errors import SettingsError
+from gateway.store.records import Records
+from gateway.store.sqlite import SQLiteStore
+
+DATABASE: Final = "gateway.sqlite3"
+
+
+def choose_store(url: str | None, data_dir: Path, clock: Clock, *, bucket: bool) -> Records:
+    """Return the store, not yet open. ``bucket``: all replicas reach the bytes of files.
+
+    Errors: SettingsError.
+    """
+    if url is None:
+        return SQLiteStore(data_dir / DATABASE, clock)
+    if not bucket:
+        raise SettingsError(
+            "GATEWAY_STORE is shared by replicas, a data directory is not: set GATEWAY_BLOBS to a"
+            " bucket (s3://, gs:// or az://)"
+        )
+    if (data_dir / DATABASE).exists():
+        raise SettingsError(
+            f"{data_dir / DATABASE} holds records of an earlier gateway, and GATEWAY_STORE names"
+            " another place: unset GATEWAY_STORE, or give this replica a data directory of its own"
+        )
+    try:
+        postgres = import_module("gateway.store.postgres")
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("psycopg"):
+            raise
+        raise SettingsError(
+            "GATEWAY_STORE names a PostgreSQL database, which needs one more package:"
+            " pip install 'gemini-batch-gateway[postgres]'"
+        ) from error
+    store: Records = postgres.PostgresStore(url, clock, data_dir)
+    return store
