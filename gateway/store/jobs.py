@@ -159,10 +159,12 @@ async def save(
 ) -> bool:
     """Return a job that is not released and still its holder's; and what its batch gains by it."""
     values = {**job_values(job), "keep": keep, "now": now}
+    before = await session.one("job_as_told", {"id": job.id})
     if await session.run("save_job", values) == 0:
         return False
     await _succeed(session, job, jobs, named)
-    await session.run("tell_batch", {"batch_id": job.batch_id})
+    if jobs or before is None or _told(job) != (*before.values(),):
+        await session.run("tell_batch", {"batch_id": job.batch_id})
     if jobs or counts != Counts() or usage != TokenUsage():
         money = {"cost": job.cost, "more": None if job.most is None else -job.most}
         await session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage), **money})
@@ -179,6 +181,11 @@ async def save(
         await staging.doubt(session, job.id, now)
     await blob_rows.change(session, blobs, now)
     return True
+
+
+def _told(job: Job) -> tuple[object, ...]:
+    """Return what the batch shows of a job, in the order of the query ``job_as_told``."""
+    return job.last_error, job.failures, job.upstream_state, job.state in DONE_STATES
 
 
 async def _succeed(

@@ -180,6 +180,11 @@ UPDATE jobs SET due_at = :now WHERE state <> 'released' AND due_at > :latest;
 UPDATE jobs SET send_deadline = :now
 WHERE state = 'submitting' AND lease_until IS NULL AND send_deadline > :latest;
 
+-- name: job_as_told
+-- What tell_batch reads of a job.
+SELECT last_error, failures, upstream_state, state IN ('collected', 'released') AS done
+FROM jobs WHERE id = :id;
+
 -- name: tell_batch
 -- What a live batch waits for is the error of the job that failed most often in a row. The state
 -- that it shows is that of the job whose state has lasted longest, of the live ones first.
