@@ -36,13 +36,6 @@ SELECT coalesce(max(number), -1) AS number FROM jobs WHERE batch_id = :batch_id;
 -- name: any_due_in_state
 SELECT 1 FROM jobs WHERE state = :state AND due_at IS NOT NULL LIMIT 1;
 
--- name: young_jobs
--- Those that were never looked at come first.
-SELECT * FROM jobs
-WHERE state = 'running' AND submitted_at > :since AND items <= :items AND due_at <= :now
-    AND (lease_until IS NULL OR lease_until <= :now)
-ORDER BY looked_at IS NOT NULL, due_at, id LIMIT :limit;
-
 -- name: ending_jobs
 -- From the batches, which are few: no other's job is read.
 SELECT jobs.* FROM (

@@ -59,3 +59,10 @@ CROSS JOIN LATERAL (
     )
 ) AS jobs
 JOIN batches ON batches.id = jobs.batch_id;
+
+-- name: young_jobs
+-- Those that were never looked at come first.
+SELECT * FROM jobs
+WHERE state = 'running' AND submitted_at > :since AND items <= :items AND due_at <= :now
+    AND (lease_until IS NULL OR lease_until <= :now)
+ORDER BY looked_at IS NOT NULL, due_at, id LIMIT :limit;

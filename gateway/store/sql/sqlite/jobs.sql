@@ -19,21 +19,31 @@ JOIN jobs ON jobs.id IN (
 ORDER BY jobs.due_at, jobs.id;
 
 -- name: waiting_jobs
+-- Without statistics SQLite takes the index by state, and reads and sorts every job in it: 9 ms for
+-- 10,000 that wait, for each look for work.
 -- Of each owner and model the longest due and the smallest: one model that is full hides no other,
 -- one large batch no small one.
 WITH RECURSIVE queues (owner, model) AS (
     SELECT * FROM (
-        SELECT owner, model FROM jobs
-        WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL
+        SELECT owner, model FROM jobs INDEXED BY jobs_waiting
+        WHERE state IN ('planned', 'staging') AND due_at IS NOT NULL AND owner >= ''
         ORDER BY owner, model LIMIT 1
     )
     UNION ALL
     SELECT jobs.owner, jobs.model FROM queues
-    JOIN jobs ON jobs.id = (
-        SELECT id FROM jobs AS next
-        WHERE next.state IN ('planned', 'staging') AND next.due_at IS NOT NULL
-            AND (next.owner, next.model) > (queues.owner, queues.model)
-        ORDER BY next.owner, next.model LIMIT 1
+    JOIN jobs ON jobs.id = coalesce(
+        (
+            SELECT id FROM jobs AS next INDEXED BY jobs_waiting
+            WHERE next.state IN ('planned', 'staging') AND next.due_at IS NOT NULL
+                AND next.owner = queues.owner AND next.model > queues.model
+            ORDER BY next.model LIMIT 1
+        ),
+        (
+            SELECT id FROM jobs AS next INDEXED BY jobs_waiting
+            WHERE next.state IN ('planned', 'staging') AND next.due_at IS NOT NULL
+                AND next.owner > queues.owner
+            ORDER BY next.owner, next.model LIMIT 1
+        )
     )
 )
 SELECT jobs.id AS job_id, jobs.batch_id, jobs.owner, jobs.credential, jobs.model, jobs.tokens,
@@ -42,7 +52,7 @@ SELECT jobs.id AS job_id, jobs.batch_id, jobs.owner, jobs.credential, jobs.model
 FROM queues
 JOIN jobs ON jobs.id IN (
     SELECT * FROM (
-        SELECT id FROM jobs AS own
+        SELECT id FROM jobs AS own INDEXED BY jobs_waiting
         WHERE own.state IN ('planned', 'staging') AND own.due_at <= :now
             AND own.owner = queues.owner AND own.model = queues.model
             AND (own.lease_until IS NULL OR own.lease_until <= :now)
@@ -50,7 +60,7 @@ JOIN jobs ON jobs.id IN (
     )
     UNION
     SELECT * FROM (
-        SELECT id FROM jobs AS small
+        SELECT id FROM jobs AS small INDEXED BY jobs_waiting_small
         WHERE small.state IN ('planned', 'staging') AND small.due_at <= :now
             AND small.owner = queues.owner AND small.model = queues.model
             AND (small.lease_until IS NULL OR small.lease_until <= :now)
@@ -58,3 +68,11 @@ JOIN jobs ON jobs.id IN (
     )
 )
 JOIN batches ON batches.id = jobs.batch_id;
+
+-- name: young_jobs
+-- By the index that is named, as SQLite would read every job that runs.
+-- Those that were never looked at come first.
+SELECT * FROM jobs INDEXED BY jobs_young
+WHERE state = 'running' AND submitted_at > :since AND items <= :items AND due_at <= :now
+    AND (lease_until IS NULL OR lease_until <= :now)
+ORDER BY looked_at IS NOT NULL, due_at, id LIMIT :limit;
