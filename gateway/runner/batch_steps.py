@@ -1,6 +1,7 @@
 """Steps on the batch row: validate, end unvalidated, publish."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
 from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, StepContext
 from gateway.runner.cpu.collect import date_of
+from gateway.runner.cpu.ranges import JoinTask, ranges_of
 from gateway.runner.cpu.validate import ValidateTask
 from gateway.runner.mending import bring_input
 from gateway.runner.model_list import ModelList
@@ -82,7 +84,7 @@ async def _read_input(
         day=date_of(context.clock.now() // 1000),
     )
     while True:
-        summary = await context.workers.run("validate", task, CPU_STEP_SECONDS)
+        summary = await _validated(context, task)
         found = await _look_up(models, batch.owner, task, summary["unknown_models"])
         if found:
             task = replace(task, models={**(task.models or {}), **found})
@@ -92,6 +94,24 @@ async def _read_input(
         if not files.unusable:
             return summary, files
         task = replace(task, unusable={**task.unusable, **files.unusable})
+
+
+async def _validated(context: StepContext, task: ValidateTask) -> Mapping[str, Any]:
+    """Validate the input: a large one by as many workers as there are, each a range of it."""
+    workers = context.workers
+    size = os.stat(task.input).st_size  # noqa: PTH116 - as quick as it looks
+    count = ranges_of(size, workers.count)
+    if count > 1:
+        parts = [
+            replace(task, scratch=f"{task.scratch}/range-{number}", part=(number, count))
+            for number in range(count)
+        ]
+        found = await workers.run_all("validate_range", parts, CPU_STEP_SECONDS)
+        joined = await workers.run("join", JoinTask(task, found), CPU_STEP_SECONDS)
+        if joined["whole"] is not None:
+            whole: Mapping[str, Any] = joined["whole"]
+            return whole
+    return await workers.run("validate", task, CPU_STEP_SECONDS)
 
 
 async def _quotas(context: StepContext, owner: str) -> list[Quota]:

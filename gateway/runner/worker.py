@@ -30,9 +30,17 @@ from gateway.runner.cpu.collect import CollectTask, collect
 from gateway.runner.cpu.failed_lines import FailedLinesTask, failed_lines
 from gateway.runner.cpu.fill import FillTask, Usable, fill
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
+from gateway.runner.cpu.ranges import JoinTask, join
 from gateway.runner.cpu.recut import PickTask, RecutTask, SplitTask, pick, recut, split
 from gateway.runner.cpu.remake import RemakeTask, remake
-from gateway.runner.cpu.validate import InputLimits, ValidateTask, validate
+from gateway.runner.cpu.validate import (
+    InputLimits,
+    PlannedJob,
+    RangeSummary,
+    ValidateTask,
+    validate,
+    validate_range,
+)
 from gateway.translate import Unusable
 
 NICENESS: Final = 19  # the API's p99 comes first: measured, it halves when the workers step back
@@ -50,13 +58,29 @@ def _failure(value: Mapping[str, Any] | None) -> Failure | None:
 
 
 def _validate(task: dict[str, Any]) -> object:
+    return validate(_validate_task(task))
+
+
+def _validate_range(task: dict[str, Any]) -> object:
+    return validate_range(_validate_task(task))
+
+
+def _join(task: dict[str, Any]) -> object:
+    ranges = []
+    for one in task["ranges"]:
+        jobs = [PlannedJob(**job) for job in one.pop("jobs")]
+        ranges.append(RangeSummary(**one, jobs=jobs))
+    return join(JoinTask(_validate_task(task["task"]), ranges))
+
+
+def _validate_task(task: dict[str, Any]) -> ValidateTask:
     limits = InputLimits(**task.pop("limits"))
     jobs = JobLimits(**task.pop("jobs"))
     unusable = {name: Unusable(**why) for name, why in task.pop("unusable").items()}
     rules = QuotaRules(**task.pop("rules"))
     quotas = [Quota(**quota) for quota in task.pop("quotas")]
     more: dict[str, Any] = {"rules": rules, "quotas": quotas, "unusable": unusable}
-    return validate(ValidateTask(**task, limits=limits, jobs=jobs, **more))
+    return ValidateTask(**task, limits=limits, jobs=jobs, **more)
 
 
 def _fill(task: dict[str, Any]) -> object:
@@ -82,6 +106,8 @@ def _recut(task: dict[str, Any]) -> object:
 
 CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "validate": _validate,
+    "validate_range": _validate_range,
+    "join": _join,
     "fill": _fill,
     "collect": _collect,
     "publish": _publish,

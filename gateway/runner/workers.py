@@ -1,9 +1,10 @@
 """Worker processes: spawned when first needed, killed one by one, never outliving their parent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import is_dataclass
+from secrets import randbits
 from typing import Any, Final
 
 import orjson
@@ -26,8 +27,26 @@ class Workers:
         self.count = count
         self.memory = memory
         self._slots = asyncio.Semaphore(count)
+        # Processes that work on ranges of one file compare hashes of custom_ids, which no client
+        # can foresee.
+        self._environment = {**inherited_environment(), "PYTHONHASHSEED": str(randbits(32))}
         self._idle: list[asyncio.subprocess.Process] = []
         self._all: set[asyncio.subprocess.Process] = set()
+
+    async def run_all(
+        self, call: str, tasks: Sequence[object], seconds: float
+    ) -> list[dict[str, Any]]:
+        """Run tasks at the same time and give their summaries, in their order.
+
+        Errors as in :meth:`run`; with the first one the others are ended.
+        """
+        running = [asyncio.ensure_future(self.run(call, task, seconds)) for task in tasks]
+        try:
+            return await asyncio.gather(*running)
+        finally:
+            for one in running:
+                one.cancel()
+            await asyncio.wait(running)
 
     async def run(self, call: str, task: object, seconds: float) -> dict[str, Any]:
         """Run a task and give its summary.
@@ -75,7 +94,7 @@ class Workers:
         process = await asyncio.create_subprocess_exec(
             *module_command("gateway.runner.worker"),
             str(self.memory),
-            env=inherited_environment(),
+            env=self._environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_SUMMARY_BYTES,

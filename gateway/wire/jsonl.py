@@ -43,13 +43,13 @@ class LongLine:
     size: int
 
 
-def read_lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes | LongLine]:
+def read_lines(file: BinaryIO, max_bytes: int, *, start: bool = True) -> Iterator[bytes | LongLine]:
     """Each physical line without its end, never holding more than ``max_bytes`` of one.
 
-    A byte order mark before the first line is dropped, a last line without an end counts, the
-    nothing behind the last line end does not.
+    A byte order mark at the ``start`` of the file is dropped, a last line without an end counts,
+    the nothing behind the last line end does not.
     """
-    first = True
+    first = start
     while piece := file.readline(max_bytes + 2):
         if first:
             piece = piece.removeprefix(UTF8_BOM)

@@ -112,6 +112,22 @@ async def test_a_cancelled_task_kills_its_process(workers: Workers, tmp_path: Pa
     assert children() == []
 
 
+async def test_the_first_failure_ends_tasks_that_run_together(
+    workers: Workers, tmp_path: Path
+) -> None:
+    """The process of the other is killed: what it makes is for no one."""
+    tasks = [task(tmp_path / "long", 50_000), task(tmp_path / "gone", 1)]
+    (tmp_path / "gone" / "input").unlink()
+
+    with pytest.raises(UnavailableError, match="No such file"):
+        await workers.run_all("validate", tasks, 60)
+
+    assert len(children()) <= 1
+    tasks = [task(tmp_path / str(number), number) for number in (3, 1, 2)]
+    summaries = await workers.run_all("validate", tasks, 60)
+    assert [summary["lines"] for summary in summaries] == [3, 1, 2]
+
+
 async def test_what_fails_on_the_machine_says_so(workers: Workers, tmp_path: Path) -> None:
     """A scratch directory that is not there: the process lives on."""
     gone = task(tmp_path, 1)

@@ -447,11 +447,11 @@ async def end_kept_workers() -> None:
 
 
 @contextlib.asynccontextmanager
-async def workers(*, alone: bool) -> AsyncIterator[Workers]:
-    """One worker, shared by the tests of a module; ``alone``: a new one, and no other process."""
+async def workers(*, alone: bool, count: int = 1) -> AsyncIterator[Workers]:
+    """One worker, shared by the tests of a module; ``alone``: new ones, and no other process."""
     if alone:
         await end_kept_workers()
-        own = Workers(1)
+        own = Workers(count)
         try:
             yield own
         finally:
@@ -466,10 +466,12 @@ async def world(
     real: Callable[[Clock], Upstream] | None = None,
     *,
     alone: bool = False,
+    processes: int = 1,
     **changes: Any,
 ) -> AsyncIterator[World]:
     """A running runner, before the scripted upstream or a ``real`` one."""
-    async with workers(alone=alone) as pool, _world(tmp_path, real, pool, **changes) as made:
+    own = workers(alone=alone or processes > 1, count=processes)
+    async with own as pool, _world(tmp_path, real, pool, **changes) as made:
         yield made
 
 

@@ -5,9 +5,11 @@ are only suspects, a second look at the lines decides.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import pairwise
-from typing import Final
+from pathlib import Path
+from typing import BinaryIO, Final
 
 BUCKETS: Final = 256
 
@@ -27,6 +29,13 @@ class Seen:
         number = hash(custom_id)
         self._buckets[number & (BUCKETS - 1)].append(number)
 
+    def save(self, path: Path) -> None:
+        """Write the hashes for :func:`any_twice`; only processes of one pool hash alike."""
+        with path.open("wb") as file:
+            array("q", map(len, self._buckets)).tofile(file)
+            for bucket in self._buckets:
+                bucket.tofile(file)
+
     def suspects(self) -> tuple[set[int], int]:
         """Hashes that came twice, and by how many ids there are too many behind the rest."""
         suspects: set[int] = set()
@@ -40,6 +49,26 @@ class Seen:
                 else:
                     rest += 1
         return suspects, rest
+
+
+def any_twice(paths: Sequence[Path]) -> bool:
+    """Whether any hash is there twice in files that :meth:`Seen.save` wrote."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("rb")) for path in paths]
+        counts = [_numbers(file, BUCKETS) for file in files]
+        for bucket in range(BUCKETS):
+            hashes = array("q")
+            for file, count in zip(files, counts, strict=True):
+                hashes.extend(_numbers(file, count[bucket]))
+            if any(one == other for one, other in pairwise(sorted(hashes))):
+                return True
+    return False
+
+
+def _numbers(file: BinaryIO, count: int) -> "array[int]":
+    numbers = array("q")
+    numbers.fromfile(file, count)
+    return numbers
 
 
 def repeated(ids: Iterable[tuple[int, str]], suspects: set[int]) -> Iterator[tuple[int, str]]:

@@ -15,9 +15,9 @@ from gateway.batches.batch import Counts
 from gateway.batches.job import Failure
 from gateway.batches.runs import GAP, RECORD, Entry, Kind, audited, gaps_filled, merged, unpack
 from gateway.errors import AuditError
+from gateway.runner.cpu.input import input_lines
 from gateway.runner.cpu.lines import failure_line
 from gateway.runner.cpu.notes import MAX_BYTES, rest_entry
-from gateway.runner.cpu.validate import input_lines
 from gateway.units import MIB
 
 BUFFER: Final = MIB

@@ -17,9 +17,9 @@ from gateway.runner.cpu import archive
 from gateway.runner.cpu.echoes import EchoParts
 from gateway.runner.cpu.envelope import Envelope, Line
 from gateway.runner.cpu.guard import Guard
+from gateway.runner.cpu.input import input_lines
 from gateway.runner.cpu.lines import spool_lines
 from gateway.runner.cpu.recut import Part, PartWriter, spooled
-from gateway.runner.cpu.validate import input_lines
 from gateway.translate import ENDPOINTS, LineError, Policy, Translation
 from gateway.wire.gemini_results import read_results
 

@@ -19,6 +19,7 @@ from gateway.runner.cpu.duplicates import Seen, repeated
 from gateway.runner.cpu.echoes import EchoWriter
 from gateway.runner.cpu.envelope import Envelope, Line
 from gateway.runner.cpu.guard import MESSAGE, Guard
+from gateway.runner.cpu.input import Range, input_lines
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, spool_lines
 from gateway.runner.cpu.notes import NoteWriter
 from gateway.translate import (
@@ -37,8 +38,7 @@ from gateway.translate import (
     price_of,
     refusal_of,
 )
-from gateway.units import MIB
-from gateway.wire.jsonl import LongLine, drop_blank_end, read_lines
+from gateway.wire.jsonl import LongLine
 from gateway.wire.openai_errors import error_body, error_type
 
 BUFFER: Final = 64 * 1024  # two files for each of up to 50 models are open at once
@@ -64,7 +64,7 @@ class ValidateTask:
 
     ``rules`` and ``quotas``: how many tokens a model's job may have.
     ``unusable``: uploaded files that lines may not name, and why; every other id is taken as good.
-    ``day``: for prices, as ``2026-11-25``.
+    ``day``: for prices, as ``2026-11-25``. ``part``: which of how many ranges of the file.
     """
 
     input: str
@@ -79,6 +79,7 @@ class ValidateTask:
     quotas: Sequence[Quota] = ()
     unusable: Mapping[str, Unusable] = field(default_factory=dict)
     day: str = ""
+    part: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class PlannedJob:
     """One job, cut; ``spool`` and ``echo`` are paths in the scratch directory.
 
     ``files`` are the ids of uploaded files for which the spool holds placeholders. ``most`` is what
-    it may cost at most, in billionths of a dollar; None when that is not known.
+    it may cost at most, in billionths of a dollar; None when that is not known. ``output`` is what
+    comes out, as :class:`Size` has it.
     """
 
     number: int
@@ -101,6 +103,7 @@ class PlannedJob:
     echo: str
     files: Sequence[str]
     most: int | None = None
+    output: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +122,30 @@ class ValidateSummary:
     unknown_models: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RangeSummary:
+    """What validation found in one range: ``faulty`` says that it found an error of the file.
+
+    ``seen`` is a file with the hashes of its custom_ids.
+    """
+
+    lines: int
+    refused: int
+    items: int
+    faulty: bool
+    jobs: Sequence[PlannedJob]
+    run: str
+    index: str
+    seen: str
+    notes: dict[str, int]
+    internal: dict[str, int]
+
+
 class _OpenJob:
     """A job that still takes lines."""
 
     def __init__(
-        self, number: int, limits: "_ModelLimits", model: str, scratch: Path, files: ExitStack
+        self, number: int, limits: "ModelLimits", model: str, scratch: Path, files: ExitStack
     ) -> None:
         self.number = number
         self._price = limits.price
@@ -167,10 +189,11 @@ class _OpenJob:
             echo=str(self.echo_path),
             files=sorted(self.named),
             most=self._most,
+            output=self.size.output,
         )
 
 
-class _ModelLimits:
+class ModelLimits:
     """Where jobs of one model are cut, and what decides it."""
 
     def __init__(self, model: str, task: ValidateTask, policy: Policy) -> None:
@@ -196,16 +219,17 @@ class _ModelLimits:
         return Size(len(items), size, keys + sum(map(item_tokens, items)), output)
 
 
-def input_lines(path: Path, max_line_bytes: int) -> Iterator[tuple[int, bytes | LongLine]]:
-    """Read the lines of an input file, each with its number."""
-    with path.open("rb", buffering=MIB) as file:
-        yield from enumerate(drop_blank_end(read_lines(file, max_line_bytes)), 1)
-
-
 def validate(task: ValidateTask) -> ValidateSummary:
     """Check and translate a whole input file. Errors: OSError of the scratch directory."""
     with ExitStack() as files:
         return _Validation(task, files).summary()
+
+
+def validate_range(task: ValidateTask) -> RangeSummary:
+    """Check and translate a range of an input file. Errors: OSError of the scratch directory."""
+    Path(task.scratch).mkdir(exist_ok=True)
+    with ExitStack() as files:
+        return _Validation(task, files).range_summary()
 
 
 class _Validation:
@@ -227,10 +251,12 @@ class _Validation:
         self._errors = Complaints(task.limits.max_reported_errors)
         self._named: set[str] = set()
         self._models: set[str] = set()
-        self._limits: dict[str, _ModelLimits] = {}
+        self._limits: dict[str, ModelLimits] = {}
         self._open: dict[str, _OpenJob] = {}
         self._done: list[PlannedJob] = []
-        self._jobs = self._items = self._lines = self._refused = 0
+        # The number of the last line, and how many there were: of a range these differ.
+        self._lines = self._count = 0
+        self._jobs = self._items = self._refused = 0
         self._run_path = self._scratch / "run-0"
         self._index_path = self._scratch / "index-0"
         self._run = RunWriter(self._run_path)
@@ -258,11 +284,7 @@ class _Validation:
                 internal=internal,
                 unknown_models=sorted(filter(None, self._envelope.unknown)),
             )
-        for job in self._open.values():
-            self._close(job)
-        self._done.sort(key=lambda job: job.number)
-        self._run.close()
-        self._index.close()
+        self._end()
         models = {job.model for job in self._done}
         return ValidateSummary(
             lines=self._lines,
@@ -275,8 +297,34 @@ class _Validation:
             internal=internal,
         )
 
+    def range_summary(self) -> RangeSummary:
+        self._read_all()
+        self._end()
+        seen = self._scratch / "seen"
+        self._seen.save(seen)
+        return RangeSummary(
+            lines=self._count,
+            refused=self._refused,
+            items=self._items,
+            faulty=bool(self._errors),
+            jobs=self._done,
+            run=str(self._run_path),
+            index=str(self._index_path),
+            seen=str(seen),
+            notes=dict(self._notes.counts),
+            internal=dict(self._guard.caught),
+        )
+
+    def _end(self) -> None:
+        for job in self._open.values():
+            self._close(job)
+        self._done.sort(key=lambda job: job.number)
+        self._run.close()
+        self._index.close()
+
     def _lines_of_input(self) -> Iterator[tuple[int, bytes | LongLine]]:
-        return input_lines(Path(self._task.input), self._task.limits.max_line_bytes)
+        part = Range(*self._task.part)
+        return input_lines(Path(self._task.input), self._task.limits.max_line_bytes, part)
 
     def _read_all(self) -> None:
         for number, raw in self._lines_of_input():
@@ -284,6 +332,7 @@ class _Validation:
                 self._refuse_file("lines", self._task.limits.max_lines)
                 return
             self._lines = number
+            self._count += 1
             line = self._envelope.read(raw, number)
             if isinstance(line, BatchError):
                 self._errors.add(line)
@@ -367,9 +416,9 @@ class _Validation:
         media = self._limits_of(job.model).media
         self._done.append(job.close(self._endpoint.method, self._task.jobs, media=media))
 
-    def _limits_of(self, model: str) -> "_ModelLimits":
+    def _limits_of(self, model: str) -> "ModelLimits":
         if model not in self._limits:
-            self._limits[model] = _ModelLimits(model, self._task, self._policy)
+            self._limits[model] = ModelLimits(model, self._task, self._policy)
         return self._limits[model]
 
     def _find_duplicates(self) -> None:

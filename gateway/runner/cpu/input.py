@@ -1,0 +1,66 @@
+"""The lines of an input file with their numbers, as a whole or one range of it.
+
+A range begins at the first line that starts at its share of the bytes or behind it, so ranges need
+no word from each other: every line is in exactly one, under the number it has in the file.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+from gateway.units import MIB
+from gateway.wire.jsonl import LongLine, drop_blank_end, read_lines
+
+
+class Range(NamedTuple):
+    """The range of this number among so many, from 0."""
+
+    number: int = 0
+    among: int = 1
+
+
+WHOLE: Final = Range()
+
+
+def input_lines(
+    path: Path, max_line_bytes: int, part: Range = WHOLE
+) -> Iterator[tuple[int, bytes | LongLine]]:
+    """Read the lines of an input file, each with its number.
+
+    Blank lines at the end of the file are left out; those at the end of a range are not, because
+    what follows decides whether they are one of those.
+    """
+    with path.open("rb", buffering=MIB) as file:
+        size = file.seek(0, 2)
+        start = _line_from(file, size * part.number // part.among)
+        end = _line_from(file, size * (part.number + 1) // part.among)
+        first = 1 + _line_ends(file, 0, start)
+        count = _line_ends(file, start, end) if end < size else None
+        file.seek(start)
+        lines: Iterator[bytes | LongLine] = read_lines(file, max_line_bytes, start=start == 0)
+        lines = drop_blank_end(lines) if count is None else itertools.islice(lines, count)
+        yield from enumerate(lines, first)
+
+
+def _line_from(file: BinaryIO, offset: int) -> int:
+    """Return where the first line starts that starts at an offset or behind it."""
+    if offset == 0:
+        return 0
+    file.seek(offset - 1)
+    while piece := file.readline(MIB):
+        if piece.endswith(b"\n"):
+            break
+    return file.tell()
+
+
+def _line_ends(file: BinaryIO, start: int, end: int) -> int:
+    count = 0
+    file.seek(start)
+    while start < end:
+        block = file.read(min(MIB, end - start))
+        if not block:
+            break
+        count += block.count(b"\n")
+        start += len(block)
+    return count
