@@ -108,12 +108,14 @@ class CompiledOptions:
     def become_frame(self, holes: Sequence[bytes]) -> bool:
         """Find the stand-ins; whether all of them are found as they were put in."""
         self._holes = holes
-        self._forms = {name: Form(text, holes) for name, text in self.members.items()}
-        self._system_form = Form(dumps(self.system), holes)
+        forms = {name: Form(text, holes) for name, text in self.members.items()}
+        system = Form(dumps(self.system), holes)
+        # What has no hole is as it is.
+        self._forms = {name: form for name, form in forms.items() if form.order}
+        self._system_form = system if system.order else None
         self.shared = True
         self._line = {**self.__dict__, "frame": self, "values": ()}
-        forms = (*self._forms.values(), self._system_form)
-        return not any(MARK in form.format for form in forms)
+        return not any(MARK in form.format for form in (*forms.values(), system))
 
     def with_values(self, values: tuple[bytes, ...], hints: tuple[bytes, ...]) -> "CompiledOptions":
         """Return the options of one line, which has these values in place of the stand-ins."""
@@ -126,12 +128,13 @@ class CompiledOptions:
         return made
 
     def _written_members(self) -> dict[str, bytes]:
-        if self.frame is None:
+        if not self.values:
             return self.members
-        return {name: form.fill(self.values) for name, form in self._forms.items()}
+        filled = {name: form.fill(self.values) for name, form in self._forms.items()}
+        return {**self.members, **filled}
 
     def _system_parts(self) -> list[Json]:
-        if self.frame is None or self._system_form is None:
+        if not self.values or self._system_form is None:
             return self.system
         parts: list[Json] = loads(self._system_form.fill(self.values))
         return parts
