@@ -71,6 +71,12 @@ def test_a_source_can_be_followed(source: str) -> None:
     assert followed(source)
 
 
+def test_a_decision_says_what_would_go_wrong_else() -> None:
+    """Who found it, or when, is no reason that a reader can judge."""
+    empty = re.compile(r"\b(found by|a review|reviewed|discussed|noticed|agreed)\b", re.IGNORECASE)
+    assert [source for source in SOURCES if empty.search(source)] == []
+
+
 def test_files_named_as_sources_are_there() -> None:
     """Those of ours; the others are addresses."""
     for place in NAMES.values():
