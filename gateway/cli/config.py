@@ -3,10 +3,10 @@
 import click
 
 from gateway.app import policy
-from gateway.cli.environment import BadSettings, read_settings
+from gateway.cli.environment import BadSettings
 from gateway.errors import SettingsError
-from gateway.settings.load import describe
-from gateway.settings.table import SETTINGS
+from gateway.settings.load import UnfitSettingsError, describe, load
+from gateway.settings.table import SETTINGS, Settings
 
 
 @click.command(short_help="Print the settings in force.")
@@ -14,7 +14,8 @@ from gateway.settings.table import SETTINGS
 def config(help_settings: bool) -> None:
     """Print the settings in force, secrets masked.
 
-    Nothing is in force while one of them is wrong or missing: then this says which.
+    When one is missing, such as the key for Google, this prints the others, says which, and exits
+    78. One that cannot be read leaves nothing in force: then this says which alone.
     --help-settings explains every setting either way.
     """
     if help_settings:
@@ -22,12 +23,19 @@ def config(help_settings: bool) -> None:
             default = "none" if setting.default in {None, ""} else setting.default
             click.echo(f"{setting.name} ({setting.type}, default {default})\n    {setting.help}")
         return
-    settings, warnings = read_settings()
     try:
+        settings, warnings = load()
         policy(settings)
+    except UnfitSettingsError as error:
+        _print(error.settings)
+        raise BadSettings(str(error)) from error
     except SettingsError as error:
         raise BadSettings(str(error)) from error
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
+    _print(settings)
+
+
+def _print(settings: Settings) -> None:
     for name, value in describe(settings):
         click.echo(f"{name}={value}")

@@ -32,12 +32,20 @@ LEAST_WORKER_MEMORY: Final = 256 * MIB
 _OTHER_KEY_NAMES: Final = ("GOOGLE_API_KEY", "GATEWAY_GEMINI_API_KEY")
 
 
+class UnfitSettingsError(SettingsError):
+    """Settings that are good one by one, and together start nothing: ``settings`` has them."""
+
+    def __init__(self, message: str, settings: Settings) -> None:
+        super().__init__(message)
+        self.settings = settings
+
+
 def load(
     environ: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None
 ) -> tuple[Settings, list[str]]:
     """Read the environment, ``overrides`` over it; settings in force, and warnings to log once.
 
-    Errors: SettingsError that names every bad setting.
+    Errors: SettingsError that names every bad setting; UnfitSettingsError when each is good alone.
     """
     given = {**(os.environ if environ is None else environ), **(overrides or {})}
     injected = _take_injected(given)
@@ -57,7 +65,10 @@ def load(
         values["worker_memory_bytes"] = max(share, LEAST_WORKER_MEMORY)
     settings = Settings(**values)
     warnings = list(_misspelt_names(given))
-    _check_together(settings, given, warnings)
+    try:
+        _check_together(settings, given, warnings)
+    except SettingsError as error:
+        raise UnfitSettingsError(str(error), settings) from error
     if injected:
         warnings.append(
             "ignored variables that Kubernetes injects for a Service whose name begins with "

@@ -57,3 +57,13 @@ def test_bad_settings_are_its_failure() -> None:
 
     assert done.returncode == 78
     assert "GEMINI_API_KEY is not set" in done.stderr
+
+
+def test_without_a_key_it_prints_the_others() -> None:
+    """Whoever looks for what is wrong sees what is right, and what is missing."""
+    done = run("config", env={"GATEWAY_PORT": "9000"})
+
+    assert done.returncode == 78
+    assert "GATEWAY_PORT=9000\n" in done.stdout
+    assert "GEMINI_API_KEY=(not set)\n" in done.stdout
+    assert "GEMINI_API_KEY is not set" in done.stderr
