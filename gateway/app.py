@@ -108,9 +108,22 @@ def api_options(settings: Settings) -> ApiOptions:
         credentials=credentials or None,
         google_webhook_secrets=[webhook.value] if webhook else [],
         max_file_bytes=settings.max_file_bytes,
+        max_uploads=settings.max_uploads,
+        max_downloads=settings.max_downloads,
+        requests_per_minute=settings.requests_per_minute,
+        allowed_hosts=_allowed_hosts(settings),
+        cors_origins=settings.cors_origins,
         redirect_bytes=settings.redirect_bytes,
         max_single_bytes=settings.single_max_bytes,
     )
+
+
+def _allowed_hosts(settings: Settings) -> Sequence[str] | None:
+    """Without keys, only names that can be this machine are answered to; with keys any name."""
+    is_open = not settings.api_keys and settings.auth != PASS_THROUGH
+    if settings.allowed_hosts or is_open:
+        return [name.lower() for name in settings.allowed_hosts]
+    return None
 
 
 def live_options(settings: Settings) -> LiveOptions:

@@ -11,6 +11,7 @@
     |  `- TooLargeError        413
     |- BadGatewayError         502      Google refuses the gateway itself
     |- UnavailableError        503      we cannot now; retry later
+    |   |- TooManyRequestsError 429     the client asks too often
     |   `- NoRoomError         507      the disk is full
     `- InternalError           500      our fault
     UpstreamError                       what a call to the upstream can come to
@@ -104,6 +105,14 @@ class UnavailableError(GatewayError):
     def __init__(self, message: str, *, retry_after: int = 5) -> None:
         super().__init__(message)
         self.retry_after = min(retry_after, 120)
+
+
+class TooManyRequestsError(UnavailableError):
+    """The client asks too often, or has too much under way."""
+
+    status = 429
+    type = "requests"
+    code = "rate_limit_exceeded"
 
 
 class InDoubtError(UnavailableError):

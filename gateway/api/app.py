@@ -2,17 +2,20 @@
 
 ::
 
-    RequestIds            every answer has an id
-      ExceptionMiddleware   every exception is an envelope
-        CanonicalPaths        every form of a URL is one path
-          Router                one Resource per path
-            Resource              method, key, readiness; then the endpoint
+    RequestIds            every answer has an id, and says how long it took
+      CORSMiddleware        pages that may ask, if there are any
+        ExceptionMiddleware   every exception is an envelope
+          KnownHosts            without keys, names of this machine alone
+            CanonicalPaths        every form of a URL is one path
+              Router                one Resource per path
+                Resource              method, key, rate, readiness, slot; then the endpoint
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +24,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.answers import on_error
 from gateway.api.auth import key_of_client, owner_of_request
+from gateway.api.hosts import KnownHosts
+from gateway.api.limits import Limits
 from gateway.api.paths import ASKED_PATH, CanonicalPaths
 from gateway.api.requestid import RequestIds
 from gateway.api.routes import ROUTES, ApiRoute
@@ -28,29 +33,59 @@ from gateway.api.services import ApiOptions, Call, Services
 from gateway.errors import MethodNotAllowedError, NotFoundError, UnavailableError
 from gateway.wire.openai import truncate
 
+# Beyond what every page may read of an answer.
+EXPOSED_HEADERS: Final = (
+    "x-request-id",
+    "retry-after",
+    "x-should-retry",
+    "x-gateway-next-after",
+    "openai-processing-ms",
+    "openai-version",
+    "content-range",
+    "content-disposition",
+    "etag",
+)
+
 # While the process drains, its successor is a few seconds away.
 DRAIN_RETRY_AFTER_SECONDS: Final = 5
 
 
 def create_api(services: Services, options: ApiOptions) -> ASGIApp:
     """Make the API over the services that it acts through."""
+    numbers = (options.max_uploads, options.max_downloads, options.requests_per_minute)
+    limits = Limits(*numbers, services.clock)
     routes = [
-        Route(path, Resource(by_method, services, options))
+        Route(path, Resource(by_method, services, options, limits))
         for path, by_method in _by_path(ROUTES).items()
     ]
     router = Router(routes, redirect_slashes=False, default=_unknown_url)
-    return RequestIds(ExceptionMiddleware(CanonicalPaths(router), {Exception: on_error}))
+    known = KnownHosts(CanonicalPaths(router), options.allowed_hosts, options.cors_origins)
+    app: ASGIApp = ExceptionMiddleware(known, {Exception: on_error})
+    if options.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=list(options.cors_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=list(EXPOSED_HEADERS),
+        )
+    return RequestIds(app, services.clock)
 
 
 class Resource:
     """One path. Whether a key is needed hangs on the route, never on the text of a URL."""
 
     def __init__(
-        self, by_method: Mapping[str, ApiRoute], services: Services, options: ApiOptions
+        self,
+        by_method: Mapping[str, ApiRoute],
+        services: Services,
+        options: ApiOptions,
+        limits: Limits,
     ) -> None:
         self._by_method = by_method
         self._services = services
         self._options = options
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -63,8 +98,11 @@ class Resource:
                 allowed=sorted(self._by_method),
             )
         with self._owner(route, request) as owner:
-            response = await self._answer(route, request, owner)
-            await response(scope, receive, send)
+            if not route.public:
+                self._limits.rate.count(owner)
+            async with self._limits.held(route.takes, owner):
+                response = await self._answer(route, request, owner)
+                await response(scope, receive, send)
 
     @contextmanager
     def _owner(self, route: ApiRoute, request: Request) -> Iterator[str]:

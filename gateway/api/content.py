@@ -27,6 +27,8 @@ from gateway.ports.blobs import Blobs
 
 log = logging.getLogger(__name__)
 
+PIECE_BYTES: Final = 64 * 1024
+
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._ ()+=@-]")
 
@@ -149,6 +151,7 @@ class Download(StreamingResponse):
         }
         await send(start)
         await _send_block(send, self._first)
+        self._first = b""
         try:
             async for block in self._rest:
                 await _send_block(send, block)
@@ -159,30 +162,30 @@ class Download(StreamingResponse):
 
 
 async def _send_block(send: Send, block: bytes) -> None:
-    await send({"type": "http.response.body", "body": block, "more_body": True})
+    """Send a block in pieces: what a client leaves unread is one block, not several."""
+    for start in range(0, len(block), PIECE_BYTES):
+        piece = block[start : start + PIECE_BYTES]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
 async def read_span(file: File, blobs: Blobs, span: Span) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of a span, across the file's segments.
 
-    A whole file is compared with its digest on the way: the last block is held back until then, so
-    that a bit that has changed on the disk shows as a download that breaks off.
+    A whole file is compared with its digest before its last block is given: a bit that has changed
+    on the disk shows as a download that breaks off.
     """
     async with aclosing(read_stretches(blobs, stretches_of(file, span))) as blocks:
         if span != Span(0, file.bytes):
             async for block in blocks:
                 yield block
             return
-        digest, held = hashlib.sha256(), b""
+        digest, read = hashlib.sha256(), 0
         async for block in blocks:
             await asyncio.to_thread(digest.update, block)
-            if held:
-                yield held
-            held = block
-    if digest.hexdigest() != file.sha256:
-        raise OSError(errno.EIO, "a file's bytes are not those that were written")
-    if held:
-        yield held
+            read += len(block)
+            if read == file.bytes and digest.hexdigest() != file.sha256:
+                raise OSError(errno.EIO, "a file's bytes are not those that were written")
+            yield block
 
 
 class Stretch(NamedTuple):

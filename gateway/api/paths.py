@@ -16,10 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _PREFIX: Final = re.compile(r"(?:/openai)?(?:/v1)?(?=/)")
 
 # A name with a slash comes as it is from openai-node (LiteLLM#7631): the end of the path decides.
-_DEPLOYMENT: Final = re.compile(
-    r"/deployments/(?P<model>.+?)(?P<path>/(?:chat/completions|completions|embeddings|responses"
-    r"|images/generations|images/edits))"
+_SINGLE: Final = (
+    r"/(?:chat/completions|completions|embeddings|responses|images/generations|images/edits)"
 )
+_DEPLOYMENT: Final = re.compile(rf"/deployments/(?P<model>.+?)(?P<path>{_SINGLE})")
+_ENDS_SINGLE: Final = re.compile(rf".*{_SINGLE}/?")
 
 # Where the model of such a path is kept: it wins over the body's, as at Azure.
 DEPLOYMENT: Final = "gateway.deployment"
@@ -31,6 +32,11 @@ def canonical_path(path: str) -> str:
     """Without the prefixes, and without a slash at the end."""
     short = path[match.end() :] if (match := _PREFIX.match(path)) else path
     return short.rstrip("/") or "/"
+
+
+def is_single_request(path: str) -> bool:
+    """Whether a path, however it was asked for, is that of a single request."""
+    return _ENDS_SINGLE.fullmatch(path) is not None
 
 
 class CanonicalPaths:

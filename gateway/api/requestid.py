@@ -1,6 +1,7 @@
 """``x-request-id`` on every answer: both SDKs show it, and it is what logs are searched by.
 
-And the date, which uvicorn would write before everything else: a download's length comes first.
+With it the date, which uvicorn would write before everything else (a download's length comes
+first), and OpenAI's headers of version and time, which its SDKs hand on to ``with_raw_response``.
 """
 
 import re
@@ -10,12 +11,16 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.clock import Clock
 from gateway.ids import new_request_id
 
 # What a client may choose itself: safe in a header and in a log line.
 _SAFE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 HEADER: Final = "x-request-id"
+
+# The version that OpenAI's answers name.
+OPENAI_VERSION: Final = "2020-10-01"
 
 # Where the id is found while the request is served.
 REQUEST_ID: Final = "gateway.request_id"
@@ -24,8 +29,9 @@ REQUEST_ID: Final = "gateway.request_id"
 class RequestIds:
     """Middleware that gives each answer the client's id, or one of ours."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
         self._app = app
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -34,12 +40,16 @@ class RequestIds:
             return
         given = Headers(scope=scope).get(HEADER, "")
         request_id = given if _SAFE.fullmatch(given) else new_request_id()
+        began = self._clock.monotonic()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = request_id
                 headers["date"] = formatdate(usegmt=True)
+                took = self._clock.monotonic() - began
+                headers["openai-processing-ms"] = str(round(took * 1000))
+                headers["openai-version"] = OPENAI_VERSION
             await send(message)
 
         await self._app({**scope, REQUEST_ID: request_id}, receive, send_with_id)

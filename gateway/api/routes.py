@@ -21,6 +21,7 @@ from gateway.api import (
     uploads,
     webhooks,
 )
+from gateway.api.limits import Takes
 from gateway.api.services import Call
 
 Endpoint = Callable[[Call], Awaitable[Response]]
@@ -32,6 +33,7 @@ class ApiRoute:
 
     ``keeps_key``: a client's own key for Google is kept for the work that this starts.
 
+    ``takes``: what it holds while it is served, of which there is a number.
     ``GET`` includes ``HEAD``.
     """
 
@@ -41,16 +43,17 @@ class ApiRoute:
     public: bool = False
     starts_work: bool = False
     keeps_key: bool = False
+    takes: Takes = Takes.NOTHING
 
 
 ROUTES: Final = (
-    ApiRoute("POST", "/files", files.create, starts_work=True),
+    ApiRoute("POST", "/files", files.create, starts_work=True, takes=Takes.UPLOAD),
     ApiRoute("GET", "/files", files.list_files),
     ApiRoute("GET", "/files/{id}", files.retrieve),
     ApiRoute("DELETE", "/files/{id}", files.delete),
-    ApiRoute("GET", "/files/{id}/content", files.content),
+    ApiRoute("GET", "/files/{id}/content", files.content, takes=Takes.DOWNLOAD),
     ApiRoute("POST", "/uploads", uploads.create, starts_work=True),
-    ApiRoute("POST", "/uploads/{id}/parts", uploads.add_part, starts_work=True),
+    ApiRoute("POST", "/uploads/{id}/parts", uploads.add_part, starts_work=True, takes=Takes.UPLOAD),
     ApiRoute("POST", "/uploads/{id}/complete", uploads.complete, starts_work=True),
     ApiRoute("POST", "/uploads/{id}/cancel", uploads.cancel),
     ApiRoute("POST", "/batches", batches.create, starts_work=True, keeps_key=True),
@@ -59,7 +62,7 @@ ROUTES: Final = (
     ApiRoute("POST", "/batches/{id}/cancel", batches.cancel),
     ApiRoute("POST", "/batches/{id}/retry", retries.retry, starts_work=True, keeps_key=True),
     ApiRoute("POST", "/batches/{id}/rerender", rerender.rerender, starts_work=True),
-    ApiRoute("GET", "/batches/{id}/results", results.results),
+    ApiRoute("GET", "/batches/{id}/results", results.results, takes=Takes.DOWNLOAD),
     ApiRoute("GET", "/batches/{id}/events", events.events),
     ApiRoute("GET", "/batches/{id}/jobs", jobs.list_jobs),
     ApiRoute("POST", "/chat/completions", single.create, starts_work=True),

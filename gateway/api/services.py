@@ -94,6 +94,13 @@ class ApiOptions:
     redirect_bytes: int = 0
     # Of Google's webhooks; changed in place when it is read again. None: there are no webhooks.
     google_webhook_secrets: Sequence[str] = ()
+    # How many at once, over all clients; how many requests of one in a minute, 0: any number.
+    max_uploads: int = 64
+    max_downloads: int = 128
+    requests_per_minute: int = 0
+    # Names that requests may be sent to, with those of the loopback interface; None: any.
+    allowed_hosts: Collection[str] | None = None
+    cors_origins: Collection[str] = ()  # pages that may ask; "*": any
 
 
 @dataclass(frozen=True, slots=True)

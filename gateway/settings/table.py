@@ -22,12 +22,14 @@ from gateway.settings.values import (
     encryption_key,
     google_keys,
     google_webhook_secret,
+    hosts,
     integer,
     names,
     objects,
     one_of,
     optional_integer,
     optional_size,
+    origins,
     path,
     port,
     positive_integer,
@@ -444,6 +446,36 @@ class Settings:
         "Most jobs at Google at a time; Google admits 100 a project.",
     )
     max_file_bytes: int = _setting("2 GiB", size, "size", "Largest file; OpenAI: 200 MB.")
+    max_uploads: int = _setting(
+        "64", positive_integer, "number", "Most uploads under way at a time; others wait, then 503."
+    )
+    max_downloads: int = _setting(
+        "128",
+        positive_integer,
+        "number",
+        "Most downloads under way at a time; others wait, then 503. One key has three quarters of "
+        "either.",
+    )
+    requests_per_minute: int = _setting(
+        "60000",
+        integer,
+        "number",
+        "Most requests of one key in a minute, then 429; 0: any number.",
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "",
+        hosts,
+        "list",
+        "Names by which the gateway may be asked for. Without keys these are the loopback "
+        "interface's (`localhost`, `127.0.0.1`, `[::1]`) and the ones listed here; with keys any "
+        "name, unless some are listed.",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "",
+        origins,
+        "list",
+        "Web pages that may ask, as `https://example.com`, or `*`; none by default.",
+    )
     max_lines: int = _setting(
         "1000000", positive_integer, "number", "Most lines of one input; OpenAI: 50000."
     )

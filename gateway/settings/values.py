@@ -177,6 +177,22 @@ def names(value: str) -> tuple[str, ...]:
     return found
 
 
+def hosts(value: str) -> tuple[str, ...]:
+    """Names or addresses of hosts, without a port, separated by commas."""
+    found = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not all(re.fullmatch(r"[A-Za-z0-9.:_-]+", name) for name in found):
+        raise ValueError("is not a list of host names without scheme, separated by commas")
+    return found
+
+
+def origins(value: str) -> tuple[str, ...]:
+    """Origins of web pages, separated by commas; ``*`` is any."""
+    found = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not all(re.fullmatch(r"\*|https?://[A-Za-z0-9.:_\[\]-]+", name) for name in found):
+        raise ValueError("is not a list of origins such as https://example.com, or '*'")
+    return found
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     """One of these words."""
     return lambda value: choice(value, allowed)

@@ -1,6 +1,8 @@
 """Bodies that come slowly, break off, or say less than they are."""
 
 import asyncio
+import gzip
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +12,14 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from gateway.api.body import BrokenBodyError, StalledBodyError, pieces, read_json_bytes
+from gateway.api.body import (
+    GZIP_RATIO,
+    PROGRESS_BYTES,
+    BrokenBodyError,
+    StalledBodyError,
+    pieces,
+    read_json_bytes,
+)
 from gateway.api.services import ApiOptions, Call, Services
 from gateway.errors import RequestError, TooLargeError
 from tests.api.world import LINE, START, World, form_of, serving, until
@@ -100,10 +109,59 @@ async def test_strange_lengths_are_not_believed(declared: bytes) -> None:
     assert await read_json_bytes(call) == b"{}"
 
 
-async def test_compressed_bodies_are_refused() -> None:
+@pytest.mark.parametrize("encoding", [b"br", b"deflate", b"zstd", b"gzip, gzip"])
+async def test_other_encodings_are_refused(encoding: bytes) -> None:
     """By name, rather than by what their bytes would look like."""
     with pytest.raises(RequestError, match="uncompressed"):
-        await _all(_call(b"x", headers=[(b"content-encoding", b"gzip")]))
+        await _all(_call(b"x", headers=[(b"content-encoding", encoding)]))
+
+
+PACKED = [(b"content-encoding", b"GZip")]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1000, 10_000_000])
+@pytest.mark.parametrize("members", [1, 3])
+async def test_gzip_bodies_are_unpacked(piece: int, members: int) -> None:
+    """However they are cut, and of as many members as they have."""
+    data = os.urandom(3000) * 4 + b"tail" + b"\0" * 30_000
+    packed = gzip.compress(data) * members
+    pieces = [packed[at : at + piece] for at in range(0, len(packed), piece)]
+
+    assert await _all(_call(*pieces, headers=PACKED)) == data * members
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"x", gzip.compress(b"a" * 100)[:-1], gzip.compress(b"a") + b"x", b"\x1f\x8b"],
+    ids=["garbage", "cut", "garbage behind", "a beginning"],
+)
+async def test_what_is_no_gzip(packed: bytes) -> None:
+    """400: garbage, a cut stream, garbage behind one."""
+    with pytest.raises(RequestError, match="no whole gzip stream"):
+        await _all(_call(packed, headers=PACKED))
+
+
+async def test_a_gzip_bomb() -> None:
+    """Refused after a hundred times its size, whatever the endpoint would take."""
+    packed = gzip.compress(b"\0" * 50_000_000)
+    sizes: list[int] = []
+
+    async def unpack() -> None:
+        async for unpacked in pieces(_call(packed, headers=PACKED)):
+            sizes.append(len(unpacked))
+
+    with pytest.raises(RequestError, match="packed too tightly"):
+        await unpack()
+
+    assert max(sizes) <= PROGRESS_BYTES
+    assert sum(sizes) <= GZIP_RATIO * len(packed) + PROGRESS_BYTES
+
+
+async def test_a_packed_body_has_the_limits_of_its_contents() -> None:
+    """Unpacked it counts."""
+    packed = gzip.compress(os.urandom(600_000).hex().encode())
+    with pytest.raises(TooLargeError):
+        await read_json_bytes(_call(packed, headers=PACKED))
 
 
 @asynccontextmanager

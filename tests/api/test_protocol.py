@@ -80,3 +80,151 @@ async def test_a_head_that_never_comes_is_not_waited_for(
 
     assert await talk(port) == b""
     assert await talk(port, HEAD) == b""
+
+
+async def pushed(port: int, start: bytes, piece: bytes, most: int) -> int:
+    """Send pieces until the server closes the connection; how many bytes that took."""
+    async with asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        sent = 0
+        try:
+            writer.write(start)
+            while sent < most and not reader.at_eof():
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+                sent += len(piece)
+            await reader.read()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+        return sent
+
+
+async def write_for_ever(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Until the connection breaks."""
+    while True:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+CHUNKED = (
+    b"POST /v1/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-a\r\n"
+    b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+ENDLESS = {
+    "trailers": (CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-A: " + b"x" * 1000 + b"\r\n"),
+    "a trailer's value": (CHUNKED + b"2\r\n{}\r\n0\r\nX-A: ", b"x" * 1000),
+    "a chunk's extension": (CHUNKED + b"2;a=", b"x" * 1000),
+    "a head": (b"GET /healthz HTTP/1.1\r\n", b"X-A: " + b"x" * 1000 + b"\r\n"),
+    "a url": (b"GET /", b"x" * 1000),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_nothing_but_a_body_is_endless(port: int, kind: str) -> None:
+    """A4: closed long before it fills the memory; no key was shown."""
+    start, piece = ENDLESS[kind]
+
+    assert await pushed(port, start, piece, 32 * 1024 * 1024) < 32 * 1024 * 1024
+
+
+async def test_chunks_of_a_byte_are_a_body(port: int) -> None:
+    """Five bytes of frame for one of body; with a trailer."""
+    body = b'{"a": 1}' + b" " * 40_000
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+    head = CHUNKED.replace(b"Host", b"Connection: close\r\nHost")
+
+    answer = await talk(port, head, chunks, b"0\r\nX-Trailer: a\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"unknown_parameter" in answer
+
+
+async def test_requests_in_a_row_take_turns(port: int) -> None:
+    """A5: thousands in one segment are all answered, and another client meanwhile."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    count = 5_000
+    async with asyncio.timeout(120):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request * (count - 1) + HEAD + b"\r\n")
+        reading = asyncio.ensure_future(reader.read())
+        await writer.drain()
+        assert (await talk(port, HEAD, b"\r\n")).startswith(b"HTTP/1.1 200")
+        assert not reading.done()  # the other did not wait for all of these
+        answers = await reading
+        writer.close()
+
+    assert answers.count(b"HTTP/1.1 200 OK") == count
+
+
+async def test_a_half_closed_client_gets_its_answer(port: int) -> None:
+    """A9: as ``nc -N`` asks; one whose body is cut gets none, since there is none to give."""
+    for head, whole in ((HEAD + b"\r\n", True), (CHUNKED, False)):
+        async with asyncio.timeout(30):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head)
+            writer.write_eof()
+            answer = await reader.read()
+            writer.close()
+        assert answer.startswith(b"HTTP/1.1 200") == whole
+
+
+async def test_a_body_that_goes_on_after_its_answer(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A10: closed soon after the 401, which is read all the same."""
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
+    head = b"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+    async with asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            await write_for_ever(writer, b"x")
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 401")
+
+
+async def test_a_body_that_ends_in_time_keeps_its_connection(port: int) -> None:
+    """The next request is answered on it."""
+    head = b"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+
+    answers = await talk(port, head, b"abc", HEAD + b"\r\n")
+
+    assert answers.startswith(b"HTTP/1.1 401")
+    assert b"HTTP/1.1 200" in answers
+
+
+async def test_an_answer_that_is_not_read(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A8: the connection is cut, whatever waits to be written."""
+    monkeypatch.setattr(protocol, "READ_SECONDS", 0.2)
+    request = b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with asyncio.timeout(60):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        with pytest.raises(ConnectionError):
+            await write_for_ever(writer, request * 1000)  # answers pile up
+        writer.close()
+
+
+async def test_what_is_no_http(port: int) -> None:
+    """400 in OpenAI's envelope."""
+    answer = await talk(port, b"\x00\x01 nonsense\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b'"type":"invalid_request_error"' in answer
+
+
+@pytest.mark.parametrize("target", [b"/healthz", b"/v1/files", b"/v1/none", b"/v1/batches/x"])
+async def test_heads_in_a_row(port: int, caplog: pytest.LogCaptureFixture, target: bytes) -> None:
+    """A13: HEAD behind HEAD, and a body behind one, is no error of ours."""
+    head = b"HEAD %b HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-a\r\n" % target
+    request = head + b"Content-Length: 2\r\n\r\n{}"
+
+    answers = await talk(port, request * 20, HEAD + b"\r\n")
+
+    assert answers.count(b"HTTP/1.1") == 21
+    assert caplog.records == []

@@ -22,6 +22,15 @@ async def test_any_other_is_replaced(alice: httpx.AsyncClient, path: str, given:
     assert made.startswith("req_")
 
 
+@pytest.mark.parametrize("path", ["/v1/files", "/healthz", "/nowhere"])
+async def test_openais_headers(alice: httpx.AsyncClient, path: str) -> None:
+    """Which its SDKs hand on; on errors too."""
+    headers = (await alice.get(path)).headers
+
+    assert headers["openai-version"] == "2020-10-01"
+    assert 0 <= int(headers["openai-processing-ms"]) < 60_000
+
+
 async def test_ids_differ(alice: httpx.AsyncClient) -> None:
     """One each."""
     made = {(await alice.get("/healthz")).headers["x-request-id"] for _ in range(10)}

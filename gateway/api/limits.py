@@ -1,0 +1,124 @@
+"""Limits of what one client, and all of them together, may have under way.
+
+An upload holds a block of memory, a download too, for as long as its client wants; so both have a
+number of slots, of which one owner gets three quarters at most. Requests are counted by owner.
+"""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Final
+
+from gateway.clock import Clock
+from gateway.errors import TooManyRequestsError, UnavailableError
+
+# A slot is waited for so long: a client that tries again would have to send its request again.
+SLOT_SECONDS: Final = 30.0
+# One owner's share of the slots.
+SHARE: Final = 3 / 4
+# Requests that may come at once, as seconds of the rate.
+BURST_SECONDS: Final = 10.0
+# Owners whose requests are remembered; with keys of Google's as owners there is no end of them.
+MAX_OWNERS: Final = 10_000
+
+
+class Takes(Enum):
+    """What a request holds while it is served."""
+
+    NOTHING = "nothing"
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+
+
+class Slots:
+    """So many at once, fairly between owners."""
+
+    def __init__(self, what: Takes, total: int, wait_seconds: float = SLOT_SECONDS) -> None:
+        self._what = what
+        self._all = asyncio.Semaphore(total)
+        self._share = max(1, int(total * SHARE))
+        self._wait_seconds = wait_seconds
+        self._own: dict[str, asyncio.Semaphore] = {}
+        self._users: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def slot(self, owner: str) -> AsyncIterator[None]:
+        """Hold a slot, waiting for it. Errors: UnavailableError when none comes free in time."""
+        own = self._own.setdefault(owner, asyncio.Semaphore(self._share))
+        self._users[owner] += 1
+        try:
+            await self._acquire(own)
+            try:
+                yield
+            finally:
+                self._all.release()
+                own.release()
+        finally:
+            self._users[owner] -= 1
+            if not self._users[owner]:
+                del self._users[owner], self._own[owner]
+
+    async def _acquire(self, own: asyncio.Semaphore) -> None:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await own.acquire()
+                try:
+                    await self._all.acquire()
+                except BaseException:
+                    own.release()
+                    raise
+        except TimeoutError as error:
+            raise UnavailableError(
+                f"Too many {self._what.value}s are under way: try again when some have ended.",
+                retry_after=10,
+            ) from error
+
+
+class Rate:
+    """So many requests of one owner in a minute, the unused of some seconds at once; 0: any."""
+
+    def __init__(self, per_minute: int, clock: Clock) -> None:
+        self._per_second = per_minute / 60
+        self._burst = max(1.0, self._per_second * BURST_SECONDS)
+        self._clock = clock
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def count(self, owner: str) -> None:
+        """Count one. Errors: TooManyRequestsError that says when to come again."""
+        if not self._per_second:
+            return
+        now = self._clock.monotonic()
+        left, since = self._left.get(owner, (self._burst, now))
+        left = min(self._burst, left + (now - since) * self._per_second)
+        if left < 1:
+            raise TooManyRequestsError(
+                f"Too many requests: at most {self._per_second * 60:.0f} a minute are served for"
+                " one key.",
+                retry_after=math.ceil((1 - left) / self._per_second),
+            )
+        if len(self._left) >= MAX_OWNERS and owner not in self._left:
+            self._left.clear()
+        self._left[owner] = (left - 1, now)
+
+
+class Limits:
+    """The slots and the rate of one application."""
+
+    def __init__(self, uploads: int, downloads: int, per_minute: int, clock: Clock) -> None:
+        self._slots = {
+            Takes.UPLOAD: Slots(Takes.UPLOAD, uploads),
+            Takes.DOWNLOAD: Slots(Takes.DOWNLOAD, downloads),
+        }
+        self.rate = Rate(per_minute, clock)
+
+    @asynccontextmanager
+    async def held(self, takes: Takes, owner: str) -> AsyncIterator[None]:
+        """Hold what a request takes while it is served."""
+        if takes is Takes.NOTHING:
+            yield
+            return
+        async with self._slots[takes].slot(owner):
+            yield

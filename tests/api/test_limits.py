@@ -1,0 +1,142 @@
+"""Slots and rates: what one client may have under way, and how often it may ask."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from gateway.api.limits import MAX_OWNERS, Rate, Slots, Takes
+from gateway.errors import TooManyRequestsError, UnavailableError
+from tests.api.world import World, form_of, serving, until
+
+
+class HandClock:
+    """Moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> int:
+        """Milliseconds."""
+        return int(self.seconds * 1000)
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """At once."""
+        self.seconds += seconds
+
+
+def test_the_rate_of_each_owner() -> None:
+    """A burst, then as many as the rate gives; another owner has its own."""
+    clock = HandClock()
+    rate = Rate(60, clock)
+    for _ in range(10):
+        rate.count("a")
+    with pytest.raises(TooManyRequestsError) as refused:
+        rate.count("a")
+    assert (refused.value.status, refused.value.retry_after) == (429, 1)
+    rate.count("b")
+    clock.seconds = 1.5
+    rate.count("a")
+    with pytest.raises(TooManyRequestsError):
+        rate.count("a")
+    clock.seconds = 1000
+    for _ in range(10):
+        rate.count("a")
+
+
+def test_a_slow_rate_says_when_to_come_again() -> None:
+    """At most 120 s: longer and the SDKs give up."""
+    rate = Rate(1, HandClock())
+    rate.count("a")
+    with pytest.raises(TooManyRequestsError) as refused:
+        rate.count("a")
+    assert refused.value.retry_after == 60
+
+
+def test_no_rate_and_many_owners() -> None:
+    """0 is any number; the memory of owners has an end."""
+    unlimited = Rate(0, HandClock())
+    for _ in range(1000):
+        unlimited.count("a")
+    rate = Rate(60, HandClock())
+    for number in range(MAX_OWNERS + 2):
+        rate.count(str(number))
+    assert len(rate._left) <= MAX_OWNERS
+
+
+async def test_one_owner_leaves_slots_to_others() -> None:
+    """Three quarters are one owner's at most; those that wait too long are refused."""
+    slots = Slots(Takes.UPLOAD, 4, wait_seconds=0.01)
+    held = [slots.slot("a") for _ in range(3)]
+    for one in held:
+        await one.__aenter__()
+    with pytest.raises(UnavailableError, match="uploads are under way"):
+        await slots.slot("a").__aenter__()
+    async with slots.slot("b"):
+        with pytest.raises(UnavailableError):
+            await slots.slot("c").__aenter__()
+    for one in held:
+        await one.__aexit__(None, None, None)
+    async with slots.slot("a"), slots.slot("c"):
+        assert set(slots._own) == {"a", "c"}
+    assert slots._own == {}
+
+
+async def test_a_slot_that_comes_free_is_given() -> None:
+    """To the one that waits; a wait that is given up takes none."""
+    slots = Slots(Takes.DOWNLOAD, 1, wait_seconds=60)
+    async with slots.slot("a"):
+        waiting = asyncio.ensure_future(slots.slot("b").__aenter__())
+        given_up = asyncio.ensure_future(slots.slot("c").__aenter__())
+        await asyncio.sleep(0)
+        given_up.cancel()
+    await waiting
+    assert set(slots._own) == {"b"}
+
+
+async def test_uploads_wait_for_a_slot(world: World) -> None:
+    """One that stalls keeps the next waiting, no longer than it is there itself."""
+    body, headers = form_of(b"{}\n", purpose="user_data")
+    key = {"authorization": "Bearer secret-a"}
+    holding = asyncio.Event()
+
+    async def stalled() -> None:
+        async def pieces() -> object:
+            yield body[:50]
+            holding.set()
+            await asyncio.Event().wait()
+
+        await client.post("/v1/files", content=pieces(), headers=headers)  # type: ignore[arg-type]
+
+    async with (
+        serving(world.app(max_uploads=1)) as url,
+        httpx.AsyncClient(base_url=url, headers=key, timeout=60) as client,
+    ):
+        first = asyncio.ensure_future(stalled())
+        await holding.wait()
+        second = asyncio.ensure_future(client.post("/v1/files", content=body, headers=headers))
+        await asyncio.sleep(0.05)
+        assert not second.done()
+        assert (await client.get("/v1/files")).status_code == 200
+        first.cancel()
+        assert (await second).status_code == 200
+        await until(lambda: len(world.blob_files()) == 1)
+
+
+async def test_too_many_requests(world: World) -> None:
+    """429 with OpenAI's words, and when to come again; probes are not counted."""
+    transport = httpx.ASGITransport(world.app(requests_per_minute=6))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://gateway", headers={"authorization": "Bearer secret-a"}
+    ) as client:
+        assert (await client.get("/v1/files")).status_code == 200
+        refused = await client.get("/v1/files")
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 120
+        error = refused.json()["error"]
+        assert (error["type"], error["code"]) == ("requests", "rate_limit_exceeded")
+        assert (await client.get("/healthz")).status_code == 200
