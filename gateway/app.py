@@ -46,6 +46,7 @@ from gateway.ports.upstream import Upstream
 from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.heartbeat import Heartbeat, set_clock
+from gateway.runner.line_stories import LineStories
 from gateway.runner.rerender import Rerenderer
 from gateway.runner.retry_input import RetryInput
 from gateway.runner.runner import Runner
@@ -65,6 +66,7 @@ from gateway.translate import (
     check_safety_settings,
     check_voices,
 )
+from gateway.ui.app import with_page
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions, check_keys
 
@@ -518,11 +520,16 @@ class Gateway:
             policy=self._policy.to_json(),
             models=runner.models.offered,
             single=self._single,
+            line_story=LineStories(context).tell,
             webhooks=notifier,
             rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),
             retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )
-        return create_api(services, replace(self._api_options, pass_through=keyring))
+        api = create_api(services, replace(self._api_options, pass_through=keyring))
+        if self._settings.ui == "off":
+            return api
+        open_to_all = self._api_options.credentials is None and keyring is None
+        return with_page(api, self._clock, open_to_all=open_to_all)
 
 
 async def _look_after(keyring: Keyring | None) -> None:

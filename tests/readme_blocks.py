@@ -339,6 +339,7 @@ BLOCKS: Mapping[str, Blocks] = {
         "finish-reasons": finish_reasons,
     },
     "gateway/live/README.md": {},
+    "gateway/ui/README.md": {},
     "gateway/emulator/README.md": {
         "markers": markers,
         "faults": faults,

@@ -58,6 +58,8 @@ class Services:
     retry_input: Callable[[Batch, bool], Awaitable[File]] | None = None
     # Renders an ended batch again, under its stored policy or today's.
     rerender: Callable[[Batch, bool], Awaitable[Batch]] | None = None
+    # Tells all that is kept of the line with a custom_id.
+    line_story: Callable[[Batch, str], Awaitable[Mapping[str, Any]]] | None = None
     single: SingleRequests | None = None  # answers requests outside of batches
     webhooks: Webhooks | None = None
 

@@ -29,6 +29,7 @@ from gateway.errors import AuditError
 from gateway.runner.cpu.collect import CollectTask, collect
 from gateway.runner.cpu.failed_lines import FailedLinesTask, failed_lines
 from gateway.runner.cpu.fill import FillTask, Usable, fill
+from gateway.runner.cpu.line_story import LineStoryTask, RawPath, line_story
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
 from gateway.runner.cpu.ranges import JoinTask, join
 from gateway.runner.cpu.recut import PickTask, RecutTask, SplitTask, pick, recut, split
@@ -100,6 +101,11 @@ def _publish(task: dict[str, Any]) -> object:
     return publish(PublishTask(**task, runs=runs, lost=lost))
 
 
+def _line_story(task: dict[str, Any]) -> object:
+    raws = [RawPath(**raw) for raw in task.pop("raws")]
+    return line_story(LineStoryTask(**task, raws=raws))
+
+
 def _recut(task: dict[str, Any]) -> object:
     return recut(RecutTask(**task))
 
@@ -112,6 +118,7 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "collect": _collect,
     "publish": _publish,
     "recut": _recut,
+    "line_story": _line_story,
     "remake": lambda task: remake(RemakeTask(**task)),
     "failed_lines": lambda task: failed_lines(FailedLinesTask(**task)),
     "split": lambda task: split(SplitTask(**task)),

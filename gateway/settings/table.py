@@ -566,6 +566,12 @@ class Settings:
     sweep_seconds: float = _setting(
         "3600", seconds, "seconds", "Age at which unreferenced bytes are removed."
     )
+    ui: str = _setting(
+        "on",
+        one_of("on", "off"),
+        "on, off",
+        "The page at `/ui`: with keys it asks for one, without keys it is for this machine alone.",
+    )
     single_calls: int = _setting(
         "100",
         positive_integer,

@@ -22,15 +22,15 @@ NODE = Path(ROOT_DIR) / "bin" / "node"
 NPM = Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
-def installed() -> Path:
-    """A directory whose ``node_modules`` has the SDK."""
-    cache = Path(tempfile.gettempdir()) / f"openai-node-{OPENAI_NODE}-{os.getuid()}"
+def installed(package: str = f"openai@{OPENAI_NODE}") -> Path:
+    """A directory whose ``node_modules`` has a package: the SDK, or another."""
+    cache = Path(tempfile.gettempdir()) / f"npm-{package.replace('@', '-')}-{os.getuid()}"
     if cache.exists():
         return cache
     fresh = Path(tempfile.mkdtemp(prefix=f"{cache.name}-"))
     quiet = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
     command = [str(NODE), str(NPM), "install", "--prefix", str(fresh), *quiet]
-    subprocess.run([*command, f"openai@{OPENAI_NODE}"], check=True, timeout=120, cwd=fresh)
+    subprocess.run([*command, package], check=True, timeout=120, cwd=fresh)
     try:
         fresh.rename(cache)
     except OSError:  # another test process was faster

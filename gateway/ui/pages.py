@@ -1,0 +1,162 @@
+"""Pages: the name of each one's template, and the values that it shows."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+
+from gateway.ui import words
+from gateway.ui.api_client import ApiClient, ApiError, Json
+
+PER_PAGE: Final = 50
+STATUSES: Final = (
+    "validating",
+    "in_progress",
+    "finalizing",
+    "cancelling",
+    "completed",
+    "failed",
+    "expired",
+    "cancelled",
+)
+PREVIEW_LINES: Final = 50
+
+Shown = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request for a page, and the API as its visitor sees it. ``now`` in seconds."""
+
+    request: Request
+    api: ApiClient
+    now: int
+
+    def query(self, name: str) -> str:
+        """Read a member of the query, ``""`` where it is absent."""
+        return self.request.query_params.get(name, "")
+
+    def path(self, name: str) -> str:
+        """Read a member of the path."""
+        return str(self.request.path_params[name])
+
+
+async def batches(visit: Visit) -> Shown:
+    """List batches, newest first, with filters and totals."""
+    wanted = {name: visit.query(name) for name in ("status", "model", "text")}
+    page = await visit.api.batches(wanted, visit.query("after") or None, PER_PAGE)
+    older = None
+    if page["next"]:
+        older = "/ui/batches?" + urlencode({**wanted, "after": page["next"]})
+    found = page["data"]
+    return "batches.html", {
+        "batches": [_row(batch, visit.now) for batch in found],
+        "totals": _totals(found),
+        "wanted": wanted,
+        "statuses": STATUSES,
+        "older": older,
+        "watch": "/ui/events",
+    }
+
+
+def _row(batch: Json, now: int) -> Json:
+    more = batch["gateway"]
+    live = batch["status"] in words.LIVE
+    return {
+        **batch,
+        "bar": words.bar(batch["request_counts"]),
+        "lasted": words.lasted(batch, now),
+        "live": live,
+        "left": words.duration(more["eta_seconds"]) if live else "",
+        "window": words.duration(batch["expires_at"] - now) if live else "",
+    }
+
+
+def _totals(batches: Sequence[Json]) -> Json:
+    costs = [batch["gateway"]["cost_usd"] for batch in batches]
+    return {
+        "batches": len(batches),
+        "live": sum(batch["status"] in words.LIVE for batch in batches),
+        "lines": sum(batch["request_counts"]["total"] for batch in batches),
+        "failed": sum(batch["request_counts"]["failed"] for batch in batches),
+        "tokens": sum(batch["usage"]["total_tokens"] for batch in batches),
+        "cost": sum(cost or 0 for cost in costs),
+        "unknown": sum(cost is None for cost in costs),
+    }
+
+
+async def batch(visit: Visit) -> Shown:
+    """Show one batch: its life, its jobs, what went wrong, what it costs, what can be done."""
+    found = await visit.api.batch(visit.path("id"))
+    jobs = await visit.api.get(f"/batches/{quote(found['id'], safe='')}/jobs")
+    return "batch.html", {
+        "batch": _row(found, visit.now),
+        "more": found["gateway"],
+        "moments": words.moments(found),
+        "jobs": jobs["data"],
+        "errors": await _grouped(visit, found["error_file_id"], words.groups),
+        "warnings": await _grouped(visit, found["gateway"]["warnings_file_id"], words.warnings),
+        "watch": f"/ui/events?batch={quote(found['id'], safe='')}",
+        "base_url": f"{visit.request.url.scheme}://{visit.request.url.netloc}/v1",
+    }
+
+
+async def _grouped(
+    visit: Visit, file_id: str | None, group: Callable[[Sequence[Json]], Sequence[words.Group]]
+) -> Sequence[words.Group]:
+    if file_id is None:
+        return ()
+    try:
+        async with visit.api.lines(file_id) as lines:
+            return group(lines)
+    except ApiError:  # the file is gone, and the batch still tells its counts
+        return ()
+
+
+async def line(visit: Visit) -> Shown:
+    """Show one line: asked, sent, answered, got, next to each other."""
+    batch_id, custom_id = visit.path("id"), visit.query("custom_id")
+    path = f"/batches/{quote(batch_id, safe='')}/line"
+    story = await visit.api.get(path, custom_id=custom_id)
+    return "line.html", {"story": story, "batch_id": batch_id}
+
+
+async def quota(visit: Visit) -> Shown:
+    """Show what is at Google, and what refusals taught."""
+    return "quota.html", {"rows": (await visit.api.get("/quota"))["data"]}
+
+
+async def files(visit: Visit) -> Shown:
+    """List files, newest first."""
+    after = visit.query("after") or None
+    page = await visit.api.get("/files", limit=PER_PAGE, after=after, order="desc")
+    older = f"/ui/files?after={quote(page['last_id'], safe='')}" if page["has_more"] else None
+    return "files.html", {"files": page["data"], "older": older}
+
+
+async def file(visit: Visit) -> Shown:
+    """Show one file: its first lines, and the batches that use it."""
+    file_id = visit.path("id")
+    found = await visit.api.get(f"/files/{quote(file_id, safe='')}")
+    async with visit.api.lines(file_id) as lines:
+        shown = lines[:PREVIEW_LINES]
+    uses = await visit.api.batches({"text": file_id}, None, PER_PAGE)
+    return "file.html", {"file": found, "lines": shown, "uses": uses["data"]}
+
+
+async def new(visit: Visit) -> Shown:  # noqa: ARG001 - as the other pages
+    """Take a file, and create a batch of it."""
+    return "new.html", {}
+
+
+PAGES: Final[Mapping[str, Callable[[Visit], Awaitable[Shown]]]] = {
+    "/batches": batches,
+    "/batches/{id}": batch,
+    "/batches/{id}/line": line,
+    "/quota": quota,
+    "/files": files,
+    "/files/{id}": file,
+    "/new": new,
+}

@@ -1,0 +1,185 @@
+"""The page in a real browser: a batch dropped, watched, cancelled, retried; a line opened."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import orjson
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from gateway.emulator.testing import Emulator, EmulatorOptions, running
+from tests.e2e.harness import GatewayProcess, serving
+
+pytestmark = pytest.mark.slow
+
+DROP = """async ([selector, text]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], "requests.jsonl", { type: "application/jsonl" }));
+  const place = document.querySelector(selector);
+  for (const type of ["dragover", "drop"]) {
+    const how = { dataTransfer: data, bubbles: true, cancelable: true };
+    place.dispatchEvent(new DragEvent(type, how));
+  }
+}"""
+MILLISECONDS = 120_000
+
+
+def lines(*temperatures: float) -> str:
+    """Chat lines; a temperature beyond 2 is refused."""
+    made = [
+        {
+            "custom_id": f"line-{number}",
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {
+                "model": "gemini-3.5-flash",
+                "messages": [{"role": "user", "content": "<b>hi</b>"}],
+                "temperature": temperature,
+                "parallel_tool_calls": False,
+            },
+        }
+        for number, temperature in enumerate(temperatures)
+    ]
+    return "".join(orjson.dumps(line).decode() + "\n" for line in made)
+
+
+def ui(gateway: GatewayProcess) -> str:
+    """Where the page is."""
+    return gateway.url.removesuffix("/v1") + "/ui"
+
+
+def dropped(page: Page, gateway: GatewayProcess, text: str) -> str:
+    """Drop a file and create its batch; the batch's id."""
+    page.goto(f"{ui(gateway)}/new")
+    page.evaluate(DROP, ["#drop", text])
+    expect(page.locator("#looked")).to_contain_text("/v1/chat/completions", timeout=MILLISECONDS)
+    page.click("#create")
+    page.wait_for_url(re.compile(r"/ui/batches/batch_"))
+    return page.url.rpartition("/")[2]
+
+
+def check_access(page: Page, axe: str) -> None:
+    """No serious fault for keyboards and screen readers."""
+    page.evaluate(axe)
+    found: Any = page.evaluate("axe.run()")
+    grave = [one for one in found["violations"] if one["impact"] in {"serious", "critical"}]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in grave] == []
+
+
+def test_a_batch_from_drop_to_line(page: Page, gateway: GatewayProcess, axe: str) -> None:
+    """It is watched until it ends, without a reload; then one of its lines is looked at."""
+    batch_id = dropped(page, gateway, lines(1, 9, 1))
+    expect(page.locator("h1 .badge")).to_have_text("completed", timeout=MILLISECONDS)
+    expect(page.locator("main")).to_contain_text("2 of 3")
+    expect(page.locator("main")).to_contain_text("invalid_value")
+    expect(page.locator("main")).to_contain_text("dropped parallel_tool_calls")
+    check_access(page, axe)
+    page.fill("input[name=custom_id]", "line-0")
+    page.click("text=Show its life")
+    panes = page.locator(".panes section")
+    expect(panes).to_have_count(4)
+    expect(panes.nth(0)).to_contain_text("<b>hi</b>")
+    expect(panes.nth(0).locator("mark")).to_contain_text("parallel_tool_calls")
+    expect(panes.nth(1)).to_contain_text("contents")
+    expect(panes.nth(2)).to_contain_text("usageMetadata")
+    expect(panes.nth(3)).to_contain_text("chat.completion")
+    check_access(page, axe)
+    page.goto(f"{ui(gateway)}/batches?text={batch_id}&status=completed")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.goto(f"{ui(gateway)}/batches?text=no-such-text")
+    expect(page.locator("main")).to_contain_text("No batch matches")
+
+
+def test_failed_lines_are_sent_again(page: Page, gateway: GatewayProcess) -> None:
+    """The button makes a new batch and goes there; what cannot be is said in words."""
+    dropped(page, gateway, lines(1, 9))
+    expect(page.locator("h1 .badge")).to_have_text("completed", timeout=MILLISECONDS)
+    page.click("text=Retry failed lines")
+    expect(page.locator("#told")).not_to_be_empty(timeout=MILLISECONDS)
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway whose batches do not end."""
+    with (
+        running(EmulatorOptions(job_seconds=36_000)) as emulator,
+        serving(tmp_path_factory.mktemp("slow"), emulator.base_url) as process,
+    ):
+        yield process
+
+
+def test_a_batch_is_cancelled(page: Page, slow: GatewayProcess) -> None:
+    """After a question; the page follows it to its end."""
+    page.on("dialog", lambda dialog: dialog.accept())
+    dropped(page, slow, lines(1))
+    expect(page.locator("h1 .badge")).to_have_text("in progress", timeout=MILLISECONDS)
+    page.click("text=Cancel")
+    expect(page.locator("h1 .badge")).to_have_text("cancelled", timeout=MILLISECONDS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_in_every_light(
+    page: Page, gateway: GatewayProcess, axe: str, scheme: Any, width: int
+) -> None:
+    """Contrast and names are good, and nothing is wider than a phone."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    client = openai.OpenAI(base_url=gateway.url, api_key="any")
+    file = client.files.create(file=("x.jsonl", lines(1).encode()), purpose="batch")
+    for path in ("batches", "files", f"files/{file.id}", "quota", "new"):
+        page.goto(f"{ui(gateway)}/{path}")
+        check_access(page, axe)
+        wide: Any = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, path
+
+
+def test_a_gateway_with_keys_asks_for_one(
+    browser: Browser, gemini: Emulator, tmp_path: Path, axe: str
+) -> None:
+    """The cookie is out of the reach of scripts and sites; another key sees nothing."""
+    keys = "alice=secret-of-alice,bob=secret-of-bob"
+    with serving(tmp_path, gemini.base_url, GATEWAY_API_KEYS=keys) as gateway:
+        alice = openai.OpenAI(base_url=gateway.url, api_key="secret-of-alice")
+        file = alice.files.create(file=("mine.jsonl", lines(1).encode()), purpose="batch")
+        context = browser.new_context()
+        context.set_default_timeout(MILLISECONDS)
+        page = context.new_page()
+        page.goto(f"{ui(gateway)}/files")
+        assert page.url.endswith("/ui/login")
+        check_access(page, axe)
+        page.fill("input[name=key]", "wrong")
+        page.click("main button")
+        expect(page.locator("[role=alert]")).to_be_visible()
+        page.fill("input[name=key]", "secret-of-bob")
+        page.click("main button")
+        page.wait_for_url(re.compile("/ui/batches"))
+        [cookie] = context.cookies(f"{ui(gateway)}/batches")
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        page.goto(f"{ui(gateway)}/files/{file.id}")
+        expect(page.locator("h1")).to_have_text("404")
+        page.click("text=Log out")
+        page.wait_for_url(re.compile("/ui/login"))
+        context.close()
+
+
+def test_what_other_sites_cannot_do(gateway: GatewayProcess) -> None:
+    """No foreign origin changes anything, no made-up name of this machine sees anything."""
+    url = f"{ui(gateway)}/api/v1/batches/batch_none/cancel"
+    for headers in ({}, {"origin": "https://elsewhere.example"}, {"origin": "null"}):
+        assert httpx.post(url, headers=headers).status_code == 403
+    rebound = httpx.get(f"{ui(gateway)}/batches", headers={"host": "elsewhere.example"})
+    assert rebound.status_code == 403
+    shown = httpx.get(f"{ui(gateway)}/batches")
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
+    assert httpx.get(f"{ui(gateway)}/static/../app.py").status_code == 404
+
+
+def test_it_can_be_turned_off(gemini: Emulator, tmp_path: Path) -> None:
+    """GATEWAY_UI=off leaves the API alone."""
+    with serving(tmp_path, gemini.base_url, GATEWAY_UI="off") as gateway:
+        assert httpx.get(ui(gateway)).status_code in {401, 404}
