@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 EXCEPTIONS: Final = {
     "docker ": "needs a container engine",
     "kubectl ": "needs a cluster",
+    "helm ": "needs a cluster",
     "gateway migrate-store ": "needs a server of PostgreSQL and a bucket",
     ".venv/bin/pytest ": "is a run of these tests",
     "python3 -m venv .venv && .venv/bin/pip install -q -e": "is the first command of .ci/run",

@@ -67,7 +67,7 @@ def _report(plan: Move, moved: Moved) -> None:
             click.echo(f"{count} rows of {table}, compared by digest")
     click.echo(f"{plan.directory} is not served any more. Start the gateway with:")
     if "://" in plan.to:
-        click.echo("  GATEWAY_STORE=(the value of --to)")
+        click.echo("  GATEWAY_STORE=(the value of --to), GATEWAY_DATA_DIR=(a new directory)")
     else:
         click.echo(f"  GATEWAY_DATA_DIR={plan.to}")
     if plan.blobs:
