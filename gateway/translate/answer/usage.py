@@ -37,8 +37,10 @@ UNCOUNTED: Final = (Note("unknown", "usage"),)
 
 def uncounted(responses: Iterable[Json]) -> tuple[Note, ...]:
     """Note that one of the answers does not report what it used, if so."""
-    told = all(type(response.get("usageMetadata")) is dict for response in responses)
-    return () if told else UNCOUNTED
+    for response in responses:
+        if type(response.get("usageMetadata")) is not dict:
+            return UNCOUNTED
+    return ()
 
 
 def usage_of(metadata: object) -> Usage:

@@ -32,6 +32,10 @@ CANDIDATE: Final = answer_table(
 )
 
 
+# Hints by which calls become others than Gemini's.
+_CHANGING: Final = frozenset(("functions", "legacy", "one_call"))
+
+
 def choice_of(
     candidate: Json, index: int, notes: list[Note], hints: AnswerHints, context: Context
 ) -> Json | Failure:
@@ -64,8 +68,7 @@ def choice_of(
         "finish_reason": word,
     }
     if message.calls or message.extras or message.google:
-        _name_calls(message, index, notes, hints)
-        _drop_calls(message, index, notes, hints)
+        _change_calls(message, index, notes, hints)
         choice["finish_reason"] = _extend(choice["message"], message, word, hints)
     if "logprobs" in hints:
         choice["logprobs"] = openai_logprobs(candidate.get("logprobsResult"))
@@ -98,12 +101,23 @@ def _add_audio(message: AssistantMessage, index: int, hints: AnswerHints, contex
         message.extras["audio"] = audio
 
 
+def _change_calls(
+    message: AssistantMessage, index: int, notes: list[Note], hints: AnswerHints
+) -> None:
+    if message.calls and not _CHANGING.isdisjoint(hints):
+        _name_calls(message, index, notes, hints)
+        _drop_calls(message, index, notes, hints)
+
+
 def _name_calls(
     message: AssistantMessage, index: int, notes: list[Note], hints: AnswerHints
 ) -> None:
     """Show each call by its declared name, which Gemini may have put a prefix in front of."""
+    declared = hints.get("functions", ())
     for number, call in enumerate(message.calls):
         function = call["function"]
+        if function["name"] in declared:
+            continue
         function["name"], noted = declared_name(function["name"], hints)
         where = f"choices[{index}].message.tool_calls[{number}]"
         notes += [Note("undeclared", where, why) for why in noted]
@@ -145,7 +159,10 @@ def _extend(written: Json, message: AssistantMessage, word: str, hints: AnswerHi
         # The old form has room for one call.
         written["function_call"] = shown_call(message.calls[0], hints)
         return "function_call" if word == "stop" else word
-    written["tool_calls"] = [shown_call(call, hints) for call in message.calls]
+    calls = message.calls
+    written["tool_calls"] = (
+        [shown_call(call, hints) for call in calls] if "custom" in hints else calls
+    )
     return "tool_calls" if word == "stop" else word
 
 

@@ -80,11 +80,11 @@ class AssistantMessage:
 
     def _show(self, part: gemini.Part) -> None:
         match part:
+            case gemini.Call():
+                self._show_call(part.part)
             case gemini.Text(text, signature):
                 self.text += text
                 self._sign(signature)
-            case gemini.Call(raw):
-                self._show_call(raw)
             case gemini.Thought(text, signature):
                 self.thoughts += text
                 self._sign(signature)
