@@ -14,7 +14,14 @@ from typing import Any, Final, Generic, Literal
 from orjson import dumps, loads
 
 from gateway.translate.contract import Json, LineError, Policy, ToGemini, Translation
-from gateway.translate.reading.own_values import LARGEST_LIMIT, Own, holes_of, take_own
+from gateway.translate.reading.own_values import (
+    LARGEST_LIMIT,
+    STAND_IN_LIMIT,
+    Own,
+    holes_of,
+    put_back,
+    take_own,
+)
 from gateway.translate.reading.refusal import Refused
 from gateway.translate.reading.table import FieldTable
 from gateway.translate.reading.unknown_fields import retry_without_unknown
@@ -120,17 +127,18 @@ class Compiler(Generic[Options]):
 
     def _by_shape(self, rest: Json, model: str, policy: Policy) -> Options:
         """Look for the shape first: the options themselves were unknown several times in a row."""
-        given = rest.copy()
-        shape, values, _ = take_own(self._own, rest)
+        shape, values, taken = take_own(self._own, rest)
         if values:
-            frame = _frames.get((self._build, shape, model, policy))
-            if type(frame) is Frame:
+            place = (self._build, shape, model, policy)
+            frame = _frames.new.get(place) or _frames.get(place)
+            if type(frame) is Frame and frame.fits(values):
                 if values == frame.last:
                     self._misses = 0
                 frame.last = values
                 return frame.filled(values)  # type: ignore[return-value]  # of this build
-        self._misses = 0
-        return self.compile(given, model, policy)
+        self._misses = _MISSES - 1
+        put_back(rest, values, taken)
+        return self.compile(rest, model, policy)
 
     def _anew(self, rest: Json, place: Place) -> Options:
         build, key, model, policy = place
@@ -139,12 +147,26 @@ class Compiler(Generic[Options]):
         shape, values, taken = take_own(self._own, rest)
         options: Options | None = None
         if values:
-            options = _framed((build, shape, model, policy), values, taken)
+            place_of_shape = (build, shape, model, policy)
+            options = self._framed(place_of_shape, values, taken)
             self._misses += options is not None
         if options is None:
             options = self._build(loads(key), model, policy)
         _keep(_options, place, options)
         return options
+
+    def _framed(self, place: Place, values: tuple[bytes, ...], taken: Sequence[str]) -> Any:  # noqa: ANN401
+        """Return the options of a shape with these values, None where it has no frame."""
+        frame = _frames.get(place)
+        if frame is None:
+            _frames.keep(place, True, _LEAST + len(place[1]))
+        elif frame is True:
+            holes = holes_of(self._own, place[1], taken, len(values))
+            frame = _frame_of(place, holes, _place_of_limit(taken))
+            _keep(_frames, place, frame)
+        if isinstance(frame, Frame) and frame.fits(values):
+            return frame.filled(values)
+        return None
 
 
 def _keep(cache: Remembered[Place, Any], place: Place, value: object) -> None:
@@ -154,18 +176,14 @@ def _keep(cache: Remembered[Place, Any], place: Place, value: object) -> None:
         options.grew = partial(cache.grew, place)
 
 
-def _framed(place: Place, values: tuple[bytes, ...], taken: Sequence[Own]) -> Any:  # noqa: ANN401
-    """Return the options of a shape with these values, None where it has no frame."""
-    frame = _frames.get(place)
-    if frame is None:
-        _frames.keep(place, True, _LEAST + len(place[1]))
-    elif frame is True:
-        frame = _frame_of(place, holes_of(place[1], taken, len(values)))
-        _keep(_frames, place, frame)
-    return frame.filled(values) if isinstance(frame, Frame) else None
+def _place_of_limit(taken: Sequence[str]) -> int | None:
+    """Return which of the values is the limit on tokens, None if none is."""
+    return next((at for at, name in enumerate(taken) if name.endswith("_tokens")), None)
 
 
-def _frame_of(place: Place, holes: Sequence[bytes] | None) -> "Frame | Literal[False]":
+def _frame_of(
+    place: Place, holes: Sequence[bytes] | None, limit: int | None
+) -> "Frame | Literal[False]":
     """Compile the options of a shape; False where values of its own may have other effects."""
     build, shape, model, policy = place
     if holes is None:
@@ -174,53 +192,62 @@ def _frame_of(place: Place, holes: Sequence[bytes] | None) -> "Frame | Literal[F
         options = build(loads(shape), model, policy)
     except Refused:  # the line itself is compiled next, and refused in its own words
         return False
-    if not isinstance(options, CompiledOptions) or not _copies(options, shape):
+    # One seed of several is counted on from, and a limit may be above what the model has.
+    if not isinstance(options, CompiledOptions) or options.seed is not None:
         return False
-    frame = Frame(options, holes)
+    if limit is not None and options.most_tokens < LARGEST_LIMIT:
+        return False
+    frame = Frame(options, holes, limit)
     return frame if frame.complete else False
-
-
-def _copies(options: CompiledOptions, shape: bytes) -> bool:
-    """Whether own values are copied and nothing else: no seeds are counted, no limits compared."""
-    if options.seed is not None or options.most_tokens < LARGEST_LIMIT:
-        return False
-    # A budget of thoughts that takes all tokens is noted.
-    thoughts = options.config.get("thinkingConfig", {})
-    return "thinkingBudget" not in thoughts or b"_tokens" not in shape
 
 
 class Frame:
     """Compiled options with holes for values that a line has of its own."""
 
-    def __init__(self, options: CompiledOptions, holes: Sequence[bytes]) -> None:
+    def __init__(self, options: CompiledOptions, holes: Sequence[bytes], limit: int | None) -> None:
         self.options = options
+        # Which value is the limit on tokens, where the line has a budget of thoughts: one that
+        # takes all tokens is noted.
+        self._budget: int | None = options.config.get("thinkingConfig", {}).get("thinkingBudget")
+        self._limit = None if self._budget is None else limit
         # The values of the line before.
         self.last: tuple[bytes, ...] = ()
         count = len(holes)
         # In hints there are texts that hold JSON: there a value is written twice.
         nested = [dumps(hole.decode())[1:-1] for hole in holes]
-        forms = [Form(part, [*holes, *nested]) for part in options.hints]
-        self._hints = [(form, max(form.order, default=0) >= count) for form in forms]
-        self._count = count if any(form.order for form in forms) else 0
+        self._hints = [Form(part, [*holes, *nested]) for part in options.hints]
+        self._count = count if any(form.order for form in self._hints) else 0
         found = options.become_frame(holes)
-        self.complete = found and not any(MARK in form.format for form in forms)
+        self.complete = found and not any(MARK in form.format for form in self._hints)
+
+    def fits(self, values: Sequence[bytes]) -> bool:
+        """Whether these values go the way of the stand-ins."""
+        if self._limit is None:
+            return True
+        budget = self._budget or 0
+        return (budget < int(values[self._limit])) == (budget < STAND_IN_LIMIT)
 
     def filled(self, values: tuple[bytes, ...]) -> CompiledOptions:
         """Return the options with these values, which are written JSON."""
         options = self.options
-        if not self._count:
+        count = self._count
+        if not count:
             return options.with_values(values, options.hints)
         hints = [
-            self._nested(form, values) if nested else form.fill(values)
-            for form, nested in self._hints
+            form.format
+            % tuple(
+                [values[at] if at < count else _nested(values[at - count]) for at in form.order]
+            )
+            for form in self._hints
         ]
         return options.with_values(values, tuple(hints))
 
-    def _nested(self, form: Form, values: tuple[bytes, ...]) -> bytes:
-        count = self._count
-        return form.format % tuple(
-            [
-                values[number] if number < count else dumps(values[number - count].decode())[1:-1]
-                for number in form.order
-            ]
-        )
+
+def _nested(value: bytes) -> bytes:
+    r"""Write written JSON as part of a text: ``{"a":"b"}`` -> ``{\"a\":\"b\"}``.
+
+    It has no other characters that a text cannot have.
+    """
+    if b"\\" in value:
+        value = value.replace(b"\\", b"\\\\")
+    return value.replace(b'"', b'\\"')

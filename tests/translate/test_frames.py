@@ -247,3 +247,17 @@ def test_options_are_read_for_two_lines_only(
             assert shown in text or orjson.dumps(shown).decode()[1:-1] in text
     # The first line as it is, the second as the first of its shape.
     assert read.count(path) == 2
+
+
+def test_a_budget_of_thoughts_is_compared_with_each_limit() -> None:
+    """A limit that thoughts may take whole is noted, whatever lines came before."""
+    frames.forget()
+    noted = []
+    for limit in (4_000, 5_000, 6_000, 500, 1_024, 1_025, 7_000):
+        messages = [{"role": "user", "content": "Hi"}]
+        body = {"model": MODEL, "messages": messages, "reasoning_effort": "low", "seed": limit}
+        made = ENDPOINTS[CHAT].to_gemini({**body, "max_tokens": limit}, POLICY, MODEL)
+        assert not isinstance(made, LineError)
+        assert orjson.loads(made[0][0])["generationConfig"]["maxOutputTokens"] == limit
+        noted.append([note.code for note in made[2]])
+    assert noted == [[], [], [], ["risky"], ["risky"], [], []]

@@ -21,6 +21,7 @@ _TOLD: Final = ("candidatesTokenCount", "thoughtsTokenCount")
 _PRICED_IN: Final = frozenset({"TEXT", "IMAGE", "VIDEO", "DOCUMENT"})
 _PRICED_OUT: Final = frozenset({"TEXT"})
 
+_CONFIG: Final = b'"generationConfig":'
 _MOST: Final = re.compile(rb'"maxOutputTokens":(\d{1,9})')
 _ALTERNATIVES: Final = re.compile(rb'"candidateCount":(\d{1,3})')
 _UNPRICED: Final = re.compile(
@@ -96,7 +97,8 @@ def most_cost(items: Iterable[bytes], price: Price | None) -> int | None:
 def _most_output(item: bytes) -> int | None:
     if item.startswith(b'{"content":'):  # embeddings answer with numbers that cost nothing
         return 0
-    limits = [int(found) for found in _MOST.findall(item)]
+    config = item[max(0, item.find(_CONFIG)) :]  # behind the words, which are most of it
+    limits = [int(found) for found in _MOST.findall(config)]
     if not limits:
         return None
-    return max(limits) * max(map(int, _ALTERNATIVES.findall(item)), default=1)
+    return max(limits) * max(map(int, _ALTERNATIVES.findall(config)), default=1)

@@ -21,6 +21,7 @@ from gateway.translate.template import MARK, stand_in
 
 # The largest limit on tokens that is taken out: every known model writes so many.
 LARGEST_LIMIT: Final = 8_192
+STAND_IN_LIMIT: Final = 7_919
 
 
 class Own:
@@ -83,13 +84,13 @@ _STEP: Final = 3  # text between, keyword, text
 _TEXT_HOLE: Final = b'"\\u001a%d\\u001a"'
 
 
-def take_own(rows: Mapping[str, Own], rest: Json) -> tuple[bytes, tuple[bytes, ...], list[Own]]:
+def take_own(rows: Mapping[str, Own], rest: Json) -> tuple[bytes, tuple[bytes, ...], list[str]]:
     """Split options into their shape and this line's values, written; ``rest`` gets stand-ins.
 
-    ``{"seed": 7, "stop": "a"}`` -> ``{"seed":1073519867,"stop":"a"}``, ``7``, and the row of seeds.
-    There are more values than rows where texts below the members were taken, too.
+    ``{"seed": 7, "stop": "a"}`` -> ``{"seed":1073519867,"stop":"a"}``, ``7``, and ``seed``. There
+    are more values than names where texts below the members were taken, too.
     """
-    taken: list[Own] = []
+    taken: list[str] = []
     values: list[bytes] = []
     deep = False
     for name, value in rest.items():
@@ -98,7 +99,7 @@ def take_own(rows: Mapping[str, Own], rest: Json) -> tuple[bytes, tuple[bytes, .
             deep = deep or type(value) is dict or type(value) is list
         elif own.fits(value):
             rest[name] = own.stand_in
-            taken.append(own)
+            taken.append(name)
             values.append(orjson.dumps(value))
     shape = orjson.dumps(rest)
     if deep:
@@ -106,10 +107,18 @@ def take_own(rows: Mapping[str, Own], rest: Json) -> tuple[bytes, tuple[bytes, .
     return shape, tuple(values), taken
 
 
-def holes_of(shape: bytes, taken: Sequence[Own], count: int) -> list[bytes] | None:
+def put_back(rest: Json, values: Sequence[bytes], taken: Sequence[str]) -> None:
+    """Replace stand-ins by the values that they stood for."""
+    for name, value in zip(taken, values, strict=False):  # texts come behind the members
+        rest[name] = orjson.loads(value)
+
+
+def holes_of(
+    rows: Mapping[str, Own], shape: bytes, taken: Sequence[str], count: int
+) -> list[bytes] | None:
     """Return the holes of a shape for ``count`` values; None where something looks like a hole."""
     texts = [_TEXT_HOLE % (_FIRST_TEXT + number) for number in range(count - len(taken))]
-    holes = [*(own.hole for own in taken), *texts]
+    holes = [*(rows[name].hole for name in taken), *texts]
     marked = shape
     for hole in holes:
         # A text may be in several places, but no number that is not the stand-in itself.

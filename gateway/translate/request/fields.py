@@ -6,6 +6,7 @@ from gateway.translate.contract import Json
 from gateway.translate.reading import checks, refusal
 from gateway.translate.reading.own_values import (
     LARGEST_LIMIT,
+    STAND_IN_LIMIT,
     own_integer,
     own_number,
     own_texts,
@@ -202,7 +203,7 @@ def ask_logprobs(builder: RequestBuilder, field: str) -> None:
 
 
 # Values that lines have of their own, each with a number that no line is likely to have.
-OWN_LIMIT: Final = own_integer(1, LARGEST_LIMIT, 7_919)
+OWN_LIMIT: Final = own_integer(1, LARGEST_LIMIT, STAND_IN_LIMIT)
 OWN_METADATA: Final = own_texts(900)
 _OWN_SEED: Final = own_integer(-INT32_MAX - 1, INT32_MAX, 1_073_519_867)
 
