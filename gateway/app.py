@@ -24,6 +24,7 @@ from gateway.batches.pacing import Pace
 from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.quota import QuotaRules
+from gateway.batches.rescue import BILLION, SPEND_LIMITS, RescueRules
 from gateway.blobs.opening import FOLDER, open_blobs
 from gateway.clock import Clock, SharedClock, SystemClock
 from gateway.errors import (
@@ -189,6 +190,12 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
             records=settings.records_seconds * 1000,
         ),
         quota=quota_rules(settings),
+        rescue=RescueRules(
+            tier=settings.rescue,
+            budget=int(settings.rescue_budget_usd * BILLION),
+            before=int(settings.rescue_before_seconds * 1000),
+            spend=SPEND_LIMITS.get(settings.tier),
+        ),
         polls_per_minute=settings.polls_per_minute,
         lease=int(settings.lease_seconds * 1000),
         gather_seconds=GATHER_SECONDS,
@@ -369,7 +376,9 @@ class Gateway:
         options = replace(
             options, credentials=self._google_keys.keys(), pass_through=self._pass_through
         )
-        return StepContext(store, blobs, upstream, workers, self._clock, scratch, options)
+        return StepContext(
+            store, blobs, upstream, workers, self._clock, scratch, options, upstream
+        )
 
     async def _serve(
         self, context: StepContext, listener: socket.socket, announce: Callable[[str], None]

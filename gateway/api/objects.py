@@ -93,7 +93,8 @@ def _extension(batch: Batch, outlook: Outlook, *, live: bool) -> dict[str, Any]:
     null when that is not known; why it ended otherwise than with an answer to
     each line; the state at the upstream that has lasted longest, kept after the end; how often the
     lines that were sent most often have been sent; how many lines may be paid twice, since results
-    were given up after hours of denials; what its answers cost, those of failed attempts too, and
+    were given up after hours of denials; the synchronous calls for lines that were left near the
+    deadline, null without any; what its answers cost, those of failed attempts too, and
     what it may cost in all, null when that is not known; the batch whose failed lines these are;
     the notes about its lines, counted by code, and the file that lists them; files it was rendered
     into again.
@@ -107,12 +108,24 @@ def _extension(batch: Batch, outlook: Outlook, *, live: bool) -> dict[str, Any]:
         "upstream": _upstream(batch),
         "attempts": batch.attempts,
         "paid_twice_at_most": batch.paid_twice_at_most,
+        "rescue": _rescue(batch),
         "cost_usd": _dollars(batch.cost),
         "cost_at_most_usd": _dollars(batch.most if live else batch.cost),
         "retry_of": batch.retry_of,
         "rerendered": list(batch.rerendered),
         "warnings": dict(batch.notes),
         "warnings_file_id": None if live else batch.notes_file_id,
+    }
+
+
+def _rescue(batch: Batch) -> dict[str, Any] | None:
+    """Tell of synchronous calls near the deadline; ``lost`` ones may be paid without an answer."""
+    if not batch.rescue_calls and not batch.rescue_lost and not batch.rescue_cost:
+        return None
+    return {
+        "calls": batch.rescue_calls,
+        "lost": batch.rescue_lost,
+        "cost_at_most_usd": _dollars(batch.rescue_cost),
     }
 
 

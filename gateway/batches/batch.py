@@ -149,6 +149,11 @@ class Batch:
     attempts: int = 0
     # Lines that were sent again although what was given up may have served them. The store's.
     paid_twice_at_most: int = 0
+    # Synchronous calls near the deadline: how many were answered, how many may be paid for without
+    # an answer, and what all of them may cost (billionths; None: unknown). The store's.
+    rescue_calls: int = 0
+    rescue_lost: int = 0
+    rescue_cost: int | None = 0
     due_at: int | None = None
     failures: int = 0
     # Failures of a kind that no waiting mends: dead workers, local bytes that are not there.

@@ -130,12 +130,17 @@ def refused_model(jobs: Sequence[Job]) -> str | None:
     return " ".join(dict.fromkeys(refusals))
 
 
-def may_run_again(batch: Batch, job: Job, rules: RetryRules, now: int) -> bool:
-    """Whether lines that this ended job left without a lasting answer may be sent once more."""
+def may_run_again(
+    batch: Batch, job: Job, rules: RetryRules, now: int, *, rescued: bool = False
+) -> bool:
+    """Whether lines that this ended job left without a lasting answer may be sent once more.
+
+    ``rescued``: near the deadline, by synchronous calls, which follow on whatever came before.
+    """
     return (
         batch.status in LIVE_STATUSES
         and job.upstream_name is not None
-        and job.attempt < rules.attempts
+        and (job.attempt < rules.attempts or rescued)
         and job.bytes > 0  # none is left of requests that the disk has lost
         and job.cancel_sent_at is None
         and stop_reason(batch, now) is None

@@ -19,12 +19,15 @@ class Cause(StrEnum):
     recut   a part of a job that was too large for the quota, or was refused for one of its items:
             nothing was created.
     stuck   its predecessor did not move at the upstream and was ended for that.
+    rescue  what its predecessor left near the deadline, asked of synchronous calls: no upstream
+            job.
     """
 
     FIRST = "first"
     RETRY = "retry"
     RECUT = "recut"
     STUCK = "stuck"
+    RESCUE = "rescue"
 
 
 class JobState(StrEnum):
@@ -36,6 +39,8 @@ class JobState(StrEnum):
     submitting  the intent is saved; create is being called, or it is unknown how it ended. After a
                 crash only reconcile leaves this state.
     running     the upstream gave ``upstream_name``. Next: poll (or cancel).
+    rescuing    its items are asked one by one of synchronous calls. Next: rescue. A crash: calls
+                that were under way are given up, the others go on.
     ended       the upstream's state is terminal. Next: secure.
     secured     the raw results are ours (``raw``). Next: collect.
     refused     it will never run: ``failure`` says why. Next: collect, every line an error line.
@@ -49,6 +54,7 @@ class JobState(StrEnum):
     STAGING = "staging"
     SUBMITTING = "submitting"
     RUNNING = "running"
+    RESCUING = "rescuing"
     ENDED = "ended"
     SECURED = "secured"
     REFUSED = "refused"

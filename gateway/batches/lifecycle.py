@@ -32,6 +32,7 @@ class Act(StrEnum):
     CREATE = "create"  # save the intent, create the upstream job
     RECONCILE = "reconcile"  # find out whether a create landed
     POLL = "poll"  # ask for the upstream's state
+    RESCUE = "rescue"  # ask for the items of a job one by one, near the deadline
     CANCEL = "cancel"  # ask the upstream to end a job, again and again
     ABANDON = "abandon"  # the batch ends without a job, which is looked after all the same
     REFUSE = "refuse"  # a job that was never sent will not be
@@ -71,9 +72,13 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
         {JobState.PLANNED, JobState.STAGING, JobState.RUNNING, JobState.REFUSED, JobState.LOST}
     ),
     JobState.RUNNING: frozenset({JobState.ENDED, JobState.LOST}),
+    JobState.RESCUING: frozenset({JobState.SECURED}),
     JobState.ENDED: frozenset({JobState.SECURED, JobState.LOST}),
-    # Back to ended when what was fetched is no result file.
-    JobState.SECURED: frozenset({JobState.COLLECTED, JobState.ENDED, JobState.LOST}),
+    # Back to ended when what was fetched is no result file; what synchronous calls answered is
+    # written anew when the disk has lost it.
+    JobState.SECURED: frozenset(
+        {JobState.COLLECTED, JobState.ENDED, JobState.RESCUING, JobState.LOST}
+    ),
     JobState.REFUSED: frozenset({JobState.COLLECTED}),
     JobState.LOST: frozenset({JobState.COLLECTED}),
     JobState.COLLECTED: frozenset({JobState.RELEASED}),
@@ -146,6 +151,7 @@ def _batch_act(batch: Batch, jobs: Sequence[Job], now: int) -> Act | None:
 
 _SIMPLE_ACTS: Mapping[JobState, Act] = {
     JobState.SUBMITTING: Act.RECONCILE,
+    JobState.RESCUING: Act.RESCUE,
     JobState.ENDED: Act.SECURE,
     JobState.SECURED: Act.COLLECT,
     JobState.REFUSED: Act.COLLECT,
@@ -175,6 +181,8 @@ def _job_act(batch: Batch, job: Job, now: int, ending_wait: int) -> Act | None:
     if job.state is JobState.RUNNING and job.stop_at is None and stop_reason(batch, now):
         # The look before the end does not wait for the next poll, but obeys a failure's pause.
         return Act.POLL if due or job.failures == 0 else None
+    if job.state is JobState.RESCUING and stop_reason(batch, now):
+        return Act.RESCUE if due or job.failures == 0 else None  # no more calls: it ends
     return _due_act(batch, job, now, ending_wait) if due else None
 
 

@@ -103,6 +103,15 @@ def is_doubtful(job: Job) -> bool:
     return job.recover_until is not None and not ended_fruitless(job)
 
 
+def may_be_paid(job: Job) -> bool:
+    """Whether lines that run again may be paid for already, though nothing is here of them.
+
+    What was given up may be served all the same, and a job that we told to end may have served
+    some, though it shows none.
+    """
+    return is_doubtful(job) or (job.stuck_at is not None and job.raw is None)
+
+
 def with_reason(failure: Failure, reason: str | None) -> Failure:
     """Return the failure with what was last waited for: a reason outlives the wait."""
     if reason is None:

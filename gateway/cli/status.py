@@ -101,11 +101,19 @@ def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]
         ("ended because", more.get("ended_because")),
         ("lines sent again", again or None),
         ("lines paid twice at most", more.get("paid_twice_at_most") or None),
+        ("synchronous calls", _rescue(more.get("rescue"))),
         ("tokens used", batch["usage"]["total_tokens"]),
         ("cost in dollars", more.get("cost_usd")),
         ("errors", "; ".join(each["message"] for each in (batch["errors"] or {}).get("data", []))),
     ]
     return [(label, str(value)) for label, value in facts if value not in {None, ""}]
+
+
+def _rescue(told: Json | None) -> str | None:
+    if not told:
+        return None
+    lost = f", {told['lost']} perhaps paid without an answer" if told["lost"] else ""
+    return f"{told['calls']} answered{lost}, {told['cost_at_most_usd']} dollars at most"
 
 
 def lines_of(batch: Json) -> str:

@@ -16,6 +16,7 @@ from gateway.wire.gemini import (
     MOST_EMBEDDINGS,
     SINGLE_METHODS,
     STREAM_METHOD,
+    with_tier,
 )
 
 
@@ -113,8 +114,3 @@ def _embedded(reply: Reply, asked: int) -> Sequence[Reply]:
         }
         for place in range(asked)
     ]
-
-
-def with_tier(item: bytes, tier: str) -> bytes:
-    """Add the service tier to a request: lower case, for upper case was refused (prism#1002)."""
-    return b'{"serviceTier":%b,%b' % (orjson.dumps(tier), item[1:])

@@ -87,6 +87,32 @@ class BlobChange:
     seals: Mapping[str, Seal] = field(default_factory=dict)
 
 
+class RescueBegin(Enum):
+    """What became of the wish to send a synchronous call."""
+
+    BEGUN = "begun"  # its row is there: send it
+    BEYOND_BUDGET = "beyond budget"
+    TAKEN = "taken"  # it was sent before, or the job is another's by now
+
+
+@dataclass(frozen=True, slots=True)
+class RescueCall:
+    """A synchronous call for an item, and what it may cost at most (billionths of a dollar)."""
+
+    key: str
+    reserved: int
+    sent_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RescueAnswer:
+    """What came of a call: a line of results, None of one that was lost; what it cost."""
+
+    key: str
+    answer: str | None
+    cost: int | None
+
+
 class Store(Protocol):
     """The gateway's records."""
 
@@ -463,6 +489,36 @@ class Store(Protocol):
         longest. ``waiting_since`` and ``upstream_since`` are kept by the store: since when the
         row has a ``last_error``, and has had this ``upstream_state``.
         """
+        ...
+
+    # Synchronous calls near a deadline
+
+    async def begin_rescue_call(self, job: Job, call: RescueCall, budget: int) -> RescueBegin:
+        """Insert the row of a call before it is sent, guarded by the job's fence.
+
+        What is reserved for it is added to the batch's ``rescue_cost``, which must not exceed the
+        budget by it.
+        """
+        ...
+
+    async def answer_rescue_call(self, job: Job, key: str, text: str, cost: int | None) -> None:
+        """Keep an answer, whoever has the job by now; its cost takes the place of the reserved."""
+        ...
+
+    async def withdraw_rescue_call(self, job: Job, key: str) -> None:
+        """Forget a call that the upstream has said it did not serve."""
+        ...
+
+    async def lose_rescue_calls(self, job: Job, key: str = "") -> int:
+        """Note that an open call, or all that are open, will have no answer; how many."""
+        ...
+
+    async def rescue_keys(self, job_id: str) -> frozenset[str]:
+        """Return the keys of all calls of a job that were sent."""
+        ...
+
+    async def rescue_answers(self, job_id: str, after: str, limit: int) -> Sequence[RescueAnswer]:
+        """Return what came of a job's calls, by key; forgotten once the job is collected."""
         ...
 
     # Quotas

@@ -19,11 +19,13 @@ from gateway.batches.pacing import Pace
 from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.quota import QuotaRules
+from gateway.batches.rescue import Rate, RescueRules
 from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
 from gateway.errors import AuditError, GatewayError, InDoubtError, UpstreamError, WorkerError
 from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
+from gateway.ports.single import SingleUpstream
 from gateway.ports.store import Seal, Store
 from gateway.ports.upstream import Upstream
 from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource, DamagedBlobError
@@ -89,6 +91,7 @@ class RunnerOptions:
     patience: Patience = field(default_factory=Patience)
     retention: Retention = Retention()
     quota: QuotaRules = field(default_factory=QuotaRules)
+    rescue: RescueRules = field(default_factory=RescueRules)
     polls_per_minute: int = 400
     lease: int = 30_000  # ms for which a claim lasts, if it is not renewed
     gather_seconds: float = 0.0  # between a step's end and the next look for work
@@ -118,6 +121,8 @@ class StepContext:
     clock: Clock
     scratch: Path
     options: RunnerOptions
+    single: SingleUpstream | None = None  # for what is left near a deadline
+    rates: dict[str, Rate] = field(default_factory=dict)  # of such calls, by credential
 
     async def outgoing(self, job: Job) -> BlobSource:
         """Return what is sent of a job."""

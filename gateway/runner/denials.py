@@ -8,7 +8,7 @@ import logging
 from dataclasses import replace
 from typing import Final
 
-from gateway.batches.job import Failure, Job, JobState
+from gateway.batches.job import Cause, Failure, Job, JobState
 from gateway.batches.lifecycle import moved
 from gateway.batches.pacing import next_retry
 from gateway.batches.patience import (
@@ -120,13 +120,17 @@ async def fetch_again(context: StepContext, claim: JobClaim) -> bool:
 
 
 async def fetch_lost(context: StepContext, claim: JobClaim) -> None:
-    """Fetch raw results again that the disk lost or changed: the upstream still has them."""
+    """Fetch raw results again that the disk lost or changed: the upstream still has them.
+
+    Answers of synchronous calls are in the records until they are collected.
+    """
     job = denied(claim.row, context.clock.now())
     due = context.while_ending(
         job, context.clock.now() + next_retry(job.denials, context.options.retry, jitter())
     )
     logger.error("%s: %s", job_label(job), LOST_RAW)
-    again = moved(job, JobState.ENDED, raw=None, due_at=due, failures=1, last_error=LOST_RAW)
+    state = JobState.RESCUING if job.cause is Cause.RESCUE else JobState.ENDED
+    again = moved(job, state, raw=None, due_at=due, failures=1, last_error=LOST_RAW)
     deletable = [] if job.raw is None else [job.raw]
     await claim.save(again, blobs=BlobChange(deletable=deletable))
 

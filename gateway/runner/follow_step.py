@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.batches.batch import Batch
 from gateway.batches.follow_ups import Piece, follow_up, told_faults
 from gateway.batches.job import Cause, Job, JobState
 from gateway.batches.lifecycle import moved
 from gateway.batches.pacing import next_retry
 from gateway.batches.planning import display_name
+from gateway.batches.rescue import may_rescue
 from gateway.ids import jitter, new_job_id
 from gateway.ports.store import BlobChange
 from gateway.runner.context import JobClaim, StepContext, job_label
@@ -37,22 +39,27 @@ class Follower:
 
 
 async def follow(
-    context: StepContext, job: Job, summary: Mapping[str, Any], place: Path
+    context: StepContext, batch: Batch, job: Job, summary: Mapping[str, Any], place: Path
 ) -> Sequence[Follower]:
     """Return the follow-up that collecting asks for; its blobs go live with its row."""
     if summary["wanted"] is None:
         return ()
     held = await context.keep([summary["held"]]) if summary["held"] else []
     cause = Cause.RETRY if job.stuck_at is None else Cause.STUCK
+    rescued = may_rescue(batch, job, context.options.rescue, context.clock.now())
+    if rescued:
+        cause = Cause.RESCUE
     pause = next_retry(FIRST_PAUSE + job.attempt, context.options.retry, jitter())
     # Inline answers that came without their keys will do so again: a file's results have theirs.
     inline = job.inline and not summary["unknown_keys"]
     made: list[Follower] = []
-    for part in await _pick(context, job, summary["wanted"], place):
+    pieces = STUCK_PIECES if cause is Cause.STUCK else 1
+    for part in await _pick(context, job, summary["wanted"], place, pieces):
         one = await _follower(context, job, cause, part)
         again = replace(
             one.job,
-            due_at=one.job.created_at + pause,
+            state=JobState.RESCUING if rescued else one.job.state,
+            due_at=one.job.created_at + (0 if rescued else pause),
             inline=inline,
             held=held[0] if held else None,
             fault=told_faults(summary["faults"]),
@@ -112,11 +119,10 @@ async def divide_refused(context: StepContext, claim: JobClaim) -> None:
 
 
 async def _pick(
-    context: StepContext, job: Job, wanted: str, place: Path
+    context: StepContext, job: Job, wanted: str, place: Path, pieces: int
 ) -> Sequence[Mapping[str, Any]]:
     if not (place / "spool").exists():
         await context.copy_to(job.spool, place / "spool")
-    pieces = 1 if job.stuck_at is None else STUCK_PIECES
     task = PickTask(str(place / "spool"), str(place / "echo"), str(place), wanted, pieces)
     summary = await context.workers.run("pick", task, PICK_SECONDS)
     parts: Sequence[Mapping[str, Any]] = summary["parts"]

@@ -16,7 +16,7 @@ from gateway.batches.follow_ups import (
     may_run_again,
     stuck_failure,
 )
-from gateway.batches.job import Failure, Job, JobState
+from gateway.batches.job import Cause, Failure, Job, JobState
 from gateway.batches.lifecycle import moved, stop_reason, unserved
 from gateway.batches.pacing import next_poll
 from gateway.batches.patience import (
@@ -29,6 +29,7 @@ from gateway.batches.patience import (
     may_delete,
     with_reason,
 )
+from gateway.batches.rescue import ignores_its_end, may_rescue
 from gateway.errors import (
     UpstreamError,
     UpstreamGoneError,
@@ -60,6 +61,10 @@ RELEASE_LIFE: Final = UPSTREAM_LIFE
 DOUBT_SETTLES: Final = 10
 
 STUCK: Final = "the upstream's job, which runs longer than is usual for its model"
+RESCUED: Final = (
+    "the upstream's job, which is told to end: the window is nearly over, and what it has not"
+    " served is asked by synchronous calls"
+)
 STUCK_AND_ENDED: Final = f"{STUCK}: it is told to end, and its lines are sent again"
 
 # Up to so many items an inline job's answer is read with its state: half a megabyte of vectors.
@@ -111,7 +116,11 @@ async def _note_running(
         now - (job.submitted_at or now), job.items, context.options.poll, jitter()
     )
     if stop_reason(batch, now) is None:
-        job = await _look_at_age(context, replace(job, stop_at=None, due_at=due), now)
+        job = replace(job, stop_at=None, due_at=due)
+        if may_rescue(batch, job, context.options.rescue, now):
+            job = await _end_for_rescue(context, job, now)
+        else:
+            job = await _look_at_age(context, job, now)
         await claim.save(job)
         return
     if job.cancel_sent_at is None:
@@ -135,6 +144,16 @@ async def _look_at_age(context: StepContext, job: Job, now: int) -> Job:
     if not context.is_foreign(job):
         await context.upstream.cancel(_name(job), job.credential)
     return replace(job, stuck_at=job.stuck_at or now, last_error=STUCK_AND_ENDED)
+
+
+async def _end_for_rescue(context: StepContext, job: Job, now: int) -> Job:
+    """Tell a job to end whose lines are to be asked one by one; go on without a deaf one."""
+    if ignores_its_end(job, now, context.options.patience.ending):
+        logger.error("%s: it ignores that it is told to end, its lines go on", job_label(job))
+        return given_up(job, stuck_failure(job, now), now)
+    if not context.is_foreign(job):
+        await context.upstream.cancel(_name(job), job.credential)
+    return replace(job, stuck_at=job.stuck_at or now, last_error=RESCUED)
 
 
 async def _note_end(context: StepContext, batch: Batch, claim: JobClaim, seen: Observation) -> None:
@@ -289,7 +308,7 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         summary = await _render(context, batch, job, place)
         if _is_no_result_file(job, summary) and await denials.fetch_again(context, claim):
             return
-        followers = await follow(context, job, summary, place)
+        followers = await follow(context, batch, job, summary, place)
         archives = {name: summary[name] for name in ("raw", "echo") if summary[name]}
         names = await context.keep([summary["run"], summary["index"], *archives.values()])
     kept = dict(zip(archives, names[2:], strict=True))
@@ -304,7 +323,7 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
             index=names[1],
             counts=counts,
             usage=usage,
-            cost=None if is_doubtful(job) else summary["cost"],
+            cost=_cost_of(job, summary),
             notes=summary["notes"],
             unmatched=summary["missing"] + summary["unknown_keys"],
             denied_at=None,
@@ -334,12 +353,22 @@ def _tell(job: Job, summary: Mapping[str, Any], followers: Sequence[Follower]) -
         logger.info("%s: %d lines run again (attempt %d) as job %s", job_label(job), *said)
 
 
+def _cost_of(job: Job, summary: Mapping[str, Any]) -> int | None:
+    """Return what a job's answers cost; those of synchronous calls were priced one by one."""
+    if job.cause is Cause.RESCUE:
+        return job.cost
+    cost: int | None = summary["cost"]
+    return None if is_doubtful(job) else cost
+
+
 def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
     """Whether what was fetched is no results file, or not the whole of one, though all went well.
 
     Answers without their keys are results: asking again brings no keys.
     """
     if job.state is not JobState.SECURED or job.upstream_state in FRUITLESS:
+        return False
+    if job.cause is Cause.RESCUE:  # there is nothing to ask for again
         return False
     nothing = summary["missing"] == job.lines and not summary["keyless"]
     return bool(summary["unreadable"] or nothing)
@@ -371,7 +400,8 @@ def _collect_task(
     context: StepContext, batch: Batch, job: Job, place: Path, unusable: Mapping[str, Failure]
 ) -> CollectTask:
     has_results = job.raw is not None and job.state is JobState.SECURED
-    ended_at = job.ended_at or job.created_at
+    ended_at, now = job.ended_at or job.created_at, context.clock.now()
+    rescued = may_rescue(batch, job, context.options.rescue, now)
     return CollectTask(
         echo=str(place / "echo"),
         scratch=str(place),
@@ -388,7 +418,7 @@ def _collect_task(
         spool=str(place / "spool") if unusable else None,
         unusable=unusable,
         held=str(place / "held") if job.held is not None else None,
-        again=may_run_again(batch, job, context.options.retries, context.clock.now()),
+        again=may_run_again(batch, job, context.options.retries, now, rescued=rescued),
         retry_empty=context.options.retries.empty,
         pack=context.options.retention.raw > 0,
     )

@@ -37,7 +37,7 @@ async def recover(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         return
     seen = await context.upstream.observe(job.upstream_name, job.credential)
     job = replace(denials.shown(context, job), upstream_state=seen.state, looked_at=now)
-    if not seen.ended and wants_cancel(job, now):
+    if not seen.ended and (wants_cancel(job, now) or job.stuck_at is not None):
         await context.upstream.cancel(job.upstream_name or "", job.credential)
         job = replace(job, cancel_sent_at=now)
     if seen.output is not None:
@@ -84,9 +84,10 @@ async def _collect_late(context: StepContext, batch: Batch, claim: JobClaim) -> 
         made, whole = await _render_late(context, batch, job, place)
         run, index = await context.keep([made["run"], made["index"]])
     counts, usage = Counts(**made["counts"]), TokenUsage(**whole["usage"])
-    # What was doubtful, at an unknown cost, was counted when its lines ran again; of a job that
-    # ended without an output it shows only now that something of it is paid for.
-    twice = 0 if job.cost is None else whole["counts"]["completed"] - counts.completed
+    # What was doubtful, at an unknown cost, and what was stuck were counted when their lines ran
+    # again. Of any other job that ended without an output it shows only now that it is paid for.
+    counted = job.cost is None or job.stuck_at is not None
+    twice = 0 if counted else whole["counts"]["completed"] - counts.completed
     late = replace(
         _recovered(job),
         run=run,

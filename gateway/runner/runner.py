@@ -53,6 +53,7 @@ from gateway.runner import (
     job_steps,
     quota_steps,
     recover_step,
+    rescue_step,
     send_steps,
 )
 from gateway.runner.blob_source import DamagedBlobError
@@ -79,7 +80,13 @@ SENDING_SEEN: Final = 16
 VALIDATIONS_SEEN: Final = 16
 
 # How many steps of a kind run at once.
-SLOTS: Mapping[Act, int] = {Act.STAGE: 2, Act.SECURE: 4, Act.CREATE: 4, Act.UPLOAD: 8}
+SLOTS: Mapping[Act, int] = {
+    Act.STAGE: 2,
+    Act.SECURE: 4,
+    Act.CREATE: 4,
+    Act.RESCUE: 4,
+    Act.UPLOAD: 8,
+}
 OTHER_SLOTS: Final = 16
 # Slots that polls leave to the looks at jobs that must end.
 SLOTS_TO_END: Final = 4
@@ -94,6 +101,7 @@ FOLLOWING: Mapping[tuple[Act, JobState], Act] = {
     (Act.POLL, JobState.LOST): Act.COLLECT,
     (Act.POLL, JobState.SECURED): Act.COLLECT,
     (Act.SECURE, JobState.SECURED): Act.COLLECT,
+    (Act.RESCUE, JobState.SECURED): Act.COLLECT,
     (Act.COLLECT, JobState.COLLECTED): Act.RELEASE,
 }
 
@@ -608,6 +616,7 @@ _JOB_STEPS: Final = {
     Act.CREATE: quota_steps.create,
     Act.RECONCILE: send_steps.reconcile,
     Act.POLL: job_steps.poll,
+    Act.RESCUE: rescue_step.rescue,
     Act.CANCEL: job_steps.cancel,
     Act.ABANDON: job_steps.abandon,
     Act.REFUSE: send_steps.refuse,

@@ -19,6 +19,7 @@ from gateway.settings.values import (
     bucket,
     counts,
     database,
+    dollars,
     encryption_key,
     google_keys,
     google_webhook_secret,
@@ -386,6 +387,24 @@ class Settings:
     )
     stuck_min_seconds: float = _setting(
         "21600", seconds, "seconds", "No job counts as stuck before it is so old."
+    )
+    rescue: str = _setting(
+        "off",
+        one_of("off", "flex", "standard"),
+        "off, flex, standard",
+        "What happens near the deadline to lines that jobs have not served: nothing, or their jobs "
+        "are ended and they are asked by synchronous calls, in Google's flex tier (the price of a "
+        "batch) or in the standard tier (twice that). Not embeddings, nor lines that name files.",
+    )
+    rescue_budget_usd: float = _setting(
+        "10",
+        dollars,
+        "dollars",
+        "What such calls of a batch may cost, those included that may be paid for without an "
+        "answer. Lines whose price is not known are not asked.",
+    )
+    rescue_before_seconds: float = _setting(
+        "7200", seconds, "seconds", "How long before the deadline that begins."
     )
     translate_workers: int = _setting(
         "",

@@ -99,6 +99,17 @@ def seconds(value: str) -> float:
     return number
 
 
+def dollars(value: str) -> float:
+    """Read an amount of US dollars, zero or more."""
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError("is not a number of dollars") from None
+    if not math.isfinite(number) or number < 0:
+        raise ValueError("must be a finite number of dollars, zero or more")
+    return number
+
+
 def size(value: str) -> int:
     """Bytes: a number, alone or with KiB, MiB or GiB."""
     match = _SIZE.fullmatch(value.strip())

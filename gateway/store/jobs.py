@@ -6,9 +6,9 @@ from itertools import chain, islice, zip_longest
 
 from gateway.batches.admission import Waiting
 from gateway.batches.batch import Counts, TokenUsage
-from gateway.batches.job import DONE_STATES, Job, JobState
+from gateway.batches.job import DONE_STATES, Cause, Job, JobState
 from gateway.batches.outlook import ModelQueue
-from gateway.batches.patience import is_doubtful
+from gateway.batches.patience import may_be_paid
 from gateway.ports.store import BlobChange
 from gateway.store import blobs as blob_rows
 from gateway.store import staging
@@ -177,6 +177,8 @@ async def save(
         await session.run("ring_batch", {"id": job.batch_id})
     if job.files and job.state in DONE_STATES:
         await staging.release_copies(session, job.id, now)
+    if job.cause is Cause.RESCUE and job.state in DONE_STATES:
+        await session.run("forget_rescue_calls", {"id": job.id})
     if doubt_files:
         await staging.doubt(session, job.id, now)
     await blob_rows.change(session, blobs, now)
@@ -198,7 +200,7 @@ async def _succeed(
     for number, job in enumerate(jobs, last + 1):
         await insert(session, replace(job, number=number))
         await staging.take_over(session, before.id, job.id, named.get(job.id, ()))
-    if is_doubtful(before):  # what was given up may be served, and paid, all the same
+    if may_be_paid(before):
         lines = sum(job.lines for job in jobs)
         await session.run("note_paid_twice", {"id": before.batch_id, "lines": lines})
 

@@ -22,6 +22,9 @@ from gateway.ports.store import (
     Claimed,
     Deletion,
     Page,
+    RescueAnswer,
+    RescueBegin,
+    RescueCall,
     Seal,
     Work,
 )
@@ -32,6 +35,7 @@ from gateway.store import (
     keys,
     leases,
     quotas,
+    rescue,
     retention,
     staging,
     uploads,
@@ -385,6 +389,34 @@ class Records:
                 keep=keep,
                 now=now,
             )
+        )
+
+    # Synchronous calls near a deadline
+
+    async def begin_rescue_call(self, job: Job, call: RescueCall, budget: int) -> RescueBegin:
+        """Insert the row of a call before it is sent."""
+        return await self._engine.write(lambda session: rescue.begin(session, job, call, budget))
+
+    async def answer_rescue_call(self, job: Job, key: str, text: str, cost: int | None) -> None:
+        """Keep an answer."""
+        await self._engine.write(lambda session: rescue.answer(session, job, key, text, cost))
+
+    async def withdraw_rescue_call(self, job: Job, key: str) -> None:
+        """Forget a call that was not served."""
+        await self._engine.write(lambda session: rescue.withdraw(session, job, key))
+
+    async def lose_rescue_calls(self, job: Job, key: str = "") -> int:
+        """Note that open calls will have no answer."""
+        return await self._engine.write(lambda session: rescue.lose(session, job, key))
+
+    async def rescue_keys(self, job_id: str) -> frozenset[str]:
+        """Return the keys of the calls that were sent."""
+        return await self._engine.read(lambda session: rescue.keys(session, job_id))
+
+    async def rescue_answers(self, job_id: str, after: str, limit: int) -> Sequence[RescueAnswer]:
+        """Return what came of the calls."""
+        return await self._engine.read(
+            lambda session: rescue.answers(session, job_id, after, limit)
         )
 
     # Quotas

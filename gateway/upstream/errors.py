@@ -17,9 +17,10 @@ another 4xx                     Refused     Refused                       Unavai
 ==============================  ==========  ============================  ======================
 
 "Everything else" must not condemn a job that runs and is paid for, so an unexpected answer is
-tried again there. A single call (``ASK``) is as stage, but that a 404 of the API's own and a file
-that is gone refuse it: its client is told at once. Messages are scrubbed of keys and cut; response
-headers are never looked at here (a 302 has been recorded that echoed the caller's key in them).
+tried again there. A single call (``ASK``) is as stage, but that a lost connection is ambiguous, and
+a 404 of the API's own and a file that is gone refuse it: its client is told at once. Messages are
+scrubbed of keys and cut; response headers are never looked at here (a 302 has been recorded that
+echoed the caller's key in them).
 """
 
 import re
@@ -118,6 +119,10 @@ def shortened(text: str) -> str:
     return words[0] if len(words) > 1 else ""
 
 
+# Calls that may be paid for though their answer is lost.
+_PAID: Final = frozenset({Call.CREATE, Call.ASK})
+
+
 @contextmanager
 def mapped(call: Call, scrub: Scrubber) -> Iterator[None]:
     """Turn whatever a transfer dies of into an ``Upstream*`` error."""
@@ -126,7 +131,7 @@ def mapped(call: Call, scrub: Scrubber) -> Iterator[None]:
     except TRANSPORT as error:
         told = str(error)
         message = scrub(f"{type(error).__name__}: {told}" if told else type(error).__name__)
-        if call is Call.CREATE and not isinstance(error, NOT_SENT):
+        if call in _PAID and not isinstance(error, NOT_SENT):
             raise UpstreamAmbiguousError(message) from error
         raise UpstreamUnavailableError(message) from error
 

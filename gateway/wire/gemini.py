@@ -30,6 +30,12 @@ STREAM_METHOD: Final = "streamGenerateContent"
 EMBED_SEVERAL_METHOD: Final = "batchEmbedContents"
 MOST_EMBEDDINGS: Final = 100  # of one call of the latter
 
+
+def with_tier(request: bytes, tier: str) -> bytes:
+    """Add the service tier to a written request: upper case was refused (prism#1002)."""
+    return b'{"serviceTier":%b,%b' % (orjson.dumps(tier), request[1:])
+
+
 # --- states ---------------------------------------------------------------------------------
 
 UNSPECIFIED: Final = "UNSPECIFIED"

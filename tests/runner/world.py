@@ -48,6 +48,7 @@ from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
 from gateway.runner.workers import Workers
 from gateway.store.sqlite import SQLiteStore
+from gateway.upstream.gemini import GeminiUpstream
 from tests.databases import migrated
 
 OWNER = "owner"
@@ -336,7 +337,7 @@ class World:
         batch = Batch(
             id=new_batch_id(),
             owner=file.owner,
-            endpoint="/v1/chat/completions",
+            endpoint=columns.pop("endpoint", "/v1/chat/completions"),
             input_file_id=file.id,
             created_at=now,
             expires_at=now + 24 * HOUR,
@@ -487,7 +488,8 @@ async def _world(
     upstream = ScriptedUpstream(clock=clock.now)
     scratch = tmp_path / "data" / "scratch"
     used = real(clock) if real else upstream
-    context = StepContext(store, blobs, used, pool, clock, scratch, options(**changes))
+    single = used if isinstance(used, GeminiUpstream) else None
+    context = StepContext(store, blobs, used, pool, clock, scratch, options(**changes), single)
     runner = Runner(context)
     try:
         async with asyncio.TaskGroup() as group:

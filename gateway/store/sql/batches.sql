@@ -152,7 +152,7 @@ LIMIT :limit;
 -- A lease that has run out counts whatever its row is: that is rare, and asking is cheap.
 SELECT kind FROM (
     SELECT 'planned' AS kind UNION ALL SELECT 'staging' UNION ALL SELECT 'submitting'
-    UNION ALL SELECT 'running' UNION ALL SELECT 'ended' UNION ALL SELECT 'secured'
+    UNION ALL SELECT 'running' UNION ALL SELECT 'rescuing' UNION ALL SELECT 'ended' UNION ALL SELECT 'secured'
     UNION ALL SELECT 'collected' UNION ALL SELECT 'refused' UNION ALL SELECT 'lost'
 ) AS kinds
 WHERE EXISTS (
