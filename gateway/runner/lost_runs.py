@@ -83,7 +83,7 @@ async def _fetched(context: StepContext, batch: Batch, job: Job, path: Path) -> 
 
     Errors: ``Upstream*`` until then.
     """
-    if job.upstream_name is None:  # of synchronous calls: nobody else has their answers
+    if job.upstream_name is None:  # synchronous calls: Google keeps no answers of these
         return False
     try:
         denials.require_own_key(context, job)

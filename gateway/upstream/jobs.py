@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -18,7 +18,7 @@ from gateway.errors import (
 )
 from gateway.ports.upstream import Absent, Found, Observation, Source, Unknown
 from gateway.upstream.errors import Call, Scrubber, error_of, mapped
-from gateway.upstream.options import ERROR_BYTES, JOBS_PER_PAGE, JSON_BYTES
+from gateway.upstream.options import ERROR_BYTES, JOBS_PER_PAGE, JSON_BYTES, OTHER_JOBS_PER_PAGE
 from gateway.upstream.transport import TooLargeAnswerError, Transport, parse_object, read_capped
 from gateway.wire.gemini import (
     EMBED_CONTENT,
@@ -111,6 +111,19 @@ async def _inline_requests(job: Job, spool: Source) -> list[dict[str, Any]]:
 # --- find -------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class _Listing:
+    """What a listing has shown: jobs of a display name, whether it is whole, whether a known one.
+
+    By name: pages that shift show a job twice. ``full`` is that of the last page.
+    """
+
+    matches: dict[str, Operation] = field(default_factory=dict)
+    whole: bool = True
+    shown: bool = False
+    full: bool = False
+
+
 async def find(
     transport: Transport, display_name: str, credential: str, known: str | None
 ) -> Found | Absent | Unknown:
@@ -118,20 +131,33 @@ async def find(
 
     Absent only if the listing was whole and, where a job is known to exist, showed that one: a
     listing has been seen to be empty for no reason (python-genai#1250), and believing a truncated
-    one has cost others thousands of paid requests (sourcelibrary-v2#4889).
+    one has cost others thousands of paid requests (sourcelibrary-v2#4889). One that ends with a
+    full page may have ended for that: it is read again in pages of another size, and proves
+    nothing if that one ends so too.
     """
-    matches: dict[str, Operation] = {}  # by name: pages that shift show a job twice
-    whole, shown = True, known is None
-    url = transport.url("batches")
-    async for page in transport.pages(url, credential, member="operations", size=JOBS_PER_PAGE):
-        whole = whole and page.complete
+    for size in (JOBS_PER_PAGE, OTHER_JOBS_PER_PAGE):
+        seen = await _listing(transport, display_name, credential, known, size)
+        if seen.matches:
+            return Found(sorted(seen.matches, key=lambda name: _age_rank(seen.matches[name])))
+        if not seen.full:
+            break
+    return Absent() if seen.whole and seen.shown and not seen.full else Unknown()
+
+
+async def _listing(
+    transport: Transport, display_name: str, credential: str, known: str | None, size: int
+) -> _Listing:
+    seen = _Listing(shown=known is None)
+    async for page in transport.pages(
+        transport.url("batches"), credential, member="operations", size=size
+    ):
+        seen.whole = seen.whole and page.complete
+        seen.full = len(page.items) >= size
         for operation in map(parse_operation, page.items):
-            shown = shown or operation.name == known
+            seen.shown = seen.shown or operation.name == known
             if operation.display_name == display_name and operation.name:
-                matches[operation.name] = operation
-    if matches:
-        return Found(sorted(matches, key=lambda name: _age_rank(matches[name])))
-    return Absent() if whole and shown else Unknown()
+                seen.matches[operation.name] = operation
+    return seen
 
 
 def _age_rank(operation: Operation) -> tuple[bool, int]:

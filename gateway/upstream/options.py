@@ -21,6 +21,9 @@ BLOCK_BYTES: Final = 512 * KIB
 
 # Listings: a page of jobs (100 works, recorded), of models (1,000 is the maximum, discovery).
 JOBS_PER_PAGE: Final = 100
+# For a listing that ended with a full page: no number of jobs below 5,100 fills the last page of
+# both sizes.
+OTHER_JOBS_PER_PAGE: Final = 51
 MODELS_PER_PAGE: Final = 1000
 MAX_PAGES: Final = 1000
 

@@ -80,6 +80,7 @@ async def test_create_answers_every_field(world: World, create: Make) -> None:
             "upstream": None,
             "attempts": 0,
             "paid_twice_at_most": 0,
+            "rescue": None,
             "cost_usd": 0.0,
             "cost_at_most_usd": 0.0,
             "retry_of": None,

@@ -31,6 +31,7 @@ from tests.conformance.records import (
     claimed_batch,
     make_live,
 )
+from tests.conformance.rescue import RescueCallRules
 from tests.conformance.staging import StagingRules
 from tests.conformance.uploads import UploadRules
 from tests.conformance.webhooks import WebhookRules
@@ -1059,6 +1060,7 @@ class StoreRules(
     SaveRules,
     DueRules,
     StagingRules,
+    RescueCallRules,
     WebhookRules,
     KeyRules,
 ):

@@ -21,8 +21,8 @@ from gateway.clock import Clock
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from gateway.ports.store import Work
 from gateway.upstream.gemini import GeminiUpstream
-from gateway.upstream.options import GeminiOptions
-from tests.runner.world import OWNER, World, chat, world
+from gateway.upstream.options import JOBS_PER_PAGE, GeminiOptions
+from tests.runner.world import MODEL, OWNER, World, chat, world
 
 pytestmark = pytest.mark.slow
 
@@ -209,6 +209,41 @@ async def test_one_job_and_one_answer_whatever_is_lost(
     assert (end.counts.completed, end.counts.failed) == (len(IDS), 0)
     lines = Counter(charge["prompt"] for charge in gemini.ledger()[paid:])
     assert sorted(lines.values()) == [1, 1, 1]
+
+
+async def test_a_listing_cut_at_a_full_page_is_no_absence(gemini: Emulator, tmp_path: Path) -> None:
+    """With a hundred newer jobs, the one that landed is on the page that never comes."""
+    operation = OPERATIONS["list after a create that landed"]
+    gemini.clear_faults()
+    created = len(gemini.journal("create"))
+    network = Unreachable(operation.sends, 1_000_000)
+    async with before(gemini, tmp_path, operation, network) as w:
+        gemini.fault("drop-after", on="create", times=1)
+        gemini.fault("list-short", times="all")
+        batch = await w.submit(b"".join(chat(i, f"say {i}") for i in IDS))
+        await w.until(lambda work: work.jobs and work.jobs[0].doubt, batch)
+        await _crowd(gemini, tmp_path)
+        network.times = 0
+        looks = gemini.calls().get("list", 0)
+        work = await w.until(lambda _: gemini.calls().get("list", 0) >= looks + 12, batch)
+        assert work.jobs[0].state is JobState.SUBMITTING
+
+        gemini.clear_faults()
+        assert (await w.ended(batch)).status is BatchStatus.COMPLETED
+        mine = (await w.work(batch)).jobs[0].display_name
+    accepted = [entry["displayName"] for entry in gemini.journal("create")[created:]]
+    assert accepted.count(mine) == 1
+
+
+async def _crowd(gemini: Emulator, tmp_path: Path) -> None:
+    """Make a page of jobs with the same key, as another program does."""
+    request = {"request": {"contents": [{"parts": [{"text": "x"}]}]}}
+    requests = {"requests": {"requests": [request]}}
+    body = {"batch": {"displayName": "another's", "inputConfig": requests}}
+    url = f"{gemini.base_url}/v1beta/models/{MODEL}:batchGenerateContent"
+    async with httpx.AsyncClient(headers={"x-goog-api-key": f"key-{tmp_path.name}"}) as client:
+        for _ in range(JOBS_PER_PAGE):
+            (await client.post(url, json=body)).raise_for_status()
 
 
 def _all_collected(work: Work) -> bool:

@@ -300,6 +300,30 @@ class TestFind:
         assert isinstance(await upstream.find("mine", "default", "batches/b"), Unknown)
         assert isinstance(await upstream.find("mine", "default", "batches/a"), Unknown)
 
+    async def test_a_listing_that_ends_with_a_full_page_is_read_in_another_size(
+        self, bench: Bench
+    ) -> None:
+        """It may have ended because the page was full: the next job would be the one sought."""
+        jobs = [listed(str(number), "other") for number in range(100)]
+        cut, asked = listing({"operations": jobs}, {"operations": jobs[:51]})
+        assert isinstance(await bench.asking(cut).find("mine", "default", None), Unknown)
+        assert [each["pageSize"] for each in asked] == ["100", "51"]
+
+        honest, _ = listing(
+            {"operations": jobs},
+            {"operations": jobs[:51], "nextPageToken": "more"},
+            {"operations": jobs[51:]},
+        )
+        assert isinstance(await bench.asking(honest).find("mine", "default", None), Absent)
+
+        last = [*jobs[51:], listed("sought", "mine")]
+        found, _ = listing(
+            {"operations": jobs},
+            {"operations": jobs[:51], "nextPageToken": "more"},
+            {"operations": last},
+        )
+        assert isinstance(await bench.asking(found).find("mine", "default", None), Found)
+
     async def test_the_recorded_listing(self, bench: Bench) -> None:
         handler, _ = listing(ROWS["g011"]["response"]["body"])
         name = "kio-019f96a5-b5a5-7cb2-ba6e-8ddfccafc483"
