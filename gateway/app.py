@@ -376,9 +376,7 @@ class Gateway:
         options = replace(
             options, credentials=self._google_keys.keys(), pass_through=self._pass_through
         )
-        return StepContext(
-            store, blobs, upstream, workers, self._clock, scratch, options, upstream
-        )
+        return StepContext(store, blobs, upstream, workers, self._clock, scratch, options, upstream)
 
     async def _serve(
         self, context: StepContext, listener: socket.socket, announce: Callable[[str], None]
