@@ -11,6 +11,7 @@ seed, its moment does not: a failing run can be tried again, not replayed.
 
 import argparse
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -195,16 +196,20 @@ class Server:
             self._lock.release()
 
 
-class Soak:
-    """One run: clients, mishaps and a watcher, each in threads of their own."""
+class Campaign:
+    """Clients of a gateway, and mishaps, each in threads of their own."""
 
-    def __init__(self, plan: Plan, server: Server, gemini: Emulator) -> None:
+    def __init__(self, plan: Plan, gemini: Emulator, clients: Sequence[openai.OpenAI]) -> None:
         self.report = Report()
         self._plan = plan
-        self._server = server
         self._gemini = gemini
         self._over = threading.Event()
-        self._client = server.process.client(timeout=30)
+        self._clients = itertools.cycle(clients)
+
+    @property
+    def _client(self) -> openai.OpenAI:
+        """The next one: each process of several answers in turn."""
+        return next(self._clients)
 
     def run(self) -> Report:
         """All of it; the report."""
@@ -221,10 +226,33 @@ class Soak:
             for other in running_others:
                 other.result()
         self._gemini.clear_faults()
-        self._check_creates()
-        self._check_disk()
-        self._check_flat()
+        self._check()
         return self.report
+
+    def _strike_gateway(self) -> None:
+        """Do to the gateway what this campaign is about, until all is over."""
+        raise NotImplementedError
+
+    def _watch(self) -> None:
+        """Measure, until all is over."""
+
+    def _check(self) -> None:
+        """Hold the records against what the emulator has seen."""
+        raise NotImplementedError
+
+    def _check_jobs(self, planned: set[str], batches: int, expected: int) -> None:
+        """One accepted create for each planned job, and no batch twice."""
+        wrong = self.report.wrong
+        accepted = Counter(str(one["displayName"]) for one in self._gemini.journal("create"))
+        self.report.happened.update(
+            {"jobs planned": len(planned), "creates accepted": accepted.total()}
+        )
+        if doubled := [name for name, count in accepted.items() if count > 1]:
+            wrong.append(f"created twice: {doubled}")
+        if strangers := set(accepted) - planned:
+            wrong.append(f"created without a record: {strangers}")
+        if batches != expected:
+            wrong.append(f"{batches} batches instead of {expected}")
 
     # --- clients ----------------------------------------------------------------------------
 
@@ -296,6 +324,27 @@ class Soak:
             self._gemini.fault(name, **parameters)
             self.report.happened["faults of Google armed"] += 1
 
+    # --- invariants -------------------------------------------------------------------------
+
+    def _check_batch(self, done: Batch, ids: Sequence[str]) -> None:
+        files = (done.output_file_id, done.error_file_id)
+        first, second = ([self._read(one) for one in files] for _ in range(2))
+        wrong = [*_broken(done, ids, [row for rows in first for row in rows])]
+        if first != second:
+            wrong.append("a second download differs")
+        self.report.wrong += [f"{done.id}: {one}" for one in wrong]
+
+    def _read(self, file_id: str | None) -> list[dict[str, object]]:
+        return self._ask(lambda: read_lines(self._client, file_id))
+
+
+class Soak(Campaign):
+    """One process that is killed and stopped, and watched for what it holds."""
+
+    def __init__(self, plan: Plan, server: Server, gemini: Emulator) -> None:
+        super().__init__(plan, gemini, [server.process.client(timeout=30)])
+        self._server = server
+
     def _strike_gateway(self) -> None:
         random = Random(f"{self._plan.seed} gateway")
         while not self._over.wait(random.uniform(*BLOW_PAUSE)):
@@ -313,33 +362,13 @@ class Soak:
             if sample := self._server.sample():
                 self.report.samples.append(sample)
 
-    # --- invariants -------------------------------------------------------------------------
-
-    def _check_batch(self, done: Batch, ids: Sequence[str]) -> None:
-        files = (done.output_file_id, done.error_file_id)
-        first, second = ([self._read(one) for one in files] for _ in range(2))
-        wrong = [*_broken(done, ids, [row for rows in first for row in rows])]
-        if first != second:
-            wrong.append("a second download differs")
-        self.report.wrong += [f"{done.id}: {one}" for one in wrong]
-
-    def _read(self, file_id: str | None) -> list[dict[str, object]]:
-        return self._ask(lambda: read_lines(self._client, file_id))
-
-    def _check_creates(self) -> None:
-        process, wrong = self._server.process, self.report.wrong
-        accepted = Counter(str(one["displayName"]) for one in self._gemini.journal("create"))
+    def _check(self) -> None:
+        process = self._server.process
         planned = {name for (name,) in process.rows("SELECT display_name FROM jobs")}
-        self.report.happened.update(
-            {"jobs planned": len(planned), "creates accepted": accepted.total()}
-        )
-        if doubled := [name for name, count in accepted.items() if count > 1]:
-            wrong.append(f"created twice: {doubled}")
-        if strangers := set(accepted) - planned:
-            wrong.append(f"created without a record: {strangers}")
         [(batches,)] = process.rows("SELECT count(*) FROM batches")
-        if batches != self._plan.batches:
-            wrong.append(f"{batches} batches instead of {self._plan.batches}")
+        self._check_jobs(planned, batches, self._plan.batches)
+        self._check_disk()
+        self._check_flat()
 
     def _check_disk(self) -> None:
         """Nothing is left of files that clients have deleted, but records."""

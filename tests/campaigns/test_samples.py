@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.campaigns import kill_sweep, soak, tiers
+from tests.campaigns import kill_sweep, replicas, soak, tiers
 
 CI = bool(os.environ.get("CI"))  # noqa: TID251 - where a missing tool is a failure
 
@@ -41,3 +41,15 @@ def test_a_sample_of_the_tiers(told: bool) -> None:
 
     assert report.wrong == []
     assert report.jobs >= 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("scenario", ["kill", "restart", "stop"])
+def test_a_sample_of_the_replicas(scenario: str) -> None:
+    """Two of them, ten batches: nothing lost, nothing paid twice."""
+    plan = soak.Plan(seconds=15, batches=10, seed=7)
+    report, recoveries = replicas.chaos(scenario, 2, plan)
+
+    assert report.wrong == []
+    assert recoveries

@@ -1,0 +1,216 @@
+"""Chaos: replicas over one PostgreSQL while they die and freeze and the database goes away.
+
+``python -m tests.campaigns.replicas`` runs every scenario with two and with four replicas: clients
+of OpenAI's SDK that ask any of them, faults of the emulator, and one kind of blow again and again.
+At the end: every line once with its own answer, one accepted create for each planned job. It
+prints how long after a blow a new batch was complete.
+
+``--scenario kill --replicas 2 --batches 10 --seed 7`` is what CI samples.
+"""
+
+import argparse
+import contextlib
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random  # noqa: TID251 - seeded: a failing run can be tried again
+from typing import Any, Final
+
+import psutil
+import psycopg
+
+from gateway.emulator.running import Emulator, running
+from gateway.emulator.testing import EmulatorOptions
+from tests.campaigns.soak import SETTINGS, Campaign, Plan, Report
+from tests.e2e.harness import CLOCK, GatewayProcess
+from tests.postgres_server import PostgresServer, free_port
+
+LEASE: Final = 3.0  # seconds
+BLOW_PAUSE: Final = (4.0, 8.0)
+AWAY: Final = 2.0  # how long the database is away
+SKEWS: Final = (-300_000, 300_000, -120_000, 0)  # ms
+PROBE: Final = 1_000_000  # the first number of a batch that is made after a blow
+CONNECTIONS: Final = 40  # of the server; three are kept for its superuser
+
+
+class Replicas:
+    """Several gateways over one database and one directory of bytes."""
+
+    def __init__(self, directory: Path, gemini: Emulator, count: int, *, skewed: bool) -> None:
+        self.database = PostgresServer(max_connections=str(CONNECTIONS))
+        blobs = directory / "blobs"
+        (blobs / "tmp").mkdir(parents=True)
+        self.processes = []
+        for number in range(count):
+            data = directory / f"replica{number}" / "data"
+            data.mkdir(parents=True)
+            skew = SKEWS[number % len(SKEWS)] if skewed else 0
+            settings = {
+                **SETTINGS,
+                "GATEWAY_PORT": str(free_port()),
+                "GATEWAY_STORE": self.database.url(),
+                "GATEWAY_LEASE_SECONDS": str(LEASE),
+            }
+            command = (sys.executable, "-m", "tests.campaigns.replica", str(blobs), str(skew))
+            process = GatewayProcess(data, gemini.base_url, settings, command)
+            process.start()
+            self.processes.append(process)
+
+    def close(self) -> None:
+        """End all of it."""
+        for process in self.processes:
+            process.close()
+        self.database.close()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Look into the records."""
+        with psycopg.connect(self.database.url()) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+
+Blow = Callable[[Replicas, Random, threading.Event], None]
+
+
+def kill(replicas: Replicas, random: Random, over: threading.Event) -> None:
+    """Kill a replica, and start it again when others have taken over."""
+    process = random.choice(replicas.processes)
+    process.kill()
+    over.wait(2 * LEASE)
+    process.start()
+
+
+def kills(replicas: Replicas, random: Random, over: threading.Event) -> None:
+    """Kill one after the other, each started at once."""
+    for process in random.sample(replicas.processes, len(replicas.processes)):
+        process.kill()
+        process.start()
+        over.wait(0.5)
+
+
+def restart(replicas: Replicas, random: Random, over: threading.Event) -> None:
+    """Restart the database: in order, or after a crash."""
+    replicas.database.stop(random.choice(("fast", "immediate")))
+    over.wait(AWAY)
+    replicas.database.start()
+
+
+def cut(replicas: Replicas, _: Random, over: threading.Event) -> None:
+    """Cut every connection, a few times."""
+    for _time in range(3):
+        replicas.database.drop_connections()
+        over.wait(0.3)
+
+
+def exhaust(replicas: Replicas, _: Random, over: threading.Event) -> None:
+    """Leave the replicas no connection that the database has to give."""
+    with contextlib.ExitStack() as taken, contextlib.suppress(psycopg.OperationalError):
+        replicas.database.drop_connections()
+        for _connection in range(CONNECTIONS):
+            url = replicas.database.url()
+            taken.enter_context(psycopg.connect(url, connect_timeout=5))
+    with contextlib.ExitStack() as taken:
+        for _connection in range(CONNECTIONS // 2):
+            with contextlib.suppress(psycopg.OperationalError):
+                taken.enter_context(psycopg.connect(replicas.database.url(), connect_timeout=5))
+        over.wait(AWAY)
+
+
+def stop(replicas: Replicas, random: Random, over: threading.Event) -> None:
+    """Stop a replica for longer than a lease, and let it wake."""
+    main = psutil.Process(random.choice(replicas.processes).pid)
+    main.send_signal(signal.SIGSTOP)
+    over.wait(2.5 * LEASE)
+    main.send_signal(signal.SIGCONT)
+
+
+def skew(_: Replicas, __: Random, ___: threading.Event) -> None:
+    """Nothing but clocks that are minutes apart."""
+
+
+SCENARIOS: Final[dict[str, Blow]] = {
+    "kill": kill,
+    "kills": kills,
+    "restart": restart,
+    "cut": cut,
+    "exhaust": exhaust,
+    "stop": stop,
+    "skew": skew,
+}
+
+
+class Chaos(Campaign):
+    """One scenario: clients of any replica, faults of Google, and one kind of blow."""
+
+    def __init__(self, plan: Plan, replicas: Replicas, gemini: Emulator, blow: Blow) -> None:
+        super().__init__(plan, gemini, [one.client(timeout=30) for one in replicas.processes])
+        self.recoveries: list[float] = []
+        self._replicas = replicas
+        self._blow = blow
+
+    def _strike_gateway(self) -> None:
+        random = Random(f"{self._plan.seed} gateway")
+        while not self._over.wait(random.uniform(*BLOW_PAUSE)):
+            self._blow(self._replicas, random, self._over)
+            start = CLOCK.monotonic()
+            self._one_batch(PROBE + len(self.recoveries), random)
+            self.recoveries.append(CLOCK.monotonic() - start)
+
+    def _check(self) -> None:
+        rows = self._replicas.rows
+        planned = {name for (name,) in rows("SELECT display_name FROM jobs")}
+        [(batches,)] = rows("SELECT count(*) FROM batches")
+        self._check_jobs(planned, batches, self._plan.batches + len(self.recoveries))
+
+
+def chaos(name: str, count: int, plan: Plan) -> tuple[Report, list[float]]:
+    """Run a scenario; what happened, and how long after each blow a new batch was complete."""
+    options = EmulatorOptions(job_seconds=0.5, max_live_jobs=10_000, seed=plan.seed)
+    with _scene(options, count, skewed=name == "skew") as (replicas, gemini):
+        run = Chaos(plan, replicas, gemini, SCENARIOS[name])
+        return run.run(), run.recoveries
+
+
+@contextlib.contextmanager
+def _scene(
+    options: EmulatorOptions, count: int, *, skewed: bool
+) -> Iterator[tuple[Replicas, Emulator]]:
+    with tempfile.TemporaryDirectory() as directory, running(options) as gemini:
+        replicas = Replicas(Path(directory), gemini, count, skewed=skewed)
+        try:
+            yield replicas, gemini
+        finally:
+            replicas.close()
+
+
+def main() -> int:
+    """Run scenarios, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scenario", choices=[*SCENARIOS, "all"], default="all")
+    parser.add_argument("--replicas", type=int, nargs="*", default=[2, 4])
+    parser.add_argument("--batches", type=int, default=50)
+    parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    names = list(SCENARIOS) if given.scenario == "all" else [given.scenario]
+    broken = 0
+    print("| scenario | replicas | blows | jobs | creates | again after, s | broken |")
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for name in names:
+        for count in given.replicas:
+            plan = Plan(given.minutes * 60, given.batches, 4, given.seed)
+            report, recoveries = chaos(name, count, plan)
+            told = report.happened
+            again = "/".join(f"{seconds:.1f}" for seconds in sorted(recoveries)) or "-"
+            row = [name, count, len(recoveries), told["jobs planned"], told["creates accepted"]]
+            print("|", " | ".join(map(str, [*row, again, len(report.wrong)])), "|", flush=True)
+            for one in report.wrong:
+                print(f"BROKEN {one}")
+            broken += len(report.wrong)
+    return min(broken, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
