@@ -20,6 +20,7 @@ from gateway.api.app import create_api
 from gateway.api.protocol import BoundedHttpProtocol
 from gateway.api.services import LOCAL_OWNER, ApiOptions, Services
 from gateway.batches.follow_ups import RetryRules
+from gateway.batches.limits import OwnerLimits, read_limits
 from gateway.batches.pacing import Pace
 from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
@@ -64,6 +65,7 @@ from gateway.translate import (
     Policy,
     check_aliases,
     check_capabilities,
+    check_prices,
     check_safety_settings,
     check_voices,
 )
@@ -109,6 +111,7 @@ def api_options(settings: Settings) -> ApiOptions:
     webhook = settings.google_webhook_secret
     return ApiOptions(
         credentials=credentials or None,
+        limits=key_limits(settings),
         google_webhook_secrets=[webhook.value] if webhook else [],
         max_file_bytes=settings.max_file_bytes,
         max_uploads=settings.max_uploads,
@@ -127,6 +130,23 @@ def _allowed_hosts(settings: Settings) -> Sequence[str] | None:
     if settings.allowed_hosts or is_open:
         return [name.lower() for name in settings.allowed_hosts]
     return None
+
+
+def key_limits(settings: Settings) -> Mapping[str, OwnerLimits]:
+    """Read what each client may have. Errors: SettingsError."""
+    try:
+        return read_limits(settings.key_limits)
+    except ValueError as error:
+        raise SettingsError(f"GATEWAY_KEY_LIMITS {error}") from error
+
+
+def prices(settings: Settings) -> Mapping[str, Mapping[str, Any]]:
+    """Give the prices that come before the table's. Errors: SettingsError."""
+    try:
+        check_prices(settings.prices)
+    except ValueError as error:
+        raise SettingsError(f"GATEWAY_PRICES {error}") from error
+    return settings.prices
 
 
 def live_options(settings: Settings) -> LiveOptions:
@@ -198,6 +218,8 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
         ),
         polls_per_minute=settings.polls_per_minute,
         lease=int(settings.lease_seconds * 1000),
+        prices=prices(settings),
+        limits=key_limits(settings),
         gather_seconds=GATHER_SECONDS,
     )
 
@@ -292,6 +314,7 @@ class Gateway:
         self._blobs = blobs
         self._policy = policy(settings)
         self._clock = SharedClock(clock or SystemClock())
+        prices(settings)  # a bad one stops the start
         self._readiness = _Readiness()
         self._api_options = api_options(settings)
         self._pass_through = settings.auth == PASS_THROUGH

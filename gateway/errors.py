@@ -8,6 +8,7 @@
     |  |- NotFoundError        404
     |  |- MethodNotAllowedError 405
     |  |- ConflictError        409
+    |  |- LimitedError         429
     |  `- TooLargeError        413
     |- BadGatewayError         502      Google refuses the gateway itself
     |- UnavailableError        503      we cannot now; retry later
@@ -85,6 +86,13 @@ class ConflictError(RequestError):
     """The object's state forbids it."""
 
     status = 409
+
+
+class LimitedError(RequestError):
+    """The owner has as much as it may: ending or deleting something helps, repeating does not."""
+
+    status = 429
+    type = "rate_limit_error"
 
 
 class TooLargeError(RequestError):

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from gateway.api.answers import answer
 from gateway.api.body import read_json_bytes
+from gateway.api.budgets import add_batch, check_budget
 from gateway.api.changes import changed, wait_seconds
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
@@ -46,13 +47,12 @@ async def create(call: Call) -> Response:
     """``POST /v1/batches``: a record in ``validating``, and the runner is woken."""
     body = parse_json(await read_json_bytes(call))
     wanted = parse_create_batch(body, call.services.endpoints)
+    check_budget(wanted)
     await _check_purpose(call, wanted.input_file_id)
     await _check_room(call, wanted.input_file_id)
     asked = _new_batch(call, wanted)
     repeated = is_repeated(call)
-    batch = await call.store.add_batch(
-        asked, same_since=asked.created_at - RETRY_WINDOW_MS if repeated else None
-    )
+    batch = await add_batch(call, asked, asked.created_at - RETRY_WINDOW_MS if repeated else None)
     if batch is None:
         raise _no_input_file(wanted.input_file_id)
     require_same(batch, asked)

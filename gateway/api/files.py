@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from gateway.api.answers import answer
+from gateway.api.budgets import check_room_for
 from gateway.api.content import answer_content
 from gateway.api.intake import (
     Intake,
@@ -49,12 +50,14 @@ async def create(call: Call) -> Response:
     its name was registered before its first byte, so even a crash leaves nothing for long.
     """
     reader = form_reader(call, "file")
+    await check_room_for(call, 0)
     limit = call.options.max_file_bytes
     async with registered(call) as blob, call.blobs.create(blob) as writer:
         intake = Intake(writer, limit, f"File is too large. {file_limit(limit)}")
         form = await read_form(call, reader, intake)
         wanted = parse_new_file(form.fields)
         await intake.finish()
+        await check_room_for(call, intake.bytes)
         check_input(wanted.purpose, intake.head, intake.bytes)
     file = await call.store.add_file(_new_file(call, form, wanted, intake, blob))
     return answer(encode_file(file))

@@ -15,6 +15,7 @@ from gateway.api.batches import (
     since_repeat,
 )
 from gateway.api.body import read_json_bytes
+from gateway.api.budgets import add_batch
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
 from gateway.batches.batch import LIVE_STATUSES, Batch
@@ -41,7 +42,7 @@ async def retry(call: Call) -> Response:
     file = await call.services.retry_input(first, everything)
     asked = _new_batch(call, first, file.id, everything=everything)
     since = since_repeat(asked) if is_repeated(call) else None
-    batch = await call.store.add_batch(asked, same_since=since)
+    batch = await add_batch(call, asked, since)
     if batch is None:
         raise ConflictError(f"The input file of batch '{first.id}' was deleted.")
     require_same(batch, asked)

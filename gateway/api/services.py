@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from gateway.batches.batch import Batch
 from gateway.batches.file import File
+from gateway.batches.limits import OwnerLimits
 from gateway.batches.webhooks import Attempt, WebhookEndpoint
 from gateway.clock import Clock
 from gateway.ports.blobs import Blobs
@@ -90,6 +91,7 @@ class ApiOptions:
 
     credentials: Mapping[str, str] | None = None
     pass_through: PassThrough | None = None
+    limits: Mapping[str, OwnerLimits] = field(default_factory=dict)
     max_file_bytes: int = DEFAULT_MAX_FILE_BYTES
     body_idle_seconds: float = DEFAULT_BODY_IDLE_SECONDS
     max_single_bytes: int = DEFAULT_MAX_SINGLE_BYTES

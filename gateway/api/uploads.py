@@ -16,6 +16,7 @@ from starlette.responses import Response
 from gateway.api.answers import answer
 from gateway.api.batches import is_repeated
 from gateway.api.body import read_json_bytes
+from gateway.api.budgets import check_room_for
 from gateway.api.files import expiry
 from gateway.api.intake import Intake, check_input, form_reader, read_form, registered
 from gateway.api.objects import encode_part, encode_upload
@@ -59,6 +60,7 @@ async def create(call: Call) -> Response:
         created_at=now,
         expires_at=now + LIFE_MS,
     )
+    await check_room_for(call, upload.bytes)
     await call.store.add_upload(upload)
     return answer(encode_upload(upload, now))
 

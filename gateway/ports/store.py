@@ -20,6 +20,7 @@ from gateway.batches.admission import Sent, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.job import Job, JobState
+from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
@@ -243,14 +244,21 @@ class Store(Protocol):
         """
         ...
 
-    async def add_batch(self, batch: Batch, *, same_since: int | None = None) -> Batch | None:
+    async def add_batch(
+        self,
+        batch: Batch,
+        *,
+        same_since: int | None = None,
+        within: OwnerLimits | None = None,
+    ) -> Batch | None:
         """Insert, and be due at once; None when the input file is not there for this owner.
 
         Returns an earlier batch instead, and inserts nothing, when one of the same owner has the
         same ``idempotency_key`` (if the key is not None), or, with ``same_since``, the same
         fingerprint and was created at or after that time (the newest such), is live, and its id
         was never used (:meth:`note_used`, or a cancel). The earlier batch is
-        returned even when the input file is gone by now.
+        returned even when the input file is gone by now. Errors: OverLimitError when a new one
+        would be more than ``within`` allows.
         """
         ...
 
@@ -426,6 +434,7 @@ class Store(Protocol):
         files: Sequence[File] = (),
         blobs: BlobChange = BlobChange(),
         keep: bool = False,
+        within: tuple[OwnerLimits, Estimate] | None = None,
     ) -> bool:
         """Write the runner's columns of a claimed batch, guarded by its fence.
 
@@ -438,7 +447,8 @@ class Store(Protocol):
         ``usage`` are written when the batch leaves validation and when it ends; in between they
         belong to :meth:`save_job`, which adds to them whoever holds the batch row. A batch that
         ends is announced in the same transaction: a delivery to each webhook endpoint that asked
-        for the event.
+        for the event. With ``within`` nothing is written if what its owner has, and the estimate,
+        go beyond the limits: OverLimitError.
         """
         ...
 
@@ -595,6 +605,10 @@ class Store(Protocol):
         Ends the claim, unless ``keep``. What is not needed any more is due at once,
         whatever ``due_at`` says, unless it is being removed already.
         """
+        ...
+
+    async def used_by(self, owner: str, since: int) -> Used:
+        """Sum up what an owner has; money of batches that were created since that moment."""
         ...
 
     # Clients' own keys for Google, sealed.

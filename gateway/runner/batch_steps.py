@@ -13,6 +13,7 @@ from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import MODEL_NOT_FOUND, refused_model
 from gateway.batches.job import Job
 from gateway.batches.lifecycle import final_status, rest_until
+from gateway.batches.limits import Estimate, OverLimitError, limits_of, over_budget
 from gateway.batches.patience import RECOVERY, ended_because
 from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
@@ -54,11 +55,16 @@ async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -
             await _fail(context, claim, [_gave_up()])
             return
         _log_internal(batch.id, summary["internal"])
-        errors = [BatchError(**error) for error in summary["errors"]] or _too_large(context, files)
+        estimate = _estimate(summary)
+        errors = (
+            [BatchError(**error) for error in summary["errors"]]
+            or _too_large(context, files)
+            or _too_dear(context, batch, estimate)
+        )
         if errors:
             await _fail(context, claim, errors)
-        else:
-            await _start(context, claim, summary, files)
+            return
+        await _start(context, claim, summary, files, estimate)
 
 
 async def _read_input(
@@ -82,6 +88,7 @@ async def _read_input(
         rules=context.options.quota,
         quotas=await _quotas(context, batch.owner),
         day=date_of(context.clock.now() // 1000),
+        prices=context.options.prices,
     )
     while True:
         summary = await _validated(context, task)
@@ -140,6 +147,18 @@ def _too_large(context: StepContext, files: NamedFiles) -> list[BatchError]:
     return [BatchError("files_too_large", message)]
 
 
+def _estimate(summary: Mapping[str, Any]) -> Estimate:
+    most = [job["most"] for job in summary["jobs"]]
+    known = sum(each for each in most if each is not None)
+    tokens = sum(job["tokens"] for job in summary["jobs"])
+    return Estimate(tokens, None if None in most else known, summary["unpriced"])
+
+
+def _too_dear(context: StepContext, batch: Batch, estimate: Estimate) -> list[BatchError]:
+    error = over_budget(batch, estimate, limits_of(batch.owner, context.options.limits))
+    return [] if error is None else [error]
+
+
 def _gave_up() -> BatchError:
     return BatchError(
         "internal_error",
@@ -175,7 +194,11 @@ async def _fail(
 
 
 async def _start(
-    context: StepContext, claim: BatchClaim, summary: Mapping[str, Any], files: NamedFiles
+    context: StepContext,
+    claim: BatchClaim,
+    summary: Mapping[str, Any],
+    files: NamedFiles,
+    estimate: Estimate,
 ) -> None:
     planned = summary["jobs"]
     paths = [summary["run"], summary["index"]]
@@ -206,7 +229,13 @@ async def _start(
         job.id: {file_id: files.media_types[file_id] for file_id in plan["files"]}
         for job, plan in zip(jobs, planned, strict=True)
     }
-    await claim.save(batch, jobs=jobs, named=named, blobs=BlobChange(live=names))
+    within = (limits_of(batch.owner, context.options.limits), estimate)
+    live = BlobChange(live=names)
+    try:
+        await claim.save(batch, jobs=jobs, named=named, blobs=live, within=within)
+    except OverLimitError as over:  # nothing was written, and nothing has been sent
+        await _fail(context, claim, [over.error], names)
+        return
     logger.info(
         "batch %s in progress: %d lines, %d refused, %d jobs",
         batch.id,

@@ -15,6 +15,7 @@ from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import Job
 from gateway.batches.lifecycle import due_while_ending
+from gateway.batches.limits import OwnerLimits
 from gateway.batches.pacing import Pace
 from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
@@ -87,6 +88,9 @@ class RunnerOptions:
     credentials: Collection[str] = ("default",)
     # Each owner's work is done under the credential of the same name, and under no other.
     pass_through: bool = False
+    # Prices that come before the table's, and what each owner may have.
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: Mapping[str, OwnerLimits] = field(default_factory=dict)
     retries: RetryRules = field(default_factory=RetryRules)
     patience: Patience = field(default_factory=Patience)
     retention: Retention = Retention()

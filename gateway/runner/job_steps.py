@@ -411,6 +411,7 @@ def _collect_task(
         max_warnings=context.options.input_limits.max_warnings,
         model=job.model,
         policy=batch.policy,
+        prices=context.options.prices,
         raw=str(place / "raw") if has_results else None,
         inline=job.output == INLINE,
         failure=job.failure,

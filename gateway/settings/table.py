@@ -172,6 +172,23 @@ class Settings:
         "that Google reaches; polls go on all the same.",
         secret=True,
     )
+    key_limits: dict[str, dict[str, Any]] = _setting(
+        "{}",
+        objects,
+        "JSON",
+        "What each client may have, by the name of its key, `*` for all that are not named: "
+        '`{"alice":{"stored_bytes":…,"live_batches":…,"enqueued_tokens":…,"usd_per_batch":…,'
+        '"usd_per_day":…}}`. A batch that may cost more fails before anything is paid; days are '
+        "those of UTC.",
+    )
+    prices: dict[str, dict[str, Any]] = _setting(
+        "{}",
+        objects,
+        "JSON",
+        "Batch prices that come before the table's, in US dollars for a million tokens: "
+        '`{"gemini-4-argon":{"input":1.0,"output":5.0}}`; `long_input` and `long_output` are for '
+        "prompts of more than 200,000 tokens.",
+    )
     auth: str = _setting(
         "",
         one_of("", "open", "keys", "pass-through"),

@@ -14,10 +14,19 @@ import orjson
 from gateway.batches.batch import LIVE_STATUSES, Batch
 from gateway.batches.file import File
 from gateway.batches.job import Job
+from gateway.batches.limits import (
+    Estimate,
+    OverLimitError,
+    OwnerLimits,
+    day_of,
+    over_limits,
+    too_many_live,
+)
 from gateway.ports.store import BlobChange, Page
 from gateway.store import blobs as blob_rows
 from gateway.store import files as file_rows
 from gateway.store import jobs as job_rows
+from gateway.store import limits as limit_sums
 from gateway.store import staging, webhooks
 from gateway.store.columns import batch_of, batch_values
 from gateway.store.session import Row, Session
@@ -27,13 +36,19 @@ def _maybe(row: Row | None) -> Batch | None:
     return None if row is None else batch_of(row)
 
 
-async def add(session: Session, batch: Batch, same_since: int | None) -> Batch | None:
+async def add(
+    session: Session, batch: Batch, same_since: int | None, within: OwnerLimits | None = None
+) -> Batch | None:
     """Insert, due at once; or an earlier batch that is the same; or None without its input."""
     same = await _same(session, batch, same_since)
     if same is not None:
         return same
     if await file_rows.current(session, batch.owner, batch.input_file_id, batch.created_at) is None:
         return None
+    if within is not None and within.live_batches is not None:
+        used = await limit_sums.used_by(session, batch.owner, batch.created_at)
+        if error := too_many_live(used, within):
+            raise OverLimitError(error)
     due_at = batch.created_at if batch.due_at is None else batch.due_at
     await session.run("insert_batch", batch_values(replace(batch, due_at=due_at)))
     await session.ring()
@@ -110,6 +125,7 @@ async def save(
     files: Sequence[File],
     blobs: BlobChange,
     keep: bool,
+    within: tuple[OwnerLimits, Estimate] | None,
     now: int,
 ) -> bool:
     """Save the runner's columns of a batch that is live and still its, and what comes with them.
@@ -121,6 +137,8 @@ async def save(
     row = await session.one("batch_by_id", {"id": batch.id})
     if row is None or row["fence"] != batch.fence or row["status"] not in LIVE_STATUSES:
         return False
+    if within is not None:
+        await _check_limits(session, row["owner"], *within, now)
     for file in files:
         await file_rows.add(session, file)
     await session.run("set_counts", {**values, "final": batch.status not in LIVE_STATUSES})
@@ -135,6 +153,16 @@ async def save(
         await webhooks.announce(session, row["owner"], batch, now)
     await blob_rows.change(session, blobs, now)
     return True
+
+
+async def _check_limits(
+    session: Session, owner: str, limits: OwnerLimits, estimate: Estimate, now: int
+) -> None:
+    """Errors: OverLimitError. Of two batches that begin at once, the second counts the first."""
+    used = await limit_sums.used_by(session, owner, day_of(now))
+    error = over_limits(used, estimate, limits)
+    if error is not None:
+        raise OverLimitError(error)
 
 
 async def add_rerendered(

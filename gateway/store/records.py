@@ -7,6 +7,7 @@ from gateway.batches.admission import Sent, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.job import Job, JobState
+from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.batches.staging import NamedFile, StagedFile
@@ -34,6 +35,7 @@ from gateway.store import (
     files,
     keys,
     leases,
+    limits,
     quotas,
     rescue,
     retention,
@@ -183,9 +185,17 @@ class Records:
 
     # Batches, as requests see them
 
-    async def add_batch(self, batch: Batch, *, same_since: int | None = None) -> Batch | None:
+    async def add_batch(
+        self,
+        batch: Batch,
+        *,
+        same_since: int | None = None,
+        within: OwnerLimits | None = None,
+    ) -> Batch | None:
         """Insert, or the earlier batch that is the same; None without the input file."""
-        return await self._engine.write(lambda session: batches.add(session, batch, same_since))
+        return await self._engine.write(
+            lambda session: batches.add(session, batch, same_since, within)
+        )
 
     async def get_batch(self, owner: str, batch_id: str) -> Batch | None:
         """One batch."""
@@ -330,6 +340,7 @@ class Records:
         files: Sequence[File] = (),
         blobs: BlobChange = BlobChange(),
         keep: bool = False,
+        within: tuple[OwnerLimits, Estimate] | None = None,
     ) -> bool:
         """Write the runner's columns of a claimed batch, guarded by its fence."""
         now = self._clock.now()
@@ -342,6 +353,7 @@ class Records:
                 files=files,
                 blobs=blobs,
                 keep=keep,
+                within=within,
                 now=now,
             )
         )
@@ -477,6 +489,10 @@ class Records:
         return await self._engine.write(
             lambda session: staging.save(session, staged, keep=keep, gone=gone, now=now)
         )
+
+    async def used_by(self, owner: str, since: int) -> Used:
+        """Sum up what an owner has."""
+        return await self._engine.read(lambda session: limits.used_by(session, owner, since))
 
     # Clients' own keys for Google
 

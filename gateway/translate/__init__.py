@@ -32,7 +32,13 @@ from gateway.translate.models.costs import answer_cost, most_cost
 from gateway.translate.models.estimates import Estimate, estimate, item_tokens
 from gateway.translate.models.known import KNOWN_MODELS
 from gateway.translate.models.lives import Life, life_of
-from gateway.translate.models.prices import PRICES_PAGE, PRICES_READ_ON, Price, price_of
+from gateway.translate.models.prices import (
+    PRICES_PAGE,
+    PRICES_READ_ON,
+    Price,
+    check_prices,
+    price_of,
+)
 from gateway.translate.reading.notes import ENDING, NOT_LISTED, UNKNOWN_MEMBER
 from gateway.translate.request.media import media_type_of
 from gateway.translate.request.modalities import check_voices
@@ -82,6 +88,7 @@ __all__ = [
     "capabilities_of",
     "check_aliases",
     "check_capabilities",
+    "check_prices",
     "check_safety_settings",
     "check_voices",
     "defaults_of",

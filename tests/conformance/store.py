@@ -18,6 +18,7 @@ from gateway.batches.quota import Quota
 from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Deletion, Kind, Store, Work
 from tests.conformance.keys import KeyRules
+from tests.conformance.limits import LimitRules
 from tests.conformance.moments import at, claim_batch_at, claim_job_at
 from tests.conformance.records import (
     OTHER,
@@ -1063,6 +1064,7 @@ class StoreRules(
     RescueCallRules,
     WebhookRules,
     KeyRules,
+    LimitRules,
 ):
     """All of it."""
 

@@ -29,7 +29,7 @@ def test_the_cost_is_that_of_the_ledger(tmp_path: Path) -> None:
 
 
 def test_what_it_may_cost_at_most_is_told_before(tmp_path: Path) -> None:
-    """Null where a line does not limit its answer."""
+    """By the line's limit of its answer, else by the model's."""
     with (
         running(EmulatorOptions(speed=1e-6)) as emulator,
         serving(tmp_path, emulator.base_url) as gateway,
@@ -45,4 +45,4 @@ def test_what_it_may_cost_at_most_is_told_before(tmp_path: Path) -> None:
             told.append((shown.model_extra or {})["gateway"])
     assert [each["cost_usd"] for each in told] == [0, 0]
     assert told[0]["cost_at_most_usd"] == pytest.approx(1000 * 1.25e-6, rel=0.2)
-    assert told[1]["cost_at_most_usd"] is None
+    assert told[1]["cost_at_most_usd"] == pytest.approx(65_536 * 1.25e-6, rel=0.2)

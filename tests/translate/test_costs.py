@@ -56,5 +56,10 @@ def test_the_most_a_request_may_cost() -> None:
     assert most_cost([limited], PRICE) == tokens * 500 + 200 * 2000
     assert most_cost([limited, limited], PRICE) == 2 * (tokens * 500 + 200 * 2000)
     assert most_cost([b'{"contents":[]}'], PRICE) is None
+    # The model's limit, for each candidate, where the line has none of its own.
+    assert most_cost([b'{"contents":[]}'], PRICE, 300) == 4 * 500 + 300 * 2000
+    two = b'{"generationConfig":{"candidateCount":2}}'
+    assert most_cost([two], PRICE, 300) == -(-len(two) // 4) * 500 + 600 * 2000
+    assert most_cost([limited], PRICE, 300) == most_cost([limited], PRICE)
     assert most_cost([limited.replace(b"[]", b'[{"inlineData":{}}]')], PRICE) is None
     assert most_cost([b'{"content":{}}00'], PRICE) == 4 * 500

@@ -87,6 +87,7 @@ class CollectTask:
     retry_empty: bool = False
     pack: bool = False
     skip: Sequence[str] = ()
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class _Collection:
         self._files = files
         self._wanted: dict[int, Sequence[int]] = {}
         self._faults: dict[int, str] = {}
-        self._price = price_of(task.model, date_of(task.created))
+        self._price = price_of(task.model, date_of(task.created), task.prices)
         self._spent: int | None = 0
         self._held_path = self._scratch / "held-on"
         self._guard = Guard()

@@ -83,6 +83,7 @@ def join(task: JoinTask) -> JoinSummary:
             index=str(index),
             notes=dict(notes),
             internal=dict(internal),
+            unpriced=next((one.unpriced for one in ranges if one.unpriced is not None), None),
         )
     )
 

@@ -64,7 +64,8 @@ class ValidateTask:
 
     ``rules`` and ``quotas``: how many tokens a model's job may have.
     ``unusable``: uploaded files that lines may not name, and why; every other id is taken as good.
-    ``day``: for prices, as ``2026-11-25``. ``part``: which of how many ranges of the file.
+    ``day``: for prices, as ``2026-11-25``; ``prices``: those that come before the table.
+    ``part``: which of how many ranges of the file.
     """
 
     input: str
@@ -80,6 +81,7 @@ class ValidateTask:
     unusable: Mapping[str, Unusable] = field(default_factory=dict)
     day: str = ""
     part: tuple[int, int] = (0, 1)
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class ValidateSummary:
     notes: Mapping[str, int] = field(default_factory=dict)
     internal: Mapping[str, int] = field(default_factory=dict)
     unknown_models: Sequence[str] = ()
+    # The first line whose price is not known, and why; None when all are.
+    unpriced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +143,14 @@ class RangeSummary:
     seen: str
     notes: dict[str, int]
     internal: dict[str, int]
+    unpriced: str | None
 
 
 class _OpenJob:
     """A job that still takes lines."""
 
-    def __init__(
-        self, number: int, limits: "ModelLimits", model: str, scratch: Path, files: ExitStack
-    ) -> None:
+    def __init__(self, number: int, model: str, scratch: Path, files: ExitStack) -> None:
         self.number = number
-        self._price = limits.price
         self._most: int | None = 0
         self.model = model
         self.spool_path = scratch / f"spool-{number}"
@@ -161,14 +163,20 @@ class _OpenJob:
         self.named: set[str] = set()
 
     def add(
-        self, line: Line, number: int, made: Translation, spooled: Sequence[bytes], size: Size
+        self,
+        line: Line,
+        number: int,
+        made: Translation,
+        spooled: Sequence[bytes],
+        *,
+        size: Size,
+        cost: int | None,
     ) -> None:
-        """Take a line: what it was translated to, the pieces of its spool lines, their size."""
+        """Take a line: its translation, the pieces of its spool lines, their size, its cost."""
         self._spool.writelines(spooled)
         self._echo.add(number, line.custom_id, len(made[0]), made[1])
         self.named.update(made[3])
         if self._most is not None:
-            cost = most_cost(made[0], self._price)
             self._most = None if cost is None else self._most + cost
         self.size = self.size.plus(size)
         self.lines += 1
@@ -201,7 +209,8 @@ class ModelLimits:
         learned = next((quota for quota in task.quotas if quota.model == model), None)
         jobs = task.jobs
         self.media = can.media
-        self.price = price_of(model, task.day)
+        self.price = price_of(model, task.day, task.prices)
+        self.most_tokens = can.most_tokens
         self.ending = _ending(model, task.day)
         self._speaks = can.speaks
         self.most = Size(
@@ -210,6 +219,10 @@ class ModelLimits:
             tokens_per_job(learned or Quota("", model), task.rules),
             jobs.output_bytes_per_job,
         )
+
+    def cost_of(self, items: Sequence[bytes]) -> int | None:
+        """Price one line at most: by its own limit of the answer, else by the model's."""
+        return most_cost(items, self.price, self.most_tokens)
 
     def size_of(self, items: Sequence[bytes], spooled: Sequence[bytes]) -> Size:
         """Return the size of one line."""
@@ -257,6 +270,7 @@ class _Validation:
         # The number of the last line, and how many there were: of a range these differ.
         self._lines = self._count = 0
         self._jobs = self._items = self._refused = 0
+        self._unpriced: str | None = None
         self._run_path = self._scratch / "run-0"
         self._index_path = self._scratch / "index-0"
         self._run = RunWriter(self._run_path)
@@ -295,6 +309,7 @@ class _Validation:
             index=str(self._index_path),
             notes=dict(self._notes.counts),
             internal=internal,
+            unpriced=self._unpriced,
         )
 
     def range_summary(self) -> RangeSummary:
@@ -313,6 +328,7 @@ class _Validation:
             seen=str(seen),
             notes=dict(self._notes.counts),
             internal=dict(self._guard.caught),
+            unpriced=self._unpriced,
         )
 
     def _end(self) -> None:
@@ -407,10 +423,13 @@ class _Validation:
             self._close(job)
             job = None
         if job is None:
-            job = _OpenJob(self._jobs, limits, line.model, self._scratch, self._files)
+            job = _OpenJob(self._jobs, line.model, self._scratch, self._files)
             self._open[line.model] = job
             self._jobs += 1
-        job.add(line, number, made, spooled, size)
+        cost = limits.cost_of(items)
+        if cost is None and self._unpriced is None:
+            self._unpriced = _unpriced(number, line.model, limits)
+        job.add(line, number, made, spooled, size=size, cost=cost)
 
     def _close(self, job: _OpenJob) -> None:
         media = self._limits_of(job.model).media
@@ -446,6 +465,18 @@ def _ending(model: str, day: str) -> Sequence[Note]:
         return ()
     instead = f"; Google names {life.instead} in its place" if life.instead else ""
     return (Note(ENDING, "model", f"{model} is shut down on {life.shutdown}{instead}"),)
+
+
+def _unpriced(number: int, model: str, limits: ModelLimits) -> str:
+    if limits.price is None:
+        return (
+            f"line {number} names {model}, whose price is not published. Give it in GATEWAY_PRICES,"
+            " or take another model."
+        )
+    return (
+        f"line {number} has media, cached content or one of Google's tools, which the price table"
+        " does not cover. Send such lines without a budget."
+    )
 
 
 def _duplicate(line: int, custom_id: str) -> BatchError:

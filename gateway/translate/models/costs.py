@@ -79,13 +79,19 @@ def _has_fees(response: Json) -> bool:
     return any(isinstance(each, dict) and "groundingMetadata" in each for each in candidates)
 
 
-def most_cost(items: Iterable[bytes], price: Price | None) -> int | None:
-    """Price written requests at the most that they may cost; None without a limit of the answer."""
+def most_cost(
+    items: Iterable[bytes], price: Price | None, most_tokens: int | None = None
+) -> int | None:
+    """Price written requests at the most that they may cost.
+
+    ``most_tokens`` is the model's limit of an answer, for requests that have none of their own;
+    without either it is None.
+    """
     if price is None:
         return None
     total = 0.0
     for item in items:
-        limit = _most_output(item)
+        limit = _most_output(item, most_tokens)
         if limit is None or _UNPRICED.search(item):
             return None
         tokens = -(-len(item) // BYTES_PER_TOKEN)
@@ -94,11 +100,12 @@ def most_cost(items: Iterable[bytes], price: Price | None) -> int | None:
     return round(total * BILLION)
 
 
-def _most_output(item: bytes) -> int | None:
+def _most_output(item: bytes, most_tokens: int | None) -> int | None:
     if item.startswith(b'{"content":'):  # embeddings answer with numbers that cost nothing
         return 0
     config = item[max(0, item.find(_CONFIG)) :]  # behind the words, which are most of it
     limits = [int(found) for found in _MOST.findall(config)]
-    if not limits:
+    if not limits and most_tokens is None:
         return None
-    return max(limits) * max(map(int, _ALTERNATIVES.findall(config)), default=1)
+    alternatives = max(map(int, _ALTERNATIVES.findall(config)), default=1)
+    return max(limits, default=most_tokens or 0) * alternatives

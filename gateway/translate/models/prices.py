@@ -6,9 +6,10 @@ prices), models.dev and TokenMeter 0.13.1 (prices that end on a day). A model is
 of them agree. Prices are for text; thoughts are output.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 PRICES_PAGE: Final = "https://ai.google.dev/gemini-api/docs/pricing"
 PRICES_READ_ON: Final = "2026-11-25"
@@ -57,8 +58,27 @@ PRICES: Final[Mapping[str, _Rows]] = {
 }
 
 
-def price_of(model: str, day: str) -> Price | None:
-    """Look up the price of a model on a day (``2026-11-25``); None when it is not known."""
+def check_prices(given: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check prices that are one's own. Errors: ValueError, to follow the name of a setting."""
+    known = [field.name for field in fields(Price)]
+    for model, members in given.items():
+        if not {"input", "output"} <= members.keys() <= set(known):
+            raise ValueError(f"needs input and output for {model!r}, and knows {', '.join(known)}")
+        for name, value in members.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < 0:
+                raise ValueError(f"has no number of zero or more as {name!r} for {model!r}")
+
+
+def price_of(
+    model: str, day: str, own: Mapping[str, Mapping[str, Any]] | None = None
+) -> Price | None:
+    """Look up the price of a model on a day (``2026-11-25``); None when it is not known.
+
+    ``own`` come before the table: dollars for a million tokens, as :class:`Price` names them.
+    """
+    if own and model in own:
+        return Price(**own[model])
     found: Price | None = None
     for since, price in PRICES.get(model, ()):
         if since <= day:

@@ -1,0 +1,57 @@
+"""Limits of an owner that requests meet: bytes that are stored, and batches that have not ended.
+
+Those of tokens and money are looked at when a batch is validated, in one transaction with its jobs.
+"""
+
+from gateway.api.services import Call
+from gateway.batches.batch import Batch
+from gateway.batches.limits import (
+    BUDGET,
+    BUDGET_PARAM,
+    OverLimitError,
+    OwnerLimits,
+    limits_of,
+    parse_budget,
+)
+from gateway.errors import LimitedError, RequestError, TooLargeError
+from gateway.wire.openai import CreateBatch
+
+
+def limits(call: Call) -> OwnerLimits:
+    """Give the limits of the caller."""
+    return limits_of(call.owner, call.options.limits)
+
+
+async def check_room_for(call: Call, more: int) -> None:
+    """Errors: TooLargeError when so many bytes more would be too many for the caller."""
+    most = limits(call).stored_bytes
+    if most is None:
+        return
+    used = await call.store.used_by(call.owner, call.now())
+    if used.stored_bytes + more > most:
+        raise TooLargeError(
+            f"This key may store {most} bytes, and has {used.stored_bytes}: {more} more are too"
+            " many. Delete files, or wait for some to expire.",
+            code="storage_limit_exceeded",
+        )
+
+
+async def add_batch(call: Call, asked: Batch, same_since: int | None) -> Batch | None:
+    """Create a batch, or find that which it repeats. Errors: LimitedError of too many."""
+    try:
+        return await call.store.add_batch(asked, same_since=same_since, within=limits(call))
+    except OverLimitError as over:
+        raise LimitedError(over.error.message, code=over.error.code) from over
+
+
+def check_budget(wanted: CreateBatch) -> None:
+    """Errors: RequestError of ``metadata.budget_usd`` that is no sum of money."""
+    given = (wanted.metadata or {}).get(BUDGET)
+    if given is None:
+        return
+    try:
+        parse_budget(given)
+    except ValueError as error:
+        raise RequestError(
+            f"Invalid '{BUDGET_PARAM}': {error}", param=BUDGET_PARAM, code="invalid_value"
+        ) from error

@@ -1,0 +1,116 @@
+"""Budgets and limits of keys: what is too much fails before anything is sent or paid."""
+
+from pathlib import Path
+
+import openai
+import orjson
+import pytest
+
+from gateway.emulator.testing import EmulatorOptions, running
+from tests.e2e.harness import GatewayProcess, chat_line, extension, finished, serving, until
+
+LIMITED = "gemini-2.5-flash"  # $1.25 for a million tokens of the answer
+LIMITS = {
+    "alice": {"usd_per_batch": 0.01, "usd_per_day": 0.0015},
+    "bob": {"live_batches": 1, "enqueued_tokens": 50},
+    "carol": {"stored_bytes": 300},
+}
+KEYS = ",".join(f"{name}={name}-secret" for name in (*LIMITS, "dora"))
+
+
+def create(client: openai.OpenAI, *lines: bytes, budget: str | None = None) -> openai.types.Batch:
+    """Upload and create."""
+    file = client.files.create(file=("in.jsonl", b"".join(lines)), purpose="batch")
+    return client.batches.create(
+        input_file_id=file.id,
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
+        metadata=None if budget is None else {"budget_usd": budget},
+    )
+
+
+def client(gateway: GatewayProcess, name: str) -> openai.OpenAI:
+    """That of a key."""
+    return gateway.client(api_key=f"{name}-secret")
+
+
+def refusal(batch: openai.types.Batch) -> tuple[str | None, str]:
+    """Code and message of why it failed."""
+    assert batch.status == "failed"
+    assert batch.errors is not None
+    [error] = batch.errors.data or []
+    return error.code, error.message or ""
+
+
+@pytest.mark.slow
+def test_what_is_too_much_fails_before_it_is_paid(tmp_path: Path) -> None:
+    """One gateway, every limit; what is within them goes on."""
+    prices = orjson.dumps({"gemini-2.5-pro": {"input": 0.0, "output": 1000.0}}).decode()
+    with (
+        running(EmulatorOptions(ledger=True)) as google,
+        serving(
+            tmp_path,
+            google.base_url,
+            GATEWAY_API_KEYS=KEYS,
+            GATEWAY_KEY_LIMITS=orjson.dumps(LIMITS).decode(),
+            GATEWAY_PRICES=prices,
+        ) as gateway,
+    ):
+        dora = client(gateway, "dora")
+        line = chat_line("a", "x", model=LIMITED, max_tokens=1000)
+        within = finished(dora, create(dora, line, budget="0.0013"))
+        assert within.status == "completed"
+        assert 0 < extension(within)["cost_usd"] < 0.0013
+        paid = len(google.ledger())
+        assert paid == 1
+
+        code, message = refusal(finished(dora, create(dora, line, budget="0.001")))
+        assert code == "budget_exceeded"
+        assert "$0.0012" in message
+        assert "$0.001" in message
+        # Without a limit of its own, the model's counts; a price of the settings comes first.
+        code, message = refusal(finished(dora, create(dora, chat_line("a", "x"), budget="0.05")))
+        assert code == "budget_exceeded"
+        dear = chat_line("a", "x", model="gemini-2.5-pro", max_tokens=1000)
+        code, message = refusal(finished(dora, create(dora, dear, budget="0.9")))
+        assert "$1.00" in message
+        unpriced = [line, chat_line("b", "x", model="gemini-2.0-flash", max_tokens=5)]
+        code, message = refusal(finished(dora, create(dora, *unpriced, budget="5")))
+        assert code == "budget_exceeded"
+        assert "line 2 names gemini-2.0-flash" in message
+        assert "GATEWAY_PRICES" in message
+        with pytest.raises(openai.BadRequestError) as caught:
+            create(dora, line, budget="a lot")
+        assert caught.value.param == "metadata.budget_usd"
+
+        alice = client(gateway, "alice")
+        code, message = refusal(finished(alice, create(alice, chat_line("a", "x"))))
+        assert (code, "$0.01" in message) == ("budget_exceeded", True)
+        assert len(google.ledger()) == paid  # nothing of all this was paid
+        google.fault("slow", on="create", seconds=1.0)
+        both = [create(alice, line), create(alice, line)]
+        ended = [finished(alice, batch) for batch in both]
+        assert sorted(batch.status for batch in ended) == ["completed", "failed"]
+        [over] = [batch for batch in ended if batch.status == "failed"]
+        assert "a day are allowed" in refusal(over)[1]
+
+        bob = client(gateway, "bob")
+        live = create(bob, chat_line("a", "x", model=LIMITED))
+        with pytest.raises(openai.RateLimitError) as full:
+            create(bob, line)
+        assert full.value.code == "batch_limit_exceeded"
+        assert full.value.response.headers["x-should-retry"] == "false"
+        assert finished(bob, live).status == "completed"
+        many = create(bob, chat_line("a", "words " * 100, model=LIMITED))
+        assert refusal(finished(bob, many))[0] == "token_limit_exceeded"
+
+        carol = client(gateway, "carol")
+        carol.files.create(file=("in.jsonl", line), purpose="batch")
+        with pytest.raises(openai.APIStatusError) as stored:
+            carol.files.create(file=("in.jsonl", line * 2), purpose="batch")
+        assert (stored.value.status_code, stored.value.code) == (413, "storage_limit_exceeded")
+        with pytest.raises(openai.APIStatusError):
+            carol.uploads.create(
+                bytes=400, filename="f", mime_type="application/jsonl", purpose="batch"
+            )
+        until(lambda: not gateway.rows("SELECT 1 FROM blobs WHERE state = 'pending'"), "swept")
