@@ -196,6 +196,10 @@ class _Sorter:
             raise RequestError(
                 f"Invalid '{self._part}': more than one file was sent.", param=self._part
             )
+        if filename is not None and "\0" in filename:
+            raise RequestError(
+                f"Invalid '{self._part}': its file name holds a NUL character.", param=self._part
+            )
         self.filename = filename or DEFAULT_FILENAME
 
     async def _take_data(self, data: memoryview) -> None:

@@ -52,6 +52,11 @@ POOL: Final = 4
 # a word would else be waited for until the kernel gives up, after minutes.
 PATIENCE_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 10
+# A request that finds no connection gets its 503 after this.
+FREE_SECONDS: Final = 10.0
+# The pool's pauses between attempts to connect double for so long; then the next call asks anew.
+# Otherwise the attempt after a long outage would be minutes away.
+RECONNECT_SECONDS: Final = 5.0
 START_SECONDS: Final = 60.0
 # How long connections are tried before they are used, after one was found dead.
 SUSPICION_SECONDS: Final = 10.0
@@ -114,7 +119,8 @@ class PostgresEngine:
             min_size=1,
             max_size=pool,
             open=False,
-            timeout=patience,
+            timeout=min(patience, FREE_SECONDS),
+            reconnect_timeout=RECONNECT_SECONDS,
             check=self._check,
             kwargs={"connect_timeout": CONNECT_SECONDS, **connection_options()},
         )

@@ -32,9 +32,6 @@ MAX_OVERHEAD_BYTES: Final = MAX_PARTS * (MAX_PART_HEADER_BYTES + MAX_FIELD_BYTES
 # "multipart/form-data encoding algorithm").
 _ESCAPES: Final = (("%22", '"'), ("%0D", "\r"), ("%0A", "\n"))
 
-# No database keeps every text with a NUL in it.
-_NUL, _REPLACEMENT = "\x00", "\ufffd"
-
 
 @dataclass(frozen=True, slots=True)
 class FieldValue:
@@ -219,4 +216,4 @@ def _filename(raw: bytes) -> str:
     name = raw.decode(errors="replace")
     for escaped, character in _ESCAPES:
         name = name.replace(escaped, character)
-    return name.replace(_NUL, _REPLACEMENT)
+    return name

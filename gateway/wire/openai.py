@@ -355,6 +355,8 @@ def _check_pair(key: str, text: object) -> None:
     param = f"metadata.{key}"
     if not isinstance(text, str):
         raise _wrong_type(param, "a string", text)
+    if "\0" in key or "\0" in text:
+        raise RequestError("Invalid 'metadata': it holds a NUL character.", param="metadata")
     if len(text) > METADATA_VALUE_CHARACTERS:
         raise RequestError(
             f"Invalid '{param}': string too long. Expected a string with maximum length"

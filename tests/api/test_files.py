@@ -332,3 +332,16 @@ async def test_a_character_cut_by_the_end_of_the_first_block_is_fine(upload: Upl
     """UTF-8 may begin with anything but NUL."""
     for shift in range(4):
         await upload(b"\xef\xbb\xbf" + b" " * shift + "€😀".encode() * 5000)
+
+
+async def test_a_file_name_with_a_nul_is_refused(alice: httpx.AsyncClient) -> None:
+    """No database keeps every text with one in it."""
+    head = b'--BB\r\ncontent-disposition: form-data; name="file"; filename="a\x00b"\r\n\r\n'
+    purpose = b'--BB\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+    answer = await alice.post(
+        "/v1/files",
+        content=purpose + head + b"{}\r\n--BB--\r\n",
+        headers={"content-type": "multipart/form-data; boundary=BB"},
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "file"

@@ -163,6 +163,9 @@ class Chaos(Campaign):
         planned = {name for (name,) in rows("SELECT display_name FROM jobs")}
         [(batches,)] = rows("SELECT count(*) FROM batches")
         self._check_jobs(planned, batches, self._plan.batches + len(self.recoveries))
+        for number, one in enumerate(self._replicas.processes):
+            if one.process is None or one.process.poll() is not None:
+                self.report.wrong.append(f"replica {number} ended by itself: {one.log()[-2000:]}")
 
 
 def chaos(name: str, count: int, plan: Plan) -> tuple[Report, list[float]]:

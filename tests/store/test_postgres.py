@@ -191,3 +191,27 @@ def test_replicas_share_the_bytes_of_files_too(tmp_path: Path) -> None:
     (tmp_path / "gateway.sqlite3").write_bytes(b"x")
     with pytest.raises(SettingsError, match="holds records of an earlier gateway"):
         choose_store("postgresql://x@h/d", tmp_path, clock, bucket=True)
+
+
+async def test_the_newest_server_understands_it_all(tmp_path: Path) -> None:
+    """The suite runs on PostgreSQL 16: this is 18, with a whole life of a batch."""
+    newest = PostgresServer(18)
+    store = PostgresStore(newest.url(), directory=tmp_path)
+    try:
+        await store.open(0)
+        await store.add_file(a_file())
+        added = await store.add_batch(a_batch())
+        assert added is not None
+        batch = await store.claim_batch(added.id, 60_000)
+        assert batch is not None
+        await store.save_batch(replace(batch, status=BatchStatus.IN_PROGRESS), jobs=[a_job()])
+        job = await store.claim_job("one", 60_000)
+        assert job is not None
+        assert await store.save_job(replace(job, state=JobState.COLLECTED), wake=True)
+        nothing: defaultdict[str, None] = defaultdict(lambda: None)
+        async with await connect(newest.url(), 10) as connection:
+            for statement in load_queries("postgres").values():
+                await connection.execute(b"EXPLAIN " + spoken(statement), nothing)
+        await store.close()
+    finally:
+        newest.close()

@@ -162,6 +162,18 @@ COMPLAINTS = [
         "Invalid 'metadata': too many properties. Expected an object with at most 16 ...",
     ),
     (
+        GOOD | {"metadata": {"k": "a\0b"}},
+        "metadata",
+        None,
+        "Invalid 'metadata': it holds a NUL character.",
+    ),
+    (
+        GOOD | {"metadata": {"a\0b": ""}},
+        "metadata",
+        None,
+        "Invalid 'metadata': it holds a NUL character.",
+    ),
+    (
         GOOD | {"metadata": {"k" * 65: ""}},
         "metadata",
         "property_name_above_max_length",
