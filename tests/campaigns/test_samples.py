@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.campaigns import kill_sweep, replicas, soak, tiers
+from tests.campaigns import fuzz, kill_sweep, replicas, soak, tiers
 
 CI = bool(os.environ.get("CI"))  # noqa: TID251 - where a missing tool is a failure
 
@@ -31,6 +31,16 @@ def test_a_sample_of_the_soak() -> None:
     assert report.wrong == []
     assert report.happened["SIGKILL"] + report.happened["SIGSTOP"] >= 2
     assert report.happened["batches"] == 24
+
+
+@pytest.mark.slow
+def test_a_sample_of_the_fuzzing() -> None:
+    """No 5xx, nothing slow, nothing logged as our error, no growth."""
+    report = fuzz.fuzz(requests=500, lines=3_000, seed=7)
+
+    assert report.wrong == []
+    assert report.lines["refused"] > 100
+    assert report.statuses["400"] > 100
 
 
 @pytest.mark.slow
