@@ -3,7 +3,8 @@
 ``python tests/benchmarks/translation_varied.py`` prints one row per kind, as translation.py does:
 there, lines repeat their options byte for byte, which the translation remembers. Here each line has
 its own seed, user, schema and so on, as those of many programs do. ``hostile`` is a file that
-misses every cache: no two lines share a shape, an option or a name of a member.
+misses every cache: no two lines share a shape, an option or a name of a member. The last row are
+lines of one owner behind as many of such a file of another's, in the same process.
 """
 
 import argparse
@@ -176,6 +177,23 @@ def cases(count: int) -> list[Case]:
     ]
 
 
+def disturbed(case: Case, other: Case, rounds: int) -> tuple[float, float]:
+    """Measure the pieces of one file, each behind as many lines of another that is not measured."""
+    size = -(-len(case.lines) // _PIECES)
+    pieces = [slice(start, start + size) for start in range(0, len(case.lines), size)]
+    base = ours = 0.0
+    for piece in pieces:
+        times = []
+        for _ in range(rounds):
+            seconds(other.translate, other.lines[piece])
+            times.append(
+                (seconds(floor, case.lines[piece]), seconds(case.translate, case.lines[piece]))
+            )
+        base += min(first for first, _ in times)
+        ours += min(second for _, second in times)
+    return base, ours
+
+
 def measure(case: Case, rounds: int) -> tuple[float, float]:
     """CPU seconds of floor and translation: per piece the best round, summed over the pieces.
 
@@ -203,15 +221,22 @@ def main() -> None:
     arguments = parser.parse_args()
     gc.set_threshold(GARBAGE_THRESHOLD)  # as in a worker process
     print(f"{'':22}{'lines':>8}{'KB':>8}{'floor us':>10}{'ours us':>10}{'ratio':>8}{'goal':>7}")
-    for case in cases(arguments.count):
-        base, ours = measure(case, arguments.rounds)
-        count = len(case.lines)
-        size = sum(map(len, case.lines)) / 1e3
-        goal = f"{case.goal:>7}" if case.goal else ""
-        print(
-            f"{case.name:22}{count:>8}{size:>8.0f}{base / count * 1e6:>10.2f}"
-            f"{ours / count * 1e6:>10.2f}{ours / base:>8.2f}{goal}"
-        )
+    table = {case.name: case for case in cases(arguments.count)}
+    for case in table.values():
+        _show(case.name, case, measure(case, arguments.rounds))
+    same, hostile = table["same options"], table["hostile"]
+    _show("same, after hostile", same, disturbed(same, hostile, arguments.rounds))
+
+
+def _show(name: str, case: Case, measured: tuple[float, float]) -> None:
+    base, ours = measured
+    count = len(case.lines)
+    size = sum(map(len, case.lines)) / 1e3
+    goal = f"{case.goal:>7}" if case.goal else ""
+    print(
+        f"{name:22}{count:>8}{size:>8.0f}{base / count * 1e6:>10.2f}"
+        f"{ours / count * 1e6:>10.2f}{ours / base:>8.2f}{goal}"
+    )
 
 
 if __name__ == "__main__":
