@@ -12,7 +12,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
@@ -23,6 +23,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.answers import on_error
+from gateway.api.audit import Audit
 from gateway.api.auth import key_of_client, owner_of_request
 from gateway.api.hosts import KnownHosts
 from gateway.api.limits import Limits
@@ -30,7 +31,13 @@ from gateway.api.paths import ASKED_PATH, CanonicalPaths
 from gateway.api.requestid import RequestIds
 from gateway.api.routes import ROUTES, ApiRoute
 from gateway.api.services import ApiOptions, Call, Services
-from gateway.errors import MethodNotAllowedError, NotFoundError, UnavailableError
+from gateway.errors import (
+    AuthenticationError,
+    GatewayError,
+    MethodNotAllowedError,
+    NotFoundError,
+    UnavailableError,
+)
 from gateway.wire.openai import truncate
 
 # Beyond what every page may read of an answer.
@@ -54,8 +61,9 @@ def create_api(services: Services, options: ApiOptions) -> ASGIApp:
     """Make the API over the services that it acts through."""
     numbers = (options.max_uploads, options.max_downloads, options.requests_per_minute)
     limits = Limits(*numbers, services.clock)
+    audit = Audit(services.clock)
     routes = [
-        Route(path, Resource(by_method, services, options, limits))
+        Route(path, Resource(by_method, services, options, limits, audit))
         for path, by_method in _by_path(ROUTES).items()
     ]
     router = Router(routes, redirect_slashes=False, default=_unknown_url)
@@ -81,11 +89,13 @@ class Resource:
         services: Services,
         options: ApiOptions,
         limits: Limits,
+        audit: Audit,
     ) -> None:
         self._by_method = by_method
         self._services = services
         self._options = options
         self._limits = limits
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -99,9 +109,10 @@ class Resource:
             )
         with self._owner(route, request) as owner:
             if not route.public:
+                self._audit.used(owner, request)
                 self._limits.rate.count(owner)
             async with self._limits.held(route.takes, owner):
-                response = await self._answer(route, request, owner)
+                response = await self._audited(route, request, owner)
                 await response(scope, receive, send)
 
     @contextmanager
@@ -110,13 +121,31 @@ class Resource:
         passing = self._options.pass_through
         if route.public:
             yield ""
-        elif passing is None:
-            yield owner_of_request(request.headers, self._options.credentials)
-        else:
-            secret = key_of_client(request.headers)
-            owner = passing.owner_of(secret)
-            with passing.lent(owner, secret):
-                yield owner
+            return
+        try:
+            if passing is None:
+                owner = owner_of_request(request.headers, self._options.credentials)
+                lent: AbstractContextManager[None] = nullcontext()
+            else:
+                secret = key_of_client(request.headers)
+                owner = passing.owner_of(secret)
+                lent = passing.lent(owner, secret)
+        except AuthenticationError:
+            self._audit.refused(request)
+            raise
+        with lent:
+            yield owner
+
+    async def _audited(self, route: ApiRoute, request: Request, owner: str) -> Response:
+        if not route.audit:
+            return await self._answer(route, request, owner)
+        try:
+            response = await self._answer(route, request, owner)
+        except GatewayError as error:
+            self._audit.failed(route.audit, owner, request, error)
+            raise
+        self._audit.done(route.audit, owner, request, response)
+        return response
 
     async def _answer(self, route: ApiRoute, request: Request, owner: str) -> Response:
         if route.starts_work and not self._services.ready():

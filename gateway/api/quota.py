@@ -20,6 +20,8 @@ async def show(call: Call) -> Response:
     learned = {(each.credential, each.model): each for each in await call.store.quotas()}
     rows: list[dict[str, Any]] = []
     for credential, model in sorted({*jobs, *learned}):
+        if call.options.pass_through is not None and credential != call.owner:
+            continue  # the key of another client
         quota = learned.get((credential, model))
         rows.append(
             {

@@ -36,7 +36,7 @@ class ApiRoute:
     ``keeps_key``: a client's own key for Google is kept for the work that this starts.
 
     ``takes``: what it holds while it is served, of which there is a number.
-    ``GET`` includes ``HEAD``.
+    ``GET`` includes ``HEAD``. ``audit``: what the audit calls it; "": no line.
     """
 
     method: str
@@ -46,24 +46,55 @@ class ApiRoute:
     starts_work: bool = False
     keeps_key: bool = False
     takes: Takes = Takes.NOTHING
+    audit: str = ""
 
 
 ROUTES: Final = (
-    ApiRoute("POST", "/files", files.create, starts_work=True, takes=Takes.UPLOAD),
+    ApiRoute(
+        "POST", "/files", files.create, starts_work=True, takes=Takes.UPLOAD, audit="file.create"
+    ),
     ApiRoute("GET", "/files", files.list_files),
     ApiRoute("GET", "/files/{id}", files.retrieve),
-    ApiRoute("DELETE", "/files/{id}", files.delete),
+    ApiRoute("DELETE", "/files/{id}", files.delete, audit="file.delete"),
     ApiRoute("GET", "/files/{id}/content", files.content, takes=Takes.DOWNLOAD),
-    ApiRoute("POST", "/uploads", uploads.create, starts_work=True),
-    ApiRoute("POST", "/uploads/{id}/parts", uploads.add_part, starts_work=True, takes=Takes.UPLOAD),
-    ApiRoute("POST", "/uploads/{id}/complete", uploads.complete, starts_work=True),
-    ApiRoute("POST", "/uploads/{id}/cancel", uploads.cancel),
-    ApiRoute("POST", "/batches", batches.create, starts_work=True, keeps_key=True),
+    ApiRoute("POST", "/uploads", uploads.create, starts_work=True, audit="upload.create"),
+    ApiRoute(
+        "POST",
+        "/uploads/{id}/parts",
+        uploads.add_part,
+        starts_work=True,
+        takes=Takes.UPLOAD,
+        audit="upload.part",
+    ),
+    ApiRoute(
+        "POST",
+        "/uploads/{id}/complete",
+        uploads.complete,
+        starts_work=True,
+        audit="upload.complete",
+    ),
+    ApiRoute("POST", "/uploads/{id}/cancel", uploads.cancel, audit="upload.cancel"),
+    ApiRoute(
+        "POST", "/batches", batches.create, starts_work=True, keeps_key=True, audit="batch.create"
+    ),
     ApiRoute("GET", "/batches", batches.list_batches),
     ApiRoute("GET", "/batches/{id}", batches.retrieve),
-    ApiRoute("POST", "/batches/{id}/cancel", batches.cancel),
-    ApiRoute("POST", "/batches/{id}/retry", retries.retry, starts_work=True, keeps_key=True),
-    ApiRoute("POST", "/batches/{id}/rerender", rerender.rerender, starts_work=True),
+    ApiRoute("POST", "/batches/{id}/cancel", batches.cancel, audit="batch.cancel"),
+    ApiRoute(
+        "POST",
+        "/batches/{id}/retry",
+        retries.retry,
+        starts_work=True,
+        keeps_key=True,
+        audit="batch.retry",
+    ),
+    ApiRoute(
+        "POST",
+        "/batches/{id}/rerender",
+        rerender.rerender,
+        starts_work=True,
+        audit="batch.rerender",
+    ),
     ApiRoute("GET", "/batches/{id}/results", results.results, takes=Takes.DOWNLOAD),
     ApiRoute("GET", "/batches/{id}/events", events.events),
     ApiRoute("GET", "/batches/{id}/jobs", jobs.list_jobs),
@@ -76,13 +107,18 @@ ROUTES: Final = (
     ApiRoute("GET", "/quota", quota.show),
     ApiRoute("GET", "/models", models.list_models),
     ApiRoute("GET", "/models/{id:path}", models.retrieve),
-    ApiRoute("POST", "/webhook_endpoints", webhooks.create),
+    ApiRoute("POST", "/webhook_endpoints", webhooks.create, audit="webhook_endpoint.create"),
     ApiRoute("GET", "/webhook_endpoints", webhooks.list_endpoints),
     ApiRoute("GET", "/webhook_endpoints/{id}", webhooks.retrieve),
-    ApiRoute("POST", "/webhook_endpoints/{id}", webhooks.update),
-    ApiRoute("DELETE", "/webhook_endpoints/{id}", webhooks.delete),
-    ApiRoute("POST", "/webhook_endpoints/{id}/rotate_secret", webhooks.rotate_secret),
-    ApiRoute("POST", "/webhook_endpoints/{id}/test", webhooks.test),
+    ApiRoute("POST", "/webhook_endpoints/{id}", webhooks.update, audit="webhook_endpoint.update"),
+    ApiRoute("DELETE", "/webhook_endpoints/{id}", webhooks.delete, audit="webhook_endpoint.delete"),
+    ApiRoute(
+        "POST",
+        "/webhook_endpoints/{id}/rotate_secret",
+        webhooks.rotate_secret,
+        audit="webhook_endpoint.rotate_secret",
+    ),
+    ApiRoute("POST", "/webhook_endpoints/{id}/test", webhooks.test, audit="webhook_endpoint.test"),
     ApiRoute("GET", "/webhook_endpoints/{id}/deliveries", webhooks.list_deliveries),
     ApiRoute("GET", "/webhook_event_types", webhooks.list_event_types),
     ApiRoute("POST", "/webhooks/google", google.receive, public=True, starts_work=True),

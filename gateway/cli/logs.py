@@ -92,3 +92,4 @@ def set_up_logs(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("gateway").setLevel(level.upper())
+    logging.getLogger("gateway.audit").setLevel(logging.INFO)  # whatever is logged besides
