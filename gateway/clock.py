@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the gateway may ask of time."""
+    """Time, as far as the gateway may ask for it."""
 
     def now(self) -> int:
         """Milliseconds since the epoch, UTC. May jump; never used to measure a duration."""

@@ -202,7 +202,7 @@ class UpstreamGoneError(UpstreamError):
 
 
 class UpstreamAmbiguousError(UpstreamError):
-    """It is not known whether it was done: a lost answer, a 5xx, an unreadable 2xx."""
+    """Outcome unknown: a lost answer, a 5xx, an unreadable 2xx."""
 
 
 class WorkerError(Exception):

@@ -53,7 +53,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a move came to: blobs, their bytes, and rows by table; ``None`` rows: done before."""
+    """Totals of a move: blobs, their bytes, and rows by table; ``None`` rows: done before."""
 
     blobs: int
     bytes: int

@@ -1,4 +1,4 @@
-"""Prose is plain: no idioms of our own, and the first line of a module names its subject.
+"""Prose is plain: no idioms of our own, and the first line of a docstring names its subject.
 
 That a function's docstring begins with a verb is ruff's D401.
 """
@@ -61,7 +61,20 @@ def without_subject() -> dict[str, int]:
     }
 
 
-RULES: Final = {"idioms": idioms, "first lines": without_subject}
+def riddles() -> dict[str, int]:
+    """How many docstrings of classes and functions begin with What, How or It, in each file."""
+    found = {}
+    for name in files("gateway/*.py"):
+        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+        found[name] = sum(
+            bool(_NO_SUBJECT.match(ast.get_docstring(node) or ""))
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        )
+    return found
+
+
+RULES: Final = {"idioms": idioms, "first lines": without_subject, "riddles": riddles}
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -55,7 +55,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to answer; ``span`` None for an answer without a body."""
+    """The answer to give; ``span`` is None for one without a body."""
 
     status: int
     headers: Mapping[str, str]

@@ -26,7 +26,7 @@ MAX_OWNERS: Final = 10_000
 
 
 class Takes(Enum):
-    """What a request holds while it is served."""
+    """Capacity that a request holds while it is served."""
 
     NOTHING = "nothing"
     UPLOAD = "upload"

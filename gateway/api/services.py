@@ -31,7 +31,7 @@ DEFAULT_BODY_IDLE_SECONDS: Final = 60.0
 
 
 class Webhooks(Protocol):
-    """What requests want of webhook delivery."""
+    """Webhook delivery, as requests need it."""
 
     def refusal(self, url: str) -> str | None:
         """Say why an endpoint cannot have this URL, in a clause; None: it can."""

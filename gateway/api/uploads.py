@@ -215,7 +215,7 @@ async def _new_file(
 
 
 class _Content:
-    """What is known of bytes that pass by."""
+    """Size and digest of bytes that pass by."""
 
     def __init__(self, *, md5: bool) -> None:
         self._sha256 = hashlib.sha256()

@@ -56,7 +56,7 @@ class Sent:
 
 
 class Verdict(Enum):
-    """What becomes of a job that waits."""
+    """Outcome for a job that waits."""
 
     GO = "go"
     CUT = "cut"  # it is larger than what its model may have at all
@@ -65,7 +65,7 @@ class Verdict(Enum):
 
 
 class Decision(NamedTuple):
-    """What becomes of one job."""
+    """Outcome for one job, with its reason."""
 
     job: Waiting
     verdict: Verdict

@@ -17,7 +17,7 @@ from gateway.wire.openai_errors import RPC_ERRORS
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """How often a line may be sent, and whether an answer without content counts as none.
+    """Limits on sending a line again, and whether an answer without content counts as none.
 
     With ``resend``, a job that is stuck is ended and its lines are sent again; none is stuck
     before it is ``stuck_after`` old (ms).
@@ -150,7 +150,7 @@ def may_run_again(
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What a follow-up sends: its blobs and their sizes. ``held`` are results it has already.
+    """Blobs that a follow-up sends, and their sizes. ``held`` are results it has already.
 
     ``files`` are the ids of uploaded files that its lines name.
     """

@@ -248,7 +248,7 @@ def rest_until(batch: Batch, now: int) -> int | None:
 
 
 def final_status(batch: Batch, counts: Counts) -> BatchStatus:
-    """How a batch ends whose lines are all accounted for.
+    """Choose the terminal status of a batch whose lines are all accounted for.
 
     ``expired`` only if a line was not run: what was finished in time is completed whenever
     it is looked at (programs take ``expired`` for a failure of all that was paid for).

@@ -25,7 +25,7 @@ _DOLLARS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 @dataclass(frozen=True, slots=True)
 class OwnerLimits:
-    """What an owner may have; None: as much as there is room for."""
+    """Limits of an owner; None: as much as there is room for."""
 
     stored_bytes: int | None = None
     live_batches: int | None = None
@@ -39,7 +39,7 @@ NO_LIMITS: Final = OwnerLimits()
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What an owner has; ``spent``: what batches created today cost, or may cost while they run."""
+    """Usage of an owner; ``spent``: cost of batches created today, at most while they run."""
 
     stored_bytes: int = 0
     live_batches: int = 0
@@ -49,7 +49,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a batch will take: tokens, and money at most.
+    """Estimate of a batch: tokens, and money at most.
 
     ``unpriced`` says which line has no known price, and why; ``most`` is None then.
     """

@@ -31,7 +31,7 @@ class ModelQueue:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a client is told; each None when it is not known, or does not apply."""
+    """Forecast for a client; each member is None when it is not known, or does not apply."""
 
     position: int | None = None
     waiting_for: str | None = None

@@ -50,7 +50,7 @@ def next_retry(failures: int, pace: Pace, jitter: float, hint: float | None = No
 
 
 class PollBudget:
-    """How many looks at running jobs may begin, so that all of them together keep to a rate.
+    """Budget of polls that may begin, so that all running jobs together keep to a rate.
 
     A bucket that fills steadily: who has few jobs is never held up, and of ten thousand each waits
     its turn, the longest due first. A part is kept for young jobs, which would wait for their

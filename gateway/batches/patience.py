@@ -60,7 +60,7 @@ class Patience:
 
 
 def elapsed(since: int | None, now: int) -> int:
-    """How long ago that was, on a clock that may have been set back."""
+    """Return the time since then, on a clock that may have been set back."""
     return 0 if since is None else max(now - since, 0)
 
 

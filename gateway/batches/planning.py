@@ -32,7 +32,7 @@ class JobLimits:
 
 
 class Size(NamedTuple):
-    """How large something is: a line, a job so far, what a job may be at most.
+    """Size of a line, of a job so far, or the most that a job may have.
 
     ``output`` are bytes that are expected to come out, where they are many: media, logprobs.
     """

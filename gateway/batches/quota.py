@@ -46,7 +46,7 @@ RATIO_BOUNDS: Final = (0.25, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class QuotaRules:
-    """What settings say. ``tier`` None: begin with tier 1, and grow as far as Google lets."""
+    """Settings of quotas. ``tier`` None: begin with tier 1, and grow as far as Google lets."""
 
     tier: int | None = None
     enqueued_tokens: Mapping[str, int] = field(default_factory=dict)

@@ -74,7 +74,7 @@ def ignores_its_end(job: Job, now: int, ending: int) -> bool:
 
 
 class Rate:
-    """How many calls of a credential may be under way, learned from answers; seconds, monotonic.
+    """Limit on a credential's calls under way, learned from answers; seconds, monotonic.
 
     Each answer allows a little more; each refusal for want of room half as many, after a pause that
     doubles. What is spent in ten minutes keeps to Google's limit, or to what a 429 has taught.

@@ -24,7 +24,7 @@ _IN_FILE: Final = re.compile(rf"{_NUMBER}:{_NUMBER}")
 
 
 class Taken(NamedTuple):
-    """How many records of a run's index were read; ``mark`` tells which run that was."""
+    """Position in a run's index: records read; ``mark`` tells which run that was."""
 
     mark: str
     records: int
@@ -47,7 +47,7 @@ class FilePlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """What was read so far."""
+    """Position of a reader in the results of a batch."""
 
     taken: Mapping[int, Taken] = field(default_factory=dict)
     place: Place | None = None
@@ -141,7 +141,7 @@ def _line_of(index: bytes, count: int) -> int:
 
 
 def _after(index: bytes, line: int) -> int:
-    """How many records are of that line or one before."""
+    """Count the records of that line or one before."""
     records = range(len(index) // RECORD.size)
     return bisect_right(
         records, line, key=lambda at: Entry(*RECORD.unpack_from(index, at * RECORD.size)).line

@@ -15,7 +15,7 @@ RECORD: Final = struct.Struct("<IBQI")
 
 
 class Kind(IntEnum):
-    """What a rendered line is."""
+    """Kind of a rendered line."""
 
     OUTPUT = 1  # an answer: output file, counted as completed
     ERROR = 2  # an HTTP-level error: error file, counted as failed

@@ -69,7 +69,7 @@ class WebhookEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one attempt came to: the receiver's status, or why there is none."""
+    """Outcome of one attempt: the receiver's status, or why there is none."""
 
     at: int
     milliseconds: int

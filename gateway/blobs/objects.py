@@ -132,7 +132,7 @@ class ObjectWriter:
 
 
 class _GivenUpError(Exception):
-    """What is being uploaded is not wanted any more."""
+    """Cancels an upload that is not wanted any more."""
 
 
 class ObjectBlobs:

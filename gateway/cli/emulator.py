@@ -66,7 +66,7 @@ or [[fault:job-fails]]: see --list-markers. What it can do wrong: see --list-fau
 
 
 def flag_of(name: str) -> str:
-    """How an option is spelled here."""
+    """Spell an option as the command line does."""
     return _SINGULAR.get(name, f"--{name.replace('_', '-')}")
 
 

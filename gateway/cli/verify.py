@@ -25,7 +25,7 @@ first, then its output and error files. Exit 0 when they fit, 1 when not.
 
 
 class Checked:
-    """What was found: ids that are missing, doubled, or of no line of the input."""
+    """Findings: ids that are missing, doubled, or of no line of the input."""
 
     def __init__(self, given: Sequence[Path]) -> None:
         source, *answers = given

@@ -42,7 +42,7 @@ class Emulator:
         return [job_state(self._state, job) for job in self._state.jobs()]
 
     def calls(self) -> dict[str, int]:
-        """How often each operation was called, whatever was answered."""
+        """Count the calls of each operation, whatever was answered."""
         return dict(self._state.calls)
 
     def ledger(self) -> list[JsonObject]:

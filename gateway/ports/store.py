@@ -44,7 +44,7 @@ class Page(Generic[Row]):
 
 
 class Deletion(Enum):
-    """How ``delete_file`` ended."""
+    """Outcome of ``delete_file``."""
 
     DELETED = "deleted"
     MISSING = "missing"
@@ -52,7 +52,7 @@ class Deletion(Enum):
 
 
 class Kind(StrEnum):
-    """What can be due besides jobs, which are told apart by their states."""
+    """Kinds of due work besides jobs, which are told apart by their states."""
 
     BATCH = "batch"
     VALIDATION = "validation"
@@ -69,7 +69,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What the bytes of a blob were when they were written."""
+    """Size and digest of a blob when it was written."""
 
     bytes: int
     sha256: str
@@ -89,7 +89,7 @@ class BlobChange:
 
 
 class RescueBegin(Enum):
-    """What became of the wish to send a synchronous call."""
+    """Outcome of the wish to send a synchronous call."""
 
     BEGUN = "begun"  # its row is there: send it
     BEYOND_BUDGET = "beyond budget"
@@ -107,7 +107,7 @@ class RescueCall:
 
 @dataclass(frozen=True, slots=True)
 class RescueAnswer:
-    """What came of a call: a line of results, None of one that was lost; what it cost."""
+    """Outcome of a call: a line of results, None of one that was lost; its cost."""
 
     key: str
     answer: str | None
@@ -385,7 +385,7 @@ class Store(Protocol):
         ...
 
     async def foreign_jobs(self, credential: str, made_by: str) -> int:
-        """How many jobs of a credential run upstream, or may, that another key made."""
+        """Count a credential's jobs that run upstream, or may, and that another key made."""
         ...
 
     async def pull_in(self, now: int, latest: int) -> None:
@@ -453,7 +453,7 @@ class Store(Protocol):
         ...
 
     async def longest_job(self, model: str) -> int:
-        """How long the longest of the last 50 jobs of a model ran that ended well (ms); 0: none."""
+        """Return the longest of a model's last 50 jobs that ended well (ms); 0: none."""
         ...
 
     async def add_rerendered(

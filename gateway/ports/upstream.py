@@ -25,7 +25,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What create needs of a staged spool; ``until`` in ms, after which it must be staged anew."""
+    """Staged spool, as create needs it; ``until`` in ms, after which it must be staged anew."""
 
     ref: str
     until: int
@@ -41,7 +41,7 @@ class FileState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FileSeen:
-    """What the upstream says of a file; ``reason`` of a failure, scrubbed, if it gives one."""
+    """File as the upstream shows it; ``reason`` of a failure, scrubbed, if it gives one."""
 
     state: FileState
     reason: str | None = None
@@ -77,7 +77,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the upstream says of a job.
+    """Job as the upstream shows it.
 
     ``state`` is the upstream's own word without its prefix (``SUCCEEDED``), kept for show;
     ``ended`` is the only thing to act on; ``error_code`` is google.rpc's name

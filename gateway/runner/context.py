@@ -61,7 +61,7 @@ DEFECTS: Final = (WorkerError, LookupError, FileNotFoundError)
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long things outlive the end of their batch, in ms.
+    """Time that things outlive the end of their batch, in ms.
 
     ``raw``: raw results and answer hints, 0: gone at publishing. ``output``: files that batches
     write, unless the client says otherwise; ``records``: rows and tombstones; 0: for ever.
@@ -74,7 +74,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class RunnerOptions:
-    """How the runner paces itself. ``settle`` and ``sweep_age`` in ms."""
+    """Pace of the runner. ``settle`` and ``sweep_age`` in ms."""
 
     poll: Pace
     retry: Pace

@@ -175,7 +175,7 @@ async def remade(
 
 
 async def _lines_before(context: StepContext, job: Job) -> int | None:
-    """How many lines of its model went into jobs before it; None if it follows another."""
+    """Count the lines of its model in jobs before it; None if it follows another."""
     if job.follows is not None:
         return None
     work = await context.store.load_work(job.batch_id)

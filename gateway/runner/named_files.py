@@ -20,7 +20,7 @@ AT_ONCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class NamedFiles:
-    """What became of some ids. ``bytes`` counts each content once, as Gemini will store it."""
+    """Outcome for some ids. ``bytes`` counts each content once, as Gemini will store it."""
 
     media_types: Mapping[str, str]
     unusable: Mapping[str, Unusable]

@@ -124,14 +124,14 @@ async def another_model_runs(session: Session, job: Job, since: int) -> bool:
 
 
 async def foreign(session: Session, credential: str, made_by: str) -> int:
-    """How many jobs run upstream, or may, that another key made."""
+    """Count jobs that run upstream, or may, and that another key made."""
     values = {"credential": credential, "made_by": made_by}
     count: int = (await session.the("foreign_jobs", values))["count"]
     return count
 
 
 async def longest(session: Session, model: str) -> int:
-    """How long the longest of the last jobs of a model ran that ended well."""
+    """Return the longest time of a model's last jobs that ended well."""
     found: int = (await session.the("longest_job", {"model": model}))["longest"]
     return found
 

@@ -298,7 +298,7 @@ class Records:
         return await self._engine.read(files.owners)
 
     async def foreign_jobs(self, credential: str, made_by: str) -> int:
-        """How many jobs of a credential run upstream, or may, that another key made."""
+        """Count a credential's jobs that run upstream, or may, and that another key made."""
         return await self._engine.read(
             lambda session: job_rows.foreign(session, credential, made_by)
         )
@@ -359,7 +359,7 @@ class Records:
         )
 
     async def longest_job(self, model: str) -> int:
-        """How long the longest of the last jobs of a model ran that ended well (ms)."""
+        """Return the longest of a model's last jobs that ended well (ms)."""
         return await self._engine.read(lambda session: job_rows.longest(session, model))
 
     async def add_rerendered(

@@ -99,7 +99,7 @@ class Note:
 
 
 class AnswerHints(TypedDict, total=False):
-    """What rendering an answer needs from its request; an absent key means its usual case.
+    """Values of a request that rendering its answer needs; an absent key means its usual case.
 
     Written as JSON when a line is translated and read when its answer has come, perhaps by a later
     version of the gateway: a key keeps its meaning for ever. The file that holds the hints of a

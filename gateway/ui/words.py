@@ -76,7 +76,7 @@ def size(value: int) -> str:
 
 
 def lasted(batch: Json, now: int) -> str:
-    """How long it took, or takes until now."""
+    """Write the time it took, or takes until now."""
     return duration((ended_at(batch) or now) - batch["created_at"])
 
 

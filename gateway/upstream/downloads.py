@@ -84,11 +84,11 @@ def _is_refusal(head: bytearray) -> bool:
 
 
 class _SlowError(UpstreamUnavailableError):
-    """What comes, comes too slowly."""
+    """Refuses bytes that come too slowly."""
 
 
 class _ChangedError(UpstreamUnavailableError):
-    """What comes now does not continue what was passed on already."""
+    """Refuses bytes that do not continue those passed on already."""
 
 
 class _Download:

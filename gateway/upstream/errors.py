@@ -73,7 +73,7 @@ TRANSPORT: Final = (
 
 
 class Call(Enum):
-    """What was asked, as far as the meaning of an error depends on it."""
+    """Call, as far as the meaning of an error depends on it."""
 
     CREATE = "create"
     STAGE = "stage"

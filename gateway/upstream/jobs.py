@@ -113,7 +113,7 @@ async def _inline_requests(job: Job, spool: Source) -> list[dict[str, Any]]:
 
 @dataclass(slots=True)
 class _Listing:
-    """What a listing has shown: jobs of a display name, whether it is whole, whether a known one.
+    """Findings of a listing: jobs of a display name, whether it is whole, whether a known one.
 
     By name: pages that shift show a job twice. ``full`` is that of the last page.
     """

@@ -43,7 +43,7 @@ class _UploadLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _UploadSource:
-    """What is uploaded, as what, and for whom."""
+    """Bytes to upload, with their name, media type and credential."""
 
     content: Source
     media_type: str

@@ -138,7 +138,7 @@ RPC_NUMBERS_BY_STATUS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
-    """What an error says, in any of its forms.
+    """Members of an error, in any of its forms.
 
     ``status`` is google.rpc.Code's name, ``reason`` ErrorInfo's (``API_KEY_INVALID``),
     ``retry_delay`` RetryInfo's in seconds.

@@ -60,7 +60,7 @@ _MD5: Final = re.compile(r"[0-9A-Fa-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class CreateBatch:
-    """What ``POST /v1/batches`` asks for; ``output_expires_after`` in seconds.
+    """Body of ``POST /v1/batches``; ``output_expires_after`` in seconds.
 
     ``endpoint`` is one of those offered, however it was spelt in the request: ``endpoint_as_sent``.
     """
@@ -74,7 +74,7 @@ class CreateBatch:
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """What the text parts of ``POST /v1/files`` ask for; ``expires_after`` in seconds."""
+    """Text parts of ``POST /v1/files``; ``expires_after`` in seconds."""
 
     purpose: str
     expires_after: int | None
@@ -82,7 +82,7 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class NewUpload:
-    """What ``POST /v1/uploads`` asks for; ``expires_after`` in seconds."""
+    """Body of ``POST /v1/uploads``; ``expires_after`` in seconds."""
 
     filename: str
     purpose: str
@@ -93,7 +93,7 @@ class NewUpload:
 
 @dataclass(frozen=True, slots=True)
 class CompleteUpload:
-    """What ``POST /v1/uploads/{id}/complete`` asks for: parts in order, 32 hex digits or None."""
+    """Body of ``POST /v1/uploads/{id}/complete``: parts in order, 32 hex digits or None."""
 
     part_ids: Sequence[str]
     md5: str | None

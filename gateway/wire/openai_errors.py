@@ -51,7 +51,7 @@ _JSON_TYPES: Final = {
 
 
 class Complaint(NamedTuple):
-    """What is wrong with a parameter: OpenAI's code and a sentence."""
+    """Fault of a parameter: OpenAI's code and a sentence."""
 
     code: str
     message: str

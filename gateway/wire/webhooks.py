@@ -25,7 +25,7 @@ _ENDPOINT_MEMBERS: Final = ("name", "url", "event_types")
 
 @dataclass(frozen=True, slots=True)
 class EndpointChange:
-    """What a create or an update asks for; None: left as it is."""
+    """Members that a create or an update sets; None: left as it is."""
 
     name: str | None
     url: str | None

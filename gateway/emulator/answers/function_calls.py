@@ -59,7 +59,7 @@ def _answered(request: JsonObject) -> set[str]:
 
 
 def _rounds(request: JsonObject) -> int:
-    """How many contents since the last prompt hold answers of functions."""
+    """Count the contents since the last prompt that hold answers of functions."""
     found = 0
     for content in reversed(request["contents"]):
         if content.get("role") != "model":

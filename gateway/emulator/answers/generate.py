@@ -128,7 +128,7 @@ def _answered(prompt: Prompt, asked: _Asked) -> JsonObject:
 
 
 def thought_tokens(prompt: Prompt) -> int:
-    """How many tokens this prompt is thought about: 0 where the model does not think."""
+    """Count the tokens of thought about this prompt: 0 where the model does not think."""
     if "think" in prompt.marks:
         return prompt.marks["think"].number(64)
     config = prompt.config.get("thinkingConfig", {})

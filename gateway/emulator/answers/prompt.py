@@ -17,7 +17,7 @@ ECHO_CHARACTERS: Final = 200
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked, of whom, and how it shall be answered."""
+    """Prompt, its model, and the configuration of its answer."""
 
     model: str
     capabilities: ModelCapabilities
@@ -29,7 +29,7 @@ class Prompt:
 
     @property
     def echo(self) -> str:
-        """What names this prompt in its answer."""
+        """Text that names this prompt in its answer."""
         if len(self.text) <= ECHO_CHARACTERS:
             return self.text
         return f"{self.text[:ECHO_CHARACTERS]}… (sha256 {self.digest.hex()})"

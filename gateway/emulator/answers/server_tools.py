@@ -27,7 +27,7 @@ SHIFT: Final = 2
 
 @dataclass
 class ToolMetadata:
-    """What is added to a candidate and to the usage."""
+    """Additions to a candidate and to the usage."""
 
     # Parts before the text.
     parts: list[JsonObject] = field(default_factory=list)

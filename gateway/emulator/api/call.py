@@ -126,7 +126,7 @@ class Call:
         await before(self, take_from(book, model=self.model))
 
     def refused(self, fault: Fault) -> ApiError:
-        """How a fault refuses the call."""
+        """Return the answer by which a fault refuses the call."""
         name = str(self.request.path_params.get("id", ""))
         version = str(self.request.path_params.get("version", ""))
         about = Refused(self.operation, self.model, name, version)

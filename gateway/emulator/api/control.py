@@ -121,7 +121,7 @@ def job_state(state: EmulatorState, job: Job) -> JsonObject:
 
 
 async def read_calls(state: EmulatorState, _request: Request) -> JsonObject:
-    """How often each operation was called."""
+    """Count the calls of each operation."""
     return {"calls": dict(state.calls)}
 
 

@@ -128,7 +128,7 @@ def _mark(name: str, text: str) -> Mark:
 
 
 class Seen:
-    """How often each marked prompt was asked, for ``times``; safe from any thread."""
+    """Count of how often each marked prompt was asked, for ``times``; safe from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -126,7 +126,7 @@ _FILE_CALLS: Final = frozenset({"file-get", "file-delete", "redirect", "download
 
 
 def refusal(call: Refused, status: int, reason: str, message: str) -> ApiError:
-    """How a call is refused: for a reason, else by the status's usual text; ``message`` instead."""
+    """Refuse a call for a reason, else by the status's usual text; ``message`` instead."""
     if reason:
         found = REASONS[reason](call)
     elif status == 403 and call.operation in _FILE_CALLS:

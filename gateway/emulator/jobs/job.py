@@ -95,7 +95,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a job looks like at one moment; ``ended_ns`` is set when it is over."""
+    """State of a job at one moment; ``ended_ns`` is set when it is over."""
 
     # Without prefix: PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, EXPIRED.
     state: str

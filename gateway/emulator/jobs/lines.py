@@ -40,7 +40,7 @@ class Item:
 
     @property
     def key(self) -> str:
-        """What faults with ``keys`` call this item."""
+        """Name by which faults with ``keys`` choose this item."""
         metadata = self.tag.get("metadata")
         if "key" not in self.tag and isinstance(metadata, dict):
             return str(metadata.get("key", metadata.get("custom_id", "")))

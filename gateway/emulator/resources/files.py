@@ -92,7 +92,7 @@ def guess_type(uri: str) -> str:
 
 @dataclass(frozen=True)
 class Digest:
-    """What is known of a file's bytes."""
+    """Size and digest of a file's bytes."""
 
     size: int
     sha256: str

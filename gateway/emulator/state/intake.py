@@ -72,7 +72,7 @@ def job_faults(book: FaultBook, order: "Order", seen: Seen) -> dict[str, Fault]:
 
 @dataclass(frozen=True)
 class Order:
-    """What a create call asks for."""
+    """Job as a create call asks for it."""
 
     # ``generate`` or ``embed``.
     kind: str

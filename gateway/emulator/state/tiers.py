@@ -24,7 +24,7 @@ _TABLE: tuple[tuple[str, tuple[int, int | None, int | None]], ...] = (
 
 
 def token_limit(options: EmulatorOptions, model: str) -> int | None:
-    """How many tokens of a model may be enqueued: by option, else by tier; None: any number."""
+    """Return a model's limit on enqueued tokens: by option, else by tier; None: any number."""
     for name in (model, "*"):
         if name in options.enqueued_tokens:
             return options.enqueued_tokens[name]

@@ -36,7 +36,7 @@ Value = TypeVar("Value")
 
 
 class _Remembered(dict[Key, Value]):
-    """What was seen last, forgotten as a whole when it has grown to too many bytes."""
+    """Cache of the last lookups, emptied as a whole when it has grown to too many bytes."""
 
     def __init__(self) -> None:
         super().__init__()

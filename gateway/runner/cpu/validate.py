@@ -110,7 +110,7 @@ class PlannedJob:
 
 @dataclass(frozen=True, slots=True)
 class ValidateSummary:
-    """What validation found. With ``errors`` the batch fails and there are no jobs."""
+    """Findings of a validation. With ``errors`` the batch fails and there are no jobs."""
 
     lines: int
     refused: int = 0
@@ -128,7 +128,7 @@ class ValidateSummary:
 
 @dataclass(frozen=True, slots=True)
 class RangeSummary:
-    """What validation found in one range: ``faulty`` says that it found an error of the file.
+    """Findings of one range: ``faulty`` says that it found an error of the file.
 
     ``seen`` is a file with the hashes of its custom_ids.
     """

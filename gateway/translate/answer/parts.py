@@ -73,7 +73,7 @@ class Code(NamedTuple):
 
 
 class CodeResult(NamedTuple):
-    """How code that Google ran ended, and what it printed."""
+    """Outcome of code that Google ran, and its printed output."""
 
     outcome: str
     output: str

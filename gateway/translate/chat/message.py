@@ -30,7 +30,7 @@ PART: Final = answer_table(
 
 
 class AssistantMessage:
-    """What the parts add up to. Members beyond text are rare, so their defaults are the class's.
+    """Sum of the parts. Members beyond text are rare, so their defaults are the class's.
 
     Without ``code``, code that the model ran is left out of ``text``.
     """

@@ -38,7 +38,7 @@ def _read_echo(value: bool, builder: RequestBuilder) -> None:
 
 
 def _read_logprobs(value: int, builder: RequestBuilder) -> None:
-    """How many alternatives; 0 still gives the chosen token's."""
+    """Read the number of alternatives; 0 still gives the chosen token's."""
     builder.top_logprobs = value
     fields.ask_logprobs(builder, "")
 

@@ -11,7 +11,7 @@ _PREFIXES: Final = ("models/", "google/", "gemini/")
 
 
 class Resolved(NamedTuple):
-    """What a name means: the Gemini model, and members that a body has unless it says otherwise."""
+    """Gemini model of a name, and members that a body has unless it says otherwise."""
 
     model: str
     defaults: Mapping[str, Any]

@@ -24,7 +24,7 @@ Reader = Callable[[Any, Target_contra], None]
 
 
 class Placing(StrEnum):
-    """What becomes of a field."""
+    """Fate of a field: mapped, dropped or refused."""
 
     MAPPED = "mapped"
     DROPPED = "dropped"

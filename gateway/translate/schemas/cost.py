@@ -39,7 +39,7 @@ class UncheckableError(Exception):
 
 
 class Steps:
-    """How often a schema's parts are held against one value of an answer, at most.
+    """Bound on how often a schema's parts are held against one value of an answer.
 
     Errors: UncheckableError.
     """

@@ -19,7 +19,7 @@ _MOST_WALKS: Final = 16
 
 
 class _Demand(NamedTuple):
-    """What makes a reference one to follow: a required property, or an item (``name`` None)."""
+    """Reason to follow a reference: a required property, or an item (``name`` None)."""
 
     owner: Json
     name: str | None

@@ -19,7 +19,7 @@ CUT_OFF: Final = Failure(
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What a client asks of the stream itself: ``usage`` for a last chunk that counts tokens.
+    """Options of the stream itself: ``usage`` for a last chunk that counts tokens.
 
     ``tier`` is the service tier that its chunks name.
     """

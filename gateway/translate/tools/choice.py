@@ -19,7 +19,7 @@ Mode = Literal["auto", "none", "required"]
 
 
 class Choice(NamedTuple):
-    """How the model may use its tools, whatever field says so."""
+    """Use that the model may make of its tools, whatever field says so."""
 
     mode: Mode = "auto"
     # Gemini's names of the functions that it may call; None: all that are declared.
