@@ -30,6 +30,8 @@ SOURCES = sorted(
         for part in case.values[1]["source"].split("; ")
     }
 )
+# Words that a reason takes at least.
+_REASON = 8
 RECORDED = {sample["id"] for sample in samples()}
 _SECTION = re.compile(r"((?:openai|gemini)-wire\.md) (\d+(?:\.\d+)?)(?:: .+)?")
 _ISSUE = re.compile(r"github: [\w.-]+/[\w.-]+#\d+(: .+)?")
@@ -75,6 +77,14 @@ def test_a_decision_says_what_would_go_wrong_else() -> None:
     """Who found it, or when, is no reason that a reader can judge."""
     empty = re.compile(r"\b(found by|a review|reviewed|discussed|noticed|agreed)\b", re.IGNORECASE)
     assert [source for source in SOURCES if empty.search(source)] == []
+
+
+def test_a_decision_is_a_sentence() -> None:
+    """A word or two, like "conflict" or "policy", says what a case is about and not why."""
+    decisions = [source for source in SOURCES if source.startswith("decision: ")]
+
+    assert len(decisions) > 80
+    assert [source for source in decisions if len(source.split()) <= _REASON] == []
 
 
 def test_files_named_as_sources_are_there() -> None:
