@@ -456,6 +456,10 @@ class Store(Protocol):
         """Return the longest of a model's last 50 jobs that ended well (ms); 0: none."""
         ...
 
+    async def inline_mismatches(self, model: str, since: int) -> bool:
+        """Whether the results of an inline job of a model that ended since then did not match."""
+        ...
+
     async def add_rerendered(
         self, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
     ) -> Batch | None:
@@ -476,7 +480,7 @@ class Store(Protocol):
         named: Mapping[str, Sequence[str]] = NO_FILES,
         wake: bool = False,
         doubt_files: bool = False,
-        late: int | None = None,
+        paid_again: int | None = None,
         keep: bool = False,
     ) -> bool:
         """Write a claimed job, guarded by its fence.
@@ -487,9 +491,9 @@ class Store(Protocol):
 
         Collected or released, it needs the copies of the files it names no more. With
         ``doubt_files`` the upstream did not find one of them: those that were ready are due to be
-        looked at, in the same transaction. ``late`` is not None of results that came after their
-        job was collected without: how many lines they answered that another job has run again.
-        Then what a live batch costs is summed anew.
+        looked at, in the same transaction. ``paid_again`` is how many lines turn out to be paid
+        for more than once, by results that came after their job was collected without. Then
+        what a live batch costs is summed anew.
 
         Ends the claim, unless ``keep``. ``counts`` and
         ``usage`` are added to those of a batch that is still live, in the same transaction;

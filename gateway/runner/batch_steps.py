@@ -14,7 +14,7 @@ from gateway.batches.follow_ups import MODEL_NOT_FOUND, refused_model
 from gateway.batches.job import Job
 from gateway.batches.lifecycle import final_status, rest_until
 from gateway.batches.limits import Estimate, OverLimitError, limits_of, over_budget
-from gateway.batches.patience import RECOVERY, ended_because
+from gateway.batches.patience import HOUR, RECOVERY, ended_because
 from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
 from gateway.ids import new_file_id, new_job_id
@@ -31,6 +31,9 @@ from gateway.runner.publishing import write_files
 logger = logging.getLogger(__name__)
 
 CPU_STEP_SECONDS: Final = 4 * 3600.0  # 2 GiB take a few minutes; far beyond that something hangs
+
+# For how long (ms) jobs of a model go by file after inline results that did not match.
+KEYLESS_FOR: Final = 24 * HOUR
 
 BATCH_OUTPUT: Final = "batch_output"
 FILES: Final = (
@@ -206,6 +209,10 @@ async def _start(
         paths += [plan["spool"], plan["echo"]]
     names = await context.keep(paths)
     now = context.clock.now()
+    by_file = await _goes_by_file(context, planned)
+    planned = [
+        {**plan, "inline": plan["inline"] and plan["model"] not in by_file} for plan in planned
+    ]
     jobs = [
         _job(context, claim.row, plan, (names[2 + 2 * place], names[3 + 2 * place]), now)
         for place, plan in enumerate(planned)
@@ -243,6 +250,17 @@ async def _start(
         summary["refused"],
         len(jobs),
     )
+
+
+async def _goes_by_file(context: StepContext, planned: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the models whose inline jobs come back without their keys.
+
+    For weeks the service itself has left them out (python-genai#2008): then nothing tells whose
+    each answer is, and it is paid for again. The results of a file have theirs.
+    """
+    since = context.clock.now() - KEYLESS_FOR
+    models = {plan["model"] for plan in planned if plan["inline"] and plan["lines"] > 1}
+    return {model for model in models if await context.store.inline_mismatches(model, since)}
 
 
 def _job(

@@ -24,8 +24,10 @@ from gateway.runner.context import (
     StepContext,
     job_label,
 )
+from gateway.runner.cpu.hold import HoldTask
 from gateway.runner.cpu.remake import RemakeTask
 from gateway.runner.send_steps import UNSENT
+from gateway.wire.gemini import INLINE
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +54,7 @@ async def mend(
     if damage.blob == job.filled:
         await _save(context, claim, _unfilled(job), damage)
     elif damage.blob == job.held:
-        # What predecessors paid for is in their raw results still; these items run again.
-        await _save(context, claim, replace(job, held=None), damage)
+        await _mend_held(context, claim, damage)
     elif damage.blob == job.raw and job.recover_until is not None:
         await _save(context, claim, replace(job, raw=None), damage)
     elif damage.blob in {job.spool, job.echo}:
@@ -114,6 +115,43 @@ async def _mend_requests(
     if "spool" in lost:
         changes |= {"bytes": made["bytes"], "tokens": made["tokens"]}
     await _save(context, claim, replace(job, **changes), damage, names)
+
+
+async def _mend_held(context: StepContext, claim: JobClaim, damage: DamagedBlobError) -> None:
+    """Take what predecessors were answered from their raw results; it is paid for.
+
+    Where these are gone too, the line lacks items that nothing can send again: it gets an error.
+    """
+    job = claim.row
+    async with context.workplace() as place:
+        raws, inlines = await _raws_before(context, job, place)
+        if raws:
+            task = HoldTask(raws, inlines, str(place))
+            made = await context.workers.run("hold", task, REMAKE_SECONDS)
+            [held] = await context.keep([made["held"]])
+            await _save(context, claim, replace(job, held=held), damage, [held])
+        else:
+            claim.row = replace(job, held=None)
+            await _do_without(context, claim, await bring_left(context, claim.row, place), place)
+
+
+async def _raws_before(context: StepContext, job: Job, place: Path) -> tuple[list[str], list[bool]]:
+    """Bring the raw results of all attempts before, as far as they are whole; which are inline."""
+    work = await context.store.load_work(job.batch_id)
+    jobs = {each.id: each for each in (work.jobs if work else ())}
+    raws, inlines = [], []
+    before = jobs.get(job.follows or "")
+    while before is not None:
+        if before.raw is not None:
+            path = place / f"raw-{before.number}"
+            try:
+                await context.copy_to(before.raw, path)
+            except DamagedBlobError:
+                return [], []
+            raws.append(str(path))
+            inlines.append(before.output == INLINE)
+        before = jobs.get(before.follows or "")
+    return raws, inlines
 
 
 def _may_wait(context: StepContext, batch: Batch, job: Job) -> bool:

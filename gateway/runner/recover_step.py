@@ -103,7 +103,7 @@ async def _collect_late(context: StepContext, batch: Batch, claim: JobClaim) -> 
         late,
         counts=counts - job.counts,
         usage=usage - job.usage,
-        late=twice,
+        paid_again=twice,
         blobs=BlobChange(live=[run, index], deletable=deletable),
     )
     logger.info("%s: late, %d of its lines are answered", job_label(job), counts.completed)

@@ -29,6 +29,7 @@ from gateway.errors import AuditError
 from gateway.runner.cpu.collect import CollectTask, collect
 from gateway.runner.cpu.failed_lines import FailedLinesTask, failed_lines
 from gateway.runner.cpu.fill import FillTask, Usable, fill
+from gateway.runner.cpu.hold import HoldTask, hold
 from gateway.runner.cpu.line_story import LineStoryTask, RawPath, line_story
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
 from gateway.runner.cpu.ranges import JoinTask, join
@@ -106,6 +107,10 @@ def _line_story(task: dict[str, Any]) -> object:
     return line_story(LineStoryTask(**task, raws=raws))
 
 
+def _hold(task: dict[str, Any]) -> object:
+    return hold(HoldTask(**task))
+
+
 def _recut(task: dict[str, Any]) -> object:
     return recut(RecutTask(**task))
 
@@ -117,6 +122,7 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "fill": _fill,
     "collect": _collect,
     "publish": _publish,
+    "hold": _hold,
     "recut": _recut,
     "line_story": _line_story,
     "remake": lambda task: remake(RemakeTask(**task)),

@@ -136,6 +136,12 @@ async def longest(session: Session, model: str) -> int:
     return found
 
 
+async def inline_mismatches(session: Session, model: str, since: int) -> bool:
+    """Whether the results of an inline job of a model did not match of late."""
+    values = {"model": model, "since": since}
+    return await session.one("inline_mismatches", values) is not None
+
+
 async def claim(session: Session, job_id: str, lease: int) -> Job | None:
     """Take a job that is not released and has no holder."""
     row = await session.one("claim_job", {"id": job_id, "lease": lease})
@@ -153,7 +159,7 @@ async def save(
     named: Mapping[str, Sequence[str]],
     wake: bool,
     doubt_files: bool,
-    late: int | None,
+    paid_again: int | None,
     keep: bool,
     now: int,
 ) -> bool:
@@ -168,8 +174,8 @@ async def save(
     if jobs or counts != Counts() or usage != TokenUsage():
         money = {"cost": job.cost, "more": None if job.most is None else -job.most}
         await session.run("add_counts", {"id": job.batch_id, **sums_values(counts, usage), **money})
-    if late is not None:
-        await session.run("note_paid_twice", {"id": job.batch_id, "lines": late})
+    if paid_again is not None:
+        await session.run("note_paid_twice", {"id": job.batch_id, "lines": paid_again})
         await session.run("sum_money", {"id": job.batch_id})
     if wake or jobs:
         await session.ring()

@@ -362,6 +362,12 @@ class Records:
         """Return the longest of a model's last jobs that ended well (ms)."""
         return await self._engine.read(lambda session: job_rows.longest(session, model))
 
+    async def inline_mismatches(self, model: str, since: int) -> bool:
+        """Whether the results of an inline job of a model did not match of late."""
+        return await self._engine.read(
+            lambda session: job_rows.inline_mismatches(session, model, since)
+        )
+
     async def add_rerendered(
         self, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
     ) -> Batch | None:
@@ -381,7 +387,7 @@ class Records:
         named: Mapping[str, Sequence[str]] = NO_FILES,
         wake: bool = False,
         doubt_files: bool = False,
-        late: int | None = None,
+        paid_again: int | None = None,
         keep: bool = False,
     ) -> bool:
         """Write a claimed job, guarded by its fence."""
@@ -397,7 +403,7 @@ class Records:
                 named=named,
                 wake=wake,
                 doubt_files=doubt_files,
-                late=late,
+                paid_again=paid_again,
                 keep=keep,
                 now=now,
             )

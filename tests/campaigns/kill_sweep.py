@@ -30,7 +30,15 @@ from openai.types import Batch
 
 from gateway.emulator.running import Emulator, running
 from gateway.emulator.testing import EmulatorOptions
-from tests.e2e.harness import SERVE, GatewayProcess, chat_line, finished, read_lines
+from gateway.runner.rescue_step import ANSWER_LOST
+from tests.e2e.harness import (
+    SERVE,
+    GatewayProcess,
+    chat_line,
+    extension,
+    finished,
+    read_lines,
+)
 
 # Calls after which the disk or Google is not what it was before. A file that is opened to be made
 # is written next, so a death at that write is the death after the open. The numbers are about how
@@ -60,6 +68,8 @@ class Scenario:
     """What is run: settings of the gateway, faults of the emulator, a word in some prompts.
 
     ``cause``: why at least one job is made, so that a scenario cannot miss what it is for.
+    ``gives_up``: a death may cost the answers of synchronous calls that were under way; then their
+    lines say so, and none of them is paid again.
     """
 
     settings: dict[str, str] = field(default_factory=dict)
@@ -67,6 +77,7 @@ class Scenario:
     marker: str = ""
     model: str = "gemini-2.5-flash"
     cause: str = "first"
+    gives_up: bool = False
 
 
 # The model whose limit of enqueued tokens lies below the job of its scenario, which has about 650.
@@ -81,6 +92,12 @@ SCENARIOS: Final = {
     ),
     "recut": Scenario(
         {"GATEWAY_INLINE_MAX_ITEMS": "0"}, marker="word " * 20, model=SCARCE, cause="recut"
+    ),
+    "rescue": Scenario(
+        {"GATEWAY_RESCUE": "flex", "GATEWAY_RESCUE_BEFORE_SECONDS": "90000"},
+        faults=(("job-stuck", {"times": 1}),),
+        cause="rescue",
+        gives_up=True,
     ),
 }
 
@@ -125,19 +142,21 @@ class Sweep:
         settings = {"GEMINI_API_KEY": f"key-{self._runs}", **scenario.settings}
         command = (*_strace(point), *SERVE)
         gateway = GatewayProcess(place / "data", self._gemini.base_url, settings, command)
-        before = len(self._gemini.journal("create"))
+        before = len(self._gemini.journal("create")), len(self._gemini.ledger())
         try:
-            return self._ended(gateway, scenario, before)
+            return self._ended(gateway, scenario, *before)
         finally:
             gateway.close()
             shutil.rmtree(place, ignore_errors=True)
 
-    def _ended(self, gateway: GatewayProcess, scenario: Scenario, before: int) -> Outcome:
+    def _ended(
+        self, gateway: GatewayProcess, scenario: Scenario, before: int, paid: int
+    ) -> Outcome:
         client = Client(gateway)
         batch = client.submit(scenario)
         done = client.finished(batch)
         died = gateway.command is SERVE
-        wrong = list(_broken(gateway, done))
+        wrong = list(_broken(gateway, done, gives_up=scenario.gives_up and died))
         created = [str(entry["displayName"]) for entry in self._gemini.journal("create")[before:]]
         rows = gateway.rows("SELECT display_name, cause FROM jobs")
         planned = [name for name, _ in rows]
@@ -147,6 +166,9 @@ class Sweep:
             wrong.append(f"created twice: {doubled}")
         if strangers := set(created) - set(planned):
             wrong.append(f"created without a record: {strangers}")
+        calls = [each for each in self._gemini.ledger()[paid:] if each["tier"] != "batch"]
+        if twice := [p for p, n in Counter(each["prompt"] for each in calls).items() if n > 1]:
+            wrong.append(f"paid twice: {twice}")
         return Outcome(died, wrong)
 
 
@@ -209,23 +231,30 @@ def _strace(point: Point) -> tuple[str, ...]:
     )
 
 
-def _broken(gateway: GatewayProcess, done: Batch) -> Iterator[str]:
+def _broken(gateway: GatewayProcess, done: Batch, *, gives_up: bool) -> Iterator[str]:
     """Every promise that the ended batch breaks."""
     if done.status != "completed":
         yield f"status {done.status}"
     client = gateway.client()
     rows = [*read_lines(client, done.output_file_id), *read_lines(client, done.error_file_id)]
     counts = Counter(row["custom_id"] for row in rows)
-    if lost := set(IDS) - set(counts):
-        yield f"lost: {sorted(lost)}"
+    if missing := set(IDS) - set(counts):
+        yield f"lost: {sorted(missing)}"
     if doubled := [name for name, count in counts.items() if count > 1]:
         yield f"doubled: {doubled}"
+    lost = (extension(done)["rescue"] or {"lost": 0})["lost"] if gives_up else 0
+    given_up = 0
     for row in rows:
-        answer = row["response"] and row["response"]["body"].get("choices")
-        if not answer or not answer[0]["message"]["content"].endswith(row["custom_id"]):
+        body = row["response"]["body"] if row["response"] else {}
+        answer = body.get("choices")
+        if gives_up and body.get("error", {}).get("message") == ANSWER_LOST:
+            given_up += 1
+        elif not answer or not answer[0]["message"]["content"].endswith(row["custom_id"]):
             yield f"{row['custom_id']} has no answer of its own"
+    if given_up != lost:
+        yield f"{given_up} lines given up, {lost} calls lost"
     counted = done.request_counts
-    if counted is None or (counted.total, counted.completed) != (LINES, LINES):
+    if counted is None or (counted.total, counted.completed) != (LINES, LINES - lost):
         yield f"counts {counted}"
 
 
@@ -268,7 +297,11 @@ def report(results: Sequence[tuple[Point, Outcome]]) -> int:
 def ready() -> Iterator[Sweep]:
     """An emulator and a directory for a sweep."""
     options = EmulatorOptions(
-        job_seconds=0.3, max_live_jobs=10_000, enqueued_tokens={SCARCE: SCARCE_TOKENS}
+        job_seconds=0.3,
+        max_live_jobs=10_000,
+        enqueued_tokens={SCARCE: SCARCE_TOKENS},
+        ledger=True,
+        flex_seconds=0.1,
     )
     with tempfile.TemporaryDirectory() as directory, running(options) as gemini:
         yield Sweep(gemini, Path(directory))

@@ -12,7 +12,7 @@ from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import DONE_STATES, Job, JobState
 from gateway.errors import UpstreamGoneError, UpstreamUnavailableError
-from tests.runner.world import OWNER, Fine, World, chat, world
+from tests.runner.world import HOUR, OWNER, Fine, World, chat, world
 
 # Of this model, three answers are three requests.
 ONE_BY_ONE = "gemini-3-flash-preview"
@@ -383,3 +383,32 @@ async def test_with_everything_gone_the_batch_ends(tmp_path: Path) -> None:
         codes = [line["response"]["body"]["error"]["code"] for line in lines]
         assert sorted(codes) == ["gateway_data_lost"] * 3 + ["invalid_value"]
         assert list(await texts(w, done)) == ["z"]
+
+
+@pytest.mark.parametrize("raw_is_left", [True, False])
+async def test_held_results_that_are_lost_come_from_the_raw_ones(
+    tmp_path: Path, *, raw_is_left: bool
+) -> None:
+    """What was answered is not asked for again; the batch once waited for them for ever."""
+    async with running(tmp_path) as (w, batch, _):
+        w.upstream.spoilt = [{"2.1": None}]
+        w.upstream.script["stage"] = [busy()]
+        ends(w)
+        work = await w.until(lambda work: len(work.jobs) == 2 and work.jobs[1].failures, batch)
+        lose(path_of(tmp_path, work.jobs[1].held))
+        if not raw_is_left:
+            lose(path_of(tmp_path, work.jobs[0].raw))
+        w.upstream.state = "SUCCEEDED"
+        if not raw_is_left:  # the line is not whole, for so long that this is believed
+            await w.until(lambda work: work.jobs[1].denials, batch)
+            w.clock.ahead = HOUR
+            w.runner.wake()
+        done = await w.ended(batch)
+
+        found = await texts(w, done)
+        if raw_is_left:
+            assert found == WHOLE
+        else:
+            assert set(found) == {"a", "d"}
+            assert set(await errors(w, done)) == {"b", "c"}
+        assert [len(made.spool.splitlines()) for made in w.upstream.jobs] == [5, 1]

@@ -16,7 +16,7 @@ from gateway.runner.context import BatchClaim, Retention
 from gateway.runner.cpu.archive import is_packed
 from gateway.runner.denials import NO_RESULTS
 from gateway.runner.model_list import ModelList
-from tests.runner.world import OWNER, ScriptedUpstream, World, chat, sweep, world
+from tests.runner.world import HOUR, OWNER, ScriptedUpstream, World, chat, sweep, world
 
 WEEK = 7 * 24 * 3_600_000
 ONCE = RetryRules(attempts=1)
@@ -301,3 +301,21 @@ async def test_an_input_that_has_changed_is_not_run(tmp_path: Path) -> None:
         batch = await w.ended(await w.submit(chat("a") + chat("b")))
         assert batch.status is BatchStatus.FAILED
         assert w.upstream.jobs == []
+
+
+async def test_after_inline_results_without_their_keys_jobs_go_by_file(tmp_path: Path) -> None:
+    """The service itself has left them out for weeks: then each batch was paid for twice."""
+    async with world(tmp_path, retries=RetryRules(attempts=1)) as w:
+        w.upstream.served = lambda key: key != "2"
+        first = await w.submit(chat("a") + chat("b"))
+        await w.ended(first)
+        w.upstream.served = lambda _: True
+        second = await w.submit(chat("a") + chat("b"))
+        assert (await w.ended(second)).counts.completed == 2
+        w.clock.ahead = 25 * HOUR
+        later = await w.submit(chat("a") + chat("b"))
+        await w.ended(later)
+
+        batches = (first, second, later)
+        inline = [(await w.work(batch)).jobs[0].inline for batch in batches]
+        assert inline == [True, False, True]

@@ -30,6 +30,12 @@ SELECT coalesce(max(ended_at - submitted_at), 0) AS longest FROM (
     ORDER BY ended_at DESC LIMIT 50
 ) AS last;
 
+-- name: inline_mismatches
+SELECT 1 FROM jobs
+WHERE model = :model AND ended_at >= :since AND submitted_at IS NOT NULL
+    AND inline = 1 AND unmatched > 0
+LIMIT 1;
+
 -- name: last_job_number
 SELECT coalesce(max(number), -1) AS number FROM jobs WHERE batch_id = :batch_id;
 
