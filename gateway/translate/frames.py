@@ -212,11 +212,14 @@ class Frame:
         self._limit = None if self._budget is None else limit
         # The values of the line before.
         self.last: tuple[bytes, ...] = ()
-        count = len(holes)
         # In hints there are texts that hold JSON: there a value is written twice.
-        nested = [dumps(hole.decode())[1:-1] for hole in holes]
-        self._hints = [Form(part, [*holes, *nested]) for part in options.hints]
-        self._count = count if any(form.order for form in self._hints) else 0
+        twice = [dumps(hole.decode())[1:-1] for hole in holes]
+        hints = b"".join(options.hints)
+        # A number is the same both ways.
+        self._twice = [at for at, hole in enumerate(twice) if hole != holes[at] and hole in hints]
+        sought = [*holes, *(twice[at] for at in self._twice)]
+        self._hints = [Form(part, sought) for part in options.hints]
+        self._own_hints = any(form.order for form in self._hints)
         found = options.become_frame(holes)
         self.complete = found and not any(MARK in form.format for form in self._hints)
 
@@ -230,17 +233,12 @@ class Frame:
     def filled(self, values: tuple[bytes, ...]) -> CompiledOptions:
         """Return the options with these values, which are written JSON."""
         options = self.options
-        count = self._count
-        if not count:
+        if not self._own_hints:
             return options.with_values(values, options.hints)
-        hints = [
-            form.format
-            % tuple(
-                [values[at] if at < count else _nested(values[at - count]) for at in form.order]
-            )
-            for form in self._hints
-        ]
-        return options.with_values(values, tuple(hints))
+        more = values
+        if self._twice:
+            more = (*values, *[_nested(values[at]) for at in self._twice])
+        return options.with_values(values, tuple([form.fill(more) for form in self._hints]))
 
 
 def _nested(value: bytes) -> bytes:
