@@ -38,6 +38,7 @@ from gateway.errors import (
 from gateway.ids import digest, owner_of
 from gateway.keyring.keyring import Keyring
 from gateway.keyring.sealing import Seals
+from gateway.live.memory import ResponseMemory
 from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
 from gateway.notify.notifier import Notifier, NotifierOptions
@@ -322,6 +323,7 @@ class Gateway:
         # Changed in place: when they are read again, and by the keyring.
         self._google_keys = {} if self._pass_through else google_credentials(*keys)
         self._single: SingleRequests | None = None
+        self._memory: ResponseMemory | None = None
         self._webhook_secret = settings.webhook_secret
         self._secrets = SecretFiles()
         self._new_keys = asyncio.Event()
@@ -340,12 +342,15 @@ class Gateway:
         store = self._choose_store()
         await store.open(self._clock.now())
         upstream = GeminiUpstream(gemini_options(settings, self._google_keys), self._clock)
-        self._single = self._single_requests(upstream)
         workers = Workers(settings.translate_workers, settings.worker_memory_bytes)
         try:
             await set_clock(store, self._clock)
             await self._warn_of_the_unreachable(store)
             context = await self._context(store, upstream, workers)
+            self._memory = ResponseMemory(
+                store, context.blobs, self._clock, settings.responses_seconds
+            )
+            self._single = self._single_requests(upstream, self._memory)
             with closing(_listen(settings.host, settings.port)) as listener:
                 await self._serve(context, listener, announce)
         except* DamagedStoreError as damage:
@@ -361,10 +366,12 @@ class Gateway:
         bucket = settings.blobs is not None or self._blobs is not None
         return choose_store(url, settings.data_dir, self._clock.own, bucket=bucket)
 
-    def _single_requests(self, upstream: SingleUpstream) -> SingleRequests:
+    def _single_requests(self, upstream: SingleUpstream, memory: ResponseMemory) -> SingleRequests:
         """Answer requests outside of batches with the keys and the policy that batches have."""
         options = live_options(self._settings)
-        return SingleRequestService(upstream, self._clock, self._policy, self._google_keys, options)
+        return SingleRequestService(
+            upstream, self._clock, self._policy, self._google_keys, memory, options=options
+        )
 
     async def _warn_of_the_unreachable(self, store: Records) -> None:
         """Whose objects no key reaches: a key that is written in another way is another owner."""
@@ -550,6 +557,7 @@ class Gateway:
             policy=self._policy.to_json(),
             models=runner.models.offered,
             single=self._single,
+            responses=self._memory,
             line_story=LineStories(context).tell,
             webhooks=notifier,
             rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),

@@ -13,7 +13,7 @@ from gateway.batches.limits import OwnerLimits
 from gateway.batches.webhooks import Attempt, WebhookEndpoint
 from gateway.clock import Clock
 from gateway.ports.blobs import Blobs
-from gateway.ports.single import SingleRequests
+from gateway.ports.single import SingleRequests, StoredResponses
 from gateway.ports.store import Store
 from gateway.ports.upstream import Model
 from gateway.units import MIB
@@ -61,6 +61,7 @@ class Services:
     rerender: Callable[[Batch, bool], Awaitable[Batch]] | None = None
     # Tells all that is kept of the line with a custom_id.
     line_story: Callable[[Batch, str], Awaitable[Mapping[str, Any]]] | None = None
+    responses: StoredResponses | None = None
     single: SingleRequests | None = None  # answers requests outside of batches
     webhooks: Webhooks | None = None
 

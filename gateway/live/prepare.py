@@ -40,7 +40,11 @@ _TIERS: Final = ("auto", "default", FLEX, "priority", "scale", "standard")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request as it goes upstream. ``flex``: at half the price, when there is room."""
+    """A request as it goes upstream.
+
+    ``flex``: at half the price, when there is room. ``identity`` is that of its answer, ``""`` for
+    the one that Gemini gives it.
+    """
 
     path: str
     method: str
@@ -50,15 +54,18 @@ class Prepared:
     notes: Sequence[Note]
     stream: StreamOptions | None
     flex: bool
+    identity: str = ""
 
 
-def prepare(request: SingleRequest, policy: Policy) -> Prepared:
-    """Check and translate a body. Errors: RequestError, RefusedError of the translation."""
-    path = request.path
-    endpoint = ENDPOINTS[path]
+def parsed(request: SingleRequest) -> Json:
+    """Parse a body; the model that the path named wins. Errors: RequestError."""
     body = _parsed(request.body)
-    if request.model is not None:
-        body["model"] = request.model
+    return body if request.model is None else {**body, "model": request.model}
+
+
+def prepare(path: str, body: Json, policy: Policy) -> Prepared:
+    """Check and translate a body. Errors: RequestError, RefusedError of the translation."""
+    endpoint = ENDPOINTS[path]
     asked = _text(body, "model")
     for name in endpoint.required:
         if body.get(name) is None:

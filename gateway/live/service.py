@@ -3,10 +3,11 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 
@@ -16,20 +17,50 @@ from gateway.ids import new_answer_id
 from gateway.live import flex
 from gateway.live.calls import Calls
 from gateway.live.failures import of_upstream, refused
+from gateway.live.memory import ResponseMemory, Turn
 from gateway.live.options import LiveOptions
 from gateway.live.places import Places
-from gateway.live.prepare import FLEX, Prepared, prepare
+from gateway.live.prepare import FLEX, Prepared, parsed, prepare
 from gateway.live.stream import LiveStream
 from gateway.ports.single import Answered, Events, Reply, SingleRequest, SingleUpstream
-from gateway.translate import ENDPOINTS, STREAMS, Context, Note, Policy, Rendered
+from gateway.translate import (
+    ENDPOINTS,
+    STREAMS,
+    Answer,
+    AnswerHints,
+    Context,
+    Note,
+    Policy,
+    Rendered,
+    StreamOptions,
+)
 
 logger = logging.getLogger(__name__)
+
+Given = TypeVar("Given")
 
 NOTES_HEADER: Final = "x-gateway-notes"
 # Heads of answers beyond 8 KB are refused by common proxies.
 NOTES_BYTES: Final = 4096
 # Bodies up to this are translated where they are read; larger ones would stop the event loop.
 QUICK_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A request that is being answered: whose it is, and the turn that its answer is stored as."""
+
+    request: Prepared
+    context: Context
+    owner: str
+    turn: Turn | None
+
+    def render(self, answers: Sequence[Answer], *, signed: bool = False) -> Rendered:
+        """Render; ``signed``: reasoning items carry what Gemini signed them with."""
+        hints = self.request.hints
+        if signed:
+            hints = {**hints, "signatures": True}
+        return ENDPOINTS[self.request.path].from_gemini(hints, answers, self.context)
 
 
 class SingleRequestService:
@@ -45,6 +76,8 @@ class SingleRequestService:
         clock: Clock,
         policy: Policy,
         credentials: Mapping[str, str],
+        memory: ResponseMemory,
+        *,
         options: LiveOptions,
     ) -> None:
         self._upstream = upstream
@@ -52,31 +85,52 @@ class SingleRequestService:
         self._policy = policy
         self._credentials = credentials
         self._options = options
+        self._memory = memory
         self._calls = Calls(upstream, options)
         self._places = Places(options)
         self._used: dict[str, int] = {}
 
     async def respond(self, asked: SingleRequest) -> Answered | Events:
         """Answer a request. Errors: GatewayError."""
-        request = await self._prepared(asked)
-        context = self._context(request)
-        if request.stream is not None:
-            return await self._streamed(request, context, asked.owner)
+        large = len(asked.body) > QUICK_BYTES
+        body = await _call(parsed, asked, aside=large)
+        body, turn = await self._memory.begin(asked.path, body, asked.owner)
+        request = await _call(prepare, asked.path, body, self._policy, aside=large)
+        if turn is not None:
+            hints = cast("AnswerHints", turn.repeats(request.hints))
+            request = replace(request, hints=hints, identity=turn.identity)
+        work = _Work(request, self._context(request), asked.owner, turn)
+        return await (self._streamed(work) if request.stream else self._whole(work))
+
+    async def _whole(self, work: _Work) -> Answered:
+        request = work.request
         began = self._clock.monotonic()
-        async with self._places.one(asked.owner):
-            with self._credential(asked.owner) as credential:
+        async with self._places.one(work.owner):
+            with self._credential(work.owner) as credential:
                 tier, answers = await self._answers(request, credential)
         failure = _first_refusal(answers)
-        rendered = ENDPOINTS[asked.path].from_gemini(request.hints, answers, context)
+        rendered = await self._rendered(work, answers)
         self._log(request, rendered, began)
         if failure is not None and rendered[0] >= 400:
             return Answered(rendered[0], rendered[1], failure.headers)
         return _shown(request, rendered, tier)
 
-    async def _prepared(self, asked: SingleRequest) -> Prepared:
-        if len(asked.body) <= QUICK_BYTES:
-            return prepare(asked, self._policy)
-        return await asyncio.to_thread(prepare, asked, self._policy)
+    async def _rendered(self, work: _Work, answers: Sequence[Answer]) -> Rendered:
+        """Render the answer; one that is to be stored gets an id of ours and is stored first."""
+        turn = work.turn
+        if turn is not None:
+            answers = [_named(answer, turn.identity) for answer in answers]
+        rendered = work.render(answers)
+        if turn is None or rendered[0] >= 400 or await self._kept(work, turn, answers, rendered):
+            return rendered
+        return _not_stored(rendered)
+
+    async def _kept(
+        self, work: _Work, turn: Turn, answers: Sequence[Answer], rendered: Rendered
+    ) -> bool:
+        """Store an answer, its items with what Gemini signed them with; whether that worked."""
+        output = orjson.loads(work.render(answers, signed=True)[1])["output"]
+        return await self._memory.keep(work.owner, turn, rendered[1], output)
 
     def _context(self, request: Prepared) -> Context:
         now = self._clock.now() // 1000
@@ -128,30 +182,37 @@ class SingleRequestService:
 
     # --- streams ----------------------------------------------------------------------------
 
-    async def _streamed(self, request: Prepared, context: Context, owner: str) -> Answered | Events:
+    async def _streamed(self, work: _Work) -> Answered | Events:
         """Return the stream once it has begun; what failed before is an answer."""
-        assert request.stream is not None  # noqa: S101 - the caller looked
         stack = AsyncExitStack()
         try:
-            await stack.enter_async_context(self._places.one(owner))
-            credential = stack.enter_context(self._credential(owner))
-            stream = await self._begun(request, context, credential, stack)
+            await stack.enter_async_context(self._places.one(work.owner))
+            credential = stack.enter_context(self._credential(work.owner))
+            stream = await self._begun(work, credential, stack)
         except BaseException:
             await stack.aclose()
             raise
         if isinstance(stream, Answered):
             await stack.aclose()
             return stream
-        return self._events(stream, request, stack)
+        if work.turn is not None:
+            stream.before_end = partial(self._keep_stream, stream, work, work.turn)
+        return self._events(stream, work.request, stack)
+
+    async def _keep_stream(self, stream: LiveStream, work: _Work, turn: Turn) -> None:
+        """Store what was streamed, before the event that says that it is complete."""
+        rendered = stream.rendered
+        if rendered is not None and rendered[0] < 400:
+            await self._kept(work, turn, stream.answer.answers(), rendered)
 
     async def _begun(
-        self, request: Prepared, context: Context, credential: str, stack: AsyncExitStack
+        self, work: _Work, credential: str, stack: AsyncExitStack
     ) -> Answered | LiveStream:
         """Begin a stream; in the flex tier it is begun again while that is full."""
         end = self._clock.monotonic() + self._options.flex_seconds
-        tier = FLEX if request.flex else None
+        tier = FLEX if work.request.flex else None
         for pause in flex.pauses():
-            stream = self._new_stream(request, context, credential, tier)
+            stream = self._new_stream(work, credential, tier)
             stack.callback(stream.close)
             failure = await stream.begin()
             if failure is None:
@@ -167,12 +228,12 @@ class SingleRequestService:
                 return failure
         raise AssertionError("the pauses do not end")
 
-    def _new_stream(
-        self, request: Prepared, context: Context, credential: str, tier: str | None
-    ) -> LiveStream:
-        assert request.stream is not None  # noqa: S101 - the caller looked
-        options = replace(request.stream, tier=tier or "default")
-        answer = STREAMS[request.path](request.hints, context, len(request.items), options)
+    def _new_stream(self, work: _Work, credential: str, tier: str | None) -> LiveStream:
+        request = work.request
+        options = replace(request.stream or StreamOptions(), tier=tier or "default")
+        new_answer = STREAMS[request.path]
+        answer = new_answer(request.hints, work.context, len(request.items), options)
+        answer.identity = request.identity
         calls = self._calls.streams(request, credential, tier)
         return LiveStream(self._upstream, calls, answer, self._options)
 
@@ -197,6 +258,25 @@ class SingleRequestService:
             usage[2],
             (self._clock.monotonic() - began) * 1000,
         )
+
+
+async def _call(work: Callable[..., Given], *given: object, aside: bool) -> Given:
+    """Call here, or in a thread what would stop the event loop for long."""
+    return await asyncio.to_thread(work, *given) if aside else work(*given)
+
+
+def _named(answer: dict[str, Any], identity: str) -> dict[str, Any]:
+    """Give an answer an id of ours, by which it can be named."""
+    response = answer.get("response")
+    if not isinstance(response, dict):
+        return answer
+    return {**answer, "response": {**response, "responseId": identity}}
+
+
+def _not_stored(rendered: Rendered) -> Rendered:
+    status, body, usage, notes = rendered
+    told = {**orjson.loads(body), "store": False}
+    return status, orjson.dumps(told), usage, notes
 
 
 def _first_refusal(answers: Sequence[Reply]) -> Answered | None:

@@ -1,7 +1,7 @@
 """A streamed answer: pieces from one or several calls, events to the client, in one order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -40,6 +40,7 @@ class LiveStream:
         options: LiveOptions,
     ) -> None:
         self.rendered: Rendered | None = None
+        self.before_end: Callable[[], Awaitable[None]] | None = None
         self.answer = answer
         self._options = options
         self._pieces: asyncio.Queue[_Piece] = asyncio.Queue(AHEAD)
@@ -89,6 +90,8 @@ class LiveStream:
                 yield written
         if self.rendered is None:
             self.rendered = self.answer.whole()
+        if self.before_end is not None:
+            await self.before_end()
         yield b"".join(self.answer.finish(self.rendered))
 
     def close(self) -> None:

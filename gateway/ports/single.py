@@ -73,6 +73,22 @@ class SingleRequest:
 Events = AsyncGenerator[bytes, None]
 
 
+class StoredResponses(Protocol):
+    """Answers of ``/v1/responses`` that are kept for a while, looked up with their owner."""
+
+    async def get(self, owner: str, response_id: str) -> dict[str, Any] | None:
+        """Return an answer as it was given; None when there is none."""
+        ...
+
+    async def input_items(self, owner: str, response_id: str) -> list[dict[str, Any]] | None:
+        """List its input, the oldest first, each item with an id."""
+        ...
+
+    async def delete(self, owner: str, response_id: str) -> bool:
+        """Forget it; False when there is none."""
+        ...
+
+
 class SingleRequests(Protocol):
     """Answers single requests of OpenAI's API."""
 

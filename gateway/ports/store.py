@@ -23,6 +23,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
+from gateway.batches.response import StoredResponse
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
 from gateway.batches.webhooks import Delivery, WebhookEndpoint
@@ -226,6 +227,24 @@ class Store(Protocol):
 
     async def expire_uploads(self, now: int, limit: int) -> int:
         """End pending uploads whose time is over, their blobs deletable; how many."""
+        ...
+
+    # Stored answers of /v1/responses
+
+    async def add_response(self, response: StoredResponse, seal: Seal) -> None:
+        """Insert; its blob, pending until now, goes live, sealed."""
+        ...
+
+    async def get_response(self, owner: str, response_id: str, now: int) -> StoredResponse | None:
+        """Return one that has not expired."""
+        ...
+
+    async def delete_response(self, owner: str, response_id: str, now: int) -> bool:
+        """Remove one, its blob deletable; False when the owner has none of that id."""
+        ...
+
+    async def expire_responses(self, now: int, limit: int) -> int:
+        """Remove those whose time is over, their blobs deletable; how many."""
         ...
 
     # Batches, as requests see them

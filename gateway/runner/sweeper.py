@@ -43,6 +43,7 @@ class Sweeper:
         before = now - self._context.options.sweep_age
         await self._context.store.expire_files(now, SWEEP_AT_ONCE)
         await self._context.store.expire_uploads(now, SWEEP_AT_ONCE)
+        await self._context.store.expire_responses(now, SWEEP_AT_ONCE)
         await self._context.store.expire_raw(now, SWEEP_AT_ONCE)
         if records := self._context.options.retention.records:
             await self._context.store.forget_records(now - records, SWEEP_AT_ONCE)

@@ -629,6 +629,13 @@ class Settings:
     single_idle_seconds: float = _setting(
         "120", seconds, "seconds", "Longest pause between the bytes of a stream from Google."
     )
+    responses_seconds: int = _setting(
+        "86400",
+        integer,
+        "seconds",
+        "How long answers of `/v1/responses` are kept for `previous_response_id` and retrieval,"
+        " unless a request says `store: false`; 0: never.",
+    )
     single_max_bytes: int = _setting(
         "20 MiB", size, "size", "Largest body of a single request, media included."
     )

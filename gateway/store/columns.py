@@ -13,6 +13,7 @@ import orjson
 from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts, TokenUsage
 from gateway.batches.file import File, Segment
 from gateway.batches.job import Cause, Failure, Job, JobState
+from gateway.batches.response import StoredResponse
 from gateway.batches.staging import NamedFile, StagedFile, StagedState
 from gateway.batches.upload import Part, Upload, UploadStatus
 from gateway.store.session import Row
@@ -21,7 +22,7 @@ Values = dict[str, Any]
 
 
 def _plain(
-    record: type[File | Batch | Job | StagedFile | Upload], *composite: str
+    record: type[File | Batch | Job | StagedFile | Upload | StoredResponse], *composite: str
 ) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record) if field.name not in composite)
 
@@ -37,6 +38,7 @@ _JOB: Final = _plain(
 )
 _STAGED: Final = _plain(StagedFile, "state", "failure")
 _UPLOAD: Final = _plain(Upload, "status")
+_RESPONSE: Final = _plain(StoredResponse)
 
 
 def _pick(row: Row, names: Iterable[str]) -> Values:
@@ -90,6 +92,16 @@ def file_of(row: Row) -> File:
 def upload_values(upload: Upload) -> Values:
     """Return an upload's columns."""
     return {**_attributes(upload, _UPLOAD), "status": upload.status.value}
+
+
+def response_values(response: StoredResponse) -> Values:
+    """Return a stored response's columns."""
+    return _attributes(response, _RESPONSE)
+
+
+def response_of(row: Row) -> StoredResponse:
+    """Return the stored response in a row."""
+    return StoredResponse(**_pick(row, _RESPONSE))
 
 
 def upload_of(row: Row) -> Upload:

@@ -10,6 +10,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
+from gateway.batches.response import StoredResponse
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
 from gateway.batches.webhooks import Delivery, WebhookEndpoint
@@ -38,6 +39,7 @@ from gateway.store import (
     limits,
     quotas,
     rescue,
+    responses,
     retention,
     staging,
     uploads,
@@ -166,6 +168,26 @@ class Records:
         return await self._engine.write(
             lambda session: uploads.cancel(session, owner, upload_id, now)
         )
+
+    async def add_response(self, response: StoredResponse, seal: Seal) -> None:
+        """Insert a stored response; its blob goes live."""
+        await self._engine.write(lambda session: responses.add(session, response, seal))
+
+    async def get_response(self, owner: str, response_id: str, now: int) -> StoredResponse | None:
+        """Return a stored response that has not expired."""
+        return await self._engine.read(
+            lambda session: responses.owned(session, owner, response_id, now)
+        )
+
+    async def delete_response(self, owner: str, response_id: str, now: int) -> bool:
+        """Remove a stored response."""
+        return await self._engine.write(
+            lambda session: responses.delete(session, owner, response_id, now)
+        )
+
+    async def expire_responses(self, now: int, limit: int) -> int:
+        """Remove stored responses whose time is over."""
+        return await self._engine.write(lambda session: responses.expire(session, now, limit))
 
     async def expire_uploads(self, now: int, limit: int) -> int:
         """End pending uploads whose hour is over."""

@@ -33,6 +33,7 @@ from tests.conformance.records import (
     make_live,
 )
 from tests.conformance.rescue import RescueCallRules
+from tests.conformance.responses import ResponseRules
 from tests.conformance.staging import StagingRules
 from tests.conformance.uploads import UploadRules
 from tests.conformance.webhooks import WebhookRules
@@ -1056,6 +1057,7 @@ class StoreRules(
     BlobRules,
     FileRules,
     UploadRules,
+    ResponseRules,
     BatchRules,
     ClaimRules,
     SaveRules,

@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 
+from gateway.live.memory import ResponseMemory
 from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
 from gateway.translate import Policy
@@ -38,11 +39,12 @@ async def live_world(
         credentials = {"default": "a-key-for-google"}
         gemini = GeminiOptions(credentials=credentials, base_url=google.url)
         upstream = GeminiUpstream(gemini, world.clock)
+        memory = ResponseMemory(world.store, world.blobs, world.clock, 3600)
         service = SingleRequestService(
-            upstream, world.clock, Policy(**policy), credentials, options
+            upstream, world.clock, Policy(**policy), credentials, memory, options=options
         )
         try:
-            async with _client(world, service) as (url, client):
+            async with _client(world, service, memory) as (url, client):
                 yield Live(google, url, client, service)
         finally:
             await upstream.close()
@@ -50,10 +52,10 @@ async def live_world(
 
 @asynccontextmanager
 async def _client(
-    world: World, service: SingleRequestService
+    world: World, service: SingleRequestService, memory: ResponseMemory
 ) -> AsyncIterator[tuple[str, openai.AsyncOpenAI]]:
     async with (
-        serving(world.app(single=service)) as url,
+        serving(world.app(single=service, responses=memory)) as url,
         openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="secret-a", max_retries=0) as client,
     ):
         yield url, client

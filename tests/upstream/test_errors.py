@@ -34,11 +34,32 @@ def envelope(status: str, message: str = "m", reason: str | None = None) -> byte
 
 def kinds(status: int, body: bytes) -> tuple[type[UpstreamError], ...]:
     """The class of error for create, stage and everything else."""
-    return tuple(type(error_of(call, status, body, SCRUB)) for call in Call)
+    calls = (Call.CREATE, Call.STAGE, Call.OTHER)
+    return tuple(type(error_of(call, status, body, SCRUB)) for call in calls)
 
 
 class TestErrors:
     """Answers and transport failures."""
+
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("g050", Refused),  # the file is gone
+            ("g070", Refused),  # no such model
+            ("g073", Held),  # the key is not valid
+            ("g074", Unavailable),  # 429 with a delay
+            ("g076", Unavailable),  # 503
+            ("g079", Refused),
+        ],
+    )
+    def test_recorded_answers_to_a_single_call(
+        self, name: str, expected: type[UpstreamError]
+    ) -> None:
+        """A client waits: what is about its request is told at once."""
+        row = ROWS[name]
+        body = orjson.dumps(row["response"]["body"])
+        error = error_of(Call.ASK, row["response"]["status"], body, SCRUB)
+        assert type(error) is expected
 
     @pytest.mark.parametrize(
         ("name", "expected"),

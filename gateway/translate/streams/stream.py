@@ -8,7 +8,7 @@ import orjson
 
 from gateway.translate.answer import envelope
 from gateway.translate.answer.failure import Failure
-from gateway.translate.contract import AnswerHints, Context, FromGemini, Rendered
+from gateway.translate.contract import Answer, AnswerHints, Context, FromGemini, Rendered
 from gateway.translate.streams.pieces import MergedAnswer
 from gateway.wire.sse import data_event
 
@@ -64,6 +64,7 @@ class AnswerStream:
         """Settle the id and the model by the first piece: all events have the same."""
         if not self.identity:
             self.identity = envelope.identity_of(dict(piece), self.context)
+        if not self.model:
             self.model = envelope.model_of(piece.get("modelVersion"), self.hints, self.context)
 
     def read(self, item: int, index: int, parts: object) -> None:
@@ -88,9 +89,12 @@ class AnswerStream:
         for merged in self.merged:
             if not merged.finished():
                 return CUT_OFF.rendered()
+        return type(self).from_gemini(self.hints, self.answers(), self.context)
+
+    def answers(self) -> Sequence[Answer]:
+        """Return the answers so far as calls without a stream give them, under one id."""
         named = {"responseId": self.identity}
-        answers = [{"response": {**merged.response(), **named}} for merged in self.merged]
-        return type(self).from_gemini(self.hints, answers, self.context)
+        return [{"response": {**merged.response(), **named}} for merged in self.merged]
 
     def finish(self, rendered: Rendered) -> Iterator[bytes]:
         """Yield what is still missing of the whole answer, and the end."""

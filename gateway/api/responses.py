@@ -1,0 +1,71 @@
+"""``/v1/responses/{id}``: stored answers, retrieved, listed by their input, deleted."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from gateway.api.answers import answer
+from gateway.api.services import Call
+from gateway.errors import NotFoundError, RequestError
+from gateway.ports.single import StoredResponses
+from gateway.wire.openai import encode_page, parse_list_query, truncate
+
+DEFAULT_LIMIT: Final = 20
+MAX_LIMIT: Final = 100
+
+
+async def retrieve(call: Call) -> Response:
+    """``GET /v1/responses/{id}``: the answer as it was given."""
+    if call.request.query_params.get("stream") == "true":
+        raise RequestError(
+            "A stored response is not streamed again: leave out 'stream'.", param="stream"
+        )
+    found = await _stored(call).get(call.owner, call.path_id())
+    if found is None:
+        raise _not_found(call)
+    return answer(found)
+
+
+async def delete(call: Call) -> Response:
+    """``DELETE /v1/responses/{id}``."""
+    if not await _stored(call).delete(call.owner, call.path_id()):
+        raise _not_found(call)
+    return answer({"id": call.path_id(), "object": "response", "deleted": True})
+
+
+async def cancel(call: Call) -> Response:
+    """``POST /v1/responses/{id}/cancel``: for answers made in the background alone."""
+    if await _stored(call).get(call.owner, call.path_id()) is None:
+        raise _not_found(call)
+    raise RequestError("Only responses with background: true can be cancelled.")
+
+
+async def input_items(call: Call) -> Response:
+    """``GET /v1/responses/{id}/input_items``, newest first unless asked otherwise."""
+    query = parse_list_query(
+        call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT, sortable=True
+    )
+    items: list[Any] | None = await _stored(call).input_items(call.owner, call.path_id())
+    if items is None:
+        raise _not_found(call)
+    if not query.ascending:
+        items.reverse()
+    if query.after is not None:
+        places = [place for place, item in enumerate(items) if item["id"] == query.after]
+        if not places:
+            raise RequestError(
+                f"No item '{truncate(query.after)}' is in this input.", param="after"
+            )
+        items = items[places[0] + 1 :]
+    return answer(encode_page(items[: query.limit], has_more=len(items) > query.limit))
+
+
+def _stored(call: Call) -> StoredResponses:
+    stored = call.services.responses
+    if stored is None:
+        raise _not_found(call)
+    return stored
+
+
+def _not_found(call: Call) -> NotFoundError:
+    return NotFoundError(f"Response with id '{truncate(call.path_id())}' not found.")
