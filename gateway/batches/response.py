@@ -1,4 +1,4 @@
-"""Stored answers of ``/v1/responses``, which later requests may name. Times in ms, UTC."""
+"""Stored answers of ``/v1/responses``, which later requests may name; times in ms, UTC."""
 
 from dataclasses import dataclass
 

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailableError
+from gateway.ports.single import SingleUpstream
 from gateway.ports.upstream import Upstream
 from tests.upstream.bench import KEY, Bench, Wire, make_job, make_spool
 
@@ -40,10 +41,12 @@ class Book:
 
 
 def test_it_is_an_upstream(bench: Bench) -> None:
-    """The port is met, and nothing beside it is public; mypy judges the signatures."""
-    upstream: Upstream = bench.asking(Book())
-    names = {name for name in dir(upstream) if not name.startswith("_")}
-    assert names == {name for name in vars(Upstream) if not name.startswith("_")}
+    """Both ports are met, and nothing else is public; mypy judges the signatures."""
+    upstream = bench.asking(Book())
+    takers: tuple[Upstream, SingleUpstream] = (upstream, upstream)
+    names = {name for name in dir(takers[0]) if not name.startswith("_")}
+    ports = {*vars(Upstream), *vars(SingleUpstream)}
+    assert names == {name for name in ports if not name.startswith("_")}
 
 
 class TestCancel:
