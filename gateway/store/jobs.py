@@ -77,27 +77,8 @@ def _waiting(values: Row) -> Waiting:
 
 async def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:
     """Return what a batch's jobs wait for, model by model; nothing when none waits or runs."""
-    found = []
-    for row in await session.all("queues_of_batch", {"batch_id": batch_id}):
-        model = row["model"]
-        ahead = await session.the("queue_ahead", {"model": model, "since": row["since"]})
-        sent = (
-            await session.all("jobs_sent", {"but": "[]", "claimed": False})
-            if row["waiting"]
-            else ()
-        )
-        found.append(
-            ModelQueue(
-                model=model,
-                waiting=row["waiting"],
-                ahead=ahead["ahead"],
-                batches_ahead=ahead["batches_ahead"],
-                sent=sum(each["tokens"] for each in sent if each["model"] == model),
-                submitted_at=row["submitted_at"],
-                usual=(await session.the("usual_time", {"model": model}))["usual"],
-            )
-        )
-    return found
+    rows = await session.all("queues_of_batch", {"batch_id": batch_id})
+    return [ModelQueue(**row) for row in rows]
 
 
 async def running(session: Session, job: Job, submitted_before: int) -> Job | None:

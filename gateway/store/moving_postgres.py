@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import tuple_row
 
 from gateway.errors import SettingsError
 from gateway.store.moving import AT_ONCE, Rows, Table
@@ -26,7 +26,7 @@ class PostgresTarget:
                 self._conninfo,
                 connect_timeout=CONNECT_SECONDS,
                 autocommit=True,
-                row_factory=dict_row,
+                row_factory=tuple_row,
             )
             await migrate(self._connection, now)
         except psycopg.Error as error:

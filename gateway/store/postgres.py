@@ -6,7 +6,7 @@ whose writes come one after the other. One that met another is carried out again
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -30,9 +30,9 @@ from gateway.store.postgres_session import (
     CHANNEL,
     Connection,
     PostgresSession,
+    Statements,
     connect,
     connection_options,
-    spoken,
 )
 from gateway.store.queries import load_queries
 from gateway.store.records import Records
@@ -41,6 +41,8 @@ from gateway.store.session import Work
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+# What the pool says of every connection it lends costs more than lending it.
+logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
 
 OLDEST: Final = 150_000
 
@@ -111,9 +113,7 @@ class PostgresEngine:
         self._conninfo = conninfo
         self._directory = directory
         self._lock: DirectoryLock | None = None
-        self._queries: Mapping[str, bytes] = {
-            name: spoken(statement) for name, statement in load_queries("postgres").items()
-        }
+        self._statements = Statements(load_queries("postgres"))
         self._pool = AsyncConnectionPool[Connection](
             conninfo,
             min_size=1,
@@ -241,7 +241,7 @@ class PostgresEngine:
         """Lend a connection."""
         with self._telling(lambda: UnavailableError):
             connection = await self._pool.getconn()
-        session = PostgresSession(connection, self._queries)
+        session = PostgresSession(connection, self._statements)
         try:
             with self._telling(lambda: session.lost):
                 async with asyncio.timeout(self._patience):
@@ -310,7 +310,7 @@ async def migrate(connection: Connection, now: int) -> None:
         b"CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)"
     )
     rows = await (await connection.execute(b"SELECT name FROM migrations")).fetchall()
-    applied = {row["name"] for row in rows}
+    applied = {name for (name,) in rows}
     fresh = pending(read_migrations(), applied)
     if not applied:
         await connection.execute(NOW)

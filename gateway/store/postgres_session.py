@@ -11,13 +11,14 @@ from typing import Any, Final
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Dumper
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import TupleRow, tuple_row
 from psycopg.types.string import StrDumperUnknown
 
 from gateway.errors import UnavailableError
 from gateway.store.session import Row
 
-Connection = psycopg.AsyncConnection[DictRow]
+Connection = psycopg.AsyncConnection[TupleRow]
+Cursor = psycopg.AsyncCursor[TupleRow]
 
 CHANNEL: Final = "gateway_due"
 
@@ -51,8 +52,8 @@ def spoken(statement: str) -> bytes:
 
 
 def connection_options() -> dict[str, Any]:
-    """Every statement is a transaction of its own until one is begun; rows come by name."""
-    return {"autocommit": True, "row_factory": dict_row, "context": adapters()}
+    """Every statement is a transaction of its own until one is begun."""
+    return {"autocommit": True, "row_factory": tuple_row, "context": adapters()}
 
 
 async def connect(conninfo: str, seconds: int) -> Connection:
@@ -62,19 +63,37 @@ async def connect(conninfo: str, seconds: int) -> Connection:
     )
 
 
+class Statements:
+    """The named statements, and the names of the columns that each answers with.
+
+    The driver would make the list of names anew for every answer: a quarter of a point read.
+    """
+
+    def __init__(self, queries: Mapping[str, str]) -> None:
+        self.texts = {name: spoken(statement) for name, statement in queries.items()}
+        self._columns: dict[str, list[str]] = {}
+
+    def named(self, query: str, cursor: Cursor, rows: Sequence[TupleRow]) -> Sequence[Row]:
+        """Return rows by the names of their columns."""
+        names = self._columns.get(query, [])
+        if rows and len(rows[0]) != len(names):  # the first answer, or a newer gateway's columns
+            names = [column.name for column in cursor.description or ()]
+            self._columns[query] = names
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+
 class PostgresSession:
     """One connection and the named statements."""
 
-    def __init__(self, connection: Connection, queries: Mapping[str, bytes]) -> None:
+    def __init__(self, connection: Connection, statements: Statements) -> None:
         self.connection = connection
         self.rung = False
         self.lost: type[UnavailableError] = UnavailableError  # what a broken connection means now
-        self._queries = queries
+        self._statements = statements
 
-    async def _execute(
-        self, query: str, values: Mapping[str, object] | None
-    ) -> psycopg.AsyncCursor[DictRow]:
-        return await self.connection.execute(self._queries[query], values or {}, binary=True)
+    async def _execute(self, query: str, values: Mapping[str, object] | None) -> Cursor:
+        text = self._statements.texts[query]
+        return await self.connection.execute(text, values or {}, binary=True)
 
     async def run(self, query: str, values: Mapping[str, object] | None = None) -> int:
         """Execute for its effect; how many rows it changed."""
@@ -82,7 +101,9 @@ class PostgresSession:
 
     async def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
         """Return the first row."""
-        return await (await self._execute(query, values)).fetchone()
+        cursor = await self._execute(query, values)
+        row = await cursor.fetchone()
+        return None if row is None else self._statements.named(query, cursor, [row])[0]
 
     async def the(self, query: str, values: Mapping[str, object] | None = None) -> Row:
         """Return the one row that must be there."""
@@ -93,7 +114,8 @@ class PostgresSession:
 
     async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
         """Every row."""
-        return await (await self._execute(query, values)).fetchall()
+        cursor = await self._execute(query, values)
+        return self._statements.named(query, cursor, await cursor.fetchall())
 
     async def ring(self) -> None:
         """Wake the other processes when this transaction is committed."""

@@ -277,7 +277,7 @@ class Records:
 
     async def queues_of(self, batch_id: str) -> Sequence[ModelQueue]:
         """Return what a batch's jobs wait for, model by model."""
-        return await self._engine.snapshot(lambda session: job_rows.queues(session, batch_id))
+        return await self._engine.read(lambda session: job_rows.queues(session, batch_id))
 
     async def due_kinds(self, now: int) -> frozenset[str]:
         """Which kinds of rows are due."""

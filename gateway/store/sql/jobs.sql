@@ -59,28 +59,45 @@ ORDER BY jobs.due_at, jobs.id LIMIT :limit;
 UPDATE jobs SET due_at = 0 WHERE state = 'running' AND due_at > 0 AND upstream_name = :name;
 
 -- name: queues_of_batch
-SELECT model,
-    CAST(sum(CASE WHEN state IN ('planned', 'staging') THEN tokens ELSE 0 END) AS BIGINT) AS waiting,
-    min(CASE WHEN state IN ('planned', 'staging') THEN created_at END) AS since,
-    min(CASE WHEN state = 'running' THEN submitted_at END) AS submitted_at
-FROM jobs
-WHERE batch_id = :batch_id AND state IN ('planned', 'staging', 'submitting', 'running')
-GROUP BY model;
-
--- name: queue_ahead
-SELECT CAST(coalesce(sum(tokens), 0) AS BIGINT) AS ahead, count(DISTINCT batch_id) AS batches_ahead
+-- One statement, and so one moment: each GET of a live batch asks it. Only jobs that wait stand
+-- behind others.
+SELECT own.model, own.waiting, own.submitted_at,
+    (
+        SELECT CAST(coalesce(sum(tokens), 0) AS BIGINT) FROM (
+            SELECT tokens FROM jobs
+            WHERE state IN ('planned', 'staging') AND model = own.model AND created_at < own.since
+            LIMIT 10000
+        ) AS before
+    ) AS ahead,
+    (
+        SELECT count(DISTINCT batch_id) FROM (
+            SELECT batch_id FROM jobs
+            WHERE state IN ('planned', 'staging') AND model = own.model AND created_at < own.since
+            LIMIT 10000
+        ) AS before
+    ) AS batches_ahead,
+    CASE WHEN own.waiting > 0 THEN (
+        SELECT CAST(coalesce(sum(tokens), 0) AS BIGINT) FROM jobs
+        WHERE state IN ('submitting', 'running') AND model = own.model
+    ) ELSE 0 END AS sent,
+    (
+        SELECT CAST(avg(ended_at - submitted_at) AS BIGINT) FROM (
+            SELECT ended_at, submitted_at FROM jobs
+            WHERE model = own.model AND ended_at IS NOT NULL AND submitted_at IS NOT NULL
+            ORDER BY ended_at DESC LIMIT 20
+        ) AS last
+    ) AS usual
 FROM (
-    SELECT tokens, batch_id FROM jobs
-    WHERE state IN ('planned', 'staging') AND model = :model AND created_at < :since
-    LIMIT 10000
-) AS before;
-
--- name: usual_time
-SELECT CAST(avg(ended_at - submitted_at) AS BIGINT) AS usual FROM (
-    SELECT ended_at, submitted_at FROM jobs
-    WHERE model = :model AND ended_at IS NOT NULL AND submitted_at IS NOT NULL
-    ORDER BY ended_at DESC LIMIT 20
-) AS last;
+    SELECT model,
+        CAST(
+            sum(CASE WHEN state IN ('planned', 'staging') THEN tokens ELSE 0 END) AS BIGINT
+        ) AS waiting,
+        min(CASE WHEN state IN ('planned', 'staging') THEN created_at END) AS since,
+        min(CASE WHEN state = 'running' THEN submitted_at END) AS submitted_at
+    FROM jobs
+    WHERE batch_id = :batch_id AND state IN ('planned', 'staging', 'submitting', 'running')
+    GROUP BY model
+) AS own;
 
 -- name: job_by_id
 SELECT * FROM jobs WHERE id = :id;
