@@ -25,6 +25,7 @@ from tests.e2e.harness import (
     until,
 )
 from tests.engines.buckets import BucketServer
+from tests.postgres_server import PostgresServer
 
 IDS = [f"id-{number}" for number in range(50)]
 LINES = [chat_line(name, name) for name in IDS]
@@ -155,6 +156,39 @@ def test_to_another_directory_and_a_bucket(
     ) as gateway:
         goes_on(gateway, old, gemini)
     assert not (new / "blobs").exists()
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """An empty database of a server."""
+    server = PostgresServer()
+    try:
+        server.run("CREATE DATABASE moved")
+        yield server.url("moved")
+    finally:
+        server.close()
+
+
+def test_to_postgresql_and_a_bucket(
+    old: Old, gemini: Emulator, bucket_server: BucketServer, tmp_path: Path, database: str
+) -> None:
+    """Two replicas go on where one process was."""
+    bucket_server.make_bucket("replicas")
+    more = bucket_server.environment() | {"GATEWAY_BLOBS": "s3://replicas/prefix"}
+    moved = migrate(old.data, GATEWAY_STORE=database, **more)
+    assert moved.returncode == 0, moved.stderr
+    assert "2 rows of batches, compared by digest" in moved.stdout
+    assert is_refused(old.data)
+    (tmp_path / "other").mkdir()
+    more["GATEWAY_STORE"] = database
+    with (
+        serving(tmp_path / "new", gemini.base_url, **more) as gateway,
+        serving(tmp_path / "other", gemini.base_url, **more) as other,
+    ):
+        goes_on(gateway, old, gemini)
+        assert other.client().files.content(old.ended.output_file_id or "").content == old.output
+    again = migrate(old.data, "--to", database, **more)
+    assert "had been moved before" in again.stdout
 
 
 def test_to_another_directory(old: Old, gemini: Emulator, tmp_path: Path) -> None:
