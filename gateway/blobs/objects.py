@@ -5,8 +5,8 @@
     prefix/gateway-id        the id of the gateway whose bytes these are
     prefix/blobs/3f9c...     a blob
 
-Bytes go up in parts while they arrive and come down in pieces, so that memory does not grow with
-the blob and a client may read as slowly as it likes: no request of ours lasts longer than a piece.
+Bytes go up in parts while they arrive and come down in blocks, so that memory does not grow with
+the blob.
 
 A name is random, registered in the records before its first byte and never used again: that is
 what keeps it from being written twice. Several parts cannot be made conditional on a free name.
@@ -18,9 +18,8 @@ that was emptied, renamed or mistaken would else look like paid results that are
 import asyncio
 import logging
 import os
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -44,14 +43,12 @@ from gateway.units import MIB
 
 log = logging.getLogger(__name__)
 
-# S3 takes 10,000 parts: 78 GiB. Each has to be through in obstore's 30 s.
-PART: Final = 8 * MIB
-PARTS_AT_ONCE: Final = 2
+# S3 takes 10,000 parts: 48 GiB. Each has to be through in the 30 s that obstore gives a request.
+PART: Final = 5 * MIB
+PARTS_AT_ONCE: Final = 4
 
-# The first bytes come soon; then enough is asked for ahead to hide a round trip of 30 ms.
-FIRST_PIECE: Final = MIB
-PIECE: Final = 2 * MIB
-PIECES_AHEAD: Final = 3
+# As in a directory: smaller ones cost more than they save.
+BLOCK: Final = MIB
 
 LISTED_AT_ONCE: Final = 1000
 MARKER: Final = "gateway-id"
@@ -253,50 +250,46 @@ class ObjectBlobs:
     async def read(
         self, name: str, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from ``start``, a piece at a time; the next ones are asked for ahead."""
-        first = FIRST_PIECE if length is None else min(FIRST_PIECE, length)
+        """Yield the bytes from ``start``, in blocks.
+
+        A request ends after obstore's 30 s, however slowly the blocks are taken: what is left is
+        asked for anew, as long as each request brings something.
+        """
+        end = None if length is None else start + length
         with bucket_errors():
-            block, end = await self._first_piece(name, start, first)
-            if length is not None:
-                end = min(end, start + length)
-            if block:
-                yield block
-            start += len(block)
-            async with aclosing(self._pieces(_path(name), start, end)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            while end is None or start < end or length == 0:
+                found = await self._get(name, start, end)
+                if found is None:
+                    return
+                end = found.meta["size"] if end is None else min(end, found.meta["size"])
+                begun = start
+                try:
+                    async for block in found.stream(min_chunk_size=BLOCK):
+                        start += len(block)
+                        yield block
+                except BaseError:
+                    if start == begun:
+                        raise
+                if start == begun:
+                    return
 
-    async def _first_piece(self, name: str, start: int, length: int) -> tuple[bytes, int]:
-        """Return the first bytes, and the size of the whole: nothing, beyond its end."""
-        wanted = (start, start + length)
-        if length:
-            try:
-                found = await obstore.get_async(
-                    self._bucket, _path(name), options={"range": wanted}
-                )
-                return (await found.bytes_async()).to_bytes(), found.meta["size"]
-            except FileNotFoundError:
-                await self._believe_missing(name)
-            except BaseError:  # a start beyond the end has no class of its own
-                if start < await self.size(name):
-                    raise
-        return b"", await self.size(name)
-
-    async def _pieces(self, path: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Yield what follows, with some pieces under way at a time."""
-        ahead: deque[asyncio.Future[obstore.Bytes]] = deque()
+    async def _get(self, name: str, start: int, end: int | None) -> "obstore.GetResult | None":
+        """Ask for a stretch; None: there is nothing of it, though the blob is there."""
+        options: obstore.GetOptions = {}
+        if end is not None:
+            options = {"range": (start, end)}
+        elif start:
+            options = {"range": {"offset": start}}
         try:
-            while start < end or ahead:
-                while start < end and len(ahead) < PIECES_AHEAD:
-                    stop = min(start + PIECE, end)
-                    asked = obstore.get_range_async(self._bucket, path, start=start, end=stop)
-                    ahead.append(asyncio.ensure_future(asked))
-                    start = stop
-                yield (await ahead.popleft()).to_bytes()
-        finally:
-            for piece in ahead:
-                piece.cancel()
-            await asyncio.gather(*ahead, return_exceptions=True)
+            if start != end:
+                return await obstore.get_async(self._bucket, _path(name), options=options)
+        except FileNotFoundError:
+            await self._believe_missing(name)
+        except BaseError:  # a start beyond the end has no class of its own
+            if start < await self.size(name):
+                raise
+        await self.size(name)
+        return None
 
     async def size(self, name: str) -> int:
         """Bytes of a blob."""

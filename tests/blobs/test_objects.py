@@ -179,13 +179,27 @@ class TestRefusals:
         assert bucket_server.unfinished() == 0
         assert await names(blobs) == []
 
+    async def test_a_download_that_breaks_off_goes_on(
+        self, blobs: ObjectBlobs, bucket_server: BucketServer
+    ) -> None:
+        """As one does whose client is slow: no request may take longer than 30 s."""
+        data = some_bytes(16 * MIB)
+        await upload(blobs, 16 * MIB)
+        with bucket_server.cutting(5 * MIB + 1):
+            assert await get(blobs.read("blob")) == data
+            assert await get(blobs.read("blob", MIB, 12 * MIB)) == data[MIB : 13 * MIB]
+
     async def test_a_failure_in_the_middle_of_a_download_ends_it(
         self, blobs: ObjectBlobs, bucket_server: BucketServer, tmp_path: Path
     ) -> None:
         await upload(blobs, 16 * MIB)
-        pieces = itertools.count()
-        rule = lambda method, _: method == "GET" and next(pieces) > 3  # noqa: E731
-        with bucket_server.refusing(rule), pytest.raises(UnavailableError):
+        asked = itertools.count()
+        rule = lambda method, _: method == "GET" and next(asked) > 0  # noqa: E731
+        with (
+            bucket_server.cutting(5 * MIB),
+            bucket_server.refusing(rule),
+            pytest.raises(UnavailableError),
+        ):
             await blobs.copy_to("blob", tmp_path / "here")
         assert not (tmp_path / "here").exists()
 

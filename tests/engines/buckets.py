@@ -56,6 +56,7 @@ class BucketServer:
         self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._answer, threaded=True)
         self.authorizations: set[str] = set()
         self._refuses: Callable[[str, str], bool] = _nothing
+        self._cut: int | None = None
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     @contextmanager
@@ -84,6 +85,15 @@ class BucketServer:
             yield
         finally:
             self._refuses = _nothing
+
+    @contextmanager
+    def cutting(self, size: int) -> Iterator[None]:
+        """Let every answer to a GET break off after so many bytes."""
+        self._cut = size
+        try:
+            yield
+        finally:
+            self._cut = None
 
     def unfinished(self, bucket: str = BUCKET) -> int:
         """How many multipart uploads wait for their end."""
@@ -119,7 +129,16 @@ class BucketServer:
         def begin(status: str, headers: list[tuple[str, str]], error: Any = None) -> Any:
             return start(status, [*headers, ("x-goog-generation", "1")], error)
 
-        return self._moto(_translated(environ), begin)
+        body = self._moto(_translated(environ), begin)
+        if self._cut is None or environ["REQUEST_METHOD"] != "GET":
+            return body
+        return _broken_off(b"".join(body), self._cut)
+
+
+def _broken_off(body: bytes, size: int) -> Iterator[bytes]:
+    yield body[:size]
+    if len(body) > size:
+        raise ConnectionAbortedError  # the server closes the connection
 
 
 def _nothing(_method: str, _path: str) -> bool:
