@@ -24,7 +24,8 @@ def _forget() -> list[Callable[[], None]]:
         for module in modules
         for member in vars(importlib.import_module(module.name)).values()
     ]
-    return [member.cache_clear for member in members if hasattr(member, "cache_clear")]
+    caches = (one for one in members if not isinstance(one, type) and hasattr(one, "cache_clear"))
+    return [cache.cache_clear for cache in caches]
 
 
 @pytest.fixture(autouse=True)
