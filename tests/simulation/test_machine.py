@@ -42,6 +42,8 @@ FATES: Final = st.builds(
     denied=st.sampled_from([0.0, 100.0]),
     late=st.sampled_from([0.0, 300.0]),
 )
+# A job is saved so often at least, on its way through.
+FEWEST_SAVES: Final = 5
 ARMED: Final = st.sampled_from([(method, fault) for method in FAULTS for fault in FAULTS[method]])
 
 
@@ -79,6 +81,8 @@ class GatewayMachine(RuleBasedStateMachine):
             self.met.update(self.world.google.met)
             self.met.update(f"a batch {batch.status}" for batch in self.model.batches)
             self.met["crashes"] += self.world.crashes
+            if self.world.is_up:
+                self.met["jobs taken"] += self.world.process.life.robberies
             self.world.close()
 
     def ask(self, key: str, method: str, path: str, **content: Any) -> Any:
@@ -227,6 +231,11 @@ class GatewayMachine(RuleBasedStateMachine):
         """The process dies at one of its next calls of a port."""
         self.world.process.life.fuse = calls
 
+    @rule(saves=st.integers(1, 12))
+    def another_holder_takes_a_job(self, saves: int) -> None:
+        """The lease of a step runs out under it, as that of a replica that stood still."""
+        self.world.process.life.robber = saves
+
     @rule(hours=st.sampled_from([-2, -0.02, 0.02, 2]))
     def clock_is_set(self, hours: float) -> None:
         """The wall clock jumps."""
@@ -307,6 +316,7 @@ class GatewayMachine(RuleBasedStateMachine):
         """All goes well from now on: every batch ends in its time."""
         self.world.google.heal()
         self.world.process.life.fuse = None
+        self.world.process.life.robber = None
         self.world.stop()
         self.world.start()
         for _ in range(60):
@@ -325,3 +335,23 @@ TestGateway.settings = settings(
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.mark.parametrize("saves", range(1, 13))
+def test_what_a_holder_does_without_its_claim_is_not_written(saves: int) -> None:
+    """Another holder takes the job before one of its saves: the batch is whole all the same."""
+    machine = GatewayMachine()
+    machine.begin([], [])
+    machine.submit("sk-ann", [Kind.FLASH, Kind.FLASH])
+    machine.another_holder_takes_a_job(saves)
+    try:
+        for _ in range(200):
+            machine.all_is_as_promised()
+            if all(batch.ended for batch in machine.model.batches):
+                break
+            machine.world.advance(60)
+        robbed = machine.world.process.life.robberies
+        assert [batch.status for batch in machine.model.batches] == ["completed"]
+    finally:
+        machine.teardown()
+    assert robbed or saves > FEWEST_SAVES
