@@ -33,10 +33,12 @@ from gateway.api.routes import ROUTES, ApiRoute
 from gateway.api.services import ApiOptions, Call, Services
 from gateway.errors import (
     AuthenticationError,
+    BadGatewayError,
     GatewayError,
     MethodNotAllowedError,
     NotFoundError,
     UnavailableError,
+    UpstreamHeldError,
 )
 from gateway.wire.openai import truncate
 
@@ -155,7 +157,14 @@ class Resource:
             )
         if route.keeps_key and self._options.pass_through is not None:
             await self._options.pass_through.keep(owner)
-        return await route.endpoint(Call(request, owner, self._services, self._options))
+        try:
+            return await route.endpoint(Call(request, owner, self._services, self._options))
+        except (UpstreamHeldError, BadGatewayError) as error:
+            if self._options.pass_through is None:
+                raise
+            # The key that Google refused is the client's: it can mend it, and nothing else can.
+            told = error.message.removeprefix("Google refused the gateway's key: ")
+            raise AuthenticationError(f"Google refused this key: {told}") from error
 
 
 def _by_path(routes: Iterable[ApiRoute]) -> dict[str, dict[str, ApiRoute]]:

@@ -16,7 +16,14 @@ from gateway.clock import SystemClock
 from gateway.errors import SettingsError
 from gateway.settings.load import load
 from gateway.settings.table import Settings
-from gateway.translate import ENDPOINTS, KNOWN_MODELS, PRICES_PAGE, PRICES_READ_ON, Price
+from gateway.translate import (
+    ENDPOINTS,
+    KNOWN_MODELS,
+    PRICES_PAGE,
+    PRICES_READ_ON,
+    Price,
+    check_prices,
+)
 from gateway.wire.jsonl import drop_blank_end, escape_separators, read_lines
 from gateway.wire.openai import canonical_endpoint
 
@@ -32,7 +39,8 @@ the service. A model that is neither an alias nor known to this version fails th
 would in the service, unless --allow-unknown-models is given.
 
 Tokens and costs are estimates: texts at four bytes a token, and what an answer may take at most.
-Prices are Google's for batches as of {PRICES_READ_ON} ({PRICES_PAGE});
+Prices are Google's for batches as of {PRICES_READ_ON} ({PRICES_PAGE}),
+unless GATEWAY_PRICES or --price gives others;
 a model, a picture, a file or a tool whose price is not known makes a cost null, never a guess.
 
 \b
@@ -73,7 +81,7 @@ def translate(  # noqa: PLR0917 - click gives each by its name
 ) -> None:
     """See HELP."""
     settings = _settings(aliases)
-    given = _prices(prices)
+    given = {**_own_prices(settings), **_prices(prices)}
     path = endpoint or _endpoint_of(file, settings.max_line_bytes)
     models = None if allow_unknown_models else _known_models(given)
     explained = _explained(settings, path, models)
@@ -127,6 +135,15 @@ def _settings(given: tuple[str, ...]) -> Settings:
     except SettingsError as error:
         raise BadSettings(str(error)) from error
     return replace(settings, model_aliases=aliases)
+
+
+def _own_prices(settings: Settings) -> dict[str, Price]:
+    """Read ``GATEWAY_PRICES``, which a batch is estimated by too."""
+    try:
+        check_prices(settings.prices)
+    except ValueError as error:
+        raise BadSettings(f"GATEWAY_PRICES {error}") from error
+    return {model: Price(**members) for model, members in settings.prices.items()}
 
 
 def _prices(given: tuple[str, ...]) -> dict[str, Price]:

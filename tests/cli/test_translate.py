@@ -297,6 +297,16 @@ def test_a_price_may_be_given(tmp_path: Path) -> None:
     assert totals["models"]["gemini-99"]["usd_at_most"] == 1 + 3 * 2
 
 
+def test_prices_of_the_settings_are_taken(tmp_path: Path) -> None:
+    """As a batch's estimate takes them; a bad one is named."""
+    env = {"GATEWAY_PRICES": '{"gemini-99":{"input":1000000,"output":2000000}}'}
+    _, (made,), _ = translate(tmp_path, line("a", chat("gemini-99", max_tokens=3)), env=env)
+    assert made["estimate"]["usd_at_most"] == 1 + 3 * 2
+    bad = {"GATEWAY_PRICES": '{"gemini-99":{"input":1}}'}
+    code, _, said = translate(tmp_path, line("a", chat()), env=bad)
+    assert (code, "GATEWAY_PRICES" in said) == (78, True)
+
+
 def test_a_price_needs_both_numbers(tmp_path: Path) -> None:
     """A usage error, not a traceback."""
     code, _, said = translate(tmp_path, line("a", chat()), options=("--price", "gemini-99=1"))

@@ -24,7 +24,7 @@ def test_each_client_pays_with_its_own_key(tmp_path: Path) -> None:
     ):
         alice, bob, mallory = (gateway.client(api_key=key) for key in (ALICE, BOB, WRONG))
         assert {model.id for model in alice.models.list()}
-        with pytest.raises(openai.APIStatusError):
+        with pytest.raises(openai.AuthenticationError, match="Google refused this key"):
             mallory.models.list()
         mine = submit(alice, [chat_line("a", "of alice")])
         his = submit(bob, [chat_line("b", "of bob")])
@@ -51,6 +51,10 @@ def test_each_client_pays_with_its_own_key(tmp_path: Path) -> None:
             model="gemini-2.5-flash", messages=[{"role": "user", "content": "single"}]
         )
         assert answer.choices[0].message.content
+        with pytest.raises(openai.AuthenticationError, match="Google refused this key"):
+            mallory.chat.completions.create(
+                model="gemini-2.5-flash", messages=[{"role": "user", "content": "single"}]
+            )
         # Google's own header, and the headers with which OpenAI's SDKs name a project.
         headers = {"x-goog-api-key": ALICE, "openai-project": "p", "openai-organization": "o"}
         told = httpx.get(f"{gateway.url}/batches/{mine.id}", headers=headers)

@@ -14,6 +14,7 @@ from gateway.keyring.sealing import Seals
 from gateway.store.sqlite import SQLiteStore
 from tests.api.world import START, TestClock
 from tests.conformance.records import a_batch, a_file, a_job, claim, claim_job
+from tests.store.timed import TimedSQLite
 
 KEY = "AIzaSy-sentinel-of-a-client-0001"
 SEALS = Seals(b"k" * 32)
@@ -28,9 +29,9 @@ def clock() -> TestClock:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: TestClock) -> AsyncIterator[SQLiteStore]:
+async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
     """Open and empty."""
-    opened = SQLiteStore(tmp_path / "data" / "gateway.db", clock)
+    opened = TimedSQLite(tmp_path / "data" / "gateway.db")
     await opened.open(START)
     yield opened
     await opened.close()

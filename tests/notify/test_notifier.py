@@ -22,6 +22,7 @@ from gateway.store.sqlite import SQLiteStore
 from tests.conformance.records import OWNER
 from tests.conformance.webhooks import an_endpoint, ended
 from tests.notify.receiver import OK, Received, receiving
+from tests.store.timed import TimedSQLite
 
 SECRET = new_webhook_secret()
 OLD = new_webhook_secret()
@@ -45,9 +46,9 @@ def clock() -> ShiftedClock:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: ShiftedClock) -> AsyncIterator[SQLiteStore]:
+async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
     """Open and empty."""
-    opened = SQLiteStore(tmp_path / "data" / "gateway.db", clock)
+    opened = TimedSQLite(tmp_path / "data" / "gateway.db")
     await opened.open(0)
     yield opened
     await opened.close()
