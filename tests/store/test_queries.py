@@ -1,9 +1,11 @@
 """Statements by name."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from gateway.batches.batch import LIVE_STATUSES
 from gateway.store.queries import collect_queries, load_queries, parse_queries
 
 SOURCES = Path(__file__).parents[2] / "gateway" / "store"
@@ -33,6 +35,23 @@ def test_both_engines_have_the_same_statements() -> None:
     own = {name for name in ours if ours[name] != theirs[name]}
     folder = SOURCES / "sql" / "sqlite"
     assert own == {name for path in folder.iterdir() for name, _ in parse_queries(path.read_text())}
+
+
+def test_live_statuses_are_written_out() -> None:
+    """As literals: with parameters SQLite could not use its partial indexes."""
+    (parsed,) = parse_queries("-- name: a\nSELECT 1 WHERE status IN ($live);")
+    listed = re.fullmatch(r"SELECT 1 WHERE status IN \((.+)\);", parsed[1])
+
+    assert listed
+    assert set(listed[1].split(", ")) == {f"'{status.value}'" for status in LIVE_STATUSES}
+
+
+def test_live_statuses_are_named_once() -> None:
+    """A status that were added to them would be missing wherever they are spelled out."""
+    spelled = re.compile(r"(?=.*'validating')(?=.*'in_progress')(?=.*'finalizing')")
+    folder = SOURCES / "sql"
+
+    assert [path.name for path in folder.rglob("*.sql") if spelled.search(path.read_text())] == []
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])

@@ -33,7 +33,7 @@ SELECT * FROM batches
 WHERE owner = :owner AND fingerprint = :fingerprint AND created_at >= :since
     AND cancel_requested_at IS NULL -- who cancels and creates again wants another one
     -- Only a create whose answer may have been lost is repeated: never once its id was used.
-    AND used_at IS NULL AND status IN ('validating', 'in_progress', 'finalizing')
+    AND used_at IS NULL AND status IN ($live)
 ORDER BY seq DESC LIMIT 1;
 
 -- name: batches_newest_first
@@ -43,11 +43,11 @@ SELECT * FROM batches WHERE owner = :owner AND seq < :after ORDER BY seq DESC LI
 UPDATE batches
 SET cancel_requested_at = :now, rings = rings + 1, due_at = -(rings + 1)
 WHERE owner = :owner AND id = :id AND cancel_requested_at IS NULL
-    AND status IN ('validating', 'in_progress', 'finalizing');
+    AND status IN ($live);
 
 -- name: ring_batch
 UPDATE batches SET rings = rings + 1, due_at = -(rings + 1)
-WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
+WHERE id = :id AND status IN ($live);
 
 -- name: rest_batch
 UPDATE batches SET due_at = :due_at
@@ -61,7 +61,7 @@ UPDATE batches SET
     defects = defects
         + CASE WHEN lease_until IS NOT NULL AND status = 'validating' THEN 1 ELSE 0 END
 WHERE id = :id AND (lease_until IS NULL OR lease_until <= gateway_now())
-    AND status IN ('validating', 'in_progress', 'finalizing')
+    AND status IN ($live)
 RETURNING *;
 
 -- name: save_batch
@@ -79,7 +79,7 @@ UPDATE batches SET
     ended_because = :ended_because,
     due_at = CASE WHEN rings > heard THEN -rings ELSE :due_at END
 WHERE id = :id AND fence = :fence
-    AND status IN ('validating', 'in_progress', 'finalizing');
+    AND status IN ($live);
 
 -- name: renew_batch
 UPDATE batches SET lease_until = gateway_now() + :lease
@@ -92,7 +92,7 @@ UPDATE batches SET
     usage_cached_tokens = :usage_cached_tokens, usage_output_tokens = :usage_output_tokens,
     usage_reasoning_tokens = :usage_reasoning_tokens
 WHERE id = :id AND fence = :fence
-    AND (status = 'validating' OR (:final AND status IN ('validating', 'in_progress', 'finalizing')));
+    AND (status = 'validating' OR (:final AND status IN ($live)));
 
 -- name: note_job
 UPDATE batches SET
@@ -114,7 +114,7 @@ UPDATE batches SET
     usage_output_tokens = usage_output_tokens + :usage_output_tokens,
     usage_reasoning_tokens = usage_reasoning_tokens + :usage_reasoning_tokens,
     cost = cost + :cost, most = most + :cost + :more
-WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
+WHERE id = :id AND status IN ($live);
 
 -- name: sum_money
 -- What a job without an end may cost, and what the others did cost. One that was cut before it ran
@@ -132,7 +132,7 @@ UPDATE batches SET (cost, most) = (
         FROM jobs WHERE batch_id = :id
     ) AS sums
 )
-WHERE id = :id AND status IN ('validating', 'in_progress', 'finalizing');
+WHERE id = :id AND status IN ($live);
 
 -- name: due_batches
 -- A row under a lease is due when the lease ends, but a cancel ends a validation that runs. Such a
@@ -181,7 +181,7 @@ SELECT 'copy' WHERE EXISTS (SELECT 1 FROM staged_files WHERE due_at <= :now);
 SELECT min(due) AS due FROM (
     SELECT * FROM (
         SELECT due_at AS due FROM batches
-        WHERE status IN ('validating', 'in_progress', 'finalizing')
+        WHERE status IN ($live)
             AND due_at > :after AND lease_until IS NULL
         ORDER BY due_at LIMIT 1
     ) AS of_batches
@@ -200,7 +200,7 @@ SELECT min(due) AS due FROM (
     UNION ALL
     SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM batches
     WHERE lease_until IS NOT NULL AND due_at IS NOT NULL
-        AND status IN ('validating', 'in_progress', 'finalizing')
+        AND status IN ($live)
     UNION ALL
     SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM jobs
     WHERE lease_until IS NOT NULL AND due_at IS NOT NULL AND state <> 'released'
@@ -216,7 +216,7 @@ WHERE batches.id = :id;
 -- name: pull_in_batches
 -- But one that only waits for the end of its window.
 UPDATE batches SET due_at = :now
-WHERE status IN ('validating', 'in_progress', 'finalizing') AND due_at > :latest
+WHERE status IN ($live) AND due_at > :latest
     AND NOT (status = 'in_progress' AND due_at = expires_at);
 
 -- name: recover_batches

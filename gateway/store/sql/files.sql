@@ -46,7 +46,7 @@ ORDER BY seq LIMIT :limit;
 -- name: file_is_read
 -- As an input, or by a line that names it: those rows go when the batch ends.
 SELECT 1 FROM batches
-WHERE input_file_id = :id AND status IN ('validating', 'in_progress', 'finalizing')
+WHERE input_file_id = :id AND status IN ($live)
 UNION ALL
 SELECT 1 FROM job_files WHERE file_id = :id
 LIMIT 1;
@@ -60,7 +60,7 @@ WHERE deleted_at IS NULL AND expires_at <= :now
     AND NOT EXISTS (
         SELECT 1 FROM batches
         WHERE batches.input_file_id = files.id
-            AND batches.status IN ('validating', 'in_progress', 'finalizing')
+            AND batches.status IN ($live)
     )
     AND NOT EXISTS (SELECT 1 FROM job_files WHERE job_files.file_id = files.id)
 ORDER BY expires_at LIMIT :limit;

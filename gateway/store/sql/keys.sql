@@ -11,7 +11,7 @@ SELECT owner FROM client_keys
 WHERE used_at < :before
     AND NOT EXISTS (
         SELECT 1 FROM batches WHERE batches.owner = client_keys.owner
-            AND status IN ('validating', 'in_progress', 'finalizing')
+            AND status IN ($live)
     )
     AND NOT EXISTS (
         SELECT 1 FROM jobs WHERE jobs.credential = client_keys.owner

@@ -8,7 +8,7 @@ SELECT
     ) AS stored_bytes,
     (
         SELECT count(*) FROM batches
-        WHERE owner = :owner AND status IN ('validating', 'in_progress', 'finalizing')
+        WHERE owner = :owner AND status IN ($live)
     ) AS live_batches,
     (
         SELECT coalesce(sum(jobs.tokens), 0) FROM jobs
@@ -18,7 +18,7 @@ SELECT
     ) AS enqueued_tokens,
     (
         SELECT coalesce(sum(
-            CASE WHEN status IN ('validating', 'in_progress', 'finalizing')
+            CASE WHEN status IN ($live)
                 THEN coalesce(most, cost, 0) ELSE coalesce(cost, most, 0) END
         ), 0) FROM batches WHERE owner = :owner AND created_at >= :since
     ) AS spent;
