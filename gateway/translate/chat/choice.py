@@ -1,6 +1,5 @@
 """One candidate of an answer -> one choice of a chat completion."""
 
-from collections.abc import Collection
 from typing import Final
 
 from gateway.translate.answer.audio import openai_audio
@@ -14,7 +13,7 @@ from gateway.translate.answer.schema_check import check_answer
 from gateway.translate.chat.message import AssistantMessage
 from gateway.translate.contract import AnswerHints, Context, Json, Note
 from gateway.translate.reading.table import answer_table
-from gateway.translate.tools.custom import input_of
+from gateway.translate.tools.custom import chat_call
 
 # Every field of a candidate, and what becomes of it; a test compares this with google-genai's type.
 CANDIDATE: Final = answer_table(
@@ -175,13 +174,5 @@ def shown_call(call: Json, hints: AnswerHints) -> Json:
     if "legacy" in hints:
         extra = {name: call[name] for name in ("extra_content",) if name in call}
         return {**call["function"], **extra}
-    return _custom(call, hints.get("custom", ()))
-
-
-def _custom(call: Json, names: Collection[str]) -> Json:
-    """Rewrite the call of a custom tool: its text goes where a function has arguments."""
-    name = call["function"]["name"]
-    if name not in names:
-        return call
-    text = input_of(call.pop("function")["arguments"])
-    return {**call, "type": "custom", "custom": {"name": name, "input": text}}
+    declared = call["function"]["name"] in hints.get("custom", ())
+    return chat_call(call) if declared else call

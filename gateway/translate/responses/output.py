@@ -7,7 +7,7 @@ from gateway.translate.answer.failure import Failure, unsupported_output
 from gateway.translate.contract import AnswerHints, Context, Json, Note
 from gateway.translate.reading.table import answer_table
 from gateway.translate.responses.reasoning import EncryptedContent
-from gateway.translate.tools.custom import input_of
+from gateway.translate.tools.custom import response_item
 
 # Every field of Gemini's Part and what becomes of it in a Response; a test compares this with
 # google-genai's type and with the schema.
@@ -153,8 +153,7 @@ class Output:
         self._kind = "call"
         self._calls += 1
         if name in self._hints.get("custom", ()):
-            item = {"type": "custom_tool_call", "input": input_of(call.arguments)}
-            prefix = "ctc"
+            item, prefix = response_item(call.arguments), "ctc"
         else:
             item = {"type": "function_call", "status": "completed", "arguments": call.arguments}
             prefix = "fc"

@@ -5,7 +5,8 @@
     {"type": "custom", "custom": {"name": "run"}}                           declared
     ->  {"name": "run", "parameters": {"type": "OBJECT", "properties": {"input": …}, …}}
     {"functionCall": {"name": "run", "args": {"input": "ls"}}}              called
-    ->  {"id": "call_…", "type": "custom", "custom": {"name": "run", "input": "ls"}}
+    ->  {"id": "call_…", "type": "custom", "custom": {"name": "run", "input": "ls"}}    a chat's
+    ->  {"type": "custom_tool_call", "input": "ls", …}                          a Response's item
 
 Gemini has no equivalent of a grammar for the text, so one is refused.
 """
@@ -55,7 +56,20 @@ def named_input(call: Json, name: str) -> Json:
     return {"name": name, "args": {"input": text_of(call, "input")}}
 
 
-def input_of(arguments: str) -> str:
+def chat_call(call: Json) -> Json:
+    """Rewrite a call of a function: the text goes where a function has its arguments."""
+    function = call["function"]
+    custom = {"name": function["name"], "input": _input_of(function["arguments"])}
+    rest = {name: value for name, value in call.items() if name != "function"}
+    return {**rest, "type": "custom", "custom": custom}
+
+
+def response_item(arguments: str) -> Json:
+    """Begin the item of a call, whose ``call_id`` and ``name`` are those of any call."""
+    return {"type": "custom_tool_call", "input": _input_of(arguments)}
+
+
+def _input_of(arguments: str) -> str:
     """Return the text of a call's written arguments; whatever else Gemini gave comes as it is."""
     value: Any = orjson.loads(arguments)
     text = value.get("input") if type(value) is dict and len(value) == 1 else None
