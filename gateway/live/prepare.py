@@ -11,6 +11,7 @@ from gateway.live.failures import RefusedError
 from gateway.ports.single import SingleRequest
 from gateway.translate import (
     ENDPOINTS,
+    STREAMS,
     AnswerHints,
     LineError,
     Note,
@@ -33,7 +34,9 @@ from gateway.wire.openai_errors import (
 Json = dict[str, Any]
 
 # Members that are about the call, not about the answer: they are taken out before the translation.
-_OF_THE_CALL: Final = ("stream", "stream_options", "service_tier")
+# Where there is no stream, the translation says of `stream` what it says in a batch.
+_OF_EVERY_CALL: Final = ("service_tier",)
+_OF_THE_CALL: Final = ("stream", "stream_options", *_OF_EVERY_CALL)
 FLEX: Final = "flex"
 _TIERS: Final = ("auto", "default", FLEX, "priority", "scale", "standard")
 
@@ -70,9 +73,10 @@ def prepare(path: str, body: Json, policy: Policy) -> Prepared:
     for name in endpoint.required:
         if body.get(name) is None:
             raise _complained(missing_parameter(name), name)
-    stream = _stream(body)
+    stream = _stream(body) if path in STREAMS else None
     tier = _tier(body)
-    rest = {name: value for name, value in body.items() if name not in _OF_THE_CALL}
+    taken = _OF_THE_CALL if path in STREAMS else _OF_EVERY_CALL
+    rest = {name: value for name, value in body.items() if name not in taken}
     model, defaults = resolve_model(asked, policy)
     add = defaults_of(defaults, path)
     made = endpoint.to_gemini(rest if add is None else add(rest), policy, model)

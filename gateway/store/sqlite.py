@@ -48,9 +48,9 @@ class SQLiteEngine:
         require_sqlite()
         directory = self.path.parent
         refuse_network(directory)
-        if not self._moved:
-            refuse_moved(directory)
         try:
+            if not self._moved:
+                refuse_moved(directory)
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._start(directory, now)
         except (OSError, sqlite3.Error) as error:

@@ -257,3 +257,15 @@ async def test_a_response_that_breaks_off_fails(tmp_path: Path) -> None:
     assert error["message"] == error["error"]["message"]
     assert last["response"]["status"] == "failed"
     assert last["response"]["error"]["code"] == "server_error"
+
+
+@pytest.mark.parametrize("wanted", [{"stream": True}, {"stream_options": {"include_usage": True}}])
+async def test_a_stream_of_vectors_is_refused(wanted: dict[str, Any], tmp_path: Path) -> None:
+    """By its name, as in a batch; it was a 500."""
+    async with live_world(tmp_path) as live:
+        with pytest.raises(openai.BadRequestError) as refused:
+            await live.client.embeddings.create(
+                model="gemini-embedding-001", input="Hi", extra_body=wanted
+            )
+    assert refused.value.param == next(iter(wanted))
+    assert live.google.paths == []
