@@ -99,7 +99,7 @@ def _target(plan: Move) -> Target:
             postgres = import_module("gateway.store.moving_postgres")
         except ModuleNotFoundError as error:
             raise SettingsError(
-                "PostgreSQL needs one more package: pip install 'gemini-batch-gateway[postgres]'"
+                "PostgreSQL needs one more package: in the checkout, type pip install '.[postgres]'"
             ) from error
         made: Target = postgres.PostgresTarget(plan.to)
         return made

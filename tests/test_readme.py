@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from gateway import __version__
+from gateway.api.objects import encode_batch
+from gateway.batches.batch import Batch
 from gateway.cli.main import COMMANDS, main
 from gateway.emulator.faults.table import parse_fault
 from gateway.settings.load import load
@@ -141,6 +143,32 @@ def test_gateway_commands_have_the_options_that_are_shown() -> None:
         assert command is not None
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known | {"--help"}
+
+
+def test_every_command_is_in_the_table() -> None:
+    """In the order of ``gateway --help``."""
+    listed = re.findall(r"^\| `gateway ([\w-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+    assert listed == list(COMMANDS)
+
+
+def test_every_member_of_batch_gateway_is_explained() -> None:
+    """In the order in which clients see them."""
+    section = TEXTS["gateway/README.md"].partition("## What `batch.gateway` says")[2]
+    table = section.partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", table.partition("| --- |")[2], re.MULTILINE)
+    batch = encode_batch(Batch("b", "o", "/v1/responses", "f", 0, 1))
+
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == list(batch["gateway"])
+
+
+def test_hints_of_pip_name_no_package_of_ours() -> None:
+    """It is not published: whoever registers the name would be installed in its place."""
+    named = re.compile(r"pip install [^`\n]*gemini-batch-gateway")
+    texts = [path for kind in ("py", "md") for path in (ROOT / "gateway").rglob(f"*.{kind}")]
+    texts += [*ROOT.glob("*.md"), *(ROOT / "deploy").rglob("*.md")]
+
+    assert [str(path) for path in texts if named.search(path.read_text())] == []
 
 
 def test_the_faults_that_are_shown_can_be_armed() -> None:

@@ -63,7 +63,7 @@ def bucket_of(url: str, gateway_id: str, *, new: bool) -> Blobs:
             raise
         raise SettingsError(
             "GATEWAY_BLOBS names a bucket, which needs one more package:"
-            " pip install 'gemini-batch-gateway[cloud]'"
+            " in the checkout, type pip install '.[cloud]'"
         ) from error
     blobs: Blobs = objects.ObjectBlobs(url, gateway_id, new=new)
     return blobs

@@ -36,7 +36,7 @@ def choose_store(url: str | None, data_dir: Path, clock: Clock, *, bucket: bool)
             raise
         raise SettingsError(
             "GATEWAY_STORE names a PostgreSQL database, which needs one more package:"
-            " pip install 'gemini-batch-gateway[postgres]'"
+            " in the checkout, type pip install '.[postgres]'"
         ) from error
     store: Records = postgres.PostgresStore(url, clock, data_dir)
     return store
