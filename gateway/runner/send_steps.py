@@ -78,7 +78,7 @@ async def create(context: StepContext, _: Batch, claim: JobClaim) -> None:
         raise UnavailableError("the intent was saved too late to send anything")
     try:
         name = await context.upstream.create(intent, spool, left)
-    except DamagedBlobError:  # found before anything was sent
+    except (DamagedBlobError, UnavailableError):  # of its bytes, before anything was sent
         await claim.save(_not_sent(intent, before), keep=True)
         raise
     except UpstreamAmbiguousError as error:

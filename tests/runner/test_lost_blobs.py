@@ -1,7 +1,7 @@
 """What the disk loses of a live batch is made again; without its input too, the batch ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import DONE_STATES, Job, JobState
-from gateway.errors import UpstreamGoneError, UpstreamUnavailableError
+from gateway.errors import UnavailableError, UpstreamGoneError, UpstreamUnavailableError
 from tests.runner.world import HOUR, OWNER, Fine, World, chat, world
 
 # Of this model, three answers are three requests.
@@ -171,6 +171,28 @@ async def test_a_spool_that_changes_once_its_sending_has_begun_is_not_sent(
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE
         assert [made.spool for made in w.upstream.jobs] == [as_written]
+
+
+async def test_a_place_of_bytes_that_is_away_in_a_create_is_no_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was sent: the job waits for no listing, whose time has not come within a day."""
+    async with world(tmp_path, settle=24 * HOUR) as w:
+        goes_on = w.upstream.hanging["create"] = asyncio.Event()
+        batch = await w.submit(LINES)
+        await w.until(lambda _: "create" in w.upstream.reached, batch)
+
+        async def away(name: str, *_: object) -> AsyncGenerator[bytes, None]:
+            monkeypatch.undo()
+            if name:
+                raise UnavailableError("The gateway's object store does not answer (503).")
+            yield b""
+
+        monkeypatch.setattr(w.context.blobs, "read", away)
+        goes_on.set()
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE
+        assert len(w.upstream.jobs) == 1
 
 
 async def test_jobs_that_have_lost_both_files_get_their_own_lines(tmp_path: Path) -> None:
