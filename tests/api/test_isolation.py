@@ -42,7 +42,8 @@ BODIES: Mapping[tuple[str, str], Any] = {
     ("POST", "/webhook_endpoints/{id}"): {"name": "taken"},
     ("POST", "/webhook_endpoints/{id}/rotate_secret"): {},
     ("POST", "/webhook_endpoints/{id}/test"): {"event_type": "batch.failed"},
-    # Single requests keep nothing, so no id can be theirs.
+    ("POST", "/responses/{id}/cancel"): None,
+    # Single requests name no object of the gateway's but a response's, by its owner.
     ("POST", "/chat/completions"): None,
     ("POST", "/completions"): None,
     ("POST", "/responses"): None,
