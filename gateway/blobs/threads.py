@@ -1,7 +1,8 @@
 """Blocking calls in a thread, waited for to the end.
 
-``asyncio.to_thread`` lets go of its thread when it is cancelled. A thread that still writes to a
-descriptor while the loop closes it may write into whatever file gets that number next.
+``asyncio.to_thread`` does not wait for its thread when it is cancelled. A thread that
+still writes to a descriptor while the loop closes it may write into whatever file gets that number
+next.
 """
 
 import asyncio

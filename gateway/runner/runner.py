@@ -323,7 +323,7 @@ class Runner:
         now: int,
         charge: Callable[[], None] | None = None,
     ) -> None:
-        """Start everything that is next but sending, which the admission lets go."""
+        """Start everything that is next but sending, which waits for the admission."""
         for step in self._next_steps(work, now):
             if step.act not in SENDING:
                 self._start(group, step, charge=charge)

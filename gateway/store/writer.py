@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 # Enough to share an fsync well; few enough that no writer waits long for the others.
 _GROUP: Final = 256
 
-# Primary result codes (https://www.sqlite.org/rescode.html) that say "not now".
-_NOT_NOW: Final = {
+# Primary result codes (https://www.sqlite.org/rescode.html) of faults that may pass.
+_PASSING: Final = {
     sqlite3.SQLITE_FULL: "the storage is full",
     sqlite3.SQLITE_IOERR: "the storage refuses to write",
     sqlite3.SQLITE_BUSY: "another process holds the database",
@@ -59,13 +59,13 @@ def _settle(writes: Sequence[_Write]) -> None:
 
 
 def _translate(error: Exception) -> Exception:
-    """SQLite's words for "not now" become ours; everything else stays what it is."""
+    """SQLite's errors of faults that may pass become ours; all others stay what they are."""
     if isinstance(error, sqlite3.Error):
         if is_damage(error):
             return damaged(error)
-        reason = _NOT_NOW.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        reason = _PASSING.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         if reason is not None:
-            full = reason is _NOT_NOW[sqlite3.SQLITE_FULL]
+            full = reason is _PASSING[sqlite3.SQLITE_FULL]
             kind = NoRoomError if full else UnavailableError
             unavailable = kind(f"The gateway cannot record anything now: {reason}.")
             if not full:
@@ -156,6 +156,6 @@ class Writer:
             write.error = _translate(error)
 
     def _announce(self, writes: Sequence[_Write]) -> None:
-        # A closed loop refuses. Then everybody who waited is gone too; the writes are on disk.
+        # A closed loop refuses. Then all who waited are gone too; the writes are on disk.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_settle, writes)

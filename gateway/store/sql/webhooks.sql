@@ -20,7 +20,7 @@ ON CONFLICT (id) DO UPDATE SET
         THEN webhook_endpoints.updated_at ELSE excluded.updated_at END;
 
 -- name: webhook_endpoint
--- The one of the settings is everybody's to see.
+-- Every key may see the one of the settings.
 SELECT * FROM webhook_endpoints WHERE id = :id AND owner IN (:owner, '');
 
 -- name: webhook_endpoints_newest_first
