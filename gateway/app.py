@@ -41,6 +41,10 @@ from gateway.keyring.sealing import Seals
 from gateway.live.memory import ResponseMemory
 from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
+from gateway.metrics.app import metrics_app
+from gateway.metrics.lag import watch_lag
+from gateway.metrics.meters import PrometheusMeters
+from gateway.metrics.scrape import Scrape, Sources
 from gateway.notify.notifier import Notifier, NotifierOptions
 from gateway.notify.sender import Sender, SenderOptions
 from gateway.ports.blobs import Blobs
@@ -57,7 +61,7 @@ from gateway.runner.sweeper import Sweeper
 from gateway.runner.workers import Workers
 from gateway.settings.secret_files import SecretFiles
 from gateway.settings.table import Settings
-from gateway.settings.values import ApiKey, Secret
+from gateway.settings.values import ApiKey, Secret, is_loopback
 from gateway.store.opening import DATABASE, choose_store
 from gateway.store.records import Records
 from gateway.translate import (
@@ -122,6 +126,8 @@ def api_options(settings: Settings) -> ApiOptions:
         cors_origins=settings.cors_origins,
         redirect_bytes=settings.redirect_bytes,
         max_single_bytes=settings.single_max_bytes,
+        metrics_open=is_loopback(settings.host),
+        access_log=settings.access_log == "on",
     )
 
 
@@ -322,6 +328,7 @@ class Gateway:
         keys = (settings.gemini_api_key, settings.gemini_api_keys)
         # Changed in place: when they are read again, and by the keyring.
         self._google_keys = {} if self._pass_through else google_credentials(*keys)
+        self._meters = PrometheusMeters(self._google_keys.keys())
         self._single: SingleRequests | None = None
         self._memory: ResponseMemory | None = None
         self._webhook_secret = settings.webhook_secret
@@ -369,8 +376,15 @@ class Gateway:
     def _single_requests(self, upstream: SingleUpstream, memory: ResponseMemory) -> SingleRequests:
         """Answer requests outside of batches with the keys and the policy that batches have."""
         options = live_options(self._settings)
+        keys = self._google_keys
         return SingleRequestService(
-            upstream, self._clock, self._policy, self._google_keys, memory, options=options
+            upstream,
+            self._clock,
+            self._policy,
+            keys,
+            memory,
+            options=options,
+            meters=self._meters,
         )
 
     async def _warn_of_the_unreachable(self, store: Records) -> None:
@@ -406,7 +420,17 @@ class Gateway:
         options = replace(
             options, credentials=self._google_keys.keys(), pass_through=self._pass_through
         )
-        return StepContext(store, blobs, upstream, workers, self._clock, scratch, options, upstream)
+        return StepContext(
+            store,
+            blobs,
+            upstream,
+            workers,
+            self._clock,
+            scratch,
+            options,
+            upstream,
+            meters=self._meters,
+        )
 
     async def _serve(
         self, context: StepContext, listener: socket.socket, announce: Callable[[str], None]
@@ -417,7 +441,8 @@ class Gateway:
         if keyring is not None:
             await keyring.look()
         await context.store.set_settings_endpoint(self._settings.webhook_url, self._clock.now())
-        asgi = self._asgi(context, runner, notifier, keyring)
+        scrape = self._scrape(context)
+        asgi = self._asgi(context, runner, notifier, keyring, scrape)
         server = _Server(asgi, self._settings.drain_seconds)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -430,6 +455,7 @@ class Gateway:
             asking = group.create_task(self._ask_google(context.upstream), name="key")
             watching = group.create_task(self._watch_keys(runner.wake), name="keys")
             keeping = group.create_task(_look_after(keyring), name="keyring")
+            measuring = group.create_task(self._measure(scrape), name="metrics")
             with _on_signals(stop):
                 await server.up.wait()
                 self._readiness.ready = True
@@ -446,11 +472,38 @@ class Gateway:
                 notifying.cancel()
                 keeping.cancel()
                 beating.cancel()
+                measuring.cancel()
                 await context.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
                 server.should_exit = True
                 await serving
         logger.info("stopped")
+
+    def _scrape(self, context: StepContext) -> Scrape:
+        data_dir = self._settings.data_dir
+        sources = Sources(
+            store=context.store,
+            clock=self._clock,
+            rules=context.options.quota,
+            credentials=self._google_keys.keys(),
+            data_dir=data_dir,
+            database=data_dir / DATABASE,
+            workers=context.workers.pids,
+        )
+        return Scrape(self._meters, sources)
+
+    async def _measure(self, scrape: Scrape) -> None:
+        """Watch the event loop, and answer scrapers on the metrics' own port if there is one."""
+        settings = self._settings
+        if settings.metrics_port is None:
+            await watch_lag(self._clock, self._meters)
+            return
+        with closing(_listen(settings.metrics_host, settings.metrics_port)) as listener:
+            server = _Server(metrics_app(scrape), settings.drain_seconds)
+            logger.info("metrics on %s/metrics", _url(listener))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(watch_lag(self._clock, self._meters))
+                group.create_task(server.serve(sockets=[listener]))
 
     def _heartbeat(self, context: StepContext, runner: Runner) -> Heartbeat:
         return Heartbeat(context.store, runner, self._clock, context.options.lease)
@@ -514,7 +567,7 @@ class Gateway:
             _pace(settings.webhook_retry_min_seconds, settings.webhook_retry_max_seconds),
             lambda: None if self._webhook_secret is None else self._webhook_secret.value,
         )
-        return Notifier(context.store, sender, self._clock, options)
+        return Notifier(context.store, sender, self._clock, options, self._meters)
 
     async def _ask_google(self, upstream: Upstream) -> None:
         """Try the keys, at once and until they work: a wrong one would else be silent for a day."""
@@ -542,7 +595,12 @@ class Gateway:
         return "ok"
 
     def _asgi(
-        self, context: StepContext, runner: Runner, notifier: Notifier, keyring: Keyring | None
+        self,
+        context: StepContext,
+        runner: Runner,
+        notifier: Notifier,
+        keyring: Keyring | None,
+        scrape: Scrape,
     ) -> Any:  # noqa: ANN401 - an ASGI application
         retries = RetryInput(context)
         renderer = Rerenderer(context, self._policy.to_json())
@@ -556,6 +614,8 @@ class Gateway:
             endpoints=tuple(ENDPOINTS),
             policy=self._policy.to_json(),
             models=runner.models.offered,
+            metrics=scrape.text,
+            meters=self._meters,
             single=self._single,
             responses=self._memory,
             line_story=LineStories(context).tell,

@@ -19,6 +19,7 @@ from gateway.emulator.faults.markers import MARKERS
 from gateway.emulator.faults.refusals import REASONS, Refused
 from gateway.emulator.faults.reports import REPORTS, Report
 from gateway.emulator.faults.table import FAULTS, Fault, Scope, describe
+from gateway.metrics.table import TABLE as SERIES
 from gateway.settings.table import SETTINGS, Setting
 from gateway.translate.answer.finish import FINISH, Finish
 from gateway.translate.contract import Policy
@@ -117,6 +118,22 @@ def routes() -> str:
         (
             (f"`{row.method}`", f"`{'' if row.public else '/v1'}{row.path.replace(':path', '')}`")
             for row in ROUTES
+        ),
+    )
+
+
+def series() -> str:
+    """Every series of the metrics."""
+    return table(
+        ("series", "type", "labels", "meaning"),
+        (
+            (
+                f"`{row.name}`",
+                row.kind.value,
+                ", ".join(f"`{name}`" for name in row.labels),
+                row.help,
+            )
+            for row in SERIES
         ),
     )
 
@@ -352,6 +369,7 @@ BLOCKS: Mapping[str, Blocks] = {
     "gateway/settings/README.md": {"settings": settings},
     "gateway/runner/README.md": {},
     "gateway/store/README.md": {},
+    "gateway/metrics/README.md": {"series": series},
     "gateway/notify/README.md": {},
     "deploy/README.md": {"sidecar": sidecar},
     "tests/README.md": {},

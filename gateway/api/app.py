@@ -3,12 +3,13 @@
 ::
 
     RequestIds            every answer has an id, and says how long it took
-      CORSMiddleware        pages that may ask, if there are any
-        ExceptionMiddleware   every exception is an envelope
-          KnownHosts            without keys, names of this machine alone
-            CanonicalPaths        every form of a URL is one path
-              Router                one Resource per path
-                Resource              method, key, rate, readiness, slot; then the endpoint
+      Observed              counted, and in the access log if there is one
+        CORSMiddleware        pages that may ask, if there are any
+          ExceptionMiddleware   every exception is an envelope
+            KnownHosts            without keys, names of this machine alone
+              CanonicalPaths        every form of a URL is one path
+                Router                one Resource per path
+                  Resource              method, key, rate, readiness, slot; then the endpoint
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ from gateway.api.audit import Audit
 from gateway.api.auth import key_of_client, owner_of_request
 from gateway.api.hosts import KnownHosts
 from gateway.api.limits import Limits
+from gateway.api.observed import Observed, note_owner
 from gateway.api.paths import ASKED_PATH, CanonicalPaths
 from gateway.api.requestid import RequestIds
 from gateway.api.routes import ROUTES, ApiRoute
@@ -79,7 +81,8 @@ def create_api(services: Services, options: ApiOptions) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=list(EXPOSED_HEADERS),
         )
-    return RequestIds(app, services.clock)
+    observed = Observed(app, services.clock, services.meters, log=options.access_log)
+    return RequestIds(observed, services.clock)
 
 
 class Resource:
@@ -110,6 +113,7 @@ class Resource:
                 allowed=sorted(self._by_method),
             )
         with self._owner(route, request) as owner:
+            note_owner(scope, owner)
             if not route.public:
                 self._audit.used(owner, request)
                 self._limits.rate.count(owner)

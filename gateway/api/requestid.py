@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.clock import Clock
 from gateway.ids import new_request_id
+from gateway.log_fields import bind
 
 # What a client may choose itself: safe in a header and in a log line.
 _SAFE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -40,6 +41,7 @@ class RequestIds:
             return
         given = Headers(scope=scope).get(HEADER, "")
         request_id = given if _SAFE.fullmatch(given) else new_request_id()
+        bind(request_id=request_id)
         began = self._clock.monotonic()
 
         async def send_with_id(message: Message) -> None:

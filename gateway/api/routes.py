@@ -14,6 +14,7 @@ from gateway.api import (
     health,
     jobs,
     lines,
+    metrics,
     models,
     quota,
     rerender,
@@ -127,6 +128,7 @@ ROUTES: Final = (
     ApiRoute("GET", "/webhook_endpoints/{id}/deliveries", webhooks.list_deliveries),
     ApiRoute("GET", "/webhook_event_types", webhooks.list_event_types),
     ApiRoute("POST", "/webhooks/google", google.receive, public=True, starts_work=True),
+    ApiRoute("GET", "/metrics", metrics.show, public=True),  # it asks for a key itself
     ApiRoute("GET", "/healthz", health.live, public=True),
     ApiRoute("GET", "/readyz", health.ready, public=True),
 )

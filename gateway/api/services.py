@@ -13,6 +13,7 @@ from gateway.batches.limits import OwnerLimits
 from gateway.batches.webhooks import Attempt, WebhookEndpoint
 from gateway.clock import Clock
 from gateway.ports.blobs import Blobs
+from gateway.ports.metrics import NO_METERS, Meters
 from gateway.ports.single import SingleRequests, StoredResponses
 from gateway.ports.store import Store
 from gateway.ports.upstream import Model
@@ -61,9 +62,12 @@ class Services:
     rerender: Callable[[Batch, bool], Awaitable[Batch]] | None = None
     # Tells all that is kept of the line with a custom_id.
     line_story: Callable[[Batch, str], Awaitable[Mapping[str, Any]]] | None = None
+    # Writes the metrics in the form that a scraper asks for: the body and its media type.
+    metrics: Callable[[str], Awaitable[tuple[bytes, str]]] | None = None
     responses: StoredResponses | None = None
     single: SingleRequests | None = None  # answers requests outside of batches
     webhooks: Webhooks | None = None
+    meters: Meters = NO_METERS
 
 
 class PassThrough(Protocol):
@@ -105,6 +109,8 @@ class ApiOptions:
     requests_per_minute: int = 0
     # Names that requests may be sent to, with those of the loopback interface; None: any.
     allowed_hosts: Collection[str] | None = None
+    metrics_open: bool = False  # whether /metrics asks for no key
+    access_log: bool = False
     cors_origins: Collection[str] = ()  # pages that may ask; "*": any
 
 

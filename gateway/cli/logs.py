@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, on stderr; prompts and completions never reach a logger."""
+"""Logs on stderr, JSON or text; prompts and completions never reach a logger."""
 
 import atexit
 import logging
@@ -11,6 +11,8 @@ from typing import Final
 
 import orjson
 
+from gateway.log_fields import LOG_FIELDS, bound
+
 # Lines that wait for a reader of standard error; what comes beyond that is dropped and counted.
 WAITING: Final = 10_000
 # How long the end of the process waits for them.
@@ -18,7 +20,10 @@ FLUSH_SECONDS: Final = 2.0
 
 
 class JsonLines(logging.Formatter):
-    """``{"time", "level", "logger", "message", "error"?}``; of an exception only its type."""
+    """``{"time", "level", "logger", "message", …}``; of an exception only its type.
+
+    The ids that apply follow: ``request_id``, ``owner``, ``batch_id``, ``job_id``.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -27,10 +32,33 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_ids(),
         }
         if record.exc_info and record.exc_info[0] is not None:
             entry["error"] = record.exc_info[0].__name__
         return orjson.dumps(entry).decode()
+
+
+class TextLines(logging.Formatter):
+    """``12:30:01.250 WARNING runner.runner: message [batch_id=… job_id=…]``, for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line: whatever is in a message, nothing in it begins another."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(" ", timespec="milliseconds")
+        name = record.name.removeprefix("gateway.")
+        told = " ".join(record.getMessage().split())
+        if record.exc_info and record.exc_info[0] is not None:
+            told += f" ({record.exc_info[0].__name__})"
+        ids = " ".join(f"{field}={value}" for field, value in _ids().items())
+        return f"{time} {record.levelname} {name}: {told}" + (f" [{ids}]" if ids else "")
+
+
+def _ids() -> dict[str, str]:
+    fields = bound()
+    return {name: fields[name] for name in LOG_FIELDS if name in fields}
+
+
+FORMATS: Final = {"json": JsonLines, "text": TextLines}
 
 
 class PatientHandler(logging.Handler):
@@ -83,10 +111,10 @@ class PatientHandler(logging.Handler):
         return self.format(record).encode() + b"\n"
 
 
-def set_up_logs(level: str) -> None:
+def set_up_logs(level: str, form: str = "json") -> None:
     """Log to stderr at ``level`` and above; what other libraries say from warnings up."""
     handler = PatientHandler(sys.stderr.fileno())
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(FORMATS[form]())
     atexit.register(handler.flush)
     root = logging.getLogger()
     root.handlers = [handler]

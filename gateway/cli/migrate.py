@@ -20,7 +20,7 @@ def migrate() -> None:
     all of them. A schema of a newer version is refused.
     """
     settings, _ = read_settings()
-    set_up_logs(settings.log_level)
+    set_up_logs(settings.log_level, settings.log_format)
     try:
         asyncio.run(_migrate(settings))
     except SettingsError as error:

@@ -22,7 +22,7 @@ def serve() -> None:
     Ends on SIGTERM or Ctrl-C after the requests in flight; a second signal ends it at once.
     """
     settings, warnings = read_settings()
-    set_up_logs(settings.log_level)
+    set_up_logs(settings.log_level, settings.log_format)
     for warning in warnings:
         logger.warning(warning)
     logger.info(

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 import orjson
 
 from gateway.clock import Clock
-from gateway.errors import UpstreamError
+from gateway.errors import GatewayError, UpstreamError
 from gateway.ids import new_answer_id
 from gateway.live import flex
 from gateway.live.calls import Calls
@@ -22,6 +22,7 @@ from gateway.live.options import LiveOptions
 from gateway.live.places import Places
 from gateway.live.prepare import FLEX, Prepared, parsed, prepare
 from gateway.live.stream import LiveStream
+from gateway.ports.metrics import NO_METERS, Meters, Series
 from gateway.ports.single import Answered, Events, Reply, SingleRequest, SingleUpstream
 from gateway.translate import (
     ENDPOINTS,
@@ -38,6 +39,10 @@ from gateway.translate import (
 logger = logging.getLogger(__name__)
 
 Given = TypeVar("Given")
+
+# As the contract's ``Usage`` orders them.
+TOKEN_KINDS: Final = ("input", "cached", "output", "reasoning")
+TOO_MANY_REQUESTS: Final = 429
 
 NOTES_HEADER: Final = "x-gateway-notes"
 # Heads of answers beyond 8 KB are refused by common proxies.
@@ -79,6 +84,7 @@ class SingleRequestService:
         memory: ResponseMemory,
         *,
         options: LiveOptions,
+        meters: Meters = NO_METERS,
     ) -> None:
         self._upstream = upstream
         self._clock = clock
@@ -86,12 +92,20 @@ class SingleRequestService:
         self._credentials = credentials
         self._options = options
         self._memory = memory
+        self._meters = meters
         self._calls = Calls(upstream, options)
         self._places = Places(options)
         self._used: dict[str, int] = {}
 
     async def respond(self, asked: SingleRequest) -> Answered | Events:
         """Answer a request. Errors: GatewayError."""
+        try:
+            return await self._respond(asked)
+        except GatewayError as error:
+            self._count(asked.path, error.status)
+            raise
+
+    async def _respond(self, asked: SingleRequest) -> Answered | Events:
         large = len(asked.body) > QUICK_BYTES
         body = await _call(parsed, asked, aside=large)
         body, turn = await self._memory.begin(asked.path, body, asked.owner)
@@ -111,6 +125,8 @@ class SingleRequestService:
         failure = _first_refusal(answers)
         rendered = await self._rendered(work, answers)
         self._log(request, rendered, began)
+        if failure is not None:
+            self._limited(failure.status)
         if failure is not None and rendered[0] >= 400:
             return Answered(rendered[0], rendered[1], failure.headers)
         return _shown(request, rendered, tier)
@@ -194,6 +210,7 @@ class SingleRequestService:
             raise
         if isinstance(stream, Answered):
             await stack.aclose()
+            self._refused(work.request.path, stream.status)
             return stream
         if work.turn is not None:
             stream.before_end = partial(self._keep_stream, stream, work, work.turn)
@@ -249,6 +266,12 @@ class SingleRequestService:
     def _log(self, request: Prepared, rendered: Rendered, began: float) -> None:
         """Log what a request came to: never what was said."""
         status, _, usage, _ = rendered
+        took = self._clock.monotonic() - began
+        self._count(request.path, status)
+        self._meters.observe(Series.SINGLE_SECONDS, took, endpoint=request.path)
+        for kind, number in zip(TOKEN_KINDS, usage, strict=True):
+            labels = {"endpoint": request.path, "kind": kind, "model": request.model}
+            self._meters.count(Series.SINGLE_TOKENS, number, **labels)
         logger.info(
             "single request to %s: %s, status %d, %d tokens in, %d out, %.0f ms",
             request.path,
@@ -256,8 +279,19 @@ class SingleRequestService:
             status,
             usage[0],
             usage[2],
-            (self._clock.monotonic() - began) * 1000,
+            took * 1000,
         )
+
+    def _refused(self, endpoint: str, status: int) -> None:
+        self._count(endpoint, status)
+        self._limited(status)
+
+    def _limited(self, status: int) -> None:
+        if status == TOO_MANY_REQUESTS:
+            self._meters.count(Series.RATE_LIMITED, call="single")
+
+    def _count(self, endpoint: str, status: int) -> None:
+        self._meters.count(Series.SINGLE_REQUESTS, endpoint=endpoint, status=str(status))
 
 
 async def _call(work: Callable[..., Given], *given: object, aside: bool) -> Given:

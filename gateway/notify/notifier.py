@@ -23,8 +23,10 @@ from gateway.batches.webhooks import (
 from gateway.clock import Clock
 from gateway.errors import UnavailableError
 from gateway.ids import event_id, jitter, new_batch_id, new_request_id
+from gateway.log_fields import bind
 from gateway.notify.events import body_of, signed
 from gateway.notify.sender import ATTEMPT_SECONDS, Sender
+from gateway.ports.metrics import NO_METERS, Meters, Series
 from gateway.ports.store import Store
 
 logger = logging.getLogger(__name__)
@@ -50,12 +52,18 @@ class Notifier:
     """Delivers what the store has written down."""
 
     def __init__(
-        self, store: Store, sender: Sender, clock: Clock, options: NotifierOptions
+        self,
+        store: Store,
+        sender: Sender,
+        clock: Clock,
+        options: NotifierOptions,
+        meters: Meters = NO_METERS,
     ) -> None:
         self._store = store
         self._sender = sender
         self._clock = clock
         self._options = options
+        self._meters = meters
         self._under_way: dict[tuple[str, str], str] = {}
 
     async def run(self) -> None:
@@ -88,6 +96,7 @@ class Notifier:
         group.create_task(self._deliver(delivery), name=f"deliver {delivery.event_id}")
 
     async def _deliver(self, delivery: Delivery) -> None:
+        bind(batch_id=delivery.batch_id, owner=delivery.owner)
         try:
             now = self._clock.now()
             claimed = await self._store.claim_delivery(delivery, now, now + LEASE_MS)
@@ -103,6 +112,7 @@ class Notifier:
         pace = self._options.pace
         after = attempted(delivery, attempt, pace, self._clock.now(), jitter())
         await self._store.save_delivery(after)
+        self._meters.count(Series.WEBHOOKS, outcome=_outcome(after, attempt))
         self._tell(after, attempt)
 
     async def _send(self, delivery: Delivery, endpoint: WebhookEndpoint) -> Attempt:
@@ -149,6 +159,12 @@ class Notifier:
             attempt.error or f"status {attempt.status_code}",
             "given up" if delivery.state is DeliveryState.FAILED else "tried again later",
         )
+
+
+def _outcome(delivery: Delivery, attempt: Attempt) -> str:
+    if attempt.accepted:
+        return "accepted"
+    return "given_up" if delivery.state is DeliveryState.FAILED else "failed"
 
 
 def _key(delivery: Delivery) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.batches.admission import Sent, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
+from gateway.batches.figures import Figures
 from gateway.batches.file import File
 from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
@@ -573,6 +574,10 @@ class Store(Protocol):
         With ``claimed`` also those that some process holds to send them: the same credential and
         model may come twice then.
         """
+        ...
+
+    async def figures(self) -> Figures:
+        """Return what is live now, all owners together; the cost is that of the live rows."""
         ...
 
     # Files that lines name, and their copies at the upstream. A copy is needed while a job that

@@ -26,6 +26,7 @@ from gateway.clock import Clock
 from gateway.errors import AuditError, GatewayError, InDoubtError, UpstreamError, WorkerError
 from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
+from gateway.ports.metrics import NO_METERS, Meters
 from gateway.ports.single import SingleUpstream
 from gateway.ports.store import Seal, Store
 from gateway.ports.upstream import Upstream
@@ -127,6 +128,7 @@ class StepContext:
     options: RunnerOptions
     single: SingleUpstream | None = None  # for what is left near a deadline
     rates: dict[str, Rate] = field(default_factory=dict)  # of such calls, by credential
+    meters: Meters = NO_METERS
 
     async def outgoing(self, job: Job) -> BlobSource:
         """Return what is sent of a job."""

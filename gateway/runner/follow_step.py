@@ -14,6 +14,7 @@ from gateway.batches.pacing import next_retry
 from gateway.batches.planning import display_name
 from gateway.batches.rescue import may_rescue
 from gateway.ids import jitter, new_job_id
+from gateway.ports.metrics import Series
 from gateway.ports.store import BlobChange
 from gateway.runner.context import JobClaim, StepContext, job_label
 from gateway.runner.cpu.recut import PickTask, SplitTask
@@ -81,6 +82,7 @@ async def _follower(
     job_id = new_job_id()
     name = display_name(context.options.gateway_id, job_id)
     made = follow_up(job, cause, piece, (job_id, name), context.clock.now())
+    context.meters.count(Series.FOLLOW_UPS, cause=cause.value, model=job.model)
     return Follower(made, piece.files, names)
 
 

@@ -37,6 +37,7 @@ from gateway.errors import (
     UpstreamStaleError,
 )
 from gateway.ids import jitter
+from gateway.ports.metrics import Series
 from gateway.ports.store import BlobChange, Seal
 from gateway.ports.upstream import Found, Observation
 from gateway.runner import denials
@@ -278,6 +279,7 @@ async def _secure_at_once(
     async with context.blobs.create(raw) as writer:
         await writer.write(results)
     seal = Seal(len(results), hashlib.sha256(results).hexdigest())
+    context.meters.count(Series.UPSTREAM_RECEIVED, len(results))
     change = BlobChange(live=[raw], seals={raw: seal})
     await claim.save(moved(ended, JobState.SECURED, raw=raw), blobs=change)
 
@@ -292,6 +294,7 @@ async def download(context: StepContext, job: Job) -> tuple[str, Seal]:
             size += len(block)
             await add_to(digest, block)
             await writer.write(block)
+    context.meters.count(Series.UPSTREAM_RECEIVED, size)
     return raw, Seal(size, digest.hexdigest())
 
 

@@ -17,6 +17,7 @@ from gateway.batches.planning import display_name
 from gateway.batches.quota import LIVE_JOBS
 from gateway.errors import UpstreamUnavailableError
 from gateway.ids import jitter, new_job_id
+from gateway.ports.metrics import Series
 from gateway.ports.store import BlobChange
 from gateway.runner import job_steps, send_steps
 from gateway.runner.context import JobClaim, StepContext, describe, job_label
@@ -37,6 +38,7 @@ async def create(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     except UpstreamUnavailableError as error:
         if error.status != TOO_MANY_REQUESTS:
             raise
+        context.meters.count(Series.RATE_LIMITED, call="create")
         until = await _refused(context, claim.row, error)
         again = replace(claim.row, due_at=until, failures=claim.row.failures + 1)
         await claim.save(replace(again, last_error=describe(error)))
@@ -146,4 +148,5 @@ def _half(context: StepContext, job: Job, part: Mapping[str, Any], blobs: Sequen
     piece = Piece(held=job.held, **{**part, "spool": blobs[0], "echo": blobs[1]})
     names = (job_id, display_name(context.options.gateway_id, job_id))
     half = follow_up(job, Cause.RECUT, piece, names, context.clock.now())
+    context.meters.count(Series.FOLLOW_UPS, cause=Cause.RECUT.value, model=job.model)
     return replace(half, created_at=job.created_at)

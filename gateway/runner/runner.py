@@ -42,10 +42,13 @@ from gateway.batches.staging import FileStep, StagedFile, next_act
 from gateway.errors import (
     DamagedStoreError,
     UnavailableError,
+    UpstreamError,
     UpstreamHeldError,
     UpstreamUnavailableError,
 )
 from gateway.ids import jitter
+from gateway.log_fields import bind
+from gateway.ports.metrics import Series
 from gateway.ports.store import Kind, Work
 from gateway.runner import (
     batch_steps,
@@ -69,6 +72,7 @@ from gateway.runner.context import (
 from gateway.runner.fill_step import fill
 from gateway.runner.mending import mend
 from gateway.runner.model_list import ModelList
+from gateway.runner.tally import tally_batch, tally_job
 
 logger = logging.getLogger(__name__)
 
@@ -444,6 +448,8 @@ class Runner:
         return replace(step, act=act)
 
     async def _run(self, step: AnyStep) -> None:
+        if isinstance(step, Step):
+            bind(batch_id=step.batch_id, job_id=step.job_id)
         try:
             claim = await self._claim(step)
             if claim is not None:
@@ -480,17 +486,26 @@ class Runner:
         A step that fails, in whatever way, is recorded and backs off by itself; other batches
         never notice.
         """
+        meters, clock = self._context.meters, self._context.clock
+        if step.act is Act.POLL and claim.row.due_at is not None and claim.row.due_at > 0:
+            meters.observe(Series.POLL_LAG, max(clock.now() - claim.row.due_at, 0) / 1000)
+        began = clock.monotonic()
         try:
             if isinstance(claim, FileClaim):
                 await self._act_on_file(claim)
-            elif (work := await self._still_wanted(step, claim)) is not None:
-                await self._act(step, work, claim)
+            elif isinstance(step, Step):
+                work = await self._still_wanted(step, claim)
+                if work is not None:
+                    await self._act(step, work, claim)
         except LostClaimError:
             logger.info("%s: the claim is lost", _named(step))
         except DamagedStoreError:
             raise  # the process ends: nothing that is read or written can be trusted
         except Exception as error:  # noqa: BLE001 - the supervisor named in this docstring
             await self._back_off(step, claim, error)
+        finally:
+            took = clock.monotonic() - began
+            meters.observe(Series.STEP_SECONDS, took, step=step.act.value)
 
     async def _release_claim(self, claim: AnyClaim) -> None:
         """End a claim, however long the records cannot be written: a lease must not stay behind.
@@ -507,7 +522,7 @@ class Runner:
                     return
                 await self._context.clock.sleep(TICK_SECONDS)
 
-    async def _still_wanted(self, step: AnyStep, claim: BatchClaim | JobClaim) -> Work | None:
+    async def _still_wanted(self, step: Step, claim: BatchClaim | JobClaim) -> Work | None:
         """Return the rows as they are under the claim, if they still ask for this step."""
         work = await self._load(claim)
         if work is None:
@@ -528,7 +543,18 @@ class Runner:
         ending_wait = self._context.options.patience.ending
         return next_steps(work.batch, work.jobs, now, ending_wait)
 
-    async def _act(self, step: AnyStep, work: Work, claim: BatchClaim | JobClaim) -> None:
+    async def _act(self, step: Step, work: Work, claim: BatchClaim | JobClaim) -> None:
+        bind(owner=work.batch.owner)
+        before = claim.row
+        try:
+            await self._do(step, work, claim)
+        finally:
+            if isinstance(claim, JobClaim) and isinstance(before, Job):
+                tally_job(self._context.meters, before, claim.row)
+            elif isinstance(claim, BatchClaim) and isinstance(before, Batch):
+                tally_batch(self._context.meters, before, claim.row)
+
+    async def _do(self, step: Step, work: Work, claim: BatchClaim | JobClaim) -> None:
         context, act = self._context, step.act
         if isinstance(claim, JobClaim):
             self._place(step, claim)
@@ -559,6 +585,7 @@ class Runner:
             await _FILE_STEPS[act](self._context, claim)
 
     async def _back_off(self, step: AnyStep, claim: AnyClaim, error: Exception) -> None:
+        self._count_failure(step, claim, error)
         failures = claim.row.failures + 1
         pause = self._pause_after(failures, error, claim)
         held = isinstance(error, UpstreamHeldError)
@@ -587,6 +614,14 @@ class Runner:
                     await claim.save(replace(claim.row, failures=failures, **changes))
                 case FileClaim():
                     await claim.save(replace(claim.row, failures=failures, **changes))
+
+    def _count_failure(self, step: AnyStep, claim: AnyClaim, error: Exception) -> None:
+        meters = self._context.meters
+        meters.count(Series.STEP_FAILURES, step=step.act.value)
+        if isinstance(error, UpstreamError) and error.status == quota_steps.TOO_MANY_REQUESTS:
+            meters.count(Series.RATE_LIMITED, call="other")
+        if isinstance(error, UpstreamHeldError) and not isinstance(claim, BatchClaim):
+            meters.count(Series.HELD, credential=claim.row.credential)
 
     def _pause_after(self, failures: int, error: Exception, claim: AnyClaim) -> int:
         hint = error.retry_after if isinstance(error, UpstreamUnavailableError) else None

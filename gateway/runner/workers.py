@@ -108,6 +108,10 @@ class Workers:
             process.kill()
         await asyncio.shield(process.wait())
 
+    def pids(self) -> list[int]:
+        """Return the process ids of those that live."""
+        return [process.pid for process in self._all if process.returncode is None]
+
     async def close(self) -> None:
         """End every process, busy or not."""
         self._idle.clear()

@@ -29,6 +29,7 @@ from gateway.settings.values import (
     objects,
     one_of,
     optional_integer,
+    optional_port,
     optional_size,
     origins,
     path,
@@ -660,6 +661,28 @@ class Settings:
         one_of("debug", "info", "warning", "error"),
         "debug, info, warning, error",
         "Least level that is logged. Prompts and completions are never logged.",
+    )
+    log_format: str = _setting(
+        "json",
+        one_of("json", "text"),
+        "json, text",
+        "Form of the log's lines: JSON for programs, text for people.",
+    )
+    access_log: str = _setting(
+        "off",
+        one_of("on", "off"),
+        "on, off",
+        "Whether each request is logged: method, path, status, bytes, time and whose it is.",
+    )
+    metrics_port: int | None = _setting(
+        "",
+        optional_port,
+        "port",
+        "Port for `/metrics` alone, which asks for no key; 0 takes a free one. On the gateway's"
+        " own port `/metrics` asks for a client's key, unless that is on the loopback interface.",
+    )
+    metrics_host: str = _setting(
+        "127.0.0.1", string, "text", "Address of that port; 0.0.0.0 for a scraper elsewhere."
     )
 
 

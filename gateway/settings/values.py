@@ -73,6 +73,11 @@ def port(value: str) -> int:
     return port
 
 
+def optional_port(value: str) -> int | None:
+    """Read a port, or nothing."""
+    return port(value) if value.strip() else None
+
+
 def integer(value: str) -> int:
     """Read a whole number, zero or more."""
     if not re.fullmatch(r"\d{1,15}", value.strip()):

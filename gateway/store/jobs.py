@@ -6,6 +6,7 @@ from itertools import chain, islice, zip_longest
 
 from gateway.batches.admission import Waiting
 from gateway.batches.batch import Counts, TokenUsage
+from gateway.batches.figures import Figures, JobFigures
 from gateway.batches.job import DONE_STATES, Cause, Job, JobState
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.patience import may_be_paid
@@ -109,6 +110,14 @@ async def foreign(session: Session, credential: str, made_by: str) -> int:
     values = {"credential": credential, "made_by": made_by}
     count: int = (await session.the("foreign_jobs", values))["count"]
     return count
+
+
+async def figures(session: Session) -> Figures:
+    """Return what is live now, by model and state."""
+    jobs = [JobFigures(**row) for row in await session.all("job_figures")]
+    batches = {row["status"]: row["batches"] for row in await session.all("batch_figures")}
+    deliveries = (await session.the("delivery_figures"))["deliveries"]
+    return Figures(jobs, batches, deliveries)
 
 
 async def longest(session: Session, model: str) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gateway.batches.admission import Sent, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
+from gateway.batches.figures import Figures
 from gateway.batches.file import File
 from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
@@ -474,6 +475,10 @@ class Records:
     async def sent_jobs(self, *, but: Sequence[str] = (), claimed: bool = False) -> Sequence[Sent]:
         """Return what is at the upstream, or may be."""
         return await self._engine.read(lambda session: quotas.sent(session, but, claimed))
+
+    async def figures(self) -> Figures:
+        """Return what is live now."""
+        return await self._engine.snapshot(job_rows.figures)
 
     # Files that lines name
 

@@ -4,10 +4,13 @@ import logging
 import os
 import subprocess
 import sys
+from contextvars import copy_context
+from typing import Any
 
 import orjson
 
-from gateway.cli.logs import JsonLines, PatientHandler
+from gateway.cli.logs import JsonLines, PatientHandler, TextLines
+from gateway.log_fields import bind
 
 
 def entry_of(record: logging.LogRecord) -> dict[str, str]:
@@ -77,3 +80,22 @@ def test_what_was_said_last_is_written_before_the_end() -> None:
     assert [orjson.loads(line)["message"] for line in done.stderr.splitlines()] == [
         str(number) for number in range(300)
     ]
+
+
+def test_every_line_bears_the_ids_of_its_task() -> None:
+    """In both forms, in a fixed order, and those alone that are known."""
+
+    def logged() -> tuple[dict[str, Any], str]:
+        bind(batch_id="batch_1", owner="me", job_id=None)
+        bind(request_id="req_1")
+        record = logging.LogRecord("gateway.x", logging.INFO, "", 0, "a\nb %d", (1,), None)
+        return orjson.loads(JsonLines().format(record)), TextLines().format(record)
+
+    entry, line = copy_context().run(logged)
+
+    assert list(entry)[-3:] == ["request_id", "owner", "batch_id"]
+    assert entry["owner"] == "me"
+    assert line.endswith(" INFO x: a b 1 [request_id=req_1 owner=me batch_id=batch_1]")
+    assert "owner" not in JsonLines().format(
+        logging.LogRecord("gateway.x", logging.INFO, "", 0, "of another task", (), None)
+    )

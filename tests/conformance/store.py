@@ -1016,6 +1016,26 @@ class DueRules:
         assert stopped == {"his"}
         assert await store.waiting_jobs(9, 9) == []
 
+    async def test_figures_are_of_what_is_live(self, store: Store) -> None:
+        """By model and state, the oldest of each; what has ended is in none of them."""
+        await two_owners(store, mine=3)
+        running = replace(await claim_job(store, "j0"), state=JobState.RUNNING)
+        await store.save_job(replace(running, upstream_state="PENDING"))
+        collected = replace(await claim_job(store, "j1"), state=JobState.COLLECTED)
+        await store.save_job(replace(collected, due_at=5))
+
+        figures = await store.figures()
+
+        found = {(each.model, each.state, each.upstream_state): each for each in figures.jobs}
+        assert {key: each.jobs for key, each in found.items()} == {
+            ("gemini-9", "planned", None): 2,
+            ("gemini-9", "running", "PENDING"): 1,
+            ("other", "planned", None): 1,
+        }
+        assert found["gemini-9", "running", "PENDING"].upstream_since is not None
+        assert sum(figures.batches.values()) == 2
+        assert figures.deliveries == 0
+
     async def test_what_is_sent_is_summed_up(self, store: Store) -> None:
         await two_owners(store, mine=3)
         for name, state in (("j0", JobState.RUNNING), ("j1", JobState.SUBMITTING)):

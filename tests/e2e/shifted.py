@@ -24,7 +24,7 @@ class ShiftedClock(SystemClock):
 def main() -> None:
     """``python -m tests.e2e.shifted FILE``; settings come from the environment."""
     settings, _ = load()
-    set_up_logs(settings.log_level)
+    set_up_logs(settings.log_level, settings.log_format)
     gateway = Gateway(settings, ShiftedClock(Path(sys.argv[1])))
     asyncio.run(gateway.serve(lambda url: print(f"listening on {url}/v1", flush=True)))
 

@@ -231,3 +231,7 @@ UPDATE batches SET
         ELSE due_at
     END
 WHERE lease_until IS NOT NULL;
+
+-- name: batch_figures
+SELECT status, count(*) AS batches FROM batches
+WHERE status IN ('validating', 'in_progress', 'finalizing') GROUP BY status;

@@ -99,6 +99,15 @@ FROM (
     GROUP BY model
 ) AS own;
 
+-- name: job_figures
+-- Of what still wants something: each of these states is a stretch of an index.
+SELECT model, state, upstream_state, count(*) AS jobs, min(created_at) AS created_at,
+    min(upstream_since) AS upstream_since, min(ended_at) AS ended_at
+FROM jobs
+WHERE state IN ('planned', 'staging', 'submitting', 'running', 'ended', 'secured', 'refused', 'lost')
+    AND due_at IS NOT NULL
+GROUP BY model, state, upstream_state;
+
 -- name: job_by_id
 SELECT * FROM jobs WHERE id = :id;
 

@@ -102,3 +102,6 @@ DELETE FROM webhook_deliveries WHERE seq IN (
 
 -- name: recover_webhook_deliveries
 UPDATE webhook_deliveries SET lease_until = NULL WHERE lease_until IS NOT NULL;
+
+-- name: delivery_figures
+SELECT count(*) AS deliveries FROM webhook_deliveries WHERE state = 'pending';

@@ -1,0 +1,1 @@
+"""Metrics in Prometheus' form: the table of series, the numbers, the scrape."""

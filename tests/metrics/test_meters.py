@@ -1,0 +1,112 @@
+"""The table of series and what the Prometheus client makes of it, read by its own parser."""
+
+import re
+from collections.abc import Iterable
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.metrics.meters import PrometheusMeters
+from gateway.metrics.table import LIVE_JOBS, QUOTA_USED, TABLE, UPSTREAM_AGE, Kind, Row
+from gateway.ports.metrics import NO_METERS, Series
+
+# Prometheus' conventions ("Metric and label naming"): base units, plural, at the end of a name.
+UNITS = ("seconds", "bytes", "dollars", "tokens", "jobs")
+# What is a number of things, and names them.
+COUNTS = {"live_batches", "live_jobs", "worker_processes", "webhook_deliveries_pending"}
+PLAIN = {f"gateway_{name}" for name in {*COUNTS, "records_up"}}
+
+
+def values_of(meters: PrometheusMeters) -> dict[tuple[str, ...], float]:
+    """Samples by name and sorted label values."""
+    text = meters.text("")[0].decode()
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def label_values(row: Row, values: Iterable[str]) -> dict[str, str]:
+    """Labels of a row, each with the next of these values."""
+    return dict(zip(row.labels, values, strict=False))
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_names_follow_the_conventions(row: Row) -> None:
+    """One prefix, a base unit, ``_total`` for counters alone, a sentence of help."""
+    assert re.fullmatch(r"gateway_[a-z_]+", row.name)
+    assert row.name.endswith("_total") == (row.kind is Kind.COUNTER)
+    assert row.kind is Kind.COUNTER or row.name in PLAIN or row.name.endswith(UNITS)
+    assert bool(row.buckets) == (row.kind is Kind.HISTOGRAM)
+    assert row.help.endswith(".")
+    assert not {"le", "quantile", "owner", "batch_id", "job_id"} & set(row.labels)
+
+
+def test_every_series_of_the_port_is_in_the_table_once() -> None:
+    """What rooms may count has a place."""
+    names = [row.name for row in TABLE]
+
+    assert len(names) == len(set(names))
+    assert {series.value for series in Series} <= set(names)
+
+
+def test_the_text_is_read_by_the_librarys_parser() -> None:
+    """With every series in it, under its name and kind; and in OpenMetrics for whoever asks."""
+    meters = PrometheusMeters()
+    for row in TABLE:
+        labels = label_values(row, "abcd")
+        if row.kind is Kind.COUNTER:
+            meters.count(Series(row.name), 1, **labels)
+        elif row.kind is Kind.HISTOGRAM:
+            meters.observe(Series(row.name), 0.5, **labels)
+        else:
+            meters.show_all(row, {tuple(labels.values()): 1}) if labels else meters.show(row, 1)
+
+    families = {
+        family.name: family.type
+        for family in text_string_to_metric_families(meters.text("")[0].decode())
+        if family.name.startswith("gateway_")
+    }
+
+    assert families == {row.name.removesuffix("_total"): row.kind.value for row in TABLE}
+    assert meters.text("application/openmetrics-text; version=1.0.0")[0].endswith(b"# EOF\n")
+
+
+def test_labels_are_bounded_whatever_clients_name() -> None:
+    """Ten thousand batches of as many models and keys are a handful of series."""
+    meters = PrometheusMeters({"default": "", "second": ""})
+    for number in range(10_000):
+        meters.count(Series.BATCHES, status="completed", model=f"model-{number}")
+        meters.count(Series.HELD, credential=f"key-{number}")
+    meters.count(Series.BATCHES, status="completed", model="gemini-3.8-flash")
+    meters.count(Series.HELD, credential="second")
+
+    values = values_of(meters)
+
+    assert values["gateway_batches_total", "completed", "other"] == 10_000
+    assert values["gateway_batches_total", "completed", "gemini-3.8-flash"] == 1
+    assert values["gateway_held_steps_total", "other"] == 10_000
+    assert values["gateway_held_steps_total", "second"] == 1
+    assert len([key for key in values if key[0] == "gateway_batches_total"]) == 2
+
+
+def test_gauges_of_several_unknown_models_are_together() -> None:
+    """Numbers are added, of ages the greatest is shown; what is over is gone."""
+    meters = PrometheusMeters({"default": ""})
+    meters.show_all(LIVE_JOBS, {("running", "x"): 2, ("running", "y"): 3})
+    meters.show_all(UPSTREAM_AGE, {("PENDING", "x"): 20, ("PENDING", "y"): 30}, most=True)
+    meters.show_all(QUOTA_USED, {("default", "gemini-3.8-flash"): 5})
+    meters.show_all(QUOTA_USED, {})
+
+    values = values_of(meters)
+
+    assert values["gateway_live_jobs", "other", "running"] == 5
+    assert values["gateway_upstream_age_seconds", "PENDING", "other"] == 30
+    assert not [key for key in values if key[0] == "gateway_quota_used_tokens"]
+
+
+def test_meters_that_keep_nothing_take_the_same() -> None:
+    """What tests and tools hand in."""
+    NO_METERS.count(Series.BATCHES, 2, status="completed", model="x")
+    NO_METERS.observe(Series.LOOP_LAG, 0.5)
