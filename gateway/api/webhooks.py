@@ -83,10 +83,10 @@ async def retrieve(call: Call) -> Response:
 
 async def update(call: Call) -> Response:
     """``POST /v1/webhook_endpoints/{id}``; an update that changes nothing is none."""
+    endpoint = await _owned(call)
     wanted = parse_endpoint_change(parse_json(await read_json_bytes(call)), OFFERED)
     if wanted.url is not None:
         _check_url(call, wanted.url)
-    endpoint = await _owned(call)
     changed = replace(
         endpoint,
         name=endpoint.name if wanted.name is None else wanted.name,
@@ -125,8 +125,8 @@ async def rotate_secret(call: Call) -> Response:
 
 async def test(call: Call) -> Response:
     """``POST /v1/webhook_endpoints/{id}/test``: sends a sample, and says what was answered."""
-    kind = parse_test(parse_json(await read_json_bytes(call)), OFFERED)
     endpoint = await _owned(call)
+    kind = parse_test(parse_json(await read_json_bytes(call)), OFFERED)
     if call.services.webhooks is None:
         raise RequestError("This gateway delivers no webhooks.")
     attempt = await call.services.webhooks.test(endpoint, kind)

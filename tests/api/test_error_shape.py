@@ -164,7 +164,7 @@ class _StrangeError(Exception):
 async def test_what_nobody_expected(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """500 for the client; the log names type and place, and nothing of the text."""
 
-    async def broken() -> Any:
+    async def broken(_owner: str) -> Any:
         raise _StrangeError("prompt: my secret diary")
 
     transport = httpx.ASGITransport(world.app(models=broken))
@@ -194,7 +194,7 @@ async def test_a_disk_that_is_full_or_fails(
 ) -> None:
     """There may be room later; nothing of it is the client's fault."""
 
-    async def full() -> Any:
+    async def full(_owner: str) -> Any:
         raise OSError(number, "what the system says")
 
     transport = httpx.ASGITransport(world.app(models=full))

@@ -42,11 +42,11 @@ BODIES: Mapping[tuple[str, str], Any] = {
     ("POST", "/webhook_endpoints/{id}"): {"name": "taken"},
     ("POST", "/webhook_endpoints/{id}/rotate_secret"): {},
     ("POST", "/webhook_endpoints/{id}/test"): {"event_type": "batch.failed"},
-    ("POST", "/responses/{id}/cancel"): None,
     # Single requests name no object of the gateway's but a response's, by its owner.
     ("POST", "/chat/completions"): None,
     ("POST", "/completions"): None,
     ("POST", "/responses"): None,
+    ("POST", "/responses/{id}/cancel"): None,
     ("POST", "/embeddings"): None,
     ("POST", "/images/generations"): None,
 }  # fmt: skip

@@ -24,9 +24,12 @@ ARGUMENTS = [
 AXE = "axe-core@4.14.0"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser; where there is none, only .ci/run insists."""
+    """The browser; where there is none, only .ci/run insists.
+
+    For one module: Playwright's event loop runs for as long, and no test with one of its own could.
+    """
     path = shutil.which("chromium")
     if path is None and not os.environ.get("CI"):  # noqa: TID251 - whether a person can install it
         pytest.skip("needs Debian's chromium: apt-get install chromium")
