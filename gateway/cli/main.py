@@ -21,6 +21,7 @@ COMMANDS: Final = (
     "rerender",
     "verify",
     "doctor",
+    "backup",
     "migrate-store",
     "config",
     "health",

@@ -1,0 +1,85 @@
+"""``gateway backup``: a copy of the data directory, taken while a gateway runs over it."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gateway.blobs.layout import Layout
+from gateway.blobs.opening import FOLDER
+from gateway.cli.environment import BadSettings, read_settings
+from gateway.settings.table import Settings
+from gateway.store.opening import DATABASE
+
+# Of the database, between which a running gateway may write.
+PAGES: Final = 1024
+
+
+@click.command(short_help="Copy the data directory of a running gateway.")
+@click.argument("directory", type=click.Path(path_type=Path))
+def backup(directory: Path) -> None:
+    """Copy the records and the bytes of files to DIRECTORY, which must be new or empty.
+
+    The gateway may run meanwhile. The records are those of one moment; bytes are linked where
+    DIRECTORY lies on the same file system, else copied. To restore, stop the gateway and put the
+    copy in the place of the data directory.
+    """
+    settings, _ = read_settings()
+    source = _source(settings)
+    if directory.exists() and any(directory.iterdir()):
+        raise click.ClickException(f"{directory} is not empty: name a new directory")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The records first: of what they name nothing is removed for GATEWAY_SWEEP_SECONDS.
+    _copy_records(source / DATABASE, directory / DATABASE)
+    count = _copy_blobs(Layout(source / FOLDER), Layout(directory / FOLDER))
+    click.echo(f"the records and {count} files are in {directory}")
+
+
+def _source(settings: Settings) -> Path:
+    if settings.store is not None or settings.blobs is not None:
+        raise BadSettings(
+            "GATEWAY_STORE or GATEWAY_BLOBS is set: back up the database and the bucket with their"
+            " own tools, the database first"
+        )
+    if not (settings.data_dir / DATABASE).exists():
+        raise BadSettings(f"GATEWAY_DATA_DIR {settings.data_dir} has no {DATABASE}")
+    return settings.data_dir
+
+
+def _copy_records(source: Path, target: Path) -> None:
+    """Copy with SQLite's online back-up, which sees one moment however long it takes."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    with (
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as running,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        running.execute("BEGIN")  # what is committed meanwhile does not begin the copy anew
+        running.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        running.backup(copy, pages=PAGES)
+
+
+def _copy_blobs(source: Layout, target: Layout) -> int:
+    target.root.mkdir(mode=0o700)
+    count = 0
+    for entries in source.folders():
+        for entry in entries:
+            place = target.path(entry.name)
+            place.parent.mkdir(mode=0o700, exist_ok=True)
+            count += _copy_blob(Path(entry.path), place)
+    return count
+
+
+def _copy_blob(source: Path, target: Path) -> int:
+    """Link or copy a blob, which is never written again; 0 of one that was swept meanwhile."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        return 0
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+        target.chmod(0o600)
+    return 1
