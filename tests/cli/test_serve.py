@@ -128,7 +128,7 @@ def test_it_serves_until_sigterm(tmp_path: Path) -> None:
         assert server.stop() == 0
         first, *others = log_of(server)
         assert first["message"].startswith(f"gateway {__version__}: data in {tmp_path}/data, ")
-        assert [entry["level"] for entry in others] == ["info", "info"]
+        assert {entry["level"] for entry in others} == {"info"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda one: one.name)
