@@ -18,6 +18,7 @@ def test_the_table_has_no_doubles() -> None:
     assert len(set(keys)) == len(keys)
     assert {route.path for route in ROUTES if route.public} == {
         "/healthz",
+        "/metrics",
         "/readyz",
         "/webhooks/google",
     }

@@ -59,5 +59,5 @@ async def test_the_extra_is_named_when_it_is_missing(
     monkeypatch.delitem(sys.modules, "gateway.blobs.objects", raising=False)
     monkeypatch.delitem(sys.modules, "gateway.blobs.buckets", raising=False)
     monkeypatch.setitem(sys.modules, "obstore", None)
-    with pytest.raises(SettingsError, match=r"gemini-batch-gateway\[cloud\]"):
+    with pytest.raises(SettingsError, match=r"'.\[cloud\]'"):
         await open_blobs("s3://bucket/prefix", tmp_path, GATEWAY, new=True)
