@@ -234,4 +234,4 @@ WHERE lease_until IS NOT NULL;
 
 -- name: batch_figures
 SELECT status, count(*) AS batches FROM batches
-WHERE status IN ('validating', 'in_progress', 'finalizing') GROUP BY status;
+WHERE status IN ($live) GROUP BY status;
