@@ -212,14 +212,21 @@ class _Guarded:
         self._open = open_to_all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = urlsplit(f"//{Request(scope).headers.get('host', '')}").hostname
-        if self._open and host not in LOOPBACK:
+        if self._open and _host_of(Request(scope)) not in LOOPBACK:
             told = (
                 "This gateway has no keys: its page is for this machine alone (GATEWAY_API_KEYS)."
             )
             await Response(told, 403, _headers(), "text/plain")(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+def _host_of(request: Request) -> str | None:
+    """Name the host that a request was sent to; None of what is no host."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        return None
 
 
 def _headers() -> dict[str, str]:

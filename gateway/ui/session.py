@@ -5,7 +5,6 @@ page is looked up with it as a program's requests are, and a key that is taken a
 """
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -46,5 +45,6 @@ def comes_from_the_page(request: Request) -> bool:
 
     Browsers send ``Origin`` with every POST and DELETE; another site's page cannot choose it.
     """
-    origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    host = request.headers.get("host", "")
+    origin = request.headers.get("origin", "").lower()
+    return bool(host) and origin in {f"http://{host}".lower(), f"https://{host}".lower()}

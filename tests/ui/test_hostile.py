@@ -1,0 +1,53 @@
+"""The page over an API of its own: heads that are no heads, and stories without their text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.clock import SystemClock
+from gateway.ui.app import with_page
+
+
+def page_over(answer: Mapping[str, Any], *, open_to_all: bool) -> httpx.AsyncClient:
+    """A client of the page, whose API answers this to everything."""
+
+    async def api(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(orjson.dumps(answer))(scope, receive, send)
+
+    app = with_page(api, SystemClock(), open_to_all=open_to_all)
+    transport = httpx.ASGITransport(app)
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "[x]", "", "127.0.0.1.evil.example"])
+async def test_a_host_that_is_none(host: str) -> None:
+    """An open page answers to this machine's names alone; some were a 500."""
+    async with page_over({}, open_to_all=True) as client:
+        answer = await client.get("/ui/new", headers={"host": host})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "", "http://127.0.0.1.evil.example"])
+async def test_an_origin_that_is_not_ours(origin: str) -> None:
+    """It changes nothing; some were a 500."""
+    async with page_over({}, open_to_all=True) as client:
+        asked = client.build_request("POST", "/ui/api/v1/batches", headers={"origin": origin})
+        answer = await client.send(asked)
+        ours = await client.post("/ui/api/v1/batches", headers={"origin": "http://127.0.0.1"})
+    assert (answer.status_code, ours.status_code) == (403, 200)
+
+
+async def test_a_line_that_is_too_large_to_show() -> None:
+    """It is named by its size, as in the API; the page was a 500."""
+    large = {"too_large_to_show": 5 * 1024 * 1024}
+    told = {"custom_id": "a", "line": 1, "model": "m", "sent": [large], "answered": [large]}
+    story = {**told, "notes": [], "asked": large, "got": large}
+    async with page_over(story, open_to_all=True) as client:
+        answer = await client.get("/ui/batches/batch_1/line", params={"custom_id": "a"})
+    assert answer.status_code == 200
+    assert answer.text.count("5.0 MiB: too large to show") == 2
