@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -12,8 +12,6 @@ from gateway.api.paths import DEPLOYMENT
 from gateway.api.services import Call
 from gateway.errors import InternalError, RequestError
 from gateway.ports.single import Answered, Events, SingleRequest
-
-Given = TypeVar("Given")
 
 # A proxy that buffers or packs a stream shows it when it is over.
 _STREAM_HEADERS: Final = {
@@ -48,7 +46,7 @@ async def create(call: Call) -> Response:
 
 
 class EventsResponse(StreamingResponse):
-    """A stream whose generator is closed however the answer ends, which ends Google's work."""
+    """A stream that is closed however the answer ends, which ends Google's work."""
 
     def __init__(self, events: Events, headers: dict[str, str], media_type: str) -> None:
         super().__init__(events, headers=headers, media_type=media_type)
@@ -62,7 +60,9 @@ class EventsResponse(StreamingResponse):
             await self._events.aclose()
 
 
-async def _while_connected(receive: Receive, work: Awaitable[Given]) -> Given:
+async def _while_connected(
+    receive: Receive, work: Awaitable[Answered | Events]
+) -> Answered | Events:
     """Wait for the answer, unless the client goes: what Google is paid for would have no reader.
 
     Starlette watches the connection during a streamed answer alone, so the upstream call of a
@@ -72,12 +72,26 @@ async def _while_connected(receive: Receive, work: Awaitable[Given]) -> Given:
     leaving = asyncio.ensure_future(_disconnected(receive))
     try:
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if answering.done():
-            return answering.result()
-        raise GoneClientError("The client closed the connection.")
+    except asyncio.CancelledError:
+        await _given_up(answering)
+        raise
     finally:
         leaving.cancel()
-        answering.cancel()
+    if answering.done():
+        return answering.result()
+    answering.cancel()
+    raise GoneClientError("The client closed the connection.")
+
+
+async def _given_up(answering: asyncio.Future[Answered | Events]) -> None:
+    """End what no reader is there for: an answer under way, or a stream that has just begun."""
+    answering.cancel()
+    await asyncio.wait((answering,))
+    if answering.cancelled() or answering.exception() is not None:
+        return
+    answered = answering.result()
+    if not isinstance(answered, Answered):
+        await answered.aclose()
 
 
 async def _disconnected(receive: Receive) -> None:

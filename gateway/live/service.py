@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +21,7 @@ from gateway.live.memory import ResponseMemory, Turn
 from gateway.live.options import LiveOptions
 from gateway.live.places import Places
 from gateway.live.prepare import FLEX, Prepared, parsed, prepare
-from gateway.live.stream import LiveStream
+from gateway.live.stream import HeldEvents, LiveStream
 from gateway.ports.metrics import NO_METERS, Meters, Series
 from gateway.ports.single import Answered, Events, Reply, SingleRequest, SingleUpstream
 from gateway.translate import (
@@ -214,7 +214,7 @@ class SingleRequestService:
             return stream
         if work.turn is not None:
             stream.before_end = partial(self._keep_stream, stream, work, work.turn)
-        return self._events(stream, work.request, stack)
+        return HeldEvents(self._events(stream, work.request, stack), stack)
 
     async def _keep_stream(self, stream: LiveStream, work: _Work, turn: Turn) -> None:
         """Store what was streamed, before the event that says that it is complete."""
@@ -254,7 +254,9 @@ class SingleRequestService:
         calls = self._calls.streams(request, credential, tier)
         return LiveStream(self._upstream, calls, answer, self._options)
 
-    async def _events(self, stream: LiveStream, request: Prepared, stack: AsyncExitStack) -> Events:
+    async def _events(
+        self, stream: LiveStream, request: Prepared, stack: AsyncExitStack
+    ) -> AsyncGenerator[bytes, None]:
         began = self._clock.monotonic()
         async with stack:
             async with aclosing(stream.events()) as events:

@@ -1,8 +1,8 @@
 """A streamed answer: pieces from one or several calls, events to the client, in one order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from typing import NamedTuple
 
 from gateway.errors import UpstreamError
@@ -23,6 +23,29 @@ class _Piece(NamedTuple):
     reply: Reply | None = None
     error: UpstreamError | None = None
     died: bool = False
+
+
+class HeldEvents:
+    """Events with all that they hold, which is given back even if they are never read.
+
+    A generator that was not begun runs no ``finally``: a client that left just as its stream began
+    kept its place and its call for ever.
+    """
+
+    def __init__(self, events: AsyncGenerator[bytes, None], held: AsyncExitStack) -> None:
+        self._events = events
+        self._held = held
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Read them once."""
+        return self._events
+
+    async def aclose(self) -> None:
+        """End the calls; again: nothing."""
+        try:
+            await self._events.aclose()
+        finally:
+            await self._held.aclose()
 
 
 class LiveStream:

@@ -1,6 +1,6 @@
 """Single requests, answered at once and not by a job: the upstream's port, and their own."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,8 +69,16 @@ class SingleRequest:
     model: str | None = None
 
 
-# Server-sent events, written; closing the generator ends the calls behind it.
-Events = AsyncGenerator[bytes, None]
+class Events(Protocol):
+    """Server-sent events, written; closing them ends the calls behind them, read or not."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Read them once."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the calls; again: nothing."""
+        ...
 
 
 class StoredResponses(Protocol):

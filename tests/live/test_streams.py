@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from gateway.live.options import LiveOptions
+from gateway.ports.single import Answered, SingleRequest
 from tests.live.google import Script
 from tests.live.world import Live, live_world
 
@@ -269,3 +270,20 @@ async def test_a_stream_of_vectors_is_refused(wanted: dict[str, Any], tmp_path: 
             )
     assert refused.value.param == next(iter(wanted))
     assert live.google.paths == []
+
+
+async def test_a_stream_that_is_never_read_ends(tmp_path: Path) -> None:
+    """A client may leave in the moment in which its stream begins; its place never came back."""
+    case = BY_ID["ls24"]
+    async with live_world(tmp_path, LiveOptions(calls=1, queue_seconds=0)) as live:
+        live.google.play_pieces(case["pieces"][:2], end="silence")
+        body = orjson.dumps(case["request"]["body"])
+        asked = SingleRequest("/v1/chat/completions", body, "a")
+        begun = await live.service.respond(asked)
+        assert not isinstance(begun, Answered)
+        await begun.aclose()
+        await asyncio.wait_for(live.google.left.wait(), 60)
+        live.google.play_pieces(BY_ID["ls09"]["pieces"])
+        again = await live.service.respond(asked)
+        assert not isinstance(again, Answered)
+        assert [block async for block in again]
