@@ -355,7 +355,11 @@ class Gateway:
             await self._warn_of_the_unreachable(store)
             context = await self._context(store, upstream, workers)
             self._memory = ResponseMemory(
-                store, context.blobs, self._clock, settings.responses_seconds
+                store,
+                context.blobs,
+                self._clock,
+                settings.responses_seconds,
+                settings.single_max_bytes,
             )
             self._single = self._single_requests(upstream, self._memory)
             with closing(_listen(settings.host, settings.port)) as listener:

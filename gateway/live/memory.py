@@ -5,6 +5,7 @@ turn reads one blob however long the conversation is. Reasoning items are stored
 signed them with: without it Gemini 3 refuses the next turn.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from gateway.errors import RequestError, UnavailableError
 from gateway.ids import new_answer_id, new_blob_name
 from gateway.ports.blobs import Blobs
 from gateway.ports.store import Seal, Store
+from gateway.units import MIB
+from gateway.wire.jsonl import MAX_STRUCTURE, structure_of
 from gateway.wire.openai import truncate
 
 logger = logging.getLogger(__name__)
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 RESPONSES: Final = "/v1/responses"
+DEFAULT_MOST_BYTES: Final = 20 * MIB
 _PREFIXES: Final = {"message": "msg", "reasoning": "rs", "function_call": "fc"}
 
 
@@ -45,13 +49,25 @@ class Turn:
 
 
 class ResponseMemory:
-    """Keeps answers for ``seconds``; 0: none."""
+    """Keeps answers for ``seconds``; 0: none.
 
-    def __init__(self, store: Store, blobs: Blobs, clock: Clock, seconds: int) -> None:
+    A conversation goes on up to ``most_bytes``, input and output of all its turns: a turn holds
+    them in memory, and the limit of bodies sees the new input alone.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        clock: Clock,
+        seconds: int,
+        most_bytes: int = DEFAULT_MOST_BYTES,
+    ) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock
         self._seconds = seconds
+        self._most_bytes = most_bytes
 
     async def begin(self, path: str, body: Json, owner: str) -> tuple[Json, Turn | None]:
         """Put the conversation so far in front of the input; the turn, if it is to be stored.
@@ -112,23 +128,40 @@ class ResponseMemory:
         return await self._store.delete_response(owner, response_id, self._clock.now())
 
     async def _continued(self, body: Json, previous: object, owner: str) -> Json:
-        kept = await self._load(owner, previous) if isinstance(previous, str) else None
-        if kept is None:
+        written = await self._read(owner, previous) if isinstance(previous, str) else None
+        if written is None:
             raise RequestError(
                 f"Previous response with id '{truncate(str(previous))}' not found.",
                 param="previous_response_id",
                 code="previous_response_not_found",
             )
+        self._check_size(written)
+        kept = await asyncio.to_thread(orjson.loads, written)
         rest = {name: value for name, value in body.items() if name != "previous_response_id"}
         return {**rest, "input": [*kept["input"], *kept["output"], *_items(body.get("input"))]}
 
+    def _check_size(self, written: bytes) -> None:
+        """Refuse to go on from what is larger than any body. Errors: RequestError."""
+        most = self._most_bytes
+        if len(written) <= most and structure_of(written, MAX_STRUCTURE) <= MAX_STRUCTURE:
+            return
+        raise RequestError(
+            f"The conversation so far is too large to go on: it is stored in {len(written)} bytes,"
+            f" and at most {most} bytes (GATEWAY_SINGLE_MAX_BYTES) and {MAX_STRUCTURE} brackets,"
+            " commas and colons are allowed. Send what matters of it in 'input'.",
+            param="previous_response_id",
+            code="context_length_exceeded",
+        )
+
     async def _load(self, owner: str, response_id: str) -> Json | None:
+        written = await self._read(owner, response_id)
+        return None if written is None else await asyncio.to_thread(orjson.loads, written)
+
+    async def _read(self, owner: str, response_id: str) -> bytes | None:
         found = await self._store.get_response(owner, response_id, self._clock.now())
         if found is None:
             return None
-        written = b"".join([block async for block in self._blobs.read(found.blob)])
-        kept: Json = orjson.loads(written)
-        return kept
+        return b"".join([block async for block in self._blobs.read(found.blob)])
 
 
 def _items(given: object) -> list[Any]:

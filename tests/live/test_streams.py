@@ -287,3 +287,19 @@ async def test_a_stream_that_is_never_read_ends(tmp_path: Path) -> None:
         again = await live.service.respond(asked)
         assert not isinstance(again, Answered)
         assert [block async for block in again]
+
+
+async def test_a_conversation_has_an_end(tmp_path: Path) -> None:
+    """Each turn is below the limit of bodies; all of them together are not."""
+    part = {"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}
+    async with live_world(tmp_path, most_bytes=4000) as live:
+        live.google.play_json({"candidates": [part]})
+        ask = live.client.responses.create
+        first = await ask(model="gemini-3.5-flash", input="a" * 1000)
+        text = "b" * 2000
+        second = await ask(model="gemini-3.5-flash", input=text, previous_response_id=first.id)
+        with pytest.raises(openai.BadRequestError, match="GATEWAY_SINGLE_MAX_BYTES") as refused:
+            await ask(model="gemini-3.5-flash", input="c", previous_response_id=second.id)
+        assert (await live.client.responses.retrieve(second.id)).output_text == "ok"
+    assert refused.value.code == "context_length_exceeded"
+    assert len(live.google.paths) == 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 
-from gateway.live.memory import ResponseMemory
+from gateway.live.memory import DEFAULT_MOST_BYTES, ResponseMemory
 from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
 from gateway.translate import Policy
@@ -32,14 +32,17 @@ class Live:
 
 @asynccontextmanager
 async def live_world(
-    root: Path, options: LiveOptions = QUICK, **policy: Any
+    root: Path,
+    options: LiveOptions = QUICK,
+    most_bytes: int = DEFAULT_MOST_BYTES,
+    **policy: Any,
 ) -> AsyncIterator[Live]:
     """Everything running, on loopback ports."""
     async with scripted_google() as google, new_world(root) as world:
         credentials = {"default": "a-key-for-google"}
         gemini = GeminiOptions(credentials=credentials, base_url=google.url)
         upstream = GeminiUpstream(gemini, world.clock)
-        memory = ResponseMemory(world.store, world.blobs, world.clock, 3600)
+        memory = ResponseMemory(world.store, world.blobs, world.clock, 3600, most_bytes)
         service = SingleRequestService(
             upstream, world.clock, Policy(**policy), credentials, memory, options=options
         )
