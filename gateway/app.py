@@ -17,6 +17,7 @@ from typing import Any, Final
 import uvicorn
 
 from gateway.api.app import create_api
+from gateway.api.connections import backlog
 from gateway.api.protocol import BoundedHttpProtocol
 from gateway.api.services import LOCAL_OWNER, ApiOptions, Services
 from gateway.batches.follow_ups import RetryRules
@@ -696,6 +697,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 date_header=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                backlog=backlog(),
                 timeout_graceful_shutdown=max(1, round(drain)),
             )
         )

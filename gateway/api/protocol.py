@@ -10,15 +10,20 @@ once. What is bounded here, by the finding of reports/attacks.md that each answe
     an answer not read     64 KiB a minute, or the connection is cut (A8)
     half-closed clients    get their answer (A9)
     a body behind answers  5 s (A10)
+    connections            as many as leave descriptors for the rest of the process (A22)
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gateway.api.answers import answer_error
+from gateway.api.connections import Connections
 from gateway.api.paths import is_single_request
+from gateway.errors import UnavailableError
 from gateway.wire.openai_errors import error_body
 
 # Nothing that an SDK sends comes near; nginx and Apache allow 32 and 8 KiB.
@@ -37,6 +42,14 @@ READ_SECONDS = 60.0
 # come to read the answer, which a connection that is closed at once may destroy.
 LINGER_SECONDS = 5.0
 
+# What is answered even while clients hold all connections that they may have.
+PROBES: Final = frozenset({"/healthz", "/readyz"})
+CROWDED_RETRY_SECONDS: Final = 5
+_CROWDED: Final = UnavailableError(
+    "The gateway has as many connections as it has descriptors for. Please try again.",
+    retry_after=CROWDED_RETRY_SECONDS,
+)
+
 _BAD_REQUEST: Final = orjson.dumps(
     error_body("The request is no valid HTTP.", "invalid_request_error", None)
 )
@@ -45,6 +58,8 @@ _BAD_REQUEST: Final = orjson.dumps(
 class BoundedHttpProtocol(HttpToolsProtocol):
     """A connection of one client."""
 
+    open: ClassVar[Connections] = Connections()  # of the process, as descriptors are
+    _late = False  # whether clients had all connections that they may have when it was made
     _head_bytes = 0
     _empty_bytes = 0
     _in_head = True
@@ -59,15 +74,25 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn declares it
         """Wait for the first head."""
         super().connection_made(transport)
+        self.open.opened(self)
+        self._late = self.open.crowded
+        if self.open.full:
+            self.transport.abort()
+            return
         self._head_deadline = self.loop.call_later(HEAD_SECONDS, self._close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._held = b""
+        self.open.closed(self)
         self._stop_waiting_for_head()
         self._stop_lingering()
         self._stop_watching()
         super().connection_lost(exc)
+
+    def make_room(self) -> None:
+        """Close an idle connection: another needs its descriptor."""
+        self._close()
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio asks whether to go on
         """Keep a half-closed connection until its requests are answered.
@@ -134,7 +159,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Take a head that came in time."""
         self._in_head, self._in_body, self._moved = False, True, True
         self._stop_waiting_for_head()
+        self.open.rests(self, idle=False)
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - an ASGI application
+        """Answer a request, of a late connection only a probe as long as there is no room."""
+        refused = self._late and self.open.crowded and cycle.scope["path"] not in PROBES
+        chosen: Any = _refuse if refused else app
+        super()._start_asgi_task(cycle, chosen)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
@@ -146,6 +178,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_body, self._moved = False, True
         self._stop_lingering()
         super().on_message_complete()
+        self._note_rest()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or close soon behind a body that was not wanted."""
@@ -157,6 +190,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._linger_deadline = self.loop.call_later(LINGER_SECONDS, self._close)
         if self._held:
             self.loop.call_soon(self._go_on)
+        self._note_rest()
+
+    def _note_rest(self) -> None:
+        waits = self._in_body or self._held or self.pipeline or not self.cycle.response_complete
+        self.open.rests(self, idle=not waits)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
         """Answer what is no HTTP as everything else is answered."""
@@ -205,3 +243,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._linger_deadline is not None:
             self._linger_deadline.cancel()
             self._linger_deadline = None
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Tell a client to come back, on another connection."""
+    response = answer_error(_CROWDED)
+    response.headers["connection"] = "close"
+    await response(scope, receive, send)

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 import uvicorn
 
-from gateway.api import protocol
+from gateway.api import connections, protocol
 from gateway.api.protocol import MAX_HEAD_BYTES, BoundedHttpProtocol
 from gateway.emulator.serve import listen
 from tests.api.world import new_world
@@ -228,3 +228,86 @@ async def test_heads_in_a_row(port: int, caplog: pytest.LogCaptureFixture, targe
 
     assert answers.count(b"HTTP/1.1") == 21
     assert caplog.records == []
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A plain connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+HALF_UPLOAD = (
+    b"POST /v1/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-a\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+)
+LIST = (
+    b"GET /v1/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-a\r\n"
+    b"Connection: close\r\n\r\n"
+)
+
+
+async def test_the_longest_idle_connection_makes_room(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A22: clients have a share of the descriptors; one with a request keeps its connection."""
+    monkeypatch.setattr(connections, "share_of_clients", lambda: 3)
+    async with asyncio.timeout(60), AsyncExitStack() as stack:
+        busy, first, second = [await stack.enter_async_context(connected(port)) for _ in range(3)]
+        for _, writer in (first, second):  # answered, so that all three are known to be accepted
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        for reader, _ in (first, second):
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        busy[1].write(HALF_UPLOAD)
+
+        assert (await talk(port, HEAD + b"\r\n")).startswith(b"HTTP/1.1 200")
+
+        assert await first[0].read() == b""
+        second[1].write(HEAD + b"\r\n")
+        assert (await second[0].read()).startswith(b"HTTP/1.1 200")
+        busy[1].write(b"}" * 99)
+        assert (await busy[0].readuntil(b"\r\n")).startswith(b"HTTP/1.1 400")
+
+
+async def test_where_every_connection_has_a_request_a_probe_is_answered(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A22: and everything else is told to come back, until there is room."""
+    async with asyncio.timeout(60), AsyncExitStack() as stack:
+        held = [await stack.enter_async_context(connected(port)) for _ in range(3)]
+        for reader, writer in held:
+            writer.write(
+                HALF_UPLOAD.replace(b"Content-Length", b"Expect: 100-continue\r\nContent-Length")
+            )
+            await reader.readuntil(b"100 Continue")
+        monkeypatch.setattr(connections, "share_of_clients", lambda: 3)
+
+        assert (await talk(port, HEAD + b"\r\n")).startswith(b"HTTP/1.1 200")
+        refused = await talk(port, LIST)
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 5\r\n" in refused
+
+        held[0][1].close()
+        await held[0][1].wait_closed()
+        while not (await talk(port, LIST)).startswith(b"HTTP/1.1 200"):
+            pass
+
+
+async def test_a_full_house_closes_what_comes(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept back for the rest of the process is given to no client."""
+    monkeypatch.setattr(connections, "share_of_clients", lambda: 0)
+    monkeypatch.setattr(connections, "backlog", lambda: 0)
+
+    assert await talk(port, HEAD + b"\r\n") == b""
+
+
+@pytest.mark.parametrize(("limit", "share"), [(64, 16), (1024, 256), (1_000_000, 995_392)])
+def test_descriptors_are_kept_back(monkeypatch: pytest.MonkeyPatch, limit: int, share: int) -> None:
+    """Whatever the limit, the process keeps half of a small one and some hundreds of a large."""
+    monkeypatch.setattr(connections, "descriptors", lambda: limit)
+
+    assert connections.share_of_clients() == share
+    assert share + 2 * connections.backlog() < limit
