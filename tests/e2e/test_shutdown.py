@@ -45,7 +45,7 @@ def connection(gateway: GatewayProcess) -> Iterator[socket.socket]:
 
 def head(method: str, path: str, *lines: str) -> bytes:
     """The head of a request."""
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *lines, "", ""]).encode()
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
 UPLOAD = (
