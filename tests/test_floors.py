@@ -86,7 +86,7 @@ PURE_MODULES = {
 TIME_FILE = "clock.py"
 
 # The floors inside translate/: request/ and answer/ never meet, nor do endpoints; completions/ is
-# chat's answer rendered in the older form.
+# chat's answer rendered in the older form, images_edits/ images' answer to images.
 TRANSLATE: dict[str, int] = {
     "contract": 1,
     "remembered": 1,
@@ -104,6 +104,7 @@ TRANSLATE: dict[str, int] = {
     "embeddings": 7,
     "images": 7,
     "completions": 8,
+    "images_edits": 8,
     "endpoints": 9,
     "defaults": 10,
     "streams": 10,

@@ -109,6 +109,7 @@ ROUTES: Final = (
     ApiRoute("GET", "/responses/{id}/input_items", responses.input_items),
     ApiRoute("POST", "/embeddings", single.create, starts_work=True),
     ApiRoute("POST", "/images/generations", single.create, starts_work=True),
+    ApiRoute("POST", "/images/edits", single.edit_images, starts_work=True),
     ApiRoute("GET", "/batches/{id}/line", lines.story),
     ApiRoute("GET", "/quota", quota.show),
     ApiRoute("GET", "/models", models.list_models),

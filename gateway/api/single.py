@@ -45,6 +45,19 @@ async def create(call: Call) -> Response:
     return EventsResponse(answered, headers=_STREAM_HEADERS, media_type="text/event-stream")
 
 
+async def edit_images(call: Call) -> Response:
+    """Answer an edit of images, which comes as JSON: the SDKs' ``images.edit`` sends a form."""
+    sent = call.request.headers.get("content-type", "")
+    if sent.partition(";")[0].strip().lower() == "multipart/form-data":
+        raise RequestError(
+            "Unsupported content type: this gateway takes an edit of images as 'application/json'"
+            " alone, not as a multipart form. Send the same fields as JSON, and the image as"
+            ' {"images": [{"image_url": "data:image/png;base64,…"}]}.',
+            code="unsupported_content_type",
+        )
+    return await create(call)
+
+
 class EventsResponse(StreamingResponse):
     """A stream that is closed however the answer ends, which ends Google's work."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.translate import chat, completions, embeddings, images, responses
+from gateway.translate import chat, completions, embeddings, images, images_edits, responses
 from gateway.translate.contract import Endpoint
 
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
@@ -13,6 +13,7 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = {
         completions.ENDPOINT,
         embeddings.ENDPOINT,
         images.ENDPOINT,
+        images_edits.ENDPOINT,
         responses.ENDPOINT,
     )
 }

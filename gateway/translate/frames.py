@@ -56,12 +56,16 @@ def forget() -> None:
 
 
 def translates(
-    field: str, table: FieldTable[RequestBuilder], build: Build[Options]
+    field: str,
+    table: FieldTable[RequestBuilder],
+    build: Build[Options],
+    others: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Options, Any], Translation]], ToGemini]:
     """Make an endpoint's ``to_gemini`` of a function of its compiled options and of ``field``.
 
     The field holds what differs from line to line; ``build`` compiles all others. Those that the
     table does not read are left out before: a ``user`` of its own must not make a line a new one.
+    Where ``others`` differ too, the function gets the values of all of them, in this order.
     """
     unread = table.unread
     compiler = Compiler(table.own, build)
@@ -71,6 +75,8 @@ def translates(
         def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
             rest = body.copy()
             given = rest.pop(field, None)
+            if others:
+                given = (given, *[rest.pop(name, None) for name in others])
             if not unread.isdisjoint(rest):
                 for name in unread & rest.keys():
                     del rest[name]

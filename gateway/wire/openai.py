@@ -40,7 +40,6 @@ SHOWN_CHARACTERS: Final = 200
 UNOFFERED_ENDPOINTS: Final[Mapping[str, str]] = {
     "/v1/moderations": "Gemini has no moderation model: its safety ratings come with an answer"
     " only, in five categories without scores.",
-    "/v1/images/edits": "Gemini has no masks; an image model edits the image of a chat line.",
     "/v1/videos": "Gemini's Batch API makes no videos, and OpenAI retires this endpoint.",
 }
 

@@ -35,6 +35,7 @@ def test_the_table_has_no_doubles() -> None:
         ("POST", "/responses"),
         ("POST", "/embeddings"),
         ("POST", "/images/generations"),
+        ("POST", "/images/edits"),
         ("POST", "/webhooks/google"),
     }
 

@@ -58,7 +58,7 @@ async def test_a_refused_key_is_told_and_not_repeated(
 def test_whatever_changes_something_is_audited() -> None:
     """Single requests change nothing."""
     single = {"/chat/completions", "/completions", "/responses", "/embeddings"}
-    single |= {"/images/generations"}
+    single |= {"/images/generations", "/images/edits"}
     for route in ROUTES:
         changes = route.method != "GET" and not route.public and route.path not in single
         assert bool(route.audit) is changes, route.path

@@ -49,6 +49,7 @@ BODIES: Mapping[tuple[str, str], Any] = {
     ("POST", "/responses/{id}/cancel"): None,
     ("POST", "/embeddings"): None,
     ("POST", "/images/generations"): None,
+    ("POST", "/images/edits"): None,
 }  # fmt: skip
 QUERIES = {"/batches/{id}/line": "?custom_id=1"}
 OWN = [route for route in ROUTES if not route.public]

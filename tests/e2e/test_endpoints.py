@@ -8,6 +8,12 @@ from openai.types import Completion, ImagesResponse
 
 from tests.e2e.harness import GatewayProcess, finished, line, read_lines, submit
 
+# A PNG of one pixel.
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5Er"
+    "kJggg=="
+)
+
 
 def test_completions(gateway: GatewayProcess) -> None:
     """Prompts and choices in order, the default of 16 tokens, an error line of its own."""
@@ -66,7 +72,48 @@ def test_images(gateway: GatewayProcess) -> None:
     assert error["response"]["body"]["error"]["param"] == "response_format"
 
 
-@pytest.mark.parametrize("path", ["/v1/moderations", "/v1/images/edits", "/v1/videos"])
+def test_edits_of_images(gateway: GatewayProcess) -> None:
+    """Images by data URI, URL and file id in one batch; the mask's line is refused by name."""
+    client = gateway.client()
+    path = "/v1/images/edits"
+    upload = client.files.create(file=("cat.png", b64decode(PIXEL)), purpose="vision")
+    uri = f"data:image/png;base64,{PIXEL}"
+    body = {"model": "gemini-3.1-flash-image", "prompt": "Add a hat."}
+    batch = submit(
+        client,
+        [
+            line("inline", path, {**body, "images": [{"image_url": uri}], "n": 2}),
+            line("url", path, {**body, "image": "https://example.com/cat.png"}),
+            line("file", path, {**body, "images": [{"file_id": upload.id}, {"image_url": uri}]}),
+            line("bare", path, {**body, "image": [upload.id]}),
+            line("none", path, {**body, "image": ["file-" + "0" * 24]}),
+            line("mask", path, {**body, "image": uri, "mask": {"image_url": uri}}),
+        ],
+        path,
+    )
+    done = finished(client, batch)
+    assert done.status == "completed"
+    answers = {
+        row["custom_id"]: ImagesResponse.model_validate(row["response"]["body"], strict=True)
+        for row in read_lines(client, done.output_file_id)
+    }
+    counts = {custom_id: len(answer.data or ()) for custom_id, answer in answers.items()}
+    assert counts == {"inline": 2, "url": 1, "file": 1, "bare": 1}
+    for answer in answers.values():
+        assert answer.usage is not None
+        assert answer.usage.input_tokens_details.image_tokens > 0
+    errors = {
+        row["custom_id"]: row["response"]["body"]["error"]
+        for row in read_lines(client, done.error_file_id)
+    }
+    told = {custom_id: (error["code"], error["param"]) for custom_id, error in errors.items()}
+    assert told == {
+        "none": ("file_not_found", "image[0]"),
+        "mask": ("unsupported_parameter", "mask"),
+    }
+
+
+@pytest.mark.parametrize("path", ["/v1/moderations", "/v1/videos"])
 def test_endpoints_that_gemini_cannot_serve(gateway: GatewayProcess, path: str) -> None:
     """Refused when the batch is created, in OpenAI's words and with the reason."""
     client = gateway.client()

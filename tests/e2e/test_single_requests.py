@@ -5,6 +5,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types import ImageEditCompletedEvent, ImagesResponse
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 from pydantic import BaseModel
 
@@ -107,6 +108,32 @@ def test_other_endpoints(client: openai.OpenAI) -> None:
     image = client.images.generate(model="gemini-3.1-flash-image", prompt="a cat")
     assert image.data is not None
     assert image.data[0].b64_json
+
+
+EDIT: dict[str, Any] = {
+    "model": "gemini-3.1-flash-image",
+    "prompt": "Add a hat.",
+    "images": [{"image_url": "data:image/png;base64,iVBORw0KGgo="}],
+}
+
+
+def test_edits_of_images(client: openai.OpenAI) -> None:
+    """As JSON, whole and streamed; the form that the SDK sends is refused with the way out."""
+    whole = client.post("/images/edits", cast_to=ImagesResponse, body=EDIT)
+    assert whole.data is not None
+    assert whole.data[0].b64_json
+    [event] = client.post(
+        "/images/edits",
+        cast_to=ImagesResponse,
+        body={**EDIT, "stream": True},
+        stream=True,
+        stream_cls=openai.Stream[ImageEditCompletedEvent],
+    )
+    assert event.type == "image_edit.completed"
+    assert event.b64_json == whole.data[0].b64_json
+    with pytest.raises(openai.BadRequestError, match="not as a multipart form") as caught:
+        client.images.edit(model=EDIT["model"], prompt="Add a hat.", image=b"png")
+    assert caught.value.code == "unsupported_content_type"
 
 
 def test_notes_say_what_was_lost(client: openai.OpenAI) -> None:

@@ -19,7 +19,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/embeddings": {"input": "Hi"},
 }
 # An answer of images has no member for its model.
-NAMELESS = {"/v1/images/generations"}
+NAMELESS = {"/v1/images/edits", "/v1/images/generations"}
 TEXT: dict[str, Any] = {
     "responseId": "r",
     "candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}],

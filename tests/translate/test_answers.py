@@ -25,6 +25,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "/v1/chat/completions": ChatCompletion,
     "/v1/completions": Completion,
     "/v1/embeddings": CreateEmbeddingResponse,
+    "/v1/images/edits": ImagesResponse,
     "/v1/images/generations": ImagesResponse,
     "/v1/responses": Response,
 }

@@ -15,7 +15,7 @@ from tests.translate.test_requests import REQUESTS
 # OpenAI's vectors come whole, so `stream` is refused there as any unknown field.
 UNSTREAMED = {"/v1/embeddings"}
 # Azure's examples of batches spell these as all others do.
-NOT_SPELT_BY_AZURE = {"/v1/images/generations"}
+NOT_SPELT_BY_AZURE = {"/v1/images/edits", "/v1/images/generations"}
 
 
 def test_each_endpoint_is_a_room() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from google.genai import types as gemini
-from openai.types import EmbeddingCreateParams, image_generate_params
+from openai.types import EmbeddingCreateParams, image_edit_params, image_generate_params
 from openai.types import completion_create_params as legacy_create_params
 from openai.types.chat import (
     ChatCompletionAllowedToolsParam,
@@ -59,6 +59,7 @@ from gateway.translate.completions import request as completions
 from gateway.translate.embeddings import answer as embeddings_answers
 from gateway.translate.embeddings import request as embeddings
 from gateway.translate.images import request as images
+from gateway.translate.images_edits import request as edits
 from gateway.translate.reading.table import TABLES as REGISTERED
 from gateway.translate.reading.table import FieldTable
 from gateway.translate.request import content as parts
@@ -100,6 +101,7 @@ TABLES: list[tuple[str, FieldTable[Any], set[str]]] = [
         images.IMAGES,
         _members(image_generate_params.ImageGenerateParamsNonStreaming),
     ),
+    ("images_edits", edits.EDITS, _members(image_edit_params.ImageEditParamsNonStreaming)),
     ("embeddings", embeddings.EMBEDDINGS, _members(EmbeddingCreateParams)),
     ("system", messages.SYSTEM_MESSAGE, _members(ChatCompletionSystemMessageParam)),
     ("developer", messages.SYSTEM_MESSAGE, _members(ChatCompletionDeveloperMessageParam)),
@@ -222,6 +224,8 @@ GOOGLES: list[tuple[FieldTable[Any], type[BaseModel], str]] = [
 OURS = {
     "/v1/embeddings google",
     "extra_body",
+    # The SDKs have no type of the JSON body: EditImageBodyJsonParam and ImageRefParam of the spec.
+    "images[]",
     "messages[].images[]",
 }
 

@@ -18,6 +18,7 @@ from gateway.translate.embeddings import answer as embeddings_answers
 from gateway.translate.embeddings import request as embeddings
 from gateway.translate.images import answer as images_answers
 from gateway.translate.images import request as images
+from gateway.translate.images_edits import request as edits
 from tests.translate.checks import check_refusal, check_rendered, check_translation
 from tests.translate.running import CONTEXT
 from tests.translate.samples import ODD
@@ -399,6 +400,37 @@ def test_completion_bodies(body: dict[str, Any], model: str) -> None:
 def test_image_bodies(body: dict[str, Any], model: str) -> None:
     """Prompts of any kind, among fields of any kind."""
     result = images.to_gemini(body, POLICY, model)
+    if isinstance(result, LineError):
+        check_refusal(result, body)
+    else:
+        check_translation(result, "GenerateContentRequest")
+
+
+SOURCE = st.sampled_from(
+    ("data:image/png;base64,AAAA", "https://a.b/c", "file-" + "a" * 24, "", "file-")
+)
+SOURCES = SOURCE | st.dictionaries(st.sampled_from(("", "image_url", "file_id")), SOURCE | JSON)
+
+
+@BOUNDED
+@given(
+    body=st.fixed_dictionaries(
+        {"prompt": TEXT},
+        optional={
+            "images": st.lists(SOURCES, max_size=3) | SOURCES | JSON,
+            "image": st.lists(SOURCES, max_size=17) | SOURCES | JSON,
+            "n": st.integers(0, 3) | JSON,
+            "mask": JSON,
+            "odd": JSON,
+        },
+    ),
+    model=MODELS | st.just("gemini-3-pro-image"),
+)
+def test_edit_bodies(body: dict[str, Any], model: str) -> None:
+    """Images of any kind, in each of the forms that they may have."""
+    before = copy.deepcopy(body)
+    result = edits.to_gemini(body, POLICY, model)
+    assert body == before
     if isinstance(result, LineError):
         check_refusal(result, body)
     else:

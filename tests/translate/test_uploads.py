@@ -91,6 +91,10 @@ def test_placeholders_elsewhere(request_: dict[str, Any]) -> None:
             "input[0].content[0].file_id",
         ),
         ({"input": [[[{"file_id": TWO}]]]}, "input[0][0][0].file_id"),
+        ({"prompt": TWO, "image": TWO}, "image"),
+        ({"prompt": TWO, "image": [ONE, TWO]}, "image[1]"),
+        ({"prompt": TWO, "image": [ONE, {"file_id": TWO}]}, "image[1].file_id"),
+        ({"prompt": TWO, "images": [{"file_id": TWO}]}, "images[0].file_id"),
     ],
 )
 def test_the_field_of_a_file_that_cannot_be_used_is_named(body: Any, param: str) -> None:

@@ -68,8 +68,8 @@ def _nearest_ratio(asked: float) -> tuple[str, bool]:
     return ratio, distance < 1e-9
 
 
-IMAGES: Final = FieldTable(
-    PATH,
+# What drawing and editing have in common.
+SHARED: Final = (
     mapped("model", "the model of the job"),
     mapped("prompt", "`contents`: one user turn"),
     mapped("n", "one item per image", integer(1, MAX_IMAGES), keep("choices")),
@@ -92,7 +92,6 @@ IMAGES: Final = FieldTable(
     *GOOGLE_ROWS,
     STREAM,
     noted("quality", "Gemini has no such setting; noted", _quality, "auto", "standard"),
-    noted("style", "Gemini has no such setting; noted", one_of("vivid", "natural")),
     noted(
         "moderation",
         "Gemini's filters are set by `google.safety_settings`",
@@ -108,10 +107,18 @@ IMAGES: Final = FieldTable(
     refused("frame_count", "Gemini makes no animations here."),
     refused("frame_duration_ms", "Gemini makes no animations here."),
 )
+IMAGES: Final = FieldTable(
+    PATH,
+    *SHARED,
+    noted("style", "Gemini has no such setting; noted", one_of("vivid", "natural")),
+)
 
 
-def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
-    builder = read_options(IMAGES, rest, model, policy)
+def compile_images(
+    table: FieldTable[RequestBuilder], rest: Json, model: str, policy: Policy
+) -> CompiledOptions:
+    """Compile the options of a line that wants images; ``table`` is the endpoint's."""
+    builder = read_options(table, rest, model, policy)
     refuse_google(builder, ("speech_config",))
     resolve_tools(builder)
     refuse_thoughts(builder)
@@ -128,6 +135,10 @@ def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
     return CompiledOptions(builder)
 
 
+def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
+    return compile_images(IMAGES, rest, model, policy)
+
+
 @translates("prompt", IMAGES, _build)
 def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
     """Translate one line.
@@ -135,11 +146,12 @@ def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
     ``{"model": "gemini-2.5-flash-image", "prompt": "A cat", "size": "1024x1024"}`` ->
     ``{"contents": […], "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": …}}``
     """
-    item = options.text(_prompt(prompt))
+    item = options.text(read_prompt(prompt))
     return options.one_item_per_choice(item), options.hints, options.notes, ()
 
 
-def _prompt(value: object) -> str:
+def read_prompt(value: object) -> str:
+    """Check the prompt of a line that wants images."""
     if value is None:
         refusal.missing("prompt")
     if type(value) is not str:

@@ -42,13 +42,13 @@ def not_found(file_id: str) -> Unusable:
     )
 
 
-def uploaded_file(file_id: object, conversation: Conversation) -> Json:
-    """Write the placeholder of an uploaded file, for every field that names one."""
+def uploaded_file(file_id: object, conversation: Conversation, param: str = "file_id") -> Json:
+    """Write the placeholder of an uploaded file, for every field (``param``) that names one."""
     if type(file_id) is not str:
-        invalid_type(file_id, "a string", "file_id")
+        invalid_type(file_id, "a string", param)
     if not FILE_ID.fullmatch(file_id):
         unknown = not_found(file_id)
-        raise Refused(unknown.code, "file_id", unknown.message)
+        raise Refused(unknown.code, param, unknown.message)
     conversation.files.append(file_id)
     return {"fileData": {"fileUri": PLACEHOLDER + file_id}}
 
@@ -64,7 +64,12 @@ def refusal_of(file_id: str, why: Unusable, body: Json) -> LineError:
 
 
 def _places(value: object, file_id: str, path: str = "") -> Iterator[str]:
-    """Where a ``file_id`` says this: ``messages[0].content[1].file.file_id``."""
+    """Where a ``file_id`` says this: ``messages[0].content[1].file.file_id``.
+
+    ``image`` of an edit may name files itself: ``image``, ``image[0]``.
+    """
+    if value == file_id and path.partition("[")[0] == "image":
+        yield path
     if isinstance(value, dict):
         for name, member in value.items():
             where = f"{path}.{name}" if path else name

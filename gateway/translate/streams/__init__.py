@@ -12,7 +12,7 @@ from typing import Final
 from gateway.translate.contract import AnswerHints, Context
 from gateway.translate.streams.chat import ChatStream
 from gateway.translate.streams.completions import CompletionStream
-from gateway.translate.streams.images import ImageStream
+from gateway.translate.streams.images import EditStream, ImageStream
 from gateway.translate.streams.responses import ResponseStream
 from gateway.translate.streams.stream import AnswerStream, StreamOptions
 
@@ -21,6 +21,7 @@ STREAMS: Final[Mapping[str, Callable[[AnswerHints, Context, int, StreamOptions],
     "/v1/completions": CompletionStream,
     "/v1/responses": ResponseStream,
     "/v1/images/generations": ImageStream,
+    "/v1/images/edits": EditStream,
 }
 
 __all__ = ["STREAMS", "AnswerStream", "StreamOptions"]

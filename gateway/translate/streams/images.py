@@ -9,12 +9,11 @@ from gateway.translate.images.answer import from_gemini
 from gateway.translate.streams.stream import AnswerStream
 from gateway.wire.sse import named_event
 
-_EVENT = "image_generation.completed"
-
 
 class ImageStream(AnswerStream):
     """``event: image_generation.completed`` for each image, when all of them are there."""
 
+    event: str = "image_generation.completed"
     from_gemini = staticmethod(from_gemini)
 
     def read(self, item: int, index: int, parts: object) -> None:
@@ -41,7 +40,7 @@ class ImageStream(AnswerStream):
             return
         body: Json = orjson.loads(written)
         common = {
-            "type": _EVENT,
+            "type": self.event,
             "created_at": body["created"],
             "size": body.get("size", "auto"),
             "quality": body.get("quality", "auto"),
@@ -51,8 +50,14 @@ class ImageStream(AnswerStream):
         last = len(body["data"]) - 1
         for number, image in enumerate(body["data"]):
             usage = {"usage": body["usage"]} if number == last else {"usage": _NOT_COUNTED}
-            event = {**common, "b64_json": image["b64_json"], **usage}
-            yield named_event(_EVENT, orjson.dumps(event))
+            members = {**common, "b64_json": image["b64_json"], **usage}
+            yield named_event(self.event, orjson.dumps(members))
+
+
+class EditStream(ImageStream):
+    """``event: image_edit.completed`` for each image."""
+
+    event = "image_edit.completed"
 
 
 _NOT_COUNTED = {
