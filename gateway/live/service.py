@@ -184,17 +184,29 @@ class SingleRequestService:
         """Try the flex tier while there is time, then the standard tier if that is allowed."""
         options = self._options
         end = self._clock.monotonic() + options.flex_seconds
+        answers = [*map(dict, await self._calls.answers(request, credential, FLEX))]
         for pause in flex.pauses():
-            answers = await self._calls.answers(request, credential, FLEX)
-            tries_again = flex.is_full(answers) and self._clock.monotonic() + pause < end
-            if not tries_again:
+            if not flex.is_full(answers) or self._clock.monotonic() + pause >= end:
                 break
             await self._clock.sleep(pause)
+            answers = await self._again(request, credential, answers, FLEX)
         falls_back = flex.is_full(answers) or flex.is_unsupported(answers)
         if falls_back and options.flex_fallback:
-            return None, [*map(dict, await self._calls.answers(request, credential))]
-        tier = FLEX if flex.served(answers) else None
-        return tier, [*map(dict, answers)]
+            return None, await self._again(request, credential, answers, None)
+        return FLEX if flex.served(answers) else None, answers
+
+    async def _again(
+        self,
+        request: Prepared,
+        credential: str,
+        answers: Sequence[dict[str, Any]],
+        tier: str | None,
+    ) -> list[dict[str, Any]]:
+        """Ask again for what failed, and for that alone: the other answers are paid for."""
+        pairs = zip(request.items, answers, strict=True)
+        failed = replace(request, items=[item for item, answer in pairs if "error" in answer])
+        again = iter(await self._calls.answers(failed, credential, tier))
+        return [dict(next(again)) if "error" in answer else answer for answer in answers]
 
     # --- streams ----------------------------------------------------------------------------
 

@@ -1,0 +1,83 @@
+"""The flex tier: tried again while it is full, and each answer paid for once."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from gateway.live.memory import ResponseMemory
+from gateway.live.options import LiveOptions
+from gateway.live.service import SingleRequestService
+from gateway.ports.single import Answered, Reply, SingleCall, SingleRequest
+from gateway.translate import Policy
+from tests.api.world import TestClock, new_world
+
+FULL: Reply = {"error": {"code": 503, "message": "The model is overloaded.", "status": "X"}}
+BODY = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "hi"}]}
+
+
+class HurriedClock(TestClock):
+    """Pauses take no time, and are counted."""
+
+    slept = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        """Count it."""
+        self.slept += seconds
+
+    def monotonic(self) -> float:
+        """Seconds that were slept."""
+        return self.slept
+
+
+class Upstream:
+    """Gives the answers of a script, and remembers which tier was asked."""
+
+    def __init__(self, *script: Reply) -> None:
+        self.script = list(script)
+        self.tiers: list[str | None] = []
+
+    async def ask(self, call: SingleCall) -> Reply:
+        """Give the next answer."""
+        self.tiers.append(orjson.loads(call.body).get("serviceTier"))
+        return self.script.pop(0)
+
+    def stream(self, call: SingleCall) -> AsyncGenerator[Reply, None]:
+        """None of these is streamed."""
+        raise AssertionError(call)
+
+
+def answer(text: str) -> Reply:
+    """One choice."""
+    part = {"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}
+    return {"candidates": [part], "usageMetadata": {"serviceTier": "flex"}}
+
+
+async def asked(root: Path, upstream: Upstream, options: LiveOptions) -> Answered:
+    """Two choices of the flex tier."""
+    async with new_world(root) as world:
+        clock = HurriedClock()
+        memory = ResponseMemory(world.store, world.blobs, clock, 0)
+        credentials = {"default": "k"}
+        service = SingleRequestService(
+            upstream, clock, Policy(), credentials, memory, options=options
+        )
+        body = orjson.dumps({**BODY, "n": 2, "service_tier": "flex"})
+        answered = await service.respond(SingleRequest("/v1/chat/completions", body, "a"))
+        assert isinstance(answered, Answered)
+        return answered
+
+
+@pytest.mark.parametrize("fallback", [False, True])
+async def test_a_choice_that_was_answered_is_not_asked_again(
+    fallback: bool, tmp_path: Path
+) -> None:
+    """One of two found room: it was paid for a second time with the other."""
+    upstream = Upstream(answer("one"), FULL, answer("two"))
+    options = LiveOptions(flex_seconds=0 if fallback else 60, flex_fallback=fallback)
+    answered = await asked(tmp_path, upstream, options)
+    choices = orjson.loads(answered.body)["choices"]
+    assert [choice["message"]["content"] for choice in choices] == ["one", "two"]
+    assert len(upstream.tiers) == 3
+    assert (upstream.tiers[2] == upstream.tiers[1]) == (not fallback)
