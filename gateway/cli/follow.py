@@ -9,19 +9,25 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from gateway.cli.status import duration, lines_of
-from gateway.client.client import GatewayClient
+from gateway.client.client import GatewayClient, NoAnswerError
 from gateway.clock import SystemClock
 
 ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 15.0
+# A batch takes hours, and a gateway is restarted meanwhile.
+PATIENCE_MS: Final = 600_000
 
 Json = Mapping[str, Any]
 
 
 def follow(client: GatewayClient, batch: Json, console: Console) -> Json:
-    """Poll until the batch has ended, and show how far it is; Ctrl-C interrupts the wait."""
+    """Poll until the batch has ended, and show how far it is; Ctrl-C interrupts the wait.
+
+    Errors: ClientError, that of a gateway that is away only when it has been so for long.
+    """
     clock, asleep = SystemClock(), threading.Event()
+    heard = clock.now()
     shown = _Bar(console) if console.is_terminal else _Lines(console)
     with shown.open():
         for pause in _pauses():
@@ -29,7 +35,11 @@ def follow(client: GatewayClient, batch: Json, console: Console) -> Json:
             if batch["status"] in ENDED:
                 break
             asleep.wait(pause)
-            batch = client.batch(batch["id"])
+            try:
+                batch, heard = client.batch(batch["id"]), clock.now()
+            except NoAnswerError:
+                if clock.now() - heard > PATIENCE_MS:
+                    raise
     return batch
 
 
@@ -66,7 +76,7 @@ class _Bar:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[told]}", markup=False),  # it holds Google's own words
             console=console,
         )
         self._task = self._progress.add_task("", total=None, told="")

@@ -56,8 +56,16 @@ def show_failures(console: Console, path: Path) -> None:
             found[code] = (count + 1, custom_id, first)
     table = Table("lines", "code", "first", "for example", box=None)
     for code, (count, custom_id, message) in sorted(found.items(), key=lambda row: -row[1][0]):
-        table.add_row(str(count), code, custom_id, message[:EXAMPLE_CHARACTERS])
+        texts = (code, custom_id, message[:EXAMPLE_CHARACTERS])
+        table.add_row(str(count), *map(printable, texts))
     console.print(table, markup=False)
+
+
+def printable(text: str) -> str:
+    """Give a text without what a terminal would obey: custom_ids and messages are of others."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def _failure(line: Json) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from gateway.cli.connection import connected, connection_options
 from gateway.cli.follow import follow
-from gateway.cli.outcome import show_failures, write_files
+from gateway.cli.outcome import printable, show_failures, write_files
 from gateway.cli.status import lines_of
 from gateway.client.client import GatewayClient
 
@@ -149,7 +149,7 @@ def _end(client: GatewayClient, batch: Json, file: Path, console: Console) -> in
     console.print(f"{batch['id']}: {batch['status']}, {lines_of(batch)}", highlight=False)
     for entry in (batch.get("errors") or {}).get("data") or ():
         line = f"line {entry['line']}: " if entry.get("line") else ""
-        console.print(f"  {line}{entry['message']}", markup=False)
+        console.print(f"  {line}{printable(entry['message'])}", markup=False)
     for path in written.values():
         console.print(f"  {path}", markup=False, highlight=False, soft_wrap=True)
     if "error" in written:

@@ -9,10 +9,16 @@ import orjson
 
 TIMEOUT_SECONDS: Final = 600.0  # gathering the lines of a large batch takes minutes
 CONNECT_SECONDS: Final = 10.0
+# What a gateway says that is busy or stops, or a proxy whose gateway is away.
+LATER: Final = frozenset({429, 502, 503, 504})
 
 
 class ClientError(Exception):
     """The call did not work; the message says why."""
+
+
+class NoAnswerError(ClientError):
+    """No gateway answered, or one that starts or stops: it may answer later."""
 
 
 class GatewayClient:
@@ -119,11 +125,13 @@ class GatewayClient:
             answer = send()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = str(error) or type(error).__name__
-            raise ClientError(f"No gateway answers at {self._base_url}: {why}") from error
+            raise NoAnswerError(f"No gateway answers at {self._base_url}: {why}") from error
         return _parsed(answer, self._base_url)
 
 
 def _parsed(answer: httpx.Response, base_url: str) -> dict[str, Any]:
+    if answer.status_code in LATER:
+        raise NoAnswerError(_said(answer) or f"{base_url} answers HTTP {answer.status_code}.")
     try:
         value = orjson.loads(answer.content)
         if answer.is_success:
@@ -134,6 +142,14 @@ def _parsed(answer: httpx.Response, base_url: str) -> dict[str, Any]:
             f"What answers at {base_url} is no gateway (HTTP {answer.status_code}): set"
             " OPENAI_BASE_URL to a gateway's address, which ends in /v1."
         ) from error
+
+
+def _said(answer: httpx.Response) -> str:
+    """Read the sentence of an error; "" where it has none."""
+    try:
+        return str(orjson.loads(answer.content)["error"]["message"])
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def server_date(url: str) -> str | None:
