@@ -609,12 +609,16 @@ class Gateway:
     ) -> Any:  # noqa: ANN401 - an ASGI application
         retries = RetryInput(context)
         renderer = Rerenderer(context, self._policy.to_json())
+
+        def ready() -> bool:
+            return self._readiness.ready
+
         services = Services(
             store=context.store,
             blobs=context.blobs,
             clock=self._clock,
             wake=runner.wake,
-            ready=lambda: self._readiness.ready,
+            ready=ready,
             google=lambda: self._readiness.google,
             endpoints=tuple(ENDPOINTS),
             policy=self._policy.to_json(),
@@ -632,7 +636,7 @@ class Gateway:
         if self._settings.ui == "off":
             return api
         open_to_all = self._api_options.credentials is None and keyring is None
-        return with_page(api, self._clock, open_to_all=open_to_all)
+        return with_page(api, self._clock, open_to_all=open_to_all, ready=ready)
 
 
 async def _look_after(keyring: Keyring | None) -> None:

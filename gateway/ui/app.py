@@ -38,9 +38,11 @@ STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 Page = Callable[[pages.Visit], Awaitable[tuple[str, dict[str, Any]]]]
 
 
-def with_page(api: ASGIApp, clock: Clock, *, open_to_all: bool) -> ASGIApp:
+def with_page(
+    api: ASGIApp, clock: Clock, *, open_to_all: bool, ready: Callable[[], bool]
+) -> ASGIApp:
     """Put the page in front of the API: what begins with ``/ui`` is the page's."""
-    page = Ui(api, clock, open_to_all=open_to_all).app()
+    page = Ui(api, clock, open_to_all=open_to_all, ready=ready).app()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -51,12 +53,18 @@ def with_page(api: ASGIApp, clock: Clock, *, open_to_all: bool) -> ASGIApp:
 
 
 class Ui:
-    """The page over the API of the same process. ``open_to_all``: the gateway has no keys."""
+    """The page over the API of the same process.
 
-    def __init__(self, api: ASGIApp, clock: Clock, *, open_to_all: bool) -> None:
+    ``open_to_all``: the gateway has no keys. ``ready``: it does not stop.
+    """
+
+    def __init__(
+        self, api: ASGIApp, clock: Clock, *, open_to_all: bool, ready: Callable[[], bool]
+    ) -> None:
         self._api = api
         self._clock = clock
         self._open = open_to_all
+        self._ready = ready
         self._templates = Environment(
             loader=PackageLoader("gateway.ui"),
             autoescape=True,
@@ -165,10 +173,13 @@ class Ui:
         return StreamingResponse(self._changes(key, batch_id), 200, headers, "text/event-stream")
 
     async def _changes(self, key: str, batch_id: str | None) -> AsyncGenerator[bytes, None]:
-        """Say ``changed`` whenever what the page shows has changed."""
+        """Say ``changed`` whenever what the page shows has changed.
+
+        Until the gateway stops: a page that is open somewhere would hold that up.
+        """
         client, before = ApiClient(self._api, key), None
         try:
-            while True:
+            while self._ready():
                 try:
                     shown = await (
                         client.batch(batch_id) if batch_id else client.get("/batches", limit=100)

@@ -1,6 +1,6 @@
-"""The page over an API of its own: heads that are no heads, and stories without their text."""
+"""The page over an API of its own: odd heads, stories without their text, a stop."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -13,13 +13,15 @@ from gateway.clock import SystemClock
 from gateway.ui.app import with_page
 
 
-def page_over(answer: Mapping[str, Any], *, open_to_all: bool) -> httpx.AsyncClient:
+def page_over(
+    answer: Mapping[str, Any], *, open_to_all: bool, ready: Callable[[], bool] = lambda: True
+) -> httpx.AsyncClient:
     """A client of the page, whose API answers this to everything."""
 
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
         await Response(orjson.dumps(answer))(scope, receive, send)
 
-    app = with_page(api, SystemClock(), open_to_all=open_to_all)
+    app = with_page(api, SystemClock(), open_to_all=open_to_all, ready=ready)
     transport = httpx.ASGITransport(app)
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
@@ -51,3 +53,13 @@ async def test_a_line_that_is_too_large_to_show() -> None:
         answer = await client.get("/ui/batches/batch_1/line", params={"custom_id": "a"})
     assert answer.status_code == 200
     assert answer.text.count("5.0 MiB: too large to show") == 2
+
+
+@pytest.mark.slow
+async def test_a_stop_ends_what_a_page_watches() -> None:
+    """A page that was open anywhere held a stop up for all of its time."""
+    looks: Iterator[bool] = iter((True, True, False))
+    async with page_over({}, open_to_all=True, ready=lambda: next(looks)) as client:
+        answer = await client.get("/ui/events")
+    assert answer.status_code == 200
+    assert next(looks, None) is None
