@@ -21,7 +21,7 @@ class Places:
 
     def __init__(self, error: Exception) -> None:
         self.inside = self.most = 0
-        self._error = error
+        self._errors = (error,)
 
     @asynccontextmanager
     async def workplace(self) -> AsyncIterator[Path]:
@@ -31,7 +31,8 @@ class Places:
         for _ in range(5):
             await asyncio.sleep(0)
         self.inside -= 1
-        raise self._error
+        for error in self._errors:
+            raise error
         yield Path()
 
 
