@@ -119,7 +119,7 @@ class ResponseMemory:
             return None
         identity = response_id.removeprefix("resp_")
         return [
-            {"id": _item_id(item, identity, number), **item}
+            {**item, "id": _item_id(item, identity, number)}
             for number, item in enumerate(kept["input"])
         ]
 
@@ -173,5 +173,9 @@ def _items(given: object) -> list[Any]:
 
 
 def _item_id(item: Json, identity: str, number: int) -> str:
+    """Name an item, which pages of a list go on from: as the client did, if it did."""
+    given = item.get("id")
+    if isinstance(given, str) and given:
+        return given
     kind = str(item.get("type") or "message")
     return f"{_PREFIXES.get(kind, 'item')}_{identity}_in{number}"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.errors import RequestError
+from gateway.errors import NotFoundError, RequestError
 from gateway.live.failures import RefusedError
 from gateway.ports.single import SingleRequest
 from gateway.translate import (
@@ -20,6 +20,7 @@ from gateway.translate import (
     defaults_of,
     resolve_model,
 )
+from gateway.wire.gemini import MODEL_ID
 from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
 from gateway.wire.jsonl import MAX_STRUCTURE, structure_of
 from gateway.wire.openai import parse_json, truncate
@@ -78,6 +79,13 @@ def prepare(path: str, body: Json, policy: Policy) -> Prepared:
     taken = _OF_THE_CALL if path in STREAMS else _OF_EVERY_CALL
     rest = {name: value for name, value in body.items() if name not in taken}
     model, defaults = resolve_model(asked, policy)
+    if not MODEL_ID.fullmatch(model):
+        raise NotFoundError(
+            f"The model '{truncate(asked)}' does not exist: it must be a Gemini model, or an alias"
+            " of one.",
+            param="model",
+            code="model_not_found",
+        )
     add = defaults_of(defaults, path)
     made = endpoint.to_gemini(rest if add is None else add(rest), policy, model)
     if isinstance(made, LineError):

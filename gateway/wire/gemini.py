@@ -29,6 +29,8 @@ SINGLE_METHODS: Final = {GENERATE_CONTENT: "generateContent", EMBED_CONTENT: "em
 STREAM_METHOD: Final = "streamGenerateContent"
 EMBED_SEVERAL_METHOD: Final = "batchEmbedContents"
 MOST_EMBEDDINGS: Final = 100  # of one call of the latter
+# It is a part of a path.
+MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 def with_tier(request: bytes, tier: str) -> bytes:

@@ -303,3 +303,29 @@ async def test_a_conversation_has_an_end(tmp_path: Path) -> None:
         assert (await live.client.responses.retrieve(second.id)).output_text == "ok"
     assert refused.value.code == "context_length_exceeded"
     assert len(live.google.paths) == 2
+
+
+@pytest.mark.parametrize("model", ["a/../b", "../files", "models/", "..", "x\r\ny", "m" * 9000])
+async def test_a_model_that_is_no_name(model: str, tmp_path: Path) -> None:
+    """It is a part of a path: Google was asked for another, and its 404 was a key's refusal."""
+    messages: Any = [{"role": "user", "content": "hi"}]
+    async with live_world(tmp_path) as live:
+        with pytest.raises(openai.NotFoundError) as refused:
+            await live.client.chat.completions.create(model=model, messages=messages)
+    assert refused.value.code == "model_not_found"
+    assert len(refused.value.message) < 500
+    assert live.google.paths == []
+
+
+@pytest.mark.parametrize("given", [5, None, ""])
+async def test_an_item_whose_id_is_none(given: object, tmp_path: Path) -> None:
+    """The list of an answer's input names each item by a text, which its pages go on from."""
+    part = {"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}
+    item: Any = {"id": given, "role": "user", "content": "x", "type": "message"}
+    async with live_world(tmp_path) as live:
+        live.google.play_json({"candidates": [part]})
+        made = await live.client.responses.create(model="gemini-3.5-flash", input=[item, item])
+        page = await live.client.responses.input_items.list(made.id, limit=1)
+        ids: list[Any] = [found.id async for found in page]
+    assert all(isinstance(name, str) and name for name in ids)
+    assert len(set(ids)) == 2

@@ -19,6 +19,7 @@ from gateway.translate import (
     plain_names,
     resolve_model,
 )
+from gateway.wire.gemini import MODEL_ID
 from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
 from gateway.wire.jsonl import MAX_STRUCTURE, LongLine, structure_of
 from gateway.wire.openai import AZURE_ENDPOINTS
@@ -30,7 +31,6 @@ MEMBERS: Final = frozenset({"custom_id", "method", "url", "body"})
 
 # It is part of a URL path: nothing that a client writes may leave it.
 _NAME: Final = re.compile(r"[A-Za-z0-9@:/._-]{1,200}")
-_MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 # Part of a name of OpenAI's -> a Gemini model of that kind, for the example of an alias.
 _REPLACEMENTS: Final = {
@@ -163,7 +163,7 @@ class Envelope:
         return self._resolved[name]
 
     def _offers(self, model: str) -> bool:
-        if not _MODEL_ID.fullmatch(model):
+        if not MODEL_ID.fullmatch(model):
             return False
         if self._models is None:
             return True
@@ -199,7 +199,7 @@ class Envelope:
             return ""
         offered = [one for one in self._models or () if self._offers(one)]
         hint = did_you_mean(model, (*plain_names(self._policy.aliases), *offered))
-        if hint or not _MODEL_ID.fullmatch(name):
+        if hint or not MODEL_ID.fullmatch(name):
             return hint
         if resolve_model(name, _OPENAI).model != name:
             return " To keep this name, the gateway needs the setting GATEWAY_MODEL_ALIASES=openai."
