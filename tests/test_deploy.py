@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = ROOT / "deploy/Dockerfile"
+COMPOSE = ROOT / "deploy/compose.yaml"
 KNOWN = {row.name for row in SETTINGS} | {f"{row.name}_FILE" for row in SETTINGS if row.secret}
 USER = 65532
 
@@ -81,6 +82,14 @@ def test_the_image_runs_as_nobody_in_particular() -> None:
     assert instructions().index(named("USER")[-1]) > instructions().index(named("RUN")[-1])
     assert not any("KEY" in name for name in image_environment())
     assert named("ARG") == []
+
+
+def test_one_line_names_the_base_image() -> None:
+    """The place for its digest; every stage is built on it."""
+    images = [one.words[0] for one in named("FROM")]
+    stages = {one.words[2] for one in named("FROM") if len(one.words) > 1}
+
+    assert [image for image in images if image not in stages] == ["python:3.11-slim"]
 
 
 def test_the_image_runs_commands_that_exist() -> None:
@@ -355,9 +364,72 @@ def test_its_client_runs(manifests: Mapping[str, Any], tmp_path: Path) -> None:
     assert "Echo: Say hello." in done.stdout
 
 
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    """What compose.yaml starts, merge keys resolved."""
+    made: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+    return dict(made["services"])
+
+
+def test_compose_says_what_is_real(services: Mapping[str, Any]) -> None:
+    """Settings, volumes, and that the image is this one; the gateway alone is reached."""
+    declared = yaml.safe_load(COMPOSE.read_text())["volumes"].keys()
+
+    assert {one["image"] for one in services.values()} == {f"gemini-batch-gateway:{__version__}"}
+    assert services["gateway"]["environment"].keys() <= KNOWN
+    assert {volume.split(":")[0] for one in services.values() for volume in one["volumes"]} == (
+        declared
+    )
+    assert {name: one["ports"] for name, one in services.items() if "ports" in one} == {
+        "gateway": ["127.0.0.1:8080:8080"]
+    }
+    for one in services.values():
+        assert (ROOT / "deploy" / one["build"]["context"] / one["build"]["dockerfile"]).exists()
+        assert one.get("depends_on", {}).keys() <= services.keys()
+        assert (one["read_only"], one["cap_drop"]) == (True, ["ALL"])
+
+
+def test_compose_runs_its_example(services: Mapping[str, Any], tmp_path: Path) -> None:
+    """The three commands as they are, each at a free port of this machine."""
+    settings = services["gateway"]["environment"]
+    assert settings["GATEWAY_GEMINI_BASE_URL"] == "http://127.0.0.1:8081"
+    with serving(tmp_path, *services["emulator"]["entrypoint"][1:], "--port", "0") as emulator:
+        env = loopback(tmp_path, **{**settings, "GATEWAY_GEMINI_BASE_URL": emulator.url})
+        with serving(tmp_path, "serve", env=env) as gateway:
+            done = _run_client(services["client"], gateway.url, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "Echo: Say hello." in done.stdout
+    assert "Echo: Say good-bye." in done.stdout
+
+
+def _run_client(
+    client: Mapping[str, Any], url: str, directory: Path
+) -> subprocess.CompletedProcess[str]:
+    """Its script in a directory in place of ``/tmp``."""
+    (example,) = yaml.safe_load(COMPOSE.read_text())["configs"].values()
+    ((config,), (script,)) = (client["configs"], client["command"])
+    (directory / "tmp").mkdir()
+    (directory / "example.jsonl").write_text(example["content"])
+    assert client["environment"]["OPENAI_BASE_URL"] == "http://gateway:8080/v1"
+    programs = f"{Path(sys.executable).parent}:{os.defpath}"
+    return subprocess.run(
+        [
+            *client["entrypoint"],
+            script.replace(config["target"], "example.jsonl").replace("/tmp/", "tmp/"),
+        ],
+        cwd=directory,
+        env={**client["environment"], "OPENAI_BASE_URL": url, "PATH": programs},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
 def test_the_comments_commands_are_well_formed() -> None:
     """What the files say to type can be split as a shell would."""
-    for path in (DOCKERFILE, ROOT / "deploy/kubernetes.yaml"):
+    for path in (DOCKERFILE, ROOT / "deploy/kubernetes.yaml", COMPOSE):
         comments = re.findall(r"^#   (.*)", path.read_text(), re.MULTILINE)
         typed = "\n".join(comments).replace("\\\n", "").splitlines()
         assert typed

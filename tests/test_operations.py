@@ -1,5 +1,6 @@
 """Files for operators in ``deploy/``: alert rules, the board, the unit of systemd."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ PARTS = ("_bucket", "_sum", "_count")
 KNOWN = {row.name for row in SETTINGS} | {f"{row.name}_FILE" for row in SETTINGS if row.secret}
 # Labels that Prometheus adds, and those of a histogram.
 ADDED = {"instance", "le"}
+STORIES = Path(__file__).parent / "data/alerts.yaml"
+CI = bool(os.environ.get("CI"))  # noqa: TID251 - where a missing tool is a failure
 
 
 def rules() -> list[dict[str, Any]]:
@@ -65,6 +68,29 @@ def test_every_alert_says_what_to_do() -> None:
         shown = set(re.findall(r"\$labels\.([a-z_]+)", str(rule["annotations"])))
         kept = set(re.findall(r"by \(([a-z_]+)\)", rule["expr"]))
         assert shown <= kept
+
+
+def test_every_alert_has_a_story_that_wakes_it_and_one_that_does_not() -> None:
+    """Of those that promtool evaluates."""
+    tests = yaml.safe_load(STORIES.read_text(encoding="utf-8"))["tests"]
+    asked = [one for test in tests for one in test["alert_rule_test"]]
+    awake = {one["alertname"] for one in asked if one["exp_alerts"]}
+    calm = {one["alertname"] for one in asked if not one["exp_alerts"]}
+
+    assert awake == calm == {rule["alert"] for rule in rules()}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("promtool") is None and not CI, reason="there is no promtool")
+@pytest.mark.parametrize("words", [("check", "rules"), ("test", "rules")])
+def test_prometheus_takes_the_alerts(words: tuple[str, str]) -> None:
+    """They are well formed, and wake when they should, as Prometheus evaluates them."""
+    file = DEPLOY / "alerts.yaml" if words[0] == "check" else STORIES
+    done = subprocess.run(
+        ["promtool", *words, str(file)], capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_panels_do_not_overlap() -> None:

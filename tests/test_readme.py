@@ -348,7 +348,9 @@ def test_the_program_runs_in_node(requests: Path, server: Server) -> None:
 
 def test_the_image_is_built_as_the_manifest_names_it() -> None:
     """By name and version."""
-    build, start = (command for command in commands() if command[0] == "docker")
+    typed = [command for command in commands() if command[0] == "docker"]
+    (build,) = (command for command in typed if command[1] == "build")
+    (start,) = (command for command in typed if command[1] == "run")
     image = build[build.index("-t") + 1]
 
     assert image == start[-1] == f"gemini-batch-gateway:{__version__}"
