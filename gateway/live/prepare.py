@@ -20,7 +20,7 @@ from gateway.translate import (
     defaults_of,
     resolve_model,
 )
-from gateway.wire.gemini import MODEL_ID
+from gateway.wire.gemini import GENERATE_CONTENT, MODEL_ID
 from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
 from gateway.wire.jsonl import MAX_STRUCTURE, structure_of
 from gateway.wire.openai import parse_json, truncate
@@ -104,7 +104,7 @@ def prepare(path: str, body: Json, policy: Policy) -> Prepared:
         _merged(hints),
         notes,
         stream,
-        flex=tier == FLEX,
+        flex=tier == FLEX and endpoint.method == GENERATE_CONTENT,
     )
 
 

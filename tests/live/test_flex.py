@@ -12,6 +12,7 @@ from gateway.live.service import SingleRequestService
 from gateway.ports.single import Answered, Reply, SingleCall, SingleRequest
 from gateway.translate import Policy
 from tests.api.world import TestClock, new_world
+from tests.live.world import live_world
 
 FULL: Reply = {"error": {"code": 503, "message": "The model is overloaded.", "status": "X"}}
 BODY = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "hi"}]}
@@ -81,3 +82,16 @@ async def test_a_choice_that_was_answered_is_not_asked_again(
     assert [choice["message"]["content"] for choice in choices] == ["one", "two"]
     assert len(upstream.tiers) == 3
     assert (upstream.tiers[2] == upstream.tiers[1]) == (not fallback)
+
+
+@pytest.mark.parametrize("given", ["one", ["one"], ["one", "two"]])
+async def test_vectors_have_no_tier(given: str | list[str], tmp_path: Path) -> None:
+    """It is ignored there; a single one was sent with it, which Google refuses with 400."""
+    async with live_world(tmp_path) as live:
+        vectors = [{"values": [1.0]}, {"values": [1.0]}]
+        live.google.play_json({"embedding": vectors[0], "embeddings": vectors})
+        made = await live.client.embeddings.create(
+            model="gemini-embedding-001", input=given, extra_body={"service_tier": "flex"}
+        )
+    assert len(made.data) == (2 if len(given) == 2 else 1)
+    assert "serviceTier" not in live.google.bodies[0]
