@@ -9,6 +9,8 @@ import httpx
 import orjson
 from starlette.types import ASGIApp
 
+from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
+
 Json = dict[str, Any]
 
 # Pages of a list that are read for a filter: what matches may be far back.
@@ -94,6 +96,8 @@ def _line(line: bytes) -> Json:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
         return {}
+    if depth_exceeds(line, value, MAX_DEPTH):  # as a batch refuses it; the page could not write it
+        return {"too_deep_to_show": len(line)}
     return value if isinstance(value, dict) else {}
 
 

@@ -63,3 +63,24 @@ async def test_a_stop_ends_what_a_page_watches() -> None:
         answer = await client.get("/ui/events")
     assert answer.status_code == 200
     assert next(looks, None) is None
+
+
+async def test_a_file_with_a_line_that_nests_deep() -> None:
+    """Whatever is uploaded is shown, or named; the page was a 500."""
+    line = orjson.dumps(1)
+    for _ in range(900):
+        line = b'{"a":%b}' % line
+
+    async def api(scope: Scope, receive: Receive, send: Send) -> None:
+        file = {"id": "file-1", "filename": "a", "purpose": "batch", "bytes": 9, "created_at": 1}
+        batches = {"data": [], "has_more": False}
+        told = {"/v1/files/file-1/content": line, "/v1/files/file-1": orjson.dumps(file)}
+        body = told.get(scope["path"], orjson.dumps(batches))
+        await Response(body)(scope, receive, send)
+
+    app = with_page(api, SystemClock(), open_to_all=True, ready=lambda: True)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        answer = await client.get("/ui/files/file-1")
+    assert answer.status_code == 200
+    assert "too_deep_to_show" in answer.text
