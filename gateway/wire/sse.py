@@ -14,6 +14,8 @@ from gateway.wire.jsonl import escape_separators
 
 # An image of 4K in base64 has some 30 MB.
 MAX_EVENT_BYTES: Final = 64 * MIB
+# What a line costs that has nothing in it: events of empty lines alone would grow for ever.
+LINE_BYTES: Final = 64
 # What both SDKs skip (measured); a proxy closes a connection that is silent for a minute.
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 DONE: Final = b"data: [DONE]\n\n"
@@ -69,7 +71,7 @@ class EventReader:
 
     def _keep(self, lines: list[bytes], line: bytes) -> None:
         lines.append(line)
-        self._held += len(line)
+        self._held += len(line) + LINE_BYTES
 
     def _complete(self) -> bytes:
         """End an event: lines that are no field, as a bare error is written, count without data."""
