@@ -161,7 +161,10 @@ class ResponseMemory:
         found = await self._store.get_response(owner, response_id, self._clock.now())
         if found is None:
             return None
-        return b"".join([block async for block in self._blobs.read(found.blob)])
+        try:
+            return b"".join([block async for block in self._blobs.read(found.blob)])
+        except FileNotFoundError:  # deleted, or swept, since it was looked up
+            return None
 
 
 def _items(given: object) -> list[Any]:

@@ -329,3 +329,26 @@ async def test_an_item_whose_id_is_none(given: object, tmp_path: Path) -> None:
         ids: list[Any] = [found.id async for found in page]
     assert all(isinstance(name, str) and name for name in ids)
     assert len(set(ids)) == 2
+
+
+def sweep_answer(root: Path) -> None:
+    """Remove the text of the one answer that is stored."""
+    kept = [path for path in root.rglob("*") if path.is_file()]
+    [text] = [path for path in kept if path.read_bytes().startswith(b'{"response"')]
+    text.unlink()
+
+
+async def test_an_answer_whose_text_is_gone(tmp_path: Path) -> None:
+    """It is swept as it is asked for: not there, as a moment later, and no 500."""
+    part = {"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}
+    async with live_world(tmp_path) as live:
+        live.google.play_json({"candidates": [part]})
+        made = await live.client.responses.create(model="gemini-3.5-flash", input="a secret word")
+        sweep_answer(tmp_path)
+        with pytest.raises(openai.NotFoundError):
+            await live.client.responses.retrieve(made.id)
+        with pytest.raises(openai.BadRequestError) as refused:
+            await live.client.responses.create(
+                model="gemini-3.5-flash", input="b", previous_response_id=made.id
+            )
+    assert refused.value.code == "previous_response_not_found"
