@@ -1,5 +1,6 @@
 """Steps on the batch row: validate, end unvalidated, publish."""
 
+import asyncio
 import logging
 import os
 from collections import Counter
@@ -35,6 +36,12 @@ CPU_STEP_SECONDS: Final = 4 * 3600.0  # 2 GiB take a few minutes; far beyond tha
 # For how long (ms) jobs of a model go by file after inline results that did not match.
 KEYLESS_FOR: Final = 24 * HOUR
 
+_UNREAD: Final = BatchError(
+    "batch_expired",
+    "The completion window expired before the input file was read. Nothing was run: create the"
+    " batch again.",
+)
+
 BATCH_OUTPUT: Final = "batch_output"
 FILES: Final = (
     "output",
@@ -44,14 +51,25 @@ FILES: Final = (
 
 
 async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -> None:
-    """Read the input once; the batch becomes ``in_progress`` with its jobs, or ``failed``."""
+    """Read the input once; the batch becomes ``in_progress`` with its jobs, or ``failed``.
+
+    When the window ends meanwhile, what is read soon is accounted for line by line. What is not
+    ends unread: a file that takes for ever holds neither its batch nor a worker.
+    """
     batch = claim.row
     if batch.defects >= MAX_DEFECTS:  # the process died of it each time
         await _fail(context, claim, [_gave_up()])
         return
     async with context.workplace() as place:
+        reading = asyncio.timeout(_seconds_to_read(context, batch))
         try:
-            summary, files = await _read_input(context, models, batch, place)
+            async with reading:
+                summary, files = await _read_input(context, models, batch, place)
+        except TimeoutError:
+            if not reading.expired():
+                raise
+            await _expire_unread(context, claim)
+            return
         except DEFECTS:
             if batch.defects + 1 < MAX_DEFECTS:
                 raise
@@ -68,6 +86,27 @@ async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -
             await _fail(context, claim, errors)
             return
         await _start(context, claim, summary, files, estimate)
+
+
+def _seconds_to_read(context: StepContext, batch: Batch) -> float:
+    """Until the window ends, and as long after it as a batch waits for its jobs."""
+    left = max(batch.expires_at - context.clock.now(), 0)
+    return (left + context.options.patience.ending) / 1000
+
+
+async def _expire_unread(context: StepContext, claim: BatchClaim) -> None:
+    now = context.clock.now()
+    expired = replace(
+        claim.row,
+        status=BatchStatus.EXPIRED,
+        expired_at=now,
+        errors=(_UNREAD,),
+        due_at=None,
+        last_error=None,
+        ended_because=ended_because(BatchStatus.EXPIRED, []),
+    )
+    await claim.save(expired)
+    logger.warning("batch %s expired while its input was read, nothing ran", claim.row.id)
 
 
 async def _read_input(

@@ -1,6 +1,7 @@
 """The runner against a scripted upstream: what fails what, and what only waits."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from gateway.batches.batch import BatchStatus
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import JobState
+from gateway.batches.patience import Patience
 from gateway.errors import (
     UpstreamAmbiguousError,
     UpstreamError,
@@ -214,6 +216,38 @@ async def test_a_cancel_ends_a_validation(tmp_path: Path) -> None:
         assert done.in_progress_at is None
         assert not worker.is_running()
         assert here.upstream.jobs == []
+
+
+async def test_the_end_of_the_window_ends_a_validation(tmp_path: Path) -> None:
+    """A17: one that does not end by itself; its worker is free for others, and nothing runs."""
+    async with world(tmp_path, alone=True, patience=Patience(ending=1000)) as here:
+        await here.ended(await here.submit(TWO))
+        [worker] = psutil.Process().children()
+        worker.suspend()
+        batch = await here.submit(TWO, expires_at=here.clock.now())
+        done = await here.ended(batch)
+
+        assert done.status is BatchStatus.EXPIRED
+        assert done.expired_at is not None
+        assert [error.code for error in done.errors] == ["batch_expired"]
+        assert done.counts.total == 0
+        assert done.ended_because == "the completion window ended"
+        assert len(here.upstream.jobs) == 1
+        with contextlib.suppress(psutil.NoSuchProcess):  # it is not killed where none had begun
+            worker.resume()
+        await assert_good(here, await here.ended(await here.submit(TWO)))
+
+
+async def test_a_window_that_ended_before_it_was_read_leaves_no_line_out(tmp_path: Path) -> None:
+    """After a day without a gateway, say: what can be read soon has its error lines."""
+    async with world(tmp_path, patience=Patience(ending=60_000)) as here:
+        batch = await here.submit(TWO, expires_at=here.clock.now() - HOUR)
+
+        done = await here.ended(batch)
+
+        assert done.status is BatchStatus.EXPIRED
+        lines = await here.lines(done.error_file_id)
+        assert [row["custom_id"] for row in lines] == ["a", "b"]
 
 
 @pytest.mark.slow

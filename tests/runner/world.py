@@ -340,7 +340,7 @@ class World:
             endpoint=columns.pop("endpoint", "/v1/chat/completions"),
             input_file_id=file.id,
             created_at=now,
-            expires_at=now + 24 * HOUR,
+            expires_at=columns.pop("expires_at", now + 24 * HOUR),
             due_at=now,
             **columns,
         )
