@@ -335,6 +335,7 @@ class Gateway:
         self._webhook_secret = settings.webhook_secret
         self._secrets = SecretFiles()
         self._new_keys = asyncio.Event()
+        self._damage: asyncio.Queue[DamagedStoreError] = asyncio.Queue()
 
     async def serve(self, announce: Callable[[str], None]) -> None:
         """Until SIGTERM or SIGINT. ``announce`` gets the URL once the API answers.
@@ -461,6 +462,7 @@ class Gateway:
             watching = group.create_task(self._watch_keys(runner.wake), name="keys")
             keeping = group.create_task(_look_after(keyring), name="keyring")
             measuring = group.create_task(self._measure(scrape), name="metrics")
+            fearing = group.create_task(self._end_of_damage(), name="damage")
             with _on_signals(stop):
                 await server.up.wait()
                 self._readiness.ready = True
@@ -478,11 +480,19 @@ class Gateway:
                 keeping.cancel()
                 beating.cancel()
                 measuring.cancel()
+                fearing.cancel()
                 await context.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
                 server.should_exit = True
                 await serving
         logger.info("stopped")
+
+    async def _end_of_damage(self) -> None:
+        """Wait for a request that meets a damaged database. Errors: DamagedStoreError."""
+        damage = await self._damage.get()
+        self._readiness.ready = False
+        await self._clock.sleep(NOTICE_SECONDS)  # for the answer, and for a probe to see it
+        raise damage
 
     def _scrape(self, context: StepContext) -> Scrape:
         data_dir = self._settings.data_dir
@@ -619,6 +629,7 @@ class Gateway:
             clock=self._clock,
             wake=runner.wake,
             ready=ready,
+            damaged=self._damage.put_nowait,
             google=lambda: self._readiness.google,
             endpoints=tuple(ENDPOINTS),
             policy=self._policy.to_json(),

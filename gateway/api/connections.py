@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 # What steps, workers, transfers and calls to Google need at their most.
 OWN_DESCRIPTORS: Final = 512
-# Connections that wait to be accepted. asyncio accepts as many in one go as it lets wait.
+# Connections that wait to be accepted. The event loop accepts all that wait in one go.
 BACKLOG: Final = 2048
 # Where the system sets no limit, as far as this is concerned.
 _UNLIMITED: Final = 1_000_000

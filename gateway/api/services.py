@@ -12,6 +12,7 @@ from gateway.batches.file import File
 from gateway.batches.limits import OwnerLimits
 from gateway.batches.webhooks import Attempt, WebhookEndpoint
 from gateway.clock import Clock
+from gateway.errors import DamagedStoreError
 from gateway.ports.blobs import Blobs
 from gateway.ports.metrics import NO_METERS, Meters
 from gateway.ports.single import SingleRequests, StoredResponses
@@ -68,6 +69,8 @@ class Services:
     single: SingleRequests | None = None  # answers requests outside of batches
     webhooks: Webhooks | None = None
     meters: Meters = NO_METERS
+    # A request met a damaged database: the process becomes unready and ends.
+    damaged: Callable[[DamagedStoreError], None] = lambda _error: None
 
 
 class PassThrough(Protocol):

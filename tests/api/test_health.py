@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.errors import DamagedStoreError
 from tests.api.world import World, form_of
 
 
@@ -47,3 +48,24 @@ async def test_draining_still_answers(
     assert (await alice.get(f"/v1/batches/{batch['id']}")).status_code == 200
     assert (await alice.get(f"/v1/files/{batch['input_file_id']}/content")).status_code == 200
     assert (await alice.post(f"/v1/batches/{batch['id']}/cancel")).status_code == 200
+
+
+async def test_a_damaged_database_is_told_to_who_ends_the_process(world: World) -> None:
+    """A37: a request is answered 503, as it will be until the process has ended."""
+    told: list[DamagedStoreError] = []
+    writer = world.store.engine.writer._session.connection
+    writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    path = world.store.engine.path
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    transport = httpx.ASGITransport(world.app(damaged=told.append))
+    headers = {"authorization": "Bearer secret-a"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://gateway", headers=headers
+    ) as client:
+        answer = await client.get("/v1/batches")
+
+    assert answer.status_code == 503
+    assert answer.json()["error"]["message"] == "The gateway's records are damaged."
+    assert len(told) == 1
