@@ -58,6 +58,7 @@ WORKER_ROOMS = {"translate", "batches", "wire", "runner", "errors", "ids", "unit
 # Sans-IO: what the pure rooms may import of the standard library and beside it.
 PURE_ROOMS = {"translate", "batches"}
 PURE_MODULES = {
+    "abc",
     "__future__",
     "array",
     "base64",

@@ -51,6 +51,7 @@ EXPOSED_HEADERS: Final = (
     "retry-after",
     "x-should-retry",
     "x-gateway-next-after",
+    "x-gateway-notes",
     "openai-processing-ms",
     "openai-version",
     "content-range",

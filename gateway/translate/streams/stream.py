@@ -1,5 +1,6 @@
 """The stream of one answer: its pieces, its end, its failures, for every endpoint."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,7 +29,7 @@ class StreamOptions:
     tier: str = "default"
 
 
-class AnswerStream:
+class AnswerStream(ABC):
     """The events of one answer, which may come from several calls (``items``) side by side.
 
     The caller gives pieces to :meth:`add` as they come and sends what it returns. Nothing is
@@ -67,21 +68,21 @@ class AnswerStream:
         if not self.model:
             self.model = envelope.model_of(piece.get("modelVersion"), self.hints, self.context)
 
+    @abstractmethod
     def read(self, item: int, index: int, parts: object) -> None:
         """Read new parts of a candidate."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has_output(self) -> bool:
         """Tell whether a client has anything to see yet."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self) -> Iterator[bytes]:
         """Begin the stream: the events before any output."""
-        raise NotImplementedError
 
+    @abstractmethod
     def news(self) -> Iterator[bytes]:
         """Yield the events of what was read since the last time."""
-        raise NotImplementedError
 
     def whole(self) -> Rendered:
         """Render the whole answer, as a batch would."""
@@ -96,9 +97,9 @@ class AnswerStream:
         named = {"responseId": self.identity}
         return [{"response": {**merged.response(), **named}} for merged in self.merged]
 
+    @abstractmethod
     def finish(self, rendered: Rendered) -> Iterator[bytes]:
         """Yield what is still missing of the whole answer, and the end."""
-        raise NotImplementedError
 
     def fail(self, envelope: bytes) -> Iterator[bytes]:
         """End a stream that was opened with an error; ``envelope`` is OpenAI's, written.
