@@ -115,7 +115,11 @@ async def _reach(base_url: str) -> Finding:
         return Finding("Google", BAD, f"{error}: look at the network")
     if date is None:
         return Finding("Google", GOOD, f"{base_url} answers")
-    off = abs(SystemClock().now() / 1000 - parsedate_to_datetime(date).timestamp())
+    try:
+        told_at = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return Finding("Google", GOOD, f"{base_url} answers, with a date that is none")
+    off = abs(SystemClock().now() / 1000 - told_at)
     if off > CLOCK_SECONDS:
         told = f"this machine's clock is {off:.0f} s off: set it, or windows end too early"
         return Finding("clock", DOUBT, told)

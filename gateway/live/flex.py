@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gateway.ports.single import Reply
-from gateway.wire.gemini import parse_error
+from gateway.wire.gemini import as_object, parse_error
 
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 60.0
 FULL: Final = frozenset({429, 503})
 # The list of models with the tier moves (LiteLLM, llmgateway#3170): it is learned from the 400.
-_UNSUPPORTED: Final = "tier"
+_UNSUPPORTED: Final = "service tier"  # "free tier" is about the account
 
 
 def pauses() -> Iterator[float]:
@@ -39,7 +39,8 @@ def is_unsupported(replies: Sequence[Reply]) -> bool:
 
 def served(replies: Sequence[Reply]) -> bool:
     """Tell whether the tier that was asked for served: the answer says so, not the request."""
-    usages = [reply.get("response", {}).get("usageMetadata", {}) for reply in replies]
+    responses = [as_object(reply.get("response")) for reply in replies]
+    usages = [as_object(response.get("usageMetadata")) for response in responses]
     return all(usage.get("serviceTier") == "flex" for usage in usages)
 
 

@@ -94,12 +94,12 @@ def test_a_batch_from_drop_to_line(page: Page, gateway: GatewayProcess, axe: str
     expect(page.locator("main")).to_contain_text("No batch matches")
 
 
-def test_failed_lines_are_sent_again(page: Page, gateway: GatewayProcess) -> None:
-    """The button makes a new batch and goes there; what cannot be is said in words."""
+def test_lines_refused_for_good_are_not_sent_again(page: Page, gateway: GatewayProcess) -> None:
+    """The page says so in words, and stays where it is."""
     dropped(page, gateway, lines(1, 9))
     expect(page.locator("h1 .badge")).to_have_text("completed", timeout=MILLISECONDS)
     page.click("text=Retry failed lines")
-    expect(page.locator("#told")).not_to_be_empty(timeout=MILLISECONDS)
+    expect(page.locator("#told")).to_contain_text("nothing to retry", timeout=MILLISECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +112,17 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
         yield process
 
 
-def test_a_batch_is_cancelled(page: Page, slow: GatewayProcess) -> None:
-    """After a question; the page follows it to its end."""
+def test_a_batch_is_cancelled_and_sent_again(page: Page, slow: GatewayProcess) -> None:
+    """After a question, and followed to its end; then its lines run in a new batch."""
     page.on("dialog", lambda dialog: dialog.accept())
-    dropped(page, slow, lines(1))
+    first = dropped(page, slow, lines(1))
     expect(page.locator("h1 .badge")).to_have_text("in progress", timeout=MILLISECONDS)
     page.click("text=Cancel")
     expect(page.locator("h1 .badge")).to_have_text("cancelled", timeout=MILLISECONDS)
+    page.click("text=Retry failed lines")
+    expect(page.locator("main")).to_contain_text("retry of", timeout=MILLISECONDS)
+    assert first not in page.url
+    expect(page.locator("main")).to_contain_text(first)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
