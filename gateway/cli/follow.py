@@ -8,9 +8,10 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from gateway.cli.status import duration, lines_of
+from gateway.cli.status import lines_of
 from gateway.client.client import GatewayClient, NoAnswerError
 from gateway.clock import SystemClock
+from gateway.units import duration
 
 ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 FIRST_PAUSE: Final = 0.5

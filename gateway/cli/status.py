@@ -10,6 +10,7 @@ from rich.table import Table
 
 from gateway.cli.connection import connected, connection_options
 from gateway.clock import SystemClock
+from gateway.units import duration
 
 NEWEST: Final = 20
 WIDE: Final = 200  # columns of what goes into a file or another program
@@ -127,13 +128,3 @@ def _left(batch: Json, now: int) -> str:
     if batch["status"] not in _LIVE:
         return ""
     return duration(max(batch["expires_at"] - now, 0))
-
-
-def duration(seconds: float) -> str:
-    """``42 s``, ``3 min``, ``5 h 20 min``."""
-    whole = max(int(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -23,10 +23,8 @@ from gateway.translate import (
 from gateway.wire.gemini import GENERATE_CONTENT, MODEL_ID
 from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
 from gateway.wire.jsonl import MAX_STRUCTURE, structure_of
-from gateway.wire.openai import parse_json, truncate
+from gateway.wire.openai import complained, parse_json, truncate, wrong_type
 from gateway.wire.openai_errors import (
-    Complaint,
-    invalid_type,
     json_type,
     missing_parameter,
     unknown_parameter,
@@ -73,7 +71,7 @@ def prepare(path: str, body: Json, policy: Policy) -> Prepared:
     asked = _text(body, "model")
     for name in endpoint.required:
         if body.get(name) is None:
-            raise _complained(missing_parameter(name), name)
+            raise complained(missing_parameter(name), name)
     stream = _stream(body) if path in STREAMS else None
     tier = _tier(body)
     taken = _OF_THE_CALL if path in STREAMS else _OF_EVERY_CALL
@@ -134,7 +132,7 @@ def _stream(body: Json) -> StreamOptions | None:
     """Read ``stream`` and ``stream_options``; None for an answer that is not streamed."""
     wanted = body.get("stream")
     if wanted is not None and type(wanted) is not bool:
-        raise _wrong_type("stream", "a boolean", wanted)
+        raise wrong_type("stream", "a boolean", wanted)
     options = body.get("stream_options")
     if options is not None and not wanted:
         raise RequestError(
@@ -158,13 +156,13 @@ def _stream_options(options: object) -> bool:
     if options is None:
         return False
     if type(options) is not dict:
-        raise _wrong_type("stream_options", "an object", options)
+        raise wrong_type("stream_options", "an object", options)
     for name, value in options.items():
         param = f"stream_options.{truncate(name)}"
         if name not in ("include_usage", "include_obfuscation"):
-            raise _complained(unknown_parameter(param), param)
+            raise complained(unknown_parameter(param), param)
         if value is not None and type(value) is not bool:
-            raise _wrong_type(param, "a boolean", value)
+            raise wrong_type(param, "a boolean", value)
     return options.get("include_usage") is True
 
 
@@ -191,15 +189,7 @@ def _tier(body: Json) -> str:
 def _text(body: Json, name: str) -> str:
     value = body.get(name)
     if value is None:
-        raise _complained(missing_parameter(name), name)
+        raise complained(missing_parameter(name), name)
     if type(value) is not str or not value:
-        raise _wrong_type(name, "a non-empty string", value)
+        raise wrong_type(name, "a non-empty string", value)
     return value
-
-
-def _wrong_type(param: str, expected: str, value: object) -> RequestError:
-    return _complained(invalid_type(param, expected, json_type(value)), param)
-
-
-def _complained(complaint: Complaint, param: str) -> RequestError:
-    return RequestError(complaint.message, param=param, code=complaint.code)

@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 from markupsafe import Markup, escape
 
+from gateway import units
+
 Json = Mapping[str, Any]
 
 LIVE: Final = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
@@ -42,15 +44,8 @@ def time(seconds: int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``42 s``, ``3 min``, ``5 h 20 min``."""
-    if seconds is None:
-        return "unknown"
-    whole = max(int(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    """Say how long; an estimate that is not known has no number."""
+    return "unknown" if seconds is None else units.duration(seconds)
 
 
 def number(value: int | None) -> str:

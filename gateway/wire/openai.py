@@ -234,7 +234,7 @@ def parse_complete_upload(body: object) -> CompleteUpload:
     body = _object(body, {"part_ids": True, "md5": False})
     part_ids = body["part_ids"]
     if not isinstance(part_ids, list):
-        raise _wrong_type("part_ids", "an array", part_ids)
+        raise wrong_type("part_ids", "an array", part_ids)
     for at, part_id in enumerate(part_ids):
         _text(part_id, f"part_ids[{at}]")
     md5 = body.get("md5")
@@ -279,12 +279,13 @@ def parse_list_query(
 # Complaints
 
 
-def _complained(complaint: Complaint, param: str) -> RequestError:
+def complained(complaint: Complaint, param: str) -> RequestError:
+    """Make the error of a complaint about a parameter."""
     return RequestError(complaint.message, param=param, code=complaint.code)
 
 
 def _missing(param: str) -> RequestError:
-    return _complained(missing_parameter(param), param)
+    return complained(missing_parameter(param), param)
 
 
 def _unsupported(value: str, param: str, supported: Iterable[str], why: str = "") -> RequestError:
@@ -296,9 +297,10 @@ def _unsupported(value: str, param: str, supported: Iterable[str], why: str = ""
     )
 
 
-def _wrong_type(param: str, expected: str, value: object) -> RequestError:
+def wrong_type(param: str, expected: str, value: object) -> RequestError:
+    """Make the error of a value of another JSON type; ``expected`` as ``an integer``."""
     param = truncate(param)
-    return _complained(invalid_type(param, expected, json_type(value)), param)
+    return complained(invalid_type(param, expected, json_type(value)), param)
 
 
 def _check_members(value: Mapping[str, Any], known: Mapping[str, bool], prefix: str) -> None:
@@ -306,7 +308,7 @@ def _check_members(value: Mapping[str, Any], known: Mapping[str, bool], prefix: 
     for name in value:
         if name not in known:
             param = truncate(f"{prefix}{name}")
-            raise _complained(unknown_parameter(param), param)
+            raise complained(unknown_parameter(param), param)
     for name, required in known.items():
         if required and name not in value:
             raise _missing(f"{prefix}{name}")
@@ -329,7 +331,7 @@ def _metadata(value: object) -> Mapping[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise _wrong_type("metadata", "an object", value)
+        raise wrong_type("metadata", "an object", value)
     if len(value) > METADATA_PAIRS:
         raise RequestError(
             f"Invalid 'metadata': too many properties. Expected an object with at most"
@@ -353,7 +355,7 @@ def _check_pair(key: str, text: object) -> None:
         )
     param = f"metadata.{key}"
     if not isinstance(text, str):
-        raise _wrong_type(param, "a string", text)
+        raise wrong_type(param, "a string", text)
     if "\0" in key or "\0" in text:
         raise RequestError("Invalid 'metadata': it holds a NUL character.", param="metadata")
     if len(text) > METADATA_VALUE_CHARACTERS:
@@ -369,7 +371,7 @@ def _expires_after(value: object, name: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise _wrong_type(name, "an object", value)
+        raise wrong_type(name, "an object", value)
     _check_members(value, {"anchor": True, "seconds": True}, f"{name}.")
     anchor = _text(value["anchor"], f"{name}.anchor")
     if anchor != "created_at":
@@ -419,13 +421,13 @@ def _bounded(value: int, param: str, least: int, most: int) -> int:
 def _integer(text: str, param: str) -> int:
     """Read an integer that travels as text, in a query or a form."""
     if not _INTEGER.fullmatch(text):
-        raise _wrong_type(param, "an integer", text)
+        raise wrong_type(param, "an integer", text)
     return int(text)
 
 
 def _whole(value: object, param: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong_type(param, "an integer", value)
+        raise wrong_type(param, "an integer", value)
     return value
 
 
@@ -439,7 +441,7 @@ def _object(body: object, known: Mapping[str, bool]) -> Mapping[str, Any]:
 
 def _text(value: object, param: str) -> str:
     if not isinstance(value, str):
-        raise _wrong_type(param, "a string", value)
+        raise wrong_type(param, "a string", value)
     return value
 
 
