@@ -6,7 +6,7 @@ choice; what belongs to the whole message once, before the end; the reason of th
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -141,26 +141,22 @@ class ChatStream(AnswerStream):
                 yield self.chunk(choice.index, {"refusal": value})
             elif name not in _SHOWN and value is not None:
                 yield self.chunk(choice.index, {name: value})
-        reason = shown.get("finish_reason", "stop")
-        extra = {name: shown[name] for name in ("native_finish_reason",) if name in shown}
-        yield self.chunk(choice.index, {}, reason, shown.get("logprobs"), extra)
+        yield self.last_chunk(choice, shown)
 
-    def chunk(
-        self,
-        index: int,
-        delta: Json,
-        reason: str | None = None,
-        logprobs: Any = None,  # noqa: ANN401 - JSON of the answer
-        extra: Json | None = None,
-    ) -> bytes:
-        """Write one chunk of one choice."""
-        choice = {
-            "index": index,
-            "delta": delta,
-            "logprobs": logprobs,
-            "finish_reason": reason,
-            **(extra or {}),
-        }
+    def last_chunk(self, choice: ChoiceSoFar, shown: Json) -> bytes:
+        """Write the chunk that ends a choice, with what is known at the end alone."""
+        known = ("finish_reason", "logprobs", "native_finish_reason")
+        ended = {name: shown[name] for name in known if name in shown}
+        return self.chunk(choice.index, {}, {"finish_reason": "stop", **ended})
+
+    def shown(self, delta: Json) -> Json:
+        """Give the members that show a delta."""
+        return {"delta": delta}
+
+    def chunk(self, index: int, delta: Json, ended: Json | None = None) -> bytes:
+        """Write one chunk of one choice; ``ended`` are members of its end."""
+        open_ended = {"logprobs": None, "finish_reason": None}
+        choice = {"index": index, **self.shown(delta), **open_ended, **(ended or {})}
         return data_event(self.framed(orjson.dumps(choice), b"null"))
 
     def frame(self) -> None:

@@ -1,14 +1,10 @@
 """Pieces of an answer -> chunks of a text completion."""
 
 from collections.abc import Iterator
-from typing import Any
-
-import orjson
 
 from gateway.translate.completions.answer import from_gemini
 from gateway.translate.contract import Json
 from gateway.translate.streams.chat import ChatStream, ChoiceSoFar
-from gateway.wire.sse import data_event
 
 
 class CompletionStream(ChatStream):
@@ -41,24 +37,8 @@ class CompletionStream(ChatStream):
 
     def end(self, choice: ChoiceSoFar, shown: Json) -> Iterator[bytes]:
         """Yield the end of a choice."""
-        extra = {name: shown[name] for name in ("native_finish_reason",) if name in shown}
-        reason = shown.get("finish_reason", "stop")
-        yield self.chunk(choice.index, {}, reason, shown.get("logprobs"), extra)
+        yield self.last_chunk(choice, shown)
 
-    def chunk(
-        self,
-        index: int,
-        delta: Json,
-        reason: str | None = None,
-        logprobs: Any = None,  # noqa: ANN401 - JSON of the answer
-        extra: Json | None = None,
-    ) -> bytes:
-        """Write one chunk of one choice."""
-        choice = {
-            "text": delta.get("content", ""),
-            "index": index,
-            "logprobs": logprobs,
-            "finish_reason": reason,
-            **(extra or {}),
-        }
-        return data_event(self.framed(orjson.dumps(choice), b"null"))
+    def shown(self, delta: Json) -> Json:
+        """Give the text that a delta adds."""
+        return {"text": delta.get("content", "")}
