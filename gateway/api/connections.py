@@ -49,10 +49,14 @@ class Connections:
         self._idle: dict[Closable, None] = {}
 
     def opened(self, connection: Closable) -> None:
-        """Count a connection, which is idle at first; the longest idle makes room for it."""
+        """Count a connection, which is idle at first; the longest idle makes room for it.
+
+        That one counts no more from here on, although the event loop closes it a moment later:
+        until then the one that it gave way to would look like one too many, and get 503.
+        """
         if len(self._open) >= share_of_clients() and self._idle:
             longest = next(iter(self._idle))
-            del self._idle[longest]
+            self.closed(longest)
             longest.make_room()
         self._open.add(connection)
         self._idle[connection] = None
