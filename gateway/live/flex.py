@@ -8,7 +8,7 @@ first byte: a second try after it would be paid twice.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from gateway.ports.single import Reply
+from gateway.ports.single import Answered, Reply
 from gateway.wire.gemini import as_object, parse_error
 
 FIRST_PAUSE: Final = 5.0
@@ -35,6 +35,11 @@ def is_full(replies: Sequence[Reply]) -> bool:
 def is_unsupported(replies: Sequence[Reply]) -> bool:
     """Tell whether the model has no such tier: 400 with a sentence that names the tier."""
     return any(_status(reply) == 400 and _UNSUPPORTED in _message(reply) for reply in replies)
+
+
+def refuses_the_tier(failure: Answered) -> bool:
+    """Tell the same of what a stream failed with before it began."""
+    return failure.status == 400 and _UNSUPPORTED.encode() in failure.body.lower()
 
 
 def served(replies: Sequence[Reply]) -> bool:

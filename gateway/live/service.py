@@ -247,6 +247,9 @@ class SingleRequestService:
             if failure is None:
                 return stream
             stream.close()
+            if tier is not None and flex.refuses_the_tier(failure) and self._options.flex_fallback:
+                tier = None
+                continue
             if tier is None or failure.status not in flex.FULL:
                 return failure
             if self._clock.monotonic() + pause < end:

@@ -16,14 +16,13 @@ class Script:
     """What to answer: a status, and blocks that are written one by one.
 
     ``end`` is ``eof`` for a body that ends, ``silence`` for one that never goes on, ``reset`` for a
-    connection that is dropped. ``pause`` seconds are waited before each block but the first.
+    connection that is dropped.
     """
 
     blocks: Sequence[bytes]
     status: int = 200
     end: str = "eof"
     media_type: bytes = b"text/event-stream"
-    pause: float = 0.0
 
 
 @dataclass
@@ -66,9 +65,7 @@ class Google:
         self.bodies.append(orjson.loads(body) if body else None)
         script = self.script
         writer.write(KEEP % (script.status, script.media_type))
-        for number, block in enumerate(script.blocks):
-            if number and script.pause:
-                await asyncio.sleep(script.pause)
+        for block in script.blocks:
             writer.write(b"%x\r\n%b\r\n" % (len(block), block))
             await writer.drain()
             await asyncio.sleep(0)

@@ -95,3 +95,37 @@ async def test_vectors_have_no_tier(given: str | list[str], tmp_path: Path) -> N
         )
     assert len(made.data) == (2 if len(given) == 2 else 1)
     assert "serviceTier" not in live.google.bodies[0]
+
+
+REFUSED = "Service tier flex is not supported for model models/gemini-3.5-flash."
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_without_the_tier(stream: bool, tmp_path: Path) -> None:
+    """Streamed or whole, the standard tier answers where that is allowed, else the 400 does."""
+    refusal = {"error": {"code": 400, "message": REFUSED, "status": "INVALID_ARGUMENT"}}
+    body = orjson.dumps({**BODY, "service_tier": "flex", "stream": stream})
+    request = SingleRequest("/v1/chat/completions", body, "a")
+    for fallback in (False, True):
+        async with new_world(tmp_path / str(fallback)) as world:
+            upstream = Streaming(refusal, answer("hi"))
+            memory = ResponseMemory(world.store, world.blobs, world.clock, 0)
+            options = LiveOptions(flex_fallback=fallback)
+            service = SingleRequestService(
+                upstream, world.clock, Policy(), {"default": "k"}, memory, options=options
+            )
+            answered = await service.respond(request)
+            if isinstance(answered, Answered):
+                status, text = answered.status, answered.body
+            else:
+                status, text = 200, b"".join([event async for event in answered])
+        assert (status, b"hi" in text) == ((200, True) if fallback else (400, False))
+        assert upstream.tiers == (["flex", None] if fallback else ["flex"])
+
+
+class Streaming(Upstream):
+    """The same, streamed: each answer is one piece."""
+
+    async def stream(self, call: SingleCall) -> AsyncGenerator[Reply, None]:
+        """Yield the next answer."""
+        yield await self.ask(call)
