@@ -7,9 +7,11 @@ from typing import Final
 
 from gateway.live.failures import BusyError
 from gateway.live.options import LiveOptions
+from gateway.units import MIB
 
-# Requests that may wait for each place: each holds its body in memory.
+# Requests that may wait for each place, and bytes of all their bodies, which are held in memory.
 WAITING_PER_PLACE: Final = 10
+MOST_WAITING_BYTES: Final = 256 * MIB
 
 
 class Places:
@@ -20,7 +22,7 @@ class Places:
         self._all = asyncio.Semaphore(options.calls)
         self._owners: dict[str, asyncio.Semaphore] = {}
         self._users: dict[str, int] = {}
-        self._waiting = 0
+        self._waiting = self._bytes = 0
 
     @property
     def waiting(self) -> int:
@@ -28,12 +30,15 @@ class Places:
         return self._waiting
 
     @asynccontextmanager
-    async def one(self, owner: str) -> AsyncIterator[None]:
-        """Hold a place. Errors: BusyError when none came free in time, or too many wait."""
+    async def one(self, owner: str, size: int) -> AsyncIterator[None]:
+        """Hold a place for a body of that size.
+
+        Errors: BusyError when none came free in time, or too much waits already.
+        """
         own = self._owners.setdefault(owner, asyncio.Semaphore(self._options.calls_per_owner))
         self._users[owner] = self._users.get(owner, 0) + 1
         try:
-            await self._wait(own)
+            await self._wait(own, size)
             try:
                 yield
             finally:
@@ -44,12 +49,15 @@ class Places:
             if not self._users[owner]:  # the names of owners are no endless table
                 del self._users[owner], self._owners[owner]
 
-    async def _wait(self, own: asyncio.Semaphore) -> None:
+    async def _wait(self, own: asyncio.Semaphore, size: int) -> None:
         """Wait for the owner's place, then for one of all."""
         options = self._options
-        if self._waiting >= options.calls * WAITING_PER_PLACE:
+        many = self._waiting >= options.calls * WAITING_PER_PLACE
+        # One body may be larger than all that may wait: it waits alone.
+        if many or (self._bytes and self._bytes + size > MOST_WAITING_BYTES):
             raise BusyError("GATEWAY_SINGLE_CALLS", options.calls)
         self._waiting += 1
+        self._bytes += size
         limit = ("GATEWAY_SINGLE_CALLS_PER_KEY", options.calls_per_owner)
         try:
             async with asyncio.timeout(options.queue_seconds):
@@ -64,3 +72,4 @@ class Places:
             raise BusyError(*limit) from None
         finally:
             self._waiting -= 1
+            self._bytes -= size

@@ -59,6 +59,7 @@ class _Work:
     context: Context
     owner: str
     turn: Turn | None
+    size: int  # of its body, in bytes
 
     def render(self, answers: Sequence[Answer], *, signed: bool = False) -> Rendered:
         """Render; ``signed``: reasoning items carry what Gemini signed them with."""
@@ -113,13 +114,13 @@ class SingleRequestService:
         if turn is not None:
             hints = cast("AnswerHints", turn.repeats(request.hints))
             request = replace(request, hints=hints, identity=turn.identity)
-        work = _Work(request, self._context(request), asked.owner, turn)
+        work = _Work(request, self._context(request), asked.owner, turn, len(asked.body))
         return await (self._streamed(work) if request.stream else self._whole(work))
 
     async def _whole(self, work: _Work) -> Answered:
         request = work.request
         began = self._clock.monotonic()
-        async with self._places.one(work.owner):
+        async with self._places.one(work.owner, work.size):
             with self._credential(work.owner) as credential:
                 tier, answers = await self._answers(request, credential)
         failure = _first_refusal(answers)
@@ -214,7 +215,7 @@ class SingleRequestService:
         """Return the stream once it has begun; what failed before is an answer."""
         stack = AsyncExitStack()
         try:
-            await stack.enter_async_context(self._places.one(work.owner))
+            await stack.enter_async_context(self._places.one(work.owner, work.size))
             credential = stack.enter_context(self._credential(work.owner))
             stream = await self._begun(work, credential, stack)
         except BaseException:
