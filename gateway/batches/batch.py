@@ -16,6 +16,7 @@ class BatchStatus(StrEnum):
     in_progress  jobs exist (or every line was refused). Left by the publish step. A crash: the
                  jobs' own states say what is next.
     finalizing   set when the publish step begins; a crash: published again from the same runs.
+                 Back to in_progress when lines are in no run, and are sent again.
     completed, expired, cancelled
                  set in the transaction that makes the files visible. Never change.
     failed       validation refused the file, or the upstream refused every job for its model;

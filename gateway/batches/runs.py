@@ -4,6 +4,7 @@ An index record is ``line u32, kind u8, offset u64, length u32``, little-endian,
 """
 
 import heapq
+import itertools
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
@@ -48,6 +49,24 @@ def merged(indexes: Sequence[Iterable[Entry]]) -> Iterator[tuple[int, Entry]]:
 
 def _numbered(run: int, index: Iterable[Entry]) -> Iterator[tuple[int, Entry]]:
     return ((run, entry) for entry in index)
+
+
+def single(entries: Iterable[tuple[int, Entry]], lines: int) -> Iterator[tuple[int, Entry]]:
+    """Pass one record of each of lines 1 to ``lines`` on: a success wins, then the first.
+
+    And the notes about it, but for those of a run whose record of the line was left out.
+    """
+    for line, group in itertools.groupby(entries, key=lambda pair: pair[1].line):
+        found = list(group)
+        told = [pair for pair in found if pair[1].kind != Kind.NOTES]
+        if not told or not 1 <= line <= lines:
+            continue
+        best = min(told, key=lambda pair: pair[1].kind != Kind.OUTPUT)
+        yield best
+        left_out = {run for run, _ in told} - {best[0]}
+        yield from (
+            pair for pair in found if pair[1].kind == Kind.NOTES and pair[0] not in left_out
+        )
 
 
 GAP: Final = -1  # the run of a line that is in no run

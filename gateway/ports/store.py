@@ -455,6 +455,7 @@ class Store(Protocol):
         blobs: BlobChange = BlobChange(),
         keep: bool = False,
         within: tuple[OwnerLimits, Estimate] | None = None,
+        sent_again: tuple[int, Counts] | None = None,
     ) -> bool:
         """Write the runner's columns of a claimed batch, guarded by its fence.
 
@@ -468,7 +469,8 @@ class Store(Protocol):
         belong to :meth:`save_job`, which adds to them whoever holds the batch row. A batch that
         ends is announced in the same transaction: a delivery to each webhook endpoint that asked
         for the event. With ``within`` nothing is written if what its owner has, and the estimate,
-        go beyond the limits: OverLimitError.
+        go beyond the limits: OverLimitError. ``sent_again``: how many lines run again that may be
+        paid for, and what its counts lose by that.
         """
         ...
 

@@ -25,9 +25,10 @@ from gateway.runner.cpu.collect import date_of
 from gateway.runner.cpu.ranges import JoinTask, ranges_of
 from gateway.runner.cpu.validate import ValidateTask
 from gateway.runner.mending import bring_input
+from gateway.runner.missing_lines import files_of
 from gateway.runner.model_list import ModelList
 from gateway.runner.named_files import NamedFiles, find_files
-from gateway.runner.publishing import write_files
+from gateway.runner.publishing import Written, write_files
 
 logger = logging.getLogger(__name__)
 
@@ -347,7 +348,11 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
     for job in jobs:
         notes.update(job.notes)
     async with context.workplace() as place:
-        summary = await write_files(context, batch, jobs, notes.total(), place)
+        files_or_jobs = await write_files(context, batch, jobs, notes.total(), place)
+        if files_or_jobs.again:
+            await _send_again(context, claim, files_or_jobs)
+            return
+        summary = files_or_jobs.summary
         written = {name: summary[name] for name in FILES if summary[name]}
         names = await context.keep([made["path"] for made in written.values()])
     now = context.clock.now()
@@ -381,6 +386,22 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
     await claim.save(done, files=list(files.values()), blobs=BlobChange(deletable=deletable))
     told = (counts.total, counts.completed, counts.failed)
     logger.info("batch %s %s: %d lines, %d completed, %d failed", batch.id, status, *told)
+
+
+async def _send_again(context: StepContext, claim: BatchClaim, found: Written) -> None:
+    """Go on with the jobs that run lines again which were in no run; nothing is published yet."""
+    batch = claim.row
+    lost = batch.counts - Counts(**found.summary["in_runs"])
+    jobs = [each.job for each in found.again]
+    again = replace(batch, status=BatchStatus.IN_PROGRESS, finalizing_at=None, failures=0)
+    await claim.save(
+        replace(again, last_error=None, due_at=rest_until(again, context.clock.now())),
+        jobs=jobs,
+        named=await files_of(context, batch, found.again),
+        blobs=BlobChange(live=[blob for each in found.again for blob in each.blobs]),
+        sent_again=(sum(job.lines for job in jobs), lost),
+    )
+    logger.error("batch %s: lines that are in no run are sent again", batch.id)
 
 
 def _raw_life(context: StepContext, jobs: Sequence[Job]) -> int:

@@ -56,7 +56,7 @@ async def follow(
     made: list[Follower] = []
     pieces = STUCK_PIECES if cause is Cause.STUCK else 1
     for part in await _pick(context, job, summary["wanted"], place, pieces):
-        one = await _follower(context, job, cause, part)
+        one = await follower(context, job, cause, part)
         again = replace(
             one.job,
             state=JobState.RESCUING if rescued else one.job.state,
@@ -69,9 +69,10 @@ async def follow(
     return made
 
 
-async def _follower(
+async def follower(
     context: StepContext, job: Job, cause: Cause, part: Mapping[str, Any]
 ) -> Follower:
+    """Make the job of a part; its blobs are kept, to go live with its row."""
     names = await context.keep([part["spool"], part["echo"]])
     piece = Piece(
         spool=names[0],
@@ -101,7 +102,7 @@ async def divide_refused(context: StepContext, claim: JobClaim) -> None:
         spool, echo, sent = (str(place / name) for name in ("spool", "echo", "sent"))
         task = SplitTask(spool, echo, str(place), sent, item)
         summary = await context.workers.run("split", task, PICK_SECONDS)
-        made = [await _follower(context, job, Cause.RECUT, part) for part in summary["parts"]]
+        made = [await follower(context, job, Cause.RECUT, part) for part in summary["parts"]]
     pause = next_retry(1, context.options.retry, jitter())
     parts = [
         replace(each, job=replace(each.job, held=job.held, due_at=each.job.created_at + pause))

@@ -23,9 +23,17 @@ logger = logging.getLogger(__name__)
 
 
 async def run_again(
-    context: StepContext, batch: Batch, job: Job, jobs: Sequence[Job], place: Path
+    context: StepContext,
+    batch: Batch,
+    job: Job,
+    jobs: Sequence[Job],
+    place: Path,
+    *,
+    final: bool,
 ) -> RunPaths | None:
-    """Render the run of a job from its raw results; None when its lines are not known.
+    """Render the run of a job from its raw results.
+
+    None when its lines are not known, or, unless it is ``final``, when its results are gone.
 
     Errors: ``Upstream*`` while results that are lost here may still be fetched.
     """
@@ -38,8 +46,10 @@ async def run_again(
     if job.raw is not None and "raw" not in paths:
         if await _fetched(context, batch, job, own / "raw"):
             paths["raw"] = str(own / "raw")
-        else:
+        elif final:
             failure = LOST
+        else:
+            return None
     unusable = await unusable_files(context, job)
     if unusable:
         left = await bring_left(context, job, own)

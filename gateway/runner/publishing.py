@@ -2,19 +2,23 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.batches.batch import Batch
-from gateway.batches.job import Cause, Job
+from gateway.batches.job import Cause, Failure, Job
+from gateway.batches.lifecycle import stop_reason
 from gateway.errors import AuditError
 from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import StepContext
+from gateway.runner.cpu.collect import MISSING
 from gateway.runner.cpu.publish import PublishTask, RunPaths
 from gateway.runner.cpu.validate import ValidateTask
+from gateway.runner.follow_step import Follower
 from gateway.runner.lost_runs import run_again
 from gateway.runner.mending import LOST, bring_input
+from gateway.runner.missing_lines import send_again
 from gateway.runner.named_files import find_files
 
 logger = logging.getLogger(__name__)
@@ -22,25 +26,43 @@ logger = logging.getLogger(__name__)
 PUBLISH_SECONDS: Final = 4 * 3600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Files that were written, or the jobs that run lines again which were in no run."""
+
+    summary: Mapping[str, Any]
+    again: Sequence[Follower] = ()
+
+
 async def write_files(
     context: StepContext, batch: Batch, jobs: Sequence[Job], noted: int, place: Path
-) -> Mapping[str, Any]:
+) -> Written:
     """Every line once, in input order. ``noted`` is the number of all notes.
 
-    Errors: AuditError when a line comes twice.
+    Lines that are in no run are sent again, as far as a follow-up may be; of the others each gets
+    an error.
     """
     runs = _Runs(context, batch, jobs, place)
     try:
-        return await runs.publish(noted)
+        summary = await runs.publish(noted)
     except AuditError as error:
         logger.error("batch %s: %s; all is rendered again", batch.id, error)  # noqa: TRY400
-    again = place / "all-again"
-    again.mkdir()
-    return await _Runs(context, batch, jobs, again, trusted=False).publish(noted)
+        runs = runs.untrusted()
+        summary = await runs.publish(noted)
+    if summary["missing"] is None:
+        return Written(summary)
+    again = await send_again(context, batch, runs.ran(), summary["missing"], place)
+    if again:
+        return Written(summary, again)
+    return Written(await runs.with_errors().publish(noted) if runs.left else summary)
 
 
 class _Runs:
-    """The rendered lines of a batch. Those on the disk are not ``trusted`` after an audit."""
+    """The rendered lines of a batch. Those on the disk are not ``trusted`` after an audit.
+
+    Of a job whose results are lost ``final`` gets an error for each line; until then they are left
+    out, since they may run again.
+    """
 
     def __init__(
         self,
@@ -50,18 +72,36 @@ class _Runs:
         place: Path,
         *,
         trusted: bool = True,
+        final: bool = False,
     ) -> None:
         self._context = context
         self._batch = batch
         self._jobs = jobs
         self._place = place
         self._trusted = trusted
+        self._final = final
         self._has_input: bool | None = None
+        self._damaged = False
+        self.left = False  # whether a job's lines were left out
+
+    def untrusted(self) -> "_Runs":
+        """Return the same, all of it rendered again."""
+        return self._anew("all-again", trusted=False, final=False)
+
+    def with_errors(self) -> "_Runs":
+        """Return the same with an error for each line of jobs that were left out."""
+        return self._anew("final", trusted=self._trusted, final=True)
+
+    def _anew(self, name: str, *, trusted: bool, final: bool) -> "_Runs":
+        place = self._place / name
+        place.mkdir()
+        return _Runs(self._context, self._batch, self._jobs, place, trusted=trusted, final=final)
 
     async def publish(self, noted: int) -> Mapping[str, Any]:
-        runs = [await self._refused(), *[await self._run_of(job) for job in self._ran()]]
+        runs = [await self._refused(), *[await self._run_of(job) for job in self.ran()]]
         told = {job.failure.code for job in self._jobs if job.failure is not None}
-        lost = None in runs or LOST.code in told or not self._trusted
+        damaged = self._damaged or LOST.code in told
+        lost = damaged or None in runs or not self._trusted
         limits = self._context.options.input_limits
         task = PublishTask(
             scratch=str(self._place),
@@ -70,13 +110,20 @@ class _Runs:
             noted=noted,
             max_warnings=limits.max_warnings,
             batch_id=self._batch.id,
-            lost=LOST if lost else None,
+            lost=self._why_missing(damaged=damaged) if lost else None,
             input=await self._input() if lost else None,
             max_line_bytes=limits.max_line_bytes,
+            mended=not self._trusted,
         )
         return await self._context.workers.run("publish", task, PUBLISH_SECONDS)
 
-    def _ran(self) -> Sequence[Job]:
+    def _why_missing(self, *, damaged: bool) -> Failure:
+        """Return what to say of a line that is in no run and may not run again."""
+        if damaged:
+            return LOST
+        return stop_reason(self._batch, self._context.clock.now()) or MISSING
+
+    def ran(self) -> Sequence[Job]:
         """Leave out the jobs whose lines other jobs took over before they ran."""
         cut_again = {job.follows for job in self._jobs if job.cause is Cause.RECUT}
         return [job for job in self._jobs if job.run is not None or job.id not in cut_again]
@@ -86,7 +133,11 @@ class _Runs:
             brought = await self._brought(job.run, job.index, f"run-{job.number}")
             if brought is not None:
                 return brought
-        return await run_again(self._context, self._batch, job, self._jobs, self._place)
+        made = await run_again(
+            self._context, self._batch, job, self._jobs, self._place, final=self._final
+        )
+        self.left = self.left or made is None
+        return made
 
     async def _refused(self) -> RunPaths | None:
         """Run 0, of the lines that were refused at validation."""
@@ -103,6 +154,7 @@ class _Runs:
             await self._context.copy_to(index, Path(paths.index))
         except DamagedBlobError as damage:
             logger.error("batch %s: %s", self._batch.id, damage)  # noqa: TRY400
+            self._damaged = True
             return None
         return paths
 

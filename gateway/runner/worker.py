@@ -33,7 +33,16 @@ from gateway.runner.cpu.hold import HoldTask, hold
 from gateway.runner.cpu.line_story import LineStoryTask, RawPath, line_story
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
 from gateway.runner.cpu.ranges import JoinTask, join
-from gateway.runner.cpu.recut import PickTask, RecutTask, SplitTask, pick, recut, split
+from gateway.runner.cpu.recut import (
+    PickTask,
+    RecutTask,
+    SeekTask,
+    SplitTask,
+    pick,
+    recut,
+    seek,
+    split,
+)
 from gateway.runner.cpu.remake import RemakeTask, remake
 from gateway.runner.cpu.validate import (
     InputLimits,
@@ -129,6 +138,7 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "failed_lines": lambda task: failed_lines(FailedLinesTask(**task)),
     "split": lambda task: split(SplitTask(**task)),
     "pick": lambda task: pick(PickTask(**task)),
+    "seek": lambda task: seek(SeekTask(**task)),
 }
 
 

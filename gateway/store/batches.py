@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import orjson
 
-from gateway.batches.batch import LIVE_STATUSES, Batch
+from gateway.batches.batch import LIVE_STATUSES, Batch, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.job import Job
 from gateway.batches.limits import (
@@ -28,7 +28,7 @@ from gateway.store import files as file_rows
 from gateway.store import jobs as job_rows
 from gateway.store import limits as limit_sums
 from gateway.store import staging, webhooks
-from gateway.store.columns import batch_of, batch_values
+from gateway.store.columns import batch_of, batch_values, sums_values
 from gateway.store.session import Row, Session
 
 
@@ -126,6 +126,7 @@ async def save(
     blobs: BlobChange,
     keep: bool,
     within: tuple[OwnerLimits, Estimate] | None,
+    sent_again: tuple[int, Counts] | None,
     now: int,
 ) -> bool:
     """Save the runner's columns of a batch that is live and still its, and what comes with them.
@@ -148,6 +149,11 @@ async def save(
     for job in jobs:
         await job_rows.insert(session, job)
         await staging.name(session, row["owner"], job.id, named.get(job.id, {}), now)
+    if sent_again is not None:
+        lines, lost = sent_again
+        await session.run("note_paid_twice", {"id": batch.id, "lines": lines})
+        sums = sums_values(Counts() - lost, TokenUsage())
+        await session.run("add_counts", {"id": batch.id, **sums, "cost": 0, "more": 0})
     if batch.status not in LIVE_STATUSES:
         await staging.forget(session, batch.id)
         await webhooks.announce(session, row["owner"], batch, now)

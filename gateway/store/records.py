@@ -364,6 +364,7 @@ class Records:
         blobs: BlobChange = BlobChange(),
         keep: bool = False,
         within: tuple[OwnerLimits, Estimate] | None = None,
+        sent_again: tuple[int, Counts] | None = None,
     ) -> bool:
         """Write the runner's columns of a claimed batch, guarded by its fence."""
         now = self._clock.now()
@@ -377,6 +378,7 @@ class Records:
                 blobs=blobs,
                 keep=keep,
                 within=within,
+                sent_again=sent_again,
                 now=now,
             )
         )

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.batches.runs import RECORD, Entry, Kind, audited, merged, unpack
+from gateway.batches.runs import (
+    GAP,
+    RECORD,
+    Entry,
+    Kind,
+    audited,
+    gaps_filled,
+    merged,
+    single,
+    unpack,
+)
 from gateway.errors import AuditError
 
 
@@ -31,6 +41,33 @@ def test_any_split_into_runs_merges_into_line_order(homes: list[int]) -> None:
 
     assert [one.line for _, one in together] == list(range(1, len(homes) + 1))
     assert [run for run, _ in together] == homes
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 7), st.sampled_from([Kind.OUTPUT, Kind.ERROR]))),
+        max_size=4,
+    )
+)
+def test_whatever_runs_hold_each_line_is_told_once(runs: list[list[tuple[int, Kind]]]) -> None:
+    """A success wins, then the first; what is no line of the input is left out."""
+    indexes = [[Entry(line, kind, 0, 1) for line, kind in sorted(run)] for run in runs]
+
+    told = list(audited(gaps_filled(single(merged(indexes), 6), 6), 6))
+
+    for (run, one), line in zip(told, range(1, 7), strict=True):
+        kinds = [kind for each in runs for number, kind in sorted(each) if number == line]
+        assert one.line == line
+        assert (run == GAP) == (not kinds)
+        assert not kinds or one.kind == min(kinds)
+
+
+def test_notes_go_with_the_line_that_is_told() -> None:
+    """And those of the validation, whose run has no such line."""
+    note, error, output = (Entry(1, kind, 0, 1) for kind in (Kind.NOTES, Kind.ERROR, Kind.OUTPUT))
+    runs = [[note], [error, note], [output, note]]
+
+    assert sorted(single(merged(runs), 1)) == [(0, note), (2, output), (2, note)]
 
 
 @pytest.mark.parametrize(

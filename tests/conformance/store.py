@@ -690,6 +690,20 @@ class SaveRules:
         await store.save_batch(final)
         assert (await load(store)).batch.counts == Counts(40, 31, 9)
 
+    async def test_lines_that_are_sent_again_do_not_count_meanwhile(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        first = replace(batch, status=BatchStatus.IN_PROGRESS, counts=Counts(4, 0, 1))
+        await store.save_batch(first, jobs=[a_job()])
+        held = await claim(store, "batch_one")
+        job = await claim_job(store, "one")
+        await store.save_job(replace(job, state=JobState.RUNNING), counts=Counts(0, 3, 0))
+        again = replace(held, status=BatchStatus.IN_PROGRESS)
+        more = [a_job("two", number=job.number + 1)]
+        assert await store.save_batch(again, jobs=more, sent_again=(2, Counts(0, 2, 0)))
+        work = await load(store)
+        assert (work.batch.counts, work.batch.paid_twice_at_most) == (Counts(4, 1, 1), 2)
+        assert [each.id for each in work.jobs] == ["one", "two"]
+
     async def test_counts_of_a_terminal_batch_stay(self, store: Store) -> None:
         batch = await claimed_batch(store)
         await store.save_batch(

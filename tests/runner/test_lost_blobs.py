@@ -10,7 +10,8 @@ import pytest
 
 from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.follow_ups import RetryRules
-from gateway.batches.job import DONE_STATES, Job, JobState
+from gateway.batches.job import DONE_STATES, Cause, Job, JobState
+from gateway.batches.runs import RECORD, Entry, unpack
 from gateway.errors import UnavailableError, UpstreamGoneError, UpstreamUnavailableError
 from tests.runner.world import HOUR, OWNER, Fine, World, chat, world
 
@@ -369,18 +370,123 @@ async def test_with_raw_results_gone_too_they_are_fetched_again(tmp_path: Path) 
         assert (await errors(w, done))["d"] == "result_missing"
 
 
-async def test_with_raw_results_gone_everywhere_each_line_gets_an_error(tmp_path: Path) -> None:
-    """The upstream's copy was deleted once they were safe here."""
-    async with half_done(tmp_path) as (w, batch, job, go_on):
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_with_raw_results_gone_everywhere_lines_run_again_within_bounds(
+    tmp_path: Path, attempts: int
+) -> None:
+    """The upstream's copy was deleted once they were safe here: lines ended unanswered."""
+    rules = RetryRules(attempts=attempts)
+    async with half_done(tmp_path, retries=rules) as (w, batch, job, go_on):
         await w.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
         lose(path_of(tmp_path, job.run))
         lose(path_of(tmp_path, job.raw))
-        w.upstream.script["fetch"] = [Fine(), UpstreamGoneError("deleted", status=404)]
+        deleted = UpstreamGoneError("deleted", status=404)
+        w.upstream.script["fetch"] = [Fine(), deleted, *[deleted] * (attempts == 1)]
+        w.upstream.state = "SUCCEEDED"
         go_on()
         done = await w.ended(batch)
+        assert done.counts.completed + done.counts.failed == done.counts.total == 5
+        if attempts > 1:
+            assert await texts(w, done) == WHOLE | {"z": ["re last"]}
+            assert done.paid_twice_at_most == 3
+            return
         found = await errors(w, done)
         assert {found[name] for name in "abd"} == {"gateway_data_lost"}
         assert list(await texts(w, done)) == ["z"]
+
+
+Change = Callable[[list[Entry]], list[Entry]]
+
+
+def dropped(entries: list[Entry]) -> list[Entry]:
+    """Line 2 is in no run."""
+    return [entry for entry in entries if entry.line != 2]
+
+
+def doubled(entries: list[Entry]) -> list[Entry]:
+    """Line 1 comes twice."""
+    return [*entries[:1], *entries]
+
+
+def misplaced(entries: list[Entry]) -> list[Entry]:
+    """Line 2 is not where the index says."""
+    return [each._replace(offset=each.offset + (each.line == 2)) for each in entries]
+
+
+def rewrite(index: Path, change: Change) -> bool:
+    """Whether an index of several lines is another now."""
+    entries = list(unpack(index.read_bytes()))
+    if len(entries) > 1:
+        index.write_bytes(b"".join(RECORD.pack(*entry) for entry in change(entries)))
+    return len(entries) > 1
+
+
+def misrender(
+    w: World, monkeypatch: pytest.MonkeyPatch, change: Change, *, times: int = 1000
+) -> None:
+    """Have what renders jobs of several lines make a mistake."""
+    run, left = w.context.workers.run, [times]
+
+    async def faulty(call: str, task: object, seconds: float) -> dict[str, Any]:
+        summary = await run(call, task, seconds)
+        if call == "collect" and left[0]:
+            left[0] -= rewrite(Path(summary["index"]), change)
+        return summary
+
+    monkeypatch.setattr(w.context.workers, "run", faulty)
+
+
+@pytest.mark.parametrize("change", [dropped, doubled, misplaced])
+@pytest.mark.parametrize("times", [1, 1000])
+async def test_a_count_that_does_not_add_up_costs_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Change, times: int
+) -> None:
+    """Such a batch failed its audit for ever, or published an error for a line it could have run.
+
+    What rendering again tells costs nothing; only a line that is missing then is sent again.
+    """
+    async with world(tmp_path, inline_items=0) as w:
+        misrender(w, monkeypatch, change, times=times)
+        batch = await w.submit(LINES)
+        done = await w.ended(batch)
+        assert await texts(w, done) == WHOLE
+        assert list(await errors(w, done)) == ["c"]
+        assert (done.counts.total, done.counts.completed, done.counts.failed) == (4, 3, 1)
+        sent = [len(made.spool.splitlines()) for made in w.upstream.jobs]
+        runs_again = times > 1 and change is not doubled
+        assert sent == ([5, 3] if runs_again else [5])
+        assert done.paid_twice_at_most == int(runs_again)
+        work = await w.work(batch)
+        assert [job.cause for job in work.jobs[1:]] == [Cause.RETRY] * runs_again
+
+
+@pytest.mark.parametrize(
+    ("why", "code"),
+    [("count", "result_missing"), ("window", "batch_expired"), ("cancel", "batch_cancelled")],
+)
+async def test_a_line_that_is_missing_is_sent_again_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, code: str
+) -> None:
+    """After so many times, and when the batch is to end, it gets OpenAI's code."""
+    async with world(tmp_path, inline_items=0, retries=RetryRules(attempts=1)) as w:
+        misrender(w, monkeypatch, dropped)
+        w.upstream.state = "RUNNING"
+        batch = await w.submit(LINES)
+        await w.until(lambda work: work.jobs and work.jobs[0].state is JobState.RUNNING, batch)
+        ends(w)
+        if why == "cancel":
+            await w.store.request_cancel(OWNER, batch.id, w.clock.now())
+        elif why == "window":
+            w.clock.ahead = 25 * HOUR
+        w.runner.wake()
+        done = await w.ended(batch)
+        lines = await w.lines(done.error_file_id)
+        told = {line["custom_id"]: line for line in lines}
+        assert set(told) == {"b", "c"}
+        error = told["b"]["error"] or told["b"]["response"]["body"]["error"]
+        assert error["code"] == code
+        assert sorted(await texts(w, done)) == ["a", "d"]
+        assert w.upstream.calls.count("create") == 1
 
 
 async def test_with_hints_gone_too_these_are_made_first(tmp_path: Path) -> None:

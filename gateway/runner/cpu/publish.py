@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -13,7 +14,17 @@ import orjson
 
 from gateway.batches.batch import Counts
 from gateway.batches.job import Failure
-from gateway.batches.runs import GAP, RECORD, Entry, Kind, audited, gaps_filled, merged, unpack
+from gateway.batches.runs import (
+    GAP,
+    RECORD,
+    Entry,
+    Kind,
+    audited,
+    gaps_filled,
+    merged,
+    single,
+    unpack,
+)
 from gateway.errors import AuditError
 from gateway.runner.cpu.input import input_lines
 from gateway.runner.cpu.lines import failure_line
@@ -36,8 +47,9 @@ class RunPaths:
 class PublishTask:
     """``lines`` is the number of lines of the input, ``noted`` that of all notes about them.
 
-    ``lost``: what to say of lines that no run has, since the disk has lost it; the names of these
-    are in ``input``, if there is one. None: each line must be there.
+    ``lost``: what to say of lines that no run has; the names of these are in ``input``, if there is
+    one. None: each line must be there. With ``mended``, which an audit has failed before, a line
+    that comes twice is taken once, and one that cannot be read counts as one that no run has.
     """
 
     scratch: str
@@ -49,6 +61,7 @@ class PublishTask:
     lost: Failure | None = None
     input: str | None = None
     max_line_bytes: int = MIB
+    mended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +76,18 @@ class PublishedFile:
 
 @dataclass(frozen=True, slots=True)
 class PublishSummary:
-    """None for a file that would be empty, as OpenAI leaves it out."""
+    """None for a file that would be empty, as OpenAI leaves it out.
+
+    ``missing`` is a file with the numbers of the lines that no run had, an unsigned integer each;
+    None when there are none. ``in_runs`` counts the others.
+    """
 
     output: PublishedFile | None
     error: PublishedFile | None
     warnings: PublishedFile | None
     counts: Counts
+    in_runs: Counts
+    missing: str | None = None
 
 
 def publish(task: PublishTask) -> PublishSummary:
@@ -78,45 +97,92 @@ def publish(task: PublishTask) -> PublishSummary:
             files.enter_context(Path(paths.run).open("rb", buffering=0)).fileno()
             for paths in task.runs
         ]
+        pieces = _Pieces(task, runs)
         output = _Writer(Path(task.scratch) / "output", files)
         error = _Writer(Path(task.scratch) / "error", files)
         warnings = _Writer(Path(task.scratch) / "warnings", files)
         kinds: Counter[int] = Counter()
-        indexes = [_entries(Path(paths.index)) for paths in task.runs]
-        entries = merged(indexes)
-        if task.lost is not None:
-            entries = gaps_filled(entries, task.lines)
-        gaps = _Gaps(task)
-        for run, entry in audited(entries, task.lines):
-            text = gaps.text(entry.line) if run == GAP else _piece(runs[run], entry)
-            if entry.kind == Kind.NOTES:
+        for kind, text in pieces:
+            if kind == Kind.NOTES:
                 _write_notes(text, warnings, task.max_warnings)
                 continue
-            writer = output if entry.kind == Kind.OUTPUT else error
+            writer = output if kind == Kind.OUTPUT else error
             writer.write(text)
-            kinds[entry.kind] += 1
+            kinds[kind] += 1
         if task.noted > warnings.lines:
             warnings.write(rest_entry(task.noted - warnings.lines))
         if output.lines + error.lines != task.lines:
             raise AuditError(f"{output.lines + error.lines} of {task.lines} lines were written")
         counts = Counts(task.lines, output.lines, kinds[Kind.ERROR])
-        return PublishSummary(output.close(), error.close(), warnings.close(), counts)
+        in_runs = replace(counts, failed=counts.failed - pieces.failed_gaps)
+        made = output.close(), error.close(), warnings.close()
+        return PublishSummary(*made, counts, in_runs, pieces.save_missing())
+
+
+class _Pieces:
+    """Lines and notes to be written, in the order of the input, each with its kind."""
+
+    def __init__(self, task: PublishTask, runs: Sequence[int]) -> None:
+        self._task = task
+        self._runs = runs
+        self._gaps = _Gaps(task)
+        self.failed_gaps = 0  # lines that no run has, and that count as failed
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """Errors: AuditError."""
+        task = self._task
+        entries = merged([_entries(Path(paths.index)) for paths in task.runs])
+        if task.mended:
+            entries = single(entries, task.lines)
+        if task.lost is not None:
+            entries = gaps_filled(entries, task.lines)
+        for run, entry in audited(entries, task.lines):
+            text = self._text(run, entry)
+            if text is not None:
+                yield entry.kind, text
+            elif entry.kind != Kind.NOTES:
+                kind, line = self._gaps.line(entry.line)
+                self.failed_gaps += kind is Kind.ERROR
+                yield kind, line
+
+    def _text(self, run: int, entry: Entry) -> bytes | None:
+        """Return what an index names; None when that is nothing, or nothing that can be used."""
+        if run == GAP:
+            return None
+        try:
+            return _piece(self._runs[run], entry)
+        except AuditError:
+            if self._task.mended and self._task.lost is not None:
+                return None
+            raise
+
+    def save_missing(self) -> str | None:
+        """Write the numbers of the lines that no run had."""
+        if not self._gaps.numbers:
+            return None
+        path = Path(self._task.scratch) / "missing"
+        path.write_bytes(self._gaps.numbers.tobytes())
+        return str(path)
 
 
 class _Gaps:
-    """Error lines for what the disk has lost, in the order of the input."""
+    """Error lines for what no run has, in the order of the input."""
 
     def __init__(self, task: PublishTask) -> None:
+        self.numbers = array("I")
         self._task = task
         lines = None if task.input is None else Path(task.input)
         self._input = iter(()) if lines is None else input_lines(lines, task.max_line_bytes)
 
-    def text(self, number: int) -> bytes:
+    def line(self, number: int) -> tuple[Kind, bytes]:
         """Write the error line of one."""
         failure = self._task.lost
         assert failure is not None  # noqa: S101 - without it there are no gaps
-        told = replace(failure, message=f"{failure.message} (Line {number} of the input.)")
-        return failure_line(self._task.batch_id, number, self._custom_id(number), told)[1]
+        self.numbers.append(number)
+        told = failure
+        if failure.status is not None:
+            told = replace(failure, message=f"{failure.message} (Line {number} of the input.)")
+        return failure_line(self._task.batch_id, number, self._custom_id(number), told)
 
     def _custom_id(self, number: int) -> str:
         """Its custom_id; empty when the input is gone too."""

@@ -4,6 +4,7 @@
 key to which part it goes, or to none. :func:`recut` halves a job of which nothing was created.
 """
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Final
 
 import orjson
 
+from gateway.runner.cpu.archive import unpack
 from gateway.runner.cpu.echoes import EchoParts, EchoWriter
 from gateway.translate import PLACEHOLDER, item_tokens, placeholders
 
@@ -67,6 +69,24 @@ class PickTask:
     scratch: str
     wanted: str
     pieces: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SeekTask:
+    """``missing`` is a file with the numbers of lines that are sought, an unsigned integer each."""
+
+    spool: str
+    echo: str
+    scratch: str
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeekSummary:
+    """The part of the job that is sought, if any; ``missing`` is what is still sought then."""
+
+    parts: Sequence[Part]
+    missing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +173,21 @@ def pick(task: PickTask) -> RecutSummary:
     if sum(part.items for part in parts) != len(sought):
         raise LookupError("items that are to run again are not in the spool")
     return RecutSummary(parts)
+
+
+def seek(task: SeekTask) -> SeekSummary:
+    """Pick the lines of a job that are sought. Errors as :func:`divide`."""
+    sought = array("I")
+    sought.frombytes(Path(task.missing).read_bytes())
+    left = set(sought)
+    scratch = Path(task.scratch)
+    echo = unpack(Path(task.echo), scratch)
+    mine = {line for line, _, _, _ in EchoParts(echo) if line in left}
+    choose = {line: 0 for line, _, _ in spooled(Path(task.spool)) if line in mine}
+    parts = divide(Path(task.spool), echo, scratch, lambda line, _: choose.get(line))
+    still = scratch / "missing-still"
+    still.write_bytes(array("I", (line for line in sought if line not in choose)).tobytes())
+    return SeekSummary(parts, str(still))
 
 
 def split(task: SplitTask) -> RecutSummary:
