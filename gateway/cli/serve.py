@@ -1,7 +1,9 @@
 """``gateway serve``."""
 
 import asyncio
+import gc
 import logging
+from typing import Final
 
 import click
 import uvloop
@@ -13,6 +15,10 @@ from gateway.cli.logs import set_up_logs
 from gateway.errors import DamagedStoreError, ListenError, SettingsError, UnavailableError
 
 logger = logging.getLogger(__name__)
+
+# Objects that are made before the first look for garbage among them: of some 60 requests, whose
+# objects are gone by then, in place of 10 that are under way.
+YOUNG_OBJECTS: Final = 5_000
 
 
 @click.command(short_help="Run the gateway.")
@@ -42,4 +48,16 @@ def serve() -> None:
 
 
 def _announce(url: str) -> None:
+    _spare_the_collector()
     click.echo(f"gateway listening on {url}/v1")
+
+
+def _spare_the_collector() -> None:
+    """Keep what was made at the start out of every later look for garbage.
+
+    Some 80,000 objects live as long as the process. A look through them stopped the event loop for
+    25 ms, once in 750 single requests: that was the tail of their latency (measured).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)

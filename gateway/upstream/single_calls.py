@@ -1,8 +1,9 @@
 """Single calls: a request that Google answers at once, whole or as a stream."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
 from typing import Any, Final
 
 import httpx
@@ -12,16 +13,17 @@ from gateway.errors import UpstreamHeldError, UpstreamUnavailableError
 from gateway.ports.single import Reply, SingleCall
 from gateway.upstream.errors import Call, error_of, mapped
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES
-from gateway.upstream.transport import Transport, parse_object, read_capped
+from gateway.upstream.pooled import BLOCK_BYTES, in_blocks
+from gateway.upstream.transport import HEADERS, Transport, parse_object, read_capped
 from gateway.wire.sse import EventReader
 
 # How many calls there may be at a time is the caller's to bound; a connection is kept for a minute,
 # since opening one to Google takes three round trips.
-LIMITS: Final = httpx.Limits(
-    max_connections=None, max_keepalive_connections=200, keepalive_expiry=60.0
-)
+IDLE_SECONDS: Final = 60.0
 # Not a stream of events, but a JSON array that grows, without it (LiteLLM#4339, #4408).
-AS_EVENTS: Final = {"alt": "sse"}
+AS_EVENTS: Final = "?alt=sse"
+# URLs that are kept, parsed: parsing one costs as much as the rest of a request.
+MOST_URLS: Final = 256
 
 
 class SingleCalls:
@@ -32,7 +34,9 @@ class SingleCalls:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._client = transport.new_client(httpx.Timeout(None), LIMITS)
+        self._client = transport.new_pooled_client(IDLE_SECONDS)
+        self._url = lru_cache(MOST_URLS)(self._parsed_url)
+        self._timeout = httpx.Timeout(None, connect=transport.options.connect_seconds).as_dict()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -41,7 +45,7 @@ class SingleCalls:
     async def ask(self, call: SingleCall) -> Reply:
         """Send the call; its answer, or the error that Google answered with."""
         with mapped(Call.ASK, self._transport.scrub):
-            async with asyncio.timeout(call.seconds), self._sent(call, {}) as response:
+            async with asyncio.timeout(call.seconds), self._sent(call) as response:
                 if not response.is_success:
                     return await self._refusal(response)
                 return parse_object(await read_capped(response, JSON_BYTES))
@@ -64,18 +68,32 @@ class SingleCalls:
                 async for event in _events(response, call.idle_seconds):
                     yield self._piece(event)
 
-    def _sent(
-        self, call: SingleCall, params: dict[str, str]
-    ) -> AbstractAsyncContextManager[httpx.Response]:
-        transport = self._transport
-        return self._client.stream(
+    @asynccontextmanager
+    async def _sent(self, call: SingleCall, query: str = "") -> AsyncIterator[httpx.Response]:
+        """Send a call; the answer's body is still to be read."""
+        large = len(call.body) > BLOCK_BYTES
+        headers = {
+            **HEADERS,
+            **self._transport.key(call.credential),
+            "content-type": "application/json",
+            "content-length": str(len(call.body)),
+        }
+        # Built without the client, which would parse the URL again and look for cookies.
+        request = httpx.Request(
             "POST",
-            transport.url("models", call.model, suffix=f":{call.method}"),
-            params=params,
-            headers={**transport.key(call.credential), "content-type": "application/json"},
-            content=call.body,
-            timeout=httpx.Timeout(None, connect=transport.options.connect_seconds),
+            self._url(call.model, f":{call.method}{query}"),
+            headers=headers,
+            content=in_blocks(call.body) if large else call.body,
+            extensions={"timeout": self._timeout},
         )
+        response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    def _parsed_url(self, model: str, suffix: str) -> httpx.URL:
+        return httpx.URL(self._transport.url("models", model, suffix=suffix))
 
     async def _refusal(self, response: httpx.Response) -> Reply:
         """Read an error. Errors: UpstreamHeldError where it is about the account."""

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import quote
+from urllib.request import getproxies
 
 import httpx
 import orjson
@@ -20,11 +21,12 @@ from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailable
 from gateway.ids import jitter
 from gateway.upstream.errors import Call, Scrubber, error_of, mapped
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES, MAX_PAGES, GeminiOptions
+from gateway.upstream.pooled import PooledTransport
 from gateway.wire.gemini import Page, parse_error, parse_page
 
 _GOOGLE_HOST: Final = re.compile(r"[a-z0-9.-]+\.googleapis\.com")
 _ERROR_ALONE: Final = re.compile(rb'\s*\{\s*"error"')
-_HEADERS: Final = {
+HEADERS: Final = {
     "User-Agent": "gemini-batch-gateway",
     "Accept": "application/json",
     # Content-Length then counts the bytes that are read, so a cut answer is noticed.
@@ -66,19 +68,32 @@ class Transport:
         self._single = self.new_client(stall, single)
 
     def new_client(
-        self, timeout: httpx.Timeout, limits: httpx.Limits = DEFAULT_LIMITS
+        self,
+        timeout: httpx.Timeout,
+        limits: httpx.Limits = DEFAULT_LIMITS,
+        inner: httpx.AsyncBaseTransport | None = None,
     ) -> httpx.AsyncClient:
         """Make a client with our rules, and connections of its own."""
         return httpx.AsyncClient(
             limits=limits,
-            headers=_HEADERS,
+            headers=HEADERS,
             verify=self._tls,
             trust_env=self._proxies,
             follow_redirects=False,
             timeout=timeout,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # nothing of theirs is kept
-            transport=self._inner,
+            transport=inner or self._inner,
         )
+
+    def new_pooled_client(self, idle_seconds: float) -> httpx.AsyncClient:
+        """Make one for many calls at a time, which bounds them and their time itself."""
+        proxied = self._proxies and bool(getproxies())
+        if self._inner is None and not proxied:  # httpx's own transport knows the proxies
+            inner: httpx.AsyncBaseTransport | None = PooledTransport(self._tls, idle_seconds)
+        else:
+            inner = self._inner
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=idle_seconds)
+        return self.new_client(httpx.Timeout(None), limits, inner)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -192,7 +207,7 @@ class Transport:
             raise UpstreamUnavailableError(
                 "The upstream redirects to a host that is not its own.", status=302
             )
-        sent = {**_HEADERS, **self.key(credential), **(headers or {})}
+        sent = {**HEADERS, **self.key(credential), **(headers or {})}
         # Built without the client, which would parse the URL three times and look for cookies.
         request = httpx.Request(
             method, url, params=params, headers=sent, extensions={"timeout": self._stall}
