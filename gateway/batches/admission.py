@@ -49,11 +49,6 @@ class Sent:
     jobs: int
     tokens: int
 
-    @classmethod
-    def of(cls, job: Waiting) -> "Sent":
-        """One that is under way."""
-        return cls(job.credential, job.model, job.owner, 1, job.tokens)
-
 
 class Verdict(Enum):
     """Outcome for a job that waits."""

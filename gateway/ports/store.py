@@ -441,6 +441,21 @@ class Store(Protocol):
         """Take an unreleased job's row, as :meth:`claim_batch` does."""
         ...
 
+    async def admission_turn(self) -> str:
+        """Return the turn of the admission: another one when any process has claimed to send."""
+        ...
+
+    async def claim_to_send(
+        self, placed: Mapping[str, str], turn: str, lease: int
+    ) -> Sequence[Job] | None:
+        """Claim jobs that wait, each for good under the credential that is named for it.
+
+        None when the turn is over: others have claimed since, and who decides must look again. So
+        what is read after the turn counts everything that is claimed before this. A job that is
+        held, or does not wait any more, is left out.
+        """
+        ...
+
     async def renew_claims(self, rows: Sequence[Claimed], lease: int) -> set[str]:
         """Let claims last for ``lease`` ms from now; ids of rows that are claimed no longer so."""
         ...

@@ -6,6 +6,7 @@ loses nothing.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from gateway.batches.admission import (
     Admission,
-    Sent,
+    Decision,
     Verdict,
     Waiting,
     admit,
@@ -82,6 +83,8 @@ MAX_DUE: Final = 200
 # How many jobs of an owner and model the admission is shown, and validations of an owner.
 SENDING_SEEN: Final = 16
 VALIDATIONS_SEEN: Final = 16
+# How often the admission is asked again because others have claimed meanwhile; then after a tick.
+TURNS: Final = 8
 
 # How many steps of a kind run at once.
 SLOTS: Mapping[Act, int] = {
@@ -124,7 +127,6 @@ Key = tuple[str, str | None]
 class _UnderWay:
     act: Act
     task: asyncio.Task[None]
-    sends: Waiting | None
     claim: AnyClaim | None = None
     follows: Act | None = None  # what the claim is kept for, with a slot of its own
 
@@ -333,24 +335,62 @@ class Runner:
                 self._start(group, step, charge=charge)
 
     async def _start_admitted(self, group: asyncio.TaskGroup, now: int) -> None:
-        """Ask the admission about what waits to be sent."""
+        """Ask the admission about what waits; anew when others have claimed meanwhile."""
+        for _ in range(TURNS):
+            if not any(self._free[act] for act in SENDING):
+                return
+            turn = await self._context.store.admission_turn()
+            decisions = await self._decide(now)
+            chosen = []
+            for job, verdict in decisions:
+                if verdict is Verdict.GO:
+                    chosen += await self._to_send(job, now)
+                elif verdict is not Verdict.WAIT:
+                    await self._start_waiting(group, job, verdict, now)
+            if await self._send(group, chosen, turn):
+                return
+
+    async def _decide(self, now: int) -> Sequence[Decision]:
+        """Let the admission decide about every job that waits and is in no step."""
         store = self._context.store
-        if not any(self._free[act] for act in SENDING):
-            return
-        sending = [step.sends for step in self._under_way.values() if step.sends is not None]
-        under_way = {job.job_id for job in sending}
+        under_way = {job_id for _, job_id in self._under_way}
         seen = await store.waiting_jobs(now, SENDING_SEEN)
         waiting = [job for job in seen if job.job_id not in under_way]
         if not waiting:
-            return
-        at_google = await store.sent_jobs(but=list(under_way), claimed=True)
-        sent = [*at_google, *map(Sent.of, sending)]
+            return []
+        sent = await store.sent_jobs(claimed=True)
         quotas = await store.quotas()
         rules, works = self._context.options.quota, self._credentials_that_work(now)
-        admission = Admission(rules, quotas, sent, now, works)
-        for job, verdict in admit(admission, waiting, sent, now):
-            if verdict is not Verdict.WAIT:
-                await self._start_waiting(group, job, verdict, now)
+        return admit(Admission(rules, quotas, sent, now, works), waiting, sent, now)
+
+    async def _to_send(self, job: Waiting, now: int) -> list[tuple[Step, str]]:
+        """Return the step that sends a job, with the credential that it is placed with."""
+        work = await self._context.store.load_job(job.job_id)
+        steps = [] if work is None else self._next_steps(work, now)
+        return [(step, job.credential) for step in steps if step.act in SENDING]
+
+    async def _send(
+        self, group: asyncio.TaskGroup, chosen: Sequence[tuple[Step, str]], turn: str
+    ) -> bool:
+        """Claim what has a slot in one transaction and start it; False when the turn was over."""
+        placed: dict[str, str] = {}
+        starting: dict[str, Step] = {}
+        free = Counter({act: self._free[act] for act in SENDING})
+        for step, credential in chosen:
+            if step.job_id is not None and free[step.act] > 0:
+                free[step.act] -= 1
+                placed[step.job_id], starting[step.job_id] = credential, step
+        if not placed:
+            return True
+        store, lease = self._context.store, self._context.options.lease
+        jobs = await store.claim_to_send(placed, turn, lease)
+        for job in jobs or ():
+            claim = JobClaim(job, store.save_job, self._keeps)
+            if self._stopping:
+                await self._release_claim(claim)
+            else:
+                self._start(group, starting[job.id], claim)
+        return jobs is not None
 
     def _credentials_that_work(self, now: int) -> list[str]:
         """List where a job may be placed: all, if Google refuses the key of each."""
@@ -360,23 +400,20 @@ class Runner:
     async def _start_waiting(
         self, group: asyncio.TaskGroup, job: Waiting, verdict: Verdict, now: int
     ) -> None:
-        work = await self._context.store.load_job(job.job_id)
-        if work is None:
-            return
-        if verdict is Verdict.STOP:
-            self._start_all(group, work, now)
-            return
-        steps = [step for step in self._next_steps(work, now) if step.act in SENDING]
+        """Start what is done with a job in the place of sending it."""
         if verdict is Verdict.CUT:
-            steps = [replace(step, act=Act.RECUT) for step in steps]
-        for step in steps:
-            self._start(group, step, job)
+            for step, _ in await self._to_send(job, now):
+                self._start(group, replace(step, act=Act.RECUT))
+            return
+        work = await self._context.store.load_job(job.job_id)
+        if work is not None:
+            self._start_all(group, work, now)
 
     def _start(
         self,
         group: asyncio.TaskGroup,
         step: AnyStep,
-        sends: Waiting | None = None,
+        claim: JobClaim | None = None,
         *,
         charge: Callable[[], None] | None = None,
     ) -> None:
@@ -391,8 +428,8 @@ class Runner:
         self._free[step.act] -= 1
         if charge is not None:
             charge()
-        task = group.create_task(self._run(step), name=_named(step))
-        self._under_way[key] = _UnderWay(step.act, task, sends)
+        task = group.create_task(self._run(step, claim), name=_named(step))
+        self._under_way[key] = _UnderWay(step.act, task, claim)
         task.add_done_callback(lambda _: self._done(key))
 
     def _done(self, key: Key) -> None:
@@ -447,11 +484,11 @@ class Runner:
         under_way.act, under_way.follows = act, None
         return replace(step, act=act)
 
-    async def _run(self, step: AnyStep) -> None:
+    async def _run(self, step: AnyStep, claimed: JobClaim | None = None) -> None:
         if isinstance(step, Step):
             bind(batch_id=step.batch_id, job_id=step.job_id)
         try:
-            claim = await self._claim(step)
+            claim = claimed or await self._claim(step)
             if claim is not None:
                 self._under_way[_key(step)].claim = claim
                 await self._carry_out(step, claim)
@@ -557,7 +594,6 @@ class Runner:
     async def _do(self, step: Step, work: Work, claim: BatchClaim | JobClaim) -> None:
         context, act = self._context, step.act
         if isinstance(claim, JobClaim):
-            self._place(step, claim)
             claim.row = _stopping(claim.row, work.batch, context.clock.now())
             try:
                 await _JOB_STEPS[act](context, work.batch, claim)
@@ -569,12 +605,6 @@ class Runner:
             await batch_steps.end_unvalidated(context, claim)
         else:
             await batch_steps.publish(context, claim, work.jobs)
-
-    def _place(self, step: AnyStep, claim: JobClaim) -> None:
-        """Note where the admission has put a job that is sent: it stays there."""
-        sends = self._under_way[_key(step)].sends
-        if step.act in SENDING and sends is not None and not claim.row.placed:
-            claim.row = replace(claim.row, credential=sends.credential, placed=True)
 
     async def _act_on_file(self, claim: FileClaim) -> None:
         """Do what the row asks for now; it rests when that is nothing."""

@@ -1,13 +1,24 @@
-"""Transactions over what answers have taught of quotas."""
+"""Transactions over quotas: what answers have taught of them, and claims of what takes some.
 
-from collections.abc import Callable, Iterable, Sequence
+The admission decides in the process, by what it has read. A turn makes that exact for all of them:
+it ends with every claim, and a claim names the turn that its decision was made in. So nothing can
+have been claimed between what was read and what is claimed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Final
 
 import orjson
 
 from gateway.batches.admission import Sent
+from gateway.batches.job import Job
 from gateway.batches.quota import Quota
+from gateway.store.columns import job_of
 from gateway.store.session import Row, Session
+
+TURN: Final = "admission_turn"
+FIRST_TURN: Final = "0"
 
 
 def _quota(row: Row) -> Quota:
@@ -35,3 +46,27 @@ async def sent(session: Session, but: Iterable[str], claimed: bool) -> Sequence[
         "jobs_sent", {"but": orjson.dumps(list(but)).decode(), "claimed": claimed}
     )
     return [Sent(**row) for row in rows]
+
+
+async def turn(session: Session) -> str:
+    """Return the turn that a decision is made in."""
+    row = await session.one("get_meta", {"key": TURN})
+    current: str = FIRST_TURN if row is None else row["value"]
+    return current
+
+
+async def claim_to_send(
+    session: Session, placed: Mapping[str, str], turn: str, lease: int
+) -> Sequence[Job] | None:
+    """End the turn and claim jobs, each under its credential; None when it is over already."""
+    await session.run("keep_meta", {"key": TURN, "value": FIRST_TURN})
+    values = {"key": TURN, "turn": turn, "next": str(int(turn) + 1)}
+    if await session.run("end_turn", values) == 0:
+        return None
+    claimed = []
+    for job_id, credential in placed.items():
+        named = {"id": job_id, "credential": credential, "lease": lease}
+        row = await session.one("claim_job_to_send", named)
+        if row is not None:
+            claimed.append(job_of(row))
+    return claimed

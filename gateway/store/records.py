@@ -342,6 +342,18 @@ class Records:
         """Take a job's row, raising its fence."""
         return await self._engine.once(lambda session: job_rows.claim(session, job_id, lease))
 
+    async def admission_turn(self) -> str:
+        """Return the turn of the admission."""
+        return await self._engine.read(quotas.turn)
+
+    async def claim_to_send(
+        self, placed: Mapping[str, str], turn: str, lease: int
+    ) -> Sequence[Job] | None:
+        """Claim jobs that wait, unless the turn is over."""
+        return await self._engine.write(
+            lambda session: quotas.claim_to_send(session, placed, turn, lease)
+        )
+
     async def renew_claims(self, rows: Sequence[Claimed], lease: int) -> set[str]:
         """Let leases last from now; ids of rows whose claim is no longer that."""
         return await self._engine.write(lambda session: leases.renew(session, rows, lease))

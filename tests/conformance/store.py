@@ -17,6 +17,7 @@ from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Deletion, Kind, Store, Work
+from tests.conformance.admission import AdmissionRules
 from tests.conformance.keys import KeyRules
 from tests.conformance.limits import LimitRules
 from tests.conformance.moments import at, claim_batch_at, claim_job_at
@@ -1088,6 +1089,7 @@ class DueRules:
 
 
 class StoreRules(
+    AdmissionRules,
     BlobRules,
     FileRules,
     UploadRules,

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,13 @@ class FillingStore(SQLiteStore):
         """Claim."""
         self._room()
         return await super().claim_job(job_id, lease)
+
+    async def claim_to_send(
+        self, placed: Mapping[str, str], turn: str, lease: int
+    ) -> Sequence[Job] | None:
+        """Claim."""
+        self._room()
+        return await super().claim_to_send(placed, turn, lease)
 
     async def save_job(self, job: Job, **others: Any) -> bool:
         """Save."""

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.batches.batch import BatchStatus, Counts
 from gateway.batches.job import JobState
+from gateway.batches.quota import QuotaRules
 from gateway.clock import SystemClock
 from gateway.errors import InDoubtError, SettingsError, UnavailableError
 from gateway.ports.store import Store
@@ -19,6 +20,7 @@ from gateway.store.postgres import PostgresEngine, PostgresStore
 from gateway.store.postgres_session import connect, spoken
 from gateway.store.queries import load_queries
 from gateway.store.session import Session
+from tests.conformance.admission import race, waiting_jobs
 from tests.conformance.records import OWNER, a_batch, a_file, a_job, claim_job, claimed_batch
 from tests.conformance.store import StoreRules
 from tests.postgres_server import PostgresServer
@@ -73,6 +75,19 @@ class TestTogether:
         won = [job.id for job in await asyncio.gather(*claims) if job is not None]
         assert sorted(won) == sorted(job.id for job in jobs)
         await other.close()
+
+    async def test_replicas_that_race_exceed_no_limit(
+        self, postgres: TimedPostgres, database: str
+    ) -> None:
+        """Four that decide by the same rows: as many jobs are claimed as one would claim."""
+        others = [PostgresStore(database) for _ in range(3)]
+        for other in others:
+            await other.open(0)
+        await waiting_jobs(postgres, 12)
+        got = await race([postgres, *others], QuotaRules(max_live_jobs=5))
+        assert sum(map(len, got)) == 5
+        for other in others:
+            await other.close()
 
     async def test_what_a_batch_gains_adds_up(self, postgres: TimedPostgres, database: str) -> None:
         """Saves of its jobs meet in its row, from two processes: none is lost or counted twice."""

@@ -151,6 +151,13 @@ UPDATE jobs SET
 WHERE id = :id AND (lease_until IS NULL OR lease_until <= gateway_now()) AND state <> 'released'
 RETURNING *;
 
+-- name: claim_job_to_send
+UPDATE jobs SET
+    fence = fence + 1, lease_until = gateway_now() + :lease, credential = :credential, placed = 1
+WHERE id = :id AND state IN ('planned', 'staging')
+    AND (lease_until IS NULL OR lease_until <= gateway_now())
+RETURNING *;
+
 -- name: renew_job
 UPDATE jobs SET lease_until = gateway_now() + :lease
 WHERE id = :id AND fence = :fence AND lease_until IS NOT NULL;

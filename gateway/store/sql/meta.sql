@@ -4,6 +4,9 @@ INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING
 -- name: get_meta
 SELECT value FROM meta WHERE key = :key;
 
+-- name: end_turn
+UPDATE meta SET value = :next WHERE key = :key AND value = :turn;
+
 -- name: now
 SELECT gateway_now() AS now;
 
