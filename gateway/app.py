@@ -50,6 +50,7 @@ from gateway.notify.notifier import Notifier, NotifierOptions
 from gateway.notify.sender import Sender, SenderOptions
 from gateway.ports.blobs import Blobs
 from gateway.ports.single import SingleRequests, SingleUpstream
+from gateway.ports.tracing import NO_TRACER, AnyUpstream, Tracing
 from gateway.ports.upstream import Upstream
 from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
@@ -65,6 +66,7 @@ from gateway.settings.table import Settings
 from gateway.settings.values import ApiKey, Secret, is_loopback
 from gateway.store.opening import DATABASE, choose_store
 from gateway.store.records import Records
+from gateway.tracing.opening import open_tracing
 from gateway.translate import (
     ENDPOINTS,
     OPENAI_ALIASES,
@@ -316,7 +318,11 @@ class Gateway:
     """The whole service: API, runner and sweeper over one data directory."""
 
     def __init__(
-        self, settings: Settings, clock: Clock | None = None, blobs: Blobs | None = None
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        blobs: Blobs | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._settings = settings
         self._blobs = blobs
@@ -330,6 +336,7 @@ class Gateway:
         # Changed in place: when they are read again, and by the keyring.
         self._google_keys = {} if self._pass_through else google_credentials(*keys)
         self._meters = PrometheusMeters(self._google_keys.keys())
+        self._tracing = tracing or _tracing(settings)
         self._single: SingleRequests | None = None
         self._memory: ResponseMemory | None = None
         self._webhook_secret = settings.webhook_secret
@@ -350,7 +357,7 @@ class Gateway:
                 _refuse_orphans(settings.data_dir)
         store = self._choose_store()
         await store.open(self._clock.now())
-        upstream = GeminiUpstream(gemini_options(settings, self._google_keys), self._clock)
+        upstream = self._upstream()
         workers = Workers(settings.translate_workers, settings.worker_memory_bytes)
         try:
             await set_clock(store, self._clock)
@@ -372,6 +379,12 @@ class Gateway:
             await workers.close()
             await upstream.close()
             await store.close()
+            if self._tracing is not None:
+                await asyncio.to_thread(self._tracing.close)
+
+    def _upstream(self) -> AnyUpstream:
+        upstream = GeminiUpstream(gemini_options(self._settings, self._google_keys), self._clock)
+        return upstream if self._tracing is None else self._tracing.around_upstream(upstream)
 
     def _choose_store(self) -> Records:
         settings = self._settings
@@ -383,7 +396,7 @@ class Gateway:
         """Answer requests outside of batches with the keys and the policy that batches have."""
         options = live_options(self._settings)
         keys = self._google_keys
-        return SingleRequestService(
+        service = SingleRequestService(
             upstream,
             self._clock,
             self._policy,
@@ -392,6 +405,7 @@ class Gateway:
             options=options,
             meters=self._meters,
         )
+        return service if self._tracing is None else self._tracing.around_single(service)
 
     async def _warn_of_the_unreachable(self, store: Records) -> None:
         """Whose objects no key reaches: a key that is written in another way is another owner."""
@@ -411,7 +425,7 @@ class Gateway:
                 )
 
     async def _context(
-        self, store: Records, upstream: GeminiUpstream, workers: Workers
+        self, store: Records, upstream: AnyUpstream, workers: Workers
     ) -> StepContext:
         settings = self._settings
         new = not await store.owners()
@@ -436,6 +450,7 @@ class Gateway:
             options,
             upstream,
             meters=self._meters,
+            tracer=self._tracing or NO_TRACER,
         )
 
     async def _serve(
@@ -648,6 +663,11 @@ class Gateway:
             return api
         open_to_all = self._api_options.credentials is None and keyring is None
         return with_page(api, self._clock, open_to_all=open_to_all, ready=ready)
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    """Open what traces go to, if they are asked for. Errors: SettingsError."""
+    return None if settings.traces == "off" else open_tracing(settings.traces)
 
 
 async def _look_after(keyring: Keyring | None) -> None:

@@ -18,6 +18,7 @@ SECRET_PREFIXES: Final = (
     "AWS_",
     "AZURE_",
     "OPENAI_",
+    "OTEL_",
     "PG",
 )
 

@@ -21,6 +21,7 @@ from gateway.emulator.faults.reports import REPORTS, Report
 from gateway.emulator.faults.table import FAULTS, Fault, Scope, describe
 from gateway.metrics.table import TABLE as SERIES
 from gateway.settings.table import SETTINGS, Setting
+from gateway.tracing.attributes import MEANINGS
 from gateway.translate.answer.finish import FINISH, Finish
 from gateway.translate.contract import Policy
 from gateway.translate.endpoints import ENDPOINTS
@@ -120,6 +121,11 @@ def routes() -> str:
             for row in ROUTES
         ),
     )
+
+
+def attributes() -> str:
+    """Every attribute of a span."""
+    return table(("attribute", "meaning"), ((f"`{name}`", told) for name, told in MEANINGS.items()))
 
 
 def series() -> str:
@@ -371,6 +377,7 @@ BLOCKS: Mapping[str, Blocks] = {
     "gateway/store/README.md": {},
     "gateway/metrics/README.md": {"series": series},
     "gateway/notify/README.md": {},
+    "gateway/tracing/README.md": {"attributes": attributes},
     "deploy/README.md": {"sidecar": sidecar},
     "tests/README.md": {},
     "CONTRIBUTING.md": {},

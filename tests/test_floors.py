@@ -37,6 +37,7 @@ FLOORS: dict[str, int] = {
     "client": 4,
     "notify": 4,
     "metrics": 4,
+    "tracing": 4,
     "keyring": 4,
     "emulator": 4,
     "app": 5,

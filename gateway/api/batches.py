@@ -40,6 +40,8 @@ RETRY_WINDOW_MS: Final = 15 * 60 * 1000
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
 
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -198,6 +200,7 @@ def _new_batch(call: Call, wanted: CreateBatch) -> Batch:
         policy=policy_of(call, wanted.endpoint, wanted.endpoint_as_sent),
         idempotency_key=idempotency_key(call),
         fingerprint=_fingerprint(wanted),
+        traceparent=traceparent(call),
     )
 
 
@@ -225,6 +228,12 @@ def idempotency_key(call: Call) -> str | None:
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise RequestError("Invalid 'Idempotency-Key': expected 1 to 255 visible ASCII characters.")
     return key
+
+
+def traceparent(call: Call) -> str | None:
+    """Read the span that the client is in; a header that names none is ignored, as W3C says."""
+    found = call.request.headers.get("traceparent", "")
+    return found if _TRACEPARENT.fullmatch(found) else None
 
 
 def is_repeated(call: Call) -> bool:

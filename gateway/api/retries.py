@@ -13,6 +13,7 @@ from gateway.api.batches import (
     policy_of,
     require_same,
     since_repeat,
+    traceparent,
 )
 from gateway.api.body import read_json_bytes
 from gateway.api.budgets import add_batch
@@ -80,4 +81,5 @@ def _new_batch(call: Call, first: Batch, file_id: str, *, everything: bool) -> B
         retry_of=first.id,
         idempotency_key=idempotency_key(call),
         fingerprint=digest("retry", first.id, INCLUDE[everything]),
+        traceparent=traceparent(call),
     )

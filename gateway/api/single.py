@@ -37,6 +37,7 @@ async def create(call: Call) -> Response:
         body=body,
         owner=call.owner,
         model=call.request.scope.get(DEPLOYMENT),
+        traceparent=call.request.headers.get("traceparent"),
     )
     answered = await _while_connected(call.request.receive, single.respond(asked))
     if isinstance(answered, Answered):

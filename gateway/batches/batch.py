@@ -140,6 +140,8 @@ class Batch:
     # What it was rendered into again, oldest first: when, and the ids of the files.
     rerendered: tuple[Mapping[str, Any], ...] = ()
     retry_of: str | None = None  # the ended batch whose failed lines these are
+    # The span of its client that it was created in, as the client wrote it.
+    traceparent: str | None = None
 
     @property
     def endpoint_as_sent(self) -> str:

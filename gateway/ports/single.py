@@ -60,13 +60,15 @@ class Answered:
 class SingleRequest:
     """A JSON body sent to an endpoint (``/v1/chat/completions``) by an owner.
 
-    ``model`` is the one that the path named, which wins over the body's.
+    ``model`` is the one that the path named, which wins over the body's. ``traceparent`` names the
+    client's span.
     """
 
     path: str
     body: bytes
     owner: str
     model: str | None = None
+    traceparent: str | None = None
 
 
 class Events(Protocol):

@@ -29,6 +29,7 @@ from gateway.ports.blobs import Blobs
 from gateway.ports.metrics import NO_METERS, Meters
 from gateway.ports.single import SingleUpstream
 from gateway.ports.store import Seal, Store
+from gateway.ports.tracing import NO_TRACER, Tracer
 from gateway.ports.upstream import Upstream
 from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource, DamagedBlobError
 from gateway.runner.cpu.validate import InputLimits
@@ -129,6 +130,7 @@ class StepContext:
     single: SingleUpstream | None = None  # for what is left near a deadline
     rates: dict[str, Rate] = field(default_factory=dict)  # of such calls, by credential
     meters: Meters = NO_METERS
+    tracer: Tracer = NO_TRACER
 
     async def outgoing(self, job: Job) -> BlobSource:
         """Return what is sent of a job."""

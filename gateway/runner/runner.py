@@ -20,7 +20,7 @@ from gateway.batches.admission import (
     admit,
     next_validations,
 )
-from gateway.batches.batch import Batch
+from gateway.batches.batch import LIVE_STATUSES, Batch
 from gateway.batches.job import Job, JobState
 from gateway.batches.lifecycle import (
     SENDING,
@@ -582,14 +582,19 @@ class Runner:
 
     async def _act(self, step: Step, work: Work, claim: BatchClaim | JobClaim) -> None:
         bind(owner=work.batch.owner)
-        before = claim.row
-        try:
-            await self._do(step, work, claim)
-        finally:
-            if isinstance(claim, JobClaim) and isinstance(before, Job):
-                tally_job(self._context.meters, before, claim.row)
-            elif isinstance(claim, BatchClaim) and isinstance(before, Batch):
-                tally_batch(self._context.meters, before, claim.row)
+        context, before = self._context, claim.row
+        job = before if isinstance(before, Job) else None
+        with context.tracer.step(step.act.value, work.batch, job) as span:
+            try:
+                await self._do(step, work, claim)
+            finally:
+                if isinstance(claim, JobClaim) and isinstance(before, Job):
+                    span.came_to(claim.row)
+                    tally_job(context.meters, before, claim.row)
+                elif isinstance(claim, BatchClaim) and isinstance(before, Batch):
+                    tally_batch(context.meters, before, claim.row)
+        if isinstance(claim.row, Batch) and claim.row.status not in LIVE_STATUSES:
+            context.tracer.batch_ended(claim.row)
 
     async def _do(self, step: Step, work: Work, claim: BatchClaim | JobClaim) -> None:
         context, act = self._context, step.act

@@ -674,6 +674,13 @@ class Settings:
         "on, off",
         "Whether each request is logged: method, path, status, bytes, time and whose it is.",
     )
+    traces: str = _setting(
+        "off",
+        one_of("off", "otlp", "console"),
+        "off, otlp, console",
+        "Where OpenTelemetry's spans go: by OTLP over HTTP, as the variables `OTEL_*` say, or to"
+        " the standard output. Needs the extra `[otel]`.",
+    )
     metrics_port: int | None = _setting(
         "",
         optional_port,

@@ -6,7 +6,8 @@ INSERT INTO batches (
     usage_input_tokens, usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, errors,
     notes, output_file_id, error_file_id, notes_file_id, idempotency_key, fingerprint, lines, run,
     "index", raw_until, due_at, failures, defects, last_error, fence, lease_until, waiting_since,
-    ended_because, upstream_state, upstream_since, used_at, retry_of, cost, most
+    ended_because, upstream_state, upstream_since, used_at, retry_of, cost, most,
+    traceparent
 )
 VALUES (
     :id, :owner, :endpoint, :input_file_id, :created_at, :expires_at, :status, :metadata,
@@ -16,7 +17,7 @@ VALUES (
     :usage_output_tokens, :usage_reasoning_tokens, :errors, :notes, :output_file_id,
     :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index,
     :raw_until, :due_at, :failures, :defects, :last_error, :fence, :lease_until, :waiting_since, :ended_because,
-    :upstream_state, :upstream_since, :used_at, :retry_of, :cost, :most
+    :upstream_state, :upstream_since, :used_at, :retry_of, :cost, :most, :traceparent
 );
 
 -- name: batch_by_id

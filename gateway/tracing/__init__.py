@@ -1,0 +1,1 @@
+"""Traces: OpenTelemetry's spans of batches, steps, upstream calls and single requests."""
