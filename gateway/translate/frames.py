@@ -69,27 +69,39 @@ def translates(
     """
     unread = table.unread
     compiler = Compiler(table.own, build)
+    # What the line before said besides its conversation, and what that was compiled to. Lines of
+    # one program mostly say the same, and to compare is a third of looking into the cache.
+    last_rest = b""
+    last_model = ""
+    last_policy: Policy | None = None
+    last_options: Any = None
 
     def decorate(translate: Callable[[Options, Any], Translation]) -> ToGemini:
         @wraps(translate)
         def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+            nonlocal last_rest, last_model, last_policy, last_options
             rest = body.copy()
             given = rest.pop(field, None)
             if others:
                 given = (given, *[rest.pop(name, None) for name in others])
-            if not unread.isdisjoint(rest):
-                for name in unread & rest.keys():
-                    del rest[name]
-            options = None
+            key = b""
+            # In one step: a call takes a tenth of what a small line may.
             if compiler.known:
-                # In one step: a call takes a tenth of what a small line may.
                 try:
-                    options = _options.new.get((build, dumps(rest), model, policy))
+                    key = dumps(rest)
                 except TypeError:  # what no JSON writer writes is refused next
-                    options = None
+                    key = b""
             try:
-                if options is None:
-                    options = compiler.compile(rest, model, policy)
+                if key == last_rest and policy is last_policy and model == last_model:
+                    return translate(last_options, given)
+                if not unread.isdisjoint(rest):
+                    key = b""
+                    for name in unread & rest.keys():
+                        del rest[name]
+                options = compiler.compile(rest, model, policy, key)
+                if key and compiler.known:
+                    last_rest, last_model, last_policy = key, model, policy
+                    last_options = options
                 return translate(options, given)
             except Refused as refusal:
                 return retry_without_unknown(refusal, to_gemini, body, policy, model)
@@ -109,16 +121,16 @@ class Compiler(Generic[Options]):
         # Whether the options of the last line were known: then those of the next may be.
         self.known = False
 
-    def compile(self, rest: Json, model: str, policy: Policy) -> Options:
+    def compile(self, rest: Json, model: str, policy: Policy, key: bytes = b"") -> Options:
         """Return the compiled options of ``rest``, a body without its conversation.
 
-        Stand-ins may be put into ``rest``. Errors: Refused, by the reading of the options or
+        ``key`` is ``rest`` as JSON where that is written already. Stand-ins may be put into ``rest``. Errors: Refused, by the reading of the options or
         because they are nested too deep to be written.
         """
         try:
             if self._misses >= _MISSES:
                 return self._by_shape(rest, model, policy)
-            place = (self._build, dumps(rest), model, policy)
+            place = (self._build, key or dumps(rest), model, policy)
         except TypeError:
             for name, value in rest.items():
                 written(value, name)

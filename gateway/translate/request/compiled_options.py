@@ -49,6 +49,8 @@ class _Templates(dict[Shape, Form | None]):
 
     def __init__(self) -> None:
         super().__init__()
+        # Of those that are filled with a conversation's texts in their order: most of them.
+        self.formats: dict[Shape, bytes] = {}
         self._bytes = 0
 
     def learn(self, shape: Shape, form: Form | None) -> int:
@@ -56,8 +58,11 @@ class _Templates(dict[Shape, Form | None]):
         size = len(form.format) if form else 0
         if len(self) >= _MOST_SHAPES or self._bytes + size > _MOST_SHAPE_BYTES:
             self.clear()
+            self.formats.clear()
             self._bytes = 0
         self[shape] = form
+        if form is not None and form.plain:
+            self.formats[shape] = form.format
         self._bytes += size
         return size
 
@@ -245,16 +250,14 @@ class CompiledOptions:
                 texts.append(dumps(content))
             shape = tuple(turns)
             templates = self._templates
+            if not self.values and shape in templates.formats:
+                return templates.formats[shape] % tuple(texts)
             form = templates.get(shape, _UNKNOWN)
             if form is _UNKNOWN:
                 form = self._learn(shape, read)
         except (KeyError, TypeError, Refused):  # no messages, a role that is no string, no picture
             return None
-        if form is None:
-            return None
-        if self.values:
-            return form.fill((*texts, *self.values))
-        return form.format % tuple(texts) if form.plain else form.fill(tuple(texts))
+        return form and form.fill((*texts, *self.values))
 
 
 def _nothing(_: int) -> None:
