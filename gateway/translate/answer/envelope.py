@@ -68,8 +68,7 @@ def model_of(version: object, hints: AnswerHints, context: Context) -> str:
         return hints["model"]
     if type(version) is not str or not version:
         version = context.model or hints["model"]
-    name: str = version.removeprefix("models/")
-    return name
+    return version if version[:7] != "models/" else version[7:]
 
 
 def blocked_of(response: Json) -> tuple[str, str] | Failure:

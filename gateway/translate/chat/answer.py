@@ -56,10 +56,10 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     """
     # One hint is the model, which every line has: the answer needs nothing else of its request.
     # The names of functions matter to calls alone.
-    few = len(hints) - ("functions" in hints) == len(answers) == 1
-    plain = plain_of(answers[0]) if few else None
-    if plain is not None:
-        return _plain(plain, hints, context)
+    if len(answers) == 1 and (len(hints) == 1 or (len(hints) == 2 and "functions" in hints)):
+        plain = plain_of(answers[0])
+        if plain is not None:
+            return _plain(plain, hints, context)
     return _rendered(hints, answers, context)
 
 
