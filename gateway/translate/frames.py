@@ -67,8 +67,7 @@ def translates(
     table does not read are left out before: a ``user`` of its own must not make a line a new one.
     Where ``others`` differ too, the function gets the values of all of them, in this order.
     """
-    unread = table.unread
-    compiler = Compiler(table.own, build)
+    compiler = Compiler(table.own, build, table.unread)
     # What the line before said besides its conversation, and what that was compiled to. Lines of
     # one program mostly say the same, and to compare is a third of looking into the cache.
     last_rest = b""
@@ -94,10 +93,6 @@ def translates(
             try:
                 if key == last_rest and policy is last_policy and model == last_model:
                     return translate(last_options, given)
-                if not unread.isdisjoint(rest):
-                    key = b""
-                    for name in unread & rest.keys():
-                        del rest[name]
                 options = compiler.compile(rest, model, policy, key)
                 if key and compiler.known:
                     last_rest, last_model, last_policy = key, model, policy
@@ -114,9 +109,13 @@ def translates(
 class Compiler(Generic[Options]):
     """Compiles the options of an endpoint's lines, or finds them compiled."""
 
-    def __init__(self, own: Mapping[str, Own], build: Build[Options]) -> None:
+    def __init__(
+        self, own: Mapping[str, Own], build: Build[Options], unread: frozenset[str] = frozenset()
+    ) -> None:
         self._own = own
         self._build = build
+        # Members that are left out, for nothing reads them.
+        self._unread = unread
         self._misses = 0
         # Whether the options of the last line were known: then those of the next may be.
         self.known = False
@@ -124,9 +123,14 @@ class Compiler(Generic[Options]):
     def compile(self, rest: Json, model: str, policy: Policy, key: bytes = b"") -> Options:
         """Return the compiled options of ``rest``, a body without its conversation.
 
-        ``key`` is ``rest`` as JSON where that is written already. Stand-ins may be put into ``rest``. Errors: Refused, by the reading of the options or
-        because they are nested too deep to be written.
+        ``key`` is ``rest`` as JSON where that is written already. Stand-ins may be put into
+        ``rest``. Errors: Refused, by the reading of the options or because they are nested too
+        deep to be written.
         """
+        if not self._unread.isdisjoint(rest):
+            key = b""
+            for name in self._unread & rest.keys():
+                del rest[name]
         try:
             if self._misses >= _MISSES:
                 return self._by_shape(rest, model, policy)
