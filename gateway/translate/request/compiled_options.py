@@ -257,7 +257,7 @@ class CompiledOptions:
                 form = self._learn(shape, read)
         except (KeyError, TypeError, Refused):  # no messages, a role that is no string, no picture
             return None
-        return form and form.fill((*texts, *self.values))
+        return None if form is None else form.fill((*texts, *self.values))
 
 
 def _nothing(_: int) -> None:
