@@ -107,11 +107,14 @@ async def list_batches(call: Call) -> Response:
 async def retrieve(call: Call) -> Response:
     """``GET /v1/batches/{id}``; with ``?wait=`` once it has changed, or the time is over."""
     seconds = wait_seconds(call.request.query_params.get("wait"))
-    batch = await owned_batch(call)
+    found = await call.store.get_batch_and_queues(call.owner, call.path_id())
+    if found is None:
+        raise no_such_batch(call.path_id())
+    batch, queues = found
     await note_used(call, [batch])
     if seconds:
-        batch = await changed(call, batch, seconds)
-    return answer(await encoded(call, batch))
+        return answer(await encoded(call, await changed(call, batch, seconds)))
+    return answer(encode_batch(batch, outlook(batch, queues, call.now())))
 
 
 async def note_used(call: Call, batches: Sequence[Batch]) -> None:
@@ -157,7 +160,8 @@ async def encoded(call: Call, batch: Batch) -> dict[str, Any]:
     """Encode with the outlook, which is worked out when it is asked for and never stored."""
     if batch.status is not BatchStatus.IN_PROGRESS:
         return encode_batch(batch)
-    queues = await call.store.queues_of(batch.id)
+    found = await call.store.get_batch_and_queues(call.owner, batch.id)
+    queues = () if found is None else found[1]
     return encode_batch(batch, outlook(batch, queues, call.now()))
 
 

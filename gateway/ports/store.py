@@ -286,6 +286,12 @@ class Store(Protocol):
         """One batch."""
         ...
 
+    async def get_batch_and_queues(
+        self, owner: str, batch_id: str
+    ) -> tuple[Batch, Sequence[ModelQueue]] | None:
+        """Return a batch and, while it is in progress, what its jobs wait for, model by model."""
+        ...
+
     async def list_batches(
         self, owner: str, *, limit: int, after: str | None = None
     ) -> Page[Batch] | None:
@@ -351,10 +357,6 @@ class Store(Protocol):
         whose create may have made a twin, or that has results already, counts as one line: it is
         not cut again.
         """
-        ...
-
-    async def queues_of(self, batch_id: str) -> Sequence[ModelQueue]:
-        """Return what a batch's jobs that wait or run wait for, model by model."""
         ...
 
     async def due_kinds(self, now: int) -> frozenset[str]:

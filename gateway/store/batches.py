@@ -8,6 +8,7 @@ row was woken after its claim.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import orjson
 
@@ -22,6 +23,7 @@ from gateway.batches.limits import (
     over_limits,
     too_many_live,
 )
+from gateway.batches.outlook import ModelQueue
 from gateway.ports.store import BlobChange, Page
 from gateway.store import blobs as blob_rows
 from gateway.store import files as file_rows
@@ -30,6 +32,8 @@ from gateway.store import limits as limit_sums
 from gateway.store import staging, webhooks
 from gateway.store.columns import batch_of, batch_values, sums_values
 from gateway.store.session import Row, Session
+
+_QUEUE: Final = ("waiting", "ahead", "batches_ahead", "sent", "submitted_at", "usual")
 
 
 def _maybe(row: Row | None) -> Batch | None:
@@ -77,6 +81,19 @@ async def by_id(session: Session, batch_id: str) -> Batch | None:
 async def owned(session: Session, owner: str, batch_id: str) -> Batch | None:
     """Return a batch of this owner."""
     return _maybe(await session.one("owned_batch", {"owner": owner, "id": batch_id}))
+
+
+async def with_queues(
+    session: Session, owner: str, batch_id: str
+) -> tuple[Batch, Sequence[ModelQueue]] | None:
+    """Return a batch of this owner and, while it is in progress, what its jobs wait for."""
+    rows = await session.all("owned_batch_and_queues", {"owner": owner, "id": batch_id})
+    queues = [
+        ModelQueue(model=row["queue_model"], **{name: row[name] for name in _QUEUE})
+        for row in rows
+        if row["queue_model"] is not None
+    ]
+    return (batch_of(rows[0]), queues) if rows else None
 
 
 async def page(session: Session, owner: str, limit: int, after: str | None) -> Page[Batch] | None:

@@ -8,7 +8,6 @@ from gateway.batches.admission import Waiting
 from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.figures import Figures, JobFigures
 from gateway.batches.job import DONE_STATES, Cause, Job, JobState
-from gateway.batches.outlook import ModelQueue
 from gateway.batches.patience import may_be_paid
 from gateway.ports.store import BlobChange
 from gateway.store import blobs as blob_rows
@@ -74,12 +73,6 @@ async def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
 def _waiting(values: Row) -> Waiting:
     flags = {name: bool(values[name]) for name in ("stopped", "placed")}
     return Waiting(**{**values, **flags})
-
-
-async def queues(session: Session, batch_id: str) -> Sequence[ModelQueue]:
-    """Return what a batch's jobs wait for, model by model; nothing when none waits or runs."""
-    rows = await session.all("queues_of_batch", {"batch_id": batch_id})
-    return [ModelQueue(**row) for row in rows]
 
 
 async def running(session: Session, job: Job, submitted_before: int) -> Job | None:

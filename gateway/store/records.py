@@ -224,6 +224,14 @@ class Records:
         """One batch."""
         return await self._engine.read(lambda session: batches.owned(session, owner, batch_id))
 
+    async def get_batch_and_queues(
+        self, owner: str, batch_id: str
+    ) -> tuple[Batch, Sequence[ModelQueue]] | None:
+        """Return a batch of this owner, with what its jobs wait for."""
+        return await self._engine.read(
+            lambda session: batches.with_queues(session, owner, batch_id)
+        )
+
     async def list_batches(
         self, owner: str, *, limit: int, after: str | None = None
     ) -> Page[Batch] | None:
@@ -275,10 +283,6 @@ class Records:
     async def waiting_jobs(self, now: int, limit: int) -> Sequence[Waiting]:
         """Jobs that wait to be sent and are due, some of each owner and model."""
         return await self._engine.read(lambda session: job_rows.waiting(session, now, limit))
-
-    async def queues_of(self, batch_id: str) -> Sequence[ModelQueue]:
-        """Return what a batch's jobs wait for, model by model."""
-        return await self._engine.read(lambda session: job_rows.queues(session, batch_id))
 
     async def due_kinds(self, now: int) -> frozenset[str]:
         """Which kinds of rows are due."""

@@ -59,6 +59,15 @@ async def load(store: Store, batch_id: str = "batch_one") -> Work:
     return work
 
 
+async def queues_of(store: Store, batch_id: str, owner: str = OWNER) -> list[ModelQueue]:
+    """What the jobs of a batch wait for; it comes with the batch as any read has it."""
+    found = await store.get_batch_and_queues(owner, batch_id)
+    assert found is not None
+    batch, queues = found
+    assert batch == await store.get_batch(owner, batch_id)
+    return list(queues)
+
+
 class BlobRules:
     """Names go from pending to live to deletable to forgotten."""
 
@@ -1065,12 +1074,21 @@ class DueRules:
         await store.save_job(sent)
         ended = replace(await claim_job(store, "j1"), state=JobState.ENDED, submitted_at=1_000)
         await store.save_job(replace(ended, ended_at=4_000))
-        [his] = await store.queues_of("batch_his")
+        [his] = await queues_of(store, "batch_his", OTHER)
         assert his == ModelQueue("gemini-9", 70, 0, 0, 10, None, 3_000)
-        other, mine = sorted(await store.queues_of("batch_one"), key=lambda queue: queue.waiting)
+        other, mine = sorted(await queues_of(store, "batch_one"), key=lambda queue: queue.waiting)
         assert (mine.model, mine.waiting, mine.usual) == ("other", 70, None)
         assert (other.waiting, other.submitted_at, other.usual) == (8, 5_000, 3_000)
-        assert await store.queues_of("batch_none") == []
+        assert await store.get_batch_and_queues(OTHER, "batch_one") is None
+        assert await store.get_batch_and_queues(OWNER, "batch_none") is None
+
+    async def test_only_a_batch_in_progress_waits(self, store: Store) -> None:
+        """Another is shown without queues, whatever became of its jobs."""
+        batch = await claimed_batch(store)
+        assert await queues_of(store, batch.id) == []
+        ended = replace(batch, status=BatchStatus.CANCELLED)
+        await store.save_batch(ended, jobs=[a_job("late")])
+        assert await queues_of(store, batch.id) == []
 
     async def test_what_is_learned_of_a_quota_is_kept(self, store: Store) -> None:
         """Each change sees the one before it."""

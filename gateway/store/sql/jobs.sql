@@ -58,46 +58,54 @@ ORDER BY jobs.due_at, jobs.id LIMIT :limit;
 -- Nothing is due before 0.
 UPDATE jobs SET due_at = 0 WHERE state = 'running' AND due_at > 0 AND upstream_name = :name;
 
--- name: queues_of_batch
--- One statement, and so one moment: each GET of a live batch asks it. Only jobs that wait stand
--- behind others.
-SELECT own.model, own.waiting, own.submitted_at,
-    (
-        SELECT CAST(coalesce(sum(tokens), 0) AS BIGINT) FROM (
-            SELECT tokens FROM jobs
-            WHERE state IN ('planned', 'staging') AND model = own.model AND created_at < own.since
-            LIMIT 10000
-        ) AS before
-    ) AS ahead,
-    (
-        SELECT count(DISTINCT batch_id) FROM (
-            SELECT batch_id FROM jobs
-            WHERE state IN ('planned', 'staging') AND model = own.model AND created_at < own.since
-            LIMIT 10000
-        ) AS before
-    ) AS batches_ahead,
-    CASE WHEN own.waiting > 0 THEN (
-        SELECT CAST(coalesce(sum(tokens), 0) AS BIGINT) FROM jobs
-        WHERE state IN ('submitting', 'running') AND model = own.model
-    ) ELSE 0 END AS sent,
-    (
-        SELECT CAST(avg(ended_at - submitted_at) AS BIGINT) FROM (
-            SELECT ended_at, submitted_at FROM jobs
-            WHERE model = own.model AND ended_at IS NOT NULL AND submitted_at IS NOT NULL
-            ORDER BY ended_at DESC LIMIT 20
-        ) AS last
-    ) AS usual
-FROM (
-    SELECT model,
-        CAST(
-            sum(CASE WHEN state IN ('planned', 'staging') THEN tokens ELSE 0 END) AS BIGINT
-        ) AS waiting,
-        min(CASE WHEN state IN ('planned', 'staging') THEN created_at END) AS since,
-        min(CASE WHEN state = 'running' THEN submitted_at END) AS submitted_at
-    FROM jobs
-    WHERE batch_id = :batch_id AND state IN ('planned', 'staging', 'submitting', 'running')
-    GROUP BY model
-) AS own;
+-- name: owned_batch_and_queues
+-- A row for each model that jobs wait for or run with. One statement, and so one moment and one way
+-- to the database: each GET of a batch asks it. Only jobs that wait stand behind others.
+SELECT batches.*, queues.model AS queue_model, queues.waiting, queues.ahead, queues.batches_ahead,
+    queues.sent, queues.submitted_at, queues.usual
+FROM batches
+LEFT JOIN (
+    SELECT own.model, own.waiting, own.submitted_at,
+        (
+            SELECT CAST(coalesce(sum(tokens), 0) AS BIGINT) FROM (
+                SELECT tokens FROM jobs
+                WHERE state IN ('planned', 'staging') AND model = own.model
+                    AND created_at < own.since
+                LIMIT 10000
+            ) AS before
+        ) AS ahead,
+        (
+            SELECT count(DISTINCT batch_id) FROM (
+                SELECT batch_id FROM jobs
+                WHERE state IN ('planned', 'staging') AND model = own.model
+                    AND created_at < own.since
+                LIMIT 10000
+            ) AS before
+        ) AS batches_ahead,
+        CASE WHEN own.waiting > 0 THEN (
+            SELECT CAST(coalesce(sum(tokens), 0) AS BIGINT) FROM jobs
+            WHERE state IN ('submitting', 'running') AND model = own.model
+        ) ELSE 0 END AS sent,
+        (
+            SELECT CAST(avg(ended_at - submitted_at) AS BIGINT) FROM (
+                SELECT ended_at, submitted_at FROM jobs
+                WHERE model = own.model AND ended_at IS NOT NULL AND submitted_at IS NOT NULL
+                ORDER BY ended_at DESC LIMIT 20
+            ) AS last
+        ) AS usual
+    FROM (
+        SELECT model,
+            CAST(
+                sum(CASE WHEN state IN ('planned', 'staging') THEN tokens ELSE 0 END) AS BIGINT
+            ) AS waiting,
+            min(CASE WHEN state IN ('planned', 'staging') THEN created_at END) AS since,
+            min(CASE WHEN state = 'running' THEN submitted_at END) AS submitted_at
+        FROM jobs
+        WHERE batch_id = :id AND state IN ('planned', 'staging', 'submitting', 'running')
+        GROUP BY model
+    ) AS own
+) AS queues ON batches.status = 'in_progress'
+WHERE batches.owner = :owner AND batches.id = :id;
 
 -- name: job_figures
 -- Of what still wants something: each of these states is a stretch of an index.
