@@ -1,9 +1,9 @@
-"""Chaos: replicas over one PostgreSQL while they die and freeze and the database goes away.
+"""Chaos: replicas over one PostgreSQL while they die and freeze and what they share goes away.
 
 ``python -m tests.campaigns.replicas`` runs every scenario with two and with four replicas: clients
 of OpenAI's SDK that ask any of them, faults of the emulator, and one kind of blow again and again.
 At the end: every line once with its own answer, one accepted create for each planned job. It
-prints how long after a blow a new batch was complete.
+prints how long after a blow a new batch was complete. ``--away``: seconds without a bucket.
 
 ``--scenario kill --replicas 2 --batches 10 --seed 7`` is what CI samples.
 """
@@ -11,6 +11,7 @@ prints how long after a blow a new batch was complete.
 import argparse
 import contextlib
 import signal
+import statistics
 import sys
 import tempfile
 import threading
@@ -24,25 +25,41 @@ import psycopg
 
 from gateway.emulator.running import Emulator, running
 from gateway.emulator.testing import EmulatorOptions
-from tests.campaigns.soak import SETTINGS, Campaign, Plan, Report
-from tests.e2e.harness import CLOCK, GatewayProcess
+from tests.campaigns.soak import DOUBLED, LOST, PATIENCE, SETTINGS, Campaign, Plan, Report
+from tests.e2e.harness import CLOCK, SERVE, GatewayProcess
+from tests.engines.buckets import BUCKET, BucketServer
 from tests.postgres_server import PostgresServer, free_port
 
 LEASE: Final = 3.0  # seconds
 BLOW_PAUSE: Final = (4.0, 8.0)
 AWAY: Final = 2.0  # how long the database is away
+# The bucket is away for longer: a request gives up after ten seconds, a step waits.
+BUCKET_AWAY: Final = 20.0
 SKEWS: Final = (-300_000, 300_000, -120_000, 0)  # ms
 PROBE: Final = 1_000_000  # the first number of a batch that is made after a blow
 CONNECTIONS: Final = 40  # of the server; three are kept for its superuser
 
 
 class Replicas:
-    """Several gateways over one database and one directory of bytes."""
+    """Several gateways over one database, and one directory of bytes or one bucket."""
 
-    def __init__(self, directory: Path, gemini: Emulator, count: int, *, skewed: bool) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        gemini: Emulator,
+        count: int,
+        bucket: BucketServer | None,
+        *,
+        skewed: bool,
+    ) -> None:
         self.database = PostgresServer(max_connections=str(CONNECTIONS))
+        self.bucket = bucket
+        self.away = BUCKET_AWAY
         blobs = directory / "blobs"
         (blobs / "tmp").mkdir(parents=True)
+        in_bucket: dict[str, str] = {}
+        if bucket is not None:
+            in_bucket = {**bucket.environment(), "GATEWAY_BLOBS": f"s3://{BUCKET}"}
         self.processes = []
         for number in range(count):
             data = directory / f"replica{number}" / "data"
@@ -50,11 +67,13 @@ class Replicas:
             skew = SKEWS[number % len(SKEWS)] if skewed else 0
             settings = {
                 **SETTINGS,
+                **in_bucket,
                 "GATEWAY_PORT": str(free_port()),
                 "GATEWAY_STORE": self.database.url(),
                 "GATEWAY_LEASE_SECONDS": str(LEASE),
             }
-            command = (sys.executable, "-m", "tests.campaigns.replica", str(blobs), str(skew))
+            shared = (sys.executable, "-m", "tests.campaigns.replica", str(blobs), str(skew))
+            command = shared if bucket is None else SERVE
             process = GatewayProcess(data, gemini.base_url, settings, command)
             process.start()
             self.processes.append(process)
@@ -126,6 +145,14 @@ def stop(replicas: Replicas, random: Random, over: threading.Event) -> None:
     main.send_signal(signal.SIGCONT)
 
 
+def starve(replicas: Replicas, random: Random, over: threading.Event) -> None:
+    """Take the bucket away: it answers 503, or closes every connection."""
+    assert replicas.bucket is not None
+    away = random.choice((replicas.bucket.refusing, replicas.bucket.hanging_up))
+    with away():
+        over.wait(replicas.away)
+
+
 def skew(_: Replicas, __: Random, ___: threading.Event) -> None:
     """Nothing but clocks that are minutes apart."""
 
@@ -137,6 +164,7 @@ SCENARIOS: Final[dict[str, Blow]] = {
     "cut": cut,
     "exhaust": exhaust,
     "stop": stop,
+    "bucket": starve,
     "skew": skew,
 }
 
@@ -168,24 +196,43 @@ class Chaos(Campaign):
                 self.report.wrong.append(f"replica {number} ended by itself: {one.log()[-2000:]}")
 
 
-def chaos(name: str, count: int, plan: Plan) -> tuple[Report, list[float]]:
+def chaos(
+    name: str, count: int, plan: Plan, away: float = BUCKET_AWAY
+) -> tuple[Report, list[float]]:
     """Run a scenario; what happened, and how long after each blow a new batch was complete."""
     options = EmulatorOptions(job_seconds=0.5, max_live_jobs=10_000, seed=plan.seed)
-    with _scene(options, count, skewed=name == "skew") as (replicas, gemini):
+    with _scene(options, name, count) as (replicas, gemini):
+        replicas.away = away
         run = Chaos(plan, replicas, gemini, SCENARIOS[name])
         return run.run(), run.recoveries
 
 
 @contextlib.contextmanager
-def _scene(
-    options: EmulatorOptions, count: int, *, skewed: bool
-) -> Iterator[tuple[Replicas, Emulator]]:
-    with tempfile.TemporaryDirectory() as directory, running(options) as gemini:
-        replicas = Replicas(Path(directory), gemini, count, skewed=skewed)
-        try:
-            yield replicas, gemini
-        finally:
-            replicas.close()
+def _scene(options: EmulatorOptions, name: str, count: int) -> Iterator[tuple[Replicas, Emulator]]:
+    with contextlib.ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        gemini = stack.enter_context(running(options))
+        bucket = stack.enter_context(BucketServer().running()) if name == "bucket" else None
+        replicas = Replicas(directory, gemini, count, bucket, skewed=name == "skew")
+        stack.callback(replicas.close)
+        yield replicas, gemini
+
+
+HEAD: Final = (
+    *("scenario", "replicas", "blows", "batches", "lines", "lines lost", "lines doubled"),
+    *("jobs", "creates accepted", "new batch complete after, s: median, worst", "broken"),
+)
+
+
+def _row(name: str, count: int, report: Report, recoveries: list[float]) -> list[object]:
+    told = report.happened
+    again = "-"
+    if recoveries:
+        again = f"{statistics.median(recoveries):.1f}, {max(recoveries):.1f}"
+    bad = [sum(f": {kind}:" in one for one in report.wrong) for kind in (LOST, DOUBLED)]
+    jobs = (told["jobs planned"], told["creates accepted"])
+    head = (name, count, len(recoveries), told["batches"], told["lines"])
+    return [*head, *bad, *jobs, again, len(report.wrong)]
 
 
 def main() -> int:
@@ -195,20 +242,20 @@ def main() -> int:
     parser.add_argument("--replicas", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--batches", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--away", type=float, default=BUCKET_AWAY)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     names = list(SCENARIOS) if given.scenario == "all" else [given.scenario]
     broken = 0
-    print("| scenario | replicas | blows | jobs | creates | again after, s | broken |")
-    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    print("|", " | ".join(HEAD), "|")
+    print("|", " | ".join("---" for _ in HEAD), "|", flush=True)
     for name in names:
         for count in given.replicas:
-            plan = Plan(given.minutes * 60, given.batches, 4, given.seed)
-            report, recoveries = chaos(name, count, plan)
-            told = report.happened
-            again = "/".join(f"{seconds:.1f}" for seconds in sorted(recoveries)) or "-"
-            row = [name, count, len(recoveries), told["jobs planned"], told["creates accepted"]]
-            print("|", " | ".join(map(str, [*row, again, len(report.wrong)])), "|", flush=True)
+            patience = PATIENCE + 2 * given.away
+            plan = Plan(given.minutes * 60, given.batches, 4, given.seed, patience)
+            report, recoveries = chaos(name, count, plan, given.away)
+            row = _row(name, count, report, recoveries)
+            print("|", " | ".join(map(str, row)), "|", flush=True)
             for one in report.wrong:
                 print(f"BROKEN {one}")
             broken += len(report.wrong)

@@ -90,6 +90,10 @@ FAULTS: Final[Sequence[tuple[str, dict[str, object]]]] = (
     ("download-cut", {"times": 2, "bytes": 3000}),
 )
 
+# What a line came to that it must never come to.
+LOST: Final = "lost"
+DOUBLED: Final = "doubled or foreign"
+
 Answer = TypeVar("Answer")
 
 
@@ -101,6 +105,7 @@ class Plan:
     batches: int = 200
     clients: int = 4
     seed: int = 0
+    patience: float = PATIENCE
 
 
 @dataclass(frozen=True)
@@ -289,18 +294,18 @@ class Campaign:
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
         """The answer, however often the server dies meanwhile."""
-        end = CLOCK.monotonic() + PATIENCE
+        end = CLOCK.monotonic() + self._plan.patience
         while True:
             try:
                 return call()
             except (openai.APIConnectionError, openai.InternalServerError) as error:
                 if CLOCK.monotonic() > end:
-                    raise AssertionError(f"no answer for {PATIENCE:g} s: {error}") from error
+                    raise AssertionError(f"no answer in time: {error}") from error
                 self.report.happened["calls repeated"] += 1
                 threading.Event().wait(0.2)
 
     def _followed(self, batch: Batch) -> Batch:
-        end = CLOCK.monotonic() + PATIENCE
+        end = CLOCK.monotonic() + self._plan.patience
         while True:
             now = self._ask(lambda: self._client.batches.retrieve(batch.id))
             if now.status in TERMINAL:
@@ -403,9 +408,9 @@ def _broken(done: Batch, ids: Sequence[str], rows: Sequence[dict[str, object]]) 
         yield f"status {done.status}"
     counts = Counter(str(row["custom_id"]) for row in rows)
     if lost := set(ids) - set(counts):
-        yield f"lost: {sorted(lost)[:5]}"
+        yield f"{LOST}: {sorted(lost)[:5]}"
     if odd := [name for name, count in counts.items() if count > 1 or name not in set(ids)]:
-        yield f"doubled or foreign: {odd[:5]}"
+        yield f"{DOUBLED}: {odd[:5]}"
     if failed := [row for row in rows if not _is_answered(row)]:
         yield f"{len(failed)} lines without an answer of their own, as {failed[0]}"
     told = done.request_counts

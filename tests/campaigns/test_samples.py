@@ -55,11 +55,11 @@ def test_a_sample_of_the_tiers(told: bool) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("scenario", ["kill", "restart", "stop"])
+@pytest.mark.parametrize("scenario", ["kill", "restart", "stop", "bucket"])
 def test_a_sample_of_the_replicas(scenario: str) -> None:
     """Two of them, ten batches: nothing lost, nothing paid twice."""
     plan = soak.Plan(seconds=15, batches=10, seed=7)
-    report, recoveries = replicas.chaos(scenario, 2, plan)
+    report, recoveries = replicas.chaos(scenario, 2, plan, away=12)
 
     assert report.wrong == []
     assert recoveries

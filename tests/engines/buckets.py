@@ -57,6 +57,7 @@ class BucketServer:
         self.authorizations: set[str] = set()
         self._refuses: Callable[[str, str], bool] = _nothing
         self._cut: int | None = None
+        self._gone = False
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     @contextmanager
@@ -85,6 +86,15 @@ class BucketServer:
             yield
         finally:
             self._refuses = _nothing
+
+    @contextmanager
+    def hanging_up(self) -> Iterator[None]:
+        """Close every connection without an answer."""
+        self._gone = True
+        try:
+            yield
+        finally:
+            self._gone = False
 
     @contextmanager
     def cutting(self, size: int) -> Iterator[None]:
@@ -120,6 +130,8 @@ class BucketServer:
         }
 
     def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if self._gone:
+            raise ConnectionAbortedError  # the server closes the connection
         self.authorizations.add(environ.get("HTTP_AUTHORIZATION", ""))
         if self._refuses(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
