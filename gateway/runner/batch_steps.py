@@ -18,6 +18,7 @@ from gateway.batches.limits import Estimate, OverLimitError, limits_of, over_bud
 from gateway.batches.patience import HOUR, RECOVERY, ended_because
 from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
+from gateway.errors import WorkerError
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange
 from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, StepContext
@@ -29,6 +30,7 @@ from gateway.runner.missing_lines import files_of
 from gateway.runner.model_list import ModelList
 from gateway.runner.named_files import NamedFiles, find_files
 from gateway.runner.publishing import Written, write_files
+from gateway.runner.suspects import explained_deaths, run_on_lines
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,8 @@ async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -
     ends unread: a file that takes for ever holds neither its batch nor a worker.
     """
     batch = claim.row
-    if batch.defects >= MAX_DEFECTS:  # the process died of it each time
+    explained = await explained_deaths(context, batch.id) if batch.defects else 0
+    if batch.defects - explained >= MAX_DEFECTS:  # the process died of it each time
         await _fail(context, claim, [_gave_up()])
         return
     async with context.workplace() as place:
@@ -72,7 +75,7 @@ async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -
             await _expire_unread(context, claim)
             return
         except DEFECTS:
-            if batch.defects + 1 < MAX_DEFECTS:
+            if batch.defects - explained + 1 < MAX_DEFECTS:
                 raise
             await _fail(context, claim, [_gave_up()])
             return
@@ -134,7 +137,7 @@ async def _read_input(
         prices=context.options.prices,
     )
     while True:
-        summary = await _validated(context, task)
+        summary = await _validated(context, batch, task)
         found = await _look_up(models, batch.owner, task, summary["unknown_models"])
         if found:
             task = replace(task, models={**(task.models or {}), **found})
@@ -146,22 +149,41 @@ async def _read_input(
         task = replace(task, unusable={**task.unusable, **files.unusable})
 
 
-async def _validated(context: StepContext, task: ValidateTask) -> Mapping[str, Any]:
-    """Validate the input: a large one by as many workers as there are, each a range of it."""
+async def _validated(context: StepContext, batch: Batch, task: ValidateTask) -> Mapping[str, Any]:
+    """Validate the input: a large one by as many workers as there are, each a range of it.
+
+    By one alone once a process has died of it, which tells at which line.
+    """
     workers = context.workers
     size = os.stat(task.input).st_size  # noqa: PTH116 - as quick as it looks
-    count = ranges_of(size, workers.count)
-    if count > 1:
-        parts = [
-            replace(task, scratch=f"{task.scratch}/range-{number}", part=(number, count))
-            for number in range(count)
-        ]
+    count = 1 if batch.defects else ranges_of(size, workers.count)
+    whole = await _validated_by_ranges(context, task, count) if count > 1 else None
+    if whole is not None:
+        return whole
+    return await run_on_lines(
+        context,
+        batch.id,
+        lambda trail: workers.run("validate", replace(task, trail=trail), CPU_STEP_SECONDS),
+    )
+
+
+async def _validated_by_ranges(
+    context: StepContext, task: ValidateTask, count: int
+) -> Mapping[str, Any] | None:
+    """Validate ranges at the same time; None when the file must be read by one process."""
+    workers = context.workers
+    parts = [
+        replace(task, scratch=f"{task.scratch}/range-{number}", part=(number, count))
+        for number in range(count)
+    ]
+    try:
         found = await workers.run_all("validate_range", parts, CPU_STEP_SECONDS)
         joined = await workers.run("join", JoinTask(task, found), CPU_STEP_SECONDS)
-        if joined["whole"] is not None:
-            whole: Mapping[str, Any] = joined["whole"]
-            return whole
-    return await workers.run("validate", task, CPU_STEP_SECONDS)
+    except WorkerError as error:
+        logger.error("batch %s: read again by one process: %s", task.batch_id, error)  # noqa: TRY400
+        return None
+    whole: Mapping[str, Any] | None = joined["whole"]
+    return whole
 
 
 async def _quotas(context: StepContext, owner: str) -> list[Quota]:

@@ -49,8 +49,10 @@ from gateway.runner.context import (
     job_label,
 )
 from gateway.runner.cpu.collect import CollectTask
+from gateway.runner.cpu.trail import Trail
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.follow_step import Follower, divide_refused, follow
+from gateway.runner.suspects import run_on_lines
 from gateway.wire.gemini import INLINE, SUCCEEDED
 
 logger = logging.getLogger(__name__)
@@ -395,8 +397,17 @@ async def _render(context: StepContext, batch: Batch, job: Job, place: Path) -> 
     unusable = await unusable_files(context, job)
     if unusable:
         await context.copy_to(job.spool, place / "spool")
-    task = _collect_task(context, batch, job, place, unusable)
-    return await context.workers.run("collect", task, COLLECT_SECONDS)
+    return await run_collect(context, job, _collect_task(context, batch, job, place, unusable))
+
+
+async def run_collect(context: StepContext, job: Job, task: CollectTask) -> Mapping[str, Any]:
+    """Render a job's lines; one that processes die of gets an error of its own."""
+
+    async def work(trail: Trail) -> dict[str, Any]:
+        step = replace(task, trail=trail, pack=task.pack and not trail.only)
+        return await context.workers.run("collect", step, COLLECT_SECONDS)
+
+    return await run_on_lines(context, job.id, work)
 
 
 def _collect_task(

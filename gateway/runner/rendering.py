@@ -8,7 +8,7 @@ from gateway.batches.batch import Batch
 from gateway.batches.job import Failure, Job
 from gateway.runner.context import StepContext
 from gateway.runner.cpu.collect import CollectTask
-from gateway.runner.job_steps import COLLECT_SECONDS, unserved_by
+from gateway.runner.job_steps import run_collect, unserved_by
 from gateway.wire.gemini import INLINE
 
 
@@ -44,7 +44,7 @@ async def render_again(
         unusable=unusable or {},
         skip=[path for name, path in paths.items() if name.startswith("skip-")],
     )
-    return await context.workers.run("collect", task, COLLECT_SECONDS)
+    return await run_collect(context, job, task)
 
 
 def sources(job: Job, jobs: Sequence[Job]) -> Mapping[str, tuple[Job, str]]:

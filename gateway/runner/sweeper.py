@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.errors import UnavailableError
 from gateway.runner.context import StepContext
+from gateway.runner.suspects import forget_trails
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Sweeper:
         await self._context.store.expire_raw(now, SWEEP_AT_ONCE)
         if records := self._context.options.retention.records:
             await self._context.store.forget_records(now - records, SWEEP_AT_ONCE)
+        await forget_trails(self._context, (now - LONGEST_WRITE) / 1000)
         swept = 0
         pending_before = now - max(self._context.options.sweep_age, LONGEST_WRITE)
         while names := await self._context.store.sweepable_blobs(

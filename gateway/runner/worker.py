@@ -44,6 +44,7 @@ from gateway.runner.cpu.recut import (
     split,
 )
 from gateway.runner.cpu.remake import RemakeTask, remake
+from gateway.runner.cpu.trail import Trail
 from gateway.runner.cpu.validate import (
     InputLimits,
     PlannedJob,
@@ -84,6 +85,10 @@ def _join(task: dict[str, Any]) -> object:
     return join(JoinTask(_validate_task(task["task"]), ranges))
 
 
+def _trail(value: Mapping[str, Any] | None) -> Trail | None:
+    return None if value is None else Trail(**value)
+
+
 def _validate_task(task: dict[str, Any]) -> ValidateTask:
     limits = InputLimits(**task.pop("limits"))
     jobs = JobLimits(**task.pop("jobs"))
@@ -91,6 +96,7 @@ def _validate_task(task: dict[str, Any]) -> ValidateTask:
     rules = QuotaRules(**task.pop("rules"))
     quotas = [Quota(**quota) for quota in task.pop("quotas")]
     more: dict[str, Any] = {"rules": rules, "quotas": quotas, "unusable": unusable}
+    more["trail"] = _trail(task.pop("trail"))
     return ValidateTask(**task, limits=limits, jobs=jobs, **more)
 
 
@@ -102,7 +108,8 @@ def _fill(task: dict[str, Any]) -> object:
 def _collect(task: dict[str, Any]) -> object:
     failure, unserved = _failure(task.pop("failure")), _failure(task.pop("unserved"))
     unusable = {name: Failure(**why) for name, why in task.pop("unusable").items()}
-    return collect(CollectTask(**task, failure=failure, unserved=unserved, unusable=unusable))
+    more: dict[str, Any] = {"unserved": unserved, "trail": _trail(task.pop("trail"))}
+    return collect(CollectTask(**task, failure=failure, unusable=unusable, **more))
 
 
 def _publish(task: dict[str, Any]) -> object:

@@ -8,14 +8,16 @@ Answers are matched by key, never by position: the order is promised and not kep
 
 import json
 import mmap
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
+from gateway.units import MIB
 from gateway.wire.gemini import (
     RPC_CODES,
     RPC_NUMBERS,
@@ -34,6 +36,12 @@ Loads = Callable[[bytes], Json | None]
 
 _INTERNAL: Final = 13
 
+# A result is an answer to one request: 65,536 tokens with 20 alternatives each are 370 MB.
+MAX_RESULT_BYTES: Final = 1024 * MIB
+KEY_WITHIN: Final = 64 * 1024
+_KEY_FIRST: Final = re.compile(rb'\s*\{\s*"key"\s*:\s*"?(\d+(?:\.\d+)?)"?')
+_KEY_LAST: Final = re.compile(rb'"key"\s*:\s*"?(\d{1,15}(?:\.\d{1,15})?)"?\s*\}\s*\}?\s*\Z')
+
 
 def _failure(message: str) -> Answer:
     return {"error": {"code": _INTERNAL, "status": RPC_CODES[_INTERNAL], "message": message}}
@@ -42,6 +50,7 @@ def _failure(message: str) -> Answer:
 _UNREADABLE: Final = _failure("The upstream's result cannot be read as JSON.")
 _NO_OBJECT: Final = _failure("The upstream's result is no JSON object.")
 _NEITHER: Final = _failure("The upstream gave neither a response nor an error.")
+UNREAD: Final = _failure("The upstream's result was not read.")
 _NO_RESULTS: Final = (_UNREADABLE, _NO_OBJECT, _NEITHER)
 
 
@@ -63,18 +72,48 @@ class Result:
         return not any(self.answer is nothing for nothing in _NO_RESULTS)
 
 
-def read_results(path: Path, loads: Loads | None = None) -> Iterator[Result]:
+def read_results(
+    path: Path, loads: Loads | None = None, reads: Callable[[int], bool] | None = None
+) -> Iterator[Result]:
     """Every line of a results file, read one at a time; blank lines are nothing.
 
-    ``loads`` is as for :func:`parse_result`.
+    ``loads`` is as for :func:`parse_result`. ``reads`` is asked about each line, by its offset,
+    before it is read: of one that is not to be, and of one beyond the limit, the key is looked for
+    at both of its ends, and its answer is ``UNREAD``.
     """
     with path.open("rb") as lines:
         offset = 0
-        for line in lines:
-            if line.strip():
+        while True:
+            wanted = reads is None or reads(offset)
+            line = lines.readline(MAX_RESULT_BYTES if wanted else KEY_WITHIN)
+            if not line:
+                return
+            size = len(line)
+            if not wanted or (size == MAX_RESULT_BYTES and not line.endswith(b"\n")):
+                end, more = _skip(lines) if not line.endswith(b"\n") else (line, 0)
+                size += more
+                yield Result(_key_within(line[:KEY_WITHIN], end or line), UNREAD, offset, size)
+            elif line.strip():
                 key, answer = parse_result(line, loads)
-                yield Result(key, answer, offset, len(line))
-            offset += len(line)
+                yield Result(key, answer, offset, size)
+            offset += size
+
+
+def _skip(lines: BinaryIO) -> tuple[bytes, int]:
+    """Read on to the end of a line, in blocks: its last bytes, and how many they were."""
+    end, size = b"", 0
+    while piece := lines.readline(KEY_WITHIN):
+        size += len(piece)
+        end = (end + piece)[-KEY_WITHIN:]
+        if piece.endswith(b"\n"):
+            break
+    return end, size
+
+
+def _key_within(start: bytes, end: bytes) -> str | None:
+    """Find the key of a line that is not parsed: it comes first or last, or in the metadata."""
+    found = _KEY_FIRST.match(start) or _KEY_LAST.search(end)
+    return None if found is None else found[1].decode()
 
 
 def parse_result(line: bytes, loads: Loads | None = None) -> tuple[str | None, Answer]:

@@ -15,6 +15,7 @@ from gateway.runner.cpu.collect import CollectSummary, CollectTask, collect
 from gateway.runner.cpu.duplicates import Seen, repeated
 from gateway.runner.cpu.echoes import Echoes, EchoWriter
 from gateway.runner.cpu.guard import Guard
+from gateway.runner.cpu.trail import Trail, reading, working_on
 from gateway.runner.cpu.validate import InputLimits, ValidateSummary, ValidateTask, validate
 from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
@@ -88,6 +89,29 @@ def test_a_line_is_bounded_by_its_structure_before_it_is_parsed(tmp_path: Path) 
     summary = check(tmp_path, [chat("a"), many, texts], limits)
     assert complaints(summary) == [("line_too_complex", 2)]
     assert "1200017 brackets" in summary.errors[0].message
+
+
+def test_lines_that_processes_die_of_are_refused_alone(tmp_path: Path) -> None:
+    """Before, the whole file was: three deaths, and a batch that failed for no line of its own.
+
+    Of one whose envelope nothing can read there is no custom_id: then its file is refused, and the
+    entry names it.
+    """
+    place = tmp_path / "place"
+    place.write_bytes(bytes(8))
+    lines = [chat(f"c{n}") for n in range(4)]
+
+    summary = check(tmp_path, lines, trail=Trail(str(place), 60, [working_on(2)]))
+    assert (summary.refused, [job.lines for job in summary.jobs], summary.errors) == (1, [3], ())
+    told = orjson.loads(Path(summary.run or "").read_bytes())
+    assert told["custom_id"] == "c1"
+    assert told["response"]["body"]["error"]["code"] == "internal_error"
+
+    summary = check(tmp_path, lines, trail=Trail(str(place), 60, [reading(3)]))
+    assert complaints(summary) == [("unprocessable_line", 3)]
+    alone = check(tmp_path, lines, trail=Trail(str(place), 60, [], working_on(2)))
+    assert (alone.errors, [job.lines for job in alone.jobs]) == ((), [1])
+    assert place.read_bytes() == bytes(8)
 
 
 def test_jobs_with_many_log_probabilities_go_by_file(tmp_path: Path) -> None:
@@ -456,6 +480,25 @@ def test_a_success_wins_then_the_first(tmp_path: Path) -> None:
     assert lines[3]["response"]["status_code"] == 500
     assert summary.doubled == 5
     assert summary.missing == 0
+
+
+def test_results_that_processes_die_of_cost_their_lines_alone(tmp_path: Path) -> None:
+    """Whether one is read or a line with several is put together; neither is paid for again."""
+    place = tmp_path / "place"
+    place.write_bytes(bytes(8))
+    results = [good("3", "x"), good("2", "y"), good("9.0", "a"), good("9.1", "b"), good("7", "z")]
+    second = len(orjson.dumps(results[0])) + 1
+    trail = Trail(str(place), 60, [reading(second), working_on(9)])
+
+    lines, summary = collected(tmp_path, results, trail=trail, again=True)
+
+    assert [text_of(lines[number]) for number in (3, 7)] == ["x", "z"]
+    codes = [lines[number]["response"]["body"]["error"]["code"] for number in (2, 9)]
+    assert codes == ["internal_error", "internal_error"]
+    assert (summary.wanted, summary.missing, summary.cost) == (None, 0, None)
+    for only in (reading(second), working_on(9)):
+        collected(tmp_path, results, trail=Trail(str(place), 60, [], only))
+    assert place.read_bytes() == bytes(8)
 
 
 @pytest.mark.parametrize("key", ["1", "4", "99999999999", "2.1", "9.2", "x", "", "2.", "-2", "²"])

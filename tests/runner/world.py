@@ -455,11 +455,11 @@ async def end_kept_workers() -> None:
 
 
 @contextlib.asynccontextmanager
-async def workers(*, alone: bool, count: int = 1) -> AsyncIterator[Workers]:
+async def workers(*, alone: bool, count: int = 1, memory: int = 0) -> AsyncIterator[Workers]:
     """One worker, shared by the tests of a module; ``alone``: new ones, and no other process."""
     if alone:
         await end_kept_workers()
-        own = Workers(count)
+        own = Workers(count, memory)
         try:
             yield own
         finally:
@@ -475,10 +475,11 @@ async def world(
     *,
     alone: bool = False,
     processes: int = 1,
+    memory: int = 0,
     **changes: Any,
 ) -> AsyncIterator[World]:
     """A running runner, before the scripted upstream or a ``real`` one."""
-    own = workers(alone=alone or processes > 1, count=processes)
+    own = workers(alone=alone or processes > 1, count=processes, memory=memory)
     async with own as pool, _world(tmp_path, real, pool, **changes) as made:
         yield made
 

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.wire.gemini_results import parse_result, read_results, unfold_inline
+from gateway.wire import gemini_results
+from gateway.wire.gemini_results import UNREAD, parse_result, read_results, unfold_inline
 
 SAMPLES = Path(__file__).parents[1] / "data" / "gemini-samples.jsonl"
 ROWS = [orjson.loads(line) for line in SAMPLES.read_bytes().splitlines()]
@@ -154,6 +155,42 @@ class TestResults:
         for result in results:
             found = path.read_bytes()[result.offset : result.offset + result.length]
             assert parse_result(found) == (result.key, result.answer)
+
+    @pytest.mark.parametrize(
+        ("line", "key"),
+        [
+            (b'{"key":"2.0","response":{"x":"%b"}}', "2.0"),
+            (b' { "key" : 2 , "response":{"x":"%b"}}', "2"),
+            (b'{"response":{"x":"%b"},"key":"2"}', "2"),
+            (b'{"response":{"x":"%b"},"metadata":{"key":"2"}} ', "2"),
+            (b'{"response":{"x":"%b\\"key\\":\\"5\\"}"}}', None),
+            (b'{"response":{"x":"%b","args":[{"key":"5"}]}}', None),
+            (b'{"response":{"x":"%b"},"key":"two"}', None),
+            (b"%b", None),
+        ],
+    )
+    @pytest.mark.parametrize("end", [b"\n", b""])
+    def test_a_result_that_is_not_read_has_a_key(
+        self, tmp_path: Path, line: bytes, key: str | None, end: bytes
+    ) -> None:
+        """It is found at either end of the line, however long that is."""
+        path = tmp_path / "results.jsonl"
+        long, other = line % (b"y" * 300_000), b'{"key":"1","error":{"code":1}}\n'
+        path.write_bytes(other + long + end)
+        _, result = read_results(path, None, lambda offset: offset == 0)
+        assert (result.key, result.offset, result.length) == (key, len(other), len(long + end))
+        assert result.answer is UNREAD
+
+    def test_one_beyond_the_limit_is_not_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gemini_results, "MAX_RESULT_BYTES", 1000)
+        path = tmp_path / "results.jsonl"
+        fits = b'{"key":"1","error":{"m":"%b"}}\n' % (b"y" * 971)
+        path.write_bytes(fits + fits.replace(b"yy", b"yyy", 1) + fits)
+        assert len(fits) == 1000
+        results = [(result.key, result.answer is UNREAD) for result in read_results(path)]
+        assert results == [("1", False), ("1", True), ("1", False)]
 
 
 def unfolded(tmp_path: Path, body: bytes) -> tuple[int, list[tuple[str | None, Any]]]:

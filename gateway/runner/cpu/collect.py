@@ -28,6 +28,15 @@ from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, failure_line
 from gateway.runner.cpu.notes import NoteWriter
 from gateway.runner.cpu.parts import FAILED, NOTHING, SERVED, Parts
+from gateway.runner.cpu.trail import (
+    DEADLY,
+    NOWHERE,
+    Trail,
+    TrailWriter,
+    is_reading,
+    reading,
+    working_on,
+)
 from gateway.translate import (
     ENDPOINTS,
     NO_USAGE,
@@ -41,12 +50,13 @@ from gateway.translate import (
     passes,
     price_of,
 )
-from gateway.wire.gemini_results import Result, read_results, unfold_inline
+from gateway.wire.gemini_results import UNREAD, Result, read_results, unfold_inline
 
 MISSING: Final = Failure(
     "result_missing", "The upstream job ended without a result for this request.", 500
 )
 INTERNAL: Final = Failure("internal_error", MESSAGE, 500)
+UNREADABLE: Final = Failure("internal_error", f"{DEADLY} The raw result is kept.", 500)
 # Lines that are in no index: they run again, or are rendered elsewhere.
 SKIPPED: Final = 255
 NOT_WRITTEN: Final = frozenset({0, SKIPPED})
@@ -65,7 +75,8 @@ class CollectTask:
     seconds. ``held`` are results that predecessors of a follow-up brought. With ``again``, lines
     without a lasting answer are to run once more; with ``retry_empty``, an empty answer
     is none; with ``pack``, archives are made of results and hints. ``skip`` are the hints
-    of follow-ups: their lines are rendered there.
+    of follow-ups: their lines are rendered there. ``trail`` is as in a validation, a place being
+    that of a result in its file, or a line with several items.
     """
 
     echo: str
@@ -87,6 +98,7 @@ class CollectTask:
     retry_empty: bool = False
     pack: bool = False
     skip: Sequence[str] = ()
+    trail: Trail | None = None
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -153,7 +165,9 @@ class _Collection:
         self._price = price_of(task.model, date_of(task.created), task.prices)
         self._spent: int | None = 0
         self._held_path = self._scratch / "held-on"
+        self._held_path.unlink(missing_ok=True)  # of a process that died here
         self._guard = Guard()
+        self._trail = TrailWriter(task.trail, files)
         self._notes = NoteWriter(self._run, task.max_warnings)
         self._noted: dict[int, tuple[int, int]] = {}
         self._usage = TokenUsage()
@@ -179,6 +193,7 @@ class _Collection:
         if self._task.raw is not None:
             self._read(self._results_path(Path(self._task.raw)))
         self._join_parts()
+        self._trail.end()
         self._fill()
         index = self._scratch / "index"
         self._write_index(index)
@@ -217,19 +232,40 @@ class _Collection:
         return unfolded
 
     def _read(self, path: Path, *, held: bool = False) -> None:
-        results = read_results(path, self._loads)
+        results = read_results(path, self._loads, None if held else self._reads)
         if self._echoes.total_items == 1:
             results = self._named_if_alone(results)
         for result in results:
+            self._trail.took(result.length)
             place = self._echoes.locate(result.key)
             if place is None:
                 self._unknown_keys += not held  # the halves of a job share what it held
                 self._unreadable += not result.readable
                 self._keyless += self._lacks_its_key(result)
+            elif result.answer is UNREAD:
+                self._leave_out(place[0])
             elif self._echoes.items[place[0]] > 1:
                 self._keep_part(place, result, path, held=held)
             else:
                 self._take(place[0], result.answer)
+
+    def _reads(self, offset: int) -> bool:
+        """Whether a result is to be read: no process has died of it."""
+        place, only = reading(offset), self._trail.only
+        if place in self._trail.culprits or (is_reading(only) and place != only):
+            return False
+        self._trail.at(place)
+        return True
+
+    def _leave_out(self, ordinal: int) -> None:
+        """Give a line an error of its own, whose result nothing can read: it is paid for."""
+        if self._states[ordinal] == SERVED:
+            self._doubled += 1
+            return
+        echo = self._echoes.read(ordinal)
+        self._states[ordinal] = SERVED
+        self._spent = None
+        self._write(ordinal, *failure_line(self._task.batch_id, *echo[:2], UNREADABLE))
 
     def _lacks_its_key(self, result: Result) -> bool:
         """Whether it is some item's all the same: a download may be an error of another kind."""
@@ -300,9 +336,16 @@ class _Collection:
         if self._parts is None:
             return
         for ordinal, items in enumerate(self._echoes.items):
-            if self._kinds[ordinal]:
+            if self._kinds[ordinal] or items == 1:
                 continue
-            if items > 1 and self._echoes.lines[ordinal] not in self._never_sent:
+            place, only = working_on(self._echoes.lines[ordinal]), self._trail.only
+            if place in self._trail.culprits:
+                self._leave_out(ordinal)
+                continue
+            if only not in {NOWHERE, place}:
+                continue
+            self._trail.at(place)
+            if self._echoes.lines[ordinal] not in self._never_sent:
                 first = self._echoes.first_item[ordinal]
                 self._join(ordinal, range(first, first + items), self._parts)
 

@@ -22,6 +22,14 @@ from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.runner.cpu.input import Range, input_lines
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, spool_lines
 from gateway.runner.cpu.notes import NoteWriter
+from gateway.runner.cpu.trail import (
+    DEADLY,
+    Trail,
+    TrailWriter,
+    line_at,
+    reading,
+    working_on,
+)
 from gateway.translate import (
     ENDING,
     ENDPOINTS,
@@ -65,7 +73,8 @@ class ValidateTask:
     ``rules`` and ``quotas``: how many tokens a model's job may have.
     ``unusable``: uploaded files that lines may not name, and why; every other id is taken as good.
     ``day``: for prices, as ``2026-11-25``; ``prices``: those that come before the table.
-    ``part``: which of how many ranges of the file.
+    ``part``: which of how many ranges of the file. ``trail``: where the line is noted that is
+    being worked on, and which lines are left out because processes died of them.
     """
 
     input: str
@@ -82,6 +91,7 @@ class ValidateTask:
     day: str = ""
     part: tuple[int, int] = (0, 1)
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    trail: Trail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +270,7 @@ class _Validation:
             task.limits.max_line_bytes,
         )
         self._guard = Guard()
+        self._trail = TrailWriter(task.trail, files)
         self._seen = Seen()
         self._errors = Complaints(task.limits.max_reported_errors)
         self._named: set[str] = set()
@@ -282,6 +293,7 @@ class _Validation:
     def summary(self) -> ValidateSummary:
         self._read_all()
         self._find_duplicates()
+        self._trail.end()
         if self._lines == 0 and not self._errors:
             self._errors.add(
                 BatchError(
@@ -349,15 +361,28 @@ class _Validation:
                 return
             self._lines = number
             self._count += 1
-            line = self._envelope.read(raw, number)
+            if self._trail.only and number != line_at(self._trail.only):
+                continue
+            line = self._read(raw, number)
             if isinstance(line, BatchError):
                 self._errors.add(line)
                 continue
             self._seen.add(line.custom_id)
             if not self._admits(line.model):
                 self._errors.add(_too_many_models(number))
+            elif working_on(number) in self._trail.culprits:
+                self._refuse(line, number, LineError(500, "internal_error", None, DEADLY))
             elif not self._errors:
+                self._trail.at(working_on(number), _size(raw))
                 self._translate(line, number)
+
+    def _read(self, raw: bytes | LongLine, number: int) -> Line | BatchError:
+        """Read the envelope, unless a process has died of that."""
+        place = reading(number)
+        if place in self._trail.culprits:
+            return BatchError("unprocessable_line", DEADLY, None, number)
+        self._trail.at(place, _size(raw))
+        return self._envelope.read(raw, number)
 
     def _admits(self, model: str) -> bool:
         """Count the models, also where an earlier error keeps lines from being translated."""
@@ -450,9 +475,13 @@ class _Validation:
         for number, raw in self._lines_of_input():
             if number > self._lines:
                 return
-            line = self._envelope.read(raw, number)
+            line = self._read(raw, number)
             if isinstance(line, Line):
                 yield number, line.custom_id
+
+
+def _size(raw: bytes | LongLine) -> int:
+    return raw.size if isinstance(raw, LongLine) else len(raw)
 
 
 def _ending(model: str, day: str) -> Sequence[Note]:

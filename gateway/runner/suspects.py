@@ -1,0 +1,154 @@
+"""Lines that worker processes died of: found by the trail, tried once more alone, left out.
+
+A process may also be killed from outside, whatever it is at. So a line is suspected by one death,
+and believed by another while it is worked on alone, or by several at the same place. All of it
+is kept in files, for the kernel may end the gateway together with its worker (a container whose
+memory is one group).
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from gateway.errors import WorkerError
+from gateway.runner.context import StepContext
+from gateway.runner.cpu.trail import NOWHERE, PLACE, Trail, line_at
+
+logger = logging.getLogger(__name__)
+
+# Of the CPU, at one line: the largest lines that are accepted take a few.
+LINE_SECONDS: Final = 120.0
+# Deaths at one place, in the company of all other lines, that prove as much as one alone.
+ENOUGH_DEATHS: Final = 3
+# Deaths that one attempt at a step survives; after these it fails, and pauses, as before.
+MAX_DEATHS: Final = 40
+
+Summary = dict[str, Any]
+Work = Callable[[Trail], Awaitable[Summary]]
+
+
+async def run_on_lines(context: StepContext, row_id: str, work: Work) -> Summary:
+    """Run a worker over all lines of a row's file, but those that processes die of.
+
+    Errors: WorkerError when a process died at no line, or at more of them than are looked for.
+    """
+    suspects = await asyncio.to_thread(_Suspects, _directory(context), row_id)
+    for _ in range(MAX_DEATHS):
+        place = suspects.not_tried_alone
+        try:
+            if place is None:
+                summary = await work(suspects.trail())
+                await asyncio.to_thread(suspects.forget)
+                return summary
+            await asyncio.to_thread(suspects.begin_alone, place)
+            await work(suspects.trail(only=place))
+        except WorkerError:
+            if not await asyncio.to_thread(suspects.note_death):
+                raise
+            told = (row_id, suspects.last)
+            logger.error("%s: a process died at its line or byte %d", *told)  # noqa: TRY400
+        else:
+            suspects.clear(place)
+    raise WorkerError("processes die of more lines than are looked for at once")
+
+
+async def explained_deaths(context: StepContext, row_id: str) -> int:
+    """Count the deaths by which lines were found that are left out now."""
+    suspects = await asyncio.to_thread(_Suspects, _directory(context), row_id)
+    return suspects.explained
+
+
+async def forget_trails(context: StepContext, before: float) -> None:
+    """Remove files of rows that ended otherwise; ``before`` is in seconds since the epoch."""
+    await asyncio.to_thread(_forget_old, _directory(context), before)
+
+
+def _directory(context: StepContext) -> Path:
+    return context.scratch.with_name("trails")
+
+
+def _forget_old(directory: Path, before: float) -> None:
+    for path in directory.glob("*"):
+        if path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
+
+
+class _Suspects:
+    """Deaths by place, as the files of one row have them."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._place = directory / name
+        self._record = directory / f"{name}.deaths"
+        self._deaths: Counter[int] = Counter()
+        self._believed: set[int] = set()  # one of their processes did nothing else
+        self._alone = NOWHERE  # the place that is being tried alone
+        self._cleared: set[int] = set()
+        self.last = 0
+        if self._record.exists():
+            told = orjson.loads(self._record.read_bytes())
+            self._alone, self._believed = told["alone"], set(told["believed"])
+            self._deaths.update(dict(told["deaths"]))
+        self.note_death()
+
+    @property
+    def _culprits(self) -> list[int]:
+        deaths = self._deaths.items()
+        return [at for at, n in deaths if n >= ENOUGH_DEATHS or at in self._believed]
+
+    @property
+    def explained(self) -> int:
+        """Count the deaths at places that are left out."""
+        return sum(self._deaths[place] for place in self._culprits)
+
+    @property
+    def not_tried_alone(self) -> int | None:
+        """A place where processes died, and that nothing has tried alone."""
+        settled = self._cleared.union(self._culprits)
+        return next((place for place in self._deaths if place not in settled), None)
+
+    def trail(self, only: int = NOWHERE) -> Trail:
+        """Return what the next process is told."""
+        return Trail(str(self._place), LINE_SECONDS, self._culprits, only)
+
+    def begin_alone(self, place: int) -> None:
+        """Note that the next process tries nothing but this."""
+        self._alone = place
+        self._save()
+
+    def note_death(self) -> bool:
+        """Whether the last process died at a place: that is counted."""
+        place = NOWHERE
+        if self._place.exists():
+            [place] = PLACE.unpack(self._place.read_bytes())
+        if place != NOWHERE:
+            self._deaths[place] += 1
+            if place == self._alone:
+                self._believed.add(place)
+            self._alone, self.last = NOWHERE, line_at(place)
+            self._save()
+        self._place.write_bytes(PLACE.pack(NOWHERE))
+        return place != NOWHERE
+
+    def _save(self) -> None:
+        told = {
+            "alone": self._alone,
+            "believed": list(self._believed),
+            "deaths": list(self._deaths.items()),
+        }
+        self._record.write_bytes(orjson.dumps(told))
+
+    def clear(self, place: int) -> None:
+        """Take a place for innocent: nothing died of it alone."""
+        self._cleared.add(place)
+        self._alone = NOWHERE
+
+    def forget(self) -> None:
+        """Remove the files: the work is done."""
+        self._place.unlink(missing_ok=True)
+        self._record.unlink(missing_ok=True)
