@@ -1,13 +1,19 @@
 """Settings that hold for every test."""
 
+import re
 import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.authorities import trust_ours
+
 # Whole programs, real SDKs and long trials: what `pytest -m "not slow"` leaves out as a folder.
 SLOW_FOLDERS = {"campaigns", "e2e", "sdk"}
+SLOW_MODULE = re.compile(r"^pytestmark = (?:\[\s*)?pytest\.mark\.slow\b", re.MULTILINE)
+
+trust_ours()
 
 # Machines that run tests are busy: a slow example says nothing about the code.
 settings.register_profile("busy", deadline=None)
@@ -19,9 +25,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave unread what `-m "not slow"` leaves out whole: each process would import it."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    slow = _is_in_a_slow_folder(collection_path) or SLOW_MODULE.search(collection_path.read_text())
+    return True if slow else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the slow folders."""
-    here = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(here).parts[0] in SLOW_FOLDERS:
+        if _is_in_a_slow_folder(item.path):
             item.add_marker(pytest.mark.slow)
+
+
+def _is_in_a_slow_folder(path: Path) -> bool:
+    return path.relative_to(Path(__file__).parent).parts[0] in SLOW_FOLDERS

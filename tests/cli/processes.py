@@ -19,6 +19,14 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     return inherited | dict(given or {})
 
 
+def without_affinity(directory: Path) -> dict[str, str]:
+    """Let a command and its children find no ``sched_getaffinity``, as on macOS."""
+    customised = directory / "without-affinity"
+    customised.mkdir()
+    (customised / "sitecustomize.py").write_text("import os\ndel os.sched_getaffinity\n")
+    return {"PYTHONPATH": str(customised)}
+
+
 def run(
     *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from gateway.clock import SystemClock
-from tests.cli.processes import Server, loopback, run, serving
+from tests.cli.processes import Server, loopback, run, serving, without_affinity
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +66,21 @@ async def test_the_service_imports_nothing_from_the_working_directory(trap: Path
             assert await complete(server) == "completed"
 
     assert not (trap.parent / "imported").exists()
+
+
+async def test_commands_on_a_machine_without_affinity(tmp_path: Path) -> None:
+    """Such as macOS: no command and no worker process asks for ``sched_getaffinity`` alone."""
+    (tmp_path / "lines.jsonl").write_bytes(LINE)
+    env = loopback(tmp_path, **without_affinity(tmp_path))
+    configured = await asyncio.to_thread(run, "config", env=env)
+    translated = await asyncio.to_thread(run, "translate", str(tmp_path / "lines.jsonl"), env=env)
+    with serving(tmp_path, "emulator", "--port", "0", env=env) as emulator:
+        google = {"GATEWAY_GEMINI_BASE_URL": emulator.url}
+        with serving(tmp_path, "serve", env=env | google) as server:
+            assert await complete(server) == "completed"
+
+    assert "GATEWAY_TRANSLATE_WORKERS=" in configured.stdout
+    assert (configured.returncode, translated.returncode) == (0, 0)
 
 
 async def test_workers_inherit_no_key(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from tests.api.world import new_world, serving
+from tests.authorities import PUBLIC_ENVIRONMENT
 from tests.sdk.nodejs import OLDEST_NODE, run_version
 
 pytestmark = pytest.mark.slow
@@ -35,7 +36,13 @@ def _installed() -> Path:
         return cache
     fresh = Path(tempfile.mkdtemp(prefix=f"{cache.name}-"))
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-input", "--target", str(fresh)]
-    subprocess.run([*command, *OLD_PYTHON], check=True, timeout=150, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [*command, *OLD_PYTHON],
+        check=True,
+        timeout=150,
+        stderr=subprocess.DEVNULL,
+        env=PUBLIC_ENVIRONMENT,
+    )
     try:
         fresh.rename(cache)
     except OSError:  # another test process was faster

@@ -270,6 +270,7 @@ class TestEveryCall:
             monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
             assert await bench.client(url).create(JOB, make_spool(), 5) == "batches/a"
         else:
+            monkeypatch.delenv("SSL_CERT_FILE")
             with pytest.raises(UpstreamUnavailableError, match="certificate"):
                 await bench.client(url).create(JOB, make_spool(), 5)
             assert asked == []

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
 from gateway.emulator.api import batches, caches, files, models, uploads, webhooks
 from gateway.emulator.api import not_served as tuned
@@ -17,6 +17,23 @@ _PAGES: Final = frozenset({"pageSize", "pageToken"})
 _FILTERED: Final = _PAGES | {"filter", "returnPartialSuccess"}
 _MASK: Final = frozenset({"updateMask"})
 _NONE: frozenset[str] = frozenset()
+
+
+class _Version(Convertor[str]):
+    """A version of the API in a path."""
+
+    regex = "|".join(VERSIONS)
+
+    def convert(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+
+register_url_convertor("google_version", _Version())
 
 
 @dataclass(frozen=True)
@@ -89,17 +106,6 @@ ROUTES: tuple[Row, ...] = (
 def routes(state: EmulatorState) -> list[BaseRoute]:
     """Every route of the API; the version is a path parameter of three known values."""
     keys = Endpoint(state, "webhooks", webhooks.jwks, keyless=lambda _request: True)
-    found: list[BaseRoute] = [Route("/.well-known/jwks.json", keys, methods=["GET"])]
-    for version in VERSIONS:
-        for row in ROUTES:
-            endpoint = Endpoint(state, row.operation, row.function, row.query)
-            versioned = _Versioned(version, endpoint)
-            found.append(Route(f"/{version}{row.path}", versioned, methods=[row.method]))
-        found += _byte_routes(state, version)
-    return found
-
-
-def _byte_routes(state: EmulatorState, version: str) -> list[BaseRoute]:
     upload = Endpoint(
         state,
         uploads.upload_operation,
@@ -109,26 +115,18 @@ def _byte_routes(state: EmulatorState, version: str) -> list[BaseRoute]:
     )
     download = Endpoint(state, "download", files.download)
     return [
+        Route("/.well-known/jwks.json", keys, methods=["GET"]),
         *(
-            Route(f"{start}/{version}/files", _Versioned(version, upload), methods=[method])
+            Route(
+                f"/{{version:google_version}}{row.path}",
+                Endpoint(state, row.operation, row.function, row.query),
+                methods=[row.method],
+            )
+            for row in ROUTES
+        ),
+        *(
+            Route(f"{start}/{{version:google_version}}/files", upload, methods=["POST", "PUT"])
             for start in ("/upload", "/resumable/upload")
-            for method in ("POST", "PUT")
         ),
-        Route(
-            f"/download/{version}/files/{{id}}:download",
-            _Versioned(version, download),
-            methods=["GET"],
-        ),
+        Route("/download/{version:google_version}/files/{id}:download", download, methods=["GET"]),
     ]
-
-
-class _Versioned:
-    """Tells an endpoint under which version it was called."""
-
-    def __init__(self, version: str, endpoint: Endpoint) -> None:
-        self._version = version
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["path_params"] = {**scope.get("path_params", {}), "version": self._version}
-        await self._endpoint(scope, receive, send)
