@@ -242,6 +242,7 @@ def main() -> int:
     parser.add_argument("--replicas", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--batches", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--sizes", type=int, nargs="*", default=Plan.sizes, help="lines of batches")
     parser.add_argument("--away", type=float, default=BUCKET_AWAY)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -252,7 +253,8 @@ def main() -> int:
     for name in names:
         for count in given.replicas:
             patience = PATIENCE + 2 * given.away
-            plan = Plan(given.minutes * 60, given.batches, 4, given.seed, patience)
+            seconds, sizes = given.minutes * 60, tuple(given.sizes)
+            plan = Plan(seconds, given.batches, 4, given.seed, patience, sizes)
             report, recoveries = chaos(name, count, plan, given.away)
             row = _row(name, count, report, recoveries)
             print("|", " | ".join(map(str, row)), "|", flush=True)

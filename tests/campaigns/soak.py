@@ -106,6 +106,7 @@ class Plan:
     clients: int = 4
     seed: int = 0
     patience: float = PATIENCE
+    sizes: tuple[int, ...] = (1, 3, 40, 120, 400)  # of batches, in lines
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ class Campaign:
             self._one_batch(batch, random)
 
     def _one_batch(self, number: int, random: Random) -> None:
-        ids = [f"b{number}-{line}" for line in range(random.choice((1, 3, 40, 120, 400)))]
+        ids = [f"b{number}-{line}" for line in range(random.choice(self._plan.sizes))]
         content = b"".join(chat_line(one, _prompt(one, random)) for one in ids)
         file = self._ask(
             lambda: self._client.files.create(file=("in.jsonl", content), purpose="batch")
