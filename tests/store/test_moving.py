@@ -10,17 +10,27 @@ from typing import Any, Final
 import pytest
 
 from gateway.batches.batch import Batch, BatchStatus
-from gateway.batches.file import File, Segment
+from gateway.batches.file import Segment
+from gateway.batches.job import Cause, JobState
+from gateway.batches.response import StoredResponse
 from gateway.errors import SettingsError
-from gateway.ports.store import BlobChange, Seal, Store, Work
+from gateway.ports.store import BlobChange, RescueCall, Seal, Store
 from gateway.store.moved import read_mark, refuse_moved, write_mark
 from gateway.store.moving import Rows, Source, SQLiteTarget, Table, Target, carry, held_by
 from gateway.store.moving_postgres import PostgresTarget
 from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SQLiteStore
 from tests.conformance.records import OWNER, a_batch, a_file, a_job
+from tests.conformance.uploads import an_upload, with_parts
+from tests.conformance.webhooks import an_endpoint
 
 NOW: Final = 5_000
+# Every table but what a database says of itself (``migrations``).
+CARRIED: Final = {
+    *("meta", "blobs", "files", "uploads", "upload_parts", "batches", "jobs", "rescue_calls"),
+    *("staged_files", "job_files", "quotas", "client_keys", "responses"),
+    *("webhook_endpoints", "webhook_deliveries"),
+}
 NAME: Final = "größe ☃ \U0001f600.jsonl"
 
 
@@ -42,13 +52,60 @@ async def fill(store: Store) -> None:
     assert await store.save_batch(running, jobs=[a_job("one")], blobs=live)
 
 
-async def seen(store: Store) -> tuple[Work | None, File | None, Seal | None, Any]:
+async def fill_other_tables(store: Store) -> None:
+    """Leave something that has to do with a client's webhooks, keys, parts, answers and calls."""
+    await store.learn("default", "gemini-9", lambda quota: replace(quota, refusals=2))
+    await with_parts(store, "part")
+    await store.register_blob("blob-response", NOW)
+    response = StoredResponse("resp_one", OWNER, "blob-response", NOW, 10**15)
+    await store.add_response(response, Seal(5, "cd" * 32))
+    await store.keep_client_key(OWNER, "sealed", NOW)
+    await an_endpoint(store)
+    ended = await _claimed(store, "ended")
+    await store.save_batch(replace(ended, status=BatchStatus.COMPLETED, completed_at=NOW))
+    await store.add_file(a_file("pdf", purpose="user_data"))
+    others = await _claimed(store, "others")
+    rescued = {"cause": Cause.RESCUE, "state": JobState.RESCUING}
+    jobs = [
+        a_job("rescued", batch_id=others.id, number=1, **rescued),
+        a_job("named", batch_id=others.id, number=2, files=1),
+    ]
+    named = {"named": {"file-pdf": "application/pdf"}}
+    running = replace(others, status=BatchStatus.IN_PROGRESS)
+    assert await store.save_batch(running, jobs=jobs, named=named)
+    for job in jobs:
+        claimed = await store.claim_job(job.id, 60_000)
+        assert claimed is not None
+        if job.files:
+            await store.stage_files(claimed, 10**15, 2**50, NOW)
+        else:
+            await store.begin_rescue_call(claimed, RescueCall("1", 60, 5), 100)
+
+
+async def _claimed(store: Store, name: str) -> Batch:
+    file = await store.add_file(a_file(f"of-{name}"))
+    await store.add_batch(a_batch(name, input_file_id=file.id))
+    batch = await store.claim_batch(f"batch_{name}", 60_000)
+    assert batch is not None
+    return batch
+
+
+async def seen(store: Store) -> tuple[Any, ...]:
     """What the two must have in common."""
     return (
         await store.load_work("batch_one"),
         await store.get_file(OWNER, "file-one", NOW),
         await store.blob_seal("blob0001"),
         await store.gateway_id(),
+        await store.quotas(),
+        await store.get_upload(OWNER, "upload_one"),
+        await store.parts_of(an_upload()),
+        await store.get_response(OWNER, "resp_one", NOW),
+        await store.client_keys(),
+        await store.list_endpoints(OWNER, limit=9),
+        await store.list_deliveries(OWNER, "we_one", limit=9),
+        await store.rescue_keys("rescued"),
+        await store.due_staged(10**15, 9),
     )
 
 
@@ -69,6 +126,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
         store = SQLiteStore(directory / "gateway.sqlite3")
         await store.open(NOW)
         await fill(store)
+        await fill_other_tables(store)
         before = await seen(store)
         await store.close()
         return before
@@ -111,11 +169,14 @@ class MovingRules:
         counts = await carry(world.source, target)
         assert await held_by(target) == world.source.gateway_id()
         await target.close()
-        assert (counts["files"], counts["batches"], counts["jobs"]) == (503, 1, 1)
+        assert (counts["files"], counts["batches"], counts["jobs"]) == (506, 3, 3)
+        # A new table is carried like all others: leave a row in it here, and see that it arrives.
+        assert [table for table, rows in counts.items() if not rows] == []
+        assert counts.keys() == CARRIED
         await there.open(NOW)
         assert await seen(there) == world.before
         added = await there.add_file(a_file("new"))
-        assert added.seq > 503
+        assert added.seq > 506
         fresh = await there.add_batch(a_batch("new", input_file_id="file-new"))
         assert isinstance(fresh, Batch)
         await there.close()
