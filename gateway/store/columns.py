@@ -22,7 +22,8 @@ Values = dict[str, Any]
 
 
 def _plain(
-    record: type[File | Batch | Job | StagedFile | Upload | StoredResponse], *composite: str
+    record: type[File | Batch | Job | StagedFile | Upload | Part | StoredResponse],
+    *composite: str,
 ) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record) if field.name not in composite)
 
@@ -38,6 +39,7 @@ _JOB: Final = _plain(
 )
 _STAGED: Final = _plain(StagedFile, "state", "failure")
 _UPLOAD: Final = _plain(Upload, "status")
+_PART: Final = _plain(Part)
 _RESPONSE: Final = _plain(StoredResponse)
 
 
@@ -116,7 +118,7 @@ def part_values(part: Part) -> Values:
 
 def part_of(row: Row) -> Part:
     """Return the part in a row."""
-    return Part(**row)
+    return Part(**_pick(row, _PART))
 
 
 def batch_values(batch: Batch) -> Values:

@@ -6,7 +6,7 @@ have been claimed between what was read and what is claimed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Final
 
 import orjson
@@ -21,8 +21,11 @@ TURN: Final = "admission_turn"
 FIRST_TURN: Final = "0"
 
 
+_COLUMNS: Final = tuple(field.name for field in fields(Quota))
+
+
 def _quota(row: Row) -> Quota:
-    return Quota(**row)
+    return Quota(**{name: row[name] for name in _COLUMNS})
 
 
 async def every(session: Session) -> Sequence[Quota]:

@@ -1,7 +1,8 @@
 """Transactions over webhook endpoints and deliveries."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
+from typing import Final
 
 import orjson
 
@@ -21,9 +22,12 @@ from gateway.ports.store import Page
 from gateway.store import files as file_rows
 from gateway.store.session import Row, Session
 
+_ENDPOINT: Final = tuple(field.name for field in fields(WebhookEndpoint))
+_DELIVERY: Final = tuple(field.name for field in fields(Delivery))
+
 
 def _endpoint_of(row: Row) -> WebhookEndpoint:
-    values = dict(row)
+    values = {name: row[name] for name in _ENDPOINT}
     return WebhookEndpoint(
         **{**values, "event_types": tuple(orjson.loads(values["event_types"]))},
     )
@@ -35,7 +39,7 @@ def _endpoint_values(endpoint: WebhookEndpoint) -> dict[str, object]:
 
 
 def _delivery_of(row: Row) -> Delivery:
-    values = dict(row)
+    values = {name: row[name] for name in _DELIVERY}
     attempts = tuple(Attempt(**attempt) for attempt in orjson.loads(values["attempts"]))
     return Delivery(
         **{**values, "state": DeliveryState(values["state"]), "attempts": attempts},

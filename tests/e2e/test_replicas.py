@@ -8,13 +8,14 @@ import psycopg
 import pytest
 
 from gateway.emulator.testing import EmulatorOptions, running
-from tests.e2e.harness import GatewayProcess, chat_line, finished, submit
+from tests.e2e.harness import LIFELINE, GatewayProcess, chat_line, finished, submit
 from tests.engines.buckets import BucketServer
 from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.slow
 
 LIVE_JOBS = 3
+NEXT_VERSION = (*LIFELINE, "tests.e2e.next_version")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,31 @@ def replicas(place: Path, gemini: str, settings: dict[str, str]) -> Iterator[Gat
         process = GatewayProcess(data, gemini, settings)
         process.start()
         yield process
+
+
+@pytest.mark.timeout(180)
+def test_a_version_and_its_next_run_side_by_side(tmp_path: Path, settings: dict[str, str]) -> None:
+    """A rolling upgrade: the old replica serves and works on after the new one has migrated."""
+    with running(EmulatorOptions(job_seconds=0.1)) as gemini:
+        old = GatewayProcess(tmp_path / "old" / "data", gemini.base_url, settings)
+        new = GatewayProcess(tmp_path / "new" / "data", gemini.base_url, settings, NEXT_VERSION)
+        try:
+            for process in (old, new):
+                process.data.mkdir(parents=True)
+            old.start()
+            client = old.client(max_retries=5)
+            before = [submit(client, [chat_line("a", f"x{n}")]) for n in range(4)]
+            new.start()
+            clients = [client, new.client(max_retries=5)]
+            after = [submit(clients[n % 2], [chat_line("a", f"y{n}")]) for n in range(8)]
+            ended = [finished(clients[n % 2], each) for n, each in enumerate([*before, *after])]
+            new.terminate()
+            last = finished(client, submit(client, [chat_line("a", "z")]))
+        finally:
+            old.close()
+            new.close()
+        assert {batch.status for batch in [*ended, last]} == {"completed"}
+        assert len(gemini.journal("create")) == 13
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:

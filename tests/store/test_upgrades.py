@@ -1,0 +1,172 @@
+"""Two adjacent versions over one PostgreSQL: the older goes on while the newer has migrated."""
+
+import re
+from collections import defaultdict
+from typing import Final
+
+import psycopg
+import pytest
+
+from gateway.errors import UnavailableError
+from gateway.ports.store import Store
+from gateway.store.migrate import read_migrations, split_statements
+from gateway.store.postgres import POOL
+from gateway.store.postgres_session import connect, spoken
+from tests.conformance.records import OWNER, a_batch, a_file
+from tests.conformance.store import StoreRules
+from tests.store.previous import recorded
+from tests.store.timed import TimedPostgres
+
+# Forms of a statement that a program of the version before does not notice.
+EXPANDS: Final = (
+    r"CREATE TABLE \w+ \(",
+    r"CREATE INDEX \w+ ON ",
+    r"DROP INDEX ",
+    r"UPDATE \w+ SET ",
+    r"INSERT INTO \w+ ",
+    r"ALTER TABLE \w+ ADD COLUMN (?!.* NOT NULL(?! DEFAULT))(?!.* UNIQUE)(?!.* PRIMARY KEY)",
+)
+# Migrations that take something away, each with the version since which nothing used it: that
+# version must have been released before.
+CONTRACTS: Final[dict[str, str]] = {}
+
+# As the next version may change the schema: by the rules, as far as they let it.
+NEXT: Final = """
+ALTER TABLE {table} ADD COLUMN later TEXT;
+ALTER TABLE {table} ADD COLUMN later_count BIGINT NOT NULL DEFAULT 7;
+CREATE INDEX {table}_later ON {table} (later);
+"""
+TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+OTHERS: Final = {"migrations", "told"}
+
+
+async def upgrade(database: str) -> None:
+    """Migrate as a newer program would."""
+    async with await connect(database, 10) as connection:
+        rows = await (await connection.execute(TABLES.encode())).fetchall()
+        for (table,) in rows:
+            if table not in OTHERS:
+                await connection.execute(NEXT.format(table=table).encode())
+        await connection.execute(b"CREATE TABLE later (id TEXT PRIMARY KEY)")
+        await connection.execute(b"INSERT INTO migrations VALUES ('9999_next.sql', 1)")
+
+
+@pytest.mark.slow
+class TestBesideTheNextVersion(StoreRules):
+    """Everything that a store must do, over a schema that a newer version has migrated."""
+
+    @pytest.fixture
+    async def store(self, postgres: TimedPostgres, database: str) -> Store:
+        """This version, running since before the upgrade."""
+        await upgrade(database)
+        return postgres
+
+
+@pytest.mark.slow
+async def test_a_running_program_goes_on_over_an_upgrade(
+    postgres: TimedPostgres, database: str
+) -> None:
+    """Statements that were prepared for the old columns are 503 once a connection, then anew."""
+    await postgres.add_file(a_file())
+    await postgres.add_batch(a_batch())
+    for _ in range(20):
+        assert await postgres.get_batch(OWNER, "batch_one")
+    await upgrade(database)
+    refused = []
+    for _ in range(20):
+        try:
+            assert await postgres.get_batch(OWNER, "batch_one")
+        except UnavailableError as error:
+            refused.append(error.message)
+    assert len(refused) <= POOL
+    assert all("upgraded" in message for message in refused)
+    assert await postgres.claim_batch("batch_one", 60_000)
+
+
+@pytest.mark.slow
+async def test_statements_of_the_version_before_are_understood(database: str) -> None:
+    """By this version's schema: a replica of the version before may run beside this one."""
+    _, statements = recorded()
+    nothing: defaultdict[str, None] = defaultdict(lambda: None)
+    async with await connect(database, 10) as connection:
+        for name, statement in statements.items():
+            try:
+                await connection.execute(b"EXPLAIN " + spoken(statement), nothing)
+            except psycopg.Error as error:
+                raise AssertionError(f"{name}: {error}") from error
+
+
+@pytest.mark.slow
+async def test_rows_of_the_version_before_may_be_inserted(database: str) -> None:
+    """No column that it does not know must be given."""
+    needed = (
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema ="
+        " 'public' AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'"
+    )
+    async with await connect(database, 10) as connection:
+        rows = await (await connection.execute(needed.encode())).fetchall()
+    columns = defaultdict(set)
+    for table, column in rows:
+        columns[table].add(column)
+    for name, statement in recorded()[1].items():
+        if found := re.match(r"INSERT INTO (\w+) \(([^)]+)\)", _bare(statement)):
+            given = {column.strip().strip('"') for column in found[2].split(",")}
+            assert columns[found[1]] <= given, name
+
+
+def test_the_version_before_is_an_earlier_one() -> None:
+    """Recorded anew with each release; what it knows is a beginning of what is known now."""
+    schema, statements = recorded()
+    names = [name for name, _ in read_migrations()]
+    assert schema in names
+    assert statements
+
+
+def _bare(statement: str) -> str:
+    """Without comments, on one line."""
+    return " ".join(re.sub(r"--.*", "", statement).split())
+
+
+def _refused(name: str, text: str) -> list[str]:
+    """What a migration does that a running older program would notice."""
+    made = set(re.findall(r"CREATE TABLE (\w+)", text))
+    found = []
+    for statement in map(_bare, split_statements(text)):
+        unique = re.match(r"CREATE UNIQUE INDEX \w+ ON (\w+)", statement)
+        if unique and unique[1] in made:
+            continue
+        if not any(re.match(form, statement) for form in EXPANDS):
+            found.append(f"{name}: {statement[:80]}")
+    return found
+
+
+def test_migrations_expand() -> None:
+    """Nothing is taken away, renamed or made stricter while the version before may still use it.
+
+    One that must (``CONTRACTS``) comes a version after the last that used what it removes.
+    """
+    found = [
+        line
+        for name, text in read_migrations()
+        if name not in CONTRACTS
+        for line in _refused(name, text)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE jobs DROP COLUMN notes;",
+        "ALTER TABLE jobs RENAME COLUMN notes TO remarks;",
+        "ALTER TABLE jobs RENAME TO work;",
+        "ALTER TABLE jobs ADD COLUMN strict INTEGER NOT NULL;",
+        "ALTER TABLE jobs ADD COLUMN other TEXT UNIQUE;",
+        "CREATE UNIQUE INDEX jobs_once ON jobs (spool);",
+        "DROP TABLE responses;",
+        "DELETE FROM quotas;",
+    ],
+)
+def test_what_an_older_program_would_notice_is_refused(statement: str) -> None:
+    """Each is a mistake that a rolling upgrade would meet."""
+    assert _refused("9999_next.sql", statement)
