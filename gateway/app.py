@@ -54,6 +54,7 @@ from gateway.ports.tracing import NO_TRACER, AnyUpstream, Tracing
 from gateway.ports.upstream import Upstream
 from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
+from gateway.runner.dry_runs import DryRuns
 from gateway.runner.heartbeat import Heartbeat, set_clock
 from gateway.runner.line_stories import LineStories
 from gateway.runner.rerender import Rerenderer
@@ -654,6 +655,7 @@ class Gateway:
             single=self._single,
             responses=self._memory,
             line_story=LineStories(context).tell,
+            dry_run=DryRuns(context, runner.models, self._policy.to_json()).of,
             webhooks=notifier,
             rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),
             retry_input=lambda batch, everything: retries.of(batch, everything=everything),

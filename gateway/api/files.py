@@ -94,13 +94,13 @@ async def list_files(call: Call) -> Response:
 
 async def retrieve(call: Call) -> Response:
     """``GET /v1/files/{id}``."""
-    return answer(encode_file(await _found(call)))
+    return answer(encode_file(await found_file(call)))
 
 
 async def content(call: Call) -> Response:
     """``GET /v1/files/{id}/content``."""
     request = call.request
-    file = await _found(call)
+    file = await found_file(call)
     try:
         return await answer_content(
             file,
@@ -132,7 +132,8 @@ async def delete(call: Call) -> Response:
             return answer(encode_deleted_file(file_id))
 
 
-async def _found(call: Call) -> File:
+async def found_file(call: Call) -> File:
+    """Find the file in the path. Errors: NotFoundError."""
     file_id = call.path_id()
     file = await call.store.get_file(call.owner, file_id, call.now())
     if file is None:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from gateway.api import (
     batches,
+    dry_runs,
     events,
     files,
     google,
@@ -59,6 +60,7 @@ ROUTES: Final = (
     ApiRoute("GET", "/files/{id}", files.retrieve),
     ApiRoute("DELETE", "/files/{id}", files.delete, audit="file.delete"),
     ApiRoute("GET", "/files/{id}/content", files.content, takes=Takes.DOWNLOAD),
+    ApiRoute("GET", "/files/{id}/dry_run", dry_runs.dry_run),
     ApiRoute("POST", "/uploads", uploads.create, starts_work=True, audit="upload.create"),
     ApiRoute(
         "POST",

@@ -11,9 +11,10 @@ import orjson
 
 from gateway.app import policy
 from gateway.cli.environment import BadSettings
-from gateway.cli.explain import Explained
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
+from gateway.runner.cpu.dry_run import endpoint_of
+from gateway.runner.cpu.explain import Explained
 from gateway.settings.load import load
 from gateway.settings.table import Settings
 from gateway.translate import (
@@ -25,7 +26,6 @@ from gateway.translate import (
     check_prices,
 )
 from gateway.wire.jsonl import drop_blank_end, escape_separators, read_lines
-from gateway.wire.openai import canonical_endpoint
 
 # A key is not needed to translate, and no setting of the service may stop it.
 OFFLINE: Final = {"GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1"}
@@ -82,7 +82,7 @@ def translate(  # noqa: PLR0917 - click gives each by its name
     """See HELP."""
     settings = _settings(aliases)
     given = {**_own_prices(settings), **_prices(prices)}
-    path = endpoint or _endpoint_of(file, settings.max_line_bytes)
+    path = endpoint or endpoint_of(file, settings.max_line_bytes) or _default_endpoint()
     models = None if allow_unknown_models else _known_models(given)
     explained = _explained(settings, path, models)
     explained.prices.update(given)
@@ -158,17 +158,7 @@ def _prices(given: tuple[str, ...]) -> dict[str, Price]:
     return prices
 
 
-def _endpoint_of(file: Path, max_line_bytes: int) -> str:
-    """Find the url of the first line that names one of ours."""
-    with file.open("rb") as lines:
-        for raw in read_lines(lines, max_line_bytes):
-            try:
-                url = orjson.loads(raw)["url"] if isinstance(raw, bytes) else None
-            except (orjson.JSONDecodeError, TypeError, KeyError):
-                continue
-            endpoint = canonical_endpoint(str(url))
-            if endpoint in ENDPOINTS:
-                return endpoint
+def _default_endpoint() -> str:
     default = next(iter(ENDPOINTS))
     click.echo(f"no line names one of {', '.join(ENDPOINTS)}: read as {default}", err=True)
     return default

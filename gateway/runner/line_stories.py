@@ -1,21 +1,17 @@
 """Line stories: everything that is kept of one line of a batch, gathered for a person."""
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.batches.batch import Batch
 from gateway.batches.file import File
-from gateway.errors import UnavailableError, WorkerError
 from gateway.runner.context import StepContext
 from gateway.runner.cpu.line_story import LineStoryTask, RawPath
+from gateway.runner.turns import Turns
 from gateway.wire.gemini import INLINE
 
 SECONDS: Final = 120.0
-# A story reads all that is kept of a batch, gigabytes maybe, in a copy and by a worker that batches
-# wait for: one is told at a time, and waited for so long.
-WAIT_SECONDS: Final = 30.0
 
 
 class LineStories:
@@ -23,25 +19,16 @@ class LineStories:
 
     def __init__(self, context: StepContext) -> None:
         self._context = context
-        self._telling = asyncio.Lock()
+        # A story reads all that is kept of a batch, gigabytes maybe, in a copy and by a worker
+        # that batches wait for.
+        self._turns = Turns(
+            "Another line is being looked up", "The line was not found in time: its batch is large."
+        )
 
     async def tell(self, batch: Batch, custom_id: str) -> Mapping[str, Any]:
         """Return the parts that are still there. Errors: UnavailableError, DamagedBlobError."""
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._telling.acquire()
-        except TimeoutError as error:
-            raise UnavailableError(
-                "Another line is being looked up: please try again.", retry_after=10
-            ) from error
-        try:
+        async with self._turns.take():
             return await self._told(batch, custom_id)
-        except WorkerError as error:
-            raise UnavailableError(
-                f"The line was not found in time: its batch is large. ({error})", retry_after=60
-            ) from error
-        finally:
-            self._telling.release()
 
     async def _told(self, batch: Batch, custom_id: str) -> Mapping[str, Any]:
         async with self._context.workplace() as place:

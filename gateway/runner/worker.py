@@ -27,6 +27,7 @@ from gateway.batches.planning import JobLimits
 from gateway.batches.quota import Quota, QuotaRules
 from gateway.errors import AuditError
 from gateway.runner.cpu.collect import CollectTask, collect
+from gateway.runner.cpu.dry_run import DryRunTask, dry_run
 from gateway.runner.cpu.failed_lines import FailedLinesTask, failed_lines
 from gateway.runner.cpu.fill import FillTask, Usable, fill
 from gateway.runner.cpu.hold import HoldTask, hold
@@ -141,6 +142,7 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "hold": _hold,
     "recut": _recut,
     "line_story": _line_story,
+    "dry_run": lambda task: dry_run(DryRunTask(**task)),
     "remake": lambda task: remake(RemakeTask(**task)),
     "failed_lines": lambda task: failed_lines(FailedLinesTask(**task)),
     "split": lambda task: split(SplitTask(**task)),

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
-from gateway.ui import words
+from gateway.ui import differences, words
 from gateway.ui.api_client import ApiClient, ApiError, Json
 
 PER_PAGE: Final = 50
@@ -120,7 +120,33 @@ async def line(visit: Visit) -> Shown:
     batch_id, custom_id = visit.path("id"), visit.query("custom_id")
     path = f"/batches/{quote(batch_id, safe='')}/line"
     story = await visit.api.get(path, custom_id=custom_id)
-    return "line.html", {"story": story, "batch_id": batch_id}
+    return "line.html", {"story": story, "batch_id": batch_id, "panes": _panes(story)}
+
+
+# A part of a story that is not there has no lines, one that is too large its size.
+Pane = Sequence[Sequence[differences.Row]] | int
+
+
+def _panes(story: Json) -> Mapping[str, Pane]:
+    """Write the four parts of a story with the differences between them marked."""
+    asked, got, raw = story["asked"], story["got"], story["answered"]
+    panes: dict[str, Pane] = {"asked": (), "got": ()}
+    for name, part in (("asked", asked), ("got", got)):
+        if part and "too_large_to_show" in part:
+            panes[name] = part["too_large_to_show"]
+            asked, got = (None, got) if part is asked else (asked, None)
+    became = story.get("became") or {}
+    panes["sent"] = [differences.sent(item, became) for item in story["sent"]]
+    if asked:
+        told = differences.asked(asked["body"], became, story["notes"], story["model"])
+        panes["asked"] = [told]
+    shown = got and ((got.get("response") or {}).get("body") or got.get("error"))
+    if len(raw) == 1 and shown:
+        left, right = differences.answers(raw[0], shown)
+        return {**panes, "answered": [left], "got": [right]}
+    if shown:
+        panes["got"] = [differences.rows(shown, {})]
+    return {**panes, "answered": [differences.rows(each, {}) for each in raw]}
 
 
 async def quota(visit: Visit) -> Shown:
@@ -147,8 +173,27 @@ async def file(visit: Visit) -> Shown:
 
 
 async def new(visit: Visit) -> Shown:  # noqa: ARG001 - as the other pages
-    """Take a file, and create a batch of it."""
+    """Take a file, to try it."""
     return "new.html", {}
+
+
+async def tried(visit: Visit) -> Shown:
+    """Show what a batch of a file would be and cost, and create it."""
+    path = f"/files/{quote(visit.path('id'), safe='')}"
+    found = await visit.api.get(path)
+    told = await visit.api.get(f"{path}/dry_run", endpoint=visit.query("endpoint") or None)
+    create = {
+        "input_file_id": found["id"],
+        "endpoint": told["endpoint"],
+        "completion_window": "24h",
+    }
+    return "try.html", {
+        "file": found,
+        "tried": told,
+        "total": told["total"],
+        "fails": bool(told["fail_the_batch"]) or not told["lines"],
+        "create": create,
+    }
 
 
 PAGES: Final[Mapping[str, Callable[[Visit], Awaitable[Shown]]]] = {
@@ -158,5 +203,6 @@ PAGES: Final[Mapping[str, Callable[[Visit], Awaitable[Shown]]]] = {
     "/quota": quota,
     "/files": files,
     "/files/{id}": file,
+    "/files/{id}/try": tried,
     "/new": new,
 }

@@ -1,15 +1,12 @@
 """Numbers, times and states as a person reads them on the page."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-import orjson
-from markupsafe import Markup, escape
-
 from gateway import units
+from gateway.ui.differences import SIGNS
 
 Json = Mapping[str, Any]
 
@@ -57,6 +54,8 @@ def dollars(value: float | None) -> str:
     """``0.0123`` -> ``$0.0123``."""
     if value is None:
         return "unknown"
+    if 0 < value < 0.0001:
+        return "under $0.0001"
     return f"${value:,.2f}" if value >= 10 else f"${value:.4f}"
 
 
@@ -125,22 +124,8 @@ def warnings(lines: Iterable[Json]) -> Sequence[Group]:
     return [Group(code, count, *first[code]) for code, count in counts.most_common()]
 
 
-_FIELD: Final = re.compile(r"\w+")
-
-
-def marked(body: Json, notes: Iterable[Json]) -> Markup:
-    """Write a body as JSON, with the members marked that notes say something of."""
-    noted = {found[0] for note in notes if (found := _FIELD.match(str(note.get("field"))))}
-    written = []
-    for name, value in body.items():
-        text = orjson.dumps({name: value}, option=orjson.OPT_INDENT_2).decode()
-        member = escape(text.removeprefix("{\n").removesuffix("\n}"))
-        written.append(Markup("<mark>{}</mark>").format(member) if name in noted else member)
-    return Markup("{{\n{}\n}}").format(Markup(",\n").join(written))
-
-
 FILTERS: Final = {
-    "marked": marked,
+    "sign": SIGNS.__getitem__,
     "time": time,
     "duration": duration,
     "number": number,

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.cli.explain import Explained
+from gateway.runner.cpu.explain import Explained
 from gateway.runner.cpu.guard import MESSAGE
 from gateway.translate.contract import Json, LineError, Policy, Translation
 from gateway.translate.endpoints import ENDPOINTS

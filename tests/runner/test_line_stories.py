@@ -60,7 +60,7 @@ async def test_another_failure_gives_the_turn_back() -> None:
 
 async def test_the_wait_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client is asked to come again."""
-    monkeypatch.setattr("gateway.runner.line_stories.WAIT_SECONDS", 0)
+    monkeypatch.setattr("gateway.runner.turns.WAIT_SECONDS", 0)
     places = Places(WorkerError("slow"))
     answers = await told(places, 2)
     assert places.most <= 1

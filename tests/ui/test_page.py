@@ -40,6 +40,7 @@ def lines(*temperatures: float) -> str:
                 "messages": [{"role": "user", "content": "<b>hi</b>"}],
                 "temperature": temperature,
                 "parallel_tool_calls": False,
+                "max_completion_tokens": 100,
             },
         }
         for number, temperature in enumerate(temperatures)
@@ -52,12 +53,18 @@ def ui(gateway: GatewayProcess) -> str:
     return gateway.url.removesuffix("/v1") + "/ui"
 
 
-def dropped(page: Page, gateway: GatewayProcess, text: str) -> str:
-    """Drop a file and create its batch; the batch's id."""
+def tried(page: Page, gateway: GatewayProcess, text: str) -> None:
+    """Drop a file and see its dry run."""
     page.goto(f"{ui(gateway)}/new")
     page.evaluate(DROP, ["#drop", text])
-    expect(page.locator("#looked")).to_contain_text("/v1/chat/completions", timeout=MILLISECONDS)
-    page.click("#create")
+    page.wait_for_url(re.compile(r"/ui/files/file-\w+/try"))
+    expect(page.locator("main")).to_contain_text("/v1/chat/completions")
+
+
+def dropped(page: Page, gateway: GatewayProcess, text: str) -> str:
+    """Drop a file, see its dry run and create its batch; the batch's id."""
+    tried(page, gateway, text)
+    page.click("text=Create the batch")
     page.wait_for_url(re.compile(r"/ui/batches/batch_"))
     return page.url.rpartition("/")[2]
 
@@ -83,15 +90,44 @@ def test_a_batch_from_drop_to_line(page: Page, gateway: GatewayProcess, axe: str
     panes = page.locator(".panes section")
     expect(panes).to_have_count(4)
     expect(panes.nth(0)).to_contain_text("<b>hi</b>")
-    expect(panes.nth(0).locator("mark")).to_contain_text("parallel_tool_calls")
-    expect(panes.nth(1)).to_contain_text("contents")
-    expect(panes.nth(2)).to_contain_text("usageMetadata")
-    expect(panes.nth(3)).to_contain_text("chat.completion")
+    expect(panes.nth(0).locator("mark.dropped")).to_contain_text("parallel_tool_calls")
+    expect(panes.nth(0)).to_contain_text("→ generationConfig.maxOutputTokens")
+    expect(panes.nth(1).locator("mark.renamed").first).to_contain_text("contents")
+    expect(panes.nth(1)).to_contain_text("← max_completion_tokens")
+    expect(panes.nth(2)).to_contain_text("→ usage.prompt_tokens")
+    expect(panes.nth(3)).to_contain_text("← response.candidates[0].content.parts[0].text")
+    expect(panes.nth(3).locator("mark.added").first).to_contain_text("id")
     check_access(page, axe)
     page.goto(f"{ui(gateway)}/batches?text={batch_id}&status=completed")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.goto(f"{ui(gateway)}/batches?text=no-such-text")
     expect(page.locator("main")).to_contain_text("No batch matches")
+
+
+def test_a_file_is_tried_before_its_batch_is_created(
+    page: Page, gateway: GatewayProcess, axe: str
+) -> None:
+    """Notes, refused lines, tokens and the most that it may cost; then the batch, or not."""
+    client = openai.OpenAI(base_url=gateway.url, api_key="any")
+    before = len(client.batches.list(limit=100).data)
+    tried(page, gateway, lines(1, 9, 1))
+    main = page.locator("main")
+    expect(main).to_contain_text("Invalid value for 'temperature'")
+    expect(main).to_contain_text("parallel_tool_calls")
+    expect(main).to_contain_text("cost at most")
+    expect(page.locator(".totals")).not_to_contain_text("unknown")
+    shown = page.locator(".totals dd").all_inner_texts()
+    assert shown[:3] == ["3", "2", "1"]
+    check_access(page, axe)
+    assert len(client.batches.list(limit=100).data) == before
+    tried(page, gateway, lines(1).replace("POST", "GET"))
+    expect(main).to_contain_text("would fail as a whole")
+    expect(page.locator("text=Create the batch")).to_have_count(0)
+    file_id = page.url.split("/")[-2]
+    page.click("text=Delete the file")
+    page.wait_for_url(re.compile("/ui/new"))
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve(file_id)
 
 
 def test_lines_refused_for_good_are_not_sent_again(page: Page, gateway: GatewayProcess) -> None:
@@ -135,7 +171,12 @@ def test_every_page_in_every_light(
     page.set_viewport_size({"width": width, "height": 800})
     client = openai.OpenAI(base_url=gateway.url, api_key="any")
     file = client.files.create(file=("x.jsonl", lines(1).encode()), purpose="batch")
-    for path in ("batches", "files", f"files/{file.id}", "quota", "new"):
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    line = f"batches/{batch.id}/line?custom_id=line-0"
+    pages = ("batches", f"batches/{batch.id}", line, "files", f"files/{file.id}", "quota", "new")
+    for path in (*pages, f"files/{file.id}/try"):
         page.goto(f"{ui(gateway)}/{path}")
         check_access(page, axe)
         wide: Any = page.evaluate("document.documentElement.scrollWidth")

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.runner.cpu import provenance
 from gateway.runner.cpu.archive import unpack
 from gateway.runner.cpu.envelope import Envelope, Line
 from gateway.runner.cpu.guard import Guard
@@ -53,6 +54,8 @@ class LineStory:
     answered: Sequence[Any] = ()
     got: Any = None
     notes: Sequence[Any] = ()
+    # Which members of what was sent come from which field of what was asked.
+    became: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def line_story(task: LineStoryTask) -> LineStory:
@@ -65,7 +68,16 @@ def line_story(task: LineStoryTask) -> LineStory:
     got = next(_lines_of(task, ("output", "error")), None)
     notes = list(_lines_of(task, ("warnings",)))
     model = None if line is None else line.model
-    return LineStory(number, asked, model, sent, answered, got, notes)
+    return LineStory(number, asked, model, sent, answered, got, notes, _became(task, line, sent))
+
+
+def _became(
+    task: LineStoryTask, line: Line | None, sent: Sequence[Any]
+) -> Mapping[str, Sequence[str]]:
+    if line is None or not sent or len(orjson.dumps(line.body)) > provenance.MOST_BYTES:
+        return {}
+    policy = Policy.from_json(task.policy)
+    return provenance.provenance(ENDPOINTS[task.endpoint], line.body, policy, line.model)
 
 
 def _asked(task: LineStoryTask) -> tuple[int | None, Any, Line | None]:

@@ -39,68 +39,41 @@ document.addEventListener("click", async (event) => {
   }
   if (button.dataset.post) {
     if (button.dataset.ask && !confirm(button.dataset.ask)) return;
+    const { post, method = "POST", body } = button.dataset;
+    const headers = body ? { "content-type": "application/json" } : {};
     button.disabled = true;
-    const answer = await fetch(button.dataset.post, { method: "POST" });
+    const answer = await fetch(post, { method, body, headers });
     button.disabled = false;
     if (!answer.ok) return say(await reason(answer));
     const made = await answer.json();
-    if (button.dataset.go) location.href = button.dataset.go + made.id;
+    if (button.dataset.to) location.href = button.dataset.to;
+    else if (button.dataset.go) location.href = button.dataset.go + made.id;
     else await refresh();
   }
 });
 
-const form = document.getElementById("new");
-if (form) {
+const drop = document.getElementById("drop");
+if (drop) {
   const chooser = document.getElementById("file");
-  const drop = document.getElementById("drop");
   const looked = document.getElementById("looked");
-  const create = document.getElementById("create");
-  let chosen = null;
-  let endpoint = null;
 
-  const look = async (file) => {
-    const head = await file.slice(0, 1 << 20).text();
-    const first = head.split("\n").find((line) => line.trim());
-    chosen = null;
-    create.disabled = true;
-    try {
-      endpoint = JSON.parse(first).url;
-      if (typeof endpoint !== "string") throw new TypeError();
-    } catch {
-      looked.textContent = `${file.name}: its first line is no JSON object with a url.`;
-      return;
-    }
-    chosen = file;
-    create.disabled = false;
-    looked.textContent = `${file.name}: ${file.size.toLocaleString()} bytes for ${endpoint}.`;
+  // Upload a file, and go on to what a batch of it would be.
+  const tryFile = async (file) => {
+    looked.textContent = `${file.name}: ${file.size.toLocaleString()} bytes are uploaded and tried …`;
+    const body = new FormData();
+    body.append("purpose", "batch");
+    body.append("file", file);
+    const uploaded = await fetch("/ui/api/v1/files", { method: "POST", body });
+    if (!uploaded.ok) { looked.textContent = await reason(uploaded); return; }
+    location.href = `/ui/files/${(await uploaded.json()).id}/try`;
   };
 
-  chooser.addEventListener("change", () => chooser.files.length && look(chooser.files[0]));
+  chooser.addEventListener("change", () => chooser.files.length && tryFile(chooser.files[0]));
   drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
   drop.addEventListener("dragleave", () => drop.classList.remove("over"));
   drop.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    if (event.dataTransfer.files.length) look(event.dataTransfer.files[0]);
-  });
-
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (!chosen) return;
-    create.disabled = true;
-    say("Uploading …");
-    const body = new FormData();
-    body.append("purpose", "batch");
-    body.append("file", chosen);
-    const uploaded = await fetch("/ui/api/v1/files", { method: "POST", body });
-    if (!uploaded.ok) { create.disabled = false; return say(await reason(uploaded)); }
-    const { id } = await uploaded.json();
-    const made = await fetch("/ui/api/v1/batches", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ input_file_id: id, endpoint, completion_window: "24h" }),
-    });
-    if (!made.ok) { create.disabled = false; return say(await reason(made)); }
-    location.href = `/ui/batches/${(await made.json()).id}`;
+    if (event.dataTransfer.files.length) tryFile(event.dataTransfer.files[0]);
   });
 }

@@ -1,8 +1,8 @@
-"""Explanations of ``gateway translate``: of each line of a file, and the totals."""
+"""Explanations of a dry run: of each line of a file, and the totals."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -128,6 +128,11 @@ class Explained:
             complaint = self._complaint(number, "line", made.code, made.param, made.message)
             return {"line": number, "custom_id": line.custom_id, **complaint}
         return self._translated(line, number, *made)
+
+    @property
+    def unknown_models(self) -> Collection[str]:
+        """Some of the models that the list lacks."""
+        return self._envelope.unknown
 
     @property
     def caught(self) -> Mapping[str, int]:
