@@ -21,7 +21,7 @@ _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
 class Mark(NamedTuple):
-    """What is said of a member: its kind chooses the sign, ``told`` says it in words."""
+    """Words about a member: the kind chooses the sign, ``told`` says it in words."""
 
     kind: str  # renamed, dropped, added or noted
     told: str
