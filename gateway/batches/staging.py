@@ -59,6 +59,8 @@ class StagedFile:
     uploaded_at: int | None = None
     until: int | None = None
     failure: Failure | None = None
+    # Digest of the key that uploaded it, or has seen it since: another project's does not see it.
+    made_by: str | None = None
     # Since when the upstream says that what was uploaded is not there, and how often: the time
     # decides, the number only makes the pauses longer.
     denied_at: int | None = None

@@ -610,6 +610,10 @@ class Store(Protocol):
         """Those of the files a job names whose copies have failed; none once it is collected."""
         ...
 
+    async def foreign_copies(self, job_id: str, made_by: str) -> int:
+        """Count the ready copies of a job's files that another key than ``made_by`` uploaded."""
+        ...
+
     async def stage_files(
         self, job: Job, expires_at: int, room: int, now: int
     ) -> Sequence[NamedFile] | None:

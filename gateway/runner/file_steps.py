@@ -1,6 +1,7 @@
 """Steps on the upstream's copy of a file: upload, look, remove."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -28,6 +29,16 @@ logger = logging.getLogger(__name__)
 # anew: a GET right after an upload has answered 403 for a while (python-genai#1218).
 SAME_NAME_FOR: Final = 300_000
 
+# What is not there, as far as is known.
+ABSENT: Final[Mapping[str, Any]] = {
+    "state": StagedState.WANTED,
+    "name": None,
+    "uri": None,
+    "uploaded_at": None,
+    "until": None,
+    "made_by": None,
+}
+
 UNREADABLE: Final = Failure("internal_error", "the gateway failed to read it, three times.", 500)
 LOST: Final = Failure("upstream_file_lost", "the upstream has denied it for hours.", 500)
 
@@ -35,6 +46,7 @@ LOST: Final = Failure("upstream_file_lost", "the upstream has denied it for hour
 async def upload(context: StepContext, claim: FileClaim) -> None:
     """Bring the bytes there. What a crash left of an earlier attempt expires by itself."""
     staged = claim.row
+    key = _key_of(context, staged)
     try:
         made = await _upload(context, staged)
     except UpstreamRefusedError as error:
@@ -47,7 +59,7 @@ async def upload(context: StepContext, claim: FileClaim) -> None:
         return
     now = context.clock.now()
     there = replace(staged, name=made.name, uri=made.uri, uploaded_at=now, until=made.until)
-    await _note(context, claim, there, made.seen)
+    await _note(context, claim, replace(there, made_by=key), made.seen)
 
 
 async def _upload(context: StepContext, staged: StagedFile) -> Uploaded:
@@ -64,12 +76,21 @@ async def look(context: StepContext, claim: FileClaim) -> None:
     staged = claim.row
     if staged.name is None:
         raise LookupError("an uploaded file has no upstream name")
+    key = _key_of(context, staged)
     try:
         seen = await context.upstream.observe_file(staged.name, staged.credential)
     except UpstreamGoneError as error:
-        await _note_denial(context, claim, error)
+        if staged.made_by in {None, key}:
+            await _note_denial(context, claim, error)
+        else:  # of another project: nothing of this one was paid for with it
+            logger.warning("file %s was uploaded with another key, it is uploaded again", staged.id)
+            await claim.save(_calm(replace(staged, **ABSENT), context.clock.now()))
         return
-    await _note(context, claim, replace(staged, denied_at=None, denials=0), seen)
+    await _note(context, claim, replace(staged, made_by=key, denied_at=None, denials=0), seen)
+
+
+def _key_of(context: StepContext, staged: StagedFile) -> str:
+    return context.upstream.identity(staged.credential, context.options.gateway_id)
 
 
 async def _note_denial(context: StepContext, claim: FileClaim, error: UpstreamGoneError) -> None:
@@ -82,8 +103,7 @@ async def _note_denial(context: StepContext, claim: FileClaim, error: UpstreamGo
         return
     if now - max(since, staged.uploaded_at or since) >= SAME_NAME_FOR:
         logger.info("file %s is gone at the upstream, it is uploaded again", staged.id)
-        gone: dict[str, Any] = {"name": None, "uri": None, "uploaded_at": None, "until": None}
-        staged = replace(staged, state=StagedState.WANTED, **gone)
+        staged = replace(staged, **ABSENT)
     pause = next_retry(staged.denials, context.options.retry, jitter())
     staged = replace(staged, due_at=now + pause, last_error=describe(error))
     await claim.save(replace(staged, failures=0, defects=0))

@@ -27,6 +27,10 @@ from gateway.runner.cpu.fill import FillTask, Usable
 
 logger = logging.getLogger(__name__)
 
+OTHER_KEY: Final = (
+    "its files were uploaded with another Gemini key: they are looked for, and uploaded again where"
+    " the key that is set now does not see them"
+)
 FILL_SECONDS: Final = 4 * 3600.0
 ON_THEIR_WAY: Final = frozenset({StagedState.WANTED, StagedState.UPLOADED})
 
@@ -42,11 +46,30 @@ async def fill(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     if job.state is JobState.STAGING:  # what it sends names copies that have grown too old
         job = moved(job, JobState.PLANNED, staged=None, staged_until=None)
     waiting = _waits_for(files)
+    if waiting is None and await has_foreign_files(context, job):
+        await look_for_files(context, claim, job)
+        return
     if waiting is None:
         await _write(context, batch, claim, job, files)
         return
     pause = next_poll(now - job.created_at, len(files), context.options.poll, jitter())
     await claim.save(replace(job, due_at=now + pause, failures=0, last_error=waiting))
+
+
+async def has_foreign_files(context: StepContext, job: Job) -> bool:
+    """Whether the key that is set now may not see the copies of its files."""
+    return bool(job.files and await context.store.foreign_copies(job.id, context.key_of(job)))
+
+
+async def look_for_files(context: StepContext, claim: JobClaim, job: Job) -> None:
+    """Have each copy looked at with the key that is set now; those it does not see come anew.
+
+    A job that names what its project does not have would be paid for in vain.
+    """
+    logger.warning("%s: %s", job_label(job), OTHER_KEY)
+    due = context.clock.now() + context.options.poll.shortest
+    again = replace(job, due_at=due, failures=0, last_error=OTHER_KEY)
+    await claim.save(again, doubt_files=True)
 
 
 def _waits_for(files: Sequence[NamedFile]) -> str | None:

@@ -25,6 +25,7 @@ from gateway.ports.upstream import Absent, FileState, Found, Unknown
 from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import JobClaim, LostClaimError, StepContext, describe, job_label
 from gateway.runner.denials import FOREIGN
+from gateway.runner.fill_step import has_foreign_files, look_for_files
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,14 @@ async def stage(context: StepContext, _: Batch, claim: JobClaim) -> None:
 
 
 async def create(context: StepContext, _: Batch, claim: JobClaim) -> None:
+    """Call create, unless what the job names is another project's."""
+    if await has_foreign_files(context, claim.row):
+        await _put_together_anew(context, claim)
+    else:
+        await _send(context, claim)
+
+
+async def _send(context: StepContext, claim: JobClaim) -> None:
     """Save the intent, then call create: at most once for it, whatever happens."""
     before = claim.row
     spool = await context.outgoing(before)
@@ -100,6 +109,14 @@ async def create(context: StepContext, _: Batch, claim: JobClaim) -> None:
         raise
     else:
         await _adopt_created(context, claim, name)
+
+
+async def _put_together_anew(context: StepContext, claim: JobClaim) -> None:
+    """Forget what names copies of another key's project; nothing was created of it."""
+    job = claim.row
+    planned = job if job.state is JobState.PLANNED else moved(job, JobState.PLANNED)
+    nothing: dict[str, Any] = dict(UNSENT)
+    await look_for_files(context, claim, replace(planned, **nothing))
 
 
 async def _adopt_created(context: StepContext, claim: JobClaim, name: str) -> None:

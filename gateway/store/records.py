@@ -508,6 +508,10 @@ class Records:
         """Those of the files a job names that the upstream cannot use."""
         return await self._engine.read(lambda session: staging.failed(session, job_id))
 
+    async def foreign_copies(self, job_id: str, made_by: str) -> int:
+        """Count the ready copies of a job's files that another key uploaded."""
+        return await self._engine.read(lambda session: staging.foreign(session, job_id, made_by))
+
     async def stage_files(
         self, job: Job, expires_at: int, room: int, now: int
     ) -> Sequence[NamedFile] | None:

@@ -148,6 +148,14 @@ async def content(session: Session, staged_id: str) -> File | None:
     return None if row is None else file_of(row)
 
 
+async def foreign(session: Session, job_id: str, made_by: str) -> int:
+    """Count the copies of a job that another key uploaded."""
+    count: int = (await session.the("foreign_copies", {"job_id": job_id, "made_by": made_by}))[
+        "count"
+    ]
+    return count
+
+
 async def release_copies(session: Session, job_id: str, now: int) -> None:
     """Make the copies a job used due, to see whether they are needed any more."""
     await session.run("ring_copies_of_job", {"job_id": job_id, "now": now})

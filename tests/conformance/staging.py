@@ -83,6 +83,20 @@ async def end(store: Store, job_id: str, state: JobState = JobState.COLLECTED) -
 class NameRules:
     """A file that a line names is there until the batch ends."""
 
+    async def test_copies_that_another_key_uploaded_are_counted(self, store: Store) -> None:
+        await named_by_jobs(store, "one")
+        [copy] = await staged(store, "one")
+        held = await claim_staged_at(store, copy.id, 1_000, 61_000)
+        assert held is not None
+        there = replace(held, name="files/1", uri="u", made_by="first")
+        assert await store.save_staged(replace(there, state=StagedState.UPLOADED), keep=True)
+        assert await store.foreign_copies("one", "second") == 0
+        assert await store.save_staged(replace(there, state=StagedState.READY))
+        assert await store.foreign_copies("one", "second") == 1
+        assert await store.foreign_copies("one", "first") == 0
+        [again] = await staged(store, "one", 2_000)
+        assert again.made_by == "first"
+
     async def test_the_files_of_an_owner(self, store: Store) -> None:
         one = await store.add_file(a_file("one"))
         await store.add_file(a_file("foreign", owner=OTHER))

@@ -8,7 +8,7 @@ import pytest
 from gateway.batches.batch import BatchStatus
 from gateway.batches.job import JobState
 from gateway.errors import UpstreamAmbiguousError, UpstreamUnavailableError
-from tests.runner.world import HOUR, OWNER, World, chat, world
+from tests.runner.world import HOUR, OWNER, World, chat, naming, world
 
 TWO = chat("a", "one") + chat("b", "two")
 FOREIGN = "this job was made with another Gemini key"
@@ -132,3 +132,51 @@ async def test_a_start_with_another_key_is_said_loudly(
         [record] = [each for each in caplog.records if "another Gemini key" in each.message]
         assert record.levelname == "ERROR"
         assert record.message.startswith("1 jobs that are paid for")
+
+
+BUSY = UpstreamUnavailableError("busy", status=503)
+
+
+@pytest.mark.parametrize("inline_items", [100, 0], ids=["inline", "file"])
+@pytest.mark.parametrize("project", ["one", "two"])
+async def test_files_of_another_key_are_looked_for_before_they_are_named(
+    tmp_path: Path, inline_items: int, project: str
+) -> None:
+    """A job was created that named what its project does not have: each such line failed, paid.
+
+    A key of the same project sees them: nothing is uploaded again.
+    """
+    async with world(tmp_path, inline_items=inline_items) as here:
+        here.upstream.script["create"] = [BUSY] * 9999
+        file = await here.upload(b"%PDF-1.7", "a.pdf")
+        batch = await here.submit(naming("a", file.id) + chat("b"))
+        await here.until(lambda _: here.upstream.calls.count("create") > 3, batch)
+        turn(here, "second", project)
+        await here.until(lambda _: "observe_file" in here.upstream.calls, batch)
+        here.upstream.script["create"].clear()
+        done = await here.ended(batch)
+
+        assert done.counts.completed == 2
+        [job] = here.upstream.jobs
+        [name] = [name for name in here.upstream.projects if f'/{name}"'.encode() in job.spool]
+        assert here.upstream.projects[name] == project
+        assert here.upstream.calls.count("stage_file") == (1 if project == "one" else 2)
+
+
+async def test_a_job_that_runs_keeps_the_files_of_its_project(tmp_path: Path) -> None:
+    """It is held; another job of the new key has copies of its own."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        file = await here.upload(b"%PDF-1.7", "a.pdf")
+        first = await here.submit(naming("a", file.id))
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, first)
+        turn(here, "second", "two")
+        here.upstream.state = "SUCCEEDED"
+        second = await here.ended(await here.submit(naming("b", file.id)))
+        assert second.counts.completed == 1
+        assert here.upstream.there >= {"files/c0"}
+
+        here.upstream.jobs[0].state = "SUCCEEDED"
+        turn(here, "first", "one")
+        assert (await here.ended(first)).counts.completed == 1
+        assert len(here.upstream.jobs) == 2

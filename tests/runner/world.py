@@ -153,6 +153,7 @@ class ScriptedUpstream:
     # Clients' files by name, those that are there, the states they are seen in next, their life.
     uploaded: dict[str, bytes] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
+    projects: dict[str, str] = field(default_factory=dict)  # of clients' files
     file_states: list[FileState] = field(default_factory=list)
     file_life: int = 47 * HOUR
     clock: Callable[[], int] = lambda: 0
@@ -200,6 +201,7 @@ class ScriptedUpstream:
         name = f"files/c{len(self.uploaded)}"
         self.uploaded[name] = data
         self.there.add(name)
+        self.projects[name] = self.project
         seen = FileSeen(self.file_states.pop(0)) if self.file_states else READY
         return Uploaded(name, f"https://upstream/{name}", self.clock() + self.file_life, seen)
 
@@ -207,7 +209,7 @@ class ScriptedUpstream:
         """Get a client's file."""
         assert credential == "default"
         self._call("observe_file")
-        if name not in self.there:
+        if name not in self.there or self.projects[name] != self.project:
             raise UpstreamGoneError("no such file", status=403)
         return FileSeen(self.file_states.pop(0), "spoilt") if self.file_states else READY
 

@@ -43,11 +43,11 @@ ORDER BY created_at DESC, id;
 -- name: insert_staged
 INSERT INTO staged_files (
     id, sha256, media_type, credential, bytes, created_at, state, name, uri, uploaded_at, until,
-    failure, denied_at, denials, due_at, failures, defects, last_error, fence, lease_until
+    failure, made_by, denied_at, denials, due_at, failures, defects, last_error, fence, lease_until
 )
 VALUES (
     :id, :sha256, :media_type, :credential, :bytes, :created_at, :state, :name, :uri,
-    :uploaded_at, :until, :failure, :denied_at, :denials, :due_at, :failures, :defects,
+    :uploaded_at, :until, :failure, :made_by, :denied_at, :denials, :due_at, :failures, :defects,
     :last_error, :fence, :lease_until
 );
 
@@ -98,7 +98,7 @@ WHERE id = :id AND fence = :fence AND lease_until IS NOT NULL;
 -- The job that needed it may have ended since the claim, and wakes it no more: then it is due at once.
 UPDATE staged_files SET
     state = :state, name = :name, uri = :uri, uploaded_at = :uploaded_at, until = :until,
-    failure = :failure, denied_at = :denied_at, denials = :denials, failures = :failures, defects = :defects,
+    failure = :failure, made_by = :made_by, denied_at = :denied_at, denials = :denials, failures = :failures, defects = :defects,
     last_error = :last_error, lease_until = CASE WHEN :keep THEN lease_until END,
     due_at = CASE
         WHEN :state = 'removing' OR EXISTS (
@@ -131,6 +131,11 @@ UPDATE staged_files SET
     state = 'uploaded', due_at = :now, fence = fence + 1, lease_until = NULL
 WHERE id IN (SELECT staged FROM job_files WHERE job_id = :job_id AND staged IS NOT NULL)
     AND state = 'ready';
+
+-- name: foreign_copies
+SELECT count(*) AS count FROM job_files JOIN staged_files ON staged_files.id = job_files.staged
+WHERE job_files.job_id = :job_id AND staged_files.state = 'ready'
+    AND staged_files.made_by <> :made_by;
 
 -- name: pull_in_staged
 UPDATE staged_files SET due_at = :now WHERE due_at > :latest;
