@@ -1,0 +1,1 @@
+"""Programs of others, used as their manuals say; each is run in an environment of its own."""
