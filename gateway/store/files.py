@@ -15,8 +15,15 @@ FIRST, LAST = 0, 2**63 - 1
 
 async def add(session: Session, file: File) -> File:
     """Insert a row; the blobs it points at go live. The answer carries ``seq``."""
-    row = await session.the("insert_file", file_values(file))
+    file = await insert(session, file)
     await blobs.activate(session, (segment.blob for segment in file.segments))
+    return file
+
+
+async def insert(session: Session, file: File) -> File:
+    """Insert a row over blobs that are live already. The answer carries ``seq``."""
+    await session.number_in_order(file.owner)
+    row = await session.the("insert_file", file_values(file))
     return replace(file, seq=row["seq"])
 
 

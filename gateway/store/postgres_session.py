@@ -5,6 +5,7 @@ are, and the server takes their types from the columns; answers come in binary f
 """
 
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ Connection = psycopg.AsyncConnection[TupleRow]
 Cursor = psycopg.AsyncCursor[TupleRow]
 
 CHANNEL: Final = "gateway_due"
+
+# Held until the transaction ends. A number of our own in front of one that is made of the owner.
+NUMBERING: Final = b"SELECT pg_advisory_xact_lock(1734833017, CAST(%s - 2147483648 AS INTEGER))"
 
 _PARAMETER: Final = re.compile(r"(?<![:\w]):(\w+)")
 _COMMENT: Final = re.compile(r"--.*")
@@ -116,6 +120,10 @@ class PostgresSession:
         """Every row."""
         cursor = await self._execute(query, values)
         return self._statements.named(query, cursor, await cursor.fetchall())
+
+    async def number_in_order(self, owner: str) -> None:
+        """Let other transactions that insert for the same owner wait for the end of this one."""
+        await self.connection.execute(NUMBERING, [zlib.crc32(owner.encode())])
 
     async def ring(self) -> None:
         """Wake the other processes when this transaction is committed."""

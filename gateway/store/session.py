@@ -32,6 +32,14 @@ class Session(Protocol):
         """Every row."""
         ...
 
+    async def number_in_order(self, owner: str) -> None:
+        """Let what is inserted for an owner be numbered in the order in which it is committed.
+
+        Who reads a list forwards would else pass over a row whose transaction ends later than that
+        of a higher number.
+        """
+        ...
+
     async def ring(self) -> None:
         """Wake the other processes that serve these records, if there may be any."""
         ...

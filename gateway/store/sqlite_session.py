@@ -88,6 +88,9 @@ class SQLiteSession:
         cursor = self.connection.execute(self._queries[query], values or {})
         return _rows(cursor, cursor.fetchall())
 
+    async def number_in_order(self, owner: str) -> None:
+        """Leave it as it is: writes come one after the other."""
+
     async def ring(self) -> None:
         """Wake none: no other process serves the file."""
 

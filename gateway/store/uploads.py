@@ -6,8 +6,8 @@ from dataclasses import replace
 from gateway.batches.file import File
 from gateway.batches.upload import Part, Upload, UploadStatus
 from gateway.ports.store import Seal
-from gateway.store import blobs
-from gateway.store.columns import file_values, part_of, part_values, upload_of, upload_values
+from gateway.store import blobs, files
+from gateway.store.columns import part_of, part_values, upload_of, upload_values
 from gateway.store.session import Session
 
 
@@ -42,9 +42,9 @@ async def complete(session: Session, upload: Upload, file: File, now: int) -> Fi
     """Insert the file of a pending upload over blobs that are live already."""
     if not await _end(session, upload, UploadStatus.COMPLETED, file.id):
         return None
-    row = await session.the("insert_file", file_values(file))
+    added = await files.insert(session, file)
     await _release(session, upload, now, {segment.blob for segment in file.segments})
-    return replace(file, seq=row["seq"])
+    return added
 
 
 async def cancel(session: Session, owner: str, upload_id: str, now: int) -> Upload | None:

@@ -14,6 +14,7 @@ from gateway.batches.quota import QuotaRules
 from gateway.clock import SystemClock
 from gateway.errors import InDoubtError, SettingsError, UnavailableError
 from gateway.ports.store import Store
+from gateway.store import files
 from gateway.store.leases import now
 from gateway.store.opening import choose_store
 from gateway.store.postgres import PostgresEngine, PostgresStore
@@ -44,6 +45,20 @@ async def test_every_statement_is_understood_whatever_its_values_are(database: s
     async with await connect(database, 10) as connection:
         for statement in load_queries("postgres").values():
             await connection.execute(b"EXPLAIN " + spoken(statement), nothing)
+
+
+async def waits_for_a_lock(database: str) -> bool:
+    """Whether a transaction waits for another's end."""
+    async with await connect(database, 10) as connection:
+        waiting = b"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return await (await connection.execute(waiting)).fetchone() is not None
+
+
+async def forwards(store: Store, after: str | None) -> list[str]:
+    """Ids of files, oldest first."""
+    page = await store.list_files(OWNER, 1, limit=9, after=after, ascending=True)
+    assert page is not None
+    return [file.id for file in page.data]
 
 
 class TestTogether:
@@ -88,6 +103,33 @@ class TestTogether:
         assert sum(map(len, got)) == 5
         for other in others:
             await other.close()
+
+    async def test_a_list_read_forwards_passes_over_nothing(
+        self, postgres: TimedPostgres, database: str
+    ) -> None:
+        """Of two files that are inserted at once the one with the lower number is seen first."""
+        other = PostgresStore(database)
+        await other.open(0)
+        inserted, gate = asyncio.Event(), asyncio.Event()
+
+        async def insert_slowly(session: Session) -> None:
+            await files.add(session, a_file("slow"))
+            inserted.set()
+            await gate.wait()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(other.engine.write(insert_slowly))
+            await inserted.wait()
+            quick = group.create_task(postgres.add_file(a_file("quick")))
+            for _ in range(6_000):
+                if quick.done() or await waits_for_a_lock(database):
+                    break
+                await asyncio.sleep(0.01)
+            seen = await forwards(postgres, None)
+            gate.set()
+        seen += await forwards(postgres, seen[-1] if seen else None)
+        assert sorted(seen) == ["file-quick", "file-slow"]
+        await other.close()
 
     async def test_what_a_batch_gains_adds_up(self, postgres: TimedPostgres, database: str) -> None:
         """Saves of its jobs meet in its row, from two processes: none is lost or counted twice."""
