@@ -39,6 +39,8 @@ from gateway.errors import (
 from gateway.ids import digest, owner_of
 from gateway.keyring.keyring import Keyring
 from gateway.keyring.sealing import Seals
+from gateway.live.background import BackgroundLimits, BackgroundQueue
+from gateway.live.budgets import Budgets, Prices
 from gateway.live.memory import ResponseMemory
 from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
@@ -52,6 +54,7 @@ from gateway.ports.blobs import Blobs
 from gateway.ports.single import SingleRequests, SingleUpstream
 from gateway.ports.tracing import NO_TRACER, AnyUpstream, Tracing
 from gateway.ports.upstream import Upstream
+from gateway.runner.background import Background, BackgroundOptions
 from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.dry_runs import DryRuns
@@ -105,6 +108,10 @@ NOTICE_SECONDS: Final = 0.5
 # Steps that end within this are followed up by one look for work: each look has its price.
 GATHER_SECONDS: Final = 0.01
 
+
+# An answer with `store: false` that is made in the background is kept to be collected: OpenAI keeps
+# the data of such responses for about ten minutes ("Background mode").
+UNSTORED_SECONDS: Final = 600
 
 EXIT_NOW: Final = 128 + signal.SIGTERM
 
@@ -171,6 +178,25 @@ def live_options(settings: Settings) -> LiveOptions:
         flex_seconds=settings.flex_seconds,
         flex_fallback=settings.flex_fallback == "standard",
         pass_through=settings.auth == PASS_THROUGH,
+    )
+
+
+def background_limits(settings: Settings) -> BackgroundLimits:
+    """Pick the limits of responses in the background from the settings."""
+    return BackgroundLimits(
+        window=int(settings.background_window_seconds * 1000),
+        seconds=settings.responses_seconds,
+        max_line_bytes=settings.max_line_bytes,
+        owners=key_limits(settings),
+    )
+
+
+def background_options(settings: Settings) -> BackgroundOptions:
+    """Pick what the runner needs of them."""
+    return BackgroundOptions(
+        window=int(settings.background_window_seconds * 1000),
+        kept=settings.responses_seconds * 1000,
+        unstored=min(settings.responses_seconds, UNSTORED_SECONDS) * 1000,
     )
 
 
@@ -371,7 +397,7 @@ class Gateway:
                 settings.responses_seconds,
                 settings.single_max_bytes,
             )
-            self._single = self._single_requests(upstream, self._memory)
+            self._single = self._single_requests(upstream, self._memory, context)
             with closing(_listen(settings.host, settings.port)) as listener:
                 await self._serve(context, listener, announce)
         except* DamagedStoreError as damage:
@@ -393,16 +419,32 @@ class Gateway:
         bucket = settings.blobs is not None or self._blobs is not None
         return choose_store(url, settings.data_dir, self._clock.own, bucket=bucket)
 
-    def _single_requests(self, upstream: SingleUpstream, memory: ResponseMemory) -> SingleRequests:
+    def _single_requests(
+        self, upstream: SingleUpstream, memory: ResponseMemory, context: StepContext
+    ) -> SingleRequests:
         """Answer requests outside of batches with the keys and the policy that batches have."""
         options = live_options(self._settings)
         keys = self._google_keys
+        limits = background_limits(self._settings)
+        costs = Prices(prices(self._settings), limits.owners)
+        budgets = Budgets(context.store, self._clock, self._policy, costs)
+        background = BackgroundQueue(
+            context.store,
+            context.blobs,
+            self._clock,
+            policy=self._policy,
+            memory=memory,
+            budgets=budgets,
+            limits=limits,
+        )
         service = SingleRequestService(
             upstream,
             self._clock,
             self._policy,
             keys,
             memory,
+            background=background,
+            budgets=budgets,
             options=options,
             meters=self._meters,
         )
@@ -470,6 +512,8 @@ class Gateway:
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve(sockets=[listener]), name="api")
             running = group.create_task(runner.run(), name="runner")
+            background = Background(context, background_options(self._settings), runner.wake)
+            collecting = group.create_task(background.run(), name="background")
             notifying = group.create_task(notifier.run(), name="notifier")
             sweeping = group.create_task(Sweeper(context).run(), name="sweeper")
             beating = group.create_task(self._heartbeat(context, runner).run(), name="heartbeat")
@@ -488,6 +532,7 @@ class Gateway:
                 self._readiness.ready = False
                 runner.stop()
                 sweeping.cancel()
+                collecting.cancel()
                 hearing.cancel()
                 asking.cancel()
                 watching.cancel()

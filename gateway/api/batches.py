@@ -242,5 +242,10 @@ def traceparent(call: Call) -> str | None:
 
 def is_repeated(call: Call) -> bool:
     """Whether an SDK says that it sends this request once more."""
+    return retry_count(call) > 0
+
+
+def retry_count(call: Call) -> int:
+    """Read how often an SDK says that it has sent this request before."""
     count = call.request.headers.get("x-stainless-retry-count", "")
-    return count.isdecimal() and count.strip("0") != ""
+    return int(count) if count.isascii() and count.isdecimal() and len(count) < 10 else 0

@@ -35,9 +35,10 @@ async def delete(call: Call) -> Response:
 
 async def cancel(call: Call) -> Response:
     """``POST /v1/responses/{id}/cancel``: for answers made in the background alone."""
-    if await _stored(call).get(call.owner, call.path_id()) is None:
+    found = await _stored(call).cancel(call.owner, call.path_id())
+    if found is None:
         raise _not_found(call)
-    raise RequestError("Only responses with background: true can be cancelled.")
+    return answer(found)
 
 
 async def input_items(call: Call) -> Response:

@@ -7,6 +7,7 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.api.batches import idempotency_key, retry_count
 from gateway.api.body import read_json_bytes
 from gateway.api.paths import DEPLOYMENT
 from gateway.api.services import Call
@@ -18,6 +19,9 @@ _STREAM_HEADERS: Final = {
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",
 }
+
+
+_BACKGROUND: Final = b'"background"'
 
 
 class GoneClientError(RequestError):
@@ -32,12 +36,16 @@ async def create(call: Call) -> Response:
     if single is None:
         raise InternalError("Single requests are not served here.")
     body = await read_json_bytes(call, call.options.max_single_bytes)
+    if call.options.pass_through is not None and _BACKGROUND in body:
+        await call.options.pass_through.keep(call.owner)  # wiped when nothing needs it
     asked = SingleRequest(
         path=f"/v1{call.request.scope['path']}",
         body=body,
         owner=call.owner,
         model=call.request.scope.get(DEPLOYMENT),
         traceparent=call.request.headers.get("traceparent"),
+        tries=retry_count(call),
+        idempotency_key=idempotency_key(call),
     )
     answered = await _while_connected(call.request.receive, single.respond(asked))
     if isinstance(answered, Answered):

@@ -97,6 +97,10 @@ class BatchError:
 ENDPOINT_AS_SENT: Final = "endpoint_as_sent"
 
 
+# The kind of a batch of responses in the background, and the purpose of its files.
+BACKGROUND: Final = "background"
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """OpenAI's batch, as the gateway keeps it."""
@@ -142,6 +146,10 @@ class Batch:
     retry_of: str | None = None  # the ended batch whose failed lines these are
     # The span of its client that it was created in, as the client wrote it.
     traceparent: str | None = None
+    # BACKGROUND: of responses in the background, and no client's to see; until when its answers
+    # were written to them.
+    kind: str = "batch"
+    delivered_at: int | None = None
 
     @property
     def endpoint_as_sent(self) -> str:

@@ -1,7 +1,7 @@
 """Figures of the live work at one moment: what a scrape of the metrics reads from the records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,13 @@ class JobFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Jobs that still want something, live batches by status, and deliveries that are due."""
+    """Jobs that still want something, live batches by status, and deliveries that are due.
+
+    ``responses``: those in the background whose answers may still come, ``queued``, ``sent`` or,
+    after that, ``cancelled``.
+    """
 
     jobs: Sequence[JobFigures]
     batches: Mapping[str, int]
     deliveries: int
+    responses: Mapping[str, int] = field(default_factory=dict)

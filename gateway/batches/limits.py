@@ -148,10 +148,36 @@ def over_budget(batch: Batch, estimate: Estimate, limits: OwnerLimits) -> BatchE
     return None
 
 
+_SHORTER: Final = (
+    "Nothing was sent or paid. Send less, or limit the answer (max_completion_tokens,"
+    " max_output_tokens)."
+)
 _ADVICE: Final = (
     "Nothing was sent or paid. Send fewer lines, or limit their answers"
     " (max_completion_tokens, max_output_tokens)."
 )
+
+
+def over_request(used: Used, estimate: Estimate, limits: OwnerLimits) -> BatchError | None:
+    """Say why a request outside of batches may not begin: as a batch of its own, and in all."""
+    if limits.usd_per_batch is limits.usd_per_day is limits.enqueued_tokens is None:
+        return None
+    most = estimate.most
+    if most is None and not (limits.usd_per_batch is limits.usd_per_day is None):
+        why = estimate.unpriced or "its model, its media or its tools have no known price"
+        return BatchError(
+            "budget_exceeded",
+            f"This key has a budget, and what this request may cost is not known: {why}.",
+        )
+    if most is not None and limits.usd_per_batch is not None and most > limits.usd_per_batch:
+        return BatchError(
+            "budget_exceeded",
+            f"This request may cost up to {dollars(most)}, and {dollars(limits.usd_per_batch)} at a"
+            f" time are allowed to this key (usd_per_batch). {_SHORTER}",
+        )
+    return _over_tokens(used, estimate, limits, "request") or _over_day(
+        used, estimate, limits, "request", _SHORTER
+    )
 
 
 def too_many_live(used: Used, limits: OwnerLimits) -> BatchError | None:
@@ -168,20 +194,34 @@ def too_many_live(used: Used, limits: OwnerLimits) -> BatchError | None:
 
 def over_limits(used: Used, estimate: Estimate, limits: OwnerLimits) -> BatchError | None:
     """Say why a batch may not begin, for what its owner has already; tokens in OpenAI's words."""
+    return _over_tokens(used, estimate, limits, "batch") or _over_day(
+        used, estimate, limits, "batch", _ADVICE
+    )
+
+
+def _over_tokens(
+    used: Used, estimate: Estimate, limits: OwnerLimits, what: str
+) -> BatchError | None:
     tokens = limits.enqueued_tokens
-    if tokens is not None and used.enqueued_tokens + estimate.tokens > tokens:
-        return BatchError(
-            "token_limit_exceeded",
-            f"Enqueued token limit reached. Limit: {tokens:,} enqueued tokens;"
-            f" {used.enqueued_tokens:,} are enqueued, this batch has {estimate.tokens:,}. Please"
-            " try again once some in_progress batches have been completed.",
-        )
+    if tokens is None or used.enqueued_tokens + estimate.tokens <= tokens:
+        return None
+    return BatchError(
+        "token_limit_exceeded",
+        f"Enqueued token limit reached. Limit: {tokens:,} enqueued tokens;"
+        f" {used.enqueued_tokens:,} are enqueued, this {what} has {estimate.tokens:,}. Please"
+        " try again once some in_progress batches have been completed.",
+    )
+
+
+def _over_day(
+    used: Used, estimate: Estimate, limits: OwnerLimits, what: str, advice: str
+) -> BatchError | None:
     day = limits.usd_per_day
-    if day is not None and used.spent + (estimate.most or 0) > day:
-        return BatchError(
-            "budget_exceeded",
-            f"This batch may cost up to {dollars(estimate.most or 0)}; batches that this key"
-            f" created today (UTC) cost up to {dollars(used.spent)}, and {dollars(day)} a day are"
-            f" allowed. {_ADVICE}",
-        )
-    return None
+    if day is None or used.spent + (estimate.most or 0) <= day:
+        return None
+    return BatchError(
+        "budget_exceeded",
+        f"This {what} may cost up to {dollars(estimate.most or 0)}; what this key asked for today"
+        f" (UTC) costs up to {dollars(used.spent)}, and {dollars(day)} a day are allowed"
+        f" (usd_per_day). {advice}",
+    )

@@ -9,6 +9,7 @@ from gateway.errors import (
     BadGatewayError,
     GatewayError,
     RequestError,
+    UpstreamAmbiguousError,
     UpstreamError,
     UpstreamHeldError,
 )
@@ -46,17 +47,28 @@ class BusyError(GatewayError):
 
 
 class NoAnswerError(GatewayError):
-    """Google gave no answer in time, or the connection broke; what it has cost is not known."""
+    """Google could not be asked, or answered with nonsense: asking again may help."""
 
     status = 504
     type = "server_error"
     code = "upstream_timeout"
 
 
+class LostAnswerError(NoAnswerError):
+    """Google gave no answer in time, or the connection broke: the call may be paid for.
+
+    The SDKs would send it again by themselves, and pay again: whoever wants that says so.
+    """
+
+    is_retried = False
+
+
 def of_upstream(error: UpstreamError) -> GatewayError:
     """Return what a client is told of a call without an answer."""
     if isinstance(error, UpstreamHeldError):
         return BadGatewayError(f"Google refused the gateway's key: {error.message}")
+    if isinstance(error, UpstreamAmbiguousError):
+        return LostAnswerError(f"Google did not answer: {error.message}")
     return NoAnswerError(f"Google did not answer: {error.message}")
 
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.batches.response import StoredResponse
+from gateway.batches.background import shown
+from gateway.batches.response import UNFINISHED, ResponseStatus, StoredResponse
 from gateway.clock import Clock
 from gateway.errors import RequestError, UnavailableError
 from gateway.ids import new_answer_id, new_blob_name
@@ -78,11 +79,10 @@ class ResponseMemory:
         if path != RESPONSES:
             return body, None
         previous = body.get("previous_response_id")
-        if previous is not None:
-            body = await self._continued(body, previous, owner)
+        body = await self.continued(body, owner)
         if not self._seconds or body.get("store") is False or "input" not in body:
             return body, None
-        items = _items(body["input"])
+        items = items_of(body["input"])
         rest = {name: value for name, value in body.items() if name != "store"}
         return rest, Turn(new_answer_id(), previous, items)
 
@@ -108,14 +108,36 @@ class ResponseMemory:
         return True
 
     async def get(self, owner: str, response_id: str) -> Json | None:
-        """Return a stored answer as it was given."""
-        kept = await self._load(owner, response_id)
-        return None if kept is None else kept["response"]
+        """Return a stored answer as it was given, or as it is now."""
+        row = await self._row(owner, response_id)
+        if row is None:
+            return None
+        if row.queue is not None and row.used_at is None:
+            await self._store.note_response_used(owner, response_id, self._clock.now())
+        return await self._shown(row)
+
+    async def cancel(self, owner: str, response_id: str) -> Json | None:
+        """Cancel one that is made in the background. Errors: RequestError of any other."""
+        row = await self._row(owner, response_id)
+        if row is not None and row.queue is None:
+            raise RequestError("Only responses with background: true can be cancelled.")
+        row = await self._store.cancel_response(owner, response_id, self._clock.now())
+        return None if row is None else await self._shown(row)
+
+    async def _shown(self, row: StoredResponse) -> Json | None:
+        try:
+            return shown(row, await self.load(row))
+        except FileNotFoundError:  # deleted, or swept, since it was looked up
+            return None
 
     async def input_items(self, owner: str, response_id: str) -> list[Json] | None:
         """List the input of an answer, the oldest first, each item with an id."""
-        kept = await self._load(owner, response_id)
-        if kept is None:
+        row = await self._row(owner, response_id)
+        if row is None:
+            return None
+        try:
+            kept = await self.load(row)
+        except FileNotFoundError:
             return None
         identity = response_id.removeprefix("resp_")
         return [
@@ -127,18 +149,22 @@ class ResponseMemory:
         """Forget an answer; False when there is none."""
         return await self._store.delete_response(owner, response_id, self._clock.now())
 
-    async def _continued(self, body: Json, previous: object, owner: str) -> Json:
-        written = await self._read(owner, previous) if isinstance(previous, str) else None
-        if written is None:
-            raise RequestError(
-                f"Previous response with id '{truncate(str(previous))}' not found.",
-                param="previous_response_id",
-                code="previous_response_not_found",
-            )
+    async def continued(self, body: Json, owner: str) -> Json:
+        """Put the conversation so far in front of the input. Errors: RequestError."""
+        previous = body.get("previous_response_id")
+        if previous is None:
+            return body
+        row = await self._row(owner, previous) if isinstance(previous, str) else None
+        written = None if row is None else await self._read(row)
+        if row is None or written is None:
+            raise _no_previous(previous)
+        _check_ended(row)
         self._check_size(written)
         kept = await asyncio.to_thread(orjson.loads, written)
+        if kept["response"].get("store") is False:
+            raise _no_previous(previous)
         rest = {name: value for name, value in body.items() if name != "previous_response_id"}
-        return {**rest, "input": [*kept["input"], *kept["output"], *_items(body.get("input"))]}
+        return {**rest, "input": [*kept["input"], *kept["output"], *items_of(body.get("input"))]}
 
     def _check_size(self, written: bytes) -> None:
         """Refuse to go on from what is larger than any body. Errors: RequestError."""
@@ -153,21 +179,46 @@ class ResponseMemory:
             code="context_length_exceeded",
         )
 
-    async def _load(self, owner: str, response_id: str) -> Json | None:
-        written = await self._read(owner, response_id)
-        return None if written is None else await asyncio.to_thread(orjson.loads, written)
+    async def load(self, row: StoredResponse) -> Json:
+        """Read what is kept of an answer. Errors: FileNotFoundError when it is gone by now."""
+        written = await self._read(row)
+        if written is None:
+            raise FileNotFoundError(row.blob)
+        kept: Json = await asyncio.to_thread(orjson.loads, written)
+        return kept
 
-    async def _read(self, owner: str, response_id: str) -> bytes | None:
-        found = await self._store.get_response(owner, response_id, self._clock.now())
-        if found is None:
-            return None
+    async def _row(self, owner: str, response_id: str) -> StoredResponse | None:
+        return await self._store.get_response(owner, response_id, self._clock.now())
+
+    async def _read(self, row: StoredResponse) -> bytes | None:
         try:
-            return b"".join([block async for block in self._blobs.read(found.blob)])
+            return b"".join([block async for block in self._blobs.read(row.blob)])
         except FileNotFoundError:  # deleted, or swept, since it was looked up
             return None
 
 
-def _items(given: object) -> list[Any]:
+def _no_previous(previous: object) -> RequestError:
+    return RequestError(
+        f"Previous response with id '{truncate(str(previous))}' not found.",
+        param="previous_response_id",
+        code="previous_response_not_found",
+    )
+
+
+def _check_ended(row: StoredResponse) -> None:
+    """Errors: RequestError of a response that has no answer to go on from, or none yet."""
+    if row.status in (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE):
+        return
+    unfinished = row.status in UNFINISHED
+    wait = "wait until it is completed." if unfinished else "it has no answer to go on from."
+    raise RequestError(
+        f"Previous response with id '{row.id}' has the status '{row.status.value}': {wait}",
+        param="previous_response_id",
+        code="previous_response_not_completed",
+    )
+
+
+def items_of(given: object) -> list[Any]:
     """``"Hi"`` -> one message of the user; what is no list is refused by the translation."""
     if isinstance(given, str):
         content = [{"type": "input_text", "text": given}]

@@ -37,7 +37,7 @@ Json = dict[str, Any]
 _OF_EVERY_CALL: Final = ("service_tier",)
 _OF_THE_CALL: Final = ("stream", "stream_options", *_OF_EVERY_CALL)
 FLEX: Final = "flex"
-_TIERS: Final = ("auto", "default", FLEX, "priority", "scale", "standard")
+_TIERS: Final = ("auto", "default", FLEX, "priority", "scale", "standard", "fast", "ultrafast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Prepared:
     """A request as it goes upstream.
 
     ``flex``: at half the price, when there is room. ``identity`` is that of its answer, ``""`` for
-    the one that Gemini gives it.
+    the one that Gemini gives it. ``files`` are the uploaded files that it names.
     """
 
     path: str
@@ -57,6 +57,7 @@ class Prepared:
     stream: StreamOptions | None
     flex: bool
     identity: str = ""
+    files: Sequence[str] = ()
 
 
 def parsed(request: SingleRequest) -> Json:
@@ -65,8 +66,11 @@ def parsed(request: SingleRequest) -> Json:
     return body if request.model is None else {**body, "model": request.model}
 
 
-def prepare(path: str, body: Json, policy: Policy) -> Prepared:
-    """Check and translate a body. Errors: RequestError, RefusedError of the translation."""
+def prepare(path: str, body: Json, policy: Policy, *, later: bool = False) -> Prepared:
+    """Check and translate a body. Errors: RequestError, RefusedError of the translation.
+
+    One that is answered ``later``, by a batch, may name uploaded files.
+    """
     endpoint = ENDPOINTS[path]
     asked = _text(body, "model")
     for name in endpoint.required:
@@ -89,9 +93,10 @@ def prepare(path: str, body: Json, policy: Policy) -> Prepared:
     if isinstance(made, LineError):
         raise RefusedError(made)
     items, hints, notes, files = made
-    if files:
+    if files and not later:
         raise RequestError(
-            "Uploaded files can be named in batches alone: send the content itself.",
+            "Uploaded files can be named in batches, and in the background, alone: send the content"
+            " itself.",
             code="unsupported_value",
         )
     return Prepared(
@@ -103,6 +108,7 @@ def prepare(path: str, body: Json, policy: Policy) -> Prepared:
         notes,
         stream,
         flex=tier == FLEX and endpoint.method == GENERATE_CONTENT,
+        files=files,
     )
 
 

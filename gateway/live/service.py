@@ -1,10 +1,15 @@
 """Single requests: translate, ask Google, render; what a line of a batch is, without the batch."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar, cast
@@ -12,11 +17,14 @@ from typing import Any, Final, TypeVar, cast
 import orjson
 
 from gateway.clock import Clock
-from gateway.errors import GatewayError, UpstreamError
+from gateway.errors import GatewayError, InternalError, UpstreamError
 from gateway.ids import new_answer_id
 from gateway.live import flex
+from gateway.live import notes as noted
+from gateway.live.background import BackgroundQueue, wants_background
+from gateway.live.budgets import Budgets, Spending
 from gateway.live.calls import Calls
-from gateway.live.failures import of_upstream, refused
+from gateway.live.failures import LostAnswerError, of_upstream, refused
 from gateway.live.memory import ResponseMemory, Turn
 from gateway.live.options import LiveOptions
 from gateway.live.places import Places
@@ -30,7 +38,6 @@ from gateway.translate import (
     Answer,
     AnswerHints,
     Context,
-    Note,
     Policy,
     Rendered,
     StreamOptions,
@@ -44,9 +51,6 @@ Given = TypeVar("Given")
 TOKEN_KINDS: Final = ("input", "cached", "output", "reasoning")
 TOO_MANY_REQUESTS: Final = 429
 
-NOTES_HEADER: Final = "x-gateway-notes"
-# Heads of answers beyond 8 KB are refused by common proxies.
-NOTES_BYTES: Final = 4096
 # Bodies up to this are translated where they are read; larger ones would stop the event loop.
 QUICK_BYTES: Final = 64 * 1024
 
@@ -84,6 +88,8 @@ class SingleRequestService:
         credentials: Mapping[str, str],
         memory: ResponseMemory,
         *,
+        background: BackgroundQueue | None = None,
+        budgets: Budgets | None = None,
         options: LiveOptions,
         meters: Meters = NO_METERS,
     ) -> None:
@@ -93,6 +99,8 @@ class SingleRequestService:
         self._credentials = credentials
         self._options = options
         self._memory = memory
+        self._background = background
+        self._budgets = budgets
         self._meters = meters
         self._calls = Calls(upstream, options)
         self._places = Places(options)
@@ -109,6 +117,8 @@ class SingleRequestService:
     async def _respond(self, asked: SingleRequest) -> Answered | Events:
         large = len(asked.body) > QUICK_BYTES
         body = await _call(parsed, asked, aside=large)
+        if wants_background(asked, body):
+            return await self._queued(asked, body)
         body, turn = await self._memory.begin(asked.path, body, asked.owner)
         request = await _call(prepare, asked.path, body, self._policy, aside=large)
         if turn is not None:
@@ -117,12 +127,21 @@ class SingleRequestService:
         work = _Work(request, self._context(request), asked.owner, turn, len(asked.body))
         return await (self._streamed(work) if request.stream else self._whole(work))
 
+    async def _queued(self, asked: SingleRequest, body: dict[str, Any]) -> Answered:
+        if self._background is None:
+            raise InternalError("Responses in the background are not served here.")
+        answered = await self._background.take(asked, body)
+        self._count(asked.path, answered.status)
+        return answered
+
     async def _whole(self, work: _Work) -> Answered:
         request = work.request
         began = self._clock.monotonic()
-        async with self._places.one(work.owner, work.size):
+        async with self._spending(work) as spending, self._places.one(work.owner, work.size):
             with self._credential(work.owner) as credential:
-                tier, answers = await self._answers(request, credential)
+                spending.sent()
+                tier, answers = await self._answers(request, credential, spending)
+            spending.answered(answers, half=tier == FLEX)
         failure = _first_refusal(answers)
         rendered = await self._rendered(work, answers)
         self._log(request, rendered, began)
@@ -149,6 +168,13 @@ class SingleRequestService:
         output = orjson.loads(work.render(answers, signed=True)[1])["output"]
         return await self._memory.keep(work.owner, turn, rendered[1], output)
 
+    def _spending(self, work: _Work) -> AbstractAsyncContextManager[Spending]:
+        """Count what a request may cost while it is answered, if its key has a budget."""
+        if self._budgets is None:
+            return nullcontext(Spending())
+        half = work.request.flex and not self._options.flex_fallback
+        return self._budgets.spending(work.owner, work.request, half=half)
+
     def _context(self, request: Prepared) -> Context:
         now = self._clock.now() // 1000
         return Context(new_answer_id(), 1, now, self._policy, request.model)
@@ -169,7 +195,7 @@ class SingleRequestService:
     # --- whole answers ----------------------------------------------------------------------
 
     async def _answers(
-        self, request: Prepared, credential: str
+        self, request: Prepared, credential: str, spending: Spending
     ) -> tuple[str | None, Sequence[dict[str, Any]]]:
         """Return the tier that served, and the answers. Errors: GatewayError of no answer."""
         try:
@@ -177,7 +203,9 @@ class SingleRequestService:
                 return await self._flex_answers(request, credential)
             return None, [*map(dict, await self._calls.answers(request, credential))]
         except UpstreamError as error:
-            raise of_upstream(error) from error
+            failure = of_upstream(error)
+            _forget_cost(request, spending, failure)
+            raise failure from error
 
     async def _flex_answers(
         self, request: Prepared, credential: str
@@ -215,16 +243,24 @@ class SingleRequestService:
         """Return the stream once it has begun; what failed before is an answer."""
         stack = AsyncExitStack()
         try:
+            spending = await stack.enter_async_context(self._spending(work))
             await stack.enter_async_context(self._places.one(work.owner, work.size))
             credential = stack.enter_context(self._credential(work.owner))
-            stream = await self._begun(work, credential, stack)
+            spending.sent()
+            try:
+                stream = await self._begun(work, credential, stack)
+            except GatewayError as error:
+                _forget_cost(work.request, spending, error)
+                raise
         except BaseException:
             await stack.aclose()
             raise
         if isinstance(stream, Answered):
+            spending.cost = 0  # errors cost nothing
             await stack.aclose()
             self._refused(work.request.path, stream.status)
             return stream
+        stack.callback(_count_stream, stream, spending)
         if work.turn is not None:
             stream.before_end = partial(self._keep_stream, stream, work, work.turn)
         return HeldEvents(self._events(stream, work.request, stack), stack)
@@ -317,6 +353,18 @@ async def _call(work: Callable[..., Given], *given: object, aside: bool) -> Give
     return await asyncio.to_thread(work, *given) if aside else work(*given)
 
 
+def _forget_cost(request: Prepared, spending: Spending, failure: GatewayError) -> None:
+    """Count nothing for a call that was not served; of several, others may have been."""
+    if len(request.items) == 1 and not isinstance(failure, LostAnswerError):
+        spending.cost = 0
+
+
+def _count_stream(stream: LiveStream, spending: Spending) -> None:
+    """Take what a stream has cost, by the last it said; one that said nothing counts at most."""
+    answers = stream.answer.answers()
+    spending.answered(answers, half=flex.served(answers))
+
+
 def _named(answer: dict[str, Any], identity: str) -> dict[str, Any]:
     """Give an answer an id of ours, by which it can be named."""
     response = answer.get("response")
@@ -338,10 +386,10 @@ def _first_refusal(answers: Sequence[Reply]) -> Answered | None:
 def _shown(request: Prepared, rendered: Rendered, tier: str | None) -> Answered:
     """Add what a batch tells in its warnings file, and the tier that served."""
     status, body, _, notes = rendered
-    told = [_told(note) for note in (*request.notes, *notes)]
+    told = noted.told((*request.notes, *notes))
     if not told and tier is None:
         return Answered(status, body)
-    headers = {NOTES_HEADER: _header(told)} if told else {}
+    headers = noted.headers(told)
     if status >= 400:
         return Answered(status, body, headers)
     answer = orjson.loads(body)
@@ -350,20 +398,3 @@ def _shown(request: Prepared, rendered: Rendered, tier: str | None) -> Answered:
     if tier is not None:
         answer["service_tier"] = tier
     return Answered(status, orjson.dumps(answer), headers)
-
-
-def _told(note: Note) -> dict[str, str]:
-    told = {"code": note.code, "field": note.field}
-    return {**told, "message": note.message} if note.message else told
-
-
-def _header(told: list[dict[str, str]]) -> str:
-    """Write notes as a header, in ASCII; what does not fit is only in the body."""
-    shown = told
-    while len(text := _ascii(shown)) > NOTES_BYTES:
-        shown = shown[: len(shown) // 2]
-    return text
-
-
-def _ascii(told: list[dict[str, str]]) -> str:
-    return json.dumps(told, separators=(",", ":"))  # noqa: TID251 - orjson cannot escape to ASCII

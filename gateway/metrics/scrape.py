@@ -89,6 +89,9 @@ class Scrape:
         ended = [((), job.ended_at) for job in jobs if job.state == "ended"]
         meters.show(table.UNSECURED_AGE, _oldest(ended, now).get((), 0))
         meters.show(table.DELIVERIES, figures.deliveries)
+        meters.show_all(
+            table.RESPONSES, {(state,): count for state, count in figures.responses.items()}
+        )
 
     def _show_quota(self, quotas: Sequence[Quota], sent: Sequence[Sent], now: int) -> None:
         seen = Admission(self._sources.rules, quotas, sent, now)

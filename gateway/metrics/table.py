@@ -73,6 +73,11 @@ QUOTA_LIMIT: Final = _gauge(
 JOBS_USED: Final = _gauge("quota_used_jobs", "Jobs at Google.", "credential")
 JOBS_LIMIT: Final = _gauge("quota_limit_jobs", "Jobs that may be there.", "credential")
 DELIVERIES: Final = _gauge("webhook_deliveries_pending", "Webhook deliveries to be made.")
+RESPONSES: Final = _gauge(
+    "background_responses",
+    "Responses in the background without an answer: queued, sent, or cancelled after that.",
+    "state",
+)
 DISK_FREE: Final = _gauge("disk_free_bytes", "Free bytes where the data directory lies.")
 DISK_SIZE: Final = _gauge("disk_size_bytes", "Size of the file system it lies on.")
 DATABASE: Final = _gauge("database_bytes", "Size of the database's files; 0: it is elsewhere.")
@@ -137,6 +142,7 @@ TABLE: Final = (
     JOBS_USED,
     JOBS_LIMIT,
     DELIVERIES,
+    RESPONSES,
     DISK_FREE,
     DISK_SIZE,
     DATABASE,

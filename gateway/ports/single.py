@@ -61,7 +61,8 @@ class SingleRequest:
     """A JSON body sent to an endpoint (``/v1/chat/completions``) by an owner.
 
     ``model`` is the one that the path named, which wins over the body's. ``traceparent`` names the
-    client's span.
+    client's span. ``tries``: how often an SDK says that it has sent it before; ``idempotency_key``
+    is the client's own name for it.
     """
 
     path: str
@@ -69,6 +70,8 @@ class SingleRequest:
     owner: str
     model: str | None = None
     traceparent: str | None = None
+    tries: int = 0
+    idempotency_key: str | None = None
 
 
 class Events(Protocol):
@@ -87,15 +90,22 @@ class StoredResponses(Protocol):
     """Answers of ``/v1/responses`` that are kept for a while, looked up with their owner."""
 
     async def get(self, owner: str, response_id: str) -> dict[str, Any] | None:
-        """Return an answer as it was given; None when there is none."""
+        """Return an answer as it was given, or as it is now; None when there is none."""
         ...
 
     async def input_items(self, owner: str, response_id: str) -> list[dict[str, Any]] | None:
         """List its input, the oldest first, each item with an id."""
         ...
 
+    async def cancel(self, owner: str, response_id: str) -> dict[str, Any] | None:
+        """Cancel one that is made in the background, unless it has ended; as it is now.
+
+        Errors: RequestError of one that was answered at once.
+        """
+        ...
+
     async def delete(self, owner: str, response_id: str) -> bool:
-        """Forget it; False when there is none."""
+        """Forget it, and end what makes it; False when there is none."""
         ...
 
 

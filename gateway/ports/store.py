@@ -24,7 +24,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
-from gateway.batches.response import StoredResponse
+from gateway.batches.response import DueQueue, StoredResponse
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
 from gateway.batches.webhooks import Delivery, WebhookEndpoint
@@ -172,6 +172,10 @@ class Store(Protocol):
         """Return a file that is neither deleted nor expired."""
         ...
 
+    async def file_by_id(self, file_id: str) -> File | None:
+        """Return a file that is not deleted, whatever its owner and purpose."""
+        ...
+
     async def list_files(  # the query of GET /v1/files
         self,
         owner: str,
@@ -237,15 +241,98 @@ class Store(Protocol):
         ...
 
     async def get_response(self, owner: str, response_id: str, now: int) -> StoredResponse | None:
-        """Return one that has not expired."""
+        """Return one that has not expired, or whose answer may still come."""
         ...
 
     async def delete_response(self, owner: str, response_id: str, now: int) -> bool:
-        """Remove one, its blob deletable; False when the owner has none of that id."""
+        """Remove one, its blob deletable; False when the owner has none of that id.
+
+        A batch that no other response waits for is cancelled.
+        """
         ...
 
     async def expire_responses(self, now: int, limit: int) -> int:
-        """Remove those whose time is over, their blobs deletable; how many."""
+        """Remove those whose time is over, their blobs deletable; how many.
+
+        Never one whose answer may still come.
+        """
+        ...
+
+    # Responses in the background: queued, collected into a batch, and its answers written to them
+
+    async def queue_response(
+        self, response: StoredResponse, seal: Seal, *, same_since: int, within: OwnerLimits
+    ) -> StoredResponse:
+        """Insert one, its blob live and sealed. Errors: OverLimitError of more than ``within``.
+
+        Returns an earlier one instead that has the same ``idempotency_key`` (if that is not None),
+        or, if ``tries`` is not 0, the same fingerprint, was created at or after ``same_since``,
+        was tried less often, and whose id was never used.
+        """
+        ...
+
+    async def note_response_used(self, owner: str, response_id: str, now: int) -> None:
+        """Note when a client first used the id: the answer to its create has arrived."""
+        ...
+
+    async def cancel_response(
+        self, owner: str, response_id: str, now: int
+    ) -> StoredResponse | None:
+        """Cancel one that has not ended; as it is now. In no batch yet, it will be in none.
+
+        A batch that no other response waits for is cancelled as well.
+        """
+        ...
+
+    async def due_queues(self, now: int, limit: int) -> Sequence[DueQueue]:
+        """Queues with responses that are to be sent by now, the longest due first."""
+        ...
+
+    async def live_backgrounds(self) -> Mapping[str, int]:
+        """Count the batches of responses that have not ended, by owner."""
+        ...
+
+    async def waiting_responses(self, queue: str, limit: int) -> Sequence[StoredResponse]:
+        """Return those of a queue that are in no batch, the oldest first."""
+        ...
+
+    async def collect_responses(
+        self, batch: Batch, file: File, last: StoredResponse, count: int
+    ) -> bool:
+        """Insert a batch, due at once, and its input; a queue's responses up to one are its.
+
+        False, and nothing is written, when they are not ``count`` by now: one was cancelled, or
+        another process was first.
+        """
+        ...
+
+    async def undelivered_batches(self, limit: int) -> Sequence[Batch]:
+        """Batches of responses that have ended, and that :meth:`release_background` has not."""
+        ...
+
+    async def responses_of(self, batch_id: str) -> Sequence[StoredResponse]:
+        """Those of a batch's responses whose answers are not written, cancelled ones too."""
+        ...
+
+    async def finish_response(self, response: StoredResponse, seal: Seal) -> bool:
+        """Write status, blob and expiry of one that is open; its blob goes live, the old one goes.
+
+        A cancelled one stays cancelled. False when it is not there, or has its answer already.
+        """
+        ...
+
+    async def release_background(self, batch: Batch) -> None:
+        """Note that every answer of an ended batch is written; its files go, as to be deleted."""
+        ...
+
+    # What single requests cost, in billionths of a dollar, by the day of their beginning
+
+    async def spend(self, owner: str, estimate: Estimate, within: OwnerLimits, now: int) -> None:
+        """Count what a request may cost at most. Errors: OverLimitError, and nothing is counted."""
+        ...
+
+    async def settle(self, owner: str, day: int, change: int) -> None:
+        """Add to what counts for a day: what a request cost, less what it might have."""
         ...
 
     # Batches, as requests see them

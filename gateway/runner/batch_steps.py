@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts
+from gateway.batches.batch import BACKGROUND, Batch, BatchError, BatchStatus, Counts
 from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import MODEL_NOT_FOUND, refused_model
 from gateway.batches.job import Job
 from gateway.batches.lifecycle import final_status, rest_until
-from gateway.batches.limits import Estimate, OverLimitError, limits_of, over_budget
+from gateway.batches.limits import NO_LIMITS, Estimate, OverLimitError, limits_of, over_budget
 from gateway.batches.patience import HOUR, RECOVERY, ended_because
 from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
@@ -81,10 +81,11 @@ async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -
             return
         _log_internal(batch.id, summary["internal"])
         estimate = _estimate(summary)
+        is_background = batch.kind == BACKGROUND  # its responses were looked at one by one
         errors = (
             [BatchError(**error) for error in summary["errors"]]
             or _too_large(context, files)
-            or _too_dear(context, batch, estimate)
+            or ([] if is_background else _too_dear(context, batch, estimate))
         )
         if errors:
             await _fail(context, claim, errors)
@@ -299,6 +300,8 @@ async def _start(
         for job, plan in zip(jobs, planned, strict=True)
     }
     within = (limits_of(batch.owner, context.options.limits), estimate)
+    if batch.kind == BACKGROUND:
+        within = (NO_LIMITS, estimate)
     live = BlobChange(live=names)
     try:
         await claim.save(batch, jobs=jobs, named=named, blobs=live, within=within)
@@ -453,11 +456,12 @@ def output_file(
     life = context.options.retention.output
     if batch.output_expires_after is not None:
         life = batch.output_expires_after * 1000
-    expires = now + life if life else None
+    background = batch.kind == BACKGROUND  # it goes when its answers are where they belong
+    expires = now + life if life and not background else None
     return File(
         id=new_file_id(),
         owner=batch.owner,
-        purpose=BATCH_OUTPUT,
+        purpose=BACKGROUND if background else BATCH_OUTPUT,
         filename=f"{batch.id}_{name}.jsonl",
         bytes=made["bytes"],
         lines=made["lines"],

@@ -637,6 +637,12 @@ class Settings:
         "How long answers of `/v1/responses` are kept for `previous_response_id` and retrieval,"
         " unless a request says `store: false`; 0: never.",
     )
+    background_window_seconds: float = _setting(
+        "5",
+        seconds,
+        "seconds",
+        "How long a response with `background: true` waits for others that go into the same batch.",
+    )
     single_max_bytes: int = _setting(
         "20 MiB", size, "size", "Largest body of a single request, media included."
     )

@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from gateway.batches.batch import LIVE_STATUSES, Batch, Counts, TokenUsage
+from gateway.batches.batch import BACKGROUND, LIVE_STATUSES, Batch, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.job import Job
 from gateway.batches.limits import (
@@ -173,7 +173,8 @@ async def save(
         await session.run("add_counts", {"id": batch.id, **sums, "cost": 0, "more": 0})
     if batch.status not in LIVE_STATUSES:
         await staging.forget(session, batch.id)
-        await webhooks.announce(session, row["owner"], batch, now)
+        if row["kind"] != BACKGROUND:
+            await webhooks.announce(session, row["owner"], batch, now)
     await blob_rows.change(session, blobs, now)
     return True
 

@@ -13,7 +13,7 @@ import orjson
 from gateway.batches.batch import Batch, BatchError, BatchStatus, Counts, TokenUsage
 from gateway.batches.file import File, Segment
 from gateway.batches.job import Cause, Failure, Job, JobState
-from gateway.batches.response import StoredResponse
+from gateway.batches.response import ResponseStatus, StoredResponse
 from gateway.batches.staging import NamedFile, StagedFile, StagedState
 from gateway.batches.upload import Part, Upload, UploadStatus
 from gateway.store.session import Row
@@ -40,7 +40,7 @@ _JOB: Final = _plain(
 _STAGED: Final = _plain(StagedFile, "state", "failure")
 _UPLOAD: Final = _plain(Upload, "status")
 _PART: Final = _plain(Part)
-_RESPONSE: Final = _plain(StoredResponse)
+_RESPONSE: Final = _plain(StoredResponse, "status", "waiting_for")
 
 
 def _pick(row: Row, names: Iterable[str]) -> Values:
@@ -98,12 +98,14 @@ def upload_values(upload: Upload) -> Values:
 
 def response_values(response: StoredResponse) -> Values:
     """Return a stored response's columns."""
-    return _attributes(response, _RESPONSE)
+    return {**_attributes(response, _RESPONSE), "status": response.status.value}
 
 
 def response_of(row: Row) -> StoredResponse:
-    """Return the stored response in a row."""
-    return StoredResponse(**_pick(row, _RESPONSE))
+    """Return the stored response in a row; see the query ``owned_response``."""
+    status = ResponseStatus.IN_PROGRESS if row.get("runs") else ResponseStatus(row["status"])
+    waiting_for = row.get("waiting_for")
+    return StoredResponse(**_pick(row, _RESPONSE), status=status, waiting_for=waiting_for)
 
 
 def upload_of(row: Row) -> Upload:

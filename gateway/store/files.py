@@ -92,6 +92,19 @@ async def _bury(session: Session, file: File, now: int) -> None:
     await retention.drop_unread_raw(session, file.id, now)
 
 
+async def by_id(session: Session, file_id: str) -> File | None:
+    """Return a file that is not deleted."""
+    row = await session.one("file_by_id", {"id": file_id})
+    return None if row is None else file_of(row)
+
+
+async def remove(session: Session, file_id: str, now: int) -> None:
+    """Remove a file that no client knows of."""
+    file = await by_id(session, file_id)
+    if file is not None:
+        await _bury(session, file, now)
+
+
 async def owners(session: Session) -> Mapping[str, tuple[int, int]]:
     """Every owner, with how many files and batches it has."""
     return {row["owner"]: (row["files"], row["batches"]) for row in await session.all("owners")}

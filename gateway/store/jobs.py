@@ -110,7 +110,8 @@ async def figures(session: Session) -> Figures:
     jobs = [JobFigures(**row) for row in await session.all("job_figures")]
     batches = {row["status"]: row["batches"] for row in await session.all("batch_figures")}
     deliveries = (await session.the("delivery_figures"))["deliveries"]
-    return Figures(jobs, batches, deliveries)
+    responses = {row["state"]: row["responses"] for row in await session.all("response_figures")}
+    return Figures(jobs, batches, deliveries, responses)
 
 
 async def longest(session: Session, model: str) -> int:

@@ -11,7 +11,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
-from gateway.batches.response import StoredResponse
+from gateway.batches.response import DueQueue, StoredResponse
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
 from gateway.batches.webhooks import Delivery, WebhookEndpoint
@@ -109,6 +109,10 @@ class Records:
         """Return a file that is neither deleted nor expired."""
         return await self._engine.read(lambda session: files.current(session, owner, file_id, now))
 
+    async def file_by_id(self, file_id: str) -> File | None:
+        """Return a file that is not deleted."""
+        return await self._engine.read(lambda session: files.by_id(session, file_id))
+
     async def list_files(
         self,
         owner: str,
@@ -189,6 +193,78 @@ class Records:
     async def expire_responses(self, now: int, limit: int) -> int:
         """Remove stored responses whose time is over."""
         return await self._engine.write(lambda session: responses.expire(session, now, limit))
+
+    async def queue_response(
+        self, response: StoredResponse, seal: Seal, *, same_since: int, within: OwnerLimits
+    ) -> StoredResponse:
+        """Insert one that is made in the background, or the one that is asked for again."""
+        return await self._engine.write(
+            lambda session: responses.queue(session, response, seal, same_since, within)
+        )
+
+    async def note_response_used(self, owner: str, response_id: str, now: int) -> None:
+        """Note that a client has the id."""
+        await self._engine.write(
+            lambda session: responses.note_used(session, owner, response_id, now)
+        )
+
+    async def cancel_response(
+        self, owner: str, response_id: str, now: int
+    ) -> StoredResponse | None:
+        """Cancel one that is made in the background, unless it has ended."""
+        return await self._engine.write(
+            lambda session: responses.cancel(session, owner, response_id, now)
+        )
+
+    async def due_queues(self, now: int, limit: int) -> Sequence[DueQueue]:
+        """Queues of responses whose window has ended, the longest due first."""
+        return await self._engine.read(lambda session: responses.due_queues(session, now, limit))
+
+    async def live_backgrounds(self) -> Mapping[str, int]:
+        """Batches of such responses that have not ended, by owner."""
+        return await self._engine.read(responses.live_batches)
+
+    async def waiting_responses(self, queue: str, limit: int) -> Sequence[StoredResponse]:
+        """Return the oldest of a queue."""
+        return await self._engine.read(lambda session: responses.waiting(session, queue, limit))
+
+    async def collect_responses(
+        self, batch: Batch, file: File, last: StoredResponse, count: int
+    ) -> bool:
+        """Insert a batch of a queue's responses up to one, with its input."""
+        return await self._engine.write(
+            lambda session: responses.collect(session, batch, file, last, count)
+        )
+
+    async def undelivered_batches(self, limit: int) -> Sequence[Batch]:
+        """Batches that have ended and whose answers are not written to their responses."""
+        return await self._engine.read(lambda session: responses.undelivered(session, limit))
+
+    async def responses_of(self, batch_id: str) -> Sequence[StoredResponse]:
+        """Those of a batch's responses whose answers are not written."""
+        return await self._engine.read(lambda session: responses.of_batch(session, batch_id))
+
+    async def finish_response(self, response: StoredResponse, seal: Seal) -> bool:
+        """Write the end of an open response; its blob goes live, the one before deletable."""
+        now = self._clock.now()
+        return await self._engine.write(
+            lambda session: responses.finish(session, response, seal, now)
+        )
+
+    async def release_background(self, batch: Batch) -> None:
+        """Note that the answers of a batch are written; its files go."""
+        now = self._clock.now()
+        await self._engine.write(lambda session: responses.release(session, batch, now))
+
+    async def spend(self, owner: str, estimate: Estimate, within: OwnerLimits, now: int) -> None:
+        """Note what a single request may cost at most."""
+        await self._engine.write(
+            lambda session: limits.spend(session, owner, estimate, within, now)
+        )
+
+    async def settle(self, owner: str, day: int, change: int) -> None:
+        """Change what the single requests of an owner's day cost."""
+        await self._engine.write(lambda session: limits.settle(session, owner, day, change))
 
     async def expire_uploads(self, now: int, limit: int) -> int:
         """End pending uploads whose hour is over."""

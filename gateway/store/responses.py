@@ -1,9 +1,20 @@
-"""Transactions over stored answers of ``/v1/responses``."""
+"""Transactions over stored answers of ``/v1/responses``, and those that are made in the background.
 
-from gateway.batches.response import StoredResponse
+An answer in the background waits for its window to end, goes into a batch with others, and is
+written when that has ended. It becomes ``completed``, ``failed``, ``incomplete`` or ``cancelled``
+once, in :func:`_ended`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from gateway.batches.batch import Batch
+from gateway.batches.file import File
+from gateway.batches.limits import Estimate, OwnerLimits
+from gateway.batches.response import UNFINISHED, DueQueue, ResponseStatus, StoredResponse
 from gateway.ports.store import Seal
-from gateway.store import blobs
-from gateway.store.columns import response_of, response_values
+from gateway.store import blobs, files
+from gateway.store import limits as limit_sums
+from gateway.store.columns import batch_of, batch_values, response_of, response_values
 from gateway.store.session import Session
 
 
@@ -14,20 +25,75 @@ async def add(session: Session, response: StoredResponse, seal: Seal) -> None:
     await blobs.seal(session, response.blob, seal)
 
 
+async def queue(
+    session: Session, response: StoredResponse, seal: Seal, since: int, within: OwnerLimits
+) -> StoredResponse:
+    """Insert one that waits, or return the one that is asked for again; OverLimitError."""
+    now = response.created_at
+    same = await _same(session, response, since)
+    if same is not None:
+        await session.run("note_response_tried", {"id": same, "tries": response.tries})
+        found = await owned(session, response.owner, same, now)
+        if found is not None:
+            return found
+    estimate = Estimate(response.tokens, response.most)
+    await limit_sums.check_request(session, response.owner, estimate, within, now)
+    await add(session, response, seal)
+    return response
+
+
+async def _same(session: Session, response: StoredResponse, since: int) -> str | None:
+    row = None
+    if response.idempotency_key is not None:
+        key = {"owner": response.owner, "idempotency_key": response.idempotency_key}
+        row = await session.one("response_of_key", key)
+    elif response.tries:
+        values = {**response_values(response), "since": since}
+        row = await session.one("response_alike", values)
+    return None if row is None else str(row["id"])
+
+
 async def owned(session: Session, owner: str, response_id: str, now: int) -> StoredResponse | None:
     """Return one that has not expired."""
     row = await session.one("owned_response", {"owner": owner, "id": response_id, "now": now})
     return None if row is None else response_of(row)
 
 
+async def note_used(session: Session, owner: str, response_id: str, now: int) -> None:
+    """Note that a client has the id."""
+    await session.run("note_response_used", {"owner": owner, "id": response_id, "now": now})
+
+
 async def delete(session: Session, owner: str, response_id: str, now: int) -> bool:
-    """Remove one, its blob deletable; False when there is none."""
+    """Remove one, its blob deletable; False when there is none. Nothing is sent for it alone."""
     found = await owned(session, owner, response_id, now)
     if found is None:
         return False
     await session.run("remove_response", {"id": found.id})
     await blobs.mark_deletable(session, [found.blob], now)
+    await _cancel_unwanted(session, found, now)
     return True
+
+
+async def cancel(session: Session, owner: str, response_id: str, now: int) -> StoredResponse | None:
+    """Cancel one that is made in the background, unless it has ended; as it is now."""
+    found = await owned(session, owner, response_id, now)
+    if found is None or found.status not in UNFINISHED:
+        return found
+    await session.run("cancel_response", {"owner": owner, "id": response_id})
+    await _cancel_unwanted(session, found, now)
+    await _ended(session, found, ResponseStatus.CANCELLED, now)
+    return await owned(session, owner, response_id, now)
+
+
+async def _cancel_unwanted(session: Session, response: StoredResponse, now: int) -> None:
+    """Cancel the batch of a response when no other is waiting for it."""
+    if response.batch_id is None or not response.is_open:
+        return
+    if await session.one("wanted_of_batch", {"batch_id": response.batch_id}) is None:
+        values = {"owner": response.owner, "id": response.batch_id, "now": now}
+        await session.run("request_cancel", values)
+        await session.ring()
 
 
 async def expire(session: Session, now: int, limit: int) -> int:
@@ -37,3 +103,81 @@ async def expire(session: Session, now: int, limit: int) -> int:
         await session.run("remove_response", {"id": row["id"]})
         await blobs.mark_deletable(session, [row["blob"]], now)
     return len(rows)
+
+
+async def due_queues(session: Session, now: int, limit: int) -> Sequence[DueQueue]:
+    """Return queues whose window has ended."""
+    rows = await session.all("due_queues", {"now": now, "limit": limit})
+    return [DueQueue(**row) for row in rows]
+
+
+async def live_batches(session: Session) -> Mapping[str, int]:
+    """Count the batches of such responses that have not ended, by owner."""
+    return {row["owner"]: row["batches"] for row in await session.all("live_backgrounds")}
+
+
+async def waiting(session: Session, queue: str, limit: int) -> Sequence[StoredResponse]:
+    """Return the oldest of a queue."""
+    rows = await session.all("waiting_responses", {"queue": queue, "limit": limit})
+    return [response_of(row) for row in rows]
+
+
+async def collect(
+    session: Session, batch: Batch, file: File, last: StoredResponse, count: int
+) -> bool:
+    """Insert a batch, due at once, of a queue's responses up to one, if they are that many."""
+    values = {**response_values(last), "batch_id": batch.id}
+    if (await session.the("count_waiting", values))["waiting"] != count:
+        return False
+    await files.add(session, file)
+    await session.run("insert_batch", {**batch_values(batch), "due_at": batch.created_at})
+    await session.run("collect_waiting", values)
+    await session.ring()
+    return True
+
+
+async def undelivered(session: Session, limit: int) -> Sequence[Batch]:
+    """Return batches that have ended and whose answers are not written."""
+    rows = await session.all("undelivered_batches", {"limit": limit})
+    return [batch_of(row) for row in rows]
+
+
+async def of_batch(session: Session, batch_id: str) -> Sequence[StoredResponse]:
+    """Return those of a batch's responses whose answers are not written."""
+    rows = await session.all("responses_of_batch", {"batch_id": batch_id})
+    return [response_of(row) for row in rows]
+
+
+async def finish(session: Session, response: StoredResponse, seal: Seal, now: int) -> bool:
+    """Write the end of one that is open; a cancelled one stays that, and has its answer."""
+    row = await session.one("open_response", {"id": response.id})
+    if row is None:
+        return False
+    before = response_of(row)
+    await session.run("finish_response", response_values(response))
+    await blobs.activate(session, [response.blob])
+    await blobs.seal(session, response.blob, seal)
+    await blobs.mark_deletable(session, [before.blob], now)
+    if before.status is ResponseStatus.QUEUED:
+        await _ended(session, response, response.status, now)
+    return True
+
+
+async def _ended(
+    session: Session, response: StoredResponse, status: ResponseStatus, now: int
+) -> None:
+    """Do what belongs to the end of a response, in its transaction: once for each.
+
+    The place for events (``response.completed`` and the others).
+    """
+
+
+async def release(session: Session, batch: Batch, now: int) -> None:
+    """Note that a batch's answers are written; its files go, they were for nothing else."""
+    if await session.run("note_delivered", {"id": batch.id, "now": now}) == 0:
+        return
+    written = [batch.output_file_id, batch.error_file_id, batch.notes_file_id]
+    for entry in batch.rerendered:
+        written += [value for name, value in entry.items() if name.endswith("_file_id")]
+    for file_id in filter(None, (batch.input_file_id, *written)):
+        await files.remove(session, file_id, now)

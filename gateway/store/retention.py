@@ -37,5 +37,6 @@ async def forget_records(session: Session, before: int, limit: int) -> int:
     for row in files:
         await session.run("remove_file", {"id": row["id"]})
     others = await uploads.forget(session, before, limit)
+    await session.run("single_costs_outlived", {"before": before})
     others += await session.run("webhook_deliveries_outlived", values)
     return len(batches) + len(files) + others

@@ -5,7 +5,7 @@ openai-python prints the message alone (``_base_client.py``).
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -68,6 +68,16 @@ def error_type(status: int) -> str:
     """Give the ``type`` of an error with this HTTP status."""
     usual = "server_error" if status >= 500 else "invalid_request_error"
     return _TYPES.get(status, usual)
+
+
+def response_error_code(error: Mapping[str, Any]) -> str:
+    """Choose one of the words that a failed Response may have for its error.
+
+    OpenAI's closed set of codes has few words (openapi, ResponseErrorCode).
+    """
+    if error.get("code") in ("rate_limit_exceeded", "insufficient_quota"):
+        return "rate_limit_exceeded"
+    return "invalid_prompt" if error.get("type") == "invalid_request_error" else "server_error"
 
 
 def json_type(value: object) -> str:

@@ -18,6 +18,7 @@ from gateway.batches.quota import Quota
 from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Deletion, Kind, Store, Work
 from tests.conformance.admission import AdmissionRules
+from tests.conformance.background import BackgroundRules
 from tests.conformance.keys import KeyRules
 from tests.conformance.limits import LimitRules
 from tests.conformance.moments import at, claim_batch_at, claim_job_at
@@ -1112,6 +1113,7 @@ class StoreRules(
     FileRules,
     UploadRules,
     ResponseRules,
+    BackgroundRules,
     BatchRules,
     ClaimRules,
     SaveRules,

@@ -1,6 +1,8 @@
 """Budgets and limits of keys: what is too much fails before anything is sent or paid."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import openai
 import orjson
@@ -114,3 +116,60 @@ def test_what_is_too_much_fails_before_it_is_paid(tmp_path: Path) -> None:
                 bytes=400, filename="f", mime_type="application/jsonl", purpose="batch"
             )
         until(lambda: not gateway.rows("SELECT 1 FROM blobs WHERE state = 'pending'"), "swept")
+
+
+def ask(client: openai.OpenAI, **body: Any) -> Any:
+    """A single request that may cost $0.0025."""
+    given = {"model": LIMITED, "max_tokens": 1000, **body}
+    return client.chat.completions.create(messages=[{"role": "user", "content": "x"}], **given)
+
+
+def too_dear(call: Callable[[], Any]) -> str:
+    """What a request that is too dear is told; the SDK does not try it again."""
+    with pytest.raises(openai.RateLimitError) as caught:
+        call()
+    assert caught.value.code == "budget_exceeded"
+    assert caught.value.response.headers["x-should-retry"] == "false"
+    return caught.value.message
+
+
+@pytest.mark.slow
+def test_single_requests_have_budgets(tmp_path: Path) -> None:
+    """They count with the most that they may cost until they are answered, then with their cost."""
+    limits = {"alice": {"usd_per_batch": 0.01, "usd_per_day": 0.004}}
+    with (
+        running(EmulatorOptions(ledger=True)) as google,
+        serving(
+            tmp_path,
+            google.base_url,
+            GATEWAY_API_KEYS=KEYS,
+            GATEWAY_KEY_LIMITS=orjson.dumps(limits).decode(),
+        ) as gateway,
+    ):
+        alice = client(gateway, "alice")
+        told = too_dear(lambda: ask(alice, max_tokens=None))
+        assert "$0.1" in told  # the model's own limit
+        assert "$0.01" in told
+        assert google.ledger() == []
+        for _ in range(3):  # twice the most that one may cost is too much, twice its cost is not
+            ask(alice)
+        for _ in ask(alice, stream=True):
+            pass
+        ask(alice, service_tier="flex", max_tokens=2500)
+        spent = sum(each["usd"] for each in google.ledger())
+        assert len(google.ledger()) == 5
+
+        def counted() -> float:
+            [(cost,)] = gateway.rows("SELECT cost FROM single_costs")
+            return float(cost) / 1e9
+
+        until(lambda: counted() == pytest.approx(spent), "all are counted with their cost")
+        google.fault("hang", on="generate")
+        with pytest.raises(openai.APITimeoutError):
+            ask(alice.with_options(timeout=1))
+        until(lambda: counted() > spent + 0.002, "who left may have to pay")
+        google.clear_faults()
+        assert "today" in too_dear(lambda: ask(alice))
+        later: Any = {"model": LIMITED, "input": "x", "max_output_tokens": 2500, "background": True}
+        assert "today" in too_dear(lambda: alice.responses.create(**later))
+        assert ask(client(gateway, "dora"), max_tokens=None)

@@ -13,7 +13,13 @@ from gateway.ports.metrics import NO_METERS, Series
 # Prometheus' conventions ("Metric and label naming"): base units, plural, at the end of a name.
 UNITS = ("seconds", "bytes", "dollars", "tokens", "jobs")
 # What is a number of things, and names them.
-COUNTS = {"live_batches", "live_jobs", "worker_processes", "webhook_deliveries_pending"}
+COUNTS = {
+    "background_responses",
+    "live_batches",
+    "live_jobs",
+    "webhook_deliveries_pending",
+    "worker_processes",
+}
 PLAIN = {f"gateway_{name}" for name in {*COUNTS, "records_up"}}
 
 

@@ -7,7 +7,7 @@ INSERT INTO batches (
     notes, output_file_id, error_file_id, notes_file_id, idempotency_key, fingerprint, lines, run,
     "index", raw_until, due_at, failures, defects, last_error, fence, lease_until, waiting_since,
     ended_because, upstream_state, upstream_since, used_at, retry_of, cost, most,
-    traceparent
+    traceparent, kind
 )
 VALUES (
     :id, :owner, :endpoint, :input_file_id, :created_at, :expires_at, :status, :metadata,
@@ -17,14 +17,15 @@ VALUES (
     :usage_output_tokens, :usage_reasoning_tokens, :errors, :notes, :output_file_id,
     :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index,
     :raw_until, :due_at, :failures, :defects, :last_error, :fence, :lease_until, :waiting_since, :ended_because,
-    :upstream_state, :upstream_since, :used_at, :retry_of, :cost, :most, :traceparent
+    :upstream_state, :upstream_since, :used_at, :retry_of, :cost, :most, :traceparent, :kind
 );
 
 -- name: batch_by_id
 SELECT * FROM batches WHERE id = :id;
 
 -- name: owned_batch
-SELECT * FROM batches WHERE owner = :owner AND id = :id;
+-- Batches of responses in the background are no client's to see.
+SELECT * FROM batches WHERE owner = :owner AND id = :id AND kind = 'batch';
 
 -- name: batch_of_key
 SELECT * FROM batches WHERE owner = :owner AND idempotency_key = :idempotency_key;
@@ -38,7 +39,8 @@ WHERE owner = :owner AND fingerprint = :fingerprint AND created_at >= :since
 ORDER BY seq DESC LIMIT 1;
 
 -- name: batches_newest_first
-SELECT * FROM batches WHERE owner = :owner AND seq < :after ORDER BY seq DESC LIMIT :limit;
+SELECT * FROM batches
+WHERE owner = :owner AND seq < :after AND kind = 'batch' ORDER BY seq DESC LIMIT :limit;
 
 -- name: request_cancel
 UPDATE batches

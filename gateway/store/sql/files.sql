@@ -9,23 +9,27 @@ VALUES (
 )
 RETURNING seq;
 
+-- name: file_by_id
+SELECT * FROM files WHERE id = :id AND deleted_at IS NULL;
+
 -- name: owned_file
-SELECT * FROM files WHERE owner = :owner AND id = :id;
+-- Files of the gateway's own batches are no client's to see.
+SELECT * FROM files WHERE owner = :owner AND id = :id AND purpose <> 'background';
 
 -- name: current_file
 SELECT * FROM files
-WHERE owner = :owner AND id = :id
+WHERE owner = :owner AND id = :id AND purpose <> 'background'
     AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
 
 -- name: files_newest_first
 SELECT * FROM files
-WHERE owner = :owner AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+WHERE owner = :owner AND purpose <> 'background' AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
     AND seq < :after
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: files_oldest_first
 SELECT * FROM files
-WHERE owner = :owner AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+WHERE owner = :owner AND purpose <> 'background' AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
     AND seq > :after
 ORDER BY seq LIMIT :limit;
 

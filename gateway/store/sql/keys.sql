@@ -14,6 +14,9 @@ WHERE used_at < :before
             AND status IN ($live)
     )
     AND NOT EXISTS (
+        SELECT 1 FROM responses WHERE responses.owner = client_keys.owner AND due_at IS NOT NULL
+    )
+    AND NOT EXISTS (
         SELECT 1 FROM jobs WHERE jobs.credential = client_keys.owner
             AND state <> 'released' AND due_at IS NOT NULL
     )

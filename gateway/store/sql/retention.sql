@@ -33,7 +33,7 @@ UPDATE jobs SET raw = NULL, held = NULL, "index" = NULL WHERE batch_id = :id;
 -- name: batches_outlived
 -- Their files have an expiry of their own, and raw results go first.
 SELECT id FROM batches
-WHERE status NOT IN ($live) AND raw_until IS NULL
+WHERE status NOT IN ($live) AND raw_until IS NULL AND (kind = 'batch' OR delivered_at > 0)
     AND coalesce(completed_at, failed_at, expired_at, cancelled_at) < :before
 ORDER BY coalesce(completed_at, failed_at, expired_at, cancelled_at) LIMIT :limit;
 

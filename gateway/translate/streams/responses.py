@@ -15,12 +15,8 @@ from gateway.translate.contract import AnswerHints, Context, Json, Rendered
 from gateway.translate.responses.answer import from_gemini
 from gateway.translate.responses.output import CALLS, Output
 from gateway.translate.streams.stream import AnswerStream, StreamOptions
+from gateway.wire.openai_errors import response_error_code
 from gateway.wire.sse import named_event
-
-# OpenAI's closed set of codes has few words (openapi, ResponseErrorCode).
-_RATE_LIMITED: Final = "rate_limit_exceeded"
-_INVALID: Final = "invalid_prompt"
-_SERVER: Final = "server_error"
 
 
 class ResponseStream(AnswerStream):
@@ -70,6 +66,13 @@ class ResponseStream(AnswerStream):
             yield from self._close_current()
             yield from self._announce(item)
 
+    def whole(self) -> Rendered:
+        """Render the whole answer, with the tier that has served."""
+        status, body, usage, notes = super().whole()
+        if status < 400 and self.options.tier != "default":
+            body = orjson.dumps({**orjson.loads(body), "service_tier": self.options.tier})
+        return status, body, usage, notes
+
     def finish(self, rendered: Rendered) -> Iterator[bytes]:
         """Yield what is still missing, and the whole Response as the last event."""
         status, body, *_ = rendered
@@ -96,7 +99,7 @@ class ResponseStream(AnswerStream):
         flat = {name: error[name] for name in ("code", "message", "param")}
         members = orjson.dumps({**flat, "error": error})[1:-1]
         yield self._written("error", members)
-        told = {"code": _code_of(error), "message": error["message"]}
+        told = {"code": response_error_code(error), "message": error["message"]}
         body = self._unfinished("failed", told)
         yield self._written("response.failed", b'"response":%b' % body)
 
@@ -369,10 +372,3 @@ _KINDS: Final[dict[str, type[_Item]]] = {
     "web_search_call": _Search,
     "image_generation_call": _Image,
 }
-
-
-def _code_of(error: Json) -> str:
-    """Choose one of the words that a failed Response may have for its error."""
-    if error["code"] in (_RATE_LIMITED, "insufficient_quota"):
-        return _RATE_LIMITED
-    return _INVALID if error["type"] == "invalid_request_error" else _SERVER

@@ -1,0 +1,321 @@
+"""Responses in the background: collected into batches, and ended with what these came to.
+
+They have no steps of their own between: a window's responses become one batch, which the runner
+sends as any other, and its files become their answers. Each change of the records is one
+transaction that is right by its own conditions, so nothing here is claimed: two processes that do
+the same do it once, and a death in between leaves bytes that are swept.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from gateway.batches.background import (
+    ENDPOINT,
+    FULL_PRICE,
+    HALF_PRICE,
+    SHARE,
+    Ended,
+    answered,
+    failed,
+    line_of,
+    next_queues,
+    of_failed_batch,
+)
+from gateway.batches.batch import BACKGROUND, Batch
+from gateway.batches.file import File, Segment
+from gateway.batches.pacing import next_retry
+from gateway.batches.response import StoredResponse
+from gateway.errors import ConflictError, UnavailableError, WorkerError
+from gateway.ids import jitter, new_batch_id, new_file_id
+from gateway.ports.store import Seal
+from gateway.runner.blob_source import DamagedBlobError
+from gateway.runner.context import StepContext, describe, sealed
+from gateway.runner.rerender import Rerenderer
+from gateway.units import MIB
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+WINDOW_MS: Final = 24 * 3600 * 1000
+LOOK_SECONDS: Final = 1.0
+AT_ONCE: Final = 100  # queues, and ended batches, that are looked at in a round
+MOST_LINES: Final = 10_000
+MOST_BYTES: Final = 64 * MIB
+# Above this a text is parsed in a thread: it would stop the event loop.
+QUICK_BYTES: Final = 64 * 1024
+FAILURES: Final = (OSError, UnavailableError, DamagedBlobError, WorkerError, ConflictError)
+DAMAGED: Final = {
+    "code": "internal_error",
+    "message": "The gateway's disk has lost the request. Nothing was sent.",
+}
+NO_LINE: Final = {"code": "internal_error", "message": "The batch has no line for this response."}
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundOptions:
+    """``window``, and for how long an answer is ``kept``, in ms.
+
+    ``unstored``: the same for one with ``store: false``, which is kept to be collected alone.
+    """
+
+    window: int
+    kept: int
+    unstored: int
+
+
+class Background:
+    """Collects what waits, and writes the answers of what has ended."""
+
+    def __init__(
+        self, context: StepContext, options: BackgroundOptions, wake: Callable[[], None]
+    ) -> None:
+        self._context = context
+        self._options = options
+        self._wake = wake
+        self._rerenderer = Rerenderer(context, {})
+        # By batch or queue: how often it failed in a row, and until when it rests.
+        self._resting: dict[str, tuple[int, int]] = {}
+
+    async def run(self) -> None:
+        """For ever."""
+        pause = min(LOOK_SECONDS, max(self._options.window / 1000, 0.01))
+        while True:
+            try:
+                await self.look()
+            except (OSError, UnavailableError) as error:
+                logger.warning("responses in the background wait for the records: %s", error)
+            await self._context.clock.sleep(pause)
+
+    async def look(self) -> None:
+        """One round; what fails in it is tried again after a pause, and holds up nothing else."""
+        store = self._context.store
+        for batch in await store.undelivered_batches(AT_ONCE):
+            await self._apart(batch.id, partial(self._deliver, batch))
+        due = await store.due_queues(self._context.clock.now(), AT_ONCE)
+        if not due:
+            return
+        options = self._context.options
+        most = max(options.quota.max_live_jobs // SHARE, 2)
+        of_all = None if options.pass_through else most
+        live = await store.live_backgrounds()
+        for each in next_queues(due, live, most_of_all=of_all, most_of_owner=most // 2):
+            await self._apart(each.queue, partial(self._collect, each.queue))
+
+    async def _apart(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        failures, until = self._resting.get(name, (0, 0))
+        pace, now = self._context.options.retry, self._context.clock.now()
+        if now < until <= now + pace.longest:  # a clock that was set back holds up nothing
+            return
+        try:
+            await work()
+            self._resting.pop(name, None)
+        except FAILURES as error:
+            failures += 1
+            pause = next_retry(failures, pace, jitter(), None)
+            self._resting[name] = (failures, now + pause)
+            told = (name, failures, pause / 1000, describe(error))
+            logger.warning("responses of %s failed (%d in a row), again in %.1f s: %s", *told)
+
+    # --- from responses to a batch ----------------------------------------------------------
+
+    async def _collect(self, queue: str) -> None:
+        """Make a batch of the oldest of a queue: a file of their lines, and a row."""
+        limits = self._context.options.input_limits
+        most = min(MOST_LINES, limits.max_lines, limits.max_items)
+        rows = await self._context.store.waiting_responses(queue, most)
+        async with self._context.workplace() as place:
+            path = place / "input"
+            taken, policy = await self._write(rows, path)
+            if not taken:
+                return
+            seal = await sealed(path)
+            [blob] = await self._context.keep([str(path)])
+        now, batch_id = self._context.clock.now(), new_batch_id()
+        file = File(
+            id=new_file_id(),
+            owner=taken[0].owner,
+            purpose=BACKGROUND,
+            filename=f"{batch_id}_input.jsonl",
+            bytes=seal.bytes,
+            lines=len(taken),
+            sha256=seal.sha256,
+            segments=(Segment(blob, seal.bytes),),
+            created_at=now,
+        )
+        batch = Batch(
+            id=batch_id,
+            owner=file.owner,
+            endpoint=ENDPOINT,
+            input_file_id=file.id,
+            created_at=now,
+            expires_at=now + WINDOW_MS,
+            policy=policy,
+            kind=BACKGROUND,
+        )
+        if await self._context.store.collect_responses(batch, file, taken[-1], len(taken)):
+            logger.info("batch %s: %d responses in the background", batch.id, len(taken))
+            self._wake()
+
+    async def _write(
+        self, rows: Sequence[StoredResponse], path: Path
+    ) -> tuple[list[StoredResponse], Mapping[str, Any]]:
+        """Write the lines of as many as fit; return these, and the policy, which is the same."""
+        taken: list[StoredResponse] = []
+        policy: Mapping[str, Any] = {}
+        size = 0
+        with path.open("xb") as file:
+            for row in rows:
+                kept = await self._kept(row)
+                if kept is None:
+                    continue
+                line = line_of(row.id, kept)
+                if taken and size + len(line) > MOST_BYTES:
+                    break
+                await asyncio.to_thread(file.write, line)
+                size += len(line)
+                taken.append(row)
+                policy = kept["policy"]
+        return taken, policy
+
+    async def _kept(self, row: StoredResponse) -> Json | None:
+        """Read what is kept of a response; one whose bytes are lost ends, and says so."""
+        try:
+            written = b"".join([block async for block in self._context.blobs.read(row.blob)])
+        except FileNotFoundError:
+            written = b""
+        seal = await self._context.store.blob_seal(row.blob)
+        if seal is None or hashlib.sha256(written).hexdigest() == seal.sha256:
+            return await _parsed(written)
+        logger.error("response %s: its request is lost (blob %s)", row.id, row.blob)
+        lost = {"response": _nothing_of(row), "input": []}
+        await self._finish(row, failed(lost, DAMAGED))
+        return None
+
+    # --- from a batch to its responses ------------------------------------------------------
+
+    async def _deliver(self, batch: Batch) -> None:
+        """Write the answers of a batch that has ended; then its files go."""
+        rows = {row.id: row for row in await self._context.store.responses_of(batch.id)}
+        if rows:
+            await self._deliver_to(rows, batch)
+        await self._context.store.release_background(batch)
+        logger.info("batch %s: %d responses have ended", batch.id, len(rows))
+
+    async def _deliver_to(self, rows: dict[str, StoredResponse], batch: Batch) -> None:
+        tier = HALF_PRICE
+        if batch.rescue_calls and self._context.options.rescue.tier == "standard":
+            tier = FULL_PRICE
+        async with self._context.workplace() as place:
+            lines = await self._lines(batch, place)
+            notes = await self._notes(lines.pop("warnings", None))
+            for path in lines.values():
+                async for line in _lines_of(path):
+                    row = rows.pop(line["custom_id"], None)
+                    kept = None if row is None else await self._kept(row)
+                    if row is not None and kept is not None:
+                        noted = notes.get(row.id, [])
+                        await self._finish(row, answered(kept, line, noted, tier))
+        for row in rows.values():
+            kept = await self._kept(row)
+            if kept is not None:
+                nothing = failed(kept, NO_LINE) if lines else of_failed_batch(kept, batch)
+                await self._finish(row, nothing)
+
+    async def _lines(self, batch: Batch, place: Path) -> dict[str, Path]:
+        """Bring the files that a batch ended with; what the disk has lost is rendered again."""
+        ids = {
+            "output": batch.output_file_id,
+            "error": batch.error_file_id,
+            "warnings": batch.notes_file_id,
+        }
+        if batch.rerendered:
+            ids = {name: batch.rerendered[-1].get(f"{name}_file_id") for name in ids}
+        paths = {}
+        try:
+            for name, file_id in ids.items():
+                if file_id is not None:
+                    paths[name] = place / name
+                    await self._context.bring(await self._file(file_id), paths[name])
+        except DamagedBlobError:
+            if batch.rerendered:
+                raise
+            again = place / "again"
+            again.mkdir()
+            rendered = await self._rerenderer.render(batch, stored_policy=True)
+            return await self._lines(rendered, again)
+        return paths
+
+    async def _file(self, file_id: str) -> File:
+        file = await self._context.store.file_by_id(file_id)
+        if file is None:
+            raise DamagedBlobError(file_id, "is gone")
+        return file
+
+    async def _notes(self, path: Path | None) -> dict[str, list[Json]]:
+        """Sort what is noted about the lines, as far as it is listed."""
+        notes: dict[str, list[Json]] = defaultdict(list)
+        if path is not None:
+            async for note in _lines_of(path):
+                told = {name: value for name, value in note.items() if name not in _NOT_TOLD}
+                notes[str(note.get("custom_id"))].append(told)
+        return notes
+
+    async def _finish(self, row: StoredResponse, ended: Ended) -> None:
+        written = await _written(ended.kept)
+        seal = Seal(len(written), hashlib.sha256(written).hexdigest())
+        blob = await self._context.new_blob()
+        async with self._context.blobs.create(blob) as writer:
+            await writer.write(written)
+        stored = ended.kept["response"].get("store") is not False
+        life = self._options.kept if stored else self._options.unstored
+        expires_at = self._context.clock.now() + life
+        done = replace(row, status=ended.status, blob=blob, expires_at=expires_at)
+        await self._context.store.finish_response(done, seal)
+
+
+_NOT_TOLD: Final = ("line", "custom_id")
+
+
+def _nothing_of(row: StoredResponse) -> Json:
+    """Return what the row alone tells of a response."""
+    return {
+        "id": row.id,
+        "object": "response",
+        "created_at": row.created_at // 1000,
+        "background": True,
+        "model": "",
+        "output": [],
+        "usage": None,
+        "tools": [],
+        "tool_choice": "auto",
+        "parallel_tool_calls": True,
+    }
+
+
+async def _lines_of(path: Path) -> AsyncIterator[Json]:
+    """Parse the lines of a file that the gateway wrote, one after the other."""
+    file = await asyncio.to_thread(path.open, "rb")
+    with file:
+        while line := await asyncio.to_thread(file.readline):
+            yield await _parsed(line)
+
+
+async def _parsed(text: bytes) -> Json:
+    if len(text) <= QUICK_BYTES:
+        parsed: Json = orjson.loads(text)
+        return parsed
+    return await asyncio.to_thread(orjson.loads, text)
+
+
+async def _written(kept: Json) -> bytes:
+    return await asyncio.to_thread(orjson.dumps, kept)

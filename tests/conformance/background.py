@@ -1,0 +1,192 @@
+"""Rules of responses in the background that every store obeys; part of ``store.py`` there."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.batches.batch import BACKGROUND, BatchStatus
+from gateway.batches.limits import NO_LIMITS, Estimate, OverLimitError, OwnerLimits
+from gateway.batches.response import DueQueue, ResponseStatus, StoredResponse
+from gateway.ports.store import Seal, Store
+from tests.conformance.records import OTHER, OWNER, a_batch, a_file
+
+SEAL = Seal(2, "ab" * 32)
+CANCELLED, QUEUED = ResponseStatus.CANCELLED, ResponseStatus.QUEUED
+
+
+async def queued(
+    store: Store, name: str = "one", within: OwnerLimits = NO_LIMITS, **fields: Any
+) -> StoredResponse:
+    """One that waits until 2,000; its blob has its name."""
+    values: dict[str, Any] = {
+        "id": f"resp_{name}",
+        "owner": OWNER,
+        "blob": f"blob-{name}",
+        "created_at": 1_000,
+        "expires_at": 9_000,
+        "status": QUEUED,
+        "queue": "q",
+        "due_at": 2_000,
+        "tokens": 10,
+        "most": 100,
+        "fingerprint": name,
+    }
+    response = StoredResponse(**{**values, **fields})
+    await store.register_blob(response.blob, 500)
+    return await store.queue_response(response, SEAL, same_since=0, within=within)
+
+
+async def collected(store: Store, last: StoredResponse, count: int, name: str = "bg") -> bool:
+    """A batch of those up to one."""
+    file = a_file(name, purpose=BACKGROUND)
+    batch = a_batch(name, input_file_id=file.id, kind=BACKGROUND)
+    return await store.collect_responses(batch, file, last, count)
+
+
+async def finished(store: Store, row: StoredResponse, name: str) -> bool:
+    """One that is completed, its answer in a blob of that name."""
+    await store.register_blob(name, 500)
+    done = replace(row, status=ResponseStatus.COMPLETED, blob=name, expires_at=20_000)
+    return await store.finish_response(done, SEAL)
+
+
+async def ended_batch(store: Store) -> None:
+    """The batch of ``collected`` comes to its end."""
+    batch = await store.claim_batch("batch_bg", 1_000)
+    assert batch is not None
+    assert await store.save_batch(replace(batch, status=BatchStatus.COMPLETED, due_at=None))
+
+
+class BackgroundRules:
+    """A response waits, goes into one batch, and ends once."""
+
+    async def test_a_queued_response_is_stored_as_it_is(self, store: Store) -> None:
+        one = await queued(store)
+        assert await store.get_response(OWNER, one.id, 2_000) == one
+        assert await store.get_response(OTHER, one.id, 2_000) is None
+        assert await store.due_queues(1_999, 10) == []
+        assert await store.due_queues(2_000, 10) == [DueQueue("q", OWNER, 2_000)]
+        assert await store.waiting_responses("q", 10) == [one]
+        assert (await store.figures()).responses == {"queued": 1}
+
+    async def test_what_waits_is_collected_once(self, store: Store) -> None:
+        one, two = await queued(store), await queued(store, "two", created_at=1_500)
+        late = await queued(store, "late", created_at=1_900)
+        assert not await collected(store, two, 3)
+        assert await collected(store, two, 2)
+        assert not await collected(store, two, 2, "again")
+        assert {row.id for row in await store.responses_of("batch_bg")} == {one.id, two.id}
+        assert await store.waiting_responses("q", 10) == [late]
+        assert await store.live_backgrounds() == {OWNER: 1}
+        assert (await store.figures()).responses == {"queued": 1, "sent": 2}
+        work = await store.load_batch("batch_bg")
+        assert work is not None
+        assert work.kind == BACKGROUND
+        assert [batch.id for batch, _ in await store.due_validations(5_000, 9)] == ["batch_bg"]
+
+    async def test_its_batch_and_files_are_no_clients(self, store: Store) -> None:
+        await collected(store, await queued(store), 1)
+        assert await store.get_batch(OWNER, "batch_bg") is None
+        assert await store.get_file(OWNER, "file-bg", 1_000) is None
+        batches = await store.list_batches(OWNER, limit=9)
+        files = await store.list_files(OWNER, 1_000, limit=9)
+        assert batches is not None
+        assert files is not None
+        assert [*batches.data, *files.data] == []
+        used = await store.used_by(OWNER, 0)
+        assert (used.live_batches, used.stored_bytes) == (0, 0)
+        assert await store.file_by_id("file-bg") is not None
+
+    async def test_it_ends_once(self, store: Store) -> None:
+        one = await queued(store)
+        await collected(store, one, 1)
+        await ended_batch(store)
+        [batch] = await store.undelivered_batches(9)
+        assert await finished(store, one, "answer")
+        assert not await finished(store, one, "another")
+        found = await store.get_response(OWNER, one.id, 19_999)
+        assert found is not None
+        assert (found.status, found.blob) == (ResponseStatus.COMPLETED, "answer")
+        assert await store.get_response(OWNER, one.id, 20_000) is None
+        await store.release_background(batch)
+        assert await store.undelivered_batches(9) == []
+        assert await store.file_by_id("file-bg") is None
+
+    async def test_cancelled_in_time_it_is_collected_no_more(self, store: Store) -> None:
+        one, two = await queued(store), await queued(store, "two")
+        cancelled = await store.cancel_response(OWNER, one.id, 1_500)
+        assert cancelled is not None
+        assert (cancelled.status, cancelled.is_open) == (CANCELLED, False)
+        assert await store.cancel_response(OTHER, two.id, 1_500) is None
+        assert await store.waiting_responses("q", 10) == [two]
+
+    async def test_cancelled_later_its_answer_is_kept(self, store: Store) -> None:
+        one, two = await queued(store), await queued(store, "two")
+        await collected(store, two, 2)
+        cancelled = await store.cancel_response(OWNER, one.id, 2_500)
+        assert cancelled is not None
+        assert cancelled.is_open
+        live = await store.load_batch("batch_bg")
+        assert live is not None
+        assert live.cancel_requested_at is None
+        assert await finished(store, one, "paid")
+        found = await store.get_response(OWNER, one.id, 5_000)
+        assert found is not None
+        assert (found.status, found.blob) == (CANCELLED, "paid")
+
+    async def test_a_batch_that_nothing_waits_for_is_cancelled(self, store: Store) -> None:
+        one, two = await queued(store), await queued(store, "two")
+        await collected(store, two, 2)
+        await store.cancel_response(OWNER, one.id, 2_500)
+        assert await store.delete_response(OWNER, two.id, 2_600)
+        batch = await store.load_batch("batch_bg")
+        assert batch is not None
+        assert batch.cancel_requested_at == 2_600
+
+    async def test_none_expires_before_its_answer(self, store: Store) -> None:
+        one = await queued(store)
+        assert await store.expire_responses(99_000, 9) == 0
+        await store.cancel_response(OWNER, one.id, 1_500)
+        assert await store.expire_responses(99_000, 9) == 1
+
+    async def test_a_repeated_request_is_the_same(self, store: Store) -> None:
+        """Each repetition finds one that was repeated less often; used ids are left alone."""
+        same: Any = {"fingerprint": "f"}
+        one, two = await queued(store, **same), await queued(store, "two", **same)
+        assert {one.id, two.id} == {"resp_one", "resp_two"}
+        again = [await queued(store, f"again{n}", tries=1, **same) for n in range(2)]
+        assert {row.id for row in again} == {one.id, two.id}
+        assert (await queued(store, "third", tries=1, **same)).id == "resp_third"
+        for row in (one.id, two.id, "resp_third"):
+            await store.note_response_used(OWNER, row, 1_500)
+        assert (await queued(store, "new", tries=2, **same)).id == "resp_new"
+
+    async def test_an_idempotency_key_names_one(self, store: Store) -> None:
+        one = await queued(store, idempotency_key="k")
+        again = await queued(store, "two", idempotency_key="k", fingerprint="other")
+        assert again.id == one.id
+        assert again.fingerprint == one.fingerprint
+
+    async def test_what_waits_counts_for_its_owner(self, store: Store) -> None:
+        await queued(store)
+        await queued(store, "two")
+        used = await store.used_by(OWNER, 0)
+        assert (used.enqueued_tokens, used.spent) == (20, 200)
+        for name, most in (("usd_per_day", 299), ("usd_per_batch", 99), ("enqueued_tokens", 29)):
+            with pytest.raises(OverLimitError, match=f"{most}"):
+                await queued(store, name, replace(NO_LIMITS, **{name: most}))
+            assert await store.get_response(OWNER, f"resp_{name}", 1_500) is None
+        within = OwnerLimits(usd_per_day=300, usd_per_batch=100, enqueued_tokens=30)
+        assert (await queued(store, "four", within)).id == "resp_four"
+
+    async def test_single_requests_count_for_their_day(self, store: Store) -> None:
+        limits, day = OwnerLimits(usd_per_day=100), 86_400_000
+        await store.spend(OWNER, Estimate(0, 60), limits, day + 5)
+        with pytest.raises(OverLimitError):
+            await store.spend(OWNER, Estimate(0, 60), limits, day + 9)
+        await store.settle(OWNER, day, 10 - 60)
+        await store.spend(OWNER, Estimate(0, 60), limits, day + 9)
+        await store.spend(OTHER, Estimate(0, 60), limits, day + 9)
+        await store.spend(OWNER, Estimate(0, 100), limits, 2 * day)
+        assert (await store.used_by(OWNER, day)).spent == 170
