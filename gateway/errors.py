@@ -42,6 +42,8 @@ class GatewayError(Exception):
     status = 500
     type = "server_error"
     code: str | None = None
+    # Whether an SDK may send the request again by itself, as it does after 408, 409, 429 and 5xx.
+    is_retried = True
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)

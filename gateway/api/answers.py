@@ -49,7 +49,7 @@ def answer_error(error: GatewayError) -> Response:
             response.headers["connection"] = "close"  # the rest of the body is not waited for
         else:
             response.headers["x-should-retry"] = "false"
-    if isinstance(error, BadGatewayError):
+    if isinstance(error, BadGatewayError) or not error.is_retried:
         response.headers["x-should-retry"] = "false"
     if isinstance(error, UnavailableError):
         response.headers["retry-after"] = str(error.retry_after)

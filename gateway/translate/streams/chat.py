@@ -109,6 +109,11 @@ class ChatStream(AnswerStream):
                 choice.index, {"role": "assistant", "content": content, "refusal": None}
             )
 
+    def tell_tier(self, tier: str) -> None:
+        """Name it in the chunks that are still to come."""
+        super().tell_tier(tier)
+        self.frame()
+
     def news(self) -> Iterator[bytes]:
         """Yield a chunk for each thing that was read."""
         for choice in self.choices:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -22,7 +22,8 @@ CUT_OFF: Final = Failure(
 class StreamOptions:
     """Options of the stream itself: ``usage`` for a last chunk that counts tokens.
 
-    ``tier`` is the service tier that its chunks name.
+    ``tier`` is the service tier that its chunks name: the one that was asked for, until Google's
+    last piece says which has served.
     """
 
     usage: bool = False
@@ -90,7 +91,22 @@ class AnswerStream(ABC):
         for merged in self.merged:
             if not merged.finished():
                 return CUT_OFF.rendered()
+        tier = self._served_tier()
+        if tier is not None:
+            self.tell_tier(tier)
         return type(self).from_gemini(self.hints, self.answers(), self.context)
+
+    def tell_tier(self, tier: str) -> None:
+        """Name another service tier from now on: the one that was asked for may not have served."""
+        self.options = replace(self.options, tier=tier)
+
+    def _served_tier(self) -> str | None:
+        """Return the tier that Google says has served, in OpenAI's words; None: it does not say."""
+        usages = [merged.response().get("usageMetadata", {}) for merged in self.merged]
+        tiers = {usage.get("serviceTier") for usage in usages}
+        if None in tiers:
+            return None
+        return "flex" if tiers == {"flex"} else "default"
 
     def answers(self) -> Sequence[Answer]:
         """Return the answers so far as calls without a stream give them, under one id."""
