@@ -12,6 +12,7 @@ import pytest
 from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.file import Segment
 from gateway.batches.job import Cause, JobState
+from gateway.batches.limits import NO_LIMITS, Estimate
 from gateway.batches.response import StoredResponse
 from gateway.errors import SettingsError
 from gateway.ports.store import BlobChange, RescueCall, Seal, Store
@@ -28,7 +29,7 @@ NOW: Final = 5_000
 # Every table but what a database says of itself (``migrations``).
 CARRIED: Final = {
     *("meta", "blobs", "files", "uploads", "upload_parts", "batches", "jobs", "rescue_calls"),
-    *("staged_files", "job_files", "quotas", "client_keys", "responses"),
+    *("staged_files", "job_files", "quotas", "client_keys", "responses", "single_costs"),
     *("webhook_endpoints", "webhook_deliveries"),
 }
 NAME: Final = "größe ☃ \U0001f600.jsonl"
@@ -59,6 +60,7 @@ async def fill_other_tables(store: Store) -> None:
     await store.register_blob("blob-response", NOW)
     response = StoredResponse("resp_one", OWNER, "blob-response", NOW, 10**15)
     await store.add_response(response, Seal(5, "cd" * 32))
+    await store.spend(OWNER, Estimate(0, 60), NO_LIMITS, NOW)
     await store.keep_client_key(OWNER, "sealed", NOW)
     await an_endpoint(store)
     ended = await _claimed(store, "ended")
@@ -101,6 +103,7 @@ async def seen(store: Store) -> tuple[Any, ...]:
         await store.get_upload(OWNER, "upload_one"),
         await store.parts_of(an_upload()),
         await store.get_response(OWNER, "resp_one", NOW),
+        await store.used_by(OWNER, 0),
         await store.client_keys(),
         await store.list_endpoints(OWNER, limit=9),
         await store.list_deliveries(OWNER, "we_one", limit=9),
