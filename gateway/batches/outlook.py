@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.batches.batch import Batch, BatchStatus
+from gateway.batches.lifecycle import stop_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Outlook:
 
 
 UNKNOWN: Final = Outlook()
+ENDING: Final = (
+    "Google to end its jobs, which are told to again and again; after GATEWAY_CANCEL_SECONDS the"
+    " batch ends without them"
+)
 
 
 def outlook(batch: Batch, queues: Sequence[ModelQueue], now: int) -> Outlook:
@@ -46,6 +51,8 @@ def outlook(batch: Batch, queues: Sequence[ModelQueue], now: int) -> Outlook:
     if batch.status is not BatchStatus.IN_PROGRESS or not queues:
         return UNKNOWN
     etas = [_eta(queue, now) for queue in queues]
+    if stop_reason(batch, now) is not None:
+        return Outlook(waiting_for=ENDING)
     known = [eta for eta in etas if eta is not None]
     eta = max(known) if len(known) == len(etas) else None
     last = max(queues, key=lambda queue: (queue.waiting > 0, queue.batches_ahead))

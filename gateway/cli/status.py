@@ -65,14 +65,15 @@ def _show(console: Console, batch: Json, jobs: Sequence[Json], now: int) -> None
         console.print(f"  {label}: {text}", highlight=False, markup=False)
     if not jobs:
         return
-    table = Table("job", "cause", "attempt", "model", "lines", "tokens", "state", box=None)
-    for heading in ("at Google", "for", "refused", "display name", "why it waits"):
+    table = Table("job", "cause", "attempt", "model", "key", "lines", "tokens", box=None)
+    for heading in ("state", "at Google", "for", "refused", "display name", "why it waits"):
         table.add_column(heading)
     for job in jobs:
-        words = ("cause", "attempts", "model", "lines", "tokens", "state", "upstream_state")
+        words = ("cause", "attempts", "model", "credential", "lines", "tokens", "state")
         table.add_row(
             str(job["number"]),
-            *(str("" if job[word] is None else job[word]) for word in words),
+            *(str(job[word]) for word in words),
+            job["upstream_state"] or "",
             duration(now - job["since"]),
             str(job["refused"] or ""),
             job["display_name"],
@@ -83,7 +84,10 @@ def _show(console: Console, batch: Json, jobs: Sequence[Json], now: int) -> None
 
 def _why(job: Json) -> str:
     doubt = "unknown whether its create landed" if job["in_doubt"] else None
-    return "; ".join(filter(None, (job["waiting_for"], doubt, job["error"])))
+    sent = job["state"] == "submitting" and not doubt and not job["waiting_for"]
+    sending = "its create is under way" if sent else None
+    told = (job["waiting_for"], doubt, sending, job["error"])
+    return "; ".join(filter(None, told))
 
 
 def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]:

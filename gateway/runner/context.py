@@ -313,6 +313,9 @@ def describe(error: Exception) -> str:
     if isinstance(error, UpstreamError) and error.status:
         # Google quotes the request in some messages: those stand in error lines alone.
         answered = f"the upstream answered {error.status} {error.code or ''}".rstrip()
+        meant = dict.fromkeys(getattr(error, "__notes__", ()))
+        if meant:  # what our own steps make of it
+            return f"{'; '.join(meant)}: {answered}"
         return f"{_KEY_REFUSED}: {answered}" if error.code == _INVALID_KEY else answered
     if isinstance(error, UpstreamError | GatewayError):
         return error.message

@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 FOREIGN: Final = (
     "this job was made with another Gemini key; it goes on with that key, or one of its project"
 )
+NOT_SHOWN: Final = "Google does not show this job now, which is asked for again for hours"
+NOT_GIVEN: Final = (
+    "Google does not give this job's results now, which are asked for again for hours"
+)
 LOST_RAW: Final = "the raw results on the disk are gone or changed, they are fetched again"
 NO_RESULTS: Final = "what the upstream serves as results has no result in it"
 
@@ -42,6 +46,7 @@ async def believe_job(context: StepContext, claim: JobClaim, error: UpstreamErro
 
     Errors: the denial, while it is not believed.
     """
+    error.add_note(NOT_SHOWN)
     await _note(context, claim, error)
     job = claim.row
     if not is_overdue(job, context.clock.now(), context.options.patience):
@@ -92,6 +97,7 @@ async def believe_results(context: StepContext, claim: JobClaim, error: Upstream
     While it does, for as long as the upstream keeps files. Errors: the denial, while it is not
     believed.
     """
+    error.add_note(NOT_GIVEN)
     await _note(context, claim, error)
     job = claim.row
     now = context.clock.now()

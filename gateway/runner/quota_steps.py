@@ -41,6 +41,7 @@ async def create(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         context.meters.count(Series.RATE_LIMITED, call="create")
         until = await _refused(context, claim.row, error)
         again = replace(claim.row, due_at=until, failures=claim.row.failures + 1)
+        error.add_note(f"Google admits no more enqueued tokens of {claim.row.model}, or live jobs")
         await claim.save(replace(again, last_error=describe(error)))
         return
     if claim.row.state is JobState.RUNNING:

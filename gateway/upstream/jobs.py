@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -12,6 +13,7 @@ from gateway.batches.job import Job
 from gateway.errors import (
     UpstreamAmbiguousError,
     UpstreamError,
+    UpstreamHeldError,
     UpstreamRefusedError,
     UpstreamStaleError,
     UpstreamUnavailableError,
@@ -29,6 +31,9 @@ from gateway.wire.gemini import (
     Operation,
     parse_operation,
 )
+
+# "You do not have permission to access the File abc123 or it may not exist."
+_FILE_NAME: Final = re.compile(r"\bFile (?:files/)?([A-Za-z0-9-]{1,64})\b")
 
 _log = logging.getLogger(__name__)
 
@@ -59,9 +64,17 @@ async def create(transport: Transport, job: Job, spool: Source, seconds: float) 
         return _created_name(status, answer)
     refusal = error_of(Call.CREATE, status, answer, transport.scrub)
     if job.inline and not job.files and isinstance(refusal, UpstreamStaleError):
-        # Nothing was staged: the missing file is one that a client named by its URI.
-        refusal = UpstreamRefusedError(refusal.message, status=refusal.status, code=refusal.code)
+        # Nothing was staged: the missing file is one that a client named by its URI, or there is
+        # none, and the account is not in order: Google says the same then (python-genai#1218).
+        kind = UpstreamRefusedError if _is_named(refusal.message, body) else UpstreamHeldError
+        refusal = kind(refusal.message, status=refusal.status, code=refusal.code)
     raise refusal
+
+
+def _is_named(message: str, body: bytes) -> bool:
+    """Whether a request names the file that a refusal speaks of."""
+    file = _FILE_NAME.search(message)
+    return b'"fileUri"' in body and (file is None or file[1].encode() in body)
 
 
 async def _post_alone(

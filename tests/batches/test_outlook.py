@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.batches.batch import Batch, BatchStatus
-from gateway.batches.outlook import UNKNOWN, ModelQueue, Outlook, outlook
+from gateway.batches.outlook import ENDING, UNKNOWN, ModelQueue, Outlook, outlook
 
 NOW = 1_000_000
 BATCH = Batch("b", "o", "/v1/embeddings", "f", 0, 2**40, status=BatchStatus.IN_PROGRESS)
@@ -40,6 +40,12 @@ def test_its_place_and_what_it_waits_for() -> None:
     assert outlook(BATCH, [first], NOW).waiting_for == "room at Google for jobs of n: it is next"
     assert outlook(BATCH, [replace(first, sent=0)], NOW).waiting_for is None
     assert outlook(BATCH, [RUNS, replace(RUNS, usual=None)], NOW) == Outlook(eta=None)
+
+
+def test_a_batch_that_must_end_says_so() -> None:
+    """Nothing was said while Google ignored a cancel."""
+    for ends in (replace(BATCH, cancel_requested_at=NOW), replace(BATCH, expires_at=NOW)):
+        assert outlook(ends, [RUNS], NOW) == Outlook(waiting_for=ENDING)
 
 
 def test_nothing_is_said_of_others() -> None:

@@ -9,6 +9,7 @@ from gateway.batches.batch import BatchStatus
 from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import JobState
 from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamRefusedError, WorkerError
+from gateway.runner.denials import NOT_GIVEN, NOT_SHOWN
 from tests.runner.world import HOUR, World, chat, world
 
 TWO = chat("a", "one") + chat("b", "two")
@@ -38,7 +39,8 @@ async def test_forty_denials_lose_nothing(tmp_path: Path, method: str) -> None:
         waiting = await here.until(lambda work: work.batch.last_error, batch)
         await assert_whole(here, await here.ended(batch))
 
-        assert waiting.batch.last_error == "the upstream answered 404 NOT_FOUND"
+        said = NOT_SHOWN if method == "observe" else NOT_GIVEN
+        assert waiting.batch.last_error == f"{said}: the upstream answered 404 NOT_FOUND"
         assert waiting.batch.waiting_since is not None
 
 

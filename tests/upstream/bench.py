@@ -81,9 +81,11 @@ def make_staged(**changes: Any) -> StagedFile:
     return replace(staged, **changes)
 
 
-def make_spool(items: int = 2, text: str = "hi") -> Spool:
-    """A spool of generate requests with keys 1.0, 2.0 ..."""
-    request = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
+def make_spool(items: int = 2, text: str = "hi", uri: str | None = None) -> Spool:
+    """A spool of generate requests with keys 1.0, 2.0 ...; each may name a file."""
+    parts: list[dict[str, Any]] = [{"text": text}]
+    parts += [] if uri is None else [{"fileData": {"fileUri": uri}}]
+    request = {"contents": [{"role": "user", "parts": parts}]}
     rows = [orjson.dumps({"key": f"{i}.0", "request": request}) for i in range(1, items + 1)]
     return Spool(b"".join(row + b"\n" for row in rows))
 

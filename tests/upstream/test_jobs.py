@@ -148,8 +148,18 @@ class TestCreate:
         self, bench: Bench
     ) -> None:
         upstream = bench.asking(answer(403, ROWS["g050"]["response"]["body"]))
+        named = make_spool(uri="https://generativelanguage.googleapis.com/v1beta/files/in1")
         with pytest.raises(UpstreamRefusedError, match="File in1"):
-            await upstream.create(make_job(inline=True), make_spool(), 5)
+            await upstream.create(make_job(inline=True), named, 5)
+
+    @pytest.mark.parametrize("uri", [None, "https://example.com/files/other"])
+    async def test_a_file_that_no_item_names_is_a_word_of_the_accounts(
+        self, bench: Bench, uri: str | None
+    ) -> None:
+        """A bill was due (python-genai#1218): all lines of a batch failed for it."""
+        upstream = bench.asking(answer(403, ROWS["g050"]["response"]["body"]))
+        with pytest.raises(UpstreamHeldError, match="File in1"):
+            await upstream.create(make_job(inline=True), make_spool(uri=uri), 5)
 
     async def test_a_file_that_we_wrote_into_an_item_is_ours_to_stage_again(
         self, bench: Bench
