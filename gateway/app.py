@@ -43,6 +43,7 @@ from gateway.live.background import BackgroundLimits, BackgroundQueue
 from gateway.live.budgets import Budgets, Prices
 from gateway.live.memory import ResponseMemory
 from gateway.live.options import LiveOptions
+from gateway.live.places import Places
 from gateway.live.service import SingleRequestService
 from gateway.metrics.app import metrics_app
 from gateway.metrics.lag import watch_lag
@@ -84,6 +85,7 @@ from gateway.translate import (
 from gateway.ui.app import with_page
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions, check_keys
+from gateway.upstream.others import OtherOptions, OtherUpstream
 
 logger = logging.getLogger(__name__)
 
@@ -366,6 +368,8 @@ class Gateway:
         self._tracing = tracing or _tracing(settings)
         self._single: SingleRequests | None = None
         self._memory: ResponseMemory | None = None
+        self._others_key = settings.pass_others_key
+        self._others = self._other_upstream()
         self._webhook_secret = settings.webhook_secret
         self._secrets = SecretFiles()
         self._new_keys = asyncio.Event()
@@ -405,6 +409,8 @@ class Gateway:
         finally:
             await workers.close()
             await upstream.close()
+            if self._others is not None:
+                await self._others.close()
             await store.close()
             if self._tracing is not None:
                 await asyncio.to_thread(self._tracing.close)
@@ -412,6 +418,23 @@ class Gateway:
     def _upstream(self) -> AnyUpstream:
         upstream = GeminiUpstream(gemini_options(self._settings, self._google_keys), self._clock)
         return upstream if self._tracing is None else self._tracing.around_upstream(upstream)
+
+    def _other_upstream(self) -> OtherUpstream | None:
+        """Make what answers the routes that are not served here, within limits as single calls."""
+        settings = self._settings
+        if settings.pass_others_to is None:
+            return None
+        limits = live_options(settings)
+        places = Places(limits)
+        return OtherUpstream(
+            OtherOptions(
+                settings.pass_others_to,
+                lambda: self._others_key.value if self._others_key else "",
+                limits.answer_seconds,
+                limits.idle_seconds,
+                lambda owner: places.one(owner, 0),
+            )
+        )
 
     def _choose_store(self) -> Records:
         settings = self._settings
@@ -609,6 +632,9 @@ class Gateway:
         if "webhook_secret" in changed:
             self._webhook_secret = changed["webhook_secret"]
             logger.info("the secret that signs webhooks was read again")
+        if "pass_others_key" in changed:
+            self._others_key = changed["pass_others_key"]
+            logger.info("the key for GATEWAY_PASS_OTHERS_TO was read again")
         webhooks = self._api_options.google_webhook_secrets
         if "google_webhook_secret" in changed and isinstance(webhooks, list):
             webhooks[:] = [changed["google_webhook_secret"].value]
@@ -699,6 +725,7 @@ class Gateway:
             meters=self._meters,
             single=self._single,
             responses=self._memory,
+            others=self._others,
             line_story=LineStories(context).tell,
             dry_run=DryRuns(context, runner.models, self._policy.to_json()).of,
             webhooks=notifier,

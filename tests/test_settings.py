@@ -106,6 +106,10 @@ def test_an_unknown_name_stops_the_start_and_suggests() -> None:
         ("GATEWAY_WEBHOOK_SECRET", "whsec_no base64!"),
         ("GATEWAY_WEBHOOK_URL", "https://example.com/"),  # without a secret
         ("GATEWAY_WEBHOOK_RETRY_MIN_SECONDS", "4000"),
+        ("GATEWAY_PASS_OTHERS_TO", "https://api.openai.com/v1"),  # without a key of its own
+        ("GATEWAY_PASS_OTHERS_TO", "http://api.openai.com/v1"),
+        ("GATEWAY_PASS_OTHERS_TO", "https://user:word@api.openai.com/v1"),
+        ("GATEWAY_PASS_OTHERS_KEY", "sk-x"),
         ("GEMINI_API_KEY", ""),
     ],
 )
@@ -124,6 +128,10 @@ SEALING = "c2VhbGluZyBrZXkgb2YgdGhlIHRlc3QsIDMyIGJ5dCE="
         (KEY, "GEMINI_API_KEY is set"),
         ({"GEMINI_API_KEYS": "a=b"}, "GEMINI_API_KEYS is set"),
         ({"GATEWAY_API_KEYS": "a=b"}, "GATEWAY_API_KEYS is set"),
+        (
+            {"GATEWAY_PASS_OTHERS_TO": "https://o.example", "GATEWAY_PASS_OTHERS_KEY": "sk-x"},
+            "GATEWAY_PASS_OTHERS_TO is set",
+        ),
     ],
 )
 def test_pass_through_takes_no_other_keys(others: dict[str, str], named: str) -> None:

@@ -29,7 +29,8 @@ from gateway.api.auth import key_of_client, owner_of_request
 from gateway.api.hosts import KnownHosts
 from gateway.api.limits import Limits
 from gateway.api.observed import Observed, note_owner
-from gateway.api.paths import ASKED_PATH, CanonicalPaths
+from gateway.api.others import METHODS, may_pass, pass_on, refusal
+from gateway.api.paths import ASKED_PATH, CanonicalPaths, is_single_request
 from gateway.api.requestid import RequestIds
 from gateway.api.routes import ROUTES, ApiRoute
 from gateway.api.services import ApiOptions, Call, Services
@@ -39,7 +40,6 @@ from gateway.errors import (
     DamagedStoreError,
     GatewayError,
     MethodNotAllowedError,
-    NotFoundError,
     UnavailableError,
     UpstreamHeldError,
 )
@@ -72,7 +72,10 @@ def create_api(services: Services, options: ApiOptions) -> ASGIApp:
         Route(path, Resource(by_method, services, options, limits, audit))
         for path, by_method in _by_path(ROUTES).items()
     ]
-    router = Router(routes, redirect_slashes=False, default=_unknown_url)
+    passing = {method: ApiRoute(method, "", pass_on, starts_work=True) for method in METHODS}
+    passed = _NotServed(Resource(passing, services, options, limits, audit))
+    default = _unknown_url if services.others is None else passed
+    router = Router(routes, redirect_slashes=False, default=default)
     known = KnownHosts(CanonicalPaths(router), options.allowed_hosts, options.cors_origins)
     app: ASGIApp = ExceptionMiddleware(known, {Exception: on_error})
     if options.cors_origins:
@@ -85,6 +88,11 @@ def create_api(services: Services, options: ApiOptions) -> ASGIApp:
         )
     observed = Observed(app, services.clock, services.meters, log=options.access_log)
     return RequestIds(observed, services.clock)
+
+
+async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
+    if scope["type"] == "http":
+        raise refusal(scope)
 
 
 class Resource:
@@ -193,32 +201,18 @@ def _by_path(routes: Iterable[ApiRoute]) -> dict[str, dict[str, ApiRoute]]:
     return grouped
 
 
-# The beginning of a path of OpenAI's API -> why it is not served.
-_NOT_SERVED: Final = {
-    "/moderations": "Gemini gives no moderation scores.",
-    "/audio/": 'Gemini\'s sound is part of a chat completion: modalities ["text", "audio"].',
-    "/images/variations": "Gemini varies an image in a chat completion that shows it.",
-    "/videos": "This gateway makes no videos.",
-    "/assistants": "OpenAI has retired assistants; send a request to /v1/responses.",
-    "/threads": "OpenAI has retired threads; send a request to /v1/responses.",
-    "/conversations": "This gateway keeps no conversations: send their items in 'input'.",
-    "/vector_stores": "This gateway has no vector stores.",
-    "/containers": "This gateway has no containers.",
-    "/fine_tuning": "Gemini's Developer API offers no fine-tuning.",
-    "/evals": "This gateway runs no evals.",
-    "/realtime": "This gateway has no realtime sessions.",
-}
+class _NotServed:
+    """Paths without a route: passed on to the second upstream where that may be."""
 
+    def __init__(self, passed: ASGIApp) -> None:
+        self._passed = passed
+        kept = {route.path.split("/")[1] for route in ROUTES if not is_single_request(route.path)}
+        self._own = frozenset(kept)
 
-async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
-    if scope["type"] == "http":
-        for start, why in _NOT_SERVED.items():
-            if f"{scope['path']}/".startswith(start):
-                raise NotFoundError(
-                    f"{truncate(scope[ASKED_PATH])} is not served. {why}", code="unknown_url"
-                )
-        raise NotFoundError(
-            f"Unknown request URL: {scope['method']} {truncate(scope[ASKED_PATH])}."
-            " Please check the URL for typos, or see this gateway's README for what it serves.",
-            code="unknown_url",
-        )
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            return
+        if not may_pass(scope, self._own):
+            raise refusal(scope)
+        await self._passed(scope, receive, send)

@@ -45,13 +45,13 @@ async def pieces(call: Call) -> AsyncIterator[bytes]:
         raise RequestError(
             "Unsupported content encoding: send the request body uncompressed, or with 'gzip'."
         )
-    async with aclosing(_sent(call)) as sent:
+    async with aclosing(sent(call)) as blocks:
         if encoding == "identity":
-            async for piece in sent:
+            async for piece in blocks:
                 yield piece
             return
         unpacking = Unpacking()
-        async for piece in sent:
+        async for piece in blocks:
             for unpacked in unpacking.feed(piece):
                 yield unpacked
         unpacking.close()
@@ -103,7 +103,7 @@ def _not_gzip() -> RequestError:
     return RequestError("The request body could not be unpacked: it is no whole gzip stream.")
 
 
-async def _sent(call: Call) -> AsyncGenerator[bytes, None]:
+async def sent(call: Call) -> AsyncGenerator[bytes, None]:
     """Yield the body as it was sent."""
     clock = call.services.clock
     left = call.options.body_idle_seconds

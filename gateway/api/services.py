@@ -15,6 +15,7 @@ from gateway.clock import Clock
 from gateway.errors import DamagedStoreError
 from gateway.ports.blobs import Blobs
 from gateway.ports.metrics import NO_METERS, Meters
+from gateway.ports.others import OtherRoutes
 from gateway.ports.single import SingleRequests, StoredResponses
 from gateway.ports.store import Store
 from gateway.ports.upstream import Model
@@ -69,6 +70,7 @@ class Services:
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]] | None = None
     responses: StoredResponses | None = None
     single: SingleRequests | None = None  # answers requests outside of batches
+    others: OtherRoutes | None = None  # answers what is not served here
     webhooks: Webhooks | None = None
     meters: Meters = NO_METERS
     # A request met a damaged database: the process becomes unready and ends.

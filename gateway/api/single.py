@@ -1,8 +1,8 @@
 """Single requests: ``POST /v1/chat/completions`` and the other endpoints that a batch may name."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Mapping
+from typing import Final, TypeVar
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -12,7 +12,10 @@ from gateway.api.body import read_json_bytes
 from gateway.api.paths import DEPLOYMENT
 from gateway.api.services import Call
 from gateway.errors import InternalError, RequestError
+from gateway.ports.others import OtherAnswer
 from gateway.ports.single import Answered, Events, SingleRequest
+
+Given = TypeVar("Given")
 
 # A proxy that buffers or packs a stream shows it when it is over.
 _STREAM_HEADERS: Final = {
@@ -47,11 +50,13 @@ async def create(call: Call) -> Response:
         tries=retry_count(call),
         idempotency_key=idempotency_key(call),
     )
-    answered = await _while_connected(call.request.receive, single.respond(asked))
+    answered = await while_connected(call.request.receive, single.respond(asked))
     if isinstance(answered, Answered):
         headers = dict(answered.headers)
         return Response(answered.body, answered.status, headers, "application/json")
-    return EventsResponse(answered, headers=_STREAM_HEADERS, media_type="text/event-stream")
+    return EventsResponse(
+        answered, {**_STREAM_HEADERS, "content-type": "text/event-stream; charset=utf-8"}
+    )
 
 
 async def edit_images(call: Call) -> Response:
@@ -68,10 +73,10 @@ async def edit_images(call: Call) -> Response:
 
 
 class EventsResponse(StreamingResponse):
-    """A stream that is closed however the answer ends, which ends Google's work."""
+    """A stream that is closed however the answer ends, which ends the upstream's work."""
 
-    def __init__(self, events: Events, headers: dict[str, str], media_type: str) -> None:
-        super().__init__(events, headers=headers, media_type=media_type)
+    def __init__(self, events: Events, headers: Mapping[str, str], status: int = 200) -> None:
+        super().__init__(events, status, headers)
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,16 +87,17 @@ class EventsResponse(StreamingResponse):
             await self._events.aclose()
 
 
-async def _while_connected(
-    receive: Receive, work: Awaitable[Answered | Events]
-) -> Answered | Events:
+async def while_connected(
+    receive: Receive, work: Awaitable[Given], read: asyncio.Event | None = None
+) -> Given:
     """Wait for the answer, unless the client goes: what Google is paid for would have no reader.
 
-    Starlette watches the connection during a streamed answer alone, so the upstream call of a
-    client that had left ran to its end (measured).
+    ``read`` is set once the request's body is read; None: it is. Starlette watches the connection
+    during a streamed answer alone, so the upstream call of a client that had left ran to its end
+    (measured).
     """
     answering = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnected(receive))
+    leaving = asyncio.ensure_future(_disconnected(receive, read))
     try:
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
@@ -105,17 +111,20 @@ async def _while_connected(
     raise GoneClientError("The client closed the connection.")
 
 
-async def _given_up(answering: asyncio.Future[Answered | Events]) -> None:
+async def _given_up(answering: asyncio.Future[Given]) -> None:
     """End what no reader is there for: an answer under way, or a stream that has just begun."""
     answering.cancel()
     await asyncio.wait((answering,))
     if answering.cancelled() or answering.exception() is not None:
         return
     answered = answering.result()
-    if not isinstance(answered, Answered):
-        await answered.aclose()
+    begun = answered.body if isinstance(answered, OtherAnswer) else answered
+    if isinstance(begun, Events):
+        await begun.aclose()
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _disconnected(receive: Receive, read: asyncio.Event | None) -> None:
+    if read is not None:
+        await read.wait()
     while (await receive())["type"] != "http.disconnect":
         pass

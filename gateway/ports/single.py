@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class SingleRequest:
     idempotency_key: str | None = None
 
 
+@runtime_checkable
 class Events(Protocol):
     """Server-sent events, written; closing them ends the calls behind them, read or not."""
 

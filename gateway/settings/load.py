@@ -156,6 +156,7 @@ def _check_together(settings: Settings, given: Mapping[str, str], misspelt: Sequ
             " called default: GEMINI_API_KEYS=default=KEY,NAME=KEY)"
         )
     _check_webhooks_and_pauses(settings)
+    _check_others(settings)
     if settings.auth == "pass-through":
         _check_pass_through(settings)
         return
@@ -189,6 +190,19 @@ def _check_pass_through(settings: Settings) -> None:
                 f"GATEWAY_AUTH is pass-through, and {name} is set: clients present their own keys"
                 " for Gemini, and no other is used. Remove one of the two"
             )
+
+
+def _check_others(settings: Settings) -> None:
+    if (settings.pass_others_to is None) != (settings.pass_others_key is None):
+        raise SettingsError(
+            "GATEWAY_PASS_OTHERS_TO and GATEWAY_PASS_OTHERS_KEY go together: the second upstream"
+            " gets a key of its own, never a client's"
+        )
+    if settings.pass_others_to is not None and settings.auth == "pass-through":
+        raise SettingsError(
+            "GATEWAY_PASS_OTHERS_TO is set, and GATEWAY_AUTH is pass-through: with any key for"
+            " Gemini a client could spend GATEWAY_PASS_OTHERS_KEY. Remove one of the two"
+        )
 
 
 def _check_webhooks_and_pauses(settings: Settings) -> None:

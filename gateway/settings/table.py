@@ -28,6 +28,7 @@ from gateway.settings.values import (
     names,
     objects,
     one_of,
+    optional_base_url,
     optional_integer,
     optional_port,
     optional_size,
@@ -658,6 +659,17 @@ class Settings:
         "off, standard",
         "What answers such a request when the flex tier does not: an error, or the standard tier"
         " at twice the price.",
+    )
+    pass_others_to: str | None = _setting(
+        "",
+        optional_base_url,
+        "url",
+        "Base URL of a second OpenAI-compatible upstream (`https://api.openai.com/v1`) for routes "
+        "that this gateway does not serve: moderations, audio, assistants. Clients' keys do not "
+        "travel, and neither do those for Google. Empty: such routes are refused.",
+    )
+    pass_others_key: Secret | None = _setting(
+        None, secret, "secret", "Key for that upstream.", secret=True
     )
     drain_seconds: float = _setting(
         "20", seconds, "seconds", "Time for requests in flight after SIGTERM."

@@ -135,16 +135,27 @@ def path(value: str) -> Path:
 
 def url(value: str) -> str:
     """Read an http(s) URL without path, query and credentials; http for this machine alone."""
+    whole = base_url(value)
+    if urlsplit(whole).path:
+        raise ValueError("must be a host without a path")
+    return whole
+
+
+def base_url(value: str) -> str:
+    """Read the same with a path."""
     parts = urlsplit(value.strip())
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not an http(s) URL")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must not carry credentials, a query or a fragment")
-    if parts.path.strip("/"):
-        raise ValueError("must be a host without a path")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("must begin with https:// (the key travels with every call)")
     return value.strip().rstrip("/")
+
+
+def optional_base_url(value: str) -> str | None:
+    """Read the same; empty: None."""
+    return base_url(value) if value.strip() else None
 
 
 def bucket(value: str) -> str | None:
