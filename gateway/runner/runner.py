@@ -518,6 +518,13 @@ class Runner:
         return None if job is None else JobClaim(job, store.save_job, self._keeps)
 
     async def _supervise(self, step: AnyStep, claim: AnyClaim) -> None:
+        """Do a step; a claim may be lost in it, and when its failure is written down."""
+        try:
+            await self._attempt(step, claim)
+        except LostClaimError:
+            logger.info("%s: the claim is lost", _named(step))
+
+    async def _attempt(self, step: AnyStep, claim: AnyClaim) -> None:
         """One of the two places that may catch Exception.
 
         A step that fails, in whatever way, is recorded and backs off by itself; other batches
@@ -534,10 +541,8 @@ class Runner:
                 work = await self._still_wanted(step, claim)
                 if work is not None:
                     await self._act(step, work, claim)
-        except LostClaimError:
-            logger.info("%s: the claim is lost", _named(step))
-        except DamagedStoreError:
-            raise  # the process ends: nothing that is read or written can be trusted
+        except (LostClaimError, DamagedStoreError):
+            raise  # after damage the process ends: nothing that is read or written can be trusted
         except Exception as error:  # noqa: BLE001 - the supervisor named in this docstring
             await self._back_off(step, claim, error)
         finally:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from gateway.batches.batch import Batch
 from gateway.clock import SharedClock
+from gateway.errors import UpstreamUnavailableError
 from gateway.runner.heartbeat import Heartbeat, set_clock
 from gateway.runner.runner import Runner
 from tests.runner.world import HOUR, World, chat, world
@@ -55,6 +56,17 @@ async def test_what_a_dead_process_held_is_taken_over(tmp_path: Path) -> None:
         here.clock.ahead += LEASE
         assert (await here.ended(batch)).status == "completed"
         assert not await here.store.save_job(taken)
+
+
+async def test_a_failure_whose_record_is_in_doubt_ends_no_process(tmp_path: Path) -> None:
+    """The connection broke in the commit: the claim counts as lost, and the row is taken over."""
+    async with world(tmp_path, lease=LEASE) as here:
+        here.store.doubts = 1
+        here.upstream.script["observe"] = [UpstreamUnavailableError("busy", status=503)]
+        batch = await here.submit(chat("a"))
+        await here.until(lambda _: not here.store.doubts, batch)
+        here.clock.ahead += LEASE
+        assert (await here.ended(batch)).status == "completed"
 
 
 async def test_the_heartbeat_keeps_what_is_held(tmp_path: Path) -> None:
