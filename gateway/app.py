@@ -107,6 +107,9 @@ KEEP_ALIVE_SECONDS: Final = 75
 # Between "not ready" and closing the port, so that probes see the 503 before a refusal.
 NOTICE_SECONDS: Final = 0.5
 
+# How long before the end of the drain requests that still wait are answered with an error.
+TELLING_SECONDS: Final = 1.0
+
 # Steps that end within this are followed up by one look for work: each look has its price.
 GATHER_SECONDS: Final = 0.01
 
@@ -367,6 +370,7 @@ class Gateway:
         self._meters = PrometheusMeters(self._google_keys.keys())
         self._tracing = tracing or _tracing(settings)
         self._single: SingleRequests | None = None
+        self._end_single: Callable[[], None] = lambda: None
         self._memory: ResponseMemory | None = None
         self._others_key = settings.pass_others_key
         self._others = self._other_upstream()
@@ -471,6 +475,7 @@ class Gateway:
             options=options,
             meters=self._meters,
         )
+        self._end_single = service.end
         return service if self._tracing is None else self._tracing.around_single(service)
 
     async def _warn_of_the_unreachable(self, store: Records) -> None:
@@ -568,8 +573,15 @@ class Gateway:
                 await context.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
                 server.should_exit = True
+                ending = group.create_task(self._end_requests(server.drain), name="ending")
                 await serving
+                ending.cancel()
         logger.info("stopped")
+
+    async def _end_requests(self, drain: float) -> None:
+        """Tell who still waits at the end of the drain, while there is time to tell it."""
+        await self._clock.sleep(max(drain - TELLING_SECONDS, drain / 2))
+        self._end_single()
 
     async def _end_of_damage(self) -> None:
         """Wait for a request that meets a damaged database. Errors: DamagedStoreError."""

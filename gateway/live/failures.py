@@ -63,6 +63,20 @@ class LostAnswerError(NoAnswerError):
     is_retried = False
 
 
+class StoppingError(GatewayError):
+    """The gateway stops, and requests have had their time to end; Google may be paid for this."""
+
+    status = 503
+    code = "server_is_overloaded"
+    is_retried = False
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The gateway is stopping, and did not wait for the rest of this answer"
+            " (GATEWAY_DRAIN_SECONDS). What Google has made of it may be paid for."
+        )
+
+
 def of_upstream(error: UpstreamError) -> GatewayError:
     """Return what a client is told of a call without an answer."""
     if isinstance(error, UpstreamHeldError):

@@ -24,7 +24,7 @@ from gateway.live import notes as noted
 from gateway.live.background import BackgroundQueue, wants_background
 from gateway.live.budgets import Budgets, Spending
 from gateway.live.calls import Calls
-from gateway.live.failures import LostAnswerError, of_upstream, refused
+from gateway.live.failures import LostAnswerError, StoppingError, of_upstream, refused
 from gateway.live.memory import ResponseMemory, Turn
 from gateway.live.options import LiveOptions
 from gateway.live.places import Places
@@ -105,14 +105,36 @@ class SingleRequestService:
         self._calls = Calls(upstream, options)
         self._places = Places(options)
         self._used: dict[str, int] = {}
+        # What :meth:`end` ends: requests without an answer, and streams that have begun.
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._streams: set[LiveStream] = set()
+        self._ended = False
 
     async def respond(self, asked: SingleRequest) -> Answered | Events:
         """Answer a request. Errors: GatewayError."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in one
+        self._waiting.add(task)
         try:
             return await self._respond(asked)
         except GatewayError as error:
             self._count(asked.path, error.status)
             raise
+        except asyncio.CancelledError:
+            if not self._ended:
+                raise
+            task.uncancel()
+            raise StoppingError from None
+        finally:
+            self._waiting.discard(task)
+
+    def end(self) -> None:
+        """End what is still answered, each with an error in place of a connection that breaks."""
+        self._ended = True
+        for task in self._waiting:
+            task.cancel()
+        for stream in self._streams:
+            stream.fail(StoppingError())
 
     async def _respond(self, asked: SingleRequest) -> Answered | Events:
         large = len(asked.body) > QUICK_BYTES
@@ -261,6 +283,8 @@ class SingleRequestService:
             self._refused(work.request.path, stream.status)
             return stream
         stack.callback(_count_stream, stream, spending)
+        self._streams.add(stream)
+        stack.callback(self._streams.discard, stream)
         if work.turn is not None:
             stream.before_end = partial(self._keep_stream, stream, work, work.turn)
         return HeldEvents(self._events(stream, work.request, stack), stack)

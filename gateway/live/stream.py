@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack, aclosing
 from typing import NamedTuple
 
-from gateway.errors import UpstreamError
+from gateway.errors import GatewayError, UpstreamError
 from gateway.live.failures import envelope_of, of_upstream, refused
 from gateway.live.options import LiveOptions
 from gateway.ports.single import Answered, Reply, SingleCall, SingleUpstream
@@ -23,6 +23,7 @@ class _Piece(NamedTuple):
     reply: Reply | None = None
     error: UpstreamError | None = None
     died: bool = False
+    failure: GatewayError | None = None  # of the gateway's own
 
 
 class HeldEvents:
@@ -117,6 +118,12 @@ class LiveStream:
             await self.before_end()
         yield b"".join(self.answer.finish(self.rendered))
 
+    def fail(self, failure: GatewayError) -> None:
+        """End the stream with an error, in the place of pieces that are not written yet."""
+        while self._pieces.full():
+            self._pieces.get_nowait()
+        self._pieces.put_nowait(_Piece(0, failure=failure))
+
     def close(self) -> None:
         """End what still runs."""
         for task in self._tasks:
@@ -145,6 +152,8 @@ class LiveStream:
 
     def _before(self, piece: _Piece) -> Answered | None:
         """Take a piece while nothing is sent. Errors: GatewayError of the call."""
+        if piece.failure is not None:
+            raise piece.failure
         if piece.error is not None:
             raise of_upstream(piece.error)
         if piece.reply is None:
@@ -157,6 +166,8 @@ class LiveStream:
 
     def _after(self, piece: _Piece) -> bytes | None:
         """Take a piece of a stream that has begun; the envelope of what ends it, or None."""
+        if piece.failure is not None:
+            return envelope_of(piece.failure)
         if piece.error is not None:
             return envelope_of(of_upstream(piece.error))
         if piece.reply is None:

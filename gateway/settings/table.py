@@ -180,8 +180,8 @@ class Settings:
         "JSON",
         "What each client may have, by the name of its key, `*` for all that are not named: "
         '`{"alice":{"stored_bytes":…,"live_batches":…,"enqueued_tokens":…,"usd_per_batch":…,'
-        '"usd_per_day":…}}`. A batch that may cost more fails before anything is paid; days are '
-        "those of UTC.",
+        '"usd_per_day":…}}`. A batch that may cost more fails before anything is paid, a single '
+        "request is refused; days are those of UTC.",
     )
     prices: dict[str, dict[str, Any]] = _setting(
         "{}",

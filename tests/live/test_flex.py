@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import openai
 import orjson
 import pytest
 
@@ -129,3 +130,46 @@ class Streaming(Upstream):
     async def stream(self, call: SingleCall) -> AsyncGenerator[Reply, None]:
         """Yield the next answer."""
         yield await self.ask(call)
+
+
+@pytest.mark.parametrize(("served", "told"), [("flex", "flex"), ("standard", "default")])
+async def test_the_end_of_a_stream_names_the_tier_that_served(
+    served: str, told: str, tmp_path: Path
+) -> None:
+    """Google says so in its last piece alone; the chunks before name what was asked for."""
+    text = {"content": {"parts": [{"text": "hi"}]}, "index": 0}
+    pieces = [
+        {"candidates": [text]},
+        {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"serviceTier": served}},
+    ]
+    async with live_world(tmp_path) as live:
+        live.google.play_pieces(pieces)
+        chunks = [
+            chunk.service_tier
+            async for chunk in await live.client.chat.completions.create(
+                model="gemini-3.5-flash",
+                messages=[{"role": "user", "content": "hi"}],
+                service_tier="flex",
+                stream=True,
+            )
+        ]
+        assert chunks[0] == "flex"
+        assert chunks[-1] == told
+        async with live.client.responses.stream(
+            model="gemini-3.5-flash", input="hi", service_tier="flex"
+        ) as events:
+            assert (await events.get_final_response()).service_tier == told
+
+
+async def test_a_lost_answer_is_not_asked_for_again(tmp_path: Path) -> None:
+    """It may be paid for: the SDK sends it once, though it would try a 504 twice more."""
+    async with live_world(tmp_path) as live:
+        live.google.play_pieces([], end="reset")
+        client = live.client.with_options(max_retries=2)
+        with pytest.raises(openai.InternalServerError) as lost:
+            await client.chat.completions.create(
+                model="gemini-3.5-flash", messages=[{"role": "user", "content": "hi"}]
+            )
+    assert lost.value.status_code == 504
+    assert lost.value.response.headers["x-should-retry"] == "false"
+    assert len(live.google.paths) == 1
