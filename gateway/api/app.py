@@ -14,6 +14,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
@@ -95,39 +96,32 @@ async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
         raise refusal(scope)
 
 
+@dataclass(frozen=True)
 class Resource:
     """One path. Whether a key is needed hangs on the route, never on the text of a URL."""
 
-    def __init__(
-        self,
-        by_method: Mapping[str, ApiRoute],
-        services: Services,
-        options: ApiOptions,
-        limits: Limits,
-        audit: Audit,
-    ) -> None:
-        self._by_method = by_method
-        self._services = services
-        self._options = options
-        self._limits = limits
-        self._audit = audit
+    by_method: Mapping[str, ApiRoute]
+    services: Services
+    options: ApiOptions
+    limits: Limits
+    audit: Audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         request = Request(scope, receive, send)
-        route = self._by_method.get(request.method)
+        route = self.by_method.get(request.method)
         if route is None:
             raise MethodNotAllowedError(
                 f"Not allowed to {request.method} on {truncate(scope[ASKED_PATH])}."
                 " (HINT: Perhaps you meant to make your request to another HTTP method?)",
-                allowed=sorted(self._by_method),
+                allowed=sorted(self.by_method),
             )
         with self._owner(route, request) as owner:
             note_owner(scope, owner)
             if not route.public:
-                self._audit.used(owner, request)
-                self._limits.rate.count(owner)
-            async with self._limits.held(route.takes, owner):
+                self.audit.used(owner, request)
+                self.limits.rate.count(owner)
+            async with self.limits.held(route.takes, owner):
                 with self._telling_of_damage():
                     response = await self._audited(route, request, owner)
                     await response(scope, receive, send)
@@ -138,26 +132,26 @@ class Resource:
         try:
             yield
         except DamagedStoreError as error:
-            self._services.damaged(error)
+            self.services.damaged(error)
             raise UnavailableError("The gateway's records are damaged.") from error
 
     @contextmanager
     def _owner(self, route: ApiRoute, request: Request) -> Iterator[str]:
         """Whose request it is; a client's own key for Google is at hand until it is answered."""
-        passing = self._options.pass_through
+        passing = self.options.pass_through
         if route.public:
             yield ""
             return
         try:
             if passing is None:
-                owner = owner_of_request(request.headers, self._options.credentials)
+                owner = owner_of_request(request.headers, self.options.credentials)
                 lent: AbstractContextManager[None] = nullcontext()
             else:
                 secret = key_of_client(request.headers)
                 owner = passing.owner_of(secret)
                 lent = passing.lent(owner, secret)
         except AuthenticationError:
-            self._audit.refused(request)
+            self.audit.refused(request)
             raise
         with lent:
             yield owner
@@ -168,23 +162,23 @@ class Resource:
         try:
             response = await self._answer(route, request, owner)
         except GatewayError as error:
-            self._audit.failed(route.audit, owner, request, error)
+            self.audit.failed(route.audit, owner, request, error)
             raise
-        self._audit.done(route.audit, owner, request, response)
+        self.audit.done(route.audit, owner, request, response)
         return response
 
     async def _answer(self, route: ApiRoute, request: Request, owner: str) -> Response:
-        if route.starts_work and not self._services.ready():
+        if route.starts_work and not self.services.ready():
             raise UnavailableError(
                 "The server is starting or stopping. Please try again.",
                 retry_after=DRAIN_RETRY_AFTER_SECONDS,
             )
-        if route.keeps_key and self._options.pass_through is not None:
-            await self._options.pass_through.keep(owner)
+        if route.keeps_key and self.options.pass_through is not None:
+            await self.options.pass_through.keep(owner)
         try:
-            return await route.endpoint(Call(request, owner, self._services, self._options))
+            return await route.endpoint(Call(request, owner, self.services, self.options))
         except (UpstreamHeldError, BadGatewayError) as error:
-            if self._options.pass_through is None:
+            if self.options.pass_through is None:
                 raise
             # The key that Google refused is the client's: it can mend it, and nothing else can.
             told = error.message.removeprefix("Google refused the gateway's key: ")

@@ -45,8 +45,7 @@ class RangeError(RequestError):
     status = 416
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Bytes ``start`` up to, not including, ``end``."""
 
     start: int

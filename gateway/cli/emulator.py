@@ -15,7 +15,7 @@ from gateway.emulator import EmulatorOptions, create_app
 from gateway.emulator.faults.markers import MARKERS
 from gateway.emulator.faults.reports import REPORTS
 from gateway.emulator.faults.table import FAULTS, OPERATIONS, FaultKind, Scope, describe
-from gateway.emulator.serve import listen, make_server
+from gateway.emulator.serve import listen, make_server, run
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -195,16 +195,10 @@ def _count(text: str, model: str) -> int:
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, host: str) -> None:
-    """Announce and serve. A Ctrl-C cancels this; the server then starts no more, but ends."""
+    """Announce and serve; a Ctrl-C cancels this."""
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"emulator listening on http://{shown}:{listener.getsockname()[1]}")
-    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    try:
-        await asyncio.shield(serving)
-    except asyncio.CancelledError:
-        server.should_exit = True
-        await serving
-        raise
+    await run(server, listener)
 
 
 def _listen(host: str, port: int) -> socket.socket:

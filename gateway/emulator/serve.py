@@ -50,14 +50,18 @@ def make_server(app: Starlette, host: str, port: int) -> uvicorn.Server:
 async def serve(options: EmulatorOptions, host: str = "127.0.0.1", port: int = 0) -> None:
     """Serve an emulator until cancelled or signalled; raises OSError when the port is taken."""
     with contextlib.closing(listen(host, port)) as listener:
-        server = make_server(create_app(options), host, port)
-        task = asyncio.ensure_future(server.serve(sockets=[listener]))
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            server.should_exit = True
-            await task
-            raise
+        await run(make_server(create_app(options), host, port), listener)
+
+
+async def run(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve on a socket; when cancelled, start nothing more and finish what runs."""
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
 
 
 def listen(host: str, port: int) -> socket.socket:

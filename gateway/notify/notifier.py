@@ -8,7 +8,7 @@ with the same ``webhook-id``: at least once.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.batches.pacing import Pace
@@ -48,23 +48,16 @@ class NotifierOptions:
     look_seconds: float = LOOK_SECONDS
 
 
+@dataclass(frozen=True)
 class Notifier:
     """Delivers what the store has written down."""
 
-    def __init__(
-        self,
-        store: Store,
-        sender: Sender,
-        clock: Clock,
-        options: NotifierOptions,
-        meters: Meters = NO_METERS,
-    ) -> None:
-        self._store = store
-        self._sender = sender
-        self._clock = clock
-        self._options = options
-        self._meters = meters
-        self._under_way: dict[tuple[str, str], str] = {}
+    store: Store
+    sender: Sender
+    clock: Clock
+    options: NotifierOptions
+    meters: Meters = NO_METERS
+    _under_way: dict[tuple[str, str], str] = field(init=False, default_factory=dict)
 
     async def run(self) -> None:
         """For ever; what is under way when this is cancelled is attempted again later."""
@@ -75,14 +68,14 @@ class Notifier:
                         self._begin(group, delivery)
                 except (OSError, UnavailableError) as error:
                     logger.warning("no webhook deliveries can be looked for: %s", error)
-                await self._clock.sleep(self._options.look_seconds)
+                await self.clock.sleep(self.options.look_seconds)
 
     async def _due(self) -> list[Delivery]:
-        now = self._clock.now()
-        latest = now + self._options.pace.longest
+        now = self.clock.now()
+        latest = now + self.options.pace.longest
         busy = list(self._under_way.values())
         # Those under way are leased, and not given again.
-        due = await self._store.due_deliveries(now, latest, AT_ONCE)
+        due = await self.store.due_deliveries(now, latest, AT_ONCE)
         chosen: list[Delivery] = []
         for delivery in due:
             taken = busy.count(delivery.endpoint_id)
@@ -98,8 +91,8 @@ class Notifier:
     async def _deliver(self, delivery: Delivery) -> None:
         bind(batch_id=delivery.batch_id, owner=delivery.owner)
         try:
-            now = self._clock.now()
-            claimed = await self._store.claim_delivery(delivery, now, now + LEASE_MS)
+            now = self.clock.now()
+            claimed = await self.store.claim_delivery(delivery, now, now + LEASE_MS)
             if claimed is not None:
                 await self._attempt(*claimed)
         except (OSError, UnavailableError) as error:
@@ -109,29 +102,29 @@ class Notifier:
 
     async def _attempt(self, delivery: Delivery, endpoint: WebhookEndpoint) -> None:
         attempt = await self._send(delivery, endpoint)
-        pace = self._options.pace
-        after = attempted(delivery, attempt, pace, self._clock.now(), jitter())
-        await self._store.save_delivery(after)
-        self._meters.count(Series.WEBHOOKS, outcome=_outcome(after, attempt))
+        pace = self.options.pace
+        after = attempted(delivery, attempt, pace, self.clock.now(), jitter())
+        await self.store.save_delivery(after)
+        self.meters.count(Series.WEBHOOKS, outcome=_outcome(after, attempt))
         self._tell(after, attempt)
 
     async def _send(self, delivery: Delivery, endpoint: WebhookEndpoint) -> Attempt:
-        now = self._clock.now()
+        now = self.clock.now()
         secrets = [secret for secret in self._secrets(endpoint, now) if secret]
         if not secrets:
             return Attempt(now, 0, error="GATEWAY_WEBHOOK_SECRET is not set")
         body = body_of(delivery)
         headers = signed(delivery.event_id, body, secrets, now // 1000)
-        return await self._sender.send(endpoint.url, headers, body)
+        return await self.sender.send(endpoint.url, headers, body)
 
     def _secrets(self, endpoint: WebhookEndpoint, now: int) -> list[str]:
         if endpoint.owner == EVERY_OWNER:
-            return [self._options.secret() or ""]
+            return [self.options.secret() or ""]
         return list(endpoint.secrets(now))
 
     def refusal(self, url: str) -> str | None:
         """Say why an endpoint cannot have this URL; its name is looked up at each attempt."""
-        return self._sender.refusal(url)
+        return self.sender.refusal(url)
 
     async def test(self, endpoint: WebhookEndpoint, kind: str) -> Attempt:
         """Send a sample of an event, once; it is not written down."""
@@ -142,7 +135,7 @@ class Notifier:
             owner=endpoint.owner,
             type=kind,
             batch_id=batch_id,
-            created_at=self._clock.now(),
+            created_at=self.clock.now(),
         )
         return await self._send(sample, endpoint)
 

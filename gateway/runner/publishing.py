@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,6 +57,7 @@ async def write_files(
     return Written(await runs.with_errors().publish(noted) if runs.left else summary)
 
 
+@dataclass
 class _Runs:
     """The rendered lines of a batch. Those on the disk are not ``trusted`` after an audit.
 
@@ -64,25 +65,15 @@ class _Runs:
     out, since they may run again.
     """
 
-    def __init__(
-        self,
-        context: StepContext,
-        batch: Batch,
-        jobs: Sequence[Job],
-        place: Path,
-        *,
-        trusted: bool = True,
-        final: bool = False,
-    ) -> None:
-        self._context = context
-        self._batch = batch
-        self._jobs = jobs
-        self._place = place
-        self._trusted = trusted
-        self._final = final
-        self._has_input: bool | None = None
-        self._damaged = False
-        self.left = False  # whether a job's lines were left out
+    context: StepContext
+    batch: Batch
+    jobs: Sequence[Job]
+    place: Path
+    trusted: bool = True
+    final: bool = False
+    left: bool = field(init=False, default=False)  # whether a job's lines were left out
+    _has_input: bool | None = field(init=False, default=None)
+    _damaged: bool = field(init=False, default=False)
 
     def untrusted(self) -> "_Runs":
         """Return the same, all of it rendered again."""
@@ -90,83 +81,83 @@ class _Runs:
 
     def with_errors(self) -> "_Runs":
         """Return the same with an error for each line of jobs that were left out."""
-        return self._anew("final", trusted=self._trusted, final=True)
+        return self._anew("final", trusted=self.trusted, final=True)
 
     def _anew(self, name: str, *, trusted: bool, final: bool) -> "_Runs":
-        place = self._place / name
+        place = self.place / name
         place.mkdir()
-        return _Runs(self._context, self._batch, self._jobs, place, trusted=trusted, final=final)
+        return replace(self, place=place, trusted=trusted, final=final)
 
     async def publish(self, noted: int) -> Mapping[str, Any]:
         runs = [await self._refused(), *[await self._run_of(job) for job in self.ran()]]
-        told = {job.failure.code for job in self._jobs if job.failure is not None}
+        told = {job.failure.code for job in self.jobs if job.failure is not None}
         damaged = self._damaged or LOST.code in told
-        lost = damaged or None in runs or not self._trusted
-        limits = self._context.options.input_limits
+        lost = damaged or None in runs or not self.trusted
+        limits = self.context.options.input_limits
         task = PublishTask(
-            scratch=str(self._place),
+            scratch=str(self.place),
             runs=[run for run in runs if run is not None],
-            lines=self._batch.lines,
+            lines=self.batch.lines,
             noted=noted,
             max_warnings=limits.max_warnings,
-            batch_id=self._batch.id,
+            batch_id=self.batch.id,
             lost=self._why_missing(damaged=damaged) if lost else None,
             input=await self._input() if lost else None,
             max_line_bytes=limits.max_line_bytes,
-            mended=not self._trusted,
+            mended=not self.trusted,
         )
-        return await self._context.workers.run("publish", task, PUBLISH_SECONDS)
+        return await self.context.workers.run("publish", task, PUBLISH_SECONDS)
 
     def _why_missing(self, *, damaged: bool) -> Failure:
         """Return what to say of a line that is in no run and may not run again."""
         if damaged:
             return LOST
-        return stop_reason(self._batch, self._context.clock.now()) or MISSING
+        return stop_reason(self.batch, self.context.clock.now()) or MISSING
 
     def ran(self) -> Sequence[Job]:
         """Leave out the jobs whose lines other jobs took over before they ran."""
-        cut_again = {job.follows for job in self._jobs if job.cause is Cause.RECUT}
-        return [job for job in self._jobs if job.run is not None or job.id not in cut_again]
+        cut_again = {job.follows for job in self.jobs if job.cause is Cause.RECUT}
+        return [job for job in self.jobs if job.run is not None or job.id not in cut_again]
 
     async def _run_of(self, job: Job) -> RunPaths | None:
-        if self._trusted or (job.failure is not None and job.failure.code == LOST.code):
+        if self.trusted or (job.failure is not None and job.failure.code == LOST.code):
             brought = await self._brought(job.run, job.index, f"run-{job.number}")
             if brought is not None:
                 return brought
         made = await run_again(
-            self._context, self._batch, job, self._jobs, self._place, final=self._final
+            self.context, self.batch, job, self.jobs, self.place, final=self.final
         )
         self.left = self.left or made is None
         return made
 
     async def _refused(self) -> RunPaths | None:
         """Run 0, of the lines that were refused at validation."""
-        batch = self._batch
-        brought = await self._brought(batch.run, batch.index, "refused") if self._trusted else None
+        batch = self.batch
+        brought = await self._brought(batch.run, batch.index, "refused") if self.trusted else None
         return brought or await self._refused_again()
 
     async def _brought(self, run: str | None, index: str | None, name: str) -> RunPaths | None:
         if run is None or index is None:
             raise LookupError("a run that is to be published is not there")
-        paths = RunPaths(str(self._place / name), str(self._place / f"{name}.index"))
+        paths = RunPaths(str(self.place / name), str(self.place / f"{name}.index"))
         try:
-            await self._context.copy_to(run, Path(paths.run))
-            await self._context.copy_to(index, Path(paths.index))
+            await self.context.copy_to(run, Path(paths.run))
+            await self.context.copy_to(index, Path(paths.index))
         except DamagedBlobError as damage:
-            logger.error("batch %s: %s", self._batch.id, damage)  # noqa: TRY400
+            logger.error("batch %s: %s", self.batch.id, damage)  # noqa: TRY400
             self._damaged = True
             return None
         return paths
 
     async def _input(self) -> str | None:
         """Bring the input, for the names of lines that nothing else is known of."""
-        path = self._place / "input"
+        path = self.place / "input"
         if self._has_input is None:
             try:
-                await bring_input(self._context, self._batch, path)
+                await bring_input(self.context, self.batch, path)
                 self._has_input = True
             except DamagedBlobError as damage:
-                logger.error("batch %s: %s", self._batch.id, damage)  # noqa: TRY400
+                logger.error("batch %s: %s", self.batch.id, damage)  # noqa: TRY400
                 self._has_input = False
         return str(path) if self._has_input else None
 
@@ -175,17 +166,17 @@ class _Runs:
         path = await self._input()
         if path is None:
             return None
-        batch, options = self._batch, self._context.options
-        scratch = self._place / "validated"
+        batch, options = self.batch, self.context.options
+        scratch = self.place / "validated"
         scratch.mkdir()
         limits = (options.input_limits, options.job_limits)
         task = ValidateTask(
             path, str(scratch), batch.id, batch.endpoint, batch.policy, None, *limits
         )
         while True:
-            summary = await self._context.workers.run("validate", task, PUBLISH_SECONDS)
+            summary = await self.context.workers.run("validate", task, PUBLISH_SECONDS)
             named = sorted({file_id for job in summary["jobs"] for file_id in job["files"]})
-            files = await find_files(self._context, batch.owner, named)
+            files = await find_files(self.context, batch.owner, named)
             if not files.unusable:
                 break
             task = replace(task, unusable={**task.unusable, **files.unusable})

@@ -95,23 +95,21 @@ def positive_integer(value: str) -> int:
 
 def seconds(value: str) -> float:
     """Read a number of seconds, zero or more."""
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError("is not a number of seconds") from None
-    if not math.isfinite(number) or number < 0:
-        raise ValueError("must be a finite number of seconds, zero or more")
-    return number
+    return _amount(value, "seconds")
 
 
 def dollars(value: str) -> float:
     """Read an amount of US dollars, zero or more."""
+    return _amount(value, "dollars")
+
+
+def _amount(value: str, unit: str) -> float:
     try:
         number = float(value)
     except ValueError:
-        raise ValueError("is not a number of dollars") from None
+        raise ValueError(f"is not a number of {unit}") from None
     if not math.isfinite(number) or number < 0:
-        raise ValueError("must be a finite number of dollars, zero or more")
+        raise ValueError(f"must be a finite number of {unit}, zero or more")
     return number
 
 

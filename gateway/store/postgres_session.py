@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg.types.string import StrDumperUnknown
 
 from gateway.errors import UnavailableError
-from gateway.store.session import Row
+from gateway.store.session import Row, Session
 
 Connection = psycopg.AsyncConnection[TupleRow]
 Cursor = psycopg.AsyncCursor[TupleRow]
@@ -86,7 +86,7 @@ class Statements:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-class PostgresSession:
+class PostgresSession(Session):
     """One connection and the named statements."""
 
     def __init__(self, connection: Connection, statements: Statements) -> None:
@@ -108,13 +108,6 @@ class PostgresSession:
         cursor = await self._execute(query, values)
         row = await cursor.fetchone()
         return None if row is None else self._statements.named(query, cursor, [row])[0]
-
-    async def the(self, query: str, values: Mapping[str, object] | None = None) -> Row:
-        """Return the one row that must be there."""
-        row = await self.one(query, values)
-        if row is None:
-            raise LookupError(f"query {query} found no row")
-        return row
 
     async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
         """Every row."""

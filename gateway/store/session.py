@@ -26,7 +26,10 @@ class Session(Protocol):
 
     async def the(self, query: str, values: Mapping[str, object] | None = None) -> Row:
         """Return the one row that must be there."""
-        ...
+        row = await self.one(query, values)
+        if row is None:
+            raise LookupError(f"query {query} found no row")
+        return row
 
     async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
         """Every row."""

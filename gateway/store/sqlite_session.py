@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, cast
 
 from gateway.clock import Clock, SystemClock
 from gateway.errors import DamagedStoreError, SettingsError, UnavailableError
-from gateway.store.session import Row
+from gateway.store.session import Row, Session
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ def _rows(cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]]) -> Sequence[Row
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-class SQLiteSession:
+class SQLiteSession(Session):
     """One SQLite connection and the named statements."""
 
     def __init__(self, connection: sqlite3.Connection, queries: Mapping[str, str]) -> None:
@@ -75,13 +75,6 @@ class SQLiteSession:
         rows = _rows(cursor, cursor.fetchmany(1))
         cursor.close()
         return rows[0] if rows else None
-
-    async def the(self, query: str, values: Mapping[str, object] | None = None) -> Row:
-        """Return the one row that must be there."""
-        row = await self.one(query, values)
-        if row is None:
-            raise LookupError(f"query {query} found no row")
-        return row
 
     async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
         """Every row."""

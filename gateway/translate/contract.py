@@ -209,9 +209,9 @@ class Endpoint:
     """One OpenAI path a line may name.
 
     ``method`` is the Gemini method that answers it, one of :mod:`gateway.wire.gemini`'s.
-    ``required`` are body members without which the whole batch
-    fails (in addition to ``model``), as OpenAI does. ``quick`` gives a parser for result lines
-    that is faster than a JSON parser, or None when the hints need the parsed values.
+    ``required`` are body members without which the whole batch fails (in addition to ``model``), as
+    OpenAI does. ``quick`` gives a parser for result lines that is faster than a JSON parser, or
+    None when the hints need the parsed values.
     """
 
     path: str

@@ -73,7 +73,7 @@ def _check_default(member: str, value: object) -> None:
 
 
 def _has(path: str, member: str) -> bool:
-    return member in _ROWS[path] or (member == _EFFORT and path == responses.ENDPOINT.path)
+    return member in _ROWS[path] or (member == _EFFORT and path == responses.PATH)
 
 
 def _takes(path: str, member: str, value: object) -> bool:
@@ -92,7 +92,7 @@ def defaults_of(defaults: Mapping[str, Any], path: str) -> Add | None:
     fitting = dict(_fitting(defaults, path))
     if not fitting:
         return None
-    add = _add_to_response if path == responses.ENDPOINT.path else _add
+    add = _add_to_response if path == responses.PATH else _add
     return lambda body: add(body, fitting)
 
 

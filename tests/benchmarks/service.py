@@ -105,7 +105,7 @@ class Service:
 
 @contextlib.contextmanager
 def service(*options: str, **settings: str) -> Iterator[Service]:
-    """Emulator and gateway, with the gateway's default settings but for quicker polls.
+    """Emulator and gateway, with the gateway's default settings but for quicker polls and no rate.
 
     ``options`` are the emulator's, ``settings`` the gateway's.
     """
@@ -117,6 +117,7 @@ def service(*options: str, **settings: str) -> Iterator[Service]:
             "GATEWAY_GEMINI_BASE_URL": upstream,
             "GATEWAY_POLL_MIN_SECONDS": "0.5",
             "GATEWAY_POLL_MAX_SECONDS": "2",
+            "GATEWAY_REQUESTS_PER_MINUTE": "0",  # a client that measures asks as fast as it can
         }
         gateway, url = _start("serve", **{**own, **settings})
         try:

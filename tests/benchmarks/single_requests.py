@@ -245,6 +245,7 @@ def main() -> None:
             "GATEWAY_DATA_DIR": str(directory / "data"),
             "GATEWAY_PORT": "0",
             "GATEWAY_LOG_LEVEL": "warning",
+            "GATEWAY_REQUESTS_PER_MINUTE": "0",
         }
         gateway = stack.enter_context(serving(directory, "serve", env=settings))
         bare = f"{emulator.url}/v1beta/models/{MODEL}"

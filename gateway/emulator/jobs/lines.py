@@ -168,34 +168,23 @@ class _Dice:
         self.order = Random(seed)  # noqa: S311 - dice, not secrets
 
 
+@dataclass
 class Work:
     """Turns items into results; asked to stop, it stops at the next item."""
 
-    def __init__(
-        self,
-        answer: Answer,
-        resources: ProjectResources,
-        text_of: Callable[[JsonObject], str],
-        shape: Shape,
-        *,
-        serve: int | None = None,
-        unserved: int = 1,
-        strict: bool = False,
-        charge: Callable[[str, str, JsonObject], Charge] | None = None,
-    ) -> None:
-        self._answer = answer
-        self._resources = resources
-        self._text_of = text_of
-        self._shape = shape
-        self._serve = serve
-        self._unserved = unserved
-        self._strict = strict
-        self._charge = charge
-        self.charges: list[Charge] = []
-        """What each answer cost, when a ledger is kept."""
-        self._stop = threading.Event()
-        self.counts = Counts()
-        self.finished_ns = 0
+    answer: Answer
+    resources: ProjectResources
+    text_of: Callable[[JsonObject], str]
+    shape: Shape
+    serve: int | None = None
+    unserved: int = 1
+    strict: bool = False
+    charge: Callable[[str, str, JsonObject], Charge] | None = None
+    charges: list[Charge] = field(default_factory=list)
+    """What each answer cost, when a ledger is kept."""
+    counts: Counts = field(default_factory=Counts)
+    finished_ns: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
         """Have :meth:`run` return early."""
@@ -209,8 +198,8 @@ class Work:
     def run(self, items: Iterable[Item], sink: Sink) -> None:
         """Answer all ``items`` into ``sink``; raises BadLineError when strict."""
         waiting: list[bytes] = []
-        dice = _Dice(self._shape.seed)
-        shuffled = "results-shuffled" in self._shape.faults
+        dice = _Dice(self.shape.seed)
+        shuffled = "results-shuffled" in self.shape.faults
         for item in items:
             if self._stop.is_set():
                 return
@@ -226,10 +215,10 @@ class Work:
 
     def _results(self, item: Item, dice: _Dice, *, garble: bool) -> list[bytes]:
         """Return the results of one item as JSON: one, or by a fault none, two or a broken one."""
-        text = self._text_of(item.request) if item.request else ""
-        marks, seen = find_marks(text), self._resources.seen
+        text = self.text_of(item.request) if item.request else ""
+        marks, seen = find_marks(text), self.resources.seen
         try:
-            picked = self._shape.picks(item, dice.hits)
+            picked = self.shape.picks(item, dice.hits)
             faults = still_hit(picked, text, seen) | of_item(text, seen)
         except ApiError as wrong:
             faults, item = {}, replace(item, refusal=wrong)
@@ -247,9 +236,9 @@ class Work:
         """``{"response"}`` or ``{"error"}``, counted."""
         at = self.counts.total
         self.counts.total += 1
-        if self._serve is not None and at >= self._serve:
+        if self.serve is not None and at >= self.serve:
             self.counts.failed += 1
-            return {"error": {"code": self._unserved}}  # no message: a live capture of 2026-08-15
+            return {"error": {"code": self.unserved}}  # no message: a live capture of 2026-08-15
         if "results-fail" in faults:
             self.counts.failed += 1
             return {"error": fault_status(faults["results-fail"])}
@@ -262,9 +251,9 @@ class Work:
             self.counts.failed += 1
             return {"error": status(refusal)}
         self.counts.succeeded += 1
-        if self._charge is not None:
-            text = self._text_of(item.request or {})
-            self.charges.append(self._charge(item.key, text, response))
+        if self.charge is not None:
+            text = self.text_of(item.request or {})
+            self.charges.append(self.charge(item.key, text, response))
         for name, spoil in _SPOILERS.items():
             if name in faults:
                 response = spoil(response)
@@ -272,13 +261,13 @@ class Work:
 
     def _respond(self, item: Item) -> JsonObject:
         if item.refusal is not None:
-            if self._strict:
+            if self.strict:
                 raise BadLineError(item.refusal)
             raise item.refusal
         request = item.request or {}
-        if "cache-ignored" in self._shape.faults:
+        if "cache-ignored" in self.shape.faults:
             request = {name: value for name, value in request.items() if name != "cachedContent"}
-        return self._answer(request, self._resources)
+        return self.answer(request, self.resources)
 
 
 def _shuffled(lines: list[bytes], dice: _Dice) -> list[bytes]:

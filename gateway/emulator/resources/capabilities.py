@@ -70,33 +70,16 @@ _OLD: Final = replace(
     old=True,
     flex=False,
 )
-_SPOKEN: Final = replace(
-    _TWO_FIVE,
-    thinks=False,
-    may_think=False,
-    candidates=1,
-    logprobs=False,
-    flex=False,
-    outputs=(("AUDIO",),),
+_MEDIA: Final = replace(
+    _TWO_FIVE, thinks=False, may_think=False, candidates=1, logprobs=False, flex=False
 )
 
 # Pattern of a name -> capabilities; what matches nothing is as new as can be.
 _TABLE: Final = (
     (r"gemini-1|gemini-2\.0|gemma-3|learnlm|aqa", _OLD),
     (r"gemma-4", replace(_TWO_FIVE, levels=("MINIMAL", "HIGH"), candidates=1, flex=False)),
-    (r".*-tts", _SPOKEN),
-    (
-        r"gemini-2\.5-flash-image",
-        replace(
-            _TWO_FIVE,
-            thinks=False,
-            may_think=False,
-            candidates=1,
-            logprobs=False,
-            flex=False,
-            outputs=_PICTURES,
-        ),
-    ),
+    (r".*-tts", replace(_MEDIA, outputs=(("AUDIO",),))),
+    (r"gemini-2\.5-flash-image", replace(_MEDIA, outputs=_PICTURES)),
     (
         r".*(-image|nano-banana)",
         replace(

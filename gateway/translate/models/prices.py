@@ -8,8 +8,7 @@ of them agree. Prices are for text; thoughts are output.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 PRICES_PAGE: Final = "https://ai.google.dev/gemini-api/docs/pricing"
 PRICES_READ_ON: Final = "2026-11-25"
@@ -18,8 +17,7 @@ LONG_PROMPT: Final = 200_000
 MILLION: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """US dollars for a million tokens; ``long_`` for prompts beyond :data:`LONG_PROMPT`."""
 
     input: float
@@ -60,7 +58,7 @@ PRICES: Final[Mapping[str, _Rows]] = {
 
 def check_prices(given: Mapping[str, Mapping[str, Any]]) -> None:
     """Check prices that are one's own. Errors: ValueError, to follow the name of a setting."""
-    known = [field.name for field in fields(Price)]
+    known = Price._fields
     for model, members in given.items():
         if not {"input", "output"} <= members.keys() <= set(known):
             raise ValueError(f"needs input and output for {model!r}, and knows {', '.join(known)}")
