@@ -9,9 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from typing_extensions import override
+
 from gateway.blobs.layout import Layout, disk_errors, open_new, open_to_read, refuse_existing
 from gateway.blobs.threads import finish, in_thread, start, wait_to_the_end
 from gateway.errors import SettingsError
+from gateway.ports.blobs import Blobs
 from gateway.units import MIB
 
 # Measured: 64 KiB blocks in a thread cost four to ten times as much.
@@ -60,12 +63,13 @@ class LocalWriter:
             await finish(writing)
 
 
-class LocalBlobs:
+class LocalBlobs(Blobs):
     """Plain files below ``root``, which one process owns."""
 
     def __init__(self, root: Path) -> None:
         self._layout = Layout(root)
 
+    @override
     async def open(self) -> None:
         """Make the directory; refuse one that cannot be written."""
         try:
@@ -73,6 +77,7 @@ class LocalBlobs:
         except OSError as error:
             raise SettingsError(f"{self._layout.root} cannot hold files: {error}") from error
 
+    @override
     @asynccontextmanager
     async def create(self, name: str) -> AsyncGenerator[LocalWriter, None]:
         """Write a blob; it exists once the block ends without an exception, else not."""
@@ -91,6 +96,7 @@ class LocalBlobs:
                 await in_thread(_discard, partial, target)
                 raise
 
+    @override
     async def read(
         self, name: str, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
@@ -109,15 +115,17 @@ class LocalBlobs:
         finally:
             os.close(descriptor)
 
+    @override
     async def size(self, name: str) -> int:
-        """Bytes of a blob."""
         return self._layout.path(name).stat(follow_symlinks=False).st_size
 
+    @override
     async def copy_to(self, name: str, path: Path) -> None:
         """Link the blob to a local path."""
         with disk_errors():
             await in_thread(_bring, self._layout.path(name), path)
 
+    @override
     async def adopt(self, made: Mapping[str, Path]) -> None:
         """Rename local files into blobs, in one thread: a hop each costs more than a small file."""
         with disk_errors():
@@ -152,21 +160,25 @@ class LocalBlobs:
             raise
         path.unlink()
 
+    @override
     async def delete(self, name: str) -> None:
         """Remove the bytes, if they are there."""
         await in_thread(_remove, self._layout.path(name))
 
+    @override
     async def free(self) -> int | None:
         """Bytes that this user may still write to the volume."""
         return (await in_thread(shutil.disk_usage, self._layout.root)).free
 
+    @override
     async def names(self, written_before: int) -> AsyncGenerator[Sequence[str], None]:
         """Yield names whose bytes were last touched before that time (ms), a folder's at a time."""
         folders = self._layout.folders()
         while (folder := await in_thread(next, folders, None)) is not None:
             yield await in_thread(written, folder, written_before * 1_000_000)
 
-    async def link(self, name: str, seconds: int) -> str | None:  # noqa: ARG002 - the port's
+    @override
+    async def link(self, name: str, seconds: int) -> str | None:
         """No URL leads to a file of this machine."""
         return None
 

@@ -26,6 +26,7 @@ from typing import Final
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
+from typing_extensions import override
 
 from gateway.blobs.buckets import (
     REFUSED,
@@ -39,6 +40,7 @@ from gateway.blobs.buckets import (
 from gateway.blobs.layout import check_name, disk_errors, is_name, open_new, open_to_read
 from gateway.blobs.threads import finish, in_thread
 from gateway.errors import SettingsError, UnavailableError
+from gateway.ports.blobs import Blobs
 from gateway.units import MIB
 
 log = logging.getLogger(__name__)
@@ -132,7 +134,7 @@ class _GivenUpError(Exception):
     """Cancels an upload that is not wanted any more."""
 
 
-class ObjectBlobs:
+class ObjectBlobs(Blobs):
     """Objects below a bucket's prefix that belong to one gateway, however many replicas it has.
 
     ``new`` says that the gateway has no records yet: its bytes cannot be elsewhere.
@@ -145,6 +147,7 @@ class ObjectBlobs:
         self._new = new
         self._being_written: set[str] = set()
 
+    @override
     async def open(self) -> None:
         """Try what will be needed, and refuse a prefix that belongs to another gateway."""
         try:
@@ -206,6 +209,7 @@ class ObjectBlobs:
         except NotSupportedError:
             await obstore.put_async(self._bucket, MARKER, marker)
 
+    @override
     @asynccontextmanager
     async def create(self, name: str) -> AsyncGenerator[ObjectWriter, None]:
         """Write a blob; it exists once the block ends without an exception, else not."""
@@ -247,6 +251,7 @@ class ObjectBlobs:
             return False
         return True
 
+    @override
     async def read(
         self, name: str, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
@@ -291,8 +296,8 @@ class ObjectBlobs:
         await self.size(name)
         return None
 
+    @override
     async def size(self, name: str) -> int:
-        """Bytes of a blob."""
         try:
             return await self._size(name)
         except FileNotFoundError:
@@ -311,6 +316,7 @@ class ObjectBlobs:
             "The gateway's object store is not the one that it was: its mark is gone."
         )
 
+    @override
     async def copy_to(self, name: str, path: Path) -> None:
         """Download the blob to a local path that was not there."""
         blocks = self.read(name)
@@ -333,6 +339,7 @@ class ObjectBlobs:
         finally:
             os.close(descriptor)
 
+    @override
     async def adopt(self, made: Mapping[str, Path]) -> None:
         """Upload local files; the paths are gone afterwards."""
         for name, path in made.items():
@@ -357,15 +364,18 @@ class ObjectBlobs:
                     raise
         await in_thread(path.unlink)
 
+    @override
     async def delete(self, name: str) -> None:
         """Remove the bytes, if they are there. Azure and Google complain if not, S3 does not."""
         with bucket_errors(), suppress(FileNotFoundError):
             await obstore.delete_async(self._bucket, _path(name))
 
+    @override
     async def free(self) -> int | None:
         """Buckets have no end."""
         return None
 
+    @override
     async def names(self, written_before: int) -> AsyncGenerator[Sequence[str], None]:
         """Yield names whose bytes were written before that time (ms), a page at a time."""
         with bucket_errors():
@@ -378,6 +388,7 @@ class ObjectBlobs:
                     and found["last_modified"].timestamp() * 1000 < written_before
                 ]
 
+    @override
     async def link(self, name: str, seconds: int) -> str | None:
         """Return a URL that gives the blob to whoever has it; None if the key cannot sign one."""
         until = timedelta(seconds=seconds)

@@ -14,6 +14,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.rows import TupleRow, tuple_row
 from psycopg.types.string import StrDumperUnknown
+from typing_extensions import override
 
 from gateway.errors import UnavailableError
 from gateway.store.session import Row, Session
@@ -31,11 +32,13 @@ _COMMENT: Final = re.compile(r"--.*")
 
 
 class _Untyped(Dumper):
+    @override
     def dump(self, obj: object) -> Buffer:
         return str(obj).encode()
 
 
 class _UntypedBool(Dumper):
+    @override
     def dump(self, obj: object) -> Buffer:
         return b"t" if obj else b"f"
 
@@ -99,25 +102,27 @@ class PostgresSession(Session):
         text = self._statements.texts[query]
         return await self.connection.execute(text, values or {}, binary=True)
 
+    @override
     async def run(self, query: str, values: Mapping[str, object] | None = None) -> int:
-        """Execute for its effect; how many rows it changed."""
         return (await self._execute(query, values)).rowcount
 
+    @override
     async def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
-        """Return the first row."""
         cursor = await self._execute(query, values)
         row = await cursor.fetchone()
         return None if row is None else self._statements.named(query, cursor, [row])[0]
 
+    @override
     async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
-        """Every row."""
         cursor = await self._execute(query, values)
         return self._statements.named(query, cursor, await cursor.fetchall())
 
+    @override
     async def number_in_order(self, owner: str) -> None:
         """Let other transactions that insert for the same owner wait for the end of this one."""
         await self.connection.execute(NUMBERING, [zlib.crc32(owner.encode())])
 
+    @override
     async def ring(self) -> None:
         """Wake the other processes when this transaction is committed."""
         self.rung = True

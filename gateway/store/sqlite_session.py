@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+from typing_extensions import override
+
 from gateway.clock import Clock, SystemClock
 from gateway.errors import DamagedStoreError, SettingsError, UnavailableError
 from gateway.store.session import Row, Session
@@ -65,25 +67,27 @@ class SQLiteSession(Session):
         self.connection = connection
         self._queries = queries
 
+    @override
     async def run(self, query: str, values: Mapping[str, object] | None = None) -> int:
-        """Execute for its effect; how many rows it changed."""
         return self.connection.execute(self._queries[query], values or {}).rowcount
 
+    @override
     async def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
-        """Return the first row."""
         cursor = self.connection.execute(self._queries[query], values or {})
         rows = _rows(cursor, cursor.fetchmany(1))
         cursor.close()
         return rows[0] if rows else None
 
+    @override
     async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
-        """Every row."""
         cursor = self.connection.execute(self._queries[query], values or {})
         return _rows(cursor, cursor.fetchall())
 
+    @override
     async def number_in_order(self, owner: str) -> None:
         """Leave it as it is: writes come one after the other."""
 
+    @override
     async def ring(self) -> None:
         """Wake none: no other process serves the file."""
 
@@ -154,11 +158,13 @@ def open_writer(
 class Reader(SQLiteSession):
     """A connection that only reads; what it dies of is put in our words."""
 
+    @override
     async def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
         """Read the first row."""
         with _readable():
             return await super().one(query, values)
 
+    @override
     async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
         """Read every row."""
         with _readable():
