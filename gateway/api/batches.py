@@ -39,6 +39,8 @@ RETRY_WINDOW_MS: Final = 15 * 60 * 1000
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
+# Of each batch in a list: of a hundred batches with a thousand entries each all are 12 MB.
+LISTED_ERRORS: Final = 10
 
 # https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -100,7 +102,7 @@ async def list_batches(call: Call) -> Response:
     if page is None:
         raise no_such_batch(query.after or "", param="after")
     await note_used(call, page.data)
-    shown_now = [await encoded(call, batch) for batch in page.data]
+    shown_now = [await encoded(call, batch, LISTED_ERRORS) for batch in page.data]
     return answer(encode_page(shown_now, has_more=page.has_more))
 
 
@@ -156,10 +158,10 @@ async def cancel(call: Call) -> Response:
     return answer(await encoded(call, batch))
 
 
-async def encoded(call: Call, batch: Batch) -> dict[str, Any]:
+async def encoded(call: Call, batch: Batch, most_errors: int | None = None) -> dict[str, Any]:
     """Encode with the outlook, which is worked out when it is asked for and never stored."""
     if batch.status is not BatchStatus.IN_PROGRESS:
-        return encode_batch(batch)
+        return encode_batch(batch, most_errors=most_errors)
     found = await call.store.get_batch_and_queues(call.owner, batch.id)
     queues = () if found is None else found[1]
     return encode_batch(batch, outlook(batch, queues, call.now()))

@@ -56,7 +56,9 @@ def encode_part(part: Part) -> dict[str, Any]:
     }
 
 
-def encode_batch(batch: Batch, outlook: Outlook = UNKNOWN) -> dict[str, Any]:
+def encode_batch(
+    batch: Batch, outlook: Outlook = UNKNOWN, most_errors: int | None = None
+) -> dict[str, Any]:
     """OpenAI's batch, derived from what the runner and the requests wrote."""
     live = batch.status in LIVE_STATUSES
     return {
@@ -64,7 +66,7 @@ def encode_batch(batch: Batch, outlook: Outlook = UNKNOWN) -> dict[str, Any]:
         "object": "batch",
         "endpoint": batch.endpoint_as_sent,
         "model": batch.model,
-        "errors": _errors(batch),
+        "errors": _errors(batch, most_errors),
         "input_file_id": batch.input_file_id,
         "completion_window": COMPLETION_WINDOW,
         "status": shown_status(batch),
@@ -150,13 +152,18 @@ def _seconds(milliseconds: int | None) -> int | None:
     return None if milliseconds is None else milliseconds // 1000
 
 
-def _errors(batch: Batch) -> dict[str, Any] | None:
+def _errors(batch: Batch, most: int | None) -> dict[str, Any] | None:
     if not batch.errors:
         return None
+    shown = batch.errors[:most]
     data = [
         {"code": error.code, "message": error.message, "param": error.param, "line": error.line}
-        for error in batch.errors
+        for error in shown
     ]
+    if len(shown) < len(batch.errors):
+        more = len(batch.errors) - len(shown)
+        message = f"{more} more entries: GET /v1/batches/{batch.id} shows all of them."
+        data.append({"code": shown[-1].code, "message": message, "param": None, "line": None})
     return {"object": "list", "data": data}
 
 

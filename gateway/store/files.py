@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from gateway.batches.file import File
 from gateway.ports.store import Deletion, Page
@@ -11,6 +12,9 @@ from gateway.store.session import Session
 
 # Before the first and after the last row of a list.
 FIRST, LAST = 0, 2**63 - 1
+
+# Of these purposes no line can name a file; as the query ``expired_files`` has them.
+NEVER_NAMED: Final = frozenset({"batch", "batch_output"})
 
 
 async def add(session: Session, file: File) -> File:
@@ -64,7 +68,9 @@ async def delete(session: Session, owner: str, file_id: str, now: int) -> Deleti
     file = await current(session, owner, file_id, now)
     if file is None:
         return Deletion.MISSING
-    if await session.one("file_is_read", {"id": file_id}) is not None:
+    nameable = file.purpose not in NEVER_NAMED
+    values = {"id": file_id, "owner": owner, "nameable": nameable}
+    if await session.one("file_is_read", values) is not None:
         return Deletion.IN_USE
     await _bury(session, file, now)
     return Deletion.DELETED

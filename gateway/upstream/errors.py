@@ -157,6 +157,13 @@ _NOT_THERE: Final = re.compile(
 )
 
 
+# 429 of an upload, with a pause of 2^63-1 s (python-genai#1172): what helps is not to wait.
+FILE_STORAGE: Final = "FileStorageBytes"
+STORE_FULL: Final = (
+    "Google's file storage of this project is full (20 GB): deleting files there makes room at once"
+)
+
+
 def error_of(call: Call, status: int, body: bytes, scrub: Scrubber) -> UpstreamError:
     """Return the error that an answer other than 2xx means."""
     told = parse_error_body(body)
@@ -167,7 +174,10 @@ def error_of(call: Call, status: int, body: bytes, scrub: Scrubber) -> UpstreamE
     code = scrub(info.reason or info.status or "") or None
     if status == 429:
         delay = None if info.retry_delay is None else min(info.retry_delay, MAX_RETRY_AFTER)
-        return UpstreamUnavailableError(message, status=status, code=code, retry_after=delay)
+        full = UpstreamUnavailableError(message, status=status, code=code, retry_after=delay)
+        if info.quota is not None and info.quota.startswith(FILE_STORAGE):
+            full.add_note(STORE_FULL)
+        return full
     kind = _kind(call, status, told)
     if kind is UpstreamRefusedError:
         return UpstreamRefusedError(message, status=status, code=code, item=_item_of(info.message))

@@ -143,13 +143,14 @@ class ErrorInfo:
     """Members of an error, in any of its forms.
 
     ``status`` is google.rpc.Code's name, ``reason`` ErrorInfo's (``API_KEY_INVALID``),
-    ``retry_delay`` RetryInfo's in seconds.
+    ``retry_delay`` RetryInfo's in seconds, ``quota`` the id of the first quota that is used up.
     """
 
     status: str | None = None
     message: str = ""
     reason: str | None = None
     retry_delay: float | None = None
+    quota: str | None = None
 
 
 def parse_error(value: object) -> ErrorInfo | None:
@@ -174,6 +175,7 @@ def parse_error(value: object) -> ErrorInfo | None:
         message=message or "",
         reason=_first_text(details, "reason"),
         retry_delay=_retry_delay(details),
+        quota=_quota(details),
     )
 
 
@@ -187,6 +189,13 @@ def parse_error_body(body: bytes) -> ErrorInfo | None:
 
 def _first_text(details: Sequence[Json], name: str) -> str | None:
     return next((text for each in details if (text := as_text(each.get(name)))), None)
+
+
+def _quota(details: Sequence[Json]) -> str | None:
+    """``{"@type":"…QuotaFailure","violations":[{"quotaId":"FileStorageBytesPerProject"}]}``."""
+    lists = (each.get("violations") for each in details)
+    violations = [as_object(each) for some in lists if isinstance(some, list) for each in some]
+    return _first_text(violations, "quotaId")
 
 
 def _retry_delay(details: Sequence[Json]) -> float | None:

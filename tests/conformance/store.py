@@ -223,6 +223,17 @@ class FileRules:
         deletion = await store.delete_file(OWNER, batch.input_file_id, 2_000)
         assert deletion is (Deletion.IN_USE if status in LIVE_STATUSES else Deletion.DELETED)
 
+    async def test_what_a_batch_may_name_stays_until_it_is_validated(self, store: Store) -> None:
+        batch = await claimed_batch(store)
+        for purpose in ("user_data", "batch"):
+            await add_file_with_blob(store, purpose, purpose=purpose, expires_at=2_000)
+            await add_file_with_blob(store, f"of-{purpose}", purpose=purpose, owner=OTHER)
+        assert await store.delete_file(OWNER, "file-user_data", 1_500) is Deletion.IN_USE
+        assert await store.delete_file(OTHER, "file-of-user_data", 1_500) is Deletion.DELETED
+        assert await store.expire_files(3_000, 10) == 1
+        assert await store.save_batch(replace(batch, status=BatchStatus.IN_PROGRESS))
+        assert await store.expire_files(3_000, 10) == 1
+
     async def test_expiry_deletes_what_no_live_batch_reads(self, store: Store) -> None:
         await add_file_with_blob(store, expires_at=2_000)
         await add_file_with_blob(store, "two", expires_at=2_000)

@@ -173,25 +173,22 @@ async def test_a_batch_whose_files_are_all_unknown(tmp_path: Path) -> None:
         assert here.upstream.jobs == []
 
 
-async def test_a_file_deleted_while_the_input_is_read(tmp_path: Path) -> None:
-    """Nothing holds it yet; the input is read again and the file is unknown."""
+async def test_a_file_cannot_be_deleted_while_the_input_is_read(tmp_path: Path) -> None:
+    """What its lines name is not known yet: a line was refused whose file was there at create."""
     async with world(tmp_path) as here:
         file = await here.upload(PDF, "a.pdf")
-        find = here.store.get_files
+        find, tried = here.store.get_files, list[Deletion]()
 
         async def late(owner: str, file_ids: Sequence[str], now: int) -> Sequence[File]:
-            found = await find(owner, file_ids, now)
-            assert await here.store.delete_file(OWNER, file.id, now) in {
-                Deletion.DELETED,
-                Deletion.MISSING,
-            }
-            return found
+            tried.append(await here.store.delete_file(OWNER, file.id, now))
+            return await find(owner, file_ids, now)
 
-        here.store.get_files = late  # type: ignore[method-assign]  # the moment between two calls
+        here.store.get_files = late  # type: ignore[method-assign]  # the moment before that call
         done = await here.ended(await here.submit(naming("a", file.id) + chat("b")))
 
-        assert errors(await here.lines(done.error_file_id)) == {"a": (400, "file_not_found")}
-        assert texts(await here.lines(done.output_file_id)) == ["re x"]
+        assert set(tried) == {Deletion.IN_USE}
+        assert texts(await here.lines(done.output_file_id)) == ["re a", "re x"]
+        assert await here.store.delete_file(OWNER, file.id, here.clock.now()) is Deletion.DELETED
 
 
 async def test_a_named_file_is_kept(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from gateway import errors
 from gateway.errors import UpstreamError
-from gateway.upstream.errors import Call, Scrubber, error_of, mapped
+from gateway.runner.context import describe
+from gateway.upstream.errors import STORE_FULL, Call, Scrubber, error_of, mapped
 from tests.upstream.bench import KEY
 
 Ambiguous = errors.UpstreamAmbiguousError
@@ -158,6 +159,14 @@ class TestErrors:
         error = error_of(Call.CREATE, 429, orjson.dumps(row["body"]), SCRUB)
         assert isinstance(error, Unavailable)
         assert error.retry_after is None
+
+    def test_a_full_file_store_is_named(self) -> None:
+        """What helps is to delete files, not to wait for ever (python-genai#1172)."""
+        violations = [{"quotaMetric": "m"}, "odd", {"quotaId": "FileStorageBytesPerProject"}]
+        details = [{"violations": violations}, {"violations": 1}]
+        body = orjson.dumps({"error": {"code": 429, "message": "m", "details": details}})
+        error = error_of(Call.STAGE, 429, body, SCRUB)
+        assert describe(error) == f"{STORE_FULL}: the upstream answered 429"
 
     def test_a_hint_of_three_hundred_billion_years_is_not_believed(self) -> None:
         """A full file store answers so: python-genai#1172."""

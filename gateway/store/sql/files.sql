@@ -48,11 +48,14 @@ WHERE owner = :owner AND purpose = :purpose
 ORDER BY seq LIMIT :limit;
 
 -- name: file_is_read
--- As an input, or by a line that names it: those rows go when the batch ends.
+-- As an input, or by a line that names it: those rows go when the batch ends. What the lines of a
+-- batch name is not known before it is validated: until then it may be any file but an input.
 SELECT 1 FROM batches
 WHERE input_file_id = :id AND status IN ($live)
 UNION ALL
 SELECT 1 FROM job_files WHERE file_id = :id
+UNION ALL
+SELECT 1 FROM batches WHERE owner = :owner AND status = 'validating' AND :nameable
 LIMIT 1;
 
 -- name: delete_file
@@ -67,6 +70,11 @@ WHERE deleted_at IS NULL AND expires_at <= :now
             AND batches.status IN ($live)
     )
     AND NOT EXISTS (SELECT 1 FROM job_files WHERE job_files.file_id = files.id)
+    AND NOT EXISTS (
+        SELECT 1 FROM batches
+        WHERE batches.owner = files.owner AND batches.status = 'validating'
+            AND files.purpose NOT IN ('batch', 'batch_output')
+    )
 ORDER BY expires_at LIMIT :limit;
 
 -- name: owners
