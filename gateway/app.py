@@ -41,6 +41,7 @@ from gateway.keyring.keyring import Keyring
 from gateway.keyring.sealing import Seals
 from gateway.live.background import BackgroundLimits, BackgroundQueue
 from gateway.live.budgets import Budgets, Prices
+from gateway.live.files import UploadedFiles
 from gateway.live.memory import ResponseMemory
 from gateway.live.options import LiveOptions
 from gateway.live.places import Places
@@ -472,6 +473,7 @@ class Gateway:
             memory,
             background=background,
             budgets=budgets,
+            files=UploadedFiles(context.store, context.blobs, self._clock),
             options=options,
             meters=self._meters,
         )

@@ -83,7 +83,7 @@ class BackgroundQueue:
         identity = new_answer_id()
         whole = await self._memory.continued(body, asked.owner)
         rest = {name: value for name, value in whole.items() if name not in _TAKEN}
-        request = await asyncio.to_thread(prepare, asked.path, rest, self._policy, later=True)
+        request = await asyncio.to_thread(prepare, asked.path, rest, self._policy)
         kept = self._kept(identity, body, rest, request)
         row = self._row(asked, identity, kept, request)
         written = await asyncio.to_thread(self._written, row.id, kept)

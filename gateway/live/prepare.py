@@ -66,11 +66,8 @@ def parsed(request: SingleRequest) -> Json:
     return body if request.model is None else {**body, "model": request.model}
 
 
-def prepare(path: str, body: Json, policy: Policy, *, later: bool = False) -> Prepared:
-    """Check and translate a body. Errors: RequestError, RefusedError of the translation.
-
-    One that is answered ``later``, by a batch, may name uploaded files.
-    """
+def prepare(path: str, body: Json, policy: Policy) -> Prepared:
+    """Check and translate a body. Errors: RequestError, RefusedError of the translation."""
     endpoint = ENDPOINTS[path]
     asked = _text(body, "model")
     for name in endpoint.required:
@@ -93,12 +90,6 @@ def prepare(path: str, body: Json, policy: Policy, *, later: bool = False) -> Pr
     if isinstance(made, LineError):
         raise RefusedError(made)
     items, hints, notes, files = made
-    if files and not later:
-        raise RequestError(
-            "Uploaded files can be named in batches, and in the background, alone: send the content"
-            " itself.",
-            code="unsupported_value",
-        )
     return Prepared(
         path,
         endpoint.method,

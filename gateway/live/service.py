@@ -25,6 +25,7 @@ from gateway.live.background import BackgroundQueue, wants_background
 from gateway.live.budgets import Budgets, Spending
 from gateway.live.calls import Calls
 from gateway.live.failures import LostAnswerError, StoppingError, of_upstream, refused
+from gateway.live.files import Named, UploadedFiles, inlined
 from gateway.live.memory import ResponseMemory, Turn
 from gateway.live.options import LiveOptions
 from gateway.live.places import Places
@@ -64,6 +65,7 @@ class _Work:
     owner: str
     turn: Turn | None
     size: int  # of its body, in bytes
+    files: Sequence[Named] = ()  # that are to be sent along
 
     def render(self, answers: Sequence[Answer], *, signed: bool = False) -> Rendered:
         """Render; ``signed``: reasoning items carry what Gemini signed them with."""
@@ -88,6 +90,7 @@ class SingleRequestService:
         credentials: Mapping[str, str],
         memory: ResponseMemory,
         *,
+        files: UploadedFiles | None = None,
         background: BackgroundQueue | None = None,
         budgets: Budgets | None = None,
         options: LiveOptions,
@@ -99,6 +102,7 @@ class SingleRequestService:
         self._credentials = credentials
         self._options = options
         self._memory = memory
+        self._files = files
         self._background = background
         self._budgets = budgets
         self._meters = meters
@@ -147,7 +151,27 @@ class SingleRequestService:
             hints = cast("AnswerHints", turn.repeats(request.hints))
             request = replace(request, hints=hints, identity=turn.identity)
         work = _Work(request, self._context(request), asked.owner, turn, len(asked.body))
+        if request.files:
+            work = replace(work, files=await self._named_files(asked.owner, request, body))
         return await (self._streamed(work) if request.stream else self._whole(work))
+
+    async def _named_files(
+        self, owner: str, request: Prepared, body: dict[str, Any]
+    ) -> Sequence[Named]:
+        if self._files is None:
+            raise InternalError("Uploaded files are not served here.")
+        return await self._files.find(owner, request.files, body)
+
+    async def _with_files(self, work: _Work) -> _Work:
+        """Write the files into the request, while it holds a place: until then they are not read.
+
+        Errors: GatewayError.
+        """
+        if not work.files or self._files is None:
+            return work
+        data = await self._files.written(work.files)
+        items = await asyncio.to_thread(inlined, work.request.items, data)
+        return replace(work, request=replace(work.request, items=items))
 
     async def _queued(self, asked: SingleRequest, body: dict[str, Any]) -> Answered:
         if self._background is None:
@@ -157,9 +181,9 @@ class SingleRequestService:
         return answered
 
     async def _whole(self, work: _Work) -> Answered:
-        request = work.request
         began = self._clock.monotonic()
         async with self._spending(work) as spending, self._places.one(work.owner, work.size):
+            request = (await self._with_files(work)).request
             with self._credential(work.owner) as credential:
                 spending.sent()
                 tier, answers = await self._answers(request, credential, spending)
@@ -267,6 +291,7 @@ class SingleRequestService:
         try:
             spending = await stack.enter_async_context(self._spending(work))
             await stack.enter_async_context(self._places.one(work.owner, work.size))
+            work = await self._with_files(work)
             credential = stack.enter_context(self._credential(work.owner))
             spending.sent()
             try:

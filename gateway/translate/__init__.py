@@ -40,13 +40,14 @@ from gateway.translate.models.prices import (
     price_of,
 )
 from gateway.translate.reading.notes import ENDING, NOT_LISTED, UNKNOWN_MEMBER
-from gateway.translate.request.media import media_type_of
 from gateway.translate.request.modalities import check_voices
 from gateway.translate.request.safety import check_safety_settings
 from gateway.translate.request.uploads import (
     PLACEHOLDER,
     Unusable,
+    judged,
     not_found,
+    parts_with_files,
     placeholders,
     refusal_of,
 )
@@ -95,10 +96,11 @@ __all__ = [
     "estimate",
     "failure_of",
     "item_tokens",
+    "judged",
     "life_of",
-    "media_type_of",
     "most_cost",
     "not_found",
+    "parts_with_files",
     "passes",
     "placeholders",
     "plain_names",

@@ -251,7 +251,7 @@ def _same_identity(monkeypatch: pytest.MonkeyPatch) -> None:
 def compare_request(case: dict[str, Any], scratch: Path) -> None:
     """A body of the tables, with an answer of every kind of part."""
     if case["expected"].get("files"):
-        return  # uploaded files: test_files.py
+        return  # which a batch copies, and a single request sends along: test_files.py
     path = case["endpoint"]
     answers = [{"response": VECTOR if path == "/v1/embeddings" else ANSWER}] * MOST_ITEMS
     body = {"model": case["model"], **case["openai"]}

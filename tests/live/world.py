@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 
+from gateway.live.files import UploadedFiles
 from gateway.live.memory import DEFAULT_MOST_BYTES, ResponseMemory
 from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
@@ -44,7 +45,13 @@ async def live_world(
         upstream = GeminiUpstream(gemini, world.clock)
         memory = ResponseMemory(world.store, world.blobs, world.clock, 3600, most_bytes)
         service = SingleRequestService(
-            upstream, world.clock, Policy(**policy), credentials, memory, options=options
+            upstream,
+            world.clock,
+            Policy(**policy),
+            credentials,
+            memory,
+            files=UploadedFiles(world.store, world.blobs, world.clock),
+            options=options,
         )
         try:
             async with _client(world, service, memory) as (url, client):

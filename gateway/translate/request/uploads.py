@@ -21,8 +21,15 @@ from gateway.ids import FILE_ID
 from gateway.translate.contract import Json, LineError
 from gateway.translate.reading.refusal import Refused, invalid_type, quoted
 from gateway.translate.request.conversation import Conversation
+from gateway.translate.request.media import media_type_of
 
 PLACEHOLDER: Final = "gateway-file:"
+
+# What clients upload for their lines; inputs and outputs of batches are not among it.
+PURPOSES: Final = ("assistants", "vision", "user_data")
+
+# Gemini's largest file (discovery document, mediaUpload.maxSize).
+MAX_FILE_BYTES: Final = 2_147_483_648
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,31 @@ def not_found(file_id: str) -> Unusable:
         f"Invalid value for '{{param}}': file {quoted(file_id)} was not found, or this API key does"
         " not have access to it.",
     )
+
+
+def judged(file_id: str, purpose: str, size: int, filename: str) -> str | Unusable:
+    """Return the media type of a file that can be used, or why it cannot."""
+    if purpose not in PURPOSES:
+        return _invalid(
+            f"file '{file_id}' has the purpose '{purpose}', but a line may name files of the"
+            f" purposes {', '.join(map(repr, PURPOSES))} alone."
+        )
+    if not size:
+        return _invalid(f"file '{file_id}' is empty.")
+    if size > MAX_FILE_BYTES:
+        return _invalid(f"file '{file_id}' has more than {MAX_FILE_BYTES} bytes.")
+    kind = media_type_of(filename)
+    if kind is None:
+        return Unusable(
+            "unsupported_value",
+            f"Unsupported value for '{{param}}': the filename of '{file_id}' has no suffix that"
+            " names a media type which Gemini reads.",
+        )
+    return kind
+
+
+def _invalid(why: str) -> Unusable:
+    return Unusable("invalid_value", f"Invalid value for '{{param}}': {why}")
 
 
 def uploaded_file(file_id: object, conversation: Conversation, param: str = "file_id") -> Json:
@@ -83,6 +115,12 @@ def _places(value: object, file_id: str, path: str = "") -> Iterator[str]:
 
 def placeholders(request: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
     """Every placeholder of a Gemini request: the file's id, and the FileData to write into."""
+    for file_id, part in parts_with_files(request):
+        yield file_id, part["fileData"]
+
+
+def parts_with_files(request: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
+    """Yield the same with the part that holds the FileData."""
     contents = request.get("contents") or [request.get("content", {})]
     for content in contents:
         for part in content.get("parts", ()):
@@ -94,4 +132,4 @@ def placeholders(request: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
 def _of_part(part: Json) -> Iterator[tuple[str, Json]]:
     data = part.get("fileData")
     if data is not None and data["fileUri"].startswith(PLACEHOLDER):
-        yield data["fileUri"].removeprefix(PLACEHOLDER), data
+        yield data["fileUri"].removeprefix(PLACEHOLDER), part
