@@ -5,8 +5,9 @@ import ipaddress
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailable
 from gateway.ids import jitter
 from gateway.upstream.errors import Call, Scrubber, error_of, mapped
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES, MAX_PAGES, GeminiOptions
-from gateway.upstream.pooled import PooledTransport
+from gateway.upstream.pooled import SENT_AT_ONCE, PooledTransport
 from gateway.wire.gemini import Page, parse_error, parse_page
 
 _GOOGLE_HOST: Final = re.compile(r"[a-z0-9.-]+\.googleapis\.com")
@@ -37,6 +38,12 @@ HEADERS: Final = {
 DEFAULT_LIMITS: Final = httpx.Limits(
     max_connections=100, max_keepalive_connections=20, keepalive_expiry=5.0
 )
+
+
+# For how long a connection is kept that no call uses.
+KEPT_SECONDS: Final = 5.0
+
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 class TooLargeAnswerError(UpstreamUnavailableError):
@@ -63,9 +70,34 @@ class Transport:
         stall = httpx.Timeout(options.stall_seconds, connect=options.connect_seconds)
         self._stall = stall.as_dict()
         self._client = self.new_client(stall)
+        self._send, close = self._sender(stall, KEPT_SECONDS)
         # A connection of this client is never kept, so none is used twice.
         single = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._single = self.new_client(stall, single)
+        self._send_alone, close_alone = self._sender(stall, None)
+        slow = self.new_client(stall, single)
+        self._send_slowly = partial(slow.send, stream=True)
+        self._closing = (self._client.aclose, close, close_alone, slow.aclose)
+
+    def _sender(
+        self, timeout: httpx.Timeout, idle_seconds: float | None
+    ) -> tuple[Send, Callable[[], Awaitable[None]]]:
+        """Return how requests are sent of which there are many, and how that is closed.
+
+        Past the client, which would look for cookies, redirects and credentials in each; but where
+        there is a proxy, the client finds it.
+        """
+        inner = self._pooled(idle_seconds)
+        if inner is not None:
+            return inner.handle_async_request, inner.aclose
+        none_kept = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        client = self.new_client(timeout, DEFAULT_LIMITS if idle_seconds else none_kept)
+        return partial(client.send, stream=True), client.aclose
+
+    def _pooled(self, idle_seconds: float | None) -> httpx.AsyncBaseTransport | None:
+        """Return connections for many calls; None where only httpx knows the proxies."""
+        if self._inner is None and not (self._proxies and getproxies()):
+            return PooledTransport(self._tls, idle_seconds)
+        return self._inner
 
     def new_client(
         self,
@@ -87,18 +119,13 @@ class Transport:
 
     def new_pooled_client(self, idle_seconds: float) -> httpx.AsyncClient:
         """Make one for many calls at a time, which bounds them and their time itself."""
-        proxied = self._proxies and bool(getproxies())
-        if self._inner is None and not proxied:  # httpx's own transport knows the proxies
-            inner: httpx.AsyncBaseTransport | None = PooledTransport(self._tls, idle_seconds)
-        else:
-            inner = self._inner
         limits = httpx.Limits(max_connections=None, keepalive_expiry=idle_seconds)
-        return self.new_client(httpx.Timeout(None), limits, inner)
+        return self.new_client(httpx.Timeout(None), limits, self._pooled(idle_seconds))
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
-        await self._single.aclose()
+        for close in self._closing:
+            await close()
 
     # --- URLs -------------------------------------------------------------------------------
 
@@ -184,10 +211,15 @@ class Transport:
     ) -> AsyncIterator[httpx.Response]:
         """Send a POST on a connection that no other call has used, or will."""
         timeout = httpx.Timeout(seconds, connect=min(seconds, self.options.connect_seconds))
-        async with self._single.stream(
-            "POST", url, headers=headers, content=content, timeout=timeout
-        ) as response:
+        sent = {**HEADERS, **headers}
+        waits = {"timeout": timeout.as_dict()}
+        request = httpx.Request("POST", url, headers=sent, content=content, extensions=waits)
+        small = len(content) <= SENT_AT_ONCE
+        response = await (self._send_alone if small else self._send_slowly)(request)
+        try:
             yield response
+        finally:
+            await response.aclose()
 
     @asynccontextmanager
     async def stream(
@@ -212,7 +244,7 @@ class Transport:
         request = httpx.Request(
             method, url, params=params, headers=sent, extensions={"timeout": self._stall}
         )
-        response = await self._client.send(request, stream=True)
+        response = await self._send(request)
         try:
             if not (response.is_success or response.status_code in accept):
                 raise await self.failure(Call.OTHER, response)

@@ -128,7 +128,10 @@ def gemini() -> Iterator[Emulator]:
 async def before(
     gemini: Emulator, tmp_path: Path, operation: Operation, network: Unreachable
 ) -> AsyncIterator[World]:
-    """A runner whose upstream client is the real one, of little patience."""
+    """A runner whose upstream client is the real one, of little patience.
+
+    It has its own connections, but where the network is down.
+    """
     chosen = GeminiOptions(
         credentials={"default": f"key-{tmp_path.name}"},  # a project of its own
         base_url=gemini.base_url,
@@ -141,7 +144,7 @@ async def before(
     )
 
     def real(clock: Clock) -> GeminiUpstream:
-        return GeminiUpstream(chosen, clock, network)
+        return GeminiUpstream(chosen, clock, network if network.times else None)
 
     changes: dict[str, Any] = {"inline_items": 100 if operation.inline else 0}
     async with world(tmp_path, real, create_seconds=0.5, settle=100, **changes) as w:

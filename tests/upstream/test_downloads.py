@@ -121,7 +121,8 @@ class TestFile:
         story = Story(whole(cut=100_000), *[nothing] * 9)
         with pytest.raises(UpstreamUnavailableError):
             await fetched(bench, story, download_attempts=3)
-        assert len(story.asked) == 3
+        # Where a connection ends without an answer, the transport asks once more by itself.
+        assert len(story.asked) == 1 + 2 * 2
 
     async def test_progress_renews_the_patience(self, bench: Bench) -> None:
         cuts = [part(cut=10_000) for _ in range(10)]
