@@ -6,7 +6,7 @@ Unknown are sound and pictures (the table's prices are for text), and what Googl
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from gateway.translate.contract import Answer, Json
 from gateway.translate.models.estimates import BYTES_PER_TOKEN
@@ -15,8 +15,6 @@ from gateway.translate.models.prices import Price
 BILLION: Final = 1_000_000_000
 # A cached token costs a tenth of the standard price ("Context caching"), which is twice a batch's.
 CACHED_SHARE: Final = 0.2
-_ASKED: Final = ("promptTokenCount", "toolUsePromptTokenCount")
-_TOLD: Final = ("candidatesTokenCount", "thoughtsTokenCount")
 # Of the details of a prompt and of an answer, the kinds that cost what text does.
 _PRICED_IN: Final = frozenset({"TEXT", "IMAGE", "VIDEO", "DOCUMENT"})
 _PRICED_OUT: Final = frozenset({"TEXT"})
@@ -38,8 +36,9 @@ def answer_cost(answer: Answer, price: Price | None) -> int | None:
     usage = _usage(response)
     if price is None or usage is None or not _is_text(usage) or _has_fees(response):
         return None
-    asked, told = _sum(usage, _ASKED), _sum(usage, _TOLD)
-    cached = _sum(usage, ("cachedContentTokenCount",))
+    asked = _count(usage, "promptTokenCount") + _count(usage, "toolUsePromptTokenCount")
+    told = _count(usage, "candidatesTokenCount") + _count(usage, "thoughtsTokenCount")
+    cached = _count(usage, "cachedContentTokenCount")
     rates = price.of(asked)
     full = (asked - cached + cached * CACHED_SHARE) * rates[0] + told * rates[1]
     return round(full * BILLION)
@@ -54,9 +53,12 @@ def _usage(response: Json) -> Json | None:
     return {"promptTokenCount": int(text)} if text.isascii() and text.isdigit() else None
 
 
-def _sum(usage: Json, names: Iterable[str]) -> int:
-    counts: list[Any] = [usage.get(name) for name in names]
-    return sum(count for count in counts if type(count) is int)
+# Each answer of a batch comes by here: written out, these take a third of what generators do.
+
+
+def _count(usage: Json, name: str) -> int:
+    count = usage.get(name)
+    return count if type(count) is int else 0
 
 
 def _is_text(usage: Json) -> bool:
@@ -69,14 +71,20 @@ def _only(usage: Json, name: str, kinds: frozenset[str]) -> bool:
     details = usage.get(name)
     if not isinstance(details, list):
         return True
-    return all(isinstance(each, dict) and each.get("modality") in kinds for each in details)
+    for each in details:
+        if not isinstance(each, dict) or each.get("modality") not in kinds:
+            return False
+    return True
 
 
 def _has_fees(response: Json) -> bool:
     candidates = response.get("candidates")
     if not isinstance(candidates, list):
         return False
-    return any(isinstance(each, dict) and "groundingMetadata" in each for each in candidates)
+    for each in candidates:  # noqa: SIM110
+        if isinstance(each, dict) and "groundingMetadata" in each:
+            return True
+    return False
 
 
 def most_cost(
