@@ -82,7 +82,7 @@ class Admission:
         self._quotas = {(quota.credential, quota.model): quota for quota in quotas}
         self._jobs: dict[str, int] = {}
         self._tokens: dict[tuple[str, str], int] = {}
-        self._now = now
+        self.now = now
         for load in sent:
             self._note(load.credential, load.model, load.jobs, load.tokens)
 
@@ -120,7 +120,7 @@ class Admission:
             return -1
         if self.used(credential, LIVE_JOBS) >= self.room(credential, LIVE_JOBS):
             return -1
-        taken = self.used(credential, model) + quota.held_at(self._now)
+        taken = self.used(credential, model) + quota.held_at(self.now)
         return max(room_of(quota, self._rules) - taken, 0)
 
     def decide(self, job: Waiting) -> Verdict:
@@ -142,11 +142,11 @@ class Admission:
         room = room_of(quota, self._rules)
         if used == 0:
             return self._alone(quota, job, tokens)
-        fits = tokens <= room - used - quota.held_at(self._now)
+        fits = tokens <= room - used - quota.held_at(self.now)
         return Verdict.GO if fits else Verdict.WAIT
 
     def _is_blocked(self, quota: Quota) -> bool:
-        return quota.blocked_until is not None and self._now < quota.blocked_until
+        return quota.blocked_until is not None and self.now < quota.blocked_until
 
     def _alone(self, quota: Quota, job: Waiting, tokens: int) -> Verdict:
         """Tokens of cancelled jobs hold up none: whether they are free shows when one is sent."""

@@ -137,7 +137,7 @@ class Batch:
     idempotency_key: str | None = None
     fingerprint: str | None = None
     lines: int = 0  # physical lines of the input, once validated
-    run: str | None = None  # run 0: the lines refused at validation
+    run: str | None = None  # run 0: lines refused at validation, and notes; None without any
     index: str | None = None
     # After the end: until when raw results, hints and run 0 are kept; None when they are not.
     raw_until: int | None = None

@@ -7,9 +7,12 @@ refusal, more after each create that used what there was.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
+
+from gateway.batches.batch import Counts, TokenUsage
+from gateway.batches.job import Job
 
 MILLION: Final = 1_000_000
 BILLION: Final = 1000 * MILLION
@@ -216,3 +219,25 @@ def counted(quota: Quota, estimated: int, told: int) -> Quota:
     if both[0] > RATIO_MEMORY:
         both = (both[0] // 2, both[1] // 2)
     return replace(quota, estimated=both[0], counted=both[1])
+
+
+Lesson = Callable[[Quota], Quota]
+
+
+def lesson(job: Job, counts: Counts, usage: TokenUsage, now: int) -> Lesson | None:
+    """Return what a job teaches that came back with so many answers; None when it is nothing.
+
+    Of a line with several items the client is told the prompt once: nothing is learned from it.
+    """
+    served = counts.completed if job.items == job.lines and usage.input_tokens else 0
+    if job.cancel_sent_at is None and not served:
+        return None
+
+    def learned(quota: Quota) -> Quota:
+        if job.cancel_sent_at is not None:
+            quota = cancelled(quota, job.tokens, now)
+        if served:
+            quota = counted(quota, job.tokens * served // job.lines, usage.input_tokens)
+        return quota
+
+    return learned

@@ -23,7 +23,7 @@ from gateway.batches.file import File
 from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
-from gateway.batches.quota import Quota
+from gateway.batches.quota import Lesson, Quota
 from gateway.batches.response import DueQueue, StoredResponse
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
@@ -137,8 +137,12 @@ class Store(Protocol):
 
     # Blobs
 
-    async def register_blob(self, name: str, now: int, seal: Seal | None = None) -> None:
-        """Record a name as pending, before its first byte; with the seal of bytes that exist."""
+    async def register_blob(self, name: str, now: int) -> None:
+        """Record a name as pending, before its first byte."""
+        ...
+
+    async def register_blobs(self, seals: Mapping[str, Seal], now: int) -> None:
+        """Record names as pending, of bytes that exist and are to be kept under them."""
         ...
 
     async def blob_seal(self, name: str) -> Seal | None:
@@ -604,9 +608,9 @@ class Store(Protocol):
         blobs: BlobChange = BlobChange(),
         jobs: Sequence[Job] = (),
         named: Mapping[str, Sequence[str]] = NO_FILES,
-        wake: bool = False,
         doubt_files: bool = False,
         paid_again: int | None = None,
+        lesson: Lesson | None = None,
         keep: bool = False,
     ) -> bool:
         """Write a claimed job, guarded by its fence.
@@ -619,15 +623,16 @@ class Store(Protocol):
         ``doubt_files`` the upstream did not find one of them: those that were ready are due to be
         looked at, in the same transaction. ``paid_again`` is how many lines turn out to be paid
         for more than once, by results that came after their job was collected without. Then
-        what a live batch costs is summed anew.
+        what a live batch costs is summed anew. ``lesson`` is learned of the quota of its model, as
+        by :meth:`learn`.
 
-        Ends the claim, unless ``keep``. ``counts`` and
-        ``usage`` are added to those of a batch that is still live, in the same transaction;
-        ``wake`` wakes the batch row. The ``last_error`` of a batch in progress becomes that of
-        the job which failed most often in a row, so that whoever reads the batch sees what it
-        waits for and since when; its ``upstream_state`` that of the job whose state has lasted
-        longest. ``waiting_since`` and ``upstream_since`` are kept by the store: since when the
-        row has a ``last_error``, and has had this ``upstream_state``.
+        Ends the claim, unless ``keep``. ``counts`` and ``usage`` are added to those of a batch that
+        is still live, in the same transaction. The save by which the last of its jobs is done wakes
+        the batch row. The ``last_error`` of a batch in progress becomes that of the job which
+        failed most often in a row, so that whoever reads the batch sees what it waits for and since
+        when; its ``upstream_state`` that of the job whose state has lasted longest.
+        ``waiting_since`` and ``upstream_since`` are kept by the store: since when the row has a
+        ``last_error``, and has had this ``upstream_state``.
         """
         ...
 

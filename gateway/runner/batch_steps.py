@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
 from gateway.errors import WorkerError
 from gateway.ids import new_file_id, new_job_id
-from gateway.ports.store import BlobChange
+from gateway.ports.store import BlobChange, Seal
 from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, StepContext
 from gateway.runner.cpu.collect import date_of
 from gateway.runner.cpu.ranges import JoinTask, ranges_of
@@ -44,6 +44,10 @@ _UNREAD: Final = BatchError(
     "The completion window expired before the input file was read. Nothing was run: create the"
     " batch again.",
 )
+
+# The files of so many lines are written in a moment: unless that fails, their batch is `finalizing`
+# for no longer than the transaction that ends it.
+QUICKLY_WRITTEN: Final = 1000
 
 BATCH_OUTPUT: Final = "batch_output"
 FILES: Final = (
@@ -267,17 +271,20 @@ async def _start(
     estimate: Estimate,
 ) -> None:
     planned = summary["jobs"]
-    paths = [summary["run"], summary["index"]]
-    for plan in planned:
-        paths += [plan["spool"], plan["echo"]]
-    names = await context.keep(paths)
+    # A run without an entry would cost two blobs, which is much for a batch of one line.
+    said = os.stat(summary["index"]).st_size > 0  # noqa: PTH116 - as quick as it looks
+    refused = [summary["run"], summary["index"]] if said else []
+    outgoing = [plan[name] for plan in planned for name in ("spool", "echo")]
+    names = await context.keep([*refused, *outgoing])
+    run, index = names[: len(refused)] or (None, None)
+    blobs = names[len(refused) :]
     now = context.clock.now()
     by_file = await _goes_by_file(context, planned)
     planned = [
         {**plan, "inline": plan["inline"] and plan["model"] not in by_file} for plan in planned
     ]
     jobs = [
-        _job(context, claim.row, plan, (names[2 + 2 * place], names[3 + 2 * place]), now)
+        _job(context, claim.row, plan, (blobs[2 * place], blobs[2 * place + 1]), now)
         for place, plan in enumerate(planned)
     ]
     batch = replace(
@@ -288,8 +295,8 @@ async def _start(
         lines=summary["lines"],
         counts=Counts(total=summary["lines"], failed=summary["refused"]),
         notes=summary["notes"],
-        run=names[0],
-        index=names[1],
+        run=run,
+        index=index,
         failures=0,
         last_error=None,
     )
@@ -368,7 +375,8 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
     if batch.status is BatchStatus.IN_PROGRESS:
         now = context.clock.now()
         batch = replace(batch, status=BatchStatus.FINALIZING, finalizing_at=now)
-        await claim.save(batch, keep=True)
+        if batch.lines > QUICKLY_WRITTEN or batch.failures:
+            await claim.save(batch, keep=True)
     notes = Counter(batch.notes)
     for job in jobs:
         notes.update(job.notes)
@@ -379,7 +387,7 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
             return
         summary = files_or_jobs.summary
         written = {name: summary[name] for name in FILES if summary[name]}
-        names = await context.keep([made["path"] for made in written.values()])
+        names = await _keep_files(context, written.values())
     now = context.clock.now()
     files = {
         name: output_file(context, batch, name, made, blob)
@@ -446,6 +454,14 @@ def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str | No
         blobs += [job.spool, job.filled, job.run]
         blobs += [] if kept else [job.index, job.echo, job.raw, job.held]
     return blobs
+
+
+async def _keep_files(
+    context: StepContext, written: Collection[Mapping[str, Any]]
+) -> Sequence[str]:
+    """Make blobs of files that were hashed as they were written; in their order."""
+    seals = {made["path"]: Seal(made["bytes"], made["sha256"]) for made in written}
+    return await context.keep(list(seals), seals)
 
 
 def output_file(

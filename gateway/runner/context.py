@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
+from gateway.batches.admission import Admission
 from gateway.batches.batch import Batch
 from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import RetryRules
@@ -36,6 +38,7 @@ from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.workers import Workers
 
 SEAL_BLOCK: Final = 1 << 20
+NO_SEALS: Final[Mapping[str, Seal]] = MappingProxyType({})
 
 
 async def sealed(path: Path) -> Seal:
@@ -156,20 +159,22 @@ class StepContext:
         await self.store.register_blob(name, self.clock.now())
         return name
 
-    async def keep(self, paths: Sequence[str]) -> list[str]:
-        """Make blobs of files that a worker wrote, sealed; their names in the same order."""
-        names = list(await asyncio.gather(*(self._seal(Path(path)) for path in paths)))
-        made = zip(names, map(Path, paths), strict=True)
-        await self.blobs.adopt(dict(made))
-        return names
+    async def keep(self, paths: Sequence[str], seals: Mapping[str, Seal] = NO_SEALS) -> list[str]:
+        """Make blobs of files that a worker wrote, sealed; their names in the same order.
 
-    async def _seal(self, path: Path) -> str:
-        name = new_blob_name()
-        await self.store.register_blob(name, self.clock.now(), await sealed(path))
-        return name
+        ``seals`` are those of files whose digest is known since they were written, by path.
+        """
+        made = {new_blob_name(): Path(path) for path in paths}
+        if made:
+            by_name = {
+                name: seals.get(str(path)) or await sealed(path) for name, path in made.items()
+            }
+            await self.store.register_blobs(by_name, self.clock.now())
+            await self.blobs.adopt(made)
+        return list(made)
 
-    async def copy_to(self, name: str, path: Path) -> None:
-        """Have a blob's bytes at a local path, as they were written.
+    async def copy_to(self, name: str, path: Path) -> Seal | None:
+        """Have a blob's bytes at a local path, as they were written; return their seal.
 
         Errors: DamagedBlobError when they are gone or have changed.
         """
@@ -180,6 +185,7 @@ class StepContext:
         seal = await self.store.blob_seal(name)
         if seal is not None and seal != await sealed(path):
             raise DamagedBlobError(name)
+        return seal
 
     async def bring(self, file: File, path: Path) -> None:
         """Have the bytes of a file at a local path, those of its segments one after the other.
@@ -187,11 +193,11 @@ class StepContext:
         Errors: DamagedBlobError when they are gone, or are not what was uploaded.
         """
         if len(file.segments) == 1:
-            await self.copy_to(file.segments[0].blob, path)
+            found = await self.copy_to(file.segments[0].blob, path) or await sealed(path)
         else:
             await self._join(file, path)
             return
-        if (await sealed(path)).sha256 != file.sha256:
+        if found.sha256 != file.sha256:
             raise DamagedBlobError(file.id, "is not the file that was uploaded")
 
     async def _join(self, file: File, path: Path) -> None:
@@ -290,6 +296,7 @@ class JobClaim(Claim[Job]):
     ) -> None:
         super().__init__(row, write)
         self._keeps = keeps
+        self.seen: Admission | None = None  # by which it was admitted, if it is being sent
 
     async def save(self, row: Job, *, keep: bool = False, **others: Any) -> None:  # noqa: ANN401
         """Write the record, and keep the claim for what follows at once."""

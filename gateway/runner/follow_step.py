@@ -117,7 +117,6 @@ async def divide_refused(context: StepContext, claim: JobClaim) -> None:
         jobs=[each.job for each in parts],
         named={each.job.id: each.files for each in parts},
         blobs=BlobChange(live=[blob for each in parts for blob in each.blobs]),
-        wake=True,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.batches import quota as quotas
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.follow_ups import (
     is_stuck,
@@ -320,6 +321,7 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     _tell(job, summary, followers)
     counts = Counts(**summary["counts"])
     usage = TokenUsage(**summary["usage"])
+    lesson = quotas.lesson(job, counts, usage, context.clock.now())
     await claim.save(
         moved(
             job,
@@ -343,7 +345,7 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
             live=[*names, *(blob for each in followers for blob in each.blobs)],
             deletable=[getattr(job, name) for name in kept],
         ),
-        wake=True,
+        lesson=lesson,
     )
 
 

@@ -186,7 +186,10 @@ async def remade(
         return None
     index: str | None = str(place / "refused")
     try:
-        await context.copy_to(batch.index or "", place / "refused")
+        if batch.index is None:
+            _empty(place / "refused")
+        else:
+            await context.copy_to(batch.index, place / "refused")
     except DamagedBlobError:
         index = None  # then what is refused now counts
     skip = await _lines_before(context, job)
@@ -261,7 +264,7 @@ async def _end_unread(context: StepContext, claim: JobClaim, place: Path) -> Non
     run, index = await context.keep([_empty(place / "no-run"), _empty(place / "no-index")])
     told = {"failure": LOST, "unmatched": job.lines, "run": run, "index": index}
     ended = moved(job, JobState.COLLECTED, **told)
-    await claim.save(ended, blobs=BlobChange(live=[run, index]), wake=True)
+    await claim.save(ended, blobs=BlobChange(live=[run, index]))
 
 
 def _empty(path: Path) -> str:

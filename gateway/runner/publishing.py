@@ -89,7 +89,8 @@ class _Runs:
         return replace(self, place=place, trusted=trusted, final=final)
 
     async def publish(self, noted: int) -> Mapping[str, Any]:
-        runs = [await self._refused(), *[await self._run_of(job) for job in self.ran()]]
+        refused = [] if self.batch.run is None else [await self._refused()]
+        runs = [*refused, *[await self._run_of(job) for job in self.ran()]]
         told = {job.failure.code for job in self.jobs if job.failure is not None}
         damaged = self._damaged or LOST.code in told
         lost = damaged or None in runs or not self.trusted

@@ -1,4 +1,4 @@
-"""Steps that teach the admission, around create and collect; and the one that cuts a job again."""
+"""The step that teaches the admission, around create; and the one that cuts a job again."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from gateway.errors import UpstreamUnavailableError
 from gateway.ids import jitter, new_job_id
 from gateway.ports.metrics import Series
 from gateway.ports.store import BlobChange
-from gateway.runner import job_steps, send_steps
+from gateway.runner import send_steps
 from gateway.runner.context import JobClaim, StepContext, describe, job_label
 from gateway.runner.cpu.recut import RecutTask
 
@@ -45,7 +45,7 @@ async def create(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         await claim.save(replace(again, last_error=describe(error)))
         return
     if claim.row.state is JobState.RUNNING:
-        await _accepted(context, claim.row)
+        await _accepted(context, claim)
 
 
 async def _look(context: StepContext, job: Job) -> Admission:
@@ -55,11 +55,17 @@ async def _look(context: StepContext, job: Job) -> Admission:
     return Admission(rules, await context.store.quotas(), sent, now)
 
 
-async def _accepted(context: StepContext, job: Job) -> None:
-    seen, rules, now = await _look(context, job), context.options.quota, context.clock.now()
-    tokens = seen.quota(job.credential, job.model).tokens(job.tokens)
-    for model, more in ((job.model, tokens), (LIVE_JOBS, 1)):
-        used = seen.used(job.credential, model) + more
+async def _accepted(context: StepContext, claim: JobClaim) -> None:
+    """Learn from a create that went well, by what was seen when the job was admitted.
+
+    Another look for each would read every job that is live.
+    """
+    job, seen = claim.row, claim.seen
+    if seen is None:
+        return
+    rules, now = context.options.quota, context.clock.now()
+    for model in (job.model, LIVE_JOBS):
+        used = seen.used(job.credential, model)
         change = partial(quotas.accepted, rules=rules, used=used, now=now)
         known = seen.quota(job.credential, model)
         if change(known) != known:  # most creates teach nothing: a write for each would cost
@@ -93,26 +99,6 @@ def _to_blame(seen: Admission, job: Job) -> tuple[str, int]:
     if seen.used(job.credential, LIVE_JOBS) and fills[LIVE_JOBS] > fills[job.model]:
         return LIVE_JOBS, 1
     return job.model, tokens
-
-
-async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
-    """Collect, and compare what the prompts were estimated at with what came back.
-
-    Of a line with several items the client is told the prompt once: nothing is learned from it.
-    """
-    before = claim.row
-    await job_steps.collect(context, batch, claim)
-    job = claim.row
-    if job.state is not JobState.COLLECTED:
-        return
-    if before.cancel_sent_at is not None:
-        ended = partial(quotas.cancelled, estimated=job.tokens, now=context.clock.now())
-        await context.store.learn(job.credential, job.model, ended)
-    served = job.counts.completed
-    if served and job.items == job.lines and job.usage.input_tokens:
-        estimated, told = job.tokens * served // job.lines, job.usage.input_tokens
-        change = partial(quotas.counted, estimated=estimated, told=told)
-        await context.store.learn(job.credential, job.model, change)
 
 
 async def recut(context: StepContext, _: Batch, claim: JobClaim) -> None:

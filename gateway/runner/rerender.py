@@ -54,12 +54,12 @@ class Rerenderer:
     async def _publish(
         self, batch: Batch, jobs: Sequence[Job], policy: Mapping[str, Any], place: Path
     ) -> Mapping[str, Any]:
-        if batch.run is None or batch.index is None:
-            raise _gone(batch)
-        run, index = place / "run", place / "index"
-        await self._context.copy_to(batch.run, run)
-        await self._context.copy_to(batch.index, index)
-        runs = [RunPaths(str(run), str(index))]
+        runs = []
+        if batch.run is not None and batch.index is not None:
+            run, index = place / "run", place / "index"
+            await self._context.copy_to(batch.run, run)
+            await self._context.copy_to(batch.index, index)
+            runs.append(RunPaths(str(run), str(index)))
         notes = Counter(batch.notes)  # of lines and answers: the latter are counted anew
         for job in jobs:
             if job.run is None:  # it was cut before anything ran, into others

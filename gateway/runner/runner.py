@@ -340,28 +340,29 @@ class Runner:
             if not any(self._free[act] for act in SENDING):
                 return
             turn = await self._context.store.admission_turn()
-            decisions = await self._decide(now)
+            admission, decisions = await self._decide(now)
             chosen = []
             for job, verdict in decisions:
                 if verdict is Verdict.GO:
                     chosen += await self._to_send(job, now)
                 elif verdict is not Verdict.WAIT:
                     await self._start_waiting(group, job, verdict, now)
-            if await self._send(group, chosen, turn):
+            if await self._send(group, chosen, turn, admission):
                 return
 
-    async def _decide(self, now: int) -> Sequence[Decision]:
+    async def _decide(self, now: int) -> tuple[Admission | None, Sequence[Decision]]:
         """Let the admission decide about every job that waits and is in no step."""
         store = self._context.store
         under_way = {job_id for _, job_id in self._under_way}
         seen = await store.waiting_jobs(now, SENDING_SEEN)
         waiting = [job for job in seen if job.job_id not in under_way]
         if not waiting:
-            return []
+            return None, []
         sent = await store.sent_jobs(claimed=True)
         quotas = await store.quotas()
         rules, works = self._context.options.quota, self._credentials_that_work(now)
-        return admit(Admission(rules, quotas, sent, now, works), waiting, sent, now)
+        admission = Admission(rules, quotas, sent, now, works)
+        return admission, admit(admission, waiting, sent, now)
 
     async def _to_send(self, job: Waiting, now: int) -> list[tuple[Step, str]]:
         """Return the step that sends a job, with the credential that it is placed with."""
@@ -370,7 +371,11 @@ class Runner:
         return [(step, job.credential) for step in steps if step.act in SENDING]
 
     async def _send(
-        self, group: asyncio.TaskGroup, chosen: Sequence[tuple[Step, str]], turn: str
+        self,
+        group: asyncio.TaskGroup,
+        chosen: Sequence[tuple[Step, str]],
+        turn: str,
+        admission: Admission | None,
     ) -> bool:
         """Claim what has a slot in one transaction and start it; False when the turn was over."""
         placed: dict[str, str] = {}
@@ -386,6 +391,7 @@ class Runner:
         jobs = await store.claim_to_send(placed, turn, lease)
         for job in jobs or ():
             claim = JobClaim(job, store.save_job, self._keeps)
+            claim.seen = admission
             if self._stopping:
                 await self._release_claim(claim)
             else:
@@ -696,7 +702,7 @@ _JOB_STEPS: Final = {
     Act.ABANDON: job_steps.abandon,
     Act.REFUSE: send_steps.refuse,
     Act.SECURE: job_steps.secure,
-    Act.COLLECT: quota_steps.collect,
+    Act.COLLECT: job_steps.collect,
     Act.RECOVER: recover_step.recover,
     Act.RELEASE: job_steps.release,
 }

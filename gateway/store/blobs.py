@@ -1,6 +1,6 @@
 """Transactions over the rows of blobs, which are names and states, never bytes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
@@ -9,11 +9,17 @@ from gateway.ports.store import BlobChange, Seal
 from gateway.store.session import Session
 
 
-async def register(session: Session, name: str, now: int, seal: Seal | None) -> None:
+async def register(session: Session, name: str, now: int, seal: Seal | None = None) -> None:
     """Register a name as pending."""
     size, digest = (None, None) if seal is None else (seal.bytes, seal.sha256)
     values = {"name": name, "now": now, "bytes": size, "sha256": digest}
     await session.run("register_blob", values)
+
+
+async def register_all(session: Session, seals: Mapping[str, Seal], now: int) -> None:
+    """Register names of bytes that exist."""
+    for name, its_seal in seals.items():
+        await register(session, name, now, its_seal)
 
 
 async def seal_of(session: Session, name: str) -> Seal | None:

@@ -9,9 +9,10 @@ from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.figures import Figures, JobFigures
 from gateway.batches.job import DONE_STATES, Cause, Job, JobState
 from gateway.batches.patience import may_be_paid
+from gateway.batches.quota import Lesson
 from gateway.ports.store import BlobChange
 from gateway.store import blobs as blob_rows
-from gateway.store import staging
+from gateway.store import quotas, staging
 from gateway.store.columns import job_of, job_values, sums_values
 from gateway.store.session import Row, Session
 
@@ -141,9 +142,9 @@ async def save(
     blobs: BlobChange,
     jobs: Sequence[Job],
     named: Mapping[str, Sequence[str]],
-    wake: bool,
     doubt_files: bool,
     paid_again: int | None,
+    lesson: Lesson | None,
     keep: bool,
     now: int,
 ) -> bool:
@@ -161,18 +162,26 @@ async def save(
     if paid_again is not None:
         await session.run("note_paid_twice", {"id": job.batch_id, "lines": paid_again})
         await session.run("sum_money", {"id": job.batch_id})
-    if wake or jobs:
+    if jobs:
         await session.ring()
-    if wake:
-        await session.run("ring_batch", {"id": job.batch_id})
-    if job.files and job.state in DONE_STATES:
-        await staging.release_copies(session, job.id, now)
-    if job.cause is Cause.RESCUE and job.state in DONE_STATES:
-        await session.run("forget_rescue_calls", {"id": job.id})
+    if job.state in DONE_STATES:
+        await _note_done(session, job, now, newly=before is not None and not before["done"])
+    if lesson is not None:
+        await quotas.learn(session, job.credential, job.model, lesson)
     if doubt_files:
         await staging.doubt(session, job.id, now)
     await blob_rows.change(session, blobs, now)
     return True
+
+
+async def _note_done(session: Session, job: Job, now: int, *, newly: bool) -> None:
+    """Wake the batch that has waited for this job alone; release what the job needed."""
+    if newly and await session.run("ring_done", {"id": job.batch_id}):
+        await session.ring()
+    if job.files:
+        await staging.release_copies(session, job.id, now)
+    if job.cause is Cause.RESCUE:
+        await session.run("forget_rescue_calls", {"id": job.id})
 
 
 def _told(job: Job) -> tuple[object, ...]:

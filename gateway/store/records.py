@@ -12,7 +12,7 @@ from gateway.batches.file import File
 from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
-from gateway.batches.quota import Quota
+from gateway.batches.quota import Lesson, Quota
 from gateway.batches.response import DueQueue, StoredResponse
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
@@ -78,8 +78,12 @@ class Records(Store):
     # Blobs
 
     @override
-    async def register_blob(self, name: str, now: int, seal: Seal | None = None) -> None:
-        await self._engine.once(lambda session: blobs.register(session, name, now, seal))
+    async def register_blob(self, name: str, now: int) -> None:
+        await self._engine.once(lambda session: blobs.register(session, name, now))
+
+    @override
+    async def register_blobs(self, seals: Mapping[str, Seal], now: int) -> None:
+        await self._engine.write(lambda session: blobs.register_all(session, seals, now))
 
     @override
     async def blob_seal(self, name: str) -> Seal | None:
@@ -506,9 +510,9 @@ class Records(Store):
         blobs: BlobChange = BlobChange(),
         jobs: Sequence[Job] = (),
         named: Mapping[str, Sequence[str]] = NO_FILES,
-        wake: bool = False,
         doubt_files: bool = False,
         paid_again: int | None = None,
+        lesson: Lesson | None = None,
         keep: bool = False,
     ) -> bool:
         now = self._clock.now()
@@ -521,9 +525,9 @@ class Records(Store):
                 blobs=blobs,
                 jobs=jobs,
                 named=named,
-                wake=wake,
                 doubt_files=doubt_files,
                 paid_again=paid_again,
+                lesson=lesson,
                 keep=keep,
                 now=now,
             )

@@ -38,7 +38,7 @@ async def bucket(plan: Move) -> ObjectBlobs:
     await store.open(0)
     blobs = ObjectBlobs(plan.blobs, await store.gateway_id(), new=True)
     await blobs.open()
-    await store.register_blob("blob0001", 0, SEAL)
+    await store.register_blobs({"blob0001": SEAL}, 0)
     await put(blobs, "blob0001", BYTES)
     await store.add_file(a_file(segments=(Segment("blob0001", SEAL.bytes),)))
     await store.close()

@@ -69,6 +69,12 @@ async def queues_of(store: Store, batch_id: str, owner: str = OWNER) -> list[Mod
     return list(queues)
 
 
+async def collect(store: Store, job_id: str) -> None:
+    """Save a job as collected."""
+    job = await claim_job(store, job_id)
+    assert await store.save_job(replace(job, state=JobState.COLLECTED))
+
+
 class BlobRules:
     """Names go from pending to live to deletable to forgotten."""
 
@@ -441,7 +447,7 @@ class ClaimRules:
         first = await claim_job(store, "one")
         second = await claim_job(store, "one", LATER)
         assert not await store.save_job(
-            replace(first, state=JobState.RUNNING), counts=Counts(failed=1), wake=True
+            replace(first, state=JobState.RUNNING), counts=Counts(failed=1)
         )
         assert await load(store) == Work(before.batch, [second])
 
@@ -732,7 +738,8 @@ class SaveRules:
             replace(batch, status=BatchStatus.EXPIRED, counts=Counts(4)), jobs=[a_job()]
         )
         job = await claim_job(store, "one")
-        assert await store.save_job(job, counts=Counts(completed=4), wake=True)
+        collected = replace(job, state=JobState.COLLECTED)
+        assert await store.save_job(collected, counts=Counts(completed=4))
         assert (await load(store)).batch.counts == Counts(4)
         assert await due_ids(store, LATER) == []
 
@@ -899,16 +906,28 @@ class DueRules:
         await store.rest_batch(replace(batch, due_at=50_000), None)
         assert await store.next_due() is None
 
+    async def test_the_last_job_that_is_done_wakes_its_batch(self, store: Store) -> None:
+        """Not each: a batch of thousands would be read as often as it has jobs."""
+        batch = await claimed_batch(store)
+        running = replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None)
+        await store.save_batch(running, jobs=[a_job("a", number=1), a_job("b", number=2)])
+        await collect(store, "a")
+        assert await due_ids(store, 1_000) == []
+        follower = a_job("c", number=3)
+        job = replace(await claim_job(store, "b"), state=JobState.COLLECTED)
+        await store.save_job(job, jobs=[follower])
+        assert await due_ids(store, 1_000) == []
+        await collect(store, "c")
+        assert await due_ids(store, 1_000) == ["batch_one"]
+
     async def test_rest_does_not_silence_a_ring_it_has_not_seen(self, store: Store) -> None:
         """Two rings in a row: the runner saw the first and rests after the second."""
         batch = await claimed_batch(store)
-        jobs = [a_job("a", number=1), a_job("b", number=2)]
-        await store.save_batch(
-            replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None), jobs=jobs
-        )
-        await store.save_job(await claim_job(store, "a"), wake=True)
+        running = replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None)
+        await store.save_batch(running, jobs=[a_job()])
+        await store.request_cancel(OWNER, "batch_one", 500)
         (seen,) = await store.due_batches(1_000, 10)
-        await store.save_job(await claim_job(store, "b"), wake=True)
+        await collect(store, "one")
         await store.rest_batch(seen.batch, 50_000)
         assert await due_ids(store, 1_000) == ["batch_one"]
 
@@ -918,10 +937,10 @@ class DueRules:
         batch = await claimed_batch(store)
         running = replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None)
         await store.save_batch(running, jobs=[a_job()])
-        await store.save_job(await claim_job(store, "one"), wake=True)
+        await store.request_cancel(OWNER, "batch_one", 500)
         (seen,) = await store.due_batches(1_000, 10)
         await store.rest_batch(seen.batch, 50_000)
-        await store.save_job(await claim_job(store, "one"), wake=True)
+        await collect(store, "one")
         await store.rest_batch(seen.batch, 60_000)
         assert await due_ids(store, 1_000) == ["batch_one"]
 
@@ -941,7 +960,7 @@ class DueRules:
         batch = await claimed_batch(store)
         await store.save_batch(batch, jobs=[a_job()])
         held = await claim(store, "batch_one")
-        await store.save_job(await claim_job(store, "one"), wake=True)
+        await collect(store, "one")
         await store.save_batch(replace(held, due_at=90_000))
         assert await due_ids(store, 1_000) == ["batch_one"]
         heard = await claim(store, "batch_one")

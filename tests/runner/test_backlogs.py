@@ -1,12 +1,16 @@
 """Backlogs: what waits for one kind of step, or of one owner, stands before nothing else."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gateway.batches.batch import BatchStatus
-from gateway.batches.job import JobState
+from gateway.batches.job import Job, JobState
+from gateway.batches.planning import JobLimits
+from gateway.store import jobs
+from gateway.store.session import Session
 from tests.runner.world import World, chat, world
 
 pytestmark = pytest.mark.slow
@@ -112,3 +116,33 @@ async def test_a_cancel_does_not_wait_behind_polls(tmp_path: Path) -> None:
         assert here.upstream.calls.count("observe") - before < 20
         for job in here.upstream.jobs:
             job.state = "SUCCEEDED"
+
+
+JOBS = 40
+
+
+async def test_a_batch_of_many_jobs_costs_by_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read of its jobs at each end of one does not grow with the number of the others.
+
+    Its row was woken by each job that was collected, and then all of its jobs were read.
+    """
+    read: list[int] = []
+    original = jobs.of_batch
+
+    async def counted(session: Session, batch_id: str) -> Sequence[Job]:
+        found = await original(session, batch_id)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(jobs, "of_batch", counted)
+    alone = JobLimits(1, 2**29, 2**20, 100, 20)
+    async with world(tmp_path, job_limits=alone) as here:
+        batch = await here.submit(b"".join(chat(f"{n}") for n in range(JOBS)))
+        async with asyncio.timeout(60):
+            while (done := await here.get(batch)).status is not BatchStatus.COMPLETED:
+                await here.clock.sleep(0.05)
+    assert done.counts.completed == JOBS
+    assert max(read) == JOBS
+    assert sum(read) <= 5 * JOBS, read

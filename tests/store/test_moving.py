@@ -37,7 +37,7 @@ NAME: Final = "größe ☃ \U0001f600.jsonl"
 
 async def fill(store: Store) -> None:
     """Leave a sealed blob, a live batch with a job, and files that are gone."""
-    await store.register_blob("blob0001", NOW, Seal(10, "ab" * 32))
+    await store.register_blobs({"blob0001": Seal(10, "ab" * 32)}, NOW)
     await store.add_file(a_file("one", filename=NAME, segments=(Segment("blob0001", 10),)))
     for number in range(501):  # more than are carried at a time
         await store.add_file(a_file(f"gone-{number}"))

@@ -142,7 +142,7 @@ class TestTogether:
         held = [await claim_job(postgres, job.id) for job in jobs]
         saves = (
             (postgres, other)[number % 2].save_job(
-                replace(job, state=JobState.COLLECTED), counts=Counts(0, 1, 0), wake=True
+                replace(job, state=JobState.COLLECTED), counts=Counts(0, 1, 0)
             )
             for number, job in enumerate(held)
         )
@@ -214,10 +214,10 @@ class TestLost:
         engine = postgres.engine
 
         async def write(session: Session) -> None:
-            await session.run("ring_batch", {"id": batch.id})
+            await session.run("ring_done", {"id": batch.id})
             session.lost = InDoubtError  # type: ignore[attr-defined]  # as before a COMMIT
             server.drop_connections()
-            await session.run("ring_batch", {"id": batch.id})
+            await session.run("ring_done", {"id": batch.id})
 
         with pytest.raises(InDoubtError):
             await engine.write(write)
@@ -264,7 +264,7 @@ async def test_the_newest_server_understands_it_all(tmp_path: Path) -> None:
         await store.save_batch(replace(batch, status=BatchStatus.IN_PROGRESS), jobs=[a_job()])
         job = await store.claim_job("one", 60_000)
         assert job is not None
-        assert await store.save_job(replace(job, state=JobState.COLLECTED), wake=True)
+        assert await store.save_job(replace(job, state=JobState.COLLECTED))
         nothing: defaultdict[str, None] = defaultdict(lambda: None)
         async with await connect(newest.url(), 10) as connection:
             for statement in load_queries("postgres").values():

@@ -48,9 +48,12 @@ SET cancel_requested_at = :now, rings = rings + 1, due_at = -(rings + 1)
 WHERE owner = :owner AND id = :id AND cancel_requested_at IS NULL
     AND status IN ($live);
 
--- name: ring_batch
+-- name: ring_done
+-- A batch of thousands of jobs is looked at when the last of them is done, not after each.
 UPDATE batches SET rings = rings + 1, due_at = -(rings + 1)
-WHERE id = :id AND status IN ($live);
+WHERE id = :id AND status IN ($live) AND NOT EXISTS (
+    SELECT 1 FROM jobs WHERE batch_id = :id AND state NOT IN ('collected', 'released')
+);
 
 -- name: rest_batch
 UPDATE batches SET due_at = :due_at
