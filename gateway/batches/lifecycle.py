@@ -60,12 +60,25 @@ SENDING: Final = frozenset({Act.FILL, Act.STAGE, Act.CREATE})
 
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
-    # To collected without a result: other jobs have taken over its lines, it was never created.
+    # To collected without a result: other jobs have taken over its lines, it was never created. To
+    # rescuing: there was no room for it at the upstream until near the deadline.
     JobState.PLANNED: frozenset(
-        {JobState.STAGING, JobState.SUBMITTING, JobState.REFUSED, JobState.COLLECTED}
+        {
+            JobState.STAGING,
+            JobState.SUBMITTING,
+            JobState.RESCUING,
+            JobState.REFUSED,
+            JobState.COLLECTED,
+        }
     ),
     JobState.STAGING: frozenset(
-        {JobState.PLANNED, JobState.SUBMITTING, JobState.REFUSED, JobState.COLLECTED}
+        {
+            JobState.PLANNED,
+            JobState.SUBMITTING,
+            JobState.RESCUING,
+            JobState.REFUSED,
+            JobState.COLLECTED,
+        }
     ),
     # Back to planned or staging only on a definite "not created".
     JobState.SUBMITTING: frozenset(

@@ -64,6 +64,24 @@ def may_rescue(batch: Batch, job: Job, rules: RescueRules, now: int) -> bool:
     )
 
 
+# A job that has waited to be sent for less (ms) is being sent.
+UNSENT_FOR: Final = 600_000
+
+
+def may_rescue_unsent(batch: Batch, job: Job, rules: RescueRules, now: int) -> bool:
+    """Whether the lines of a job that was never sent are asked of synchronous calls now.
+
+    Not while a create of it may have landed: then it may be paid for. One that was planned so near
+    to the deadline is sent.
+    """
+    return (
+        may_rescue(batch, job, rules, now)
+        and job.doubt is None
+        and job.created_at < batch.expires_at - rules.before
+        and elapsed(job.created_at, now) >= UNSENT_FOR
+    )
+
+
 def ignores_its_end(job: Job, now: int, ending: int) -> bool:
     """Whether a job was told to end for so long (ms) that the rest no longer waits for it.
 

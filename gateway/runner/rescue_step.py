@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.batches.batch import Batch
-from gateway.batches.job import Failure, Job, JobState
+from gateway.batches.job import Cause, Failure, Job, JobState
 from gateway.batches.lifecycle import moved, recalling, stop_reason
 from gateway.batches.pacing import LONGEST_PAUSE
 from gateway.batches.patience import is_doubtful, with_reason
@@ -77,6 +77,10 @@ class _Halt:
 
 async def rescue(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """Ask for what was not asked for yet; the results become raw ones when all is done."""
+    if claim.row.state is not JobState.RESCUING:  # it was never sent, and never will be
+        unsent = moved(claim.row, JobState.RESCUING, cause=Cause.RESCUE)
+        await claim.save(unsent, keep=True)
+        logger.info("%s: never sent, its lines are asked one by one", job_label(unsent))
     job = claim.row
     lost = await context.store.lose_rescue_calls(job)
     if lost:

@@ -39,6 +39,7 @@ from gateway.batches.pacing import (
     next_retry,
     patient,
 )
+from gateway.batches.rescue import OFF, UNSENT_FOR, may_rescue_unsent
 from gateway.batches.staging import FileStep, StagedFile, next_act
 from gateway.errors import (
     DamagedStoreError,
@@ -336,6 +337,8 @@ class Runner:
 
     async def _start_admitted(self, group: asyncio.TaskGroup, now: int) -> None:
         """Ask the admission about what waits; anew when others have claimed meanwhile."""
+        if self._context.options.rescue.tier != OFF:
+            await self._rescue_unsent(group, now)
         for _ in range(TURNS):
             if not any(self._free[act] for act in SENDING):
                 return
@@ -397,6 +400,20 @@ class Runner:
             else:
                 self._start(group, starting[job.id], claim)
         return jobs is not None
+
+    async def _rescue_unsent(self, group: asyncio.TaskGroup, now: int) -> None:
+        """Start to ask for the lines of jobs that wait to be sent near their deadline."""
+        store = self._context.store
+        for job in await store.waiting_jobs(now, SENDING_SEEN):
+            if now - job.since < UNSENT_FOR or job.stopped:
+                continue
+            work = await store.load_job(job.job_id)
+            if work is not None and self._may_rescue(work, now):
+                self._start(group, Step(Act.RESCUE, job.batch_id, job.job_id))
+
+    def _may_rescue(self, work: Work, now: int) -> bool:
+        [job] = work.jobs
+        return may_rescue_unsent(work.batch, job, self._context.options.rescue, now)
 
     def _credentials_that_work(self, now: int) -> list[str]:
         """List where a job may be placed: all, if Google refuses the key of each."""
@@ -578,6 +595,9 @@ class Runner:
         steps = self._next_steps(work, self._context.clock.now())
         if step.act is Act.RECUT:  # in the place of being sent
             return work if any(other.act in SENDING for other in steps) else None
+        waits = isinstance(claim, JobClaim) and claim.row.state in WAITING_STATES
+        if step.act is Act.RESCUE and waits:
+            return work if self._may_rescue(work, self._context.clock.now()) else None
         return work if step in steps else None
 
     async def _load(self, claim: BatchClaim | JobClaim) -> Work | None:

@@ -277,3 +277,24 @@ async def test_a_call_that_was_sent_is_never_sent_again(gemini: Emulator, tmp_pa
 
 def _rescues(work: Work) -> Job | None:
     return next((job for job in work.jobs if job.state is JobState.RESCUING), None)
+
+
+async def test_what_was_never_sent_is_asked_one_by_one(gemini: Emulator, tmp_path: Path) -> None:
+    """Its lines ended as expired, though calls could be had at the price of the batch."""
+    near = {"before": 2 * HOUR}
+    async with rescuing(gemini, tmp_path, rules=near) as w:
+        gemini.fault("quota")
+        since, created = len(gemini.ledger()), len(gemini.journal("create"))
+        batch = await w.submit(LINES)
+        await w.until(lambda work: work.jobs and any(job.refused for job in work.jobs), batch)
+        w.clock.ahead = 22 * HOUR + 60_000
+        w.runner.wake()
+        done = await w.ended(batch)
+
+        assert done.status is BatchStatus.COMPLETED
+        assert done.counts.completed == 3
+        assert sorted(paid(gemini, since).values()) == [1, 1, 1]
+        assert {tier for _, tier in paid(gemini, since)} == {"flex"}
+        assert len(gemini.journal("create")) == created
+        causes = {job.cause for job in (await w.work(batch)).jobs if job.run is not None}
+        assert causes == {Cause.RESCUE}

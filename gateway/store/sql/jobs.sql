@@ -173,7 +173,7 @@ WHERE id = :id AND fence = :fence AND lease_until IS NOT NULL;
 -- name: save_job
 UPDATE jobs SET
     items = :items, lines = :lines, bytes = :bytes, tokens = :tokens, spool = :spool,
-    echo = :echo, state = :state, credential = :credential, inline = :inline, staged = :staged,
+    echo = :echo, state = :state, cause = :cause, credential = :credential, inline = :inline, staged = :staged,
     staged_until = :staged_until, send_deadline = :send_deadline, submitted_at = :submitted_at,
     upstream_name = :upstream_name, upstream_state = :upstream_state, output = :output,
     cancel_sent_at = :cancel_sent_at, ended_at = :ended_at, raw = :raw, run = :run,
