@@ -66,6 +66,7 @@ from gateway.runner.rerender import Rerenderer
 from gateway.runner.retry_input import RetryInput
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
+from gateway.runner.verifications import Verifications
 from gateway.runner.workers import Workers
 from gateway.settings.secret_files import SecretFiles
 from gateway.settings.table import Settings
@@ -741,6 +742,7 @@ class Gateway:
             responses=self._memory,
             others=self._others,
             line_story=LineStories(context).tell,
+            verify=Verifications(context).of,
             dry_run=DryRuns(context, runner.models, self._policy.to_json()).of,
             webhooks=notifier,
             rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),

@@ -24,6 +24,7 @@ from gateway.api import (
     retries,
     single,
     uploads,
+    verify,
     webhooks,
 )
 from gateway.api.limits import Takes
@@ -113,6 +114,7 @@ ROUTES: Final = (
     ApiRoute("POST", "/images/generations", single.create, starts_work=True),
     ApiRoute("POST", "/images/edits", single.edit_images, starts_work=True),
     ApiRoute("GET", "/batches/{id}/line", lines.story),
+    ApiRoute("GET", "/batches/{id}/verify", verify.verify),
     ApiRoute("GET", "/quota", quota.show),
     ApiRoute("GET", "/models", models.list_models),
     ApiRoute("GET", "/models/{id:path}", models.retrieve),

@@ -66,6 +66,8 @@ class Services:
     line_story: Callable[[Batch, str], Awaitable[Mapping[str, Any]]] | None = None
     # Tries a file: what a batch of it, to an endpoint or that of its lines, would become.
     dry_run: Callable[[File, str | None], Awaitable[Mapping[str, Any]]] | None = None
+    # Compares the files of an ended batch with its input.
+    verify: Callable[[Batch], Awaitable[Mapping[str, Any]]] | None = None
     # Writes the metrics in the form that a scraper asks for: the body and its media type.
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]] | None = None
     responses: StoredResponses | None = None

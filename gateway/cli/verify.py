@@ -1,16 +1,17 @@
 """``gateway verify``: whether every line of an input came back, once."""
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import orjson
 
 from gateway.cli.connection import connected, connection_options
 from gateway.client.client import ClientError, GatewayClient
+from gateway.runner.cpu.verify import Verified, VerifyTask
+from gateway.runner.cpu.verify import verify as run
 
 SHOWN: Final = 5
 HELP: Final = """Check that each custom_id of an input came back exactly once, in output or errors.
@@ -24,78 +25,17 @@ first, then its output and error files. Exit 0 when they fit, 1 when not.
 """
 
 
-class Checked:
-    """Findings: ids that are missing, doubled, or of no line of the input."""
-
-    def __init__(self, given: Sequence[Path]) -> None:
-        source, *answers = given
-        self.files = {path.name: _digest(path) for path in given}
-        wanted = set()
-        self.lines = 0
-        for line in _lines(source):
-            wanted.add(line["custom_id"])
-            self.lines += 1
-        seen: set[str] = set()
-        self.doubled: list[str] = []
-        self.unknown: list[str] = []
-        for path in answers:
-            for line in _lines(path):
-                name = line["custom_id"]
-                if name in seen:
-                    self.doubled.append(name)
-                elif name not in wanted:
-                    self.unknown.append(name)
-                seen.add(name)
-        self.missing = sorted(wanted - seen)
-
-    @property
-    def good(self) -> bool:
-        """Tell whether nothing is wrong."""
-        return not (self.missing or self.doubled or self.unknown)
-
-    def told(self) -> dict[str, Any]:
-        """Everything, for programs."""
-        return {
-            "lines": self.lines,
-            "good": self.good,
-            "missing": self.missing,
-            "doubled": self.doubled,
-            "unknown": self.unknown,
-            "sha256": self.files,
-        }
-
-    def sentences(self) -> Iterator[str]:
-        """Everything, for people."""
-        for name, digest in self.files.items():
-            yield f"{name}: sha256 {digest}"
-        found = {"missing": self.missing, "doubled": self.doubled, "unknown": self.unknown}
-        for word, names in found.items():
-            if names:
-                some = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-                yield f"{len(names)} {word}: {some}"
-        if self.good:
-            yield f"each of {self.lines} lines came back once"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                value = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                value = None
-            if not isinstance(value, dict) or not isinstance(value.get("custom_id"), str):
-                raise click.ClickException(
-                    f"{path}, line {number}: this is no JSON object with a custom_id"
-                )
-            yield value
+def sentences(found: Verified) -> Iterator[str]:
+    """Say everything, for people."""
+    for name, digest in found.sha256.items():
+        yield f"{name}: sha256 {digest}"
+    for word in ("missing", "doubled", "unknown"):
+        names: Sequence[str] = getattr(found, word)
+        if count := found.counts.get(word, 0):
+            some = ", ".join(names[:SHOWN]) + (", …" if count > SHOWN else "")
+            yield f"{count} {word}: {some}"
+    if found.good:
+        yield f"each of {found.lines} lines came back once"
 
 
 @click.command(short_help="Check that every line came back once.", help=HELP)
@@ -104,20 +44,21 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 @connection_options
 def verify(what: tuple[str, ...], as_json: bool, base_url: str, api_key: str) -> None:
     """See HELP."""
-    if len(what) == 1:
-        with (
-            tempfile.TemporaryDirectory(prefix="gateway-verify-") as directory,
-            connected(base_url, api_key) as client,
-        ):
-            checked = Checked(downloaded(client, what[0], Path(directory)))
-    else:
-        checked = Checked([_existing(name) for name in what])
+    with tempfile.TemporaryDirectory(prefix="gateway-verify-") as scratch:
+        if len(what) == 1:
+            with connected(base_url, api_key) as client:
+                source, *answers = downloaded(client, what[0], Path(scratch))
+        else:
+            source, *answers = [_existing(name) for name in what]
+        found = run(VerifyTask(scratch, str(source), [*map(str, answers)]))
+    if found.broken:
+        raise click.ClickException(found.broken)
     if as_json:
-        click.echo(orjson.dumps(checked.told()).decode())
+        click.echo(orjson.dumps(found).decode())
     else:
-        for sentence in checked.sentences():
+        for sentence in sentences(found):
             click.echo(sentence)
-    if not checked.good:
+    if not found.good:
         raise SystemExit(1)
 
 

@@ -54,6 +54,7 @@ from gateway.runner.cpu.validate import (
     validate,
     validate_range,
 )
+from gateway.runner.cpu.verify import VerifyTask, verify
 from gateway.translate import Unusable
 
 NICENESS: Final = 19  # the API's p99 comes first: measured, it halves when the workers step back
@@ -143,6 +144,7 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "recut": _recut,
     "line_story": _line_story,
     "dry_run": lambda task: dry_run(DryRunTask(**task)),
+    "verify": lambda task: verify(VerifyTask(**task)),
     "remake": lambda task: remake(RemakeTask(**task)),
     "failed_lines": lambda task: failed_lines(FailedLinesTask(**task)),
     "split": lambda task: split(SplitTask(**task)),

@@ -48,6 +48,13 @@ class ApiClient:
         asked = {name: value for name, value in query.items() if value is not None}
         return _parsed(await self._http.get(path, params=asked))
 
+    async def bytes_of(self, path: str) -> bytes:
+        """Return the answer to a GET as it is written, to be compared. Errors: ApiError."""
+        answer = await self._http.get(path)
+        if not answer.is_success:
+            _parsed(answer)
+        return answer.content
+
     async def batch(self, batch_id: str) -> Json:
         """One batch."""
         return await self.get(f"/batches/{quote(batch_id, safe='')}")

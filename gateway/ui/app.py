@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, PackageLoader
 from starlette.applications import Starlette
@@ -178,17 +178,15 @@ class Ui:
         Until the gateway stops: a page that is open somewhere would hold that up.
         """
         client, before = ApiClient(self._api, key), None
+        path = f"/batches/{quote(batch_id, safe='')}" if batch_id else "/batches?limit=100"
         try:
             while self._ready():
                 try:
-                    shown = await (
-                        client.batch(batch_id) if batch_id else client.get("/batches", limit=100)
-                    )
+                    shown = await client.bytes_of(path)
                 except ApiError:
                     return
-                text = repr(shown)
-                yield CHANGED if before is not None and before != text else KEEP_ALIVE
-                before = text
+                yield CHANGED if before is not None and before != shown else KEEP_ALIVE
+                before = shown
                 await self._clock.sleep(LOOK_SECONDS)
         finally:
             await asyncio.shield(client.close())

@@ -149,6 +149,13 @@ def _panes(story: Json) -> Mapping[str, Pane]:
     return {**panes, "answered": [differences.rows(each, {}) for each in raw]}
 
 
+async def verification(visit: Visit) -> Shown:
+    """Show whether every line of a batch came back once."""
+    batch_id = visit.path("id")
+    found = await visit.api.get(f"/batches/{quote(batch_id, safe='')}/verify")
+    return "verify.html", {"found": found, "batch_id": batch_id}
+
+
 async def quota(visit: Visit) -> Shown:
     """Show what is at Google, and what refusals taught."""
     return "quota.html", {"rows": (await visit.api.get("/quota"))["data"]}
@@ -200,6 +207,7 @@ PAGES: Final[Mapping[str, Callable[[Visit], Awaitable[Shown]]]] = {
     "/batches": batches,
     "/batches/{id}": batch,
     "/batches/{id}/line": line,
+    "/batches/{id}/verify": verification,
     "/quota": quota,
     "/files": files,
     "/files/{id}": file,
