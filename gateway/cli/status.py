@@ -1,10 +1,12 @@
 """``gateway status [BATCH]``: what is happening, why, and until when."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
 import orjson
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
@@ -26,8 +28,10 @@ Json = Mapping[str, Any]
 def status(batch: str | None, as_json: bool, base_url: str, api_key: str) -> None:
     """Show the newest batches, or BATCH with its jobs: states, ages, retries, what it waits for."""
     with connected(base_url, api_key) as client:
+        metrics = ""
         if batch is None:
             told: Any = client.batches(NEWEST)
+            metrics = "" if as_json else client.metrics()
         else:
             told = {"batch": client.batch(batch), "jobs": client.jobs(batch)}
     if as_json:
@@ -39,8 +43,27 @@ def status(batch: str | None, as_json: bool, base_url: str, api_key: str) -> Non
     now = SystemClock().now() // 1000
     if batch is None:
         console.print(table_of(told, now))
+        if single := singles(metrics):
+            console.print(single, highlight=False)
     else:
         _show(console, told["batch"], told["jobs"], now)
+
+
+def singles(metrics: str) -> str:
+    """Sum up the requests outside of batches; ``""`` when there were none."""
+    sums: dict[str, float] = defaultdict(float)
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.labels.get("kind", "input") in {"input", "output"}:
+                sums[sample.name] += sample.value
+    requests, tokens = sums["gateway_single_requests_total"], sums["gateway_single_tokens_total"]
+    if not requests:
+        return ""
+    dollars = sums["gateway_single_cost_dollars_total"]
+    return (
+        f"single requests of all clients since its start: {requests:,.0f},"
+        f" {tokens:,.0f} tokens, ${dollars:,.4f}"
+    )
 
 
 def table_of(batches: Sequence[Json], now: int) -> Table:

@@ -98,6 +98,14 @@ class GatewayClient:
         jobs: list[dict[str, Any]] = self._call("GET", f"/batches/{batch_id}/jobs")["data"]
         return jobs
 
+    def metrics(self) -> str:
+        """Return the gateway's metrics as text, ``""`` of a server that shows none."""
+        try:
+            answer = self._http.get(f"{self._base_url}/metrics")
+        except httpx.HTTPError:
+            return ""
+        return answer.text if answer.is_success else ""
+
     def retry(self, batch_id: str, *, everything: bool) -> dict[str, Any]:
         """Create a new batch of the lines that failed."""
         include = {"include": "all"} if everything else {}

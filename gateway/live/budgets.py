@@ -36,6 +36,7 @@ from gateway.translate import (
 
 # The table has a batch's prices; the flex tier has the same, and the standard tier twice these.
 STANDARD: Final = 2
+BILLION: Final = 1_000_000_000
 HALF: Final = 1
 
 
@@ -57,6 +58,11 @@ class Spending:
     def sent(self) -> None:
         """From here on it may be paid for, whatever becomes of it."""
         self.cost = None
+
+    @property
+    def dollars(self) -> float | None:
+        """What it cost; None: that is not known."""
+        return None if self.cost is None else self.cost / BILLION
 
     def answered(self, answers: Sequence[Reply], *, half: bool) -> None:
         """Take what answers cost: errors cost nothing (Google's billing page)."""
@@ -98,7 +104,7 @@ class Budgets:
         """Count a request while it is answered. Errors: LimitedError of one that is too dear."""
         limits = replace(self.limits(owner), enqueued_tokens=None)
         if limits.usd_per_batch is limits.usd_per_day is None:
-            yield Spending()
+            yield Spending(self._price(request.model))
             return
         estimate = self.estimate(request, HALF if half else STANDARD)
         now = self._clock.now()

@@ -12,6 +12,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, replace
 from functools import partial
+from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 
 import orjson
@@ -42,6 +43,7 @@ from gateway.translate import (
     Policy,
     Rendered,
     StreamOptions,
+    Usage,
 )
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ Given = TypeVar("Given")
 # As the contract's ``Usage`` orders them.
 TOKEN_KINDS: Final = ("input", "cached", "output", "reasoning")
 TOO_MANY_REQUESTS: Final = 429
+# Of a stream whose client went before its end (nginx).
+CLIENT_LEFT: Final = 499
 
 # Bodies up to this are translated where they are read; larger ones would stop the event loop.
 QUICK_BYTES: Final = 64 * 1024
@@ -190,7 +194,7 @@ class SingleRequestService:
             spending.answered(answers, half=tier == FLEX)
         failure = _first_refusal(answers)
         rendered = await self._rendered(work, answers)
-        self._log(request, rendered, began)
+        self._log(request, rendered[0], rendered[2], spending.dollars, began)
         if failure is not None:
             self._limited(failure.status)
         if failure is not None and rendered[0] >= 400:
@@ -287,7 +291,7 @@ class SingleRequestService:
 
     async def _streamed(self, work: _Work) -> Answered | Events:
         """Return the stream once it has begun; what failed before is an answer."""
-        stack = AsyncExitStack()
+        stack, began = AsyncExitStack(), self._clock.monotonic()
         try:
             spending = await stack.enter_async_context(self._spending(work))
             await stack.enter_async_context(self._places.one(work.owner, work.size))
@@ -307,12 +311,36 @@ class SingleRequestService:
             await stack.aclose()
             self._refused(work.request.path, stream.status)
             return stream
-        stack.callback(_count_stream, stream, spending)
+        stack.push(partial(self._end_stream, work.request, stream, spending, began))
         self._streams.add(stream)
         stack.callback(self._streams.discard, stream)
         if work.turn is not None:
             stream.before_end = partial(self._keep_stream, stream, work, work.turn)
-        return HeldEvents(self._events(stream, work.request, stack), stack)
+        return HeldEvents(_events(stream, stack), stack)
+
+    def _end_stream(
+        self,
+        request: Prepared,
+        stream: LiveStream,
+        spending: Spending,
+        began: float,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Count what a stream has used and cost, by the last that Gemini said of it.
+
+        Also of one whose client left: what was served by then is paid.
+        """
+        answers = stream.answer.answers()
+        spending.answered(answers, half=flex.served(answers))
+        if stream.rendered is not None:
+            status, _, usage, _ = stream.rendered
+        else:
+            defect = kind is not None and issubclass(kind, Exception)
+            status = stream.failed or (InternalError.status if defect else CLIENT_LEFT)
+            usage = stream.answer.used()
+        self._log(request, status, usage, spending.dollars, began)
 
     async def _keep_stream(self, stream: LiveStream, work: _Work, turn: Turn) -> None:
         """Store what was streamed, before the event that says that it is complete."""
@@ -355,33 +383,27 @@ class SingleRequestService:
         calls = self._calls.streams(request, credential, tier)
         return LiveStream(self._upstream, calls, answer, self._options)
 
-    async def _events(
-        self, stream: LiveStream, request: Prepared, stack: AsyncExitStack
-    ) -> AsyncGenerator[bytes, None]:
-        began = self._clock.monotonic()
-        async with stack:
-            async with aclosing(stream.events()) as events:
-                async for event in events:
-                    yield event
-            if stream.rendered is not None:
-                self._log(request, stream.rendered, began)
-
-    def _log(self, request: Prepared, rendered: Rendered, began: float) -> None:
+    def _log(
+        self, request: Prepared, status: int, usage: Usage, dollars: float | None, began: float
+    ) -> None:
         """Log what a request came to: never what was said."""
-        status, _, usage, _ = rendered
         took = self._clock.monotonic() - began
         self._count(request.path, status)
         self._meters.observe(Series.SINGLE_SECONDS, took, endpoint=request.path)
         for kind, number in zip(TOKEN_KINDS, usage, strict=True):
             labels = {"endpoint": request.path, "kind": kind, "model": request.model}
             self._meters.count(Series.SINGLE_TOKENS, number, **labels)
+        if dollars:
+            labels = {"endpoint": request.path, "model": request.model}
+            self._meters.count(Series.SINGLE_COST, dollars, **labels)
         logger.info(
-            "single request to %s: %s, status %d, %d tokens in, %d out, %.0f ms",
+            "single request to %s: %s, status %d, %d tokens in, %d out, %s, %.0f ms",
             request.path,
             request.model,
             status,
             usage[0],
             usage[2],
+            "cost unknown" if dollars is None else f"${dollars:.6f}",
             took * 1000,
         )
 
@@ -408,10 +430,10 @@ def _forget_cost(request: Prepared, spending: Spending, failure: GatewayError) -
         spending.cost = 0
 
 
-def _count_stream(stream: LiveStream, spending: Spending) -> None:
-    """Take what a stream has cost, by the last it said; one that said nothing counts at most."""
-    answers = stream.answer.answers()
-    spending.answered(answers, half=flex.served(answers))
+async def _events(stream: LiveStream, stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
+    async with stack, aclosing(stream.events()) as events:
+        async for event in events:
+            yield event
 
 
 def _named(answer: dict[str, Any], identity: str) -> dict[str, Any]:

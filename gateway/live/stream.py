@@ -64,6 +64,7 @@ class LiveStream:
         options: LiveOptions,
     ) -> None:
         self.rendered: Rendered | None = None
+        self.failed: int | None = None  # the HTTP status of what ended a stream that had begun
         self.before_end: Callable[[], Awaitable[None]] | None = None
         self.answer = answer
         self._options = options
@@ -169,7 +170,9 @@ class LiveStream:
         if piece.failure is not None:
             return envelope_of(piece.failure)
         if piece.error is not None:
-            return envelope_of(of_upstream(piece.error))
+            error = of_upstream(piece.error)
+            self.failed = error.status
+            return envelope_of(error)
         if piece.reply is None:
             self._left -= 1
             return None
@@ -177,4 +180,5 @@ class LiveStream:
         if failure is None:
             self.answer.add(piece.item, piece.reply)
             return None
+        self.failed = failure.status
         return failure.body

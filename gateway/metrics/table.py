@@ -130,6 +130,7 @@ TABLE: Final = (
     _counter(Series.SINGLE_REQUESTS, "Requests outside of batches.", "endpoint", "status"),
     _seconds(Series.SINGLE_SECONDS, LONG, "How long their answers took.", "endpoint"),
     _counter(Series.SINGLE_TOKENS, "Their tokens, as above.", "endpoint", "kind", "model"),
+    _counter(Series.SINGLE_COST, "Their cost, where known.", "endpoint", "model"),
     _counter(Series.WEBHOOKS, "Attempts at deliveries: accepted, failed, given_up.", "outcome"),
     _seconds(Series.LOOP_LAG, SHORT, "How much later than asked the event loop woke a task."),
     LIVE_BATCHES,

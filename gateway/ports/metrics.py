@@ -30,6 +30,7 @@ class Series(StrEnum):
     SINGLE_REQUESTS = "gateway_single_requests_total"
     SINGLE_SECONDS = "gateway_single_request_duration_seconds"
     SINGLE_TOKENS = "gateway_single_tokens_total"
+    SINGLE_COST = "gateway_single_cost_dollars_total"
     WEBHOOKS = "gateway_webhook_attempts_total"
     LOOP_LAG = "gateway_event_loop_lag_seconds"
 

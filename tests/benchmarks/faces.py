@@ -4,23 +4,25 @@
 (requests a second), without and with one page that is watched (server-sent events) and one scraper
 that asks for ``/metrics``. A round is several slices of each, in turn, so that whatever else the
 machine does falls on both alike; it prints the medians of five rounds' ratios. ``--batches``
-changes how many there are in the list that the page shows.
+changes how many there are in the list that the page shows, ``--slices`` how many a round has.
 """
 
 import argparse
+import http.client
 import io
+import multiprocessing
 import statistics
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from multiprocessing.synchronize import Event
+from urllib.parse import urlsplit
 
 from tests.benchmarks.latency import ask
 from tests.benchmarks.lines import KINDS
 from tests.benchmarks.service import CLOCK, Service, service
 
 ROUNDS = 5
-SLICES = 6
 SLICE_SECONDS = 2.0
 CONNECTIONS = 8
 SCRAPE_SECONDS = 5.0
@@ -52,61 +54,79 @@ def _asked(gateway: Service, batch_id: str) -> list[float]:
     return ask(gateway, batch_id, lambda *_: CLOCK.monotonic() < end)
 
 
-@contextmanager
-def watched(gateway: Service) -> Iterator[None]:
-    """A page that is open, and a scraper."""
-    over = threading.Event()
+class Watchers:
+    """A page that is open, and a scraper, in a process of their own: on and off when told."""
 
-    def watch() -> None:
-        with closing(gateway.connection()) as connection:
-            connection.request("GET", "/ui/events")
-            answer = connection.getresponse()
-            assert answer.status == 200
-            while not over.is_set() and answer.readline():
-                pass
+    def __init__(self, url: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._on, self._there = context.Event(), context.Event()
+        self._process = context.Process(
+            target=_watch, args=(url, self._on, self._there), daemon=True
+        )
+        self._process.start()
 
-    def scrape() -> None:
-        with closing(gateway.connection()) as connection:
-            while not over.is_set():
-                connection.request("GET", "/metrics")
-                answer = connection.getresponse()
-                assert answer.status == 200
-                assert b"gateway_live_batches" in answer.read()
-                over.wait(SCRAPE_SECONDS)
-
-    threads = [threading.Thread(target=watch), threading.Thread(target=scrape)]
-    for thread in threads:
-        thread.start()
-    try:
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Watch during the block."""
+        self._on.set()
+        assert self._there.wait(60)
         yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
+        self._on.clear()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+
+
+def _watch(url: str, on: Event, there: Event) -> None:
+    parts = urlsplit(url)
+    while on.wait():
+        with (
+            closing(http.client.HTTPConnection(parts.hostname or "", parts.port)) as page,
+            closing(http.client.HTTPConnection(parts.hostname or "", parts.port)) as scraper,
+        ):
+            page.request("GET", "/ui/events")
+            events = page.getresponse()
+            assert events.status == 200
+            due = CLOCK.monotonic()
+            while on.is_set() and events.readline():  # one each two seconds
+                if CLOCK.monotonic() >= due:
+                    scraper.request("GET", "/metrics")
+                    assert b"gateway_live_batches" in scraper.getresponse().read()
+                    due += SCRAPE_SECONDS
+                    there.set()
+            there.clear()
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, default=100)
-    batches = parser.parse_args().batches
+    parser.add_argument("--slices", type=int, default=6)
+    given = parser.parse_args()
     with service() as gateway:
         line = next(KINDS["small"]()) + b"\n"
-        ids = [gateway.create(gateway.upload(io.BytesIO(line), len(line))) for _ in range(batches)]
+        ids = [
+            gateway.create(gateway.upload(io.BytesIO(line), len(line)))
+            for _ in range(given.batches)
+        ]
         for batch_id in ids:
             gateway.wait(batch_id, "completed")
         print(f"{'':<10}{'p50 ms':>9}{'p99 ms':>9}{'GETs / s':>12}")
-        rounds = [_round(gateway, ids[0]) for _ in range(ROUNDS)]
+        watchers = Watchers(gateway.url)
+        rounds = [_round(gateway, watchers, ids[0], given.slices) for _ in range(ROUNDS)]
+        watchers.close()
     p50, p99, rate = (statistics.median(each) for each in zip(*rounds, strict=True))
     print(f"medians of with / without   p50 {p50:.2f}   p99 {p99:.2f}   GETs / s {rate:.2f}")
     print("goals                        p50, p99 at most 1.10; GETs / s at least 0.91")
 
 
-def _round(gateway: Service, batch_id: str) -> tuple[float, ...]:
+def _round(gateway: Service, watchers: Watchers, batch_id: str, slices: int) -> tuple[float, ...]:
     without, both = Side(), Side()
-    for _ in range(SLICES):
+    for _ in range(slices):
         without.measure(gateway, batch_id)
-        with watched(gateway):
+        with watchers.on():
             both.measure(gateway, batch_id)
     for name, side in (("without", without), ("with", both)):
         p50, p99, rate = side.figures()

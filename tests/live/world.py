@@ -8,10 +8,12 @@ from typing import Any
 
 import openai
 
+from gateway.live.budgets import Budgets, Prices
 from gateway.live.files import UploadedFiles
 from gateway.live.memory import DEFAULT_MOST_BYTES, ResponseMemory
 from gateway.live.options import LiveOptions
 from gateway.live.service import SingleRequestService
+from gateway.ports.metrics import NO_METERS, Meters
 from gateway.translate import Policy
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
@@ -36,6 +38,7 @@ async def live_world(
     root: Path,
     options: LiveOptions = QUICK,
     most_bytes: int = DEFAULT_MOST_BYTES,
+    meters: Meters = NO_METERS,
     **policy: Any,
 ) -> AsyncIterator[Live]:
     """Everything running, on loopback ports."""
@@ -44,6 +47,7 @@ async def live_world(
         gemini = GeminiOptions(credentials=credentials, base_url=google.url)
         upstream = GeminiUpstream(gemini, world.clock)
         memory = ResponseMemory(world.store, world.blobs, world.clock, 3600, most_bytes)
+        budgets = Budgets(world.store, world.clock, Policy(**policy), Prices())
         service = SingleRequestService(
             upstream,
             world.clock,
@@ -51,7 +55,9 @@ async def live_world(
             credentials,
             memory,
             files=UploadedFiles(world.store, world.blobs, world.clock),
+            budgets=budgets,
             options=options,
+            meters=meters,
         )
         try:
             async with _client(world, service, memory) as (url, client):

@@ -9,7 +9,8 @@ import orjson
 
 from gateway.translate.answer import envelope
 from gateway.translate.answer.failure import Failure
-from gateway.translate.contract import Answer, AnswerHints, Context, FromGemini, Rendered
+from gateway.translate.answer.usage import total_usage, usage_of
+from gateway.translate.contract import Answer, AnswerHints, Context, FromGemini, Rendered, Usage
 from gateway.translate.streams.pieces import MergedAnswer
 from gateway.wire.sse import data_event
 
@@ -112,6 +113,10 @@ class AnswerStream(ABC):
         """Return the answers so far as calls without a stream give them, under one id."""
         named = {"responseId": self.identity}
         return [{"response": {**merged.response(), **named}} for merged in self.merged]
+
+    def used(self) -> Usage:
+        """Sum up the tokens so far, as far as Gemini has told them."""
+        return total_usage([usage_of(each.response().get("usageMetadata")) for each in self.merged])
 
     @abstractmethod
     def finish(self, rendered: Rendered) -> Iterator[bytes]:
