@@ -103,7 +103,12 @@ def ages_are_seen(gemini: Emulator, client: openai.OpenAI, scraper: Scraper) -> 
     """One job waits at Google, one here, one has ended and cannot be fetched."""
     gemini.fault("job-slow", seconds=3600, times=1)
     slow, waiting = submit(client, lines("slow")), submit(client, lines("waiting"))
-    aged = ("gateway_upstream_age_seconds", "gateway_queue_age_seconds")
+    client.responses.create(model=MODEL, input="later", background=True)
+    aged = (
+        "gateway_upstream_age_seconds",
+        "gateway_queue_age_seconds",
+        "gateway_background_responses",
+    )
     until(lambda: all(scraper.moved.get(name) for name in aged), "jobs wait")
     gemini.fault("download-denied", status=503, seconds=3600)
     gemini.finish()
