@@ -19,15 +19,24 @@ from gateway.store.opening import DATABASE
 PAGES: Final = 1024
 
 
-@click.command(short_help="Copy the data directory of a running gateway.")
+HELP: Final = """Copy the records and the bytes of files to DIRECTORY, which must be new or empty.
+
+The gateway may run meanwhile. The records are those of one moment; bytes are linked where
+DIRECTORY lies on the same file system, else copied. To restore, stop the gateway and put the
+copy in the place of the data directory.
+
+Exit 1 when files were removed meanwhile that the records name: what nothing needs any more is
+removed GATEWAY_SWEEP_SECONDS later, and the copy took longer.
+
+\b
+  gateway backup /backups/2026-11-29
+"""
+
+
+@click.command(short_help="Copy the data directory of a running gateway.", help=HELP)
 @click.argument("directory", type=click.Path(path_type=Path))
 def backup(directory: Path) -> None:
-    """Copy the records and the bytes of files to DIRECTORY, which must be new or empty.
-
-    The gateway may run meanwhile. The records are those of one moment; bytes are linked where
-    DIRECTORY lies on the same file system, else copied. To restore, stop the gateway and put the
-    copy in the place of the data directory.
-    """
+    """See HELP."""
     settings, _ = read_settings()
     source = _source(settings)
     if directory.exists() and any(directory.iterdir()):
@@ -36,7 +45,22 @@ def backup(directory: Path) -> None:
     # The records first: of what they name nothing is removed for GATEWAY_SWEEP_SECONDS.
     _copy_records(source / DATABASE, directory / DATABASE)
     count = _copy_blobs(Layout(source / FOLDER), Layout(directory / FOLDER))
+    if lost := _lost(directory):
+        raise click.ClickException(
+            f"{directory} is not whole: {lost} files that its records name are gone. What nothing"
+            f" needs is removed after {settings.sweep_seconds:g} s (GATEWAY_SWEEP_SECONDS), and the"
+            " copy took longer: take another, to a slow disk with that setting raised"
+        )
     click.echo(f"the records and {count} files are in {directory}")
+
+
+def _lost(directory: Path) -> int:
+    """Count the files that the copied records name, and that are not there."""
+    layout = Layout(directory / FOLDER)
+    uri = f"{(directory / DATABASE).absolute().as_uri()}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(uri, uri=True)) as records:
+        live = records.execute("SELECT name FROM blobs WHERE state = 'live'")
+        return sum(not layout.path(name).exists() for (name,) in live)
 
 
 def _source(settings: Settings) -> Path:

@@ -3,6 +3,7 @@
 from typing import Final
 
 import click
+import orjson
 
 from gateway.cli.connection import connected, connection_options
 
@@ -12,13 +13,16 @@ Lines that were answered by then come in its output file, the others in its erro
 
 \b
   gateway cancel batch_0123456789abcdef
+  gateway cancel batch_0123456789abcdef --json
 """
 
 
 @click.command(short_help="End a batch and keep what was answered.", help=HELP)
 @click.argument("batch")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the whole answer.")
 @connection_options
-def cancel(batch: str, base_url: str, api_key: str) -> None:
+def cancel(batch: str, as_json: bool, base_url: str, api_key: str) -> None:
     """See HELP."""
     with connected(base_url, api_key) as client:
-        click.echo(client.cancel(batch)["status"])
+        told = client.cancel(batch)
+    click.echo(orjson.dumps(told).decode() if as_json else told["status"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -19,7 +20,20 @@ def _bucket(_: click.Context, __: click.Parameter, value: str) -> str | None:
         raise click.BadParameter(str(error)) from error
 
 
-@click.command(name="migrate-store", short_help="Move the records and bytes of a stopped gateway.")
+HELP: Final = """Move everything that a gateway has, batches under way too, and compare it.
+
+It may be ended and run again at any time. When it is done, the old directory is not served any
+more; it stays as a back-up.
+
+\b
+  gateway migrate-store --from gateway-data --to postgresql://user@host/gateway --blobs s3://bucket/files
+  gateway migrate-store --from gateway-data --to /mnt/other-disk
+"""
+
+
+@click.command(
+    name="migrate-store", short_help="Move the records and bytes of a stopped gateway.", help=HELP
+)
 @click.option(
     "--from",
     "directory",
@@ -43,11 +57,7 @@ def _bucket(_: click.Context, __: click.Parameter, value: str) -> str | None:
     "  [env var: GATEWAY_BLOBS]",
 )
 def migrate_store(directory: Path, to: str, blobs: str | None) -> None:
-    """Move everything that a gateway has, batches under way too, and compare it.
-
-    It may be ended and run again at any time. When it is done, the old directory is not served any
-    more; it stays as a back-up.
-    """
+    """See HELP."""
     plan = Move(directory, to, blobs)
     try:
         moved = asyncio.run(move(plan, SystemClock(), click.echo))

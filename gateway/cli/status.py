@@ -21,12 +21,23 @@ _LIVE: Final = frozenset({"validating", "in_progress", "finalizing", "cancelling
 Json = Mapping[str, Any]
 
 
-@click.command(short_help="Show what batches do, and why they wait.")
+HELP: Final = """Show the newest batches, or BATCH with its jobs.
+
+States, ages, retries, what it waits for, the time left; what single requests came to.
+
+\b
+  gateway status
+  gateway status batch_0123456789abcdef
+  gateway status batch_0123456789abcdef --json
+"""
+
+
+@click.command(short_help="Show what batches do, and why they wait.", help=HELP)
 @click.argument("batch", required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @connection_options
 def status(batch: str | None, as_json: bool, base_url: str, api_key: str) -> None:
-    """Show the newest batches, or BATCH with its jobs: states, ages, retries, what it waits for."""
+    """See HELP."""
     with connected(base_url, api_key) as client:
         metrics = ""
         if batch is None:

@@ -38,6 +38,21 @@ def test_a_copy_of_a_running_gateway_can_be_served(tmp_path: Path) -> None:
     assert "is not empty" in again.stderr
 
 
+def test_a_copy_that_lacks_a_file_is_told(tmp_path: Path) -> None:
+    """What was swept while a slow copy was taken is no secret."""
+    with running() as gemini:
+        with serving(tmp_path, gemini.base_url) as gateway:
+            client = gateway.client()
+            finished(client, submit(client, [chat_line("a", "hello")]))
+            [(blob,)] = gateway.rows("SELECT name FROM blobs WHERE state = 'live' LIMIT 1")
+        (gateway.data / "blobs" / blob[:2] / blob).unlink()
+        env = {"GATEWAY_DATA_DIR": str(gateway.data), "GATEWAY_GEMINI_BASE_URL": gemini.base_url}
+        failed = run("backup", str(tmp_path / "copy"), env=env)
+    assert failed.returncode == 1
+    assert "is not whole: 1 files" in failed.stderr
+    assert "GATEWAY_SWEEP_SECONDS" in failed.stderr
+
+
 def test_without_a_data_directory_there_is_nothing_to_copy(tmp_path: Path) -> None:
     """Said by its name."""
     env = {
