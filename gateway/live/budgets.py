@@ -61,7 +61,7 @@ class Spending:
 
     @property
     def dollars(self) -> float | None:
-        """What it cost; None: that is not known."""
+        """Dollars that it cost; None: that is not known."""
         return None if self.cost is None else self.cost / BILLION
 
     def answered(self, answers: Sequence[Reply], *, half: bool) -> None:
