@@ -55,6 +55,14 @@ def test_the_front_page_is_short() -> None:
     assert len(TEXTS[README].splitlines()) <= MOST_LINES
 
 
+def test_pictures_are_small_and_shown() -> None:
+    """Each is taken by tests/ui/pictures.py, and README files show it."""
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "deploy/pictures").iterdir()}
+    shown = {name for text in TEXTS.values() for name in re.findall(r"pictures/([\w.-]+)\)", text)}
+    assert set(pictures) == shown
+    assert max(pictures.values()) < 200_000
+
+
 def test_every_readme_is_known() -> None:
     """A file that is not in the table of blocks is not checked."""
     listed = subprocess.run(

@@ -4,6 +4,10 @@ Into ``deploy/pictures/`` those that the README files show; with a directory as 
 page there too, light, dark and as on a phone, for a person to look at.
 """
 
+import contextlib
+import io
+import os
+import re
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +15,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import openai
+import pexpect
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
 
-from gateway.emulator.testing import EmulatorOptions, running
+from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.e2e.harness import TERMINAL, GatewayProcess, line, serving, until
 
 PICTURES: Final = Path(__file__).parent.parent.parent / "deploy" / "pictures"
@@ -63,8 +71,7 @@ def create(client: openai.OpenAI, content: bytes, name: str) -> openai.types.Bat
 class Scene:
     """A gateway with batches in several states."""
 
-    def __init__(self, stack: ExitStack, directory: Path) -> None:
-        gemini = stack.enter_context(running(EmulatorOptions(job_seconds=36_000)))
+    def __init__(self, stack: ExitStack, directory: Path, gemini: Emulator) -> None:
         self.gateway: GatewayProcess = stack.enter_context(serving(directory, gemini.base_url))
         client = self.gateway.client()
 
@@ -127,10 +134,64 @@ def shoot(browser: Browser, scene: Scene, directory: Path) -> None:
         context.close()
 
 
+def on_a_terminal(scene: Scene, directory: Path, gemini: Emulator) -> str:
+    """What ``gateway run`` shows in the end, with its colours."""
+    path = directory / "requests.jsonl"
+    path.write_bytes(poems(60, refused=3))
+    command = [sys.executable, "-m", "gateway", "run", path.name]
+    environment = {**os.environ, "OPENAI_BASE_URL": scene.gateway.url, "OPENAI_API_KEY": "any"}  # noqa: TID251 - a child's
+    child = pexpect.spawn(
+        command[0],
+        command[1:],
+        cwd=str(directory),
+        env=environment | {"TERM": "xterm-256color"},
+        dimensions=(40, 110),
+        encoding="utf-8",
+        timeout=120,
+    )
+    told = ""
+    while child.isalive():
+        gemini.finish()
+        with contextlib.suppress(pexpect.TIMEOUT, pexpect.EOF):
+            told += child.read_nonblocking(4096, timeout=0.5)
+    with contextlib.suppress(pexpect.EOF):
+        told += child.read()
+    return screen(told)
+
+
+def screen(told: str) -> str:
+    """The lines that a terminal has in the end: as far as Rich moves its cursor."""
+    lines, row = [""], 0
+    for piece in re.split(r"(\x1b\[\d*A|\x1b\[2K|\x1b\[\?25[hl]|\r\n|\n|\r)", told):
+        if piece in {"\n", "\r\n"}:
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif up := re.fullmatch(r"\x1b\[(\d*)A", piece):
+            row = max(row - int(up[1] or 1), 0)
+        elif piece == "\x1b[2K":
+            lines[row] = ""
+        elif piece and piece != "\r" and not piece.startswith("\x1b[?"):
+            lines[row] += piece
+    return "\n".join(lines).strip()
+
+
+def draw(browser: Browser, text: str, path: Path) -> None:
+    """Draw a terminal's text."""
+    console = Console(record=True, width=110, file=io.StringIO(), force_terminal=True)
+    console.print(Text.assemble("$ gateway run requests.jsonl\n", Text.from_ansi(text)))
+    context = browser.new_context(viewport={"width": 960, "height": 100}, color_scheme="dark")
+    page = context.new_page()
+    page.set_content(console.export_html(theme=MONOKAI, inline_styles=True))
+    page.screenshot(path=path, full_page=True)
+    context.close()
+
+
 def main() -> None:
     """Write the pictures."""
     with ExitStack() as stack:
-        scene = Scene(stack, Path(stack.enter_context(TemporaryDirectory())))
+        directory = Path(stack.enter_context(TemporaryDirectory()))
+        gemini = stack.enter_context(running(EmulatorOptions(job_seconds=36_000)))
+        scene = Scene(stack, directory, gemini)
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=list(ARGUMENTS)
@@ -143,6 +204,7 @@ def main() -> None:
         for name in ("batches", "line"):
             page.goto(scene.url(scene.pages()[name]), wait_until="domcontentloaded")
             page.screenshot(path=PICTURES / f"{name}.png")
+        draw(browser, on_a_terminal(scene, directory, gemini), PICTURES / "run.png")
         browser.close()
 
 
