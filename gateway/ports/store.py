@@ -535,7 +535,11 @@ class Store(Protocol):
         ...
 
     async def admission_turn(self) -> str:
-        """Return the turn of the admission: another one when any process has claimed to send."""
+        """Return the turn of the admission: another one when any process has claimed to send.
+
+        Claims on jobs that wait, whose leases have run out, are ended before: they count no more,
+        and who held them sends nothing more.
+        """
         ...
 
     async def claim_to_send(

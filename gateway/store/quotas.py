@@ -51,11 +51,18 @@ async def sent(session: Session, but: Iterable[str], claimed: bool) -> Sequence[
     return [Sent(**row) for row in rows]
 
 
-async def turn(session: Session) -> str:
-    """Return the turn that a decision is made in."""
-    row = await session.one("get_meta", {"key": TURN})
-    current: str = FIRST_TURN if row is None else row["value"]
-    return current
+async def turn(session: Session) -> tuple[str, bool]:
+    """Return the turn that a decision is made in; whether a claim of a waiting job has lapsed."""
+    row = await session.the("admission_turn", {"key": TURN})
+    return row["turn"] or FIRST_TURN, bool(row["lapsed"])
+
+
+async def release_lapsed(session: Session) -> None:
+    """End claims of processes that are gone on jobs that wait: they would count for ever.
+
+    Their fences are raised, so that one that was only paused sends nothing more of it.
+    """
+    await session.run("release_lapsed")
 
 
 async def claim_to_send(

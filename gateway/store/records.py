@@ -431,7 +431,10 @@ class Records(Store):
 
     @override
     async def admission_turn(self) -> str:
-        return await self._engine.read(quotas.turn)
+        turn, lapsed = await self._engine.read(quotas.turn)
+        if lapsed:
+            await self._engine.write(quotas.release_lapsed)
+        return turn
 
     @override
     async def claim_to_send(

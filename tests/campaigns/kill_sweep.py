@@ -5,6 +5,10 @@ kills the process at the N-th call of one kind, for every N until a run ends wit
 each death the gateway is started again, without strace, and the batch must end as if nothing had
 happened. ``gateway/runner/README.md`` has a table of them.
 
+``--store postgresql`` keeps the records in PostgreSQL and the bytes in a bucket (moto): there most
+calls that change something are sends, and what a dead process held is taken over when its lease has
+run out.
+
 ``--every 10`` tries every tenth N; ``--sample 12 --seed 7`` tries a random dozen of points, as CI
 does. A point is ``SCENARIO:CALL:N``: ``--point follow-up:fdatasync:3`` runs that one alone.
 
@@ -19,13 +23,14 @@ import shutil
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded: a failing sample can be repeated
-from typing import Final
+from typing import Any, Final
 
 import openai
+import psycopg
 from openai.types import Batch
 
 from gateway.emulator.running import Emulator, running
@@ -39,6 +44,8 @@ from tests.e2e.harness import (
     finished,
     read_lines,
 )
+from tests.engines.buckets import BUCKET, BucketServer
+from tests.postgres_server import PostgresServer
 
 # Calls after which the disk or Google is not what it was before. A file that is opened to be made
 # is written next, so a death at that write is the death after the open. The numbers are about how
@@ -55,11 +62,15 @@ CALLS: Final = {
     "mkdir": 10,
     "sendto": 10,
 }
+# The same over PostgreSQL and a bucket.
+SHARED_CALLS: Final = {"sendto": 500, "writev": 40, "write": 60, "mkdir": 10, "unlink": 4}
+LEASE: Final = {"GATEWAY_LEASE_SECONDS": "3"}
 LINES: Final = 24
 # Points of one call after which a sweep ends in any case.
 MOST: Final = 2000
 # Attempts of a client whose server dies under it.
 TRIES: Final = 5
+JOBS: Final = "SELECT display_name, cause FROM jobs"
 IDS: Final = [f"line-{number}" for number in range(LINES)]
 
 
@@ -122,12 +133,53 @@ class Outcome:
     wrong: list[str]
 
 
+class Stores:
+    """Where a run keeps its records and bytes: its data directory."""
+
+    def settings(self, run: int) -> dict[str, str]:
+        """What a run is told of it."""
+        del run
+        return {}
+
+    def jobs(self, gateway: GatewayProcess, run: int) -> list[tuple[Any, ...]]:
+        """Display names of the jobs of a run, with their causes; the gateway ends."""
+        del run
+        return gateway.rows(JOBS)
+
+
+class SharedStores(Stores):
+    """A database of its own in one PostgreSQL, and a prefix of its own in one bucket."""
+
+    def __init__(self, server: PostgresServer, bucket: BucketServer) -> None:
+        self._server = server
+        self._bucket = bucket
+
+    def settings(self, run: int) -> dict[str, str]:
+        """An empty database and an empty prefix."""
+        self._server.run(f"CREATE DATABASE run_{run}")
+        return {
+            **self._bucket.environment(),
+            **LEASE,
+            "GATEWAY_STORE": self._server.url(f"run_{run}"),
+            "GATEWAY_BLOBS": f"s3://{BUCKET}/run-{run}",
+        }
+
+    def jobs(self, gateway: GatewayProcess, run: int) -> list[tuple[Any, ...]]:
+        """Ask the database, which is no longer needed then."""
+        with psycopg.connect(self._server.url(f"run_{run}")) as connection:
+            found = connection.execute(JOBS.encode()).fetchall()
+        gateway.close()
+        self._server.run(f"DROP DATABASE run_{run} WITH (FORCE)")
+        return found
+
+
 class Sweep:
     """Runs points against one emulator, each in a data directory of its own."""
 
-    def __init__(self, gemini: Emulator, directory: Path) -> None:
+    def __init__(self, gemini: Emulator, directory: Path, stores: Stores) -> None:
         self._gemini = gemini
         self._directory = directory
+        self._stores = stores
         self._runs = 0
 
     def run(self, point: Point) -> Outcome:
@@ -139,7 +191,8 @@ class Sweep:
         self._gemini.clear_faults()
         for name, parameters in scenario.faults:
             self._gemini.fault(name, **parameters)
-        settings = {"GEMINI_API_KEY": f"key-{self._runs}", **scenario.settings}
+        where = self._stores.settings(self._runs)
+        settings = {"GEMINI_API_KEY": f"key-{self._runs}", **scenario.settings, **where}
         command = (*_strace(point), *SERVE)
         gateway = GatewayProcess(place / "data", self._gemini.base_url, settings, command)
         before = len(self._gemini.journal("create")), len(self._gemini.ledger())
@@ -158,7 +211,7 @@ class Sweep:
         died = gateway.command is SERVE
         wrong = list(_broken(gateway, done, gives_up=scenario.gives_up and died))
         created = [str(entry["displayName"]) for entry in self._gemini.journal("create")[before:]]
-        rows = gateway.rows("SELECT display_name, cause FROM jobs")
+        rows = self._stores.jobs(gateway, self._runs)
         planned = [name for name, _ in rows]
         if scenario.cause not in {cause for _, cause in rows}:
             wrong.append(f"no job was made for the cause {scenario.cause}")
@@ -268,13 +321,12 @@ def sweep(runner: Sweep, scenario: str, call: str, every: int) -> Iterator[tuple
             return
 
 
-def sample(count: int, seed: int) -> list[Point]:
+def sample(count: int, seed: int, of: Mapping[str, int] = CALLS) -> list[Point]:
     """Random points."""
     random = Random(seed)
-    calls = [random.choice(list(CALLS)) for _ in range(count)]
+    calls = [random.choice(list(of)) for _ in range(count)]
     return [
-        Point(random.choice(sorted(SCENARIOS)), call, random.randint(1, CALLS[call]))
-        for call in calls
+        Point(random.choice(sorted(SCENARIOS)), call, random.randint(1, of[call])) for call in calls
     ]
 
 
@@ -294,8 +346,8 @@ def report(results: Sequence[tuple[Point, Outcome]]) -> int:
 
 
 @contextlib.contextmanager
-def ready() -> Iterator[Sweep]:
-    """An emulator and a directory for a sweep."""
+def ready(*, shared: bool = False) -> Iterator[Sweep]:
+    """An emulator and a directory for a sweep; ``shared``: a database and a bucket besides."""
     options = EmulatorOptions(
         job_seconds=0.3,
         max_live_jobs=10_000,
@@ -303,8 +355,15 @@ def ready() -> Iterator[Sweep]:
         ledger=True,
         flex_seconds=0.1,
     )
-    with tempfile.TemporaryDirectory() as directory, running(options) as gemini:
-        yield Sweep(gemini, Path(directory))
+    with contextlib.ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        gemini = stack.enter_context(running(options))
+        stores = Stores()
+        if shared:
+            server = PostgresServer()
+            stack.callback(server.close)
+            stores = SharedStores(server, stack.enter_context(BucketServer().running()))
+        yield Sweep(gemini, directory, stores)
 
 
 def main() -> int:
@@ -316,12 +375,15 @@ def main() -> int:
     parser.add_argument("--sample", type=int, metavar="COUNT", help="so many random points")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--point", metavar="SCENARIO:CALL:N")
+    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     arguments = parser.parse_args()
+    shared = arguments.store == "postgresql"
+    calls = SHARED_CALLS if shared else CALLS
     if shutil.which("strace") is None:
         sys.exit("This needs strace: apt-get install strace")
     results: list[tuple[Point, Outcome]] = []
-    with ready() as runner:
-        points = sample(arguments.sample, arguments.seed) if arguments.sample else []
+    with ready(shared=shared) as runner:
+        points = sample(arguments.sample, arguments.seed, calls) if arguments.sample else []
         if arguments.point:
             scenario, call, number = arguments.point.split(":")
             points = [Point(scenario, call, int(number))]
@@ -330,7 +392,7 @@ def main() -> int:
             print(point, results[-1][1], flush=True)
         if not points:
             for scenario in arguments.scenario or SCENARIOS:
-                for call in arguments.call or CALLS:
+                for call in arguments.call or calls:
                     results += sweep(runner, scenario, call, arguments.every)
                     print(f"{scenario} {call}: {len(results)} runs", flush=True)
     return min(report(results), 1)

@@ -24,6 +24,19 @@ def test_a_sample_of_the_kill_sweep() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.skipif(not CI and shutil.which("strace") is None, reason="strace is not installed")
+def test_a_sample_of_the_kill_sweep_over_postgresql() -> None:
+    """The same where the records are in PostgreSQL and the bytes in a bucket."""
+    points = kill_sweep.sample(6, seed=5, of=kill_sweep.SHARED_CALLS)
+    with kill_sweep.ready(shared=True) as runner:
+        outcomes = [(point, runner.run(point)) for point in points]
+
+    assert [(str(point), found.wrong) for point, found in outcomes if found.wrong] == []
+    assert sum(found.died for _, found in outcomes) >= 3, "the sample met too few of its points"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_sample_of_the_soak() -> None:
     """A minute of kills, stops and faults: nothing lost, nothing paid twice."""
     report = soak.soak(soak.Plan(seconds=60, batches=24, seed=7))

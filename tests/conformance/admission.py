@@ -9,6 +9,7 @@ from gateway.batches.batch import BatchStatus
 from gateway.batches.job import Job, JobState
 from gateway.batches.quota import QuotaRules
 from gateway.ports.store import Store
+from tests.conformance.moments import at
 from tests.conformance.records import a_job, claim_job, claimed_batch
 
 NOW = 1_000
@@ -85,6 +86,26 @@ class AdmissionRules:
         assert await store.claim_to_send({"j1": "default"}, turn, LEASE) is None
         assert [job.job_id for job in await store.waiting_jobs(NOW, 9)] == ["j1"]
         assert await store.admission_turn() != turn
+
+    async def test_what_a_dead_process_was_about_to_send_counts_no_more(self, store: Store) -> None:
+        """Else it would keep the room that it waits for itself; one that was paused is refused."""
+        await waiting_jobs(store, 2)
+        turn = await store.admission_turn()
+        claimed = await store.claim_to_send({"j0": "default", "j1": "default"}, turn, LEASE)
+        assert claimed is not None
+        assert len(claimed) == 2
+        await at(store, NOW + LEASE - 1)
+        await store.admission_turn()
+        [sent] = await store.sent_jobs(claimed=True)
+        assert sent.jobs == 2
+        await at(store, NOW + LEASE)
+        await store.admission_turn()
+        assert await store.sent_jobs(claimed=True) == []
+        for job in claimed:
+            assert not await store.save_job(replace(job, state=JobState.SUBMITTING))
+        assert await store.renew_claims(claimed, LEASE) == {"j0", "j1"}
+        [got] = await race([store], QuotaRules(enqueued_tokens={"*": 80}))
+        assert len(got) == 1
 
     async def test_what_does_not_wait_or_is_held_is_left_out(self, store: Store) -> None:
         await waiting_jobs(store, 4)

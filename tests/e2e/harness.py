@@ -107,8 +107,8 @@ class GatewayProcess:
         workers = self.workers()
         self.process.kill()
         self._reap()
-        gone, alive = psutil.wait_procs(workers, timeout=10)
-        assert not alive, f"workers outlived their parent by 10 s: {alive} ({len(gone)} ended)"
+        gone, alive = psutil.wait_procs(workers, timeout=60)
+        assert not alive, f"workers outlived their parent by 60 s: {alive} ({len(gone)} ended)"
 
     def terminate(self) -> int:
         """SIGTERM, and the exit code."""

@@ -4,6 +4,15 @@ INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING
 -- name: get_meta
 SELECT value FROM meta WHERE key = :key;
 
+-- name: admission_turn
+SELECT (SELECT value FROM meta WHERE key = :key) AS turn, EXISTS (
+    SELECT 1 FROM jobs WHERE state IN ('planned', 'staging') AND lease_until <= gateway_now()
+) AS lapsed;
+
+-- name: release_lapsed
+UPDATE jobs SET lease_until = NULL, fence = fence + 1
+WHERE state IN ('planned', 'staging') AND lease_until <= gateway_now();
+
 -- name: end_turn
 UPDATE meta SET value = :next WHERE key = :key AND value = :turn;
 
