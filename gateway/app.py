@@ -253,6 +253,7 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
             output=settings.output_expiry_seconds * 1000,
             records=settings.records_seconds * 1000,
         ),
+        reuse=settings.reuse_seconds * 1000,
         quota=quota_rules(settings),
         rescue=RescueRules(
             tier=settings.rescue,

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from gateway.api.answers import answer
 from gateway.api.body import read_json_bytes
-from gateway.api.budgets import add_batch, check_budget
+from gateway.api.budgets import add_batch, check_wishes
 from gateway.api.changes import changed, wait_seconds
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
@@ -51,7 +51,7 @@ async def create(call: Call) -> Response:
     """``POST /v1/batches``: a record in ``validating``, and the runner is woken."""
     body = parse_json(await read_json_bytes(call))
     wanted = parse_create_batch(body, call.services.endpoints)
-    check_budget(wanted)
+    check_wishes(wanted)
     await _check_purpose(call, wanted.input_file_id)
     await _check_room(call, wanted.input_file_id)
     asked = _new_batch(call, wanted)

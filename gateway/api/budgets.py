@@ -3,16 +3,19 @@
 Those of tokens and money are looked at when a batch is validated, in one transaction with its jobs.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
 from gateway.api.services import Call
 from gateway.batches.batch import Batch
 from gateway.batches.limits import (
     BUDGET,
-    BUDGET_PARAM,
     OverLimitError,
     OwnerLimits,
     limits_of,
     parse_budget,
 )
+from gateway.batches.reuse import REUSE, parse_reuse
 from gateway.errors import LimitedError, RequestError, TooLargeError
 from gateway.wire.openai import CreateBatch
 
@@ -44,14 +47,20 @@ async def add_batch(call: Call, asked: Batch, same_since: int | None) -> Batch |
         raise LimitedError(over.error.message, code=over.error.code) from over
 
 
-def check_budget(wanted: CreateBatch) -> None:
-    """Errors: RequestError of ``metadata.budget_usd`` that is no sum of money."""
-    given = (wanted.metadata or {}).get(BUDGET)
-    if given is None:
-        return
-    try:
-        parse_budget(given)
-    except ValueError as error:
-        raise RequestError(
-            f"Invalid '{BUDGET_PARAM}': {error}", param=BUDGET_PARAM, code="invalid_value"
-        ) from error
+# What the gateway itself reads of a batch's metadata.
+_READ: Final[Mapping[str, Callable[[str], int]]] = {BUDGET: parse_budget, REUSE: parse_reuse}
+
+
+def check_wishes(wanted: CreateBatch) -> None:
+    """Errors: RequestError of a ``budget_usd`` or ``reuse`` in the metadata that means nothing."""
+    for name, parse in _READ.items():
+        given = (wanted.metadata or {}).get(name)
+        if given is None:
+            continue
+        try:
+            parse(given)
+        except ValueError as error:
+            param = f"metadata.{name}"
+            raise RequestError(
+                f"Invalid '{param}': {error}", param=param, code="invalid_value"
+            ) from error

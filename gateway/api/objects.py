@@ -94,7 +94,8 @@ def _extension(batch: Batch, outlook: Outlook, *, live: bool) -> dict[str, Any]:
     Why a live batch does not go on, and since when; its place in the queue; how long it may take,
     null when that is not known; why it ended otherwise than with an answer to
     each line; the state at the upstream that has lasted longest, kept after the end; how often the
-    lines that were sent most often have been sent; how many lines may be paid twice, since results
+    lines that were sent most often have been sent; how many lines were given answers of earlier
+    batches; how many may be paid twice, since results
     were given up after hours of denials; the synchronous calls for lines that were left near the
     deadline, null without any; what its answers cost, those of failed attempts too, and
     what it may cost in all, null when that is not known; the batch whose failed lines these are;
@@ -109,6 +110,7 @@ def _extension(batch: Batch, outlook: Outlook, *, live: bool) -> dict[str, Any]:
         "ended_because": batch.ended_because,
         "upstream": _upstream(batch),
         "attempts": batch.attempts,
+        "reused": batch.reused,
         "paid_twice_at_most": batch.paid_twice_at_most,
         "rescue": _rescue(batch),
         "cost_usd": _dollars(batch.cost),

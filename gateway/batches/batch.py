@@ -160,6 +160,7 @@ class Batch:
     attempts: int = 0
     # Lines that were sent again although what was given up may have served them. The store's.
     paid_twice_at_most: int = 0
+    reused: int = 0  # lines that were given answers of earlier batches
     # Synchronous calls near the deadline: how many were answered, how many may be paid for without
     # an answer, and what all of them may cost (billionths; None: unknown). The store's.
     rescue_calls: int = 0

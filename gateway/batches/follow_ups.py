@@ -139,7 +139,7 @@ def may_run_again(
     """
     return (
         batch.status in LIVE_STATUSES
-        and job.upstream_name is not None
+        and (job.upstream_name is not None or job.cause is Cause.REUSED)
         and (job.attempt < rules.attempts or rescued)
         and job.bytes > 0  # none is left of requests that the disk has lost
         and job.cancel_sent_at is None

@@ -21,6 +21,8 @@ class Cause(StrEnum):
     stuck   its predecessor did not move at the upstream and was ended for that.
     rescue  what its predecessor left near the deadline, asked of synchronous calls: no upstream
             job.
+    reused  its lines were answered by earlier batches: those answers are its raw results, and
+            nothing is sent. It begins as ``secured``.
     """
 
     FIRST = "first"
@@ -28,6 +30,7 @@ class Cause(StrEnum):
     RECUT = "recut"
     STUCK = "stuck"
     RESCUE = "rescue"
+    REUSED = "reused"
 
 
 class JobState(StrEnum):
@@ -129,6 +132,7 @@ class Job:
     raw: str | None = None
     run: str | None = None
     index: str | None = None
+    digests: str | None = None  # of requests that were answered, for batches that reuse answers
     held: str | None = None  # results that predecessors brought for a part of a line's items
     counts: Counts = Counts()
     usage: TokenUsage = TokenUsage()

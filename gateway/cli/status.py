@@ -139,6 +139,7 @@ def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]
         ("waits since", None if not waited else f"{duration(now - waited)} ago"),
         ("ended because", more.get("ended_because")),
         ("lines sent again", again or None),
+        ("lines answered before", more.get("reused") or None),
         ("lines paid twice at most", more.get("paid_twice_at_most") or None),
         ("synchronous calls", _rescue(more.get("rescue"))),
         ("tokens used", batch["usage"]["total_tokens"]),

@@ -590,6 +590,14 @@ class Store(Protocol):
         """Return the longest of a model's last 50 jobs that ended well (ms); 0: none."""
         ...
 
+    async def answered_jobs(self, owner: str, since: int, now: int, limit: int) -> Sequence[Job]:
+        """Return an owner's jobs whose answers may be given again, the newest first.
+
+        They ended at or after ``since``, have digests and raw results, and what their batch wrote
+        is neither deleted nor expired.
+        """
+        ...
+
     async def inline_mismatches(self, model: str, since: int) -> bool:
         """Whether the results of an inline job of a model that ended since then did not match."""
         ...

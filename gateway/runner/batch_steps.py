@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 from gateway.batches.batch import BACKGROUND, Batch, BatchError, BatchStatus, Counts
 from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import MODEL_NOT_FOUND, refused_model
-from gateway.batches.job import Job
+from gateway.batches.job import Cause, Job, JobState
 from gateway.batches.lifecycle import final_status, rest_until
 from gateway.batches.limits import NO_LIMITS, Estimate, OverLimitError, limits_of, over_budget
 from gateway.batches.patience import HOUR, RECOVERY, ended_because
@@ -25,12 +25,14 @@ from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, StepContext
 from gateway.runner.cpu.collect import date_of
 from gateway.runner.cpu.ranges import JoinTask, ranges_of
 from gateway.runner.cpu.validate import ValidateTask
+from gateway.runner.earlier_answers import EarlierAnswers, answers_of
 from gateway.runner.mending import bring_input
 from gateway.runner.missing_lines import files_of
 from gateway.runner.model_list import ModelList
 from gateway.runner.named_files import NamedFiles, find_files
 from gateway.runner.publishing import Written, write_files
 from gateway.runner.suspects import explained_deaths, run_on_lines
+from gateway.translate import REUSED
 
 logger = logging.getLogger(__name__)
 
@@ -124,9 +126,10 @@ async def _read_input(
     """Read the input; again, if its lines name files that cannot be used, to refuse these.
 
     Again also if a model that the list lacks turns out to exist. A third time, and so on, only if
-    files are deleted at that very moment.
+    files, or answers that were to be given again, are deleted at that very moment.
     """
     await bring_input(context, batch, place / "input")
+    earlier = await EarlierAnswers.of(context, batch, place / "earlier")
     task = ValidateTask(
         input=str(place / "input"),
         scratch=str(place),
@@ -141,6 +144,7 @@ async def _read_input(
         day=date_of(context.clock.now() // 1000),
         prices=context.options.prices,
     )
+    task = await earlier.offered(task)
     while True:
         summary = await _validated(context, batch, task)
         found = await _look_up(models, batch.owner, task, summary["unknown_models"])
@@ -149,9 +153,12 @@ async def _read_input(
             continue
         named = sorted({file_id for job in summary["jobs"] for file_id in job["files"]})
         files = await find_files(context, batch.owner, named)
-        if not files.unusable:
+        if files.unusable:
+            task = replace(task, unusable={**task.unusable, **files.unusable})
+        elif await earlier.gather(summary["jobs"]):
             return summary, files
-        task = replace(task, unusable={**task.unusable, **files.unusable})
+        else:
+            task = await earlier.offered(task)
 
 
 async def _validated(context: StepContext, batch: Batch, task: ValidateTask) -> Mapping[str, Any]:
@@ -220,7 +227,7 @@ def _too_large(context: StepContext, files: NamedFiles) -> list[BatchError]:
 def _estimate(summary: Mapping[str, Any]) -> Estimate:
     most = [job["most"] for job in summary["jobs"]]
     known = sum(each for each in most if each is not None)
-    tokens = sum(job["tokens"] for job in summary["jobs"])
+    tokens = sum(job["tokens"] for job in summary["jobs"] if job["answers"] is None)
     return Estimate(tokens, None if None in most else known, summary["unpriced"])
 
 
@@ -274,19 +281,17 @@ async def _start(
     # A run without an entry would cost two blobs, which is much for a batch of one line.
     said = os.stat(summary["index"]).st_size > 0  # noqa: PTH116 - as quick as it looks
     refused = [summary["run"], summary["index"]] if said else []
-    outgoing = [plan[name] for plan in planned for name in ("spool", "echo")]
-    names = await context.keep([*refused, *outgoing])
+    paths = [*refused, *_paths_of(planned)]
+    names = await context.keep(paths)
     run, index = names[: len(refused)] or (None, None)
-    blobs = names[len(refused) :]
+    blobs = dict(zip(paths, names, strict=True))
     now = context.clock.now()
     by_file = await _goes_by_file(context, planned)
     planned = [
         {**plan, "inline": plan["inline"] and plan["model"] not in by_file} for plan in planned
     ]
-    jobs = [
-        _job(context, claim.row, plan, (blobs[2 * place], blobs[2 * place + 1]), now)
-        for place, plan in enumerate(planned)
-    ]
+    jobs = [_job(context, claim.row, plan, blobs, now) for plan in planned]
+    reused = sum(job.lines for job in jobs if job.cause is Cause.REUSED)
     batch = replace(
         claim.row,
         status=BatchStatus.IN_PROGRESS,
@@ -297,6 +302,7 @@ async def _start(
         notes=summary["notes"],
         run=run,
         index=index,
+        reused=reused,
         failures=0,
         last_error=None,
     )
@@ -316,12 +322,21 @@ async def _start(
         await _fail(context, claim, [over.error], names)
         return
     logger.info(
-        "batch %s in progress: %d lines, %d refused, %d jobs",
+        "batch %s in progress: %d lines, %d refused, %d answered before, %d jobs",
         batch.id,
         summary["lines"],
         summary["refused"],
+        reused,
         len(jobs),
     )
+
+
+def _paths_of(planned: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for plan in planned:
+        yield plan["spool"]
+        yield plan["echo"]
+        if plan["answers"] is not None:
+            yield answers_of(plan)
 
 
 async def _goes_by_file(context: StepContext, planned: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -336,15 +351,19 @@ async def _goes_by_file(context: StepContext, planned: Sequence[Mapping[str, Any
 
 
 def _job(
-    context: StepContext, batch: Batch, plan: Mapping[str, Any], blobs: tuple[str, str], now: int
+    context: StepContext,
+    batch: Batch,
+    plan: Mapping[str, Any],
+    blobs: Mapping[str, str],
+    now: int,
 ) -> Job:
     job_id = new_job_id()
     same = ("number", "model", "method", "items", "lines", "bytes", "tokens", "inline", "most")
-    return Job(
+    job = Job(
         id=job_id,
         batch_id=batch.id,
-        spool=blobs[0],
-        echo=blobs[1],
+        spool=blobs[plan["spool"]],
+        echo=blobs[plan["echo"]],
         display_name=display_name(context.options.gateway_id, job_id),
         credential=context.options.credential_for(batch.owner),
         placed=context.options.pass_through,
@@ -352,6 +371,12 @@ def _job(
         created_at=now,
         due_at=now,
         **{name: plan[name] for name in same},
+    )
+    if plan["answers"] is None:
+        return job
+    raw = blobs[answers_of(plan)]
+    return replace(
+        job, state=JobState.SECURED, cause=Cause.REUSED, attempt=0, raw=raw, ended_at=now
     )
 
 
@@ -401,6 +426,7 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
         status=status,
         counts=counts,
         notes=dict(notes),
+        reused=notes[REUSED],
         output_file_id=files["output"].id if "output" in files else None,
         error_file_id=files["error"].id if "error" in files else None,
         notes_file_id=files["warnings"].id if "warnings" in files else None,
@@ -452,7 +478,7 @@ def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str | No
     blobs = [] if kept else [batch.run, batch.index]
     for job in jobs:
         blobs += [job.spool, job.filled, job.run]
-        blobs += [] if kept else [job.index, job.echo, job.raw, job.held]
+        blobs += [] if kept else [job.index, job.echo, job.raw, job.held, job.digests]
     return blobs
 
 

@@ -99,6 +99,7 @@ class RunnerOptions:
     retries: RetryRules = field(default_factory=RetryRules)
     patience: Patience = field(default_factory=Patience)
     retention: Retention = Retention()
+    reuse: int = 0  # how old an answer may be that is given again, unless a batch says (ms)
     quota: QuotaRules = field(default_factory=QuotaRules)
     rescue: RescueRules = field(default_factory=RescueRules)
     polls_per_minute: int = 400

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from gateway.batches.patience import (
     with_reason,
 )
 from gateway.batches.rescue import ignores_its_end, may_rescue
+from gateway.batches.reuse import reuse_of
 from gateway.errors import (
     UpstreamError,
     UpstreamGoneError,
@@ -309,13 +310,16 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         return
     async with context.workplace() as place:
         if not await _bring_raw(context, job, place / "raw"):
-            await denials.fetch_lost(context, claim)
-            return
+            if job.cause is not Cause.REUSED:
+                await denials.fetch_lost(context, claim)
+                return
+            job = replace(job, raw=None)  # its lines are asked like any other
         summary = await _render(context, batch, job, place)
         if _is_no_result_file(job, summary) and await denials.fetch_again(context, claim):
             return
         followers = await follow(context, batch, job, summary, place)
-        archives = {name: summary[name] for name in ("raw", "echo") if summary[name]}
+        made = ("raw", "echo", "digests")
+        archives = {name: summary[name] for name in made if summary[name]}
         names = await context.keep([summary["run"], summary["index"], *archives.values()])
     kept = dict(zip(archives, names[2:], strict=True))
     _tell(job, summary, followers)
@@ -343,10 +347,17 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         named={each.job.id: each.files for each in followers},
         blobs=BlobChange(
             live=[*names, *(blob for each in followers for blob in each.blobs)],
-            deletable=[getattr(job, name) for name in kept],
+            deletable=[blob for blob in _replaced(claim.row, job, kept) if blob is not None],
         ),
         lesson=lesson,
     )
+
+
+def _replaced(before: Job, job: Job, kept: Mapping[str, str]) -> Iterator[str | None]:
+    """Yield the blobs that archives take the place of, and raw results that are of no use."""
+    yield from (getattr(job, name) for name in kept)
+    if before.raw != job.raw:
+        yield before.raw
 
 
 def _tell(job: Job, summary: Mapping[str, Any], followers: Sequence[Follower]) -> None:
@@ -375,7 +386,7 @@ def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
     """
     if job.state is not JobState.SECURED or job.upstream_state in FRUITLESS:
         return False
-    if job.cause is Cause.RESCUE:  # there is nothing to ask for again
+    if job.cause in {Cause.RESCUE, Cause.REUSED}:  # there is nothing to ask for again
         return False
     nothing = summary["missing"] == job.lines and not summary["keyless"]
     return bool(summary["unreadable"] or nothing)
@@ -399,6 +410,8 @@ async def _render(context: StepContext, batch: Batch, job: Job, place: Path) -> 
     unusable = await unusable_files(context, job)
     if unusable:
         await context.copy_to(job.spool, place / "spool")
+    if _keeps_digests(context, batch, job):
+        await context.copy_to(job.spool, place / "requests")
     return await run_collect(context, job, _collect_task(context, batch, job, place, unusable))
 
 
@@ -410,6 +423,12 @@ async def run_collect(context: StepContext, job: Job, task: CollectTask) -> Mapp
         return await context.workers.run("collect", step, COLLECT_SECONDS)
 
     return await run_on_lines(context, job.id, work)
+
+
+def _keeps_digests(context: StepContext, batch: Batch, job: Job) -> bool:
+    """Whether later batches may find its answers: never what it was given itself."""
+    answered = job.raw is not None and job.cause is not Cause.REUSED
+    return answered and reuse_of(batch, context.options.reuse).keeps
 
 
 def _collect_task(
@@ -438,6 +457,8 @@ def _collect_task(
         again=may_run_again(batch, job, context.options.retries, now, rescued=rescued),
         retry_empty=context.options.retries.empty,
         pack=context.options.retention.raw > 0,
+        reused=job.cause is Cause.REUSED,
+        requests=str(place / "requests") if (place / "requests").exists() else None,
     )
 
 

@@ -216,11 +216,16 @@ async def remade(
 
 
 async def _lines_before(context: StepContext, job: Job) -> int | None:
-    """Count the lines of its model in jobs before it; None if it follows another."""
+    """Count the lines of its model in jobs before it; None if it follows another.
+
+    And where lines that were answered before stand between those of other jobs.
+    """
     if job.follows is not None:
         return None
     work = await context.store.load_work(job.batch_id)
     jobs = [] if work is None else work.jobs
+    if any(other.cause is Cause.REUSED for other in jobs):
+        return None
     return sum(
         other.lines
         for other in jobs

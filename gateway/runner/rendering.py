@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.batches.batch import Batch
-from gateway.batches.job import Failure, Job
+from gateway.batches.job import Cause, Failure, Job
 from gateway.runner.context import StepContext
 from gateway.runner.cpu.collect import CollectTask
 from gateway.runner.job_steps import run_collect, unserved_by
@@ -42,6 +42,7 @@ async def render_again(
         held=paths.get("held"),
         spool=paths.get("spool"),
         unusable=unusable or {},
+        reused=job.cause is Cause.REUSED,
         skip=[path for name, path in paths.items() if name.startswith("skip-")],
     )
     return await run_collect(context, job, task)

@@ -27,9 +27,11 @@ from gateway.batches.planning import JobLimits
 from gateway.batches.quota import Quota, QuotaRules
 from gateway.errors import AuditError
 from gateway.runner.cpu.collect import CollectTask, collect
+from gateway.runner.cpu.digests import MergeTask, merge
 from gateway.runner.cpu.dry_run import DryRunTask, dry_run
 from gateway.runner.cpu.failed_lines import FailedLinesTask, failed_lines
 from gateway.runner.cpu.fill import FillTask, Usable, fill
+from gateway.runner.cpu.gather import GatherTask, gather
 from gateway.runner.cpu.hold import HoldTask, hold
 from gateway.runner.cpu.line_story import LineStoryTask, RawPath, line_story
 from gateway.runner.cpu.publish import PublishTask, RunPaths, publish
@@ -150,6 +152,8 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "split": lambda task: split(SplitTask(**task)),
     "pick": lambda task: pick(PickTask(**task)),
     "seek": lambda task: seek(SeekTask(**task)),
+    "merge": lambda task: merge(MergeTask(**task)),
+    "gather": lambda task: gather(GatherTask(**task)),
 }
 
 

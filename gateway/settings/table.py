@@ -595,6 +595,15 @@ class Settings:
         "to render its files again; 0: gone at its end. Deleting its output and error file "
         "deletes them too.",
     )
+    reuse_seconds: int = _setting(
+        "0",
+        integer,
+        "seconds",
+        "Lines that ask the same again within that time are given the earlier answer, and nothing "
+        "is sent or paid for them: embeddings, and requests with temperature 0. 0: only in batches "
+        "that ask for it, for any of their lines (`metadata.reuse`, such as `7d`). An answer is "
+        "found for as long as raw results are kept.",
+    )
     records_seconds: int = _setting(
         "7776000",
         integer,

@@ -121,6 +121,12 @@ async def longest(session: Session, model: str) -> int:
     return found
 
 
+async def answered(session: Session, owner: str, since: int, now: int, limit: int) -> Sequence[Job]:
+    """Return an owner's jobs whose answers may be given again, the newest first."""
+    values = {"owner": owner, "since": since, "now": now, "limit": limit}
+    return [job_of(row) for row in await session.all("answered_jobs", values)]
+
+
 async def inline_mismatches(session: Session, model: str, since: int) -> bool:
     """Whether the results of an inline job of a model did not match of late."""
     values = {"model": model, "since": since}

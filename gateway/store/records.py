@@ -490,6 +490,12 @@ class Records(Store):
         return await self._engine.read(lambda session: job_rows.longest(session, model))
 
     @override
+    async def answered_jobs(self, owner: str, since: int, now: int, limit: int) -> Sequence[Job]:
+        return await self._engine.read(
+            lambda session: job_rows.answered(session, owner, since, now, limit)
+        )
+
+    @override
     async def inline_mismatches(self, model: str, since: int) -> bool:
         return await self._engine.read(
             lambda session: job_rows.inline_mismatches(session, model, since)

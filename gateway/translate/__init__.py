@@ -39,7 +39,7 @@ from gateway.translate.models.prices import (
     check_prices,
     price_of,
 )
-from gateway.translate.reading.notes import ENDING, NOT_LISTED, UNKNOWN_MEMBER
+from gateway.translate.reading.notes import ENDING, NOT_LISTED, REUSED, UNKNOWN_MEMBER
 from gateway.translate.request.modalities import check_voices
 from gateway.translate.request.safety import check_safety_settings
 from gateway.translate.request.uploads import (
@@ -64,6 +64,7 @@ __all__ = [
     "PLACEHOLDER",
     "PRICES_PAGE",
     "PRICES_READ_ON",
+    "REUSED",
     "STREAMS",
     "UNKNOWN_MEMBER",
     "Answer",

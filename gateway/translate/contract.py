@@ -81,6 +81,7 @@ NoteCode = Literal[
     "empty",
     "undeclared",
     "fewer",
+    "reused",
     "not_listed",
 ]
 

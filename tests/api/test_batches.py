@@ -79,6 +79,7 @@ async def test_create_answers_every_field(world: World, create: Make) -> None:
             "ended_because": None,
             "upstream": None,
             "attempts": 0,
+            "reused": 0,
             "paid_twice_at_most": 0,
             "rescue": None,
             "cost_usd": 0.0,

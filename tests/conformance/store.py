@@ -36,6 +36,7 @@ from tests.conformance.records import (
 )
 from tests.conformance.rescue import RescueCallRules
 from tests.conformance.responses import ResponseRules
+from tests.conformance.reuse import ReuseRules
 from tests.conformance.staging import StagingRules
 from tests.conformance.uploads import UploadRules
 from tests.conformance.webhooks import WebhookRules
@@ -1150,6 +1151,7 @@ class StoreRules(
     DueRules,
     StagingRules,
     RescueCallRules,
+    ReuseRules,
     WebhookRules,
     KeyRules,
     LimitRules,

@@ -22,6 +22,7 @@ from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.job import Failure
 from gateway.batches.runs import Kind
 from gateway.runner.cpu.archive import pack, unpack
+from gateway.runner.cpu.digests import DigestWriter, digester, is_whole, requests_of
 from gateway.runner.cpu.echoes import Echo, Echoes
 from gateway.runner.cpu.fill import lines_naming
 from gateway.runner.cpu.guard import MESSAGE, Guard
@@ -40,8 +41,10 @@ from gateway.runner.cpu.trail import (
 from gateway.translate import (
     ENDPOINTS,
     NO_USAGE,
+    REUSED,
     Answer,
     Context,
+    Note,
     Policy,
     Rendered,
     Usage,
@@ -62,6 +65,7 @@ SKIPPED: Final = 255
 NOT_WRITTEN: Final = frozenset({0, SKIPPED})
 _NO_ANSWER: Answer = {"error": {"code": 13}}
 EMPTY: Final = "empty_response"
+_REUSED: Final = (Note(REUSED, "body"),)
 UPSTREAM_CANCELLED: Final = 1  # google.rpc.Code CANCELLED: the item was never served
 
 
@@ -75,8 +79,10 @@ class CollectTask:
     seconds. ``held`` are results that predecessors of a follow-up brought. With ``again``, lines
     without a lasting answer are to run once more; with ``retry_empty``, an empty answer
     is none; with ``pack``, archives are made of results and hints. ``skip`` are the hints
-    of follow-ups: their lines are rendered there. ``trail`` is as in a validation, a place being
-    that of a result in its file, or a line with several items.
+    of follow-ups: their lines are rendered there. ``reused``: the answers are copies of earlier
+    ones, which costs nothing and is noted. With ``requests``, the job's spool, digests are made of
+    those that were answered. ``trail`` is as in a validation, a place being that of a result in its
+    file, or a line with several items.
     """
 
     echo: str
@@ -100,6 +106,8 @@ class CollectTask:
     skip: Sequence[str] = ()
     trail: Trail | None = None
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reused: bool = False
+    requests: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,7 @@ class CollectSummary:
     ``wanted`` is a file with the keys of the items that are to run again, ``held`` one with results
     of the lines these are of; None when there are none. ``faults`` counts what those lines met.
     ``cost`` is that of the answers, in billionths of a dollar; None when it is not known.
+    ``digests`` are those of requests that were answered for good, None where none were asked for.
     """
 
     run: str
@@ -132,6 +141,7 @@ class CollectSummary:
     held: str | None = None
     faults: Mapping[str, int] = field(default_factory=dict)
     cost: int | None = 0
+    digests: str | None = None
 
 
 def collect(task: CollectTask) -> CollectSummary:
@@ -175,6 +185,8 @@ class _Collection:
         spool = None if task.spool is None else Path(task.spool)
         self._never_sent = {} if spool is None else lines_naming(spool, task.unusable)
         self._keyless = self._unreadable = 0
+        # Which items have an answer that later batches may have.
+        self._whole = bytearray(self._echoes.total_items if task.requests else 0)
         self._skip()
 
     def _skip(self) -> None:
@@ -217,6 +229,7 @@ class _Collection:
             held=str(self._held_path) if self._held_path.exists() else None,
             faults=Counter(self._faults.values()),
             cost=self._spent,
+            digests=self._write_digests(),
         )
 
     def _packed(self, path: str | None) -> str | None:
@@ -244,10 +257,33 @@ class _Collection:
                 self._keyless += self._lacks_its_key(result)
             elif result.answer is UNREAD:
                 self._leave_out(place[0])
-            elif self._echoes.items[place[0]] > 1:
-                self._keep_part(place, result, path, held=held)
             else:
-                self._take(place[0], result.answer)
+                self._note_whole(place, result.answer, held=held)
+                if self._echoes.items[place[0]] > 1:
+                    self._keep_part(place, result, path, held=held)
+                else:
+                    self._take(place[0], result.answer)
+
+    def _note_whole(self, place: tuple[int, int], answer: Answer, *, held: bool) -> None:
+        """Note an answer that may be given again; what is held is in the job that brought it."""
+        if self._whole and not held and is_whole(answer):
+            self._whole[self._echoes.first_item[place[0]] + place[1]] = 1
+
+    def _write_digests(self) -> str | None:
+        """Write digests of the requests that were answered, but of lines that got an error."""
+        task = self._task
+        if task.requests is None:
+            return None
+        digest = digester(task.policy, self._endpoint.method, task.model)
+        writer = DigestWriter()
+        for line, item, request in requests_of(Path(task.requests)):
+            place = self._echoes.locate(f"{line}.{item}")
+            if place is None or self._kinds[place[0]] in {Kind.ERROR, Kind.UNSERVED}:
+                continue
+            if self._whole[self._echoes.first_item[place[0]] + item]:
+                writer.add(digest(request), line, item)
+        path = self._scratch / "digests"
+        return str(path) if writer.write(path) else None
 
     def _reads(self, offset: int) -> bool:
         """Whether a result is to be read: no process has died of it."""
@@ -264,7 +300,7 @@ class _Collection:
             return
         echo = self._echoes.read(ordinal)
         self._states[ordinal] = SERVED
-        self._spent = None
+        self._spent = 0 if self._task.reused else None
         self._write(ordinal, *failure_line(self._task.batch_id, *echo[:2], UNREADABLE))
 
     def _lacks_its_key(self, result: Result) -> bool:
@@ -299,7 +335,7 @@ class _Collection:
 
     def _spend(self, answer: Answer) -> None:
         """Add what an answer cost; of doubled ones, only of those that are taken."""
-        if self._spent is not None:
+        if self._spent is not None and not self._task.reused:
             cost = answer_cost(answer, self._price)
             self._spent = None if cost is None else self._spent + cost
 
@@ -367,7 +403,9 @@ class _Collection:
 
     def _cost(self, ordinal: int, answers: Sequence[Answer | None]) -> Usage:
         """Count what a line costs that lacks some of its answers, as for a whole one."""
-        if not any(answer is not None and "response" in answer for answer in answers):
+        if self._task.reused or not any(
+            answer is not None and "response" in answer for answer in answers
+        ):
             return NO_USAGE
         echo = self._echoes.read(ordinal)
         filled = [answer or _NO_ANSWER for answer in answers]
@@ -385,7 +423,9 @@ class _Collection:
             self._write(ordinal, *failure_line(task.batch_id, *echo[:2], INTERNAL))
             return
         (status, _, usage, notes), line = made
-        if usage is not NO_USAGE:
+        if self._task.reused:
+            notes = [*notes, *_REUSED]
+        elif usage is not NO_USAGE:
             self._usage += TokenUsage(*_less(usage, paid))
         if notes:
             written = self._notes.write(echo.line, echo.custom_id, notes)

@@ -134,7 +134,9 @@ class _Jobs:
             # Of a model's jobs in a range only the first follows one of the range before.
             for job in one.jobs:
                 group = last.get(job.model)
-                if group is not None and self._fit(group, job):
+                if job.answers is not None:  # nothing is gained by fewer jobs that are never sent
+                    groups.append([job])
+                elif group is not None and self._fit(group, job):
                     group.append(job)
                 else:
                     last[job.model] = [job]

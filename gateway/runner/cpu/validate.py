@@ -15,9 +15,11 @@ from gateway.batches.quota import Quota, QuotaRules, tokens_per_job
 from gateway.batches.runs import Kind
 from gateway.runner.cpu.answers import answer_bytes
 from gateway.runner.cpu.complaints import Complaints
+from gateway.runner.cpu.digests import Answered, Place
 from gateway.runner.cpu.duplicates import Seen, repeated
 from gateway.runner.cpu.echoes import EchoWriter
 from gateway.runner.cpu.envelope import Envelope, Line
+from gateway.runner.cpu.gather import Earlier, WantedWriter
 from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.runner.cpu.input import Range, input_lines
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, spool_lines
@@ -75,6 +77,8 @@ class ValidateTask:
     ``day``: for prices, as ``2026-11-25``; ``prices``: those that come before the table.
     ``part``: which of how many ranges of the file. ``trail``: where the line is noted that is
     being worked on, and which lines are left out because processes died of them.
+    ``answered``: digests of requests that were answered earlier, as :func:`digests.merge` writes
+    them; with ``every_line`` any line may have such an answer, else only those that are steady.
     """
 
     input: str
@@ -92,6 +96,8 @@ class ValidateTask:
     part: tuple[int, int] = (0, 1)
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     trail: Trail | None = None
+    answered: str | None = None
+    every_line: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,8 @@ class PlannedJob:
 
     ``files`` are the ids of uploaded files for which the spool holds placeholders. ``most`` is what
     it may cost at most, in billionths of a dollar; None when that is not known. ``output`` is what
-    comes out, as :class:`Size` has it.
+    comes out, as :class:`Size` has it. ``answers`` says where the answers of its items are, and
+    ``sources`` in which earlier jobs, when its lines were answered before: then it is never sent.
     """
 
     number: int
@@ -116,6 +123,8 @@ class PlannedJob:
     files: Sequence[str]
     most: int | None = None
     output: int = 0
+    answers: str | None = None
+    sources: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,9 @@ class RangeSummary:
 class _OpenJob:
     """A job that still takes lines."""
 
-    def __init__(self, number: int, model: str, scratch: Path, files: ExitStack) -> None:
+    def __init__(
+        self, number: int, model: str, scratch: Path, files: ExitStack, *, reused: bool = False
+    ) -> None:
         self.number = number
         self._most: int | None = 0
         self.model = model
@@ -168,9 +179,15 @@ class _OpenJob:
         self._spool = files.enter_context(self.spool_path.open("wb", buffering=BUFFER))
         self._echo = EchoWriter(self.echo_path)
         files.callback(self._echo.close)
+        self._answers = WantedWriter(scratch / f"answers-{number}") if reused else None
         self.size = Size()
         self.lines = 0
         self.named: set[str] = set()
+
+    def take(self, number: int, places: Sequence[Place]) -> None:
+        """Note where the answers of a line are that was answered before."""
+        if self._answers is not None:
+            self._answers.add(number, places)
 
     def add(
         self,
@@ -194,6 +211,9 @@ class _OpenJob:
     def close(self, method: str, limits: JobLimits, *, media: bool) -> PlannedJob:
         self._spool.close()
         self._echo.close()
+        reused = self._answers
+        if reused is not None:
+            reused.close()
         return PlannedJob(
             number=self.number,
             model=self.model,
@@ -208,6 +228,8 @@ class _OpenJob:
             files=sorted(self.named),
             most=self._most,
             output=self.size.output,
+            answers=None if reused is None else str(reused.path),
+            sources=() if reused is None else sorted(reused.sources),
         )
 
 
@@ -276,7 +298,8 @@ class _Validation:
         self._named: set[str] = set()
         self._models: set[str] = set()
         self._limits: dict[str, ModelLimits] = {}
-        self._open: dict[str, _OpenJob] = {}
+        # By model, and whether its lines were answered before.
+        self._open: dict[tuple[str, bool], _OpenJob] = {}
         self._done: list[PlannedJob] = []
         # The number of the last line, and how many there were: of a range these differ.
         self._lines = self._count = 0
@@ -289,6 +312,11 @@ class _Validation:
         self._notes = NoteWriter(self._run, task.limits.max_warnings)
         files.callback(self._run.close)
         files.callback(self._index.close)
+        self._earlier: Earlier | None = None
+        if task.answered is not None:
+            answered = Answered(Path(task.answered), files)
+            method = self._endpoint.method
+            self._earlier = Earlier(answered, task.policy, method, every_line=task.every_line)
 
     def summary(self) -> ValidateSummary:
         self._read_all()
@@ -443,18 +471,28 @@ class _Validation:
             return
         spooled = spool_lines(items, number)
         size = limits.size_of(items, spooled)
-        job = self._open.get(line.model)
-        if job is not None and must_cut(job.size, size, limits.most):
-            self._close(job)
-            job = None
-        if job is None:
-            job = _OpenJob(self._jobs, line.model, self._scratch, self._files)
-            self._open[line.model] = job
-            self._jobs += 1
+        places = None if self._earlier is None else self._earlier.find(line.model, items)
+        job = self._job_for(line.model, size, limits, reused=places is not None)
+        if places is not None:
+            job.take(number, places)
+            job.add(line, number, made, spooled, size=size, cost=0)
+            return
         cost = limits.cost_of(items)
         if cost is None and self._unpriced is None:
             self._unpriced = _unpriced(number, line.model, limits)
         job.add(line, number, made, spooled, size=size, cost=cost)
+
+    def _job_for(self, model: str, size: Size, limits: ModelLimits, *, reused: bool) -> _OpenJob:
+        """Return the open job that takes a line of that size, a new one where there is no room."""
+        job = self._open.get((model, reused))
+        if job is not None and must_cut(job.size, size, limits.most):
+            self._close(job)
+            job = None
+        if job is None:
+            job = _OpenJob(self._jobs, model, self._scratch, self._files, reused=reused)
+            self._open[model, reused] = job
+            self._jobs += 1
+        return job
 
     def _close(self, job: _OpenJob) -> None:
         media = self._limits_of(job.model).media

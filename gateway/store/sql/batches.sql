@@ -7,7 +7,7 @@ INSERT INTO batches (
     notes, output_file_id, error_file_id, notes_file_id, idempotency_key, fingerprint, lines, run,
     "index", raw_until, due_at, failures, defects, last_error, fence, lease_until, waiting_since,
     ended_because, upstream_state, upstream_since, used_at, retry_of, cost, most,
-    traceparent, kind
+    traceparent, kind, reused
 )
 VALUES (
     :id, :owner, :endpoint, :input_file_id, :created_at, :expires_at, :status, :metadata,
@@ -17,7 +17,7 @@ VALUES (
     :usage_output_tokens, :usage_reasoning_tokens, :errors, :notes, :output_file_id,
     :error_file_id, :notes_file_id, :idempotency_key, :fingerprint, :lines, :run, :index,
     :raw_until, :due_at, :failures, :defects, :last_error, :fence, :lease_until, :waiting_since, :ended_because,
-    :upstream_state, :upstream_since, :used_at, :retry_of, :cost, :most, :traceparent, :kind
+    :upstream_state, :upstream_since, :used_at, :retry_of, :cost, :most, :traceparent, :kind, :reused
 );
 
 -- name: batch_by_id
@@ -79,7 +79,7 @@ UPDATE batches SET
     expired_at = :expired_at, cancelled_at = :cancelled_at, errors = :errors, notes = :notes,
     output_file_id = :output_file_id, error_file_id = :error_file_id,
     notes_file_id = :notes_file_id, lines = :lines, run = :run, "index" = :index,
-    raw_until = :raw_until, failures = :failures, defects = :defects, last_error = :last_error,
+    raw_until = :raw_until, reused = :reused, failures = :failures, defects = :defects, last_error = :last_error,
     lease_until = CASE WHEN :keep THEN lease_until END,
     waiting_since = CASE WHEN CAST(:last_error AS TEXT) IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
     ended_because = :ended_because,

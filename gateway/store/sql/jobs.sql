@@ -7,7 +7,7 @@ INSERT INTO jobs (
     usage_cached_tokens, usage_output_tokens, usage_reasoning_tokens, failure, doubt, absences,
     denials, due_at, failures, defects, last_error, fence, lease_until, files, filled,
     filled_bytes, filled_until, notes, made_by, denied_at, stop_at, looked_at, upstream_since,
-    waiting_since, recover_until, unmatched, owner, attempt, stuck_at, fault, refused, placed, cost, most
+    waiting_since, recover_until, unmatched, owner, attempt, stuck_at, fault, refused, placed, cost, most, digests
 )
 VALUES (
     :id, :batch_id, :number, :model, :method, :items, :lines, :bytes, :tokens, :spool, :echo,
@@ -19,8 +19,19 @@ VALUES (
     :last_error, :fence, :lease_until, :files, :filled, :filled_bytes, :filled_until,
     :notes, :made_by, :denied_at, :stop_at, :looked_at, :upstream_since, :waiting_since,
     :recover_until, :unmatched,
-    (SELECT owner FROM batches WHERE id = :batch_id), :attempt, :stuck_at, :fault, :refused, :placed, :cost, :most
+    (SELECT owner FROM batches WHERE id = :batch_id), :attempt, :stuck_at, :fault, :refused, :placed, :cost, :most, :digests
 );
+
+-- name: answered_jobs
+-- Of batches that run, or whose raw results are kept. Whoever deletes what a batch wrote, or lets it
+-- expire, wants its answers gone.
+SELECT jobs.* FROM jobs
+JOIN batches ON batches.id = jobs.batch_id
+LEFT JOIN files ON files.id = batches.output_file_id
+WHERE jobs.owner = :owner AND jobs.ended_at >= :since AND jobs.digests IS NOT NULL
+    AND jobs.raw IS NOT NULL AND (batches.status IN ($live) OR batches.raw_until > :now)
+    AND files.deleted_at IS NULL AND (files.expires_at IS NULL OR files.expires_at > :now)
+ORDER BY jobs.ended_at DESC, jobs.id LIMIT :limit;
 
 -- name: longest_job
 -- Of the last ones of a model that ended well.
@@ -192,7 +203,8 @@ UPDATE jobs SET
         ELSE :now
     END,
     waiting_since = CASE WHEN CAST(:last_error AS TEXT) IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
-    recover_until = :recover_until, unmatched = :unmatched, stuck_at = :stuck_at, refused = :refused, placed = :placed, cost = :cost
+    recover_until = :recover_until, unmatched = :unmatched, stuck_at = :stuck_at, refused = :refused, placed = :placed, cost = :cost,
+    digests = :digests
 WHERE id = :id AND fence = :fence AND state <> 'released';
 
 -- name: recover_jobs

@@ -22,13 +22,15 @@ SELECT raw FROM jobs WHERE batch_id = :id AND raw IS NOT NULL
 UNION ALL
 SELECT echo FROM jobs WHERE batch_id = :id
 UNION ALL
-SELECT held FROM jobs WHERE batch_id = :id AND held IS NOT NULL;
+SELECT held FROM jobs WHERE batch_id = :id AND held IS NOT NULL
+UNION ALL
+SELECT digests FROM jobs WHERE batch_id = :id AND digests IS NOT NULL;
 
 -- name: forget_raw
 UPDATE batches SET raw_until = NULL, run = NULL, "index" = NULL WHERE id = :id;
 
 -- name: forget_raw_of_jobs
-UPDATE jobs SET raw = NULL, held = NULL, "index" = NULL WHERE batch_id = :id;
+UPDATE jobs SET raw = NULL, held = NULL, "index" = NULL, digests = NULL WHERE batch_id = :id;
 
 -- name: batches_outlived
 -- Their files have an expiry of their own, and raw results go first.

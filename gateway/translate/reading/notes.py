@@ -27,13 +27,15 @@ CODES: Final[Mapping[NoteCode, str]] = {
     "empty": "Gemini ended without any output and gave no reason",
     "undeclared": "Gemini called a function that the line does not declare, or by a longer name",
     "fewer": "Gemini answered with fewer choices than the line asked for",
+    "reused": "an earlier batch's answer to the same request: nothing was sent or paid for it",
     "not_listed": "the last entry: how many more notes there are",
 }
 # The notes that are not the translation's: on the line around the body, on its model, and on the
-# notes' own list.
+# notes' own list, and on where the answer came from.
 UNKNOWN_MEMBER: Final = "unknown_member"
 ENDING: Final = "ending"
 NOT_LISTED: Final = "not_listed"
+REUSED: Final = "reused"
 # What strict mode refuses, in words that follow "Unsupported value for 'x':".
 _LOSSES: Final[Mapping[NoteCode, str]] = {
     "dropped": "Gemini has no equivalent",
