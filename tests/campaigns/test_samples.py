@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.campaigns import fuzz, kill_sweep, replicas, soak, tiers
+from tests.campaigns import fuzz, kill_sweep, replicas, schema_fuzz, soak, tiers
 
 CI = bool(os.environ.get("CI"))  # noqa: TID251 - where a missing tool is a failure
 
@@ -54,6 +54,17 @@ def test_a_sample_of_the_fuzzing() -> None:
     assert report.wrong == []
     assert report.lines["refused"] > 100
     assert report.statuses["400"] > 100
+
+
+@pytest.mark.slow
+def test_a_sample_of_what_the_description_allows_and_does_not() -> None:
+    """No 5xx, and every answer is of the shape that OpenAI describes."""
+    report = schema_fuzz.fuzz(examples=8, seeded=7)
+
+    assert report.wrong == []
+    assert len(report.statuses) == 16
+    seen = set().union(*report.statuses.values())
+    assert {200, 400, 401, 404} <= seen
 
 
 @pytest.mark.slow
