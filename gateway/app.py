@@ -139,6 +139,7 @@ def api_options(settings: Settings) -> ApiOptions:
         max_file_bytes=settings.max_file_bytes,
         max_uploads=settings.max_uploads,
         max_downloads=settings.max_downloads,
+        max_watchers=settings.max_watchers,
         requests_per_minute=settings.requests_per_minute,
         allowed_hosts=_allowed_hosts(settings),
         cors_origins=settings.cors_origins,

@@ -15,6 +15,7 @@
     |   |- TooManyRequestsError 429     the client asks too often
     |   `- NoRoomError         507      the disk is full
     `- InternalError           500      our fault
+        `- DataLostError                 the disk has lost or changed what the request needs
     UpstreamError                       what a call to the upstream can come to
     |- UpstreamUnavailableError         not done, worth retrying
     |- UpstreamRefusedError             not done, and about this job: its lines become error lines
@@ -24,6 +25,7 @@
     `- UpstreamAmbiguousError           not known whether it was done
     WorkerError                         a worker process died or ran past its deadline
     AuditError                          lines went missing or came twice; nothing is published
+    DamagedBlobError                    bytes on the disk are gone, or not what was written
     DamagedStoreError                   the database is damaged: the process ends
     SettingsError                       the process must not start like this
     ListenError                         the address cannot be listened on
@@ -149,6 +151,13 @@ class InternalError(GatewayError):
     status = 500
 
 
+class DataLostError(InternalError):
+    """The disk has lost or changed what this needs: asking again cannot help."""
+
+    code = "gateway_data_lost"
+    is_retried = False
+
+
 class UpstreamError(Exception):
     """A call to the upstream that did not give what was asked for.
 
@@ -213,6 +222,14 @@ class WorkerError(Exception):
 
 class AuditError(Exception):
     """The lines to be published are not exactly the lines that came in."""
+
+
+class DamagedBlobError(LookupError):
+    """The bytes of ``blob`` on the disk are gone, or are not those that were written."""
+
+    def __init__(self, blob: str, what: str = "is not what was written") -> None:
+        super().__init__(f"blob {blob} {what}")
+        self.blob = blob
 
 
 class DamagedStoreError(Exception):

@@ -13,6 +13,8 @@ from starlette.responses import Response
 from gateway.api.requestid import REQUEST_ID
 from gateway.errors import (
     BadGatewayError,
+    DamagedBlobError,
+    DataLostError,
     GatewayError,
     InternalError,
     MethodNotAllowedError,
@@ -28,6 +30,11 @@ log = logging.getLogger(__name__)
 
 # The one client error that is worth sending again: the body stood still (408).
 _RETRYABLE: Final = frozenset({408})
+
+DATA_LOST: Final = (
+    "The gateway's disk has lost or changed what it kept for this: asking again cannot help. Its"
+    " log has more, under the id of this request."
+)
 
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FAILING: Final = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE})
@@ -73,6 +80,13 @@ def as_gateway_error(error: Exception, request_id: str) -> GatewayError:
         return BadGatewayError(f"Google refused the gateway's key: {error.message}")
     if isinstance(error, UpstreamError):
         return UnavailableError(f"The upstream did not answer: {error.message}")
+    return _own_fault(error, request_id)
+
+
+def _own_fault(error: Exception, request_id: str) -> GatewayError:
+    if isinstance(error, DamagedBlobError):
+        log.error("%s: met by request %s", error, request_id)
+        return DataLostError(DATA_LOST)
     place = traceback.extract_tb(error.__traceback__)[-1]
     name = type(error).__name__
     log.error("%s at %s:%s in request %s", name, place.filename, place.lineno, request_id)

@@ -66,8 +66,8 @@ DRAIN_RETRY_AFTER_SECONDS: Final = 5
 
 def create_api(services: Services, options: ApiOptions) -> ASGIApp:
     """Make the API over the services that it acts through."""
-    numbers = (options.max_uploads, options.max_downloads, options.requests_per_minute)
-    limits = Limits(*numbers, services.clock)
+    numbers = (options.max_uploads, options.max_downloads, options.max_watchers)
+    limits = Limits(*numbers, options.requests_per_minute, services.clock)
     audit = Audit(services.clock)
     routes = [
         Route(path, Resource(by_method, services, options, limits, audit))
@@ -121,7 +121,7 @@ class Resource:
             if not route.public:
                 self.audit.used(owner, request)
                 self.limits.rate.count(owner)
-            async with self.limits.held(route.takes, owner):
+            async with self.limits.held(route.taken_by(request), owner):
                 with self._telling_of_damage():
                     response = await self._audited(route, request, owner)
                     await response(scope, receive, send)
@@ -176,7 +176,8 @@ class Resource:
         if route.keeps_key and self.options.pass_through is not None:
             await self.options.pass_through.keep(owner)
         try:
-            return await route.endpoint(Call(request, owner, self.services, self.options))
+            call = Call(request, owner, self.services, self.options, self.limits)
+            return await route.endpoint(call)
         except (UpstreamHeldError, BadGatewayError) as error:
             if self.options.pass_through is None:
                 raise

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway.api.answers import answer
 from gateway.api.body import read_json_bytes
 from gateway.api.budgets import add_batch, check_wishes
-from gateway.api.changes import changed, wait_seconds
+from gateway.api.changes import WAIT, changed, wait_seconds
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
 from gateway.batches.batch import ENDPOINT_AS_SENT, LIVE_STATUSES, Batch, BatchStatus
@@ -108,7 +108,7 @@ async def list_batches(call: Call) -> Response:
 
 async def retrieve(call: Call) -> Response:
     """``GET /v1/batches/{id}``; with ``?wait=`` once it has changed, or the time is over."""
-    seconds = wait_seconds(call.request.query_params.get("wait"))
+    seconds = wait_seconds(call.request.query_params.get(WAIT))
     found = await call.store.get_batch_and_queues(call.owner, call.path_id())
     if found is None:
         raise no_such_batch(call.path_id())

@@ -158,8 +158,10 @@ async def read_json_bytes(call: Call, limit: int = MAX_JSON_BYTES) -> bytes:
         )
     check_declared_length(call, limit)
     body = bytearray()
-    async for piece in pieces(call):
-        body += piece
-        if len(body) > limit:
-            raise too_large(limit)
+    with call.limits.reading.body(call.owner) as take:
+        async for piece in pieces(call):
+            take(len(piece))
+            body += piece
+            if len(body) > limit:
+                raise too_large(limit)
     return bytes(body)

@@ -10,6 +10,7 @@ from gateway.errors import RequestError
 # ``?wait=``: at most this long, which is what proxies wait; the store is asked so often meanwhile.
 MAX_WAIT_SECONDS: Final = 120
 LOOK_SECONDS: Final = 0.5
+WAIT: Final = "wait"
 
 
 async def changed(call: Call, batch: Batch, seconds: float) -> Batch:
@@ -34,8 +35,8 @@ def wait_seconds(text: str | None) -> int:
         return 0
     if not text.isdecimal() or not text.isascii():
         raise RequestError(
-            f"Invalid 'wait': expected whole seconds from 0 to {MAX_WAIT_SECONDS}.",
-            param="wait",
+            f"Invalid '{WAIT}': expected whole seconds from 0 to {MAX_WAIT_SECONDS}.",
+            param=WAIT,
             code="invalid_value",
         )
     return min(int(text[:9]), MAX_WAIT_SECONDS)

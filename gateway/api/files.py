@@ -20,7 +20,7 @@ from gateway.api.intake import (
 from gateway.api.objects import encode_file
 from gateway.api.services import Call
 from gateway.batches.file import File, Segment
-from gateway.errors import ConflictError, InternalError, NotFoundError
+from gateway.errors import ConflictError, DataLostError, NotFoundError
 from gateway.ids import new_file_id
 from gateway.ports.store import Deletion
 from gateway.wire.openai import (
@@ -113,7 +113,7 @@ async def content(call: Call) -> Response:
         if await call.store.get_file(call.owner, file.id, call.now()) is None:
             raise _no_such_file(file.id) from error  # deleted a moment ago
         log.error("the bytes of file %s are gone", file.id)  # noqa: TRY400 - no traceback is logged
-        raise InternalError(f"The bytes of file {file.id} are gone.") from error
+        raise DataLostError(f"The bytes of file {file.id} are gone.") from error
 
 
 async def delete(call: Call) -> Response:

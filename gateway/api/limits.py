@@ -1,24 +1,32 @@
 """Limits of what one client, and all of them together, may have under way.
 
 An upload holds a block of memory, a download too, for as long as its client wants; so both have a
-number of slots, of which one owner gets three quarters at most. Requests are counted by owner.
+number of slots, of which one owner gets three quarters at most. Whoever waits for a batch to change
+has the records asked for it twice a second; bodies that are read are held in memory. Requests are
+counted by owner.
 """
 
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from typing import Final
 
 from gateway.clock import Clock
 from gateway.errors import TooManyRequestsError, UnavailableError
+from gateway.units import MIB
 
 # A slot is waited for so long: a client that tries again would have to send its request again.
 SLOT_SECONDS: Final = 30.0
 # One owner's share of the slots.
 SHARE: Final = 3 / 4
+# When to come again: a watcher waits for two minutes at most, a body comes in seconds.
+WATCH_RETRY_SECONDS: Final = 10
+READ_RETRY_SECONDS: Final = 2
+# Of all bodies of JSON that are being read; those of uploads are written as they come.
+MOST_READ_BYTES: Final = 256 * MIB
 # Requests that may come at once, as seconds of the rate.
 BURST_SECONDS: Final = 10.0
 # Owners whose requests are remembered; with keys of Google's as owners there is no end of them.
@@ -31,6 +39,7 @@ class Takes(Enum):
     NOTHING = "nothing"
     UPLOAD = "upload"
     DOWNLOAD = "download"
+    WATCH = "watch"
 
 
 class Slots:
@@ -77,6 +86,70 @@ class Slots:
             ) from error
 
 
+class Watchers:
+    """So many that wait for a change at once, three quarters of them of one owner.
+
+    Who is one too many is told so at once: waiting to wait helps no one.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._share = max(1, int(total * SHARE))
+        self._own: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, owner: str) -> Iterator[None]:
+        """Watch. Errors: TooManyRequestsError when there are too many."""
+        if self._own[owner] >= self._share or self._own.total() >= self._total:
+            raise TooManyRequestsError(
+                f"Too many requests wait for a batch to change: at most {self._share} of one key"
+                " may. Ask again without waiting, or end others.",
+                retry_after=WATCH_RETRY_SECONDS,
+            )
+        self._own[owner] += 1
+        try:
+            yield
+        finally:
+            self._own[owner] -= 1
+            if not self._own[owner]:
+                del self._own[owner]
+
+
+class Reading:
+    """Bytes of bodies that are being read, three quarters of them of one owner.
+
+    One body may be larger than all that may be read: it is read alone.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._own: Counter[str] = Counter()
+
+    @contextmanager
+    def body(self, owner: str) -> Iterator[Callable[[int], None]]:
+        """Give what counts the bytes of one body. Errors: TooManyRequestsError of too many."""
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            others, own = self._own.total() - taken, self._own[owner] - taken
+            taken += size
+            self._own[owner] += size
+            beyond = others and others + taken > self._total
+            if beyond or (own and own + taken > self._total * SHARE):
+                raise TooManyRequestsError(
+                    "Too many bytes of requests are being read at once. Please try again.",
+                    retry_after=READ_RETRY_SECONDS,
+                )
+
+        try:
+            yield take
+        finally:
+            self._own[owner] -= taken
+            if not self._own[owner]:
+                del self._own[owner]
+
+
 class Rate:
     """So many requests of one owner in a minute, the unused of some seconds at once; 0: any."""
 
@@ -107,11 +180,15 @@ class Rate:
 class Limits:
     """The slots and the rate of one application."""
 
-    def __init__(self, uploads: int, downloads: int, per_minute: int, clock: Clock) -> None:
+    def __init__(
+        self, uploads: int, downloads: int, watchers: int, per_minute: int, clock: Clock
+    ) -> None:
         self._slots = {
             Takes.UPLOAD: Slots(Takes.UPLOAD, uploads),
             Takes.DOWNLOAD: Slots(Takes.DOWNLOAD, downloads),
         }
+        self._watchers = Watchers(watchers)
+        self.reading = Reading(MOST_READ_BYTES)
         self.rate = Rate(per_minute, clock)
 
     @asynccontextmanager
@@ -119,6 +196,9 @@ class Limits:
         """Hold what a request takes while it is served."""
         if takes is Takes.NOTHING:
             yield
-            return
-        async with self._slots[takes].slot(owner):
-            yield
+        elif takes is Takes.WATCH:
+            with self._watchers.one(owner):
+                yield
+        else:
+            async with self._slots[takes].slot(owner):
+                yield

@@ -4,6 +4,7 @@ The answer is JSONL; with the header ``x-gateway-next-after`` a client asks on, 
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -28,11 +29,13 @@ from gateway.batches.results import (
     sizes,
 )
 from gateway.batches.runs import RECORD, Entry, Kind, unpack
-from gateway.errors import NotFoundError, RequestError, UnavailableError
+from gateway.errors import DataLostError, NotFoundError, RequestError, UnavailableError
 from gateway.ports.blobs import Blobs
 from gateway.ports.store import Work
 from gateway.units import MIB
 from gateway.wire.openai import parse_list_query
+
+log = logging.getLogger(__name__)
 
 HEADER: Final = "x-gateway-next-after"
 
@@ -133,10 +136,14 @@ async def _fill(call: Call, work: Work, cursor: Cursor, page: Page) -> Cursor | 
 
 
 async def _filled_again(call: Call, cursor: Cursor, page: Page) -> Cursor | None:
+    work = await _found(call)
     try:
-        return await _fill(call, await _found(call), cursor, page)
+        return await _fill(call, work, cursor, page)
     except FileNotFoundError as error:
-        raise UnavailableError("The results of this batch cannot be read now.") from error
+        if work.batch.status in LIVE_STATUSES:  # lines that the disk has lost are rendered again
+            raise UnavailableError("The results of this batch cannot be read now.") from error
+        log.error("bytes of batch %s are gone", work.batch.id)  # noqa: TRY400 - as in files.py
+        raise DataLostError("What this batch wrote is gone from the gateway's disk.") from error
 
 
 async def _answered(call: Call, page: Page, following: Cursor | None) -> Response:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api import (
@@ -27,6 +28,7 @@ from gateway.api import (
     verify,
     webhooks,
 )
+from gateway.api.changes import WAIT
 from gateway.api.limits import Takes
 from gateway.api.services import Call
 
@@ -51,6 +53,12 @@ class ApiRoute:
     keeps_key: bool = False
     takes: Takes = Takes.NOTHING
     audit: str = ""
+
+    def taken_by(self, request: Request) -> Takes:
+        """Say what a request takes: one that may wait for a change does so only if it asks to."""
+        if self.takes is Takes.WATCH and self.endpoint is batches.retrieve:
+            return Takes.WATCH if WAIT in request.query_params else Takes.NOTHING
+        return self.takes
 
 
 ROUTES: Final = (
@@ -83,7 +91,7 @@ ROUTES: Final = (
         "POST", "/batches", batches.create, starts_work=True, keeps_key=True, audit="batch.create"
     ),
     ApiRoute("GET", "/batches", batches.list_batches),
-    ApiRoute("GET", "/batches/{id}", batches.retrieve),
+    ApiRoute("GET", "/batches/{id}", batches.retrieve, takes=Takes.WATCH),
     ApiRoute("POST", "/batches/{id}/cancel", batches.cancel, audit="batch.cancel"),
     ApiRoute(
         "POST",
@@ -101,7 +109,7 @@ ROUTES: Final = (
         audit="batch.rerender",
     ),
     ApiRoute("GET", "/batches/{id}/results", results.results, takes=Takes.DOWNLOAD),
-    ApiRoute("GET", "/batches/{id}/events", events.events),
+    ApiRoute("GET", "/batches/{id}/events", events.events, takes=Takes.WATCH),
     ApiRoute("GET", "/batches/{id}/jobs", jobs.list_jobs),
     ApiRoute("POST", "/chat/completions", single.create, starts_work=True),
     ApiRoute("POST", "/completions", single.create, starts_work=True),

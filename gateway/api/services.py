@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from starlette.requests import Request
 
+from gateway.api.limits import Limits
 from gateway.batches.batch import Batch
 from gateway.batches.file import File
 from gateway.batches.limits import OwnerLimits
@@ -115,6 +116,7 @@ class ApiOptions:
     # How many at once, over all clients; how many requests of one in a minute, 0: any number.
     max_uploads: int = 64
     max_downloads: int = 128
+    max_watchers: int = 200
     requests_per_minute: int = 0
     # Names that requests may be sent to, with those of the loopback interface; None: any.
     allowed_hosts: Collection[str] | None = None
@@ -131,6 +133,7 @@ class Call:
     owner: str
     services: Services
     options: ApiOptions
+    limits: Limits
 
     @property
     def store(self) -> Store:

@@ -7,19 +7,12 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from gateway.batches.file import Segment
+from gateway.errors import DamagedBlobError
 from gateway.ports.blobs import Blobs
 from gateway.ports.store import Seal
 
 # Below this a digest takes less than the way to a thread.
 SEALED_AT_ONCE: Final = 64 * 1024
-
-
-class DamagedBlobError(LookupError):
-    """The bytes of ``blob`` on the disk are gone, or are not those that were written."""
-
-    def __init__(self, blob: str, what: str = "is not what was written") -> None:
-        super().__init__(f"blob {blob} {what}")
-        self.blob = blob
 
 
 async def add_to(digest: Any, block: bytes) -> None:  # noqa: ANN401 - hashlib names no type

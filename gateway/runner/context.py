@@ -25,7 +25,14 @@ from gateway.batches.quota import QuotaRules
 from gateway.batches.rescue import Rate, RescueRules
 from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
-from gateway.errors import AuditError, GatewayError, InDoubtError, UpstreamError, WorkerError
+from gateway.errors import (
+    AuditError,
+    DamagedBlobError,
+    GatewayError,
+    InDoubtError,
+    UpstreamError,
+    WorkerError,
+)
 from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
 from gateway.ports.metrics import NO_METERS, Meters
@@ -33,7 +40,7 @@ from gateway.ports.single import SingleUpstream
 from gateway.ports.store import Seal, Store
 from gateway.ports.tracing import NO_TRACER, Tracer
 from gateway.ports.upstream import Upstream
-from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource, DamagedBlobError
+from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.workers import Workers
 

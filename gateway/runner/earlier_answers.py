@@ -15,8 +15,7 @@ from typing import Any, Final
 from gateway.batches.batch import Batch
 from gateway.batches.job import Job
 from gateway.batches.reuse import reuse_of
-from gateway.errors import WorkerError
-from gateway.runner.blob_source import DamagedBlobError
+from gateway.errors import DamagedBlobError, WorkerError
 from gateway.runner.context import StepContext, job_label
 from gateway.runner.cpu.digests import MergeTask
 from gateway.runner.cpu.gather import GatherTask

@@ -11,9 +11,9 @@ from gateway.batches.job import FILE_FAILED, Failure, Job, JobState
 from gateway.batches.lifecycle import moved
 from gateway.batches.pacing import next_poll
 from gateway.batches.staging import NamedFile, StagedState, earliest, usable_until
+from gateway.errors import DamagedBlobError
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
-from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import (
     DEFECTS,
     MAX_DEFECTS,

@@ -33,6 +33,7 @@ from gateway.batches.patience import (
 from gateway.batches.rescue import ignores_its_end, may_rescue
 from gateway.batches.reuse import reuse_of
 from gateway.errors import (
+    DamagedBlobError,
     UpstreamError,
     UpstreamGoneError,
     UpstreamRefusedError,
@@ -43,7 +44,7 @@ from gateway.ports.metrics import Series
 from gateway.ports.store import BlobChange, Seal
 from gateway.ports.upstream import Found, Observation
 from gateway.runner import denials
-from gateway.runner.blob_source import DamagedBlobError, add_to
+from gateway.runner.blob_source import add_to
 from gateway.runner.context import (
     JobClaim,
     StepContext,

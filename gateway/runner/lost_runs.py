@@ -10,9 +10,8 @@ from pathlib import Path
 from gateway.batches.batch import Batch
 from gateway.batches.job import Job, JobState
 from gateway.batches.patience import elapsed
-from gateway.errors import UpstreamError, UpstreamGoneError
+from gateway.errors import DamagedBlobError, UpstreamError, UpstreamGoneError
 from gateway.runner import denials
-from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import StepContext, job_label
 from gateway.runner.cpu.publish import RunPaths
 from gateway.runner.fill_step import unusable_files

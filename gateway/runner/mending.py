@@ -15,9 +15,9 @@ from gateway.batches.follow_ups import may_be_divided
 from gateway.batches.job import Cause, Failure, Job, JobState
 from gateway.batches.lifecycle import moved, stop_reason
 from gateway.batches.pacing import next_retry, patient
+from gateway.errors import DamagedBlobError
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
-from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import (
     MAX_DEFECTS,
     JobClaim,

@@ -9,8 +9,7 @@ from typing import Any, Final
 from gateway.batches.batch import Batch
 from gateway.batches.job import Cause, Failure, Job
 from gateway.batches.lifecycle import stop_reason
-from gateway.errors import AuditError
-from gateway.runner.blob_source import DamagedBlobError
+from gateway.errors import AuditError, DamagedBlobError
 from gateway.runner.context import StepContext
 from gateway.runner.cpu.collect import MISSING
 from gateway.runner.cpu.publish import PublishTask, RunPaths

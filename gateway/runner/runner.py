@@ -42,6 +42,7 @@ from gateway.batches.pacing import (
 from gateway.batches.rescue import OFF, UNSENT_FOR, may_rescue_unsent
 from gateway.batches.staging import FileStep, StagedFile, next_act
 from gateway.errors import (
+    DamagedBlobError,
     DamagedStoreError,
     UnavailableError,
     UpstreamError,
@@ -61,7 +62,6 @@ from gateway.runner import (
     rescue_step,
     send_steps,
 )
-from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import (
     DEFECTS,
     BatchClaim,

@@ -11,6 +11,7 @@ from gateway.batches.lifecycle import moved, recalling, stop_reason
 from gateway.batches.pacing import next_poll, next_retry
 from gateway.batches.patience import denied, is_overdue, with_reason
 from gateway.errors import (
+    DamagedBlobError,
     UnavailableError,
     UpstreamAmbiguousError,
     UpstreamGoneError,
@@ -22,7 +23,6 @@ from gateway.errors import (
 from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.ports.upstream import Absent, FileState, Found, Unknown
-from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import JobClaim, LostClaimError, StepContext, describe, job_label
 from gateway.runner.denials import FOREIGN
 from gateway.runner.fill_step import has_foreign_files, look_for_files

@@ -494,6 +494,13 @@ class Settings:
         "Most downloads under way at a time; others wait, then 503. One key has three quarters of "
         "either.",
     )
+    max_watchers: int = _setting(
+        "200",
+        positive_integer,
+        "number",
+        "Most requests that wait for a batch to change at a time (`?wait=`, `/events`), three "
+        "quarters of them of one key; others get 429 at once.",
+    )
     requests_per_minute: int = _setting(
         "60000",
         integer,

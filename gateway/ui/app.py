@@ -1,6 +1,7 @@
 """The page's ASGI application: its routes, its headers, and the way to the API for its script."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from importlib.resources import files
 from typing import Any, Final
@@ -32,6 +33,10 @@ HEADERS: Final = {
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # How often the page is looked up again for a visitor who watches it.
 LOOK_SECONDS: Final = 2.0
+# Open pages that are told of changes: of one visitor, and of all. A browser's tabs are few.
+MOST_OF_A_VISITOR: Final = 32
+MOST_OPEN: Final = 200
+RETRY_SECONDS: Final = 10
 CHANGED: Final = b"event: changed\ndata: 1\n\n"
 STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 
@@ -65,6 +70,7 @@ class Ui:
         self._clock = clock
         self._open = open_to_all
         self._ready = ready
+        self._watching: Counter[str] = Counter()  # open pages, by the key of their visitor
         self._templates = Environment(
             loader=PackageLoader("gateway.ui"),
             autoescape=True,
@@ -169,8 +175,7 @@ class Ui:
         if key is None:
             return Response("", 401, _headers())
         batch_id = request.query_params.get("batch")
-        headers = {**_headers(), "x-accel-buffering": "no"}
-        return StreamingResponse(self._changes(key, batch_id), 200, headers, "text/event-stream")
+        return _Watched(self._changes(key, batch_id), self._watching, key)
 
     async def _changes(self, key: str, batch_id: str | None) -> AsyncGenerator[bytes, None]:
         """Say ``changed`` whenever what the page shows has changed.
@@ -204,6 +209,32 @@ class Ui:
         headers = [*kept, (b"authorization", f"Bearer {key}".encode())]
         inner = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
         await self._api({**inner, "headers": headers}, receive, send)
+
+
+class _Watched(StreamingResponse):
+    """A stream for an open page, of which each visitor has so many, and all together."""
+
+    def __init__(
+        self, told: AsyncGenerator[bytes, None], watching: Counter[str], visitor: str
+    ) -> None:
+        headers = {**_headers(), "x-accel-buffering": "no"}
+        super().__init__(told, 200, headers, "text/event-stream")
+        self._watching = watching
+        self._visitor = visitor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watching, visitor = self._watching, self._visitor
+        if watching[visitor] >= MOST_OF_A_VISITOR or watching.total() >= MOST_OPEN:
+            headers = {**_headers(), "retry-after": str(RETRY_SECONDS)}
+            await Response("", 429, headers)(scope, receive, send)
+            return
+        watching[visitor] += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            watching[visitor] -= 1
+            if not watching[visitor]:
+                del watching[visitor]
 
 
 _NOT_FORWARDED: Final = frozenset({b"authorization", b"api-key", b"cookie"})

@@ -20,6 +20,7 @@ from gateway.api.body import (
     pieces,
     read_json_bytes,
 )
+from gateway.api.limits import Limits
 from gateway.api.services import ApiOptions, Call, Services
 from gateway.errors import RequestError, TooLargeError
 from tests.api.world import LINE, START, World, form_of, serving, until
@@ -61,7 +62,8 @@ def _call(*body: bytes | None, gap: float = 0.0, headers: Any = ()) -> Call:
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": list(headers)}
     services = Services(NOTHING, NOTHING, clock, NOTHING, NOTHING, ())
-    return Call(Request(scope, receive), "alice", services, ApiOptions(body_idle_seconds=60.0))
+    options = ApiOptions(body_idle_seconds=60.0)
+    return Call(Request(scope, receive), "alice", services, options, Limits(1, 1, 1, 0, clock))
 
 
 async def _all(call: Call) -> bytes:

@@ -1,13 +1,15 @@
 """Slots and rates: what one client may have under way, and how often it may ask."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
 
-from gateway.api.limits import MAX_OWNERS, Rate, Slots, Takes
+from gateway.api import limits
+from gateway.api.limits import MAX_OWNERS, Rate, Reading, Slots, Takes
 from gateway.errors import TooManyRequestsError, UnavailableError
-from tests.api.world import World, form_of, serving, until
+from tests.api.world import LINE, World, form_of, serving, until
 
 
 class HandClock:
@@ -140,3 +142,120 @@ async def test_too_many_requests(world: World) -> None:
         error = refused.json()["error"]
         assert (error["type"], error["code"]) == ("requests", "rate_limit_exceeded")
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_watchers_beyond_their_number_are_told_at_once(world: World, watched: str) -> None:
+    """`?wait=` and `/events` together; another key has room, and so has who does not wait."""
+    with_key = [{"authorization": f"Bearer {secret}"} for secret in ("secret-a", "secret-b")]
+    async with (
+        serving(world.app(max_watchers=4)) as url,
+        httpx.AsyncClient(base_url=url, headers=with_key[0], timeout=120) as client,
+    ):
+        path = f"/v1/batches/{watched}"
+        async with (
+            client.stream("GET", f"{path}/events") as first,
+            client.stream("GET", f"{path}/events") as second,
+        ):
+            assert (first.status_code, second.status_code) == (200, 200)
+            waiting = asyncio.ensure_future(client.get(path, params={"wait": 100}))
+            await becomes(lambda: _refused(client, path))
+            refused = await client.get(f"{path}/events")
+            assert refused.status_code == 429
+            assert 0 < int(refused.headers["retry-after"]) <= 120
+            assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+            assert (await client.get(path)).status_code == 200
+            other = await client.get(f"{path}/events", headers=with_key[1])
+            assert other.status_code == 404
+            waiting.cancel()
+        await becomes(lambda: _waits(client, path))
+
+
+async def _refused(client: httpx.AsyncClient, path: str) -> bool:
+    return (await client.head(path, params={"wait": 0})).status_code == 429
+
+
+async def _waits(client: httpx.AsyncClient, path: str) -> bool:
+    return (await client.head(path, params={"wait": 0})).status_code == 200
+
+
+@pytest.fixture
+async def watched(world: World) -> str:
+    """A batch that does not change."""
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(world.app()),
+        base_url="http://gateway",
+        headers={"authorization": "Bearer secret-a"},
+    ) as client:
+        body, headers = form_of(LINE, purpose="batch")
+        file = (await client.post("/v1/files", content=body, headers=headers)).json()
+        wanted = {
+            "input_file_id": file["id"],
+            "endpoint": "/v1/embeddings",
+            "completion_window": "24h",
+        }
+        return str((await client.post("/v1/batches", json=wanted)).json()["id"])
+
+
+def test_bodies_that_are_read_together_are_bounded() -> None:
+    """Three quarters are one owner's; what is larger than all is read alone; all is given back."""
+    reading = Reading(100)
+    with reading.body("a") as first, reading.body("a") as second, reading.body("b") as third:
+        first(50)
+        second(25)
+        with pytest.raises(TooManyRequestsError) as refused:
+            second(1)
+        assert (refused.value.status, refused.value.retry_after) == (429, 2)
+        third(20)
+        with pytest.raises(TooManyRequestsError):
+            third(10)
+    with reading.body("c") as alone:
+        alone(1_000)
+        with reading.body("d") as other, pytest.raises(TooManyRequestsError):
+            other(1)
+    assert reading._own == {}
+
+
+async def test_a_body_beyond_what_is_read_is_told_to_come_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the program: one body stalls, the next one of its owner does not fit beside it."""
+    monkeypatch.setattr(limits, "MOST_READ_BYTES", 2_000)
+    holding = asyncio.Event()
+
+    async def stalled() -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b'{"input_file_id":"' + b"x" * 1_000
+            holding.set()
+            await asyncio.Event().wait()
+
+        await client.post("/v1/batches", content=pieces())
+
+    async with (
+        serving(world.app()) as url,
+        httpx.AsyncClient(
+            base_url=url, headers={"authorization": "Bearer secret-a"}, timeout=60
+        ) as client,
+    ):
+        first = asyncio.ensure_future(stalled())
+        await holding.wait()
+        wanted = {"input_file_id": "x" * 1_000, "endpoint": "/", "completion_window": "24h"}
+
+        async def fits() -> bool:
+            return (await client.post("/v1/batches", json=wanted)).status_code != 429
+
+        await becomes(lambda: _not(fits))
+        refused = await client.post("/v1/batches", json=wanted)
+        assert refused.headers["retry-after"] == "2"
+        first.cancel()
+        await becomes(fits)
+
+
+async def _not(condition: Callable[[], Awaitable[bool]]) -> bool:
+    return not await condition()
+
+
+async def becomes(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Ask until it is so."""
+    async with asyncio.timeout(60):
+        while not await condition():  # noqa: ASYNC110 - what another process does
+            await asyncio.sleep(0.005)

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.harness import serving
+from gateway.emulator.testing import Emulator
+from tests.e2e.harness import chat_line, finished, serving, submit
 
 # Only requests read this table; the rounds that empty it are a minute apart.
 TABLE = "responses"
@@ -42,4 +43,39 @@ def test_damage_that_a_request_meets_ends_the_process(tmp_path: Path) -> None:
         assert gateway.process is not None
         assert gateway.process.wait(60) == 1
         assert "the database is damaged" in gateway.log()
+        assert "Traceback" not in gateway.log()
+
+
+@pytest.mark.slow
+def test_lost_bytes_that_a_request_meets_are_called_so(tmp_path: Path, gemini: Emulator) -> None:
+    """Each request that needs them says what it is, and not to be sent again; others go on."""
+    with serving(tmp_path, gemini.base_url) as gateway:
+        client = gateway.client()
+        bad = chat_line("b", "x", max_tokens=-1)
+        batch = finished(client, submit(client, [chat_line("a", "x"), bad]))
+        other = finished(client, submit(client, [chat_line("a", "x")]))
+        assert batch.output_file_id is not None
+        lost = [batch.input_file_id, batch.output_file_id, batch.error_file_id]
+        for (name,) in gateway.rows(
+            "SELECT json_extract(segments, '$[0][0]') FROM files WHERE id IN (?, ?, ?)", *lost
+        ) + gateway.rows("SELECT raw FROM jobs WHERE batch_id = ?", batch.id):
+            [blob] = (gateway.data / "blobs").rglob(name)
+            blob.unlink()
+
+        url, key = f"{gateway.url}/batches", {"authorization": "Bearer any"}
+        asked = [
+            ("GET", f"/batches/{batch.id}/line?custom_id=a"),
+            ("POST", f"/batches/{batch.id}/rerender"),
+            ("POST", f"/batches/{batch.id}/retry"),
+            ("GET", f"/batches/{batch.id}/results"),
+            ("GET", f"/files/{batch.output_file_id}/content"),
+        ]
+        for method, path in asked:
+            answer = httpx.request(method, f"{gateway.url}{path}", headers=key, timeout=60)
+            assert answer.status_code == 500, (path, answer.text)
+            assert answer.json()["error"]["code"] == "gateway_data_lost", path
+            assert answer.headers["x-should-retry"] == "false"
+            assert "blob" not in answer.text
+        story = httpx.get(f"{url}/{other.id}/line?custom_id=a", headers=key, timeout=60)
+        assert story.status_code == 200
         assert "Traceback" not in gateway.log()

@@ -8,9 +8,10 @@ import pytest
 
 from gateway.batches.file import Segment
 from gateway.blobs.local import BLOCK, LocalBlobs
+from gateway.errors import DamagedBlobError
 from gateway.ids import new_blob_name
 from gateway.ports.store import Seal
-from gateway.runner.blob_source import BlobSource, DamagedBlobError
+from gateway.runner.blob_source import BlobSource
 
 BYTES = os.urandom(3 * BLOCK + 7)
 

@@ -153,7 +153,7 @@ async def test_failed_and_cut_answers_are_not_given_again(tmp_path: Path) -> Non
         candidate = {"content": {"parts": [{"text": "half"}]}, "finishReason": reason}
         return {"response": {"candidates": [candidate]}}
 
-    spoilt = {
+    spoilt: dict[str, dict[str, Any] | None] = {
         "1": {"error": {"code": 3, "message": "bad"}},
         "2": cut("MAX_TOKENS"),
         "3": cut("SAFETY"),

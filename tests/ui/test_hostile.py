@@ -1,5 +1,6 @@
 """The page over an API of its own: odd heads, stories without their text, a stop."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.clock import SystemClock
+from gateway.ui import app
 from gateway.ui.app import with_page
 
 
@@ -84,3 +86,20 @@ async def test_a_file_with_a_line_that_nests_deep() -> None:
         answer = await client.get("/ui/files/file-1")
     assert answer.status_code == 200
     assert "too_deep_to_show" in answer.text
+
+
+@pytest.mark.slow
+async def test_open_pages_have_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one visitor, and of all; those that are closed make room."""
+    monkeypatch.setattr(app, "MOST_OF_A_VISITOR", 2)
+    monkeypatch.setattr(app, "LOOK_SECONDS", 0.01)
+    going: list[bool] = []
+    async with page_over({}, open_to_all=True, ready=lambda: not going) as client:
+        watching = [asyncio.ensure_future(client.get("/ui/events")) for _ in range(3)]
+        done, others = await asyncio.wait(watching, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        [refused] = [task.result() for task in done]
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 120
+        going.append(True)
+        assert [answer.status_code for answer in await asyncio.gather(*others)] == [200, 200]
+        assert (await client.get("/ui/events")).status_code == 200
