@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.campaigns import fuzz, kill_sweep, replicas, schema_fuzz, soak, tiers
+from tests.campaigns import fuzz, hostile, kill_sweep, replicas, schema_fuzz, soak, tiers
 
 CI = bool(os.environ.get("CI"))  # noqa: TID251 - where a missing tool is a failure
 
@@ -65,6 +65,19 @@ def test_a_sample_of_what_the_description_allows_and_does_not() -> None:
     assert len(report.statuses) == 16
     seen = set().union(*report.statuses.values())
     assert {200, 400, 401, 404} <= seen
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_sample_of_hostile_uploads() -> None:
+    """All but those that take a minute by themselves; tests/api has these with a clock."""
+    slow = {"slow_heads", "slow_bodies", "lying_lengths"}
+    names = {attack.__name__ for attack, _ in hostile.ATTACKS} - slow
+
+    report = hostile.attacked(scale=0.01, names=sorted(names))
+
+    assert report.wrong == []
+    assert len(report.rows) == len(names)
 
 
 @pytest.mark.slow
