@@ -101,7 +101,7 @@ async def test_a_slot_that_comes_free_is_given() -> None:
 
 
 async def test_uploads_wait_for_a_slot(world: World) -> None:
-    """One that stalls keeps the next waiting, no longer than it is there itself."""
+    """A31: one that stalls keeps the next waiting, no longer than it is there itself."""
     body, headers = form_of(b"{}\n", purpose="user_data")
     key = {"authorization": "Bearer secret-a"}
     holding = asyncio.Event()

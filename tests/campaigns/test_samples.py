@@ -71,7 +71,7 @@ def test_a_sample_of_what_the_description_allows_and_does_not() -> None:
 @pytest.mark.timeout(400)
 def test_a_sample_of_hostile_uploads() -> None:
     """All but those that take a minute by themselves; tests/api has these with a clock."""
-    slow = {"slow_heads", "slow_bodies", "lying_lengths"}
+    slow = {"slow_heads", "slow_bodies", "stalled_uploads", "lying_lengths"}
     names = {attack.__name__ for attack, _ in hostile.ATTACKS} - slow
 
     report = hostile.attacked(scale=0.01, names=sorted(names))

@@ -26,7 +26,6 @@ TERMINAL = {"completed", "failed", "expired", "cancelled"}
 COVERED: dict[str, str] = {}
 ELSEWHERE = {
     **{f"5.{number}": "tests/translate: what becomes of each line" for number in range(1, 11)},
-    "4": "tests/api/test_webhooks.py, tests/notify: signed deliveries",
     "8": "open points",
 }
 
@@ -237,6 +236,18 @@ def test_uploads(wire: Wire) -> None:
     error_of(wire.post(f"/uploads/{other['id']}/complete", json={"part_ids": []}), 400)
     error_of(wire.post("/uploads/upload_none/cancel"), 404)
     error_of(wire.post("/uploads", json={**wanted, "bytes": 2**60}), 400)
+
+
+@section("1.5")
+def test_an_upload_of_nothing(wire: Wire) -> None:
+    """`uploads.upload_file_chunked` completes an empty file with no parts."""
+    wanted = {"filename": "a.bin", "purpose": "user_data", "mime_type": "text/plain", "bytes": 0}
+    upload = wire.post("/uploads", json=wanted)
+    if upload.status_code == 400:
+        assert error_of(upload, 400)["param"] == "bytes"
+        return
+    done = wire.post(f"/uploads/{upload.json()['id']}/complete", json={"part_ids": []}).json()
+    assert (done["status"], done["file"]["bytes"]) == ("completed", 0)
 
 
 # 2. Batches
@@ -500,6 +511,42 @@ def test_a_repeated_create(wire: Wire, model: str) -> None:
 
 
 # 5.11 Models
+
+
+@section("4")
+def test_webhook_endpoints(wire: Wire) -> None:
+    """The resource of openai 3.53 and later; a server that lacks it says so."""
+    kinds = wire.get("/webhook_event_types")
+    if kinds.status_code == 404:
+        return
+    batch = {f"batch.{end}" for end in ("completed", "failed", "expired", "cancelled")}
+    assert kinds.json()["object"] == "list"
+    assert set(kinds.json()["data"]) >= batch
+    given = {"name": "a", "url": "https://hooks.example/x", "event_types": ["batch.completed"]}
+    made = wire.post("/webhook_endpoints", json=given).json()
+    path = f"/webhook_endpoints/{made['id']}"
+    try:
+        assert made["object"] == "webhook_endpoint"
+        assert made["signing_secret"].startswith("whsec_")
+        assert made["signing_secret"] not in made["signing_secret_hint"]
+        again = wire.get(path).json()
+        assert "signing_secret" not in again or again["signing_secret"] is None
+        assert {name: again[name] for name in given} == given
+        changed = wire.post(path, json={"event_types": sorted(batch)}).json()
+        assert set(changed["event_types"]) == batch
+        page = wire.get("/webhook_endpoints?limit=1").json()
+        assert page["data"][0]["id"] == made["id"]
+        rotated = wire.post(
+            f"{path}/rotate_secret", json={"keep_old_secret_active_for_24_hours": True}
+        ).json()
+        assert rotated["signing_secret"] not in {None, made["signing_secret"]}
+    finally:
+        gone = wire.delete(path).json()
+    assert gone["deleted"] is True
+    error_of(wire.get(path), 404)
+    faults: list[Json] = [{"url": "ftp://x"}, {"event_types": ["batch.none"]}, {"event_types": []}]
+    for wrong in faults:
+        error_of(wire.post("/webhook_endpoints", json=given | wrong), 400)
 
 
 @section("5.11")

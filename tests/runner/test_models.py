@@ -47,7 +47,7 @@ async def test_a_failed_list_is_remembered_and_the_last_one_used(tmp_path: Path)
 
 
 async def test_a_hundred_who_ask_set_off_one_call(tmp_path: Path) -> None:
-    """Each asked the upstream anew, and other calls waited for a connection."""
+    """A30: each asked the upstream anew, and other calls waited for a connection."""
     async with world(tmp_path) as here:
         lists = await asyncio.gather(*(here.runner.models.offered("local") for _ in range(100)))
 
