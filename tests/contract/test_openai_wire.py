@@ -611,5 +611,5 @@ def test_the_judge_judges(wire: Wire) -> None:
     [page] = _answers()
     page.request = httpx.Request("GET", f"{wire.base_url}/files")
     page.headers["x-request-id"] = "x"
-    with pytest.raises(ValueError, match="Expecting value"):
+    with pytest.raises(AssertionError, match="Expecting value"):
         wire._judge(page)
