@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.batches.batch import Batch
+from gateway.batches.batch import BACKGROUND, Batch
 
 REUSE: Final = "reuse"
 _SPAN: Final = re.compile(r"([0-9]{1,9})([smhd]?)")
@@ -33,7 +33,12 @@ def parse_reuse(text: str) -> int:
 
 
 def reuse_of(batch: Batch, always: int) -> Reuse:
-    """Give a batch's own wish, else what ``GATEWAY_REUSE_SECONDS`` says (``always``, ms)."""
+    """Give a batch's own wish, else what ``GATEWAY_REUSE_SECONDS`` says (``always``, ms).
+
+    A response in the background is an answer of its own, and goes when its client deletes it.
+    """
+    if batch.kind == BACKGROUND:
+        return Reuse()
     try:
         within = parse_reuse((batch.metadata or {})[REUSE])
     except (KeyError, ValueError):  # an older version let anything in

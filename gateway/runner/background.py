@@ -34,10 +34,9 @@ from gateway.batches.batch import BACKGROUND, Batch
 from gateway.batches.file import File, Segment
 from gateway.batches.pacing import next_retry
 from gateway.batches.response import StoredResponse
-from gateway.errors import ConflictError, UnavailableError, WorkerError
+from gateway.errors import ConflictError, DamagedBlobError, UnavailableError, WorkerError
 from gateway.ids import jitter, new_batch_id, new_file_id
 from gateway.ports.store import Seal
-from gateway.runner.blob_source import DamagedBlobError
 from gateway.runner.context import StepContext, describe, sealed
 from gateway.runner.rerender import Rerenderer
 from gateway.units import MIB
