@@ -112,7 +112,7 @@ def gather(task: GatherTask) -> GatherSummary:
 
 
 def _quick_key(text: bytes) -> str | None:
-    """Read the key where it stands first, without the parser: most results are not wanted."""
+    """Read a key that comes first, without the parser: most results are not wanted."""
     if not text.startswith(_KEY):
         return None
     return text[len(_KEY) : text.find(b'"', len(_KEY))].decode(errors="replace")
