@@ -141,7 +141,7 @@ def _results(task: GatherTask) -> Path:
 
 
 class _Wanted:
-    """What a job wants of one earlier job: keys there, and keys here, a few integers each."""
+    """Keys of one earlier job that a job wants, and its own for them: a few integers each."""
 
     def __init__(self, path: Path, source: int) -> None:
         mine = source.to_bytes(4, "big")
