@@ -6,6 +6,7 @@ did not survive.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from gateway.batches.limits import (
     limits_of,
 )
 from gateway.clock import Clock
-from gateway.errors import LimitedError
+from gateway.errors import LimitedError, UnavailableError
 from gateway.live.prepare import Prepared
 from gateway.ports.single import Reply
 from gateway.ports.store import Store
@@ -33,6 +34,8 @@ from gateway.translate import (
     most_cost,
     price_of,
 )
+
+logger = logging.getLogger(__name__)
 
 # The table has a batch's prices; the flex tier has the same, and the standard tier twice these.
 STANDARD: Final = 2
@@ -118,5 +121,11 @@ class Budgets:
         finally:
             most = estimate.most or 0
             if spending.cost is not None:
-                settling = self._store.settle(owner, day_of(now), spending.cost - most)
-                await asyncio.shield(settling)
+                await asyncio.shield(self._settle(owner, now, spending.cost - most))
+
+    async def _settle(self, owner: str, since: int, change: int) -> None:
+        """Count the cost in place of the most. It is answered all the same when that fails."""
+        try:
+            await self._store.settle(owner, day_of(since), change)
+        except (OSError, UnavailableError) as error:
+            logger.warning("a request of %s counts with the most: %s", owner, error)

@@ -52,7 +52,11 @@ MOST_LINES: Final = 10_000
 MOST_BYTES: Final = 64 * MIB
 # Above this a text is parsed in a thread: it would stop the event loop.
 QUICK_BYTES: Final = 64 * 1024
-FAILURES: Final = (OSError, UnavailableError, DamagedBlobError, WorkerError, ConflictError)
+# And what a line is that nothing here can read: it holds up its own batch, visibly, and no other.
+FAILURES: Final = (
+    *(OSError, UnavailableError, DamagedBlobError, WorkerError, ConflictError),
+    *(KeyError, TypeError, ValueError),
+)
 DAMAGED: Final = {
     "code": "internal_error",
     "message": "The gateway's disk has lost the request. Nothing was sent.",

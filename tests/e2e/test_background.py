@@ -244,6 +244,26 @@ def test_cancelled_among_others_its_answer_is_kept(tmp_path: Path) -> None:
             client.responses.retrieve(second.id)
 
 
+def test_a_request_that_the_disk_lost_fails_alone(tmp_path: Path) -> None:
+    """It says so; the others of its window are answered."""
+    with (
+        running(EmulatorOptions(job_seconds=0.1)) as gemini,
+        serving(tmp_path, gemini.base_url, **LONG) as gateway,
+    ):
+        client = gateway.client()
+        lost, kept = begin(client, "lost"), begin(client, "kept")
+        [(blob,)] = gateway.rows("SELECT blob FROM responses WHERE id = ?", lost.id)
+        [path] = (gateway.data / "blobs").rglob(blob)
+        path.write_bytes(path.read_bytes()[:-9])
+        close_windows(gateway)
+        assert ended(client, kept.id).status == "completed"
+        [(status,)] = gateway.rows("SELECT status FROM responses WHERE id = ?", lost.id)
+        assert status == "failed"
+        error = ended(client, lost.id).error
+        assert error is not None
+        assert "lost the request" in error.message
+
+
 def _answered(client: openai.OpenAI, response_id: str) -> Response | None:
     now = client.responses.retrieve(response_id)
     return now if now.usage is not None else None
