@@ -42,6 +42,7 @@ from gateway.keyring.sealing import Seals
 from gateway.live.background import BackgroundLimits, BackgroundQueue
 from gateway.live.budgets import Budgets, Prices
 from gateway.live.files import UploadedFiles
+from gateway.live.following import Follower
 from gateway.live.memory import ResponseMemory
 from gateway.live.options import LiveOptions
 from gateway.live.places import Places
@@ -374,6 +375,7 @@ class Gateway:
         self._meters = PrometheusMeters(self._google_keys.keys())
         self._tracing = tracing or _tracing(settings)
         self._single: SingleRequests | None = None
+        self._follower: Follower | None = None
         self._end_single: Callable[[], None] = lambda: None
         self._memory: ResponseMemory | None = None
         self._others_key = settings.pass_others_key
@@ -409,6 +411,7 @@ class Gateway:
                 settings.responses_seconds,
                 settings.single_max_bytes,
             )
+            self._follower = Follower(self._memory, self._clock, lambda: self._readiness.ready)
             self._single = self._single_requests(upstream, self._memory, context)
             with closing(_listen(settings.host, settings.port)) as listener:
                 await self._serve(context, listener, announce)
@@ -475,6 +478,7 @@ class Gateway:
             keys,
             memory,
             background=background,
+            follower=self._follower,
             budgets=budgets,
             files=UploadedFiles(context.store, context.blobs, self._clock),
             options=options,
@@ -742,6 +746,7 @@ class Gateway:
             meters=self._meters,
             single=self._single,
             responses=self._memory,
+            follower=self._follower,
             others=self._others,
             line_story=LineStories(context).tell,
             verify=Verifications(context).of,

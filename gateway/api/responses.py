@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from gateway.api.answers import answer
 from gateway.api.services import Call
+from gateway.api.single import STREAM_HEADERS, EventsResponse
 from gateway.errors import NotFoundError, RequestError
 from gateway.ports.single import StoredResponses
 from gateway.wire.openai import encode_page, parse_list_query, truncate
@@ -17,13 +18,28 @@ MAX_LIMIT: Final = 100
 async def retrieve(call: Call) -> Response:
     """``GET /v1/responses/{id}``: the answer as it was given."""
     if call.request.query_params.get("stream") == "true":
-        raise RequestError(
-            "A stored response is not streamed again: leave out 'stream'.", param="stream"
-        )
+        return await _streamed(call)
     found = await _stored(call).get(call.owner, call.path_id())
     if found is None:
         raise _not_found(call)
     return answer(found)
+
+
+async def _streamed(call: Call) -> Response:
+    """Stream its events, behind the number in ``starting_after``."""
+    after = call.request.query_params.get("starting_after", "-1")
+    if after != "-1" and not (after.isascii() and after.isdecimal() and len(after) < 10):
+        raise RequestError(
+            "Invalid 'starting_after': expected the sequence_number of an event.",
+            param="starting_after",
+        )
+    follower = call.services.follower
+    events = (
+        None if follower is None else await follower.events(call.owner, call.path_id(), int(after))
+    )
+    if events is None:
+        raise _not_found(call)
+    return EventsResponse(events, STREAM_HEADERS)
 
 
 async def delete(call: Call) -> Response:

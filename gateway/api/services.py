@@ -17,7 +17,7 @@ from gateway.errors import DamagedStoreError
 from gateway.ports.blobs import Blobs
 from gateway.ports.metrics import NO_METERS, Meters
 from gateway.ports.others import OtherRoutes
-from gateway.ports.single import SingleRequests, StoredResponses
+from gateway.ports.single import SingleRequests, StoredResponses, StreamedResponses
 from gateway.ports.store import Store
 from gateway.ports.upstream import Model
 from gateway.units import MIB
@@ -72,6 +72,7 @@ class Services:
     # Writes the metrics in the form that a scraper asks for: the body and its media type.
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]] | None = None
     responses: StoredResponses | None = None
+    follower: StreamedResponses | None = None
     single: SingleRequests | None = None  # answers requests outside of batches
     others: OtherRoutes | None = None  # answers what is not served here
     webhooks: Webhooks | None = None

@@ -18,7 +18,8 @@ from gateway.ports.single import Answered, Events, SingleRequest
 Given = TypeVar("Given")
 
 # A proxy that buffers or packs a stream shows it when it is over.
-_STREAM_HEADERS: Final = {
+STREAM_HEADERS: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",
 }
@@ -54,9 +55,7 @@ async def create(call: Call) -> Response:
     if isinstance(answered, Answered):
         headers = dict(answered.headers)
         return Response(answered.body, answered.status, headers, "application/json")
-    return EventsResponse(
-        answered, {**_STREAM_HEADERS, "content-type": "text/event-stream; charset=utf-8"}
-    )
+    return EventsResponse(answered, STREAM_HEADERS)
 
 
 async def edit_images(call: Call) -> Response:

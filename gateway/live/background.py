@@ -77,8 +77,8 @@ class BackgroundQueue:
         self._budgets = budgets
         self._limits = limits
 
-    async def take(self, asked: SingleRequest, body: Json) -> Answered:
-        """Queue a request, and return the Response as it is now. Errors: GatewayError."""
+    async def take(self, asked: SingleRequest, body: Json) -> tuple[str, Answered]:
+        """Queue a request; its id, and the Response as it is now. Errors: GatewayError."""
         self._check(body)
         identity = new_answer_id()
         whole = await self._memory.continued(body, asked.owner)
@@ -89,7 +89,7 @@ class BackgroundQueue:
         written = await asyncio.to_thread(self._written, row.id, kept)
         row, kept = await self._queued(row, written, kept)
         told = notes.told(request.notes)
-        return Answered(200, orjson.dumps(shown(row, kept)), notes.headers(told))
+        return row.id, Answered(200, orjson.dumps(shown(row, kept)), notes.headers(told))
 
     def _check(self, body: Json) -> None:
         """Errors: RequestError of what a response in the background cannot be."""
@@ -100,13 +100,8 @@ class BackgroundQueue:
                 param="background",
                 code="unsupported_value",
             )
-        if body.get("stream"):
-            raise RequestError(
-                "A response in the background is not streamed: leave out 'stream', and ask for it"
-                " with responses.retrieve.",
-                param="stream",
-                code="unsupported_value",
-            )
+        if body.get("stream") is not None and type(body["stream"]) is not bool:
+            raise wrong_type("stream", "a boolean", body["stream"])
 
     def _kept(self, identity: str, body: Json, rest: Json, request: Prepared) -> Json:
         given = rest.get("include")

@@ -27,6 +27,7 @@ from gateway.live.budgets import Budgets, Spending
 from gateway.live.calls import Calls
 from gateway.live.failures import LostAnswerError, StoppingError, of_upstream, refused
 from gateway.live.files import Named, UploadedFiles, inlined
+from gateway.live.following import Follower
 from gateway.live.memory import ResponseMemory, Turn
 from gateway.live.options import LiveOptions
 from gateway.live.places import Places
@@ -96,6 +97,7 @@ class SingleRequestService:
         *,
         files: UploadedFiles | None = None,
         background: BackgroundQueue | None = None,
+        follower: Follower | None = None,
         budgets: Budgets | None = None,
         options: LiveOptions,
         meters: Meters = NO_METERS,
@@ -108,6 +110,7 @@ class SingleRequestService:
         self._memory = memory
         self._files = files
         self._background = background
+        self._follower = follower
         self._budgets = budgets
         self._meters = meters
         self._calls = Calls(upstream, options)
@@ -177,12 +180,14 @@ class SingleRequestService:
         items = await asyncio.to_thread(inlined, work.request.items, data)
         return replace(work, request=replace(work.request, items=items))
 
-    async def _queued(self, asked: SingleRequest, body: dict[str, Any]) -> Answered:
-        if self._background is None:
+    async def _queued(self, asked: SingleRequest, body: dict[str, Any]) -> Answered | Events:
+        if self._background is None or self._follower is None:
             raise InternalError("Responses in the background are not served here.")
-        answered = await self._background.take(asked, body)
+        response_id, answered = await self._background.take(asked, body)
         self._count(asked.path, answered.status)
-        return answered
+        if not body.get("stream"):
+            return answered
+        return await self._follower.events(asked.owner, response_id) or answered
 
     async def _whole(self, work: _Work) -> Answered:
         began = self._clock.monotonic()

@@ -110,6 +110,17 @@ class StoredResponses(Protocol):
         ...
 
 
+class StreamedResponses(Protocol):
+    """Answers of ``/v1/responses`` that are made in the background, as streams."""
+
+    async def events(self, owner: str, response_id: str, after: int = -1) -> Events | None:
+        """Stream one's events behind a number, until its end; None when there is none.
+
+        Errors: RequestError of one that was answered at once.
+        """
+        ...
+
+
 class SingleRequests(Protocol):
     """Answers single requests of OpenAI's API."""
 

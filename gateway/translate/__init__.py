@@ -51,7 +51,7 @@ from gateway.translate.request.uploads import (
     placeholders,
     refusal_of,
 )
-from gateway.translate.streams import STREAMS, AnswerStream, StreamOptions
+from gateway.translate.streams import STREAMS, AnswerStream, StreamOptions, replayed
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -107,5 +107,6 @@ __all__ = [
     "plain_names",
     "price_of",
     "refusal_of",
+    "replayed",
     "resolve_model",
 ]

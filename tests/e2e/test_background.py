@@ -187,6 +187,48 @@ async def test_in_node(gateway: GatewayProcess, tmp_path: Path) -> None:
     assert saw["gone"]["name"] == "NotFoundError"
 
 
+def test_streamed_its_events_come_at_its_end(client: openai.OpenAI) -> None:
+    """Numbered from 0 by 1, alike each time, and from any number on."""
+    stream: Any = client.responses.create(
+        model=MODEL, input="hello there", background=True, stream=True
+    )
+    events = list(stream)
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    begun = [f"response.{name}" for name in ("created", "queued", "in_progress")]
+    assert [event.type for event in events[:3]] == begun
+    assert events[0].response.status == "queued"
+    done = events[-1].response
+    assert (events[-1].type, done.status) == ("response.completed", "completed")
+    assert "".join(e.delta for e in events if e.type.endswith("text.delta")) == done.output_text
+    again = list(client.responses.retrieve(done.id, stream=True))
+    assert [event.type for event in again[:3]] == begun
+    assert [event.to_dict() for event in again[3:]] == [event.to_dict() for event in events[3:]]
+    rest = list(client.responses.retrieve(done.id, stream=True, starting_after=3))
+    assert [event.sequence_number for event in rest] == list(range(4, len(events)))
+    with client.responses.stream(model=MODEL, input="hello there", background=True) as helper:
+        assert helper.get_final_response().output_text == done.output_text
+    at_once = client.responses.create(model=MODEL, input="x")
+    with pytest.raises(openai.BadRequestError, match="background"):
+        client.responses.retrieve(at_once.id, stream=True)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "deleted", "failed"])
+def test_a_stream_of_one_without_an_answer(client: openai.OpenAI, end: str) -> None:
+    """It always ends with an event: a cut one would pass for success in Node."""
+    text = "[[error:3,message=Not this one.]] x" if end == "failed" else "x"
+    asked = begin(client, text)
+    if end == "cancelled":
+        client.responses.cancel(asked.id)
+    stream = client.responses.retrieve(asked.id, stream=True)
+    if end == "deleted":
+        client.responses.delete(asked.id)
+        with pytest.raises(openai.APIError, match="deleted"):
+            list(stream)
+        return
+    last: Any = list(stream)[-1]
+    assert (last.type, last.response.status) == ("response.failed", end)
+
+
 def test_cancelled_in_its_window_it_is_never_sent(tmp_path: Path) -> None:
     """Nor is one that was deleted; a second cancel changes nothing."""
     with (

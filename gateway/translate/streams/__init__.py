@@ -13,7 +13,7 @@ from gateway.translate.contract import AnswerHints, Context
 from gateway.translate.streams.chat import ChatStream
 from gateway.translate.streams.completions import CompletionStream
 from gateway.translate.streams.images import EditStream, ImageStream
-from gateway.translate.streams.responses import ResponseStream
+from gateway.translate.streams.responses import ResponseStream, replayed
 from gateway.translate.streams.stream import AnswerStream, StreamOptions
 
 STREAMS: Final[Mapping[str, Callable[[AnswerHints, Context, int, StreamOptions], AnswerStream]]] = {
@@ -24,4 +24,4 @@ STREAMS: Final[Mapping[str, Callable[[AnswerHints, Context, int, StreamOptions],
     "/v1/images/edits": EditStream,
 }
 
-__all__ = ["STREAMS", "AnswerStream", "StreamOptions"]
+__all__ = ["STREAMS", "AnswerStream", "StreamOptions", "replayed"]

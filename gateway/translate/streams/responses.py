@@ -18,6 +18,9 @@ from gateway.translate.streams.stream import AnswerStream, StreamOptions
 from gateway.wire.openai_errors import response_error_code
 from gateway.wire.sse import named_event
 
+# The statuses that have an event of their own.
+_ENDS: Final = ("completed", "incomplete", "failed")
+
 
 class ResponseStream(AnswerStream):
     """``event: response.output_text.delta`` and the like; numbered, without ``[DONE]``."""
@@ -92,6 +95,19 @@ class ResponseStream(AnswerStream):
                 yield from self._announce(item)
                 yield from self._close_current(final, late=False)
         yield self._written(f"response.{response['status']}", b'"response":%b' % body)
+
+    def resume(self, number: int) -> None:
+        """Go on with the event of that number; those that begin a Response were sent."""
+        self.opened = True
+        self._number = number
+
+    def replay(self, response: Json) -> Iterator[bytes]:
+        """Yield the items of a Response that has ended, and the last event."""
+        for item in response["output"]:
+            yield from self._announce(item)
+            yield from self._close_current(late=False)
+        status = response["status"] if response["status"] in _ENDS else "failed"
+        yield self._written(f"response.{status}", b'"response":%b' % orjson.dumps(response))
 
     def fail(self, envelope: bytes) -> Iterator[bytes]:
         """Yield ``error`` in both of its shapes, the documented and the real, then the Response."""
@@ -181,6 +197,20 @@ class ResponseStream(AnswerStream):
         # What failed repeats its request too, but for the error that it has.
         whole = {**body, **orjson.loads(b"{" + repeats), "error": error}
         return orjson.dumps(whole)
+
+
+def replayed(response: Json, number: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the events that a Response ends with, numbered from there: each item, whole, and it.
+
+    A cancelled one ends as ``response.failed`` does: the SDKs know no other event, and Node's
+    helper fails at one that it does not know (measured). Its status says what it is.
+    """
+    hints: AnswerHints = {"repeats": ""}
+    stream = ResponseStream(hints, Context("", 1, 0), 1, StreamOptions())
+    stream.resume(number)
+    for event in stream.replay(response):
+        yield number, event
+        number += 1
 
 
 class _Item:
