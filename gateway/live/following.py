@@ -1,8 +1,8 @@
 """A response in the background as a stream: what it is by now, and each change, until its end.
 
 A batch's answer comes whole, so its events do too: after ``created``, ``queued`` and
-``in_progress`` nothing but comments, then all of them. They are made of what is stored, and numbered
-alike each time, so a stream that broke goes on behind ``starting_after``.
+``in_progress`` nothing but comments, then all of them. They are made of what is stored, and
+numbered alike each time, so a stream that broke goes on behind ``starting_after``.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping

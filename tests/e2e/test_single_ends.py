@@ -60,7 +60,7 @@ async def test_a_drain_that_runs_out_ends_a_stream_with_an_error(tmp_path: Path)
             events = [line async for line in lines if line.startswith("data: ")]
         error = orjson.loads(events[-1].removeprefix("data: "))["error"]
         assert "GATEWAY_DRAIN_SECONDS" in error["message"]
-        assert google.left.is_set()
+        await left(google)
         assert gateway.process is not None
         assert await asyncio.to_thread(gateway.process.wait, LONG) == 0
 
@@ -75,7 +75,7 @@ async def test_a_drain_that_runs_out_answers_who_waits(tmp_path: Path) -> None:
         terminate(gateway)
         answer = await asking
         assert (answer.status_code, answer.headers["x-should-retry"]) == (503, "false")
-        assert google.left.is_set()
+        await left(google)
 
 
 @pytest.mark.slow
@@ -93,8 +93,7 @@ async def test_no_call_outlives_its_reader(tmp_path: Path, stream: bool, end: st
             gateway.kill()
         else:
             asking.cancel()
-        async with asyncio.timeout(LONG):
-            await google.left.wait()
+        await left(google)
         asking.cancel()
         await asyncio.wait([asking])
 
@@ -106,3 +105,9 @@ async def asked(google: Google) -> None:
         return any("enerateContent" in path for path in google.paths)
 
     await asyncio.to_thread(until, is_asked, "Google is asked")
+
+
+async def left(google: Google) -> None:
+    """Wait until Google sees that its reader has gone."""
+    async with asyncio.timeout(LONG):
+        await google.left.wait()
