@@ -14,7 +14,9 @@ from gateway.ports.single import Reply, SingleCall
 from gateway.upstream.errors import Call, error_of, mapped
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES
 from gateway.upstream.pooled import BLOCK_BYTES, in_blocks
-from gateway.upstream.transport import HEADERS, Transport, parse_object, read_capped
+from gateway.upstream.transport import HEADERS, Transport, read_capped
+from gateway.wire.gemini_results import loads_tolerantly
+from gateway.wire.json_depth import depth_exceeds
 from gateway.wire.sse import EventReader
 
 # How many calls there may be at a time is the caller's to bound; a connection is kept for a minute,
@@ -22,6 +24,13 @@ from gateway.wire.sse import EventReader
 IDLE_SECONDS: Final = 60.0
 # Not a stream of events, but a JSON array that grows, without it (LiteLLM#4339, #4408).
 AS_EVENTS: Final = "?alt=sse"
+# What a stream may have in all: its answer is held, for its last events. Each piece costs a little
+# that its text does not show, or a stream of empty ones would grow for ever.
+STREAM_BYTES: Final = JSON_BYTES
+PIECE_BYTES: Final = 256
+# Below what orjson writes (254), with what an answer of ours puts around it.
+ANSWER_DEPTH: Final = 200
+TOO_DEEP: Final = f"nests deeper than {ANSWER_DEPTH} levels"
 # URLs that are kept, parsed: parsing one costs as much as the rest of a request.
 MOST_URLS: Final = 256
 
@@ -48,7 +57,7 @@ class SingleCalls:
             async with asyncio.timeout(call.seconds), self._sent(call) as response:
                 if not response.is_success:
                     return await self._refusal(response)
-                return parse_object(await read_capped(response, JSON_BYTES))
+                return _parsed(await read_capped(response, JSON_BYTES), "answer")
 
     async def stream(self, call: SingleCall) -> AsyncGenerator[Reply, None]:
         """Yield the pieces of the answer; what breaks it off is the last of them, or an error.
@@ -65,7 +74,13 @@ class SingleCalls:
                 if not response.is_success:
                     yield refusal
                     return
+                size = 0
                 async for event in _events(response, call.idle_seconds):
+                    size += len(event) + PIECE_BYTES
+                    if size > STREAM_BYTES:
+                        raise UpstreamUnavailableError(
+                            "The upstream's stream is too long.", status=200
+                        )
                     yield self._piece(event)
 
     @asynccontextmanager
@@ -111,16 +126,7 @@ class SingleCalls:
 
     def _piece(self, event: bytes) -> Reply:
         """Parse an event. One that is no JSON object breaks the stream off, as a cut body does."""
-        try:
-            piece = orjson.loads(event)
-        except orjson.JSONDecodeError as error:
-            raise UpstreamUnavailableError(
-                "The upstream's stream holds an event that is not JSON.", status=200
-            ) from error
-        if not isinstance(piece, dict):
-            raise UpstreamUnavailableError(
-                "The upstream's stream holds an event that is no object.", status=200
-            )
+        piece = _parsed(event, "stream")
         found = piece.get("error")
         if isinstance(found, dict):
             return _error(
@@ -147,3 +153,27 @@ async def _events(response: httpx.Response, idle_seconds: float) -> AsyncGenerat
 
 def _error(status: dict[str, Any]) -> Reply:
     return {"error": status}
+
+
+def _parsed(text: bytes, what: str) -> dict[str, Any]:
+    """Parse an answer, or a piece of one, as a batch's results are: half an emoji is no end.
+
+    Errors: UpstreamUnavailableError of what is no JSON object, or cannot be written again.
+    """
+    try:
+        value = loads_tolerantly(text)
+    except RecursionError as error:
+        raise _unreadable(what, TOO_DEEP) from error
+    except ValueError as error:
+        raise _unreadable(what, "is not JSON") from error
+    if not isinstance(value, dict):
+        raise _unreadable(what, "is no JSON object")
+    if depth_exceeds(text, value, ANSWER_DEPTH):
+        raise _unreadable(what, TOO_DEEP)
+    return value
+
+
+def _unreadable(what: str, why: str) -> UpstreamUnavailableError:
+    place = "holds an event that" if what == "stream" else ""
+    told = " ".join(filter(None, (f"The upstream's {what}", place, why)))
+    return UpstreamUnavailableError(f"{told}.", status=200)

@@ -127,7 +127,7 @@ def parse_result(line: bytes, loads: Loads | None = None) -> tuple[str | None, A
     """
     row: object = loads(line) if loads is not None else None
     try:
-        row = row or _loads(line)
+        row = row or loads_tolerantly(line)
     except (ValueError, RecursionError):
         return None, _UNREADABLE
     return parse_item(row)
@@ -204,7 +204,7 @@ def _code(code: int | None) -> int:
     return RPC_NUMBERS_BY_STATUS.get(code or 0, _INTERNAL)
 
 
-def _loads(text: bytes) -> object:
+def loads_tolerantly(text: bytes) -> object:
     """Parse, also what orjson refuses: NaN, a byte order mark, lone surrogates, depth over 1,023.
 
     A lone surrogate (half of an emoji at a token limit) becomes U+FFFD, because no JSON writer

@@ -111,4 +111,4 @@ def _add_logprobs(candidate: Json, result: Json) -> None:
     known = candidate.setdefault("logprobsResult", {})
     for name in _LOGPROBS:
         if type(result.get(name)) is list:
-            known[name] = [*known.get(name, ()), *result[name]]
+            known.setdefault(name, []).extend(result[name])  # of this merger's own

@@ -104,10 +104,10 @@ class AnswerStream(ABC):
     def _served_tier(self) -> str | None:
         """Return the tier that Google says has served, in OpenAI's words; None: it does not say."""
         usages = [merged.response().get("usageMetadata", {}) for merged in self.merged]
-        tiers = {usage.get("serviceTier") for usage in usages}
+        tiers = [usage.get("serviceTier") for usage in usages]
         if None in tiers:
             return None
-        return "flex" if tiers == {"flex"} else "default"
+        return "flex" if all(tier == "flex" for tier in tiers) else "default"
 
     def answers(self) -> Sequence[Answer]:
         """Return the answers so far as calls without a stream give them, under one id."""
