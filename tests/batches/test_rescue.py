@@ -13,7 +13,7 @@ HOUR = 3_600_000
 RULES = RescueRules(tier="flex", before=2 * HOUR)
 NEAR = 22 * HOUR
 BATCH = Batch("b", "o", "/v1/chat/completions", "f", 0, 24 * HOUR, status=BatchStatus.IN_PROGRESS)
-JOB = Job("j", "b", 0, "m", "generateContent", 1, 1, 1, 1, "spool", "echo", "name", 0)
+JOB = Job("j", "b", 0, "m", "batchGenerateContent", 1, 1, 1, 1, "spool", "echo", "name", 0)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ JOB = Job("j", "b", 0, "m", "generateContent", 1, 1, 1, 1, "spool", "echo", "nam
         ({}, 24 * HOUR, False),  # then nothing runs any more
         ({"doubt": 5}, NEAR, False),  # it may be paid for
         ({"files": 1}, NEAR, False),
-        ({"method": "embedContent"}, NEAR, False),
+        ({"method": "asyncBatchEmbedContent"}, NEAR, False),
         ({"cause": Cause.RESCUE}, NEAR, False),
         ({"created_at": NEAR - UNSENT_FOR}, NEAR, True),
         ({"created_at": NEAR - UNSENT_FOR + 1}, NEAR, False),  # it is being sent
