@@ -1,6 +1,6 @@
 """Bytes of files through a bucket, against obstore's own copy of them in the same run.
 
-``python -m tests.benchmarks.buckets [--megabytes N] [--rounds N] [--engine moto|azurite]``. The
+``python -m tests.benchmarks.buckets [--megabytes N] [--rounds N] [--engine moto|gcs|azurite]``. The
 server is a process of its own, on the same cores; ratios hold better than seconds.
 """
 
@@ -22,11 +22,11 @@ import psutil
 from gateway.blobs.buckets import open_bucket
 from gateway.blobs.objects import ObjectBlobs
 from gateway.clock import SystemClock
-from tests.engines.buckets import BUCKET, BucketServer, azurite
+from tests.engines.buckets import BUCKET, BucketServer, azurite, environment_of
 
 CLOCK: Final = SystemClock()
 MIB: Final = 1 << 20
-SCHEMES: Final = {"moto": "s3", "azurite": "az"}
+SCHEMES: Final = {"moto": "s3", "gcs": "gs", "azurite": "az"}
 SERVE: Final = "serve"
 
 
@@ -38,13 +38,7 @@ def moto() -> Iterator[dict[str, str]]:
         assert process.stdout is not None
         url = process.stdout.readline().decode().strip()
         try:
-            yield {
-                "AWS_ACCESS_KEY_ID": "k",
-                "AWS_SECRET_ACCESS_KEY": "s",
-                "AWS_REGION": "us-east-1",
-                "AWS_ENDPOINT_URL": url,
-                "AWS_ALLOW_HTTP": "true",
-            }
+            yield environment_of(url)
         finally:
             process.kill()
 
@@ -135,7 +129,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engine", choices=SCHEMES, default="azurite")
     given = parser.parse_args()
-    engine = moto if given.engine == "moto" else azurite
+    engine = azurite if given.engine == "azurite" else moto
     with engine() as environment, tempfile.TemporaryDirectory() as directory:
         os.environ.update(environment)  # noqa: TID251 - obstore finds the server there
         url = f"{SCHEMES[given.engine]}://{BUCKET}/benchmark"

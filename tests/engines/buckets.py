@@ -117,17 +117,7 @@ class BucketServer:
 
     def environment(self) -> dict[str, str]:
         """What obstore needs to find it."""
-        google = {"gcs_base_url": self.url, "disable_oauth": True}
-        account = google | {"client_email": "", "private_key": "", "private_key_id": ""}
-        return {
-            "AWS_ACCESS_KEY_ID": "k",
-            "AWS_SECRET_ACCESS_KEY": "s",
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ALLOW_HTTP": "true",
-            "GOOGLE_SERVICE_ACCOUNT_KEY": orjson.dumps(account).decode(),
-            "GOOGLE_ALLOW_HTTP": "true",
-        }
+        return environment_of(self.url)
 
     def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         if self._gone:
@@ -145,6 +135,21 @@ class BucketServer:
         if self._cut is None or environ["REQUEST_METHOD"] != "GET":
             return body
         return _broken_off(b"".join(body), self._cut)
+
+
+def environment_of(url: str) -> dict[str, str]:
+    """What obstore needs to find a server as S3 and as Google."""
+    google = {"gcs_base_url": url, "disable_oauth": True}
+    account = google | {"client_email": "", "private_key": "", "private_key_id": ""}
+    return {
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ALLOW_HTTP": "true",
+        "GOOGLE_SERVICE_ACCOUNT_KEY": orjson.dumps(account).decode(),
+        "GOOGLE_ALLOW_HTTP": "true",
+    }
 
 
 def _broken_off(body: bytes, size: int) -> Iterator[bytes]:
