@@ -193,6 +193,7 @@ async def test_node(gateway: GatewayProcess, tmp_path: Path) -> None:
     assert saw["streamed"]["choices"][0]["message"]["content"] == text
     assert saw["streamed"]["usage"]["prompt_tokens"] > 0
     assert saw["called"]["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "f"
+    assert isinstance(saw["structured"]["choices"][0]["message"]["parsed"]["x"], int)
     assert saw["types"][-1] == "response.completed"
     assert saw["response"]["output_text"] == text
     assert len(saw["vectors"]["data"][1]["embedding"]) == 8

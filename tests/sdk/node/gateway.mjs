@@ -140,6 +140,18 @@ const scenarios = {
     const called = await client.chat.completions
       .stream({ model, messages, tools, tool_choice: "required" })
       .finalChatCompletion();
+    const schema = {
+      type: "object",
+      properties: { x: { type: "integer" } },
+      required: ["x"],
+      additionalProperties: false,
+    };
+    const format = { type: "json_schema", json_schema: { name: "point", strict: true, schema } };
+    // As zodResponseFormat makes one, without zod; old versions of the SDK have it not.
+    const { makeParseableResponseFormat } = await import("openai/lib/parser");
+    const structured = await client.chat.completions
+      .stream({ model, messages, response_format: makeParseableResponseFormat(format, JSON.parse) })
+      .finalChatCompletion();
     const types = [];
     const events = client.responses.stream({ model, input: "hello there" });
     for await (const event of events) types.push(event.type);
@@ -148,7 +160,7 @@ const scenarios = {
     const azure = new AzureOpenAI({ endpoint: azureURL, apiKey, apiVersion: "2025-01-01", deployment: model });
     const deployed = await azure.chat.completions.create({ messages });
     const unknown = await failure(client.chat.completions.create({ model: "gemini-none", messages, stream: true }));
-    return { whole, streamed, called, types, response, vectors, deployed, unknown };
+    return { whole, streamed, called, structured, types, response, vectors, deployed, unknown };
   },
 
   async background() {
