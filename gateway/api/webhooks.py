@@ -14,8 +14,8 @@ from gateway.api.answers import answer
 from gateway.api.body import read_json_bytes
 from gateway.api.services import Call
 from gateway.batches.webhooks import (
-    EVENT_TYPES,
     EVERY_OWNER,
+    OFFERED_TYPES,
     Attempt,
     Delivery,
     WebhookEndpoint,
@@ -31,7 +31,7 @@ from gateway.wire.webhooks import (
     refused_url,
 )
 
-OFFERED: Final = tuple(EVENT_TYPES.values())
+OFFERED: Final = OFFERED_TYPES
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
 # Endpoints of one owner: each has connections of its own.

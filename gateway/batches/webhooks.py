@@ -1,7 +1,7 @@
-"""Webhooks, as stored, frozen: endpoints, and deliveries of events about batches.
+"""Webhooks, as stored, frozen: endpoints, and deliveries of events about batches and responses.
 
-A delivery is written in the transaction that ends its batch. It is attempted until a receiver
-answers with 2xx, or until it is too old. Times are milliseconds, as everywhere in records.
+A delivery is written in the transaction that ends what it is about. It is attempted until a
+receiver answers with 2xx, or until it is too old. Times are milliseconds, as everywhere in records.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.pacing import Pace, next_retry
+from gateway.batches.response import ResponseStatus
 
 # The statuses in which a batch ends, and OpenAI's names of the events.
 EVENT_TYPES: Final = {
@@ -20,10 +21,19 @@ EVENT_TYPES: Final = {
     BatchStatus.CANCELLED: "batch.cancelled",
 }
 
+# The same of responses that are made in the background.
+RESPONSE_EVENT_TYPES: Final = {
+    ResponseStatus.COMPLETED: "response.completed",
+    ResponseStatus.FAILED: "response.failed",
+    ResponseStatus.CANCELLED: "response.cancelled",
+    ResponseStatus.INCOMPLETE: "response.incomplete",
+}
+OFFERED_TYPES: Final = (*EVENT_TYPES.values(), *RESPONSE_EVENT_TYPES.values())
+
 # For how long OpenAI tries to deliver (Hookdeck, "Guide to OpenAI webhooks", 2026).
 GIVE_UP_AFTER: Final = 72 * 3600 * 1000
 
-# The owner of the endpoint that is set in the environment: it hears of the batches of all.
+# The owner of the endpoint that is set in the environment: it hears of what ends of all owners.
 EVERY_OWNER: Final = ""
 # Its id: there is one at most.
 SETTINGS_ENDPOINT: Final = "we_settings"
@@ -90,7 +100,7 @@ class Delivery:
     endpoint_id: str
     owner: str  # of the batch
     type: str
-    batch_id: str
+    batch_id: str  # or that of the response
     created_at: int
     state: DeliveryState = DeliveryState.PENDING
     attempts: tuple[Attempt, ...] = ()

@@ -12,7 +12,7 @@ from gateway.batches.file import File
 from gateway.batches.limits import Estimate, OwnerLimits
 from gateway.batches.response import UNFINISHED, DueQueue, ResponseStatus, StoredResponse
 from gateway.ports.store import Seal
-from gateway.store import blobs, files
+from gateway.store import blobs, files, webhooks
 from gateway.store import limits as limit_sums
 from gateway.store.columns import batch_of, batch_values, response_of, response_values
 from gateway.store.session import Session
@@ -166,10 +166,8 @@ async def finish(session: Session, response: StoredResponse, seal: Seal, now: in
 async def _ended(
     session: Session, response: StoredResponse, status: ResponseStatus, now: int
 ) -> None:
-    """Do what belongs to the end of a response, in its transaction: once for each.
-
-    The place for events (``response.completed`` and the others).
-    """
+    """Do what belongs to the end of a response, in its transaction: once for each."""
+    await webhooks.announce_response(session, response, status, now)
 
 
 async def release(session: Session, batch: Batch, now: int) -> None:

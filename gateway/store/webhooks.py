@@ -7,9 +7,11 @@ from typing import Final
 import orjson
 
 from gateway.batches.batch import Batch
+from gateway.batches.response import ResponseStatus, StoredResponse
 from gateway.batches.webhooks import (
-    EVENT_TYPES,
     EVERY_OWNER,
+    OFFERED_TYPES,
+    RESPONSE_EVENT_TYPES,
     SETTINGS_ENDPOINT,
     Attempt,
     Delivery,
@@ -61,9 +63,8 @@ async def set_in_settings(session: Session, url: str | None, now: int) -> None:
     if url is None:
         await delete(session, EVERY_OWNER, SETTINGS_ENDPOINT)
         return
-    types = tuple(EVENT_TYPES.values())
     name = "GATEWAY_WEBHOOK_URL"
-    endpoint = WebhookEndpoint(SETTINGS_ENDPOINT, EVERY_OWNER, name, url, types, now, now)
+    endpoint = WebhookEndpoint(SETTINGS_ENDPOINT, EVERY_OWNER, name, url, OFFERED_TYPES, now, now)
     await session.run("keep_settings_endpoint", _endpoint_values(endpoint))
 
 
@@ -106,12 +107,29 @@ async def announce(session: Session, owner: str, batch: Batch, now: int) -> None
     if event is None:
         return
     kind, ended_at = event
+    await _announce(session, owner, (batch.id, kind), ended_at or now, now)
+
+
+async def announce_response(
+    session: Session, response: StoredResponse, status: ResponseStatus, now: int
+) -> None:
+    """Write down, for each endpoint that wants to know, that a response has ended."""
+    kind = RESPONSE_EVENT_TYPES.get(status)
+    if kind is not None:
+        await _announce(session, response.owner, (response.id, kind), now, now)
+
+
+async def _announce(
+    session: Session, owner: str, event: tuple[str, str], ended_at: int, now: int
+) -> None:
+    """Announce an event: the id of what it is about, and its type."""
+    about, kind = event
     values = {
-        "event_id": event_id(batch.id, kind),
+        "event_id": event_id(about, kind),
         "owner": owner,
         "type": kind,
-        "batch_id": batch.id,
-        "created_at": ended_at or now,
+        "batch_id": about,
+        "created_at": ended_at,
         "now": now,
         "wanted": f'%"{kind}"%',
     }

@@ -196,7 +196,7 @@ async def test_deliveries_are_shown(
         ({"name": "x" * 300}, "name", "invalid_value"),
         ({"event_types": []}, "event_types", "invalid_value"),
         ({"event_types": "batch.completed"}, "event_types", "invalid_type"),
-        ({"event_types": ["response.completed"]}, "event_types[0]", "invalid_value"),
+        ({"event_types": ["realtime.call.incoming"]}, "event_types[0]", "invalid_value"),
         ({"event_types": ["batch.failed", 1]}, "event_types[1]", "invalid_type"),
         ({"event_types": ["batch.done"]}, "event_types[0]", "invalid_value"),
         ({"metadata": {}}, "metadata", "unknown_parameter"),

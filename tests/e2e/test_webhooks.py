@@ -173,3 +173,30 @@ def test_no_kill_loses_an_event(tmp_path: Path, gemini: Emulator) -> None:
 def verify(client: openai.OpenAI, headers: dict[str, str], body: bytes, secret: str) -> None:
     """As a receiver does; it may have come some minutes ago here."""
     client.webhooks.verify_signature(body, headers, secret=secret, tolerance=3600)
+
+
+@pytest.mark.slow
+def test_a_response_in_the_background_is_announced(tmp_path: Path, gemini: Emulator) -> None:
+    """Its end, once; both SDKs take the signature and know the type."""
+    with (
+        receiving() as mine,
+        serving(
+            tmp_path, gemini.base_url, GATEWAY_BACKGROUND_WINDOW_SECONDS="0.1", **QUICK
+        ) as gateway,
+    ):
+        client = gateway.client()
+        kinds = ["response.completed", "response.failed", "response.cancelled"]
+        made = client.webhooks.create(name="r", url=mine.url, event_types=kinds)  # type: ignore[arg-type]
+        assert set(kinds) <= set(client.webhooks.event_types.list().data)
+        asked = client.responses.create(model="gemini-3.8-flash", input="x", background=True)
+        until(lambda: mine.accepted, "it is told")
+        [(headers, body)] = mine.accepted
+        event = client.webhooks.unwrap(body, headers, secret=made.signing_secret)
+        assert isinstance(event, webhooks.ResponseCompletedWebhookEvent)
+        assert event.data.id == asked.id
+        assert client.responses.retrieve(asked.id).status == "completed"
+        programs = tmp_path / "programs"
+        programs.mkdir()
+        given = {"headers": headers, "body": body.decode(), "secret": made.signing_secret}
+        saw = asyncio.run(run_node(programs, gateway.url, "webhooks", "any", **given))
+        assert saw["event"] == orjson.loads(body)
