@@ -19,6 +19,7 @@ FLOORS: dict[str, int] = {
     "errors": 0,
     "ids": 0,
     "units": 0,
+    "shares": 0,
     "clock": 0,
     "children": 0,
     "log_fields": 0,

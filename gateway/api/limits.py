@@ -6,16 +6,16 @@ has the records asked for it twice a second; bodies that are read are held in me
 counted by owner.
 """
 
-import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from enum import Enum
 from typing import Final
 
 from gateway.clock import Clock
 from gateway.errors import TooManyRequestsError, UnavailableError
+from gateway.shares import FullError, Shares
 from gateway.units import MIB
 
 # A slot is waited for so long: a client that tries again would have to send its request again.
@@ -47,43 +47,21 @@ class Slots:
 
     def __init__(self, what: Takes, total: int, wait_seconds: float = SLOT_SECONDS) -> None:
         self._what = what
-        self._all = asyncio.Semaphore(total)
-        self._share = max(1, int(total * SHARE))
+        self._shares = Shares(total, max(1, int(total * SHARE)))
         self._wait_seconds = wait_seconds
-        self._own: dict[str, asyncio.Semaphore] = {}
-        self._users: Counter[str] = Counter()
 
     @asynccontextmanager
     async def slot(self, owner: str) -> AsyncIterator[None]:
         """Hold a slot, waiting for it. Errors: UnavailableError when none comes free in time."""
-        own = self._own.setdefault(owner, asyncio.Semaphore(self._share))
-        self._users[owner] += 1
-        try:
-            await self._acquire(own)
+        async with AsyncExitStack() as held:
             try:
-                yield
-            finally:
-                self._all.release()
-                own.release()
-        finally:
-            self._users[owner] -= 1
-            if not self._users[owner]:
-                del self._users[owner], self._own[owner]
-
-    async def _acquire(self, own: asyncio.Semaphore) -> None:
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await own.acquire()
-                try:
-                    await self._all.acquire()
-                except BaseException:
-                    own.release()
-                    raise
-        except TimeoutError as error:
-            raise UnavailableError(
-                f"Too many {self._what.value}s are under way: try again when some have ended.",
-                retry_after=10,
-            ) from error
+                await held.enter_async_context(self._shares.place(owner, self._wait_seconds))
+            except FullError as error:
+                raise UnavailableError(
+                    f"Too many {self._what.value}s are under way: try again when some have ended.",
+                    retry_after=10,
+                ) from error
+            yield
 
 
 class Watchers:

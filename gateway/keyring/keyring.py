@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.clock import Clock
@@ -23,36 +24,29 @@ LOOK_SECONDS: Final = 5.0
 GRACE_MS: Final = 60_000
 
 
+@dataclass
 class Keyring:
     """Keeps ``credentials``, owner to key, which the upstream looks each key up in."""
 
-    def __init__(
-        self,
-        seals: Seals,
-        store: Store,
-        clock: Clock,
-        credentials: MutableMapping[str, str],
-        grace: int = GRACE_MS,
-    ) -> None:
-        self._seals = seals
-        self._store = store
-        self._clock = clock
-        self._credentials = credentials
-        self._grace = grace
-        self._lent: Counter[str] = Counter()
-        self._kept: set[str] = set()
-        self._unreadable: set[str] = set()
-        self._changing = asyncio.Lock()
+    seals: Seals
+    store: Store
+    clock: Clock
+    credentials: MutableMapping[str, str]
+    grace: int = GRACE_MS
+    _lent: Counter[str] = field(init=False, default_factory=Counter)
+    _kept: set[str] = field(init=False, default_factory=set)
+    _unreadable: set[str] = field(init=False, default_factory=set)
+    _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def owner_of(self, secret: str) -> str:
         """Name the owner of a key."""
-        return self._seals.owner_of(secret)
+        return self.seals.owner_of(secret)
 
     @contextmanager
     def lent(self, owner: str, secret: str) -> Iterator[None]:
         """Have the key at hand while a request of its owner is served."""
         self._lent[owner] += 1
-        self._credentials[owner] = secret
+        self.credentials[owner] = secret
         try:
             yield
         finally:
@@ -62,8 +56,8 @@ class Keyring:
     async def keep(self, owner: str) -> None:
         """Write a key that is lent down, sealed, for the batch that is about to be created."""
         async with self._changing:
-            sealed = self._seals.seal(owner, self._credentials[owner])
-            await self._store.keep_client_key(owner, sealed, self._clock.now())
+            sealed = self.seals.seal(owner, self.credentials[owner])
+            await self.store.keep_client_key(owner, sealed, self.clock.now())
             self._kept.add(owner)
 
     async def run(self) -> None:
@@ -73,21 +67,21 @@ class Keyring:
                 await self.look()
             except (OSError, UnavailableError) as error:
                 logger.warning("clients' keys cannot be looked after: %s", error)
-            await self._clock.sleep(LOOK_SECONDS)
+            await self.clock.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
         """Take keys that another process, or an earlier life of this one, wrote down; wipe."""
         async with self._changing:
-            for owner in await self._store.wipe_client_keys(self._clock.now() - self._grace):
+            for owner in await self.store.wipe_client_keys(self.clock.now() - self.grace):
                 self._kept.discard(owner)
                 self._drop(owner)
-            for owner, sealed in (await self._store.client_keys()).items():
+            for owner, sealed in (await self.store.client_keys()).items():
                 if owner not in self._kept:
                     self._take(owner, sealed)
 
     def _take(self, owner: str, sealed: str) -> None:
         try:
-            secret = self._seals.unseal(owner, sealed)
+            secret = self.seals.unseal(owner, sealed)
         except UnsealableError:
             if owner not in self._unreadable:
                 self._unreadable.add(owner)
@@ -95,9 +89,9 @@ class Keyring:
                 logger.error(told, owner)  # noqa: TRY400 - the message says all
             return
         self._kept.add(owner)
-        self._credentials[owner] = secret
+        self.credentials[owner] = secret
 
     def _drop(self, owner: str) -> None:
         if owner not in self._kept and not self._lent[owner]:
             del self._lent[owner]
-            self._credentials.pop(owner, None)
+            self.credentials.pop(owner, None)

@@ -55,35 +55,25 @@ def wants_background(asked: SingleRequest, body: Json) -> bool:
     return bool(wanted)
 
 
+@dataclass(frozen=True)
 class BackgroundQueue:
     """Takes requests that are answered later."""
 
-    def __init__(
-        self,
-        store: Store,
-        blobs: Blobs,
-        clock: Clock,
-        *,
-        policy: Policy,
-        memory: ResponseMemory,
-        budgets: Budgets,
-        limits: BackgroundLimits,
-    ) -> None:
-        self._store = store
-        self._blobs = blobs
-        self._clock = clock
-        self._policy = policy
-        self._memory = memory
-        self._budgets = budgets
-        self._limits = limits
+    store: Store
+    blobs: Blobs
+    clock: Clock
+    policy: Policy
+    memory: ResponseMemory
+    budgets: Budgets
+    limits: BackgroundLimits
 
     async def take(self, asked: SingleRequest, body: Json) -> tuple[str, Answered]:
         """Queue a request; its id, and the Response as it is now. Errors: GatewayError."""
         self._check(body)
         identity = new_answer_id()
-        whole = await self._memory.continued(body, asked.owner)
+        whole = await self.memory.continued(body, asked.owner)
         rest = {name: value for name, value in whole.items() if name not in _TAKEN}
-        request = await asyncio.to_thread(prepare, asked.path, rest, self._policy)
+        request = await asyncio.to_thread(prepare, asked.path, rest, self.policy)
         kept = self._kept(identity, body, rest, request)
         row = self._row(asked, identity, kept, request)
         written = await asyncio.to_thread(self._written, row.id, kept)
@@ -93,7 +83,7 @@ class BackgroundQueue:
 
     def _check(self, body: Json) -> None:
         """Errors: RequestError of what a response in the background cannot be."""
-        if not self._limits.seconds:
+        if not self.limits.seconds:
             raise RequestError(
                 "'background' needs answers to be stored, and this gateway stores none"
                 " (GATEWAY_RESPONSES_SECONDS=0): leave out 'background'.",
@@ -114,7 +104,7 @@ class BackgroundQueue:
             "response": self._response(identity, body, request),
             "input": items_of(rest["input"]),
             "request": line,
-            "policy": self._policy.to_json(),
+            "policy": self.policy.to_json(),
             "hides": hides,
         }
 
@@ -131,7 +121,7 @@ class BackgroundQueue:
         return {
             "id": f"resp_{identity}",
             "object": "response",
-            "created_at": self._clock.now() // 1000,
+            "created_at": self.clock.now() // 1000,
             "status": ResponseStatus.QUEUED.value,
             "completed_at": None,
             "model": request.model,
@@ -146,20 +136,20 @@ class BackgroundQueue:
     def _row(
         self, asked: SingleRequest, identity: str, kept: Json, request: Prepared
     ) -> StoredResponse:
-        now = self._clock.now()
+        now = self.clock.now()
         policy = orjson.dumps(kept["policy"], option=orjson.OPT_SORT_KEYS).decode()
         # Named files have limits for a whole batch: one that names some has a batch of its own.
         alone = identity if request.files else ""
-        estimate = self._budgets.estimate(request)
+        estimate = self.budgets.estimate(request)
         return StoredResponse(
             id=f"resp_{identity}",
             owner=asked.owner,
             blob=new_blob_name(),
             created_at=now,
-            expires_at=now + self._limits.seconds * 1000,
+            expires_at=now + self.limits.seconds * 1000,
             status=ResponseStatus.QUEUED,
             queue=digest("background", asked.owner, request.model, policy, alone),
-            due_at=now + self._limits.window,
+            due_at=now + self.limits.window,
             tokens=estimate.tokens,
             most=estimate.most,
             idempotency_key=asked.idempotency_key,
@@ -169,7 +159,7 @@ class BackgroundQueue:
 
     def _written(self, response_id: str, kept: Json) -> bytes:
         """Write what is kept. Errors: RequestError when its line is longer than one may be."""
-        size, most = len(line_of(response_id, kept)), self._limits.max_line_bytes
+        size, most = len(line_of(response_id, kept)), self.limits.max_line_bytes
         if size > most:
             raise RequestError(
                 f"This request has {size} bytes, with the conversation so far; in the background at"
@@ -184,13 +174,13 @@ class BackgroundQueue:
     ) -> tuple[StoredResponse, Json]:
         """Store it, or find the one that an SDK asks for again."""
         seal = Seal(len(written), hashlib.sha256(written).hexdigest())
-        await self._store.register_blob(row.blob, row.created_at)
-        async with self._blobs.create(row.blob) as writer:
+        await self.store.register_blob(row.blob, row.created_at)
+        async with self.blobs.create(row.blob) as writer:
             await writer.write(written)
-        limits = limits_of(row.owner, self._limits.owners)
+        limits = limits_of(row.owner, self.limits.owners)
         since = row.created_at - RETRY_WINDOW_MS
         try:
-            found = await self._store.queue_response(row, seal, same_since=since, within=limits)
+            found = await self.store.queue_response(row, seal, same_since=since, within=limits)
         except OverLimitError as over:
             raise LimitedError(over.error.message, code=over.error.code) from over
         if found.id == row.id:
@@ -201,4 +191,4 @@ class BackgroundQueue:
                 " first used with: the header 'Idempotency-Key' names another response.",
                 code="idempotency_key_reused",
             )
-        return found, await self._memory.load(found)
+        return found, await self.memory.load(found)

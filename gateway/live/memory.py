@@ -49,6 +49,7 @@ class Turn:
         return {**hints, "repeats": orjson.dumps(told)[1:].decode()}
 
 
+@dataclass(frozen=True)
 class ResponseMemory:
     """Keeps answers for ``seconds``; 0: none.
 
@@ -56,19 +57,11 @@ class ResponseMemory:
     them in memory, and the limit of bodies sees the new input alone.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        blobs: Blobs,
-        clock: Clock,
-        seconds: int,
-        most_bytes: int = DEFAULT_MOST_BYTES,
-    ) -> None:
-        self._store = store
-        self._blobs = blobs
-        self._clock = clock
-        self._seconds = seconds
-        self._most_bytes = most_bytes
+    store: Store
+    blobs: Blobs
+    clock: Clock
+    seconds: int
+    most_bytes: int = DEFAULT_MOST_BYTES
 
     async def begin(self, path: str, body: Json, owner: str) -> tuple[Json, Turn | None]:
         """Put the conversation so far in front of the input; the turn, if it is to be stored.
@@ -80,7 +73,7 @@ class ResponseMemory:
             return body, None
         previous = body.get("previous_response_id")
         body = await self.continued(body, owner)
-        if not self._seconds or body.get("store") is False or "input" not in body:
+        if not self.seconds or body.get("store") is False or "input" not in body:
             return body, None
         items = items_of(body["input"])
         rest = {name: value for name, value in body.items() if name != "store"}
@@ -92,15 +85,15 @@ class ResponseMemory:
             {"response": orjson.loads(body), "input": turn.input, "output": output}
         )
         seal = Seal(len(written), hashlib.sha256(written).hexdigest())
-        now, blob = self._clock.now(), new_blob_name()
+        now, blob = self.clock.now(), new_blob_name()
         response = StoredResponse(
-            f"resp_{turn.identity}", owner, blob, now, now + self._seconds * 1000
+            f"resp_{turn.identity}", owner, blob, now, now + self.seconds * 1000
         )
         try:
-            await self._store.register_blob(blob, now)
-            async with self._blobs.create(blob) as writer:
+            await self.store.register_blob(blob, now)
+            async with self.blobs.create(blob) as writer:
                 await writer.write(written)
-            await self._store.add_response(response, seal)
+            await self.store.add_response(response, seal)
         except (OSError, UnavailableError) as error:
             # The answer is paid for: it is given, and says that it is not stored.
             logger.warning("an answer could not be stored: %s", type(error).__name__)
@@ -113,7 +106,7 @@ class ResponseMemory:
         if row is None:
             return None
         if row.queue is not None and row.used_at is None:
-            await self._store.note_response_used(owner, response_id, self._clock.now())
+            await self.store.note_response_used(owner, response_id, self.clock.now())
         return await self._shown(row)
 
     async def cancel(self, owner: str, response_id: str) -> Json | None:
@@ -121,7 +114,7 @@ class ResponseMemory:
         row = await self._row(owner, response_id)
         if row is not None and row.queue is None:
             raise RequestError("Only responses with background: true can be cancelled.")
-        row = await self._store.cancel_response(owner, response_id, self._clock.now())
+        row = await self.store.cancel_response(owner, response_id, self.clock.now())
         return None if row is None else await self._shown(row)
 
     async def _shown(self, row: StoredResponse) -> Json | None:
@@ -147,7 +140,7 @@ class ResponseMemory:
 
     async def delete(self, owner: str, response_id: str) -> bool:
         """Forget an answer; False when there is none."""
-        return await self._store.delete_response(owner, response_id, self._clock.now())
+        return await self.store.delete_response(owner, response_id, self.clock.now())
 
     async def continued(self, body: Json, owner: str) -> Json:
         """Put the conversation so far in front of the input. Errors: RequestError."""
@@ -168,7 +161,7 @@ class ResponseMemory:
 
     def _check_size(self, written: bytes) -> None:
         """Refuse to go on from what is larger than any body. Errors: RequestError."""
-        most = self._most_bytes
+        most = self.most_bytes
         if len(written) <= most and structure_of(written, MAX_STRUCTURE) <= MAX_STRUCTURE:
             return
         raise RequestError(
@@ -188,11 +181,11 @@ class ResponseMemory:
         return kept
 
     async def _row(self, owner: str, response_id: str) -> StoredResponse | None:
-        return await self._store.get_response(owner, response_id, self._clock.now())
+        return await self.store.get_response(owner, response_id, self.clock.now())
 
     async def _read(self, row: StoredResponse) -> bytes | None:
         try:
-            return b"".join([block async for block in self._blobs.read(row.blob)])
+            return b"".join([block async for block in self.blobs.read(row.blob)])
         except FileNotFoundError:  # deleted, or swept, since it was looked up
             return None
 

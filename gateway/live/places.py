@@ -1,12 +1,12 @@
 """Places for calls at the upstream: a limit for all, one for each owner, a bounded wait."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
 from gateway.live.failures import BusyError
 from gateway.live.options import LiveOptions
+from gateway.shares import FullError, Shares
 from gateway.units import MIB
 
 # Requests that may wait for each place, and bytes of all their bodies, which are held in memory.
@@ -19,9 +19,7 @@ class Places:
 
     def __init__(self, options: LiveOptions) -> None:
         self._options = options
-        self._all = asyncio.Semaphore(options.calls)
-        self._owners: dict[str, asyncio.Semaphore] = {}
-        self._users: dict[str, int] = {}
+        self._shares = Shares(options.calls, options.calls_per_owner)
         self._waiting = self._bytes = 0
 
     @property
@@ -35,41 +33,30 @@ class Places:
 
         Errors: BusyError when none came free in time, or too much waits already.
         """
-        own = self._owners.setdefault(owner, asyncio.Semaphore(self._options.calls_per_owner))
-        self._users[owner] = self._users.get(owner, 0) + 1
-        try:
-            await self._wait(own, size)
-            try:
-                yield
-            finally:
-                self._all.release()
-                own.release()
-        finally:
-            self._users[owner] -= 1
-            if not self._users[owner]:  # the names of owners are no endless table
-                del self._users[owner], self._owners[owner]
-
-    async def _wait(self, own: asyncio.Semaphore, size: int) -> None:
-        """Wait for the owner's place, then for one of all."""
-        options = self._options
-        many = self._waiting >= options.calls * WAITING_PER_PLACE
+        many = self._waiting >= self._options.calls * WAITING_PER_PLACE
         # One body may be larger than all that may wait: it waits alone.
         if many or (self._bytes and self._bytes + size > MOST_WAITING_BYTES):
-            raise BusyError("GATEWAY_SINGLE_CALLS", options.calls)
+            raise BusyError("GATEWAY_SINGLE_CALLS", self._options.calls)
+        async with AsyncExitStack() as held:
+            with self._counted(size):
+                await self._take(held, owner)
+            yield
+
+    @contextmanager
+    def _counted(self, size: int) -> Iterator[None]:
         self._waiting += 1
         self._bytes += size
-        limit = ("GATEWAY_SINGLE_CALLS_PER_KEY", options.calls_per_owner)
         try:
-            async with asyncio.timeout(options.queue_seconds):
-                await own.acquire()
-                limit = ("GATEWAY_SINGLE_CALLS", options.calls)
-                try:
-                    await self._all.acquire()
-                except BaseException:
-                    own.release()
-                    raise
-        except TimeoutError:
-            raise BusyError(*limit) from None
+            yield
         finally:
             self._waiting -= 1
             self._bytes -= size
+
+    async def _take(self, held: AsyncExitStack, owner: str) -> None:
+        options = self._options
+        try:
+            await held.enter_async_context(self._shares.place(owner, options.queue_seconds))
+        except FullError as full:
+            if full.own:
+                raise BusyError("GATEWAY_SINGLE_CALLS_PER_KEY", options.calls_per_owner) from None
+            raise BusyError("GATEWAY_SINGLE_CALLS", options.calls) from None

@@ -84,8 +84,8 @@ async def test_one_owner_leaves_slots_to_others() -> None:
     for one in held:
         await one.__aexit__(None, None, None)
     async with slots.slot("a"), slots.slot("c"):
-        assert set(slots._own) == {"a", "c"}
-    assert slots._own == {}
+        assert set(slots._shares._own) == {"a", "c"}
+    assert slots._shares._own == {}
 
 
 async def test_a_slot_that_comes_free_is_given() -> None:
@@ -97,7 +97,7 @@ async def test_a_slot_that_comes_free_is_given() -> None:
         await asyncio.sleep(0)
         given_up.cancel()
     await waiting
-    assert set(slots._own) == {"b"}
+    assert set(slots._shares._own) == {"b"}
 
 
 async def test_uploads_wait_for_a_slot(world: World) -> None:

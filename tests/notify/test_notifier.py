@@ -209,6 +209,9 @@ async def test_after_72_hours_it_is_given_up(
         await receiver.wait_for(2)
         clock.shift = GIVE_UP_AFTER
         [delivery] = await settled(store, 1)
+        async with asyncio.timeout(60):
+            while len(caplog.records) < 2:  # it is said after it is written down
+                await SystemClock().sleep(0.01)
 
     assert (delivery.state, delivery.due_at) == (DeliveryState.FAILED, None)
     assert [record.getMessage().split("; ")[-1] for record in caplog.records] == [

@@ -120,15 +120,9 @@ class ChatStream(AnswerStream):
             for delta in choice.deltas():
                 yield self.chunk(choice.index, delta)
 
-    def finish(self, rendered: Rendered) -> Iterator[bytes]:
+    def rest(self, rendered: Rendered) -> Iterator[bytes]:
         """Yield what belongs to whole messages, each choice's end, usage if asked for, ``DONE``."""
-        status, body, *_ = rendered
-        if status >= 400:
-            yield from self.fail(body)
-            return
-        if not self.opened:
-            yield from self.open()
-        yield from self.news()
+        _, body, *_ = rendered
         shown = {choice["index"]: choice for choice in parsed_choices(body)}
         for choice in self.choices:
             yield from self.end(choice, shown.get(choice.index, {}))

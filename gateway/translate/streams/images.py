@@ -32,12 +32,9 @@ class ImageStream(AnswerStream):
         """Yield nothing before the end."""
         yield from ()
 
-    def finish(self, rendered: Rendered) -> Iterator[bytes]:
+    def rest(self, rendered: Rendered) -> Iterator[bytes]:
         """Yield an event for each image; the last one counts the tokens of all."""
-        status, written, *_ = rendered
-        if status >= 400:
-            yield from self.fail(written)
-            return
+        _, written, *_ = rendered
         body: Json = orjson.loads(written)
         common = {
             "type": self.event,

@@ -76,15 +76,9 @@ class ResponseStream(AnswerStream):
             body = orjson.dumps({**orjson.loads(body), "service_tier": self.options.tier})
         return status, body, usage, notes
 
-    def finish(self, rendered: Rendered) -> Iterator[bytes]:
-        """Yield what is still missing, and the whole Response as the last event."""
-        status, body, *_ = rendered
-        if status >= 400:
-            yield from self.fail(body)
-            return
-        if not self.opened:
-            yield from self.open()
-        yield from self.news()
+    def rest(self, rendered: Rendered) -> Iterator[bytes]:
+        """Yield items that were not shown yet, and the whole Response as the last event."""
+        _, body, *_ = rendered
         response = orjson.loads(body)
         final = {item["id"]: item for item in response["output"]}
         yield from self._close_current(final)

@@ -118,9 +118,20 @@ class AnswerStream(ABC):
         """Sum up the tokens so far, as far as Gemini has told them."""
         return total_usage([usage_of(each.response().get("usageMetadata")) for each in self.merged])
 
-    @abstractmethod
     def finish(self, rendered: Rendered) -> Iterator[bytes]:
-        """Yield what is still missing of the whole answer, and the end."""
+        """Yield what is still missing of the whole answer, and the end; of a failure its error."""
+        status, body, *_ = rendered
+        if status >= 400:
+            yield from self.fail(body)
+            return
+        if not self.opened:
+            yield from self.open()
+        yield from self.news()
+        yield from self.rest(rendered)
+
+    @abstractmethod
+    def rest(self, rendered: Rendered) -> Iterator[bytes]:
+        """Yield what only the whole answer tells, and the end."""
 
     def fail(self, envelope: bytes) -> Iterator[bytes]:
         """End a stream that was opened with an error; ``envelope`` is OpenAI's, written.
