@@ -213,10 +213,10 @@ class Runner:
         now = clock.now()
         drift = now - int(clock.monotonic() * 1000)
         went_back = self._drift is None or drift < self._drift - CLOCK_STEP
-        self._drift = drift
         if went_back:
             longest = max(options.poll.longest, options.retry.longest, 2 * options.settle)
             await self._context.store.pull_in(now, now + longest)
+        self._drift = drift  # not before: on a full disk it is tried again in the next round
 
     async def _warn_of_another_key(self) -> None:
         context = self._context

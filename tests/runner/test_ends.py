@@ -103,6 +103,24 @@ async def test_a_clock_that_is_set_back_stops_no_job(tmp_path: Path, ahead: int)
         assert (await here.ended(batch)).status is BatchStatus.COMPLETED
 
 
+async def test_a_clock_that_is_set_back_while_the_disk_is_full_stops_no_job(tmp_path: Path) -> None:
+    """What could not be written then is written later; jobs stood still for as long as above."""
+    async with world(tmp_path) as here:
+        here.clock.ahead = HOUR
+        here.upstream.state = "RUNNING"
+        batch = await here.submit(TWO)
+        await here.until(lambda work: work.jobs and work.jobs[0].looked_at, batch)
+
+        here.clock.ahead = 0
+        here.store.full = True
+        here.runner.wake()
+        await here.until(lambda _: here.store.late, batch)
+        here.store.full = False
+        here.upstream.jobs[0].state = "SUCCEEDED"
+
+        assert (await here.ended(batch)).status is BatchStatus.COMPLETED
+
+
 async def test_why_it_waited_outlives_the_end(tmp_path: Path) -> None:
     """On the batch and in its lines: a bill that was due all day."""
     async with world(tmp_path) as here:

@@ -74,6 +74,7 @@ class FillingStore(SQLiteStore):
     """Records on a disk that can be full: then nothing is written."""
 
     full = False
+    late = 0  # how often it was in vain asked to make due what a wrong clock has put off
     doubts = 0  # failures that are written down while the connection breaks in the commit
 
     def _room(self) -> None:
@@ -84,6 +85,12 @@ class FillingStore(SQLiteStore):
         if self.doubts and row.failures:
             self.doubts -= 1
             raise InDoubtError("the connection broke in the commit")
+
+    async def pull_in(self, now: int, latest: int) -> None:
+        """Make due."""
+        self.late += self.full
+        self._room()
+        await super().pull_in(now, latest)
 
     async def claim_batch(self, batch_id: str, lease: int) -> Batch | None:
         """Claim."""
