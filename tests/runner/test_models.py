@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from gateway.batches.batch import BatchStatus
 from gateway.errors import UpstreamUnavailableError
 from gateway.runner.model_list import FAILED_FOR
@@ -28,6 +30,19 @@ async def test_a_model_that_neither_has_fails_the_batch(tmp_path: Path) -> None:
 
         assert [error.code for error in done.errors] == ["model_not_found"]
         assert here.upstream.calls.count("model") == 1
+
+
+async def test_what_is_no_name_of_a_model_is_not_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be a prompt in the wrong place: it was asked for, logged, and taken for a model."""
+    async with world(tmp_path) as here:
+        here.upstream.script["model"] = [UpstreamUnavailableError("time is up")]
+        done = await here.ended(await here.submit(chat("a", model="Summarise <my> secret.")))
+
+        assert "It must be a Gemini model" in done.errors[0].message
+        assert "model" not in here.upstream.calls
+    assert "secret" not in caplog.text
 
 
 async def test_a_failed_list_is_remembered_and_the_last_one_used(tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ class Envelope:
             self._resolved[name] = (
                 (model, defaults_of(defaults, self._endpoint.path)) if good else None
             )
-            if not good and len(self.unknown) < MAX_UNKNOWN:
+            # What is no model's name may hold a prompt: it is neither asked for nor logged.
+            if not good and MODEL_ID.fullmatch(model) and len(self.unknown) < MAX_UNKNOWN:
                 self.unknown.add(model)
         return self._resolved[name]
 
