@@ -11,7 +11,7 @@ import click
 
 from gateway.blobs.layout import Layout
 from gateway.blobs.opening import FOLDER
-from gateway.cli.environment import BadSettings, read_settings
+from gateway.cli.environment import BadSettings, read_settings_of_records
 from gateway.settings.table import Settings
 from gateway.store.opening import DATABASE
 
@@ -37,7 +37,7 @@ removed GATEWAY_SWEEP_SECONDS later, and the copy took longer.
 @click.argument("directory", type=click.Path(path_type=Path))
 def backup(directory: Path) -> None:
     """See HELP."""
-    settings, _ = read_settings()
+    settings = read_settings_of_records()
     source = _source(settings)
     if directory.exists() and any(directory.iterdir()):
         raise click.ClickException(f"{directory} is not empty: name a new directory")

@@ -5,7 +5,7 @@ from typing import Final
 import click
 
 from gateway.errors import SettingsError
-from gateway.settings.load import load
+from gateway.settings.load import UnfitSettingsError, load
 from gateway.settings.table import Settings
 
 EXIT_SETTINGS: Final = 78  # EX_CONFIG, sysexits.h
@@ -23,3 +23,18 @@ def read_settings() -> tuple[Settings, list[str]]:
         return load()
     except SettingsError as error:
         raise BadSettings(str(error)) from error
+
+
+def read_settings_of_records() -> Settings:
+    """Read the settings in force for a command that goes to the records alone.
+
+    It calls no Google and listens nowhere, so what `serve` lacks to start, such as the key for
+    Google, is no reason to refuse: a back-up runs in a job of its own, which needs no secrets.
+    """
+    try:
+        settings, _ = load()
+    except UnfitSettingsError as error:
+        return error.settings
+    except SettingsError as error:
+        raise BadSettings(str(error)) from error
+    return settings

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from gateway.cli.environment import BadSettings, read_settings
+from gateway.cli.environment import BadSettings, read_settings_of_records
 from gateway.cli.logs import set_up_logs
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
@@ -19,7 +19,7 @@ def migrate() -> None:
     `gateway serve` does so too, whichever replica starts first; as a job of its own it comes before
     all of them. A schema of a newer version is refused.
     """
-    settings, _ = read_settings()
+    settings = read_settings_of_records()
     set_up_logs(settings.log_level, settings.log_format)
     try:
         asyncio.run(_migrate(settings))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,15 @@ def test_every_command_has_help(command: str) -> None:
 
     assert done.returncode == 0
     assert done.stdout.startswith(f"Usage: gateway {command} ")
+
+
+def test_the_schema_is_brought_up_to_date_without_a_key(tmp_path: Path) -> None:
+    """For Google, which is not asked; nor for clients."""
+    env = {"GATEWAY_DATA_DIR": str(tmp_path / "data"), "GATEWAY_HOST": "0.0.0.0"}
+    done = run("migrate", env=env)
+
+    assert done.returncode == 0, done.stderr
+    assert "the schema is up to date" in done.stdout
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:
