@@ -130,7 +130,7 @@ def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]
     waited = more.get("waiting_since")
     again = sum(job["lines"] for job in jobs if job["attempts"] > 1)
     facts = [
-        ("model", batch["model"] or "several"),
+        ("model", batch["model"] or ("several" if batch["request_counts"]["total"] else None)),
         ("age", duration(now - batch["created_at"])),
         ("time left", _left(batch, now)),
         ("place in the queue", more.get("position")),

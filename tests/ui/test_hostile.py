@@ -46,6 +46,30 @@ async def test_an_origin_that_is_not_ours(origin: str) -> None:
     assert (answer.status_code, ours.status_code) == (403, 200)
 
 
+@pytest.mark.parametrize(("total", "said"), [(0, False), (3, True)])
+async def test_a_batch_without_one_model(total: int, *, said: bool) -> None:
+    """It has several, or none that is known yet, because its file was not read or was refused."""
+    counts = {"total": total, "completed": 0, "failed": 0}
+    batch = {
+        "id": "batch_1",
+        "input_file_id": "file-1",
+        "status": "failed",
+        "model": None,
+        "metadata": None,
+        "created_at": 1,
+        "completed_at": None,
+        "failed_at": 2,
+        "expires_at": 9,
+        "request_counts": counts,
+        "usage": {"total_tokens": 0},
+        "gateway": {"cost_usd": 0.0, "waiting_for": None},
+    }
+    async with page_over({"data": [batch], "has_more": False}, open_to_all=True) as client:
+        answer = await client.get("/ui/batches")
+    assert answer.status_code == 200
+    assert ("several" in answer.text) is said
+
+
 async def test_a_line_that_is_too_large_to_show() -> None:
     """It is named by its size, as in the API; the page was a 500."""
     large = {"too_large_to_show": 5 * 1024 * 1024}

@@ -126,7 +126,8 @@ def test_a_file_is_tried_before_its_batch_is_created(
     check_access(page, axe)
     assert len(client.batches.list(limit=100).data) == before
     tried(page, gateway, lines(1).replace("POST", "GET"))
-    expect(main).to_contain_text("would fail as a whole")
+    expect(main).to_contain_text("would fail as a whole, because of 1 line: mend it")
+    expect(main).to_contain_text("1 line is shown")
     expect(page.locator("text=Create the batch")).to_have_count(0)
     file_id = page.url.split("/")[-2]
     page.click("text=Delete the file")
