@@ -21,7 +21,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded: a failing run can be tried again
@@ -158,10 +158,16 @@ class Server:
 
     def __init__(self, directory: Path, gemini: Emulator) -> None:
         (directory / "data").mkdir()
-        settings = {**SETTINGS, "GATEWAY_PORT": str(_free_port())}
+        self._port = _held_port()
+        settings = {**SETTINGS, "GATEWAY_PORT": str(self._port.getsockname()[1])}
         self.process = GatewayProcess(directory / "data", gemini.base_url, settings)
         self._lock = threading.Lock()
         self.process.start()
+
+    def close(self) -> None:
+        """End it, and give its port back."""
+        self.process.close()
+        self._port.close()
 
     def kill_and_start(self) -> None:
         """SIGKILL, then a new one."""
@@ -210,6 +216,7 @@ class Campaign:
         self._plan = plan
         self._gemini = gemini
         self._over = threading.Event()
+        self._failed = threading.Event()
         self._clients = itertools.cycle(clients)
 
     @property
@@ -222,18 +229,24 @@ class Campaign:
         plan = self._plan
         others = (self._strike_google, self._strike_gateway, self._watch)
         with ThreadPoolExecutor(plan.clients + len(others)) as pool:
-            running_others = [pool.submit(other) for other in others]
+            running_others = [pool.submit(self._to_the_end, other) for other in others]
             clients = [pool.submit(self._be_client, number) for number in range(plan.clients)]
-            try:
-                for client in clients:
-                    client.result()
-            finally:
-                self._over.set()
-            for other in running_others:
-                other.result()
+            wait(clients, return_when=FIRST_EXCEPTION)
+            self._over.set()
+            for each in (*running_others, *clients):  # why a server did not start comes first
+                each.result()
         self._gemini.clear_faults()
         self._check()
         return self.report
+
+    def _to_the_end(self, other: Callable[[], None]) -> None:
+        """Strike or watch; when that fails, as a start does, clients would ask on in vain."""
+        try:
+            other()
+        except BaseException:
+            self._failed.set()
+            self._over.set()
+            raise
 
     def _strike_gateway(self) -> None:
         """Do to the gateway what this campaign is about, until all is over."""
@@ -300,7 +313,7 @@ class Campaign:
             try:
                 return call()
             except (openai.APIConnectionError, openai.InternalServerError) as error:
-                if CLOCK.monotonic() > end:
+                if self._failed.is_set() or CLOCK.monotonic() > end:
                     raise AssertionError(f"no answer in time: {error}") from error
                 self.report.happened["calls repeated"] += 1
                 threading.Event().wait(0.2)
@@ -435,9 +448,16 @@ def _bytes_under(directory: Path) -> int:
     return total
 
 
-def _free_port() -> int:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
+def _held_port() -> socket.socket:
+    """A port that no other program gets while the server is being started again.
+
+    It is bound and does not listen: by SO_REUSEADDR the server may listen there, and whoever asks
+    for any free port gets another.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def soak(plan: Plan) -> Report:
@@ -448,7 +468,7 @@ def soak(plan: Plan) -> Report:
         try:
             return Soak(plan, server, gemini).run()
         finally:
-            server.process.close()
+            server.close()
 
 
 def main() -> int:

@@ -1,6 +1,8 @@
 """One process per data directory."""
 
 import asyncio
+import fcntl
+import logging
 import os
 import subprocess
 import sys
@@ -98,6 +100,43 @@ def test_a_child_process_does_not_keep_the_lock(tmp_path: Path) -> None:
         lock.release()
         DirectoryLock(tmp_path).release()
         child.communicate()
+
+
+class Outlasted(logging.Handler):
+    """Ends a child when it is waited for."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self.child = child
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """End it."""
+        self.said.append(record.getMessage())
+        self.child.kill()
+        self.child.wait(60)
+
+
+def test_what_a_killed_gateway_had_just_forked_is_outlasted(tmp_path: Path) -> None:
+    """Until its exec a child shares the lock: a start in that moment was refused."""
+    descriptor = os.open(tmp_path / "gateway.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with subprocess.Popen(["true"]) as killed:
+        killed.wait(60)
+    os.pwrite(descriptor, f"{killed.pid}\n".encode(), 0)
+    logger = logging.getLogger("gateway.store.lock")
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[descriptor]) as child:
+        os.close(descriptor)
+        waiting = Outlasted(child)
+        logger.addHandler(waiting)
+        try:
+            DirectoryLock(tmp_path).release()
+        finally:
+            logger.removeHandler(waiting)
+            child.kill()
+    assert waiting.said == [
+        f"{tmp_path} is still held by a child of the killed gateway {killed.pid}"
+    ]
 
 
 def test_a_holder_without_a_pid_is_reported_without(tmp_path: Path) -> None:
