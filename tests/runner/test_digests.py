@@ -22,7 +22,7 @@ from gateway.runner.cpu.digests import (
     merge,
     requests_of,
 )
-from gateway.runner.cpu.gather import GatherTask, WantedWriter, gather
+from gateway.runner.cpu.gather import Earlier, GatherTask, WantedWriter, gather
 from gateway.translate import Policy
 from gateway.wire.gemini import EMBED_CONTENT, GENERATE_CONTENT
 from tests.runner.test_ranges import in_ranges, task_of
@@ -100,6 +100,33 @@ def test_every_request_is_found_in_the_newest_job_first(
             assert found == [[place] for place in [*places, *places[:1]]] if places else [None]
         assert answered.find([digest(b"{x}")]) is None
         assert answered.find([digest(b"{%d}" % jobs[0][0]), digest(b"{x}")]) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answers", "request_", "method", "found"),
+    [
+        (3, 1, b"{}", GENERATE_CONTENT, False),
+        (3, 3, b"{}", GENERATE_CONTENT, True),
+        (3, 1, b'{"generationConfig":{"temperature":0}}', GENERATE_CONTENT, True),
+        (3, 1, b"{}", EMBED_CONTENT, True),
+    ],
+)
+def test_choices_of_a_line_are_several_answers(
+    tmp_path: Path, wanted: int, answers: int, request_: bytes, method: str, *, found: bool
+) -> None:
+    """Three choices are no answer three times, but where each attempt says the same."""
+    digest = digester(POLICY, method, MODEL)
+    writer = DigestWriter()
+    for line in range(1, answers + 1):
+        writer.add(digest(request_), line, 0)
+    writer.write(tmp_path / "digests")
+    merge(MergeTask([str(tmp_path / "digests")], str(tmp_path / "all")))
+    with ExitStack() as files:
+        earlier = Earlier(Answered(tmp_path / "all", files), POLICY, method, every_line=True)
+        for _ in range(2):  # the second line is given those of the first
+            places = earlier.find(MODEL, [request_] * wanted)
+            assert (places is not None) is found
+            assert places is None or len(set(places)) == answers
 
 
 @pytest.mark.parametrize(

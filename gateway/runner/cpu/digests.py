@@ -178,12 +178,15 @@ class Answered:
         self._before = array("I", self._text[end:])
         self._taken = bytearray(self._count)
 
-    def find(self, digests: Sequence[bytes]) -> Sequence[Place] | None:
-        """Return an answer for each digest; None unless there is one for all."""
+    def find(self, digests: Sequence[bytes], *, distinct: bool = False) -> Sequence[Place] | None:
+        """Return an answer for each digest; None unless there is one for all.
+
+        With ``distinct``, no answer is given twice: a line that asks for several wants several.
+        """
         places: list[int] = []
         fresh: list[int] = []
         for digest in digests:
-            at = self._next(digest)
+            at = self._next(digest, places if distinct else ())
             if at is None:
                 for each in fresh:
                     self._taken[each] = 0
@@ -194,16 +197,18 @@ class Answered:
             places.append(at)
         return [self._place(at) for at in places]
 
-    def _next(self, digest: bytes) -> int | None:
-        """Return the first record of a digest that was not taken, or the first of all."""
+    def _next(self, digest: bytes, but: Sequence[int]) -> int | None:
+        """Return the first record of a digest that was not taken, or the first of all ``but``."""
         first = self._first(digest)
         if first is None:
             return None
         if first + 1 == self._count or self._digest(first + 1) != digest:
-            return first
+            return None if first in but else first
         end = bisect_right(range(first, self._count), digest, key=self._digest) + first
         free = self._taken.find(0, first, end)
-        return first if free < 0 else free
+        if free >= 0:
+            return free
+        return next((at for at in range(first, end) if at not in but), None)
 
     def _first(self, digest: bytes) -> int | None:
         """Look among those that begin alike: a few dozen at most, of millions."""

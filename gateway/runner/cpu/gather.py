@@ -36,16 +36,21 @@ class Earlier:
         self._answered = answered
         self._policy = policy
         self._method = method
-        self._every = every_line or method == EMBED_CONTENT
+        self._embeds = method == EMBED_CONTENT
+        self._every = every_line or self._embeds
         self._digesters: dict[str, Digester] = {}
 
     def find(self, model: str, requests: Sequence[bytes]) -> Sequence[Place] | None:
         """Return where the answers of a line are, one for each request; None: it has none."""
-        if not self._every and not all(map(is_steady, requests)):
+        steady = self._embeds or (
+            (len(requests) > 1 or not self._every) and all(map(is_steady, requests))
+        )
+        if not self._every and not steady:
             return None
         if model not in self._digesters:
             self._digesters[model] = digester(self._policy, self._method, model)
-        return self._answered.find([self._digesters[model](request) for request in requests])
+        digests = [self._digesters[model](request) for request in requests]
+        return self._answered.find(digests, distinct=not steady)
 
 
 class WantedWriter:
