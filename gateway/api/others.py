@@ -1,8 +1,10 @@
 """Routes that are not served here: a second upstream answers them, or a sentence says why not."""
 
 import asyncio
+import string
 from collections.abc import AsyncIterator
 from typing import Final
+from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.types import Scope
@@ -15,6 +17,8 @@ from gateway.errors import NotFoundError
 from gateway.ports.others import OtherRequest
 from gateway.wire.openai import truncate
 
+# Of a query, all that is printable stays as it was sent; other bytes are escaped.
+_AS_SENT: Final = string.punctuation
 METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 # The beginning of a path of OpenAI's API -> why it is not served.
@@ -72,7 +76,7 @@ async def pass_on(call: Call) -> Response:
         owner=call.owner,
         method=call.request.method,
         path=call.request.scope["path"],
-        query=call.request.url.query,
+        query=quote(call.request.scope["query_string"], safe=_AS_SENT),
         headers=headers,
         body=_limited(call, read) if has_body else None,
     )

@@ -91,7 +91,7 @@ class OtherUpstream:
         """Send it on; nothing is tried again, since a body is read once."""
         request = httpx.Request(
             asked.method,
-            self._url(asked),
+            _url_of(self._url(asked)),
             headers=self._headers(asked.headers),
             content=asked.body,
             extensions={"timeout": self._client.timeout.as_dict()},
@@ -114,13 +114,15 @@ class OtherUpstream:
         query = f"?{asked.query}" if asked.query else ""
         return f"{self._options.base_url}{quote(asked.path)}{query}"
 
-    def _headers(self, given: Mapping[str, str]) -> dict[str, str]:
-        kept = {name: given[name] for name in SENT if name in given}
+    def _headers(self, given: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        # As they came: a client may write more than ASCII into them (RFC 9110, 5.5).
+        kept = {name: given[name].encode("latin-1") for name in SENT if name in given}
         own = {
-            "authorization": f"Bearer {self._options.key()}",
-            "user-agent": "gemini-batch-gateway",
+            "authorization": f"Bearer {self._options.key()}".encode(),
+            "user-agent": b"gemini-batch-gateway",
         }
-        return {"accept-encoding": "identity", **kept, **own}
+        all_of_them = {"accept-encoding": b"identity", **kept, **own}
+        return [(name.encode(), value) for name, value in all_of_them.items()]
 
     async def _begun(self, request: httpx.Request) -> httpx.Response:
         """Wait for the head of the answer."""
@@ -159,6 +161,17 @@ class _Body:
     async def aclose(self) -> None:
         """Give everything back; again: nothing."""
         await self._held.aclose()
+
+
+def _url_of(text: str) -> httpx.URL:
+    """Parse a URL. Errors: NotFoundError of one that is too long by the time it is escaped."""
+    try:
+        return httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise NotFoundError(
+            f"This URL cannot be passed to the upstream of routes not served here: {error}.",
+            code="unknown_url",
+        ) from error
 
 
 def _check(response: httpx.Response) -> None:

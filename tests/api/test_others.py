@@ -142,6 +142,37 @@ async def test_forms_and_queries_pass_as_they_are(tmp_path: Path) -> None:
     assert second.asked[0].headers["content-type"] == kind["content-type"]
 
 
+async def test_odd_headers_pass_as_they_are(tmp_path: Path) -> None:
+    """Also beyond ASCII, which a name of a file may be."""
+    name = "sch\xf6n".encode("latin-1")
+    async with passing(tmp_path) as (url, second), httpx.AsyncClient(headers=KEY) as client:
+        answer = await client.post(f"{url}/v1/odd", headers=[(b"idempotency-key", name)])
+    assert answer.status_code == 200
+    assert second.asked[0].headers["idempotency-key"].encode("latin-1") == name
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b'odd?a=%01&b="|', 200),
+        (b"odd?a=\xc3\xb6", 400),  # the server's parser
+        (b"odd/" + b"<" * 24_000, 404),  # three times as long when it is escaped
+    ],
+    ids=["marks", "bytes", "long"],
+)
+async def test_odd_urls_are_no_fault_of_the_gateway(
+    tmp_path: Path, target: bytes, status: int
+) -> None:
+    """By the bytes on the connection."""
+    async with passing(tmp_path) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = b"GET /v1/%b HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret-a\r\n\r\n"
+        writer.write(head % target)
+        assert b" %d " % status in await reader.readline()
+        writer.close()
+
+
 async def test_a_stream_comes_as_it_is_made_and_ends_with_its_client(tmp_path: Path) -> None:
     """No upstream call is left running; its place is free again."""
     async with passing(tmp_path) as (url, second), httpx.AsyncClient(headers=KEY) as client:
