@@ -6,6 +6,7 @@ media inside (guide, "Files"), so larger files are for batches.
 """
 
 import base64
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -85,7 +86,7 @@ class UploadedFiles:
         except FileNotFoundError as error:  # deleted, and swept, since it was looked up
             raise UnavailableError(f"The file '{file.id}' is being deleted.") from error
         if len(content) != file.bytes:
-            raise OSError(f"a file has {len(content)} bytes, not those that were written")
+            raise OSError(errno.EIO, "a file has not the bytes that were written")
         return base64.b64encode(content).decode()
 
 

@@ -133,3 +133,15 @@ async def test_a_file_whose_bytes_are_gone_is_not_half_sent(tmp_path: Path) -> N
             await live.client.chat.completions.create(**ask(file_id))
         assert failed.value.status_code >= 500
         assert live.google.bodies == []
+
+
+async def test_a_file_that_is_cut_short_is_not_sent(tmp_path: Path) -> None:
+    """The storage fails, which passes: 503."""
+    async with live_world(tmp_path) as live:
+        file_id = await upload(live.client)
+        for path in (tmp_path / "blobs").rglob("*"):
+            path.write_bytes(b"%") if path.is_file() else None
+        with pytest.raises(openai.APIStatusError) as failed:
+            await live.client.chat.completions.create(**ask(file_id))
+        assert failed.value.status_code == 503
+        assert live.google.bodies == []
