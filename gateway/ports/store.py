@@ -289,7 +289,7 @@ class Store(Protocol):
         ...
 
     async def due_queues(self, now: int, limit: int) -> Sequence[DueQueue]:
-        """Queues with responses that are to be sent by now, the longest due first."""
+        """Queues with responses to be sent by now: owners in turns, the longest due first."""
         ...
 
     async def live_backgrounds(self) -> Mapping[str, int]:
@@ -301,12 +301,12 @@ class Store(Protocol):
         ...
 
     async def collect_responses(
-        self, batch: Batch, file: File, last: StoredResponse, count: int
+        self, batch: Batch, file: File, taken: Sequence[StoredResponse]
     ) -> bool:
-        """Insert a batch, due at once, and its input; a queue's responses up to one are its.
+        """Insert a batch, due at once, and its input, of the oldest responses of a queue.
 
-        False, and nothing is written, when they are not ``count`` by now: one was cancelled, or
-        another process was first.
+        False, and nothing is written, when these are others by now: one was cancelled, one that is
+        as old has come late, or another process was first.
         """
         ...
 

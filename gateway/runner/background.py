@@ -165,7 +165,7 @@ class Background:
             policy=policy,
             kind=BACKGROUND,
         )
-        if await self._context.store.collect_responses(batch, file, taken[-1], len(taken)):
+        if await self._context.store.collect_responses(batch, file, taken):
             logger.info("batch %s: %d responses in the background", batch.id, len(taken))
             self._wake()
 

@@ -237,10 +237,10 @@ class Records(Store):
 
     @override
     async def collect_responses(
-        self, batch: Batch, file: File, last: StoredResponse, count: int
+        self, batch: Batch, file: File, taken: Sequence[StoredResponse]
     ) -> bool:
         return await self._engine.write(
-            lambda session: responses.collect(session, batch, file, last, count)
+            lambda session: responses.collect(session, batch, file, taken)
         )
 
     @override

@@ -15,7 +15,7 @@ from gateway.ports.store import Seal
 from gateway.store import blobs, files, webhooks
 from gateway.store import limits as limit_sums
 from gateway.store.columns import batch_of, batch_values, response_of, response_values
-from gateway.store.session import Session
+from gateway.store.session import Row, Session
 
 
 async def add(session: Session, response: StoredResponse, seal: Seal) -> None:
@@ -32,25 +32,26 @@ async def queue(
     now = response.created_at
     same = await _same(session, response, since)
     if same is not None:
-        await session.run("note_response_tried", {"id": same, "tries": response.tries})
-        found = await owned(session, response.owner, same, now)
+        values = {"id": same["id"], "tries": response.tries}
+        await session.run("note_response_tried", values)
+        found = await owned(session, response.owner, str(same["id"]), now)
         if found is not None:
             return found
+        await _remove(session, same, now)  # it has expired, and still has the key
     estimate = Estimate(response.tokens, response.most)
     await limit_sums.check_request(session, response.owner, estimate, within, now)
     await add(session, response, seal)
     return response
 
 
-async def _same(session: Session, response: StoredResponse, since: int) -> str | None:
-    row = None
+async def _same(session: Session, response: StoredResponse, since: int) -> Row | None:
     if response.idempotency_key is not None:
         key = {"owner": response.owner, "idempotency_key": response.idempotency_key}
-        row = await session.one("response_of_key", key)
-    elif response.tries:
+        return await session.one("response_of_key", key)
+    if response.tries:
         values = {**response_values(response), "since": since}
-        row = await session.one("response_alike", values)
-    return None if row is None else str(row["id"])
+        return await session.one("response_alike", values)
+    return None
 
 
 async def owned(session: Session, owner: str, response_id: str, now: int) -> StoredResponse | None:
@@ -69,10 +70,14 @@ async def delete(session: Session, owner: str, response_id: str, now: int) -> bo
     found = await owned(session, owner, response_id, now)
     if found is None:
         return False
-    await session.run("remove_response", {"id": found.id})
-    await blobs.mark_deletable(session, [found.blob], now)
+    await _remove(session, {"id": found.id, "blob": found.blob}, now)
     await _cancel_unwanted(session, found, now)
     return True
+
+
+async def _remove(session: Session, row: Row, now: int) -> None:
+    await session.run("remove_response", {"id": row["id"]})
+    await blobs.mark_deletable(session, [row["blob"]], now)
 
 
 async def cancel(session: Session, owner: str, response_id: str, now: int) -> StoredResponse | None:
@@ -100,8 +105,7 @@ async def expire(session: Session, now: int, limit: int) -> int:
     """Remove those whose time is over; how many."""
     rows = await session.all("expired_responses", {"now": now, "limit": limit})
     for row in rows:
-        await session.run("remove_response", {"id": row["id"]})
-        await blobs.mark_deletable(session, [row["blob"]], now)
+        await _remove(session, row, now)
     return len(rows)
 
 
@@ -123,11 +127,12 @@ async def waiting(session: Session, queue: str, limit: int) -> Sequence[StoredRe
 
 
 async def collect(
-    session: Session, batch: Batch, file: File, last: StoredResponse, count: int
+    session: Session, batch: Batch, file: File, taken: Sequence[StoredResponse]
 ) -> bool:
-    """Insert a batch, due at once, of a queue's responses up to one, if they are that many."""
-    values = {**response_values(last), "batch_id": batch.id}
-    if (await session.the("count_waiting", values))["waiting"] != count:
+    """Insert a batch, due at once, of the oldest of a queue, if they are these and no others."""
+    values = {**response_values(taken[-1]), "batch_id": batch.id}
+    oldest = {row["id"] for row in await session.all("waiting_until", values)}
+    if oldest != {row.id for row in taken}:
         return False
     await files.add(session, file)
     await session.run("insert_batch", {**batch_values(batch), "due_at": batch.created_at})

@@ -37,11 +37,11 @@ async def queued(
     return await store.queue_response(response, SEAL, same_since=0, within=within)
 
 
-async def collected(store: Store, last: StoredResponse, count: int, name: str = "bg") -> bool:
-    """A batch of those up to one."""
+async def collected(store: Store, *taken: StoredResponse, name: str = "bg") -> bool:
+    """A batch of these."""
     file = a_file(name, purpose=BACKGROUND)
     batch = a_batch(name, input_file_id=file.id, kind=BACKGROUND)
-    return await store.collect_responses(batch, file, last, count)
+    return await store.collect_responses(batch, file, taken)
 
 
 async def finished(store: Store, row: StoredResponse, name: str) -> bool:
@@ -73,9 +73,9 @@ class BackgroundRules:
     async def test_what_waits_is_collected_once(self, store: Store) -> None:
         one, two = await queued(store), await queued(store, "two", created_at=1_500)
         late = await queued(store, "late", created_at=1_900)
-        assert not await collected(store, two, 3)
-        assert await collected(store, two, 2)
-        assert not await collected(store, two, 2, "again")
+        assert not await collected(store, two)
+        assert await collected(store, one, two)
+        assert not await collected(store, one, two, name="again")
         assert {row.id for row in await store.responses_of("batch_bg")} == {one.id, two.id}
         assert await store.waiting_responses("q", 10) == [late]
         assert await store.live_backgrounds() == {OWNER: 1}
@@ -85,8 +85,25 @@ class BackgroundRules:
         assert work.kind == BACKGROUND
         assert [batch.id for batch, _ in await store.due_validations(5_000, 9)] == ["batch_bg"]
 
+    async def test_one_that_came_late_is_not_taken_for_a_cancelled_one(self, store: Store) -> None:
+        """They are as many as before, and one of them has no line in the batch's input."""
+        one, two = await queued(store), await queued(store, "two", created_at=1_500)
+        await store.cancel_response(OWNER, one.id, 1_600)
+        late = await queued(store, "late", created_at=1_400)
+        assert not await collected(store, one, two)
+        assert await store.waiting_responses("q", 10) == [late, two]
+        assert await collected(store, late, two)
+
+    async def test_owners_of_many_queues_take_turns(self, store: Store) -> None:
+        """One with many queues keeps no other out."""
+        for number in range(3):
+            await queued(store, f"{number}", queue=f"q{number}")
+        await queued(store, "other", queue="last", owner=OTHER, due_at=3_000)
+        due = await store.due_queues(9_000, 2)
+        assert [each.queue for each in due] == ["q0", "last"]
+
     async def test_its_batch_and_files_are_no_clients(self, store: Store) -> None:
-        await collected(store, await queued(store), 1)
+        await collected(store, await queued(store))
         assert await store.get_batch(OWNER, "batch_bg") is None
         assert await store.get_file(OWNER, "file-bg", 1_000) is None
         batches = await store.list_batches(OWNER, limit=9)
@@ -100,7 +117,7 @@ class BackgroundRules:
 
     async def test_it_ends_once(self, store: Store) -> None:
         one = await queued(store)
-        await collected(store, one, 1)
+        await collected(store, one)
         await ended_batch(store)
         [batch] = await store.undelivered_batches(9)
         assert await finished(store, one, "answer")
@@ -123,7 +140,7 @@ class BackgroundRules:
 
     async def test_cancelled_later_its_answer_is_kept(self, store: Store) -> None:
         one, two = await queued(store), await queued(store, "two")
-        await collected(store, two, 2)
+        await collected(store, one, two)
         cancelled = await store.cancel_response(OWNER, one.id, 2_500)
         assert cancelled is not None
         assert cancelled.is_open
@@ -137,7 +154,7 @@ class BackgroundRules:
 
     async def test_a_batch_that_nothing_waits_for_is_cancelled(self, store: Store) -> None:
         one, two = await queued(store), await queued(store, "two")
-        await collected(store, two, 2)
+        await collected(store, one, two)
         await store.cancel_response(OWNER, one.id, 2_500)
         assert await store.delete_response(OWNER, two.id, 2_600)
         batch = await store.load_batch("batch_bg")
@@ -167,6 +184,18 @@ class BackgroundRules:
         again = await queued(store, "two", idempotency_key="k", fingerprint="other")
         assert again.id == one.id
         assert again.fingerprint == one.fingerprint
+
+    async def test_an_idempotency_key_outlives_its_response_by_nothing(self, store: Store) -> None:
+        """Whether or not it is swept by then."""
+        one = await queued(store, idempotency_key="k")
+        await store.cancel_response(OWNER, one.id, 1_500)
+        late = one.expires_at + 1
+        two = await queued(
+            store, "two", idempotency_key="k", created_at=late, expires_at=late + 9, due_at=late
+        )
+        assert two.id == "resp_two"
+        assert await store.get_response(OWNER, one.id, 1_500) is None
+        assert one.blob in await store.sweepable_blobs(late + 1, 9)
 
     async def test_what_waits_counts_for_its_owner(self, store: Store) -> None:
         await queued(store)

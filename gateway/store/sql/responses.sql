@@ -23,12 +23,12 @@ FROM responses
 WHERE owner = :owner AND id = :id AND (expires_at > :now OR due_at IS NOT NULL);
 
 -- name: response_of_key
-SELECT id FROM responses WHERE owner = :owner AND idempotency_key = :idempotency_key;
+SELECT id, blob FROM responses WHERE owner = :owner AND idempotency_key = :idempotency_key;
 
 -- name: response_alike
 -- Only a request whose answer may have been lost is repeated: never once its id was used, and each
 -- repetition finds another one that was repeated less often.
-SELECT id FROM responses
+SELECT id, blob FROM responses
 WHERE owner = :owner AND fingerprint = :fingerprint AND created_at >= :since
     AND tries < :tries AND used_at IS NULL AND status <> 'cancelled'
 ORDER BY tries, created_at, id LIMIT 1;
@@ -58,9 +58,17 @@ SELECT 1 FROM responses
 WHERE batch_id = :batch_id AND due_at IS NOT NULL AND status = 'queued' LIMIT 1;
 
 -- name: due_queues
-SELECT queue, min(owner) AS owner, min(due_at) AS since FROM responses
-WHERE due_at IS NOT NULL AND batch_id IS NULL
-GROUP BY queue HAVING min(due_at) <= :now ORDER BY since, queue LIMIT :limit;
+-- Owners in turns: one with more queues than the limit would keep all others out.
+SELECT queue, owner, since FROM (
+    SELECT queue, owner, since,
+        row_number() OVER (PARTITION BY owner ORDER BY since, queue) AS turn
+    FROM (
+        SELECT queue, min(owner) AS owner, min(due_at) AS since FROM responses
+        WHERE due_at IS NOT NULL AND batch_id IS NULL
+        GROUP BY queue HAVING min(due_at) <= :now
+    ) AS queues
+) AS turns
+ORDER BY turn, since, queue LIMIT :limit;
 
 -- name: live_backgrounds
 SELECT owner, count(*) AS batches FROM batches
@@ -73,8 +81,9 @@ SELECT * FROM responses
 WHERE queue = :queue AND due_at IS NOT NULL AND batch_id IS NULL
 ORDER BY created_at, id LIMIT :limit;
 
--- name: count_waiting
-SELECT count(*) AS waiting FROM responses
+-- name: waiting_until
+-- By name: one that was cancelled and one that came late would be as many as before.
+SELECT id FROM responses
 WHERE queue = :queue AND due_at IS NOT NULL AND batch_id IS NULL
     AND (created_at < :created_at OR (created_at = :created_at AND id <= :id));
 
