@@ -282,6 +282,7 @@ def test_a_summary_adds_up_by_model(tmp_path: Path) -> None:
     assert models["gemini-2.5-flash"]["usd_at_most"] == round(2 * 0.15e-6 + 70 * 1.25e-6, 9)
     assert models["gemini-2.5-pro"]["output_tokens_at_most"] is None
     assert models["gemini-2.5-pro"]["input_usd"] == round(0.625e-6, 9)
+    assert models["gemini-2.5-pro"]["usd_at_most"] == round(0.625e-6 + 65_536 * 5e-6, 9)
     assert models["gemini-99"]["without_estimate"] == {"price": 1}
     assert totals["total"]["input_usd"] is None
     assert totals["total"]["known_input_usd"] == round(2 * 0.15e-6 + 0.625e-6, 9)

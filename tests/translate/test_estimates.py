@@ -84,6 +84,14 @@ def test_an_answer_without_a_limit_has_no_bound() -> None:
     assert found.input_cost == pytest.approx(10 / MILLION)
 
 
+def test_the_limit_of_the_model_bounds_an_answer_without_one() -> None:
+    """As it does in a batch's own sum; the line still has no limit."""
+    found = estimate([orjson.dumps(user("1234"))], PRICE, 1000)
+
+    assert found.output_tokens is None
+    assert found.most_cost == pytest.approx((1 + 1000 * 2) / MILLION)
+
+
 def test_items_and_candidates_add_up() -> None:
     """Each item pays for the prompt again, each candidate for its own answer."""
     request = user("1234", generationConfig={"maxOutputTokens": 100, "candidateCount": 3})

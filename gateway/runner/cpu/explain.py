@@ -20,6 +20,7 @@ from gateway.translate import (
     Policy,
     Price,
     Translation,
+    capabilities_of,
     estimate,
     price_of,
 )
@@ -74,9 +75,7 @@ class ModelTotals:
             "output_tokens_at_most": None if self.unlimited else self.output_tokens,
             "input_usd": None if self.without_cost else _dollars(self.input_cost),
             "known_input_usd": _dollars(self.input_cost),
-            "usd_at_most": (
-                None if self.without_cost or self.unlimited else _dollars(self.most_cost)
-            ),
+            "usd_at_most": None if self.without_cost else _dollars(self.most_cost),
             "without_estimate": dict(self.unknown),
         }
 
@@ -144,7 +143,8 @@ class Explained:
         made = self._endpoint.to_gemini(line.body, self._policy, line.model)
         if isinstance(made, LineError):
             return made
-        return made, estimate(made[0], self._price(line.model))
+        most_tokens = capabilities_of(line.model, self._policy).most_tokens
+        return made, estimate(made[0], self._price(line.model), most_tokens)
 
     def _translated(
         self, line: Line, number: int, made: Translation, reckoned: Estimate

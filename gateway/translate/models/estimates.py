@@ -53,22 +53,28 @@ class Estimate:
     unknown: tuple[str, ...] = ()
 
 
-def estimate(items: Iterable[bytes], price: Price | None) -> Estimate:
+def estimate(
+    items: Iterable[bytes], price: Price | None, most_tokens: int | None = None
+) -> Estimate:
     """Estimate the items of one line.
+
+    ``most_tokens`` is the model's limit of an answer: what an item without one of its own costs
+    at most, as in a batch's ``cost_at_most_usd``.
 
     ``{"contents": [{"parts": [{"text": "Say hello."}]}], "generationConfig":
     {"maxOutputTokens": 8}}`` -> 3 tokens in, at most 8 out.
     """
     requests = [orjson.loads(item) for item in items]
     unknown = {} if price is not None else {"price": None}
-    inputs, outputs = [], []
+    inputs, outputs, billed = [], [], []
     for request in requests:
         unknown.update(dict.fromkeys(_unknown_in(request)))
         inputs.append(-(-_text_bytes(request) // BYTES_PER_TOKEN))
         outputs.append(_most_output(request))
+        billed.append(_most_output(request, most_tokens))
     known = [tokens for tokens in outputs if tokens is not None]
     output = sum(known) if len(known) == len(outputs) else None
-    costs = _costs(inputs, outputs, None if unknown else price)
+    costs = _costs(inputs, billed, None if unknown else price)
     return Estimate(sum(inputs), output, *costs, tuple(unknown))
 
 
@@ -116,11 +122,11 @@ def _unknown_in(request: Json) -> Iterable[str]:
         yield "media in the answer"
 
 
-def _most_output(request: Json) -> int | None:
+def _most_output(request: Json, most_tokens: int | None = None) -> int | None:
     if "contents" not in request:  # embeddings answer with numbers that cost nothing
         return 0
     config = request.get("generationConfig", {})
-    limit = config.get("maxOutputTokens")
+    limit = config.get("maxOutputTokens", most_tokens)
     return None if limit is None else limit * config.get("candidateCount", 1)
 
 
