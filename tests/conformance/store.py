@@ -857,6 +857,7 @@ class DueRules:
         await store.save_batch(replace(batch, due_at=None), jobs=[a_job(due_at=50)])
         job = await claim_job(store, "one")
         assert await store.next_due() == 61_000
+        assert await store.next_due(61_000) is None, "nor while a row whose lease is over must wait"
         await store.save_job(replace(job, due_at=70_000))
         assert await store.next_due() == 70_000
 

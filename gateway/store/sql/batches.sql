@@ -205,14 +205,16 @@ SELECT min(due) AS due FROM (
     ) AS of_copies
     UNION ALL
     SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM batches
-    WHERE lease_until IS NOT NULL AND due_at IS NOT NULL
-        AND status IN ($live)
+    WHERE lease_until IS NOT NULL AND (due_at > :after OR lease_until > :after)
+        AND due_at IS NOT NULL AND status IN ($live)
     UNION ALL
     SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM jobs
-    WHERE lease_until IS NOT NULL AND due_at IS NOT NULL AND state <> 'released'
+    WHERE lease_until IS NOT NULL AND (due_at > :after OR lease_until > :after)
+        AND due_at IS NOT NULL AND state <> 'released'
     UNION ALL
     SELECT min(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM staged_files
-    WHERE lease_until IS NOT NULL AND due_at IS NOT NULL
+    WHERE lease_until IS NOT NULL AND (due_at > :after OR lease_until > :after)
+        AND due_at IS NOT NULL
 ) AS moments;
 
 -- name: input_file
