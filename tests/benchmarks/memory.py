@@ -43,8 +43,9 @@ def run_batch(gateway: Service, path: Path, size: int) -> tuple[int, float]:
 
 
 def run_upload(gateway: Service, size: int) -> tuple[int, float]:
-    """One upload of zeros and newlines, from a sparse file."""
+    """One upload of spaces, which look like text, and of zeros from a sparse file."""
     with tempfile.TemporaryFile() as file:
+        file.write(b" " * 4096)
         file.truncate(size)
         started = CLOCK.monotonic()
         with Peak(gateway.pid) as peak:
