@@ -5,6 +5,7 @@ tables and files that the product itself runs on, and test_readme.py compares. :
 which file each block belongs to.
 """
 
+import ast
 import dataclasses
 import re
 from collections import Counter
@@ -337,6 +338,17 @@ def sidecar() -> str:
     return _fenced("yaml", text[start:end])
 
 
+def rooms() -> str:
+    """Every folder of ``gateway/`` with the first sentence of its docstring."""
+    lines = []
+    for path in sorted((ROOT / "gateway").rglob("__init__.py")):
+        folder = path.parent.relative_to(ROOT)
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        name = "  " * (len(folder.parts) - 1) + f"{folder.name}/"
+        lines.append(f"{name:<20}{docstring.splitlines()[0].replace('``', '')}")
+    return _fenced("text", "\n".join(lines))
+
+
 def _fenced(language: str, text: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```"
 
@@ -380,7 +392,7 @@ BLOCKS: Mapping[str, Blocks] = {
     "gateway/tracing/README.md": {"attributes": attributes},
     "deploy/README.md": {"sidecar": sidecar},
     "tests/README.md": {},
-    "CONTRIBUTING.md": {},
+    "CONTRIBUTING.md": {"rooms": rooms},
     "SECURITY.md": {},
 }
 

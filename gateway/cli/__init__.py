@@ -1,4 +1,4 @@
-"""The command line: ``gateway serve | demo | emulator | translate | config | health``."""
+"""The command line: ``gateway serve``, ``gateway run`` and every other command, a module each."""
 
 from gateway.cli.main import main
 

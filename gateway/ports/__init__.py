@@ -1,1 +1,1 @@
-"""Three Protocols: what the runner and the API need of a store, of blobs and of an upstream."""
+"""Protocols between rooms: store, blobs, upstream, single requests, other routes, metrics, traces."""

@@ -1,1 +1,1 @@
-"""The only thing that acts over time."""
+"""The engine: finds what is due for each batch, job and file, and does it."""

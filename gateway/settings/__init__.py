@@ -1,4 +1,4 @@
-"""Settings, by name.
+"""Settings: one table of their names, defaults, parsers and help texts.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The Gemini Batch API over httpx, behind :class:`gateway.ports.upstream.Upstream`.
+"""The Gemini API over HTTP, for batches and for single requests.
 
 ::
 
