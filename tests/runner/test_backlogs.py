@@ -13,7 +13,7 @@ from gateway.store import jobs
 from gateway.store.session import Session
 from tests.runner.world import World, chat, world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 HIM = "him"
 BACKLOG = 230  # more than the runner once looked at

@@ -421,7 +421,7 @@ class World:
 
     async def until(self, condition: Callable[[Work], Any], batch: Batch) -> Work:
         """Wait for the rows to be so."""
-        async with asyncio.timeout(240):  # a backlog, on a machine with ten times its work
+        async with asyncio.timeout(150):  # a backlog, on a machine with ten times its work
             while not condition(work := await self.work(batch)):
                 await self.clock.sleep(0.01)
         return work
