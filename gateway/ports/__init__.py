@@ -1,1 +1,1 @@
-"""Protocols between rooms: store, blobs, upstream, single requests, other routes, metrics, traces."""
+"""Protocols between rooms: store, blobs, upstream, single and other requests, metrics, traces."""
