@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway.api.answers import answer
 from gateway.api.body import read_json_bytes
 from gateway.api.budgets import add_batch, check_wishes
-from gateway.api.changes import WAIT, changed, wait_seconds
+from gateway.api.changes import WAIT, changed_for, wait_seconds
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
 from gateway.batches.batch import ENDPOINT_AS_SENT, LIVE_STATUSES, Batch, BatchStatus
@@ -115,7 +115,7 @@ async def retrieve(call: Call) -> Response:
     batch, queues = found
     await note_used(call, [batch])
     if seconds:
-        return answer(await encoded(call, await changed(call, batch, seconds)))
+        return answer(await encoded(call, await changed_for(call, batch, seconds)))
     return answer(encode_batch(batch, outlook(batch, queues, call.now())))
 
 

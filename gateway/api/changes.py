@@ -1,5 +1,6 @@
 """Waiting until a batch shows something else, so that a program need not ask again and again."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gateway.api.objects import encode_batch
@@ -13,10 +14,26 @@ LOOK_SECONDS: Final = 0.5
 WAIT: Final = "wait"
 
 
-async def changed(call: Call, batch: Batch, seconds: float) -> Batch:
+async def changed_for(call: Call, batch: Batch, seconds: float) -> Batch:
+    """Wait as :func:`changed` does, while the client does: one that left must hold no place."""
+    return await changed(call, batch, seconds, gone=call.request.is_disconnected)
+
+
+async def _there() -> bool:
+    return False
+
+
+async def changed(
+    call: Call,
+    batch: Batch,
+    seconds: float,
+    *,
+    gone: Callable[[], Awaitable[bool]] = _there,
+) -> Batch:
     """Wait until a batch shows something else than it does; the batch as it is then.
 
-    No longer than so many seconds, not on the way down, and not after its end.
+    No longer than so many seconds, not on the way down, and not after its end. A stream watches
+    its own connection, any other answer is ``gone`` with its client.
     """
     clock = call.services.clock
     end = clock.monotonic() + seconds
@@ -26,6 +43,8 @@ async def changed(call: Call, batch: Batch, seconds: float) -> Batch:
         now = await call.store.get_batch(call.owner, batch.id)
         if now is not None and encode_batch(now) != shown:
             return now
+        if await gone():
+            break
     return batch
 
 

@@ -179,6 +179,7 @@ def test_events_not_subscribed_are_not_sent(
     assert receiver.got.empty()
 
 
+@pytest.mark.slow
 def test_redelivery(
     api: httpx.Client,
     gemini: Emulator,

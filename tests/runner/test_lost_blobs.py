@@ -15,6 +15,8 @@ from gateway.batches.runs import RECORD, Entry, unpack
 from gateway.errors import UnavailableError, UpstreamGoneError, UpstreamUnavailableError
 from tests.runner.world import HOUR, OWNER, Fine, World, chat, world
 
+pytestmark = pytest.mark.slow
+
 # Of this model, three answers are three requests.
 ONE_BY_ONE = "gemini-3-flash-preview"
 LINES = b"".join(

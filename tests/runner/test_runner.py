@@ -312,6 +312,7 @@ async def test_an_upload_that_is_never_found_ends_visibly(tmp_path: Path) -> Non
         assert {row["response"]["body"]["error"]["code"] for row in rows} == {"upstream_file_lost"}
 
 
+@pytest.mark.slow
 async def test_a_file_that_google_shows_was_not_lost(tmp_path: Path) -> None:
     """Create denies it because a bill is due: the job is held, nothing is uploaded again."""
     async with world(tmp_path, inline_items=0) as here:

@@ -15,6 +15,8 @@ from tests.postgres_server import PostgresServer
 from tests.store.conftest import NUMBERS, TEMPLATE
 from tests.store.timed import TimedPostgres, TimedSQLite
 
+pytestmark = pytest.mark.slow
+
 # Thousands of commits and no crash to survive: in memory, where that can be had.
 MEMORY = Path("/dev/shm")
 PLACE = MEMORY if MEMORY.is_dir() else None
