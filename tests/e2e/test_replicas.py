@@ -97,6 +97,6 @@ def test_two_together_send_no_job_more_than_may_be_live(
                 process.close()
         assert {batch.status for batch in ended} == {"completed"}
         assert rows(settings["GATEWAY_STORE"], "SELECT count(*), sum(refused) FROM jobs") == [
-            (40, 0)
+            (24, 0)
         ]
         assert len(gemini.journal("create")) == 24
