@@ -41,10 +41,10 @@ WITH_BYTES: Final = {
     ("POST", "/uploads/{id}/parts"),
     ("GET", "/batches/{id}/results"),
     ("GET", "/batches/{id}/line"),
+    ("GET", "/batches/{id}/verify"),
     ("POST", "/batches/{id}/rerender"),
     ("GET", "/responses/{id}"),
     ("GET", "/responses/{id}/input_items"),
-    ("POST", "/responses/{id}/cancel"),
 }
 # What would take away the objects that others are asked for at the same time.
 ENDS: Final = {("POST", "/uploads/{id}/cancel"), ("POST", "/uploads/{id}/complete")}

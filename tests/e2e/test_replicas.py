@@ -1,5 +1,6 @@
 """Two replicas of the real program over one PostgreSQL and one bucket."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def settings(bucket_server: BucketServer, server: PostgresServer) -> Iterator[di
     yield {
         **bucket_server.environment(),
         "GATEWAY_STORE": server.url("replicas"),
-        "GATEWAY_BLOBS": "s3://replicas",
+        "GATEWAY_BLOBS": f"s3://replicas/{secrets.token_hex(4)}",  # of these records alone
         "GATEWAY_MAX_LIVE_JOBS": str(LIVE_JOBS),
     }
     server.run("DROP DATABASE replicas WITH (FORCE)")

@@ -138,7 +138,7 @@ def test_no_kill_loses_an_event(tmp_path: Path, gemini: Emulator) -> None:
     with receiving() as receiver, serving(tmp_path, gemini.base_url, **QUICK) as gateway:
         client = gateway.client()
         made = client.webhooks.create(
-            name="mine", url=receiver.url, event_types=["batch.completed"]
+            name="mine", url=receiver.url, event_types=["batch.completed", "batch.failed"]
         )
         batches = []
         for kill in range(KILLS):
@@ -150,7 +150,8 @@ def test_no_kill_loses_an_event(tmp_path: Path, gemini: Emulator) -> None:
             client = gateway.client()
         receiver.status = 204
         for batch in batches:
-            assert finished(client, batch).status == "completed"
+            # An input that is being read at three deaths is given up.
+            assert finished(client, batch).status in {"completed", "failed"}
 
         def told() -> set[str]:
             return {orjson.loads(body)["data"]["id"] for _, body in list(receiver.accepted)}
