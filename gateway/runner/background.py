@@ -208,9 +208,9 @@ class Background:
 
     async def _deliver(self, batch: Batch) -> None:
         """Write the answers of a batch that has ended; then its files go."""
-        rows = {row.id: row for row in await self._context.store.responses_of(batch.id)}
+        rows = await self._context.store.responses_of(batch.id)
         if rows:
-            await self._deliver_to(rows, batch)
+            await self._deliver_to({row.id: row for row in rows}, batch)
         await self._context.store.release_background(batch)
         logger.info("batch %s: %d responses have ended", batch.id, len(rows))
 

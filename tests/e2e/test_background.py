@@ -1,6 +1,7 @@
 """``background: true`` as an SDK user meets it: queued, collected into batches, asked for."""
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,12 @@ def test_it_is_queued_and_answered_by_a_batch(gateway: GatewayProcess, gemini: E
     assert 1 <= len(gemini.journal("create")) <= len(asked)
     assert list(client.batches.list()) == []
     assert list(client.files.list()) == []
+
+    def logged() -> bool:
+        counts = re.findall(r": (\d+) responses have ended", gateway.log())
+        return sum(map(int, counts)) == len(asked)
+
+    until(logged, "the log counts what has ended")
 
 
 def test_what_is_wrong_is_said_at_once(client: openai.OpenAI) -> None:
