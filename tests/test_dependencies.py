@@ -1,0 +1,61 @@
+"""Dependencies: what the code imports is declared in pyproject.toml, not met by luck."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+FOREIGN = ROOT / "tests/campaigns/programs"  # each runs in an environment of its own
+OWN = {"gateway", "tests"}
+NEWER = {"compression"}  # of the standard library from Python 3.14 on
+
+
+def normal(name: str) -> str:
+    """Return a distribution's name as PyPI compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(*extras: str) -> set[str]:
+    """Return the names of the base dependencies and of those of the extras."""
+    rows = PROJECT["dependencies"] + [
+        row for extra in extras for row in PROJECT["optional-dependencies"][extra]
+    ]
+    return {normal(re.match(r"[\w.-]+", row)[0]) for row in rows}  # type: ignore[index]
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top-level names of other packages that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - OWN - NEWER
+
+
+@pytest.mark.parametrize(
+    ("folder", "known"),
+    [
+        # gateway/emulator/testing.py is a plug-in of pytest, which whoever loads it has.
+        ("gateway", {"pytest"} | declared("cloud", "demo", "otel", "postgres")),
+        ("tests", declared(*PROJECT["optional-dependencies"])),
+    ],
+)
+def test_every_import_is_of_a_declared_dependency(folder: str, known: set[str]) -> None:
+    """An import that only an installed stranger serves fails in a fresh environment, as in CI."""
+    offers = packages_distributions()
+    undeclared = {
+        (str(path.relative_to(ROOT)), name)
+        for path in (ROOT / folder).rglob("*.py")
+        if not path.is_relative_to(FOREIGN)
+        for name in imported(path)
+        if not known & {normal(owner) for owner in offers.get(name, [name])}
+    }
+    assert not undeclared
