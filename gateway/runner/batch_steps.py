@@ -4,10 +4,10 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from gateway.batches.batch import BACKGROUND, Batch, BatchError, BatchStatus, Counts
 from gateway.batches.file import File, Segment
@@ -36,7 +36,20 @@ from gateway.translate import REUSED
 
 logger = logging.getLogger(__name__)
 
+Answered = TypeVar("Answered")
+
 CPU_STEP_SECONDS: Final = 4 * 3600.0  # 2 GiB take a few minutes; far beyond that something hangs
+
+# Seconds after which a batch says that its validation waits for the upstream.
+TOLD_AFTER: Final = 1.0
+THE_LIST: Final = (
+    "Google's list of models, which the models that its lines name are looked up in; if it does not"
+    " come within seconds, they are not checked before their jobs are created"
+)
+UNLISTED: Final = (
+    "Google's answer whether a model exists that its list lacks; if it does not come within"
+    " seconds, the model is not checked before its job is created"
+)
 
 # For how long (ms) jobs of a model go by file after inline results that did not match.
 KEYLESS_FOR: Final = 24 * HOUR
@@ -74,7 +87,7 @@ async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -
         reading = asyncio.timeout(_seconds_to_read(context, batch))
         try:
             async with reading:
-                summary, files = await _read_input(context, models, batch, place)
+                summary, files = await _read_input(context, models, claim, place)
         except TimeoutError:
             if not reading.expired():
                 raise
@@ -121,13 +134,14 @@ async def _expire_unread(context: StepContext, claim: BatchClaim) -> None:
 
 
 async def _read_input(
-    context: StepContext, models: ModelList, batch: Batch, place: Path
+    context: StepContext, models: ModelList, claim: BatchClaim, place: Path
 ) -> tuple[Mapping[str, Any], NamedFiles]:
     """Read the input; again, if its lines name files that cannot be used, to refuse these.
 
     Again also if a model that the list lacks turns out to exist. A third time, and so on, only if
     files, or answers that were to be given again, are deleted at that very moment.
     """
+    batch = claim.row
     await bring_input(context, batch, place / "input")
     earlier = await EarlierAnswers.of(context, batch, place / "earlier")
     task = ValidateTask(
@@ -136,7 +150,7 @@ async def _read_input(
         batch_id=batch.id,
         endpoint=batch.endpoint,
         policy=batch.policy,
-        models=await models.get(batch.owner),
+        models=await _telling(claim, models.get(batch.owner), THE_LIST),
         limits=context.options.input_limits,
         jobs=context.options.job_limits,
         rules=context.options.quota,
@@ -147,9 +161,11 @@ async def _read_input(
     task = await earlier.offered(task)
     while True:
         summary = await _validated(context, batch, task)
-        found = await _look_up(models, batch.owner, task, summary["unknown_models"])
+        listed = task.models or {}
+        unknown = [name for name in summary["unknown_models"] if name not in listed]
+        found = await _look_up(models, claim, unknown) if unknown else None
         if found:
-            task = replace(task, models={**(task.models or {}), **found})
+            task = replace(task, models={**listed, **found})
             continue
         named = sorted({file_id for job in summary["jobs"] for file_id in job["files"]})
         files = await find_files(context, batch.owner, named)
@@ -159,6 +175,21 @@ async def _read_input(
             return summary, files
         else:
             task = await earlier.offered(task)
+
+
+async def _telling(
+    claim: BatchClaim, asked: Coroutine[Any, Any, Answered], waits_for: str
+) -> Answered:
+    """Await what the upstream is asked; a batch that has to wait for it says so meanwhile."""
+    asking = asyncio.ensure_future(asked)
+    try:
+        if not (await asyncio.wait([asking], timeout=TOLD_AFTER))[0]:
+            await claim.save(replace(claim.row, last_error=waits_for), keep=True)
+            await asyncio.wait([asking])
+            await claim.save(replace(claim.row, last_error=None), keep=True)
+    finally:
+        asking.cancel()
+    return asking.result()
 
 
 async def _validated(context: StepContext, batch: Batch, task: ValidateTask) -> Mapping[str, Any]:
@@ -206,11 +237,10 @@ async def _quotas(context: StepContext, owner: str) -> list[Quota]:
 
 
 async def _look_up(
-    models: ModelList, owner: str, task: ValidateTask, names: Sequence[str]
+    models: ModelList, claim: BatchClaim, names: Sequence[str]
 ) -> Mapping[str, Sequence[str]]:
     """Ask for the models that the list lacks, before a batch fails for them."""
-    listed = task.models or {}
-    return await models.look_up([name for name in names if name not in listed], owner)
+    return await _telling(claim, models.look_up(names, claim.row.owner), UNLISTED)
 
 
 def _too_large(context: StepContext, files: NamedFiles) -> list[BatchError]:

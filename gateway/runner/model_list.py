@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from gateway.batches.planning import BATCH_METHODS
-from gateway.errors import UpstreamError, UpstreamHeldError
+from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailableError
 from gateway.ports.upstream import Model
 from gateway.runner.context import StepContext
 
@@ -16,7 +17,10 @@ GOOD_FOR: Final = 600_000  # ms for which a list is taken as it is
 # A list that fails or hangs is not asked for again at once: it is a nicety, and batches wait.
 FAILED_FOR: Final = 120_000
 MAX_LOOKUPS: Final = 20  # models of one batch that the list lacks and that are asked for by name
-
+# The list, with all its pages and attempts, and all looks for one batch: then it goes on without.
+LONGEST_ASK: Final = 10.0  # seconds
+TOO_LONG: Final = f"the upstream has not answered within {LONGEST_ASK:.0f} s"
+_ANY: Final = tuple(sorted(BATCH_METHODS))
 
 # Lists that are remembered: with clients' own keys each owner has its own.
 MAX_LISTS: Final = 1000
@@ -54,20 +58,29 @@ class ModelList:
     async def look_up(self, names: Sequence[str], owner: str) -> Mapping[str, Sequence[str]]:
         """Those of the models that exist though the list lacks them, or may, by their methods.
 
-        One wrong list failed every batch of ten minutes.
+        One wrong list failed every batch of ten minutes. What cannot be asked in time counts as
+        there: the create of its job says more.
         """
-        found = {}
         credential = self._context.options.credential_for(owner)
+        asked: dict[str, Sequence[str]] = {}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_ASK):
+                for name in names[:MAX_LOOKUPS]:
+                    asked[name] = await self._methods(name, credential)
         for name in names[:MAX_LOOKUPS]:
-            try:
-                model = await self._context.upstream.model(name, credential)
-            except UpstreamError as error:
-                logger.warning("model %s is not checked: %s", name, error.message)
-                found[name] = sorted(BATCH_METHODS)
-                continue
-            if model is not None:
-                found[name] = sorted(model.methods)
-        return found
+            if name not in asked:
+                logger.warning("model %s is not checked: %s", name, TOO_LONG)
+        found = {name: asked.get(name, _ANY) for name in names[:MAX_LOOKUPS]}
+        return {name: methods for name, methods in found.items() if methods}
+
+    async def _methods(self, name: str, credential: str) -> Sequence[str]:
+        """Return the methods of one model; none if it does not exist."""
+        try:
+            model = await self._context.upstream.model(name, credential)
+        except UpstreamError as error:
+            logger.warning("model %s is not checked: %s", name, error.message)
+            return _ANY
+        return () if model is None else sorted(model.methods)
 
 
 class _Listed:
@@ -82,14 +95,16 @@ class _Listed:
         self._asked_at: int | None = None
 
     async def refreshed(self) -> "_Listed":
-        """Ask when the list is old; itself."""
+        """Ask when the list is old; itself. Who comes meanwhile has the one that there was."""
+        if self._asking.locked() and self.models is not None:
+            return self
         async with self._asking:
             now = self._context.clock.now()
             life = GOOD_FOR if self.error is None else FAILED_FOR
             if self._asked_at is not None and 0 <= now - self._asked_at < life:
                 return self
             try:
-                self.models = await self._ask()
+                self.models = await self._ask_in_time()
                 self.error = None
             except UpstreamError as error:
                 # A model that does not exist then fails when its job is created, line by line.
@@ -97,6 +112,14 @@ class _Listed:
                 self.error = error
             self._asked_at = self._context.clock.now()
             return self
+
+    async def _ask_in_time(self) -> Sequence[Model]:
+        """Errors: UpstreamError, also of a list that hangs, or drips."""
+        try:
+            async with asyncio.timeout(LONGEST_ASK):
+                return await self._ask()
+        except TimeoutError as error:
+            raise UpstreamUnavailableError(TOO_LONG) from error
 
     async def _ask(self) -> Sequence[Model]:
         """Ask with one credential after the other until a key works. Errors: the last refusal."""

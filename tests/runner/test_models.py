@@ -7,6 +7,7 @@ import pytest
 
 from gateway.batches.batch import BatchStatus
 from gateway.errors import UpstreamUnavailableError
+from gateway.runner import batch_steps, model_list
 from gateway.runner.model_list import FAILED_FOR
 from tests.runner.world import chat, world
 
@@ -68,3 +69,47 @@ async def test_a_hundred_who_ask_set_off_one_call(tmp_path: Path) -> None:
 
         assert len(lists) == 100
         assert here.upstream.calls.count("models") == 1
+
+
+async def test_a_batch_says_that_it_waits_for_the_list(tmp_path: Path) -> None:
+    """`validating` gave no reason while Google's list hung; what it says goes with the wait."""
+    async with world(tmp_path) as here:
+        here.upstream.hanging["models"] = asyncio.Event()
+        batch = await here.submit(TWO)
+        work = await here.until(lambda work: work.batch.last_error, batch)
+        assert work.batch.last_error == batch_steps.THE_LIST
+        assert work.batch.waiting_since is not None
+
+        here.upstream.hanging["models"].set()
+        done = await here.ended(batch)
+        assert (done.status, done.last_error) == (BatchStatus.COMPLETED, None)
+
+
+@pytest.mark.parametrize("method", ["models", "model"])
+async def test_what_hangs_holds_up_no_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Its models are not checked then; a list was waited for up to a minute, a look for another."""
+    monkeypatch.setattr(model_list, "LONGEST_ASK", 0.05)
+    async with world(tmp_path) as here:
+        here.upstream.unlisted = method == "model"
+        here.upstream.hanging[method] = asyncio.Event()
+        done = await here.ended(await here.submit(TWO))
+
+        assert (done.status, done.counts.completed) == (BatchStatus.COMPLETED, 2)
+        assert here.upstream.calls.count(method) == 1
+
+
+async def test_the_last_list_serves_while_a_new_one_hangs(tmp_path: Path) -> None:
+    """Others than the one who asks do not even wait for its end."""
+    async with world(tmp_path) as here:
+        await here.runner.models.offered("local")
+        here.clock.ahead = 700_000
+        here.upstream.hanging["models"] = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            asking = group.create_task(here.runner.models.get("local"))
+            await here.clock.sleep(0)
+            assert await here.runner.models.get("local")
+            assert not asking.done()
+            here.upstream.hanging["models"].set()
+        assert asking.result()

@@ -314,6 +314,7 @@ class ScriptedUpstream:
         """List models."""
         assert credential == "default"
         self._call("models")
+        await self._hang("models")
         if self.unlisted:
             return [Model("gemini-other", frozenset({"batchGenerateContent"}))]
         return [Model(name, frozenset({"batchGenerateContent"})) for name in MODELS]
@@ -322,6 +323,7 @@ class ScriptedUpstream:
         """Get a model."""
         assert credential == "default"
         self._call("model")
+        await self._hang("model")
         return Model(name, frozenset({"batchGenerateContent"})) if name == MODEL else None
 
     async def close(self) -> None:
