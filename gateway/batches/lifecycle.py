@@ -241,7 +241,7 @@ def _sending_act(batch: Batch, job: Job, now: int, *, due: bool) -> Act | None:
         return Act.REFUSE
     if not due:
         return None
-    if job.files and not _is_filled(job, now):
+    if job.files and not is_filled(job, now):
         return Act.FILL
     if job.inline:
         return Act.CREATE
@@ -249,7 +249,8 @@ def _sending_act(batch: Batch, job: Job, now: int, *, due: bool) -> Act | None:
     return Act.STAGE if job.state is JobState.PLANNED or stale else Act.CREATE
 
 
-def _is_filled(job: Job, now: int) -> bool:
+def is_filled(job: Job, now: int) -> bool:
+    """Whether what is sent of a job names copies of its files that are fresh enough."""
     return job.filled is not None and (job.filled_until is None or now < job.filled_until)
 
 

@@ -51,13 +51,11 @@ class RescueRules:
 def may_rescue(batch: Batch, job: Job, rules: RescueRules, now: int) -> bool:
     """Whether what a job leaves is asked of synchronous calls now.
 
-    Not of embeddings, which the flex tier does not have, and not of lines that name uploaded files,
-    whose copies belong to the jobs that were planned.
+    Not of embeddings, which the flex tier does not have.
     """
     return (
         rules.tier != OFF
         and job.method == GENERATE_CONTENT
-        and not job.files
         and job.cause is not Cause.RESCUE
         and now >= batch.expires_at - rules.before
         and stop_reason(batch, now) is None

@@ -36,7 +36,17 @@ ON_THEIR_WAY: Final = frozenset({StagedState.WANTED, StagedState.UPLOADED})
 
 
 async def fill(context: StepContext, batch: Batch, claim: JobClaim) -> None:
-    """Have every file staged; when all are, write their URIs into the spool."""
+    """Put together what is sent of a job; one of which nothing is left is refused."""
+    failure = await put_together(context, batch, claim)
+    if failure is not None:
+        await claim.save(moved(claim.row, JobState.REFUSED, failure=failure))
+
+
+async def put_together(context: StepContext, batch: Batch, claim: JobClaim) -> Failure | None:
+    """Have every file staged; when all are, write their URIs into the spool.
+
+    Saved is what came of it, or when to look again; a failure is returned if nothing can be sent.
+    """
     job = claim.row
     now = context.clock.now()
     room = context.options.input_limits.max_staged_bytes
@@ -48,12 +58,12 @@ async def fill(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     waiting = _waits_for(files)
     if waiting is None and await has_foreign_files(context, job):
         await look_for_files(context, claim, job)
-        return
+        return None
     if waiting is None:
-        await _write(context, batch, claim, job, files)
-        return
+        return await _write(context, batch, claim, job, files)
     pause = next_poll(now - job.created_at, len(files), context.options.poll, jitter())
     await claim.save(replace(job, due_at=now + pause, failures=0, last_error=waiting))
+    return None
 
 
 async def has_foreign_files(context: StepContext, job: Job) -> bool:
@@ -87,7 +97,7 @@ def _waits_for(files: Sequence[NamedFile]) -> str | None:
 
 async def _write(
     context: StepContext, batch: Batch, claim: JobClaim, job: Job, files: Sequence[NamedFile]
-) -> None:
+) -> Failure | None:
     copies = [(file.file_id, file.staged) for file in files if file.staged is not None]
     ready = {
         file_id: Usable(copy.uri or "", copy.media_type)
@@ -101,14 +111,12 @@ async def _write(
         except DEFECTS as error:
             if isinstance(error, DamagedBlobError) or job.defects + 1 < MAX_DEFECTS:
                 raise
-            await claim.save(moved(job, JobState.REFUSED, failure=INTERNAL))
-            return
+            return INTERNAL
         if failed:
             left = (job.items - summary["items"], job.items, len(failed))
             logger.warning("%s: %d of %d items name %d failed files", job_label(job), *left)
         if not summary["items"]:
-            await claim.save(moved(job, JobState.REFUSED, failure=NOTHING_LEFT))
-            return
+            return NOTHING_LEFT
         [blob] = await context.keep([summary["path"]])
     filled = replace(
         job,
@@ -122,6 +130,7 @@ async def _write(
     )
     deletable = [] if job.filled is None else [job.filled]
     await claim.save(filled, blobs=BlobChange(live=[blob], deletable=deletable))
+    return None
 
 
 async def _filled(

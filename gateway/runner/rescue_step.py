@@ -17,7 +17,7 @@ import orjson
 
 from gateway.batches.batch import Batch
 from gateway.batches.job import Cause, Failure, Job, JobState
-from gateway.batches.lifecycle import moved, recalling, stop_reason
+from gateway.batches.lifecycle import is_filled, moved, recalling, stop_reason
 from gateway.batches.pacing import LONGEST_PAUSE
 from gateway.batches.patience import is_doubtful, with_reason
 from gateway.batches.rescue import FIRST_PAUSE, FLEX, Rate
@@ -32,6 +32,7 @@ from gateway.ports.store import BlobChange, RescueBegin, RescueCall, Seal
 from gateway.runner.context import JobClaim, StepContext, describe, job_label
 from gateway.runner.cpu.collect import date_of
 from gateway.runner.cpu.recut import spooled
+from gateway.runner.fill_step import put_together
 from gateway.runner.mending import LOST
 from gateway.translate import answer_cost, most_cost, price_of
 from gateway.wire.gemini import SINGLE_METHODS, parse_error, with_tier
@@ -52,7 +53,9 @@ _REQUEST: Final = b'","request":'
 ANSWERS_AT_ONCE: Final = 100
 STANDARD_FACTOR: Final = 2  # the standard tier costs twice what a batch does, as flex does
 # The most that a model of any generation answers with, for a line that sets no limit of its own.
-MOST_TOKENS: Final = b'"maxOutputTokens":65536'
+MOST_TOKENS: Final = 65_536
+# The budget that seems spent may be reserved for calls of other jobs: it is looked at again (ms).
+SETTLED: Final = 60_000
 
 ANSWER_LOST: Final = (
     "The answer of a synchronous call near the end of the window was lost. The call may be paid for"
@@ -87,6 +90,9 @@ async def rescue(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         logger.error("%s: %d calls may be paid for, their answers are lost", job_label(job), lost)
     halt: _Halt | None = _Halt(job.last_error or UNDER_WAY)
     if stop_reason(batch, context.clock.now()) is None:
+        if job.files and not is_filled(job, context.clock.now()):
+            await _put_together(context, batch, claim)
+            return
         halt = await _ask_for_all(context, batch, claim)
     if halt is None:
         await _secure(context, claim, None if job.bytes else LOST)
@@ -100,13 +106,20 @@ async def rescue(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         await _secure(context, claim, with_reason(recalling(reason, job), halt.said))
 
 
+async def _put_together(context: StepContext, batch: Batch, claim: JobClaim) -> None:
+    """Write copies of files that its lines name into what is asked, as for a job that is sent."""
+    failure = await put_together(context, batch, claim)
+    if failure is not None:  # some may have been asked before their copies grew too old
+        await _secure(context, claim, failure)
+
+
 async def _ask_for_all(context: StepContext, batch: Batch, claim: JobClaim) -> _Halt | None:
     """Send what was not sent yet; None when nothing is left to send."""
     job = claim.row
     if job.last_error != UNDER_WAY:
         await claim.save(replace(job, last_error=UNDER_WAY), keep=True)
     async with context.workplace() as place:
-        await context.copy_to(job.spool, place / "spool")
+        await context.copy_to(job.outgoing[0], place / "spool")
         work = await context.store.load_work(batch.id)
         before = [each for each in (work.jobs if work else ()) if each.id == job.follows]
         calls = _Calls(context, batch, claim.row, twice=any(map(is_doubtful, before)))
@@ -135,6 +148,8 @@ class _Calls:
         self._halt: _Halt | None = None
         self._looks_at = 0.0
         self._unpriced = False
+        self._open = 0  # calls for which some of the budget is reserved
+        self._settled = asyncio.Event()
 
     async def run(self, spool: Path, sent: frozenset[str]) -> _Halt | None:
         """Send what is not among ``sent``; why not all, if so. No call is cut off by another."""
@@ -191,23 +206,35 @@ class _Calls:
 
     async def _begins(self, key: str, request: bytes) -> bool:
         """Whether the row of a call is there, so that it may be sent."""
-        reserved = most_cost([request], self._price) or most_cost(
-            [request + MOST_TOKENS], self._price
-        )
+        reserved = most_cost([request], self._price, MOST_TOKENS, media=True)
         if reserved is None:
             self._unpriced = True
             return False
+        most = reserved * (self._dear + self._twice)
+        begun = await self._begun(key, most)
+        while begun is RescueBegin.BEYOND_BUDGET and self._open:
+            # What is reserved for a file is a hundred times what it costs, mostly.
+            await self._settled.wait()
+            begun = await self._begun(key, most)
+        if begun is RescueBegin.BEYOND_BUDGET:
+            self._halt = _Halt(BUDGET_SPENT, SETTLED)
+        self._open += begun is RescueBegin.BEGUN
+        return begun is RescueBegin.BEGUN
+
+    async def _begun(self, key: str, most: int) -> RescueBegin | None:
+        """Insert the row of a call; None while the records cannot be written."""
+        call = RescueCall(key, most, self._context.clock.now())
         try:
-            now, most = self._context.clock.now(), reserved * (self._dear + self._twice)
-            begun = await self._context.store.begin_rescue_call(
-                self._job, RescueCall(key, most, now), self._rules.budget
-            )
+            return await self._context.store.begin_rescue_call(self._job, call, self._rules.budget)
         except UnavailableError as error:
             self._halt = _Halt(error.message, TRIED_AGAIN)
-            return False
-        if begun is RescueBegin.BEYOND_BUDGET:
-            self._halt = _Halt(BUDGET_SPENT)
-        return begun is RescueBegin.BEGUN
+            return None
+
+    def _is_settled(self) -> None:
+        """One call less is under way: those that wait for its share of the budget go on."""
+        self._open -= 1
+        self._settled.set()
+        self._settled = asyncio.Event()
 
     async def _ask(self, key: str, request: bytes) -> Reply | None:
         """Send a call; None when its item is not answered, and may or may not be asked again."""
@@ -259,6 +286,7 @@ class _Calls:
         cost = self._cost(reply)
         text = orjson.dumps({"key": key, **reply}).decode()
         await _insist(lambda: self._context.store.answer_rescue_call(self._job, key, text, cost))
+        self._is_settled()
 
     def _cost(self, reply: Reply) -> int | None:
         """Price an answer: by the tier that served, which is not always the one asked for."""
@@ -272,10 +300,12 @@ class _Calls:
     async def _withdraw(self, key: str, halt: _Halt | None = None) -> None:
         self._halt = self._halt or halt
         await _insist(lambda: self._context.store.withdraw_rescue_call(self._job, key))
+        self._is_settled()
 
     async def _lose(self, key: str, error: Exception) -> None:
         logger.error("%s: an answer is lost: %s", job_label(self._job), describe(error))
         await _insist(lambda: self._context.store.lose_rescue_calls(self._job, key))
+        self._is_settled()
 
 
 async def _insist(write: Callable[[], Awaitable[object]]) -> None:

@@ -23,7 +23,7 @@ JOB = Job("j", "b", 0, "m", "batchGenerateContent", 1, 1, 1, 1, "spool", "echo",
         ({}, NEAR - 1, False),
         ({}, 24 * HOUR, False),  # then nothing runs any more
         ({"doubt": 5}, NEAR, False),  # it may be paid for
-        ({"files": 1}, NEAR, False),
+        ({"files": 1}, NEAR, True),
         ({"method": "asyncBatchEmbedContent"}, NEAR, False),
         ({"cause": Cause.RESCUE}, NEAR, False),
         ({"created_at": NEAR - UNSENT_FOR}, NEAR, True),

@@ -19,7 +19,7 @@ from gateway.ports.store import RescueBegin, RescueCall, Work
 from gateway.runner import rescue_step
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
-from tests.runner.world import HOUR, World, chat, world
+from tests.runner.world import HOUR, World, chat, naming, world
 
 pytestmark = pytest.mark.slow
 
@@ -298,3 +298,90 @@ async def test_what_was_never_sent_is_asked_one_by_one(gemini: Emulator, tmp_pat
         assert len(gemini.journal("create")) == created
         causes = {job.cause for job in (await w.work(batch)).jobs if job.run is not None}
         assert causes == {Cause.RESCUE}
+
+
+PDF: Final = b"%PDF-1.7 some pages"
+
+
+async def test_lines_that_name_files_are_asked_with_their_copies(
+    gemini: Emulator, tmp_path: Path
+) -> None:
+    """They were left out, and ended with the window; the copy of the job that was stuck serves."""
+    since, uploads = len(gemini.ledger()), len(gemini.journal("upload"))
+    async with rescuing(gemini, tmp_path) as w:
+        pdf = await w.upload(PDF, "report.pdf")
+        gemini.fault("job-stuck", times=1)
+        batch = await w.submit(naming("a", pdf.id) + naming("b", pdf.id) + chat("c", "say c"))
+        done = await w.ended(batch)
+        work = await w.work(batch)
+
+        assert (done.status, done.counts.completed) == (BatchStatus.COMPLETED, 3)
+        assert [job.cause for job in work.jobs] == [Cause.FIRST, Cause.RESCUE]
+        assert work.jobs[1].filled is not None
+        assert (done.rescue_calls, done.rescue_lost) == (3, 0)
+        assert done.rescue_cost is not None
+        assert 0 < done.rescue_cost < BILLION // 100  # not what was reserved for a file
+    assert sorted(paid(gemini, since).values()) == [1, 1, 1]
+    assert {tier for _, tier in paid(gemini, since)} == {"flex"}
+    assert len(gemini.journal("upload")) == uploads + 1
+
+
+async def test_a_job_that_waits_for_room_has_its_files_copied_then(
+    gemini: Emulator, tmp_path: Path
+) -> None:
+    """It was never sent: nothing of it is at Google but what its lines name."""
+    since = len(gemini.ledger())
+    async with rescuing(gemini, tmp_path, rules={"before": 2 * HOUR}) as w:
+        pdf = await w.upload(PDF, "report.pdf")
+        gemini.fault("quota")
+        batch = await w.submit(naming("a", pdf.id))
+        await w.until(lambda work: work.jobs and any(job.refused for job in work.jobs), batch)
+        w.clock.ahead = 22 * HOUR + 60_000
+        w.runner.wake()
+        done = await w.ended(batch)
+        assert (done.status, done.counts.completed) == (BatchStatus.COMPLETED, 1)
+    assert list(paid(gemini, since).values()) == [1]
+
+
+async def test_what_no_price_is_known_of_is_not_asked(gemini: Emulator, tmp_path: Path) -> None:
+    """Sound costs more than text, by no table: the budget could not be kept to."""
+    since = len(gemini.ledger())
+    async with rescuing(gemini, tmp_path) as w:
+        sound = await w.upload(b"ID3 some sound", "talk.mp3")
+        gemini.fault("job-stuck", times=1)
+        batch = await w.submit(naming("a", sound.id) + chat("b", "say b"))
+        await w.until(lambda work: work.batch.last_error == rescue_step.NO_PRICE, batch)
+        w.clock.ahead = 24 * HOUR
+        w.runner.wake()
+        done = await w.ended(batch)
+        assert (done.status, done.counts.completed) == (BatchStatus.EXPIRED, 1)
+    assert list(paid(gemini, since).values()) == [1]
+
+
+async def test_a_reserved_budget_is_waited_for(gemini: Emulator, tmp_path: Path) -> None:
+    """A file may fill the model's window, and takes a hundredth: lines waited for an hour."""
+    window = 200_000_000  # billionths: one call's at most, 0.16 + 0.08 dollars a call
+    async with rescuing(gemini, tmp_path, rules={"budget": 2 * window}) as w:
+        pdf = await w.upload(PDF, "report.pdf")
+        gemini.fault("job-stuck", times=1)
+        done = await w.ended(await w.submit(b"".join(naming(i, pdf.id) for i in "abcdef")))
+        assert (done.status, done.counts.completed) == (BatchStatus.COMPLETED, 6)
+
+
+async def test_a_file_that_google_cannot_use_costs_its_lines_alone(
+    gemini: Emulator, tmp_path: Path
+) -> None:
+    """Of the others each is asked; nothing is asked with a file that is not there."""
+    since = len(gemini.ledger())
+    async with rescuing(gemini, tmp_path, rules={"before": 2 * HOUR}) as w:
+        pdf = await w.upload(PDF, "report.pdf")
+        gemini.fault("quota")
+        gemini.fault("file-fails", times=1)
+        batch = await w.submit(naming("a", pdf.id) + chat("b", "say b"))
+        await w.until(lambda work: work.jobs and any(job.refused for job in work.jobs), batch)
+        w.clock.ahead = 22 * HOUR + 60_000
+        w.runner.wake()
+        done = await w.ended(batch)
+        assert (done.counts.completed, done.counts.failed) == (1, 1)
+        assert await answers(w, done) == {"a": "file_failed", "b": "Echo: say b"}
+    assert list(paid(gemini, since).values()) == [1]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from gateway.translate.contract import Answer, Json
-from gateway.translate.models.estimates import BYTES_PER_TOKEN
+from gateway.translate.models.estimates import BYTES_PER_TOKEN, media_kinds
 from gateway.translate.models.prices import Price
 
 BILLION: Final = 1_000_000_000
@@ -23,9 +23,14 @@ _CONFIG: Final = b'"generationConfig":'
 _MOST: Final = re.compile(rb'"maxOutputTokens":(\d{1,9})')
 _ALTERNATIVES: Final = re.compile(rb'"candidateCount":(\d{1,3})')
 _UNPRICED: Final = re.compile(
-    rb'"(?:inlineData|fileData|cachedContent|googleSearch|googleMaps|urlContext|codeExecution'
-    rb'|fileSearch|responseModalities)":'
+    rb'"(?:cachedContent|googleSearch|googleMaps|urlContext|codeExecution|fileSearch'
+    rb'|responseModalities)":'
 )
+_MEDIA: Final = re.compile(rb'"(?:inlineData|fileData)":')
+# First halves of the types of media that cost what text does; sound costs more.
+_PRICED_MEDIA: Final = frozenset({"image", "text", "application"})
+# What no prompt exceeds, however long its media are: the largest window of any model ("Models").
+WINDOW_TOKENS: Final = 1_048_576
 
 
 def answer_cost(answer: Answer, price: Price | None) -> int | None:
@@ -88,12 +93,17 @@ def _has_fees(response: Json) -> bool:
 
 
 def most_cost(
-    items: Iterable[bytes], price: Price | None, most_tokens: int | None = None
+    items: Iterable[bytes],
+    price: Price | None,
+    most_tokens: int | None = None,
+    *,
+    media: bool = False,
 ) -> int | None:
     """Price written requests at the most that they may cost.
 
     ``most_tokens`` is the model's limit of an answer, for requests that have none of their own;
-    without either it is None.
+    without either it is None. What media take is not known: with ``media`` those that are priced
+    as text are taken to fill the model's window, else it is None.
     """
     if price is None:
         return None
@@ -103,6 +113,10 @@ def most_cost(
         if limit is None or _UNPRICED.search(item):
             return None
         tokens = -(-len(item) // BYTES_PER_TOKEN)
+        if _MEDIA.search(item):
+            if not (media and media_kinds(item) <= _PRICED_MEDIA):
+                return None
+            tokens = WINDOW_TOKENS
         rates = price.of(tokens)
         total += tokens * rates[0] + limit * rates[1]
     return round(total * BILLION)
