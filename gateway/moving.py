@@ -15,7 +15,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,11 +23,12 @@ from gateway.blobs.local import LocalBlobs
 from gateway.blobs.opening import FOLDER, bucket_of
 from gateway.clock import Clock
 from gateway.errors import SettingsError
+from gateway.extras import import_extra
 from gateway.ports.blobs import Blobs
 from gateway.store.moved import read_mark, write_mark
 from gateway.store.moving import Source, SQLiteTarget, Target, carry, held_by
+from gateway.store.opening import DATABASE
 
-DATABASE: Final = "gateway.sqlite3"
 AT_ONCE: Final = 8  # blobs; most are small, and a bucket takes its time for each
 SAID_EVERY: Final = 1000
 
@@ -95,12 +95,8 @@ def _target(plan: Move) -> Target:
     if urlsplit(plan.to).scheme in {"postgresql", "postgres"}:
         if plan.blobs is None:
             raise SettingsError("records in PostgreSQL need their bytes in a bucket: give --blobs")
-        try:
-            postgres = import_module("gateway.store.moving_postgres")
-        except ModuleNotFoundError as error:
-            raise SettingsError(
-                "PostgreSQL needs one more package: in the checkout, type pip install '.[postgres]'"
-            ) from error
+        asker = "--to names a PostgreSQL database"
+        postgres = import_extra("gateway.store.moving_postgres", "psycopg", "postgres", asker)
         made: Target = postgres.PostgresTarget(plan.to)
         return made
     if urlsplit(plan.to).scheme:

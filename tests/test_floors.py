@@ -24,6 +24,7 @@ FLOORS: dict[str, int] = {
     "children": 0,
     "log_fields": 0,
     "wire": 1,
+    "extras": 1,
     "settings": 2,
     "translate": 2,
     "batches": 2,

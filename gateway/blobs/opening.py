@@ -4,12 +4,12 @@ The bytes that records name are in one of the two. A gateway that looked in the 
 every file gone and count paid results as lost, so it does not start.
 """
 
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from gateway.blobs.local import LocalBlobs
 from gateway.errors import SettingsError
+from gateway.extras import import_extra
 from gateway.ports.blobs import Blobs
 
 FOLDER: Final = "blobs"
@@ -56,14 +56,7 @@ def bucket_of(url: str, gateway_id: str, *, new: bool) -> Blobs:
 
     ``new``: as :func:`open_blobs`.
     """
-    try:
-        objects = import_module("gateway.blobs.objects")
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("obstore"):
-            raise
-        raise SettingsError(
-            "GATEWAY_BLOBS names a bucket, which needs one more package:"
-            " in the checkout, type pip install '.[cloud]'"
-        ) from error
+    asker = "GATEWAY_BLOBS names a bucket"
+    objects = import_extra("gateway.blobs.objects", "obstore", "cloud", asker)
     blobs: Blobs = objects.ObjectBlobs(url, gateway_id, new=new)
     return blobs

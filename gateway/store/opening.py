@@ -1,11 +1,11 @@
 """The records' place: the data directory, or a database that replicas share."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from gateway.clock import Clock
 from gateway.errors import SettingsError
+from gateway.extras import import_extra
 from gateway.store.records import Records
 from gateway.store.sqlite import SQLiteStore
 
@@ -29,14 +29,7 @@ def choose_store(url: str | None, data_dir: Path, clock: Clock, *, bucket: bool)
             f"{data_dir / DATABASE} holds records of an earlier gateway, and GATEWAY_STORE names"
             " another place: unset GATEWAY_STORE, or give this replica a data directory of its own"
         )
-    try:
-        postgres = import_module("gateway.store.postgres")
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("psycopg"):
-            raise
-        raise SettingsError(
-            "GATEWAY_STORE names a PostgreSQL database, which needs one more package:"
-            " in the checkout, type pip install '.[postgres]'"
-        ) from error
+    asker = "GATEWAY_STORE names a PostgreSQL database"
+    postgres = import_extra("gateway.store.postgres", "psycopg", "postgres", asker)
     store: Records = postgres.PostgresStore(url, clock, data_dir)
     return store
