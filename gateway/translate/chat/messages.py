@@ -17,6 +17,7 @@ from gateway.translate.request.content import (
     ASSISTANT_PARTS,
     TEXT_PARTS,
     USER_PARTS,
+    PartReader,
     image_part,
     read_content,
 )
@@ -95,21 +96,27 @@ def _is_assistants(message: Json) -> bool:
 
 
 def _system(message: Json, conversation: Conversation) -> None:
-    if len(message) != 2:
-        SYSTEM_MESSAGE.check(message)
-    parts = read_content(_content(message), TEXT_PARTS, conversation)
-    if "name" in message:
-        _name(message, parts, conversation)
+    parts = _spoken(message, SYSTEM_MESSAGE, TEXT_PARTS, conversation)
     conversation.instruct(message, parts)
 
 
 def _user(message: Json, conversation: Conversation) -> None:
-    if len(message) != 2:
-        USER_MESSAGE.check(message)
-    parts = read_content(_content(message), USER_PARTS, conversation)
+    conversation.say("user", _spoken(message, USER_MESSAGE, USER_PARTS, conversation))
+
+
+def _spoken(
+    message: Json,
+    table: FieldTable[Any],
+    readers: Mapping[str, PartReader],
+    conversation: Conversation,
+) -> list[Json]:
+    """Read a message that is nothing but what was said, and who said it."""
+    if len(message) != 2:  # more than role and content
+        table.check(message)
+    parts = read_content(_content(message), readers, conversation)
     if "name" in message:
         _name(message, parts, conversation)
-    conversation.say("user", parts)
+    return parts
 
 
 def _name(message: Json, parts: list[Json], conversation: Conversation) -> None:

@@ -8,7 +8,7 @@ from gateway.translate.frames import translates
 from gateway.translate.google import GOOGLE_ROWS
 from gateway.translate.reading.checks import anything, boolean, list_of
 from gateway.translate.reading.refusal import at, invalid_value, missing
-from gateway.translate.reading.table import FieldTable, dropped, mapped, refused, varying
+from gateway.translate.reading.table import FieldTable, dropped, mapped, varying
 from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import CompiledOptions
@@ -97,16 +97,16 @@ CHAT: Final = FieldTable(
         fields.OWN_METADATA,
     ),
     fields.STREAM,
-    dropped("stream_options", "it asks for nothing without streaming"),
-    dropped("user", "names the caller's user to OpenAI"),
-    dropped("safety_identifier", "names the caller's user to OpenAI"),
+    fields.STREAM_OPTIONS,
+    fields.USER,
+    fields.SAFETY_IDENTIFIER,
     dropped("store", "storage at OpenAI"),
     dropped("prompt_cache_key", "OpenAI's cache; Gemini caches by itself"),
     dropped("prompt_cache_options", "OpenAI's cache; Gemini caches by itself"),
-    dropped("prompt_cache_retention", "OpenAI's cache; Gemini caches by itself"),
-    dropped("service_tier", "batch is a class of its own; a dearer tier is never asked for"),
+    fields.CACHE_RETENTION,
+    fields.SERVICE_TIER,
     dropped("prediction", "a hint for speed"),
-    refused("moderation", "Gemini gives no moderation scores with an answer."),
+    fields.MODERATION,
 )
 
 

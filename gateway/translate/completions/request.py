@@ -18,7 +18,7 @@ from gateway.translate.frames import translates
 from gateway.translate.google import GOOGLE_ROWS, refuse_google
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import boolean, integer, words
-from gateway.translate.reading.table import FieldTable, dropped, mapped, refused, varying
+from gateway.translate.reading.table import FieldTable, mapped, refused, varying
 from gateway.translate.request import fields, thinking
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import CompiledOptions, refuse_amplified
@@ -78,8 +78,8 @@ COMPLETIONS: Final = FieldTable(
     ),
     *GOOGLE_ROWS,
     fields.STREAM,
-    dropped("stream_options", "means nothing without streaming"),
-    dropped("user", "names the caller's user to OpenAI"),
+    fields.STREAM_OPTIONS,
+    fields.USER,
     refused("suffix", "Gemini cannot write towards a text that follows."),
 )
 

@@ -12,7 +12,8 @@ from gateway.translate.frames import translates
 from gateway.translate.google import google_rows
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import integer, keyword, one_of, string, whole
-from gateway.translate.reading.table import FieldTable, dropped, mapped
+from gateway.translate.reading.table import FieldTable, mapped
+from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, read_options
 from gateway.translate.request.compiled_options import refuse_amplified
 from gateway.translate.request.fields import read_texts
@@ -85,7 +86,7 @@ EMBEDDINGS: Final = FieldTable(
         _read_encoding_format,
     ),
     *google_rows(GOOGLE_EMBEDDING, "`task_type` and `title`"),
-    dropped("user", "names the caller's user to OpenAI"),
+    fields.USER,
 )
 
 

@@ -13,7 +13,8 @@ from gateway.translate.frames import translates
 from gateway.translate.google import GOOGLE_ROWS, refuse_google
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import integer, one_of, string
-from gateway.translate.reading.table import FieldTable, dropped, mapped, noted, refused
+from gateway.translate.reading.table import FieldTable, mapped, noted, refused
+from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
 from gateway.translate.request.compiled_options import CompiledOptions
 from gateway.translate.request.fields import STREAM
@@ -99,8 +100,8 @@ SHARED: Final = (
         "auto",
     ),
     noted("output_compression", "Gemini chooses; noted", integer(0, 100), 100),
-    dropped("user", "names the caller's user to OpenAI"),
-    dropped("safety_identifier", "names the caller's user to OpenAI"),
+    fields.USER,
+    fields.SAFETY_IDENTIFIER,
     refused("partial_images", "Without streaming there are no partial images."),
     refused("complexity", "Gemini makes no vector images."),
     refused("svg", "Gemini makes no vector images."),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from gateway.translate.contract import Json
 from gateway.translate.reading import refusal
@@ -17,14 +17,14 @@ PartReader = Callable[[Json, Conversation], Json]
 
 _TYPE: Final = mapped("type", "selects the kind of part")
 VIDEO_METADATA: Final = mapped("video_metadata", "`videoMetadata` (extension)")
-_BREAKPOINT: Final = dropped("prompt_cache_breakpoint", "OpenAI's cache; Gemini caches by itself")
+BREAKPOINT: Final = dropped("prompt_cache_breakpoint", "OpenAI's cache; Gemini caches by itself")
 
-TEXT_PART: Final = FieldTable("content[] text", _TYPE, mapped("text", "`text`"), _BREAKPOINT)
+TEXT_PART: Final = FieldTable("content[] text", _TYPE, mapped("text", "`text`"), BREAKPOINT)
 REFUSAL_PART: Final = FieldTable(
     "content[] refusal", _TYPE, mapped("refusal", "`text` of the model's turn")
 )
 IMAGE_PART: Final = FieldTable(
-    "content[] image_url", _TYPE, mapped("image_url", "`inlineData` or `fileData`"), _BREAKPOINT
+    "content[] image_url", _TYPE, mapped("image_url", "`inlineData` or `fileData`"), BREAKPOINT
 )
 IMAGE_URL: Final = FieldTable(
     "content[].image_url",
@@ -33,7 +33,7 @@ IMAGE_URL: Final = FieldTable(
     VIDEO_METADATA,
 )
 AUDIO_PART: Final = FieldTable(
-    "content[] input_audio", _TYPE, mapped("input_audio", "`inlineData`"), _BREAKPOINT
+    "content[] input_audio", _TYPE, mapped("input_audio", "`inlineData`"), BREAKPOINT
 )
 INPUT_AUDIO: Final = FieldTable(
     "content[].input_audio",
@@ -44,7 +44,7 @@ FILE_PART: Final = FieldTable(
     "content[] file",
     _TYPE,
     mapped("file", "`inlineData`, or `fileData` of an uploaded file"),
-    _BREAKPOINT,
+    BREAKPOINT,
 )
 FILE: Final = FieldTable(
     "content[].file",
@@ -105,17 +105,23 @@ def _read_part(part: object, readers: Mapping[str, PartReader], conversation: Co
     return reader(owner, conversation)
 
 
-def text_part(part: Json, _: Conversation) -> Json:
-    """``{"type": "text", "text": "Hi"}`` -> ``{"text": "Hi"}``."""
-    if len(part) != 2:
-        TEXT_PART.check(part)
-    return {"text": text_of(part, "text")}
+def text_reader(table: FieldTable[Any], member: str = "text", *, usual: bool = False) -> PartReader:
+    """Make the reader of a part that is a text, in ``member``.
+
+    ``usual``: most parts are of this kind, and those of a type and a text need no look at the table.
+    """
+
+    def read(part: Json, _: Conversation) -> Json:
+        if not usual or len(part) != 2:
+            table.check(part)
+        return {"text": text_of(part, member)}
+
+    return read
 
 
-def refusal_part(part: Json, _: Conversation) -> Json:
-    """``{"type": "refusal", "refusal": "No."}`` -> ``{"text": "No."}``: history stays coherent."""
-    REFUSAL_PART.check(part)
-    return {"text": text_of(part, "refusal")}
+text_part: Final = text_reader(TEXT_PART, usual=True)
+# As a text, so that the history stays coherent.
+refusal_part: Final = text_reader(REFUSAL_PART, "refusal")
 
 
 def image_part(part: Json, conversation: Conversation) -> Json:

@@ -11,7 +11,7 @@ from gateway.translate.reading.own_values import (
     own_number,
     own_texts,
 )
-from gateway.translate.reading.table import Field, Reader, dropped, mapped, noted, varying
+from gateway.translate.reading.table import Field, Reader, dropped, mapped, noted, refused, varying
 from gateway.translate.request.builder import RequestBuilder, keep
 
 # OpenAI allows 4, Gemini 5: whatever passes Gemini passes here.
@@ -228,6 +228,17 @@ TOP_K: Final = varying(
     own_integer(1, INT32_MAX, 915_965_594),
 )
 STREAM: Final = mapped("stream", "false only", not_streamed)
+# Members of several endpoints that are about OpenAI's service, not about the answer.
+STREAM_OPTIONS: Final = dropped("stream_options", "it asks for nothing without streaming")
+USER: Final = dropped("user", "names the caller's user to OpenAI")
+SAFETY_IDENTIFIER: Final = dropped("safety_identifier", "names the caller's user to OpenAI")
+SERVICE_TIER: Final = dropped(
+    "service_tier", "batch is a class of its own; a dearer tier is never asked for"
+)
+CACHE_RETENTION: Final = dropped(
+    "prompt_cache_retention", "OpenAI's cache; Gemini caches by itself"
+)
+MODERATION: Final = refused("moderation", "Gemini gives no moderation scores with an answer.")
 PARALLEL_TOOL_CALLS: Final = dropped(
     "parallel_tool_calls",
     "Gemini has no equivalent; false is noted, or by setting keeps the first call",

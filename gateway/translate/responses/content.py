@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.translate.contract import Json
-from gateway.translate.reading.checks import text_of
 from gateway.translate.reading.refusal import invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped
 from gateway.translate.request import content
 from gateway.translate.request.conversation import Conversation
 
 _TYPE: Final = mapped("type", "selects the kind of part")
-_BREAKPOINT: Final = dropped("prompt_cache_breakpoint", "OpenAI's cache; Gemini caches by itself")
 _DETAIL: Final = "`mediaResolution`: low, high; original is the highest a model has"
 
 INPUT_TEXT: Final = FieldTable(
-    "/v1/responses input[].content[] input_text", _TYPE, mapped("text", "`text`"), _BREAKPOINT
+    "/v1/responses input[].content[] input_text",
+    _TYPE,
+    mapped("text", "`text`"),
+    content.BREAKPOINT,
 )
 INPUT_IMAGE: Final = FieldTable(
     "/v1/responses input[].content[] input_image",
@@ -24,7 +25,7 @@ INPUT_IMAGE: Final = FieldTable(
     mapped("file_id", "`fileData`; the gateway keeps the file at Gemini while the job needs it"),
     mapped("detail", _DETAIL),
     content.VIDEO_METADATA,
-    _BREAKPOINT,
+    content.BREAKPOINT,
 )
 INPUT_FILE: Final = FieldTable(
     "/v1/responses input[].content[] input_file",
@@ -35,7 +36,7 @@ INPUT_FILE: Final = FieldTable(
     mapped("filename", "`inlineData.mimeType` of bare base64"),
     mapped("detail", _DETAIL),
     content.VIDEO_METADATA,
-    _BREAKPOINT,
+    content.BREAKPOINT,
 )
 OUTPUT_TEXT: Final = FieldTable(
     "/v1/responses input[].content[] output_text",
@@ -45,17 +46,6 @@ OUTPUT_TEXT: Final = FieldTable(
     dropped("annotations", "part of an earlier answer, not of the conversation"),
     dropped("logprobs", "part of an earlier answer, not of the conversation"),
 )
-
-
-def _input_text(part: Json, _: Conversation) -> Json:
-    if len(part) != 2:
-        INPUT_TEXT.check(part)
-    return {"text": text_of(part, "text")}
-
-
-def _output_text(part: Json, _: Conversation) -> Json:
-    OUTPUT_TEXT.check(part)
-    return {"text": text_of(part, "text")}
 
 
 def _input_image(part: Json, conversation: Conversation) -> Json:
@@ -84,6 +74,7 @@ def _given(part: Json, *names: str) -> str:
     return given[0]
 
 
+_input_text: Final = content.text_reader(INPUT_TEXT, usual=True)
 INSTRUCTION_PARTS: Final[Mapping[str, content.PartReader]] = {"input_text": _input_text}
 INPUT_PARTS: Final[Mapping[str, content.PartReader]] = {
     "input_text": _input_text,
@@ -92,7 +83,7 @@ INPUT_PARTS: Final[Mapping[str, content.PartReader]] = {
     "input_audio": content.audio_part,
 }
 ANSWER_PARTS: Final[Mapping[str, content.PartReader]] = {
-    "output_text": _output_text,
+    "output_text": content.text_reader(OUTPUT_TEXT),
     "refusal": content.refusal_part,
     # How clients write what an assistant said before.
     "input_text": _input_text,

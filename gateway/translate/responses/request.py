@@ -176,21 +176,21 @@ RESPONSES: Final = FieldTable(
         [],
     ),
     dropped("store", "nothing is stored for later; the answer says false"),
-    dropped("stream_options", "it asks for nothing without streaming"),
+    fields.STREAM_OPTIONS,
     dropped("background_options", "it asks for nothing without background"),
-    dropped("service_tier", "batch is a class of its own; a dearer tier is never asked for"),
+    fields.SERVICE_TIER,
     dropped(
         "prompt_cache_options",
         "OpenAI's cache; Gemini caches by itself; prewarm is refused: it asks for no answer",
         _not_prewarmed,
     ),
-    dropped("prompt_cache_retention", "OpenAI's cache; Gemini caches by itself"),
+    fields.CACHE_RETENTION,
     dropped("access_programs", "programs of access at OpenAI"),
     dropped("image", "OpenAI's compression of images in its context"),
     refused("previous_response_id", "No answer is stored here: send its items in 'input'."),
     refused("conversation", "No conversation is stored here: send its items in 'input'."),
     refused("prompt", "It names a template stored at OpenAI: send its text."),
-    refused("moderation", "Gemini gives no moderation scores with an answer."),
+    fields.MODERATION,
 )
 
 

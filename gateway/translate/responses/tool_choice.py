@@ -14,7 +14,7 @@ from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.tools.choice import (
     MODES,
     Choice,
-    allowed_mode,
+    allowed_tools,
     declared,
     require_tools,
     tool_name,
@@ -117,13 +117,7 @@ def _hosted(kind: str, builder: RequestBuilder) -> str:
 
 
 def _allowed(choice: Json, builder: RequestBuilder) -> Choice:
-    ALLOWED_CHOICE.check(choice)
-    if choice.get("mode") is None:
-        refusal.missing("mode")
-    mode = refusal.at("mode", allowed_mode, choice["mode"])
-    tools = choice.get("tools")
-    if type(tools) is not list or not tools:
-        refusal.invalid_type(tools, "an array with at least one tool", "tools")
+    mode, tools = allowed_tools(choice, ALLOWED_CHOICE)
     functions: list[str] = []
     hosted: list[str] = []
     refusal.at("tools", refusal.each, tools, _allow, functions, hosted, builder)

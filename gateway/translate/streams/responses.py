@@ -244,10 +244,29 @@ class _Item:
         return ()
 
 
-class _Message(_Item):
-    """A message: its text, or the refusal of a prompt that was blocked."""
+class _Text(_Item):
+    """An item whose one text grows."""
 
     _sent = 0
+
+    def text(self) -> str:
+        """Return all of the text so far."""
+        raise NotImplementedError
+
+    def delta(self, more: str) -> tuple[str, Json]:
+        """Make the event of what came."""
+        raise NotImplementedError
+
+    def grow(self, item: Json) -> Iterator[tuple[str, Json]]:
+        self.item = item
+        text = self.text()
+        if len(text) > self._sent:
+            yield self.delta(text[self._sent :])
+            self._sent = len(text)
+
+
+class _Message(_Text):
+    """A message: its text, or the refusal of a prompt that was blocked."""
 
     def empty(self) -> Json:
         return {"content": []}
@@ -261,13 +280,12 @@ class _Message(_Item):
             part |= {"annotations": [], "logprobs": []}
         yield "content_part.added", {**self.place, "part": part}
 
-    def grow(self, item: Json) -> Iterator[tuple[str, Json]]:
-        self.item = item
-        text = item["content"][0][self._member()]
-        if len(text) > self._sent:
-            logprobs: Json = {"logprobs": []} if self._member() == "text" else {}
-            yield f"{self._kind()}.delta", {**self.place, "delta": text[self._sent :], **logprobs}
-            self._sent = len(text)
+    def text(self) -> str:
+        return str(self.item["content"][0][self._member()])
+
+    def delta(self, more: str) -> tuple[str, Json]:
+        logprobs: Json = {"logprobs": []} if self._member() == "text" else {}
+        return f"{self._kind()}.delta", {**self.place, "delta": more, **logprobs}
 
     def end(self, item: Json) -> Iterator[tuple[str, Json]]:
         yield from self.grow(item)
@@ -288,10 +306,8 @@ class _Message(_Item):
         return "output_text" if self._member() == "text" else "refusal"
 
 
-class _Reasoning(_Item):
+class _Reasoning(_Text):
     """Thoughts: one part of a summary for each run of them; none for a signature alone."""
-
-    _sent = 0
 
     def empty(self) -> Json:
         return {"summary": []}
@@ -303,13 +319,11 @@ class _Reasoning(_Item):
             part = {"type": "summary_text", "text": ""}
             yield "reasoning_summary_part.added", {**self.place, "part": part}
 
-    def grow(self, item: Json) -> Iterator[tuple[str, Json]]:
-        self.item = item
-        text = item["summary"][0]["text"] if item["summary"] else ""
-        if len(text) > self._sent:
-            delta = {"delta": text[self._sent :]}
-            yield "reasoning_summary_text.delta", {**self.place, **delta}
-            self._sent = len(text)
+    def text(self) -> str:
+        return str(self.item["summary"][0]["text"]) if self.item["summary"] else ""
+
+    def delta(self, more: str) -> tuple[str, Json]:
+        return "reasoning_summary_text.delta", {**self.place, "delta": more}
 
     def end(self, item: Json) -> Iterator[tuple[str, Json]]:
         yield from self.grow(item)

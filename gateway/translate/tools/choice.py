@@ -11,7 +11,6 @@ from gateway.translate.contract import Json
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import json_object, member, one_of
 from gateway.translate.reading.function_names import gemini_name
-from gateway.translate.reading.notes import Noting
 from gateway.translate.reading.table import FieldTable, mapped
 from gateway.translate.tools.declarations import Declarations
 
@@ -30,7 +29,7 @@ class Choice(NamedTuple):
 
 AUTO: Final = Choice()
 MODES: Final[dict[str, Mode]] = {"none": "none", "auto": "auto", "required": "required"}
-allowed_mode: Final = one_of("auto", "required")
+_allowed_mode: Final = one_of("auto", "required")
 _tool_type: Final = one_of("function", "custom")
 _choice_type: Final = one_of("function", "custom", "allowed_tools")
 NAMED_CHOICE: Final = FieldTable(
@@ -107,16 +106,22 @@ def _allowed(choice: Json, declarations: Declarations) -> Choice:
     return refusal.at("allowed_tools", _allowed_tools, owner, ALLOWED_TOOLS, declarations)
 
 
-def _allowed_tools(value: Json, table: FieldTable[Noting], declarations: Declarations) -> Choice:
+def _allowed_tools(value: Json, table: FieldTable[Any], declarations: Declarations) -> Choice:
+    mode, tools = allowed_tools(value, table)
+    names = refusal.at("tools", refusal.each, tools, _allowed_tool, declarations)
+    return Choice(MODES[mode], tuple(names), ())
+
+
+def allowed_tools(value: Json, table: FieldTable[Any]) -> tuple[str, list[Any]]:
+    """Read mode and tools of a choice of some tools; the tools themselves are not looked at."""
     allowed = table.check(value)
     if allowed.get("mode") is None:
         refusal.missing("mode")
-    mode = refusal.at("mode", allowed_mode, allowed["mode"])
+    mode = refusal.at("mode", _allowed_mode, allowed["mode"])
     tools = allowed.get("tools")
     if type(tools) is not list or not tools:
         refusal.invalid_type(tools, "an array with at least one tool", "tools")
-    names = refusal.at("tools", refusal.each, tools, _allowed_tool, declarations)
-    return Choice(MODES[mode], tuple(names), ())
+    return mode, tools
 
 
 def _allowed_tool(value: object, declarations: Declarations) -> str:
