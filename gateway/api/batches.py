@@ -37,8 +37,6 @@ WINDOW_MS: Final = 24 * 3600 * 1000
 # of three attempts; a program that runs again starts at retry count 0.
 RETRY_WINDOW_MS: Final = 15 * 60 * 1000
 
-DEFAULT_LIMIT: Final = 20
-MAX_LIMIT: Final = 100
 # Of each batch in a list: of a hundred batches with a thousand entries each all are 12 MB.
 LISTED_ERRORS: Final = 10
 
@@ -95,9 +93,7 @@ def require_same(batch: Batch, asked: Batch) -> None:
 
 async def list_batches(call: Call) -> Response:
     """``GET /v1/batches``, newest first."""
-    query = parse_list_query(
-        call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT
-    )
+    query = parse_list_query(call.request.query_params)
     page = await call.store.list_batches(call.owner, limit=query.limit, after=query.after)
     if page is None:
         raise no_such_batch(query.after or "", param="after")

@@ -10,8 +10,8 @@ from gateway.api.answers import answer
 from gateway.api.budgets import check_room_for
 from gateway.api.content import answer_content
 from gateway.api.intake import (
+    Content,
     Intake,
-    UploadForm,
     check_input,
     form_reader,
     read_form,
@@ -20,6 +20,7 @@ from gateway.api.intake import (
 from gateway.api.objects import encode_file
 from gateway.api.services import Call
 from gateway.batches.file import File, Segment
+from gateway.batches.upload import Upload
 from gateway.errors import ConflictError, DataLostError, NotFoundError
 from gateway.ids import new_file_id
 from gateway.ports.store import Deletion
@@ -38,8 +39,7 @@ log = logging.getLogger(__name__)
 # OpenAI: purpose=batch expires after 30 days, everything else is kept (FileExpirationAfter).
 DEFAULT_EXPIRY_SECONDS: Final = {"batch": 30 * 24 * 3600}
 
-DEFAULT_LIMIT: Final = 10_000
-MAX_LIMIT: Final = 10_000
+MOST_FILES: Final = 10_000  # in a list, and unless the client says how many
 LIST_PIECE: Final = 250
 
 
@@ -59,14 +59,14 @@ async def create(call: Call) -> Response:
         await intake.finish()
         await check_room_for(call, intake.bytes)
         check_input(wanted.purpose, intake.head, intake.bytes)
-    file = await call.store.add_file(_new_file(call, form, wanted, intake, blob))
-    return answer(encode_file(file))
+    file = new_file(call, wanted, form.filename, intake, Segment(blob, intake.bytes))
+    return answer(encode_file(await call.store.add_file(file)))
 
 
 async def list_files(call: Call) -> Response:
     """``GET /v1/files``."""
     query = parse_list_query(
-        call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT, sortable=True
+        call.request.query_params, limit=MOST_FILES, most=MOST_FILES, sortable=True
     )
     found: list[dict[str, Any]] = []
     after, has_more = query.after, True
@@ -145,23 +145,21 @@ def _no_such_file(file_id: str) -> NotFoundError:
     return NotFoundError(f"No such File object: {truncate(file_id)}", param="id")
 
 
-def _new_file(call: Call, form: UploadForm, wanted: NewFile, intake: Intake, blob: str) -> File:
+def new_file(
+    call: Call, wanted: NewFile | Upload, filename: str, content: Content, *segments: Segment
+) -> File:
+    """Make the record of a file whose bytes are here."""
     now = call.now()
+    seconds = wanted.expires_after or DEFAULT_EXPIRY_SECONDS.get(wanted.purpose)
     return File(
         id=new_file_id(),
         owner=call.owner,
         purpose=wanted.purpose,
-        filename=form.filename,
-        bytes=intake.bytes,
-        lines=intake.lines,
-        sha256=intake.sha256,
-        segments=(Segment(blob, intake.bytes),),
+        filename=filename,
+        bytes=sum(segment.bytes for segment in segments),
+        lines=content.lines,
+        sha256=content.sha256,
+        segments=segments,
         created_at=now,
-        expires_at=expiry(now, wanted.purpose, wanted.expires_after),
+        expires_at=None if seconds is None else now + seconds * 1000,
     )
-
-
-def expiry(now: int, purpose: str, expires_after: int | None) -> int | None:
-    """When a new file expires; ``expires_after`` in seconds, None: as its purpose has it."""
-    seconds = expires_after or DEFAULT_EXPIRY_SECONDS.get(purpose)
-    return None if seconds is None else now + seconds * 1000

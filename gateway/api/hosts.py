@@ -13,7 +13,9 @@ from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
 
+from gateway.api.middleware import HttpMiddleware
 from gateway.errors import RequestError
 from gateway.wire.openai import truncate
 
@@ -28,7 +30,7 @@ class ForbiddenHostError(RequestError):
     status = 403
 
 
-class KnownHosts:
+class KnownHosts(HttpMiddleware):
     """Middleware that refuses requests whose head is not that of a client of this gateway.
 
     ``allowed`` are names as well as those of the loopback interface; None: any name will do.
@@ -38,18 +40,17 @@ class KnownHosts:
     def __init__(
         self, app: ASGIApp, allowed: Collection[str] | None, origins: Collection[str]
     ) -> None:
-        self._app = app
+        super().__init__(app)
         self._allowed = allowed
         self._origins = origins
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on. Errors: RequestError, ForbiddenHostError."""
-        if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            check_framing(headers, scope.get("http_version", "1.1"))
-            # What Google sends is signed, and comes by whatever name Google was given.
-            if self._allowed is not None and not scope["path"].endswith(SIGNED_PATH):
-                self._check(headers, self._allowed)
+    @override
+    async def request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        check_framing(headers, scope.get("http_version", "1.1"))
+        # What Google sends is signed, and comes by whatever name Google was given.
+        if self._allowed is not None and not scope["path"].endswith(SIGNED_PATH):
+            self._check(headers, self._allowed)
         await self._app(scope, receive, send)
 
     def _check(self, headers: Headers, allowed: Collection[str]) -> None:

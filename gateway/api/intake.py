@@ -32,7 +32,37 @@ BLOCK_BYTES: Final = MIB
 DEFAULT_FILENAME: Final = "upload"
 
 
-class Intake:
+class Content:
+    """Bytes of a file that pass by: how they begin, their digest, their lines."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.head = b""
+        self._newlines = 0
+        self._last = b""
+
+    @property
+    def sha256(self) -> str:
+        """Of all bytes, once they have passed."""
+        return self.digest.hexdigest()
+
+    @property
+    def lines(self) -> int:
+        """Newlines, and a last line that has none."""
+        return self._newlines + (self._last not in {b"", b"\n"})
+
+    def begin(self, data: bytes | memoryview) -> None:
+        """Keep the beginning, which tells an encoding."""
+        if len(self.head) < HEAD_BYTES:
+            self.head += bytes(data[: HEAD_BYTES - len(self.head)])
+
+    def count(self, block: bytes | bytearray) -> None:
+        """Count the lines of a block."""
+        self._newlines += block.count(b"\n")
+        self._last = bytes(block[-1:]) or self._last
+
+
+class Intake(Content):
     """One file's bytes: counted, digested and written. Holds two blocks at most.
 
     More than ``limit`` bytes are refused with the sentence ``refusal``.
@@ -40,34 +70,20 @@ class Intake:
     """
 
     def __init__(self, writer: BlobWriter, limit: int, refusal: str) -> None:
+        super().__init__()
         self._writer = writer
         self.limit = limit
         self._refusal = refusal
         self._held = bytearray()
-        self._digest = hashlib.sha256()
         self._digesting: asyncio.Future[None] | None = None
-        self._newlines = 0
-        self._last = b""
         self.bytes = 0
-        self.head = b""
-
-    @property
-    def sha256(self) -> str:
-        """Of all bytes, once :meth:`finish` has returned."""
-        return self._digest.hexdigest()
-
-    @property
-    def lines(self) -> int:
-        """Newlines, and a last line that has none."""
-        return self._newlines + (self._last not in {b"", b"\n"})
 
     async def take(self, data: memoryview) -> None:
         """Take the next bytes."""
         self.bytes += len(data)
         if self.bytes > self.limit:
             raise TooLargeError(self._refusal)
-        if len(self.head) < HEAD_BYTES:
-            self.head += bytes(data[: HEAD_BYTES - len(self.head)])
+        self.begin(data)
         self._held += data
         if len(self._held) >= BLOCK_BYTES:
             await self._write()
@@ -81,9 +97,8 @@ class Intake:
         block, self._held = self._held, bytearray()
         await self._digested()
         loop = asyncio.get_running_loop()
-        self._digesting = loop.run_in_executor(None, self._digest.update, block)
-        self._newlines += block.count(b"\n")
-        self._last = bytes(block[-1:]) or self._last
+        self._digesting = loop.run_in_executor(None, self.digest.update, block)
+        self.count(block)
         await self._writer.write(block)
 
     async def _digested(self) -> None:

@@ -6,7 +6,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
 
+from gateway.api.middleware import HttpMiddleware
 from gateway.clock import Clock
 from gateway.log_fields import bind
 from gateway.ports.metrics import Meters, Series
@@ -43,20 +45,17 @@ NOT_ANSWERED: Final = 499
 PATH_CHARACTERS: Final = 200
 
 
-class Observed:
+class Observed(HttpMiddleware):
     """Middleware that counts what passes; it changes nothing."""
 
     def __init__(self, app: ASGIApp, clock: Clock, meters: Meters, *, log: bool) -> None:
-        self._app = app
+        super().__init__(app)
         self._clock = clock
         self._meters = meters
         self._log = log
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    @override
+    async def request(self, scope: Scope, receive: Receive, send: Send) -> None:
         seen = _Seen(receive, send)
         facts: dict[str, str] = {}
         began = self._clock.monotonic()

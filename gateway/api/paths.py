@@ -10,7 +10,10 @@ puts the model of a single request into the path, ``/openai/deployments/MODEL/ch
 import re
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+
+from gateway.api.middleware import HttpMiddleware
 
 # openai-python and -node append to a base URL with or without /v1; Azure's clients to /openai.
 _PREFIX: Final = re.compile(r"(?:/openai)?(?:/v1)?(?=/)")
@@ -39,18 +42,14 @@ def is_single_request(path: str) -> bool:
     return _ENDS_SINGLE.fullmatch(path) is not None
 
 
-class CanonicalPaths:
+class CanonicalPaths(HttpMiddleware):
     """Middleware that shows the routes the canonical path."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        if scope["type"] == "http":
-            asked = scope["path"]
-            path = canonical_path(asked.removeprefix(scope.get("root_path", "")))
-            scope = {**scope, "path": path, "root_path": "", ASKED_PATH: asked}
-            if found := _DEPLOYMENT.fullmatch(path):
-                scope |= {"path": found["path"], DEPLOYMENT: found["model"]}
+    @override
+    async def request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["path"]
+        path = canonical_path(asked.removeprefix(scope.get("root_path", "")))
+        scope = {**scope, "path": path, "root_path": "", ASKED_PATH: asked}
+        if found := _DEPLOYMENT.fullmatch(path):
+            scope |= {"path": found["path"], DEPLOYMENT: found["model"]}
         await self._app(scope, receive, send)

@@ -10,7 +10,9 @@ from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
 
+from gateway.api.middleware import HttpMiddleware
 from gateway.clock import Clock
 from gateway.ids import new_request_id
 from gateway.log_fields import bind
@@ -27,18 +29,15 @@ OPENAI_VERSION: Final = "2020-10-01"
 REQUEST_ID: Final = "gateway.request_id"
 
 
-class RequestIds:
+class RequestIds(HttpMiddleware):
     """Middleware that gives each answer the client's id, or one of ours."""
 
     def __init__(self, app: ASGIApp, clock: Clock) -> None:
-        self._app = app
+        super().__init__(app)
         self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    @override
+    async def request(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = Headers(scope=scope).get(HEADER, "")
         request_id = given if _SAFE.fullmatch(given) else new_request_id()
         bind(request_id=request_id)

@@ -11,9 +11,12 @@ from gateway.api.objects import encode_batch
 from gateway.api.services import Call
 from gateway.batches.batch import LIVE_STATUSES
 from gateway.errors import ConflictError, RequestError
-from gateway.wire.openai import parse_json
+from gateway.wire.openai import parse_word
 
 POLICIES: Final = ("present", "stored")
+POLICIES_MEAN: Final = (
+    "'present' (today's settings) or 'stored' (those that the batch was created under)"
+)
 
 
 async def rerender(call: Call) -> Response:
@@ -21,23 +24,10 @@ async def rerender(call: Call) -> Response:
 
     ``{"policy": "stored"}`` takes the settings that the batch was created under.
     """
-    stored = _parse_policy(await read_json_bytes(call)) == "stored"
+    stored = parse_word(await read_json_bytes(call), "policy", POLICIES, POLICIES_MEAN) == "stored"
     batch = await owned_batch(call)
     if batch.status in LIVE_STATUSES:
         raise ConflictError(f"Batch '{batch.id}' has not ended: there is nothing to render again.")
     if call.services.rerender is None:
         raise RequestError("This gateway renders no batches again.")
     return answer(encode_batch(await call.services.rerender(batch, stored)))
-
-
-def _parse_policy(body: bytes) -> str:
-    given = parse_json(body) if body.strip() else {}
-    policy = given.get("policy", POLICIES[0]) if isinstance(given, dict) else None
-    if policy not in POLICIES:
-        raise RequestError(
-            "Invalid 'policy': expected 'present' (today's settings) or 'stored' (those that the"
-            " batch was created under).",
-            param="policy",
-            code="invalid_value",
-        )
-    return str(policy)

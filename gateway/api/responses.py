@@ -1,6 +1,6 @@
 """``/v1/responses/{id}``: stored answers, retrieved, listed by their input, deleted."""
 
-from typing import Any, Final
+from typing import Any
 
 from starlette.responses import Response
 
@@ -10,9 +10,6 @@ from gateway.api.single import STREAM_HEADERS, EventsResponse
 from gateway.errors import NotFoundError, RequestError
 from gateway.ports.single import StoredResponses
 from gateway.wire.openai import encode_page, parse_list_query, truncate
-
-DEFAULT_LIMIT: Final = 20
-MAX_LIMIT: Final = 100
 
 
 async def retrieve(call: Call) -> Response:
@@ -59,9 +56,7 @@ async def cancel(call: Call) -> Response:
 
 async def input_items(call: Call) -> Response:
     """``GET /v1/responses/{id}/input_items``, newest first unless asked otherwise."""
-    query = parse_list_query(
-        call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT, sortable=True
-    )
+    query = parse_list_query(call.request.query_params, sortable=True)
     items: list[Any] | None = await _stored(call).input_items(call.owner, call.path_id())
     if items is None:
         raise _not_found(call)

@@ -99,9 +99,7 @@ class Run(NamedTuple):
 async def results(call: Call) -> Response:
     """Answer with what is finished, and where to go on."""
     work = await _found(call)
-    query = parse_list_query(
-        call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT
-    )
+    query = parse_list_query(call.request.query_params, limit=DEFAULT_LIMIT, most=MAX_LIMIT)
     page = Page(query.limit, _wanted(call.request.query_params.get("status")))
     cursor = Cursor() if query.after is None else parse_cursor(query.after)
     if cursor is None:

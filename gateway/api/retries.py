@@ -22,9 +22,13 @@ from gateway.api.services import Call
 from gateway.batches.batch import LIVE_STATUSES, Batch
 from gateway.errors import ConflictError, RequestError
 from gateway.ids import digest, new_batch_id
-from gateway.wire.openai import parse_json
+from gateway.wire.openai import parse_word
 
 INCLUDE: Final = ("retryable", "all")
+INCLUDE_MEANS: Final = (
+    "'retryable' (lines that never ran, and those that ended with 408, 409, 429 or 5xx) or 'all'"
+    " (every line that failed)"
+)
 
 
 async def retry(call: Call) -> Response:
@@ -32,7 +36,8 @@ async def retry(call: Call) -> Response:
 
     Its metadata and endpoint are those of the first, its policy is that of today.
     """
-    everything = _parse_include(await read_json_bytes(call)) == "all"
+    body = await read_json_bytes(call)
+    everything = parse_word(body, "include", INCLUDE, INCLUDE_MEANS) == "all"
     first = await owned_batch(call)
     if first.status in LIVE_STATUSES:
         raise ConflictError(
@@ -51,19 +56,6 @@ async def retry(call: Call) -> Response:
         await call.store.delete_file(call.owner, file.id, call.now())
     call.services.wake()
     return answer(encode_batch(batch))
-
-
-def _parse_include(body: bytes) -> str:
-    given = parse_json(body) if body.strip() else {}
-    include = given.get("include", INCLUDE[0]) if isinstance(given, dict) else None
-    if include not in INCLUDE:
-        raise RequestError(
-            "Invalid 'include': expected 'retryable' (lines that never ran, and those that ended"
-            " with 408, 409, 429 or 5xx) or 'all' (every line that failed).",
-            param="include",
-            code="invalid_value",
-        )
-    return str(include)
 
 
 def _new_batch(call: Call, first: Batch, file_id: str, *, everything: bool) -> Batch:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -17,16 +17,15 @@ from gateway.api.answers import answer
 from gateway.api.batches import is_repeated
 from gateway.api.body import read_json_bytes
 from gateway.api.budgets import check_room_for
-from gateway.api.files import expiry
-from gateway.api.intake import Intake, check_input, form_reader, read_form, registered
+from gateway.api.files import new_file
+from gateway.api.intake import Content, Intake, check_input, form_reader, read_form, registered
 from gateway.api.objects import encode_part, encode_upload
 from gateway.api.services import Call
 from gateway.batches.file import File, Segment
 from gateway.batches.upload import Part, Upload, UploadStatus
 from gateway.errors import NotFoundError, RequestError, TooLargeError
-from gateway.ids import new_file_id, new_part_id, new_upload_id
+from gateway.ids import new_part_id, new_upload_id
 from gateway.units import MIB
-from gateway.wire.encodings import HEAD_BYTES
 from gateway.wire.openai import (
     CompleteUpload,
     parse_complete_upload,
@@ -187,60 +186,27 @@ async def _new_file(
     call: Call, upload: Upload, parts: Sequence[Part], wanted_md5: str | None
 ) -> File:
     """Read the parts once. Errors: RequestError of a wrong digest, or of no batch input."""
-    content = _Content(md5=wanted_md5 is not None)
+    content = Content()
+    md5 = None if wanted_md5 is None else hashlib.md5(usedforsecurity=False)
     for part in parts:
         async with aclosing(call.blobs.read(part.blob)) as blocks:
             async for block in blocks:
-                await asyncio.to_thread(content.take, block)
-    if wanted_md5 not in {None, content.md5}:
+                await asyncio.to_thread(_digest, content, md5, block)
+    if md5 is not None and md5.hexdigest() != wanted_md5:
         raise RequestError(
-            f"Invalid 'md5': the bytes of the parts, in this order, have the MD5 {content.md5}.",
+            "Invalid 'md5': the bytes of the parts, in this order, have the MD5"
+            f" {md5.hexdigest()}.",
             param="md5",
             code="invalid_value",
         )
     check_input(upload.purpose, content.head, upload.bytes)
-    now = call.now()
-    return File(
-        id=new_file_id(),
-        owner=upload.owner,
-        purpose=upload.purpose,
-        filename=upload.filename,
-        bytes=upload.bytes,
-        lines=content.lines,
-        sha256=content.sha256,
-        segments=tuple(Segment(part.blob, part.bytes) for part in parts),
-        created_at=now,
-        expires_at=expiry(now, upload.purpose, upload.expires_after),
-    )
+    segments = [Segment(part.blob, part.bytes) for part in parts]
+    return new_file(call, upload, upload.filename, content, *segments)
 
 
-class _Content:
-    """Size and digest of bytes that pass by."""
-
-    def __init__(self, *, md5: bool) -> None:
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
-        self._newlines = 0
-        self._last = b""
-        self.head = b""
-
-    def take(self, block: bytes) -> None:
-        self._sha256.update(block)
-        if self._md5 is not None:
-            self._md5.update(block)
-        self._newlines += block.count(b"\n")
-        self._last = block[-1:]
-        if len(self.head) < HEAD_BYTES:
-            self.head += block[: HEAD_BYTES - len(self.head)]
-
-    @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
-
-    @property
-    def md5(self) -> str | None:
-        return None if self._md5 is None else self._md5.hexdigest()
-
-    @property
-    def lines(self) -> int:
-        return self._newlines + (self._last not in {b"", b"\n"})
+def _digest(content: Content, md5: Any, block: bytes) -> None:  # noqa: ANN401 - hashlib names no type
+    content.begin(block)
+    content.count(block)
+    content.digest.update(block)
+    if md5 is not None:
+        md5.update(block)

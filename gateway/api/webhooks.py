@@ -32,8 +32,6 @@ from gateway.wire.webhooks import (
 )
 
 OFFERED: Final = OFFERED_TYPES
-DEFAULT_LIMIT: Final = 20
-MAX_LIMIT: Final = 100
 # Endpoints of one owner: each has connections of its own.
 MOST_ENDPOINTS: Final = 20
 # OpenAI's parameter is called keep_old_secret_active_for_24_hours.
@@ -67,9 +65,7 @@ async def create(call: Call) -> Response:
 
 async def list_endpoints(call: Call) -> Response:
     """``GET /v1/webhook_endpoints``, newest first."""
-    query = parse_list_query(
-        call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT
-    )
+    query = parse_list_query(call.request.query_params)
     page = await call.store.list_endpoints(call.owner, limit=query.limit, after=query.after)
     if page is None:
         raise _no_such_endpoint(query.after or "", param="after")
@@ -153,9 +149,7 @@ async def list_event_types(_call: Call) -> Response:
 
 async def list_deliveries(call: Call) -> Response:
     """``GET /v1/webhook_endpoints/{id}/deliveries``, newest first: an extension."""
-    query = parse_list_query(
-        call.request.query_params, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT
-    )
+    query = parse_list_query(call.request.query_params)
     endpoint = await _visible(call)
     page = await call.store.list_deliveries(
         call.owner, endpoint.id, limit=query.limit, after=query.after

@@ -36,6 +36,10 @@ FILE_PURPOSES: Final = ("fine-tune", "assistants", "batch", "user_data", "vision
 # The longest piece of a request that an error message repeats.
 SHOWN_CHARACTERS: Final = 200
 
+# Entries of a list, unless the client says how many, and at most; files have limits of their own.
+LIST_LIMIT: Final = 20
+MOST_LISTED: Final = 100
+
 # Endpoints of OpenAI's Batch API that a gateway in front of Gemini cannot offer, and why.
 UNOFFERED_ENDPOINTS: Final[Mapping[str, str]] = {
     "/v1/moderations": "Gemini has no moderation model: its safety ratings come with an answer"
@@ -245,6 +249,20 @@ def parse_complete_upload(body: object) -> CompleteUpload:
     return CompleteUpload(part_ids, None if md5 is None else md5.lower())
 
 
+def parse_word(body: bytes, name: str, words: Sequence[str], meaning: str) -> str:
+    """Read the one member of a body that may be empty: one of ``words``, the first unless given.
+
+    ``meaning`` says what they are, for whoever wrote another one.
+    """
+    given = parse_json(body) if body.strip() else {}
+    word = given.get(name, words[0]) if isinstance(given, dict) else None
+    if word not in words:
+        raise RequestError(
+            f"Invalid '{name}': expected {meaning}.", param=name, code="invalid_value"
+        )
+    return str(word)
+
+
 def parse_purpose(purpose: str) -> str:
     """Check the purpose of an upload; openai-python sends it before the file."""
     if purpose not in FILE_PURPOSES:
@@ -256,15 +274,18 @@ def parse_purpose(purpose: str) -> str:
 
 
 def parse_list_query(
-    query: Mapping[str, str], *, default_limit: int, max_limit: int, sortable: bool = False
+    query: Mapping[str, str],
+    *,
+    limit: int = LIST_LIMIT,
+    most: int = MOST_LISTED,
+    sortable: bool = False,
 ) -> ListQuery:
     """``after``, ``limit``, and where the list knows them ``order`` and ``purpose``.
 
     Parameters that are not known are ignored, as OpenAI ignores them in queries.
     """
-    limit = default_limit
     if "limit" in query:
-        limit = _bounded(_integer(query["limit"], "limit"), "limit", 1, max_limit)
+        limit = _bounded(_integer(query["limit"], "limit"), "limit", 1, most)
     order = query.get("order", "desc") if sortable else "desc"
     if order not in {"asc", "desc"}:
         raise _unsupported(order, "order", ["asc", "desc"])

@@ -417,12 +417,12 @@ def test_the_purpose_complaint_is_openais() -> None:
 )
 def test_list_queries(query: Mapping[str, str], expected: ListQuery) -> None:
     """Defaults, bounds, empty values, and parameters nobody knows."""
-    assert parse_list_query(query, default_limit=20, max_limit=100, sortable=True) == expected
+    assert parse_list_query(query, sortable=True) == expected
 
 
 def test_a_list_without_order_ignores_it() -> None:
     """Batches have neither order nor purpose."""
-    query = parse_list_query({"order": "x", "purpose": "p"}, default_limit=20, max_limit=100)
+    query = parse_list_query({"order": "x", "purpose": "p"})
 
     assert query == ListQuery(20, None, ascending=False, purpose=None)
 
@@ -442,7 +442,7 @@ def test_a_list_without_order_ignores_it() -> None:
 def test_query_complaints(query: Mapping[str, str], param: str, code: str) -> None:
     """Each complaint names its parameter."""
     with pytest.raises(RequestError) as caught:
-        parse_list_query(query, default_limit=20, max_limit=100, sortable=True)
+        parse_list_query(query, sortable=True)
 
     assert (caught.value.param, caught.value.code) == (param, code)
     assert param in caught.value.message
