@@ -4,9 +4,10 @@ Times are integer milliseconds since the epoch, UTC, ``None`` when not (yet) set
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from operator import add, sub
+from typing import Any, Final, Self
 
 
 class BatchStatus(StrEnum):
@@ -38,48 +39,33 @@ LIVE_STATUSES: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class _Sums:
+    """Numbers that add up, member by member."""
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*map(add, astuple(self), astuple(other)))
+
+    def __sub__(self, other: Self) -> Self:
+        return type(self)(*map(sub, astuple(self), astuple(other)))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts(_Sums):
     """OpenAI's ``request_counts``. Lines that never ran count in ``total`` alone."""
 
     total: int = 0
     completed: int = 0
     failed: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.total + other.total, self.completed + other.completed, self.failed + other.failed
-        )
-
-    def __sub__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.total - other.total, self.completed - other.completed, self.failed - other.failed
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class TokenUsage:
+class TokenUsage(_Sums):
     """The sums of a batch's ``usage``, in tokens."""
 
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
-
-    def __add__(self, other: "TokenUsage") -> "TokenUsage":
-        return TokenUsage(
-            self.input_tokens + other.input_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.output_tokens + other.output_tokens,
-            self.reasoning_tokens + other.reasoning_tokens,
-        )
-
-    def __sub__(self, other: "TokenUsage") -> "TokenUsage":
-        return TokenUsage(
-            self.input_tokens - other.input_tokens,
-            self.cached_tokens - other.cached_tokens,
-            self.output_tokens - other.output_tokens,
-            self.reasoning_tokens - other.reasoning_tokens,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +137,6 @@ class Batch:
     kind: str = "batch"
     delivered_at: int | None = None
 
-    @property
-    def endpoint_as_sent(self) -> str:
-        """The endpoint as the client spelt it, which its own checks may compare."""
-        return str(self.policy.get(ENDPOINT_AS_SENT, self.endpoint))
-
     # How often the lines that were sent most often have been sent; the store's to write.
     attempts: int = 0
     # Lines that were sent again although what was given up may have served them. The store's.
@@ -181,3 +162,18 @@ class Batch:
     fence: int = 0
     lease_until: int | None = None
     seq: int = 0
+
+    @property
+    def endpoint_as_sent(self) -> str:
+        """The endpoint as the client spelt it, which its own checks may compare."""
+        return str(self.policy.get(ENDPOINT_AS_SENT, self.endpoint))
+
+    @property
+    def written(self) -> Mapping[str, str]:
+        """The ids of the files that it ended with, by what they hold."""
+        ids = {
+            "output": self.output_file_id,
+            "error": self.error_file_id,
+            "warnings": self.notes_file_id,
+        }
+        return {name: file_id for name, file_id in ids.items() if file_id is not None}

@@ -14,6 +14,7 @@ from gateway.cli.environment import BadSettings
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
 from gateway.runner.cpu.dry_run import endpoint_of
+from gateway.runner.cpu.envelope import Envelope
 from gateway.runner.cpu.explain import Explained
 from gateway.settings.load import load
 from gateway.settings.table import Settings
@@ -121,7 +122,8 @@ def _explained(
     except SettingsError as error:
         raise BadSettings(str(error)) from error
     today = datetime.fromtimestamp(SystemClock().now() / 1000, UTC).date().isoformat()
-    return Explained(ENDPOINTS[path], rules, models, settings.max_line_bytes, today)
+    envelope = Envelope(ENDPOINTS[path], rules, models, settings.max_line_bytes)
+    return Explained(envelope, today)
 
 
 def _settings(given: tuple[str, ...]) -> Settings:

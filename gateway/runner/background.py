@@ -37,6 +37,7 @@ from gateway.batches.response import StoredResponse
 from gateway.errors import ConflictError, DamagedBlobError, UnavailableError, WorkerError
 from gateway.ids import jitter, new_batch_id, new_file_id
 from gateway.ports.store import Seal
+from gateway.runner.batch_steps import FILES
 from gateway.runner.context import StepContext, describe, sealed
 from gateway.runner.rerender import Rerenderer
 from gateway.units import MIB
@@ -236,13 +237,9 @@ class Background:
 
     async def _lines(self, batch: Batch, place: Path) -> dict[str, Path]:
         """Bring the files that a batch ended with; what the disk has lost is rendered again."""
-        ids = {
-            "output": batch.output_file_id,
-            "error": batch.error_file_id,
-            "warnings": batch.notes_file_id,
-        }
+        ids: Mapping[str, str | None] = batch.written
         if batch.rerendered:
-            ids = {name: batch.rerendered[-1].get(f"{name}_file_id") for name in ids}
+            ids = {name: batch.rerendered[-1].get(f"{name}_file_id") for name in FILES}
         paths = {}
         try:
             for name, file_id in ids.items():

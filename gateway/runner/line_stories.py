@@ -59,16 +59,9 @@ class LineStories:
         return found
 
     async def _files(self, batch: Batch, place: Path) -> Mapping[str, str]:
-        ids = {
-            "output": batch.output_file_id,
-            "error": batch.error_file_id,
-            "warnings": batch.notes_file_id,
-        }
         now = self._context.clock.now()
         found = {}
-        for name, file_id in ids.items():
-            if file_id is None:
-                continue
+        for name, file_id in batch.written.items():
             file = await self._context.store.get_file(batch.owner, file_id, now)
             if file is not None:
                 found[name] = await self._brought(file, place / name)

@@ -41,8 +41,8 @@ class Verifications:
     async def _answers(self, batch: Batch) -> Mapping[str, File]:
         now = self._context.clock.now()
         found = {}
-        for name, file_id in {"output": batch.output_file_id, "error": batch.error_file_id}.items():
-            if file_id is None:
+        for name, file_id in batch.written.items():
+            if name == "warnings":
                 continue
             file = await self._context.store.get_file(batch.owner, file_id, now)
             if file is None:

@@ -179,7 +179,7 @@ async def release(session: Session, batch: Batch, now: int) -> None:
     """Note that a batch's answers are written; its files go, they were for nothing else."""
     if await session.run("note_delivered", {"id": batch.id, "now": now}) == 0:
         return
-    written = [batch.output_file_id, batch.error_file_id, batch.notes_file_id]
+    written = list(batch.written.values())
     for entry in batch.rerendered:
         written += [value for name, value in entry.items() if name.endswith("_file_id")]
     for file_id in filter(None, (batch.input_file_id, *written)):

@@ -1,7 +1,7 @@
 """Numbers, times and states as a person reads them on the page."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -102,26 +102,34 @@ def moments(batch: Json) -> Sequence[tuple[str, str, str]]:
 
 def groups(lines: Iterable[Json]) -> Sequence[Group]:
     """Group the lines of an error file by code, the most frequent first."""
-    counts: Counter[str] = Counter()
-    first: dict[str, tuple[str, str]] = {}
-    for line in lines:
-        response = line.get("response") or {}
-        error = line.get("error") or (response.get("body") or {}).get("error") or {}
-        code = str(error.get("code") or response.get("status_code") or "unknown")
-        counts[code] += 1
-        first.setdefault(code, (str(line.get("custom_id")), str(error.get("message") or "")))
-    return [Group(code, count, *first[code]) for code, count in counts.most_common()]
+    return _grouped(lines, _error_of)
 
 
 def warnings(lines: Iterable[Json]) -> Sequence[Group]:
-    """Group the entries of a warnings file by code and field."""
+    """Group the entries of a warnings file by code and field, the most frequent first."""
+    return _grouped(lines, _warning_of)
+
+
+def _grouped(lines: Iterable[Json], read: Callable[[Json], tuple[str, str]]) -> Sequence[Group]:
     counts: Counter[str] = Counter()
     first: dict[str, tuple[str, str]] = {}
     for line in lines:
-        code = f"{line.get('code')} {line.get('field') or ''}".strip()
+        code, message = read(line)
         counts[code] += 1
-        first.setdefault(code, (str(line.get("custom_id")), str(line.get("message") or "")))
+        first.setdefault(code, (str(line.get("custom_id")), message))
     return [Group(code, count, *first[code]) for code, count in counts.most_common()]
+
+
+def _error_of(line: Json) -> tuple[str, str]:
+    response = line.get("response") or {}
+    error = line.get("error") or (response.get("body") or {}).get("error") or {}
+    code = error.get("code") or response.get("status_code") or "unknown"
+    return str(code), str(error.get("message") or "")
+
+
+def _warning_of(line: Json) -> tuple[str, str]:
+    code = f"{line.get('code')} {line.get('field') or ''}".strip()
+    return code, str(line.get("message") or "")
 
 
 FILTERS: Final = {

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.runner.cpu.envelope import Envelope
 from gateway.runner.cpu.explain import Explained
 from gateway.runner.cpu.guard import MESSAGE
 from gateway.translate.contract import Json, LineError, Policy, Translation
@@ -77,7 +78,7 @@ def test_a_line_the_gateway_fails_on_costs_that_line_alone() -> None:
         return chat_endpoint.to_gemini(body, policy, model)
 
     endpoint = dataclasses.replace(chat_endpoint, to_gemini=to_gemini)
-    explained = Explained(endpoint, Policy(), None, 1000, "2026-11-25")
+    explained = Explained(Envelope(endpoint, Policy(), None, 1000), "2026-11-25")
 
     bad = explained.line(line("a", chat(user="bad")), 1)
     good = explained.line(line("b", chat()), 2)

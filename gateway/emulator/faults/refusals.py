@@ -29,35 +29,9 @@ class Refused(NamedTuple):
     version: str = "v1beta"
 
 
-def _key_expired(_call: Refused) -> ApiError:
-    return ApiError(
-        400,
-        "API key expired. Please renew the API key.",
-        details=[error_info("API_KEY_INVALID")],
-    )
-
-
-def _billing_disabled(_call: Refused) -> ApiError:
-    return ApiError(
-        403,
-        "This API method requires billing to be enabled. Please enable billing on project "
-        "#1234567890 by visiting https://console.developers.google.com/billing/enable?project="
-        "1234567890 then retry. If you enabled billing for this project recently, wait a few "
-        "minutes for the action to propagate to our systems and retry.",
-        details=[error_info("BILLING_DISABLED")],
-    )
-
-
-def _service_disabled(_call: Refused) -> ApiError:
-    return ApiError(
-        403,
-        "Generative Language API has not been used in project 1234567890 before or it is disabled. "
-        "Enable it by visiting https://console.developers.google.com/apis/api/"
-        "generativelanguage.googleapis.com/overview?project=1234567890 then retry. If you enabled "
-        "this API recently, wait a few minutes for the action to propagate to our systems and "
-        "retry.",
-        details=[error_info("SERVICE_DISABLED")],
-    )
+def _of_account(status: int, reason: str, text: str) -> Callable[[Refused], ApiError]:
+    """Refuse any call alike, with a reason of Google's ErrorInfo."""
+    return lambda _call: ApiError(status, text, details=[error_info(reason)])
 
 
 def _storage(_call: Refused) -> ApiError:
@@ -97,14 +71,16 @@ REASONS: dict[str, Callable[[Refused], ApiError]] = {
         "code to use a newer model for the latest features and improvements.",
     ),
     "key": lambda _call: api_key_invalid(),
-    "key-expired": _key_expired,
+    "key-expired": _of_account(
+        400, "API_KEY_INVALID", "API key expired. Please renew the API key."
+    ),
     "key-leaked": lambda _call: ApiError(
         403, "Your API key was reported as leaked. Please use another API key."
     ),
-    "suspended": lambda _call: ApiError(
+    "suspended": _of_account(
         403,
+        "CONSUMER_SUSPENDED",
         "Permission denied: Consumer 'projects/1234567890' has been suspended.",
-        details=[error_info("CONSUMER_SUSPENDED")],
     ),
     "credits": lambda _call: ApiError(
         429,
@@ -112,8 +88,23 @@ REASONS: dict[str, Callable[[Refused], ApiError]] = {
         "https://ai.studio/projects to manage your project and billing.",
     ),
     "payment": lambda _call: ApiError(402, "Payment Required", status="FAILED_PRECONDITION"),
-    "billing": _billing_disabled,
-    "service": _service_disabled,
+    "billing": _of_account(
+        403,
+        "BILLING_DISABLED",
+        "This API method requires billing to be enabled. Please enable billing on project "
+        "#1234567890 by visiting https://console.developers.google.com/billing/enable?project="
+        "1234567890 then retry. If you enabled billing for this project recently, wait a few "
+        "minutes for the action to propagate to our systems and retry.",
+    ),
+    "service": _of_account(
+        403,
+        "SERVICE_DISABLED",
+        "Generative Language API has not been used in project 1234567890 before or it is disabled. "
+        "Enable it by visiting https://console.developers.google.com/apis/api/"
+        "generativelanguage.googleapis.com/overview?project=1234567890 then retry. If you enabled "
+        "this API recently, wait a few minutes for the action to propagate to our systems and "
+        "retry.",
+    ),
     "location": lambda _call: _precondition("User location is not supported for the API use."),
     "free-tier": lambda _call: _precondition(
         "Gemini API free tier is not available in your country. Please enable billing on your "

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.runner.cpu.envelope import Envelope
 from gateway.runner.cpu.explain import Explained
 from gateway.translate import ENDPOINTS, Policy, Price
 from gateway.units import MIB
@@ -61,7 +62,8 @@ def _explained(task: DryRunTask, endpoint: str) -> Explained:
     if task.models is not None:
         models = {name: frozenset(methods) for name, methods in task.models.items()}
     policy = Policy.from_json(task.policy)
-    explained = Explained(ENDPOINTS[endpoint], policy, models, task.max_line_bytes, task.day)
+    envelope = Envelope(ENDPOINTS[endpoint], policy, models, task.max_line_bytes)
+    explained = Explained(envelope, task.day)
     explained.prices.update({name: Price(**given) for name, given in task.prices.items()})
     return explained
 

@@ -71,9 +71,9 @@ class Envelope:
         models: Mapping[str, frozenset[str]] | None,
         max_line_bytes: int,
     ) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._urls = frozenset((endpoint.path, AZURE_ENDPOINTS.get(endpoint.path, endpoint.path)))
-        self._policy = policy
+        self.policy = policy
         self._models = models
         self._max_line_bytes = max_line_bytes
         self._resolved: dict[str, _Resolved | None] = {}
@@ -136,7 +136,7 @@ class Envelope:
         return None
 
     def _check_body(self, body: dict[str, Any], number: int) -> BatchError | None:
-        for name in self._endpoint.required:
+        for name in self.endpoint.required:
             if body.get(name) is None:
                 return BatchError(*missing_parameter(name), f"body.{name}", number)
         if body.get("stream") is True:
@@ -153,10 +153,10 @@ class Envelope:
         if name not in self._resolved:
             if len(self._resolved) >= MAX_REMEMBERED:
                 self._resolved.clear()
-            model, defaults = resolve_model(name, self._policy)
+            model, defaults = resolve_model(name, self.policy)
             good = self._offers(model)
             self._resolved[name] = (
-                (model, defaults_of(defaults, self._endpoint.path)) if good else None
+                (model, defaults_of(defaults, self.endpoint.path)) if good else None
             )
             # What is no model's name may hold a prompt: it is neither asked for nor logged.
             if not good and MODEL_ID.fullmatch(model) and len(self.unknown) < MAX_UNKNOWN:
@@ -168,10 +168,10 @@ class Envelope:
             return False
         if self._models is None:
             return True
-        return self._endpoint.method in self._models.get(model, frozenset())
+        return self.endpoint.method in self._models.get(model, frozenset())
 
     def _no_such_model(self, name: str, number: int) -> BatchError:
-        model = resolve_model(name, self._policy).model
+        model = resolve_model(name, self.policy).model
         if self._models and model in self._models:
             why = (
                 "The upstream has this model, but runs no batches of it for this endpoint."
@@ -190,7 +190,7 @@ class Envelope:
         offered = [one for one in self._models or () if self._offers(one)]
         if hint := did_you_mean(model, offered):
             return hint
-        kind = next((kind for kind in _REPLACEMENTS if kind in self._endpoint.path), "")
+        kind = next((kind for kind in _REPLACEMENTS if kind in self.endpoint.path), "")
         usual = next((one for one in (_REPLACEMENTS[kind], *offered) if self._offers(one)), None)
         return f" One that can is '{usual}'." if usual else ""
 
@@ -199,7 +199,7 @@ class Envelope:
         if not _NAME.fullmatch(name):
             return ""
         offered = [one for one in self._models or () if self._offers(one)]
-        hint = did_you_mean(model, (*plain_names(self._policy.aliases), *offered))
+        hint = did_you_mean(model, (*plain_names(self.policy.aliases), *offered))
         if hint or not MODEL_ID.fullmatch(name):
             return hint
         if resolve_model(name, _OPENAI).model != name:

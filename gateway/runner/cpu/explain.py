@@ -13,11 +13,9 @@ from gateway.runner.cpu.envelope import Envelope, Line
 from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.translate import (
     UNKNOWN_MEMBER,
-    Endpoint,
     Estimate,
     LineError,
     Note,
-    Policy,
     Price,
     Translation,
     capabilities_of,
@@ -83,22 +81,18 @@ class ModelTotals:
 class Explained:
     """A file, line by line.
 
-    ``models`` are those that the upstream offers, None when every name is taken for one; ``day`` is
-    today, for prices; ``prices`` come before the table.
+    ``envelope`` reads its lines; ``day`` is today, for prices; ``prices`` come before the table.
     """
 
     def __init__(
         self,
-        endpoint: Endpoint,
-        policy: Policy,
-        models: Mapping[str, frozenset[str]] | None,
-        max_line_bytes: int,
+        envelope: Envelope,
         day: str,
     ) -> None:
-        self._endpoint = endpoint
-        self._policy = policy
+        self._endpoint = envelope.endpoint
+        self._policy = envelope.policy
         self._day = day
-        self._envelope = Envelope(endpoint, policy, models, max_line_bytes)
+        self._envelope = envelope
         self._seen: dict[str, int] = {}
         self._guard = Guard()
         self.prices: dict[str, Price] = {}

@@ -58,26 +58,20 @@ class RecutSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class PickTask:
+class PickTask(RecutTask):
     """``wanted`` is a file with the keys of the items that are sent again, one in each line.
 
     They go into ``pieces`` parts of equally many lines.
     """
 
-    spool: str
-    echo: str
-    scratch: str
     wanted: str
     pieces: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class SeekTask:
+class SeekTask(RecutTask):
     """``missing`` is a file with the numbers of lines that are sought, an unsigned integer each."""
 
-    spool: str
-    echo: str
-    scratch: str
     missing: str
 
 
@@ -90,12 +84,9 @@ class SeekSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitTask:
+class SplitTask(RecutTask):
     """A job that was refused; ``item`` is the place in ``sent`` of the one to blame, if known."""
 
-    spool: str
-    echo: str
-    scratch: str
     sent: str
     item: int | None
 
@@ -194,7 +185,7 @@ def split(task: SplitTask) -> RecutSummary:
     """Two parts: all other lines and the one to blame; halves where it is not known."""
     line = None if task.item is None else _line_at_place(Path(task.sent), task.item)
     if line is None:
-        return recut(RecutTask(task.spool, task.echo, task.scratch))
+        return recut(task)
     spool, echo, scratch = Path(task.spool), Path(task.echo), Path(task.scratch)
     return RecutSummary(divide(spool, echo, scratch, lambda number, _: int(number == line)))
 
