@@ -108,7 +108,7 @@ def _read_part(part: object, readers: Mapping[str, PartReader], conversation: Co
 def text_reader(table: FieldTable[Any], member: str = "text", *, usual: bool = False) -> PartReader:
     """Make the reader of a part that is a text, in ``member``.
 
-    ``usual``: most parts are of this kind, and those of a type and a text need no look at the table.
+    ``usual``: most parts are of this kind; one of a type and a text needs no look at the table.
     """
 
     def read(part: Json, _: Conversation) -> Json:
