@@ -88,6 +88,37 @@ async def test_nothing_is_created_again_under_another_key(tmp_path: Path) -> Non
         assert len(here.upstream.jobs) == 1
 
 
+@pytest.mark.parametrize("doubtful", [True, False], ids=["in doubt", "running"])
+async def test_the_window_ends_a_job_whose_key_never_comes_back(
+    tmp_path: Path, doubtful: bool
+) -> None:
+    """A batch ends when we say, though nothing decides what became of its job."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        if doubtful:
+            lost = UpstreamAmbiguousError("no answer", status=500)
+            here.upstream.script["create"] = [lost]
+            here.upstream.script["find"] = [UpstreamUnavailableError("busy", status=503)]
+        batch = await here.submit(TWO)
+        sent = "doubt" if doubtful else "upstream_name"
+        await here.until(lambda work: work.jobs and getattr(work.jobs[0], sent), batch)
+        turn(here, "second", "two")
+        await here.until(lambda work: FOREIGN in (work.jobs[0].last_error or ""), batch)
+        here.clock.ahead = 24 * HOUR
+        await here.until(lambda work: work.jobs[0].stop_at, batch)
+        here.clock.ahead += 700_000
+        here.runner.wake()
+
+        done = await here.ended(batch)
+
+        assert done.status is BatchStatus.EXPIRED
+        rows = await here.lines(done.error_file_id)
+        assert {row["custom_id"] for row in rows} == {"a", "b"}
+        assert all(FOREIGN in row["error"]["message"] for row in rows)
+        assert "cancel" not in here.upstream.calls
+        assert here.upstream.calls.count("create") == 1
+
+
 async def test_a_cancel_under_another_key_ends_in_time(tmp_path: Path) -> None:
     """It is never taken for sent; the batch ends without the job, and says why on its lines."""
     async with world(tmp_path) as here:

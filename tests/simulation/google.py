@@ -92,6 +92,7 @@ FAULTS: Final[Mapping[str, Sequence[Fault]]] = {
         Fault.CUT,
         Fault.BROKEN,
     ),
+    "stage_file": (Fault.UNAVAILABLE, Fault.HELD),
     "cancel": (Fault.UNAVAILABLE, Fault.LOST, Fault.HANG),
     "release": (Fault.UNAVAILABLE, Fault.LOST),
     "models": (Fault.UNAVAILABLE,),
@@ -309,7 +310,7 @@ class Google:
 
     def _accept(self, job: Job, content: bytes) -> GoogleJob:
         rows = [orjson.loads(line) for line in content.splitlines()]
-        texts = {row["key"]: row["request"]["contents"][0]["parts"][0]["text"] for row in rows}
+        texts = {row["key"]: self._text_of(row["request"]) for row in rows}
         made = GoogleJob(
             name=f"batches/{len(self.jobs)}",
             display_name=job.display_name,
@@ -326,6 +327,16 @@ class Google:
         self._check_paid_once(made)
         self.jobs.append(made)
         return made
+
+    def _text_of(self, request: dict[str, Any]) -> str:
+        """The words of a request; a file that it names must be there."""
+        words = ""
+        for part in request["contents"][0]["parts"]:
+            words += part.get("text", "")
+            uri = part.get("fileData", {}).get("fileUri")
+            if uri is not None and uri.removeprefix("https://google/") not in self.staged:
+                self.wrong.append(f"a line names {uri}, which is not at Google")
+        return words
 
     def _check_paid_once(self, made: GoogleJob) -> None:
         now = self._seconds()
@@ -439,8 +450,16 @@ class Google:
         made.deleted = True
 
     async def stage_file(self, staged: StagedFile, display_name: str, content: Source) -> Uploaded:
-        """Upload a client's file: no line of a story names one."""
-        raise AssertionError("no line of a story names a file, so none is staged")
+        """Upload a client's file."""
+        await self._begin("stage_file")
+        size = sum([len(block) async for block in content.blocks()])
+        if size != staged.bytes:
+            self.wrong.append(f"{display_name}: a file of another size was staged")
+        name = f"files/named-{self.calls}"
+        self.staged.add(name)
+        self.point()
+        until = self._wall() + STAGED_LIFE * 1000
+        return Uploaded(name, f"https://google/{name}", until, FileSeen(FileState.READY))
 
     async def observe_file(self, name: str, credential: str) -> FileSeen:
         """Look at a file."""

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     FLASH = "gemini-2.5-flash"
     PRO = "gemini-2.5-pro"
     REFUSED = "a parameter that Gemini has not"
+    NAMED = "a file is named"
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,24 @@ class Line:
     custom_id: str
     text: str
     kind: Kind
+    names: str | None = None  # the id of a file
 
     def to_json(self) -> bytes:
         """As it is uploaded."""
         body: dict[str, Any] = {
-            "model": Kind.FLASH if self.kind is Kind.REFUSED else self.kind,
-            "messages": [{"role": "user", "content": self.text}],
+            "model": self.kind if self.kind in {Kind.FLASH, Kind.PRO} else Kind.FLASH,
+            "messages": [{"role": "user", "content": self._content()}],
         }
         if self.kind is Kind.REFUSED:
             body["logit_bias"] = {"50256": -100}
         row = {"custom_id": self.custom_id, "method": "POST", "url": ENDPOINT, "body": body}
         return orjson.dumps(row) + b"\n"
+
+    def _content(self) -> object:
+        if self.names is None:
+            return self.text
+        named = {"type": "file", "file": {"file_id": self.names}}
+        return [named, {"type": "text", "text": self.text}]
 
 
 @dataclass(repr=False)
@@ -78,7 +86,7 @@ class KnownBatch:
     id: str
     key: str
     file: KnownFile
-    created: float  # when it was asked for, in seconds of the simulation, that no wall clock moves
+    expires: float  # the end of its window on the wall clock, in seconds since the epoch
     seen: dict[str, Any]
     cancelled: float | None = None
     ended: bool = False
@@ -99,11 +107,19 @@ class Model:
     files: list[KnownFile] = field(default_factory=list)
     batches: list[KnownBatch] = field(default_factory=list)
     made: int = 0
+    documents: dict[str, str] = field(default_factory=dict)  # of each key, a file to be named
 
-    def lines(self, kinds: Sequence[Kind]) -> list[Line]:
+    def lines(self, kinds: Sequence[Kind], document: str | None = None) -> list[Line]:
         """New lines, with texts of their own."""
         self.made += 1
-        return [Line(f"id-{n}", f"{self.made}/{n}", kind) for n, kind in enumerate(kinds, 1)]
+        return [
+            Line(f"id-{n}", f"{self.made}/{n}", kind, document if kind is Kind.NAMED else None)
+            for n, kind in enumerate(kinds, 1)
+        ]
+
+    def find(self, file_id: str) -> KnownFile | None:
+        """The file of that id, if it is known."""
+        return next((file for file in self.files if file.id == file_id), None)
 
     def is_read(self, file: KnownFile) -> bool:
         """Whether a live batch has it as its input."""
@@ -120,6 +136,8 @@ def see(batch: KnownBatch, seen: dict[str, Any]) -> list[str]:
     if batch.ended and before != seen:
         changed = [name for name in seen if seen[name] != before.get(name)]
         wrong.append(f"it has ended, and {changed} changed")
+    if seen["expires_at"] != seen["created_at"] + WINDOW:
+        wrong.append(f"its window is {seen['expires_at'] - seen['created_at']} s long")
     wrong += _counts_of(batch, before, seen)
     if status == "cancelling" and batch.cancelled is None:
         wrong.append("it is cancelling, and nobody asked for that")

@@ -3,11 +3,13 @@
 from collections import Counter
 from typing import Any, ClassVar, Final
 
+import orjson
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from gateway.runner.runner import Runner
 from tests.simulation.google import FAULTS, KEYS, Fate, Fault, Item
 from tests.simulation.model import (
     ENDPOINT,
@@ -25,6 +27,7 @@ from tests.simulation.world import ENDING, OWNERS, World
 pytestmark = pytest.mark.slow
 
 HOUR: Final = 3600
+FILES: Final = ("output", "error")
 INPUTS: Final = st.lists(st.sampled_from(Kind), min_size=1, max_size=7)
 # A batch that is being ended has ended so long (seconds) after the promised time, however its
 # last steps fail: a step that has failed pauses for at most five minutes.
@@ -117,7 +120,10 @@ class GatewayMachine(RuleBasedStateMachine):
 
     def upload_lines(self, key: str, kinds: list[Kind]) -> KnownFile | None:
         """Upload; None when no answer came."""
-        file = KnownFile("", key, self.model.lines(kinds))
+        document = self.document(key) if Kind.NAMED in kinds else None
+        if document is None:
+            kinds = [Kind.FLASH if kind is Kind.NAMED else kind for kind in kinds]
+        file = KnownFile("", key, self.model.lines(kinds, document))
         form = {"files": {"file": ("input.jsonl", file.content)}, "data": {"purpose": "batch"}}
         answer = self.ask(key, "POST", "/v1/files", **form)
         if answer is None:
@@ -126,6 +132,17 @@ class GatewayMachine(RuleBasedStateMachine):
         file.id = answer.json()["id"]
         self.model.files.append(file)
         return file
+
+    def document(self, key: str) -> str | None:
+        """A file of this owner's that lines name; None when no answer to its upload came."""
+        if key not in self.model.documents:
+            form = {"files": {"file": ("a.txt", b"words")}, "data": {"purpose": "user_data"}}
+            answer = self.ask(key, "POST", "/v1/files", **form)
+            if answer is None:
+                return None
+            assert answer.status_code == 200, answer.text
+            self.model.documents[key] = answer.json()["id"]
+        return self.model.documents[key]
 
     @precondition(lambda self: self.model.files)
     @rule(data=st.data())
@@ -145,8 +162,7 @@ class GatewayMachine(RuleBasedStateMachine):
         assert answer.status_code == 200, answer.text
         seen = answer.json()
         assert seen["id"] not in {batch.id for batch in self.model.batches}
-        batch = KnownBatch(seen["id"], file.key, file, self.world.clock.seconds, seen)
-        self.model.batches.append(batch)
+        self.model.batches.append(KnownBatch(seen["id"], file.key, file, self.window_end(), seen))
 
     @precondition(lambda self: self.model.batches)
     @rule(data=st.data())
@@ -162,6 +178,71 @@ class GatewayMachine(RuleBasedStateMachine):
         self.look(batch)
         if not (batch.ended and batch.cancelled is not None):  # it may have ended meanwhile
             assert answer.status_code == expected, answer.text
+
+    @precondition(lambda self: self.ended_batches() and self.world.process.life.fuse is None)
+    @rule(data=st.data(), include=st.sampled_from(["retryable", "all"]))
+    def retry(self, data: st.DataObject, include: str) -> None:
+        """What failed of a batch, as a batch of its own: no line that was answered among it."""
+        batch = data.draw(st.sampled_from(self.ended_batches()))
+        path = f"/v1/batches/{batch.id}/retry"
+        answer = self.ask(batch.key, "POST", path, json={"include": include})
+        if answer.status_code != 200:
+            nothing = self.content(batch, "error") == b"" or include == "retryable"
+            assert answer.status_code == (409 if batch.file.deleted else 400), answer.text
+            assert batch.file.deleted or nothing, answer.text
+            return
+        seen = answer.json()
+        file = self.model.find(seen["input_file_id"]) or self.failed_lines(batch, seen)
+        self.model.batches.append(KnownBatch(seen["id"], batch.key, file, self.window_end(), seen))
+
+    def window_end(self) -> float:
+        """When the window of a batch ends that was made by now, on the wall clock."""
+        return self.world.clock.now() / 1000 + WINDOW
+
+    def failed_lines(self, batch: KnownBatch, seen: dict[str, Any]) -> KnownFile:
+        """The file that a retry has made: whole lines of the batch's input, none answered."""
+        path = f"/v1/files/{seen['input_file_id']}/content"
+        rows = self.ask(batch.key, "GET", path).content.splitlines()
+        failed = {orjson.loads(row)["custom_id"] for row in rows}
+        lines = [line for line in batch.file.lines if line.custom_id in failed]
+        assert [line.to_json().rstrip() for line in lines] == rows
+        done = self.content(batch, "output").splitlines()
+        assert not failed & {orjson.loads(row)["custom_id"] for row in done}
+        file = KnownFile(seen["input_file_id"], batch.key, lines)
+        self.model.files.append(file)
+        return file
+
+    @precondition(lambda self: self.ended_batches() and self.world.process.life.fuse is None)
+    @rule(data=st.data())
+    def rerender(self, data: st.DataObject) -> None:
+        """The files of an ended batch anew: each line once, and no answer less than there was."""
+        batch = data.draw(st.sampled_from(self.ended_batches()))
+        answer = self.ask(batch.key, "POST", f"/v1/batches/{batch.id}/rerender")
+        assert answer.status_code in {200, 409}, answer.text
+        if answer.status_code == 200:
+            self.look_again(batch, answer.json())
+
+    def look_again(self, batch: KnownBatch, seen: dict[str, Any]) -> None:
+        """Judge new files of a batch; what it ended with has not changed."""
+        assert seen["output_file_id"] == batch.seen["output_file_id"]
+        assert seen["error_file_id"] == batch.seen["error_file_id"]
+        made = seen["gateway"]["rerendered"][-1]
+        output, errors = (self.bytes_of(batch.key, made[f"{each}_file_id"]) for each in FILES)
+        both = [orjson.loads(row)["custom_id"] for row in [*output, *errors]]
+        assert sorted(both) == sorted(line.custom_id for line in batch.file.lines)
+        assert {*self.content(batch, "output").splitlines()} <= {*output}
+        batch.seen = seen
+        self.met["files written again"] += 1
+
+    def bytes_of(self, key: str, file_id: str | None) -> list[bytes]:
+        """The lines of a file."""
+        if file_id is None:
+            return []
+        return list(self.ask(key, "GET", f"/v1/files/{file_id}/content").content.splitlines())
+
+    def ended_batches(self) -> list[KnownBatch]:
+        """Those whose end was seen."""
+        return [batch for batch in self.model.batches if batch.ended]
 
     @precondition(lambda self: self.model.files)
     @rule(data=st.data())
@@ -198,6 +279,12 @@ class GatewayMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         """The gateway works; when it dies over that, it is started again at once."""
         self.world.advance(seconds)
+        self.revive()
+
+    @rule(seconds=st.sampled_from([2, 20]))
+    def disk_is_full(self, seconds: int) -> None:
+        """Nothing can be written for a while; then the gateway goes on by itself."""
+        self.world.fill_disk(seconds)
         self.revive()
 
     @rule(armed=ARMED)
@@ -239,7 +326,7 @@ class GatewayMachine(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([-2, -0.02, 0.02, 2]))
     def clock_is_set(self, hours: float) -> None:
         """The wall clock jumps."""
-        self.world.clock.skew += round(hours * HOUR * 1000)
+        self.world.set_clock(hours * HOUR)
 
     @rule()
     def sweep(self) -> None:
@@ -302,15 +389,20 @@ class GatewayMachine(RuleBasedStateMachine):
         return bytes(answer.content)
 
     def is_late(self, batch: KnownBatch) -> bool:
-        """Whether it should have ended, by a clock that no one sets, while the gateway was up."""
+        """Whether it should have ended, while the gateway was up.
+
+        Its window ends by the wall clock, which clients are told of (``expires_at``): set back, it
+        lasts longer; set on, it may end at that moment.
+        """
         if batch.ended:
             return False
-        slack = abs(self.world.clock.skew) / 1000 if self.world.clock.skew < 0 else 0
-        due = batch.created + WINDOW + slack
+        clock = self.world.clock
+        over_for = clock.now() / 1000 - batch.expires
+        due = max(clock.seconds - over_for, self.world.clock_set_at)
         if batch.cancelled is not None:
-            due = min(due, batch.cancelled)
+            due = batch.cancelled
         begun = max(due, self.world.started_at)
-        return self.world.clock.seconds > begun + ENDING + GRACE
+        return clock.seconds > begun + ENDING + GRACE
 
     def finish(self) -> None:
         """All goes well from now on: every batch ends in its time."""
@@ -333,6 +425,9 @@ TestGateway.settings = settings(
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
+    # A story that goes wrong is told as it was: the shortest one takes minutes to find. For that
+    # there is tests/campaigns/simulate.py.
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 
@@ -355,3 +450,42 @@ def test_what_a_holder_does_without_its_claim_is_not_written(saves: int) -> None
     finally:
         machine.teardown()
     assert robbed or saves > FEWEST_SAVES
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_the_window_is_the_wall_clocks(hours: int) -> None:
+    """A batch that was made while the clock was wrong ends when the clock says so.
+
+    Its job was being sent with a key whose project is never seen again.
+    """
+    machine = GatewayMachine()
+    machine.begin([("create", Fault.LOST)], [])
+    try:
+        machine.start_with_key("other", 0)
+        machine.clock_is_set(-hours)
+        machine.submit("sk-ann", [Kind.FLASH])
+        machine.moments_pass(5)
+        machine.clock_is_set(hours)
+        machine.start_with_key("first", 0)
+        for _ in range(30):
+            machine.all_is_as_promised()
+            machine.hours_pass(HOUR)
+        assert [batch.status for batch in machine.model.batches] == ["expired"]
+    finally:
+        machine.teardown()
+
+
+def test_a_loop_that_only_reads_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that calls no port that changes anything, and lets no time pass."""
+
+    async def more_may_start(*_: object) -> bool:
+        return True
+
+    world = World()
+    try:
+        monkeypatch.setattr(Runner, "_start_due", more_may_start)
+        with pytest.raises(AssertionError, match="a hot loop"):
+            world.advance(60)
+    finally:
+        monkeypatch.undo()
+        world.close()

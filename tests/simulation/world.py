@@ -10,6 +10,7 @@ A crash is the end of everything at one call of a port, before it did anything o
 """
 
 import asyncio
+import errno
 import random  # noqa: TID251 - seeded: a story must be the same when it is told again
 import secrets
 import selectors
@@ -33,11 +34,13 @@ from gateway.batches.patience import HOUR, Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.quota import QuotaRules
 from gateway.blobs.local import LocalBlobs
-from gateway.errors import AuditError, UnavailableError
+from gateway.errors import AuditError, NoRoomError, UnavailableError
 from gateway.ids import digest
 from gateway.ports.store import ALL_TIME
 from gateway.runner.context import Retention, RunnerOptions, StepContext
 from gateway.runner.cpu.validate import InputLimits
+from gateway.runner.rerender import Rerenderer
+from gateway.runner.retry_input import RetryInput
 from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
 from gateway.runner.worker import answer
@@ -63,6 +66,10 @@ OWNERS: Final = {"sk-ann": "ann", "sk-bob": "bob"}  # key -> owner
 BLOCKED_TICK: Final = 60.0
 # So many calls without a moment passing are a hot loop.
 HOT: Final = 5_000
+# So many rounds of the event loop without a moment passing are one too.
+IDLE: Final = 20_000
+# Calls of the blobs that write.
+WRITES: Final = frozenset({"_take_all", "_write", "_write_and_sync", "publish"})
 MEMORY: Final = Path("/dev/shm")
 
 
@@ -99,6 +106,7 @@ class Life:
         self.calls = 0
         self.robber: int | None = None  # at which save of a job from now another holder takes it
         self.robberies = 0
+        self.full = False  # the disk takes no more
         self.wrong: list[str] = []
         self.bell: Callable[[], None] = lambda: None
 
@@ -114,6 +122,11 @@ class Life:
             if self.fuse <= 0:
                 self.die()
                 raise DeathError
+
+    def need_room(self, func: Callable[..., Any]) -> None:
+        """Errors: OSError of a call that writes to a full disk."""
+        if self.full and getattr(func, "__name__", None) in WRITES:
+            raise OSError(errno.ENOSPC, "no space left")
 
     def is_robbed(self) -> bool:
         """Whether the job that is saved now is taken by another holder first."""
@@ -138,11 +151,21 @@ class _Waiting(selectors.SelectSelector):
     def __init__(self, pass_time: Callable[[float | None], None]) -> None:
         super().__init__()
         self._pass_time = pass_time
+        self._rounds = 0
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """Nothing ever comes from outside."""
+        """Nothing ever comes from outside.
+
+        Errors: AssertionError when nothing lets time pass, not even a call of a port (one that only
+        reads meets no :meth:`Life.point`).
+        """
         if timeout is None or timeout > 0:
+            self._rounds = 0
             self._pass_time(timeout)
+        self._rounds += 1
+        if self._rounds > IDLE:
+            self._rounds = 0  # what is left must still be unwound
+            raise AssertionError("a hot loop: no moment passes, and nothing is done")
         return []
 
 
@@ -167,6 +190,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._life.point()
         made = self.create_future()
         try:
+            self._life.need_room(func)
             made.set_result(func(*args))
         except Exception as error:  # noqa: BLE001 - a thread hands on whatever it meets
             made.set_exception(error)
@@ -188,6 +212,8 @@ class InlineWriter(Writer):
     async def run(self, work: Callable[[SQLiteSession], T]) -> T:
         """Carry out a write. The process may die before it, and after it."""
         self._life.point()
+        if self._life.full:
+            raise NoRoomError("The gateway cannot record anything now: the storage is full.")
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._commit([write])
         self._life.point()
@@ -332,6 +358,7 @@ class World:
         self.directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
         self.crashes = 0
         self.started_at = 0.0
+        self.clock_set_at = 0.0
         self._target: float | None = None
         self._process: _Process | None = None
         vars(ids)["secrets"] = SeededSecrets(seed)
@@ -376,6 +403,7 @@ class World:
             options(await store.gateway_id()),
         )
         runner = Runner(context)
+        renderer, retries = Rerenderer(context, {}), RetryInput(context)
         services = Services(
             store=store,
             blobs=blobs,
@@ -384,6 +412,8 @@ class World:
             ready=lambda: True,
             endpoints=tuple(ENDPOINTS),
             models=runner.models.offered,
+            rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),
+            retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )
         keys = {digest(key): owner for key, owner in OWNERS.items()}
         app = create_api(services, ApiOptions(credentials=keys))
@@ -483,6 +513,19 @@ class World:
             self.run(self.clock.sleep(seconds))
         finally:
             self._target = None
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the wall clock on, or back."""
+        self.clock.skew += round(seconds * 1000)
+        self.clock_set_at = self.clock.seconds
+
+    def fill_disk(self, seconds: float) -> None:
+        """Let time pass while nothing can be written: all promises begin anew after it."""
+        self.process.life.full = True
+        self.advance(seconds)
+        if self.is_up:
+            self.process.life.full = False
+        self.started_at = self.clock.seconds
 
     def sweep(self) -> None:
         """A round of the sweeper."""
