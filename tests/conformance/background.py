@@ -39,8 +39,8 @@ async def queued(
 
 async def collected(store: Store, *taken: StoredResponse, name: str = "bg") -> bool:
     """A batch of these."""
-    file = a_file(name, purpose=BACKGROUND)
-    batch = a_batch(name, input_file_id=file.id, kind=BACKGROUND)
+    file = a_file(name, purpose=BACKGROUND, owner=taken[0].owner)
+    batch = a_batch(name, input_file_id=file.id, kind=BACKGROUND, owner=taken[0].owner)
     return await store.collect_responses(batch, file, taken)
 
 
@@ -51,9 +51,9 @@ async def finished(store: Store, row: StoredResponse, name: str) -> bool:
     return await store.finish_response(done, SEAL)
 
 
-async def ended_batch(store: Store) -> None:
+async def ended_batch(store: Store, name: str = "bg") -> None:
     """The batch of ``collected`` comes to its end."""
-    batch = await store.claim_batch("batch_bg", 1_000)
+    batch = await store.claim_batch(f"batch_{name}", 1_000)
     assert batch is not None
     assert await store.save_batch(replace(batch, status=BatchStatus.COMPLETED, due_at=None))
 
@@ -101,6 +101,18 @@ class BackgroundRules:
         await queued(store, "other", queue="last", owner=OTHER, due_at=3_000)
         due = await store.due_queues(9_000, 2)
         assert [each.queue for each in due] == ["q0", "last"]
+
+    async def test_owners_of_many_ended_batches_take_turns(self, store: Store) -> None:
+        """What cannot be written of one's answers keeps no other's waiting."""
+        for number, owner in enumerate([OWNER, OWNER, OWNER, OTHER, OTHER]):
+            name = f"{number}"
+            row = await queued(store, name, queue=f"q{number}", owner=owner)
+            assert await collected(store, row, name=name)
+            await ended_batch(store, name)
+        ended = [batch.id for batch in await store.undelivered_batches(9)]
+        assert ended == [f"batch_{number}" for number in (0, 3, 1, 4, 2)]
+        first = [batch.id for batch in await store.undelivered_batches(2)]
+        assert first == ["batch_0", "batch_3"]
 
     async def test_its_batch_and_files_are_no_clients(self, store: Store) -> None:
         await collected(store, await queued(store))

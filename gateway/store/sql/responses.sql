@@ -93,9 +93,13 @@ WHERE queue = :queue AND due_at IS NOT NULL AND batch_id IS NULL
     AND (created_at < :created_at OR (created_at = :created_at AND id <= :id));
 
 -- name: undelivered_batches
-SELECT * FROM batches
-WHERE owner >= '' AND kind = 'background' AND delivered_at IS NULL AND status NOT IN ($live)
-ORDER BY owner, seq LIMIT :limit;
+-- Owners in turns, as above: what cannot be written of one's answers would keep all others out.
+SELECT batches.* FROM (
+    SELECT seq, row_number() OVER (PARTITION BY owner ORDER BY seq) AS turn FROM batches
+    WHERE owner >= '' AND kind = 'background' AND delivered_at IS NULL AND status NOT IN ($live)
+) AS turns
+JOIN batches ON batches.seq = turns.seq
+ORDER BY turns.turn, batches.seq LIMIT :limit;
 
 -- name: responses_of_batch
 SELECT * FROM responses WHERE batch_id = :batch_id AND due_at IS NOT NULL ORDER BY created_at, id;
