@@ -250,6 +250,31 @@ def test_replicas_share_the_bytes_of_files_too(tmp_path: Path) -> None:
         choose_store("postgresql://x@h/d", tmp_path, clock, bucket=True)
 
 
+async def test_a_password_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that libpq reads, named by ``PGPASSFILE``: then the URL holds no secret."""
+    server = PostgresServer()
+    try:
+        server.run("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'open sesame'")
+        server.stop()
+        rules = server.directory / "data" / "pg_hba.conf"
+        rules.write_text(f"host all guarded all scram-sha-256\n{rules.read_text()}")
+        server.start()
+        url = server.url().replace("gateway@", "guarded@")
+        monkeypatch.setattr("gateway.store.postgres.START_SECONDS", 2.0)
+        with pytest.raises(SettingsError, match="GATEWAY_STORE"):
+            await PostgresStore(url).open(0)
+        passwords = tmp_path / "pgpass"
+        passwords.write_text("127.0.0.1:*:*:guarded:open sesame\n")
+        passwords.chmod(0o600)
+        monkeypatch.setenv("PGPASSFILE", str(passwords))
+        store = PostgresStore(url)
+        await store.open(0)
+        assert await store.gateway_id()
+        await store.close()
+    finally:
+        server.close()
+
+
 async def test_the_newest_server_understands_it_all(tmp_path: Path) -> None:
     """The suite runs on PostgreSQL 16: this is 18, with a whole life of a batch."""
     newest = PostgresServer(18)
