@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,8 @@ CLOCK: Final = SystemClock()
 MIB: Final = 1 << 20
 SCHEMES: Final = {"moto": "s3", "gcs": "gs", "azurite": "az"}
 SERVE: Final = "serve"
+
+Work = tuple[str, Callable[[], Awaitable[object]]]
 
 
 @contextlib.contextmanager
@@ -55,6 +58,12 @@ async def _timed(work: Callable[[], Awaitable[object]]) -> float:
     return CLOCK.monotonic() - begun
 
 
+def turned(works: list[Work], by: int) -> list[Work]:
+    """Begin with another one each time: whoever comes first finds the server as it was left."""
+    by %= len(works)
+    return [*works[by:], *works[:by]]
+
+
 class _Trial:
     """The same bytes up and down, ours and obstore's in turn."""
 
@@ -76,14 +85,17 @@ class _Trial:
         found: dict[str, list[float]] = {}
         for number in range(rounds):
             name = f"blob-{number:04}"
-            for what, work in (
+            ups: list[Work] = [
                 ("obstore put", self._put),
-                ("a file goes up", lambda name=name: self._adopt(f"{name}-file")),
-                ("an upload goes up", lambda name=name: self._upload(name)),
+                ("a file goes up", partial(self._adopt, f"{name}-file")),
+                ("an upload goes up", partial(self._upload, name)),
+            ]
+            downs: list[Work] = [
                 ("obstore get", self._get),
-                ("a file comes down", lambda name=name: self._copy(name)),
-                ("a download", lambda name=name: self._read(name)),
-            ):
+                ("a file comes down", partial(self._copy, name)),
+                ("a download", partial(self._read, name)),
+            ]
+            for what, work in (*turned(ups, number), *turned(downs, number)):
                 found.setdefault(what, []).append(await _timed(work))
                 self.peak = max(self.peak, psutil.Process().memory_info().rss)
             for path in ("theirs", f"blobs/{name}", f"blobs/{name}-file"):
