@@ -156,6 +156,7 @@ class Runner:
         self._bell = asyncio.Event()
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
+        self._early: set[asyncio.Task[None]] = set()  # steps begun before it was set back
         self._soon: asyncio.TimerHandle | None = None  # the bell, about to ring
         self._under_way: dict[Key, _UnderWay] = {}
         self._crowded: set[Act] = set()  # more of these are due than may run
@@ -213,10 +214,18 @@ class Runner:
         now = clock.now()
         drift = now - int(clock.monotonic() * 1000)
         went_back = self._drift is None or drift < self._drift - CLOCK_STEP
-        if went_back:
+        if went_back or self._outlived():
             longest = max(options.poll.longest, options.retry.longest, 2 * options.settle)
             await self._context.store.pull_in(now, now + longest)
+            self._early = {step.task for step in self._under_way.values()} if went_back else set()
         self._drift = drift  # not before: on a full disk it is tried again in the next round
+
+    def _outlived(self) -> bool:
+        """Whether all steps have ended that had read the time before the clock was set back.
+
+        What they have written since is due by that time.
+        """
+        return bool(self._early) and all(task.done() for task in self._early)
 
     async def _warn_of_another_key(self) -> None:
         context = self._context

@@ -1,5 +1,6 @@
 """A batch ends when we say, with its reasons, and whatever the wall clock does."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,27 @@ async def test_a_clock_that_is_set_back_while_the_disk_is_full_stops_no_job(tmp_
         here.runner.wake()
         await here.until(lambda _: here.store.late, batch)
         here.store.full = False
+        here.upstream.jobs[0].state = "SUCCEEDED"
+
+        assert (await here.ended(batch)).status is BatchStatus.COMPLETED
+
+
+async def test_a_clock_that_is_set_back_during_a_poll_stops_no_job(tmp_path: Path) -> None:
+    """What the poll then saves is due by the time that it had read: an hour from now."""
+    async with world(tmp_path) as here:
+        here.clock.ahead = HOUR
+        here.upstream.state = "RUNNING"
+        batch = await here.submit(TWO)
+        await here.until(lambda work: work.jobs and work.jobs[0].looked_at, batch)
+        here.store.saves = saves = asyncio.Event()
+        await here.until(lambda _: here.store.waiting, batch)
+
+        pulled = here.store.pulled
+        here.clock.ahead = 0
+        here.runner.wake()
+        await here.until(lambda _: here.store.pulled > pulled, batch)
+        here.store.saves = None
+        saves.set()
         here.upstream.jobs[0].state = "SUCCEEDED"
 
         assert (await here.ended(batch)).status is BatchStatus.COMPLETED

@@ -75,6 +75,9 @@ class FillingStore(SQLiteStore):
 
     full = False
     late = 0  # how often it was in vain asked to make due what a wrong clock has put off
+    pulled = 0  # how often that was done
+    saves: asyncio.Event | None = None  # what saves of jobs wait for
+    waiting = 0  # how many have come to wait
     doubts = 0  # failures that are written down while the connection breaks in the commit
 
     def _room(self) -> None:
@@ -91,6 +94,7 @@ class FillingStore(SQLiteStore):
         self.late += self.full
         self._room()
         await super().pull_in(now, latest)
+        self.pulled += 1
 
     async def claim_batch(self, batch_id: str, lease: int) -> Batch | None:
         """Claim."""
@@ -111,6 +115,9 @@ class FillingStore(SQLiteStore):
 
     async def save_job(self, job: Job, **others: Any) -> bool:
         """Save."""
+        if self.saves is not None:
+            self.waiting += 1
+            await self.saves.wait()
         self._room()
         saved = await super().save_job(job, **others)
         self._doubt(job)
