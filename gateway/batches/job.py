@@ -100,7 +100,7 @@ class Job:
     lines: int
     bytes: int
     tokens: int
-    spool: str
+    spool: str  # empty once nothing needs it any more
     echo: str
     display_name: str
     created_at: int

@@ -424,7 +424,7 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
     batch = claim.row
     advice = refused_model(jobs)
     if advice is not None and batch.cancel_requested_at is None:
-        deletable = [blob for blob in _outlived(batch, jobs, kept=False) if blob is not None]
+        deletable = [blob for blob in _outlived(batch, jobs, kept=False) if blob]
         await _fail(context, claim, [BatchError(MODEL_NOT_FOUND, advice)], deletable)
         return
     if batch.status is BatchStatus.IN_PROGRESS:
@@ -471,7 +471,7 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
         expired_at=now if status is BatchStatus.EXPIRED else None,
         cancelled_at=now if status is BatchStatus.CANCELLED else None,
     )
-    deletable = [blob for blob in _outlived(batch, jobs, kept=bool(kept)) if blob is not None]
+    deletable = [blob for blob in _outlived(batch, jobs, kept=bool(kept)) if blob]
     await claim.save(done, files=list(files.values()), blobs=BlobChange(deletable=deletable))
     told = (counts.total, counts.completed, counts.failed)
     logger.info("batch %s %s: %d lines, %d completed, %d failed", batch.id, status, *told)

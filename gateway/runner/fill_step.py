@@ -79,7 +79,9 @@ async def look_for_files(context: StepContext, claim: JobClaim, job: Job) -> Non
     logger.warning("%s: %s", job_label(job), OTHER_KEY)
     due = context.clock.now() + context.options.poll.shortest
     again = replace(job, due_at=due, failures=0, last_error=OTHER_KEY)
-    await claim.save(again, doubt_files=True)
+    before = claim.row.filled
+    deletable = [] if before is None or before == job.filled else [before]
+    await claim.save(again, doubt_files=True, blobs=BlobChange(deletable=deletable))
 
 
 def _waits_for(files: Sequence[NamedFile]) -> str | None:

@@ -113,10 +113,13 @@ async def divide_refused(context: StepContext, claim: JobClaim) -> None:
         parts[-1] = replace(parts[-1], job=blamed)
     logger.info("%s: refused for one of its lines, divided", job_label(job))
     await claim.save(
-        moved(job, JobState.COLLECTED),
+        moved(job, JobState.COLLECTED, spool="", filled=None),
         jobs=[each.job for each in parts],
         named={each.job.id: each.files for each in parts},
-        blobs=BlobChange(live=[blob for each in parts for blob in each.blobs]),
+        blobs=BlobChange(
+            live=[blob for each in parts for blob in each.blobs],
+            deletable=[blob for blob in (job.spool, job.echo, job.filled) if blob],
+        ),
     )
 
 

@@ -323,6 +323,7 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         archives = {name: summary[name] for name in made if summary[name]}
         names = await context.keep([summary["run"], summary["index"], *archives.values()])
     kept = dict(zip(archives, names[2:], strict=True))
+    spent = {} if job.recover_until is not None else {"spool": "", "filled": None}
     _tell(job, summary, followers)
     counts = Counts(**summary["counts"])
     usage = TokenUsage(**summary["usage"])
@@ -341,6 +342,7 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
             denied_at=None,
             denials=0,
             **kept,
+            **spent,
         ),
         counts=counts,
         usage=usage,
@@ -348,14 +350,18 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         named={each.job.id: each.files for each in followers},
         blobs=BlobChange(
             live=[*names, *(blob for each in followers for blob in each.blobs)],
-            deletable=[blob for blob in _replaced(claim.row, job, kept) if blob is not None],
+            deletable=[blob for blob in _replaced(claim.row, job, {**kept, **spent}) if blob],
         ),
         lesson=lesson,
     )
 
 
-def _replaced(before: Job, job: Job, kept: Mapping[str, str]) -> Iterator[str | None]:
-    """Yield the blobs that archives take the place of, and raw results that are of no use."""
+def _replaced(before: Job, job: Job, kept: Mapping[str, str | None]) -> Iterator[str | None]:
+    """Yield the blobs that archives take the place of, and what is of no use any more.
+
+    Requests are not read again once their job is collected, unless it is looked for on: lines that
+    run again are in follow-ups by now. What else may want them makes them again from the input.
+    """
     yield from (getattr(job, name) for name in kept)
     if before.raw != job.raw:
         yield before.raw

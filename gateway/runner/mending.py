@@ -164,7 +164,7 @@ async def bring_left(context: StepContext, job: Job, place: Path) -> Mapping[str
     left = {}
     for name, blob in (("spool", job.spool), ("echo", job.echo), ("held", job.held)):
         path = place / f"left-{name}"
-        if blob is None:
+        if not blob:
             continue
         try:
             await context.copy_to(blob, path)

@@ -118,7 +118,7 @@ async def recut(context: StepContext, _: Batch, claim: JobClaim) -> None:
     ]
     deletable = [blob for blob in (job.spool, job.echo, job.filled) if blob is not None]
     await claim.save(
-        moved(job, JobState.COLLECTED, filled=None),
+        moved(job, JobState.COLLECTED, spool="", filled=None),
         jobs=halves,
         named={half.id: part["files"] for half, part in zip(halves, parts, strict=True)},
         blobs=BlobChange(live=names, deletable=deletable),

@@ -211,7 +211,9 @@ async def _doubt(context: StepContext, claim: JobClaim, error: UpstreamAmbiguous
 
 
 async def _adopt(context: StepContext, claim: JobClaim, name: str) -> None:
+    """Note what was created; it is never sent again, and names its files' copies by itself."""
     now = context.clock.now()
+    filled = claim.row.filled
     due = now + next_poll(0, claim.row.items, context.options.poll, jitter())
     await claim.save(
         moved(
@@ -224,7 +226,9 @@ async def _adopt(context: StepContext, claim: JobClaim, name: str) -> None:
             denied_at=None,
             denials=0,
             due_at=due,
-        )
+            filled=None,
+        ),
+        blobs=BlobChange(deletable=[] if filled is None else [filled]),
     )
     logger.info("%s runs upstream: %d items", job_label(claim.row), claim.row.items)
 

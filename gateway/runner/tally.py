@@ -36,7 +36,7 @@ def tally_job(meters: Meters, before: Job, after: Job) -> None:
     if after.staged is not None and after.staged != before.staged:
         meters.count(Series.UPSTREAM_SENT, after.outgoing[1])
     if after.inline and after.state is JobState.RUNNING and before.state is not JobState.RUNNING:
-        meters.count(Series.UPSTREAM_SENT, after.outgoing[1])
+        meters.count(Series.UPSTREAM_SENT, before.outgoing[1])
     for kind, number in tokens_by_kind(after.usage - before.usage).items():
         meters.count(Series.TOKENS, number, kind=kind, model=after.model)
     cost = (after.cost or 0) - (before.cost or 0)

@@ -492,9 +492,9 @@ async def test_a_line_that_is_missing_is_sent_again_within_bounds(
 
 
 async def test_with_hints_gone_too_these_are_made_first(tmp_path: Path) -> None:
-    """Run, hints and spool of a collected job."""
+    """Run and hints of a collected job, whose spool is gone by now."""
     async with half_done(tmp_path) as (w, batch, job, go_on):
-        for blob in (job.run, job.echo, job.spool):
+        for blob in (job.run, job.echo):
             lose(path_of(tmp_path, blob))
         go_on()
         done = await w.ended(batch)
@@ -504,7 +504,7 @@ async def test_with_hints_gone_too_these_are_made_first(tmp_path: Path) -> None:
 async def test_with_everything_gone_the_batch_ends(tmp_path: Path) -> None:
     """Lines that nothing is known of have their number alone."""
     async with half_done(tmp_path) as (w, batch, job, go_on):
-        for blob in (job.run, job.echo, job.spool):
+        for blob in (job.run, job.echo):
             lose(path_of(tmp_path, blob))
         await lose_input(w, batch, tmp_path)
         go_on()
