@@ -86,6 +86,7 @@ from gateway.translate import (
     check_voices,
 )
 from gateway.ui.app import with_page
+from gateway.units import counted
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions, check_keys
 from gateway.upstream.others import OtherOptions, OtherUpstream
@@ -496,10 +497,10 @@ class Gateway:
         for owner, (files, batches) in (await store.owners()).items():
             if owner not in reached:
                 logger.warning(
-                    "%d batches and %d files belong to %r, which no key in GATEWAY_API_KEYS"
-                    " reaches: the entry %s=SECRET reaches them",
-                    batches,
-                    files,
+                    "%s and %s are those of %r, which no key in GATEWAY_API_KEYS reaches: the"
+                    " entry %s=SECRET does",
+                    counted(batches, "batch", "batches"),
+                    counted(files, "file"),
                     owner,
                     owner,
                 )

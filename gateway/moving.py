@@ -28,6 +28,7 @@ from gateway.ports.blobs import Blobs
 from gateway.store.moved import read_mark, write_mark
 from gateway.store.moving import Source, SQLiteTarget, Target, carry, held_by
 from gateway.store.opening import DATABASE
+from gateway.units import counted
 
 AT_ONCE: Final = 8  # blobs; most are small, and a bucket takes its time for each
 SAID_EVERY: Final = 1000
@@ -174,9 +175,9 @@ class _Carrier:
                 raise outcome
         if self._damaged:
             raise SettingsError(
-                f"the bytes of {len(self._damaged)} blobs are gone or have changed, the first is"
-                f" {self._damaged[0]}: let the gateway run here until it has mended what it can,"
-                " or restore them"
+                f"the bytes of {counted(len(self._damaged), 'blob')} are gone or have changed, the"
+                f" first is {self._damaged[0]}: let the gateway run here until it has mended what"
+                " it can, or restore them"
             )
         return self._count, self._bytes
 
@@ -196,7 +197,7 @@ class _Carrier:
             return
         self._count += 1
         if self._count % SAID_EVERY == 0:
-            self._say(f"{self._count} blobs, {self._bytes} bytes")
+            self._say(f"{counted(self._count, 'blob')}, {counted(self._bytes, 'byte')}")
 
     async def _carry(self, name: str, sealed: str | None) -> int:
         digest, size = await _digest(self._kept, name)

@@ -1,10 +1,15 @@
-"""Sizes in bytes, and times in words."""
+"""Sizes in bytes, and counts and times in words."""
 
 from typing import Final
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """``1 line``, ``2,000 lines``; a plural that is not made with an s is given."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def duration(seconds: float) -> str:

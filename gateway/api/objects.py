@@ -10,6 +10,7 @@ from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus, Counts, Tok
 from gateway.batches.file import File
 from gateway.batches.outlook import UNKNOWN, Outlook
 from gateway.batches.upload import Part, Upload
+from gateway.units import counted
 from gateway.wire.openai import COMPLETION_WINDOW
 
 # Before validation the lines are not counted; of a failed batch nothing ran (OpenAI shows 0/0/0).
@@ -164,7 +165,8 @@ def _errors(batch: Batch, most: int | None) -> dict[str, Any] | None:
     ]
     if len(shown) < len(batch.errors):
         more = len(batch.errors) - len(shown)
-        message = f"{more} more entries: GET /v1/batches/{batch.id} shows all of them."
+        entries = counted(more, "more entry", "more entries")
+        message = f"{entries}: GET /v1/batches/{batch.id} shows all of them."
         data.append({"code": shown[-1].code, "message": message, "param": None, "line": None})
     return {"object": "list", "data": data}
 

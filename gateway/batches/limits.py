@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from gateway.batches.batch import Batch, BatchError
+from gateway.units import counted
 
 BILLION: Final = 1_000_000_000
 DAY: Final = 24 * 3600 * 1000
@@ -187,8 +188,8 @@ def too_many_live(used: Used, limits: OwnerLimits) -> BatchError | None:
         return None
     return BatchError(
         "batch_limit_exceeded",
-        f"This key may have {most} batches that have not ended, and has {used.live_batches}: wait"
-        " for one to end, or cancel one.",
+        f"This key may have {counted(most, 'live batch', 'live batches')}, and has"
+        f" {used.live_batches}: wait for one to end, or cancel one.",
     )
 
 

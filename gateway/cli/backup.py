@@ -14,6 +14,7 @@ from gateway.blobs.opening import FOLDER
 from gateway.cli.environment import BadSettings, read_settings_of_records
 from gateway.settings.table import Settings
 from gateway.store.opening import DATABASE
+from gateway.units import counted
 
 # Of the database, between which a running gateway may write.
 PAGES: Final = 1024
@@ -47,11 +48,11 @@ def backup(directory: Path) -> None:
     count = _copy_blobs(Layout(source / FOLDER), Layout(directory / FOLDER))
     if lost := _lost(directory):
         raise click.ClickException(
-            f"{directory} is not whole: {lost} files that its records name are gone. What nothing"
-            f" needs is removed after {settings.sweep_seconds:g} s (GATEWAY_SWEEP_SECONDS), and the"
-            " copy took longer: take another, to a slow disk with that setting raised"
+            f"{directory} is not whole: it lacks {counted(lost, 'file')} of its records. What"
+            f" nothing needs is removed after {settings.sweep_seconds:g} s (GATEWAY_SWEEP_SECONDS),"
+            " and the copy took longer: take another, to a slow disk with that setting raised"
         )
-    click.echo(f"the records and {count} files are in {directory}")
+    click.echo(f"the records and {counted(count, 'file')} are in {directory}")
 
 
 def _lost(directory: Path) -> int:

@@ -1,5 +1,7 @@
 """``gateway config``."""
 
+from typing import Final
+
 import click
 
 from gateway.app import policy
@@ -8,16 +10,23 @@ from gateway.errors import SettingsError
 from gateway.settings.load import UnfitSettingsError, describe, load
 from gateway.settings.table import SETTINGS, Settings
 
+HELP: Final = """Print the settings in force, secrets masked.
 
-@click.command(short_help="Print the settings in force.")
+When one is missing, such as the key for Google, this prints the others, says which, and exits 78.
+One that cannot be read leaves nothing in force: then this says which alone. --help-settings
+explains every setting either way.
+
+\b
+  gateway config
+  GATEWAY_PORT=9000 gateway config | grep PORT
+  gateway config --help-settings | grep -A 1 WEBHOOK
+"""
+
+
+@click.command(short_help="Print the settings in force.", help=HELP)
 @click.option("--help-settings", is_flag=True, help="Show what each setting means instead.")
 def config(help_settings: bool) -> None:
-    """Print the settings in force, secrets masked.
-
-    When one is missing, such as the key for Google, this prints the others, says which, and exits
-    78. One that cannot be read leaves nothing in force: then this says which alone.
-    --help-settings explains every setting either way.
-    """
+    """See HELP."""
     if help_settings:
         for setting in SETTINGS:
             default = "none" if setting.default in {None, ""} else setting.default

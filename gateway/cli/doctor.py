@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -13,18 +13,29 @@ import click
 import orjson
 
 from gateway.app import gemini_options, google_credentials, policy
+from gateway.batches.planning import BATCH_METHODS
 from gateway.client.client import ClientError, server_date
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError, UpstreamError, UpstreamHeldError
 from gateway.settings.load import load
 from gateway.settings.table import Settings
-from gateway.translate import KNOWN_MODELS
-from gateway.units import GIB, MIB
+from gateway.translate import OPENAI_ALIASES, Policy, resolve_model
+from gateway.units import GIB, MIB, counted
 from gateway.upstream.gemini import GeminiUpstream
-from gateway.wire.gemini import GENERATE_CONTENT
 
 CLOCK_SECONDS: Final = 60.0  # a clock that is off by more ends windows and files' lives too early
 LEAST_FREE: Final = GIB
+_OPENAI: Final = Policy(aliases=OPENAI_ALIASES)
+# A use -> the model that is taken for OpenAI's of that kind, unless a setting says otherwise.
+USUAL: Final = {
+    use: resolve_model(name, _OPENAI).model
+    for use, name in (
+        ("chat", "gpt-5"),
+        ("chat, small", "gpt-5-mini"),
+        ("embeddings", "text-embedding-3-small"),
+        ("images", "gpt-image-1"),
+    )
+}
 GOOD, DOUBT, BAD = "ok", "warning", "error"
 _COLOURS: Final = {GOOD: "green", DOUBT: "yellow", BAD: "red"}
 
@@ -134,12 +145,17 @@ async def _key(upstream: GeminiUpstream, name: str) -> Finding:
         return Finding(what, BAD, f"Google refuses it: {error.message}")
     except UpstreamError as error:
         return Finding(what, DOUBT, f"Google gave no list of models: {error.message}")
-    able = [model.id for model in models if GENERATE_CONTENT in model.methods]
+    able = {model.id for model in models if model.methods & BATCH_METHODS}
     if not able:
         return Finding(what, BAD, "it works, but none of its models runs batches")
-    known = sorted(set(able) & set(KNOWN_MODELS))
-    some = ", ".join(known[-3:]) or able[0]
-    return Finding(what, GOOD, f"it works; {len(able)} models run batches, for example {some}")
+    models_for = counted(len(able), "model")
+    return Finding(what, GOOD, f"it works; {models_for} for batches, such as {_by_use(able)}")
+
+
+def _by_use(able: Collection[str]) -> str:
+    """Name one model for each use, those that the built-in aliases choose; else any."""
+    some = [f"{model} ({use})" for use, model in USUAL.items() if model in able]
+    return ", ".join(some or sorted(able)[:3])
 
 
 def _quota(settings: Settings) -> Finding:

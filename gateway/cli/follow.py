@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from gateway.cli.status import lines_of
 from gateway.client.client import GatewayClient, NoAnswerError
 from gateway.clock import SystemClock
-from gateway.units import duration
+from gateway.units import counted, duration
 
 ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 FIRST_PAUSE: Final = 0.5
@@ -101,7 +101,7 @@ def _facts(batch: Json, now: int) -> Iterator[str]:
     more = batch.get("gateway") or {}
     yield lines_of(batch)
     tokens = (batch.get("usage") or {}).get("total_tokens")
-    yield f"{tokens:,} tokens" if tokens else ""
+    yield counted(tokens, "token") if tokens else ""
     cost = more.get("cost_usd")
     yield f"${cost:.4f}" if cost else ""
     eta = more.get("eta_seconds")

@@ -14,11 +14,22 @@ PROBE_SECONDS: Final = 5
 # An address to listen on that cannot be connected to, and the one that can.
 _REACHABLE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 
+HELP: Final = """Ask the gateway on this machine whether it is alive and ready; exit 1 if not.
 
-@click.command(short_help="Ask a running gateway; for probes.")
+It is asked at GATEWAY_HOST and GATEWAY_PORT, as it listens. For probes that run a command in the
+gateway's container; those that call HTTP ask /healthz and /readyz themselves.
+
+\b
+  gateway health
+  gateway health --live
+  GATEWAY_PORT=9000 gateway health || echo "it is not ready"
+"""
+
+
+@click.command(short_help="Ask a running gateway; for probes.", help=HELP)
 @click.option("--live", is_flag=True, help="Ask only whether the process answers (liveness).")
 def health(live: bool) -> None:
-    """Ask the gateway on this machine whether it is alive and ready; exit 1 if not."""
+    """See HELP."""
     try:
         address, port = load_address()
     except SettingsError as error:

@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 
 from gateway.log_fields import LOG_FIELDS, bound
+from gateway.units import counted
 
 # Lines that wait for a reader of standard error; what comes beyond that is dropped and counted.
 WAITING: Final = 10_000
@@ -106,7 +107,8 @@ class PatientHandler(logging.Handler):
 
     def _tell_dropped(self) -> bytes:
         dropped, self._dropped = self._dropped, 0
-        message = f"{dropped} lines were dropped: standard error was not read fast enough"
+        lines = counted(dropped, "line")
+        message = f"{lines} dropped: standard error was not read fast enough"
         record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (), None)
         return self.format(record).encode() + b"\n"
 

@@ -11,6 +11,7 @@ from gateway.clock import SystemClock
 from gateway.errors import SettingsError, UnavailableError
 from gateway.moving import Move, Moved, move
 from gateway.settings.values import bucket
+from gateway.units import counted
 
 
 def _bucket(_: click.Context, __: click.Parameter, value: str) -> str | None:
@@ -72,9 +73,10 @@ def _report(plan: Move, moved: Moved) -> None:
     if moved.rows is None:
         click.echo("the records had been moved before")
     else:
-        click.echo(f"{moved.blobs} blobs of {moved.bytes} bytes, compared by SHA-256")
+        blobs = counted(moved.blobs, "blob")
+        click.echo(f"{blobs} of {counted(moved.bytes, 'byte')}, compared by SHA-256")
         for table, count in moved.rows.items():
-            click.echo(f"{count} rows of {table}, compared by digest")
+            click.echo(f"{counted(count, 'row')} of {table}, compared by digest")
     click.echo(f"{plan.directory} is not served any more. Start the gateway with:")
     if "://" in plan.to:
         click.echo("  GATEWAY_STORE=(the value of --to), GATEWAY_DATA_DIR=(a new directory)")

@@ -13,6 +13,7 @@ from gateway.app import Gateway
 from gateway.cli.environment import BadSettings, read_settings
 from gateway.cli.logs import set_up_logs
 from gateway.errors import DamagedStoreError, ListenError, SettingsError, UnavailableError
+from gateway.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +33,11 @@ def serve() -> None:
     for warning in warnings:
         logger.warning(warning)
     logger.info(
-        "gateway %s: data in %s, upstream %s, %d workers",
+        "gateway %s: data in %s, upstream %s, %s",
         __version__,
         settings.data_dir.absolute(),
         settings.gemini_base_url,
-        settings.translate_workers,
+        counted(settings.translate_workers, "worker"),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
         try:

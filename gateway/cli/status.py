@@ -12,7 +12,7 @@ from rich.table import Table
 
 from gateway.cli.connection import connected, connection_options
 from gateway.clock import SystemClock
-from gateway.units import duration
+from gateway.units import counted, duration
 
 NEWEST: Final = 20
 WIDE: Final = 200  # columns of what goes into a file or another program
@@ -73,7 +73,7 @@ def singles(metrics: str) -> str:
     dollars = sums["gateway_single_cost_dollars_total"]
     return (
         f"single requests of all clients since its start: {requests:,.0f},"
-        f" {tokens:,.0f} tokens, ${dollars:,.4f}"
+        f" {counted(int(tokens), 'token')}, ${dollars:,.4f}"
     )
 
 

@@ -26,6 +26,7 @@ from gateway.translate import (
     Price,
     check_prices,
 )
+from gateway.units import counted
 from gateway.wire.jsonl import drop_blank_end, escape_separators, read_lines
 
 # A key is not needed to translate, and no setting of the service may stop it.
@@ -102,7 +103,8 @@ def translate(  # noqa: PLR0917 - click gives each by its name
         click.echo("\n".join(_told(totals)))
     for place, count in explained.caught.items():
         click.echo(
-            f"the gateway itself failed on {count:,} lines, please report: {place}", err=True
+            f"the gateway itself failed on {counted(count, 'line')}, please report: {place}",
+            err=True,
         )
     if totals["fail_the_batch"] or not totals["lines"]:
         raise SystemExit(1)
@@ -168,7 +170,8 @@ def _default_endpoint() -> str:
 
 def _headline(totals: Mapping[str, Any]) -> str:
     return (
-        f"{totals['endpoint']}: {totals['lines']} lines, {totals['items']} items, "
+        f"{totals['endpoint']}: {counted(totals['lines'], 'line')}, "
+        f"{counted(totals['items'], 'item')}, "
         f"{totals['refused']} refused, {totals['fail_the_batch']} that fail the batch"
     )
 
@@ -191,6 +194,8 @@ def _told(totals: Mapping[str, Any]) -> Iterator[str]:
             what = f"{kind['code']} {kind['field']}".rstrip()
             first = f"(first on line {kind['first_line']:,})"
             yield f"{title:{width}} {kind['count']:>9,}  {what} {first}"
+            if message := kind.get("message"):
+                yield f"{'':{width}} {'':9}  {message}"
     if totals["models"]:
         yield ""
         prices = f"US dollars, batch prices as of {PRICES_READ_ON}"
@@ -212,7 +217,8 @@ def _table(totals: Mapping[str, Any]) -> Iterator[str]:
         yield "  ".join(cells)
     for name, of in models.items():
         for why, lines in of["without_estimate"].items():
-            yield f"{name}: no estimate of what {lines:,} lines cost, because of: {why}"
+            of_lines = counted(lines, "line")
+            yield f"{name}: no estimate of the cost of {of_lines}, because of: {why}"
 
 
 def _row(name: str, totals: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from gateway.cli.connection import connected, connection_options
 from gateway.client.client import ClientError, GatewayClient
 from gateway.runner.cpu.verify import Verified, VerifyTask
 from gateway.runner.cpu.verify import verify as run
+from gateway.units import counted
 
 SHOWN: Final = 5
 HELP: Final = """Check that each custom_id of an input came back exactly once, in output or errors.
@@ -35,7 +36,7 @@ def sentences(found: Verified) -> Iterator[str]:
             some = ", ".join(names[:SHOWN]) + (", …" if count > SHOWN else "")
             yield f"{count} {word}: {some}"
     if found.good:
-        yield f"each of {found.lines} lines came back once"
+        yield f"each of {counted(found.lines, 'line')} came back once"
 
 
 @click.command(short_help="Check that every line came back once.", help=HELP)

@@ -40,7 +40,7 @@ from gateway.ports.store import Seal
 from gateway.runner.batch_steps import FILES
 from gateway.runner.context import StepContext, describe, sealed
 from gateway.runner.rerender import Rerenderer
-from gateway.units import MIB
+from gateway.units import MIB, counted
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,8 @@ class Background:
             kind=BACKGROUND,
         )
         if await self._context.store.collect_responses(batch, file, taken):
-            logger.info("batch %s: %d responses in the background", batch.id, len(taken))
+            told = counted(len(taken), "response")
+            logger.info("batch %s: %s in the background", batch.id, told)
             self._wake()
 
     async def _write(

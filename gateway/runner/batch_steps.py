@@ -33,6 +33,7 @@ from gateway.runner.named_files import NamedFiles, find_files
 from gateway.runner.publishing import Written, write_files
 from gateway.runner.suspects import explained_deaths, run_on_lines
 from gateway.translate import REUSED
+from gateway.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -275,7 +276,8 @@ def _gave_up() -> BatchError:
 
 def _log_internal(batch_id: str, internal: Mapping[str, int]) -> None:
     for place, count in internal.items():
-        logger.error("batch %s: %d lines failed inside the gateway: %s", batch_id, count, place)
+        lines = counted(count, "line")
+        logger.error("batch %s: %s failed inside the gateway: %s", batch_id, lines, place)
 
 
 async def _fail(
@@ -297,7 +299,8 @@ async def _fail(
         last_error=None,
     )
     await claim.save(failed, blobs=BlobChange(deletable=deletable))
-    logger.info("batch %s failed with %d errors, nothing ran", claim.row.id, len(errors))
+    told = counted(len(errors), "error")
+    logger.info("batch %s failed with %s, nothing ran", claim.row.id, told)
 
 
 async def _start(
@@ -352,12 +355,12 @@ async def _start(
         await _fail(context, claim, [over.error], names)
         return
     logger.info(
-        "batch %s in progress: %d lines, %d refused, %d answered before, %d jobs",
+        "batch %s in progress: %s, %d refused, %d answered before, %s",
         batch.id,
-        summary["lines"],
+        counted(summary["lines"], "line"),
         summary["refused"],
         reused,
-        len(jobs),
+        counted(len(jobs), "job"),
     )
 
 
@@ -473,8 +476,8 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
     )
     deletable = [blob for blob in _outlived(batch, jobs, kept=bool(kept)) if blob]
     await claim.save(done, files=list(files.values()), blobs=BlobChange(deletable=deletable))
-    told = (counts.total, counts.completed, counts.failed)
-    logger.info("batch %s %s: %d lines, %d completed, %d failed", batch.id, status, *told)
+    told = (counted(counts.total, "line"), counts.completed, counts.failed)
+    logger.info("batch %s %s: %s, %d completed, %d failed", batch.id, status, *told)
 
 
 async def _send_again(context: StepContext, claim: BatchClaim, found: Written) -> None:

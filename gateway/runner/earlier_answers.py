@@ -20,6 +20,7 @@ from gateway.runner.context import StepContext, job_label
 from gateway.runner.cpu.digests import MergeTask
 from gateway.runner.cpu.gather import GatherTask
 from gateway.runner.cpu.validate import ValidateTask
+from gateway.units import counted
 from gateway.wire.gemini import INLINE
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,8 @@ class EarlierAnswers:
                 )
                 summary = await self._context.workers.run("gather", task, SECONDS)
                 if summary["missing"]:
-                    logger.warning("%s: %d answers are gone", job_label(job), summary["missing"])
+                    gone = counted(summary["missing"], "answer")
+                    logger.warning("%s: not reused: %s gone", job_label(job), gone)
                     return False
         except (DamagedBlobError, WorkerError) as error:
             logger.warning("%s: not reused: %s", job_label(job), error)

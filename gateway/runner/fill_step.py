@@ -24,6 +24,7 @@ from gateway.runner.context import (
 )
 from gateway.runner.cpu.collect import INTERNAL
 from gateway.runner.cpu.fill import FillTask, Usable
+from gateway.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def _waits_for(files: Sequence[NamedFile]) -> str | None:
     waiting = [copy for copy in copies if copy.state in ON_THEIR_WAY]
     if not waiting:
         return None
-    why = f"{len(waiting)} of {len(files)} files are being copied to the upstream"
+    why = f"{len(waiting)} of {counted(len(files), 'file')} being copied to the upstream"
     troubles = [copy.last_error for copy in waiting if copy.last_error is not None]
     return ": ".join([why, *troubles[:1]])
 
@@ -115,8 +116,8 @@ async def _write(
                 raise
             return INTERNAL
         if failed:
-            left = (job.items - summary["items"], job.items, len(failed))
-            logger.warning("%s: %d of %d items name %d failed files", job_label(job), *left)
+            left = (job.items - summary["items"], job.items, counted(len(failed), "failed file"))
+            logger.warning("%s: of its items %d of %d name %s", job_label(job), *left)
         if not summary["items"]:
             return NOTHING_LEFT
         [blob] = await context.keep([summary["path"]])

@@ -56,6 +56,7 @@ from gateway.runner.cpu.trail import Trail
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.follow_step import Follower, divide_refused, follow
 from gateway.runner.suspects import run_on_lines
+from gateway.units import counted
 from gateway.wire.gemini import INLINE, SUCCEEDED
 
 logger = logging.getLogger(__name__)
@@ -369,13 +370,14 @@ def _replaced(before: Job, job: Job, kept: Mapping[str, str | None]) -> Iterator
 
 def _tell(job: Job, summary: Mapping[str, Any], followers: Sequence[Follower]) -> None:
     for place_of_error, count in summary["internal"].items():
-        logger.error("%s: %d lines failed inside: %s", job_label(job), count, place_of_error)
+        lines = counted(count, "line")
+        logger.error("%s: %s failed inside: %s", job_label(job), lines, place_of_error)
     odd = (summary["missing"], summary["doubled"], summary["unknown_keys"])
     if any(odd) and job.failure is None:
         logger.warning("%s: results missing %d, doubled %d, unknown %d", job_label(job), *odd)
     for job_again in (each.job for each in followers):
-        said = (job_again.lines, job_again.attempt, job_again.id)
-        logger.info("%s: %d lines run again (attempt %d) as job %s", job_label(job), *said)
+        said = (counted(job_again.lines, "line"), job_again.id, job_again.attempt)
+        logger.info("%s: %s to run again as job %s (attempt %d)", job_label(job), *said)
 
 
 def _cost_of(job: Job, summary: Mapping[str, Any]) -> int | None:

@@ -27,6 +27,7 @@ from gateway.runner.context import (
 from gateway.runner.cpu.hold import HoldTask
 from gateway.runner.cpu.remake import RemakeTask
 from gateway.runner.send_steps import UNSENT
+from gateway.units import counted
 from gateway.wire.gemini import INLINE
 
 logger = logging.getLogger(__name__)
@@ -209,8 +210,11 @@ async def remade(
     )
     made = await context.workers.run("remake", task, REMAKE_SECONDS)
     if (made["lines"], made["items"]) != (job.lines, job.items):
-        told = (job_label(job), made["lines"], made["items"], job.lines, job.items)
-        logger.error("%s: made again, it has %d lines of %d items, not %d of %d", *told)
+        has, had = (
+            f"{counted(lines, 'line')} of {counted(items, 'item')}"
+            for lines, items in ((made["lines"], made["items"]), (job.lines, job.items))
+        )
+        logger.error("%s: made again, it has %s, not %s", job_label(job), has, had)
         return None
     return made
 

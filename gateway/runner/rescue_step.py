@@ -35,6 +35,7 @@ from gateway.runner.cpu.recut import spooled
 from gateway.runner.fill_step import put_together
 from gateway.runner.mending import LOST
 from gateway.translate import answer_cost, most_cost, price_of
+from gateway.units import counted
 from gateway.wire.gemini import SINGLE_METHODS, parse_error, with_tier
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ async def rescue(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     job = claim.row
     lost = await context.store.lose_rescue_calls(job)
     if lost:
-        logger.error("%s: %d calls may be paid for, their answers are lost", job_label(job), lost)
+        calls = counted(lost, "call")
+        logger.error("%s: %s without an answer may be paid for", job_label(job), calls)
     halt: _Halt | None = _Halt(job.last_error or UNDER_WAY)
     if stop_reason(batch, context.clock.now()) is None:
         if job.files and not is_filled(job, context.clock.now()):

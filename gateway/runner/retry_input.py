@@ -12,6 +12,7 @@ from gateway.errors import ConflictError, RequestError
 from gateway.ids import new_file_id
 from gateway.runner.context import StepContext
 from gateway.runner.cpu.failed_lines import FailedLinesTask
+from gateway.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ class RetryInput:
         return await self._context.workers.run("failed_lines", task, SECONDS)
 
     def _record(self, batch: Batch, summary: Mapping[str, Any], blob: str) -> File:
-        logger.info("batch %s: %d lines are sent again", batch.id, summary["lines"])
+        lines = counted(summary["lines"], "line")
+        logger.info("batch %s: %s to be sent again", batch.id, lines)
         return File(
             id=new_file_id(),
             owner=batch.owner,

@@ -75,6 +75,7 @@ from gateway.runner.fill_step import fill
 from gateway.runner.mending import mend
 from gateway.runner.model_list import ModelList
 from gateway.runner.tally import tally_batch, tally_job
+from gateway.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -114,9 +115,8 @@ FOLLOWING: Mapping[tuple[Act, JobState], Act] = {
 }
 
 FOREIGN_JOBS: Final = (
-    "%d jobs that are paid for were made with another Gemini key than the one that is set now for"
-    " the credential %s. They are held, and nothing is created in their place; they go on once that"
-    " key, or another of its project, is set."
+    "%s paid for with another Gemini key than the one that is set now for the credential %s: held."
+    " Nothing is created in its place; it goes on once that key, or another of its project, is set."
 )
 
 AnyStep = Step | FileStep
@@ -233,7 +233,7 @@ class Runner:
             made_by = context.upstream.identity(credential, context.options.gateway_id)
             count = await context.store.foreign_jobs(credential, made_by)
             if count:
-                logger.error(FOREIGN_JOBS, count, credential)
+                logger.error(FOREIGN_JOBS, counted(count, "job"), credential)
 
     async def _pause(self, due: int | None) -> None:
         seconds = TICK_SECONDS

@@ -26,6 +26,7 @@ from gateway.ports.upstream import Absent, FileState, Found, Unknown
 from gateway.runner.context import JobClaim, LostClaimError, StepContext, describe, job_label
 from gateway.runner.denials import FOREIGN
 from gateway.runner.fill_step import has_foreign_files, look_for_files
+from gateway.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -230,7 +231,8 @@ async def _adopt(context: StepContext, claim: JobClaim, name: str) -> None:
         ),
         blobs=BlobChange(deletable=[] if filled is None else [filled]),
     )
-    logger.info("%s runs upstream: %d items", job_label(claim.row), claim.row.items)
+    items = counted(claim.row.items, "item")
+    logger.info("%s runs upstream: %s", job_label(claim.row), items)
 
 
 async def reconcile(context: StepContext, _: Batch, claim: JobClaim) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from gateway.errors import UnavailableError
 from gateway.runner.context import StepContext
 from gateway.runner.suspects import forget_trails
+from gateway.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Sweeper:
                 break  # what could not be removed would be named again at once
         swept += await self._sweep_unreferenced(before)
         if swept:
-            logger.info("swept %d blobs", swept)
+            logger.info("swept %s", counted(swept, "blob"))
         return swept
 
     async def _sweep_unreferenced(self, before: int) -> int:

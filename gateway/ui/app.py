@@ -40,6 +40,8 @@ RETRY_SECONDS: Final = 10
 CHANGED: Final = b"event: changed\ndata: 1\n\n"
 STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 
+_NO_PAGE: Final = ApiError(404, "There is no such page. An address may be cut, or mistyped.")
+
 Page = Callable[[pages.Visit], Awaitable[tuple[str, dict[str, Any]]]]
 
 
@@ -90,6 +92,7 @@ class Ui:
             Route("/events", self._events),
             *(Route(path, self._page(page)) for path, page in pages.PAGES.items()),
             Mount("/api", app=self._forward),
+            Route("/{path:path}", self._unknown),
         ]
         return Starlette(routes=[Mount("/ui", app=_Guarded(Starlette(routes=routes), self._open))])
 
@@ -123,6 +126,12 @@ class Ui:
             values, now=self._now(), path=request.url.path, closed=not self._open
         )
         return Response(text, status, _headers(), "text/html")
+
+    async def _unknown(self, request: Request) -> Response:
+        """Answer for a path that is no page, to whoever may see the others."""
+        if self._key(request) is None:
+            return RedirectResponse("/ui/login", 303, _headers())
+        return self._rendered("error.html", {"error": _NO_PAGE}, request, _NO_PAGE.status)
 
     async def _login(self, request: Request) -> Response:
         if self._open:

@@ -314,8 +314,15 @@ async def test_another_owner_sees_nothing(world: World, upload: Upload) -> None:
         (LINE.decode().encode("utf-32"), "UTF-32"),
         (gzip.compress(LINE, mtime=0), "gzip"),
         ("{'custom_id':'é', and more}".encode("latin-1"), "Latin-1"),
+        ('{"custom_id": "一二三四五六七八九十百千万"}\n'.encode("utf-16-le"), "UTF-16"),
+        (b"\x00\x01\x00\x00\x00\x0f\x00\x80\x00\x03OS/2", "binary"),
+        (b"{\x00\x01\x02\x00\x00\x7f\x03", "binary"),
+        (bytes(5000), "binary"),
     ],
-    ids=["utf-16", "utf-16-le", "utf-16-be", "utf-32", "gzip", "latin-1"],
+    ids=[
+        *("utf-16", "utf-16-le", "utf-16-be", "utf-32", "gzip", "latin-1"),
+        *("utf-16-of-few-nuls", "a-font", "as-if-a-brace", "nothing-but-nul"),
+    ],
 )
 async def test_what_is_not_utf_8_is_refused_at_upload(
     alice: httpx.AsyncClient, upload: Upload, data: bytes, named: str

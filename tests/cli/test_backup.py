@@ -49,7 +49,7 @@ def test_a_copy_that_lacks_a_file_is_told(tmp_path: Path) -> None:
         env = {"GATEWAY_DATA_DIR": str(gateway.data), "GATEWAY_GEMINI_BASE_URL": gemini.base_url}
         failed = run("backup", str(tmp_path / "copy"), env=env)
     assert failed.returncode == 1
-    assert "is not whole: 1 files" in failed.stderr
+    assert "it lacks 1 file of its records" in failed.stderr
     assert "GATEWAY_SWEEP_SECONDS" in failed.stderr
 
 

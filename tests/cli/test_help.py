@@ -11,7 +11,7 @@ from gateway.cli.main import COMMANDS, main
 # What is asked of a running gateway, by people and by programs.
 FOR_PROGRAMS = ("batches", "status", "retry", "rerender", "cancel", "verify", "doctor")
 # Those that are typed as they are.
-PLAIN = {"serve", "demo", "emulator", "config", "health", "migrate"}
+PLAIN = {"serve", "demo", "emulator", "migrate"}
 
 
 def shown(name: str) -> str:

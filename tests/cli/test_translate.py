@@ -59,7 +59,7 @@ def test_a_good_line_becomes_items(tmp_path: Path) -> None:
         }
     ]
     assert made["notes"] == [{"code": "dropped", "field": "verbosity"}]
-    assert totals == f"{CHAT}: 1 lines, 1 items, 0 refused, 0 that fail the batch\n"
+    assert totals == f"{CHAT}: 1 line, 1 item, 0 refused, 0 that fail the batch\n"
 
 
 def test_characters_that_readers_split_lines_at_are_escaped(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_embeddings_are_found_by_the_first_url(tmp_path: Path) -> None:
     code, (made,), totals = translate(tmp_path, line("a", body, "/v1/embeddings"))
 
     assert (code, len(made["items"])) == (0, 2)
-    assert totals.startswith("/v1/embeddings: 1 lines, 2 items")
+    assert totals.startswith("/v1/embeddings: 1 line, 2 items")
 
 
 @pytest.mark.parametrize("urls", [("/responses", "/v1/responses"), ("/v1/responses", "/responses")])
@@ -191,7 +191,7 @@ def test_responses_are_found_by_the_first_url(tmp_path: Path) -> None:
     ]
     assert [note["field"] for note in made["notes"]] == ["truncation"]
     assert (bad["fails"], bad["error"]["param"]) == ("line", "previous_response_id")
-    assert totals.startswith("/v1/responses: 2 lines, 1 items, 1 refused")
+    assert totals.startswith("/v1/responses: 2 lines, 1 item, 1 refused")
 
 
 def test_a_responses_line_needs_its_input(tmp_path: Path) -> None:
@@ -342,6 +342,7 @@ def test_a_summary_counts_notes_and_complaints_by_field(tmp_path: Path) -> None:
             "count": 1,
             "first_line": 5,
             "fails": "batch",
+            "message": "as on line 4",
         },
         {
             "code": "unknown_parameter",
@@ -349,11 +350,23 @@ def test_a_summary_counts_notes_and_complaints_by_field(tmp_path: Path) -> None:
             "count": 2,
             "first_line": 3,
             "fails": "line",
+            "message": "Unknown parameter: 'nonsense'.",
         },
     ]
     told = run("translate", "--summary", str(tmp_path / "input.jsonl")).stdout
     assert "\nfails the batch         1  duplicate_custom_id custom_id (first on line 5)\n" in told
     assert "\nrefused                 2  unknown_parameter nonsense (first on line 3)\n" in told
+    assert f"\n{'':27}Unknown parameter: 'nonsense'.\n" in told
+
+
+def test_a_summary_says_what_to_do_about_an_unknown_model(tmp_path: Path) -> None:
+    """As a line does: the setting that keeps the name."""
+    (tmp_path / "input.jsonl").write_bytes(line("a", chat("gpt-4o-mini")))
+
+    told = run("translate", "--summary", str(tmp_path / "input.jsonl")).stdout
+
+    assert "model_not_found body.model (first on line 1)" in told
+    assert "the gateway needs the setting GATEWAY_MODEL_ALIASES=openai." in told
 
 
 def test_a_summary_for_people(tmp_path: Path) -> None:
@@ -370,7 +383,7 @@ def test_a_summary_for_people(tmp_path: Path) -> None:
     assert rows["gemini-2.5-flash"][-1] == "0.0819"
     assert rows["gemini-99"][-2:] == ["unknown", "unknown"]
     assert rows["all"][1:4] == ["2", "2", "2"]
-    assert "gemini-99: no estimate of what 1 lines cost, because of: price" in done.stdout
+    assert "gemini-99: no estimate of the cost of 1 line, because of: price" in done.stdout
 
 
 def test_the_policy_of_the_environment_decides(tmp_path: Path) -> None:

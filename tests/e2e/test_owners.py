@@ -14,7 +14,7 @@ def test_objects_that_no_key_reaches_are_said_and_reached(tmp_path: Path, gemini
     with serving(tmp_path, gemini.base_url) as gateway:
         client = gateway.client()
         batch = finished(client, submit(client, [chat_line("a", "x")]))
-    said = "1 batches and 2 files belong to 'local'"
+    said = "1 batch and 2 files are those of 'local'"
     assert said not in gateway.log()
 
     with serving(tmp_path, gemini.base_url, GATEWAY_API_KEYS="secret-0001") as gateway:

@@ -83,7 +83,7 @@ def test_a_start_with_a_key_of_another_project_loses_nothing(tmp_path: Path) -> 
                 ),
                 "it is held",
             )
-            assert "1 jobs that are paid for were made with another Gemini key" in gateway.log()
+            assert "1 job paid for with another Gemini key" in gateway.log()
         with _keyed(tmp_path, emulator, "right") as gateway:
             client = gateway.client()
             done = finished(client, batch)

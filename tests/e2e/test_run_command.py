@@ -130,7 +130,9 @@ def test_doctor(gemini: Emulator, tmp_path: Path) -> None:
     }
     ran = run("doctor", env=good)
     assert ran.returncode == 0, ran.stdout
-    assert "models run batches" in ran.stdout
+    assert "models for batches, such as gemini-3.8-flash (chat)" in ran.stdout
+    for model in ("gemini-embedding-001 (embeddings)", "gemini-3.1-flash-image (images)"):
+        assert model in ran.stdout
     assert "\x1b[" not in ran.stdout
     deaf = run("doctor", "--json", env={**good, "GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1:9"})
     assert deaf.returncode == 1

@@ -267,7 +267,7 @@ async def test_an_upload_that_waits_is_told(tmp_path: Path, error: UpstreamError
 
         seen = await here.until(lambda work: "answered" in (work.batch.last_error or ""), batch)
         assert seen.batch.last_error == (
-            f"1 of 1 files are being copied to the upstream: the upstream answered {error.status}"
+            f"1 of 1 file being copied to the upstream: the upstream answered {error.status}"
         )
         here.upstream.script["stage_file"] = []
         done = await here.ended(batch)

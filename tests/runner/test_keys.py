@@ -162,7 +162,7 @@ async def test_a_start_with_another_key_is_said_loudly(
 
         [record] = [each for each in caplog.records if "another Gemini key" in each.message]
         assert record.levelname == "ERROR"
-        assert record.message.startswith("1 jobs that are paid for")
+        assert record.message.startswith("1 job paid for with another")
 
 
 BUSY = UpstreamUnavailableError("busy", status=503)

@@ -230,6 +230,24 @@ def test_what_other_sites_cannot_do(gateway: GatewayProcess) -> None:
     assert httpx.get(f"{ui(gateway)}/static/../app.py").status_code == 404
 
 
+def test_an_address_that_is_no_page_leads_back(
+    page: Page, gateway: GatewayProcess, axe: str
+) -> None:
+    """A page as the others, with its status; what is below the API stays the API's."""
+    for path in ("unknown", "batches/batch_none/unknown/x"):
+        answer = page.goto(f"{ui(gateway)}/{path}")
+        assert answer is not None
+        assert answer.status == 404
+        expect(page.locator("h1")).to_have_text("404")
+        expect(page.locator("main")).to_contain_text("There is no such page")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    check_access(page, axe)
+    page.click("text=All batches")
+    page.wait_for_url(re.compile("/ui/batches"))
+    unknown = httpx.get(f"{ui(gateway)}/api/v1/unknown", headers={"authorization": "Bearer any"})
+    assert unknown.json()["error"]["message"]
+
+
 def test_it_can_be_turned_off(gemini: Emulator, tmp_path: Path) -> None:
     """GATEWAY_UI=off leaves the API alone."""
     with serving(tmp_path, gemini.base_url, GATEWAY_UI="off") as gateway:

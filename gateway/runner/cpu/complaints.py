@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.batches.batch import BatchError
+from gateway.units import counted
 
 LISTED: Final = 10  # lines with an entry of their own; of the others as many are named
 
@@ -68,7 +69,7 @@ class Complaints:
         entries += [_counted(kind, others) for kind, others in self._others.items()]
         unlisted = self._unlisted + len(listed[self._most :])
         if unlisted:
-            text = f"{unlisted} more errors are not listed."
+            text = f"Not listed: {counted(unlisted, 'more error')}."
             entries.append(BatchError("too_many_errors", text))
         return entries
 

@@ -100,8 +100,9 @@ class Explained:
         self.models: dict[str, ModelTotals] = {}
         # By code and field: how many, and the line that is the first.
         self.notes: dict[tuple[str, str], list[int]] = {}
-        # The same of what is refused, and of what fails the whole batch.
+        # The same of what is refused, and of what fails the whole batch; and the first's message.
         self.errors: dict[str, dict[tuple[str, str], list[int]]] = {"batch": {}, "line": {}}
+        self._told: dict[tuple[str, tuple[str, str]], str] = {}
 
     def line(self, raw: bytes | LongLine, number: int) -> dict[str, Any]:
         """Explain one line."""
@@ -167,7 +168,8 @@ class Explained:
         self, number: int, fails: str, code: str | None, param: str | None, message: str
     ) -> dict[str, Any]:
         self.totals[fails] += 1
-        _count(self.errors[fails], code or "", param or "", number)
+        kind = _count(self.errors[fails], code or "", param or "", number)
+        self._told.setdefault((fails, kind), message)
         error = {"code": code, "param": param, "message": message}
         return {"line": number, "fails": fails, "error": error}
 
@@ -183,7 +185,11 @@ class Explained:
             "total": sum(self.models.values(), ModelTotals()).to_json(),
             "notes": _kinds(self.notes),
             "errors": [
-                {**kind, "fails": fails}
+                {
+                    **kind,
+                    "fails": fails,
+                    "message": self._told[fails, (kind["code"], kind["field"])],
+                }
                 for fails, kinds in self.errors.items()
                 for kind in _kinds(kinds)
             ],
@@ -209,12 +215,15 @@ def _note(note: Note) -> dict[str, str]:
     return {**told, "message": note.message} if note.message else told
 
 
-def _count(kinds: dict[tuple[str, str], list[int]], code: str, path: str, number: int) -> None:
-    """``messages[3].name`` counts as ``messages[].name``."""
+def _count(
+    kinds: dict[tuple[str, str], list[int]], code: str, path: str, number: int
+) -> tuple[str, str]:
+    """``messages[3].name`` counts as ``messages[].name``; return the kind that was counted."""
     key = (code, _INDEX.sub("[]", path))
     if key not in kinds and len(kinds) >= MAX_KINDS:
         key = (code, "(others)")
     kinds.setdefault(key, [0, number])[0] += 1
+    return key
 
 
 def _kinds(kinds: Mapping[tuple[str, str], list[int]]) -> list[dict[str, Any]]:
