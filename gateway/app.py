@@ -8,7 +8,7 @@ import resource
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from gateway.batches.quota import QuotaRules
 from gateway.batches.rescue import BILLION, SPEND_LIMITS, RescueRules
 from gateway.blobs.opening import FOLDER, open_blobs
 from gateway.clock import Clock, SharedClock, SystemClock
+from gateway.directories import make, usable
 from gateway.errors import (
     DamagedStoreError,
     ListenError,
@@ -66,6 +67,7 @@ from gateway.runner.line_stories import LineStories
 from gateway.runner.rerender import Rerenderer
 from gateway.runner.retry_input import RetryInput
 from gateway.runner.runner import Runner
+from gateway.runner.suspects import TRAILS
 from gateway.runner.sweeper import Sweeper
 from gateway.runner.verifications import Verifications
 from gateway.runner.workers import Workers
@@ -94,6 +96,7 @@ from gateway.upstream.others import OtherOptions, OtherUpstream
 logger = logging.getLogger(__name__)
 
 CREDENTIAL: Final = "default"
+DATA_DIR: Final = "GATEWAY_DATA_DIR"
 PASS_THROUGH: Final = "pass-through"  # noqa: S105 - a mode
 # How often files of secrets are read: Kubernetes takes up to a minute to show a change.
 KEY_LOOK_SECONDS: Final = 5.0
@@ -393,8 +396,8 @@ class Gateway:
         """
         settings = self._settings
         _raise_file_limit()
-        with _naming_directory(settings.data_dir):
-            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make(DATA_DIR, settings.data_dir)
+        with usable(DATA_DIR, settings.data_dir):
             if settings.store is None:
                 _refuse_orphans(settings.data_dir)
         store = self._choose_store()
@@ -517,6 +520,8 @@ class Gateway:
         scratch = settings.data_dir / "scratch"
         # This process holds the directory's lock: what lies here is a dead process's.
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        for folder in (scratch, settings.data_dir / TRAILS):  # else every step would fail of it
+            make("the folder", folder)
         options = runner_options(settings, gateway_id)
         options = replace(
             options, credentials=self._google_keys.keys(), pass_through=self._pass_through
@@ -771,19 +776,6 @@ def _tracing(settings: Settings) -> Tracing | None:
 async def _look_after(keyring: Keyring | None) -> None:
     if keyring is not None:
         await keyring.run()
-
-
-@contextmanager
-def _naming_directory(data_dir: Path) -> Iterator[None]:
-    """Turn an error of the file system into one that names the directory, and what in it."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        inside = f" ({error.filename})" if error.filename not in {None, str(data_dir)} else ""
-        raise SettingsError(
-            f"GATEWAY_DATA_DIR {data_dir} cannot be used: {reason}{inside}"
-        ) from error
 
 
 def _raise_file_limit() -> None:

@@ -58,7 +58,27 @@ async def test_a_data_directory_that_cannot_be_read_is_named() -> None:
             await gateway.serve(print)
 
     assert str(caught.value) == (
-        f"GATEWAY_DATA_DIR {data} cannot be used: Permission denied ({data / 'gateway.sqlite3'})"
+        f"GATEWAY_DATA_DIR {data} cannot be used: the user of this process (uid {NOBODY}) may not"
+        f" use {data / 'gateway.sqlite3'}; make that user its owner, or name another directory"
+    )
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "with-a-file/blobs", "with-a-file/scratch"])
+async def test_a_file_in_the_way_is_named_with_what_to_do(tmp_path: Path, name: str) -> None:
+    """The data directory itself, one above it, or one of its folders."""
+    (tmp_path / "file").touch()
+    (tmp_path / "with-a-file").mkdir()
+    (tmp_path / name.replace("/below", "")).touch()
+    directory = tmp_path / name.split("/", maxsplit=1)[0]
+    directory = tmp_path / name if directory.is_file() else directory
+
+    with pytest.raises(SettingsError) as caught:
+        await Gateway(settings_of(directory)).serve(print)
+
+    file = tmp_path / name.replace("/below", "")
+    assert str(caught.value).endswith(
+        f" cannot be used: {file} is a file where a directory is needed; name another directory,"
+        " or move the file away"
     )
 
 

@@ -25,6 +25,7 @@ FLOORS: dict[str, int] = {
     "log_fields": 0,
     "wire": 1,
     "extras": 1,
+    "directories": 1,
     "settings": 2,
     "translate": 2,
     "batches": 2,
@@ -52,6 +53,28 @@ FLOORS: dict[str, int] = {
 # or it would mirror our own mistakes.
 ONLY_FROM = {"settings": {"app", "cli", "__main__"}}
 ONLY_THESE = {"emulator": {"clock"}}
+
+# The rooms in which a library is known: exactly these.
+LIBRARIES: dict[str, set[str]] = {
+    "httpx": {"client", "notify", "ui", "upstream"},
+    "httpx2": set(),
+    "httpx_aiohttp": set(),  # a benchmark compares with it
+    "aiohttp": {"upstream"},  # connections of single calls and polls: upstream/pooled.py
+    "obstore": {"blobs"},
+    "psycopg": {"store"},
+    "psycopg_pool": {"store"},
+    "opentelemetry": {"tracing"},
+    "prometheus_client": {"cli", "metrics"},
+    "cryptography": {"keyring"},
+    "jinja2": {"ui"},
+    "python_multipart": {"wire"},
+    "standardwebhooks": {"api", "notify"},
+    "jsonschema_rs": {"translate"},
+    "starlette": {"api", "emulator", "metrics", "ui"},
+    "uvicorn": {"api", "app", "cli", "emulator"},
+    "click": {"cli"},
+    "rich": {"cli"},
+}
 
 # A CPU step runs in a worker process: pure rooms and the words, nothing that acts.
 WORKER_FILES = sorted([*PACKAGE.glob("runner/cpu/*.py"), PACKAGE / "runner/worker.py"])
@@ -234,11 +257,14 @@ def test_workers_import_pure_rooms_only(path: Path) -> None:
         assert inside, f"{path} imports {name}"
 
 
-def test_httpx_stays_in_its_rooms() -> None:
-    """A change of HTTP client is a change of one room."""
+def test_libraries_stay_in_their_rooms() -> None:
+    """A change of HTTP client, driver or tracing library is a change of its rooms alone."""
+    found: dict[str, set[str]] = {name: set() for name in LIBRARIES}
     for path in _files():
-        if {name.split(".")[0] for name in _imports(path)} & {"httpx", "httpx2"}:
-            assert _room(path) in {"upstream", "client", "notify", "ui"}, f"{path} imports httpx"
+        for name in {name.split(".")[0] for name in _imports(path)} & LIBRARIES.keys():
+            found[name].add(_room(path))
+
+    assert found == LIBRARIES
 
 
 @every("path", _rows((PACKAGE / "translate").rglob("*.py")))

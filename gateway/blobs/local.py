@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from gateway.blobs.layout import Layout, disk_errors, open_new, open_to_read, refuse_existing
 from gateway.blobs.threads import finish, in_thread, start, wait_to_the_end
-from gateway.errors import SettingsError
+from gateway.directories import usable
 from gateway.ports.blobs import Blobs
 from gateway.units import MIB
 
@@ -72,10 +72,8 @@ class LocalBlobs(Blobs):
     @override
     async def open(self) -> None:
         """Make the directory; refuse one that cannot be written."""
-        try:
+        with usable("the folder of files", self._layout.root):
             await in_thread(self._layout.prepare)
-        except OSError as error:
-            raise SettingsError(f"{self._layout.root} cannot hold files: {error}") from error
 
     @override
     @asynccontextmanager

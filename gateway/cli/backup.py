@@ -11,7 +11,9 @@ import click
 
 from gateway.blobs.layout import Layout
 from gateway.blobs.opening import FOLDER
-from gateway.cli.environment import BadSettings, read_settings_of_records
+from gateway.cli.environment import BadSettings, make_directory, read_settings_of_records
+from gateway.directories import usable
+from gateway.errors import SettingsError
 from gateway.settings.table import Settings
 from gateway.store.opening import DATABASE
 from gateway.units import counted
@@ -40,9 +42,9 @@ def backup(directory: Path) -> None:
     """See HELP."""
     settings = read_settings_of_records()
     source = _source(settings)
-    if directory.exists() and any(directory.iterdir()):
+    make_directory(directory)
+    if any(directory.iterdir()):
         raise click.ClickException(f"{directory} is not empty: name a new directory")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # The records first: of what they name nothing is removed for GATEWAY_SWEEP_SECONDS.
     _copy_records(source / DATABASE, directory / DATABASE)
     count = _copy_blobs(Layout(source / FOLDER), Layout(directory / FOLDER))
@@ -70,7 +72,12 @@ def _source(settings: Settings) -> Path:
             "GATEWAY_STORE or GATEWAY_BLOBS is set: back up the database and the bucket with their"
             " own tools, the database first"
         )
-    if not (settings.data_dir / DATABASE).exists():
+    try:
+        with usable("GATEWAY_DATA_DIR", settings.data_dir):
+            is_there = (settings.data_dir / DATABASE).exists()
+    except SettingsError as error:
+        raise BadSettings(str(error)) from error
+    if not is_there:
         raise BadSettings(f"GATEWAY_DATA_DIR {settings.data_dir} has no {DATABASE}")
     return settings.data_dir
 

@@ -14,6 +14,7 @@ import orjson
 
 from gateway.children import inherited_environment, module_command
 from gateway.cli.demo_lines import ALIASES, chat_lines, embedding_lines, response_lines, write_lines
+from gateway.cli.environment import make_directory
 
 EXTRA: Final = ("openai", "rich")
 STOP_SECONDS: Final = 15
@@ -47,7 +48,7 @@ def demo(keep: Path | None) -> None:
             f"the demo needs {' and '.join(missing)}: in the checkout, type pip install '.[demo]'"
         )
     directory = keep or Path(tempfile.mkdtemp(prefix="gateway-demo-"))
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     try:
         with _ended_by_sigterm():
             _run(directory.resolve())

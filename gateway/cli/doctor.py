@@ -16,6 +16,7 @@ from gateway.app import gemini_options, google_credentials, policy
 from gateway.batches.planning import BATCH_METHODS
 from gateway.client.client import ClientError, server_date
 from gateway.clock import SystemClock
+from gateway.directories import hindrance
 from gateway.errors import SettingsError, UpstreamError, UpstreamHeldError
 from gateway.settings.load import load
 from gateway.settings.table import Settings
@@ -90,9 +91,12 @@ async def _all() -> Sequence[Finding]:
 
 def _storage(directory: Path) -> Finding:
     """Look at the directory, or at the one that it will be made in."""
-    place = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    if not place.is_dir() or not os.access(place, os.R_OK | os.W_OK | os.X_OK):
-        return Finding("data directory", BAD, f"{place} cannot be written by this user")
+    places = (directory, *directory.absolute().parents)
+    place = next(path for path in places if os.path.exists(path))  # noqa: PTH110 - as hindrance()
+    if not place.is_dir():
+        return Finding("data directory", BAD, hindrance(place, NotADirectoryError()))
+    if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        return Finding("data directory", BAD, hindrance(place, PermissionError()))
     free = shutil.disk_usage(place).free
     told = f"{directory}, {free // MIB:,} MiB free"
     if free < LEAST_FREE:

@@ -1,9 +1,11 @@
 """Settings for commands: read, checked, or an exit that says what is wrong."""
 
+from pathlib import Path
 from typing import Final
 
 import click
 
+from gateway.directories import make
 from gateway.errors import SettingsError
 from gateway.settings.load import UnfitSettingsError, load
 from gateway.settings.table import Settings
@@ -15,6 +17,14 @@ class BadSettings(click.ClickException):
     """The process must not start like this."""
 
     exit_code = EXIT_SETTINGS
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory that the command line names, or exit with what is in its way."""
+    try:
+        make("the directory", directory)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def read_settings() -> tuple[Settings, list[str]]:

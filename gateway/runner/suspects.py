@@ -21,6 +21,8 @@ from gateway.runner.cpu.trail import NOWHERE, PLACE, Trail, line_at
 
 logger = logging.getLogger(__name__)
 
+# The folder of the files, in the data directory.
+TRAILS: Final = "trails"
 # Of the CPU, at one line: the largest lines that are accepted take a few.
 LINE_SECONDS: Final = 120.0
 # Deaths at one place, in the company of all other lines, that prove as much as one alone.
@@ -69,7 +71,7 @@ async def forget_trails(context: StepContext, before: float) -> None:
 
 
 def _directory(context: StepContext) -> Path:
-    return context.scratch.with_name("trails")
+    return context.scratch.with_name(TRAILS)
 
 
 def _forget_old(directory: Path, before: float) -> None:

@@ -16,6 +16,7 @@ from psycopg import errors
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.clock import Clock, SystemClock
+from gateway.directories import make
 from gateway.errors import (
     DamagedStoreError,
     InDoubtError,
@@ -131,7 +132,7 @@ class PostgresEngine:
     async def open(self, now: int) -> None:
         """Migrate and connect. Errors: SettingsError."""
         if self._directory is not None:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make("the data directory", self._directory)
             self._lock = DirectoryLock(self._directory)
         try:
             async with asyncio.timeout(START_SECONDS):

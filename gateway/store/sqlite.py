@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.clock import Clock, SystemClock
+from gateway.directories import usable
 from gateway.errors import SettingsError
 from gateway.store import batches, blobs, jobs, staging, webhooks
 from gateway.store.lock import DirectoryLock
@@ -49,11 +50,12 @@ class SQLiteEngine:
         directory = self.path.parent
         refuse_network(directory)
         try:
-            if not self._moved:
-                refuse_moved(directory)
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._start(directory, now)
-        except (OSError, sqlite3.Error) as error:
+            with usable("the data directory", directory):
+                if not self._moved:
+                    refuse_moved(directory)
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._start(directory, now)
+        except sqlite3.Error as error:
             raise SettingsError(f"{self.path} cannot be used as a database: {error}") from error
 
     def _start(self, directory: Path, now: int) -> None:

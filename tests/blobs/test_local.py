@@ -291,7 +291,7 @@ class TestOpen:
 
     async def test_a_place_that_is_no_directory_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")
-        with pytest.raises(SettingsError, match="cannot hold files"):
+        with pytest.raises(SettingsError, match="is a file where a directory is needed"):
             await LocalBlobs(tmp_path / "file").open()
 
     def test_a_killed_writer_leaves_a_leftover_and_no_blob(self, tmp_path: Path) -> None:
