@@ -107,7 +107,7 @@ class Job:
     state: JobState = JobState.PLANNED
     follows: str | None = None
     cause: Cause = Cause.FIRST
-    attempt: int = 1  # the how manieth time that its lines are sent
+    attempt: int = 1  # counts how often its lines were sent, this time included
     # What its lines met before they came here, in words: a reason outlives another attempt.
     fault: str | None = None
     refused: int = 0  # how often Google refused its create, in all its life

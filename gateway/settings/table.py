@@ -135,7 +135,8 @@ class Settings:
         None,
         secret,
         "secret",
-        "Key for Google. Needed to start, unless the base URL is loopback.",
+        "Key for Google. Needed to start, unless there are several (`GEMINI_API_KEYS`), clients "
+        "bring their own (`GATEWAY_AUTH=pass-through`), or the base URL is loopback.",
         name="GEMINI_API_KEY",
         secret=True,
     )

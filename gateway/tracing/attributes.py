@@ -8,6 +8,8 @@ Nothing here holds text of a request or an answer, a key or an upstream's messag
 from enum import StrEnum
 from typing import Final
 
+from gateway.batches.job import Cause
+
 
 class Attribute(StrEnum):
     """The names; :data:`MEANINGS` says what each holds."""
@@ -72,7 +74,7 @@ MEANINGS: Final = {
     A.BATCH_RETRY_OF: "the batch whose failed lines these are",
     A.JOB_ID: "the job; with the gateway's id its display name at Google",
     A.JOB_NUMBER: "its number in the batch",
-    A.JOB_CAUSE: "`first`, `retry`, `recut` or `stuck`",
+    A.JOB_CAUSE: f"why there is this job: {', '.join(f'`{cause}`' for cause in Cause)}",
     A.JOB_STATE: "the gateway's state of it as the step leaves it",
     A.JOB_UPSTREAM_STATE: "Google's",
     A.JOB_ITEMS: "requests in it",

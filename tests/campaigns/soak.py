@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -208,7 +209,7 @@ class Server:
             self._lock.release()
 
 
-class Campaign:
+class Campaign(ABC):
     """Clients of a gateway, and mishaps, each in threads of their own."""
 
     def __init__(self, plan: Plan, gemini: Emulator, clients: Sequence[openai.OpenAI]) -> None:
@@ -227,7 +228,7 @@ class Campaign:
     def run(self) -> Report:
         """All of it; the report."""
         plan = self._plan
-        others = (self._strike_google, self._strike_gateway, self._watch)
+        others = self._others()
         with ThreadPoolExecutor(plan.clients + len(others)) as pool:
             running_others = [pool.submit(self._to_the_end, other) for other in others]
             clients = [pool.submit(self._be_client, number) for number in range(plan.clients)]
@@ -239,6 +240,10 @@ class Campaign:
         self._check()
         return self.report
 
+    def _others(self) -> Sequence[Callable[[], None]]:
+        """What goes on next to the clients, until all is over."""
+        return (self._strike_google, self._strike_gateway)
+
     def _to_the_end(self, other: Callable[[], None]) -> None:
         """Strike or watch; when that fails, as a start does, clients would ask on in vain."""
         try:
@@ -248,16 +253,13 @@ class Campaign:
             self._over.set()
             raise
 
+    @abstractmethod
     def _strike_gateway(self) -> None:
         """Do to the gateway what this campaign is about, until all is over."""
-        raise NotImplementedError
 
-    def _watch(self) -> None:
-        """Measure, until all is over."""
-
+    @abstractmethod
     def _check(self) -> None:
         """Hold the records against what the emulator has seen."""
-        raise NotImplementedError
 
     def _check_jobs(self, planned: set[str], batches: int, expected: int) -> None:
         """One accepted create for each planned job, and no batch twice."""
@@ -376,7 +378,11 @@ class Soak(Campaign):
                 continue
             self.report.happened[blow] += 1
 
+    def _others(self) -> Sequence[Callable[[], None]]:
+        return (*super()._others(), self._watch)
+
     def _watch(self) -> None:
+        """Measure."""
         while not self._over.wait(SAMPLE_PAUSE):
             if sample := self._server.sample():
                 self.report.samples.append(sample)

@@ -1,5 +1,6 @@
 """Ordered files, applied once."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,3 +112,15 @@ async def test_a_refused_store_is_not_left_locked(path: Path) -> None:
     shell.close()
     await store.open(2)
     await store.close()
+
+
+def test_readme_names_every_table() -> None:
+    """A stranger finds what each is for."""
+    text = "\n".join(text for _, text in read_migrations())
+    tables = set(re.findall(r"^CREATE TABLE (\w+)", text, re.MULTILINE))
+    readme = (Path(__file__).parents[2] / "gateway/store/README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]+ \|$", readme, re.MULTILINE)
+
+    named = {name.strip("`") for row in rows for name in row.split(", ")}
+    assert sorted(tables - named) == [], "say in gateway/store/README.md what they hold"
+    assert "migrations" in named

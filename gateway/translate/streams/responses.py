@@ -6,6 +6,7 @@ items whose ``encrypted_content`` later parts add to, and searches, which Gemini
 The last event holds the whole Response as a batch would answer it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Final
 
@@ -244,18 +245,18 @@ class _Item:
         return ()
 
 
-class _Text(_Item):
+class _Text(_Item, ABC):
     """An item whose one text grows."""
 
     _sent = 0
 
+    @abstractmethod
     def text(self) -> str:
         """Return all of the text so far."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delta(self, more: str) -> tuple[str, Json]:
         """Make the event of what came."""
-        raise NotImplementedError
 
     def grow(self, item: Json) -> Iterator[tuple[str, Json]]:
         self.item = item
