@@ -29,7 +29,14 @@ from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.models.aliases import OPENAI_ALIASES, plain_names, resolve_model
 from gateway.translate.models.capabilities import capabilities_of, check_capabilities
 from gateway.translate.models.costs import answer_cost, most_cost
-from gateway.translate.models.estimates import Estimate, estimate, item_tokens
+from gateway.translate.models.estimates import (
+    LOGPROBS,
+    Estimate,
+    Marks,
+    estimate,
+    item_tokens,
+    marks_of,
+)
 from gateway.translate.models.known import KNOWN_MODELS
 from gateway.translate.models.lives import Life, life_of
 from gateway.translate.models.prices import (
@@ -58,6 +65,7 @@ __all__ = [
     "ENDING",
     "ENDPOINTS",
     "KNOWN_MODELS",
+    "LOGPROBS",
     "NOT_LISTED",
     "NO_USAGE",
     "OPENAI_ALIASES",
@@ -77,6 +85,7 @@ __all__ = [
     "Life",
     "LineError",
     "Loads",
+    "Marks",
     "Note",
     "NoteCode",
     "Policy",
@@ -99,6 +108,7 @@ __all__ = [
     "item_tokens",
     "judged",
     "life_of",
+    "marks_of",
     "most_cost",
     "not_found",
     "parts_with_files",

@@ -9,9 +9,8 @@ from typing import Final
 
 import orjson
 
+from gateway.translate import LOGPROBS, Marks, marks_of
 from gateway.units import MIB
-
-_MARK: Final = b'"responseLogprobs"'
 
 # ``{"token":" the","tokenId":578,"logProbability":-0.0123456}``, pretty-printed, in both copies
 # that a finished inline job answers with.
@@ -30,8 +29,16 @@ SOUND_BYTES_PER_TOKEN: Final = 24_000 * 2 * 4 // 3 // 25
 SOUND_TOKENS: Final = 2_000
 
 
-def answer_bytes(items: Sequence[bytes], *, media: bool = False, speaks: bool = False) -> int:
+def answer_bytes(
+    items: Sequence[bytes],
+    marks: Sequence[Marks] | None = None,
+    *,
+    media: bool = False,
+    speaks: bool = False,
+) -> int:
     """Return what media or log probabilities may add to the answers of these items.
+
+    ``marks`` are the items', where they are known.
 
     ``{"generationConfig":{"responseLogprobs":true,"logprobs":5,"maxOutputTokens":100}}`` -> 144000
     (as an inline job brings them), ``{"generationConfig":{"imageConfig":{"imageSize":"2K"}}}`` of a
@@ -39,7 +46,8 @@ def answer_bytes(items: Sequence[bytes], *, media: bool = False, speaks: bool = 
     """
     if media:
         return sum(_media_bytes(item, speaks=speaks) for item in items)
-    return sum(_logprobs_bytes(item) for item in items if _MARK in item)
+    found = zip(items, marks or map(marks_of, items), strict=True)
+    return sum([_logprobs_bytes(item) for item, seen in found if LOGPROBS in seen])
 
 
 def _media_bytes(item: bytes, *, speaks: bool) -> int:

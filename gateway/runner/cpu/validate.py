@@ -37,6 +37,7 @@ from gateway.translate import (
     ENDPOINTS,
     UNKNOWN_MEMBER,
     LineError,
+    Marks,
     Note,
     Policy,
     Translation,
@@ -44,6 +45,7 @@ from gateway.translate import (
     capabilities_of,
     item_tokens,
     life_of,
+    marks_of,
     most_cost,
     price_of,
     refusal_of,
@@ -252,16 +254,18 @@ class ModelLimits:
             jobs.output_bytes_per_job,
         )
 
-    def cost_of(self, items: Sequence[bytes]) -> int | None:
+    def cost_of(self, items: Sequence[bytes], marks: Sequence[Marks]) -> int | None:
         """Price one line at most: by its own limit of the answer, else by the model's."""
-        return most_cost(items, self.price, self.most_tokens)
+        return most_cost(items, self.price, self.most_tokens, marks)
 
-    def size_of(self, items: Sequence[bytes], spooled: Sequence[bytes]) -> Size:
+    def size_of(
+        self, items: Sequence[bytes], marks: Sequence[Marks], spooled: Sequence[bytes]
+    ) -> Size:
         """Return the size of one line."""
         size = sum(map(len, spooled))
         keys = (size - sum(map(len, items))) // BYTES_PER_TOKEN
-        output = answer_bytes(items, media=self.media, speaks=self._speaks)
-        return Size(len(items), size, keys + sum(map(item_tokens, items)), output)
+        output = answer_bytes(items, marks, media=self.media, speaks=self._speaks)
+        return Size(len(items), size, keys + sum(map(item_tokens, items, marks)), output)
 
 
 def validate(task: ValidateTask) -> ValidateSummary:
@@ -470,14 +474,15 @@ class _Validation:
             self._errors.add(_too_many_files(self._task.limits.max_named_files))
             return
         spooled = spool_lines(items, number)
-        size = limits.size_of(items, spooled)
+        marks = list(map(marks_of, items))
+        size = limits.size_of(items, marks, spooled)
         places = None if self._earlier is None else self._earlier.find(line.model, items)
         job = self._job_for(line.model, size, limits, reused=places is not None)
         if places is not None:
             job.take(number, places)
             job.add(line, number, made, spooled, size=size, cost=0)
             return
-        cost = limits.cost_of(items)
+        cost = limits.cost_of(items, marks)
         if cost is None and self._unpriced is None:
             self._unpriced = _unpriced(number, line.model, limits)
         job.add(line, number, made, spooled, size=size, cost=cost)

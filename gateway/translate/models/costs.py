@@ -5,11 +5,19 @@ Unknown are sound and pictures (the table's prices are for text), and what Googl
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.translate.contract import Answer, Json
-from gateway.translate.models.estimates import BYTES_PER_TOKEN, media_kinds
+from gateway.translate.models.estimates import (
+    BYTES_PER_TOKEN,
+    CONFIG,
+    MEDIA,
+    UNPRICED,
+    Marks,
+    marks_of,
+    media_kinds,
+)
 from gateway.translate.models.prices import Price
 
 BILLION: Final = 1_000_000_000
@@ -19,14 +27,8 @@ CACHED_SHARE: Final = 0.2
 _PRICED_IN: Final = frozenset({"TEXT", "IMAGE", "VIDEO", "DOCUMENT"})
 _PRICED_OUT: Final = frozenset({"TEXT"})
 
-_CONFIG: Final = b'"generationConfig":'
 _MOST: Final = re.compile(rb'"maxOutputTokens":(\d{1,9})')
 _ALTERNATIVES: Final = re.compile(rb'"candidateCount":(\d{1,3})')
-_UNPRICED: Final = re.compile(
-    rb'"(?:cachedContent|googleSearch|googleMaps|urlContext|codeExecution|fileSearch'
-    rb'|responseModalities)":'
-)
-_MEDIA: Final = re.compile(rb'"(?:inlineData|fileData)":')
 # First halves of the types of media that cost what text does; sound costs more.
 _PRICED_MEDIA: Final = frozenset({"image", "text", "application"})
 # What no prompt exceeds, however long its media are: the largest window of any model ("Models").
@@ -93,9 +95,10 @@ def _has_fees(response: Json) -> bool:
 
 
 def most_cost(
-    items: Iterable[bytes],
+    items: Sequence[bytes],
     price: Price | None,
     most_tokens: int | None = None,
+    marks: Sequence[Marks] | None = None,
     *,
     media: bool = False,
 ) -> int | None:
@@ -103,17 +106,18 @@ def most_cost(
 
     ``most_tokens`` is the model's limit of an answer, for requests that have none of their own;
     without either it is None. What media take is not known: with ``media`` those that are priced
-    as text are taken to fill the model's window, else it is None.
+    as text are taken to fill the model's window, else it is None. ``marks`` are the items', where
+    they are known.
     """
     if price is None:
         return None
     total = 0.0
-    for item in items:
-        limit = _most_output(item, most_tokens)
-        if limit is None or _UNPRICED.search(item):
+    for item, found in zip(items, marks or map(marks_of, items), strict=True):
+        limit = _most_output(item, found, most_tokens)
+        if limit is None or not UNPRICED.isdisjoint(found):
             return None
         tokens = -(-len(item) // BYTES_PER_TOKEN)
-        if _MEDIA.search(item):
+        if not MEDIA.isdisjoint(found):
             if not (media and media_kinds(item) <= _PRICED_MEDIA):
                 return None
             tokens = WINDOW_TOKENS
@@ -122,10 +126,11 @@ def most_cost(
     return round(total * BILLION)
 
 
-def _most_output(item: bytes, most_tokens: int | None) -> int | None:
+def _most_output(item: bytes, marks: Marks, most_tokens: int | None) -> int | None:
     if item.startswith(b'{"content":'):  # embeddings answer with numbers that cost nothing
         return 0
-    config = item[max(0, item.find(_CONFIG)) :]  # behind the words, which are most of it
+    # Behind the words, which are most of it.
+    config = item[marks[CONFIG] :] if CONFIG in marks else b""
     limits = [int(found) for found in _MOST.findall(config)]
     if not limits and most_tokens is None:
         return None

@@ -5,7 +5,8 @@ and files take depends on their size and length, what Google's own tools read on
 then there is no estimate of the cost. What an answer may take is known where the line limits it.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,6 +37,26 @@ _BASE64: Final = (3, 4)
 _TEXTS: Final = ("responseSchema", "responseJsonSchema")
 _MEDIA: Final = ("inlineData", "fileData")
 _CALLS: Final = ("functionCall", "functionResponse")
+
+# Members of a written request that decide what it takes and costs, each with where it is first.
+Marks = Mapping[bytes, int]
+LOGPROBS: Final = b"responseLogprobs"
+CONFIG: Final = b"generationConfig"
+MEDIA: Final = frozenset((b"inlineData", b"fileData"))
+# Whose cost is not known.
+UNPRICED: Final = frozenset(
+    (
+        b"cachedContent",
+        b"googleSearch",
+        b"googleMaps",
+        b"urlContext",
+        b"codeExecution",
+        b"fileSearch",
+        b"responseModalities",
+    )
+)
+# In texts their quotation marks are escaped.
+_MARKS: Final = re.compile(rb'"(%b)":' % b"|".join(sorted(MEDIA | UNPRICED | {LOGPROBS, CONFIG})))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +151,28 @@ def _most_output(request: Json, most_tokens: int | None = None) -> int | None:
     return None if limit is None else limit * config.get("candidateCount", 1)
 
 
-def item_tokens(item: bytes) -> int:
+def marks_of(item: bytes) -> Marks:
+    """Find what decides about a written request, in one pass: most of its bytes are words.
+
+    ``{"contents":[],"generationConfig":{}}`` -> ``{b"generationConfig": 15}``.
+    """
+    marks: dict[bytes, int] = {}
+    found = _MARKS.search(item)
+    while found is not None:
+        marks.setdefault(found[1], found.start())
+        found = _MARKS.search(item, found.end())
+    return marks
+
+
+def item_tokens(item: bytes, marks: Marks | None = None) -> int:
     """Estimate what a written request, or its spool line, takes of the quota of enqueued tokens.
 
     Bytes by four where it is text. Media are counted by what Google publishes: base64 of a
     picture would count a hundredfold. ``{"contents":[{"parts":[{"text":"…"}]}]}`` of 400 bytes ->
-    100. What comes back (``promptTokenCount``) corrects the sum, model by model.
+    100. What comes back (``promptTokenCount``) corrects the sum, model by model. ``marks`` are the
+    item's, where they are known.
     """
-    if b'"inlineData"' not in item and b'"fileData"' not in item:
+    if MEDIA.isdisjoint(marks_of(item) if marks is None else marks):
         return -(-len(item) // BYTES_PER_TOKEN)
     request = orjson.loads(item)
     media = list(_media_in(request.get("request", request)))
