@@ -27,7 +27,13 @@ from gateway.translate.reading.table import FieldTable
 from gateway.translate.reading.unknown_fields import retry_without_unknown
 from gateway.translate.remembered import Remembered
 from gateway.translate.request.builder import RequestBuilder
-from gateway.translate.request.compiled_options import Build, CompiledOptions, Options
+from gateway.translate.request.compiled_options import (
+    Build,
+    CompiledOptions,
+    Hints,
+    Options,
+    Values,
+)
 from gateway.translate.schemas.convert import written
 from gateway.translate.template import MARK, Form
 
@@ -40,10 +46,15 @@ _TIMES: Final = 10
 _LEAST: Final = 4 * 1024
 
 Place = tuple[Build[Any], bytes, str, Policy]
-_options: Final[Remembered[Place, Any]] = Remembered(_ROOM)
+# Options; a line's own values and hints, where these are a frame's.
+Compiled = tuple[Options, Values, Hints]
+_options: Final[Remembered[Place, Compiled[Any]]] = Remembered(_ROOM)
 # The first line of a shape is compiled as it is: many bodies come once. ``True``: one has come.
 _frames: Final[Remembered[Place, "Frame | bool"]] = Remembered(_ROOM)
 
+
+# The shape, policy and model of a line, where its frame was remembered, and the frame.
+_Found = tuple[bytes, Policy | None, str, "Mapping[Place, Frame | bool] | None", "Frame | None"]
 
 # So many lines in a row that are not remembered, and the next are looked for by their shape first.
 _MISSES: Final = 8
@@ -60,25 +71,24 @@ def translates(
     table: FieldTable[RequestBuilder],
     build: Build[Options],
     others: tuple[str, ...] = (),
-) -> Callable[[Callable[[Options, Any], Translation]], ToGemini]:
+) -> Callable[[Callable[..., Translation]], ToGemini]:
     """Make an endpoint's ``to_gemini`` of a function of its compiled options and of ``field``.
 
     The field holds what differs from line to line; ``build`` compiles all others. Those that the
     table does not read are left out before: a ``user`` of its own must not make a line a new one.
-    Where ``others`` differ too, the function gets the values of all of them, in this order.
+    Where ``others`` differ too, the function gets the values of all of them, in this order. Where
+    the options are a frame's, it gets the line's own values and hints as well.
     """
     compiler = Compiler(table.own, build, table.unread)
     # What the line before said besides its conversation, and what that was compiled to. Lines of
-    # one program mostly say the same, and to compare is a third of looking into the cache.
-    last_rest = b""
-    last_model = ""
-    last_policy: Policy | None = None
-    last_options: Any = None
+    # one program mostly say the same, and to compare is a third of looking into the cache. One
+    # object, for several threads translate: none may see the half of it.
+    last: tuple[bytes, Policy | None, str, Any] = (b"", None, "", None)
 
-    def decorate(translate: Callable[[Options, Any], Translation]) -> ToGemini:
+    def decorate(translate: Callable[..., Translation]) -> ToGemini:
         @wraps(translate)
         def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
-            nonlocal last_rest, last_model, last_policy, last_options
+            nonlocal last
             rest = body.copy()
             given = rest.pop(field, None)
             if others:
@@ -91,12 +101,14 @@ def translates(
                 except TypeError:  # what no JSON writer writes is refused next
                     key = b""
             try:
-                if key == last_rest and policy is last_policy and model == last_model:
-                    return translate(last_options, given)
-                options = compiler.compile(rest, model, policy, key)
-                if key and compiler.known:
-                    last_rest, last_model, last_policy = key, model, policy
-                    last_options = options
+                last_key, last_policy, last_model, compiled = last
+                if key != last_key or policy is not last_policy or model != last_model:
+                    compiled = compiler.compile(rest, model, policy, key)
+                    if key and compiler.known:
+                        last = (key, policy, model, compiled)
+                options, values, hints = compiled
+                if values:
+                    return translate(options, given, values, hints)
                 return translate(options, given)
             except Refused as refusal:
                 return retry_without_unknown(refusal, to_gemini, body, policy, model)
@@ -119,82 +131,107 @@ class Compiler(Generic[Options]):
         self._misses = 0
         # Whether the options of the last line were known: then those of the next may be.
         self.known = False
+        # By what the frame of the line before was found, and in which generation of the cache.
+        self._last: _Found = (b"", None, "", None, None)
 
-    def compile(self, rest: Json, model: str, policy: Policy, key: bytes = b"") -> Options:
+    def compile(self, rest: Json, model: str, policy: Policy, key: bytes = b"") -> Compiled[Any]:
         """Return the compiled options of ``rest``, a body without its conversation.
 
         ``key`` is ``rest`` as JSON where that is written already. Stand-ins may be put into
         ``rest``. Errors: Refused, by the reading of the options or because they are nested too
         deep to be written.
         """
-        if not self._unread.isdisjoint(rest):
-            key = b""
-            for name in self._unread & rest.keys():
-                del rest[name]
         try:
             if self._misses >= _MISSES:
                 return self._by_shape(rest, model, policy)
+            if not self._unread.isdisjoint(rest):
+                key = b""
+                for name in self._unread.intersection(rest):
+                    del rest[name]
             place = (self._build, key or dumps(rest), model, policy)
         except TypeError:
             for name, value in rest.items():
                 written(value, name)
             raise
-        options: Options | None = _options.get(place)
-        if options is not None:
+        compiled = _options.get(place)
+        if compiled is not None:
             self._misses = 0
             self.known = True
-            return options
+            return compiled
         self.known = False
         return self._anew(rest, place)
 
-    def _by_shape(self, rest: Json, model: str, policy: Policy) -> Options:
+    def _by_shape(self, rest: Json, model: str, policy: Policy) -> Compiled[Any]:
         """Look for the shape first: the options themselves were unknown several times in a row."""
-        shape, values, taken = take_own(self._own, rest)
-        if values:
-            place = (self._build, shape, model, policy)
-            frame = _frames.new.get(place) or _frames.get(place)
-            if type(frame) is Frame and frame.fits(values):
-                if values == frame.last:
-                    self._misses = 0
-                frame.last = values
-                return frame.filled(values)  # type: ignore[return-value]  # of this build
+        shape, values, taken = take_own(self._own, rest, self._unread)
+        # That of the line before, most often: to compare takes less than to look. As long as the
+        # cache has the generation that it was found in, for what is used stays there.
+        last_shape, last_policy, last_model, generation, frame = self._last
+        if (
+            shape != last_shape
+            or policy is not last_policy
+            or model != last_model
+            or generation is not _frames.new
+        ):
+            frame = self._look_up((self._build, shape, model, policy)) if values else None
+        if frame is not None and (frame.fits_all or frame.fits(values)):
+            if values == frame.last:
+                self._misses = 0
+            frame.last = values
+            return frame.options, values, frame.hints_with(values) if frame.own_hints else ()
         self._misses = _MISSES - 1
         put_back(rest, values, taken)
         return self.compile(rest, model, policy)
 
-    def _anew(self, rest: Json, place: Place) -> Options:
+    def _look_up(self, place: Place) -> "Frame | None":
+        frame = _frames.new.get(place) or _frames.get(place)
+        if not isinstance(frame, Frame):
+            return None
+        _, shape, model, policy = place
+        self._last = (shape, policy, model, _frames.new, frame)
+        return frame
+
+    def _anew(self, rest: Json, place: Place) -> Compiled[Any]:
         build, key, model, policy = place
         if len(key) > _LARGEST_REMEMBERED:
-            return self._build(rest, model, policy)
+            return self._build(rest, model, policy), (), ()
         shape, values, taken = take_own(self._own, rest)
-        options: Options | None = None
+        compiled: Compiled[Any] | None = None
         if values:
             place_of_shape = (build, shape, model, policy)
-            options = self._framed(place_of_shape, values, taken)
-            self._misses += options is not None
-        if options is None:
-            options = self._build(loads(key), model, policy)
-        _keep(_options, place, options)
-        return options
+            compiled = self._framed(place_of_shape, values, taken)
+            self._misses += compiled is not None
+        if compiled is None:
+            compiled = self._build(loads(key), model, policy), (), ()
+            _tell_growth(compiled[0], _options, place)
+        _options.keep(place, compiled, _size_of(place))
+        return compiled
 
-    def _framed(self, place: Place, values: tuple[bytes, ...], taken: Sequence[str]) -> Any:  # noqa: ANN401
+    def _framed(
+        self, place: Place, values: tuple[bytes, ...], taken: Sequence[str]
+    ) -> Compiled[Any] | None:
         """Return the options of a shape with these values, None where it has no frame."""
         frame = _frames.get(place)
         if frame is None:
             _frames.keep(place, True, _LEAST + len(place[1]))
         elif frame is True:
             holes = holes_of(self._own, place[1], taken, len(values))
-            frame = _frame_of(place, holes, _place_of_limit(taken))
-            _keep(_frames, place, frame)
+            frame = _make_frame(place, holes, _place_of_limit(taken))
+            _frames.keep(place, frame, _size_of(place))
+            if frame:
+                _tell_growth(frame.options, _frames, place)
         if isinstance(frame, Frame) and frame.fits(values):
-            return frame.filled(values)
+            return frame.options, values, frame.hints_with(values) if frame.own_hints else ()
         return None
 
 
-def _keep(cache: Remembered[Place, Any], place: Place, value: object) -> None:
-    cache.keep(place, value, _LEAST + _TIMES * len(place[1]))
-    options = value.options if isinstance(value, Frame) else value
-    if isinstance(options, CompiledOptions) and options.frame is None:
+def _size_of(place: Place) -> int:
+    return _LEAST + _TIMES * len(place[1])
+
+
+def _tell_growth(options: object, cache: Remembered[Place, Any], place: Place) -> None:
+    """Have the templates of options counted where these are remembered."""
+    if isinstance(options, CompiledOptions):
         options.grew = partial(cache.grew, place)
 
 
@@ -203,7 +240,7 @@ def _place_of_limit(taken: Sequence[str]) -> int | None:
     return next((at for at, name in enumerate(taken) if name.endswith("_tokens")), None)
 
 
-def _frame_of(
+def _make_frame(
     place: Place, holes: Sequence[bytes] | None, limit: int | None
 ) -> "Frame | Literal[False]":
     """Compile the options of a shape; False where values of its own may have other effects."""
@@ -232,6 +269,7 @@ class Frame:
         # takes all tokens is noted.
         self._budget: int | None = options.config.get("thinkingConfig", {}).get("thinkingBudget")
         self._limit = None if self._budget is None else limit
+        self.fits_all = self._limit is None
         # The values of the line before.
         self.last: tuple[bytes, ...] = ()
         # In hints there are texts that hold JSON: there a value is written twice.
@@ -241,7 +279,7 @@ class Frame:
         self._twice = [at for at, hole in enumerate(twice) if hole != holes[at] and hole in hints]
         sought = [*holes, *(twice[at] for at in self._twice)]
         self._hints = [Form(part, sought) for part in options.hints]
-        self._own_hints = any(form.order for form in self._hints)
+        self.own_hints = any(form.order for form in self._hints)
         found = options.become_frame(holes)
         self.complete = found and not any(MARK in form.format for form in self._hints)
 
@@ -252,22 +290,14 @@ class Frame:
         budget = self._budget or 0
         return (budget < int(values[self._limit])) == (budget < STAND_IN_LIMIT)
 
-    def filled(self, values: tuple[bytes, ...]) -> CompiledOptions:
-        """Return the options with these values, which are written JSON."""
-        options = self.options
-        if not self._own_hints:
-            return options.with_values(values, options.hints)
-        more = values
-        if self._twice:
-            more = (*values, *[_nested(values[at]) for at in self._twice])
-        return options.with_values(values, tuple([form.fill(more) for form in self._hints]))
+    def hints_with(self, values: Values) -> Hints:
+        """Return the hints with these values, which are written JSON.
 
-
-def _nested(value: bytes) -> bytes:
-    r"""Write written JSON as part of a text: ``{"a":"b"}`` -> ``{\"a\":\"b\"}``.
-
-    It has no other characters that a text cannot have.
-    """
-    if b"\\" in value:
-        value = value.replace(b"\\", b"\\\\")
-    return value.replace(b'"', b'\\"')
+        A text that holds JSON is written JSON without a control character, so only marks and
+        backslashes are escaped in it.
+        """
+        for at in self._twice:
+            values += (dumps(values[at].decode())[1:-1],)
+        if len(self._hints) == 1:
+            return (self._hints[0].fill(values),)
+        return tuple([form.fill(values) for form in self._hints])

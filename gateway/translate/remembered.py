@@ -28,6 +28,7 @@ class Remembered(Generic[Key, Value]):
         self.new: dict[Key, Value] = {}
         self._old: dict[Key, Value] = {}
         self._sizes: dict[Key, int] = {}
+        self._old_sizes: dict[Key, int] = {}
         self._used = 0
 
     def __len__(self) -> int:
@@ -39,7 +40,7 @@ class Remembered(Generic[Key, Value]):
         if found is None and self._old:
             found = self._old.pop(key, None)
             if found is not None:
-                self.keep(key, found, self._sizes[key])
+                self.keep(key, found, self._old_sizes.pop(key, 0))
         return found
 
     def keep(self, key: Key, value: Value, size: int) -> None:
@@ -47,11 +48,12 @@ class Remembered(Generic[Key, Value]):
         if size > self._half:
             return
         if self._used + size > self._half:
-            self._old = self.new
-            self.new = {}
+            # Whole dicts change places: several threads translate, and none goes through them.
+            self._old, self.new = self.new, {}
+            self._old_sizes, self._sizes = self._sizes, {}
             self._used = 0
-            self._sizes = {old: self._sizes[old] for old in self._old}
         self._old.pop(key, None)
+        self._old_sizes.pop(key, None)
         self.new[key] = value
         self._sizes[key] = size
         self._used += size

@@ -49,7 +49,9 @@ def fresh(body: dict[str, Any]) -> Translation | LineError:
 
 def compiled(rest: dict[str, Any]) -> CompiledOptions:
     """The options of a chat body without its messages."""
-    return frames.Compiler(CHAT.own, chat._build).compile(rest.copy(), MODEL, POLICY)
+    compiler = frames.Compiler(CHAT.own, chat._build)
+    options: CompiledOptions = compiler.compile(rest.copy(), MODEL, POLICY)[0]
+    return options
 
 
 @pytest.mark.slow

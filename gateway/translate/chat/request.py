@@ -11,7 +11,7 @@ from gateway.translate.reading.refusal import at, invalid_value, missing
 from gateway.translate.reading.table import FieldTable, dropped, mapped, varying
 from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import CompiledOptions
+from gateway.translate.request.compiled_options import CompiledOptions, Hints, Values
 from gateway.translate.request.modalities import (
     AUDIO,
     modalities,
@@ -143,18 +143,20 @@ def _choice(builder: RequestBuilder) -> Choice:
 
 
 @translates("messages", CHAT, _build)
-def to_gemini(options: CompiledOptions, messages: object) -> Translation:
+def to_gemini(
+    options: CompiledOptions, messages: object, values: Values = (), hints: Hints = ()
+) -> Translation:
     """Translate one line.
 
     ``{"model": "gemini-3.6-flash", "messages": [{"role": "user", "content": "Hi"}]}`` ->
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
     if options.shared:
-        item = options.plain(messages, read_messages, "text", "image_url")
+        item = options.plain(messages, read_messages, "text", "image_url", values)
         if item is not None:
             items = (item,) if options.items == 1 else options.one_item_per_choice(item)
-            return items, options.hints, options.notes, ()
+            return items, hints or options.hints, options.notes, ()
     options.shared = True
     if messages is None:
         missing("messages")
-    return options.translation(messages, read_messages, "messages")
+    return options.translation(messages, read_messages, "messages", values, hints)

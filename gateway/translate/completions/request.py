@@ -21,7 +21,12 @@ from gateway.translate.reading.checks import boolean, integer, words
 from gateway.translate.reading.table import FieldTable, mapped, refused, varying
 from gateway.translate.request import fields, thinking
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import CompiledOptions, refuse_amplified
+from gateway.translate.request.compiled_options import (
+    CompiledOptions,
+    Hints,
+    Values,
+    refuse_amplified,
+)
 
 PATH: Final = "/v1/completions"
 # OpenAI's default, which old programs rely on.
@@ -109,7 +114,9 @@ def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
 
 
 @translates("prompt", COMPLETIONS, _build)
-def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
+def to_gemini(
+    options: CompiledOptions, prompt: object, values: Values = (), hints: Hints = ()
+) -> Translation:
     """Translate one line.
 
     ``{"model": "gemini-2.5-flash", "prompt": "Say hi", "max_tokens": 5}`` ->
@@ -118,14 +125,14 @@ def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
     prompts = fields.read_texts(prompt, "prompt", "prompt", MAX_PROMPTS, "prompt")
     if len(prompts) * options.items > MAX_ITEMS:
         refusal.invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
-    first = options.text(prompts[0])
+    first = options.text(prompts[0], values)
     count = len(prompts) * options.items
     if count > 1:
         # Both as they are written: a line end in a prompt is two bytes there.
         refuse_amplified(len(first) - len(orjson.dumps(prompts[0])), count, "prompt")
-    written = (first, *(options.text(prompt) for prompt in prompts[1:]))
+    written = (first, *(options.text(prompt, values) for prompt in prompts[1:]))
     items = [item for one in written for item in options.one_item_per_choice(one)]
-    hints = options.hints
+    hints = hints or options.hints
     if "echo_prompts" in options.asked:
         hints = (*hints, orjson.dumps({"echo_prompts": prompts}))
     return items, hints, options.notes, ()

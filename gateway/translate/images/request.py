@@ -16,7 +16,7 @@ from gateway.translate.reading.checks import integer, one_of, string
 from gateway.translate.reading.table import FieldTable, mapped, noted, refused
 from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import CompiledOptions
+from gateway.translate.request.compiled_options import CompiledOptions, Hints, Values
 from gateway.translate.request.fields import STREAM
 from gateway.translate.request.thinking import refuse_thoughts, resolve_thinking
 from gateway.translate.tools.config import resolve_tools
@@ -141,14 +141,16 @@ def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
 
 
 @translates("prompt", IMAGES, _build)
-def to_gemini(options: CompiledOptions, prompt: object) -> Translation:
+def to_gemini(
+    options: CompiledOptions, prompt: object, values: Values = (), hints: Hints = ()
+) -> Translation:
     """Translate one line.
 
     ``{"model": "gemini-2.5-flash-image", "prompt": "A cat", "size": "1024x1024"}`` ->
     ``{"contents": […], "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": …}}``
     """
-    item = options.text(read_prompt(prompt))
-    return options.one_item_per_choice(item), options.hints, options.notes, ()
+    item = options.text(read_prompt(prompt), values)
+    return options.one_item_per_choice(item), hints or options.hints, options.notes, ()
 
 
 def read_prompt(value: object) -> str:

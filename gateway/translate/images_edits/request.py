@@ -14,7 +14,7 @@ from gateway.translate.images.request import SHARED, compile_images, read_prompt
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import one_of
 from gateway.translate.reading.table import FieldTable, mapped, noted, refused
-from gateway.translate.request.compiled_options import CompiledOptions
+from gateway.translate.request.compiled_options import CompiledOptions, Hints, Values
 from gateway.translate.request.content import image_by_url
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.uploads import uploaded_file
@@ -47,7 +47,9 @@ def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
 
 
 @translates("prompt", EDITS, _build, _IMAGES)
-def to_gemini(options: CompiledOptions, given: tuple[object, ...]) -> Translation:
+def to_gemini(
+    options: CompiledOptions, given: tuple[object, ...], values: Values = (), hints: Hints = ()
+) -> Translation:
     """Translate one line.
 
     ``{"prompt": "Add a hat", "images": [{"image_url": "data:image/png;base64,iVBO…"}]}`` ->
@@ -61,7 +63,7 @@ def to_gemini(options: CompiledOptions, given: tuple[object, ...]) -> Translatio
         parts = refusal.at(field, _sources, value, conversation)
         conversation.say("user", [*parts, {"text": text}])
 
-    return options.translation(value, read, field)
+    return options.translation(value, read, field, values, hints)
 
 
 def _field_of(images: Mapping[str, object]) -> tuple[str, object]:

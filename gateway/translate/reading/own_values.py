@@ -11,7 +11,7 @@ the shape, as a constant, and is read in the ordinary way.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -27,27 +27,39 @@ STAND_IN_LIMIT: Final = 7_919
 class Own:
     """A member that may differ: which of its values, and what is put in their place."""
 
-    __slots__ = ("fits", "hole", "stand_in")
+    __slots__ = ("fits", "high", "hole", "kinds", "low", "stand_in")
 
-    def __init__(self, fits: Callable[[Any], bool], stand_in: object) -> None:
+    def __init__(
+        self,
+        fits: Callable[[Any], bool],
+        stand_in: object,
+        kinds: tuple[type, ...] = (),
+        low: float = 0,
+        high: float = 0,
+    ) -> None:
+        # Of numbers the range says which fit, without the call: most values are numbers.
         self.fits = fits
+        self.kinds = kinds
+        self.low = low
+        self.high = high
         self.stand_in = stand_in
         # As it is found in written JSON.
         self.hole = orjson.dumps(stand_in)
 
 
+def _fits_none(_: object) -> bool:
+    """Take nothing beyond the range."""
+    return False
+
+
 def own_number(low: float, high: float, number: float) -> Own:
     """Declare numbers of a range; ``number`` is one that no other member is likely to have."""
-
-    def fits(value: object) -> bool:
-        return (type(value) is float or type(value) is int) and low <= value <= high
-
-    return Own(fits, number)
+    return Own(_fits_none, number, (float, int), low, high)
 
 
 def own_integer(low: int, high: int, number: int) -> Own:
     """Declare integers of a range; ``8.0`` is written as another value than it is read as."""
-    return Own(lambda value: type(value) is int and low <= value <= high, number)
+    return Own(_fits_none, number, (int,), low, high)
 
 
 def own_text(number: int) -> Own:
@@ -84,23 +96,32 @@ _STEP: Final = 3  # text between, keyword, text
 _TEXT_HOLE: Final = b'"\\u001a%d\\u001a"'
 
 
-def take_own(rows: Mapping[str, Own], rest: Json) -> tuple[bytes, tuple[bytes, ...], list[str]]:
+def take_own(
+    rows: Mapping[str, Own], rest: Json, unread: Collection[str] = ()
+) -> tuple[bytes, tuple[bytes, ...], list[str]]:
     """Split options into their shape and this line's values, written; ``rest`` gets stand-ins.
 
     ``{"seed": 7, "stop": "a"}`` -> ``{"seed":1073519867,"stop":"a"}``, ``7``, and ``seed``. There
-    are more values than names where texts below the members were taken, too.
+    are more values than names where texts below the members were taken, too. Members that are
+    ``unread`` are left out of both.
     """
     taken: list[str] = []
     values: list[bytes] = []
+    left_out: list[str] = []
     deep = False
     for name, value in rest.items():
         own = rows.get(name)
         if own is None:
-            deep = deep or type(value) is dict or type(value) is list
-        elif own.fits(value):
+            if name in unread:
+                left_out.append(name)
+            else:
+                deep = deep or type(value) is dict or type(value) is list
+        elif own.low <= value <= own.high if type(value) in own.kinds else own.fits(value):
             rest[name] = own.stand_in
             taken.append(name)
             values.append(orjson.dumps(value))
+    for name in left_out:
+        del rest[name]
     shape = orjson.dumps(rest)
     if deep:
         shape = _take_texts(shape, values)

@@ -39,6 +39,9 @@ _TEXT: Final = ""
 # Sentinel: no conversation of the shape has been looked at.
 _UNKNOWN: Final = Form(b"", ())
 
+# A line's own values, and its own parts of the hints; empty where it has none.
+Values = tuple[bytes, ...]
+Hints = tuple[bytes, ...]
 Options = TypeVar("Options")
 Build = Callable[[Json, str, Policy], Options]
 Read = Callable[[Any, Conversation], None]
@@ -70,13 +73,10 @@ class _Templates(dict[Shape, Form | None]):
 class CompiledOptions:
     """The options of a body, compiled. Lines share them, so no line changes them.
 
-    Options of a frame (:mod:`gateway.translate.frames`) hold stand-ins; a line's are the same
-    with its own ``values`` and ``hints``.
+    Options of a frame (:mod:`gateway.translate.frames`) hold stand-ins. A line brings its own
+    ``values`` for them, written, and the ``hints`` that these are in.
     """
 
-    # Values of the line's own, written; ``frame`` are then the options with the stand-ins.
-    values: tuple[bytes, ...] = ()
-    frame: "CompiledOptions | None" = None
     # Templates are made from the second line on: many bodies come once.
     shared = False
 
@@ -90,7 +90,7 @@ class CompiledOptions:
         self.google_path = builder.google_path
         self.notes = tuple(builder.notes)
         self.asked = builder.hints
-        self.hints: tuple[bytes, ...] = (dumps(builder.hints),)
+        self.hints: Hints = (dumps(builder.hints),)
         if builder.schema:
             # The schema is stored separately, so lines that differ in metadata still share it.
             self.hints += (dumps({"schema": builder.schema}),)
@@ -103,12 +103,13 @@ class CompiledOptions:
             members = {**members, "generationConfig": builder.config}
         self.members = {name: dumps(members[name]) for name in members}
         self._templates = _Templates()
+        # That of one text, which stays.
+        self._one_text: Form | None = _UNKNOWN
         # Told how many bytes the templates have more.
         self.grew: Callable[[int], None] = _nothing
         self._holes: Sequence[bytes] = ()
         self._forms: dict[str, Form] = {}
         self._system_form: Form | None = None
-        self._line: Json = {}
 
     def become_frame(self, holes: Sequence[bytes]) -> bool:
         """Find the stand-ins; whether all of them are found as they were put in."""
@@ -119,36 +120,24 @@ class CompiledOptions:
         self._forms = {name: form for name, form in forms.items() if form.order}
         self._system_form = system if system.order else None
         self.shared = True
-        self._line = {**self.__dict__, "frame": self, "values": ()}
         return not any(MARK in form.format for form in (*forms.values(), system))
 
-    def with_values(self, values: tuple[bytes, ...], hints: tuple[bytes, ...]) -> "CompiledOptions":
-        """Return the options of one line, which has these values in place of the stand-ins."""
-        made = object.__new__(CompiledOptions)
-        # The fastest copy of an object there is; both members are in it already.
-        members = self._line.copy()
-        members["values"] = values
-        members["hints"] = hints
-        made.__dict__ = members
-        return made
-
-    def _written_members(self) -> dict[str, bytes]:
-        if not self.values:
+    def _written_members(self, values: Values) -> dict[str, bytes]:
+        if not values:
             return self.members
-        filled = {name: form.fill(self.values) for name, form in self._forms.items()}
-        return {**self.members, **filled}
+        return {**self.members, **{name: form.fill(values) for name, form in self._forms.items()}}
 
-    def _system_parts(self) -> list[Json]:
-        if not self.values or self._system_form is None:
+    def _system_parts(self, values: Values) -> list[Json]:
+        if not values or self._system_form is None:
             return self.system
-        parts: list[Json] = loads(self._system_form.fill(self.values))
+        parts: list[Json] = loads(self._system_form.fill(values))
         return parts
 
-    def write(self, conversation: Conversation) -> bytes:
+    def write(self, conversation: Conversation, values: Values = ()) -> bytes:
         """Return the item of a conversation."""
         request: Json = {}
-        members = self._written_members()
-        system = self._system_parts() + conversation.system
+        members = self._written_members(values)
+        system = self._system_parts(values) + conversation.system
         if system and not conversation.can.instructions:
             conversation.begin(system)
         elif system:
@@ -166,13 +155,15 @@ class CompiledOptions:
             request["generationConfig"] = {**config, "mediaResolution": resolution}
         return dumps(request)
 
-    def translation(self, turns: object, read: Read, field: str) -> Translation:
+    def translation(
+        self, turns: object, read: Read, field: str, values: Values = (), hints: Hints = ()
+    ) -> Translation:
         """Translate a line in full; its turns are in ``field``."""
         conversation = Conversation(self.model, self.policy, field)
         read(turns, conversation)
-        items = self.one_item_per_choice(self.write(conversation))
+        items = self.one_item_per_choice(self.write(conversation, values))
         notes = (*self.notes, *conversation.notes)
-        return items, self.hints, notes, tuple(conversation.files)
+        return items, hints or self.hints, notes, tuple(conversation.files)
 
     def one_item_per_choice(self, item: bytes) -> Sequence[bytes]:
         """Return the items of one conversation: as many as the line has choices."""
@@ -183,8 +174,6 @@ class CompiledOptions:
 
     def _learn(self, shape: Shape, read: Read) -> Form | None:
         """Return the template of a conversation; None when it is not that simple."""
-        if self.frame is not None:
-            return self.frame._learn(shape, read)  # noqa: SLF001 - of the same class
         names = [name for turn in shape for name in ((turn,) if type(turn) is str else turn)]
         if len(names) > _MOST_TURNS or any(len(name) > _LONGEST_ROLE for name in names):
             return None
@@ -201,23 +190,24 @@ class CompiledOptions:
         self.grew(self._templates.learn(shape, form))
         return form
 
-    def one_text(self, text: str, read: Read) -> bytes | None:
+    def one_text(self, text: str, read: Read, values: Values = ()) -> bytes | None:
         """Return the item of one text of the user's, None where that is not so simple."""
         if not text:
             return None
-        templates = self._templates
-        form = templates[_ONE_TEXT] if _ONE_TEXT in templates else self._learn(_ONE_TEXT, read)
+        form = self._one_text
+        if form is _UNKNOWN:
+            form = self._one_text = self._learn(_ONE_TEXT, read)
         if form is None:
             return None
-        return form.fill((dumps(text), *self.values)) if self.values else form.format % dumps(text)
+        return form.fill((dumps(text), *values)) if values else form.format % dumps(text)
 
-    def text(self, text: str) -> bytes:
+    def text(self, text: str, values: Values = ()) -> bytes:
         """Return the item of one text of the user's, on endpoints that have only a prompt."""
-        item = self.one_text(text, _read_prompt)
+        item = self.one_text(text, _read_prompt, values)
         if item is None:
             conversation = Conversation(self.model, self.policy)
             conversation.say("user", [{"text": text}])
-            item = self.write(conversation)
+            item = self.write(conversation, values)
         return item
 
     def plain(
@@ -226,6 +216,7 @@ class CompiledOptions:
         read: Read,
         part: str = "",
         picture: str = "",
+        values: Values = (),
     ) -> bytes | None:
         """Return the item of a conversation of texts and pictures, None if it is more than that.
 
@@ -250,14 +241,14 @@ class CompiledOptions:
                 texts.append(dumps(content))
             shape = tuple(turns)
             templates = self._templates
-            if not self.values and shape in templates.formats:
+            if not values and shape in templates.formats:
                 return templates.formats[shape] % tuple(texts)
             form = templates.get(shape, _UNKNOWN)
             if form is _UNKNOWN:
                 form = self._learn(shape, read)
         except (KeyError, TypeError, Refused):  # no messages, a role that is no string, no picture
             return None
-        return None if form is None else form.fill((*texts, *self.values))
+        return None if form is None else form.fill((*texts, *values))
 
 
 def _nothing(_: int) -> None:

@@ -31,7 +31,7 @@ from gateway.translate.reading.table import (
 )
 from gateway.translate.request import fields
 from gateway.translate.request.builder import RequestBuilder, keep, read_options
-from gateway.translate.request.compiled_options import CompiledOptions
+from gateway.translate.request.compiled_options import CompiledOptions, Hints, Values
 from gateway.translate.responses.items import read_input
 from gateway.translate.responses.options import (
     REASONING,
@@ -218,7 +218,9 @@ def _refuse_speech(builder: RequestBuilder) -> None:
 
 
 @translates("input", RESPONSES, _build)
-def to_gemini(options: CompiledOptions, given: object) -> Translation:
+def to_gemini(
+    options: CompiledOptions, given: object, values: Values = (), hints: Hints = ()
+) -> Translation:
     """Translate one line.
 
     ``{"model": "gemini-3.6-flash", "instructions": "Rhyme.", "input": "Hi"}`` ->
@@ -227,13 +229,13 @@ def to_gemini(options: CompiledOptions, given: object) -> Translation:
     """
     if options.shared:
         if type(given) is str:
-            item = options.one_text(given, read_input)
+            item = options.one_text(given, read_input, values)
         else:
-            item = options.plain(given, read_input, "input_text")
+            item = options.plain(given, read_input, "input_text", values=values)
         if item is not None:
-            return (item,), options.hints, options.notes, ()
+            return (item,), hints or options.hints, options.notes, ()
     options.shared = True
     if given is None:
         missing("input")
     items = [{"role": "user", "content": given}] if type(given) is str else given
-    return options.translation(items, read_input, "input")
+    return options.translation(items, read_input, "input", values, hints)
