@@ -22,6 +22,10 @@ class Source(Protocol):
         """Return the bytes from ``start`` to the end."""
         ...
 
+    def sha256(self) -> str:
+        """Return the digest, in hex, of all bytes up to the end that was handed over."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:

@@ -59,6 +59,10 @@ class BlobSource:
         if place < self.size:
             raise DamagedBlobError(self._segments[-1].blob, "is shorter than what was written")
 
+    def sha256(self) -> str:
+        """Return the digest, in hex, of all bytes up to the last that was handed over."""
+        return self._digests[max(self._digests)].hexdigest()
+
     def _check(self, found: Seal) -> None:
         if self._seal is not None and self._seal != found:
             raise DamagedBlobError(self._segments[-1].blob)

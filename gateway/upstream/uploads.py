@@ -12,7 +12,6 @@ The upload URL carries its own authority; no key is sent to it, and none of our 
 that is not the upstream's own.
 """
 
-import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -144,7 +143,7 @@ class _Upload:
             file = await self._send()
         finally:
             await self._content.close()
-        if file.size in {None, self._size} and file.sha256 in {None, self._content.sha256()}:
+        if file.size in {None, self._size} and file.sha256 in {None, self._source.content.sha256()}:
             return file
         with suppress(UpstreamError):
             await self._transport.call(
@@ -267,19 +266,13 @@ def _file(answer: bytes) -> FileInfo | None:
 
 
 class _Reader:
-    """The content in small blocks from any offset; takes the digest as the bytes pass first."""
+    """The content in small blocks from any offset."""
 
     def __init__(self, content: Source) -> None:
         self._content = content
         self._blocks: AsyncIterator[bytes] | None = None
         self._rest = memoryview(b"")
         self.position = 0
-        self._digest = hashlib.sha256()
-        self._hashed = 0
-
-    def sha256(self) -> str:
-        """Return the digest of everything read so far, in hex."""
-        return self._digest.hexdigest()
 
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from ``start`` to ``end``; without a close before, from the last end."""
@@ -293,7 +286,7 @@ class _Reader:
                     raise EOFError("the content is shorter than it said")
             block = self._rest[: min(BLOCK_BYTES, end - self.position)]
             self._rest = self._rest[len(block) :]
-            self._note(block)
+            self.position += len(block)
             yield bytes(block)
 
     async def close(self) -> None:
@@ -301,11 +294,3 @@ class _Reader:
         if isinstance(self._blocks, AsyncGenerator):
             await self._blocks.aclose()
         self._blocks, self._rest = None, memoryview(b"")
-
-    def _note(self, block: memoryview) -> None:
-        """Move on; a chunk sent again brings bytes that are in the digest already."""
-        fresh = self.position + len(block) - self._hashed
-        if fresh > 0:
-            self._digest.update(block[len(block) - fresh :])
-            self._hashed += fresh
-        self.position += len(block)

@@ -51,6 +51,8 @@ async def test_what_is_whole_passes_from_any_offset(blob: Blob) -> None:
 
     for start in (0, BLOCK, 5, 2 * BLOCK + 1, len(BYTES), 0):
         assert b"".join([block async for block in source.blocks(start)]) == BYTES[start:]
+        # Each byte is in the digest once, however often it was handed over.
+        assert source.sha256() == hashlib.sha256(BYTES).hexdigest()
 
 
 @pytest.mark.parametrize("place", [0, BLOCK + 3, len(BYTES) - 1])

@@ -1,6 +1,7 @@
 """A client of the Gemini upstream against small servers, on a clock that does not wait."""
 
 import asyncio
+import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,6 +45,9 @@ class Spool:
         self.block = block
         self.starts: list[int] = []
         self.open = 0
+
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
 
     async def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
         self.starts.append(start)

@@ -205,6 +205,9 @@ class TestCreate:
         class Slow:
             size = 10
 
+            def sha256(self) -> str:
+                raise LookupError("nothing was handed over")
+
             async def blocks(self, start: int = 0) -> Any:
                 await asyncio.Event().wait()
                 yield b"%d" % start
