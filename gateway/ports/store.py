@@ -314,6 +314,10 @@ class Store(Protocol):
         """Batches of responses that have ended, and that :meth:`release_background` has not."""
         ...
 
+    async def partly_collected(self, limit: int) -> Sequence[Batch]:
+        """Live batches of responses some of whose jobs are collected while others are not."""
+        ...
+
     async def responses_of(self, batch_id: str) -> Sequence[StoredResponse]:
         """Those of a batch's responses whose answers are not written, cancelled ones too."""
         ...

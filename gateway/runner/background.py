@@ -1,7 +1,8 @@
 """Responses in the background: collected into batches, and ended with what these came to.
 
 They have no steps of their own between: a window's responses become one batch, which the runner
-sends as any other, and its files become their answers. Each change of the records is one
+sends as any other. What a job of it has answered becomes their answers when the job is collected,
+its files the rest. Each change of the records is one
 transaction that is right by its own conditions, so nothing here is claimed: two processes that do
 the same do it once, and a death in between leaves bytes that are swept.
 """
@@ -32,13 +33,15 @@ from gateway.batches.background import (
 )
 from gateway.batches.batch import BACKGROUND, Batch
 from gateway.batches.file import File, Segment
+from gateway.batches.job import DONE_STATES, Cause, Job
 from gateway.batches.pacing import next_retry
 from gateway.batches.response import StoredResponse
+from gateway.batches.runs import Entry, Kind, unpack
 from gateway.errors import ConflictError, DamagedBlobError, UnavailableError, WorkerError
 from gateway.ids import jitter, new_batch_id, new_file_id
 from gateway.ports.store import Seal
 from gateway.runner.batch_steps import FILES
-from gateway.runner.context import StepContext, describe, sealed
+from gateway.runner.context import StepContext, describe, job_label, sealed
 from gateway.runner.rerender import Rerenderer
 from gateway.units import MIB, counted
 
@@ -89,6 +92,9 @@ class Background:
         self._rerenderer = Rerenderer(context, {})
         # By batch or queue: how often it failed in a row, and until when it rests.
         self._resting: dict[str, tuple[int, int]] = {}
+        # By batch: runs of its jobs whose answers are written. Forgotten by a restart, which reads
+        # them again and finds that nothing of them is open.
+        self._read: dict[str, set[str]] = {}
 
     async def run(self) -> None:
         """For ever."""
@@ -105,6 +111,10 @@ class Background:
         store = self._context.store
         for batch in await store.undelivered_batches(AT_ONCE):
             await self._apart(batch.id, partial(self._deliver, batch))
+        collected = await store.partly_collected(AT_ONCE)
+        self._read = {batch.id: self._read.get(batch.id, set()) for batch in collected}
+        for batch in collected:
+            await self._apart(batch.id, partial(self._deliver_collected, batch))
         due = await store.due_queues(self._context.clock.now(), AT_ONCE)
         if not due:
             return
@@ -214,12 +224,63 @@ class Background:
         if rows:
             await self._deliver_to({row.id: row for row in rows}, batch)
         await self._context.store.release_background(batch)
-        logger.info("batch %s: %d responses have ended", batch.id, len(rows))
+        told = counted(len(rows), "response has", "responses have")
+        logger.info("batch %s: %s ended", batch.id, told)
+
+    async def _deliver_collected(self, batch: Batch) -> None:
+        """Write the answers of the jobs that are collected: the others may take hours.
+
+        What the disk has lost of them is made again at the end of the batch.
+        """
+        work = await self._context.store.load_work(batch.id)
+        read = self._read[batch.id]
+        jobs = [] if work is None else [job for job in work.jobs if job.state in DONE_STATES]
+        for job in jobs:
+            if job.run is None or job.index is None or job.run in read:
+                continue
+            try:
+                count = await self._deliver_run(batch, job, (job.run, job.index))
+            except DamagedBlobError as damage:
+                logger.warning("%s: its answers wait for the others: %s", job_label(job), damage)
+            else:
+                told = counted(count, "response has", "responses have")
+                logger.info("batch %s: %s ended", batch.id, told)
+            read.add(job.run)
+
+    async def _deliver_run(self, batch: Batch, job: Job, run: tuple[str, str]) -> int:
+        """Write the answers in the run of a job; how many."""
+        rows = {row.id: row for row in await self._context.store.responses_of(batch.id)}
+        count, tier = 0, self._tier(of_calls=job.cause is Cause.RESCUE)
+        async with self._context.workplace() as place:
+            runs = [(place / "run", *run)]
+            if batch.run is not None and batch.index is not None:  # notes about the requests
+                runs.append((place / "first", batch.run, batch.index))
+            entries = [await self._entries(*each) for each in runs]
+            notes = await asyncio.to_thread(_notes_in, [path for path, *_ in runs], entries)
+            for entry in entries[0]:
+                if not _is_final(entry, job):
+                    continue
+                line = await _parsed(await asyncio.to_thread(_piece, runs[0][0], entry))
+                row = rows.get(line["custom_id"])
+                kept = None if row is None else await self._kept(row)
+                if row is not None and kept is not None:
+                    await self._finish(row, answered(kept, line, notes.get(row.id, []), tier))
+                    count += 1
+        return count
+
+    async def _entries(self, path: Path, run: str, index: str) -> Sequence[Entry]:
+        """Bring a run, and read its index. Errors: DamagedBlobError."""
+        await self._context.copy_to(run, path)
+        its_index = path.with_suffix(".index")
+        await self._context.copy_to(index, its_index)
+        return list(unpack(await asyncio.to_thread(its_index.read_bytes)))
+
+    def _tier(self, *, of_calls: bool) -> str:
+        standard = of_calls and self._context.options.rescue.tier == "standard"
+        return FULL_PRICE if standard else HALF_PRICE
 
     async def _deliver_to(self, rows: dict[str, StoredResponse], batch: Batch) -> None:
-        tier = HALF_PRICE
-        if batch.rescue_calls and self._context.options.rescue.tier == "standard":
-            tier = FULL_PRICE
+        tier = self._tier(of_calls=bool(batch.rescue_calls))
         async with self._context.workplace() as place:
             lines = await self._lines(batch, place)
             notes = await self._notes(lines.pop("warnings", None))
@@ -264,12 +325,8 @@ class Background:
 
     async def _notes(self, path: Path | None) -> dict[str, list[Json]]:
         """Sort what is noted about the lines, as far as it is listed."""
-        notes: dict[str, list[Json]] = defaultdict(list)
-        if path is not None:
-            async for note in _lines_of(path):
-                told = {name: value for name, value in note.items() if name not in _NOT_TOLD}
-                notes[str(note.get("custom_id"))].append(told)
-        return notes
+        text = b"" if path is None else await asyncio.to_thread(path.read_bytes)
+        return _sorted_notes(text.splitlines())
 
     async def _finish(self, row: StoredResponse, ended: Ended) -> None:
         written = await _written(ended.kept)
@@ -285,6 +342,39 @@ class Background:
 
 
 _NOT_TOLD: Final = ("line", "custom_id")
+
+
+def _sorted_notes(entries: Sequence[bytes]) -> dict[str, list[Json]]:
+    """Sort entries of a warnings file by the response that they are about."""
+    notes: dict[str, list[Json]] = defaultdict(list)
+    for note in map(orjson.loads, entries):
+        told = {name: value for name, value in note.items() if name not in _NOT_TOLD}
+        notes[str(note.get("custom_id"))].append(told)
+    return notes
+
+
+def _is_final(entry: Entry, job: Job) -> bool:
+    """Whether a line is told as it is before its batch has ended.
+
+    An answer always is. An error may be one that results which come late put right: those of a
+    job that was given up, or that has lines without a result.
+    """
+    if entry.kind == Kind.ERROR:
+        return job.failure is None and not job.unmatched
+    return entry.kind == Kind.OUTPUT
+
+
+def _notes_in(paths: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> dict[str, list[Json]]:
+    """Sort the notes of some runs by the response that they are about."""
+    found = zip(paths, entries, strict=True)
+    texts = [_piece(path, one) for path, some in found for one in some if one.kind == Kind.NOTES]
+    return _sorted_notes([note for text in texts for note in text.splitlines()])
+
+
+def _piece(path: Path, entry: Entry) -> bytes:
+    with path.open("rb") as file:
+        file.seek(entry.offset)
+        return file.read(entry.length)
 
 
 def _nothing_of(row: StoredResponse) -> Json:

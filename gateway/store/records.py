@@ -248,6 +248,10 @@ class Records(Store):
         return await self._engine.read(lambda session: responses.undelivered(session, limit))
 
     @override
+    async def partly_collected(self, limit: int) -> Sequence[Batch]:
+        return await self._engine.read(lambda session: responses.partly_collected(session, limit))
+
+    @override
     async def responses_of(self, batch_id: str) -> Sequence[StoredResponse]:
         return await self._engine.read(lambda session: responses.of_batch(session, batch_id))
 

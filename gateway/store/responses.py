@@ -147,6 +147,12 @@ async def undelivered(session: Session, limit: int) -> Sequence[Batch]:
     return [batch_of(row) for row in rows]
 
 
+async def partly_collected(session: Session, limit: int) -> Sequence[Batch]:
+    """Return live batches some of whose jobs are collected while others are not."""
+    rows = await session.all("partly_collected", {"limit": limit})
+    return [batch_of(row) for row in rows]
+
+
 async def of_batch(session: Session, batch_id: str) -> Sequence[StoredResponse]:
     """Return those of a batch's responses whose answers are not written."""
     rows = await session.all("responses_of_batch", {"batch_id": batch_id})

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from gateway.batches.batch import BACKGROUND, BatchStatus
+from gateway.batches.job import JobState
 from gateway.batches.limits import NO_LIMITS, Estimate, OverLimitError, OwnerLimits
 from gateway.batches.response import DueQueue, ResponseStatus, StoredResponse
-from gateway.ports.store import Seal, Store
-from tests.conformance.records import OTHER, OWNER, a_batch, a_file
+from gateway.ports.store import BlobChange, Seal, Store
+from tests.conformance.records import OTHER, OWNER, a_batch, a_file, a_job
 
 SEAL = Seal(2, "ab" * 32)
 CANCELLED, QUEUED = ResponseStatus.CANCELLED, ResponseStatus.QUEUED
@@ -141,6 +142,23 @@ class BackgroundRules:
         await store.release_background(batch)
         assert await store.undelivered_batches(9) == []
         assert await store.file_by_id("file-bg") is None
+
+    async def test_a_batch_is_told_while_some_of_its_jobs_are_collected(self, store: Store) -> None:
+        """Neither before the first of them is, nor when all are: then it ends."""
+        await collected(store, await queued(store))
+        batch = await store.claim_batch("batch_bg", 1_000)
+        assert batch is not None
+        running = replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None)
+        jobs = [a_job("one", batch_id="batch_bg"), a_job("two", batch_id="batch_bg", number=2)]
+        assert await store.save_batch(running, jobs=jobs)
+        assert await store.partly_collected(9) == []
+        for job, left in (("one", ["batch_bg"]), ("two", [])):
+            claimed = await store.claim_job(job, 1_000)
+            assert claimed is not None
+            await store.register_blob(f"run-{job}", 500)
+            done = replace(claimed, state=JobState.COLLECTED, run=f"run-{job}", index="i")
+            assert await store.save_job(done, blobs=BlobChange(live=[f"run-{job}"]))
+            assert [each.id for each in await store.partly_collected(9)] == left
 
     async def test_cancelled_in_time_it_is_collected_no_more(self, store: Store) -> None:
         one, two = await queued(store), await queued(store, "two")

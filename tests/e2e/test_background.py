@@ -293,6 +293,37 @@ def test_cancelled_among_others_its_answer_is_kept(tmp_path: Path) -> None:
             client.responses.retrieve(second.id)
 
 
+def test_an_answer_is_there_before_its_batch_has_ended(tmp_path: Path) -> None:
+    """As soon as its own job is collected: the others of the batch may take a day."""
+    with (
+        running(NO_END) as gemini,
+        serving(tmp_path, gemini.base_url, **LONG, GATEWAY_ITEMS_PER_JOB="1") as gateway,
+    ):
+        client = gateway.client()
+        noted: Any = {"parallel_tool_calls": False}
+        asked = [begin(client, text, **noted) for text in ("one", "two")]
+        refused = begin(client, "[[error:3,message=Not this one.]] x", **noted)
+        close_windows(gateway)
+        running_jobs = "SELECT 1 FROM jobs WHERE state = 'running'"
+        until(lambda: len(gateway.rows(running_jobs)) == 3, "the jobs are sent")
+        assert len(gateway.rows("SELECT 1 FROM batches")) == 1
+        slow = gateway.rows("SELECT upstream_name FROM jobs WHERE number = 1")
+        for name in {str(job["name"]) for job in gemini.jobs()} - {name for (name,) in slow}:
+            gemini.finish(name)
+        first = ended(client, asked[0].id)
+        assert (first.status, "one" in first.output_text) == ("completed", True)
+        assert ended(client, refused.id).status == "failed"
+        assert client.responses.retrieve(asked[1].id).status == "in_progress"
+        assert gateway.rows("SELECT status FROM batches") == [("in_progress",)]
+        gemini.finish()
+        second = ended(client, asked[1].id)
+        assert "two" in second.output_text
+        told = [one.to_dict()["extra_content"]["gateway"] for one in (first, second)]  # type: ignore[index]
+        assert told[0] == told[1]
+        assert told[0]["notes"]
+        assert client.responses.retrieve(asked[0].id) == first
+
+
 def test_a_request_that_the_disk_lost_fails_alone(tmp_path: Path) -> None:
     """It says so; the others of its window are answered."""
     with (

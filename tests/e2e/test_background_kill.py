@@ -143,6 +143,46 @@ def test_deaths_lose_nothing_and_pay_nothing_twice(
     assert_paid_once(gateway, gemini)
 
 
+@pytest.fixture
+def early(tmp_path: Path, gemini: Emulator) -> Iterator[GatewayProcess]:
+    """A job for each response; it dies around each of the first two ends of one."""
+    (tmp_path / "deaths").mkdir()
+    points = [f"{when}:finish_response" for when in ("before", "after")]
+    command = (*LIFELINE, dying.__name__, str(tmp_path / "deaths"), *points)
+    with serving(tmp_path, gemini.base_url, command, **LONG, GATEWAY_ITEMS_PER_JOB="1") as process:
+        yield process
+
+
+@pytest.mark.timeout(400)
+def test_deaths_while_answers_of_a_running_batch_are_written(
+    early: GatewayProcess, gemini: Emulator
+) -> None:
+    """What a collected job has answered comes, once, and the job that still runs is none's loss."""
+    client = early.client()
+    ids = [client.responses.create(model=MODEL, input=t, background=True).id for t in TEXTS]
+    close_windows(early)
+    until(lambda: len(early.rows(RUNNING)) == len(TEXTS), "the jobs run", 120)
+    [(last,)] = early.rows("SELECT upstream_name FROM jobs WHERE number = 2")
+    for job in gemini.jobs():
+        if job["name"] != last:
+            gemini.finish(str(job["name"]))
+    written = "SELECT count(*) FROM responses WHERE due_at IS NULL"
+    until(
+        lambda: len(deaths(early)) == 2 and early.rows(written) == [(2,)],
+        "both deaths, and both answers",
+        240,
+    )
+    assert early.rows("SELECT status FROM batches") == [("in_progress",)]
+    gemini.finish()
+    client = early.client()
+    for response_id, text in zip(ids, TEXTS, strict=True):
+        done = ended(client, response_id)
+        assert (done.status, text in done.output_text) == ("completed", True)
+    planned = [name for (name,) in early.rows("SELECT display_name FROM jobs")]
+    assert sorted(str(one["displayName"]) for one in gemini.journal("create")) == sorted(planned)
+    assert len(gemini.ledger()) == len(TEXTS)
+
+
 def _begin(caller: Caller, text: str) -> str:
     body = {"model": MODEL, "input": text, "background": True}
     return str(caller.post("/responses", body)["id"])

@@ -101,6 +101,23 @@ SELECT batches.* FROM (
 JOIN batches ON batches.seq = turns.seq
 ORDER BY turns.turn, batches.seq LIMIT :limit;
 
+-- name: partly_collected
+-- Some of its jobs have answered, and others run. Owners in turns, too.
+SELECT batches.* FROM (
+    SELECT seq, row_number() OVER (PARTITION BY owner ORDER BY seq) AS turn FROM batches
+    WHERE owner >= '' AND kind = 'background' AND delivered_at IS NULL AND status IN ($live)
+        AND EXISTS (
+            SELECT 1 FROM jobs WHERE jobs.batch_id = batches.id AND jobs.run IS NOT NULL
+                AND jobs.state IN ('collected', 'released')
+        )
+        AND EXISTS (
+            SELECT 1 FROM jobs WHERE jobs.batch_id = batches.id
+                AND jobs.state NOT IN ('collected', 'released')
+        )
+) AS turns
+JOIN batches ON batches.seq = turns.seq
+ORDER BY turns.turn, batches.seq LIMIT :limit;
+
 -- name: responses_of_batch
 SELECT * FROM responses WHERE batch_id = :batch_id AND due_at IS NOT NULL ORDER BY created_at, id;
 
