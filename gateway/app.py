@@ -744,6 +744,7 @@ class Gateway:
             wake=runner.wake,
             ready=ready,
             damaged=self._damage.put_nowait,
+            trouble=lambda: runner.trouble,
             google=lambda: self._readiness.google,
             endpoints=tuple(ENDPOINTS),
             policy=self._policy.to_json(),

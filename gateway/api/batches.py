@@ -5,6 +5,7 @@ Statuses and counts are the runner's to write; what clients see is derived from 
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -112,7 +113,7 @@ async def retrieve(call: Call) -> Response:
     await note_used(call, [batch])
     if seconds:
         return answer(await encoded(call, await changed_for(call, batch, seconds)))
-    return answer(encode_batch(batch, outlook(batch, queues, call.now())))
+    return answer(encode_batch(_troubled(call, batch), outlook(batch, queues, call.now())))
 
 
 async def note_used(call: Call, batches: Sequence[Batch]) -> None:
@@ -156,11 +157,21 @@ async def cancel(call: Call) -> Response:
 
 async def encoded(call: Call, batch: Batch, most_errors: int | None = None) -> dict[str, Any]:
     """Encode with the outlook, which is worked out when it is asked for and never stored."""
+    batch = _troubled(call, batch)
     if batch.status is not BatchStatus.IN_PROGRESS:
         return encode_batch(batch, most_errors=most_errors)
     found = await call.store.get_batch_and_queues(call.owner, batch.id)
     queues = () if found is None else found[1]
     return encode_batch(batch, outlook(batch, queues, call.now()))
+
+
+def _troubled(call: Call, batch: Batch) -> Batch:
+    """Show what every batch waits for while the records cannot be written, and no reason in them.
+
+    A full disk was not seen in a batch that waited for it.
+    """
+    trouble = call.services.trouble()
+    return batch if trouble is None else replace(batch, last_error=trouble)
 
 
 def no_such_batch(batch_id: str, param: str | None = None) -> NotFoundError:

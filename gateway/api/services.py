@@ -77,6 +77,8 @@ class Services:
     others: OtherRoutes | None = None  # answers what is not served here
     webhooks: Webhooks | None = None
     meters: Meters = NO_METERS
+    # Why the records cannot be written now, if so: every live batch waits for that.
+    trouble: Callable[[], str | None] = lambda: None
     # A request met a damaged database: the process becomes unready and ends.
     damaged: Callable[[DamagedStoreError], None] = lambda _error: None
 

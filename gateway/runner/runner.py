@@ -153,6 +153,8 @@ class Runner:
     def __init__(self, context: StepContext) -> None:
         self._context = context
         self.models = ModelList(context)
+        # Why the records cannot be used now: then no row can say what it waits for.
+        self.trouble: str | None = None
         self._bell = asyncio.Event()
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
@@ -202,6 +204,7 @@ class Runner:
                     due = now if more else await self._context.store.next_due(now)
                 except UnavailableError as error:
                     logger.warning("the records cannot be used now: %s", error.message)
+                    self.trouble = error.message
                     due = None
                 await self._pause(due)
 
@@ -521,11 +524,13 @@ class Runner:
             bind(batch_id=step.batch_id, job_id=step.job_id)
         try:
             claim = claimed or await self._claim(step)
+            self.trouble = None
             if claim is not None:
                 self._under_way[_key(step)].claim = claim
                 await self._carry_out(step, claim)
         except UnavailableError as error:
             logger.warning("%s waits for the records: %s", step.act, error.message)
+            self.trouble = error.message
             await self._context.clock.sleep(TICK_SECONDS)
 
     async def _carry_out(self, step: AnyStep, claim: AnyClaim) -> None:

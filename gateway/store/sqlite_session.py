@@ -39,7 +39,8 @@ def is_damage(error: sqlite3.Error) -> bool:
 def damaged(error: sqlite3.Error) -> DamagedStoreError:
     """Name what ends the process."""
     return DamagedStoreError(
-        f"the database is damaged ({error}): stop, and restore a copy of the data directory"
+        f"the database reads as damaged ({error}), which a failing disk may cause as well: start"
+        " again, which checks all of it and says whether to restore a copy of the data directory"
     )
 
 
@@ -151,12 +152,20 @@ def open_writer(
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
+        "secure_delete = ON",  # answers of synchronous calls are rows for a while
         f"journal_size_limit = {_LOG_KEPT}",
     )
 
 
 class Reader(SQLiteSession):
     """A connection that only reads; what it dies of is put in our words."""
+
+    @override
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads that see the same moment."""
+        with _readable(), super().snapshot():
+            yield
 
     @override
     async def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:

@@ -322,3 +322,21 @@ async def test_a_batch_that_the_volume_cannot_hold_is_refused(
     }
     answer = await alice.post("/v1/batches", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (507, "insufficient_storage")
+
+
+async def test_a_batch_waits_for_records_that_cannot_be_written(world: World, create: Make) -> None:
+    """Its row cannot say so: a person saw `in_progress`, and no reason."""
+    batch = await create()
+    app = world.app(trouble=lambda: "the storage is full")
+    headers = {"authorization": "Bearer secret-a"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://gateway", headers=headers
+    ) as client:
+        one = (await client.get(f"/v1/batches/{batch['id']}")).json()
+        [listed] = (await client.get("/v1/batches")).json()["data"]
+        assert one["gateway"]["waiting_for"] == "the storage is full"
+        assert listed["gateway"]["waiting_for"] == "the storage is full"
+
+        await world.move(batch["id"], status=BatchStatus.CANCELLED)
+        ended = (await client.get(f"/v1/batches/{batch['id']}")).json()
+        assert ended["gateway"]["waiting_for"] is None

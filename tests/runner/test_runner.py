@@ -458,11 +458,13 @@ async def test_a_full_disk_is_waited_out(
         async with asyncio.timeout(30):
             while "storage is full" not in caplog.text:
                 await here.clock.sleep(0.01)
+        assert here.runner.trouble == "storage is full"
 
         here.store.full = False
         await assert_good(here, await here.ended(batch))
 
         assert len(here.upstream.jobs) == 1
+        assert here.runner.trouble is None
 
 
 async def test_deletes_that_google_refuses_are_sent_for_days(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from gateway.errors import SettingsError
+from gateway.errors import SettingsError, UnavailableError
 from gateway.store.sqlite_session import (
     SQLiteSession,
     carried_out,
@@ -86,3 +87,44 @@ def test_an_old_library_is_refused() -> None:
     require_sqlite((3, 37, 0))
     with pytest.raises(SettingsError, match=r"3\.37\.0 or newer is needed, this Python has 3\.34"):
         require_sqlite((3, 34, 1))
+
+
+class FailingDisk:
+    """A connection whose every statement meets an error of the disk."""
+
+    def execute(self, *_: object) -> None:
+        """Fail as SQLite does."""
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        raise error
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_read_that_the_disk_refuses_is_not_now(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, inside: bool
+) -> None:
+    """A19: one 500, then the end of the process with a traceback."""
+    reader = open_reader(tmp_path / "a.db", QUERIES)
+    whole, reader.connection = reader.connection, FailingDisk()  # type: ignore[assignment]
+    moment = reader.snapshot() if inside else nullcontext()
+    with pytest.raises(UnavailableError, match="cannot read"), moment:
+        carried_out(reader.all("get"))
+    assert "the records cannot be read: disk I/O error" in caplog.text
+    reader.connection = whole
+    assert carried_out(reader.all("get")) == []
+    reader.close()
+
+
+def test_what_was_deleted_is_not_in_the_file(session: SQLiteSession, tmp_path: Path) -> None:
+    """Answers of synchronous calls and sealed keys are rows for a while."""
+    execute = session.connection.execute
+    execute("CREATE TABLE told (text TEXT)")
+    execute(
+        "INSERT INTO told VALUES ('a secret answer'), (:long)", {"long": "a secret page " * 999}
+    )
+    execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert b"secret" in (tmp_path / "a.db").read_bytes()
+    execute("DELETE FROM told")
+    execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert b"secret" not in (tmp_path / "a.db").read_bytes()

@@ -279,6 +279,21 @@ class TestNotNow:
         assert await sqlite.get_file(OWNER, "file-one", 1) is None
         await sqlite.add_file(a_file(filename="x" * 1_000_000))
 
+    async def test_a_disk_that_fails(
+        self, sqlite: SQLiteStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A21: clients saw 500 beside 503; now it is 503 each time, and the log says why."""
+
+        def fail(_: SQLiteSession) -> None:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise error
+
+        with pytest.raises(UnavailableError, match="refuses to write"):
+            await sqlite.engine.writer.run(fail)
+        assert "the records cannot be written: the storage refuses to write" in caplog.text
+        await sqlite.register_blob("one", 1)
+
     async def test_a_database_that_somebody_holds(self, sqlite: SQLiteStore, path: Path) -> None:
         def hurry(session: SQLiteSession) -> None:
             session.connection.execute("PRAGMA busy_timeout = 1")
