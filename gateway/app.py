@@ -8,7 +8,13 @@ import resource
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -309,6 +315,9 @@ def job_limits(settings: Settings) -> JobLimits:
     )
 
 
+# What goes on as long as the process serves, by name.
+Works = Mapping[str, Coroutine[Any, Any, None]]
+
 # Settings whose words only the translation knows, and who checks them.
 _CHECKS: Mapping[str, Callable[[Any], None]] = {
     "capabilities": check_capabilities,
@@ -555,17 +564,18 @@ class Gateway:
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve(sockets=[listener]), name="api")
             running = group.create_task(runner.run(), name="runner")
-            background = Background(context, background_options(self._settings), runner.wake)
-            collecting = group.create_task(background.run(), name="background")
-            notifying = group.create_task(notifier.run(), name="notifier")
-            sweeping = group.create_task(Sweeper(context).run(), name="sweeper")
-            beating = group.create_task(self._heartbeat(context, runner).run(), name="heartbeat")
-            hearing = group.create_task(context.store.listen(runner.wake), name="listener")
-            asking = group.create_task(self._ask_google(context.upstream), name="key")
-            watching = group.create_task(self._watch_keys(runner.wake), name="keys")
-            keeping = group.create_task(_look_after(keyring), name="keyring")
-            measuring = group.create_task(self._measure(scrape), name="metrics")
-            fearing = group.create_task(self._end_of_damage(), name="damage")
+            # What makes new work ends before the runner does; what its steps need, after it.
+            before = _started(group, self._makers_of_work(context, runner))
+            after = _started(
+                group,
+                {
+                    "notifier": notifier.run(),
+                    "heartbeat": self._heartbeat(context, runner).run(),
+                    "keyring": _look_after(keyring),
+                    "metrics": self._measure(scrape),
+                    "damage": self._end_of_damage(),
+                },
+            )
             with _on_signals(stop):
                 await server.up.wait()
                 self._readiness.ready = True
@@ -574,17 +584,9 @@ class Gateway:
                 logger.info("stopping: no new work, %g s for requests in flight", server.drain)
                 self._readiness.ready = False
                 runner.stop()
-                sweeping.cancel()
-                collecting.cancel()
-                hearing.cancel()
-                asking.cancel()
-                watching.cancel()
+                _cancel(before)
                 await running
-                notifying.cancel()
-                keeping.cancel()
-                beating.cancel()
-                measuring.cancel()
-                fearing.cancel()
+                _cancel(after)
                 await context.workers.close()
                 await self._clock.sleep(NOTICE_SECONDS)
                 server.should_exit = True
@@ -592,6 +594,16 @@ class Gateway:
                 await serving
                 ending.cancel()
         logger.info("stopped")
+
+    def _makers_of_work(self, context: StepContext, runner: Runner) -> Works:
+        background = Background(context, background_options(self._settings), runner.wake)
+        return {
+            "background": background.run(),
+            "sweeper": Sweeper(context).run(),
+            "listener": context.store.listen(runner.wake),
+            "key": self._ask_google(context.upstream),
+            "keys": self._watch_keys(runner.wake),
+        }
 
     async def _end_requests(self, drain: float) -> None:
         """Tell who still waits at the end of the drain, while there is time to tell it."""
@@ -731,18 +743,24 @@ class Gateway:
         keyring: Keyring | None,
         scrape: Scrape,
     ) -> Any:  # noqa: ANN401 - an ASGI application
+        services = self._services(context, runner, notifier, scrape)
+        api = create_api(services, replace(self._api_options, pass_through=keyring))
+        if self._settings.ui == "off":
+            return api
+        open_to_all = self._api_options.credentials is None and keyring is None
+        return with_page(api, self._clock, open_to_all=open_to_all, ready=services.ready)
+
+    def _services(
+        self, context: StepContext, runner: Runner, notifier: Notifier, scrape: Scrape
+    ) -> Services:
         retries = RetryInput(context)
         renderer = Rerenderer(context, self._policy.to_json())
-
-        def ready() -> bool:
-            return self._readiness.ready
-
-        services = Services(
+        return Services(
             store=context.store,
             blobs=context.blobs,
             clock=self._clock,
             wake=runner.wake,
-            ready=ready,
+            ready=lambda: self._readiness.ready,
             damaged=self._damage.put_nowait,
             trouble=lambda: runner.trouble,
             google=lambda: self._readiness.google,
@@ -762,16 +780,20 @@ class Gateway:
             rerender=lambda batch, stored: renderer.render(batch, stored_policy=stored),
             retry_input=lambda batch, everything: retries.of(batch, everything=everything),
         )
-        api = create_api(services, replace(self._api_options, pass_through=keyring))
-        if self._settings.ui == "off":
-            return api
-        open_to_all = self._api_options.credentials is None and keyring is None
-        return with_page(api, self._clock, open_to_all=open_to_all, ready=ready)
 
 
 def _tracing(settings: Settings) -> Tracing | None:
     """Open what traces go to, if they are asked for. Errors: SettingsError."""
     return None if settings.traces == "off" else open_tracing(settings.traces)
+
+
+def _started(group: asyncio.TaskGroup, works: Works) -> list[asyncio.Task[None]]:
+    return [group.create_task(work, name=name) for name, work in works.items()]
+
+
+def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 async def _look_after(keyring: Keyring | None) -> None:

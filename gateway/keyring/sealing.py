@@ -13,7 +13,6 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _OWNER_CHARACTERS: Final = 32
 

@@ -310,58 +310,68 @@ async def _start(
     files: NamedFiles,
     estimate: Estimate,
 ) -> None:
-    planned = summary["jobs"]
-    # A run without an entry would cost two blobs, which is much for a batch of one line.
-    said = os.stat(summary["index"]).st_size > 0  # noqa: PTH116 - as quick as it looks
-    refused = [summary["run"], summary["index"]] if said else []
-    paths = [*refused, *_paths_of(planned)]
+    """Make the jobs, unless that would be beyond what the owner may have."""
+    by_file = await _goes_by_file(context, summary["jobs"])
+    planned = [
+        {**plan, "inline": plan["inline"] and plan["model"] not in by_file}
+        for plan in summary["jobs"]
+    ]
+    paths = [*_refused_lines(summary), *_paths_of(planned)]
     names = await context.keep(paths)
-    run, index = names[: len(refused)] or (None, None)
     blobs = dict(zip(paths, names, strict=True))
     now = context.clock.now()
-    by_file = await _goes_by_file(context, planned)
-    planned = [
-        {**plan, "inline": plan["inline"] and plan["model"] not in by_file} for plan in planned
-    ]
     jobs = [_job(context, claim.row, plan, blobs, now) for plan in planned]
-    reused = sum(job.lines for job in jobs if job.cause is Cause.REUSED)
-    batch = replace(
-        claim.row,
+    batch = _in_progress(claim.row, summary, jobs, blobs, now)
+    named = {
+        job.id: {file_id: files.media_types[file_id] for file_id in plan["files"]}
+        for job, plan in zip(jobs, planned, strict=True)
+    }
+    is_background = batch.kind == BACKGROUND  # its responses were counted one by one
+    limits = NO_LIMITS if is_background else limits_of(batch.owner, context.options.limits)
+    live = BlobChange(live=names)
+    try:
+        await claim.save(batch, jobs=jobs, named=named, blobs=live, within=(limits, estimate))
+    except OverLimitError as over:  # nothing was written, and nothing has been sent
+        await _fail(context, claim, [over.error], names)
+        return
+    told = (counted(batch.lines, "line"), summary["refused"], batch.reused)
+    what = "batch %s in progress: %s, %d refused, %d answered before, %s"
+    logger.info(what, batch.id, *told, counted(len(jobs), "job"))
+
+
+def _in_progress(
+    batch: Batch,
+    summary: Mapping[str, Any],
+    jobs: Sequence[Job],
+    blobs: Mapping[str, str],
+    now: int,
+) -> Batch:
+    """Return the batch as validation leaves it."""
+    begun = replace(
+        batch,
         status=BatchStatus.IN_PROGRESS,
         in_progress_at=now,
         model=summary["model"],
         lines=summary["lines"],
         counts=Counts(total=summary["lines"], failed=summary["refused"]),
         notes=summary["notes"],
-        run=run,
-        index=index,
-        reused=reused,
+        run=blobs.get(summary["run"]),
+        index=blobs.get(summary["index"]),
+        reused=sum(job.lines for job in jobs if job.cause is Cause.REUSED),
         failures=0,
         last_error=None,
     )
     # With no job at all there is nothing left but to publish the refused lines.
-    batch = replace(batch, due_at=rest_until(batch, now) if jobs else now)
-    named = {
-        job.id: {file_id: files.media_types[file_id] for file_id in plan["files"]}
-        for job, plan in zip(jobs, planned, strict=True)
-    }
-    within = (limits_of(batch.owner, context.options.limits), estimate)
-    if batch.kind == BACKGROUND:
-        within = (NO_LIMITS, estimate)
-    live = BlobChange(live=names)
-    try:
-        await claim.save(batch, jobs=jobs, named=named, blobs=live, within=within)
-    except OverLimitError as over:  # nothing was written, and nothing has been sent
-        await _fail(context, claim, [over.error], names)
-        return
-    logger.info(
-        "batch %s in progress: %s, %d refused, %d answered before, %s",
-        batch.id,
-        counted(summary["lines"], "line"),
-        summary["refused"],
-        reused,
-        counted(len(jobs), "job"),
-    )
+    return replace(begun, due_at=rest_until(begun, now) if jobs else now)
+
+
+def _refused_lines(summary: Mapping[str, Any]) -> Sequence[str]:
+    """Return the paths of run 0 and its index; none where no line was refused or noted.
+
+    A run without an entry would cost two blobs, which is much for a batch of one line.
+    """
+    said = os.stat(summary["index"]).st_size > 0  # noqa: PTH116 - as quick as it looks
+    return [summary["run"], summary["index"]] if said else []
 
 
 def _paths_of(planned: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -424,17 +434,12 @@ async def end_unvalidated(context: StepContext, claim: BatchClaim) -> None:
 
 async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) -> None:
     """Audit the runs, write the files once, make all of it visible in one transaction."""
-    batch = claim.row
     advice = refused_model(jobs)
-    if advice is not None and batch.cancel_requested_at is None:
-        deletable = [blob for blob in _outlived(batch, jobs, kept=False) if blob]
+    if advice is not None and claim.row.cancel_requested_at is None:
+        deletable = _outlived(claim.row, jobs, kept=False)
         await _fail(context, claim, [BatchError(MODEL_NOT_FOUND, advice)], deletable)
         return
-    if batch.status is BatchStatus.IN_PROGRESS:
-        now = context.clock.now()
-        batch = replace(batch, status=BatchStatus.FINALIZING, finalizing_at=now)
-        if batch.lines > QUICKLY_WRITTEN or batch.failures:
-            await claim.save(batch, keep=True)
+    batch = await _finalizing(context, claim)
     notes = Counter(batch.notes)
     for job in jobs:
         notes.update(job.notes)
@@ -446,20 +451,41 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
         summary = files_or_jobs.summary
         written = {name: summary[name] for name in FILES if summary[name]}
         names = await _keep_files(context, written.values())
-    now = context.clock.now()
     files = {
         name: output_file(context, batch, name, made, blob)
         for (name, made), blob in zip(written.items(), names, strict=True)
     }
-    counts = Counts(**summary["counts"])
-    status = final_status(batch, counts)
+    batch = replace(batch, counts=Counts(**summary["counts"]), notes=dict(notes))
+    done = _done(context, batch, jobs, files)
+    deletable = _outlived(batch, jobs, kept=done.raw_until is not None)
+    await claim.save(done, files=list(files.values()), blobs=BlobChange(deletable=deletable))
+    counts = done.counts
+    told = (counted(counts.total, "line"), counts.completed, counts.failed)
+    logger.info("batch %s %s: %s, %d completed, %d failed", batch.id, done.status, *told)
+
+
+async def _finalizing(context: StepContext, claim: BatchClaim) -> Batch:
+    """Return the batch while its files are written; saved where that may take long."""
+    batch = claim.row
+    if batch.status is BatchStatus.IN_PROGRESS:
+        now = context.clock.now()
+        batch = replace(batch, status=BatchStatus.FINALIZING, finalizing_at=now)
+        if batch.lines > QUICKLY_WRITTEN or batch.failures:
+            await claim.save(batch, keep=True)
+    return batch
+
+
+def _done(
+    context: StepContext, batch: Batch, jobs: Sequence[Job], files: Mapping[str, File]
+) -> Batch:
+    """Return the batch as it ends, for good; its counts and notes are those of the end."""
+    now = context.clock.now()
+    status = final_status(batch, batch.counts)
     kept = _raw_life(context, jobs)
-    done = replace(
+    return replace(
         batch,
         status=status,
-        counts=counts,
-        notes=dict(notes),
-        reused=notes[REUSED],
+        reused=batch.notes.get(REUSED, 0),
         output_file_id=files["output"].id if "output" in files else None,
         error_file_id=files["error"].id if "error" in files else None,
         notes_file_id=files["warnings"].id if "warnings" in files else None,
@@ -474,10 +500,6 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
         expired_at=now if status is BatchStatus.EXPIRED else None,
         cancelled_at=now if status is BatchStatus.CANCELLED else None,
     )
-    deletable = [blob for blob in _outlived(batch, jobs, kept=bool(kept)) if blob]
-    await claim.save(done, files=list(files.values()), blobs=BlobChange(deletable=deletable))
-    told = (counted(counts.total, "line"), counts.completed, counts.failed)
-    logger.info("batch %s %s: %s, %d completed, %d failed", batch.id, status, *told)
 
 
 async def _send_again(context: StepContext, claim: BatchClaim, found: Written) -> None:
@@ -503,16 +525,16 @@ def _raw_life(context: StepContext, jobs: Sequence[Job]) -> int:
     return life or (RECOVERY if late else 0)
 
 
-def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str | None]:
+def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str]:
     """Return blobs not needed any more; ``kept`` are those the files can be rendered from again.
 
     And the indexes, so that whoever read results while it ran finds where the rest of them is.
     """
-    blobs = [] if kept else [batch.run, batch.index]
+    blobs: list[str | None] = [] if kept else [batch.run, batch.index]
     for job in jobs:
         blobs += [job.spool, job.filled, job.run]
         blobs += [] if kept else [job.index, job.echo, job.raw, job.held, job.digests]
-    return blobs
+    return [blob for blob in blobs if blob]
 
 
 async def _keep_files(

@@ -306,19 +306,14 @@ async def download(context: StepContext, job: Job) -> tuple[str, Seal]:
 
 async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """Render the job's lines; those without a lasting answer go into a follow-up."""
-    job = claim.row
-    if may_be_divided(job):
+    if may_be_divided(claim.row):
         await divide_refused(context, claim)
         return
     async with context.workplace() as place:
-        if not await _bring_raw(context, job, place / "raw"):
-            if job.cause is not Cause.REUSED:
-                await denials.fetch_lost(context, claim)
-                return
-            job = replace(job, raw=None)  # its lines are asked like any other
-        summary = await _render(context, batch, job, place)
-        if _is_no_result_file(job, summary) and await denials.fetch_again(context, claim):
+        rendered = await _rendered(context, batch, claim, place)
+        if rendered is None:
             return
+        job, summary = rendered
         followers = await follow(context, batch, job, summary, place)
         made = ("raw", "echo", "digests")
         archives = {name: summary[name] for name in made if summary[name]}
@@ -329,22 +324,19 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     counts = Counts(**summary["counts"])
     usage = TokenUsage(**summary["usage"])
     lesson = quotas.lesson(job, counts, usage, context.clock.now())
+    changes: dict[str, Any] = {
+        "run": names[0],
+        "index": names[1],
+        "cost": _cost_of(job, summary),
+        "notes": summary["notes"],
+        "unmatched": summary["missing"] + summary["unknown_keys"],
+        "denied_at": None,
+        "denials": 0,
+        **kept,
+        **spent,
+    }
     await claim.save(
-        moved(
-            job,
-            JobState.COLLECTED,
-            run=names[0],
-            index=names[1],
-            counts=counts,
-            usage=usage,
-            cost=_cost_of(job, summary),
-            notes=summary["notes"],
-            unmatched=summary["missing"] + summary["unknown_keys"],
-            denied_at=None,
-            denials=0,
-            **kept,
-            **spent,
-        ),
+        moved(job, JobState.COLLECTED, counts=counts, usage=usage, **changes),
         counts=counts,
         usage=usage,
         jobs=[each.job for each in followers],
@@ -355,6 +347,22 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         ),
         lesson=lesson,
     )
+
+
+async def _rendered(
+    context: StepContext, batch: Batch, claim: JobClaim, place: Path
+) -> tuple[Job, Mapping[str, Any]] | None:
+    """Render the results; None when these are no results, and are fetched again."""
+    job = claim.row
+    if not await _bring_raw(context, job, place / "raw"):
+        if job.cause is not Cause.REUSED:
+            await denials.fetch_lost(context, claim)
+            return None
+        job = replace(job, raw=None)  # its lines are asked like any other
+    summary = await _render(context, batch, job, place)
+    if _is_no_result_file(job, summary) and await denials.fetch_again(context, claim):
+        return None
+    return job, summary
 
 
 def _replaced(before: Job, job: Job, kept: Mapping[str, str | None]) -> Iterator[str | None]:

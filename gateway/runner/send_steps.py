@@ -69,17 +69,8 @@ async def _send(context: StepContext, claim: JobClaim) -> None:
     """Save the intent, then call create: at most once for it, whatever happens."""
     before = claim.row
     spool = await context.outgoing(before)
-    now = context.clock.now()
-    deadline = now + int(context.options.create_seconds * 1000)
-    intent = moved(
-        before,
-        JobState.SUBMITTING,
-        send_deadline=deadline,
-        due_at=deadline + context.options.settle,
-        absences=0,
-        made_by=context.key_of(before),
-        last_error=before.last_error,  # what it waits for is true until this create has ended
-    )
+    deadline = context.clock.now() + int(context.options.create_seconds * 1000)
+    intent = _intent(context, before, deadline)
     await claim.save(intent, keep=True)
     left = (deadline - context.clock.now()) / 1000
     if left <= 0:  # the save took that long: whoever reconciles may believe that nothing is sent
@@ -110,6 +101,19 @@ async def _send(context: StepContext, claim: JobClaim) -> None:
         raise
     else:
         await _adopt_created(context, claim, name)
+
+
+def _intent(context: StepContext, job: Job, deadline: int) -> Job:
+    """Return the job while its create is under way, or may be."""
+    return moved(
+        job,
+        JobState.SUBMITTING,
+        send_deadline=deadline,
+        due_at=deadline + context.options.settle,
+        absences=0,
+        made_by=context.key_of(job),
+        last_error=job.last_error,  # what it waits for is true until this create has ended
+    )
 
 
 async def _put_together_anew(context: StepContext, claim: JobClaim) -> None:

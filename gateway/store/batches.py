@@ -167,16 +167,20 @@ async def save(
         await job_rows.insert(session, job)
         await staging.name(session, row["owner"], job.id, named.get(job.id, {}), now)
     if sent_again is not None:
-        lines, lost = sent_again
-        await session.run("note_paid_twice", {"id": batch.id, "lines": lines})
-        sums = sums_values(Counts() - lost, TokenUsage())
-        await session.run("add_counts", {"id": batch.id, **sums, "cost": 0, "more": 0})
+        await _note_sent_again(session, batch.id, *sent_again)
     if batch.status not in LIVE_STATUSES:
         await staging.forget(session, batch.id)
         if row["kind"] != BACKGROUND:
             await webhooks.announce(session, row["owner"], batch, now)
     await blob_rows.change(session, blobs, now)
     return True
+
+
+async def _note_sent_again(session: Session, batch_id: str, lines: int, lost: Counts) -> None:
+    """Count lines that run again though they may be paid for, and take back what they counted."""
+    await session.run("note_paid_twice", {"id": batch_id, "lines": lines})
+    sums = sums_values(Counts() - lost, TokenUsage())
+    await session.run("add_counts", {"id": batch_id, **sums, "cost": 0, "more": 0})
 
 
 async def _check_limits(
@@ -192,7 +196,7 @@ async def _check_limits(
 async def add_rerendered(
     session: Session, batch_id: str, entry: Mapping[str, object], files: Sequence[File]
 ) -> Batch | None:
-    """Return new files of an ended batch whose raw results are still kept."""
+    """Add new files to an ended batch; None where its raw results are gone."""
     values = {"id": batch_id, "entry": orjson.dumps(entry).decode()}
     if await session.run("add_rerendered", values) == 0:
         return None
@@ -202,28 +206,28 @@ async def add_rerendered(
 
 
 async def due(session: Session, now: int, limit: int) -> Sequence[Batch]:
-    """Return batches whose own row is due; free ones first, then the longest due."""
+    """Return batches whose own row is due: free ones first, then the longest due."""
     return [batch_of(row) for row in await session.all("due_batches", {"now": now, "limit": limit})]
 
 
 async def validations(session: Session, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
-    """Batches that wait for their validation, some of each owner, and the bytes of their input."""
+    """Return batches that wait for their validation, some of each owner, with the input's bytes."""
     rows = await session.all("due_validations", {"now": now, "limit": limit})
     return [(batch_of(row), row["input_bytes"]) for row in rows]
 
 
 async def due_kinds(session: Session, now: int) -> frozenset[str]:
-    """Which kinds of rows have one that is due and free."""
+    """Name the kinds of rows of which one is due and free."""
     return frozenset(row["kind"] for row in await session.all("due_kinds", {"now": now}))
 
 
 async def next_due(session: Session, after: int) -> int | None:
-    """When something becomes due."""
+    """Tell when something becomes due next."""
     row = await session.one("next_due", {"after": after})
     earliest: int | None = None if row is None else row["due"]
     return earliest
 
 
 async def recover(session: Session, now: int) -> None:
-    """Leases of a dead process."""
+    """End the leases of a dead process."""
     await session.run("recover_batches", {"now": now})

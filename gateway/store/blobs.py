@@ -31,7 +31,7 @@ async def seal_of(session: Session, name: str) -> Seal | None:
 
 
 async def activate(session: Session, names: Iterable[str]) -> None:
-    """Pending names become live; pointing at anything else would point at bytes that may go."""
+    """Make pending names live: pointing at anything else would point at bytes that may go."""
     for name in names:
         if await session.run("activate_blob", {"name": name}) == 0:
             raise InternalError(f"blob {name} is not pending, so nothing may point at it")
@@ -59,9 +59,9 @@ async def change(session: Session, blobs: BlobChange, now: int) -> None:
 async def sweepable(
     session: Session, before: int, pending_before: int, limit: int
 ) -> Sequence[str]:
-    """Doom what was pending for too long, then name what may be swept.
+    """Give up what was pending for too long, then name what may be swept.
 
-    Dooming comes first so that no transaction can point at a name the sweeper is about to remove.
+    In this order no transaction can point at a name that the sweeper is about to remove.
     """
     await session.run("mark_pending_deletable", {"before": pending_before})
     rows = await session.all("deletable_blobs", {"before": before, "limit": limit})
@@ -75,7 +75,7 @@ async def forget(session: Session, names: Iterable[str]) -> None:
 
 
 async def known(session: Session, names: Sequence[str]) -> set[str]:
-    """Those that have a row."""
+    """Return those that have a row."""
     rows = await session.all("known_blobs", {"names": orjson.dumps(list(names)).decode()})
     return {row["name"] for row in rows}
 

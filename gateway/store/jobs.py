@@ -30,13 +30,13 @@ async def of_batch(session: Session, batch_id: str) -> Sequence[Job]:
 
 
 async def by_id(session: Session, job_id: str) -> Job | None:
-    """One job."""
+    """Return a job."""
     row = await session.one("job_by_id", {"id": job_id})
     return None if row is None else job_of(row)
 
 
 async def due(session: Session, state: JobState, now: int, limit: int) -> Sequence[Job]:
-    """Due jobs in a state without a holder; the owners take turns, each with its longest due."""
+    """Return due jobs in a state without a holder: of each owner in turn the one longest due."""
     # Most states are empty most of the time: the whole query takes 500 us to find that, this 5.
     if await session.one("any_due_in_state", {"state": state.value}) is None:
         return []
@@ -66,7 +66,7 @@ async def hurry(session: Session, upstream_name: str) -> None:
 
 
 async def waiting(session: Session, now: int, limit: int) -> Sequence[Waiting]:
-    """Jobs that wait to be sent and are due, some of each owner and model."""
+    """Return jobs that wait to be sent and are due, some of each owner and model."""
     rows = await session.all("waiting_jobs", {"now": now, "limit": limit})
     return [_waiting(row) for row in rows]
 
@@ -154,7 +154,7 @@ async def save(
     keep: bool,
     now: int,
 ) -> bool:
-    """Return a job that is not released and still its holder's; and what its batch gains by it."""
+    """Save a job that is not released and still its holder's, and what its batch gains by it."""
     values = {**job_values(job), "keep": keep, "now": now}
     before = await session.one("job_as_told", {"id": job.id})
     if await session.run("save_job", values) == 0:
@@ -211,6 +211,6 @@ async def _succeed(
 
 
 async def recover(session: Session, now: int) -> None:
-    """Leases and running sends of a dead process."""
+    """End the leases and the sends of a dead process."""
     await session.run("recover_jobs", {"now": now})
     await session.run("cut_send_deadlines", {"now": now})

@@ -13,7 +13,7 @@ async def used_by(session: Session, owner: str, since: int) -> Used:
 async def check_request(
     session: Session, owner: str, estimate: Estimate, within: OwnerLimits, now: int
 ) -> None:
-    """Errors: OverLimitError of a request outside of batches that would cost too much."""
+    """Refuse a request outside of batches that would cost too much. Errors: OverLimitError."""
     used = await used_by(session, owner, day_of(now))
     error = over_request(used, estimate, within)
     if error is not None:

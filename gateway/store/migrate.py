@@ -10,7 +10,7 @@ from gateway.store.sqlite_session import SQLiteSession
 
 
 def read_migrations() -> Sequence[tuple[str, str]]:
-    """Names and texts of the migrations, in order."""
+    """Return names and texts of the migrations, in order."""
     folder = files("gateway.store").joinpath("migrations")
     return sorted(
         (entry.name, entry.read_text(encoding="utf-8"))

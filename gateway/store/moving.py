@@ -127,7 +127,7 @@ class Source:
             yield from cursor.execute("SELECT name, sha256 FROM blobs WHERE state = 'live'")
 
     def tables(self) -> Sequence[Table]:
-        """Every table, each after those that it refers to."""
+        """Return every table, each after those that it refers to."""
         names = self._all("SELECT name FROM sqlite_master WHERE type = 'table'")
         kept = [name for (name,) in names if name not in _OWN and not name.startswith("sqlite_")]
         after = {

@@ -205,7 +205,7 @@ class PostgresEngine:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._writes.discard(task)
         if not task.cancelled():
-            task.exception()  # who asked may be gone: then it is said to none
+            task.exception()  # read here: whoever asked may be gone, and asyncio would log it
 
     async def _write(self, work: Work[T]) -> T:
         attempt = 0

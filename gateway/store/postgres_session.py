@@ -59,7 +59,7 @@ def spoken(statement: str) -> bytes:
 
 
 def connection_options() -> dict[str, Any]:
-    """Every statement is a transaction of its own until one is begun."""
+    """Make each statement a transaction of its own until one is begun."""
     return {"autocommit": True, "row_factory": tuple_row, "context": adapters()}
 
 

@@ -29,7 +29,7 @@ def _quota(row: Row) -> Quota:
 
 
 async def every(session: Session) -> Sequence[Quota]:
-    """All rows: a few for each credential."""
+    """Return all rows, which are a few for each credential."""
     return [_quota(row) for row in await session.all("quotas")]
 
 

@@ -13,7 +13,7 @@ async def expire_raw(session: Session, now: int, limit: int) -> int:
 
 
 async def drop_unread_raw(session: Session, file_id: str, now: int) -> None:
-    """Whoever deletes what a batch wrote wants its answers gone: raw results hold them too."""
+    """Drop raw results once all that a batch wrote is deleted: they hold the same answers."""
     for row in await session.all("raw_unread", {"file_id": file_id}):
         await _drop_raw(session, row["id"], now)
 

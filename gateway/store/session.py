@@ -32,7 +32,7 @@ class Session(Protocol):
         return row
 
     async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
-        """Every row."""
+        """Return every row."""
         ...
 
     async def number_in_order(self, owner: str) -> None:

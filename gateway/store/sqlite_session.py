@@ -86,11 +86,11 @@ class SQLiteSession(Session):
 
     @override
     async def number_in_order(self, owner: str) -> None:
-        """Leave it as it is: writes come one after the other."""
+        """Do nothing: writes come one after the other."""
 
     @override
     async def ring(self) -> None:
-        """Wake none: no other process serves the file."""
+        """Do nothing: no other process serves the file."""
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

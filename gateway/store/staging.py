@@ -26,7 +26,7 @@ def _maybe(row: Row | None) -> StagedFile | None:
 
 
 async def owned(session: Session, owner: str, file_ids: Iterable[str], now: int) -> Sequence[File]:
-    """Those of the files that are there for this owner."""
+    """Return those of the files that are there for this owner."""
     ids = orjson.dumps(list(file_ids)).decode()
     rows = await session.all("files_of_owner", {"owner": owner, "ids": ids, "now": now})
     return [file_of(row) for row in rows]
@@ -56,7 +56,7 @@ async def files_of(session: Session, job_id: str) -> Sequence[NamedFile]:
 
 
 async def failed(session: Session, job_id: str) -> Sequence[NamedFile]:
-    """Those of the files a job names that the upstream cannot use."""
+    """Return those of the files a job names that the upstream cannot use."""
     return [named_of(row) for row in await session.all("failed_files", {"job_id": job_id})]
 
 
@@ -135,7 +135,7 @@ async def claim(session: Session, staged_id: str, lease: int) -> StagedFile | No
 
 
 async def save(session: Session, staged: StagedFile, *, keep: bool, gone: bool, now: int) -> bool:
-    """Return a copy that is still its holder's."""
+    """Save a copy that is still its holder's; a ``gone`` one is forgotten."""
     if gone:
         return await session.run("drop_staged", {"id": staged.id, "fence": staged.fence}) == 1
     values = {**staged_values(staged), "keep": keep, "now": now}
@@ -143,7 +143,7 @@ async def save(session: Session, staged: StagedFile, *, keep: bool, gone: bool, 
 
 
 async def content(session: Session, staged_id: str) -> File | None:
-    """Return a file whose bytes a copy is of."""
+    """Return the file whose bytes a copy has."""
     row = await session.one("content_of_staged", {"id": staged_id})
     return None if row is None else file_of(row)
 
@@ -172,5 +172,5 @@ async def forget(session: Session, batch_id: str) -> None:
 
 
 async def recover(session: Session) -> None:
-    """Leases of a dead process."""
+    """End the leases of a dead process."""
     await session.run("recover_staged")

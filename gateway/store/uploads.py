@@ -34,7 +34,7 @@ async def add_part(session: Session, owner: str, part: Part, now: int) -> bool:
 
 
 async def parts(session: Session, upload_id: str) -> Sequence[Part]:
-    """Every part of an upload that has not ended, in any order."""
+    """Return every part of an upload that has not ended, in any order."""
     return [part_of(row) for row in await session.all("parts_of_upload", {"id": upload_id})]
 
 

@@ -183,5 +183,5 @@ async def save_delivery(session: Session, delivery: Delivery) -> bool:
 
 
 async def recover(session: Session) -> None:
-    """Leases of a dead process."""
+    """End the leases of a dead process."""
     await session.run("recover_webhook_deliveries")

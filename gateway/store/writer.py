@@ -59,7 +59,7 @@ def _settle(writes: Sequence[_Write]) -> None:
 
 
 def _translate(error: Exception) -> Exception:
-    """SQLite's errors of faults that may pass become ours; all others stay what they are."""
+    """Turn SQLite's errors of faults that may pass into ours; all others stay what they are."""
     if isinstance(error, sqlite3.Error):
         if is_damage(error):
             return damaged(error)

@@ -88,7 +88,6 @@ class ChatStream(AnswerStream):
         self._of_each = hints.get("candidates", 1)
         self.choices = [ChoiceSoFar(hints, context, n) for n in range(items * self._of_each)]
         self._head = b""
-        self._tail = b""
 
     def read(self, item: int, index: int, parts: object) -> None:
         """Read parts of a choice; candidates beyond those asked for are left out."""
