@@ -11,9 +11,8 @@ import mmap
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import orjson
 
@@ -54,8 +53,7 @@ UNREAD: Final = _failure("The upstream's result was not read.")
 _NO_RESULTS: Final = (_UNREADABLE, _NO_OBJECT, _NEITHER)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """One line of a results file, and its place there. ``key`` is None if the line has none.
 
     What is not ``readable`` is no result: a line that was cut, or a page of some proxy's.

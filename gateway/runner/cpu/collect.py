@@ -13,7 +13,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -180,7 +180,7 @@ class _Collection:
         self._trail = TrailWriter(task.trail, files)
         self._notes = NoteWriter(self._run, task.max_warnings)
         self._noted: dict[int, tuple[int, int]] = {}
-        self._usage = TokenUsage()
+        self._usage = [0, 0, 0, 0]
         self._missing = self._doubled = self._unknown_keys = 0
         spool = None if task.spool is None else Path(task.spool)
         self._never_sent = {} if spool is None else lines_naming(spool, task.unusable)
@@ -215,7 +215,7 @@ class _Collection:
             run=str(self._run_path),
             index=str(index),
             counts=Counts(completed=kinds[Kind.OUTPUT], failed=kinds[Kind.ERROR]),
-            usage=self._usage,
+            usage=TokenUsage(*self._usage),
             missing=self._missing,
             doubled=self._doubled,
             unknown_keys=self._unknown_keys,
@@ -315,7 +315,7 @@ class _Collection:
         """
         some = list(itertools.islice(results, 2))
         if len(some) == 1 and self._lacks_its_key(some[0]):
-            some = [replace(some[0], key=str(self._echoes.lines[0]))]
+            some = [some[0]._replace(key=str(self._echoes.lines[0]))]
         yield from some
         yield from results
 
@@ -354,7 +354,7 @@ class _Collection:
         """Have these items of a line run again; what the others and they cost is paid."""
         self._wanted[ordinal] = items
         self._faults[ordinal] = fault or (self._task.failure or MISSING).code
-        self._usage += TokenUsage(*spent)
+        self._use(spent)
 
     def _keep_part(self, place: tuple[int, int], result: Result, path: Path, *, held: bool) -> None:
         if self._parts is None:
@@ -399,7 +399,15 @@ class _Collection:
         elif len(here) == len(items):
             self._render(ordinal, here, paid)
         else:
-            self._usage += TokenUsage(*_less(self._cost(ordinal, answers), paid))
+            self._use(_less(self._cost(ordinal, answers), paid))
+
+    def _use(self, usage: Usage) -> None:
+        """Add up; a sum of records, each copied, took a quarter of a line's time."""
+        total = self._usage
+        total[0] += usage[0]
+        total[1] += usage[1]
+        total[2] += usage[2]
+        total[3] += usage[3]
 
     def _cost(self, ordinal: int, answers: Sequence[Answer | None]) -> Usage:
         """Count what a line costs that lacks some of its answers, as for a whole one."""
@@ -426,7 +434,7 @@ class _Collection:
         if self._task.reused:
             notes = [*notes, *_REUSED]
         elif usage is not NO_USAGE:
-            self._usage += TokenUsage(*_less(usage, paid))
+            self._use(_less(usage, paid))
         if notes:
             written = self._notes.write(echo.line, echo.custom_id, notes)
             if written is not None:
