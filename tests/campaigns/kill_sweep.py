@@ -52,15 +52,15 @@ from tests.postgres_server import PostgresServer
 # many a thread makes in one run, so that a sample meets most of its points.
 CALLS: Final = {
     "write": 60,
-    "writev": 20,
     "pwrite64": 300,
     "fsync": 20,
     "fdatasync": 50,
     "ftruncate": 2,
     "rename": 10,
+    "linkat": 10,
     "unlink": 2,
+    "unlinkat": 4,
     "mkdir": 10,
-    "sendto": 10,
 }
 # The same over PostgreSQL and a bucket.
 SHARED_CALLS: Final = {"sendto": 500, "writev": 40, "write": 60, "mkdir": 10, "unlink": 4}
@@ -370,7 +370,7 @@ def main() -> int:
     """Sweep, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), action="append")
-    parser.add_argument("--call", choices=CALLS, action="append")
+    parser.add_argument("--call", choices=sorted({*CALLS, *SHARED_CALLS}), action="append")
     parser.add_argument("--every", type=int, default=1, help="every how many points")
     parser.add_argument("--sample", type=int, metavar="COUNT", help="so many random points")
     parser.add_argument("--seed", type=int, default=0)
@@ -382,20 +382,28 @@ def main() -> int:
     if shutil.which("strace") is None:
         sys.exit("This needs strace: apt-get install strace")
     results: list[tuple[Point, Outcome]] = []
-    with ready(shared=shared) as runner:
-        points = sample(arguments.sample, arguments.seed, calls) if arguments.sample else []
-        if arguments.point:
-            scenario, call, number = arguments.point.split(":")
-            points = [Point(scenario, call, int(number))]
-        for point in points:
-            results.append((point, runner.run(point)))
-            print(point, results[-1][1], flush=True)
-        if not points:
-            for scenario in arguments.scenario or SCENARIOS:
-                for call in arguments.call or calls:
-                    results += sweep(runner, scenario, call, arguments.every)
-                    print(f"{scenario} {call}: {len(results)} runs", flush=True)
+    # Ended by Ctrl-C, it prints the table of what was run: all of it takes hours.
+    with ready(shared=shared) as runner, contextlib.suppress(KeyboardInterrupt):
+        for point, outcome in _runs(runner, arguments, calls):
+            results.append((point, outcome))
+            print(point, outcome, flush=True)
     return min(report(results), 1)
+
+
+def _runs(
+    runner: Sweep, arguments: argparse.Namespace, calls: Mapping[str, int]
+) -> Iterator[tuple[Point, Outcome]]:
+    """Run what was asked for: one point, a sample, or every point."""
+    points = sample(arguments.sample, arguments.seed, calls) if arguments.sample else []
+    if arguments.point:
+        scenario, call, number = arguments.point.split(":")
+        points = [Point(scenario, call, int(number))]
+    for point in points:
+        yield point, runner.run(point)
+    if not points:
+        for scenario in arguments.scenario or SCENARIOS:
+            for call in arguments.call or calls:
+                yield from sweep(runner, scenario, call, arguments.every)
 
 
 if __name__ == "__main__":

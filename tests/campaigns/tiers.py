@@ -52,6 +52,7 @@ class Plan:
     tier: int = 1
     told: bool = False
     lines_per_job: int = 50_000
+    speed: float = SPEED
 
 
 @dataclass
@@ -94,7 +95,7 @@ def run(plan: Plan) -> Report:
     """Run two owners' files to their ends."""
     report = Report(plan)
     began = CLOCK.monotonic()
-    options = EmulatorOptions(tier=plan.tier, job_seconds=JOB_SECONDS, speed=SPEED)
+    options = EmulatorOptions(tier=plan.tier, job_seconds=JOB_SECONDS, speed=plan.speed)
     settings = {
         "GATEWAY_API_KEYS": ",".join(f"{owner}=key-of-{owner}" for owner in OWNERS),
         "GATEWAY_ITEMS_PER_JOB": str(plan.lines_per_job),
@@ -208,11 +209,13 @@ def main() -> int:
     parser.add_argument("--tier", type=int, choices=(1, 2, 3), action="append")
     parser.add_argument("--told", action="store_true", help="tell the gateway the tier")
     parser.add_argument("--lines-per-job", type=int, default=50_000)
+    parser.add_argument("--speed", type=float, default=SPEED, help="Google's seconds in a real one")
     given = parser.parse_args()
     print(HEAD)
     wrong: list[str] = []
     for tier in given.tier or (1, 2, 3):
-        report = run(Plan(given.megabytes / 2, tier, given.told, given.lines_per_job))
+        plan = Plan(given.megabytes / 2, tier, given.told, given.lines_per_job, given.speed)
+        report = run(plan)
         print(report.row(), flush=True)
         wrong += report.wrong
     for one in wrong:
