@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api import (
+    background,
     batches,
     dry_runs,
     events,
@@ -123,6 +124,7 @@ ROUTES: Final = (
     ApiRoute("POST", "/images/edits", single.edit_images, starts_work=True),
     ApiRoute("GET", "/batches/{id}/line", lines.story),
     ApiRoute("GET", "/batches/{id}/verify", verify.verify),
+    ApiRoute("GET", "/background", background.list_background),
     ApiRoute("GET", "/quota", quota.show),
     ApiRoute("GET", "/models", models.list_models),
     ApiRoute("GET", "/models/{id:path}", models.retrieve),

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.batches import idempotency_key, retry_count
+from gateway.api.batches import idempotency_key, retry_count, traceparent
 from gateway.api.body import read_json_bytes
 from gateway.api.paths import DEPLOYMENT
 from gateway.api.services import Call
@@ -47,7 +47,7 @@ async def create(call: Call) -> Response:
         body=body,
         owner=call.owner,
         model=call.request.scope.get(DEPLOYMENT),
-        traceparent=call.request.headers.get("traceparent"),
+        traceparent=traceparent(call),
         tries=retry_count(call),
         idempotency_key=idempotency_key(call),
     )

@@ -47,12 +47,28 @@ class StoredResponse:
     fingerprint: str | None = None
     tries: int = 0
     used_at: int | None = None  # when a client first used the id
+    model: str | None = None
+    traceparent: str | None = None  # the span of its client that it was asked for in
     waiting_for: str | None = None  # what its batch waits for; the store's to say
 
     @property
     def is_open(self) -> bool:
         """Whether its answer may still come."""
         return self.due_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingQueue:
+    """Responses of an owner that will be sent together, for people: since when, and until when.
+
+    ``most`` is what they may cost in all, in billionths of a dollar; None: unknown.
+    """
+
+    model: str | None
+    responses: int
+    since: int
+    due_at: int
+    most: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import orjson
 from rich.console import Console
 
 from gateway.cli.connection import connected, connection_options
-from gateway.cli.status import WIDE, table_of
+from gateway.cli.status import WIDE, show_background, table_of
 from gateway.clock import SystemClock
 
 HELP: Final = """List the newest batches: status, model, lines, age, time left, and why one waits.
@@ -15,6 +15,10 @@ HELP: Final = """List the newest batches: status, model, lines, age, time left, 
 \b
   gateway batches --status in_progress
   gateway batches --json | jq -r .id
+  gateway batches --background
+
+Responses in the background (background: true) are sent in batches of their own, which follow below
+the others; --background lists these alone.
 """
 
 
@@ -22,17 +26,32 @@ HELP: Final = """List the newest batches: status, model, lines, age, time left, 
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
 @click.option("--status", help="Only batches of this status, for example in_progress.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one batch a line.")
+@click.option("--background", is_flag=True, help="Only responses in the background.")
 @connection_options
-def batches(limit: int, status: str | None, as_json: bool, base_url: str, api_key: str) -> None:
+def batches(
+    limit: int,
+    status: str | None,
+    *,
+    as_json: bool,
+    background: bool,
+    base_url: str,
+    api_key: str,
+) -> None:
     """See HELP."""
     with connected(base_url, api_key) as client:
-        found = client.batches(limit)
+        found = [] if background else client.batches(limit)
+        others = [] if as_json and not background else client.background(limit)
     shown = [batch for batch in found if status in {None, batch["status"]}]
+    others = [each for each in others if status in {None, each["status"]}]
     if as_json:
+        shown = others if background else shown
         for batch in shown:
             click.echo(orjson.dumps(batch).decode())
         return
     console = Console()
     if not console.is_terminal:
         console.width = WIDE
-    console.print(table_of(shown, SystemClock().now() // 1000))
+    now = SystemClock().now() // 1000
+    if not background:
+        console.print(table_of(shown, now))
+    show_background(console, others, now)

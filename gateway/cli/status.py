@@ -23,7 +23,8 @@ Json = Mapping[str, Any]
 
 HELP: Final = """Show the newest batches, or BATCH with its jobs.
 
-States, ages, retries, what it waits for, the time left; what single requests came to.
+States, ages, retries, what it waits for, the time left; responses in the background (background:
+true), which are sent in batches of their own; what single requests came to.
 
 \b
   gateway status
@@ -39,10 +40,11 @@ States, ages, retries, what it waits for, the time left; what single requests ca
 def status(batch: str | None, as_json: bool, base_url: str, api_key: str) -> None:
     """See HELP."""
     with connected(base_url, api_key) as client:
-        metrics = ""
+        metrics, background = "", list[dict[str, Any]]()
         if batch is None:
             told: Any = client.batches(NEWEST)
             metrics = "" if as_json else client.metrics()
+            background = [] if as_json else client.background(NEWEST)
         else:
             told = {"batch": client.batch(batch), "jobs": client.jobs(batch)}
     if as_json:
@@ -54,6 +56,7 @@ def status(batch: str | None, as_json: bool, base_url: str, api_key: str) -> Non
     now = SystemClock().now() // 1000
     if batch is None:
         console.print(table_of(told, now))
+        show_background(console, background, now)
         if single := singles(metrics):
             console.print(single, highlight=False)
     else:
@@ -91,6 +94,27 @@ def table_of(batches: Sequence[Json], now: int) -> Table:
             (batch.get("gateway") or {}).get("waiting_for") or "",
         )
     return table
+
+
+def show_background(console: Console, rows: Sequence[Json], now: int) -> None:
+    """Print responses in the background, a row for those that are sent together."""
+    if not rows:
+        return
+    table = Table("background", "status", "model", "responses", "age", "cost", "why it waits")
+    table.box = None
+    for row in rows:
+        cost = row["cost_usd"]
+        table.add_row(
+            row["batch_id"] or "not sent yet",
+            row["status"],
+            row["model"] or "",
+            lines_of({"request_counts": row["responses"]}),
+            duration(now - row["created_at"]),
+            "unknown" if cost is None else f"${cost:.4f}",
+            row["waiting_for"] or "",
+        )
+    console.print("\nresponses in the background, as they are sent together:")
+    console.print(table)
 
 
 def _show(console: Console, batch: Json, jobs: Sequence[Json], now: int) -> None:

@@ -98,6 +98,15 @@ class GatewayClient:
         jobs: list[dict[str, Any]] = self._call("GET", f"/batches/{batch_id}/jobs")["data"]
         return jobs
 
+    def background(self, limit: int) -> list[dict[str, Any]]:
+        """List responses in the background as they are sent; nothing of a server that has none."""
+        try:
+            answer = self._http.get(f"{self._base_url}/background", params={"limit": limit})
+            data = orjson.loads(answer.content)["data"] if answer.is_success else []
+        except (httpx.HTTPError, ValueError, TypeError, KeyError):
+            return []
+        return data if isinstance(data, list) else []
+
     def metrics(self) -> str:
         """Return the gateway's metrics as text, ``""`` of a server that shows none."""
         try:

@@ -155,6 +155,8 @@ class BackgroundQueue:
             idempotency_key=asked.idempotency_key,
             fingerprint=hashlib.sha256(asked.body).hexdigest(),
             tries=asked.tries,
+            model=request.model,
+            traceparent=asked.traceparent,
         )
 
     def _written(self, response_id: str, kept: Json) -> bytes:

@@ -24,7 +24,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Lesson, Quota
-from gateway.batches.response import DueQueue, StoredResponse
+from gateway.batches.response import DueQueue, StoredResponse, WaitingQueue
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
 from gateway.batches.webhooks import Delivery, WebhookEndpoint
@@ -290,6 +290,14 @@ class Store(Protocol):
 
     async def due_queues(self, now: int, limit: int) -> Sequence[DueQueue]:
         """Queues with responses to be sent by now: owners in turns, the longest due first."""
+        ...
+
+    async def waiting_queues(self, owner: str, limit: int) -> Sequence[WaitingQueue]:
+        """Return what waits to be sent of an owner's responses in the background, oldest first."""
+        ...
+
+    async def backgrounds(self, owner: str, limit: int) -> Sequence[Batch]:
+        """Return the newest batches of an owner's responses, ended or not."""
         ...
 
     async def live_backgrounds(self) -> Mapping[str, int]:

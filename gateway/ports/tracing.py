@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from gateway.batches.batch import Batch
 from gateway.batches.job import Job
+from gateway.batches.response import StoredResponse
 from gateway.ports.single import SingleRequests, SingleUpstream
 from gateway.ports.upstream import Upstream
 
@@ -29,6 +30,10 @@ class Tracer(Protocol):
 
     def batch_ended(self, batch: Batch) -> None:
         """Write the span of a whole batch, which began when it was created."""
+        ...
+
+    def response_ended(self, response: StoredResponse, now: int) -> None:
+        """Write the span of a response in the background, which began when it was asked for."""
         ...
 
 
@@ -68,6 +73,9 @@ class NoTracer:
         return _NO_SPAN
 
     def batch_ended(self, batch: Batch) -> None:
+        """Forget it."""
+
+    def response_ended(self, response: StoredResponse, now: int) -> None:
         """Forget it."""
 
 

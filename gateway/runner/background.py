@@ -338,7 +338,8 @@ class Background:
         life = self._options.kept if stored else self._options.unstored
         expires_at = self._context.clock.now() + life
         done = replace(row, status=ended.status, blob=blob, expires_at=expires_at)
-        await self._context.store.finish_response(done, seal)
+        if await self._context.store.finish_response(done, seal):
+            self._context.tracer.response_ended(done, self._context.clock.now())
 
 
 _NOT_TOLD: Final = ("line", "custom_id")

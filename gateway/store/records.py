@@ -13,7 +13,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Lesson, Quota
-from gateway.batches.response import DueQueue, StoredResponse
+from gateway.batches.response import DueQueue, StoredResponse, WaitingQueue
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
 from gateway.batches.webhooks import Delivery, WebhookEndpoint
@@ -226,6 +226,18 @@ class Records(Store):
     @override
     async def due_queues(self, now: int, limit: int) -> Sequence[DueQueue]:
         return await self._engine.read(lambda session: responses.due_queues(session, now, limit))
+
+    @override
+    async def waiting_queues(self, owner: str, limit: int) -> Sequence[WaitingQueue]:
+        return await self._engine.read(
+            lambda session: responses.waiting_queues(session, owner, limit)
+        )
+
+    @override
+    async def backgrounds(self, owner: str, limit: int) -> Sequence[Batch]:
+        return await self._engine.read(
+            lambda session: responses.newest_batches(session, owner, limit)
+        )
 
     @override
     async def live_backgrounds(self) -> Mapping[str, int]:

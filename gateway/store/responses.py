@@ -10,7 +10,13 @@ from collections.abc import Mapping, Sequence
 from gateway.batches.batch import Batch
 from gateway.batches.file import File
 from gateway.batches.limits import Estimate, OwnerLimits
-from gateway.batches.response import UNFINISHED, DueQueue, ResponseStatus, StoredResponse
+from gateway.batches.response import (
+    UNFINISHED,
+    DueQueue,
+    ResponseStatus,
+    StoredResponse,
+    WaitingQueue,
+)
 from gateway.ports.store import Seal
 from gateway.store import blobs, files, webhooks
 from gateway.store import limits as limit_sums
@@ -113,6 +119,18 @@ async def due_queues(session: Session, now: int, limit: int) -> Sequence[DueQueu
     """Return queues whose window has ended."""
     rows = await session.all("due_queues", {"now": now, "limit": limit})
     return [DueQueue(**row) for row in rows]
+
+
+async def waiting_queues(session: Session, owner: str, limit: int) -> Sequence[WaitingQueue]:
+    """Return what of an owner's waits to be sent."""
+    rows = await session.all("waiting_queues", {"owner": owner, "limit": limit})
+    return [WaitingQueue(**row) for row in rows]
+
+
+async def newest_batches(session: Session, owner: str, limit: int) -> Sequence[Batch]:
+    """Return an owner's batches of such responses."""
+    rows = await session.all("backgrounds_newest_first", {"owner": owner, "limit": limit})
+    return [batch_of(row) for row in rows]
 
 
 async def live_batches(session: Session) -> Mapping[str, int]:

@@ -18,6 +18,7 @@ class Attribute(StrEnum):
     PROVIDER = "gen_ai.provider.name"
     REQUEST_MODEL = "gen_ai.request.model"
     RESPONSE_MODEL = "gen_ai.response.model"
+    RESPONSE_ID = "gen_ai.response.id"
     FINISH_REASONS = "gen_ai.response.finish_reasons"
     INPUT_TOKENS = "gen_ai.usage.input_tokens"
     CACHED_TOKENS = "gen_ai.usage.cache_read.input_tokens"
@@ -37,6 +38,7 @@ class Attribute(StrEnum):
     BATCH_FAILED = "gateway.batch.lines.failed"
     BATCH_COST = "gateway.batch.cost_usd"
     BATCH_RETRY_OF = "gateway.batch.retry_of"
+    RESPONSE_STATUS = "gateway.response.status"
     JOB_ID = "gateway.job.id"
     JOB_NUMBER = "gateway.job.number"
     JOB_CAUSE = "gateway.job.cause"
@@ -53,6 +55,7 @@ MEANINGS: Final = {
     A.PROVIDER: "`gcp.gemini`",
     A.REQUEST_MODEL: "the model that was asked, of a batch that of its first line",
     A.RESPONSE_MODEL: "the model that answered",
+    A.RESPONSE_ID: "of a response in the background",
     A.FINISH_REASONS: "why Gemini ended, in its own words",
     A.INPUT_TOKENS: "of a call, or of all answers of a batch",
     A.CACHED_TOKENS: "a part of these",
@@ -72,6 +75,7 @@ MEANINGS: Final = {
     A.BATCH_FAILED: "those with an error",
     A.BATCH_COST: "dollars by the table of prices, where known",
     A.BATCH_RETRY_OF: "the batch whose failed lines these are",
+    A.RESPONSE_STATUS: "how a response in the background ended",
     A.JOB_ID: "the job; with the gateway's id its display name at Google",
     A.JOB_NUMBER: "its number in the batch",
     A.JOB_CAUSE: f"why there is this job: {', '.join(f'`{cause}`' for cause in Cause)}",

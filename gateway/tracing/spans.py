@@ -13,6 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
+    Link,
     NonRecordingSpan,
     Span,
     SpanContext,
@@ -25,6 +26,7 @@ from opentelemetry.util.types import AttributeValue
 from gateway.batches.batch import Batch
 from gateway.batches.job import Job
 from gateway.batches.lifecycle import Act
+from gateway.batches.response import StoredResponse
 from gateway.ports.single import SingleRequests
 from gateway.ports.tracing import AnyUpstream, StepSpan
 from gateway.tracing.attributes import EMBED, GEMINI, GENERATE, Attribute
@@ -53,13 +55,16 @@ class Place(NamedTuple):
 
 def place_of(batch: Batch) -> Place:
     """Tell where the span of a batch is, from its record alone."""
-    digits = batch.id.rpartition("_")[2][:_BATCH_DIGITS]
-    own = int(digits, 16)
+    own = _own_trace(batch.id)
     # From an empty context: the step that writes it is no parent of its batch.
     parent = context_of(batch.traceparent)
     client = get_current_span(parent).get_span_context()
     trace = client.trace_id if client.is_valid else own
     return Place(Ids(trace or 1, own % (1 << 64) or 1), parent)
+
+
+def _own_trace(batch_id: str) -> int:
+    return int(batch_id.rpartition("_")[2][:_BATCH_DIGITS], 16)
 
 
 class OtelTracing:
@@ -110,6 +115,26 @@ class OtelTracing:
             )
         span.end(None if ended is None else max(ended, batch.created_at) * NANOSECONDS)
 
+    def response_ended(self, response: StoredResponse, now: int) -> None:
+        """Write the span of a response in the background, a child of its client's.
+
+        It links to the batch that it was sent with, which has a trace of its own: others of that
+        batch are of other clients' traces.
+        """
+        links = []
+        if response.batch_id is not None:
+            own = _own_trace(response.batch_id)
+            place = SpanContext(own or 1, own % (1 << 64) or 1, is_remote=True)
+            links.append(Link(place))
+        span = self._tracer.start_span(
+            "response",
+            context_of(response.traceparent),
+            attributes=_of_response(response),
+            links=links,
+            start_time=response.created_at * NANOSECONDS,
+        )
+        span.end(max(now, response.created_at) * NANOSECONDS)
+
 
 def _nanoseconds(batch: Batch) -> int:
     return batch.created_at * NANOSECONDS
@@ -155,6 +180,19 @@ def _of_step(batch: Batch, job: Job | None) -> Attributes:
             Attribute.REQUEST_MODEL: job.model,
         }
     return told
+
+
+def _of_response(response: StoredResponse) -> Attributes:
+    told: dict[str, AttributeValue | None] = {
+        Attribute.RESPONSE_ID: response.id,
+        Attribute.RESPONSE_STATUS: response.status.value,
+        Attribute.BATCH_ID: response.batch_id,
+        Attribute.OWNER: response.owner,
+        Attribute.PROVIDER: GEMINI,
+        Attribute.OPERATION: GENERATE,
+        Attribute.REQUEST_MODEL: response.model,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _of_batch(batch: Batch) -> Attributes:

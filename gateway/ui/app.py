@@ -191,15 +191,17 @@ class Ui:
 
         Until the gateway stops: a page that is open somewhere would hold that up.
         """
-        client, before = ApiClient(self._api, key), None
-        path = f"/batches/{quote(batch_id, safe='')}" if batch_id else "/batches?limit=100"
+        client, before = ApiClient(self._api, key), list[bytes]()
+        paths = ["/batches?limit=100", "/background?limit=100"]
+        if batch_id:
+            paths = [f"/batches/{quote(batch_id, safe='')}"]
         try:
             while self._ready():
                 try:
-                    shown = await client.bytes_of(path)
+                    shown = [await client.bytes_of(path) for path in paths]
                 except ApiError:
                     return
-                yield CHANGED if before is not None and before != shown else KEEP_ALIVE
+                yield CHANGED if before and before != shown else KEEP_ALIVE
                 before = shown
                 await self._clock.sleep(LOOK_SECONDS)
         finally:

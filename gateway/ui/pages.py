@@ -51,7 +51,10 @@ async def batches(visit: Visit) -> Shown:
     if page["next"]:
         older = "/ui/batches?" + urlencode({**wanted, "after": page["next"]})
     found = page["data"]
+    plain = not any(wanted.values()) and not visit.query("after")
+    background = (await visit.api.get("/background", limit=PER_PAGE))["data"] if plain else []
     return "batches.html", {
+        "background": [_background_row(each, visit.now) for each in background],
         "batches": [_row(batch, visit.now) for batch in found],
         "totals": _totals(found),
         "wanted": wanted,
@@ -71,6 +74,16 @@ def _row(batch: Json, now: int) -> Json:
         "live": live,
         "left": words.duration(more["eta_seconds"]) if live else "",
         "window": words.duration(batch["expires_at"] - now) if live else "",
+    }
+
+
+def _background_row(row: Json, now: int) -> Json:
+    return {
+        **row,
+        "request_counts": row["responses"],
+        "bar": words.bar(row["responses"]),
+        "lasted": words.duration((row["ended_at"] or now) - row["created_at"]),
+        "left": "" if row["ended_at"] else words.duration(row["eta_seconds"]),
     }
 
 

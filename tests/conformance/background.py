@@ -8,7 +8,7 @@ import pytest
 from gateway.batches.batch import BACKGROUND, BatchStatus
 from gateway.batches.job import JobState
 from gateway.batches.limits import NO_LIMITS, Estimate, OverLimitError, OwnerLimits
-from gateway.batches.response import DueQueue, ResponseStatus, StoredResponse
+from gateway.batches.response import DueQueue, ResponseStatus, StoredResponse, WaitingQueue
 from gateway.ports.store import BlobChange, Seal, Store
 from tests.conformance.records import OTHER, OWNER, a_batch, a_file, a_job
 
@@ -159,6 +159,26 @@ class BackgroundRules:
             done = replace(claimed, state=JobState.COLLECTED, run=f"run-{job}", index="i")
             assert await store.save_job(done, blobs=BlobChange(live=[f"run-{job}"]))
             assert [each.id for each in await store.partly_collected(9)] == left
+
+    async def test_an_owner_sees_what_waits_and_what_was_sent(self, store: Store) -> None:
+        """By queue what waits; by batch, the newest first, the rest. Another owner sees nothing."""
+        one = await queued(store, model="gemini-9", traceparent="00-1")
+        await queued(store, "two", queue="other", model="gemini-8", most=None, created_at=1_100)
+        await queued(store, "three", queue="other", model="gemini-8", created_at=1_200)
+        assert await store.waiting_queues(OTHER, 9) == []
+        assert await store.waiting_queues(OWNER, 1) == [
+            WaitingQueue("gemini-9", 1, 1_000, 2_000, 100)
+        ]
+        assert await collected(store, one)
+        assert await store.waiting_queues(OWNER, 9) == [
+            WaitingQueue("gemini-8", 2, 1_100, 2_000, None)
+        ]
+        assert [each.id for each in await store.backgrounds(OWNER, 9)] == ["batch_bg"]
+        assert await store.backgrounds(OTHER, 9) == []
+        await ended_batch(store)
+        assert [each.id for each in await store.backgrounds(OWNER, 9)] == ["batch_bg"]
+        [row] = await store.responses_of("batch_bg")
+        assert (row.model, row.traceparent) == ("gemini-9", "00-1")
 
     async def test_cancelled_in_time_it_is_collected_no_more(self, store: Store) -> None:
         one, two = await queued(store), await queued(store, "two")

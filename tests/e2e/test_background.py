@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
+import orjson
 import pytest
 from openai.types.responses import Response
 
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
+from tests.cli.processes import run
 from tests.e2e.harness import GatewayProcess, serving, until
 from tests.sdk.nodejs import run_node
 
@@ -322,6 +325,53 @@ def test_an_answer_is_there_before_its_batch_has_ended(tmp_path: Path) -> None:
         assert told[0] == told[1]
         assert told[0]["notes"]
         assert client.responses.retrieve(asked[0].id) == first
+
+
+def test_a_person_sees_them(tmp_path: Path) -> None:
+    """What waits, what runs and what it came to: for programs, and in the commands."""
+    with (
+        running(NO_END) as gemini,
+        serving(tmp_path, gemini.base_url, **LONG) as gateway,
+    ):
+        client = gateway.client()
+        asked = [begin(client, text) for text in ("one", "[[error:3,message=Not this.]] two")]
+        env = {"OPENAI_BASE_URL": gateway.url, "OPENAI_API_KEY": "any"}
+        [waiting] = background(gateway)
+        assert (waiting["status"], waiting["model"]) == ("queued", MODEL)
+        assert waiting["responses"]["total"] == 2
+        assert waiting["waiting_for"].startswith("others to be sent with, for ")
+        assert waiting["cost_at_most_usd"] > 0
+        told = run("status", env=env).stdout
+        assert "responses in the background" in told
+        assert f"not sent yet queued {MODEL} 0 of 2 done" in " ".join(told.split())
+        close_windows(gateway)
+        until(lambda: client.responses.retrieve(asked[0].id).status == "in_progress", "it runs")
+        [sent] = background(gateway)
+        assert (sent["status"], sent["model"], sent["ended_at"]) == ("in_progress", MODEL, None)
+        listed = run("batches", "--background", "--json", "--status", "in_progress", env=env)
+        assert orjson.loads(listed.stdout)["batch_id"] == sent["batch_id"]
+        gemini.finish()
+        ended(client, asked[0].id)
+        done = until(lambda: ended_rows(gateway), "its batch has ended")
+        assert done["responses"] == {"total": 2, "completed": 1, "failed": 1}
+        assert done["cost_usd"] > 0
+        assert done["tokens"] > 0
+        assert "completed" in run("batches", env=env).stdout
+        assert run("batches", "--json", env=env).stdout == ""
+
+
+def background(gateway: GatewayProcess) -> list[dict[str, Any]]:
+    """What a program of the same key is told."""
+    headers = {"authorization": "Bearer any"}
+    answer = httpx.get(f"{gateway.url}/background", headers=headers, timeout=60)
+    data: list[dict[str, Any]] = answer.json()["data"]
+    return data
+
+
+def ended_rows(gateway: GatewayProcess) -> dict[str, Any] | None:
+    """The row of a batch that has ended."""
+    [row] = background(gateway)
+    return row if row["ended_at"] else None
 
 
 def test_a_request_that_the_disk_lost_fails_alone(tmp_path: Path) -> None:

@@ -191,6 +191,7 @@ def test_the_variables_of_opentelemetry_say_where_spans_go(tmp_path: Path) -> No
             "OTEL_BSP_SCHEDULE_DELAY": "100",
             "OTEL_SERVICE_NAME": "mine",
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
+            "GATEWAY_BACKGROUND_WINDOW_SECONDS": "0",
         }
         with serving(tmp_path, gemini.base_url, **settings) as gateway:
             client = gateway.client(default_headers={"traceparent": TRACEPARENT})
@@ -201,8 +202,15 @@ def test_the_variables_of_opentelemetry_say_where_spans_go(tmp_path: Path) -> No
                     stream=stream,
                 )
                 list(answered)
+            later = client.responses.create(model="gemini-2.5-flash", input=PROMPT, background=True)
             wanted = {"POST /v1/chat/completions", "generate_content gemini-2.5-flash"}
-            until(lambda: wanted <= collector.names(), "the spans arrive while it runs")
+            wanted |= {"response", "batch"}
+
+            def arrived() -> bool:
+                gemini.finish()
+                return wanted <= collector.names()
+
+            until(arrived, "the spans arrive while it runs")
             gateway.terminate()
 
     assert collector.headers[0]["x-token"] == "of-the-collector"
@@ -221,8 +229,22 @@ def test_the_variables_of_opentelemetry_say_where_spans_go(tmp_path: Path) -> No
     ]
     requests = [span for span in spans if span.name.startswith("POST")]
     calls = [span for span in spans if span.name.startswith("generate_content")]
-    assert [span.parent_span_id.hex() for span in requests] == [PARENT, PARENT]
-    assert {call.parent_span_id for call in calls} == {span.span_id for span in requests}
+    assert [span.parent_span_id.hex() for span in requests] == [PARENT, PARENT, PARENT]
+    [response] = [span for span in spans if span.name == "response"]
+    assert response.parent_span_id.hex() == PARENT
+    [batch] = [
+        span
+        for request in collector.received
+        for scope in request.resource_spans[0].scope_spans
+        for span in scope.spans
+        if span.name == "batch"
+    ]
+    [link] = response.links
+    assert (link.trace_id, link.span_id) == (batch.trace_id, batch.span_id)
+    of_response = {each.key: each.value.string_value for each in response.attributes}
+    assert of_response["gen_ai.response.id"] == later.id
+    assert of_response["gateway.response.status"] == "completed"
+    assert {call.parent_span_id for call in calls} == {span.span_id for span in requests[:2]}
     for call in calls:
         told = {each.key: each.value for each in call.attributes}
         assert told["gen_ai.provider.name"].string_value == "gcp.gemini"

@@ -230,6 +230,20 @@ def test_what_other_sites_cannot_do(gateway: GatewayProcess) -> None:
     assert httpx.get(f"{ui(gateway)}/static/../app.py").status_code == 404
 
 
+def test_responses_in_the_background_are_seen(page: Page, slow: GatewayProcess, axe: str) -> None:
+    """Their model, state, cost and what they wait for; they change without a reload."""
+    client = openai.OpenAI(base_url=slow.url, api_key="any")
+    page.goto(f"{ui(slow)}/batches")
+    client.responses.create(model="gemini-3.5-flash", input="later", background=True)
+    row = page.locator("table.background tbody tr").first
+    expect(row).to_contain_text("gemini-3.5-flash", timeout=MILLISECONDS)
+    expect(row.locator(".badge")).to_have_text("in progress", timeout=MILLISECONDS)
+    expect(row.locator("td[data-label='at most']")).to_contain_text("$")
+    check_access(page, axe)
+    page.goto(f"{ui(slow)}/batches?status=failed")
+    expect(page.locator("table.background")).to_have_count(0)
+
+
 def test_an_address_that_is_no_page_leads_back(
     page: Page, gateway: GatewayProcess, axe: str
 ) -> None:

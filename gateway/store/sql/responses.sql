@@ -1,11 +1,11 @@
 -- name: insert_response
 INSERT INTO responses (
     id, owner, blob, created_at, expires_at, status, queue, due_at, batch_id, tokens, most,
-    idempotency_key, fingerprint, tries, used_at
+    idempotency_key, fingerprint, tries, used_at, model, traceparent
 )
 VALUES (
     :id, :owner, :blob, :created_at, :expires_at, :status, :queue, :due_at, :batch_id, :tokens,
-    :most, :idempotency_key, :fingerprint, :tries, :used_at
+    :most, :idempotency_key, :fingerprint, :tries, :used_at, :model, :traceparent
 );
 
 -- name: owned_response
@@ -69,6 +69,17 @@ SELECT queue, owner, since FROM (
     ) AS queues
 ) AS turns
 ORDER BY turn, since, queue LIMIT :limit;
+
+-- name: waiting_queues
+-- NULL, an unknown sum, stays unknown.
+SELECT min(model) AS model, count(*) AS responses, min(created_at) AS since, min(due_at) AS due_at,
+    CASE WHEN count(*) = count(most) THEN CAST(sum(most) AS BIGINT) END AS most
+FROM responses
+WHERE owner = :owner AND due_at IS NOT NULL AND batch_id IS NULL
+GROUP BY queue ORDER BY 3, queue LIMIT :limit;
+
+-- name: backgrounds_newest_first
+SELECT * FROM batches WHERE owner = :owner AND kind = 'background' ORDER BY seq DESC LIMIT :limit;
 
 -- name: live_backgrounds
 SELECT owner, count(*) AS batches FROM batches
