@@ -7,6 +7,7 @@ server is a process of its own, on the same cores; ratios hold better than secon
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import os
 import statistics
 import subprocess
@@ -20,9 +21,12 @@ from typing import Final
 import obstore
 import psutil
 
+from gateway.api.content import Span, read_span
+from gateway.batches.file import Segment
 from gateway.blobs.buckets import open_bucket
 from gateway.blobs.objects import ObjectBlobs
 from gateway.clock import SystemClock
+from tests.conformance.records import a_file
 from tests.engines.buckets import BUCKET, BucketServer, azurite, environment_of
 
 CLOCK: Final = SystemClock()
@@ -74,9 +78,12 @@ class _Trial:
         self._source = directory / "source"
         self._directory = directory
         block = os.urandom(MIB)
+        digest = hashlib.sha256()
         with self._source.open("wb") as file:
             for _ in range(size // MIB):
                 file.write(block)
+                digest.update(block)
+        self._sha256 = digest.hexdigest()
         self.peak = 0
 
     async def run(self, rounds: int) -> dict[str, list[float]]:
@@ -94,6 +101,7 @@ class _Trial:
                 ("obstore get", self._get),
                 ("a file comes down", partial(self._copy, name)),
                 ("a download", partial(self._read, name)),
+                ("a download, compared", partial(self._compare, name)),
             ]
             for what, work in (*turned(ups, number), *turned(downs, number)):
                 found.setdefault(what, []).append(await _timed(work))
@@ -132,6 +140,13 @@ class _Trial:
         async for block in self._blobs.read(name):
             size += len(block)
         assert size == self._size
+
+    async def _compare(self, name: str) -> None:
+        """As a client's download of a whole file is: with its digest."""
+        segments = (Segment(name, self._size),)
+        file = a_file(bytes=self._size, sha256=self._sha256, segments=segments)
+        async for _ in read_span(file, self._blobs, Span(0, self._size)):
+            pass
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 ``python -m tests.campaigns.replicas`` runs every scenario with two and with four replicas: clients
 of OpenAI's SDK that ask any of them, faults of the emulator, and one kind of blow again and again.
 At the end: every line once with its own answer, one accepted create for each planned job. It
-prints how long after a blow a new batch was complete. ``--away``: seconds without a bucket.
+prints how long after a blow a new batch was complete. ``--away``: seconds without a bucket;
+``--blows``: how many at most, for a long one.
 
 ``--scenario kill --replicas 2 --batches 10 --seed 7`` is what CI samples.
 """
@@ -37,6 +38,7 @@ AWAY: Final = 2.0  # how long the database is away
 BUCKET_AWAY: Final = 20.0
 SKEWS: Final = (-300_000, 300_000, -120_000, 0)  # ms
 PROBE: Final = 1_000_000  # the first number of a batch that is made after a blow
+MANY: Final = 1000  # blows: more than there is time for
 CONNECTIONS: Final = 40  # of the server; three are kept for its superuser
 
 
@@ -172,15 +174,20 @@ SCENARIOS: Final[dict[str, Blow]] = {
 class Chaos(Campaign):
     """One scenario: clients of any replica, faults of Google, and one kind of blow."""
 
-    def __init__(self, plan: Plan, replicas: Replicas, gemini: Emulator, blow: Blow) -> None:
+    def __init__(
+        self, plan: Plan, replicas: Replicas, gemini: Emulator, blow: Blow, most: int
+    ) -> None:
         super().__init__(plan, gemini, [one.client(timeout=30) for one in replicas.processes])
         self.recoveries: list[float] = []
         self._replicas = replicas
         self._blow = blow
+        self._most = most
 
     def _strike_gateway(self) -> None:
         random = Random(f"{self._plan.seed} gateway")
-        while not self._over.wait(random.uniform(*BLOW_PAUSE)):
+        while len(self.recoveries) < self._most:
+            if self._over.wait(random.uniform(*BLOW_PAUSE)):
+                return
             self._blow(self._replicas, random, self._over)
             start = CLOCK.monotonic()
             self._one_batch(PROBE + len(self.recoveries), random)
@@ -197,13 +204,13 @@ class Chaos(Campaign):
 
 
 def chaos(
-    name: str, count: int, plan: Plan, away: float = BUCKET_AWAY
+    name: str, count: int, plan: Plan, away: float = BUCKET_AWAY, blows: int = MANY
 ) -> tuple[Report, list[float]]:
     """Run a scenario; what happened, and how long after each blow a new batch was complete."""
     options = EmulatorOptions(job_seconds=0.5, max_live_jobs=10_000, seed=plan.seed)
     with _scene(options, name, count) as (replicas, gemini):
         replicas.away = away
-        run = Chaos(plan, replicas, gemini, SCENARIOS[name])
+        run = Chaos(plan, replicas, gemini, SCENARIOS[name], blows)
         return run.run(), run.recoveries
 
 
@@ -244,6 +251,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=2)
     parser.add_argument("--sizes", type=int, nargs="*", default=Plan.sizes, help="lines of batches")
     parser.add_argument("--away", type=float, default=BUCKET_AWAY)
+    parser.add_argument("--blows", type=int, default=MANY, help="at most")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     names = list(SCENARIOS) if given.scenario == "all" else [given.scenario]
@@ -255,7 +263,7 @@ def main() -> int:
             patience = PATIENCE + 2 * given.away
             seconds, sizes = given.minutes * 60, tuple(given.sizes)
             plan = Plan(seconds, given.batches, 4, given.seed, patience, sizes)
-            report, recoveries = chaos(name, count, plan, given.away)
+            report, recoveries = chaos(name, count, plan, given.away, given.blows)
             row = _row(name, count, report, recoveries)
             print("|", " | ".join(map(str, row)), "|", flush=True)
             for one in report.wrong:
