@@ -162,7 +162,7 @@ def api_options(settings: Settings) -> ApiOptions:
 
 
 def _allowed_hosts(settings: Settings) -> Sequence[str] | None:
-    """Without keys, only names that can be this machine are answered to; with keys any name."""
+    """Name the hosts that are answered to: without keys this machine's alone, with keys any."""
     is_open = not settings.api_keys and settings.auth != PASS_THROUGH
     if settings.allowed_hosts or is_open:
         return [name.lower() for name in settings.allowed_hosts]
@@ -291,7 +291,7 @@ def quota_rules(settings: Settings) -> QuotaRules:
 
 
 def input_limits(settings: Settings) -> InputLimits:
-    """Limits of one input file."""
+    """Pick the limits of one input file."""
     return InputLimits(
         max_lines=settings.max_lines,
         max_items=settings.max_items,
@@ -304,7 +304,7 @@ def input_limits(settings: Settings) -> InputLimits:
 
 
 def job_limits(settings: Settings) -> JobLimits:
-    """Where jobs are cut, and what may go inline."""
+    """Pick where jobs are cut, and what may go inline."""
     return JobLimits(
         items_per_job=settings.items_per_job,
         bytes_per_job=settings.bytes_per_job,
@@ -345,7 +345,7 @@ def policy(settings: Settings) -> Policy:
 
 
 def _aliases(settings: Settings) -> Mapping[str, Any]:
-    """One's own aliases win over those of OpenAI's names. Errors: SettingsError."""
+    """Merge the aliases: one's own win over those of OpenAI's names. Errors: SettingsError."""
     given = settings.model_aliases
     try:
         check_aliases(given.own)
@@ -399,7 +399,7 @@ class Gateway:
         self._damage: asyncio.Queue[DamagedStoreError] = asyncio.Queue()
 
     async def serve(self, announce: Callable[[str], None]) -> None:
-        """Until SIGTERM or SIGINT. ``announce`` gets the URL once the API answers.
+        """Serve until SIGTERM or SIGINT. ``announce`` gets the URL once the API answers.
 
         Errors: SettingsError when the data directory cannot be used; ListenError of the port.
         """
@@ -501,7 +501,7 @@ class Gateway:
         return service if self._tracing is None else self._tracing.around_single(service)
 
     async def _warn_of_the_unreachable(self, store: Records) -> None:
-        """Whose objects no key reaches: a key that is written in another way is another owner."""
+        """Warn of objects that no key reaches: a key written in another way is another owner."""
         credentials = self._api_options.credentials
         if self._pass_through:
             return  # owners are named by keys that are not known until they are presented
@@ -823,7 +823,7 @@ def _refuse_orphans(data_dir: Path) -> None:
 
 
 def _first(group: BaseExceptionGroup[DamagedStoreError]) -> BaseException:
-    """One of those that ended the process at once, for a sentence in place of a traceback."""
+    """Return one of the errors that ended the process, for a sentence in place of a traceback."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

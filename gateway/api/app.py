@@ -137,7 +137,7 @@ class Resource:
 
     @contextmanager
     def _owner(self, route: ApiRoute, request: Request) -> Iterator[str]:
-        """Whose request it is; a client's own key for Google is at hand until it is answered."""
+        """Name whose request it is; a client's own key for Google is there while it is answered."""
         passing = self.options.pass_through
         if route.public:
             yield ""

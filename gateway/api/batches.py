@@ -70,7 +70,7 @@ ROOM_LEAST: Final = 16 * MIB
 
 
 async def _check_room(call: Call, file_id: str) -> None:
-    """Errors: NoRoomError when the volume cannot hold what the batch will make."""
+    """Refuse a batch whose files the volume cannot hold. Errors: NoRoomError."""
     file = await call.store.get_file(call.owner, file_id, call.now())
     free = await call.blobs.free()
     needed = ROOM_LEAST + ROOM_FACTOR * (file.bytes if file else 0)
@@ -83,7 +83,7 @@ async def _check_room(call: Call, file_id: str) -> None:
 
 
 def require_same(batch: Batch, asked: Batch) -> None:
-    """Errors: RequestError when an idempotency key names a batch that was asked for otherwise."""
+    """Refuse an idempotency key of a batch that was asked for otherwise. Errors: RequestError."""
     if batch.fingerprint != asked.fingerprint:
         raise RequestError(
             "Keys for idempotent requests can only be used with the same parameters they were"
@@ -117,7 +117,7 @@ async def retrieve(call: Call) -> Response:
 
 
 async def note_used(call: Call, batches: Sequence[Batch]) -> None:
-    """Who has an id has the answer to its create: another create is a second wish, no retry."""
+    """Note who has an id, and so the answer to its create: another create is no retry then."""
     now = call.now()
     fresh = [
         batch.id
@@ -137,7 +137,7 @@ async def owned_batch(call: Call) -> Batch:
 
 
 def since_repeat(asked: Batch) -> int:
-    """From when on an earlier batch is the same as one that an SDK asks for again."""
+    """Tell from when on an earlier batch is the same as one that an SDK asks for again."""
     return asked.created_at - RETRY_WINDOW_MS
 
 
@@ -180,7 +180,7 @@ def no_such_batch(batch_id: str, param: str | None = None) -> NotFoundError:
 
 
 def _no_input_file(file_id: str) -> RequestError:
-    """As OpenAI answered in 2024; since then it creates a batch that fails later."""
+    """Make the error that OpenAI gave in 2024; since then it creates a batch that fails later."""
     return RequestError(
         f"Cannot find file {truncate(file_id)}, or this API key does not have access to it.",
         param="file_id",

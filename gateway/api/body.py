@@ -94,7 +94,7 @@ class Unpacking:
             )
 
     def close(self) -> None:
-        """No more bytes will come. Errors: RequestError when the stream is cut."""
+        """Take the end of the bytes. Errors: RequestError when the stream is cut."""
         if self._begun and not self._member.eof:
             raise _not_gzip()
 

@@ -26,7 +26,7 @@ def limits(call: Call) -> OwnerLimits:
 
 
 async def check_room_for(call: Call, more: int) -> None:
-    """Errors: TooLargeError when so many bytes more would be too many for the caller."""
+    """Refuse so many bytes more where they are too many for the caller. Errors: TooLargeError."""
     most = limits(call).stored_bytes
     if most is None:
         return
@@ -52,7 +52,7 @@ _READ: Final[Mapping[str, Callable[[str], int]]] = {BUDGET: parse_budget, REUSE:
 
 
 def check_wishes(wanted: CreateBatch) -> None:
-    """Errors: RequestError of a ``budget_usd`` or ``reuse`` in the metadata that means nothing."""
+    """Refuse a ``budget_usd`` or ``reuse`` that means nothing. Errors: RequestError."""
     for name, parse in _READ.items():
         given = (wanted.metadata or {}).get(name)
         if given is None:

@@ -89,7 +89,7 @@ class Intake(Content):
             await self._write()
 
     async def finish(self) -> None:
-        """No more bytes will come."""
+        """Write what is left: no more bytes will come."""
         await self._write()
         await self._digested()
 
@@ -120,7 +120,7 @@ def check_encoding(head: bytes) -> None:
 
 
 def check_input(purpose: str, head: bytes, size: int) -> None:
-    """OpenAI refuses an empty batch input at once, and one that is not UTF-8.
+    """Refuse an empty batch input at once, as OpenAI does, and one that is not UTF-8.
 
     Other faults of its lines show at validation.
     """

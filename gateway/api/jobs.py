@@ -11,7 +11,7 @@ from gateway.batches.job import Job
 
 
 async def list_jobs(call: Call) -> Response:
-    """Every job, in order of their number; none before validation."""
+    """List every job, in order of their number; none before validation."""
     batch = await owned_batch(call)
     work = await call.store.load_work(batch.id)
     jobs = [] if work is None else [encode_job(job) for job in work.jobs]

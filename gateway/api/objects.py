@@ -18,7 +18,7 @@ _UNCOUNTED: Final = frozenset({BatchStatus.VALIDATING, BatchStatus.FAILED})
 
 
 def encode_file(file: File) -> dict[str, Any]:
-    """OpenAI's file. ``processed``: openai-python's ``wait_for_processing`` polls for it."""
+    """Write OpenAI's file. ``processed``: openai-python's ``wait_for_processing`` polls for it."""
     return {
         "id": file.id,
         "object": "file",
@@ -33,7 +33,7 @@ def encode_file(file: File) -> dict[str, Any]:
 
 
 def encode_upload(upload: Upload, now: int, file: File | None = None) -> dict[str, Any]:
-    """OpenAI's upload; its file is there once it is completed."""
+    """Write OpenAI's upload; its file is there once it is completed."""
     return {
         "id": upload.id,
         "object": "upload",
@@ -48,7 +48,7 @@ def encode_upload(upload: Upload, now: int, file: File | None = None) -> dict[st
 
 
 def encode_part(part: Part) -> dict[str, Any]:
-    """OpenAI's part of an upload."""
+    """Write OpenAI's part of an upload."""
     return {
         "id": part.id,
         "object": "upload.part",
@@ -60,7 +60,7 @@ def encode_part(part: Part) -> dict[str, Any]:
 def encode_batch(
     batch: Batch, outlook: Outlook = UNKNOWN, most_errors: int | None = None
 ) -> dict[str, Any]:
-    """OpenAI's batch, derived from what the runner and the requests wrote."""
+    """Write OpenAI's batch, derived from what the runner and the requests wrote."""
     live = batch.status in LIVE_STATUSES
     return {
         "id": batch.id,

@@ -32,7 +32,7 @@ ASKED_PATH: Final = "gateway.asked_path"
 
 
 def canonical_path(path: str) -> str:
-    """Without the prefixes, and without a slash at the end."""
+    """Return a path without the prefixes, and without a slash at the end."""
     short = path[match.end() :] if (match := _PREFIX.match(path)) else path
     return short.rstrip("/") or "/"
 

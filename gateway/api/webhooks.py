@@ -162,7 +162,7 @@ async def list_deliveries(call: Call) -> Response:
 
 
 def encode_endpoint(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    """OpenAI's endpoint. Of the settings' URL the host alone: its path may be a secret."""
+    """Write OpenAI's endpoint; of the settings' URL the host alone, as its path may be a secret."""
     by_settings = endpoint.owner == EVERY_OWNER
     return {
         "id": endpoint.id,

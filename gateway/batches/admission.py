@@ -93,11 +93,11 @@ class Admission:
         self._tokens[key] = self._tokens.get(key, 0) + corrected
 
     def quota(self, credential: str, model: str) -> Quota:
-        """One limit, as far as it was learned."""
+        """Return a limit, as far as it was learned."""
         return self._quotas.get((credential, model)) or Quota(credential, model)
 
     def used(self, credential: str, model: str) -> int:
-        """Tokens of a model at Google, corrected; jobs for :data:`LIVE_JOBS`."""
+        """Count tokens of a model at Google, corrected; jobs for :data:`LIVE_JOBS`."""
         if model == LIVE_JOBS:
             return self._jobs.get(credential, 0)
         return self._tokens.get((credential, model), 0)
@@ -124,7 +124,7 @@ class Admission:
         return max(room_of(quota, self._rules) - taken, 0)
 
     def decide(self, job: Waiting) -> Verdict:
-        """One job; one that may go counts from now on."""
+        """Decide about a job; one that may go counts from now on."""
         verdict = self._verdict(job)
         if verdict is Verdict.GO:
             self._note(job.credential, job.model, 1, job.tokens)
@@ -149,7 +149,7 @@ class Admission:
         return quota.blocked_until is not None and self.now < quota.blocked_until
 
     def _alone(self, quota: Quota, job: Waiting, tokens: int) -> Verdict:
-        """Tokens of cancelled jobs hold up none: whether they are free shows when one is sent."""
+        """Let no tokens of cancelled jobs hold it up: a create shows whether they are free."""
         too_large = tokens > most_alone(quota, self._rules) and job.lines > 1
         return Verdict.CUT if too_large else Verdict.GO
 
@@ -157,7 +157,7 @@ class Admission:
 def admit(
     admission: Admission, waiting: Sequence[Waiting], sent: Sequence[Sent], now: int
 ) -> list[Decision]:
-    """Every job's lot, those first that go first."""
+    """Decide about every job; those that go first come first."""
     decisions = [Decision(job, Verdict.STOP) for job in waiting if job.stopped]
     shut: set[tuple[str, str]] = set()
     turns = in_turn([job for job in waiting if not job.stopped], sent, now)
@@ -196,7 +196,7 @@ def _turns(jobs: Sequence[Waiting], loads: Mapping[str, int]) -> Iterator[Waitin
 
 
 def next_validations(waiting: Sequence[tuple[Batch, int]], now: int, free: int) -> list[Batch]:
-    """Which of the batches that wait for their validation are read now; with the input's bytes.
+    """Choose which of the batches that wait are validated now, by the bytes of their input.
 
     Those that have waited for long by age, then the owners take turns, each with its smallest.
     """

@@ -114,7 +114,7 @@ def may_be_divided(job: Job) -> bool:
 
 
 def refused_model(jobs: Sequence[Job]) -> str | None:
-    """Google's advice, when it refused every job of a batch because of the model; else None.
+    """Return Google's advice if it refused every job of a batch because of the model, else None.
 
     Then nothing ran: jobs that were cut again have left their lines to others.
     """

@@ -122,7 +122,7 @@ EXPIRED: Final = Failure(
 
 
 def stop_reason(batch: Batch, now: int) -> Failure | None:
-    """Why nothing more of this batch may run, if so. A cancel outranks the expiry."""
+    """Say why nothing more of this batch may run, if so. A cancel outranks the expiry."""
     if batch.cancel_requested_at is not None:
         return CANCELLED
     if now >= batch.expires_at:
@@ -140,7 +140,7 @@ CANCEL_AGAIN: Final = 30_000
 def next_steps(
     batch: Batch, jobs: Sequence[Job], now: int, ending_wait: int = ENDING_WAIT
 ) -> list[Step]:
-    """Every step that may run now. Times in ms."""
+    """List every step that may run now. Times in ms."""
     steps = []
     act = _batch_act(batch, jobs, now)
     if act is not None:
@@ -231,7 +231,7 @@ def wants_cancel(job: Job, now: int) -> bool:
 
 
 def due_while_ending(job: Job, due_at: int, now: int, ending_wait: int) -> int:
-    """No later than the moment at which the batch ends without the job."""
+    """Bound a due time by the moment at which the batch ends without the job."""
     end = due_at if job.stop_at is None else job.stop_at + ending_wait
     return min(due_at, end) if end > now else due_at
 
@@ -255,7 +255,7 @@ def is_filled(job: Job, now: int) -> bool:
 
 
 def rest_until(batch: Batch, now: int) -> int | None:
-    """When the batch row itself is due next, if nothing happens to its jobs before (ms)."""
+    """Tell when the batch row itself is due next, if nothing happens to its jobs before (ms)."""
     if batch.status is BatchStatus.IN_PROGRESS and now < batch.expires_at:
         return batch.expires_at
     return None

@@ -120,7 +120,7 @@ def with_reason(failure: Failure, reason: str | None) -> Failure:
 
 
 def ended_because(status: BatchStatus, jobs: Sequence[Job]) -> str | None:
-    """Why a batch ended otherwise than with an answer of every job, kept on it.
+    """Say why a batch ended otherwise than with an answer of every job; that is kept on it.
 
     Google's own words may quote a request: they stand in the lines, here their code. What a job
     failed of whose lines ran again in another one decided nothing.

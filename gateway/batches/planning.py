@@ -43,7 +43,7 @@ class Size(NamedTuple):
     output: int = 0
 
     def plus(self, more: "Size") -> "Size":
-        """Both together."""
+        """Return both together."""
         return Size(*map(add, self, more))
 
 

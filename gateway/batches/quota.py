@@ -56,7 +56,7 @@ class QuotaRules:
     max_live_jobs: int = 100
 
     def base(self, model: str) -> int:
-        """Where a limit begins: a setting for the model, else the tier's row of its family."""
+        """Return where a limit begins: a setting for the model, else the tier's for its family."""
         if model == LIVE_JOBS:
             return self.max_live_jobs
         given = self._given(model)
@@ -112,7 +112,7 @@ class Quota:
         return max(1, round(estimated * self.ratio))
 
     def held_at(self, now: int) -> int:
-        """Tokens of cancelled jobs that are not known to be free."""
+        """Count tokens of cancelled jobs that are not known to be free."""
         return self.held if self.held_until is not None and now < self.held_until else 0
 
 
@@ -137,12 +137,12 @@ def most_alone(quota: Quota, rules: QuotaRules) -> int:
 
 
 def tokens_per_job(quota: Quota, rules: QuotaRules) -> int:
-    """Where a job is cut at planning, by our own count of tokens."""
+    """Return where a job is cut at planning, by our own count of tokens."""
     return max(1, int(most_alone(quota, rules) / quota.ratio) // JOBS_IN_ROOM)
 
 
 def accepted(quota: Quota, rules: QuotaRules, used: int, now: int) -> Quota:
-    """After a create; ``used`` is what is at Google now, the new job with it."""
+    """Learn from a create; ``used`` is what is at Google now, the new job with it."""
     room = room_of(quota, rules)
     free = quota.held_at(now) and used > room - quota.held_at(now)
     learned = replace(
@@ -185,7 +185,7 @@ def _grown(quota: Quota, rules: QuotaRules, room: int, used: int, now: int) -> i
 def refused(
     quota: Quota, rules: QuotaRules, used: int, more: int, *, until: int, now: int
 ) -> Quota:
-    """After a 429: ``used`` was at Google, ``more`` is the job's; nothing goes before ``until``.
+    """Learn from a 429: ``used`` was at Google, ``more`` is the job's; wait ``until`` then.
 
     With something else there the sum was too much. Alone, only a row of refusals counts, and then
     the job itself is too large: half of it is tried. But while tokens of cancelled jobs may count
@@ -208,13 +208,13 @@ def refused(
 
 
 def cancelled(quota: Quota, estimated: int, now: int) -> Quota:
-    """After the end of a job that was told to end: its tokens may count on."""
+    """Hold the tokens of a job that was told to end: they may count on."""
     held = quota.held_at(now) + quota.tokens(estimated)
     return replace(quota, held=held, held_until=now + HELD_MS)
 
 
 def counted(quota: Quota, estimated: int, told: int) -> Quota:
-    """After answers came back whose prompts were estimated at, and had, that many tokens."""
+    """Learn how many tokens prompts had that were estimated at so many."""
     both = (quota.estimated + estimated, quota.counted + told)
     if both[0] > RATIO_MEMORY:
         both = (both[0] // 2, both[1] // 2)

@@ -119,7 +119,7 @@ def rest_of_files(indexes: Sequence[bytes], taken: Sequence[int], place: Place) 
 
 
 def sizes(indexes: Sequence[bytes]) -> tuple[int, int]:
-    """Bytes that the output and the error file have, if the runs alone made them."""
+    """Count the bytes of output and error file, if the runs alone made them."""
     place = Place()
     for index in indexes:
         for entry in unpack(index):

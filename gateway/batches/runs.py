@@ -42,7 +42,7 @@ def unpack(block: bytes) -> Iterator[Entry]:
 
 
 def merged(indexes: Sequence[Iterable[Entry]]) -> Iterator[tuple[int, Entry]]:
-    """All records by line, each with the number of its run."""
+    """Yield all records by line, each with the number of its run."""
     numbered = [_numbered(run, index) for run, index in enumerate(indexes)]
     return heapq.merge(*numbered, key=lambda pair: pair[1].line)
 

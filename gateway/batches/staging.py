@@ -108,7 +108,7 @@ def next_act(staged: StagedFile) -> Act | None:
 
 
 def usable_until(staged: StagedFile, expires_at: int) -> int | None:
-    """Until when a job of a batch whose window ends then may be sent with this copy.
+    """Tell until when a job of a batch whose window ends then may be sent with this copy.
 
     None: for ever, since it outlives the batch.
     """

@@ -51,7 +51,7 @@ class GatewayClient:
         return page
 
     def batch(self, batch_id: str) -> dict[str, Any]:
-        """One batch."""
+        """Return a batch."""
         return self._call("GET", f"/batches/{batch_id}")
 
     def upload(self, name: str, content: BinaryIO) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Keyring:
             self._kept.add(owner)
 
     async def run(self) -> None:
-        """For ever: take what is written down, and wipe what is not needed."""
+        """Take what is written down, and wipe what is not needed, for ever."""
         while True:
             try:
                 await self.look()

@@ -82,7 +82,7 @@ class BackgroundQueue:
         return row.id, Answered(200, orjson.dumps(shown(row, kept)), notes.headers(told))
 
     def _check(self, body: Json) -> None:
-        """Errors: RequestError of what a response in the background cannot be."""
+        """Refuse what a response in the background cannot be. Errors: RequestError."""
         if not self.limits.seconds:
             raise RequestError(
                 "'background' needs answers to be stored, and this gateway stores none"

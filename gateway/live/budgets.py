@@ -59,7 +59,7 @@ class Spending:
     cost: int | None = 0  # until something is sent
 
     def sent(self) -> None:
-        """From here on it may be paid for, whatever becomes of it."""
+        """Note that from here on it may be paid for, whatever becomes of it."""
         self.cost = None
 
     @property

@@ -199,7 +199,7 @@ def _no_previous(previous: object) -> RequestError:
 
 
 def _check_ended(row: StoredResponse) -> None:
-    """Errors: RequestError of a response that has no answer to go on from, or none yet."""
+    """Refuse a response that has no answer to go on from, or none yet. Errors: RequestError."""
     if row.status in (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE):
         return
     unfinished = row.status in UNFINISHED

@@ -146,7 +146,7 @@ def _size(path: Path) -> int:
 
 
 def _resident(pid: int) -> int:
-    """Resident memory of a process; 0 where the kernel does not tell, or it has ended."""
+    """Measure the memory of a process; 0 where the kernel does not tell, or it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE
     except OSError:

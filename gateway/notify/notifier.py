@@ -60,7 +60,7 @@ class Notifier:
     _under_way: dict[tuple[str, str], str] = field(init=False, default_factory=dict)
 
     async def run(self) -> None:
-        """For ever; what is under way when this is cancelled is attempted again later."""
+        """Deliver for ever; what is under way when this is cancelled is attempted again later."""
         async with asyncio.TaskGroup() as group:
             while True:
                 try:

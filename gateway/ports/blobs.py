@@ -38,7 +38,7 @@ class Blobs(Protocol):
         ...
 
     async def size(self, name: str) -> int:
-        """Bytes of a blob; FileNotFoundError."""
+        """Count the bytes of a blob. Errors: FileNotFoundError."""
         ...
 
     async def copy_to(self, name: str, path: Path) -> None:
@@ -57,7 +57,7 @@ class Blobs(Protocol):
         ...
 
     async def free(self) -> int | None:
-        """Bytes that may still be written; None where that is not known."""
+        """Count the bytes that may still be written; None where that is not known."""
         ...
 
     def names(self, written_before: int) -> AsyncGenerator[Sequence[str], None]:

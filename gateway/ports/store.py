@@ -163,7 +163,7 @@ class Store(Protocol):
         ...
 
     async def known_blobs(self, names: Sequence[str]) -> set[str]:
-        """Those of the names that have a row."""
+        """Return those of the names that have a row."""
         ...
 
     # Files
@@ -219,7 +219,7 @@ class Store(Protocol):
         ...
 
     async def parts_of(self, upload: Upload) -> Sequence[Part]:
-        """Every part of an upload, in any order; none once it has ended."""
+        """Return every part of an upload, in any order; none once it has ended."""
         ...
 
     async def complete_upload(self, upload: Upload, file: File, now: int) -> File | None:
@@ -327,7 +327,7 @@ class Store(Protocol):
         ...
 
     async def responses_of(self, batch_id: str) -> Sequence[StoredResponse]:
-        """Those of a batch's responses whose answers are not written, cancelled ones too."""
+        """Return a batch's responses whose answers are not written, cancelled ones too."""
         ...
 
     async def finish_response(self, response: StoredResponse, seal: Seal) -> bool:
@@ -386,7 +386,7 @@ class Store(Protocol):
         ...
 
     async def get_batch(self, owner: str, batch_id: str) -> Batch | None:
-        """One batch."""
+        """Return a batch."""
         ...
 
     async def get_batch_and_queues(
@@ -478,15 +478,15 @@ class Store(Protocol):
         ...
 
     async def load_job(self, job_id: str) -> Work | None:
-        """One job, alone with its batch."""
+        """Return a job, alone with its batch."""
         ...
 
     async def load_batch(self, batch_id: str) -> Batch | None:
-        """One batch without its jobs, whatever its owner."""
+        """Return a batch without its jobs, whatever its owner."""
         ...
 
     async def load_work(self, batch_id: str) -> Work | None:
-        """One batch with its jobs, whatever its owner."""
+        """Return a batch with its jobs, whatever its owner."""
         ...
 
     async def input_file(self, batch_id: str) -> File | None:
@@ -506,7 +506,7 @@ class Store(Protocol):
         ...
 
     async def owners(self) -> Mapping[str, tuple[int, int]]:
-        """Every owner, with how many files and batches it has."""
+        """Return every owner, with how many files and batches it has."""
         ...
 
     async def foreign_jobs(self, credential: str, made_by: str) -> int:
@@ -719,11 +719,11 @@ class Store(Protocol):
     # uses it is neither collected nor released.
 
     async def get_files(self, owner: str, file_ids: Sequence[str], now: int) -> Sequence[File]:
-        """Those of the files that are neither deleted nor expired, in any order."""
+        """Return those of the files that are neither deleted nor expired, in any order."""
         ...
 
     async def failed_files(self, job_id: str) -> Sequence[NamedFile]:
-        """Those of the files a job names whose copies have failed; none once it is collected."""
+        """Return a job's named files whose copies have failed; none once it is collected."""
         ...
 
     async def foreign_copies(self, job_id: str, made_by: str) -> int:

@@ -167,7 +167,7 @@ class Upstream(Protocol):
         ...
 
     async def model(self, name: str, credential: str) -> Model | None:
-        """One model, within seconds; None when there is none of that name."""
+        """Return a model, within seconds; None when there is none of that name."""
         ...
 
     async def close(self) -> None:

@@ -97,7 +97,7 @@ class Background:
         self._read: dict[str, set[str]] = {}
 
     async def run(self) -> None:
-        """For ever."""
+        """Look for ever."""
         pause = min(LOOK_SECONDS, max(self._options.window / 1000, 0.01))
         while True:
             try:
@@ -107,7 +107,7 @@ class Background:
             await self._context.clock.sleep(pause)
 
     async def look(self) -> None:
-        """One round; what fails in it is tried again after a pause, and holds up nothing else."""
+        """Do a round; what fails in it is tried again after a pause, and holds up nothing else."""
         store = self._context.store
         for batch in await store.undelivered_batches(AT_ONCE):
             await self._apart(batch.id, partial(self._deliver, batch))

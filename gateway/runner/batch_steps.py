@@ -114,7 +114,7 @@ async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -
 
 
 def _seconds_to_read(context: StepContext, batch: Batch) -> float:
-    """Until the window ends, and as long after it as a batch waits for its jobs."""
+    """Return the time until the window ends, and as long after it as a batch waits for its jobs."""
     left = max(batch.expires_at - context.clock.now(), 0)
     return (left + context.options.patience.ending) / 1000
 
@@ -519,7 +519,7 @@ async def _send_again(context: StepContext, claim: BatchClaim, found: Written) -
 
 
 def _raw_life(context: StepContext, jobs: Sequence[Job]) -> int:
-    """For how long what files are rendered from is kept (ms); longer while results may be late."""
+    """Return how long files can be rendered again (ms): longer while results may be late."""
     life = context.options.retention.raw
     late = any(job.failure is not None or job.unmatched for job in jobs)
     return life or (RECOVERY if late else 0)

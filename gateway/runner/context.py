@@ -49,7 +49,7 @@ NO_SEALS: Final[Mapping[str, Seal]] = MappingProxyType({})
 
 
 async def sealed(path: Path) -> Seal:
-    """Size and digest of a local file."""
+    """Return size and digest of a local file."""
     if os.stat(path).st_size <= SEALED_AT_ONCE:  # noqa: PTH116 - as quick as it looks
         return _seal_of(path)
     return await asyncio.to_thread(_seal_of, path)
@@ -150,7 +150,7 @@ class StepContext:
         return BlobSource(self.blobs, [Segment(blob, size)], seal)
 
     def while_ending(self, job: Job, due_at: int) -> int:
-        """No later than the moment at which a batch that ends goes on without the job."""
+        """Bound a due time by the moment at which a batch that ends goes on without the job."""
         return due_while_ending(job, due_at, self.clock.now(), self.options.patience.ending)
 
     def key_of(self, job: Job) -> str:

@@ -62,7 +62,7 @@ def shown(context: StepContext, job: Job) -> Job:
 
 
 def require_own_key(context: StepContext, job: Job) -> None:
-    """Errors: UpstreamHeldError for a job that was made with another key than the one set now."""
+    """Hold a job that another key made than the one set now. Errors: UpstreamHeldError."""
     if context.is_foreign(job):
         raise UpstreamHeldError(FOREIGN)
 
@@ -109,7 +109,7 @@ async def believe_results(context: StepContext, claim: JobClaim, error: Upstream
 
 
 async def fetch_again(context: StepContext, claim: JobClaim) -> bool:
-    """Of what was fetched not one line is a result: it is no result file, ask again.
+    """Ask again for results of which not one line is a result: that is no result file.
 
     False when that has been so for long: then the lines count as missing.
     """

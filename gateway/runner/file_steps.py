@@ -131,7 +131,7 @@ async def _fail(claim: FileClaim, why: Failure, staged: StagedFile | None = None
 
 
 def _calm(staged: StagedFile, due_at: int | None) -> StagedFile:
-    """After something went well: due then, and the failures before forgotten."""
+    """Forget the failures before, after something went well; due then."""
     return replace(staged, due_at=due_at, failures=0, defects=0, last_error=None)
 
 

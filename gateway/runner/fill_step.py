@@ -86,7 +86,7 @@ async def look_for_files(context: StepContext, claim: JobClaim, job: Job) -> Non
 
 
 def _waits_for(files: Sequence[NamedFile]) -> str | None:
-    """Why the spool cannot be filled yet."""
+    """Say why the spool cannot be filled yet."""
     copies = [file.staged for file in files if file.staged is not None]
     if len(copies) < len(files):
         return "files of other batches leave no room for this one's at the upstream"

@@ -188,7 +188,7 @@ async def _note_end(context: StepContext, batch: Batch, claim: JobClaim, seen: O
 
 
 async def _settle_doubt(context: StepContext, claim: JobClaim) -> bool:
-    """After an ambiguous create: look for a while whether it made a job that no row names.
+    """Look for a while whether an ambiguous create made a job that no row names.
 
     Such a job is cancelled; of two that run, the older is kept. True when there is nothing (more)
     to doubt. Our own name counts whether it is listed or not: of two jobs the older is usually

@@ -64,7 +64,7 @@ async def run_again(
 async def _bring_sources(
     context: StepContext, batch: Batch, job: Job, jobs: Sequence[Job], own: Path
 ) -> dict[str, str] | None:
-    """Paths of what the disk still has, answer hints made again; None where these cannot be."""
+    """Return paths of what the disk still has, and of new answer hints; None without any."""
     paths = {}
     for name, (owner, blob) in sources(job, jobs).items():
         path = own / name

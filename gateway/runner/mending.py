@@ -156,12 +156,12 @@ async def _raws_before(context: StepContext, job: Job, place: Path) -> tuple[lis
 
 
 def _may_wait(context: StepContext, batch: Batch, job: Job) -> bool:
-    """Results that are here are not given up while their batch has time."""
+    """Whether the batch has time, so that results that are here are not given up."""
     return job.state is JobState.SECURED and stop_reason(batch, context.clock.now()) is None
 
 
 async def bring_left(context: StepContext, job: Job, place: Path) -> Mapping[str, str]:
-    """Paths of those of a job's spool, hints and held results that are as they were written."""
+    """Return paths of those of a job's spool, hints and held results that are undamaged."""
     left = {}
     for name, blob in (("spool", job.spool), ("echo", job.echo), ("held", job.held)):
         path = place / f"left-{name}"
@@ -179,7 +179,7 @@ async def bring_left(context: StepContext, job: Job, place: Path) -> Mapping[str
 async def remade(
     context: StepContext, batch: Batch, job: Job, left: Mapping[str, str], place: Path
 ) -> Mapping[str, Any] | None:
-    """Spool and hints from the input; None when it is gone, or is another number of lines."""
+    """Make spool and hints from the input; None when it is gone, or has other lines."""
     try:
         await bring_input(context, batch, place / "input")
     except DamagedBlobError as damage:
@@ -248,7 +248,7 @@ async def bring_input(context: StepContext, batch: Batch, path: Path) -> None:
 async def _do_without(
     context: StepContext, claim: JobClaim, left: Mapping[str, str], place: Path
 ) -> None:
-    """There is nothing to make it again from: its lines get an error, and its batch ends."""
+    """Give its lines an error, so that its batch ends: there is nothing to make it again from."""
     job = claim.row
     logger.error("%s: what the disk has lost of it is lost for good", job_label(job))
     if job.state in WAITING:
@@ -265,7 +265,7 @@ async def _do_without(
 
 
 async def _end_unread(context: StepContext, claim: JobClaim, place: Path) -> None:
-    """Not even the names of its lines are known: publishing takes them from the gap they leave.
+    """End a job of which not even the lines are known: publishing finds the gap they leave.
 
     Raw results stay, here and at the upstream.
     """

@@ -42,7 +42,7 @@ class ModelList:
         return listed
 
     async def get(self, owner: str) -> Mapping[str, Sequence[str]] | None:
-        """Model id to its methods; None when the upstream has never listed any."""
+        """Return the methods of each model; None when the upstream has never listed any."""
         models = (await self._of(owner).refreshed()).models
         if models is None:
             return None
@@ -56,7 +56,7 @@ class ModelList:
         return listed.models
 
     async def look_up(self, names: Sequence[str], owner: str) -> Mapping[str, Sequence[str]]:
-        """Those of the models that exist though the list lacks them, or may, by their methods.
+        """Return those of the models that exist though the list lacks them, or may: their methods.
 
         One wrong list failed every batch of ten minutes. What cannot be asked in time counts as
         there: the create of its job says more.
@@ -114,7 +114,7 @@ class _Listed:
             return self
 
     async def _ask_in_time(self) -> Sequence[Model]:
-        """Errors: UpstreamError, also of a list that hangs, or drips."""
+        """Ask for the list. Errors: UpstreamError, also of one that hangs, or drips."""
         try:
             async with asyncio.timeout(LONGEST_ASK):
                 return await self._ask()

@@ -36,7 +36,7 @@ class Written:
 async def write_files(
     context: StepContext, batch: Batch, jobs: Sequence[Job], noted: int, place: Path
 ) -> Written:
-    """Every line once, in input order. ``noted`` is the number of all notes.
+    """Write every line once, in input order. ``noted`` is the number of all notes.
 
     Lines that are in no run are sent again, as far as a follow-up may be; of the others each gets
     an error.

@@ -73,7 +73,7 @@ async def _accepted(context: StepContext, claim: JobClaim) -> None:
 
 
 async def _refused(context: StepContext, job: Job, error: UpstreamUnavailableError) -> int:
-    """Blame what is nearer to its limit, the model's tokens or the jobs; until when to wait."""
+    """Blame what is nearer to its limit, tokens or jobs; return until when to wait."""
     seen, now = await _look(context, job), context.clock.now()
     model, more = _to_blame(seen, job)
     quota, used = seen.quota(job.credential, model), seen.used(job.credential, model)

@@ -66,7 +66,7 @@ def _recovery_pause(job: Job, now: int) -> int:
 
 
 def _recovered(job: Job) -> Job:
-    """Nothing more to look for: what is left is to release it."""
+    """Return the job with nothing more to look for: what is left is to release it."""
     return replace(job, recover_until=None, due_at=0, failures=0, last_error=None)
 
 

@@ -233,7 +233,7 @@ class _Calls:
             return None
 
     def _is_settled(self) -> None:
-        """One call less is under way: those that wait for its share of the budget go on."""
+        """Let those go on that wait for the budget of a call which is not under way any more."""
         self._open -= 1
         self._settled.set()
         self._settled = asyncio.Event()
@@ -322,7 +322,7 @@ async def _insist(write: Callable[[], Awaitable[object]]) -> None:
 
 
 def _items(spool: Path) -> Iterator[tuple[str, bytes]]:
-    """Key and request of every item of a spool, as they were written."""
+    """Yield key and request of every item of a spool, as they were written."""
     for _, _, text in spooled(spool):
         key = text[len(_KEY) : text.index(b'"', len(_KEY))].decode()
         start = len(_KEY) + len(key) + len(_REQUEST)

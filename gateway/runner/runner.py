@@ -140,7 +140,7 @@ def _key(step: AnyStep) -> Key:
 
 
 def _named(step: AnyStep) -> str:
-    """As logs show it."""
+    """Describe a step as logs show it."""
     if isinstance(step, FileStep):
         return f"{step.act} of file {step.staged_id}"
     job = f" of job {step.job_id}" if step.job_id else ""
@@ -192,7 +192,7 @@ class Runner:
         self._bell.set()
 
     async def run(self) -> None:
-        """Until :meth:`stop`. An exception that ends it is a defect and must end the process."""
+        """Run until :meth:`stop`. An exception that ends it is a defect, and ends the process."""
         await self._warn_of_another_key()
         async with asyncio.TaskGroup() as group:
             while not self._stopping:
@@ -209,7 +209,7 @@ class Runner:
                 await self._pause(due)
 
     async def _pull_in(self) -> None:
-        """At the start, and whenever the wall clock was set back: due times are its own.
+        """Pull due times in at the start, and whenever the wall clock was set back.
 
         Jobs stood still for as long as a clock had been ahead, also over restarts.
         """
@@ -562,7 +562,7 @@ class Runner:
             logger.info("%s: the claim is lost", _named(step))
 
     async def _attempt(self, step: AnyStep, claim: AnyClaim) -> None:
-        """One of the two places that may catch Exception.
+        """Do a step: one of the two places that may catch Exception.
 
         A step that fails, in whatever way, is recorded and backs off by itself; other batches
         never notice.

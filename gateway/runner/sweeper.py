@@ -30,7 +30,7 @@ class Sweeper:
         self._listed_at: float | None = None
 
     async def run(self) -> None:
-        """For ever."""
+        """Sweep for ever."""
         age = self._context.options.sweep_age / 1000
         while True:
             try:
@@ -40,7 +40,7 @@ class Sweeper:
             await self._context.clock.sleep(min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE))
 
     async def sweep(self) -> int:
-        """One round: deletable and pending blobs past the age, bytes without a row; how many."""
+        """Sweep deletable and pending blobs past the age, and bytes without a row; how many."""
         now = self._context.clock.now()
         before = now - self._context.options.sweep_age
         await self._context.store.expire_files(now, SWEEP_AT_ONCE)
@@ -66,7 +66,7 @@ class Sweeper:
         return swept
 
     async def _sweep_unreferenced(self, before: int) -> int:
-        """Bytes whose row is gone: a crash between the two removals leaves them.
+        """Sweep bytes whose row is gone: a crash between the two removals leaves them.
 
         They are as rare as crashes, and a listing of a bucket has a price: one in each age.
         """

@@ -180,7 +180,7 @@ def _read_tasks(tasks: "queue.SimpleQueue[bytes]") -> None:
 
 
 def _report(kind: type[BaseException], _: BaseException, trace: TracebackType | None) -> None:
-    """Where it broke, without what it was working on: messages may quote prompts."""
+    """Report where it broke, without what it was working on: messages may quote prompts."""
     places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
     text = f"worker: {kind.__name__} at {' < '.join(reversed(places))}\n"
     # A pipe that is not read must not keep a dead worker's step waiting.

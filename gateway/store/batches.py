@@ -186,7 +186,7 @@ async def _note_sent_again(session: Session, batch_id: str, lines: int, lost: Co
 async def _check_limits(
     session: Session, owner: str, limits: OwnerLimits, estimate: Estimate, now: int
 ) -> None:
-    """Errors: OverLimitError. Of two batches that begin at once, the second counts the first."""
+    """Refuse what is beyond a limit; of two at once, the second. Errors: OverLimitError."""
     used = await limit_sums.used_by(session, owner, day_of(now))
     error = over_limits(used, estimate, limits)
     if error is not None:

@@ -112,5 +112,5 @@ async def remove(session: Session, file_id: str, now: int) -> None:
 
 
 async def owners(session: Session) -> Mapping[str, tuple[int, int]]:
-    """Every owner, with how many files and batches it has."""
+    """Return every owner, with how many files and batches it has."""
     return {row["owner"]: (row["files"], row["batches"]) for row in await session.all("owners")}

@@ -41,7 +41,7 @@ def write_mark(directory: Path, to: str, blobs: str | None, *, done: bool) -> No
 
 
 def refuse_moved(directory: Path) -> None:
-    """Errors: SettingsError for a directory whose records are, or may be, elsewhere."""
+    """Refuse a directory whose records are, or may be, elsewhere. Errors: SettingsError."""
     mark = read_mark(directory)
     if mark is None:
         return

@@ -94,7 +94,7 @@ class SQLiteSession(Session):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Several reads that see the same moment."""
+        """Make several reads see the same moment."""
         self.connection.execute("BEGIN")
         try:
             yield
@@ -103,7 +103,7 @@ class SQLiteSession(Session):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Several writes, all or none."""
+        """Carry out several writes, all or none."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -163,7 +163,7 @@ class Reader(SQLiteSession):
     @override
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Several reads that see the same moment."""
+        """Make several reads see the same moment."""
         with _readable(), super().snapshot():
             yield
 

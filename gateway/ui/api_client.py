@@ -56,7 +56,7 @@ class ApiClient:
         return answer.content
 
     async def batch(self, batch_id: str) -> Json:
-        """One batch."""
+        """Return a batch."""
         return await self.get(f"/batches/{quote(batch_id, safe='')}")
 
     async def batches(self, wanted: Mapping[str, str], after: str | None, limit: int) -> Json:

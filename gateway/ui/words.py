@@ -75,7 +75,7 @@ def lasted(batch: Json, now: int) -> str:
 
 
 def ended_at(batch: Json) -> int | None:
-    """When it ended; None while it lives."""
+    """Tell when it ended; None while it lives."""
     ends = ("completed_at", "failed_at", "expired_at", "cancelled_at")
     return next((batch[name] for name in ends if batch[name]), None)
 

@@ -186,13 +186,13 @@ class _Download:
             yield response
 
     def _end_or_start_over(self) -> None:
-        """416: either everything had come, or the range is not understood."""
+        """Read a 416: either everything had come, or the range is not understood."""
         if self._passed != self._total:
             self._ranges = False
             raise UpstreamUnavailableError("The upstream refused to resume a download.")
 
     def _expected(self, response: httpx.Response) -> int | None:
-        """Content-Length, None if the body is chunked; refuse what could be cut unnoticed."""
+        """Return Content-Length, None of a chunked body; refuse what could be cut unnoticed."""
         headers = response.headers
         if not response.is_success:
             raise UpstreamUnavailableError(

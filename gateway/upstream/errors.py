@@ -94,7 +94,7 @@ class Scrubber:
         self._secrets: list[str] = []
 
     def _known(self) -> list[str]:
-        """Those that are set now, and those before: answers to a former key are under way."""
+        """Return keys that are set now, and those before: answers to a former key are under way."""
         # Anything shorter is a stand-in, and replacing it would garble the message.
         fresh = {secret for secret in self._given if len(secret) >= SECRET_CHARACTERS}
         if not fresh.issubset(self._secrets):
@@ -210,7 +210,7 @@ def _kind(call: Call, status: int, told: ErrorInfo | None) -> type[UpstreamError
 
 
 def _is_about_a_lost_file(message: str) -> bool:
-    """Two searches: one expression for both takes time by the square of the text."""
+    """Search twice, since one expression for both takes time by the square of the text."""
     file = _A_FILE.search(message)
     return file is not None and _NOT_THERE.search(message, file.end()) is not None
 

@@ -139,7 +139,7 @@ class GeminiUpstream:
         return None
 
     async def models(self, credential: str) -> Sequence[Model]:
-        """Every model with the methods it supports."""
+        """List every model with the methods it supports."""
         pages = self._aside.pages(
             self._aside.url("models"), credential, member="models", size=MODELS_PER_PAGE
         )
@@ -150,7 +150,7 @@ class GeminiUpstream:
         return models
 
     async def model(self, name: str, credential: str) -> Model | None:
-        """One model with the methods it supports."""
+        """Return a model with the methods it supports."""
         try:
             parsed = parse_model(await self._aside.get(self._aside.url("models", name), credential))
         except UpstreamGoneError:

@@ -253,7 +253,7 @@ class Observer:
 
 
 def _too_large(name: str) -> Operation:
-    """Only results are that large: it has ended, and its output is fetched as a stream."""
+    """Take what is that large for ended: only results are, and they are fetched as a stream."""
     return Operation(name, state=SUCCEEDED, done=True, output=INLINE)
 
 

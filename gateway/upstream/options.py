@@ -37,7 +37,7 @@ FILE_MARGIN_MS: Final = HOUR_MS
 
 
 def check_keys(keys: Mapping[str, str]) -> None:
-    """Errors: SettingsError of a key that no header can carry."""
+    """Refuse a key that no header can carry. Errors: SettingsError."""
     for name, key in keys.items():
         if not (key.isascii() and key.isprintable() and key.strip() == key and key):
             raise SettingsError(f"the Gemini key {name!r} is empty or not plain ASCII")

@@ -181,7 +181,7 @@ class Transport:
         *,
         params: Mapping[str, str | int] | None = None,
     ) -> dict[str, Any]:
-        """One small call and its JSON object; every failure is an ``Upstream*`` error."""
+        """Make a small call, return its JSON object; every failure is an ``Upstream*`` error."""
         return parse_object(await self._read(method, url, credential, params=params))
 
     async def _read(
@@ -335,7 +335,7 @@ def is_upload_host(url: str, base_url: str) -> bool:
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port, parsed by the library that will connect; empty for what is no URL."""
+    """Return scheme, host and port, parsed by the library that will connect; else ""."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
@@ -352,7 +352,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _tls(url: str, *, trust_env: bool) -> ssl.SSLContext:
-    """One context for all clients: making one costs tens of ms, and each create has a client.
+    """Return one context for all clients: making it takes tens of ms, and each create has one.
 
     An upstream of http never uses its own, so that one knows no authorities; without it httpx would
     load them for every client.

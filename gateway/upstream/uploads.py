@@ -101,7 +101,7 @@ async def _upload(transport: Transport, source: _UploadSource, *, until_ready: b
 
 
 def _until(file: FileInfo, now: int) -> int:
-    """When to stage anew: well before the file's life ends, counted on our clock, not theirs."""
+    """Tell when to stage anew: well before the file's life ends, by our clock, not theirs."""
     life = FILE_LIFE_MS
     if file.created_at is not None and file.expires_at is not None:
         life = file.expires_at - file.created_at
@@ -184,7 +184,7 @@ class _Upload:
         return response
 
     async def _send(self) -> FileInfo:
-        """Chunk after chunk; after trouble, from where the upstream says it is."""
+        """Send chunk after chunk; after trouble, from where the upstream says it is."""
         failures, reached, doubtful = 0, 0, False
         while True:
             try:

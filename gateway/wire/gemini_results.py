@@ -73,7 +73,7 @@ class Result(NamedTuple):
 def read_results(
     path: Path, loads: Loads | None = None, reads: Callable[[int], bool] | None = None
 ) -> Iterator[Result]:
-    """Every line of a results file, read one at a time; blank lines are nothing.
+    """Yield every line of a results file, read one at a time; blank lines are nothing.
 
     ``loads`` is as for :func:`parse_result`. ``reads`` is asked about each line, by its offset,
     before it is read: of one that is not to be, and of one beyond the limit, the key is looked for

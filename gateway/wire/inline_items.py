@@ -63,7 +63,7 @@ def inline_items(operation: Text) -> Iterator[bytes]:
 
 
 def _lists(text: Text, start: int, path: Path) -> Iterator[int]:
-    """Where the lists of items begin below the value at ``start``."""
+    """Find where the lists of items begin below the value at ``start``."""
     if path in _ITEMS:
         if _at(text, start) == b"[":
             yield start

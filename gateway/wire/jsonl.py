@@ -44,7 +44,7 @@ class LongLine:
 
 
 def read_lines(file: BinaryIO, max_bytes: int, *, start: bool = True) -> Iterator[bytes | LongLine]:
-    """Each physical line without its end, never holding more than ``max_bytes`` of one.
+    """Yield each physical line without its end, never holding more than ``max_bytes`` of one.
 
     A byte order mark at the ``start`` of the file is dropped, a last line without an end counts,
     the nothing behind the last line end does not.
@@ -66,7 +66,7 @@ def read_lines(file: BinaryIO, max_bytes: int, *, start: bool = True) -> Iterato
 
 
 def drop_blank_end(lines: Iterable[bytes | LongLine]) -> Iterator[bytes | LongLine]:
-    """Lines without the blank ones at the end, as editors and shells leave them."""
+    """Yield lines without the blank ones at the end, as editors and shells leave them."""
     held = 0
     for line in lines:
         if isinstance(line, bytes) and not line.strip():
@@ -87,7 +87,7 @@ def _skip(file: BinaryIO, size: int) -> LongLine:
 
 
 def structure_of(text: bytes, limit: int) -> int:
-    """Brackets, commas and colons of a JSON text, outside of its strings where these matter.
+    """Count brackets, commas and colons of a JSON text, outside of its strings where these matter.
 
     Each becomes an object in memory once the text is parsed: 31 MB of ``{}`` take 1 GB. Where
     all of them together are within the limit, those inside strings are counted too.

@@ -132,7 +132,7 @@ class MultipartReader:
         return events
 
     def close(self) -> None:
-        """No more bytes will come."""
+        """Take the end of the bytes."""
         if not self._ended:
             raise _malformed("it ends before its closing boundary")
 

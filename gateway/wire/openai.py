@@ -402,7 +402,7 @@ def _expires_after(value: object, name: str) -> int | None:
 
 
 def _form_expires_after(fields: Mapping[str, str]) -> int | None:
-    """Both bracketed keys, or neither (OpenAPI ``FileExpirationAfter`` requires both)."""
+    """Read both bracketed keys, or neither (OpenAPI ``FileExpirationAfter`` requires both)."""
     anchor = fields.get("expires_after[anchor]")
     seconds = fields.get("expires_after[seconds]")
     if anchor is None and seconds is None:

@@ -309,7 +309,7 @@ class _Collection:
         return result.key is None and result.readable and told
 
     def _named_if_alone(self, results: Iterator[Result]) -> Iterator[Result]:
-        """One item and one answer need no key, which inline answers have lacked for weeks.
+        """Name a single answer to a single item: inline answers have lacked their keys for weeks.
 
         (python-genai#2008.) With more of either, none is matched by its place.
         """
@@ -442,7 +442,7 @@ class _Collection:
         self._write(ordinal, Kind.OUTPUT if status < 400 else Kind.ERROR, line)
 
     def _translate(self, echo: Echo, answers: Sequence[Answer]) -> tuple[Rendered, bytes]:
-        """Everything that can go wrong on a line happens here, before anything is counted."""
+        """Translate an answer: what can go wrong on a line does so here, before it is counted."""
         task = self._task
         context = Context(task.batch_id, echo.line, task.created, self._policy, task.model)
         made = self._endpoint.from_gemini(echo.hints, answers, context)

@@ -230,7 +230,7 @@ class Answered:
 
 
 def requests_of(spool: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Line, item and request of every line of a spool, as they are sent; we wrote it ourselves."""
+    """Yield line, item and request of every line of a spool, which was written here."""
     head, middle = b'{"key":"', b'","request":'
     with spool.open("rb", buffering=1 << 18) as file:
         for text in file:

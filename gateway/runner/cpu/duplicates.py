@@ -37,7 +37,7 @@ class Seen:
                 bucket.tofile(file)
 
     def suspects(self) -> tuple[set[int], int]:
-        """Hashes that came twice, and by how many ids there are too many behind the rest."""
+        """Return hashes that came twice, and by how many ids there are too many behind the rest."""
         suspects: set[int] = set()
         rest = 0
         for bucket in self._buckets:

@@ -164,7 +164,7 @@ class Echoes:
         return hints
 
     def locate(self, key: str | None) -> tuple[int, int] | None:
-        """Ordinal of the line and number of the item a key names; None for a stranger."""
+        """Return ordinal of the line and number of the item of a key; None for an unknown one."""
         line, dot, item = (key or "").partition(".")
         if not (line.isdecimal() and line.isascii() and len(line) < 10):
             return None

@@ -134,7 +134,7 @@ class Explained:
         return self._guard.caught
 
     def _make(self, line: Line) -> LineError | tuple[Translation, Estimate]:
-        """Everything that can go wrong on a line happens here, before anything is counted."""
+        """Translate a line: whatever can go wrong on it does so here, before it is counted."""
         made = self._endpoint.to_gemini(line.body, self._policy, line.model)
         if isinstance(made, LineError):
             return made
@@ -174,7 +174,7 @@ class Explained:
         return {"line": number, "fails": fails, "error": error}
 
     def summary(self) -> dict[str, Any]:
-        """Everything in all, for programs."""
+        """Sum everything up, for programs."""
         return {
             "endpoint": self._endpoint.path,
             "lines": self.totals["lines"],

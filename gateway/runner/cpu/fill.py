@@ -71,7 +71,7 @@ def _filled(line: bytes, files: Mapping[str, Usable], failed: Collection[str]) -
 
 
 def lines_naming(spool: Path, failed: Collection[str]) -> dict[int, str]:
-    """Numbers of the lines with an item that names one of these files, and the first such id."""
+    """Return the numbers of lines that name one of these files, each with the first such id."""
     found: dict[int, str] = {}
     with spool.open("rb", buffering=BUFFER) as file:
         for line in file:

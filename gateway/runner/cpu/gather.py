@@ -163,7 +163,7 @@ class _Wanted:
         self.left = len(records)
 
     def places(self, key: str | None, *, alone: bool) -> Sequence[int]:
-        """Places of what waits for the answer with this key; a single one may have none."""
+        """Return the places that wait for the answer with this key; a single one may have none."""
         if key is None:
             return range(len(self._theirs)) if alone and self.left else ()
         line, _, item = key.partition(".")

@@ -20,7 +20,7 @@ MAX_BYTES: Final = 64 * MIB
 
 
 def entry(line: int | None, custom_id: str | None, note: Note) -> bytes:
-    """One entry, written."""
+    """Write an entry."""
     value = {"line": line, "custom_id": custom_id, "code": note.code, "field": note.field}
     if note.message:
         value["message"] = note.message
@@ -44,7 +44,7 @@ class NoteWriter:
         self._bytes_left = MAX_BYTES
 
     def write(self, line: int, custom_id: str, notes: Sequence[Note]) -> tuple[int, int] | None:
-        """Offset and length of what was written about a line; None: it is only counted."""
+        """Return offset and length of what was written about a line; None: it is only counted."""
         for note in notes:
             self.counts[note.code] += 1
         if self._left <= 0 or self._bytes_left <= 0:

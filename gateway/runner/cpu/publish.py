@@ -129,7 +129,7 @@ class _Pieces:
         self.failed_gaps = 0  # lines that no run has, and that count as failed
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Errors: AuditError."""
+        """Yield number and text of each, checked. Errors: AuditError."""
         task = self._task
         entries = merged([_entries(Path(paths.index)) for paths in task.runs])
         if task.mended:
@@ -185,7 +185,7 @@ class _Gaps:
         return failure_line(self._task.batch_id, number, self._custom_id(number), told)
 
     def _custom_id(self, number: int) -> str:
-        """Its custom_id; empty when the input is gone too."""
+        """Return its custom_id; empty when the input is gone too."""
         raw = next((raw for at, raw in self._input if at == number), b"")
         try:
             name = orjson.loads(raw if isinstance(raw, bytes) else b"")["custom_id"]

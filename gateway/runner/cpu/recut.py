@@ -104,7 +104,7 @@ class PartWriter:
         self.named: set[str] = set()
 
     def add(self, text: bytes) -> None:
-        """One line of the spool."""
+        """Add a line of the spool."""
         self._spool.write(text)
         self.items += 1
         self.bytes += len(text)
@@ -182,7 +182,7 @@ def seek(task: SeekTask) -> SeekSummary:
 
 
 def split(task: SplitTask) -> RecutSummary:
-    """Two parts: all other lines and the one to blame; halves where it is not known."""
+    """Make two parts: all other lines and the one to blame; halves where it is not known."""
     line = None if task.item is None else _line_at_place(Path(task.sent), task.item)
     if line is None:
         return recut(task)
@@ -217,7 +217,7 @@ def _first_half(spool: Path, total: int) -> int:
 
 
 def spooled(spool: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Line, item and text of every line of a spool; keys are written first, by ourselves."""
+    """Yield line, item and text of every line of a spool, whose keys were written first."""
     with spool.open("rb", buffering=BUFFER) as file:
         for text in file:
             key = text[len(b'{"key":"') : text.index(b'"', len(b'{"key":"'))]

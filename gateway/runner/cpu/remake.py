@@ -126,7 +126,7 @@ class _Remaking:
         return done
 
     def _stretch(self) -> Iterator[tuple[Taken, Line, Translation]]:
-        """All lines of the model that validation took."""
+        """Yield all lines of the model that validation took."""
         refused = _refused(self._task.index)
         for number, raw in self._input():
             if number in refused:

@@ -440,7 +440,7 @@ class _Validation:
             self._place(line, number, made)
 
     def _make(self, line: Line) -> LineError | Translation:
-        """Everything that can go wrong on a line happens here, before anything is written."""
+        """Translate a line: whatever can go wrong on it does so here, before it is written."""
         made = self._endpoint.to_gemini(line.body, self._policy, line.model)
         if isinstance(made, LineError):
             return made
@@ -514,7 +514,7 @@ class _Validation:
         self._errors.add_all((_duplicate(line, name) for line, name in found), unlisted=rest)
 
     def _ids(self) -> Iterator[tuple[int, str]]:
-        """Line and custom_id of the lines whose envelope is good, read again."""
+        """Yield line and custom_id of the lines whose envelope is good, read again."""
         for number, raw in self._lines_of_input():
             if number > self._lines:
                 return
