@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from gateway.ui import differences, words
 from gateway.ui.api_client import ApiClient, ApiError, Json
+from gateway.ui.commands import commands_of
 
 PER_PAGE: Final = 50
 STATUSES: Final = (
@@ -112,8 +113,12 @@ async def batch(visit: Visit) -> Shown:
         "errors": await _grouped(visit, found["error_file_id"], words.groups),
         "warnings": await _grouped(visit, found["gateway"]["warnings_file_id"], words.warnings),
         "watch": f"/ui/events?batch={quote(found['id'], safe='')}",
-        "base_url": f"{visit.request.url.scheme}://{visit.request.url.netloc}/v1",
+        "commands": commands_of(found, _base_url(visit.request)),
     }
+
+
+def _base_url(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}/v1"
 
 
 async def _grouped(

@@ -1,6 +1,9 @@
 """The page in a real browser: a batch dropped, watched, cancelled, retried; a line opened."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +139,61 @@ def test_a_file_is_tried_before_its_batch_is_created(
         client.files.retrieve(file_id)
 
 
+HOSTILE = {
+    "quotes": "'; touch hit-1; echo \"$(touch hit-2)`touch hit-3`\" \\' # \\",
+    "lines": "a\nimport os; open('hit-4', 'w')\n</button><script>alert(1)</script>",
+    "it's": "\u2028 \u202e {{ 7 * 7 }} %s $HOME {0} é 😀",
+}
+
+
+def copied(page: Page, button: str) -> str:
+    """What a button puts onto the clipboard."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click(f"text={button}")
+    expect(page.locator("#told")).to_have_text("Copied.")
+    page.locator("#told").evaluate("told => { told.textContent = ''; }")
+    text: str = page.evaluate("navigator.clipboard.readText()")
+    return text
+
+
+def test_what_is_copied_makes_the_batch_again(
+    page: Page, gateway: GatewayProcess, tmp_path: Path
+) -> None:
+    """Pasted into a shell and into Python: the same batch, and the files of the first; no key."""
+    client = openai.OpenAI(base_url=gateway.url, api_key="any")
+    file = client.files.create(file=("x.jsonl", lines(1, 9).encode()), purpose="batch")
+    first = client.batches.create(
+        input_file_id=file.id,
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
+        metadata=HOSTILE,
+    )
+    page.goto(f"{ui(gateway)}/batches/{first.id}")
+    expect(page.locator("h1 .badge")).to_have_text("completed", timeout=MILLISECONDS)
+    environment = {"PATH": os.environ["PATH"], "OPENAI_API_KEY": "my-secret"}  # noqa: TID251 - a child's
+    for button, command in (("Copy as curl", ["bash"]), ("Copy as Python", [sys.executable])):
+        text = copied(page, button)
+        assert "Bearer $OPENAI_API_KEY" in text or 'os.environ["OPENAI_API_KEY"]' in text
+        ran = subprocess.run(
+            command,
+            input=text,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        assert first.id in ran.stdout + text
+        again = client.batches.list(limit=1).data[0]
+        assert again.id != first.id
+        assert (again.metadata, again.endpoint) == (HOSTILE, first.endpoint)
+        assert client.files.content(again.input_file_id).text == lines(1, 9)
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {"requests.jsonl", "output.jsonl", "errors.jsonl"}
+    assert "Echo" in (tmp_path / "output.jsonl").read_text()
+
+
 def test_lines_refused_for_good_are_not_sent_again(page: Page, gateway: GatewayProcess) -> None:
     """The page says so in words, and stays where it is."""
     dropped(page, gateway, lines(1, 9))
@@ -187,6 +245,10 @@ def test_every_page_in_every_light(
         check_access(page, axe)
         wide: Any = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, path
+        inner: Any = page.evaluate(
+            "[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert width > 640 or max([*inner, 0]) <= 0, path
 
 
 def test_a_gateway_with_keys_asks_for_one(
