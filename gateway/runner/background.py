@@ -35,7 +35,7 @@ from gateway.batches.batch import BACKGROUND, Batch
 from gateway.batches.file import File, Segment
 from gateway.batches.job import DONE_STATES, Cause, Job
 from gateway.batches.pacing import next_retry
-from gateway.batches.response import StoredResponse
+from gateway.batches.response import DueQueue, StoredResponse
 from gateway.batches.runs import Entry, Kind, unpack
 from gateway.errors import ConflictError, DamagedBlobError, UnavailableError, WorkerError
 from gateway.ids import jitter, new_batch_id, new_file_id
@@ -109,19 +109,25 @@ class Background:
     async def look(self) -> None:
         """Do a round; what fails in it is tried again after a pause, and holds up nothing else."""
         store = self._context.store
-        for batch in await store.undelivered_batches(AT_ONCE):
+        most = AT_ONCE + len(self._resting)  # what rests takes no place of what does not
+        ended = await store.undelivered_batches(most)
+        for batch in ended:
             await self._apart(batch.id, partial(self._deliver, batch))
-        collected = await store.partly_collected(AT_ONCE)
+        collected = await store.partly_collected(most)
         self._read = {batch.id: self._read.get(batch.id, set()) for batch in collected}
         for batch in collected:
             await self._apart(batch.id, partial(self._deliver_collected, batch))
-        due = await store.due_queues(self._context.clock.now(), AT_ONCE)
-        if not due:
-            return
+        due = await store.due_queues(self._context.clock.now(), most)
+        seen = {*(batch.id for batch in (*ended, *collected)), *(each.queue for each in due)}
+        self._resting = {name: rest for name, rest in self._resting.items() if name in seen}
+        if due:
+            await self._collect_some(due)
+
+    async def _collect_some(self, due: Sequence[DueQueue]) -> None:
         options = self._context.options
         most = max(options.quota.max_live_jobs // SHARE, 2)
         of_all = None if options.pass_through else most
-        live = await store.live_backgrounds()
+        live = await self._context.store.live_backgrounds()
         for each in next_queues(due, live, most_of_all=of_all, most_of_owner=most // 2):
             await self._apart(each.queue, partial(self._collect, each.queue))
 
