@@ -91,7 +91,7 @@ def test_it_is_queued_and_answered_by_a_batch(gateway: GatewayProcess, gemini: E
     assert list(client.files.list()) == []
 
     def logged() -> bool:
-        counts = re.findall(r": (\d+) responses have ended", gateway.log())
+        counts = re.findall(r": (\d+) responses? ha(?:s|ve) ended", gateway.log())
         return sum(map(int, counts)) == len(asked)
 
     until(logged, "the log counts what has ended")
