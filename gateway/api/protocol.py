@@ -24,6 +24,7 @@ from gateway.api.answers import answer_error
 from gateway.api.connections import Connections
 from gateway.api.paths import is_single_request
 from gateway.errors import UnavailableError
+from gateway.units import MIB
 from gateway.wire.openai_errors import error_body
 
 # Nothing that an SDK sends comes near; nginx and Apache allow 32 and 8 KiB.
@@ -34,7 +35,7 @@ MAX_EMPTY_BYTES = 64 * 1024
 # What is parsed at a time. Thousands of tiny requests fit into one segment.
 SLICE_BYTES = 16 * 1024
 # What may wait on a connection whose requests are being answered: two reads of the event loop.
-MAX_HELD_BYTES = 1024 * 1024
+MAX_HELD_BYTES = MIB
 # A client must take this much of its answer in this time.
 READ_BYTES = 64 * 1024
 READ_SECONDS = 60.0

@@ -20,12 +20,12 @@ from gateway.ports.others import OtherRoutes
 from gateway.ports.single import SingleRequests, StoredResponses, StreamedResponses
 from gateway.ports.store import Store
 from gateway.ports.upstream import Model
-from gateway.units import MIB
+from gateway.units import GIB, MIB
 
 # Whoever calls while no credentials are configured.
 LOCAL_OWNER: Final = "local"
 
-DEFAULT_MAX_FILE_BYTES: Final = 2 * 1024**3
+DEFAULT_MAX_FILE_BYTES: Final = 2 * GIB
 
 # Google takes 20 MB in one request with its media inside (guide, "Files").
 DEFAULT_MAX_SINGLE_BYTES: Final = 20 * MIB

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from operator import add, gt
 from typing import Final, NamedTuple
 
+from gateway.units import GIB, MIB
 from gateway.wire.gemini import EMBED_CONTENT, GENERATE_CONTENT
 
 # A model with neither is of no use here, whatever else it can do.
@@ -16,7 +17,7 @@ MAX_MODELS: Final = 50
 # A finished inline job answers with all its results, twice, in one body: beyond about 1.2 GB of
 # images no GET ever came through (385 paid jobs, discuss.ai.google.dev 174261). What may answer
 # larger than this travels by file.
-INLINE_OUTPUT_BYTES: Final = 16 * 1024 * 1024
+INLINE_OUTPUT_BYTES: Final = 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class JobLimits:
     inline_max_bytes: int
     inline_max_items: int
     inline_max_embeddings: int
-    output_bytes_per_job: int = 1024 * 1024 * 1024
+    output_bytes_per_job: int = GIB
 
 
 class Size(NamedTuple):

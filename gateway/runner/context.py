@@ -43,8 +43,9 @@ from gateway.ports.upstream import Upstream
 from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.workers import Workers
+from gateway.units import MIB
 
-SEAL_BLOCK: Final = 1 << 20
+SEAL_BLOCK: Final = MIB
 NO_SEALS: Final[Mapping[str, Seal]] = MappingProxyType({})
 
 

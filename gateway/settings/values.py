@@ -59,7 +59,7 @@ class ModelAliases:
 
 
 def string(value: str) -> str:
-    """Anything but nothing."""
+    """Accept any text but an empty one."""
     if not value.strip():
         raise ValueError("is empty")
     return value.strip()
@@ -122,7 +122,7 @@ def size(value: str) -> int:
 
 
 def optional_size(value: str) -> int | None:
-    """Bytes, or nothing."""
+    """Read bytes, or nothing."""
     return size(value) if value.strip() else None
 
 
@@ -191,7 +191,7 @@ def aliases(value: str) -> ModelAliases:
 
 def boolean(value: str) -> bool:
     """Read ``true`` or ``false``."""
-    return choice(value, ("true", "false")) == "true"
+    return one_of("true", "false")(value) == "true"
 
 
 def names(value: str) -> tuple[str, ...]:
@@ -219,8 +219,15 @@ def origins(value: str) -> tuple[str, ...]:
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
-    """One of these words."""
-    return lambda value: choice(value, allowed)
+    """Accept one of these words, in any case."""
+
+    def check(value: str) -> str:
+        word = value.strip().lower()
+        if word not in allowed:
+            raise ValueError(f"is none of {', '.join(allowed)}")
+        return word
+
+    return check
 
 
 def words(value: str) -> dict[str, str]:
@@ -258,7 +265,7 @@ def _object(value: str) -> dict[str, Any]:
 
 
 def secret(value: str) -> Secret:
-    """Something that never shows itself."""
+    """Take a value that is never shown."""
     return Secret(string(value))
 
 
@@ -342,13 +349,6 @@ def google_keys(value: str) -> tuple[tuple[str, Secret], ...]:
 def optional_integer(value: str) -> int | None:
     """Read a whole number, or nothing."""
     return positive_integer(value) if value.strip() else None
-
-
-def choice(value: str, allowed: tuple[str, ...]) -> str:
-    """One of these words, in any case."""
-    if value.strip().lower() not in allowed:
-        raise ValueError(f"is none of {', '.join(allowed)}")
-    return value.strip().lower()
 
 
 def is_loopback(host: str) -> bool:

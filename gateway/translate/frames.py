@@ -36,11 +36,12 @@ from gateway.translate.request.compiled_options import (
 )
 from gateway.translate.schemas.convert import written
 from gateway.translate.template import MARK, Form
+from gateway.units import MIB
 
 # Options of more bytes than this are not cached.
 _LARGEST_REMEMBERED: Final = 64 * 1024
 # Bytes of all options that are remembered in a process; their templates are among them.
-_ROOM: Final = 16 * 2**20
+_ROOM: Final = 16 * MIB
 # What options take in memory for each of their bytes, and at least (measured on parsed JSON).
 _TIMES: Final = 10
 _LEAST: Final = 4 * 1024

@@ -9,6 +9,7 @@ import httpx
 import orjson
 from starlette.types import ASGIApp
 
+from gateway.units import MIB
 from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
 
 Json = dict[str, Any]
@@ -17,7 +18,7 @@ Json = dict[str, Any]
 PAGE: Final = 100
 MOST_PAGES: Final = 20
 # Bytes of a file that are looked at: a preview, and errors grouped by code.
-MOST_BYTES: Final = 4 * 1024 * 1024
+MOST_BYTES: Final = 4 * MIB
 
 
 class ApiError(Exception):

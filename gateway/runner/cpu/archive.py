@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from gateway.units import MIB
+
 if sys.version_info >= (3, 14):  # the same API under its name in the standard library
     from compression import zstd
 else:
     from backports import zstd
 
 MAGIC: Final = bytes.fromhex("28b52ffd")  # RFC 8878, section 3.1.1
-BUFFER: Final = 1 << 20
+BUFFER: Final = MIB
 # Answers shrink to 1 / 3.8, small ones to 1 / 12; with level 3 to 1 / 4.0 and 1 / 11 in 1.4 and 1.9
 # times the time (measured).
 LEVEL: Final = 1

@@ -11,6 +11,7 @@ import orjson
 
 from gateway.runner.cpu.guard import Guard
 from gateway.translate import Endpoint, LineError, Policy
+from gateway.units import MIB
 
 # A line cannot be without these: each is put in the place of its own.
 STUBS: Final[Mapping[str, Any]] = {
@@ -21,7 +22,7 @@ STUBS: Final[Mapping[str, Any]] = {
 # Members whose parts come from many fields; any other is a field's as a whole.
 SHARED: Final = frozenset({"generationConfig"})
 # A line is translated once for each of its fields.
-MOST_BYTES: Final = 1024 * 1024
+MOST_BYTES: Final = MIB
 MOST_FIELDS: Final = 100
 
 Leaves = dict[str, Any]

@@ -129,7 +129,7 @@ class _Pieces:
         self.failed_gaps = 0  # lines that no run has, and that count as failed
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Yield number and text of each, checked. Errors: AuditError."""
+        """Yield the kind and the text of each, once all are there. Errors: AuditError."""
         task = self._task
         entries = merged([_entries(Path(paths.index)) for paths in task.runs])
         if task.mended:

@@ -7,6 +7,8 @@ Google; this list is for ``gateway translate``, which asks none.
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.wire.gemini import EMBED_CONTENT, GENERATE_CONTENT
+
 _CONTENT: Final = (
     "gemini-2.0-flash",
     "gemini-2.0-flash-001",
@@ -51,6 +53,6 @@ _EMBEDDINGS: Final = (
     "gemini-embedding-3",
 )
 KNOWN_MODELS: Final[Mapping[str, frozenset[str]]] = {
-    **dict.fromkeys(_CONTENT, frozenset({"batchGenerateContent"})),
-    **dict.fromkeys(_EMBEDDINGS, frozenset({"asyncBatchEmbedContent"})),
+    **dict.fromkeys(_CONTENT, frozenset({GENERATE_CONTENT})),
+    **dict.fromkeys(_EMBEDDINGS, frozenset({EMBED_CONTENT})),
 }

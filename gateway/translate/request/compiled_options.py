@@ -19,12 +19,13 @@ from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.media import inline_image
 from gateway.translate.request.safety import resolve_safety
 from gateway.translate.template import MARK, Form, stand_in
+from gateway.units import MIB
 
 # Templates cached for one set of options; conversations of more texts have none.
 _MOST_SHAPES: Final = 64
 _MOST_TURNS: Final = 64
 # Limit on options x number of texts: the requests of one line would grow by this many bytes.
-_MOST_REPEATED: Final = 16 * 2**20
+_MOST_REPEATED: Final = 16 * MIB
 # Longest name of a role, or type of a picture, that a cached template may have.
 _LONGEST_ROLE: Final = 16
 # Bytes of the templates of one set of options; each template holds the tools and schemas.
@@ -335,6 +336,6 @@ def refuse_amplified(size: int, count: int, param: str) -> None:
     if count > 1 and size * count > _MOST_REPEATED:
         why = (
             f"the other fields of the body are repeated for each of its {count} texts, and "
-            f"together they exceed {_MOST_REPEATED // 2**20} MiB. Split the line."
+            f"together they exceed {_MOST_REPEATED // MIB} MiB. Split the line."
         )
         invalid_value(why, param)

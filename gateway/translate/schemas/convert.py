@@ -33,13 +33,14 @@ from gateway.translate.schemas.source import (
     extra_of,
     types_of,
 )
+from gateway.units import MIB
 
 Mode = Literal["auto", "openapi", "json"]
 
 # Schemas above this size are not remembered, and of all together so many bytes are: what is made of
 # a schema is ten times as large in memory.
 _LARGEST_REMEMBERED: Final = 64 * 1024
-_ROOM: Final = 8 * 2**20
+_ROOM: Final = 8 * MIB
 _TIMES: Final = 10
 # Where a complaint inside a schema is cut.
 _LONGEST_PATH: Final = 300

@@ -13,6 +13,7 @@ from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.schemas.convert import Mode, convert, says_nothing, written
 from gateway.translate.schemas.source import annotates
 from gateway.translate.tools.custom import CUSTOM, PARAMETERS, check_format
+from gateway.units import MIB
 
 _kind: Final = one_of("function", "custom")
 TOOL: Final = FieldTable(
@@ -41,7 +42,7 @@ MAX_TOOLS: Final = 128
 # The lines of a batch nearly always share their tools. Lists above this size are not remembered,
 # and of all together so many bytes are: what is made of one is ten times as large in memory.
 _LARGEST_REMEMBERED: Final = 64 * 1024
-_ROOM: Final = 8 * 2**20
+_ROOM: Final = 8 * MIB
 _TIMES: Final = 10
 
 
