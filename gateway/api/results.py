@@ -54,7 +54,7 @@ STATUSES: Final = {
 
 
 @dataclass(slots=True)
-class Page:
+class ResultPage:
     """Lines that an answer will have; ``wanted``: answers (True), error lines (False) or both."""
 
     limit: int
@@ -83,7 +83,7 @@ class Page:
                 self.stretches.append(Stretch(blob, start, length))
 
 
-class Run(NamedTuple):
+class FinishedRun(NamedTuple):
     """Rendered lines: number 0 are those refused at validation, jobs, from 0 on, come after."""
 
     number: int
@@ -100,7 +100,7 @@ async def results(call: Call) -> Response:
     """Answer with what is finished, and where to go on."""
     work = await _found(call)
     query = parse_list_query(call.request.query_params, limit=DEFAULT_LIMIT, most=MAX_LIMIT)
-    page = Page(query.limit, _wanted(call.request.query_params.get("status")))
+    page = ResultPage(query.limit, _wanted(call.request.query_params.get("status")))
     cursor = Cursor() if query.after is None else parse_cursor(query.after)
     if cursor is None:
         raise _no_cursor("it is none that this gateway gave")
@@ -120,7 +120,7 @@ async def _found(call: Call) -> Work:
     return work
 
 
-async def _fill(call: Call, work: Work, cursor: Cursor, page: Page) -> Cursor | None:
+async def _fill(call: Call, work: Work, cursor: Cursor, page: ResultPage) -> Cursor | None:
     if work.batch.status in LIVE_STATUSES:
         if cursor.place is not None or cursor.in_file is not None:
             raise _no_cursor("it is of a batch that has ended")
@@ -133,7 +133,7 @@ async def _fill(call: Call, work: Work, cursor: Cursor, page: Page) -> Cursor | 
     return await _fill_rest(call.blobs, _runs(work), files, cursor, page)
 
 
-async def _filled_again(call: Call, cursor: Cursor, page: Page) -> Cursor | None:
+async def _filled_again(call: Call, cursor: Cursor, page: ResultPage) -> Cursor | None:
     work = await _found(call)
     try:
         return await _fill(call, work, cursor, page)
@@ -144,7 +144,7 @@ async def _filled_again(call: Call, cursor: Cursor, page: Page) -> Cursor | None
         raise DataLostError("What this batch wrote is gone from the gateway's disk.") from error
 
 
-async def _answered(call: Call, page: Page, following: Cursor | None) -> Response:
+async def _answered(call: Call, page: ResultPage, following: Cursor | None) -> Response:
     headers = {
         "content-length": str(page.bytes),
         "content-type": "application/jsonl",
@@ -178,18 +178,20 @@ def _no_cursor(why: str) -> RequestError:
     )
 
 
-def _runs(work: Work) -> list[Run]:
+def _runs(work: Work) -> list[FinishedRun]:
     """Give the runs: lines refused at validation, then those of collected jobs."""
     named = [(0, work.batch.run, work.batch.index)]
     named += [(1 + job.number, job.run, job.index) for job in work.jobs]
     return [
-        Run(number, run, its_index)
+        FinishedRun(number, run, its_index)
         for number, run, its_index in named
         if run is not None and its_index is not None
     ]
 
 
-async def _fill_running(blobs: Blobs, runs: Sequence[Run], cursor: Cursor, page: Page) -> Cursor:
+async def _fill_running(
+    blobs: Blobs, runs: Sequence[FinishedRun], cursor: Cursor, page: ResultPage
+) -> Cursor:
     taken = dict(cursor.taken)
     for run in runs:
         mark, done = taken.get(run.number, Taken(run.mark, 0))
@@ -199,7 +201,7 @@ async def _fill_running(blobs: Blobs, runs: Sequence[Run], cursor: Cursor, page:
     return Cursor(taken)
 
 
-async def _take_records(blobs: Blobs, run: Run, start: int, page: Page) -> int:
+async def _take_records(blobs: Blobs, run: FinishedRun, start: int, page: ResultPage) -> int:
     """Take lines of one run, from a record of its index on; how many records that were."""
     done, held = 0, b""
     async with aclosing(blobs.read(run.name_of_index, start * RECORD.size)) as blocks:
@@ -216,7 +218,7 @@ async def _take_records(blobs: Blobs, run: Run, start: int, page: Page) -> int:
     return done
 
 
-def _take(run: str, entry: Entry, page: Page) -> bool:
+def _take(run: str, entry: Entry, page: ResultPage) -> bool:
     """Take a line, or pass one by that was not asked for; False when there is no room."""
     if entry.kind == Kind.NOTES or not page.wants(is_output=entry.kind == Kind.OUTPUT):
         return True
@@ -226,7 +228,7 @@ def _take(run: str, entry: Entry, page: Page) -> bool:
     return True
 
 
-async def _files(call: Call, batch: Batch, page: Page) -> tuple[File | None, File | None]:
+async def _files(call: Call, batch: Batch, page: ResultPage) -> tuple[File | None, File | None]:
     """Find the output and the error file. Errors: NotFoundError of one that was deleted."""
     found: list[File | None] = []
     ids = ((batch.output_file_id, True), (batch.error_file_id, False))
@@ -244,7 +246,7 @@ async def _files(call: Call, batch: Batch, page: Page) -> tuple[File | None, Fil
 
 
 async def _fill_from_files(
-    blobs: Blobs, files: Sequence[File | None], place: FilePlace, page: Page
+    blobs: Blobs, files: Sequence[File | None], place: FilePlace, page: ResultPage
 ) -> Cursor | None:
     """Take lines as they follow each other in the output file, then in the error file."""
     for number, file in enumerate(files):
@@ -257,7 +259,7 @@ async def _fill_from_files(
     return None
 
 
-async def _take_lines(blobs: Blobs, file: File, offset: int, page: Page) -> int:
+async def _take_lines(blobs: Blobs, file: File, offset: int, page: ResultPage) -> int:
     """Take lines of one file from an offset on; the offset after them."""
     begun = offset
     stretches = stretches_of(file, Span(offset, file.bytes))
@@ -282,10 +284,10 @@ def _line_ends(block: bytes) -> Iterator[int]:
 
 async def _fill_rest(
     blobs: Blobs,
-    runs: Sequence[Run],
+    runs: Sequence[FinishedRun],
     files: tuple[File | None, File | None],
     cursor: Cursor,
-    page: Page,
+    page: ResultPage,
 ) -> Cursor | None:
     """Take the lines that were not read while the batch ran."""
     try:
@@ -300,7 +302,7 @@ async def _fill_rest(
     return None if place is None else replace(cursor, place=place)
 
 
-def _count(cursor: Cursor, run: Run) -> int:
+def _count(cursor: Cursor, run: FinishedRun) -> int:
     mark, count = cursor.taken.get(run.number, ("", 0))
     return count if mark == run.mark else 0
 
@@ -311,7 +313,7 @@ def _fits(files: Sequence[File | None], sizes: Sequence[int]) -> bool:
 
 
 def _take_pieces(
-    rest: Iterator[Piece], files: tuple[File | None, File | None], page: Page
+    rest: Iterator[Piece], files: tuple[File | None, File | None], page: ResultPage
 ) -> Place | None:
     """Take lines while there is room; the place after them, None at the end."""
     place = Place()

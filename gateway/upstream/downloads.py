@@ -16,7 +16,7 @@ import httpx
 import orjson
 
 from gateway.errors import UpstreamUnavailableError
-from gateway.upstream.errors import Call, mapped
+from gateway.upstream.errors import Call, as_upstream_errors
 from gateway.upstream.transport import Transport, worth_a_quick_retry
 from gateway.wire.gemini import INLINE
 
@@ -132,7 +132,7 @@ class _Download:
         return resumable and failures < self._transport.options.download_attempts
 
     async def _attempt(self) -> AsyncGenerator[bytes, None]:
-        with mapped(Call.OTHER, self._transport.scrub):
+        with as_upstream_errors(Call.OTHER, self._transport.scrub):
             async with self._open() as response:
                 if response.status_code == 416:
                     self._end_or_start_over()

@@ -124,7 +124,7 @@ _PAID: Final = frozenset({Call.CREATE, Call.ASK})
 
 
 @contextmanager
-def mapped(call: Call, scrub: Scrubber) -> Iterator[None]:
+def as_upstream_errors(call: Call, scrub: Scrubber) -> Iterator[None]:
     """Turn whatever a transfer dies of into an ``Upstream*`` error."""
     try:
         yield

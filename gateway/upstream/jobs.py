@@ -19,7 +19,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.ports.upstream import Absent, Found, Observation, Source, Unknown
-from gateway.upstream.errors import Call, Scrubber, error_of, mapped
+from gateway.upstream.errors import Call, Scrubber, as_upstream_errors, error_of
 from gateway.upstream.options import ERROR_BYTES, JOBS_PER_PAGE, JSON_BYTES, OTHER_JOBS_PER_PAGE
 from gateway.upstream.transport import TooLargeAnswerError, Transport, parse_object, read_capped
 from gateway.wire.gemini import (
@@ -80,7 +80,7 @@ def _is_named(message: str, body: bytes) -> bool:
 async def _post_alone(
     transport: Transport, url: str, headers: Mapping[str, str], body: bytes, seconds: float
 ) -> tuple[int, bytes]:
-    with mapped(Call.CREATE, transport.scrub):
+    with as_upstream_errors(Call.CREATE, transport.scrub):
         async with transport.alone(url, headers, body, seconds) as response:
             limit = JSON_BYTES if response.is_success else ERROR_BYTES
             return response.status_code, await read_capped(response, limit, cut=True)

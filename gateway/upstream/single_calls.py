@@ -11,7 +11,7 @@ import orjson
 
 from gateway.errors import UpstreamHeldError, UpstreamUnavailableError
 from gateway.ports.single import Reply, SingleCall
-from gateway.upstream.errors import Call, error_of, mapped
+from gateway.upstream.errors import Call, as_upstream_errors, error_of
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES
 from gateway.upstream.pooled import BLOCK_BYTES, in_blocks
 from gateway.upstream.transport import HEADERS, Transport, read_capped
@@ -53,7 +53,7 @@ class SingleCalls:
 
     async def ask(self, call: SingleCall) -> Reply:
         """Send the call; its answer, or the error that Google answered with."""
-        with mapped(Call.ASK, self._transport.scrub):
+        with as_upstream_errors(Call.ASK, self._transport.scrub):
             async with asyncio.timeout(call.seconds), self._sent(call) as response:
                 if not response.is_success:
                     return await self._refusal(response)
@@ -65,7 +65,7 @@ class SingleCalls:
         The wait for the head and the wait between bytes have clocks of their own: a model that
         thinks without showing it is silent for long before the first byte.
         """
-        with mapped(Call.ASK, self._transport.scrub):
+        with as_upstream_errors(Call.ASK, self._transport.scrub):
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(call.seconds):
                     response = await stack.enter_async_context(self._sent(call, AS_EVENTS))

@@ -20,7 +20,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from gateway.clock import Clock
 from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailableError
 from gateway.ids import jitter
-from gateway.upstream.errors import Call, Scrubber, error_of, mapped
+from gateway.upstream.errors import Call, Scrubber, as_upstream_errors, error_of
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES, MAX_PAGES, GeminiOptions
 from gateway.upstream.pooled import SENT_AT_ONCE, PooledTransport
 from gateway.wire.gemini import Page, parse_error, parse_page
@@ -192,7 +192,7 @@ class Transport:
         *,
         params: Mapping[str, str | int] | None = None,
     ) -> bytes:
-        with mapped(Call.OTHER, self.scrub):
+        with as_upstream_errors(Call.OTHER, self.scrub):
             async with asyncio.timeout(self.options.call_seconds):
                 async with self.stream(method, url, credential, params=params) as response:
                     body = await read_capped(response, JSON_BYTES)
@@ -261,7 +261,7 @@ class Transport:
         seconds: float,
     ) -> tuple[httpx.Response, bytes]:
         """Send a POST of the upload protocol; return its whole answer, whatever its status."""
-        with mapped(Call.STAGE, self.scrub):
+        with as_upstream_errors(Call.STAGE, self.scrub):
             async with asyncio.timeout(seconds):
                 async with self._client.stream(
                     "POST", url, headers=headers, content=content

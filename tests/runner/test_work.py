@@ -12,7 +12,7 @@ from gateway.batches.job import Failure
 from gateway.batches.planning import JobLimits
 from gateway.batches.runs import Kind, unpack
 from gateway.runner.cpu.collect import CollectSummary, CollectTask, collect
-from gateway.runner.cpu.duplicates import Seen, repeated
+from gateway.runner.cpu.duplicates import SeenIds, repeated
 from gateway.runner.cpu.echoes import Echoes, EchoWriter
 from gateway.runner.cpu.guard import Guard
 from gateway.runner.cpu.trail import Trail, reading, working_on
@@ -378,7 +378,7 @@ def test_at_most_fifty_models(tmp_path: Path) -> None:
 
 def test_equal_hashes_are_looked_at_twice() -> None:
     """A suspect is only what stands twice in the file itself."""
-    seen = Seen()
+    seen = SeenIds()
     for custom_id in ("a", "b", "a"):
         seen.add(custom_id)
 

@@ -12,7 +12,7 @@ import pytest
 from gateway import errors
 from gateway.errors import UpstreamError
 from gateway.runner.context import describe
-from gateway.upstream.errors import STORE_FULL, Call, Scrubber, error_of, mapped
+from gateway.upstream.errors import STORE_FULL, Call, Scrubber, as_upstream_errors, error_of
 from tests.upstream.bench import KEY
 
 Ambiguous = errors.UpstreamAmbiguousError
@@ -210,12 +210,12 @@ class TestErrors:
     def test_transport_failures_are_ambiguous_once_a_create_may_have_left(
         self, exc: Exception, sent: bool
     ) -> None:
-        with pytest.raises(UpstreamError) as created, mapped(Call.CREATE, SCRUB):
+        with pytest.raises(UpstreamError) as created, as_upstream_errors(Call.CREATE, SCRUB):
             raise exc
         assert type(created.value) is (Ambiguous if sent else Unavailable)
         assert created.value.__cause__ is exc
         assert type(exc).__name__ in created.value.message
-        with pytest.raises(UpstreamError) as other, mapped(Call.OTHER, SCRUB):
+        with pytest.raises(UpstreamError) as other, as_upstream_errors(Call.OTHER, SCRUB):
             raise exc
         assert type(other.value) is Unavailable
 
@@ -230,7 +230,7 @@ class TestErrors:
             assert issubclass(kind, (httpx.HTTPError, httpx.StreamError)), kind
 
     def test_anything_else_passes_through(self) -> None:
-        with pytest.raises(FileNotFoundError), mapped(Call.CREATE, SCRUB):
+        with pytest.raises(FileNotFoundError), as_upstream_errors(Call.CREATE, SCRUB):
             raise FileNotFoundError("the spool is gone")
 
 

@@ -18,7 +18,7 @@ BUCKETS: Final = 256
 MAX_SUSPECTS: Final = 50_000
 
 
-class Seen:
+class SeenIds:
     """The custom_ids of one file, as hashes."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Seen:
 
 
 def any_twice(paths: Sequence[Path]) -> bool:
-    """Whether any hash is there twice in files that :meth:`Seen.save` wrote."""
+    """Whether any hash is there twice in files that :meth:`SeenIds.save` wrote."""
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("rb")) for path in paths]
         counts = [_numbers(file, BUCKETS) for file in files]

@@ -16,7 +16,7 @@ from gateway.batches.runs import Kind
 from gateway.runner.cpu.answers import answer_bytes
 from gateway.runner.cpu.complaints import Complaints
 from gateway.runner.cpu.digests import Answered, Place
-from gateway.runner.cpu.duplicates import Seen, repeated
+from gateway.runner.cpu.duplicates import SeenIds, repeated
 from gateway.runner.cpu.echoes import EchoWriter
 from gateway.runner.cpu.envelope import Envelope, Line
 from gateway.runner.cpu.gather import Earlier, WantedWriter
@@ -297,7 +297,7 @@ class _Validation:
         )
         self._guard = Guard()
         self._trail = TrailWriter(task.trail, files)
-        self._seen = Seen()
+        self._seen = SeenIds()
         self._errors = Complaints(task.limits.max_reported_errors)
         self._named: set[str] = set()
         self._models: set[str] = set()
