@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -38,6 +39,7 @@ from gateway.errors import (
     UpstreamGoneError,
     UpstreamRefusedError,
     UpstreamStaleError,
+    WorkerError,
 )
 from gateway.ids import jitter
 from gateway.ports.metrics import Series
@@ -52,10 +54,12 @@ from gateway.runner.context import (
     job_label,
 )
 from gateway.runner.cpu.collect import CollectTask
+from gateway.runner.cpu.collect_ranges import RANGE_BYTES, JoinResultsTask
+from gateway.runner.cpu.ranges import ranges_of
 from gateway.runner.cpu.trail import Trail
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.follow_step import Follower, divide_refused, follow
-from gateway.runner.suspects import run_on_lines
+from gateway.runner.suspects import LINE_SECONDS, run_on_lines
 from gateway.units import counted
 from gateway.wire.gemini import INLINE, SUCCEEDED
 
@@ -434,12 +438,49 @@ async def _render(context: StepContext, batch: Batch, job: Job, place: Path) -> 
 
 async def run_collect(context: StepContext, job: Job, task: CollectTask) -> Mapping[str, Any]:
     """Render a job's lines; one that processes die of gets an error of its own."""
+    whole = await _collected_by_ranges(context, job, task)
+    if whole is not None:
+        return whole
 
     async def work(trail: Trail) -> dict[str, Any]:
         step = replace(task, trail=trail, pack=task.pack and not trail.only)
         return await context.workers.run("collect", step, COLLECT_SECONDS)
 
     return await run_on_lines(context, job.id, work)
+
+
+async def _collected_by_ranges(
+    context: StepContext, job: Job, task: CollectTask
+) -> Mapping[str, Any] | None:
+    """Render large results by as many workers as are free; None when one process must do it."""
+    count = _ranges(context, job, task)
+    if count == 1:
+        return None
+    parts = [
+        replace(task, scratch=place, part=(number, count), trail=Trail(f"{place}/at", LINE_SECONDS))
+        for number in range(count)
+        for place in [f"{task.scratch}/range-{number}"]
+    ]
+    try:
+        found = await context.workers.run_all("collect_range", parts, COLLECT_SECONDS)
+        together = JoinResultsTask(task, found)
+        joined = await context.workers.run("join_results", together, COLLECT_SECONDS)
+    except WorkerError as error:
+        logger.error("%s: read again by one process: %s", job_label(job), error)  # noqa: TRY400
+        return None
+    whole: Mapping[str, Any] | None = joined["whole"]
+    return whole
+
+
+def _ranges(context: StepContext, job: Job, task: CollectTask) -> int:
+    """Return into how many ranges a job's results are divided: one where more than they count."""
+    more = (task.held, task.skip, task.spool, task.requests, task.failure, task.unserved)
+    if task.raw is None or task.inline or task.reused or any(more):
+        return 1
+    if job.defects or not 1 < job.lines == job.items:
+        return 1
+    size = os.stat(task.raw).st_size  # noqa: PTH116 - as quick as it looks
+    return ranges_of(size, context.workers.free, RANGE_BYTES)
 
 
 def _keeps_digests(context: StepContext, batch: Batch, job: Job) -> bool:

@@ -22,11 +22,13 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.job import Failure
 from gateway.batches.planning import JobLimits
 from gateway.batches.quota import Quota, QuotaRules
 from gateway.errors import AuditError
-from gateway.runner.cpu.collect import CollectTask, collect
+from gateway.runner.cpu.collect import CollectTask, RangeCollected, collect, collect_range
+from gateway.runner.cpu.collect_ranges import JoinResultsTask, join_results
 from gateway.runner.cpu.digests import MergeTask, merge
 from gateway.runner.cpu.dry_run import DryRunTask, dry_run
 from gateway.runner.cpu.failed_lines import FailedLinesTask, failed_lines
@@ -109,11 +111,19 @@ def _fill(task: dict[str, Any]) -> object:
     return fill(FillTask(**task, files=files))
 
 
-def _collect(task: dict[str, Any]) -> object:
+def _collect_task(task: dict[str, Any]) -> CollectTask:
     failure, unserved = _failure(task.pop("failure")), _failure(task.pop("unserved"))
     unusable = {name: Failure(**why) for name, why in task.pop("unusable").items()}
     more: dict[str, Any] = {"unserved": unserved, "trail": _trail(task.pop("trail"))}
-    return collect(CollectTask(**task, failure=failure, unusable=unusable, **more))
+    return CollectTask(**task, failure=failure, unusable=unusable, **more)
+
+
+def _join_results(task: dict[str, Any]) -> object:
+    ranges = []
+    for one in task["ranges"]:
+        counts, usage = Counts(**one.pop("counts")), TokenUsage(**one.pop("usage"))
+        ranges.append(RangeCollected(**one, counts=counts, usage=usage))
+    return join_results(JoinResultsTask(_collect_task(task["task"]), ranges))
 
 
 def _publish(task: dict[str, Any]) -> object:
@@ -140,7 +150,9 @@ CALLS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "validate_range": _validate_range,
     "join": _join,
     "fill": _fill,
-    "collect": _collect,
+    "collect": lambda task: collect(_collect_task(task)),
+    "collect_range": lambda task: collect_range(_collect_task(task)),
+    "join_results": _join_results,
     "publish": _publish,
     "hold": _hold,
     "recut": _recut,

@@ -27,11 +27,17 @@ class Workers:
         self.count = count
         self.memory = memory
         self._slots = asyncio.Semaphore(count)
+        self._busy = 0
         # Processes that work on ranges of one file compare hashes of custom_ids, which no client
         # can foresee.
         self._environment = {**inherited_environment(), "PYTHONHASHSEED": str(randbits(32))}
         self._idle: list[asyncio.subprocess.Process] = []
         self._all: set[asyncio.subprocess.Process] = set()
+
+    @property
+    def free(self) -> int:
+        """Count the processes that have no task."""
+        return self.count - self._busy
 
     async def run_all(
         self, call: str, tasks: Sequence[object], seconds: float
@@ -60,11 +66,14 @@ class Workers:
         # Not by way of asdict(): that copies a task of thousands of files for 0.1 s, in the loop.
         line = orjson.dumps({"call": call, "task": task}, option=orjson.OPT_APPEND_NEWLINE)
         async with self._slots, self._process() as process:
+            self._busy += 1
             try:
                 async with asyncio.timeout(seconds):
                     reply = await _exchange(process, line)
             except TimeoutError as error:
                 raise WorkerError(f"{call} took longer than {seconds:g} s") from error
+            finally:
+                self._busy -= 1
         if "refused" in reply:
             raise AuditError(reply["refused"])
         if "unavailable" in reply:

@@ -71,17 +71,23 @@ class Result(NamedTuple):
 
 
 def read_results(
-    path: Path, loads: Loads | None = None, reads: Callable[[int], bool] | None = None
+    path: Path,
+    loads: Loads | None = None,
+    reads: Callable[[int], bool] | None = None,
+    span: tuple[int, int] | None = None,
 ) -> Iterator[Result]:
     """Yield every line of a results file, read one at a time; blank lines are nothing.
+
+    Of a ``span``, from where one line begins to where another does, the lines in it alone.
 
     ``loads`` is as for :func:`parse_result`. ``reads`` is asked about each line, by its offset,
     before it is read: of one that is not to be, and of one beyond the limit, the key is looked for
     at both of its ends, and its answer is ``UNREAD``.
     """
     with path.open("rb") as lines:
-        offset = 0
-        while True:
+        offset, end_of_span = span or (0, None)
+        lines.seek(offset)
+        while end_of_span is None or offset < end_of_span:
             wanted = reads is None or reads(offset)
             line = lines.readline(MAX_RESULT_BYTES if wanted else KEY_WITHIN)
             if not line:

@@ -34,6 +34,19 @@ def pack(path: Path) -> Path | None:
     return target
 
 
+def pack_span(path: Path, span: tuple[int, int], target: Path) -> Path | None:
+    """Write the archive of a part of a file; those of all parts, put together, are the file's."""
+    if path.stat().st_size < SMALLEST:
+        return None
+    left = span[1] - span[0]
+    with path.open("rb") as source, zstd.open(target, "wb", level=LEVEL) as packed:
+        source.seek(span[0])
+        while left > 0 and (block := source.read(min(left, BUFFER))):
+            packed.write(block)
+            left -= len(block)
+    return target
+
+
 def unpack(path: Path, scratch: Path) -> Path:
     """Return the file as it was: itself, or what its archive holds, written to ``scratch``.
 

@@ -21,17 +21,19 @@ from typing import Any, Final
 from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.job import Failure
 from gateway.batches.runs import Kind
-from gateway.runner.cpu.archive import pack, unpack
+from gateway.runner.cpu.archive import is_packed, pack, pack_span, unpack
 from gateway.runner.cpu.digests import DigestWriter, digester, is_whole, requests_of
 from gateway.runner.cpu.echoes import Echo, Echoes
 from gateway.runner.cpu.fill import lines_naming
 from gateway.runner.cpu.guard import MESSAGE, Guard
+from gateway.runner.cpu.input import Range, span_of
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, failure_line
 from gateway.runner.cpu.notes import NoteWriter
 from gateway.runner.cpu.parts import FAILED, NOTHING, SERVED, Parts
 from gateway.runner.cpu.trail import (
     DEADLY,
     NOWHERE,
+    PLACE,
     Trail,
     TrailWriter,
     is_reading,
@@ -82,7 +84,7 @@ class CollectTask:
     of follow-ups: their lines are rendered there. ``reused``: the answers are copies of earlier
     ones, which costs nothing and is noted. With ``requests``, the job's spool, digests are made of
     those that were answered. ``trail`` is as in a validation, a place being that of a result in its
-    file, or a line with several items.
+    file, or a line with several items. ``part``: which of how many ranges of the results.
     """
 
     echo: str
@@ -108,6 +110,7 @@ class CollectTask:
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reused: bool = False
     requests: str | None = None
+    part: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +147,41 @@ class CollectSummary:
     digests: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RangeCollected:
+    """Findings of one range of a job's results; ``lines`` are the whole job's.
+
+    With anything that is ``odd`` the results are to be read as a whole. The others are as in a
+    :class:`CollectSummary`; ``raw`` is an archive of the range.
+    """
+
+    lines: int
+    odd: bool
+    run: str = ""
+    index: str = ""
+    counts: Counts = Counts()
+    usage: TokenUsage = TokenUsage()
+    raw: str | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+    internal: Mapping[str, int] = field(default_factory=dict)
+    wanted: str | None = None
+    faults: Mapping[str, int] = field(default_factory=dict)
+    cost: int | None = 0
+
+
 def collect(task: CollectTask) -> CollectSummary:
     """Render one job's lines. Errors: OSError, ValueError of a damaged echo file."""
     with ExitStack() as files:
         return _Collection(task, files).summary()
+
+
+def collect_range(task: CollectTask) -> RangeCollected:
+    """Render the lines whose results are in one range. Errors: as :func:`collect`."""
+    Path(task.scratch).mkdir(exist_ok=True)
+    if task.trail is not None:
+        Path(task.trail.path).write_bytes(PLACE.pack(NOWHERE))
+    with ExitStack() as files:
+        return _Collection(task, files).range_summary()
 
 
 class _Collection:
@@ -232,6 +266,35 @@ class _Collection:
             digests=self._write_digests(),
         )
 
+    def range_summary(self) -> RangeCollected:
+        """Leave to whoever joins the ranges what is in none of them."""
+        raw = Path(self._task.raw or "")
+        if is_packed(raw):
+            return RangeCollected(len(self._echoes), odd=True)
+        span = span_of(raw, Range(*self._task.part))
+        self._read(raw, span=span)
+        self._trail.end()
+        index = self._scratch / "index"
+        self._write_index(index)
+        self._run.close()
+        kinds = Counter(self._kinds)
+        odd = self._parts is not None or self._doubled or self._unknown_keys
+        packed = pack_span(raw, span, self._scratch / "raw.zst") if self._task.pack else None
+        return RangeCollected(
+            lines=len(self._echoes),
+            odd=bool(odd),
+            run=str(self._run_path),
+            index=str(index),
+            counts=Counts(completed=kinds[Kind.OUTPUT], failed=kinds[Kind.ERROR]),
+            usage=TokenUsage(*self._usage),
+            raw=None if packed is None else str(packed),
+            notes=dict(self._notes.counts),
+            internal=dict(self._guard.caught),
+            wanted=self._write_wanted(self._scratch / "wanted") if self._wanted else None,
+            faults=Counter(self._faults.values()),
+            cost=self._spent,
+        )
+
     def _packed(self, path: str | None) -> str | None:
         archive = pack(Path(path)) if path is not None and self._task.pack else None
         return None if archive is None else str(archive)
@@ -244,8 +307,8 @@ class _Collection:
         unfold_inline(raw, unfolded)
         return unfolded
 
-    def _read(self, path: Path, *, held: bool = False) -> None:
-        results = read_results(path, self._loads, None if held else self._reads)
+    def _read(self, path: Path, *, held: bool = False, span: tuple[int, int] | None = None) -> None:
+        results = read_results(path, self._loads, None if held else self._reads, span)
         if self._echoes.total_items == 1:
             results = self._named_if_alone(results)
         for result in results:

@@ -33,14 +33,24 @@ def input_lines(
     """
     with path.open("rb", buffering=MIB) as file:
         size = file.seek(0, 2)
-        start = _line_from(file, size * part.number // part.among)
-        end = _line_from(file, size * (part.number + 1) // part.among)
+        start, end = _span(file, size, part)
         first = 1 + _line_ends(file, 0, start)
         count = _line_ends(file, start, end) if end < size else None
         file.seek(start)
         lines: Iterator[bytes | LongLine] = read_lines(file, max_line_bytes, start=start == 0)
         lines = drop_blank_end(lines) if count is None else itertools.islice(lines, count)
         yield from enumerate(lines, first)
+
+
+def span_of(path: Path, part: Range) -> tuple[int, int]:
+    """Return where a range of a file of lines begins and ends."""
+    with path.open("rb") as file:
+        return _span(file, file.seek(0, 2), part)
+
+
+def _span(file: BinaryIO, size: int, part: Range) -> tuple[int, int]:
+    start = _line_from(file, size * part.number // part.among)
+    return start, _line_from(file, size * (part.number + 1) // part.among)
 
 
 def _line_from(file: BinaryIO, offset: int) -> int:

@@ -1,18 +1,19 @@
 """Spool lines and output lines, and the runs the latter are written to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import orjson
 
 from gateway.batches.job import Failure
-from gateway.batches.runs import RECORD, Kind
+from gateway.batches.runs import RECORD, Entry, Kind, unpack
 from gateway.ids import line_ids
 from gateway.wire.jsonl import escape_separators
 from gateway.wire.openai_errors import error_body, error_type
 
 BUFFER: Final = 256 * 1024
+INDEX_BLOCK: Final = 1024 * RECORD.size
 
 # Id, custom_id, status, request id, body.
 ANSWER_LINE: Final = (
@@ -80,6 +81,13 @@ class RunWriter:
     def close(self) -> None:
         """Flush."""
         self._file.close()
+
+
+def read_index(path: Path) -> Iterator[Entry]:
+    """Yield the records of an index."""
+    with path.open("rb") as file:
+        while block := file.read(INDEX_BLOCK):
+            yield from unpack(block)
 
 
 class IndexWriter:

@@ -16,23 +16,20 @@ from gateway.batches.batch import Counts
 from gateway.batches.job import Failure
 from gateway.batches.runs import (
     GAP,
-    RECORD,
     Entry,
     Kind,
     audited,
     gaps_filled,
     merged,
     single,
-    unpack,
 )
 from gateway.errors import AuditError
 from gateway.runner.cpu.input import input_lines
-from gateway.runner.cpu.lines import failure_line
+from gateway.runner.cpu.lines import failure_line, read_index
 from gateway.runner.cpu.notes import MAX_BYTES, rest_entry
 from gateway.units import MIB
 
 BUFFER: Final = MIB
-INDEX_BLOCK: Final = 1024 * RECORD.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +128,7 @@ class _Pieces:
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Yield the kind and the text of each, once all are there. Errors: AuditError."""
         task = self._task
-        entries = merged([_entries(Path(paths.index)) for paths in task.runs])
+        entries = merged([read_index(Path(paths.index)) for paths in task.runs])
         if task.mended:
             entries = single(entries, task.lines)
         if task.lost is not None:
@@ -209,12 +206,6 @@ def _write_notes(entries: bytes, warnings: "_Writer", most: int) -> None:
     if warnings.lines < most and warnings.bytes < MAX_BYTES:
         for text in entries.splitlines(keepends=True)[: most - warnings.lines]:
             warnings.write(text)
-
-
-def _entries(path: Path) -> Iterator[Entry]:
-    with path.open("rb") as file:
-        while block := file.read(INDEX_BLOCK):
-            yield from unpack(block)
 
 
 class _Writer:

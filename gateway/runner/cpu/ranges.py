@@ -53,9 +53,9 @@ class JoinSummary:
     whole: ValidateSummary | None
 
 
-def ranges_of(size: int, workers: int) -> int:
-    """Return into how many ranges a file of ``size`` bytes is divided."""
-    return max(1, min(workers, size // RANGE_BYTES))
+def ranges_of(size: int, workers: int, least: int = RANGE_BYTES) -> int:
+    """Return into how many ranges, none below ``least``, a file of ``size`` bytes is divided."""
+    return max(1, min(workers, size // least))
 
 
 def join(task: JoinTask) -> JoinSummary:
