@@ -195,7 +195,7 @@ class Sweep:
         settings = {"GEMINI_API_KEY": f"key-{self._runs}", **scenario.settings, **where}
         command = (*_strace(point), *SERVE)
         gateway = GatewayProcess(place / "data", self._gemini.base_url, settings, command)
-        before = len(self._gemini.journal("create")), len(self._gemini.ledger())
+        before = len(self._gemini.journal("create")), len(self._synchronous())
         try:
             return self._ended(gateway, scenario, *before)
         finally:
@@ -219,10 +219,14 @@ class Sweep:
             wrong.append(f"created twice: {doubled}")
         if strangers := set(created) - set(planned):
             wrong.append(f"created without a record: {strangers}")
-        calls = [each for each in self._gemini.ledger()[paid:] if each["tier"] != "batch"]
-        if twice := [p for p, n in Counter(each["prompt"] for each in calls).items() if n > 1]:
+        calls = Counter(each["prompt"] for each in self._synchronous()[paid:])
+        if twice := [prompt for prompt, count in calls.items() if count > 1]:
             wrong.append(f"paid twice: {twice}")
         return Outcome(died, wrong)
+
+    def _synchronous(self) -> list[dict[str, Any]]:
+        """Synchronous calls that were paid for, in their order; lines of jobs come before all."""
+        return [each for each in self._gemini.ledger() if each["tier"] != "batch"]
 
 
 class Client:
