@@ -21,7 +21,13 @@ from gateway.batches.quota import Quota
 from gateway.errors import WorkerError
 from gateway.ids import new_file_id, new_job_id
 from gateway.ports.store import BlobChange, Seal
-from gateway.runner.context import DEFECTS, MAX_DEFECTS, BatchClaim, StepContext
+from gateway.runner.context import (
+    DEFECTS,
+    MAX_DEATHS,
+    BatchClaim,
+    StepContext,
+    is_hopeless,
+)
 from gateway.runner.cpu.collect import date_of
 from gateway.runner.cpu.ranges import JoinTask, ranges_of
 from gateway.runner.cpu.validate import ValidateTask
@@ -81,8 +87,8 @@ async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -
     """
     batch = claim.row
     explained = await explained_deaths(context, batch.id) if batch.defects else 0
-    if batch.defects - explained >= MAX_DEFECTS:  # the process died of it each time
-        await _fail(context, claim, [_gave_up()])
+    if batch.defects - explained >= MAX_DEATHS:  # the process died of it each time
+        await _fail(context, claim, [_gave_up(MAX_DEATHS)])
         return
     async with context.workplace() as place:
         reading = asyncio.timeout(_seconds_to_read(context, batch))
@@ -94,10 +100,11 @@ async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -
                 raise
             await _expire_unread(context, claim)
             return
-        except DEFECTS:
-            if batch.defects - explained + 1 < MAX_DEFECTS:
+        except DEFECTS as error:
+            failures = batch.defects - explained + 1
+            if not is_hopeless(failures, error):
                 raise
-            await _fail(context, claim, [_gave_up()])
+            await _fail(context, claim, [_gave_up(failures)])
             return
         _log_internal(batch.id, summary["internal"])
         estimate = _estimate(summary)
@@ -267,10 +274,10 @@ def _too_dear(context: StepContext, batch: Batch, estimate: Estimate) -> list[Ba
     return [] if error is None else [error]
 
 
-def _gave_up() -> BatchError:
+def _gave_up(failures: int) -> BatchError:
     return BatchError(
         "internal_error",
-        "The gateway failed to read the input file, three times. Nothing was run.",
+        f"The gateway failed to read the input file, {failures} times. Nothing was run.",
     )
 
 

@@ -68,8 +68,18 @@ def _seal_of(path: Path) -> Seal:
 # How often a step may fail in a way that waiting does not mend, before it ends visibly.
 MAX_DEFECTS: Final = 3
 
+# How often processes may die over it. The lines that they die of are found and left out; what kills
+# them otherwise comes from outside, most likely, and is waited for: pauses double, so that so many
+# deaths take a quarter of an hour.
+MAX_DEATHS: Final = 10
+
 # Such failures: a worker died, or something of ours is not where it must be.
 DEFECTS: Final = (WorkerError, LookupError, FileNotFoundError)
+
+
+def is_hopeless(defects: int, error: Exception) -> bool:
+    """Whether a step that has failed so often in such a way, this time too, is to end visibly."""
+    return defects >= (MAX_DEATHS if isinstance(error, WorkerError) else MAX_DEFECTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from gateway.ids import jitter
 from gateway.ports.store import BlobChange
 from gateway.runner.context import (
     DEFECTS,
-    MAX_DEFECTS,
     JobClaim,
     LostClaimError,
     StepContext,
+    is_hopeless,
     job_label,
 )
 from gateway.runner.cpu.collect import INTERNAL
@@ -112,7 +112,7 @@ async def _write(
         try:
             summary = await _filled(context, job, ready, failed, place)
         except DEFECTS as error:
-            if isinstance(error, DamagedBlobError) or job.defects + 1 < MAX_DEFECTS:
+            if isinstance(error, DamagedBlobError) or not is_hopeless(job.defects + 1, error):
                 raise
             return INTERNAL
         if failed:

@@ -425,7 +425,8 @@ def _prompt(custom_id: str, random: Random) -> str:
 def _broken(done: Batch, ids: Sequence[str], rows: Sequence[dict[str, object]]) -> Iterator[str]:
     """Every promise that an ended batch breaks."""
     if done.status != "completed":
-        yield f"status {done.status}"
+        errors = [] if done.errors is None else done.errors.data or []
+        yield f"status {done.status}: {[(error.code, error.message) for error in errors]}"
     counts = Counter(str(row["custom_id"]) for row in rows)
     if lost := set(ids) - set(counts):
         yield f"{LOST}: {sorted(lost)[:5]}"

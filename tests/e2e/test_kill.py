@@ -73,7 +73,7 @@ def job_is(*states: str) -> str:
 class Phase:
     """``query`` finds a batch in this phase.
 
-    ``alone``: the batches before have left it. An input that is being validated at three deaths of
+    ``alone``: the batches before have left it. An input that is being validated at ten deaths of
     the process is given up, as one that causes them (README, reliability).
     """
 

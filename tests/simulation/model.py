@@ -208,6 +208,6 @@ def _thrown_away(batch: KnownBatch, answered: set[str], delivered: Mapping[str, 
 
 
 def _may_fail(batch: KnownBatch, delivered: Mapping[str, bool]) -> bool:
-    """Only of an input that was never read: whenever it was, the process died, three times."""
+    """Only of an input that was never read: whenever it was, the process died, ten times."""
     codes = {error["code"] for error in batch.seen["errors"]["data"]}
     return codes == {"internal_error"} and not any(delivered.values())
