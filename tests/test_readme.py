@@ -56,7 +56,7 @@ def test_the_front_page_is_short() -> None:
 
 
 def test_pictures_are_small_and_shown() -> None:
-    """Each is taken by tests/ui/pictures.py, and README files show it."""
+    """Each is taken by tests/ui/pictures.py or board.py, and README files show it."""
     pictures = {path.name: path.stat().st_size for path in (ROOT / "deploy/pictures").iterdir()}
     shown = {name for text in TEXTS.values() for name in re.findall(r"pictures/([\w.-]+)\)", text)}
     assert set(pictures) == shown
