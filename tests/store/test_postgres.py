@@ -17,7 +17,7 @@ from gateway.ports.store import Store
 from gateway.store import files
 from gateway.store.leases import now
 from gateway.store.opening import choose_store
-from gateway.store.postgres import PostgresEngine, PostgresStore
+from gateway.store.postgres import POOL, PostgresEngine, PostgresStore
 from gateway.store.postgres_session import connect, spoken
 from gateway.store.queries import load_queries
 from gateway.store.session import Session
@@ -26,6 +26,12 @@ from tests.conformance.records import OWNER, a_batch, a_file, a_job, claim_job, 
 from tests.conformance.store import StoreRules
 from tests.postgres_server import PostgresServer
 from tests.store.timed import TimedPostgres
+
+HELD = b"""
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND backend_type = 'client backend'
+"""
 
 pytestmark = pytest.mark.slow  # a server is started, and a database made for each
 
@@ -183,6 +189,22 @@ class TestTogether:
             await heard.wait()
         listening.cancel()
         await other.close()
+
+    async def test_a_process_holds_few_connections(self, database: str) -> None:
+        """However much it is asked at once: what deploy/README.md sizes PostgreSQL by."""
+        store = PostgresStore(database)
+        await store.open(0)
+        heard = asyncio.Event()
+        listening = asyncio.ensure_future(store.listen(heard.set))
+        async with asyncio.timeout(60):
+            await heard.wait()
+        await asyncio.gather(*(store.get_batch(OWNER, "batch_one") for _ in range(100)))
+        async with await connect(database, 10) as connection:
+            rows = await connection.execute(HELD)
+            [(held,)] = await rows.fetchall()
+        listening.cancel()
+        await store.close()
+        assert 1 < held <= POOL + 1
 
 
 class TestLost:
