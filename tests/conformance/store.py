@@ -1115,6 +1115,14 @@ class DueRules:
         assert await store.get_batch_and_queues(OTHER, "batch_one") is None
         assert await store.get_batch_and_queues(OWNER, "batch_none") is None
 
+    async def test_no_job_is_taken_to_end_before_it_began(self, store: Store) -> None:
+        """One whose create was found late: an estimate of less than nothing was shown."""
+        await two_owners(store, mine=3)
+        ended = replace(await claim_job(store, "j1"), state=JobState.ENDED, submitted_at=9_000)
+        await store.save_job(replace(ended, ended_at=4_000))
+        [his] = await queues_of(store, "batch_his", OTHER)
+        assert his.usual == 0
+
     async def test_only_a_batch_in_progress_waits(self, store: Store) -> None:
         """Another is shown without queues, whatever became of its jobs."""
         batch = await claimed_batch(store)

@@ -98,7 +98,11 @@ LEFT JOIN (
             WHERE state IN ('submitting', 'running') AND model = own.model
         ) ELSE 0 END AS sent,
         (
-            SELECT CAST(avg(ended_at - submitted_at) AS BIGINT) FROM (
+            -- A create whose answer was lost is known of late: its job may have ended before.
+            SELECT CAST(
+                avg(CASE WHEN ended_at > submitted_at THEN ended_at - submitted_at ELSE 0 END)
+                AS BIGINT
+            ) FROM (
                 SELECT ended_at, submitted_at FROM jobs
                 WHERE model = own.model AND ended_at IS NOT NULL AND submitted_at IS NOT NULL
                 ORDER BY ended_at DESC LIMIT 20
