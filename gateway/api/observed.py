@@ -37,7 +37,7 @@ ROUTES: Final = frozenset(
     }
 )
 OTHER: Final = "other"
-# Where whoever finds out the owner of a request notes it.
+# The key of the scope under which the owner of a request is noted, once it is known.
 FACTS: Final = "gateway.facts"
 # Of a request whose client went before it was answered (nginx).
 NOT_ANSWERED: Final = 499

@@ -30,7 +30,7 @@ REQUEST_ID: Final = "gateway.request_id"
 
 
 class RequestIds(HttpMiddleware):
-    """Middleware that gives each answer the client's id, or one of ours."""
+    """Middleware that gives each answer the client's id, or one that is made here."""
 
     def __init__(self, app: ASGIApp, clock: Clock) -> None:
         super().__init__(app)

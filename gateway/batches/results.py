@@ -63,7 +63,7 @@ class Cursor:
 
 
 def parse_cursor(text: str) -> Cursor | None:
-    """Read a cursor; None for a text that is none of ours."""
+    """Read a cursor; None for a text that no gateway wrote."""
     try:
         padded = text + "=" * (-len(text) % 4)
         plain = base64.b64decode(padded, b"-_", validate=True).decode("ascii")

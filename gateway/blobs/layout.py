@@ -112,7 +112,7 @@ class Layout:
         sync_directory(target.parent)
 
     def folders(self) -> Iterator[Sequence[os.DirEntry[str]]]:
-        """Every blob, a folder at a time. What others left between them is none of ours.
+        """Yield every blob, a folder at a time. Files of other programs are passed over.
 
         ``.DS_Store``, rsync's ``.name.Xy12ab``, ``lost+found``: once their age ended the process.
         """

@@ -25,7 +25,7 @@ from gateway.wire.sse import KEEP_ALIVE, named_event
 Json = dict[str, Any]
 
 LOOK_SECONDS: Final = 1.0
-# What a response is without an answer.
+# The members of a Response that has no answer yet.
 _BARE: Final[Mapping[str, Any]] = {
     "output": [],
     "usage": None,

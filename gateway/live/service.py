@@ -442,7 +442,7 @@ async def _events(stream: LiveStream, stack: AsyncExitStack) -> AsyncGenerator[b
 
 
 def _named(answer: dict[str, Any], identity: str) -> dict[str, Any]:
-    """Give an answer an id of ours, by which it can be named."""
+    """Give an answer an id of the gateway's, by which it can be named."""
     response = answer.get("response")
     if not isinstance(response, dict):
         return answer

@@ -17,7 +17,7 @@ AHEAD = 2
 
 
 class _Piece(NamedTuple):
-    """Result of one call: a reply, an error of the call, a defect of ours, or nothing more."""
+    """Result of one call: a reply, an error of the call, a defect of the gateway's, or the end."""
 
     item: int
     reply: Reply | None = None

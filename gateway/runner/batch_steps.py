@@ -206,7 +206,7 @@ async def _validated(context: StepContext, batch: Batch, task: ValidateTask) -> 
     By one alone once a process has died of it, which tells at which line.
     """
     workers = context.workers
-    size = os.stat(task.input).st_size  # noqa: PTH116 - as quick as it looks
+    size = os.stat(task.input).st_size  # noqa: PTH116 - microseconds, in the event loop
     count = 1 if batch.defects else ranges_of(size, workers.count)
     whole = await _validated_by_ranges(context, task, count) if count > 1 else None
     if whole is not None:
@@ -377,7 +377,7 @@ def _refused_lines(summary: Mapping[str, Any]) -> Sequence[str]:
 
     A run without an entry would cost two blobs, which is much for a batch of one line.
     """
-    said = os.stat(summary["index"]).st_size > 0  # noqa: PTH116 - as quick as it looks
+    said = os.stat(summary["index"]).st_size > 0  # noqa: PTH116 - microseconds, in the event loop
     return [summary["run"], summary["index"]] if said else []
 
 

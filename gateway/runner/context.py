@@ -51,7 +51,7 @@ NO_SEALS: Final[Mapping[str, Seal]] = MappingProxyType({})
 
 async def sealed(path: Path) -> Seal:
     """Return size and digest of a local file."""
-    if os.stat(path).st_size <= SEALED_AT_ONCE:  # noqa: PTH116 - as quick as it looks
+    if os.stat(path).st_size <= SEALED_AT_ONCE:  # noqa: PTH116 - microseconds, in the event loop
         return _seal_of(path)
     return await asyncio.to_thread(_seal_of, path)
 
@@ -73,7 +73,7 @@ MAX_DEFECTS: Final = 3
 # deaths take a quarter of an hour.
 MAX_DEATHS: Final = 10
 
-# Such failures: a worker died, or something of ours is not where it must be.
+# Such failures: a worker died, or a row or a file of the gateway's is missing.
 DEFECTS: Final = (WorkerError, LookupError, FileNotFoundError)
 
 

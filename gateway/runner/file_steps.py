@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 # anew: a GET right after an upload has answered 403 for a while (python-genai#1218).
 SAME_NAME_FOR: Final = 300_000
 
-# What is not there, as far as is known.
+# The members of a copy that is not at the upstream, as far as is known.
 ABSENT: Final[Mapping[str, Any]] = {
     "state": StagedState.WANTED,
     "name": None,

@@ -158,7 +158,7 @@ async def _look_at_age(context: StepContext, job: Job, now: int) -> Job:
 
 
 async def _end_for_rescue(context: StepContext, job: Job, now: int) -> Job:
-    """Tell a job to end whose lines are to be asked one by one; go on without a deaf one."""
+    """Tell a job to end whose lines are asked one by one; go on without one that ignores it."""
     if ignores_its_end(job, now, context.options.patience.ending):
         logger.error("%s: it ignores that it is told to end, its lines go on", job_label(job))
         return given_up(job, stuck_failure(job, now), now)

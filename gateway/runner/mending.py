@@ -259,7 +259,7 @@ async def _do_without(
         await claim.save(replace(job, failure=LOST, due_at=context.clock.now()))
     else:
         [empty] = await context.keep([_empty(place / "no-requests")])
-        # What was answered is answered; nothing of it can be sent once more.
+        # Answers stay; without its spool nothing of the job can be sent once more.
         unspooled = replace(job, spool=empty, bytes=0, due_at=context.clock.now())
         await claim.save(unspooled, blobs=BlobChange(live=[empty], deletable=[job.spool]))
 

@@ -84,7 +84,7 @@ class ModelList:
 
 
 class _Listed:
-    """One call at a time, whoever asks; a list that worked is better than none."""
+    """A list of models, asked for by one call at a time; one that worked is kept."""
 
     def __init__(self, context: StepContext, owner: str) -> None:
         self.models: Sequence[Model] | None = None

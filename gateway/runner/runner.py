@@ -104,7 +104,7 @@ SLOTS_TO_END: Final = 4
 HELD_FAILURES: Final = 6
 
 
-# What follows at once on a step that has left a job in a state: it needs no look for work.
+# The step that follows at once on one that has left a job in a state, without a look for work.
 FOLLOWING: Mapping[tuple[Act, JobState], Act] = {
     (Act.POLL, JobState.ENDED): Act.SECURE,
     (Act.POLL, JobState.LOST): Act.COLLECT,
@@ -498,8 +498,8 @@ class Runner:
     def give_up(self, ids: Collection[str]) -> None:
         """End the steps on rows that another process has taken over.
 
-        But a create: whoever has taken over waits for its deadline, and what it comes to may still
-        be told by its name.
+        A create goes on: the process that has taken over waits for its deadline, and its outcome
+        is still found by the job's name.
         """
         for step in self._under_way.values():
             claim = step.claim

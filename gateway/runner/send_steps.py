@@ -37,7 +37,7 @@ ABSENCES_NEEDED: Final = 2
 # When nothing is known that a working listing must show, an empty one is believed later.
 ABSENCES_NEEDED_UNPROVEN: Final = 4
 
-# What a job forgets that must be put together anew.
+# The members that are cleared of a job whose spool must be filled and staged anew.
 UNSENT: Final = {
     "staged": None,
     "staged_until": None,

@@ -42,7 +42,7 @@ from gateway.store.session import Work
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-# What the pool says of every connection it lends costs more than lending it.
+# The pool logs every connection that it lends: that costs more than lending it.
 logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
 
 OLDEST: Final = 150_000
@@ -64,7 +64,7 @@ START_SECONDS: Final = 60.0
 # How long connections are tried before they are used, after one was found dead.
 SUSPICION_SECONDS: Final = 10.0
 
-# Who met another transaction tries again, after pauses that grow up to this.
+# A transaction that met another is tried again, after pauses that grow up to this.
 LONGEST_PAUSE: Final = 0.25
 CONFLICTS: Final = (errors.SerializationFailure, errors.DeadlockDetected)
 # Two that insert the same key may hear this first: the next attempt finds the row of the other.

@@ -17,7 +17,7 @@ from gateway.ids import new_staged_id
 from gateway.store.columns import file_of, named_of, staged_of, staged_values
 from gateway.store.session import Row, Session
 
-# What makes a copy: sha256, media type, credential.
+# The key of a copy: sha256, media type, credential.
 Content = tuple[str, str, str]
 
 

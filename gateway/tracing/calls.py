@@ -102,7 +102,7 @@ class TracedUpstream:
     async def fetch(self, name: str, output: str, credential: str) -> AsyncGenerator[bytes, None]:
         """Download raw results; the span is of the whole download."""
         span, size = self._open("upstream fetch", credential), 0
-        # Not the current span: a generator's context is whoever reads it.
+        # Not the current span: a generator runs in the context of its reader.
         with ending(span):
             async with aclosing(self._inner.fetch(name, output, credential)) as blocks:
                 async for block in blocks:

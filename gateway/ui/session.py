@@ -18,7 +18,7 @@ ANY_KEY: Final = "ui"
 def key_of(request: Request) -> str | None:
     """Return the visitor's key, None when there is none."""
     key = request.cookies.get(COOKIE, "")
-    # What no header can carry is no key.
+    # A text that no header can carry is no key.
     return key if key.isascii() and key.isprintable() and key.strip() == key and key else None
 
 

@@ -80,7 +80,7 @@ def _complete(lines: Iterable[bytes | LongLine], whole: bool) -> Iterator[bytes 
 
 
 def endpoint_of(path: Path, max_line_bytes: int) -> str | None:
-    """Find the url of the first line that names one of ours."""
+    """Find the url of the first line that names an endpoint of the gateway's."""
     with path.open("rb") as file:
         for raw in read_lines(file, max_line_bytes):
             try:

@@ -52,7 +52,7 @@ class EncryptedContent:
 
 
 def decode_content(text: str) -> EncryptedContent | None:
-    """Read such a text; None when it is not one of ours.
+    """Read such a text; None when the gateway did not write it.
 
     Parts that Google would not take are left out: one bad part is a 400 for the whole line.
     """
