@@ -103,7 +103,7 @@ class Quota:
 
     @property
     def ratio(self) -> float:
-        """How many tokens Google counts for one that is estimated here."""
+        """The tokens that Google counts for one that is estimated here."""
         ratio = (self.counted + RATIO_START) / (self.estimated + RATIO_START)
         return min(max(ratio, RATIO_BOUNDS[0]), RATIO_BOUNDS[1])
 
