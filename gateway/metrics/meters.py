@@ -45,6 +45,9 @@ class PrometheusMeters:
         self._counters = {row.name: self._counter(row) for row in rows[Kind.COUNTER]}
         self._gauges = {row.name: self._gauge(row) for row in rows[Kind.GAUGE]}
         self._histograms = {row.name: self._histogram(row) for row in rows[Kind.HISTOGRAM]}
+        for row in rows[Kind.COUNTER]:
+            for value in credentials if row.labels == (CREDENTIAL,) else row.begins:
+                self._counters[row.name].labels(value)
 
     def _counter(self, row: Row) -> Counter:
         return Counter(row.name, row.help, row.labels, registry=self._registry)

@@ -28,17 +28,27 @@ LAG: Final = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One series. ``buckets`` are those of a histogram, in seconds."""
+    """One series. ``buckets`` are those of a histogram, in seconds.
+
+    ``begins``: values of its only label that are there from the start, at 0. A counter that began
+    with its first event would have no increase over it.
+    """
 
     name: str
     kind: Kind
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    begins: tuple[str, ...] = ()
 
 
-def _counter(series: Series, help: str, *labels: str) -> Row:  # noqa: A002 - the column's name
-    return Row(series.value, Kind.COUNTER, help, labels)
+def _counter(
+    series: Series,
+    help: str,  # noqa: A002 - the column's name
+    *labels: str,
+    begins: tuple[str, ...] = (),
+) -> Row:
+    return Row(series.value, Kind.COUNTER, help, labels, begins=begins)
 
 
 def _gauge(name: str, help: str, *labels: str) -> Row:  # noqa: A002 - the column's name
@@ -115,7 +125,12 @@ TABLE: Final = (
         Series.FOLLOW_UPS, "Jobs made of lines of another: retry, stuck, recut.", "cause", "model"
     ),
     _counter(Series.AMBIGUOUS_CREATES, "Creates of which it was unknown whether they were done."),
-    _counter(Series.RATE_LIMITED, "Answers 429 of Google's: to creates, to other calls.", "call"),
+    _counter(
+        Series.RATE_LIMITED,
+        "Answers 429 of Google's: to creates, to single requests, to other calls.",
+        "call",
+        begins=("create", "single", "other"),
+    ),
     _counter(Series.HELD, "Steps that failed for the account: key, bill, location.", "credential"),
     _seconds(Series.STEP_SECONDS, LONG, "Duration of the runner's steps.", "step"),
     _counter(Series.STEP_FAILURES, "Steps that failed and are tried again.", "step"),
@@ -131,7 +146,12 @@ TABLE: Final = (
     _seconds(Series.SINGLE_SECONDS, LONG, "How long their answers took.", "endpoint"),
     _counter(Series.SINGLE_TOKENS, "Their tokens, as above.", "endpoint", "kind", "model"),
     _counter(Series.SINGLE_COST, "Their cost, where known.", "endpoint", "model"),
-    _counter(Series.WEBHOOKS, "Attempts at deliveries: accepted, failed, given_up.", "outcome"),
+    _counter(
+        Series.WEBHOOKS,
+        "Attempts at deliveries: accepted, failed, given_up.",
+        "outcome",
+        begins=("accepted", "failed", "given_up"),
+    ),
     _seconds(Series.LOOP_LAG, SHORT, "How much later than asked the event loop woke a task."),
     LIVE_BATCHES,
     LIVE_JOBS,

@@ -57,6 +57,20 @@ def test_every_series_of_the_port_is_in_the_table_once() -> None:
     assert {series.value for series in Series} <= set(names)
 
 
+def test_rare_events_are_counted_from_0() -> None:
+    """An increase over the first of them is seen by boards and alerts; a key's too."""
+    values = values_of(PrometheusMeters({"default", "second"}))
+
+    for name, label in (
+        ("gateway_upstream_rate_limited_total", "create"),
+        ("gateway_upstream_rate_limited_total", "single"),
+        ("gateway_webhook_attempts_total", "given_up"),
+        ("gateway_held_steps_total", "second"),
+        ("gateway_ambiguous_creates_total", ""),
+    ):
+        assert values[(name, label) if label else (name,)] == 0
+
+
 def test_the_text_is_read_by_the_librarys_parser() -> None:
     """With every series in it, under its name and kind; and in OpenMetrics for whoever asks."""
     meters = PrometheusMeters()
