@@ -187,7 +187,11 @@ class _Calls:
         if now < self._looks_at:
             return
         self._looks_at = now + LOOK_SECONDS
-        batch = await self._context.store.load_batch(self._batch.id)
+        try:
+            batch = await self._context.store.load_batch(self._batch.id)
+        except UnavailableError as error:  # what is under way is not cut off: it is paid for
+            self._halt = self._halt or _Halt(error.message, TRIED_AGAIN)
+            return
         if batch is None or stop_reason(batch, self._context.clock.now()) is not None:
             self._halt = _Halt(UNDER_WAY, 0)
 
@@ -216,12 +220,17 @@ class _Calls:
         begun = await self._begun(key, most)
         while begun is RescueBegin.BEYOND_BUDGET and self._open:
             # What is reserved for a file is a hundred times what it costs, mostly.
-            await self._settled.wait()
-            begun = await self._begun(key, most)
+            begun = await self._begun_later(key, most)
         if begun is RescueBegin.BEYOND_BUDGET:
-            self._halt = _Halt(BUDGET_SPENT, SETTLED)
+            self._halt = self._halt or _Halt(BUDGET_SPENT, SETTLED)
         self._open += begun is RescueBegin.BEGUN
         return begun is RescueBegin.BEGUN
+
+    async def _begun_later(self, key: str, most: int) -> RescueBegin | None:
+        """Insert the row of a call when another has been settled; None if no more may be sent."""
+        await self._settled.wait()
+        await self._look_for_a_stop()
+        return None if self._halt is not None else await self._begun(key, most)
 
     async def _begun(self, key: str, most: int) -> RescueBegin | None:
         """Insert the row of a call; None while the records cannot be written."""

@@ -1,5 +1,6 @@
 """Lines that are left near the deadline: asked one by one, once each, within the budget."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,9 +13,11 @@ import pytest
 
 from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.job import Cause, Job, JobState
-from gateway.batches.rescue import BILLION, RescueRules
+from gateway.batches.rescue import BILLION, FIRST_CALLS, RescueRules
 from gateway.clock import Clock
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
+from gateway.errors import UnavailableError
+from gateway.ports.single import Reply, SingleCall
 from gateway.ports.store import RescueBegin, RescueCall, Work
 from gateway.runner import rescue_step
 from gateway.upstream.gemini import GeminiUpstream
@@ -35,9 +38,29 @@ def gemini() -> Iterator[Emulator]:
         yield emulator
 
 
+class Held(GeminiUpstream):
+    """Whose answers to single calls wait until they are let through."""
+
+    def __init__(self, options: GeminiOptions, clock: Clock) -> None:
+        super().__init__(options, clock)
+        self.through = asyncio.Event()
+        self.asked = 0
+
+    async def ask(self, call: SingleCall) -> Reply:
+        """Send the call, which is paid for from then on."""
+        reply = await super().ask(call)
+        self.asked += 1
+        await self.through.wait()
+        return reply
+
+
 @asynccontextmanager
 async def rescuing(
-    gemini: Emulator, tmp_path: Path, tier: str = "flex", **changes: Any
+    gemini: Emulator,
+    tmp_path: Path,
+    tier: str = "flex",
+    kind: type[GeminiUpstream] = GeminiUpstream,
+    **changes: Any,
 ) -> AsyncIterator[World]:
     """A runner that rescues from the beginning; the only job of a batch is stuck."""
     rules = RescueRules(tier=tier, before=ALWAYS)
@@ -52,7 +75,7 @@ async def rescuing(
     )
 
     def real(clock: Clock) -> GeminiUpstream:
-        return GeminiUpstream(chosen, clock)
+        return kind(chosen, clock)
 
     async with world(tmp_path, real, rescue=rules, **changes) as w:
         yield w
@@ -365,6 +388,77 @@ async def test_a_reserved_budget_is_waited_for(gemini: Emulator, tmp_path: Path)
         gemini.fault("job-stuck", times=1)
         done = await w.ended(await w.submit(b"".join(naming(i, pdf.id) for i in "abcdef")))
         assert (done.status, done.counts.completed) == (BatchStatus.COMPLETED, 6)
+
+
+async def asked(w: World, number: int) -> Held:
+    """Wait until so many calls wait for their answers."""
+    single = w.context.single
+    assert isinstance(single, Held)
+    async with asyncio.timeout(150):
+        while single.asked < number:
+            await w.clock.sleep(0.01)
+    return single
+
+
+async def test_a_cancel_ends_those_that_wait_for_the_budget(
+    gemini: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were sent, and paid for, when the call before them had its answer."""
+    monkeypatch.setattr(rescue_step, "LOOK_SECONDS", 0.01)
+    since, beyond = len(gemini.ledger()), asyncio.Event()
+    one = {"budget": 300_000_000}  # see above
+    async with rescuing(gemini, tmp_path, kind=Held, rules=one) as w:
+        begin = w.store.begin_rescue_call
+
+        async def told(job: Job, call: RescueCall, budget: int) -> RescueBegin:
+            begun = await begin(job, call, budget)
+            if begun is RescueBegin.BEYOND_BUDGET:
+                beyond.set()
+            return begun
+
+        monkeypatch.setattr(w.store, "begin_rescue_call", told)
+        pdf = await w.upload(PDF, "report.pdf")
+        gemini.fault("job-stuck", times=1)
+        batch = await w.submit(b"".join(naming(i, pdf.id) for i in "abc"))
+        single = await asked(w, 1)
+        async with asyncio.timeout(150):
+            await beyond.wait()
+        await w.store.request_cancel("owner", batch.id, w.clock.now())
+        single.through.set()
+        done = await w.ended(batch)
+        assert (done.status, done.counts.completed) == (BatchStatus.CANCELLED, 1)
+        assert done.rescue_calls == 1
+    assert list(paid(gemini, since).values()) == [1]
+
+
+async def test_records_that_cannot_be_read_cut_off_no_call(
+    gemini: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To look for a cancel failed, and with it what was under way, which is paid for."""
+    monkeypatch.setattr(rescue_step, "LOOK_SECONDS", 0.01)
+    since, failed = len(gemini.ledger()), asyncio.Event()
+    async with rescuing(gemini, tmp_path, kind=Held) as w:
+        load = w.store.load_batch
+
+        async def unread(batch_id: str) -> Batch | None:
+            single = w.context.single
+            assert isinstance(single, Held)
+            if single.asked == FIRST_CALLS and not failed.is_set():
+                failed.set()
+                raise UnavailableError("The gateway cannot read its records now.")
+            return await load(batch_id)
+
+        monkeypatch.setattr(w.store, "load_batch", unread)
+        gemini.fault("job-stuck", times=1)
+        batch = await w.submit(b"".join(chat(str(i), f"say {i}", max_tokens=50) for i in range(6)))
+        single = await asked(w, FIRST_CALLS)
+        async with asyncio.timeout(150):
+            await failed.wait()
+        single.through.set()
+        done = await w.ended(batch)
+        assert (done.status, done.counts.completed) == (BatchStatus.COMPLETED, 6)
+        assert done.rescue_lost == 0
+    assert sorted(paid(gemini, since).values()) == [1] * 6
 
 
 async def test_a_file_that_google_cannot_use_costs_its_lines_alone(
