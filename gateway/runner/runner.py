@@ -153,8 +153,9 @@ class Runner:
     def __init__(self, context: StepContext) -> None:
         self._context = context
         self.models = ModelList(context)
-        # Why the records cannot be used now: then no row can say what it waits for.
-        self.trouble: str | None = None
+        # Why the records cannot be read, or written, now.
+        self._unread: str | None = None
+        self._unwritten: str | None = None
         self._bell = asyncio.Event()
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
@@ -184,6 +185,11 @@ class Runner:
         self._soon = None
         self._bell.set()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the records cannot be used now, if so: then no row can say what it waits for."""
+        return self._unwritten or self._unread
+
     def stop(self) -> None:
         """Start nothing more and end what runs; :meth:`run` returns when it has."""
         self._stopping = True
@@ -202,9 +208,10 @@ class Runner:
                     now = self._context.clock.now()
                     more = await self._start_due(group, now)
                     due = now if more else await self._context.store.next_due(now)
+                    self._unread = None  # the next step, which writes, may be due in an hour
                 except UnavailableError as error:
                     logger.warning("the records cannot be used now: %s", error.message)
-                    self.trouble = error.message
+                    self._unread = error.message
                     due = None
                 await self._pause(due)
 
@@ -524,13 +531,13 @@ class Runner:
             bind(batch_id=step.batch_id, job_id=step.job_id)
         try:
             claim = claimed or await self._claim(step)
-            self.trouble = None
+            self._unwritten = None
             if claim is not None:
                 self._under_way[_key(step)].claim = claim
                 await self._carry_out(step, claim)
         except UnavailableError as error:
             logger.warning("%s waits for the records: %s", step.act, error.message)
-            self.trouble = error.message
+            self._unwritten = error.message
             await self._context.clock.sleep(TICK_SECONDS)
 
     async def _carry_out(self, step: AnyStep, claim: AnyClaim) -> None:

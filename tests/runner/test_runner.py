@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import JobState
 from gateway.batches.patience import Patience
 from gateway.errors import (
+    UnavailableError,
     UpstreamAmbiguousError,
     UpstreamError,
     UpstreamGoneError,
@@ -21,6 +23,7 @@ from gateway.errors import (
     UpstreamStaleError,
     UpstreamUnavailableError,
 )
+from gateway.ports.store import Kind
 from tests.runner.world import HOUR, MODEL, MODELS, OWNER, World, chat, sweep, world
 
 ONCE = RetryRules(attempts=1)
@@ -468,6 +471,28 @@ async def test_a_full_disk_is_waited_out(
 
         assert len(here.upstream.jobs) == 1
         assert here.runner.trouble is None
+
+
+async def test_records_that_were_unreadable_once_are_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches said for as long as nothing was due that they wait for the records."""
+    async with world(tmp_path, polls=(HOUR, HOUR)) as here:
+        here.upstream.state = "RUNNING"
+        batch = await here.submit(TWO)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        kinds = here.store.due_kinds
+
+        async def unread(_now: int) -> Collection[Kind]:
+            raise UnavailableError("The gateway cannot read its records now.")
+
+        for read, trouble in ((unread, True), (kinds, False)):
+            monkeypatch.setattr(here.store, "due_kinds", read)
+            here.runner.wake()
+            async with asyncio.timeout(150):
+                while (here.runner.trouble is not None) is not trouble:
+                    await here.clock.sleep(0.01)
+        assert (await here.work(batch)).jobs[0].state is JobState.RUNNING
 
 
 async def test_deletes_that_google_refuses_are_sent_for_days(tmp_path: Path) -> None:
