@@ -18,6 +18,7 @@ from gateway.api.routes import ROUTES, ApiRoute
 from gateway.batches.batch import BatchStatus
 from gateway.batches.job import JobState
 from tests.api.world import LINE, START, World, new_world
+from tests.conformance.background import collected, queued
 from tests.conformance.records import a_job
 
 URL = "https://example.com/hook"
@@ -121,6 +122,10 @@ async def _made(world: World, alice: httpx.AsyncClient) -> dict[str, str]:
     begun = replace(claimed, status=BatchStatus.IN_PROGRESS)
     assert await world.store.save_batch(begun, jobs=[job])
     await world.move(ended["id"], status=BatchStatus.COMPLETED, completed_at=START)
+    # In the background: one response that was sent, and one that waits.
+    one = await queued(world.store, "sent", owner="alice")
+    assert await collected(world.store, one)
+    waits = await queued(world.store, "waits", owner="alice", queue="two", model="model-of-hers")
     [delivery] = await world.store.due_deliveries(10**15, 10**15, 9)
     stored = await world.store.get_file("alice", file["id"], START)
     assert stored is not None
@@ -131,6 +136,10 @@ async def _made(world: World, alice: httpx.AsyncClient) -> dict[str, str]:
         "endpoint": endpoint["id"],
         "batch": batch["id"],
         "ended": ended["id"],
+        "sent": one.id,
+        "sent with": "batch_bg",
+        "waits": waits.id,
+        "model": "model-of-hers",
         "event": delivery.event_id,
         "job": job.id,
         "display name": job.display_name,
