@@ -84,8 +84,7 @@ class GatewayMachine(RuleBasedStateMachine):
             self.met.update(self.world.google.met)
             self.met.update(f"a batch {batch.status}" for batch in self.model.batches)
             self.met["crashes"] += self.world.crashes
-            if self.world.is_up:
-                self.met["jobs taken"] += self.world.process.life.robberies
+            self.met["jobs taken"] += self.world.robberies
             self.world.close()
 
     def ask(self, key: str, method: str, path: str, **content: Any) -> Any:
@@ -183,7 +182,10 @@ class GatewayMachine(RuleBasedStateMachine):
     @rule(data=st.data(), include=st.sampled_from(["retryable", "all"]))
     def retry(self, data: st.DataObject, include: str) -> None:
         """What failed of a batch, as a batch of its own: no line that was answered among it."""
-        batch = data.draw(st.sampled_from(self.ended_batches()))
+        self.retry_of(data.draw(st.sampled_from(self.ended_batches())), include)
+
+    def retry_of(self, batch: KnownBatch, include: str) -> None:
+        """Ask for a batch of what failed of this one."""
         path = f"/v1/batches/{batch.id}/retry"
         answer = self.ask(batch.key, "POST", path, json={"include": include})
         if answer.status_code != 200:
@@ -194,6 +196,7 @@ class GatewayMachine(RuleBasedStateMachine):
         seen = answer.json()
         file = self.model.find(seen["input_file_id"]) or self.failed_lines(batch, seen)
         self.model.batches.append(KnownBatch(seen["id"], batch.key, file, self.window_end(), seen))
+        self.met["batches of what failed"] += 1
 
     def window_end(self) -> float:
         """When the window of a batch ends that was made by now, on the wall clock."""
@@ -216,7 +219,10 @@ class GatewayMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def rerender(self, data: st.DataObject) -> None:
         """The files of an ended batch anew: each line once, and no answer less than there was."""
-        batch = data.draw(st.sampled_from(self.ended_batches()))
+        self.rendered_again(data.draw(st.sampled_from(self.ended_batches())))
+
+    def rendered_again(self, batch: KnownBatch) -> None:
+        """Ask for the files of this one anew; its raw results may be gone by now."""
         answer = self.ask(batch.key, "POST", f"/v1/batches/{batch.id}/rerender")
         assert answer.status_code in {200, 409}, answer.text
         if answer.status_code == 200:
@@ -450,6 +456,32 @@ def test_what_a_holder_does_without_its_claim_is_not_written(saves: int) -> None
     finally:
         machine.teardown()
     assert robbed or saves > FEWEST_SAVES
+
+
+def test_what_failed_is_sent_again_and_files_are_written_again() -> None:
+    """Lines that name a file among them, and a full disk meanwhile."""
+    machine = GatewayMachine()
+    machine.met.clear()
+    machine.begin([("stage_file", Fault.UNAVAILABLE)], [Fate(), Fate(items=(Item.LASTING,))])
+    try:
+        machine.submit("sk-ann", [Kind.NAMED, Kind.NAMED, Kind.REFUSED])
+        machine.disk_is_full(20)
+        machine.moments_pass(600)
+        machine.all_is_as_promised()
+        [batch] = machine.model.batches
+        assert batch.seen["request_counts"] == {"total": 3, "completed": 1, "failed": 2}
+
+        machine.rendered_again(batch)
+        machine.retry_of(batch, "all")
+        machine.moments_pass(600)
+        machine.all_is_as_promised()
+
+        again = machine.model.batches[-1]
+        assert again.seen["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
+    finally:
+        machine.teardown()
+    assert machine.met["files written again"] == machine.met["batches of what failed"] == 1
+    assert machine.world.google.met["stage_file: UNAVAILABLE"] == 1
 
 
 @pytest.mark.parametrize("hours", [-2, 2])

@@ -328,7 +328,7 @@ def options(gateway_id: str) -> RunnerOptions:
         gateway_id=gateway_id,
         retries=RetryRules(3),
         patience=Patience(denial=6 * HOUR, ending=int(ENDING * 1000)),
-        retention=Retention(raw=HOUR),
+        retention=Retention(raw=8 * HOUR),
         quota=QuotaRules(1, {"*": MOST_TOKENS}, MOST_JOBS),
         lease=6 * HOUR,  # no heartbeat: there is one process
     )
@@ -357,6 +357,7 @@ class World:
         self.google.is_given_up = self._is_given_up
         self.directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
         self.crashes = 0
+        self.robberies = 0
         self.started_at = 0.0
         self.clock_set_at = 0.0
         self._target: float | None = None
@@ -446,6 +447,7 @@ class World:
         process.loop.run_until_complete(process.store.kill())
         process.loop.close()
         self.crashes += 1
+        self.robberies += process.life.robberies
 
     def close(self) -> None:
         """Leave nothing."""
