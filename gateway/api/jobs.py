@@ -5,15 +5,20 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.api.answers import answer
-from gateway.api.batches import owned_batch
+from gateway.api.batches import no_such_batch
 from gateway.api.services import Call
 from gateway.batches.job import Job
 
 
 async def list_jobs(call: Call) -> Response:
-    """List every job, in order of their number; none before validation."""
-    batch = await owned_batch(call)
-    work = await call.store.load_work(batch.id)
+    """List every job, in order of their number; none before validation.
+
+    Of a batch of responses in the background too, whose id ``/v1/background`` tells.
+    """
+    found = await call.store.get_batch_and_queues(call.owner, call.path_id())
+    if found is None:
+        raise no_such_batch(call.path_id())
+    work = await call.store.load_work(found[0].id)
     jobs = [] if work is None else [encode_job(job) for job in work.jobs]
     return answer({"object": "list", "data": jobs, "has_more": False})
 

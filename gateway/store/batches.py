@@ -111,7 +111,12 @@ async def page(session: Session, owner: str, limit: int, after: str | None) -> P
 
 
 async def request_cancel(session: Session, owner: str, batch_id: str, now: int) -> Batch | None:
-    """Note the wish once, on a live batch, and wake its row."""
+    """Note the wish once, on a live batch, and wake its row.
+
+    Not on one of responses in the background: these are cancelled one by one.
+    """
+    if await owned(session, owner, batch_id) is None:
+        return None
     await session.run("request_cancel", {"owner": owner, "id": batch_id, "now": now})
     await session.ring()
     return await owned(session, owner, batch_id)

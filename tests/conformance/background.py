@@ -124,6 +124,10 @@ class BackgroundRules:
         assert batches is not None
         assert files is not None
         assert [*batches.data, *files.data] == []
+        assert await store.request_cancel(OWNER, "batch_bg", 1_500) is None
+        kept = await store.load_batch("batch_bg")
+        assert kept is not None
+        assert kept.cancel_requested_at is None
         used = await store.used_by(OWNER, 0)
         assert (used.live_batches, used.stored_bytes) == (0, 0)
         assert await store.file_by_id("file-bg") is not None

@@ -350,8 +350,13 @@ def test_a_person_sees_them(tmp_path: Path) -> None:
         assert (sent["status"], sent["model"], sent["ended_at"]) == ("in_progress", MODEL, None)
         listed = run("batches", "--background", "--json", "--status", "in_progress", env=env)
         assert orjson.loads(listed.stdout)["batch_id"] == sent["batch_id"]
+        of_it = run("status", sent["batch_id"], env=env).stdout
+        assert f"{sent['batch_id']}: in_progress" in of_it
+        assert "RUNNING" in of_it or "PENDING" in of_it
+        with pytest.raises(openai.NotFoundError):
+            client.batches.cancel(sent["batch_id"])
         gemini.finish()
-        ended(client, asked[0].id)
+        assert ended(client, asked[0].id).status == "completed"
         done = until(lambda: ended_rows(gateway), "its batch has ended")
         assert done["responses"] == {"total": 2, "completed": 1, "failed": 1}
         assert done["cost_usd"] > 0
