@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
-from gateway.translate import Price, answer_cost, most_cost
+from gateway.translate import ENDPOINTS, LineError, Policy, Price, answer_cost, most_cost
 
 PRICE = Price(0.5, 2.0, 1.0, 3.0)
 
@@ -63,3 +64,27 @@ def test_the_most_a_request_may_cost() -> None:
     assert most_cost([limited], PRICE, 300) == most_cost([limited], PRICE)
     assert most_cost([limited.replace(b"[]", b'[{"inlineData":{}}]')], PRICE) is None
     assert most_cost([b'{"content":{}}00'], PRICE) == 4 * 500
+
+
+@pytest.mark.parametrize("limit", [{}, {"max_tokens": 50}])
+def test_what_a_function_was_called_with_is_no_limit(limit: dict[str, int]) -> None:
+    """With arguments of that name a line cost a token at most: no budget held it."""
+    said = {"generationConfig": {"maxOutputTokens": 1, "candidateCount": 1}}
+    call = {"name": "f", "arguments": orjson.dumps(said).decode()}
+    body = {
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "1", "type": "function", "function": call}],
+            },
+            {"role": "tool", "tool_call_id": "1", "content": call["arguments"]},
+        ],
+        **limit,
+    }
+    made = ENDPOINTS["/v1/chat/completions"].to_gemini(body, Policy(), "gemini-2.5-flash")
+    assert not isinstance(made, LineError)
+    [item] = made[0]
+    assert item.count(b'"generationConfig":{') == 2 + bool(limit)
+    most = limit.get("max_tokens", 65_536)
+    assert most_cost([item], PRICE, 65_536) == -(-len(item) // 4) * 500 + most * 2000

@@ -4,9 +4,10 @@ What an answer cost is told by its ``usageMetadata``, also of an attempt that ca
 Unknown are sound and pictures (the table's prices are for text), and what Google's own tools cost.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Final
+
+import orjson
 
 from gateway.translate.contract import Answer, Json
 from gateway.translate.models.estimates import (
@@ -27,8 +28,9 @@ CACHED_SHARE: Final = 0.2
 _PRICED_IN: Final = frozenset({"TEXT", "IMAGE", "VIDEO", "DOCUMENT"})
 _PRICED_OUT: Final = frozenset({"TEXT"})
 
-_MOST: Final = re.compile(rb'"maxOutputTokens":(\d{1,9})')
-_ALTERNATIVES: Final = re.compile(rb'"candidateCount":(\d{1,3})')
+_MOST: Final = b'"maxOutputTokens":'
+_ALTERNATIVES: Final = b'"candidateCount":'
+_NAME_OF_CONFIG: Final = len(CONFIG) + len('"":')
 # First halves of the types of media that cost what text does; sound costs more.
 _PRICED_MEDIA: Final = frozenset({"image", "text", "application"})
 # What no prompt exceeds, however long its media are: the largest window of any model ("Models").
@@ -129,10 +131,24 @@ def most_cost(
 def _most_output(item: bytes, marks: Marks, most_tokens: int | None) -> int | None:
     if item.startswith(b'{"content":'):  # embeddings answer with numbers that cost nothing
         return 0
-    # Behind the words, which are most of it.
-    config = item[marks[CONFIG] :] if CONFIG in marks else b""
-    limits = [int(found) for found in _MOST.findall(config)]
-    if not limits and most_tokens is None:
-        return None
-    alternatives = max(map(int, _ALTERNATIVES.findall(config)), default=1)
-    return max(limits, default=most_tokens or 0) * alternatives
+    config = _config_of(item, marks)
+    limit: int | None = config.get("maxOutputTokens", most_tokens)
+    return None if limit is None else limit * int(config.get("candidateCount", 1))
+
+
+def _config_of(item: bytes, marks: Marks) -> Json:
+    """Read the ``generationConfig`` of a written request, as far as it limits the answer.
+
+    It is the last member. What has its name in the arguments of a function, where a client may
+    write what it likes, has more than one bracket behind it, which no value has.
+    """
+    if CONFIG not in marks:
+        return {}
+    start = marks[CONFIG] + _NAME_OF_CONFIG
+    if item.find(_MOST, start) < 0 and item.find(_ALTERNATIVES, start) < 0:
+        return {}
+    try:
+        config: Json = orjson.loads(item[start:-1])
+    except orjson.JSONDecodeError:
+        config = orjson.loads(item).get(CONFIG.decode(), {})
+    return config
