@@ -168,13 +168,15 @@ class Compiler(Generic[Options]):
         # That of the line before, most often: to compare takes less than to look. As long as the
         # cache has the generation that it was found in, for what is used stays there.
         last_shape, last_policy, last_model, generation, frame = self._last
-        if (
+        if not values:  # its texts may be stand-ins of their own
+            frame = None
+        elif (
             shape != last_shape
             or policy is not last_policy
             or model != last_model
             or generation is not _frames.new
         ):
-            frame = self._look_up((self._build, shape, model, policy)) if values else None
+            frame = self._look_up((self._build, shape, model, policy))
         if frame is not None and (frame.fits_all or frame.fits(values)):
             if values == frame.last:
                 self._misses = 0

@@ -261,3 +261,50 @@ def test_a_budget_of_thoughts_is_compared_with_each_limit() -> None:
         assert orjson.loads(made[0][0])["generationConfig"]["maxOutputTokens"] == limit
         noted.append([note.code for note in made[2]])
     assert noted == [[], [], [], ["risky"], ["risky"], [], []]
+
+
+_LOOKS_LIKE_ONE: Final = "\x1a1000\x1a"
+
+
+def described(**members: Any) -> dict[str, Any]:
+    """A schema whose text differs from line to line."""
+    texts = {"a": {"type": "string", "description": "what differs"}}
+    return {"type": "object", "properties": texts, **members}
+
+
+@pytest.mark.parametrize(
+    ("stop", "schema"),
+    [
+        (_LOOKS_LIKE_ONE, described()),
+        ("\x1a900\x1a", described()),
+        ("x", described(title=_LOOKS_LIKE_ONE)),
+        ("x", described(description=_LOOKS_LIKE_ONE)),
+        ("x", described(description="u001a")),
+    ],
+)
+def test_texts_that_look_like_stand_ins_stay_what_they_are(
+    stop: str, schema: dict[str, Any]
+) -> None:
+    """From the second line on another text was written in their place."""
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    turns = [{"role": "user", "content": "Hi"}]
+    body = {"messages": turns, "stop": stop, "response_format": form, "metadata": {"a": "b"}}
+    lines = [sibling(CHAT, body, number) for number in range(1, 15)]
+    frames.forget()
+    among_others = [translated(CHAT, line, POLICY, MODEL) for line in lines]
+    for line, made in zip(lines, among_others, strict=True):
+        frames.forget()
+        assert not isinstance(made, LineError)
+        assert translated(CHAT, line, POLICY, MODEL) == made
+
+
+def test_instructions_that_look_like_stand_ins_stay_what_they_are() -> None:
+    """Those of responses are told in the answer, too."""
+    form = {"type": "json_schema", "name": "n", "schema": described(title="\x1a901\x1a")}
+    body = {"input": "Hi", "instructions": "Rhyme.", "text": {"format": form}}
+    lines = [sibling(RESPONSES, body, number) for number in range(1, 15)]
+    frames.forget()
+    among_others = [translated(RESPONSES, line, POLICY, MODEL) for line in lines]
+    for line, made in zip(lines, among_others, strict=True):
+        frames.forget()
+        assert translated(RESPONSES, line, POLICY, MODEL) == made

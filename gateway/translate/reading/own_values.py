@@ -27,7 +27,7 @@ STAND_IN_LIMIT: Final = 7_919
 class Own:
     """A member that may differ: which of its values, and what is put in their place."""
 
-    __slots__ = ("fits", "high", "hole", "kinds", "low", "stand_in")
+    __slots__ = ("fits", "high", "hole", "kinds", "low", "marks", "stand_in")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Own:
         self.stand_in = stand_in
         # As it is found in written JSON.
         self.hole = orjson.dumps(stand_in)
+        self.marks = self.hole.count(MARK)
 
 
 def _fits_none(_: object) -> bool:
@@ -103,12 +104,13 @@ def take_own(
 
     ``{"seed": 7, "stop": "a"}`` -> ``{"seed":1073519867,"stop":"a"}``, ``7``, and ``seed``. There
     are more values than names where texts below the members were taken, too. Members that are
-    ``unread`` are left out of both.
+    ``unread`` are left out of both. Nothing is taken where a text of the client's looks like a
+    stand-in: another value would be written in its place.
     """
     taken: list[str] = []
     values: list[bytes] = []
     left_out: list[str] = []
-    deep = False
+    deep, marks = False, 0
     for name, value in rest.items():
         own = rows.get(name)
         if own is None:
@@ -120,9 +122,13 @@ def take_own(
             rest[name] = own.stand_in
             taken.append(name)
             values.append(orjson.dumps(value))
+            marks += own.marks
     for name in left_out:
         del rest[name]
     shape = orjson.dumps(rest)
+    if shape.count(MARK) != marks:
+        put_back(rest, values, taken)
+        return orjson.dumps(rest), (), []
     if deep:
         shape = _take_texts(shape, values)
     return shape, tuple(values), taken
