@@ -25,7 +25,7 @@ from gateway.batches.file import File, Segment
 from gateway.batches.upload import Part, Upload, UploadStatus
 from gateway.errors import NotFoundError, RequestError, TooLargeError
 from gateway.ids import new_part_id, new_upload_id
-from gateway.units import MIB
+from gateway.units import MIB, counted
 from gateway.wire.openai import (
     CompleteUpload,
     parse_complete_upload,
@@ -175,7 +175,7 @@ def _check_total(upload: Upload, parts: Sequence[Part]) -> None:
     total = sum(part.bytes for part in parts)
     if total != upload.bytes:
         raise RequestError(
-            f"Invalid 'part_ids': these {len(parts)} parts have {total} bytes together, the upload"
+            f"Invalid 'part_ids': {counted(len(parts), 'part')} of {total} bytes, where the upload"
             f" was created with 'bytes' {upload.bytes}.",
             param="part_ids",
             code="invalid_value",
