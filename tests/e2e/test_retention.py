@@ -1,0 +1,56 @@
+"""What is deleted is gone: no byte of a prompt or an answer is left in the data directory."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from gateway.emulator.testing import Emulator
+from tests.e2e.harness import GatewayProcess, chat_line, finished, serving, submit, until
+
+pytestmark = pytest.mark.slow
+
+MARK: Final = "wisteria-4711"  # in every prompt, and in every answer, which repeats it
+FOLDERS: Final = ("blobs", "scratch", "trails")
+
+
+def marked(directory: Path) -> list[str]:
+    """Names of the files below a directory that hold the mark."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return [path.name for path in files if MARK.encode() in path.read_bytes()]
+
+
+def left(gateway: GatewayProcess) -> list[Path]:
+    """Files that are kept for batches, or for a step of one."""
+    return [
+        path for folder in FOLDERS for path in (gateway.data / folder).rglob("*") if path.is_file()
+    ]
+
+
+def test_what_is_deleted_is_gone(tmp_path: Path, gemini: Emulator) -> None:
+    """Inputs, answers, raw results, spools, hints, what an error quotes, and rows of the database.
+
+    Of a batch that completed and of one that failed, and nothing of them is left at Google.
+    """
+    settings = {"GATEWAY_RAW_RESULTS_SECONDS": "3600"}
+    uploads, deletes = len(gemini.journal("upload")), len(gemini.journal("file-delete"))
+    with serving(tmp_path, gemini.base_url, **settings) as gateway:
+        client = gateway.client()
+        good = [chat_line(str(i), f"say {MARK} {i}") for i in range(200)]
+        bad = [chat_line("bad", "x", temperature=f"{MARK} is no number")]
+        done = finished(client, submit(client, [*good, *bad]))
+        assert done.request_counts is not None
+        assert (done.request_counts.completed, done.request_counts.failed) == (200, 1)
+        refused = finished(client, submit(client, [f'{{"custom_id": "{MARK}"}}\n'.encode()]))
+        assert refused.status == "failed"
+        assert marked(gateway.data)
+
+        for file in client.files.list():
+            client.files.delete(file.id)
+        until(lambda: not left(gateway), "all bytes are swept")
+        # A file that is uploaded to Google goes with its job; results cannot be deleted there.
+        spools = len(gemini.journal("upload")) - uploads
+        gone = len(gemini.journal("file-delete")) - deletes
+        assert spools == gone == 1
+        gateway.terminate()  # the write-ahead log goes with the process
+        assert marked(gateway.data) == []
