@@ -12,7 +12,6 @@ from enum import Enum
 from itertools import chain, zip_longest
 from typing import Final, NamedTuple
 
-from gateway.batches.batch import Batch
 from gateway.batches.quota import LIVE_JOBS, Quota, QuotaRules, most_alone, room_of
 
 # After this long a job is passed by no younger one of its model.
@@ -37,6 +36,15 @@ class Waiting:
     since: int
     stopped: bool = False
     placed: bool = False
+
+
+class Unread(NamedTuple):
+    """A batch that waits for its validation, since then (ms), and the bytes of its input."""
+
+    batch_id: str
+    owner: str
+    since: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +203,16 @@ def _turns(jobs: Sequence[Waiting], loads: Mapping[str, int]) -> Iterator[Waitin
         yield from (job for job in turn if job is not None)
 
 
-def next_validations(waiting: Sequence[tuple[Batch, int]], now: int, free: int) -> list[Batch]:
+def next_validations(waiting: Sequence[Unread], now: int, free: int) -> list[str]:
     """Choose which of the batches that wait are validated now, by the bytes of their input.
 
     Those that have waited for long by age, then the owners take turns, each with its smallest.
     """
-    starving = [batch for batch, _ in waiting if is_starving(batch.created_at, now)]
-    queues: dict[str, list[Batch]] = {}
-    for batch, _ in sorted(waiting, key=lambda each: each[1]):
-        if not is_starving(batch.created_at, now):
-            queues.setdefault(batch.owner, []).append(batch)
+    starving = [each for each in waiting if is_starving(each.since, now)]
+    queues: dict[str, list[Unread]] = {}
+    for each in sorted(waiting, key=lambda each: each.bytes):
+        if not is_starving(each.since, now):
+            queues.setdefault(each.owner, []).append(each)
     turns = chain.from_iterable(zip_longest(*queues.values()))
-    return [*starving, *(batch for batch in turns if batch is not None)][:free]
+    chosen = [*starving, *(each for each in turns if each is not None)]
+    return [each.batch_id for each in chosen[:free]]

@@ -16,7 +16,7 @@ from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
 
-from gateway.batches.admission import Sent, Waiting
+from gateway.batches.admission import Sent, Unread, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.figures import Figures
 from gateway.batches.file import File
@@ -419,8 +419,8 @@ class Store(Protocol):
         """
         ...
 
-    async def due_validations(self, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
-        """Batches that wait for their validation, and the bytes of their input.
+    async def due_validations(self, now: int, limit: int) -> Sequence[Unread]:
+        """Batches that wait for their validation.
 
         The longest due that are free, at most ``limit`` of each owner.
         """

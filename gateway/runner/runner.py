@@ -119,6 +119,9 @@ FOREIGN_JOBS: Final = (
     " Nothing is created in its place; it goes on once that key, or another of its project, is set."
 )
 
+# What a person has to mend, and for which of several keys.
+HELD: Final = "what waits for the key %s is held until Google accepts it, its project and its bill"
+
 AnyStep = Step | FileStep
 AnyClaim = BatchClaim | JobClaim | FileClaim
 Key = tuple[str, str | None]
@@ -293,9 +296,9 @@ class Runner:
         if free:
             under_way = {key[0] for key in self._under_way}
             due = await self._context.store.due_validations(now, VALIDATIONS_SEEN)
-            fresh = [each for each in due if each[0].id not in under_way]
-            for batch in next_validations(fresh, now, free):
-                self._start_all(group, Work(batch, []), now)
+            fresh = [each for each in due if each.batch_id not in under_way]
+            for batch_id in next_validations(fresh, now, free):
+                self._start(group, Step(Act.VALIDATE, batch_id))
 
     async def _start_jobs(
         self, group: asyncio.TaskGroup, state: JobState, act: Act, now: int
@@ -675,7 +678,7 @@ class Runner:
         self._count_failure(step, claim, error)
         failures = claim.row.failures + 1
         pause = self._pause_after(failures, error, claim)
-        held = isinstance(error, UpstreamHeldError)
+        held, said = isinstance(error, UpstreamHeldError), _said(error, claim)
         if held and isinstance(claim, JobClaim):
             self._refused[claim.row.credential] = self._context.clock.now() + pause
         logger.warning(
@@ -684,12 +687,12 @@ class Runner:
             failures,
             pause / 1000,
             "; held until the account is in order" if held else "",
-            describe(error),
+            said,
         )
         if claim.open:
             due = self._context.clock.now() + pause
             changes: dict[str, Any] = {
-                "last_error": describe(error),
+                "last_error": said,
                 "due_at": due,
                 "defects": claim.row.defects + isinstance(error, DEFECTS),
             }
@@ -725,6 +728,14 @@ def _stopping(job: Job, batch: Batch, now: int) -> Job:
     if stop_reason(batch, now) is None:
         return job
     return replace(job, stop_at=now if job.stop_at is None else min(job.stop_at, now))
+
+
+def _said(error: Exception, claim: AnyClaim) -> str:
+    """Return what a row shows of a failure; of a key that Google refuses, which one it is."""
+    said = describe(error)
+    if isinstance(error, UpstreamHeldError) and error.status and not isinstance(claim, BatchClaim):
+        return f"{said}; {HELD % claim.row.credential}"
+    return said
 
 
 def _is_recovering(claim: AnyClaim) -> bool:

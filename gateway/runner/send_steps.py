@@ -37,6 +37,12 @@ ABSENCES_NEEDED: Final = 2
 # When nothing is known that a working listing must show, an empty one is believed later.
 ABSENCES_NEEDED_UNPROVEN: Final = 4
 
+# Said of a batch whose create was sent and not answered.
+LANDED: Final = (
+    "Google is asked whether it made the job, since the answer to its create was lost; nothing is"
+    " sent again before that is known"
+)
+
 # The members that are cleared of a job whose spool must be filled and staged anew.
 UNSENT: Final = {
     "staged": None,
@@ -210,7 +216,7 @@ async def _doubt(context: StepContext, claim: JobClaim, error: UpstreamAmbiguous
             doubt=now,
             send_deadline=now,
             due_at=now + context.options.settle,
-            last_error=describe(error),
+            last_error=f"{LANDED}: {describe(error)}",
         )
     )
 

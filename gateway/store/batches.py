@@ -12,6 +12,7 @@ from typing import Final
 
 import orjson
 
+from gateway.batches.admission import Unread
 from gateway.batches.batch import BACKGROUND, LIVE_STATUSES, Batch, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.job import Job
@@ -215,10 +216,10 @@ async def due(session: Session, now: int, limit: int) -> Sequence[Batch]:
     return [batch_of(row) for row in await session.all("due_batches", {"now": now, "limit": limit})]
 
 
-async def validations(session: Session, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
-    """Return batches that wait for their validation, some of each owner, with the input's bytes."""
+async def validations(session: Session, now: int, limit: int) -> Sequence[Unread]:
+    """Return batches that wait for their validation, some of each owner."""
     rows = await session.all("due_validations", {"now": now, "limit": limit})
-    return [(batch_of(row), row["input_bytes"]) for row in rows]
+    return [Unread(**row) for row in rows]
 
 
 async def due_kinds(session: Session, now: int) -> frozenset[str]:

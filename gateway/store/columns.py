@@ -4,8 +4,9 @@
 other composite fields are JSON.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
@@ -47,8 +48,18 @@ def _pick(row: Row, names: Iterable[str]) -> Values:
     return {name: row[name] for name in names}
 
 
-def _attributes(record: object, names: Iterable[str]) -> Values:
-    return {name: getattr(record, name) for name in names}
+def _reader(names: Sequence[str]) -> Callable[[object], Values]:
+    """Return what reads these members of a record; every save of a job reads seventy."""
+    read = attrgetter(*names)
+    return lambda record: dict(zip(names, read(record), strict=True))
+
+
+_read_file: Final = _reader(_FILE)
+_read_batch: Final = _reader(_BATCH)
+_read_job: Final = _reader(_JOB)
+_read_staged: Final = _reader(_STAGED)
+_read_upload: Final = _reader(_UPLOAD)
+_read_response: Final = _reader(_RESPONSE)
 
 
 def _json(value: object) -> str:
@@ -82,7 +93,7 @@ def _failure(values: Row) -> Failure | None:
 def file_values(file: File) -> Values:
     """Return a file's columns."""
     segments = [[segment.blob, segment.bytes] for segment in file.segments]
-    return {**_attributes(file, _FILE), "segments": _json(segments)}
+    return {**_read_file(file), "segments": _json(segments)}
 
 
 def file_of(row: Row) -> File:
@@ -93,12 +104,12 @@ def file_of(row: Row) -> File:
 
 def upload_values(upload: Upload) -> Values:
     """Return an upload's columns."""
-    return {**_attributes(upload, _UPLOAD), "status": upload.status.value}
+    return {**_read_upload(upload), "status": upload.status.value}
 
 
 def response_values(response: StoredResponse) -> Values:
     """Return a stored response's columns."""
-    return {**_attributes(response, _RESPONSE), "status": response.status.value}
+    return {**_read_response(response), "status": response.status.value}
 
 
 def response_of(row: Row) -> StoredResponse:
@@ -126,7 +137,7 @@ def part_of(row: Row) -> Part:
 def batch_values(batch: Batch) -> Values:
     """Return a batch's columns."""
     return {
-        **_attributes(batch, _BATCH),
+        **_read_batch(batch),
         **sums_values(batch.counts, batch.usage),
         "status": batch.status.value,
         "metadata": None if batch.metadata is None else _json(dict(batch.metadata)),
@@ -156,7 +167,7 @@ def batch_of(row: Row) -> Batch:
 def job_values(job: Job) -> Values:
     """Return a job's columns."""
     return {
-        **_attributes(job, _JOB),
+        **_read_job(job),
         **sums_values(job.counts, job.usage),
         "state": job.state.value,
         "cause": job.cause.value,
@@ -185,7 +196,7 @@ def job_of(row: Row) -> Job:
 def staged_values(staged: StagedFile) -> Values:
     """Return a copy's columns."""
     return {
-        **_attributes(staged, _STAGED),
+        **_read_staged(staged),
         "state": staged.state.value,
         "failure": _failure_text(staged.failure),
     }

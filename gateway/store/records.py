@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from typing_extensions import override
 
-from gateway.batches.admission import Sent, Waiting
+from gateway.batches.admission import Sent, Unread, Waiting
 from gateway.batches.batch import Batch, Counts, TokenUsage
 from gateway.batches.figures import Figures
 from gateway.batches.file import File
@@ -358,7 +358,7 @@ class Records(Store):
         return [work for work in found if work is not None]
 
     @override
-    async def due_validations(self, now: int, limit: int) -> Sequence[tuple[Batch, int]]:
+    async def due_validations(self, now: int, limit: int) -> Sequence[Unread]:
         return await self._engine.read(lambda session: batches.validations(session, now, limit))
 
     @override

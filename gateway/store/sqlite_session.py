@@ -164,32 +164,38 @@ class Reader(SQLiteSession):
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Make several reads see the same moment."""
-        with _readable(), super().snapshot():
-            yield
+        try:
+            with super().snapshot():
+                yield
+        except sqlite3.Error as error:
+            _tell(error)
+            raise
 
     @override
     async def one(self, query: str, values: Mapping[str, object] | None = None) -> Row | None:
         """Read the first row."""
-        with _readable():
+        try:
             return await super().one(query, values)
+        except sqlite3.Error as error:
+            _tell(error)
+            raise
 
     @override
     async def all(self, query: str, values: Mapping[str, object] | None = None) -> Sequence[Row]:
         """Read every row."""
-        with _readable():
+        try:
             return await super().all(query, values)
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        if is_damage(error):
-            raise damaged(error) from error
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_IOERR:
+        except sqlite3.Error as error:
+            _tell(error)
             raise
-        log.error("the records cannot be read: %s", error)  # noqa: TRY400 - it says all
+
+
+def _tell(error: sqlite3.Error) -> None:
+    """Raise what a read dies of in our words, if we have some."""
+    if is_damage(error):
+        raise damaged(error) from error
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
+        log.error("the records cannot be read: %s", error)
         raise UnavailableError("The gateway cannot read its records now.") from error
 
 

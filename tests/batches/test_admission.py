@@ -10,12 +10,12 @@ from gateway.batches.admission import (
     STARVING_MS,
     Admission,
     Sent,
+    Unread,
     Verdict,
     Waiting,
     admit,
     next_validations,
 )
-from gateway.batches.batch import Batch
 from gateway.batches.quota import (
     HELD_MS,
     LIVE_JOBS,
@@ -264,16 +264,15 @@ def test_a_create_that_teaches_nothing_changes_nothing() -> None:
     assert accepted(quota, RULES, 200, NOW + 1) == quota
 
 
+_UNREAD = [("a", "me", NOW - 1, 900), ("b", "me", NOW - 1, 10), ("c", "him", NOW - 1, 500)]
+
+
 def test_small_validations_before_large_ones_and_owners_in_turn() -> None:
     """But none waits for ever."""
-
-    def batch(name: str, owner: str = "me", age: int = 1) -> Batch:
-        return Batch(name, owner, "/v1/embeddings", "file", NOW - age, NOW)
-
-    waiting = [(batch("a"), 900), (batch("b"), 10), (batch("c", "him"), 500)]
-    assert [each.id for each in next_validations(waiting, NOW, 9)] == ["b", "c", "a"]
-    old = [(batch("old", age=STARVING_MS), 10**9), *waiting]
-    assert [each.id for each in next_validations(old, NOW, 2)] == ["old", "b"]
+    waiting = [Unread(*each) for each in _UNREAD]
+    assert next_validations(waiting, NOW, 9) == ["b", "c", "a"]
+    old = [Unread("old", "me", NOW - STARVING_MS, 10**9), *waiting]
+    assert next_validations(old, NOW, 2) == ["old", "b"]
 
 
 def test_a_job_without_a_place_goes_where_there_is_most_room() -> None:

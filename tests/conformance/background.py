@@ -84,7 +84,7 @@ class BackgroundRules:
         work = await store.load_batch("batch_bg")
         assert work is not None
         assert work.kind == BACKGROUND
-        assert [batch.id for batch, _ in await store.due_validations(5_000, 9)] == ["batch_bg"]
+        assert [each.batch_id for each in await store.due_validations(5_000, 9)] == ["batch_bg"]
 
     async def test_one_that_came_late_is_not_taken_for_a_cancelled_one(self, store: Store) -> None:
         """They are as many as before, and one of them has no line in the batch's input."""

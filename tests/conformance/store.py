@@ -48,7 +48,7 @@ TERMINAL = [status for status in BatchStatus if status not in LIVE_STATUSES]
 async def due_ids(store: Store, now: int, limit: int = 100) -> list[str]:
     """Ids of batches with something due: their own rows first, each kind in its order."""
     found = [work.batch.id for work in await store.due_batches(now, limit)]
-    found += [batch.id for batch, _ in await store.due_validations(now, limit)]
+    found += [each.batch_id for each in await store.due_validations(now, limit)]
     for state in JobState:
         found += [work.batch.id for work in await store.due_jobs(state, now, limit)]
     return list(dict.fromkeys(found))
@@ -1049,7 +1049,7 @@ class DueRules:
         await store.request_cancel(OWNER, "batch_two", 2)
         [work] = await store.due_batches(10, 10)
         assert work.batch.id == "batch_two"
-        found = [(batch.id, size) for batch, size in await store.due_validations(10, 1)]
+        found = [(each.batch_id, each.bytes) for each in await store.due_validations(10, 1)]
         assert found == [("batch_one", 77), ("batch_his", 1000)]
         await claim(store, "batch_one")
         assert len(await store.due_validations(10, 10)) == 2

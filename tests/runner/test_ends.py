@@ -7,6 +7,7 @@ import pytest
 
 from gateway.batches.batch import BatchStatus
 from gateway.errors import UpstreamHeldError
+from gateway.runner.runner import HELD
 from tests.runner.world import HOUR, OWNER, World, chat, world
 
 pytestmark = pytest.mark.slow
@@ -156,7 +157,8 @@ async def test_why_it_waited_outlives_the_end(tmp_path: Path) -> None:
         done = await here.ended(batch)
 
         assert done.status is BatchStatus.EXPIRED
-        reason = "the upstream answered 403 BILLING_DISABLED"
+        held = HELD % "default"
+        reason = f"the upstream answered 403 BILLING_DISABLED; {held}"
         assert done.ended_because == f"the completion window ended; {reason}"
         rows = await here.lines(done.error_file_id)
         assert all(reason in row["error"]["message"] for row in rows)

@@ -24,6 +24,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.ports.store import Kind
+from gateway.runner.send_steps import LANDED
 from tests.runner.world import HOUR, MODEL, MODELS, OWNER, World, chat, sweep, world
 
 ONCE = RetryRules(attempts=1)
@@ -570,3 +571,13 @@ async def test_a_model_that_worked_an_hour_ago_need_not_run_still(tmp_path: Path
         here.upstream.refused_model = error
         refused = await here.ended(await here.submit(TWO))
         assert (refused.counts.completed, refused.counts.failed) == (0, 2)
+
+
+async def test_a_create_without_an_answer_says_what_is_asked(tmp_path: Path) -> None:
+    """A person saw `ReadError`, for the three minutes in which nothing is sent again."""
+    async with world(tmp_path, settle=HOUR) as here:
+        here.upstream.script["create"] = [UpstreamAmbiguousError("no answer")]
+        batch = await here.submit(TWO)
+        work = await here.until(lambda work: work.batch.last_error, batch)
+        assert work.batch.last_error == f"{LANDED}: no answer"
+        assert here.upstream.calls.count("create") == 1

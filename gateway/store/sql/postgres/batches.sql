@@ -17,7 +17,8 @@ WITH RECURSIVE owners (owner) AS (
     SELECT (SELECT min(owner) FROM batches WHERE status = 'validating' AND owner > owners.owner)
     FROM owners WHERE owner IS NOT NULL
 )
-SELECT batches.*, files.bytes AS input_bytes FROM owners
+SELECT batches.id AS batch_id, batches.owner, batches.created_at AS since, files.bytes
+FROM owners
 CROSS JOIN LATERAL (
     SELECT * FROM batches AS own
     WHERE own.status = 'validating' AND own.owner = owners.owner AND own.due_at <= :now
