@@ -124,7 +124,7 @@ NOTICE_SECONDS: Final = 0.5
 TELLING_SECONDS: Final = 1.0
 
 # Steps that end within this are followed up by one look for work: each look has its price.
-GATHER_SECONDS: Final = 0.01
+GATHER_SECONDS: Final = 0.02
 
 
 # An answer with `store: false` that is made in the background is kept to be collected: OpenAI keeps

@@ -3,8 +3,8 @@
 Times are integer milliseconds since the epoch, UTC, ``None`` when not (yet) set.
 """
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import add, sub
 from typing import Any, Final, Self
@@ -43,10 +43,15 @@ class _Sums:
     """Numbers that add up, member by member."""
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(*map(add, astuple(self), astuple(other)))
+        return type(self)(*map(add, self._members(), other._members()))
 
     def __sub__(self, other: Self) -> Self:
-        return type(self)(*map(sub, astuple(self), astuple(other)))
+        return type(self)(*map(sub, self._members(), other._members()))
+
+    def _members(self) -> list[int]:
+        """In their order; ``astuple`` copies each deeply, which takes ten times as long."""
+        names: Sequence[str] = self.__slots__
+        return [getattr(self, name) for name in names]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ Times are integer milliseconds since the epoch, UTC, ``None`` when not (yet) set
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 from gateway.batches.batch import Counts, TokenUsage
 
@@ -167,9 +168,20 @@ class Job:
     fence: int = 0
     lease_until: int | None = None
 
+    def changed(self, changes: Mapping[str, Any]) -> "Job":
+        """Return the job with other members, as ``dataclasses.replace`` does in thrice the time."""
+        members = list(_read(self))
+        for name, value in changes.items():
+            members[_PLACES[name]] = value
+        return Job(*members)
+
     @property
     def outgoing(self) -> tuple[str, int]:
         """The blob that is sent, and its size in bytes."""
         if self.filled is not None and self.filled_bytes is not None:
             return self.filled, self.filled_bytes
         return self.spool, self.bytes
+
+
+_PLACES: Final = {each.name: place for place, each in enumerate(fields(Job))}
+_read: Final = attrgetter(*_PLACES)

@@ -108,7 +108,7 @@ def moved(job: Job, state: JobState, **changes: Any) -> Job:  # noqa: ANN401 - a
     if state not in TRANSITIONS[job.state]:
         raise IllegalMoveError(f"job {job.id}: {job.state} cannot become {state}")
     fresh: dict[str, Any] = {"failures": 0, "defects": 0, "last_error": None, "due_at": 0}
-    return replace(job, state=state, **(fresh | changes))
+    return job.changed({"state": state, **fresh, **changes})
 
 
 CANCELLED: Final = Failure(

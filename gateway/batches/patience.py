@@ -72,7 +72,7 @@ def denied(job: Job, now: int) -> Job:
 
 def undenied(job: Job) -> Job:
     """Return the job once it was shown again."""
-    return replace(job, denied_at=None, denials=0)
+    return job.changed({"denied_at": None, "denials": 0})
 
 
 def is_overdue(job: Job, now: int, patience: Patience, *, proven: bool = True) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -233,7 +234,23 @@ class StepContext:
         try:
             yield place
         finally:
-            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+            if not _cleared_at_once(place):
+                await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+
+
+def _cleared_at_once(place: Path) -> bool:
+    """Remove a directory of a few small files in less time than the way to a thread takes."""
+    try:
+        with os.scandir(place) as entries:
+            found = [(each.path, each.stat(follow_symlinks=False)) for each in entries]
+        if any(stat.S_ISDIR(seen.st_mode) or seen.st_size > SEALED_AT_ONCE for _, seen in found):
+            return False
+        for path, _ in found:
+            os.unlink(path)  # noqa: PTH108 - as quick as it looks
+        os.rmdir(place)  # noqa: PTH106 - as quick as it looks
+    except OSError:
+        return False
+    return True
 
 
 class LostClaimError(Exception):

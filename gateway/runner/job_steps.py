@@ -121,8 +121,8 @@ async def _note_running(
     context: StepContext, batch: Batch, claim: JobClaim, seen: Observation
 ) -> None:
     now = context.clock.now()
-    job = replace(denials.shown(context, claim.row), upstream_state=seen.state, looked_at=now)
-    job = replace(job, failures=0, last_error=None)
+    told = {"upstream_state": seen.state, "looked_at": now, "failures": 0, "last_error": None}
+    job = denials.shown(context, claim.row).changed(told)
     due = now + next_poll(
         now - (job.submitted_at or now), job.items, context.options.poll, jitter()
     )

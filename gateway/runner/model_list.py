@@ -43,10 +43,7 @@ class ModelList:
 
     async def get(self, owner: str) -> Mapping[str, Sequence[str]] | None:
         """Return the methods of each model; None when the upstream has never listed any."""
-        models = (await self._of(owner).refreshed()).models
-        if models is None:
-            return None
-        return {model.id: sorted(model.methods) for model in models}
+        return (await self._of(owner).refreshed()).methods
 
     async def offered(self, owner: str) -> Sequence[Model]:
         """Return the models. Errors: why the upstream could not list them, if it never has."""
@@ -88,6 +85,7 @@ class _Listed:
 
     def __init__(self, context: StepContext, owner: str) -> None:
         self.models: Sequence[Model] | None = None
+        self.methods: Mapping[str, Sequence[str]] | None = None
         self.error: UpstreamError | None = None
         self._context = context
         self._owner = owner
@@ -105,6 +103,7 @@ class _Listed:
                 return self
             try:
                 self.models = await self._ask_in_time()
+                self.methods = {model.id: sorted(model.methods) for model in self.models}
                 self.error = None
             except UpstreamError as error:
                 # A model that does not exist then fails when its job is created, line by line.

@@ -7,15 +7,14 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 from urllib.request import getproxies
 
 import httpx
 import orjson
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from gateway.clock import Clock
 from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailableError
@@ -42,6 +41,8 @@ DEFAULT_LIMITS: Final = httpx.Limits(
 
 # For how long a connection is kept that no call uses.
 KEPT_SECONDS: Final = 5.0
+
+T = TypeVar("T")
 
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
@@ -166,12 +167,11 @@ class Transport:
         self, url: str, credential: str, params: Mapping[str, str | int] | None = None
     ) -> dict[str, Any]:
         """Send a GET, repeated a few times quickly when that may help; return its JSON object."""
-        return await self.retrying()(self.call, "GET", url, credential, params=params)
+        return await self.repeated(partial(self.call, "GET", url, credential, params=params))
 
     async def get_bytes(self, url: str, credential: str) -> bytes:
         """Send a GET as :meth:`get` does; return the body as it came, which is a JSON object."""
-        body: bytes = await self.retrying()(self._read, "GET", url, credential)
-        return body
+        return await self.repeated(partial(self._read, "GET", url, credential))
 
     async def call(
         self,
@@ -213,7 +213,9 @@ class Transport:
         timeout = httpx.Timeout(seconds, connect=min(seconds, self.options.connect_seconds))
         sent = {**HEADERS, **headers}
         waits = {"timeout": timeout.as_dict()}
-        request = httpx.Request("POST", url, headers=sent, content=content, extensions=waits)
+        request = httpx.Request(
+            "POST", parsed(url), headers=sent, content=content, extensions=waits
+        )
         small = len(content) <= SENT_AT_ONCE
         response = await (self._send_alone if small else self._send_slowly)(request)
         try:
@@ -242,7 +244,7 @@ class Transport:
         sent = {**HEADERS, **self.key(credential), **(headers or {})}
         # Built without the client, which would parse the URL three times and look for cookies.
         request = httpx.Request(
-            method, url, params=params, headers=sent, extensions={"timeout": self._stall}
+            method, parsed(url), params=params, headers=sent, extensions={"timeout": self._stall}
         )
         response = await self._send(request)
         try:
@@ -279,17 +281,22 @@ class Transport:
         longest = min(options.retry_max_seconds, options.retry_min_seconds * 2 ** (failures - 1))
         await self.clock.sleep(longest * (1 + jitter()) / 2)
 
-    def retrying(self) -> AsyncRetrying:
+    async def repeated(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat what may be repeated, a few times and quickly; longer waits are the runner's."""
-        return AsyncRetrying(
-            retry=retry_if_exception(worth_a_quick_retry),
-            stop=stop_after_attempt(self.options.call_attempts),
-            wait=wait_random_exponential(
-                multiplier=self.options.retry_min_seconds, max=self.options.retry_max_seconds
-            ),
-            sleep=self.clock.sleep,
-            reraise=True,
-        )
+        for failures in range(1, self.options.call_attempts):
+            try:
+                return await call()
+            except UpstreamUnavailableError as error:
+                if not worth_a_quick_retry(error):
+                    raise
+            await self.back_off(failures)
+        return await call()
+
+
+@lru_cache(maxsize=1024)
+def parsed(url: str) -> httpx.URL:
+    """Parse a URL: of a job it is asked for again and again, of a model's creates always."""
+    return httpx.URL(url)
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

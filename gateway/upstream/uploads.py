@@ -15,6 +15,7 @@ that is not the upstream's own.
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import httpx
@@ -163,9 +164,8 @@ class _Upload:
         }
         source = self._source
         body = {"file": {"displayName": source.display_name, "mimeType": source.media_type}}
-        response: httpx.Response = await self._transport.retrying()(
-            self._ask, headers, orjson.dumps(body)
-        )
+        asking = partial(self._ask, headers, orjson.dumps(body))
+        response = await self._transport.repeated(asking)
         self._url = response.headers.get("x-goog-upload-url", "")
         if not is_upload_host(self._url, self._transport.options.base_url):
             raise UpstreamUnavailableError("The upstream gave no upload URL on its own host.")
