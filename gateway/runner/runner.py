@@ -119,7 +119,7 @@ FOREIGN_JOBS: Final = (
     " Nothing is created in its place; it goes on once that key, or another of its project, is set."
 )
 
-# What a person has to mend, and for which of several keys.
+# Said of a step that a key holds up: a person has to mend it, and may have several.
 HELD: Final = "what waits for the key %s is held until Google accepts it, its project and its bill"
 
 AnyStep = Step | FileStep
