@@ -467,11 +467,11 @@ def _held_port() -> socket.socket:
     return held
 
 
-def soak(plan: Plan) -> Report:
-    """Run it."""
+def soak(plan: Plan, kept: Path | None = None) -> Report:
+    """Run it; records and log are in ``kept`` afterwards, if that is a directory."""
     options = EmulatorOptions(job_seconds=0.5, max_live_jobs=10_000, seed=plan.seed)
     with tempfile.TemporaryDirectory() as directory, running(options) as gemini:
-        server = Server(Path(directory), gemini)
+        server = Server(kept or Path(directory), gemini)
         try:
             return Soak(plan, server, gemini).run()
         finally:
@@ -485,8 +485,9 @@ def main() -> int:
     parser.add_argument("--batches", type=int, default=200)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="an empty directory for its records and its log")
     given = parser.parse_args()
-    report = soak(Plan(given.minutes * 60, given.batches, given.clients, given.seed))
+    report = soak(Plan(given.minutes * 60, given.batches, given.clients, given.seed), given.keep)
     print(report.table())
     for one in report.wrong:
         print(f"BROKEN {one}")
