@@ -209,6 +209,9 @@ class _Calls:
                 return
             await self._withdraw(key)
             await self._context.clock.sleep(FIRST_PAUSE * 2.0**attempt)
+            await self._look_for_a_stop()
+            if self._halt is not None:
+                return
 
     async def _begins(self, key: str, request: bytes) -> bool:
         """Whether the row of a call is there, so that it may be sent."""

@@ -431,6 +431,28 @@ async def test_a_cancel_ends_those_that_wait_for_the_budget(
     assert list(paid(gemini, since).values()) == [1]
 
 
+async def test_a_cancel_ends_a_call_that_is_tried_again(
+    gemini: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an error of the server, which costs nothing, it was sent whatever had come between."""
+    monkeypatch.setattr(rescue_step, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(rescue_step, "FIRST_PAUSE", 0.01)
+    since = len(gemini.ledger())
+    async with rescuing(gemini, tmp_path) as w:
+        withdraw = w.store.withdraw_rescue_call
+
+        async def cancelled(job: Job, key: str) -> None:
+            await withdraw(job, key)
+            await w.store.request_cancel("owner", job.batch_id, w.clock.now())
+
+        monkeypatch.setattr(w.store, "withdraw_rescue_call", cancelled)
+        gemini.fault("job-stuck", times=1)
+        gemini.fault("error", on="generate", status=500, times=1)
+        done = await w.ended(await w.submit(chat("a", "say a", max_tokens=50)))
+        assert (done.status, done.counts.completed) == (BatchStatus.CANCELLED, 0)
+    assert len(gemini.ledger()) == since
+
+
 async def test_records_that_cannot_be_read_cut_off_no_call(
     gemini: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
