@@ -35,6 +35,8 @@ LIVE_JOBS: Final = "*"
 JOBS_IN_ROOM: Final = 2
 # Refusals in a row of a job that is alone, until it counts as too large. A passing 429 is no proof.
 REFUSALS_OF_SIZE: Final = 3
+# What was refused is far below a limit of so many times as much.
+FAR_BELOW: Final = 4
 # For how long a limit stays flat after a refusal; not for as long when less was refused than the
 # tier has at least, or a setting says: that refusal may have been a passing one.
 QUIET_MS: Final = 4 * 3_600_000
@@ -187,19 +189,21 @@ def refused(
 ) -> Quota:
     """Learn from a 429: ``used`` was at Google, ``more`` is the job's; wait ``until`` then.
 
-    With something else there the sum was too much. Alone, only a row of refusals counts, and then
-    the job itself is too large: half of it is tried. But while tokens of cancelled jobs may count
-    on, it may be these.
+    With something else there the sum was too much; far below what all may have, only if
+    refusals come in a row (a passing one left one job at a time for ten minutes). Alone, only a row
+    of refusals counts, and then the job itself is too large: half of it is tried. But while tokens
+    of cancelled jobs may count on, it may be these.
     """
-    room = room_of(quota, rules)
+    room, refusals = room_of(quota, rules), quota.refusals + 1
     learned = replace(quota, accepted=0, blocked_until=until, room=room)
     if used:
+        counted_on = replace(learned, refusals=refusals)
+        if FAR_BELOW * (used + more) < room and refusals < REFUSALS_OF_SIZE:
+            return counted_on
         most = max(used, (used + more) * 3 // 4)
-        less = replace(learned, room=min(most, room), ceiling=most, refused_at=now)
-        return replace(less, refusals=quota.refusals + 1)
+        return replace(counted_on, room=min(most, room), ceiling=most, refused_at=now)
     if quota.held_at(now):
         return learned
-    refusals = quota.refusals + 1
     streak = quota.accepted == 0 and quota.refusals > 0
     ceiling = quota.ceiling if streak and quota.ceiling else max(1, more * 3 // 4)
     if refusals >= REFUSALS_OF_SIZE:

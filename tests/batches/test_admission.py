@@ -212,14 +212,26 @@ def test_tokens_of_cancelled_jobs_count_until_they_are_proven_free() -> None:
 def test_live_jobs_are_learned_too() -> None:
     """One fewer than were refused; more again when the refusal is no longer young."""
     rules = QuotaRules(max_live_jobs=100)
-    quota = refused(Quota("default", LIVE_JOBS), rules, 20, 1, until=0, now=0)
-    assert room_of(quota, rules) == 20
+    quota = refused(Quota("default", LIVE_JOBS), rules, 40, 1, until=0, now=0)
+    assert room_of(quota, rules) == 40
     for _ in range(200):
-        quota = accepted(quota, rules, 20, QUIET_BELOW_BASE_MS)
-    assert room_of(quota, rules) == 20
-    quota = accepted(quota, rules, 20, QUIET_BELOW_BASE_MS * 3 // 2)
-    assert room_of(quota, rules) == 22
+        quota = accepted(quota, rules, 40, QUIET_BELOW_BASE_MS)
+    assert room_of(quota, rules) == 40
+    quota = accepted(quota, rules, 40, QUIET_BELOW_BASE_MS * 3 // 2)
+    assert room_of(quota, rules) == 45
     assert room_of(replace(quota, room=500), rules) == 100
+
+
+def test_a_passing_refusal_far_below_a_limit_teaches_nothing() -> None:
+    """Seen: one job at a time for ten minutes, where a hundred may be live. A row of them does."""
+    rules, quota = QuotaRules(max_live_jobs=100), Quota("default", LIVE_JOBS)
+    for _ in range(2):
+        quota = refused(quota, rules, 1, 1, until=5, now=0)
+        assert (room_of(quota, rules), quota.blocked_until) == (100, 5)
+
+    assert room_of(refused(quota, rules, 1, 1, until=5, now=0), rules) == 1
+    quota = accepted(quota, rules, 1, 6)
+    assert room_of(refused(quota, rules, 1, 1, until=9, now=6), rules) == 100
 
 
 def send_for(hours: int, limit: int, size: int, quota: Quota, now: int) -> tuple[int, Quota]:
