@@ -398,3 +398,13 @@ def test_the_changelog_begins_with_this_version() -> None:
     for release in re.split(r"^## ", text, flags=re.MULTILINE):
         headings = re.findall(r"^### (.+)$", release, re.MULTILINE)
         assert len(headings) == len(set(headings)), f"a list stands twice: {headings}"
+
+
+def test_the_changelog_says_each_thing_once() -> None:
+    """An entry that two branches moved stands twice after their merge."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    begins = [
+        " ".join(entry.split())[:60] for entry in re.split(r"^- ", text, flags=re.MULTILINE)[1:]
+    ]
+    assert len(begins) > 100
+    assert [begin for begin in begins if begins.count(begin) > 1] == []

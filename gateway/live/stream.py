@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gateway.errors import GatewayError, UpstreamError
 from gateway.live.failures import envelope_of, of_upstream, refused
-from gateway.live.options import LiveOptions
+from gateway.live.options import FAN_OUT, LiveOptions
 from gateway.ports.single import Answered, Reply, SingleCall, SingleUpstream
 from gateway.translate import AnswerStream, Rendered
 from gateway.wire.sse import KEEP_ALIVE
@@ -70,6 +70,7 @@ class LiveStream:
         self._options = options
         self._pieces: asyncio.Queue[_Piece] = asyncio.Queue(AHEAD)
         self._left = len(calls)
+        self._places = asyncio.Semaphore(FAN_OUT)
         self._tasks = [
             asyncio.create_task(  # noqa: TID251 - begun here, ended by close(), watched by _next()
                 self._read(upstream, number, call), name="single-call"
@@ -141,7 +142,7 @@ class LiveStream:
 
     async def _read(self, upstream: SingleUpstream, item: int, call: SingleCall) -> None:
         try:
-            async with aclosing(upstream.stream(call)) as replies:
+            async with self._places, aclosing(upstream.stream(call)) as replies:
                 async for reply in replies:
                     await self._pieces.put(_Piece(item, reply))
             await self._pieces.put(_Piece(item))

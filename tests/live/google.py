@@ -34,6 +34,10 @@ class Google:
     paths: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     live: int = 0
+    asked: int = 0  # requests under way
+    most: int = 0  # of them at a time
+    together: int = 0  # no answer ends before so many were under way, and more had time to come
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     def play_pieces(self, pieces: Sequence[Any], **how: Any) -> None:
@@ -63,12 +67,25 @@ class Google:
         lengths = [line for line in lines if line.lower().startswith("content-length:")]
         body = await reader.readexactly(int(lengths[0].split(":")[1]) if lengths else 0)
         self.bodies.append(orjson.loads(body) if body else None)
-        script = self.script
+        self.asked += 1
+        self.most = max(self.most, self.asked)
+        try:
+            return await self._play(self.script, reader, writer)
+        finally:
+            self.asked -= 1
+
+    async def _play(
+        self, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         writer.write(KEEP % (script.status, script.media_type))
         for block in script.blocks:
             writer.write(b"%x\r\n%b\r\n" % (len(block), block))
             await writer.drain()
             await asyncio.sleep(0)
+        if self.together:
+            if self.asked >= self.together:
+                asyncio.get_running_loop().call_later(0.3, self.ending.set)
+            await self.ending.wait()
         if script.end == "reset":
             return False
         if script.end == "silence":
