@@ -308,3 +308,47 @@ def test_instructions_that_look_like_stand_ins_stay_what_they_are() -> None:
     for line, made in zip(lines, among_others, strict=True):
         frames.forget()
         assert translated(RESPONSES, line, POLICY, MODEL) == made
+
+
+SAFE: Final = Policy(safety_settings={"HARM_CATEGORY_HARASSMENT": "BLOCK_NONE"})
+# Each pair differs in one of the two, and in what is made of the same options.
+PLACES: Final = ((MODEL, POLICY), ("gemini-3-flash-preview", POLICY), (MODEL, SAFE))
+
+
+@pytest.mark.parametrize(
+    ("path", "same", "own"),
+    [
+        (CHAT, {"reasoning_effort": "low"}, ()),
+        (CHAT, {"reasoning_effort": "low"}, ("seed", "user")),
+        (CHAT, {"reasoning_effort": "low"}, ("metadata", "max_tokens")),
+        (RESPONSES, {"reasoning": {"effort": "low"}}, ()),
+        (RESPONSES, {"reasoning": {"effort": "low"}}, ("metadata", "max_output_tokens")),
+    ],
+)
+def test_lines_in_turn_under_other_models_and_policies(
+    path: str, same: dict[str, Any], own: tuple[str, ...]
+) -> None:
+    """What the line before was compiled to is for its own model, policy and shape alone."""
+    lines = []
+    for number in range(24):
+        model, policy = PLACES[number // 2 % 3]
+        # One name for all: where aliases differ, so does the model of a name.
+        body = {"model": "x", "messages" if path == CHAT else "input": _turns(number), **same}
+        for name in own:
+            values = {"seed": number, "user": f"u{number}", "metadata": {"n": f"{number}"}}
+            body[name] = values.get(name, 7_919 + 100 * number)
+        if number % 8 == 5:  # another shape
+            body["top_p"] = 0.5
+        lines.append((body, policy, model))
+    alone = []
+    for body, policy, model in lines:
+        frames.forget()
+        alone.append(translated(path, body, policy, model))
+    assert len({repr(made[0]) for made in alone}) > len(PLACES)
+    frames.forget()
+    for _ in range(3):  # often enough that options are looked for by their shape from some line on
+        assert [translated(path, *line) for line in lines] == alone
+
+
+def _turns(number: int) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": f"Hi {number}"}]
