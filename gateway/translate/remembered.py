@@ -53,7 +53,6 @@ class Remembered(Generic[Key, Value]):
             self._old_sizes, self._sizes = self._sizes, {}
             self._used = 0
         self._old.pop(key, None)
-        self._old_sizes.pop(key, None)
         self.new[key] = value
         self._sizes[key] = size
         self._used += size

@@ -54,6 +54,37 @@ def test_a_value_may_be_replaced() -> None:
     assert len(cache) == 0
 
 
+def test_a_generation_takes_half_of_the_room_to_the_byte() -> None:
+    """The first and each later one."""
+    cache = Remembered[str, str](100)
+    for names, sizes in ((("a", "b"), (20, 30)), (("c", "d"), (1, 49)), (("e", "f"), (50, 1))):
+        for name, size in zip(names, sizes, strict=True):
+            cache.keep(name, name, size)
+        assert len(cache.new) == (1 if names[0] == "e" else 2)
+    assert len(cache) == 2  # what was before the last two generations is gone
+
+
+def test_what_is_kept_again_counts_once() -> None:
+    """Though it was of the generation before."""
+    cache = Remembered[str, str](100)
+    for name in "abc":
+        cache.keep(name, name, 25)
+    assert len(cache) == 3
+    cache.keep("a", "again", 5)
+    assert len(cache) == 3
+    assert cache.get("a") == "again"
+
+
+def test_bytes_that_come_later_add_up() -> None:
+    """With those of all values of the generation."""
+    cache = Remembered[str, str](100)
+    cache.keep("a", "x", 20)
+    cache.keep("b", "y", 10)
+    cache.grew("a", 15)
+    cache.keep("c", "z", 6)
+    assert list(cache.new) == ["c"]
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 120)), max_size=200))
 def test_it_never_holds_more_than_its_room(steps: list[tuple[int, int]]) -> None:
     """Whatever is kept and asked for."""
