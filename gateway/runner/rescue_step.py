@@ -181,10 +181,10 @@ class _Calls:
                 )
         return False
 
-    async def _look_for_a_stop(self) -> None:
+    async def _look_for_a_stop(self, *, at_once: bool = False) -> None:
         """Look now and then whether the batch was cancelled, or its window has ended."""
         now = self._context.clock.monotonic()
-        if now < self._looks_at:
+        if now < self._looks_at and not at_once:
             return
         self._looks_at = now + LOOK_SECONDS
         try:
@@ -209,7 +209,7 @@ class _Calls:
                 return
             await self._withdraw(key)
             await self._context.clock.sleep(FIRST_PAUSE * 2.0**attempt)
-            await self._look_for_a_stop()
+            await self._look_for_a_stop(at_once=True)
             if self._halt is not None:
                 return
 
@@ -232,7 +232,8 @@ class _Calls:
     async def _begun_later(self, key: str, most: int) -> RescueBegin | None:
         """Insert the row of a call when another has been settled; None if no more may be sent."""
         await self._settled.wait()
-        await self._look_for_a_stop()
+        # Each call that has waited looks by itself: the answer to another's look is still awaited.
+        await self._look_for_a_stop(at_once=True)
         return None if self._halt is not None else await self._begun(key, most)
 
     async def _begun(self, key: str, most: int) -> RescueBegin | None:

@@ -42,7 +42,7 @@ def test_damage_that_a_request_meets_ends_the_process(tmp_path: Path) -> None:
         assert answer.status_code == 503
         assert gateway.process is not None
         assert gateway.process.wait(60) == 1
-        assert "the database is damaged" in gateway.log()
+        assert "the database reads as damaged" in gateway.log()
         assert "Traceback" not in gateway.log()
 
 

@@ -12,7 +12,7 @@ from gateway.batches.job import JobState
 from gateway.batches.pacing import Pace
 from gateway.ports.store import Deletion, Work
 from gateway.runner.batch_steps import validate
-from gateway.runner.context import BatchClaim, Retention
+from gateway.runner.context import MAX_DEATHS, BatchClaim, Retention
 from gateway.runner.cpu.archive import is_packed
 from gateway.runner.denials import NO_RESULTS
 from gateway.runner.model_list import ModelList
@@ -234,13 +234,13 @@ async def test_a_blob_that_cannot_be_removed_holds_up_no_other(
         assert f"blob {names[0]} cannot be removed" in caplog.text
 
 
-async def test_what_kills_the_process_is_given_up_after_three_deaths(tmp_path: Path) -> None:
+async def test_what_kills_the_process_is_given_up_after_ten_deaths(tmp_path: Path) -> None:
     """One client's line was everybody's outage: the lease is the attempt, counted before it."""
     async with world(tmp_path, alone=True, max_warnings=1) as w:
         w.runner.stop()
         batch = await w.submit(chat("a"))
-        for deaths in range(3):
-            now = w.clock.now() + 1_000_000 * deaths
+        for deaths in range(MAX_DEATHS):
+            now = w.clock.now() + 10_000_000 * deaths
             claimed = await w.store.claim_batch(batch.id, 1000)
             assert claimed is not None
             assert claimed.defects == deaths

@@ -14,14 +14,17 @@ from gateway.clock import SystemClock
 from gateway.ui import app
 from gateway.ui.app import with_page
 
+NOTHING = {"object": "list", "data": [], "has_more": False}
+
 
 def page_over(
     answer: Mapping[str, Any], *, open_to_all: bool, ready: Callable[[], bool] = lambda: True
 ) -> httpx.AsyncClient:
-    """A client of the page, whose API answers this to everything."""
+    """A client of the page, whose API answers this to all but what is in the background."""
 
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
-        await Response(orjson.dumps(answer))(scope, receive, send)
+        told = NOTHING if scope["path"] == "/v1/background" else answer
+        await Response(orjson.dumps(told))(scope, receive, send)
 
     app = with_page(api, SystemClock(), open_to_all=open_to_all, ready=ready)
     transport = httpx.ASGITransport(app)

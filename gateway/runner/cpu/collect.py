@@ -352,6 +352,7 @@ class _Collection:
         """Whether a result is to be read: no process has died of it."""
         place, only = reading(offset), self._trail.only
         if place in self._trail.culprits or (is_reading(only) and place != only):
+            self._trail.end()  # a process that is killed from outside now died of no result
             return False
         self._trail.at(place)
         return True
@@ -442,6 +443,7 @@ class _Collection:
                 self._leave_out(ordinal)
                 continue
             if only not in {NOWHERE, place}:
+                self._trail.end()
                 continue
             self._trail.at(place)
             if self._echoes.lines[ordinal] not in self._never_sent:

@@ -102,5 +102,5 @@ class TrailWriter:
         self._left -= size
 
     def end(self) -> None:
-        """Note that all is done. What ends in any other way leaves its place behind."""
+        """Note that nothing is worked on. What ends in any other way leaves its place behind."""
         self._place[0] = NOWHERE

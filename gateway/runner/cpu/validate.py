@@ -324,8 +324,8 @@ class _Validation:
 
     def summary(self) -> ValidateSummary:
         self._read_all()
-        self._find_duplicates()
         self._trail.end()
+        self._find_duplicates()
         if self._lines == 0 and not self._errors:
             self._errors.add(
                 BatchError(
@@ -394,6 +394,7 @@ class _Validation:
             self._lines = number
             self._count += 1
             if self._trail.only and number != line_at(self._trail.only):
+                self._trail.end()  # a process that is killed from outside now died of no line
                 continue
             line = self._read(raw, number)
             if isinstance(line, BatchError):
