@@ -27,6 +27,9 @@ TRAILS: Final = "trails"
 LINE_SECONDS: Final = 120.0
 # Deaths at one place, in the company of all other lines, that prove as much as one alone.
 ENOUGH_DEATHS: Final = 3
+# Deaths at one place together with the gateway, which prove as much: it was killed from outside,
+# most likely, and begins each time anew, with the same line.
+ENOUGH_WITH_THE_GATEWAY: Final = 5
 # Deaths that one attempt at a step survives; after these it fails, and pauses, as before.
 MAX_DEATHS: Final = 40
 
@@ -89,6 +92,7 @@ class _Suspects:
         self._place = directory / name
         self._record = directory / f"{name}.deaths"
         self._deaths: Counter[int] = Counter()
+        self._together: Counter[int] = Counter()  # of these, those of the gateway as well
         self._believed: set[int] = set()  # one of their processes did nothing else
         self._alone = NOWHERE  # the place that is being tried alone
         self._cleared: set[int] = set()
@@ -97,12 +101,17 @@ class _Suspects:
             told = orjson.loads(self._record.read_bytes())
             self._alone, self._believed = told["alone"], set(told["believed"])
             self._deaths.update(dict(told["deaths"]))
-        self.note_death()
+            self._together.update(dict(told.get("together", ())))
+        self.note_death(together=True)
 
     @property
     def _culprits(self) -> list[int]:
         deaths = self._deaths.items()
-        return [at for at, n in deaths if n >= ENOUGH_DEATHS or at in self._believed]
+        return [at for at, n in deaths if self._is_enough(at, n) or at in self._believed]
+
+    def _is_enough(self, place: int, deaths: int) -> bool:
+        alone = deaths - self._together[place]
+        return alone >= ENOUGH_DEATHS or deaths >= ENOUGH_WITH_THE_GATEWAY
 
     @property
     def explained(self) -> int:
@@ -124,14 +133,18 @@ class _Suspects:
         self._alone = place
         self._save()
 
-    def note_death(self) -> bool:
-        """Whether the last process died at a place: that is counted."""
+    def note_death(self, *, together: bool = False) -> bool:
+        """Whether the last process died at a place: that is counted.
+
+        ``together``: the gateway ended too, and finds the place at its next start.
+        """
         place = NOWHERE
         if self._place.exists():
             [place] = PLACE.unpack(self._place.read_bytes())
         if place != NOWHERE:
             self._deaths[place] += 1
-            if place == self._alone:
+            self._together[place] += together
+            if place == self._alone and not together:
                 self._believed.add(place)
             self._alone, self.last = NOWHERE, line_at(place)
             self._save()
@@ -143,6 +156,7 @@ class _Suspects:
             "alone": self._alone,
             "believed": list(self._believed),
             "deaths": list(self._deaths.items()),
+            "together": list(self._together.items()),
         }
         self._record.write_bytes(orjson.dumps(told))
 
