@@ -246,8 +246,8 @@ def _cleared_at_once(place: Path) -> bool:
         if any(stat.S_ISDIR(seen.st_mode) or seen.st_size > SEALED_AT_ONCE for _, seen in found):
             return False
         for path, _ in found:
-            os.unlink(path)  # noqa: PTH108 - as quick as it looks
-        os.rmdir(place)  # noqa: PTH106 - as quick as it looks
+            os.unlink(path)  # noqa: PTH108 - microseconds, in the event loop
+        os.rmdir(place)  # noqa: PTH106 - microseconds, in the event loop
     except OSError:
         return False
     return True

@@ -479,7 +479,7 @@ def _ranges(context: StepContext, job: Job, task: CollectTask) -> int:
         return 1
     if job.defects or not 1 < job.lines == job.items:
         return 1
-    size = os.stat(task.raw).st_size  # noqa: PTH116 - as quick as it looks
+    size = os.stat(task.raw).st_size  # noqa: PTH116 - microseconds, in the event loop
     return ranges_of(size, context.workers.free, RANGE_BYTES)
 
 

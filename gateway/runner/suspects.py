@@ -1,9 +1,10 @@
 """Lines that worker processes died of: found by the trail, tried once more alone, left out.
 
-A process may also be killed from outside, whatever it is at. So a line is suspected by one death,
-and believed by another while it is worked on alone, or by several at the same place. All of it
-is kept in files, for the kernel may end the gateway together with its worker (a container whose
-memory is one group).
+A process may also be killed from outside, whatever it is at. So one death makes a line suspected,
+and another while it is worked on alone, or several at the same place, leave it out. All of this is
+kept in files, for the kernel may end the gateway together with its worker (a container whose memory
+is one group). Deaths of both prove less: a gateway that is killed from outside begins with the same
+line each time. Five of them leave it out.
 """
 
 import asyncio
@@ -27,8 +28,8 @@ TRAILS: Final = "trails"
 LINE_SECONDS: Final = 120.0
 # Deaths at one place, in the company of all other lines, that prove as much as one alone.
 ENOUGH_DEATHS: Final = 3
-# Deaths at one place together with the gateway, which prove as much: it was killed from outside,
-# most likely, and begins each time anew, with the same line.
+# Deaths at one place that prove as much when the gateway died with its worker: it was killed from
+# outside, most likely.
 ENOUGH_WITH_THE_GATEWAY: Final = 5
 # Deaths that one attempt at a step survives; after these it fails, and pauses, as before.
 MAX_DEATHS: Final = 40

@@ -107,8 +107,8 @@ class Scripted:
         return {"embeddings": vectors, **({"usageMetadata": usage} if usage else {})}
 
     def stream(self, call: SingleCall) -> AsyncGenerator[Reply, None]:
-        """Nothing is streamed here."""
-        raise NotImplementedError
+        """Fail: nothing is streamed here."""
+        raise AssertionError(call.method)
 
 
 def _is_counted(response: dict[str, Any]) -> bool:
