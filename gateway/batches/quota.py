@@ -35,6 +35,10 @@ LIVE_JOBS: Final = "*"
 JOBS_IN_ROOM: Final = 2
 # Refusals in a row of a job that is alone, until it counts as too large. A passing 429 is no proof.
 REFUSALS_OF_SIZE: Final = 3
+# A job of this part of the smallest limit published for its model is never too large. Copies of
+# Google's page differ by up to ten times (gemini-wire 4.1), and a 429 can be an outage, or about
+# jobs that ended: those have held their tokens for days (python-genai#2495).
+NEVER_TOO_LARGE: Final = 10
 # What was refused is far below a limit of so many times as much.
 FAR_BELOW: Final = 4
 # For how long a limit stays flat after a refusal; not for as long when less was refused than the
@@ -62,10 +66,13 @@ class QuotaRules:
         if model == LIVE_JOBS:
             return self.max_live_jobs
         given = self._given(model)
-        if given is not None:
-            return given
-        row = next(row for pattern, row in _TIERS if re.match(pattern, model))
-        return row[(self.tier or 1) - 1]
+        return self._published(model)[(self.tier or 1) - 1] if given is None else given
+
+    def floor(self, model: str) -> int:
+        """Return the size up to which no job is cut, whatever is refused; a setting is believed."""
+        given = self._given(model)
+        smallest = self._published(model)[0] if given is None else given
+        return max(1, smallest // NEVER_TOO_LARGE)
 
     def most(self, model: str) -> int | None:
         """Return what no answer raises it above; None in tier ``auto`` without a setting."""
@@ -75,6 +82,10 @@ class QuotaRules:
     def _given(self, model: str) -> int | None:
         given = self.enqueued_tokens
         return given.get(model, given.get("*"))
+
+    @staticmethod
+    def _published(model: str) -> tuple[int, int, int]:
+        return next(row for pattern, row in _TIERS if re.match(pattern, model))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +139,11 @@ def room_of(quota: Quota, rules: QuotaRules) -> int:
 def most_alone(quota: Quota, rules: QuotaRules) -> int:
     """Return what a job may have that is alone at Google; a larger one is cut again.
 
-    While nothing at all is accepted the refusals decide. Afterwards what was refused before may
-    have been an outage, and one that is no larger is tried as it is.
+    While nothing at all is accepted the refusals decide, but for the smallest sizes: those wait.
+    Afterwards what was refused before may have been an outage, and one that is no larger is tried
+    as it is.
     """
-    room = room_of(quota, rules)
+    room = max(room_of(quota, rules), rules.floor(quota.model))
     if quota.refusals >= REFUSALS_OF_SIZE or quota.ceiling is None:
         return room
     most = rules.most(quota.model)
@@ -192,7 +204,7 @@ def refused(
     With something else there the sum was too much; far below what all may have, only if
     refusals come in a row (a passing one left one job at a time for ten minutes). Alone, only a row
     of refusals counts, and then the job itself is too large: half of it is tried. But while tokens
-    of cancelled jobs may count on, it may be these.
+    of cancelled jobs may count on, it may be these; and the smallest jobs are never too large.
     """
     room, refusals = room_of(quota, rules), quota.refusals + 1
     learned = replace(quota, accepted=0, blocked_until=until, room=room)
@@ -204,10 +216,13 @@ def refused(
         return replace(counted_on, room=min(most, room), ceiling=most, refused_at=now)
     if quota.held_at(now):
         return learned
+    floor = min(rules.floor(quota.model), room)
+    if more <= floor:
+        return replace(learned, refusals=refusals)
     streak = quota.accepted == 0 and quota.refusals > 0
-    ceiling = quota.ceiling if streak and quota.ceiling else max(1, more * 3 // 4)
+    ceiling = quota.ceiling if streak and quota.ceiling else max(floor, more * 3 // 4)
     if refusals >= REFUSALS_OF_SIZE:
-        room = max(1, more // 2)
+        room = max(floor, more // 2)
     return replace(learned, refusals=refusals, room=room, ceiling=ceiling, refused_at=now)
 
 

@@ -14,7 +14,7 @@ from gateway.batches.job import Cause, Job, JobState
 from gateway.batches.lifecycle import moved
 from gateway.batches.pacing import next_retry
 from gateway.batches.planning import display_name
-from gateway.batches.quota import LIVE_JOBS
+from gateway.batches.quota import LIVE_JOBS, Quota, QuotaRules
 from gateway.errors import UpstreamUnavailableError
 from gateway.ids import jitter, new_job_id
 from gateway.ports.metrics import Series
@@ -39,9 +39,9 @@ async def create(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         if error.status != TOO_MANY_REQUESTS:
             raise
         context.meters.count(Series.RATE_LIMITED, call="create")
-        until = await _refused(context, claim.row, error)
+        until, why = await _refused(context, claim.row, error)
         again = replace(claim.row, due_at=until, failures=claim.row.failures + 1)
-        error.add_note(f"Google admits no more enqueued tokens of {claim.row.model}, or live jobs")
+        error.add_note(why)
         await claim.save(replace(again, last_error=describe(error)))
         return
     if claim.row.state is JobState.RUNNING:
@@ -72,8 +72,10 @@ async def _accepted(context: StepContext, claim: JobClaim) -> None:
             await context.store.learn(job.credential, model, change)
 
 
-async def _refused(context: StepContext, job: Job, error: UpstreamUnavailableError) -> int:
-    """Blame what is nearer to its limit, tokens or jobs; return until when to wait."""
+async def _refused(
+    context: StepContext, job: Job, error: UpstreamUnavailableError
+) -> tuple[int, str]:
+    """Blame what is nearer to its limit, tokens or jobs; return until when to wait, and why."""
     seen, now = await _look(context, job), context.clock.now()
     model, more = _to_blame(seen, job)
     quota, used = seen.quota(job.credential, model), seen.used(job.credential, model)
@@ -86,7 +88,19 @@ async def _refused(context: StepContext, job: Job, error: UpstreamUnavailableErr
     what = "live jobs" if model == LIVE_JOBS else f"tokens of {model}"
     told = (job_label(job), used, more, what, learned.room)
     logger.info("%s: no quota for %d and %d more %s; from now on at most %s", *told)
-    return until
+    why = f"Google admits no more enqueued tokens of {job.model}, or live jobs"
+    return until, why if used else _alone(context.options.quota, learned, more)
+
+
+def _alone(rules: QuotaRules, learned: Quota, more: int) -> str:
+    """Say that a job waits though it is alone; of one that is not cut again, the remedy as well."""
+    why = f"429 though nothing else of {learned.model} is enqueued"
+    if learned.refusals < quotas.REFUSALS_OF_SIZE or more > rules.floor(learned.model):
+        return why
+    return (
+        f"{why}; this job has about {more:,} tokens and is not cut further. If Google's limit for"
+        " your project is below that, name the limit in GATEWAY_ENQUEUED_TOKENS"
+    )
 
 
 def _to_blame(seen: Admission, job: Job) -> tuple[str, int]:

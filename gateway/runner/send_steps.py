@@ -102,8 +102,8 @@ async def _send(context: StepContext, claim: JobClaim) -> None:
         failure = Failure((error.code or "permission_denied").lower(), error.message, 403)
         await claim.save(moved(claim.row, JobState.REFUSED, failure=failure))
     except UpstreamUnavailableError as error:
-        said = error.status is not None
-        await claim.save(_not_sent(intent, before, refused=int(said)), keep=True)
+        answered = error.status != 0
+        await claim.save(_not_sent(intent, before, refused=int(answered)), keep=True)
         raise
     else:
         await _adopt_created(context, claim, name)

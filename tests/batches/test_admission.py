@@ -155,9 +155,12 @@ def ask(limit: int, sizes: list[int], quota: Quota, rules: QuotaRules) -> tuple[
 
 
 @pytest.mark.slow
-@given(st.integers(5000, 5_000_000), st.lists(st.integers(1, 3_000_000), min_size=1, max_size=9))
+@given(
+    st.integers(AUTO.floor(MODEL), 5_000_000),
+    st.lists(st.integers(1, 3_000_000), min_size=1, max_size=9),
+)
 def test_any_limit_is_learned(limit: int, sizes: list[int]) -> None:
-    """Everything gets through, whatever Google admits, and after few refusals."""
+    """Everything gets through, whatever Google admits that is believed, after few refusals."""
     most = 60 + 3 * sum(sizes) // limit
     refusals, quota = ask(limit, sizes, Quota("default", MODEL), AUTO)
     assert refusals <= most
@@ -183,6 +186,35 @@ def test_an_outage_does_not_shred_what_waits() -> None:
         size = max(1, min(size, most_alone(quota, AUTO)))
     quota = accepted(quota, AUTO, size, 0)
     assert most_alone(quota, AUTO) >= 700_000
+
+
+@pytest.mark.parametrize(
+    ("rules", "floor"),
+    [
+        (AUTO, 300_000),
+        (QuotaRules(tier=3), 300_000),
+        (QuotaRules(enqueued_tokens={MODEL: 50_000}), 5_000),
+        (QuotaRules(enqueued_tokens={"*": 3}), 1),
+    ],
+)
+def test_no_job_is_cut_below_a_part_of_what_is_published(rules: QuotaRules, floor: int) -> None:
+    """However often it is refused: then it is no size that Google is known to refuse."""
+    quota, size, sizes = Quota("default", MODEL), 1_200_000, set[int]()
+    for _ in range(60):
+        sizes.add(size)
+        if verdicts([waits("j", size)], [], quota, rules=rules)["j"] is Verdict.CUT:
+            size //= 2
+        else:
+            quota = refused(quota, rules, 0, size, until=0, now=NOW)
+    assert rules.floor(MODEL) == floor
+    assert floor // 2 <= size <= floor
+    assert len(sizes) <= 24
+    small = refused(Quota("default", MODEL), rules, 0, floor, until=9, now=NOW)
+    assert (room_of(small, rules), small.ceiling, small.blocked_until) == (
+        rules.base(MODEL),
+        None,
+        9,
+    )
 
 
 def test_a_passing_refusal_cuts_nothing() -> None:

@@ -104,7 +104,14 @@ SCENARIOS: Final = {
         faults=(("results-fail", {"code": 13, "share": 0.5, "times": 1}),), cause="retry"
     ),
     "recut": Scenario(
-        {"GATEWAY_INLINE_MAX_ITEMS": "0"}, marker="word " * 20, model=SCARCE, cause="recut"
+        {
+            "GATEWAY_INLINE_MAX_ITEMS": "0",
+            # Believed: a job is not cut below a tenth of it.
+            "GATEWAY_ENQUEUED_TOKENS": f'{{"{SCARCE}":2000}}',
+        },
+        marker="word " * 20,
+        model=SCARCE,
+        cause="recut",
     ),
     "rescue": Scenario(
         {"GATEWAY_RESCUE": "flex", "GATEWAY_RESCUE_BEFORE_SECONDS": "90000"},

@@ -55,25 +55,28 @@ def test_a_file_beyond_the_quota_of_tier_1(tmp_path: Path, tier: str, most: int)
 
 
 @pytest.mark.parametrize("inline", ["100", "0"])
-def test_a_quota_that_nobody_told(tmp_path: Path, inline: str) -> None:
+def test_a_quota_below_the_one_that_was_told(tmp_path: Path, inline: str) -> None:
     """20 lines of 60 words, 500 tokens admitted: halved until they fit (lifecycle F13)."""
     options = EmulatorOptions(enqueued_tokens={"*": 500}, job_seconds=0.1)
     with running(options) as gemini:
-        settings = {"GATEWAY_INLINE_MAX_ITEMS": inline}
+        settings = {
+            "GATEWAY_INLINE_MAX_ITEMS": inline,
+            "GATEWAY_ENQUEUED_TOKENS": f'{{"{MODEL}":4000}}',
+        }
         with serving(tmp_path, gemini.base_url, **settings) as gateway:
             lines = [chat_line(f"id-{n}", "word " * 60, MODEL) for n in range(20)]
             run(gateway, lines)
-            [(first,)] = gateway.rows("SELECT count(*) FROM jobs WHERE cause = 'first'")
-            assert first == 1
+            planned = "SELECT count(*) FROM jobs WHERE cause = 'first'"
+            assert gateway.rows(planned) == [(1,)]
             learned = gateway.rows("SELECT room FROM quotas WHERE model = ?", MODEL)
 
             gateway.kill()
             gateway.start()
 
             assert gateway.rows("SELECT room FROM quotas WHERE model = ?", MODEL) == learned
-            before = refusals(gateway)
             run(gateway, lines)
-            assert refusals(gateway) - before < before
+            [(first,)] = gateway.rows(planned)
+            assert first > 2, "the second batch is cut at once by what the first has taught"
 
 
 def test_a_line_that_never_fits_waits_visibly(tmp_path: Path) -> None:
@@ -91,6 +94,32 @@ def test_a_line_that_never_fits_waits_visibly(tmp_path: Path) -> None:
         until(lambda: refusals(gateway) > 4, "it is refused")
         assert "429" in until(told, "the batch says so")
         assert client.batches.retrieve(batch.id).status == "in_progress"
+
+
+def test_refusals_for_long_do_not_shred_what_is_small(tmp_path: Path) -> None:
+    """Seen: three 429 in a row to a lone job halved it, again and again, down to its lines."""
+    with (
+        running(EmulatorOptions(job_seconds=0.1)) as gemini,
+        serving(tmp_path, gemini.base_url) as gateway,
+    ):
+        gemini.fault("quota", seconds=3600)
+        client = gateway.client()
+        batch = submit(client, [chat_line(f"id-{n}", "some words", MODEL) for n in range(40)])
+
+        def told() -> str:
+            return str(extension(client.batches.retrieve(batch.id))["waiting_for"])
+
+        until(lambda: refusals(gateway) >= 8, "it is refused")
+        until(lambda: f"429 though nothing else of {MODEL} is enqueued" in told(), "it says so")
+        assert "GATEWAY_ENQUEUED_TOKENS" in told()
+        gemini.advance(3600)
+
+        done = finished(client, batch)
+
+        assert done.status == "completed"
+        assert done.request_counts is not None
+        assert done.request_counts.completed == 40
+        assert gateway.rows("SELECT count(*) FROM jobs") == [(1,)]
 
 
 def test_live_jobs_are_bounded(tmp_path: Path) -> None:
