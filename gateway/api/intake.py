@@ -12,7 +12,7 @@ from gateway.api.services import Call
 from gateway.errors import RequestError, TooLargeError
 from gateway.ids import new_blob_name
 from gateway.ports.blobs import BlobWriter
-from gateway.units import MIB
+from gateway.units import KIB, MIB
 from gateway.wire.encodings import HEAD_BYTES, foreign_encoding
 from gateway.wire.multipart import (
     MAX_OVERHEAD_BYTES,
@@ -28,6 +28,8 @@ from gateway.wire.openai import parse_purpose
 
 # Bytes are digested and written in blocks of this size; a digest of one leaves the event loop.
 BLOCK_BYTES: Final = MIB
+# Smaller pieces are copied together: each that is held holds all of what arrived with it.
+WORTH_HOLDING: Final = 64 * KIB
 
 DEFAULT_FILENAME: Final = "upload"
 
@@ -56,7 +58,7 @@ class Content:
         if len(self.head) < HEAD_BYTES:
             self.head += bytes(data[: HEAD_BYTES - len(self.head)])
 
-    def count(self, block: bytes | bytearray) -> None:
+    def count(self, block: bytes) -> None:
         """Count the lines of a block."""
         self._newlines += block.count(b"\n")
         self._last = bytes(block[-1:]) or self._last
@@ -74,7 +76,8 @@ class Intake(Content):
         self._writer = writer
         self.limit = limit
         self._refusal = refusal
-        self._held = bytearray()
+        self._held: list[bytearray | memoryview] = []
+        self._held_bytes = 0
         self._digesting: asyncio.Future[None] | None = None
         self.bytes = 0
 
@@ -84,9 +87,19 @@ class Intake(Content):
         if self.bytes > self.limit:
             raise TooLargeError(self._refusal)
         self.begin(data)
-        self._held += data
-        if len(self._held) >= BLOCK_BYTES:
+        self._hold(data)
+        if self._held_bytes >= BLOCK_BYTES:
             await self._write()
+
+    def _hold(self, data: memoryview) -> None:
+        self._held_bytes += len(data)
+        last = self._held[-1] if self._held else None
+        if len(data) >= WORTH_HOLDING:
+            self._held.append(data)
+        elif isinstance(last, bytearray):
+            last += data
+        else:
+            self._held.append(bytearray(data))
 
     async def finish(self) -> None:
         """Write what is left: no more bytes will come."""
@@ -94,7 +107,9 @@ class Intake(Content):
         await self._digested()
 
     async def _write(self) -> None:
-        block, self._held = self._held, bytearray()
+        block = b"".join(self._held)
+        self._held.clear()
+        self._held_bytes = 0
         await self._digested()
         loop = asyncio.get_running_loop()
         self._digesting = loop.run_in_executor(None, self.digest.update, block)

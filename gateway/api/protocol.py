@@ -32,7 +32,8 @@ MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
 # Bytes in a row that bring neither body nor head, trailers say.
 MAX_EMPTY_BYTES = 64 * 1024
-# What is parsed at a time. Thousands of tiny requests fit into one segment.
+# What is parsed at a time, but for a body that said its length. Thousands of tiny requests fit into
+# one segment.
 SLICE_BYTES = 16 * 1024
 # What may wait on a connection whose requests are being answered: two reads of the event loop.
 MAX_HELD_BYTES = MIB
@@ -65,6 +66,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _empty_bytes = 0
     _in_head = True
     _in_body = False
+    _body_left = 0  # bytes to come of a body that said its length
     _moved = False  # whether what was parsed last was a head or a body
     _held = b""
     _unread = 0  # bytes of an answer that waited at the last look
@@ -114,13 +116,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _parse(self, data: bytes) -> None:
         self._held = b""
-        for start in range(0, len(data), SLICE_BYTES):
+        start = 0
+        while start < len(data):
             if self.transport.is_closing():
                 return
             if self.pipeline:
                 self._hold(data[start:])
                 return
-            piece = data[start : start + SLICE_BYTES]
+            piece = data[start : start + (self._body_left or SLICE_BYTES)]
+            start += len(piece)
             self._moved = False
             super().data_received(piece)
             self._count(len(piece))
@@ -160,8 +164,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Take a head that came in time."""
         self._in_head, self._in_body, self._moved = False, True, True
         self._stop_waiting_for_head()
+        self._body_left = self._declared()
         self.open.rests(self, idle=False)
         super().on_headers_complete()
+
+    def _declared(self) -> int:
+        """Return how long the body says it is; 0 of one in chunks, whose length no one knows."""
+        told = next((value for name, value in self.headers if name == b"content-length"), b"")
+        return int(told) if told.isdigit() else 0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - an ASGI application
         """Answer a request, of a late connection only a probe as long as there is no room."""
@@ -170,13 +180,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, chosen)
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of a body."""
+        """Take a piece of a body; one that is alone until it is read is not copied."""
         self._moved = True
+        if self._body_left and not self.cycle.body:
+            self.cycle.body = b""  # type: ignore[assignment] # added to it, the piece is the body
+        self._body_left = max(self._body_left - len(body), 0)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request; what comes is another."""
         self._in_body, self._moved = False, True
+        self._body_left = 0
         self._stop_lingering()
         super().on_message_complete()
         self._note_rest()

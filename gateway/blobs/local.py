@@ -34,9 +34,13 @@ class LocalWriter:
 
     async def write(self, block: bytes | bytearray | memoryview) -> None:
         """Take the next bytes; waits only while the block before is being written."""
+        if isinstance(block, bytes) and len(block) >= BLOCK and not self._buffer:
+            await self._flush(block)  # it is whole and never changes: no copy
+            return
         self._buffer += block
         if len(self._buffer) >= BLOCK:
-            await self._flush()
+            full, self._buffer = self._buffer, bytearray()
+            await self._flush(full)
 
     async def finish(self, publish: Callable[[], None]) -> None:
         """Have all bytes on disk, and then under their name, in one thread."""
@@ -52,9 +56,8 @@ class LocalWriter:
         finally:
             os.close(self._descriptor)
 
-    async def _flush(self) -> None:
+    async def _flush(self, block: bytes | bytearray) -> None:
         await self._settle()
-        block, self._buffer = self._buffer, bytearray()
         self._writing = start(_write, self._descriptor, block)
 
     async def _settle(self) -> None:
@@ -192,7 +195,7 @@ def written(entries: Iterable[os.DirEntry[str]], before: int) -> Sequence[str]:
     return found
 
 
-def _write(descriptor: int, block: bytearray) -> None:
+def _write(descriptor: int, block: bytes | bytearray) -> None:
     view = memoryview(block)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -18,7 +18,8 @@ SEALED_AT_ONCE: Final = 64 * 1024
 async def add_to(digest: Any, block: bytes) -> None:  # noqa: ANN401 - hashlib names no type
     """Add a block to a digest, on a thread if it takes longer than the way there."""
     if len(block) > SEALED_AT_ONCE:
-        await asyncio.to_thread(digest.update, block)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, digest.update, block)
     else:
         digest.update(block)
 

@@ -16,8 +16,9 @@ HOUR_MS: Final = 3_600_000
 JSON_BYTES: Final = 64 * MIB
 ERROR_BYTES: Final = 64 * KIB
 
-# Sub-blocks of a chunk: httpx given 8 MiB as one body holds 240 MB (measured).
-BLOCK_BYTES: Final = 512 * KIB
+# Sub-blocks of a chunk: httpx given 8 MiB as one body holds 240 MB (measured). As large as the
+# blocks that files are read in, which then are sent as they are.
+BLOCK_BYTES: Final = MIB
 
 # Listings: a page of jobs (100 works, recorded), of models (1,000 is the maximum, discovery).
 JOBS_PER_PAGE: Final = 100

@@ -281,9 +281,14 @@ class _Reader:
         blocks = self._blocks
         while self.position < end:
             if not self._rest:
-                self._rest = memoryview(await anext(blocks, b""))
-                if not self._rest:
+                whole = await anext(blocks, b"")
+                if not whole:
                     raise EOFError("the content is shorter than it said")
+                if len(whole) <= min(BLOCK_BYTES, end - self.position):
+                    self.position += len(whole)
+                    yield whole  # most of them: it needs no copy
+                    continue
+                self._rest = memoryview(whole)
             block = self._rest[: min(BLOCK_BYTES, end - self.position)]
             self._rest = self._rest[len(block) :]
             self.position += len(block)

@@ -90,6 +90,8 @@ class MultipartReader:
         self._field_name: str | None = None  # None while the part is a file
         self._field = bytearray()
         self._begun = False
+        self._fed = b""  # what is being parsed
+        self._amid_file = False  # whether all of it, to its last byte, was a file's
         self._ended = False
         self._epilogue = 0
         try:
@@ -124,12 +126,20 @@ class MultipartReader:
             if self._epilogue > MAX_EPILOGUE_BYTES:
                 raise _malformed("it goes on after its closing boundary")
             return ()
+        if self._amid_file and b"\r" not in data:  # with which a boundary would begin (RFC 2046)
+            return (FileData(memoryview(data)),)
+        self._parse(data)
+        events, self._events = self._events, []
+        return events
+
+    def _parse(self, data: bytes) -> None:
+        self._fed, self._amid_file = data, False
         try:
             self._parser.write(data)
         except FormParserError as error:
             raise _malformed("a boundary or a part's header is wrong") from error
-        events, self._events = self._events, []
-        return events
+        finally:
+            self._fed = b""
 
     def close(self) -> None:
         """Take the end of the bytes."""
@@ -177,6 +187,8 @@ class MultipartReader:
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._field_name is None:
+            # What may begin a boundary is held back: told to the end, no boundary has begun.
+            self._amid_file = data is self._fed and end == len(data)
             self._events.append(FileData(memoryview(data)[start:end]))
             return
         if len(self._field) + end - start > MAX_FIELD_BYTES:

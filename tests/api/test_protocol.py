@@ -160,6 +160,25 @@ async def test_requests_in_a_row_take_turns(port: int) -> None:
     assert answers.count(b"HTTP/1.1 200 OK") == count
 
 
+async def test_a_long_body_and_requests_behind_it(port: int) -> None:
+    """A body of a known length is taken up as it comes; what follows takes its turn."""
+    file = b"".join(b"%d,\r\n" % number for number in range(200_000))
+    head = b'Content-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    named = head.replace(b"\r\n", b'; filename="a.txt"\r\n', 1)
+    parts = [head % (b"purpose", b"user_data"), named % (b"file", file)]
+    body = b"".join(b"--x\r\n" + part for part in parts) + b"--x--\r\n"
+    upload = (
+        b"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-a\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n"
+    )
+    probe = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    answers = await talk(port, upload % len(body) + body + 2_000 * probe + HEAD + b"\r\n")
+
+    assert b'"bytes":%d,' % len(file) in answers
+    assert answers.count(b"HTTP/1.1 200 OK") == 2_002
+
+
 async def test_a_half_closed_client_gets_its_answer(port: int) -> None:
     """A9: as ``nc -N`` asks; one whose body is cut gets none, since there is none to give."""
     for head, whole in ((HEAD + b"\r\n", True), (CHUNKED, False)):

@@ -145,6 +145,22 @@ def test_file_bytes_come_back(data: bytes, places: list[int]) -> None:
     )
 
 
+ALMOST = [b"\r", b"\n", b"\r\n", b"-", b"\r\n--", b"x", b"\r\n--" + BOUNDARY[:-1], BOUNDARY]
+
+
+@given(
+    pieces=st.lists(st.sampled_from(ALMOST), max_size=12),
+    places=st.lists(st.integers(0, 600), max_size=8),
+)
+def test_what_begins_like_a_boundary_is_the_files(pieces: list[bytes], places: list[int]) -> None:
+    """Wherever it is cut: with and without a CR in what comes first, and in what comes next."""
+    data = b"".join(pieces).replace(b"\r\n--" + BOUNDARY, b"")
+    body = _form(_file(data), _field("purpose", "batch"))
+
+    start = FileStart("file", "in.jsonl", "application/octet-stream")
+    assert _read(*_cut(body, places)) == [(start, data), FieldValue("purpose", "batch")]
+
+
 @given(data=st.binary(max_size=400), places=st.lists(st.integers(0, 400), max_size=4))
 def test_any_bytes_are_a_form_or_a_client_error(data: bytes, places: list[int]) -> None:
     """Nothing but a RequestError ever comes out."""
