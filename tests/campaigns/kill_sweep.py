@@ -1,9 +1,10 @@
 """Kill sweep: ``kill -9`` at every state-changing system call of a scripted run.
 
-``python -m tests.campaigns.kill_sweep`` runs each scenario again and again under strace, which
-kills the process at the N-th call of one kind, for every N until a run ends without a death. After
-each death the gateway is started again, without strace, and the batch must end as if nothing had
-happened. ``gateway/runner/README.md`` has a table of them.
+``python -m tests.campaigns.kill_sweep`` runs each scenario again and again. ``kill_at.c`` kills the
+process that makes the N-th call of one kind, counted over the gateway and its workers, for every N
+until a run ends without a death. After each death the gateway is started again (a worker by the
+gateway itself), and the batch must end as if nothing had happened, down to the release of what is
+at Google. ``gateway/runner/README.md`` has a table.
 
 ``--store postgresql`` keeps the records in PostgreSQL and the bytes in a bucket (moto): there most
 calls that change something are sends, and what a dead process held is taken over when its lease has
@@ -11,69 +12,86 @@ run out.
 
 ``--every 10`` tries every tenth N; ``--sample 12 --seed 7`` tries a random dozen of points, as CI
 does. A point is ``SCENARIO:CALL:N``: ``--point follow-up:fdatasync:3`` runs that one alone.
+``--count`` prints how many calls of each kind each scenario makes.
 
-strace counts the calls of each thread by itself, so the N-th call of one kind is met first by the
-thread that makes most of them. Worker processes are traced too: one that dies is a failed step.
-``--seccomp-bpf`` would be quicker, but strace 6.1 injects nothing with it (tried).
+The whole is thousands of runs. ``--shard 1/3`` runs a third of them, and ``--journal FILE`` has one
+line for each run of all shards: a sweep goes on where the file ends, and its table is of all of it.
+Gateways are forked from a process that has imported them (``forking.py``).
 """
 
 import argparse
 import contextlib
+import itertools
 import shutil
+import ssl
 import sys
 import tempfile
+import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded: a failing sample can be repeated
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import httpx
 import openai
+import orjson
 import psycopg
 from openai.types import Batch
 
 from gateway.emulator.running import Emulator, running
 from gateway.emulator.testing import EmulatorOptions
 from gateway.runner.rescue_step import ANSWER_LOST
+from tests.campaigns.forking import forking
+from tests.campaigns.kill_at import KINDS, Counted
 from tests.e2e.harness import (
-    SERVE,
+    CLOCK,
+    TERMINAL,
     GatewayProcess,
     chat_line,
     extension,
-    finished,
     read_lines,
 )
 from tests.engines.buckets import BUCKET, BucketServer
 from tests.postgres_server import PostgresServer
 
-# Calls after which the disk or Google is not what it was before. A file that is opened to be made
-# is written next, so a death at that write is the death after the open. The numbers are about how
-# many a thread makes in one run, so that a sample meets most of its points.
+# Calls after which the disk or Google is not what it was before, the rarest first. A file that is
+# opened to be made is written next, so a death at that write is the death after the open. The
+# numbers are about how many there are in one run, so that a sample meets most of its points.
 CALLS: Final = {
-    "write": 60,
-    "pwrite64": 300,
     "fsync": 20,
     "fdatasync": 50,
-    "ftruncate": 2,
     "rename": 10,
-    "linkat": 10,
-    "unlink": 2,
-    "unlinkat": 4,
+    "link": 10,
+    "unlink": 6,
     "mkdir": 10,
+    "rmdir": 1,
+    "truncate": 2,
+    "copy": 1,
+    "write": 60,
+    "send": 100,
+    "pwrite": 300,
 }
 # The same over PostgreSQL and a bucket.
-SHARED_CALLS: Final = {"sendto": 500, "writev": 40, "write": 60, "mkdir": 10, "unlink": 4}
+SHARED_CALLS: Final = {"send": 500, "write": 60, "mkdir": 10, "unlink": 4}
 LEASE: Final = {"GATEWAY_LEASE_SECONDS": "3"}
 LINES: Final = 24
 # Points of one call after which a sweep ends in any case.
-MOST: Final = 2000
+MOST: Final = 10_000
 # Attempts of a client whose server dies under it.
 TRIES: Final = 5
 # Seconds after which a batch counts as one that never ends: a busy machine takes a minute.
 LONGEST: Final = 300
-JOBS: Final = "SELECT display_name, cause FROM jobs"
+JOBS: Final = "SELECT display_name, cause, state FROM jobs"
+# Seconds between two looks of the client.
+PAUSE: Final = 0.05
+PLAIN: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+# How a broken promise begins; the last is any other.
+BROKEN: Final = ("lost", "doubled", "created twice", "paid twice", "else")
 IDS: Final = [f"line-{number}" for number in range(LINES)]
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -82,7 +100,9 @@ class Scenario:
 
     ``cause``: why at least one job is made, so that a scenario cannot miss what it is for.
     ``gives_up``: a death may cost the answers of synchronous calls that were under way; then their
-    lines say so, and none of them is paid again.
+    lines say so, and none of them is paid again. ``over``: states in which a job asks for nothing
+    more. ``empty``: begin with nothing on the disk, in place of what a first start has left there
+    (the database and its migrations).
     """
 
     settings: dict[str, str] = field(default_factory=dict)
@@ -91,14 +111,24 @@ class Scenario:
     model: str = "gemini-2.5-flash"
     cause: str = "first"
     gives_up: bool = False
+    over: frozenset[str] = frozenset({"released"})
+    empty: bool = False
 
 
 # The model whose limit of enqueued tokens lies below the job of its scenario, which has about 650.
 SCARCE: Final = "gemini-3.5-flash"
 SCARCE_TOKENS: Final = 400
 
+OPTIONS: Final = EmulatorOptions(
+    job_seconds=0.3,
+    max_live_jobs=10_000,
+    enqueued_tokens={SCARCE: SCARCE_TOKENS},
+    ledger=True,
+    flex_seconds=0.1,
+)
+
 SCENARIOS: Final = {
-    "inline": Scenario(),
+    "inline": Scenario(empty=True),
     "file": Scenario({"GATEWAY_INLINE_MAX_ITEMS": "0", "GATEWAY_ITEMS_PER_JOB": "10"}),
     "follow-up": Scenario(
         faults=(("results-fail", {"code": 13, "share": 0.5, "times": 1}),), cause="retry"
@@ -118,6 +148,7 @@ SCENARIOS: Final = {
         faults=(("job-stuck", {"times": 1}),),
         cause="rescue",
         gives_up=True,
+        over=frozenset({"released", "collected"}),  # the stuck job's results may still come
     ),
 }
 
@@ -134,12 +165,13 @@ class Point:
         return f"{self.scenario}:{self.call}:{self.number}"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """What a run came to; ``wrong`` says every promise that was broken."""
 
-    died: bool
+    died: str  # "gateway", "worker", or "" when the point was not reached
     wrong: list[str]
+    calls: Mapping[str, int] = field(default_factory=dict)
 
 
 class Stores:
@@ -150,10 +182,17 @@ class Stores:
         del run
         return {}
 
+    def fill(self, data: Path, begun: Path) -> None:
+        """Begin with what a first start has left."""
+        shutil.copytree(begun, data, dirs_exist_ok=True)
+
     def jobs(self, gateway: GatewayProcess, run: int) -> list[tuple[Any, ...]]:
-        """Display names of the jobs of a run, with their causes; the gateway ends."""
+        """Display names of the jobs of a run, with their causes and states."""
         del run
         return gateway.rows(JOBS)
+
+    def close(self, gateway: GatewayProcess, run: int) -> None:
+        """Nothing of the run is needed any more."""
 
 
 class SharedStores(Stores):
@@ -162,6 +201,9 @@ class SharedStores(Stores):
     def __init__(self, server: PostgresServer, bucket: BucketServer) -> None:
         self._server = server
         self._bucket = bucket
+
+    def fill(self, data: Path, begun: Path) -> None:
+        """Begin empty all the same: the records are elsewhere."""
 
     def settings(self, run: int) -> dict[str, str]:
         """An empty database and an empty prefix."""
@@ -174,19 +216,25 @@ class SharedStores(Stores):
         }
 
     def jobs(self, gateway: GatewayProcess, run: int) -> list[tuple[Any, ...]]:
-        """Ask the database, which is no longer needed then."""
+        """Ask the database."""
+        del gateway
         with psycopg.connect(self._server.url(f"run_{run}")) as connection:
-            found = connection.execute(JOBS.encode()).fetchall()
+            return connection.execute(JOBS.encode()).fetchall()
+
+    def close(self, gateway: GatewayProcess, run: int) -> None:
+        """Drop the database, once the gateway has ended."""
         gateway.close()
         self._server.run(f"DROP DATABASE run_{run} WITH (FORCE)")
-        return found
 
 
 class Sweep:
-    """Runs points against one emulator, each in a data directory of its own."""
+    """Runs points, each in a data directory and against an emulator of its own."""
 
-    def __init__(self, gemini: Emulator, directory: Path, stores: Stores) -> None:
-        self._gemini = gemini
+    def __init__(
+        self, python: str, environment: Mapping[str, str], directory: Path, stores: Stores
+    ) -> None:
+        self._command = (python, "-m", "gateway.cli.lifeline", "gateway", "serve")
+        self._environment = environment
         self._directory = directory
         self._stores = stores
         self._runs = 0
@@ -197,111 +245,163 @@ class Sweep:
         place = self._directory / f"run-{self._runs}"
         (place / "data").mkdir(parents=True)
         scenario = SCENARIOS[point.scenario]
-        self._gemini.clear_faults()
-        for name, parameters in scenario.faults:
-            self._gemini.fault(name, **parameters)
-        where = self._stores.settings(self._runs)
-        settings = {"GEMINI_API_KEY": f"key-{self._runs}", **scenario.settings, **where}
-        command = (*_strace(point), *SERVE)
-        gateway = GatewayProcess(place / "data", self._gemini.base_url, settings, command)
-        before = len(self._gemini.journal("create")), len(self._synchronous())
-        try:
-            return self._ended(gateway, scenario, *before)
-        finally:
-            gateway.close()
-            shutil.rmtree(place, ignore_errors=True)
+        if not scenario.empty:
+            self._stores.fill(place / "data", self._first_start())
+        counted = Counted(place / "tally", point.call, point.number)
+        settings = {
+            "GEMINI_API_KEY": f"key-{self._runs}",
+            "GATEWAY_TRANSLATE_WORKERS": "1",
+            **scenario.settings,
+            **self._stores.settings(self._runs),
+            **self._environment,
+            **counted.environment(),
+        }
+        with running(OPTIONS) as gemini:
+            for name, parameters in scenario.faults:
+                gemini.fault(name, **parameters)
+            gateway = GatewayProcess(place / "data", gemini.base_url, settings, self._command)
+            try:
+                wrong = [*self._ended(gateway, scenario, gemini, counted)]
+            except AssertionError as error:
+                wrong = [f"{error}"]
+            finally:
+                gateway.close()
+        tally = counted.read()
+        if wrong:
+            wrong.append(f"its log: {_kept(place / 'gateway.log', point)}")
+        shutil.rmtree(place, ignore_errors=True)
+        return Outcome(tally.struck, wrong, tally.calls)
 
     def _ended(
-        self, gateway: GatewayProcess, scenario: Scenario, before: int, paid: int
-    ) -> Outcome:
-        client = Client(gateway)
-        batch = client.submit(scenario)
-        done = client.finished(batch)
-        died = gateway.command is SERVE
-        wrong = list(_broken(gateway, done, gives_up=scenario.gives_up and died))
-        created = [str(entry["displayName"]) for entry in self._gemini.journal("create")[before:]]
+        self, gateway: GatewayProcess, scenario: Scenario, gemini: Emulator, counted: Counted
+    ) -> Iterator[str]:
+        """Follow a batch to the end of its last job, then say each promise that was broken."""
+        client = Client(gateway, counted)
+        done = client.finished(client.submit(scenario))
+        client.until(lambda: self._states(gateway) <= scenario.over, "its jobs are released")
+        gives_up = scenario.gives_up and bool(counted.read().struck)
+        yield from client.asked(lambda: list(_broken(gateway, done, gives_up=gives_up)))
         rows = self._stores.jobs(gateway, self._runs)
-        planned = [name for name, _ in rows]
-        if scenario.cause not in {cause for _, cause in rows}:
-            wrong.append(f"no job was made for the cause {scenario.cause}")
-        if doubled := [name for name, count in Counter(created).items() if count > 1]:
-            wrong.append(f"created twice: {doubled}")
-        if strangers := set(created) - set(planned):
-            wrong.append(f"created without a record: {strangers}")
-        calls = Counter(each["prompt"] for each in self._synchronous()[paid:])
-        if twice := [prompt for prompt, count in calls.items() if count > 1]:
-            wrong.append(f"paid twice: {twice}")
-        return Outcome(died, wrong)
+        if scenario.cause not in {cause for _, cause, _ in rows}:
+            yield f"no job was made for the cause {scenario.cause}"
+        yield from _paid_again({str(name) for name, _, _ in rows}, gemini)
+        self._stores.close(gateway, self._runs)
 
-    def _synchronous(self) -> list[dict[str, Any]]:
-        """Synchronous calls that were paid for, in their order; lines of jobs come before all."""
-        return [each for each in self._gemini.ledger() if each["tier"] != "batch"]
+    def _states(self, gateway: GatewayProcess) -> set[str]:
+        return {str(state) for _, _, state in self._stores.jobs(gateway, self._runs)}
+
+    def _first_start(self) -> Path:
+        """What a first start leaves, made once."""
+        begun = self._directory / "begun"
+        if not begun.exists():
+            begun.mkdir()
+            settings = {"GEMINI_API_KEY": "key", **self._environment}
+            with running(OPTIONS) as gemini:
+                gateway = GatewayProcess(begun, gemini.base_url, settings, self._command)
+                gateway.start()
+                gateway.terminate()
+        return begun
+
+
+def _paid_again(planned: set[str], gemini: Emulator) -> Iterator[str]:
+    """Second jobs, and second synchronous calls, as the emulator saw them."""
+    created = [str(entry["displayName"]) for entry in gemini.journal("create")]
+    if doubled := [name for name, count in Counter(created).items() if count > 1]:
+        yield f"created twice: {doubled}"
+    if strangers := set(created) - planned:
+        yield f"created without a record: {strangers}"
+    calls = Counter(each["prompt"] for each in gemini.ledger() if each["tier"] != "batch")
+    if twice := [prompt for prompt, count in calls.items() if count > 1]:
+        yield f"paid twice: {twice}"
+
+
+def _kept(log: Path, point: Point) -> Path:
+    """Keep the log of a run that broke a promise."""
+    kept = Path(tempfile.gettempdir()) / f"kill-sweep-{str(point).replace(':', '-')}.log"
+    return Path(shutil.copy(log, kept))
 
 
 class Client:
     """A program of OpenAI's SDK whose server may die under it; it starts the server again."""
 
-    def __init__(self, gateway: GatewayProcess) -> None:
+    def __init__(self, gateway: GatewayProcess, counted: Counted) -> None:
         self._gateway = gateway
-        self._alive(first=True)
+        self._counted = counted
+        self._died = False
+        try:
+            gateway.start()
+        except AssertionError:
+            self._revive()  # killed before it listened
 
     def submit(self, scenario: Scenario) -> Batch:
         """Upload and create; what got no answer is asked again, the create by its key."""
         texts = {name: f"{scenario.marker} {name}".strip() for name in IDS}
         lines = [chat_line(name, text, scenario.model) for name, text in texts.items()]
-        for _ in range(TRIES):
-            with contextlib.suppress(openai.APIConnectionError, openai.InternalServerError):
-                client = self._gateway.client()
-                file = client.files.create(file=("in.jsonl", b"".join(lines)), purpose="batch")
-                return client.batches.create(
-                    input_file_id=file.id,
-                    endpoint="/v1/chat/completions",
-                    completion_window="24h",
-                    extra_headers={"Idempotency-Key": "sweep"},
-                )
-            self._alive()
-        raise AssertionError("the batch could not be created")
+
+        content = b"".join(lines)
+        file = self.asked(
+            lambda: self._client().files.create(file=("in.jsonl", content), purpose="batch")
+        )
+        return self.asked(
+            lambda: self._client().batches.create(
+                input_file_id=file.id,
+                endpoint="/v1/chat/completions",
+                completion_window="24h",
+                extra_headers={"Idempotency-Key": "sweep"},
+            )
+        )
 
     def finished(self, batch: Batch) -> Batch:
         """Poll to the end."""
+        last = batch
+
+        def ended() -> bool:
+            nonlocal last
+            last = self._client().batches.retrieve(batch.id)
+            return last.status in TERMINAL
+
+        self.until(ended, f"{batch.id} ends")
+        return last
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for it, over a death."""
+        pause, end = threading.Event(), CLOCK.monotonic() + LONGEST
+        while not self.asked(condition):
+            assert CLOCK.monotonic() < end, f"not within {LONGEST} s: {what}"
+            pause.wait(PAUSE)
+
+    def asked(self, call: Callable[[], Answer]) -> Answer:
+        """Answer, from the next start if the server dies meanwhile."""
         for _ in range(TRIES):
-            with contextlib.suppress(openai.APIConnectionError):
-                return finished(self._gateway.client(), batch, LONGEST)
-            self._alive()
-        raise AssertionError("the batch could not be followed")
+            if not self._died and self._counted.read().struck == "gateway":
+                self._revive()
+            with contextlib.suppress(openai.APIConnectionError, openai.InternalServerError):
+                return call()
+        raise AssertionError("the server does not answer")
 
-    def _alive(self, *, first: bool = False) -> None:
-        """Start the server unless it runs; after a death without strace."""
-        gateway = self._gateway
-        if not first:
-            assert gateway.process is not None
-            gateway.process.wait(30)
-            gateway.close()
-            gateway.command = SERVE
-        try:
-            gateway.start()
-        except AssertionError:
-            if gateway.command is SERVE:
-                raise
-            self._alive()  # killed before it listened
+    def _client(self) -> openai.OpenAI:
+        clients = self._gateway.clients
+        return clients[-1] if clients else self._gateway.client(http_client=_http_client())
+
+    def _revive(self) -> None:
+        """Start the server again after its death, once: a second death is not of the sweep."""
+        assert self._counted.read().struck == "gateway", self._gateway.log()[-3000:]
+        self._died = True
+        self._gateway.close()
+        self._gateway.clients.clear()
+        self._gateway.start()
 
 
-def _strace(point: Point) -> tuple[str, ...]:
-    return (
-        "strace",
-        "--follow-forks",
-        "--quiet=all",
-        "--output=/dev/null",
-        f"--trace={point.call}",
-        f"--inject={point.call}:signal=KILL:when={point.number}",
-    )
+def _http_client() -> httpx.Client:
+    """Without the 30 ms that a TLS context takes, which no client needs here."""
+    return httpx.Client(verify=PLAIN)
 
 
 def _broken(gateway: GatewayProcess, done: Batch, *, gives_up: bool) -> Iterator[str]:
     """Every promise that the ended batch breaks."""
     if done.status != "completed":
         yield f"status {done.status}"
-    client = gateway.client()
+    client = gateway.client(http_client=_http_client())
     rows = [*read_lines(client, done.output_file_id), *read_lines(client, done.error_file_id)]
     counts = Counter(row["custom_id"] for row in rows)
     if missing := set(IDS) - set(counts):
@@ -324,14 +424,9 @@ def _broken(gateway: GatewayProcess, done: Batch, *, gives_up: bool) -> Iterator
         yield f"counts {counted}"
 
 
-def sweep(runner: Sweep, scenario: str, call: str, every: int) -> Iterator[tuple[Point, Outcome]]:
-    """Every point of one call until a run ends without a death."""
-    for number in range(1, MOST + 1, every):
-        point = Point(scenario, call, number)
-        outcome = runner.run(point)
-        yield point, outcome
-        if not outcome.died:
-            return
+def every_point(scenario: str, call: str, numbers: Iterable[int]) -> Iterator[Point]:
+    """Points of one call, in order."""
+    return (Point(scenario, call, number) for number in numbers)
 
 
 def sample(count: int, seed: int, of: Mapping[str, int] = CALLS) -> list[Point]:
@@ -343,80 +438,128 @@ def sample(count: int, seed: int, of: Mapping[str, int] = CALLS) -> list[Point]:
     ]
 
 
-def report(results: Sequence[tuple[Point, Outcome]]) -> int:
+class Journal:
+    """What was run, a line of JSON for each point; kept in a file, if there is one."""
+
+    def __init__(self, place: Path | None) -> None:
+        self._place = place
+        self.results: dict[str, Outcome] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Take in what other shards have written."""
+        if self._place is not None and self._place.exists():
+            for line in self._place.read_bytes().splitlines():
+                point, outcome = orjson.loads(line)
+                self.results[point] = Outcome(**outcome)
+
+    def add(self, point: Point, outcome: Outcome) -> None:
+        """Keep it, and show it."""
+        print(point, outcome.died or "no death", *outcome.wrong, flush=True)
+        self.results[str(point)] = outcome
+        if self._place is not None:
+            with self._place.open("ab") as file:  # one write for each line: shards append
+                file.write(orjson.dumps([str(point), outcome]) + b"\n")
+
+
+def report(results: Mapping[str, Outcome]) -> int:
     """Print the table, then what was broken; the number of broken runs."""
-    by_call: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for point, outcome in results:
-        row = by_call[point.scenario, point.call]
-        row.update(runs=1, deaths=int(outcome.died), broken=int(bool(outcome.wrong)))
-    print("| scenario | call | runs | deaths | broken |\n| --- | --- | --- | --- | --- |")
-    for (scenario, call), row in sorted(by_call.items()):
-        print(f"| {scenario} | `{call}` | {row['runs']} | {row['deaths']} | {row['broken']} |")
-    broken = [(point, outcome.wrong) for point, outcome in results if outcome.wrong]
-    for point, wrong in broken:
-        print(f"BROKEN {point}: {'; '.join(wrong)}")
+    rows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for point, outcome in results.items():
+        scenario, call, _ = point.split(":")
+        rows[scenario, call].update(["runs", f"died {outcome.died}", *_kinds(outcome)])
+    columns = ("runs", "died gateway", "died worker", *BROKEN)
+    print(f"| scenario | call | {' | '.join(columns)} |")
+    print(f"| --- | --- |{' --- |' * len(columns)}")
+    for (scenario, call), row in sorted(rows.items()):
+        print(f"| {scenario} | `{call}` | {' | '.join(str(row[one]) for one in columns)} |")
+    broken = {point: outcome for point, outcome in results.items() if outcome.wrong}
+    for point, outcome in broken.items():
+        print(f"BROKEN {point}: {'; '.join(outcome.wrong)}")
     return len(broken)
+
+
+def _kinds(outcome: Outcome) -> set[str]:
+    """Say which promises a run broke."""
+    if not outcome.wrong:
+        return set()
+    found = {kind for kind in BROKEN for one in outcome.wrong if one.startswith(kind)}
+    return found or {BROKEN[-1]}
 
 
 @contextlib.contextmanager
 def ready(*, shared: bool = False) -> Iterator[Sweep]:
-    """An emulator and a directory for a sweep; ``shared``: a database and a bucket besides."""
-    options = EmulatorOptions(
-        job_seconds=0.3,
-        max_live_jobs=10_000,
-        enqueued_tokens={SCARCE: SCARCE_TOKENS},
-        ledger=True,
-        flex_seconds=0.1,
-    )
+    """A process that forks and a directory; ``shared``: a database and a bucket besides."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        gemini = stack.enter_context(running(options))
+        python, environment = stack.enter_context(forking())
         stores = Stores()
         if shared:
             server = PostgresServer()
             stack.callback(server.close)
             stores = SharedStores(server, stack.enter_context(BucketServer().running()))
-        yield Sweep(gemini, directory, stores)
+        yield Sweep(python, environment, directory, stores)
 
 
 def main() -> int:
     """Sweep, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), action="append")
-    parser.add_argument("--call", choices=sorted({*CALLS, *SHARED_CALLS}), action="append")
+    parser.add_argument("--call", choices=KINDS, action="append")
     parser.add_argument("--every", type=int, default=1, help="every how many points")
     parser.add_argument("--sample", type=int, metavar="COUNT", help="so many random points")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--point", metavar="SCENARIO:CALL:N")
+    parser.add_argument("--count", action="store_true", help="count the calls, kill nothing")
+    parser.add_argument("--shard", default="1/1", metavar="I/N")
+    parser.add_argument("--journal", type=Path, help="a file of what was run")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
-    arguments = parser.parse_args()
-    shared = arguments.store == "postgresql"
-    calls = SHARED_CALLS if shared else CALLS
-    if shutil.which("strace") is None:
-        sys.exit("This needs strace: apt-get install strace")
-    results: list[tuple[Point, Outcome]] = []
+    given = parser.parse_args()
+    if shutil.which("cc") is None:
+        sys.exit("This needs a C compiler: apt-get install gcc")
+    journal = Journal(given.journal)
     # Ended by Ctrl-C, it prints the table of what was run: all of it takes hours.
+    shared = given.store == "postgresql"
     with ready(shared=shared) as runner, contextlib.suppress(KeyboardInterrupt):
-        for point, outcome in _runs(runner, arguments, calls):
-            results.append((point, outcome))
-            print(point, outcome, flush=True)
-    return min(report(results), 1)
+        _run(runner, given, journal)
+    journal.read()
+    return min(report(journal.results), 1)
 
 
-def _runs(
-    runner: Sweep, arguments: argparse.Namespace, calls: Mapping[str, int]
-) -> Iterator[tuple[Point, Outcome]]:
+def _run(runner: Sweep, given: argparse.Namespace, journal: Journal) -> None:
     """Run what was asked for: one point, a sample, or every point."""
-    points = sample(arguments.sample, arguments.seed, calls) if arguments.sample else []
-    if arguments.point:
-        scenario, call, number = arguments.point.split(":")
+    scenarios = given.scenario or list(SCENARIOS)
+    calls = SHARED_CALLS if given.store == "postgresql" else CALLS
+    points = sample(given.sample, given.seed, calls) if given.sample else []
+    if given.point:
+        scenario, call, number = given.point.split(":")
         points = [Point(scenario, call, int(number))]
+    if given.count:
+        points = [Point(scenario, KINDS[0], 0) for scenario in scenarios]
     for point in points:
-        yield point, runner.run(point)
+        outcome = runner.run(point)
+        journal.add(point, outcome)
+        if given.count:
+            print(outcome.calls)
     if not points:
-        for scenario in arguments.scenario or SCENARIOS:
-            for call in arguments.call or calls:
-                yield from sweep(runner, scenario, call, arguments.every)
+        for call, scenario in itertools.product(given.call or calls, scenarios):
+            _sweep(runner, every_point(scenario, call, _numbers(given)), journal)
+
+
+def _numbers(given: argparse.Namespace) -> range:
+    """Those of a shard."""
+    shard, shards = map(int, given.shard.split("/"))
+    return range(1 + (shard - 1) * given.every, MOST + 1, given.every * shards)
+
+
+def _sweep(runner: Sweep, points: Iterable[Point], journal: Journal) -> None:
+    """Each, until a run ends without a death."""
+    for point in points:
+        if (outcome := journal.results.get(str(point))) is None:
+            outcome = runner.run(point)
+            journal.add(point, outcome)
+        if not outcome.died:
+            return
 
 
 if __name__ == "__main__":

@@ -1,0 +1,77 @@
+"""What ``kill_at.c`` counts, at which call it kills, and what a run of it came to."""
+
+import ctypes
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+from typing import Final
+
+# The order of ``enum kind`` in kill_at.c.
+KINDS: Final = (
+    "write",
+    "pwrite",
+    "send",
+    "fsync",
+    "fdatasync",
+    "truncate",
+    "rename",
+    "link",
+    "unlink",
+    "mkdir",
+    "rmdir",
+    "copy",
+)
+# By the module that a process runs; anything else is the gateway itself.
+ROLES: Final = {"gateway.runner.worker": "worker"}
+_NAMES: Final = ("", "gateway", "worker")
+_TALLY: Final = Struct(f"={len(KINDS)}QQ")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Calls of each kind, and which process was killed (empty: none was)."""
+
+    calls: Mapping[str, int]
+    struck: str
+
+
+class Counted:
+    """The calls of one run: over all its processes and starts."""
+
+    def __init__(self, place: Path, kind: str, call: int) -> None:
+        self._place = place
+        self._at = f"{KINDS.index(kind)}:{call}"
+        place.write_bytes(bytes(_TALLY.size))
+
+    def environment(self) -> dict[str, str]:
+        """Tell a process that is forked where to count, and when to die."""
+        return {"KILL_AT": self._at, "KILL_AT_TALLY": str(self._place)}
+
+    def read(self) -> Tally:
+        """What it came to until now."""
+        *calls, struck = _TALLY.unpack(self._place.read_bytes())
+        return Tally(dict(zip(KINDS, calls, strict=True)), _NAMES[struck])
+
+
+def arm(library: ctypes.CDLL, environment: Mapping[str, str], module: str) -> None:
+    """Count in this process, if its environment says so."""
+    if (at := environment.get("KILL_AT")) is None:
+        return
+    kind, call = map(int, at.split(":"))
+    role = _NAMES.index(ROLES.get(module, "gateway"))
+    path = environment["KILL_AT_TALLY"].encode()
+    if library.kill_at_arm(path, kind, ctypes.c_uint64(call), ctypes.c_uint64(role)) != 0:
+        raise OSError("kill_at.c could not map its tally")
+
+
+def built(directory: Path) -> Path:
+    """Compile it."""
+    library = directory / "kill_at.so"
+    source = Path(__file__).with_suffix(".c")
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library, source, "-ldl"],
+        check=True,
+    )
+    return library
