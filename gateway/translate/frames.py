@@ -17,9 +17,13 @@ from gateway.translate.contract import Json, LineError, Policy, ToGemini, Transl
 from gateway.translate.reading.own_values import (
     LARGEST_LIMIT,
     STAND_IN_LIMIT,
+    STAND_IN_LOW_LIMIT,
     Own,
+    Texts,
     holes_of,
     put_back,
+    shape_of,
+    take_members,
     take_own,
 )
 from gateway.translate.reading.refusal import Refused
@@ -54,11 +58,14 @@ _options: Final[Remembered[Place, Compiled[Any]]] = Remembered(_ROOM)
 _frames: Final[Remembered[Place, "Frame | bool"]] = Remembered(_ROOM)
 
 
-# The shape, policy and model of a line, where its frame was remembered, and the frame.
-_Found = tuple[bytes, Policy | None, str, "Mapping[Place, Frame | bool] | None", "Frame | None"]
+# What a line of these members was last found by: its policy and model, which of the members have
+# stand-ins, and its frame.
+_Found = tuple[Policy, str, list[str], "Frame"]
 
 # So many lines in a row that are not remembered, and the next are looked for by their shape first.
 _MISSES: Final = 8
+# Frames that are found without a look into the cache: programs write few kinds of lines.
+_MOST_FOUND: Final = 64
 
 
 def forget() -> None:
@@ -132,8 +139,10 @@ class Compiler(Generic[Options]):
         self._misses = 0
         # Whether the options of the last line were known: then those of the next may be.
         self.known = False
-        # By what the frame of the line before was found, and in which generation of the cache.
-        self._last: _Found = (b"", None, "", None, None)
+        # By the names of a line's members, and in which generation of the cache they were found:
+        # what is used stays there, and what it has given up is not kept here.
+        self._found: dict[tuple[str, ...], _Found] = {}
+        self._generation: object = None
 
     def compile(self, rest: Json, model: str, policy: Policy, key: bytes = b"") -> Compiled[Any]:
         """Return the compiled options of ``rest``, a body without its conversation.
@@ -164,35 +173,51 @@ class Compiler(Generic[Options]):
 
     def _by_shape(self, rest: Json, model: str, policy: Policy) -> Compiled[Any]:
         """Look for the shape first: the options themselves were unknown several times in a row."""
-        shape, values, taken = take_own(self._own, rest, self._unread)
-        # That of the line before, most often: to compare takes less than to look. As long as the
-        # cache has the generation that it was found in, for what is used stays there.
-        last_shape, last_policy, last_model, generation, frame = self._last
-        if not values:  # its texts may be stand-ins of their own
-            frame = None
-        elif (
-            shape != last_shape
-            or policy is not last_policy
-            or model != last_model
-            or generation is not _frames.new
-        ):
-            frame = self._look_up((self._build, shape, model, policy))
-        if frame is not None and (frame.fits_all or frame.fits(values)):
-            if values == frame.last:
-                self._misses = 0
+        values, taken = take_members(self._own, rest, self._unread)
+        written = dumps(rest)
+        names = tuple(rest)
+        frame, texts = self._as_before(names, written, taken, model, policy)
+        if frame is not None:
+            values += texts
+        else:
+            shape, values, taken = shape_of(self._own, rest, values, taken, written)
+            # Without values its texts may be stand-ins of their own.
+            found = _frames.get((self._build, shape, model, policy)) if values else None
+            if isinstance(found, Frame):
+                self._keep(names, (policy, model, taken, found))
+                frame = found
+        if frame is not None:
+            repeated = values == frame.last
             frame.last = values
-            return frame.options, values, frame.hints_with(values) if frame.own_hints else ()
+            compiled = frame.with_values(values)
+            if compiled is not None:
+                if repeated:
+                    self._misses = 0
+                return compiled
         self._misses = _MISSES - 1
         put_back(rest, values, taken)
         return self.compile(rest, model, policy)
 
-    def _look_up(self, place: Place) -> "Frame | None":
-        frame = _frames.new.get(place) or _frames.get(place)
-        if not isinstance(frame, Frame):
-            return None
-        _, shape, model, policy = place
-        self._last = (shape, policy, model, _frames.new, frame)
-        return frame
+    def _as_before(
+        self, names: tuple[str, ...], written: bytes, taken: list[str], model: str, policy: Policy
+    ) -> "tuple[Frame | None, tuple[bytes, ...]]":
+        """Return the frame of the last line of these members, and the texts; None if of another."""
+        if self._generation is not _frames.new:
+            self._found.clear()
+            self._generation = _frames.new
+        found = self._found.get(names)
+        if found is None:
+            return None, ()
+        last_policy, last_model, last_taken, frame = found
+        if policy is not last_policy or model != last_model or taken != last_taken:
+            return None, ()
+        texts = frame.texts.of(written)
+        return (None, ()) if texts is None else (frame, texts)
+
+    def _keep(self, names: tuple[str, ...], found: _Found) -> None:
+        if len(self._found) >= _MOST_FOUND:
+            self._found.clear()
+        self._found[names] = found
 
     def _anew(self, rest: Json, place: Place) -> Compiled[Any]:
         build, key, model, policy = place
@@ -220,12 +245,14 @@ class Compiler(Generic[Options]):
         elif frame is True:
             holes = holes_of(self._own, place[1], taken, len(values))
             frame = _make_frame(place, holes, _place_of_limit(taken))
-            _frames.keep(place, frame, _size_of(place))
+            size = _size_of(place)
             if frame:
+                frame.texts = Texts(place[1], values[len(taken) :])
+                size += frame.texts.size
+                frame.make_other = partial(frame.beside, place, holes or ())
                 _tell_growth(frame.options, _frames, place)
-        if isinstance(frame, Frame) and frame.fits(values):
-            return frame.options, values, frame.hints_with(values) if frame.own_hints else ()
-        return None
+            _frames.keep(place, frame, size)
+        return frame.with_values(values) if isinstance(frame, Frame) else None
 
 
 def _size_of(place: Place) -> int:
@@ -263,6 +290,13 @@ def _make_frame(
     return frame if frame.complete else False
 
 
+def _no_frame() -> Literal[False]:
+    return False
+
+
+_NO_TEXTS: Final = Texts(b"", ())
+
+
 class Frame:
     """Compiled options with holes for values that a line has of its own."""
 
@@ -272,9 +306,14 @@ class Frame:
         # takes all tokens is noted.
         self._budget: int | None = options.config.get("thinkingConfig", {}).get("thinkingBudget")
         self._limit = None if self._budget is None else limit
-        self.fits_all = self._limit is None
+        self._stand_in = 0 if limit is None else int(holes[limit])
+        # The same for limits on the other side of the budget, made when the first one comes.
+        self._other: Frame | Literal[False] | None = None
+        self.make_other: Callable[[], Frame | Literal[False]] = _no_frame
         # The values of the line before.
         self.last: tuple[bytes, ...] = ()
+        # Where a line has the texts among its values.
+        self.texts = _NO_TEXTS
         # In hints there are texts that hold JSON: there a value is written twice.
         twice = [dumps(hole.decode())[1:-1] for hole in holes]
         hints = b"".join(options.hints)
@@ -287,11 +326,42 @@ class Frame:
         self.complete = found and not any(MARK in form.format for form in self._hints)
 
     def fits(self, values: Sequence[bytes]) -> bool:
-        """Whether these values go the way of the stand-ins."""
+        """Whether the limit is on the same side of the budget of thoughts as its stand-in."""
         if self._limit is None:
             return True
         budget = self._budget or 0
-        return (budget < int(values[self._limit])) == (budget < STAND_IN_LIMIT)
+        return (budget < int(values[self._limit])) == (budget < self._stand_in)
+
+    def beside(self, place: Place, holes: Sequence[bytes]) -> "Frame | Literal[False]":
+        """Compile the same options for limits that the budget of thoughts takes whole.
+
+        ``place`` is this frame's. False where no stand-in is such a limit, or where it would not be
+        told from another number.
+        """
+        build, shape, model, policy = place
+        limit, low = self._limit, b"%d" % STAND_IN_LOW_LIMIT
+        budget = self._budget or 0
+        if limit is None or low in shape or not STAND_IN_LOW_LIMIT < budget < STAND_IN_LIMIT:
+            return False
+        others = [*holes[:limit], low, *holes[limit + 1 :]]
+        # The stand-in is there once, or there would be no holes.
+        lower = (build, shape.replace(holes[limit], low), model, policy)
+        frame = _make_frame(lower, others, limit)
+        if frame:
+            _frames.grew(place, _size_of(place))
+            _tell_growth(frame.options, _frames, place)
+        return frame
+
+    def with_values(self, values: Values) -> Compiled[CompiledOptions] | None:
+        """Return the options with a line's values; None where these do not fit."""
+        frame: Frame | None = self
+        if self._limit is not None and not self.fits(values):
+            if self._other is None:
+                self._other = self.make_other()
+            frame = self._other if self._other and self._other.fits(values) else None
+        if frame is None:
+            return None
+        return frame.options, values, frame.hints_with(values) if frame.own_hints else ()
 
     def hints_with(self, values: Values) -> Hints:
         """Return the hints with these values, which are written JSON.

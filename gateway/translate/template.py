@@ -20,6 +20,38 @@ def stand_in(number: int) -> str:
     return f"\x1a{number}\x1a"
 
 
+class StandIns:
+    """Stand-ins of one conversation's values, and how each is found in what is written."""
+
+    def __init__(self) -> None:
+        # As they are written, in the order of the values.
+        self.holes: list[bytes] = []
+        # The number of each, as often as it is written.
+        self.places: list[int] = []
+
+    def text(self, times: int = 1) -> str:
+        """Stand in for a text that is written so many times."""
+        made = stand_in(len(self.holes))
+        self._found_as(orjson.dumps(made), times)
+        return made
+
+    def json(self) -> str:
+        """Stand in for the text of a JSON object, which is written as the object."""
+        made = orjson.dumps({stand_in(len(self.holes)): ""})
+        self._found_as(made, 1)
+        return made.decode()
+
+    def base64(self) -> str:
+        """Stand in for data: its hole is without the quotation mark in front."""
+        made = f"STANDIN{len(self.holes):05d}"
+        self._found_as(orjson.dumps(made)[1:], 1)
+        return made
+
+    def _found_as(self, hole: bytes, times: int) -> None:
+        self.places += [len(self.holes)] * times
+        self.holes.append(hole)
+
+
 def template_of(written: bytes, holes: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     r"""Make a format for ``%``: each hole's text, in this order, replaced by its conversion.
 

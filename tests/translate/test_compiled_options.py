@@ -1,6 +1,6 @@
 """What lines have in common is remembered; what comes out must not show it."""
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -189,6 +189,66 @@ def test_only_texts_are_texts(content: Any) -> None:
     plain = frame.plain([{"role": "user", "content": "x"}], read_messages)
     assert frame.plain(only, read_messages, "text") == plain
     assert frame.plain(only, read_messages) is None
+
+
+PICTURE: Final = "data:image/png;base64,QUJD"
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", MODEL])
+@pytest.mark.parametrize("detail", [None, "low", "high", "auto"])
+@pytest.mark.parametrize("url", [PICTURE, "DATA:image/JPG;base64,QUI=", f"{PICTURE}REVG"])
+def test_a_picture_is_learnt(url: str, detail: str | None, model: str) -> None:
+    """With what it asks for, which is the request's on models before Gemini 3."""
+    read = []
+
+    def counted(messages: Any, conversation: Conversation) -> None:
+        read.append(len(messages))
+        read_messages(messages, conversation)
+
+    image = {"url": url} if detail is None else {"url": url, "detail": detail}
+    parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": image}]
+    messages = [{"role": "user", "content": parts}]
+    options = chat._build({"model": "m", "max_tokens": 5}, model, POLICY)
+    full = options.translation(messages, read_messages, "messages")[0][0]
+    for _ in range(2):
+        assert options.plain(messages, counted, "text", "image_url") == full
+    assert read == [1]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        {"url": PICTURE, "detail": None},
+        {"url": PICTURE, "detail": ""},
+        {"url": PICTURE, "detail": 7},
+        {"url": PICTURE, "detail": "sharp"},
+        {"url": PICTURE, "detail": "original"},  # noted before Gemini 3
+        {"url": PICTURE, "detail": "low", "video_metadata": None},
+        {"url": PICTURE, "video_metadata": None},
+        {"url": 7},
+        {"url": "https://example.com/cat.png"},
+        {"detail": "low"},
+        "https://example.com/cat.png",
+    ],
+)
+def test_only_pictures_are_pictures(image: Any) -> None:
+    """Anything more is read in full."""
+    messages = [{"role": "user", "content": [{"type": "image_url", "image_url": image}]}]
+    options = chat._build({"model": "m"}, "gemini-2.5-flash", POLICY)
+    assert options.plain(messages, read_messages, "text", "image_url") is None
+
+
+def test_names_count_among_what_is_remembered() -> None:
+    """They are the client's, and a shape that has no template has names all the same."""
+    grown: list[int] = []
+    options = chat._build({"model": "m"}, MODEL, POLICY)
+    options.grew = grown.append
+    for role in ("x" * 65, "x" * 66):
+        assert options.plain([{"role": role, "content": "x"}], read_messages) is None
+    assert grown == [65]
+    item = options.plain([{"role": "user", "content": "x"}], read_messages)
+    assert item is not None
+    assert grown == [65, len(b"user") + len(item) - len(b'"x"') + len(b"%b")]
 
 
 def test_one_is_not_true() -> None:

@@ -263,6 +263,46 @@ def test_a_budget_of_thoughts_is_compared_with_each_limit() -> None:
     assert noted == [[], [], [], ["risky"], ["risky"], [], []]
 
 
+@pytest.mark.parametrize(
+    ("budget", "limits", "times"),
+    [
+        ({"reasoning_effort": "low"}, range(1_020, 1_032), 3),  # each side of 1,024 tokens
+        ({"reasoning_effort": "low"}, range(1_030, 1_042), 2),
+        ({"reasoning_effort": "medium"}, range(4_000, 4_012), 2),  # 8,192: none is above
+        ({"google": {"thinking_config": {"thinking_budget": 510}}}, range(505, 517), 3),
+        # There is no stand-in below, or it would not be told from the budget.
+        ({"google": {"thinking_config": {"thinking_budget": 509}}}, range(504, 516), 7),
+        ({"google": {"thinking_config": {"thinking_budget": 300}}}, range(295, 307), 7),
+        # None above, for all that are taken out are below 8,192 and most below 7,919.
+        ({"google": {"thinking_config": {"thinking_budget": 8_000}}}, range(7_990, 8_002), 3),
+    ],
+)
+def test_limits_on_both_sides_of_a_budget_are_written_into_frames(
+    budget: dict[str, Any], limits: range, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options are read for the first line, for the shape, and once for limits below the budget."""
+    read = []
+    table = next(table for table in TABLES if table.path == CHAT)
+    before = type(table).read
+
+    def counted(self: Any, value: Any, target: Any, where: str = "") -> None:
+        read.extend([self.path] if self.path == CHAT else [])
+        before(self, value, target, where)
+
+    lines = [
+        {"messages": [{"role": "user", "content": "Hi"}], "seed": n, "max_tokens": n, **budget}
+        for n in limits
+    ]
+    alone = []
+    for line in lines:
+        frames.forget()
+        alone.append(translated(CHAT, line, POLICY, MODEL))
+    frames.forget()
+    monkeypatch.setattr(type(table), "read", counted)
+    assert [translated(CHAT, line, POLICY, MODEL) for line in lines] == alone
+    assert len(read) == times
+
+
 _LOOKS_LIKE_ONE: Final = "\x1a1000\x1a"
 
 

@@ -21,6 +21,7 @@ from gateway.translate.request.modalities import (
 )
 from gateway.translate.request.response_format import RESPONSE_FORMAT, read_response_format
 from gateway.translate.request.thinking import effort, read_reasoning_effort, resolve_thinking
+from gateway.translate.tools.call_turns import CALLS
 from gateway.translate.tools.choice import (
     AUTO,
     Choice,
@@ -152,7 +153,9 @@ def to_gemini(
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
     if options.shared:
-        item = options.plain(messages, read_messages, "text", "image_url", values)
+        item = options.plain(
+            messages, read_messages, "text", "image_url", values=values, calls=CALLS
+        )
         if item is not None:
             items = (item,) if options.items == 1 else options.one_item_per_choice(item)
             return items, hints or options.hints, options.notes, ()

@@ -6,8 +6,8 @@ so are templates of conversations of plain texts and pictures. Reading the optio
 anew costs twice what parsing the line does (measured).
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 from orjson import Fragment, dumps, loads
 
@@ -16,9 +16,9 @@ from gateway.translate.reading.refusal import Refused, invalid_value
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import whole_resolution
 from gateway.translate.request.conversation import Conversation
-from gateway.translate.request.media import inline_image
+from gateway.translate.request.media import written_image
 from gateway.translate.request.safety import resolve_safety
-from gateway.translate.template import MARK, Form, stand_in
+from gateway.translate.template import MARK, Form, StandIns
 from gateway.units import MIB
 
 # Templates cached for one set of options; conversations of more texts have none.
@@ -26,12 +26,12 @@ _MOST_SHAPES: Final = 64
 _MOST_TURNS: Final = 64
 # Limit on options x number of texts: the requests of one line would grow by this many bytes.
 _MOST_REPEATED: Final = 16 * MIB
-# Longest name of a role, or type of a picture, that a cached template may have.
-_LONGEST_ROLE: Final = 16
+# Longest name in a shape that has a cached template: of a function, with what marks it as one.
+_LONGEST_NAME: Final = 65
 # Bytes of the templates of one set of options; each template holds the tools and schemas.
 _MOST_SHAPE_BYTES: Final = 128 * 1024
 # A turn of one text is named by its role, any other by its role and what each part is: "" for a
-# text, else the type of a picture.
+# text, the type of a picture and its ``detail``, or what the endpoint names a call by.
 Turn = str | tuple[str, ...]
 Shape = tuple[Turn, ...]
 # The shape of the shortest conversation.
@@ -48,6 +48,21 @@ Build = Callable[[Json, str, Policy], Options]
 Read = Callable[[Any, Conversation], None]
 
 
+class Calls(Protocol):
+    """Turns of an endpoint that are more than texts and pictures: calls with their results."""
+
+    def read(self, message: Json, rest: Iterator[Json], texts: list[bytes]) -> Turn | None:
+        """Return the turn that begins with a message; what belongs to it is taken from the rest.
+
+        What is in it is added to ``texts``, written. None if it is more than the shape says.
+        """
+        ...
+
+    def stand_ins(self, turn: Turn, made: StandIns) -> list[Json]:
+        """Return messages of such a turn; empty if it is another one."""
+        ...
+
+
 class _Templates(dict[Shape, Form | None]):
     """Templates by shape; None where a shape has none."""
 
@@ -59,7 +74,7 @@ class _Templates(dict[Shape, Form | None]):
 
     def learn(self, shape: Shape, form: Form | None) -> int:
         """Remember a template, and return its size."""
-        size = len(form.format) if form else 0
+        size = _written_size(shape) + (len(form.format) if form else 0)
         if len(self) >= _MOST_SHAPES or self._bytes + size > _MOST_SHAPE_BYTES:
             self.clear()
             self.formats.clear()
@@ -173,19 +188,24 @@ class CompiledOptions:
         seeds = range(self.seed, self.seed + self.items)
         return [_seeded(item, seed if seed < 2**31 else seed - 2**31) for seed in seeds]
 
-    def _learn(self, shape: Shape, read: Read) -> Form | None:
+    def _learn(self, shape: Shape, read: Read, calls: Calls | None = None) -> Form | None:
         """Return the template of a conversation; None when it is not that simple."""
-        names = [name for turn in shape for name in ((turn,) if type(turn) is str else turn)]
-        if len(names) > _MOST_TURNS or any(len(name) > _LONGEST_ROLE for name in names):
+        names = [name for turn in shape for name in _names(turn)]
+        if len(names) > _MOST_TURNS or any(len(name) > _LONGEST_NAME for name in names):
             return None
         conversation = Conversation(self.model, self.policy)
-        stand_ins, texts = _stand_ins(shape)
+        made = StandIns()
+        stand_ins = [
+            message
+            for turn in shape
+            for message in (calls and calls.stand_ins(turn, made)) or [_stand_in(turn, made)]
+        ]
         form = None
         try:
             read(stand_ins, conversation)
             item = self.write(conversation)
             if not conversation.notes:
-                form = _template(item, texts, self._holes)
+                form = _template(item, made, self._holes)
         except Refused:  # the line itself is read in full next, and refused with its own path
             pass
         self.grew(self._templates.learn(shape, form))
@@ -217,36 +237,40 @@ class CompiledOptions:
         read: Read,
         part: str = "",
         picture: str = "",
+        *,
         values: Values = (),
+        calls: Calls | None = None,
     ) -> bytes | None:
         """Return the item of a conversation of texts and pictures, None if it is more than that.
 
         ``[{"role": "user", "content": "Hi"}]``; ``read`` is how the endpoint reads it otherwise,
-        ``part`` and ``picture`` the types of parts that are no more than a text, or a picture.
+        ``part`` and ``picture`` the types of parts that are no more than a text, or a picture;
+        ``calls`` reads turns of calls.
         """
         turns: list[Turn] = []
         texts: list[bytes] = []
         try:
-            for message in messages:
+            rest = iter(messages)
+            for message in rest:
                 role, content = message["role"], message["content"]
-                if not content or len(message) != 2:
-                    return None
-                if type(content) is not str:
-                    kinds = _kinds(content, part, picture, texts)
-                    if kinds is None:
-                        return None
-                    turns.append((role, *kinds) if len(kinds) > 1 or kinds[0] else role)
+                if len(message) == 2 and type(content) is str and content:
+                    turns.append(role)
+                    # At once, though a later message may be more: a pass of its own costs a tenth.
+                    texts.append(dumps(content))
                     continue
-                turns.append(role)
-                # At once, though a later message may be more: a pass of its own costs a tenth.
-                texts.append(dumps(content))
+                turn = _turn(role, content, part, picture, texts) if len(message) == 2 else None
+                if turn is None and calls is not None:
+                    turn = calls.read(message, rest, texts)
+                if turn is None:
+                    return None
+                turns.append(turn)
             shape = tuple(turns)
             templates = self._templates
             if not values and shape in templates.formats:
                 return templates.formats[shape] % tuple(texts)
             form = templates.get(shape, _UNKNOWN)
             if form is _UNKNOWN:
-                form = self._learn(shape, read)
+                form = self._learn(shape, read, calls)
         except (KeyError, TypeError, Refused):  # no messages, a role that is no string, no picture
             return None
         return None if form is None else form.fill((*texts, *values))
@@ -256,35 +280,37 @@ def _nothing(_: int) -> None:
     """Count nothing: these options are not remembered."""
 
 
-def _stand_ins(shape: Shape) -> tuple[list[Json], list[bytes]]:
-    """Make messages of a shape, and say how what is in them is written."""
-    messages: list[Json] = []
-    texts: list[bytes] = []
-    for turn in shape:
-        if type(turn) is str:
-            messages.append({"role": turn, "content": stand_in(len(texts))})
-            texts.append(dumps(stand_in(len(texts))))
-            continue
-        parts: list[Json] = []
-        for kind in turn[1:]:
-            number = len(texts)
-            if kind == _TEXT:
-                parts.append({"type": "text", "text": stand_in(number)})
-                texts.append(dumps(stand_in(number)))
-            else:
-                data = f"STANDIN{number:05d}"  # base64
-                url = f"data:{kind};base64,{data}"
-                parts.append({"type": "image_url", "image_url": {"url": url}})
-                texts.append(dumps(data))
-        messages.append({"role": turn[0], "content": parts})
-    return messages, texts
+def _names(turn: Turn) -> tuple[str, ...]:
+    return (turn,) if type(turn) is str else turn  # type: ignore[return-value]  # a tuple else
 
 
-def _template(item: bytes, texts: Sequence[bytes], holes: Sequence[bytes]) -> Form | None:
-    """Make the template of an item; None when a text is not there exactly once."""
-    form = Form(item, [*texts, *holes])
-    found = sorted(number for number in form.order if number < len(texts))
-    if found != list(range(len(texts))) or (holes and MARK in form.format):
+def _written_size(shape: Shape) -> int:
+    """Bytes of what a shape names, which are the client's."""
+    return sum([len(name) for turn in shape for name in _names(turn)])
+
+
+def _stand_in(turn: Turn, made: StandIns) -> Json:
+    """Make a message of a turn."""
+    if type(turn) is str:
+        return {"role": turn, "content": made.text()}
+    parts: list[Json] = []
+    for name in turn[1:]:
+        if name == _TEXT:
+            parts.append({"type": "text", "text": made.text()})
+        else:
+            kind, _, detail = name.partition(" ")
+            image = {"url": f"data:{kind};base64,{made.base64()}"}
+            if detail:
+                image["detail"] = detail
+            parts.append({"type": "image_url", "image_url": image})
+    return {"role": turn[0], "content": parts}
+
+
+def _template(item: bytes, made: StandIns, holes: Sequence[bytes]) -> Form | None:
+    """Make the template of an item; None when a value is not there as often as it should be."""
+    form = Form(item, [*made.holes, *holes])
+    found = sorted(number for number in form.order if number < len(made.holes))
+    if found != made.places or (holes and MARK in form.format):
         return None
     return form
 
@@ -294,14 +320,15 @@ def _read_prompt(messages: Sequence[Json], conversation: Conversation) -> None:
     conversation.say("user", [{"text": messages[0]["content"]}])
 
 
-def _kinds(content: object, part: str, picture: str, texts: list[bytes]) -> list[str] | None:
-    """Say what each part is, and add what is in it; None if one is more than text or picture.
+def _turn(role: str, content: object, part: str, picture: str, texts: list[bytes]) -> Turn | None:
+    """Say what each part of a message is, and add what is in it; None if one is more.
 
-    ``[{"type": "text", "text": "Hi"}]`` -> ``[""]``, a picture of PNG -> ``["image/png"]``.
+    ``[{"type": "text", "text": "Hi"}]`` -> the role alone; with a picture of PNG ->
+    ``("user", "", "image/png")``.
     """
-    if type(content) is not list:
+    if type(content) is not list or not content:
         return None
-    kinds = []
+    names = [role]
     for one in content:
         if type(one) is not dict or len(one) != 2:
             return None
@@ -310,19 +337,32 @@ def _kinds(content: object, part: str, picture: str, texts: list[bytes]) -> list
             text = one.get("text")
             if type(text) is not str or not text:
                 return None
-            kinds.append(_TEXT)
+            names.append(_TEXT)
             texts.append(dumps(text))
         elif kind == picture:
-            image = one["image_url"]
-            url = image["url"]
-            if len(image) != 1 or type(url) is not str or url[:5] != "data:":
+            name = _picture(one["image_url"], texts)
+            if name is None:
                 return None
-            blob = inline_image(url, "url")
-            kinds.append(blob["mimeType"])
-            texts.append(dumps(blob["data"]))
+            names.append(name)
         else:
             return None
-    return kinds
+    return tuple(names) if len(names) > 2 or names[1] else role
+
+
+def _picture(image: Json, texts: list[bytes]) -> str | None:
+    """``{"url": "data:image/png;base64,AAAA", "detail": "low"}`` -> ``image/png low``."""
+    url = image["url"]
+    found = written_image(url) if type(url) is str else None
+    if found is None:
+        return None
+    name, data = found
+    if len(image) > 1:
+        detail = image["detail"]
+        if len(image) > 2 or type(detail) is not str or not detail:
+            return None
+        name = f"{name} {detail}"
+    texts.append(data)
+    return name
 
 
 def _seeded(item: bytes, seed: int) -> bytes:

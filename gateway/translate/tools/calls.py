@@ -179,8 +179,13 @@ def _note_long_integers(owner: Json, conversation: Conversation) -> None:
     They must be an object for Gemini, so they cannot go as text as a result does.
     """
     text = owner["arguments"]
-    if _LONG_INTEGER.search(text) and any(map(_changes, _TOKEN.findall(text))):
+    if has_long_integer(text) and any(map(_changes, _TOKEN.findall(text))):
         conversation.note_of(owner, "approximated", "arguments")
+
+
+def has_long_integer(text: str) -> bool:
+    """Whether a text has as many digits in a row as no double holds, in a number or elsewhere."""
+    return _LONG_INTEGER.search(text) is not None
 
 
 def _changes(token: str) -> bool:
@@ -211,7 +216,7 @@ def parsed_result(text: str) -> Json:
     """
     if text.lstrip()[:1] != "{" or '$ref"' in text or brackets(text) > MAX_ARGUMENT_DEPTH:
         return {"output": text}
-    if _LONG_INTEGER.search(text):
+    if has_long_integer(text):
         return {"output": text}
     try:
         value: Json = orjson.loads(text)

@@ -1,0 +1,65 @@
+"""Pictures in data URIs: the short way takes what the ordinary one takes, and as the same bytes."""
+
+import base64
+from random import Random  # noqa: TID251 - seeded: the same data every time
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.translate.reading.refusal import Refused
+from gateway.translate.request.media import inline_image, written_image
+
+DATA = base64.b64encode(Random(1).randbytes(3_000)).decode()
+HEADS = (
+    "data:image/png;base64,",
+    "DATA:IMAGE/JPG;BASE64,",
+    "data:image/png;charset=utf-8;base64,",
+    'data:image/png;a="é";base64,',
+    "data:image/gif;base64,",
+    "data:application/pdf;base64,",
+    "data:image/png,",
+    "data:,",
+    "",
+)
+
+
+def read(uri: str) -> Any:
+    """As it is read in full, None for what is refused."""
+    try:
+        blob = inline_image(uri, "url")
+    except Refused:
+        return None
+    return blob["mimeType"], orjson.dumps(blob["data"])[1:]
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    "data",
+    [
+        *("", "A", "AA", "AAA", "AAAA", "=", "==", "A=", "AA=", "AA==", "AAA=", "AAAA=", "AAA=="),
+        *("AA-_", DATA, DATA[:-1], DATA[:-2], DATA[:-3], DATA + "=", DATA[:-2] + "=="),
+        DATA[:-1] + "=",
+    ],
+)
+def test_both_ways_read_the_same(head: str, data: str) -> None:
+    """Whatever the padding and the type."""
+    assert written_image(head + data) == read(head + data)
+
+
+def test_every_place_of_a_character_that_is_wrong() -> None:
+    """What the ordinary way refuses, the short one does not take, and the other way round."""
+    refused = 0
+    for at in range(len(DATA)):
+        uri = f"{HEADS[0]}{DATA[:at]}!{DATA[at + 1 :]}"
+        found = read(uri)
+        refused += found is None
+        assert written_image(uri) == found
+    assert refused > 500
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r\n", '"', "\\", "é", "\x00"])
+@pytest.mark.parametrize("at", [0, 70, 2_000, len(DATA)])
+def test_what_needs_more_than_a_copy_is_left_to_the_ordinary_way(odd: str, at: int) -> None:
+    """Line breaks are taken out there, and the rest is refused or passed on escaped."""
+    assert written_image(f"{HEADS[0]}{DATA[:at]}{odd}{DATA[at:]}") is None
