@@ -249,7 +249,7 @@ class Compiler(Generic[Options]):
             if frame:
                 frame.texts = Texts(place[1], values[len(taken) :])
                 size += frame.texts.size
-                frame.make_other = partial(frame.beside, place, holes or ())
+                frame.make_other = partial(frame.for_low_limits, place, holes or ())
                 _tell_growth(frame.options, _frames, place)
             _frames.keep(place, frame, size)
         return frame.with_values(values) if isinstance(frame, Frame) else None
@@ -332,7 +332,7 @@ class Frame:
         budget = self._budget or 0
         return (budget < int(values[self._limit])) == (budget < self._stand_in)
 
-    def beside(self, place: Place, holes: Sequence[bytes]) -> "Frame | Literal[False]":
+    def for_low_limits(self, place: Place, holes: Sequence[bytes]) -> "Frame | Literal[False]":
         """Compile the same options for limits that the budget of thoughts takes whole.
 
         ``place`` is this frame's. False where no stand-in is such a limit, or where it would not be
