@@ -7,7 +7,7 @@ logging, no randomness, and neither changes its input.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 Json = dict[str, Any]
 
@@ -179,8 +179,7 @@ class LineError:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """Where an answer belongs: its batch, its line, the batch's policy.
 
     ``created`` is the job's stored end time in whole seconds, UTC; ``line`` is physical, 1-based;

@@ -97,7 +97,7 @@ def read_results(
                 end, more = _skip(lines) if not line.endswith(b"\n") else (line, 0)
                 size += more
                 yield Result(_key_within(line[:KEY_WITHIN], end or line), UNREAD, offset, size)
-            elif line.strip():
+            elif not line.isspace():
                 key, answer = parse_result(line, loads)
                 yield Result(key, answer, offset, size)
             offset += size
@@ -141,6 +141,9 @@ def parse_item(row: object) -> tuple[str | None, Answer]:
     """Do the same for a result that has been parsed already."""
     if not isinstance(row, dict):
         return None, _NO_OBJECT
+    key, response = row.get("key"), row.get("response")
+    if isinstance(key, str) and isinstance(response, dict) and response:
+        return key, {"response": response}  # nearly all of them
     return _key(row), _answer(row)
 
 

@@ -20,9 +20,9 @@ _STRING: Final = re.compile(rb'"[^"]*"')  # of a text without escaped quotes
 # measured with openai-python: two lines that carry them raw come back as six. orjson has no
 # option to escape them. In valid JSON they can be inside strings only.
 _SEPARATORS: Final = (
-    (b"\xe2\x80\xa8", b"\\u2028"),
-    (b"\xe2\x80\xa9", b"\\u2029"),
-    (b"\xc2\x85", b"\\u0085"),
+    (b"\xa8", b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xa9", b"\xe2\x80\xa9", b"\\u2029"),
+    (b"\x85", b"\xc2\x85", b"\\u0085"),
 )
 
 
@@ -30,8 +30,8 @@ def escape_separators(line: bytes) -> bytes:
     r"""Write U+2028, U+2029 and U+0085 as ``\uXXXX`` in one encoded JSON text."""
     if line.isascii():  # the usual case, found out at a fraction of what the searches cost
         return line
-    if b"\xe2\x80" in line or b"\xc2\x85" in line:
-        for raw, escaped in _SEPARATORS:
+    for last, raw, escaped in _SEPARATORS:
+        if last in line:  # a search for one byte, which takes a tenth
             line = line.replace(raw, escaped)
     return line
 

@@ -3,7 +3,6 @@
 import copy
 import random  # noqa: TID251 - seeded
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +140,7 @@ def write(case: dict[str, Any], chance: random.Random) -> None:
     policy = Policy.from_json(case.get("policy", {}))
     hints = told(case["endpoint"], case, policy)
     count = len(case["gemini"])
-    context = replace(CONTEXT, policy=policy)
+    context = CONTEXT._replace(policy=policy)
     stream = STREAMS[case["endpoint"]](hints, context, count, StreamOptions(usage=True))
     answers = copy.deepcopy(case["gemini"])
     spoilt = [(at, one) for at, each in enumerate(answers) for one in pieces(each["response"])]

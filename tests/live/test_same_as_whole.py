@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -124,7 +123,7 @@ def streamed(case: dict[str, Any], hints: Any, context: Context) -> tuple[list[b
 def test_a_stream_adds_up_to_the_whole_answer(case: dict[str, Any]) -> None:
     """Same texts, calls, media, citations, signatures and ends, whatever the answer holds."""
     policy = Policy.from_json(case.get("policy", {}))
-    context = replace(CONTEXT, policy=policy)
+    context = CONTEXT._replace(policy=policy)
     hints = told(case["endpoint"], case, policy)
     whole = ENDPOINTS[case["endpoint"]].from_gemini(hints, copy.deepcopy(case["gemini"]), context)
     events, rendered = streamed(case, hints, context)

@@ -1,7 +1,6 @@
 """One case of the tables -> what the translation makes of it."""
 
 import copy
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -25,7 +24,7 @@ def rendered(case: dict[str, Any]) -> Rendered:
     path = case["endpoint"]
     policy = Policy.from_json(case.get("policy", {}))
     answers = copy.deepcopy(case["gemini"])
-    context = replace(CONTEXT, policy=policy)
+    context = CONTEXT._replace(policy=policy)
     return ENDPOINTS[path].from_gemini(told(path, case, policy), answers, context)
 
 

@@ -1,6 +1,5 @@
 """``model`` of an answer: the same kind of name on every endpoint, by one setting."""
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -33,7 +32,7 @@ def model_in_answer(path: str, response: dict[str, Any], **policy: Any) -> str:
     """What a line that was asked by an alias says."""
     made = ENDPOINTS[path].to_gemini({"model": ASKED, **BODIES[path]}, Policy(), SERVED)
     assert not isinstance(made, LineError)
-    context = replace(CONTEXT, policy=Policy(**policy), model=SERVED)
+    context = CONTEXT._replace(policy=Policy(**policy), model=SERVED)
     answer = VECTOR if path == "/v1/embeddings" else response
     status, body, *_ = ENDPOINTS[path].from_gemini(hints_of(made), [{"response": answer}], context)
     assert status == 200

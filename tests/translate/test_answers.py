@@ -1,7 +1,6 @@
 """Gemini answers -> OpenAI bodies, by the table in ``cases/answers/``."""
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -54,7 +53,7 @@ def test_answer(concept: str, case: dict[str, Any]) -> None:
     answers = copy.deepcopy(case["gemini"])
     policy = Policy.from_json(case.get("policy", {}))
     hints = told(path, case, policy)
-    rendered = endpoint.from_gemini(hints, answers, replace(CONTEXT, policy=policy))
+    rendered = endpoint.from_gemini(hints, answers, CONTEXT._replace(policy=policy))
     assert answers == case["gemini"]
     expected = case["expected"]
     noted = [[note.code, note.field, note.message] for note in rendered[3]]

@@ -321,15 +321,16 @@ class _Collection:
             elif result.answer is UNREAD:
                 self._leave_out(place[0])
             else:
-                self._note_whole(place, result.answer, held=held)
+                if self._whole and not held:
+                    self._note_whole(place, result.answer)
                 if self._echoes.items[place[0]] > 1:
                     self._keep_part(place, result, path, held=held)
                 else:
                     self._take(place[0], result.answer)
 
-    def _note_whole(self, place: tuple[int, int], answer: Answer, *, held: bool) -> None:
+    def _note_whole(self, place: tuple[int, int], answer: Answer) -> None:
         """Note an answer that may be given again; what is held is in the job that brought it."""
-        if self._whole and not held and is_whole(answer):
+        if is_whole(answer):
             self._whole[self._echoes.first_item[place[0]] + place[1]] = 1
 
     def _write_digests(self) -> str | None:
@@ -351,6 +352,9 @@ class _Collection:
     def _reads(self, offset: int) -> bool:
         """Whether a result is to be read: no process has died of it."""
         place, only = reading(offset), self._trail.only
+        if self._trail.everywhere:
+            self._trail.at(place)
+            return True
         if place in self._trail.culprits or (is_reading(only) and place != only):
             self._trail.end()  # a process that is killed from outside now died of no result
             return False

@@ -13,7 +13,7 @@ hints of a line are its parts merged. In memory stay a few integers per line, an
 or written last.
 """
 
-import os
+import mmap
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -105,31 +105,32 @@ class Echoes:
     """The echoes of one job. ``ordinal`` is a line's place in the job, from 0."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb", buffering=1 << 18)
         self.lines = array("I")
         self.items = array("I")
         self.first_item = array("Q")  # among all items of the job
         self._offsets = array("Q")
         self.total_items = 0
         self._known: _Remembered[tuple[int, ...], AnswerHints] = _Remembered()
-        self._scan()
+        with path.open("rb", buffering=BUFFER) as file:
+            self._scan(file)
+            # Mapped, a line costs no call of the system; the pages are the file's.
+            self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._text.close()
 
     def __len__(self) -> int:
         return len(self.lines)
 
-    def _scan(self) -> None:
-        head = self._file.readline()
+    def _scan(self, file: BinaryIO) -> None:
+        head = file.readline()
         if orjson.loads(head) != {"format": ECHO_FORMAT}:
-            self._file.close()
             raise ValueError("the echo file has an unknown format")
         offset = len(head)
-        for text in self._file:
+        for text in file:
             if text[:1] == b"[":
                 line, _, items, *_ = orjson.loads(text)
                 self.lines.append(line)
@@ -142,8 +143,7 @@ class Echoes:
 
     def read(self, ordinal: int) -> Echo:
         """Return the echo of one line. Lines share what it holds: never change it."""
-        start = self._offsets[ordinal]
-        text = os.pread(self._file.fileno(), self._offsets[ordinal + 1] - start, start)
+        text = self._text[self._offsets[ordinal] : self._offsets[ordinal + 1]]
         # Parts of the lines behind it may follow.
         line, custom_id, items, *places = orjson.loads(text.split(b"\n", 1)[0])
         return Echo(line, custom_id, items, self._hints(tuple(places)))
@@ -156,8 +156,7 @@ class Echoes:
         hints: AnswerHints = {}
         size = 0
         for place in places:
-            self._file.seek(place)
-            text = self._file.readline()
+            text = self._text[place : self._text.find(b"\n", place)]
             hints.update(orjson.loads(text))
             size += len(text)
         self._known.keep(places, hints, size)
@@ -170,9 +169,12 @@ class Echoes:
             return None
         if dot and not (item.isdecimal() and item.isascii() and len(item) < 10):
             return None
-        ordinal = bisect_left(self.lines, int(line))
-        number = int(item) if dot else 0
-        known = ordinal < len(self.lines) and self.lines[ordinal] == int(line)
+        wanted, number = int(line), int(item) if dot else 0
+        lines = self.lines
+        ordinal = wanted - lines[0] if lines else 0  # lines follow each other, mostly
+        if not (0 <= ordinal < len(lines) and lines[ordinal] == wanted):
+            ordinal = bisect_left(lines, wanted)
+        known = ordinal < len(lines) and lines[ordinal] == wanted
         return (ordinal, number) if known and number < self.items[ordinal] else None
 
 

@@ -73,6 +73,7 @@ class TrailWriter:
     def __init__(self, trail: Trail | None, files: ExitStack) -> None:
         self.culprits = frozenset(() if trail is None else trail.culprits)
         self.only = NOWHERE if trail is None else trail.only
+        self.everywhere = not self.culprits and self.only == NOWHERE  # nothing is left out
         self._seconds = 0.0 if trail is None else trail.seconds
         self._left = 0  # bytes until the timer is set anew
         self._place = memoryview(bytearray(PLACE.size)).cast("Q")

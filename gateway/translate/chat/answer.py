@@ -8,6 +8,7 @@ import orjson
 from gateway.translate.answer import envelope
 from gateway.translate.answer.envelope import plain_of
 from gateway.translate.answer.failure import Failure
+from gateway.translate.answer.schema_check import check_answer
 from gateway.translate.answer.usage import USAGE_LEFT_OUT, media_of, openai_usage, uncounted
 from gateway.translate.chat.choice import choice_of
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
@@ -43,6 +44,13 @@ USAGE: Final = answer_table(
     },
 )
 
+# What an answer of one text needs of its request: the model, and the schema that it is checked
+# against. Other hints among these matter to calls and to code alone.
+_PLAIN_HINTS: Final = frozenset(
+    ("model", "schema", "functions", "custom", "legacy", "one_call", "json")
+)
+_CONTENT: Final = "choices[0].message.content"
+
 
 def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
     """Render one line.
@@ -54,12 +62,12 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     A line of several items (``n`` on models with one candidate) is one completion: what one item
     failed with fails the line, the prompt is counted once.
     """
-    # One hint is the model, which every line has: the answer needs nothing else of its request.
-    # The names of functions matter to calls alone.
-    if len(answers) == 1 and (len(hints) == 1 or (len(hints) == 2 and "functions" in hints)):
+    if len(answers) == 1 and hints.keys() <= _PLAIN_HINTS:
         plain = plain_of(answers[0])
         if plain is not None:
-            return _plain(plain, hints, context)
+            checked = check_answer(plain[2], hints, _CONTENT, context, cut=False)
+            if not isinstance(checked, Failure):
+                return _plain(plain, hints, context, checked)
     return _rendered(hints, answers, context)
 
 
@@ -78,7 +86,9 @@ def _rendered(hints: AnswerHints, answers: Sequence[Answer], context: Context) -
     return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))
 
 
-def _plain(plain: tuple[str, str, str, Usage], hints: AnswerHints, context: Context) -> Rendered:
+def _plain(
+    plain: tuple[str, str, str, Usage], hints: AnswerHints, context: Context, notes: Sequence[Note]
+) -> Rendered:
     """Write an answer of one text by template.
 
     A template takes half the time of building and writing the same members (measured).
@@ -96,7 +106,7 @@ def _plain(plain: tuple[str, str, str, Usage], hints: AnswerHints, context: Cont
         cached,
         reasoning,
     )
-    return 200, body, usage, ()
+    return 200, body, usage, notes
 
 
 def completion(

@@ -45,9 +45,8 @@ def answer_cost(answer: Answer, price: Price | None) -> int | None:
     usage = _usage(response)
     if price is None or usage is None or not _is_text(usage) or _has_fees(response):
         return None
-    asked = _count(usage, "promptTokenCount") + _count(usage, "toolUsePromptTokenCount")
-    told = _count(usage, "candidatesTokenCount") + _count(usage, "thoughtsTokenCount")
-    cached = _count(usage, "cachedContentTokenCount")
+    prompt, tools, told, thoughts, cached = _counts(usage)
+    asked, told = prompt + tools, told + thoughts
     rates = price.of(asked)
     full = (asked - cached + cached * CACHED_SHARE) * rates[0] + told * rates[1]
     return round(full * BILLION)
@@ -65,19 +64,29 @@ def _usage(response: Json) -> Json | None:
 # Each answer of a batch comes by here: written out, these take a third of what generators do.
 
 
-def _count(usage: Json, name: str) -> int:
-    count = usage.get(name)
+def _counts(usage: Json) -> tuple[int, int, int, int, int]:
+    prompt = usage.get("promptTokenCount", 0)
+    tools = usage.get("toolUsePromptTokenCount", 0)
+    told = usage.get("candidatesTokenCount", 0)
+    thoughts = usage.get("thoughtsTokenCount", 0)
+    cached = usage.get("cachedContentTokenCount", 0)
+    if type(prompt) is type(tools) is type(told) is type(thoughts) is type(cached) is int:
+        return prompt, tools, told, thoughts, cached
+    return _count(prompt), _count(tools), _count(told), _count(thoughts), _count(cached)
+
+
+def _count(count: object) -> int:
     return count if type(count) is int else 0
 
 
 def _is_text(usage: Json) -> bool:
-    return _only(usage, "promptTokensDetails", _PRICED_IN) and _only(
-        usage, "candidatesTokensDetails", _PRICED_OUT
+    asked, told = usage.get("promptTokensDetails"), usage.get("candidatesTokensDetails")
+    return (asked is None or _only(asked, _PRICED_IN)) and (
+        told is None or _only(told, _PRICED_OUT)
     )
 
 
-def _only(usage: Json, name: str, kinds: frozenset[str]) -> bool:
-    details = usage.get(name)
+def _only(details: object, kinds: frozenset[str]) -> bool:
     if not isinstance(details, list):
         return True
     for each in details:
