@@ -17,6 +17,8 @@ trust_ours()
 
 # Machines that run tests are busy: a slow example says nothing about the code.
 settings.register_profile("busy", deadline=None)
+# Mutants (tests/mutation/) are compared: each meets the same examples, whatever the one before met.
+settings.register_profile("mutants", deadline=None, derandomize=True, database=None)
 settings.load_profile("busy")
 
 # A shell starts what it runs in the background with SIGINT ignored, and children inherit that: then

@@ -14,10 +14,10 @@ import pytest
 from gateway.translate import STREAMS, Policy, StreamOptions
 from gateway.upstream import single_calls
 from tests.live.google import Script
-from tests.live.test_same_as_whole import pieces
 from tests.live.world import Live, live_world
 from tests.translate.cases import load
 from tests.translate.running import CONTEXT, told
+from tests.translate.test_streams_whole import pieces
 
 ASK: dict[str, Any] = {
     "model": "gemini-3.8-flash",

@@ -6,14 +6,20 @@ pytest anew for every mutant, which costs many times what the tests do. Run in `
 
 A fork comes too late for a function that runs when its module is imported, e.g. to make a table:
 its mutants get a process of their own.
+
+Everything is judged by CPU time, measured in forks as the mutants are: how long a test takes, which
+tests are too slow, and when a mutant never ends. By the clock on the wall a busy machine left tests
+out, and found survivors that were none. The examples of hypothesis are the same for every mutant.
 """
 
 import gc
 import importlib
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,13 +34,21 @@ KILLED: Final = 1
 # As mutmut writes them down.
 SURVIVED: Final = 0
 UNREACHED: Final = 33
-# All tests together take two seconds; some mutants never end, and some of those eat memory.
-CPU_SECONDS: Final = 15
+# Some mutants never end, and some of those eat memory. A mutant has so many times the CPU seconds
+# of all tests, and never less than these. Most of the limit of a process of its own is importing.
+TIMES: Final = 5
+LEAST_SECONDS: Final = 10
+ALONE_SECONDS: Final = 60
 MEMORY: Final = 4 * 2**30
+# A mutant that waits for what never comes takes no CPU. Far beyond what a busy machine makes of the
+# limits above; what is ended so is not counted as noticed.
+WALL_SECONDS: Final = 3_600
+WAITED: Final = -signal.SIGALRM
+# Tests of more CPU seconds than this, in the quicker of two runs, are left out.
 SLOW_SECONDS: Final = 0.3
 
 # What nobody has noticed yet; None is what has not been tried.
-OPEN: Final = (None, SURVIVED, UNREACHED)
+OPEN: Final = (None, SURVIVED, UNREACHED, WAITED)
 
 # A mutant, and the tests that reach its function; and what tries one and ends its process.
 Work = tuple[str, Sequence[pytest.Item]]
@@ -50,33 +64,43 @@ class Forks:
         self._early = early
         self._quick: list[pytest.Item] = []
         self._slow: list[str] = []
+        self._limit = LEAST_SECONDS
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Go through the modules. Errors: UsageError when the tests fail without a mutant."""
         seen = orjson.loads(Path("mutmut-stats.json").read_bytes())
-        tests_of, seconds = seen["tests_by_mangled_function_name"], seen["duration_by_test"]
-        # The quick ones first: most mutants are noticed by any. The few slow ones, which are about
-        # time, are left out: they take ten times as long as all others together.
-        took = {item: seconds.get(item.nodeid, 0.0) for item in session.items}
-        quick = sorted(took, key=took.__getitem__)
-        self._quick = [item for item in quick if took[item] < SLOW_SECONDS]
-        self._slow = [item.nodeid for item in quick if took[item] >= SLOW_SECONDS]
-        items = {item.nodeid: item for item in self._quick}
+        tests_of = seen["tests_by_mangled_function_name"]
         gc.freeze()  # or every fork copies everything
-        for run in (_try, self._alone):
-            if self._codes([("", self._quick)], run) != {"": SURVIVED}:
-                raise pytest.UsageError("The tests fail as it is.")
+        self._order(session.items)
+        items = {item.nodeid: item for item in self._quick}
         for module in self._modules:
             path = PACKAGE / f"{module.replace('.', '/')}.py.meta"
             known = orjson.loads(path.read_bytes())
             codes = known["exit_code_by_key"]
             # What nobody has noticed yet is tried again: a test may have come since.
             left = [name for name, code in codes.items() if code in OPEN]
-            codes.update(self._codes(_work(left, tests_of, items), _try))
-            codes.update(self._codes(self._too_late(left, codes), self._alone))
+            codes.update(self._codes(_work(left, tests_of, items), self._try))
+            late = list(self._too_late(left, codes))
+            if late and self._codes([("", self._quick)], self._alone) != {"": SURVIVED}:
+                raise pytest.UsageError("The tests fail as it is.")
+            codes.update(self._codes(late, self._alone))
             path.write_bytes(orjson.dumps(known))
             print(f"{module}: {len(left)} tried", flush=True)
         return True
+
+    def _order(self, items: Sequence[pytest.Item]) -> None:
+        """Put the quick tests first: most mutants are noticed by any. Leave out slow ones.
+
+        These few, which are about time, take ten times as long as all others together.
+        """
+        one, two = _seconds_of(items), _seconds_of(items)
+        took = {item: min(one[item.nodeid], two[item.nodeid]) for item in items}
+        ordered = sorted(took, key=took.__getitem__)
+        self._quick = [item for item in ordered if took[item] < SLOW_SECONDS]
+        self._slow = [item.nodeid for item in ordered if took[item] >= SLOW_SECONDS]
+        total = sum(took[item] for item in self._quick)
+        self._limit = max(LEAST_SECONDS, int(TIMES * total))
+        print(f"{len(self._quick)} tests, {total:.1f} s of CPU; slow, left out: {self._slow}")
 
     def _too_late(self, names: Sequence[str], codes: Mapping[str, int]) -> Iterator[Work]:
         for name in names:
@@ -103,13 +127,72 @@ class Forks:
 
     def _alone(self, name: str, items: Sequence[pytest.Item]) -> NoReturn:  # noqa: ARG002 - a Run
         """Run the tests in a process that meets the mutant from its first import on."""
-        resource.setrlimit(resource.RLIMIT_CPU, (5 * CPU_SECONDS, 5 * CPU_SECONDS + 1))
+        limit = self._limit + ALONE_SECONDS
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
         os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
         command = [sys.executable, "-m", "pytest", *_arguments()]
         command += [f"--deselect={test}" for test in self._slow]
         nowhere = subprocess.DEVNULL
-        done = subprocess.run(command, stdout=nowhere, stderr=nowhere, check=False)
+        try:
+            done = subprocess.run(
+                command, stdout=nowhere, stderr=nowhere, check=False, timeout=WALL_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            os.kill(os.getpid(), signal.SIGALRM)
         os._exit(KILLED if done.returncode else SURVIVED)
+
+    def _try(self, name: str, items: Sequence[pytest.Item]) -> NoReturn:
+        """Run tests until one fails. What never ends is ended by SIGXCPU: noticed as well."""
+        resource.setrlimit(resource.RLIMIT_CPU, (self._limit, self._limit + 1))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        signal.alarm(WALL_SECONDS)
+        os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
+        _be_silent()
+        code = KILLED
+        try:
+            following = [*items[1:], None]
+            if not any(map(_fails, items, following)):
+                code = SURVIVED
+        finally:
+            # Nothing of pytest's own is to be run twice.
+            os._exit(code)
+
+
+def _seconds_of(items: Sequence[pytest.Item]) -> dict[str, float]:
+    """CPU seconds of each test, without a mutant. Errors: UsageError when one fails."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if not process:
+        _be_silent()
+        try:
+            with os.fdopen(writing, "wb") as told:
+                told.write(orjson.dumps(_measured(items)))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as told:
+        took: dict[str, float] = orjson.loads(told.read() or b"{}")
+    os.waitpid(process, 0)
+    if len(took) < len(items):
+        raise pytest.UsageError(f"A test fails as it is: {items[len(took)].nodeid}")
+    return took
+
+
+def _measured(items: Sequence[pytest.Item]) -> dict[str, float]:
+    """CPU seconds of each test up to the first that fails."""
+    took: dict[str, float] = {}
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        began = time.process_time()
+        if _fails(item, following):
+            break
+        took[item.nodeid] = time.process_time() - began
+    return took
+
+
+def _be_silent() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
 
 
 def _work(
@@ -123,24 +206,6 @@ def _work(
 def _reap(running: dict[int, str], codes: dict[str, int]) -> None:
     process, status = os.wait()
     codes[running.pop(process)] = os.waitstatus_to_exitcode(status)
-
-
-def _try(name: str, items: Sequence[pytest.Item]) -> NoReturn:
-    """Run tests until one fails. A mutant that never ends is ended by SIGXCPU: noticed as well."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    code = KILLED
-    try:
-        following = [*items[1:], None]
-        if not any(map(_fails, items, following)):
-            code = SURVIVED
-    finally:
-        # Nothing of pytest's own is to be run twice.
-        os._exit(code)
 
 
 def _fails(item: pytest.Item, following: pytest.Item | None) -> bool:
