@@ -35,16 +35,16 @@ KILLED: Final = 1
 SURVIVED: Final = 0
 UNREACHED: Final = 33
 # Some mutants never end, and some of those eat memory. A mutant has so many times the CPU seconds
-# of all tests, and never less than these. Most of the limit of a process of its own is importing.
-TIMES: Final = 5
-LEAST_SECONDS: Final = 10
+# of its tests, and these in addition; one in a process of its own has to import everything, too.
+TIMES: Final = 3
+MORE_SECONDS: Final = 5
 ALONE_SECONDS: Final = 60
 MEMORY: Final = 4 * 2**30
 # A mutant that waits for what never comes takes no CPU. Far beyond what a busy machine makes of the
 # limits above; what is ended so is not counted as noticed.
 WALL_SECONDS: Final = 3_600
 WAITED: Final = -signal.SIGALRM
-# Tests of more CPU seconds than this, in the quicker of two runs, are left out.
+# Tests of more CPU seconds than this, twice, are left out.
 SLOW_SECONDS: Final = 0.3
 
 # What nobody has noticed yet; None is what has not been tried.
@@ -64,7 +64,7 @@ class Forks:
         self._early = early
         self._quick: list[pytest.Item] = []
         self._slow: list[str] = []
-        self._limit = LEAST_SECONDS
+        self._took: dict[pytest.Item, float] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Go through the modules. Errors: UsageError when the tests fail without a mutant."""
@@ -93,13 +93,15 @@ class Forks:
 
         These few, which are about time, take ten times as long as all others together.
         """
-        one, two = _seconds_of(items), _seconds_of(items)
-        took = {item: min(one[item.nodeid], two[item.nodeid]) for item in items}
+        first = _seconds_of(items)
+        # Once more what was slow: another process may have been in its way.
+        slow = [item for item in items if first[item.nodeid] >= SLOW_SECONDS]
+        seconds = {**first, **_seconds_of(slow)}
+        took = self._took = {item: seconds[item.nodeid] for item in items}
         ordered = sorted(took, key=took.__getitem__)
         self._quick = [item for item in ordered if took[item] < SLOW_SECONDS]
         self._slow = [item.nodeid for item in ordered if took[item] >= SLOW_SECONDS]
         total = sum(took[item] for item in self._quick)
-        self._limit = max(LEAST_SECONDS, int(TIMES * total))
         print(f"{len(self._quick)} tests, {total:.1f} s of CPU; slow, left out: {self._slow}")
 
     def _too_late(self, names: Sequence[str], codes: Mapping[str, int]) -> Iterator[Work]:
@@ -125,10 +127,14 @@ class Forks:
             _reap(running, codes)
         return codes
 
-    def _alone(self, name: str, items: Sequence[pytest.Item]) -> NoReturn:  # noqa: ARG002 - a Run
+    def _limit(self, items: Sequence[pytest.Item], more: int) -> None:
+        """Have this process ended by SIGXCPU when it takes many times what its tests take."""
+        seconds = int(TIMES * sum(self._took[item] for item in items)) + more
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+
+    def _alone(self, name: str, items: Sequence[pytest.Item]) -> NoReturn:
         """Run the tests in a process that meets the mutant from its first import on."""
-        limit = self._limit + ALONE_SECONDS
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        self._limit(items, ALONE_SECONDS)
         os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
         command = [sys.executable, "-m", "pytest", *_arguments()]
         command += [f"--deselect={test}" for test in self._slow]
@@ -143,7 +149,7 @@ class Forks:
 
     def _try(self, name: str, items: Sequence[pytest.Item]) -> NoReturn:
         """Run tests until one fails. What never ends is ended by SIGXCPU: noticed as well."""
-        resource.setrlimit(resource.RLIMIT_CPU, (self._limit, self._limit + 1))
+        self._limit(items, MORE_SECONDS)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         signal.alarm(WALL_SECONDS)
         os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
@@ -179,14 +185,23 @@ def _seconds_of(items: Sequence[pytest.Item]) -> dict[str, float]:
 
 
 def _measured(items: Sequence[pytest.Item]) -> dict[str, float]:
-    """CPU seconds of each test up to the first that fails."""
+    """CPU seconds of each test up to the first that fails; a slow one is ended when it is known."""
     took: dict[str, float] = {}
+    signal.signal(signal.SIGPROF, _end_slow)
     for item, following in zip(items, [*items[1:], None], strict=True):
         began = time.process_time()
-        if _fails(item, following):
+        signal.setitimer(signal.ITIMER_PROF, SLOW_SECONDS)
+        failed = _fails(item, following)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        seconds = time.process_time() - began
+        if failed and seconds < SLOW_SECONDS:
             break
-        took[item.nodeid] = time.process_time() - began
+        took[item.nodeid] = seconds
     return took
+
+
+def _end_slow(*_: object) -> NoReturn:
+    raise TimeoutError
 
 
 def _be_silent() -> None:
@@ -212,9 +227,11 @@ def _fails(item: pytest.Item, following: pytest.Item | None) -> bool:
     """Run one test without pytest's report of it, which takes longer than the test."""
 
     def run() -> None:
-        item.ihook.pytest_runtest_setup(item=item)
-        item.ihook.pytest_runtest_call(item=item)
-        item.ihook.pytest_runtest_teardown(item=item, nextitem=following)
+        try:
+            item.ihook.pytest_runtest_setup(item=item)
+            item.ihook.pytest_runtest_call(item=item)
+        finally:
+            item.ihook.pytest_runtest_teardown(item=item, nextitem=following)
 
     wrong = pytest.CallInfo.from_call(run, "call").excinfo
     return wrong is not None and not wrong.errisinstance(pytest.skip.Exception)

@@ -4,6 +4,7 @@ The tables hold what the stream of each endpoint is for pieces as Gemini sends t
 what OpenAI's readers take is judged by the types of OpenAI's SDK.
 """
 
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -15,7 +16,8 @@ from openai.types.image_gen_completed_event import ImageGenCompletedEvent
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from gateway.translate import STREAMS, StreamOptions, replayed
+from gateway.translate import STREAMS, Policy, StreamOptions, replayed
+from gateway.translate.streams.pieces import MergedAnswer, joined
 from gateway.translate.streams.stream import CUT_OFF, envelope_of
 from tests.every import every
 from tests.translate.cases import concept_of, load
@@ -112,6 +114,117 @@ def test_the_tier_that_served_is_told_where_all_items_say_it(
         stream.add(item, {"candidates": [candidate], **usage})
     stream.whole()
     assert stream.options == StreamOptions(tier=told)
+
+
+def text_of(text: str, **members: Any) -> dict[str, Any]:
+    """A candidate of one text."""
+    return {"content": {"parts": [{"text": text}]}, **members}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "whole"),
+    [
+        ([{}], {}),
+        ([{"candidates": []}, {"promptFeedback": {"a": 1}}], {"promptFeedback": {"a": 1}}),
+        (
+            [
+                {"responseId": "a", "usageMetadata": {"a": 1}},
+                {"responseId": "b", "modelVersion": "m"},
+            ],
+            {"responseId": "a", "modelVersion": "m", "usageMetadata": {"a": 1}},
+        ),
+        (
+            [{"candidates": [text_of("b", index=1)]}, {"candidates": [text_of("a")]}],
+            {
+                "candidates": [
+                    {"index": 0, "content": {"role": "model", "parts": [{"text": "a"}]}},
+                    {"index": 1, "content": {"role": "model", "parts": [{"text": "b"}]}},
+                ]
+            },
+        ),
+    ],
+)
+def test_pieces_are_put_together(pieces: list[dict[str, Any]], whole: dict[str, Any]) -> None:
+    """As the answer that is not streamed has them: the first id, the last counts."""
+    merged = MergedAnswer()
+    for piece in pieces:
+        list(merged.add(piece))
+    assert merged.response() == whole
+    assert merged.finished() is False
+
+
+@pytest.mark.parametrize(
+    ("parts", "whole"),
+    [
+        ([], []),
+        ([{"text": "a"}], [{"text": "a"}]),
+        ([{"text": "a"}, {"text": "b"}], [{"text": "ab"}]),
+        (
+            [{"text": "a", "thought": True}, {"text": "b", "thought": True}, {"text": "c"}],
+            [{"text": "ab", "thought": True}, {"text": "c"}],
+        ),
+        (
+            [{"text": "a", "thought": False}, {"text": "b", "thought": False}, {"text": "c"}],
+            [{"text": "ab", "thought": False}, {"text": "c"}],
+        ),
+        (
+            [{"text": "a"}, {"text": "b", "thoughtSignature": "U2ln"}, {"text": "c"}],
+            [{"text": "a"}, {"text": "b", "thoughtSignature": "U2ln"}, {"text": "c"}],
+        ),
+        (
+            [{"text": "a", "thoughtSignature": "x"}, {"text": "b", "thoughtSignature": "x"}],
+            [{"text": "a", "thoughtSignature": "x"}, {"text": "b", "thoughtSignature": "x"}],
+        ),
+        (
+            [7, {"functionCall": {}}, {"text": 7}, {"text": "a"}, {"text": "b"}, "c"],
+            [7, {"functionCall": {}}, {"text": 7}, {"text": "ab"}, "c"],
+        ),
+    ],
+)
+def test_neighbouring_texts_of_one_kind_are_one(parts: list[Any], whole: list[Any]) -> None:
+    """A signature belongs to its own part."""
+    assert joined(parts) == whole
+    merged = MergedAnswer()
+    for part in parts:
+        assert list(merged.add({"candidates": [{"content": {"parts": [part]}}]})) == [(0, [part])]
+    list(merged.add({"candidates": [{"finishReason": "STOP"}]}))
+    [candidate] = merged.response()["candidates"]
+    assert candidate["content"]["parts"] == whole
+    assert merged.finished() is True
+
+
+def test_all_items_of_a_stream_are_answers_under_one_id() -> None:
+    """That of the first piece, or one of the line."""
+    stream = STREAMS["/v1/chat/completions"]({"model": "m"}, CONTEXT, 2, StreamOptions())
+    stream.add(1, {"responseId": "r-1", "usageMetadata": {"promptTokenCount": 1}})
+    stream.add(0, {"responseId": "r-2"})
+    assert stream.answers() == [
+        {"response": {"responseId": "r-1"}},
+        {"response": {"responseId": "r-1", "usageMetadata": {"promptTokenCount": 1}}},
+    ]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_a_stream_may_be_opened_before_the_first_piece(path: str) -> None:
+    """A slow answer: its id is the line's, its model the one that was asked for."""
+    hints: Any = {"model": "m", "repeats": '"store":true}'}
+    stream = STREAMS[path](hints, CONTEXT, 1, StreamOptions())
+    first = orjson.loads(next(iter(stream.open())).rpartition(b"data: ")[2])
+    told = first.get("response", first)
+    stream.add(0, {"responseId": "r-1", "modelVersion": "x", "candidates": [text_of("Hi")]})
+    assert told["model"] == stream.model == "m"
+    assert told["id"].partition("_" if "response" in first else "-")[2] == stream.identity
+    assert len(stream.identity) == 32
+
+
+def test_a_failure_of_any_status_is_an_error() -> None:
+    """400 is one, too."""
+    context = replace(CONTEXT, policy=Policy(blocked_prompt="error"))
+    stream = STREAMS["/v1/chat/completions"]({"model": "m"}, context, 1, StreamOptions())
+    stream.add(0, {"promptFeedback": {"blockReason": "SAFETY"}})
+    rendered = stream.whole()
+    assert rendered[0] == 400
+    assert list(stream.finish(rendered)) == [b"data: %b\n\n" % rendered[1]]
 
 
 def test_a_stream_that_was_cut_off_is_a_failure_of_upstream() -> None:

@@ -80,6 +80,8 @@ class ChatStream(AnswerStream):
     prefix = "chatcmpl-"
     kind = "chat.completion.chunk"
     tier = True
+    # What all chunks have in common, written; from the opening on.
+    _head: bytes
 
     def __init__(
         self, hints: AnswerHints, context: Context, items: int, options: StreamOptions
@@ -87,7 +89,6 @@ class ChatStream(AnswerStream):
         super().__init__(hints, context, items, options)
         self._of_each = hints.get("candidates", 1)
         self.choices = [ChoiceSoFar(hints, context, n) for n in range(items * self._of_each)]
-        self._head = b""
 
     def read(self, item: int, index: int, parts: object) -> None:
         """Read parts of a choice; candidates beyond those asked for are left out."""

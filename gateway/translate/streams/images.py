@@ -40,7 +40,7 @@ class ImageStream(AnswerStream):
             "type": self.event,
             "created_at": body["created"],
             "size": body.get("size", "auto"),
-            "quality": body.get("quality", "auto"),
+            "quality": "auto",
             "background": body["background"],
             "output_format": body.get("output_format", "png"),
         }

@@ -1,0 +1,224 @@
+"""What is remembered of the options of lines: for which lines, how long, and in how many bytes.
+
+What comes out is the same either way (test_frames.py). Here a line that gains nothing, or a cache
+that grows, is noticed.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from gateway.translate import frames
+from gateway.translate.chat import request as chat
+from gateway.translate.chat.messages import read_messages
+from gateway.translate.chat.request import CHAT
+from gateway.translate.contract import Policy
+from gateway.translate.reading.refusal import Refused
+from gateway.translate.request.compiled_options import CompiledOptions
+
+MODEL: Final = "gemini-3.6-flash"
+POLICY: Final = Policy()
+# The first line is compiled as it is, the second makes the frame; after so many more that were
+# framed and not remembered, a line is looked for by its shape first.
+BY_SHAPE: Final = 1 + frames._MISSES
+
+
+class Compiling:
+    """A compiler of chat's options, and how often they were built."""
+
+    def __init__(self) -> None:
+        self.built: list[dict[str, Any]] = []
+        self.compiler = frames.Compiler(CHAT.own, self._build, frozenset({"store"}))
+
+    def _build(self, rest: dict[str, Any], model: str, policy: Policy) -> CompiledOptions:
+        self.built.append(rest)
+        return chat._build(rest, model, policy)
+
+    def line(self, model: str = MODEL, policy: Policy = POLICY, **body: Any) -> Any:
+        """Compile the options of one line."""
+        return self.compiler.compile({"model": "m", **body}, model, policy)
+
+    def lines(self, count: int, first: int = 0) -> list[Any]:
+        """Compile lines that differ in their seed."""
+        return [self.line(seed=seed, stop="y") for seed in range(first, first + count)]
+
+
+@pytest.fixture
+def compiling() -> Iterator[Compiling]:
+    """With nothing remembered."""
+    frames.forget()
+    yield Compiling()
+    frames.forget()
+
+
+def test_options_are_remembered_by_their_bytes(compiling: Compiling) -> None:
+    """With the model and the policy."""
+    one = compiling.line(stop="y")
+    assert one == (one[0], (), ())
+    assert compiling.line(stop="y") is one
+    assert compiling.compiler.known
+    others = [
+        compiling.line(stop="y", model="gemini-2.5-flash"),
+        compiling.line(stop="y", policy=Policy(blocked_prompt="error")),
+        compiling.line(stop="x"),
+    ]
+    assert not compiling.compiler.known
+    assert len({id(made) for made in (one, *others)}) == 4
+    assert len(frames._options) == len(compiling.built) == 4
+    frames.forget()
+    assert compiling.line(stop="y") is not one
+
+
+def test_the_second_line_of_a_shape_makes_its_frame(compiling: Compiling) -> None:
+    """Which later ones share, with their own values."""
+    first, *others = compiling.lines(4)
+    assert first[1:] == ((), ())
+    assert [values for _, values, _ in others] == [(b"1",), (b"2",), (b"3",)]
+    assert all(hints == () for _, _, hints in others)
+    assert len({id(options) for options, _, _ in others}) == 1
+    assert others[0][0] is not first[0]
+    assert len(compiling.built) == 2
+    assert len(frames._options) == 4
+    assert len(frames._frames) == 1
+    assert compiling.line(seed=2, stop="y") is others[1]
+
+
+def test_lines_of_another_model_have_another_frame(compiling: Compiling) -> None:
+    """As those of another policy have."""
+    compiling.lines(2)
+    compiling.line(seed=2, stop="y", model="gemini-2.5-flash")
+    compiling.line(seed=3, stop="y", policy=Policy(blocked_prompt="error"))
+    assert len(compiling.built) == 4
+    assert len(frames._frames) == 3
+
+
+def test_many_framed_lines_are_looked_for_by_their_shape(compiling: Compiling) -> None:
+    """Then they fill no cache."""
+    made = compiling.lines(BY_SHAPE + 20)
+    assert len(compiling.built) == 2
+    assert len(frames._options) == BY_SHAPE
+    assert not compiling.compiler.known
+    assert [values for _, values, _ in made[1:]] == [(b"%d" % n,) for n in range(1, len(made))]
+    assert len({id(options) for options, _, _ in made[1:]}) == 1
+    # What nothing reads is in no shape.
+    options, values, hints = compiling.line(seed=7, stop="y", store=True)
+    assert (options, values, hints) == (made[-1][0], (b"7",), ())
+
+
+def test_a_known_line_ends_the_search_by_shape(compiling: Compiling) -> None:
+    """Two in a row of the same values may be of a program that repeats them."""
+    made = compiling.lines(BY_SHAPE + 2)
+    compiling.lines(1, BY_SHAPE + 1)  # the same as the last
+    assert compiling.line(seed=3, stop="y") is made[3]
+    assert compiling.compiler.known
+    compiling.lines(20, 100)
+    assert len(frames._options) == 2 * BY_SHAPE - 1
+
+
+def test_another_shape_is_compiled_as_ever(compiling: Compiling) -> None:
+    """And the next line is looked for by its shape again."""
+    compiling.lines(BY_SHAPE + 1)
+    for seed in (1, 2, 3, 4, 5):
+        compiling.line(seed=seed, stop="x")
+        assert len(compiling.built) == min(2 + seed, 4)
+        assert len(frames._options) == BY_SHAPE + min(seed, 2)
+    # A line without values of its own is in no shape of others.
+    plain = compiling.line(stop="y")
+    assert plain[1:] == ((), ())
+    assert compiling.line(stop="y") is plain
+    assert compiling.compiler.known
+
+
+def test_a_line_that_does_not_fit_gets_what_was_taken_back(compiling: Compiling) -> None:
+    """A limit on the other side of the budget of thoughts is compiled as it is."""
+    body = {"reasoning_effort": "low"}
+    for limit in range(2_000, 2_000 + BY_SHAPE + 3):
+        compiling.line(max_tokens=limit, model="gemini-2.5-flash", **body)
+    assert len(compiling.built) == 2
+    low = compiling.line(max_tokens=500, model="gemini-2.5-flash", **body)
+    assert compiling.built[-1] == {"model": "m", "max_tokens": 500, "reasoning_effort": "low"}
+    assert low[1:] == ((), ())
+    assert low[0].config["maxOutputTokens"] == 500
+
+
+def test_the_frame_that_lines_use_stays(compiling: Compiling) -> None:
+    """Though others fill the cache: each generation is looked into again."""
+    compiling.lines(BY_SHAPE + 2)
+    room = frames._ROOM // 2
+    for number in range(4):
+        frames._frames.keep((chat._build, b"%d" % number, "", POLICY), True, room)
+        compiling.lines(2, 100 + 2 * number)
+        assert any(isinstance(one, frames.Frame) for one in frames._frames.new.values()), number
+    assert len(compiling.built) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"n": 2},  # one seed of several is counted on from
+        {"stop": "1073519867"},  # a text that looks like what stands for a seed
+        {"stop": "x", "max_tokens": 1_073_519_867},
+    ],
+)
+def test_what_may_have_other_effects_has_no_frame(
+    compiling: Compiling, body: dict[str, Any]
+) -> None:
+    """Each such line is compiled as it is."""
+    for seed in range(4):
+        options, values, hints = compiling.line(**body, seed=seed)
+        assert (values, hints) == ((), ())
+        assert (options.seed if "n" in body else options.config["seed"]) == seed
+    assert list(frames._frames.new.values()) == [False]
+
+
+def test_a_shape_that_is_refused_has_no_frame(compiling: Compiling) -> None:
+    """Each line is refused in its own words."""
+    for seed in range(3):
+        with pytest.raises(Refused, match="between 0 and 20"):
+            compiling.line(seed=seed, top_logprobs=99)
+    assert len(compiling.built) == 4
+    assert len(frames._options) == 0
+
+
+def test_what_is_remembered_is_counted_by_its_bytes(compiling: Compiling) -> None:
+    """What options take for each byte, and at least; what their templates take comes later."""
+    compiling.line(stop="x" * 100)
+    size = len(orjson.dumps({"model": "m", "stop": "x" * 100}))
+    counted = frames._LEAST + frames._TIMES * size
+    assert frames._options._used == counted
+    options = compiling.line(stop="x" * 100)[0]
+    turns = [{"role": "user", "content": "Hi"}, {"role": "user", "content": "Ho"}]
+    item = options.plain(turns, read_messages)
+    # A template has a conversion for each text that the item has.
+    form = len(item) - len('"Hi""Ho"') + len("%b%b")
+    assert frames._options._used == counted + form
+    assert options.plain(turns, read_messages) == item
+    assert frames._options._used == counted + form
+
+
+def test_frames_are_counted_by_their_bytes(compiling: Compiling) -> None:
+    """A shape that came once takes less than the frame that is made of it."""
+    compiling.lines(1)
+    shape = len(orjson.dumps({"model": "m", "seed": 1_073_519_867, "stop": "y"}))
+    once = frames._LEAST + shape
+    assert frames._frames._used == once
+    compiling.lines(1, 1)
+    assert frames._frames._used == once + frames._LEAST + frames._TIMES * shape
+    turns = [{"role": "user", "content": "Hi"}]
+    options, values, _ = compiling.lines(1, 2)[0]
+    before, apart = frames._frames._used, frames._options._used
+    item = options.plain(turns, read_messages, values=values)
+    assert orjson.loads(item)["generationConfig"]["seed"] == 2
+    assert frames._frames._used > before
+    assert frames._options._used == apart
+
+
+def test_what_is_too_large_has_no_frame(compiling: Compiling) -> None:
+    """It is compiled for each line."""
+    large = "x" * frames._LARGEST_REMEMBERED
+    for seed in range(3):
+        assert compiling.line(seed=seed, user=large)[1:] == ((), ())
+    assert len(compiling.built) == 3
+    assert len(frames._options) == len(frames._frames) == 0

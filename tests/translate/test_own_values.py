@@ -1,0 +1,243 @@
+"""Values of a line's own are taken out of its options, where any other goes the same way."""
+
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from gateway.translate.contract import Json
+from gateway.translate.reading.own_values import (
+    Own,
+    holes_of,
+    own_integer,
+    own_number,
+    own_text,
+    own_texts,
+    put_back,
+    take_own,
+)
+
+USER: Final = '"\\u001a900\\u001a"'
+LOOKS_LIKE_ONE: Final = "\x1a900\x1a"
+
+
+def rows() -> dict[str, Own]:
+    """One member of each kind."""
+    return {
+        "seed": own_integer(-3, 9, 7),
+        "temperature": own_number(0.5, 2, 0.75),
+        "user": own_text(900),
+        "metadata": own_texts(901),
+    }
+
+
+def taken_of(rest: Json, unread: tuple[str, ...] = ()) -> tuple[str, list[str], list[str], Json]:
+    """Shape, values, names, and what is left of the options."""
+    left = rest.copy()
+    shape, values, names = take_own(rows(), left, unread)
+    return shape.decode(), [value.decode() for value in values], names, left
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hole"),
+    [
+        ("seed", -3, "7"),
+        ("seed", 0, "7"),
+        ("seed", 9, "7"),
+        ("temperature", 0.5, "0.75"),
+        ("temperature", 2, "0.75"),
+        ("temperature", 1.25, "0.75"),
+        ("user", "x", USER),
+        ("metadata", {"ticket": "7", "of": ""}, '{"\\u001a901\\u001a":""}'),
+        ("metadata", {}, '{"\\u001a901\\u001a":""}'),
+    ],
+)
+def test_a_value_of_the_range_is_taken(name: str, value: object, hole: str) -> None:
+    """In its place is what stands for all of them."""
+    written = orjson.dumps(value).decode()
+    shape, values, names, left = taken_of({name: value, "stop": "a"})
+    assert shape == f'{{"{name}":{hole},"stop":"a"}}'
+    assert (values, names) == ([written], [name])
+    assert orjson.dumps(left).decode() == shape
+    assert holes_of(rows(), shape.encode(), names, 1) == [hole.encode()]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", -4),
+        ("seed", 10),
+        ("seed", 8.0),
+        ("seed", True),
+        ("seed", "8"),
+        ("seed", None),
+        ("temperature", 0.49),
+        ("temperature", 2.01),
+        ("temperature", True),
+        ("temperature", None),
+        ("user", ""),
+        ("user", 7),
+        ("user", None),
+        ("metadata", "x"),
+        ("metadata", ["x"]),
+        ("metadata", {"a": "b", "c": 7}),
+        ("metadata", {"a": None}),
+        ("stop", "a"),
+    ],
+)
+def test_any_other_value_stays(name: str, value: object) -> None:
+    """It is read in the ordinary way, so it is part of the shape."""
+    body = {name: value, "user": "u"} if name != "user" else {name: value}
+    shape, values, names, left = taken_of(body)
+    user = ["user"] if name != "user" else []
+    assert (values, names) == (['"u"'] * len(user), user)
+    assert shape == orjson.dumps(left).decode()
+    assert left[name] is value
+
+
+def test_several_members_are_taken_in_their_order() -> None:
+    """And put back in it."""
+    body = {"user": "u", "stop": "a", "metadata": {"a": "b"}, "seed": 1, "temperature": 1}
+    shape, values, names, left = taken_of(body)
+    assert shape == (
+        '{"user":"\\u001a900\\u001a","stop":"a","metadata":{"\\u001a901\\u001a":""}'
+        ',"seed":7,"temperature":0.75}'
+    )
+    assert names == ["user", "metadata", "seed", "temperature"]
+    assert values == ['"u"', '{"a":"b"}', "1", "1"]
+    put_back(left, [value.encode() for value in [*values, '"of a text"']], names)
+    assert left == body
+
+
+def test_what_nothing_reads_is_left_out_of_shape_and_options() -> None:
+    """Wherever it is among the others; a member of its own is none of these."""
+    body = {"store": True, "seed": 1, "safety_identifier": "s", "stop": "a", "user": "u"}
+    shape, values, names, left = taken_of(body, ("store", "safety_identifier", "seed"))
+    assert shape == f'{{"seed":7,"stop":"a","user":{USER}}}'
+    assert (values, names) == (["1", '"u"'], ["seed", "user"])
+    assert list(left) == ["seed", "stop", "user"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"user": "u", "stop": LOOKS_LIKE_ONE},
+        {"stop": ["\x1a"], "metadata": {"a": "b"}},
+        {"stop": "u001a", "seed": 1},
+        {"seed": 1, LOOKS_LIKE_ONE: True},
+    ],
+)
+def test_nothing_is_taken_where_a_text_looks_like_a_stand_in(body: Json) -> None:
+    """Another value would be written in its place."""
+    shape, values, names, left = taken_of({"store": True, **body}, ("store",))
+    assert shape == orjson.dumps(body).decode()
+    assert (values, names) == ([], [])
+    assert left == body
+
+
+def hole(number: int) -> str:
+    """What stands for a text below the members."""
+    return f'"\\u001a{number}\\u001a"'
+
+
+@pytest.mark.parametrize(
+    ("body", "shape", "values"),
+    [
+        ({"tools": [{"description": "a"}]}, f'{{"tools":[{{"description":{hole(1000)}}}]}}', ["a"]),
+        (
+            {"tools": {"description": 'a "b\\" c'}, "stop": "x"},
+            f'{{"tools":{{"description":{hole(1000)}}},"stop":"x"}}',
+            ['a "b\\" c'],
+        ),
+        ({"description": "a", "stop": "x"}, '{"description":"a","stop":"x"}', []),
+        ({"tools": [{"description": ""}]}, '{"tools":[{"description":""}]}', []),
+        ({"tools": [{"description": 7}]}, '{"tools":[{"description":7}]}', []),
+        ({"tools": [{"x": "description"}]}, '{"tools":[{"x":"description"}]}', []),
+        (
+            {"tools": [{"x": 'the "description":"of" it'}]},
+            '{"tools":[{"x":"the \\"description\\":\\"of\\" it"}]}',
+            [],
+        ),
+        (
+            {"tools": [{"description": "a"}, {"description": "b"}, {"description": "a"}]},
+            (
+                f'{{"tools":[{{"description":{hole(1000)}}},{{"description":{hole(1001)}}}'
+                f',{{"description":{hole(1000)}}}]}}'
+            ),
+            ["a", "b"],
+        ),
+    ],
+)
+def test_descriptions_are_taken_at_any_depth(body: Json, shape: str, values: list[str]) -> None:
+    """Those that are equal are one value; a member of the body itself is none."""
+    found, taken, names, _ = taken_of(body)
+    assert found == shape
+    assert [orjson.loads(text) for text in taken] == values
+    assert names == []
+    holes = [hole(1000 + number).encode() for number in range(len(values))]
+    assert holes_of(rows(), shape.encode(), names, len(values)) == holes
+
+
+@pytest.mark.parametrize(
+    ("schema", "shape", "values"),
+    [
+        ('{"enum":["a"]}', '{"enum":[H0]}', ['"a"']),
+        ('{"enum":["a","b,c"]}', '{"enum":[H0]}', ['"a","b,c"']),
+        ('{"enum":["a","a"]}', '{"enum":["a","a"]}', []),
+        ('{"enum":["a",""]}', '{"enum":["a",""]}', []),
+        ('{"enum":["a",7]}', '{"enum":["a",7]}', []),
+        ('{"enum":[]}', '{"enum":[]}', []),
+        ('{"required":["a","b"]}', '{"required":["a","b"]}', []),
+        (
+            '{"a":{"enum":["a","a"],"description":"x"},"b":{"enum":["c"]}}',
+            '{"a":{"enum":["a","a"],"description":H0},"b":{"enum":[H1]}}',
+            ['"x"', '"c"'],
+        ),
+        (
+            '{"a":{"enum":["x"],"description":"x"},"b":{"enum":["x"]}}',
+            '{"a":{"enum":[H0],"description":H0},"b":{"enum":[H0]}}',
+            ['"x"'],
+        ),
+        ('{"anyOf":[],"enum":["a"]}', '{"anyOf":[],"enum":["a"]}', []),
+        ('{"$ref":"#","enum":["a"]}', '{"$ref":"#","enum":["a"]}', []),
+        (
+            '{"const":7,"enum":["a"],"description":"x"}',
+            '{"const":7,"enum":["a"],"description":H0}',
+            ['"x"'],
+        ),
+    ],
+)
+def test_texts_of_an_enum_are_one_value(schema: str, shape: str, values: list[str]) -> None:
+    """Where none is there twice, and no keyword compares one by one."""
+    body = {"seed": 1, "schema": orjson.loads(schema)}
+    found, taken, names, _ = taken_of(body)
+    for number in range(len(values)):
+        shape = shape.replace(f"H{number}", hole(1000 + number))
+    assert found == f'{{"seed":7,"schema":{shape}}}'
+    assert (taken, names) == (["1", *values], ["seed"])
+    holes = [b"7", *(hole(1000 + number).encode() for number in range(len(values)))]
+    assert holes_of(rows(), found.encode(), names, len(taken)) == (
+        holes if found.count("7") == 1 else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "names", "count", "found"),
+    [
+        ('{"seed":7,"n":7}', ["seed"], 1, None),
+        ('{"seed":7,"stop":"70"}', ["seed"], 1, None),
+        ('{"stop":"a"}', ["seed"], 1, None),
+        (f'{{"user":{USER},"stop":{USER}}}', ["user"], 1, [USER]),
+        (f'{{"user":{USER},"stop":"\\u001a"}}', ["user"], 1, None),
+        (f'{{"user":{USER}}}', [], 0, None),
+        (f'{{"a":{hole(1000)},"b":{hole(1001)}}}', [], 2, [hole(1000), hole(1001)]),
+        (f'{{"a":{hole(1000)},"b":{hole(1001)}}}', [], 1, None),
+        ("{}", [], 0, []),
+    ],
+)
+def test_a_hole_is_where_its_value_was(
+    shape: str, names: list[str], count: int, found: list[str] | None
+) -> None:
+    """A number is found once; a text may be in several places, and nothing else looks like one."""
+    holes: Any = holes_of(rows(), shape.encode(), names, count)
+    assert holes == (None if found is None else [text.encode() for text in found])
