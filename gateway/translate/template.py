@@ -112,6 +112,7 @@ def _any_of(holes: Sequence[bytes]) -> re.Pattern[bytes]:
     ends = rb"(?<=:)%b(?=[,}])"
     return re.compile(
         b"|".join(
-            re.escape(text) if text[-1:] in b'"}' else ends % re.escape(text) for text in holes
+            re.escape(text) if text.endswith((b'"', b"}")) else ends % re.escape(text)
+            for text in holes
         )
     )

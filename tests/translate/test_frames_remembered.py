@@ -40,6 +40,11 @@ class Compiling:
         """Compile the options of one line."""
         return self.compiler.compile({"model": "m", **body}, model, policy)
 
+    def knows(self) -> bool:
+        """Whether the last line was known."""
+        assert isinstance(self.compiler.known, bool)
+        return self.compiler.known
+
     def lines(self, count: int, first: int = 0) -> list[Any]:
         """Compile lines that differ in their seed."""
         return [self.line(seed=seed, stop="y") for seed in range(first, first + count)]
@@ -58,13 +63,13 @@ def test_options_are_remembered_by_their_bytes(compiling: Compiling) -> None:
     one = compiling.line(stop="y")
     assert one == (one[0], (), ())
     assert compiling.line(stop="y") is one
-    assert compiling.compiler.known
+    assert compiling.knows()
     others = [
         compiling.line(stop="y", model="gemini-2.5-flash"),
         compiling.line(stop="y", policy=Policy(blocked_prompt="error")),
         compiling.line(stop="x"),
     ]
-    assert not compiling.compiler.known
+    assert not compiling.knows()
     assert len({id(made) for made in (one, *others)}) == 4
     assert len(frames._options) == len(compiling.built) == 4
     frames.forget()
@@ -99,12 +104,13 @@ def test_many_framed_lines_are_looked_for_by_their_shape(compiling: Compiling) -
     made = compiling.lines(BY_SHAPE + 20)
     assert len(compiling.built) == 2
     assert len(frames._options) == BY_SHAPE
-    assert not compiling.compiler.known
+    assert not compiling.knows()
     assert [values for _, values, _ in made[1:]] == [(b"%d" % n,) for n in range(1, len(made))]
     assert len({id(options) for options, _, _ in made[1:]}) == 1
     # What nothing reads is in no shape.
-    options, values, hints = compiling.line(seed=7, stop="y", store=True)
-    assert (options, values, hints) == (made[-1][0], (b"7",), ())
+    options, values, hints = compiling.line(seed=999, stop="y", store=True)
+    assert (options, values, hints) == (made[-1][0], (b"999",), ())
+    assert len(frames._options) == BY_SHAPE
 
 
 def test_a_known_line_ends_the_search_by_shape(compiling: Compiling) -> None:
@@ -112,9 +118,34 @@ def test_a_known_line_ends_the_search_by_shape(compiling: Compiling) -> None:
     made = compiling.lines(BY_SHAPE + 2)
     compiling.lines(1, BY_SHAPE + 1)  # the same as the last
     assert compiling.line(seed=3, stop="y") is made[3]
-    assert compiling.compiler.known
+    assert compiling.knows()
     compiling.lines(20, 100)
     assert len(frames._options) == 2 * BY_SHAPE - 1
+
+
+def test_two_lines_of_the_same_values_end_the_search_by_shape(compiling: Compiling) -> None:
+    """For as many lines as at first."""
+    compiling.lines(BY_SHAPE + 2)
+    compiling.lines(1, BY_SHAPE + 1)
+    compiling.lines(20, 100)
+    assert len(frames._options) == BY_SHAPE + frames._MISSES
+
+
+def test_the_frame_of_the_line_before_is_not_looked_for(
+    compiling: Compiling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as shape, model and policy are those of the line before."""
+    compiling.lines(BY_SHAPE)
+    places = []
+    look_up = frames.Compiler._look_up
+
+    def counted(self: Any, place: Any) -> Any:
+        places.append(place)
+        return look_up(self, place)
+
+    monkeypatch.setattr(frames.Compiler, "_look_up", counted)
+    compiling.lines(20, 100)
+    assert len(places) == 1
 
 
 def test_another_shape_is_compiled_as_ever(compiling: Compiling) -> None:
@@ -128,19 +159,62 @@ def test_another_shape_is_compiled_as_ever(compiling: Compiling) -> None:
     plain = compiling.line(stop="y")
     assert plain[1:] == ((), ())
     assert compiling.line(stop="y") is plain
-    assert compiling.compiler.known
+    assert compiling.knows()
 
 
 def test_a_line_that_does_not_fit_gets_what_was_taken_back(compiling: Compiling) -> None:
     """A limit on the other side of the budget of thoughts is compiled as it is."""
-    body = {"reasoning_effort": "low"}
+    body: dict[str, Any] = {"reasoning_effort": "low"}
     for limit in range(2_000, 2_000 + BY_SHAPE + 3):
         compiling.line(max_tokens=limit, model="gemini-2.5-flash", **body)
     assert len(compiling.built) == 2
+    assert len(frames._options) == BY_SHAPE
     low = compiling.line(max_tokens=500, model="gemini-2.5-flash", **body)
     assert compiling.built[-1] == {"model": "m", "max_tokens": 500, "reasoning_effort": "low"}
     assert low[1:] == ((), ())
     assert low[0].config["maxOutputTokens"] == 500
+
+
+@pytest.mark.parametrize(
+    ("most", "framed"), [(8_191, False), (8_192, True), (8_193, True), (65_536, True)]
+)
+def test_a_limit_of_its_own_needs_a_model_that_writes_so_much(
+    compiling: Compiling, monkeypatch: pytest.MonkeyPatch, most: int, *, framed: bool
+) -> None:
+    """Every limit that is taken out is one that the model has."""
+    build = compiling._build
+
+    def limited(rest: dict[str, Any], model: str, policy: Policy) -> CompiledOptions:
+        options = build(rest, model, policy)
+        options.most_tokens = most
+        return options
+
+    monkeypatch.setattr(compiling.compiler, "_build", limited)
+    made = [compiling.line(max_tokens=limit) for limit in (1, 5, 8_192)]
+    held = list(frames._frames.new.values())
+    assert isinstance(held[0], frames.Frame) if framed else held == [False]
+    assert made[2][1] == ((b"8192",) if framed else ())
+    # Others have one, whatever their model writes.
+    assert [compiling.line(seed=seed)[1] for seed in (1, 2)] == [(), (b"2",)]
+
+
+def test_limits_without_thoughts_are_all_of_one_frame(compiling: Compiling) -> None:
+    """Also the smallest: a budget of none takes no token of them."""
+    body: dict[str, Any] = {"reasoning_effort": "none", "model": "gemini-2.5-flash"}
+    made = [compiling.line(max_tokens=limit, **body) for limit in (9, 5, 1)]
+    assert made[0][0].config["thinkingConfig"]["thinkingBudget"] == 0
+    assert [values for _, values, _ in made] == [(), (b"5",), (b"1",)]
+
+
+def test_options_that_are_nested_too_deep_are_refused_by_name(compiling: Compiling) -> None:
+    """Before anything is built."""
+    deep: Any = []
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(Refused) as refused:
+        compiling.line(stop="y", tools=deep)
+    assert refused.value.param == "tools"
+    assert compiling.built == []
 
 
 def test_the_frame_that_lines_use_stays(compiling: Compiling) -> None:

@@ -85,6 +85,28 @@ def test_bytes_that_come_later_add_up() -> None:
     assert list(cache.new) == ["c"]
 
 
+def test_generations_may_change_while_a_value_is_looked_for() -> None:
+    """Several threads translate: its size is gone then, and it is counted as nothing."""
+    cache = Remembered[object, str](100)
+
+    class Key:
+        """A key that is compared while another thread fills the cache."""
+
+        def __hash__(self) -> int:
+            return 7
+
+        def __eq__(self, other: object) -> bool:
+            if isinstance(other, int):
+                cache.keep("c", "z", 50)
+                cache.keep("d", "z", 50)
+            return True
+
+    cache.keep(7, "x", 40)
+    cache.keep("b", "y", 20)
+    assert cache.get(Key()) == "x"
+    assert list(cache.new.values()) == ["z", "x"]
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 120)), max_size=200))
 def test_it_never_holds_more_than_its_room(steps: list[tuple[int, int]]) -> None:
     """Whatever is kept and asked for."""

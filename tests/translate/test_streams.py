@@ -250,24 +250,59 @@ def test_a_stream_that_was_cut_off_is_a_failure_of_upstream() -> None:
 def test_a_response_that_has_ended_is_replayed(status: str, last: str) -> None:
     """Each item whole, then the Response as it is; the SDKs know no event of a cancelled one."""
     reasoning = {"id": "rs_1", "type": "reasoning", "summary": []}
-    content = [{"type": "output_text", "annotations": [], "logprobs": [], "text": "Hi"}]
+    cited = {"type": "url_citation", "url": "https://a.example/"}
+    content = [{"type": "output_text", "annotations": [cited], "logprobs": [{}], "text": "Hi"}]
     message = {"id": "msg_1", "type": "message", "status": "completed", "content": content}
-    response = {"id": "resp_1", "status": status, "output": [reasoning, message]}
+    unknown = {"id": "x_1", "type": "unheard_of", "status": "completed"}
+    response = {"id": "resp_1", "status": status, "output": [reasoning, message, unknown]}
     events = list(replayed(response, 3))
     told = [orjson.loads(event.partition(b"data: ")[2]) for _, event in events]
-    assert [number for number, _ in events] == list(range(3, 12))
-    assert [event["sequence_number"] for event in told] == list(range(3, 12))
+    assert [number for number, _ in events] == list(range(3, 15))
+    assert [event["sequence_number"] for event in told] == list(range(3, 15))
     assert [event["type"].removeprefix("response.") for event in told] == [
         "output_item.added",
         "output_item.done",
         "output_item.added",
         "content_part.added",
         "output_text.delta",
+        "output_text.annotation.added",
         "output_text.done",
         "content_part.done",
         "output_item.done",
+        "output_item.added",
+        "output_item.done",
         last,
     ]
-    assert told[1]["item"] == reasoning
-    assert told[-2]["item"] == message
+    assert [event["item"] for event in told if event["type"].endswith("item.done")] == [
+        reasoning,
+        message,
+        unknown,
+    ]
+    assert told[3]["part"] == {**content[0], "annotations": [], "logprobs": [], "text": ""}
+    assert told[-3]["item"] == {**unknown, "status": "in_progress"}
     assert told[-1]["response"] == response
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_each_piece_is_shown_when_it_has_come(path: str) -> None:
+    """Not with the next one, nor at the end."""
+    hints: Any = {"model": "m", "repeats": '"store":true}', "one_call": True}
+    stream = STREAMS[path](hints, CONTEXT, 1, StreamOptions())
+    call = {"functionCall": {"name": "f"}}
+    shown = []
+    for parts in ([{"text": "a"}], [{"text": "b"}], [call, call, {"text": "c"}], [{"text": "d"}]):
+        stream.add(0, {"candidates": [{"content": {"parts": parts}}]})
+        if not stream.opened:
+            list(stream.open())
+        written = b"".join(stream.news()).decode()
+        shown.append([text for text in "abcd" if f'"{text}"' in written])
+    assert shown == [["a"], ["b"], ["c"], ["d"]]
+
+
+def test_a_response_that_failed_has_no_tier() -> None:
+    """Its body is an error's."""
+    context = replace(CONTEXT, policy=Policy(blocked_prompt="error"))
+    hints: Any = {"model": "m", "repeats": '"store":true}'}
+    stream = STREAMS["/v1/responses"](hints, context, 1, StreamOptions(tier="flex"))
+    stream.add(0, {"promptFeedback": {"blockReason": "SAFETY"}})
+    assert list(orjson.loads(stream.whole()[1])) == ["error"]

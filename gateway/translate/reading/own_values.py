@@ -157,8 +157,8 @@ def shape_of(
 
 def put_back(rest: Json, values: Sequence[bytes], taken: Sequence[str]) -> None:
     """Replace stand-ins by the values that they stood for."""
-    for name, value in zip(taken, values, strict=False):  # texts come behind the members
-        rest[name] = orjson.loads(value)
+    for number, name in enumerate(taken):  # texts come behind the members
+        rest[name] = orjson.loads(values[number])
 
 
 def holes_of(
@@ -170,7 +170,7 @@ def holes_of(
     marked = shape
     for hole in holes:
         # A text may be in several places, but no number that is not the stand-in itself.
-        if hole[:1] not in b'"{' and shape.count(hole) != 1:
+        if not hole.startswith((b'"', b"{")) and shape.count(hole) != 1:
             return None
         marked = marked.replace(hole, b"")
     return None if MARK in marked else holes
@@ -257,8 +257,8 @@ def _take_texts(shape: bytes, values: list[bytes]) -> bytes:
     What is equal before is equal afterwards: schemas may be compared with each other. An ``enum``
     is one value as a whole, unless its texts may be looked at one by one.
     """
-    enums = shape.find(b'"enum":["') >= 0
-    if not enums and shape.find(b'"description":"') < 0:
+    enums = b'"enum":["' in shape
+    if not enums and b'"description":"' not in shape:
         return shape
     plain = not enums or any(word in shape for word in _COMPARED)
     pieces = (_DESCRIPTIONS if plain else _DESCRIPTIONS_AND_ENUMS).split(shape)

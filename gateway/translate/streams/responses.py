@@ -19,6 +19,9 @@ from gateway.translate.streams.stream import AnswerStream, StreamOptions
 from gateway.wire.openai_errors import response_error_code
 from gateway.wire.sse import named_event
 
+# A Response that is shown again has its members already: no line gives any.
+_NO_HINTS: Final[AnswerHints] = {"repeats": ""}
+_NO_LINE: Final = Context("", 1, 0)
 # The statuses that have an event of their own.
 _ENDS: Final = ("completed", "incomplete", "failed")
 
@@ -88,12 +91,11 @@ class ResponseStream(AnswerStream):
         for item in response["output"]:
             if item["id"] not in self._places:
                 yield from self._announce(item)
-                yield from self._close_current(final, late=False)
+                yield from self._close_current(late=False)
         yield self._written(f"response.{response['status']}", b'"response":%b' % body)
 
     def resume(self, number: int) -> None:
         """Go on with the event of that number; those that begin a Response were sent."""
-        self.opened = True
         self._number = number
 
     def replay(self, response: Json) -> Iterator[bytes]:
@@ -133,7 +135,6 @@ class ResponseStream(AnswerStream):
         return item["type"] == "reasoning" and not item["summary"]
 
     def _announce(self, item: Json) -> Iterator[bytes]:
-        self._seen.add(item["id"])
         place = self._places[item["id"]] = len(self._places)
         kind = _KINDS.get(item["type"], _Item)
         self._current = kind(item, place)
@@ -200,8 +201,7 @@ def replayed(response: Json, number: int) -> Iterator[tuple[int, bytes]]:
     A cancelled one ends as ``response.failed`` does: the SDKs know no other event, and Node's
     helper fails at one that it does not know (measured). Its status says what it is.
     """
-    hints: AnswerHints = {"repeats": ""}
-    stream = ResponseStream(hints, Context("", 1, 0), 1, StreamOptions())
+    stream = ResponseStream(_NO_HINTS, _NO_LINE, 1, StreamOptions())
     stream.resume(number)
     for event in stream.replay(response):
         yield number, event
@@ -230,9 +230,8 @@ class _Item:
         self.item = item
         yield from ()
 
-    def end(self, item: Json) -> Iterator[tuple[str, Json]]:
+    def end(self, item: Json) -> Iterator[tuple[str, Json]]:  # noqa: ARG002 - others read it
         """Yield what comes before it is done."""
-        self.item = item
         for step in self.steps()[-1:]:
             yield step, {**self.place}
 
@@ -344,7 +343,6 @@ class _Call(_Item):
         return {self._member: ""}
 
     def end(self, item: Json) -> Iterator[tuple[str, Json]]:
-        self.item = item
         text = item[self._member]
         if text:
             yield f"{self._events}.delta", {**self.place, "delta": text}
@@ -374,7 +372,7 @@ class _Code(_Item):
             yield "code_interpreter_call_code.delta", {**self.place, "delta": code}
         yield "code_interpreter_call_code.done", {**self.place, "code": code}
         yield "code_interpreter_call.interpreting", {**self.place}
-        yield from super().end(item)
+        yield self.steps()[-1], {**self.place}
 
 
 class _Search(_Item):
