@@ -60,6 +60,7 @@ def compiling() -> Iterator[Compiling]:
 
 def test_options_are_remembered_by_their_bytes(compiling: Compiling) -> None:
     """With the model and the policy."""
+    assert not compiling.knows()
     one = compiling.line(stop="y")
     assert one == (one[0], (), ())
     assert compiling.line(stop="y") is one
@@ -196,6 +197,46 @@ def test_a_limit_of_its_own_needs_a_model_that_writes_so_much(
     assert made[2][1] == ((b"8192",) if framed else ())
     # Others have one, whatever their model writes.
     assert [compiling.line(seed=seed)[1] for seed in (1, 2)] == [(), (b"2",)]
+
+
+def _longer(rest: dict[str, Any], model: str, policy: Policy) -> CompiledOptions:
+    """Build options as if a mapping added to the texts of tools and metadata."""
+    for tool in rest.get("tools", ()):
+        tool["function"]["description"] += "!"
+    if "metadata" in rest:
+        rest["metadata"] = {f"{name}!": text for name, text in rest["metadata"].items()}
+    return chat._build(rest, model, policy)
+
+
+@pytest.mark.parametrize("name", ["tools", "metadata"])
+def test_a_text_that_a_mapping_changes_has_no_frame(compiling: Compiling, name: str) -> None:
+    """What stands for it is not found where it was put in, in the request or in the hints."""
+    compiling.compiler = frames.Compiler(CHAT.own, _longer)
+    for number in range(3):
+        text = f"text {number}"
+        function = {"name": "f", "description": text}
+        own = {"tools": [{"type": "function", "function": function}], "metadata": {"a": text}}
+        options, values, hints = compiling.line(**{name: own[name]})
+        assert (values, hints) == ((), ())
+        made = options.members["tools"] if name == "tools" else options.hints[0]
+        assert (f"{text}!" if name == "tools" else f'"a!":"{text}"') in made.decode()
+    assert list(frames._frames.new.values()) == [False]
+
+
+def test_hints_of_a_line_are_its_own(compiling: Compiling) -> None:
+    """Those with its values, and the schema, which it shares with others."""
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    for number in range(BY_SHAPE + 3):
+        line = compiling.line(metadata={"a": f"{number}"}, response_format=form)
+        hints = line[2] or line[0].hints
+        own, shared = map(orjson.loads, hints)
+        assert own["metadata"] == {"a": f"{number}"}
+        assert list(shared) == ["schema"]
+        assert bool(line[2]) == bool(number)
+    plain = [compiling.line(metadata={"a": f"{number}"}) for number in range(3)]
+    assert [orjson.loads(line[2][0])["metadata"] for line in plain[1:]] == [{"a": "1"}, {"a": "2"}]
+    assert len(plain[2][2]) == 1
 
 
 def test_limits_without_thoughts_are_all_of_one_frame(compiling: Compiling) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.translate.template import MARK, Form, stand_in, template_of
+from gateway.translate.template import MARK, Form, hole, stand_in, template_of
 
 USER = b'"\\u001a900\\u001a"'
 NOTE = b'"\\u001a901\\u001a"'
@@ -50,6 +50,11 @@ def test_a_stand_in_has_its_mark_however_often_it_is_written() -> None:
     assert MARK == b"u001a"
 
 
+def test_a_hole_is_named_by_what_stands_in_it() -> None:
+    """To be filled with written JSON."""
+    assert hole(900) == (USER, b"%b")
+
+
 def test_a_template_is_filled_in_the_order_of_its_holes() -> None:
     """Percent signs around them stay, whatever the conversion."""
     holes = [(b"NAME", b"%b"), (b"1152921504606846976", b"%d")]
@@ -58,5 +63,6 @@ def test_a_template_is_filled_in_the_order_of_its_holes() -> None:
     assert template == b'{"50%%":%b,"n":%d,"of":"100%%"}'
     assert template % (b'"x"', 5) == b'{"50%":"x","n":5,"of":"100%"}'
     assert template_of(b"%", []) == b"%%"
+    assert template_of(b"NAME" + written, holes) is None
     assert template_of(written + b"NAME", holes) is None
     assert template_of(written.replace(b"NAME", b"name"), holes) is None
