@@ -190,7 +190,7 @@ def _measured(items: Sequence[pytest.Item]) -> dict[str, float]:
     signal.signal(signal.SIGPROF, _end_slow)
     for item, following in zip(items, [*items[1:], None], strict=True):
         began = time.process_time()
-        signal.setitimer(signal.ITIMER_PROF, SLOW_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, 2 * SLOW_SECONDS)
         failed = _fails(item, following)
         signal.setitimer(signal.ITIMER_PROF, 0)
         seconds = time.process_time() - began

@@ -137,16 +137,27 @@ def test_the_frame_of_the_line_before_is_not_looked_for(
 ) -> None:
     """As long as shape, model and policy are those of the line before."""
     compiling.lines(BY_SHAPE)
-    places = []
-    look_up = frames.Compiler._look_up
+    shapes = []
+    shape_of = frames.shape_of
 
-    def counted(self: Any, place: Any) -> Any:
-        places.append(place)
-        return look_up(self, place)
+    def counted(*arguments: Any) -> Any:
+        shapes.append(shape_of(*arguments))
+        return shapes[-1]
 
-    monkeypatch.setattr(frames.Compiler, "_look_up", counted)
+    monkeypatch.setattr(frames, "shape_of", counted)
     compiling.lines(20, 100)
-    assert len(places) == 1
+    assert len(shapes) == 1
+    other = Policy(blocked_prompt="error")
+    for policy, model in ((other, MODEL), (POLICY, MODEL), (POLICY, "gemini-2.5-flash")):
+        made = [
+            compiling.line(seed=seed, stop="y", policy=policy, model=model)
+            for seed in range(200, 200 + BY_SHAPE + 3)
+        ]
+        assert made[-1][0].policy is policy
+        assert made[-1][0].model == model
+        shapes.clear()
+        compiling.line(seed=300, stop="y", policy=policy, model=model)
+        assert not shapes
 
 
 def test_another_shape_is_compiled_as_ever(compiling: Compiling) -> None:
@@ -165,15 +176,15 @@ def test_another_shape_is_compiled_as_ever(compiling: Compiling) -> None:
 
 def test_a_line_that_does_not_fit_gets_what_was_taken_back(compiling: Compiling) -> None:
     """A limit on the other side of the budget of thoughts is compiled as it is."""
-    body: dict[str, Any] = {"reasoning_effort": "low"}
+    body: dict[str, Any] = {"google": {"thinking_config": {"thinking_budget": 300}}}
     for limit in range(2_000, 2_000 + BY_SHAPE + 3):
         compiling.line(max_tokens=limit, model="gemini-2.5-flash", **body)
     assert len(compiling.built) == 2
     assert len(frames._options) == BY_SHAPE
-    low = compiling.line(max_tokens=500, model="gemini-2.5-flash", **body)
-    assert compiling.built[-1] == {"model": "m", "max_tokens": 500, "reasoning_effort": "low"}
+    low = compiling.line(max_tokens=200, model="gemini-2.5-flash", **body)
+    assert compiling.built[-1] == {"model": "m", "max_tokens": 200, **body}
     assert low[1:] == ((), ())
-    assert low[0].config["maxOutputTokens"] == 500
+    assert low[0].config["maxOutputTokens"] == 200
 
 
 @pytest.mark.parametrize(
@@ -307,7 +318,7 @@ def test_what_is_remembered_is_counted_by_its_bytes(compiling: Compiling) -> Non
     turns = [{"role": "user", "content": "Hi"}, {"role": "user", "content": "Ho"}]
     item = options.plain(turns, read_messages)
     # A template has a conversion for each text that the item has.
-    form = len(item) - len('"Hi""Ho"') + len("%b%b")
+    form = len("useruser") + len(item) - len('"Hi""Ho"') + len("%b%b")
     assert frames._options._used == counted + form
     assert options.plain(turns, read_messages) == item
     assert frames._options._used == counted + form
@@ -320,7 +331,8 @@ def test_frames_are_counted_by_their_bytes(compiling: Compiling) -> None:
     once = frames._LEAST + shape
     assert frames._frames._used == once
     compiling.lines(1, 1)
-    assert frames._frames._used == once + frames._LEAST + frames._TIMES * shape
+    # Where it has texts takes as much again twice.
+    assert frames._frames._used == once + frames._LEAST + (frames._TIMES + 2) * shape
     turns = [{"role": "user", "content": "Hi"}]
     options, values, _ = compiling.lines(1, 2)[0]
     before, apart = frames._frames._used, frames._options._used
