@@ -15,6 +15,7 @@ from gateway.translate.chat import request as chat
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.chat.request import CHAT
 from gateway.translate.contract import Policy
+from gateway.translate.reading.own_values import shape_of
 from gateway.translate.reading.refusal import Refused
 from gateway.translate.request.compiled_options import CompiledOptions
 
@@ -138,13 +139,12 @@ def test_the_frame_of_the_line_before_is_not_looked_for(
     """As long as shape, model and policy are those of the line before."""
     compiling.lines(BY_SHAPE)
     shapes = []
-    shape_of = frames.shape_of
 
     def counted(*arguments: Any) -> Any:
         shapes.append(shape_of(*arguments))
         return shapes[-1]
 
-    monkeypatch.setattr(frames, "shape_of", counted)
+    monkeypatch.setattr("gateway.translate.frames.shape_of", counted)
     compiling.lines(20, 100)
     assert len(shapes) == 1
     other = Policy(blocked_prompt="error")
@@ -226,7 +226,10 @@ def test_a_text_that_a_mapping_changes_has_no_frame(compiling: Compiling, name: 
     for number in range(3):
         text = f"text {number}"
         function = {"name": "f", "description": text}
-        own = {"tools": [{"type": "function", "function": function}], "metadata": {"a": text}}
+        own: dict[str, Any] = {
+            "tools": [{"type": "function", "function": function}],
+            "metadata": {"a": text},
+        }
         options, values, hints = compiling.line(**{name: own[name]})
         assert (values, hints) == ((), ())
         made = options.members["tools"] if name == "tools" else options.hints[0]

@@ -4,7 +4,6 @@ The tables hold what the stream of each endpoint is for pieces as Gemini sends t
 what OpenAI's readers take is judged by the types of OpenAI's SDK.
 """
 
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -219,7 +218,7 @@ def test_a_stream_may_be_opened_before_the_first_piece(path: str) -> None:
 
 def test_a_failure_of_any_status_is_an_error() -> None:
     """400 is one, too."""
-    context = replace(CONTEXT, policy=Policy(blocked_prompt="error"))
+    context = CONTEXT._replace(policy=Policy(blocked_prompt="error"))
     stream = STREAMS["/v1/chat/completions"]({"model": "m"}, context, 1, StreamOptions())
     stream.add(0, {"promptFeedback": {"blockReason": "SAFETY"}})
     rendered = stream.whole()
@@ -301,7 +300,7 @@ def test_each_piece_is_shown_when_it_has_come(path: str) -> None:
 
 def test_a_response_that_failed_has_no_tier() -> None:
     """Its body is an error's."""
-    context = replace(CONTEXT, policy=Policy(blocked_prompt="error"))
+    context = CONTEXT._replace(policy=Policy(blocked_prompt="error"))
     hints: Any = {"model": "m", "repeats": '"store":true}'}
     stream = STREAMS["/v1/responses"](hints, context, 1, StreamOptions(tier="flex"))
     stream.add(0, {"promptFeedback": {"blockReason": "SAFETY"}})
