@@ -59,6 +59,7 @@ from gateway.runner.cpu.ranges import ranges_of
 from gateway.runner.cpu.trail import Trail
 from gateway.runner.fill_step import unusable_files
 from gateway.runner.follow_step import Follower, divide_refused, follow
+from gateway.runner.send_steps import DOUBT_SETTLES
 from gateway.runner.suspects import LINE_SECONDS, run_on_lines
 from gateway.units import counted
 from gateway.wire.gemini import INLINE, SUCCEEDED
@@ -68,8 +69,6 @@ logger = logging.getLogger(__name__)
 COLLECT_SECONDS: Final = 4 * 3600.0
 # Deleting the upstream's copies is tried for days; no batch waits for it.
 RELEASE_LIFE: Final = UPSTREAM_LIFE
-# For how many settling times after an ambiguous create a job that was never adopted is looked for.
-DOUBT_SETTLES: Final = 10
 
 STUCK: Final = "the upstream's job, which runs longer than is usual for its model"
 RESCUED: Final = (

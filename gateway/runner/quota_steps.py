@@ -42,7 +42,8 @@ async def create(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         until, why = await _refused(context, claim.row, error)
         again = replace(claim.row, due_at=until, failures=claim.row.failures + 1)
         error.add_note(why)
-        await claim.save(replace(again, last_error=describe(error)))
+        again = replace(again, last_error=describe(error))
+        await claim.save(send_steps.looked_for_again(context, again) or again)
         return
     if claim.row.state is JobState.RUNNING:
         await _accepted(context, claim)

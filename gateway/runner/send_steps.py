@@ -37,6 +37,9 @@ ABSENCES_NEEDED: Final = 2
 # When nothing is known that a working listing must show, an empty one is believed later.
 ABSENCES_NEEDED_UNPROVEN: Final = 4
 
+# For how many settling times after an ambiguous create a job that was never adopted is looked for.
+DOUBT_SETTLES: Final = 10
+
 # Said of a batch whose create was sent and not answered.
 LANDED: Final = (
     "Google is asked whether it made the job, since the answer to its create was lost; nothing is"
@@ -273,7 +276,27 @@ async def reconcile(context: StepContext, _: Batch, claim: JobClaim) -> None:
         return
     logger.info("%s: the create had not landed", job_label(job))
     state = JobState.STAGING if job.staged is not None else JobState.PLANNED
-    await claim.save(moved(job, state, doubt=job.doubt or now, absences=0, send_deadline=None))
+    asked = max(job.doubt or now, job.send_deadline or 0)
+    doubt = None if now - asked >= _doubted_for(context) else now
+    await claim.save(moved(job, state, doubt=doubt, absences=0, send_deadline=None))
+
+
+def looked_for_again(context: StepContext, job: Job) -> Job | None:
+    """Return a waiting job whose doubt is old, so that listings are read once more; None: not yet.
+
+    What may have landed is neither cut again nor asked for line by line, and an answer that never
+    came would hold it so for ever: a job that is too large for the quota met 429 until its window
+    ended. What landed would have been listed long since.
+    """
+    now = context.clock.now()
+    if job.doubt is None or now - job.doubt < _doubted_for(context):
+        return None
+    told = {"send_deadline": job.doubt, "absences": 0, "last_error": job.last_error}
+    return moved(job, JobState.SUBMITTING, **told)
+
+
+def _doubted_for(context: StepContext) -> int:
+    return DOUBT_SETTLES * context.options.settle
 
 
 def _decides(found: Found | Absent | Unknown, known: Job | None) -> bool:

@@ -79,6 +79,44 @@ def test_a_quota_below_the_one_that_was_told(tmp_path: Path, inline: str) -> Non
             assert first > 2, "the second batch is cut at once by what the first has taught"
 
 
+@pytest.mark.slow
+def test_a_create_without_an_answer_does_not_keep_a_job_whole(tmp_path: Path) -> None:
+    """Seen when killed in a first create: 429 for ever, since what may have landed is not cut."""
+    options = EmulatorOptions(enqueued_tokens={"*": 500}, job_seconds=0.1)
+    settings = {"GATEWAY_ENQUEUED_TOKENS": f'{{"{MODEL}":4000}}'}
+    with running(options) as gemini, serving(tmp_path, gemini.base_url, **settings) as gateway:
+        gemini.fault("drop", on="create", times=1)
+
+        run(gateway, [chat_line(f"id-{n}", "word " * 60, MODEL) for n in range(20)])
+
+        assert "the create had not landed" in gateway.log()
+        assert gateway.rows("SELECT count(*) FROM jobs WHERE cause = 'recut'") > [(1,)]
+
+
+@pytest.mark.slow
+def test_what_landed_unseen_and_takes_the_room_is_found(tmp_path: Path) -> None:
+    """Not cut, which would be paid twice: it is the very job whose tokens a 429 counts."""
+    options = EmulatorOptions(enqueued_tokens={"*": 2500}, job_seconds=3600)
+    settings = {"GATEWAY_ENQUEUED_TOKENS": f'{{"{MODEL}":4000}}'}
+    with running(options) as gemini, serving(tmp_path, gemini.base_url, **settings) as gateway:
+        gemini.fault("drop-after", on="create", times=1)
+        gemini.fault("list-empty", times="all")
+        client = gateway.client()
+        lines = [chat_line(f"id-{n}", "word " * 60, MODEL) for n in range(20)]
+        batch = submit(client, lines)
+        until(lambda: refusals(gateway) >= 3, "its second create is refused")
+        gemini.clear_faults()
+        until(lambda: "the create had landed" in gateway.log(), "it is found")
+        gemini.finish()
+
+        done = finished(client, batch)
+
+        assert done.status == "completed"
+        assert_conserved([f"id-{n}" for n in range(20)], read_lines(client, done.output_file_id))
+        assert gateway.rows("SELECT count(*) FROM jobs") == [(1,)]
+        assert created(gemini) == 1
+
+
 def test_a_line_that_never_fits_waits_visibly(tmp_path: Path) -> None:
     """It cannot be cut; it is asked for again with growing pauses, and is not failed."""
     with (
