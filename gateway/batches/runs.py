@@ -36,6 +36,16 @@ class Entry(NamedTuple):
     length: int
 
 
+class Stretch(NamedTuple):
+    """Lines of one kind that follow each other, in the order of the input and in their run."""
+
+    run: int
+    kind: int
+    offset: int
+    lengths: Sequence[int]
+    line: int  # the first
+
+
 def unpack(block: bytes) -> Iterator[Entry]:
     """Return the records of a block whose length is a multiple of the record's."""
     return map(Entry._make, RECORD.iter_unpack(block))
@@ -102,3 +112,24 @@ def audited(entries: Iterable[tuple[int, Entry]], lines: int) -> Iterator[tuple[
         yield run, entry
     if expected != lines + 1:
         raise AuditError(f"{expected - 1} of {lines} lines are there")
+
+
+def stretches(entries: Iterable[tuple[int, Entry]], most_bytes: int) -> Iterator[Stretch]:
+    """Put together what can be read at once, up to so many bytes and one line more.
+
+    Notes, and lines that no run has, are each alone.
+    """
+    run = kind = offset = first = end = 0
+    lengths: list[int] = []
+    for number, entry in entries:
+        follows = number == run and entry.kind == kind and entry.offset == end
+        alone = kind == Kind.NOTES or run == GAP
+        if lengths and (alone or not follows or end - offset >= most_bytes):
+            yield Stretch(run, kind, offset, lengths, first)
+            lengths = []
+        if not lengths:
+            run, kind, offset, first = number, entry.kind, entry.offset, entry.line
+        lengths.append(entry.length)
+        end = entry.offset + entry.length
+    if lengths:
+        yield Stretch(run, kind, offset, lengths, first)

@@ -13,6 +13,7 @@ from gateway.batches.runs import (
     gaps_filled,
     merged,
     single,
+    stretches,
     unpack,
 )
 from gateway.errors import AuditError
@@ -88,3 +89,41 @@ def test_a_missing_or_doubled_line_stops_the_publication(
     """The message says which."""
     with pytest.raises(AuditError, match=message):
         list(audited(merged([[entry(line) for line in lines]]), total))
+
+
+def test_lines_of_one_kind_behind_each_other_are_a_stretch() -> None:
+    """Up to the bytes that are read at once; what is noted, and what no run has, is alone."""
+    output, notes = Kind.OUTPUT, Kind.NOTES
+    entries = [
+        (0, Entry(1, output, 0, 4)),
+        (0, Entry(2, output, 4, 6)),
+        (0, Entry(2, notes, 10, 3)),
+        (0, Entry(3, notes, 13, 3)),
+        (0, Entry(3, output, 16, 4)),
+        (0, Entry(4, output, 30, 4)),  # something lies between
+        (1, Entry(5, output, 34, 4)),  # another run
+        (1, Entry(6, Kind.ERROR, 38, 4)),
+        (GAP, Entry(7, Kind.ERROR, 0, 0)),
+        (GAP, Entry(8, Kind.ERROR, 0, 0)),
+        (1, Entry(9, output, 0, 20)),
+        (1, Entry(10, output, 20, 1)),
+        (1, Entry(11, output, 21, 1)),
+    ]
+
+    found = [
+        (one.run, one.kind, one.offset, one.lengths, one.line) for one in stretches(entries, 21)
+    ]
+
+    assert found == [
+        (0, output, 0, [4, 6], 1),
+        (0, notes, 10, [3], 2),
+        (0, notes, 13, [3], 3),
+        (0, output, 16, [4], 3),
+        (0, output, 30, [4], 4),
+        (1, output, 34, [4], 5),
+        (1, Kind.ERROR, 38, [4], 6),
+        (GAP, Kind.ERROR, 0, [0], 7),
+        (GAP, Kind.ERROR, 0, [0], 8),
+        (1, output, 0, [20, 1], 9),
+        (1, output, 21, [1], 11),
+    ]

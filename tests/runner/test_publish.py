@@ -38,3 +38,18 @@ def test_a_run_that_is_cut_or_changed_is_not_published(tmp_path: Path, run: byte
     """20 lines of 40, and counts that said 40, were published once."""
     with pytest.raises(AuditError):
         publish(task(tmp_path, run))
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (LINES[0] + b'{"b"\n22}\n', "line 2 of a run is not one line"),
+        (b'{"a"\n1}\n' + LINES[1], "line 1 of a run is not one line"),
+        (LINES[0] + b'{"b":22} ', "line 2 of a run is cut"),
+        (b'{"a":1} ' + LINES[1], "line 1 of a run is cut"),
+    ],
+)
+def test_the_line_that_is_wrong_is_named(tmp_path: Path, run: bytes, said: str) -> None:
+    """Of several that are read at once."""
+    with pytest.raises(AuditError, match=said):
+        publish(task(tmp_path, run))

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.batches.batch import Counts, TokenUsage
-from gateway.batches.runs import Kind, merged
+from gateway.batches.runs import Kind
 from gateway.runner.cpu.archive import pack
 from gateway.runner.cpu.collect import CollectSummary, CollectTask, RangeCollected
-from gateway.runner.cpu.lines import IndexWriter, read_index
+from gateway.runner.cpu.lines import IndexWriter, read_moved
 from gateway.units import MIB
 
 BLOCK: Final = MIB
@@ -84,7 +84,7 @@ def _each_once(ranges: Sequence[RangeCollected]) -> bool:
 
 
 def _rendered(found: RangeCollected) -> Iterator[int]:
-    return (entry.line for entry in read_index(Path(found.index)) if entry.kind != Kind.NOTES)
+    return (line for line, kind, _, _ in read_moved(Path(found.index), 0) if kind != Kind.NOTES)
 
 
 def _wanted(found: RangeCollected) -> Iterator[int]:
@@ -98,9 +98,10 @@ def _join_indexes(ranges: Sequence[RangeCollected], path: Path) -> None:
     before = [0]
     for one in ranges:
         before.append(before[-1] + Path(one.run).stat().st_size)
+    indexes = (read_moved(Path(one.index), at) for one, at in zip(ranges, before, strict=False))
     index = IndexWriter(path)
-    for number, entry in merged([read_index(Path(one.index)) for one in ranges]):
-        index.write(entry.line, entry.kind, before[number] + entry.offset, entry.length)
+    for line, kind, offset, length in heapq.merge(*indexes):
+        index.write(line, kind, offset, length)
     index.close()
 
 
@@ -114,11 +115,14 @@ def _join_wanted(ranges: Sequence[RangeCollected], path: Path) -> str | None:
 
 
 def _together(parts: Sequence[str | None], path: Path) -> str | None:
-    """Write files one behind the other; None when there is one less."""
-    with path.open("wb") as target:
-        for part in parts:
-            if part is None:
-                return None
+    """Append files to the first, which is moved; None when there is one less."""
+    there = [part for part in parts if part is not None]
+    if len(there) < len(parts):
+        return None
+    first, *others = there
+    Path(first).rename(path)
+    with path.open("ab") as target:
+        for part in others:
             with Path(part).open("rb") as file:
                 shutil.copyfileobj(file, target, BLOCK)
     return str(path)

@@ -90,6 +90,14 @@ def read_index(path: Path) -> Iterator[Entry]:
             yield from unpack(block)
 
 
+def read_moved(path: Path, offset: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the records of an index as plain tuples, for a run that lies behind another."""
+    with path.open("rb") as file:
+        while block := file.read(INDEX_BLOCK):
+            for line, kind, place, length in RECORD.iter_unpack(block):
+                yield line, kind, offset + place, length
+
+
 class IndexWriter:
     """Index records, in ascending order of lines."""
 

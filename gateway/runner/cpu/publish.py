@@ -1,6 +1,7 @@
 """Publish: every line once, in input order, into the output or the error file, and its notes."""
 
 import hashlib
+import itertools
 import os
 from array import array
 from collections import Counter
@@ -16,12 +17,13 @@ from gateway.batches.batch import Counts
 from gateway.batches.job import Failure
 from gateway.batches.runs import (
     GAP,
-    Entry,
     Kind,
+    Stretch,
     audited,
     gaps_filled,
     merged,
     single,
+    stretches,
 )
 from gateway.errors import AuditError
 from gateway.runner.cpu.input import input_lines
@@ -99,13 +101,13 @@ def publish(task: PublishTask) -> PublishSummary:
         error = _Writer(Path(task.scratch) / "error", files)
         warnings = _Writer(Path(task.scratch) / "warnings", files)
         kinds: Counter[int] = Counter()
-        for kind, text in pieces:
+        for kind, text, lines in pieces:
             if kind == Kind.NOTES:
                 _write_notes(text, warnings, task.max_warnings)
                 continue
             writer = output if kind == Kind.OUTPUT else error
-            writer.write(text)
-            kinds[kind] += 1
+            writer.write(text, lines)
+            kinds[kind] += lines
         if task.noted > warnings.lines:
             warnings.write(rest_entry(task.noted - warnings.lines))
         if output.lines + error.lines != task.lines:
@@ -125,29 +127,31 @@ class _Pieces:
         self._gaps = _Gaps(task)
         self.failed_gaps = 0  # lines that no run has, and that count as failed
 
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the kind and the text of each, once all are there. Errors: AuditError."""
+    def __iter__(self) -> Iterator[tuple[int, bytes, int]]:
+        """Yield kind, text and number of lines. Errors: AuditError unless each is there once."""
         task = self._task
         entries = merged([read_index(Path(paths.index)) for paths in task.runs])
         if task.mended:
             entries = single(entries, task.lines)
         if task.lost is not None:
             entries = gaps_filled(entries, task.lines)
-        for run, entry in audited(entries, task.lines):
-            text = self._text(run, entry)
+        # What was damaged is taken line by line.
+        most_bytes = 0 if task.mended else BUFFER
+        for stretch in stretches(audited(entries, task.lines), most_bytes):
+            text = self._text(stretch)
             if text is not None:
-                yield entry.kind, text
-            elif entry.kind != Kind.NOTES:
-                kind, line = self._gaps.line(entry.line)
+                yield stretch.kind, text, len(stretch.lengths)
+            elif stretch.kind != Kind.NOTES:
+                kind, line = self._gaps.line(stretch.line)
                 self.failed_gaps += kind is Kind.ERROR
-                yield kind, line
+                yield kind, line, 1
 
-    def _text(self, run: int, entry: Entry) -> bytes | None:
+    def _text(self, stretch: Stretch) -> bytes | None:
         """Return what an index names; None when that is nothing, or nothing that can be used."""
-        if run == GAP:
+        if stretch.run == GAP:
             return None
         try:
-            return _piece(self._runs[run], entry)
+            return _piece(self._runs[stretch.run], stretch)
         except AuditError:
             if self._task.mended and self._task.lost is not None:
                 return None
@@ -191,14 +195,25 @@ class _Gaps:
         return name if isinstance(name, str) else ""
 
 
-def _piece(run: int, entry: Entry) -> bytes:
+def _piece(run: int, stretch: Stretch) -> bytes:
     """Read what an index names. Errors: AuditError when the run was cut or is another one's."""
-    text = os.pread(run, entry.length, entry.offset)
-    if len(text) != entry.length or not text.endswith(b"\n"):
-        raise AuditError(f"line {entry.line} of a run is cut")
-    if entry.kind != Kind.NOTES and text.count(b"\n") != 1:
-        raise AuditError(f"line {entry.line} of a run is not one line")
+    text = os.pread(run, sum(stretch.lengths), stretch.offset)
+    for line, end in enumerate(itertools.accumulate(stretch.lengths), stretch.line):
+        if text[end - 1 : end] != b"\n":
+            raise AuditError(f"line {line} of a run is cut")
+    if stretch.kind != Kind.NOTES and text.count(b"\n") != len(stretch.lengths):
+        raise AuditError(f"line {_longer(text, stretch)} of a run is not one line")
     return text
+
+
+def _longer(text: bytes, stretch: Stretch) -> int:
+    """Return the first line that is more than one, each of them being whole."""
+    start = 0
+    for line, length in enumerate(stretch.lengths, stretch.line):
+        if text.count(b"\n", start, start + length) != 1:
+            return line
+        start += length
+    return stretch.line
 
 
 def _write_notes(entries: bytes, warnings: "_Writer", most: int) -> None:
@@ -215,11 +230,11 @@ class _Writer:
         self._hash = hashlib.sha256()
         self.bytes = self.lines = 0
 
-    def write(self, line: bytes) -> None:
-        self._file.write(line)
-        self._hash.update(line)
-        self.bytes += len(line)
-        self.lines += 1
+    def write(self, text: bytes, lines: int = 1) -> None:
+        self._file.write(text)
+        self._hash.update(text)
+        self.bytes += len(text)
+        self.lines += lines
 
     def close(self) -> PublishedFile | None:
         self._file.close()
