@@ -128,9 +128,9 @@ async def _note_running(
     if stop_reason(batch, now) is None:
         job = replace(job, stop_at=None, due_at=due)
         if may_rescue(batch, job, context.options.rescue, now):
-            job = await _end_for_rescue(context, job, now)
+            job = await _end_for_rescue(context, claim, job, now)
         else:
-            job = await _look_at_age(context, job, now)
+            job = await _look_at_age(context, claim, job, now)
         await claim.save(job)
         return
     if job.cancel_sent_at is None:
@@ -139,7 +139,7 @@ async def _note_running(
     await claim.save(replace(job, due_at=context.while_ending(job, due)))
 
 
-async def _look_at_age(context: StepContext, job: Job, now: int) -> Job:
+async def _look_at_age(context: StepContext, claim: JobClaim, job: Job, now: int) -> Job:
     """Say that a job runs longer than is usual; by setting tell it to end, again and again.
 
     Its lines run again once it has ended, in smaller jobs: never before.
@@ -151,19 +151,29 @@ async def _look_at_age(context: StepContext, job: Job, now: int) -> Job:
         return job
     if not rules.resend:
         return replace(job, last_error=STUCK)
-    if not context.is_foreign(job):
-        await context.upstream.cancel(_name(job), job.credential)
-    return replace(job, stuck_at=job.stuck_at or now, last_error=STUCK_AND_ENDED)
+    return await _told_to_end(context, claim, replace(job, last_error=STUCK_AND_ENDED), now)
 
 
-async def _end_for_rescue(context: StepContext, job: Job, now: int) -> Job:
+async def _end_for_rescue(context: StepContext, claim: JobClaim, job: Job, now: int) -> Job:
     """Tell a job to end whose lines are asked one by one; go on without one that ignores it."""
     if ignores_its_end(job, now, context.options.patience.ending):
         logger.error("%s: it ignores that it is told to end, its lines go on", job_label(job))
         return given_up(job, stuck_failure(job, now), now)
+    return await _told_to_end(context, claim, replace(job, last_error=RESCUED), now)
+
+
+async def _told_to_end(context: StepContext, claim: JobClaim, job: Job, now: int) -> Job:
+    """Write down that it is we who end a job, then tell Google.
+
+    A cancel whose answer is lost, with its connection or with this process, leaves a job that has
+    been cancelled; as if by others, its lines failed.
+    """
+    if job.stuck_at is None:
+        job = replace(job, stuck_at=now)
+        await claim.save(job, keep=True)
     if not context.is_foreign(job):
         await context.upstream.cancel(_name(job), job.credential)
-    return replace(job, stuck_at=job.stuck_at or now, last_error=RESCUED)
+    return job
 
 
 async def _note_end(context: StepContext, batch: Batch, claim: JobClaim, seen: Observation) -> None:

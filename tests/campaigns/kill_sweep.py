@@ -386,6 +386,8 @@ class Client:
     def _revive(self) -> None:
         """Start the server again after its death, once: a second death is not of the sweep."""
         assert self._counted.read().struck == "gateway", self._gateway.log()[-3000:]
+        assert self._gateway.process is not None
+        self._gateway.process.wait(60)  # its last word comes before its death
         self._died = True
         self._gateway.close()
         self._gateway.clients.clear()

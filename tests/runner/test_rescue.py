@@ -208,6 +208,20 @@ async def test_no_room_is_waited_for(
     assert sorted(paid(gemini, since).values()) == [1, 1, 1]
 
 
+async def test_a_job_whose_end_was_told_without_an_answer_is_rescued(
+    gemini: Emulator, tmp_path: Path
+) -> None:
+    """Seen when killed right after the cancel: as if others had cancelled it, all lines failed."""
+    since = len(gemini.ledger())
+    async with rescuing(gemini, tmp_path) as w:
+        gemini.fault("job-stuck", times=1)
+        gemini.fault("drop-after", on="cancel", times=1)
+        done = await w.ended(await w.submit(LINES))
+
+        assert await answers(w, done) == ALL
+    assert sorted(paid(gemini, since).values()) == [1, 1, 1]
+
+
 @pytest.mark.parametrize("fault", ["drop-after", "garbage-after"])
 async def test_a_lost_answer_is_not_asked_for_again(
     gemini: Emulator, tmp_path: Path, fault: str
