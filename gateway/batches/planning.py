@@ -1,7 +1,6 @@
 """Lines -> items -> jobs: where a job is cut, and how it travels."""
 
 from dataclasses import dataclass
-from operator import add, gt
 from typing import Final, NamedTuple
 
 from gateway.units import GIB, MIB
@@ -45,7 +44,12 @@ class Size(NamedTuple):
 
     def plus(self, more: "Size") -> "Size":
         """Return both together."""
-        return Size(*map(add, self, more))
+        return Size(
+            self.items + more.items,
+            self.bytes + more.bytes,
+            self.tokens + more.tokens,
+            self.output + more.output,
+        )
 
 
 def must_cut(job: Size, line: Size, most: Size) -> bool:
@@ -53,7 +57,12 @@ def must_cut(job: Size, line: Size, most: Size) -> bool:
 
     A line is never split between jobs, so a line larger than a whole job gets one of its own.
     """
-    return job.items > 0 and any(map(gt, job.plus(line), most))
+    return job.items > 0 and (
+        job.items + line.items > most.items
+        or job.bytes + line.bytes > most.bytes
+        or job.tokens + line.tokens > most.tokens
+        or job.output + line.output > most.output
+    )
 
 
 def goes_inline(method: str, size: Size, limits: JobLimits, *, media: bool) -> bool:

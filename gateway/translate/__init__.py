@@ -17,6 +17,7 @@ from gateway.translate.contract import (
     Json,
     LineError,
     Loads,
+    Marks,
     Note,
     NoteCode,
     Policy,
@@ -32,7 +33,6 @@ from gateway.translate.models.costs import answer_cost, most_cost
 from gateway.translate.models.estimates import (
     LOGPROBS,
     Estimate,
-    Marks,
     estimate,
     item_tokens,
     marks_of,

@@ -151,11 +151,17 @@ class AnswerHints(TypedDict, total=False):
 # What is made for every line is a plain tuple: a record of its own class, however it is declared,
 # takes 0.2 microseconds more, and a 300-byte line has 2.5 in all each way (measured on 3.11).
 
-# What one line becomes: items, hints, notes, files. The items are the upstream requests in raw REST
-# shape, written (a line has one, or several when it is fanned out); the hints are written JSON
-# objects that together are the line's :class:`AnswerHints`: a job keeps each object once, however
-# many lines have it; the files are gateway file ids left as placeholders in the items.
-Translation = tuple[Sequence[bytes], Sequence[bytes], Sequence[Note], Sequence[str]]
+# Members that decide what a request takes and costs, by name
+# (:mod:`gateway.translate.models.estimates`): each that it has, once.
+Marks = tuple[bytes, ...]
+
+# What one line becomes: items, hints, notes, files, marks. The items are the upstream requests in
+# raw REST shape, written (a line has one, or several when it is fanned out); the hints are written
+# JSON objects that together are the line's :class:`AnswerHints`: a job keeps each object once,
+# however many lines have it; the files are gateway file ids left as placeholders in the items. All
+# items of a line have the same marks, which a template knows: to look for them in the bytes takes
+# longer than to fill it.
+Translation = tuple[Sequence[bytes], Sequence[bytes], Sequence[Note], Sequence[str], Marks]
 
 # Token counts of one line: input, cached (of the input), output, reasoning (of the output).
 Usage = tuple[int, int, int, int]

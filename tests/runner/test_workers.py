@@ -15,7 +15,7 @@ from gateway.clock import SystemClock
 from gateway.errors import AuditError, UnavailableError, WorkerError
 from gateway.runner.cpu.publish import PublishTask, RunPaths
 from gateway.runner.cpu.validate import InputLimits, ValidateTask
-from gateway.runner.workers import Workers
+from gateway.runner.workers import ALLOCATOR, Workers
 from tests.runner.world import chat
 
 LIMITS = InputLimits(10**6, 10**6, 2**20, 10, 10, 10**6, 100)
@@ -55,6 +55,10 @@ async def test_a_process_is_kept_for_the_next_task(workers: Workers, tmp_path: P
     assert [summary["lines"] for summary in summaries] == [3, 3, 3]
     [process] = children()
     assert process.nice() > psutil.Process().nice()
+    told = {**ALLOCATOR, **psutil.Process().environ()}
+    assert {name: process.environ()[name] for name in ALLOCATOR} == {
+        name: told[name] for name in ALLOCATOR
+    }
 
 
 async def test_at_most_as_many_as_given(workers: Workers, tmp_path: Path) -> None:

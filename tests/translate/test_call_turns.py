@@ -46,9 +46,9 @@ def plain(messages: list[Json], model: str = MODELS[0]) -> bytes | None:
     """The item as it is written from a template, None where it is not."""
     options = chat._build({"model": "m"}, model, POLICY)
     before = copy.deepcopy(messages)
-    item = options.plain(messages, read_messages, "text", "image_url", calls=CALLS)
+    made = options.plain(messages, read_messages, "text", "image_url", calls=CALLS)
     assert messages == before
-    return item
+    return None if made is None else made[0]
 
 
 def in_full(messages: list[Json], model: str = MODELS[0]) -> bytes:
@@ -167,12 +167,12 @@ def test_a_history_is_learnt_once() -> None:
         messages = history(
             [call(f"a{number}", f'{{"n":{number}}}')], [result(f"a{number}", f"r{number}")]
         )
-        item = options.plain(messages, counted, "text", "image_url", calls=CALLS)
-        assert item == in_full(messages)
+        made = options.plain(messages, counted, "text", "image_url", calls=CALLS)
+        assert made == (in_full(messages), ())
     assert read == [4]
     # Functions of other names are another shape; calls are nothing where an endpoint has none.
     other = history([call("a", name="store")], [result("a")])
-    assert options.plain(other, counted, calls=CALLS) == in_full(other)
+    assert options.plain(other, counted, calls=CALLS) == (in_full(other), ())
     assert read == [4, 4]
     assert options.plain(other, counted) is None
 

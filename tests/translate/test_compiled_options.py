@@ -78,9 +78,9 @@ def test_a_shape_is_learnt() -> None:
     """Otherwise the property above would compare the ordinary way with itself."""
     messages = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
     frame = compiled({"model": "m", "max_tokens": 5})
-    item = frame.plain(messages, read_messages)
-    assert item is not None
-    assert orjson.loads(item) == {
+    plain = frame.plain(messages, read_messages)
+    assert plain is not None
+    assert orjson.loads(plain[0]) == {
         "systemInstruction": {"parts": [{"text": "a"}]},
         "contents": [{"role": "user", "parts": [{"text": "b"}]}],
         "generationConfig": {"maxOutputTokens": 5},
@@ -209,9 +209,9 @@ def test_a_picture_is_learnt(url: str, detail: str | None, model: str) -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": image}]
     messages = [{"role": "user", "content": parts}]
     options = chat._build({"model": "m", "max_tokens": 5}, model, POLICY)
-    full = options.translation(messages, read_messages, "messages")[0][0]
+    [full], *_, marks = options.translation(messages, read_messages, "messages")
     for _ in range(2):
-        assert options.plain(messages, counted, "text", "image_url") == full
+        assert options.plain(messages, counted, "text", "image_url") == (full, marks)
     assert read == [1]
 
 
@@ -246,9 +246,9 @@ def test_names_count_among_what_is_remembered() -> None:
     for role in ("x" * 65, "x" * 66):
         assert options.plain([{"role": role, "content": "x"}], read_messages) is None
     assert grown == [65]
-    item = options.plain([{"role": "user", "content": "x"}], read_messages)
-    assert item is not None
-    assert grown == [65, len(b"user") + len(item) - len(b'"x"') + len(b"%b")]
+    plain = options.plain([{"role": "user", "content": "x"}], read_messages)
+    assert plain is not None
+    assert grown == [65, len(b"user") + len(plain[0]) - len(b'"x"') + len(b"%b")]
 
 
 def test_one_is_not_true() -> None:

@@ -88,3 +88,28 @@ def test_what_a_function_was_called_with_is_no_limit(limit: dict[str, int]) -> N
     assert item.count(b'"generationConfig":{') == 2 + bool(limit)
     most = limit.get("max_tokens", 65_536)
     assert most_cost([item], PRICE, 65_536) == -(-len(item) // 4) * 500 + most * 2000
+
+
+def test_what_a_function_was_called_with_is_no_mark() -> None:
+    """Whatever the client names it, and also where a template tells: its cost is known."""
+    said = {"googleSearch": {}, "inlineData": {"data": "QUJD"}, "responseLogprobs": True}
+    call = {"name": "f", "arguments": orjson.dumps(said).decode()}
+    body = {
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "1", "type": "function", "function": call}],
+            },
+            {"role": "tool", "tool_call_id": "1", "content": call["arguments"]},
+            {"role": "user", "content": "And?"},
+        ],
+        "max_tokens": 50,
+    }
+    policy = Policy()
+    for _ in range(3):
+        made = ENDPOINTS["/v1/chat/completions"].to_gemini(body, policy, "gemini-2.5-flash")
+        assert not isinstance(made, LineError)
+        assert made[4] == (b"generationConfig",)
+        [item] = made[0]
+        assert most_cost([item], PRICE, marks=made[4]) == -(-len(item) // 4) * 500 + 50 * 2000

@@ -1,5 +1,6 @@
 """The same input gives the same bytes: twice, and in another process."""
 
+import copy
 import hashlib
 import subprocess
 import sys
@@ -9,8 +10,10 @@ import orjson
 import pytest
 
 from gateway.runner.cpu.lines import answer_line
-from gateway.translate.contract import Policy, Rendered
+from gateway.translate import marks_of
+from gateway.translate.contract import LineError, Policy, Rendered
 from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.models.estimates import CONFIG
 from tests.every import every
 from tests.translate.cases import load
 from tests.translate.running import CONTEXT, rendered, translated
@@ -57,6 +60,22 @@ def fingerprint() -> str:
 def test_a_request_is_translated_to_the_same_bytes(concept: str, case: dict[str, Any]) -> None:
     """Also when its frame is remembered by then, and under an equal policy of its own."""
     assert translated(case) == translated(case), concept
+
+
+@every("concept, case", load("requests"))
+def test_marks_are_those_that_the_items_have(concept: str, case: dict[str, Any]) -> None:
+    """Also where a template tells them: what a line costs at most rests on them.
+
+    A resolution that is put in later makes a config that limits nothing.
+    """
+    policy = Policy.from_json(case.get("policy", {}))
+    for _ in range(3):
+        body = copy.deepcopy(case["openai"])
+        made = ENDPOINTS[case["endpoint"]].to_gemini(body, policy, case["model"])
+        if not isinstance(made, LineError):
+            for item in made[0]:
+                assert {*marks_of(item), CONFIG} == {*made[4], CONFIG}, concept
+            assert len({*made[4]}) == len(made[4])
 
 
 @every("concept, case", load("answers"))

@@ -67,7 +67,8 @@ def plain(made: Any) -> Any:
     """What is compared: hints as they are read, because they may be cut in other places."""
     if isinstance(made, LineError):
         return made
-    return list(made[0]), list(made[1]), hints_of(made), list(made[2]), list(made[3])
+    items, hints, notes, files, marks = made
+    return list(items), list(hints), hints_of(made), list(notes), list(files), marks
 
 
 def translated(path: str, body: dict[str, Any], policy: Policy, model: str) -> Any:

@@ -319,11 +319,11 @@ def test_what_is_remembered_is_counted_by_its_bytes(compiling: Compiling) -> Non
     assert frames._options._used == counted
     options = compiling.line(stop="x" * 100)[0]
     turns = [{"role": "user", "content": "Hi"}, {"role": "user", "content": "Ho"}]
-    item = options.plain(turns, read_messages)
+    plain = options.plain(turns, read_messages)
     # A template has a conversion for each text that the item has.
-    form = len("useruser") + len(item) - len('"Hi""Ho"') + len("%b%b")
+    form = len("useruser") + len(plain[0]) - len('"Hi""Ho"') + len("%b%b")
     assert frames._options._used == counted + form
-    assert options.plain(turns, read_messages) == item
+    assert options.plain(turns, read_messages) == plain
     assert frames._options._used == counted + form
 
 
@@ -339,7 +339,7 @@ def test_frames_are_counted_by_their_bytes(compiling: Compiling) -> None:
     turns = [{"role": "user", "content": "Hi"}]
     options, values, _ = compiling.lines(1, 2)[0]
     before, apart = frames._frames._used, frames._options._used
-    item = options.plain(turns, read_messages, values=values)
+    item, _ = options.plain(turns, read_messages, values=values)
     assert orjson.loads(item)["generationConfig"]["seed"] == 2
     assert frames._frames._used > before
     assert frames._options._used == apart

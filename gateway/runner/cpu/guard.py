@@ -20,10 +20,10 @@ class Guard:
     def __init__(self) -> None:
         self.caught: Counter[str] = Counter()
 
-    def call(self, work: Callable[[], Given]) -> Given | None:
+    def call(self, work: Callable[..., Given], *given: object) -> Given | None:
         """Return the result; None when the line must become an ``internal_error``."""
         try:
-            return work()
+            return work(*given)
         except Exception as error:  # noqa: BLE001 - the guard named in the module's first line
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{type(error).__name__} at {frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"

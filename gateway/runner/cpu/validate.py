@@ -45,7 +45,6 @@ from gateway.translate import (
     capabilities_of,
     item_tokens,
     life_of,
-    marks_of,
     most_cost,
     price_of,
     refusal_of,
@@ -202,9 +201,11 @@ class _OpenJob:
         cost: int | None,
     ) -> None:
         """Take a line: its translation, the pieces of its spool lines, their size, its cost."""
+        items, hints, _, files, _ = made
         self._spool.writelines(spooled)
-        self._echo.add(number, line.custom_id, len(made[0]), made[1])
-        self.named.update(made[3])
+        self._echo.add(number, line.custom_id, len(items), hints)
+        if files:
+            self.named.update(files)
         if self._most is not None:
             self._most = None if cost is None else self._most + cost
         self.size = self.size.plus(size)
@@ -254,18 +255,18 @@ class ModelLimits:
             jobs.output_bytes_per_job,
         )
 
-    def cost_of(self, items: Sequence[bytes], marks: Sequence[Marks]) -> int | None:
+    def cost_of(self, items: Sequence[bytes], marks: Marks) -> int | None:
         """Price one line at most: by its own limit of the answer, else by the model's."""
         return most_cost(items, self.price, self.most_tokens, marks)
 
-    def size_of(
-        self, items: Sequence[bytes], marks: Sequence[Marks], spooled: Sequence[bytes]
-    ) -> Size:
+    def size_of(self, items: Sequence[bytes], marks: Marks, spooled: Sequence[bytes]) -> Size:
         """Return the size of one line."""
         size = sum(map(len, spooled))
-        keys = (size - sum(map(len, items))) // BYTES_PER_TOKEN
+        tokens = (size - sum(map(len, items))) // BYTES_PER_TOKEN
+        for item in items:
+            tokens += item_tokens(item, marks)
         output = answer_bytes(items, marks, media=self.media, speaks=self._speaks)
-        return Size(len(items), size, keys + sum(map(item_tokens, items, marks)), output)
+        return Size(len(items), size, tokens, output)
 
 
 def validate(task: ValidateTask) -> ValidateSummary:
@@ -396,25 +397,27 @@ class _Validation:
             if self._trail.only and number != line_at(self._trail.only):
                 self._trail.end()  # a process that is killed from outside now died of no line
                 continue
-            line = self._read(raw, number)
+            size = _size(raw)
+            line = self._read(raw, number, size)
             if isinstance(line, BatchError):
                 self._errors.add(line)
                 continue
             self._seen.add(line.custom_id)
+            place = working_on(number)
             if not self._admits(line.model):
                 self._errors.add(_too_many_models(number))
-            elif working_on(number) in self._trail.culprits:
+            elif place in self._trail.culprits:
                 self._refuse(line, number, LineError(500, "internal_error", None, DEADLY))
             elif not self._errors:
-                self._trail.at(working_on(number), _size(raw))
+                self._trail.at(place, size)
                 self._translate(line, number)
 
-    def _read(self, raw: bytes | LongLine, number: int) -> Line | BatchError:
+    def _read(self, raw: bytes | LongLine, number: int, size: int) -> Line | BatchError:
         """Read the envelope, unless a process has died of that."""
         place = reading(number)
         if place in self._trail.culprits:
             return BatchError("unprocessable_line", DEADLY, None, number)
-        self._trail.at(place, _size(raw))
+        self._trail.at(place, size)
         return self._envelope.read(raw, number)
 
     def _admits(self, model: str) -> bool:
@@ -432,7 +435,7 @@ class _Validation:
     def _translate(self, line: Line, number: int) -> None:
         if line.extra:
             self._note(line, number, [Note(UNKNOWN_MEMBER, name[:100]) for name in line.extra])
-        made = self._guard.call(lambda: self._make(line))
+        made = self._guard.call(self._make, line)
         if made is None:
             self._refuse(line, number, LineError(500, "internal_error", None, MESSAGE))
         elif isinstance(made, LineError):
@@ -462,7 +465,7 @@ class _Validation:
         self._refused += 1
 
     def _place(self, line: Line, number: int, made: Translation) -> None:
-        items, _, notes, named = made
+        items, _, notes, named, marks = made
         limits = self._limits_of(line.model)
         if notes or limits.ending:
             self._note(line, number, [*notes, *limits.ending])
@@ -470,12 +473,12 @@ class _Validation:
         if self._items > self._task.limits.max_items:
             self._refuse_file("upstream requests", self._task.limits.max_items)
             return
-        self._named.update(named)
-        if len(self._named) > self._task.limits.max_named_files:
-            self._errors.add(_too_many_files(self._task.limits.max_named_files))
-            return
+        if named:
+            self._named.update(named)
+            if len(self._named) > self._task.limits.max_named_files:
+                self._errors.add(_too_many_files(self._task.limits.max_named_files))
+                return
         spooled = spool_lines(items, number)
-        marks = list(map(marks_of, items))
         size = limits.size_of(items, marks, spooled)
         places = None if self._earlier is None else self._earlier.find(line.model, items)
         job = self._job_for(line.model, size, limits, reused=places is not None)
@@ -519,7 +522,7 @@ class _Validation:
         for number, raw in self._lines_of_input():
             if number > self._lines:
                 return
-            line = self._read(raw, number)
+            line = self._read(raw, number, _size(raw))
             if isinstance(line, Line):
                 yield number, line.custom_id
 

@@ -153,12 +153,13 @@ def to_gemini(
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
     if options.shared:
-        item = options.plain(
+        plain = options.plain(
             messages, read_messages, "text", "image_url", values=values, calls=CALLS
         )
-        if item is not None:
+        if plain is not None:
+            item, marks = plain
             items = (item,) if options.items == 1 else options.one_item_per_choice(item)
-            return items, hints or options.hints, options.notes, ()
+            return items, hints or options.hints, options.notes, (), marks
     options.shared = True
     if messages is None:
         missing("messages")

@@ -125,14 +125,14 @@ def to_gemini(
     prompts = fields.read_texts(prompt, "prompt", "prompt", MAX_PROMPTS, "prompt")
     if len(prompts) * options.items > MAX_ITEMS:
         refusal.invalid_value(f"at most {MAX_ITEMS} choices are possible in all.", "prompt")
-    first = options.text(prompts[0], values)
+    first, marks = options.text(prompts[0], values)
     count = len(prompts) * options.items
     if count > 1:
         # Both as they are written: a line end in a prompt is two bytes there.
         refuse_amplified(len(first) - len(orjson.dumps(prompts[0])), count, "prompt")
-    written = (first, *(options.text(prompt, values) for prompt in prompts[1:]))
+    written = (first, *(options.text(prompt, values)[0] for prompt in prompts[1:]))
     items = [item for one in written for item in options.one_item_per_choice(one)]
     hints = hints or options.hints
     if "echo_prompts" in options.asked:
         hints = (*hints, orjson.dumps({"echo_prompts": prompts}))
-    return items, hints, options.notes, ()
+    return items, hints, options.notes, (), marks

@@ -10,6 +10,7 @@ import orjson
 from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.frames import translates
 from gateway.translate.google import google_rows
+from gateway.translate.models.estimates import marks_of
 from gateway.translate.reading import refusal
 from gateway.translate.reading.checks import integer, keyword, one_of, string, whole
 from gateway.translate.reading.table import FieldTable, mapped
@@ -110,6 +111,7 @@ class _EmbeddingOptions:
         if template is None:
             refusal.invalid_value("it holds control characters.", f"{builder.google_path}.title")
         self.template = template
+        self.marks = marks_of(template)
         self.hints = (orjson.dumps(builder.hints),)
         self.notes = tuple(builder.notes)
 
@@ -129,4 +131,4 @@ def to_gemini(options: _EmbeddingOptions, given: object) -> Translation:
     refuse_amplified(len(options.template) + len(options.prefix), len(texts), "input")
     prefix, template = options.prefix, options.template
     items = [template % orjson.dumps(prefix + text) for text in texts]
-    return items, options.hints, options.notes, ()
+    return items, options.hints, options.notes, (), options.marks

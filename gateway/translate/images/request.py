@@ -149,8 +149,8 @@ def to_gemini(
     ``{"model": "gemini-2.5-flash-image", "prompt": "A cat", "size": "1024x1024"}`` ->
     ``{"contents": […], "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": …}}``
     """
-    item = options.text(read_prompt(prompt), values)
-    return options.one_item_per_choice(item), hints or options.hints, options.notes, ()
+    item, marks = options.text(read_prompt(prompt), values)
+    return options.one_item_per_choice(item), hints or options.hints, options.notes, (), marks
 
 
 def read_prompt(value: object) -> str:

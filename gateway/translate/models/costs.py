@@ -9,13 +9,12 @@ from typing import Final
 
 import orjson
 
-from gateway.translate.contract import Answer, Json
+from gateway.translate.contract import Answer, Json, Marks
 from gateway.translate.models.estimates import (
     BYTES_PER_TOKEN,
     CONFIG,
     MEDIA,
     UNPRICED,
-    Marks,
     marks_of,
     media_kinds,
 )
@@ -30,7 +29,7 @@ _PRICED_OUT: Final = frozenset({"TEXT"})
 
 _MOST: Final = b'"maxOutputTokens":'
 _ALTERNATIVES: Final = b'"candidateCount":'
-_NAME_OF_CONFIG: Final = len(CONFIG) + len('"":')
+_CONFIG: Final = b'"%b":' % CONFIG
 # First halves of the types of media that cost what text does; sound costs more.
 _PRICED_MEDIA: Final = frozenset({"image", "text", "application"})
 # What no prompt exceeds, however long its media are: the largest window of any model ("Models").
@@ -109,7 +108,7 @@ def most_cost(
     items: Sequence[bytes],
     price: Price | None,
     most_tokens: int | None = None,
-    marks: Sequence[Marks] | None = None,
+    marks: Marks | None = None,
     *,
     media: bool = False,
 ) -> int | None:
@@ -117,13 +116,14 @@ def most_cost(
 
     ``most_tokens`` is the model's limit of an answer, for requests that have none of their own;
     without either it is None. What media take is not known: with ``media`` those that are priced
-    as text are taken to fill the model's window, else it is None. ``marks`` are the items', where
-    they are known.
+    as text are taken to fill the model's window, else it is None. ``marks`` are those of each item,
+    where they are known.
     """
     if price is None:
         return None
     total = 0.0
-    for item, found in zip(items, marks or map(marks_of, items), strict=True):
+    for item in items:
+        found = marks_of(item) if marks is None else marks
         limit = _most_output(item, found, most_tokens)
         if limit is None or not UNPRICED.isdisjoint(found):
             return None
@@ -148,12 +148,12 @@ def _most_output(item: bytes, marks: Marks, most_tokens: int | None) -> int | No
 def _config_of(item: bytes, marks: Marks) -> Json:
     """Read the ``generationConfig`` of a written request, as far as it limits the answer.
 
-    It is the last member. What has its name in the arguments of a function, where a client may
-    write what it likes, has more than one bracket behind it, which no value has.
+    It is the last member. What has its name inside of it, or in the arguments of a function, where
+    a client may write what it likes, has more than one bracket behind it, which no value has.
     """
     if CONFIG not in marks:
         return {}
-    start = marks[CONFIG] + _NAME_OF_CONFIG
+    start = item.rfind(_CONFIG) + len(_CONFIG)
     if item.find(_MOST, start) < 0 and item.find(_ALTERNATIVES, start) < 0:
         return {}
     try:

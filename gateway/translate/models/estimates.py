@@ -6,13 +6,13 @@ then there is no estimate of the cost. What an answer may take is known where th
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from gateway.translate.contract import Json
+from gateway.translate.contract import Json, Marks
 from gateway.translate.models.prices import Price
 
 BYTES_PER_TOKEN: Final = 4
@@ -38,8 +38,7 @@ _TEXTS: Final = ("responseSchema", "responseJsonSchema")
 _MEDIA: Final = ("inlineData", "fileData")
 _CALLS: Final = ("functionCall", "functionResponse")
 
-# Members of a written request that decide what it takes and costs, each with where it is first.
-Marks = Mapping[bytes, int]
+# Members of a written request that decide what it takes and costs.
 LOGPROBS: Final = b"responseLogprobs"
 CONFIG: Final = b"generationConfig"
 MEDIA: Final = frozenset((b"inlineData", b"fileData"))
@@ -154,14 +153,18 @@ def _most_output(request: Json, most_tokens: int | None = None) -> int | None:
 def marks_of(item: bytes) -> Marks:
     """Find what decides about a written request, in one pass: most of its bytes are words.
 
-    ``{"contents":[],"generationConfig":{}}`` -> ``{b"generationConfig": 15}``.
+    ``{"contents":[],"generationConfig":{}}`` -> ``(b"generationConfig",)``.
     """
-    marks: dict[bytes, int] = {}
-    found = _MARKS.search(item)
-    while found is not None:
-        marks.setdefault(found[1], found.start())
-        found = _MARKS.search(item, found.end())
-    return marks
+    return tuple(dict.fromkeys(_MARKS.findall(item)))
+
+
+def media_marks(request: Json) -> Marks:
+    """Find the marks that the contents of a request have, which are those of media alone.
+
+    What a function was called with is the client's, whatever it is named.
+    """
+    names = [name for piece in _pieces(request) for name in _MEDIA if name in piece]
+    return tuple([name.encode() for name in dict.fromkeys(names)])
 
 
 def item_tokens(item: bytes, marks: Marks | None = None) -> int:
@@ -188,11 +191,17 @@ def media_kinds(item: bytes) -> set[str]:
 
 def _media_in(request: Json) -> Iterable[tuple[str, str]]:
     """First half of the media type, and the base64 (empty: a file that is only named)."""
+    for piece in _pieces(request):
+        held = piece.get("inlineData") or piece.get("fileData")
+        if held is not None:
+            yield str(held.get("mimeType", "")).partition("/")[0], str(held.get("data", ""))
+
+
+def _pieces(request: Json) -> Iterable[Json]:
+    """Parts, and those inside of the results of functions."""
     for part in _parts(request):
-        for one in (part, *part.get("functionResponse", {}).get("parts", ())):
-            held = one.get("inlineData") or one.get("fileData")
-            if held is not None:
-                yield str(held.get("mimeType", "")).partition("/")[0], str(held.get("data", ""))
+        yield part
+        yield from part.get("functionResponse", {}).get("parts", ())
 
 
 def _media_tokens(kind: str, encoded: int) -> int:

@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 from orjson import Fragment, dumps, loads
 
-from gateway.translate.contract import Json, Policy, Translation
+from gateway.translate.contract import Json, Marks, Policy, Translation
+from gateway.translate.models.estimates import marks_of, media_marks
 from gateway.translate.reading.refusal import Refused, invalid_value
 from gateway.translate.request.builder import RequestBuilder
 from gateway.translate.request.content import whole_resolution
@@ -38,7 +39,7 @@ Shape = tuple[Turn, ...]
 _ONE_TEXT: Final = ("user",)
 _TEXT: Final = ""
 # Sentinel: no conversation of the shape has been looked at.
-_UNKNOWN: Final = Form(b"", ())
+_UNKNOWN: Final = (Form(b"", ()), ())
 
 # A line's own values, and its own parts of the hints; empty where it has none.
 Values = tuple[bytes, ...]
@@ -63,25 +64,30 @@ class Calls(Protocol):
         ...
 
 
-class _Templates(dict[Shape, Form | None]):
+# An item, and its marks; a template of items, and theirs.
+Plain = tuple[bytes, Marks]
+_Template = tuple[Form, Marks]
+
+
+class _Templates(dict[Shape, _Template | None]):
     """Templates by shape; None where a shape has none."""
 
     def __init__(self) -> None:
         super().__init__()
         # Of those that are filled with a conversation's texts in their order: most of them.
-        self.formats: dict[Shape, bytes] = {}
+        self.formats: dict[Shape, Plain] = {}
         self._bytes = 0
 
-    def learn(self, shape: Shape, form: Form | None) -> int:
+    def learn(self, shape: Shape, template: _Template | None) -> int:
         """Remember a template, and return its size."""
-        size = _written_size(shape) + (len(form.format) if form else 0)
+        size = _written_size(shape) + (len(template[0].format) if template else 0)
         if len(self) >= _MOST_SHAPES or self._bytes + size > _MOST_SHAPE_BYTES:
             self.clear()
             self.formats.clear()
             self._bytes = 0
-        self[shape] = form
-        if form is not None and form.plain:
-            self.formats[shape] = form.format
+        self[shape] = template
+        if template is not None and template[0].plain:
+            self.formats[shape] = (template[0].format, template[1])
         self._bytes += size
         return size
 
@@ -118,9 +124,10 @@ class CompiledOptions:
         if builder.config:
             members = {**members, "generationConfig": builder.config}
         self.members = {name: dumps(members[name]) for name in members}
+        self._marks = marks_of(dumps({name: Fragment(text) for name, text in self.members.items()}))
         self._templates = _Templates()
         # That of one text, which stays.
-        self._one_text: Form | None = _UNKNOWN
+        self._one_text: _Template | None = _UNKNOWN
         # Told how many bytes the templates have more.
         self.grew: Callable[[int], None] = _nothing
         self._holes: Sequence[bytes] = ()
@@ -149,8 +156,8 @@ class CompiledOptions:
         parts: list[Json] = loads(self._system_form.fill(values))
         return parts
 
-    def write(self, conversation: Conversation, values: Values = ()) -> bytes:
-        """Return the item of a conversation."""
+    def write(self, conversation: Conversation, values: Values = ()) -> Plain:
+        """Return the item of a conversation, and its marks."""
         request: Json = {}
         members = self._written_members(values)
         system = self._system_parts(values) + conversation.system
@@ -169,7 +176,7 @@ class CompiledOptions:
         if resolution:
             config = loads(members.get("generationConfig", b"{}"))
             request["generationConfig"] = {**config, "mediaResolution": resolution}
-        return dumps(request)
+        return dumps(request), (*media_marks(request), *self._marks)
 
     def translation(
         self, turns: object, read: Read, field: str, values: Values = (), hints: Hints = ()
@@ -177,9 +184,10 @@ class CompiledOptions:
         """Translate a line in full; its turns are in ``field``."""
         conversation = Conversation(self.model, self.policy, field)
         read(turns, conversation)
-        items = self.one_item_per_choice(self.write(conversation, values))
+        item, marks = self.write(conversation, values)
+        items = self.one_item_per_choice(item)
         notes = (*self.notes, *conversation.notes)
-        return items, hints or self.hints, notes, tuple(conversation.files)
+        return items, hints or self.hints, notes, tuple(conversation.files), marks
 
     def one_item_per_choice(self, item: bytes) -> Sequence[bytes]:
         """Return the items of one conversation: as many as the line has choices."""
@@ -188,7 +196,7 @@ class CompiledOptions:
         seeds = range(self.seed, self.seed + self.items)
         return [_seeded(item, seed if seed < 2**31 else seed - 2**31) for seed in seeds]
 
-    def _learn(self, shape: Shape, read: Read, calls: Calls | None = None) -> Form | None:
+    def _learn(self, shape: Shape, read: Read, calls: Calls | None = None) -> _Template | None:
         """Return the template of a conversation; None when it is not that simple."""
         names = [name for turn in shape for name in _names(turn)]
         if len(names) > _MOST_TURNS or any(len(name) > _LONGEST_NAME for name in names):
@@ -200,36 +208,37 @@ class CompiledOptions:
             for turn in shape
             for message in (calls and calls.stand_ins(turn, made)) or [_stand_in(turn, made)]
         ]
-        form = None
+        template = None
         try:
             read(stand_ins, conversation)
-            item = self.write(conversation)
-            if not conversation.notes:
-                form = _template(item, made, self._holes)
+            item, marks = self.write(conversation)
+            form = None if conversation.notes else _template(item, made, self._holes)
+            template = None if form is None else (form, marks)
         except Refused:  # the line itself is read in full next, and refused with its own path
             pass
-        self.grew(self._templates.learn(shape, form))
-        return form
+        self.grew(self._templates.learn(shape, template))
+        return template
 
-    def one_text(self, text: str, read: Read, values: Values = ()) -> bytes | None:
+    def one_text(self, text: str, read: Read, values: Values = ()) -> Plain | None:
         """Return the item of one text of the user's, None where that is not so simple."""
         if not text:
             return None
-        form = self._one_text
-        if form is _UNKNOWN:
-            form = self._one_text = self._learn(_ONE_TEXT, read)
-        if form is None:
+        template = self._one_text
+        if template is _UNKNOWN:
+            template = self._one_text = self._learn(_ONE_TEXT, read)
+        if template is None:
             return None
-        return form.fill((dumps(text), *values)) if values else form.format % dumps(text)
+        form, marks = template
+        return form.fill((dumps(text), *values)) if values else form.format % dumps(text), marks
 
-    def text(self, text: str, values: Values = ()) -> bytes:
+    def text(self, text: str, values: Values = ()) -> Plain:
         """Return the item of one text of the user's, on endpoints that have only a prompt."""
-        item = self.one_text(text, _read_prompt, values)
-        if item is None:
-            conversation = Conversation(self.model, self.policy)
-            conversation.say("user", [{"text": text}])
-            item = self.write(conversation, values)
-        return item
+        plain = self.one_text(text, _read_prompt, values)
+        if plain is not None:
+            return plain
+        conversation = Conversation(self.model, self.policy)
+        conversation.say("user", [{"text": text}])
+        return self.write(conversation, values)
 
     def plain(
         self,
@@ -240,7 +249,7 @@ class CompiledOptions:
         *,
         values: Values = (),
         calls: Calls | None = None,
-    ) -> bytes | None:
+    ) -> Plain | None:
         """Return the item of a conversation of texts and pictures, None if it is more than that.
 
         ``[{"role": "user", "content": "Hi"}]``; ``read`` is how the endpoint reads it otherwise,
@@ -267,13 +276,17 @@ class CompiledOptions:
             shape = tuple(turns)
             templates = self._templates
             if not values and shape in templates.formats:
-                return templates.formats[shape] % tuple(texts)
-            form = templates.get(shape, _UNKNOWN)
-            if form is _UNKNOWN:
-                form = self._learn(shape, read, calls)
+                written, marks = templates.formats[shape]
+                return written % tuple(texts), marks
+            template = templates.get(shape, _UNKNOWN)
+            if template is _UNKNOWN:
+                template = self._learn(shape, read, calls)
         except (KeyError, TypeError, Refused):  # no messages, a role that is no string, no picture
             return None
-        return None if form is None else form.fill((*texts, *values))
+        if template is None:
+            return None
+        form, marks = template
+        return form.fill((*texts, *values)), marks
 
 
 def _nothing(_: int) -> None:

@@ -229,11 +229,12 @@ def to_gemini(
     """
     if options.shared:
         if type(given) is str:
-            item = options.one_text(given, read_input, values)
+            plain = options.one_text(given, read_input, values)
         else:
-            item = options.plain(given, read_input, "input_text", values=values)
-        if item is not None:
-            return (item,), hints or options.hints, options.notes, ()
+            plain = options.plain(given, read_input, "input_text", values=values)
+        if plain is not None:
+            item, marks = plain
+            return (item,), hints or options.hints, options.notes, (), marks
     options.shared = True
     if given is None:
         missing("input")
