@@ -98,12 +98,30 @@ class _Suspects:
         self._alone = NOWHERE  # the place that is being tried alone
         self._cleared: set[int] = set()
         self.last = 0
-        if self._record.exists():
-            told = orjson.loads(self._record.read_bytes())
+        if told := self._recorded():
             self._alone, self._believed = told["alone"], set(told["believed"])
             self._deaths.update(dict(told["deaths"]))
             self._together.update(dict(told.get("together", ())))
         self.note_death(together=True)
+
+    def _recorded(self) -> dict[str, Any] | None:
+        """Return what was saved; a power cut may leave a file empty, which then tells nothing."""
+        try:
+            told: dict[str, Any] = orjson.loads(self._record.read_bytes())
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            return None
+        return told
+
+    def _left_at(self) -> int:
+        """Return where the last process was.
+
+        A death between the making of the file and its first write left it empty: that was nowhere.
+        """
+        if not self._place.exists():
+            return NOWHERE
+        content = self._place.read_bytes()
+        place: int = PLACE.unpack(content)[0] if len(content) == PLACE.size else NOWHERE
+        return place
 
     @property
     def _culprits(self) -> list[int]:
@@ -139,9 +157,7 @@ class _Suspects:
 
         ``together``: the gateway ended too, and finds the place at its next start.
         """
-        place = NOWHERE
-        if self._place.exists():
-            [place] = PLACE.unpack(self._place.read_bytes())
+        place = self._left_at()
         if place != NOWHERE:
             self._deaths[place] += 1
             self._together[place] += together
@@ -159,7 +175,9 @@ class _Suspects:
             "deaths": list(self._deaths.items()),
             "together": list(self._together.items()),
         }
-        self._record.write_bytes(orjson.dumps(told))
+        new = self._record.with_suffix(".new")  # whole, or not there
+        new.write_bytes(orjson.dumps(told))
+        new.replace(self._record)
 
     def clear(self, place: int) -> None:
         """Take a place for innocent: nothing died of it alone."""

@@ -113,6 +113,16 @@ async def test_the_gateway_dies_with_its_worker(tmp_path: Path, deadly: tuple[in
     assert await worker.run_until_done() == (but(*deadly), 5 * len(deadly))
 
 
+@pytest.mark.parametrize("torn", ["job", "job.deaths"])
+async def test_a_file_that_a_death_has_left_empty_stops_no_step(tmp_path: Path, torn: str) -> None:
+    """Seen when killed between its making and its first write: the step failed for ever."""
+    worker = Worker(tmp_path, 7)
+    (tmp_path / "trails").mkdir()
+    (tmp_path / "trails" / torn).touch()
+
+    assert await worker.run() == but(7)
+
+
 async def test_only_deaths_that_are_explained_do_not_count(tmp_path: Path) -> None:
     """An input of which the gateway dies at ever other lines is given up all the same."""
     worker = Worker(tmp_path, 4, group=True)
