@@ -14,6 +14,7 @@ from gateway.ids import new_blob_name
 from gateway.ports.blobs import BlobWriter
 from gateway.units import KIB, MIB
 from gateway.wire.encodings import HEAD_BYTES, foreign_encoding
+from gateway.wire.jsonl import count_line_ends
 from gateway.wire.multipart import (
     MAX_OVERHEAD_BYTES,
     Event,
@@ -60,7 +61,7 @@ class Content:
 
     def count(self, block: bytes) -> None:
         """Count the lines of a block."""
-        self._newlines += block.count(b"\n")
+        self._newlines += count_line_ends(block)
         self._last = bytes(block[-1:]) or self._last
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from gateway.wire.json_depth import depth_exceeds
 from gateway.wire.jsonl import (
+    LONG,
     LongLine,
+    count_line_ends,
     drop_blank_end,
     escape_separators,
     read_lines,
@@ -85,3 +87,12 @@ def test_brackets_in_strings_and_width_are_no_depth() -> None:
     value = {"a": ["[[[[[[[[{{{{{{"] * 3, "b": [[1], [2], [3], [4], [5], [6], [7]]}
 
     assert depth_exceeds(orjson.dumps(value), value, 5) is False
+
+
+@pytest.mark.parametrize("lengths", [[], [0], [1] * 5000, [LONG] * 9, [3 * LONG, 0, 0, 7] * 5])
+@pytest.mark.parametrize("rest", [b"", b"x", b"x" * 3 * LONG])
+def test_line_ends_of_long_and_short_lines(lengths: list[int], rest: bytes) -> None:
+    """However many there are to a block."""
+    block = b"".join(b"x" * length + b"\n" for length in lengths) + rest
+
+    assert count_line_ends(block) == len(lengths)

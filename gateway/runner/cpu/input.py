@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from gateway.units import MIB
-from gateway.wire.jsonl import LongLine, drop_blank_end, read_lines
+from gateway.wire.jsonl import LongLine, count_line_ends, drop_blank_end, read_lines
 
 
 class Range(NamedTuple):
@@ -71,6 +71,6 @@ def _line_ends(file: BinaryIO, start: int, end: int) -> int:
         block = file.read(min(MIB, end - start))
         if not block:
             break
-        count += block.count(b"\n")
+        count += count_line_ends(block)
         start += len(block)
     return count
