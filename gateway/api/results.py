@@ -179,13 +179,16 @@ def _no_cursor(why: str) -> RequestError:
 
 
 def _runs(work: Work) -> list[FinishedRun]:
-    """Give the runs: lines refused at validation, then those of collected jobs."""
+    """Give the runs: lines refused at validation, then those of collected jobs.
+
+    Of a job that ended its batch the index alone is kept.
+    """
     named = [(0, work.batch.run, work.batch.index)]
     named += [(1 + job.number, job.run, job.index) for job in work.jobs]
     return [
-        FinishedRun(number, run, its_index)
+        FinishedRun(number, run or "", its_index)
         for number, run, its_index in named
-        if run is not None and its_index is not None
+        if its_index is not None
     ]
 
 

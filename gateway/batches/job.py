@@ -50,7 +50,8 @@ class JobState(StrEnum):
     refused     it will never run: ``failure`` says why. Next: collect, every line an error line.
     lost        it ran, but there is nothing to fetch: ``failure`` says why. Next: collect.
     collected   ``run`` and ``index`` hold a rendered line for every line; or there is none, since
-                the job was cut again before it was created and others follow it. Next: release.
+                the job was cut again before it was created and others follow it, or since its
+                batch ended with it and the files have its lines. Next: release.
     released    the upstream's copies are gone (or were given up). Nothing follows.
     """
 

@@ -89,6 +89,24 @@ class BlobChange:
     deletable: Sequence[str] = ()
     seals: Mapping[str, Seal] = field(default_factory=dict)
 
+    def and_then(self, later: "BlobChange") -> "BlobChange":
+        """Return both changes as one. What goes live may become deletable by the same."""
+        live, deletable = [*self.live, *later.live], [*self.deletable, *later.deletable]
+        return BlobChange(live, deletable, {**self.seals, **later.seals})
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEnd:
+    """A batch as it ends, under the fence that it was read with, with its files and old blobs."""
+
+    batch: Batch
+    files: Sequence[File]
+    deletable: Sequence[str]
+
+
+class BatchChangedError(Exception):
+    """A batch is not as it was read: it was claimed, cancelled or ended meanwhile."""
+
 
 class RescueBegin(Enum):
     """Outcome of the wish to send a synchronous call."""
@@ -635,9 +653,14 @@ class Store(Protocol):
         doubt_files: bool = False,
         paid_again: int | None = None,
         lesson: Lesson | None = None,
+        ends: BatchEnd | None = None,
         keep: bool = False,
     ) -> bool:
         """Write a claimed job, guarded by its fence.
+
+        ``ends``: the job is the only one of its batch, which ends with it, in the same transaction.
+        Errors: BatchChangedError then, and nothing is written, when the batch is not as it was read
+        or has a holder.
 
         ``jobs`` go on for it (halves of its spool, or what has to run again): inserted in the same
         transaction, with the next numbers of the batch, whatever theirs are. ``named`` says which

@@ -40,7 +40,7 @@ from gateway.batches.runs import Entry, Kind, unpack
 from gateway.errors import ConflictError, DamagedBlobError, UnavailableError, WorkerError
 from gateway.ids import jitter, new_batch_id, new_file_id
 from gateway.ports.store import Seal
-from gateway.runner.batch_steps import FILES
+from gateway.runner.batch_end import FILES
 from gateway.runner.context import StepContext, describe, job_label, sealed
 from gateway.runner.rerender import Rerenderer
 from gateway.units import MIB, counted

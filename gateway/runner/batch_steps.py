@@ -4,23 +4,30 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gateway.batches.batch import BACKGROUND, Batch, BatchError, BatchStatus, Counts
-from gateway.batches.file import File, Segment
 from gateway.batches.follow_ups import MODEL_NOT_FOUND, refused_model
 from gateway.batches.job import Cause, Job, JobState
-from gateway.batches.lifecycle import final_status, rest_until
+from gateway.batches.lifecycle import rest_until
 from gateway.batches.limits import NO_LIMITS, Estimate, OverLimitError, limits_of, over_budget
-from gateway.batches.patience import HOUR, RECOVERY, ended_because
+from gateway.batches.patience import HOUR, ended_because
 from gateway.batches.planning import display_name
 from gateway.batches.quota import Quota
 from gateway.errors import WorkerError
-from gateway.ids import new_file_id, new_job_id
-from gateway.ports.store import BlobChange, Seal
+from gateway.ids import new_job_id
+from gateway.ports.store import BlobChange
+from gateway.runner.batch_end import (
+    QUICKLY_WRITTEN,
+    end_of,
+    made_files,
+    outlived,
+    seals_of,
+    tell_end,
+)
 from gateway.runner.context import (
     DEFECTS,
     MAX_DEATHS,
@@ -38,7 +45,6 @@ from gateway.runner.model_list import ModelList
 from gateway.runner.named_files import NamedFiles, find_files
 from gateway.runner.publishing import Written, write_files
 from gateway.runner.suspects import explained_deaths, run_on_lines
-from gateway.translate import REUSED
 from gateway.units import counted
 
 logger = logging.getLogger(__name__)
@@ -66,17 +72,6 @@ _UNREAD: Final = BatchError(
     "The completion window expired before the input file was read. Nothing was run: create the"
     " batch again.",
 )
-
-# The files of so many lines are written in a moment: unless that fails, their batch is `finalizing`
-# for no longer than the transaction that ends it.
-QUICKLY_WRITTEN: Final = 1000
-
-BATCH_OUTPUT: Final = "batch_output"
-FILES: Final = (
-    "output",
-    "error",
-    "warnings",
-)  # what a batch ends with, each unless it would be empty
 
 
 async def validate(context: StepContext, models: ModelList, claim: BatchClaim) -> None:
@@ -443,7 +438,7 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
     """Audit the runs, write the files once, make all of it visible in one transaction."""
     advice = refused_model(jobs)
     if advice is not None and claim.row.cancel_requested_at is None:
-        deletable = _outlived(claim.row, jobs, kept=False)
+        deletable = outlived(claim.row, jobs, kept=False)
         await _fail(context, claim, [BatchError(MODEL_NOT_FOUND, advice)], deletable)
         return
     batch = await _finalizing(context, claim)
@@ -456,19 +451,13 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
             await _send_again(context, claim, files_or_jobs)
             return
         summary = files_or_jobs.summary
-        written = {name: summary[name] for name in FILES if summary[name]}
-        names = await _keep_files(context, written.values())
-    files = {
-        name: output_file(context, batch, name, made, blob)
-        for (name, made), blob in zip(written.items(), names, strict=True)
-    }
+        made = made_files(summary)
+        seals = seals_of(made)
+        names = await context.keep(list(seals), seals)
     batch = replace(batch, counts=Counts(**summary["counts"]), notes=dict(notes))
-    done = _done(context, batch, jobs, files)
-    deletable = _outlived(batch, jobs, kept=done.raw_until is not None)
-    await claim.save(done, files=list(files.values()), blobs=BlobChange(deletable=deletable))
-    counts = done.counts
-    told = (counted(counts.total, "line"), counts.completed, counts.failed)
-    logger.info("batch %s %s: %s, %d completed, %d failed", batch.id, done.status, *told)
+    end = end_of(context, batch, jobs, made, names)
+    await claim.save(end.batch, files=end.files, blobs=BlobChange(deletable=end.deletable))
+    tell_end(end.batch)
 
 
 async def _finalizing(context: StepContext, claim: BatchClaim) -> Batch:
@@ -480,33 +469,6 @@ async def _finalizing(context: StepContext, claim: BatchClaim) -> Batch:
         if batch.lines > QUICKLY_WRITTEN or batch.failures:
             await claim.save(batch, keep=True)
     return batch
-
-
-def _done(
-    context: StepContext, batch: Batch, jobs: Sequence[Job], files: Mapping[str, File]
-) -> Batch:
-    """Return the batch as it ends, for good; its counts and notes are those of the end."""
-    now = context.clock.now()
-    status = final_status(batch, batch.counts)
-    kept = _raw_life(context, jobs)
-    return replace(
-        batch,
-        status=status,
-        reused=batch.notes.get(REUSED, 0),
-        output_file_id=files["output"].id if "output" in files else None,
-        error_file_id=files["error"].id if "error" in files else None,
-        notes_file_id=files["warnings"].id if "warnings" in files else None,
-        run=batch.run if kept else None,
-        index=batch.index if kept else None,
-        raw_until=now + kept if kept else None,
-        due_at=None,
-        failures=0,
-        last_error=None,
-        ended_because=ended_because(status, jobs),
-        completed_at=now if status is BatchStatus.COMPLETED else None,
-        expired_at=now if status is BatchStatus.EXPIRED else None,
-        cancelled_at=now if status is BatchStatus.CANCELLED else None,
-    )
 
 
 async def _send_again(context: StepContext, claim: BatchClaim, found: Written) -> None:
@@ -523,54 +485,3 @@ async def _send_again(context: StepContext, claim: BatchClaim, found: Written) -
         sent_again=(sum(job.lines for job in jobs), lost),
     )
     logger.error("batch %s: lines that are in no run are sent again", batch.id)
-
-
-def _raw_life(context: StepContext, jobs: Sequence[Job]) -> int:
-    """Return how long files can be rendered again (ms): longer while results may be late."""
-    life = context.options.retention.raw
-    late = any(job.failure is not None or job.unmatched for job in jobs)
-    return life or (RECOVERY if late else 0)
-
-
-def _outlived(batch: Batch, jobs: Sequence[Job], *, kept: bool) -> list[str]:
-    """Return blobs not needed any more; ``kept`` are those the files can be rendered from again.
-
-    And the indexes, so that whoever read results while it ran finds where the rest of them is.
-    """
-    blobs: list[str | None] = [] if kept else [batch.run, batch.index]
-    for job in jobs:
-        blobs += [job.spool, job.filled, job.run]
-        blobs += [] if kept else [job.index, job.echo, job.raw, job.held, job.digests]
-    return [blob for blob in blobs if blob]
-
-
-async def _keep_files(
-    context: StepContext, written: Collection[Mapping[str, Any]]
-) -> Sequence[str]:
-    """Make blobs of files that were hashed as they were written; in their order."""
-    seals = {made["path"]: Seal(made["bytes"], made["sha256"]) for made in written}
-    return await context.keep(list(seals), seals)
-
-
-def output_file(
-    context: StepContext, batch: Batch, name: str, made: Mapping[str, Any], blob: str
-) -> File:
-    """Return the record of a file that a batch ends with, or is rendered into again."""
-    now = context.clock.now()
-    life = context.options.retention.output
-    if batch.output_expires_after is not None:
-        life = batch.output_expires_after * 1000
-    background = batch.kind == BACKGROUND  # it goes when its answers are where they belong
-    expires = now + life if life and not background else None
-    return File(
-        id=new_file_id(),
-        owner=batch.owner,
-        purpose=BACKGROUND if background else BATCH_OUTPUT,
-        filename=f"{batch.id}_{name}.jsonl",
-        bytes=made["bytes"],
-        lines=made["lines"],
-        sha256=made["sha256"],
-        segments=(Segment(blob, made["bytes"]),),
-        created_at=now,
-        expires_at=expires,
-    )

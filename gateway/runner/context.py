@@ -38,7 +38,7 @@ from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
 from gateway.ports.metrics import NO_METERS, Meters
 from gateway.ports.single import SingleUpstream
-from gateway.ports.store import Seal, Store
+from gateway.ports.store import BlobChange, Seal, Store
 from gateway.ports.tracing import NO_TRACER, Tracer
 from gateway.ports.upstream import Upstream
 from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource
@@ -272,6 +272,15 @@ class Claim(Generic[Row]):
         self._saving: asyncio.Future[None] | None = None
         self.row: Row = row
         self.open = True
+        self._owed: BlobChange | None = None  # of the record that the next save writes
+
+    def put_off(self, row: Row, blobs: BlobChange) -> None:
+        """Leave it to the next save to write a record, with these blobs.
+
+        Whatever the next step comes to, it saves, also where it fails. Until then nothing but this
+        process knows the record: after a crash it is made again.
+        """
+        self.row, self._owed = row, blobs
 
     async def save(self, row: Row, *, keep: bool = False, **others: Any) -> None:  # noqa: ANN401
         """Write the record, shielded: what a call upstream came to must not get lost.
@@ -286,6 +295,9 @@ class Claim(Generic[Row]):
         await asyncio.shield(self._saving)
 
     async def _save(self, row: Row, keep: bool, others: Mapping[str, Any]) -> None:
+        if self._owed is not None:
+            both = self._owed.and_then(others.get("blobs", BlobChange()))
+            others = {**others, "blobs": both}
         try:
             saved = await self._write(row, keep=keep, **others)
         except InDoubtError as error:
@@ -296,6 +308,7 @@ class Claim(Generic[Row]):
             raise LostClaimError(row.id)
         self.row = row
         self.open = keep
+        self._owed = None
 
     async def end(self) -> None:
         """Release a claim that is still open, with the record as it was last saved.
@@ -333,6 +346,11 @@ class JobClaim(Claim[Job]):
         super().__init__(row, write)
         self._keeps = keeps
         self.seen: Admission | None = None  # by which it was admitted, if it is being sent
+        self.ended: Batch | None = None  # its batch, which ended with it
+
+    def goes_on(self, row: Job) -> bool:
+        """Whether the next step follows at once if this is the record, under the same claim."""
+        return self._keeps(row)
 
     async def save(self, row: Job, *, keep: bool = False, **others: Any) -> None:  # noqa: ANN401
         """Write the record, and keep the claim for what follows at once."""

@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -43,9 +44,10 @@ from gateway.errors import (
 )
 from gateway.ids import jitter
 from gateway.ports.metrics import Series
-from gateway.ports.store import BlobChange, Seal
+from gateway.ports.store import BatchChangedError, BlobChange, Seal
 from gateway.ports.upstream import Found, Observation
 from gateway.runner import denials
+from gateway.runner.batch_end import end_of, made_files, may_end_with, seals_of, tell_end
 from gateway.runner.blob_source import add_to
 from gateway.runner.context import (
     JobClaim,
@@ -300,7 +302,13 @@ async def _secure_at_once(
     seal = Seal(len(results), hashlib.sha256(results).hexdigest())
     context.meters.count(Series.UPSTREAM_RECEIVED, len(results))
     change = BlobChange(live=[raw], seals={raw: seal})
-    await claim.save(moved(ended, JobState.SECURED, raw=raw), blobs=change)
+    secured = moved(ended, JobState.SECURED, raw=raw)
+    if context.workers.free and claim.goes_on(secured):
+        # They are rendered now, and written down with what comes of that: after a crash meanwhile
+        # Google is asked again, which keeps them until they are collected.
+        claim.put_off(secured, change)
+    else:
+        await claim.save(secured, blobs=change)
 
 
 async def download(context: StepContext, job: Job) -> tuple[str, Seal]:
@@ -328,38 +336,101 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
             return
         job, summary = rendered
         followers = await follow(context, batch, job, summary, place)
-        made = ("raw", "echo", "digests")
-        archives = {name: summary[name] for name in made if summary[name]}
-        names = await context.keep([summary["run"], summary["index"], *archives.values()])
+        _tell(job, summary, followers)
+        if summary["published"] is None or not await _end_batch(
+            context, batch, claim, job, summary
+        ):
+            await _save_collected(context, claim, job, summary, followers)
+
+
+async def _save_collected(
+    context: StepContext,
+    claim: JobClaim,
+    job: Job,
+    summary: Mapping[str, Any],
+    followers: Sequence[Follower],
+) -> None:
+    """Save a job with its run, and the jobs that go on for it."""
+    archives = _archives(summary)
+    names = await context.keep([summary["run"], summary["index"], *archives.values()])
     kept = dict(zip(archives, names[2:], strict=True))
-    spent = {} if job.recover_until is not None else {"spool": "", "filled": None}
-    _tell(job, summary, followers)
-    counts = Counts(**summary["counts"])
-    usage = TokenUsage(**summary["usage"])
-    lesson = quotas.lesson(job, counts, usage, context.clock.now())
+    collected = _collected(job, summary, {**kept, "run": names[0], "index": names[1]})
+    await claim.save(
+        collected,
+        **_learned(context, job, collected),
+        jobs=[each.job for each in followers],
+        named={each.job.id: each.files for each in followers},
+        blobs=BlobChange(
+            live=[*names, *(blob for each in followers for blob in each.blobs)],
+            deletable=_replaced(claim.row, job, kept),
+        ),
+    )
+
+
+async def _end_batch(
+    context: StepContext, batch: Batch, claim: JobClaim, job: Job, summary: Mapping[str, Any]
+) -> bool:
+    """Save a job and end its batch with it, in one transaction: it is the only one.
+
+    False, and nothing is written, when the batch is not as it was read by now (a cancel).
+    """
+    archives, made = _archives(summary), made_files(summary["published"])
+    if batch.index is not None:  # whoever read results by then finds where the rest of them is
+        archives = {**archives, "index": summary["index"]}
+    seals = seals_of(made)
+    names = await context.keep([*archives.values(), *seals], seals)
+    kept = dict(zip(archives, names, strict=False))
+    collected = _collected(job, summary, kept)
+    whole = replace(
+        batch,
+        finalizing_at=context.clock.now(),
+        counts=Counts(**summary["published"]["counts"]),
+        usage=batch.usage + collected.usage,
+        notes=dict(Counter(batch.notes) + Counter(collected.notes)),
+    )
+    end = end_of(context, whole, [collected], made, names[len(kept) :])
+    blobs = BlobChange(live=names[: len(kept)], deletable=_replaced(claim.row, job, kept))
+    try:
+        await claim.save(collected, **_learned(context, job, collected), blobs=blobs, ends=end)
+    except BatchChangedError:
+        return False
+    claim.ended = end.batch
+    tell_end(end.batch)
+    return True
+
+
+def _archives(summary: Mapping[str, Any]) -> Mapping[str, str]:
+    return {name: summary[name] for name in ("raw", "echo", "digests") if summary[name]}
+
+
+def _collected(job: Job, summary: Mapping[str, Any], kept: Mapping[str, str]) -> Job:
+    """Return the job with what its results came to; ``kept`` are the blobs made of them."""
     changes: dict[str, Any] = {
-        "run": names[0],
-        "index": names[1],
+        "counts": Counts(**summary["counts"]),
+        "usage": TokenUsage(**summary["usage"]),
         "cost": _cost_of(job, summary),
         "notes": summary["notes"],
         "unmatched": summary["missing"] + summary["unknown_keys"],
         "denied_at": None,
         "denials": 0,
-        **kept,
-        **spent,
     }
-    await claim.save(
-        moved(job, JobState.COLLECTED, counts=counts, usage=usage, **changes),
-        counts=counts,
-        usage=usage,
-        jobs=[each.job for each in followers],
-        named={each.job.id: each.files for each in followers},
-        blobs=BlobChange(
-            live=[*names, *(blob for each in followers for blob in each.blobs)],
-            deletable=[blob for blob in _replaced(claim.row, job, {**kept, **spent}) if blob],
-        ),
-        lesson=lesson,
-    )
+    return moved(job, JobState.COLLECTED, **changes, **kept, **_spent(job))
+
+
+def _spent(job: Job) -> Mapping[str, Any]:
+    """Drop the requests, which are not read again unless the job is looked for on.
+
+    Lines that run again are in follow-ups by now. What else may want them makes them again from the
+    input.
+    """
+    return {} if job.recover_until is not None else {"spool": "", "filled": None}
+
+
+def _learned(context: StepContext, job: Job, collected: Job) -> Mapping[str, Any]:
+    """Return what the batch and the quota gain by a collected job."""
+    counts, usage = collected.counts, collected.usage
+    lesson = quotas.lesson(job, counts, usage, context.clock.now())
+    return {"counts": counts, "usage": usage, "lesson": lesson}
 
 
 async def _rendered(
@@ -378,15 +449,12 @@ async def _rendered(
     return job, summary
 
 
-def _replaced(before: Job, job: Job, kept: Mapping[str, str | None]) -> Iterator[str | None]:
-    """Yield the blobs that archives take the place of, and what is of no use any more.
-
-    Requests are not read again once their job is collected, unless it is looked for on: lines that
-    run again are in follow-ups by now. What else may want them makes them again from the input.
-    """
-    yield from (getattr(job, name) for name in kept)
+def _replaced(before: Job, job: Job, kept: Mapping[str, str]) -> list[str]:
+    """List the blobs that archives take the place of, and what is of no use any more."""
+    blobs = [getattr(job, name) for name in (*kept, *_spent(job))]
     if before.raw != job.raw:
-        yield before.raw
+        blobs.append(before.raw)
+    return [blob for blob in blobs if blob]
 
 
 def _tell(job: Job, summary: Mapping[str, Any], followers: Sequence[Follower]) -> None:
@@ -442,7 +510,26 @@ async def _render(context: StepContext, batch: Batch, job: Job, place: Path) -> 
         await context.copy_to(job.spool, place / "spool")
     if _keeps_digests(context, batch, job):
         await context.copy_to(job.spool, place / "requests")
-    return await run_collect(context, job, _collect_task(context, batch, job, place, unusable))
+    task = _collect_task(context, batch, job, place, unusable)
+    return await run_collect(context, job, await _ending_its_batch(context, batch, job, task))
+
+
+async def _ending_its_batch(
+    context: StepContext, batch: Batch, job: Job, task: CollectTask
+) -> CollectTask:
+    """Have the files of the batch written too, if it ends with this job; not from a lost run."""
+    if not may_end_with(batch, job):
+        return task
+    task = replace(task, batch_lines=batch.lines, noted=sum(batch.notes.values()))
+    if batch.run is None or batch.index is None:
+        return task
+    first = Path(task.scratch, "first"), Path(task.scratch, "first.index")
+    try:
+        for blob, path in zip((batch.run, batch.index), first, strict=True):
+            await context.copy_to(blob, path)
+    except DamagedBlobError:  # the step that publishes makes it again
+        return replace(task, batch_lines=0)
+    return replace(task, first=(str(first[0]), str(first[1])))
 
 
 async def run_collect(context: StepContext, job: Job, task: CollectTask) -> Mapping[str, Any]:
@@ -452,7 +539,9 @@ async def run_collect(context: StepContext, job: Job, task: CollectTask) -> Mapp
         return whole
 
     async def work(trail: Trail) -> dict[str, Any]:
-        step = replace(task, trail=trail, pack=task.pack and not trail.only)
+        step = replace(task, trail=trail)
+        if trail.only:
+            step = replace(step, pack=False, batch_lines=0)
         return await context.workers.run("collect", step, COLLECT_SECONDS)
 
     return await run_on_lines(context, job.id, work)

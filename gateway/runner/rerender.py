@@ -10,7 +10,8 @@ from typing import Any
 from gateway.batches.batch import Batch
 from gateway.batches.job import Job
 from gateway.errors import ConflictError
-from gateway.runner.batch_steps import CPU_STEP_SECONDS, FILES, output_file
+from gateway.runner.batch_end import FILES, output_file
+from gateway.runner.batch_steps import CPU_STEP_SECONDS
 from gateway.runner.context import StepContext
 from gateway.runner.cpu.publish import PublishTask, RunPaths
 from gateway.runner.rendering import render_again, sources

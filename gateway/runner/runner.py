@@ -646,10 +646,13 @@ class Runner:
                 if isinstance(claim, JobClaim) and isinstance(before, Job):
                     span.came_to(claim.row)
                     tally_job(context.meters, before, claim.row)
+                    if claim.ended is not None:
+                        tally_batch(context.meters, work.batch, claim.ended)
                 elif isinstance(claim, BatchClaim) and isinstance(before, Batch):
                     tally_batch(context.meters, before, claim.row)
-        if isinstance(claim.row, Batch) and claim.row.status not in LIVE_STATUSES:
-            context.tracer.batch_ended(claim.row)
+        ended = claim.row if isinstance(claim.row, Batch) else claim.ended
+        if ended is not None and ended.status not in LIVE_STATUSES:
+            context.tracer.batch_ended(ended)
 
     async def _do(self, step: Step, work: Work, claim: BatchClaim | JobClaim) -> None:
         context, act = self._context, step.act

@@ -8,12 +8,12 @@ row was woken after its claim.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from gateway.batches.admission import Unread
-from gateway.batches.batch import BACKGROUND, LIVE_STATUSES, Batch, Counts, TokenUsage
+from gateway.batches.batch import BACKGROUND, LIVE_STATUSES, Batch, BatchStatus, Counts, TokenUsage
 from gateway.batches.file import File
 from gateway.batches.job import Job
 from gateway.batches.limits import (
@@ -25,7 +25,7 @@ from gateway.batches.limits import (
     too_many_live,
 )
 from gateway.batches.outlook import ModelQueue
-from gateway.ports.store import BlobChange, Page
+from gateway.ports.store import BatchChangedError, BatchEnd, BlobChange, Page
 from gateway.store import blobs as blob_rows
 from gateway.store import files as file_rows
 from gateway.store import jobs as job_rows
@@ -180,6 +180,45 @@ async def save(
             await webhooks.announce(session, row["owner"], batch, now)
     await blob_rows.change(session, blobs, now)
     return True
+
+
+async def save_job(
+    session: Session,
+    job: Job,
+    ends: BatchEnd | None,
+    *,
+    now: int,
+    **others: Any,  # noqa: ANN401 - as in the port
+) -> bool:
+    """Save a job, and end the batch with it whose only one it is. Errors: BatchChangedError."""
+    if ends is not None and not await _is_as_read(session, ends.batch):
+        raise BatchChangedError(job.batch_id)
+    if not await job_rows.save(session, job, now=now, **others):
+        return False
+    return ends is None or await save(
+        session,
+        ends.batch,
+        jobs=(),
+        named={},
+        files=ends.files,
+        blobs=BlobChange(deletable=ends.deletable),
+        keep=False,
+        within=None,
+        sent_again=None,
+        now=now,
+    )
+
+
+async def _is_as_read(session: Session, batch: Batch) -> bool:
+    """Whether a batch that is to end is in progress under that fence, with no holder or cancel."""
+    row = await session.one("batch_by_id", {"id": batch.id})
+    return (
+        row is not None
+        and row["fence"] == batch.fence
+        and row["status"] == BatchStatus.IN_PROGRESS
+        and row["lease_until"] is None
+        and row["cancel_requested_at"] == batch.cancel_requested_at
+    )
 
 
 async def _note_sent_again(session: Session, batch_id: str, lines: int, lost: Counts) -> None:

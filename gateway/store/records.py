@@ -23,6 +23,7 @@ from gateway.ports.store import (
     ALL_TIME,
     NO_FILES,
     NOTHING_NAMED,
+    BatchEnd,
     BlobChange,
     Claimed,
     Deletion,
@@ -538,13 +539,15 @@ class Records(Store):
         doubt_files: bool = False,
         paid_again: int | None = None,
         lesson: Lesson | None = None,
+        ends: BatchEnd | None = None,
         keep: bool = False,
     ) -> bool:
         now = self._clock.now()
         return await self._engine.write(
-            lambda session: job_rows.save(
+            lambda session: batches.save_job(
                 session,
                 job,
+                ends,
                 counts=counts,
                 usage=usage,
                 blobs=blobs,

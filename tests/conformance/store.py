@@ -10,13 +10,20 @@ from typing import Any
 import pytest
 
 from gateway.batches.admission import Sent
-from gateway.batches.batch import LIVE_STATUSES, BatchError, BatchStatus, Counts, TokenUsage
+from gateway.batches.batch import (
+    LIVE_STATUSES,
+    Batch,
+    BatchError,
+    BatchStatus,
+    Counts,
+    TokenUsage,
+)
 from gateway.batches.file import Segment
-from gateway.batches.job import Cause, Failure, JobState
+from gateway.batches.job import Cause, Failure, Job, JobState
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Quota
 from gateway.errors import InternalError
-from gateway.ports.store import BlobChange, Deletion, Kind, Store, Work
+from gateway.ports.store import BatchChangedError, BatchEnd, BlobChange, Deletion, Kind, Store, Work
 from tests.conformance.admission import AdmissionRules
 from tests.conformance.background import BackgroundRules
 from tests.conformance.keys import KeyRules
@@ -752,6 +759,50 @@ class SaveRules:
         job = await claim_job(store, "one")
         await store.save_job(job, blobs=BlobChange(live=["raw"], deletable=["spool"]))
         assert await store.sweepable_blobs(2**60, 10) == ["spool"]
+
+    async def test_the_only_job_ends_its_batch(self, store: Store) -> None:
+        batch, job = await one_collected(store)
+        await store.register_blob("blob-out", 1)
+        file = a_file("out", segments=(Segment("blob-out", 1000),))
+        done = replace(batch, status=BatchStatus.COMPLETED, output_file_id=file.id, due_at=None)
+        assert await store.save_job(job, ends=BatchEnd(done, [file], ["spool"]))
+        ended = await load(store)
+        assert (ended.batch.status, ended.jobs[0].state) == (done.status, job.state)
+        assert ended.batch.output_file_id == file.id
+        assert await store.get_file(OWNER, file.id, 1_000) is not None
+        assert await store.sweepable_blobs(2**60, 10) == ["spool"]
+        assert await due_ids(store, LATER) == []
+
+    @pytest.mark.parametrize("change", ["cancelled", "held", "fence", "ended"])
+    async def test_a_batch_that_changed_does_not_end_with_its_job(
+        self, store: Store, change: str
+    ) -> None:
+        batch, job = await one_collected(store)
+        done = replace(batch, status=BatchStatus.COMPLETED)
+        if change == "cancelled":
+            await store.request_cancel(OWNER, batch.id, 1_000)
+        else:
+            held = await claim(store, batch.id)
+            if change == "fence":
+                await store.save_batch(held)
+            elif change == "ended":
+                done = replace(held, status=BatchStatus.EXPIRED)
+                await store.save_batch(done)
+        before = await load(store)
+        with pytest.raises(BatchChangedError):
+            await store.save_job(job, ends=BatchEnd(done, [a_file("out")], []))
+        assert await load(store) == before
+        assert await store.save_job(job)
+
+
+async def one_collected(store: Store) -> tuple[Batch, Job]:
+    """A batch in progress, and its only job, claimed and about to be saved as collected."""
+    batch = await claimed_batch(store)
+    await store.register_blob("spool", 1)
+    begun = replace(batch, status=BatchStatus.IN_PROGRESS, due_at=None)
+    await store.save_batch(begun, jobs=[a_job()], blobs=BlobChange(live=["spool"]))
+    job = await claim_job(store, "one")
+    return (await load(store)).batch, replace(job, state=JobState.COLLECTED)
 
 
 async def two_owners(store: Store, mine: int) -> None:

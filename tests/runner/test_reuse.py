@@ -57,12 +57,11 @@ async def test_nothing_is_sent_or_paid_for_what_was_answered(tmp_path: Path) -> 
     """No job at the upstream, the same answers, a note on each, nothing in usage or cost."""
     async with keeping(tmp_path) as w:
         first = await run(w)
-        calls = list(w.upstream.calls)
         again = await run(w)
         work = await w.work(again)
 
         assert first.usage != TokenUsage()
-        assert w.upstream.calls == calls
+        assert w.upstream.calls.count("create") == 1
         assert again.status is BatchStatus.COMPLETED
         assert (again.counts.total, again.counts.completed, again.counts.failed) == (3, 3, 0)
         assert await texts(w, again) == await texts(w, first) == {i: f"re say {i}" for i in IDS}

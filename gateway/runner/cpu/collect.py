@@ -13,7 +13,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from typing import Any, Final
 from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.job import Failure
 from gateway.batches.runs import Kind
+from gateway.errors import AuditError
 from gateway.runner.cpu.archive import is_packed, pack, pack_span, unpack
 from gateway.runner.cpu.digests import DigestWriter, digester, is_whole, requests_of
 from gateway.runner.cpu.echoes import Echo, Echoes
@@ -30,6 +31,7 @@ from gateway.runner.cpu.input import Range, span_of
 from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, failure_line
 from gateway.runner.cpu.notes import NoteWriter
 from gateway.runner.cpu.parts import FAILED, NOTHING, SERVED, Parts
+from gateway.runner.cpu.publish import PublishSummary, PublishTask, RunPaths, publish
 from gateway.runner.cpu.trail import (
     DEADLY,
     NOWHERE,
@@ -85,6 +87,9 @@ class CollectTask:
     ones, which costs nothing and is noted. With ``requests``, the job's spool, digests are made of
     those that were answered. ``trail`` is as in a validation, a place being that of a result in its
     file, or a line with several items. ``part``: which of how many ranges of the results.
+    ``batch_lines``: the job is the only one of a batch of so many lines, about which there are
+    ``noted`` notes already, in the run and the index ``first``, if any: unless lines run again, the
+    files that the batch ends with are written.
     """
 
     echo: str
@@ -111,6 +116,9 @@ class CollectTask:
     reused: bool = False
     requests: str | None = None
     part: tuple[int, int] = (0, 1)
+    batch_lines: int = 0
+    noted: int = 0
+    first: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,7 @@ class CollectSummary:
     of the lines these are of; None when there are none. ``faults`` counts what those lines met.
     ``cost`` is that of the answers, in billionths of a dollar; None when it is not known.
     ``digests`` are those of requests that were answered for good, None where none were asked for.
+    ``published`` are the files of the whole batch, if it may end with this job.
     """
 
     run: str
@@ -145,6 +154,7 @@ class CollectSummary:
     faults: Mapping[str, int] = field(default_factory=dict)
     cost: int | None = 0
     digests: str | None = None
+    published: PublishSummary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +182,33 @@ class RangeCollected:
 def collect(task: CollectTask) -> CollectSummary:
     """Render one job's lines. Errors: OSError, ValueError of a damaged echo file."""
     with ExitStack() as files:
-        return _Collection(task, files).summary()
+        summary = _Collection(task, files).summary()
+    whole = not (summary.wanted or summary.missing or summary.unknown_keys)
+    return _published(task, summary) if task.batch_lines and whole else summary
+
+
+def _published(task: CollectTask, summary: CollectSummary) -> CollectSummary:
+    """Write the files of the batch, out of the run that was just made.
+
+    Where the audit fails they are left to the step that publishes: it mends what it can.
+    """
+    runs = (
+        [(summary.run, summary.index)]
+        if task.first is None
+        else [task.first, (summary.run, summary.index)]
+    )
+    made = PublishTask(
+        scratch=task.scratch,
+        runs=[RunPaths(*paths) for paths in runs],
+        lines=task.batch_lines,
+        noted=task.noted + sum(summary.notes.values()),
+        max_warnings=task.max_warnings,
+        batch_id=task.batch_id,
+    )
+    try:
+        return replace(summary, published=publish(made))
+    except AuditError:
+        return summary
 
 
 def collect_range(task: CollectTask) -> RangeCollected:

@@ -1,0 +1,172 @@
+"""A batch of few lines ends where the results of its only job are read, in one transaction."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.batches.batch import Batch, BatchStatus
+from gateway.batches.job import DONE_STATES, Job, JobState
+from gateway.errors import WorkerError
+from gateway.ports.store import Work
+from gateway.ports.upstream import Observation
+from tests.runner.world import OWNER, World, chat, world
+
+LINES = chat("a", "say a") + chat("b", "say b")
+
+
+def answer_with_the_look(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look that finds a job's end brings its results, as for a small inline job."""
+    observe = w.upstream.observe
+
+    async def whole(name: str, credential: str, **_: bool) -> Observation:
+        seen = await observe(name, credential)
+        if not seen.ended:
+            return seen
+        fetched = w.upstream.fetch(name, seen.output or "", credential)
+        return replace(seen, raw=b"".join([block async for block in fetched]))
+
+    monkeypatch.setattr(w.upstream, "observe", whole)
+
+
+def noted_states(w: World, monkeypatch: pytest.MonkeyPatch) -> list[JobState]:
+    """The states of jobs as they are saved."""
+    saves, states = w.store.save_job, []
+
+    async def noted(job: Job, **others: Any) -> bool:
+        states.append(job.state)
+        return await saves(job, **others)
+
+    monkeypatch.setattr(w.store, "save_job", noted)
+    return states
+
+
+async def outcome(w: World, batch: Batch) -> tuple[Batch, list[str], int]:
+    """The ended batch, the names of its answered lines, and how often its files were written."""
+    ended = await w.ended(batch)
+    lines = await w.lines(ended.output_file_id)
+    work = await w.work(ended)
+    return ended, [line["custom_id"] for line in lines], sum(bool(job.run) for job in work.jobs)
+
+
+async def test_a_batch_ends_with_its_only_job(tmp_path: Path) -> None:
+    """No run is kept to be published by another step; counts and usage are those of the job."""
+    async with world(tmp_path) as w:
+        ended, names, runs = await outcome(w, await w.submit(LINES))
+        job = (await w.work(ended)).jobs[0]
+    assert (ended.status, names, runs) == (BatchStatus.COMPLETED, ["a", "b"], 0)
+    assert (ended.counts.total, ended.counts.completed) == (2, 2)
+    assert ended.usage == job.usage
+    assert ended.finalizing_at is not None
+
+
+async def test_notes_of_validation_are_published_with_the_job(tmp_path: Path) -> None:
+    """They have a run of their own, which is read with the job's; its index is kept with it."""
+    lines = LINES + chat("c", "say c", verbosity="low")
+    async with world(tmp_path) as w:
+        ended, names, runs = await outcome(w, await w.submit(lines))
+        notes = await w.lines(ended.notes_file_id)
+        job = (await w.work(ended)).jobs[0]
+    assert (ended.status, names, runs) == (BatchStatus.COMPLETED, ["a", "b", "c"], 0)
+    assert ("c", "dropped") in [(note["custom_id"], note["code"]) for note in notes]
+    assert len(notes) == sum(ended.notes.values())
+    assert job.index is not None
+
+
+async def test_a_batch_whose_lines_are_not_all_of_one_job_is_published(tmp_path: Path) -> None:
+    """One line was refused, and has a run of its own."""
+    lines = LINES + chat("c", messages=[])
+    async with world(tmp_path) as w:
+        ended, names, runs = await outcome(w, await w.submit(lines))
+    assert (ended.status, names, runs) == (BatchStatus.COMPLETED, ["a", "b"], 1)
+    assert (ended.counts.total, ended.counts.completed, ended.counts.failed) == (3, 2, 1)
+
+
+async def test_lines_without_a_result_are_left_to_publishing(tmp_path: Path) -> None:
+    """They may be sent again, or what could tell of them is kept for longer."""
+    async with world(tmp_path) as w:
+        w.upstream.spoilt = [{"1.0": None, "1": None}]
+        ended, names, runs = await outcome(w, await w.submit(LINES))
+    assert ended.counts.total == 2
+    assert "b" in names
+    assert runs
+
+
+async def test_a_cancel_at_that_moment_is_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written then of the end that was prepared, and no answer is lost."""
+    async with world(tmp_path) as w:
+        saves = w.store.save_job
+        prepared = []
+
+        async def cancelled_first(job: Job, **others: Any) -> bool:
+            if others.get("ends") is not None:
+                prepared.append(others["ends"].batch.status)
+                await w.store.request_cancel(OWNER, job.batch_id, w.clock.now())
+            return await saves(job, **others)
+
+        monkeypatch.setattr(w.store, "save_job", cancelled_first)
+        ended, names, runs = await outcome(w, await w.submit(LINES))
+    assert prepared == [BatchStatus.COMPLETED]
+    assert (ended.status, names, runs) == (BatchStatus.CANCELLED, ["a", "b"], 1)
+
+
+async def test_all_of_it_or_nothing_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No look finds the job collected and the batch live, or the other way round."""
+    seen: list[Work] = []
+    async with world(tmp_path) as w:
+        saves = w.store.save_job
+
+        async def looked_at(job: Job, **others: Any) -> bool:
+            saved = await saves(job, **others)
+            work = await w.store.load_job(job.id)
+            assert work is not None
+            seen.append(work)
+            return saved
+
+        monkeypatch.setattr(w.store, "save_job", looked_at)
+        await outcome(w, await w.submit(LINES))
+    ended = [work for work in seen if work.batch.status is BatchStatus.COMPLETED]
+    assert ended
+    assert all(work.jobs[0].state in DONE_STATES for work in ended)
+    assert not [w for w in seen if w not in ended and w.jobs[0].state in DONE_STATES]
+
+
+async def test_results_are_saved_with_what_is_made_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They came with the look, and a process is free: no transaction for them alone."""
+    async with world(tmp_path) as w:
+        answer_with_the_look(w, monkeypatch)
+        states = noted_states(w, monkeypatch)
+        ended, names, _ = await outcome(w, await w.submit(LINES))
+        await w.until(lambda work: work.jobs[0].state is JobState.RELEASED, ended)
+    assert names == ["a", "b"]
+    assert JobState.SECURED not in states
+    assert JobState.COLLECTED in states
+
+
+async def test_results_are_kept_when_they_cannot_be_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure is saved with them, and nothing is asked for again."""
+    async with world(tmp_path, alone=True) as w:
+        answer_with_the_look(w, monkeypatch)
+        states = noted_states(w, monkeypatch)
+        run = w.context.workers.run
+        deaths = ["once"]
+
+        async def dying(call: str, task: object, seconds: float) -> dict[str, Any]:
+            if call == "collect" and deaths:
+                raise WorkerError(deaths.pop())
+            return await run(call, task, seconds)
+
+        monkeypatch.setattr(w.context.workers, "run", dying)
+        _, names, _ = await outcome(w, await w.submit(LINES))
+    assert names == ["a", "b"]
+    assert states.count(JobState.SECURED) == 1
+    assert w.upstream.calls.count("fetch") == 1
