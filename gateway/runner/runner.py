@@ -285,11 +285,18 @@ class Runner:
         store = self._context.store
         due = await store.due_batches(now, MAX_DUE)
         for work in due:
+            if self._is_held_elsewhere(work.batch, now):
+                continue
             steps = self._next_steps(work, now)
             self._start_all(group, work, now)
             if all(step.job_id is not None for step in steps):
                 await store.rest_batch(work.batch, rest_until(work.batch, now))
         return len(due) == MAX_DUE
+
+    def _is_held_elsewhere(self, batch: Batch, now: int) -> bool:
+        """Whether no step here has a claim that is alive: it would be asked for again at once."""
+        held = batch.lease_until is not None and batch.lease_until > now
+        return held and (batch.id, None) not in self._under_way
 
     async def _start_validations(self, group: asyncio.TaskGroup, now: int) -> None:
         free = self._free[Act.VALIDATE]
@@ -465,8 +472,10 @@ class Runner:
         key = _key(step)
         other = self._under_way.get(key)
         if other is not None:
-            if step.act is Act.END_UNVALIDATED and other.act is Act.VALIDATE:
-                other.task.cancel()  # the worker reads a file whose batch was cancelled
+            # The worker reads a file whose batch was cancelled. One that is still claiming looks at
+            # the batch when it has its claim, whose lease would stay behind if it were ended now.
+            if step.act is Act.END_UNVALIDATED and other.act is Act.VALIDATE and other.claim:
+                other.task.cancel()
             return
         if self._stopping or not self._free[step.act]:
             return

@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -47,9 +48,11 @@ from gateway.runner.worker import answer
 from gateway.runner.workers import Workers
 from gateway.store import batches as batch_rows
 from gateway.store import jobs as job_rows
+from gateway.store import quotas as quota_rows
+from gateway.store.migrate import migrate, read_migrations
 from gateway.store.queries import load_queries
-from gateway.store.sqlite import SQLiteStore
-from gateway.store.sqlite_session import SQLiteSession, carried_out, open_writer
+from gateway.store.sqlite import SQLiteStore, _recover
+from gateway.store.sqlite_session import SQLiteSession, _connect, carried_out
 from gateway.store.writer import Writer, _Write
 from gateway.translate import ENDPOINTS
 from tests.simulation.google import Google
@@ -62,8 +65,9 @@ ENDING: Final = 600.0
 MOST_TOKENS: Final = 160
 MOST_JOBS: Final = 3
 OWNERS: Final = {"sk-ann": "ann", "sk-bob": "bob"}  # key -> owner
-# While work is due that may not start yet (quota), the runner looks again this often.
-BLOCKED_TICK: Final = 60.0
+# While work is due that may not start yet (quota), the runner looks again this often at least: it
+# waits for a job to end, which is due itself, or for the end of a pause of its quota.
+BLOCKED_TICK: Final = 600.0
 # So many calls without a moment passing are a hot loop.
 HOT: Final = 5_000
 # So many rounds of the event loop without a moment passing are one too.
@@ -71,6 +75,7 @@ IDLE: Final = 20_000
 # Calls of the blobs that write.
 WRITES: Final = frozenset({"_take_all", "_write", "_write_and_sync", "publish"})
 MEMORY: Final = Path("/dev/shm")
+IN_MEMORY: Final = Path(":memory:")
 
 
 class DeathError(BaseException):
@@ -222,25 +227,20 @@ class InlineWriter(Writer):
         result: T = await write.future
         return result
 
-    async def close(self) -> None:
-        """Close the connection."""
-        self._session.close()
-
 
 class SimulatedStore(SQLiteStore):
     """SQLite in one thread."""
 
-    def __init__(self, path: Path, clock: SimulatedTime, life: Life) -> None:
-        super().__init__(path, clock)
-        self._life = life
+    def __init__(self, records: SQLiteSession, clock: SimulatedTime, life: Life) -> None:
+        super().__init__(IN_MEMORY, clock)
+        self._records, self._life = records, life
 
     async def open(self, now: int) -> None:
-        """Open as always, then do without the thread."""
-        await super().open(now)
-        await self.engine.writer.close()
-        self.engine.writer = InlineWriter(
-            open_writer(self.engine.path, load_queries("sqlite"), self._clock), self._life
-        )
+        """Forget what a dead process left behind; the records themselves have outlived it."""
+        with self._records.transaction():
+            await _recover(self._records, now)
+        self.engine.reader = self._records
+        self.engine.writer = InlineWriter(self._records, self._life)
 
     async def save_job(self, job: Job, **others: Any) -> bool:
         """Save, unless another holder has taken the job the moment before: its lease had run out.
@@ -260,15 +260,30 @@ class SimulatedStore(SQLiteStore):
         """As :meth:`next_due`, for a clock that cannot await."""
         return carried_out(batch_rows.next_due(self.engine.reader, after))
 
+    def quota_pauses(self, now: int) -> list[int]:
+        """Milliseconds until more may be sent, of each quota that makes jobs wait."""
+        quotas = carried_out(quota_rows.every(self.engine.reader))
+        ends = [end for each in quotas for end in (each.blocked_until, each.held_until) if end]
+        return [end - now for end in ends if end > now]
+
     def job_named(self, display_name: str) -> Job | None:
         """A job, for a judge that cannot await."""
         return carried_out(job_rows.by_id(self.engine.reader, display_name.rpartition("-")[2]))
 
-    async def kill(self) -> None:
-        """What the kernel does for a process that is gone."""
-        await self.engine.writer.close()
-        self.engine.reader.close()
-        self.engine.lock.release()
+
+@cache
+def _empty_records() -> SQLiteSession:
+    """Records of a gateway that was never started: migrated once, and copied for each story."""
+    session = _connect(IN_MEMORY, load_queries("sqlite"), SimulatedTime())
+    migrate(session, read_migrations(), EPOCH)
+    return session
+
+
+def new_records(clock: SimulatedTime) -> SQLiteSession:
+    """Records in memory. A commit outlives the process, as it does on a disk."""
+    session = _connect(IN_MEMORY, load_queries("sqlite"), clock, "foreign_keys = ON")
+    _empty_records().connection.backup(session.connection)
+    return session
 
 
 def _ring(bell: asyncio.Future[None]) -> None:
@@ -360,6 +375,7 @@ class World:
         self.robberies = 0
         self.started_at = 0.0
         self.clock_set_at = 0.0
+        self._records = new_records(self.clock)
         self._target: float | None = None
         self._process: _Process | None = None
         vars(ids)["secrets"] = SeededSecrets(seed)
@@ -372,6 +388,11 @@ class World:
         return self._process
 
     # Lives
+
+    @property
+    def changes(self) -> int:
+        """Rows that were ever written."""
+        return self._records.connection.total_changes
 
     @property
     def is_up(self) -> bool:
@@ -388,7 +409,7 @@ class World:
         self.started_at = self.clock.seconds
 
     async def _begin(self, life: Life, loop: SimulatedLoop) -> _Process:
-        store = SimulatedStore(self.directory / "gateway.sqlite3", self.clock, life)
+        store = SimulatedStore(self._records, self.clock, life)
         await store.open(self.clock.now())
         blobs = LocalBlobs(self.directory / "blobs")
         await blobs.open()
@@ -444,7 +465,6 @@ class World:
                 task.cancel()
             process.loop.run_until_complete(asyncio.wait(tasks))
         process.loop.run_until_complete(process.loop.shutdown_asyncgens())
-        process.loop.run_until_complete(process.store.kill())
         process.loop.close()
         self.crashes += 1
         self.robberies += process.life.robberies
@@ -453,6 +473,7 @@ class World:
         """Leave nothing."""
         if self._process is not None:
             self.crash()
+        self._records.close()
         vars(ids)["secrets"] = secrets
         shutil.rmtree(self.directory)
 
@@ -477,7 +498,7 @@ class World:
             return left
         if due <= now:
             due = store.next_due_now(now)
-            left = min(left, BLOCKED_TICK)
+            left = min(left, BLOCKED_TICK, *(each / 1000 for each in store.quota_pauses(now)))
         return left if due is None else min(left, (due - now) / 1000)
 
     # What stories do
