@@ -127,7 +127,8 @@ async def _reach(base_url: str) -> Finding:
     try:
         date = await asyncio.to_thread(server_date, base_url)
     except ClientError as error:
-        return Finding("Google", BAD, f"{error}: look at the network")
+        told = f"{error}: look at the network, a proxy, and at GATEWAY_GEMINI_BASE_URL"
+        return Finding("Google", BAD, told)
     if date is None:
         return Finding("Google", GOOD, f"{base_url} answers")
     try:

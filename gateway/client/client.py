@@ -1,5 +1,6 @@
 """Calls of a running gateway's API; what goes wrong is one sentence for a person."""
 
+import re
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
@@ -174,6 +175,15 @@ def server_date(url: str) -> str | None:
     try:
         date: str | None = httpx.get(url, timeout=CONNECT_SECONDS).headers.get("date")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        why = str(error) or type(error).__name__
-        raise ClientError(f"{url} does not answer ({why})") from error
+        raise ClientError(f"{url} does not answer ({_in_words(error)})") from error
     return date
+
+
+def _in_words(error: Exception) -> str:
+    """Return what keeps a server from answering, without the system's number for it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    return re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__

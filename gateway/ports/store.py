@@ -24,7 +24,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Lesson, Quota
-from gateway.batches.response import DueQueue, StoredResponse, WaitingQueue
+from gateway.batches.response import DueQueue, ResponseStatus, StoredResponse, WaitingQueue
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
 from gateway.batches.webhooks import Delivery, WebhookEndpoint
@@ -348,10 +348,11 @@ class Store(Protocol):
         """Return a batch's responses whose answers are not written, cancelled ones too."""
         ...
 
-    async def finish_response(self, response: StoredResponse, seal: Seal) -> bool:
+    async def finish_response(self, response: StoredResponse, seal: Seal) -> ResponseStatus | None:
         """Write status, blob and expiry of one that is open; its blob goes live, the old one goes.
 
-        A cancelled one stays cancelled. False when it is not there, or has its answer already.
+        A cancelled one stays cancelled: its status then is returned. None when it is not there, or
+        has its answer already.
         """
         ...
 

@@ -344,8 +344,10 @@ class Background:
         life = self._options.kept if stored else self._options.unstored
         expires_at = self._context.clock.now() + life
         done = replace(row, status=ended.status, blob=blob, expires_at=expires_at)
-        if await self._context.store.finish_response(done, seal):
-            self._context.tracer.response_ended(done, self._context.clock.now())
+        status = await self._context.store.finish_response(done, seal)
+        if status is not None:
+            ended_as = replace(done, status=status)
+            self._context.tracer.response_ended(ended_as, self._context.clock.now())
 
 
 _NOT_TOLD: Final = ("line", "custom_id")

@@ -80,6 +80,7 @@ from gateway.units import counted
 logger = logging.getLogger(__name__)
 
 CLOCK_STEP: Final = 1000  # ms by which a wall clock may be set back unnoticed
+REMINDER_SECONDS: Final = 60.0  # between two lines of the log that say the same
 TICK_SECONDS: Final = 1.0  # how long to wait at most while work is due but nothing more may start
 MAX_DUE: Final = 200
 # How many jobs of an owner and model the admission is shown, and validations of an owner.
@@ -159,6 +160,7 @@ class Runner:
         # Why the records cannot be read, or written, now.
         self._unread: str | None = None
         self._unwritten: str | None = None
+        self._reminds_at = 0.0
         self._bell = asyncio.Event()
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
@@ -213,7 +215,7 @@ class Runner:
                     due = now if more else await self._context.store.next_due(now)
                     self._unread = None  # the next step, which writes, may be due in an hour
                 except UnavailableError as error:
-                    logger.warning("the records cannot be used now: %s", error.message)
+                    self._remind("the records cannot be used now: %s", error.message)
                     self._unread = error.message
                     due = None
                 await self._pause(due)
@@ -548,9 +550,16 @@ class Runner:
                 self._under_way[_key(step)].claim = claim
                 await self._carry_out(step, claim)
         except UnavailableError as error:
-            logger.warning("%s waits for the records: %s", step.act, error.message)
+            self._remind("%s waits for the records: %s", step.act, error.message)
             self._unwritten = error.message
             await self._context.clock.sleep(TICK_SECONDS)
+
+    def _remind(self, text: str, *values: object) -> None:
+        """Log once a minute what is met every second by every step, on a full disk say."""
+        now = self._context.clock.monotonic()
+        if now >= self._reminds_at:
+            self._reminds_at = now + REMINDER_SECONDS
+            logger.warning(text, *values)
 
     async def _carry_out(self, step: AnyStep, claim: AnyClaim) -> None:
         """Do the step, and those that follow on it at once, under one claim."""

@@ -13,7 +13,7 @@ from gateway.batches.job import Job, JobState
 from gateway.batches.limits import Estimate, OwnerLimits, Used
 from gateway.batches.outlook import ModelQueue
 from gateway.batches.quota import Lesson, Quota
-from gateway.batches.response import DueQueue, StoredResponse, WaitingQueue
+from gateway.batches.response import DueQueue, ResponseStatus, StoredResponse, WaitingQueue
 from gateway.batches.staging import NamedFile, StagedFile
 from gateway.batches.upload import Part, Upload
 from gateway.batches.webhooks import Delivery, WebhookEndpoint
@@ -269,7 +269,7 @@ class Records(Store):
         return await self._engine.read(lambda session: responses.of_batch(session, batch_id))
 
     @override
-    async def finish_response(self, response: StoredResponse, seal: Seal) -> bool:
+    async def finish_response(self, response: StoredResponse, seal: Seal) -> ResponseStatus | None:
         now = self._clock.now()
         return await self._engine.write(
             lambda session: responses.finish(session, response, seal, now)

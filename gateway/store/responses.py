@@ -177,19 +177,25 @@ async def of_batch(session: Session, batch_id: str) -> Sequence[StoredResponse]:
     return [response_of(row) for row in rows]
 
 
-async def finish(session: Session, response: StoredResponse, seal: Seal, now: int) -> bool:
-    """Write the end of one that is open; a cancelled one stays that, and has its answer."""
+async def finish(
+    session: Session, response: StoredResponse, seal: Seal, now: int
+) -> ResponseStatus | None:
+    """Write the end of one that is open, and return its status then; None of any other.
+
+    A cancelled one stays that, and has its answer.
+    """
     row = await session.one("open_response", {"id": response.id})
     if row is None:
-        return False
+        return None
     before = response_of(row)
     await session.run("finish_response", response_values(response))
     await blobs.activate(session, [response.blob])
     await blobs.seal(session, response.blob, seal)
     await blobs.mark_deletable(session, [before.blob], now)
-    if before.status is ResponseStatus.QUEUED:
-        await _ended(session, response, response.status, now)
-    return True
+    if before.status is not ResponseStatus.QUEUED:
+        return before.status
+    await _ended(session, response, response.status, now)
+    return response.status
 
 
 async def _ended(

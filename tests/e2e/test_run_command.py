@@ -136,9 +136,11 @@ def test_doctor(gemini: Emulator, tmp_path: Path) -> None:
     assert "\x1b[" not in ran.stdout
     deaf = run("doctor", "--json", env={**good, "GATEWAY_GEMINI_BASE_URL": "http://127.0.0.1:9"})
     assert deaf.returncode == 1
-    assert [one["what"] for one in orjson.loads(deaf.stdout) if one["state"] == "error"] == [
-        "Google"
-    ]
+    [wrong] = [one for one in orjson.loads(deaf.stdout) if one["state"] == "error"]
+    assert wrong["what"] == "Google"
+    assert "connection refused" in wrong["told"]
+    assert "GATEWAY_GEMINI_BASE_URL" in wrong["told"]
+    assert "Errno" not in wrong["told"]
     blocked = tmp_path / "a file"
     blocked.touch()
     ran = run("doctor", env={**good, "GATEWAY_DATA_DIR": str(blocked)})

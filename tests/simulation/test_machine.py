@@ -549,6 +549,21 @@ def test_a_cancel_meets_a_validation_that_has_no_claim_yet(
         machine.teardown()
 
 
+def test_a_full_disk_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """Every step that waited wrote a line each second, to a disk that may be the full one."""
+    machine = GatewayMachine()
+    machine.begin([], [])
+    try:
+        for _ in range(3):
+            machine.submit("sk-ann", [Kind.FLASH] * 7)
+        machine.moments_pass(5)
+        machine.disk_is_full(300)
+        told = [each for each in caplog.messages if "waits for the records" in each]
+        assert 1 <= len(told) <= 6
+    finally:
+        machine.teardown()
+
+
 def test_a_loop_that_only_reads_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that calls no port that changes anything, and lets no time pass."""
 
