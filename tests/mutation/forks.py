@@ -2,7 +2,7 @@
 
 mutmut makes the mutants and finds out which test reaches which function, but its own runner starts
 pytest anew for every mutant, which costs many times what the tests do. Run in ``mutants/``, where
-``gateway`` and ``tests`` are mutmut's copies: ``python -m tests.mutation.forks 2 answer.usage``.
+``gateway`` and ``tests`` are mutmut's copies: ``python -m tests.mutation.forks answer.usage``.
 
 A fork comes too late for a function that runs when its module is imported, e.g. to make a table:
 its mutants get a process of their own.
@@ -12,6 +12,7 @@ tests are too slow, and when a mutant never ends. By the clock on the wall a bus
 out, and found survivors that were none. The examples of hypothesis are the same for every mutant.
 """
 
+import argparse
 import gc
 import importlib
 import os
@@ -58,28 +59,30 @@ Run = Callable[[str, Sequence[pytest.Item]], NoReturn]
 class Forks:
     """A pytest plugin that runs, in place of the tests, for every mutant those that reach it."""
 
-    def __init__(self, modules: Sequence[str], children: int, early: set[str]) -> None:
+    def __init__(
+        self, modules: Sequence[str], children: int, early: set[str], only: Sequence[str]
+    ) -> None:
         self._modules = modules
         self._children = children
         self._early = early
+        # Paths of the tests that are run, where it is not all of them.
+        self._only = only
         self._quick: list[pytest.Item] = []
         self._slow: list[str] = []
         self._took: dict[pytest.Item, float] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Go through the modules. Errors: UsageError when the tests fail without a mutant."""
-        seen = orjson.loads(Path("mutmut-stats.json").read_bytes())
-        tests_of = seen["tests_by_mangled_function_name"]
         gc.freeze()  # or every fork copies everything
         self._order(session.items)
-        items = {item.nodeid: item for item in self._quick}
+        reaching = self._all if self._only else self._reaching()
         for module in self._modules:
             path = PACKAGE / f"{module.replace('.', '/')}.py.meta"
             known = orjson.loads(path.read_bytes())
             codes = known["exit_code_by_key"]
             # What nobody has noticed yet is tried again: a test may have come since.
             left = [name for name, code in codes.items() if code in OPEN]
-            codes.update(self._codes(_work(left, tests_of, items), self._try))
+            codes.update(self._codes(((name, reaching(name)) for name in left), self._try))
             late = list(self._too_late(left, codes))
             if late and self._codes([("", self._quick)], self._alone) != {"": SURVIVED}:
                 raise pytest.UsageError("The tests fail as it is.")
@@ -87,6 +90,20 @@ class Forks:
             path.write_bytes(orjson.dumps(known))
             print(f"{module}: {len(left)} tried", flush=True)
         return True
+
+    def _all(self, _: str) -> Sequence[pytest.Item]:
+        return self._quick
+
+    def _reaching(self) -> Callable[[str], Sequence[pytest.Item]]:
+        """Say which tests reach the function of a mutant, as mutmut has seen."""
+        seen = orjson.loads(Path("mutmut-stats.json").read_bytes())
+        tests_of = seen["tests_by_mangled_function_name"]
+
+        def reaching(name: str) -> Sequence[pytest.Item]:
+            tests = set(tests_of.get(name.partition("__mutmut_")[0], ()))
+            return [item for item in self._quick if item.nodeid in tests]
+
+        return reaching
 
     def _order(self, items: Sequence[pytest.Item]) -> None:
         """Put the quick tests first: most mutants are noticed by any. Leave out slow ones.
@@ -136,7 +153,7 @@ class Forks:
         """Run the tests in a process that meets the mutant from its first import on."""
         self._limit(items, ALONE_SECONDS)
         os.environ["MUTANT_UNDER_TEST"] = name  # noqa: TID251 - what mutmut's functions read
-        command = [sys.executable, "-m", "pytest", *_arguments()]
+        command = [sys.executable, "-m", "pytest", *_arguments(self._only)]
         command += [f"--deselect={test}" for test in self._slow]
         nowhere = subprocess.DEVNULL
         try:
@@ -210,14 +227,6 @@ def _be_silent() -> None:
     os.dup2(nowhere, 2)
 
 
-def _work(
-    names: Sequence[str], tests_of: Mapping[str, Sequence[str]], items: Mapping[str, pytest.Item]
-) -> Iterator[Work]:
-    for name in names:
-        reaching = set(tests_of.get(name.partition("__mutmut_")[0], ()))
-        yield name, [item for test, item in items.items() if test in reaching]
-
-
 def _reap(running: dict[int, str], codes: dict[str, int]) -> None:
     process, status = os.wait()
     codes[running.pop(process)] = os.waitstatus_to_exitcode(status)
@@ -253,16 +262,24 @@ def _early() -> set[str]:
     return found
 
 
-def _arguments() -> list[str]:
+def _arguments(only: Sequence[str]) -> list[str]:
     mutmut = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["mutmut"]
     tests = mutmut["pytest_add_cli_args_test_selection"]
+    if only:
+        tests = [*only, *(option for option in tests if option.startswith("--deselect"))]
     return ["-qq", "-s", "--assert=plain", *mutmut["pytest_add_cli_args"], *tests]
 
 
-def main(children: str, *modules: str) -> int:
+def main() -> int:
     """Try what is open of some modules."""
-    return pytest.main(_arguments(), plugins=[Forks(modules, int(children), _early())])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("modules", nargs="+")
+    parser.add_argument("--children", type=int, default=2)
+    parser.add_argument("--tests", action="append", default=[], metavar="PATH")
+    told = parser.parse_args()
+    forks = Forks(told.modules, told.children, _early(), told.tests)
+    return pytest.main(_arguments(told.tests), plugins=[forks])
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:]))
+    raise SystemExit(main())

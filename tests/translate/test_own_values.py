@@ -8,6 +8,7 @@ import pytest
 from gateway.translate.contract import Json
 from gateway.translate.reading.own_values import (
     Own,
+    Texts,
     holes_of,
     own_integer,
     own_number,
@@ -18,6 +19,7 @@ from gateway.translate.reading.own_values import (
 )
 
 USER: Final = '"\\u001a900\\u001a"'
+OBJECT: Final = '{"\\u001a901\\u001a":""}'
 LOOKS_LIKE_ONE: Final = "\x1a900\x1a"
 
 
@@ -225,6 +227,26 @@ def test_texts_of_an_enum_are_one_value(schema: str, shape: str, values: list[st
     )
 
 
+def test_texts_are_found_again_where_they_were() -> None:
+    """Descriptions and texts of enums in any order, one at a time and all together."""
+    schema = {
+        "a": {"description": "one", "enum": ["x", "y"]},
+        "b": {"enum": ["z"], "description": "two"},
+        "c": {"description": "one"},
+    }
+    written = orjson.dumps({"schema": schema})
+    shape, values, _ = take_own(rows(), {"schema": schema})
+    texts = Texts(shape, values)
+    assert texts.of(written) == values == (b'"one"', b'"x","y"', b'"z"', b'"two"')
+    for old, new in ((b'"one"', b'"1"'), (b'"x","y"', b'"x"'), (b'"z"', b'"z","q"'), (b"two", b"")):
+        other = written.replace(old, new)
+        found = texts.of(other)
+        assert found == (None if new == b"" else tuple(new if v == old else v for v in values))
+        assert texts.of(other + b" ") is None
+        assert texts.of(other[:-1]) is None
+    assert texts.of(written.replace(b'"one"', b'"two"')) is None  # equal in other places
+
+
 @pytest.mark.parametrize(
     ("shape", "names", "count", "found"),
     [
@@ -233,6 +255,7 @@ def test_texts_of_an_enum_are_one_value(schema: str, shape: str, values: list[st
         ('{"stop":"a"}', ["seed"], 1, None),
         (f'{{"user":{USER},"stop":{USER}}}', ["user"], 1, [USER]),
         (f'{{"user":{USER},"stop":"\\u001a"}}', ["user"], 1, None),
+        (f'{{"metadata":{OBJECT},"x":{OBJECT}}}', ["metadata"], 1, [OBJECT]),
         (f'{{"user":{USER}}}', [], 0, None),
         (f'{{"a":{hole(1000)},"b":{hole(1001)}}}', [], 2, [hole(1000), hole(1001)]),
         (f'{{"a":{hole(1000)},"b":{hole(1001)}}}', [], 1, None),

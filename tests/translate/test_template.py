@@ -23,6 +23,7 @@ OBJECT = b'{"\\u001a902\\u001a":""}'
         (b"[%b]" % USER, [USER, NOTE], b"[%b]", [0], False),
         (b"[%b]" % USER, [USER, USER], b"[%b]", [0], False),
         (b'{"a":%b}' % OBJECT, [OBJECT], b'{"a":%b}', [0], True),
+        (b"[%b]" % OBJECT, [OBJECT], b"[%b]", [0], True),
         (b'{"a":7}', [b"7"], b'{"a":%b}', [0], True),
         (b'{"a":7,"b":"x"}', [b"7"], b'{"a":%b,"b":"x"}', [0], True),
         (b'{"a":70,"b":17,"c":"7","d":[7],"e":7.5}', [b"7"], None, [], False),
