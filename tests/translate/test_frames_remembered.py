@@ -160,6 +160,80 @@ def test_the_frame_of_the_line_before_is_not_looked_for(
         assert not shapes
 
 
+def test_lines_of_two_shapes_in_turn_are_both_known(
+    compiling: Compiling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the names of their members."""
+    for _ in range(2):
+        for seed in range(BY_SHAPE + 2):
+            compiling.line(seed=seed, stop="y")
+            compiling.line(seed=seed, presence_penalty=0.5)
+    shapes = []
+
+    def counted(*arguments: Any) -> Any:
+        shapes.append(arguments)
+        return shape_of(*arguments)
+
+    monkeypatch.setattr("gateway.translate.frames.shape_of", counted)
+    for seed in range(100, 105):
+        assert compiling.line(seed=seed, stop="y")[1] == (b"%d" % seed,)
+        assert compiling.line(seed=seed, presence_penalty=0.5)[1] == (b"%d" % seed,)
+    assert not shapes
+
+
+def test_a_text_that_looks_like_a_stand_in_is_in_no_frame(compiling: Compiling) -> None:
+    """Its options are the very bytes of the shape of others."""
+
+    def tools(text: str) -> list[dict[str, Any]]:
+        return [{"type": "function", "function": {"name": "f", "description": text}}]
+
+    for number in range(BY_SHAPE + 2):
+        compiling.line(tools=tools(f"text {number}"))
+    assert len(compiling.built) == 2
+    options, values, hints = compiling.line(tools=tools("\x1a1000\x1a"))
+    assert (values, hints) == ((), ())
+    assert b'"\\u001a1000\\u001a"' in options.members["tools"]
+    assert len(compiling.built) == 3
+
+
+LOW: Final[dict[str, Any]] = {"google": {"thinking_config": {"thinking_budget": 1_000}}}
+
+
+def test_limits_below_the_budget_have_their_values_in_their_places(compiling: Compiling) -> None:
+    """Wherever the limit is among a line's own values."""
+    turns = [{"role": "user", "content": "Hi"}]
+    for number in range(4):
+        for limit in (2_000 + number, 600 + number):
+            own = {"temperature": 0.5 + number / 8, "max_tokens": limit, "seed": number}
+            options, values, _ = compiling.line(
+                model="gemini-2.5-flash", **own, top_p=number / 8, **LOW
+            )
+            item = options.plain(turns, read_messages, values=values)
+            config = orjson.loads(item)["generationConfig"]
+            assert config.pop("thinkingConfig") == {"thinkingBudget": 1_000}
+            assert config == {
+                "temperature": 0.5 + number / 8,
+                "maxOutputTokens": limit,
+                "seed": number,
+                "topP": number / 8,
+            }
+            assert bool(values) == bool(number or limit < 2_000)
+
+
+def test_frames_for_low_limits_are_counted(compiling: Compiling) -> None:
+    """With the frame that they belong to, as their templates are."""
+    for limit in (2_000, 2_001):
+        compiling.line(model="gemini-2.5-flash", max_tokens=limit, **LOW)
+    before = frames._frames._used
+    options, values, _ = compiling.line(model="gemini-2.5-flash", max_tokens=600, **LOW)
+    shape = len(orjson.dumps({"model": "m", "max_tokens": 7_919, **LOW}))
+    assert frames._frames._used == before + frames._LEAST + frames._TIMES * shape
+    before = frames._frames._used
+    item = options.plain([{"role": "user", "content": "Hi"}], read_messages, values=values)
+    assert orjson.loads(item)["generationConfig"]["maxOutputTokens"] == 600
+    assert frames._frames._used > before
+
+
 def test_another_shape_is_compiled_as_ever(compiling: Compiling) -> None:
     """And the next line is looked for by its shape again."""
     compiling.lines(BY_SHAPE + 1)
