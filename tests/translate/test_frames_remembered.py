@@ -204,11 +204,11 @@ def test_limits_below_the_budget_have_their_values_in_their_places(compiling: Co
     turns = [{"role": "user", "content": "Hi"}]
     for number in range(4):
         for limit in (2_000 + number, 600 + number):
-            own = {"temperature": 0.5 + number / 8, "max_tokens": limit, "seed": number}
+            own: dict[str, Any] = {"temperature": 0.5 + number / 8, "max_tokens": limit}
             options, values, _ = compiling.line(
-                model="gemini-2.5-flash", **own, top_p=number / 8, **LOW
+                model="gemini-2.5-flash", **own, seed=number, top_p=number / 8, **LOW
             )
-            item = options.plain(turns, read_messages, values=values)
+            item, _ = options.plain(turns, read_messages, values=values)
             config = orjson.loads(item)["generationConfig"]
             assert config.pop("thinkingConfig") == {"thinkingBudget": 1_000}
             assert config == {
@@ -229,7 +229,7 @@ def test_frames_for_low_limits_are_counted(compiling: Compiling) -> None:
     shape = len(orjson.dumps({"model": "m", "max_tokens": 7_919, **LOW}))
     assert frames._frames._used == before + frames._LEAST + frames._TIMES * shape
     before = frames._frames._used
-    item = options.plain([{"role": "user", "content": "Hi"}], read_messages, values=values)
+    item, _ = options.plain([{"role": "user", "content": "Hi"}], read_messages, values=values)
     assert orjson.loads(item)["generationConfig"]["maxOutputTokens"] == 600
     assert frames._frames._used > before
 
