@@ -17,6 +17,7 @@ from gateway.batches.batch import BACKGROUND, LIVE_STATUSES, Batch, BatchStatus,
 from gateway.batches.file import File
 from gateway.batches.job import Job
 from gateway.batches.limits import (
+    NO_LIMITS,
     Estimate,
     OverLimitError,
     OwnerLimits,
@@ -232,6 +233,8 @@ async def _check_limits(
     session: Session, owner: str, limits: OwnerLimits, estimate: Estimate, now: int
 ) -> None:
     """Refuse what is beyond a limit; of two at once, the second. Errors: OverLimitError."""
+    if limits == NO_LIMITS:
+        return
     used = await limit_sums.used_by(session, owner, day_of(now))
     error = over_limits(used, estimate, limits)
     if error is not None:
