@@ -35,6 +35,7 @@ from gateway.translate.models.estimates import (
     Estimate,
     estimate,
     item_tokens,
+    line_tokens,
     marks_of,
 )
 from gateway.translate.models.known import KNOWN_MODELS
@@ -108,6 +109,7 @@ __all__ = [
     "item_tokens",
     "judged",
     "life_of",
+    "line_tokens",
     "marks_of",
     "most_cost",
     "not_found",

@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from gateway.translate import LOGPROBS, Marks
+from gateway.translate import LOGPROBS
 from gateway.units import MIB
 
 # ``{"token":" the","tokenId":578,"logProbability":-0.0123456}``, pretty-printed, in both copies
@@ -29,16 +29,8 @@ SOUND_BYTES_PER_TOKEN: Final = 24_000 * 2 * 4 // 3 // 25
 SOUND_TOKENS: Final = 2_000
 
 
-def answer_bytes(
-    items: Sequence[bytes],
-    marks: Marks | None = None,
-    *,
-    media: bool = False,
-    speaks: bool = False,
-) -> int:
+def answer_bytes(items: Sequence[bytes], *, media: bool = False, speaks: bool = False) -> int:
     """Return what media or log probabilities may add to the answers of these items.
-
-    ``marks`` are those of each item, where they are known.
 
     ``{"generationConfig":{"responseLogprobs":true,"logprobs":5,"maxOutputTokens":100}}`` -> 144000
     (as an inline job brings them), ``{"generationConfig":{"imageConfig":{"imageSize":"2K"}}}`` of a
@@ -46,8 +38,6 @@ def answer_bytes(
     """
     if media:
         return sum(_media_bytes(item, speaks=speaks) for item in items)
-    if marks is not None and LOGPROBS not in marks:
-        return 0
     return sum(_logprobs_bytes(item) for item in items if LOGPROBS in item)
 
 

@@ -35,6 +35,7 @@ from gateway.runner.cpu.trail import (
 from gateway.translate import (
     ENDING,
     ENDPOINTS,
+    LOGPROBS,
     UNKNOWN_MEMBER,
     LineError,
     Marks,
@@ -43,8 +44,8 @@ from gateway.translate import (
     Translation,
     Unusable,
     capabilities_of,
-    item_tokens,
     life_of,
+    line_tokens,
     most_cost,
     price_of,
     refusal_of,
@@ -262,11 +263,11 @@ class ModelLimits:
     def size_of(self, items: Sequence[bytes], marks: Marks, spooled: Sequence[bytes]) -> Size:
         """Return the size of one line."""
         size = sum(map(len, spooled))
-        tokens = (size - sum(map(len, items))) // BYTES_PER_TOKEN
-        for item in items:
-            tokens += item_tokens(item, marks)
-        output = answer_bytes(items, marks, media=self.media, speaks=self._speaks)
-        return Size(len(items), size, tokens, output)
+        keys = (size - sum(map(len, items))) // BYTES_PER_TOKEN
+        output = 0
+        if self.media or LOGPROBS in marks:
+            output = answer_bytes(items, media=self.media, speaks=self._speaks)
+        return Size(len(items), size, keys + line_tokens(items, marks), output)
 
 
 def validate(task: ValidateTask) -> ValidateSummary:

@@ -32,6 +32,7 @@ _ALTERNATIVES: Final = b'"candidateCount":'
 _CONFIG: Final = b'"%b":' % CONFIG
 # First halves of the types of media that cost what text does; sound costs more.
 _PRICED_MEDIA: Final = frozenset({"image", "text", "application"})
+_BEYOND_TEXT: Final = MEDIA | UNPRICED
 # What no prompt exceeds, however long its media are: the largest window of any model ("Models").
 WINDOW_TOKENS: Final = 1_048_576
 
@@ -125,11 +126,11 @@ def most_cost(
     for item in items:
         found = marks_of(item) if marks is None else marks
         limit = _most_output(item, found, most_tokens)
-        if limit is None or not UNPRICED.isdisjoint(found):
+        if limit is None:
             return None
         tokens = -(-len(item) // BYTES_PER_TOKEN)
-        if not MEDIA.isdisjoint(found):
-            if not (media and media_kinds(item) <= _PRICED_MEDIA):
+        if not _BEYOND_TEXT.isdisjoint(found):
+            if not (media and UNPRICED.isdisjoint(found) and media_kinds(item) <= _PRICED_MEDIA):
                 return None
             tokens = WINDOW_TOKENS
         rates = price.of(tokens)

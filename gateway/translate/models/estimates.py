@@ -167,16 +167,24 @@ def media_marks(request: Json) -> Marks:
     return tuple([name.encode() for name in dict.fromkeys(names)])
 
 
-def item_tokens(item: bytes, marks: Marks | None = None) -> int:
+def item_tokens(item: bytes) -> int:
     """Estimate what a written request, or its spool line, takes of the quota of enqueued tokens.
 
     Bytes by four where it is text. Media are counted by what Google publishes: base64 of a
     picture would count a hundredfold. ``{"contents":[{"parts":[{"text":"…"}]}]}`` of 400 bytes ->
-    100. What comes back (``promptTokenCount``) corrects the sum, model by model. ``marks`` are the
-    item's, where they are known.
+    100. What comes back (``promptTokenCount``) corrects the sum, model by model.
     """
-    if MEDIA.isdisjoint(marks_of(item) if marks is None else marks):
-        return -(-len(item) // BYTES_PER_TOKEN)
+    return line_tokens((item,), marks_of(item))
+
+
+def line_tokens(items: Sequence[bytes], marks: Marks) -> int:
+    """Estimate the same of all items of a line, whose marks are known."""
+    if MEDIA.isdisjoint(marks):
+        return sum([-(-len(item) // BYTES_PER_TOKEN) for item in items])
+    return sum([_with_media(item) for item in items])
+
+
+def _with_media(item: bytes) -> int:
     request = orjson.loads(item)
     media = list(_media_in(request.get("request", request)))
     bulk = sum(len(data) for _, data in media)
