@@ -9,7 +9,7 @@ alone, so it shows in the time that a line takes and never in what comes out.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
-from typing import Any, Final, Generic, Literal
+from typing import Any, Final, Generic, Literal, NoReturn
 
 from orjson import dumps, loads
 
@@ -58,9 +58,9 @@ _options: Final[Remembered[Place, Compiled[Any]]] = Remembered(_ROOM)
 _frames: Final[Remembered[Place, "Frame | bool"]] = Remembered(_ROOM)
 
 
-# What a line of these members was last found by: its policy and model, which of the members have
-# stand-ins, and its frame.
-_Found = tuple[Policy, str, list[str], "Frame"]
+# A shape without texts, else None; the policy, model and frame that a line was last found by.
+_Found = tuple[bytes | None, Policy | None, str, "Frame | None"]
+_NOTHING_FOUND: Final[_Found] = (None, None, "", None)
 
 # So many lines in a row that are not remembered, and the next are looked for by their shape first.
 _MISSES: Final = 8
@@ -74,7 +74,7 @@ def forget() -> None:
     _frames.cache_clear()
 
 
-def translates(
+def translates(  # noqa: C901 - in one step: a call takes a tenth of what a small line may
     field: str,
     table: FieldTable[RequestBuilder],
     build: Build[Options],
@@ -102,7 +102,6 @@ def translates(
             if others:
                 given = (given, *[rest.pop(name, None) for name in others])
             key = b""
-            # In one step: a call takes a tenth of what a small line may.
             if compiler.known:
                 try:
                     key = dumps(rest)
@@ -110,7 +109,9 @@ def translates(
                     key = b""
             try:
                 last_key, last_policy, last_model, compiled = last
-                if key != last_key or policy is not last_policy or model != last_model:
+                if compiler.misses >= _MISSES:
+                    compiled = compiler.by_shape(rest, model, policy)
+                elif key != last_key or policy is not last_policy or model != last_model:
                     compiled = compiler.compile(rest, model, policy, key)
                     if key and compiler.known:
                         last = (key, policy, model, compiled)
@@ -136,11 +137,13 @@ class Compiler(Generic[Options]):
         self._build = build
         # Members that are left out, for nothing reads them.
         self._unread = unread
-        self._misses = 0
+        # Lines in a row whose options were not remembered.
+        self.misses = 0
         # Whether the options of the last line were known: then those of the next may be.
         self.known = False
-        # By the names of a line's members, and in which generation of the cache they were found:
-        # what is used stays there, and what it has given up is not kept here.
+        # What the line before was found by, and others by the names of their members; in which
+        # generation of the cache: what is used stays there, and what it gave up is not kept here.
+        self._last = _NOTHING_FOUND
         self._found: dict[tuple[str, ...], _Found] = {}
         self._generation: object = None
 
@@ -152,72 +155,75 @@ class Compiler(Generic[Options]):
         deep to be written.
         """
         try:
-            if self._misses >= _MISSES:
-                return self._by_shape(rest, model, policy)
+            if self.misses >= _MISSES:
+                return self.by_shape(rest, model, policy)
             if not self._unread.isdisjoint(rest):
                 key = b""
                 for name in self._unread.intersection(rest):
                     del rest[name]
             place = (self._build, key or dumps(rest), model, policy)
-        except TypeError:
-            for name, value in rest.items():
-                written(value, name)
-            raise
+        except TypeError as error:
+            _refuse_unwritable(rest, error)
         compiled = _options.get(place)
         if compiled is not None:
-            self._misses = 0
+            self.misses = 0
             self.known = True
             return compiled
         self.known = False
         return self._anew(rest, place)
 
-    def _by_shape(self, rest: Json, model: str, policy: Policy) -> Compiled[Any]:
+    def by_shape(self, rest: Json, model: str, policy: Policy) -> Compiled[Any]:
         """Look for the shape first: the options themselves were unknown several times in a row."""
-        values, taken = take_members(self._own, rest, self._unread)
-        written = dumps(rest)
-        names = tuple(rest)
-        frame, texts = self._as_before(names, written, taken, model, policy)
-        if frame is not None:
-            values += texts
+        try:
+            values, taken = take_members(self._own, rest, self._unread)
+            text = dumps(rest)
+        except TypeError as error:
+            _refuse_unwritable(rest, error)
+        if self._generation is not _frames.new:
+            self._found.clear()
+            self._last = _NOTHING_FOUND
+            self._generation = _frames.new
+        shape, last_policy, last_model, frame = self._last
+        if text == shape and policy is last_policy and model == last_model:
+            texts: tuple[bytes, ...] | None = ()
         else:
-            shape, values, taken = shape_of(self._own, rest, values, taken, written)
+            # The last line of the same members had the same shape, most often.
+            found = self._found.get(tuple(rest), _NOTHING_FOUND)
+            _, last_policy, last_model, frame = found
+            texts = None
+            if frame is not None and policy is last_policy and model == last_model:
+                texts = frame.texts.of(text)
+                self._last = found
+        if texts is None:
+            shape, values, taken = shape_of(self._own, rest, values, taken, text)
             # Without values its texts may be stand-ins of their own.
-            found = _frames.get((self._build, shape, model, policy)) if values else None
-            if isinstance(found, Frame):
-                self._keep(names, (policy, model, taken, found))
-                frame = found
+            place = (self._build, shape, model, policy)
+            frame = self._look_up(place, tuple(rest)) if values else None
+        else:
+            values += texts
         if frame is not None:
             repeated = values == frame.last
             frame.last = values
-            compiled = frame.with_values(values)
-            if compiled is not None:
+            if not frame.fits_all:
+                frame = frame.fitting(values)
+            if frame is not None:
                 if repeated:
-                    self._misses = 0
-                return compiled
-        self._misses = _MISSES - 1
+                    self.misses = 0
+                return frame.options, values, frame.hints_with(values) if frame.own_hints else ()
+        self.misses = _MISSES - 1
         put_back(rest, values, taken)
         return self.compile(rest, model, policy)
 
-    def _as_before(
-        self, names: tuple[str, ...], written: bytes, taken: list[str], model: str, policy: Policy
-    ) -> "tuple[Frame | None, tuple[bytes, ...]]":
-        """Return the frame of the last line of these members, and the texts; None if of another."""
-        if self._generation is not _frames.new:
-            self._found.clear()
-            self._generation = _frames.new
-        found = self._found.get(names)
-        if found is None:
-            return None, ()
-        last_policy, last_model, last_taken, frame = found
-        if policy is not last_policy or model != last_model or taken != last_taken:
-            return None, ()
-        texts = frame.texts.of(written)
-        return (None, ()) if texts is None else (frame, texts)
-
-    def _keep(self, names: tuple[str, ...], found: _Found) -> None:
+    def _look_up(self, place: Place, names: tuple[str, ...]) -> "Frame | None":
+        """Return the frame of a shape; the next line of these members has it without a look."""
+        frame = _frames.get(place)
+        if not isinstance(frame, Frame):
+            return None
         if len(self._found) >= _MOST_FOUND:
             self._found.clear()
-        self._found[names] = found
+        _, _, model, policy = place
+        self._found[names] = (frame.texts.alone, policy, model, frame)
+        return frame
 
     def _anew(self, rest: Json, place: Place) -> Compiled[Any]:
         build, key, model, policy = place
@@ -228,7 +234,7 @@ class Compiler(Generic[Options]):
         if values:
             place_of_shape = (build, shape, model, policy)
             compiled = self._framed(place_of_shape, values, taken)
-            self._misses += compiled is not None
+            self.misses += compiled is not None
         if compiled is None:
             compiled = self._build(loads(key), model, policy), (), ()
             _tell_growth(compiled[0], _options, place)
@@ -252,7 +258,16 @@ class Compiler(Generic[Options]):
                 frame.make_other = partial(frame.for_low_limits, place, holes or ())
                 _tell_growth(frame.options, _frames, place)
             _frames.keep(place, frame, size)
-        return frame.with_values(values) if isinstance(frame, Frame) else None
+        fitting = frame.fitting(values) if isinstance(frame, Frame) else None
+        if fitting is None:
+            return None
+        return fitting.options, values, fitting.hints_with(values) if fitting.own_hints else ()
+
+
+def _refuse_unwritable(rest: Json, error: TypeError) -> NoReturn:
+    for name, value in rest.items():
+        written(value, name)
+    raise error
 
 
 def _size_of(place: Place) -> int:
@@ -306,6 +321,7 @@ class Frame:
         # takes all tokens is noted.
         self._budget: int | None = options.config.get("thinkingConfig", {}).get("thinkingBudget")
         self._limit = None if self._budget is None else limit
+        self.fits_all = self._limit is None
         self._stand_in = 0 if limit is None else int(holes[limit])
         # The same for limits on the other side of the budget, made when the first one comes.
         self._other: Frame | Literal[False] | None = None
@@ -321,6 +337,7 @@ class Frame:
         self._twice = [at for at, hole in enumerate(twice) if hole != holes[at] and hole in hints]
         sought = [*holes, *(twice[at] for at in self._twice)]
         self._hints = [Form(part, sought) for part in options.hints]
+        self._hint = self._hints[0] if len(self._hints) == 1 else None
         self.own_hints = any(form.order for form in self._hints)
         found = options.become_frame(holes)
         self.complete = found and not any(MARK in form.format for form in self._hints)
@@ -352,16 +369,13 @@ class Frame:
             _tell_growth(frame.options, _frames, place)
         return frame
 
-    def with_values(self, values: Values) -> Compiled[CompiledOptions] | None:
-        """Return the options with a line's values; None where these do not fit."""
-        frame: Frame | None = self
-        if self._limit is not None and not self.fits(values):
-            if self._other is None:
-                self._other = self.make_other()
-            frame = self._other if self._other and self._other.fits(values) else None
-        if frame is None:
-            return None
-        return frame.options, values, frame.hints_with(values) if frame.own_hints else ()
+    def fitting(self, values: Values) -> "Frame | None":
+        """Return the frame that these values are for: this one, or that of the other limits."""
+        if self.fits(values):
+            return self
+        if self._other is None:
+            self._other = self.make_other()
+        return self._other if self._other and self._other.fits(values) else None
 
     def hints_with(self, values: Values) -> Hints:
         """Return the hints with these values, which are written JSON.
@@ -370,7 +384,7 @@ class Frame:
         backslashes are escaped in it.
         """
         for at in self._twice:
-            values += (dumps(values[at].decode())[1:-1],)
-        if len(self._hints) == 1:
-            return (self._hints[0].fill(values),)
+            values += (values[at].replace(b"\\", b"\\\\").replace(b'"', b'\\"'),)
+        if self._hint is not None:
+            return (self._hint.format % self._hint.pick(values),)
         return tuple([form.fill(values) for form in self._hints])

@@ -76,11 +76,12 @@ def hole(number: int) -> tuple[bytes, bytes]:
 class Form:
     """Written JSON with holes anywhere, filled in any order.
 
-    ``order`` has the number of the value for each hole, as they come. ``plain`` says that it is the
-    order of the values themselves: then ``format % values`` is the JSON.
+    ``order`` has the number of the value for each hole, as they come; ``pick`` takes these out of
+    the values. ``plain`` says that it is the order of the values themselves: then ``format %
+    values`` is the JSON.
     """
 
-    __slots__ = ("_pick", "format", "order", "plain")
+    __slots__ = ("format", "order", "pick", "plain")
 
     def __init__(self, written: bytes, holes: Sequence[bytes]) -> None:
         """Find every place of each hole's text; a number is one where it is a whole value."""
@@ -96,11 +97,11 @@ class Form:
         doubled = written.replace(b"%", b"%%")
         self.format = _any_of(holes).sub(cut, doubled) if holes else doubled
         self.plain = self.order == list(range(len(holes)))
-        self._pick: Callable[[Any], Any] = itemgetter(*self.order) if self.order else _none
+        self.pick: Callable[[Any], Any] = itemgetter(*self.order) if self.order else _none
 
     def fill(self, values: tuple[bytes, ...]) -> bytes:
         """Return the JSON with these values, which are written JSON themselves."""
-        return self.format % (values if self.plain else self._pick(values))
+        return self.format % (values if self.plain else self.pick(values))
 
 
 def _none(_: object) -> tuple[bytes, ...]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.translate import frames
+from gateway.translate.chat import request as chat
 from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.reading.table import TABLES
@@ -349,6 +350,52 @@ def test_instructions_that_look_like_stand_ins_stay_what_they_are() -> None:
     for line, made in zip(lines, among_others, strict=True):
         frames.forget()
         assert translated(RESPONSES, line, POLICY, MODEL) == made
+
+
+@pytest.mark.parametrize(
+    "own", [{"stop": "\ud83d"}, {"metadata": {"a": "\ud83d"}}, {"seed": 2**70}]
+)
+def test_what_no_writer_writes_is_refused_among_others(own: dict[str, Any]) -> None:
+    """Half of a character, or too long a number: no shape is looked for, and no line has it."""
+    turns = [{"role": "user", "content": "Hi"}]
+    lines = [{"messages": turns, "seed": number, "metadata": {"a": "b"}} for number in range(12)]
+    frames.forget()
+    alone = translated(CHAT, {"messages": turns, **own}, POLICY, MODEL)
+    good = [translated(CHAT, line, POLICY, MODEL) for line in lines]
+    assert isinstance(alone, LineError)
+    assert translated(CHAT, {"messages": turns, **own}, POLICY, MODEL) == alone
+    assert [translated(CHAT, line, POLICY, MODEL) for line in lines] == good
+
+
+def test_kinds_of_lines_are_found_by_their_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kinds of lines in turn are not looked for in the cache; more than some are not kept."""
+    frames.forget()
+    compiler = frames.Compiler(_OWN[CHAT], chat._build)
+    found: list[tuple[str, ...]] = []
+    look_up = compiler._look_up
+
+    def counted(place: Any, names: tuple[str, ...]) -> Any:
+        found.append(names)
+        return look_up(place, names)
+
+    monkeypatch.setattr(compiler, "_look_up", counted)
+    kinds: list[dict[str, Any]] = [{"top_p": 0.5}, {"stop": "a"}, {"n": 1}]
+    for number in range(12):
+        for kind in kinds:
+            compiler.compile({"model": "m", "seed": number, **kind}, MODEL, POLICY)
+    assert sorted(found) == sorted(("model", "seed", *kind) for kind in kinds)
+    # Another text in place of the last one is another shape; the next line has it at once.
+    for seed in range(4):
+        compiler.compile({"model": "m", "seed": seed, "stop": "b"}, MODEL, POLICY)
+    assert len(compiler._found) == len(kinds)
+    monkeypatch.setattr(frames, "_MOST_FOUND", 3)
+    for seed in (1, 2, 3):
+        compiler.compile({"model": "m", "top_k": 7, "seed": seed}, MODEL, POLICY)
+    assert list(compiler._found) == [("model", "top_k", "seed")]
+    # What the cache has given up is not kept here.
+    frames.forget()
+    compiler.by_shape({"model": "m", "top_k": 7, "seed": 4}, MODEL, POLICY)
+    assert not compiler._found
 
 
 SAFE: Final = Policy(safety_settings={"HARM_CATEGORY_HARASSMENT": "BLOCK_NONE"})

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from gateway.translate.reading.refusal import Refused
-from gateway.translate.request.media import inline_image, written_image
+from gateway.translate.request.media import LONGEST_COPIED, inline_image, written_image
 
 DATA = base64.b64encode(Random(1).randbytes(3_000)).decode()
 HEADS = (
@@ -63,3 +63,15 @@ def test_every_place_of_a_character_that_is_wrong() -> None:
 def test_what_needs_more_than_a_copy_is_left_to_the_ordinary_way(odd: str, at: int) -> None:
     """Line breaks are taken out there, and the rest is refused or passed on escaped."""
     assert written_image(f"{HEADS[0]}{DATA[:at]}{odd}{DATA[at:]}") is None
+
+
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_a_long_picture_is_read_in_full(more: int) -> None:
+    """There it is copied once less."""
+    head = "data:image/png;" + "a=b;" * (more > 0) + "base64,"
+    size = LONGEST_COPIED - len(head) + more
+    uri = head + "A" * (size - size % 4) + "A" * (2 if size % 4 > 1 else 0)
+    found = read(uri)
+    assert found is not None
+    assert written_image(uri) == (found if len(uri) <= LONGEST_COPIED else None)
+    assert (len(uri) > LONGEST_COPIED) == (more == 2)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-import orjson
+from orjson import dumps, loads
 
 from gateway.translate.contract import Json
 from gateway.translate.template import MARK, stand_in
@@ -46,7 +46,7 @@ class Own:
         self.high = high
         self.stand_in = stand_in
         # As it is found in written JSON.
-        self.hole = orjson.dumps(stand_in)
+        self.hole = dumps(stand_in)
         self.marks = self.hole.count(MARK)
 
 
@@ -116,7 +116,7 @@ def take_own(
     stand-in: another value would be written in its place.
     """
     values, taken = take_members(rows, rest, unread)
-    return shape_of(rows, rest, values, taken, orjson.dumps(rest))
+    return shape_of(rows, rest, values, taken, dumps(rest))
 
 
 def take_members(
@@ -128,13 +128,13 @@ def take_members(
     left_out: list[str] = []
     for name, value in rest.items():
         own = rows.get(name)
-        if own is None:
-            if name in unread:
-                left_out.append(name)
-        elif own.low <= value <= own.high if type(value) in own.kinds else own.fits(value):
-            rest[name] = own.stand_in
-            taken.append(name)
-            values.append(orjson.dumps(value))
+        if own is not None:
+            if own.low <= value <= own.high if type(value) in own.kinds else own.fits(value):
+                values.append(dumps(value))
+                rest[name] = own.stand_in
+                taken.append(name)
+        elif name in unread:
+            left_out.append(name)
     for name in left_out:
         del rest[name]
     return tuple(values), taken
@@ -150,7 +150,7 @@ def shape_of(
     """Go on with :func:`take_own` behind :func:`take_members`; ``written`` is ``rest``."""
     if written.count(MARK) != sum([rows[name].marks for name in taken]):
         put_back(rest, values, taken)
-        return orjson.dumps(rest), (), []
+        return dumps(rest), (), []
     texts: list[bytes] = []
     return _take_texts(written, texts), (*values, *texts), taken
 
@@ -158,7 +158,7 @@ def shape_of(
 def put_back(rest: Json, values: Sequence[bytes], taken: Sequence[str]) -> None:
     """Replace stand-ins by the values that they stood for."""
     for number, name in enumerate(taken):  # texts come behind the members
-        rest[name] = orjson.loads(values[number])
+        rest[name] = loads(values[number])
 
 
 def holes_of(
@@ -183,7 +183,7 @@ class Texts:
     texts 3 (measured).
     """
 
-    __slots__ = ("_first", "_numbers", "_picks", "_places", "size")
+    __slots__ = ("_first", "_numbers", "_picks", "_places", "alone", "size")
 
     def __init__(self, shape: bytes, texts: Sequence[bytes]) -> None:
         """Cut a shape at its holes; ``texts`` were taken out of it."""
@@ -199,13 +199,15 @@ class Texts:
         self._picks: list[int] | None = [self._numbers.index(at) for at in range(len(texts))]
         if self._picks == self._numbers:
             self._picks = None
+        # The whole shape, where it has no texts.
+        self.alone = None if self._places else self._first
         # Bytes in memory, about.
         self.size = 2 * len(shape) + sum(map(len, texts))
 
     def of(self, written: bytes) -> tuple[bytes, ...] | None:
         """Return the texts of written options; None if their shape is, or may be, another one."""
         if not self._places:
-            return () if written == self._first else None
+            return () if written == self.alone else None
         if not written.startswith(self._first):
             return None
         at = len(self._first)
@@ -277,5 +279,5 @@ def _take_texts(shape: bytes, values: list[bytes]) -> bytes:
 
 def _all_different(texts: bytes) -> bool:
     """Whether no text of an ``enum`` is there twice: a second one is left out."""
-    read = orjson.loads(b"[" + texts + b"]")
+    read = loads(b"[" + texts + b"]")
     return len(set(read)) == len(read)

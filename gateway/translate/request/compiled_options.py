@@ -229,7 +229,8 @@ class CompiledOptions:
         if template is None:
             return None
         form, marks = template
-        return form.fill((dumps(text), *values)) if values else form.format % dumps(text), marks
+        item: bytes = form.format % (form.pick((dumps(text), *values)) if values else dumps(text))
+        return item, marks
 
     def text(self, text: str, values: Values = ()) -> Plain:
         """Return the item of one text of the user's, on endpoints that have only a prompt."""
@@ -275,9 +276,10 @@ class CompiledOptions:
                 turns.append(turn)
             shape = tuple(turns)
             templates = self._templates
-            if not values and shape in templates.formats:
-                written, marks = templates.formats[shape]
-                return written % tuple(texts), marks
+            if not values:
+                plain = templates.formats.get(shape)
+                if plain is not None:
+                    return plain[0] % tuple(texts), plain[1]
             template = templates.get(shape, _UNKNOWN)
             if template is _UNKNOWN:
                 template = self._learn(shape, read, calls)
@@ -343,18 +345,18 @@ def _turn(role: str, content: object, part: str, picture: str, texts: list[bytes
         return None
     names = [role]
     for one in content:
-        if type(one) is not dict or len(one) != 2:
+        if len(one) != 2:
             return None
-        kind = one.get("type")
+        kind = one["type"]
         if kind == part:
-            text = one.get("text")
+            text = one["text"]
             if type(text) is not str or not text:
                 return None
             names.append(_TEXT)
             texts.append(dumps(text))
         elif kind == picture:
             name = _picture(one["image_url"], texts)
-            if name is None:
+            if not name:
                 return None
             names.append(name)
         else:
@@ -362,17 +364,20 @@ def _turn(role: str, content: object, part: str, picture: str, texts: list[bytes
     return tuple(names) if len(names) > 2 or names[1] else role
 
 
-def _picture(image: Json, texts: list[bytes]) -> str | None:
-    """``{"url": "data:image/png;base64,AAAA", "detail": "low"}`` -> ``image/png low``."""
+def _picture(image: Json, texts: list[bytes]) -> str:
+    """``{"url": "data:image/png;base64,AAAA", "detail": "low"}`` -> ``image/png low``.
+
+    Nothing for a picture that is more than that.
+    """
     url = image["url"]
     found = written_image(url) if type(url) is str else None
     if found is None:
-        return None
+        return ""
     name, data = found
     if len(image) > 1:
         detail = image["detail"]
         if len(image) > 2 or type(detail) is not str or not detail:
-            return None
+            return ""
         name = f"{name} {detail}"
     texts.append(data)
     return name
