@@ -478,16 +478,19 @@ def _cost_of(job: Job, summary: Mapping[str, Any]) -> int | None:
 
 
 def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
-    """Whether what was fetched is no results file, or not the whole of one, though all went well.
+    """Whether what was fetched is no results file, or not the whole of one.
 
     Answers without their keys are results: asking again brings no keys.
     """
-    if job.state is not JobState.SECURED or job.upstream_state in FRUITLESS:
+    if job.state is not JobState.SECURED:
         return False
     if job.cause in {Cause.RESCUE, Cause.REUSED}:  # there is nothing to ask for again
         return False
+    if summary["unreadable"]:
+        return True
+    # A job that was cancelled or expired may have served nothing: that is its results file, then.
     nothing = summary["missing"] == job.lines and not summary["keyless"]
-    return bool(summary["unreadable"] or nothing)
+    return nothing and job.upstream_state not in FRUITLESS
 
 
 async def _bring_raw(context: StepContext, job: Job, path: Path) -> bool:

@@ -26,7 +26,7 @@ from gateway.wire.gemini import (
     as_text,
     parse_int,
 )
-from gateway.wire.inline_items import inline_items
+from gateway.wire.inline_items import inline_items, is_object
 
 # ``{"response": {…}}`` or ``{"error": {"code": int, "status": str, "message": str, …}}``.
 Answer = dict[str, Any]
@@ -147,13 +147,20 @@ def parse_item(row: object) -> tuple[str | None, Answer]:
     return _key(row), _answer(row)
 
 
-def unfold_inline(operation: Path, jsonl: Path) -> int:
-    """Rewrite a fetched operation as a JSONL results file; the number of items.
+class Unfolded(NamedTuple):
+    """Items of an operation; one that breaks off, or a text of another kind, is not ``whole``."""
+
+    items: int
+    whole: bool
+
+
+def unfold_inline(operation: Path, jsonl: Path) -> Unfolded:
+    """Rewrite a fetched operation as a JSONL results file.
 
     An operation without output has no items, one that breaks off those before the break: the
-    others are missing.
+    others are missing. A page of some proxy's is no operation.
     """
-    count = 0
+    count, whole = 0, False
     with (
         operation.open("rb") as source,
         jsonl.open("wb") as lines,
@@ -164,7 +171,8 @@ def unfold_inline(operation: Path, jsonl: Path) -> int:
             # In JSON a line end can stand between values only.
             lines.write(item.replace(b"\n", b" ") + b"\n")
             count += 1
-    return count
+        whole = count > 0 or is_object(text)
+    return Unfolded(count, whole)
 
 
 def _key(row: Json) -> str | None:

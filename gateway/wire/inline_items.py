@@ -62,6 +62,15 @@ def inline_items(operation: Text) -> Iterator[bytes]:
             return
 
 
+def is_object(text: Text) -> bool:
+    """Whether a text is one JSON object, from its first bracket to its last.
+
+    Errors: ValueError where the text ends or breaks before the object does.
+    """
+    start = _after(_GAP, text, 0)
+    return _at(text, start) == b"{" and _after(_GAP, text, _end(text, start)) == len(text)
+
+
 def _lists(text: Text, start: int, path: Path) -> Iterator[int]:
     """Find where the lists of items begin below the value at ``start``."""
     if path in _ITEMS:

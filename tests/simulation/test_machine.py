@@ -549,6 +549,21 @@ def test_a_cancel_meets_a_validation_that_has_no_claim_yet(
         machine.teardown()
 
 
+@pytest.mark.parametrize("fault", [Fault.GARBAGE, Fault.CUT])
+def test_what_a_cancelled_job_served_is_asked_for_again(fault: Fault) -> None:
+    """Found: a page of some proxy's was taken for its results, and what was paid for was lost."""
+    machine = GatewayMachine()
+    machine.begin([("fetch", fault)], [Fate(end="CANCELLED")])
+    try:
+        machine.submit("sk-ann", [Kind.FLASH] * 2)
+        machine.moments_pass(600)
+        machine.all_is_as_promised()
+        [batch] = machine.model.batches
+        assert batch.seen["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
+    finally:
+        machine.teardown()
+
+
 def test_a_full_disk_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """Every step that waited wrote a line each second, to a disk that may be the full one."""
     machine = GatewayMachine()

@@ -197,7 +197,7 @@ def unfolded(tmp_path: Path, body: bytes) -> tuple[int, list[tuple[str | None, A
     """Unfold an operation and read the results back."""
     raw, jsonl = tmp_path / "operation.json", tmp_path / "results.jsonl"
     raw.write_bytes(body)
-    count = unfold_inline(raw, jsonl)
+    count = unfold_inline(raw, jsonl).items
     return count, [(result.key, result.answer) for result in read_results(jsonl)]
 
 
@@ -267,7 +267,7 @@ class TestInline:
             "import resource, sys; from pathlib import Path;"
             "from gateway.wire.gemini_results import unfold_inline;"
             "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-            "before = peak(); count = unfold_inline(*map(Path, sys.argv[1:]));"
+            "before = peak(); count = unfold_inline(*map(Path, sys.argv[1:])).items;"
             "print(count, (peak() - before) // 1024)"
         )
         paths = [tmp_path / "operation.json", tmp_path / "results.jsonl"]
@@ -277,6 +277,25 @@ class TestInline:
         count, megabytes = map(int, done.stdout.split())
         assert count == 40
         assert megabytes < 40  # the file itself has 8, and its mapping counts
+
+    @pytest.mark.parametrize(
+        ("body", "whole"),
+        [
+            (b'{"name":"batches/b","done":true}', True),
+            (b' {"response":{"inlinedResponses":{"inlinedResponses":[{"a":1}]}}}\n', True),
+            (b'{"response":{"inlinedResponses":{"inlinedResponses":[{"a":1},{"a":', False),
+            (b'{"name":"batches/b","done":tr', False),
+            (b"<html>busy</html>", False),
+            (b'{"error":1}<html>', False),
+            (b"[]", False),
+            (b"", False),
+        ],
+    )
+    def test_a_page_or_the_half_of_an_operation_is_told_from_one_without_items(
+        self, tmp_path: Path, body: bytes, whole: bool
+    ) -> None:
+        (tmp_path / "operation.json").write_bytes(body)
+        assert unfold_inline(tmp_path / "operation.json", tmp_path / "jsonl").whole is whole
 
     @pytest.mark.parametrize("depth", [200, 260, 900])
     def test_deep_answers_are_carried(self, tmp_path: Path, depth: int) -> None:

@@ -340,7 +340,7 @@ class _Collection:
         if not self._task.inline:
             return raw
         unfolded = self._scratch / "unfolded"
-        unfold_inline(raw, unfolded)
+        self._unreadable += not unfold_inline(raw, unfolded).whole
         return unfolded
 
     def _read(self, path: Path, *, held: bool = False, span: tuple[int, int] | None = None) -> None:
