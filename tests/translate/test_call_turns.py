@@ -154,6 +154,11 @@ def test_an_id_with_a_signature_is_read_in_full() -> None:
     assert b"thoughtSignature" in in_full(messages)
 
 
+def test_an_id_without_characters_is_read_in_full() -> None:
+    """Also where the result has the same."""
+    assert plain(history([call("")], [result("")])) is None
+
+
 def test_a_history_is_learnt_once() -> None:
     """Otherwise the tests above would compare the ordinary way with itself."""
     read = []

@@ -18,7 +18,7 @@ from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.request import compiled_options
 from gateway.translate.request.compiled_options import CompiledOptions
 from gateway.translate.request.conversation import Conversation
-from gateway.translate.template import hole, stand_in, template_of
+from gateway.translate.template import StandIns, hole, stand_in, template_of
 from tests.translate.running import CONTEXT
 
 POLICY = Policy()
@@ -85,6 +85,7 @@ def test_a_shape_is_learnt() -> None:
         "contents": [{"role": "user", "parts": [{"text": "b"}]}],
         "generationConfig": {"maxOutputTokens": 5},
     }
+    assert plain[1] == (b"generationConfig",)
 
 
 def test_a_shape_is_learnt_once() -> None:
@@ -104,6 +105,11 @@ def test_a_shape_is_learnt_once() -> None:
     assert frame.plain(turns(compiled_options._MOST_TURNS), counted)
     assert frame.plain(turns(compiled_options._MOST_TURNS + 1), counted) is None
     assert read == [2, 1, compiled_options._MOST_TURNS]
+    # So is a turn of too many parts. A turn of one text is as good as the text alone.
+    for count in (compiled_options._MOST_TURNS, compiled_options._MOST_TURNS - 1, 1):
+        content = [{"type": "text", "text": "x"}] * count
+        frame.plain([{"role": "user", "content": content}], counted, "text")
+    assert read == [2, 1, compiled_options._MOST_TURNS, 1]
 
 
 def turns(count: int, text: str = "x", last: str = "user") -> list[dict[str, Any]]:
@@ -134,6 +140,26 @@ def test_shapes_are_forgotten_before_they_are_large() -> None:
     assert counts == [1, 2, 1, 2, 1, 2]
 
 
+def test_templates_may_fill_all_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before they are forgotten and again after."""
+    monkeypatch.setattr(compiled_options, "_MOST_SHAPE_BYTES", 10)
+    templates = compiled_options._Templates()
+    counts = []
+    for name in ("4444", "666666", "4four", "5five"):
+        assert templates.learn((name,), None) == len(name)
+        counts.append(len(templates))
+    assert counts == [1, 2, 1, 2]
+
+
+def test_a_value_that_is_not_written_as_often_as_it_should_be_has_no_template() -> None:
+    """It would be lost, or repeated."""
+    made = StandIns()
+    written = orjson.dumps(made.text())
+    for item, found in ((b"[%b]", True), (b"[7]", False), (b"[%b,%b]", False)):
+        form = compiled_options._template(item.replace(b"%b", written), made, ())
+        assert (form is not None) == found
+
+
 @pytest.mark.parametrize("length", [0, 1])
 def test_what_is_large_is_not_remembered(length: int) -> None:
     """At the limit it is, beyond it is not."""
@@ -155,6 +181,7 @@ def test_what_is_large_is_not_remembered(length: int) -> None:
         [{"role": "user", "content": ""}],
         [{"role": "user", "content": ["x"]}],
         [{"role": "user", "content": "x", "name": "y"}],
+        [{"role": "user", "content": [{"type": "text", "text": "x"}], "name": "y"}],
         [{"role": ["user"], "content": "x"}],
         [{"role": "tool", "content": "x"}],
         [{"role": "nobody", "content": "x"}],
@@ -178,6 +205,7 @@ def test_more_than_roles_and_texts_is_read_in_full(messages: Any) -> None:
         [{"type": "text", "text": "x"}, {"type": "text", "text": ""}],
         [{"type": "text"}],
         ["text"],
+        [{"type": "", "text": "x"}],
         {"type": "text", "text": "x"},
     ],
 )
@@ -213,6 +241,10 @@ def test_a_picture_is_learnt(url: str, detail: str | None, model: str) -> None:
     for _ in range(2):
         assert options.plain(messages, counted, "text", "image_url") == (full, marks)
     assert read == [1]
+    asked = {"low": "LOW", "high": "HIGH"}.get(detail or "")
+    whole = asked if model == "gemini-2.5-flash" else None
+    config = {"mediaResolution": f"MEDIA_RESOLUTION_{whole}"} if whole else {}
+    assert orjson.loads(full)["generationConfig"] == {"maxOutputTokens": 5, **config}
 
 
 @pytest.mark.parametrize(
@@ -226,6 +258,7 @@ def test_a_picture_is_learnt(url: str, detail: str | None, model: str) -> None:
         {"url": PICTURE, "detail": "low", "video_metadata": None},
         {"url": PICTURE, "video_metadata": None},
         {"url": 7},
+        {"url": [PICTURE]},
         {"url": "https://example.com/cat.png"},
         {"detail": "low"},
         "https://example.com/cat.png",
@@ -235,7 +268,12 @@ def test_only_pictures_are_pictures(image: Any) -> None:
     """Anything more is read in full."""
     messages = [{"role": "user", "content": [{"type": "image_url", "image_url": image}]}]
     options = chat._build({"model": "m"}, "gemini-2.5-flash", POLICY)
+    looked_at: list[int] = []
+    options.grew = looked_at.append
     assert options.plain(messages, read_messages, "text", "image_url") is None
+    # Only a name of what a picture asks for is looked at as a shape.
+    named = isinstance(image, dict) and image.get("detail") in ("sharp", "original")
+    assert len(looked_at) == named
 
 
 def test_names_count_among_what_is_remembered() -> None:

@@ -352,6 +352,57 @@ def test_instructions_that_look_like_stand_ins_stay_what_they_are() -> None:
         assert translated(RESPONSES, line, POLICY, MODEL) == made
 
 
+ADDRESS: Final = "https://example.com/cat.png"
+DATA: Final = "data:image/png;base64,QUJD"
+
+
+@pytest.mark.parametrize("model", [MODEL, "gemini-2.5-flash-image"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/completions", {"prompt": "Hi", "seed": 7}),
+        ("/v1/completions", {"prompt": "", "seed": 7}),
+        ("/v1/completions", {"prompt": ["Hi", "", "Ho"], "max_tokens": 5_000}),
+        (CHAT, {"messages": [{"role": "user", "content": "Hi", "name": "me"}], "seed": 7}),
+        (
+            CHAT,
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [
+                            {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+                        ],
+                    }
+                    for url in (ADDRESS, DATA)
+                ],
+                "max_tokens": 5_000,
+            },
+        ),
+        (RESPONSES, {"input": "Hi", "instructions": "Rhyme."}),
+        (RESPONSES, {"input": "Hi", "instructions": "Rhyme.", "max_output_tokens": 5_000}),
+        (
+            RESPONSES,
+            {
+                "input": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "input_image", "image_url": ADDRESS}],
+                    }
+                ],
+                "instructions": "Rhyme.",
+                "max_output_tokens": 5_000,
+            },
+        ),
+    ],
+)
+def test_every_way_to_write_a_line_takes_its_own_values(
+    path: str, body: dict[str, Any], model: str
+) -> None:
+    """From the template of one text, from that of a conversation, and in full."""
+    check(path, body, POLICY, model, around=5)
+
+
 @pytest.mark.parametrize(
     "own", [{"stop": "\ud83d"}, {"metadata": {"a": "\ud83d"}}, {"seed": 2**70}]
 )

@@ -90,6 +90,9 @@ def test_the_second_line_of_a_shape_makes_its_frame(compiling: Compiling) -> Non
     assert len(frames._options) == 4
     assert len(frames._frames) == 1
     assert compiling.line(seed=2, stop="y") is others[1]
+    # A template is worth it from the first of them on.
+    assert not first[0].shared
+    assert others[0][0].shared
 
 
 def test_lines_of_another_model_have_another_frame(compiling: Compiling) -> None:
