@@ -356,14 +356,24 @@ ADDRESS: Final = "https://example.com/cat.png"
 DATA: Final = "data:image/png;base64,QUJD"
 
 
-@pytest.mark.parametrize("model", [MODEL, "gemini-2.5-flash-image"])
+@pytest.mark.parametrize("model", [MODEL, "gemini-2.5-flash-preview-tts"])
 @pytest.mark.parametrize(
     ("path", "body"),
     [
         ("/v1/completions", {"prompt": "Hi", "seed": 7}),
-        ("/v1/completions", {"prompt": "", "seed": 7}),
-        ("/v1/completions", {"prompt": ["Hi", "", "Ho"], "max_tokens": 5_000}),
+        ("/v1/completions", {"prompt": "Hi", "seed": 7, "stop": "\x1a0\x1a"}),
+        ("/v1/completions", {"prompt": ["Hi", "Ho"], "max_tokens": 5_000}),
         (CHAT, {"messages": [{"role": "user", "content": "Hi", "name": "me"}], "seed": 7}),
+        (
+            CHAT,
+            {
+                "messages": [
+                    {"role": "system", "content": "Rhyme."},
+                    {"role": "user", "content": "Hi"},
+                ],
+                "seed": 7,
+            },
+        ),
         (
             CHAT,
             {
