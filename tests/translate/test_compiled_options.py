@@ -1,5 +1,6 @@
 """What lines have in common is remembered; what comes out must not show it."""
 
+from contextlib import nullcontext
 from typing import Any, Final
 
 import orjson
@@ -13,8 +14,10 @@ from gateway.translate.chat import answer as answers
 from gateway.translate.chat import request as chat
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.chat.request import CHAT
+from gateway.translate.completions import request as completions
 from gateway.translate.contract import AnswerHints, LineError, Policy, Translation
 from gateway.translate.endpoints import ENDPOINTS
+from gateway.translate.reading.refusal import Refused
 from gateway.translate.request import compiled_options
 from gateway.translate.request.compiled_options import CompiledOptions
 from gateway.translate.request.conversation import Conversation
@@ -287,6 +290,43 @@ def test_names_count_among_what_is_remembered() -> None:
     plain = options.plain([{"role": "user", "content": "x"}], read_messages)
     assert plain is not None
     assert grown == [65, len(b"user") + len(plain[0]) - len(b'"x"') + len(b"%b")]
+
+
+def test_a_prompt_is_learnt() -> None:
+    """Not by every line anew."""
+    grown: list[int] = []
+    options = completions._build({"model": "m"}, MODEL, POLICY)
+    options.grew = grown.append
+    for text in ("a", "b"):
+        item, _ = options.text(text)
+        assert orjson.loads(item)["contents"] == [{"role": "user", "parts": [{"text": text}]}]
+    assert len(grown) == 1
+
+
+def test_choices_of_a_seed_have_seeds_that_follow() -> None:
+    """After the largest comes 0."""
+    messages = [{"role": "user", "content": "x"}]
+    body = {"messages": messages, "n": 3, "seed": 2**31 - 2}
+    made = chat.to_gemini(body, POLICY, "gemini-2.5-flash-image")
+    assert not isinstance(made, LineError)
+    items = [orjson.loads(item) for item in made[0]]
+    seeds = [item["generationConfig"].pop("seed") for item in items]
+    assert seeds == [2**31 - 2, 2**31 - 1, 0]
+    assert items[1] == items[2] == items[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "refused"),
+    [
+        (compiled_options._MOST_REPEATED // 2, 2, False),
+        (compiled_options._MOST_REPEATED // 2 + 1, 2, True),
+        (compiled_options._MOST_REPEATED + 1, 1, False),
+    ],
+)
+def test_options_are_repeated_up_to_a_limit(size: int, count: int, *, refused: bool) -> None:
+    """Those of one text are not repeated."""
+    with pytest.raises(Refused) if refused else nullcontext():
+        compiled_options.refuse_amplified(size, count, "prompt")
 
 
 def test_one_is_not_true() -> None:

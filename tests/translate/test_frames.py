@@ -13,6 +13,7 @@ from gateway.translate.chat import request as chat
 from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.reading.table import TABLES
+from gateway.translate.request import compiled_options
 from tests.translate.cases import load
 from tests.translate.checks import hints_of
 from tests.translate.test_properties import BODY as CHAT_BODY
@@ -356,6 +357,7 @@ ADDRESS: Final = "https://example.com/cat.png"
 DATA: Final = "data:image/png;base64,QUJD"
 
 
+@pytest.mark.parametrize("templates", [True, False])
 @pytest.mark.parametrize("model", [MODEL, "gemini-2.5-flash-preview-tts"])
 @pytest.mark.parametrize(
     ("path", "body"),
@@ -407,9 +409,11 @@ DATA: Final = "data:image/png;base64,QUJD"
     ],
 )
 def test_every_way_to_write_a_line_takes_its_own_values(
-    path: str, body: dict[str, Any], model: str
+    path: str, body: dict[str, Any], model: str, monkeypatch: pytest.MonkeyPatch, *, templates: bool
 ) -> None:
     """From the template of one text, from that of a conversation, and in full."""
+    if not templates:
+        monkeypatch.setattr(compiled_options, "_template", lambda *_: None)
     check(path, body, POLICY, model, around=5)
 
 
