@@ -7,8 +7,16 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.translate.contract import Policy
 from gateway.translate.reading.refusal import Refused
-from gateway.translate.request.media import LONGEST_COPIED, inline_image, written_image
+from gateway.translate.request.conversation import Conversation
+from gateway.translate.request.media import (
+    LONGEST_COPIED,
+    file_data,
+    inline_file,
+    inline_image,
+    written_image,
+)
 
 DATA = base64.b64encode(Random(1).randbytes(3_000)).decode()
 HEADS = (
@@ -55,7 +63,7 @@ def test_every_place_of_a_character_that_is_wrong() -> None:
         found = read(uri)
         refused += found is None
         assert written_image(uri) == found
-    assert refused > 500
+    assert 500 < refused < 700
 
 
 @pytest.mark.parametrize("odd", ["\n", "\r\n", '"', "\\", "é", "\x00"])
@@ -75,3 +83,46 @@ def test_a_long_picture_is_read_in_full(more: int) -> None:
     assert found is not None
     assert written_image(uri) == (found if len(uri) <= LONGEST_COPIED else None)
     assert (len(uri) > LONGEST_COPIED) == (more == 2)
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("data:image/png;base64,AA,A", "the data is not valid base64."),
+        (f"data:image/png;{'a' * 775}=b;base64,AAAA", ""),
+        (f"data:image/png;{'a' * 776}=b;base64,AAAA", "expected a data URI as in"),
+        (f"{HEADS[0]}AAAAA===", "the data is not valid base64."),
+        ("data:image/png;charset=utf-8;base64,A!==", "the data is not valid base64."),
+    ],
+)
+def test_the_first_comma_ends_the_head(uri: str, words: str) -> None:
+    """If it comes within the length of the longest: what is behind it is the data."""
+    if words:
+        assert written_image(uri) is None
+        with pytest.raises(Refused, match=words):
+            inline_image(uri, "url")
+    else:
+        assert written_image(uri) == read(uri) == ("image/png", b'AAAA"')
+
+
+def test_the_data_of_a_file_is_refused_by_its_member() -> None:
+    """As a data URI and without one."""
+    for data in ("data:application/pdf;base64,A", "data:application/pdf,AAAA", "A"):
+        with pytest.raises(Refused) as refused:
+            inline_file(data, "report.pdf")
+        assert refused.value.param == "file_data"
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("https://host/Cat.png?of=https://other/dog.webp", "image/png"),
+        ("https://host/of.png/cat", "image/jpeg"),
+        ("https://host/png", "image/jpeg"),
+    ],
+)
+def test_the_suffix_of_a_path_names_the_type(url: str, kind: str) -> None:
+    """Not that of an address in it, nor that of a folder."""
+    conversation = Conversation("gemini-2.5-flash", Policy())
+    found = file_data({"url": url}, "url", conversation, "image/jpeg")
+    assert found == {"mimeType": kind, "fileUri": url}

@@ -125,11 +125,16 @@ def media_type_of(filename: str) -> str | None:
 
 def inline_data(uri: str, param: str) -> Json:
     """``data:image/png;base64,AAAA`` -> ``{"mimeType": "image/png", "data": "AAAA"}``."""
-    head = uri[: uri.find(",", 0, _LONGEST_HEAD) + 1]
+    head = _head_of(uri)
     kind = _type_in(head)
     if not kind:
         invalid_value("expected a data URI as in 'data:image/png;base64,…'.", param)
     return {"mimeType": kind, "data": checked_base64(uri[len(head) :], param)}
+
+
+def _head_of(uri: str) -> str:
+    """``data:image/png;base64,AAAA`` -> ``data:image/png;base64,``; nothing without a comma."""
+    return uri[: uri.find(",", 0, _LONGEST_HEAD) + 1]
 
 
 # The lines of a batch share few.
@@ -152,18 +157,18 @@ def written_image(uri: str) -> tuple[str, bytes] | None:
     """
     if len(uri) > LONGEST_COPIED:
         return None
-    start = uri.find(",", 0, _LONGEST_HEAD) + 1
-    kind, skip = _picture_in(uri[:start])
+    head = _head_of(uri)
+    kind, skip = _picture_in(head)
     written = orjson.dumps(uri)
     end = len(written) - 1
     # The same length: all is ASCII, and nothing needs a backslash.
-    if not kind or end - skip != len(uri) - start:
+    if not kind or end - skip != len(uri) - len(head):
         return None
     rest = (end - skip) % 4
     if written[end - 1] == _PADDING:
         if rest:
             return None
-        end -= written.count(b"=", end - 2, end)
+        end -= written.count(b"=", end - 2)
     elif rest == 1:
         return None
     if end <= skip or b"".join(_samples(written, skip, end)).translate(None, _BASE64):
@@ -269,8 +274,9 @@ def file_data(owner: Json, param: str, conversation: Conversation, otherwise: st
         return {"mimeType": "video/mp4", "fileUri": url}
     if url.startswith(_FILES_API):
         return {"fileUri": url}
-    path = rest.split("?", 1)[0].split("#", 1)[0].partition("/")[2]
-    _, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    path = rest.partition("?")[0].partition("#")[0].partition("/")[2]
+    # Behind a dot in front of a slash there is no suffix of the tables.
+    _, dot, suffix = path.rpartition(".")
     suffix = suffix.lower() if dot else ""
     if suffix in _NOT_READ_SUFFIXES:
         unsupported_value(f"Gemini reads no files of the type {quoted(suffix)}.", param)
