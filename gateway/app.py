@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import socket
+import threading
 from collections.abc import (
     Callable,
     Coroutine,
@@ -132,6 +133,8 @@ GATHER_SECONDS: Final = 0.02
 UNSTORED_SECONDS: Final = 600
 
 EXIT_NOW: Final = 128 + signal.SIGTERM
+# How long a second signal waits for log lines to be written: their pipe may have no reader.
+LAST_LINES_SECONDS: Final = 1.0
 
 
 def api_credentials(keys: Sequence[ApiKey]) -> dict[str, str]:
@@ -873,7 +876,7 @@ def _on_signals(stop: asyncio.Event) -> Any:  # noqa: ANN401 - a context manager
 
     def heard() -> None:
         if stop.is_set():
-            os._exit(EXIT_NOW)
+            _exit_now()
         stop.set()
 
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -884,6 +887,15 @@ def _on_signals(stop: asyncio.Event) -> Any:  # noqa: ANN401 - a context manager
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+def _exit_now() -> None:
+    try:
+        last_lines = threading.Thread(target=logging.shutdown, daemon=True)
+        last_lines.start()
+        last_lines.join(LAST_LINES_SECONDS)
+    finally:
+        os._exit(EXIT_NOW)
 
 
 def _listen(host: str, port: int) -> socket.socket:

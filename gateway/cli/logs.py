@@ -14,16 +14,18 @@ from typing import Final
 import orjson
 
 from gateway.log_fields import LOG_FIELDS, bound
-from gateway.units import counted
+from gateway.units import KIB, counted
 
 # Lines that wait for a reader of standard error; what comes beyond that is dropped and counted.
 WAITING: Final = 10_000
-# For how long the thread waits for more of them, and how many it writes at once: waking it for
-# each costs more than writing it.
+# For how long the thread waits for more of them: waking it for each costs more than writing it.
 GATHER_SECONDS: Final = 0.05
-AT_ONCE: Final = 100
+# Bytes after which no line is added to a write; a pipe holds as many on Linux (pipe(7)).
+AT_ONCE: Final = 64 * KIB
 # How long the end of the process waits for them.
 FLUSH_SECONDS: Final = 2.0
+
+AUDIT: Final = "gateway.audit"
 
 
 class JsonLines(logging.Formatter):
@@ -72,13 +74,16 @@ class PatientHandler(logging.Handler):
     """Writes on a thread of its own: a pipe that is not read never stops the service.
 
     Past the descriptor's own text layer: a thread that is blocked there at the end of the process
-    would hold a lock that the interpreter needs.
+    would hold a lock that the interpreter needs. The lines of one moment are one write; warnings
+    and audit lines do not wait for the moment to pass, nor does a queue that is half full.
     """
 
     def __init__(self, descriptor: int, waiting: int = WAITING) -> None:
         super().__init__()
         self._descriptor = descriptor
         self._lines: queue.Queue[bytes] = queue.Queue(waiting)
+        self._many = waiting // 2
+        self._hurry = threading.Event()
         self._dropped = 0
         threading.Thread(target=self._write_all, name="logs", daemon=True).start()
 
@@ -89,19 +94,26 @@ class PatientHandler(logging.Handler):
             self._lines.put_nowait(line)
         except queue.Full:
             self._dropped += 1
+        urgent = record.levelno >= logging.WARNING or record.name == AUDIT
+        if urgent or self._lines.qsize() >= self._many:
+            self._hurry.set()
 
     def flush(self) -> None:
-        """Wait a moment for what is queued."""
+        """Have all that is queued written, and wait for it as long as a reader may be awaited."""
         lines = self._lines
+        self._hurry.set()
         with lines.all_tasks_done:
             lines.all_tasks_done.wait_for(lambda: not lines.unfinished_tasks, FLUSH_SECONDS)
 
     def _write_all(self) -> None:
-        pause = threading.Event()
+        all_taken = True
         while True:
             lines = [self._lines.get()]
-            pause.wait(GATHER_SECONDS)
-            lines += self._more(AT_ONCE - 1)
+            if all_taken:
+                self._hurry.wait(GATHER_SECONDS)
+                self._hurry.clear()  # before lines are taken: one that comes later sets it anew
+            lines += self._more(AT_ONCE - len(lines[0]))
+            all_taken = self._lines.empty()
             try:
                 self._write(b"".join(lines))
                 if self._dropped and self._lines.empty():
@@ -111,10 +123,12 @@ class PatientHandler(logging.Handler):
             for _ in lines:
                 self._lines.task_done()
 
-    def _more(self, most: int) -> Iterator[bytes]:
+    def _more(self, room: int) -> Iterator[bytes]:
         with suppress(queue.Empty):
-            for _ in range(most):
-                yield self._lines.get_nowait()
+            while room > 0:
+                line = self._lines.get_nowait()
+                room -= len(line)
+                yield line
 
     def _write(self, line: bytes) -> None:
         while line:
@@ -137,4 +151,4 @@ def set_up_logs(level: str, form: str = "json") -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("gateway").setLevel(level.upper())
-    logging.getLogger("gateway.audit").setLevel(logging.INFO)  # whatever is logged besides
+    logging.getLogger(AUDIT).setLevel(logging.INFO)  # whatever is logged besides

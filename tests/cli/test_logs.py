@@ -4,11 +4,16 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 
 import orjson
+import pytest
 
+from gateway.cli import logs
 from gateway.cli.logs import JsonLines, PatientHandler, TextLines
 from gateway.log_fields import bind
 
@@ -70,15 +75,77 @@ def test_a_pipe_that_is_not_read_blocks_nothing() -> None:
     os.close(reader)
 
 
+@pytest.fixture
+def without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are gathered for an hour: what is written before is not written by the clock."""
+    monkeypatch.setattr(logs, "GATHER_SECONDS", 3600)
+    monkeypatch.setattr(logs, "FLUSH_SECONDS", 60)
+
+
+@contextmanager
+def piped(waiting: int) -> Iterator[tuple[PatientHandler, int]]:
+    """A handler that writes to a pipe, and the end to read from."""
+    reader, writer = os.pipe()
+    handler = PatientHandler(writer, waiting)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    yield handler, reader
+    os.close(writer)
+    os.close(reader)
+
+
+def told(number: int, level: int = logging.INFO, name: str = "gateway.x") -> logging.LogRecord:
+    """A record whose message is a number."""
+    return logging.LogRecord(name, level, "x.py", 1, f"{number:04}", (), None)
+
+
+@pytest.mark.usefixtures("without_end")
+def test_a_flush_has_all_lines_written() -> None:
+    """Found: 100 lines were written each 50 ms, and a flush left more than half of 9,000 behind."""
+    with piped(waiting=20_000) as (handler, reader):
+        thread = threading.Thread(target=handler.flush)
+        for number in range(9000):
+            handler.emit(told(number))
+        thread.start()
+        with open(reader, "rb", closefd=False) as text:
+            assert [int(text.readline()) for _ in range(9000)] == list(range(9000))
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+@pytest.mark.usefixtures("without_end")
+@pytest.mark.parametrize(
+    "last",
+    [told(3, logging.WARNING), told(3, logging.ERROR), told(3, name="gateway.audit")],
+    ids=["warning", "error", "audit"],
+)
+def test_what_is_urgent_takes_the_others_with_it(last: logging.LogRecord) -> None:
+    """In one write, in their order."""
+    with piped(waiting=100) as (handler, reader):
+        for number in range(3):
+            handler.emit(told(number))
+        handler.emit(last)
+        assert os.read(reader, 100) == b"0000\n0001\n0002\n0003\n"
+
+
+@pytest.mark.usefixtures("without_end")
+def test_a_queue_that_is_half_full_is_written() -> None:
+    """Lines are dropped where the reader is slow, never because more were awaited."""
+    with piped(waiting=100) as (handler, reader):
+        for number in range(60):
+            handler.emit(told(number))
+        assert os.read(reader, 5) == b"0000\n"
+
+
 def test_what_was_said_last_is_written_before_the_end() -> None:
     """A process that stops says why."""
     script = (
-        "import logging; from gateway.cli.logs import set_up_logs; set_up_logs('info');"
-        "[logging.getLogger('gateway.x').info('%d', n) for n in range(300)]"
+        "import logging; from gateway.cli import logs; logs.GATHER_SECONDS = 3600;"
+        "logs.FLUSH_SECONDS = 60; logs.set_up_logs('info');"
+        "[logging.getLogger('gateway.x').info('%d', n) for n in range(4500)]"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert [orjson.loads(line)["message"] for line in done.stderr.splitlines()] == [
-        str(number) for number in range(300)
+        str(number) for number in range(4500)
     ]
 
 

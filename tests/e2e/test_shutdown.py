@@ -16,6 +16,7 @@ import pytest
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.e2e.harness import (
     CLOCK,
+    LIFELINE,
     GatewayProcess,
     chat_line,
     finished,
@@ -135,9 +136,18 @@ def test_an_unfinished_create_is_left_to_be_reconciled(tmp_path: Path, gemini: E
         assert len(gemini.journal("create")) == 1
 
 
+def is_ready(gateway: GatewayProcess) -> bool:
+    """Whether it says so, to a new connection."""
+    with contextlib.suppress(OSError, http.client.HTTPException), connection(gateway) as probe:
+        probe.sendall(head("GET", "/readyz", "Connection: close"))
+        return probe.recv(100).startswith(b"HTTP/1.1 200")
+    return False
+
+
 def test_a_second_signal_ends_it_at_once(tmp_path: Path, gemini: Emulator) -> None:
-    """While the first waits for a request in flight."""
-    with serving(tmp_path, gemini.base_url) as gateway, connection(gateway) as upload:
+    """While the first waits for a request in flight; what was logged before is written."""
+    command = (*LIFELINE, "tests.e2e.late_lines")
+    with serving(tmp_path, gemini.base_url, command) as gateway, connection(gateway) as upload:
         upload.sendall(
             head(
                 "POST",
@@ -151,12 +161,13 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, gemini: Emulator) -> No
         until(lambda: gateway.rows("SELECT 1 FROM blobs"), "the upload is being written")
         assert gateway.process is not None
         gateway.process.terminate()
-        until(lambda: "stopping" in gateway.log(), "the first signal was heard")
+        until(lambda: not is_ready(gateway), "the first signal was heard")
         started = CLOCK.monotonic()
         gateway.process.terminate()
 
         assert gateway.process.wait(10) == 128 + signal.SIGTERM
         assert CLOCK.monotonic() - started < 3
+        assert "stopping: no new work" in gateway.log()
 
 
 def test_one_process_per_data_directory(tmp_path: Path, gemini: Emulator) -> None:
