@@ -26,7 +26,7 @@ from gateway.wire.gemini import (
     as_text,
     parse_int,
 )
-from gateway.wire.inline_items import inline_items, is_object
+from gateway.wire.inline_items import inline_items, is_operation
 
 # ``{"response": {…}}`` or ``{"error": {"code": int, "status": str, "message": str, …}}``.
 Answer = dict[str, Any]
@@ -158,7 +158,7 @@ def unfold_inline(operation: Path, jsonl: Path) -> Unfolded:
     """Rewrite a fetched operation as a JSONL results file.
 
     An operation without output has no items, one that breaks off those before the break: the
-    others are missing. A page of some proxy's is no operation.
+    others are missing. A page of some proxy's is no operation, nor is an error in JSON.
     """
     count, whole = 0, False
     with (
@@ -171,7 +171,7 @@ def unfold_inline(operation: Path, jsonl: Path) -> Unfolded:
             # In JSON a line end can stand between values only.
             lines.write(item.replace(b"\n", b" ") + b"\n")
             count += 1
-        whole = count > 0 or is_object(text)
+        whole = count > 0 or is_operation(text)
     return Unfolded(count, whole)
 
 

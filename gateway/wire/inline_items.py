@@ -47,6 +47,11 @@ _ITEMS: Final = frozenset(
 )
 _ON_THE_WAY: Final = frozenset(path[:end] for path in _ITEMS for end in range(len(path)))
 
+# Members of an operation; those recorded without output have a name, metadata and `done`.
+# A name alone may be that of an error: ``{"name":"BadGateway","code":502}``.
+_OF_OPERATIONS: Final = frozenset({b"metadata", b"done", b"response"})
+_NAME: Final = b'"batches/'
+
 
 def inline_items(operation: Text) -> Iterator[bytes]:
     """Yield the result items as they are written, those of the first place that has any.
@@ -62,13 +67,18 @@ def inline_items(operation: Text) -> Iterator[bytes]:
             return
 
 
-def is_object(text: Text) -> bool:
-    """Whether a text is one JSON object, from its first bracket to its last.
+def is_operation(text: Text) -> bool:
+    """Whether a text is one JSON object, to its end, with a member that an operation has.
 
     Errors: ValueError where the text ends or breaks before the object does.
     """
     start = _after(_GAP, text, 0)
-    return _at(text, start) == b"{" and _after(_GAP, text, _end(text, start)) == len(text)
+    if _at(text, start) != b"{" or _after(_GAP, text, _end(text, start)) != len(text):
+        return False
+    return any(
+        name in _OF_OPERATIONS or (name == b"name" and text[value : value + len(_NAME)] == _NAME)
+        for name, value in _members(text, start)
+    )
 
 
 def _lists(text: Text, start: int, path: Path) -> Iterator[int]:
