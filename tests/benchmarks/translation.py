@@ -24,6 +24,7 @@ from gateway.runner.cpu.lines import ANSWER_LINE, spool_lines
 from gateway.runner.worker import GARBAGE_THRESHOLD
 from gateway.translate import ENDPOINTS, AnswerHints, Context, LineError, Policy
 from tests.benchmarks import lines
+from tests.benchmarks.allocation import as_in_a_worker
 
 _POLICY: Final = Policy()
 # CPU time of this process: what a busy neighbour takes is not counted.
@@ -170,7 +171,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual lines")
     arguments = parser.parse_args()
-    gc.set_threshold(GARBAGE_THRESHOLD)  # as in a worker process
+    as_in_a_worker()
+    gc.set_threshold(GARBAGE_THRESHOLD)  # as there
     print(f"{'':22}{'lines':>8}{'MB':>8}{'floor us':>10}{'ours us':>10}{'ratio':>8}{'goal':>7}")
     measured = {}
     for case in cases(arguments.scale):

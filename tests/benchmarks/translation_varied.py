@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gateway.runner.worker import GARBAGE_THRESHOLD
 from tests.benchmarks import lines
+from tests.benchmarks.allocation import as_in_a_worker
 from tests.benchmarks.translation import Case, floor, forward, seconds
 
 Json = dict[str, Any]
@@ -219,7 +220,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=COUNT, help="lines of each kind")
     arguments = parser.parse_args()
-    gc.set_threshold(GARBAGE_THRESHOLD)  # as in a worker process
+    as_in_a_worker()
+    gc.set_threshold(GARBAGE_THRESHOLD)  # as there
     print(f"{'':22}{'lines':>8}{'KB':>8}{'floor us':>10}{'ours us':>10}{'ratio':>8}{'goal':>7}")
     table = {case.name: case for case in cases(arguments.count)}
     for case in table.values():
