@@ -113,13 +113,18 @@ def may_be_divided(job: Job) -> bool:
     )
 
 
+def without_cut(jobs: Sequence[Job]) -> Sequence[Job]:
+    """Leave out the jobs that were cut before they ran: others took all of their lines."""
+    divided = {job.follows for job in jobs if job.cause is Cause.RECUT}
+    return [job for job in jobs if job.run is not None or job.id not in divided]
+
+
 def refused_model(jobs: Sequence[Job]) -> str | None:
     """Return Google's advice if it refused every job of a batch because of the model, else None.
 
     Then nothing ran: jobs that were cut again have left their lines to others.
     """
-    divided = {job.follows for job in jobs if job.cause is Cause.RECUT}
-    last = [job for job in jobs if job.run is not None or job.id not in divided]
+    last = without_cut(jobs)
     refusals = [
         job.failure.message
         for job in last

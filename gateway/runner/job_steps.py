@@ -337,10 +337,12 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         job, summary = rendered
         followers = await follow(context, batch, job, summary, place)
         _tell(job, summary, followers)
-        if summary["published"] is None or not await _end_batch(
-            context, batch, claim, job, summary
-        ):
-            await _save_collected(context, claim, job, summary, followers)
+        kept: Mapping[str, str] = {}
+        if summary["published"] is not None:
+            kept = await _end_batch(context, batch, claim, job, summary)
+            if claim.ended is not None:
+                return
+        await _save_collected(context, claim, job, summary, followers, kept=kept)
 
 
 async def _save_collected(
@@ -349,30 +351,34 @@ async def _save_collected(
     job: Job,
     summary: Mapping[str, Any],
     followers: Sequence[Follower],
+    *,
+    kept: Mapping[str, str],
 ) -> None:
-    """Save a job with its run, and the jobs that go on for it."""
+    """Save a job with its run, and the jobs that go on for it; some may be ``kept`` already."""
     archives = _archives(summary)
-    names = await context.keep([summary["run"], summary["index"], *archives.values()])
-    kept = dict(zip(archives, names[2:], strict=True))
-    collected = _collected(job, summary, {**kept, "run": names[0], "index": names[1]})
+    made = {"run": summary["run"], "index": summary["index"], **archives}
+    left = {name: path for name, path in made.items() if name not in kept}
+    blobs = {**kept, **dict(zip(left, await context.keep([*left.values()]), strict=True))}
+    collected = _collected(job, summary, blobs)
     await claim.save(
         collected,
         **_learned(context, job, collected),
         jobs=[each.job for each in followers],
         named={each.job.id: each.files for each in followers},
         blobs=BlobChange(
-            live=[*names, *(blob for each in followers for blob in each.blobs)],
-            deletable=_replaced(claim.row, job, kept),
+            live=[*blobs.values(), *(blob for each in followers for blob in each.blobs)],
+            deletable=_replaced(claim.row, job, archives),
         ),
     )
 
 
 async def _end_batch(
     context: StepContext, batch: Batch, claim: JobClaim, job: Job, summary: Mapping[str, Any]
-) -> bool:
+) -> Mapping[str, str]:
     """Save a job and end its batch with it, in one transaction: it is the only one.
 
-    False, and nothing is written, when the batch is not as it was read by now (a cancel).
+    Nothing is written when the batch is not as it was read by now (a cancel). Returns the blobs
+    that were made of the job's results: their files are in the scratch directory no more.
     """
     archives, made = _archives(summary), made_files(summary["published"])
     if batch.index is not None:  # whoever read results by then finds where the rest of them is
@@ -393,10 +399,10 @@ async def _end_batch(
     try:
         await claim.save(collected, **_learned(context, job, collected), blobs=blobs, ends=end)
     except BatchChangedError:
-        return False
+        return kept
     claim.ended = end.batch
     tell_end(end.batch)
-    return True
+    return {}
 
 
 def _archives(summary: Mapping[str, Any]) -> Mapping[str, str]:

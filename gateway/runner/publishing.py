@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.batches.batch import Batch
-from gateway.batches.job import Cause, Failure, Job
+from gateway.batches.follow_ups import without_cut
+from gateway.batches.job import Failure, Job
 from gateway.batches.lifecycle import stop_reason
 from gateway.errors import AuditError, DamagedBlobError
 from gateway.runner.context import StepContext
@@ -50,7 +51,7 @@ async def write_files(
         summary = await runs.publish(noted)
     if summary["missing"] is None:
         return Written(summary)
-    again = await send_again(context, batch, runs.ran(), summary["missing"], place)
+    again = await send_again(context, batch, without_cut(jobs), summary["missing"], place)
     if again:
         return Written(summary, again)
     return Written(await runs.with_errors().publish(noted) if runs.left else summary)
@@ -89,7 +90,7 @@ class _Runs:
 
     async def publish(self, noted: int) -> Mapping[str, Any]:
         refused = [] if self.batch.run is None else [await self._refused()]
-        runs = [*refused, *[await self._run_of(job) for job in self.ran()]]
+        runs = [*refused, *[await self._run_of(job) for job in without_cut(self.jobs)]]
         told = {job.failure.code for job in self.jobs if job.failure is not None}
         damaged = self._damaged or LOST.code in told
         lost = damaged or None in runs or not self.trusted
@@ -113,11 +114,6 @@ class _Runs:
         if damaged:
             return LOST
         return stop_reason(self.batch, self.context.clock.now()) or MISSING
-
-    def ran(self) -> Sequence[Job]:
-        """Leave out the jobs whose lines other jobs took over before they ran."""
-        cut_again = {job.follows for job in self.jobs if job.cause is Cause.RECUT}
-        return [job for job in self.jobs if job.run is not None or job.id not in cut_again]
 
     async def _run_of(self, job: Job) -> RunPaths | None:
         if self.trusted or (job.failure is not None and job.failure.code == LOST.code):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.batches.batch import Batch
+from gateway.batches.follow_ups import without_cut
 from gateway.batches.job import Job
 from gateway.errors import ConflictError
 from gateway.runner.batch_end import FILES, output_file
@@ -62,9 +63,7 @@ class Rerenderer:
             await self._context.copy_to(batch.index, index)
             runs.append(RunPaths(str(run), str(index)))
         notes = Counter(batch.notes)  # of lines and answers: the latter are counted anew
-        for job in jobs:
-            if job.run is None:  # it was cut before anything ran, into others
-                continue
+        for job in without_cut(jobs):
             notes.subtract(job.notes)
             summary = await self._collect(batch, job, jobs, policy, place)
             notes.update(summary["notes"])

@@ -669,6 +669,8 @@ class Runner:
                 elif isinstance(claim, BatchClaim) and isinstance(before, Batch):
                     tally_batch(context.meters, before, claim.row)
         ended = claim.row if isinstance(claim.row, Batch) else claim.ended
+        if isinstance(claim, JobClaim):
+            claim.ended = None  # told once: other steps may follow under this claim
         if ended is not None and ended.status not in LIVE_STATUSES:
             context.tracer.batch_ended(ended)
 

@@ -1,5 +1,6 @@
 """A batch of few lines ends where the results of its only job are read, in one transaction."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from gateway.batches.job import DONE_STATES, Job, JobState
 from gateway.errors import WorkerError
 from gateway.ports.store import Work
 from gateway.ports.upstream import Observation
-from tests.runner.world import OWNER, World, chat, world
+from gateway.runner.context import Retention
+from gateway.runner.rerender import Rerenderer
+from tests.runner.world import HOUR, OWNER, World, chat, world
 
 LINES = chat("a", "say a") + chat("b", "say b")
 
@@ -93,11 +96,12 @@ async def test_lines_without_a_result_are_left_to_publishing(tmp_path: Path) -> 
     assert runs
 
 
+@pytest.mark.parametrize("raw", [0, HOUR])
 async def test_a_cancel_at_that_moment_is_obeyed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, raw: int
 ) -> None:
     """Nothing is written then of the end that was prepared, and no answer is lost."""
-    async with world(tmp_path) as w:
+    async with world(tmp_path, retention=Retention(raw=raw)) as w:
         saves = w.store.save_job
         prepared = []
 
@@ -111,6 +115,27 @@ async def test_a_cancel_at_that_moment_is_obeyed(
         ended, names, runs = await outcome(w, await w.submit(LINES))
     assert prepared == [BatchStatus.COMPLETED]
     assert (ended.status, names, runs) == (BatchStatus.CANCELLED, ["a", "b"], 1)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_its_files_are_written_again(tmp_path: Path) -> None:
+    """No run of such a job is kept, but its results are."""
+    async with world(tmp_path, retention=Retention(raw=HOUR)) as w:
+        batch = await w.ended(await w.submit(LINES))
+        again = await Rerenderer(w.context, batch.policy).render(batch, stored_policy=True)
+        [entry] = again.rerendered
+        lines = await w.lines(batch.output_file_id)
+        assert await w.lines(entry["output_file_id"]) == lines
+
+
+async def test_its_end_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The release of the job follows under the same claim."""
+    async with world(tmp_path) as w:
+        told = []
+        monkeypatch.setattr(type(w.context.tracer), "batch_ended", lambda _, row: told.append(row))
+        batch = await w.ended(await w.submit(LINES))
+        await w.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
+    assert [row.id for row in told] == [batch.id]
 
 
 async def test_all_of_it_or_nothing_is_seen(

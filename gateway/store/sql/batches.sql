@@ -83,7 +83,10 @@ UPDATE batches SET
     lease_until = CASE WHEN :keep THEN lease_until END,
     waiting_since = CASE WHEN CAST(:last_error AS TEXT) IS NULL THEN NULL ELSE coalesce(waiting_since, :now) END,
     ended_because = :ended_because,
-    due_at = CASE WHEN rings > heard THEN -rings ELSE :due_at END
+    due_at = CASE
+        WHEN rings > heard AND CAST(:status AS TEXT) IN ($live) THEN -rings
+        ELSE :due_at
+    END
 WHERE id = :id AND fence = :fence
     AND status IN ($live);
 
@@ -132,7 +135,10 @@ UPDATE batches SET (cost, most) = (
     FROM (
         SELECT cost, CASE
             WHEN state NOT IN ('collected', 'released') THEN most
-            WHEN run IS NULL THEN 0
+            WHEN run IS NULL AND EXISTS (
+                SELECT 1 FROM jobs AS part
+                WHERE part.batch_id = :id AND part.follows = jobs.id AND part.cause = 'recut'
+            ) THEN 0
             ELSE cost
         END AS known
         FROM jobs WHERE batch_id = :id
