@@ -161,7 +161,9 @@ def serving(
         gateway.close()
 
 
-def chat_line(custom_id: str, text: str, model: str = "gemini-2.5-flash", **body: Any) -> bytes:
+def chat_line(
+    custom_id: str, text: str, model: str = "gemini-2.5-flash-lite", **body: Any
+) -> bytes:
     """One chat line."""
     messages = [{"role": "user", "content": text}]
     return line(custom_id, "/v1/chat/completions", {"model": model, "messages": messages, **body})

@@ -64,7 +64,7 @@ def planned(place: Path, line: Mapping[str, Any], lines: int, **changes: Any) ->
 
 def test_jobs_are_cut_by_what_comes_out(tmp_path: Path) -> None:
     """1 GiB of alternatives: 41 lines; 100 lines of them went inline, and were lost."""
-    line = {"logprobs": True, "top_logprobs": 20, "max_tokens": 5000}
+    line = {"logprobs": True, "top_logprobs": 20, "max_tokens": 5000, "model": "gemini-2.5-flash"}
     assert planned(tmp_path, line, 100) == [42, 42, 16]
 
 

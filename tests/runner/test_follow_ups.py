@@ -11,7 +11,7 @@ from gateway.batches.pacing import Pace
 from gateway.errors import UpstreamRefusedError, UpstreamUnavailableError
 from gateway.runner import quota_steps
 from gateway.runner.context import JobClaim
-from tests.runner.world import HOUR, Fine, World, chat, world
+from tests.runner.world import HOUR, MODEL, Fine, World, chat, world
 
 # A model of one answer each: n of them are n items.
 MANY = chat("many", "x", model="gemini-3-flash-preview", n=3)
@@ -392,7 +392,7 @@ async def test_what_is_usual_is_learned(tmp_path: Path) -> None:
         await here.until(lambda work: (work.jobs[0].looked_at or 0) >= since, second)
 
         assert not here.upstream.jobs[1].cancelled
-        assert await here.context.store.longest_job("gemini-2.5-flash") >= 5 * HOUR
+        assert await here.context.store.longest_job(MODEL) >= 5 * HOUR
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["waits", "runs"])

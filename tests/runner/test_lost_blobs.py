@@ -203,7 +203,7 @@ async def test_jobs_that_have_lost_both_files_get_their_own_lines(tmp_path: Path
     lines = b"".join(
         chat(f"{n}", f"t{n}", n=-1 if n == 2 else 1, model=f"gemini-{model}")
         for n in range(9)
-        for model in ("2.5-flash", "3-flash-preview")[n % 2 :][:1]
+        for model in ("2.5-flash-lite", "3-flash-preview")[n % 2 :][:1]
     )
     async with running(tmp_path, lines) as (w, batch, _):
         work = await w.until(

@@ -27,6 +27,7 @@ from tests.runner.world import HOUR, World, chat, naming, world
 pytestmark = pytest.mark.slow
 
 IDS: Final = ("a", "b", "c")
+PRICED: Final = "gemini-2.5-flash"  # budgets are by its price
 LINES: Final = b"".join(chat(i, f"say {i}", max_tokens=50) for i in IDS)
 ALWAYS: Final = 25 * HOUR  # before the deadline: from the beginning
 
@@ -166,7 +167,7 @@ async def test_the_budget_is_kept_to(gemini: Emulator, tmp_path: Path) -> None:
     )
     async with rescuing(gemini, tmp_path, rules={"budget": one}) as w:
         gemini.fault("job-stuck", times=1)
-        lines = b"".join(chat(str(i), f"say {i}", max_tokens=50) for i in range(9))
+        lines = b"".join(chat(str(i), f"say {i}", max_tokens=50, model=PRICED) for i in range(9))
         batch = await w.submit(lines)
         work = await w.until(lambda work: work.batch.last_error == rescue_step.BUDGET_SPENT, batch)
         assert work.batch.rescue_cost is not None
@@ -400,7 +401,9 @@ async def test_a_reserved_budget_is_waited_for(gemini: Emulator, tmp_path: Path)
     async with rescuing(gemini, tmp_path, rules={"budget": 2 * window}) as w:
         pdf = await w.upload(PDF, "report.pdf")
         gemini.fault("job-stuck", times=1)
-        done = await w.ended(await w.submit(b"".join(naming(i, pdf.id) for i in "abcdef")))
+        done = await w.ended(
+            await w.submit(b"".join(naming(i, pdf.id, model=PRICED) for i in "abcdef"))
+        )
         assert (done.status, done.counts.completed) == (BatchStatus.COMPLETED, 6)
 
 
@@ -433,7 +436,7 @@ async def test_a_cancel_ends_those_that_wait_for_the_budget(
         monkeypatch.setattr(w.store, "begin_rescue_call", told)
         pdf = await w.upload(PDF, "report.pdf")
         gemini.fault("job-stuck", times=1)
-        batch = await w.submit(b"".join(naming(i, pdf.id) for i in "abc"))
+        batch = await w.submit(b"".join(naming(i, pdf.id, model=PRICED) for i in "abc"))
         single = await asked(w, 1)
         async with asyncio.timeout(150):
             await beyond.wait()

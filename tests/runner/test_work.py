@@ -32,6 +32,7 @@ LIMITS = InputLimits(
 )
 JOBS = JobLimits(1000, 10**9, 2**20, 100, 20)
 CHAT = "/v1/chat/completions"
+FLASH = "gemini-2.5-flash"  # it has log probabilities
 
 
 def check(
@@ -116,8 +117,13 @@ def test_lines_that_processes_die_of_are_refused_alone(tmp_path: Path) -> None:
 
 def test_jobs_with_many_log_probabilities_go_by_file(tmp_path: Path) -> None:
     """Their answers are out of proportion; few of them still go inline."""
-    few = [chat(f"c{n}", logprobs=True, top_logprobs=5, max_tokens=10) for n in range(100)]
-    many = [chat(f"c{n}", logprobs=True, top_logprobs=20, max_tokens=800) for n in range(100)]
+    few = [
+        chat(f"c{n}", model=FLASH, logprobs=True, top_logprobs=5, max_tokens=10) for n in range(100)
+    ]
+    many = [
+        chat(f"c{n}", model=FLASH, logprobs=True, top_logprobs=20, max_tokens=800)
+        for n in range(100)
+    ]
     assert [job.inline for job in check(tmp_path, few).jobs] == [True]
     assert [job.inline for job in check(tmp_path, many).jobs] == [False]
 

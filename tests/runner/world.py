@@ -54,7 +54,7 @@ from tests.databases import migrated
 
 OWNER = "owner"
 HOUR = 3_600_000
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-2.5-flash-lite"  # one whose end is not announced: it would be noted of each line
 MODELS = (MODEL, "gemini-3-flash-preview")
 READY = FileSeen(FileState.READY)
 
@@ -541,11 +541,11 @@ async def sweep(context: StepContext) -> int:
     return await Sweeper(context).sweep()
 
 
-def naming(custom_id: str, *file_ids: str) -> bytes:
+def naming(custom_id: str, *file_ids: str, **body: Any) -> bytes:
     """One chat line that names files."""
     parts = [{"type": "file", "file": {"file_id": file_id}} for file_id in file_ids]
     message = {"role": "user", "content": [{"type": "text", "text": custom_id}, *parts]}
-    return chat(custom_id, messages=[message])
+    return chat(custom_id, messages=[message], **body)
 
 
 def chat(custom_id: str, text: str = "x", **body: Any) -> bytes:
