@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 FOREIGN = ROOT / "tests/campaigns/programs"  # each runs in an environment of its own
+MUTATION = "tests/mutation"  # its tools are a dependency group: no test needs them
 OWN = {"gateway", "tests"}
 NEWER = {"compression"}  # of the standard library from Python 3.14 on
 
@@ -26,6 +28,11 @@ def declared(*extras: str) -> set[str]:
     rows = PROJECT["dependencies"] + [
         row for extra in extras for row in PROJECT["optional-dependencies"][extra]
     ]
+    return names_in(rows)
+
+
+def names_in(rows: list[str]) -> set[str]:
+    """Return the names of requirements."""
     return {normal(re.match(r"[\w.-]+", row)[0]) for row in rows}  # type: ignore[index]
 
 
@@ -46,6 +53,7 @@ def imported(path: Path) -> set[str]:
         # gateway/emulator/testing.py is a plug-in of pytest, which whoever loads it has.
         ("gateway", {"pytest"} | declared("cloud", "demo", "otel", "postgres")),
         ("tests", declared(*PROJECT["optional-dependencies"])),
+        (MUTATION, declared("test") | names_in(PYPROJECT["dependency-groups"]["mutation"])),
     ],
 )
 def test_every_import_is_of_a_declared_dependency(folder: str, known: set[str]) -> None:
@@ -55,6 +63,7 @@ def test_every_import_is_of_a_declared_dependency(folder: str, known: set[str]) 
         (str(path.relative_to(ROOT)), name)
         for path in (ROOT / folder).rglob("*.py")
         if not path.is_relative_to(FOREIGN)
+        if folder == MUTATION or not path.is_relative_to(ROOT / MUTATION)
         for name in imported(path)
         if not known & {normal(owner) for owner in offers.get(name, [name])}
     }
