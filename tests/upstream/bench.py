@@ -17,6 +17,8 @@ from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
 
 KEY = "AIzaSyD-not-a-real-key-0123456789"
+# With asyncio's 100 the kernel drops some of 150 connections at once: they come seconds later.
+BACKLOG = 512
 
 
 class SkipClock:
@@ -158,7 +160,7 @@ async def raw_server(script: Script, tls: ssl.SSLContext | None = None) -> Async
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls, backlog=BACKLOG)
     try:
         host, port = server.sockets[0].getsockname()[:2]
         yield f"{'https' if tls else 'http'}://{host}:{port}"
