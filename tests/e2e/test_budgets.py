@@ -71,7 +71,9 @@ def test_what_is_too_much_fails_before_it_is_paid(tmp_path: Path) -> None:
         assert "$0.0012" in message
         assert "$0.001" in message
         # Without a limit of its own, the model's counts; a price of the settings comes first.
-        code, message = refusal(finished(dora, create(dora, chat_line("a", "x"), budget="0.05")))
+        code, message = refusal(
+            finished(dora, create(dora, chat_line("a", "x", model=LIMITED), budget="0.05"))
+        )
         assert code == "budget_exceeded"
         dear = chat_line("a", "x", model="gemini-2.5-pro", max_tokens=1000)
         code, message = refusal(finished(dora, create(dora, dear, budget="0.9")))
@@ -86,7 +88,7 @@ def test_what_is_too_much_fails_before_it_is_paid(tmp_path: Path) -> None:
         assert caught.value.param == "metadata.budget_usd"
 
         alice = client(gateway, "alice")
-        code, message = refusal(finished(alice, create(alice, chat_line("a", "x"))))
+        code, message = refusal(finished(alice, create(alice, chat_line("a", "x", model=LIMITED))))
         assert (code, "$0.01" in message) == ("budget_exceeded", True)
         assert len(google.ledger()) == paid  # nothing of all this was paid
         google.fault("slow", on="create", seconds=1.0)

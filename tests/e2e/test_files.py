@@ -32,7 +32,7 @@ from tests.e2e.test_kill import Killer, Phase, assert_nothing_left, assert_paid_
 
 PDF = b"%PDF-1.7 " + bytes(range(256)) * 400
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-2.5-flash-lite"
 HOUR = 3600
 
 

@@ -134,7 +134,7 @@ def test_a_live_batch_is_not_retried(tmp_path: Path) -> None:
             retried(client, batch)
 
         assert [(job["number"], job["model"], job["items"], job["state"]) for job in jobs] == [
-            (jobs[0]["number"], "gemini-2.5-flash", 1, "running"),
+            (jobs[0]["number"], "gemini-2.5-flash-lite", 1, "running"),
             (jobs[0]["number"] + 1, "gemini-2.5-pro", 1, "running"),
         ]
         assert {job["attempts"] for job in jobs} == {1}

@@ -50,7 +50,7 @@ def test_chat_goes_through_inline_and_by_file(
     assert batch.request_counts is not None
     assert batch.request_counts.model_dump() == {"total": count, "completed": count, "failed": 0}
     assert batch.error_file_id is None
-    assert batch.model == "gemini-2.5-flash"
+    assert batch.model == "gemini-2.5-flash-lite"
     rows = read_lines(client, batch.output_file_id)
     assert [row["custom_id"] for row in rows] == ids
     assert [content_of(row) for row in rows] == [f"Echo: say {i}" for i in ids]
