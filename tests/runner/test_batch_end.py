@@ -13,6 +13,7 @@ from gateway.errors import WorkerError
 from gateway.ports.store import Work
 from gateway.ports.upstream import Observation
 from gateway.runner.context import Retention
+from gateway.runner.cpu.archive import is_packed
 from gateway.runner.rerender import Rerenderer
 from tests.runner.world import HOUR, OWNER, World, chat, world
 
@@ -96,11 +97,15 @@ async def test_lines_without_a_result_are_left_to_publishing(tmp_path: Path) -> 
     assert runs
 
 
-@pytest.mark.parametrize("raw", [0, HOUR])
+@pytest.mark.parametrize("raw", [0, HOUR], ids=["dropped", "archived"])
 async def test_a_cancel_at_that_moment_is_obeyed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, raw: int
 ) -> None:
-    """Nothing is written then of the end that was prepared, and no answer is lost."""
+    """Nothing is written then of the end that was prepared, and no answer is lost.
+
+    Results of so many lines are worth an archive, which is in its place by then.
+    """
+    ids = [str(number) for number in range(700)]
     async with world(tmp_path, retention=Retention(raw=raw)) as w:
         saves = w.store.save_job
         prepared = []
@@ -112,9 +117,14 @@ async def test_a_cancel_at_that_moment_is_obeyed(
             return await saves(job, **others)
 
         monkeypatch.setattr(w.store, "save_job", cancelled_first)
-        ended, names, runs = await outcome(w, await w.submit(LINES))
+        ended, names, runs = await outcome(w, await w.submit(b"".join(map(chat, ids))))
+        [job] = (await w.work(ended)).jobs
+        archived = job.raw is not None and is_packed(
+            tmp_path / "data/blobs" / job.raw[:2] / job.raw
+        )
     assert prepared == [BatchStatus.COMPLETED]
-    assert (ended.status, names, runs) == (BatchStatus.CANCELLED, ["a", "b"], 1)
+    assert (ended.status, names, runs) == (BatchStatus.CANCELLED, ids, 1)
+    assert archived is bool(raw)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 

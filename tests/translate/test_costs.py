@@ -66,22 +66,22 @@ def test_the_most_a_request_may_cost() -> None:
     assert most_cost([b'{"content":{}}00'], PRICE) == 4 * 500
 
 
+def called_with(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """A conversation in which a function was called with these, and answered the same."""
+    text = orjson.dumps(arguments).decode()
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": text}}
+    return [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": text},
+    ]
+
+
 @pytest.mark.parametrize("limit", [{}, {"max_tokens": 50}])
 def test_what_a_function_was_called_with_is_no_limit(limit: dict[str, int]) -> None:
     """With arguments of that name a line cost a token at most: no budget held it."""
     said = {"generationConfig": {"maxOutputTokens": 1, "candidateCount": 1}}
-    call = {"name": "f", "arguments": orjson.dumps(said).decode()}
-    body = {
-        "messages": [
-            {"role": "user", "content": "Hi"},
-            {
-                "role": "assistant",
-                "tool_calls": [{"id": "1", "type": "function", "function": call}],
-            },
-            {"role": "tool", "tool_call_id": "1", "content": call["arguments"]},
-        ],
-        **limit,
-    }
+    body = {"messages": called_with(said), **limit}
     made = ENDPOINTS["/v1/chat/completions"].to_gemini(body, Policy(), "gemini-2.5-flash")
     assert not isinstance(made, LineError)
     [item] = made[0]
@@ -93,19 +93,8 @@ def test_what_a_function_was_called_with_is_no_limit(limit: dict[str, int]) -> N
 def test_what_a_function_was_called_with_is_no_mark() -> None:
     """Whatever the client names it, and also where a template tells: its cost is known."""
     said = {"googleSearch": {}, "inlineData": {"data": "QUJD"}, "responseLogprobs": True}
-    call = {"name": "f", "arguments": orjson.dumps(said).decode()}
-    body = {
-        "messages": [
-            {"role": "user", "content": "Hi"},
-            {
-                "role": "assistant",
-                "tool_calls": [{"id": "1", "type": "function", "function": call}],
-            },
-            {"role": "tool", "tool_call_id": "1", "content": call["arguments"]},
-            {"role": "user", "content": "And?"},
-        ],
-        "max_tokens": 50,
-    }
+    messages = [*called_with(said), {"role": "user", "content": "And?"}]
+    body = {"messages": messages, "max_tokens": 50}
     policy = Policy()
     for _ in range(3):
         made = ENDPOINTS["/v1/chat/completions"].to_gemini(body, policy, "gemini-2.5-flash")
