@@ -68,6 +68,7 @@ def test_a_notebook_that_is_run_again_pays_once(gateway: GatewayProcess, google:
     alice = gateway.client(api_key="alice-secret")
     lines = [chat_line(f"id-{n}", f"say {n}", temperature=0.9, max_tokens=500) for n in range(20)]
     first = finished(alice, create(alice, lines, WEEK))
+    until(lambda: google.journal("delete"), "Google's copy is deleted, for which no batch waits")
     paid, calls, journal = len(google.ledger()), google.calls(), google.journal()
 
     again = finished(alice, create(alice, lines, {**WEEK, "budget_usd": "0"}))
