@@ -550,9 +550,7 @@ class Runner:
                 self._under_way[_key(step)].claim = claim
                 await self._carry_out(step, claim)
         except UnavailableError as error:
-            self._remind("%s waits for the records: %s", step.act, error.message)
-            self._unwritten = error.message
-            await self._context.clock.sleep(TICK_SECONDS)
+            await self._wait_for_records(step.act, error)
 
     def _remind(self, text: str, *values: object) -> None:
         """Log once a minute what is met every second by every step, on a full disk say."""
@@ -624,10 +622,16 @@ class Runner:
                 await claim.end()
             except LostClaimError:
                 return
-            except UnavailableError:
+            except UnavailableError as error:
                 if self._stopping:
                     return
-                await self._context.clock.sleep(TICK_SECONDS)
+                await self._wait_for_records("what was under way", error)
+
+    async def _wait_for_records(self, what: str, error: UnavailableError) -> None:
+        """Say that the records cannot be written now, and pause."""
+        self._remind("%s waits for the records: %s", what, error.message)
+        self._unwritten = error.message
+        await self._context.clock.sleep(TICK_SECONDS)
 
     async def _still_wanted(self, step: Step, claim: BatchClaim | JobClaim) -> Work | None:
         """Return the rows as they are under the claim, if they still ask for this step."""

@@ -448,7 +448,7 @@ async def test_a_backlog_of_validations_stands_before_nothing(tmp_path: Path) ->
         assert len(waiting) > 100
 
 
-@pytest.mark.parametrize("phase", ["validating", "running"])
+@pytest.mark.parametrize("phase", ["validating", "running", "polling"])
 async def test_a_full_disk_is_waited_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, phase: str
 ) -> None:
@@ -456,12 +456,18 @@ async def test_a_full_disk_is_waited_out(
     async with world(tmp_path) as here:
         here.upstream.state = "RUNNING"
         batch = await here.submit(TWO)
-        if phase == "running":
+        if phase != "validating":
             await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        answer = asyncio.Event()
+        if phase == "polling":  # a step holds its claim meanwhile, and cannot give it back
+            here.upstream.hanging["observe"] = answer
+            here.upstream.reached.clear()
+            await here.until(lambda _: "observe" in here.upstream.reached, batch)
         here.store.full = True
         here.upstream.state = "SUCCEEDED"
         for job in here.upstream.jobs:
             job.state = "SUCCEEDED"
+        answer.set()
         async with asyncio.timeout(60):
             while here.runner.trouble != "storage is full":
                 await here.clock.sleep(0.01)

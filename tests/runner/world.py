@@ -278,6 +278,7 @@ class ScriptedUpstream:
         """Get."""
         assert credential == "default"
         self._call("observe")
+        await self._hang("observe")
         job = self._job(name)
         ended = job.state not in {"PENDING", "RUNNING"}
         if ended and self.late:
