@@ -80,11 +80,14 @@ class PatientHandler(logging.Handler):
 
     def __init__(self, descriptor: int, waiting: int = WAITING) -> None:
         super().__init__()
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._lines: queue.Queue[bytes] = queue.Queue(waiting)
         self._many = waiting // 2
         self._hurry = threading.Event()
-        self._dropped = 0
+        # Lines that did not fit into the queue, that could not be written, and of which a later
+        # line has told. Each has one thread that counts it.
+        self._dropped = self._lost = self._told = 0
+        self._torn = False  # the last line was written in part
         threading.Thread(target=self._write_all, name="logs", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -114,14 +117,19 @@ class PatientHandler(logging.Handler):
                 self._hurry.clear()  # before lines are taken: one that comes later sets it anew
             lines += self._more(AT_ONCE - len(lines[0]))
             all_taken = self._lines.empty()
-            try:
-                self._write(b"".join(lines))
-                if self._dropped and self._lines.empty():
-                    self._write(self._tell_dropped())
-            except OSError:
-                return  # the reader is gone, and with it whoever could be told
+            self._write_some(lines)
             for _ in lines:
                 self._lines.task_done()
+
+    def _write_some(self, lines: list[bytes]) -> None:
+        """Write lines, and how many are missing before them.
+
+        Standard error may be a file on a disk that is full, and has room again later.
+        """
+        self._lost += self._write(b"".join(lines))
+        missing = self._dropped + self._lost - self._told
+        if missing and self._lines.empty() and not self._write(self._tell_missing(missing)):
+            self._told += missing
 
     def _more(self, room: int) -> Iterator[bytes]:
         with suppress(queue.Empty):
@@ -130,14 +138,20 @@ class PatientHandler(logging.Handler):
                 room -= len(line)
                 yield line
 
-    def _write(self, line: bytes) -> None:
-        while line:
-            line = line[os.write(self._descriptor, line) :]
+    def _write(self, text: bytes) -> int:
+        """Write whole lines; count those that could not be written."""
+        lost = text.count(b"\n")
+        text = b"\n" * self._torn + text
+        with suppress(OSError):
+            while text:
+                written = os.write(self.descriptor, text)
+                self._torn = text[written - 1 : written] != b"\n"
+                text = text[written:]
+        return min(lost, text.count(b"\n"))
 
-    def _tell_dropped(self) -> bytes:
-        dropped, self._dropped = self._dropped, 0
-        lines = counted(dropped, "line")
-        message = f"{lines} dropped: standard error was not read fast enough"
+    def _tell_missing(self, count: int) -> bytes:
+        lines = counted(count, "line")
+        message = f"{lines} dropped: standard error took them too slowly, or not at all"
         record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (), None)
         return self.format(record).encode() + b"\n"
 

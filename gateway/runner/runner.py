@@ -160,7 +160,7 @@ class Runner:
         # Why the records cannot be read, or written, now.
         self._unread: str | None = None
         self._unwritten: str | None = None
-        self._reminds_at = 0.0
+        self._reminded: dict[str, float] = {}  # what the log has said, and when it may say it again
         self._bell = asyncio.Event()
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
@@ -215,7 +215,7 @@ class Runner:
                     due = now if more else await self._context.store.next_due(now)
                     self._unread = None  # the next step, which writes, may be due in an hour
                 except UnavailableError as error:
-                    self._remind("the records cannot be used now: %s", error.message)
+                    self._remind("the records cannot be used now", error)
                     self._unread = error.message
                     due = None
                 await self._pause(due)
@@ -552,12 +552,13 @@ class Runner:
         except UnavailableError as error:
             await self._wait_for_records(step.act, error)
 
-    def _remind(self, text: str, *values: object) -> None:
-        """Log once a minute what is met every second by every step, on a full disk say."""
+    def _remind(self, what: str, error: UnavailableError) -> None:
+        """Log once a minute a reason that is met every second by every step: a full disk, say."""
         now = self._context.clock.monotonic()
-        if now >= self._reminds_at:
-            self._reminds_at = now + REMINDER_SECONDS
-            logger.warning(text, *values)
+        self._reminded = {told: again for told, again in self._reminded.items() if again > now}
+        if error.message not in self._reminded:
+            self._reminded[error.message] = now + REMINDER_SECONDS
+            logger.warning("%s: %s", what, error.message)
 
     async def _carry_out(self, step: AnyStep, claim: AnyClaim) -> None:
         """Do the step, and those that follow on it at once, under one claim."""
@@ -629,7 +630,7 @@ class Runner:
 
     async def _wait_for_records(self, what: str, error: UnavailableError) -> None:
         """Say that the records cannot be written now, and pause."""
-        self._remind("%s waits for the records: %s", what, error.message)
+        self._remind(f"{what} waits for the records", error)
         self._unwritten = error.message
         await self._context.clock.sleep(TICK_SECONDS)
 

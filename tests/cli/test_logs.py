@@ -1,5 +1,6 @@
 """Logs: one JSON object a line; of an exception only its type."""
 
+import fcntl
 import logging
 import os
 import subprocess
@@ -8,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -75,6 +77,26 @@ def test_a_pipe_that_is_not_read_blocks_nothing() -> None:
     os.close(reader)
 
 
+def test_lines_come_again_when_a_full_disk_has_room(tmp_path: Path) -> None:
+    """After one write that failed nothing was logged any more, until the end of the process."""
+    there = tmp_path / "log"
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    handler = PatientHandler(descriptor)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for number in range(3):
+        handler.emit(told(number))
+        handler.flush()
+    with there.open("wb") as file:
+        os.dup2(file.fileno(), descriptor)
+    handler.emit(told(3))
+    handler.flush()
+
+    first, second = there.read_text().splitlines()
+    assert first == "0003"
+    assert second.startswith("3 lines dropped: ")
+    os.close(descriptor)
+
+
 @pytest.fixture
 def without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are gathered for an hour: what is written before is not written by the clock."""
@@ -134,6 +156,25 @@ def test_a_queue_that_is_half_full_is_written() -> None:
         for number in range(60):
             handler.emit(told(number))
         assert os.read(reader, 5) == b"0000\n"
+
+
+@pytest.mark.usefixtures("without_end")
+def test_a_line_that_was_torn_is_ended_before_the_next() -> None:
+    """A program that reads lines loses that one alone."""
+    with piped(waiting=100) as (handler, reader):
+        os.set_blocking(handler.descriptor, False)
+        fcntl.fcntl(handler.descriptor, fcntl.F_SETPIPE_SZ, 4096)
+        for letter in "ABC":
+            handler.emit(logging.LogRecord("x", logging.INFO, "x.py", 1, letter * 2000, (), None))
+        handler.flush()
+        begun = os.read(reader, 4096)
+        handler.emit(told(3))
+        handler.flush()
+
+        assert begun == b"A" * 2000 + b"\n" + b"B" * 2000 + b"\n" + b"C" * 94
+        torn, whole, said = os.read(reader, 4096).decode().splitlines()
+        assert (torn, whole) == ("", "0003")
+        assert said.startswith("1 line dropped: ")
 
 
 def test_what_was_said_last_is_written_before_the_end() -> None:

@@ -358,6 +358,25 @@ async def test_a_stuck_job_is_ended_and_its_rest_sent_again(tmp_path: Path) -> N
         assert causes == ["first", "stuck", "stuck", "stuck"]
 
 
+async def test_a_stuck_job_whose_cancel_had_no_answer_is_sent_again(tmp_path: Path) -> None:
+    """As if others had cancelled it, its lines would fail: that it was we is written down first."""
+    async with world(tmp_path, retries=RetryRules(resend=True)) as here:
+        here.upstream.state = "RUNNING"
+        here.upstream.unheard = 1
+        here.upstream.served = lambda key: key == "1" or len(here.upstream.jobs) > 1
+        batch = await here.submit(FOUR)
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        here.upstream.state = "SUCCEEDED"
+
+        here.clock.ahead = 7 * HOUR
+        here.runner.wake()
+        done = await here.ended(batch)
+
+        assert here.upstream.unheard == 0
+        assert await answers(here, done) == {name: f"re {name}" for name in "abcd"}
+        assert sorted(keys(here)[1:]) == [["2"], ["3"], ["4"]]
+
+
 async def test_a_stuck_job_says_so(tmp_path: Path) -> None:
     """By default it is waited for, and nothing is cancelled."""
     async with world(tmp_path) as here:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -500,6 +501,25 @@ async def test_records_that_were_unreadable_once_are_no_trouble(
                 while (here.runner.trouble is not None) is not trouble:
                     await here.clock.sleep(0.01)
         assert (await here.work(batch)).jobs[0].state is JobState.RUNNING
+
+
+async def test_another_reason_is_logged_within_the_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that came after the first was in no log for as long as a minute."""
+    reasons = itertools.cycle(["The disk is full.", "The disk fails."])
+
+    async def unread(_now: int) -> Collection[Kind]:
+        raise UnavailableError(next(reasons))
+
+    async with world(tmp_path) as here:
+        monkeypatch.setattr(here.store, "due_kinds", unread)
+        async with asyncio.timeout(60):
+            while not all(reason in caplog.text for reason in ("is full", "disk fails")):
+                here.runner.wake()
+                await here.clock.sleep(0.01)
+        assert caplog.text.count("The disk is full.") == 1
+        monkeypatch.undo()
 
 
 async def test_deletes_that_google_refuses_are_sent_for_days(tmp_path: Path) -> None:

@@ -172,6 +172,7 @@ class ScriptedUpstream:
     late: int = 0
     unlisted: bool = False  # the list lacks the model that there is
     refused_model: UpstreamHeldError | None = None  # of MODEL, by create
+    unheard: int = 0  # so many cancels happen without an answer
     deaf: bool = False  # no cancel is obeyed
     # Clients' files by name, those that are there, the states they are seen in next, their life.
     uploaded: dict[str, bytes] = field(default_factory=dict)
@@ -312,6 +313,9 @@ class ScriptedUpstream:
         if self.deaf:
             return
         job.state = "CANCELLED" if job.state in {"PENDING", "RUNNING"} else job.state
+        if self.unheard:
+            self.unheard -= 1
+            raise UpstreamAmbiguousError("no answer")
 
     async def release(self, job: Job) -> None:
         """Delete."""
