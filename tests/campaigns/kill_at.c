@@ -1,4 +1,5 @@
-/* Kill the calling process at the N-th system call of one kind, counted over all its processes.
+/* Kill the calling process at the N-th system call of one kind, counted over all its processes, and
+ * another, or the same that was started again, at the M-th call of a kind after that death.
  *
  * Loaded with LD_PRELOAD into the process that the kill sweep forks gateways from. Each function
  * below is asked for by name by Python, SQLite, libuv and libpq; it counts the call in memory that
@@ -17,6 +18,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -31,19 +33,34 @@ enum kind {
     WRITE, PWRITE, SEND, FSYNC, FDATASYNC, TRUNCATE, RENAME, LINK, UNLINK, MKDIR, RMDIR, COPY, KINDS
 };
 
-/* Shared by all processes of a run: a file of so many bytes. */
+enum { DEATHS = 2 };
+/* The index of "worker" in kill_at.py. */
+enum { WORKER = 2 };
+
+/* Shared by all processes of a run: a file of so many bytes. A row of calls for each death that is
+ * to come: those after the first are counted from one again. The last row goes on to the end. */
 struct tally {
-    _Atomic uint64_t calls[KINDS];
-    _Atomic uint64_t struck;
+    _Atomic uint64_t calls[DEATHS][KINDS];
+    _Atomic uint64_t struck[DEATHS];
 };
 
 static struct tally *tally;
-static int deadly_kind;
-static uint64_t deadly_call;
+static int deadly_kind[DEATHS];
+static uint64_t deadly_call[DEATHS];
 static uint64_t own_role;
+static pid_t own_process;
+/* Other threads may go on for a moment, which is no part of what comes after the death. */
+static atomic_bool dying;
 
-/* Begin to count; `call` 0 kills nothing. `role` is what is written when this process is killed. */
-int kill_at_arm(const char *path, int kind, uint64_t call, uint64_t role)
+/* Say where the death of this index is, before kill_at_arm; without it there is none. */
+void kill_at_death(int death, int kind, uint64_t call)
+{
+    deadly_kind[death] = kind;
+    deadly_call[death] = call;
+}
+
+/* Begin to count. `role` is what is written when this process is killed. */
+int kill_at_arm(const char *path, uint64_t role)
 {
     int file = open(path, O_RDWR | O_CLOEXEC);
     if (file < 0)
@@ -52,21 +69,25 @@ int kill_at_arm(const char *path, int kind, uint64_t call, uint64_t role)
     close(file);
     if (memory == MAP_FAILED)
         return -1;
-    deadly_kind = kind;
-    deadly_call = call;
     own_role = role;
+    own_process = getpid();
     tally = memory;
     return 0;
 }
 
 static void count(enum kind kind)
 {
-    if (tally == NULL)
+    if (tally == NULL || atomic_load(&dying))
         return;
-    uint64_t number = atomic_fetch_add(&tally->calls[kind], 1) + 1;
-    if ((int)kind != deadly_kind || number != deadly_call)
+    int death = 0;
+    while (death < DEATHS - 1 && atomic_load(&tally->struck[death]) != 0)
+        death++;
+    uint64_t number = atomic_fetch_add(&tally->calls[death][kind], 1) + 1;
+    if ((int)kind != deadly_kind[death] || number != deadly_call[death])
         return;
-    atomic_store(&tally->struck, own_role);
+    atomic_store(&dying, true);
+    /* A child that is forked and not yet another program writes too: a worker, from now on. */
+    atomic_store(&tally->struck[death], getpid() == own_process ? own_role : WORKER);
     kill(getpid(), SIGKILL);
     for (;;)
         pause();

@@ -14,6 +14,10 @@ run out.
 does. A point is ``SCENARIO:CALL:N``: ``--point follow-up:fdatasync:3`` runs that one alone.
 ``--count`` prints how many calls of each kind each scenario makes.
 
+``--deaths 2`` kills twice in each run of a sample, the second time at a random call after the
+first death: half of them early, in the start that follows. Such a point names both, and counts the
+second from the first: ``follow-up:fdatasync:3+send:12`` is twelve sends later.
+
 The whole is thousands of runs. ``--shard 1/3`` runs a third of them, and ``--journal FILE`` has one
 line for each run of all shards: a sweep goes on where the file ends, and its table is of all of it.
 Gateways are forked from a process that has imported them (``forking.py``).
@@ -29,7 +33,7 @@ import tempfile
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded: a failing sample can be repeated
 from typing import Any, Final, TypeVar
@@ -44,7 +48,7 @@ from gateway.emulator.running import Emulator, running
 from gateway.emulator.testing import EmulatorOptions
 from gateway.runner.rescue_step import ANSWER_LOST
 from tests.campaigns.forking import forking
-from tests.campaigns.kill_at import KINDS, Counted
+from tests.campaigns.kill_at import DEATHS, KINDS, Counted
 from tests.e2e.harness import (
     CLOCK,
     TERMINAL,
@@ -155,14 +159,35 @@ SCENARIOS: Final = {
 
 @dataclass(frozen=True)
 class Point:
-    """Where the process is killed: the N-th call of one kind in a scenario."""
+    """Where the process is killed: the N-th call of one kind in a scenario.
+
+    ``again``: where it, or another, is killed a second time, counted from the first death.
+    """
 
     scenario: str
     call: str
     number: int
+    again: tuple[str, int] | None = None
 
     def __str__(self) -> str:
-        return f"{self.scenario}:{self.call}:{self.number}"
+        second = "" if self.again is None else f"+{self.again[0]}:{self.again[1]}"
+        return f"{self.scenario}:{self.call}:{self.number}{second}"
+
+    @property
+    def deaths(self) -> list[tuple[str, int]]:
+        """Each kind of call, and its number."""
+        first = (self.call, self.number)
+        return [first] if self.again is None else [first, self.again]
+
+    @classmethod
+    def named(cls, name: str) -> "Point":
+        """Read what ``str`` has written."""
+        first, _, second = name.partition("+")
+        scenario, call, number = first.split(":")
+        if not second:
+            return cls(scenario, call, int(number))
+        again, later = second.split(":")
+        return cls(scenario, call, int(number), (again, int(later)))
 
 
 @dataclass(frozen=True)
@@ -172,6 +197,7 @@ class Outcome:
     died: str  # "gateway", "worker", or "" when the point was not reached
     wrong: list[str]
     calls: Mapping[str, int] = field(default_factory=dict)
+    died_again: str = ""
 
 
 class Stores:
@@ -240,14 +266,14 @@ class Sweep:
         self._runs = 0
 
     def run(self, point: Point) -> Outcome:
-        """Run a scenario to its end, with one death on the way if the point is reached."""
+        """Run a scenario to its end, with the deaths on the way whose points are reached."""
         self._runs += 1
         place = self._directory / f"run-{self._runs}"
         (place / "data").mkdir(parents=True)
         scenario = SCENARIOS[point.scenario]
         if not scenario.empty:
             self._stores.fill(place / "data", self._first_start())
-        counted = Counted(place / "tally", point.call, point.number)
+        counted = Counted(place / "tally", *point.deaths)
         settings = {
             "GEMINI_API_KEY": f"key-{self._runs}",
             "GATEWAY_TRANSLATE_WORKERS": "1",
@@ -270,7 +296,8 @@ class Sweep:
         if wrong:
             wrong.append(f"its log: {_kept(place / 'gateway.log', point)}")
         shutil.rmtree(place, ignore_errors=True)
-        return Outcome(tally.struck, wrong, tally.calls)
+        first, again, *_ = *tally.struck, "", ""
+        return Outcome(first, wrong, tally.calls, again)
 
     def _ended(
         self, gateway: GatewayProcess, scenario: Scenario, gemini: Emulator, counted: Counted
@@ -327,11 +354,8 @@ class Client:
     def __init__(self, gateway: GatewayProcess, counted: Counted) -> None:
         self._gateway = gateway
         self._counted = counted
-        self._died = False
-        try:
-            gateway.start()
-        except AssertionError:
-            self._revive()  # killed before it listened
+        self._revived = 0
+        self._start()
 
     def submit(self, scenario: Scenario) -> Batch:
         """Upload and create; what got no answer is asked again, the create by its key."""
@@ -373,7 +397,7 @@ class Client:
     def asked(self, call: Callable[[], Answer]) -> Answer:
         """Answer, from the next start if the server dies meanwhile."""
         for _ in range(TRIES):
-            if not self._died and self._counted.read().struck == "gateway":
+            if self._revived < self._killed():
                 self._revive()
             with contextlib.suppress(openai.APIConnectionError, openai.InternalServerError):
                 return call()
@@ -383,15 +407,26 @@ class Client:
         clients = self._gateway.clients
         return clients[-1] if clients else self._gateway.client(http_client=_http_client())
 
+    def _killed(self) -> int:
+        """How often the sweep has killed the gateway itself."""
+        return [*self._counted.read().struck].count("gateway")
+
+    def _start(self) -> None:
+        """Start the server; it may be killed before it listens."""
+        try:
+            self._gateway.start()
+        except AssertionError:
+            self._revive()
+
     def _revive(self) -> None:
-        """Start the server again after its death, once: a second death is not of the sweep."""
-        assert self._counted.read().struck == "gateway", self._gateway.log()[-3000:]
+        """Start the server again after a death of the sweep: any other is a fault."""
+        assert self._revived < self._killed(), self._gateway.log()[-3000:]
         assert self._gateway.process is not None
         self._gateway.process.wait(60)  # its last word comes before its death
-        self._died = True
+        self._revived += 1
         self._gateway.close()
         self._gateway.clients.clear()
-        self._gateway.start()
+        self._start()
 
 
 def _http_client() -> httpx.Client:
@@ -431,13 +466,20 @@ def every_point(scenario: str, call: str, numbers: Iterable[int]) -> Iterator[Po
     return (Point(scenario, call, number) for number in numbers)
 
 
-def sample(count: int, seed: int, of: Mapping[str, int] = CALLS) -> list[Point]:
+def sample(count: int, seed: int, of: Mapping[str, int] = CALLS, *, deaths: int = 1) -> list[Point]:
     """Random points."""
     random = Random(seed)
     calls = [random.choice(list(of)) for _ in range(count)]
-    return [
+    points = [
         Point(random.choice(sorted(SCENARIOS)), call, random.randint(1, of[call])) for call in calls
     ]
+    return points if deaths == 1 else [replace(one, again=_later(random, of)) for one in points]
+
+
+def _later(random: Random, of: Mapping[str, int]) -> tuple[str, int]:
+    """Choose a call after the first death, by its order of magnitude: a start has few of each."""
+    call = random.choice(list(of))
+    return call, round(of[call] ** random.random())
 
 
 class Journal:
@@ -457,7 +499,7 @@ class Journal:
 
     def add(self, point: Point, outcome: Outcome) -> None:
         """Keep it, and show it."""
-        print(point, outcome.died or "no death", *outcome.wrong, flush=True)
+        print(point, outcome.died or "no death", outcome.died_again, *outcome.wrong, flush=True)
         self.results[str(point)] = outcome
         if self._place is not None:
             with self._place.open("ab") as file:  # one write for each line: shards append
@@ -467,17 +509,21 @@ class Journal:
 def report(results: Mapping[str, Outcome]) -> int:
     """Print the table, then what was broken; the number of broken runs."""
     rows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for point, outcome in results.items():
-        scenario, call, _ = point.split(":")
-        rows[scenario, call].update(["runs", f"died {outcome.died}", *_kinds(outcome)])
-    columns = ("runs", "died gateway", "died worker", *BROKEN)
+    for name, outcome in results.items():
+        point = Point.named(name)
+        died = [f"died {outcome.died}", f"again {outcome.died_again}"]
+        rows[point.scenario, point.call].update(["runs", *died, *_kinds(outcome)])
+    twice = [
+        f"again {role}" for role in ("gateway", "worker") if any("+" in one for one in results)
+    ]
+    columns = ("runs", "died gateway", "died worker", *twice, *BROKEN)
     print(f"| scenario | call | {' | '.join(columns)} |")
     print(f"| --- | --- |{' --- |' * len(columns)}")
     for (scenario, call), row in sorted(rows.items()):
         print(f"| {scenario} | `{call}` | {' | '.join(str(row[one]) for one in columns)} |")
     broken = {point: outcome for point, outcome in results.items() if outcome.wrong}
-    for point, outcome in broken.items():
-        print(f"BROKEN {point}: {'; '.join(outcome.wrong)}")
+    for name, outcome in broken.items():
+        print(f"BROKEN {name}: {'; '.join(outcome.wrong)}")
     return len(broken)
 
 
@@ -511,12 +557,15 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="every how many points")
     parser.add_argument("--sample", type=int, metavar="COUNT", help="so many random points")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--point", metavar="SCENARIO:CALL:N")
+    parser.add_argument("--deaths", type=int, choices=(1, DEATHS), default=1, help="of a sample")
+    parser.add_argument("--point", metavar="SCENARIO:CALL:N[+CALL:M]")
     parser.add_argument("--count", action="store_true", help="count the calls, kill nothing")
     parser.add_argument("--shard", default="1/1", metavar="I/N")
     parser.add_argument("--journal", type=Path, help="a file of what was run")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     given = parser.parse_args()
+    if given.deaths > 1 and not given.sample:
+        parser.error("--deaths 2 is of a sample: give --sample COUNT as well")
     if shutil.which("cc") is None:
         sys.exit("This needs a C compiler: apt-get install gcc")
     journal = Journal(given.journal)
@@ -532,10 +581,9 @@ def _run(runner: Sweep, given: argparse.Namespace, journal: Journal) -> None:
     """Run what was asked for: one point, a sample, or every point."""
     scenarios = given.scenario or list(SCENARIOS)
     calls = SHARED_CALLS if given.store == "postgresql" else CALLS
-    points = sample(given.sample, given.seed, calls) if given.sample else []
+    points = _sampled(given, calls, journal) if given.sample else []
     if given.point:
-        scenario, call, number = given.point.split(":")
-        points = [Point(scenario, call, int(number))]
+        points = [Point.named(given.point)]
     if given.count:
         points = [Point(scenario, KINDS[0], 0) for scenario in scenarios]
     for point in points:
@@ -543,9 +591,22 @@ def _run(runner: Sweep, given: argparse.Namespace, journal: Journal) -> None:
         journal.add(point, outcome)
         if given.count:
             print(outcome.calls)
-    if not points:
+    if not (points or given.sample):
         for call, scenario in itertools.product(given.call or calls, scenarios):
             _sweep(runner, every_point(scenario, call, _numbers(given)), journal)
+
+
+def _sampled(given: argparse.Namespace, of: Mapping[str, int], journal: Journal) -> list[Point]:
+    """Choose those of a shard and of the scenarios and calls that were named, not yet run."""
+    shard, shards = map(int, given.shard.split("/"))
+    points = sample(given.sample, given.seed, of, deaths=given.deaths)
+    return [
+        point
+        for point in points[shard - 1 :: shards]
+        if str(point) not in journal.results
+        and point.scenario in (given.scenario or SCENARIOS)
+        and point.call in (given.call or of)
+    ]
 
 
 def _numbers(given: argparse.Namespace) -> range:

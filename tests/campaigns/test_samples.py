@@ -27,6 +27,22 @@ def test_a_sample_of_the_kill_sweep() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not CI and shutil.which("cc") is None, reason="no C compiler is installed")
+def test_a_sample_of_two_deaths_in_one_run() -> None:
+    """The same where what was started again is killed again."""
+    points = kill_sweep.sample(6, seed=5, deaths=2)
+    assert [kill_sweep.Point.named(str(point)) for point in points] == points
+    with kill_sweep.ready() as runner:
+        outcomes = [(point, runner.run(point)) for point in points]
+
+    assert [(str(point), found.wrong) for point, found in outcomes if found.wrong] == []
+    assert sum(bool(found.died_again) for _, found in outcomes) >= 2, (
+        "the sample met too few of its points"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(not CI and shutil.which("cc") is None, reason="no C compiler is installed")
 def test_a_sample_of_the_kill_sweep_over_postgresql() -> None:
     """The same where the records are in PostgreSQL and the bytes in a bucket."""
     points = kill_sweep.sample(6, seed=5, of=kill_sweep.SHARED_CALLS)
