@@ -211,10 +211,10 @@ def test_the_image_installs_starts_and_is_healthy(image: Path, tmp_path: Path) -
                 [str(programs / probe[0]), *probe[1:]],
                 env=_run_environment(image, env),
                 check=False,
-                timeout=30,
+                timeout=60,
             )
             process.terminate()
-            code = process.wait(30)
+            code = process.wait(60)
 
     assert (healthy.returncode, code) == (0, 0)
     assert (image / "data/gateway.sqlite3").exists()
@@ -240,7 +240,7 @@ def test_the_image_is_of_this_version_and_compiled(image: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
 
     assert done.stdout == f"gateway, version {__version__}\n"

@@ -201,7 +201,7 @@ async def test_an_upload_that_stands_still(world: World) -> None:
     body, _ = form_of(LINE * 30_000, purpose="batch")
     async with _connected(world, body_idle_seconds=0.2) as (reader, writer):
         writer.write(_head(len(body)) + body[: len(body) // 2])
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), 60)
 
     head, _, tail = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
@@ -231,7 +231,7 @@ async def test_a_chunked_upload_that_ends_early(world: World) -> None:
     cut = body[:-6]
     async with _connected(world) as (reader, writer):
         writer.write(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(cut), cut))
-        status = await asyncio.wait_for(reader.readline(), 20)
+        status = await asyncio.wait_for(reader.readline(), 60)
 
     assert status.startswith(b"HTTP/1.1 400 ")
     await _left_nothing(world)

@@ -31,7 +31,7 @@ async def port(tmp_path: Path) -> AsyncIterator[int]:
 
 async def talk(port: int, *pieces: bytes) -> bytes:
     """Send and read to the end of the connection."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             for piece in pieces:
@@ -182,7 +182,7 @@ async def test_a_long_body_and_requests_behind_it(port: int) -> None:
 async def test_a_half_closed_client_gets_its_answer(port: int) -> None:
     """A9: as ``nc -N`` asks; one whose body is cut gets none, since there is none to give."""
     for head, whole in ((HEAD + b"\r\n", True), (CHUNKED, False)):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(head)
             writer.write_eof()

@@ -120,7 +120,7 @@ async def test_two_hundred_at_once(world: World) -> None:
     """Downloads and reads of records, all answered, each with its own bytes."""
     async with (
         serving(world.app()) as url,
-        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY, timeout=30) as client,
+        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY, timeout=60) as client,
     ):
         files = [await _make(client, str(n).encode() * 1000) for n in range(10)]
 
@@ -142,7 +142,7 @@ async def test_many_uploads_at_once(world: World) -> None:
     datas = [bytes([97 + at]) * (MEBIBYTE + at) for at in range(20)]
     async with (
         serving(world.app()) as url,
-        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY, timeout=30) as client,
+        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY, timeout=60) as client,
     ):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_make(client, data)) for data in datas]

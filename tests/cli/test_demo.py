@@ -134,7 +134,7 @@ def interrupted(
 def test_ctrl_c_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
     """A message, and when it is there no process is left."""
     with interrupted(tmp_path, number) as (demo, children):
-        _, said = demo.communicate(timeout=30)
+        _, said = demo.communicate(timeout=60)
 
         assert said == "Error: interrupted; emulator and gateway have ended\n"
         assert demo.returncode == 1
@@ -144,7 +144,7 @@ def test_ctrl_c_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
 def test_what_it_started_does_not_outlive_a_killed_demo(tmp_path: Path) -> None:
     """Whose cleaning up never ran."""
     with interrupted(tmp_path, signal.SIGKILL) as (_, children):
-        _, alive = psutil.wait_procs(children, timeout=30)
+        _, alive = psutil.wait_procs(children, timeout=60)
 
         assert alive == []
 

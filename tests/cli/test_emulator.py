@@ -25,7 +25,7 @@ from tests.cli.processes import run, serving
 def get(url: str) -> dict[str, object]:
     """A GET with a key."""
     request = urllib.request.Request(url, headers={"x-goog-api-key": "any"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         found: dict[str, object] = orjson.loads(answer.read())
         return found
 
@@ -177,7 +177,7 @@ def test_keys_and_limits_hold(tmp_path: Path) -> None:
             f"{server.url}/v1beta/models", headers={"x-goog-api-key": "other"}
         )
         with pytest.raises(HTTPError) as refusal:
-            urllib.request.urlopen(request, timeout=10)
+            urllib.request.urlopen(request, timeout=60)
         refusal.value.close()
 
     assert refusal.value.code == 400

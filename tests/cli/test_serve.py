@@ -14,6 +14,7 @@ from openai import AsyncOpenAI
 from gateway import __version__
 from gateway.clock import SystemClock
 from tests.cli.processes import Server, loopback, run, serving
+from tests.e2e.harness import until
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ def status_of(url: str, key: str | None = None) -> int:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except HTTPError as error:
         with error:
@@ -34,7 +35,7 @@ def status_of(url: str, key: str | None = None) -> int:
 
 def json_of(url: str) -> dict[str, str]:
     """The body of a GET."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         parsed: dict[str, str] = orjson.loads(answer.read())
     return parsed
 
@@ -118,6 +119,11 @@ def test_a_second_process_does_not_share_a_data_directory(tmp_path: Path) -> Non
     assert f"pid {first.process.pid}" in done.stderr
 
 
+def errors_of(server: Server) -> list[dict[str, str]]:
+    """What it logged as one."""
+    return [entry for entry in log_of(server) if entry["level"] == "error"]
+
+
 def test_it_serves_until_sigterm(tmp_path: Path) -> None:
     """It says where it listens, answers there, and ends in order, logging JSON alone."""
     with serving(tmp_path, "serve", env=loopback(tmp_path)) as server:
@@ -145,11 +151,11 @@ async def test_a_key_that_google_refuses_is_said_at_the_start(tmp_path: Path) ->
     with serving(tmp_path, "emulator", "--port", "0", *keys) as emulator:
         env = loopback(tmp_path, GATEWAY_GEMINI_BASE_URL=emulator.url, GEMINI_API_KEY="a-wrong-key")
         with serving(tmp_path, "serve", env=env) as server:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while (told := json_of(f"{server.root}/readyz"))["google"] == "not_asked":
                     await SystemClock().sleep(0.05)
             assert told == {"status": "ready", "google": "key_refused"}
-            (error,) = [entry for entry in log_of(server) if entry["level"] == "error"]
+            (error,) = await asyncio.to_thread(until, lambda: errors_of(server), "it is logged")
             assert error["message"].startswith("Google refuses the key of the credential default")
             assert "a-wrong-key" not in server.errors.read_text()
             assert "API_KEY_INVALID" in await what_a_batch_waits_for(server)
@@ -177,9 +183,9 @@ def test_a_good_key_is_said_too(tmp_path: Path) -> None:
     with serving(tmp_path, "emulator", "--port", "0") as emulator:
         env = loopback(tmp_path, GATEWAY_GEMINI_BASE_URL=emulator.url, GEMINI_API_KEY="any")
         with serving(tmp_path, "serve", env=env) as server:
-            answers = [json_of(f"{server.root}/readyz")["google"] for _ in range(200)]
-
-    assert answers[-1] == "ok"
+            url = f"{server.root}/readyz"
+            until(lambda: json_of(url)["google"] != "not_asked", "it is asked")
+            assert json_of(url)["google"] == "ok"
 
 
 def test_named_credentials_are_asked_for(tmp_path: Path) -> None:
@@ -203,6 +209,7 @@ def test_what_kubernetes_injects_is_one_warning(tmp_path: Path) -> None:
     )
 
     with serving(tmp_path, "serve", env=env) as server:
+        assert server.stop() == 0
         warnings = [entry for entry in log_of(server) if entry["level"] == "warning"]
 
     assert len(warnings) == 1

@@ -28,7 +28,7 @@ def test_a_run_ended_by_sigterm_leaves_no_gateway(tmp_path: Path) -> None:
         gateway = psutil.Process(int(run.stdout.readline()))
         started = [gateway, *gateway.children(recursive=True)]
         run.send_signal(signal.SIGTERM)
-        run.wait(30)
+        run.wait(60)
 
     until(lambda: not any(alive(process) for process in started), "the gateway ends", 30)
 

@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from gateway.emulator.testing import Emulator
-from tests.e2e.harness import chat_line, finished, serving, submit
+from tests.e2e.harness import chat_line, finished, serving, submit, until
 
 
 def test_objects_that_no_key_reaches_are_said_and_reached(tmp_path: Path, gemini: Emulator) -> None:
@@ -20,8 +20,8 @@ def test_objects_that_no_key_reaches_are_said_and_reached(tmp_path: Path, gemini
     with serving(tmp_path, gemini.base_url, GATEWAY_API_KEYS="secret-0001") as gateway:
         with pytest.raises(openai.NotFoundError):
             gateway.client(api_key="secret-0001").batches.retrieve(batch.id)
-        assert said in gateway.log()
-        assert "local=SECRET" in gateway.log()
+        until(lambda: said in gateway.log(), "it is logged")
+        until(lambda: "local=SECRET" in gateway.log(), "and the way back")
 
     with serving(tmp_path, gemini.base_url, GATEWAY_API_KEYS="local=secret-0001") as gateway:
         assert gateway.client(api_key="secret-0001").batches.retrieve(batch.id).id == batch.id

@@ -83,7 +83,8 @@ def test_a_start_with_a_key_of_another_project_loses_nothing(tmp_path: Path) -> 
                 ),
                 "it is held",
             )
-            assert "1 job paid for with another Gemini key" in gateway.log()
+            said = "1 job paid for with another Gemini key"
+            until(lambda: said in gateway.log(), "it is logged")
         with _keyed(tmp_path, emulator, "right") as gateway:
             client = gateway.client()
             done = finished(client, batch)

@@ -89,7 +89,7 @@ def test_a_create_without_an_answer_does_not_keep_a_job_whole(tmp_path: Path) ->
 
         run(gateway, [chat_line(f"id-{n}", "word " * 60, MODEL) for n in range(20)])
 
-        assert "the create had not landed" in gateway.log()
+        until(lambda: "the create had not landed" in gateway.log(), "it is logged")
         assert gateway.rows("SELECT count(*) FROM jobs WHERE cause = 'recut'") > [(1,)]
 
 

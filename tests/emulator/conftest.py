@@ -19,7 +19,7 @@ Json = dict[str, Any]
 def api(gemini: Emulator) -> Iterator[httpx.Client]:
     """A raw HTTP client with a key, following nothing."""
     headers = {"x-goog-api-key": "test-key"}
-    with httpx.Client(base_url=gemini.base_url, headers=headers, timeout=20) as client:
+    with httpx.Client(base_url=gemini.base_url, headers=headers, timeout=60) as client:
         yield client
 
 

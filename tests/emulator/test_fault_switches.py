@@ -380,7 +380,7 @@ def see_no_status(stage: Stage) -> bool:
     """A chunk's answer says nothing of the upload."""
     chunk = stage.lines(stage.ask()).ljust(8 * 1024 * 1024)
     headers = {"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload"}
-    answer = httpx.post(stage.start(), content=chunk, headers=headers, timeout=20)
+    answer = httpx.post(stage.start(), content=chunk, headers=headers, timeout=60)
     return "x-goog-upload-status" not in answer.headers
 
 

@@ -674,7 +674,7 @@ def _send(
     url: str, data: bytes, offset: int = 0, command: str = "upload, finalize"
 ) -> httpx.Response:
     headers = {"X-Goog-Upload-Offset": str(offset), "X-Goog-Upload-Command": command}
-    return httpx.post(url, content=data, headers=headers, timeout=20)
+    return httpx.post(url, content=data, headers=headers, timeout=60)
 
 
 def test_upload_without_file(api: httpx.Client, gemini: Emulator) -> None:

@@ -22,7 +22,7 @@ def _start(api: httpx.Client, size: int | None = None, **file: str) -> httpx.Res
 
 def _send(url: str, data: bytes, offset: int, command: str) -> httpx.Response:
     headers = {"X-Goog-Upload-Offset": str(offset), "X-Goog-Upload-Command": command}
-    return httpx.post(url, content=data, headers=headers, timeout=20)
+    return httpx.post(url, content=data, headers=headers, timeout=60)
 
 
 def test_start_answer(api: httpx.Client) -> None:

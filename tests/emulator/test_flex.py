@@ -32,7 +32,7 @@ def call(
         f"{emulator.base_url}/v1beta/models/{model}:generateContent",
         json=ask(text) | {"serviceTier": "flex"} | more,
         headers={"x-goog-api-key": key},
-        timeout=20,
+        timeout=60,
     )
 
 

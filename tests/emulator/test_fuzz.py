@@ -350,7 +350,7 @@ def shared() -> Iterator[httpx.Client]:
     """One emulator, and a client of it; no limit of jobs."""
     with running(EmulatorOptions(max_live_jobs=10**6, job_seconds=0)) as emulator:
         headers = {"x-goog-api-key": "k"}
-        with httpx.Client(base_url=emulator.base_url, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=emulator.base_url, headers=headers, timeout=60) as client:
             yield client
 
 

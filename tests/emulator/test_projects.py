@@ -21,7 +21,7 @@ CACHE = {
 
 def caller(emulator: Emulator, key: str) -> httpx.Client:
     """A client with a key."""
-    return httpx.Client(base_url=emulator.base_url, headers={"x-goog-api-key": key}, timeout=20)
+    return httpx.Client(base_url=emulator.base_url, headers={"x-goog-api-key": key}, timeout=60)
 
 
 @pytest.fixture

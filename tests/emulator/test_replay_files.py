@@ -56,7 +56,7 @@ def test_sdk_requests(gemini: Emulator, api: httpx.Client) -> None:
         url = httpx.URL(send(gemini.base_url, start).headers["x-goog-upload-url"])
         for chunk, size in chunks:
             headers = SAMPLES[chunk]["request"]["headers"]
-            answer = httpx.post(url, headers=headers, content=bytes(size), timeout=20)
+            answer = httpx.post(url, headers=headers, content=bytes(size), timeout=60)
             assert answer.status_code == 200, answer.text
         assert answer.headers["x-goog-upload-status"] == "final"
     upload(api, "files/abc123def456", LINES)

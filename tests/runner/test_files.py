@@ -36,7 +36,7 @@ def sent(here: World, job: int = 0) -> list[Any]:
 
 async def released(here: World) -> None:
     """Wait until nothing of any file is left at the upstream or in the records."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while here.upstream.there or await copies(here):
             await here.clock.sleep(0.01)
 
@@ -431,7 +431,7 @@ async def test_a_copy_is_refreshed_in_time(tmp_path: Path) -> None:
         assert here.upstream.there == {"files/c0", "files/c1"}
         here.upstream.jobs[1].state = "SUCCEEDED"
         await here.ended(second)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while here.upstream.there != {"files/c1"}:
                 await here.clock.sleep(0.01)
         here.upstream.jobs[2].state = "SUCCEEDED"
@@ -489,7 +489,7 @@ async def test_a_removal_that_fails(tmp_path: Path, for_ever: bool) -> None:
         file = await here.upload(PDF, "a.pdf")
 
         await here.ended(await here.submit(naming("a", file.id)))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while here.upstream.calls.count("release_file") < 10:
                 await here.clock.sleep(0.01)
             here.clock.ahead = 49 * HOUR if for_ever else 0

@@ -26,7 +26,17 @@ from gateway.errors import (
 )
 from gateway.ports.store import Kind
 from gateway.runner.send_steps import LANDED
-from tests.runner.world import HOUR, MODEL, MODELS, OWNER, World, chat, sweep, world
+from tests.runner.world import (
+    HOUR,
+    MODEL,
+    MODELS,
+    OWNER,
+    World,
+    chat,
+    sweep,
+    worker_processes,
+    world,
+)
 
 ONCE = RetryRules(attempts=1)
 TWO = chat("a", "one") + chat("b", "two")
@@ -207,11 +217,11 @@ async def test_a_cancel_ends_a_validation(tmp_path: Path) -> None:
     """The worker is killed, nothing runs, in_progress_at stays null."""
     async with world(tmp_path, alone=True) as here:
         batch = await here.submit(b"".join(chat(f"c{n}", "x" * 500) for n in range(60_000)))
-        process = psutil.Process()
         async with asyncio.timeout(60):
-            while not process.children():
+            while not (found := worker_processes()):
                 await here.clock.sleep(0.01)
-        [worker] = process.children()
+        [worker] = found
+        worker.suspend()  # else it may have read all of it before it is told
 
         await here.context.store.request_cancel(OWNER, batch.id, here.clock.now())
         here.runner.wake()
@@ -227,7 +237,7 @@ async def test_the_end_of_the_window_ends_a_validation(tmp_path: Path) -> None:
     """A17: one that does not end by itself; its worker is free for others, and nothing runs."""
     async with world(tmp_path, alone=True, patience=Patience(ending=1000)) as here:
         await here.ended(await here.submit(TWO))
-        [worker] = psutil.Process().children()
+        [worker] = worker_processes()
         worker.suspend()
         batch = await here.submit(TWO, expires_at=here.clock.now())
         done = await here.ended(batch)
@@ -261,11 +271,10 @@ async def test_ten_dead_workers_fail_the_batch_and_five_do_not(tmp_path: Path, d
     """Visibly, and nothing is retried for ever. Three killed from outside failed it before."""
     async with world(tmp_path, alone=True) as here:
         batch = await here.submit(b"".join(chat(f"c{n}", "x" * 500) for n in range(6_000)))
-        process = psutil.Process()
         killed: set[int] = set()
         async with asyncio.timeout(100):
             while len(killed) < deaths:
-                for worker in process.children():
+                for worker in worker_processes():
                     if worker.pid not in killed:
                         worker.kill()
                         killed.add(worker.pid)

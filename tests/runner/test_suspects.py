@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
-import psutil
 import pytest
 
 from gateway.batches.batch import BatchStatus
@@ -17,7 +16,7 @@ from gateway.runner import suspects
 from gateway.runner.context import StepContext
 from gateway.runner.cpu.trail import Trail, TrailWriter, is_reading, line_at, reading, working_on
 from gateway.runner.suspects import MAX_DEATHS, explained_deaths, forget_trails, run_on_lines
-from tests.runner.world import World, chat, world
+from tests.runner.world import World, chat, worker_processes, world
 
 LINES = range(1, 21)
 
@@ -224,7 +223,7 @@ async def test_workers_that_are_killed_from_outside_cost_no_line(tmp_path: Path)
             while len(killed_at) < 4:
                 place = place_of(tmp_path / "data" / "trails" / batch.id)
                 if place and place not in killed_at:
-                    for worker in psutil.Process().children():
+                    for worker in worker_processes():
                         worker.suspend()
                         killed_at.add(place_of(tmp_path / "data" / "trails" / batch.id))
                         worker.kill()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 
 from gateway.batches.batch import Batch
 from gateway.batches.file import File, Segment
@@ -473,6 +474,18 @@ def options(**changes: Any) -> RunnerOptions:
         "patience": Patience(denial=6 * HOUR, ending=600_000),
     }
     return RunnerOptions(**{**values, **changes})
+
+
+def worker_processes() -> list[psutil.Process]:
+    """Return those of this process, now.
+
+    Servers that tests of other folders share are children of this process too.
+    """
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [child] if "gateway.runner.worker" in child.cmdline() else []
+    return found
 
 
 # Of a module's loop: a process for each test would be half of what a test costs.

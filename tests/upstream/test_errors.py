@@ -2,7 +2,7 @@
 
 import ssl
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import httpx
@@ -260,6 +260,6 @@ def test_a_refusal_names_its_request(message: str, item: int | None) -> None:
 def test_the_cost_of_a_message_grows_no_faster_than_it(call: Call, text: str) -> None:
     """A message of 64 KB once held the event loop for 18 s."""
     body = orjson.dumps({"error": {"code": 400, "message": text * (64 * 1024 // len(text))}})
-    started = perf_counter()
+    started = process_time()
     error_of(call, 400, body, Scrubber(["secret-key"]))
-    assert perf_counter() - started < 0.5
+    assert process_time() - started < 0.5
