@@ -22,7 +22,7 @@ from gateway.emulator.protocol.errors import JsonObject
 from gateway.emulator.serve import GRACE_SECONDS, listen, make_server
 from gateway.emulator.state.state import EmulatorState
 
-START_SECONDS: Final = 30
+START_SECONDS: Final = 60
 
 
 class Emulator:

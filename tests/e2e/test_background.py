@@ -40,6 +40,13 @@ def gateway(gemini: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield process
 
 
+@pytest.fixture(scope="module")
+def patient(gemini: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """One that answers nothing: what it is asked waits for an hour to be collected."""
+    with serving(tmp_path_factory.mktemp("patient"), gemini.base_url, **LONG) as process:
+        yield process
+
+
 @pytest.fixture
 def client(gateway: GatewayProcess) -> openai.OpenAI:
     """The SDK, pointed at the gateway and nothing else changed."""
@@ -223,8 +230,11 @@ def test_streamed_its_events_come_at_its_end(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize("end", ["cancelled", "deleted", "failed"])
-def test_a_stream_of_one_without_an_answer(client: openai.OpenAI, end: str) -> None:
+def test_a_stream_of_one_without_an_answer(
+    gateway: GatewayProcess, patient: GatewayProcess, end: str
+) -> None:
     """It always ends with an event: a cut one would pass for success in Node."""
+    client = (gateway if end == "failed" else patient).client()
     text = "[[error:3,message=Not this one.]] x" if end == "failed" else "x"
     asked = begin(client, text)
     if end == "cancelled":

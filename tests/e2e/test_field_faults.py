@@ -201,7 +201,7 @@ def test_a_list_of_two_pages(tmp_path: Path, fault: str) -> None:
     with running(EmulatorOptions(job_seconds=600, ledger=True, max_live_jobs=1000)) as gemini:
         gemini.fault(fault, times=3)
         gemini.fault("drop-after", on="create", times=1)
-        with serving(tmp_path, gemini.base_url, GATEWAY_SETTLE_SECONDS="4") as gateway:
+        with moved(tmp_path, gemini, GATEWAY_SETTLE_SECONDS="600") as (gateway, ahead):
             client = gateway.client()
             batch = submit(client, LINES)
             until(lambda: gemini.journal("create"), "the create has landed")
@@ -209,6 +209,7 @@ def test_a_list_of_two_pages(tmp_path: Path, fault: str) -> None:
                 for _ in range(120):
                     another.post(**another_job(gemini)).raise_for_status()
             assert gemini.calls().get("list") is None, "it was looked for too early"
+            ahead.write_text(str(HOUR_MS // 4))
             until(lambda: "runs upstream" in gateway.log(), "it is found")
             gemini.finish()
 
@@ -308,11 +309,12 @@ def _waits_for(gateway: GatewayProcess, batch: Batch) -> str:
 
 
 @contextlib.contextmanager
-def moved(tmp_path: Path, gemini: Emulator) -> Iterator[tuple[GatewayProcess, Path]]:
+def moved(tmp_path: Path, gemini: Emulator, **others: str) -> Iterator[tuple[GatewayProcess, Path]]:
     """A gateway whose clock is ahead by the milliseconds in a file."""
     ahead = tmp_path / "ahead"
     ahead.write_text("0")
     command = (*LIFELINE, shifted.__name__, str(ahead))
     settings: dict[str, Any] = {"GATEWAY_INLINE_MAX_ITEMS": "0", "GATEWAY_GIVE_UP_SECONDS": "21600"}
+    settings.update(others)
     with serving(tmp_path, gemini.base_url, command, **settings) as gateway:
         yield gateway, ahead

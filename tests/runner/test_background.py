@@ -39,6 +39,7 @@ async def test_what_cannot_be_written_takes_no_place(
     """Of the same owner too: before, a hundred batches that rested held up all later ones."""
     monkeypatch.setattr(background, "AT_ONCE", 2)
     async with world(tmp_path) as here:
+        here.runner.stop()  # else it may have the batches first
         for name in ("one", "two"):
             await ended(here, name, lost=True)
         await ended(here, "three", lost=False)
