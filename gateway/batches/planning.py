@@ -44,11 +44,18 @@ class Size(NamedTuple):
 
     def plus(self, more: "Size") -> "Size":
         """Return both together."""
+        items, size, tokens, output = self
+        more_items, more_bytes, more_tokens, more_output = more
         return Size(
-            self.items + more.items,
-            self.bytes + more.bytes,
-            self.tokens + more.tokens,
-            self.output + more.output,
+            items + more_items, size + more_bytes, tokens + more_tokens, output + more_output
+        )
+
+    def exceeds(self, most: "Size") -> bool:
+        """Whether any of it is more."""
+        items, size, tokens, output = self
+        most_items, most_bytes, most_tokens, most_output = most
+        return (
+            items > most_items or size > most_bytes or tokens > most_tokens or output > most_output
         )
 
 
@@ -57,12 +64,7 @@ def must_cut(job: Size, line: Size, most: Size) -> bool:
 
     A line is never split between jobs, so a line larger than a whole job gets one of its own.
     """
-    return job.items > 0 and (
-        job.items + line.items > most.items
-        or job.bytes + line.bytes > most.bytes
-        or job.tokens + line.tokens > most.tokens
-        or job.output + line.output > most.output
-    )
+    return job.items > 0 and job.plus(line).exceeds(most)
 
 
 def goes_inline(method: str, size: Size, limits: JobLimits, *, media: bool) -> bool:

@@ -89,7 +89,7 @@ def prepare(path: str, body: Json, policy: Policy) -> Prepared:
     made = endpoint.to_gemini(rest if add is None else add(rest), policy, model)
     if isinstance(made, LineError):
         raise RefusedError(made)
-    items, hints, notes, files, _ = made
+    items, hints, notes, files, *_ = made
     return Prepared(
         path,
         endpoint.method,

@@ -29,7 +29,7 @@ from gateway.translate.defaults import check_aliases, defaults_of
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.models.aliases import OPENAI_ALIASES, plain_names, resolve_model
 from gateway.translate.models.capabilities import capabilities_of, check_capabilities
-from gateway.translate.models.costs import answer_cost, most_cost
+from gateway.translate.models.costs import answer_cost, line_cost, most_cost
 from gateway.translate.models.estimates import (
     LOGPROBS,
     Estimate,
@@ -109,6 +109,7 @@ __all__ = [
     "item_tokens",
     "judged",
     "life_of",
+    "line_cost",
     "line_tokens",
     "marks_of",
     "most_cost",

@@ -155,13 +155,14 @@ class AnswerHints(TypedDict, total=False):
 # (:mod:`gateway.translate.models.estimates`): each that it has, once.
 Marks = tuple[bytes, ...]
 
-# What one line becomes: items, hints, notes, files, marks. The items are the upstream requests in
-# raw REST shape, written (a line has one, or several when it is fanned out); the hints are written
-# JSON objects that together are the line's :class:`AnswerHints`: a job keeps each object once,
-# however many lines have it; the files are gateway file ids left as placeholders in the items. All
-# items of a line have the same marks, which a template knows: to look for them in the bytes takes
-# longer than to fill it.
-Translation = tuple[Sequence[bytes], Sequence[bytes], Sequence[Note], Sequence[str], Marks]
+# What one line becomes: items, hints, notes, files, marks, most. The items are the upstream
+# requests in raw REST shape, written (a line has one, or several when it is fanned out); the hints
+# are written JSON objects that together are the line's :class:`AnswerHints`: a job keeps each
+# object once, however many lines have it; the files are gateway file ids left as placeholders in
+# the items. All items of a line have the same marks, which a template knows: to look for them in
+# the bytes takes longer than to fill it. So does to look for the most tokens that the answer of an
+# item may have, all of its candidates together, which is the last.
+Translation = tuple[Sequence[bytes], Sequence[bytes], Sequence[Note], Sequence[str], Marks, int]
 
 # Token counts of one line: input, cached (of the input), output, reasoning (of the output).
 Usage = tuple[int, int, int, int]

@@ -88,8 +88,9 @@ def drop_blank_end(lines: Iterable[bytes | LongLine]) -> Iterator[bytes | LongLi
         if isinstance(line, bytes) and not line.strip():
             held += 1
             continue
-        yield from itertools.repeat(b"", held)
-        held = 0
+        if held:
+            yield from itertools.repeat(b"", held)
+            held = 0
         yield line
 
 

@@ -10,10 +10,9 @@ import orjson
 import pytest
 
 from gateway.runner.cpu.lines import answer_line
-from gateway.translate import marks_of
+from gateway.translate import Price, capabilities_of, line_cost, marks_of, most_cost
 from gateway.translate.contract import LineError, Policy, Rendered
 from gateway.translate.endpoints import ENDPOINTS
-from gateway.translate.models.estimates import CONFIG
 from tests.every import every
 from tests.translate.cases import load
 from tests.translate.running import CONTEXT, rendered, translated
@@ -66,15 +65,18 @@ def test_a_request_is_translated_to_the_same_bytes(concept: str, case: dict[str,
 def test_marks_are_those_that_the_items_have(concept: str, case: dict[str, Any]) -> None:
     """Also where a template tells them: what a line costs at most rests on them.
 
-    A resolution that is put in later makes a config that limits nothing.
+    So does the limit of the answer.
     """
-    policy = Policy.from_json(case.get("policy", {}))
+    policy, price = Policy.from_json(case.get("policy", {})), Price(1, 2)
+    most = capabilities_of(case["model"], policy).most_tokens
     for _ in range(3):
         body = copy.deepcopy(case["openai"])
         made = ENDPOINTS[case["endpoint"]].to_gemini(body, policy, case["model"])
         if not isinstance(made, LineError):
             for item in made[0]:
-                assert {*marks_of(item), CONFIG} == {*made[4], CONFIG}, concept
+                assert {*marks_of(item)} == {*made[4]}, concept
+                cost = line_cost([item], price, *made[4:])
+                assert cost == most_cost([item], price, most), concept
             assert len({*made[4]}) == len(made[4])
 
 

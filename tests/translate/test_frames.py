@@ -69,8 +69,8 @@ def plain(made: Any) -> Any:
     """What is compared: hints as they are read, because they may be cut in other places."""
     if isinstance(made, LineError):
         return made
-    items, hints, notes, files, marks = made
-    return list(items), list(hints), hints_of(made), list(notes), list(files), marks
+    items, hints, notes, files, *weight = made
+    return list(items), list(hints), hints_of(made), list(notes), list(files), weight
 
 
 def translated(path: str, body: dict[str, Any], policy: Policy, model: str) -> Any:

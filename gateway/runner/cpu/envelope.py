@@ -102,21 +102,44 @@ class Envelope:
         return self._check(line, number)
 
     def _check(self, line: dict[str, Any], number: int) -> Line | BatchError:
-        complaint = self._check_members(line, number)
-        if complaint is not None:
-            return complaint
-        body = line["body"]
-        resolved = self._resolve(body["model"])
+        body: Any = line.get("body")
+        resolved = self._usual(line, body)
         if resolved is None:
-            return self._no_such_model(body["model"], number)
-        complaint = self._check_body(body, number)
-        if complaint is not None:
-            return complaint
+            complaint = self._check_members(line, number)
+            if complaint is not None:
+                return complaint
+            resolved = self._resolve(body["model"])
+            if resolved is None:
+                return self._no_such_model(body["model"], number)
+            complaint = self._check_body(body, number)
+            if complaint is not None:
+                return complaint
         extra = (
             tuple(name for name in line if name not in MEMBERS) if len(line) > len(MEMBERS) else ()
         )
         model, add = resolved
         return Line(line["custom_id"], model, body if add is None else add(body), extra)
+
+    def _usual(self, line: dict[str, Any], body: Any) -> "_Resolved | None":  # noqa: ANN401
+        """Return the model of a line of which nothing can be said against, None for any other.
+
+        In one step: the questions below take three times as long, and most lines are good.
+        """
+        try:
+            if (
+                line["method"] == "POST"
+                and line["url"] in self._urls
+                and type(line["custom_id"]) is str
+                and line["custom_id"]
+                and "stream" not in body
+            ):
+                for name in self.endpoint.required:
+                    if body[name] is None:
+                        return None
+                return self._resolved[body["model"]]
+        except (KeyError, TypeError):
+            pass
+        return None
 
     def _check_members(self, line: dict[str, Any], number: int) -> BatchError | None:
         custom_id = line.get("custom_id")

@@ -144,7 +144,7 @@ class Explained:
     def _translated(
         self, line: Line, number: int, made: Translation, reckoned: Estimate
     ) -> dict[str, Any]:
-        items, _, noted, files, _ = made
+        items, _, noted, files, *_ = made
         notes = [*(Note(UNKNOWN_MEMBER, name[:100]) for name in line.extra), *noted]
         for note in notes:
             _count(self.notes, note.code, note.field, number)

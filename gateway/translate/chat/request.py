@@ -159,7 +159,7 @@ def to_gemini(
         if plain is not None:
             item, marks = plain
             items = (item,) if options.items == 1 else options.one_item_per_choice(item)
-            return items, hints or options.hints, options.notes, (), marks
+            return items, hints or options.hints, options.notes, (), marks, options.most(values)
     options.shared = True
     if messages is None:
         missing("messages")

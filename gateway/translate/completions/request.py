@@ -135,4 +135,4 @@ def to_gemini(
     hints = hints or options.hints
     if "echo_prompts" in options.asked:
         hints = (*hints, orjson.dumps({"echo_prompts": prompts}))
-    return items, hints, options.notes, (), marks
+    return items, hints, options.notes, (), marks, options.most(values)

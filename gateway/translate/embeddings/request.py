@@ -131,4 +131,4 @@ def to_gemini(options: _EmbeddingOptions, given: object) -> Translation:
     refuse_amplified(len(options.template) + len(options.prefix), len(texts), "input")
     prefix, template = options.prefix, options.template
     items = [template % orjson.dumps(prefix + text) for text in texts]
-    return items, options.hints, options.notes, (), options.marks
+    return items, options.hints, options.notes, (), options.marks, 0

@@ -150,7 +150,8 @@ def to_gemini(
     ``{"contents": […], "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": …}}``
     """
     item, marks = options.text(read_prompt(prompt), values)
-    return options.one_item_per_choice(item), hints or options.hints, options.notes, (), marks
+    items = options.one_item_per_choice(item)
+    return items, hints or options.hints, options.notes, (), marks, options.most(values)
 
 
 def read_prompt(value: object) -> str:

@@ -12,7 +12,6 @@ import orjson
 from gateway.translate.contract import Answer, Json, Marks
 from gateway.translate.models.estimates import (
     BYTES_PER_TOKEN,
-    CONFIG,
     MEDIA,
     UNPRICED,
     marks_of,
@@ -29,7 +28,7 @@ _PRICED_OUT: Final = frozenset({"TEXT"})
 
 _MOST: Final = b'"maxOutputTokens":'
 _ALTERNATIVES: Final = b'"candidateCount":'
-_CONFIG: Final = b'"%b":' % CONFIG
+_CONFIG: Final = b'"generationConfig":'
 # First halves of the types of media that cost what text does; sound costs more.
 _PRICED_MEDIA: Final = frozenset({"image", "text", "application"})
 _BEYOND_TEXT: Final = MEDIA | UNPRICED
@@ -109,7 +108,6 @@ def most_cost(
     items: Sequence[bytes],
     price: Price | None,
     most_tokens: int | None = None,
-    marks: Marks | None = None,
     *,
     media: bool = False,
 ) -> int | None:
@@ -117,15 +115,14 @@ def most_cost(
 
     ``most_tokens`` is the model's limit of an answer, for requests that have none of their own;
     without either it is None. What media take is not known: with ``media`` those that are priced
-    as text are taken to fill the model's window, else it is None. ``marks`` are those of each item,
-    where they are known.
+    as text are taken to fill the model's window, else it is None.
     """
     if price is None:
         return None
     total = 0.0
     for item in items:
-        found = marks_of(item) if marks is None else marks
-        limit = _most_output(item, found, most_tokens)
+        found = marks_of(item)
+        limit = _most_output(item, most_tokens)
         if limit is None:
             return None
         tokens = -(-len(item) // BYTES_PER_TOKEN)
@@ -138,27 +135,42 @@ def most_cost(
     return round(total * BILLION)
 
 
-def _most_output(item: bytes, marks: Marks, most_tokens: int | None) -> int | None:
+def line_cost(
+    items: Sequence[bytes], price: Price | None, marks: Marks, most_tokens: int
+) -> int | None:
+    """Price the items of one translation as :func:`most_cost` does: it has told marks and limit."""
+    if price is None or (marks and not _BEYOND_TEXT.isdisjoint(marks)):
+        return None
+    total = 0.0
+    for item in items:
+        tokens = -(-len(item) // BYTES_PER_TOKEN)
+        asked, told = price.of(tokens)
+        total += tokens * asked + most_tokens * told
+    return round(total * BILLION)
+
+
+def _most_output(item: bytes, most_tokens: int | None) -> int | None:
     if item.startswith(b'{"content":'):  # embeddings answer with numbers that cost nothing
         return 0
-    config = _config_of(item, marks)
+    config = _config_of(item)
     limit: int | None = config.get("maxOutputTokens", most_tokens)
     return None if limit is None else limit * int(config.get("candidateCount", 1))
 
 
-def _config_of(item: bytes, marks: Marks) -> Json:
+def _config_of(item: bytes) -> Json:
     """Read the ``generationConfig`` of a written request, as far as it limits the answer.
 
     It is the last member. What has its name inside of it, or in the arguments of a function, where
     a client may write what it likes, has more than one bracket behind it, which no value has.
     """
-    if CONFIG not in marks:
+    place = item.rfind(_CONFIG)
+    if place < 0:
         return {}
-    start = item.rfind(_CONFIG) + len(_CONFIG)
+    start = place + len(_CONFIG)
     if item.find(_MOST, start) < 0 and item.find(_ALTERNATIVES, start) < 0:
         return {}
     try:
         config: Json = orjson.loads(item[start:-1])
     except orjson.JSONDecodeError:
-        config = orjson.loads(item).get(CONFIG.decode(), {})
+        config = orjson.loads(item).get("generationConfig", {})
     return config

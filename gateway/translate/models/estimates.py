@@ -40,7 +40,6 @@ _CALLS: Final = ("functionCall", "functionResponse")
 
 # Members of a written request that decide what it takes and costs.
 LOGPROBS: Final = b"responseLogprobs"
-CONFIG: Final = b"generationConfig"
 MEDIA: Final = frozenset((b"inlineData", b"fileData"))
 # Whose cost is not known.
 UNPRICED: Final = frozenset(
@@ -55,7 +54,7 @@ UNPRICED: Final = frozenset(
     )
 )
 # In texts their quotation marks are escaped.
-_MARKS: Final = re.compile(rb'"(%b)":' % b"|".join(sorted(MEDIA | UNPRICED | {LOGPROBS, CONFIG})))
+_MARKS: Final = re.compile(rb'"(%b)":' % b"|".join(sorted(MEDIA | UNPRICED | {LOGPROBS})))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,7 @@ def _most_output(request: Json, most_tokens: int | None = None) -> int | None:
 def marks_of(item: bytes) -> Marks:
     """Find what decides about a written request, in one pass: most of its bytes are words.
 
-    ``{"contents":[],"generationConfig":{}}`` -> ``(b"generationConfig",)``.
+    ``{"contents":[],"cachedContent":"c"}`` -> ``(b"cachedContent",)``.
     """
     return tuple(dict.fromkeys(_MARKS.findall(item)))
 
@@ -179,7 +178,7 @@ def item_tokens(item: bytes) -> int:
 
 def line_tokens(items: Sequence[bytes], marks: Marks) -> int:
     """Estimate the same of all items of a line, whose marks are known."""
-    if MEDIA.isdisjoint(marks):
+    if not marks or MEDIA.isdisjoint(marks):
         return sum([-(-len(item) // BYTES_PER_TOKEN) for item in items])
     return sum([_with_media(item) for item in items])
 

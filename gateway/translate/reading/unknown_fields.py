@@ -42,8 +42,8 @@ def retry_without_unknown(
         made = to_gemini(body, _refusing(policy), model)
     if isinstance(made, LineError):
         return made
-    items, echo, notes, files, marks = made
-    return items, echo, (*noting.notes, *notes), files, marks
+    items, echo, notes, files, marks, most = made
+    return items, echo, (*noting.notes, *notes), files, marks, most
 
 
 @lru_cache(maxsize=16)

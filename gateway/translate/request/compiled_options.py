@@ -124,6 +124,10 @@ class CompiledOptions:
         if builder.config:
             members = {**members, "generationConfig": builder.config}
         self.members = {name: dumps(members[name]) for name in members}
+        # Tokens of an answer, of all its candidates, and which of a line's own values limits them.
+        self._candidates: int = builder.config.get("candidateCount", 1)
+        self._most: int = builder.config.get("maxOutputTokens", self.most_tokens) * self._candidates
+        self._limit: int | None = None
         self._marks = marks_of(dumps({name: Fragment(text) for name, text in self.members.items()}))
         self._templates = _Templates()
         # That of one text, which stays.
@@ -137,6 +141,8 @@ class CompiledOptions:
     def become_frame(self, holes: Sequence[bytes]) -> bool:
         """Find the stand-ins; whether all of them are found as they were put in."""
         self._holes = holes
+        limit = b"%d" % self.config.get("maxOutputTokens", 0)
+        self._limit = holes.index(limit) if limit in holes else None
         forms = {name: Form(text, holes) for name, text in self.members.items()}
         system = Form(dumps(self.system), holes)
         # What has no hole is as it is.
@@ -155,6 +161,12 @@ class CompiledOptions:
             return self.system
         parts: list[Json] = loads(self._system_form.fill(values))
         return parts
+
+    def most(self, values: Values = ()) -> int:
+        """Return how many tokens the answer of an item may have at most."""
+        if self._limit is None:
+            return self._most
+        return int(values[self._limit]) * self._candidates
 
     def write(self, conversation: Conversation, values: Values = ()) -> Plain:
         """Return the item of a conversation, and its marks."""
@@ -186,8 +198,8 @@ class CompiledOptions:
         read(turns, conversation)
         item, marks = self.write(conversation, values)
         items = self.one_item_per_choice(item)
-        notes = (*self.notes, *conversation.notes)
-        return items, hints or self.hints, notes, tuple(conversation.files), marks
+        notes, files = (*self.notes, *conversation.notes), tuple(conversation.files)
+        return items, hints or self.hints, notes, files, marks, self.most(values)
 
     def one_item_per_choice(self, item: bytes) -> Sequence[bytes]:
         """Return the items of one conversation: as many as the line has choices."""

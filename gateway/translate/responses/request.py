@@ -234,7 +234,8 @@ def to_gemini(
             plain = options.plain(given, read_input, "input_text", values=values)
         if plain is not None:
             item, marks = plain
-            return (item,), hints or options.hints, options.notes, (), marks
+            most = options.most(values)
+            return (item,), hints or options.hints, options.notes, (), marks, most
     options.shared = True
     if given is None:
         missing("input")
