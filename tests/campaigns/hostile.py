@@ -9,6 +9,7 @@ for the 503 of too many uploads at once.
 import argparse
 import asyncio
 import gzip
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -257,6 +258,8 @@ NAMES: Final = (
     "a\x00.jsonl", "a\r\nX-Evil: 1.jsonl", '"; filename="b', "%2e%2e%2fetc", "x" * 5000,
     "\u202egpj", "~/.ssh", "$(id).jsonl", "a;b.jsonl",
 )  # fmt: skip
+# Directories in which batches are worked on, those of earlier attacks too.
+WORKED_IN: Final = frozenset({"blobs", "scratch", "trails"})
 PATHS: Final = (
     b"/v1/files/../../../etc/passwd", b"/v1/files/..%2f..%2f..%2fetc%2fpasswd/content",
     b"/v1/files/%2e%2e/%2e%2e/gateway.sqlite3", b"/v1/files/file-\x00/content",
@@ -269,7 +272,7 @@ PATHS: Final = (
 
 async def path_tricks(target: Target) -> str:
     """Names of files, and paths, that lead elsewhere: nothing is read or written there."""
-    before = {path for path in target.gateway.data.parent.rglob("*") if "blobs" not in path.parts}
+    before = _made_below(target.gateway.data.parent)
     found = []
     for name in NAMES:
         head = b'; filename="%b"' % name.encode().replace(b'"', b"%22")
@@ -281,9 +284,16 @@ async def path_tricks(target: Target) -> str:
     for path in PATHS:
         head = b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" % path
         found.append(await target.sent([head + b"Authorization: Bearer any\r\n\r\n"]))
-    after = {path for path in target.gateway.data.parent.rglob("*") if "blobs" not in path.parts}
-    made = [path.name for path in after - before if "scratch" not in path.parts]
-    return _some([*found, *(f"made {name}" for name in made)])
+    made = _made_below(target.gateway.data.parent) - before
+    return _some([*found, *(f"made {path.name}" for path in made)])
+
+
+def _made_below(directory: Path) -> set[Path]:
+    """Everything there but what is made, and goes, while batches run."""
+    found = {
+        Path(place, name) for place, *both in os.walk(directory) for names in both for name in names
+    }
+    return {path for path in found if WORKED_IN.isdisjoint(path.parts)}
 
 
 async def lying_lengths(target: Target) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.emulator.testing import EmulatorOptions, running
 from tests.e2e.harness import chat_line, content_of, finished, read_lines, serving, submit, until
+from tests.e2e.test_retention import contents_below
 
 ALICE, BOB = "AIzaSy-alice-sentinel-0001", "AIzaSy-bob-sentinel-00001"
 WRONG = "AIzaSy-mallory-sentinel-01"
@@ -60,6 +61,6 @@ def test_each_client_pays_with_its_own_key(tmp_path: Path) -> None:
         told = httpx.get(f"{gateway.url}/batches/{mine.id}", headers=headers)
         assert told.status_code == 200
         assert httpx.get(f"{gateway.url}/batches", headers={"api-key": "short"}).status_code == 401
-        written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+        written = contents_below(tmp_path).values()
         assert not any(key.encode() in data for key in (ALICE, BOB, WRONG) for data in written)
         until(lambda: not gateway.rows("SELECT 1 FROM client_keys"), "the keys are wiped", 150)

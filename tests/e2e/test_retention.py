@@ -21,13 +21,18 @@ def files_below(directory: Path) -> list[Path]:
     return [Path(folder, name) for folder, _, names in os.walk(directory) for name in names]
 
 
-def marked(directory: Path) -> list[str]:
-    """Names of the files below a directory that hold the mark."""
-    found = []
+def contents_below(directory: Path) -> dict[Path, bytes]:
+    """What all files below a directory hold, but those that have gone since they were listed."""
+    found = {}
     for path in files_below(directory):
         with suppress(FileNotFoundError):
-            found += [path.name] if MARK.encode() in path.read_bytes() else []
+            found[path] = path.read_bytes()
     return found
+
+
+def marked(directory: Path) -> list[str]:
+    """Names of the files below a directory that hold the mark."""
+    return [path.name for path, held in contents_below(directory).items() if MARK.encode() in held]
 
 
 def left(gateway: GatewayProcess) -> list[Path]:
