@@ -126,7 +126,10 @@ async def test_the_sdk_moderates(tmp_path: Path) -> None:
 
 async def test_forms_and_queries_pass_as_they_are(tmp_path: Path) -> None:
     """Both bodies byte for byte, also in chunks."""
-    async with passing(tmp_path) as (url, second), httpx.AsyncClient(headers=KEY) as client:
+    async with (
+        passing(tmp_path) as (url, second),
+        httpx.AsyncClient(headers=KEY, timeout=60) as client,
+    ):
 
         async def sound() -> AsyncIterator[bytes]:
             for number in range(50):
@@ -145,7 +148,10 @@ async def test_forms_and_queries_pass_as_they_are(tmp_path: Path) -> None:
 async def test_odd_headers_pass_as_they_are(tmp_path: Path) -> None:
     """Also beyond ASCII, which a name of a file may be."""
     name = "sch\xf6n".encode("latin-1")
-    async with passing(tmp_path) as (url, second), httpx.AsyncClient(headers=KEY) as client:
+    async with (
+        passing(tmp_path) as (url, second),
+        httpx.AsyncClient(headers=KEY, timeout=60) as client,
+    ):
         answer = await client.post(f"{url}/v1/odd", headers=[(b"idempotency-key", name)])
     assert answer.status_code == 200
     assert second.asked[0].headers["idempotency-key"].encode("latin-1") == name
@@ -175,7 +181,10 @@ async def test_odd_urls_are_no_fault_of_the_gateway(
 
 async def test_a_stream_comes_as_it_is_made_and_ends_with_its_client(tmp_path: Path) -> None:
     """No upstream call is left running; its place is free again."""
-    async with passing(tmp_path) as (url, second), httpx.AsyncClient(headers=KEY) as client:
+    async with (
+        passing(tmp_path) as (url, second),
+        httpx.AsyncClient(headers=KEY, timeout=60) as client,
+    ):
         async with client.stream("POST", f"{url}/v1/audio/speech", json={}) as answer:
             assert answer.headers["content-type"] == "audio/mpeg"
             assert await anext(answer.aiter_raw()) == b"first"
@@ -192,7 +201,7 @@ async def test_a_stream_comes_as_it_is_made_and_ends_with_its_client(tmp_path: P
 )
 async def test_what_no_client_can_mend_is_502(tmp_path: Path, path: str, word: str) -> None:
     """A redirect is not followed; what is said of the key is not shown."""
-    async with passing(tmp_path) as (url, _), httpx.AsyncClient(headers=KEY) as client:
+    async with passing(tmp_path) as (url, _), httpx.AsyncClient(headers=KEY, timeout=60) as client:
         answer = await client.get(f"{url}/v1/{path}")
     assert answer.status_code == 502
     assert word in answer.json()["error"]["message"]
@@ -201,7 +210,7 @@ async def test_what_no_client_can_mend_is_502(tmp_path: Path, path: str, word: s
 
 async def test_a_broken_answer_does_not_look_whole(tmp_path: Path) -> None:
     """The client's connection is cut too."""
-    async with passing(tmp_path) as (url, _), httpx.AsyncClient(headers=KEY) as client:
+    async with passing(tmp_path) as (url, _), httpx.AsyncClient(headers=KEY, timeout=60) as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(f"{url}/v1/broken")
 
@@ -240,7 +249,7 @@ async def test_limits_hold(tmp_path: Path) -> None:
 
     async with (
         passing(tmp_path, max_single_bytes=1000) as (url, second),
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=60) as client,
     ):
         target = f"{url}/v1/moderations"
         assert (await client.post(target, json={})).status_code == 401
@@ -260,7 +269,10 @@ async def test_no_answer_is_told(tmp_path: Path) -> None:
             "http://127.0.0.1:1/v1", lambda: "k", 60, 60, lambda o: places.one(o, 0)
         )
         others = OtherUpstream(options)
-        async with serving(world.app(others=others)) as url, httpx.AsyncClient() as client:
+        async with (
+            serving(world.app(others=others)) as url,
+            httpx.AsyncClient(timeout=60) as client,
+        ):
             answer = await client.post(f"{url}/v1/moderations", json={}, headers=KEY)
         await others.close()
     assert answer.status_code == 504

@@ -5,10 +5,10 @@ import http.client
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncGenerator, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import httpx
 import orjson
@@ -20,6 +20,7 @@ from gateway.api.content import answer_content
 from gateway.batches.file import File, Segment
 from gateway.blobs.local import LocalBlobs
 from tests.api.world import LINE, World, form_of, serving, until
+from tests.sampling import highest
 
 MEBIBYTE = 1024 * 1024
 BLOCK = (LINE * 700)[:65_536]
@@ -31,28 +32,6 @@ def _anonymous(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     [line] = [line for line in status.splitlines() if line.startswith("RssAnon:")]
     return int(line.split()[1]) * 1024
-
-
-class _Watch:
-    """The highest of a process's memory while the block runs."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self.peak = _anonymous(pid)
-
-    def _look(self) -> None:
-        while not self._over.wait(0.01):
-            self.peak = max(self.peak, _anonymous(self._pid))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
 
 @pytest.fixture
@@ -74,14 +53,14 @@ def test_memory_is_flat(served: tuple[int, str]) -> None:
     pid, address = served
     small = _upload(address, blocks=16, chunked=False)
     idle = _anonymous(pid)
-    with _Watch(pid) as watch:
+    with highest(partial(_anonymous, pid), 0.01) as peak:
         for chunked in (False, True):
             made = _upload(address, blocks=2400, chunked=chunked)
             assert made["bytes"] == 2400 * len(BLOCK)
         assert _download(address, made["id"]) == made["bytes"]
 
     assert small["bytes"] == 16 * len(BLOCK)
-    assert watch.peak - idle < 24 * MEBIBYTE
+    assert peak.value - idle < 24 * MEBIBYTE
 
 
 def _upload(address: str, *, blocks: int, chunked: bool) -> dict[str, Any]:
@@ -175,7 +154,7 @@ async def test_a_download_whose_source_fails(
     failing = _Failing(world.root / "blobs")
     async with (
         serving(world.app(blobs=failing)) as url,
-        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY) as client,
+        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY, timeout=60) as client,
     ):
         file_id = await _make(client, b"x" * (3 * MEBIBYTE))
         with pytest.raises(httpx.RemoteProtocolError):
@@ -191,7 +170,7 @@ async def test_a_blob_that_lost_bytes(world: World) -> None:
     """A body too short for its promise, not a whole one of other bytes."""
     async with (
         serving(world.app()) as url,
-        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY) as client,
+        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY, timeout=60) as client,
     ):
         file_id = await _make(client, b"x" * (3 * MEBIBYTE))
         [blob] = world.blob_files()
@@ -225,7 +204,7 @@ async def test_a_client_that_leaves_a_download(world: World) -> None:
     """The file is closed at once, by the answer and not by the garbage collector."""
     blobs = _Kept(world.root / "blobs")
     async with serving(world.app(blobs=blobs)) as url:
-        async with httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY) as client:
+        async with httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY, timeout=60) as client:
             file_id = await _make(client, b"x" * (64 * MEBIBYTE))
             async with client.stream("GET", f"/files/{file_id}/content") as answer:
                 await anext(answer.aiter_bytes())
@@ -259,7 +238,7 @@ async def test_deleting_during_a_download(world: World) -> None:
     data = b"y" * (32 * MEBIBYTE)
     async with (
         serving(world.app()) as url,
-        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY) as client,
+        httpx.AsyncClient(base_url=f"{url}/v1", headers=KEY, timeout=60) as client,
     ):
         file_id = await _make(client, data)
         async with client.stream("GET", f"/files/{file_id}/content") as answer:

@@ -207,7 +207,7 @@ async def test_wrong_members_are_named(
 ) -> None:
     """When it is created, and when it is changed."""
     headers = {"authorization": "Bearer secret-a"}
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
         made = (await client.post("/webhook_endpoints", json=NEW)).json()
         for path in ("/webhook_endpoints", f"/webhook_endpoints/{made['id']}"):
             answer = await client.post(path, json=NEW | changes)
@@ -219,7 +219,7 @@ async def test_wrong_members_are_named(
 async def test_missing_members_are_named(url: str) -> None:
     """Each that a create needs, and the type that a test needs."""
     headers = {"authorization": "Bearer secret-a"}
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
         made = (await client.post("/webhook_endpoints", json=NEW)).json()
         for name in NEW:
             body = {key: value for key, value in NEW.items() if key != name}
@@ -237,7 +237,7 @@ async def test_a_test_without_an_answer_is_an_error(url: str, webhooks: Webhooks
     """OpenAI's type has no word for it."""
     webhooks.attempt = Attempt(START, 1, None, "no connection")
     headers = {"authorization": "Bearer secret-a"}
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
         made = (await client.post("/webhook_endpoints", json=NEW)).json()
         answer = await client.post(
             f"/webhook_endpoints/{made['id']}/test", json={"event_type": "batch.failed"}

@@ -10,10 +10,12 @@ import argparse
 import itertools
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.lines import KINDS
-from tests.benchmarks.service import CLOCK, MIB, Peak, Service, anonymous_memory, service
+from tests.benchmarks.service import CLOCK, MIB, Service, anonymous_memory, service
+from tests.sampling import highest
 
 MB = 1_000_000
 GIB = 1024 * MIB
@@ -33,13 +35,13 @@ def write(path: Path, lines: Iterator[bytes], *, size: int = 0, count: int = 0) 
 def run_batch(gateway: Service, path: Path, size: int) -> tuple[int, float]:
     """One batch from upload to completion: peak memory and seconds."""
     started = CLOCK.monotonic()
-    with Peak(gateway.pid) as peak:
+    with highest(partial(anonymous_memory, gateway.pid)) as peak:
         with path.open("rb") as file:
             batch_id = gateway.create(gateway.upload(file, size))
         done = gateway.wait(batch_id, "completed")
     counts = done["request_counts"]
     assert counts["total"] == counts["completed"] + counts["failed"] > 0, counts
-    return peak.bytes, CLOCK.monotonic() - started
+    return peak.value, CLOCK.monotonic() - started
 
 
 def run_upload(gateway: Service, size: int) -> tuple[int, float]:
@@ -48,10 +50,10 @@ def run_upload(gateway: Service, size: int) -> tuple[int, float]:
         file.write(b" " * 4096)
         file.truncate(size)
         started = CLOCK.monotonic()
-        with Peak(gateway.pid) as peak:
+        with highest(partial(anonymous_memory, gateway.pid)) as peak:
             file.seek(0)
             gateway.upload(file, size)
-        return peak.bytes, CLOCK.monotonic() - started
+        return peak.value, CLOCK.monotonic() - started
 
 
 def show(name: str, peak: int, seconds: float) -> None:

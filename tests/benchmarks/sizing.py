@@ -12,11 +12,11 @@ import contextlib
 import io
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import psutil
 import psycopg
@@ -27,6 +27,7 @@ from tests.benchmarks.memory import MB, write
 from tests.benchmarks.service import MIB, PAUSE, Service, service
 from tests.engines.buckets import BUCKET
 from tests.postgres_server import PostgresServer
+from tests.sampling import sampled
 
 SMALL_BATCHES: Final = 50
 UPLOADS: Final = 8
@@ -63,37 +64,35 @@ def spent(pid: int) -> float:
     return sum(one.user + one.system for one in times)
 
 
+@dataclass
 class Most:
-    """What a replica has at most while the block runs."""
+    """What a replica has at most while a block runs."""
 
-    def __init__(self, gateway: Service) -> None:
-        self._gateway = gateway
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._spent = spent(gateway.pid)
-        self.main = self.worker = self.scratch = 0
-        self.cpu = 0.0
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.02):
-            main, worker = resident(self._gateway.pid)
-            self.main, self.worker = max(self.main, main), max(self.worker, worker)
-            self.scratch = max(self.scratch, scratch(self._gateway.data))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self.cpu = spent(self._gateway.pid) - self._spent
+    main: int = 0
+    worker: int = 0
+    scratch: int = 0
+    cpu: float = 0.0
 
     def told(self) -> str:
         """In words."""
         main, worker = self.main / MIB, self.worker / MIB
         held = f"at most {main:.0f} MiB and {worker:.0f} MiB, scratch {self.scratch / MB:.0f} MB"
         return f"{self.cpu:.2f} s of CPU, {held}"
+
+
+@contextlib.contextmanager
+def watched(gateway: Service) -> Iterator[Most]:
+    """Keep what the gateway has at most, and the CPU that it takes."""
+    most, before = Most(), spent(gateway.pid)
+
+    def look() -> None:
+        main, worker = resident(gateway.pid)
+        most.main, most.worker = max(most.main, main), max(most.worker, worker)
+        most.scratch = max(most.scratch, scratch(gateway.data))
+
+    with sampled(look):
+        yield most
+    most.cpu = spent(gateway.pid) - before
 
 
 @contextlib.contextmanager
@@ -160,17 +159,17 @@ def main() -> None:
         line = next(KINDS["small"]()) + b"\n"
         run_batch(gateway, line)
         print(f"idle: {idle(gateway, records)}")
-        with Most(gateway) as most:
+        with watched(gateway) as most:
             run_batch(gateway, path.read_bytes())
         print(f"batch of {given.megabytes} MB: {most.told()}")
-        with Most(gateway) as most:
+        with watched(gateway) as most:
             for _ in range(SMALL_BATCHES):
                 run_batch(gateway, line)
         print(f"batch of one line: {most.cpu / SMALL_BATCHES * 1000:.0f} ms of CPU")
         print(f"idle again: {idle(gateway, records)}")
         for count in (1, UPLOADS):
             before, _ = resident(gateway.pid)
-            with Most(gateway) as most:
+            with watched(gateway) as most:
                 upload_at_once(gateway, path, count)
             grown = (most.main - before) / MIB
             print(f"{count} uploads at a time: {grown:.0f} MiB more, {most.cpu:.2f} s of CPU")

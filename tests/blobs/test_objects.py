@@ -284,5 +284,5 @@ async def test_a_link_gives_the_bytes_to_whoever_has_it(
     link = await blobs.link("blob", 60)
     assert link is not None
     assert link.startswith(bucket_server.url)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         assert (await client.get(link)).content == b"bytes"

@@ -431,7 +431,7 @@ class Client:
 
 def _http_client() -> httpx.Client:
     """Without the 30 ms that a TLS context takes, which no client needs here."""
-    return httpx.Client(verify=PLAIN)
+    return httpx.Client(verify=PLAIN, timeout=60)
 
 
 def _broken(gateway: GatewayProcess, done: Batch, *, gives_up: bool) -> Iterator[str]:

@@ -13,7 +13,6 @@ import io
 import itertools
 import sys
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from openai.types import Batch
 from gateway.emulator.running import Emulator, running
 from gateway.emulator.testing import EmulatorOptions
 from tests.e2e.harness import CLOCK, GatewayProcess, chat_line, content_of, finished, serving
+from tests.sampling import sampled
 
 MODEL: Final = "gemini-3.5-flash"
 OWNERS: Final = ("ann", "bob")
@@ -154,20 +154,13 @@ def _broken(client: openai.OpenAI, done: Batch, count: int) -> Iterator[str]:
 @contextlib.contextmanager
 def _watching(gemini: Emulator, report: Report) -> Iterator[None]:
     """Count the jobs that are live, all the time."""
-    over = threading.Event()
 
-    def watch() -> None:
-        while not over.wait(0.05):
-            live = sum(job["state"] in {"PENDING", "RUNNING"} for job in gemini.jobs())
-            report.live = max(report.live, live)
+    def look() -> None:
+        live = sum(job["state"] in {"PENDING", "RUNNING"} for job in gemini.jobs())
+        report.live = max(report.live, live)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with sampled(look, 0.05):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _check_jobs(gateway: GatewayProcess, gemini: Emulator, report: Report) -> None:

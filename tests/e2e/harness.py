@@ -143,7 +143,7 @@ class GatewayProcess:
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Look into the records, read-only (white box: to hit a phase, to find leftovers)."""
         path = f"file:{self.data}/gateway.sqlite3?mode=ro"
-        with contextlib.closing(sqlite3.connect(path, uri=True, timeout=10)) as database:
+        with contextlib.closing(sqlite3.connect(path, uri=True, timeout=60)) as database:
             return database.execute(query, values).fetchall()
 
 

@@ -68,7 +68,7 @@ def ended(client: openai.OpenAI, response_id: str) -> Response:
 def close_windows(gateway: GatewayProcess) -> None:
     """Let what waits be collected now: a test that waited for a window would race with it."""
     path = f"{gateway.data}/gateway.sqlite3"
-    with contextlib.closing(sqlite3.connect(path, timeout=30)) as database, database:
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as database, database:
         database.execute("UPDATE responses SET due_at = 1 WHERE due_at > 1 AND batch_id IS NULL")
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import httpx
 import openai
@@ -26,6 +25,7 @@ from tests.e2e.harness import (
     until,
 )
 from tests.engines.buckets import BucketServer
+from tests.sampling import highest
 
 MIB = 1 << 20
 IDS = [f"id-{number}" for number in range(300)]
@@ -60,40 +60,18 @@ def bytes_below(directory: Path) -> int:
     return found
 
 
-class _Highest:
-    """The most bytes that were seen below a directory while the block ran."""
-
-    def __init__(self, directory: Path) -> None:
-        self.bytes = 0
-        self._directory = directory
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.005):
-            self.bytes = max(self.bytes, bytes_below(self._directory))
-
-
 def test_a_batch_leaves_nothing_on_the_disk(
     gateway: GatewayProcess, bucket_server: BucketServer
 ) -> None:
     """Scratch holds what one step reads and writes, and is empty afterwards."""
     client = gateway.client()
     content = b"".join(lines(length=10_000))
-    with _Highest(gateway.data / "scratch") as scratch:
+    with highest(partial(bytes_below, gateway.data / "scratch"), 0.005) as scratch:
         done = finished(client, submit(client, [content]))
     assert done.status == "completed"
     output = read_lines(client, done.output_file_id)
     assert_conserved(IDS, output, read_lines(client, done.error_file_id))
-    assert 0 < scratch.bytes < 4 * len(content)
+    assert 0 < scratch.value < 4 * len(content)
     until(lambda: bytes_below(gateway.data / "scratch") == 0, "scratch is empty")
     assert not (gateway.data / "blobs").exists()
     assert bucket_server.count("whole", "pre/fix/blobs/") > 0
@@ -120,9 +98,9 @@ def test_a_download_that_breaks_off_is_taken_up_again(gateway: GatewayProcess) -
     made = client.files.create(file=("a.jsonl", io.BytesIO(content)), purpose="batch")
     url = f"{gateway.url}/files/{made.id}/content"
     headers = {"authorization": "Bearer any"}
-    with httpx.stream("GET", url, headers=headers) as answer:
+    with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
         had = next(answer.iter_bytes(MIB))
-    rest = httpx.get(url, headers=headers | {"range": f"bytes={len(had)}-"})
+    rest = httpx.get(url, headers=headers | {"range": f"bytes={len(had)}-"}, timeout=60)
     assert rest.status_code == 206
     assert had + rest.content == content
     client.files.delete(made.id)
@@ -177,7 +155,10 @@ def test_a_large_download_goes_to_the_bucket(
         made = client.files.create(file=("a.jsonl", content), purpose="batch")
         assert client.files.content(made.id).content == content
         with httpx.stream(
-            "GET", f"{process.url}/files/{made.id}/content", headers={"authorization": "Bearer k"}
+            "GET",
+            f"{process.url}/files/{made.id}/content",
+            headers={"authorization": "Bearer k"},
+            timeout=60,
         ) as answer:
             assert answer.status_code == 307
             assert answer.headers["location"].startswith(f"{bucket_server.url}/redirects/blobs/")

@@ -181,7 +181,7 @@ def test_cancelled_midway_at_google(tmp_path: Path) -> None:
         [job] = until(gemini.jobs, "the job runs")
         gemini.advance(400)
         url = f"{gemini.base_url}/v1beta/{job['name']}:cancel"
-        assert httpx.post(url, headers={"x-goog-api-key": "no-key"}).status_code == 200
+        assert httpx.post(url, headers={"x-goog-api-key": "no-key"}, timeout=60).status_code == 200
 
         done = finished(client, batch)
 
@@ -205,7 +205,7 @@ def test_a_list_of_two_pages(tmp_path: Path, fault: str) -> None:
             client = gateway.client()
             batch = submit(client, LINES)
             until(lambda: gemini.journal("create"), "the create has landed")
-            with httpx.Client() as another:
+            with httpx.Client(timeout=60) as another:
                 for _ in range(120):
                     another.post(**another_job(gemini)).raise_for_status()
             assert gemini.calls().get("list") is None, "it was looked for too early"

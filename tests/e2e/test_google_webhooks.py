@@ -25,7 +25,9 @@ def test_a_webhook_wakes_the_poller(tmp_path: Path) -> None:
     with (
         running(EmulatorOptions(job_seconds=0.5)) as gemini,
         serving(tmp_path, gemini.base_url, **settings) as gateway,
-        httpx.Client(base_url=gemini.base_url, headers={"x-goog-api-key": "no-key"}) as google,
+        httpx.Client(
+            base_url=gemini.base_url, headers={"x-goog-api-key": "no-key"}, timeout=60
+        ) as google,
     ):
         place = gateway.url.removesuffix("/v1") + "/webhooks/google"
         body = {"uri": place, "subscribed_events": ["batch.succeeded"]}

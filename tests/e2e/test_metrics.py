@@ -273,6 +273,8 @@ def test_elsewhere_it_asks_for_a_key(tmp_path: Path, gemini: Emulator) -> None:
     with serving(tmp_path, gemini.base_url, **keys) as gateway:
         url = gateway.url.removesuffix("/v1").replace("0.0.0.0", "127.0.0.1") + "/metrics"
 
-        assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers={"authorization": "Bearer wrong"}).status_code == 401
+        assert httpx.get(url, timeout=60).status_code == 401
+        assert (
+            httpx.get(url, headers={"authorization": "Bearer wrong"}, timeout=60).status_code == 401
+        )
         assert "gateway_records_up" in scraped(url, authorization="Bearer a-secret-of-mine")

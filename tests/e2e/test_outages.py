@@ -102,7 +102,9 @@ def made(gateway: GatewayProcess) -> dict[str, str]:
         bytes=5, filename="f.jsonl", mime_type="application/jsonl", purpose="batch"
     )
     endpoint = BODIES["POST", "/webhook_endpoints"]
-    hook = httpx.post(f"{gateway.url}/webhook_endpoints", json=endpoint, headers=KEY).json()
+    hook = httpx.post(
+        f"{gateway.url}/webhook_endpoints", json=endpoint, headers=KEY, timeout=60
+    ).json()
     answer = client.responses.create(model="gemini-2.5-flash", input="x")
     return {
         "files": batch.input_file_id,

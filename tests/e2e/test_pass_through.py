@@ -58,9 +58,14 @@ def test_each_client_pays_with_its_own_key(tmp_path: Path) -> None:
             )
         # Google's own header, and the headers with which OpenAI's SDKs name a project.
         headers = {"x-goog-api-key": ALICE, "openai-project": "p", "openai-organization": "o"}
-        told = httpx.get(f"{gateway.url}/batches/{mine.id}", headers=headers)
+        told = httpx.get(f"{gateway.url}/batches/{mine.id}", headers=headers, timeout=60)
         assert told.status_code == 200
-        assert httpx.get(f"{gateway.url}/batches", headers={"api-key": "short"}).status_code == 401
+        assert (
+            httpx.get(
+                f"{gateway.url}/batches", headers={"api-key": "short"}, timeout=60
+            ).status_code
+            == 401
+        )
         written = contents_below(tmp_path).values()
         assert not any(key.encode() in data for key in (ALICE, BOB, WRONG) for data in written)
         until(lambda: not gateway.rows("SELECT 1 FROM client_keys"), "the keys are wiped", 150)

@@ -79,7 +79,7 @@ def test_nothing_that_is_written_has_a_secret(tmp_path: Path) -> None:
         client.chat.completions.create(
             model="gemini-2.5-flash", messages=[{"role": "user", "content": PROMPT}]
         )
-        httpx.get(f"{gateway.url}/{PROMPT}?key={CLIENT}", headers={"api-key": CLIENT})
+        httpx.get(f"{gateway.url}/{PROMPT}?key={CLIENT}", headers={"api-key": CLIENT}, timeout=60)
         gateway.kill()
         written = gateway.log().encode() + records(gateway)
         everything = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]

@@ -72,6 +72,7 @@ def put_file(api: httpx.Client) -> Callable[[bytes], str]:
             start.headers["x-goog-upload-url"],
             content=data,
             headers={"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"},
+            timeout=60,
         )
         name: str = done.json()["file"]["name"]
         return name

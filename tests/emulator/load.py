@@ -24,6 +24,7 @@ import psutil
 from gateway.emulator import EmulatorOptions
 from gateway.emulator.app import create_app
 from gateway.emulator.serve import listen, make_server
+from tests.sampling import sampled
 
 HEADERS = {"x-goog-api-key": "k"}
 CREATE = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
@@ -55,30 +56,26 @@ class Watcher:
     @contextmanager
     def watching(self, what: str) -> Iterator[None]:
         """Measure what happens inside and print it."""
-        peak, times, over = [self.memory()], [0.0], threading.Event()
-        thread = threading.Thread(target=self._watch, args=(peak, times, over))
-        thread.start()
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            took = time.perf_counter() - started
-            over.set()
-            thread.join()
-        worst, median = max(times) * 1000, statistics.median(times) * 1000
-        print(
-            f"{what}: {took:.1f} s, {peak[0]:.0f} MB before, {max(peak):.0f} MB at most,"
-            f" GET {median:.1f} ms, worst {worst:.0f} ms",
-            flush=True,
-        )
-
-    def _watch(self, peak: list[float], times: list[float], over: threading.Event) -> None:
         with httpx.Client(base_url=self._base_url, headers=HEADERS, timeout=60) as client:
-            while not over.wait(WATCH_SECONDS):
-                peak.append(self.memory())
+            memory: list[float] = []
+            times: list[float] = []
+
+            def look() -> None:
+                memory.append(self.memory())
                 started = time.perf_counter()
                 client.get("/v1beta/models/gemini-2.5-flash")
                 times.append(time.perf_counter() - started)
+
+            started = time.perf_counter()
+            with sampled(look, WATCH_SECONDS):
+                yield
+            took = time.perf_counter() - started
+        worst, median = max(times) * 1000, statistics.median(times) * 1000
+        print(
+            f"{what}: {took:.1f} s, {memory[0]:.0f} MB before, {max(memory):.0f} MB at most,"
+            f" GET {median:.1f} ms, worst {worst:.0f} ms",
+            flush=True,
+        )
 
 
 def upload(client: httpx.Client, blocks: Iterator[bytes], size: int) -> str:

@@ -247,7 +247,7 @@ def send(base_url: str, name: str, **changes: Any) -> httpx.Response:
         base_url + changes.get("path", request["path"]),
         headers={**KEY, **request.get("headers", {})},
         json=changes.get("json", request.get("body")),
-        timeout=20,
+        timeout=60,
     )
 
 
@@ -262,4 +262,4 @@ def upload(
         headers["X-Goog-Upload-Header-Content-Type"] = mime
     start = api.post("/upload/v1beta/files", headers=headers, json=body)
     headers = {"X-Goog-Upload-Command": "upload, finalize", "X-Goog-Upload-Offset": "0"}
-    return httpx.post(start.headers["x-goog-upload-url"], content=data, headers=headers)
+    return httpx.post(start.headers["x-goog-upload-url"], content=data, headers=headers, timeout=60)

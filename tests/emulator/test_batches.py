@@ -173,7 +173,7 @@ def test_cancel_midway_of_a_file_job(
 def test_cancel_of_a_finished_job(status: int) -> None:
     """Not on record: both answers can be chosen, neither changes the job."""
     options = EmulatorOptions(cancel_finished_status=status)
-    with running(options) as gemini, httpx.Client(base_url=gemini.base_url) as api:
+    with running(options) as gemini, httpx.Client(base_url=gemini.base_url, timeout=60) as api:
         api.headers["x-goog-api-key"] = "k"
         request = {"request": {"contents": [{"parts": [{"text": "x"}]}]}}
         batch = {"batch": {"inputConfig": {"requests": {"requests": [request]}}}}
@@ -239,13 +239,14 @@ def test_metadata_of_a_line(kept: bool) -> None:
 def test_bad_line_can_fail_the_job() -> None:
     """Reports differ, so it can be chosen: FAILED with the line's complaint."""
     with running(EmulatorOptions(bad_line="job")) as gemini:
-        client = httpx.Client(base_url=gemini.base_url, headers={"x-goog-api-key": "k"})
+        client = httpx.Client(base_url=gemini.base_url, headers={"x-goog-api-key": "k"}, timeout=60)
         with client as api:
             start = api.post("/upload/v1beta/files", headers={"X-Goog-Upload-Command": "start"})
             file = httpx.post(
                 start.headers["x-goog-upload-url"],
                 content=b"not json",
                 headers={"X-Goog-Upload-Command": "upload, finalize", "X-Goog-Upload-Offset": "0"},
+                timeout=60,
             ).json()["file"]["name"]
             batch = {"batch": {"inputConfig": {"fileName": file}}}
             name = api.post(PATH, json=batch).json()["name"]
@@ -300,7 +301,7 @@ def test_enqueued_tokens() -> None:
     request = {"request": {"contents": [{"parts": [{"text": "x" * 20}]}]}}
     batch = {"batch": {"inputConfig": {"requests": {"requests": [request]}}}}
     with running(options) as gemini:
-        client = httpx.Client(base_url=gemini.base_url, headers={"x-goog-api-key": "k"})
+        client = httpx.Client(base_url=gemini.base_url, headers={"x-goog-api-key": "k"}, timeout=60)
         with client as api:
             assert [api.post(PATH, json=batch).status_code for _ in range(3)] == [200, 200, 429]
             gemini.finish()

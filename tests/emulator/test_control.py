@@ -169,7 +169,9 @@ def test_jobs_end_at_once() -> None:
             },
         }
         path = "/v1/models/gemini-2.5-flash:batchGenerateContent"
-        with httpx.Client(base_url=gemini.base_url, headers={"x-goog-api-key": "k"}) as api:
+        with httpx.Client(
+            base_url=gemini.base_url, headers={"x-goog-api-key": "k"}, timeout=60
+        ) as api:
             name = api.post(path, json=body).json()["name"]
             states = list(_until_done(api, name))
     assert states[-1] == "BATCH_STATE_SUCCEEDED"
@@ -219,7 +221,9 @@ def test_the_journal_forgets_the_oldest() -> None:
         headers = {"x-goog-api-key": "k"}
         path = f"{emulator.base_url}/v1beta/models/gemini-2.5-flash:countTokens"
         for _ in range(4):
-            httpx.post(path, headers=headers, json={"contents": [{"parts": [{"text": "x"}]}]})
+            httpx.post(
+                path, headers=headers, json={"contents": [{"parts": [{"text": "x"}]}]}, timeout=60
+            )
         assert [entry["seq"] for entry in emulator.journal()] == [3, 4]
 
 

@@ -321,7 +321,7 @@ def test_fails_at_its_first_attempt(create: Create, results: Results, gemini: Em
 def test_clock_a_day_off(offset: float) -> None:
     """The service's time is not the machine's."""
     with running(EmulatorOptions(clock_offset=offset)) as emulator:
-        answer = httpx.get(emulator.control("clock")).json()
+        answer = httpx.get(emulator.control("clock"), timeout=60).json()
     ahead = datetime.fromisoformat(answer["now"]) - datetime.fromtimestamp(
         SystemClock().now() / 1000, UTC
     )
@@ -447,7 +447,7 @@ def test_quota_lingers() -> None:
     path = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
     with (
         running(options) as gemini,
-        httpx.Client(base_url=gemini.base_url, headers=HEADERS) as api,
+        httpx.Client(base_url=gemini.base_url, headers=HEADERS, timeout=60) as api,
     ):
         name = api.post(path, json=body).json()["name"]
         gemini.finish()
@@ -829,5 +829,5 @@ def _throws(seed: int) -> list[bool]:
 def test_armed_at_start() -> None:
     """``faults`` of the options are armed when the emulator starts."""
     with running(EmulatorOptions(faults=("error:on=list,status=503",))) as emulator:
-        answer = httpx.get(f"{emulator.base_url}/v1/batches", headers=HEADERS)
+        answer = httpx.get(f"{emulator.base_url}/v1/batches", headers=HEADERS, timeout=60)
     assert answer.status_code == 503

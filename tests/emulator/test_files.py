@@ -115,7 +115,7 @@ def test_upload_url_is_its_own_authority(api: httpx.Client) -> None:
     other = httpx.URL(url).copy_set_param("upload_id", "unknown")
     assert _send(str(other), b"abc", 0, "upload, finalize").status_code == 404
     assert _send(url, b"abc", 0, "upload, finalize").status_code == 200
-    assert httpx.post(httpx.URL(url).copy_with(query=b"")).status_code == 403
+    assert httpx.post(httpx.URL(url).copy_with(query=b""), timeout=60).status_code == 403
 
 
 def test_resumable_alias(api: httpx.Client) -> None:
@@ -178,7 +178,7 @@ def test_limits() -> None:
     options = EmulatorOptions(max_file_bytes=10, max_storage_bytes=15)
     with running(options) as gemini:
         headers = {"x-goog-api-key": "k"}
-        with httpx.Client(base_url=gemini.base_url, headers=headers) as api:
+        with httpx.Client(base_url=gemini.base_url, headers=headers, timeout=60) as api:
             assert _start(api, 11).status_code == 400
             url = _start(api).headers["x-goog-upload-url"]
             assert _send(url, b"x" * 11, 0, "upload, finalize").status_code == 400
@@ -230,7 +230,7 @@ def test_redirect_can_be_discreet() -> None:
     """Without the leak when asked."""
     with running(EmulatorOptions(redirect_leaks=False)) as gemini:
         url = f"{gemini.base_url}/v1beta/files/x:download"
-        answer = httpx.get(url, headers={"x-goog-api-key": "secret"})
+        answer = httpx.get(url, headers={"x-goog-api-key": "secret"}, timeout=60)
     assert answer.status_code == 302
     assert "x-goog-api-key" not in answer.headers
 
@@ -263,7 +263,7 @@ def test_ranges(ranges: bool, status: int) -> None:
     """The rest from an offset, or the whole again: both can be chosen."""
     options = EmulatorOptions(ranges=ranges)
     headers = {"x-goog-api-key": "k"}
-    with running(options) as gemini, httpx.Client(base_url=gemini.base_url) as api:
+    with running(options) as gemini, httpx.Client(base_url=gemini.base_url, timeout=60) as api:
         api.headers.update(headers)
         line = b'{"key":"a","request":{"contents":[{"parts":[{"text":"x"}]}]}}'
         file = api.post("/upload/v1/files", content=line).json()["file"]["name"]

@@ -48,7 +48,9 @@ def test_the_answer_tells_its_tier(gemini: Emulator, tier: str) -> None:
 def test_a_stream_tells_its_tier_in_each_piece(gemini: Emulator) -> None:
     """And has no header."""
     url = f"{gemini.base_url}/v1beta/models/{FLASH}:streamGenerateContent"
-    answer = httpx.post(url, json=ask("hello") | {"serviceTier": "flex"}, headers=HEADERS)
+    answer = httpx.post(
+        url, json=ask("hello") | {"serviceTier": "flex"}, headers=HEADERS, timeout=60
+    )
     assert {piece["usageMetadata"]["serviceTier"] for piece in answer.json()} == {"flex"}
     assert "x-gemini-service-tier" not in answer.headers
 
@@ -86,7 +88,10 @@ def test_spend_limit(tier: int, dollars: int) -> None:
     # 65,000 tokens of thoughts at 10 dollars a million, half of it in flex.
     each = 65_000 * 10 / 1e6 / 2
     dear = partial(call, model="gemini-2.5-pro", text="[[think:65000]]")
-    with running(EmulatorOptions(tier=tier, speed=1e-6)) as emulator, httpx.Client() as client:
+    with (
+        running(EmulatorOptions(tier=tier, speed=1e-6)) as emulator,
+        httpx.Client(timeout=60) as client,
+    ):
         passed = 0
         while (answer := dear(emulator, client=client)).is_success:
             passed += 1
@@ -113,7 +118,7 @@ def test_the_ledger(create_in: Callable[[Emulator], Json]) -> None:
         *of_job, alone = emulator.ledger()
         assert [(one["job"], one["key"]) for one in of_job] == [(name, "k0"), (name, "k1")]
         assert [one["prompt"] for one in of_job] == [prompt_digest("a"), prompt_digest("b")]
-        told = httpx.get(emulator.control("ledger")).json()
+        told = httpx.get(emulator.control("ledger"), timeout=60).json()
     assert (alone["job"], alone["tier"], alone["prompt"]) == ("", "flex", prompt_digest("again"))
     cost = (alone["prompt_tokens"] * 0.3 + alone["answer_tokens"] * 2.5) / 1e6 / 2
     assert alone["usd"] == pytest.approx(cost)
@@ -147,7 +152,7 @@ def create_in() -> Callable[[Emulator], Json]:
         ]
         batch = {"inputConfig": {"requests": {"requests": requests}}}
         url = f"{emulator.base_url}/v1beta/models/{FLASH}:batchGenerateContent"
-        made: Json = httpx.post(url, json={"batch": batch}, headers=HEADERS).json()
+        made: Json = httpx.post(url, json={"batch": batch}, headers=HEADERS, timeout=60).json()
         return made
 
     return make

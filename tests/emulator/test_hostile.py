@@ -49,7 +49,9 @@ def small() -> Iterator[httpx.Client]:
     """A client of an emulator whose projects may store 3 MiB."""
     with (
         running(EmulatorOptions(max_storage_bytes=3 * MIB)) as emulator,
-        httpx.Client(base_url=emulator.base_url, headers={"x-goog-api-key": "k"}) as client,
+        httpx.Client(
+            base_url=emulator.base_url, headers={"x-goog-api-key": "k"}, timeout=60
+        ) as client,
     ):
         yield client
 
@@ -71,7 +73,7 @@ def sent(
 ) -> httpx.Response:
     """A chunk of an upload."""
     headers = {"x-goog-upload-offset": offset, "x-goog-upload-command": command}
-    return httpx.post(url, content=data, headers=headers)
+    return httpx.post(url, content=data, headers=headers, timeout=60)
 
 
 @pytest.mark.parametrize("opening", ["[[a:", "[[fault:", "[[", "[[a]"])
@@ -197,7 +199,7 @@ def test_what_only_looks_like_numbers(api: httpx.Client, number: str) -> None:
     raw = number.encode("latin-1", errors="ignore") or b"\xb3"
     url = started(api)
     headers = {b"x-goog-upload-offset": raw, b"x-goog-upload-command": b"upload, finalize"}
-    refused(httpx.post(url, content=b"x", headers=headers), "offset")
+    refused(httpx.post(url, content=b"x", headers=headers, timeout=60), "offset")
     start = {b"x-goog-upload-command": b"start", b"x-goog-upload-header-content-length": raw}
     refused(api.post("/upload/v1beta/files", headers=start), "Content-Length")
     for mark in (f"[[error:{number}]]", f"[[tokens:{number}]]", f"[[error:3,times={number}]]"):
@@ -247,7 +249,9 @@ def test_marked_faults_stay_in_their_project(gemini: Emulator, api: httpx.Client
         batch = {"batch": {"inputConfig": {"requests": {"requests": [{"request": asked(text)}]}}}}
         body = asked(text) if operation == "generateContent" else batch
         assert api.post(f"{FLASH}:{operation}", json=body).status_code == 200
-        other = httpx.Client(base_url=gemini.base_url, headers={"x-goog-api-key": "another"})
+        other = httpx.Client(
+            base_url=gemini.base_url, headers={"x-goog-api-key": "another"}, timeout=60
+        )
         with other:
             assert other.get("/v1beta/files").status_code == 200
         assert api.get("/v1beta/files").status_code == 503
@@ -401,10 +405,10 @@ def test_webhooks_of_any_shape(api: httpx.Client) -> None:
 )
 def test_control_of_any_shape(gemini: Emulator, path: str, body: object) -> None:
     """A control route says what is wrong, and the emulator goes on."""
-    answer = httpx.post(gemini.control(path), json=body)
+    answer = httpx.post(gemini.control(path), json=body, timeout=60)
     assert answer.status_code == 400
     assert answer.json()["error"]
-    assert httpx.get(gemini.control("clock")).status_code == 200
+    assert httpx.get(gemini.control("clock"), timeout=60).status_code == 200
 
 
 def test_complaints(api: httpx.Client) -> None:

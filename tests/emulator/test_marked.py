@@ -132,7 +132,7 @@ def test_an_upload_call(api: httpx.Client) -> None:
     url = api.post("/upload/v1beta/files", headers=headers).headers["x-goog-upload-url"]
     data = lines("x [[fault:error:on=upload,status=503]]")
     headers = {"X-Goog-Upload-Command": "upload, finalize", "X-Goog-Upload-Offset": "0"}
-    answers = [httpx.post(url, content=data, headers=headers) for _ in range(2)]
+    answers = [httpx.post(url, content=data, headers=headers, timeout=60) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [503, 200]
     assert answers[1].json()["file"]["sizeBytes"] == str(len(data))
 

@@ -46,7 +46,7 @@ def upload(client: httpx.Client, name: str = "", data: bytes = LINE) -> httpx.Re
     if start.status_code != 200:
         return start
     headers = {"X-Goog-Upload-Command": "upload, finalize", "X-Goog-Upload-Offset": "0"}
-    return httpx.post(start.headers["x-goog-upload-url"], content=data, headers=headers)
+    return httpx.post(start.headers["x-goog-upload-url"], content=data, headers=headers, timeout=60)
 
 
 def test_files(mine: httpx.Client, theirs: httpx.Client) -> None:

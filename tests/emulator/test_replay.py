@@ -43,7 +43,7 @@ _OWN_DECISIONS = {"g108", "g134", "g142"}
 def world() -> Iterator[Emulator]:
     """One emulator for all that needs no state; retired models are served too."""
     with running(EmulatorOptions(unknown_models=True)) as emulator:
-        with httpx.Client(base_url=emulator.base_url, headers=KEY) as client:
+        with httpx.Client(base_url=emulator.base_url, headers=KEY, timeout=60) as client:
             upload(client, "files/8b2bhnsluaai", b"a recorded sound (g122)")
         yield emulator
 

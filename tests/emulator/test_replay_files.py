@@ -35,7 +35,9 @@ def test_upload(gemini: Emulator, start: str, finish: str) -> None:
     assert started.text == SAMPLES[start]["response"]["body"]
     headers = SAMPLES[finish]["request"]["headers"]
     size = int(headers["Content-Length"])
-    done = httpx.post(started.headers["x-goog-upload-url"], content=bytes(size), headers=headers)
+    done = httpx.post(
+        started.headers["x-goog-upload-url"], content=bytes(size), headers=headers, timeout=60
+    )
     compare(finish, done, "CreateFileResponse")
     assert done.json()["file"]["sizeBytes"] == str(size)
     digest = hashlib.sha256(bytes(size)).hexdigest()

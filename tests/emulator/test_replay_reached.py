@@ -30,7 +30,10 @@ from tests.emulator.replaying import upload as upload_file
 def old_and_new() -> Iterator[httpx.Client]:
     """An emulator that serves the models of 2024, too."""
     options = EmulatorOptions(unknown_models=True, video_seconds=5, speed=0.001)
-    with running(options) as gemini, httpx.Client(base_url=gemini.base_url, headers=KEY) as api:
+    with (
+        running(options) as gemini,
+        httpx.Client(base_url=gemini.base_url, headers=KEY, timeout=60) as api,
+    ):
         yield api
 
 

@@ -48,7 +48,7 @@ def shared() -> Any:
     """One emulator for what changes nothing."""
     with running() as emulator:
         headers = {"x-goog-api-key": "k"}
-        with httpx.Client(base_url=emulator.base_url, headers=headers) as client:
+        with httpx.Client(base_url=emulator.base_url, headers=headers, timeout=60) as client:
             yield client
 
 
@@ -139,10 +139,10 @@ def test_keys(where: Json) -> None:
     with running(EmulatorOptions(api_keys=("good",))) as gemini:
         url = f"{gemini.base_url}/v1beta/models"
         assert httpx.get(url, **where).status_code == 200
-        wrong = httpx.get(url, headers={"x-goog-api-key": "bad"})
+        wrong = httpx.get(url, headers={"x-goog-api-key": "bad"}, timeout=60)
         assert wrong.status_code == 400
         assert wrong.json()["error"]["details"][0]["reason"] == "API_KEY_INVALID"
-        assert httpx.get(url).status_code == 403
+        assert httpx.get(url, timeout=60).status_code == 403
 
 
 def test_unknown_route(shared: httpx.Client) -> None:
@@ -187,7 +187,7 @@ def test_every_version_sees_the_same(gemini: Emulator) -> None:
     body = {"contents": [{"parts": [{"text": "x"}]}]}
     batch = {"inputConfig": {"requests": {"requests": [{"request": body}]}}}
     path = "models/gemini-2.5-flash:batchGenerateContent"
-    with httpx.Client(base_url=gemini.base_url, params={"key": "k"}) as client:
+    with httpx.Client(base_url=gemini.base_url, params={"key": "k"}, timeout=60) as client:
         name = client.post(f"/v1/{path}", json={"batch": batch}).json()["name"]
         states = [client.get(f"/{version}/{name}").status_code for version in VERSIONS]
     assert states == [200] * 3

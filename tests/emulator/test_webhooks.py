@@ -221,7 +221,7 @@ def _verified(gemini: Emulator, token: str) -> Json:
     """The claims of a token, checked with cryptography's RSA."""
     header, claims, signature = token.split(".")
     kid = orjson.loads(_decode(header))["kid"]
-    keys = httpx.get(f"{gemini.base_url}/.well-known/jwks.json").json()["keys"]
+    keys = httpx.get(f"{gemini.base_url}/.well-known/jwks.json", timeout=60).json()["keys"]
     key = next(key for key in keys if key["kid"] == kid)
     numbers = [int.from_bytes(_decode(key[name])) for name in ("e", "n")]
     public = RSAPublicNumbers(*numbers).public_key()

@@ -76,7 +76,7 @@ class BucketServer:
 
     def make_bucket(self, name: str) -> None:
         """An empty bucket."""
-        httpx.put(f"{self.url}/{name}").raise_for_status()
+        httpx.put(f"{self.url}/{name}", timeout=60).raise_for_status()
 
     @contextmanager
     def refusing(self, rule: Callable[[str, str], bool] | None = None) -> Iterator[None]:
@@ -107,12 +107,12 @@ class BucketServer:
 
     def unfinished(self, bucket: str = BUCKET) -> int:
         """How many multipart uploads wait for their end."""
-        return httpx.get(f"{self.url}/{bucket}?uploads").text.count("<UploadId>")
+        return httpx.get(f"{self.url}/{bucket}?uploads", timeout=60).text.count("<UploadId>")
 
     def count(self, bucket: str, prefix: str) -> int:
         """How many objects there are, up to a thousand."""
         url = f"{self.url}/{bucket}"
-        listing = httpx.get(url, params={"list-type": "2", "prefix": prefix})
+        listing = httpx.get(url, params={"list-type": "2", "prefix": prefix}, timeout=60)
         return listing.text.count("<Key>")
 
     def environment(self) -> dict[str, str]:
@@ -228,4 +228,4 @@ def _make_container(address: str) -> None:
         "Authorization": f"SharedKey {ACCOUNT}:{base64.b64encode(mac).decode()}",
     }
     url = f"{address}/{ACCOUNT}/{BUCKET}?restype=container"
-    httpx.put(url, headers=signed).raise_for_status()
+    httpx.put(url, headers=signed, timeout=60).raise_for_status()

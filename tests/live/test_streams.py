@@ -172,7 +172,9 @@ async def test_silence_ends_with_an_error(tmp_path: Path) -> None:
     quick = LiveOptions(idle_seconds=0.5, keep_alive_seconds=0.1)
     async with live_world(tmp_path, quick) as live:
         play(live, BY_ID["ls25"])
-        async with httpx.AsyncClient(headers={"authorization": "Bearer secret-a"}) as http:
+        async with httpx.AsyncClient(
+            headers={"authorization": "Bearer secret-a"}, timeout=60
+        ) as http:
             answer = await http.post(
                 f"{live.url}/v1/chat/completions",
                 json=BY_ID["ls25"]["request"]["body"],
@@ -249,7 +251,9 @@ async def test_a_response_that_breaks_off_fails(tmp_path: Path) -> None:
     body = {"model": "gemini-3.5-flash", "input": "go", "stream": True}
     async with live_world(tmp_path) as live:
         play(live, {**BY_ID["ls17"]})
-        async with httpx.AsyncClient(headers={"authorization": "Bearer secret-a"}) as http:
+        async with httpx.AsyncClient(
+            headers={"authorization": "Bearer secret-a"}, timeout=60
+        ) as http:
             answer = await http.post(f"{live.url}/v1/responses", json=body, timeout=60)
     events = [block.split("\n") for block in answer.text.strip().split("\n\n")]
     names = [name.removeprefix("event: ") for name, _ in events]

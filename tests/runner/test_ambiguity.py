@@ -244,7 +244,9 @@ async def _crowd(gemini: Emulator, tmp_path: Path) -> None:
     requests = {"requests": {"requests": [request]}}
     body = {"batch": {"displayName": "another's", "inputConfig": requests}}
     url = f"{gemini.base_url}/v1beta/models/{MODEL}:batchGenerateContent"
-    async with httpx.AsyncClient(headers={"x-goog-api-key": f"key-{tmp_path.name}"}) as client:
+    async with httpx.AsyncClient(
+        headers={"x-goog-api-key": f"key-{tmp_path.name}"}, timeout=60
+    ) as client:
         for _ in range(JOBS_PER_PAGE):
             (await client.post(url, json=body)).raise_for_status()
 

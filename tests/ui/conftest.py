@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.e2e.harness import GatewayProcess, serving
@@ -33,6 +33,7 @@ def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None and not os.environ.get("CI"):  # noqa: TID251 - whether a person can install it
         pytest.skip("needs Debian's chromium: apt-get install chromium")
+    expect.set_options(timeout=MILLISECONDS)  # five seconds otherwise
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=path, args=ARGUMENTS, timeout=MILLISECONDS
