@@ -7,6 +7,7 @@ import pytest
 
 from gateway.emulator.testing import EmulatorOptions, running
 from tests.e2e.harness import (
+    TERMINAL,
     GatewayProcess,
     assert_conserved,
     chat_line,
@@ -21,6 +22,7 @@ from tests.e2e.harness import (
 pytestmark = pytest.mark.slow
 
 IDS = [f"id-{number}" for number in range(12)]
+ANSWER_SECONDS = 3600  # by the clock of the emulator, which the test moves
 LINES = [chat_line(name, f"say {name}", max_tokens=20) for name in IDS]
 SETTINGS = {
     "GATEWAY_RESCUE": "flex",
@@ -31,7 +33,7 @@ SETTINGS = {
 
 def test_kills_while_lines_are_asked_one_by_one(tmp_path: Path) -> None:
     """A call that was under way may be paid for: its line is given up, the others go on."""
-    options = EmulatorOptions(job_seconds=0.1, ledger=True, flex_seconds=0.5)
+    options = EmulatorOptions(job_seconds=0.1, ledger=True, flex_seconds=ANSWER_SECONDS)
     with running(options) as gemini:
         gemini.fault("job-stuck", times=1)
         with serving(tmp_path, gemini.base_url, **SETTINGS) as gateway:
@@ -39,11 +41,17 @@ def test_kills_while_lines_are_asked_one_by_one(tmp_path: Path) -> None:
             sent = "SELECT count(*) FROM rescue_calls, batches WHERE batches.id = ?"
             for least in (1, 5):
                 _kill_once(gateway, (sent, batch.id), least)
-            done = finished(gateway.client(), batch)
+            client = gateway.client()
+
+            def ended() -> bool:
+                gemini.advance(ANSWER_SECONDS)
+                return client.batches.retrieve(batch.id).status in TERMINAL
+
+            until(ended, "it ends")
+            done = finished(client, batch)
 
             answered, failed = (
-                read_lines(gateway.client(), file)
-                for file in (done.output_file_id, done.error_file_id)
+                read_lines(client, file) for file in (done.output_file_id, done.error_file_id)
             )
             assert_conserved(IDS, answered, failed)
             told = extension(done)["rescue"]
