@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,19 @@ def test_to_another_directory_and_a_bucket(
     more = bucket_server.environment()
     new = tmp_path / "new" / "data"
     options = ["--to", str(new), "--blobs", "s3://moving/prefix"]
-    with subprocess.Popen(command(old.data, *options), env=environment(more)) as killed:
+    first = threading.Event()
+
+    def follows_the_first(method: str, path: str) -> bool:
+        if method != "PUT" or "/prefix/blobs/" not in path:
+            return False
+        late = first.is_set()
+        first.set()
+        return late
+
+    with (
+        bucket_server.refusing(follows_the_first),  # which is tried again until the kill
+        subprocess.Popen(command(old.data, *options), env=environment(more)) as killed,
+    ):
         until(lambda: bucket_server.count("moving", "prefix/blobs/") > 0, "a blob has arrived")
         killed.send_signal(signal.SIGKILL)
     moved = migrate(old.data, *options, **more)
