@@ -77,8 +77,11 @@ def test_a_pipe_that_is_not_read_blocks_nothing() -> None:
     os.close(reader)
 
 
-def test_lines_come_again_when_a_full_disk_has_room(tmp_path: Path) -> None:
+def test_lines_come_again_when_a_full_disk_has_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After one write that failed nothing was logged any more, until the end of the process."""
+    monkeypatch.setattr(logs, "FLUSH_SECONDS", 60)
     there = tmp_path / "log"
     descriptor = os.open("/dev/full", os.O_WRONLY)
     handler = PatientHandler(descriptor)
