@@ -103,10 +103,16 @@ def digest(*parts: str | int) -> str:
 
 def line_ids(batch_id: str, line: int) -> tuple[str, str]:
     """``id`` and ``request_id`` of an output line: the same for batch and line, for ever."""
+    both = line_digest(batch_id, line)
+    return f"batch_req_{both[:32]}", both[32:]
+
+
+def line_digest(batch_id: str, line: int) -> str:
+    """Make the 64 hex digits that both ids of an output line are the halves of."""
     found = _begun_digest(batch_id).copy()
     found.update(b"%d" % line)
-    both = found.hexdigest()
-    return f"batch_req_{both[:32]}", both[32:]
+    digits: str = found.hexdigest()
+    return digits
 
 
 @lru_cache(16)

@@ -35,6 +35,7 @@ Loads = Callable[[bytes], Json | None]
 
 _INTERNAL: Final = 13
 
+BUFFER: Final = MIB // 4
 # A result is an answer to one request: 65,536 tokens with 20 alternatives each are 370 MB.
 MAX_RESULT_BYTES: Final = 1024 * MIB
 KEY_WITHIN: Final = 64 * 1024
@@ -84,7 +85,7 @@ def read_results(
     before it is read: of one that is not to be, and of one beyond the limit, the key is looked for
     at both of its ends, and its answer is ``UNREAD``.
     """
-    with path.open("rb") as lines:
+    with path.open("rb", buffering=BUFFER) as lines:
         offset, end_of_span = span or (0, None)
         lines.seek(offset)
         while end_of_span is None or offset < end_of_span:

@@ -24,11 +24,11 @@ from gateway.batches.runs import Kind
 from gateway.errors import AuditError
 from gateway.runner.cpu.archive import is_packed, pack, pack_span, unpack
 from gateway.runner.cpu.digests import DigestWriter, digester, is_whole, requests_of
-from gateway.runner.cpu.echoes import Echo, Echoes
+from gateway.runner.cpu.echoes import Echoes
 from gateway.runner.cpu.fill import lines_naming
 from gateway.runner.cpu.guard import MESSAGE, Guard
 from gateway.runner.cpu.input import Range, span_of
-from gateway.runner.cpu.lines import IndexWriter, RunWriter, answer_line, failure_line
+from gateway.runner.cpu.lines import IndexWriter, RunWriter, failure_line, named_line
 from gateway.runner.cpu.notes import NoteWriter
 from gateway.runner.cpu.parts import FAILED, NOTHING, SERVED, Parts
 from gateway.runner.cpu.publish import PublishSummary, PublishTask, RunPaths, publish
@@ -402,10 +402,9 @@ class _Collection:
         if self._states[ordinal] == SERVED:
             self._doubled += 1
             return
-        echo = self._echoes.read(ordinal)
         self._states[ordinal] = SERVED
         self._spent = 0 if self._task.reused else None
-        self._write(ordinal, *failure_line(self._task.batch_id, *echo[:2], UNREADABLE))
+        self._fail(ordinal, UNREADABLE)
 
     def _lacks_its_key(self, result: Result) -> bool:
         """Whether it is some item's all the same: a download may be an error of another kind."""
@@ -520,39 +519,46 @@ class _Collection:
             answer is not None and "response" in answer for answer in answers
         ):
             return NO_USAGE
-        echo = self._echoes.read(ordinal)
         filled = [answer or _NO_ANSWER for answer in answers]
-        made = self._guard.call(lambda: self._translate(echo, filled))
+        made = self._guard.call(self._translate, ordinal, filled)
         return NO_USAGE if made is None else made[0][2]
 
     def _render(self, ordinal: int, answers: Sequence[Answer], paid: Usage = NO_USAGE) -> None:
         """Write a line; ``paid`` is the part of its usage that was counted before."""
-        task, echo = self._task, self._echoes.read(ordinal)
-        if task.unserved is not None and any(map(_was_cancelled, answers)):
-            self._write(ordinal, *failure_line(task.batch_id, *echo[:2], task.unserved))
+        if self._task.unserved is not None and any(map(_was_cancelled, answers)):
+            self._fail(ordinal, self._task.unserved)
             return
-        made = self._guard.call(lambda: self._translate(echo, answers))
+        made = self._guard.call(self._translate, ordinal, answers)
         if made is None:
-            self._write(ordinal, *failure_line(task.batch_id, *echo[:2], INTERNAL))
+            self._fail(ordinal, INTERNAL)
             return
         (status, _, usage, notes), line = made
         if self._task.reused:
             notes = [*notes, *_REUSED]
         elif usage is not NO_USAGE:
-            self._use(_less(usage, paid))
+            self._use(usage if paid is NO_USAGE else _less(usage, paid))
         if notes:
-            written = self._notes.write(echo.line, echo.custom_id, notes)
-            if written is not None:
-                self._noted[ordinal] = written
+            self._note(ordinal, notes)
         self._write(ordinal, Kind.OUTPUT if status < 400 else Kind.ERROR, line)
 
-    def _translate(self, echo: Echo, answers: Sequence[Answer]) -> tuple[Rendered, bytes]:
+    def _translate(self, ordinal: int, answers: Sequence[Answer]) -> tuple[Rendered, bytes]:
         """Translate an answer: what can go wrong on a line does so here, before it is counted."""
-        task = self._task
-        context = Context(task.batch_id, echo.line, task.created, self._policy, task.model)
-        made = self._endpoint.from_gemini(echo.hints, answers, context)
-        status, body, _, _ = made
-        return made, answer_line(task.batch_id, echo.line, echo.custom_id, status, body)
+        task, number = self._task, self._echoes.lines[ordinal]
+        custom_id, hints = self._echoes.written(ordinal)
+        context = Context(task.batch_id, number, task.created, self._policy, task.model)
+        made = self._endpoint.from_gemini(hints, answers, context)
+        return made, named_line(task.batch_id, number, custom_id, made[0], made[1])
+
+    def _note(self, ordinal: int, notes: Sequence[Note]) -> None:
+        echo = self._echoes.read(ordinal)
+        written = self._notes.write(echo.line, echo.custom_id, notes)
+        if written is not None:
+            self._noted[ordinal] = written
+
+    def _fail(self, ordinal: int, why: Failure) -> None:
+        """Write the error line of a line that is not translated."""
+        echo = self._echoes.read(ordinal)
+        self._write(ordinal, *failure_line(self._task.batch_id, echo.line, echo.custom_id, why))
 
     def _write(self, ordinal: int, kind: Kind, line: bytes) -> None:
         if self._wanted:  # a better result has come
@@ -568,19 +574,19 @@ class _Collection:
         for ordinal in range(len(self._echoes)):
             if self._kinds[ordinal] != 0 or ordinal in self._wanted:
                 continue
-            echo = self._echoes.read(ordinal)
+            line, items = self._echoes.lines[ordinal], self._echoes.items[ordinal]
             why = failure
-            if echo.line in self._never_sent:
-                why = task.unusable[self._never_sent[echo.line]]
+            if line in self._never_sent:
+                why = task.unusable[self._never_sent[line]]
             else:
                 self._missing += 1
-                if task.again and echo.items == 1:
+                if task.again and items == 1:
                     self._want(ordinal, (0,))
                     continue
                 if task.again and self._parts is None:
-                    self._want(ordinal, range(echo.items))
+                    self._want(ordinal, range(items))
                     continue
-            self._write(ordinal, *failure_line(task.batch_id, *echo[:2], why))
+            self._fail(ordinal, why)
 
     def _write_wanted(self, path: Path) -> str:
         with path.open("wb") as file:

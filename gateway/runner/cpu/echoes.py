@@ -14,6 +14,7 @@ or written last.
 """
 
 import mmap
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,9 @@ BUFFER: Final = 64 * 1024
 # Parts that are remembered, in bytes: of all of a job's, and the largest.
 REMEMBERED: Final = MIB
 LARGEST_REMEMBERED: Final = 64 * 1024
+
+# ``[7,"a",1,13,42]``: a line, as :meth:`EchoWriter.add` writes it.
+_LINE: Final = re.compile(rb'\[(\d+),("[^"\\]*(?:\\.[^"\\]*)*"),(\d+)((?:,\d+)*)\]\n')
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -110,7 +114,7 @@ class Echoes:
         self.first_item = array("Q")  # among all items of the job
         self._offsets = array("Q")
         self.total_items = 0
-        self._known: _Remembered[tuple[int, ...], AnswerHints] = _Remembered()
+        self._known: _Remembered[bytes, AnswerHints] = _Remembered()
         with path.open("rb", buffering=BUFFER) as file:
             self._scan(file)
             # Mapped, a line costs no call of the system; the pages are the file's.
@@ -129,33 +133,40 @@ class Echoes:
         head = file.readline()
         if orjson.loads(head) != {"format": ECHO_FORMAT}:
             raise ValueError("the echo file has an unknown format")
-        offset = len(head)
+        offset, total = len(head), 0
         for text in file:
             if text[:1] == b"[":
                 line, _, items, *_ = orjson.loads(text)
                 self.lines.append(line)
                 self.items.append(items)
-                self.first_item.append(self.total_items)
+                self.first_item.append(total)
                 self._offsets.append(offset)
-                self.total_items += items
+                total += items
             offset += len(text)
-        self._offsets.append(offset)
+        self.total_items = total
 
     def read(self, ordinal: int) -> Echo:
         """Return the echo of one line. Lines share what it holds: never change it."""
-        text = self._text[self._offsets[ordinal] : self._offsets[ordinal + 1]]
-        # Parts of the lines behind it may follow.
-        line, custom_id, items, *places = orjson.loads(text.split(b"\n", 1)[0])
-        return Echo(line, custom_id, items, self._hints(tuple(places)))
+        custom_id, hints = self.written(ordinal)
+        return Echo(self.lines[ordinal], orjson.loads(custom_id), self.items[ordinal], hints)
 
-    def _hints(self, places: tuple[int, ...]) -> AnswerHints:
-        """Return the parts at these places, merged."""
-        known = self._known.get(places)
-        if known is not None:
-            return known
+    def written(self, ordinal: int) -> tuple[bytes, AnswerHints]:
+        """Return custom_id, as it is written, and hints of one line: all that most answers need.
+
+        Errors: ValueError of a damaged file.
+        """
+        found = _LINE.match(self._text, self._offsets[ordinal])
+        if found is None:
+            raise ValueError("a line of the echo file is damaged")
+        _, custom_id, _, places = found.groups()
+        hints = self._known.get(places)
+        return custom_id, self._hints(places) if hints is None else hints
+
+    def _hints(self, places: bytes) -> AnswerHints:
+        """Return the parts at these places, ``,13,42``, merged."""
         hints: AnswerHints = {}
         size = 0
-        for place in places:
+        for place in map(int, places.split(b",")[1:]):
             text = self._text[place : self._text.find(b"\n", place)]
             hints.update(orjson.loads(text))
             size += len(text)

@@ -8,16 +8,16 @@ import orjson
 
 from gateway.batches.job import Failure
 from gateway.batches.runs import RECORD, Entry, Kind, unpack
-from gateway.ids import line_ids
+from gateway.ids import line_digest, line_ids
 from gateway.wire.jsonl import escape_separators
 from gateway.wire.openai_errors import error_body, error_type
 
 BUFFER: Final = 256 * 1024
 INDEX_BLOCK: Final = 1024 * RECORD.size
 
-# Id, custom_id, status, request id, body.
+# Half of the digest, custom_id, status, the other half, body: as :func:`line_ids` has it.
 ANSWER_LINE: Final = (
-    b'{"id":"%b","custom_id":%b,"response":{"status_code":%d,"request_id":"%b","body":%b},'
+    b'{"id":"batch_req_%b","custom_id":%b,"response":{"status_code":%d,"request_id":"%b","body":%b},'
     b'"error":null}\n'
 )
 
@@ -40,9 +40,13 @@ def answer_line(batch_id: str, line: int, custom_id: str, status: int, body: byt
 
     ``body`` is written JSON.
     """
-    name, request = line_ids(batch_id, line)
-    values = (name.encode(), orjson.dumps(custom_id), status, request.encode(), body)
-    return escape_separators(ANSWER_LINE % values)
+    return named_line(batch_id, line, orjson.dumps(custom_id), status, body)
+
+
+def named_line(batch_id: str, line: int, custom_id: bytes, status: int, body: bytes) -> bytes:
+    """Write the same; ``custom_id`` is written JSON too."""
+    ids = line_digest(batch_id, line).encode()
+    return escape_separators(ANSWER_LINE % (ids[:32], custom_id, status, ids[32:], body))
 
 
 def unserved_line(batch_id: str, line: int, custom_id: str, failure: Failure) -> bytes:
@@ -74,8 +78,7 @@ class RunWriter:
     def write(self, line: bytes) -> tuple[int, int]:
         """Append; offset and length."""
         offset = self._offset
-        self._file.write(line)
-        self._offset += len(line)
+        self._offset = offset + self._file.write(line)
         return offset, len(line)
 
     def close(self) -> None:

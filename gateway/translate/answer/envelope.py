@@ -1,7 +1,7 @@
 """Id, model and blocked prompt of a GenerateContentResponse, for every endpoint."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from gateway.ids import digest
 from gateway.translate.answer.failure import Failure, failure_of
@@ -113,39 +113,56 @@ def read_items(
     return total_usage(usages), failure
 
 
-# What a candidate may carry and stay plain: its text, and members that are left out.
+# What a candidate may carry and stay plain: its parts, and members that are left out.
 _UNSEEN: Final = frozenset(
-    ("index", "safetyRatings", "avgLogprobs", "tokenCount", "citationMetadata")
+    ("index", "safetyRatings", "avgLogprobs", "tokenCount", "citationMetadata", "finishMessage")
 )
 _PLAIN_MEMBERS: Final = _UNSEEN | {"content", "finishReason"}
 _ONLY_TEXT: Final = ({"modality": "TEXT"},)
 
 
-def plain_of(answer: Answer) -> tuple[str, str, str, Usage] | None:
-    """Take id, model version, text and usage of an answer that holds no more, as most do.
+def single_of(answer: Answer) -> tuple[str, str, list[Any], Usage] | None:
+    """Take id, model version, parts and usage of one candidate that came to its end, as most do.
 
-    None when there is anything else in it: then it is read in full.
+    None when there is anything else in the answer: then it is read in full.
     """
     try:
         response = answer["response"]
         [candidate] = response["candidates"]
-        [part] = candidate["content"]["parts"]
-        text = part["text"]
+        parts = candidate["content"]["parts"]
         identity, version = response["responseId"], response["modelVersion"]
-        plain = (
+        metadata = response["usageMetadata"]
+        single = (
             candidate["finishReason"] == "STOP"
-            and type(text) is type(identity) is type(version) is str
-            and len(part) == 1
-            and text
+            and type(identity) is type(version) is str
+            and type(parts) is list
             and identity
             and version
             and "error" not in answer
             and candidate.keys() <= _PLAIN_MEMBERS
         )
-        metadata = response["usageMetadata"]
-        [medium] = metadata.get("promptTokensDetails", _ONLY_TEXT)
-        if not plain or medium["modality"] != "TEXT":
+        [asked] = metadata.get("promptTokensDetails", _ONLY_TEXT)
+        [told] = metadata.get("candidatesTokensDetails", _ONLY_TEXT)
+        if not single or asked["modality"] != "TEXT" or told["modality"] != "TEXT":
             return None
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    return identity, version, text, usage_of(metadata)
+    return identity, version, parts, usage_of(metadata)
+
+
+def plain_of(answer: Answer) -> tuple[str, str, str, Usage] | None:
+    """Take id, model version, text and usage of an answer of one text and no more.
+
+    None when there is anything else in it: then it is read in full.
+    """
+    single = single_of(answer)
+    if single is None:
+        return None
+    identity, version, parts, usage = single
+    try:
+        [part] = parts
+        text = part["text"]
+        plain = len(part) == 1 and type(text) is str and text
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (identity, version, text, usage) if plain else None

@@ -6,14 +6,13 @@ from typing import Final
 import orjson
 
 from gateway.translate.answer import envelope
-from gateway.translate.answer.envelope import plain_of
 from gateway.translate.answer.failure import Failure
-from gateway.translate.answer.schema_check import check_answer
-from gateway.translate.answer.usage import USAGE_LEFT_OUT, media_of, openai_usage, uncounted
+from gateway.translate.answer.usage import USAGE_LEFT_OUT, uncounted
 from gateway.translate.chat.choice import choice_of
-from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
+from gateway.translate.chat.completion import completion
+from gateway.translate.chat.plain import plain_answer
+from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered
 from gateway.translate.reading.table import answer_table
-from gateway.translate.template import hole, stand_in, template_of
 
 # Every field of the response and of a candidate, and what becomes of it; a test compares this
 # with google-genai's types.
@@ -44,13 +43,6 @@ USAGE: Final = answer_table(
     },
 )
 
-# What an answer of one text needs of its request: the model, and the schema that it is checked
-# against. Other hints among these matter to calls and to code alone.
-_PLAIN_HINTS: Final = frozenset(
-    ("model", "schema", "functions", "custom", "legacy", "one_call", "json")
-)
-_CONTENT: Final = "choices[0].message.content"
-
 
 def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
     """Render one line.
@@ -62,13 +54,8 @@ def from_gemini(hints: AnswerHints, answers: Sequence[Answer], context: Context)
     A line of several items (``n`` on models with one candidate) is one completion: what one item
     failed with fails the line, the prompt is counted once.
     """
-    if len(answers) == 1 and hints.keys() <= _PLAIN_HINTS:
-        plain = plain_of(answers[0])
-        if plain is not None:
-            checked = check_answer(plain[2], hints, _CONTENT, context, cut=False)
-            if not isinstance(checked, Failure):
-                return _plain(plain, hints, context, checked)
-    return _rendered(hints, answers, context)
+    plain = plain_answer(hints, answers[0], context) if len(answers) == 1 else None
+    return _rendered(hints, answers, context) if plain is None else plain
 
 
 def _rendered(hints: AnswerHints, answers: Sequence[Answer], context: Context) -> Rendered:
@@ -84,52 +71,6 @@ def _rendered(hints: AnswerHints, answers: Sequence[Answer], context: Context) -
     responses = [answer["response"] for answer in answers]
     body = completion(hints, responses, choices, usage, context)
     return 200, orjson.dumps(body), usage, (*notes, *uncounted(responses))
-
-
-def _plain(
-    plain: tuple[str, str, str, Usage], hints: AnswerHints, context: Context, notes: Sequence[Note]
-) -> Rendered:
-    """Write an answer of one text by template.
-
-    A template takes half the time of building and writing the same members (measured).
-    """
-    identity, version, text, usage = plain
-    prompt, cached, output, reasoning = usage
-    body = _PLAIN % (
-        orjson.dumps("chatcmpl-" + identity),
-        context.created,
-        orjson.dumps(envelope.model_of(version, hints, context)),
-        orjson.dumps(text),
-        prompt,
-        output,
-        prompt + output,
-        cached,
-        reasoning,
-    )
-    return 200, body, usage, notes
-
-
-def completion(
-    hints: AnswerHints,
-    responses: Sequence[Json],
-    choices: list[Json],
-    usage: Usage,
-    context: Context,
-) -> Json:
-    """Build the completion around its choices; id and model are the first item's."""
-    body = {
-        "id": "chatcmpl-" + envelope.identity_of(responses[0], context),
-        "object": "chat.completion",
-        "created": context.created,
-        "model": envelope.model_of(responses[0].get("modelVersion"), hints, context),
-        "choices": choices,
-        "usage": openai_usage(usage, media_of(responses)),
-        "service_tier": "default",
-        "system_fingerprint": None,
-    }
-    if "metadata" in hints:
-        body["metadata"] = hints["metadata"]
-    return body
 
 
 def add_choices(
@@ -183,30 +124,3 @@ def _add_blocked(response: Json, choices: list[Json], context: Context) -> Failu
         }
     )
     return None
-
-
-def _plain_template() -> bytes:
-    """Make a template of what the ordinary way writes for an answer of one text."""
-    response = {"responseId": stand_in(0), "modelVersion": stand_in(1)}
-    candidate = {"content": {"parts": [{"text": stand_in(2)}]}, "finishReason": "STOP"}
-    # Larger than any count that usage_of gives, so each occurs once in the text.
-    created, prompt, output, cached, reasoning = (2**60 + n for n in range(5))
-    context = Context("", 0, created)
-    choice = choice_of(candidate, 0, [], {}, context)
-    assert not isinstance(choice, Failure)  # noqa: S101 - a text is an answer
-    usage = (prompt, cached, output, reasoning)
-    body = completion({"model": ""}, [response], [choice], usage, context)
-    counts = [(b"%d" % n, b"%d") for n in (prompt, output, prompt + output, cached, reasoning)]
-    holes = [
-        (orjson.dumps("chatcmpl-" + stand_in(0)), b"%b"),
-        (b"%d" % created, b"%d"),
-        hole(1),
-        hole(2),
-        *counts,
-    ]
-    template = template_of(orjson.dumps(body), holes)
-    assert template is not None  # noqa: S101 - tested
-    return template
-
-
-_PLAIN: Final = _plain_template()

@@ -10,7 +10,8 @@ import orjson
 
 from gateway.translate.answer.failure import Failure, failure_of
 from gateway.translate.answer.usage import total_usage, uncounted, usage_of
-from gateway.translate.chat.answer import add_choices, completion
+from gateway.translate.chat.answer import add_choices
+from gateway.translate.chat.completion import completion
 from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered, Usage
 
 

@@ -41,7 +41,9 @@ def answer_cost(answer: Answer, price: Price | None) -> int | None:
     response = answer.get("response")
     if not isinstance(response, dict):
         return 0  # Google bills what it served
-    usage = _usage(response)
+    usage = response.get("usageMetadata")
+    if not isinstance(usage, dict):
+        usage = _usage_of_embedding(response)
     if price is None or usage is None or not _is_text(usage) or _has_fees(response):
         return None
     prompt, tools, told, thoughts, cached = _counts(usage)
@@ -51,11 +53,8 @@ def answer_cost(answer: Answer, price: Price | None) -> int | None:
     return round(full * BILLION)
 
 
-def _usage(response: Json) -> Json | None:
-    usage = response.get("usageMetadata")
-    if isinstance(usage, dict):
-        return usage
-    tokens = response.get("tokenCount")  # of an embedding: its whole usage
+def _usage_of_embedding(response: Json) -> Json | None:
+    tokens = response.get("tokenCount")  # it has no more
     text = str(tokens)
     return {"promptTokenCount": int(text)} if text.isascii() and text.isdigit() else None
 

@@ -1,0 +1,99 @@
+"""Plain answers of a chat are written by template, as the ordinary way writes them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.translate.chat import answer as answers
+from gateway.translate.chat.plain import plain_answer
+from gateway.translate.contract import AnswerHints, Context
+
+CONTEXT = Context("batch_one", 7, 1_790_000_000)
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+SIGNATURES = st.sampled_from(["", "c2ln", "100%d", "\x1a4\x1a"])
+VALUES = st.one_of(st.integers(-(2**53), 2**53), TEXTS, st.lists(TEXTS, max_size=2))
+CALLS = st.fixed_dictionaries(
+    {"name": st.sampled_from(["find", "default_api.find", "stand_in_for_a_name"])},
+    optional={"id": st.sampled_from(["a", "b", ""]), "args": st.dictionaries(TEXTS, VALUES)},
+)
+HINTS: AnswerHints = {"model": "m", "functions": ["find", "stand_in_for_a_name"]}
+
+
+def signed(part: dict[str, Any], signature: str) -> dict[str, Any]:
+    """A part with its signature, if there is one."""
+    return {**part, "thoughtSignature": signature} if signature else part
+
+
+def answer_of(parts: list[Any], **usage: Any) -> dict[str, Any]:
+    """An answer that came to its end."""
+    counts = {"promptTokenCount": 5, "candidatesTokenCount": 3, "thoughtsTokenCount": 2}
+    return {
+        "candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}],
+        "responseId": "an id",
+        "modelVersion": "gemini-x",
+        "usageMetadata": {**counts, **usage},
+    }
+
+
+def compare(response: dict[str, Any], hints: AnswerHints) -> None:
+    """A member that is left out sends the same answer down the ordinary way."""
+    plain = plain_answer(hints, {"response": response}, CONTEXT)
+    response["candidates"][0]["unheardOf"] = {}
+    assert plain_answer(hints, {"response": response}, CONTEXT) is None
+    assert plain == answers.from_gemini(hints, [{"response": response}], CONTEXT)
+
+
+@given(text=TEXTS, signature=SIGNATURES)
+def test_a_text(text: str, signature: str) -> None:
+    """Signed or not: Gemini 3 signs nearly all of its texts."""
+    compare(answer_of([signed({"text": text}, signature)]), HINTS)
+
+
+@given(calls=st.lists(st.tuples(CALLS, SIGNATURES), min_size=1, max_size=3))
+def test_calls(calls: list[tuple[dict[str, Any], str]]) -> None:
+    """Of declared functions; others are noted, which the ordinary way does."""
+    parts = [signed({"functionCall": call}, signature) for call, signature in calls]
+    response = answer_of(parts)
+    if all(call["name"] in HINTS["functions"] for call, _ in calls):
+        compare(response, HINTS)
+    else:
+        assert plain_answer(HINTS, {"response": response}, CONTEXT) is None
+
+
+CALL = {"functionCall": {"name": "find"}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "hints"),
+    [
+        ([], {}),
+        (["text"], {}),
+        ([{"text": ""}], {}),
+        ([{"text": "a"}, {"text": "b"}], {}),
+        ([{"text": "a", "thought": True}], {}),
+        ([{"text": "a", "thoughtSignature": 7}], {}),
+        ([{"text": "a"}], {"metadata": {"k": "v"}}),
+        ([CALL, {"text": "a"}], {}),
+        ([{"text": "a"}, CALL], {}),
+        ([{"functionCall": {}}], {}),
+        ([CALL], {"legacy": True}),
+        ([CALL], {"one_call": True}),
+        ([CALL], {"custom": ["find"]}),
+        ([CALL], {"functions": []}),
+    ],
+)
+def test_anything_else_is_left_to_the_ordinary_way(parts: list[Any], hints: Any) -> None:
+    """No template has a place for it."""
+    response = answer_of(parts)
+    assert plain_answer({**HINTS, **hints}, {"response": response}, CONTEXT) is None
+
+
+@pytest.mark.parametrize("medium", ["AUDIO", "IMAGE"])
+@pytest.mark.parametrize("member", ["promptTokensDetails", "candidatesTokensDetails"])
+def test_so_are_tokens_that_are_no_text(member: str, medium: str) -> None:
+    """They are counted apart."""
+    details = [{"modality": medium, "tokenCount": 2}]
+    response = answer_of([{"text": "a"}], **{member: details})
+    assert plain_answer(HINTS, {"response": response}, CONTEXT) is None
