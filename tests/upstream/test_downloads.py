@@ -107,9 +107,10 @@ class TestFile:
             await wire.answer(200, CONTENT, 1000)
             await wire.reader.read()
 
-        story = Story(stall, part())
+        # On a busy machine an answer that comes at once may count as a stall too.
+        story = Story(stall, *[part() for _ in range(9)])
         assert await fetched(bench, story, stall_seconds=0.2) == CONTENT
-        assert story.ranges == [None, "bytes=1000-"]
+        assert story.ranges[:2] == [None, "bytes=1000-"]
 
     async def test_a_500_in_between(self, bench: Bench) -> None:
         async def busy(wire: Wire) -> None:
