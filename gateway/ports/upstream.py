@@ -14,16 +14,21 @@ from gateway.batches.staging import StagedFile
 
 
 class Source(Protocol):
-    """Bytes that can be read again from any offset."""
+    """Bytes to be sent. ``sealed`` is their digest in hex (SHA-256), None where it is not known."""
 
     size: int
+    sealed: str | None
 
-    def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
-        """Return the bytes from ``start`` to the end."""
+    def blocks(self) -> AsyncIterator[bytes]:
+        """Return all bytes; the last of them only if all are as they were written."""
         ...
 
-    def sha256(self) -> str:
-        """Return the digest, in hex, of all bytes up to the end that was handed over."""
+    def unchecked(self, start: int = 0) -> AsyncIterator[bytes]:
+        """Return the bytes from ``start`` to the end, for one who compares digests afterwards."""
+        ...
+
+    async def digest(self) -> str:
+        """Read all bytes and make their digest; an error unless they are as they were written."""
         ...
 
 

@@ -23,7 +23,12 @@ import orjson
 
 from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
-from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError
+from gateway.errors import (
+    DamagedBlobError,
+    UpstreamError,
+    UpstreamGoneError,
+    UpstreamUnavailableError,
+)
 from gateway.ports.upstream import FileSeen, FileState, Source, Staged, Uploaded
 from gateway.units import MIB
 from gateway.upstream.errors import Call, error_of
@@ -144,13 +149,33 @@ class _Upload:
             file = await self._send()
         finally:
             await self._content.close()
-        if file.size in {None, self._size} and file.sha256 in {None, self._source.content.sha256()}:
-            return file
+        try:
+            whole = await self._is_whole(file)
+        except DamagedBlobError:
+            await self._discard(file)
+            raise
+        if not whole:
+            await self._discard(file)
+            raise _UploadLostError("what arrived is not what was sent")
+        return file
+
+    async def _discard(self, file: FileInfo) -> None:
+        url = self._transport.url_of(file.name)
         with suppress(UpstreamError):
-            await self._transport.call(
-                "DELETE", self._transport.url_of(file.name), self._source.credential
-            )
-        raise _UploadLostError("what arrived is not what was sent")
+            await self._transport.call("DELETE", url, self._source.credential)
+
+    async def _is_whole(self, file: FileInfo) -> bool:
+        """Whether what arrived is what was written, by the upstream's own digest of it.
+
+        Where that is another, or missing, the content is read once more: if the disk has changed
+        it, that is its error, and nothing is to be sent again.
+        """
+        content = self._source.content
+        if file.size not in {None, self._size}:
+            return False
+        if file.sha256 is not None and file.sha256 == content.sealed:
+            return True
+        return file.sha256 in {None, await content.digest()}
 
     async def _start(self) -> None:
         """Open the session and learn its URL and the chunk size it wants."""
@@ -277,7 +302,7 @@ class _Reader:
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from ``start`` to ``end``; without a close before, from the last end."""
         if self._blocks is None:
-            self._blocks, self.position = self._content.blocks(start), start
+            self._blocks, self.position = self._content.unchecked(start), start
         blocks = self._blocks
         while self.position < end:
             if not self._rest:

@@ -48,11 +48,12 @@ def change(path: Path, place: int) -> None:
 async def test_what_is_whole_passes_from_any_offset(blob: Blob) -> None:
     """In any order, again and again."""
     source = source_of(blob)
+    assert source.sealed == hashlib.sha256(BYTES).hexdigest()
 
     for start in (0, BLOCK, 5, 2 * BLOCK + 1, len(BYTES), 0):
-        assert b"".join([block async for block in source.blocks(start)]) == BYTES[start:]
-        # Each byte is in the digest once, however often it was handed over.
-        assert source.sha256() == hashlib.sha256(BYTES).hexdigest()
+        assert b"".join([block async for block in source.unchecked(start)]) == BYTES[start:]
+    assert b"".join([block async for block in source.blocks()]) == BYTES
+    assert await source.digest() == source.sealed
 
 
 @pytest.mark.parametrize("place", [0, BLOCK + 3, len(BYTES) - 1])
@@ -70,16 +71,15 @@ async def test_bytes_that_change_while_others_are_sent_are_held_back(
         await anext(blocks)
 
 
-async def test_bytes_that_were_wrong_when_they_were_sent_stay_wrong(blob: Blob) -> None:
-    """Though the disk is right again when the upload goes on from where it was."""
-    source = source_of(blob)
+async def test_a_digest_of_other_bytes_than_were_written_is_an_error(blob: Blob) -> None:
+    """As they are when it is made; without a seal there is nothing to compare it with."""
     change(blob[2], 9)
-    first = source.blocks()
-    await anext(first)
-    change(blob[2], 9)
+    unsealed = BlobSource(blob[0], [Segment(blob[1], len(BYTES))], None)
 
     with pytest.raises(DamagedBlobError):
-        [block async for block in source.blocks(BLOCK)]
+        await source_of(blob).digest()
+    assert unsealed.sealed is None
+    assert await unsealed.digest() == hashlib.sha256(blob[2].read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("cut", [0, BLOCK, len(BYTES) - 1])
@@ -93,6 +93,8 @@ async def test_a_blob_that_was_cut_has_no_last_block(blob: Blob, cut: int) -> No
     with pytest.raises(DamagedBlobError):
         # The piece that is left is handed over: the size that was promised is not reached by it.
         [block async for block in blocks]
+    with pytest.raises(DamagedBlobError):
+        [block async for block in source_of(blob).unchecked(BLOCK)]
 
 
 async def test_a_blob_that_is_gone_is_damaged(blob: Blob) -> None:

@@ -48,10 +48,17 @@ class Spool:
         self.starts: list[int] = []
         self.open = 0
 
-    def sha256(self) -> str:
+        self.sealed: str | None = hashlib.sha256(content).hexdigest()
+        self.digested = 0
+
+    async def digest(self) -> str:
+        self.digested += 1
         return hashlib.sha256(self.content).hexdigest()
 
-    async def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
+    def blocks(self) -> AsyncIterator[bytes]:
+        return self.unchecked()
+
+    async def unchecked(self, start: int = 0) -> AsyncIterator[bytes]:
         self.starts.append(start)
         self.open += 1
         try:

@@ -204,12 +204,16 @@ class TestCreate:
     async def test_a_spool_too_slow_to_read_is_not_ambiguous(self, bench: Bench) -> None:
         class Slow:
             size = 10
+            sealed: str | None = None
 
-            def sha256(self) -> str:
+            async def digest(self) -> str:
                 raise LookupError("nothing was handed over")
 
-            async def blocks(self, start: int = 0) -> Any:
+            async def blocks(self) -> Any:
                 await asyncio.Event().wait()
+                yield b""
+
+            async def unchecked(self, start: int = 0) -> Any:
                 yield b"%d" % start
 
         upstream = bench.asking(answer(200, {"name": "batches/a"}))

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from gateway.errors import (
+    DamagedBlobError,
     UpstreamError,
     UpstreamHeldError,
     UpstreamRefusedError,
@@ -121,15 +122,14 @@ CONTENT = bytes(range(256)) * 18  # 4,608 bytes: chunks of 2,048, 2,048 and 512
 
 
 class Broken(Spool):
-    """A spool whose last block turns out to be another than was written."""
+    """A spool that turns out to be another than was written."""
 
-    async def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
-        left = self.size - start
-        async for block in super().blocks(start):
-            left -= len(block)
-            if not left:
-                raise LookupError("the blob is not what was written")
-            yield block
+    def __init__(self) -> None:
+        super().__init__(CONTENT, block=700)
+        self.sealed = hashlib.sha256(b"what was written").hexdigest()
+
+    async def digest(self) -> str:
+        raise DamagedBlobError("a blob")
 
 
 async def staged(bench: Bench, server: Server, content: bytes = CONTENT, **options: Any) -> Any:
@@ -191,14 +191,31 @@ class TestGoodDay:
         await staged(bench, server, b"")
         assert server.commands == ["start", "upload, finalize"]
 
-    async def test_content_that_breaks_off_is_never_finalized(self, bench: Bench) -> None:
-        """Its last block is held back when it is not what was written: there is no such file."""
-        server = Server()
+    @pytest.mark.parametrize("changes", [{}, {"sha256Hash": None}])
+    async def test_content_that_the_disk_has_changed_is_deleted_and_not_sent_again(
+        self, bench: Bench, changes: Any
+    ) -> None:
+        """By the upstream's digest; where it gives none, by what is read here once more."""
+        server = Server(**changes)
         upstream = bench.asking(server, chunk_bytes=2 * UNIT)
-        with pytest.raises(LookupError):
-            await upstream.stage(make_job(), Broken(CONTENT, block=700))
-        assert server.commands == ["start", "upload", "upload"]
-        assert len(server.received) == 4 * UNIT
+        with pytest.raises(DamagedBlobError):
+            await upstream.stage(make_job(), Broken())
+        assert (server.sessions, server.commands.count("DELETE")) == (1, 1)
+
+    @pytest.mark.parametrize(("told", "times"), [({}, 0), ({"sha256Hash": None}, 1)])
+    async def test_content_is_digested_here_only_if_the_upstream_has_not(
+        self, bench: Bench, told: Any, times: int
+    ) -> None:
+        spool = Spool(CONTENT, block=700)
+        await bench.asking(Server(**told), chunk_bytes=2 * UNIT).stage(make_job(), spool)
+        assert spool.digested == times
+
+    async def test_content_without_a_seal_is_compared_with_what_arrived(self, bench: Bench) -> None:
+        """An older version wrote it."""
+        spool = Spool(CONTENT, block=700)
+        spool.sealed = None
+        await bench.asking(Server(), chunk_bytes=2 * UNIT).stage(make_job(), spool)
+        assert spool.digested == 1
 
     async def test_chunks_leave_in_blocks_not_whole(self, bench: Bench) -> None:
         sizes: list[int] = []
@@ -394,8 +411,8 @@ class TestTrouble:
         """The interrupted reading is over; the spool is read anew from there."""
 
         class Slow(Spool):
-            async def blocks(self, start: int = 0) -> AsyncIterator[bytes]:
-                async for block in super().blocks(start):
+            async def unchecked(self, start: int = 0) -> AsyncIterator[bytes]:
+                async for block in super().unchecked(start):
                     if len(self.starts) == 1:
                         await asyncio.Event().wait()
                     yield block
