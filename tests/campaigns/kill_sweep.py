@@ -599,7 +599,7 @@ def _run(runner: Sweep, given: argparse.Namespace, journal: Journal) -> None:
 def _sampled(given: argparse.Namespace, of: Mapping[str, int], journal: Journal) -> list[Point]:
     """Choose those of a shard and of the scenarios and calls that were named, not yet run."""
     shard, shards = map(int, given.shard.split("/"))
-    points = sample(given.sample, given.seed, of, deaths=given.deaths)
+    points = list(dict.fromkeys(sample(given.sample, given.seed, of, deaths=given.deaths)))
     return [
         point
         for point in points[shard - 1 :: shards]
