@@ -142,11 +142,13 @@ def test_a_model_that_is_not_there_fails_alone(client: openai.OpenAI) -> None:
     assert "gemini-0-none" in failed.error.message
 
 
-def test_the_next_turn_waits_for_its_end(client: openai.OpenAI) -> None:
+def test_the_next_turn_waits_for_its_end(client: openai.OpenAI, patient: GatewayProcess) -> None:
     """In flight it is refused by name; then input, output and signatures go in front."""
-    first = begin(client, "one")
+    asked = patient.client()
+    first = begin(asked, "one")
     with pytest.raises(openai.BadRequestError) as early:
-        client.responses.create(model=MODEL, input="two", previous_response_id=first.id)
+        asked.responses.create(model=MODEL, input="two", previous_response_id=first.id)
+    first = begin(client, "one")
     assert early.value.code == "previous_response_not_completed"
     done = ended(client, first.id)
     second = client.responses.create(model=MODEL, input="two", previous_response_id=first.id)
@@ -193,9 +195,9 @@ def test_unstored_it_can_be_collected_alone(client: openai.OpenAI) -> None:
         client.responses.create(model=MODEL, input="y", previous_response_id=done.id)
 
 
-async def test_in_node(gateway: GatewayProcess, tmp_path: Path) -> None:
+async def test_in_node(gateway: GatewayProcess, patient: GatewayProcess, tmp_path: Path) -> None:
     """openai-node, unchanged but for base URL and model."""
-    saw = await run_node(tmp_path, gateway.url, "background", model=MODEL)
+    saw = await run_node(tmp_path, gateway.url, "background", model=MODEL, waiting=patient.url)
     assert (saw["asked"]["status"], saw["done"]["status"]) == ("queued", "completed")
     assert "hello there" in saw["done"]["output_text"]
     [item] = saw["items"]

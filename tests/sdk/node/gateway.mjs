@@ -164,16 +164,17 @@ const scenarios = {
   },
 
   async background() {
-    const ask = (input) => client.responses.create({ model: options.model, input, background: true });
-    const asked = await ask("hello there");
+    const ask = (input, of) => of.responses.create({ model: options.model, input, background: true });
+    const asked = await ask("hello there", client);
     let done = asked;
     while (["queued", "in_progress"].includes(done.status)) {
       await new Promise((resolve) => setTimeout(resolve, 50));
       done = await client.responses.retrieve(asked.id);
     }
     const items = await collect(client.responses.inputItems.list(asked.id));
-    const other = await ask("never mind");
-    const cancelled = await client.responses.cancel(other.id);
+    const waiting = client.withOptions({ baseURL: options.waiting });
+    const other = await ask("never mind", waiting);
+    const cancelled = await waiting.responses.cancel(other.id);
     await client.responses.delete(asked.id);
     const gone = await failure(client.responses.retrieve(asked.id));
     return { asked, done, items, cancelled, gone };
