@@ -1,5 +1,6 @@
 """Echo files: what lines have in common is written once, and comes back with each of them."""
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,17 @@ def test_what_is_remembered_has_an_end(tmp_path: Path, monkeypatch: pytest.Monke
     with Echoes(path) as echoes:
         assert [echoes.read(n).hints for n in range(60)] == [merged(one) for one in parts]
         assert len(echoes._known) <= 5
+
+
+def test_a_closed_file_holds_no_parts(tmp_path: Path) -> None:
+    """A batch keeps the files of all its jobs to its end: each held the parts of its lines."""
+    writer = EchoWriter(tmp_path / "echo")
+    tracemalloc.start()
+    try:
+        for number in range(5_000):
+            writer.add(number, "id", 1, (b'{"metadata":{"ticket":"%d"}}' % number,))
+        writer.close()
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 100_000 < most

@@ -73,11 +73,15 @@ class EchoWriter:
         if parts is not self._last:  # lines of one frame have one echo
             self._places = b"".join([b",%d" % self._place(part) for part in parts])
             self._last = parts
-        self._write(b"[%d,%b,%d%b]" % (line, orjson.dumps(custom_id), items, self._places))
+        text = b"[%d,%b,%d%b]\n" % (line, orjson.dumps(custom_id), items, self._places)
+        self._offset += len(text)
+        self._file.write(text)
 
     def close(self) -> None:
-        """Flush."""
+        """Flush, and forget: a batch holds the files of all its jobs to its end."""
         self._file.close()
+        self._known.clear()
+        self._last = ()
 
     def _place(self, part: bytes) -> int:
         """Return the place of a part; it is written now unless it is known to be there."""

@@ -88,9 +88,10 @@ class Envelope:
                 None,
                 number,
             )
-        structure = structure_of(raw, MAX_STRUCTURE)
-        if structure > MAX_STRUCTURE:
-            return _too_complex(structure, number)
+        if len(raw) > MAX_STRUCTURE:
+            structure = structure_of(raw, MAX_STRUCTURE)
+            if structure > MAX_STRUCTURE:
+                return _too_complex(structure, number)
         try:
             line = orjson.loads(raw)
         except orjson.JSONDecodeError:
