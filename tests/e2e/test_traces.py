@@ -80,6 +80,8 @@ def over_a_restart(tmp_path: Path, gemini: Emulator, **headers: str) -> tuple[Ba
         gemini.finish()
         gateway.start()
         done = finished(gateway.client(), batch)
+        ended = f"batch {batch.id} completed"  # which is told after it is written down
+        until(lambda: ended in gateway.log(), "its end is told")
         gateway.terminate()
     assert len(spans_in(file)) > before
     return done, spans_in(file)
