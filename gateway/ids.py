@@ -66,6 +66,12 @@ def new_blob_name() -> str:
     return secrets.token_hex(16)
 
 
+def new_blob_names(count: int) -> list[str]:
+    """Make names that lie in one folder: several that are written together sync it once."""
+    folder = secrets.token_hex(1)
+    return [folder + secrets.token_hex(15) for _ in range(count)]
+
+
 def new_webhook_endpoint_id() -> str:
     """``we_`` and 32 hex digits."""
     return f"we_{secrets.token_hex(16)}"

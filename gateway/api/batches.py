@@ -18,6 +18,7 @@ from gateway.api.changes import WAIT, changed_for, wait_seconds
 from gateway.api.objects import encode_batch
 from gateway.api.services import Call
 from gateway.batches.batch import ENDPOINT_AS_SENT, LIVE_STATUSES, Batch, BatchStatus
+from gateway.batches.file import File
 from gateway.batches.outlook import outlook
 from gateway.errors import ConflictError, NoRoomError, NotFoundError, RequestError
 from gateway.ids import digest, new_batch_id
@@ -51,8 +52,10 @@ async def create(call: Call) -> Response:
     body = parse_json(await read_json_bytes(call))
     wanted = parse_create_batch(body, call.services.endpoints)
     check_wishes(wanted)
-    await _check_purpose(call, wanted.input_file_id)
-    await _check_room(call, wanted.input_file_id)
+    file = await call.store.get_file(call.owner, wanted.input_file_id, call.now())
+    if file is not None:  # else it is left to `add_batch`: a retry may be about a batch that exists
+        _check_purpose(file)
+    await _check_room(call, file)
     asked = _new_batch(call, wanted)
     repeated = is_repeated(call)
     batch = await add_batch(call, asked, asked.created_at - RETRY_WINDOW_MS if repeated else None)
@@ -69,9 +72,8 @@ ROOM_FACTOR: Final = 4
 ROOM_LEAST: Final = 16 * MIB
 
 
-async def _check_room(call: Call, file_id: str) -> None:
+async def _check_room(call: Call, file: File | None) -> None:
     """Refuse a batch whose files the volume cannot hold. Errors: NoRoomError."""
-    file = await call.store.get_file(call.owner, file_id, call.now())
     free = await call.blobs.free()
     needed = ROOM_LEAST + ROOM_FACTOR * (file.bytes if file else 0)
     if free is not None and free < needed:
@@ -187,12 +189,10 @@ def _no_input_file(file_id: str) -> RequestError:
     )
 
 
-async def _check_purpose(call: Call, file_id: str) -> None:
-    """Leave a missing file to ``add_batch``: a retry may be about a batch that exists."""
-    file = await call.store.get_file(call.owner, file_id, call.now())
-    if file is not None and file.purpose != "batch":
+def _check_purpose(file: File) -> None:
+    if file.purpose != "batch":
         raise RequestError(
-            f"Invalid 'input_file_id': file {file_id} has the purpose '{file.purpose}', the input"
+            f"Invalid 'input_file_id': file {file.id} has the purpose '{file.purpose}', the input"
             " of a batch must have the purpose 'batch'.",
             param="input_file_id",
             code="invalid_value",

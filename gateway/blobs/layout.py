@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -102,14 +102,23 @@ class Layout:
         sync_directory(self.root)
 
     def publish(self, source: Path, name: str) -> None:
-        """Give finished bytes their name, durably; a name is never given twice."""
+        """Give finished bytes their name, durably."""
+        self.rename(source, name)
+        self.sync([name])
+
+    def rename(self, source: Path, name: str) -> None:
+        """Give bytes their name, which is durable once it is synced; none is given twice."""
         target = self.path(name)
         if not target.parent.is_dir():
             target.parent.mkdir(mode=0o700, exist_ok=True)
             sync_directory(self.root)
         refuse_existing(target)
         source.rename(target)
-        sync_directory(target.parent)
+
+    def sync(self, names: Iterable[str]) -> None:
+        """Make names durable, those of a folder at once."""
+        for folder in {self.path(name).parent for name in names}:
+            sync_directory(folder)
 
     def folders(self) -> Iterator[Sequence[os.DirEntry[str]]]:
         """Yield every blob, a folder at a time. Files of other programs are passed over.

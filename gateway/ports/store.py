@@ -82,7 +82,7 @@ class BlobChange:
     """Blobs that a transaction makes live (it points at them) or deletable (it no longer does).
 
     Making live a name that is not pending is a bug: the transaction fails with InternalError.
-    ``seals`` are those of blobs that were written as they arrived.
+    ``seals`` are those of blobs that were registered without.
     """
 
     live: Sequence[str] = ()
@@ -159,8 +159,8 @@ class Store(Protocol):
         """Record a name as pending, before its first byte."""
         ...
 
-    async def register_blobs(self, seals: Mapping[str, Seal], now: int) -> None:
-        """Record names as pending, of bytes that exist and are to be kept under them."""
+    async def register_blobs(self, seals: Mapping[str, Seal | None], now: int) -> None:
+        """Record names as pending, each with its seal where its bytes exist by now."""
         ...
 
     async def blob_seal(self, name: str) -> Seal | None:

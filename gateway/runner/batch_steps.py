@@ -319,8 +319,8 @@ async def _start(
         for plan in summary["jobs"]
     ]
     paths = [*_refused_lines(summary), *_paths_of(planned)]
-    names = await context.keep(paths)
-    blobs = dict(zip(paths, names, strict=True))
+    kept = await context.adopt(paths)
+    blobs = dict(zip(paths, kept, strict=True))
     now = context.clock.now()
     jobs = [_job(context, claim.row, plan, blobs, now) for plan in planned]
     batch = _in_progress(claim.row, summary, jobs, blobs, now)
@@ -330,11 +330,11 @@ async def _start(
     }
     is_background = batch.kind == BACKGROUND  # its responses were counted one by one
     limits = NO_LIMITS if is_background else limits_of(batch.owner, context.options.limits)
-    live = BlobChange(live=names)
+    live = BlobChange(live=list(kept), seals=kept)
     try:
         await claim.save(batch, jobs=jobs, named=named, blobs=live, within=(limits, estimate))
     except OverLimitError as over:  # nothing was written, and nothing has been sent
-        await _fail(context, claim, [over.error], names)
+        await _fail(context, claim, [over.error], list(kept))
         return
     told = (counted(batch.lines, "line"), summary["refused"], batch.reused)
     what = "batch %s in progress: %s, %d refused, %d answered before, %s"
@@ -453,10 +453,11 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
         summary = files_or_jobs.summary
         made = made_files(summary)
         seals = seals_of(made)
-        names = await context.keep(list(seals), seals)
+        kept = await context.adopt(list(seals), seals)
     batch = replace(batch, counts=Counts(**summary["counts"]), notes=dict(notes))
-    end = end_of(context, batch, jobs, made, names)
-    await claim.save(end.batch, files=end.files, blobs=BlobChange(deletable=end.deletable))
+    end = end_of(context, batch, jobs, made, list(kept))
+    blobs = BlobChange(deletable=end.deletable, seals=kept)
+    await claim.save(end.batch, files=end.files, blobs=blobs)
     tell_end(end.batch)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
+from typing_extensions import override
+
 from gateway.batches.admission import Admission
 from gateway.batches.batch import Batch
 from gateway.batches.file import File, Segment
@@ -41,6 +43,7 @@ from gateway.ports.single import SingleUpstream
 from gateway.ports.store import BlobChange, Seal, Store
 from gateway.ports.tracing import NO_TRACER, Tracer
 from gateway.ports.upstream import Upstream
+from gateway.runner.blob_names import BlobNames
 from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.workers import Workers
@@ -154,6 +157,7 @@ class StepContext:
     rates: dict[str, Rate] = field(default_factory=dict)  # of such calls, by credential
     meters: Meters = NO_METERS
     tracer: Tracer = NO_TRACER
+    names: BlobNames = field(default_factory=BlobNames)
 
     async def outgoing(self, job: Job) -> BlobSource:
         """Return what is sent of a job."""
@@ -174,9 +178,8 @@ class StepContext:
         return job.made_by is not None and job.made_by != self.key_of(job)
 
     async def new_blob(self) -> str:
-        """Make a name and register it before its first byte."""
-        name = new_blob_name()
-        await self.store.register_blob(name, self.clock.now())
+        """Return a name that is registered before its first byte."""
+        [name] = await self.names.take(self.store, self.clock.now(), 1)
         return name
 
     async def keep(self, paths: Sequence[str], seals: Mapping[str, Seal] = NO_SEALS) -> list[str]:
@@ -192,6 +195,20 @@ class StepContext:
             await self.store.register_blobs(by_name, self.clock.now())
             await self.blobs.adopt(made)
         return list(made)
+
+    async def adopt(
+        self, paths: Sequence[str], seals: Mapping[str, Seal] = NO_SEALS
+    ) -> Mapping[str, Seal]:
+        """Make blobs of files as :meth:`keep` does, in no transaction of their own.
+
+        Their seals come back with the names, in the order of the paths: the save that points at
+        them writes these down.
+        """
+        names = await self.names.take(self.store, self.clock.now(), len(paths))
+        sealed_paths = [seals.get(path) or await sealed(Path(path)) for path in paths]
+        if names:
+            await self.blobs.adopt(dict(zip(names, map(Path, paths), strict=True)))
+        return dict(zip(names, sealed_paths, strict=True))
 
     async def copy_to(self, name: str, path: Path) -> Seal | None:
         """Have a blob's bytes at a local path, as they were written; return their seal.
@@ -272,15 +289,6 @@ class Claim(Generic[Row]):
         self._saving: asyncio.Future[None] | None = None
         self.row: Row = row
         self.open = True
-        self._owed: BlobChange | None = None  # of the record that the next save writes
-
-    def put_off(self, row: Row, blobs: BlobChange) -> None:
-        """Leave it to the next save to write a record, with these blobs.
-
-        Whatever the next step comes to, it saves, also where it fails. Until then nothing but this
-        process knows the record: after a crash it is made again.
-        """
-        self.row, self._owed = row, blobs
 
     async def save(self, row: Row, *, keep: bool = False, **others: Any) -> None:  # noqa: ANN401
         """Write the record, shielded: what a call upstream came to must not get lost.
@@ -295,9 +303,6 @@ class Claim(Generic[Row]):
         await asyncio.shield(self._saving)
 
     async def _save(self, row: Row, keep: bool, others: Mapping[str, Any]) -> None:
-        if self._owed is not None:
-            both = self._owed.and_then(others.get("blobs", BlobChange()))
-            others = {**others, "blobs": both}
         try:
             saved = await self._write(row, keep=keep, **others)
         except InDoubtError as error:
@@ -308,7 +313,6 @@ class Claim(Generic[Row]):
             raise LostClaimError(row.id)
         self.row = row
         self.open = keep
-        self._owed = None
 
     async def end(self) -> None:
         """Release a claim that is still open, with the record as it was last saved.
@@ -330,6 +334,28 @@ def _claimed_no_longer(_: Job) -> bool:
     return False
 
 
+class HeldResults:
+    """Raw results in memory; their blob is written, once, when a record is saved that names it.
+
+    Results that are collected at once become a blob with what is made of them, under its own name.
+    """
+
+    def __init__(self, blobs: Blobs, name: str, results: bytes) -> None:
+        self.name = name
+        self.results = results
+        self._blobs = blobs
+        self._change: BlobChange | None = None
+
+    async def written(self) -> BlobChange:
+        """Return the blob as the save that points at it says it."""
+        if self._change is None:
+            async with self._blobs.create(self.name) as writer:
+                await writer.write(self.results)
+            seal = Seal(len(self.results), hashlib.sha256(self.results).hexdigest())
+            self._change = BlobChange(live=[self.name], seals={self.name: seal})
+        return self._change
+
+
 class JobClaim(Claim[Job]):
     """A claimed job.
 
@@ -347,6 +373,8 @@ class JobClaim(Claim[Job]):
         self._keeps = keeps
         self.seen: Admission | None = None  # by which it was admitted, if it is being sent
         self.ended: Batch | None = None  # its batch, which ended with it
+        self.batch: Batch | None = None  # that batch, once this was told
+        self.held: HeldResults | None = None  # of the record that the next save writes
 
     def goes_on(self, row: Job) -> bool:
         """Whether the next step follows at once if this is the record, under the same claim."""
@@ -355,6 +383,22 @@ class JobClaim(Claim[Job]):
     async def save(self, row: Job, *, keep: bool = False, **others: Any) -> None:  # noqa: ANN401
         """Write the record, and keep the claim for what follows at once."""
         await super().save(row, keep=keep or self._keeps(row), **others)
+
+    def put_off(self, row: Job, held: HeldResults) -> None:
+        """Leave it to the next save to write a record of results that are here.
+
+        Whatever the next step comes to, it saves, also where it fails. Until then nothing but this
+        process knows the record: after a crash it is made again.
+        """
+        self.row, self.held = row, held
+
+    @override
+    async def _save(self, row: Job, keep: bool, others: Mapping[str, Any]) -> None:
+        if self.held is not None and row.raw == self.held.name:
+            both = (await self.held.written()).and_then(others.get("blobs", BlobChange()))
+            others = {**others, "blobs": both}
+        await super()._save(row, keep, others)
+        self.held = None
 
 
 class FileClaim(Claim[StagedFile]):

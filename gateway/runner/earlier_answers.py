@@ -41,8 +41,9 @@ class EarlierAnswers:
     ) -> None:
         self._context = context
         self._place = place
-        self._place.mkdir()
         self._jobs = list(jobs)
+        if self._jobs:
+            self._place.mkdir()
         self._every_line = every_line
 
     @classmethod

@@ -1,12 +1,13 @@
 """Steps on a job that was sent: poll, cancel, secure, collect, release."""
 
+import asyncio
 import hashlib
 import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,8 +49,9 @@ from gateway.ports.store import BatchChangedError, BlobChange, Seal
 from gateway.ports.upstream import Found, Observation
 from gateway.runner import denials
 from gateway.runner.batch_end import end_of, made_files, may_end_with, seals_of, tell_end
-from gateway.runner.blob_source import add_to
+from gateway.runner.blob_source import SEALED_AT_ONCE, add_to
 from gateway.runner.context import (
+    HeldResults,
     JobClaim,
     StepContext,
     describe,
@@ -296,19 +298,15 @@ async def _secure_at_once(
     context: StepContext, claim: JobClaim, ended: Job, results: bytes
 ) -> None:
     """Keep results that came in the call which found the job's end."""
-    raw = await context.new_blob()
-    async with context.blobs.create(raw) as writer:
-        await writer.write(results)
-    seal = Seal(len(results), hashlib.sha256(results).hexdigest())
+    held = HeldResults(context.blobs, await context.new_blob(), results)
     context.meters.count(Series.UPSTREAM_RECEIVED, len(results))
-    change = BlobChange(live=[raw], seals={raw: seal})
-    secured = moved(ended, JobState.SECURED, raw=raw)
+    secured = moved(ended, JobState.SECURED, raw=held.name)
     if context.workers.free and claim.goes_on(secured):
         # They are rendered now, and written down with what comes of that: after a crash meanwhile
         # Google is asked again, which keeps them until they are collected.
-        claim.put_off(secured, change)
+        claim.put_off(secured, held)
     else:
-        await claim.save(secured, blobs=change)
+        await claim.save(secured, blobs=await held.written())
 
 
 async def download(context: StepContext, job: Job) -> tuple[str, Seal]:
@@ -325,6 +323,33 @@ async def download(context: StepContext, job: Job) -> tuple[str, Seal]:
     return raw, Seal(size, digest.hexdigest())
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Blobs that were made of a job's results, by what they hold, and the seals of them all."""
+
+    blobs: Mapping[str, str] = field(default_factory=dict)
+    seals: Mapping[str, Seal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A job whose results were rendered, what came of that, and the files that are to be kept.
+
+    ``in_memory`` are results that are in no blob by now, nor packed.
+    """
+
+    job: Job
+    summary: Mapping[str, Any]
+    in_memory: Path | None
+
+    @property
+    def archives(self) -> Mapping[str, str]:
+        """Return what takes the place of the job's blobs, by what it holds."""
+        made = {name: self.summary[name] for name in ("raw", "echo", "digests")}
+        found = {name: path for name, path in made.items() if path}
+        return found if self.in_memory is None else {"raw": str(self.in_memory), **found}
+
+
 async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
     """Render the job's lines; those without a lasting answer go into a follow-up."""
     if may_be_divided(claim.row):
@@ -334,31 +359,30 @@ async def collect(context: StepContext, batch: Batch, claim: JobClaim) -> None:
         rendered = await _rendered(context, batch, claim, place)
         if rendered is None:
             return
-        job, summary = rendered
-        followers = await follow(context, batch, job, summary, place)
-        _tell(job, summary, followers)
-        kept: Mapping[str, str] = {}
-        if summary["published"] is not None:
-            kept = await _end_batch(context, batch, claim, job, summary)
+        followers = await follow(context, batch, rendered.job, rendered.summary, place)
+        _tell(rendered.job, rendered.summary, followers)
+        kept = Kept()
+        if rendered.summary["published"] is not None:
+            kept = await _end_batch(context, batch, claim, rendered)
             if claim.ended is not None:
                 return
-        await _save_collected(context, claim, job, summary, followers, kept=kept)
+        await _save_collected(context, claim, rendered, followers, kept=kept)
 
 
 async def _save_collected(
     context: StepContext,
     claim: JobClaim,
-    job: Job,
-    summary: Mapping[str, Any],
+    rendered: Rendered,
     followers: Sequence[Follower],
     *,
-    kept: Mapping[str, str],
+    kept: Kept,
 ) -> None:
     """Save a job with its run, and the jobs that go on for it; some may be ``kept`` already."""
-    archives = _archives(summary)
-    made = {"run": summary["run"], "index": summary["index"], **archives}
-    left = {name: path for name, path in made.items() if name not in kept}
-    blobs = {**kept, **dict(zip(left, await context.keep([*left.values()]), strict=True))}
+    job, summary, archives = rendered.job, rendered.summary, rendered.archives
+    made = {**archives, "run": summary["run"], "index": summary["index"]}
+    left = {name: path for name, path in made.items() if name not in kept.blobs}
+    adopted = await context.adopt([*left.values()])
+    blobs = {**kept.blobs, **dict(zip(left, adopted, strict=True))}
     collected = _collected(job, summary, blobs)
     await claim.save(
         collected,
@@ -368,23 +392,26 @@ async def _save_collected(
         blobs=BlobChange(
             live=[*blobs.values(), *(blob for each in followers for blob in each.blobs)],
             deletable=_replaced(claim.row, job, archives),
+            seals={**kept.seals, **adopted},
         ),
     )
 
 
 async def _end_batch(
-    context: StepContext, batch: Batch, claim: JobClaim, job: Job, summary: Mapping[str, Any]
-) -> Mapping[str, str]:
+    context: StepContext, batch: Batch, claim: JobClaim, rendered: Rendered
+) -> Kept:
     """Save a job and end its batch with it, in one transaction: it is the only one.
 
     Nothing is written when the batch is not as it was read by now (a cancel). Returns the blobs
     that were made of the job's results: their files are in the scratch directory no more.
     """
-    archives, made = _archives(summary), made_files(summary["published"])
+    job, summary, archives = rendered.job, rendered.summary, rendered.archives
+    made = made_files(summary["published"])
     if batch.index is not None:  # whoever read results by then finds where the rest of them is
         archives = {**archives, "index": summary["index"]}
     seals = seals_of(made)
-    names = await context.keep([*archives.values(), *seals], seals)
+    adopted = await context.adopt([*archives.values(), *seals], seals)
+    names = list(adopted)
     kept = dict(zip(archives, names, strict=False))
     collected = _collected(job, summary, kept)
     whole = replace(
@@ -395,18 +422,14 @@ async def _end_batch(
         notes=dict(Counter(batch.notes) + Counter(collected.notes)),
     )
     end = end_of(context, whole, [collected], made, names[len(kept) :])
-    blobs = BlobChange(live=names[: len(kept)], deletable=_replaced(claim.row, job, kept))
+    blobs = BlobChange(names[: len(kept)], _replaced(claim.row, job, kept), adopted)
     try:
         await claim.save(collected, **_learned(context, job, collected), blobs=blobs, ends=end)
     except BatchChangedError:
-        return kept
+        return Kept(kept, adopted)
     claim.ended = end.batch
     tell_end(end.batch)
-    return {}
-
-
-def _archives(summary: Mapping[str, Any]) -> Mapping[str, str]:
-    return {name: summary[name] for name in ("raw", "echo", "digests") if summary[name]}
+    return Kept()
 
 
 def _collected(job: Job, summary: Mapping[str, Any], kept: Mapping[str, str]) -> Job:
@@ -441,10 +464,10 @@ def _learned(context: StepContext, job: Job, collected: Job) -> Mapping[str, Any
 
 async def _rendered(
     context: StepContext, batch: Batch, claim: JobClaim, place: Path
-) -> tuple[Job, Mapping[str, Any]] | None:
+) -> Rendered | None:
     """Render the results; None when these are no results, and are fetched again."""
     job = claim.row
-    if not await _bring_raw(context, job, place / "raw"):
+    if not await _bring_raw(context, claim, place / "raw"):
         if job.cause is not Cause.REUSED:
             await denials.fetch_lost(context, claim)
             return None
@@ -452,7 +475,8 @@ async def _rendered(
     summary = await _render(context, batch, job, place)
     if _is_no_result_file(job, summary) and await denials.fetch_again(context, claim):
         return None
-    return job, summary
+    in_memory = None if claim.held is None or summary["raw"] else place / "raw"
+    return Rendered(job, summary, in_memory)
 
 
 def _replaced(before: Job, job: Job, kept: Mapping[str, str]) -> list[str]:
@@ -499,8 +523,12 @@ def _is_no_result_file(job: Job, summary: Mapping[str, Any]) -> bool:
     return nothing and job.upstream_state not in FRUITLESS
 
 
-async def _bring_raw(context: StepContext, job: Job, path: Path) -> bool:
+async def _bring_raw(context: StepContext, claim: JobClaim, path: Path) -> bool:
     """Bring the raw results; False when the disk has lost or changed them, but not the upstream."""
+    job = claim.row
+    if claim.held is not None:
+        await _write(path, claim.held.results)
+        return True
     if job.raw is None or job.state is not JobState.SECURED:
         return True
     try:
@@ -508,6 +536,14 @@ async def _bring_raw(context: StepContext, job: Job, path: Path) -> bool:
     except DamagedBlobError:
         return False
     return True
+
+
+async def _write(path: Path, content: bytes) -> None:
+    """Write a file, on a thread if that takes longer than the way there."""
+    if len(content) > SEALED_AT_ONCE:
+        await asyncio.to_thread(path.write_bytes, content)
+    else:
+        path.write_bytes(content)  # noqa: ASYNC240 - microseconds, in the event loop
 
 
 async def _render(context: StepContext, batch: Batch, job: Job, place: Path) -> Mapping[str, Any]:

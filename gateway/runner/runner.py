@@ -20,7 +20,7 @@ from gateway.batches.admission import (
     admit,
     next_validations,
 )
-from gateway.batches.batch import LIVE_STATUSES, Batch
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
 from gateway.batches.job import Job, JobState
 from gateway.batches.lifecycle import (
     SENDING,
@@ -650,8 +650,10 @@ class Runner:
     async def _load(self, claim: BatchClaim | JobClaim) -> Work | None:
         store = self._context.store
         if isinstance(claim, BatchClaim):
+            if claim.row.status is BatchStatus.VALIDATING:
+                return Work(claim.row, [])  # as it was claimed just now, and has no jobs
             return await store.load_work(claim.row.id)
-        batch = await store.load_batch(claim.row.batch_id)
+        batch = claim.batch or await store.load_batch(claim.row.batch_id)
         return None if batch is None else Work(batch, [claim.row])
 
     def _next_steps(self, work: Work, now: int) -> list[Step]:
@@ -674,8 +676,9 @@ class Runner:
                 elif isinstance(claim, BatchClaim) and isinstance(before, Batch):
                     tally_batch(context.meters, before, claim.row)
         ended = claim.row if isinstance(claim.row, Batch) else claim.ended
-        if isinstance(claim, JobClaim):
-            claim.ended = None  # told once: other steps may follow under this claim
+        if isinstance(claim, JobClaim) and claim.ended is not None:
+            # Told once: other steps may follow under this claim. It never changes again.
+            claim.batch, claim.ended = claim.ended, None
         if ended is not None and ended.status not in LIVE_STATUSES:
             context.tracer.batch_ended(ended)
 

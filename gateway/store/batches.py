@@ -158,16 +158,12 @@ async def save(
     Files come before the row that names them. Counts and usage are written when the batch leaves
     validation and when it ends; in between they are the sums that saves of jobs have made.
     """
-    values = {**batch_values(batch), "keep": keep}
     row = await session.one("batch_by_id", {"id": batch.id})
     if row is None or row["fence"] != batch.fence or row["status"] not in LIVE_STATUSES:
         return False
     if within is not None:
         await _check_limits(session, row["owner"], *within, now)
-    for file in files:
-        await file_rows.add(session, file)
-    await session.run("set_counts", {**values, "final": batch.status not in LIVE_STATUSES})
-    await session.run("save_batch", {**values, "now": now})
+    await _write(session, batch, files=files, keep=keep, now=now)
     if jobs:
         await session.ring()
     for job in jobs:
@@ -175,12 +171,28 @@ async def save(
         await staging.name(session, row["owner"], job.id, named.get(job.id, {}), now)
     if sent_again is not None:
         await _note_sent_again(session, batch.id, *sent_again)
+    await _note_end(session, row, batch, now)
+    await blob_rows.change(session, blobs, now)
+    return True
+
+
+async def _write(
+    session: Session, batch: Batch, *, files: Sequence[File], keep: bool, now: int
+) -> None:
+    """Write a batch over its row, and before it the files that it names."""
+    values = {**batch_values(batch), "keep": keep}
+    for file in files:
+        await file_rows.add(session, file)
+    await session.run("set_counts", {**values, "final": batch.status not in LIVE_STATUSES})
+    await session.run("save_batch", {**values, "now": now})
+
+
+async def _note_end(session: Session, row: Row, batch: Batch, now: int) -> None:
+    """Release what a live batch alone needs, and announce its end; nothing while it is live."""
     if batch.status not in LIVE_STATUSES:
         await staging.forget(session, batch.id)
         if row["kind"] != BACKGROUND:
             await webhooks.announce(session, row["owner"], batch, now)
-    await blob_rows.change(session, blobs, now)
-    return True
 
 
 async def save_job(
@@ -192,27 +204,21 @@ async def save_job(
     **others: Any,  # noqa: ANN401 - as in the port
 ) -> bool:
     """Save a job, and end the batch with it whose only one it is. Errors: BatchChangedError."""
-    if ends is not None and not await _is_as_read(session, ends.batch):
+    row = None if ends is None else await session.one("batch_by_id", {"id": job.batch_id})
+    if ends is not None and not _is_as_read(row, ends.batch):
         raise BatchChangedError(job.batch_id)
     if not await job_rows.save(session, job, now=now, **others):
         return False
-    return ends is None or await save(
-        session,
-        ends.batch,
-        jobs=(),
-        named={},
-        files=ends.files,
-        blobs=BlobChange(deletable=ends.deletable),
-        keep=False,
-        within=None,
-        sent_again=None,
-        now=now,
-    )
+    if ends is None or row is None:
+        return True
+    await _write(session, ends.batch, files=ends.files, keep=False, now=now)
+    await _note_end(session, row, ends.batch, now)
+    await blob_rows.change(session, BlobChange(deletable=ends.deletable), now)
+    return True
 
 
-async def _is_as_read(session: Session, batch: Batch) -> bool:
+def _is_as_read(row: Row | None, batch: Batch) -> bool:
     """Whether a batch that is to end is in progress under that fence, with no holder or cancel."""
-    row = await session.one("batch_by_id", {"id": batch.id})
     return (
         row is not None
         and row["fence"] == batch.fence

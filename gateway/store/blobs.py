@@ -1,6 +1,8 @@
 """Transactions over the rows of blobs, which are names and states, never bytes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 import orjson
 
@@ -8,16 +10,22 @@ from gateway.errors import InternalError
 from gateway.ports.store import BlobChange, Seal
 from gateway.store.session import Session
 
+NO_SEALS: Final[Mapping[str, Seal]] = MappingProxyType({})
+
 
 async def register(session: Session, name: str, now: int, seal: Seal | None = None) -> None:
     """Register a name as pending."""
-    size, digest = (None, None) if seal is None else (seal.bytes, seal.sha256)
+    size, digest = _columns(seal)
     values = {"name": name, "now": now, "bytes": size, "sha256": digest}
     await session.run("register_blob", values)
 
 
-async def register_all(session: Session, seals: Mapping[str, Seal], now: int) -> None:
-    """Register names of bytes that exist."""
+def _columns(seal: Seal | None) -> tuple[int | None, str | None]:
+    return (None, None) if seal is None else (seal.bytes, seal.sha256)
+
+
+async def register_all(session: Session, seals: Mapping[str, Seal | None], now: int) -> None:
+    """Register names, with the seals of those whose bytes exist."""
     for name, its_seal in seals.items():
         await register(session, name, now, its_seal)
 
@@ -30,10 +38,14 @@ async def seal_of(session: Session, name: str) -> Seal | None:
     return Seal(row["bytes"], row["sha256"])
 
 
-async def activate(session: Session, names: Iterable[str]) -> None:
+async def activate(
+    session: Session, names: Iterable[str], seals: Mapping[str, Seal] = NO_SEALS
+) -> None:
     """Make pending names live: pointing at anything else would point at bytes that may go."""
     for name in names:
-        if await session.run("activate_blob", {"name": name}) == 0:
+        size, digest = _columns(seals.get(name))
+        values = {"name": name, "bytes": size, "sha256": digest}
+        if await session.run("activate_blob", values) == 0:
             raise InternalError(f"blob {name} is not pending, so nothing may point at it")
 
 
@@ -50,9 +62,9 @@ async def mark_deletable(session: Session, names: Iterable[str], now: int) -> No
 
 async def change(session: Session, blobs: BlobChange, now: int) -> None:
     """Apply a transaction's changes of blobs."""
-    await activate(session, blobs.live)
-    for name, its_seal in blobs.seals.items():
-        await seal(session, name, its_seal)
+    await activate(session, blobs.live, blobs.seals)
+    for name in blobs.seals.keys() - set(blobs.live):  # of files, which go live by themselves
+        await seal(session, name, blobs.seals[name])
     await mark_deletable(session, blobs.deletable, now)
 
 

@@ -83,7 +83,7 @@ class Records(Store):
         await self._engine.once(lambda session: blobs.register(session, name, now))
 
     @override
-    async def register_blobs(self, seals: Mapping[str, Seal], now: int) -> None:
+    async def register_blobs(self, seals: Mapping[str, Seal | None], now: int) -> None:
         await self._engine.write(lambda session: blobs.register_all(session, seals, now))
 
     @override

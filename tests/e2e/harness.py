@@ -18,6 +18,7 @@ import psutil
 from openai.types import Batch
 
 from gateway.clock import SystemClock
+from gateway.runner.blob_names import AT_ONCE
 
 START_SECONDS = 60
 CLOCK = SystemClock()
@@ -145,6 +146,18 @@ class GatewayProcess:
         path = f"file:{self.data}/gateway.sqlite3?mode=ro"
         with contextlib.closing(sqlite3.connect(path, uri=True, timeout=60)) as database:
             return database.execute(query, values).fetchall()
+
+    def bytes_of_blobs(self) -> set[str]:
+        """Names of the blobs on disk, whole or not."""
+        return {path.name for path in (self.data / "blobs").rglob("*") if path.is_file()}
+
+    def litter(self) -> set[str]:
+        """Blobs that nothing points at, or ever will; names kept for later have no bytes yet."""
+        rows = self.rows("SELECT name, state FROM blobs WHERE state <> 'live'")
+        doomed = {name for name, state in rows if state == "doomed"}
+        pending = {name for name, state in rows if state == "pending"}
+        assert len(pending) <= 2 * AT_ONCE
+        return doomed | pending & self.bytes_of_blobs()
 
 
 @contextlib.contextmanager

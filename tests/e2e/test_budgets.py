@@ -124,7 +124,7 @@ def test_what_is_too_much_fails_before_it_is_paid(tmp_path: Path) -> None:
             carol.uploads.create(
                 bytes=400, filename="f", mime_type="application/jsonl", purpose="batch"
             )
-        until(lambda: not gateway.rows("SELECT 1 FROM blobs WHERE state = 'pending'"), "swept")
+        until(lambda: not gateway.litter(), "swept")
 
 
 def ask(client: openai.OpenAI, **body: Any) -> Any:

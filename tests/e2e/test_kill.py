@@ -192,21 +192,16 @@ def assert_nothing_left(gateway: GatewayProcess) -> None:
 
     def swept() -> bool:
         open_jobs = gateway.rows("SELECT 1 FROM jobs WHERE state <> 'released'")
-        return not open_jobs and not gateway.rows("SELECT 1 FROM blobs WHERE state <> 'live'")
+        return not open_jobs and not gateway.litter()
 
     until(swept, "everything is released and swept")
-    live = {name for (name,) in gateway.rows("SELECT name FROM blobs")}
+    live = {name for (name,) in gateway.rows("SELECT name FROM blobs WHERE state = 'live'")}
     segments = "".join(
         text for (text,) in gateway.rows("SELECT segments FROM files WHERE deleted_at IS NULL")
     )
     assert live == set(re.findall(r"[0-9a-f]{32}", segments))
-    until(lambda: bytes_of(gateway) == live, "bytes without a row are gone")
+    until(lambda: gateway.bytes_of_blobs() == live, "bytes without a row are gone")
     until(lambda: not list((gateway.data / "scratch").glob("*")), "nothing is in the way")
-
-
-def bytes_of(gateway: GatewayProcess) -> set[str]:
-    """Names of the blobs on disk."""
-    return {path.name for path in (gateway.data / "blobs").rglob("*") if path.is_file()}
 
 
 AMBIGUOUS = {

@@ -152,5 +152,5 @@ def test_nothing_is_paid_twice_whenever_it_is_killed(tmp_path: Path) -> None:
             assert_conserved([*ids, new], output)
             assert extension(done)["reused"] == len(ids)
         charges = [charge["prompt"] for charge in google.ledger()]
-        until(lambda: not gateway.rows("SELECT 1 FROM blobs WHERE state = 'pending'"), "no litter")
+        until(lambda: not gateway.litter(), "no litter")
     assert len(charges) == len(set(charges)) == len(ids) + KILLS

@@ -78,8 +78,8 @@ def test_exit_with_everything_under_way(tmp_path: Path, gemini: Emulator) -> Non
             download.sendall(head("GET", path, "Authorization: Bearer x"))
             assert download.recv(100).startswith(b"HTTP/1.1 200")
             validating = submit(client, content)
-            pending = "SELECT 1 FROM blobs WHERE state = 'pending'"
-            until(lambda: gateway.rows(pending), "the upload is being written")
+            written = gateway.data / "blobs" / "tmp"
+            until(lambda: list(written.iterdir()), "the upload is being written")
             until(gateway.workers, "a worker runs")
             workers = gateway.workers()
 
@@ -90,7 +90,7 @@ def test_exit_with_everything_under_way(tmp_path: Path, gemini: Emulator) -> Non
         done = finished(gateway.client(), validating)
         assert len(read_lines(gateway.client(), done.output_file_id)) == 8000
         assert len(gateway.rows(INPUTS)) == files + 1
-        until(lambda: not gateway.rows(pending), "the half upload is swept")
+        until(lambda: not gateway.litter(), "the half upload is swept")
 
 
 def test_readiness_turns_before_the_end(tmp_path: Path, gemini: Emulator) -> None:

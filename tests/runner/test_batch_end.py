@@ -1,5 +1,6 @@
 """A batch of few lines ends where the results of its only job are read, in one transaction."""
 
+import hashlib
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.job import DONE_STATES, Job, JobState
 from gateway.errors import WorkerError
-from gateway.ports.store import Work
+from gateway.ports.store import Seal, Work
 from gateway.ports.upstream import Observation
 from gateway.runner.context import Retention
 from gateway.runner.cpu.archive import is_packed
@@ -183,6 +184,46 @@ async def test_results_are_saved_with_what_is_made_of_them(
     assert names == ["a", "b"]
     assert JobState.SECURED not in states
     assert JobState.COLLECTED in states
+
+
+@pytest.mark.parametrize("happens", ["nothing", "a cancel", "a death"])
+async def test_the_results_are_a_blob_as_they_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happens: str
+) -> None:
+    """They were in memory until then: written once, sealed, and nothing else is left of them."""
+    async with world(tmp_path, alone=True, retention=Retention(raw=HOUR)) as w:
+        answer_with_the_look(w, monkeypatch)
+        saves, run = w.store.save_job, w.context.workers.run
+        left = [happens]
+
+        async def saved(job: Job, **others: Any) -> bool:
+            if others.get("ends") is not None and "a cancel" in left:
+                left.clear()
+                await w.store.request_cancel(OWNER, job.batch_id, w.clock.now())
+            return await saves(job, **others)
+
+        async def worked(call: str, task: object, seconds: float) -> dict[str, Any]:
+            if call == "collect" and "a death" in left:
+                left.clear()
+                raise WorkerError(happens)
+            return await run(call, task, seconds)
+
+        monkeypatch.setattr(w.store, "save_job", saved)
+        monkeypatch.setattr(w.context.workers, "run", worked)
+        ended, names, _ = await outcome(w, await w.submit(LINES))
+        work = await w.until(lambda work: work.jobs[0].state is JobState.RELEASED, ended)
+        raw = work.jobs[0].raw or ""
+        seal = await w.store.blob_seal(raw)
+        blob = (tmp_path / "data/blobs" / raw[:2] / raw).read_bytes()
+        states = w.store.engine.reader.connection.execute("SELECT name, state FROM blobs")
+        blobs = dict(states.fetchall())
+    assert names == ["a", "b"]
+    assert seal == Seal(len(blob), hashlib.sha256(blob).hexdigest())
+    assert [line for line in blob.splitlines() if b"say" in line]
+    assert blobs[raw] == "live"
+    there = {path.name for path in (tmp_path / "data/blobs").rglob("*") if path.is_file()}
+    assert not [name for name in there if blobs.get(name) == "pending" and happens != "a cancel"]
+    assert w.upstream.calls.count("fetch") == 1
 
 
 async def test_results_are_kept_when_they_cannot_be_rendered(

@@ -9,7 +9,10 @@ UPDATE blobs SET bytes = :bytes, sha256 = :sha256 WHERE name = :name;
 SELECT bytes, sha256 FROM blobs WHERE name = :name;
 
 -- name: activate_blob
-UPDATE blobs SET state = 'live' WHERE name = :name AND state = 'pending';
+UPDATE blobs SET
+    state = 'live', bytes = coalesce(CAST(:bytes AS BIGINT), bytes),
+    sha256 = coalesce(CAST(:sha256 AS TEXT), sha256)
+WHERE name = :name AND state = 'pending';
 
 -- name: mark_deletable
 UPDATE blobs SET state = 'doomed', doomed_at = :now WHERE name = :name AND state <> 'doomed';

@@ -1,0 +1,79 @@
+"""Names of blobs are registered many at once, and none of them is used twice or too late."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.ports.store import Seal
+from gateway.runner.blob_names import AT_ONCE, FRESH_FOR, BlobNames
+from gateway.store.sqlite import SQLiteStore
+from tests.runner.world import OWNER, chat, world
+
+NOW = 1_000_000
+SPOOL_ECHO_RAW_AND_OUTPUT = 4
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[SQLiteStore]:
+    """A store of its own."""
+    store = SQLiteStore(path / "gateway.sqlite3")
+    await store.open(NOW)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def test_many_names_cost_one_transaction(tmp_path: Path) -> None:
+    """They are on record before they are given out, and lie in one folder."""
+    async with opened(tmp_path) as store:
+        names, before = BlobNames(), store.engine.writer.commits
+        taken = [name for _ in range(AT_ONCE // 4) for name in await names.take(store, NOW, 4)]
+        assert store.engine.writer.commits == before + 1
+        assert len(set(taken)) == AT_ONCE
+        assert len({name[:2] for name in taken}) == 1
+        assert await store.known_blobs(taken) == set(taken)
+
+
+async def test_steps_at_the_same_time_get_names_of_their_own(tmp_path: Path) -> None:
+    """However many each of them needs."""
+    async with opened(tmp_path) as store:
+        names = BlobNames()
+        some = await asyncio.gather(*(names.take(store, NOW, 5) for _ in range(20)))
+        taken = [name for each in some for name in each]
+        assert len(set(taken)) == len(taken) == 100
+        assert len(names.left) < AT_ONCE  # they have waited for one another's
+        assert await store.known_blobs(taken) == set(taken)
+        assert len(await names.take(store, NOW, 3 * AT_ONCE)) == 3 * AT_ONCE
+
+
+@pytest.mark.parametrize("later", [FRESH_FOR, -FRESH_FOR], ids=["later", "a clock set back"])
+async def test_a_name_that_may_be_given_up_is_not_used(tmp_path: Path, later: int) -> None:
+    """The sweeper gives up what is pending for too long by its clock."""
+    async with opened(tmp_path) as store:
+        names = BlobNames()
+        await names.take(store, NOW, 1)
+        old = {name for name, _ in names.left}
+        [in_time] = await names.take(store, NOW + FRESH_FOR - 1, 1)
+        assert in_time in old
+        [fresh] = await names.take(store, NOW + later, 1)
+        assert fresh not in old
+
+
+async def test_every_blob_of_a_batch_is_sealed(tmp_path: Path) -> None:
+    """Those of its requests and of its files: what a disk changes is noticed before it is used."""
+    async with world(tmp_path) as w:
+        done = await w.ended(await w.submit(chat("a") + chat("b")))
+        file = await w.store.get_file(OWNER, done.output_file_id or "", w.clock.now())
+        assert file is not None
+        seal = await w.store.blob_seal(file.segments[0].blob)
+        assert seal == Seal(file.bytes, file.sha256)
+        rows = w.store.engine.reader.connection.execute(
+            "SELECT sha256 IS NOT NULL, count(*) FROM blobs WHERE state <> 'pending' AND name NOT"
+            " IN (SELECT json_extract(segments, '$[0][0]') FROM files WHERE purpose = 'batch')"
+            " GROUP BY 1"
+        ).fetchall()
+    assert rows == [(1, SPOOL_ECHO_RAW_AND_OUTPUT)]
