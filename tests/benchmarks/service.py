@@ -54,15 +54,25 @@ class Service:
         parts = urlsplit(self.url)
         return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=600)
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """One JSON call."""
-        with contextlib.closing(self.connection()) as connection:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        kept: http.client.HTTPConnection | None = None,
+    ) -> Any:
+        """One JSON call, on a connection of its own or on one that is kept."""
+        connection = kept or self.connection()
+        try:
             headers = {"Authorization": "Bearer benchmark", "Content-Type": "application/json"}
             connection.request(method, path, None if body is None else orjson.dumps(body), headers)
             response = connection.getresponse()
             answer = response.read()
             assert response.status == 200, answer[:500]
             return orjson.loads(answer)
+        finally:
+            if kept is None:
+                connection.close()
 
     def upload(self, file: BinaryIO, size: int) -> str:
         """Upload a file as it is read; its id. A client that holds nothing in memory."""
@@ -86,14 +96,14 @@ class Service:
             assert response.status == 200, answer[:500]
             return str(orjson.loads(answer)["id"])
 
-    def create(self, file_id: str) -> str:
+    def create(self, file_id: str, kept: http.client.HTTPConnection | None = None) -> str:
         """A chat batch over a file; its id."""
         body = {
             "input_file_id": file_id,
             "endpoint": "/v1/chat/completions",
             "completion_window": "24h",
         }
-        return str(self.call("POST", "/v1/batches", body)["id"])
+        return str(self.call("POST", "/v1/batches", body, kept)["id"])
 
     def wait(self, batch_id: str, *statuses: str) -> Any:
         """Poll until the batch has one of these statuses."""
