@@ -7,6 +7,7 @@ and each line's values are written into what came out. A remembered value is a f
 alone, so it shows in the time that a line takes and never in what comes out.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any, Final, Generic, Literal, NoReturn
@@ -18,9 +19,11 @@ from gateway.translate.reading.own_values import (
     LARGEST_LIMIT,
     STAND_IN_LIMIT,
     STAND_IN_LOW_LIMIT,
+    Find,
     Own,
     Texts,
     holes_of,
+    pattern_of,
     put_back,
     shape_of,
     take_members,
@@ -58,9 +61,9 @@ _options: Final[Remembered[Place, Compiled[Any]]] = Remembered(_ROOM)
 _frames: Final[Remembered[Place, "Frame | bool"]] = Remembered(_ROOM)
 
 
-# A shape without texts, else None; the policy, model and frame that a line was last found by.
-_Found = tuple[bytes | None, Policy | None, str, "Frame | None"]
-_NOTHING_FOUND: Final[_Found] = (None, None, "", None)
+# What finds the values of a line, if a pattern does; the frame, policy and model of the last line.
+_Found = tuple[Find | None, "Frame | None", Policy | None, str]
+_NOTHING_FOUND: Final[_Found] = (None, None, None, "")
 
 # So many lines in a row that are not remembered, and the next are looked for by their shape first.
 _MISSES: Final = 8
@@ -101,20 +104,21 @@ def translates(  # noqa: C901 - in one step: a call takes a tenth of what a smal
             given = rest.pop(field, None)
             if others:
                 given = (given, *[rest.pop(name, None) for name in others])
-            key = b""
-            if compiler.known:
-                try:
-                    key = dumps(rest)
-                except TypeError:  # what no JSON writer writes is refused next
-                    key = b""
             try:
-                last_key, last_policy, last_model, compiled = last
                 if compiler.misses >= _MISSES:
                     compiled = compiler.by_shape(rest, model, policy)
-                elif key != last_key or policy is not last_policy or model != last_model:
-                    compiled = compiler.compile(rest, model, policy, key)
-                    if key and compiler.known:
-                        last = (key, policy, model, compiled)
+                else:
+                    key = b""
+                    if compiler.known:
+                        try:
+                            key = dumps(rest)
+                        except TypeError:  # what no JSON writer writes is refused next
+                            key = b""
+                    last_key, last_policy, last_model, compiled = last
+                    if key != last_key or policy is not last_policy or model != last_model:
+                        compiled = compiler.compile(rest, model, policy, key)
+                        if key and compiler.known:
+                            last = (key, policy, model, compiled)
                 options, values, hints = compiled
                 if values:
                     return translate(options, given, values, hints)
@@ -137,6 +141,8 @@ class Compiler(Generic[Options]):
         self._build = build
         # Members that are left out, for nothing reads them.
         self._unread = unread
+        # Those of them that lines have had.
+        self._left_out: tuple[str, ...] = ()
         # Lines in a row whose options were not remembered.
         self.misses = 0
         # Whether the options of the last line were known: then those of the next may be.
@@ -157,10 +163,8 @@ class Compiler(Generic[Options]):
         try:
             if self.misses >= _MISSES:
                 return self.by_shape(rest, model, policy)
-            if not self._unread.isdisjoint(rest):
+            if self._leave_out(rest):
                 key = b""
-                for name in self._unread.intersection(rest):
-                    del rest[name]
             place = (self._build, key or dumps(rest), model, policy)
         except TypeError as error:
             _refuse_unwritable(rest, error)
@@ -174,55 +178,90 @@ class Compiler(Generic[Options]):
 
     def by_shape(self, rest: Json, model: str, policy: Policy) -> Compiled[Any]:
         """Look for the shape first: the options themselves were unknown several times in a row."""
-        try:
-            values, taken = take_members(self._own, rest, self._unread)
-            text = dumps(rest)
-        except TypeError as error:
-            _refuse_unwritable(rest, error)
         if self._generation is not _frames.new:
             self._found.clear()
             self._last = _NOTHING_FOUND
             self._generation = _frames.new
-        shape, last_policy, last_model, frame = self._last
-        if text == shape and policy is last_policy and model == last_model:
-            texts: tuple[bytes, ...] | None = ()
-        else:
-            # The last line of the same members had the same shape, most often.
-            found = self._found.get(tuple(rest), _NOTHING_FOUND)
-            _, last_policy, last_model, frame = found
-            texts = None
-            if frame is not None and policy is last_policy and model == last_model:
-                texts = frame.texts.of(text)
-                self._last = found
-        if texts is None:
-            shape, values, taken = shape_of(self._own, rest, values, taken, text)
-            # Without values its texts may be stand-ins of their own.
-            place = (self._build, shape, model, policy)
-            frame = self._look_up(place, tuple(rest)) if values else None
-        else:
-            values += texts
+        for name in self._left_out:
+            rest.pop(name, None)
+        find, frame, last_policy, last_model = self._last
+        match = None
+        taken: Sequence[str] = ()
+        try:
+            if find is not None and policy is last_policy and model == last_model:
+                match = find(dumps(rest))
+            if match is None:
+                find, frame, _, _ = self._known(rest, model, policy)
+                match = find and find(dumps(rest))
+            if match is not None:
+                values = match.groups()
+            else:
+                frame, values, taken = self._take_apart(rest, model, policy, frame)
+        except TypeError as error:
+            _refuse_unwritable(rest, error)
+        compiled = None
         if frame is not None:
-            repeated = values == frame.last
+            compiled = frame.filled(values)
+            # Two in a row of the same values may be of a program that repeats them.
+            if values == frame.last and compiled is not None:
+                self.misses = 0
             frame.last = values
-            if not frame.fits_all:
-                frame = frame.fitting(values)
-            if frame is not None:
-                if repeated:
-                    self.misses = 0
-                return frame.options, values, frame.hints_with(values) if frame.own_hints else ()
-        self.misses = _MISSES - 1
-        put_back(rest, values, taken)
-        return self.compile(rest, model, policy)
+        if compiled is None:
+            self.misses = _MISSES - 1
+            put_back(rest, values, taken)
+            compiled = self.compile(rest, model, policy)
+        return compiled
 
-    def _look_up(self, place: Place, names: tuple[str, ...]) -> "Frame | None":
+    def _known(self, rest: Json, model: str, policy: Policy) -> _Found:
+        """Return what the last line with the members of ``rest`` was found by."""
+        self._leave_out(rest)
+        found = self._found.get(tuple(rest), _NOTHING_FOUND)
+        _, _, last_policy, last_model = found
+        if policy is not last_policy or model != last_model:
+            return _NOTHING_FOUND
+        self._last = found
+        return found
+
+    def _leave_out(self, rest: Json) -> bool:
+        """Leave out what nothing reads; whether there was something of the kind."""
+        if self._unread.isdisjoint(rest):
+            return False
+        for name in self._unread.intersection(rest):
+            del rest[name]
+            if name not in self._left_out:
+                self._left_out += (name,)
+        return True
+
+    def _take_apart(
+        self, rest: Json, model: str, policy: Policy, frame: "Frame | None"
+    ) -> tuple["Frame | None", Values, Sequence[str]]:
+        """Take a line's values out; what is left is the shape of ``frame``, or another one."""
+        values, taken = take_members(self._own, rest)
+        text = dumps(rest)
+        texts = None if frame is None else frame.texts.of(text)
+        if texts is not None:
+            return frame, values + texts, taken
+        shape, values, taken = shape_of(self._own, rest, values, taken, text)
+        # Without values its texts may be stand-ins of their own.
+        place = (self._build, shape, model, policy)
+        return self._look_up(place, tuple(rest), taken) if values else None, values, taken
+
+    def _look_up(
+        self, place: Place, names: tuple[str, ...], taken: Sequence[str]
+    ) -> "Frame | None":
         """Return the frame of a shape; the next line of these members has it without a look."""
         frame = _frames.get(place)
         if not isinstance(frame, Frame):
             return None
         if len(self._found) >= _MOST_FOUND:
             self._found.clear()
-        _, _, model, policy = place
-        self._found[names] = (frame.texts.alone, policy, model, frame)
+        _, shape, model, policy = place
+        if frame.find is None and frame.texts.alone is not None:
+            pattern = pattern_of(self._own, shape, taken)
+            if pattern is not None:
+                frame.find = pattern.fullmatch
+                _frames.grew(place, sys.getsizeof(pattern))
+        self._found[names] = (frame.find, frame, policy, model)
         return frame
 
     def _anew(self, rest: Json, place: Place) -> Compiled[Any]:
@@ -258,10 +297,7 @@ class Compiler(Generic[Options]):
                 frame.make_other = partial(frame.for_low_limits, place, holes or ())
                 _tell_growth(frame.options, _frames, place)
             _frames.keep(place, frame, size)
-        fitting = frame.fitting(values) if isinstance(frame, Frame) else None
-        if fitting is None:
-            return None
-        return fitting.options, values, fitting.hints_with(values) if fitting.own_hints else ()
+        return frame.filled(values) if isinstance(frame, Frame) else None
 
 
 def _refuse_unwritable(rest: Json, error: TypeError) -> NoReturn:
@@ -321,7 +357,6 @@ class Frame:
         # takes all tokens is noted.
         self._budget: int | None = options.config.get("thinkingConfig", {}).get("thinkingBudget")
         self._limit = None if self._budget is None else limit
-        self.fits_all = self._limit is None
         self._stand_in = 0 if limit is None else int(holes[limit])
         # The same for limits on the other side of the budget, made when the first one comes.
         self._other: Frame | Literal[False] | None = None
@@ -330,17 +365,20 @@ class Frame:
         self.last: tuple[bytes, ...] = ()
         # Where a line has the texts among its values.
         self.texts = _NO_TEXTS
+        # Finds the values in written options, where a pattern does.
+        self.find: Find | None = None
         # In hints there are texts that hold JSON: there a value is written twice.
         twice = [dumps(hole.decode())[1:-1] for hole in holes]
-        hints = b"".join(options.hints)
+        written_hints = b"".join(options.hints)
         # A number is the same both ways.
-        self._twice = [at for at, hole in enumerate(twice) if hole != holes[at] and hole in hints]
-        sought = [*holes, *(twice[at] for at in self._twice)]
-        self._hints = [Form(part, sought) for part in options.hints]
-        self._hint = self._hints[0] if len(self._hints) == 1 else None
-        self.own_hints = any(form.order for form in self._hints)
+        places = [at for at, one in enumerate(twice) if one != holes[at] and one in written_hints]
+        sought = [*holes, *(twice[at] for at in places)]
+        hints = [Form(part, sought) for part in options.hints]
+        self.fill = _fill_of(options, hints, places)
+        # Gives a line its values, or None where they are not for this frame.
+        self.filled = self.fill if self._limit is None else self._fitting
         found = options.become_frame(holes)
-        self.complete = found and not any(MARK in form.format for form in self._hints)
+        self.complete = found and not any(MARK in form.format for form in hints)
 
     def fits(self, values: Sequence[bytes]) -> bool:
         """Whether the limit is on the same side of the budget of thoughts as its stand-in."""
@@ -369,22 +407,34 @@ class Frame:
             _tell_growth(frame.options, _frames, place)
         return frame
 
-    def fitting(self, values: Values) -> "Frame | None":
-        """Return the frame that these values are for: this one, or that of the other limits."""
+    def _fitting(self, values: Values) -> Compiled[CompiledOptions] | None:
+        """Fill the frame that the limit is for: this one, or that of the other limits."""
         if self.fits(values):
-            return self
+            return self.fill(values)
         if self._other is None:
             self._other = self.make_other()
-        return self._other if self._other and self._other.fits(values) else None
+        return self._other.fill(values) if self._other and self._other.fits(values) else None
 
-    def hints_with(self, values: Values) -> Hints:
-        """Return the hints with these values, which are written JSON.
 
-        A text that holds JSON is written JSON without a control character, so only marks and
-        backslashes are escaped in it.
-        """
-        for at in self._twice:
-            values += (values[at].replace(b"\\", b"\\\\").replace(b'"', b'\\"'),)
-        if self._hint is not None:
-            return (self._hint.format % self._hint.pick(values),)
-        return tuple([form.fill(values) for form in self._hints])
+def _fill_of(
+    options: CompiledOptions, hints: Sequence[Form], twice: Sequence[int]
+) -> Callable[[Values], Compiled[CompiledOptions]]:
+    """Return what gives a line its options, its values and the hints that these are in.
+
+    ``twice`` has the numbers of values that are in texts of the hints, too. Such a text is written
+    JSON without a control character, so only marks and backslashes are escaped in it.
+    """
+    if not any(form.order for form in hints):
+        return lambda values: (options, values, ())
+    pieces, arrange, join = hints[0].pieces, hints[0].arrange, b"".join
+    alone = len(hints) == 1
+
+    def fill(values: Values) -> Compiled[CompiledOptions]:
+        sought = values
+        for at in twice:
+            sought += (values[at].replace(b"\\", b"\\\\").replace(b'"', b'\\"'),)
+        if alone:
+            return options, values, (join(arrange(pieces + sought)),)
+        return options, values, tuple([form.fill(sought) for form in hints])
+
+    return fill

@@ -7,9 +7,12 @@ Filling one costs a third of building and writing the same objects (measured on 
 import re
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 import orjson
+
+# Written JSON, or what is between.
+Piece = bytes | memoryview
 
 # What every stand-in has when it is written, however often it was written as a text of a text.
 MARK: Final = b"u001a"
@@ -76,37 +79,40 @@ def hole(number: int) -> tuple[bytes, bytes]:
 class Form:
     """Written JSON with holes anywhere, filled in any order.
 
-    ``order`` has the number of the value for each hole, as they come; ``pick`` takes these out of
-    the values. ``plain`` says that it is the order of the values themselves: then ``format %
-    values`` is the JSON.
+    ``order`` has the number of the value for each hole, as they come. ``plain`` says that it is the
+    order of the values themselves: then ``format % values`` is the JSON, too, and of few short
+    values in two thirds of the time. ``b"".join(arrange(pieces + values))`` is :meth:`fill`, for
+    where every call counts.
     """
 
-    __slots__ = ("format", "order", "pick", "plain")
+    __slots__ = ("arrange", "format", "order", "pieces", "plain")
 
     def __init__(self, written: bytes, holes: Sequence[bytes]) -> None:
         """Find every place of each hole's text; a number is one where it is a whole value."""
         # Of holes that are written alike the first counts.
         numbers = {text: number for number, text in reversed([*enumerate(holes)])}
         self.order: list[int] = []
-
-        def cut(match: re.Match[bytes]) -> bytes:
+        pieces: tuple[bytes, ...] = ()
+        end = 0
+        for match in _any_of(holes).finditer(written) if holes else ():
             self.order.append(numbers[match[0]])
-            return b"%b"
-
-        # The mark of a hole has no percent sign, and text around it is doubled first.
-        doubled = written.replace(b"%", b"%%")
-        self.format = _any_of(holes).sub(cut, doubled) if holes else doubled
+            pieces += (written[end : match.start()],)
+            end = match.end()
+        pieces += (written[end:],)
+        self.format = b"%b".join([piece.replace(b"%", b"%%") for piece in pieces])
         self.plain = self.order == list(range(len(holes)))
-        self.pick: Callable[[Any], Any] = itemgetter(*self.order) if self.order else _none
+        self.pieces = pieces
+        # Pieces and values as they follow each other; without a value the one piece.
+        places = [0]
+        for number, at in enumerate(self.order, 1):
+            places += [len(pieces) + at, number]
+        self.arrange: Callable[[tuple[Piece, ...]], tuple[Piece, ...]] = (
+            itemgetter(*places) if self.order else itemgetter(slice(0, 1))
+        )
 
-    def fill(self, values: tuple[bytes, ...]) -> bytes:
+    def fill(self, values: tuple[Piece, ...]) -> bytes:
         """Return the JSON with these values, which are written JSON themselves."""
-        return self.format % (values if self.plain else self.pick(values))
-
-
-def _none(_: object) -> tuple[bytes, ...]:
-    """Pick no value: there is no hole."""
-    return ()
+        return b"".join(self.arrange(self.pieces + values))
 
 
 def _any_of(holes: Sequence[bytes]) -> re.Pattern[bytes]:

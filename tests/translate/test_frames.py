@@ -439,9 +439,9 @@ def test_kinds_of_lines_are_found_by_their_members(monkeypatch: pytest.MonkeyPat
     found: list[tuple[str, ...]] = []
     look_up = compiler._look_up
 
-    def counted(place: Any, names: tuple[str, ...]) -> Any:
+    def counted(place: Any, names: tuple[str, ...], taken: Any) -> Any:
         found.append(names)
-        return look_up(place, names)
+        return look_up(place, names, taken)
 
     monkeypatch.setattr(compiler, "_look_up", counted)
     kinds: list[dict[str, Any]] = [{"top_p": 0.5}, {"stop": "a"}, {"n": 1}]

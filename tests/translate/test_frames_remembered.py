@@ -4,6 +4,7 @@ What comes out is the same either way (test_frames.py). Here a line that gains n
 that grows, is noticed.
 """
 
+import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from gateway.translate.chat import request as chat
 from gateway.translate.chat.messages import read_messages
 from gateway.translate.chat.request import CHAT
 from gateway.translate.contract import Policy
-from gateway.translate.reading.own_values import shape_of
+from gateway.translate.reading.own_values import shape_of, take_members
 from gateway.translate.reading.refusal import Refused
 from gateway.translate.request.compiled_options import CompiledOptions
 
@@ -182,6 +183,47 @@ def test_lines_of_two_shapes_in_turn_are_both_known(
         assert compiling.line(seed=seed, stop="y")[1] == (b"%d" % seed,)
         assert compiling.line(seed=seed, presence_penalty=0.5)[1] == (b"%d" % seed,)
     assert not shapes
+
+
+def test_a_pattern_finds_the_values_of_lines_of_one_shape(
+    compiling: Compiling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their options are not taken apart, whatever nothing reads, and whatever the line before."""
+    compiling.lines(BY_SHAPE + 1)
+    for number in range(3):
+        compiling.line(metadata={"a": f"{number}"})
+    apart = []
+
+    def counted(*arguments: Any) -> Any:
+        apart.append(arguments)
+        return take_members(*arguments)
+
+    monkeypatch.setattr("gateway.translate.frames.take_members", counted)
+    for seed in range(100, 110):
+        assert compiling.line(seed=seed, stop="y")[1] == (b"%d" % seed,)
+        assert compiling.line(seed=-seed, store=True, stop="y")[1] == (b"-%d" % seed,)
+        options, values, hints = compiling.line(metadata={"a": f"{seed}"})
+        assert values == (b'{"a":"%d"}' % seed,)
+        assert orjson.loads(hints[0])["metadata"] == {"a": f"{seed}"}
+        assert options.asked["model"] == "m"
+    assert not apart
+    # A value that the pattern lacks, and one that no other would go the way of.
+    assert compiling.line(seed=2**31, stop="y")[1:] == ((), ())
+    assert len(apart) == 1
+
+
+def test_a_pattern_is_counted_by_its_bytes(compiling: Compiling) -> None:
+    """With the frame that it is of, once."""
+    compiling.lines(BY_SHAPE)
+    before = frames._frames._used
+    compiling.lines(1, 100)
+    frame = next(iter(frames._frames.new.values()))
+    assert isinstance(frame, frames.Frame)
+    assert frame.find is not None
+    size = sys.getsizeof(frame.find.__self__)  # type: ignore[attr-defined]  # a pattern's method
+    assert frames._frames._used == before + size > before
+    compiling.lines(20, 200)
+    assert frames._frames._used == before + size
 
 
 def test_a_text_that_looks_like_a_stand_in_is_in_no_frame(compiling: Compiling) -> None:

@@ -1,5 +1,6 @@
 """Values of a line's own are taken out of its options, where any other goes the same way."""
 
+import re
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ from gateway.translate.reading.own_values import (
     own_number,
     own_text,
     own_texts,
+    pattern_of,
     put_back,
     take_own,
 )
@@ -27,16 +29,16 @@ def rows() -> dict[str, Own]:
     """One member of each kind."""
     return {
         "seed": own_integer(-3, 9, 7),
-        "temperature": own_number(0.5, 2, 0.75),
+        "temperature": own_number(2, 0.75),
         "user": own_text(900),
         "metadata": own_texts(901),
     }
 
 
-def taken_of(rest: Json, unread: tuple[str, ...] = ()) -> tuple[str, list[str], list[str], Json]:
+def taken_of(rest: Json) -> tuple[str, list[str], list[str], Json]:
     """Shape, values, names, and what is left of the options."""
     left = rest.copy()
-    shape, values, names = take_own(rows(), left, unread)
+    shape, values, names = take_own(rows(), left)
     return shape.decode(), [value.decode() for value in values], names, left
 
 
@@ -46,7 +48,7 @@ def taken_of(rest: Json, unread: tuple[str, ...] = ()) -> tuple[str, list[str], 
         ("seed", -3, "7"),
         ("seed", 0, "7"),
         ("seed", 9, "7"),
-        ("temperature", 0.5, "0.75"),
+        ("temperature", 0, "0.75"),
         ("temperature", 2, "0.75"),
         ("temperature", 1.25, "0.75"),
         ("user", "x", USER),
@@ -73,7 +75,7 @@ def test_a_value_of_the_range_is_taken(name: str, value: object, hole: str) -> N
         ("seed", True),
         ("seed", "8"),
         ("seed", None),
-        ("temperature", 0.49),
+        ("temperature", -0.01),
         ("temperature", 2.01),
         ("temperature", True),
         ("temperature", None),
@@ -111,15 +113,6 @@ def test_several_members_are_taken_in_their_order() -> None:
     assert left == body
 
 
-def test_what_nothing_reads_is_left_out_of_shape_and_options() -> None:
-    """Wherever it is among the others; a member of its own is none of these."""
-    body = {"store": True, "seed": 1, "safety_identifier": "s", "stop": "a", "user": "u"}
-    shape, values, names, left = taken_of(body, ("store", "safety_identifier", "seed"))
-    assert shape == f'{{"seed":7,"stop":"a","user":{USER}}}'
-    assert (values, names) == (["1", '"u"'], ["seed", "user"])
-    assert list(left) == ["seed", "stop", "user"]
-
-
 @pytest.mark.parametrize(
     "body",
     [
@@ -131,7 +124,7 @@ def test_what_nothing_reads_is_left_out_of_shape_and_options() -> None:
 )
 def test_nothing_is_taken_where_a_text_looks_like_a_stand_in(body: Json) -> None:
     """Another value would be written in its place."""
-    shape, values, names, left = taken_of({"store": True, **body}, ("store",))
+    shape, values, names, left = taken_of(body)
     assert shape == orjson.dumps(body).decode()
     assert (values, names) == ([], [])
     assert left == body
@@ -268,3 +261,79 @@ def test_a_hole_is_where_its_value_was(
     """A number is found once; a text may be in several places, and nothing else looks like one."""
     holes: Any = holes_of(rows(), shape.encode(), names, count)
     assert holes == (None if found is None else [text.encode() for text in found])
+
+
+EDGES: Final = sorted(
+    {
+        sign * (base + step)
+        for base in (0, 1, 9, 10, 69, 99, 100, 999, 1_000, 8_000, 8_192, 70_000, 2**31)
+        for step in (-1, 0, 1)
+        for sign in (-1, 1)
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(1, 8_192), (1, 70), (0, 7), (-3, 9), (1, 99), (-(2**31), 2**31 - 1)]
+)
+def test_the_pattern_of_a_range_has_its_integers_and_no_others(low: int, high: int) -> None:
+    """Whatever their number of digits."""
+    pattern = own_integer(low, high, 7).pattern
+    for value in [*range(-120, 120), *EDGES]:
+        assert bool(re.fullmatch(pattern, b"%d" % value)) == (low <= value <= high), value
+    assert not re.fullmatch(pattern, b"8.0")
+    assert not re.fullmatch(pattern, b"true")
+
+
+VALUES: Final = (
+    *(0, -0.0, 1, 2, 3, -1, 0.5, 1.0, 1.25, 2.0, 2.01, 10, 1e-7, 1e20, True, None, 0.1 + 0.2),
+    *("", "a", 'a"b\\', "\\", "a\nb", "é\x1a", LOOKS_LIKE_ONE, "}", '","a":7,"'),
+    *({}, {"a": "b"}, {"a": 'b"', "": "\\"}, {"a": 7}, {"a": "b", "c": None}, {"a": {"b": "c"}}),
+    *([], ["a"]),
+)
+FOUND: Final = {
+    "seed": [0, 1, 2, 3, -1],
+    "temperature": [0, 1, 2, 0.5, 1.0, 1.25, 2.0, 0.1 + 0.2],
+    "user": [value for value in VALUES if isinstance(value, str) and value],
+    "metadata": [{}, {"a": "b"}, {"a": 'b"', "": "\\"}],
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_a_pattern_finds_values_that_would_be_taken(name: str, value: object) -> None:
+    """Each as it is written, and none that is read in the ordinary way."""
+    body = {"stop": "a", name: value, "n": 1, "user_": "u"}
+    shape, _, names = take_own(rows(), {**body, name: FOUND[name][1]})
+    pattern = pattern_of(rows(), shape, names)
+    assert pattern is not None
+    found = pattern.fullmatch(orjson.dumps(body))
+    alone = take_own(rows(), dict(body))
+    if any(value == one and type(value) is type(one) for one in FOUND[name]) or found:
+        assert found
+        assert (shape, found.groups(), names) == alone
+    assert not pattern.fullmatch(orjson.dumps({**body, "n": 2}))
+    assert not pattern.fullmatch(orjson.dumps({**body, "m": 2}))
+
+
+def test_a_pattern_has_all_values_of_a_shape_in_their_order() -> None:
+    """Whatever is between them."""
+    body: Json = {"user": "u", "a.b": "[(%b", "metadata": {"a": "b"}, "seed": 1, "temperature": 1.5}
+    shape, _, names = take_own(rows(), dict(body))
+    pattern = pattern_of(rows(), shape, names)
+    assert pattern is not None
+    for one in (body, {**body, "metadata": {"c": "%b"}, "user": '"'}):
+        found = pattern.fullmatch(orjson.dumps(one))
+        assert found is not None
+        assert found.groups() == take_own(rows(), dict(one))[1]
+    assert not pattern.fullmatch(orjson.dumps({**body, "a.b": "[(%c"}))
+    assert not pattern.fullmatch(orjson.dumps({**body, "a.b": "[(%b "}))
+
+
+@pytest.mark.parametrize(("size", "has_one"), [(512, True), (513, False)])
+def test_a_long_shape_has_no_pattern(size: int, *, has_one: bool) -> None:
+    """It is compared faster as it is."""
+    stop = "x" * (size - len('{"seed":7,"stop":""}'))
+    shape, _, names = take_own(rows(), {"seed": 1, "stop": stop})
+    assert len(shape) == size
+    assert (pattern_of(rows(), shape, names) is not None) == has_one

@@ -11,13 +11,16 @@ the shape, as a constant, and is read in the ordinary way.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from orjson import dumps, loads
 
 from gateway.translate.contract import Json
 from gateway.translate.template import MARK, stand_in
+
+# Finds a line's own values in its written options, as groups.
+Find = Callable[[bytes], re.Match[bytes] | None]
 
 # The largest limit on tokens that is taken out: every known model writes so many.
 LARGEST_LIMIT: Final = 8_192
@@ -26,15 +29,23 @@ STAND_IN_LIMIT: Final = 7_919
 STAND_IN_LOW_LIMIT: Final = 509
 
 
+# Of texts as they are written: any, and those that are not empty.
+_ANY_TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TEXT: Final = rb'(?!"")' + _ANY_TEXT
+_OBJECT_OF_TEXTS: Final = rb"\{(?:%b:%b,?)*+\}" % (_ANY_TEXT, _ANY_TEXT)
+
+
 class Own:
     """A member that may differ: which of its values, and what is put in their place."""
 
-    __slots__ = ("fits", "high", "hole", "kinds", "low", "marks", "stand_in")
+    __slots__ = ("fits", "high", "hole", "kinds", "low", "marks", "pattern", "stand_in")
 
     def __init__(
         self,
         fits: Callable[[Any], bool],
         stand_in: object,
+        pattern: bytes,
+        *,
         kinds: tuple[type, ...] = (),
         low: float = 0,
         high: float = 0,
@@ -45,6 +56,8 @@ class Own:
         self.low = low
         self.high = high
         self.stand_in = stand_in
+        # Of written values: it may leave out some that fit, and has no other.
+        self.pattern = pattern
         # As it is found in written JSON.
         self.hole = dumps(stand_in)
         self.marks = self.hole.count(MARK)
@@ -55,19 +68,41 @@ def _fits_none(_: object) -> bool:
     return False
 
 
-def own_number(low: float, high: float, number: float) -> Own:
-    """Declare numbers of a range; ``number`` is one that no other member is likely to have."""
-    return Own(_fits_none, number, (float, int), low, high)
+def own_number(high: int, number: float) -> Own:
+    """Declare numbers from 0 to ``high``; ``number`` is one that no other member is likely to have.
+
+    ``high`` has one digit.
+    """
+    pattern = rb"[0-%d](?:\.\d+)?|%d(?:\.0)?" % (high - 1, high)
+    return Own(_fits_none, number, pattern, kinds=(float, int), high=high)
 
 
 def own_integer(low: int, high: int, number: int) -> Own:
-    """Declare integers of a range; ``8.0`` is written as another value than it is read as."""
-    return Own(_fits_none, number, (int,), low, high)
+    """Declare integers of a range; ``8.0`` is written as another value than it is read as.
+
+    ``low`` is 1 or less.
+    """
+    pattern = _up_to(high)
+    if low < 1:
+        pattern += rb"|0|-(?:%b)" % _up_to(-low)
+    return Own(_fits_none, number, pattern, kinds=(int,), low=low, high=high)
+
+
+def _up_to(most: int) -> bytes:
+    r"""Make a pattern of the integers from 1: ``70`` -> ``[1-9]\d{0,0}+|[1-6]\d{1}|70``."""
+    digits = str(most)
+    fewer = len(digits) - 1
+    forms = [rf"[1-9]\d{{0,{fewer - 1}}}+"] if fewer else []
+    for at, digit in enumerate(digits):
+        low = 0 if at else 1
+        if int(digit) > low:
+            forms.append(rf"{digits[:at]}[{low}-{int(digit) - 1}]\d{{{fewer - at}}}")
+    return "|".join([*forms, digits]).encode()
 
 
 def own_text(number: int) -> Own:
     """Declare texts that are not empty; ``number`` tells their stand-in from others."""
-    return Own(lambda value: type(value) is str and value != "", stand_in(number))
+    return Own(lambda value: type(value) is str and value != "", stand_in(number), _TEXT)
 
 
 def own_texts(number: int) -> Own:
@@ -81,20 +116,21 @@ def own_texts(number: int) -> Own:
                 return False
         return True
 
-    return Own(fits, {stand_in(number): ""})
+    return Own(fits, {stand_in(number): ""}, _OBJECT_OF_TEXTS)
 
 
 # Texts below the members of a body, from this number on.
 _FIRST_TEXT: Final = 1_000
 # A quotation mark inside a text has a backslash in front, so a name between two marks and a colon
 # is a member's.
-_TEXT: Final = rb'"(?!")[^"\\]*(?:\\.[^"\\]*)*"'
 _DESCRIPTIONS: Final = re.compile(rb'("description":)(%b)' % _TEXT)
 _DESCRIPTIONS_AND_ENUMS: Final = re.compile(
     rb'("(?:description":|enum":\[))((?<=:)%b|(?<=\[)%b(?:,%b)*(?=\]))' % (_TEXT, _TEXT, _TEXT)
 )
 # Keywords under which schemas are compared or merged, so that single values matter.
 _COMPARED: Final = (b'"$ref"', b'"allOf"', b'"anyOf"', b'"oneOf"', b'"const"', b'"prefixItems"')
+# Shapes of more bytes have no pattern: one takes 17 bytes for each of theirs.
+_LONGEST_PATTERN: Final = 512
 _STEP: Final = 3  # text between, keyword, text
 _TEXT_HOLE: Final = b'"\\u001a%d\\u001a"'
 _TEXT_HOLES: Final = re.compile(rb'"\\u001a(1\d{3,})\\u001a"')
@@ -105,38 +141,29 @@ _ESCAPE: Final = ord("\\")
 _QUOTE: Final = ord('"')
 
 
-def take_own(
-    rows: Mapping[str, Own], rest: Json, unread: Collection[str] = ()
-) -> tuple[bytes, tuple[bytes, ...], list[str]]:
+def take_own(rows: Mapping[str, Own], rest: Json) -> tuple[bytes, tuple[bytes, ...], list[str]]:
     """Split options into their shape and this line's values, written; ``rest`` gets stand-ins.
 
     ``{"seed": 7, "stop": "a"}`` -> ``{"seed":1073519867,"stop":"a"}``, ``7``, and ``seed``. There
-    are more values than names where texts below the members were taken, too. Members that are
-    ``unread`` are left out of both. Nothing is taken where a text of the client's looks like a
-    stand-in: another value would be written in its place.
+    are more values than names where texts below the members were taken, too. Nothing is taken
+    where a text of the client's looks like a stand-in: another value would be written in its place.
     """
-    values, taken = take_members(rows, rest, unread)
+    values, taken = take_members(rows, rest)
     return shape_of(rows, rest, values, taken, dumps(rest))
 
 
-def take_members(
-    rows: Mapping[str, Own], rest: Json, unread: Collection[str] = ()
-) -> tuple[tuple[bytes, ...], list[str]]:
+def take_members(rows: Mapping[str, Own], rest: Json) -> tuple[tuple[bytes, ...], list[str]]:
     """Put stand-ins into ``rest``: the values that they stand for, and which members had them."""
     taken: list[str] = []
     values: list[bytes] = []
-    left_out: list[str] = []
     for name, value in rest.items():
         own = rows.get(name)
-        if own is not None:
-            if own.low <= value <= own.high if type(value) in own.kinds else own.fits(value):
-                values.append(dumps(value))
-                rest[name] = own.stand_in
-                taken.append(name)
-        elif name in unread:
-            left_out.append(name)
-    for name in left_out:
-        del rest[name]
+        if own is not None and (
+            own.low <= value <= own.high if type(value) in own.kinds else own.fits(value)
+        ):
+            values.append(dumps(value))
+            rest[name] = own.stand_in
+            taken.append(name)
     return tuple(values), taken
 
 
@@ -157,8 +184,8 @@ def shape_of(
 
 def put_back(rest: Json, values: Sequence[bytes], taken: Sequence[str]) -> None:
     """Replace stand-ins by the values that they stood for."""
-    for number, name in enumerate(taken):  # texts come behind the members
-        rest[name] = loads(values[number])
+    for name, value in zip(taken, values, strict=False):  # texts come behind the members
+        rest[name] = loads(value)
 
 
 def holes_of(
@@ -174,6 +201,24 @@ def holes_of(
             return None
         marked = marked.replace(hole, b"")
     return None if MARK in marked else holes
+
+
+def pattern_of(
+    rows: Mapping[str, Own], shape: bytes, taken: Sequence[str]
+) -> re.Pattern[bytes] | None:
+    """Make a pattern of the written options of a shape; its groups are the values of ``taken``.
+
+    It fits no options of another shape, and not all of this one: a value may be unusual. None for
+    a long shape, which is compared faster without its values.
+    """
+    if len(shape) > _LONGEST_PATTERN:
+        return None
+    pattern = b""
+    for name in taken:
+        own = rows[name]
+        before, _, shape = shape.partition(own.hole)
+        pattern += re.escape(before) + b"(" + own.pattern + b")"
+    return re.compile(pattern + re.escape(shape))
 
 
 class Texts:

@@ -130,8 +130,9 @@ class CompiledOptions:
         self._limit: int | None = None
         self._marks = marks_of(dumps({name: Fragment(text) for name, text in self.members.items()}))
         self._templates = _Templates()
-        # That of one text, which stays.
-        self._one_text: _Template | None = _UNKNOWN
+        # That of one text, which stays; whether it has been looked for.
+        self.alone: _Template | None = None
+        self._alone_known = False
         # Told how many bytes the templates have more.
         self.grew: Callable[[int], None] = _nothing
         self._holes: Sequence[bytes] = ()
@@ -233,16 +234,13 @@ class CompiledOptions:
 
     def one_text(self, text: str, read: Read, values: Values = ()) -> Plain | None:
         """Return the item of one text of the user's, None where that is not so simple."""
-        if not text:
+        if not self._alone_known:
+            self.alone = self._learn(_ONE_TEXT, read)
+            self._alone_known = True
+        if self.alone is None or not text:
             return None
-        template = self._one_text
-        if template is _UNKNOWN:
-            template = self._one_text = self._learn(_ONE_TEXT, read)
-        if template is None:
-            return None
-        form, marks = template
-        item: bytes = form.format % (form.pick((dumps(text), *values)) if values else dumps(text))
-        return item, marks
+        form, marks = self.alone
+        return form.fill((dumps(text), *values)) if values else form.format % dumps(text), marks
 
     def text(self, text: str, values: Values = ()) -> Plain:
         """Return the item of one text of the user's, on endpoints that have only a prompt."""

@@ -215,11 +215,11 @@ TEMPERATURE: Final = varying(
         checks.number(0, 2),
         _sampled("temperature", "temperature"),
     ),
-    own_number(0, 2, 0.739085133215),
+    own_number(2, 0.739085133215),
 )
 TOP_P: Final = varying(
     mapped("top_p", "`generationConfig.topP`", checks.number(0, 1), _sampled("top_p", "topP")),
-    own_number(0, 1, 0.567143290409),
+    own_number(1, 0.567143290409),
 )
 TOP_K: Final = varying(
     mapped(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-import orjson
+from orjson import dumps
 
 from gateway.translate.contract import Json, Policy, Translation
 from gateway.translate.frames import translates
@@ -202,7 +202,7 @@ def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
     resolve_responses_tools(builder)
     resolve_reasoning(builder)
     # Written once, and without the brace in front: it is put behind what the answer says itself.
-    builder.hints["repeats"] = orjson.dumps({**REPEATED, **builder.repeats})[1:].decode()
+    builder.hints["repeats"] = dumps({**REPEATED, **builder.repeats})[1:].decode()
     return CompiledOptions(builder)
 
 
@@ -227,6 +227,12 @@ def to_gemini(
     ``{"systemInstruction": {"parts": [{"text": "Rhyme."}]},
     "contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
+    if type(given) is str and given and options.alone is not None:
+        # As one_text does, in one step: a call takes two percent of a usual line.
+        form, marks = options.alone
+        text = (dumps(given),)
+        item = b"".join(form.arrange(form.pieces + text + values))
+        return (item,), hints or options.hints, options.notes, (), marks
     if options.shared:
         if type(given) is str:
             plain = options.one_text(given, read_input, values)
