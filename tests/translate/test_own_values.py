@@ -285,13 +285,13 @@ def test_the_pattern_of_a_range_has_its_integers_and_no_others(low: int, high: i
     assert not re.fullmatch(pattern, b"true")
 
 
-VALUES: Final = (
+VALUES: Final[tuple[Any, ...]] = (
     *(0, -0.0, 1, 2, 3, -1, 0.5, 1.0, 1.25, 2.0, 2.01, 10, 1e-7, 1e20, True, None, 0.1 + 0.2),
     *("", "a", 'a"b\\', "\\", "a\nb", "é\x1a", LOOKS_LIKE_ONE, "}", '","a":7,"'),
     *({}, {"a": "b"}, {"a": 'b"', "": "\\"}, {"a": 7}, {"a": "b", "c": None}, {"a": {"b": "c"}}),
     *([], ["a"]),
 )
-FOUND: Final = {
+FOUND: Final[dict[str, list[Any]]] = {
     "seed": [0, 1, 2, 3, -1],
     "temperature": [0, 1, 2, 0.5, 1.0, 1.25, 2.0, 0.1 + 0.2],
     "user": [value for value in VALUES if isinstance(value, str) and value],

@@ -63,7 +63,36 @@ def test_every_place_of_a_character_that_is_wrong() -> None:
         found = read(uri)
         refused += found is None
         assert written_image(uri) == found
-    assert 500 < refused < 700
+    assert 250 < refused < 270
+
+
+@pytest.mark.parametrize("before", HEADS)
+@pytest.mark.parametrize("head", HEADS)
+def test_the_picture_before_does_not_show(before: str, head: str) -> None:
+    """Its head is compared first: the same one, the beginning of one, and a longer one."""
+    for cut in (0, 1):
+        for more in ("", ",", "charset=utf-8;base64,"):
+            written_image(before + DATA)
+            uri = head[: len(head) - cut] + more + DATA
+            assert written_image(uri) == read(uri)
+
+
+def test_data_is_not_copied_until_it_is_written() -> None:
+    """What is in a template is joined from where it is."""
+    found = written_image(HEADS[0] + DATA)
+    assert found is not None
+    assert isinstance(found[1], memoryview)
+
+
+def test_short_data_is_looked_at_as_a_whole() -> None:
+    """Up to eight times what is looked at of an end."""
+    for size, whole in ((508, True), (516, False)):
+        refused = [
+            read(f"{HEADS[0]}{DATA[:at]}!{DATA[at + 1 : size]}") is None for at in range(size)
+        ]
+        assert all(refused) == whole
+        assert all(refused[:64])
+        assert all(refused[-64:])
 
 
 @pytest.mark.parametrize("odd", ["\n", "\r\n", '"', "\\", "é", "\x00"])

@@ -19,7 +19,7 @@ from gateway.translate.request.content import whole_resolution
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.request.media import written_image
 from gateway.translate.request.safety import resolve_safety
-from gateway.translate.template import MARK, Form, StandIns
+from gateway.translate.template import MARK, Form, Piece, StandIns
 from gateway.units import MIB
 
 # Templates cached for one set of options; conversations of more texts have none.
@@ -52,7 +52,7 @@ Read = Callable[[Any, Conversation], None]
 class Calls(Protocol):
     """Turns of an endpoint that are more than texts and pictures: calls with their results."""
 
-    def read(self, message: Json, rest: Iterator[Json], texts: list[bytes]) -> Turn | None:
+    def read(self, message: Json, rest: Iterator[Json], texts: list[Piece]) -> Turn | None:
         """Return the turn that begins with a message; what belongs to it is taken from the rest.
 
         What is in it is added to ``texts``, written. None if it is more than the shape says.
@@ -86,7 +86,7 @@ class _Templates(dict[Shape, _Template | None]):
             self.formats.clear()
             self._bytes = 0
         self[shape] = template
-        if template is not None and template[0].plain:
+        if template is not None and template[0].plain and all(type(turn) is str for turn in shape):
             self.formats[shape] = (template[0].format, template[1])
         self._bytes += size
         return size
@@ -268,7 +268,7 @@ class CompiledOptions:
         ``calls`` reads turns of calls.
         """
         turns: list[Turn] = []
-        texts: list[bytes] = []
+        texts: list[Piece] = []
         try:
             rest = iter(messages)
             for message in rest:
@@ -345,7 +345,7 @@ def _read_prompt(messages: Sequence[Json], conversation: Conversation) -> None:
     conversation.say("user", [{"text": messages[0]["content"]}])
 
 
-def _turn(role: str, content: object, part: str, picture: str, texts: list[bytes]) -> Turn | None:
+def _turn(role: str, content: object, part: str, picture: str, texts: list[Piece]) -> Turn | None:
     """Say what each part of a message is, and add what is in it; None if one is more.
 
     ``[{"type": "text", "text": "Hi"}]`` -> the role alone; with a picture of PNG ->
@@ -365,32 +365,25 @@ def _turn(role: str, content: object, part: str, picture: str, texts: list[bytes
             names.append(_TEXT)
             texts.append(dumps(text))
         elif kind == picture:
-            name = _picture(one["image_url"], texts)
-            if not name:
+            image = one["image_url"]
+            url = image["url"]
+            found = written_image(url) if type(url) is str else None
+            name = found and _named(found[0], image)
+            if not found or not name:
                 return None
             names.append(name)
+            texts.append(found[1])
         else:
             return None
     return tuple(names) if len(names) > 2 or names[1] else role
 
 
-def _picture(image: Json, texts: list[bytes]) -> str:
-    """``{"url": "data:image/png;base64,AAAA", "detail": "low"}`` -> ``image/png low``.
-
-    Nothing for a picture that is more than that.
-    """
-    url = image["url"]
-    found = written_image(url) if type(url) is str else None
-    if found is None:
-        return ""
-    name, data = found
-    if len(image) > 1:
-        detail = image["detail"]
-        if len(image) > 2 or type(detail) is not str or not detail:
-            return ""
-        name = f"{name} {detail}"
-    texts.append(data)
-    return name
+def _named(kind: str, image: Json) -> str:
+    """``image/png`` -> ``image/png low`` where there is a ``detail``; nothing if there is more."""
+    if len(image) == 1:
+        return kind
+    detail = image["detail"]
+    return f"{kind} {detail}" if len(image) == 2 and type(detail) is str and detail else ""
 
 
 def _seeded(item: bytes, seed: int) -> bytes:

@@ -31,10 +31,10 @@ _DATA_URI: Final = re.compile(
 )
 # What is in front of the data at most: a type, and up to five parameters.
 _LONGEST_HEAD: Final = 800
-# How much of the end and of every sample is looked at character by character. Data shorter than
-# its samples is looked at as a whole.
+# How much of both ends is looked at, and half of how much in between. Data of up to so many times
+# of that is looked at as a whole.
 _CHECKED_CHARACTERS: Final = 64
-_SAMPLES: Final = 8
+_SAMPLED: Final = 8
 # From here on a copy takes longer than to read a picture in full (7 microseconds, measured).
 LONGEST_COPIED: Final = 128 * 1024
 _PADDING: Final = ord("=")
@@ -148,17 +148,33 @@ def _type_in(head: str) -> str:
     return _ALIASES.get(kind, kind)
 
 
-def written_image(uri: str) -> tuple[str, bytes] | None:
+class _LastHead:
+    """The head of the picture before, which the next one has mostly: to compare is a third.
+
+    With the type that it names, and its length in JSON. One object, for several threads.
+    """
+
+    head: tuple[str, str, int] = ("data:image/png;base64,", "image/png", 23)
+
+
+_last: Final = _LastHead()
+
+
+def written_image(uri: str) -> tuple[str, memoryview] | None:
     """Return a picture's type, and its data as JSON without the quotation mark in front.
 
-    ``data:image/jpg;base64,AAAA`` -> ``image/jpeg``, ``AAAA"``. None for what is not certain to be
-    one that :func:`inline_image` takes as it is, and for a long one: a template copies it once more
-    than a request that is written as a whole.
+    ``data:image/jpg;base64,AAAA`` -> ``image/jpeg``, ``AAAA"``, which is not copied. None for what
+    is not certain to be one that :func:`inline_image` takes as it is, and for a long one: to write
+    the request as a whole copies it once less.
     """
     if len(uri) > LONGEST_COPIED:
         return None
-    head = _head_of(uri)
-    kind, skip = _picture_in(head)
+    head, kind, skip = _last.head
+    if not uri.startswith(head):
+        head = _head_of(uri)
+        kind, skip = _picture_in(head)
+        if kind:
+            _last.head = (head, kind, skip)
     written = orjson.dumps(uri)
     end = len(written) - 1
     # The same length: all is ASCII, and nothing needs a backslash.
@@ -171,9 +187,9 @@ def written_image(uri: str) -> tuple[str, bytes] | None:
         end -= written.count(b"=", end - 2)
     elif rest == 1:
         return None
-    if end <= skip or b"".join(_samples(written, skip, end)).translate(None, _BASE64):
+    if end <= skip or _samples(written, skip, end).translate(None, _BASE64):
         return None
-    return kind, written[skip:]
+    return kind, memoryview(written)[skip:]
 
 
 @lru_cache(maxsize=256)
@@ -230,26 +246,24 @@ def checked_base64(data: str, param: str) -> str:
         # Padding may be left out; half of it is a mistake to every decoder.
         and (rest == 0 if padding else rest != 1)
         and data != ""
-        and not "".join(_samples(data, 0, len(data) - padding)).encode().translate(None, _BASE64)
+        and not _samples(data, 0, len(data) - padding).encode().translate(None, _BASE64)
     )
     if not plausible:
         invalid_value("the data is not valid base64.", param)
     return data
 
 
-def _samples(data: AnyStr, start: int, end: int) -> list[AnyStr]:
-    """Return all samples, and the last characters before the padding.
+def _samples(data: AnyStr, start: int, end: int) -> AnyStr:
+    """Return both ends, the last one before the padding, and characters in between.
 
-    One look at all of them together takes a tenth of a match of each.
+    Those at equal distances are one copy: eight runs of them took four times as long.
     """
     size = _CHECKED_CHARACTERS
-    if end - start < _SAMPLES * size:
-        return [data[start:end]]
-    last = end - size
-    samples = [data[last:end]]
-    for at in range(start, last, (end - start) // _SAMPLES):
-        samples.append(data[at : at + size])  # noqa: PERF401 - a comprehension is a call more
-    return samples
+    if end - start < _SAMPLED * size:
+        return data[start:end]
+    first, last = start + size, end - size
+    between = data[first : last : (last - first) // (2 * size)]
+    return data[start:first] + between + data[last:end]
 
 
 def file_data(owner: Json, param: str, conversation: Conversation, otherwise: str) -> Json:

@@ -232,7 +232,8 @@ def to_gemini(
         form, marks = options.alone
         text = (dumps(given),)
         item = b"".join(form.arrange(form.pieces + text + values))
-        return (item,), hints or options.hints, options.notes, (), marks
+        most = options.most(values)
+        return (item,), hints or options.hints, options.notes, (), marks, most
     if options.shared:
         if type(given) is str:
             plain = options.one_text(given, read_input, values)

@@ -12,7 +12,7 @@ from orjson import dumps
 
 from gateway.translate.contract import Json
 from gateway.translate.request.compiled_options import Turn
-from gateway.translate.template import StandIns
+from gateway.translate.template import Piece, StandIns
 from gateway.translate.tools.calls import has_long_integer, parsed_arguments, parsed_result
 
 _ASSISTANT: Final = "assistant"
@@ -28,7 +28,7 @@ _MARKER: Final = "_t"
 class CallTurns:
     """Messages of an assistant with ``tool_calls``, each answered right behind, in their order."""
 
-    def read(self, message: Json, rest: Iterator[Json], texts: list[bytes]) -> Turn | None:
+    def read(self, message: Json, rest: Iterator[Json], texts: list[Piece]) -> Turn | None:
         """``find`` called and answered -> ``("assistant", "(find")``."""
         content = message["content"]
         if len(message) != _MEMBERS or message["role"] != _ASSISTANT:
@@ -68,7 +68,7 @@ class CallTurns:
 CALLS: Final = CallTurns()
 
 
-def _read_calls(calls: object, names: list[str], texts: list[bytes]) -> list[str]:
+def _read_calls(calls: object, names: list[str], texts: list[Piece]) -> list[str]:
     """Add the calls to a turn; their ids, none where one is more than a name and arguments."""
     ids: list[str] = []
     if type(calls) is not list:
@@ -89,7 +89,7 @@ def _read_calls(calls: object, names: list[str], texts: list[bytes]) -> list[str
     return ids
 
 
-def _read_results(ids: list[str], rest: Iterator[Json], texts: list[bytes]) -> bool:
+def _read_results(ids: list[str], rest: Iterator[Json], texts: list[Piece]) -> bool:
     """Add the results of these calls; whether there is one text of each, in their order."""
     for key in ids:
         result = next(rest, None)
