@@ -4,7 +4,6 @@ What comes out is the same either way (test_frames.py). Here a line that gains n
 that grows, is noticed.
 """
 
-import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -217,11 +216,8 @@ def test_a_pattern_is_counted_by_its_bytes(compiling: Compiling) -> None:
     compiling.lines(BY_SHAPE)
     before = frames._frames._used
     compiling.lines(1, 100)
-    frame = next(iter(frames._frames.new.values()))
-    assert isinstance(frame, frames.Frame)
-    assert frame.find is not None
-    size = sys.getsizeof(frame.find.__self__)  # type: ignore[attr-defined]  # a pattern's method
-    assert frames._frames._used == before + size > before
+    size = frames._PATTERN_TIMES * len(b'{"model":"m","seed":1073519867,"stop":"y"}')
+    assert frames._frames._used == before + size
     compiling.lines(20, 200)
     assert frames._frames._used == before + size
 

@@ -129,7 +129,7 @@ _DESCRIPTIONS_AND_ENUMS: Final = re.compile(
 )
 # Keywords under which schemas are compared or merged, so that single values matter.
 _COMPARED: Final = (b'"$ref"', b'"allOf"', b'"anyOf"', b'"oneOf"', b'"const"', b'"prefixItems"')
-# Shapes of more bytes have no pattern: one takes 17 bytes for each of theirs.
+# Shapes of more bytes have no pattern: it would be compared byte by byte, and takes memory.
 _LONGEST_PATTERN: Final = 512
 _STEP: Final = 3  # text between, keyword, text
 _TEXT_HOLE: Final = b'"\\u001a%d\\u001a"'
