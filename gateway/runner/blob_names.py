@@ -31,13 +31,15 @@ class BlobNames:
     async def take(self, store: Store, now: int, count: int) -> list[str]:
         """Return registered names that nothing else has or gets."""
         taken: list[str] = []
+        old: list[str] = []
         while len(taken) < count:
             if not self.left:
                 await self._register(store, now, count - len(taken))
                 continue  # by now others may have taken them
             name, since = self.left.popleft()
-            if abs(now - since) < FRESH_FOR:
-                taken.append(name)
+            (taken if abs(now - since) < FRESH_FOR else old).append(name)
+        if old:
+            await store.forget_blobs(old)
         return taken
 
     async def _register(self, store: Store, now: int, least: int) -> None:

@@ -61,6 +61,7 @@ async def test_a_name_that_may_be_given_up_is_not_used(tmp_path: Path, later: in
         assert in_time in old
         [fresh] = await names.take(store, NOW + later, 1)
         assert fresh not in old
+        assert await store.known_blobs([*old]) == {in_time}
 
 
 async def test_every_blob_of_a_batch_is_sealed(tmp_path: Path) -> None:
