@@ -231,7 +231,7 @@ def to_gemini(
         # As one_text does, in one step: a call takes two percent of a usual line.
         form, marks = options.alone
         text = (dumps(given),)
-        item = b"".join(form.arrange(form.pieces + text + values))
+        item = b"".join(form.arrange(form.pieces + text + values)) if values else form.format % text
         most = options.most(values)
         return (item,), hints or options.hints, options.notes, (), marks, most
     if options.shared:
