@@ -14,6 +14,7 @@ from tests.runner.world import OWNER, chat, world
 
 NOW = 1_000_000
 SPOOL_ECHO_RAW_AND_OUTPUT = 4
+RUNS_INDEXES_AND_ERRORS = 5
 
 
 @asynccontextmanager
@@ -64,10 +65,15 @@ async def test_a_name_that_may_be_given_up_is_not_used(tmp_path: Path, later: in
         assert await store.known_blobs([*old]) == {in_time}
 
 
-async def test_every_blob_of_a_batch_is_sealed(tmp_path: Path) -> None:
-    """Those of its requests and of its files: what a disk changes is noticed before it is used."""
+@pytest.mark.parametrize("refused", [0, 1], ids=["with its job", "by a step of its own"])
+async def test_every_blob_of_a_batch_is_sealed(tmp_path: Path, refused: int) -> None:
+    """Those of its requests and of its files: what a disk changes is noticed before it is used.
+
+    A batch ends with its only job, unless a line of it was refused.
+    """
+    lines = [chat("a"), chat("b"), *[chat("c", messages=[])] * refused]
     async with world(tmp_path) as w:
-        done = await w.ended(await w.submit(chat("a") + chat("b")))
+        done = await w.ended(await w.submit(b"".join(lines)))
         file = await w.store.get_file(OWNER, done.output_file_id or "", w.clock.now())
         assert file is not None
         seal = await w.store.blob_seal(file.segments[0].blob)
@@ -77,4 +83,4 @@ async def test_every_blob_of_a_batch_is_sealed(tmp_path: Path) -> None:
             " IN (SELECT json_extract(segments, '$[0][0]') FROM files WHERE purpose = 'batch')"
             " GROUP BY 1"
         ).fetchall()
-    assert rows == [(1, SPOOL_ECHO_RAW_AND_OUTPUT)]
+    assert rows == [(1, SPOOL_ECHO_RAW_AND_OUTPUT + refused * RUNS_INDEXES_AND_ERRORS)]

@@ -89,6 +89,19 @@ def test_what_is_remembered_has_an_end(tmp_path: Path, monkeypatch: pytest.Monke
         assert len(echoes._known) <= 5
 
 
+def test_a_line_that_is_none_is_an_error(tmp_path: Path) -> None:
+    """It is told by its form: no answer may get the id of another line, or none."""
+    path = written(tmp_path / "echo", (MODEL,), (MODEL,))
+    with Echoes(path) as echoes:
+        content = path.read_bytes()
+        with path.open("r+b") as file:
+            file.seek(content.index(b'"id-2"'))
+            file.write(b"7")
+        assert echoes.read(0).custom_id == "id-1"
+        with pytest.raises(ValueError, match="damaged"):
+            echoes.read(1)
+
+
 def test_a_closed_file_holds_no_parts(tmp_path: Path) -> None:
     """A batch keeps the files of all its jobs to its end: each held the parts of its lines."""
     writer = EchoWriter(tmp_path / "echo")

@@ -110,3 +110,19 @@ def test_what_a_function_was_called_with_is_no_mark() -> None:
         assert made[4] == ()
         [item] = made[0]
         assert line_cost([item], PRICE, *made[4:]) == -(-len(item) // 4) * 500 + 50 * 2000
+
+
+@pytest.mark.parametrize(
+    ("model", "items"), [("gemini-2.5-flash", 1), ("gemini-2.5-flash-image", 3)]
+)
+def test_each_of_several_answers_costs_up_to_the_limit(model: str, items: int) -> None:
+    """Whether one request has them all or each has its own, and where a frame has the limit."""
+    policy = Policy()
+    for limit in range(100, 120):
+        body = {"messages": [{"role": "user", "content": "x"}], "n": 3, "max_tokens": limit}
+        made = ENDPOINTS["/v1/chat/completions"].to_gemini(body, policy, model)
+        assert not isinstance(made, LineError)
+        assert len(made[0]) == items
+        tokens = sum(-(-len(item) // 4) for item in made[0])
+        cost = line_cost(made[0], PRICE, *made[4:])
+        assert cost == tokens * 500 + 3 * limit * 2000 == most_cost(made[0], PRICE)
