@@ -102,6 +102,17 @@ def test_what_needs_more_than_a_copy_is_left_to_the_ordinary_way(odd: str, at: i
     assert written_image(f"{HEADS[0]}{DATA[:at]}{odd}{DATA[at:]}") is None
 
 
+@pytest.mark.parametrize("instead", ["\n", "+"])
+def test_a_space_is_found_wherever_it_is(instead: str) -> None:
+    """Between the samples too: of lines folded into one, or of a ``+`` read as in a URL."""
+    random = Random(4)
+    wrapped = [base64.encodebytes(random.randbytes(1_000 + 37 * n)).decode() for n in range(200)]
+    for data in wrapped:
+        kept = data.strip() if instead == "\n" else data.replace("\n", "")
+        uri = HEADS[0] + kept.replace(instead, " ")
+        assert written_image(uri) is read(uri) is None
+
+
 @pytest.mark.parametrize("more", [0, 1, 2])
 def test_a_long_picture_is_read_in_full(more: int) -> None:
     """There it is copied once less."""
