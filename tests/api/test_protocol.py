@@ -143,6 +143,7 @@ async def test_chunks_of_a_byte_are_a_body(port: int) -> None:
     assert b"unknown_parameter" in answer
 
 
+@pytest.mark.slow
 async def test_requests_in_a_row_take_turns(port: int) -> None:
     """A5: thousands in one segment are all answered, and another client meanwhile."""
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -218,6 +219,7 @@ async def test_a_body_that_ends_in_time_keeps_its_connection(port: int) -> None:
     assert b"HTTP/1.1 200" in answers
 
 
+@pytest.mark.slow
 async def test_an_answer_that_is_not_read(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A8: the connection is cut, whatever waits to be written."""
     monkeypatch.setattr(protocol, "READ_SECONDS", 0.2)

@@ -291,6 +291,7 @@ async def test_a_failed_batch_has_none(
     assert (head.status_code, head.content) == (200, b"")
 
 
+@pytest.mark.slow
 async def test_waiting_ends_with_a_change(
     world: World, alice: httpx.AsyncClient, running: Running
 ) -> None:
@@ -328,6 +329,7 @@ async def test_nothing_is_waited_for_on_the_way_down(
     assert stream.text.count("event: batch") == 1
 
 
+@pytest.mark.slow
 async def test_events(world: World, running: Running) -> None:
     """The batch, and again with each change, until its end."""
     seen = []

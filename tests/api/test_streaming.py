@@ -116,6 +116,7 @@ async def test_two_hundred_at_once(world: World) -> None:
     assert all(task.result() for task in tasks)
 
 
+@pytest.mark.slow
 async def test_many_uploads_at_once(world: World) -> None:
     """Each file keeps its own bytes."""
     datas = [bytes([97 + at]) * (MEBIBYTE + at) for at in range(20)]
@@ -200,6 +201,7 @@ class _Kept(LocalBlobs):
         return all(cast("Any", blocks).ag_frame is None for blocks in self.given)
 
 
+@pytest.mark.slow
 async def test_a_client_that_leaves_a_download(world: World) -> None:
     """The file is closed at once, by the answer and not by the garbage collector."""
     blobs = _Kept(world.root / "blobs")
@@ -233,6 +235,7 @@ async def test_a_client_that_leaves_before_the_first_byte(world: World) -> None:
     assert blobs.is_closed()
 
 
+@pytest.mark.slow
 async def test_deleting_during_a_download(world: World) -> None:
     """What was begun is ended; the next one finds nothing."""
     data = b"y" * (32 * MEBIBYTE)

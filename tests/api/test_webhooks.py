@@ -108,6 +108,7 @@ async def test_secrets_are_rotated(url: str, world: World) -> None:
         assert len({made.signing_secret, kept.signing_secret, fresh.signing_secret}) == 3
 
 
+@pytest.mark.slow
 async def test_lists_have_pages(url: str) -> None:
     """Newest first; there is a most."""
     async with sdk(url) as client:

@@ -255,6 +255,7 @@ def jobs(draw: st.DrawFn) -> Job:
     )
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(BatchStatus),
     st.sampled_from([None, NOW]),

@@ -76,6 +76,7 @@ def test_a_fault_that_is_none_is_a_usage_error() -> None:
     assert "no-such-fault" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_port_that_is_none_is_a_usage_error() -> None:
     """Likewise."""
     assert run("emulator", "--port", "99999").returncode == 2

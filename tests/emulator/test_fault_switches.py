@@ -664,6 +664,7 @@ def test_armed_while_running(name: str) -> None:
         assert stage.api.get("/emulator/faults").json()["faults"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_asked_for_in_a_prompt(name: str) -> None:
     """``[[fault:NAME:...]]``, and nothing of it for those who do not ask."""

@@ -82,6 +82,7 @@ def test_no_capacity() -> None:
     assert answers[1].json()["usageMetadata"]["serviceTier"] == "flex"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tier", "dollars"), [(1, 10), (2, 50), (3, 200)])
 def test_spend_limit(tier: int, dollars: int) -> None:
     """429 with RetryInfo once ten minutes have cost that much; other projects have their own."""

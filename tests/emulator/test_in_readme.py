@@ -40,6 +40,7 @@ def test_google_genai(gemini: Emulator, tmp_path: Path) -> None:
     assert output_of([sys.executable, "program.py"], tmp_path) == "Echo: Say hello.\n"
 
 
+@pytest.mark.slow
 def test_google_genai_in_node(gemini: Emulator, tmp_path: Path) -> None:
     """In JavaScript."""
     [program] = programs("js", ADDRESS)

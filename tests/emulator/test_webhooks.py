@@ -198,6 +198,7 @@ def test_redelivery(
     assert len(set(ids)) == 1
 
 
+@pytest.mark.slow
 def test_hook_of_a_job(sdk: genai.Client, gemini: Emulator, receiver: Receiver) -> None:
     """Instead of the registered ones; an RS256 token whose key is in the key set."""
     sdk.webhooks.create(uri="http://127.0.0.1:9/never", subscribed_events=["batch.succeeded"])

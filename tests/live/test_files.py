@@ -41,6 +41,7 @@ def play(live: Live) -> None:
 PDF = {"mimeType": "application/pdf", "data": base64.b64encode(CONTENT).decode()}
 
 
+@pytest.mark.slow
 async def test_a_file_is_sent_along(tmp_path: Path) -> None:
     """In chats, responses and edits of images; the answer is as any other."""
     async with live_world(tmp_path) as live:

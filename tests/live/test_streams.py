@@ -167,6 +167,7 @@ async def test_what_breaks_off_ends_with_an_error(name: str, tmp_path: Path) -> 
     assert failed.value.body["code"]
 
 
+@pytest.mark.slow
 async def test_silence_ends_with_an_error(tmp_path: Path) -> None:
     """Comments keep the line open, then the idle clock ends it, and Google's connection with it."""
     quick = LiveOptions(idle_seconds=1, keep_alive_seconds=0.1)
@@ -223,6 +224,7 @@ async def test_a_client_that_leaves_before_the_answer_stops_google(tmp_path: Pat
         await asyncio.wait_for(live.google.left.wait(), 60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ls03", "ls23"])
 async def test_the_sdk_accumulates_a_response(name: str, tmp_path: Path) -> None:
     """The events are in OpenAI's order, numbered without a gap, and add up to the last one."""

@@ -33,6 +33,7 @@ def test_a_protocol_without_a_guard_is_caught(guard: Guard) -> None:
     assert len(found.story(found.broken)) >= 4
 
 
+@pytest.mark.slow
 def test_leases_only_save_effort() -> None:
     """A process that was paused may go on at any time, lease or no lease."""
     assert explore(Model(frozenset({Guard.LEASE}))).broken is None

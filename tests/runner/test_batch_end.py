@@ -55,6 +55,7 @@ async def outcome(w: World, batch: Batch) -> tuple[Batch, list[str], int]:
     return ended, [line["custom_id"] for line in lines], sum(bool(job.run) for job in work.jobs)
 
 
+@pytest.mark.slow
 async def test_a_batch_ends_with_its_only_job(tmp_path: Path) -> None:
     """No run is kept to be published by another step; counts and usage are those of the job."""
     async with world(tmp_path) as w:
@@ -98,6 +99,7 @@ async def test_lines_without_a_result_are_left_to_publishing(tmp_path: Path) -> 
     assert runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("raw", [0, HOUR], ids=["dropped", "archived"])
 async def test_a_cancel_at_that_moment_is_obeyed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, raw: int
@@ -186,6 +188,7 @@ async def test_results_are_saved_with_what_is_made_of_them(
     assert JobState.COLLECTED in states
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("happens", ["nothing", "a cancel", "a death"])
 async def test_the_results_are_a_blob_as_they_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happens: str
@@ -226,6 +229,7 @@ async def test_the_results_are_a_blob_as_they_came(
     assert w.upstream.calls.count("fetch") == 1
 
 
+@pytest.mark.slow
 async def test_results_are_kept_when_they_cannot_be_rendered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

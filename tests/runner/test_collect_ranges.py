@@ -132,6 +132,7 @@ def test_archives_are_left_to_one_process(tmp_path: Path, monkeypatch: pytest.Mo
     assert in_ranges(replace(task, raw=str(packed)), 2) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("died", [False, True])
 async def test_results_are_read_by_all_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, died: bool

@@ -73,6 +73,7 @@ def gathered(tmp_path: Path, raw: Path, wanted: Mapping[int, Sequence[Place]], *
     return {row["key"]: row["response"] for row in rows}, summary.missing
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(jobs=st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=30), min_size=1, max_size=5))
 def test_every_request_is_found_in_the_newest_job_first(

@@ -33,6 +33,7 @@ def merged(parts: tuple[bytes, ...]) -> dict[str, Any]:
     return options
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_every_line_gets_its_own_parts(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

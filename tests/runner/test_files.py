@@ -234,6 +234,7 @@ async def test_bytes_are_counted_once_for_one_content(tmp_path: Path) -> None:
         assert done.status is BatchStatus.COMPLETED
 
 
+@pytest.mark.slow
 async def test_a_job_waits_for_room(tmp_path: Path) -> None:
     """And says so; two that need more than there is do not wait for each other."""
     async with world(tmp_path) as here:

@@ -140,6 +140,7 @@ async def test_a_line_of_several_items_sends_only_what_it_lacks(tmp_path: Path) 
         assert many["response"]["body"]["usage"]["completion_tokens"] == 6
 
 
+@pytest.mark.slow
 async def test_what_was_held_is_paid_though_the_line_fails(tmp_path: Path) -> None:
     """Usage counts the items that were served, once."""
     async with world(tmp_path, retries=RetryRules(attempts=2)) as here:
@@ -218,6 +219,7 @@ async def test_a_cancelled_batch_runs_nothing_again(tmp_path: Path) -> None:
         assert (done.counts.total, done.counts.completed, done.counts.failed) == (4, 3, 0)
 
 
+@pytest.mark.slow
 async def test_counts_grow_and_never_shrink(tmp_path: Path) -> None:
     """While a line waits for its next attempt it is neither completed nor failed."""
     async with world(tmp_path, retry=LONG) as here:

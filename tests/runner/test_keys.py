@@ -20,6 +20,7 @@ def turn(here: World, key: str, project: str) -> None:
     here.runner.wake()
 
 
+@pytest.mark.slow
 async def test_a_job_under_a_key_of_another_project_is_held(tmp_path: Path) -> None:
     """However long; it goes on when its key is back. It was lost within ten seconds."""
     async with world(tmp_path) as here:
@@ -40,6 +41,7 @@ async def test_a_job_under_a_key_of_another_project_is_held(tmp_path: Path) -> N
         assert len(here.upstream.jobs) == 1
 
 
+@pytest.mark.slow
 async def test_another_key_of_the_same_project_goes_on(tmp_path: Path) -> None:
     """A key that is turned; the job is its own from then on."""
     async with world(tmp_path) as here:

@@ -71,6 +71,7 @@ async def test_a_hundred_who_ask_set_off_one_call(tmp_path: Path) -> None:
         assert here.upstream.calls.count("models") == 1
 
 
+@pytest.mark.slow
 async def test_a_batch_says_that_it_waits_for_the_list(tmp_path: Path) -> None:
     """`validating` gave no reason while Google's list hung; what it says goes with the wait."""
     async with world(tmp_path) as here:

@@ -29,6 +29,7 @@ async def assert_whole(here: World, done: Any) -> None:
     assert len(here.upstream.jobs) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["observe", "fetch"])
 async def test_forty_denials_lose_nothing(tmp_path: Path, method: str) -> None:
     """The number of 404s proves nothing; meanwhile the batch says what it waits for."""
@@ -131,6 +132,7 @@ async def test_an_output_that_comes_late_is_waited_for(tmp_path: Path) -> None:
         await assert_whole(here, await here.ended(await here.submit(TWO)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("garbage", [b"", b"\n\n"])
 async def test_nothing_is_no_result_file(tmp_path: Path, garbage: bytes) -> None:
     """It is asked for again."""
@@ -159,6 +161,7 @@ async def test_a_job_with_a_missing_line_is_not_deleted(tmp_path: Path) -> None:
         assert [block async for block in here.context.blobs.read(row.raw)]
 
 
+@pytest.mark.slow
 async def test_dead_collectors_do_not_cost_the_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +220,7 @@ async def test_late_results_are_collected_while_other_jobs_run(tmp_path: Path) -
         assert done.paid_twice_at_most == 0
 
 
+@pytest.mark.slow
 async def test_what_may_be_paid_twice_is_counted(tmp_path: Path) -> None:
     """Results denied for hours ran again; when they come late, both attempts are in the usage."""
     async with world(tmp_path, inline_items=0) as here:

@@ -191,6 +191,7 @@ def test_what_is_wrong_is_left_to_one_look_at_the_whole(
     assert validate(task).errors
 
 
+@pytest.mark.slow
 async def test_a_batch_is_read_by_all_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

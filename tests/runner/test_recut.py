@@ -48,6 +48,7 @@ def told(path: str) -> dict[int, tuple[Any, ...]]:
         return {echo.line: echo[1:] for echo in map(echoes.read, range(len(echoes)))}
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=12), st.data())
 def test_every_item_goes_where_it_is_sent(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject

@@ -34,6 +34,7 @@ def serving(upstream: ScriptedUpstream, *changes: Callable[[bytes], bytes]) -> N
     upstream.fetch = fetch  # type: ignore[method-assign]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -138,6 +139,7 @@ async def raw_of(w: World, work: Work) -> bytes:
     return b"".join([block async for block in w.context.blobs.read(work.jobs[0].raw)])
 
 
+@pytest.mark.slow
 async def test_raw_results_and_hints_outlive_publishing(tmp_path: Path) -> None:
     """Compressed where that gains something; spools and runs go at once."""
     async with world(tmp_path, inline_items=0, retention=KEPT) as w:
@@ -256,6 +258,7 @@ async def test_what_kills_the_process_is_given_up_after_ten_deaths(tmp_path: Pat
         assert w.context.workers._all == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 async def test_raw_results_that_the_disk_loses_are_fetched_again(
     tmp_path: Path, damage: str

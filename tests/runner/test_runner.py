@@ -233,6 +233,7 @@ async def test_a_cancel_ends_a_validation(tmp_path: Path) -> None:
         assert here.upstream.jobs == []
 
 
+@pytest.mark.slow
 async def test_the_end_of_the_window_ends_a_validation(tmp_path: Path) -> None:
     """A17: one that does not end by itself; its worker is free for others, and nothing runs."""
     async with world(tmp_path, alone=True, patience=Patience(ending=1000)) as here:
@@ -361,6 +362,7 @@ async def test_a_model_refused_to_the_key_refuses_its_lines_alone(tmp_path: Path
         assert (row["custom_id"], row["response"]["status_code"]) == ("a", 403)
 
 
+@pytest.mark.slow
 async def test_a_twin_that_shows_late_is_cancelled(tmp_path: Path) -> None:
     """Even when the second job has long ended and its batch was published."""
     # Doubt lasts for ten settling times: enough for the batch to end on a busy machine.
@@ -458,6 +460,7 @@ async def test_a_backlog_of_validations_stands_before_nothing(tmp_path: Path) ->
         assert len(waiting) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["validating", "running", "polling"])
 async def test_a_full_disk_is_waited_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, phase: str

@@ -50,6 +50,7 @@ def endless(tmp_path: Path) -> ValidateTask:
     return made
 
 
+@pytest.mark.slow
 async def test_a_process_is_kept_for_the_next_task(workers: Workers, tmp_path: Path) -> None:
     """None before the first task, one for tasks in a row, lowered in priority."""
     assert worker_processes() == []
@@ -65,6 +66,7 @@ async def test_a_process_is_kept_for_the_next_task(workers: Workers, tmp_path: P
     }
 
 
+@pytest.mark.slow
 async def test_at_most_as_many_as_given(workers: Workers, tmp_path: Path) -> None:
     """The others wait."""
     tasks = [task(tmp_path / str(n), 50) for n in range(5)]
@@ -74,6 +76,7 @@ async def test_at_most_as_many_as_given(workers: Workers, tmp_path: Path) -> Non
     assert len(worker_processes()) == 2
 
 
+@pytest.mark.slow
 async def test_a_dead_process_fails_its_task_alone(workers: Workers, tmp_path: Path) -> None:
     """The next task gets a new one."""
     running = asyncio.ensure_future(workers.run("validate", endless(tmp_path), 600))
@@ -87,6 +90,7 @@ async def test_a_dead_process_fails_its_task_alone(workers: Workers, tmp_path: P
     assert (await workers.run("validate", task(tmp_path / "next", 1), 60))["lines"] == 1
 
 
+@pytest.mark.slow
 async def test_an_idle_process_that_died_is_not_used(workers: Workers, tmp_path: Path) -> None:
     """Killed for want of memory, say."""
     await workers.run("validate", task(tmp_path, 1), 60)
@@ -120,6 +124,7 @@ async def test_a_cancelled_task_kills_its_process(workers: Workers, tmp_path: Pa
     assert worker_processes() == []
 
 
+@pytest.mark.slow
 async def test_the_first_failure_ends_tasks_that_run_together(
     workers: Workers, tmp_path: Path
 ) -> None:
@@ -146,6 +151,7 @@ async def test_what_fails_on_the_machine_says_so(workers: Workers, tmp_path: Pat
     assert len(worker_processes()) == 1
 
 
+@pytest.mark.slow
 async def test_a_failed_audit_publishes_nothing(workers: Workers, tmp_path: Path) -> None:
     """Line 2 is nowhere."""
     (tmp_path / "run").write_bytes(b"{}\n{}\n")
@@ -162,6 +168,7 @@ def oom_score_of(process: psutil.Process) -> str:
     return Path(f"/proc/{process.pid}/oom_score_adj").read_text(encoding="ascii").strip()
 
 
+@pytest.mark.slow
 async def test_the_memory_of_a_process_is_bounded(tmp_path: Path) -> None:
     """It fails before the container does, and the kernel ends it before the main process."""
     pool = Workers(1, memory=300 * 2**20)

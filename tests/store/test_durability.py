@@ -35,6 +35,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [1, 20, 333])
 def test_what_was_answered_survives_a_kill(path: Path, lines: int) -> None:
     """Files, batches and the states of blobs, with eight writers at once."""

@@ -57,6 +57,7 @@ def open_and_close(path: Path) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.slow
 async def test_a_second_process_is_refused(sqlite: SQLiteStore, path: Path) -> None:
     """It hears the directory and who holds it."""
     with other_process(path) as process:
@@ -76,6 +77,7 @@ async def test_a_second_store_in_this_process_is_refused(sqlite: SQLiteStore, pa
             await SQLiteStore(path.with_name(name)).open(0)
 
 
+@pytest.mark.slow
 def test_the_lock_ends_with_a_killed_process(path: Path) -> None:
     """However it ends."""
     with other_process(path) as process:

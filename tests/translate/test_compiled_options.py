@@ -91,6 +91,7 @@ def test_a_shape_is_learnt() -> None:
     assert (plain[1], frame.most()) == ((), 5)
 
 
+@pytest.mark.slow
 def test_a_shape_is_learnt_once() -> None:
     """What the second line of a shape gains."""
     read = []

@@ -40,6 +40,7 @@ def again(first: Any, second: Any) -> tuple[bytes, ...] | None:
     return Texts(*taken(first)).of(orjson.dumps({"tools": second}))
 
 
+@pytest.mark.slow
 @given(first=SCHEMA, second=SCHEMA)
 def test_texts_are_those_that_a_search_finds(first: Any, second: Any) -> None:
     """Never others: what is found without a search is what belongs to the same shape."""

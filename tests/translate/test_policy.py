@@ -207,6 +207,7 @@ def test_strict_refuses_losses_alone(code: NoteCode) -> None:
         assert [note.code for note in strict.notes] == [code]
 
 
+@pytest.mark.slow
 def test_notes_of_a_long_conversation_take_no_long_time() -> None:
     """Each has its place, and none of them is looked for from the beginning."""
     messages = [{"role": "user", "content": "Hi", "name": "ann"}] * 3 + [

@@ -99,6 +99,7 @@ def test_a_made_up_source_leads_nowhere() -> None:
         assert not followed(source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["requests", "answers"])
 def test_files_are_written_as_the_writer_does(direction: str) -> None:
     """``python -m tests.translate.cases``: a diff shows what changed and nothing else."""

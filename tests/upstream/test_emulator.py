@@ -79,6 +79,7 @@ async def results(
 class TestLife:
     """From the spool to the results."""
 
+    @pytest.mark.slow
     async def test_a_file_job(
         self,
         request: pytest.FixtureRequest,
@@ -140,6 +141,7 @@ class TestLife:
 class TestCreateFaults:
     """Definite answers make no job, ambiguous ones may have."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("fault", "parameters", "kind", "made"),
         [

@@ -148,6 +148,7 @@ def test_file_bytes_come_back(data: bytes, places: list[int]) -> None:
 ALMOST = [b"\r", b"\n", b"\r\n", b"-", b"\r\n--", b"x", b"\r\n--" + BOUNDARY[:-1], BOUNDARY]
 
 
+@pytest.mark.slow
 @given(
     pieces=st.lists(st.sampled_from(ALMOST), max_size=12),
     places=st.lists(st.integers(0, 600), max_size=8),

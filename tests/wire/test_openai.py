@@ -276,6 +276,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     body=json_values
     | st.fixed_dictionaries(
