@@ -182,17 +182,12 @@ class StepContext:
         [name] = await self.names.take(self.store, self.clock.now(), 1)
         return name
 
-    async def keep(self, paths: Sequence[str], seals: Mapping[str, Seal] = NO_SEALS) -> list[str]:
-        """Make blobs of files that a worker wrote, sealed; their names in the same order.
-
-        ``seals`` are those of files whose digest is known since they were written, by path.
-        """
+    async def keep(self, paths: Sequence[str]) -> list[str]:
+        """Make blobs of files that a worker wrote, sealed; their names in the same order."""
         made = {new_blob_name(): Path(path) for path in paths}
         if made:
-            by_name = {
-                name: seals.get(str(path)) or await sealed(path) for name, path in made.items()
-            }
-            await self.store.register_blobs(by_name, self.clock.now())
+            seals = {name: await sealed(path) for name, path in made.items()}
+            await self.store.register_blobs(seals, self.clock.now())
             await self.blobs.adopt(made)
         return list(made)
 
@@ -202,7 +197,8 @@ class StepContext:
         """Make blobs of files as :meth:`keep` does, in no transaction of their own.
 
         Their seals come back with the names, in the order of the paths: the save that points at
-        them writes these down.
+        them writes these down. ``seals`` are those of files whose digest is known since they were
+        written, by path.
         """
         names = await self.names.take(self.store, self.clock.now(), len(paths))
         sealed_paths = [seals.get(path) or await sealed(Path(path)) for path in paths]

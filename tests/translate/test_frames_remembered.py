@@ -4,7 +4,7 @@ What comes out is the same either way (test_frames.py). Here a line that gains n
 that grows, is noticed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -24,6 +24,18 @@ POLICY: Final = Policy()
 # The first line is compiled as it is, the second makes the frame; after so many more that were
 # framed and not remembered, a line is looked for by its shape first.
 BY_SHAPE: Final = 1 + frames._MISSES
+
+
+def calls_of(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What frames give to a function, and what comes back, from now on."""
+    calls: list[Any] = []
+
+    def counted(*arguments: Any) -> Any:
+        calls.append((arguments, function(*arguments)))
+        return calls[-1][1]
+
+    monkeypatch.setattr(frames, function.__name__, counted)
+    return calls
 
 
 class Compiling:
@@ -141,13 +153,7 @@ def test_the_frame_of_the_line_before_is_not_looked_for(
 ) -> None:
     """As long as shape, model and policy are those of the line before."""
     compiling.lines(BY_SHAPE)
-    shapes = []
-
-    def counted(*arguments: Any) -> Any:
-        shapes.append(shape_of(*arguments))
-        return shapes[-1]
-
-    monkeypatch.setattr("gateway.translate.frames.shape_of", counted)
+    shapes = calls_of(shape_of, monkeypatch)
     compiling.lines(20, 100)
     assert len(shapes) == 1
     other = Policy(blocked_prompt="error")
@@ -171,13 +177,7 @@ def test_lines_of_two_shapes_in_turn_are_both_known(
         for seed in range(BY_SHAPE + 2):
             compiling.line(seed=seed, stop="y")
             compiling.line(seed=seed, presence_penalty=0.5)
-    shapes = []
-
-    def counted(*arguments: Any) -> Any:
-        shapes.append(arguments)
-        return shape_of(*arguments)
-
-    monkeypatch.setattr("gateway.translate.frames.shape_of", counted)
+    shapes = calls_of(shape_of, monkeypatch)
     for seed in range(100, 105):
         assert compiling.line(seed=seed, stop="y")[1] == (b"%d" % seed,)
         assert compiling.line(seed=seed, presence_penalty=0.5)[1] == (b"%d" % seed,)
@@ -191,13 +191,7 @@ def test_a_pattern_finds_the_values_of_lines_of_one_shape(
     compiling.lines(BY_SHAPE + 1)
     for number in range(3):
         compiling.line(metadata={"a": f"{number}"})
-    apart = []
-
-    def counted(*arguments: Any) -> Any:
-        apart.append(arguments)
-        return take_members(*arguments)
-
-    monkeypatch.setattr("gateway.translate.frames.take_members", counted)
+    apart = calls_of(take_members, monkeypatch)
     for seed in range(100, 110):
         assert compiling.line(seed=seed, stop="y")[1] == (b"%d" % seed,)
         assert compiling.line(seed=-seed, store=True, stop="y")[1] == (b"-%d" % seed,)

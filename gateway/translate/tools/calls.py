@@ -214,10 +214,9 @@ def parsed_result(text: str) -> Json:
     ``{"output": "12"}``. Wrapped too: a ``$ref`` (inside a response it points at parts, says the
     proto), integers that a double cannot hold, and depth that no parser takes.
     """
-    deep = brackets(text, MAX_ARGUMENT_DEPTH) > MAX_ARGUMENT_DEPTH
-    if text.lstrip()[:1] != "{" or '$ref"' in text or deep:
+    if text.lstrip()[:1] != "{" or '$ref"' in text:
         return {"output": text}
-    if has_long_integer(text):
+    if brackets(text, MAX_ARGUMENT_DEPTH) > MAX_ARGUMENT_DEPTH or has_long_integer(text):
         return {"output": text}
     try:
         value: Json = orjson.loads(text)
