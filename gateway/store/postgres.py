@@ -64,7 +64,8 @@ START_SECONDS: Final = 60.0
 # How long connections are tried before they are used, after one was found dead.
 SUSPICION_SECONDS: Final = 10.0
 
-# A transaction that met another is tried again, after pauses that grow up to this.
+# What met another transaction is tried again, after pauses that grow up to this. A read can be the
+# victim of a deadlock too: with a newer gateway's migration, which locks one table after the other.
 LONGEST_PAUSE: Final = 0.25
 CONFLICTS: Final = (errors.SerializationFailure, errors.DeadlockDetected)
 # Two that insert the same key may hear this first: the next attempt finds the row of the other.
@@ -74,13 +75,34 @@ TWIN_ATTEMPTS: Final = 3
 # The schema is changed by one process at a time: a number of our own, for pg_advisory_lock.
 MIGRATING: Final = 0x6761_7465_7761_7901
 
-# A newer gateway has changed a table under a statement that was prepared for its old columns.
+# A migration gives way to who uses its tables, and comes again: while it waits for a lock, every
+# statement that comes later waits behind it. Shorter than PostgreSQL's deadlock_timeout (1 s).
+LOCK_TIMEOUT: Final = b"SET LOCAL lock_timeout = '500ms'"
+MIGRATION_PAUSE: Final = 1.0
+MIGRATION_SECONDS: Final = 300.0
+GIVES_WAY: Final = (*CONFLICTS, errors.LockNotAvailable)
+
+# A newer gateway has changed a table under a statement that was prepared for its old columns. The
+# connection is replaced, and the work done on another: each in the pool may be as old.
 STALE: Final = errors.FeatureNotSupported
+STALE_ATTEMPTS: Final = POOL + 1
+
+# Statements that the server ended without a broken connection, for a reason that passes.
+PASSING: Final = (
+    errors.InternalError_,  # such as an index that a migration has dropped meanwhile
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
+    errors.ReadOnlySqlTransaction,
+)
 
 BEGIN_WRITE: Final = b"BEGIN ISOLATION LEVEL SERIALIZABLE"
 BEGIN_READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 DAMAGED: Final = "the database is damaged (%s): stop, and restore a copy"
+LOCKED: Final = (
+    "GATEWAY_STORE: the schema cannot be brought up to date, other sessions hold its tables: end"
+    " what runs for long there (pg_stat_activity; a dump, a report), and start again"
+)
 NOT_NOW: Final = "The gateway cannot reach its records now."
 
 # Written for SQLite; the same in the words of PostgreSQL.
@@ -170,11 +192,17 @@ class PostgresEngine:
 
     async def read(self, work: Work[T]) -> T:
         """Carry out statements that read, each for itself."""
+        return await self._alone(lambda: self._read(work))
+
+    async def _read(self, work: Work[T]) -> T:
         async with self._session() as session:
             return await work(session)
 
     async def snapshot(self, work: Work[T]) -> T:
         """Read one moment."""
+        return await self._alone(lambda: self._snapshot(work))
+
+    async def _snapshot(self, work: Work[T]) -> T:
         async with self._session() as session:
             await session.connection.execute(BEGIN_READ)
             try:
@@ -184,7 +212,7 @@ class PostgresEngine:
 
     async def once(self, work: Work[T]) -> T:
         """Carry out one statement, which is a transaction by itself."""
-        return await self._apart(self._once(work))
+        return await self._apart(self._alone(lambda: self._once(work)))
 
     async def _once(self, work: Work[T]) -> T:
         async with self._session() as session:
@@ -193,7 +221,7 @@ class PostgresEngine:
 
     async def write(self, work: Work[T]) -> T:
         """Carry out a transaction, as often as it takes until it meets no other."""
-        return await self._apart(self._write(work))
+        return await self._apart(self._alone(lambda: self._write(work)))
 
     async def _apart(self, write: Coroutine[Any, Any, T]) -> T:
         """Carry a write out, whatever becomes of who asked for it."""
@@ -207,23 +235,30 @@ class PostgresEngine:
         if not task.cancelled():
             task.exception()  # read here: whoever asked may be gone, and asyncio would log it
 
-    async def _write(self, work: Work[T]) -> T:
-        attempt = 0
+    async def _alone(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Try until nothing else is in the way. Errors: UnavailableError."""
+        met = twins = stale = 0
         deadline = asyncio.get_running_loop().time() + self._patience
         while True:
-            attempt += 1
             try:
-                return await self._attempt(work)
+                return await attempt()
+            except STALE as error:
+                stale += 1
+                if stale == STALE_ATTEMPTS:
+                    raise UnavailableError("The gateway's records are being upgraded.") from error
+                continue
+            except TWINS:
+                twins += 1
+                if twins == TWIN_ATTEMPTS:
+                    raise
             except CONFLICTS as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise UnavailableError("The gateway's records are too busy now.") from error
-            except TWINS:
-                if attempt == TWIN_ATTEMPTS:
-                    raise
-            longest = min(LONGEST_PAUSE, 0.002 * 2 ** min(attempt, 10))
+            met += 1
+            longest = min(LONGEST_PAUSE, 0.002 * 2 ** min(met, 10))
             await asyncio.sleep(jitter() * longest)
 
-    async def _attempt(self, work: Work[T]) -> T:
+    async def _write(self, work: Work[T]) -> T:
         async with self._session() as session:
             await session.connection.execute(BEGIN_WRITE)
             try:
@@ -249,7 +284,7 @@ class PostgresEngine:
                     yield session
         except STALE:
             await connection.close()
-            raise UnavailableError("The gateway's records are being upgraded.") from None
+            raise
         finally:
             await self._pool.putconn(connection)
 
@@ -270,7 +305,7 @@ class PostgresEngine:
             TimeoutError,
             psycopg.OperationalError,
             psycopg.InterfaceError,
-            errors.ReadOnlySqlTransaction,
+            *PASSING,
         ) as error:
             self._suspicious_until = asyncio.get_running_loop().time() + SUSPICION_SECONDS
             logger.warning("the database: %s", _said(error))
@@ -316,11 +351,27 @@ async def migrate(connection: Connection, now: int) -> None:
     if not applied:
         await connection.execute(NOW)
     for name, text in fresh:
-        async with connection.transaction():
-            for statement in split_statements(text):
-                await connection.execute(in_dialect(statement))
-            await connection.execute(b"INSERT INTO migrations VALUES (%s, %s)", [name, now])
+        await _apply(connection, name, text, now)
     await connection.execute(b"SELECT pg_advisory_unlock(%s)", [MIGRATING])
+
+
+async def _apply(connection: Connection, name: str, text: str, now: int) -> None:
+    """Carry out a migration, whole, as soon as its tables can be had. Errors: SettingsError."""
+    deadline = asyncio.get_running_loop().time() + MIGRATION_SECONDS
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute(LOCK_TIMEOUT)
+                for statement in split_statements(text):
+                    await connection.execute(in_dialect(statement))
+                await connection.execute(b"INSERT INTO migrations VALUES (%s, %s)", [name, now])
+        except GIVES_WAY as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise SettingsError(LOCKED) from error
+            logger.warning("the schema is not brought up to date yet (%s): %s", name, _said(error))
+        else:
+            return
+        await asyncio.sleep(MIGRATION_PAUSE)
 
 
 def in_dialect(statement: str) -> bytes:

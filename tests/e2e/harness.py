@@ -138,6 +138,8 @@ class GatewayProcess:
         for client in self.clients:
             client.close()
         if self.process is not None:
+            if self.process.poll():  # by itself, with an error: shown when the test fails
+                sys.stderr.write(f"{self.data.parent.name}: {self.log()[-3000:]}\n")
             self.process.kill()
             self._reap()
 

@@ -1,17 +1,23 @@
 """Two adjacent versions over one PostgreSQL: the older goes on while the newer has migrated."""
 
+import asyncio
 import re
 from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import psycopg
 import pytest
 
-from gateway.errors import UnavailableError
+from gateway.batches.batch import Batch
+from gateway.errors import SettingsError
 from gateway.ports.store import Store
+from gateway.store import postgres as postgres_module
 from gateway.store.migrate import read_migrations, split_statements
-from gateway.store.postgres import POOL
+from gateway.store.postgres import POOL, PostgresEngine, PostgresStore
 from gateway.store.postgres_session import connect, spoken
+from gateway.store.session import Session
 from tests.conformance.records import OWNER, a_batch, a_file
 from tests.conformance.store import StoreRules
 from tests.store.previous import recorded
@@ -66,21 +72,109 @@ class TestBesideTheNextVersion(StoreRules):
 async def test_a_running_program_goes_on_over_an_upgrade(
     postgres: TimedPostgres, database: str
 ) -> None:
-    """Statements that were prepared for the old columns are 503 once a connection, then anew."""
+    """Statements that were prepared for the old columns are prepared anew: nothing is refused."""
     await postgres.add_file(a_file())
     await postgres.add_batch(a_batch())
-    for _ in range(20):
-        assert await postgres.get_batch(OWNER, "batch_one")
+    for _ in range(20):  # on every connection of the pool, more often than psycopg needs to prepare
+        assert all(await asyncio.gather(*(batch_one(postgres) for _ in range(2 * POOL))))
     await upgrade(database)
-    refused = []
     for _ in range(20):
-        try:
-            assert await postgres.get_batch(OWNER, "batch_one")
-        except UnavailableError as error:
-            refused.append(error.message)
-    assert len(refused) <= POOL
-    assert all("upgraded" in message for message in refused)
+        assert await batch_one(postgres)
     assert await postgres.claim_batch("batch_one", 60_000)
+
+
+async def batch_one(store: Store) -> Batch | None:
+    """Read a row with all of its columns."""
+    return await store.get_batch(OWNER, "batch_one")
+
+
+async def due(session: Session) -> int:
+    """Ask what is due: the statement takes jobs first, then batches."""
+    return len(await session.all("due_kinds", {"now": 10**15}))
+
+
+async def meets_a_migration(engine: PostgresEngine, kind: str, database: str) -> bool:
+    """Meet one in a deadlock. The work is done; whether it was the one that had to give way."""
+    waits = b"SELECT 1 FROM pg_locks WHERE locktype = 'relation' AND NOT granted"
+    gave_way = False
+    async with (
+        asyncio.TaskGroup() as group,
+        await connect(database, 10) as other,
+        await connect(database, 10) as migration,
+        migration.transaction(force_rollback=True),
+    ):
+        await migration.execute(b"ALTER TABLE batches ADD COLUMN later TEXT")
+        asked = group.create_task(getattr(engine, kind)(due))
+        while not await (await other.execute(waits)).fetchone():
+            pass
+        with suppress(psycopg.errors.DeadlockDetected):
+            await migration.execute(b"ALTER TABLE jobs ADD COLUMN later TEXT")
+            gave_way = True
+    assert asked.result()
+    return gave_way
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["read", "snapshot", "once", "write"])
+async def test_a_deadlock_with_a_migration_is_waited_out(
+    postgres: TimedPostgres, database: str, kind: str
+) -> None:
+    """A migration that has batches waits for jobs; who has jobs waits for batches: one must end.
+
+    The database ends the one that has waited longer, and its error ended the whole process.
+    """
+    await postgres.add_file(a_file())
+    await postgres.add_batch(a_batch())
+    async with asyncio.timeout(60):
+        while not await meets_a_migration(postgres.engine, kind, database):
+            pass  # a machine that stopped for a second made the migration the one to be ended
+
+
+@pytest.mark.slow
+async def test_a_migration_gives_way_to_who_holds_its_tables(
+    postgres: TimedPostgres,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """While it waits, whatever comes later would wait behind it: it comes again, and is done."""
+    await postgres.add_file(a_file())
+    await postgres.add_batch(a_batch())
+    monkeypatch.setattr(postgres_module, "read_migrations", next_migrations)
+    monkeypatch.setattr(postgres_module, "MIGRATION_PAUSE", 0.05)
+    newer = PostgresStore(database)
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        await connect(database, 10) as dump,
+        dump.transaction(),
+    ):
+        await dump.execute(b"LOCK TABLE jobs IN ACCESS SHARE MODE")
+        group.create_task(newer.open(0))
+        while "not brought up to date yet (9999_next.sql)" not in caplog.text:
+            assert await batch_one(postgres)
+    await newer.close()
+    assert await batch_one(postgres)
+
+
+@pytest.mark.slow
+async def test_tables_that_are_held_for_ever_are_named(
+    postgres: TimedPostgres, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start is given up with what to do."""
+    monkeypatch.setattr(postgres_module, "read_migrations", next_migrations)
+    monkeypatch.setattr(postgres_module, "MIGRATION_SECONDS", 0.0)
+    async with await connect(database, 10) as dump, dump.transaction():
+        await dump.execute(b"LOCK TABLE jobs IN ACCESS SHARE MODE")
+        with pytest.raises(SettingsError, match="other sessions hold its tables: end what runs"):
+            await PostgresStore(database).open(0)
+    assert not await postgres.owners()
+
+
+def next_migrations() -> Sequence[tuple[str, str]]:
+    """Return this version's, and one that is new."""
+    text = "".join(NEXT.format(table=table) for table in ("batches", "jobs"))
+    return [*read_migrations(), ("9999_next.sql", text)]
 
 
 @pytest.mark.slow
