@@ -262,7 +262,7 @@ def _samples(data: AnyStr, start: int, end: int) -> AnyStr:
     Those at equal distances are one copy: eight runs of them took four times as long.
     """
     size = _CHECKED_CHARACTERS
-    if end - start < _SAMPLED * size:
+    if end - start <= _SAMPLED * size:
         return data[start:end]
     first, last = start + size, end - size
     between = data[first : last : (last - first) // (2 * size)]
