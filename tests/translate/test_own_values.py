@@ -274,7 +274,8 @@ EDGES: Final = sorted(
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(1, 8_192), (1, 70), (0, 7), (-3, 9), (1, 99), (-(2**31), 2**31 - 1)]
+    ("low", "high"),
+    [(1, 8_192), (1, 70), (1, 7), (0, 7), (-3, 9), (1, 99), (-(2**31), 2**31 - 1)],
 )
 def test_the_pattern_of_a_range_has_its_integers_and_no_others(low: int, high: int) -> None:
     """Whatever their number of digits."""

@@ -258,14 +258,13 @@ class Texts:
         at = len(self._first)
         found = []
         for usual, length, behind, several in self._places:
-            if written.startswith(usual, at):
-                end = at + length
-                found.append(written[at:end])
-            else:
-                end = _end_of(written, at, several=several)
-                if not end or not written.startswith(behind, end):
+            end = at + length
+            if not written.startswith(usual, at):
+                other = _end_of(written, at, several=several)
+                if other is None or not written.startswith(behind, other):
                     return None
-                found.append(written[at:end])
+                end = other
+            found.append(written[at:end])
             at = end + len(behind)
         return self._told_apart(found) if at == len(written) else None
 
@@ -280,22 +279,22 @@ class Texts:
         return tuple(texts)
 
 
-def _end_of(written: bytes, start: int, *, several: bool) -> int:
-    """Return where a text ends, or the ``several`` of an ``enum``; 0 where nothing can be taken."""
+def _end_of(written: bytes, start: int, *, several: bool) -> int | None:
+    """Return where a text ends, or the ``several`` of an ``enum``; None if none does."""
     if several:
         match = _END_OF_TEXTS.match(written, start)
         if match is None or not _all_different(match[0]):
-            return 0
-        end = match.end()
+            return None
+        end: int | None = match.end()
     else:
         end = written.find(b'"', start + 1) + 1
         if end == start + 2 or written[start] != _QUOTE:  # empty, or no text
-            return 0
+            return None
         if written[end - 2] == _ESCAPE:  # the mark may be one inside of the text
             match = _END_OF_TEXT.match(written, start)
-            end = match.end() if match else 0
+            end = match and match.end()
     text = written[start:end]
-    return 0 if _BACKSLASH in text and MARK in text else end
+    return None if _BACKSLASH in text and MARK in text else end
 
 
 def _take_texts(shape: bytes, values: list[bytes]) -> bytes:
