@@ -29,7 +29,7 @@ from gateway.translate.defaults import check_aliases, defaults_of
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.models.aliases import OPENAI_ALIASES, plain_names, resolve_model
 from gateway.translate.models.capabilities import capabilities_of, check_capabilities
-from gateway.translate.models.costs import answer_cost, line_cost, most_cost
+from gateway.translate.models.costs import BILLION, answer_cost, line_cost, most_cost
 from gateway.translate.models.estimates import (
     LOGPROBS,
     Estimate,
@@ -41,6 +41,7 @@ from gateway.translate.models.estimates import (
 from gateway.translate.models.known import KNOWN_MODELS
 from gateway.translate.models.lives import Life, life_of
 from gateway.translate.models.prices import (
+    LONG_PROMPT,
     PRICES_PAGE,
     PRICES_READ_ON,
     Price,
@@ -62,11 +63,13 @@ from gateway.translate.request.uploads import (
 from gateway.translate.streams import STREAMS, AnswerStream, StreamOptions, replayed
 
 __all__ = [
+    "BILLION",
     "DEFAULT_POLICY",
     "ENDING",
     "ENDPOINTS",
     "KNOWN_MODELS",
     "LOGPROBS",
+    "LONG_PROMPT",
     "NOT_LISTED",
     "NO_USAGE",
     "OPENAI_ALIASES",

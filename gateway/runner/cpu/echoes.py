@@ -65,15 +65,19 @@ class EchoWriter:
         self._offset = 0
         self._write(orjson.dumps({"format": ECHO_FORMAT}))
         self._known: _Remembered[bytes, int] = _Remembered()
-        self._last: Sequence[bytes] = ()
-        self._places = b""
+        # The places of all parts of a line, as they are written; of parts that came before.
+        self._places: _Remembered[tuple[bytes, ...], bytes] = _Remembered()
 
     def add(self, line: int, custom_id: str, items: int, parts: Sequence[bytes]) -> None:
         """Write one line's echo; its parts are written JSON objects."""
-        if parts is not self._last:  # lines of one frame have one echo
-            self._places = b"".join([b",%d" % self._place(part) for part in parts])
-            self._last = parts
-        text = b"[%d,%b,%d%b]\n" % (line, orjson.dumps(custom_id), items, self._places)
+        parts = tuple(parts)
+        places = self._places.get(parts)
+        if places is None:
+            end = self._offset
+            places = b"".join([b",%d" % self._place(part) for part in parts])
+            if self._offset == end:
+                self._places.keep(parts, places, sum(map(len, parts)))
+        text = b"[%d,%b,%d%b]\n" % (line, orjson.dumps(custom_id), items, places)
         self._offset += len(text)
         self._file.write(text)
 
@@ -81,7 +85,7 @@ class EchoWriter:
         """Flush, and forget: a batch holds the files of all its jobs to its end."""
         self._file.close()
         self._known.clear()
-        self._last = ()
+        self._places.clear()
 
     def _place(self, part: bytes) -> int:
         """Return the place of a part; it is written now unless it is known to be there."""

@@ -15,6 +15,10 @@ from gateway.wire.openai_errors import error_body, error_type
 BUFFER: Final = 256 * 1024
 INDEX_BLOCK: Final = 1024 * RECORD.size
 
+# Around the request of a line of a spool that has one; its number.
+SPOOL_KEY: Final = b'{"key":"%d","request":'
+SPOOL_END: Final = b"}\n"
+
 # Half of the digest, custom_id, status, the other half, body: as :func:`line_ids` has it.
 ANSWER_LINE: Final = (
     b'{"id":"batch_req_%b","custom_id":%b,"response":{"status_code":%d,"request_id":"%b","body":%b},'
@@ -28,10 +32,10 @@ def spool_lines(items: Sequence[bytes], number: int) -> list[bytes]:
     The user's custom_id never travels. In pieces: an item may hold megabytes that need no copy.
     """
     if len(items) == 1:
-        return [b'{"key":"%d","request":' % number, items[0], b"}\n"]
+        return [SPOOL_KEY % number, items[0], SPOOL_END]
     pieces = []
     for ordinal, item in enumerate(items):
-        pieces += [b'{"key":"%d.%d","request":' % (number, ordinal), item, b"}\n"]
+        pieces += [b'{"key":"%d.%d","request":' % (number, ordinal), item, SPOOL_END]
     return pieces
 
 

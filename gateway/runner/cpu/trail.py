@@ -98,6 +98,15 @@ class TrailWriter:
             self._left = BYTES_AT_ONCE
             signal.setitimer(signal.ITIMER_PROF, self._seconds)
 
+    def on_with(self, place: int, size: int) -> None:
+        """Go on with what was noted last, of that size, under another name.
+
+        The timer goes on, too, unless it is so large that it was set for this alone.
+        """
+        self._place[0] = place
+        if size > BYTES_OF_A_PLACE:
+            self.at(place, size)
+
     def took(self, size: int) -> None:
         """Count bytes that were worked on at the last place."""
         self._left -= size
