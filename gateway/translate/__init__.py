@@ -5,6 +5,7 @@
 :mod:`gateway.translate.contract`; README.md of this room is its map.
 """
 
+from gateway.translate.answer.cost import answer_cost
 from gateway.translate.answer.failure import failure_of
 from gateway.translate.answer.passing import passes
 from gateway.translate.contract import (
@@ -29,7 +30,7 @@ from gateway.translate.defaults import check_aliases, defaults_of
 from gateway.translate.endpoints import ENDPOINTS
 from gateway.translate.models.aliases import OPENAI_ALIASES, plain_names, resolve_model
 from gateway.translate.models.capabilities import capabilities_of, check_capabilities
-from gateway.translate.models.costs import BILLION, answer_cost, line_cost, most_cost
+from gateway.translate.models.costs import line_cost, most_cost
 from gateway.translate.models.estimates import (
     LOGPROBS,
     Estimate,
@@ -41,6 +42,7 @@ from gateway.translate.models.estimates import (
 from gateway.translate.models.known import KNOWN_MODELS
 from gateway.translate.models.lives import Life, life_of
 from gateway.translate.models.prices import (
+    BILLION,
     LONG_PROMPT,
     PRICES_PAGE,
     PRICES_READ_ON,

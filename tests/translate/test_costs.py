@@ -12,8 +12,10 @@ from gateway.translate import (
     Price,
     answer_cost,
     line_cost,
+    marks_of,
     most_cost,
 )
+from gateway.translate.models.costs import WINDOW_TOKENS
 
 PRICE = Price(0.5, 2.0, 1.0, 3.0)
 
@@ -33,6 +35,45 @@ def test_tokens_cost_what_the_table_says() -> None:
     assert answer_cost({"response": {"tokenCount": "1000"}}, PRICE) == 500_000
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"promptTokenCount": "1000", "candidatesTokenCount": "10"},
+        {"promptTokenCount": 1000.0, "thoughtsTokenCount": "4", "candidatesTokenCount": 6},
+        {"promptTokenCount": 1000, "totalTokenCount": 1010},
+        {"promptTokenCount": 900, "toolUsePromptTokenCount": "100", "candidatesTokenCount": 10},
+    ],
+)
+def test_an_answer_costs_what_its_usage_counts(usage: dict[str, Any]) -> None:
+    """Also numbers that are written as texts, and words that only the total has."""
+    assert cost(**usage) == 520_000
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"promptTokensDetails": [{"modality": "TEXT"}], "candidatesTokensDetails": []},
+        {"candidatesTokensDetails": [{"modality": "TEXT"}, {"modality": "TEXT"}]},
+        {
+            "promptTokensDetails": [
+                {"modality": name} for name in ("IMAGE", "VIDEO", "DOCUMENT", "TEXT")
+            ]
+        },
+        {"promptTokensDetails": None, "candidatesTokensDetails": {"modality": "AUDIO"}},
+    ],
+)
+def test_media_that_cost_what_text_does_are_priced(usage: dict[str, Any]) -> None:
+    """Those of a prompt but for sound; what is no list of details says nothing of them."""
+    assert cost(promptTokenCount=1000, **usage) == 500_000
+
+
+@pytest.mark.parametrize("candidates", [None, {"groundingMetadata": {}}, [], [{}, "x", None]])
+def test_an_answer_without_searches_has_no_fees(candidates: object) -> None:
+    """Whatever is in the place of its candidates."""
+    response = {"usageMetadata": {"promptTokenCount": 1000}, "candidates": candidates}
+    assert answer_cost({"response": response}, PRICE) == 500_000
+
+
 def test_an_error_costs_nothing() -> None:
     """Google bills what it served, whatever the price."""
     assert answer_cost({"error": {"code": 13}}, None) == 0
@@ -44,7 +85,10 @@ def test_an_error_costs_nothing() -> None:
         {},
         {"usageMetadata": {"promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 3}]}},
         {"usageMetadata": {"candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 3}]}},
+        {"usageMetadata": {"promptTokensDetails": [{"modality": "TEXT"}, {"tokenCount": 3}]}},
+        {"usageMetadata": {"promptTokensDetails": ["TEXT"]}},
         {"usageMetadata": {}, "candidates": [{"groundingMetadata": {}}]},
+        {"usageMetadata": {}, "candidates": [{}, {"groundingMetadata": {}}]},
     ],
 )
 def test_what_is_not_known_is_not_guessed(response: dict[str, Any]) -> None:
@@ -56,6 +100,7 @@ def test_no_price_no_cost() -> None:
     """Neither of an answer nor of a request."""
     assert cost(None, promptTokenCount=1) is None
     assert most_cost([b"{}"], None) is None
+    assert line_cost([b"{}"], None, (), 5) is None
 
 
 def test_the_most_a_request_may_cost() -> None:
@@ -67,11 +112,66 @@ def test_the_most_a_request_may_cost() -> None:
     assert most_cost([b'{"contents":[]}'], PRICE) is None
     # The model's limit, for each candidate, where the line has none of its own.
     assert most_cost([b'{"contents":[]}'], PRICE, 300) == 4 * 500 + 300 * 2000
-    two = b'{"generationConfig":{"candidateCount":2}}'
+    two = b'{"contents":[],"generationConfig":{"candidateCount":2}}'
     assert most_cost([two], PRICE, 300) == -(-len(two) // 4) * 500 + 600 * 2000
     assert most_cost([limited], PRICE, 300) == most_cost([limited], PRICE)
     assert most_cost([limited.replace(b"[]", b'[{"inlineData":{}}]')], PRICE) is None
-    assert most_cost([b'{"content":{}}00'], PRICE) == 4 * 500
+    assert most_cost([b'{"content":{"parts":[]}}'], PRICE) == 6 * 500
+
+
+def with_media(*types: str, **more: Any) -> bytes:
+    """A written request that has media of these types, and at most ten tokens of answer."""
+    parts = [{"inlineData": {"mimeType": kind, "data": "QUJD"}} for kind in types]
+    config = {"generationConfig": {"maxOutputTokens": 10}}
+    return orjson.dumps({"contents": [{"parts": parts}], **more, **config})
+
+
+PICTURES = ("image/png", "text/plain", "application/pdf")
+
+
+@pytest.mark.parametrize("types", [PICTURES, PICTURES[:1]])
+def test_media_may_fill_the_window_of_a_model(types: tuple[str, ...]) -> None:
+    """Where that is asked for: the most that they may cost, at the price of a long prompt."""
+    most = WINDOW_TOKENS * 1000 + 10 * 3000
+    assert most_cost([with_media(*types)], PRICE, media=True) == most
+    assert most_cost([with_media(*types)], PRICE) is None
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        with_media("audio/wav"),
+        with_media(*PICTURES, "video/mp4"),
+        with_media(*PICTURES, tools=[{"googleSearch": {}}]),
+        with_media(cachedContent="cachedContents/x"),
+    ],
+)
+def test_what_may_cost_more_has_no_most(item: bytes) -> None:
+    """Sound, and tools of Google's."""
+    assert most_cost([item], PRICE, media=True) is None
+    assert line_cost([item], PRICE, marks_of(item), 10) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "marks", "priced"),
+    [
+        ({}, (), True),
+        ({"logprobs": True}, (b"responseLogprobs",), True),
+        ({"web_search_options": {}}, (b"googleSearch",), False),
+    ],
+)
+def test_options_tell_whether_the_cost_is_known(
+    options: dict[str, Any], marks: tuple[bytes, ...], *, priced: bool
+) -> None:
+    """A search has a fee of its own: no budget would hold it."""
+    body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 50, **options}
+    for _ in range(3):
+        made = ENDPOINTS["/v1/chat/completions"].to_gemini(body, Policy(), "gemini-2.5-flash")
+        assert not isinstance(made, LineError)
+        assert made[4] == marks
+        [item] = made[0]
+        most = -(-len(item) // 4) * 500 + 50 * 2000
+        assert line_cost([item], PRICE, *made[4:]) == (most if priced else None)
 
 
 def called_with(arguments: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +89,29 @@ def test_anything_else_is_left_to_the_ordinary_way(parts: list[Any], hints: Any)
     """No template has a place for it."""
     response = answer_of(parts)
     assert plain_answer({**HINTS, **hints}, {"response": response}, CONTEXT) is None
+
+
+def test_an_answer_with_an_error_is_that_error() -> None:
+    """Whatever response comes with it; an empty error is none."""
+    answer: dict[str, Any] = {"response": answer_of([{"text": "a"}]), "error": {}}
+    assert plain_answer(HINTS, answer, CONTEXT) is None
+    status, body, *_ = answers.from_gemini(HINTS, [answer], CONTEXT)
+    assert (status, orjson.loads(body)["choices"][0]["message"]["content"]) == (200, "a")
+    answer["error"] = {"code": 8, "message": "busy"}
+    assert plain_answer(HINTS, answer, CONTEXT) is None
+    assert answers.from_gemini(HINTS, [answer], CONTEXT)[0] == 429
+
+
+def test_members_that_no_answer_shows_leave_it_plain() -> None:
+    """One of them, or all."""
+    response = answer_of([{"text": "a"}])
+    plain = plain_answer(HINTS, {"response": response}, CONTEXT)
+    assert plain is not None
+    for name in ("index", "safetyRatings", "avgLogprobs", "tokenCount", "citationMetadata"):
+        response["candidates"][0][name] = 0
+        assert plain_answer(HINTS, {"response": response}, CONTEXT) == plain
+    response["candidates"][0]["finishMessage"] = "done"
+    assert plain_answer(HINTS, {"response": response}, CONTEXT) == plain
 
 
 @pytest.mark.parametrize("medium", ["AUDIO", "IMAGE"])

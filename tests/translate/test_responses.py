@@ -217,3 +217,17 @@ def test_a_failed_answer_says_why_and_what_it_cost() -> None:
     assert status >= 400
     assert b"It wrote f(." in body
     assert counted == (3, 0, 6, 4)
+
+
+@pytest.mark.parametrize(
+    "part", [{"text": "a", "thought": True}, {"text": 7}, {"text": ""}, {"inlineData": {}}, "a"]
+)
+def test_only_a_text_is_a_plain_answer(part: Any) -> None:
+    """A thought is none: it would be told as words of the answer."""
+    response = {
+        "candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}],
+        "responseId": "R1",
+        "modelVersion": "gemini-x",
+        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4},
+    }
+    assert plain_of({"response": response}) is None

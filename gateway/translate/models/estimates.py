@@ -89,8 +89,8 @@ def estimate(
     for request in requests:
         unknown.update(dict.fromkeys(_unknown_in(request)))
         inputs.append(-(-_text_bytes(request) // BYTES_PER_TOKEN))
-        outputs.append(_most_output(request))
-        billed.append(_most_output(request, most_tokens))
+        outputs.append(most_output(request))
+        billed.append(most_output(request, most_tokens))
     known = [tokens for tokens in outputs if tokens is not None]
     output = sum(known) if len(known) == len(outputs) else None
     costs = _costs(inputs, billed, None if unknown else price)
@@ -141,7 +141,8 @@ def _unknown_in(request: Json) -> Iterable[str]:
         yield "media in the answer"
 
 
-def _most_output(request: Json, most_tokens: int | None = None) -> int | None:
+def most_output(request: Json, most_tokens: int | None = None) -> int | None:
+    """Return how many tokens the answers of a request have at most; None without a limit."""
     if "contents" not in request:  # embeddings answer with numbers that cost nothing
         return 0
     config = request.get("generationConfig", {})

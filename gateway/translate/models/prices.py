@@ -15,6 +15,7 @@ PRICES_READ_ON: Final = "2026-11-25"
 # Prompts of more tokens cost more with some models.
 LONG_PROMPT: Final = 200_000
 MILLION: Final = 1_000_000
+BILLION: Final = 1_000_000_000
 
 
 class Price(NamedTuple):
