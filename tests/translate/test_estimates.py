@@ -5,7 +5,15 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.translate.models.estimates import Estimate, estimate
+from gateway.translate.models.estimates import (
+    IMAGE_TOKENS,
+    NAMED_MEDIA_TOKENS,
+    Estimate,
+    estimate,
+    item_tokens,
+    line_tokens,
+    marks_of,
+)
 from gateway.translate.models.prices import (
     LONG_PROMPT,
     MILLION,
@@ -40,7 +48,16 @@ def user(text: str, **more: Any) -> dict[str, Any]:
         (user("", generationConfig={"responseSchema": {"type": "STRING"}}), 5),
         (user("", generationConfig={"responseJsonSchema": {"type": "string"}}), 5),
         ({"contents": [{"parts": [{"functionCall": {"name": "f", "args": {}}}]}]}, 6),
+        (
+            user(
+                "1234",
+                tools=[{"functionDeclarations": [{"name": "f"}]}],
+                generationConfig={"responseSchema": {"type": "STRING"}},
+            ),
+            16,
+        ),
         ({"content": {"parts": [{"text": "12345678"}]}}, 2),
+        ({"contents": []}, 0),
     ],
 )
 def test_texts_are_counted(request_: dict[str, Any], tokens: int) -> None:
@@ -158,3 +175,61 @@ def test_the_table_is_in_order() -> None:
                 assert price.output == 0 or price.output > price.input > 0
                 assert (price.long_input or 9) > price.input
                 assert (price.long_output or 99) > price.output
+
+
+def test_functions_of_the_client_leave_the_cost_known() -> None:
+    """They are texts of the prompt."""
+    functions = {"functionDeclarations": [{"name": "f"}]}
+    config = {"maxOutputTokens": 1, "responseModalities": ["TEXT"]}
+    found = of(user("", tools=[functions], generationConfig=config))
+    assert found.unknown == ()
+    assert found.input_cost == pytest.approx(11 / MILLION)
+
+
+def inline(kind: str, size: int = 4) -> dict[str, Any]:
+    """Media of a type, of so much base64."""
+    return {"inlineData": {"mimeType": kind, "data": "A" * size}}
+
+
+NAMED: Any = {"fileUri": "https://example.com/x"}
+
+
+@pytest.mark.parametrize(
+    ("part", "data", "tokens"),
+    [
+        (inline("image/png", 40_000), 40_000, IMAGE_TOKENS),
+        (inline("image"), 4, IMAGE_TOKENS),
+        (inline("audio/wav"), 4, 32),
+        (inline("audio/wav", 40_008), 40_008, 60),
+        (inline("video/mp4"), 4, 300),
+        (inline("video/mp4", 1_001_000), 1_001_000, 900),
+        (inline("application/pdf", 200_000), 200_000, 1_680),
+        (inline("text/plain", 4_000), 4_000, NAMED_MEDIA_TOKENS),
+        ({"fileData": NAMED}, 0, NAMED_MEDIA_TOKENS),
+        ({"fileData": {"mimeType": "audio/wav", **NAMED}}, 0, NAMED_MEDIA_TOKENS),
+        ({"fileData": {"mimeType": "image/png", **NAMED}}, 0, IMAGE_TOKENS),
+        (
+            {"functionResponse": {"name": "f", "parts": [inline("image/png", 4_000)]}},
+            4_000,
+            IMAGE_TOKENS,
+        ),
+    ],
+)
+def test_media_take_what_google_publishes(part: dict[str, Any], data: int, tokens: int) -> None:
+    """Not what their base64 would; all around them is text."""
+    item = orjson.dumps({"contents": [{"parts": [part, {"text": "123"}]}]})
+    expected = -(-(len(item) - data) // 4) + tokens
+    assert item_tokens(item) == expected
+    assert type(item_tokens(item)) is int
+    assert line_tokens([item, item], marks_of(item)) == 2 * expected
+    spooled = b'{"key":"1","request":' + item + b"}"
+    assert item_tokens(spooled) == -(-(len(spooled) - data) // 4) + tokens
+
+
+@pytest.mark.parametrize("more", [{}, {"cachedContent": "cachedContents/a"}])
+def test_texts_take_a_token_for_four_bytes(more: dict[str, Any]) -> None:
+    """Whatever else the request has, and each item of a line by itself."""
+    for text in ("1", "12", "123", "1234"):
+        item = orjson.dumps(user(text, **more))
+        assert item_tokens(item) == -(-len(item) // 4)
+        assert line_tokens([item] * 3, marks_of(item)) == 3 * -(-len(item) // 4)
