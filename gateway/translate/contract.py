@@ -208,6 +208,7 @@ Answer = Json
 Loads = Callable[[bytes], Json | None]
 
 ToGemini = Callable[[Json, Policy, str], Translation | LineError]
+Fitting = Callable[[Json, Policy, str], Translation | None]
 FromGemini = Callable[[AnswerHints, Sequence[Answer], Context], Rendered]
 
 
@@ -218,7 +219,8 @@ class Endpoint:
     ``method`` is the Gemini method that answers it, one of :mod:`gateway.wire.gemini`'s.
     ``required`` are body members without which the whole batch fails (in addition to ``model``), as
     OpenAI does. ``quick`` gives a parser for result lines that is faster than a JSON parser, or
-    None when the hints need the parsed values.
+    None when the hints need the parsed values. ``fitting`` translates, as ``to_gemini`` does, a
+    line that is like others before it, and no other: it is nested no deeper than one of these.
     """
 
     path: str
@@ -227,3 +229,4 @@ class Endpoint:
     to_gemini: ToGemini
     from_gemini: FromGemini
     quick: Callable[[AnswerHints], Loads | None] | None = None
+    fitting: Fitting | None = None

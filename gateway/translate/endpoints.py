@@ -1,6 +1,7 @@
 """The OpenAI paths a line may name: a new endpoint is one room, and its line here."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, Protocol
 
 from gateway.translate import chat, completions, embeddings, images, images_edits, responses
@@ -29,7 +30,7 @@ def _generated(path: str, room: Room, required: str) -> Endpoint:
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
     endpoint.path: endpoint
     for endpoint in (
-        _generated(chat.PATH, chat, "messages"),
+        replace(_generated(chat.PATH, chat, "messages"), fitting=chat.fitting),
         _generated(completions.PATH, completions, "prompt"),
         Endpoint(
             embeddings.PATH,

@@ -9,11 +9,11 @@ alone, so it shows in the time that a line takes and never in what comes out.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
-from typing import Any, Final, Generic, Literal, NoReturn
+from typing import Any, Final, Generic, Literal, NoReturn, Protocol, cast, overload
 
 from orjson import dumps, loads
 
-from gateway.translate.contract import Json, LineError, Policy, ToGemini, Translation
+from gateway.translate.contract import Json, LineError, Policy, Translation
 from gateway.translate.reading.own_values import (
     LARGEST_LIMIT,
     STAND_IN_LIMIT,
@@ -62,9 +62,11 @@ _options: Final[Remembered[Place, Compiled[Any]]] = Remembered(_ROOM)
 _frames: Final[Remembered[Place, "Frame | bool"]] = Remembered(_ROOM)
 
 
-# What finds the values of a line, if a pattern does; the frame, policy and model of the last line.
+# What finds the values of a line, if a pattern does; the frame, and its policy and model.
 _Found = tuple[Find | None, "Frame | None", Policy | None, str]
 _NOTHING_FOUND: Final[_Found] = (None, None, None, "")
+
+_NESTED: Final = (dict, list)
 
 # So many lines in a row that are not remembered, and the next are looked for by their shape first.
 _MISSES: Final = 8
@@ -78,12 +80,33 @@ def forget() -> None:
     _frames.cache_clear()
 
 
+class Translator(Protocol):
+    """An endpoint's ``to_gemini``.
+
+    Where the line must be ``known``, it is translated by what was compiled for others and by
+    ``fit`` alone, or not at all. Then it is nested no deeper than one of the others.
+    """
+
+    @overload
+    def __call__(self, body: Json, policy: Policy, model: str) -> Translation | LineError: ...
+
+    @overload
+    def __call__(
+        self, body: Json, policy: Policy, model: str, known: Literal[True]
+    ) -> Translation | None: ...
+
+
+# The first half of an endpoint's translation: None for what has to be read.
+Fit = Callable[[Any, Any, Values, Hints], Translation | None]
+
+
 def translates(  # noqa: C901 - in one step: a call takes a tenth of what a small line may
     field: str,
     table: FieldTable[RequestBuilder],
     build: Build[Options],
     others: tuple[str, ...] = (),
-) -> Callable[[Callable[..., Translation]], ToGemini]:
+    fit: Fit | None = None,
+) -> Callable[[Callable[..., Translation]], Translator]:
     """Make an endpoint's ``to_gemini`` of a function of its compiled options and of ``field``.
 
     The field holds what differs from line to line; ``build`` compiles all others. Those that the
@@ -97,37 +120,56 @@ def translates(  # noqa: C901 - in one step: a call takes a tenth of what a smal
     # object, for several threads translate: none may see the half of it.
     last: tuple[bytes, Policy | None, str, Any] = (b"", None, "", None)
 
-    def decorate(translate: Callable[..., Translation]) -> ToGemini:
+    def decorate(  # noqa: C901 - as above
+        translate: Callable[..., Translation],
+    ) -> Translator:
         @wraps(translate)
-        def to_gemini(body: Json, policy: Policy, model: str) -> Translation | LineError:
+        def to_gemini(  # noqa: C901 - as above
+            body: Json,
+            policy: Policy,
+            model: str,
+            known: bool = False,
+        ) -> Translation | LineError | None:
             nonlocal last
             rest = body.copy()
             given = rest.pop(field, None)
             if others:
                 given = (given, *[rest.pop(name, None) for name in others])
             try:
+                key = b""
                 if compiler.misses >= _MISSES:
-                    compiled = compiler.by_shape(rest, model, policy)
+                    compiled = compiler.by_shape(rest, model, policy, known)
                 else:
-                    key = b""
                     if compiler.known:
                         try:
                             key = dumps(rest)
                         except TypeError:  # what no JSON writer writes is refused next
                             key = b""
-                    last_key, last_policy, last_model, compiled = last
-                    if key != last_key or policy is not last_policy or model != last_model:
-                        compiled = compiler.compile(rest, model, policy, key)
-                        if key and compiler.known:
-                            last = (key, policy, model, compiled)
+                    last_key, last_policy, last_model, found = last
+                    same = key == last_key and policy is last_policy and model == last_model
+                    compiled = found if same else None
+                if compiled is None:
+                    if known:
+                        return None
+                    compiled = compiler.compile(rest, model, policy, key)
+                    if key and compiler.known:
+                        last = (key, policy, model, compiled)
                 options, values, hints = compiled
-                if values:
-                    return translate(options, given, values, hints)
-                return translate(options, given)
+                made = None if fit is None else fit(options, given, values, hints)
+                if made is not None or known:
+                    return made
+                return (
+                    translate(options, given, values, hints)
+                    if values
+                    else translate(options, given)
+                )
             except Refused as refusal:
-                return retry_without_unknown(refusal, to_gemini, body, policy, model)
+                if known:  # it is read next, and refused in its own words
+                    return None
+                return retry_without_unknown(refusal, translator, body, policy, model)
 
-        return to_gemini
+        translator = cast(Translator, to_gemini)
+        return translator
 
     return decorate
 
@@ -148,9 +190,8 @@ class Compiler(Generic[Options]):
         self.misses = 0
         # Whether the options of the last line were known: then those of the next may be.
         self.known = False
-        # What the line before was found by, and others by the names of their members; in which
-        # generation of the cache: what is used stays there, and what it gave up is not kept here.
-        self._last = _NOTHING_FOUND
+        # What lines were found by, by the names of their members, and in which generation of the
+        # cache: what is used stays there, and what it gave up is not kept here.
         self._found: dict[tuple[str, ...], _Found] = {}
         self._generation: object = None
 
@@ -163,7 +204,9 @@ class Compiler(Generic[Options]):
         """
         try:
             if self.misses >= _MISSES:
-                return self.by_shape(rest, model, policy)
+                found = self.by_shape(rest, model, policy)
+                if found is not None:
+                    return found
             if self._leave_out(rest):
                 key = b""
             place = (self._build, key or dumps(rest), model, policy)
@@ -177,51 +220,58 @@ class Compiler(Generic[Options]):
         self.known = False
         return self._anew(rest, place)
 
-    def by_shape(self, rest: Json, model: str, policy: Policy) -> Compiled[Any]:
-        """Look for the shape first: the options themselves were unknown several times in a row."""
+    def by_shape(  # noqa: C901 - in one step, as above
+        self,
+        rest: Json,
+        model: str,
+        policy: Policy,
+        flat: bool = False,
+    ) -> Compiled[Any] | None:
+        """Look for the shape first: the options themselves were unknown several times in a row.
+
+        None for a shape that is not known and, where what is left out must be ``flat``, for a line
+        of which that is not certain. Errors: Refused, as in :meth:`compile`.
+        """
         if self._generation is not _frames.new:
             self._found.clear()
-            self._last = _NOTHING_FOUND
             self._generation = _frames.new
         for name in self._left_out:
-            rest.pop(name, None)
-        find, frame, last_policy, last_model = self._last
-        match = None
+            if type(rest.pop(name, None)) in _NESTED and flat:
+                return None
+        found = self._found.get(tuple(rest))
+        if found is None:
+            if flat:
+                return None
+            found = self._left(rest)
+        find, frame, last_policy, last_model = found
+        if policy is not last_policy or model != last_model:
+            find = frame = None
         taken: Sequence[str] = ()
         try:
-            if find is not None and policy is last_policy and model == last_model:
-                match = find(dumps(rest))
-            if match is None:
-                find, frame, _, _ = self._known(rest, model, policy)
-                match = find and find(dumps(rest))
+            match = None if find is None else find(dumps(rest))
             if match is not None:
                 values = match.groups()
             else:
                 frame, values, taken = self._take_apart(rest, model, policy, frame)
         except TypeError as error:
             _refuse_unwritable(rest, error)
-        compiled = None
         if frame is not None:
             compiled = frame.filled(values)
-            # Two in a row of the same values may be of a program that repeats them.
-            if values == frame.last and compiled is not None:
-                self.misses = 0
+            if compiled is not None:
+                # Two in a row of the same values may be of a program that repeats them.
+                if values == frame.last:
+                    self.misses = 0
+                frame.last = values
+                return compiled
             frame.last = values
-        if compiled is None:
-            self.misses = _MISSES - 1
-            put_back(rest, values, taken)
-            compiled = self.compile(rest, model, policy)
-        return compiled
+        self.misses = _MISSES - 1
+        put_back(rest, values, taken)
+        return None
 
-    def _known(self, rest: Json, model: str, policy: Policy) -> _Found:
-        """Return what the last line with the members of ``rest`` was found by."""
+    def _left(self, rest: Json) -> _Found:
+        """Return what lines are found by that have the members which are read of ``rest``."""
         self._leave_out(rest)
-        found = self._found.get(tuple(rest), _NOTHING_FOUND)
-        _, _, last_policy, last_model = found
-        if policy is not last_policy or model != last_model:
-            return _NOTHING_FOUND
-        self._last = found
-        return found
+        return self._found.get(tuple(rest), _NOTHING_FOUND)
 
     def _leave_out(self, rest: Json) -> bool:
         """Leave out what nothing reads; whether there was something of the kind."""

@@ -92,6 +92,38 @@ def test_a_line_is_bounded_by_its_structure_before_it_is_parsed(tmp_path: Path) 
     assert "1200017 brackets" in summary.errors[0].message
 
 
+def _nested(depth: int) -> object:
+    value: object = "a"
+    for turn in range(depth):
+        value = [value] if turn % 2 else {"k": value}
+    return value
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own seeds", "the same options"])
+@pytest.mark.parametrize(
+    "member", ["prediction", "store", "user", "stop", "seed", "tools", "metadata", "messages"]
+)
+def test_no_line_nests_deeper_however_much_it_is_like_others(
+    tmp_path: Path, member: str, own: bool
+) -> None:
+    """Of those that are like others the depth is not counted; one more member is enough."""
+
+    def line(number: int, **members: object) -> bytes:
+        options: dict[str, Any] = {"seed": number} if own else {}
+        body = {"user": f"u{number}", "prediction": {"content": "a"}, "store": {"a": []}}
+        return chat(f"c{number}", **{**options, **body, **members})
+
+    deep = [_nested(126), _nested(127)]  # with line and body 128 and 129
+    if member == "messages":
+        deep = [[{"role": "user", "content": value}] for value in (_nested(124), _nested(125))]
+    lines = [line(number) for number in range(30)]
+    good = check(tmp_path, [*lines, line(30, **{member: deep[0]}), line(31)])
+    assert (good.lines, good.errors) == (32, ())
+    summary = check(tmp_path, [*lines, line(30, **{member: deep[1]}), line(31)])
+    assert complaints(summary) == [("invalid_json_line", 31)]
+    assert "128 levels" in summary.errors[0].message
+
+
 def test_lines_that_processes_die_of_are_refused_alone(tmp_path: Path) -> None:
     """Before, the whole file was: three deaths, and a batch that failed for no line of its own.
 

@@ -88,6 +88,11 @@ class Envelope:
 
     def read(self, raw: bytes | LongLine, number: int) -> Line | BatchError:
         """Return the line, or the first complaint about it."""
+        parsed = self.parse(raw, number)
+        return parsed if isinstance(parsed, BatchError) else self.check(raw, parsed, number)
+
+    def parse(self, raw: bytes | LongLine, number: int) -> dict[str, Any] | BatchError:
+        """Return what a line says, or why it cannot be read."""
         if isinstance(raw, LongLine):
             return BatchError(
                 "line_too_long",
@@ -105,14 +110,21 @@ class Envelope:
             return _unreadable(_why_unreadable(raw), number)
         if type(line) is not dict:
             return _unreadable("This line is not a JSON object.", number)
-        if depth_exceeds(raw, line, MAX_DEPTH):
-            return _unreadable(f"This line nests deeper than {MAX_DEPTH} levels.", number)
-        return self._usual(line) or self._check(line, number)
+        return line
 
-    def _usual(self, line: dict[str, Any]) -> Line | None:
+    def check(
+        self, raw: bytes | LongLine, parsed: dict[str, Any], number: int
+    ) -> Line | BatchError:
+        """Return the line that :meth:`parse` has parsed, or the first complaint about it."""
+        if type(raw) is bytes and depth_exceeds(raw, parsed, MAX_DEPTH):
+            return _unreadable(f"This line nests deeper than {MAX_DEPTH} levels.", number)
+        return self.usual(parsed) or self._check(parsed, number)
+
+    def usual(self, line: dict[str, Any]) -> Line | None:
         """Return a line of which nothing can be said against, None for any other.
 
-        In one step: the questions below take three times as long, and most lines are good.
+        In one step: the questions below take three times as long, and most lines are good. How
+        deep its body is nested is not asked; there are no other values that could be.
         """
         try:
             body = line["body"]

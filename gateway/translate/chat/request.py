@@ -143,7 +143,21 @@ def _choice(builder: RequestBuilder) -> Choice:
     return choice
 
 
-@translates("messages", CHAT, _build)
+def _fit(
+    options: CompiledOptions, messages: object, values: Values, hints: Hints
+) -> Translation | None:
+    """Translate a line by its template, if it has one."""
+    if not options.shared:
+        return None
+    plain = options.plain(messages, read_messages, "text", "image_url", values=values, calls=CALLS)
+    if plain is None:
+        return None
+    item, marks = plain
+    items = (item,) if options.items == 1 else options.one_item_per_choice(item)
+    return items, hints or options.hints, options.notes, (), marks, options.most(values)
+
+
+@translates("messages", CHAT, _build, fit=_fit)
 def to_gemini(
     options: CompiledOptions, messages: object, values: Values = (), hints: Hints = ()
 ) -> Translation:
@@ -152,15 +166,12 @@ def to_gemini(
     ``{"model": "gemini-3.6-flash", "messages": [{"role": "user", "content": "Hi"}]}`` ->
     ``{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}``
     """
-    if options.shared:
-        plain = options.plain(
-            messages, read_messages, "text", "image_url", values=values, calls=CALLS
-        )
-        if plain is not None:
-            item, marks = plain
-            items = (item,) if options.items == 1 else options.one_item_per_choice(item)
-            return items, hints or options.hints, options.notes, (), marks, options.most(values)
     options.shared = True
     if messages is None:
         missing("messages")
     return options.translation(messages, read_messages, "messages", values, hints)
+
+
+def fitting(body: Json, policy: Policy, model: str) -> Translation | None:
+    """Translate a line that is like others before it; None for any other."""
+    return to_gemini(body, policy, model, True)
