@@ -6,6 +6,7 @@ one line takes.
 """
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -41,6 +42,13 @@ class BlobNames:
         if old:
             await store.forget_blobs(old)
         return taken
+
+    def drop(self, before: float = math.inf) -> None:
+        """Use none that was registered before then: the sweeper gives up what is pending since.
+
+        A clock that was a day ahead for a moment left names that were swept, and look fresh.
+        """
+        self.left = deque((name, since) for name, since in self.left if since >= before)
 
     async def _register(self, store: Store, now: int, least: int) -> None:
         async with self._registering:

@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
+import logging
 import os
 import shutil
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
@@ -33,6 +34,7 @@ from gateway.errors import (
     DamagedBlobError,
     GatewayError,
     InDoubtError,
+    InternalError,
     UpstreamError,
     WorkerError,
 )
@@ -48,6 +50,8 @@ from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource
 from gateway.runner.cpu.validate import InputLimits
 from gateway.runner.workers import Workers
 from gateway.units import MIB
+
+logger = logging.getLogger(__name__)
 
 SEAL_BLOCK: Final = MIB
 NO_SEALS: Final[Mapping[str, Seal]] = MappingProxyType({})
@@ -371,6 +375,7 @@ class JobClaim(Claim[Job]):
         self.ended: Batch | None = None  # its batch, which ended with it
         self.batch: Batch | None = None  # that batch, once this was told
         self.held: HeldResults | None = None  # of the record that the next save writes
+        self._otherwise = row  # the record that is written where they cannot be kept
 
     def goes_on(self, row: Job) -> bool:
         """Whether the next step follows at once if this is the record, under the same claim."""
@@ -380,21 +385,47 @@ class JobClaim(Claim[Job]):
         """Write the record, and keep the claim for what follows at once."""
         await super().save(row, keep=keep or self._keeps(row), **others)
 
-    def put_off(self, row: Job, held: HeldResults) -> None:
+    def put_off(self, row: Job, held: HeldResults, otherwise: Job) -> None:
         """Leave it to the next save to write a record of results that are here.
 
         Whatever the next step comes to, it saves, also where it fails. Until then nothing but this
-        process knows the record: after a crash it is made again.
+        process knows the record: after a crash it is made again. ``otherwise`` is the record of a
+        job whose results are still to be asked for.
         """
-        self.row, self.held = row, held
+        self.row, self.held, self._otherwise = row, held, otherwise
 
     @override
     async def _save(self, row: Job, keep: bool, others: Mapping[str, Any]) -> None:
-        if self.held is not None and row.raw == self.held.name:
-            both = (await self.held.written()).and_then(others.get("blobs", BlobChange()))
-            others = {**others, "blobs": both}
-        await super()._save(row, keep, others)
+        if self.held is None or row.raw != self.held.name:
+            await super()._save(row, keep, others)
+        else:
+            await self._save_with(self.held, row, keep, others)
         self.held = None
+
+    async def _save_with(
+        self, held: HeldResults, row: Job, keep: bool, others: Mapping[str, Any]
+    ) -> None:
+        """Save a record with its results; those that cannot be kept here are left at Google.
+
+        It has them until they are collected. A folder that refuses a file ended the gateway: the
+        failure that a record was to tell of met the same folder.
+        """
+        try:
+            both = (await held.written()).and_then(others.get("blobs", BlobChange()))
+        except OSError as error:
+            await self._leave(row, error)
+            return
+        try:
+            await super()._save(row, keep, {**others, "blobs": both})
+        except InternalError as error:  # the name was given up
+            await self._leave(row, error)
+
+    async def _leave(self, row: Job, error: Exception) -> None:
+        told = describe(error)
+        logger.error("%s: its results are asked for again: %s", job_label(row), told)
+        failures = max(row.failures, 1)
+        left = replace(self._otherwise, failures=failures, last_error=told, defects=row.defects)
+        await super()._save(left, False, {})
 
 
 class FileClaim(Claim[StagedFile]):

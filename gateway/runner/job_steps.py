@@ -304,7 +304,9 @@ async def _secure_at_once(
     if context.workers.free and claim.goes_on(secured):
         # They are rendered now, and written down with what comes of that: after a crash meanwhile
         # Google is asked again, which keeps them until they are collected.
-        claim.put_off(secured, held)
+        due = context.clock.now() + context.options.retry.longest
+        otherwise = replace(claim.row, due_at=context.while_ending(claim.row, due))
+        claim.put_off(secured, held, otherwise)
     else:
         await claim.save(secured, blobs=await held.written())
 

@@ -44,6 +44,7 @@ from gateway.batches.staging import FileStep, StagedFile, next_act
 from gateway.errors import (
     DamagedBlobError,
     DamagedStoreError,
+    InternalError,
     UnavailableError,
     UpstreamError,
     UpstreamHeldError,
@@ -707,6 +708,9 @@ class Runner:
 
     async def _back_off(self, step: AnyStep, claim: AnyClaim, error: Exception) -> None:
         self._count_failure(step, claim, error)
+        if isinstance(error, InternalError):
+            # A blob's name was given up, by a replica whose clock is a day ahead, say: so were all.
+            self._context.names.drop()
         failures = claim.row.failures + 1
         pause = self._pause_after(failures, error, claim)
         held, said = isinstance(error, UpstreamHeldError), _said(error, claim)

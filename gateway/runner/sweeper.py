@@ -52,6 +52,7 @@ class Sweeper:
         await forget_trails(self._context, (now - LONGEST_WRITE) / 1000)
         swept = 0
         pending_before = now - max(self._context.options.sweep_age, LONGEST_WRITE)
+        self._context.names.drop(pending_before)
         while names := await self._context.store.sweepable_blobs(
             before, SWEEP_AT_ONCE, pending_before=pending_before
         ):

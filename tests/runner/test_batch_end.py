@@ -1,5 +1,6 @@
 """A batch of few lines ends where the results of its only job are read, in one transaction."""
 
+import errno
 import hashlib
 import logging
 from dataclasses import replace
@@ -250,3 +251,38 @@ async def test_results_are_kept_when_they_cannot_be_rendered(
     assert names == ["a", "b"]
     assert states.count(JobState.SECURED) == 1
     assert w.upstream.calls.count("fetch") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refused", ["its place", "its name"])
+async def test_results_that_cannot_be_kept_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """A folder refuses their file, or names were given up: the gateway ended by it."""
+    async with world(tmp_path, alone=True) as w:
+        answer_with_the_look(w, monkeypatch)
+        states = noted_states(w, monkeypatch)
+        run, create = w.context.workers.run, w.context.blobs.create
+        left = {refused}
+
+        async def dying(call: str, task: object, seconds: float) -> dict[str, Any]:
+            if call != "collect" or not left:
+                return await run(call, task, seconds)
+            if "its name" in left:
+                await w.store.sweepable_blobs(0, 1, pending_before=w.clock.now() + HOUR)
+                left.clear()
+            raise WorkerError("once")
+
+        def created(name: str) -> Any:
+            if "its place" in left and "fetch" in w.upstream.calls:
+                left.clear()
+                raise PermissionError(errno.EACCES, "Permission denied", name)
+            return create(name)
+
+        monkeypatch.setattr(w.context.workers, "run", dying)
+        monkeypatch.setattr(w.context.blobs, "create", created)
+        _, names, _ = await outcome(w, await w.submit(LINES))
+    assert names == ["a", "b"]
+    assert states.count(JobState.RUNNING) >= 2
+    assert 2 <= w.upstream.calls.count("fetch") <= 3
+    assert w.upstream.calls.count("create") == 1

@@ -9,8 +9,9 @@ import pytest
 
 from gateway.ports.store import Seal
 from gateway.runner.blob_names import AT_ONCE, FRESH_FOR, BlobNames
+from gateway.runner.sweeper import LONGEST_WRITE
 from gateway.store.sqlite import SQLiteStore
-from tests.runner.world import OWNER, chat, world
+from tests.runner.world import HOUR, OWNER, chat, sweep, world
 
 NOW = 1_000_000
 SPOOL_ECHO_RAW_AND_OUTPUT = 4
@@ -63,6 +64,17 @@ async def test_a_name_that_may_be_given_up_is_not_used(tmp_path: Path, later: in
         [fresh] = await names.take(store, NOW + later, 1)
         assert fresh not in old
         assert await store.known_blobs([*old]) == {in_time}
+
+
+async def test_a_clock_that_was_a_day_ahead_leaves_no_name_that_was_swept(tmp_path: Path) -> None:
+    """It is right again when the next name is needed, and those in stock look fresh."""
+    async with world(tmp_path) as w:
+        await w.context.new_blob()
+        w.clock.ahead = LONGEST_WRITE + HOUR
+        await sweep(w.context)
+        w.clock.ahead = 0
+        name = await w.context.new_blob()
+        assert await w.store.known_blobs([name]) == {name}
 
 
 @pytest.mark.parametrize("refused", [0, 1], ids=["with its job", "by a step of its own"])
