@@ -27,6 +27,10 @@ class Kind(IntEnum):
     NOTES = 4
 
 
+# Compared with each record: to look a member of an enum up takes as long as all the rest.
+_NOTES: Final = int(Kind.NOTES)
+
+
 class Entry(NamedTuple):
     """One index record."""
 
@@ -53,6 +57,8 @@ def unpack(block: bytes) -> Iterator[Entry]:
 
 def merged(indexes: Sequence[Iterable[Entry]]) -> Iterator[tuple[int, Entry]]:
     """Yield all records by line, each with the number of its run."""
+    if len(indexes) == 1:  # as of most batches
+        return zip(itertools.repeat(0), indexes[0], strict=False)
     numbered = [_numbered(run, index) for run, index in enumerate(indexes)]
     return heapq.merge(*numbered, key=lambda pair: pair[1].line)
 
@@ -101,15 +107,16 @@ def audited(entries: Iterable[tuple[int, Entry]], lines: int) -> Iterator[tuple[
     Errors: AuditError naming the first line that is missing or comes twice.
     """
     expected = 1
-    for run, entry in entries:
-        if entry.kind == Kind.NOTES:
-            yield run, entry
+    for pair in entries:
+        line, kind, _, _ = pair[1]
+        if kind == _NOTES:
+            yield pair
             continue
-        if entry.line != expected:
-            what = "comes twice" if entry.line < expected else f"follows {expected - 1}"
-            raise AuditError(f"line {entry.line} {what}")
+        if line != expected:
+            what = "comes twice" if line < expected else f"follows {expected - 1}"
+            raise AuditError(f"line {line} {what}")
         expected += 1
-        yield run, entry
+        yield pair
     if expected != lines + 1:
         raise AuditError(f"{expected - 1} of {lines} lines are there")
 
@@ -121,15 +128,15 @@ def stretches(entries: Iterable[tuple[int, Entry]], most_bytes: int) -> Iterator
     """
     run = kind = offset = first = end = 0
     lengths: list[int] = []
-    for number, entry in entries:
-        follows = number == run and entry.kind == kind and entry.offset == end
-        alone = kind == Kind.NOTES or run == GAP
+    for number, (line, its_kind, place, length) in entries:
+        follows = place == end and number == run and its_kind == kind
+        alone = kind == _NOTES or run == GAP
         if lengths and (alone or not follows or end - offset >= most_bytes):
             yield Stretch(run, kind, offset, lengths, first)
             lengths = []
         if not lengths:
-            run, kind, offset, first = number, entry.kind, entry.offset, entry.line
-        lengths.append(entry.length)
-        end = entry.offset + entry.length
+            run, kind, offset, first = number, its_kind, place, line
+        lengths.append(length)
+        end = place + length
     if lengths:
         yield Stretch(run, kind, offset, lengths, first)

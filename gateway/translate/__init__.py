@@ -5,7 +5,7 @@
 :mod:`gateway.translate.contract`; README.md of this room is its map.
 """
 
-from gateway.translate.answer.cost import answer_cost
+from gateway.translate.answer.cost import answer_cost, usage_cost
 from gateway.translate.answer.failure import failure_of
 from gateway.translate.answer.passing import passes
 from gateway.translate.contract import (
@@ -127,4 +127,5 @@ __all__ = [
     "refusal_of",
     "replayed",
     "resolve_model",
+    "usage_cost",
 ]

@@ -210,6 +210,8 @@ Loads = Callable[[bytes], Json | None]
 ToGemini = Callable[[Json, Policy, str], Translation | LineError]
 Fitting = Callable[[Json, Policy, str], Translation | None]
 FromGemini = Callable[[AnswerHints, Sequence[Answer], Context], Rendered]
+# The same of one answer of the usual kind, whose tokens are all of text; None of any other.
+PlainAnswer = Callable[[AnswerHints, Answer, Context], Rendered | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ class Endpoint:
     OpenAI does. ``quick`` gives a parser for result lines that is faster than a JSON parser, or
     None when the hints need the parsed values. ``fitting`` translates, as ``to_gemini`` does, a
     line that is like others before it, and no other: it is nested no deeper than one of these.
+    ``plain`` renders what most lines are answered with, in less time.
     """
 
     path: str
@@ -230,3 +233,4 @@ class Endpoint:
     from_gemini: FromGemini
     quick: Callable[[AnswerHints], Loads | None] | None = None
     fitting: Fitting | None = None
+    plain: PlainAnswer | None = None

@@ -30,7 +30,11 @@ def _generated(path: str, room: Room, required: str) -> Endpoint:
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
     endpoint.path: endpoint
     for endpoint in (
-        replace(_generated(chat.PATH, chat, "messages"), fitting=chat.fitting),
+        replace(
+            _generated(chat.PATH, chat, "messages"),
+            fitting=chat.fitting,
+            plain=chat.plain_answer,
+        ),
         _generated(completions.PATH, completions, "prompt"),
         Endpoint(
             embeddings.PATH,

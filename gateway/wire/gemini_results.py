@@ -132,9 +132,12 @@ def parse_result(line: bytes, loads: Loads | None = None) -> tuple[str | None, A
     """
     row: object = loads(line) if loads is not None else None
     try:
-        row = row or loads_tolerantly(line)
-    except (ValueError, RecursionError):
-        return None, _UNREADABLE
+        row = row or orjson.loads(line)
+    except orjson.JSONDecodeError:
+        try:
+            row = loads_tolerantly(line)
+        except (ValueError, RecursionError):
+            return None, _UNREADABLE
     return parse_item(row)
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.translate import Price, answer_cost, usage_cost
 from gateway.translate.chat import answer as answers
 from gateway.translate.chat.plain import plain_answer
 from gateway.translate.contract import AnswerHints, Context
@@ -121,3 +122,29 @@ def test_so_are_tokens_that_are_no_text(member: str, medium: str) -> None:
     details = [{"modality": medium, "tokenCount": 2}]
     response = answer_of([{"text": "a"}], **{member: details})
     assert plain_answer(HINTS, {"response": response}, CONTEXT) is None
+
+
+PRICE = Price(0.3, 2.5, 0.6, 5.0)
+COUNTS = st.sampled_from([0, 1, 7, 250_000, 2**41, -1, "12", 1.0, True, None])
+USAGE = st.dictionaries(
+    st.sampled_from(
+        [
+            "promptTokenCount",
+            "candidatesTokenCount",
+            "thoughtsTokenCount",
+            "cachedContentTokenCount",
+            "toolUsePromptTokenCount",
+        ]
+    ),
+    COUNTS,
+)
+
+
+@given(usage=USAGE)
+def test_the_tokens_of_a_plain_answer_cost_what_the_answer_does(usage: dict[str, Any]) -> None:
+    """Collecting prices them without another look at the answer."""
+    answer = {"response": answer_of([{"text": "a"}], **usage)}
+    plain = plain_answer(HINTS, answer, CONTEXT)
+    assert plain is not None
+    assert usage_cost(plain[2], PRICE) == answer_cost(answer, PRICE)
+    assert usage_cost(plain[2], None) is None

@@ -56,6 +56,7 @@ from gateway.translate import (
     failure_of,
     passes,
     price_of,
+    usage_cost,
 )
 from gateway.wire.gemini_results import UNREAD, Result, read_results, unfold_inline
 
@@ -224,6 +225,7 @@ class _Collection:
     def __init__(self, task: CollectTask, files: ExitStack) -> None:
         self._task = task
         self._endpoint = ENDPOINTS[task.endpoint]
+        self._plain = self._endpoint.plain
         self._policy = Policy.from_json(task.policy)
         self._scratch = Path(task.scratch)
         self._echoes = files.enter_context(Echoes(unpack(Path(task.echo), self._scratch)))
@@ -344,7 +346,8 @@ class _Collection:
         return unfolded
 
     def _read(self, path: Path, *, held: bool = False, span: tuple[int, int] | None = None) -> None:
-        results = read_results(path, self._loads, None if held else self._reads, span)
+        reads = self._trail.read_at if self._trail.everywhere else self._reads
+        results = read_results(path, self._loads, None if held else reads, span)
         if self._echoes.total_items == 1:
             results = self._named_if_alone(results)
         for result in results:
@@ -388,9 +391,6 @@ class _Collection:
     def _reads(self, offset: int) -> bool:
         """Whether a result is to be read: no process has died of it."""
         place, only = reading(offset), self._trail.only
-        if self._trail.everywhere:
-            self._trail.at(place)
-            return True
         if place in self._trail.culprits or (is_reading(only) and place != only):
             self._trail.end()  # a process that is killed from outside now died of no result
             return False
@@ -430,16 +430,20 @@ class _Collection:
             if self._states[ordinal] >= state:
                 return
         self._states[ordinal] = state
-        self._spend(answer)
         if weak:
             self._want(ordinal, (0,), self._cost(ordinal, [answer]), _fault_of(answer))
+            self._spend(answer)
         else:
-            self._render(ordinal, [answer])
+            self._spend(answer, self._render(ordinal, [answer]))
 
-    def _spend(self, answer: Answer) -> None:
-        """Add what an answer cost; of doubled ones, only of those that are taken."""
+    def _spend(self, answer: Answer, usage: Usage | None = None) -> None:
+        """Add what an answer cost; of doubled ones, only of those that are taken.
+
+        ``usage`` are its tokens where all of them are known to be of text.
+        """
         if self._spent is not None and not self._task.reused:
-            cost = answer_cost(answer, self._price)
+            price = self._price
+            cost = answer_cost(answer, price) if usage is None else usage_cost(usage, price)
             self._spent = None if cost is None else self._spent + cost
 
     def _is_weak(self, answer: Answer) -> bool:
@@ -523,16 +527,21 @@ class _Collection:
         made = self._guard.call(self._translate, ordinal, filled)
         return NO_USAGE if made is None else made[0][2]
 
-    def _render(self, ordinal: int, answers: Sequence[Answer], paid: Usage = NO_USAGE) -> None:
-        """Write a line; ``paid`` is the part of its usage that was counted before."""
+    def _render(
+        self, ordinal: int, answers: Sequence[Answer], paid: Usage = NO_USAGE
+    ) -> Usage | None:
+        """Write a line; ``paid`` is the part of its usage that was counted before.
+
+        Return the usage of an answer of the usual kind, whose tokens are all of text.
+        """
         if self._task.unserved is not None and any(map(_was_cancelled, answers)):
             self._fail(ordinal, self._task.unserved)
-            return
+            return None
         made = self._guard.call(self._translate, ordinal, answers)
         if made is None:
             self._fail(ordinal, INTERNAL)
-            return
-        (status, _, usage, notes), line = made
+            return None
+        (status, _, usage, notes), line, plain = made
         if self._task.reused:
             notes = [*notes, *_REUSED]
         elif usage is not NO_USAGE:
@@ -540,14 +549,21 @@ class _Collection:
         if notes:
             self._note(ordinal, notes)
         self._write(ordinal, Kind.OUTPUT if status < 400 else Kind.ERROR, line)
+        return usage if plain else None
 
-    def _translate(self, ordinal: int, answers: Sequence[Answer]) -> tuple[Rendered, bytes]:
-        """Translate an answer: what can go wrong on a line does so here, before it is counted."""
-        task, number = self._task, self._echoes.lines[ordinal]
+    def _translate(self, ordinal: int, answers: Sequence[Answer]) -> tuple[Rendered, bytes, bool]:
+        """Translate an answer: what can go wrong on a line does so here, before it is counted.
+
+        Rendered, written, and whether it is of the usual kind.
+        """
+        task, number, made = self._task, self._echoes.lines[ordinal], None
         custom_id, hints = self._echoes.written(ordinal)
         context = Context(task.batch_id, number, task.created, self._policy, task.model)
-        made = self._endpoint.from_gemini(hints, answers, context)
-        return made, named_line(task.batch_id, number, custom_id, made[0], made[1])
+        if self._plain is not None and len(answers) == 1:
+            made = self._plain(hints, answers[0], context)
+        plain = made is not None
+        made = made or self._endpoint.from_gemini(hints, answers, context)
+        return made, named_line(task.batch_id, number, custom_id, made[0], made[1]), plain
 
     def _note(self, ordinal: int, notes: Sequence[Note]) -> None:
         echo = self._echoes.read(ordinal)

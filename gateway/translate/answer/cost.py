@@ -7,7 +7,7 @@ Unknown are sound and pictures (the table's prices are for text), and what Googl
 from typing import Final
 
 from gateway.translate.answer.usage import usage_of
-from gateway.translate.contract import Answer, Json
+from gateway.translate.contract import Answer, Json, Usage
 from gateway.translate.models.prices import BILLION, Price
 
 # A cached token costs a tenth of the standard price ("Context caching"), which is twice a batch's.
@@ -27,7 +27,14 @@ def answer_cost(answer: Answer, price: Price | None) -> int | None:
         usage = _usage_of_embedding(response)
     if price is None or usage is None or not _is_text(usage) or _has_fees(response):
         return None
-    asked, cached, told, _ = usage_of(usage)
+    return usage_cost(usage_of(usage), price)
+
+
+def usage_cost(usage: Usage, price: Price | None) -> int | None:
+    """Price tokens that all cost what text does."""
+    if price is None:
+        return None
+    asked, cached, told, _ = usage
     rates = price.of(asked)
     full = (asked - cached + cached * CACHED_SHARE) * rates[0] + told * rates[1]
     return round(full * BILLION)
