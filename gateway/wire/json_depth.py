@@ -41,4 +41,5 @@ def depth_exceeds(text: bytes | str, value: object, limit: int) -> bool:
 
     A text with no more brackets than the limit is decided without looking at the value.
     """
-    return brackets(text, limit) > limit and depth_of(value) > limit
+    # Each level is two characters.
+    return len(text) > 2 * limit and brackets(text, limit) > limit and depth_of(value) > limit

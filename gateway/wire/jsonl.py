@@ -8,7 +8,6 @@ from typing import BinaryIO, Final
 
 from gateway.units import MIB
 
-BLOCK: Final = 64 * 1024
 UTF8_BOM: Final = b"\xef\xbb\xbf"
 
 # Parsed, each bracket, comma or colon takes 40 to 240 bytes: this many up to 240 MB. The longest
@@ -73,40 +72,13 @@ def read_lines(file: BinaryIO, max_bytes: int, *, start: bool = True) -> Iterato
             first = False
             if not piece:
                 return
-        yield _line_of(piece, file, max_bytes)
-
-
-def read_blocks(
-    file: BinaryIO, max_bytes: int, *, start: bool = True
-) -> Iterator[bytes | LongLine]:
-    """Yield what :func:`read_lines` does, of a file that need not be waited for.
-
-    In half of the time, because lines are cut off a block at a time; a block is held with them.
-    """
-    first = start
-    while block := file.read(BLOCK):
-        if first:
-            block = block.removeprefix(UTF8_BOM)
-            first = False
-        *lines, last = block.split(b"\n")
-        for line in lines:
-            if len(line) > max_bytes:
-                yield _line_of(line + b"\n", file, max_bytes)
-            else:
-                yield line[:-1] if line.endswith(b"\r") else line
-        last += file.readline(max(0, max_bytes + 2 - len(last)))
-        if last:
-            yield _line_of(last, file, max_bytes)
-
-
-def _line_of(piece: bytes, file: BinaryIO, max_bytes: int) -> bytes | LongLine:
-    """Take the end off a line, which may go on in the file where it is a long one."""
-    if not piece.endswith(b"\n"):
-        return piece if len(piece) <= max_bytes else _skip(file, len(piece))
-    if len(piece) > max_bytes + 2:
-        return LongLine(len(piece) - 1)
-    line = piece[:-1].removesuffix(b"\r")
-    return line if len(line) <= max_bytes else LongLine(len(line))
+        if piece.endswith(b"\n"):
+            line = piece[:-1].removesuffix(b"\r")
+            yield line if len(line) <= max_bytes else LongLine(len(line))
+        elif len(piece) <= max_bytes:
+            yield piece
+        else:
+            yield _skip(file, len(piece))
 
 
 def drop_blank_end(lines: Iterable[bytes | LongLine]) -> Iterator[bytes | LongLine]:

@@ -1,28 +1,22 @@
 """JSONL framing: whole, byte by byte, with trailing bytes, over the limit."""
 
 import io
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 import pytest
 
 from gateway.wire.json_depth import depth_exceeds
 from gateway.wire.jsonl import (
-    BLOCK,
     LONG,
     LongLine,
     count_line_ends,
     drop_blank_end,
     escape_separators,
-    read_blocks,
     read_lines,
 )
 
-Reader = Callable[[BinaryIO, int], Iterator[bytes | LongLine]]
 
-
-@pytest.mark.parametrize("read", [read_lines, read_blocks])
 @pytest.mark.parametrize(
     ("data", "lines"),
     [
@@ -36,36 +30,22 @@ Reader = Callable[[BinaryIO, int], Iterator[bytes | LongLine]]
         (b"a\xe2\x80\xa8b\n", [b"a\xe2\x80\xa8b"]),
     ],
 )
-def test_lines_end_at_newlines_only(read: Reader, data: bytes, lines: list[bytes]) -> None:
+def test_lines_end_at_newlines_only(data: bytes, lines: list[bytes]) -> None:
     """The mark before the first line goes, a missing last line end is fine."""
-    assert list(read(io.BytesIO(data), 100)) == lines
+    assert list(read_lines(io.BytesIO(data), 100)) == lines
 
 
-@pytest.mark.parametrize("read", [read_lines, read_blocks])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
-def test_a_line_at_the_limit_is_read_and_one_beyond_is_skipped(read: Reader, end: bytes) -> None:
+def test_a_line_at_the_limit_is_read_and_one_beyond_is_skipped(end: bytes) -> None:
     """A long line is counted and left out; the lines around it stay."""
     data = b"a\n" + b"x" * 8 + b"\n" + b"y" * 3_000_000 + b"\n" + b"z" * 9 + end
 
-    assert list(read(io.BytesIO(data), 8)) == [
+    assert list(read_lines(io.BytesIO(data), 8)) == [
         b"a",
         b"x" * 8,
         LongLine(3_000_000),
         LongLine(10 if end == b"\r\n" else 9),
     ]
-
-
-@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-@pytest.mark.parametrize("limit", [5, BLOCK // 3, 3 * BLOCK])
-def test_blocks_end_anywhere_in_a_line(end: bytes, limit: int) -> None:
-    """Behind a line, in front of its end or within it; and lines may be longer than a block."""
-    lengths = [limit, limit + 1, limit + 2, 0, 3, limit - 1, 7]
-    for first in range(BLOCK - 4, BLOCK + 4):
-        data = b"".join(b"x" * length + end for length in [first, *lengths]) + b"y"
-
-        assert list(read_blocks(io.BytesIO(data), limit)) == list(
-            read_lines(io.BytesIO(data), limit)
-        )
 
 
 def test_blank_lines_at_the_end_are_nothing() -> None:

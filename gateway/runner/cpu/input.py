@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from gateway.units import MIB
-from gateway.wire.jsonl import LongLine, count_line_ends, drop_blank_end, read_blocks
+from gateway.wire.jsonl import LongLine, count_line_ends, drop_blank_end, read_lines
+
+# What stays in the cache of a core: lines are read from there a moment later.
+BUFFER: Final = 256 * 1024
 
 
 class Range(NamedTuple):
@@ -31,13 +34,13 @@ def input_lines(
     Blank lines at the end of the file are left out; those at the end of a range are not, because
     what follows decides whether they are one of those.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=BUFFER) as file:
         size = file.seek(0, 2)
         start, end = _span(file, size, part)
         first = 1 + _line_ends(file, 0, start)
         count = _line_ends(file, start, end) if end < size else None
         file.seek(start)
-        lines: Iterator[bytes | LongLine] = read_blocks(file, max_line_bytes, start=start == 0)
+        lines: Iterator[bytes | LongLine] = read_lines(file, max_line_bytes, start=start == 0)
         lines = drop_blank_end(lines) if count is None else itertools.islice(lines, count)
         yield from enumerate(lines, first)
 

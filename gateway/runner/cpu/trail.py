@@ -94,18 +94,37 @@ class TrailWriter:
         """Note the place, and how many bytes there are to work on, if that is known."""
         self._place[0] = place
         self._left -= size + BYTES_OF_A_PLACE
-        if self._left <= 0 and self._seconds:
+        if self._left <= 0:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._seconds:
             self._left = BYTES_AT_ONCE
             signal.setitimer(signal.ITIMER_PROF, self._seconds)
 
-    def on_with(self, place: int, size: int) -> None:
-        """Go on with what was noted last, of that size, under another name.
+    def reads(self, line: int, size: int) -> bool:
+        """Note that a line of so many bytes is being read; False for one that is left out."""
+        place = line * 2 + 1  # as :func:`reading` and :meth:`at`, in one call: it is for each line
+        if place in self.culprits:
+            return False
+        self._place[0] = place
+        self._left -= size + BYTES_OF_A_PLACE
+        if self._left <= 0:
+            self._set_timer()
+        return True
 
-        The timer goes on, too, unless it is so large that it was set for this alone.
+    def works_on(self, line: int, size: int) -> bool:
+        """Note that a line that was read is being worked on; False for one that is left out.
+
+        The timer goes on, unless the line is so large that it was set for this alone.
         """
+        place = line * 2 + 2  # as :func:`working_on`
+        if place in self.culprits:
+            return False
         self._place[0] = place
         if size > BYTES_OF_A_PLACE:
             self.at(place, size)
+        return True
 
     def read_at(self, offset: int) -> bool:
         """Note that what is there is being read, where nothing is left out; it is to be."""

@@ -36,8 +36,6 @@ from gateway.runner.cpu.trail import (
     Trail,
     TrailWriter,
     line_at,
-    reading,
-    working_on,
 )
 from gateway.translate import (
     BILLION,
@@ -470,11 +468,10 @@ class _Validation:
 
     def _read(self, raw: bytes | LongLine, number: int) -> None:
         """Take a line, unless a process has died of it."""
-        place, size = reading(number), _size(raw)
-        if place in self._trail.culprits:
+        size = len(raw) if type(raw) is bytes else _size(raw)
+        if not self._trail.reads(number, size):
             self._errors.add(BatchError("unprocessable_line", DEADLY, None, number))
             return
-        self._trail.at(place, size)
         line: dict[str, Any] | Line | BatchError = self._envelope.parse(raw, number)
         if isinstance(line, dict):
             if self._fits(line, number, size):
@@ -492,27 +489,24 @@ class _Validation:
         Without a look for its depth, which takes a tenth of all: it is nested as one of these.
         """
         fitting, line = self._endpoint.fitting, self._envelope.usual(parsed)
-        if line is None or fitting is None or line.model not in self._models or self._errors:
+        if line is None or fitting is None or self._errors:
             return False
-        place = working_on(number)
-        if place in self._trail.culprits:
+        custom_id, model, body, _ = line
+        if model not in self._models or not self._trail.works_on(number, size):
             return False
-        self._trail.on_with(place, size)
-        made = self._guard.call(fitting, line.body, self._policy, line.model)
+        made = self._guard.call(fitting, body, self._policy, model)
         if made is None:
             return False
-        self._seen.add(line.custom_id)
+        self._seen.add(custom_id)
         self._take(line, number, made)
         return True
 
     def _work_on(self, line: Line, number: int, size: int) -> None:
-        place = working_on(number)
         if line.model not in self._models and not self._admits(line.model):
             self._errors.add(_too_many_models(number))
-        elif place in self._trail.culprits:
+        elif not self._trail.works_on(number, size):
             self._refuse(line, number, LineError(500, "internal_error", None, DEADLY))
         elif not self._errors:
-            self._trail.on_with(place, size)
             self._translate(line, number)
 
     def _admits(self, model: str) -> bool:
@@ -634,10 +628,8 @@ class _Validation:
         for number, raw in self._lines_of_input():
             if number > self._lines:
                 return
-            place = reading(number)
-            if place in self._trail.culprits:
+            if not self._trail.reads(number, _size(raw)):
                 continue
-            self._trail.at(place, _size(raw))
             line = self._envelope.read(raw, number)
             if isinstance(line, Line):
                 yield number, line.custom_id

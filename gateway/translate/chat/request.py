@@ -154,7 +154,8 @@ def _fit(
         return None
     item, marks = plain
     items = (item,) if options.items == 1 else options.one_item_per_choice(item)
-    return items, hints or options.hints, options.notes, (), marks, options.most(values)
+    most = options.most(values) if values else options.usual_most
+    return items, hints or options.hints, options.notes, (), marks, most
 
 
 @translates("messages", CHAT, _build, fit=_fit)

@@ -126,7 +126,9 @@ class CompiledOptions:
         self.members = {name: dumps(members[name]) for name in members}
         # Tokens of an answer, of all its candidates, and which of a line's own values limits them.
         self._candidates: int = builder.config.get("candidateCount", 1)
-        self._most: int = builder.config.get("maxOutputTokens", self.most_tokens) * self._candidates
+        self.usual_most: int = (
+            builder.config.get("maxOutputTokens", self.most_tokens) * self._candidates
+        )
         self._limit: int | None = None
         self._marks = marks_of(dumps({name: Fragment(text) for name, text in self.members.items()}))
         self._templates = _Templates()
@@ -166,7 +168,7 @@ class CompiledOptions:
     def most(self, values: Values = ()) -> int:
         """Return how many tokens the answer of an item may have at most."""
         if self._limit is None:
-            return self._most
+            return self.usual_most
         return int(values[self._limit]) * self._candidates
 
     def write(self, conversation: Conversation, values: Values = ()) -> Plain:
@@ -298,7 +300,7 @@ class CompiledOptions:
         if template is None:
             return None
         form, marks = template
-        return form.fill((*texts, *values)), marks
+        return b"".join(form.arrange((*form.pieces, *texts, *values))), marks
 
 
 def _nothing(_: int) -> None:

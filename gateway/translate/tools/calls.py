@@ -216,7 +216,8 @@ def parsed_result(text: str) -> Json:
     """
     if text.lstrip()[:1] != "{" or '$ref"' in text:
         return {"output": text}
-    if brackets(text, MAX_ARGUMENT_DEPTH) > MAX_ARGUMENT_DEPTH or has_long_integer(text):
+    long = len(text) > MAX_ARGUMENT_DEPTH
+    if (long and brackets(text, MAX_ARGUMENT_DEPTH) > MAX_ARGUMENT_DEPTH) or has_long_integer(text):
         return {"output": text}
     try:
         value: Json = orjson.loads(text)
