@@ -233,3 +233,32 @@ def test_texts_take_a_token_for_four_bytes(more: dict[str, Any]) -> None:
         item = orjson.dumps(user(text, **more))
         assert item_tokens(item) == -(-len(item) // 4)
         assert line_tokens([item] * 3, marks_of(item)) == 3 * -(-len(item) // 4)
+
+
+@pytest.mark.parametrize(
+    ("more", "tokens"),
+    [
+        ({}, 0),
+        ({"systemInstruction": {"parts": [inline("image/webp", 0)]}}, IMAGE_TOKENS),
+        ({"contents": [{"parts": [inline("audio/wav", 0)]}]}, NAMED_MEDIA_TOKENS),
+        ({"contents": [{"parts": [{"fileData": NAMED}]}]}, NAMED_MEDIA_TOKENS),
+        ({"contents": [{"parts": [{"functionCall": {"args": inline("image/png")}}]}]}, 0),
+        ({"contents": [{"parts": [{"text": orjson.dumps(inline("image/png")).decode()}]}]}, 0),
+        ({"tools": [inline("image/png")]}, 0),
+        ({"generationConfig": {"responseSchema": inline("image/png")}}, 0),
+    ],
+)
+def test_pictures_are_told_from_what_is_named_alike(more: dict[str, Any], tokens: int) -> None:
+    """They are counted without a JSON parser, if nothing else in the request might be media."""
+    own = more.get("contents", [])
+    pictures = [inline("image/png", 400), {"text": "a"}, inline("image/jpeg", 80)]
+    item = orjson.dumps({**more, "contents": [{"parts": pictures}, *own]})
+    sizes = 480
+    assert item_tokens(item) == -(-(len(item) - sizes) // 4) + 2 * IMAGE_TOKENS + tokens
+
+
+def test_odd_data_of_a_picture_is_counted_in_characters() -> None:
+    """What hides between the samples of base64 may be a quotation mark."""
+    parts = [{"inlineData": {"mimeType": "image/png", "data": 'AA"AA\\'}}, {"text": "a"}]
+    item = orjson.dumps({"contents": [{"parts": parts}]})
+    assert item_tokens(item) == -(-(len(item) - 6) // 4) + IMAGE_TOKENS

@@ -57,6 +57,13 @@ UNPRICED: Final = frozenset(
 _MARKS: Final = re.compile(rb'"(%b)":' % b"|".join(sorted(MEDIA | UNPRICED | {LOGPROBS})))
 
 
+# A picture, as it is written in front of its base64, and what may hold media or names of theirs.
+_INLINE: Final = b'"inlineData":'
+_DATA: Final = b'"data":"'
+_IMAGE: Final = re.compile(rb'"inlineData":\{"mimeType":"image/[^"\\]*","data":"')
+_MORE: Final = (b'"fileData"', b'"function', b'"tools"', b'Schema":')
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Of one line. ``unknown`` says why the cost is not known; then both sums are None.
@@ -185,11 +192,35 @@ def line_tokens(items: Sequence[bytes], marks: Marks) -> int:
 
 
 def _with_media(item: bytes) -> int:
+    pictures = _pictures_in(item)
+    if pictures is not None:
+        words = len(item) - sum(pictures)
+        return -(-words // BYTES_PER_TOKEN) + IMAGE_TOKENS * len(pictures)
     request = orjson.loads(item)
     media = list(_media_in(request.get("request", request)))
     bulk = sum(len(data) for _, data in media)
     tokens = sum(_media_tokens(kind, len(data)) for kind, data in media)
     return -(-(len(item) - bulk) // BYTES_PER_TOKEN) + tokens
+
+
+def _pictures_in(item: bytes) -> list[int] | None:
+    """Return the lengths of the base64 of a request's pictures; None if it may have other media.
+
+    To parse them takes a third of all that a validation does with such a line. In a text the
+    quotation marks of these names are escaped.
+    """
+    found, words, place = [], b"", 0
+    while (at := item.find(_INLINE, place)) >= 0:
+        data = item.find(_DATA, at)
+        start = data + len(_DATA)
+        end = item.find(b'"', start)
+        if not _IMAGE.fullmatch(item, at, start) or item.find(b"\\", start, end) >= 0:
+            return None
+        found.append(end - start)
+        words += item[place:start]
+        place = end
+    words += item[place:]
+    return None if any(name in words for name in _MORE) else found
 
 
 def media_kinds(item: bytes) -> set[str]:
