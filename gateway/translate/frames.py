@@ -345,7 +345,7 @@ class Compiler(Generic[Options]):
             if frame:
                 frame.texts = Texts(place[1], values[len(taken) :])
                 size += frame.texts.size
-                frame.make_other = partial(frame.for_low_limits, place, holes or ())
+                frame.make_other = partial(_for_low_limits, place, holes or ())
                 _tell_growth(frame.options, _frames, place)
             _frames.keep(place, frame, size)
         return frame.filled(values) if isinstance(frame, Frame) else None
@@ -392,30 +392,42 @@ def _make_frame(
     return frame if frame.complete else False
 
 
-def _no_frame() -> Literal[False]:
-    return False
+def _for_low_limits(
+    place: Place, holes: Sequence[bytes], limit: int, budget: int
+) -> "Frame | Literal[False]":
+    """Compile the options of a frame for limits that the budget of thoughts takes whole.
 
-
-_NO_TEXTS: Final = Texts(b"", ())
+    ``place`` is the frame's, and ``limit`` the number of the value. False where no stand-in is such
+    a limit, or where it would not be told from another number.
+    """
+    build, shape, model, policy = place
+    low = b"%d" % STAND_IN_LOW_LIMIT
+    if low in shape or not STAND_IN_LOW_LIMIT < budget < STAND_IN_LIMIT:
+        return False
+    others = [*holes[:limit], low, *holes[limit + 1 :]]
+    # The stand-in is there once, or there would be no holes.
+    lower = (build, shape.replace(holes[limit], low), model, policy)
+    frame = _make_frame(lower, others, limit)
+    if frame:
+        _frames.grew(place, _size_of(place))
+        _tell_growth(frame.options, _frames, place)
+    return frame
 
 
 class Frame:
     """Compiled options with holes for values that a line has of its own."""
 
+    # Set where a frame is remembered: where a line has the texts among its values, and what makes
+    # the same frame for limits on the other side of the budget of thoughts.
+    texts: Texts
+    make_other: Callable[[int, int], "Frame | Literal[False]"]
+
     def __init__(self, options: CompiledOptions, holes: Sequence[bytes], limit: int | None) -> None:
         self.options = options
-        # Which value is the limit on tokens, where the line has a budget of thoughts: one that
-        # takes all tokens is noted.
-        self._budget: int | None = options.config.get("thinkingConfig", {}).get("thinkingBudget")
-        self._limit = None if self._budget is None else limit
-        self._stand_in = 0 if limit is None else int(holes[limit])
         # The same for limits on the other side of the budget, made when the first one comes.
         self._other: Frame | Literal[False] | None = None
-        self.make_other: Callable[[], Frame | Literal[False]] = _no_frame
         # The values of the line before.
         self.last: tuple[bytes, ...] = ()
-        # Where a line has the texts among its values.
-        self.texts = _NO_TEXTS
         # Finds the values in written options, where a pattern does.
         self.find: Find | None = None
         # In hints there are texts that hold JSON: there a value is written twice.
@@ -426,45 +438,25 @@ class Frame:
         sought = [*holes, *(twice[at] for at in places)]
         hints = [Form(part, sought) for part in options.hints]
         self.fill = _fill_of(options, hints, places)
-        # Gives a line its values, or None where they are not for this frame.
-        self.filled = self.fill if self._limit is None else self._fitting
+        # Gives a line its values, or None where they are not for this frame: a budget of thoughts
+        # that takes all tokens of the line's own limit is noted.
+        budget: int | None = options.config.get("thinkingConfig", {}).get("thinkingBudget")
+        self.filled: Callable[[Values], Compiled[Any] | None] = self.fill
+        if limit is not None and budget is not None:
+            self.filled = partial(self._fitting, limit, budget)
         found = options.become_frame(holes)
         self.complete = found and not any(MARK in form.format for form in hints)
 
-    def fits(self, values: Sequence[bytes]) -> bool:
-        """Whether the limit is on the same side of the budget of thoughts as its stand-in."""
-        if self._limit is None:
-            return True
-        budget = self._budget or 0
-        return (budget < int(values[self._limit])) == (budget < self._stand_in)
+    def _fitting(self, limit: int, budget: int, values: Values) -> Compiled[Any] | None:
+        """Fill the frame that the limit is for: this one, or that of limits below the budget.
 
-    def for_low_limits(self, place: Place, holes: Sequence[bytes]) -> "Frame | Literal[False]":
-        """Compile the same options for limits that the budget of thoughts takes whole.
-
-        ``place`` is this frame's. False where no stand-in is such a limit, or where it would not be
-        told from another number.
+        A limit is on the side of the budget that the stand-in of this frame is on, or on the other.
         """
-        build, shape, model, policy = place
-        limit, low = self._limit, b"%d" % STAND_IN_LOW_LIMIT
-        budget = self._budget or 0
-        if limit is None or low in shape or not STAND_IN_LOW_LIMIT < budget < STAND_IN_LIMIT:
-            return False
-        others = [*holes[:limit], low, *holes[limit + 1 :]]
-        # The stand-in is there once, or there would be no holes.
-        lower = (build, shape.replace(holes[limit], low), model, policy)
-        frame = _make_frame(lower, others, limit)
-        if frame:
-            _frames.grew(place, _size_of(place))
-            _tell_growth(frame.options, _frames, place)
-        return frame
-
-    def _fitting(self, values: Values) -> Compiled[CompiledOptions] | None:
-        """Fill the frame that the limit is for: this one, or that of the other limits."""
-        if self.fits(values):
+        if (budget < int(values[limit])) == (budget < STAND_IN_LIMIT):
             return self.fill(values)
         if self._other is None:
-            self._other = self.make_other()
-        return self._other.fill(values) if self._other and self._other.fits(values) else None
+            self._other = self.make_other(limit, budget)
+        return self._other.fill(values) if self._other else None
 
 
 def _fill_of(

@@ -221,7 +221,7 @@ def test_lines_of_any_values_of_their_own(
         (CHAT, {"metadata": [{"a": str(n)} for n in range(4)]}),
         (CHAT, {"max_tokens": [1, 2, 3, 8_192]}),
         (RESPONSES, {"user": ["a", "b", "c", "d"], "max_output_tokens": [5, 6, 7, 8]}),
-        (RESPONSES, {"instructions": ["a", "b", "c", '"d"']}),
+        (RESPONSES, {"instructions": ["a", "b", "c", '"d\\"']}),
     ],
 )
 def test_options_are_read_for_two_lines_only(
