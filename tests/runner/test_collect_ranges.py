@@ -97,6 +97,25 @@ def test_ranges_give_what_the_whole_gives(
         assert plain == (tmp_path / "parts" / name).read_bytes()
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_answers_in_order_need_no_merging(tmp_path: Path, count: int) -> None:
+    """They come so nearly always, and become what the whole becomes; one of them may be missing."""
+    rows = sorted(results(), key=lambda row: int(row["key"]))
+    rows = [row if int(row["key"]) % 7 else good(row["key"], "x") for row in rows]
+    whole = collect(task_of(tmp_path / "whole", rows))
+
+    parts = in_ranges(task_of(tmp_path / "parts", rows), count)
+
+    assert parts is not None
+    assert parts.wanted is None
+    assert sum(parts.notes.values()) > 0
+    assert Path(parts.index).read_bytes() == Path(whole.index).read_bytes()
+    assert Path(parts.run).read_bytes() == Path(whole.run).read_bytes()
+    for left_out in (0, 20, len(rows) - 1):
+        fewer = [*rows[:left_out], *rows[left_out + 1 :]]
+        assert in_ranges(task_of(tmp_path / f"fewer-{left_out}", fewer), count) is None
+
+
 def test_nothing_is_packed_that_is_not_asked_for(tmp_path: Path) -> None:
     """Or that is too small to gain by it; and nothing runs again where all are answered."""
     rows = [good(f"{number}", "x") for number in LINES]

@@ -8,6 +8,7 @@ the same however many processes there are.
 """
 
 import heapq
+import itertools
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.runs import Kind
 from gateway.runner.cpu.archive import pack
 from gateway.runner.cpu.collect import CollectSummary, CollectTask, RangeCollected
-from gateway.runner.cpu.lines import IndexWriter, read_moved
+from gateway.runner.cpu.lines import IndexWriter, index_ends, read_moved, rendered_in
 from gateway.units import MIB
 
 BLOCK: Final = MIB
@@ -48,13 +49,16 @@ class JoinedResults:
 def join_results(task: JoinResultsTask) -> JoinedResults:
     """Join what ranges found. Errors: OSError."""
     ranges: Sequence[RangeCollected] = task.ranges
-    if any(one.odd for one in ranges) or not _each_once(ranges):
+    if any(one.odd for one in ranges):
+        return JoinedResults(None)
+    in_order = _in_order(ranges)
+    if not (_all_there if in_order else _each_once)(ranges):
         return JoinedResults(None)
     scratch = Path(task.task.scratch)
     echo = pack(Path(task.task.echo)) if task.task.pack else None
     costs = [one.cost for one in ranges]
     index = scratch / "index"
-    _join_indexes(ranges, index)
+    _join_indexes(ranges, index, in_order=in_order)
     return JoinedResults(
         CollectSummary(
             run=_together([one.run for one in ranges], scratch / "run") or "",
@@ -70,6 +74,21 @@ def join_results(task: JoinResultsTask) -> JoinedResults:
             cost=None if None in costs else sum(cost or 0 for cost in costs),
         )
     )
+
+
+def _in_order(ranges: Sequence[RangeCollected]) -> bool:
+    """Whether the lines of each range come behind those of the one before, and none runs again.
+
+    Nearly always: then no line is in two ranges, and nothing needs to be merged.
+    """
+    if any(one.wanted is not None for one in ranges):
+        return False
+    ends = [index_ends(Path(one.index)) for one in ranges]
+    return all(one[1] < other[0] for one, other in itertools.pairwise(ends))
+
+
+def _all_there(ranges: Sequence[RangeCollected]) -> bool:
+    return sum(rendered_in(Path(one.index)) for one in ranges) == ranges[0].lines
 
 
 def _each_once(ranges: Sequence[RangeCollected]) -> bool:
@@ -93,15 +112,19 @@ def _wanted(found: RangeCollected) -> Iterator[int]:
             yield from map(int, file)
 
 
-def _join_indexes(ranges: Sequence[RangeCollected], path: Path) -> None:
+def _join_indexes(ranges: Sequence[RangeCollected], path: Path, *, in_order: bool) -> None:
     """Merge the indexes for runs that are one behind the other."""
     before = [0]
     for one in ranges:
         before.append(before[-1] + Path(one.run).stat().st_size)
-    indexes = (read_moved(Path(one.index), at) for one, at in zip(ranges, before, strict=False))
+    indexes = [(Path(one.index), at) for one, at in zip(ranges, before, strict=False)]
     index = IndexWriter(path)
-    for line, kind, offset, length in heapq.merge(*indexes):
-        index.write(line, kind, offset, length)
+    if in_order:
+        for each, at in indexes:
+            index.append(each, at)
+    else:
+        for line, kind, offset, length in heapq.merge(*itertools.starmap(read_moved, indexes)):
+            index.write(line, kind, offset, length)
     index.close()
 
 

@@ -1,5 +1,6 @@
 """Spool lines and output lines, and the runs the latter are written to."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from gateway.wire.openai_errors import error_body, error_type
 
 BUFFER: Final = 256 * 1024
 INDEX_BLOCK: Final = 1024 * RECORD.size
+KIND_AT: Final = 4  # in a record, behind the line
 
 # Around the request of a line of a spool that has one; its number.
 SPOOL_KEY: Final = b'{"key":"%d","request":'
@@ -105,6 +107,37 @@ def read_moved(path: Path, offset: int) -> Iterator[tuple[int, int, int, int]]:
                 yield line, kind, offset + place, length
 
 
+def index_ends(path: Path) -> tuple[int, int]:
+    """Return the first and the last line of an index; of an empty one no line's number, twice."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if not size:
+            return 0, 0
+        first = RECORD.unpack(file.read(RECORD.size))
+        file.seek(size - RECORD.size)
+        return first[0], RECORD.unpack(file.read(RECORD.size))[0]
+
+
+def rendered_in(path: Path) -> int:
+    """Count the lines of an index: its records but for those of notes."""
+    count = 0
+    with path.open("rb") as file:
+        while block := file.read(INDEX_BLOCK):
+            kinds = block[KIND_AT :: RECORD.size]
+            count += len(kinds) - kinds.count(Kind.NOTES)
+    return count
+
+
+def _moved(block: bytes, offset: int) -> bytes:
+    pack = RECORD.pack
+    return b"".join(
+        [
+            pack(line, kind, offset + place, length)
+            for line, kind, place, length in RECORD.iter_unpack(block)
+        ]
+    )
+
+
 class IndexWriter:
     """Index records, in ascending order of lines."""
 
@@ -114,6 +147,12 @@ class IndexWriter:
     def write(self, line: int, kind: int, offset: int, length: int) -> None:
         """Append one record."""
         self._file.write(RECORD.pack(line, kind, offset, length))
+
+    def append(self, path: Path, offset: int) -> None:
+        """Append the records of another index, whose run lies behind what has been written."""
+        with path.open("rb") as file:
+            while block := file.read(INDEX_BLOCK):
+                self._file.write(_moved(block, offset) if offset else block)
 
     def close(self) -> None:
         """Flush."""
