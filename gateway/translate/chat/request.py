@@ -149,7 +149,7 @@ def _fit(
     """Translate a line by its template, if it has one."""
     if not options.shared:
         return None
-    plain = options.plain(messages, read_messages, "text", "image_url", values=values, calls=CALLS)
+    plain = options.plain(messages, read_messages, "text", "image_url", values, calls=CALLS)
     if plain is None:
         return None
     item, marks = plain

@@ -259,8 +259,8 @@ class CompiledOptions:
         read: Read,
         part: str = "",
         picture: str = "",
-        *,
         values: Values = (),
+        *,
         calls: Calls | None = None,
     ) -> Plain | None:
         """Return the item of a conversation of texts and pictures, None if it is more than that.
@@ -291,7 +291,8 @@ class CompiledOptions:
             if not values:
                 plain = templates.formats.get(shape)
                 if plain is not None:
-                    return plain[0] % tuple(texts), plain[1]
+                    written, marks = plain
+                    return written % tuple(texts), marks
             template = templates.get(shape, _UNKNOWN)
             if template is _UNKNOWN:
                 template = self._learn(shape, read, calls)
