@@ -126,6 +126,8 @@ TELLING_SECONDS: Final = 1.0
 
 # Steps that end within this are followed up by one look for work: each look has its price.
 GATHER_SECONDS: Final = 0.02
+# Looks are so far apart while many batches are under way: one look serves all of them.
+LOOK_SECONDS: Final = 0.1
 
 
 # An answer with `store: false` that is made in the background is kept to be collected: OpenAI keeps
@@ -281,6 +283,7 @@ def runner_options(settings: Settings, gateway_id: str) -> RunnerOptions:
         prices=prices(settings),
         limits=key_limits(settings),
         gather_seconds=GATHER_SECONDS,
+        look_seconds=LOOK_SECONDS,
     )
 
 

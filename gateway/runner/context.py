@@ -131,6 +131,7 @@ class RunnerOptions:
     polls_per_minute: int = 400
     lease: int = 30_000  # ms for which a claim lasts, if it is not renewed
     gather_seconds: float = 0.0  # between a step's end and the next look for work
+    look_seconds: float = 0.0  # between two looks for work, unless some waits for a slot
 
     @property
     def credential(self) -> str:

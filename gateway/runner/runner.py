@@ -6,7 +6,7 @@ loses nothing.
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -87,6 +87,8 @@ MAX_DUE: Final = 200
 # How many jobs of an owner and model the admission is shown, and validations of an owner.
 SENDING_SEEN: Final = 16
 VALIDATIONS_SEEN: Final = 16
+# How many of them are kept in their order, to start as slots come free until the next look.
+VALIDATIONS_KEPT: Final = 32
 # How often the admission is asked again because others have claimed meanwhile; then after a tick.
 TURNS: Final = 8
 
@@ -167,6 +169,8 @@ class Runner:
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
         self._early: set[asyncio.Task[None]] = set()  # steps begun before it was set back
         self._soon: asyncio.TimerHandle | None = None  # the bell, about to ring
+        self._looked = -1.0  # when work was last looked for, by the loop's clock
+        self._unread_batches: deque[str] = deque()  # to validate next, as the last look found them
         self._under_way: dict[Key, _UnderWay] = {}
         self._crowded: set[Act] = set()  # more of these are due than may run
         # Until when no new job is placed with a credential whose key Google refuses.
@@ -180,12 +184,29 @@ class Runner:
         self._free[Act.VALIDATE] = context.workers.count
 
     def wake(self) -> None:
-        """Look for work now, or as soon as some more steps may have ended."""
-        pause = self._context.options.gather_seconds
-        if not pause:
+        """Look for work now, or as soon as some more steps may have ended.
+
+        But not sooner after the last look than looks are apart: it has a price, whatever it finds.
+        """
+        options, now = self._context.options, asyncio.get_running_loop().time()
+        self._ring_at(max(now + options.gather_seconds, self._looked + options.look_seconds))
+
+    def _wake_soon(self) -> None:
+        """Look for work as soon as some more slots may be free that work is known to wait for."""
+        now = asyncio.get_running_loop().time()
+        self._ring_at(now + self._context.options.gather_seconds)
+
+    def _ring_at(self, moment: float) -> None:
+        if self._bell.is_set() or (self._soon is not None and self._soon.when() <= moment):
+            return
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        loop = asyncio.get_running_loop()
+        if moment <= loop.time():
             self._bell.set()
-        elif self._soon is None and not self._bell.is_set():
-            self._soon = asyncio.get_running_loop().call_later(pause, self._ring)
+        else:
+            self._soon = loop.call_at(moment, self._ring)
 
     def _ring(self) -> None:
         self._soon = None
@@ -209,6 +230,7 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             while not self._stopping:
                 self._bell.clear()
+                self._looked = asyncio.get_running_loop().time()
                 try:
                     await self._pull_in()
                     now = self._context.clock.now()
@@ -255,7 +277,9 @@ class Runner:
         seconds = TICK_SECONDS
         if due is not None:
             ahead = (due - self._context.clock.now()) / 1000
-            seconds = min(max(ahead, 0), TICK_SECONDS)
+            apart = self._looked + self._context.options.look_seconds
+            left = apart - asyncio.get_running_loop().time()
+            seconds = min(max(ahead, left, 0), TICK_SECONDS)
         try:
             async with asyncio.timeout(seconds):
                 await self._bell.wait()
@@ -270,6 +294,7 @@ class Runner:
         """
         store = self._context.store
         kinds = await store.due_kinds(now)
+        self._crowded.clear()
         more = Kind.BATCH in kinds and await self._start_batches(group, now)
         if Kind.VALIDATION in kinds:
             await self._start_validations(group, now)
@@ -302,13 +327,17 @@ class Runner:
         return held and (batch.id, None) not in self._under_way
 
     async def _start_validations(self, group: asyncio.TaskGroup, now: int) -> None:
-        free = self._free[Act.VALIDATE]
-        if free:
+        if self._free[Act.VALIDATE] or not self._unread_batches:
             under_way = {key[0] for key in self._under_way}
             due = await self._context.store.due_validations(now, VALIDATIONS_SEEN)
             fresh = [each for each in due if each.batch_id not in under_way]
-            for batch_id in next_validations(fresh, now, free):
-                self._start(group, Step(Act.VALIDATE, batch_id))
+            self._unread_batches = deque(next_validations(fresh, now, VALIDATIONS_KEPT))
+            self._start_unread(group)
+
+    def _start_unread(self, group: asyncio.TaskGroup) -> None:
+        """Start to validate what the last look found; what it has become shows under the claim."""
+        while self._unread_batches and self._free[Act.VALIDATE] and not self._stopping:
+            self._start(group, Step(Act.VALIDATE, self._unread_batches.popleft()))
 
     async def _start_jobs(
         self, group: asyncio.TaskGroup, state: JobState, act: Act, now: int
@@ -317,7 +346,6 @@ class Runner:
             await self._start_polls(group, now)
             return
         free = self._free[act]
-        self._crowded.discard(act)
         if free > 0:
             due = await self._context.store.due_jobs(state, now, free)
             for work in due:
@@ -340,7 +368,6 @@ class Runner:
             since = now - YOUNG_FOR
             for work in await store.young_jobs(now, since, SMALL_JOB_ITEMS, kept):
                 self._start_all(group, work, now, partial(self._polls.take, young=True))
-        self._crowded.discard(Act.POLL)
         if self._free[Act.POLL] <= SLOTS_TO_END:
             self._crowded.add(Act.POLL)
 
@@ -373,6 +400,7 @@ class Runner:
             await self._rescue_unsent(group, now)
         for _ in range(TURNS):
             if not any(self._free[act] for act in SENDING):
+                self._crowded.update(SENDING)
                 return
             turn = await self._context.store.admission_turn()
             admission, decisions = await self._decide(now)
@@ -420,6 +448,8 @@ class Runner:
             if step.job_id is not None and free[step.act] > 0:
                 free[step.act] -= 1
                 placed[step.job_id], starting[step.job_id] = credential, step
+            else:
+                self._crowded.add(step.act)
         if not placed:
             return True
         store, lease = self._context.store, self._context.options.lease
@@ -480,21 +510,29 @@ class Runner:
             if step.act is Act.END_UNVALIDATED and other.act is Act.VALIDATE and other.claim:
                 other.task.cancel()
             return
-        if self._stopping or not self._free[step.act]:
+        if self._stopping:
+            return
+        if not self._free[step.act]:
+            self._crowded.add(step.act)
             return
         self._free[step.act] -= 1
         if charge is not None:
             charge()
         task = group.create_task(self._run(step, claim), name=_named(step))
         self._under_way[key] = _UnderWay(step.act, task, claim)
-        task.add_done_callback(lambda _: self._done(key))
+        task.add_done_callback(lambda _: self._done(group, key))
 
-    def _done(self, key: Key) -> None:
+    def _done(self, group: asyncio.TaskGroup, key: Key) -> None:
         ended = self._under_way.pop(key)
         self._free[ended.act] += 1
         if ended.follows is not None:
             self._free[ended.follows] += 1
-        self.wake()
+        if ended.act is Act.VALIDATE:
+            self._start_unread(group)
+        if ended.act in self._crowded:
+            self._wake_soon()
+        else:
+            self.wake()
 
     def _keeps(self, job: Job) -> bool:
         """Whether a job stays claimed, because its next step may run at once.
