@@ -561,8 +561,11 @@ class Store(Protocol):
         """
         ...
 
-    async def claim_job(self, job_id: str, lease: int) -> Job | None:
-        """Take an unreleased job's row, as :meth:`claim_batch` does."""
+    async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Work]:
+        """Take unreleased jobs' rows, as :meth:`claim_batch` does, each alone with its batch.
+
+        A job that is held is left out.
+        """
         ...
 
     async def admission_turn(self) -> str:
@@ -575,7 +578,7 @@ class Store(Protocol):
 
     async def claim_to_send(
         self, placed: Mapping[str, str], turn: str, lease: int
-    ) -> Sequence[Job] | None:
+    ) -> Sequence[Work] | None:
         """Claim jobs that wait, each for good under the credential that is named for it.
 
         None when the turn is over: others have claimed since, and who decides must look again. So

@@ -165,6 +165,7 @@ class Runner:
         self._unwritten: str | None = None
         self._reminded: dict[str, float] = {}  # what the log has said, and when it may say it again
         self._bell = asyncio.Event()
+        self._rung = False  # whether the bell calls for a look; else a slot has come free
         self._stopping = False
         self._drift: int | None = None  # of the wall clock against the monotonic one, in ms
         self._early: set[asyncio.Task[None]] = set()  # steps begun before it was set back
@@ -172,6 +173,7 @@ class Runner:
         self._looked = -1.0  # when work was last looked for, by the loop's clock
         self._unread_batches: deque[str] = deque()  # to validate next, as the last look found them
         self._under_way: dict[Key, _UnderWay] = {}
+        self._to_claim: dict[str, Step] = {}  # by job: they have a slot, and no claim yet
         self._crowded: set[Act] = set()  # more of these are due than may run
         # Until when no new job is placed with a credential whose key Google refuses.
         self._refused: dict[str, int] = {}
@@ -197,19 +199,19 @@ class Runner:
         self._ring_at(now + self._context.options.gather_seconds)
 
     def _ring_at(self, moment: float) -> None:
-        if self._bell.is_set() or (self._soon is not None and self._soon.when() <= moment):
+        if self._rung or (self._soon is not None and self._soon.when() <= moment):
             return
         if self._soon is not None:
             self._soon.cancel()
-            self._soon = None
         loop = asyncio.get_running_loop()
         if moment <= loop.time():
-            self._bell.set()
+            self._ring()
         else:
             self._soon = loop.call_at(moment, self._ring)
 
     def _ring(self) -> None:
         self._soon = None
+        self._rung = True
         self._bell.set()
 
     @property
@@ -222,7 +224,7 @@ class Runner:
         self._stopping = True
         for step in self._under_way.values():
             step.task.cancel()
-        self._bell.set()
+        self._ring()
 
     async def run(self) -> None:
         """Run until :meth:`stop`. An exception that ends it is a defect, and ends the process."""
@@ -230,6 +232,7 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             while not self._stopping:
                 self._bell.clear()
+                self._rung = False
                 self._looked = asyncio.get_running_loop().time()
                 try:
                     await self._pull_in()
@@ -241,7 +244,7 @@ class Runner:
                     self._remind("the records cannot be used now", error)
                     self._unread = error.message
                     due = None
-                await self._pause(due)
+                await self._pause(group, due)
 
     async def _pull_in(self) -> None:
         """Pull due times in at the start, and whenever the wall clock was set back.
@@ -273,7 +276,8 @@ class Runner:
             if count:
                 logger.error(FOREIGN_JOBS, counted(count, "job"), credential)
 
-    async def _pause(self, due: int | None) -> None:
+    async def _pause(self, group: asyncio.TaskGroup, due: int | None) -> None:
+        """Wait for the next look; meanwhile slots that come free are given to what is known."""
         seconds = TICK_SECONDS
         if due is not None:
             ahead = (due - self._context.clock.now()) / 1000
@@ -282,7 +286,10 @@ class Runner:
             seconds = min(max(ahead, left, 0), TICK_SECONDS)
         try:
             async with asyncio.timeout(seconds):
-                await self._bell.wait()
+                while not self._rung:
+                    await self._bell.wait()
+                    self._bell.clear()
+                    self._start_unread(group)
         except TimeoutError:
             pass
 
@@ -307,7 +314,37 @@ class Runner:
             for copy in await store.due_staged(now, MAX_DUE, uploads=self._free[Act.UPLOAD]):
                 # Whether it is needed shows under the claim: a look may become a removal.
                 self._start(group, FileStep(next_act(copy) or Act.LOOK, copy.id))
+        await self._claim_jobs(group)
         return more
+
+    async def _claim_jobs(self, group: asyncio.TaskGroup) -> None:
+        """Claim what this look has found in one transaction, and begin with it."""
+        steps, self._to_claim = self._to_claim, {}
+        works: Sequence[Work] = []
+        try:
+            if steps:
+                lease = self._context.options.lease
+                works = await self._context.store.claim_jobs(list(steps), lease)
+                self._unwritten = None
+        except UnavailableError as error:
+            self._remind("what is due waits for the records", error)
+            self._unwritten = error.message
+        finally:  # another process has the rest, or the records cannot be written
+            for job_id in steps.keys() - {work.jobs[0].id for work in works}:
+                self._free[steps[job_id].act] += 1
+        for work in works:
+            step = steps[work.jobs[0].id]
+            if self._stopping:
+                self._free[step.act] += 1
+                await self._release_claim(self._claimed(work))
+            else:
+                self._begin(group, step, self._claimed(work))
+
+    def _claimed(self, work: Work) -> JobClaim:
+        [job] = work.jobs
+        claim = JobClaim(job, self._context.store.save_job, self._keeps)
+        claim.as_claimed = work.batch
+        return claim
 
     async def _start_batches(self, group: asyncio.TaskGroup, now: int) -> bool:
         store = self._context.store
@@ -416,7 +453,7 @@ class Runner:
     async def _decide(self, now: int) -> tuple[Admission | None, Sequence[Decision]]:
         """Let the admission decide about every job that waits and is in no step."""
         store = self._context.store
-        under_way = {job_id for _, job_id in self._under_way}
+        under_way = {*(job_id for _, job_id in self._under_way), *self._to_claim}
         seen = await store.waiting_jobs(now, SENDING_SEEN)
         waiting = [job for job in seen if job.job_id not in under_way]
         if not waiting:
@@ -453,15 +490,15 @@ class Runner:
         if not placed:
             return True
         store, lease = self._context.store, self._context.options.lease
-        jobs = await store.claim_to_send(placed, turn, lease)
-        for job in jobs or ():
-            claim = JobClaim(job, store.save_job, self._keeps)
+        works = await store.claim_to_send(placed, turn, lease)
+        for work in works or ():
+            claim = self._claimed(work)
             claim.seen = admission
             if self._stopping:
                 await self._release_claim(claim)
             else:
-                self._start(group, starting[job.id], claim)
-        return jobs is not None
+                self._start(group, starting[claim.row.id], claim)
+        return works is not None
 
     async def _rescue_unsent(self, group: asyncio.TaskGroup, now: int) -> None:
         """Start to ask for the lines of jobs that wait to be sent near their deadline."""
@@ -510,7 +547,7 @@ class Runner:
             if step.act is Act.END_UNVALIDATED and other.act is Act.VALIDATE and other.claim:
                 other.task.cancel()
             return
-        if self._stopping:
+        if self._stopping or key[1] in self._to_claim:
             return
         if not self._free[step.act]:
             self._crowded.add(step.act)
@@ -518,17 +555,26 @@ class Runner:
         self._free[step.act] -= 1
         if charge is not None:
             charge()
+        if isinstance(step, Step) and step.job_id is not None and claim is None:
+            self._to_claim[step.job_id] = step
+        else:
+            self._begin(group, step, claim)
+
+    def _begin(
+        self, group: asyncio.TaskGroup, step: AnyStep, claim: JobClaim | None = None
+    ) -> None:
+        key = _key(step)
         task = group.create_task(self._run(step, claim), name=_named(step))
         self._under_way[key] = _UnderWay(step.act, task, claim)
-        task.add_done_callback(lambda _: self._done(group, key))
+        task.add_done_callback(lambda _: self._done(key))
 
-    def _done(self, group: asyncio.TaskGroup, key: Key) -> None:
+    def _done(self, key: Key) -> None:
         ended = self._under_way.pop(key)
         self._free[ended.act] += 1
         if ended.follows is not None:
             self._free[ended.follows] += 1
         if ended.act is Act.VALIDATE:
-            self._start_unread(group)
+            self._bell.set()
         if ended.act in self._crowded:
             self._wake_soon()
         else:
@@ -614,11 +660,8 @@ class Runner:
         if isinstance(step, FileStep):
             copy = await store.claim_staged(step.staged_id, lease)
             return None if copy is None else FileClaim(copy, store.save_staged)
-        if step.job_id is None:
-            batch = await store.claim_batch(step.batch_id, lease)
-            return None if batch is None else BatchClaim(batch, store.save_batch)
-        job = await store.claim_job(step.job_id, lease)
-        return None if job is None else JobClaim(job, store.save_job, self._keeps)
+        batch = await store.claim_batch(step.batch_id, lease)
+        return None if batch is None else BatchClaim(batch, store.save_batch)
 
     async def _supervise(self, step: AnyStep, claim: AnyClaim) -> None:
         """Do a step; a claim may be lost in it, and when its failure is written down."""
@@ -692,7 +735,8 @@ class Runner:
             if claim.row.status is BatchStatus.VALIDATING:
                 return Work(claim.row, [])  # as it was claimed just now, and has no jobs
             return await store.load_work(claim.row.id)
-        batch = claim.batch or await store.load_batch(claim.row.batch_id)
+        as_claimed, claim.as_claimed = claim.as_claimed, None
+        batch = claim.batch or as_claimed or await store.load_batch(claim.row.batch_id)
         return None if batch is None else Work(batch, [claim.row])
 
     def _next_steps(self, work: Work, now: int) -> list[Step]:

@@ -133,10 +133,12 @@ async def inline_mismatches(session: Session, model: str, since: int) -> bool:
     return await session.one("inline_mismatches", values) is not None
 
 
-async def claim(session: Session, job_id: str, lease: int) -> Job | None:
-    """Take a job that is not released and has no holder."""
-    row = await session.one("claim_job", {"id": job_id, "lease": lease})
-    return None if row is None else job_of(row)
+async def claim(session: Session, job_ids: Sequence[str], lease: int) -> Sequence[Job]:
+    """Take those of the jobs that are not released and have no holder."""
+    # In an order that all processes keep: of two that want the same rows, none waits for the other.
+    named = [{"id": job_id, "lease": lease} for job_id in sorted(job_ids)]
+    rows = [await session.one("claim_job", each) for each in named]
+    return [job_of(row) for row in rows if row is not None]
 
 
 async def save(

@@ -443,8 +443,8 @@ class Records(Store):
         return await self._engine.once(lambda session: batches.claim(session, batch_id, lease))
 
     @override
-    async def claim_job(self, job_id: str, lease: int) -> Job | None:
-        return await self._engine.once(lambda session: job_rows.claim(session, job_id, lease))
+    async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Work]:
+        return await self._engine.write(lambda session: _claim(session, job_ids, lease))
 
     @override
     async def admission_turn(self) -> str:
@@ -456,9 +456,9 @@ class Records(Store):
     @override
     async def claim_to_send(
         self, placed: Mapping[str, str], turn: str, lease: int
-    ) -> Sequence[Job] | None:
+    ) -> Sequence[Work] | None:
         return await self._engine.write(
-            lambda session: quotas.claim_to_send(session, placed, turn, lease)
+            lambda session: _claim_to_send(session, placed, turn, lease)
         )
 
     @override
@@ -745,6 +745,17 @@ async def _ending(session: Session, now: int, limit: int) -> Sequence[Work]:
 
 async def _young(session: Session, now: int, since: int, items: int, limit: int) -> Sequence[Work]:
     return await _with_batches(session, await job_rows.young(session, now, since, items, limit))
+
+
+async def _claim(session: Session, job_ids: Sequence[str], lease: int) -> Sequence[Work]:
+    return await _with_batches(session, await job_rows.claim(session, job_ids, lease))
+
+
+async def _claim_to_send(
+    session: Session, placed: Mapping[str, str], turn: str, lease: int
+) -> Sequence[Work] | None:
+    jobs = await quotas.claim_to_send(session, placed, turn, lease)
+    return None if jobs is None else await _with_batches(session, jobs)
 
 
 async def _with_batches(session: Session, jobs: Sequence[Job]) -> Sequence[Work]:

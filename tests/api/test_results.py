@@ -18,6 +18,7 @@ from gateway.batches.runs import RECORD, Kind
 from gateway.ids import new_blob_name, new_file_id
 from gateway.ports.store import BlobChange
 from tests.api.world import START, World, serving
+from tests.conformance.moments import take_job
 from tests.conformance.records import a_job
 
 Json = dict[str, Any]
@@ -213,7 +214,7 @@ async def test_late_results_are_read_anew(
     assert seen == [1, 2]
     work = await world.store.load_work(running.id)
     assert work is not None
-    claimed = await world.store.claim_job(work.jobs[0].id, 1000)
+    claimed = await take_job(world.store, work.jobs[0].id, 1000)
     assert claimed is not None
     names = [new_blob_name(), new_blob_name()]
     for name, old in zip(names, (claimed.run, claimed.index), strict=True):

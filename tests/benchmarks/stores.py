@@ -25,6 +25,7 @@ from gateway.ports.store import Store
 from gateway.store.postgres import PostgresEngine
 from gateway.store.records import Records
 from gateway.store.sqlite import SQLiteStore
+from tests.conformance.moments import take_job
 from tests.conformance.records import a_batch, a_file, a_job
 from tests.e2e.harness import CLOCK, GatewayProcess, chat_line
 from tests.postgres_server import MEMORY, PostgresServer
@@ -45,7 +46,7 @@ async def _steps(store: Store, at_once: int) -> float:
 
     async def work() -> None:
         for number in waiting:
-            job = await store.claim_job(f"job{number}", LEASE)
+            job = await take_job(store, f"job{number}", LEASE)
             assert job is not None
             assert await store.save_job(replace(job, denials=job.denials + 1))
 

@@ -47,7 +47,7 @@ async def race(stores: Sequence[Store], rules: QuotaRules) -> list[list[Job]]:
         )
         assert sum(claim is not None for claim in claims) == 1
         for mine, claim in zip(got, claims, strict=True):
-            mine.extend(claim or ())
+            mine.extend(work.jobs[0] for work in claim or ())
 
 
 class AdmissionRules:
@@ -69,7 +69,7 @@ class AdmissionRules:
         turn = await store.admission_turn()
         claimed = await store.claim_to_send({"j0": "second"}, turn, LEASE)
         assert claimed is not None
-        [job] = claimed
+        [job] = claimed[0].jobs
         assert (job.credential, job.placed, job.fence) == ("second", True, 1)
         [sent] = await store.sent_jobs(claimed=True)
         assert (sent.credential, sent.jobs, sent.tokens) == ("second", 1, 70)
@@ -101,9 +101,10 @@ class AdmissionRules:
         await at(store, NOW + LEASE)
         await store.admission_turn()
         assert await store.sent_jobs(claimed=True) == []
-        for job in claimed:
+        jobs = [job for work in claimed for job in work.jobs]
+        for job in jobs:
             assert not await store.save_job(replace(job, state=JobState.SUBMITTING))
-        assert await store.renew_claims(claimed, LEASE) == {"j0", "j1"}
+        assert await store.renew_claims(jobs, LEASE) == {"j0", "j1"}
         [got] = await race([store], QuotaRules(enqueued_tokens={"*": 80}))
         assert len(got) == 1
 
@@ -114,4 +115,4 @@ class AdmissionRules:
         turn = await store.admission_turn()
         placed = dict.fromkeys(("j0", "j1", "j2", "none"), "default")
         claimed = await store.claim_to_send(placed, turn, LEASE)
-        assert [job.id for job in claimed or ()] == ["j2"]
+        assert [work.jobs[0].id for work in claimed or ()] == ["j2"]

@@ -10,6 +10,7 @@ from gateway.batches.job import JobState
 from gateway.batches.limits import NO_LIMITS, Estimate, OverLimitError, OwnerLimits
 from gateway.batches.response import DueQueue, ResponseStatus, StoredResponse, WaitingQueue
 from gateway.ports.store import BlobChange, Seal, Store
+from tests.conformance.moments import take_job
 from tests.conformance.records import OTHER, OWNER, a_batch, a_file, a_job
 
 SEAL = Seal(2, "ab" * 32)
@@ -159,7 +160,7 @@ class BackgroundRules:
         assert await store.save_batch(running, jobs=jobs)
         assert await store.partly_collected(9) == []
         for job, left in (("one", ["batch_bg"]), ("two", [])):
-            claimed = await store.claim_job(job, 1_000)
+            claimed = await take_job(store, job, 1_000)
             assert claimed is not None
             await store.register_blob(f"run-{job}", 500)
             done = replace(claimed, state=JobState.COLLECTED, run=f"run-{job}", index="i")

@@ -32,7 +32,13 @@ async def claim_batch_at(store: Store, batch_id: str, now: int, until: int) -> B
 async def claim_job_at(store: Store, job_id: str, now: int, until: int) -> Job | None:
     """Claim at a moment of the store's own clock."""
     await at(store, now)
-    return await store.claim_job(job_id, until - now)
+    return await take_job(store, job_id, until - now)
+
+
+async def take_job(store: Store, job_id: str, lease: int) -> Job | None:
+    """Claim one job, if it is free."""
+    claimed = await store.claim_jobs([job_id], lease)
+    return claimed[0].jobs[0] if claimed else None
 
 
 async def claim_staged_at(store: Store, staged_id: str, now: int, until: int) -> StagedFile | None:

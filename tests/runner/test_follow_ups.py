@@ -11,6 +11,7 @@ from gateway.batches.pacing import Pace
 from gateway.errors import UpstreamRefusedError, UpstreamUnavailableError
 from gateway.runner import quota_steps
 from gateway.runner.context import JobClaim
+from tests.conformance.moments import take_job
 from tests.runner.world import HOUR, MODEL, Fine, World, chat, world
 
 # A model of one answer each: n of them are n items.
@@ -326,7 +327,7 @@ async def test_a_follow_up_that_is_too_large_keeps_what_it_held(tmp_path: Path) 
         batch = await here.submit(MANY + one)
         again = (await here.until(lambda work: len(work.jobs) > 1, batch)).jobs[1]
         store = here.context.store
-        row = await store.claim_job(again.id, HOUR)
+        row = await take_job(store, again.id, HOUR)
         assert row is not None
 
         await quota_steps.recut(here.context, batch, JobClaim(row, store.save_job))

@@ -11,6 +11,7 @@ from gateway.clock import SharedClock
 from gateway.errors import UpstreamUnavailableError
 from gateway.runner.heartbeat import Heartbeat, set_clock
 from gateway.runner.runner import Runner
+from tests.conformance.moments import take_job
 from tests.runner.world import HOUR, World, chat, world
 
 LEASE = 60_000
@@ -50,7 +51,7 @@ async def test_what_a_dead_process_held_is_taken_over(tmp_path: Path) -> None:
         job = (await here.until(lambda _: here.upstream.jobs, batch)).jobs[0]
         taken = None
         while taken is None:
-            taken = await here.store.claim_job(job.id, LEASE)  # what dies with this
+            taken = await take_job(here.store, job.id, LEASE)  # what dies with this
         here.upstream.state = here.upstream.jobs[0].state = "SUCCEEDED"
         assert (await here.work(batch)).batch.status == "in_progress"
         here.clock.ahead += LEASE
@@ -80,7 +81,7 @@ async def test_the_heartbeat_keeps_what_is_held(tmp_path: Path) -> None:
         for _ in range(3):
             here.clock.ahead += LEASE - 1_000
             await heartbeat.beat()
-        assert await here.store.claim_job(job.id, LEASE) is None
+        assert await take_job(here.store, job.id, LEASE) is None
         here.upstream.hanging["stage"].set()
         assert (await here.ended(batch)).status == "completed"
         assert here.upstream.calls.count("stage") == 1

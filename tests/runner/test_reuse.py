@@ -1,7 +1,7 @@
 """Answers not paid twice: lines that ask the same again get the earlier answer, and only they."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from gateway.batches.batch import Batch, BatchStatus, TokenUsage
-from gateway.batches.job import Cause, Job, JobState
+from gateway.batches.job import Cause, JobState
 from gateway.batches.reuse import parse_reuse
+from gateway.ports.store import Work
 from gateway.runner.context import Retention
 from gateway.translate import Policy
 from tests.runner.world import HOUR, MODEL, MODELS, OWNER, World, chat, sweep, world
@@ -206,14 +207,14 @@ async def test_copies_that_the_disk_loses_are_asked_like_any_other(tmp_path: Pat
     async with keeping(tmp_path) as w:
         await run(w)
         reached, go = asyncio.Event(), asyncio.Event()
-        claim = w.store.claim_job
+        claim = w.store.claim_jobs
 
-        async def late(job_id: str, lease: int) -> Job | None:
+        async def late(job_ids: Sequence[str], lease: int) -> Sequence[Work]:
             reached.set()
             await go.wait()
-            return await claim(job_id, lease)
+            return await claim(job_ids, lease)
 
-        w.store.claim_job = late  # type: ignore[method-assign]
+        w.store.claim_jobs = late  # type: ignore[method-assign]
         batch = await w.submit(LINES, metadata=WISH)
         await asyncio.wait_for(reached.wait(), 60)
         [job] = (await w.work(batch)).jobs

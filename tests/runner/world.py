@@ -102,14 +102,14 @@ class FillingStore(SQLiteStore):
         self._room()
         return await super().claim_batch(batch_id, lease)
 
-    async def claim_job(self, job_id: str, lease: int) -> Job | None:
+    async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Work]:
         """Claim."""
         self._room()
-        return await super().claim_job(job_id, lease)
+        return await super().claim_jobs(job_ids, lease)
 
     async def claim_to_send(
         self, placed: Mapping[str, str], turn: str, lease: int
-    ) -> Sequence[Job] | None:
+    ) -> Sequence[Work] | None:
         """Claim."""
         self._room()
         return await super().claim_to_send(placed, turn, lease)

@@ -250,9 +250,9 @@ class SimulatedStore(SQLiteStore):
         if not self._life.is_robbed():
             return await super().save_job(job, **others)
         await self.renew_claims([job], -1)
-        taken = await self.claim_job(job.id, 0)
+        taken = await self.claim_jobs([job.id], 0)
         saved = await super().save_job(job, **others)
-        if taken is not None and saved:
+        if taken and saved:
             self._life.wrong.append(f"job {job.id} was saved by a holder that had lost it")
         return saved
 

@@ -21,6 +21,7 @@ from gateway.store.moving import Rows, Source, SQLiteTarget, Table, Target, carr
 from gateway.store.moving_postgres import PostgresTarget
 from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SQLiteStore
+from tests.conformance.moments import take_job
 from tests.conformance.records import OWNER, a_batch, a_file, a_job
 from tests.conformance.uploads import an_upload, with_parts
 from tests.conformance.webhooks import an_endpoint
@@ -76,7 +77,7 @@ async def fill_other_tables(store: Store) -> None:
     running = replace(others, status=BatchStatus.IN_PROGRESS)
     assert await store.save_batch(running, jobs=jobs, named=named)
     for job in jobs:
-        claimed = await store.claim_job(job.id, 60_000)
+        claimed = await take_job(store, job.id, 60_000)
         assert claimed is not None
         if job.files:
             await store.stage_files(claimed, 10**15, 2**50, NOW)

@@ -22,6 +22,7 @@ from gateway.store.postgres_session import connect, spoken
 from gateway.store.queries import load_queries
 from gateway.store.session import Session
 from tests.conformance.admission import race, waiting_jobs
+from tests.conformance.moments import take_job
 from tests.conformance.records import OWNER, a_batch, a_file, a_job, claim_job, claimed_batch
 from tests.conformance.store import StoreRules
 from tests.postgres_server import PostgresServer
@@ -92,7 +93,7 @@ class TestTogether:
         batch = await claimed_batch(postgres)
         jobs = [a_job(f"{number}", number=number) for number in range(12)]
         await postgres.save_batch(batch, jobs=jobs)
-        claims = [store.claim_job(job.id, 1_000) for job in jobs for store in (postgres, other)]
+        claims = [take_job(store, job.id, 1_000) for job in jobs for store in (postgres, other)]
         won = [job.id for job in await asyncio.gather(*claims) if job is not None]
         assert sorted(won) == sorted(job.id for job in jobs)
         await other.close()
@@ -309,7 +310,7 @@ async def test_the_newest_server_understands_it_all(tmp_path: Path) -> None:
         batch = await store.claim_batch(added.id, 60_000)
         assert batch is not None
         await store.save_batch(replace(batch, status=BatchStatus.IN_PROGRESS), jobs=[a_job()])
-        job = await store.claim_job("one", 60_000)
+        job = await take_job(store, "one", 60_000)
         assert job is not None
         assert await store.save_job(replace(job, state=JobState.COLLECTED))
         nothing: defaultdict[str, None] = defaultdict(lambda: None)
