@@ -35,6 +35,7 @@ Claimed = Batch | Job | StagedFile
 ALL_TIME: Final = -(2**62)  # before any moment, and before any wake-up version
 NOTHING_NAMED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
 NO_FILES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
+NO_INTENTS: Final[Mapping[str, "Intent"]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,19 @@ class BatchEnd:
     batch: Batch
     files: Sequence[File]
     deletable: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Columns of a job while its create is under way, or may be.
+
+    ``fence`` is that of the row by which this was decided.
+    """
+
+    fence: int
+    send_deadline: int
+    due_at: int
+    made_by: str
 
 
 class BatchChangedError(Exception):
@@ -577,9 +591,16 @@ class Store(Protocol):
         ...
 
     async def claim_to_send(
-        self, placed: Mapping[str, str], turn: str, lease: int
+        self,
+        placed: Mapping[str, str],
+        turn: str,
+        lease: int,
+        intents: Mapping[str, Intent] = NO_INTENTS,
     ) -> Sequence[Work] | None:
         """Claim jobs that wait, each for good under the credential that is named for it.
+
+        Those with an intent are being submitted from then on; one whose row has changed since it
+        was read is left out.
 
         None when the turn is over: others have claimed since, and who decides must look again. So
         what is read after the turn counts everything that is claimed before this. A job that is

@@ -375,6 +375,7 @@ class JobClaim(Claim[Job]):
         self.seen: Admission | None = None  # by which it was admitted, if it is being sent
         self.ended: Batch | None = None  # its batch, which ended with it
         self.batch: Batch | None = None  # that batch, once this was told
+        self.before: Job | None = None  # what it was before it was claimed with its intent
         self.as_claimed: Batch | None = None  # as it was when the job was claimed, for one step
         self.held: HeldResults | None = None  # of the record that the next save writes
         self._otherwise = row  # the record that is written where they cannot be kept

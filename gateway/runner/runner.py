@@ -464,41 +464,58 @@ class Runner:
         admission = Admission(rules, quotas, sent, now, works)
         return admission, admit(admission, waiting, sent, now)
 
-    async def _to_send(self, job: Waiting, now: int) -> list[tuple[Step, str]]:
-        """Return the step that sends a job, with the credential that it is placed with."""
+    async def _to_send(self, job: Waiting, now: int) -> list[tuple[Step, Job]]:
+        """Return the step that sends a job, with the job under the credential that it goes by."""
         work = await self._context.store.load_job(job.job_id)
-        steps = [] if work is None else self._next_steps(work, now)
-        return [(step, job.credential) for step in steps if step.act in SENDING]
+        if work is None:
+            return []
+        steps = [step for step in self._next_steps(work, now) if step.act in SENDING]
+        return [(step, replace(work.jobs[0], credential=job.credential)) for step in steps]
 
     async def _send(
         self,
         group: asyncio.TaskGroup,
-        chosen: Sequence[tuple[Step, str]],
+        chosen: Sequence[tuple[Step, Job]],
         turn: str,
         admission: Admission | None,
     ) -> bool:
         """Claim what has a slot in one transaction and start it; False when the turn was over."""
-        placed: dict[str, str] = {}
-        starting: dict[str, Step] = {}
+        starting: dict[str, tuple[Step, Job]] = {}
         free = Counter({act: self._free[act] for act in SENDING})
-        for step, credential in chosen:
-            if step.job_id is not None and free[step.act] > 0:
+        for step, job in chosen:
+            if free[step.act] > 0:
                 free[step.act] -= 1
-                placed[step.job_id], starting[step.job_id] = credential, step
+                starting[job.id] = step, job
             else:
                 self._crowded.add(step.act)
-        if not placed:
+        if not starting:
             return True
-        store, lease = self._context.store, self._context.options.lease
-        works = await store.claim_to_send(placed, turn, lease)
+        works = await self._claim_to_send(starting, turn)
         for work in works or ():
             claim = self._claimed(work)
             claim.seen = admission
+            step, job = starting[claim.row.id]
+            claim.before = job if claim.row.state is JobState.SUBMITTING else None
             if self._stopping:
+                send_steps.withdraw(claim)
                 await self._release_claim(claim)
             else:
-                self._start(group, starting[claim.row.id], claim)
+                self._start(group, step, claim)
         return works is not None
+
+    async def _claim_to_send(
+        self, starting: Mapping[str, tuple[Step, Job]], turn: str
+    ) -> Sequence[Work] | None:
+        """Claim jobs, with the intents of those that are created at once."""
+        context = self._context
+        placed = {job_id: job.credential for job_id, (_, job) in starting.items()}
+        found = {
+            job_id: send_steps.intent_of(context, job)
+            for job_id, (step, job) in starting.items()
+            if step.act is Act.CREATE
+        }
+        intents = {job_id: intent for job_id, intent in found.items() if intent is not None}
+        return await context.store.claim_to_send(placed, turn, context.options.lease, intents)
 
     async def _rescue_unsent(self, group: asyncio.TaskGroup, now: int) -> None:
         """Start to ask for the lines of jobs that wait to be sent near their deadline."""
@@ -721,6 +738,8 @@ class Runner:
         work = await self._load(claim)
         if work is None:
             return None
+        if isinstance(claim, JobClaim) and claim.before is not None:
+            return self._still_sent(step, work.batch, claim)
         steps = self._next_steps(work, self._context.clock.now())
         if step.act is Act.RECUT:  # in the place of being sent
             return work if any(other.act in SENDING for other in steps) else None
@@ -728,6 +747,14 @@ class Runner:
         if step.act is Act.RESCUE and waits:
             return work if self._may_rescue(work, self._context.clock.now()) else None
         return work if step in steps else None
+
+    def _still_sent(self, step: Step, batch: Batch, claim: JobClaim) -> Work | None:
+        """Judge a job that was claimed with its intent by what it was before."""
+        waiting = [] if claim.before is None else [claim.before]
+        if step in self._next_steps(Work(batch, waiting), self._context.clock.now()):
+            return Work(batch, [claim.row])
+        send_steps.withdraw(claim)
+        return None
 
     async def _load(self, claim: BatchClaim | JobClaim) -> Work | None:
         store = self._context.store

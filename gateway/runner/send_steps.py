@@ -21,7 +21,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.ids import jitter
-from gateway.ports.store import BlobChange
+from gateway.ports.store import BlobChange, Intent
 from gateway.ports.upstream import Absent, FileState, Found, Unknown
 from gateway.runner.context import JobClaim, LostClaimError, StepContext, describe, job_label
 from gateway.runner.denials import FOREIGN
@@ -74,19 +74,49 @@ async def create(context: StepContext, _: Batch, claim: JobClaim) -> None:
         await _send(context, claim)
 
 
-async def _send(context: StepContext, claim: JobClaim) -> None:
-    """Save the intent, then call create: at most once for it, whatever happens."""
+def intent_of(context: StepContext, job: Job) -> Intent | None:
+    """Return the intent that a job is claimed with, if nothing of it is to be looked at before.
+
+    One that has failed before tells its batch so, and copies of files may be another key's: their
+    intent is saved by the step itself.
+    """
+    if job.files or job.failures or job.last_error is not None:
+        return None
+    deadline = _deadline(context)
+    return Intent(job.fence, deadline, deadline + context.options.settle, context.key_of(job))
+
+
+def withdraw(claim: JobClaim) -> None:
+    """Take back an intent for which nothing was sent; what ends the claim writes it down."""
+    if claim.before is not None:
+        claim.row, claim.before = _not_sent(claim.row, claim.before), None
+
+
+def _deadline(context: StepContext) -> int:
+    return context.clock.now() + int(context.options.create_seconds * 1000)
+
+
+async def _intended(context: StepContext, claim: JobClaim) -> Job:
+    """Save the intent, unless that was done with the claim; return what the job was before."""
+    before, claim.before = claim.before, None
+    if before is not None:
+        return before
     before = claim.row
-    spool = await context.outgoing(before)
-    deadline = context.clock.now() + int(context.options.create_seconds * 1000)
-    intent = _intent(context, before, deadline)
-    await claim.save(intent, keep=True)
-    left = (deadline - context.clock.now()) / 1000
+    await claim.save(_intent(context, before, _deadline(context)), keep=True)
+    return before
+
+
+async def _send(context: StepContext, claim: JobClaim) -> None:
+    """Have the intent saved, then call create: at most once for it, whatever happens."""
+    before = await _intended(context, claim)
+    intent = claim.row
+    left = ((intent.send_deadline or 0) - context.clock.now()) / 1000
     if left <= 0:  # the save took that long: whoever reconciles may believe that nothing is sent
         back = _not_sent(intent, before)
         await claim.save(back, keep=True)
         raise UnavailableError("the intent was saved too late to send anything")
     try:
+        spool = await context.outgoing(before)
         name = await context.upstream.create(intent, spool, left)
     except (DamagedBlobError, UnavailableError):  # of its bytes, before anything was sent
         await claim.save(_not_sent(intent, before), keep=True)

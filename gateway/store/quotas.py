@@ -14,6 +14,7 @@ import orjson
 from gateway.batches.admission import Sent
 from gateway.batches.job import Job
 from gateway.batches.quota import Quota
+from gateway.ports.store import Intent
 from gateway.store.columns import job_of
 from gateway.store.session import Row, Session
 
@@ -66,9 +67,16 @@ async def release_lapsed(session: Session) -> None:
 
 
 async def claim_to_send(
-    session: Session, placed: Mapping[str, str], turn: str, lease: int
+    session: Session,
+    placed: Mapping[str, str],
+    turn: str,
+    lease: int,
+    intents: Mapping[str, Intent],
 ) -> Sequence[Job] | None:
-    """End the turn and claim jobs, each under its credential; None when it is over already."""
+    """End the turn and claim jobs, each under its credential; None when it is over already.
+
+    What is about to be created at once is claimed with its intent.
+    """
     await session.run("keep_meta", {"key": TURN, "value": FIRST_TURN})
     values = {"key": TURN, "turn": turn, "next": str(int(turn) + 1)}
     if await session.run("end_turn", values) == 0:
@@ -76,7 +84,11 @@ async def claim_to_send(
     claimed = []
     for job_id, credential in placed.items():
         named = {"id": job_id, "credential": credential, "lease": lease}
-        row = await session.one("claim_job_to_send", named)
+        intent = intents.get(job_id)
+        if intent is None:
+            row = await session.one("claim_job_to_send", named)
+        else:
+            row = await session.one("claim_job_to_create", {**named, **asdict(intent)})
         if row is not None:
             claimed.append(job_of(row))
     return claimed

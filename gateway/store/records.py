@@ -22,11 +22,13 @@ from gateway.ids import new_gateway_id
 from gateway.ports.store import (
     ALL_TIME,
     NO_FILES,
+    NO_INTENTS,
     NOTHING_NAMED,
     BatchEnd,
     BlobChange,
     Claimed,
     Deletion,
+    Intent,
     Page,
     RescueAnswer,
     RescueBegin,
@@ -455,10 +457,14 @@ class Records(Store):
 
     @override
     async def claim_to_send(
-        self, placed: Mapping[str, str], turn: str, lease: int
+        self,
+        placed: Mapping[str, str],
+        turn: str,
+        lease: int,
+        intents: Mapping[str, Intent] = NO_INTENTS,
     ) -> Sequence[Work] | None:
         return await self._engine.write(
-            lambda session: _claim_to_send(session, placed, turn, lease)
+            lambda session: _claim_to_send(session, placed, turn, lease, intents)
         )
 
     @override
@@ -752,9 +758,13 @@ async def _claim(session: Session, job_ids: Sequence[str], lease: int) -> Sequen
 
 
 async def _claim_to_send(
-    session: Session, placed: Mapping[str, str], turn: str, lease: int
+    session: Session,
+    placed: Mapping[str, str],
+    turn: str,
+    lease: int,
+    intents: Mapping[str, Intent],
 ) -> Sequence[Work] | None:
-    jobs = await quotas.claim_to_send(session, placed, turn, lease)
+    jobs = await quotas.claim_to_send(session, placed, turn, lease, intents)
     return None if jobs is None else await _with_batches(session, jobs)
 
 

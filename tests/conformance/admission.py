@@ -8,7 +8,7 @@ from gateway.batches.admission import Admission, Verdict, admit
 from gateway.batches.batch import BatchStatus
 from gateway.batches.job import Job, JobState
 from gateway.batches.quota import QuotaRules
-from gateway.ports.store import Store
+from gateway.ports.store import Intent, Store
 from tests.conformance.moments import at
 from tests.conformance.records import a_job, claim_job, claimed_batch
 
@@ -77,6 +77,31 @@ class AdmissionRules:
         work = await store.load_job("j0")
         assert work is not None
         assert (work.jobs[0].credential, work.jobs[0].placed) == ("second", True)
+
+    async def test_an_intent_is_saved_with_the_claim(self, store: Store) -> None:
+        """From then on it is being submitted, by all that its row says; its batch comes with it."""
+        await waiting_jobs(store, 1)
+        turn = await store.admission_turn()
+        intents = {"j0": Intent(0, 61_000, 65_000, "key")}
+        claimed = await store.claim_to_send({"j0": "second"}, turn, LEASE, intents)
+        assert claimed is not None
+        [job] = claimed[0].jobs
+        assert claimed[0].batch.status is BatchStatus.IN_PROGRESS
+        assert (job.state, job.credential, job.fence) == (JobState.SUBMITTING, "second", 1)
+        assert (job.send_deadline, job.due_at, job.made_by) == (61_000, 65_000, "key")
+        assert await store.save_job(replace(job, state=JobState.RUNNING, upstream_name="it"))
+
+    async def test_an_intent_holds_for_the_row_that_it_was_made_by(self, store: Store) -> None:
+        """One that was claimed since, has failed or says why it waits is left out."""
+        await waiting_jobs(store, 3)
+        await store.save_job(await claim_job(store, "j0"))
+        failed = replace(await claim_job(store, "j1"), failures=1, last_error="busy")
+        await store.save_job(failed)
+        turn = await store.admission_turn()
+        intents = {f"j{number}": Intent(number, 61_000, 65_000, "key") for number in range(2)}
+        placed = dict.fromkeys(("j0", "j1", "j2"), "default")
+        claimed = await store.claim_to_send(placed, turn, LEASE, intents)
+        assert [work.jobs[0].id for work in claimed or ()] == ["j2"]
 
     async def test_a_turn_that_is_over_claims_nothing(self, store: Store) -> None:
         """Also when what ended it claimed something else."""

@@ -1,13 +1,16 @@
 """Looks for work: one serves many batches, and nothing that is known to wait waits for it."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from gateway.batches.batch import BatchStatus
+from gateway.batches.job import JobState
+from gateway.ports.store import Intent, Work
 from gateway.runner import runner
-from tests.runner.world import World, chat, world
+from tests.runner.world import OWNER, World, chat, world
 
 SOME = 9  # more than are validated, or sent, at a time
 NEVER = 3600.0
@@ -77,3 +80,49 @@ async def test_looks_are_apart(tmp_path: Path) -> None:
         here.upstream.state = "SUCCEEDED"
         here.upstream.jobs[0].state = "SUCCEEDED"
         await here.ended(batch)
+
+
+async def test_a_cancel_that_meets_the_claim_takes_the_intent_back(tmp_path: Path) -> None:
+    """The intent was saved with the claim, of a batch that was cancelled since it was looked at."""
+    async with world(tmp_path) as here:
+        claim = here.store.claim_to_send
+        given: list[Mapping[str, Intent]] = []
+
+        async def late(
+            placed: Mapping[str, str], turn: str, lease: int, intents: Mapping[str, Intent]
+        ) -> Sequence[Work] | None:
+            given.append(intents)
+            await here.store.request_cancel(OWNER, batch.id, here.clock.now())
+            return await claim(placed, turn, lease, intents)
+
+        here.store.claim_to_send = late  # type: ignore[method-assign, assignment]
+        batch = await here.submit(chat("a"))
+        ended = await here.ended(batch)
+
+        assert ended.status is BatchStatus.CANCELLED
+        assert len(given[0]) == 1
+        assert here.upstream.jobs == []
+
+
+async def test_a_stop_that_meets_the_claim_takes_the_intent_back(tmp_path: Path) -> None:
+    """What is next to start finds a job that waits, not one that may have been sent."""
+    async with world(tmp_path) as here:
+        claim = here.store.claim_to_send
+        states: list[JobState] = []
+
+        async def stopping(
+            placed: Mapping[str, str], turn: str, lease: int, intents: Mapping[str, Intent]
+        ) -> Sequence[Work] | None:
+            claimed = await claim(placed, turn, lease, intents)
+            states.extend(work.jobs[0].state for work in claimed or ())
+            here.runner.stop()
+            return claimed
+
+        here.store.claim_to_send = stopping  # type: ignore[method-assign, assignment]
+        batch = await here.submit(chat("a"))
+        work = await here.until(lambda work: states and work.jobs[0].lease_until is None, batch)
+
+        assert states == [JobState.SUBMITTING]
+        assert work.jobs[0].state is JobState.PLANNED
+        assert work.jobs[0].send_deadline is None
+        assert here.upstream.jobs == []

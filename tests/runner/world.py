@@ -30,7 +30,7 @@ from gateway.errors import (
     UpstreamHeldError,
 )
 from gateway.ids import new_batch_id, new_blob_name, new_file_id
-from gateway.ports.store import Work
+from gateway.ports.store import NO_INTENTS, Intent, Work
 from gateway.ports.upstream import (
     Absent,
     FileSeen,
@@ -108,11 +108,15 @@ class FillingStore(SQLiteStore):
         return await super().claim_jobs(job_ids, lease)
 
     async def claim_to_send(
-        self, placed: Mapping[str, str], turn: str, lease: int
+        self,
+        placed: Mapping[str, str],
+        turn: str,
+        lease: int,
+        intents: Mapping[str, Intent] = NO_INTENTS,
     ) -> Sequence[Work] | None:
         """Claim."""
         self._room()
-        return await super().claim_to_send(placed, turn, lease)
+        return await super().claim_to_send(placed, turn, lease, intents)
 
     async def save_job(self, job: Job, **others: Any) -> bool:
         """Save."""

@@ -181,6 +181,17 @@ WHERE id = :id AND state IN ('planned', 'staging')
     AND (lease_until IS NULL OR lease_until <= gateway_now())
 RETURNING *;
 
+-- name: claim_job_to_create
+-- The intent of a create, saved with the claim: both are durable before anything is sent.
+UPDATE jobs SET
+    fence = fence + 1, lease_until = gateway_now() + :lease, credential = :credential, placed = 1,
+    state = 'submitting', send_deadline = :send_deadline, due_at = :due_at, made_by = :made_by,
+    absences = 0, defects = 0
+WHERE id = :id AND fence = :fence AND state IN ('planned', 'staging')
+    AND failures = 0 AND last_error IS NULL
+    AND (lease_until IS NULL OR lease_until <= gateway_now())
+RETURNING *;
+
 -- name: renew_job
 UPDATE jobs SET lease_until = gateway_now() + :lease
 WHERE id = :id AND fence = :fence AND lease_until IS NOT NULL;
