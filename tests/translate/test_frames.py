@@ -353,6 +353,18 @@ def test_instructions_that_look_like_stand_ins_stay_what_they_are() -> None:
         assert translated(RESPONSES, line, POLICY, MODEL) == made
 
 
+def test_values_in_texts_of_the_hints_are_escaped_there() -> None:
+    """What a Response repeats of its request is a text that holds JSON."""
+    texts = ["a", "b", 'C:\\new "c"', "\\", '"', '\\"\\', "\n\t\x00", "\u2028é", "\\u001a"]
+    lines = [{"input": "Hi", "instructions": text, "user": text} for text in texts]
+    frames.forget()
+    among_others = [translated(RESPONSES, line, POLICY, MODEL) for line in lines]
+    for line, made in zip(lines, among_others, strict=True):
+        frames.forget()
+        assert not isinstance(made, LineError)
+        assert translated(RESPONSES, line, POLICY, MODEL) == made
+
+
 ADDRESS: Final = "https://example.com/cat.png"
 DATA: Final = "data:image/png;base64,QUJD"
 
