@@ -25,7 +25,7 @@ def answer_cost(answer: Answer, price: Price | None) -> int | None:
     usage = response.get("usageMetadata")
     if not isinstance(usage, dict):
         usage = _usage_of_embedding(response)
-    if price is None or usage is None or not _is_text(usage) or _has_fees(response):
+    if usage is None or not _is_text(usage) or _has_fees(response):
         return None
     return usage_cost(usage_of(usage), price)
 
