@@ -136,6 +136,7 @@ class _UnderWay:
     act: Act
     task: asyncio.Task[None]
     claim: AnyClaim | None = None
+    begun: bool = False  # a task that is cancelled before does nothing: its claim would stay
     follows: Act | None = None  # what the claim is kept for, with a slot of its own
 
 
@@ -223,7 +224,8 @@ class Runner:
         """Start nothing more and end what runs; :meth:`run` returns when it has."""
         self._stopping = True
         for step in self._under_way.values():
-            step.task.cancel()
+            if step.begun:
+                step.task.cancel()
         self._ring()
 
     async def run(self) -> None:
@@ -364,12 +366,11 @@ class Runner:
         return held and (batch.id, None) not in self._under_way
 
     async def _start_validations(self, group: asyncio.TaskGroup, now: int) -> None:
-        if self._free[Act.VALIDATE] or not self._unread_batches:
-            under_way = {key[0] for key in self._under_way}
-            due = await self._context.store.due_validations(now, VALIDATIONS_SEEN)
-            fresh = [each for each in due if each.batch_id not in under_way]
-            self._unread_batches = deque(next_validations(fresh, now, VALIDATIONS_KEPT))
-            self._start_unread(group)
+        under_way = {key[0] for key in self._under_way}
+        due = await self._context.store.due_validations(now, VALIDATIONS_SEEN)
+        fresh = [each for each in due if each.batch_id not in under_way]
+        self._unread_batches = deque(next_validations(fresh, now, VALIDATIONS_KEPT))
+        self._start_unread(group)
 
     def _start_unread(self, group: asyncio.TaskGroup) -> None:
         """Start to validate what the last look found; what it has become shows under the claim."""
@@ -637,14 +638,17 @@ class Runner:
         if act is None or not claim.open or self._stopping:
             return None
         self._free[under_way.act] += 1
-        if under_way.act is Act.COLLECT or under_way.act in self._crowded:
-            self.wake()  # it may be the last that its batch waited for; its slot is free
+        if under_way.act in self._crowded:
+            self._wake_soon()  # its slot is free
+        elif under_way.act is Act.COLLECT:
+            self.wake()  # it may be the last that its batch waited for
         under_way.act, under_way.follows = act, None
         return replace(step, act=act)
 
     async def _run(self, step: AnyStep, claimed: JobClaim | None = None) -> None:
         if isinstance(step, Step):
             bind(batch_id=step.batch_id, job_id=step.job_id)
+        self._under_way[_key(step)].begun = True
         try:
             claim = claimed or await self._claim(step)
             self._unwritten = None
@@ -664,12 +668,14 @@ class Runner:
 
     async def _carry_out(self, step: AnyStep, claim: AnyClaim) -> None:
         """Do the step, and those that follow on it at once, under one claim."""
-        following: AnyStep | None = step
+        following = None if self._stopping else step
         try:
             while following is not None:
                 await self._supervise(following, claim)
                 following = self._following(following, claim)
         finally:
+            if isinstance(claim, JobClaim):
+                send_steps.withdraw(claim)
             await self._release_claim(claim)
 
     async def _claim(self, step: AnyStep) -> AnyClaim | None:
@@ -751,10 +757,8 @@ class Runner:
     def _still_sent(self, step: Step, batch: Batch, claim: JobClaim) -> Work | None:
         """Judge a job that was claimed with its intent by what it was before."""
         waiting = [] if claim.before is None else [claim.before]
-        if step in self._next_steps(Work(batch, waiting), self._context.clock.now()):
-            return Work(batch, [claim.row])
-        send_steps.withdraw(claim)
-        return None
+        sends = step in self._next_steps(Work(batch, waiting), self._context.clock.now())
+        return Work(batch, [claim.row]) if sends else None
 
     async def _load(self, claim: BatchClaim | JobClaim) -> Work | None:
         store = self._context.store

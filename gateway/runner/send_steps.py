@@ -67,11 +67,18 @@ async def stage(context: StepContext, _: Batch, claim: JobClaim) -> None:
 
 
 async def create(context: StepContext, _: Batch, claim: JobClaim) -> None:
-    """Call create, unless what the job names is another project's."""
-    if await has_foreign_files(context, claim.row):
-        await _put_together_anew(context, claim)
-    else:
-        await _send(context, claim)
+    """Call create, unless what the job names is another project's.
+
+    An intent for which nothing was sent is taken back in whatever way this ends (a stop of the
+    process, a disk that fails): it would be reconciled, for minutes.
+    """
+    try:
+        if await has_foreign_files(context, claim.row):
+            await _put_together_anew(context, claim)
+        else:
+            await _send(context, claim)
+    finally:
+        withdraw(claim)
 
 
 def intent_of(context: StepContext, job: Job) -> Intent | None:
@@ -97,7 +104,12 @@ def _deadline(context: StepContext) -> int:
 
 
 async def _intended(context: StepContext, claim: JobClaim) -> Job:
-    """Save the intent, unless that was done with the claim; return what the job was before."""
+    """Save the intent, unless that was done with the claim; return what the job was before.
+
+    From now on something may have been sent.
+    """
+    if claim.before is not None and context.is_foreign(claim.row):
+        withdraw(claim)  # another key was set since, whose listings alone will show the job
     before, claim.before = claim.before, None
     if before is not None:
         return before
@@ -108,6 +120,7 @@ async def _intended(context: StepContext, claim: JobClaim) -> Job:
 
 async def _send(context: StepContext, claim: JobClaim) -> None:
     """Have the intent saved, then call create: at most once for it, whatever happens."""
+    spool = await context.outgoing(claim.row)
     before = await _intended(context, claim)
     intent = claim.row
     left = ((intent.send_deadline or 0) - context.clock.now()) / 1000
@@ -116,7 +129,6 @@ async def _send(context: StepContext, claim: JobClaim) -> None:
         await claim.save(back, keep=True)
         raise UnavailableError("the intent was saved too late to send anything")
     try:
-        spool = await context.outgoing(before)
         name = await context.upstream.create(intent, spool, left)
     except (DamagedBlobError, UnavailableError):  # of its bytes, before anything was sent
         await claim.save(_not_sent(intent, before), keep=True)

@@ -82,7 +82,7 @@ async def claim_to_send(
     if await session.run("end_turn", values) == 0:
         return None
     claimed = []
-    for job_id, credential in placed.items():
+    for job_id, credential in sorted(placed.items()):  # the order in which all claim jobs
         named = {"id": job_id, "credential": credential, "lease": lease}
         intent = intents.get(job_id)
         if intent is None:

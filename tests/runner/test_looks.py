@@ -1,16 +1,19 @@
 """Looks for work: one serves many batches, and nothing that is known to wait waits for it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import errno
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from gateway.batches.batch import BatchStatus
+from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.job import JobState
-from gateway.ports.store import Intent, Work
+from gateway.errors import UpstreamAmbiguousError
+from gateway.ports.store import Intent, Seal, Work
 from gateway.runner import runner
-from tests.runner.world import OWNER, World, chat, world
+from tests.conformance.records import OTHER
+from tests.runner.world import HOUR, OWNER, World, chat, world
 
 SOME = 9  # more than are validated, or sent, at a time
 NEVER = 3600.0
@@ -126,3 +129,127 @@ async def test_a_stop_that_meets_the_claim_takes_the_intent_back(tmp_path: Path)
         assert work.jobs[0].state is JobState.PLANNED
         assert work.jobs[0].send_deadline is None
         assert here.upstream.jobs == []
+
+
+def after_claims(here: World, method: str, act: Callable[[], object]) -> asyncio.Event:
+    """Do something once a job is claimed, before the loop goes on with it; set when it was done."""
+    original, met = getattr(here.store, method), asyncio.Event()
+
+    async def claiming(*given: object) -> Sequence[Work] | None:
+        claimed: Sequence[Work] | None = await original(*given)
+        if claimed and not met.is_set():
+            met.set()
+            act()
+        return claimed
+
+    setattr(here.store, method, claiming)
+    return met
+
+
+@pytest.mark.parametrize(
+    ("method", "state"),
+    [("claim_to_send", JobState.PLANNED), ("claim_jobs", JobState.RUNNING)],
+)
+async def test_a_stop_before_a_step_has_begun_ends_its_claim(
+    tmp_path: Path, method: str, state: JobState
+) -> None:
+    """A task that is cancelled before it has begun does nothing: it would not end a claim."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        stop = here.runner.stop
+        met = after_claims(here, method, lambda: asyncio.get_running_loop().call_soon(stop))
+        batch = await here.submit(chat("a"))
+        await asyncio.wait_for(met.wait(), 60)
+        work = await here.until(lambda work: work.jobs[0].lease_until is None, batch)
+
+        assert work.jobs[0].state is state
+        assert len(here.upstream.jobs) == (state is JobState.RUNNING)
+        assert here.upstream.calls.count("observe") == 0
+
+
+async def meeting_the_seal(here: World, act: Callable[[], None]) -> Work:
+    """Do something as the spool is looked up that is sent next; the work once that is over."""
+    original, met = here.store.blob_seal, asyncio.Event()
+
+    async def blob_seal(name: str) -> Seal | None:
+        if not met.is_set():
+            met.set()
+            act()
+            await asyncio.sleep(0)  # where a stop is met
+        return await original(name)
+
+    def arm() -> None:
+        here.store.blob_seal = blob_seal  # type: ignore[method-assign]
+
+    after_claims(here, "claim_to_send", arm)
+    batch = await here.submit(chat("a"))
+    await asyncio.wait_for(met.wait(), 60)
+    return await here.until(lambda work: work.jobs[0].lease_until is None, batch)
+
+
+async def test_a_stop_before_anything_is_sent_takes_the_intent_back(tmp_path: Path) -> None:
+    """The process that is next to start need not find out whether it was sent."""
+    async with world(tmp_path) as here:
+        work = await meeting_the_seal(here, here.runner.stop)
+
+        assert work.jobs[0].state is JobState.PLANNED
+        assert here.upstream.jobs == []
+
+
+async def test_a_disk_that_fails_before_anything_is_sent_takes_the_intent_back(
+    tmp_path: Path,
+) -> None:
+    """It is sent after a failure's pause, not once listings have shown that nothing was made."""
+
+    def fail() -> None:
+        raise OSError(errno.EIO, "bad sector")
+
+    async with world(tmp_path, settle=HOUR) as here:
+        work = await meeting_the_seal(here, fail)
+        ended = await here.ended(work.batch)
+
+        assert ended.status is BatchStatus.COMPLETED
+        assert len(here.upstream.jobs) == 1
+        assert "find" not in here.upstream.calls
+
+
+async def test_an_intent_tells_the_key_that_sends(tmp_path: Path) -> None:
+    """Another key was set since the claim: its jobs alone show what became of the create."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        here.upstream.script["create"] = [UpstreamAmbiguousError("no answer")]
+        after_claims(here, "claim_to_send", lambda: setattr(here.upstream, "key", "second"))
+        batch = await here.submit(chat("a"))
+        work = await here.until(lambda work: work.jobs and work.jobs[0].doubt, batch)
+
+        assert work.jobs[0].made_by == "second"
+
+
+@pytest.mark.slow
+async def test_an_owner_who_comes_late_waits_for_one_slot_alone(tmp_path: Path) -> None:
+    """What was seen of another's batches is no queue: a smaller one is next."""
+    async with world(tmp_path) as here:
+        gate, order = asyncio.Event(), list[str]()
+        claim = here.store.claim_batch
+
+        async def claiming(batch_id: str, lease: int) -> Batch | None:
+            claimed = await claim(batch_id, lease)
+            if claimed is not None and claimed.status is BatchStatus.VALIDATING:
+                order.append(claimed.owner)
+                await gate.wait()
+            return claimed
+
+        here.store.claim_batch = claiming  # type: ignore[method-assign]
+        looks = counted(here)
+        batches = [await here.submit(chat("a", "larger")) for _ in range(SOME)]
+        await here.until(lambda _: order, batches[0])
+        seen = len(looks)
+        await here.until(lambda _: len(looks) > seen, batches[0])
+        await here.submit(chat("b"), owner=OTHER)
+        seen = len(looks)
+        await here.until(lambda _: len(looks) > seen + 1, batches[0])
+        gate.set()
+        for batch in batches:
+            await here.ended(batch)
+
+        assert OTHER in order[:3]
