@@ -229,26 +229,28 @@ async def test_an_intent_tells_the_key_that_sends(tmp_path: Path) -> None:
 async def test_an_owner_who_comes_late_waits_for_one_slot_alone(tmp_path: Path) -> None:
     """What was seen of another's batches is no queue: a smaller one is next."""
     async with world(tmp_path) as here:
-        gate, order = asyncio.Event(), list[str]()
+        gate, looks = held(here), counted(here)
+        order, goes_on = list[str](), asyncio.Event()
         claim = here.store.claim_batch
 
         async def claiming(batch_id: str, lease: int) -> Batch | None:
+            """Claim; a validation takes longer than the time between two looks."""
             claimed = await claim(batch_id, lease)
             if claimed is not None and claimed.status is BatchStatus.VALIDATING:
                 order.append(claimed.owner)
-                await gate.wait()
+                await goes_on.wait()
+                enough = len(looks) + 2
+                while len(looks) < enough:
+                    here.runner.wake()
+                    await here.clock.sleep(0.001)
             return claimed
 
         here.store.claim_batch = claiming  # type: ignore[method-assign]
-        looks = counted(here)
         batches = [await here.submit(chat("a", "larger")) for _ in range(SOME)]
-        await here.until(lambda _: order, batches[0])
-        seen = len(looks)
-        await here.until(lambda _: len(looks) > seen, batches[0])
-        await here.submit(chat("b"), owner=OTHER)
-        seen = len(looks)
-        await here.until(lambda _: len(looks) > seen + 1, batches[0])
         gate.set()
+        await here.until(lambda _: order, batches[0])
+        await here.submit(chat("b"), owner=OTHER)
+        goes_on.set()
         for batch in batches:
             await here.ended(batch)
 
