@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, zip_longest
 
+import orjson
+
 from gateway.batches.admission import Waiting
 from gateway.batches.batch import Counts, TokenUsage
 from gateway.batches.figures import Figures, JobFigures
@@ -134,11 +136,13 @@ async def inline_mismatches(session: Session, model: str, since: int) -> bool:
 
 
 async def claim(session: Session, job_ids: Sequence[str], lease: int) -> Sequence[Job]:
-    """Take those of the jobs that are not released and have no holder."""
-    # In an order that all processes keep: of two that want the same rows, none waits for the other.
-    named = [{"id": job_id, "lease": lease} for job_id in sorted(job_ids)]
-    rows = [await session.one("claim_job", each) for each in named]
-    return [job_of(row) for row in rows if row is not None]
+    """Take those of the jobs that are not released and have no holder.
+
+    In one statement, which on PostgreSQL waits for no save of a batch: a serializable transaction
+    over many jobs met one again and again, for seconds, while replicas saved 150 jobs a second.
+    """
+    values = {"ids": orjson.dumps(list(job_ids)).decode(), "lease": lease}
+    return [job_of(row) for row in await session.all("claim_jobs", values)]
 
 
 async def save(

@@ -446,7 +446,8 @@ class Records(Store):
 
     @override
     async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Work]:
-        return await self._engine.write(lambda session: _claim(session, job_ids, lease))
+        jobs = await self._engine.once(lambda session: job_rows.claim(session, job_ids, lease))
+        return await self._engine.read(lambda session: _with_batches(session, jobs))
 
     @override
     async def admission_turn(self) -> str:
@@ -751,10 +752,6 @@ async def _ending(session: Session, now: int, limit: int) -> Sequence[Work]:
 
 async def _young(session: Session, now: int, since: int, items: int, limit: int) -> Sequence[Work]:
     return await _with_batches(session, await job_rows.young(session, now, since, items, limit))
-
-
-async def _claim(session: Session, job_ids: Sequence[str], lease: int) -> Sequence[Work]:
-    return await _with_batches(session, await job_rows.claim(session, job_ids, lease))
 
 
 async def _claim_to_send(

@@ -166,14 +166,6 @@ SELECT (
         AND credential = :credential AND made_by <> :made_by
 ) AS count;
 
--- name: claim_job
--- A lease that has run out is that of a process that is gone: see recover_jobs.
-UPDATE jobs SET
-    fence = fence + 1, lease_until = gateway_now() + :lease,
-    defects = defects + CASE WHEN lease_until IS NOT NULL AND state = 'secured' THEN 1 ELSE 0 END
-WHERE id = :id AND (lease_until IS NULL OR lease_until <= gateway_now()) AND state <> 'released'
-RETURNING *;
-
 -- name: claim_job_to_send
 UPDATE jobs SET
     fence = fence + 1, lease_until = gateway_now() + :lease, credential = :credential, placed = 1

@@ -76,3 +76,12 @@ SELECT * FROM jobs INDEXED BY jobs_young
 WHERE state = 'running' AND submitted_at > :since AND items <= :items AND due_at <= :now
     AND (lease_until IS NULL OR lease_until <= :now)
 ORDER BY looked_at IS NOT NULL, due_at, id LIMIT :limit;
+
+-- name: claim_jobs
+-- A lease that has run out is that of a process that is gone: see recover_jobs.
+UPDATE jobs SET
+    fence = fence + 1, lease_until = gateway_now() + :lease,
+    defects = defects + CASE WHEN lease_until IS NOT NULL AND state = 'secured' THEN 1 ELSE 0 END
+WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (lease_until IS NULL OR lease_until <= gateway_now()) AND state <> 'released'
+RETURNING *;
