@@ -81,7 +81,7 @@ async def claim_to_send(
     values = {"key": TURN, "turn": turn, "next": str(int(turn) + 1)}
     if await session.run("end_turn", values) == 0:
         return None
-    claimed = []
+    claimed = {}
     for job_id, credential in sorted(placed.items()):  # the order in which all claim jobs
         named = {"id": job_id, "credential": credential, "lease": lease}
         intent = intents.get(job_id)
@@ -90,5 +90,6 @@ async def claim_to_send(
         else:
             row = await session.one("claim_job_to_create", {**named, **asdict(intent)})
         if row is not None:
-            claimed.append(job_of(row))
-    return claimed
+            claimed[job_id] = job_of(row)
+    # They are sent in the order in which owners take turns.
+    return [claimed[job_id] for job_id in placed if job_id in claimed]

@@ -35,6 +35,10 @@ MOST_LIVE: Final = 100
 # Of a gateway that is not told the tier: creates that may be refused, in parts of those accepted.
 # It tries for a little more room whenever what it has was used, so it never stops meeting some.
 LESSONS: Final = 0.5
+# Four are created at once: those under way when a first one is refused are refused as well. A short
+# run on a busy machine, where Google's half hour is a second, met three such lessons.
+AT_ONCE: Final = 4
+FIRST_LESSONS: Final = 3 * AT_ONCE
 # By how many of all jobs one of two owners may be ahead of the other while both wait. A few are
 # always under way at the same moment.
 AHEAD: Final = 1 / 8
@@ -178,11 +182,12 @@ def _check_jobs(gateway: GatewayProcess, gemini: Emulator, report: Report) -> No
         report.wrong.append(f"{len(created)} creates for {len(jobs)} jobs")
         return
     report.ahead = _ahead(jobs)
-    if report.ahead > max(4, AHEAD * len(jobs)):
+    # A job that was refused has a pause, in which the other owner's go on.
+    if report.ahead > max(AT_ONCE, AHEAD * len(jobs)) + report.refused:
         report.wrong.append(f"one owner was ahead by {report.ahead} jobs")
     if report.live > MOST_LIVE:
         report.wrong.append(f"{report.live} jobs were live")
-    if report.refused > (0 if report.plan.told else LESSONS * report.jobs):
+    if report.refused > (0 if report.plan.told else FIRST_LESSONS + LESSONS * report.jobs):
         report.wrong.append(f"{report.refused} creates beyond the limit")
 
 

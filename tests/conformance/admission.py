@@ -64,6 +64,14 @@ class AdmissionRules:
         got = await race([store] * 3, QuotaRules(enqueued_tokens={"*": 200}))
         assert sum(map(len, got)) == 2  # three would be 210
 
+    async def test_claims_come_in_the_order_in_which_they_are_asked_for(self, store: Store) -> None:
+        """Which is that of their owners' turns, whatever the jobs are called."""
+        await waiting_jobs(store, 3)
+        turn = await store.admission_turn()
+        placed = {"j1": "default", "j0": "default", "j2": "default"}
+        claimed = await store.claim_to_send(placed, turn, LEASE)
+        assert [work.jobs[0].id for work in claimed or ()] == ["j1", "j0", "j2"]
+
     async def test_a_job_is_placed_for_good_by_its_claim(self, store: Store) -> None:
         await waiting_jobs(store, 1)
         turn = await store.admission_turn()
