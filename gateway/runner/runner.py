@@ -320,7 +320,7 @@ class Runner:
         return more
 
     async def _claim_jobs(self, group: asyncio.TaskGroup) -> None:
-        """Claim what this look has found in one transaction, and begin with it."""
+        """Claim what this look has found in one statement, and begin with it."""
         steps, self._to_claim = self._to_claim, {}
         works: Sequence[Work] = []
         try:

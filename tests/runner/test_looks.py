@@ -19,13 +19,15 @@ SOME = 9  # more than are validated, or sent, at a time
 NEVER = 3600.0
 
 
-def counted(here: World) -> list[int]:
-    """The moments at which work was looked for."""
+def counted(here: World, looked: asyncio.Event | None = None) -> list[int]:
+    """The moments at which work was looked for; ``looked`` is set by each."""
     looks: list[int] = []
     original = here.store.due_kinds
 
     async def due_kinds(now: int) -> frozenset[str]:
         looks.append(now)
+        if looked is not None:
+            looked.set()
         return await original(now)
 
     here.store.due_kinds = due_kinds  # type: ignore[method-assign]
@@ -229,8 +231,8 @@ async def test_an_intent_tells_the_key_that_sends(tmp_path: Path) -> None:
 async def test_an_owner_who_comes_late_waits_for_one_slot_alone(tmp_path: Path) -> None:
     """What was seen of another's batches is no queue: a smaller one is next."""
     async with world(tmp_path) as here:
-        gate, looks = held(here), counted(here)
-        order, goes_on = list[str](), asyncio.Event()
+        gate, looked = held(here), asyncio.Event()
+        looks, order, goes_on = counted(here, looked), list[str](), asyncio.Event()
         claim = here.store.claim_batch
 
         async def claiming(batch_id: str, lease: int) -> Batch | None:
@@ -241,8 +243,9 @@ async def test_an_owner_who_comes_late_waits_for_one_slot_alone(tmp_path: Path) 
                 await goes_on.wait()
                 enough = len(looks) + 2
                 while len(looks) < enough:
+                    looked.clear()
                     here.runner.wake()
-                    await here.clock.sleep(0.001)
+                    await looked.wait()
             return claimed
 
         here.store.claim_batch = claiming  # type: ignore[method-assign]

@@ -16,7 +16,13 @@ from gateway.runner.cpu.duplicates import SeenIds, repeated
 from gateway.runner.cpu.echoes import Echoes, EchoWriter
 from gateway.runner.cpu.guard import Guard
 from gateway.runner.cpu.trail import Trail, reading, working_on
-from gateway.runner.cpu.validate import InputLimits, ValidateSummary, ValidateTask, validate
+from gateway.runner.cpu.validate import (
+    InputLimits,
+    ValidateSummary,
+    ValidateTask,
+    _OpenJob,
+    validate,
+)
 from gateway.translate.contract import LineError, Policy
 from gateway.translate.endpoints import ENDPOINTS
 from tests.runner.world import chat
@@ -404,6 +410,39 @@ def test_jobs_are_cut_and_numbered(tmp_path: Path) -> None:
     keys = [orjson.loads(text)["key"] for text in Path(summary.jobs[0].spool).read_bytes().split()]
     assert keys == ["1", "3", "4", "6", "7"]
     assert all(job.bytes == Path(job.spool).stat().st_size for job in summary.jobs)
+
+
+@pytest.mark.parametrize(
+    "room", [{}, {"items_per_job": 7}, {"bytes_per_job": 9_000}, {"items_per_job": 1}]
+)
+def test_lines_of_a_text_are_counted_as_any_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: dict[str, int]
+) -> None:
+    """They are taken in one step: jobs, their sizes, costs and bytes are as without it."""
+    limits = replace(LIMITS, max_line_bytes=2**21)
+    lines = [chat(f"c{n}", "é" * (n * n), temperature=n / 50) for n in range(40)]
+    pro = "gemini-2.5-pro"  # whose long prompts have another price
+    lines += [chat(f"p{n}", "x" * (900_000 * (n == 2)), model=pro) for n in range(4)]
+    taken: list[bool] = []
+    add_text = _OpenJob.add_text
+
+    def counted(job: _OpenJob, number: int, custom_id: str, made: Any) -> bool:
+        taken.append(add_text(job, number, custom_id, made))
+        return taken[-1]
+
+    def found() -> list[object]:
+        summary = check(tmp_path, lines, limits, replace(JOBS, **room), day="2026-06-01")
+        assert summary.errors == ()
+        files = [
+            (Path(job.spool).read_bytes(), Path(job.echo).read_bytes()) for job in summary.jobs
+        ]
+        return [*summary.jobs, *files]
+
+    monkeypatch.setattr(_OpenJob, "add_text", counted)
+    at_once = found()
+    monkeypatch.setattr(_OpenJob, "add_text", lambda *_: False)
+    assert at_once == found()
+    assert any(taken) == (room != {"items_per_job": 1})
 
 
 def test_at_most_fifty_models(tmp_path: Path) -> None:

@@ -245,6 +245,17 @@ class TestLost:
         with pytest.raises(InDoubtError):
             await engine.write(write)
 
+    @pytest.mark.parametrize("state", ["XX000", "25P03", "25P04", "25006"])
+    async def test_what_passes_is_told_as_such(self, postgres: TimedPostgres, state: str) -> None:
+        """Of an index that a migration dropped, a time limit of the server's, a replica of it."""
+        text = f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$".encode()
+
+        async def fail(session: Session) -> None:
+            await session.connection.execute(text)  # type: ignore[attr-defined]
+
+        with pytest.raises(UnavailableError, match="cannot reach its records now"):
+            await postgres.engine.read(fail)
+
     async def test_a_pool_that_is_exhausted_says_so(self, database: str) -> None:
         engine = PostgresEngine(database, pool=1, patience=0.2)
         await engine.open(0)
