@@ -81,6 +81,18 @@ def end_of(
 
 def tell_end(batch: Batch) -> None:
     """Log what a batch came to."""
+    if batch.status is BatchStatus.FAILED:
+        told = counted(len(batch.errors), "error")
+        logger.info("batch %s failed with %s, nothing ran", batch.id, told)
+    elif batch.in_progress_at is not None:
+        _tell_counts(batch)
+    elif batch.status is BatchStatus.EXPIRED:
+        logger.warning("batch %s expired while its input was read, nothing ran", batch.id)
+    else:
+        logger.info("batch %s cancelled before it was validated", batch.id)
+
+
+def _tell_counts(batch: Batch) -> None:
     counts = batch.counts
     told = (counted(counts.total, "line"), counts.completed, counts.failed)
     logger.info("batch %s %s: %s, %d completed, %d failed", batch.id, batch.status, *told)

@@ -26,7 +26,6 @@ from gateway.runner.batch_end import (
     made_files,
     outlived,
     seals_of,
-    tell_end,
 )
 from gateway.runner.context import (
     DEFECTS,
@@ -133,7 +132,6 @@ async def _expire_unread(context: StepContext, claim: BatchClaim) -> None:
         ended_because=ended_because(BatchStatus.EXPIRED, []),
     )
     await claim.save(expired)
-    logger.warning("batch %s expired while its input was read, nothing ran", claim.row.id)
 
 
 async def _read_input(
@@ -301,8 +299,6 @@ async def _fail(
         last_error=None,
     )
     await claim.save(failed, blobs=BlobChange(deletable=deletable))
-    told = counted(len(errors), "error")
-    logger.info("batch %s failed with %s, nothing ran", claim.row.id, told)
 
 
 async def _start(
@@ -431,7 +427,6 @@ async def end_unvalidated(context: StepContext, claim: BatchClaim) -> None:
     await claim.save(
         replace(claim.row, status=BatchStatus.CANCELLED, cancelled_at=now, due_at=None)
     )
-    logger.info("batch %s cancelled before it was validated", claim.row.id)
 
 
 async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) -> None:
@@ -458,7 +453,6 @@ async def publish(context: StepContext, claim: BatchClaim, jobs: Sequence[Job]) 
     end = end_of(context, batch, jobs, made, list(kept))
     blobs = BlobChange(deletable=end.deletable, seals=kept)
     await claim.save(end.batch, files=end.files, blobs=blobs)
-    tell_end(end.batch)
 
 
 async def _finalizing(context: StepContext, claim: BatchClaim) -> Batch:

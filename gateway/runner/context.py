@@ -42,7 +42,7 @@ from gateway.ids import new_blob_name
 from gateway.ports.blobs import Blobs
 from gateway.ports.metrics import NO_METERS, Meters
 from gateway.ports.single import SingleUpstream
-from gateway.ports.store import BlobChange, Seal, Store
+from gateway.ports.store import BatchEnd, BlobChange, Seal, Store
 from gateway.ports.tracing import NO_TRACER, Tracer
 from gateway.ports.upstream import Upstream
 from gateway.runner.blob_names import BlobNames
@@ -301,7 +301,13 @@ class Claim(Generic[Row]):
 
     async def _shielded(self, row: Row, keep: bool, others: Mapping[str, Any]) -> None:
         self._saving = asyncio.ensure_future(self._save(row, keep, others))
-        await asyncio.shield(self._saving)
+        try:
+            await asyncio.shield(self._saving)
+        except asyncio.CancelledError:
+            # What was saved is to be told of, and taken back, as it is: a step that was stopped
+            # while its batch ended left that end without a line in the log, a span or a count.
+            await asyncio.wait([self._saving])
+            raise
 
     async def _save(self, row: Row, keep: bool, others: Mapping[str, Any]) -> None:
         try:
@@ -373,7 +379,7 @@ class JobClaim(Claim[Job]):
         super().__init__(row, write)
         self._keeps = keeps
         self.seen: Admission | None = None  # by which it was admitted, if it is being sent
-        self.ended: Batch | None = None  # its batch, which ended with it
+        self.ended: Batch | None = None  # its batch, if a save has ended it
         self.batch: Batch | None = None  # that batch, once this was told
         self.before: Job | None = None  # what it was before it was claimed with its intent
         self.as_claimed: Batch | None = None  # as it was when the job was claimed, for one step
@@ -401,6 +407,9 @@ class JobClaim(Claim[Job]):
     async def _save(self, row: Job, keep: bool, others: Mapping[str, Any]) -> None:
         if self.held is None or row.raw != self.held.name:
             await super()._save(row, keep, others)
+            if "ends" in others:
+                ends: BatchEnd = others["ends"]
+                self.ended = ends.batch
         else:
             await self._save_with(self.held, row, keep, others)
         self.held = None

@@ -48,7 +48,7 @@ from gateway.ports.metrics import Series
 from gateway.ports.store import BatchChangedError, BlobChange, Seal
 from gateway.ports.upstream import Found, Observation
 from gateway.runner import denials
-from gateway.runner.batch_end import end_of, made_files, may_end_with, seals_of, tell_end
+from gateway.runner.batch_end import end_of, made_files, may_end_with, seals_of
 from gateway.runner.blob_source import SEALED_AT_ONCE, add_to
 from gateway.runner.context import (
     HeldResults,
@@ -429,8 +429,6 @@ async def _end_batch(
         await claim.save(collected, **_learned(context, job, collected), blobs=blobs, ends=end)
     except BatchChangedError:
         return Kept(kept, adopted)
-    claim.ended = end.batch
-    tell_end(end.batch)
     return Kept()
 
 

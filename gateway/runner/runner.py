@@ -63,6 +63,7 @@ from gateway.runner import (
     rescue_step,
     send_steps,
 )
+from gateway.runner.batch_end import tell_end
 from gateway.runner.context import (
     DEFECTS,
     BatchClaim,
@@ -222,6 +223,8 @@ class Runner:
 
     def stop(self) -> None:
         """Start nothing more and end what runs; :meth:`run` returns when it has."""
+        if self._stopping:
+            return  # a second cancel would reach what steps still write down
         self._stopping = True
         for step in self._under_way.values():
             if step.begun:
@@ -778,23 +781,28 @@ class Runner:
         bind(owner=work.batch.owner)
         context, before = self._context, claim.row
         job = before if isinstance(before, Job) else None
-        with context.tracer.step(step.act.value, work.batch, job) as span:
-            try:
-                await self._do(step, work, claim)
-            finally:
-                if isinstance(claim, JobClaim) and isinstance(before, Job):
-                    span.came_to(claim.row)
-                    tally_job(context.meters, before, claim.row)
-                    if claim.ended is not None:
-                        tally_batch(context.meters, work.batch, claim.ended)
-                elif isinstance(claim, BatchClaim) and isinstance(before, Batch):
-                    tally_batch(context.meters, before, claim.row)
-        ended = claim.row if isinstance(claim.row, Batch) else claim.ended
-        if isinstance(claim, JobClaim) and claim.ended is not None:
+        try:
+            with context.tracer.step(step.act.value, work.batch, job) as span:
+                try:
+                    await self._do(step, work, claim)
+                finally:
+                    if isinstance(claim, JobClaim) and isinstance(before, Job):
+                        span.came_to(claim.row)
+                        tally_job(context.meters, before, claim.row)
+        finally:  # a step that is stopped has ended its batch all the same, if that was saved
+            self._tell_end(work.batch, claim)
+
+    def _tell_end(self, before: Batch, claim: BatchClaim | JobClaim) -> None:
+        """Tell that a batch has ended by what was saved, if it has: log, metrics and trace."""
+        ended = claim.ended if isinstance(claim, JobClaim) else claim.row
+        if ended is None or ended.status in LIVE_STATUSES:
+            return
+        if isinstance(claim, JobClaim):
             # Told once: other steps may follow under this claim. It never changes again.
-            claim.batch, claim.ended = claim.ended, None
-        if ended is not None and ended.status not in LIVE_STATUSES:
-            context.tracer.batch_ended(ended)
+            claim.batch, claim.ended = ended, None
+        tell_end(ended)
+        tally_batch(self._context.meters, before, ended)
+        self._context.tracer.batch_ended(ended)
 
     async def _do(self, step: Step, work: Work, claim: BatchClaim | JobClaim) -> None:
         context, act = self._context, step.act

@@ -1,17 +1,20 @@
 """A batch of few lines ends where the results of its only job are read, in one transaction."""
 
+import asyncio
 import errno
 import hashlib
 import logging
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.batches.batch import Batch, BatchStatus
+from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
 from gateway.batches.job import DONE_STATES, Job, JobState
 from gateway.errors import WorkerError
+from gateway.ports.metrics import Series
 from gateway.ports.store import Seal, Work
 from gateway.ports.upstream import Observation
 from gateway.runner.context import Retention
@@ -46,6 +49,17 @@ def noted_states(w: World, monkeypatch: pytest.MonkeyPatch) -> list[JobState]:
 
     monkeypatch.setattr(w.store, "save_job", noted)
     return states
+
+
+def counted_series(w: World, monkeypatch: pytest.MonkeyPatch) -> Counter[Series]:
+    """How much was counted of each series."""
+    sums = Counter[Series]()
+
+    def count(_: object, series: Series, amount: float = 1, **__: str) -> None:
+        sums[series] += int(amount)
+
+    monkeypatch.setattr(type(w.context.meters), "count", count)
+    return sums
 
 
 async def outcome(w: World, batch: Batch) -> tuple[Batch, list[str], int]:
@@ -150,6 +164,52 @@ async def test_its_end_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         batch = await w.ended(await w.submit(LINES))
         await w.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
     assert [row.id for row in told] == [batch.id]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (LINES, "completed: 2 lines"),
+        (LINES + chat("c", messages=[]), "completed: 3 lines"),
+        (b"{}", "failed with 1 error, nothing ran"),
+    ],
+    ids=["with its job", "published", "failed"],
+)
+async def test_an_end_whose_step_is_stopped_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    lines: bytes,
+    said: str,
+) -> None:
+    """It is on record by then, and no other process tells of it."""
+    async with world(tmp_path) as w:
+        told = []
+        monkeypatch.setattr(type(w.context.tracer), "batch_ended", lambda _, row: told.append(row))
+        meters = counted_series(w, monkeypatch)
+        save_job, save_batch = w.store.save_job, w.store.save_batch
+
+        async def stop_if(saved: bool, row: Batch) -> bool:
+            if row.status not in LIVE_STATUSES:
+                w.runner.stop()
+                await asyncio.sleep(0)  # where its step meets the stop
+            return saved
+
+        async def job_saved(job: Job, **others: Any) -> bool:
+            saved = await save_job(job, **others)
+            ends = others.get("ends")
+            return saved if ends is None else await stop_if(saved, ends.batch)
+
+        async def batch_saved(batch: Batch, **others: Any) -> bool:
+            return await stop_if(await save_batch(batch, **others), batch)
+
+        monkeypatch.setattr(w.store, "save_job", job_saved)
+        monkeypatch.setattr(w.store, "save_batch", batch_saved)
+        caplog.set_level(logging.INFO, "gateway.runner")
+        batch = await w.ended(await w.submit(lines))
+    assert [row.id for row in told] == [batch.id]
+    assert meters[Series.BATCHES] == 1
+    assert [text for text in caplog.messages if text.startswith(f"batch {batch.id} {said}")]
 
 
 async def test_all_of_it_or_nothing_is_seen(
