@@ -95,8 +95,9 @@ def intent_of(context: StepContext, job: Job) -> Intent | None:
 
 def withdraw(claim: JobClaim) -> None:
     """Take back an intent for which nothing was sent; what ends the claim writes it down."""
-    if claim.before is not None:
-        claim.row, claim.before = _not_sent(claim.row, claim.before), None
+    before, claim.before = claim.before, None
+    if before is not None and claim.row.state is JobState.SUBMITTING:  # it was saved
+        claim.row = _not_sent(claim.row, before)
 
 
 def _deadline(context: StepContext) -> int:
@@ -110,11 +111,11 @@ async def _intended(context: StepContext, claim: JobClaim) -> Job:
     """
     if claim.before is not None and context.is_foreign(claim.row):
         withdraw(claim)  # another key was set since, whose listings alone will show the job
-    before, claim.before = claim.before, None
-    if before is not None:
-        return before
-    before = claim.row
-    await claim.save(_intent(context, before, _deadline(context)), keep=True)
+    before = claim.before
+    if before is None:
+        before = claim.before = claim.row  # a stop may meet the save
+        await claim.save(_intent(context, before, _deadline(context)), keep=True)
+    claim.before = None
     return before
 
 

@@ -4,12 +4,13 @@ import asyncio
 import errno
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.batches.batch import Batch, BatchStatus
-from gateway.batches.job import JobState
-from gateway.errors import UpstreamAmbiguousError
+from gateway.batches.job import Job, JobState
+from gateway.errors import UpstreamAmbiguousError, UpstreamUnavailableError
 from gateway.ports.store import Intent, Seal, Work
 from gateway.runner import runner
 from tests.conformance.records import OTHER
@@ -195,6 +196,30 @@ async def test_a_stop_before_anything_is_sent_takes_the_intent_back(tmp_path: Pa
         work = await meeting_the_seal(here, here.runner.stop)
 
         assert work.jobs[0].state is JobState.PLANNED
+        assert here.upstream.jobs == []
+
+
+async def test_a_stop_that_meets_the_save_of_an_intent_takes_it_back(tmp_path: Path) -> None:
+    """A job that has failed before saves its intent in the step itself."""
+    async with world(tmp_path) as here:
+        here.upstream.script["create"] = [UpstreamUnavailableError("busy", status=503)]
+        save, met = here.store.save_job, asyncio.Event()
+
+        async def saving(job: Job, **others: Any) -> bool:
+            saved = await save(job, **others)
+            if job.state is JobState.SUBMITTING and not met.is_set():
+                met.set()
+                here.runner.stop()
+                await asyncio.sleep(0)  # where the step meets the stop
+            return saved
+
+        here.store.save_job = saving  # type: ignore[method-assign]
+        batch = await here.submit(chat("a"))
+        await asyncio.wait_for(met.wait(), 60)
+        work = await here.until(lambda work: work.jobs[0].lease_until is None, batch)
+
+        assert work.jobs[0].state is JobState.PLANNED
+        assert work.jobs[0].send_deadline is None
         assert here.upstream.jobs == []
 
 
