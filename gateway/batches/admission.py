@@ -203,16 +203,23 @@ def _turns(jobs: Sequence[Waiting], loads: Mapping[str, int]) -> Iterator[Waitin
         yield from (job for job in turn if job is not None)
 
 
-def next_validations(waiting: Sequence[Unread], now: int, free: int) -> list[str]:
-    """Choose which of the batches that wait are validated now, by the bytes of their input.
+def next_validations(
+    waiting: Sequence[Unread], now: int, free: int, turns: Mapping[str, int]
+) -> list[Unread]:
+    """Choose which of the batches that wait are validated now, the next one first.
 
-    Those that have waited for long by age, then the owners take turns, each with its smallest.
+    The owners take turns, who had none for longest first: ``turns`` numbers the last of each. Of an
+    owner what has waited for long goes first, by age, then the smallest input; so it is among
+    owners who had no turn yet.
     """
-    starving = [each for each in waiting if is_starving(each.since, now)]
     queues: dict[str, list[Unread]] = {}
-    for each in sorted(waiting, key=lambda each: each.bytes):
-        if not is_starving(each.since, now):
-            queues.setdefault(each.owner, []).append(each)
-    turns = chain.from_iterable(zip_longest(*queues.values()))
-    chosen = [*starving, *(each for each in turns if each is not None)]
-    return [each.batch_id for each in chosen[:free]]
+    for each in sorted(waiting, key=lambda each: _urgency(each, now)):
+        queues.setdefault(each.owner, []).append(each)
+    owners = sorted(queues, key=lambda owner: turns.get(owner, -1))
+    rounds = chain.from_iterable(zip_longest(*(queues[owner] for owner in owners)))
+    return [each for each in rounds if each is not None][:free]
+
+
+def _urgency(each: Unread, now: int) -> tuple[bool, int]:
+    starving = is_starving(each.since, now)
+    return not starving, each.since if starving else each.bytes

@@ -1,5 +1,6 @@
 """Which jobs are sent, and what answers teach."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -311,12 +312,25 @@ def test_a_create_that_teaches_nothing_changes_nothing() -> None:
 _UNREAD = [("a", "me", NOW - 1, 900), ("b", "me", NOW - 1, 10), ("c", "him", NOW - 1, 500)]
 
 
+def chosen(waiting: list[Unread], free: int, turns: Mapping[str, int] | None = None) -> list[str]:
+    """Those that are validated next, in their order."""
+    return [each.batch_id for each in next_validations(waiting, NOW, free, turns or {})]
+
+
 def test_small_validations_before_large_ones_and_owners_in_turn() -> None:
     """But none waits for ever."""
     waiting = [Unread(*each) for each in _UNREAD]
-    assert next_validations(waiting, NOW, 9) == ["b", "c", "a"]
+    assert chosen(waiting, 9) == ["b", "c", "a"]
     old = [Unread("old", "me", NOW - STARVING_MS, 10**9), *waiting]
-    assert next_validations(old, NOW, 2) == ["old", "b"]
+    assert chosen(old, 2) == ["old", "c"]
+
+
+def test_who_had_a_turn_comes_behind_the_others() -> None:
+    """However small what they have, and however long it has waited."""
+    first = Unread("first", "late", NOW, 10**9)
+    old = [Unread(f"o{n}", "me", NOW - STARVING_MS - 9 + n, 10) for n in range(3)]
+    small = [Unread(f"s{n}", "him", NOW - 1, 10) for n in range(3)]
+    assert chosen([*old, *small, first], 4, {"me": 7, "him": 5}) == ["first", "s0", "o0", "s1"]
 
 
 def test_a_job_without_a_place_goes_where_there_is_most_room() -> None:
