@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -85,6 +86,8 @@ logger = logging.getLogger(__name__)
 CLOCK_STEP: Final = 1000  # ms by which a wall clock may be set back unnoticed
 REMINDER_SECONDS: Final = 60.0  # between two lines of the log that say the same
 TICK_SECONDS: Final = 1.0  # how long to wait at most while work is due but nothing more may start
+# Records that cannot be used are tried again after a tick, then after as long as they have failed.
+LONGEST_OUTAGE_PAUSE: Final = 15.0
 MAX_DUE: Final = 200
 # How many jobs of an owner and model the admission is shown, and validations of an owner.
 SENDING_SEEN: Final = 16
@@ -168,6 +171,8 @@ class Runner:
         # Why the records cannot be read, or written, now.
         self._unread: str | None = None
         self._unwritten: str | None = None
+        self._failed_since: float | None = None  # by the clock, while one of the two is so
+        self._look_after = 0.0  # by the loop's clock: since the last look failed
         self._reminded: dict[str, float] = {}  # what the log has said, and when it may say it again
         self._bell = asyncio.Event()
         self._rung = False  # whether the bell calls for a look; else a slot has come free
@@ -250,11 +255,15 @@ class Runner:
                     more = await self._start_due(group, now)
                     due = now if more else await self._context.store.next_due(now)
                     self._unread = None  # the next step, which writes, may be due in an hour
+                    if self._unwritten is None:
+                        self._failed_since = None
                 except UnavailableError as error:
                     self._remind("the records cannot be used now", error)
                     self._unread = error.message
+                    self._put_off_looks()
                     due = None
-                await self._pause(group, due)
+                if not await self._sat_out():
+                    await self._pause(group, due)
 
     async def _pull_in(self) -> None:
         """Pull due times in at the start, and whenever the wall clock was set back.
@@ -285,6 +294,31 @@ class Runner:
             count = await context.store.foreign_jobs(credential, made_by)
             if count:
                 logger.error(FOREIGN_JOBS, counted(count, "job"), credential)
+
+    def _outage_pause(self) -> float:
+        """Return for how long (seconds) the records are left alone after a failure, from now."""
+        now = self._context.clock.monotonic()
+        if self._failed_since is None:
+            self._failed_since = now
+        return min(max(now - self._failed_since, TICK_SECONDS), LONGEST_OUTAGE_PAUSE)
+
+    def _put_off_looks(self) -> None:
+        self._look_after = asyncio.get_running_loop().time() + self._outage_pause()
+
+    def _wrote(self) -> None:
+        """Note that the records can be written."""
+        self._unwritten = self._failed_since = None
+
+    async def _sat_out(self) -> bool:
+        """Wait while looks are put off, whatever rings but the stop; False when they are not."""
+        if self._look_after <= asyncio.get_running_loop().time():
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._look_after):
+                while not self._stopping:
+                    self._bell.clear()
+                    await self._bell.wait()
+        return True
 
     async def _pause(self, group: asyncio.TaskGroup, due: int | None) -> None:
         """Wait for the next look; meanwhile slots that come free are given to what is known."""
@@ -335,10 +369,11 @@ class Runner:
             if steps:
                 lease = self._context.options.lease
                 works = await self._context.store.claim_jobs(list(steps), lease)
-                self._unwritten = None
+                self._wrote()
         except UnavailableError as error:
             self._remind("what is due waits for the records", error)
             self._unwritten = error.message
+            self._put_off_looks()
         finally:  # another process has the rest, or the records cannot be written
             for job_id in steps.keys() - {work.jobs[0].id for work in works}:
                 self._free[steps[job_id].act] += 1
@@ -670,7 +705,7 @@ class Runner:
         self._under_way[_key(step)].begun = True
         try:
             claim = claimed or await self._claim(step)
-            self._unwritten = None
+            self._wrote()
             if claim is not None:
                 self._under_way[_key(step)].claim = claim
                 await self._carry_out(step, claim)
@@ -745,6 +780,7 @@ class Runner:
         while claim.open:
             try:
                 await claim.end()
+                self._wrote()
             except LostClaimError:
                 return
             except UnavailableError as error:
@@ -756,7 +792,7 @@ class Runner:
         """Say that the records cannot be written now, and pause."""
         self._remind(f"{what} waits for the records", error)
         self._unwritten = error.message
-        await self._context.clock.sleep(TICK_SECONDS)
+        await self._context.clock.sleep(self._outage_pause())
 
     async def _still_wanted(self, step: Step, claim: BatchClaim | JobClaim) -> Work | None:
         """Return the rows as they are under the claim, if they still ask for this step."""

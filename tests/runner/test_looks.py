@@ -3,6 +3,7 @@
 import asyncio
 import errno
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.job import Job, JobState
-from gateway.errors import UpstreamAmbiguousError, UpstreamUnavailableError
+from gateway.errors import UnavailableError, UpstreamAmbiguousError, UpstreamUnavailableError
 from gateway.ports.store import Intent, Seal, Work
 from gateway.runner import runner
 from tests.conformance.records import OTHER
@@ -108,6 +109,37 @@ async def test_a_cancel_that_meets_the_claim_takes_the_intent_back(tmp_path: Pat
         assert ended.status is BatchStatus.CANCELLED
         assert len(given[0]) == 1
         assert here.upstream.jobs == []
+
+
+@pytest.mark.parametrize("method", ["claim_jobs", "claim_batch", "due_kinds"])
+async def test_records_that_fail_are_left_alone_for_ever_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """However often looks are asked for meanwhile; each failing write costs a disk that is full."""
+    monkeypatch.setattr(runner, "TICK_SECONDS", 0.05)
+    pace = HOUR if method == "claim_batch" else 100  # polls would show that records are written
+    async with world(tmp_path, polls=(pace, pace)) as here:
+        here.upstream.state = "RUNNING"
+        batch = await here.submit(chat("a"))
+        await here.until(lambda work: work.jobs and work.jobs[0].upstream_name, batch)
+        tried, original = list[float](), getattr(here.store, method)
+
+        async def failing(*given: object) -> object:
+            if len(tried) < 6:
+                tried.append(here.clock.monotonic())
+                raise UnavailableError("the disk is full")
+            return await original(*given)
+
+        setattr(here.store, method, failing)
+        if method == "claim_batch":
+            await here.submit(chat("b"))
+        async with asyncio.timeout(60):
+            while len(tried) < 6 or here.runner.trouble is not None:
+                here.runner.wake()
+                await asyncio.sleep(0.001)
+    pauses = [later - earlier for earlier, later in pairwise(tried)]
+    lasted = [earlier - tried[0] for earlier in tried]
+    assert all(pause > 0.9 * max(time, 0.05) for pause, time in zip(pauses, lasted, strict=False))
 
 
 async def test_a_stop_that_meets_the_claim_takes_the_intent_back(tmp_path: Path) -> None:
