@@ -109,11 +109,13 @@ class Layout:
     def rename(self, source: Path, name: str) -> None:
         """Give bytes their name, which is durable once it is synced; none is given twice."""
         target = self.path(name)
-        if not target.parent.is_dir():
+        refuse_existing(target)
+        try:
+            source.rename(target)
+        except (FileNotFoundError, NotADirectoryError):  # the first of its folder, most likely
             target.parent.mkdir(mode=0o700, exist_ok=True)
             sync_directory(self.root)
-        refuse_existing(target)
-        source.rename(target)
+            source.rename(target)
 
     def sync(self, names: Iterable[str]) -> None:
         """Make names durable, those of a folder at once."""

@@ -5,7 +5,7 @@ import errno
 import os
 import shutil
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,8 @@ from gateway.units import MIB
 BLOCK: Final = MIB
 # So much is read in less time than the way to a thread takes.
 READ_AT_ONCE: Final = 64 * 1024
+# Files that are adopted together, each with a descriptor: a process has a thousand of them.
+OPENED_AT_ONCE: Final = 16
 
 # Where a hard link is impossible, a copy does: another device, a file system without links.
 _NO_LINK: Final = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})
@@ -139,23 +141,40 @@ class LocalBlobs(Blobs):
             await in_thread(self._take_all, made)
 
     def _take_all(self, made: Mapping[str, Path]) -> None:
-        for name, path in made.items():
-            self._take(path, name)
-        self._layout.sync(made)
+        files = list(made.items())
+        for first in range(0, len(files), OPENED_AT_ONCE):
+            self._take(files[first : first + OPENED_AT_ONCE])
 
-    def _take(self, path: Path, name: str) -> None:
-        descriptor = open_to_read(path)
-        try:
-            os.fchmod(descriptor, 0o600)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def _take(self, files: Sequence[tuple[str, Path]]) -> None:
+        """Rename some files, then sync these and their folders: all of them, or put them back.
+
+        Nothing points at a name before all of this is durable, so the order is free. A file that
+        is synced under its old name has ext4 write the folder that it is about to leave.
+        """
+        with ExitStack() as opened, ExitStack() as undo:
+            descriptors = []
+            for name, path in files:
+                descriptor = open_to_read(path)
+                opened.callback(os.close, descriptor)
+                os.fchmod(descriptor, 0o600)
+                if self._renamed(path, name):
+                    undo.callback(self._layout.path(name).rename, path)
+                    descriptors.append(descriptor)
+            for descriptor in descriptors:
+                os.fsync(descriptor)
+            self._layout.sync(name for name, _ in files)
+            undo.pop_all()
+
+    def _renamed(self, path: Path, name: str) -> bool:
+        """Whether a file was renamed; one of another device is copied, durably."""
         try:
             self._layout.rename(path, name)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             self._carry(path, name)
+            return False
+        return True
 
     def _carry(self, path: Path, name: str) -> None:
         """Adopt a file of another device: copy it and remove the source."""

@@ -32,6 +32,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "data" / "blobs"
 
 
+def highest_descriptor() -> int:
+    """The highest number of a descriptor that this process has."""
+    return max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+
+
 def files_below(root: Path) -> list[str]:
     """Every file, relative."""
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
@@ -163,13 +168,52 @@ class TestDurability:
         await put(local, "blob2", b"x")
         assert synced == ["blobs/tmp/blob2", "blobs/bl"]
 
-    async def test_so_do_those_that_are_taken(
+    async def test_those_that_are_taken_go_there_under_their_name(
         self, local: LocalBlobs, root: Path, synced: list[str]
     ) -> None:
-        (root.parent / "made").write_bytes(b"x")
+        made = {name: root.parent / name for name in ("blob", "blob2", "blob3")}
+        for path in made.values():
+            path.write_bytes(b"x")
         synced.clear()
-        await local.adopt({"blob": root.parent / "made"})
-        assert synced == ["made", "blobs", "blobs/bl"]
+        await local.adopt(made)
+        files = [f"blobs/bl/{name}" for name in made]
+        assert synced == ["blobs", *files, "blobs/bl"]
+
+    async def test_many_that_are_taken_need_few_descriptors(
+        self, local: LocalBlobs, root: Path
+    ) -> None:
+        made = {f"blob{number}": root.parent / f"made{number}" for number in range(200)}
+        for path in made.values():
+            path.write_bytes(b"x")
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest_descriptor() + 40, before[1]))
+        try:
+            await local.adopt(made)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert sorted(await names(local)) == sorted(made)
+
+    @pytest.mark.parametrize("failing", ["bl/blob", "bl/blob2", "bl"])
+    async def test_what_cannot_be_synced_is_put_back(
+        self, local: LocalBlobs, root: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+    ) -> None:
+        """No name is left whose bytes may be lost with the power."""
+        await put(local, "bl00", b"x")
+        made = {name: root.parent / name for name in ("blob", "blob2", "blob3")}
+        for path in made.values():
+            path.write_bytes(b"x")
+        fsync = os.fsync
+
+        def fail(descriptor: int) -> None:
+            if Path(f"/proc/self/fd/{descriptor}").readlink() == root / failing:
+                raise OSError(errno.EIO, "Input/output error")
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(UnavailableError):
+            await local.adopt(made)
+        assert await names(local) == ["bl00"]
+        assert all(path.read_bytes() == b"x" for path in made.values())
 
 
 class TestOtherDevice:
