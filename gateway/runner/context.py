@@ -4,8 +4,6 @@ import asyncio
 import hashlib
 import logging
 import os
-import shutil
-import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -48,6 +46,7 @@ from gateway.ports.upstream import Upstream
 from gateway.runner.blob_names import BlobNames
 from gateway.runner.blob_source import SEALED_AT_ONCE, BlobSource
 from gateway.runner.cpu.validate import InputLimits
+from gateway.runner.spares import Spares, remove, removed
 from gateway.runner.workers import Workers
 from gateway.units import MIB
 
@@ -163,6 +162,11 @@ class StepContext:
     meters: Meters = NO_METERS
     tracer: Tracer = NO_TRACER
     names: BlobNames = field(default_factory=BlobNames)
+    spares: Spares = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin without anything spare."""
+        object.__setattr__(self, "spares", Spares(self.scratch))
 
     async def outgoing(self, job: Job) -> BlobSource:
         """Return what is sent of a job."""
@@ -246,29 +250,15 @@ class StepContext:
 
     @asynccontextmanager
     async def workplace(self) -> AsyncIterator[Path]:
-        """Open an empty directory for one step, removed afterwards."""
-        place = self.scratch / new_blob_name()
-        place.mkdir(mode=0o700, parents=True)
+        """Open an empty directory for one step; what is in it is removed afterwards."""
+        place = self.spares.directory()
+        cleared = removed  # after an error nothing says what it was left as
         try:
             yield place
+            cleared = self.spares.take_back
         finally:
-            if not _cleared_at_once(place):
-                await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
-
-
-def _cleared_at_once(place: Path) -> bool:
-    """Remove a directory of a few small files in less time than the way to a thread takes."""
-    try:
-        with os.scandir(place) as entries:
-            found = [(each.path, each.stat(follow_symlinks=False)) for each in entries]
-        if any(stat.S_ISDIR(seen.st_mode) or seen.st_size > SEALED_AT_ONCE for _, seen in found):
-            return False
-        for path, _ in found:
-            os.unlink(path)  # noqa: PTH108 - microseconds, in the event loop
-        os.rmdir(place)  # noqa: PTH106 - microseconds, in the event loop
-    except OSError:
-        return False
-    return True
+            if not cleared(place):
+                await asyncio.to_thread(remove, place)
 
 
 class LostClaimError(Exception):

@@ -9,6 +9,7 @@ line each time. Five of them leave it out.
 
 import asyncio
 import logging
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ import orjson
 from gateway.errors import WorkerError
 from gateway.runner.context import StepContext
 from gateway.runner.cpu.trail import NOWHERE, PLACE, Trail, line_at
+from gateway.runner.spares import Spares
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ async def run_on_lines(context: StepContext, row_id: str, work: Work) -> Summary
     Errors: WorkerError when a process died at no line, or at more of them than are looked for.
     """
     # Files of a few bytes: made and removed in less time than the way to a thread takes.
-    suspects = _Suspects(_directory(context), row_id)
+    suspects = _Suspects(_directory(context), row_id, context.spares)
     for _ in range(MAX_DEATHS):
         place = suspects.not_tried_alone
         try:
@@ -66,7 +68,7 @@ async def run_on_lines(context: StepContext, row_id: str, work: Work) -> Summary
 
 async def explained_deaths(context: StepContext, row_id: str) -> int:
     """Count the deaths by which lines were found that are left out now."""
-    suspects = await asyncio.to_thread(_Suspects, _directory(context), row_id)
+    suspects = await asyncio.to_thread(_Suspects, _directory(context), row_id, context.spares)
     return suspects.explained
 
 
@@ -85,11 +87,32 @@ def _forget_old(directory: Path, before: float) -> None:
             path.unlink(missing_ok=True)
 
 
+def _content(path: Path) -> bytes | None:
+    """Return what is in a small file; None if there is none, as is usual."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def _place_in(content: bytes | None) -> int:
+    """Return where the last process was.
+
+    A death between the making of the file and its first write left it empty: that was nowhere.
+    """
+    if content is None or len(content) != PLACE.size:
+        return NOWHERE
+    place: int = PLACE.unpack(content)[0]
+    return place
+
+
 class _Suspects:
     """Deaths by place, as the files of one row have them."""
 
-    def __init__(self, directory: Path, name: str) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(self, directory: Path, name: str, spares: Spares) -> None:
+        self._spares = spares
         self._place = directory / name
         self._record = directory / f"{name}.deaths"
         self._deaths: Counter[int] = Counter()
@@ -98,6 +121,7 @@ class _Suspects:
         self._alone = NOWHERE  # the place that is being tried alone
         self._cleared: set[int] = set()
         self.last = 0
+        self._is_recorded = False
         if told := self._recorded():
             self._alone, self._believed = told["alone"], set(told["believed"])
             self._deaths.update(dict(told["deaths"]))
@@ -106,22 +130,24 @@ class _Suspects:
 
     def _recorded(self) -> dict[str, Any] | None:
         """Return what was saved; a power cut may leave a file empty, which then tells nothing."""
+        content = _content(self._record)
+        self._is_recorded = content is not None
         try:
-            told: dict[str, Any] = orjson.loads(self._record.read_bytes())
-        except (FileNotFoundError, orjson.JSONDecodeError):
+            told: dict[str, Any] | None = orjson.loads(content) if content else None
+        except orjson.JSONDecodeError:
             return None
         return told
 
-    def _left_at(self) -> int:
-        """Return where the last process was.
-
-        A death between the making of the file and its first write left it empty: that was nowhere.
-        """
-        if not self._place.exists():
-            return NOWHERE
-        content = self._place.read_bytes()
-        place: int = PLACE.unpack(content)[0] if len(content) == PLACE.size else NOWHERE
-        return place
+    def _start_nowhere(self, *, is_there: bool) -> None:
+        """Have a file that says so: the one that is there, a spare one, or a new one."""
+        nowhere = PLACE.pack(NOWHERE)
+        if not is_there and self._spares.file(self._place, nowhere):
+            return
+        try:
+            self._place.write_bytes(nowhere)
+        except FileNotFoundError:
+            self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._place.write_bytes(nowhere)
 
     @property
     def _culprits(self) -> list[int]:
@@ -157,7 +183,8 @@ class _Suspects:
 
         ``together``: the gateway ended too, and finds the place at its next start.
         """
-        place = self._left_at()
+        content = _content(self._place)
+        place = _place_in(content)
         if place != NOWHERE:
             self._deaths[place] += 1
             self._together[place] += together
@@ -165,7 +192,7 @@ class _Suspects:
                 self._believed.add(place)
             self._alone, self.last = NOWHERE, line_at(place)
             self._save()
-        self._place.write_bytes(PLACE.pack(NOWHERE))
+        self._start_nowhere(is_there=content is not None)
         return place != NOWHERE
 
     def _save(self) -> None:
@@ -178,6 +205,7 @@ class _Suspects:
         new = self._record.with_suffix(".new")  # whole, or not there
         new.write_bytes(orjson.dumps(told))
         new.replace(self._record)
+        self._is_recorded = True
 
     def clear(self, place: int) -> None:
         """Take a place for innocent: nothing died of it alone."""
@@ -186,5 +214,6 @@ class _Suspects:
 
     def forget(self) -> None:
         """Remove the files: the work is done."""
-        self._place.unlink(missing_ok=True)
-        self._record.unlink(missing_ok=True)
+        self._spares.keep_file(self._place)
+        if self._is_recorded:
+            self._record.unlink(missing_ok=True)

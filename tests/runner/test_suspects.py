@@ -15,6 +15,7 @@ from gateway.errors import WorkerError
 from gateway.runner import suspects
 from gateway.runner.context import StepContext
 from gateway.runner.cpu.trail import Trail, TrailWriter, is_reading, line_at, reading, working_on
+from gateway.runner.spares import Spares
 from gateway.runner.suspects import MAX_DEATHS, explained_deaths, forget_trails, run_on_lines
 from tests.runner.world import World, chat, worker_processes, world
 
@@ -29,7 +30,9 @@ class Worker:
     """Works through twenty lines, and dies of some; ``last`` are those it got through."""
 
     def __init__(self, tmp_path: Path, *deadly: int, group: bool = False) -> None:
-        self.context = cast("StepContext", SimpleNamespace(scratch=tmp_path / "scratch"))
+        scratch = tmp_path / "scratch"
+        both = SimpleNamespace(scratch=scratch, spares=Spares(scratch))
+        self.context = cast("StepContext", both)
         self.deadly = set(deadly)
         self.killed_at: list[int] = []  # from outside, once each
         self.group = group
