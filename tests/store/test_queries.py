@@ -1,12 +1,16 @@
 """Statements by name."""
 
 import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from gateway.batches.batch import LIVE_STATUSES
 from gateway.store.queries import collect_queries, load_queries, parse_queries
+from tests.databases import migrated
 
 SOURCES = Path(__file__).parents[2] / "gateway" / "store"
 
@@ -62,3 +66,51 @@ def test_every_statement_is_one_and_is_used(name: str, engine: str) -> None:
     sources = "".join(path.read_text() for path in SOURCES.glob("*.py"))
     stems = (name, name.removesuffix("_newest_first"), name.removesuffix("_oldest_first"))
     assert any(f'"{stem}"' in sources for stem in stems)
+
+
+class Plans:
+    """A database that counts what SQLite asks while it plans a statement."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.asked = 0
+        self._connection = connection
+        connection.create_function("gateway_now", 0, lambda: 0)
+        connection.set_authorizer(self._allow)
+
+    def _allow(self, *_: object) -> int:
+        self.asked += 1
+        return sqlite3.SQLITE_OK
+
+    def questions(self, statement: str, value: str) -> int:
+        """How much is asked when it is carried out with this value of each parameter."""
+        values = dict.fromkeys(re.findall(r":([a-z]\w*)", statement), value)
+        self._connection.execute("BEGIN")
+        self.asked = 0
+        with suppress(sqlite3.Error):  # a text is no time: planned it was all the same
+            self._connection.execute(statement, values).fetchall()
+        asked, _ = self.asked, self._connection.execute("ROLLBACK")
+        return asked
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plans]:
+    """Over the newest tables, without a row."""
+    path = migrated(tmp_path_factory.mktemp("plans") / "gateway.sqlite3")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield Plans(connection)
+
+
+def test_a_value_that_decides_a_plan_is_noticed(plans: Plans) -> None:
+    """As the looks for due jobs did: nine tenths of such a look that found nothing."""
+    looked_at = "SELECT 1 FROM jobs WHERE state = :state AND due_at IS NOT NULL LIMIT 1;"
+    assert plans.questions(looked_at, "running")
+    assert plans.questions(looked_at, "lost")
+
+
+@pytest.mark.parametrize("name", sorted(load_queries("sqlite")))
+def test_no_statement_is_planned_for_its_values(plans: Plans, name: str) -> None:
+    """Once is enough, whatever is looked for."""
+    statement = load_queries("sqlite")[name]
+    assert plans.questions(statement, "running")
+    # To begin and to undo a transaction is asked for too, once carried out.
+    assert plans.questions(statement, "lost") == 0

@@ -51,7 +51,7 @@ LIMIT 1;
 SELECT coalesce(max(number), -1) AS number FROM jobs WHERE batch_id = :batch_id;
 
 -- name: any_due_in_state
-SELECT 1 FROM jobs WHERE state = :state AND due_at IS NOT NULL LIMIT 1;
+SELECT 1 FROM jobs WHERE state = CAST(:state AS text) AND due_at IS NOT NULL LIMIT 1;
 
 -- name: ending_jobs
 -- From the batches, which are few: no other's job is read.

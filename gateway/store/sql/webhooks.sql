@@ -49,7 +49,7 @@ INSERT INTO webhook_deliveries (
 SELECT
     :event_id, id, :owner, :type, :batch_id, :created_at, 'pending', '[]', 0, :now, 0
 FROM webhook_endpoints
-WHERE owner IN (:owner, '') AND event_types LIKE :wanted
+WHERE owner IN (:owner, '') AND event_types LIKE CAST(:wanted AS text)
 ON CONFLICT (endpoint_id, event_id) DO NOTHING;
 
 -- name: webhook_delivery

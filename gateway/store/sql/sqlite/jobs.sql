@@ -1,18 +1,18 @@
 -- name: due_jobs
 -- The longest due of each owner, so that no owner's backlog hides another's job.
 WITH RECURSIVE owners (owner) AS (
-    SELECT min(owner) FROM jobs WHERE state = :state AND due_at IS NOT NULL
+    SELECT min(owner) FROM jobs WHERE state = CAST(:state AS text) AND due_at IS NOT NULL
     UNION ALL
     SELECT (
         SELECT min(owner) FROM jobs
-        WHERE state = :state AND due_at IS NOT NULL AND owner > owners.owner
+        WHERE state = CAST(:state AS text) AND due_at IS NOT NULL AND owner > owners.owner
     )
     FROM owners WHERE owner IS NOT NULL
 )
 SELECT jobs.* FROM owners
 JOIN jobs ON jobs.id IN (
     SELECT id FROM jobs AS own
-    WHERE own.state = :state AND own.owner = owners.owner AND own.due_at <= :now
+    WHERE own.state = CAST(:state AS text) AND own.owner = owners.owner AND own.due_at <= :now
         AND (own.lease_until IS NULL OR own.lease_until <= :now)
     ORDER BY own.due_at LIMIT :limit
 )
