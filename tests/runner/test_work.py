@@ -412,17 +412,23 @@ def test_jobs_are_cut_and_numbered(tmp_path: Path) -> None:
     assert all(job.bytes == Path(job.spool).stat().st_size for job in summary.jobs)
 
 
+@pytest.mark.parametrize("day", ["2026-06-01", "2026-11-30"])
 @pytest.mark.parametrize(
     "room", [{}, {"items_per_job": 7}, {"bytes_per_job": 9_000}, {"items_per_job": 1}]
 )
 def test_lines_of_a_text_are_counted_as_any_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: dict[str, int]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: dict[str, int], day: str
 ) -> None:
-    """They are taken in one step: jobs, their sizes, costs and bytes are as without it."""
+    """They are taken in one step: jobs, their sizes, costs, bytes and notes are as without it.
+
+    On the second day two of the models are about to be shut down, which is noted of each line.
+    """
     limits = replace(LIMITS, max_line_bytes=2**21)
     lines = [chat(f"c{n}", "é" * (n * n), temperature=n / 50) for n in range(40)]
     pro = "gemini-2.5-pro"  # whose long prompts have another price
     lines += [chat(f"p{n}", "x" * (900_000 * (n == 2)), model=pro) for n in range(4)]
+    lines += [chat(f"v{n}", "x" * n, verbosity="low", temperature=n / 50) for n in range(1, 9)]
+    lines += [chat(f"f{n}", model="gemini-2.5-flash", verbosity="low") for n in range(4)]
     taken: list[bool] = []
     add_text = _OpenJob.add_text
 
@@ -431,12 +437,11 @@ def test_lines_of_a_text_are_counted_as_any_others(
         return taken[-1]
 
     def found() -> list[object]:
-        summary = check(tmp_path, lines, limits, replace(JOBS, **room), day="2026-06-01")
+        summary = check(tmp_path, lines, limits, replace(JOBS, **room), day=day)
         assert summary.errors == ()
-        files = [
-            (Path(job.spool).read_bytes(), Path(job.echo).read_bytes()) for job in summary.jobs
-        ]
-        return [*summary.jobs, *files]
+        paths = [path for job in summary.jobs for path in (job.spool, job.echo)]
+        paths += [str(summary.run), str(summary.index)]
+        return [summary, *(Path(path).read_bytes() for path in paths)]
 
     monkeypatch.setattr(_OpenJob, "add_text", counted)
     at_once = found()

@@ -198,6 +198,7 @@ class _OpenJob:
         self._echo = EchoWriter(self.echo_path)
         files.callback(self._echo.close)
         self._answers = WantedWriter(scratch / f"answers-{number}") if reused else None
+        self.ending = limits.ending
         # What :class:`Size` has of a job, each by itself: most lines change two of them.
         self.items, self.bytes, self.tokens, self.output = size
         self.lines = 0
@@ -238,10 +239,10 @@ class _OpenJob:
         """Take a line of one request of text, with all that :meth:`add` and others do for any.
 
         In one step, which takes a third of theirs: most lines are such. False where it is another,
-        or where there is no room for it; then nothing was done.
+        or where there is no room for it; then nothing was done. Notes are the caller's to write.
         """
-        items, hints, notes, files, marks, most_tokens = made
-        if marks or notes or files or len(items) != 1:
+        items, hints, _, files, marks, most_tokens = made
+        if marks or files or len(items) != 1:
             return False
         key = SPOOL_KEY % number
         text = len(items[0])
@@ -315,8 +316,8 @@ class ModelLimits:
             tokens_per_job(learned or Quota("", model), task.rules),
             jobs.output_bytes_per_job,
         )
-        # Whether there is no more to a line of text than its request.
-        self.plain = not (self.media or self.ending or self.price is None)
+        # Whether there is no more to a line of text than its request, and notes.
+        self.plain = not (self.media or self.price is None)
 
     def size_of(self, items: Sequence[bytes], marks: Marks, spooled: Sequence[bytes]) -> Size:
         """Return the size of one line."""
@@ -543,6 +544,8 @@ class _Validation:
             and job.add_text(number, line.custom_id, made)
         ):
             self._items += 1
+            if made[2] or job.ending:
+                self._note(line, number, [*made[2], *job.ending])
         else:
             self._place(line, number, made)
 
