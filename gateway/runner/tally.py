@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateway.batches.batch import LIVE_STATUSES, Batch, TokenUsage
-from gateway.batches.job import Job, JobState
+from gateway.batches.job import Job
 from gateway.ports.metrics import Meters, Series
 
 # Of a batch that ended before it was known.
@@ -31,12 +31,12 @@ def tally_job(meters: Meters, before: Job, after: Job) -> None:
     """Count what a step has made of a job: created, in doubt, answered."""
     if after.upstream_name is not None and before.upstream_name is None:
         meters.count(Series.JOBS_CREATED, model=after.model)
+        if after.inline:
+            meters.count(Series.UPSTREAM_SENT, before.outgoing[1])
     if after.doubt is not None and before.doubt is None:
         meters.count(Series.AMBIGUOUS_CREATES)
     if after.staged is not None and after.staged != before.staged:
         meters.count(Series.UPSTREAM_SENT, after.outgoing[1])
-    if after.inline and after.state is JobState.RUNNING and before.state is not JobState.RUNNING:
-        meters.count(Series.UPSTREAM_SENT, before.outgoing[1])
     for kind, number in tokens_by_kind(after.usage - before.usage).items():
         meters.count(Series.TOKENS, number, kind=kind, model=after.model)
     cost = (after.cost or 0) - (before.cost or 0)
