@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.batches.batch import BatchStatus
 from gateway.ports.store import Seal
 from gateway.runner.blob_names import AT_ONCE, FRESH_FOR, BlobNames
 from gateway.runner.sweeper import LONGEST_WRITE
@@ -75,6 +76,19 @@ async def test_a_clock_that_was_a_day_ahead_leaves_no_name_that_was_swept(tmp_pa
         w.clock.ahead = 0
         name = await w.context.new_blob()
         assert await w.store.known_blobs([name]) == {name}
+
+
+async def test_a_name_that_was_given_up_costs_one_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a replica whose clock is a day ahead: no other name of that stock is tried after it."""
+    async with world(tmp_path) as w:
+        await w.context.new_blob()
+        while await w.store.sweepable_blobs(0, AT_ONCE, pending_before=w.clock.now() + HOUR):
+            await w.store.forget_blobs([name for name, _ in w.context.names.left])
+        batch = await w.ended(await w.submit(chat("a")))
+        assert batch.status is BatchStatus.COMPLETED
+    assert len([text for text in caplog.messages if "failed (" in text]) == 1
 
 
 @pytest.mark.parametrize("refused", [0, 1], ids=["with its job", "by a step of its own"])
