@@ -10,7 +10,7 @@ A batch row has a wake-up version. Raising it, from outside its claim, makes the
 batch. A save or a rest that has not seen the version cannot overwrite it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from types import MappingProxyType
@@ -518,6 +518,10 @@ class Store(Protocol):
         """Return a batch without its jobs, whatever its owner."""
         ...
 
+    async def load_batches(self, batch_ids: Collection[str]) -> Mapping[str, Batch]:
+        """Return batches without their jobs, by their ids; those that are gone are left out."""
+        ...
+
     async def load_work(self, batch_id: str) -> Work | None:
         """Return a batch with its jobs, whatever its owner."""
         ...
@@ -575,8 +579,8 @@ class Store(Protocol):
         """
         ...
 
-    async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Work]:
-        """Take unreleased jobs' rows, as :meth:`claim_batch` does, each alone with its batch.
+    async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Job]:
+        """Take unreleased jobs' rows, as :meth:`claim_batch` does.
 
         A job that is held is left out.
         """

@@ -364,31 +364,43 @@ class Runner:
     async def _claim_jobs(self, group: asyncio.TaskGroup) -> None:
         """Claim what this look has found in one statement, and begin with it."""
         steps, self._to_claim = self._to_claim, {}
-        works: Sequence[Work] = []
+        jobs: Sequence[Job] = []
         try:
             if steps:
                 lease = self._context.options.lease
-                works = await self._context.store.claim_jobs(list(steps), lease)
+                jobs = await self._context.store.claim_jobs(list(steps), lease)
                 self._wrote()
         except UnavailableError as error:
             self._remind("what is due waits for the records", error)
             self._unwritten = error.message
             self._put_off_looks()
         finally:  # another process has the rest, or the records cannot be written
-            for job_id in steps.keys() - {work.jobs[0].id for work in works}:
+            for job_id in steps.keys() - {job.id for job in jobs}:
                 self._free[steps[job_id].act] += 1
-        for work in works:
-            step = steps[work.jobs[0].id]
+        batches = await self._batches_of(jobs)
+        for job in jobs:
+            step, claim = steps[job.id], self._claimed(job, batches.get(job.batch_id))
             if self._stopping:
                 self._free[step.act] += 1
-                await self._release_claim(self._claimed(work))
+                await self._release_claim(claim)
             else:
-                self._begin(group, step, self._claimed(work))
+                self._begin(group, step, claim)
 
-    def _claimed(self, work: Work) -> JobClaim:
-        [job] = work.jobs
+    async def _batches_of(self, jobs: Sequence[Job]) -> Mapping[str, Batch]:
+        """Read the batches of claimed jobs; none, and each step reads its own, where that fails.
+
+        The claims are there: without their steps each would stay until its lease has run out.
+        """
+        try:
+            if jobs:
+                return await self._context.store.load_batches({job.batch_id for job in jobs})
+        except UnavailableError as error:
+            self._remind("the batches of claimed jobs cannot be read now", error)
+        return {}
+
+    def _claimed(self, job: Job, batch: Batch | None) -> JobClaim:
         claim = JobClaim(job, self._context.store.save_job, self._keeps)
-        claim.as_claimed = work.batch
+        claim.as_claimed = batch
         return claim
 
     async def _start_batches(self, group: asyncio.TaskGroup, now: int) -> bool:
@@ -547,7 +559,8 @@ class Runner:
             return True
         works = await self._claim_to_send(starting, turn)
         for work in works or ():
-            claim = self._claimed(work)
+            [claimed] = work.jobs
+            claim = self._claimed(claimed, work.batch)
             claim.seen = admission
             step, job = starting[claim.row.id]
             claim.before = job if claim.row.state is JobState.SUBMITTING else None

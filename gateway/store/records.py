@@ -1,7 +1,7 @@
 """The store's methods, each one transaction on whatever engine there is."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from typing_extensions import override
 
@@ -403,6 +403,10 @@ class Records(Store):
         return await self._engine.read(lambda session: batches.by_id(session, batch_id))
 
     @override
+    async def load_batches(self, batch_ids: Collection[str]) -> Mapping[str, Batch]:
+        return await self._engine.read(lambda session: _batches(session, batch_ids))
+
+    @override
     async def load_work(self, batch_id: str) -> Work | None:
         return await self._engine.snapshot(lambda session: _batch(session, batch_id))
 
@@ -445,9 +449,8 @@ class Records(Store):
         return await self._engine.once(lambda session: batches.claim(session, batch_id, lease))
 
     @override
-    async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Work]:
-        jobs = await self._engine.once(lambda session: job_rows.claim(session, job_ids, lease))
-        return await self._engine.read(lambda session: _with_batches(session, jobs))
+    async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Job]:
+        return await self._engine.once(lambda session: job_rows.claim(session, job_ids, lease))
 
     @override
     async def admission_turn(self) -> str:
@@ -774,6 +777,11 @@ async def _job(session: Session, job_id: str) -> Work | None:
     job = await job_rows.by_id(session, job_id)
     batch = None if job is None else await batches.by_id(session, job.batch_id)
     return None if job is None or batch is None else Work(batch, [job])
+
+
+async def _batches(session: Session, batch_ids: Collection[str]) -> Mapping[str, Batch]:
+    found = [await batches.by_id(session, batch_id) for batch_id in batch_ids]
+    return {batch.id: batch for batch in found if batch is not None}
 
 
 async def _batch(session: Session, batch_id: str) -> Work | None:

@@ -38,7 +38,7 @@ async def claim_job_at(store: Store, job_id: str, now: int, until: int) -> Job |
 async def take_job(store: Store, job_id: str, lease: int) -> Job | None:
     """Claim one job, if it is free."""
     claimed = await store.claim_jobs([job_id], lease)
-    return claimed[0].jobs[0] if claimed else None
+    return claimed[0] if claimed else None
 
 
 async def claim_staged_at(store: Store, staged_id: str, now: int, until: int) -> StagedFile | None:

@@ -1091,6 +1091,13 @@ class DueRules:
         await store.save_job(replace(await claim_job(store, "one"), **change))
         assert await store.running_job(asking, 9_000) is None
 
+    async def test_batches_are_read_by_their_ids(self, store: Store) -> None:
+        await store.add_file(a_file())
+        added = [await store.add_batch(a_batch(name)) for name in ("one", "two", "three")]
+        found = await store.load_batches({"batch_one", "batch_three", "batch_gone"})
+        assert found == {batch.id: batch for batch in added if batch and batch.id != "batch_two"}
+        assert await store.load_batches([]) == {}
+
     async def test_validations_are_asked_for_by_themselves(self, store: Store) -> None:
         await store.add_file(a_file(bytes=77))
         await store.add_file(a_file("his", owner=OTHER))

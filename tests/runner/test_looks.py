@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -170,8 +170,8 @@ def after_claims(here: World, method: str, act: Callable[[], object]) -> asyncio
     """Do something once a job is claimed, before the loop goes on with it; set when it was done."""
     original, met = getattr(here.store, method), asyncio.Event()
 
-    async def claiming(*given: object) -> Sequence[Work] | None:
-        claimed: Sequence[Work] | None = await original(*given)
+    async def claiming(*given: object) -> Sequence[object] | None:
+        claimed: Sequence[object] | None = await original(*given)
         if claimed and not met.is_set():
             met.set()
             act()
@@ -200,6 +200,26 @@ async def test_a_stop_before_a_step_has_begun_ends_its_claim(
         assert work.jobs[0].state is state
         assert len(here.upstream.jobs) == (state is JobState.RUNNING)
         assert here.upstream.calls.count("observe") == 0
+
+
+async def test_claims_whose_batches_cannot_be_read_are_not_left_to_their_leases(
+    tmp_path: Path,
+) -> None:
+    """A connection breaks between the two: each step reads its own batch, and ends its claim."""
+    async with world(tmp_path, lease=HOUR) as here:
+        load, failed = here.store.load_batches, list[str]()
+
+        async def failing(batch_ids: Collection[str]) -> Mapping[str, Batch]:
+            if not failed:
+                failed.extend(batch_ids)
+                raise UnavailableError("no connection")
+            return await load(batch_ids)
+
+        here.store.load_batches = failing  # type: ignore[method-assign]
+        batch = await here.submit(chat("a"))
+
+        assert (await here.ended(batch)).status is BatchStatus.COMPLETED
+        assert failed == [batch.id]
 
 
 async def meeting_the_seal(here: World, act: Callable[[], None]) -> Work:

@@ -10,9 +10,8 @@ import orjson
 import pytest
 
 from gateway.batches.batch import Batch, BatchStatus, TokenUsage
-from gateway.batches.job import Cause, JobState
+from gateway.batches.job import Cause, Job, JobState
 from gateway.batches.reuse import parse_reuse
-from gateway.ports.store import Work
 from gateway.runner.context import Retention
 from gateway.translate import Policy
 from tests.runner.world import HOUR, MODEL, MODELS, OWNER, World, chat, sweep, world
@@ -209,7 +208,7 @@ async def test_copies_that_the_disk_loses_are_asked_like_any_other(tmp_path: Pat
         reached, go = asyncio.Event(), asyncio.Event()
         claim = w.store.claim_jobs
 
-        async def late(job_ids: Sequence[str], lease: int) -> Sequence[Work]:
+        async def late(job_ids: Sequence[str], lease: int) -> Sequence[Job]:
             reached.set()
             await go.wait()
             return await claim(job_ids, lease)

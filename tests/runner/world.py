@@ -102,7 +102,7 @@ class FillingStore(SQLiteStore):
         self._room()
         return await super().claim_batch(batch_id, lease)
 
-    async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Work]:
+    async def claim_jobs(self, job_ids: Sequence[str], lease: int) -> Sequence[Job]:
         """Claim."""
         self._room()
         return await super().claim_jobs(job_ids, lease)
