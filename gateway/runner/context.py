@@ -331,6 +331,10 @@ def _claimed_no_longer(_: Job) -> bool:
     return False
 
 
+def _never() -> bool:
+    return False
+
+
 class HeldResults:
     """Raw results in memory; their blob is written, once, when a record is saved that names it.
 
@@ -357,7 +361,7 @@ class JobClaim(Claim[Job]):
     """A claimed job.
 
     ``keeps`` says whether a saved row stays claimed, so that the step which follows at once needs
-    no claim of its own.
+    no claim of its own; ``stopping`` whether a step is to begin nothing more.
     """
 
     def __init__(
@@ -365,9 +369,11 @@ class JobClaim(Claim[Job]):
         row: Job,
         write: Callable[..., Awaitable[bool]],
         keeps: Callable[[Job], bool] = _claimed_no_longer,
+        stopping: Callable[[], bool] = _never,
     ) -> None:
         super().__init__(row, write)
         self._keeps = keeps
+        self.stopping = stopping
         self.seen: Admission | None = None  # by which it was admitted, if it is being sent
         self.ended: Batch | None = None  # its batch, if a save has ended it
         self.batch: Batch | None = None  # that batch, once this was told

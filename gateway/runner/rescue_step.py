@@ -124,7 +124,7 @@ async def _ask_for_all(context: StepContext, batch: Batch, claim: JobClaim) -> _
         await context.copy_to(job.outgoing[0], place / "spool")
         work = await context.store.load_work(batch.id)
         before = [each for each in (work.jobs if work else ()) if each.id == job.follows]
-        calls = _Calls(context, batch, claim.row, twice=any(map(is_doubtful, before)))
+        calls = _Calls(context, batch, claim, twice=any(map(is_doubtful, before)))
         return await calls.run(place / "spool", await context.store.rescue_keys(job.id))
 
 
@@ -134,13 +134,15 @@ class _Calls:
     With ``twice``, its predecessor may serve the lines all the same: each counts once more.
     """
 
-    def __init__(self, context: StepContext, batch: Batch, job: Job, *, twice: bool) -> None:
+    def __init__(self, context: StepContext, batch: Batch, claim: JobClaim, *, twice: bool) -> None:
+        job = claim.row
         if context.single is None:
             raise LookupError("the upstream takes no single calls")
         self._context = context
         self._single = context.single
         self._batch = batch
         self._job = job
+        self._stopping = claim.stopping
         self._rules = context.options.rescue
         self._rate = context.rates.setdefault(job.credential, Rate(self._rules.spend))
         self._price = price_of(job.model, date_of(context.clock.now() // 1000))
@@ -181,8 +183,16 @@ class _Calls:
                 )
         return False
 
+    def _is_stopped(self) -> bool:
+        """Whether the process ends, and no more calls are sent; what is under way is heard."""
+        if self._stopping():
+            self._halt = self._halt or _Halt(UNDER_WAY, 0)
+        return self._stopping()
+
     async def _look_for_a_stop(self, *, at_once: bool = False) -> None:
-        """Look now and then whether the batch was cancelled, or its window has ended."""
+        """Look now and then whether the batch was cancelled, or its window or the process ends."""
+        if self._is_stopped():
+            return
         now = self._context.clock.monotonic()
         if now < self._looks_at and not at_once:
             return
@@ -215,6 +225,8 @@ class _Calls:
 
     async def _begins(self, key: str, request: bytes) -> bool:
         """Whether the row of a call is there, so that it may be sent."""
+        if self._is_stopped():
+            return False
         reserved = most_cost([request], self._price, MOST_TOKENS, media=True)
         if reserved is None:
             self._unpriced = True

@@ -88,6 +88,9 @@ REMINDER_SECONDS: Final = 60.0  # between two lines of the log that say the same
 TICK_SECONDS: Final = 1.0  # how long to wait at most while work is due but nothing more may start
 # Records that cannot be used are tried again after a tick, then after as long as they have failed.
 LONGEST_OUTAGE_PAUSE: Final = 15.0
+# How long (seconds) a stop waits for answers to what may be paid for: without its answer a job is
+# looked for, for minutes, and a synchronous call's line ends with an error.
+ANSWER_SECONDS: Final = 5.0
 MAX_DUE: Final = 200
 # How many jobs of an owner and model the admission is shown, and validations of an owner.
 SENDING_SEEN: Final = 16
@@ -145,6 +148,16 @@ class _UnderWay:
     claim: AnyClaim | None = None
     begun: bool = False  # a task that is cancelled before does nothing: its claim would stay
     follows: Act | None = None  # what the claim is kept for, with a slot of its own
+
+    @property
+    def may_be_paid(self) -> bool:
+        """Whether a create or synchronous calls may be under way, whose answers are still to come.
+
+        An intent that may still be taken back says that its create was not sent.
+        """
+        if self.act is not Act.CREATE or not isinstance(self.claim, JobClaim):
+            return self.act is Act.RESCUE
+        return self.claim.before is None and self.claim.row.state is JobState.SUBMITTING
 
 
 def _key(step: AnyStep) -> Key:
@@ -232,12 +245,18 @@ class Runner:
         return self._unwritten or self._unread
 
     def stop(self) -> None:
-        """Start nothing more and end what runs; :meth:`run` returns when it has."""
+        """Start nothing more and end what runs; :meth:`run` returns when it has.
+
+        What may be paid for has some seconds to be answered.
+        """
         if self._stopping:
             return  # a second cancel would reach what steps still write down
         self._stopping = True
+        loop = asyncio.get_running_loop()
         for step in self._under_way.values():
-            if step.begun:
+            if step.begun and step.may_be_paid:
+                loop.call_later(ANSWER_SECONDS, step.task.cancel)
+            elif step.begun:
                 step.task.cancel()
         self._ring()
 
@@ -399,7 +418,8 @@ class Runner:
         return {}
 
     def _claimed(self, job: Job, batch: Batch | None) -> JobClaim:
-        claim = JobClaim(job, self._context.store.save_job, self._keeps)
+        store = self._context.store
+        claim = JobClaim(job, store.save_job, self._keeps, lambda: self._stopping)
         claim.as_claimed = batch
         return claim
 

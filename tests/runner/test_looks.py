@@ -166,6 +166,27 @@ async def test_a_stop_that_meets_the_claim_takes_the_intent_back(tmp_path: Path)
         assert here.upstream.jobs == []
 
 
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_stop_waits_for_the_answer_of_a_create(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    """For some seconds: a job whose name is not known is looked for, for minutes, and not sent."""
+    if not answered:
+        monkeypatch.setattr(runner, "ANSWER_SECONDS", 0.01)
+    async with world(tmp_path) as here:
+        answer = here.upstream.hanging["create"] = asyncio.Event()
+        batch = await here.submit(chat("a"))
+        await here.until(lambda _: "create" in here.upstream.reached, batch)
+        here.runner.stop()
+        if answered:
+            answer.set()
+        [job] = (await here.until(lambda work: work.jobs[0].lease_until is None, batch)).jobs
+
+        assert job.state is (JobState.RUNNING if answered else JobState.SUBMITTING)
+        assert (job.upstream_name is not None) is answered
+        assert (job.send_deadline is None) is answered
+
+
 def after_claims(here: World, method: str, act: Callable[[], object]) -> asyncio.Event:
     """Do something once a job is claimed, before the loop goes on with it; set when it was done."""
     original, met = getattr(here.store, method), asyncio.Event()

@@ -22,6 +22,7 @@ from gateway.ports.store import RescueBegin, RescueCall, Work
 from gateway.runner import rescue_step
 from gateway.upstream.gemini import GeminiUpstream
 from gateway.upstream.options import GeminiOptions
+from tests.runner.test_leases import another
 from tests.runner.world import HOUR, World, chat, naming, world
 
 pytestmark = pytest.mark.slow
@@ -498,6 +499,24 @@ async def test_records_that_cannot_be_read_cut_off_no_call(
         assert (done.status, done.counts.completed) == (BatchStatus.COMPLETED, 6)
         assert done.rescue_lost == 0
     assert sorted(paid(gemini, since).values()) == [1] * 6
+
+
+async def test_a_stop_hears_the_calls_that_are_under_way(gemini: Emulator, tmp_path: Path) -> None:
+    """They are paid for; none is sent any more, and the next process asks for the rest."""
+    since, ids = len(gemini.ledger()), [str(number) for number in range(FIRST_CALLS + 2)]
+    async with rescuing(gemini, tmp_path, kind=Held) as w:
+        gemini.fault("job-stuck", times=1)
+        batch = await w.submit(b"".join(chat(i, f"say {i}", max_tokens=50) for i in ids))
+        single = await asked(w, FIRST_CALLS)
+        w.runner.stop()
+        single.through.set()
+        await w.until(lambda work: all(job.lease_until is None for job in work.jobs), batch)
+        assert single.asked == FIRST_CALLS
+        async with another(w):
+            done = await w.ended(batch)
+        assert (done.status, done.counts.completed) == (BatchStatus.COMPLETED, len(ids))
+        assert done.rescue_lost == 0
+    assert list(paid(gemini, since).values()) == [1] * len(ids)
 
 
 async def test_a_file_that_google_cannot_use_costs_its_lines_alone(
