@@ -73,6 +73,17 @@ class ReuseRules:
         assert (work.jobs[0].raw, work.jobs[0].digests) == (None, None)
         assert {"raw-kept", "digests-kept"} <= set(await store.sweepable_blobs(100_000, 99))
 
+    async def test_no_claim_brings_back_what_is_not_kept(self, store: Store) -> None:
+        """A release of the job is under way: by what it read, the row named blobs that are gone."""
+        job = await answered(store, "kept")
+        await ended(store, job)
+        held = await claim_job(store, job.id)
+        await store.expire_raw(90_000, 9)
+
+        assert not await store.save_job(replace(held, state=JobState.RELEASED))
+        again = await claim_job(store, job.id)  # at once, though the lease had not run out
+        assert (again.raw, again.digests) == (None, None)
+
     async def test_answers_go_with_the_output(self, store: Store) -> None:
         """Deleted, or past its expiry before anything has looked."""
         for name in ("kept", "deleted"):

@@ -30,7 +30,11 @@ SELECT digests FROM jobs WHERE batch_id = :id AND digests IS NOT NULL;
 UPDATE batches SET raw_until = NULL, run = NULL, "index" = NULL WHERE id = :id;
 
 -- name: forget_raw_of_jobs
-UPDATE jobs SET raw = NULL, held = NULL, "index" = NULL, digests = NULL WHERE batch_id = :id;
+-- Whoever holds a claim would write the names back that it has read: the claim is lost.
+UPDATE jobs SET raw = NULL, held = NULL, "index" = NULL, digests = NULL,
+    fence = fence + 1, lease_until = NULL
+WHERE batch_id = :id
+    AND coalesce(raw, held, "index", digests) IS NOT NULL;
 
 -- name: batches_outlived
 -- Their files have an expiry of their own, and raw results go first.
