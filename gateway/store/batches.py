@@ -158,7 +158,7 @@ async def save(
     Files come before the row that names them. Counts and usage are written when the batch leaves
     validation and when it ends; in between they are the sums that saves of jobs have made.
     """
-    row = await session.one("batch_by_id", {"id": batch.id})
+    row = await session.one("batch_to_save", {"id": batch.id})
     if row is None or row["fence"] != batch.fence or row["status"] not in LIVE_STATUSES:
         return False
     if within is not None:
@@ -204,7 +204,7 @@ async def save_job(
     **others: Any,  # noqa: ANN401 - as in the port
 ) -> bool:
     """Save a job, and end the batch with it whose only one it is. Errors: BatchChangedError."""
-    row = None if ends is None else await session.one("batch_by_id", {"id": job.batch_id})
+    row = None if ends is None else await session.one("batch_to_save", {"id": job.batch_id})
     if ends is not None and not _is_as_read(row, ends.batch):
         raise BatchChangedError(job.batch_id)
     if not await job_rows.save(session, job, now=now, **others):
