@@ -37,8 +37,8 @@ WAITING: Final = frozenset({JobState.PLANNED, JobState.STAGING})
 
 LOST: Final = Failure(
     "gateway_data_lost",
-    "The gateway's disk has lost or changed what it kept of this request, and the input file too:"
-    " there is nothing to make it again from. Check the disk, and send the request again.",
+    "The gateway's disk has lost or changed what it kept of this request, which cannot be made"
+    " again from the input file. Check the disk, and send the request again.",
     500,
 )
 
