@@ -140,7 +140,7 @@ async def test_a_batch_of_many_jobs_costs_by_their_number(
     alone = JobLimits(1, 2**29, 2**20, 100, 20)
     async with world(tmp_path, job_limits=alone) as here:
         batch = await here.submit(b"".join(chat(f"{n}") for n in range(JOBS)))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):  # as World.until, which would read all of its jobs
             while (done := await here.get(batch)).status is not BatchStatus.COMPLETED:
                 await here.clock.sleep(0.05)
     assert done.counts.completed == JOBS

@@ -200,7 +200,7 @@ async def test_a_result_that_takes_for_ever_costs_its_line_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the time of the CPU: a machine that is busy with others ends nothing."""
-    monkeypatch.setattr(suspects, "LINE_SECONDS", 0.6)
+    monkeypatch.setattr(suspects, "LINE_SECONDS", 0.2)
     async with world(tmp_path, inline_items=0, alone=True) as w:
         answer = {"candidates": [{"content": {"parts": [{"text": "re"}]}, "finishReason": "STOP"}]}
         lines = [orjson.dumps({"key": str(n), "response": answer}) + b"\n" for n in (1, 3)]
