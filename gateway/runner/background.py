@@ -51,6 +51,7 @@ Json = dict[str, Any]
 
 WINDOW_MS: Final = 24 * 3600 * 1000
 LOOK_SECONDS: Final = 1.0
+DOUBLINGS: Final = 4  # of the pause, at most, while looks fail in a row
 AT_ONCE: Final = 100  # queues, and ended batches, that are looked at in a round
 MOST_LINES: Final = 10_000
 MOST_BYTES: Final = 64 * MIB
@@ -99,12 +100,15 @@ class Background:
     async def run(self) -> None:
         """Look for ever."""
         pause = min(LOOK_SECONDS, max(self._options.window / 1000, 0.01))
+        failures = 0
         while True:
             try:
                 await self.look()
+                failures = 0
             except (OSError, UnavailableError) as error:
+                failures += 1
                 logger.warning("responses in the background wait for the records: %s", error)
-            await self._context.clock.sleep(pause)
+            await self._context.clock.sleep(pause * 2.0 ** min(failures, DOUBLINGS))
 
     async def look(self) -> None:
         """Do a round; what fails in it is tried again after a pause, and holds up nothing else."""
