@@ -7,7 +7,9 @@ journal, ext4 looks for a new one through all that were removed in the last minu
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +29,15 @@ class Spares:
     scratch: Path
     _directories: list[Path] = field(default_factory=list)
     _files: list[Path] = field(default_factory=list)
+    _begun: str = field(default_factory=new_blob_name)  # what all their names begin with
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def directory(self) -> Path:
         """Make an empty directory, for this user alone.
 
         Its path is always a new one: what was still to be written below an old one fails.
         """
-        place = self.scratch / new_blob_name()
+        place = self._new_path()
         while self._directories:
             if _moved(self._directories.pop(), place):
                 return place
@@ -62,11 +66,14 @@ class Spares:
 
     def keep_file(self, path: Path) -> None:
         """Keep a file of few bytes, or remove it."""
-        spare = self.scratch / new_blob_name()
+        spare = self._new_path()
         if len(self._files) < KEPT and _moved(path, spare):
             self._files.append(spare)
         else:
             path.unlink(missing_ok=True)
+
+    def _new_path(self) -> Path:
+        return self.scratch / f"{self._begun}-{next(self._numbers)}"
 
 
 def removed(place: Path) -> bool:

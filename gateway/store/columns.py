@@ -6,7 +6,7 @@ other composite fields are JSON.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import orjson
@@ -54,6 +54,12 @@ def _reader(names: Sequence[str]) -> Callable[[object], Values]:
     return lambda record: dict(zip(names, read(record), strict=True))
 
 
+_read_counts: Final = itemgetter(*(column for _, column in _COUNTS))
+_read_usage: Final = itemgetter(*(column for _, column in _USAGE))
+# Every look and claim makes these records: given by their places, in three quarters of the time.
+_members_of_batch: Final = itemgetter(*(field.name for field in fields(Batch)))
+_members_of_job: Final = itemgetter(*(field.name for field in fields(Job)))
+
 _read_file: Final = _reader(_FILE)
 _read_batch: Final = _reader(_BATCH)
 _read_job: Final = _reader(_JOB)
@@ -74,11 +80,11 @@ def sums_values(counts: Counts, usage: TokenUsage) -> Values:
 
 
 def _counts(values: Row) -> Counts:
-    return Counts(**{name: values[column] for name, column in _COUNTS})
+    return Counts(*_read_counts(values))
 
 
 def _usage(values: Row) -> TokenUsage:
-    return TokenUsage(**{name: values[column] for name, column in _USAGE})
+    return TokenUsage(*_read_usage(values))
 
 
 def _failure_text(failure: Failure | None) -> str | None:
@@ -151,17 +157,18 @@ def batch_values(batch: Batch) -> Values:
 def batch_of(row: Row) -> Batch:
     """Return the batch in a row."""
     metadata = row["metadata"]
-    return Batch(
-        **_pick(row, _BATCH),
-        status=BatchStatus(row["status"]),
-        metadata=None if metadata is None else orjson.loads(metadata),
-        policy=orjson.loads(row["policy"]),
-        counts=_counts(row),
-        usage=_usage(row),
-        errors=tuple(BatchError(**error) for error in orjson.loads(row["errors"])),
-        notes=orjson.loads(row["notes"]),
-        rerendered=tuple(orjson.loads(row["rerendered"])),
-    )
+    values = {
+        **row,
+        "status": BatchStatus(row["status"]),
+        "metadata": None if metadata is None else orjson.loads(metadata),
+        "policy": orjson.loads(row["policy"]),
+        "counts": _counts(row),
+        "usage": _usage(row),
+        "errors": tuple(BatchError(**error) for error in orjson.loads(row["errors"])),
+        "notes": orjson.loads(row["notes"]),
+        "rerendered": tuple(orjson.loads(row["rerendered"])),
+    }
+    return Batch(*_members_of_batch(values))
 
 
 def job_values(job: Job) -> Values:
@@ -180,17 +187,18 @@ def job_values(job: Job) -> Values:
 
 def job_of(row: Row) -> Job:
     """Return the job in a row."""
-    return Job(
-        **_pick(row, _JOB),
-        state=JobState(row["state"]),
-        cause=Cause(row["cause"]),
-        inline=bool(row["inline"]),
-        placed=bool(row["placed"]),
-        counts=_counts(row),
-        usage=_usage(row),
-        notes=orjson.loads(row["notes"]),
-        failure=_failure(row),
-    )
+    values = {
+        **row,
+        "state": JobState(row["state"]),
+        "cause": Cause(row["cause"]),
+        "inline": bool(row["inline"]),
+        "placed": bool(row["placed"]),
+        "counts": _counts(row),
+        "usage": _usage(row),
+        "notes": orjson.loads(row["notes"]),
+        "failure": _failure(row),
+    }
+    return Job(*_members_of_job(values))
 
 
 def staged_values(staged: StagedFile) -> Values:

@@ -36,8 +36,9 @@ def marked(directory: Path) -> list[str]:
 
 
 def left(gateway: GatewayProcess) -> list[Path]:
-    """Files that are kept for batches, or for a step of one."""
-    return [path for folder in FOLDERS for path in files_below(gateway.data / folder)]
+    """Files that are kept for batches, or for a step of one; not places of workers, kept spare."""
+    found = [path for folder in FOLDERS for path in files_below(gateway.data / folder)]
+    return [path for path in found if path.parent != gateway.data / "scratch"]
 
 
 def test_what_is_deleted_is_gone(tmp_path: Path, gemini: Emulator) -> None:
