@@ -18,11 +18,13 @@ _STRING: Final = re.compile(rb'"[^"]*"')  # of a text without escaped quotes
 
 # str.splitlines() and the OpenAI SDKs' own iter_lines() end a line at these characters too;
 # measured with openai-python: two lines that carry them raw come back as six. orjson has no
-# option to escape them. In valid JSON they can be inside strings only.
+# option to escape them. In valid JSON they can be inside strings only. The last byte of each, as
+# a number: CPython 3.11 takes bytes that are looked for with ``in`` for a number first, and its
+# failing at that takes 15 times as long as the search (measured).
 _SEPARATORS: Final = (
-    (b"\xa8", b"\xe2\x80\xa8", b"\\u2028"),
-    (b"\xa9", b"\xe2\x80\xa9", b"\\u2029"),
-    (b"\x85", b"\xc2\x85", b"\\u0085"),
+    (0xA8, b"\xe2\x80\xa8", b"\\u2028"),
+    (0xA9, b"\xe2\x80\xa9", b"\\u2029"),
+    (0x85, b"\xc2\x85", b"\\u0085"),
 )
 
 

@@ -136,7 +136,6 @@ _TEXT_HOLE: Final = b'"\\u001a%d\\u001a"'
 _TEXT_HOLES: Final = re.compile(rb'"\\u001a(1\d{3,})\\u001a"')
 _END_OF_TEXT: Final = re.compile(_TEXT)
 _END_OF_TEXTS: Final = re.compile(rb"%b(?:,%b)*(?=\])" % (_TEXT, _TEXT))
-_BACKSLASH: Final = b"\\"
 _ESCAPE: Final = ord("\\")
 _QUOTE: Final = ord('"')
 
@@ -294,7 +293,7 @@ def _end_of(written: bytes, start: int, *, several: bool) -> int | None:
             match = _END_OF_TEXT.match(written, start)
             end = match and match.end()
     text = written[start:end]
-    return None if _BACKSLASH in text and MARK in text else end
+    return None if _ESCAPE in text and MARK in text else end
 
 
 def _take_texts(shape: bytes, values: list[bytes]) -> bytes:
