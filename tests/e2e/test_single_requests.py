@@ -108,6 +108,11 @@ def test_other_endpoints(client: openai.OpenAI) -> None:
     image = client.images.generate(model="gemini-3.1-flash-image", prompt="a cat")
     assert image.data is not None
     assert image.data[0].b64_json
+    [event] = client.images.generate(
+        model="gemini-3.1-flash-image", prompt="a cat", stream=True, partial_images=2
+    )
+    assert event.type == "image_generation.completed"
+    assert event.b64_json == image.data[0].b64_json
 
 
 EDIT: dict[str, Any] = {

@@ -102,7 +102,8 @@ SHARED: Final = (
     noted("output_compression", "Gemini chooses; noted", integer(0, 100), 100),
     fields.USER,
     fields.SAFETY_IDENTIFIER,
-    refused("partial_images", "Without streaming there are no partial images."),
+    # OpenAI allows fewer of them than were asked for: the image may be whole before.
+    noted("partial_images", "Gemini shows no drafts; noted", integer(0, 3), 0),
     refused("complexity", "Gemini makes no vector images."),
     refused("svg", "Gemini makes no vector images."),
     refused("frame_count", "Gemini makes no animations here."),
