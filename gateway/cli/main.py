@@ -1,11 +1,13 @@
 """The ``gateway`` command and its subcommands."""
 
+import errno
 from importlib import import_module
 from typing import Final
 
 import click
 
 from gateway import __version__
+from gateway.cli.inputs import in_words
 
 # Each is a module of this room with a command of the same name.
 COMMANDS: Final = (
@@ -28,6 +30,8 @@ COMMANDS: Final = (
     "migrate",
     "completion",
 )
+# These run until they are ended. An error that ends them is a fault of ours: it is shown whole.
+SERVICES: Final = frozenset({"serve", "emulator", "demo"})
 
 
 class _Commands(click.Group):
@@ -48,6 +52,15 @@ class _Commands(click.Group):
         module = cmd_name.replace("-", "_")
         command: click.Command = getattr(import_module(f"gateway.cli.{module}"), module)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Say in one sentence that a file, or the output, cannot be read or written."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if ctx.invoked_subcommand in SERVICES or error.errno == errno.EPIPE:
+                raise  # click ends a command whose output is not read any more
+            raise click.ClickException(in_words(error)) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,5 +1,7 @@
 """The files of an ended batch, next to its input, and a table of what went wrong."""
 
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +25,30 @@ def write_files(client: GatewayClient, batch: Json, source: Path) -> dict[str, P
     written = {}
     for kind, file_id in _files_of(batch):
         path = next_to(source, kind)
-        part = path.with_name(f"{path.name}.part")
+        part = _part_of(path)
         with part.open("wb") as file:
             client.download(file_id, file)
         part.replace(path)
         written[kind] = path
     return written
+
+
+def check_place(source: Path) -> None:
+    """Find out whether the files can be written next to their input. Errors: OSError if not."""
+    for kind in (*FILES.values(), WARNINGS):
+        path = next_to(source, kind)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        part = _part_of(path)
+        was_there = part.exists()  # another command may be writing it
+        part.open("ab").close()
+        if not was_there:
+            part.unlink()
+
+
+def _part_of(path: Path) -> Path:
+    """Name the file that a download has while it lasts."""
+    return path.with_name(f"{path.name}.part")
 
 
 def next_to(source: Path, kind: str) -> Path:

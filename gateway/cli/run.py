@@ -1,7 +1,9 @@
 """``gateway run FILE``: a batch from its file to its answers, in one command."""
 
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +13,10 @@ from rich.console import Console
 
 from gateway.cli.connection import connected, connection_options
 from gateway.cli.follow import follow
-from gateway.cli.outcome import printable, show_failures, write_files
+from gateway.cli.inputs import InputFile, in_words
+from gateway.cli.outcome import check_place, printable, show_failures, write_files
 from gateway.cli.status import lines_of
-from gateway.client.client import GatewayClient
+from gateway.client.client import ClientError, GatewayClient
 
 EXIT_LINES_FAILED: Final = 1
 EXIT_NOT_COMPLETED: Final = 2
@@ -39,7 +42,7 @@ Json = Mapping[str, Any]
 
 
 @click.command(short_help="Run a file as a batch and write its answers.", help=HELP)
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=InputFile())
 @click.option("--endpoint", help="Default: the url of the first line.")
 @click.option("--metadata", "pairs", multiple=True, metavar="KEY=VALUE", help="Of the batch.")
 @click.option("--resume", metavar="BATCH", help="Go on with a batch that was created of FILE.")
@@ -65,16 +68,46 @@ def run(  # noqa: PLR0917 - click gives each by its name
         _dry_run(context, file, endpoint)
         return
     console = Console(stderr=True)
-    with connected(base_url, api_key) as client:
+    metadata = _metadata(pairs)
+    with _completed(), connected(base_url, api_key) as client:
+        if not no_wait:
+            check_place(file)  # before anything is paid for
         if resume is None:
-            batch = _created(client, file, endpoint, _metadata(pairs))
+            batch = _created(client, file, endpoint, metadata)
         else:
             batch = client.batch(resume)
         click.echo(batch["id"])
         if no_wait:
             return
-        batch = _followed(client, batch, file, console)
-        raise SystemExit(_end(client, batch, file, console))
+        with _completed(f"What it gives is kept there. To get it: {_way_back(batch, file)}"):
+            batch = _followed(client, batch, file, console)
+            code = _end(client, batch, file, console)
+    raise SystemExit(code)
+
+
+class _NotCompletedError(click.ClickException):
+    """The batch was not created, not followed to its end, or its files were not written."""
+
+    exit_code = EXIT_NOT_COMPLETED
+
+
+@contextmanager
+def _completed(way_back: str = "") -> Iterator[None]:
+    """Give whatever goes wrong the exit code of a batch that did not complete.
+
+    Without it, a script would take "no gateway answers" for "some lines failed".
+    """
+    try:
+        yield
+    except _NotCompletedError:
+        raise
+    except (ClientError, OSError, click.ClickException) as error:
+        said = in_words(error) if isinstance(error, OSError) else str(error)
+        raise _NotCompletedError(f"{said}\n{way_back}".rstrip()) from error
+
+
+def _way_back(batch: Json, file: Path) -> str:
+    return f"gateway run {shlex.quote(str(file))} --resume {batch['id']}"
 
 
 def _dry_run(context: click.Context, file: Path, endpoint: str | None) -> None:
@@ -110,10 +143,16 @@ def _endpoint_of(file: Path) -> str:
 
 
 def _metadata(pairs: tuple[str, ...]) -> dict[str, str]:
-    found = dict(pair.partition("=")[::2] for pair in pairs)
-    if not all(found):
-        raise click.BadParameter("metadata is KEY=VALUE", param_hint="--metadata")
-    return found
+    for pair in pairs:
+        key, is_pair, _ = pair.partition("=")
+        if not key or not is_pair or not _is_text(pair):
+            raise click.BadParameter("metadata is KEY=VALUE, in UTF-8", param_hint="--metadata")
+    return dict(pair.partition("=")[::2] for pair in pairs)
+
+
+def _is_text(argument: str) -> bool:
+    """Tell whether an argument came as UTF-8: bytes that are none come as surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in argument)
 
 
 def _followed(client: GatewayClient, batch: Json, file: Path, console: Console) -> Json:
@@ -124,8 +163,7 @@ def _followed(client: GatewayClient, batch: Json, file: Path, console: Console) 
         except KeyboardInterrupt:
             if not _wants_to_cancel():
                 console.print(
-                    f"{batch['id']} goes on. To follow it again:"
-                    f" gateway run {file} --resume {batch['id']}",
+                    f"{batch['id']} goes on. To follow it again: {_way_back(batch, file)}",
                     markup=False,
                     soft_wrap=True,
                 )

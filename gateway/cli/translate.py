@@ -11,6 +11,7 @@ import orjson
 
 from gateway.app import policy
 from gateway.cli.environment import BadSettings
+from gateway.cli.inputs import InputFile
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
 from gateway.runner.cpu.dry_run import endpoint_of
@@ -55,7 +56,7 @@ a model, a picture, a file or a tool whose price is not known makes a cost null,
 
 
 @click.command(short_help="Show what a batch file becomes, offline.", help=HELP)
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=InputFile())
 @click.option("--endpoint", type=click.Choice(sorted(ENDPOINTS)), help="Default: the first line's.")
 @click.option("--alias", "aliases", multiple=True, metavar="NAME=MODEL", help="A model alias.")
 @click.option(
@@ -131,7 +132,7 @@ def _explained(
 def _settings(given: tuple[str, ...]) -> Settings:
     """Load the service's own; aliases of the command line win over those of the environment."""
     pairs = dict(alias.partition("=")[::2] for alias in given)
-    if not all(pairs.values()):
+    if not all((*pairs, *pairs.values())):
         raise click.BadParameter("an alias is NAME=MODEL", param_hint="--alias")
     try:
         settings, _ = load(overrides=OFFLINE)
@@ -156,9 +157,15 @@ def _prices(given: tuple[str, ...]) -> dict[str, Price]:
         model, _, price = text.partition("=")
         sent, _, answered = price.partition("/")
         try:
-            prices[model] = Price(float(sent), float(answered))
+            members = {"input": float(sent), "output": float(answered)}
+            check_prices({model: members})
         except ValueError:
-            raise click.BadParameter("a price is MODEL=IN/OUT", param_hint="--price") from None
+            model = ""
+        if not model:
+            raise click.BadParameter(
+                "a price is MODEL=IN/OUT, two numbers of zero or more", param_hint="--price"
+            )
+        prices[model] = Price(**members)
     return prices
 
 

@@ -47,6 +47,7 @@ def verify(what: tuple[str, ...], as_json: bool, base_url: str, api_key: str) ->
     """See HELP."""
     with tempfile.TemporaryDirectory(prefix="gateway-verify-") as scratch:
         if len(what) == 1:
+            _refuse_file(what[0])
             with connected(base_url, api_key) as client:
                 source, *answers = downloaded(client, what[0], Path(scratch))
         else:
@@ -61,6 +62,14 @@ def verify(what: tuple[str, ...], as_json: bool, base_url: str, api_key: str) ->
             click.echo(sentence)
     if not found.good:
         raise SystemExit(1)
+
+
+def _refuse_file(name: str) -> None:
+    """Refuse an input by itself: what came back is in its output and error files."""
+    if Path(name).exists():
+        raise click.ClickException(
+            f"{name} is a file: say its output and error files, too, or a batch"
+        )
 
 
 def _existing(name: str) -> Path:

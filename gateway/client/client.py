@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -29,6 +30,11 @@ class GatewayClient:
         self, base_url: str, key: str, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._base_url = base_url.rstrip("/")
+        if not (key and key.isascii() and key.isprintable() and key == key.strip()):
+            raise ClientError(
+                "The key is none that a header can carry: it needs printable ASCII characters,"
+                " without a space or a line end around them (OPENAI_API_KEY)."
+            )
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS),
@@ -53,7 +59,7 @@ class GatewayClient:
 
     def batch(self, batch_id: str) -> dict[str, Any]:
         """Return a batch."""
-        return self._call("GET", f"/batches/{batch_id}")
+        return self._call("GET", f"/batches/{_escaped(batch_id)}")
 
     def upload(self, name: str, content: BinaryIO) -> dict[str, Any]:
         """Upload an input file, read as it is sent."""
@@ -80,7 +86,7 @@ class GatewayClient:
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
         """Ask for the end of a batch; what was answered by then is kept."""
-        return self._call("POST", f"/batches/{batch_id}/cancel")
+        return self._call("POST", f"/batches/{_escaped(batch_id)}/cancel")
 
     def download(self, file_id: str, into: BinaryIO) -> None:
         """Copy a file's content as it comes. Errors: ClientError, also of one that broke off."""
@@ -96,7 +102,8 @@ class GatewayClient:
 
     def jobs(self, batch_id: str) -> list[dict[str, Any]]:
         """List the upstream jobs of a batch."""
-        jobs: list[dict[str, Any]] = self._call("GET", f"/batches/{batch_id}/jobs")["data"]
+        page = self._call("GET", f"/batches/{_escaped(batch_id)}/jobs")
+        jobs: list[dict[str, Any]] = page["data"]
         return jobs
 
     def background(self, limit: int) -> list[dict[str, Any]]:
@@ -119,12 +126,12 @@ class GatewayClient:
     def retry(self, batch_id: str, *, everything: bool) -> dict[str, Any]:
         """Create a new batch of the lines that failed."""
         include = {"include": "all"} if everything else {}
-        return self._call("POST", f"/batches/{batch_id}/retry", include)
+        return self._call("POST", f"/batches/{_escaped(batch_id)}/retry", include)
 
     def rerender(self, batch_id: str, *, stored_policy: bool) -> dict[str, Any]:
         """Have new files made; the batch lists them in ``gateway.rerendered``."""
         policy = {"policy": "stored"} if stored_policy else {}
-        return self._call("POST", f"/batches/{batch_id}/rerender", policy)
+        return self._call("POST", f"/batches/{_escaped(batch_id)}/rerender", policy)
 
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
@@ -145,6 +152,11 @@ class GatewayClient:
             why = str(error) or type(error).__name__
             raise NoAnswerError(f"No gateway answers at {self._base_url}: {why}") from error
         return _parsed(answer, self._base_url)
+
+
+def _escaped(batch_id: str) -> str:
+    """Write an id, which may be anything that was typed, as one part of a path."""
+    return quote(batch_id, safe="", errors="surrogateescape")
 
 
 def _parsed(answer: httpx.Response, base_url: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def without_affinity(directory: Path) -> dict[str, str]:
 
 
 def run(
-    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    *arguments: str | bytes, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run ``gateway`` to its end."""
     return subprocess.run(

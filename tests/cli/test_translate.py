@@ -142,9 +142,10 @@ def test_aliases_are_given_as_options(tmp_path: Path) -> None:
     assert (code, made["model"]) == (0, "gemini-2.5-flash")
 
 
-def test_an_alias_needs_both_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alias", ["gpt-4o-mini", "gpt-4o-mini=", "=gemini-2.5-flash"])
+def test_an_alias_needs_both_names(tmp_path: Path, alias: str) -> None:
     """A usage error, not a traceback."""
-    code, _, said = translate(tmp_path, line("a", chat()), options=("--alias", "gpt-4o-mini"))
+    code, _, said = translate(tmp_path, line("a", chat()), options=("--alias", alias))
 
     assert code == 2
     assert "an alias is NAME=MODEL" in said
@@ -309,9 +310,10 @@ def test_prices_of_the_settings_are_taken(tmp_path: Path) -> None:
     assert (code, "GATEWAY_PRICES" in said) == (78, True)
 
 
-def test_a_price_needs_both_numbers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("price", ["gemini-99=1", "gemini-99=-1/2", "gemini-99=1/nan", "=1/2"])
+def test_a_price_needs_both_numbers(tmp_path: Path, price: str) -> None:
     """A usage error, not a traceback."""
-    code, _, said = translate(tmp_path, line("a", chat()), options=("--price", "gemini-99=1"))
+    code, _, said = translate(tmp_path, line("a", chat()), options=("--price", price))
 
     assert code == 2
     assert "a price is MODEL=IN/OUT" in said

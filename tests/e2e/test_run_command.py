@@ -1,6 +1,7 @@
 """``gateway run`` and the commands around it, as a person types them, on a terminal and without."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,19 +85,107 @@ def test_a_batch_that_fails(gateway: GatewayProcess, tmp_path: Path) -> None:
     [
         ("no json\n", (), "say --endpoint"),
         ("{}\n", ("--metadata", "=x"), "KEY=VALUE"),
+        ("{}\n", ("--metadata", "x"), "KEY=VALUE"),
+        ("{}\n", ("--metadata", b"a=\xff"), "UTF-8"),
+        ("{}\n", ("--endpoint", "/v1/chat/completions", "--api-key", "\u00fc"), "ASCII"),
+        ("{}\n", ("--resume", "../files"), "/batches/../files"),
+        ("{}\n", ("--resume", b"\xff"), "No batch found"),
         ("{}\n", ("--endpoint", "/v1/none"), "/v1/none"),
     ],
 )
 def test_what_cannot_run_says_why(
-    gateway: GatewayProcess, tmp_path: Path, text: str, arguments: tuple[str, ...], said: str
+    gateway: GatewayProcess,
+    tmp_path: Path,
+    text: str,
+    arguments: tuple[str | bytes, ...],
+    said: str,
 ) -> None:
-    """One sentence, no traceback, nothing created."""
+    """One sentence, no traceback, nothing created; the exit code is not that of failed lines."""
     path = tmp_path / "requests.jsonl"
     path.write_text(text)
     ran = run("run", str(path), *arguments, env=environment(gateway))
-    assert ran.returncode in {1, 2}
-    assert said in ran.stderr
+    assert ran.returncode == 2
+    assert said in " ".join(ran.stderr.split())
     assert "Traceback" not in ran.stderr
+
+
+def test_no_gateway_is_not_failed_lines(tmp_path: Path) -> None:
+    """Exit 2, as of every batch that did not complete."""
+    ran = run("run", str(write(tmp_path, 1)), env={"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
+    assert ran.returncode == 2
+    assert "No gateway answers" in ran.stderr
+
+
+def test_answers_that_cannot_be_written_are_not_paid_for(
+    gateway: GatewayProcess, tmp_path: Path
+) -> None:
+    """The place of the files is tried before the upload: a folder is there, a name is too long."""
+    path = write(tmp_path, 1)
+    (tmp_path / "requests.output.jsonl").mkdir()
+    long = path.with_name(f"{'x' * 240}.jsonl")
+    long.write_bytes(path.read_bytes())
+    for file, said in ((path, "Is a directory"), (long, "File name too long")):
+        ran = run("run", str(file), env=environment(gateway))
+        assert ran.returncode == 2
+        assert said in ran.stderr
+        assert "Traceback" not in ran.stderr
+        assert not ran.stdout
+    assert run("run", str(path), "--no-wait", env=environment(gateway)).returncode == 0
+    left = {each.name for each in tmp_path.iterdir()}
+    assert left == {"requests.jsonl", "requests.output.jsonl", long.name}
+
+
+def test_answers_that_could_not_be_written_in_the_end(
+    gateway: GatewayProcess, tmp_path: Path
+) -> None:
+    """What was paid for is kept at the gateway, and the command that fetches it is said."""
+    path = write(tmp_path, 1)
+    (tmp_path / "requests.output.jsonl.part").symlink_to("/dev/full")
+    ran = run("run", str(path), env=environment(gateway))
+    assert ran.returncode == 2
+    assert "No space left on device" in ran.stderr
+    resume = f"gateway run {path} --resume {ran.stdout.strip()}"
+    assert resume in ran.stderr
+    (tmp_path / "requests.output.jsonl.part").unlink()
+    assert run(*resume.split()[1:], env=environment(gateway)).returncode == 0
+
+
+@pytest.mark.parametrize("command", [("run",), ("run", "--dry-run"), ("translate",)])
+def test_a_pipe_is_no_input(
+    gateway: GatewayProcess, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """It can be read once only: lines that were read for their url would be lost."""
+    pipe = tmp_path / "requests.jsonl"
+    os.mkfifo(pipe)
+    ran = run(*command, str(pipe), env=environment(gateway))
+    assert ran.returncode == 2
+    assert "no regular file" in " ".join(ran.stderr.split())
+
+
+def test_output_that_cannot_be_written(gateway: GatewayProcess, tmp_path: Path) -> None:
+    """One sentence instead of a traceback, whatever the command."""
+    path = write(tmp_path, 1)
+    for arguments in (("translate", str(path)), ("status", "--json"), ("batches",)):
+        with Path("/dev/full").open("wb") as full:
+            ran = subprocess.run(
+                [GATEWAY, *arguments],
+                env={"PATH": os.defpath, **environment(gateway)},
+                stdout=full,
+                stderr=subprocess.PIPE,
+                timeout=SECONDS,
+                check=False,
+            )
+        assert ran.returncode  # Python's own is 120, of what is still in a buffer at the end
+        said = ran.stderr.decode()
+        assert said.startswith("Error: No space left on device\n")
+        assert "Traceback" not in said
+
+
+def test_an_input_alone_is_not_verified(tmp_path: Path) -> None:
+    """It is a file, so no batch is asked for."""
+    checked = run("verify", str(write(tmp_path, 1)))
+    assert checked.returncode == 1
+    assert "its output and error files" in " ".join(checked.stderr.split())
 
 
 def test_files_that_do_not_fit(tmp_path: Path) -> None:
@@ -216,7 +305,7 @@ def test_without_waiting(slow: GatewayProcess, tmp_path: Path) -> None:
     ended = run("run", str(path), "--resume", batch_id, env=environment(slow))
     assert ended.returncode == 2
     unknown = run("run", str(path), "--resume", "batch_none", env=environment(slow))
-    assert unknown.returncode == 1
+    assert unknown.returncode == 2
     assert "batch_none" in unknown.stderr
 
 
