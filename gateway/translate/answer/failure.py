@@ -110,6 +110,8 @@ def _status_and_code(error: Json) -> tuple[int, str]:
         return _UNKNOWN
     if code in RPC_CODES:
         return RPC_ERRORS[RPC_CODES[code]]
+    if 300 <= code <= 399:  # a proxy or a wrong address in Google's place
+        return 502, "server_error"
     if 400 <= code <= 599:
         return code, _BY_STATUS.get(code, "server_error" if code >= 500 else "invalid_argument")
     return _UNKNOWN
