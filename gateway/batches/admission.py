@@ -6,7 +6,7 @@ does not fit. But none starves: what has waited for long comes first, and room i
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import chain, zip_longest
@@ -203,14 +203,47 @@ def _turns(jobs: Sequence[Waiting], loads: Mapping[str, int]) -> Iterator[Waitin
         yield from (job for job in turn if job is not None)
 
 
+# Of how many owners it is known when they had the last turn.
+OWNERS_KNOWN: Final = 1000
+
+
+class Turns:
+    """When each owner had the last turn: the larger the number, the later."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def see(self, owners: Iterable[str]) -> None:
+        """Give owners who wait and are new the number of the last turn but one.
+
+        They go before the owner of the last turn, and behind all who wait already: were they always
+        the first, new ones who keep coming would have one who is known wait for ever.
+        """
+        number = max(self.numbers.values(), default=0) - 1
+        for owner in owners:
+            self.numbers.setdefault(owner, number)
+        self._forget()
+
+    def took(self, owner: str) -> None:
+        """Put an owner behind all others."""
+        number = max(self.numbers.values(), default=0) + 1
+        self.numbers.pop(owner, None)
+        self.numbers[owner] = number
+        self._forget()
+
+    def _forget(self) -> None:
+        for owner in list(self.numbers)[: max(len(self.numbers) - OWNERS_KNOWN, 0)]:
+            del self.numbers[owner]
+
+
 def next_validations(
     waiting: Sequence[Unread], now: int, free: int, turns: Mapping[str, int]
 ) -> list[Unread]:
     """Choose which of the batches that wait are validated now, the next one first.
 
-    The owners take turns, who had none for longest first: ``turns`` numbers the last of each. Of an
-    owner what has waited for long goes first, by age, then the smallest input; so it is among
-    owners who had no turn yet.
+    The owners take turns, who had none for longest first: ``turns`` numbers the last of each (see
+    :class:`Turns`). Of an owner what has waited for long goes first, by age, then the smallest
+    input; so it is among owners whose numbers are equal.
     """
     queues: dict[str, list[Unread]] = {}
     for each in sorted(waiting, key=lambda each: _urgency(each, now)):

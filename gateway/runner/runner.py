@@ -16,6 +16,7 @@ from typing import Any, Final
 from gateway.batches.admission import (
     Admission,
     Decision,
+    Turns,
     Unread,
     Verdict,
     Waiting,
@@ -97,8 +98,6 @@ SENDING_SEEN: Final = 16
 VALIDATIONS_SEEN: Final = 16
 # How many of them are kept in their order, to start as slots come free until the next look.
 VALIDATIONS_KEPT: Final = 32
-# Of how many owners it is known which of them had the last turn.
-OWNERS_KNOWN: Final = 1000
 # How often the admission is asked again because others have claimed meanwhile; then after a tick.
 TURNS: Final = 8
 
@@ -196,7 +195,7 @@ class Runner:
         self._looked = -1.0  # when work was last looked for, by the loop's clock
         # What is validated next, as the last look found it, and the last turn of each owner.
         self._unread_batches: deque[Unread] = deque()
-        self._turns: dict[str, int] = {}
+        self._turns = Turns()
         self._under_way: dict[Key, _UnderWay] = {}
         self._to_claim: dict[str, Step] = {}  # by job: they have a slot, and no claim yet
         self._crowded: set[Act] = set()  # more of these are due than may run
@@ -444,7 +443,8 @@ class Runner:
         under_way = {key[0] for key in self._under_way}
         due = await self._context.store.due_validations(now, VALIDATIONS_SEEN)
         fresh = [each for each in due if each.batch_id not in under_way]
-        chosen = next_validations(fresh, now, VALIDATIONS_KEPT, self._turns)
+        self._turns.see(each.owner for each in fresh)
+        chosen = next_validations(fresh, now, VALIDATIONS_KEPT, self._turns.numbers)
         self._unread_batches = deque(chosen)
         self._start_unread(group)
 
@@ -453,15 +453,7 @@ class Runner:
         while self._unread_batches and self._free[Act.VALIDATE] and not self._stopping:
             unread = self._unread_batches.popleft()
             self._start(group, Step(Act.VALIDATE, unread.batch_id))
-            self._note_turn(unread.owner)
-
-    def _note_turn(self, owner: str) -> None:
-        """Put an owner behind all others; who had no turn for long is as one who had none."""
-        last = max(self._turns.values(), default=0)
-        self._turns.pop(owner, None)
-        self._turns[owner] = last + 1
-        if len(self._turns) > OWNERS_KNOWN:
-            del self._turns[next(iter(self._turns))]
+            self._turns.took(unread.owner)
 
     async def _start_jobs(
         self, group: asyncio.TaskGroup, state: JobState, act: Act, now: int

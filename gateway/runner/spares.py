@@ -33,25 +33,31 @@ class Spares:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def directory(self) -> Path:
-        """Make an empty directory, for this user alone.
-
-        Its path is always a new one: what was still to be written below an old one fails.
-        """
-        place = self._new_path()
+        """Make an empty directory, for this user alone."""
         while self._directories:
-            if _moved(self._directories.pop(), place):
-                return place
+            spare = self._directories.pop()
+            if spare.is_dir():  # it may have been removed
+                return spare
+        place = self._new_path()
         place.mkdir(mode=0o700, parents=True)
         return place
 
     def take_back(self, place: Path) -> bool:
-        """Empty a directory and keep it; False where that would take long, or fails."""
-        if not _emptied(place):
+        """Empty a directory and keep it; False where that would take long, or fails.
+
+        Its path is a new one from now on: what is still to be written below the old one fails, and
+        is never found by the step that has it next.
+        """
+        spare = self._new_path()
+        if not _moved(place, spare):
+            return False
+        if not _emptied(spare):
+            _moved(spare, place)  # the caller removes it there
             return False
         if len(self._directories) < KEPT:
-            self._directories.append(place)
+            self._directories.append(spare)
             return True
-        return _removed_empty(place)
+        return _removed_empty(spare)
 
     def file(self, path: Path, content: bytes) -> bool:
         """Have a file there, where none is; False if there is no spare one.

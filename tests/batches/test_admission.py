@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.batches.admission import (
+    OWNERS_KNOWN,
     STARVING_MS,
     Admission,
     Sent,
+    Turns,
     Unread,
     Verdict,
     Waiting,
@@ -331,6 +333,32 @@ def test_who_had_a_turn_comes_behind_the_others() -> None:
     old = [Unread(f"o{n}", "me", NOW - STARVING_MS - 9 + n, 10) for n in range(3)]
     small = [Unread(f"s{n}", "him", NOW - 1, 10) for n in range(3)]
     assert chosen([*old, *small, first], 4, {"me": 7, "him": 5}) == ["first", "s0", "o0", "s1"]
+
+
+def test_new_owners_who_keep_coming_let_none_wait_for_ever() -> None:
+    """Each has a first batch; one who had a turn waits for one of them, not for all."""
+    turns, served = Turns(), []
+    turns.took("known")
+    for number in range(6):
+        waiting = [
+            *([] if "known" in served else [Unread("b", "known", NOW - STARVING_MS, 10**9)]),
+            Unread(f"n{number}", f"new {number}", NOW, 10),
+        ]
+        turns.see(each.owner for each in waiting)
+        [first] = next_validations(waiting, NOW, 1, turns.numbers)
+        served.append(first.owner)
+        turns.took(first.owner)
+    assert served == ["new 0", "known", "new 2", "new 3", "new 4", "new 5"]
+
+
+def test_of_so_many_owners_alone_the_last_turn_is_known() -> None:
+    """Owners are as many as clients have keys."""
+    turns = Turns()
+    for number in range(OWNERS_KNOWN):
+        turns.took(str(number))
+    turns.see(["seen"])
+    turns.took("1")
+    assert set(turns.numbers) == {*map(str, range(1, OWNERS_KNOWN)), "seen"}
 
 
 def test_a_job_without_a_place_goes_where_there_is_most_room() -> None:

@@ -40,6 +40,17 @@ def test_a_run_that_is_cut_or_changed_is_not_published(tmp_path: Path, run: byte
         publish(task(tmp_path, run))
 
 
+@pytest.mark.parametrize(("kind", "lines"), [(Kind.OUTPUT, 1), (Kind.ERROR, 3)])
+def test_a_line_of_no_bytes_is_not_published(tmp_path: Path, kind: Kind, lines: int) -> None:
+    """It would count as one that is there."""
+    (tmp_path / "run").touch()
+    index = b"".join(RECORD.pack(number + 1, kind, 0, 0) for number in range(lines))
+    (tmp_path / "index").write_bytes(index)
+    runs = [RunPaths(str(tmp_path / "run"), str(tmp_path / "index"))]
+    with pytest.raises(AuditError, match="line 1 of a run is cut"):
+        publish(PublishTask(str(tmp_path), runs, lines, 0, 10))
+
+
 @pytest.mark.parametrize(
     ("run", "said"),
     [

@@ -201,8 +201,8 @@ def _piece(run: int, stretch: Stretch) -> bytes:
     start = 0
     for line, end in enumerate(itertools.accumulate(stretch.lengths), stretch.line):
         # A look for the next line end skips what counting all of them compares byte by byte.
-        if text.find(b"\n", start) != end - 1:
-            if text[end - 1 : end] != b"\n":
+        if end == start or text.find(b"\n", start) != end - 1:
+            if text[start:end][-1:] != b"\n":
                 raise AuditError(f"line {line} of a run is cut")
             if stretch.kind != Kind.NOTES:
                 raise AuditError(f"line {line} of a run is not one line")
