@@ -251,10 +251,9 @@ class Runner:
         if self._stopping:
             return  # a second cancel would reach what steps still write down
         self._stopping = True
-        loop = asyncio.get_running_loop()
         for step in self._under_way.values():
             if step.begun and step.may_be_paid:
-                loop.call_later(ANSWER_SECONDS, step.task.cancel)
+                step.task.get_loop().call_later(ANSWER_SECONDS, step.task.cancel)
             elif step.begun:
                 step.task.cancel()
         self._ring()
