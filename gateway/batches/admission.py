@@ -232,8 +232,8 @@ class Turns:
         self._forget()
 
     def _forget(self) -> None:
-        for owner in list(self.numbers)[: max(len(self.numbers) - OWNERS_KNOWN, 0)]:
-            del self.numbers[owner]
+        while len(self.numbers) > OWNERS_KNOWN:
+            del self.numbers[next(iter(self.numbers))]
 
 
 def next_validations(

@@ -76,10 +76,10 @@ def run(  # noqa: PLR0917 - click gives each by its name
             batch = _created(client, file, endpoint, metadata)
         else:
             batch = client.batch(resume)
-        click.echo(batch["id"])
-        if no_wait:
-            return
         with _completed(f"What it gives is kept there. To get it: {_way_back(batch, file)}"):
+            click.echo(batch["id"])
+            if no_wait:
+                return
             batch = _followed(client, batch, file, console)
             code = _end(client, batch, file, console)
     raise SystemExit(code)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -100,8 +101,20 @@ async def test_a_slot_that_comes_free_is_given() -> None:
     assert set(slots._shares._own) == {"b"}
 
 
-async def test_uploads_wait_for_a_slot(world: World) -> None:
+async def test_uploads_wait_for_a_slot(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A31: one that stalls keeps the next waiting, no longer than it is there itself."""
+    asked, inside, second_asks, slot = list[str](), list[str](), asyncio.Event(), Slots.slot
+
+    @asynccontextmanager
+    async def counted(self: Slots, owner: str) -> AsyncIterator[None]:
+        asked.append(owner)
+        if len(asked) == 2:
+            second_asks.set()
+        async with slot(self, owner):
+            inside.append(owner)
+            yield
+
+    monkeypatch.setattr(Slots, "slot", counted)
     body, headers = form_of(b"{}\n", purpose="user_data")
     key = {"authorization": "Bearer secret-a"}
     holding = asyncio.Event()
@@ -121,11 +134,12 @@ async def test_uploads_wait_for_a_slot(world: World) -> None:
         first = asyncio.ensure_future(stalled())
         await holding.wait()
         second = asyncio.ensure_future(client.post("/v1/files", content=body, headers=headers))
-        await asyncio.sleep(0.05)
-        assert not second.done()
+        await second_asks.wait()
         assert (await client.get("/v1/files")).status_code == 200
+        assert len(inside) == 1
         first.cancel()
         assert (await second).status_code == 200
+        assert len(inside) == 2
         await until(lambda: len(world.blob_files()) == 1)
 
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from gateway.api import results
-from gateway.batches.batch import BatchStatus
+from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.file import File, Segment
 from gateway.batches.job import JobState
 from gateway.batches.runs import RECORD, Kind
@@ -296,12 +296,20 @@ async def test_a_failed_batch_has_none(
 
 @pytest.mark.slow
 async def test_waiting_ends_with_a_change(
-    world: World, alice: httpx.AsyncClient, running: Running
+    world: World, alice: httpx.AsyncClient, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what changed; without one when the time is over; at once after the end."""
     url = f"/v1/batches/{running.id}"
+    original, read = world.store.get_batch, asyncio.Event()
+
+    async def reading(owner: str, batch_id: str) -> Batch | None:
+        found = await original(owner, batch_id)
+        read.set()
+        return found
+
+    monkeypatch.setattr(world.store, "get_batch", reading)
     waiting = asyncio.ensure_future(alice.get(url, params={"wait": "500"}))
-    await asyncio.sleep(0)
+    await read.wait()
     await world.move(running.id, **FINALIZING)
     async with asyncio.timeout(AT_ONCE):
         changed = (await waiting).json()

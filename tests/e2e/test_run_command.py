@@ -150,6 +150,22 @@ def test_answers_that_could_not_be_written_in_the_end(
     assert run(*resume.split()[1:], env=environment(gateway)).returncode == 0
 
 
+def test_an_output_that_is_full_hides_no_batch(gateway: GatewayProcess, tmp_path: Path) -> None:
+    """It was created: its id is told with the error, though it could not be printed."""
+    path = write(tmp_path, 1)
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [GATEWAY, "run", str(path), "--no-wait"],
+            env={"PATH": os.defpath, **environment(gateway)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=SECONDS,
+            check=False,
+        )
+    assert b"Error: No space left on device" in ran.stderr
+    assert f"gateway run {path} --resume batch_".encode() in ran.stderr
+
+
 @pytest.mark.parametrize("command", [("run",), ("run", "--dry-run"), ("translate",)])
 def test_a_pipe_is_no_input(
     gateway: GatewayProcess, tmp_path: Path, command: tuple[str, ...]

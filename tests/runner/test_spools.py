@@ -1,6 +1,5 @@
 """What waits to be sent is removed as soon as no job needs it, not at the end of the batch."""
 
-import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -93,7 +92,7 @@ async def test_a_full_disk_costs_no_spool(tmp_path: Path) -> None:
         here.store.full = True
         here.upstream.jobs[0].state = "SUCCEEDED"
         here.runner.wake()
-        await asyncio.sleep(0)
+        await here.until(lambda _: here.runner.trouble is not None, batch)
         await swept(here)
         assert job.spool in on_disk(tmp_path)
         here.store.full = False

@@ -10,7 +10,7 @@ SET rerendered = CAST(CAST(rerendered AS JSONB) || CAST(:entry AS JSONB) AS TEXT
 WHERE id = :id AND raw_until IS NOT NULL;
 
 -- name: due_validations
--- Of each owner the oldest, and the smallest: which of them goes first is decided elsewhere.
+-- Of each owner the longest due: which of them goes first is decided elsewhere.
 WITH RECURSIVE owners (owner) AS (
     SELECT min(owner) FROM batches WHERE status = 'validating'
     UNION ALL
