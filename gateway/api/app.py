@@ -30,11 +30,12 @@ from gateway.api.auth import key_of_client, owner_of_request
 from gateway.api.hosts import KnownHosts
 from gateway.api.limits import Limits
 from gateway.api.observed import Observed, note_owner
-from gateway.api.others import METHODS, may_pass, pass_on, refusal
+from gateway.api.others import METHODS, may_pass, pass_on
 from gateway.api.paths import ASKED_PATH, CanonicalPaths, is_single_request
 from gateway.api.requestid import RequestIds
 from gateway.api.routes import ROUTES, ApiRoute
 from gateway.api.services import ApiOptions, Call, Services
+from gateway.api.unserved import is_unserved, refusal
 from gateway.errors import (
     AuthenticationError,
     BadGatewayError,
@@ -69,14 +70,15 @@ def create_api(services: Services, options: ApiOptions) -> ASGIApp:
     numbers = (options.max_uploads, options.max_downloads, options.max_watchers)
     limits = Limits(*numbers, options.requests_per_minute, services.clock)
     audit = Audit(services.clock)
+    unserved: ASGIApp = _unknown_url
+    if services.others is not None:
+        passing = {method: ApiRoute(method, "", pass_on, starts_work=True) for method in METHODS}
+        unserved = _NotServed(Resource(passing, unserved, services, options, limits, audit))
     routes = [
-        Route(path, Resource(by_method, services, options, limits, audit))
+        Route(path, Resource(by_method, unserved, services, options, limits, audit))
         for path, by_method in _by_path(ROUTES).items()
     ]
-    passing = {method: ApiRoute(method, "", pass_on, starts_work=True) for method in METHODS}
-    passed = _NotServed(Resource(passing, services, options, limits, audit))
-    default = _unknown_url if services.others is None else passed
-    router = Router(routes, redirect_slashes=False, default=default)
+    router = Router(routes, redirect_slashes=False, default=unserved)
     known = KnownHosts(CanonicalPaths(router), options.allowed_hosts, options.cors_origins)
     app: ASGIApp = ExceptionMiddleware(known, {Exception: on_error})
     if options.cors_origins:
@@ -98,9 +100,13 @@ async def _unknown_url(scope: Scope, _receive: Receive, _send: Send) -> None:
 
 @dataclass(frozen=True)
 class Resource:
-    """One path. Whether a key is needed hangs on the route, never on the text of a URL."""
+    """One path. Whether a key is needed hangs on the route, never on the text of a URL.
+
+    ``unserved`` answers methods that OpenAI's API has of this path, and the gateway has not.
+    """
 
     by_method: Mapping[str, ApiRoute]
+    unserved: ASGIApp
     services: Services
     options: ApiOptions
     limits: Limits
@@ -110,6 +116,9 @@ class Resource:
         """Answer a request."""
         request = Request(scope, receive, send)
         route = self.by_method.get(request.method)
+        if route is None and is_unserved(scope):
+            await self.unserved(scope, receive, send)
+            return
         if route is None:
             raise MethodNotAllowedError(
                 f"Not allowed to {request.method} on {truncate(scope[ASKED_PATH])}."

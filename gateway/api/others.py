@@ -1,4 +1,4 @@
-"""Routes that are not served here: a second upstream answers them, or a sentence says why not."""
+"""Routes that are not served here, where a second upstream answers them."""
 
 import asyncio
 import string
@@ -10,46 +10,15 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from gateway.api.body import check_declared_length, sent, too_large
-from gateway.api.paths import ASKED_PATH, DEPLOYMENT
+from gateway.api.paths import DEPLOYMENT
 from gateway.api.services import Call
 from gateway.api.single import EventsResponse, while_connected
-from gateway.errors import NotFoundError
+from gateway.api.unserved import refusal
 from gateway.ports.others import OtherRequest
-from gateway.wire.openai import truncate
 
 # Of a query, all that is printable stays as it was sent; other bytes are escaped.
 _AS_SENT: Final = string.punctuation
 METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
-
-# The beginning of a path of OpenAI's API -> why it is not served.
-_NOT_SERVED: Final = {
-    "/moderations": "Gemini gives no moderation scores.",
-    "/audio/": 'Gemini\'s sound is part of a chat completion: modalities ["text", "audio"].',
-    "/images/variations": "Gemini varies an image in a chat completion that shows it.",
-    "/videos": "This gateway makes no videos.",
-    "/assistants": "OpenAI has retired assistants; send a request to /v1/responses.",
-    "/threads": "OpenAI has retired threads; send a request to /v1/responses.",
-    "/conversations": "This gateway keeps no conversations: send their items in 'input'.",
-    "/vector_stores": "This gateway has no vector stores.",
-    "/containers": "This gateway has no containers.",
-    "/fine_tuning": "Gemini's Developer API offers no fine-tuning.",
-    "/evals": "This gateway runs no evals.",
-    "/realtime": "This gateway has no realtime sessions.",
-}
-
-
-def refusal(scope: Scope) -> NotFoundError:
-    """Say why a URL is not served."""
-    for start, why in _NOT_SERVED.items():
-        if f"{scope['path']}/".startswith(start):
-            return NotFoundError(
-                f"{truncate(scope[ASKED_PATH])} is not served. {why}", code="unknown_url"
-            )
-    return NotFoundError(
-        f"Unknown request URL: {scope['method']} {truncate(scope[ASKED_PATH])}."
-        " Please check the URL for typos, or see this gateway's README for what it serves.",
-        code="unknown_url",
-    )
 
 
 def may_pass(scope: Scope, own: frozenset[str]) -> bool:
