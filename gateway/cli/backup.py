@@ -12,6 +12,7 @@ import click
 from gateway.blobs.layout import Layout
 from gateway.blobs.opening import FOLDER
 from gateway.cli.environment import BadSettings, make_directory, read_settings_of_records
+from gateway.cli.output import say
 from gateway.directories import usable
 from gateway.errors import SettingsError
 from gateway.settings.table import Settings
@@ -54,7 +55,7 @@ def backup(directory: Path) -> None:
             f" nothing needs is removed after {settings.sweep_seconds:g} s (GATEWAY_SWEEP_SECONDS),"
             " and the copy took longer: take another, to a slow disk with that setting raised"
         )
-    click.echo(f"the records and {counted(count, 'file')} are in {directory}")
+    say(f"the records and {counted(count, 'file')} are in {directory}")
 
 
 def _lost(directory: Path) -> int:

@@ -4,10 +4,10 @@ from typing import Final
 
 import click
 import orjson
-from rich.console import Console
 
 from gateway.cli.connection import connected, connection_options
-from gateway.cli.status import WIDE, show_background, table_of
+from gateway.cli.output import say
+from gateway.cli.status import printed, show_background, table_of
 from gateway.clock import SystemClock
 
 HELP: Final = """List the newest batches: status, model, lines, age, time left, and why one waits.
@@ -46,12 +46,10 @@ def batches(
     if as_json:
         shown = others if background else shown
         for batch in shown:
-            click.echo(orjson.dumps(batch).decode())
+            say(orjson.dumps(batch))
         return
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDE
     now = SystemClock().now() // 1000
-    if not background:
-        console.print(table_of(shown, now))
-    show_background(console, others, now)
+    with printed() as console:
+        if not background:
+            console.print(table_of(shown, now))
+        show_background(console, others, now)

@@ -6,6 +6,7 @@ import click
 import orjson
 
 from gateway.cli.connection import connected, connection_options
+from gateway.cli.output import say
 
 HELP: Final = """Ask for the end of BATCH, and print its status.
 
@@ -25,4 +26,4 @@ def cancel(batch: str, as_json: bool, base_url: str, api_key: str) -> None:
     """See HELP."""
     with connected(base_url, api_key) as client:
         told = client.cancel(batch)
-    click.echo(orjson.dumps(told).decode() if as_json else told["status"])
+    say(orjson.dumps(told) if as_json else told["status"])

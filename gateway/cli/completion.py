@@ -5,6 +5,8 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
+from gateway.cli.output import say
+
 SHELLS = ("bash", "zsh", "fish")
 
 HELP: Final = """Print the script that completes commands and options of `gateway` in SHELL.
@@ -25,4 +27,4 @@ def completion(context: click.Context, shell: str) -> None:
     if kind is None:
         raise click.ClickException(f"there is no completion for {shell}")
     root = context.find_root().command
-    click.echo(kind(root, {}, "gateway", "_GATEWAY_COMPLETE").source())
+    say(kind(root, {}, "gateway", "_GATEWAY_COMPLETE").source())

@@ -6,6 +6,7 @@ import click
 
 from gateway.app import policy
 from gateway.cli.environment import BadSettings
+from gateway.cli.output import say
 from gateway.errors import SettingsError
 from gateway.settings.load import UnfitSettingsError, describe, load
 from gateway.settings.table import SETTINGS, Settings
@@ -30,7 +31,7 @@ def config(help_settings: bool) -> None:
     if help_settings:
         for setting in SETTINGS:
             default = "none" if setting.default in {None, ""} else setting.default
-            click.echo(f"{setting.name} ({setting.type}, default {default})\n    {setting.help}")
+            say(f"{setting.name} ({setting.type}, default {default})\n    {setting.help}")
         return
     try:
         settings, warnings = load()
@@ -47,4 +48,4 @@ def config(help_settings: bool) -> None:
 
 def _print(settings: Settings) -> None:
     for name, value in describe(settings):
-        click.echo(f"{name}={value}")
+        say(f"{name}={value}")

@@ -15,6 +15,7 @@ import orjson
 from gateway.children import inherited_environment, module_command
 from gateway.cli.demo_lines import ALIASES, chat_lines, embedding_lines, response_lines, write_lines
 from gateway.cli.environment import make_directory
+from gateway.cli.output import say
 
 EXTRA: Final = ("openai", "rich")
 STOP_SECONDS: Final = 15
@@ -70,9 +71,9 @@ def _run(directory: Path) -> None:
             client = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "any key will do"}
             _program("gateway.cli.demo_client", directory, client)
     _program("gateway.cli.demo_report", directory, {})
-    click.echo(f"\nInputs, outputs and logs are in {directory}:")
+    say(f"\nInputs, outputs and logs are in {directory}:")
     for path in sorted(directory.iterdir()):
-        click.echo(f"  {path.name}{'/' if path.is_dir() else ''}")
+        say(f"  {path.name}{'/' if path.is_dir() else ''}")
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
@@ -101,7 +102,7 @@ def _url(process: subprocess.Popen[str], log: Path) -> str:
     if " listening on " not in line:
         said = log.read_text(encoding="utf-8").strip()
         raise click.ClickException(f"{log.stem} did not start: {said}")
-    click.echo(line)
+    say(line)
     return line.rpartition(" ")[2]
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from gateway.app import gemini_options, google_credentials, policy
 from gateway.batches.planning import BATCH_METHODS
+from gateway.cli.output import say
 from gateway.client.client import ClientError, server_date
 from gateway.clock import SystemClock
 from gateway.directories import hindrance
@@ -66,11 +67,11 @@ def doctor(as_json: bool) -> None:
     """See HELP."""
     findings = asyncio.run(_all())
     if as_json:
-        click.echo(orjson.dumps(findings, option=orjson.OPT_INDENT_2).decode())
+        say(orjson.dumps(findings, option=orjson.OPT_INDENT_2))
     else:
         for finding in findings:
             state = click.style(f"{finding.state:7}", fg=_COLOURS[finding.state])
-            click.echo(f"{state}  {finding.what}: {finding.told}")
+            say(f"{state}  {finding.what}: {finding.told}")
     if any(finding.state == BAD for finding in findings):
         raise SystemExit(1)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 import uvicorn
 
+from gateway.cli.output import say
 from gateway.emulator import EmulatorOptions, create_app
 from gateway.emulator.faults.markers import MARKERS
 from gateway.emulator.faults.reports import REPORTS
@@ -138,7 +139,7 @@ def _listing(flag: str, about: str, lines: Callable[[], Iterable[str]]) -> Decor
 
     def show(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
         if wanted:
-            click.echo("\n".join(lines()))
+            say("\n".join(lines()))
             context.exit()
 
     return click.option(
@@ -197,7 +198,7 @@ def _count(text: str, model: str) -> int:
 async def _serve(server: uvicorn.Server, listener: socket.socket, host: str) -> None:
     """Announce and serve; a Ctrl-C cancels this."""
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"emulator listening on http://{shown}:{listener.getsockname()[1]}")
+    say(f"emulator listening on http://{shown}:{listener.getsockname()[1]}")
     await run(server, listener)
 
 

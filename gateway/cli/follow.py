@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from gateway.cli.output import printable
 from gateway.cli.status import lines_of
 from gateway.client.client import GatewayClient, NoAnswerError
 from gateway.clock import SystemClock
@@ -112,4 +113,4 @@ def _facts(batch: Json, now: int) -> Iterator[str]:
 
 def _waits(batch: Json) -> str:
     why = (batch.get("gateway") or {}).get("waiting_for")
-    return f"waits: {why}" if why else ""
+    return f"waits: {printable(why)}" if why else ""

@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from gateway.cli.environment import BadSettings
+from gateway.cli.output import say
 from gateway.errors import SettingsError
 from gateway.settings.load import load_address
 
@@ -37,7 +38,7 @@ def health(live: bool) -> None:
     host = _REACHABLE.get(address, address)
     for path in ("/healthz",) if live else ("/healthz", "/readyz"):
         status = _ask(host, port, path)
-        click.echo(f"{path} {status}")
+        say(f"{path} {status}")
         if status != 200:
             raise SystemExit(1)
 

@@ -1,9 +1,15 @@
 """Files that a command is given, and what keeps it from reading or writing one, in words."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
+
+# First bytes of a file -> the program that unpacks it.
+_PACKED: Final = {b"\x1f\x8b": "gunzip", b"\x28\xb5\x2f\xfd": "unzstd", b"PK\x03\x04": "unzip"}
 
 
 class InputFile(click.Path):
@@ -31,7 +37,27 @@ class InputFile(click.Path):
                 param,
                 ctx,
             )
+        if program := _unpacked_by(path):
+            self.fail(f"{str(path)!r} is compressed: unpack it first ({program}).", param, ctx)
         return path
+
+
+def _unpacked_by(path: Path) -> str:
+    """Name the program that unpacks a compressed file, ``""`` of any other."""
+    with path.open("rb") as file:
+        first = file.read(4)
+    return next((program for magic, program in _PACKED.items() if first.startswith(magic)), "")
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Add a file's name to an error of reading or writing it; only opening adds it by itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def in_words(error: OSError) -> str:

@@ -1,13 +1,15 @@
 """The ``gateway`` command and its subcommands."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from gateway import __version__
-from gateway.cli.inputs import in_words
+from gateway.cli.output import close_broken, sentence
 
 # Each is a module of this room with a command of the same name.
 COMMANDS: Final = (
@@ -31,7 +33,7 @@ COMMANDS: Final = (
     "completion",
 )
 # These run until they are ended. An error that ends them is a fault of ours: it is shown whole.
-SERVICES: Final = frozenset({"serve", "emulator", "demo"})
+SERVICES: Final = frozenset({"serve", "emulator"})
 
 
 class _Commands(click.Group):
@@ -53,14 +55,41 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"gateway.cli.{module}"), module)
         return command
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Say in one sentence that a file, or the output, cannot be read or written."""
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - as click declares it
+        """Run a command; leave no output behind that Python would fail to write at its end."""
         try:
+            return super().main(*args, **extra)
+        finally:
+            close_broken()
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - as click declares it
+    ) -> click.Context:
+        """Read the options of all commands; ``--help`` and ``--version`` print here."""
+        with _one_sentence():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the subcommand."""
+        with _one_sentence(ctx):
             return super().invoke(ctx)
-        except OSError as error:
-            if ctx.invoked_subcommand in SERVICES or error.errno == errno.EPIPE:
-                raise  # click ends a command whose output is not read any more
-            raise click.ClickException(in_words(error)) from error
+
+
+@contextmanager
+def _one_sentence(context: click.Context | None = None) -> Iterator[None]:
+    """Say in one sentence that a file, or the output, cannot be read or written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # click ends a command whose output is not read any more
+        if context is not None and context.invoked_subcommand in SERVICES:
+            raise
+        raise click.ClickException(sentence(error)) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,6 +6,7 @@ import click
 
 from gateway.cli.environment import BadSettings, read_settings_of_records
 from gateway.cli.logs import set_up_logs
+from gateway.cli.output import say
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
 from gateway.settings.table import Settings
@@ -25,7 +26,7 @@ def migrate() -> None:
         asyncio.run(_migrate(settings))
     except SettingsError as error:
         raise BadSettings(str(error)) from error
-    click.echo("the schema is up to date")
+    say("the schema is up to date")
 
 
 async def _migrate(settings: Settings) -> None:

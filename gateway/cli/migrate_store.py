@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from gateway.cli.environment import BadSettings
+from gateway.cli.output import say
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError, UnavailableError
 from gateway.moving import Move, Moved, move
@@ -61,7 +62,7 @@ def migrate_store(directory: Path, to: str, blobs: str | None) -> None:
     """See HELP."""
     plan = Move(directory, to, blobs)
     try:
-        moved = asyncio.run(move(plan, SystemClock(), click.echo))
+        moved = asyncio.run(move(plan, SystemClock(), say))
     except SettingsError as error:
         raise BadSettings(str(error)) from error
     except UnavailableError as error:
@@ -71,16 +72,16 @@ def migrate_store(directory: Path, to: str, blobs: str | None) -> None:
 
 def _report(plan: Move, moved: Moved) -> None:
     if moved.rows is None:
-        click.echo("the records had been moved before")
+        say("the records had been moved before")
     else:
         blobs = counted(moved.blobs, "blob")
-        click.echo(f"{blobs} of {counted(moved.bytes, 'byte')}, compared by SHA-256")
+        say(f"{blobs} of {counted(moved.bytes, 'byte')}, compared by SHA-256")
         for table, count in moved.rows.items():
-            click.echo(f"{counted(count, 'row')} of {table}, compared by digest")
-    click.echo(f"{plan.directory} is not served any more. Start the gateway with:")
+            say(f"{counted(count, 'row')} of {table}, compared by digest")
+    say(f"{plan.directory} is not served any more. Start the gateway with:")
     if "://" in plan.to:
-        click.echo("  GATEWAY_STORE=(the value of --to), GATEWAY_DATA_DIR=(a new directory)")
+        say("  GATEWAY_STORE=(the value of --to), GATEWAY_DATA_DIR=(a new directory)")
     else:
-        click.echo(f"  GATEWAY_DATA_DIR={plan.to}")
+        say(f"  GATEWAY_DATA_DIR={plan.to}")
     if plan.blobs:
-        click.echo(f"  GATEWAY_BLOBS={plan.blobs}")
+        say(f"  GATEWAY_BLOBS={plan.blobs}")

@@ -10,6 +10,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from gateway.cli.inputs import named
+from gateway.cli.output import printable
 from gateway.client.client import GatewayClient
 
 # Member of the batch -> the end of the file's name: X.output.jsonl next to X.jsonl.
@@ -26,7 +28,7 @@ def write_files(client: GatewayClient, batch: Json, source: Path) -> dict[str, P
     for kind, file_id in _files_of(batch):
         path = next_to(source, kind)
         part = _part_of(path)
-        with part.open("wb") as file:
+        with named(part), part.open("wb") as file:
             client.download(file_id, file)
         part.replace(path)
         written[kind] = path
@@ -79,13 +81,6 @@ def show_failures(console: Console, path: Path) -> None:
         texts = (code, custom_id, message[:EXAMPLE_CHARACTERS])
         table.add_row(str(count), *map(printable, texts))
     console.print(table, markup=False)
-
-
-def printable(text: str) -> str:
-    """Give a text without what a terminal would obey: custom_ids and messages are of others."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
 
 
 def _failure(line: Json) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import click
 import orjson
 
 from gateway.cli.connection import connected, connection_options
+from gateway.cli.output import say
 
 HELP: Final = """Render BATCH again, with the settings of today; nothing is run or paid.
 
@@ -27,9 +28,9 @@ def rerender(batch: str, stored_policy: bool, as_json: bool, base_url: str, api_
     with connected(base_url, api_key) as client:
         told = client.rerender(batch, stored_policy=stored_policy)
     if as_json:
-        click.echo(orjson.dumps(told).decode())
+        say(orjson.dumps(told))
         return
     made = told["gateway"]["rerendered"][-1]
     for name in ("output", "error", "warnings"):
         if made[f"{name}_file_id"]:
-            click.echo(f"{name} {made[f'{name}_file_id']}")
+            say(f"{name} {made[f'{name}_file_id']}")

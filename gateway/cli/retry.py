@@ -6,6 +6,7 @@ import click
 import orjson
 
 from gateway.cli.connection import connected, connection_options
+from gateway.cli.output import say
 
 HELP: Final = """Make a new batch of the lines of BATCH that never ran, or that may succeed now.
 
@@ -26,4 +27,7 @@ def retry(batch: str, everything: bool, as_json: bool, base_url: str, api_key: s
     """See HELP."""
     with connected(base_url, api_key) as client:
         made = client.retry(batch, everything=everything)
-    click.echo(orjson.dumps(made).decode() if as_json else made["id"])
+    try:
+        say(orjson.dumps(made) if as_json else made["id"])
+    except click.ClickException as error:
+        raise click.ClickException(f"{error}\nThe new batch is {made['id']}.") from error

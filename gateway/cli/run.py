@@ -13,8 +13,9 @@ from rich.console import Console
 
 from gateway.cli.connection import connected, connection_options
 from gateway.cli.follow import follow
-from gateway.cli.inputs import InputFile, in_words
-from gateway.cli.outcome import check_place, printable, show_failures, write_files
+from gateway.cli.inputs import InputFile
+from gateway.cli.outcome import check_place, show_failures, write_files
+from gateway.cli.output import printable, say, sentence
 from gateway.cli.status import lines_of
 from gateway.client.client import ClientError, GatewayClient
 
@@ -77,7 +78,7 @@ def run(  # noqa: PLR0917 - click gives each by its name
         else:
             batch = client.batch(resume)
         with _completed(f"What it gives is kept there. To get it: {_way_back(batch, file)}"):
-            click.echo(batch["id"])
+            say(batch["id"])
             if no_wait:
                 return
             batch = _followed(client, batch, file, console)
@@ -102,7 +103,7 @@ def _completed(way_back: str = "") -> Iterator[None]:
     except _NotCompletedError:
         raise
     except (ClientError, OSError, click.ClickException) as error:
-        said = in_words(error) if isinstance(error, OSError) else str(error)
+        said = sentence(error) if isinstance(error, OSError) else str(error)
         raise _NotCompletedError(f"{said}\n{way_back}".rstrip()) from error
 
 

@@ -12,6 +12,7 @@ from gateway import __version__
 from gateway.app import Gateway
 from gateway.cli.environment import BadSettings, read_settings
 from gateway.cli.logs import set_up_logs
+from gateway.cli.output import unwritable
 from gateway.errors import DamagedStoreError, ListenError, SettingsError, UnavailableError
 from gateway.units import counted
 
@@ -49,8 +50,12 @@ def serve() -> None:
 
 
 def _announce(url: str) -> None:
+    """Print where it listens; a full disk, or an output that is not read, ends no service."""
     _spare_the_collector()
-    click.echo(f"gateway listening on {url}/v1")
+    try:
+        click.echo(f"gateway listening on {url}/v1")
+    except OSError as error:
+        logger.warning("%s; the gateway listens on %s/v1", unwritable(error), url)
 
 
 def _spare_the_collector() -> None:

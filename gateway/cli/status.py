@@ -1,16 +1,18 @@
 """``gateway status [BATCH]``: what is happening, why, and until when."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
 import orjson
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway.cli.connection import connected, connection_options
+from gateway.cli.output import printable, say
 from gateway.clock import SystemClock
 from gateway.units import counted, duration
 
@@ -48,19 +50,31 @@ def status(batch: str | None, as_json: bool, base_url: str, api_key: str) -> Non
         else:
             told = {"batch": client.batch(batch), "jobs": client.jobs(batch)}
     if as_json:
-        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        say(orjson.dumps(told, option=orjson.OPT_INDENT_2))
         return
-    console = Console()
+    now = SystemClock().now() // 1000
+    with printed() as console:
+        if batch is None:
+            console.print(table_of(told, now))
+            show_background(console, background, now)
+            if single := singles(metrics):
+                console.print(single)
+        else:
+            _show(console, told["batch"], told["jobs"], now)
+
+
+@contextmanager
+def printed() -> Iterator[Console]:
+    """Give a console, and print what it was given. Errors: click.ClickException as of ``say``.
+
+    Texts of others are no markup: brackets in them are letters.
+    """
+    console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console.width = WIDE
-    now = SystemClock().now() // 1000
-    if batch is None:
-        console.print(table_of(told, now))
-        show_background(console, background, now)
-        if single := singles(metrics):
-            console.print(single, highlight=False)
-    else:
-        _show(console, told["batch"], told["jobs"], now)
+    with console.capture() as text:
+        yield console
+    say(text.get().removesuffix("\n"))
 
 
 def singles(metrics: str) -> str:
@@ -82,9 +96,12 @@ def singles(metrics: str) -> str:
 
 def table_of(batches: Sequence[Json], now: int) -> Table:
     """Make a table of batches, a row each."""
-    table = Table("batch", "status", "model", "lines", "age", "left", "why it waits", box=None)
+    # An id that is cut cannot be copied.
+    table = Table(Column("batch", no_wrap=True), Column("status", no_wrap=True), box=None)
+    for heading in ("model", "lines", "age", "left", "why it waits"):
+        table.add_column(heading)
     for batch in batches:
-        table.add_row(
+        texts = (
             batch["id"],
             batch["status"],
             batch.get("model") or "",
@@ -93,6 +110,7 @@ def table_of(batches: Sequence[Json], now: int) -> Table:
             _left(batch, now),
             (batch.get("gateway") or {}).get("waiting_for") or "",
         )
+        table.add_row(*map(printable, texts))
     return table
 
 
@@ -100,11 +118,12 @@ def show_background(console: Console, rows: Sequence[Json], now: int) -> None:
     """Print responses in the background, a row for those that are sent together."""
     if not rows:
         return
-    table = Table("background", "status", "model", "responses", "age", "cost", "why it waits")
-    table.box = None
+    table = Table(Column("background", no_wrap=True), box=None)
+    for heading in ("status", "model", "responses", "age", "cost", "why it waits"):
+        table.add_column(heading)
     for row in rows:
         cost = row["cost_usd"]
-        table.add_row(
+        texts = (
             row["batch_id"] or "not sent yet",
             row["status"],
             row["model"] or "",
@@ -113,14 +132,15 @@ def show_background(console: Console, rows: Sequence[Json], now: int) -> None:
             "unknown" if cost is None else f"${cost:.4f}",
             row["waiting_for"] or "",
         )
+        table.add_row(*map(printable, texts))
     console.print("\nresponses in the background, as they are sent together:")
     console.print(table)
 
 
 def _show(console: Console, batch: Json, jobs: Sequence[Json], now: int) -> None:
-    console.print(f"{batch['id']}: {batch['status']}, {lines_of(batch)}", highlight=False)
+    console.print(f"{batch['id']}: {batch['status']}, {lines_of(batch)}")
     for label, text in _facts(batch, jobs, now):
-        console.print(f"  {label}: {text}", highlight=False, markup=False)
+        console.print(f"  {label}: {printable(text)}")
     if not jobs:
         return
     table = Table("job", "cause", "attempt", "model", "key", "lines", "tokens", box=None)
@@ -128,7 +148,7 @@ def _show(console: Console, batch: Json, jobs: Sequence[Json], now: int) -> None
         table.add_column(heading)
     for job in jobs:
         words = ("cause", "attempts", "model", "credential", "lines", "tokens", "state")
-        table.add_row(
+        texts = (
             str(job["number"]),
             *(str(job[word]) for word in words),
             job["upstream_state"] or "",
@@ -137,6 +157,7 @@ def _show(console: Console, batch: Json, jobs: Sequence[Json], now: int) -> None
             job["display_name"],
             _why(job),
         )
+        table.add_row(*map(printable, texts))
     console.print(table)
 
 

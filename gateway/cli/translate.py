@@ -12,6 +12,7 @@ import orjson
 from gateway.app import policy
 from gateway.cli.environment import BadSettings
 from gateway.cli.inputs import InputFile
+from gateway.cli.output import say
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
 from gateway.runner.cpu.dry_run import endpoint_of
@@ -94,14 +95,14 @@ def translate(  # noqa: PLR0917 - click gives each by its name
         for number, raw in enumerate(some, 1):
             told = explained.line(raw, number)
             if not summary:
-                click.echo(escape_separators(orjson.dumps(told)))
+                say(escape_separators(orjson.dumps(told)))
     totals = explained.summary()
     if not summary:
         click.echo(_headline(totals), err=True)
     elif as_json:
-        click.echo(orjson.dumps(totals))
+        say(orjson.dumps(totals))
     else:
-        click.echo("\n".join(_told(totals)))
+        say("\n".join(_told(totals)))
     for place, count in explained.caught.items():
         click.echo(
             f"the gateway itself failed on {counted(count, 'line')}, please report: {place}",

@@ -32,10 +32,10 @@ class Verifications:
                 f"Batch '{batch.id}' cannot be verified: its input, or what it wrote, is not there."
             )
         async with self._turns.take(), self._context.workplace() as place:
-            for name, file in {"input": source, **answers}.items():
+            files = {"input": source, **answers}
+            for name, file in files.items():
                 await self._context.bring(file, place / name)
-            paths = [str(place / name) for name in answers]
-            task = VerifyTask(str(place), str(place / "input"), paths)
+            task = VerifyTask(str(place), {name: str(place / name) for name in files})
             return await self._context.workers.run("verify", task, SECONDS)
 
     async def _answers(self, batch: Batch) -> Mapping[str, File]:

@@ -1,17 +1,22 @@
 """The verification of an ended batch: whether each custom_id of its input came back, once.
 
+A line of the input has a body, one of the answers a response or an error: a file that was named in
+the place of another is told, however well its custom_ids fit.
+
 The ids are kept in a database of the scratch directory, so memory does not grow with the files.
 """
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
+
+Line = Mapping[str, Any]
 
 # Of ids that are named; all are counted.
 MOST_NAMED: Final = 1000
@@ -32,23 +37,29 @@ _FINDINGS: Final = {
     "missing": "seen = 0",
     "doubled": "seen > 1",
     "unknown": "wanted = 0",
+    "repeated": "wanted > 1",
 }
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyTask:
-    """Paths on this machine; ``answers`` are the output and the error file, those that exist."""
+    """Paths on this machine by the names that they are told by.
+
+    ``files`` begins with the input; its output and error files follow, those that exist.
+    """
 
     scratch: str
-    input: str
-    answers: Sequence[str]
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Findings: how many ids of each kind, some of them by name, and the files' digests.
+    """Findings: how many custom_ids of each kind, some of them by name, and the files' digests.
 
-    ``broken`` names a line that is no JSON object with a custom_id: then nothing was compared.
+    Of the input's ids, ``missing`` did not come back and ``repeated`` are there more than once, so
+    that no answer says which of their lines it belongs to. Of the answers' ids, ``doubled`` came
+    more than once and ``unknown`` are not in the input. ``broken`` says why nothing was compared.
     """
 
     lines: int = 0
@@ -57,31 +68,34 @@ class Verified:
     missing: Sequence[str] = ()
     doubled: Sequence[str] = ()
     unknown: Sequence[str] = ()
+    repeated: Sequence[str] = ()
     sha256: Mapping[str, str] = field(default_factory=dict)
     broken: str | None = None
 
 
-class _BrokenLineError(Exception):
-    """A line without a custom_id."""
+class _UnfitError(Exception):
+    """A file is none that can be compared; the message says why."""
 
 
 def verify(task: VerifyTask) -> Verified:
     """Compare the files. Errors: OSError."""
-    source, answers = Path(task.input), [Path(path) for path in task.answers]
-    digests = {path.name: _digest(path) for path in (source, *answers)}
+    digests = {name: _digest(Path(path)) for name, path in task.files.items()}
+    (source, *answers) = task.files.items()
     with closing(sqlite3.connect(Path(task.scratch) / "ids.sqlite3")) as ids:
         ids.executescript(_SCHEMA)
         try:
-            ids.executemany(_WANT, _names(source))
-            for path in answers:
-                ids.executemany(_SEE, _names(path))
-        except _BrokenLineError as error:
+            ids.executemany(_WANT, _names(*source, _input_name))
+            for answer in answers:
+                ids.executemany(_SEE, _names(*answer, _answer_name))
+            return _findings(ids, source[0], digests)
+        except _UnfitError as error:
             return Verified(sha256=digests, broken=str(error))
-        return _findings(ids, digests)
 
 
-def _findings(ids: sqlite3.Connection, digests: Mapping[str, str]) -> Verified:
+def _findings(ids: sqlite3.Connection, source: str, digests: Mapping[str, str]) -> Verified:
     (lines,) = ids.execute("SELECT coalesce(sum(wanted), 0) FROM ids").fetchone()
+    if not lines:
+        raise _UnfitError(f"{source} has no lines: there is nothing to compare")
     counts, named = {}, {}
     for kind, condition in _FINDINGS.items():
         where = f"FROM ids WHERE {condition}"  # of the table above
@@ -95,28 +109,46 @@ def _findings(ids: sqlite3.Connection, digests: Mapping[str, str]) -> Verified:
         missing=named["missing"],
         doubled=named["doubled"],
         unknown=named["unknown"],
+        repeated=named["repeated"],
         sha256=digests,
     )
 
 
-def _names(path: Path) -> Iterator[tuple[str]]:
-    with path.open("rb") as file:
+def _names(file_name: str, path: str, name_of: Callable[[Line], str]) -> Iterator[tuple[str]]:
+    """Yield the custom_id of each line. Errors: _UnfitError."""
+    with Path(path).open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield (_name(path, number, line),)
+                try:
+                    yield (name_of(_parsed(line, number)),)
+                except _UnfitError as error:
+                    raise _UnfitError(f"{file_name}, line {number}: {error}") from None
 
 
-def _name(path: Path, number: int, line: bytes) -> str:
+def _parsed(line: bytes, number: int) -> Line:
     try:
-        value = orjson.loads(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+        value = orjson.loads(line.removeprefix(_BOM) if number == 1 else line)
     except orjson.JSONDecodeError:
+        if not line.endswith(b"\n"):
+            raise _UnfitError("this is no JSON: the file ends within this line") from None
         value = None
-    name = value.get("custom_id") if isinstance(value, dict) else None
-    if not isinstance(name, str):
-        raise _BrokenLineError(
-            f"{path.name}, line {number}: this is no JSON object with a custom_id"
+    if not isinstance(value, dict) or not isinstance(value.get("custom_id"), str):
+        raise _UnfitError("this is no JSON object with a custom_id")
+    return value
+
+
+def _input_name(line: Line) -> str:
+    if "body" not in line:
+        raise _UnfitError("this is no line of an input, which has a body; the input comes first")
+    return str(line["custom_id"])
+
+
+def _answer_name(line: Line) -> str:
+    if not line.keys() & {"response", "error"}:
+        raise _UnfitError(
+            "this is no line of an output or error file, which has a response or an error"
         )
-    return name
+    return str(line["custom_id"])
 
 
 def _digest(path: Path) -> str:

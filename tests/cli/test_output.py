@@ -1,0 +1,64 @@
+"""Standard output that cannot be written: one sentence, and the exit code of an error."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import GATEWAY, SECONDS, environment, loopback
+
+pytestmark = pytest.mark.slow
+
+SAID = "Error: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("status", "--help"),
+        ("config", "--help-settings"),
+        ("completion", "bash"),
+        ("emulator", "--list-faults"),
+        ("emulator", "--port", "0"),
+        ("demo",),
+    ],
+)
+def test_a_full_disk_is_told_in_one_sentence(arguments: tuple[str, ...]) -> None:
+    """Python's own notice does not follow, nor its exit code 120."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [GATEWAY, *arguments],
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, SAID)
+
+
+def test_a_service_goes_on(tmp_path: Path) -> None:
+    """It says in its log where it listens, and ends as it would otherwise."""
+    with (
+        Path("/dev/full").open("wb") as full,
+        subprocess.Popen(
+            [GATEWAY, "serve"],
+            env=environment(loopback(tmp_path)),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stderr is not None
+        try:
+            told = next(line for line in process.stderr if "cannot be written" in line)
+            assert "the gateway listens on http://127.0.0.1:" in told
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert "Exception" not in process.stderr.read()
+        assert process.wait(SECONDS) == os.EX_OK
