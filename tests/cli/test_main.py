@@ -61,13 +61,22 @@ def test_it_is_a_module_too() -> None:
     assert done.stdout == f"gateway, version {__version__}\n"
 
 
-def test_health_does_not_load_the_service() -> None:
-    """Probes run every few seconds for as long as a container lives."""
+@pytest.mark.parametrize(
+    ("command", "packages"),
+    [
+        ("health", {"starlette", "httpx", "uvicorn", "uvloop"}),
+        ("serve", {"rich", "pygments", "markdown_it"}),
+        ("status", {"pygments", "starlette", "uvloop"}),
+        ("verify", {"rich", "pygments", "starlette", "uvloop"}),
+    ],
+)
+def test_a_command_loads_what_it_needs(command: str, packages: set[str]) -> None:
+    """Probes run every few seconds for as long as a container lives; a server shows no colours."""
     code = (
         "import sys; from gateway.cli import main;"
-        " main(['health', '--help'], standalone_mode=False);"
-        " print(sorted(m for m in sys.modules if m.split('.')[0] in {'starlette', 'httpx',"
-        " 'uvicorn', 'uvloop'}))"
+        f" main([{command!r}, '--help'], standalone_mode=False);"
+        " loaded = {name.split('.')[0] for name, module in sys.modules.items() if module};"
+        f" print(sorted({packages!r} & loaded))"
     )
 
     done = subprocess.run(
