@@ -11,6 +11,7 @@
     |  |- LimitedError         429
     |  `- TooLargeError        413
     |- BadGatewayError         502      Google refuses the gateway itself
+    |- UnreadableAnswerError   502      Google answered what cannot be read
     |- UnavailableError        503      we cannot now; retry later
     |   |- TooManyRequestsError 429     the client asks too often
     |   `- NoRoomError         507      the disk is full
@@ -18,6 +19,7 @@
         `- DataLostError                 the disk has lost or changed what the request needs
     UpstreamError                       what a call to the upstream can come to
     |- UpstreamUnavailableError         not done, worth retrying
+    |  `- UpstreamUnreadableError       answered with success, but with nothing that can be read
     |- UpstreamRefusedError             not done, and about this job: its lines become error lines
     |- UpstreamHeldError                not done, and about the account: key, quota, location
     |- UpstreamStaleError               not done: what was staged is gone, stage it again
@@ -145,6 +147,13 @@ class BadGatewayError(GatewayError):
     code = "upstream_refused"
 
 
+class UnreadableAnswerError(GatewayError):
+    """The upstream answered with success, but with nothing that can be read."""
+
+    status = 502
+    code = "upstream_unreadable"
+
+
 class InternalError(GatewayError):
     """Our fault."""
 
@@ -185,6 +194,13 @@ class UpstreamUnavailableError(UpstreamError):
     ) -> None:
         super().__init__(message, status=status, code=code)
         self.retry_after = retry_after
+
+
+class UpstreamUnreadableError(UpstreamUnavailableError):
+    """A success by its status, whose body cannot be read: a call that costs may be paid for.
+
+    ``message`` says what is known of it: the status, the type and the length, never its content.
+    """
 
 
 class UpstreamRefusedError(UpstreamError):
