@@ -21,8 +21,10 @@ from gateway.errors import (
     NoRoomError,
     RequestError,
     UnavailableError,
+    UnreadableAnswerError,
     UpstreamError,
     UpstreamHeldError,
+    UpstreamUnreadableError,
 )
 from gateway.wire.openai import encode_error
 
@@ -78,6 +80,8 @@ def as_gateway_error(error: Exception, request_id: str) -> GatewayError:
     # Only GET /v1/models asks the upstream while a client waits.
     if isinstance(error, UpstreamHeldError):
         return BadGatewayError(f"Google refused the gateway's key: {error.message}")
+    if isinstance(error, UpstreamUnreadableError):
+        return UnreadableAnswerError(error.message)
     if isinstance(error, UpstreamError):
         return UnavailableError(f"The upstream did not answer: {error.message}")
     return _own_fault(error, request_id)

@@ -2,7 +2,7 @@
 
 ::
 
-    POST /v1/moderations               a path of its own, whatever the method
+    POST /v1/moderations              a path of its own, whatever the method
     POST /v1/responses/input_tokens   of a path that is served, one method that is not
 """
 

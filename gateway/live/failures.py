@@ -9,9 +9,11 @@ from gateway.errors import (
     BadGatewayError,
     GatewayError,
     RequestError,
+    UnreadableAnswerError,
     UpstreamAmbiguousError,
     UpstreamError,
     UpstreamHeldError,
+    UpstreamUnreadableError,
 )
 from gateway.ports.single import Answered, Reply
 from gateway.translate import LineError, failure_of
@@ -47,7 +49,7 @@ class BusyError(GatewayError):
 
 
 class NoAnswerError(GatewayError):
-    """Google could not be asked, or answered with nonsense: asking again may help."""
+    """Google could not be asked: asking again may help."""
 
     status = 504
     type = "server_error"
@@ -59,6 +61,12 @@ class LostAnswerError(NoAnswerError):
 
     The SDKs would send it again by themselves, and pay again: whoever wants that says so.
     """
+
+    is_retried = False
+
+
+class UnreadablePaidError(UnreadableAnswerError):
+    """Google answered, and not readably: as a lost answer, it may be paid for."""
 
     is_retried = False
 
@@ -81,6 +89,10 @@ def of_upstream(error: UpstreamError) -> GatewayError:
     """Return what a client is told of a call without an answer."""
     if isinstance(error, UpstreamHeldError):
         return BadGatewayError(f"Google refused the gateway's key: {error.message}")
+    if isinstance(error, UpstreamUnreadableError):
+        return UnreadablePaidError(f"{error.message} It may be paid for.")
+    if isinstance(error, UpstreamAmbiguousError) and error.status:
+        return LostAnswerError(f"{error.message} It may be paid for.")
     if isinstance(error, UpstreamAmbiguousError):
         return LostAnswerError(f"Google did not answer: {error.message}")
     return NoAnswerError(f"Google did not answer: {error.message}")

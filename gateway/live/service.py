@@ -25,7 +25,7 @@ from gateway.live import notes as noted
 from gateway.live.background import BackgroundQueue, wants_background
 from gateway.live.budgets import Budgets, Spending
 from gateway.live.calls import Calls
-from gateway.live.failures import LostAnswerError, StoppingError, of_upstream, refused
+from gateway.live.failures import StoppingError, of_upstream, refused
 from gateway.live.files import Named, UploadedFiles, inlined
 from gateway.live.following import Follower
 from gateway.live.memory import ResponseMemory, Turn
@@ -430,8 +430,11 @@ async def _call(work: Callable[..., Given], *given: object, aside: bool) -> Give
 
 
 def _forget_cost(request: Prepared, spending: Spending, failure: GatewayError) -> None:
-    """Count nothing for a call that was not served; of several, others may have been."""
-    if len(request.items) == 1 and not isinstance(failure, LostAnswerError):
+    """Count nothing for a call that was not served; of several, others may have been.
+
+    What may be paid for is what an SDK is told not to send again by itself.
+    """
+    if len(request.items) == 1 and failure.is_retried:
         spending.cost = 0
 
 

@@ -32,9 +32,9 @@ class SingleUpstream(Protocol):
     async def ask(self, call: SingleCall) -> Reply:
         """Send a call once, and return its answer; never repeated inside.
 
-        Errors: UpstreamHeldError of the account; UpstreamUnavailableError when it was not sent,
-        or what came is no answer (then with a status); UpstreamAmbiguousError when the answer was
-        lost: it may be paid for.
+        Errors: UpstreamHeldError of the account; UpstreamUnavailableError when it was not sent;
+        UpstreamUnreadableError when what came is no answer, and UpstreamAmbiguousError when the
+        answer was lost: it may be paid for.
         """
         ...
 
@@ -42,7 +42,8 @@ class SingleUpstream(Protocol):
         """Yield the pieces of an answer as they come; an error is the last of them.
 
         Closing the generator closes the connection, which is what stops the upstream. Errors: as
-        of :meth:`ask`; UpstreamAmbiguousError also of a body that breaks off or stops coming.
+        of :meth:`ask`; UpstreamUnreadableError also of a body that breaks off, and
+        UpstreamAmbiguousError of one that stops coming.
         """
         ...
 

@@ -34,6 +34,7 @@ from gateway.errors import (
     InDoubtError,
     InternalError,
     UpstreamError,
+    UpstreamUnreadableError,
     WorkerError,
 )
 from gateway.ids import new_blob_name
@@ -453,6 +454,8 @@ def describe(error: Exception) -> str:
     if isinstance(error, UpstreamError) and error.status:
         # Google quotes the request in some messages: those stand in error lines alone.
         answered = f"the upstream answered {error.status} {error.code or ''}".rstrip()
+        if isinstance(error, UpstreamUnreadableError):
+            answered = error.message  # of our own words
         meant = dict.fromkeys(getattr(error, "__notes__", ()))
         if meant:  # what our own steps make of it
             return f"{'; '.join(meant)}: {answered}"

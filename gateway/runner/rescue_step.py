@@ -26,6 +26,7 @@ from gateway.errors import (
     UpstreamAmbiguousError,
     UpstreamHeldError,
     UpstreamUnavailableError,
+    UpstreamUnreadableError,
 )
 from gateway.ports.single import Reply, SingleCall
 from gateway.ports.store import BlobChange, RescueBegin, RescueCall, Seal
@@ -269,7 +270,7 @@ class _Calls:
             reply = await self._single.ask(self._call(request))
         except UpstreamHeldError as error:
             await self._withdraw(key, _Halt(describe(error), HELD))
-        except UpstreamAmbiguousError as error:
+        except (UpstreamAmbiguousError, UpstreamUnreadableError) as error:
             await self._lose(key, error)
         except UpstreamUnavailableError as error:
             if error.status:

@@ -12,7 +12,12 @@ import httpx
 from gateway.batches.job import Job
 from gateway.batches.staging import StagedFile
 from gateway.clock import Clock
-from gateway.errors import UpstreamError, UpstreamGoneError, UpstreamUnavailableError
+from gateway.errors import (
+    UpstreamError,
+    UpstreamGoneError,
+    UpstreamUnavailableError,
+    UpstreamUnreadableError,
+)
 from gateway.ports.single import Reply, SingleCall
 from gateway.ports.upstream import (
     Absent,
@@ -146,7 +151,9 @@ class GeminiUpstream:
         parsed = [parse_model(item) async for page in pages for item in page.items]
         models = [Model(each.id, each.methods, each.version) for each in parsed if each]
         if not models:
-            raise UpstreamUnavailableError("The upstream's list names no model.", status=200)
+            raise UpstreamUnreadableError(
+                "Google's answer cannot be read: its list names no model.", status=200
+            )
         return models
 
     async def model(self, name: str, credential: str) -> Model | None:
@@ -156,7 +163,9 @@ class GeminiUpstream:
         except UpstreamGoneError:
             return None
         if parsed is None:
-            raise UpstreamUnavailableError("The upstream's answer is no model.", status=200)
+            raise UpstreamUnreadableError(
+                "Google's answer cannot be read: it is no model.", status=200
+            )
         return Model(parsed.id, parsed.methods, parsed.version)
 
     async def close(self) -> None:

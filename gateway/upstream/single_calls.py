@@ -9,15 +9,16 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from gateway.errors import UpstreamHeldError, UpstreamUnavailableError
+from gateway.errors import UpstreamAmbiguousError, UpstreamHeldError
 from gateway.ports.single import Reply, SingleCall
 from gateway.upstream.errors import Call, as_upstream_errors, error_of
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES
 from gateway.upstream.pooled import BLOCK_BYTES, in_blocks
-from gateway.upstream.transport import HEADERS, Transport, read_capped
+from gateway.upstream.transport import HEADERS, Transport, read_capped, read_whole
+from gateway.upstream.unreadable import Received, unreadable
 from gateway.wire.gemini_results import loads_tolerantly
 from gateway.wire.json_depth import depth_exceeds
-from gateway.wire.sse import EventReader
+from gateway.wire.sse import DONE_DATA, EventReader
 
 # How many calls there may be at a time is the caller's to bound; a connection is kept for a minute,
 # since opening one to Google takes three round trips.
@@ -57,7 +58,11 @@ class SingleCalls:
             async with asyncio.timeout(call.seconds), self._sent(call) as response:
                 if not response.is_success:
                     return await self._refusal(response)
-                return _parsed(await read_capped(response, JSON_BYTES), "answer")
+                body = await read_whole(response, JSON_BYTES)
+                try:
+                    return _parsed(body)
+                except _UnreadableError as error:
+                    raise unreadable(f"{error}", response, len(body)) from error
 
     async def stream(self, call: SingleCall) -> AsyncGenerator[Reply, None]:
         """Yield the pieces of the answer; what breaks it off is the last of them, or an error.
@@ -74,14 +79,23 @@ class SingleCalls:
                 if not response.is_success:
                     yield refusal
                     return
-                size = 0
-                async for event in _events(response, call.idle_seconds):
-                    size += len(event) + PIECE_BYTES
-                    if size > STREAM_BYTES:
-                        raise UpstreamUnavailableError(
-                            "The upstream's stream is too long.", status=200
-                        )
-                    yield self._piece(event)
+                async for piece in self._pieces(Received(response), call.idle_seconds):
+                    yield piece
+
+    async def _pieces(self, received: Received, idle_seconds: float) -> AsyncGenerator[Reply, None]:
+        """Yield the pieces of a stream. One that has none is no answer either."""
+        size = 0
+        async for event in _events(received, idle_seconds):
+            size += len(event) + PIECE_BYTES
+            if size > STREAM_BYTES:
+                raise received.unreadable("is too long")
+            try:
+                piece = self._piece(event)
+            except _UnreadableError as error:
+                raise received.unreadable(f"holds an event that {error}") from error
+            yield piece
+        if not size:
+            raise received.unreadable("has no event")
 
     @asynccontextmanager
     async def _sent(self, call: SingleCall, query: str = "") -> AsyncIterator[httpx.Response]:
@@ -126,7 +140,7 @@ class SingleCalls:
 
     def _piece(self, event: bytes) -> Reply:
         """Parse an event. One that is no JSON object breaks the stream off, as a cut body does."""
-        piece = _parsed(event, "stream")
+        piece = _parsed(event)
         found = piece.get("error")
         if isinstance(found, dict):
             return _error(
@@ -135,19 +149,32 @@ class SingleCalls:
         return piece
 
 
-async def _events(response: httpx.Response, idle_seconds: float) -> AsyncGenerator[bytes, None]:
-    """Yield the data of each event. Errors: TimeoutError when nothing comes for so long."""
+async def _events(received: Received, idle_seconds: float) -> AsyncGenerator[bytes, None]:
+    """Yield the data of each event, to the end of the body or to what other vendors end it with.
+
+    Errors: UpstreamAmbiguousError when nothing comes for so long, BrokenOffError.
+    """
     reader = EventReader()
-    blocks = response.aiter_raw()
+    blocks = received.response.aiter_raw()
     while True:
         try:
-            async with asyncio.timeout(idle_seconds):
-                block = await anext(blocks)
+            with received.to_the_end():
+                async with asyncio.timeout(idle_seconds):
+                    block = await anext(blocks)
         except StopAsyncIteration:
             break
+        except TimeoutError as error:
+            raise UpstreamAmbiguousError(
+                f"Google's answer stopped after {received.size} bytes: nothing came for"
+                f" {idle_seconds:g} s.",
+                status=received.response.status_code,
+            ) from error
+        received.size += len(block)
         for event in reader.feed(block):
+            if event == DONE_DATA:
+                return
             yield event
-    if event := reader.end():
+    if (event := reader.end()) and event != DONE_DATA:
         yield event
 
 
@@ -155,25 +182,23 @@ def _error(status: dict[str, Any]) -> Reply:
     return {"error": status}
 
 
-def _parsed(text: bytes, what: str) -> dict[str, Any]:
+class _UnreadableError(ValueError):
+    """Text that is no JSON object, or one that cannot be written again."""
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
     """Parse an answer, or a piece of one, as a batch's results are: half an emoji is no end.
 
-    Errors: UpstreamUnavailableError of what is no JSON object, or cannot be written again.
+    Errors: _UnreadableError.
     """
     try:
         value = loads_tolerantly(text)
     except RecursionError as error:
-        raise _unreadable(what, TOO_DEEP) from error
+        raise _UnreadableError(TOO_DEEP) from error
     except ValueError as error:
-        raise _unreadable(what, "is not JSON") from error
+        raise _UnreadableError("is not JSON" if text.strip() else "is empty") from error
     if not isinstance(value, dict):
-        raise _unreadable(what, "is no JSON object")
+        raise _UnreadableError("is no JSON object")
     if depth_exceeds(text, value, ANSWER_DEPTH):
-        raise _unreadable(what, TOO_DEEP)
+        raise _UnreadableError(TOO_DEEP)
     return value
-
-
-def _unreadable(what: str, why: str) -> UpstreamUnavailableError:
-    place = "holds an event that" if what == "stream" else ""
-    told = " ".join(filter(None, (f"The upstream's {what}", place, why)))
-    return UpstreamUnavailableError(f"{told}.", status=200)

@@ -17,11 +17,17 @@ import httpx
 import orjson
 
 from gateway.clock import Clock
-from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailableError
+from gateway.errors import (
+    UpstreamError,
+    UpstreamHeldError,
+    UpstreamUnavailableError,
+    UpstreamUnreadableError,
+)
 from gateway.ids import jitter
 from gateway.upstream.errors import Call, Scrubber, as_upstream_errors, error_of
 from gateway.upstream.options import ERROR_BYTES, JSON_BYTES, MAX_PAGES, GeminiOptions
 from gateway.upstream.pooled import SENT_AT_ONCE, PooledTransport
+from gateway.upstream.unreadable import BrokenOffError, Received, unreadable
 from gateway.wire.gemini import Page, parse_error, parse_page
 
 _GOOGLE_HOST: Final = re.compile(r"[a-z0-9.-]+\.googleapis\.com")
@@ -47,7 +53,7 @@ T = TypeVar("T")
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
-class TooLargeAnswerError(UpstreamUnavailableError):
+class TooLargeAnswerError(UpstreamUnreadableError):
     """An answer beyond the limit of what is read at once."""
 
 
@@ -171,7 +177,7 @@ class Transport:
 
     async def get_bytes(self, url: str, credential: str) -> bytes:
         """Send a GET as :meth:`get` does; return the body as it came, which is a JSON object."""
-        return await self.repeated(partial(self._read, "GET", url, credential))
+        return (await self.repeated(partial(self._read, "GET", url, credential)))[1]
 
     async def call(
         self,
@@ -182,7 +188,8 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
     ) -> dict[str, Any]:
         """Make a small call, return its JSON object; every failure is an ``Upstream*`` error."""
-        return parse_object(await self._read(method, url, credential, params=params))
+        response, body = await self._read(method, url, credential, params=params)
+        return parse_object(body, response)
 
     async def _read(
         self,
@@ -191,13 +198,13 @@ class Transport:
         credential: str,
         *,
         params: Mapping[str, str | int] | None = None,
-    ) -> bytes:
+    ) -> tuple[httpx.Response, bytes]:
         with as_upstream_errors(Call.OTHER, self.scrub):
             async with asyncio.timeout(self.options.call_seconds):
                 async with self.stream(method, url, credential, params=params) as response:
-                    body = await read_capped(response, JSON_BYTES)
+                    body = await read_whole(response, JSON_BYTES)
         self._refuse_error(body)
-        return body
+        return response, body
 
     def _refuse_error(self, body: bytes) -> None:
         """Refuse a refusal in a 200, which proxies have been seen to make: it is no listing."""
@@ -299,15 +306,32 @@ def parsed(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a 2xx answer."""
+def parse_object(body: bytes, response: httpx.Response | None = None) -> dict[str, Any]:
+    """Return the JSON object of a 2xx answer. Errors: UpstreamUnreadableError."""
+    told = httpx.Response(200) if response is None else response
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise UpstreamUnavailableError("The upstream's answer is not JSON.", status=200) from error
+        raise unreadable("is not JSON" if body.strip() else "is empty", told, len(body)) from error
     if not isinstance(value, dict):
-        raise UpstreamUnavailableError("The upstream's answer is no JSON object.", status=200)
+        raise unreadable("is no JSON object", told, len(body))
     return value
+
+
+async def read_whole(response: httpx.Response, limit: int) -> bytes:
+    """Return the body of a success. Errors: UpstreamUnreadableError of one that is cut, or longer.
+
+    Not for a create, which may have been done: one that is cut there is ambiguous.
+    """
+    body = bytearray()
+    received = Received(response)
+    with received.to_the_end():
+        async for block in response.aiter_bytes():
+            body += block
+            received.size = len(body)
+            if len(body) > limit:
+                raise _too_large(response, limit)
+    return bytes(body)
 
 
 async def read_capped(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
@@ -318,16 +342,21 @@ async def read_capped(response: httpx.Response, limit: int, *, cut: bool = False
         if len(body) > limit:
             if cut:
                 break
-            raise TooLargeAnswerError(
-                f"The upstream's answer exceeds {limit} bytes.", status=response.status_code
-            )
+            raise _too_large(response, limit)
     return bytes(body[:limit])
+
+
+def _too_large(response: httpx.Response, limit: int) -> TooLargeAnswerError:
+    return TooLargeAnswerError(
+        f"Google's answer cannot be read: it exceeds {limit} bytes.",
+        status=response.status_code,
+    )
 
 
 def worth_a_quick_retry(error: BaseException) -> bool:
     """Tell whether it is a lost connection or a 5xx; the runner backs off longer after a 429."""
-    return isinstance(error, UpstreamUnavailableError) and (
-        error.status == 0 or error.status >= 500
+    return isinstance(error, BrokenOffError) or (
+        isinstance(error, UpstreamUnavailableError) and (error.status == 0 or error.status >= 500)
     )
 
 

@@ -1,11 +1,12 @@
 """``/v1/models``."""
 
 import httpx
+import openai
 import pytest
 
-from gateway.errors import UpstreamHeldError, UpstreamUnavailableError
+from gateway.errors import UpstreamHeldError, UpstreamUnavailableError, UpstreamUnreadableError
 from gateway.ports.upstream import Model
-from tests.api.world import World
+from tests.api.world import World, serving
 
 FLASH = {
     "id": "gemini-2.5-flash",
@@ -93,6 +94,27 @@ async def test_an_upstream_that_fails(world: World, alice: httpx.AsyncClient) ->
     answer = await alice.get("/v1/models")
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+async def test_an_answer_that_cannot_be_read(world: World) -> None:
+    """502, which the SDK tries again: nothing is paid for a list."""
+    told = "Google's answer cannot be read: it is not JSON (status 200, text/html, 9 bytes)."
+    world.offered = UpstreamUnreadableError(told, status=200)
+    async with (
+        serving(world.app()) as url,
+        openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="secret-a", max_retries=0) as client,
+    ):
+        for asking in (client.models.list(), client.models.retrieve("gemini-2.5-flash")):
+            with pytest.raises(openai.InternalServerError) as failed:
+                await asking
+            assert failed.value.status_code == 502
+            assert failed.value.body == {
+                "message": told,
+                "type": "server_error",
+                "param": None,
+                "code": "upstream_unreadable",
+            }
+            assert "x-should-retry" not in failed.value.response.headers
 
 
 async def test_a_gateway_without_models(world: World) -> None:

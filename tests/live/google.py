@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-KEEP = b"HTTP/1.1 %d OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = b"transfer-encoding: chunked"
+KEEP = b"HTTP/1.1 %d OK\r\ncontent-type: %b\r\n" + CHUNKED + b"\r\n\r\n"
 
 
 @dataclass
@@ -16,13 +17,15 @@ class Script:
     """What to answer: a status, and blocks that are written one by one.
 
     ``end`` is ``eof`` for a body that ends, ``silence`` for one that never goes on, ``reset`` for a
-    connection that is dropped.
+    connection that is dropped, ``nothing`` for one that is dropped before any answer. ``declared``
+    is a length that the head says, of a body that does not come in chunks.
     """
 
     blocks: Sequence[bytes]
     status: int = 200
     end: str = "eof"
     media_type: bytes = b"text/event-stream"
+    declared: int | None = None
 
 
 @dataclass
@@ -77,9 +80,15 @@ class Google:
     async def _play(
         self, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        writer.write(KEEP % (script.status, script.media_type))
+        if script.end == "nothing":
+            return False
+        head = KEEP % (script.status, script.media_type)
+        if script.declared is not None:
+            head = head.replace(CHUNKED, b"content-length: %d" % script.declared)
+        writer.write(head)
         for block in script.blocks:
-            writer.write(b"%x\r\n%b\r\n" % (len(block), block))
+            chunk = b"%x\r\n%b\r\n" % (len(block), block)
+            writer.write(chunk if script.declared is None else block)
             await writer.drain()
             await asyncio.sleep(0)
         if self.together:

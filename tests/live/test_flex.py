@@ -164,7 +164,7 @@ async def test_the_end_of_a_stream_names_the_tier_that_served(
 async def test_a_lost_answer_is_not_asked_for_again(tmp_path: Path) -> None:
     """It may be paid for: the SDK sends it once, though it would try a 504 twice more."""
     async with live_world(tmp_path) as live:
-        live.google.play_pieces([], end="reset")
+        live.google.play_pieces([], end="nothing")
         client = live.client.with_options(max_retries=2)
         with pytest.raises(openai.InternalServerError) as lost:
             await client.chat.completions.create(

@@ -39,6 +39,7 @@ async def live_world(
     options: LiveOptions = QUICK,
     most_bytes: int = DEFAULT_MOST_BYTES,
     meters: Meters = NO_METERS,
+    prices: Prices | None = None,
     **policy: Any,
 ) -> AsyncIterator[Live]:
     """Everything running, on loopback ports."""
@@ -47,7 +48,7 @@ async def live_world(
         gemini = GeminiOptions(credentials=credentials, base_url=google.url)
         upstream = GeminiUpstream(gemini, world.clock)
         memory = ResponseMemory(world.store, world.blobs, world.clock, 3600, most_bytes)
-        budgets = Budgets(world.store, world.clock, Policy(**policy), Prices())
+        budgets = Budgets(world.store, world.clock, Policy(**policy), prices or Prices())
         service = SingleRequestService(
             upstream,
             world.clock,

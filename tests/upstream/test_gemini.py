@@ -9,7 +9,12 @@ import httpx
 import orjson
 import pytest
 
-from gateway.errors import UpstreamError, UpstreamHeldError, UpstreamUnavailableError
+from gateway.errors import (
+    UpstreamError,
+    UpstreamHeldError,
+    UpstreamUnavailableError,
+    UpstreamUnreadableError,
+)
 from gateway.ports.single import SingleUpstream
 from gateway.ports.upstream import Upstream
 from tests.upstream.bench import KEY, Bench, Wire, make_job, make_spool
@@ -126,6 +131,49 @@ class TestModels:
         assert "batchGenerateContent" in models["gemini-2.5-flash"]
         assert models["last"] == {"x"}
         assert asked == [{"pageSize": "1000"}, {"pageSize": "1000", "pageToken": "next"}]
+
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            (httpx.Response(200), "it is empty (status 200, no content type, 0 bytes)"),
+            (
+                httpx.Response(203, html="<p>secret</p>"),
+                "it is not JSON (status 203, text/html, 13 bytes)",
+            ),
+            (
+                httpx.Response(200, json=["secret"]),
+                "it is no JSON object (status 200, application/json, 10 bytes)",
+            ),
+            (httpx.Response(200, json={"models": 7}), "its list names no model"),
+        ],
+        ids=["empty", "page", "array", "no list"],
+    )
+    async def test_what_cannot_be_read(
+        self, bench: Bench, answer: httpx.Response, words: str
+    ) -> None:
+        with pytest.raises(UpstreamUnreadableError) as failed:
+            await bench.asking(lambda _: answer).models("default")
+        assert failed.value.message == f"Google's answer cannot be read: {words}."
+
+    async def test_one_that_is_cut_is_asked_for_again(self, bench: Bench) -> None:
+        asked: list[int] = []
+
+        async def cut(wire: Wire) -> None:
+            asked.append(1)
+            kind = b"Content-Type: application/json"
+            wire.writer.write(b"HTTP/1.1 200 OK\r\n%b\r\nContent-Length: 100\r\n\r\n{}" % kind)
+            await wire.writer.drain()
+
+        upstream = bench.client(await bench.serving(cut), call_attempts=3)
+        with pytest.raises(UpstreamUnreadableError) as failed:
+            await upstream.models("default")
+        told = "it broke off after 2 of 100 bytes (status 200, application/json)"
+        assert failed.value.message == f"Google's answer cannot be read: {told}."
+        assert len(asked) == 3
+
+    async def test_no_model_of_that_name(self, bench: Bench) -> None:
+        with pytest.raises(UpstreamUnreadableError, match="it is no model"):
+            await bench.asking(lambda _: httpx.Response(200, json={})).model("m", "default")
 
 
 class TestEveryCall:
