@@ -155,7 +155,9 @@ ALMOST = [b"\r", b"\n", b"\r\n", b"-", b"\r\n--", b"x", b"\r\n--" + BOUNDARY[:-1
 )
 def test_what_begins_like_a_boundary_is_the_files(pieces: list[bytes], places: list[int]) -> None:
     """Wherever it is cut: with and without a CR in what comes first, and in what comes next."""
-    data = b"".join(pieces).replace(b"\r\n--" + BOUNDARY, b"")
+    data = b"".join(pieces)
+    while (boundary := b"\r\n--" + BOUNDARY) in data:  # taking one out may join another
+        data = data.replace(boundary, b"")
     body = _form(_file(data), _field("purpose", "batch"))
 
     start = FileStart("file", "in.jsonl", "application/octet-stream")
