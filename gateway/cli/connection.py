@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from gateway.cli.output import printable
 from gateway.client.client import ClientError, GatewayClient
 
 DEFAULT_BASE_URL: Final = "http://127.0.0.1:8080/v1"
@@ -32,4 +33,4 @@ def connected(base_url: str, api_key: str) -> Iterator[GatewayClient]:
         with GatewayClient(base_url, api_key) as client:
             yield client
     except ClientError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(str(error))) from error

@@ -87,7 +87,7 @@ class _Bar:
         return self._progress
 
     def show(self, batch: Json, now: int) -> None:
-        counts = batch["request_counts"] or {"total": 0, "completed": 0, "failed": 0}
+        counts = batch["request_counts"]
         self._progress.update(
             self._task,
             description=batch["status"],

@@ -72,9 +72,10 @@ def show_failures(console: Console, path: Path) -> None:
     """Print a row for each code: how many lines, and the first of them with its message."""
     found: dict[str, tuple[int, str, str]] = {}
     with path.open("rb") as file:
-        for line in map(orjson.loads, filter(bytes.strip, file)):
+        for line in map(_parsed, filter(bytes.strip, file)):
             code, message = _failure(line)
-            count, custom_id, first = found.get(code, (0, line["custom_id"], message))
+            name = str(line.get("custom_id") or "")
+            count, custom_id, first = found.get(code, (0, name, message))
             found[code] = (count + 1, custom_id, first)
     table = Table("lines", "code", "first", "for example", box=None)
     for code, (count, custom_id, message) in sorted(found.items(), key=lambda row: -row[1][0]):
@@ -83,11 +84,21 @@ def show_failures(console: Console, path: Path) -> None:
     console.print(table, markup=False)
 
 
+def _parsed(line: bytes) -> Json:
+    """Read a line of an error file, which may be another service's."""
+    try:
+        return _object(orjson.loads(line))
+    except orjson.JSONDecodeError:
+        return {}
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
 def _failure(line: Json) -> tuple[str, str]:
     """Read code and message of a line of an error file, in either of OpenAI's forms."""
-    response = line.get("response")
-    error = line.get("error") or {}
-    if response:
-        error = (response.get("body") or {}).get("error") or {}
-    code = error.get("code") or (response or {}).get("status_code") or "unknown"
+    response = _object(line.get("response"))
+    error = _object(_object(response.get("body")).get("error") if response else line.get("error"))
+    code = error.get("code") or response.get("status_code") or "unknown"
     return str(code), " ".join(str(error.get("message") or "").split())

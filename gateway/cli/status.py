@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import click
@@ -80,10 +80,11 @@ def printed() -> Iterator[Console]:
 def singles(metrics: str) -> str:
     """Sum up the requests outside of batches; ``""`` when there were none."""
     sums: dict[str, float] = defaultdict(float)
-    for family in text_string_to_metric_families(metrics):
-        for sample in family.samples:
-            if sample.labels.get("kind", "input") in {"input", "output"}:
-                sums[sample.name] += sample.value
+    with suppress(ValueError):  # a page of another server, in the place of metrics
+        for family in text_string_to_metric_families(metrics):
+            for sample in family.samples:
+                if sample.labels.get("kind", "input") in {"input", "output"}:
+                    sums[sample.name] += sample.value
     requests, tokens = sums["gateway_single_requests_total"], sums["gateway_single_tokens_total"]
     if not requests:
         return ""
@@ -122,15 +123,15 @@ def show_background(console: Console, rows: Sequence[Json], now: int) -> None:
     for heading in ("status", "model", "responses", "age", "cost", "why it waits"):
         table.add_column(heading)
     for row in rows:
-        cost = row["cost_usd"]
+        cost = row.get("cost_usd")
         texts = (
-            row["batch_id"] or "not sent yet",
+            row.get("batch_id") or "not sent yet",
             row["status"],
-            row["model"] or "",
+            row.get("model") or "",
             lines_of({"request_counts": row["responses"]}),
             duration(now - row["created_at"]),
             "unknown" if cost is None else f"${cost:.4f}",
-            row["waiting_for"] or "",
+            row.get("waiting_for") or "",
         )
         table.add_row(*map(printable, texts))
     console.print("\nresponses in the background, as they are sent together:")
@@ -150,11 +151,11 @@ def _show(console: Console, batch: Json, jobs: Sequence[Json], now: int) -> None
         words = ("cause", "attempts", "model", "credential", "lines", "tokens", "state")
         texts = (
             str(job["number"]),
-            *(str(job[word]) for word in words),
-            job["upstream_state"] or "",
+            *(str(job.get(word, "")) for word in words),
+            job.get("upstream_state") or "",
             duration(now - job["since"]),
-            str(job["refused"] or ""),
-            job["display_name"],
+            str(job.get("refused") or ""),
+            job.get("display_name") or "",
             _why(job),
         )
         table.add_row(*map(printable, texts))
@@ -162,20 +163,21 @@ def _show(console: Console, batch: Json, jobs: Sequence[Json], now: int) -> None
 
 
 def _why(job: Json) -> str:
-    doubt = "unknown whether its create landed" if job["in_doubt"] else None
-    sent = job["state"] == "submitting" and not doubt and not job["waiting_for"]
+    waits = job.get("waiting_for")
+    doubt = "unknown whether its create landed" if job.get("in_doubt") else None
+    sent = job["state"] == "submitting" and not doubt and not waits
     sending = "its create is under way" if sent else None
-    told = (job["waiting_for"], doubt, sending, job["error"])
+    told = (waits, doubt, sending, job.get("error"))
     return "; ".join(filter(None, told))
 
 
 def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]:
     """Describe a batch, a label and a text for each fact."""
-    more = batch["gateway"]
+    more = batch.get("gateway") or {}
     waited = more.get("waiting_since")
-    again = sum(job["lines"] for job in jobs if job["attempts"] > 1)
+    again = sum(job.get("lines", 0) for job in jobs if job.get("attempts", 1) > 1)
     facts = [
-        ("model", batch["model"] or ("several" if batch["request_counts"]["total"] else None)),
+        ("model", batch.get("model") or ("several" if batch["request_counts"]["total"] else None)),
         ("age", duration(now - batch["created_at"])),
         ("time left", _left(batch, now)),
         ("place in the queue", more.get("position")),
@@ -187,9 +189,12 @@ def _facts(batch: Json, jobs: Sequence[Json], now: int) -> list[tuple[str, str]]
         ("lines answered before", more.get("reused") or None),
         ("lines paid twice at most", more.get("paid_twice_at_most") or None),
         ("synchronous calls", _rescue(more.get("rescue"))),
-        ("tokens used", batch["usage"]["total_tokens"]),
+        ("tokens used", (batch.get("usage") or {}).get("total_tokens")),
         ("cost in dollars", more.get("cost_usd")),
-        ("errors", "; ".join(each["message"] for each in (batch["errors"] or {}).get("data", []))),
+        (
+            "errors",
+            "; ".join(each["message"] for each in (batch.get("errors") or {}).get("data", ())),
+        ),
     ]
     return [(label, str(value)) for label, value in facts if value not in {None, ""}]
 
@@ -204,11 +209,11 @@ def _rescue(told: Json | None) -> str | None:
 def lines_of(batch: Json) -> str:
     """Put counts of a batch into words: ``3 of 5 done, 1 failed``."""
     counts = batch["request_counts"]
-    failed = f", {counts['failed']} failed" if counts["failed"] else ""
-    return f"{counts['completed']} of {counts['total']} done{failed}"
+    failed = f", {counts['failed']} failed" if counts.get("failed") else ""
+    return f"{counts.get('completed', 0)} of {counts.get('total', 0)} done{failed}"
 
 
 def _left(batch: Json, now: int) -> str:
-    if batch["status"] not in _LIVE:
+    if batch["status"] not in _LIVE or not batch.get("expires_at"):
         return ""
     return duration(max(batch["expires_at"] - now, 0))

@@ -1,8 +1,9 @@
 """Calls of a running gateway's API; what goes wrong is one sentence for a person."""
 
 import re
+import ssl
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import Any, BinaryIO, Final, Self
 from urllib.parse import quote
 
@@ -10,9 +11,22 @@ import httpx
 import orjson
 
 TIMEOUT_SECONDS: Final = 600.0  # gathering the lines of a large batch takes minutes
+LOOK_SECONDS: Final = 60.0  # what is only read is there at once; a gateway that hangs is told of
 CONNECT_SECONDS: Final = 10.0
+_Kind = type | UnionType
+# What every batch has, of OpenAI's own service too: without it a server is no gateway.
+_BATCH: Final = {"id": str, "status": str, "created_at": int | float}
+_JOB: Final = {"number": int, "state": str, "since": int | float}
+_RERENDERED: Final = ("output_file_id", "error_file_id", "warnings_file_id")
+_COUNTS: Final = {"total": 0, "completed": 0, "failed": 0}
 # What a gateway says that is busy or stops, or a proxy whose gateway is away.
 LATER: Final = frozenset({429, 502, 503, 504})
+# OpenSSL's reasons that have a remedy.
+_TLS_FAULTS: Final = {
+    "WRONG_VERSION_NUMBER": "it speaks no TLS: write http:// in place of https://"
+}
+UNAUTHORIZED: Final = 401
+_LOOK: Final = httpx.Timeout(LOOK_SECONDS, connect=CONNECT_SECONDS)
 
 
 class ClientError(Exception):
@@ -29,7 +43,7 @@ class GatewayClient:
     def __init__(
         self, base_url: str, key: str, transport: httpx.BaseTransport | None = None
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self._base_url = base_url.strip().rstrip("/")
         if not (key and key.isascii() and key.isprintable() and key == key.strip()):
             raise ClientError(
                 "The key is none that a header can carry: it needs printable ASCII characters,"
@@ -54,22 +68,23 @@ class GatewayClient:
 
     def batches(self, limit: int) -> list[dict[str, Any]]:
         """List the newest batches."""
-        page: list[dict[str, Any]] = self._call("GET", f"/batches?limit={limit}")["data"]
-        return page
+        page = self._call("GET", f"/batches?limit={limit}")
+        return [self._batch(row) for row in self._rows(page, _BATCH)]
 
     def batch(self, batch_id: str) -> dict[str, Any]:
         """Return a batch."""
-        return self._call("GET", f"/batches/{_escaped(batch_id)}")
+        return self._batch(self._call("GET", f"/batches/{_escaped(batch_id)}"))
 
     def upload(self, name: str, content: BinaryIO) -> dict[str, Any]:
         """Upload an input file, read as it is sent."""
-        return self._parse(
+        uploaded = self._parse(
             lambda: self._http.post(
                 f"{self._base_url}/files",
                 data={"purpose": "batch"},
                 files={"file": (name, content, "application/jsonl")},
             )
         )
+        return self._checked(uploaded, {"id": str})
 
     def create(
         self, input_file_id: str, endpoint: str, metadata: Mapping[str, str]
@@ -80,13 +95,14 @@ class GatewayClient:
             "endpoint": endpoint,
             "completion_window": "24h",
         }
-        return self._call(
+        made = self._call(
             "POST", "/batches", {**body, **({"metadata": metadata} if metadata else {})}
         )
+        return self._batch(made)
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
         """Ask for the end of a batch; what was answered by then is kept."""
-        return self._call("POST", f"/batches/{_escaped(batch_id)}/cancel")
+        return self._batch(self._call("POST", f"/batches/{_escaped(batch_id)}/cancel"))
 
     def download(self, file_id: str, into: BinaryIO) -> None:
         """Copy a file's content as it comes. Errors: ClientError, also of one that broke off."""
@@ -97,28 +113,25 @@ class GatewayClient:
                     _parsed(answer, self._base_url)
                 into.writelines(answer.iter_bytes())
         except httpx.HTTPError as error:
-            why = str(error) or type(error).__name__
+            why = _in_words(error)
             raise ClientError(f"The download of {file_id} broke off: {why}") from error
 
     def jobs(self, batch_id: str) -> list[dict[str, Any]]:
         """List the upstream jobs of a batch."""
-        page = self._call("GET", f"/batches/{_escaped(batch_id)}/jobs")
-        jobs: list[dict[str, Any]] = page["data"]
-        return jobs
+        return self._rows(self._call("GET", f"/batches/{_escaped(batch_id)}/jobs"), _JOB)
 
     def background(self, limit: int) -> list[dict[str, Any]]:
         """List responses in the background as they are sent; nothing of a server that has none."""
         try:
-            answer = self._http.get(f"{self._base_url}/background", params={"limit": limit})
-            data = orjson.loads(answer.content)["data"] if answer.is_success else []
-        except (httpx.HTTPError, ValueError, TypeError, KeyError):
+            page = self._call("GET", f"/background?limit={limit}")
+            return self._rows(page, {"status": str, "created_at": int, "responses": dict})
+        except ClientError:
             return []
-        return data if isinstance(data, list) else []
 
     def metrics(self) -> str:
         """Return the gateway's metrics as text, ``""`` of a server that shows none."""
         try:
-            answer = self._http.get(f"{self._base_url}/metrics")
+            answer = self._http.get(f"{self._base_url}/metrics", timeout=_LOOK)
         except httpx.HTTPError:
             return ""
         return answer.text if answer.is_success else ""
@@ -126,12 +139,17 @@ class GatewayClient:
     def retry(self, batch_id: str, *, everything: bool) -> dict[str, Any]:
         """Create a new batch of the lines that failed."""
         include = {"include": "all"} if everything else {}
-        return self._call("POST", f"/batches/{_escaped(batch_id)}/retry", include)
+        return self._batch(self._call("POST", f"/batches/{_escaped(batch_id)}/retry", include))
 
     def rerender(self, batch_id: str, *, stored_policy: bool) -> dict[str, Any]:
-        """Have new files made; the batch lists them in ``gateway.rerendered``."""
+        """Have new files made; the batch lists them in ``gateway.rerendered``, the newest last."""
         policy = {"policy": "stored"} if stored_policy else {}
-        return self._call("POST", f"/batches/{_escaped(batch_id)}/rerender", policy)
+        told = self._call("POST", f"/batches/{_escaped(batch_id)}/rerender", policy)
+        ours = self._checked(told, {"gateway": dict})["gateway"]
+        rerendered = self._checked(ours, {"rerendered": list})["rerendered"]
+        if not rerendered or not all(name in rerendered[-1] for name in _RERENDERED):
+            raise _no_gateway(self._base_url)
+        return told
 
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
@@ -142,15 +160,36 @@ class GatewayClient:
                 f"{self._base_url}{path}",
                 content=None if body is None else orjson.dumps(body),
                 headers={} if body is None else {"Content-Type": "application/json"},
+                timeout=_LOOK if method == "GET" else httpx.USE_CLIENT_DEFAULT,
             )
         )
+
+    def _batch(self, value: object) -> dict[str, Any]:
+        """Check a batch, and fill in counts that a server leaves out before they are known."""
+        batch = self._checked(value, _BATCH)
+        return batch | {"request_counts": _COUNTS | (batch.get("request_counts") or {})}
+
+    def _rows(self, page: Mapping[str, Any], members: Mapping[str, _Kind]) -> list[dict[str, Any]]:
+        """Return the rows of a list that have these members. Errors: ClientError."""
+        rows = self._checked(page, {"data": list})["data"]
+        return [self._checked(row, members) for row in rows]
+
+    def _checked(self, value: object, members: Mapping[str, _Kind]) -> dict[str, Any]:
+        """Return an object that has members of these types. Errors: ClientError."""
+        if isinstance(value, dict) and all(
+            isinstance(value.get(name), kind) for name, kind in members.items()
+        ):
+            return value
+        raise _no_gateway(self._base_url)
 
     def _parse(self, send: Callable[[], httpx.Response]) -> dict[str, Any]:
         try:
             answer = send()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            why = str(error) or type(error).__name__
-            raise NoAnswerError(f"No gateway answers at {self._base_url}: {why}") from error
+            raise NoAnswerError(
+                f"No gateway answers at {self._base_url} ({_in_words(error)}): start one, or set"
+                " OPENAI_BASE_URL to its address."
+            ) from error
         return _parsed(answer, self._base_url)
 
 
@@ -161,17 +200,27 @@ def _escaped(batch_id: str) -> str:
 
 def _parsed(answer: httpx.Response, base_url: str) -> dict[str, Any]:
     if answer.status_code in LATER:
-        raise NoAnswerError(_said(answer) or f"{base_url} answers HTTP {answer.status_code}.")
+        raise NoAnswerError(
+            _said(answer)
+            or f"{base_url} answers HTTP {answer.status_code}, as when it starts: try again later."
+        )
     try:
         value = orjson.loads(answer.content)
-        if answer.is_success:
-            return dict(value)
-        raise ClientError(str(value["error"]["message"]))
+        if answer.is_success and isinstance(value, dict):
+            return value
+        said = str(value["error"]["message"])
     except (ValueError, TypeError, KeyError) as error:
-        raise ClientError(
-            f"What answers at {base_url} is no gateway (HTTP {answer.status_code}): set"
-            " OPENAI_BASE_URL to a gateway's address, which ends in /v1."
-        ) from error
+        raise _no_gateway(base_url, answer.status_code) from error
+    if answer.status_code == UNAUTHORIZED:
+        said += " Set OPENAI_API_KEY to a key that the gateway knows."
+    raise ClientError(said)
+
+
+def _no_gateway(base_url: str, status: int = 200) -> ClientError:
+    return ClientError(
+        f"What answers at {base_url} is no gateway (HTTP {status}): set OPENAI_BASE_URL to a"
+        " gateway's address, which ends in /v1."
+    )
 
 
 def _said(answer: httpx.Response) -> str:
@@ -195,7 +244,11 @@ def _in_words(error: Exception) -> str:
     """Return what keeps a server from answering, without the system's number for it."""
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return _TLS_FAULTS.get(cause.reason, f"TLS failed: {cause.reason}")
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
         cause = cause.__cause__ or cause.__context__
-    return re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+    return re.sub(r"\[Errno -?\d+\] ", "", str(error)).rstrip(".") or type(error).__name__
