@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.errors import GatewayError, RequestError
+from gateway.wire.json_faults import json_fault
 from gateway.wire.openai_errors import (
     Complaint,
     error_body,
@@ -162,6 +163,7 @@ def parse_json(body: bytes) -> object:
     except orjson.JSONDecodeError as error:
         raise RequestError(
             "We could not parse the JSON body of your request: it is not valid JSON."
+            f" {json_fault(error, body)}"
         ) from error
 
 

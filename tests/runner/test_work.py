@@ -275,18 +275,43 @@ def test_what_is_no_json_object(tmp_path: Path, raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (b"{]\n", "This line is not parseable as valid JSON."),
-        (b'{"a": "\\ud83d" ]\n', "This line is not parseable as valid JSON."),
+        (b"{]\n", "The parser says at character 2: unexpected character, expected a string key."),
         (
             b'{"a": "b \\ud83d"}\n',
-            "This line holds half of a surrogate pair (as '\\ud83d' alone), which is no character.",
+            "Half of a surrogate pair (as '\\ud83d' alone) at character 10 is no character.",
+        ),
+        (b'{"a": 1, "b": NaN}\n', "NaN at character 15 is no JSON: write null, or a string."),
+        (
+            '{"a": "é", "b": 1e999}\n'.encode(),
+            "The number at character 17 is too large for JSON readers: at most 1.8e308 is allowed.",
+        ),
+        (
+            '{"a": "é", "b": "'.encode() + b'\xff"}\n',
+            "The text is not valid UTF-8 at byte 19: all of it must be.",
+        ),
+        (
+            b"[" * 2000 + b"\n",
+            "The brackets at character 1,026 nest too deep: at most 128 levels are allowed.",
         ),
     ],
 )
 def test_why_a_line_is_no_json(tmp_path: Path, raw: bytes, words: str) -> None:
-    """Texts that were cut within a character are what most broken lines hold."""
+    """OpenAI's sentence, and a second one with the place."""
     (error,) = check(tmp_path, [raw]).errors
-    assert error.message == words
+    assert error.message == f"This line is not parseable as valid JSON. {words}"
+
+
+def test_one_fault_at_many_places_is_one_error(tmp_path: Path) -> None:
+    """The first have their places; the others are counted, as equal errors are."""
+    lines = [b'{"a": "%b", "b": NaN}\n' % (b"x" * number) for number in range(50)]
+    limits = replace(LIMITS, max_lines=1000, max_reported_errors=1000)
+    *listed, counted = check(tmp_path, lines, limits=limits).errors
+    assert [error.line for error in listed] == [*range(1, 11)]
+    assert [error.message.split(" at character ")[1][:2] for error in listed] == [
+        str(16 + number) for number in range(10)
+    ]
+    assert counted.message.startswith("40 more lines have this error: 11, 12, ")
+    assert counted.message.endswith(" NaN is no JSON: write null, or a string.")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 The first :data:`LISTED` lines with equal code, message and param have an entry each, as at OpenAI;
 one entry without a line counts the others. So 5,000 lines with one wrong model are 11 entries, not
-265 KB in every answer to a GET of the batch.
+265 KB in every answer to a GET of the batch. Faults of JSON that differ in their position alone are
+equal.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,9 @@ from typing import Final
 
 from gateway.batches.batch import BatchError
 from gateway.units import counted
+from gateway.wire.json_faults import without_place
 
+INVALID_JSON: Final = "invalid_json_line"
 LISTED: Final = 10  # lines with an entry of their own; of the others as many are named
 
 
@@ -39,7 +42,8 @@ class Complaints:
 
     def add(self, error: BatchError) -> None:
         """Take one error."""
-        kind = replace(error, line=None)
+        told = without_place(error.message) if error.code == INVALID_JSON else error.message
+        kind = BatchError(error.code, told, error.param)
         if error.line is not None and self._seen.get(kind, 0) >= LISTED:
             others = self._others.setdefault(kind, _Others())
             others.count += 1

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from gateway.batches.batch import BatchError
+from gateway.runner.cpu.complaints import INVALID_JSON
 from gateway.translate import (
     OPENAI_ALIASES,
     Endpoint,
@@ -22,6 +23,7 @@ from gateway.translate import (
 )
 from gateway.wire.gemini import MODEL_ID
 from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
+from gateway.wire.json_faults import is_no_utf8, json_fault
 from gateway.wire.jsonl import MAX_STRUCTURE, LongLine, structure_of
 from gateway.wire.openai import AZURE_ENDPOINTS
 from gateway.wire.openai_errors import did_you_mean, invalid_type, json_type, missing_parameter
@@ -42,8 +44,7 @@ _REPLACEMENTS: Final = {
     "": "gemini-3.8-flash",
 }
 
-_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-
+_CR: Final = 0x0D  # as a number: bytes are looked for more slowly (see wire/jsonl.py)
 
 _OPENAI: Final = Policy(aliases=OPENAI_ALIASES)
 # The upstream's model id, and what adds the defaults of the name to a body, if it has any.
@@ -106,8 +107,8 @@ class Envelope:
                 return _too_complex(structure, number)
         try:
             line = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return _unreadable(_why_unreadable(raw), number)
+        except orjson.JSONDecodeError as error:
+            return _unreadable(_why_unreadable(raw, error), number)
         if type(line) is not dict:
             return _unreadable("This line is not a JSON object.", number)
         return line
@@ -256,25 +257,18 @@ class Envelope:
         )
 
 
-def _why_unreadable(raw: bytes) -> str:
-    """Return whether a text is cut inside a character, as most broken lines are."""
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return "This line is not valid UTF-8: the whole file must be in UTF-8."
-    if raw.rstrip(b"\0\x1a") != raw:
+def _why_unreadable(raw: bytes, error: orjson.JSONDecodeError) -> str:
+    """Return OpenAI's sentence and the fault, or what files of other systems have at each line."""
+    readable = not is_no_utf8(error)
+    if readable and raw.endswith((b"\0", b"\x1a")):
         return "This line ends with NUL or Ctrl-Z characters, which are no JSON: remove them."
-    if b"\r" in raw:
+    if readable and _CR in raw:
         return "This line has a carriage return in it: lines end with LF or CR LF, not CR alone."
-    try:
-        orjson.loads(_SURROGATE.sub(b"?", raw))
-    except orjson.JSONDecodeError:
-        return "This line is not parseable as valid JSON."
-    return "This line holds half of a surrogate pair (as '\\ud83d' alone), which is no character."
+    return f"This line is not parseable as valid JSON. {json_fault(error, raw)}"
 
 
 def _unreadable(message: str, number: int) -> BatchError:
-    return BatchError("invalid_json_line", message, None, number)
+    return BatchError(INVALID_JSON, message, None, number)
 
 
 def _quoted(name: str) -> str:
