@@ -28,6 +28,7 @@ from gateway.wire.openai_errors import (
     json_type,
     missing_parameter,
     unknown_parameter,
+    unusable_model,
 )
 
 Json = dict[str, Any]
@@ -69,7 +70,7 @@ def parsed(request: SingleRequest) -> Json:
 def prepare(path: str, body: Json, policy: Policy) -> Prepared:
     """Check and translate a body. Errors: RequestError, RefusedError of the translation."""
     endpoint = ENDPOINTS[path]
-    asked = _text(body, "model")
+    asked = _model(body)
     for name in endpoint.required:
         if body.get(name) is None:
             raise complained(missing_parameter(name), name)
@@ -183,10 +184,9 @@ def _tier(body: Json) -> str:
     return str(tier)
 
 
-def _text(body: Json, name: str) -> str:
-    value = body.get(name)
-    if value is None:
-        raise complained(missing_parameter(name), name)
-    if type(value) is not str or not value:
-        raise wrong_type(name, "a non-empty string", value)
-    return value
+def _model(body: Json) -> str:
+    """Return the model that is asked for. Errors: RequestError, in the words of a batch's line."""
+    fault = unusable_model(body, "model")
+    if fault is not None:
+        raise complained(fault, "model")
+    return str(body["model"])

@@ -38,6 +38,7 @@ RPC_ERRORS: Final = {
     "DATA_LOSS": (500, "data_loss"),
     "UNAUTHENTICATED": (401, "invalid_api_key"),
 }
+_NAME_A_MODEL: Final = "Name a Gemini model, or an alias of one: GET /v1/models lists them."
 # The classes that JSON is parsed into, as OpenAI's messages call them.
 _JSON_TYPES: Final = {
     str: "a string",
@@ -115,6 +116,22 @@ def invalid_type(param: str, expected: str, got: str) -> Complaint:
         "invalid_type",
         f"Invalid type for '{param}': expected {expected}, but got {got} instead.",
     )
+
+
+def unusable_model(body: Mapping[str, Any], param: str) -> Complaint | None:
+    """Complain about a body whose ``model`` names none, and say what to write; None if it may.
+
+    ``param`` is where it is: ``model`` of a request, ``body.model`` of a line.
+    """
+    model = body.get("model")
+    if type(model) is str and model:
+        return None
+    if "model" not in body:
+        complaint = missing_parameter("model")
+    else:
+        got = "an empty string" if model == "" else json_type(model)
+        complaint = invalid_type(param, "a non-empty string", got)
+    return complaint._replace(message=f"{complaint.message} {_NAME_A_MODEL}")
 
 
 def invalid_value(param: str, why: str) -> Complaint:

@@ -26,7 +26,13 @@ from gateway.wire.json_depth import MAX_DEPTH, depth_exceeds
 from gateway.wire.json_faults import is_no_utf8, json_fault
 from gateway.wire.jsonl import MAX_STRUCTURE, LongLine, structure_of
 from gateway.wire.openai import AZURE_ENDPOINTS
-from gateway.wire.openai_errors import did_you_mean, invalid_type, json_type, missing_parameter
+from gateway.wire.openai_errors import (
+    did_you_mean,
+    invalid_type,
+    json_type,
+    missing_parameter,
+    unusable_model,
+)
 
 MAX_UNKNOWN: Final = 20  # models that the list lacks, named to whoever may look them up
 MAX_REMEMBERED: Final = 1000  # model names are the client's: never an endless table
@@ -176,10 +182,8 @@ class Envelope:
         body = line.get("body")
         if not isinstance(body, dict):
             return _wrong(line, "body", "an object", number)
-        name = body.get("model")
-        if not isinstance(name, str) or not name:
-            return _wrong(body, "model", "a string", number, "body.")
-        return None
+        fault = unusable_model(body, "body.model")
+        return None if fault is None else BatchError(*fault, "body.model", number)
 
     def _check_body(self, body: dict[str, Any], number: int) -> BatchError | None:
         for name in self.endpoint.required:
@@ -286,14 +290,11 @@ def _too_complex(structure: int, number: int) -> BatchError:
     )
 
 
-def _wrong(
-    holder: dict[str, Any], name: str, expected: str, number: int, prefix: str = ""
-) -> BatchError:
-    param = f"{prefix}{name}"
-    if name not in holder:
-        return BatchError(*missing_parameter(name), param, number)
-    got = "an empty string" if holder[name] == "" else json_type(holder[name])
-    return BatchError(*invalid_type(param, expected, got), param, number)
+def _wrong(line: dict[str, Any], name: str, expected: str, number: int) -> BatchError:
+    if name not in line:
+        return BatchError(*missing_parameter(name), name, number)
+    got = "an empty string" if line[name] == "" else json_type(line[name])
+    return BatchError(*invalid_type(name, expected, got), name, number)
 
 
 def _wrong_method(line: dict[str, Any], number: int) -> BatchError:
