@@ -12,10 +12,12 @@ import click
 from gateway.blobs.layout import Layout
 from gateway.blobs.opening import FOLDER
 from gateway.cli.environment import BadSettings, make_directory, read_settings_of_records
+from gateway.cli.inputs import in_words, named
 from gateway.cli.output import say
 from gateway.directories import usable
 from gateway.errors import SettingsError
 from gateway.settings.table import Settings
+from gateway.store.moved import refuse_moved
 from gateway.store.opening import DATABASE
 from gateway.units import counted
 
@@ -46,9 +48,7 @@ def backup(directory: Path) -> None:
     make_directory(directory)
     if any(directory.iterdir()):
         raise click.ClickException(f"{directory} is not empty: name a new directory")
-    # The records first: of what they name nothing is removed for GATEWAY_SWEEP_SECONDS.
-    _copy_records(source / DATABASE, directory / DATABASE)
-    count = _copy_blobs(Layout(source / FOLDER), Layout(directory / FOLDER))
+    count = _copied(source, directory)
     if lost := _lost(directory):
         raise click.ClickException(
             f"{directory} is not whole: it lacks {counted(lost, 'file')} of its records. What"
@@ -56,6 +56,19 @@ def backup(directory: Path) -> None:
             " and the copy took longer: take another, to a slow disk with that setting raised"
         )
     say(f"the records and {counted(count, 'file')} are in {directory}")
+
+
+def _copied(source: Path, directory: Path) -> int:
+    """Copy records and blobs, and count these. Errors: click.ClickException."""
+    try:
+        # The records first: of what they name nothing is removed for GATEWAY_SWEEP_SECONDS.
+        _copy_records(source / DATABASE, directory / DATABASE)
+        return _copy_blobs(Layout(source / FOLDER), Layout(directory / FOLDER))
+    except (sqlite3.Error, OSError) as error:
+        why = in_words(error) if isinstance(error, OSError) else str(error)
+        raise click.ClickException(
+            f"{source} could not be copied ({why}): {directory} is not whole, remove it"
+        ) from error
 
 
 def _lost(directory: Path) -> int:
@@ -76,6 +89,7 @@ def _source(settings: Settings) -> Path:
     try:
         with usable("GATEWAY_DATA_DIR", settings.data_dir):
             is_there = (settings.data_dir / DATABASE).exists()
+            refuse_moved(settings.data_dir)  # the copy would be served next to where they went
     except SettingsError as error:
         raise BadSettings(str(error)) from error
     if not is_there:
@@ -97,6 +111,8 @@ def _copy_records(source: Path, target: Path) -> None:
 
 def _copy_blobs(source: Layout, target: Layout) -> int:
     target.root.mkdir(mode=0o700)
+    if not source.root.exists():  # of a gateway that was never started
+        return 0
     count = 0
     for entries in source.folders():
         for entry in entries:
@@ -113,6 +129,7 @@ def _copy_blob(source: Path, target: Path) -> int:
     except FileNotFoundError:
         return 0
     except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+        with named(target):
+            shutil.copyfile(source, target)
         target.chmod(0o600)
     return 1

@@ -1,6 +1,7 @@
 """``gateway doctor``: whether this machine, these settings and this key can run batches."""
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -12,15 +13,22 @@ from typing import Final
 import click
 import orjson
 
-from gateway.app import gemini_options, google_credentials, policy
+from gateway.app import PASS_THROUGH, gemini_options, google_credentials, policy
 from gateway.batches.planning import BATCH_METHODS
 from gateway.cli.output import say
 from gateway.client.client import ClientError, server_date
 from gateway.clock import SystemClock
 from gateway.directories import hindrance
-from gateway.errors import SettingsError, UpstreamError, UpstreamHeldError
+from gateway.errors import (
+    SettingsError,
+    UpstreamError,
+    UpstreamHeldError,
+    UpstreamUnavailableError,
+    UpstreamUnreadableError,
+)
 from gateway.settings.load import load
 from gateway.settings.table import Settings
+from gateway.store.opening import check_records
 from gateway.translate import OPENAI_ALIASES, Policy, resolve_model
 from gateway.units import GIB, MIB, counted
 from gateway.upstream.gemini import GeminiUpstream
@@ -38,6 +46,7 @@ USUAL: Final = {
         ("images", "gpt-image-1"),
     )
 }
+_ELSEWHERE: Final = "Look at GATEWAY_GEMINI_BASE_URL: what answers there may not be Google's API."
 GOOD, DOUBT, BAD = "ok", "warning", "error"
 _COLOURS: Final = {GOOD: "green", DOUBT: "yellow", BAD: "red"}
 
@@ -84,20 +93,31 @@ async def _all() -> Sequence[Finding]:
         return [Finding("settings", BAD, str(error))]
     findings = [Finding("settings", GOOD, "every setting can be read")]
     findings += [Finding("settings", DOUBT, warning) for warning in warnings]
-    findings.append(_storage(settings.data_dir))
+    findings.append(_storage(settings.data_dir, shared=settings.store is not None))
     findings += [finding async for finding in _google(settings)]
     findings.append(_quota(settings))
     return findings
 
 
-def _storage(directory: Path) -> Finding:
-    """Look at the directory, or at the one that it will be made in."""
+def _storage(directory: Path, *, shared: bool) -> Finding:
+    """Look at the directory, or at the one that it will be made in.
+
+    Records that are ``shared`` by replicas are not in it.
+    """
     places = (directory, *directory.absolute().parents)
     place = next(path for path in places if os.path.exists(path))  # noqa: PTH110 - as hindrance()
     if not place.is_dir():
         return Finding("data directory", BAD, hindrance(place, NotADirectoryError()))
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        error = OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return Finding("data directory", BAD, hindrance(place, error))
     if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
         return Finding("data directory", BAD, hindrance(place, PermissionError()))
+    try:
+        if not shared:
+            check_records(directory)
+    except SettingsError as error:
+        return Finding("data directory", BAD, str(error))
     free = shutil.disk_usage(place).free
     told = f"{directory}, {free // MIB:,} MiB free"
     if free < LEAST_FREE:
@@ -111,8 +131,8 @@ async def _google(settings: Settings) -> AsyncIterator[Finding]:
     yield reached
     if reached.state == BAD:
         return
-    if settings.gemini_api_key is None and not settings.gemini_api_keys:
-        yield Finding("key", BAD, "no key for Google is set: set GEMINI_API_KEY")
+    if settings.auth == PASS_THROUGH:
+        yield Finding("key", GOOD, "clients bring their own (GATEWAY_AUTH): none was tried")
         return
     credentials = google_credentials(settings.gemini_api_key, settings.gemini_api_keys)
     upstream = GeminiUpstream(gemini_options(settings, credentials), SystemClock())
@@ -149,8 +169,12 @@ async def _key(upstream: GeminiUpstream, name: str) -> Finding:
         models = await upstream.models(name)
     except UpstreamHeldError as error:
         return Finding(what, BAD, f"Google refuses it: {error.message}")
-    except UpstreamError as error:
+    except UpstreamUnreadableError as error:
+        return Finding(what, BAD, f"{error.message} {_ELSEWHERE}")
+    except UpstreamUnavailableError as error:
         return Finding(what, DOUBT, f"Google gave no list of models: {error.message}")
+    except UpstreamError as error:
+        return Finding(what, BAD, f"{error.message} {_ELSEWHERE}")
     able = {model.id for model in models if model.methods & BATCH_METHODS}
     if not able:
         return Finding(what, BAD, "it works, but none of its models runs batches")

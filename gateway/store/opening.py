@@ -7,7 +7,7 @@ from gateway.clock import Clock
 from gateway.errors import SettingsError
 from gateway.extras import import_extra
 from gateway.store.records import Records
-from gateway.store.sqlite import SQLiteStore
+from gateway.store.sqlite import SQLiteStore, check
 
 DATABASE: Final = "gateway.sqlite3"
 
@@ -33,3 +33,12 @@ def choose_store(url: str | None, data_dir: Path, clock: Clock, *, bucket: bool)
     postgres = import_extra("gateway.store.postgres", "psycopg", "postgres", asker)
     store: Records = postgres.PostgresStore(url, clock, data_dir)
     return store
+
+
+def check_records(data_dir: Path) -> None:
+    """Refuse a data directory whose records no gateway of this version starts with.
+
+    Nothing is changed, and a gateway may run there. Errors: SettingsError.
+    """
+    if (data_dir / DATABASE).exists():
+        check(data_dir / DATABASE)

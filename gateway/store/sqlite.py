@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from gateway.directories import usable
 from gateway.errors import SettingsError
 from gateway.store import batches, blobs, jobs, staging, webhooks
 from gateway.store.lock import DirectoryLock
-from gateway.store.migrate import migrate, read_migrations
+from gateway.store.migrate import migrate, pending, read_migrations
 from gateway.store.moved import refuse_moved
 from gateway.store.queries import load_queries
 from gateway.store.records import Records
@@ -56,7 +56,7 @@ class SQLiteEngine:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._start(directory, now)
         except sqlite3.Error as error:
-            raise SettingsError(f"{self.path} cannot be used as a database: {error}") from error
+            raise _unfit(self.path, error) from error
 
     def _start(self, directory: Path, now: int) -> None:
         queries = load_queries("sqlite")
@@ -122,3 +122,26 @@ async def _recover(session: Session, now: int) -> None:
     await staging.recover(session)
     await blobs.recover(session)
     await webhooks.recover(session)
+
+
+def check(path: Path) -> None:
+    """Refuse a file of records that no gateway of this version starts with; change nothing.
+
+    Errors: SettingsError.
+    """
+    refuse_network(path.parent)
+    try:
+        with usable("the data directory", path.parent):
+            refuse_moved(path.parent)
+            if path.stat().st_size:
+                with closing(
+                    sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+                ) as file:
+                    applied = {name for (name,) in file.execute("SELECT name FROM migrations")}
+                    pending(read_migrations(), applied)
+    except sqlite3.Error as error:
+        raise _unfit(path, error) from error
+
+
+def _unfit(path: Path, error: sqlite3.Error) -> SettingsError:
+    return SettingsError(f"{path} cannot be used as a database: {error}")

@@ -1,10 +1,16 @@
 """``gateway backup`` of a gateway that runs, and the copy served in its place."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli.main import main
 from gateway.emulator.testing import running
+from gateway.store.moved import write_mark
+from gateway.store.opening import DATABASE
+from gateway.store.sqlite import SQLiteStore
 from tests.cli.processes import run
 from tests.e2e.harness import chat_line, finished, serving, submit
 
@@ -60,3 +66,47 @@ def test_without_a_data_directory_there_is_nothing_to_copy(tmp_path: Path) -> No
 
     assert failed.returncode == 78
     assert "has no gateway.sqlite3" in failed.stderr
+
+
+def refused(source: Path, copy: Path) -> str:
+    """What a back-up says that ends with an error."""
+    done = CliRunner().invoke(main, ["backup", str(copy)], env={"GATEWAY_DATA_DIR": str(source)})
+    assert isinstance(done.exception, SystemExit)
+    assert done.exit_code
+    return done.stderr
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    """A data directory whose schema was made, and in which no gateway ran."""
+
+    async def make() -> None:
+        store = SQLiteStore(tmp_path / "data" / DATABASE)
+        await store.open(0)
+        await store.close()
+
+    asyncio.run(make())
+    return tmp_path / "data"
+
+
+def test_a_gateway_that_never_ran_has_no_files(records: Path, tmp_path: Path) -> None:
+    """The folder of their bytes is not there, and it need not be."""
+    env = {"GATEWAY_DATA_DIR": str(records)}
+    done = CliRunner().invoke(main, ["backup", str(tmp_path / "copy")], env=env)
+    assert done.stdout == f"the records and 0 files are in {tmp_path / 'copy'}\n"
+    assert done.exit_code == 0
+
+
+def test_records_that_cannot_be_copied(records: Path, tmp_path: Path) -> None:
+    """One sentence, and what to do with the copy that was begun."""
+    (records / DATABASE).write_bytes(bytes(range(256)) * 40)
+    said = refused(records, tmp_path / "copy")
+    assert "could not be copied (file is not a database)" in said
+    assert f"{tmp_path / 'copy'} is not whole, remove it" in said
+
+
+def test_records_that_were_moved_are_not_copied(records: Path, tmp_path: Path) -> None:
+    """The copy would lack the mark, and be served next to the place where they went."""
+    write_mark(records, "elsewhere", None, done=True)
+    assert "were moved to elsewhere" in refused(records, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
