@@ -292,10 +292,9 @@ async def test_ten_dead_workers_fail_the_batch_and_five_do_not(tmp_path: Path, d
 async def test_one_bad_batch_does_not_hold_up_another(tmp_path: Path) -> None:
     """A batch whose input is not there backs off alone, and fails visibly in the end."""
     async with world(tmp_path) as here:
-        poisoned = await here.submit(TWO)
-        file = await here.context.store.input_file(poisoned.id)
-        assert file is not None
+        file = await here.upload(TWO, "input.jsonl", purpose="batch")
         await here.context.blobs.delete(file.segments[0].blob)
+        poisoned = await here.submit_file(file)
 
         good = await here.ended(await here.submit(TWO))
 

@@ -17,13 +17,19 @@ from gateway.errors import AuditError, UnavailableError, WorkerError
 from gateway.runner.cpu.publish import PublishTask, RunPaths
 from gateway.runner.cpu.validate import InputLimits, ValidateTask
 from gateway.runner.workers import ALLOCATOR, Workers
-from tests.runner.world import chat, worker_processes
+from tests.runner.world import chat, end_kept_workers, worker_processes
 
 LIMITS = InputLimits(10**6, 10**6, 2**20, 10, 10, 10**6, 100)
 JOBS = JobLimits(1000, 10**9, 2**20, 100, 20)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def no_others() -> None:
+    """Processes are counted here: end the one that the tests of other modules share."""
+    await end_kept_workers()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def workers() -> AsyncIterator[Workers]:
     """Two at most."""
     pool = Workers(2)

@@ -492,7 +492,7 @@ def worker_processes() -> list[psutil.Process]:
     return found
 
 
-# Of a module's loop: a process for each test would be half of what a test costs.
+# Of the room's loop: a process for each test would be half of what a test costs.
 _kept: dict[asyncio.AbstractEventLoop, Workers] = {}
 
 
@@ -505,7 +505,7 @@ async def end_kept_workers() -> None:
 
 @contextlib.asynccontextmanager
 async def workers(*, alone: bool, count: int = 1, memory: int = 0) -> AsyncIterator[Workers]:
-    """One worker, shared by the tests of a module; ``alone``: new ones, and no other process."""
+    """One worker, shared by the tests of a process; ``alone``: new ones, and no other process."""
     if alone:
         await end_kept_workers()
         own = Workers(count, memory)
