@@ -1,5 +1,6 @@
 """The schema, brought up to date by ordered files; the table ``migrations`` says which ran."""
 
+import functools
 import sqlite3
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -9,13 +10,16 @@ from gateway.errors import SettingsError
 from gateway.store.sqlite_session import SQLiteSession
 
 
+@functools.cache
 def read_migrations() -> Sequence[tuple[str, str]]:
-    """Return names and texts of the migrations, in order."""
+    """Return names and texts of the migrations, in order; read once in a process."""
     folder = files("gateway.store").joinpath("migrations")
-    return sorted(
-        (entry.name, entry.read_text(encoding="utf-8"))
-        for entry in folder.iterdir()
-        if entry.name.endswith(".sql")
+    return tuple(
+        sorted(
+            (entry.name, entry.read_text(encoding="utf-8"))
+            for entry in folder.iterdir()
+            if entry.name.endswith(".sql")
+        )
     )
 
 

@@ -14,9 +14,11 @@ parameter that is compared with a column of which a partial index names a value,
 ``LIKE``, has the statement planned again each time it is carried out, for 0.3 ms.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Final
 
 from gateway.batches.batch import LIVE_STATUSES, BatchStatus
@@ -33,12 +35,15 @@ def parse_queries(text: str) -> Iterator[tuple[str, str]]:
         yield name, statement.strip().replace("$live", _LIVE)
 
 
+@functools.cache
 def load_queries(engine: str) -> Mapping[str, str]:
-    """Return what both engines say alike, and the engine's own."""
+    """Return what both engines say alike, and the engine's own; read once in a process."""
     folder = files("gateway.store").joinpath("sql")
     entries = [*folder.iterdir(), *folder.joinpath(engine).iterdir()]
-    return collect_queries(
-        entry.read_text(encoding="utf-8") for entry in entries if entry.name.endswith(".sql")
+    return MappingProxyType(
+        collect_queries(
+            entry.read_text(encoding="utf-8") for entry in entries if entry.name.endswith(".sql")
+        )
     )
 
 
