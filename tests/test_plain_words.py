@@ -4,9 +4,10 @@ That a function's docstring begins with a verb is ruff's D401.
 """
 
 import ast
+import functools
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,36 +43,43 @@ def idioms() -> dict[str, int]:
     return found
 
 
-def first_lines() -> Iterator[tuple[str, str]]:
-    """The first line of each module's docstring."""
+@functools.cache
+def docstrings() -> Mapping[str, Sequence[str]]:
+    """Of each module and of its classes and functions, the module's first; "" where there is none.
+
+    Both rules below read them: to parse every module takes more than a second.
+    """
+    found = {}
     for name in files("gateway/*.py"):
         tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
-        yield name, (ast.get_docstring(tree) or "").partition("\n")[0]
+        found[name] = [
+            ast.get_docstring(node) or ""
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+    return found
 
 
 def without_subject() -> dict[str, int]:
     """Modules whose first line is no sentence, or more than one, or begins with What, How, It."""
-    return {
-        name: int(
-            not line.endswith((".", ":"))
-            or bool(_NO_SUBJECT.match(line))
-            or bool(_SECOND_SENTENCE.search(line))
-        )
-        for name, line in first_lines()
-    }
+    return {name: int(_is_no_subject(texts[0])) for name, texts in docstrings().items()}
+
+
+def _is_no_subject(text: str) -> bool:
+    line = text.partition("\n")[0]
+    return (
+        not line.endswith((".", ":"))
+        or bool(_NO_SUBJECT.match(line))
+        or bool(_SECOND_SENTENCE.search(line))
+    )
 
 
 def riddles() -> dict[str, int]:
     """How many docstrings of classes and functions begin with What, How or It, in each file."""
-    found = {}
-    for name in files("gateway/*.py"):
-        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
-        found[name] = sum(
-            bool(_NO_SUBJECT.match(ast.get_docstring(node) or ""))
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        )
-    return found
+    return {
+        name: sum(bool(_NO_SUBJECT.match(text)) for text in texts[1:])
+        for name, texts in docstrings().items()
+    }
 
 
 RULES: Final = {"idioms": idioms, "first lines": without_subject, "riddles": riddles}
