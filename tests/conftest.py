@@ -1,8 +1,10 @@
 """Settings that hold for every test."""
 
+import gc
 import re
 import signal
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,10 @@ from tests.authorities import trust_ours
 # Whole programs, real SDKs and long trials: what `pytest -m "not slow"` leaves out as a folder.
 SLOW_FOLDERS = {"campaigns", "e2e", "sdk"}
 SLOW_MODULE = re.compile(r"^pytestmark = (?:\[\s*)?pytest\.mark\.slow\b", re.MULTILINE)
+
+# What is imported and collected lives to the end: to look through it for garbage again and again is
+# a seventh of collecting.
+gc.disable()
 
 trust_ours()
 
@@ -35,11 +41,28 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if slow else None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, obj: object
+) -> list[pytest.Item] | None:
+    """Make no items of what `-m "not slow"` leaves out: some tables are thousands of cases."""
+    if collector.config.option.markexpr != "not slow" or not isinstance(obj, FunctionType | type):
+        return None
+    marks: list[pytest.Mark] = vars(obj).get("pytestmark", [])
+    return [] if any(mark.name == "slow" for mark in marks) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the slow folders."""
     for item in items:
         if _is_in_a_slow_folder(item.path):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, of what the tests themselves make."""
+    gc.freeze()
+    gc.enable()
 
 
 def _is_in_a_slow_folder(path: Path) -> bool:
