@@ -13,6 +13,7 @@ import yaml
 
 from gateway.metrics.table import TABLE, Kind
 from gateway.settings.table import SETTINGS
+from tests.every import in_one_item
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 ROWS = {row.name: row for row in TABLE}
@@ -44,6 +45,7 @@ def expressions() -> dict[str, str]:
     return alerts | panels
 
 
+@in_one_item
 @pytest.mark.parametrize("name", expressions())
 def test_every_series_and_label_exists(name: str) -> None:
     """A counter is never shown bare, a gauge never as a rate."""

@@ -12,6 +12,7 @@ from gateway.settings.secret_files import SecretFiles
 from gateway.settings.table import SETTINGS
 from gateway.settings.values import ApiKey, Secret, is_loopback
 from gateway.translate import Policy
+from tests.every import in_one_item
 
 KEY = {"GEMINI_API_KEY": "AIza-test"}
 
@@ -73,6 +74,7 @@ def test_an_unknown_name_stops_the_start_and_suggests() -> None:
         load(KEY | {"GATEWAY_POTR": "1"})
 
 
+@in_one_item
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.api.routes import ROUTES, ApiRoute
 from tests.api.world import World
+from tests.every import in_one_item
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 PATHS = sorted({route.path for route in ROUTES})
@@ -42,6 +43,7 @@ def check_envelope(answer: httpx.Response, status: int) -> dict[str, Any]:
     return error
 
 
+@in_one_item
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("prefix", ["", "/v1"])
 async def test_methods_a_path_does_not_have(
@@ -59,6 +61,7 @@ async def test_methods_a_path_does_not_have(
         assert f"{method} on {prefix}{_concrete(path)}" in error["message"]
 
 
+@in_one_item
 @pytest.mark.parametrize(
     "path",
     [
@@ -83,6 +86,7 @@ async def test_unknown_urls(alice: httpx.AsyncClient, method: str, path: str) ->
     assert error["code"] == "unknown_url"
 
 
+@in_one_item
 @pytest.mark.parametrize("route", KEYED, ids=_name)
 async def test_no_key(world: World, route: ApiRoute) -> None:
     """401 before anything else is looked at."""
@@ -94,6 +98,7 @@ async def test_no_key(world: World, route: ApiRoute) -> None:
     assert (answer.headers["www-authenticate"], error["code"]) == ("Bearer", None)
 
 
+@in_one_item
 @pytest.mark.parametrize("route", [r for r in KEYED if "{id" in r.path], ids=_name)
 @pytest.mark.parametrize("object_id", ["none", "file-x", "%00", "%2e%2e", "ü" * 300, "a'--", "{}"])
 async def test_unknown_ids(alice: httpx.AsyncClient, route: ApiRoute, object_id: str) -> None:
@@ -125,6 +130,7 @@ BODIES: dict[str, tuple[bytes, str | None]] = {
 }
 
 
+@in_one_item
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/uploads", "/v1/batches"])
 async def test_wrong_bodies(world: World, alice: httpx.AsyncClient, path: str, name: str) -> None:
@@ -154,6 +160,7 @@ async def test_an_overlong_json_body(alice: httpx.AsyncClient, *, declared: bool
     check_envelope(answer, 413)
 
 
+@in_one_item
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/batches"])
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=99999", "after=none"])
 async def test_wrong_queries(alice: httpx.AsyncClient, path: str, query: str) -> None:

@@ -20,6 +20,7 @@ from gateway.batches.job import JobState
 from tests.api.world import LINE, START, World, new_world
 from tests.conformance.background import collected, queued
 from tests.conformance.records import a_job
+from tests.every import in_one_item
 
 URL = "https://example.com/hook"
 UNKNOWN = "never-was-there"
@@ -164,6 +165,7 @@ def name_of(route: ApiRoute) -> str:
     return f"{route.method} {route.path}"
 
 
+@in_one_item
 @pytest.mark.parametrize("route", OWN, ids=name_of)
 def test_every_route_is_in_this_test(route: ApiRoute) -> None:
     """A new one with a body fails until its body is written above."""
@@ -171,6 +173,7 @@ def test_every_route_is_in_this_test(route: ApiRoute) -> None:
         assert (route.method, route.path) in BODIES
 
 
+@in_one_item
 @pytest.mark.parametrize("route", WITH_ID, ids=name_of)
 async def test_an_id_of_another_owner_is_not_there(hers: Alices, route: ApiRoute) -> None:
     """Of every kind, in the words for one that never was; and nothing is written."""
@@ -185,6 +188,7 @@ async def test_an_id_of_another_owner_is_not_there(hers: Alices, route: ApiRoute
     assert hers.rows() == before
 
 
+@in_one_item
 @pytest.mark.parametrize("route", LISTS, ids=name_of)
 async def test_lists_are_of_ones_own(hers: Alices, route: ApiRoute) -> None:
     """Also from another owner's object on."""

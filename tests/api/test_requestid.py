@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+from tests.every import in_one_item
+
 
 @pytest.mark.parametrize("given", ["a", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "A.b_c:d-9" * 14])
 async def test_a_safe_id_is_kept(alice: httpx.AsyncClient, given: str) -> None:
@@ -12,6 +14,7 @@ async def test_a_safe_id_is_kept(alice: httpx.AsyncClient, given: str) -> None:
     assert answer.headers.get_list("x-request-id") == [given]
 
 
+@in_one_item
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "ö", "<script>", "a\tb"])
 @pytest.mark.parametrize("path", ["/v1/files", "/healthz", "/nowhere"])
 async def test_any_other_is_replaced(alice: httpx.AsyncClient, path: str, given: str) -> None:

@@ -25,6 +25,7 @@ from gateway.batches.lifecycle import (
     stop_reason,
     unserved,
 )
+from tests.every import in_one_item
 
 NOW = 1_000_000
 BATCH = Batch(
@@ -68,6 +69,7 @@ def test_the_table_is_total_and_has_no_unreachable_state() -> None:
     assert reached == set(JobState)
 
 
+@in_one_item
 @pytest.mark.parametrize("state", JobState)
 @pytest.mark.parametrize("target", JobState)
 def test_only_the_table_moves_a_job(state: JobState, target: JobState) -> None:
@@ -121,6 +123,7 @@ CANCELLING = replace(BATCH, cancel_requested_at=NOW)
 OVERDUE = replace(BATCH, expires_at=NOW)
 
 
+@in_one_item
 @pytest.mark.parametrize("batch", [CANCELLING, OVERDUE], ids=["cancel", "expiry"])
 @pytest.mark.parametrize(
     ("changes", "act"),

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.emulator.checks.media import FACTORS, SIZES
 from tests.emulator.asking import Json, ask, parts_of, texts_of
+from tests.every import in_one_item
 
 IMAGE = "gemini-2.5-flash-image"
 SPEECH = "gemini-2.5-flash-preview-tts"
@@ -35,6 +36,7 @@ def chunks(png: bytes) -> dict[bytes, bytes]:
     return found
 
 
+@in_one_item
 @pytest.mark.parametrize("ratio", SIZES)
 @pytest.mark.parametrize("size", FACTORS)
 def test_pictures_have_the_asked_size(ratio: str, size: str) -> None:

@@ -12,6 +12,7 @@ from gateway.emulator.resources.caches import Cache
 from gateway.emulator.resources.capabilities import capabilities_of
 from gateway.emulator.resources.project_resources import ProjectResources
 from tests.emulator.asking import FLASH, TOOL, Json, ask, parts_of, refusal
+from tests.every import in_one_item
 
 PRO = "gemini-2.5-pro"
 LITE = "gemini-2.5-flash-lite"
@@ -327,6 +328,7 @@ REFUSED: list[tuple[str, str, Json]] = [
 ]
 
 
+@in_one_item
 @pytest.mark.parametrize(("words", "model", "request_"), REFUSED)
 def test_refused(words: str, model: str, request_: Json) -> None:
     """400, in the service's words."""
@@ -406,6 +408,7 @@ ACCEPTED: list[tuple[str, Json]] = [
 ]
 
 
+@in_one_item
 @pytest.mark.parametrize(("model", "request_"), ACCEPTED)
 def test_accepted(model: str, request_: Json) -> None:
     """The neighbour of a refusal is answered."""

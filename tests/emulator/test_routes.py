@@ -11,6 +11,7 @@ from gateway.emulator.api.routes import ROUTES, VERSIONS
 from gateway.emulator.testing import Emulator, EmulatorOptions, running
 from tests.emulator.conftest import Create
 from tests.emulator.replaying import SAMPLES
+from tests.every import in_one_item
 
 Json = dict[str, Any]
 _DATA = Path(__file__).parent.parent / "data" / "gemini-schema.json"
@@ -28,6 +29,7 @@ def path_of(method: Json, version: str) -> str:
     return path
 
 
+@in_one_item
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("method", METHODS, ids=lambda one: f"{one['method']} {one['path']}")
 def test_every_method_is_there(shared: httpx.Client, method: Json, version: str) -> None:
@@ -52,6 +54,7 @@ def shared() -> Any:
             yield client
 
 
+@in_one_item
 @pytest.mark.parametrize("row", ROUTES, ids=lambda row: f"{row.method} {row.path}")
 def test_no_route_takes_any_query(shared: httpx.Client, row: Any) -> None:
     """400 in the transcoder's words, before anything else is looked at."""

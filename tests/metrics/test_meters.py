@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.metrics.meters import PrometheusMeters
 from gateway.metrics.table import LIVE_JOBS, QUOTA_USED, TABLE, UPSTREAM_AGE, Kind, Row
 from gateway.ports.metrics import NO_METERS, Series
+from tests.every import in_one_item
 
 # Prometheus' conventions ("Metric and label naming"): base units, plural, at the end of a name.
 UNITS = ("seconds", "bytes", "dollars", "tokens", "jobs")
@@ -38,6 +39,7 @@ def label_values(row: Row, values: Iterable[str]) -> dict[str, str]:
     return dict(zip(row.labels, values, strict=False))
 
 
+@in_one_item
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_names_follow_the_conventions(row: Row) -> None:
     """One prefix, a base unit, ``_total`` for counters alone, a sentence of help."""

@@ -12,6 +12,7 @@ from gateway.notify.guard import (
     checked_address,
     is_allowed,
 )
+from tests.every import in_one_item
 
 PUBLIC = ["8.8.8.8", "2606:4700:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 PRIVATE = [
@@ -60,6 +61,7 @@ def test_private_addresses_by_wish(text: str) -> None:
     assert is_allowed(ip_address(text), allow_private=True)
 
 
+@in_one_item
 @pytest.mark.parametrize("text", NEVER)
 @pytest.mark.parametrize("allow_private", [False, True])
 def test_addresses_that_are_never_allowed(text: str, *, allow_private: bool) -> None:
@@ -67,6 +69,7 @@ def test_addresses_that_are_never_allowed(text: str, *, allow_private: bool) -> 
     assert not is_allowed(ip_address(text), allow_private=allow_private)
 
 
+@in_one_item
 @pytest.mark.parametrize(
     "url",
     [

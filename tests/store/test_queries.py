@@ -1,5 +1,6 @@
 """Statements by name."""
 
+import functools
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from gateway.batches.batch import LIVE_STATUSES
 from gateway.store.queries import collect_queries, load_queries, parse_queries
 from tests.databases import migrated
+from tests.every import in_one_item
 
 SOURCES = Path(__file__).parents[2] / "gateway" / "store"
 
@@ -58,14 +60,20 @@ def test_live_statuses_are_named_once() -> None:
     assert [path.name for path in folder.rglob("*.sql") if spelled.search(path.read_text())] == []
 
 
+@in_one_item
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 @pytest.mark.parametrize("name", sorted(load_queries("sqlite")))
 def test_every_statement_is_one_and_is_used(name: str, engine: str) -> None:
     """No dead SQL."""
     assert load_queries(engine)[name].count(";") == 1
-    sources = "".join(path.read_text() for path in SOURCES.glob("*.py"))
+    sources = _sources()
     stems = (name, name.removesuffix("_newest_first"), name.removesuffix("_oldest_first"))
     assert any(f'"{stem}"' in sources for stem in stems)
+
+
+@functools.cache
+def _sources() -> str:
+    return "".join(path.read_text() for path in SOURCES.glob("*.py"))
 
 
 class Plans:
@@ -107,6 +115,7 @@ def test_a_value_that_decides_a_plan_is_noticed(plans: Plans) -> None:
     assert plans.questions(looked_at, "lost")
 
 
+@in_one_item
 @pytest.mark.parametrize("name", sorted(load_queries("sqlite")))
 def test_no_statement_is_planned_for_its_values(plans: Plans, name: str) -> None:
     """Once is enough, whatever is looked for."""

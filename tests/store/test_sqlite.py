@@ -27,6 +27,7 @@ from tests.conformance.records import (
 )
 from tests.conformance.staging import named_by_jobs, staged
 from tests.conformance.store import StoreRules
+from tests.every import in_one_item
 from tests.store.timed import TimedSQLite
 
 Reopen = Callable[[int], Awaitable[SQLiteStore]]
@@ -189,6 +190,7 @@ class TestStatements:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             await sqlite.engine.reader.run("recover_blobs")
 
+    @in_one_item
     @pytest.mark.parametrize("name", sorted(load_queries("sqlite")))
     async def test_no_statement_scans_a_table(self, sqlite: SQLiteStore, name: str) -> None:
         """Rows stay as tombstones for ever: what is not found by an index gets slow."""

@@ -14,6 +14,7 @@ from gateway.translate.contract import LineError, Policy
 from gateway.translate.request.conversation import Conversation
 from gateway.translate.template import StandIns
 from gateway.translate.tools.call_turns import CALLS
+from tests.every import in_one_item
 
 POLICY: Final = Policy()
 MODELS: Final = ("gemini-2.5-flash", "gemini-3.6-flash")
@@ -61,6 +62,7 @@ TWO: Final = [call("a1"), call("b2", "{}", "list_all")]
 BOTH: Final = [result("a1"), result("b2", "sunny")]
 
 
+@in_one_item
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     "messages",
@@ -94,6 +96,7 @@ def changed(change: Callable[[list[Json]], Any]) -> list[Json]:
     return messages
 
 
+@in_one_item
 @pytest.mark.parametrize(
     "change",
     [

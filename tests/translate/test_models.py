@@ -10,6 +10,7 @@ from gateway.translate.contract import DEFAULT_POLICY, Policy
 from gateway.translate.models.aliases import OPENAI_ALIASES, resolve_model
 from gateway.translate.models.capabilities import capabilities_of
 from gateway.translate.models.known import KNOWN_MODELS
+from tests.every import in_one_item
 
 ALIASES = Policy(
     aliases={
@@ -70,6 +71,7 @@ def test_the_longest_beginning_wins(name: str, resolved: tuple[str, dict[str, st
     assert resolve_model(name, NAMES) == resolved
 
 
+@in_one_item
 @pytest.mark.parametrize("name", OPENAI_ALIASES)
 def test_openais_names_lose_nothing(name: str) -> None:
     """Known models that run batches, and defaults that they can do: no line is noted for them."""

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.translate.reading.own_values import Texts, take_own
+from tests.every import in_one_item
 
 TEXT = st.text(max_size=4) | st.sampled_from(
     ["", '"', "\\", '\\"', "a]b", '","', "u001a", "\x1a1000\x1a", "$ref", "é", "description"]
@@ -57,6 +58,7 @@ def described(*texts: str, **more: Any) -> list[dict[str, Any]]:
     return [{"description": text, **more} for text in texts]
 
 
+@in_one_item
 @pytest.mark.parametrize(
     ("first", "second", "found"),
     [

@@ -19,6 +19,7 @@ from gateway.translate.reading.own_values import (
     put_back,
     take_own,
 )
+from tests.every import in_one_item
 
 USER: Final = '"\\u001a900\\u001a"'
 OBJECT: Final = '{"\\u001a901\\u001a":""}'
@@ -300,6 +301,7 @@ FOUND: Final[dict[str, list[Any]]] = {
 }
 
 
+@in_one_item
 @pytest.mark.parametrize("name", FOUND)
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_pattern_finds_values_that_would_be_taken(name: str, value: object) -> None:

@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from tests.every import in_one_item
 from tests.translate.cases import CASES, load
 
 BUGS = orjson.loads((CASES / "peer_bugs.json").read_bytes())
@@ -11,6 +12,7 @@ NAMES = {
 }
 
 
+@in_one_item
 @pytest.mark.parametrize("bug", BUGS, ids=[bug["bug"].split(":")[0] for bug in BUGS])
 def test_a_known_bug_has_its_cases(bug: dict[str, list[str]]) -> None:
     """The cases that prove it are there, and so are run by the tables' own tests."""

@@ -17,6 +17,7 @@ from gateway.translate.request.media import (
     inline_image,
     written_image,
 )
+from tests.every import in_one_item
 
 DATA = base64.b64encode(Random(1).randbytes(3_000)).decode()
 HEADS = (
@@ -41,6 +42,7 @@ def read(uri: str) -> Any:
     return blob["mimeType"], orjson.dumps(blob["data"])[1:]
 
 
+@in_one_item
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize(
     "data",
@@ -66,6 +68,7 @@ def test_every_place_of_a_character_that_is_wrong() -> None:
     assert 250 < refused < 270
 
 
+@in_one_item
 @pytest.mark.parametrize("before", HEADS)
 @pytest.mark.parametrize("head", HEADS)
 def test_the_picture_before_does_not_show(before: str, head: str) -> None:
@@ -95,6 +98,7 @@ def test_short_data_is_looked_at_as_a_whole() -> None:
         assert all(refused[-64:])
 
 
+@in_one_item
 @pytest.mark.parametrize("odd", ["\n", "\r\n", '"', "\\", "é", "\x00"])
 @pytest.mark.parametrize("at", [0, 70, 2_000, len(DATA)])
 def test_what_needs_more_than_a_copy_is_left_to_the_ordinary_way(odd: str, at: int) -> None:

@@ -75,6 +75,7 @@ from gateway.translate.tools import custom as custom_tools
 from gateway.translate.tools import declarations as tools
 from gateway.translate.tools import google as google_tools
 from gateway.translate.tools import server_steps as steps
+from tests.every import in_one_item
 from tests.translate import placing_responses
 from tests.translate.gemini_schema import DOCUMENT, SCHEMAS
 
@@ -165,6 +166,7 @@ TABLES: list[tuple[str, FieldTable[Any], set[str]]] = [
 ]
 
 
+@in_one_item
 @pytest.mark.parametrize(
     ("table", "listed"), [row[1:] for row in TABLES], ids=[r[0] for r in TABLES]
 )
@@ -173,6 +175,7 @@ def test_every_request_field_is_placed(table: FieldTable[Any], listed: set[str])
     assert listed - table.by_name.keys() == set()
 
 
+@in_one_item
 @pytest.mark.parametrize("table", [row[1] for row in TABLES], ids=[row[0] for row in TABLES])
 def test_a_field_stands_in_one_place_and_says_why(table: FieldTable[Any]) -> None:
     """Two rows of one name would hide each other; a row without words explains nothing."""
@@ -236,6 +239,7 @@ def test_every_table_is_compared_with_a_vendors_type() -> None:
     assert {table.path for table in REGISTERED} - compared == OURS
 
 
+@in_one_item
 @pytest.mark.parametrize(("table", "model", "message"), GOOGLES)
 def test_every_member_of_googles_objects_is_placed(
     table: FieldTable[Any], model: type[BaseModel], message: str

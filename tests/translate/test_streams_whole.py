@@ -9,6 +9,7 @@ import pytest
 
 from gateway.translate import ENDPOINTS, STREAMS, Context, Policy, Rendered, StreamOptions
 from gateway.translate.streams.stream import CUT_OFF
+from tests.every import every
 from tests.translate.cases import load
 from tests.translate.running import CONTEXT, told
 
@@ -119,7 +120,7 @@ def streamed(case: dict[str, Any], hints: Any, context: Context) -> tuple[list[b
     return [block for block in b"".join(written).split(b"\n\n") if block], rendered
 
 
-@pytest.mark.parametrize("case", STREAMED)
+@every("case", STREAMED, group=lambda row: row.id.partition(":")[0])
 def test_a_stream_adds_up_to_the_whole_answer(case: dict[str, Any]) -> None:
     """Same texts, calls, media, citations, signatures and ends, whatever the answer holds."""
     policy = Policy.from_json(case.get("policy", {}))

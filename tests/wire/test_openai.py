@@ -21,6 +21,7 @@ from gateway.wire.openai import (
     parse_new_file,
     truncate,
 )
+from tests.every import in_one_item
 
 ENDPOINTS = ("/v1/chat/completions", "/v1/embeddings")
 GOOD: dict[str, Any] = {
@@ -253,6 +254,7 @@ COMPLAINTS = [
 ]
 
 
+@in_one_item
 @pytest.mark.parametrize(
     ("body", "param", "code", "message"), COMPLAINTS, ids=[str(c[3])[:60] for c in COMPLAINTS]
 )
