@@ -224,7 +224,7 @@ async def test_a_job_whose_end_was_told_without_an_answer_is_rescued(
     assert sorted(paid(gemini, since).values()) == [1, 1, 1]
 
 
-@pytest.mark.parametrize("fault", ["drop-after", "garbage-after"])
+@pytest.mark.parametrize("fault", ["drop-after", "garbage-after", "cut-after"])
 async def test_a_lost_answer_is_not_asked_for_again(
     gemini: Emulator, tmp_path: Path, fault: str
 ) -> None:
@@ -232,7 +232,7 @@ async def test_a_lost_answer_is_not_asked_for_again(
     since = len(gemini.ledger())
     async with rescuing(gemini, tmp_path) as w:
         gemini.fault("job-stuck", times=1)
-        gemini.fault(fault, on="generate", times=1)
+        gemini.fault(fault, on="generate", times=1, bytes=20)
         done = await w.ended(await w.submit(LINES))
 
         told = await answers(w, done)

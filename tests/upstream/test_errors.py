@@ -168,6 +168,14 @@ class TestErrors:
         error = error_of(Call.STAGE, 429, body, SCRUB)
         assert describe(error) == f"{STORE_FULL}: the upstream answered 429"
 
+    def test_one_that_cannot_be_read_is_described_by_what_is_known(self) -> None:
+        """The status alone, 200, told nothing of why it is tried again."""
+        told = "Google's answer cannot be read: it is empty (status 200, text/html, 0 bytes)."
+        error = errors.UpstreamUnreadableError(told, status=200)
+        assert describe(error) == told
+        error.add_note("the job is looked at again")
+        assert describe(error) == f"the job is looked at again: {told}"
+
     def test_a_hint_of_three_hundred_billion_years_is_not_believed(self) -> None:
         """A full file store answers so: python-genai#1172."""
         details = [{"retryDelay": "9223372036854775807s"}]
