@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from gateway.units import GIB, KIB, MIB
+from gateway.wire.json_faults import json_fault
 
 API_VERSIONS: Final = ("v1beta", "v1", "v1alpha")
 
@@ -181,7 +182,8 @@ def aliases(value: str) -> ModelAliases:
     text = value.strip()
     rest = text.removeprefix("openai")
     openai = rest != text
-    own = _object(rest) if rest.strip() or not openai else {}
+    # Blanks in place of the word: an error names the place of its fault in the whole value.
+    own = _object(rest.rjust(len(text))) if rest.strip() or not openai else {}
     if not all(isinstance(alias, str | dict) and alias for alias in own.values()):
         raise ValueError(
             'is neither "openai" nor a JSON map of names, e.g. {"gpt-4o-mini":"gemini-3.8-flash"}'
@@ -257,8 +259,9 @@ def counts(value: str) -> dict[str, int]:
 def _object(value: str) -> dict[str, Any]:
     try:
         parsed = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        raise ValueError("is not JSON") from None
+    except orjson.JSONDecodeError as error:
+        fault = json_fault(error, value.encode(errors="replace"))
+        raise ValueError(f"is not JSON. {fault}") from None
     if isinstance(parsed, dict):
         return parsed
     raise ValueError("is not a JSON object")
