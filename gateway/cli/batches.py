@@ -23,10 +23,18 @@ the others; --background lists these alone.
 
 
 @click.command(short_help="List batches.", help=HELP)
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--status", help="Only batches of this status, for example in_progress.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: one batch a line.")
-@click.option("--background", is_flag=True, help="Only responses in the background.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100),
+    default=20,
+    show_default=True,
+    help="Ask for so many batches, the newest.",
+)
+@click.option(
+    "--status", help="List only those of this status among them, for example in_progress."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one batch a line.")
+@click.option("--background", is_flag=True, help="List only responses in the background.")
 @connection_options
 def batches(
     limit: int,

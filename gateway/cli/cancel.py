@@ -10,7 +10,7 @@ from gateway.cli.output import say
 
 HELP: Final = """Ask for the end of BATCH, and print its status.
 
-Lines that were answered by then come in its output file, the others in its error file.
+Lines that were answered by then are in its output file, the others in its error file.
 
 \b
   gateway cancel batch_0123456789abcdef
@@ -20,7 +20,7 @@ Lines that were answered by then come in its output file, the others in its erro
 
 @click.command(short_help="End a batch and keep what was answered.", help=HELP)
 @click.argument("batch")
-@click.option("--json", "as_json", is_flag=True, help="For programs: the whole answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @connection_options
 def cancel(batch: str, as_json: bool, base_url: str, api_key: str) -> None:
     """See HELP."""

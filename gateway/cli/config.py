@@ -1,4 +1,4 @@
-"""``gateway config``."""
+"""``gateway config``: the settings in force, secrets masked."""
 
 from typing import Final
 

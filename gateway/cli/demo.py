@@ -17,7 +17,7 @@ from gateway.cli.demo_lines import ALIASES, chat_lines, embedding_lines, respons
 from gateway.cli.environment import make_directory
 from gateway.cli.output import say
 
-EXTRA: Final = ("openai", "rich")
+EXTRA: Final = "openai"
 STOP_SECONDS: Final = 15
 JOB_SECONDS: Final = 2
 
@@ -36,17 +36,16 @@ SETTINGS: Final = {
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where inputs, outputs and logs go. Default: a new temporary directory.",
+    help="The directory for inputs, outputs and logs; by default a new temporary one.",
 )
 def demo(keep: Path | None) -> None:
     """Run a program of OpenAI's SDK over three batches against a Gemini emulator.
 
     Needs the [demo] extra, no key and no network. Starts the emulator and the gateway, ends both.
     """
-    missing = [name for name in EXTRA if find_spec(name) is None]
-    if missing:
+    if find_spec(EXTRA) is None:
         raise click.ClickException(
-            f"the demo needs {' and '.join(missing)}: in the checkout, type pip install '.[demo]'"
+            f"the demo needs {EXTRA}: in the checkout, type pip install '.[demo]'"
         )
     directory = keep or Path(tempfile.mkdtemp(prefix="gateway-demo-"))
     make_directory(directory)
@@ -87,7 +86,7 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
 def _server(
     directory: Path, name: str, command: Sequence[str], settings: Mapping[str, str]
 ) -> Iterator[str]:
-    """One of our servers for as long as it is needed; gives its URL once it listens."""
+    """Run ``gateway`` with a command that serves; give its URL once it listens, end it after."""
     log = directory / f"{name}.log"
     with log.open("wb") as errors:
         process = _start(["gateway", *command], settings, subprocess.PIPE, errors)
@@ -107,7 +106,7 @@ def _url(process: subprocess.Popen[str], log: Path) -> str:
 
 
 def _program(module: str, directory: Path, settings: Mapping[str, str]) -> None:
-    """Run one to its end; what it prints is the demo's."""
+    """Run a module to its end; it prints to the demo's own output."""
     process = _start([module, str(directory)], settings)
     with process, _ended(process):
         code = process.wait()
@@ -121,9 +120,9 @@ def _start(
     stdout: int | None = None,
     stderr: IO[bytes] | None = None,
 ) -> subprocess.Popen[str]:
-    """In a session of its own: Ctrl-C is for the demo, which ends what it started in order.
+    """Start a module in a session of its own: the demo alone gets Ctrl-C, and ends it in order.
 
-    Should the demo be killed, its lifelines end with it.
+    Should the demo be killed, the module ends by its lifeline (``lifeline.py``).
     """
     return subprocess.Popen(  # noqa: S603 - Python itself, with modules of ours
         module_command("gateway.cli.lifeline", *module),
@@ -138,7 +137,7 @@ def _start(
 
 @contextmanager
 def _ended(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Whatever happens, the process has ended afterwards."""
+    """Have a process end with the block: by SIGTERM, after STOP_SECONDS by SIGKILL."""
     try:
         yield
     finally:
@@ -153,7 +152,7 @@ def _ended(process: subprocess.Popen[str]) -> Iterator[None]:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: through every ``finally``."""
+    """Have SIGTERM end the demo as Ctrl-C does: through every ``finally``."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -1,7 +1,7 @@
 # ruff: noqa: T201 - a program that prints
 """Run three batches with OpenAI's SDK and keep what comes back: python demo_client.py DIRECTORY.
 
-OPENAI_BASE_URL and OPENAI_API_KEY say where and with which key, as for every OpenAI program.
+OPENAI_BASE_URL names the gateway and OPENAI_API_KEY a key, as for every OpenAI program.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ ENDED: Final = {"completed", "failed", "expired", "cancelled"}
 
 
 async def run(client: AsyncOpenAI, path: Path, endpoint: Endpoint) -> None:
-    """Upload, create, poll, download."""
+    """Upload a file, create a batch of it, poll to its end, and download next to the file."""
     with path.open("rb") as lines:  # an open file is streamed; a Path would be read whole
         file = await client.files.create(file=lines, purpose="batch")
     batch = await client.batches.create(
@@ -39,7 +39,7 @@ async def run(client: AsyncOpenAI, path: Path, endpoint: Endpoint) -> None:
 
 
 async def main(directory: Path) -> None:
-    """All batches at once."""
+    """Run all batches at once, of the files in a directory."""
     async with AsyncOpenAI() as client:
         await asyncio.gather(
             run(client, directory / "chat.jsonl", "/v1/chat/completions"),

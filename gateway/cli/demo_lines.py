@@ -70,12 +70,12 @@ def write_lines(directory: Path, name: str, endpoint: str, bodies: Mapping[str, 
 
 
 def chat_lines() -> dict[str, Body]:
-    """Bodies for ``/v1/chat/completions``."""
+    """Return bodies for ``/v1/chat/completions`` by custom_id."""
     return {name: body for part in _CHAT for name, body in part()}
 
 
 def response_lines() -> dict[str, Body]:
-    """Bodies for ``/v1/responses``."""
+    """Return bodies for ``/v1/responses`` by custom_id."""
     weather = {"type": "function", **_WEATHER["function"]}
     person = {"type": "json_schema", **_PERSON["json_schema"]}
     interpreter: Body = {"type": "code_interpreter", "container": {"type": "auto"}}
@@ -110,7 +110,7 @@ def _called(call_id: str, arguments: str) -> Body:
 
 
 def embedding_lines() -> dict[str, Body]:
-    """Bodies for ``/v1/embeddings``."""
+    """Return bodies for ``/v1/embeddings`` by custom_id."""
     return {
         "one-string": _embedding("A gateway is a door in a wall."),
         "unicode": _embedding("Grüße aus 東京 🗼"),

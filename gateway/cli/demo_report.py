@@ -1,6 +1,6 @@
 """The tables at the end of ``gateway demo``: python -m gateway.cli.demo_report DIRECTORY.
 
-A program of its own, because ``openai`` and ``rich`` are there with the ``[demo]`` extra only.
+A program of its own, because ``openai`` is there with the ``[demo]`` extra only.
 Bodies go through the SDK's own types: what these refuse would fail here.
 """
 
@@ -31,7 +31,7 @@ JOINER: Final = "\u200d"  # holds an emoji together
 
 
 def main() -> None:
-    """Print what came back into a directory."""
+    """Print what came back into the directory that is the first argument."""
     directory = Path(sys.argv[1])
     console = Console()
     if not console.is_terminal:

@@ -63,7 +63,7 @@ when not. The only calls to Google are lists of models.
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One look: what at, how it is (``ok``, ``warning``, ``error``), and a sentence."""
+    """A finding: its subject, its state (``ok``, ``warning`` or ``error``), and a sentence."""
 
     what: str
     state: str
@@ -71,7 +71,7 @@ class Finding:
 
 
 @click.command(short_help="Check settings, storage, clock, key and Google.", help=HELP)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def doctor(as_json: bool) -> None:
     """See HELP."""
     findings = asyncio.run(_all())

@@ -14,13 +14,13 @@ EXIT_SETTINGS: Final = 78  # EX_CONFIG, sysexits.h
 
 
 class BadSettings(click.ClickException):
-    """The process must not start like this."""
+    """Settings that keep a command from starting; the message names them."""
 
     exit_code = EXIT_SETTINGS
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory that the command line names, or exit with what is in its way."""
+    """Make a directory that the command line names. Errors: click.ClickException."""
     try:
         make("the directory", directory)
     except SettingsError as error:
@@ -28,7 +28,7 @@ def make_directory(directory: Path) -> None:
 
 
 def read_settings() -> tuple[Settings, list[str]]:
-    """Read the settings in force, and warnings about them."""
+    """Read the settings in force, and warnings about them. Errors: BadSettings."""
     try:
         return load()
     except SettingsError as error:
@@ -40,6 +40,7 @@ def read_settings_of_records() -> Settings:
 
     It calls no Google and listens nowhere, so what `serve` lacks to start, such as the key for
     Google, is no reason to refuse: a back-up runs in a job of its own, which needs no secrets.
+    Errors: BadSettings, for a setting that cannot be read.
     """
     try:
         settings, _ = load()

@@ -12,7 +12,7 @@ import threading
 
 
 def main() -> None:
-    """Run the module as ``python -m`` would."""
+    """Run the module of the first argument as ``python -m`` would."""
     threading.Thread(target=_end_with_parent, daemon=True, name="lifeline").start()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -35,7 +35,7 @@ class JsonLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Return one line of JSON."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -52,7 +52,7 @@ class TextLines(logging.Formatter):
     """``12:30:01.250 WARNING runner.runner: message [batch_id=… job_id=…]``, for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line: whatever is in a message, nothing in it begins another."""
+        """Return one line: line ends in a message are spaces."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(" ", timespec="milliseconds")
         name = record.name.removeprefix("gateway.")
         told = " ".join(record.getMessage().split())

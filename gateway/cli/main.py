@@ -45,11 +45,11 @@ class _Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click declares it
-        """In the order of the table."""
+        """List them in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the subcommand's module."""
+        """Import the subcommand's module; None for a name that is none."""
         if cmd_name not in COMMANDS:
             return None
         _leave_out_the_command_of_httpx()

@@ -24,8 +24,8 @@ def _bucket(_: click.Context, __: click.Parameter, value: str) -> str | None:
 
 HELP: Final = """Move everything that a gateway has, batches under way too, and compare it.
 
-It may be ended and run again at any time. When it is done, the old directory is not served any
-more; it stays as a back-up.
+The command may be interrupted at any time, and run again to go on. When it is done, the old
+directory is not served any more; it stays as a back-up.
 
 \b
   gateway migrate-store --from gateway-data --to postgresql://user@host/gateway --blobs s3://bucket/files
@@ -41,7 +41,7 @@ more; it stays as a back-up.
     "directory",
     required=True,
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The data directory; its gateway is stopped.",
+    help="The data directory, whose gateway must be stopped.",
 )
 @click.option(
     "--to",

@@ -23,7 +23,10 @@ Json = Mapping[str, Any]
 
 
 def write_files(client: GatewayClient, batch: Json, source: Path) -> dict[str, Path]:
-    """Download what the batch has; a file is whole or not there. Gives paths by kind."""
+    """Download the files of a batch next to its input; a file is whole or not there.
+
+    Gives paths by kind (``output``, ``error``, ``warnings``). Errors: ClientError; OSError.
+    """
     written = {}
     for kind, file_id in _files_of(batch):
         path = next_to(source, kind)
@@ -54,7 +57,7 @@ def _part_of(path: Path) -> Path:
 
 
 def next_to(source: Path, kind: str) -> Path:
-    """``requests.jsonl`` -> ``requests.output.jsonl``."""
+    """Name the file of a kind: ``requests.jsonl`` -> ``requests.output.jsonl``."""
     stem = source.name.removesuffix(".jsonl")
     return source.with_name(f"{stem}.{kind}.jsonl")
 

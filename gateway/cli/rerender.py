@@ -20,8 +20,10 @@ The ids of the new files are printed; those that the batch ended with stay what 
 
 @click.command(short_help="Write the files of an ended batch anew.", help=HELP)
 @click.argument("batch")
-@click.option("--stored-policy", is_flag=True, help="Under the settings that it was created with.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: the whole answer.")
+@click.option(
+    "--stored-policy", is_flag=True, help="Render under the settings that BATCH was created with."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @connection_options
 def rerender(batch: str, stored_policy: bool, as_json: bool, base_url: str, api_key: str) -> None:
     """See HELP."""

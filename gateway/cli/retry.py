@@ -10,7 +10,7 @@ from gateway.cli.output import say
 
 HELP: Final = """Make a new batch of the lines of BATCH that never ran, or that may succeed now.
 
-Those ended with 408, 409, 429 or 5xx. The new batch's id is printed.
+The latter are those that ended with 408, 409, 429 or 5xx. The new batch's id is printed.
 
 \b
   gateway retry batch_0123456789abcdef
@@ -20,8 +20,10 @@ Those ended with 408, 409, 429 or 5xx. The new batch's id is printed.
 
 @click.command(short_help="Send the failed lines of a batch again.", help=HELP)
 @click.argument("batch")
-@click.option("--all", "everything", is_flag=True, help="Also lines that were refused for good.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: the whole answer.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Send also lines that were refused for good."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @connection_options
 def retry(batch: str, everything: bool, as_json: bool, base_url: str, api_key: str) -> None:
     """See HELP."""

@@ -44,12 +44,20 @@ Json = Mapping[str, Any]
 
 @click.command(short_help="Run a file as a batch and write its answers.", help=HELP)
 @click.argument("file", type=InputFile())
-@click.option("--endpoint", help="Default: the url of the first line.")
-@click.option("--metadata", "pairs", multiple=True, metavar="KEY=VALUE", help="Of the batch.")
-@click.option("--resume", metavar="BATCH", help="Go on with a batch that was created of FILE.")
+@click.option("--endpoint", help="The endpoint of the batch; by default the url of the first line.")
+@click.option(
+    "--metadata",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Metadata of the batch; may be given again.",
+)
+@click.option("--resume", metavar="BATCH", help="Follow a batch that was created from FILE.")
 @click.option("--no-wait", is_flag=True, help="Print the batch's id and leave it running.")
 @click.option(
-    "--dry-run", is_flag=True, help="Show what it would become and cost, as translate --summary."
+    "--dry-run",
+    is_flag=True,
+    help="Show what FILE would become and cost, as translate --summary does.",
 )
 @connection_options
 @click.pass_context

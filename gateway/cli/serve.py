@@ -1,4 +1,4 @@
-"""``gateway serve``."""
+"""``gateway serve``: the service, from its settings to its end."""
 
 import asyncio
 import gc

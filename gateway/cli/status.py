@@ -25,8 +25,8 @@ Json = Mapping[str, Any]
 
 HELP: Final = """Show the newest batches, or BATCH with its jobs.
 
-States, ages, retries, what it waits for, the time left; responses in the background (background:
-true), which are sent in batches of their own; what single requests came to.
+A batch has its state, its age, what it waits for and the time left. Responses in the background
+(background: true), which are sent in batches of their own, and the sum of single requests follow.
 
 \b
   gateway status
@@ -37,7 +37,7 @@ true), which are sent in batches of their own; what single requests came to.
 
 @click.command(short_help="Show what batches do, and why they wait.", help=HELP)
 @click.argument("batch", required=False)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @connection_options
 def status(batch: str | None, as_json: bool, base_url: str, api_key: str) -> None:
     """See HELP."""
@@ -78,7 +78,7 @@ def printed() -> Iterator[Console]:
 
 
 def singles(metrics: str) -> str:
-    """Sum up the requests outside of batches; ``""`` when there were none."""
+    """Sum up the single requests in the text of ``/metrics``; ``""`` when there were none."""
     sums: dict[str, float] = defaultdict(float)
     with suppress(ValueError):  # a page of another server, in the place of metrics
         for family in text_string_to_metric_families(metrics):
@@ -96,7 +96,7 @@ def singles(metrics: str) -> str:
 
 
 def table_of(batches: Sequence[Json], now: int) -> Table:
-    """Make a table of batches, a row each."""
+    """Make a table of batches, a row each; ``now`` is in seconds since the epoch."""
     # An id that is cut cannot be copied.
     table = Table(Column("batch", no_wrap=True), Column("status", no_wrap=True), box=None)
     for heading in ("model", "lines", "age", "left", "why it waits"):
@@ -116,7 +116,10 @@ def table_of(batches: Sequence[Json], now: int) -> Table:
 
 
 def show_background(console: Console, rows: Sequence[Json], now: int) -> None:
-    """Print responses in the background, a row for those that are sent together."""
+    """Print responses in the background, a row for those that are sent together.
+
+    ``now`` is in seconds since the epoch.
+    """
     if not rows:
         return
     table = Table(Column("background", no_wrap=True), box=None)

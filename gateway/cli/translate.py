@@ -58,14 +58,24 @@ a model, a picture, a file or a tool whose price is not known makes a cost null,
 
 @click.command(short_help="Show what a batch file becomes, offline.", help=HELP)
 @click.argument("file", type=InputFile())
-@click.option("--endpoint", type=click.Choice(sorted(ENDPOINTS)), help="Default: the first line's.")
-@click.option("--alias", "aliases", multiple=True, metavar="NAME=MODEL", help="A model alias.")
+@click.option(
+    "--endpoint",
+    type=click.Choice(sorted(ENDPOINTS)),
+    help="The endpoint; by default that of the first line.",
+)
+@click.option(
+    "--alias",
+    "aliases",
+    multiple=True,
+    metavar="NAME=MODEL",
+    help="An alias of a model, which wins over GATEWAY_MODEL_ALIASES.",
+)
 @click.option(
     "--price",
     "prices",
     multiple=True,
     metavar="MODEL=IN/OUT",
-    help="US dollars for a million tokens in and out, instead of the table's.",
+    help="A price in US dollars for a million tokens in and out, in place of the table's.",
 )
 @click.option(
     "--allow-unknown-models",
@@ -73,7 +83,7 @@ a model, a picture, a file or a tool whose price is not known makes a cost null,
     help="Take a model that this version does not know for one that Google offers.",
 )
 @click.option("--summary", is_flag=True, help="Print the totals instead of the lines.")
-@click.option("--json", "as_json", is_flag=True, help="With --summary: one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="With --summary, print one JSON object.")
 def translate(  # noqa: PLR0917 - click gives each by its name
     file: Path,
     endpoint: str | None,

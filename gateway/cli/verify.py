@@ -60,7 +60,7 @@ def _compared() -> Iterator[None]:
 
 @click.command(short_help="Check that every line came back once.", help=HELP)
 @click.argument("what", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @connection_options
 @click.pass_context
 def verify(

@@ -28,7 +28,10 @@ async def _internal(_request: Request, _error: Exception) -> Response:
 
 
 def create_app(options: EmulatorOptions, clock: Clock | None = None) -> Starlette:
-    """Make the app; ``app.state.emulator`` lives in memory and in a temporary directory."""
+    """Make the app; ``app.state.emulator`` is its state, in memory and in a directory.
+
+    Raises ValueError for a fault of the options that is none.
+    """
     state = EmulatorState(options, clock or SystemClock())
 
     @asynccontextmanager

@@ -24,7 +24,7 @@ UPLOAD_GRANULARITY: Final = 8 * MIB
 # ai.google.dev/gemini-api/docs/rate-limits: 100 concurrent batch jobs
 MAX_LIVE_JOBS: Final = 100
 MAX_OFFSET: Final = 10 * 365 * 24 * HOUR
-# About 100 MiB.
+# Entries; so many take about 100 MiB.
 JOURNAL_ENTRIES: Final = 200_000
 
 
@@ -50,7 +50,7 @@ def _project_name(key: str) -> str:
 
 @dataclass(frozen=True)
 class EmulatorOptions:
-    """The knobs of one emulator.
+    """The options of one emulator.
 
     Durations are seconds of the emulator's own clock (``speed`` makes it run faster), sizes are
     bytes. ``faults`` are specifications as :func:`gateway.emulator.faults.table.parse_fault` reads
@@ -58,10 +58,15 @@ class EmulatorOptions:
     """
 
     job_seconds: float = _option(
-        1.0, "From a job's create to its end; longer work ends later.", least=0
+        1.0,
+        "Seconds from a job's create to its end; work that takes longer ends it later.",
+        least=0,
     )
     pending_share: float = _option(
-        0.25, "The part of that time a job is PENDING; the rest it is RUNNING.", least=0, most=1
+        0.25,
+        "The part of that time in which a job is PENDING; in the rest it is RUNNING.",
+        least=0,
+        most=1,
     )
     clock_offset: float = _option(
         0.0,
@@ -109,12 +114,16 @@ class EmulatorOptions:
         least=0,
     )
     flex_places: int = _option(
-        0, "Flex calls that are served at a time; one more is 503; 0: any number.", least=0
+        0, "Flex calls that are served at a time; one more answers 503; 0: any number.", least=0
     )
-    flex_seconds: float = _option(0.0, "From a flex call to its answer.", least=0)
-    expire_seconds: float = _option(48 * HOUR, "When an unfinished job is EXPIRED.", least=0)
-    file_seconds: float = _option(48 * HOUR, "How long files are kept.", least=0)
-    video_seconds: float = _option(2.0, "How long an uploaded video is PROCESSING.", least=0)
+    flex_seconds: float = _option(0.0, "Seconds from a flex call to its answer.", least=0)
+    expire_seconds: float = _option(
+        48 * HOUR, "Seconds after its create at which an unfinished job is EXPIRED.", least=0
+    )
+    file_seconds: float = _option(48 * HOUR, "Seconds for which files are kept.", least=0)
+    video_seconds: float = _option(
+        2.0, "Seconds for which an uploaded video is PROCESSING.", least=0
+    )
     bad_line: str = _option(
         "item",
         "A line that cannot be read fails itself (item) or its job (job).",
@@ -124,7 +133,7 @@ class EmulatorOptions:
         default=False, about="Give metadata of a file's line back with its result."
     )
     cancel_finished_status: int = _option(
-        200, "Answer of cancel on a finished job (both are met).", choices=(200, 400)
+        200, "Status that a cancel of a finished job answers (both are met).", choices=(200, 400)
     )
     ranges: bool = _option(default=False, about="Answer Range: bytes=N- of a download with 206.")
     redirect_leaks: bool = _option(
@@ -134,19 +143,21 @@ class EmulatorOptions:
     webhook_timeout: float = _option(
         5.0, "Real seconds a webhook's receiver has to answer.", least=0.001
     )
-    max_create_bytes: int = _option(MAX_CREATE_BYTES, "Largest create; more is 400.", least=1)
-    max_file_bytes: int = _option(MAX_FILE_BYTES, "Largest file.", least=1)
-    max_storage_bytes: int = _option(MAX_STORAGE_BYTES, "All files of a project.", least=1)
+    max_create_bytes: int = _option(
+        MAX_CREATE_BYTES, "Bytes of the largest create; a larger one answers 400.", least=1
+    )
+    max_file_bytes: int = _option(MAX_FILE_BYTES, "Bytes of the largest file.", least=1)
+    max_storage_bytes: int = _option(MAX_STORAGE_BYTES, "Bytes of all files of a project.", least=1)
     upload_granularity: int = _option(
         UPLOAD_GRANULARITY,
-        "A chunk that does not end its upload must be a multiple of this.",
+        "Bytes of which a chunk that does not end its upload must be a multiple.",
         least=1,
     )
     journal_entries: int = _option(
         JOURNAL_ENTRIES, "Entries the journal keeps; the oldest are forgotten.", least=1
     )
     directory: str | None = _option(
-        None, "Where uploads and results are; else a temporary directory, removed at the end."
+        None, "Directory of uploads and results; else a temporary one, removed at the end."
     )
 
     @property

@@ -38,7 +38,7 @@ class Emulator:
         return self._state.journal.entries(kind)
 
     def jobs(self) -> list[JsonObject]:
-        """Every job with its state and counts, deleted ones too."""
+        """Return every job with its state and counts, deleted ones too, as JSON objects."""
         return [job_state(self._state, job) for job in self._state.jobs()]
 
     def calls(self) -> dict[str, int]:
@@ -50,7 +50,10 @@ class Emulator:
         return [one.wire() for one in self._state.charges()]
 
     def fault(self, name: str, **parameters: object) -> None:
-        """Arm a fault of ``faults.FAULTS``; raises ValueError."""
+        """Arm a fault of :data:`gateway.emulator.faults.table.FAULTS` with parameters of its own.
+
+        Raises ValueError for an unknown name or parameter.
+        """
         self._state.faults.arm(make_fault(name, parameters))
 
     def faults(self) -> list[dict[str, object]]:
@@ -62,19 +65,25 @@ class Emulator:
         self._state.disarm()
 
     def advance(self, seconds: float) -> None:
-        """Move the emulator's clock forward, and wait for the work of jobs whose time is over."""
+        """Move the emulator's clock forward by seconds of its own, and wait for jobs that are over.
+
+        Raises ValueError for a negative number, TimeoutError when the work of a job does not end.
+        """
         self._state.clock.advance(seconds)
         self._state.await_work()
 
     def finish(self, name: str = "") -> None:
-        """Let the time of one job (or of all) be over, and wait for their work."""
+        """Let the time of one job (``batches/…``), or of all, be over, and wait for their work.
+
+        Raises TimeoutError when the work of a job does not end.
+        """
         for job in self._state.jobs():
             if name in {"", job.name}:
                 self._state.finish(job)
         self._state.await_work()
 
     def control(self, path: str) -> str:
-        """URL of a control route: ``control("journal")``."""
+        """Return the URL of a control route: ``control("journal")``."""
         return f"{self.base_url}/emulator/{path}"
 
 
@@ -121,7 +130,11 @@ class _Server(uvicorn.Server):
 def running(
     options: EmulatorOptions | None = None, clock: Clock | None = None
 ) -> Iterator[Emulator]:
-    """Open an emulator on a free loopback port, its control routes on; stopped at the end."""
+    """Open an emulator on a free loopback port, its control routes on; stopped at the end.
+
+    Without ``options`` it has the default ones, without ``clock`` the machine's. Raises
+    TimeoutError when it does not listen within START_SECONDS, OSError without a free port.
+    """
     chosen = replace(options or EmulatorOptions(), control=True)
     app = create_app(chosen, clock)
     with contextlib.closing(listen("127.0.0.1", 0)) as listener:

@@ -162,5 +162,5 @@ def test_without_its_extra_it_says_what_to_install() -> None:
 
     assert done.returncode == 1
     assert done.stderr == (
-        "Error: the demo needs openai and rich: in the checkout, type pip install '.[demo]'\n"
+        "Error: the demo needs openai: in the checkout, type pip install '.[demo]'\n"
     )

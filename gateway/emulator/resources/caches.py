@@ -43,13 +43,13 @@ class Cache:
 
 
 class Caches:
-    """The caches of one emulator."""
+    """The cached contents of one project."""
 
     def __init__(self) -> None:
         self._caches: dict[str, Cache] = {}
 
     def add(self, cache: Cache) -> None:
-        """Keep a cache."""
+        """Keep a cached content."""
         self._caches[cache.name] = cache
 
     def living(self, now_ns: int) -> list[Cache]:

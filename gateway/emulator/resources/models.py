@@ -41,7 +41,7 @@ class Models:
         return list(self._models)
 
     def get(self, version: str, name: str) -> JsonObject:
-        """One model resource; raises ApiError 404."""
+        """Return a model resource by its bare name; raises ApiError 404."""
         if name in self._models:
             return self._models[name]
         if self._serve_unknown:
@@ -86,7 +86,7 @@ _Entry = TypeVar("_Entry", bound=_Numbered)
 def keyed_page(
     entries: list[_Entry], query: Mapping[str, str], *, default: int, most: int, newest_first: bool
 ) -> tuple[list[_Entry], str]:
-    """Return the entries of a list call's page, the token of the next page: empty at the end).
+    """Return the entries of a list call's page, the token of the next page (empty at the end).
 
     The token names the last entry that was shown, so that none slips by when some of those shown
     are deleted meanwhile. Raises ApiError 400.

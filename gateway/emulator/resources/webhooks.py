@@ -87,22 +87,22 @@ class Webhooks:
         self._numbers = itertools.count(1)
 
     def every(self) -> list[Webhook]:
-        """All of them, oldest first."""
+        """Return all webhooks, oldest first."""
         return list(self._hooks.values())
 
     @property
     def are_any(self) -> bool:
-        """Whether there is one."""
+        """Tell whether any webhook is registered."""
         return bool(self._hooks)
 
     def get(self, hook_id: str) -> Webhook:
-        """One of them; raises ApiError 404."""
+        """Return a webhook by its id; raises ApiError 404."""
         if hook_id not in self._hooks:
             raise entity_not_found()
         return self._hooks[hook_id]
 
     def create(self, body: JsonObject) -> JsonObject:
-        """Register one; the answer alone shows its secret. Raises ApiError 400."""
+        """Register a webhook; only this answer shows its secret. Raises ApiError 400."""
         _check(body, required=True)
         now, secret = self._clock.now_ns(), new_secret()
         hook = Webhook(
@@ -139,7 +139,7 @@ class Webhooks:
         return hook
 
     def delete(self, hook_id: str) -> None:
-        """Forget one; raises ApiError 404."""
+        """Forget a webhook; raises ApiError 404."""
         self.get(hook_id)
         del self._hooks[hook_id]
 

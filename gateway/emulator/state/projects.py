@@ -19,7 +19,7 @@ from gateway.emulator.resources.webhooks import Webhooks
 
 
 class Project(ProjectResources):
-    """Project: its resources, and all that its requests may refer to."""
+    """The resources of one project, and all that its requests may refer to."""
 
     def __init__(
         self, name: str, options: EmulatorOptions, clock: EmulatorClock, directory: Path
