@@ -140,6 +140,8 @@ def _endpoint_of(file: Path) -> str:
     """Read the url of the first line."""
     with file.open("rb") as lines:
         first = next(filter(bytes.strip, lines), b"")
+    if not first:
+        raise click.ClickException(f"{file} has no lines: there is nothing to run")
     try:
         url = orjson.loads(first)["url"]
     except (orjson.JSONDecodeError, KeyError, TypeError):

@@ -101,7 +101,7 @@ def sentences(found: Verified) -> Iterator[str]:
 
 def _refuse_file(name: str) -> None:
     """Refuse an input by itself: what came back is in its output and error files."""
-    if Path(name).exists():
+    if name and Path(name).exists():
         raise click.ClickException(
             f"{name} is on this machine: name its output and error files after it, or a batch alone"
         )

@@ -194,7 +194,13 @@ class GatewayClient:
 
 
 def _escaped(batch_id: str) -> str:
-    """Write an id, which may be anything that was typed, as one part of a path."""
+    """Write an id, which may be anything that was typed, as one part of a path.
+
+    Errors: ClientError for an empty one, such as of a variable that is not set: its path would be
+    that of all batches.
+    """
+    if not batch_id:
+        raise ClientError("The batch's id is empty.")
     return quote(batch_id, safe="", errors="surrogateescape")
 
 

@@ -162,6 +162,25 @@ def test_an_address_where_no_gateway_answers(root: str, address: str, why: str) 
     assert done.stderr.endswith("start one, or set OPENAI_BASE_URL to its address.\n")
 
 
+@pytest.mark.parametrize("name", ["status", "cancel", "retry", "rerender", "verify"])
+def test_an_empty_id_is_not_the_list_of_batches(root: str, name: str) -> None:
+    """Of a variable that is not set: the path of a batch would be that of all."""
+    done = typed(f"{root}/other/v1", name, "")
+
+    assert done.exit_code == (2 if name == "verify" else 1)
+    assert done.stderr == "Error: The batch's id is empty.\n"
+
+
+def test_a_file_without_lines_is_not_run(root: str) -> None:
+    """It is not its first line that is wrong."""
+    Path("empty.jsonl").write_bytes(b"\n \n")
+
+    done = typed(f"{root}/other/v1", "run", "empty.jsonl")
+
+    assert done.exit_code == 2
+    assert done.stderr == "Error: empty.jsonl has no lines: there is nothing to run\n"
+
+
 def test_an_error_file_of_another_service() -> None:
     """Lines whose form is not OpenAI's are counted, and end nothing."""
     path = Path("requests.error.jsonl")
