@@ -308,13 +308,13 @@ def parsed(url: str) -> httpx.URL:
 
 def parse_object(body: bytes, response: httpx.Response | None = None) -> dict[str, Any]:
     """Return the JSON object of a 2xx answer. Errors: UpstreamUnreadableError."""
-    told = httpx.Response(200) if response is None else response
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise unreadable("is not JSON" if body.strip() else "is empty", told, len(body)) from error
+        why = "is not JSON" if body.strip() else "is empty"
+        raise unreadable(why, response, len(body)) from error
     if not isinstance(value, dict):
-        raise unreadable("is no JSON object", told, len(body))
+        raise unreadable("is no JSON object", response, len(body))
     return value
 
 

@@ -21,11 +21,14 @@ class BrokenOffError(UpstreamUnreadableError):
     """The connection was lost within the answer."""
 
 
-def unreadable(why: str, response: httpx.Response, size: int) -> UpstreamUnreadableError:
-    """Return the error of an answer of so many bytes; ``why`` as ``is not JSON``."""
-    return UpstreamUnreadableError(
-        _sentence(f"it {why}", f"{_head(response)}, {size} bytes"), status=response.status_code
-    )
+def unreadable(why: str, response: httpx.Response | None, size: int) -> UpstreamUnreadableError:
+    """Return the error of an answer of so many bytes; ``why`` as ``is not JSON``.
+
+    Of some calls the body alone is known by then, and that it was a success.
+    """
+    head = "" if response is None else f"{_head(response)}, "
+    status = 200 if response is None else response.status_code
+    return UpstreamUnreadableError(_sentence(f"it {why}", f"{head}{size} bytes"), status=status)
 
 
 class Received:

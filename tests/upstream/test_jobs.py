@@ -116,6 +116,13 @@ class TestCreate:
         with pytest.raises(UpstreamAmbiguousError):
             await upstream.create(STAGED, make_spool(), 5)
 
+    async def test_what_is_not_known_of_an_answer_is_not_said(self, bench: Bench) -> None:
+        upstream = bench.asking(lambda _: httpx.Response(200, html="<html>"))
+        with pytest.raises(UpstreamAmbiguousError) as failed:
+            await upstream.create(STAGED, make_spool(), 5)
+        told = "Google's answer cannot be read: it is not JSON (6 bytes)."
+        assert failed.value.message == told
+
     async def test_an_answer_that_echoes_a_large_job_is_read(self, bench: Bench) -> None:
         upstream = bench.asking(answer(200, {"echo": "x" * 2_000_000, "name": "batches/a"}))
         assert await upstream.create(STAGED, make_spool(), 5) == "batches/a"
