@@ -14,7 +14,6 @@ from gateway.errors import DamagedBlobError, UpstreamError, UpstreamGoneError
 from gateway.runner import denials
 from gateway.runner.context import StepContext, job_label
 from gateway.runner.cpu.publish import RunPaths
-from gateway.runner.fill_step import unusable_files
 from gateway.runner.mending import LOST, bring_left, remade
 from gateway.runner.rendering import render_again, sources
 
@@ -32,7 +31,9 @@ async def run_again(
 ) -> RunPaths | None:
     """Render the run of a job from its raw results.
 
-    None when its lines are not known, or, unless it is ``final``, when its results are gone.
+    None when its lines are not known, or, unless it is ``final``, when its results are gone. A line
+    that was never sent, since the upstream could not use its file, is told ``result_missing``: why
+    was known by the copy of the file, which goes as soon as the job is collected.
 
     Errors: ``Upstream*`` while results that are lost here may still be fetched.
     """
@@ -49,15 +50,9 @@ async def run_again(
             failure = LOST
         else:
             return None
-    unusable = await unusable_files(context, job)
-    if unusable:
-        left = await bring_left(context, job, own)
-        paths |= {name: path for name, path in left.items() if name == "spool"}
     logger.warning("%s: its answers are rendered again", job_label(job))
     again = replace(job, failure=failure)
-    summary = await render_again(
-        context, batch, again, paths, policy=batch.policy, unusable=unusable
-    )
+    summary = await render_again(context, batch, again, paths, policy=batch.policy)
     return RunPaths(summary["run"], summary["index"])
 
 

@@ -13,7 +13,8 @@ from gateway.batches.follow_ups import RetryRules
 from gateway.batches.job import DONE_STATES, Cause, Job, JobState
 from gateway.batches.runs import RECORD, Entry, unpack
 from gateway.errors import UnavailableError, UpstreamGoneError, UpstreamUnavailableError
-from tests.runner.world import HOUR, OWNER, Fine, World, chat, world
+from gateway.ports.upstream import FileState
+from tests.runner.world import HOUR, OWNER, Fine, World, chat, naming, world
 
 pytestmark = pytest.mark.slow
 
@@ -337,6 +338,31 @@ async def test_rendered_answers_are_rendered_again(
         assert list(await errors(w, done)) == ["c"]
         assert (done.counts.total, done.counts.completed, done.counts.failed) == (5, 4, 1)
         assert done.usage.output_tokens == 12
+
+
+async def test_rendered_again_a_line_whose_file_failed_has_an_error_still(tmp_path: Path) -> None:
+    """It was never sent; which file failed, and why, went with the file's copy."""
+    async with world(tmp_path, inline_items=0) as w:
+        w.upstream.file_states = [FileState.FAILED]
+        w.upstream.state = "RUNNING"
+        spoilt = await w.upload(b"%PDF-1.7 no pages", "spoilt.pdf")
+        batch = await w.submit(naming("a", spoilt.id) + chat("b") + chat("z", model=ONE_BY_ONE))
+        both = await w.until(
+            lambda work: [job.state for job in work.jobs] == [JobState.RUNNING] * 2, batch
+        )
+        [mine] = [job for job in both.jobs if job.files]
+        made = {made.display_name: made for made in w.upstream.jobs}
+        made[mine.display_name].state = "SUCCEEDED"
+        done = await w.until(
+            lambda work: [job for job in work.jobs if job.files and job.state in DONE_STATES], batch
+        )
+        [mine] = [job for job in done.jobs if job.files]
+        empty(path_of(tmp_path, mine.run))
+        ends(w)
+        ended = await w.ended(batch)
+        assert sorted(await texts(w, ended)) == ["b", "z"]
+        assert await errors(w, ended) == {"a": "result_missing"}
+        assert w.upstream.calls.count("create") == 2
 
 
 async def test_rendered_again_a_run_leaves_out_what_follow_ups_took(tmp_path: Path) -> None:
